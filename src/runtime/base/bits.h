@@ -1,0 +1,61 @@
+/* Arithmetic on bits, powers of two and bitmaps of 64-bit words. No locking, no allocation. */
+#pragma once
+
+#include "types.h"
+
+static inline bool is_power_of_two(uint64_t value)
+{
+	return value != 0 && (value & (value - 1)) == 0;
+}
+
+/* `alignment` is a power of two. align_up wraps to 0 where no aligned value fits into 64 bits. */
+static inline uint64_t align_down(uint64_t value, uint64_t alignment)
+{
+	return value & ~(alignment - 1);
+}
+
+static inline uint64_t align_up(uint64_t value, uint64_t alignment)
+{
+	return align_down(value + alignment - 1, alignment);
+}
+
+static inline bool is_aligned(uint64_t value, uint64_t alignment)
+{
+	return (value & (alignment - 1)) == 0;
+}
+
+/* Floor and ceiling of the binary logarithm; `value` is not 0. */
+static inline unsigned log2_floor(uint64_t value)
+{
+	return 63u - (unsigned)__builtin_clzll(value);
+}
+
+static inline unsigned log2_ceil(uint64_t value)
+{
+	return value <= 1 ? 0 : log2_floor(value - 1) + 1;
+}
+
+static inline uint64_t divide_round_up(uint64_t value, uint64_t divisor)
+{
+	return value / divisor + (value % divisor != 0);
+}
+
+static inline uint64_t bitmap_words(uint64_t bits)
+{
+	return divide_round_up(bits, 64);
+}
+
+static inline bool bitmap_test(const uint64_t *map, uint64_t bit)
+{
+	return (map[bit / 64] >> (bit % 64)) & 1;
+}
+
+static inline void bitmap_set(uint64_t *map, uint64_t bit)
+{
+	map[bit / 64] |= 1ull << (bit % 64);
+}
+
+static inline void bitmap_clear(uint64_t *map, uint64_t bit)
+{
+	map[bit / 64] &= ~(1ull << (bit % 64));
+}

@@ -1,0 +1,69 @@
+/*
+ * What the loader hands to the kernel. The loader fills it before it leaves boot services and never touches it again; it lies,
+ * with all that it points to, in memory of type BOOT_MEMORY_KERNEL. From the first instruction of the kernel on, the firmware's
+ * boot services are gone, interrupts are off, and the CPU runs on the firmware's identity-mapped page tables and the loader's
+ * own stack (in the image's data).
+ *
+ * UEFI specification 2.10, sections 7.2 (memory map), 12.9 (GOP); ACPI 6.5, section 5.2.5 (RSDP).
+ */
+#pragma once
+
+#include "types.h"
+
+enum boot_memory_type {
+	BOOT_MEMORY_USABLE,     /* RAM that nobody uses: conventional memory, and what boot services and the loader left */
+	BOOT_MEMORY_KERNEL,     /* the image and everything that the loader allocated for it */
+	BOOT_MEMORY_RUNTIME,    /* RAM that firmware keeps (runtime services, ACPI NVS, reserved) */
+	BOOT_MEMORY_ACPI,       /* RAM with ACPI tables */
+	BOOT_MEMORY_PERSISTENT, /* not ordinary RAM; left alone */
+	BOOT_MEMORY_MMIO,       /* device registers */
+};
+
+/* Entries are sorted by address, do not overlap, are not empty; adjacent entries of one type are merged; 4 KB granularity. */
+struct boot_memory_range {
+	struct phys_range range;
+	enum boot_memory_type type;
+};
+
+enum boot_pixel_format {
+	BOOT_PIXEL_NONE, /* no framebuffer */
+	BOOT_PIXEL_BGRX, /* 32 bits, blue in the lowest byte */
+	BOOT_PIXEL_RGBX, /* 32 bits, red in the lowest byte */
+};
+
+struct boot_framebuffer {
+	struct phys_addr base;
+	uint64_t bytes;
+	uint32_t width_pixels;
+	uint32_t height_pixels;
+	uint32_t stride_pixels;
+	enum boot_pixel_format format;
+};
+
+/* One section of the loaded image, page-aligned. */
+struct boot_section {
+	struct phys_range range;
+	bool writable;
+	bool executable;
+};
+
+#define BOOT_COMMAND_LINE_BYTES 1024
+#define BOOT_SECTIONS           4
+
+struct boot_info {
+	const struct boot_memory_range *memory;
+	uint32_t memory_ranges;
+	struct boot_framebuffer framebuffer;
+	struct phys_addr rsdp;                       /* 0: the firmware has none */
+	struct phys_range image;                     /* the whole loaded image, headers included */
+	struct boot_section sections[BOOT_SECTIONS]; /* text, read-only data, data with bss */
+	uint32_t section_count;
+	char command_line[BOOT_COMMAND_LINE_BYTES]; /* NUL-terminated ASCII; may be empty */
+	const char *command_line_source;            /* "load options", "weir.cfg" or "none" */
+	uint64_t exit_boot_services_tsc;            /* time-stamp counter right after leaving boot services */
+	const char *firmware_vendor;                /* ASCII, for the log */
+	uint32_t firmware_revision;
+};
+
+/* Where the loader jumps to; in src/main.c. */
+_Noreturn void kernel_main(const struct boot_info *boot);

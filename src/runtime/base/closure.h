@@ -1,0 +1,16 @@
+/*
+ * A closure: a function and what it works on, embedded in the object that owns both. Whoever keeps a pointer to a closure runs
+ * it with closure_run; the function finds its object with container_of. The owner keeps it alive while anybody may run it.
+ */
+#pragma once
+
+#include "types.h"
+
+struct closure {
+	void (*run)(struct closure *self);
+};
+
+static inline void closure_run(struct closure *closure)
+{
+	closure->run(closure);
+}

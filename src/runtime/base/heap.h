@@ -1,0 +1,43 @@
+/*
+ * The interface of a heap. Heaps compose behind it: whoever needs memory takes a `struct heap *` and does not know which one.
+ *
+ * 1. alloc returns memory aligned as asked (a power of two; 0 means 16), or NULL. Contents are undefined.
+ * 2. free takes what alloc of the same heap returned, or NULL, and needs no size.
+ * 3. Both may be called with preemption off and in interrupt handlers unless the heap says otherwise; a heap that can wait for
+ *    memory does so only where platform_may_sleep().
+ *
+ * A caching heap also keeps free memory of its own for speed, and gives it back on request.
+ */
+#pragma once
+
+#include "types.h"
+
+struct heap {
+	const char *name;
+	void *(*alloc)(struct heap *heap, size_t bytes, size_t alignment);
+	void (*free)(struct heap *heap, void *memory);
+};
+
+static inline void *heap_alloc(struct heap *heap, size_t bytes, size_t alignment)
+{
+	return heap->alloc(heap, bytes, alignment);
+}
+
+static inline void heap_free(struct heap *heap, void *memory)
+{
+	heap->free(heap, memory);
+}
+
+struct caching_heap {
+	struct heap heap;
+	/*
+	 * Gives whole blocks back to the parent until `bytes` went there or only `retain` bytes of free memory remain here.
+	 * Returns the bytes that reached the parent; never more than a block above `bytes`. Never sleeps.
+	 */
+	uint64_t (*drain)(struct caching_heap *heap, uint64_t bytes, uint64_t retain);
+};
+
+static inline uint64_t caching_heap_drain(struct caching_heap *heap, uint64_t bytes, uint64_t retain)
+{
+	return heap->drain(heap, bytes, retain);
+}

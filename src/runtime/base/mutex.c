@@ -1,0 +1,49 @@
+#include "mutex.h"
+
+#include "assert.h"
+
+enum { FREE, HELD, CONTENDED };
+
+void mutex_init(struct mutex *mutex, const char *name)
+{
+	atomic_init(&mutex->state, FREE);
+	atomic_init(&mutex->owner, NULL);
+	mutex->name = name;
+}
+
+bool mutex_try_lock(struct mutex *mutex)
+{
+	uint32_t expected = FREE;
+
+	if (!atomic_compare_exchange_strong_explicit(&mutex->state, &expected, HELD, memory_order_acquire,
+						     memory_order_relaxed))
+		return false;
+	atomic_store_explicit(&mutex->owner, platform_task(), memory_order_relaxed);
+	return true;
+}
+
+void mutex_lock(struct mutex *mutex)
+{
+	assert(platform_may_sleep());
+	if (mutex_try_lock(mutex))
+		return;
+	if (mutex_is_held(mutex))
+		platform_panic("mutex %s: its owner takes it twice", mutex->name);
+	/* From here on the state says that somebody may wait, so the holder's unlock wakes. */
+	while (atomic_exchange_explicit(&mutex->state, CONTENDED, memory_order_acquire) != FREE)
+		(void)platform_wait(&mutex->state, CONTENDED, PLATFORM_FOREVER);
+	atomic_store_explicit(&mutex->owner, platform_task(), memory_order_relaxed);
+}
+
+void mutex_unlock(struct mutex *mutex)
+{
+	assert(mutex_is_held(mutex));
+	atomic_store_explicit(&mutex->owner, NULL, memory_order_relaxed);
+	if (atomic_exchange_explicit(&mutex->state, FREE, memory_order_release) == CONTENDED)
+		platform_wake(&mutex->state);
+}
+
+bool mutex_is_held(const struct mutex *mutex)
+{
+	return atomic_load_explicit(&mutex->owner, memory_order_relaxed) == platform_task();
+}

@@ -1,0 +1,21 @@
+/*
+ * Mutex: waits asleep, may be held across sleeps. Only where platform_may_sleep(). Not recursive; released by its owner.
+ * Unfair: a running task may overtake one that is being woken.
+ */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "platform.h"
+
+struct mutex {
+	_Atomic uint32_t state;    /* 0 free, 1 held, 2 held and somebody may wait */
+	const void *_Atomic owner; /* platform_task() of the holder */
+	const char *name;          /* [I] */
+};
+
+void mutex_init(struct mutex *mutex, const char *name);
+void mutex_lock(struct mutex *mutex);
+bool mutex_try_lock(struct mutex *mutex);
+void mutex_unlock(struct mutex *mutex);
+bool mutex_is_held(const struct mutex *mutex); /* by the running task */

@@ -1,0 +1,86 @@
+/*
+ * The one seam between the portable rooms (base, heap, page cache) and whatever runs underneath: the kernel, or a host process
+ * in tests. Bound at link time; kernel/platform_kernel.c and test/host/platform_host.c implement it.
+ *
+ * Contexts. Code runs in a task or in an interrupt handler. A task that raised its CPU's preemption count stays on that CPU and
+ * is not preempted. platform_may_sleep() is true in a task with a preemption count of 0 and interrupts on: only there may
+ * anything wait, take a mutex, or start reclaim.
+ */
+#pragma once
+
+#include <stdarg.h>
+
+#include "status.h"
+#include "types.h"
+
+/* CPUs. Ids run from 0 to count - 1; count does not change after start-up and is at most PLATFORM_CPUS_MAX. */
+#define PLATFORM_CPUS_MAX 64
+unsigned platform_cpu_count(void);
+unsigned platform_cpu(void); /* only stable while preemption or interrupts are off */
+static inline void platform_cpu_relax(void)
+{
+	__builtin_ia32_pause();
+}
+
+/* The calling CPU's preemption count. Disable and enable nest; enable may switch to another task when the count reaches 0. */
+void platform_preempt_disable(void);
+void platform_preempt_enable(void);
+bool platform_may_sleep(void);
+
+/* Holds interrupts on this CPU and returns the state before; nests. */
+uint64_t platform_interrupts_save(void);
+void platform_interrupts_restore(uint64_t state);
+
+/*
+ * Runs `run(context)` once on every CPU, the calling one included, and returns when all have finished. On the other CPUs it
+ * runs in interrupt context. May sleep; must be called where platform_may_sleep().
+ */
+void platform_run_on_all_cpus(void (*run)(void *context), void *context);
+
+/*
+ * Wait and wake, by address. platform_wait sleeps as long as `*word` is `expected`, until a wake on the same address or until
+ * `deadline_ns` on platform_now_ns()'s clock (PLATFORM_FOREVER: none); it may also return early, so callers look again. Returns
+ * STATUS_OK, or STATUS_TIMEOUT once the deadline has passed. The test of the word and falling asleep are one step with respect
+ * to platform_wake. platform_wake wakes all that wait on `word`; change the word first. It may be called in any context, and
+ * the word's memory need not live on when it is called.
+ */
+#define PLATFORM_FOREVER UINT64_MAX
+status_t platform_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns);
+void platform_wake(const _Atomic uint32_t *word);
+
+/* Lets other tasks of the same priority run. Only where platform_may_sleep(). */
+void platform_yield(void);
+
+/* An opaque value that names the running task, never NULL in a task; for owners of mutexes. */
+const void *platform_task(void);
+
+/* Monotonic time since start-up. On the host, a test may turn this clock. */
+uint64_t platform_now_ns(void);
+
+/* Translation within the direct map, where all RAM that the block heap trades is mapped for good. */
+struct phys_addr platform_phys(const void *memory);
+void *platform_virt(struct phys_addr address);
+
+/*
+ * Maps the pieces one behind the other into one fresh range of virtual addresses, readable, writable, never executable. Pieces
+ * are whole pages. platform_unmap takes what platform_map returned and its total bytes; afterwards no CPU can reach the memory
+ * through it any more. Both only where platform_may_sleep(). STATUS_NO_MEMORY: no page tables or no addresses left.
+ */
+status_t platform_map(const struct phys_range *pieces, uint32_t count, void **mapped) MUST_CHECK;
+void platform_unmap(void *mapped, uint64_t bytes);
+
+/* Random enough to spread and shuffle; not for secrets. */
+uint64_t platform_random(void);
+
+/* Text for the log (one line, no newline) and for the console (as is); any context. */
+enum log_level {
+	LOG_ERROR,
+	LOG_WARN,
+	LOG_INFO,
+	LOG_DEBUG,
+};
+void platform_log(enum log_level level, const char *line);
+void platform_print(const char *text);
+
+/* Prints the message and the state of the machine, and stops for good. For our own bugs only. */
+_Noreturn void platform_panic(const char *format, ...) PRINTF_LIKE(1, 2);

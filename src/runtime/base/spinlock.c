@@ -1,0 +1,19 @@
+#include "spinlock.h"
+
+void spinlock_lock_contended(struct spinlock *lock)
+{
+	const uint32_t self = platform_cpu() + 1;
+	uint32_t expected;
+
+	do {
+		uint32_t holder;
+
+		while ((holder = atomic_load_explicit(&lock->holder, memory_order_relaxed)) != 0) {
+			if (holder == self)
+				platform_panic("spinlock %s: CPU %u takes it twice", lock->name, self - 1);
+			platform_cpu_relax();
+		}
+		expected = 0;
+	} while (!atomic_compare_exchange_weak_explicit(&lock->holder, &expected, self, memory_order_acquire,
+							memory_order_relaxed));
+}
