@@ -51,4 +51,4 @@ struct device_segment {
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 
 #define MUST_CHECK                 __attribute__((warn_unused_result))
-#define PRINTF_LIKE(format, first) __attribute__((format(printf, format, first)))
+#define PRINTF_LIKE(text, first) __attribute__((format(printf, text, first)))
