@@ -25,7 +25,17 @@ struct command_table {
 void command_table_init(struct command_table *table);
 void command_register(struct command_table *table, struct command *command);
 
-/* Splits `line` (which is modified), finds its command and runs it. STATUS_NOT_FOUND: no such command; a message was printed.
- */
 #define COMMAND_ARGUMENTS_MAX 16
+
+/* The command with the longest name that the first words spell, and how many words that name has; NULL: none. */
+struct command *command_find(struct command_table *table, char *const *words, int count, int *name_words);
+
+/* Prints how the command is called and what it does. */
+void command_print_usage(const struct command *command);
+
+/*
+ * Splits `line` (which is modified) at blanks, except within single or double quotes, finds its command and runs it; returns
+ * what the command returned. STATUS_OK: also for an empty line. STATUS_INVALID: the line cannot be split, or the command is
+ * used wrongly. STATUS_NOT_FOUND: there is no such command. A message was printed then.
+ */
 status_t command_execute(struct command_table *table, char *line);
