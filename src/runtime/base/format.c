@@ -212,7 +212,7 @@ const char *format_bytes(char buffer[FORMAT_BYTES_SIZE], uint64_t bytes)
 	unsigned unit = 0;
 	uint64_t tenths;
 
-	if (bytes < 10 * KIB && bytes % KIB != 0) {
+	if (bytes == 0 || (bytes < 10 * KIB && bytes % KIB != 0)) {
 		format_text(buffer, FORMAT_BYTES_SIZE, "%lu", bytes);
 		return buffer;
 	}
