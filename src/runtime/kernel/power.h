@@ -1,0 +1,21 @@
+/* Leaving: ACPI power-off, reset, and the exit status for an emulator. Any context, also after a panic; no locks, no memory. */
+#pragma once
+
+#include "runtime/base/types.h"
+
+struct command_table;
+
+/* Soft-off by ACPI (S5). Where that fails: a message, and the CPU halts for good. */
+_Noreturn void power_off(void);
+
+/* The FADT's reset register, else the keyboard controller, else a triple fault. */
+_Noreturn void power_reboot(void);
+
+/*
+ * Ends the run with a result: 0 powers off. Other values end QEMU with exit status (status << 1 | 1) where it has the
+ * isa-debug-exit device at port 0xf4, and reset the machine elsewhere.
+ */
+_Noreturn void power_exit(unsigned status);
+
+/* The monitor commands `poweroff` and `reboot`. */
+void power_commands_register(struct command_table *table);
