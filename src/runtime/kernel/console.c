@@ -1,0 +1,281 @@
+#include "console.h"
+
+#include <stdatomic.h>
+
+#include "runtime/base/boot_info.h"
+#include "runtime/base/format.h"
+#include "runtime/base/string.h"
+
+#include "console_devices.h"
+#include "framebuffer.h"
+#include "terminal.h"
+#include "uart.h"
+
+/* The console works before the clock does, so it counts cycles; the CPUs at hand make 2^30 to 2^33 a second. */
+#define REFRESH_CYCLES (1ull << 28) /* between two drawings by writers */
+#define STUCK_CYCLES   (1ull << 32) /* nobody rightly holds the lock, and no UART stays busy, for as long */
+
+#define SERIAL_BYTES 4096
+#define LOG_BYTES    640
+
+static struct {
+	_Atomic bool locked;
+	_Atomic bool panic;
+	_Atomic bool drawing;
+	_Atomic bool refreshed_by_task;
+	_Atomic enum log_level log_level;
+	_Atomic unsigned interruptions;
+
+	/* Under the lock. */
+	struct uart uart;
+	char serial[SERIAL_BYTES]; /* a ring: what the UART did not take yet */
+	size_t serial_head;
+	size_t serial_tail;
+	bool line_is_open; /* the last character was no newline */
+	struct terminal terminal;
+
+	/* Whoever draws. */
+	struct framebuffer framebuffer;
+	uint64_t drawn_changes;
+	uint64_t drawn_at_cycles;
+} console = { .log_level = LOG_INFO };
+
+/*
+ * A lock of its own, unlike struct spinlock: it gives up on a holder that is stuck (perhaps the very code that this CPU's fault
+ * or NMI has interrupted), and soon in a panic. Text that is torn apart is better than none.
+ */
+static uint64_t lock(void)
+{
+	const uint64_t state = platform_interrupts_save();
+	const uint64_t start = __builtin_ia32_rdtsc();
+
+	while (atomic_exchange_explicit(&console.locked, true, memory_order_acquire)) {
+		if (__builtin_ia32_rdtsc() - start > (atomic_load(&console.panic) ? STUCK_CYCLES >> 8 : STUCK_CYCLES))
+			break;
+		platform_cpu_relax();
+	}
+	return state;
+}
+
+static void unlock(uint64_t state)
+{
+	atomic_store_explicit(&console.locked, false, memory_order_release);
+	platform_interrupts_restore(state);
+}
+
+/* Gives the UART what it takes at once. Returns false when nothing moved though something is left. */
+static bool serial_pump_locked(void)
+{
+	const size_t tail = console.serial_tail % SERIAL_BYTES;
+	const size_t left = console.serial_head - console.serial_tail;
+	const size_t taken = uart_write(&console.uart, console.serial + tail, MIN(left, SERIAL_BYTES - tail));
+
+	console.serial_tail += taken;
+	return taken > 0 || left == 0;
+}
+
+/* Pumps until fewer than `limit` bytes are left. A UART that stays busy is given up. */
+static void serial_wait_locked(size_t limit)
+{
+	const uint64_t start = __builtin_ia32_rdtsc();
+
+	while (console.serial_head - console.serial_tail >= limit) {
+		if (serial_pump_locked())
+			continue;
+		if (__builtin_ia32_rdtsc() - start > STUCK_CYCLES) {
+			console.uart.present = false;
+			console.serial_tail = console.serial_head;
+		}
+	}
+}
+
+static void serial_put_locked(char character)
+{
+	serial_wait_locked(SERIAL_BYTES);
+	console.serial[console.serial_head++ % SERIAL_BYTES] = character;
+}
+
+static void write_locked(const char *text, size_t bytes, enum terminal_colour colour)
+{
+	if (bytes == 0)
+		return;
+	console.line_is_open = text[bytes - 1] != '\n';
+	terminal_write(&console.terminal, text, bytes, colour);
+	if (!console.uart.present)
+		return;
+	for (size_t i = 0; i < bytes; i++) {
+		if (text[i] == '\n')
+			serial_put_locked('\r');
+		serial_put_locked(text[i]);
+	}
+}
+
+/* Waits for the UART, a FIFO's load at a time, so that interrupts (where the caller has them on) and other writers get in. */
+static void serial_drain(void)
+{
+	uint64_t start = __builtin_ia32_rdtsc();
+
+	for (;;) {
+		const uint64_t state = lock();
+		const bool moved = serial_pump_locked();
+		const bool empty = console.serial_head == console.serial_tail;
+
+		if (moved)
+			start = __builtin_ia32_rdtsc();
+		else if (__builtin_ia32_rdtsc() - start > STUCK_CYCLES)
+			serial_wait_locked(1);
+		unlock(state);
+		if (empty)
+			return;
+		platform_cpu_relax();
+	}
+}
+
+/* One row at a time, so that writers never wait for pixels. */
+static void draw_row(unsigned row)
+{
+	struct terminal_cell cells[TERMINAL_COLUMNS_MAX];
+	const uint64_t state = lock();
+	const struct terminal *terminal = &console.terminal;
+	const int cursor = terminal->row == row ? (int)terminal->column : -1;
+
+	memcpy(cells, terminal_row(terminal, row), terminal->columns * sizeof(cells[0]));
+	unlock(state);
+	framebuffer_draw_row(&console.framebuffer, row, cells, cursor);
+}
+
+static void draw(void)
+{
+	if (atomic_exchange_explicit(&console.drawing, true, memory_order_acquire) && !atomic_load(&console.panic))
+		return;
+	const uint64_t changes = __atomic_load_n(&console.terminal.changes, __ATOMIC_RELAXED);
+	if (changes != console.drawn_changes) {
+		for (unsigned row = 0; row < console.framebuffer.rows; row++)
+			draw_row(row);
+		console.drawn_changes = changes;
+		console.drawn_at_cycles = __builtin_ia32_rdtsc();
+	}
+	atomic_store_explicit(&console.drawing, false, memory_order_release);
+}
+
+static void draw_if_due(void)
+{
+	if (atomic_load_explicit(&console.refreshed_by_task, memory_order_relaxed) && !atomic_load(&console.panic))
+		return;
+	if (__builtin_ia32_rdtsc() - __atomic_load_n(&console.drawn_at_cycles, __ATOMIC_RELAXED) > REFRESH_CYCLES)
+		draw();
+}
+
+void console_init(const struct boot_info *boot)
+{
+	const struct boot_framebuffer *screen = &boot->framebuffer;
+
+	uart_init(&console.uart, UART_COM1_PORT);
+	/* Mapped at its physical address by the firmware now, and by our own page tables later. */
+	framebuffer_init(&console.framebuffer, screen, (void *)screen->base.value);
+	terminal_init(&console.terminal, console.framebuffer.columns, console.framebuffer.rows);
+}
+
+void console_write(const char *text, size_t bytes)
+{
+	const uint64_t state = lock();
+
+	write_locked(text, bytes, TERMINAL_NORMAL);
+	unlock(state);
+	serial_drain();
+	draw_if_due();
+}
+
+static const char *const level_names[] = {
+	[LOG_ERROR] = "error",
+	[LOG_WARN] = "warn",
+	[LOG_INFO] = "info",
+	[LOG_DEBUG] = "debug",
+};
+
+static const enum terminal_colour level_colours[] = {
+	[LOG_ERROR] = TERMINAL_RED,
+	[LOG_WARN] = TERMINAL_YELLOW,
+	[LOG_INFO] = TERMINAL_NORMAL,
+	[LOG_DEBUG] = TERMINAL_DIM,
+};
+
+void console_log(enum log_level level, const char *line)
+{
+	char text[LOG_BYTES];
+	const uint64_t now_us = platform_now_ns() / NS_PER_US;
+
+	if (level > atomic_load_explicit(&console.log_level, memory_order_relaxed))
+		return;
+	const size_t length = format_text(text, sizeof(text) - 1, "[%5lu.%06lu] %-5s %s", now_us / 1000000, now_us % 1000000,
+					  level_names[level], line);
+	const size_t bytes = MIN(length, sizeof(text) - 2);
+	text[bytes] = '\n';
+
+	const uint64_t state = lock();
+	if (console.line_is_open) {
+		write_locked("\n", 1, TERMINAL_NORMAL);
+		atomic_fetch_add(&console.interruptions, 1);
+	}
+	write_locked(text, bytes + 1, level_colours[level]);
+	unlock(state);
+	serial_drain();
+	draw_if_due();
+}
+
+void console_set_log_level(enum log_level level)
+{
+	atomic_store(&console.log_level, level);
+}
+
+status_t console_parse_log_level(const char *text, enum log_level *level)
+{
+	for (unsigned i = 0; i < ARRAY_LENGTH(level_names); i++) {
+		if (strcmp(text, level_names[i]) == 0) {
+			*level = (enum log_level)i;
+			return STATUS_OK;
+		}
+	}
+	return STATUS_INVALID;
+}
+
+unsigned console_interruptions(void)
+{
+	return atomic_load(&console.interruptions);
+}
+
+void console_flush(void)
+{
+	serial_drain();
+	draw();
+}
+
+void console_panic(void)
+{
+	atomic_store(&console.panic, true);
+}
+
+bool console_poll_serial(char *character)
+{
+	const uint64_t state = lock();
+	const int received = uart_read(&console.uart);
+
+	unlock(state);
+	*character = (char)received;
+	return received >= 0;
+}
+
+bool console_listen_serial(void)
+{
+	const uint64_t state = lock();
+
+	uart_enable_receive_interrupt(&console.uart);
+	unlock(state);
+	return console.uart.present;
+}
+
+void console_draw_from_task(void)
+{
+	atomic_store(&console.refreshed_by_task, true);
+	draw();
+}

@@ -1,0 +1,49 @@
+/*
+ * The console: text to the serial port and to the screen, keys from the serial port and the keyboard. Either may be missing.
+ *
+ * 1. Output works in every context from console_init on, interrupt handlers and panics included, on all CPUs at once. A call's
+ *    text is not torn apart by another CPU's. Writers wait for the serial port only, with the caller's interrupts as they were.
+ * 2. The screen shows text a little later: a writer draws at most some ten times a second, and once console_start ran, the
+ *    console's task draws. So a flood of lines costs no drawing.
+ * 3. The lock is innermost: nothing is taken under it, and it needs no per-CPU data.
+ *
+ * Needs platform_now_ns() to return something (0) before the clock runs, and the framebuffer mapped at its physical address.
+ */
+#pragma once
+
+#include "runtime/base/platform.h"
+
+struct boot_info;
+
+/* Finds the serial port and clears the screen. First of all, with interrupts off. */
+void console_init(const struct boot_info *boot);
+
+/* Starts keyboard, input interrupts and the console's task. Once, in a task. Without it there is no input. */
+status_t console_start(void) MUST_CHECK;
+
+/* Writes as is. */
+void console_write(const char *text, size_t bytes);
+
+/* Writes "[    1.234567] info  line" and a newline, if `level` is at most the log level. */
+void console_log(enum log_level level, const char *line);
+
+/* From now on lines up to and including `level` are shown; LOG_INFO at first. */
+void console_set_log_level(enum log_level level);
+
+/* "error", "warn", "info" or "debug". STATUS_INVALID: another text. */
+status_t console_parse_log_level(const char *text, enum log_level *level) MUST_CHECK;
+
+/*
+ * Waits for the next character. Keys without a character come as a terminal sends them: escape sequences as of a VT220. Only
+ * where platform_may_sleep(). One reader at a time.
+ */
+char console_read_character(void);
+
+/* How often a log line has cut an unfinished line; a line editor that sees it change shows its line again. */
+unsigned console_interruptions(void);
+
+/* Brings everything written so far to the screen. Any context. */
+void console_flush(void);
+
+/* The machine has failed: from now on the lock is not waited for, whoever held it. */
+void console_panic(void);

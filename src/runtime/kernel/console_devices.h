@@ -1,0 +1,13 @@
+/* What console.c, which owns the devices' output and lock, offers to console_input.c. For these two alone. */
+#pragma once
+
+#include "runtime/base/types.h"
+
+/* Takes a character that came in at the serial port, if there is one. Any context. */
+bool console_poll_serial(char *character);
+
+/* Lets the serial port raise its interrupt. False: there is none. */
+bool console_listen_serial(void);
+
+/* Draws what changed. From the first call on writers leave drawing to the caller, except in a panic. */
+void console_draw_from_task(void);
