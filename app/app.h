@@ -1,0 +1,32 @@
+/*
+ * The program in the image. The wiring (src/main.c) brings the machine up and calls app_main, in a task that may sleep and use
+ * vector registers; app_main runs the scenario that the command line names and ends the machine, or stays in the monitor.
+ *
+ * Options on the command line:
+ *   scenario=NAME    what to run; "capture" where nothing is said
+ *   monitor=1        stay in the monitor afterwards; without it the machine ends with the scenario's result
+ *   test=all|A[,B]   run these in-image tests instead of a scenario
+ * and those of the scenarios, each described in its file.
+ */
+#pragma once
+
+#include "runtime/base/types.h"
+
+struct memory;
+struct pagecache;
+struct block_device_table;
+struct command_table;
+
+/* What the wiring made; all of it lives on for good. */
+struct app_environment {
+	struct memory *memory;
+	struct pagecache *pagecache;
+	struct block_device_table *block_devices;
+	struct command_table *commands;
+	const char *command_line;
+	uint64_t ram_bytes;  /* all RAM of the machine, the firmware's and the image's included */
+	uint64_t boot_ns;    /* from leaving boot services to the call of app_main */
+	const char *version; /* of the image */
+};
+
+_Noreturn void app_main(const struct app_environment *environment);

@@ -1,0 +1,46 @@
+/*
+ * Scenarios: what the image can be asked to do, by scenario=NAME on the command line or `run NAME` in the monitor. Each
+ * registers itself in a linker section:
+ *
+ *	SCENARIO(boot, "print how long the start took")
+ *	{
+ *		print("result: boot app_ns=%llu\n", ...scenario->environment->boot_ns);
+ *		return STATUS_OK;
+ *	}
+ *
+ * A scenario runs in a task that may sleep and use vector registers, one at a time. It prints its result in one line that
+ * starts with "result: NAME" and returns STATUS_OK only if everything that it promises was kept.
+ */
+#pragma once
+
+#include "app.h"
+#include "runtime/base/status.h"
+
+/* One run of a scenario. */
+struct scenario {
+	const struct app_environment *environment;
+	const char *options; /* "key=value ..." of this run, read with options_get */
+};
+
+struct scenario_entry {
+	const char *name;
+	const char *help;
+	status_t (*run)(struct scenario *scenario);
+};
+
+#define SCENARIO(scenario_name, scenario_help)                                                                                 \
+	static status_t scenario_run_##scenario_name(struct scenario *scenario);                                               \
+	static const struct scenario_entry scenario_entry_##scenario_name = { #scenario_name, scenario_help,                   \
+									      scenario_run_##scenario_name };                  \
+	static const struct scenario_entry *scenario_link_##scenario_name __attribute__((section("scenarios"), used)) =        \
+		&scenario_entry_##scenario_name;                                                                               \
+	static status_t scenario_run_##scenario_name(struct scenario *scenario __attribute__((unused)))
+
+/* Runs `name`. STATUS_NOT_FOUND: there is none; the names that there are were printed. */
+status_t scenario_run(const struct app_environment *environment, const char *name, const char *options) MUST_CHECK;
+
+/* One line for each scenario. */
+void scenario_print_all(void);
+
+/* The monitor command `run`. */
+void scenario_commands_register(const struct app_environment *environment);
