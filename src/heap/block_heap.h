@@ -1,0 +1,138 @@
+/*
+ * The block heap: physical memory in blocks of 2 MB, the only unit in which it trades. A run is any number of adjacent blocks.
+ *
+ * 1. Every block has a descriptor outside of it, in memory that the creator handed in; the heap never serves itself.
+ * 2. free_blocks + sum of owner->blocks over the listed owners = total_blocks.
+ * 3. A block belongs to the owner that took it until it is freed by the address of its run; the generation in its descriptor
+ *    changes at both times. Freeing what is not the start of a run that is taken is reported by a panic: it is our own bug.
+ * 4. Movable owners get low addresses, others high ones, and single blocks come out of broken stretches, so that long runs of
+ *    free or movable blocks survive.
+ * 5. Blocks inside the fence are given only to requests that name it (`inside_fence`).
+ *
+ * Lock [H]: `lock`, a leaf; held for a search over bitmaps at most. All functions may be called with preemption off, none in
+ * interrupt handlers, none sleeps, none reclaims (see memory.h for that).
+ */
+#pragma once
+
+#include "owner.h"
+#include "runtime/base/spinlock.h"
+#include "runtime/base/status.h"
+#include "runtime/base/types.h"
+
+struct objcache;
+
+enum block_state {
+	BLOCK_ABSENT, /* no memory of ours */
+	BLOCK_FREE,
+	BLOCK_TAKEN,
+};
+
+/* The last four groups belong to the holder of the block; the block heap clears them when the block changes hands. */
+struct block {
+	uint8_t state;       /* [H] enum block_state */
+	uint8_t avoid;       /* [R] the window search of the current request does not try it again (memory.c) */
+	uint32_t generation; /* [H] */
+	uint32_t run_blocks; /* [H] first block of a run that is taken: its length; else 0 */
+	struct owner *owner; /* [H] NULL while free */
+
+	struct objcache *cache; /* the objcache that cuts it into objects, or NULL */
+	uint64_t *map;          /* [C] allocated objects */
+	struct list link;       /* [C] */
+	uint32_t used;          /* [C] allocated objects */
+	uint32_t position;      /* [C] where to look for the next object */
+	uint16_t pins;          /* [C] operations under way that need the block to stay */
+	uint8_t role;           /* [C] enum objcache_role */
+
+	void *tag; /* whatever the user of a cursor objcache keeps for the block */
+};
+
+/* All zero: anywhere. Alignment and boundary are powers of two; 0: none. A run crosses no multiple of the boundary. */
+struct block_constraints {
+	struct phys_addr lowest;
+	struct phys_addr highest; /* last byte, as in a DMA mask; 0: no limit */
+	uint64_t alignment_bytes;
+	uint64_t boundary_bytes;
+};
+
+struct block_request {
+	uint64_t blocks;
+	struct block_constraints constraints;
+	struct owner *owner;
+	uint64_t keep_blocks; /* so many stay free, or the request fails */
+	bool inside_fence;
+};
+
+/* Decides whether an allocation fails although it need not; for tests. `where` names the kind: "block", "object", "dma". */
+struct fault_injector {
+	bool (*fail)(struct fault_injector *self, const char *where, uint64_t bytes);
+};
+
+struct block_heap {
+	struct spinlock lock;
+	uint64_t first_block;                 /* [I] physical address >> BLOCK_SHIFT of descriptor 0 */
+	uint64_t count;                       /* [I] descriptors */
+	uint64_t total_blocks;                /* [I] */
+	_Atomic uint64_t free_blocks;         /* [H], read without */
+	struct block *blocks;                 /* [I] */
+	uint64_t *free_map;                   /* [H] one bit for each block */
+	uint64_t *partial_map;                /* [H] one bit for each word of free_map that is neither 0 nor all ones */
+	uint64_t *whole_map;                  /* [H] one bit for each word of free_map that is all ones */
+	uint64_t fence_first;                 /* [H] descriptor indices [first, end); empty: no fence */
+	uint64_t fence_end;                   /* [H] */
+	_Atomic uint32_t frees;               /* [a] changes with each free; waiters sleep on it */
+	struct list owners;                   /* [H] those with blocks, in the order of their first block */
+	struct list caches;                   /* [H] all objcaches */
+	struct fault_injector *_Atomic fault; /* NULL: none */
+};
+
+/* Bytes of metadata that block_heap_init needs for these ranges; 0 when no whole block lies within them. */
+uint64_t block_heap_metadata_bytes(const struct phys_range *ranges, uint32_t count);
+
+/*
+ * `metadata` (aligned to 16 bytes; alive as long as the heap) must not lie within the ranges. Only whole, aligned blocks within
+ * a range are used; ranges do not overlap. STATUS_INVALID: no whole block in them.
+ */
+status_t block_heap_init(struct block_heap *heap, const struct phys_range *ranges, uint32_t count, void *metadata) MUST_CHECK;
+
+/* STATUS_INVALID: no blocks, or alignment or boundary is no power of two. STATUS_NO_MEMORY: no such run is free. */
+status_t block_heap_alloc(struct block_heap *heap, const struct block_request *request, struct phys_addr *run) MUST_CHECK;
+
+/* Frees a whole run by its address and returns its length in blocks. */
+uint64_t block_heap_free(struct block_heap *heap, struct phys_addr run);
+
+/* Free blocks that lie wholly in [lowest, highest]; as block_constraints counts (highest 0: no limit). */
+uint64_t block_heap_free_within(struct block_heap *heap, struct phys_addr lowest, struct phys_addr highest);
+
+/* Only one fence at a time; whoever sets it serialises that. `blocks` 0 takes it down. */
+void block_heap_fence(struct block_heap *heap, struct phys_addr start, uint64_t blocks);
+
+/* The descriptor of the block that holds `address`, or NULL if that is no memory of this heap. */
+struct block *block_heap_find(const struct block_heap *heap, struct phys_addr address);
+
+static inline struct phys_addr block_address(const struct block_heap *heap, const struct block *block)
+{
+	return (struct phys_addr){ (heap->first_block + (uint64_t)(block - heap->blocks)) << BLOCK_SHIFT };
+}
+
+static inline uint64_t block_heap_free_bytes(const struct block_heap *heap)
+{
+	return atomic_load_explicit(&heap->free_blocks, memory_order_relaxed) << BLOCK_SHIFT;
+}
+
+/* True when an allocation has to fail for a test. */
+static inline bool block_heap_must_fail(struct block_heap *heap, const char *where, uint64_t bytes)
+{
+	struct fault_injector *fault = atomic_load_explicit(&heap->fault, memory_order_acquire);
+
+	return __builtin_expect(fault != NULL, 0) && fault->fail(fault, where, bytes);
+}
+
+/* Checks every invariant; for tests and debug builds, O(blocks). */
+bool block_heap_is_valid(struct block_heap *heap);
+
+/* Where blocks come from for whoever builds on them: the bare heap, or memory.h with reclaim and watermarks. */
+struct block_source {
+	struct block_heap *heap;
+	status_t (*take)(struct block_source *source, struct owner *owner, struct phys_addr *block);
+	void (*give)(struct block_source *source, struct phys_addr block);
+};

@@ -1,0 +1,30 @@
+/*
+ * Memory for bookkeeping: chunks of 64 bytes to 16 KB, zeroed, in powers of two, carved from a seed that the creator hands in
+ * and from blocks of its own beyond that. It keeps what it has once taken, and never calls back into the heaps that it serves.
+ *
+ * Any context but interrupt handlers; never sleeps. Its lock is taken before the block heap's.
+ */
+#pragma once
+
+#include "block_heap.h"
+
+#define BOOKKEEPING_CHUNK_MIN 64
+#define BOOKKEEPING_CHUNK_MAX (16 * KIB)
+#define BOOKKEEPING_ORDERS    9
+
+struct bookkeeping {
+	struct spinlock lock;
+	struct block_heap *heap; /* [I] */
+	struct owner owner;
+	struct bookkeeping_chunk *free[BOOKKEEPING_ORDERS]; /* [B] by size */
+	char *fresh;                                        /* [B] never used yet, up to fresh_end */
+	char *fresh_end;
+	uint64_t used_bytes; /* [B] */
+};
+
+/* `seed` is aligned to 64 bytes; seed_bytes may be 0. */
+void bookkeeping_init(struct bookkeeping *bookkeeping, struct block_heap *heap, void *seed, uint64_t seed_bytes);
+
+/* Zeroed. NULL: no memory, or more than BOOKKEEPING_CHUNK_MAX. */
+void *bookkeeping_alloc(struct bookkeeping *bookkeeping, size_t bytes);
+void bookkeeping_free(struct bookkeeping *bookkeeping, void *chunk, size_t bytes);

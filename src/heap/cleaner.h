@@ -1,0 +1,73 @@
+/*
+ * Cleaners: whoever holds memory that it can do without registers one, and is asked when a request does not fit.
+ *
+ * 1. Cleaners are asked in order of cost, and within one cost by preference, lowest first; each for what is still missing. The
+ *    engine (memory.h) tries the request again after each, and stops when it fits.
+ * 2. A cleaner gives whole blocks to the block heap, within [lowest, highest] only, at most a block above target->bytes, and
+ *    returns the bytes that reached it. It is believed only as far as the block heap confirms.
+ * 3. It runs in a task, where platform_may_sleep(), one request at a time. It takes no memory that would need reclaim: a
+ *request for memory from inside gets only what is free. Without may_wait it does not wait for I/O; it looks at deadline_ns at
+ *least once a block.
+ *
+ *	cleaner_register(&memory->cleaners, &volume->cleaner);      ... asked from any task ...
+ *	cleaner_unregister(&memory->cleaners, &volume->cleaner);    waits until it does not run
+ *
+ * Lock [L]: registry->lock, not held while a cleaner runs.
+ */
+#pragma once
+
+#include "runtime/base/list.h"
+#include "runtime/base/spinlock.h"
+#include "runtime/base/types.h"
+
+enum cleaner_cost {
+	CLEANER_FREE,  /* nothing is lost: empty blocks of caching heaps */
+	CLEANER_CLEAN, /* cached data that can be read again */
+	CLEANER_DIRTY, /* cached data that has to be written first */
+	CLEANER_HELD,  /* in use by somebody else who has to be asked */
+};
+
+struct reclaim_target {
+	uint64_t bytes;           /* missing; a multiple of BLOCK_BYTES */
+	struct phys_addr lowest;  /* only blocks wholly within [lowest, highest] help */
+	struct phys_addr highest; /* last byte */
+	bool may_wait;
+	uint64_t deadline_ns; /* platform_now_ns; PLATFORM_FOREVER: none */
+};
+
+struct cleaner {
+	const char *name;       /* [I] */
+	enum cleaner_cost cost; /* [I] */
+	unsigned preference;    /* [I] lower ones give first */
+	uint64_t (*clean)(struct cleaner *self, const struct reclaim_target *target);
+
+	struct list link;          /* [L] in order of (cost, preference) */
+	bool leaving;              /* [L] is being unregistered: not asked any more */
+	_Atomic uint32_t running;  /* [L] calls under way; the one who unregisters waits on it */
+	uint64_t calls;            /* [L] */
+	uint64_t asked_bytes;      /* [L] sum of what it was asked for */
+	uint64_t claimed_bytes;    /* [L] sum of what it said */
+	uint64_t given_bytes;      /* [L] sum of what reached the block heap meanwhile */
+	uint64_t last_asked_bytes; /* [L] the same for the last call */
+	uint64_t last_given_bytes; /* [L] */
+};
+
+struct cleaner_registry {
+	struct spinlock lock;
+	struct list cleaners; /* [L] */
+};
+
+void cleaner_registry_init(struct cleaner_registry *registry);
+
+/* The caller filled in the [I] members and `clean`. Any task context. */
+void cleaner_register(struct cleaner_registry *registry, struct cleaner *cleaner);
+
+/* Where platform_may_sleep(), and not from inside this cleaner. Harmless for one that is not registered. */
+void cleaner_unregister(struct cleaner_registry *registry, struct cleaner *cleaner);
+
+/*
+ * Iteration: the next cleaner in order, held so that it stays registered until it is passed in as `previous` (NULL: start; a
+ * walk that ends early calls cleaner_put). NULL: no more.
+ */
+struct cleaner *cleaner_next(struct cleaner_registry *registry, struct cleaner *previous);
+void cleaner_put(struct cleaner_registry *registry, struct cleaner *cleaner);

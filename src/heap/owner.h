@@ -1,0 +1,23 @@
+/*
+ * Who holds blocks: a name and a count, so that every block of the machine can be accounted for and a failed request can say
+ * who held what. Embedded in whatever takes blocks; alive as long as it has any. The block heap lists an owner while it has
+ * blocks.
+ */
+#pragma once
+
+#include "runtime/base/list.h"
+
+struct owner {
+	const char *name; /* [I] */
+	bool movable;    /* [I] its blocks can be emptied by a cleaner; they are placed at low addresses, others at high ones */
+	uint64_t blocks; /* [H] */
+	struct list link; /* [H] in the block heap's list while blocks > 0 */
+};
+
+static inline void owner_init(struct owner *owner, const char *name, bool movable)
+{
+	owner->name = name;
+	owner->movable = movable;
+	owner->blocks = 0;
+	list_init(&owner->link);
+}
