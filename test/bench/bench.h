@@ -1,0 +1,25 @@
+/*
+ * A bench program: a file that defines `benches`, linked with bench.c. `make bench` prints nanoseconds and instructions per
+ * operation of each bench, the latter counted by valgrind, so that small changes show on a busy machine, too.
+ */
+#pragma once
+
+#include <stdint.h>
+
+struct bench {
+	const char *name; /* "objcache alloc and free, 64 bytes" */
+	/* Not measured; may be NULL. Returns what run and teardown get. */
+	void *(*setup)(void);
+	/* Does the operation so many times. Nothing else is measured. */
+	void (*run)(void *context, uint64_t operations);
+	void (*teardown)(void *context); /* may be NULL */
+};
+
+/* Ends with an entry without a name. */
+extern const struct bench benches[];
+
+/* Keeps the compiler from dropping what computes `value`. */
+static inline void bench_use(uint64_t value)
+{
+	__asm__ volatile("" : : "r"(value) : "memory");
+}

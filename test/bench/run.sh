@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Runs the bench programs given and prints a table: nanoseconds and instructions per operation. Instructions come from two runs
+# of different length under callgrind, so that what happens once does not count.
+set -euo pipefail
+
+short=2000
+long=6000
+
+instructions() { # PROGRAM INDEX OPERATIONS
+	valgrind --tool=callgrind --callgrind-out-file=/dev/null --collect-atstart=no --toggle-collect=bench_measured \
+		"$1" "$2" "$3" 2>&1 | awk '/Collected :/ { print $4 }'
+}
+
+printf '%-56s %12s %14s\n' bench ns/operation instructions
+for program in "$@"; do
+	mapfile -t names < <("$program")
+	for i in "${!names[@]}"; do
+		ns=$("$program" "$i")
+		counted=unknown
+		if command -v valgrind >/dev/null; then
+			a=$(instructions "$program" "$i" $short)
+			b=$(instructions "$program" "$i" $long)
+			counted=$(awk -v a="$a" -v b="$b" -v n=$((long - short)) 'BEGIN { printf "%.1f", (b - a) / n }')
+		fi
+		printf '%-56s %12s %14s\n' "${names[i]}" "$ns" "$counted"
+	done
+done

@@ -1,0 +1,99 @@
+# Everything that checks: host tests, benches, lint, and `make test`, which runs all of it. Included by the Makefile.
+#
+# Host tests: each test/host/test_NAME.c is one program with libcheck. Benches: each test/bench/bench_NAME.c, see bench.h.
+# Both link the portable rooms, once with sanitizers and debug checks, once optimized as in the image.
+
+TEST_DIR := $(BUILD)/test
+
+PORTABLE_SOURCES := $(wildcard src/runtime/base/*.c src/heap/*.c src/pagecache/*.c test/fake/*.c) test/host/platform_host.c \
+	$(patsubst %,src/runtime/kernel/%.c,font framebuffer keyboard line_editor terminal)
+HOST_TESTS := $(patsubst test/host/%.c,%,$(wildcard test/host/test_*.c))
+BENCHES := $(patsubst test/bench/%.c,%,$(wildcard test/bench/bench_*.c))
+
+HOST_FLAGS := -std=gnu11 -D_GNU_SOURCE -Isrc -Itest -g -pthread -fno-strict-aliasing -fno-omit-frame-pointer \
+	-Wall -Wextra -Wshadow -Werror
+CHECKED_FLAGS := $(HOST_FLAGS) -O1 -DWEIR_DEBUG -fsanitize=address,undefined -fno-sanitize-recover=all
+FAST_FLAGS := $(HOST_FLAGS) -O2
+CHECK_LIBS = $(shell pkg-config --libs check)
+
+# $(call objects,VARIANT,SOURCES)
+objects = $(patsubst %.c,$(TEST_DIR)/$(1)/%.o,$(2))
+
+$(TEST_DIR)/checked/%.o: %.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CHECKED_FLAGS) -MMD -MP -c $< -o $@
+
+$(TEST_DIR)/fast/%.o: %.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(FAST_FLAGS) -MMD -MP -c $< -o $@
+
+$(TEST_DIR)/checked/portable.a: $(call objects,checked,$(PORTABLE_SOURCES))
+$(TEST_DIR)/fast/portable.a: $(call objects,fast,$(PORTABLE_SOURCES))
+$(TEST_DIR)/%/portable.a:
+	@rm -f $@
+	$(Q)ar rcs $@ $^
+
+# Objects stay: the next build needs them.
+.SECONDARY: $(call objects,checked,$(HOST_TESTS:%=test/host/%.c) $(PORTABLE_SOURCES)) \
+	$(call objects,fast,$(BENCHES:%=test/bench/%.c) test/bench/bench.c $(PORTABLE_SOURCES))
+
+$(TEST_DIR)/test_%: $(TEST_DIR)/checked/test/host/test_%.o $(TEST_DIR)/checked/portable.a
+	$(Q)$(CC) $(CHECKED_FLAGS) $^ $(CHECK_LIBS) -o $@
+
+$(TEST_DIR)/bench_%: $(TEST_DIR)/fast/test/bench/bench_%.o $(TEST_DIR)/fast/test/bench/bench.o $(TEST_DIR)/fast/portable.a
+	$(Q)$(CC) $(FAST_FLAGS) $^ -o $@
+
+-include $(wildcard $(TEST_DIR)/*/test/*/*.d $(TEST_DIR)/*/src/*/*.d $(TEST_DIR)/*/src/runtime/*/*.d)
+
+.PHONY: test host-tests host-test-programs benches bench lint format check-format check-edges check-style
+
+# All checks and tests; the last line is "N passed, N failed".
+test: setup
+	@BUILD=$(BUILD) CC=$(CC) MAKE=$(MAKE) test/run.sh
+
+host-test-programs: $(HOST_TESTS:%=$(TEST_DIR)/%)
+
+# Only the host tests. One of them: make build/test/test_NAME && build/test/test_NAME
+host-tests: host-test-programs
+	@BUILD=$(BUILD) test/host/run.sh
+
+benches: $(BENCHES:%=$(TEST_DIR)/%)
+
+# Nanoseconds and instructions per operation.
+bench: benches
+	@test/bench/run.sh $(BENCHES:%=$(TEST_DIR)/%)
+
+# Checks of the sources ------------------------------------------------------------------------------------------------------
+
+C_SOURCES = $(shell git ls-files -co --exclude-standard '*.c')
+C_FILES = $(C_SOURCES) $(shell git ls-files -co --exclude-standard '*.h')
+
+format:
+	clang-format -i $(C_FILES)
+
+check-format:
+	@clang-format --dry-run -Werror $(C_FILES)
+
+check-edges:
+	@test/check/edges.sh
+
+check-style:
+	@test/check/style.sh
+
+# clang-tidy and cppcheck look at a file again only when it, one of its headers, or the rules have changed.
+LINT_SOURCES = $(filter-out boot/%,$(C_SOURCES))
+LINT_FLAGS := -std=gnu11 -D_GNU_SOURCE -Isrc -Itest -I.
+
+lint:
+	@$(MAKE) --no-print-directory -j$(shell nproc) -k lint-files
+
+.PHONY: lint-files
+lint-files: $(patsubst %.c,$(BUILD)/lint/%.ok,$(LINT_SOURCES))
+
+$(BUILD)/lint/%.ok: %.c .clang-tidy test/check/lint.sh
+	@mkdir -p $(@D)
+	@test/check/lint.sh $< $(LINT_FLAGS)
+	@$(CC) $(LINT_FLAGS) -MM -MP -MT $@ -MF $(@:.ok=.d) $<
+	@touch $@
+
+-include $(wildcard $(BUILD)/lint/*/*.d $(BUILD)/lint/*/*/*.d $(BUILD)/lint/*/*/*/*.d)
