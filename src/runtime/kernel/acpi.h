@@ -27,7 +27,6 @@ struct acpi_header {
 enum acpi_space {
 	ACPI_SPACE_MEMORY = 0,
 	ACPI_SPACE_IO = 1,
-	ACPI_SPACE_PCI = 2,
 };
 
 struct acpi_address {
@@ -43,36 +42,56 @@ void acpi_init(const struct boot_info *boot);
 
 /*
  * The checked table with that signature ("MCFG"; the `index`-th of several), mapped for good, or NULL. `length_min`: shorter
- * tables are broken; not less than the header. Any task context, and start-up.
+ * tables are broken, too. Any context after acpi_init.
  */
 const struct acpi_header *acpi_find_table(const char signature[4], unsigned index, size_t length_min);
 
-/* The CPUs of the MADT that are enabled, in its order, the running one first. At least one. */
-struct acpi_cpus {
-	uint32_t count;   /* entries in apic_ids */
-	uint32_t ignored; /* CPUs beyond the limit */
-	uint32_t apic_ids[64];
-	bool has_pic; /* 8259 pair */
-	struct phys_addr local_apic;
+/*
+ * Reads a field of a table; 0 where the field lies beyond the table's length, as the specification wants it for the fields of
+ * younger revisions.
+ */
+uint64_t acpi_read(const struct acpi_header *table, size_t offset, size_t bytes);
+struct acpi_address acpi_read_address(const struct acpi_header *table, size_t offset);
+
+/* The sum of the bytes, which is 0 for an intact table. */
+uint8_t acpi_checksum(const void *bytes, size_t count);
+
+/* What the MADT says: the CPUs that are enabled, in its order, and the interrupt controllers. */
+#define ACPI_CPUS_MAX    256
+#define ACPI_IOAPICS_MAX 16
+
+struct acpi_interrupts {
+	uint32_t cpu_count;
+	uint32_t cpus_ignored; /* beyond ACPI_CPUS_MAX */
+	uint32_t apic_ids[ACPI_CPUS_MAX];
+	uint32_t ioapic_count;
+	struct phys_addr ioapics[ACPI_IOAPICS_MAX];
+	bool has_pic;                /* an 8259 pair */
+	struct phys_addr local_apic; /* 0: unknown */
 };
 
-void acpi_cpus_find(uint32_t boot_apic_id, struct acpi_cpus *cpus);
+/* From the MADT, or, for NULL, what a machine without one has: no CPU known, a PIC. */
+void acpi_read_madt(const struct acpi_header *madt, struct acpi_interrupts *interrupts);
 
-/* What power.c and clock.c need of the FADT. */
+/* What power-off, reset and the clock need of the FADT. Ports are 0 where there are none. */
 struct acpi_power {
-	bool present;
-	uint16_t pm1a_control; /* I/O port, 0: none */
+	uint16_t pm1a_control;
 	uint16_t pm1b_control;
-	uint16_t smi_command; /* port and value that turn ACPI mode on; 0: on already */
+	uint16_t smi_command; /* writing acpi_enable there turns ACPI mode on */
 	uint8_t acpi_enable;
-	bool has_s5; /* the DSDT's \_S5 was found */
+	bool has_s5; /* \_S5 was found in the DSDT or an SSDT */
 	uint8_t s5_type_a;
 	uint8_t s5_type_b;
 	bool has_reset;
-	struct acpi_address reset;
 	uint8_t reset_value;
-	uint16_t pm_timer; /* I/O port, 0: none */
-	bool pm_timer_32;  /* 32 bits wide instead of 24 */
+	struct acpi_address reset;
+	uint16_t pm_timer;
+	bool pm_timer_32; /* 32 bits wide instead of 24 */
 };
 
+/* Zero where the FADT is missing. */
 const struct acpi_power *acpi_power(void);
+void acpi_read_fadt(const struct acpi_header *fadt, struct acpi_power *power);
+
+/* Looks for Name (\_S5, Package {a, b, ...}) in `bytes` of AML. False: there is none that makes sense. */
+bool acpi_find_s5(const uint8_t *aml, size_t bytes, uint8_t *type_a, uint8_t *type_b);

@@ -1,0 +1,7 @@
+/* I/O APICs. Weir routes nothing through them; whatever the firmware left open there is closed. Intel 82093AA data sheet. */
+#pragma once
+
+#include "runtime/base/types.h"
+
+/* Masks all inputs of the I/O APIC whose registers are mapped at `registers`. */
+void ioapic_mask_all(volatile void *registers);
