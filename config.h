@@ -1,0 +1,145 @@
+/*
+ * Every tunable of Weir, with its unit, its default, the reason for the default, and a check that refuses values that cannot
+ * work. Edit here and build again, or give single values to make: `make CONFIG="-DDMA_RETAIN_BYTES=0"`. Only src/main.c, the
+ * wiring, reads this file; everything else gets its values in structs. The monitor's `config` shows them as built.
+ */
+#pragma once
+
+/* Kernel ------------------------------------------------------------------------------------------------------------------ */
+
+/* CPUs to start at most. All that the firmware lists, up to what the kernel's tables hold. */
+#ifndef KERNEL_CPUS_MAX
+#define KERNEL_CPUS_MAX 64
+#endif
+
+/* A task's turn, in milliseconds, while another one of the same priority waits for the CPU. Long against a task switch (some
+ * microseconds), short for somebody who types at the monitor. */
+#ifndef KERNEL_SLICE_MS
+#define KERNEL_SLICE_MS 5
+#endif
+
+/*
+ * Time in milliseconds that a CPU may spend in one interrupt handler or with preemption off before it is reported with its
+ * backtrace; 0: never. A driver that holds a CPU for a second is broken; two leave room for slow emulators.
+ */
+#ifndef KERNEL_WATCHDOG_MS
+#define KERNEL_WATCHDOG_MS 2000
+#endif
+
+/* Stack of the app's main task, in bytes. */
+#ifndef KERNEL_MAIN_STACK_BYTES
+#define KERNEL_MAIN_STACK_BYTES (64ull << 10)
+#endif
+
+#if KERNEL_CPUS_MAX < 1 || KERNEL_CPUS_MAX > 64
+#error "KERNEL_CPUS_MAX is 1 to 64."
+#endif
+#if KERNEL_SLICE_MS < 1 || KERNEL_SLICE_MS > 1000
+#error "KERNEL_SLICE_MS is 1 to 1000."
+#endif
+#if KERNEL_WATCHDOG_MS != 0 && KERNEL_WATCHDOG_MS < 10 * KERNEL_SLICE_MS
+#error "KERNEL_WATCHDOG_MS is 0 (off) or at least ten slices, or ordinary work would be reported."
+#endif
+#if KERNEL_MAIN_STACK_BYTES < (16 << 10) || KERNEL_MAIN_STACK_BYTES % 4096 != 0
+#error "KERNEL_MAIN_STACK_BYTES is a multiple of 4096, and at least 16 << 10."
+#endif
+
+/* Memory ------------------------------------------------------------------------------------------------------------------ */
+
+/*
+ * Free memory, in bytes, that only the kernel's own allocations may use: caches do not grow and DMA buffers are not given out of
+ * it. 8 MB hold the stacks and objects of a few hundred tasks.
+ */
+#ifndef MEMORY_MIN_BYTES
+#define MEMORY_MIN_BYTES (8ull << 20)
+#endif
+
+/*
+ * The low watermark, in bytes: the page cache takes new memory only while more than this is free. What lies between min and low
+ * serves small requests without touching the cache. 32 MB is under 1% of 4 GB.
+ */
+#ifndef MEMORY_LOW_BYTES
+#define MEMORY_LOW_BYTES (32ull << 20)
+#endif
+
+#if MEMORY_MIN_BYTES < (4 << 20)
+#error "MEMORY_MIN_BYTES: the kernel needs at least 4 MB for its own objects; set it to 4 << 20 or more."
+#endif
+#if MEMORY_LOW_BYTES < MEMORY_MIN_BYTES
+#error "MEMORY_LOW_BYTES must be at least MEMORY_MIN_BYTES: caches stop growing before the kernel's share begins."
+#endif
+#if MEMORY_LOW_BYTES > (128 << 20)
+#error "MEMORY_LOW_BYTES above 128 MB would leave no page cache on the smallest machines (256 MB); set it to at most 128 << 20."
+#endif
+
+/*
+ * Free memory, in bytes, that a drain leaves in the caches of the general heap (small objects of kernel, drivers and app), so
+ * that draining does not make the next small allocation slow. One block.
+ */
+#ifndef GENERAL_HEAP_RETAIN_BYTES
+#define GENERAL_HEAP_RETAIN_BYTES (2ull << 20)
+#endif
+
+/* The same for the small coherent DMA objects of drivers (queues, descriptor tables). One block. */
+#ifndef DMA_RETAIN_BYTES
+#define DMA_RETAIN_BYTES (2ull << 20)
+#endif
+
+#if GENERAL_HEAP_RETAIN_BYTES > (64 << 20) || DMA_RETAIN_BYTES > (64 << 20)
+#error "A retain above 64 MB keeps memory from requests that need it; set GENERAL_HEAP_RETAIN_BYTES and DMA_RETAIN_BYTES lower."
+#endif
+
+/* Page cache -------------------------------------------------------------------------------------------------------------- */
+
+/*
+ * Free page frames, in bytes, that a drain leaves in each volume's page heap, so that a reader that misses right after a drain
+ * finds a frame. One block.
+ */
+#ifndef PAGECACHE_RETAIN_BYTES
+#define PAGECACHE_RETAIN_BYTES (2ull << 20)
+#endif
+
+/*
+ * Cached bytes that a volume keeps under any pressure, unless the wiring gives it a value of its own. 8 MB keep directories and
+ * the like warm on a volume that everybody drains.
+ */
+#ifndef PAGECACHE_KEEP_BYTES
+#define PAGECACHE_KEEP_BYTES (8ull << 20)
+#endif
+
+/* Drain preference of a volume, 0 to 100: volumes with lower values give first. */
+#ifndef PAGECACHE_PREFERENCE
+#define PAGECACHE_PREFERENCE 50
+#endif
+
+/*
+ * Dirty pages, in percent of the RAM that the cache may use: from the first value on they are written in the background, at the
+ * second one writers wait. The gap lets a burst pass; the upper bound limits what a drain may have to write.
+ */
+#ifndef PAGECACHE_DIRTY_BACKGROUND_PERCENT
+#define PAGECACHE_DIRTY_BACKGROUND_PERCENT 10
+#endif
+#ifndef PAGECACHE_DIRTY_MAX_PERCENT
+#define PAGECACHE_DIRTY_MAX_PERCENT 20
+#endif
+
+/* Age in milliseconds at which a dirty page is written even if there are few. What a power cut may cost without a flush. */
+#ifndef PAGECACHE_DIRTY_AGE_MS
+#define PAGECACHE_DIRTY_AGE_MS 30000
+#endif
+
+#if PAGECACHE_RETAIN_BYTES > (64 << 20)
+#error "PAGECACHE_RETAIN_BYTES above 64 MB keeps memory from requests that need it; set it lower."
+#endif
+#if PAGECACHE_PREFERENCE < 0 || PAGECACHE_PREFERENCE > 100
+#error "PAGECACHE_PREFERENCE is 0 (gives first) to 100 (gives last)."
+#endif
+#if PAGECACHE_DIRTY_MAX_PERCENT < 1 || PAGECACHE_DIRTY_MAX_PERCENT > 60
+#error "PAGECACHE_DIRTY_MAX_PERCENT is 1 to 60: with more dirty memory a drain would have to wait for the disk."
+#endif
+#if PAGECACHE_DIRTY_BACKGROUND_PERCENT < 0 || PAGECACHE_DIRTY_BACKGROUND_PERCENT >= PAGECACHE_DIRTY_MAX_PERCENT
+#error "PAGECACHE_DIRTY_BACKGROUND_PERCENT must be below PAGECACHE_DIRTY_MAX_PERCENT, or writers wait before anybody writes."
+#endif
+#if PAGECACHE_DIRTY_AGE_MS < 100
+#error "PAGECACHE_DIRTY_AGE_MS is at least 100: below that every write would go to the disk on its own."
+#endif
