@@ -1,0 +1,503 @@
+/*
+ * A thread is a CPU and a task in one: it is never preempted by another "task" of its CPU, so the preemption count only decides
+ * what may sleep. Interrupts are signals: a thread that holds them runs what came meanwhile when it restores them.
+ */
+#define _GNU_SOURCE
+#include "platform_host.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "runtime/base/random.h"
+
+#define PANIC_EXIT    99
+#define ARENAS_MAX    8
+#define CALL_SIGNAL   SIGUSR1
+#define WAIT_SLICE_NS NS_PER_MS
+
+static void fail(const char *what)
+{
+	perror(what);
+	abort();
+}
+
+/* Threads as CPUs -------------------------------------------------------------------------------------------------------- */
+
+struct cpu {
+	bool taken;
+	pthread_t thread;
+};
+
+static pthread_mutex_t cpus_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct cpu cpus[PLATFORM_CPUS_MAX];
+static unsigned cpu_count = 16;
+static pthread_key_t cpu_key;
+static pthread_once_t cpu_once = PTHREAD_ONCE_INIT;
+
+static _Thread_local struct {
+	bool known;
+	unsigned cpu;
+	unsigned preempt_count;
+	bool interrupts_off;
+	volatile sig_atomic_t call_pending;
+	struct random random;
+} self;
+
+/* The one call that platform_run_on_all_cpus has under way; cpus_lock is held. */
+static struct {
+	void (*run)(void *context);
+	void *context;
+	_Atomic unsigned pending;
+} call;
+
+static void call_run(void)
+{
+	const bool before = self.interrupts_off;
+
+	self.interrupts_off = true;
+	call.run(call.context);
+	self.interrupts_off = before;
+}
+
+static void call_signal(int number)
+{
+	const int saved = errno;
+
+	(void)number;
+	if (self.interrupts_off) {
+		self.call_pending = 1;
+	} else {
+		call_run();
+		atomic_fetch_sub(&call.pending, 1);
+	}
+	errno = saved;
+}
+
+static void cpu_release(void *value)
+{
+	pthread_mutex_lock(&cpus_lock);
+	((struct cpu *)value)->taken = false;
+	pthread_mutex_unlock(&cpus_lock);
+}
+
+static void cpu_setup(void)
+{
+	struct sigaction action = { .sa_handler = call_signal, .sa_flags = SA_RESTART };
+
+	if (pthread_key_create(&cpu_key, cpu_release) != 0 || sigaction(CALL_SIGNAL, &action, NULL) != 0)
+		fail("host platform");
+}
+
+static void cpu_take(void)
+{
+	unsigned cpu = 0;
+
+	pthread_once(&cpu_once, cpu_setup);
+	pthread_mutex_lock(&cpus_lock);
+	while (cpu < cpu_count && cpus[cpu].taken)
+		cpu++;
+	if (cpu == cpu_count) {
+		fprintf(stderr, "host platform: more than %u threads at once; see host_cpus_set\n", cpu_count);
+		abort();
+	}
+	cpus[cpu] = (struct cpu){ .taken = true, .thread = pthread_self() };
+	self.cpu = cpu;
+	self.known = true;
+	pthread_setspecific(cpu_key, &cpus[cpu]);
+	pthread_mutex_unlock(&cpus_lock);
+}
+
+void host_cpus_set(unsigned count)
+{
+	cpu_count = count;
+}
+
+unsigned platform_cpu_count(void)
+{
+	return cpu_count;
+}
+
+unsigned platform_cpu(void)
+{
+	if (!self.known)
+		cpu_take();
+	return self.cpu;
+}
+
+void platform_preempt_disable(void)
+{
+	self.preempt_count++;
+}
+
+void platform_preempt_enable(void)
+{
+	if (self.preempt_count == 0)
+		platform_panic("the preemption count falls below 0");
+	self.preempt_count--;
+}
+
+bool platform_may_sleep(void)
+{
+	return self.preempt_count == 0 && !self.interrupts_off;
+}
+
+uint64_t platform_interrupts_save(void)
+{
+	const bool before = self.interrupts_off;
+
+	self.interrupts_off = true;
+	return before;
+}
+
+void platform_interrupts_restore(uint64_t state)
+{
+	if (!state && self.call_pending) {
+		self.call_pending = 0;
+		call_run();
+		atomic_fetch_sub(&call.pending, 1);
+	}
+	self.interrupts_off = state;
+	if (!state && self.call_pending) /* came between the look and the store */
+		platform_interrupts_restore(platform_interrupts_save());
+}
+
+void platform_run_on_all_cpus(void (*run)(void *context), void *context)
+{
+	const unsigned own = platform_cpu();
+
+	if (!platform_may_sleep())
+		platform_panic("platform_run_on_all_cpus where nothing may sleep");
+	pthread_mutex_lock(&cpus_lock);
+	call.run = run;
+	call.context = context;
+	for (unsigned i = 0; i < cpu_count; i++) {
+		if (i == own || !cpus[i].taken)
+			continue;
+		atomic_fetch_add(&call.pending, 1);
+		if (pthread_kill(cpus[i].thread, CALL_SIGNAL) != 0)
+			fail("pthread_kill");
+	}
+	call_run();
+	while (atomic_load(&call.pending) != 0)
+		sched_yield();
+	pthread_mutex_unlock(&cpus_lock);
+}
+
+const void *platform_task(void)
+{
+	return &self;
+}
+
+void platform_yield(void)
+{
+	sched_yield();
+}
+
+struct thread {
+	pthread_t id;
+	void (*run)(void *context, unsigned index);
+	void *context;
+	unsigned index;
+};
+
+static void *thread_main(void *argument)
+{
+	struct thread *thread = argument;
+
+	thread->run(thread->context, thread->index);
+	return NULL;
+}
+
+void host_threads_run(unsigned count, void (*run)(void *context, unsigned index), void *context)
+{
+	struct thread threads[PLATFORM_CPUS_MAX];
+
+	for (unsigned i = 0; i < count; i++) {
+		threads[i] = (struct thread){ .run = run, .context = context, .index = i };
+		if (pthread_create(&threads[i].id, NULL, thread_main, &threads[i]) != 0)
+			fail("pthread_create");
+	}
+	for (unsigned i = 0; i < count; i++)
+		pthread_join(threads[i].id, NULL);
+}
+
+/* Clock, waiting, random ------------------------------------------------------------------------------------------------- */
+
+static _Atomic int clock_mode = HOST_CLOCK_REAL;
+static _Atomic uint64_t clock_manual_ns;
+
+static uint64_t real_now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+uint64_t platform_now_ns(void)
+{
+	return atomic_load(&clock_mode) == HOST_CLOCK_REAL ? real_now_ns() : atomic_load(&clock_manual_ns);
+}
+
+void host_clock_set(enum host_clock mode)
+{
+	atomic_store(&clock_manual_ns, real_now_ns());
+	atomic_store(&clock_mode, (int)mode);
+}
+
+void host_clock_turn(uint64_t ns)
+{
+	atomic_fetch_add(&clock_manual_ns, ns);
+}
+
+static long futex(const _Atomic uint32_t *word, int operation, uint32_t value, const struct timespec *timeout)
+{
+	return syscall(SYS_futex, word, operation | FUTEX_PRIVATE_FLAG, value, timeout, NULL, 0);
+}
+
+/* A clock that tests turn cannot end a wait of the kernel's, so there the wait ends early every now and then. */
+status_t platform_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns)
+{
+	const int mode = atomic_load(&clock_mode);
+	const uint64_t now = platform_now_ns();
+	uint64_t wait_ns;
+
+	if (!platform_may_sleep())
+		platform_panic("platform_wait where nothing may sleep");
+	if (atomic_load(word) != expected)
+		return STATUS_OK;
+	if (now >= deadline_ns)
+		return STATUS_TIMEOUT;
+	wait_ns = MIN(deadline_ns - now, mode == HOST_CLOCK_REAL ? NS_PER_S : WAIT_SLICE_NS);
+
+	const struct timespec timeout = { (time_t)(wait_ns / NS_PER_S), (long)(wait_ns % NS_PER_S) };
+	if (futex(word, FUTEX_WAIT, expected, &timeout) != 0 && errno == ETIMEDOUT && mode == HOST_CLOCK_SKIPPING &&
+	    deadline_ns != PLATFORM_FOREVER) {
+		uint64_t before = now;
+
+		atomic_compare_exchange_strong(&clock_manual_ns, &before, deadline_ns);
+	}
+	return atomic_load(word) == expected && platform_now_ns() >= deadline_ns ? STATUS_TIMEOUT : STATUS_OK;
+}
+
+void platform_wake(const _Atomic uint32_t *word)
+{
+	(void)futex(word, FUTEX_WAKE, INT_MAX, NULL);
+}
+
+void host_random_seed(uint64_t seed)
+{
+	random_seed(&self.random, seed);
+}
+
+uint64_t platform_random(void)
+{
+	if (self.random.state == 0)
+		random_seed(&self.random, 1 + platform_cpu());
+	return random_next(&self.random);
+}
+
+/* Simulated physical memory ---------------------------------------------------------------------------------------------- */
+
+struct host_arena {
+	uint64_t start; /* physical */
+	uint64_t bytes;
+	char *memory;
+	int file;
+};
+
+static struct host_arena arenas[ARENAS_MAX];
+
+struct host_arena *host_arena_create(uint64_t start, uint64_t bytes)
+{
+	struct host_arena *arena = arenas;
+
+	while (arena->bytes != 0)
+		if (++arena == arenas + ARENAS_MAX)
+			fail("host platform: too many arenas");
+	arena->file = memfd_create("arena", MFD_CLOEXEC);
+	if (arena->file < 0 || ftruncate(arena->file, (off_t)bytes) != 0)
+		fail("memfd_create");
+	arena->memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, arena->file, 0);
+	if (arena->memory == MAP_FAILED)
+		fail("mmap");
+	arena->start = start;
+	arena->bytes = bytes;
+	return arena;
+}
+
+struct phys_range host_arena_range(const struct host_arena *arena)
+{
+	return (struct phys_range){ { arena->start }, arena->bytes };
+}
+
+void host_arena_destroy(struct host_arena *arena)
+{
+	munmap(arena->memory, arena->bytes);
+	close(arena->file);
+	*arena = (struct host_arena){ 0 };
+}
+
+static struct host_arena *arena_of(uint64_t address)
+{
+	for (struct host_arena *arena = arenas; arena < arenas + ARENAS_MAX; arena++)
+		if (address - arena->start < arena->bytes)
+			return arena;
+	platform_panic("no arena has physical address 0x%lx", (unsigned long)address);
+}
+
+struct phys_addr platform_phys(const void *memory)
+{
+	for (struct host_arena *arena = arenas; arena < arenas + ARENAS_MAX; arena++)
+		if ((uint64_t)((const char *)memory - arena->memory) < arena->bytes)
+			return (struct phys_addr){ arena->start + (uint64_t)((const char *)memory - arena->memory) };
+	platform_panic("%p is no memory of the direct map", memory);
+}
+
+void *platform_virt(struct phys_addr address)
+{
+	struct host_arena *arena = arena_of(address.value);
+
+	return arena->memory + (address.value - arena->start);
+}
+
+status_t platform_map(const struct phys_range *pieces, uint32_t count, void **mapped)
+{
+	uint64_t bytes = 0;
+	char *base;
+
+	if (!platform_may_sleep())
+		platform_panic("platform_map where nothing may sleep");
+	for (uint32_t i = 0; i < count; i++)
+		bytes += pieces[i].bytes;
+	base = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (base == MAP_FAILED)
+		return STATUS_NO_MEMORY;
+	bytes = 0;
+	for (uint32_t i = 0; i < count; i++) {
+		struct host_arena *arena = arena_of(pieces[i].start.value);
+		const off_t offset = (off_t)(pieces[i].start.value - arena->start);
+
+		if (mmap(base + bytes, pieces[i].bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, arena->file, offset) ==
+		    MAP_FAILED)
+			fail("mmap");
+		bytes += pieces[i].bytes;
+	}
+	*mapped = base;
+	return STATUS_OK;
+}
+
+void platform_unmap(void *mapped, uint64_t bytes)
+{
+	if (!platform_may_sleep())
+		platform_panic("platform_unmap where nothing may sleep");
+	if (munmap(mapped, bytes) != 0)
+		fail("munmap");
+}
+
+/* Output and panic ------------------------------------------------------------------------------------------------------- */
+
+static enum log_level log_level = LOG_WARN;
+static pthread_mutex_t output_lock = PTHREAD_MUTEX_INITIALIZER;
+static char *output;
+static size_t output_size, output_length;
+static int panic_pipe = -1;
+
+void host_log_level(enum log_level level)
+{
+	log_level = level;
+}
+
+void host_output_capture(char *buffer, size_t size)
+{
+	pthread_mutex_lock(&output_lock);
+	output = buffer;
+	output_size = size;
+	output_length = 0;
+	if (buffer)
+		buffer[0] = '\0';
+	pthread_mutex_unlock(&output_lock);
+}
+
+static void output_write(FILE *file, const char *text, const char *end)
+{
+	pthread_mutex_lock(&output_lock);
+	if (output) {
+		const int length = snprintf(output + output_length, output_size - output_length, "%s%s", text, end);
+
+		output_length = MIN(output_length + (size_t)length, output_size - 1);
+	} else {
+		fprintf(file, "%s%s", text, end);
+	}
+	pthread_mutex_unlock(&output_lock);
+}
+
+void platform_log(enum log_level level, const char *line)
+{
+	if (level <= log_level)
+		output_write(stderr, line, "\n");
+}
+
+void platform_print(const char *text)
+{
+	output_write(stdout, text, "");
+}
+
+void platform_panic(const char *format, ...)
+{
+	char message[512];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(message, sizeof(message), format, arguments);
+	va_end(arguments);
+	if (panic_pipe >= 0) {
+		if (write(panic_pipe, message, strlen(message)) < 0)
+			fail("write");
+		_exit(PANIC_EXIT);
+	}
+	fprintf(stderr, "panic: %s\n", message);
+	abort();
+}
+
+bool host_panics(void (*run)(void *context), void *context, char *message, size_t size)
+{
+	int ends[2], result;
+	size_t length = 0;
+	ssize_t got;
+
+	fflush(NULL);
+	if (pipe(ends) != 0)
+		fail("pipe");
+	const pid_t child = fork();
+	if (child < 0)
+		fail("fork");
+	if (child == 0) {
+		close(ends[0]);
+		panic_pipe = ends[1];
+		run(context);
+		_exit(0);
+	}
+	close(ends[1]);
+	while (length + 1 < size && (got = read(ends[0], message + length, size - 1 - length)) > 0)
+		length += (size_t)got;
+	if (size > 0)
+		message[length] = '\0';
+	close(ends[0]);
+	if (waitpid(child, &result, 0) != child)
+		fail("waitpid");
+	return WIFEXITED(result) && WEXITSTATUS(result) == PANIC_EXIT;
+}

@@ -1,0 +1,46 @@
+/*
+ * The host platform: platform.h on threads of this process, for tests and benches. Every thread that calls into it becomes a
+ * CPU of its own, until it ends.
+ *
+ *	struct host_arena *arena = host_arena_create(4 * GIB, 256 * MIB);
+ *	struct phys_range range = host_arena_range(arena);
+ *	... heaps on that range; platform_phys and platform_virt know it ...
+ *	host_arena_destroy(arena);
+ */
+#pragma once
+
+#include "runtime/base/platform.h"
+#include "runtime/base/types.h"
+
+/* Simulated physical memory: shared, zeroed, and only backed where it is touched. Arenas do not overlap; at most 8 at once. */
+struct host_arena;
+struct host_arena *host_arena_create(uint64_t start, uint64_t bytes);
+struct phys_range host_arena_range(const struct host_arena *arena);
+void host_arena_destroy(struct host_arena *arena);
+
+/* Highest number of threads at once, which is platform_cpu_count(). Default 16. Before the first heap. */
+void host_cpus_set(unsigned count);
+
+enum host_clock {
+	HOST_CLOCK_REAL,
+	HOST_CLOCK_MANUAL,   /* stands still but for host_clock_turn */
+	HOST_CLOCK_SKIPPING, /* like manual; a wait with a deadline that nobody ends within 1 ms turns it to the deadline */
+};
+void host_clock_set(enum host_clock mode); /* a manual clock starts where the real one stood */
+void host_clock_turn(uint64_t ns);
+
+/* Seeds platform_random of the calling thread. */
+void host_random_seed(uint64_t seed);
+
+/* Lines below `level` are dropped; default LOG_WARN. While a buffer is set, log and print go there, cut at its end. */
+void host_log_level(enum log_level level);
+void host_output_capture(char *buffer, size_t size); /* NULL: to stderr and stdout again */
+
+/*
+ * Runs `run(context)` in a child process and returns true if it ended in a panic, with its text in `message`. Changes to the
+ * content of arenas stay, everything else is as before.
+ */
+bool host_panics(void (*run)(void *context), void *context, char *message, size_t size);
+
+/* Runs `run(context, i)` for i from 0 to count - 1 in threads of their own, at once, and waits for all. */
+void host_threads_run(unsigned count, void (*run)(void *context, unsigned index), void *context);
