@@ -59,3 +59,49 @@ static inline void bitmap_clear(uint64_t *map, uint64_t bit)
 {
 	map[bit / 64] &= ~(1ull << (bit % 64));
 }
+
+/* The first bit in [from, end) that is set (clear); `end` when there is none. */
+static inline uint64_t bitmap_find_set(const uint64_t *map, uint64_t from, uint64_t end)
+{
+	while (from < end) {
+		const uint64_t bits = map[from / 64] >> (from % 64);
+
+		if (bits != 0) {
+			from += (unsigned)__builtin_ctzll(bits);
+			return from < end ? from : end;
+		}
+		from = align_down(from, 64) + 64;
+	}
+	return end;
+}
+
+static inline uint64_t bitmap_find_clear(const uint64_t *map, uint64_t from, uint64_t end)
+{
+	while (from < end) {
+		const uint64_t bits = ~map[from / 64] >> (from % 64);
+
+		if (bits != 0) {
+			from += (unsigned)__builtin_ctzll(bits);
+			return from < end ? from : end;
+		}
+		from = align_down(from, 64) + 64;
+	}
+	return end;
+}
+
+/* The last bit in [from, end) that is set; `end` when there is none. */
+static inline uint64_t bitmap_find_last_set(const uint64_t *map, uint64_t from, uint64_t end)
+{
+	uint64_t above = end;
+
+	while (above > from) {
+		const uint64_t bits = map[(above - 1) / 64] << (63 - (above - 1) % 64);
+
+		if (bits != 0) {
+			above -= (unsigned)__builtin_clzll(bits) + 1u;
+			return above >= from ? above : end;
+		}
+		above = align_down(above - 1, 64);
+	}
+	return end;
+}

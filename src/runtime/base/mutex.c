@@ -22,17 +22,25 @@ bool mutex_try_lock(struct mutex *mutex)
 	return true;
 }
 
-void mutex_lock(struct mutex *mutex)
+status_t mutex_lock_until(struct mutex *mutex, uint64_t deadline_ns)
 {
 	assert(platform_may_sleep());
 	if (mutex_try_lock(mutex))
-		return;
+		return STATUS_OK;
 	if (mutex_is_held(mutex))
 		platform_panic("mutex %s: its owner takes it twice", mutex->name);
 	/* From here on the state says that somebody may wait, so the holder's unlock wakes. */
-	while (atomic_exchange_explicit(&mutex->state, CONTENDED, memory_order_acquire) != FREE)
-		(void)platform_wait(&mutex->state, CONTENDED, PLATFORM_FOREVER);
+	while (atomic_exchange_explicit(&mutex->state, CONTENDED, memory_order_acquire) != FREE) {
+		if (platform_wait(&mutex->state, CONTENDED, deadline_ns) == STATUS_TIMEOUT)
+			return STATUS_TIMEOUT;
+	}
 	atomic_store_explicit(&mutex->owner, platform_task(), memory_order_relaxed);
+	return STATUS_OK;
+}
+
+void mutex_lock(struct mutex *mutex)
+{
+	(void)mutex_lock_until(mutex, PLATFORM_FOREVER);
 }
 
 void mutex_unlock(struct mutex *mutex)

@@ -17,5 +17,7 @@ struct mutex {
 void mutex_init(struct mutex *mutex, const char *name);
 void mutex_lock(struct mutex *mutex);
 bool mutex_try_lock(struct mutex *mutex);
+/* STATUS_TIMEOUT: not held by the caller when `deadline_ns` (platform_now_ns) had passed. */
+status_t mutex_lock_until(struct mutex *mutex, uint64_t deadline_ns) MUST_CHECK;
 void mutex_unlock(struct mutex *mutex);
 bool mutex_is_held(const struct mutex *mutex); /* by the running task */
