@@ -40,7 +40,8 @@ status_t mutex_lock_until(struct mutex *mutex, uint64_t deadline_ns)
 
 void mutex_lock(struct mutex *mutex)
 {
-	(void)mutex_lock_until(mutex, PLATFORM_FOREVER);
+	while (mutex_lock_until(mutex, PLATFORM_FOREVER) != STATUS_OK)
+		;
 }
 
 void mutex_unlock(struct mutex *mutex)
