@@ -10,7 +10,7 @@ PORTABLE_SOURCES := $(wildcard src/runtime/base/*.c src/heap/*.c src/pagecache/*
 HOST_TESTS := $(patsubst test/host/%.c,%,$(wildcard test/host/test_*.c))
 BENCHES := $(patsubst test/bench/%.c,%,$(wildcard test/bench/bench_*.c))
 
-HOST_FLAGS := -std=gnu11 -D_GNU_SOURCE -Isrc -Itest -g -pthread -fno-strict-aliasing -fno-omit-frame-pointer \
+HOST_FLAGS := -std=gnu11 -Isrc -Itest -g -pthread -fno-strict-aliasing -fno-omit-frame-pointer \
 	-Wall -Wextra -Wshadow -Werror
 CHECKED_FLAGS := $(HOST_FLAGS) -O1 -DWEIR_DEBUG -fsanitize=address,undefined -fno-sanitize-recover=all
 FAST_FLAGS := $(HOST_FLAGS) -O2
@@ -82,7 +82,7 @@ check-style:
 
 # clang-tidy and cppcheck look at a file again only when it, one of its headers, or the rules have changed.
 LINT_SOURCES = $(filter-out boot/%,$(C_SOURCES))
-LINT_FLAGS := -std=gnu11 -D_GNU_SOURCE -Isrc -Itest -I.
+LINT_FLAGS := -std=gnu11 -Isrc -Itest -I.
 
 lint:
 	@$(MAKE) --no-print-directory -j$(shell nproc) -k lint-files

@@ -96,8 +96,8 @@ static int read_count(const char **format, va_list *arguments)
 		(*format)++;
 		return va_arg(*arguments, int);
 	}
-	while (**format >= '0' && **format <= '9')
-		count = MIN(count * 10 + (*(*format)++ - '0'), 9999);
+	for (; **format >= '0' && **format <= '9'; (*format)++)
+		count = MIN(count * 10 + (**format - '0'), 9999);
 	return count;
 }
 

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Runs the host tests that are built, two at a time, and writes TAP: one line a test, a failed one with its output behind it.
+set -uo pipefail
+
+directory=${BUILD:-build}/test
+export CK_DEFAULT_TIMEOUT=${CK_DEFAULT_TIMEOUT:-120} CK_VERBOSITY=normal
+
+run_one() { # PROGRAM
+	local name tap output status
+	name=$(basename "$1")
+	tap=$1.tap
+	output=$1.output
+	rm -f "$tap"
+	CK_TAP_LOG_FILE_NAME=$tap timeout 300 "$1" >"$output" 2>&1
+	status=$?
+	# libcheck numbers from 1 and gives "file:suite:test: message"; without a plan that was kept, the run was cut off.
+	local planned seen
+	planned=$(sed -n 's/^1\.\.\([0-9]*\)$/\1/p' "$tap" 2>/dev/null)
+	seen=$(grep -cE '^(not )?ok ' "$tap" 2>/dev/null)
+	sed -nE "s/^((not )?ok) [0-9]+ - ([^:]*:)?([^:]*:)?([^:]*): (.*)$/\1 - host: $name: \5\t\6/p" "$tap" 2>/dev/null |
+		sed -E 's/\tPassed$//; s/\t/: /'
+	if [ "${planned:-none}" != "${seen:-0}" ] || { [ $status -ne 0 ] && ! grep -q '^not ok' "$tap"; }; then
+		echo "not ok - host: $name: ended with status $status after ${seen:-0} of ${planned:-?} tests"
+	fi
+	[ $status -eq 0 ] || sed 's/^/# /' "$output" | tail -60
+}
+export -f run_one
+
+programs=()
+for source in test/host/test_*.c; do
+	program=$directory/$(basename "$source" .c)
+	if [ -x "$program" ]; then
+		programs+=("$program")
+	else
+		echo "not ok - host: $(basename "$source" .c): not built"
+	fi
+done
+[ ${#programs[@]} -gt 0 ] || exit 1
+printf '%s\n' "${programs[@]}" | xargs -P 2 -I{} bash -c 'text=$(run_one {}); printf "%s\n" "$text"' | tee "$directory/host.tap"
+! grep -q '^not ok' "$directory/host.tap"

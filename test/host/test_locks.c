@@ -1,0 +1,195 @@
+#include "host/host_test.h"
+
+#include <string.h>
+
+#include "host/platform_host.h"
+#include "runtime/base/completion.h"
+#include "runtime/base/mutex.h"
+#include "runtime/base/spinlock.h"
+
+#define THREADS 4
+#define ROUNDS  20000
+
+struct shared {
+	struct spinlock spinlock;
+	struct mutex mutex;
+	uint64_t plain; /* under the lock of the test */
+	struct completion completions[THREADS];
+};
+
+static void shared_init(struct shared *shared)
+{
+	memset(shared, 0, sizeof(*shared));
+	spinlock_init(&shared->spinlock, "test");
+	mutex_init(&shared->mutex, "test");
+	for (unsigned i = 0; i < THREADS; i++)
+		completion_init(&shared->completions[i]);
+}
+
+static void count_with_spinlock(void *context, unsigned index)
+{
+	struct shared *shared = context;
+
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		if ((i + index) % 3 == 0) {
+			while (!spinlock_try_lock(&shared->spinlock))
+				platform_cpu_relax();
+		} else {
+			spinlock_lock(&shared->spinlock);
+		}
+		shared->plain++;
+		spinlock_unlock(&shared->spinlock);
+	}
+}
+
+START_TEST(spinlock_excludes)
+{
+	struct shared shared;
+
+	shared_init(&shared);
+	host_threads_run(THREADS, count_with_spinlock, &shared);
+	ck_assert_uint_eq(shared.plain, THREADS * ROUNDS);
+	ck_assert(!spinlock_is_held(&shared.spinlock));
+}
+END_TEST
+
+START_TEST(spinlock_holds_preemption)
+{
+	struct shared shared;
+
+	shared_init(&shared);
+	ck_assert(platform_may_sleep());
+	spinlock_lock(&shared.spinlock);
+	ck_assert(!platform_may_sleep());
+	ck_assert(spinlock_is_held(&shared.spinlock));
+	ck_assert(!spinlock_try_lock(&shared.spinlock));
+	spinlock_unlock(&shared.spinlock);
+	ck_assert(platform_may_sleep());
+
+	const uint64_t state = spinlock_lock_interrupts(&shared.spinlock);
+	ck_assert(!platform_may_sleep());
+	spinlock_unlock_interrupts(&shared.spinlock, state);
+	ck_assert(platform_may_sleep());
+}
+END_TEST
+
+static void lock_twice(void *context)
+{
+	struct shared *shared = context;
+
+	spinlock_lock(&shared->spinlock);
+	spinlock_lock(&shared->spinlock);
+}
+
+static void unlock_foreign(void *context)
+{
+	struct shared *shared = context;
+
+	spinlock_unlock(&shared->spinlock);
+}
+
+static void mutex_twice(void *context)
+{
+	struct shared *shared = context;
+
+	mutex_lock(&shared->mutex);
+	mutex_lock(&shared->mutex);
+}
+
+static void mutex_under_spinlock(void *context)
+{
+	struct shared *shared = context;
+
+	spinlock_lock(&shared->spinlock);
+	mutex_lock(&shared->mutex);
+}
+
+START_TEST(misuse_is_reported)
+{
+	struct shared shared;
+	char message[256];
+
+	shared_init(&shared);
+	ck_assert(host_panics(lock_twice, &shared, message, sizeof(message)));
+	ck_assert_ptr_nonnull(strstr(message, "takes it twice"));
+	ck_assert(host_panics(unlock_foreign, &shared, message, sizeof(message)));
+	ck_assert(host_panics(mutex_twice, &shared, message, sizeof(message)));
+	ck_assert_ptr_nonnull(strstr(message, "takes it twice"));
+	ck_assert(host_panics(mutex_under_spinlock, &shared, message, sizeof(message)));
+	ck_assert_ptr_nonnull(strstr(message, "platform_may_sleep"));
+}
+END_TEST
+
+static void count_with_mutex(void *context, unsigned index)
+{
+	struct shared *shared = context;
+
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		if ((i + index) % 3 == 0) {
+			while (!mutex_try_lock(&shared->mutex))
+				platform_yield();
+		} else {
+			mutex_lock(&shared->mutex);
+		}
+		ck_assert(mutex_is_held(&shared->mutex));
+		shared->plain++;
+		/* Others should find it held now and then, and have to wait. */
+		if (i % 512 == 0)
+			platform_yield();
+		mutex_unlock(&shared->mutex);
+	}
+}
+
+START_TEST(mutex_excludes)
+{
+	struct shared shared;
+
+	shared_init(&shared);
+	host_threads_run(THREADS, count_with_mutex, &shared);
+	ck_assert_uint_eq(shared.plain, THREADS * ROUNDS);
+	ck_assert(!mutex_is_held(&shared.mutex));
+	ck_assert(mutex_try_lock(&shared.mutex));
+	ck_assert(!mutex_try_lock(&shared.mutex));
+	mutex_unlock(&shared.mutex);
+}
+END_TEST
+
+/* Thread 0 starts a chain: each waits for its predecessor. */
+static void pass_on(void *context, unsigned index)
+{
+	struct shared *shared = context;
+
+	if (index > 0)
+		ck_assert_int_eq(completion_wait(&shared->completions[index - 1], PLATFORM_FOREVER), STATUS_OK);
+	ck_assert_uint_eq(shared->plain, index);
+	shared->plain++;
+	completion_signal(&shared->completions[index]);
+}
+
+START_TEST(completion_orders)
+{
+	for (unsigned i = 0; i < 200; i++) {
+		struct shared shared;
+
+		shared_init(&shared);
+		host_threads_run(THREADS, pass_on, &shared);
+		ck_assert_uint_eq(shared.plain, THREADS);
+	}
+}
+END_TEST
+
+START_TEST(completion_times_out)
+{
+	struct completion completion;
+
+	completion_init(&completion);
+	const uint64_t start = platform_now_ns();
+	ck_assert_int_eq(completion_wait(&completion, start + 20 * NS_PER_MS), STATUS_TIMEOUT);
+	ck_assert_uint_ge(platform_now_ns(), start + 20 * NS_PER_MS);
+	completion_signal(&completion);
+	ck_assert_int_eq(completion_wait(&completion, 0), STATUS_OK);
+}
+END_TEST
+
+HOST_TEST_MAIN("locks", spinlock_excludes, spinlock_holds_preemption, misuse_is_reported, mutex_excludes, completion_orders,
+	       completion_times_out)
