@@ -1,8 +1,8 @@
 /*
  * What the loader hands to the kernel. The loader fills it before it leaves boot services and never touches it again; it lies,
  * with all that it points to, in memory of type BOOT_MEMORY_KERNEL. From the first instruction of the kernel on, the firmware's
- * boot services are gone, interrupts are off, and the CPU runs on the firmware's identity-mapped page tables and the loader's
- * own stack (in the image's data).
+ * boot services are gone, interrupts are off, and the CPU runs on the firmware's identity-mapped page tables and a stack in
+ * the image.
  *
  * UEFI specification 2.10, sections 7.2 (memory map), 12.9 (GOP); ACPI 6.5, section 5.2.5 (RSDP).
  */
@@ -65,5 +65,8 @@ struct boot_info {
 	uint32_t firmware_revision;
 };
 
-/* Where the loader jumps to; in src/main.c. */
+/* Where the loader jumps to: changes to the stack in the image and calls kernel_main. In x86_64/entry.S. */
+_Noreturn void kernel_entry(const struct boot_info *boot);
+
+/* In src/main.c. */
 _Noreturn void kernel_main(const struct boot_info *boot);

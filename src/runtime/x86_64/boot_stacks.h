@@ -18,6 +18,7 @@ struct boot_stack {
 } __attribute__((aligned(4096)));
 
 extern struct boot_stack boot_stacks[BOOT_STACKS];
+extern void *const boot_stack_main_top;
 
 static inline void *boot_stack_top(unsigned index)
 {

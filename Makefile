@@ -1,0 +1,104 @@
+# Weir. `make help` lists what can be asked for.
+
+BUILD ?= build
+APP ?= app
+CC = gcc
+LD = ld
+OBJCOPY = objcopy
+HOST_CC = cc
+DEBUG ?= 0
+CONFIG ?=
+Q = @
+
+# A build must not depend on the builder's language, time or place.
+export LC_ALL := C
+export SOURCE_DATE_EPOCH := $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+.DEFAULT_GOAL := all
+.PHONY: all setup clean help FORCE
+.DELETE_ON_ERROR:
+
+all: $(BUILD)/weir.efi
+
+# The image ---------------------------------------------------------------------------------------------------------------
+
+KERNEL_SOURCES := $(wildcard src/main.c boot/*.c src/runtime/base/*.c src/runtime/x86_64/*.[cS] src/runtime/kernel/*.[cS] \
+	src/heap/*.c src/pagecache/*.c src/drivers/*.c test/image/*.c)
+APP_SOURCES := $(wildcard $(APP)/*.c)
+KERNEL_OBJECTS := $(patsubst %,$(BUILD)/image/%.o,$(KERNEL_SOURCES))
+APP_OBJECTS := $(patsubst %,$(BUILD)/image/app/%.o,$(notdir $(APP_SOURCES)))
+IMAGE_OBJECTS := $(KERNEL_OBJECTS) $(APP_OBJECTS) $(BUILD)/image/version.o
+
+# -fpie: the firmware loads the image anywhere. -mno-red-zone: interrupts use the interrupted stack.
+IMAGE_FLAGS := -std=gnu11 -ffreestanding -fpie -fvisibility=hidden -fshort-wchar -mno-red-zone -fcf-protection=none \
+	-fno-omit-frame-pointer -fno-strict-aliasing -fno-stack-protector -fno-asynchronous-unwind-tables \
+	-ffunction-sections -fdata-sections -ffile-prefix-map=$(CURDIR)/= -O2 -g -Wall -Wextra -Wshadow -Werror -Isrc -I.
+ifneq ($(DEBUG),0)
+IMAGE_FLAGS += -DWEIR_DEBUG
+endif
+KERNEL_FLAGS := -mgeneral-regs-only
+EFI_FLAGS := -isystem /usr/include/efi -isystem /usr/include/efi/x86_64 -DGNU_EFI_USE_MS_ABI
+
+$(BUILD)/image/boot/%.o: FILE_FLAGS := $(EFI_FLAGS)
+$(BUILD)/image/src/main.c.o: FILE_FLAGS := $(CONFIG)
+# Its loops must not become calls of the functions that they implement.
+$(BUILD)/image/src/runtime/x86_64/string.c.o: FILE_FLAGS := $(if $(findstring clang,$(CC)),-fno-builtin,-fno-tree-loop-distribute-patterns)
+
+# A change of compiler or flags makes everything anew.
+FLAGS_RECORD := $(BUILD)/image/flags
+$(FLAGS_RECORD): FORCE
+	@mkdir -p $(@D)
+	@echo '$(CC) $(IMAGE_FLAGS) $(CONFIG)' | cmp -s - $@ || echo '$(CC) $(IMAGE_FLAGS) $(CONFIG)' > $@
+
+compile = @mkdir -p $(@D) && echo "  CC   $<" && $(CC) $(IMAGE_FLAGS) $(1) $(FILE_FLAGS) -MMD -MP -c $< -o $@
+
+$(KERNEL_OBJECTS): $(BUILD)/image/%.o: % $(FLAGS_RECORD)
+	$(call compile,$(KERNEL_FLAGS))
+
+$(APP_OBJECTS): $(BUILD)/image/app/%.o: $(APP)/% $(FLAGS_RECORD)
+	$(call compile,-I$(APP))
+
+$(BUILD)/image/version.c: FORCE
+	@mkdir -p $(@D)
+	@printf '#include "runtime/base/version.h"\n\nconst char weir_version[] = "%s";\n' '$(VERSION)' > $@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+$(BUILD)/image/version.o: $(BUILD)/image/version.c $(FLAGS_RECORD)
+	$(call compile,$(KERNEL_FLAGS))
+
+$(BUILD)/image/weir.lds: boot/weir.lds
+	@mkdir -p $(@D)
+	$(Q)$(CC) -E -P -x c $< -o $@
+
+# Linked twice: the names of the functions that the first link has placed go into the second one.
+LINK = $(LD) -pie --no-dynamic-linker -z text -z norelro -z noexecstack --gc-sections --fatal-warnings --build-id=none \
+	-T $(BUILD)/image/weir.lds /usr/lib/crt0-efi-x86_64.o $(IMAGE_OBJECTS)
+LINK_LIBRARIES = /usr/lib/libgnuefi.a
+LINK_NEEDS = $(IMAGE_OBJECTS) $(BUILD)/image/weir.lds
+
+$(BUILD)/image/symbols%.o: $(BUILD)/image/symbols%.S
+	$(Q)$(CC) -c $< -o $@
+
+$(BUILD)/image/symbols0.S: boot/make_symbols.sh
+	$(Q)boot/make_symbols.sh < /dev/null > $@
+
+$(BUILD)/image/symbols1.S: $(BUILD)/image/first.elf boot/make_symbols.sh
+	$(Q)nm -n $< | boot/make_symbols.sh > $@
+
+$(BUILD)/image/first.elf: $(LINK_NEEDS) $(BUILD)/image/symbols0.o
+	$(Q)$(LINK) $(BUILD)/image/symbols0.o $(LINK_LIBRARIES) -o $@
+
+$(BUILD)/weir.elf: $(LINK_NEEDS) $(BUILD)/image/symbols1.o
+	@echo "  LD   $@"
+	$(Q)$(LINK) $(BUILD)/image/symbols1.o $(LINK_LIBRARIES) -o $@
+
+EFI_SECTIONS := .text .rodata .relro .reloc .dynamic .rela .data .bss
+
+$(BUILD)/weir.efi: $(BUILD)/weir.elf
+	@echo "  EFI  $@"
+	$(Q)$(OBJCOPY) -S $(EFI_SECTIONS:%=-j %) --target efi-app-x86_64 --file-alignment 512 --section-alignment 4096 $< $@
+
+-include $(KERNEL_OBJECTS:.o=.d) $(APP_OBJECTS:.o=.d)
+
+-include test/test.mk

@@ -1,0 +1,165 @@
+/* The way from the firmware to the kernel; each step with its message when the machine cannot go on. */
+#include "loader.h"
+
+#include "runtime/base/bits.h"
+#include "runtime/base/string.h"
+#include "runtime/base/version.h"
+
+/* Less cannot hold the kernel and a useful cache; the firmware itself needs some 40 MB more. */
+#define MEMORY_MIN_BYTES (128 * MIB)
+
+#define MESSAGE_SECONDS 30
+
+/* weir.lds */
+extern char image_text_start[], image_text_end[], image_rodata_start[], image_rodata_end[];
+extern char image_relocated_start[], image_relocated_end[], image_data_start[], image_data_end[];
+extern char image_start[], image_end[];
+
+static struct boot_info boot_info;
+
+static void section_add(struct boot_info *boot, const char *start, const char *end, bool writable, bool executable)
+{
+	boot->sections[boot->section_count++] = (struct boot_section){
+		.range = { { (uintptr_t)start }, (uint64_t)(end - start) },
+		.writable = writable,
+		.executable = executable,
+	};
+}
+
+static void image_describe(struct boot_info *boot)
+{
+	boot->image = (struct phys_range){ { (uintptr_t)image_start }, (uint64_t)(image_end - image_start) };
+	section_add(boot, image_text_start, image_text_end, false, true);
+	section_add(boot, image_rodata_start, image_rodata_end, false, false);
+	section_add(boot, image_relocated_start, image_relocated_end, false, false);
+	section_add(boot, image_data_start, image_data_end, true, false);
+}
+
+static bool cpu_has_no_execute(void)
+{
+	uint32_t eax = 0x80000001u, ebx, ecx = 0, edx;
+
+	__asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
+	return (edx >> 20) & 1;
+}
+
+/* ACPI 2.0's table has 64-bit addresses, so it goes before that of ACPI 1.0. */
+static struct phys_addr rsdp_find(const struct loader *loader)
+{
+	static const EFI_GUID guids[] = { ACPI_20_TABLE_GUID, ACPI_TABLE_GUID };
+
+	for (size_t i = 0; i < ARRAY_LENGTH(guids); i++) {
+		for (UINTN j = 0; j < loader->system->NumberOfTableEntries; j++) {
+			const EFI_CONFIGURATION_TABLE *table = &loader->system->ConfigurationTable[j];
+			if (memcmp(&table->VendorGuid, &guids[i], sizeof(guids[i])) == 0)
+				return (struct phys_addr){ (uintptr_t)table->VendorTable };
+		}
+	}
+	return (struct phys_addr){ 0 };
+}
+
+static void firmware_describe(const struct loader *loader, struct boot_info *boot)
+{
+	static char vendor[64];
+
+	if (loader->system->FirmwareVendor)
+		loader_copy_utf16(vendor, sizeof(vendor), loader->system->FirmwareVendor, sizeof(vendor));
+	boot->firmware_vendor = vendor;
+	boot->firmware_revision = loader->system->FirmwareRevision;
+}
+
+static uint64_t usable_bytes(const struct boot_info *boot)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < boot->memory_ranges; i++) {
+		if (boot->memory[i].type == BOOT_MEMORY_USABLE)
+			bytes += boot->memory[i].range.bytes;
+	}
+	return bytes;
+}
+
+/* Leaves the message on the screen for a while: a firmware that goes on to its boot menu would wipe it away. */
+static EFI_STATUS refuse(const struct loader *loader, EFI_STATUS status)
+{
+	EFI_INPUT_KEY key;
+
+	loader_print(loader, "\nWeir cannot start on this machine. Press a key to go back to the firmware.\n");
+	loader->system->ConIn->Reset(loader->system->ConIn, FALSE);
+	for (unsigned tenths = 0; tenths < MESSAGE_SECONDS * 10; tenths++) {
+		if (loader->system->ConIn->ReadKeyStroke(loader->system->ConIn, &key) == EFI_SUCCESS)
+			break;
+		loader->services->Stall(100000);
+	}
+	return status;
+}
+
+/* What can be known before boot services are left is checked while there still is a firmware that prints. */
+static EFI_STATUS machine_check(const struct loader *loader, struct loader_map *map, struct boot_info *boot)
+{
+	EFI_STATUS status;
+	UINTN key;
+
+	if (!cpu_has_no_execute()) {
+		loader_print(loader, "The CPU has no execute-disable (NX), or the firmware's setup has turned it off.\n");
+		return EFI_UNSUPPORTED;
+	}
+	boot->rsdp = rsdp_find(loader);
+	if (boot->rsdp.value == 0) {
+		loader_print(loader, "The firmware has no ACPI tables (no RSDP among its configuration tables).\n");
+		return EFI_UNSUPPORTED;
+	}
+	status = loader_map_prepare(loader, map);
+	if (status == EFI_SUCCESS)
+		status = loader_map_read(loader, map, &key);
+	if (status != EFI_SUCCESS) {
+		loader_print(loader, "The firmware's memory map cannot be read.\n");
+		return status;
+	}
+	loader_map_convert(map, boot);
+	if (usable_bytes(boot) < MEMORY_MIN_BYTES) {
+		loader_print(loader, "Too little memory: ");
+		loader_print_number(loader, usable_bytes(boot) / MIB);
+		loader_print(loader, " MB usable, ");
+		loader_print_number(loader, MEMORY_MIN_BYTES / MIB);
+		loader_print(loader, " MB needed.\n");
+		return EFI_OUT_OF_RESOURCES;
+	}
+	return EFI_SUCCESS;
+}
+
+/* crt0 calls this with the calling convention of the ELF world, once the image is relocated. */
+EFI_STATUS efi_main(EFI_HANDLE image_handle, EFI_SYSTEM_TABLE *system)
+{
+	static const EFI_GUID loaded_image_guid = LOADED_IMAGE_PROTOCOL;
+	struct loader loader = { .image_handle = image_handle, .system = system, .services = system->BootServices };
+	struct loader_map map = { 0 };
+	struct boot_info *boot = &boot_info;
+	EFI_STATUS status;
+
+	loader.services->SetWatchdogTimer(0, 0, 0, NULL);
+	loader_print(&loader, "Weir ");
+	loader_print(&loader, weir_version);
+	loader_print(&loader, "\n");
+	status = loader.services->HandleProtocol(image_handle, (EFI_GUID *)&loaded_image_guid, (void **)&loader.image);
+	if (status != EFI_SUCCESS) {
+		loader_print(&loader, "The firmware does not tell where it has loaded the image.\n");
+		return refuse(&loader, status);
+	}
+	image_describe(boot);
+	firmware_describe(&loader, boot);
+	loader_find_command_line(&loader, boot);
+	loader_find_framebuffer(&loader, boot);
+	status = machine_check(&loader, &map, boot);
+	if (status != EFI_SUCCESS)
+		return refuse(&loader, status);
+	status = loader_exit_boot_services(&loader, &map);
+	if (status != EFI_SUCCESS) {
+		loader_print(&loader, "The firmware does not let go of the machine (ExitBootServices fails).\n");
+		return refuse(&loader, status);
+	}
+	__asm__ volatile("cli");
+	boot->exit_boot_services_tsc = __builtin_ia32_rdtsc();
+	loader_map_convert(&map, boot);
+	kernel_entry(boot);
+}

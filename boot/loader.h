@@ -1,0 +1,51 @@
+/*
+ * The loader: the part of the image that runs under UEFI boot services. It collects what the kernel needs to know in the image's
+ * boot_info, leaves boot services, and jumps to kernel_entry. What it writes lies in the image; it allocates only the buffers
+ * of the memory map.
+ */
+#pragma once
+
+#include <efi.h>
+
+#include "runtime/base/boot_info.h"
+
+/* What is true for the whole of a loader's life. */
+struct loader {
+	EFI_HANDLE image_handle;
+	EFI_SYSTEM_TABLE *system;
+	EFI_BOOT_SERVICES *services;
+	EFI_LOADED_IMAGE *image;
+};
+
+/* Text for people on the firmware's console: ASCII; "\n" ends a line. */
+void loader_print(const struct loader *loader, const char *text);
+void loader_print_number(const struct loader *loader, uint64_t number);
+
+/* Copies UTF-16 as ASCII, cut to fit, until NUL or `units` code units; others than ASCII become '?'. Returns the length. */
+size_t loader_copy_utf16(char *target, size_t size, const CHAR16 *source, size_t units);
+
+/* Fills in command_line and command_line_source. */
+void loader_find_command_line(const struct loader *loader, struct boot_info *boot);
+
+/* Fills in framebuffer. */
+void loader_find_framebuffer(const struct loader *loader, struct boot_info *boot);
+
+/*
+ * The memory map. prepare allocates room for it (two thirds more than it needs now). exit_boot_services takes the map and leaves
+ * boot services, again if the map changed on the way; when it returns EFI_SUCCESS, no service can be called any more. Afterwards
+ * convert fills in memory and memory_ranges.
+ */
+struct loader_map {
+	uint8_t *descriptors;
+	UINTN descriptors_bytes; /* filled in the buffer */
+	UINTN descriptor_bytes;
+	UINTN capacity_bytes;
+	struct boot_memory_range *ranges;
+	uint32_t ranges_max;
+	struct phys_range ranges_memory; /* the allocation that holds `ranges`, whole pages */
+};
+
+EFI_STATUS loader_map_prepare(const struct loader *loader, struct loader_map *map);
+EFI_STATUS loader_map_read(const struct loader *loader, struct loader_map *map, UINTN *key);
+EFI_STATUS loader_exit_boot_services(const struct loader *loader, struct loader_map *map);
+void loader_map_convert(const struct loader_map *map, struct boot_info *boot);
