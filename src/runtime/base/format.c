@@ -30,18 +30,23 @@ static void put_repeated(struct output *output, char character, int count)
 		put(output, character);
 }
 
+static void put_padded(struct output *output, const struct conversion *conversion, const char *text, size_t length)
+{
+	const int padding = conversion->width - (int)length;
+
+	if (!conversion->left)
+		put_repeated(output, ' ', padding);
+	for (size_t i = 0; i < length; i++)
+		put(output, text[i]);
+	if (conversion->left)
+		put_repeated(output, ' ', padding);
+}
+
 static void put_text(struct output *output, const struct conversion *conversion, const char *text)
 {
 	if (!text)
 		text = "(null)";
-	const int length = (int)(conversion->precise ? strnlen(text, (size_t)conversion->precision) : strlen(text));
-
-	if (!conversion->left)
-		put_repeated(output, ' ', conversion->width - length);
-	for (int i = 0; i < length; i++)
-		put(output, text[i]);
-	if (conversion->left)
-		put_repeated(output, ' ', conversion->width - length);
+	put_padded(output, conversion, text, conversion->precise ? strnlen(text, (size_t)conversion->precision) : strlen(text));
 }
 
 /* `prefix` is a sign or "0x". Zeros from the width go behind it, and only where there is no precision. */
@@ -162,9 +167,11 @@ static const char *convert(struct output *output, const char *format, va_list *a
 	case 'p':
 		put_number(output, &conversion, "0x", (uintptr_t)va_arg(*arguments, void *), 16, false);
 		break;
-	case 'c':
-		put_text(output, &conversion, (char[]){ (char)va_arg(*arguments, int), '\0' });
+	case 'c': {
+		const char character = (char)va_arg(*arguments, int);
+		put_padded(output, &conversion, &character, 1);
 		break;
+	}
 	case 's':
 		put_text(output, &conversion, va_arg(*arguments, const char *));
 		break;

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# What clang-format and clang-tidy do not see. Prints each place and fails if there is one.
+set -uo pipefail
+
+failed=0
+complain() { # WHY; places on standard input
+	local places
+	places=$(cat)
+	if [ -n "$places" ]; then
+		printf '%s\n' "$places" | sed "s/\$/: $1/"
+		failed=1
+	fi
+}
+files() {
+	git ls-files -co --exclude-standard -- "$@"
+}
+
+mapfile -t c_files < <(files '*.c' '*.h')
+mapfile -t headers < <(files '*.h')
+mapfile -t texts < <(files '*.c' '*.h' '*.S' '*.lds' '*.sh' '*.mk' '*.md' Makefile .ci/run)
+mapfile -t scripts < <(files '*.sh' .ci/run)
+
+grep -nE '\b(TODO|FIXME|XXX|HACK)\b' "${c_files[@]}" /dev/null | complain "unfinished work belongs into an issue"
+grep -nE '^typedef (struct|union|enum)' "${c_files[@]}" /dev/null | complain "no typedef of a struct, union or enum"
+grep -nE '^.{129,}$' "${c_files[@]}" /dev/null | cut -d: -f1,2 | complain "longer than 128 columns"
+grep -nE '[[:blank:]]$' "${texts[@]}" /dev/null | cut -d: -f1,2 | complain "blanks at the end of the line"
+grep -nP '[^\x00-\x7f]' "${c_files[@]}" /dev/null | complain "not ASCII"
+grep -L '^#pragma once' "${headers[@]}" /dev/null | grep -v '^/dev/null$' | complain "no #pragma once"
+for script in "${scripts[@]}"; do
+	[ -x "$script" ] || echo "$script" | complain "not executable"
+	bash -n "$script" 2>&1 | complain "no valid script"
+done
+exit $failed
