@@ -21,16 +21,11 @@
 
 struct objcache;
 
-enum block_state {
-	BLOCK_ABSENT, /* no memory of ours */
-	BLOCK_FREE,
-	BLOCK_TAKEN,
-};
-
-/* The last four groups belong to the holder of the block; the block heap clears them when the block changes hands. */
+/* All from `cache` on belongs to the holder of the block; the block heap clears it when the block changes hands. */
 struct block {
-	uint8_t state;       /* [H] enum block_state */
-	uint8_t avoid;       /* [R] the window search of the current request does not try it again (memory.c) */
+	bool present;        /* [I] there is memory, and it is ours */
+	bool taken;          /* [H] */
+	bool avoid;          /* [H] the window search for the current request does not try it again (window.c) */
 	uint32_t generation; /* [H] */
 	uint32_t run_blocks; /* [H] first block of a run that is taken: its length; else 0 */
 	struct owner *owner; /* [H] NULL while free */
@@ -79,7 +74,9 @@ struct block_heap {
 	uint64_t *whole_map;                  /* [H] one bit for each word of free_map that is all ones */
 	uint64_t fence_first;                 /* [H] descriptor indices [first, end); empty: no fence */
 	uint64_t fence_end;                   /* [H] */
-	_Atomic uint32_t frees;               /* [a] changes with each free; waiters sleep on it */
+	uint64_t watch_first;                 /* [H] descriptor indices: frees within are counted */
+	uint64_t watch_end;                   /* [H] */
+	uint64_t watched_blocks;              /* [H] freed there since the watch was set */
 	struct list owners;                   /* [H] those with blocks, in the order of their first block */
 	struct list caches;                   /* [H] all objcaches */
 	struct fault_injector *_Atomic fault; /* NULL: none */
@@ -100,11 +97,16 @@ status_t block_heap_alloc(struct block_heap *heap, const struct block_request *r
 /* Frees a whole run by its address and returns its length in blocks. */
 uint64_t block_heap_free(struct block_heap *heap, struct phys_addr run);
 
-/* Free blocks that lie wholly in [lowest, highest]; as block_constraints counts (highest 0: no limit). */
+/* Free blocks, and all blocks, that lie wholly in [lowest, highest], as in struct block_constraints (highest 0: no limit). */
 uint64_t block_heap_free_within(struct block_heap *heap, struct phys_addr lowest, struct phys_addr highest);
+uint64_t block_heap_total_within(struct block_heap *heap, struct phys_addr lowest, struct phys_addr highest);
 
 /* Only one fence at a time; whoever sets it serialises that. `blocks` 0 takes it down. */
 void block_heap_fence(struct block_heap *heap, struct phys_addr start, uint64_t blocks);
+
+/* Counts what is freed within [lowest, highest] from now on; the second call reads the count. One watch at a time, likewise. */
+void block_heap_watch(struct block_heap *heap, struct phys_addr lowest, struct phys_addr highest);
+uint64_t block_heap_watched_blocks(struct block_heap *heap);
 
 /* The descriptor of the block that holds `address`, or NULL if that is no memory of this heap. */
 struct block *block_heap_find(const struct block_heap *heap, struct phys_addr address);

@@ -3,8 +3,8 @@
  * whole blocks above. Free finds the class by the physical address, so it needs no size.
  *
  * Results: alloc returns NULL for 0 bytes, for an alignment that is no power of two, for more than the machine has, and when
- * there is no memory. The alignment is that of the physical address, too; an object whose size is rounded up to a power of two
- * crosses no multiple of that power. Alignment 0 means 16.
+ * there is no memory. The alignment is that of the physical address, too. Alignment 0 means 16. When a class has no object left
+ * and gets no block, a class up to four times as large stands in.
  *
  * Contexts: as objcache.h.
  */
@@ -13,6 +13,8 @@
 #include "objcache.h"
 
 #define GENERAL_HEAP_CLASSES_MAX 32
+#define GENERAL_HEAP_SMALL_BYTES 1024 /* up to here a table finds the class */
+#define GENERAL_HEAP_NAME_BYTES  32
 
 /* Takes runs of blocks; beside block_source, which takes single ones. */
 struct run_source {
@@ -33,10 +35,12 @@ struct general_heap_config {
 
 struct general_heap {
 	struct caching_heap caching;
-	struct general_heap_config config; /* [I] */
-	struct block_heap *heap;           /* [I] */
-	struct owner runs;                 /* owner of the runs */
-	unsigned classes;                  /* [I] */
+	struct general_heap_config config;                      /* [I] */
+	struct block_heap *heap;                                /* [I] */
+	struct owner runs;                                      /* owner of the runs */
+	unsigned classes;                                       /* [I] */
+	uint8_t small_class[GENERAL_HEAP_SMALL_BYTES / 16 + 1]; /* [I] by bytes / 16, rounded up */
+	char class_name[GENERAL_HEAP_CLASSES_MAX][GENERAL_HEAP_NAME_BYTES];
 	struct objcache cache[GENERAL_HEAP_CLASSES_MAX];
 	struct cleaner cleaner;
 };

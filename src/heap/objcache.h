@@ -96,7 +96,7 @@ struct objcache {
 	struct spinlock lock;
 	struct objcache_config config; /* [I] */
 	uint32_t objects_per_block;    /* [I] */
-	uint32_t reciprocal;           /* [I] to divide an offset by object_bytes */
+	uint64_t reciprocal;           /* [I] to divide an offset by object_bytes */
 	struct block_heap *heap;       /* [I] */
 	struct owner owner;
 	struct list link; /* in heap->caches */
@@ -120,6 +120,7 @@ status_t objcache_fini(struct objcache *cache) MUST_CHECK;
 
 /* NULL: no memory, or the cursor found nothing to evict within scan_max frames. */
 void *objcache_alloc(struct objcache *cache);
+void *objcache_alloc_held(struct objcache *cache);        /* the same without taking new blocks or evicting */
 void objcache_free(struct objcache *cache, void *object); /* NULL: nothing */
 
 /*

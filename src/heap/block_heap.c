@@ -1,0 +1,248 @@
+#include "block_heap.h"
+
+#include "block_search.h"
+#include "runtime/base/bits.h"
+#include "runtime/base/string.h"
+
+/* Block numbers (address >> BLOCK_SHIFT) of the whole blocks in a range. Block 0 is left out: its address is NULL. */
+static struct span range_blocks(const struct phys_range *range)
+{
+	return (struct span){
+		.first = MAX(divide_round_up(range->start.value, BLOCK_BYTES), 1),
+		.end = (range->start.value + range->bytes) >> BLOCK_SHIFT,
+	};
+}
+
+static struct span ranges_extent(const struct phys_range *ranges, uint32_t count)
+{
+	struct span extent = { UINT64_MAX, 0 };
+
+	for (uint32_t i = 0; i < count; i++) {
+		const struct span blocks = range_blocks(&ranges[i]);
+
+		if (blocks.first >= blocks.end)
+			continue;
+		extent.first = MIN(extent.first, blocks.first);
+		extent.end = MAX(extent.end, blocks.end);
+	}
+	return extent;
+}
+
+uint64_t block_heap_metadata_bytes(const struct phys_range *ranges, uint32_t count)
+{
+	const struct span extent = ranges_extent(ranges, count);
+
+	if (extent.first >= extent.end)
+		return 0;
+	const uint64_t blocks = extent.end - extent.first;
+	const uint64_t words = bitmap_words(blocks);
+	return blocks * sizeof(struct block) + (words + 2 * bitmap_words(words)) * sizeof(uint64_t);
+}
+
+status_t block_heap_init(struct block_heap *heap, const struct phys_range *ranges, uint32_t count, void *metadata)
+{
+	const struct span extent = ranges_extent(ranges, count);
+
+	if (extent.first >= extent.end)
+		return STATUS_INVALID;
+	memset(heap, 0, sizeof(*heap));
+	memset(metadata, 0, block_heap_metadata_bytes(ranges, count));
+	spinlock_init(&heap->lock, "block heap");
+	list_init(&heap->owners);
+	list_init(&heap->caches);
+	heap->first_block = extent.first;
+	heap->count = extent.end - extent.first;
+	heap->blocks = metadata;
+	heap->free_map = (uint64_t *)(heap->blocks + heap->count);
+	heap->partial_map = heap->free_map + bitmap_words(heap->count);
+	heap->whole_map = heap->partial_map + bitmap_words(bitmap_words(heap->count));
+	for (uint64_t i = 0; i < heap->count; i++)
+		list_init(&heap->blocks[i].link);
+
+	for (uint32_t i = 0; i < count; i++) {
+		const struct span blocks = range_blocks(&ranges[i]);
+
+		for (uint64_t block = blocks.first; block < blocks.end; block++) {
+			assert(!heap->blocks[block - heap->first_block].present);
+			heap->blocks[block - heap->first_block].present = true;
+			search_set_free(heap, block - heap->first_block, true);
+			heap->total_blocks++;
+		}
+	}
+	atomic_init(&heap->free_blocks, heap->total_blocks);
+	return STATUS_OK;
+}
+
+static void free_blocks_add(struct block_heap *heap, uint64_t blocks)
+{
+	atomic_store_explicit(&heap->free_blocks, atomic_load_explicit(&heap->free_blocks, memory_order_relaxed) + blocks,
+			      memory_order_relaxed);
+}
+
+/* A new holder, or none. */
+static void block_reset(struct block *block, struct owner *owner)
+{
+	assert(!block->cache);
+	block->taken = owner != NULL;
+	block->generation++;
+	block->run_blocks = 0;
+	block->owner = owner;
+	block->map = NULL;
+	list_init(&block->link);
+	block->used = 0;
+	block->position = 0;
+	block->pins = 0;
+	block->role = 0;
+	block->tag = NULL;
+}
+
+static void run_take(struct block_heap *heap, uint64_t start, uint64_t blocks, struct owner *owner)
+{
+	for (uint64_t i = start; i < start + blocks; i++) {
+		assert(heap->blocks[i].present && !heap->blocks[i].taken);
+		block_reset(&heap->blocks[i], owner);
+		search_set_free(heap, i, false);
+	}
+	heap->blocks[start].run_blocks = (uint32_t)blocks;
+	free_blocks_add(heap, -blocks);
+	if (owner->blocks == 0)
+		list_insert_last(&heap->owners, &owner->link);
+	owner->blocks += blocks;
+}
+
+static bool request_is_valid(const struct block_request *request)
+{
+	const struct block_constraints *constraints = &request->constraints;
+
+	if (request->blocks == 0 || request->blocks > UINT32_MAX)
+		return false;
+	if (constraints->alignment_bytes != 0 && !is_power_of_two(constraints->alignment_bytes))
+		return false;
+	if (constraints->boundary_bytes == 0)
+		return true;
+	return is_power_of_two(constraints->boundary_bytes) && request->blocks <= constraints->boundary_bytes >> BLOCK_SHIFT;
+}
+
+status_t block_heap_alloc(struct block_heap *heap, const struct block_request *request, struct phys_addr *run)
+{
+	status_t status = STATUS_NO_MEMORY;
+	uint64_t start;
+
+	if (!request_is_valid(request))
+		return STATUS_INVALID;
+	if (block_heap_must_fail(heap, "block", request->blocks << BLOCK_SHIFT))
+		return STATUS_NO_MEMORY;
+	spinlock_lock(&heap->lock);
+	const uint64_t available = atomic_load_explicit(&heap->free_blocks, memory_order_relaxed);
+	if (request->blocks <= available && request->keep_blocks <= available - request->blocks &&
+	    search_free_run(heap, request, &start)) {
+		run_take(heap, start, request->blocks, request->owner);
+		*run = block_address(heap, &heap->blocks[start]);
+		status = STATUS_OK;
+	}
+	spinlock_unlock(&heap->lock);
+	return status;
+}
+
+static _Noreturn void free_is_wrong(const struct block *block, struct phys_addr run)
+{
+	const char *why = "no memory of this heap";
+
+	if (block && !block->taken)
+		why = "free already";
+	else if (block && block->cache)
+		why = "in use by an objcache";
+	else if (block)
+		why = "not the start of a run";
+	platform_panic("block heap: free of 0x%llx, which is %s%s%s", (unsigned long long)run.value, why,
+		       block && block->owner ? "; owner: " : "", block && block->owner ? block->owner->name : "");
+}
+
+uint64_t block_heap_free(struct block_heap *heap, struct phys_addr run)
+{
+	struct block *block = block_heap_find(heap, run);
+
+	spinlock_lock(&heap->lock);
+	if (!block || !block->taken || block->run_blocks == 0 || block->cache || !is_aligned(run.value, BLOCK_BYTES))
+		free_is_wrong(block, run);
+
+	const uint64_t start = (uint64_t)(block - heap->blocks);
+	const uint64_t blocks = block->run_blocks;
+	struct owner *owner = block->owner;
+	for (uint64_t i = start; i < start + blocks; i++) {
+		block_reset(&heap->blocks[i], NULL);
+		search_set_free(heap, i, true);
+		if (i >= heap->watch_first && i < heap->watch_end)
+			heap->watched_blocks++;
+	}
+	free_blocks_add(heap, blocks);
+	owner->blocks -= blocks;
+	if (owner->blocks == 0)
+		list_remove(&owner->link);
+	spinlock_unlock(&heap->lock);
+	return blocks;
+}
+
+uint64_t block_heap_free_within(struct block_heap *heap, struct phys_addr lowest, struct phys_addr highest)
+{
+	const struct span span = span_of(heap, lowest, highest);
+	uint64_t blocks = 0;
+
+	if (span.first >= span.end)
+		return 0;
+	if (span.end - span.first == heap->count)
+		return atomic_load_explicit(&heap->free_blocks, memory_order_relaxed);
+	spinlock_lock(&heap->lock);
+	for (uint64_t position = span.first; position < span.end;) {
+		const uint64_t first = bitmap_find_set(heap->free_map, position, span.end);
+
+		position = bitmap_find_clear(heap->free_map, first, span.end);
+		blocks += position - first;
+	}
+	spinlock_unlock(&heap->lock);
+	return blocks;
+}
+
+uint64_t block_heap_total_within(struct block_heap *heap, struct phys_addr lowest, struct phys_addr highest)
+{
+	const struct span span = span_of(heap, lowest, highest);
+	uint64_t blocks = 0;
+
+	for (uint64_t i = span.first; i < span.end; i++)
+		blocks += heap->blocks[i].present;
+	return blocks;
+}
+
+void block_heap_fence(struct block_heap *heap, struct phys_addr start, uint64_t blocks)
+{
+	spinlock_lock(&heap->lock);
+	heap->fence_first = blocks == 0 ? 0 : (start.value >> BLOCK_SHIFT) - heap->first_block;
+	heap->fence_end = heap->fence_first + blocks;
+	spinlock_unlock(&heap->lock);
+}
+
+void block_heap_watch(struct block_heap *heap, struct phys_addr lowest, struct phys_addr highest)
+{
+	const struct span span = span_of(heap, lowest, highest);
+
+	spinlock_lock(&heap->lock);
+	heap->watch_first = span.first;
+	heap->watch_end = span.end;
+	heap->watched_blocks = 0;
+	spinlock_unlock(&heap->lock);
+}
+
+uint64_t block_heap_watched_blocks(struct block_heap *heap)
+{
+	spinlock_lock(&heap->lock);
+	const uint64_t blocks = heap->watched_blocks;
+	spinlock_unlock(&heap->lock);
+	return blocks;
+}
+
+struct block *block_heap_find(const struct block_heap *heap, struct phys_addr address)
+{
+	const uint64_t index = (address.value >> BLOCK_SHIFT) - heap->first_block;
+
+	return index < heap->count && heap->blocks[index].present ? &heap->blocks[index] : NULL;
+}

@@ -1,0 +1,159 @@
+/*
+ * Two summaries over the bitmap of free blocks, with a bit for each of its words, make the search for a single block short: one
+ * says which words are partly free, the other which are wholly free. A single block comes from a partly free word while there
+ * is one, so that stretches of 64 free blocks are broken late. A run comes from the shortest stretch that holds it.
+ */
+#include "block_search.h"
+
+#include "runtime/base/bits.h"
+
+struct span span_of(const struct block_heap *heap, struct phys_addr lowest, struct phys_addr highest)
+{
+	const uint64_t limit = highest.value == 0 ? UINT64_MAX : highest.value;
+	const uint64_t first = divide_round_up(lowest.value, BLOCK_BYTES);
+	const uint64_t end = (limit >> BLOCK_SHIFT) + ((limit & (BLOCK_BYTES - 1)) == BLOCK_BYTES - 1);
+
+	return (struct span){
+		.first = first > heap->first_block ? first - heap->first_block : 0,
+		.end = end > heap->first_block ? MIN(end - heap->first_block, heap->count) : 0,
+	};
+}
+
+/* First block number >= `block`, or last one <= it, that is aligned. */
+static uint64_t aligned(uint64_t block, uint64_t alignment_blocks, bool down)
+{
+	return down ? align_down(block, alignment_blocks) : align_up(block, alignment_blocks);
+}
+
+bool span_place(const struct block_heap *heap, struct span span, uint64_t blocks, const struct block_constraints *constraints,
+		bool from_top, uint64_t *start)
+{
+	const uint64_t alignment = MAX(constraints->alignment_bytes >> BLOCK_SHIFT, 1);
+	const uint64_t boundary = constraints->boundary_bytes >> BLOCK_SHIFT;
+	const uint64_t lowest = heap->first_block + span.first;
+	const uint64_t end = heap->first_block + span.end;
+	uint64_t place;
+
+	if (span.first >= span.end || span.end - span.first < blocks)
+		return false;
+	place = aligned(from_top ? end - blocks : lowest, alignment, from_top);
+	if (boundary != 0 && align_down(place, boundary) != align_down(place + blocks - 1, boundary)) {
+		const uint64_t cut = align_down(place + blocks - 1, boundary);
+
+		if (from_top && cut < blocks)
+			return false;
+		place = aligned(from_top ? cut - blocks : cut, alignment, from_top);
+	}
+	if (place < lowest || place + blocks > end)
+		return false;
+	*start = place - heap->first_block;
+	return true;
+}
+
+static uint64_t word_mask(struct span span, uint64_t word)
+{
+	uint64_t mask = ~0ull;
+
+	if (span.first > word * 64)
+		mask &= ~0ull << (span.first - word * 64);
+	if (span.end < word * 64 + 64)
+		mask &= ~0ull >> (word * 64 + 64 - span.end);
+	return mask;
+}
+
+/* A free block within `span`, in one of the words that `summary` names. */
+static bool find_single_in(const struct block_heap *heap, struct span span, const uint64_t *summary, bool from_top,
+			   uint64_t *start)
+{
+	struct span words = { span.first / 64, divide_round_up(span.end, 64) };
+
+	while (words.first < words.end) {
+		const uint64_t word = from_top ? bitmap_find_last_set(summary, words.first, words.end)
+					       : bitmap_find_set(summary, words.first, words.end);
+
+		if (word == words.end)
+			return false;
+		const uint64_t bits = heap->free_map[word] & word_mask(span, word);
+		if (bits != 0) {
+			*start = word * 64 + (from_top ? log2_floor(bits) : (unsigned)__builtin_ctzll(bits));
+			return true;
+		}
+		if (from_top)
+			words.end = word;
+		else
+			words.first = word + 1;
+	}
+	return false;
+}
+
+struct best {
+	uint64_t start;
+	uint64_t length; /* of the stretch that it lies in; 0: nothing found yet */
+};
+
+static void find_run_in(const struct block_heap *heap, struct span span, const struct block_request *request, struct best *best)
+{
+	const bool from_top = !request->owner->movable;
+
+	for (uint64_t position = span.first; position < span.end;) {
+		struct span stretch;
+		uint64_t start;
+
+		stretch.first = bitmap_find_set(heap->free_map, position, span.end);
+		stretch.end = bitmap_find_clear(heap->free_map, stretch.first, span.end);
+		position = stretch.end;
+
+		const uint64_t length = stretch.end - stretch.first;
+		if (best->length != 0 && (from_top ? length > best->length : length >= best->length))
+			continue;
+		if (span_place(heap, stretch, request->blocks, &request->constraints, from_top, &start))
+			*best = (struct best){ start, length };
+	}
+}
+
+bool search_free_run(const struct block_heap *heap, const struct block_request *request, uint64_t *start)
+{
+	const bool from_top = !request->owner->movable;
+	const struct span whole = span_of(heap, request->constraints.lowest, request->constraints.highest);
+	struct span parts[2] = { whole, { 0, 0 } };
+	struct best best = { 0, 0 };
+
+	if (whole.first >= whole.end)
+		return false;
+	if (!request->inside_fence && heap->fence_first < heap->fence_end) {
+		parts[from_top] = (struct span){ whole.first, MIN(whole.end, heap->fence_first) };
+		parts[!from_top] = (struct span){ MAX(whole.first, heap->fence_end), whole.end };
+	}
+	if (request->blocks == 1 && request->constraints.alignment_bytes <= BLOCK_BYTES) {
+		for (int i = 0; i < 4; i++) {
+			const struct span part = parts[i % 2];
+			const uint64_t *summary = i < 2 ? heap->partial_map : heap->whole_map;
+
+			if (part.first < part.end && find_single_in(heap, part, summary, from_top, start))
+				return true;
+		}
+		return false;
+	}
+	for (int i = 0; i < 2; i++)
+		find_run_in(heap, parts[i], request, &best);
+	*start = best.start;
+	return best.length != 0;
+}
+
+void search_set_free(struct block_heap *heap, uint64_t index, bool is_free)
+{
+	const uint64_t word = index / 64;
+
+	if (is_free)
+		bitmap_set(heap->free_map, index);
+	else
+		bitmap_clear(heap->free_map, index);
+
+	const uint64_t bits = heap->free_map[word];
+	bitmap_clear(heap->partial_map, word);
+	bitmap_clear(heap->whole_map, word);
+	if (bits == ~0ull)
+		bitmap_set(heap->whole_map, word);
+	else if (bits != 0)
+		bitmap_set(heap->partial_map, word);
+}

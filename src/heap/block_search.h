@@ -1,0 +1,26 @@
+/* Searching the block heap's descriptors and bitmaps; for block_heap.c and window.c. All with [H] held unless they say so. */
+#pragma once
+
+#include "block_heap.h"
+
+/* Descriptor indices [first, end); empty when first >= end. */
+struct span {
+	uint64_t first;
+	uint64_t end;
+};
+
+/* The blocks that lie wholly in [lowest, highest] (highest 0: no limit). No lock needed. */
+struct span span_of(const struct block_heap *heap, struct phys_addr lowest, struct phys_addr highest);
+
+/*
+ * Where a run of `blocks` may start in a span, lowest or highest (`from_top`) possibility that keeps alignment and boundary;
+ * false: it does not fit. No lock needed.
+ */
+bool span_place(const struct block_heap *heap, struct span span, uint64_t blocks, const struct block_constraints *constraints,
+		bool from_top, uint64_t *start);
+
+/* Finds a free run for the request; keep_blocks is not looked at. */
+bool search_free_run(const struct block_heap *heap, const struct block_request *request, uint64_t *start);
+
+/* Updates the bitmaps for one block. */
+void search_set_free(struct block_heap *heap, uint64_t index, bool is_free);

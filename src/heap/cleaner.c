@@ -1,0 +1,88 @@
+#include "cleaner.h"
+
+#include "runtime/base/assert.h"
+
+void cleaner_registry_init(struct cleaner_registry *registry)
+{
+	spinlock_init(&registry->lock, "cleaners");
+	list_init(&registry->cleaners);
+}
+
+static bool comes_before(const struct cleaner *a, const struct cleaner *b)
+{
+	return a->cost != b->cost ? a->cost < b->cost : a->preference < b->preference;
+}
+
+void cleaner_register(struct cleaner_registry *registry, struct cleaner *cleaner)
+{
+	struct list *position = &registry->cleaners;
+
+	assert(cleaner->name && cleaner->clean);
+	cleaner->leaving = false;
+	atomic_init(&cleaner->running, 0);
+	cleaner->calls = 0;
+	cleaner->asked_bytes = cleaner->claimed_bytes = cleaner->given_bytes = 0;
+	cleaner->last_asked_bytes = cleaner->last_given_bytes = 0;
+
+	spinlock_lock(&registry->lock);
+	list_for_each (link, &registry->cleaners) {
+		if (comes_before(cleaner, container_of(link, struct cleaner, link)))
+			break;
+		position = link;
+	}
+	list_insert_after(position, &cleaner->link);
+	spinlock_unlock(&registry->lock);
+}
+
+void cleaner_unregister(struct cleaner_registry *registry, struct cleaner *cleaner)
+{
+	if (!cleaner->link.next || list_is_empty(&cleaner->link))
+		return;
+	spinlock_lock(&registry->lock);
+	cleaner->leaving = true;
+	for (;;) {
+		const uint32_t running = atomic_load_explicit(&cleaner->running, memory_order_relaxed);
+
+		if (running == 0)
+			break;
+		spinlock_unlock(&registry->lock);
+		(void)platform_wait(&cleaner->running, running, PLATFORM_FOREVER);
+		spinlock_lock(&registry->lock);
+	}
+	list_remove(&cleaner->link);
+	spinlock_unlock(&registry->lock);
+}
+
+static void put_locked(struct cleaner *cleaner)
+{
+	if (atomic_fetch_sub_explicit(&cleaner->running, 1, memory_order_release) == 1 && cleaner->leaving)
+		platform_wake(&cleaner->running);
+}
+
+struct cleaner *cleaner_next(struct cleaner_registry *registry, struct cleaner *previous)
+{
+	struct cleaner *next = NULL;
+
+	spinlock_lock(&registry->lock);
+	for (struct list *link = previous ? previous->link.next : registry->cleaners.next; link != &registry->cleaners;
+	     link = link->next) {
+		struct cleaner *candidate = container_of(link, struct cleaner, link);
+
+		if (candidate->leaving)
+			continue;
+		atomic_fetch_add_explicit(&candidate->running, 1, memory_order_relaxed);
+		next = candidate;
+		break;
+	}
+	if (previous)
+		put_locked(previous);
+	spinlock_unlock(&registry->lock);
+	return next;
+}
+
+void cleaner_put(struct cleaner_registry *registry, struct cleaner *cleaner)
+{
+	spinlock_lock(&registry->lock);
+	put_locked(cleaner);
+	spinlock_unlock(&registry->lock);
+}
