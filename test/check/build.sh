@@ -1,0 +1,5 @@
+#!/usr/bin/env bash
+# build.sh VARIABLE=VALUE...: the image builds with these, in a directory of its own.
+set -euo pipefail
+directory=$BUILD/variant-$(echo "$*" | tr -c 'a-zA-Z0-9\n' -)
+exec "${MAKE:-make}" --no-print-directory -j"$(nproc)" "$@" BUILD="$directory" "$directory/weir.efi"

@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# All checks and tests, for `make test`. Results are TAP lines in $BUILD/test/results.tap; the last line of the output counts them.
+# What fails does not keep the rest from running.
+set -uo pipefail
+
+export BUILD=${BUILD:-build} CC=${CC:-gcc} MAKE=${MAKE:-make}
+results=$BUILD/test/results.tap
+mkdir -p "$BUILD/test"
+: >"$results"
+
+make_quietly() {
+	"$MAKE" --no-print-directory BUILD="$BUILD" CC="$CC" "$@"
+}
+
+record() {
+	tee -a "$results"
+}
+
+# step NAME COMMAND...: one check, which passes when the command succeeds; its output is shown when it does not.
+step() {
+	local name=$1 output=$BUILD/test/step.output start=$SECONDS
+	shift
+	if "$@" >"$output" 2>&1; then
+		echo "ok - $name" | record
+	else
+		{
+			echo "not ok - $name"
+			tail -80 "$output" | sed 's/^/# /'
+		} | record
+	fi
+	echo "# $name: $((SECONDS - start)) s"
+}
+
+# tap NAME COMMAND...: a command that writes TAP lines itself. One that ends early, or without a single result, has failed.
+tap() {
+	local name=$1 output=$BUILD/test/tap.output start=$SECONDS status
+	shift
+	"$@" 2>&1 | tee "$output"
+	status=${PIPESTATUS[0]}
+	cat "$output" >>"$results"
+	if ! grep -qE '^(not )?ok\b' "$output"; then
+		echo "not ok - $name: no results (status $status)" | record
+	elif [ "$status" -ne 0 ] && ! grep -q '^not ok\b' "$output"; then
+		echo "not ok - $name: ended with status $status" | record
+	fi
+	echo "# $name: $((SECONDS - start)) s"
+}
+
+step "format" make_quietly check-format
+step "edges" make_quietly check-edges
+step "style" make_quietly check-style
+step "build the host tests" make_quietly -k -j"$(nproc)" host-test-programs
+tap "host tests" test/host/run.sh
+step "build the image" make_quietly -j"$(nproc)" all iso img
+step "build the image with clang" test/check/build.sh CC=clang
+step "build the image with debug checks" test/check/build.sh DEBUG=1
+step "the same commit gives the same bytes" test/check/reproducible.sh
+step "lint" make_quietly lint
+tap "image tests" test/image/run.sh
+
+passed=$(grep -cE '^ok\b' "$results")
+failed=$(grep -cE '^not ok\b' "$results")
+if [ "$failed" -ne 0 ]; then
+	echo "Failed:"
+	grep -E '^not ok\b' "$results"
+fi
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
