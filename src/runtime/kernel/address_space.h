@@ -10,29 +10,35 @@
 
 struct heap;
 
-#define ADDRESS_SPACE_START 0x400000000000ull /* 64 TB */
-#define ADDRESS_SPACE_END   0x600000000000ull /* 96 TB */
-
-/* Once, before tasks run. `heap` gives bookkeeping and stacks. */
-void address_space_init(struct heap *heap);
+/* Both once, before tasks run. `heap` gives bookkeeping and the memory of stacks. */
+void stack_init(struct heap *heap);
+status_t address_space_init(struct heap *heap) MUST_CHECK;
 
 /*
  * Maps device registers at their physical address, uncached; whole pages, so that neighbours in a page share the mapping.
  * Returns their virtual address, or NULL when page tables cannot be had or the address is beyond the CPU's. What is mapped
- * already stays so; nothing is ever unmapped. Task context, or start-up.
+ * already stays as it is; nothing is ever unmapped. Task context, or start-up.
  */
 void *mmio_map(struct phys_addr address, uint64_t bytes);
+
+/* The same for memory that firmware filled, to read: cached, and only where it is not RAM that is mapped already. */
+const void *firmware_map(struct phys_addr address, uint64_t bytes);
 
 /* platform_map and platform_unmap, see platform.h. */
 status_t address_space_map(const struct phys_range *pieces, uint32_t count, void **mapped) MUST_CHECK;
 void address_space_unmap(void *mapped, uint64_t bytes);
 
 /*
- * A stack of `bytes` (multiple of 4 KB) with a guard page below. `owner` names it when the guard page is hit; it lives as long
- * as the stack. Freed stacks are kept for reuse, some per size. NULL: no memory. Where platform_may_sleep() or at start-up.
+ * A stack with an unmapped guard page below. `owner` names it when the guard page is hit, and lives as long as the stack.
+ * `bytes` is at most STACK_BYTES_MAX, and rounded up to pages. Some freed stacks are kept for reuse. STATUS_NO_MEMORY: no
+ * memory, or all of STACKS_MAX are in use. Where platform_may_sleep(), or at start-up.
  */
+#define STACKS_MAX       4096
+#define STACK_SLOT_BYTES (256 * KIB)
+#define STACK_BYTES_MAX  (STACK_SLOT_BYTES - PAGE_BYTES)
+
 struct stack {
-	void *bottom; /* lowest usable byte; the guard page lies below */
+	void *bottom; /* lowest usable byte */
 	size_t bytes;
 };
 
@@ -40,6 +46,7 @@ status_t stack_alloc(struct stack *stack, size_t bytes, const char *owner) MUST_
 void stack_free(struct stack *stack);
 
 /*
- * For the report of a fault: when `address` lies in the guard page of a stack, the name of its owner, else NULL. Takes no lock.
+ * For the report of a fault: when `address` lies below a stack, where nothing is mapped, the name of the stack's owner, else
+ * NULL. Takes no lock; any context.
  */
 const char *address_space_guard_owner(uint64_t address);

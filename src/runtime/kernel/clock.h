@@ -6,10 +6,13 @@
 
 #include "runtime/base/types.h"
 
-/* Calibrates. Once, on the first CPU, after acpi_init. Before it, clock_now_ns() estimates with an assumed rate of 1 GHz. */
-void clock_init(void);
+/*
+ * Calibrates. Once, on the first CPU, after acpi_init. Time 0 is `origin_tsc`, a reading of the counter (boot_info has that of
+ * leaving boot services); until clock_init has run, it is always time 0.
+ */
+void clock_init(uint64_t origin_tsc);
 
-/* Any context. 0 is the call of clock_init. */
+/* Any context. */
 uint64_t clock_now_ns(void);
 
 /* Spins for at least `ns`. Any context; meant for some microseconds of a device's pace, else use task_sleep. */

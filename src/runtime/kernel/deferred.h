@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include "runtime/base/list.h"
+#include "runtime/base/status.h"
 #include "runtime/base/types.h"
 
 struct deferred {
@@ -30,3 +31,9 @@ bool deferred_queue(struct deferred *deferred);
  * be freed. Where platform_may_sleep(), not in deferred work.
  */
 void deferred_flush(struct deferred *deferred);
+
+/* Once, before interrupts are on: work can be queued from then on. */
+void deferred_prepare(void);
+
+/* Starts the task of each CPU. Once, in a task. */
+status_t deferred_start(void) MUST_CHECK;

@@ -64,7 +64,7 @@ const char *task_name(const struct task *task);
 /* Changes the running task's priority. Where platform_may_sleep(). */
 void task_set_priority(enum task_priority priority);
 
-enum task_state {
+enum task_run_state {
 	TASK_RUNNING,
 	TASK_READY,
 	TASK_WAITING,
@@ -75,7 +75,7 @@ enum task_state {
 struct task_report {
 	char name[TASK_NAME_BYTES];
 	uint64_t id;
-	enum task_state state;
+	enum task_run_state state;
 	enum task_priority priority;
 	unsigned cpu; /* where it runs or ran last */
 	bool pinned;

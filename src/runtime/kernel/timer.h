@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include <stdatomic.h>
+
 #include "runtime/base/types.h"
 
 struct timer {
@@ -29,3 +31,9 @@ void timer_start(struct timer *timer, uint64_t deadline_ns);
  * context, but no lock may be held that `run` takes.
  */
 bool timer_cancel(struct timer *timer);
+
+/* Finds out how fast this machine's APIC timer is. Once, when the clock and the first CPU's APIC run. */
+void timer_calibrate(void);
+
+/* What CPU_VECTOR_TIMER does. */
+void timer_handle_interrupt(void);

@@ -1,0 +1,129 @@
+#include "clock_reference.h"
+
+#include "acpi.h"
+#include "address_space.h"
+#include "runtime/base/log.h"
+#include "runtime/x86_64/port.h"
+
+/* HPET: IA-PC HPET specification 1.0a, sections 2.3 and 3.2.4. */
+#define HPET_TABLE_BYTES   56
+#define HPET_TABLE_ADDRESS 40
+#define HPET_BYTES         1024
+#define HPET_CAPABILITIES  0x00
+#define HPET_CONFIGURATION 0x10
+#define HPET_COUNTER       0xf0
+#define HPET_ENABLE        1ull
+#define HPET_PERIOD_MAX_FS 100000000ull
+#define FS_PER_S           1000000000000000ull
+
+#define PM_TIMER_HZ 3579545ull
+
+/* PIT: Intel 8254; channel 2, whose gate is in port 0x61. */
+#define PIT_HZ           1193182ull
+#define PIT_CHANNEL      0x42
+#define PIT_COMMAND      0x43
+#define PIT_LATCH        0x80
+#define PIT_LOAD         0xb4 /* channel 2, low and high byte, rate generator */
+#define PIT_GATE         0x61
+#define PIT_GATE_ON      0x01
+#define PIT_GATE_SPEAKER 0x02
+
+static volatile uint8_t *hpet;
+static uint16_t pm_timer_port;
+
+static uint64_t hpet_read(uint32_t offset)
+{
+	return *(volatile uint64_t *)(hpet + offset);
+}
+
+/* The low half only: the upper one is missing in some, and reading both at once not promised. */
+static uint64_t hpet_counter(void)
+{
+	return *(volatile uint32_t *)(hpet + HPET_COUNTER);
+}
+
+static bool hpet_start(struct clock_reference *reference)
+{
+	const struct acpi_header *table = acpi_find_table("HPET", 0, HPET_TABLE_BYTES);
+	struct acpi_address address;
+	uint64_t period_fs;
+
+	if (!table)
+		return false;
+	address = acpi_read_address(table, HPET_TABLE_ADDRESS);
+	if (address.space != ACPI_SPACE_MEMORY || address.address % 8 != 0)
+		return false;
+	hpet = mmio_map((struct phys_addr){ address.address }, HPET_BYTES);
+	if (!hpet)
+		return false;
+	period_fs = hpet_read(HPET_CAPABILITIES) >> 32;
+	if (period_fs == 0 || period_fs > HPET_PERIOD_MAX_FS) {
+		log_warn("clock: the HPET has a period of %llu fs; ignored", (unsigned long long)period_fs);
+		return false;
+	}
+	*(volatile uint64_t *)(hpet + HPET_CONFIGURATION) = hpet_read(HPET_CONFIGURATION) | HPET_ENABLE;
+	*reference = (struct clock_reference){ "HPET", FS_PER_S / period_fs, UINT32_MAX, hpet_counter };
+	return true;
+}
+
+static uint64_t pm_timer_read(void)
+{
+	return port_read32(pm_timer_port);
+}
+
+static bool pm_timer_start(struct clock_reference *reference)
+{
+	const struct acpi_power *power = acpi_power();
+
+	if (!power->pm_timer)
+		return false;
+	pm_timer_port = power->pm_timer;
+	*reference = (struct clock_reference){ "ACPI PM timer", PM_TIMER_HZ, 0xffffff, pm_timer_read };
+	return true;
+}
+
+static uint64_t pit_read(void)
+{
+	uint16_t value;
+
+	port_write8(PIT_COMMAND, PIT_LATCH);
+	value = port_read8(PIT_CHANNEL);
+	value |= (uint16_t)(port_read8(PIT_CHANNEL) << 8);
+	return -(uint64_t)value; /* it counts down */
+}
+
+static void pit_start(struct clock_reference *reference)
+{
+	uint8_t gate = port_read8(PIT_GATE);
+
+	port_write8(PIT_GATE, (uint8_t)((gate & ~PIT_GATE_SPEAKER) | PIT_GATE_ON));
+	port_write8(PIT_COMMAND, PIT_LOAD);
+	port_write8(PIT_CHANNEL, 0); /* 0: 65536 */
+	port_write8(PIT_CHANNEL, 0);
+	*reference = (struct clock_reference){ "PIT", PIT_HZ, 0xffff, pit_read };
+}
+
+/* A clock that is described but stands still must not stop the start-up. */
+static bool is_running(const struct clock_reference *reference)
+{
+	uint64_t first = reference->read();
+
+	for (unsigned i = 0; i < 100000; i++) {
+		if (reference->read() != first)
+			return true;
+	}
+	log_warn("clock: the %s stands still; ignored", reference->name);
+	return false;
+}
+
+const struct clock_reference *clock_reference_find(void)
+{
+	static struct clock_reference reference;
+
+	if (hpet_start(&reference) && is_running(&reference))
+		return &reference;
+	if (pm_timer_start(&reference) && is_running(&reference))
+		return &reference;
+	pit_start(&reference);
+	return &reference;
+}

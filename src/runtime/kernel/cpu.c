@@ -1,0 +1,120 @@
+#include "cpu.h"
+
+#include "runtime/base/heap.h"
+#include "runtime/base/spinlock.h"
+#include "runtime/base/string.h"
+#include "runtime/x86_64/apic.h"
+#include "runtime/x86_64/cpu_registers.h"
+
+#define CPU_ALIGNMENT 64
+
+static struct cpu first_cpu;
+static struct cpu *cpus[PLATFORM_CPUS_MAX] = { &first_cpu };
+static unsigned count = 1;
+
+/* One call at a time: whoever holds the lock owns `run` and `context` until `missing` is 0. */
+static struct {
+	struct spinlock lock;
+	void (*run)(void *context);
+	void *context;
+	_Atomic unsigned missing;
+} call = { .lock = { .name = "calls to all CPUs" } };
+
+static _Atomic bool stopping;
+
+void cpu_set_current(struct cpu *cpu)
+{
+	msr_write(MSR_GS_BASE, (uint64_t)cpu);
+}
+
+void cpu_init_first(void)
+{
+	first_cpu.self = &first_cpu;
+	first_cpu.preempt_count = 1;
+	cpu_set_current(&first_cpu);
+}
+
+struct cpu *cpu_add(struct heap *heap, uint32_t apic_id)
+{
+	struct cpu *cpu = heap_alloc(heap, sizeof(*cpu), CPU_ALIGNMENT);
+
+	if (!cpu)
+		return NULL;
+	memset(cpu, 0, sizeof(*cpu));
+	cpu->self = cpu;
+	cpu->id = count;
+	cpu->apic_id = apic_id;
+	cpu->preempt_count = 1;
+	cpus[count] = cpu;
+	return cpu;
+}
+
+void cpu_publish(void)
+{
+	count++;
+}
+
+unsigned cpu_count(void)
+{
+	return count;
+}
+
+struct cpu *cpu_get(unsigned id)
+{
+	return cpus[id];
+}
+
+void cpu_kick(struct cpu *cpu)
+{
+	uint64_t state = platform_interrupts_save();
+
+	apic_send(cpu->apic_id, CPU_VECTOR_RESCHEDULE);
+	platform_interrupts_restore(state);
+}
+
+void cpu_handle_call(struct cpu *cpu)
+{
+	if (!atomic_exchange(&cpu->call_pending, false))
+		return;
+	call.run(call.context);
+	atomic_fetch_sub(&call.missing, 1);
+}
+
+void cpu_run_on_all(void (*run)(void *context), void *context)
+{
+	struct cpu *self;
+	uint64_t state;
+
+	/* Waiting with interrupts on, so that this CPU serves the others' calls meanwhile. */
+	spinlock_lock(&call.lock);
+	self = cpu_current();
+	call.run = run;
+	call.context = context;
+	atomic_store(&call.missing, count - 1);
+	for (unsigned i = 0; i < count; i++) {
+		if (cpus[i] == self)
+			continue;
+		atomic_store(&cpus[i]->call_pending, true);
+		state = platform_interrupts_save();
+		apic_send(cpus[i]->apic_id, CPU_VECTOR_CALL);
+		platform_interrupts_restore(state);
+	}
+	state = platform_interrupts_save();
+	run(context);
+	platform_interrupts_restore(state);
+	while (atomic_load(&call.missing) != 0)
+		platform_cpu_relax();
+	spinlock_unlock(&call.lock);
+}
+
+void cpu_stop_others(void)
+{
+	atomic_store(&stopping, true);
+	if (count > 1)
+		apic_send_nmi_to_others();
+}
+
+bool cpu_is_stopping(void)
+{
+	return atomic_load(&stopping);
+}

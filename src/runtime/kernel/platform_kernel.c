@@ -1,0 +1,162 @@
+/* platform.h for the image. What each function promises is said there. */
+#include "runtime/base/platform.h"
+
+#include "address_space.h"
+#include "clock.h"
+#include "console.h"
+#include "cpu.h"
+#include "runtime/base/assert.h"
+#include "runtime/base/string.h"
+#include "runtime/x86_64/cpu_registers.h"
+#include "scheduler.h"
+#include "task.h"
+#include "task_internal.h"
+#include "wait.h"
+
+unsigned platform_cpu_count(void)
+{
+	return cpu_count();
+}
+
+unsigned platform_cpu(void)
+{
+	return cpu_current_id();
+}
+
+void platform_preempt_disable(void)
+{
+	struct cpu *cpu;
+
+	__asm__ volatile("incl %%gs:%c0" : : "i"(offsetof(struct cpu, preempt_count)) : "memory");
+	cpu = cpu_current();
+	if (cpu->preempt_count == 1)
+		cpu->preempt_epoch++;
+}
+
+void platform_preempt_enable(void)
+{
+	bool zero, negative;
+	uint8_t due;
+
+	__asm__ volatile("decl %%gs:%c2"
+			 : "=@ccz"(zero), "=@ccs"(negative)
+			 : "i"(offsetof(struct cpu, preempt_count))
+			 : "memory");
+	if (negative)
+		platform_panic("preemption enabled more often than disabled");
+	if (!zero)
+		return;
+	/* After the count, so that what an interrupt just asked for is seen; if another CPU goes on here, its flag is meant. */
+	__asm__ volatile("movb %%gs:%c1, %0" : "=q"(due) : "i"(offsetof(struct cpu, reschedule)) : "memory");
+	if (due && interrupts_are_enabled())
+		scheduler_preempt();
+}
+
+bool platform_may_sleep(void)
+{
+	bool may = false;
+
+	if (interrupts_are_enabled()) {
+		uint64_t state = platform_interrupts_save();
+		struct cpu *cpu = cpu_current();
+
+		may = cpu->preempt_count == 0 && cpu->interrupt_depth == 0 && !task_current()->idle;
+		if (state & RFLAGS_INTERRUPT)
+			interrupts_enable();
+	}
+	return may;
+}
+
+uint64_t platform_interrupts_save(void)
+{
+	uint64_t state = rflags_read();
+
+	interrupts_disable();
+	return state;
+}
+
+void platform_interrupts_restore(uint64_t state)
+{
+	struct cpu *cpu;
+
+	if (!(state & RFLAGS_INTERRUPT))
+		return;
+	cpu = cpu_current();
+	if (atomic_load_explicit(&cpu->reschedule, memory_order_relaxed) && cpu->preempt_count == 0)
+		scheduler_preempt();
+	interrupts_enable();
+}
+
+void platform_run_on_all_cpus(void (*run)(void *context), void *context)
+{
+	assert(platform_may_sleep());
+	cpu_run_on_all(run, context);
+}
+
+status_t platform_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns)
+{
+	return wait_on(word, expected, deadline_ns);
+}
+
+void platform_wake(const _Atomic uint32_t *word)
+{
+	wait_wake(word);
+}
+
+void platform_yield(void)
+{
+	task_yield();
+}
+
+const void *platform_task(void)
+{
+	return task_current();
+}
+
+uint64_t platform_now_ns(void)
+{
+	return clock_now_ns();
+}
+
+struct phys_addr platform_phys(const void *memory)
+{
+	return (struct phys_addr){ (uint64_t)memory };
+}
+
+void *platform_virt(struct phys_addr address)
+{
+	return (void *)address.value;
+}
+
+status_t platform_map(const struct phys_range *pieces, uint32_t count, void **mapped)
+{
+	assert(platform_may_sleep());
+	return address_space_map(pieces, count, mapped);
+}
+
+void platform_unmap(void *mapped, uint64_t bytes)
+{
+	assert(platform_may_sleep());
+	address_space_unmap(mapped, bytes);
+}
+
+uint64_t platform_random(void)
+{
+	static _Atomic uint64_t calls;
+	uint64_t x = tsc_read() + atomic_fetch_add(&calls, 1) * 0x9e3779b97f4a7c15ull;
+
+	/* Murmur3's finisher: each bit of the input reaches each bit of the output. */
+	x = (x ^ x >> 33) * 0xff51afd7ed558ccdull;
+	x = (x ^ x >> 33) * 0xc4ceb9fe1a85ec53ull;
+	return x ^ x >> 33;
+}
+
+void platform_log(enum log_level level, const char *line)
+{
+	console_log(level, line);
+}
+
+void platform_print(const char *text)
+{
+	console_write(text, strlen(text));
+}

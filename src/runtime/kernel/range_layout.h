@@ -1,0 +1,13 @@
+/* Where the fresh ranges of virtual addresses lie, and dropping one; shared by address_space.c and stack.c. */
+#pragma once
+
+#include "address_space.h"
+
+#define STACK_START 0x400000000000ull /* 64 TB: STACKS_MAX slots */
+#define RANGE_START 0x410000000000ull /* for address_space_map */
+#define RANGE_END   0x600000000000ull
+
+_Static_assert(STACK_START + STACKS_MAX * STACK_SLOT_BYTES <= RANGE_START, "stacks and ranges overlap");
+
+/* Unmaps the pages of the range and sees that no CPU can use them any more. */
+void address_space_drop(uint64_t start, uint64_t bytes);

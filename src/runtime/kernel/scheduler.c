@@ -1,0 +1,418 @@
+#include "scheduler.h"
+
+#include "clock.h"
+#include "cpu.h"
+#include "runtime/base/assert.h"
+#include "runtime/base/bits.h"
+#include "runtime/base/spinlock.h"
+#include "runtime/x86_64/context.h"
+#include "runtime/x86_64/cpu_registers.h"
+#include "runtime/x86_64/fpu.h"
+#include "task_internal.h"
+#include "timer.h"
+
+struct run_queue {
+	struct spinlock lock;
+	struct list ready[TASK_PRIORITIES]; /* [lock] */
+	uint32_t filled;                    /* [lock] bit n: ready[n] is not empty */
+	_Atomic uint32_t movable;           /* [lock] ready tasks that are not pinned; others peek */
+	struct task *idle;                  /* [I] */
+	struct task *previous;              /* [lock] across a switch: whom we come from */
+	struct timer slice;                 /* ends the turn of the running task */
+} __attribute__((aligned(64)));
+
+enum reason {
+	REASON_PREEMPTED,
+	REASON_YIELD,
+	REASON_WAIT,
+	REASON_END,
+};
+
+static struct run_queue queues[PLATFORM_CPUS_MAX];
+static _Atomic uint64_t idle_cpus; /* bit n: CPU n is about to halt, or has */
+static uint64_t slice_ns;
+
+_Static_assert(PLATFORM_CPUS_MAX <= 64, "idle_cpus has a bit for each CPU");
+
+static struct run_queue *own_queue(void)
+{
+	return &queues[cpu_current()->id];
+}
+
+/* Locks the queue that `task` belongs to. Interrupts are off. */
+static struct run_queue *queue_lock(struct task *task)
+{
+	for (;;) {
+		uint32_t cpu = atomic_load(&task->cpu);
+
+		spinlock_lock(&queues[cpu].lock);
+		if (atomic_load(&task->cpu) == cpu)
+			return &queues[cpu];
+		spinlock_unlock(&queues[cpu].lock);
+	}
+}
+
+static void enqueue(struct run_queue *queue, struct task *task, bool first)
+{
+	struct list *list = &queue->ready[task->priority];
+
+	task->state = TASK_READY;
+	if (first)
+		list_insert_first(list, &task->queue_link);
+	else
+		list_insert_last(list, &task->queue_link);
+	queue->filled |= 1u << task->priority;
+	if (!task->pinned)
+		atomic_fetch_add(&queue->movable, 1);
+}
+
+static void dequeue(struct run_queue *queue, struct task *task)
+{
+	list_remove(&task->queue_link);
+	if (list_is_empty(&queue->ready[task->priority]))
+		queue->filled &= ~(1u << task->priority);
+	if (!task->pinned)
+		atomic_fetch_sub(&queue->movable, 1);
+}
+
+static struct task *queue_take(struct run_queue *queue)
+{
+	struct task *task;
+
+	if (!queue->filled)
+		return queue->idle;
+	task = container_of(list_first(&queue->ready[log2_floor(queue->filled)]), struct task, queue_link);
+	dequeue(queue, task);
+	return task;
+}
+
+/* Whether a ready task is better than (`equal`: or as good as) the running one. */
+static bool queue_has_rival(const struct run_queue *queue, const struct task *running, bool equal)
+{
+	if (!queue->filled)
+		return false;
+	if (running->idle)
+		return true;
+	return log2_floor(queue->filled) + (equal ? 1 : 0) > (unsigned)running->priority;
+}
+
+static void slice_end(struct timer *timer)
+{
+	(void)timer;
+	atomic_store(&cpu_current()->reschedule, true);
+}
+
+/* Limits the running task's turn if an equal one waits. Interrupts off. */
+static void slice_begin(struct run_queue *queue)
+{
+	if (!queue->slice.pending)
+		timer_start(&queue->slice, clock_now_ns() + slice_ns);
+}
+
+/* The second half of a switch, on the stack of the task that runs now. Interrupts off, the queue locked by the first half. */
+static void switch_finish(void)
+{
+	struct cpu *cpu = cpu_current();
+	struct run_queue *queue = &queues[cpu->id];
+	struct task *previous = queue->previous, *task = atomic_load(&cpu->current);
+	bool ended = previous->state == TASK_ENDED;
+	bool rival = !task->idle && queue_has_rival(queue, task, true);
+
+	assert(task->canary == TASK_CANARY);
+	if (task->vector_state && previous != task)
+		fpu_load(task->vector_state);
+	if (queue->slice.pending)
+		timer_cancel(&queue->slice);
+	if (rival)
+		slice_begin(queue);
+	spinlock_unlock(&queue->lock);
+	if (ended)
+		task_finish(previous);
+}
+
+/* An idle CPU may have what has just been put back into this one's queue. */
+static void offer_to_idle(const struct run_queue *queue)
+{
+	uint64_t idle = atomic_load(&idle_cpus);
+
+	if (idle && atomic_load(&queue->movable) > 0)
+		cpu_kick(cpu_get((unsigned)__builtin_ctzll(idle)));
+}
+
+/* Puts the running task where it belongs when it leaves the CPU. The queue is locked. */
+static void put_away(struct run_queue *queue, struct task *task, enum reason reason)
+{
+	if (task->idle) {
+		task->state = TASK_READY;
+	} else if (reason == REASON_END) {
+		task->state = TASK_ENDED;
+	} else if (reason == REASON_WAIT && task->blocking) {
+		task->state = TASK_WAITING;
+	} else {
+		/* Whoever is pushed aside by a better task has not had its turn. */
+		bool first = reason == REASON_PREEMPTED && queue_has_rival(queue, task, false);
+
+		enqueue(queue, task, first);
+	}
+}
+
+/* Goes on with the best ready task. Interrupts off, preemption count 0; returns when the running task is chosen again. */
+static void reschedule(enum reason reason)
+{
+	struct cpu *cpu = cpu_current();
+	struct run_queue *queue = &queues[cpu->id];
+	struct task *task = atomic_load(&cpu->current), *next;
+	uint64_t now = clock_now_ns();
+
+	spinlock_lock(&queue->lock);
+	assert(cpu->preempt_count == 1 && task->canary == TASK_CANARY && task->state == TASK_RUNNING);
+	atomic_store(&cpu->reschedule, false);
+	put_away(queue, task, reason);
+	next = queue_take(queue);
+	task->runtime_ns += now - task->since_ns;
+	next->since_ns = now;
+	next->state = TASK_RUNNING;
+	queue->previous = task;
+	if (next != task) {
+		next->switches++;
+		atomic_store(&cpu->current, next);
+		if (task->vector_state)
+			fpu_save(task->vector_state);
+		context_switch(&task->context, next->context);
+	}
+	switch_finish();
+	if (reason == REASON_PREEMPTED)
+		offer_to_idle(own_queue());
+}
+
+void scheduler_begin(void)
+{
+	switch_finish();
+	interrupts_enable();
+}
+
+void scheduler_preempt(void)
+{
+	uint64_t state = platform_interrupts_save();
+	struct cpu *cpu = cpu_current();
+
+	if (cpu->preempt_count == 0 && cpu->interrupt_depth == 0 && atomic_load(&cpu->reschedule))
+		reschedule(REASON_PREEMPTED);
+	if (state & RFLAGS_INTERRUPT)
+		interrupts_enable();
+}
+
+void scheduler_prepare_wait(void)
+{
+	struct task *task = task_current();
+	struct run_queue *queue = queue_lock(task);
+
+	task->blocking = true;
+	spinlock_unlock(&queue->lock);
+}
+
+void scheduler_wait(void)
+{
+	reschedule(REASON_WAIT);
+}
+
+void scheduler_yield(void)
+{
+	uint64_t state = platform_interrupts_save();
+
+	reschedule(REASON_YIELD);
+	platform_interrupts_restore(state);
+}
+
+_Noreturn void scheduler_end(void)
+{
+	interrupts_disable();
+	reschedule(REASON_END);
+	platform_panic("task %s runs after its end", task_name(task_current()));
+}
+
+/* Claims an idle CPU for a task that is about to be queued there. */
+static bool claim_idle(unsigned cpu)
+{
+	uint64_t bit = 1ull << cpu;
+
+	return atomic_fetch_and(&idle_cpus, ~bit) & bit;
+}
+
+/* Where a task that becomes ready runs soonest: its last CPU if that is idle or does less urgent things, else an idle one. */
+static unsigned place(const struct task *task)
+{
+	unsigned last = atomic_load(&task->cpu);
+	uint64_t idle;
+
+	if (task->pinned || claim_idle(last))
+		return last;
+	while ((idle = atomic_load(&idle_cpus)) != 0) {
+		unsigned cpu = (unsigned)__builtin_ctzll(idle);
+
+		if (claim_idle(cpu))
+			return cpu;
+	}
+	return last;
+}
+
+/* Puts a ready task that no queue has into its CPU's, and sees that it is noticed there. Interrupts off. */
+static void hand_over(struct task *task)
+{
+	struct run_queue *queue = queue_lock(task);
+	struct cpu *cpu = cpu_get(atomic_load(&task->cpu));
+	struct task *running;
+	bool better, equal, self = cpu == cpu_current();
+
+	enqueue(queue, task, false);
+	running = atomic_load(&cpu->current);
+	better = queue_has_rival(queue, running, false);
+	equal = !better && queue_has_rival(queue, running, true);
+	if (better)
+		atomic_store(&cpu->reschedule, true);
+	if (equal && self)
+		slice_begin(queue);
+	spinlock_unlock(&queue->lock);
+	if (!self && (better || equal))
+		cpu_kick(cpu);
+}
+
+void scheduler_add(struct task *task)
+{
+	uint64_t state = platform_interrupts_save();
+
+	task->state = TASK_READY;
+	atomic_store(&task->cpu, place(task));
+	hand_over(task);
+	platform_interrupts_restore(state);
+}
+
+void scheduler_wake(struct task *task)
+{
+	uint64_t state = platform_interrupts_save();
+	struct run_queue *queue = queue_lock(task);
+	bool waited = task->state == TASK_WAITING;
+
+	task->blocking = false;
+	if (waited) {
+		/* Ready, but in no queue: until hand_over nobody else touches it. */
+		task->state = TASK_READY;
+		atomic_store(&task->cpu, place(task));
+	}
+	spinlock_unlock(&queue->lock);
+	if (waited)
+		hand_over(task);
+	platform_interrupts_restore(state);
+}
+
+void scheduler_set_priority(enum task_priority priority)
+{
+	uint64_t state = platform_interrupts_save();
+	struct task *task = task_current();
+	struct run_queue *queue = queue_lock(task);
+	bool better;
+
+	task->priority = priority;
+	better = queue_has_rival(queue, task, false);
+	if (better)
+		atomic_store(&cpu_current()->reschedule, true);
+	spinlock_unlock(&queue->lock);
+	platform_interrupts_restore(state);
+}
+
+void scheduler_handle_kick(struct cpu *cpu)
+{
+	struct run_queue *queue = &queues[cpu->id];
+	struct task *task = atomic_load(&cpu->current);
+
+	spinlock_lock(&queue->lock);
+	if (queue_has_rival(queue, task, false))
+		atomic_store(&cpu->reschedule, true);
+	else if (queue_has_rival(queue, task, true))
+		slice_begin(queue);
+	spinlock_unlock(&queue->lock);
+}
+
+/* The best ready task of `queue` that may move, taken out of it; NULL: none. */
+static struct task *take_movable(struct run_queue *queue)
+{
+	for (int priority = TASK_PRIORITIES - 1; priority >= 0; priority--) {
+		list_for_each (link, &queue->ready[priority]) {
+			struct task *task = container_of(link, struct task, queue_link);
+
+			if (!task->pinned) {
+				dequeue(queue, task);
+				return task;
+			}
+		}
+	}
+	return NULL;
+}
+
+/* Fetches a task that waits on another CPU. Interrupts off. */
+static bool steal(unsigned self)
+{
+	unsigned count = cpu_count();
+
+	for (unsigned i = 1; i < count; i++) {
+		struct run_queue *queue = &queues[(self + i) % count];
+		struct task *task;
+
+		if (atomic_load(&queue->movable) == 0)
+			continue;
+		spinlock_lock(&queue->lock);
+		task = take_movable(queue);
+		if (task)
+			atomic_store(&task->cpu, self);
+		spinlock_unlock(&queue->lock);
+		if (task) {
+			hand_over(task);
+			return true;
+		}
+	}
+	return false;
+}
+
+_Noreturn void scheduler_idle(void)
+{
+	struct cpu *cpu = cpu_current();
+	uint64_t bit = 1ull << cpu->id;
+
+	platform_preempt_enable();
+	for (;;) {
+		interrupts_disable();
+		/* Whoever queues work from here on sees the bit, and its kick ends the halt. */
+		atomic_fetch_or(&idle_cpus, bit);
+		if (!atomic_load(&cpu->reschedule) && !steal(cpu->id)) {
+			cpu_enable_and_halt();
+			interrupts_disable();
+		}
+		atomic_fetch_and(&idle_cpus, ~bit);
+		if (atomic_load(&cpu->reschedule))
+			reschedule(REASON_YIELD);
+		interrupts_enable();
+	}
+}
+
+void scheduler_init(uint64_t slice)
+{
+	slice_ns = slice;
+	for (unsigned cpu = 0; cpu < PLATFORM_CPUS_MAX; cpu++) {
+		struct run_queue *queue = &queues[cpu];
+
+		spinlock_init(&queue->lock, "run queue");
+		for (unsigned i = 0; i < TASK_PRIORITIES; i++)
+			list_init(&queue->ready[i]);
+		timer_init(&queue->slice, slice_end);
+	}
+}
+
+void scheduler_init_cpu(struct task *idle)
+{
+	struct cpu *cpu = cpu_current();
+
+	idle->since_ns = clock_now_ns();
+	atomic_store(&idle->cpu, cpu->id);
+	queues[cpu->id].idle = idle;
+	atomic_store(&cpu->current, idle);
+}

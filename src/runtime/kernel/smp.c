@@ -1,0 +1,239 @@
+#include "smp.h"
+
+#include "acpi.h"
+#include "address_space.h"
+#include "boot_heap.h"
+#include "clock.h"
+#include "cpu.h"
+#include "interrupt_internal.h"
+#include "runtime/base/format.h"
+#include "runtime/base/heap.h"
+#include "runtime/base/log.h"
+#include "runtime/base/string.h"
+#include "runtime/x86_64/apic.h"
+#include "runtime/x86_64/cpu_registers.h"
+#include "runtime/x86_64/descriptors.h"
+#include "runtime/x86_64/fpu.h"
+#include "runtime/x86_64/paging.h"
+#include "runtime/x86_64/trampoline.h"
+#include "scheduler.h"
+#include "task.h"
+#include "task_internal.h"
+#include "watchdog.h"
+
+/* Intel SDM volume 3, section 9.4.4.1: INIT, 10 ms, SIPI, 200 us, SIPI. */
+#define INIT_WAIT_NS    (10 * NS_PER_MS)
+#define STARTUP_WAIT_NS (200 * NS_PER_US)
+#define ANSWER_WAIT_NS  NS_PER_S
+#define TSC_TRIES       4
+
+enum stage {
+	STAGE_ASKED,
+	STAGE_ANSWERED, /* on its own stack */
+	STAGE_TSC_ASKED,
+	STAGE_TSC_READ,
+	STAGE_GO,
+};
+
+/* What a CPU needs for good. */
+struct secondary {
+	struct cpu *cpu;
+	struct descriptors descriptors;
+	struct stack exception_stacks[EXCEPTION_STACKS];
+	char stack_names[EXCEPTION_STACKS][TASK_NAME_BYTES];
+	struct task idle;
+	_Atomic uint32_t stage;
+	uint64_t tsc;
+};
+
+static void *stack_top(const struct stack *stack)
+{
+	return (char *)stack->bottom + stack->bytes;
+}
+
+static void stage_wait(struct secondary *secondary, enum stage stage)
+{
+	while (atomic_load(&secondary->stage) != stage)
+		platform_cpu_relax();
+}
+
+/* The new CPU, on its idle task's stack. */
+static void secondary_main(void *argument)
+{
+	struct secondary *secondary = argument;
+	void *tops[EXCEPTION_STACKS];
+
+	paging_init_cpu();
+	cpu_set_current(secondary->cpu);
+	for (unsigned i = 0; i < EXCEPTION_STACKS; i++)
+		tops[i] = stack_top(&secondary->exception_stacks[i]);
+	descriptors_init_cpu(&secondary->descriptors, tops);
+	fpu_init_cpu();
+	atomic_store(&secondary->stage, STAGE_ANSWERED);
+	for (unsigned i = 0; i < TSC_TRIES; i++) {
+		stage_wait(secondary, STAGE_TSC_ASKED);
+		secondary->tsc = tsc_read();
+		atomic_store(&secondary->stage, STAGE_TSC_READ);
+	}
+	stage_wait(secondary, STAGE_GO);
+	interrupt_init_cpu(false);
+	scheduler_init_cpu(&secondary->idle);
+	watchdog_start_cpu();
+	interrupts_enable();
+	scheduler_idle();
+}
+
+/* Compares the counters some times; the closest reading counts. */
+static void tsc_compare(struct secondary *secondary)
+{
+	uint64_t best_before = 0, best_reading = 0, best_after = UINT64_MAX;
+
+	for (unsigned i = 0; i < TSC_TRIES; i++) {
+		uint64_t before = tsc_read(), after;
+
+		atomic_store(&secondary->stage, STAGE_TSC_ASKED);
+		stage_wait(secondary, STAGE_TSC_READ);
+		after = tsc_read();
+		if (after - before < best_after - best_before) {
+			best_before = before;
+			best_reading = secondary->tsc;
+			best_after = after;
+		}
+	}
+	clock_adopt_cpu(secondary->cpu->id, best_before, best_reading, best_after);
+}
+
+static status_t stacks_alloc(struct secondary *secondary, struct stack *main_stack)
+{
+	static const char *const kinds[EXCEPTION_STACKS] = { "double fault", "NMI", "machine check" };
+	status_t status = stack_alloc(main_stack, TASK_STACK_BYTES, secondary->idle.name);
+
+	for (unsigned i = 0; i < EXCEPTION_STACKS && status == STATUS_OK; i++) {
+		format_text(secondary->stack_names[i], TASK_NAME_BYTES, "%s of CPU %u", kinds[i], secondary->cpu->id);
+		status = stack_alloc(&secondary->exception_stacks[i], EXCEPTION_STACK_BYTES, secondary->stack_names[i]);
+	}
+	return status;
+}
+
+static struct secondary *secondary_create(struct heap *heap, uint32_t apic_id)
+{
+	struct secondary *secondary = heap_alloc(heap, sizeof(*secondary), 64);
+	struct stack stack = { 0 };
+
+	if (!secondary)
+		return NULL;
+	memset(secondary, 0, sizeof(*secondary));
+	secondary->cpu = cpu_add(heap, apic_id);
+	if (!secondary->cpu || stacks_alloc(secondary, &stack) != STATUS_OK)
+		return NULL; /* start-up without memory does not go on for long; what is lost does not matter */
+	task_init_idle(&secondary->idle, secondary->cpu->id, &stack);
+	atomic_store(&secondary->cpu->current, &secondary->idle);
+	return secondary;
+}
+
+static bool answers(struct secondary *secondary, uint64_t wait_ns)
+{
+	uint64_t deadline = clock_now_ns() + wait_ns;
+
+	while (atomic_load(&secondary->stage) == STAGE_ASKED) {
+		if (clock_now_ns() >= deadline)
+			return false;
+		platform_cpu_relax();
+	}
+	return true;
+}
+
+static void send(void (*message)(uint32_t id, struct phys_addr page), uint32_t id, struct phys_addr page)
+{
+	uint64_t state = platform_interrupts_save();
+
+	message(id, page);
+	platform_interrupts_restore(state);
+}
+
+static void send_init(uint32_t id, struct phys_addr page)
+{
+	(void)page;
+	apic_send_init(id);
+}
+
+/* The CPU has had its INIT. */
+static bool secondary_start(const struct trampoline *trampoline, struct heap *heap, uint32_t apic_id)
+{
+	struct secondary *secondary = secondary_create(heap, apic_id);
+	struct phys_addr page = platform_phys(trampoline->code);
+
+	if (!secondary) {
+		log_error("smp: no memory for the CPU with APIC id %u", apic_id);
+		return false;
+	}
+	trampoline_aim(trampoline, stack_top(&secondary->idle.stack), secondary_main, secondary);
+	send(apic_send_startup, apic_id, page);
+	if (!answers(secondary, STARTUP_WAIT_NS))
+		send(apic_send_startup, apic_id, page);
+	if (!answers(secondary, ANSWER_WAIT_NS)) {
+		log_error("smp: the CPU with APIC id %u does not answer; left out", apic_id);
+		send(send_init, apic_id, page); /* so that it does not come later, when nobody expects it */
+		clock_delay_ns(INIT_WAIT_NS);
+		return false;
+	}
+	tsc_compare(secondary);
+	task_register(&secondary->idle);
+	cpu_publish();
+	atomic_store(&secondary->stage, STAGE_GO);
+	return true;
+}
+
+static bool pages_take(struct trampoline *trampoline)
+{
+	trampoline->code = boot_heap_take_low_page();
+	trampoline->root = boot_heap_take_low_page();
+	trampoline->level3 = boot_heap_take_low_page();
+	trampoline->level2 = boot_heap_take_low_page();
+	return trampoline->code && trampoline->root && trampoline->level3 && trampoline->level2;
+}
+
+static void pages_give(const struct trampoline *trampoline)
+{
+	heap_free(boot_heap(), trampoline->code);
+	heap_free(boot_heap(), trampoline->root);
+	heap_free(boot_heap(), trampoline->level3);
+	heap_free(boot_heap(), trampoline->level2);
+}
+
+/* Whether a CPU of the MADT is to be started. */
+static bool wanted(uint32_t id)
+{
+	return id != cpu_get(0)->apic_id && id <= apic_id_max();
+}
+
+void smp_start(const struct acpi_interrupts *interrupts, struct heap *heap, unsigned cpus_max)
+{
+	struct trampoline trampoline = { 0 };
+	unsigned left_out = interrupts->cpus_ignored;
+
+	if (interrupts->cpu_count < 2 || cpus_max < 2)
+		return;
+	if (!pages_take(&trampoline)) {
+		log_error("smp: no memory below 1 MB; only one CPU runs");
+		pages_give(&trampoline);
+		return;
+	}
+	trampoline_init(&trampoline);
+	for (unsigned i = 0; i < interrupts->cpu_count; i++) {
+		if (wanted(interrupts->apic_ids[i]))
+			send(send_init, interrupts->apic_ids[i], (struct phys_addr){ 0 });
+	}
+	clock_delay_ns(INIT_WAIT_NS);
+	for (unsigned i = 0; i < interrupts->cpu_count; i++) {
+		uint32_t id = interrupts->apic_ids[i];
+
+		if (id == cpu_get(0)->apic_id)
+			continue;
+		if (cpu_count() == MIN(cpus_max, PLATFORM_CPUS_MAX) || !wanted(id) || !secondary_start(&trampoline, heap, id))
+			left_out++;
+	}
+	if (left_out)
+		log_warn("smp: %u CPUs are left out", left_out);
+	pages_give(&trampoline);
+}

@@ -1,0 +1,125 @@
+#include "start.h"
+
+#include "acpi.h"
+#include "address_space.h"
+#include "clock.h"
+#include "cpu.h"
+#include "deferred.h"
+#include "interrupt_internal.h"
+#include "runtime/base/boot_info.h"
+#include "runtime/base/log.h"
+#include "runtime/x86_64/apic.h"
+#include "runtime/x86_64/cpu_registers.h"
+#include "runtime/x86_64/fpu.h"
+#include "runtime/x86_64/ioapic.h"
+#include "scheduler.h"
+#include "smp.h"
+#include "task.h"
+#include "task_internal.h"
+#include "timer.h"
+#include "wait.h"
+#include "watchdog.h"
+
+#define APIC_BYTES   PAGE_BYTES
+#define IOAPIC_BYTES 32
+
+static struct task first_idle; /* what runs from kernel_main on becomes the first CPU's idle task */
+
+/* For start_task, which runs while the structures that kernel_start got may be gone. */
+static struct {
+	struct kernel_config config;
+	struct acpi_interrupts interrupts;
+	struct heap *heap;
+	void (*first_task)(void *context);
+	void *context;
+} start;
+
+void kernel_early_init(void)
+{
+	struct stack stack = { 0 };
+
+	cpu_init_first();
+	atomic_store(&cpu_current()->current, &first_idle);
+	task_init_idle(&first_idle, 0, &stack);
+}
+
+static void local_apic_start(const struct acpi_interrupts *interrupts)
+{
+	void *registers = NULL;
+
+	if (!apic_is_on())
+		platform_panic("the local APIC is off or missing");
+	if (!apic_is_x2()) {
+		registers = mmio_map(apic_base(), APIC_BYTES);
+		if (!registers)
+			platform_panic("the local APIC at 0x%llx cannot be mapped", (unsigned long long)apic_base().value);
+	}
+	apic_init(registers);
+	cpu_current()->apic_id = apic_id();
+	for (unsigned i = 0; i < interrupts->ioapic_count; i++) {
+		void *ioapic = mmio_map(interrupts->ioapics[i], IOAPIC_BYTES);
+
+		if (ioapic)
+			ioapic_mask_all(ioapic);
+	}
+	if (!interrupts->has_pic)
+		log_warn("interrupt: this machine has no 8259 pair; legacy lines will not work");
+	interrupt_init_cpu(true);
+}
+
+static void must(status_t status, const char *what)
+{
+	if (status != STATUS_OK)
+		platform_panic("%s cannot be started: %s", what, status_text(status));
+}
+
+/* The rest of the start-up, as a task: it may wait, and interrupts are on. */
+static void start_task(void *context)
+{
+	const struct task_options options = {
+		.name = "main",
+		.priority = TASK_NORMAL,
+		.vector = true,
+		.cpu = -1,
+		.stack_bytes = start.config.first_task_stack_bytes,
+	};
+
+	(void)context;
+	smp_start(&start.interrupts, start.heap, start.config.cpus_max);
+	must(task_start_reaper(), "the reaper");
+	must(deferred_start(), "deferred work");
+	log_info("kernel: %u CPUs, %s, timer by %s", cpu_count(), apic_is_x2() ? "x2APIC" : "xAPIC",
+		 apic_timer_has_deadline() ? "TSC deadline" : "count");
+	must(task_spawn(&options, start.first_task, start.context, NULL), "the first task");
+}
+
+void kernel_start(const struct kernel_config *config, const struct boot_info *boot, struct heap *heap,
+		  void (*first_task)(void *context), void *context)
+{
+	const struct task_options options = { .name = "start", .priority = TASK_HIGH, .cpu = 0 };
+
+	start.config = *config;
+	start.heap = heap;
+	start.first_task = first_task;
+	start.context = context;
+
+	must(address_space_init(heap), "the address space");
+	stack_init(heap);
+	task_init(heap);
+	wait_init();
+	deferred_prepare();
+	acpi_init(boot);
+	acpi_read_madt(acpi_find_table("APIC", 0, 0), &start.interrupts);
+	clock_init(boot->exit_boot_services_tsc);
+	local_apic_start(&start.interrupts);
+	timer_calibrate();
+	fpu_init_cpu();
+	scheduler_init(config->slice_ns);
+	scheduler_init_cpu(&first_idle);
+	task_register(&first_idle);
+	watchdog_init(config->watchdog_ns);
+	watchdog_start_cpu();
+	must(task_spawn(&options, start_task, NULL, NULL), "the first task");
+	interrupts_enable();
+	scheduler_idle();
+}

@@ -1,0 +1,69 @@
+/* What task.c, scheduler.c and wait.c share. Others use task.h. */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "address_space.h"
+#include "runtime/base/list.h"
+#include "runtime/base/spinlock.h"
+#include "task.h"
+
+#define TASK_CANARY 0x5441534b20574552ull
+
+/*
+ * Locks: [Q] the run queue of CPU `cpu`; [A] the list of all tasks; [r] the running task itself.
+ *
+ * A task is in one of these states:
+ *   running   it is `current` of its CPU
+ *   ready     it is in its CPU's run queue, or on the way from one queue to another
+ *   waiting   in neither; scheduler_wake makes it ready
+ *   ended     never runs again
+ * `blocking` is set while a running task prepares to wait: a wake-up before it has left the CPU clears it, and it goes on.
+ */
+struct task {
+	uint64_t canary;             /* [I] TASK_CANARY until it is freed */
+	void *context;               /* [Q] its stack pointer while it does not run */
+	enum task_run_state state;       /* [Q] */
+	enum task_priority priority; /* [Q] */
+	bool blocking;               /* [Q] */
+	bool pinned;                 /* [I] */
+	bool idle;                   /* [I] the CPU's idle task: never in a queue */
+	_Atomic uint32_t cpu;        /* [Q], read without to find the lock */
+	struct list queue_link;      /* [Q] */
+
+	void *vector_state;  /* [I] NULL: may not use vector registers */
+	uint64_t since_ns;   /* [Q] when it began to run */
+	uint64_t runtime_ns; /* [Q] before that */
+	uint64_t switches;   /* [Q] */
+
+	void (*run)(void *context); /* [I] */
+	void *run_context;          /* [I] */
+	struct stack stack;         /* [I] */
+	bool detached;              /* [I] */
+	_Atomic uint32_t ended;     /* set when nothing of it is in use any more but the structure and the stack */
+
+	uint64_t id;                /* [I] */
+	struct list all_link;       /* [A] */
+	struct list dead_link;      /* the reaper's lock */
+	char name[TASK_NAME_BYTES]; /* [I] */
+};
+
+struct heap;
+
+/* Once, before tasks are made. */
+void task_init(struct heap *heap);
+
+/* Makes `task` the idle task of `cpu`, which runs, or will, on `stack`. */
+void task_init_idle(struct task *task, unsigned cpu, const struct stack *stack);
+
+/* Starts the task that frees those that nobody joins. Once. */
+status_t task_start_reaper(void) MUST_CHECK;
+
+/* Gives a task an id and adds it to the list of all. */
+void task_register(struct task *task);
+
+/* Where a new task's context starts; never returns. */
+void task_begin(void);
+
+/* Called by the next task when `task` has left its CPU for good. Interrupts are off. */
+void task_finish(struct task *task);

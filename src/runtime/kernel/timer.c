@@ -1,0 +1,208 @@
+/* Timers: a pairing heap for each CPU, and the APIC timer set to the earliest deadline in it. */
+#include "timer.h"
+
+#include "clock.h"
+#include "cpu.h"
+#include "runtime/base/spinlock.h"
+#include "runtime/x86_64/apic.h"
+
+#define CALIBRATION_NS (5 * NS_PER_MS)
+#define COUNT_MAX      UINT32_MAX
+#define WAIT_MAX_NS    (NS_PER_S) /* longer waits are made of several: no product below overflows */
+
+struct timer_queue {
+	struct spinlock lock;
+	struct timer *first;           /* [lock] root of the heap */
+	struct timer *_Atomic running; /* [lock] whose `run` runs now, without the lock */
+} __attribute__((aligned(64)));
+
+static struct timer_queue queues[PLATFORM_CPUS_MAX];
+static uint64_t count_hz; /* of the APIC timer; not used in deadline mode */
+
+/* Joins two heaps; both are roots without siblings, or NULL. */
+static struct timer *heap_meld(struct timer *a, struct timer *b)
+{
+	struct timer *swap = a;
+
+	if (!a || !b)
+		return a ? a : b;
+	if (b->deadline_ns < a->deadline_ns) {
+		a = b;
+		b = swap;
+	}
+	b->previous = a;
+	b->sibling = a->child;
+	if (a->child)
+		a->child->previous = b;
+	a->child = b;
+	return a;
+}
+
+/* Makes one heap of a list of siblings: pairs from left to right, then all from right to left. */
+static struct timer *heap_merge_siblings(struct timer *list)
+{
+	struct timer *pairs = NULL, *root = NULL;
+
+	while (list) {
+		struct timer *a = list, *b = a->sibling;
+
+		list = b ? b->sibling : NULL;
+		a->sibling = a->previous = NULL;
+		if (b)
+			b->sibling = b->previous = NULL;
+		a = heap_meld(a, b);
+		a->sibling = pairs;
+		pairs = a;
+	}
+	while (pairs) {
+		struct timer *next = pairs->sibling;
+
+		pairs->sibling = NULL;
+		root = heap_meld(root, pairs);
+		pairs = next;
+	}
+	return root;
+}
+
+static void queue_insert(struct timer_queue *queue, struct timer *timer)
+{
+	timer->child = timer->sibling = timer->previous = NULL;
+	timer->pending = true;
+	queue->first = heap_meld(queue->first, timer);
+}
+
+static void queue_remove(struct timer_queue *queue, struct timer *timer)
+{
+	struct timer *rest = heap_merge_siblings(timer->child);
+
+	if (timer == queue->first) {
+		queue->first = rest;
+	} else {
+		if (timer->previous->child == timer)
+			timer->previous->child = timer->sibling;
+		else
+			timer->previous->sibling = timer->sibling;
+		if (timer->sibling)
+			timer->sibling->previous = timer->previous;
+		queue->first = heap_meld(queue->first, rest);
+	}
+	timer->child = timer->sibling = timer->previous = NULL;
+	timer->pending = false;
+}
+
+/* Sets the hardware to the earliest deadline. On the queue's CPU. */
+static void queue_program(struct timer_queue *queue)
+{
+	uint64_t now, wait_ns;
+
+	if (!queue->first)
+		return; /* what is set already only comes too early */
+	now = clock_now_ns();
+	wait_ns = queue->first->deadline_ns > now ? MIN(queue->first->deadline_ns - now, WAIT_MAX_NS) : 0;
+	if (apic_timer_has_deadline())
+		apic_timer_arm_deadline(clock_ticks_at(now + wait_ns));
+	else
+		apic_timer_arm_count((uint32_t)MIN(wait_ns * count_hz / NS_PER_S + 1, COUNT_MAX));
+}
+
+void timer_init(struct timer *timer, void (*run)(struct timer *self))
+{
+	*timer = (struct timer){ .run = run };
+}
+
+/* Locks the queue where `timer` is or was. Interrupts are off. */
+static struct timer_queue *queue_lock(struct timer *timer)
+{
+	for (;;) {
+		uint32_t cpu = atomic_load(&timer->cpu);
+
+		spinlock_lock(&queues[cpu].lock);
+		if (atomic_load(&timer->cpu) == cpu)
+			return &queues[cpu];
+		spinlock_unlock(&queues[cpu].lock);
+	}
+}
+
+void timer_start(struct timer *timer, uint64_t deadline_ns)
+{
+	uint64_t state = platform_interrupts_save();
+	uint32_t cpu = cpu_current_id();
+	struct timer_queue *queue = queue_lock(timer);
+
+	if (timer->pending)
+		queue_remove(queue, timer);
+	atomic_store(&timer->cpu, cpu);
+	spinlock_unlock(&queue->lock);
+
+	queue = &queues[cpu];
+	spinlock_lock(&queue->lock);
+	timer->deadline_ns = deadline_ns;
+	queue_insert(queue, timer);
+	if (queue->first == timer)
+		queue_program(queue);
+	spinlock_unlock(&queue->lock);
+	platform_interrupts_restore(state);
+}
+
+bool timer_cancel(struct timer *timer)
+{
+	bool was_pending = false;
+
+	for (;;) {
+		uint64_t state = platform_interrupts_save();
+		struct timer_queue *queue = queue_lock(timer);
+		bool elsewhere = queue != &queues[cpu_current_id()] && atomic_load(&queue->running) == timer;
+
+		if (timer->pending) {
+			queue_remove(queue, timer);
+			was_pending = true;
+		}
+		spinlock_unlock(&queue->lock);
+		platform_interrupts_restore(state);
+		if (!elsewhere)
+			return was_pending;
+		while (atomic_load(&queue->running) == timer)
+			platform_cpu_relax();
+	}
+}
+
+void timer_handle_interrupt(void)
+{
+	struct timer_queue *queue = &queues[cpu_current_id()];
+	uint64_t now = clock_now_ns();
+
+	spinlock_lock(&queue->lock);
+	while (queue->first && queue->first->deadline_ns <= now) {
+		struct timer *timer = queue->first;
+
+		queue_remove(queue, timer);
+		atomic_store(&queue->running, timer);
+		spinlock_unlock(&queue->lock);
+		timer->run(timer);
+		spinlock_lock(&queue->lock);
+		atomic_store(&queue->running, NULL);
+		now = clock_now_ns();
+	}
+	queue_program(queue);
+	spinlock_unlock(&queue->lock);
+}
+
+void timer_calibrate(void)
+{
+	uint64_t state, start_ns, end_ns;
+	uint32_t left;
+
+	for (unsigned cpu = 0; cpu < PLATFORM_CPUS_MAX; cpu++)
+		spinlock_init(&queues[cpu].lock, "timers");
+	if (apic_timer_has_deadline())
+		return;
+	state = platform_interrupts_save();
+	apic_timer_arm_count(COUNT_MAX);
+	start_ns = clock_now_ns();
+	clock_delay_ns(CALIBRATION_NS);
+	left = apic_timer_count();
+	end_ns = clock_now_ns();
+	apic_timer_arm_count(0);
+	platform_interrupts_restore(state);
+	count_hz = (uint64_t)(COUNT_MAX - left) * NS_PER_S / (end_ns - start_ns);
+}

@@ -1,0 +1,54 @@
+#include "trampoline.h"
+
+#include "paging.h"
+#include "runtime/base/assert.h"
+#include "runtime/base/string.h"
+
+#define ENTRIES      512
+#define ENTRY_FLAGS  0x003ull /* present, writable */
+#define ENTRY_LARGE  0x083ull
+#define ADDRESS_MASK 0x000ffffffffff000ull
+
+/* At trampoline_parameters in trampoline.S. */
+struct parameters {
+	uint32_t root;
+	uint32_t claimed;
+	void *stack;
+	void (*entry)(void *argument);
+	void *argument;
+};
+
+extern const char trampoline_start[], trampoline_end[], trampoline_parameters[];
+
+void trampoline_init(const struct trampoline *trampoline)
+{
+	size_t bytes = (size_t)(trampoline_end - trampoline_start);
+
+	assert(bytes <= PAGE_BYTES && (size_t)(trampoline_end - trampoline_parameters) == sizeof(struct parameters));
+	memcpy(trampoline->code, trampoline_start, bytes);
+	for (uint64_t i = 0; i < ENTRIES; i++)
+		trampoline->level2[i] = i * BLOCK_BYTES | ENTRY_LARGE;
+}
+
+static void tables_refresh(const struct trampoline *trampoline)
+{
+	const uint64_t *root = paging_root();
+
+	memcpy(trampoline->root, root, PAGE_BYTES);
+	memcpy(trampoline->level3, (const void *)(root[0] & ADDRESS_MASK), PAGE_BYTES);
+	trampoline->level3[0] = (uint64_t)trampoline->level2 | ENTRY_FLAGS;
+	trampoline->root[0] = (uint64_t)trampoline->level3 | ENTRY_FLAGS;
+}
+
+void trampoline_aim(const struct trampoline *trampoline, void *stack_top, void (*entry)(void *argument), void *argument)
+{
+	struct parameters *parameters =
+		(struct parameters *)((char *)trampoline->code + (trampoline_parameters - trampoline_start));
+
+	tables_refresh(trampoline);
+	parameters->root = (uint32_t)(uint64_t)trampoline->root;
+	parameters->stack = stack_top;
+	parameters->entry = entry;
+	parameters->argument = argument;
+	__atomic_store_n(&parameters->claimed, 0, __ATOMIC_SEQ_CST);
+}
