@@ -110,7 +110,7 @@ static void run_take(struct block_heap *heap, uint64_t start, uint64_t blocks, s
 	owner->blocks += blocks;
 }
 
-static bool request_is_valid(const struct block_request *request)
+static bool request_is_valid(const struct run_request *request)
 {
 	const struct block_constraints *constraints = &request->constraints;
 
@@ -123,7 +123,7 @@ static bool request_is_valid(const struct block_request *request)
 	return is_power_of_two(constraints->boundary_bytes) && request->blocks <= constraints->boundary_bytes >> BLOCK_SHIFT;
 }
 
-status_t block_heap_alloc(struct block_heap *heap, const struct block_request *request, struct phys_addr *run)
+status_t block_heap_alloc(struct block_heap *heap, const struct run_request *request, struct phys_addr *run)
 {
 	status_t status = STATUS_NO_MEMORY;
 	uint64_t start;

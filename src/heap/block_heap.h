@@ -49,7 +49,7 @@ struct block_constraints {
 	uint64_t boundary_bytes;
 };
 
-struct block_request {
+struct run_request {
 	uint64_t blocks;
 	struct block_constraints constraints;
 	struct owner *owner;
@@ -92,7 +92,7 @@ uint64_t block_heap_metadata_bytes(const struct phys_range *ranges, uint32_t cou
 status_t block_heap_init(struct block_heap *heap, const struct phys_range *ranges, uint32_t count, void *metadata) MUST_CHECK;
 
 /* STATUS_INVALID: no blocks, or alignment or boundary is no power of two. STATUS_NO_MEMORY: no such run is free. */
-status_t block_heap_alloc(struct block_heap *heap, const struct block_request *request, struct phys_addr *run) MUST_CHECK;
+status_t block_heap_alloc(struct block_heap *heap, const struct run_request *request, struct phys_addr *run) MUST_CHECK;
 
 /* Frees a whole run by its address and returns its length in blocks. */
 uint64_t block_heap_free(struct block_heap *heap, struct phys_addr run);

@@ -91,7 +91,7 @@ struct best {
 	uint64_t length; /* of the stretch that it lies in; 0: nothing found yet */
 };
 
-static void find_run_in(const struct block_heap *heap, struct span span, const struct block_request *request, struct best *best)
+static void find_run_in(const struct block_heap *heap, struct span span, const struct run_request *request, struct best *best)
 {
 	const bool from_top = !request->owner->movable;
 
@@ -111,7 +111,7 @@ static void find_run_in(const struct block_heap *heap, struct span span, const s
 	}
 }
 
-bool search_free_run(const struct block_heap *heap, const struct block_request *request, uint64_t *start)
+bool search_free_run(const struct block_heap *heap, const struct run_request *request, uint64_t *start)
 {
 	const bool from_top = !request->owner->movable;
 	const struct span whole = span_of(heap, request->constraints.lowest, request->constraints.highest);

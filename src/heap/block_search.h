@@ -20,7 +20,7 @@ bool span_place(const struct block_heap *heap, struct span span, uint64_t blocks
 		bool from_top, uint64_t *start);
 
 /* Finds a free run for the request; keep_blocks is not looked at. */
-bool search_free_run(const struct block_heap *heap, const struct block_request *request, uint64_t *start);
+bool search_free_run(const struct block_heap *heap, const struct run_request *request, uint64_t *start);
 
 /* Updates the bitmaps for one block. */
 void search_set_free(struct block_heap *heap, uint64_t index, bool is_free);

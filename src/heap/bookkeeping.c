@@ -64,7 +64,7 @@ static void *chunk_cut(struct bookkeeping *bookkeeping, unsigned order)
 /* Frees what is left of the fresh memory and replaces it by a block. */
 static bool fresh_refill(struct bookkeeping *bookkeeping)
 {
-	const struct block_request request = { .blocks = 1, .owner = &bookkeeping->owner };
+	const struct run_request request = { .blocks = 1, .owner = &bookkeeping->owner };
 	struct phys_addr block;
 
 	if (block_heap_alloc(bookkeeping->heap, &request, &block) != STATUS_OK)

@@ -41,6 +41,14 @@ static unsigned class_of(const struct general_heap *heap, size_t bytes, size_t a
 	return class_find(heap, first, bytes, alignment);
 }
 
+struct objcache *general_heap_cache(struct general_heap *heap, size_t bytes, size_t alignment)
+{
+	if (bytes == 0 || !is_power_of_two(MAX(alignment, 1)))
+		return NULL;
+	const unsigned class = class_of(heap, bytes, MAX(alignment, 1));
+	return class < heap->classes ? &heap->cache[class] : NULL;
+}
+
 /* The class has no object and gets no block: a larger one may have an object to spare. */
 static void *alloc_stand_in(struct general_heap *heap, unsigned class, size_t bytes, size_t alignment)
 {

@@ -51,6 +51,9 @@ status_t general_heap_fini(struct general_heap *heap) MUST_CHECK; /* STATUS_BUSY
 void *general_heap_alloc(struct general_heap *heap, size_t bytes, size_t alignment);
 void general_heap_free(struct general_heap *heap, void *memory);
 
+/* The class for such objects, or NULL if they take runs or the arguments are wrong. */
+struct objcache *general_heap_cache(struct general_heap *heap, size_t bytes, size_t alignment);
+
 /* Bytes that the allocation really has. */
 size_t general_heap_usable_bytes(struct general_heap *heap, const void *memory);
 

@@ -56,6 +56,7 @@ struct memory_statistics {
 	uint64_t windows;       /* windows tried for runs */
 };
 
+/* The memory behind the interfaces that objcaches and general heaps take blocks from. */
 struct memory_source {
 	struct block_source blocks;
 	struct run_source runs;
@@ -63,6 +64,8 @@ struct memory_source {
 	struct block_constraints constraints;
 	bool below_min;
 	bool cache; /* never reclaims, and takes nothing below low */
+	enum memory_wait wait;
+	uint64_t deadline_ns;
 };
 
 struct dma;
@@ -74,6 +77,8 @@ struct memory {
 	struct memory_config config; /* [I] */
 	struct mutex reclaim;
 	_Atomic bool reclaim_waits;         /* the holder of the mutex may wait for I/O */
+	_Atomic uint32_t frees; /* changes with each free; waiters sleep on it */
+	_Atomic uint32_t waiters;
 	_Atomic uint64_t claimed_blocks;    /* being reclaimed for requests under way */
 	struct memory_source kernel_source; /* [I] reclaims, may use what lies below min */
 	struct memory_source cache_source;  /* [I] for caches */
@@ -101,6 +106,12 @@ struct heap *memory_general_heap(struct memory *memory);
 
 /* `config->source`, `bookkeeping` and `cleaners` are filled in: a cursor cache takes blocks only above low, others reclaim. */
 status_t memory_objcache_init(struct memory *memory, struct objcache *cache, struct objcache_config config) MUST_CHECK;
+
+/*
+ * A source of blocks under constraints, which takes nothing below min. It reclaims where platform_may_sleep(), and waits as
+ * source->wait says (at first MEMORY_WAIT_NEVER).
+ */
+void memory_source_init(struct memory_source *source, struct memory *memory, const struct block_constraints *constraints);
 
 /*
  * One run. STATUS_NO_MEMORY: not to be had now, reported in the log; STATUS_TIMEOUT: deadline passed; STATUS_RANGE: the machine

@@ -18,29 +18,37 @@ static void map_init(const struct objcache *cache, uint64_t *map)
 		bitmap_set(map, bit);
 }
 
-struct block *objcache_block_take(struct objcache *cache)
+static status_t block_prepare(struct objcache *cache, struct block *block)
 {
 	const struct objcache_config *config = &cache->config;
-	struct phys_addr address;
-	struct block *block;
 
-	if (config->source->take(config->source, &cache->owner, &address) != STATUS_OK)
-		return NULL;
-	block = block_heap_find(cache->heap, address);
 	block->map = bookkeeping_alloc(config->bookkeeping, map_bytes(cache));
-	if (block->map && config->block_enter && !config->block_enter(config->context, address)) {
+	if (!block->map)
+		return STATUS_NO_MEMORY;
+	if (config->block_enter && !config->block_enter(config->context, block_address(cache->heap, block))) {
 		bookkeeping_free(config->bookkeeping, block->map, map_bytes(cache));
-		block->map = NULL;
-	}
-	if (!block->map) {
-		config->source->give(config->source, address);
-		return NULL;
+		return STATUS_NO_MEMORY;
 	}
 	map_init(cache, block->map);
 	block->cache = cache;
 	block->role = OBJCACHE_NONE;
 	objcache_junk_fresh(cache, block);
-	return block;
+	return STATUS_OK;
+}
+
+status_t objcache_block_take(struct objcache *cache, struct block_source *source, struct block **block)
+{
+	struct phys_addr address;
+	status_t status;
+
+	status = source->take(source, &cache->owner, &address);
+	if (status != STATUS_OK)
+		return status;
+	*block = block_heap_find(cache->heap, address);
+	status = block_prepare(cache, *block);
+	if (status != STATUS_OK)
+		source->give(source, address);
+	return status;
 }
 
 void objcache_block_give(struct objcache *cache, struct block *block)
@@ -173,26 +181,34 @@ static void *fullest_alloc_held(struct objcache *cache)
 	return object;
 }
 
-void objcache_empty_add(struct objcache *cache, struct block *block)
+void objcache_empty_add_locked(struct objcache *cache, struct block *block)
 {
-	spinlock_lock(&cache->lock);
 	cache->counts.blocks++;
 	cache->counts.objects += cache->objects_per_block;
 	objcache_set_role_locked(cache, block, OBJCACHE_EMPTY);
+}
+
+status_t objcache_grow(struct objcache *cache, struct block_source *source)
+{
+	struct block *block;
+	status_t status;
+
+	status = objcache_block_take(cache, source ? source : cache->config.source, &block);
+	if (status != STATUS_OK)
+		return status;
+	spinlock_lock(&cache->lock);
+	objcache_empty_add_locked(cache, block);
 	spinlock_unlock(&cache->lock);
+	return STATUS_OK;
 }
 
 static void *fullest_alloc(struct objcache *cache)
 {
 	void *object;
 
-	while (!(object = fullest_alloc_held(cache))) {
-		struct block *block = objcache_block_take(cache);
-
-		if (!block)
+	while (!(object = fullest_alloc_held(cache)))
+		if (objcache_grow(cache, NULL) != STATUS_OK)
 			return NULL;
-		objcache_empty_add(cache, block);
-	}
 	return object;
 }
 

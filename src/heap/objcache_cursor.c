@@ -31,8 +31,11 @@ static bool open_own_locked(struct objcache *cache, bool reuse)
 static struct block *fresh_block(struct objcache *cache)
 {
 	const struct objcache_config *config = &cache->config;
+	struct block *block;
 
-	return config->may_grow && !config->may_grow(config->context) ? NULL : objcache_block_take(cache);
+	if (config->may_grow && !config->may_grow(config->context))
+		return NULL;
+	return objcache_block_take(cache, config->source, &block) == STATUS_OK ? block : NULL;
 }
 
 /*
@@ -54,11 +57,8 @@ static bool open_next_locked(struct objcache *cache)
 	spinlock_unlock(&cache->lock);
 	fresh = fresh_block(cache);
 	spinlock_lock(&cache->lock);
-	if (fresh) {
-		cache->counts.blocks++;
-		cache->counts.objects += cache->objects_per_block;
-		objcache_set_role_locked(cache, fresh, OBJCACHE_EMPTY);
-	}
+	if (fresh)
+		objcache_empty_add_locked(cache, fresh);
 	if (cache->open && !at_end(cache, cache->open))
 		return true;
 	if (cache->open)

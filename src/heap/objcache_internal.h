@@ -7,8 +7,8 @@
 /* Shift of cache->reciprocal: offsets are below 2^21 and sizes below 2^21, so the quotient is exact. */
 #define OBJCACHE_RECIPROCAL_SHIFT 42
 
-/* Takes a fresh block from the source and makes it ready; it is in no list yet. NULL: none to be had. Not under [C]. */
-struct block *objcache_block_take(struct objcache *cache);
+/* Takes a fresh block from the source and makes it ready; it is in no list yet. Not under [C]. */
+status_t objcache_block_take(struct objcache *cache, struct block_source *source, struct block **block) MUST_CHECK;
 
 /* Gives a block back that is in no list and holds no object. Not under [C]. */
 void objcache_block_give(struct objcache *cache, struct block *block);
@@ -19,8 +19,8 @@ bool objcache_surplus_locked(struct objcache *cache, struct block *block);
 /* Moves the block to the list for `role`. */
 void objcache_set_role_locked(struct objcache *cache, struct block *block, enum objcache_role role);
 
-/* Adds a block that objcache_block_take returned. Not under [C]. */
-void objcache_empty_add(struct objcache *cache, struct block *block);
+/* Adds a block that objcache_block_take returned. */
+void objcache_empty_add_locked(struct objcache *cache, struct block *block);
 
 /* Marks the object allocated or free. */
 void *objcache_object_take_locked(struct objcache *cache, struct block *block, uint32_t index);

@@ -105,14 +105,11 @@ static void lists_init(struct objcache *cache)
 
 static status_t reserve_fill(struct objcache *cache)
 {
-	while (cache->counts.objects < cache->config.reserve_objects) {
-		struct block *block = objcache_block_take(cache);
+	status_t status = STATUS_OK;
 
-		if (!block)
-			return STATUS_NO_MEMORY;
-		objcache_empty_add(cache, block);
-	}
-	return STATUS_OK;
+	while (status == STATUS_OK && cache->counts.objects < cache->config.reserve_objects)
+		status = objcache_grow(cache, NULL);
+	return status;
 }
 
 status_t objcache_init(struct objcache *cache, const struct objcache_config *config)

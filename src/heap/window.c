@@ -8,7 +8,7 @@ static bool block_helps(const struct block *block)
 }
 
 /* One pass: `busy` counts the blocks in use among the last `blocks` ones, which all lie in a stretch of blocks that help. */
-bool window_find(struct block_heap *heap, const struct block_request *request, struct window *window)
+bool window_find(struct block_heap *heap, const struct run_request *request, struct window *window)
 {
 	const struct span span = span_of(heap, request->constraints.lowest, request->constraints.highest);
 	const uint64_t blocks = request->blocks;

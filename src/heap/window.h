@@ -13,7 +13,7 @@ struct window {
 };
 
 /* The best window for request->blocks under its constraints; false: none. */
-bool window_find(struct block_heap *heap, const struct block_request *request, struct window *window);
+bool window_find(struct block_heap *heap, const struct run_request *request, struct window *window);
 
 /* Has later searches leave out what is in use in the window now. */
 void window_avoid(struct block_heap *heap, const struct window *window);
