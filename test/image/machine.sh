@@ -1,0 +1,116 @@
+# Functions of run.sh: one machine of machines.txt, from power-on to TAP. Needs $BUILD and $work.
+
+firmware=${OVMF:-/usr/share/ovmf/OVMF.fd}
+
+# machine_field NAME INDEX: a column of machines.txt, from 1 on.
+machine_field() {
+	awk -F'|' -v name="$1" -v field="$2" '
+		!/^#/ { gsub(/^[ \t]+|[ \t]+$/, "", $1) }
+		$1 == name { gsub(/^[ \t]+|[ \t]+$/, "", $field); print $field }
+	' test/image/machines.txt
+}
+
+machine_is_large() {
+	[[ $(machine_field "$1" 6) =~ -smp\ ([0-9]+) ]] && [ "${BASH_REMATCH[1]}" -gt 2 ]
+}
+
+# Media of their own for the tests: a command line on them starts the tests.
+media_prepare() {
+	local kind
+	for kind in iso img; do
+		"$MAKE" --no-print-directory "$BUILD/weir.$kind" >/dev/null || return 1
+		cp "$BUILD/weir.$kind" "$work/test.$kind"
+	done
+}
+
+# machine_boot_arguments NAME BOOT OPTIONS: one argument a line.
+machine_boot_arguments() {
+	case $2 in
+	efi) printf '%s\n' -kernel "$BUILD/weir.efi" -append "$3" ;;
+	cd) printf '%s\n' -cdrom "$work/$1.iso" ;;
+	usb)
+		printf '%s\n' -device qemu-xhci -drive "if=none,id=stick,format=raw,file=$work/$1.iso" \
+			-device usb-storage,drive=stick
+		;;
+	disk) printf '%s\n' -drive "format=raw,file=$work/$1.img" ;;
+	esac
+}
+
+# The devices that the in-image tests use: two disks with the numbered pages of the test pattern, and the example device.
+machine_device_arguments() {
+	truncate -s 64M "$work/$1.data" "$work/$1.nvme"
+	printf '%s\n' -drive "if=none,id=data,format=raw,file=$work/$1.data" -device virtio-blk-pci,drive=data \
+		-drive "if=none,id=nvme,format=raw,file=$work/$1.nvme" -device nvme,drive=nvme,serial=weir \
+		-device edu
+}
+
+# The TAP that a machine printed, its lines named after the machine; a plan that was not kept is a failure.
+machine_tap() { # NAME STATUS
+	tr -d '\r' <"$work/$1.serial" | awk -v name="$1" -v status="$2" '
+		/^1\.\.[0-9]+$/ { planned = substr($0, 4); next }
+		/^(not )?ok [0-9]+/ {
+			seen++
+			failed += /^not /
+			match($0, /^(not )?ok [0-9]+( - )?/)
+			line = substr($0, RLENGTH + 1)
+			print (/^not / ? "not ok" : "ok") " - " name ": " line
+			next
+		}
+		/^#/ && seen { print }
+		END {
+			if (planned == "" || planned != seen + 0)
+				printf "not ok - %s: %d of %s tests were run\n", name, seen, planned == "" ? "?" : planned
+			else if (status != 0 && !failed)
+				printf "not ok - %s: ended with status %d\n", name, status
+		}'
+}
+
+machine_status() { # NAME STATUS
+	if [ "$2" -eq 0 ]; then echo "ok - $1"; else echo "not ok - $1: ended with status $2"; fi
+}
+
+# QEMU's isa-debug-exit makes odd statuses; 124 is a timeout. A frame of the backtrace names a function and an offset in it.
+machine_fault() { # NAME STATUS
+	local frames
+	frames=$(tr -d '\r' <"$work/$1.serial" | grep -cE '[A-Za-z_][A-Za-z0-9_]*\+0x[0-9a-f]+')
+	if [ $(($2 % 2)) -eq 0 ] || [ "$2" -eq 1 ]; then
+		echo "not ok - $1: ended with status $2"
+	elif [ "$frames" -lt 2 ]; then
+		echo "not ok - $1: no backtrace with names"
+	else
+		echo "ok - $1"
+	fi
+}
+
+machine_run() { # NAME
+	local name=$1 check seconds boot options status results
+	check=$(machine_field "$name" 2)
+	seconds=$(machine_field "$name" 3)
+	boot=$(machine_field "$name" 4)
+	options=$(machine_field "$name" 5)
+	local arguments boot_arguments device_arguments
+	read -ra arguments <<<"$(machine_field "$name" 6)"
+	mapfile -t boot_arguments < <(machine_boot_arguments "$name" "$boot" "$options")
+	mapfile -t device_arguments < <(machine_device_arguments "$name")
+
+	case $boot in
+	cd | usb) ln -f "$work/test.iso" "$work/$name.iso" ;;
+	disk) ln -f "$work/test.img" "$work/$name.img" ;;
+	esac
+	rm -f "$work/$name.serial"
+	touch "$work/$name.serial"
+	[[ " ${arguments[*]} " == *" -serial "* ]] || arguments+=(-serial "file:$work/$name.serial")
+	# A reset ends the run where the report shows it; without a report it must not look like success.
+	[ "$check" = status ] || arguments+=(-no-reboot)
+
+	timeout "$seconds" qemu-system-x86_64 -accel tcg -bios "$firmware" -display none -net none -monitor none \
+		-device isa-debug-exit,iobase=0xf4,iosize=0x04 \
+		"${arguments[@]}" "${boot_arguments[@]}" "${device_arguments[@]}" >"$work/$name.qemu" 2>&1 </dev/null
+	status=$?
+	results=$("machine_$check" "$name" $status)
+	printf '%s\n' "$results"
+	if grep -q '^not ok' <<<"$results"; then
+		tr -d '\r' <"$work/$name.serial" | tail -40 | cat "$work/$name.qemu" - | sed "s/^/#   /"
+	fi
+	rm -f "$work/$name.data" "$work/$name.nvme"
+}

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# run.sh [PATTERN]: starts the image on the machines of machines.txt whose name matches, as "pc*" does, and writes TAP. What a
+# machine printed is in $BUILD/test/image/NAME.serial.
+set -uo pipefail
+
+export BUILD=${BUILD:-build} MAKE=${MAKE:-make}
+export work=$BUILD/test/image
+source test/image/machine.sh
+pattern=${1:-*}
+
+mkdir -p "$work"
+media_prepare || exit 1
+
+small=()
+large=()
+while read -r name; do
+	# shellcheck disable=SC2053 # a pattern is meant
+	[[ $name == $pattern ]] || continue
+	if machine_is_large "$name"; then large+=("$name"); else small+=("$name"); fi
+done < <(awk -F'|' '!/^#/ && NF { print $1 }' test/image/machines.txt)
+
+# run_machines AT_ONCE NAME...
+run_machines() {
+	local at_once=$1
+	shift
+	[ $# -eq 0 ] || printf '%s\n' "$@" | xargs -P "$at_once" -I{} \
+		bash -c 'source test/image/machine.sh; text=$(machine_run "{}"); printf "%s\n" "$text"'
+}
+
+{
+	run_machines 2 "${small[@]}"
+	run_machines 1 "${large[@]}"
+} | tee "$work/results.tap"
+grep -q '^ok' "$work/results.tap" && ! grep -q '^not ok' "$work/results.tap"
