@@ -79,7 +79,9 @@ static void file_join_lines(char *text, size_t length)
 		else if (character == '#')
 			comment = true;
 		if (!comment)
-			text[to++] = is_blank((char)character) ? ' ' : character < ' ' || character > '~' ? '?' : (char)character;
+			text[to++] = is_blank((char)character)            ? ' '
+				     : character < ' ' || character > '~' ? '?'
+									  : (char)character;
 	}
 	while (to > 0 && text[to - 1] == ' ')
 		to--;

@@ -59,12 +59,10 @@ void loader_find_framebuffer(const struct loader *loader, struct boot_info *boot
 	EFI_HANDLE *handles;
 	UINTN count = 0;
 
-	if (loader->services->LocateHandleBuffer(ByProtocol, (EFI_GUID *)&graphics_guid, NULL, &count, &handles) !=
-	    EFI_SUCCESS)
+	if (loader->services->LocateHandleBuffer(ByProtocol, (EFI_GUID *)&graphics_guid, NULL, &count, &handles) != EFI_SUCCESS)
 		return;
 	for (UINTN i = 0; i < count; i++) {
-		if (loader->services->HandleProtocol(handles[i], (EFI_GUID *)&graphics_guid, (void **)&output) ==
-			    EFI_SUCCESS &&
+		if (loader->services->HandleProtocol(handles[i], (EFI_GUID *)&graphics_guid, (void **)&output) == EFI_SUCCESS &&
 		    output_describe(output, &boot->framebuffer))
 			break;
 	}

@@ -1,7 +1,7 @@
 /*
- * The loader: the part of the image that runs under UEFI boot services. It collects what the kernel needs to know in the image's
- * boot_info, leaves boot services, and jumps to kernel_entry. What it writes lies in the image; it allocates only the buffers
- * of the memory map.
+ * The loader: the part of the image that runs under UEFI boot services. It collects what the kernel needs to know in the
+ * image's boot_info, leaves boot services, and jumps to kernel_entry. What it writes lies in the image; it allocates only the
+ * buffers of the memory map.
  */
 #pragma once
 
@@ -31,9 +31,9 @@ void loader_find_command_line(const struct loader *loader, struct boot_info *boo
 void loader_find_framebuffer(const struct loader *loader, struct boot_info *boot);
 
 /*
- * The memory map. prepare allocates room for it (two thirds more than it needs now). exit_boot_services takes the map and leaves
- * boot services, again if the map changed on the way; when it returns EFI_SUCCESS, no service can be called any more. Afterwards
- * convert fills in memory and memory_ranges.
+ * The memory map. prepare allocates room for it (two thirds more than it needs now). exit_boot_services takes the map and
+ * leaves boot services, again if the map changed on the way; when it returns EFI_SUCCESS, no service can be called any more.
+ * Afterwards convert fills in memory and memory_ranges.
  */
 struct loader_map {
 	uint8_t *descriptors;

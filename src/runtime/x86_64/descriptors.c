@@ -57,21 +57,21 @@ static void descriptors_load(const struct descriptors *descriptors)
 	uint64_t scratch;
 
 	/* The far return loads CS. */
-	__asm__ volatile("lgdt %[gdt]\n\t"
-			 "leaq 1f(%%rip), %[scratch]\n\t"
-			 "pushq %[code]\n\t"
-			 "pushq %[scratch]\n\t"
-			 "lretq\n"
-			 "1:\n\t"
-			 "movl %[data], %%ds\n\t"
-			 "movl %[data], %%es\n\t"
-			 "movl %[data], %%ss\n\t"
-			 "ltr %w[tss]\n\t"
-			 "lidt %[idt]"
-			 : [scratch] "=&r"(scratch)
-			 : [gdt] "m"(gdt), [idt] "m"(idt), [code] "i"(SELECTOR_CODE), [data] "r"(SELECTOR_DATA),
-			   [tss] "r"(SELECTOR_TSS)
-			 : "memory");
+	__asm__ volatile(
+		"lgdt %[gdt]\n\t"
+		"leaq 1f(%%rip), %[scratch]\n\t"
+		"pushq %[code]\n\t"
+		"pushq %[scratch]\n\t"
+		"lretq\n"
+		"1:\n\t"
+		"movl %[data], %%ds\n\t"
+		"movl %[data], %%es\n\t"
+		"movl %[data], %%ss\n\t"
+		"ltr %w[tss]\n\t"
+		"lidt %[idt]"
+		: [scratch] "=&r"(scratch)
+		: [gdt] "m"(gdt), [idt] "m"(idt), [code] "i"(SELECTOR_CODE), [data] "r"(SELECTOR_DATA), [tss] "r"(SELECTOR_TSS)
+		: "memory");
 }
 
 void descriptors_init_cpu(struct descriptors *descriptors, void *const stack_tops[EXCEPTION_STACKS])

@@ -1,0 +1,59 @@
+#include "backtrace.h"
+
+#include "runtime/base/bits.h"
+#include "runtime/base/log.h"
+#include "runtime/x86_64/paging.h"
+
+#include "symbols.h"
+
+/* What a function leaves at its frame pointer. */
+struct frame {
+	uint64_t caller_frame;
+	uint64_t return_address;
+};
+
+static bool frame_is_readable(uint64_t frame)
+{
+	return frame != 0 && is_aligned(frame, sizeof(uint64_t)) && paging_translate(frame, NULL, NULL) &&
+	       paging_translate(frame + sizeof(uint64_t), NULL, NULL);
+}
+
+size_t backtrace_collect(uint64_t frame_pointer, uint64_t *addresses, size_t max)
+{
+	size_t count = 0;
+
+	while (count < max && frame_is_readable(frame_pointer)) {
+		const struct frame *frame = (const struct frame *)(uintptr_t)frame_pointer;
+		if (frame->return_address == 0)
+			break;
+		addresses[count++] = frame->return_address;
+		/* A chain that does not lead to other stacks climbs; so a loop cannot be long. */
+		if (frame->caller_frame == frame_pointer)
+			break;
+		frame_pointer = frame->caller_frame;
+	}
+	return count;
+}
+
+static void address_print(uint64_t address, uint64_t looked_up)
+{
+	uint64_t offset = 0;
+	const char *name = symbols_find(looked_up, &offset);
+
+	if (name)
+		print("    0x%016llx %s+0x%llx\n", (unsigned long long)address, name,
+		      (unsigned long long)(offset + address - looked_up));
+	else
+		print("    0x%016llx\n", (unsigned long long)address);
+}
+
+void backtrace_print(uint64_t first, uint64_t frame_pointer)
+{
+	uint64_t addresses[BACKTRACE_FRAMES_MAX];
+	size_t count = backtrace_collect(frame_pointer, addresses, ARRAY_LENGTH(addresses));
+
+	if (first)
+		address_print(first, first);
+	for (size_t i = 0; i < count; i++)
+		address_print(addresses[i], addresses[i] - 1);
+}
