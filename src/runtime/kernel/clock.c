@@ -52,7 +52,7 @@ static uint64_t measure_hz(const struct clock_reference *reference)
 		platform_cpu_relax();
 	end = sample_take(reference);
 	ticks = (end.reference - start.reference) & reference->mask;
-	return (uint64_t)((unsigned __int128)(end.tsc - start.tsc) * reference->hz / ticks);
+	return (end.tsc - start.tsc) * reference->hz / ticks; /* fits for tries of several seconds */
 }
 
 /* The median of three measurements. */
@@ -118,7 +118,7 @@ uint64_t clock_tsc_hz(void)
 
 uint64_t clock_ticks_at(uint64_t ns)
 {
-	uint64_t ticks = (uint64_t)((unsigned __int128)ns * hz / NS_PER_S);
+	uint64_t ticks = ns / NS_PER_S * hz + ns % NS_PER_S * hz / NS_PER_S;
 
 	return origin + ticks + 1 - offsets[platform_cpu()];
 }
