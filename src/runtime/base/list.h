@@ -43,6 +43,7 @@ static inline void list_insert_last(struct list *head, struct list *link)
 static inline void list_remove(struct list *link)
 {
 	link->previous->next = link->next;
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): the analyzer cannot know that no link is NULL. */
 	link->next->previous = link->previous;
 	list_init(link);
 }
