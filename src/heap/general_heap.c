@@ -204,6 +204,13 @@ static status_t class_init(struct general_heap *heap, unsigned class, uint32_t b
 	return objcache_init(&heap->cache[class], &config);
 }
 
+void general_heap_register(struct general_heap *heap, struct cleaner_registry *cleaners)
+{
+	heap->config.cleaners = cleaners;
+	heap->cleaner = (struct cleaner){ .name = heap->config.name, .cost = CLEANER_FREE, .clean = clean };
+	cleaner_register(cleaners, &heap->cleaner);
+}
+
 status_t general_heap_init(struct general_heap *heap, const struct general_heap_config *config)
 {
 	const uint32_t *sizes = config->powers_only ? POWER_CLASS_BYTES : CLASS_BYTES;
@@ -222,10 +229,8 @@ status_t general_heap_init(struct general_heap *heap, const struct general_heap_
 	}
 	for (unsigned i = 0; i < ARRAY_LENGTH(heap->small_class); i++)
 		heap->small_class[i] = (uint8_t)class_find(heap, 0, i * 16, 16);
-	if (config->cleaners) {
-		heap->cleaner = (struct cleaner){ .name = config->name, .cost = CLEANER_FREE, .clean = clean };
-		cleaner_register(config->cleaners, &heap->cleaner);
-	}
+	if (config->cleaners)
+		general_heap_register(heap, config->cleaners);
 	return STATUS_OK;
 }
 

@@ -30,7 +30,7 @@ struct general_heap_config {
 	struct block_source *source;
 	struct run_source *runs;
 	struct bookkeeping *bookkeeping;
-	struct cleaner_registry *cleaners;
+	struct cleaner_registry *cleaners; /* NULL: general_heap_register comes later, or nobody drains it */
 };
 
 struct general_heap {
@@ -47,6 +47,9 @@ struct general_heap {
 
 status_t general_heap_init(struct general_heap *heap, const struct general_heap_config *config) MUST_CHECK;
 status_t general_heap_fini(struct general_heap *heap) MUST_CHECK; /* STATUS_BUSY: something is still allocated */
+
+/* Has the heap drained by this registry; once. Any task context. */
+void general_heap_register(struct general_heap *heap, struct cleaner_registry *cleaners);
 
 void *general_heap_alloc(struct general_heap *heap, size_t bytes, size_t alignment);
 void general_heap_free(struct general_heap *heap, void *memory);

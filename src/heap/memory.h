@@ -76,8 +76,8 @@ struct memory {
 	struct cleaner_registry cleaners;
 	struct memory_config config; /* [I] */
 	struct mutex reclaim;
-	_Atomic bool reclaim_waits;         /* the holder of the mutex may wait for I/O */
-	_Atomic uint32_t frees; /* changes with each free; waiters sleep on it */
+	_Atomic bool reclaim_waits; /* the holder of the mutex may wait for I/O */
+	_Atomic uint32_t frees;     /* changes with each free; waiters sleep on it */
 	_Atomic uint32_t waiters;
 	_Atomic uint64_t claimed_blocks;    /* being reclaimed for requests under way */
 	struct memory_source kernel_source; /* [I] reclaims, may use what lies below min */

@@ -124,8 +124,8 @@ void *objcache_alloc_held(struct objcache *cache);        /* the same without ta
 void objcache_free(struct objcache *cache, void *object); /* NULL: nothing */
 
 /*
- * Adds an empty block from `source` (NULL: the cache's own). For callers that want to say how long to wait; not for a cache with
- * block_enter.
+ * Adds an empty block from `source` (NULL: the cache's own). For callers that want to say how long to wait; not for a cache
+ * with block_enter.
  */
 status_t objcache_grow(struct objcache *cache, struct block_source *source) MUST_CHECK;
 

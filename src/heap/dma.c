@@ -1,0 +1,320 @@
+#include "dma.h"
+
+#include "dma_state.h"
+#include "runtime/base/bits.h"
+#include "runtime/base/log.h"
+#include "runtime/base/string.h"
+
+/* Small objects --------------------------------------------------------------------------------------------------------- */
+
+/* An object of the device's zone; when the zone has none, it grows by a block that is waited for as the request says. */
+static status_t small_alloc(struct memory *memory, const struct device *device, uint64_t bytes, uint64_t alignment,
+			    enum memory_wait wait, uint64_t deadline_ns, void **object)
+{
+	struct dma_zone *zone = dma_zone_get(memory, device);
+
+	if (!zone)
+		return STATUS_NO_MEMORY;
+	struct memory_source source = zone->source;
+	struct objcache *cache = general_heap_cache(&zone->heap, bytes, alignment);
+	source.wait = wait;
+	source.deadline_ns = deadline_ns;
+	while (!(*object = objcache_alloc_held(cache))) {
+		const status_t status = objcache_grow(cache, &source.blocks);
+
+		if (status != STATUS_OK)
+			return status;
+	}
+	return STATUS_OK;
+}
+
+static void small_free(struct memory *memory, void *object)
+{
+	struct objcache *cache = objcache_of(&memory->blocks, object);
+
+	if (!cache)
+		platform_panic("dma: free of %p, which is no DMA memory", object);
+	objcache_free(cache, object);
+}
+
+/* Buffers --------------------------------------------------------------------------------------------------------------- */
+
+/* The buffer and its lists are one allocation. */
+static struct dma_buffer *buffer_new(struct memory *memory, const struct dma_plan *plan, struct phys_range **pieces,
+				     struct device_segment **segments)
+{
+	const uint64_t piece_count = plan->small ? 1 : plan->runs + (plan->last_blocks != 0);
+	const uint64_t list_bytes = piece_count * sizeof(**pieces) + plan->segments * sizeof(**segments);
+	struct dma_buffer *buffer = general_heap_alloc(&memory->general, sizeof(*buffer) + list_bytes, 0);
+
+	if (!buffer)
+		return NULL;
+	memset(buffer, 0, sizeof(*buffer));
+	*pieces = (struct phys_range *)(buffer + 1);
+	*segments = (struct device_segment *)(*pieces + piece_count);
+	buffer->pieces = *pieces;
+	buffer->segments = *segments;
+	buffer->small = plan->small;
+	list_init(&buffer->link);
+	return buffer;
+}
+
+static void pieces_free(struct memory *memory, const struct phys_range *pieces, uint32_t count)
+{
+	while (count > 0)
+		memory_blocks_free(memory, pieces[--count].start);
+}
+
+/* Addresses lie in the first half of the room for pieces, and are spread out from the last one on. */
+static void pieces_spread(struct phys_range *pieces, const struct phys_addr *runs, uint32_t count, uint64_t bytes)
+{
+	while (count > 0) {
+		const struct phys_addr start = runs[--count];
+
+		pieces[count] = (struct phys_range){ start, bytes };
+	}
+}
+
+static status_t blocks_alloc(struct memory *memory, const struct dma_request *request, const struct dma_plan *plan,
+			     struct owner *owner, struct phys_range *pieces)
+{
+	struct memory_request blocks = {
+		.blocks = plan->run_blocks,
+		.constraints = plan->constraints,
+		.owner = owner,
+		.wait = request->wait,
+		.deadline_ns = request->deadline_ns,
+	};
+	struct phys_range *last = &pieces[plan->runs];
+	status_t status;
+
+	status = memory_blocks_alloc_many(memory, &blocks, plan->runs, (struct phys_addr *)pieces);
+	if (status != STATUS_OK)
+		return status;
+	pieces_spread(pieces, (const struct phys_addr *)pieces, plan->runs, plan->run_blocks << BLOCK_SHIFT);
+	if (plan->last_blocks == 0)
+		return STATUS_OK;
+	blocks.blocks = plan->last_blocks;
+	last->bytes = plan->last_blocks << BLOCK_SHIFT;
+	status = memory_blocks_alloc(memory, &blocks, &last->start);
+	if (status != STATUS_OK)
+		pieces_free(memory, pieces, plan->runs);
+	return status;
+}
+
+static status_t buffer_fill_small(struct memory *memory, const struct device *device, const struct dma_request *request,
+				  const struct dma_plan *plan, struct dma_buffer *buffer, struct phys_range *pieces)
+{
+	status_t status;
+
+	status = small_alloc(memory, device, plan->bytes, plan->constraints.alignment_bytes, request->wait,
+			     request->deadline_ns, &buffer->memory);
+	if (status != STATUS_OK)
+		return status;
+	pieces[0] = (struct phys_range){ platform_phys(buffer->memory), plan->bytes };
+	buffer->piece_count = 1;
+	return STATUS_OK;
+}
+
+static status_t buffer_fill_blocks(struct memory *memory, const struct dma_request *request, const struct dma_plan *plan,
+				   struct dma_buffer *buffer, struct phys_range *pieces)
+{
+	const uint32_t count = plan->runs + (plan->last_blocks != 0);
+	status_t status;
+
+	if (count > 1 && !platform_may_sleep())
+		return STATUS_NO_MEMORY;
+	status = blocks_alloc(memory, request, plan, &buffer->client->owner, pieces);
+	if (status != STATUS_OK)
+		return status;
+	buffer->piece_count = count;
+	if (count == 1) {
+		buffer->memory = platform_virt(pieces[0].start);
+		return STATUS_OK;
+	}
+	status = platform_map(pieces, count, &buffer->mapping);
+	if (status != STATUS_OK) {
+		pieces_free(memory, pieces, count);
+		return status;
+	}
+	for (uint32_t i = 0; i < count; i++)
+		buffer->mapping_bytes += pieces[i].bytes;
+	buffer->memory = buffer->mapping;
+	return STATUS_OK;
+}
+
+static void buffer_publish(struct memory *memory, struct dma_buffer *buffer)
+{
+	struct dma *dma = memory->dma;
+
+	atomic_fetch_add_explicit(&dma->allocs, 1, memory_order_relaxed);
+	spinlock_lock(&dma->lock);
+	list_insert_last(&buffer->client->buffers, &buffer->link);
+	buffer->client->buffer_bytes += buffer->bytes;
+	spinlock_unlock(&dma->lock);
+}
+
+static status_t buffer_alloc(struct memory *memory, struct dma_client *client, const struct dma_request *request,
+			     const struct dma_plan *plan, struct dma_buffer **result)
+{
+	struct device_segment *segments;
+	struct phys_range *pieces;
+	struct dma_buffer *buffer;
+	status_t status;
+
+	buffer = buffer_new(memory, plan, &pieces, &segments);
+	if (!buffer)
+		return STATUS_NO_MEMORY;
+	buffer->bytes = request->bytes;
+	buffer->device = client->device;
+	buffer->client = client;
+	if (plan->small)
+		status = buffer_fill_small(memory, client->device, request, plan, buffer, pieces);
+	else
+		status = buffer_fill_blocks(memory, request, plan, buffer, pieces);
+	if (status != STATUS_OK) {
+		general_heap_free(&memory->general, buffer);
+		return status;
+	}
+	buffer->segment_count = dma_plan_cut(plan, pieces, buffer->piece_count, segments);
+	if (request->zero)
+		memset(buffer->memory, 0, plan->bytes);
+	buffer_publish(memory, buffer);
+	*result = buffer;
+	return STATUS_OK;
+}
+
+static status_t failed(struct memory *memory, const struct device *device, uint64_t bytes, status_t status)
+{
+	atomic_fetch_add_explicit(&memory->dma->failures, 1, memory_order_relaxed);
+	log_debug("dma: %s: %llu bytes: %s", device->name, (unsigned long long)bytes, status_text(status));
+	return status;
+}
+
+status_t dma_alloc(struct memory *memory, const struct device *device, const struct dma_request *request,
+		   struct dma_buffer **buffer)
+{
+	struct dma_client *client;
+	struct dma_plan plan;
+	status_t status;
+
+	status = dma_plan_make(device, request, &plan);
+	if (status != STATUS_OK)
+		return status;
+	if (plan.bytes > memory_total_bytes(memory))
+		return STATUS_RANGE;
+	if (block_heap_must_fail(&memory->blocks, "dma", request->bytes))
+		return failed(memory, device, request->bytes, STATUS_NO_MEMORY);
+	client = dma_client_get(memory, device);
+	if (!client)
+		return failed(memory, device, request->bytes, STATUS_NO_MEMORY);
+	status = buffer_alloc(memory, client, request, &plan, buffer);
+	if (status == STATUS_OK)
+		return STATUS_OK;
+	dma_client_put(memory, client);
+	return failed(memory, device, request->bytes, status);
+}
+
+void dma_free(struct memory *memory, struct dma_buffer *buffer)
+{
+	struct dma_client *client;
+
+	if (!buffer)
+		return;
+	client = buffer->client;
+	spinlock_lock(&memory->dma->lock);
+	list_remove(&buffer->link);
+	client->buffer_bytes -= buffer->bytes;
+	spinlock_unlock(&memory->dma->lock);
+
+	if (buffer->mapping)
+		platform_unmap(buffer->mapping, buffer->mapping_bytes);
+	if (buffer->small)
+		small_free(memory, buffer->memory);
+	else
+		pieces_free(memory, buffer->pieces, buffer->piece_count);
+	general_heap_free(&memory->general, buffer);
+	dma_client_put(memory, client);
+}
+
+/* Coherent objects ------------------------------------------------------------------------------------------------------ */
+
+static void coherent_count(struct memory *memory, struct dma_client *client, int64_t objects, size_t bytes)
+{
+	spinlock_lock(&memory->dma->lock);
+	client->coherent_objects += (uint64_t)objects;
+	client->coherent_bytes += (uint64_t)objects * bytes;
+	spinlock_unlock(&memory->dma->lock);
+}
+
+status_t dma_coherent_alloc(struct memory *memory, const struct device *device, size_t bytes, size_t alignment,
+			    struct dma_coherent *coherent)
+{
+	struct dma_client *client;
+	status_t status;
+	void *object;
+
+	if (bytes == 0 || bytes > OBJCACHE_OBJECT_MAX || alignment > OBJCACHE_OBJECT_MAX ||
+	    !is_power_of_two(MAX(alignment, 1)) || device->dma_mask == 0)
+		return STATUS_INVALID;
+	if (block_heap_must_fail(&memory->blocks, "dma", bytes))
+		return failed(memory, device, bytes, STATUS_NO_MEMORY);
+	client = dma_client_get(memory, device);
+	if (!client)
+		return failed(memory, device, bytes, STATUS_NO_MEMORY);
+	status = small_alloc(memory, device, bytes, alignment, MEMORY_WAIT_NEVER, 0, &object);
+	if (status != STATUS_OK) {
+		dma_client_put(memory, client);
+		return failed(memory, device, bytes, status);
+	}
+	memset(object, 0, bytes);
+	coherent_count(memory, client, 1, bytes);
+	*coherent = (struct dma_coherent){ object, { platform_phys(object).value }, bytes, device, client };
+	return STATUS_OK;
+}
+
+void dma_coherent_free(struct memory *memory, struct dma_coherent *coherent)
+{
+	if (!coherent->memory)
+		return;
+	coherent_count(memory, coherent->client, -1, coherent->bytes);
+	small_free(memory, coherent->memory);
+	dma_client_put(memory, coherent->client);
+	*coherent = (struct dma_coherent){ 0 };
+}
+
+/* For drivers ----------------------------------------------------------------------------------------------------------- */
+
+status_t dma_address(const struct device *device, struct phys_addr address, uint64_t bytes, struct device_addr *result)
+{
+	if (bytes == 0 || address.value > device->dma_mask || bytes - 1 > device->dma_mask - address.value)
+		return STATUS_RANGE;
+	*result = (struct device_addr){ address.value };
+	return STATUS_OK;
+}
+
+uint64_t dma_device_leaks(struct memory *memory, const struct device *device)
+{
+	uint64_t leaks = 0;
+
+	spinlock_lock(&memory->dma->lock);
+	list_for_each (link, &memory->dma->clients) {
+		const struct dma_client *client = container_of(link, struct dma_client, link);
+
+		if (client->device != device)
+			continue;
+		list_for_each (entry, &client->buffers) {
+			const struct dma_buffer *buffer = container_of(entry, struct dma_buffer, link);
+
+			log_warn("dma: %s still has a buffer of %llu bytes at %p", device->name,
+				 (unsigned long long)buffer->bytes, buffer->memory);
+			leaks++;
+		}
+		if (client->coherent_objects != 0)
+			log_warn("dma: %s still has %llu coherent objects, %llu bytes", device->name,
+				 (unsigned long long)client->coherent_objects, (unsigned long long)client->coherent_bytes);
+		leaks += client->coherent_objects;
+	}
+	spinlock_unlock(&memory->dma->lock);
+	return leaks;
+}

@@ -1,0 +1,148 @@
+/*
+ * From the limits of device and request to pieces of memory. A piece starts aligned, is cut into segments of segment_bytes, and
+ * only the last segment of all may be shorter than the least length; so pieces are multiples of it, and, where there is a
+ * boundary, segment_bytes is a power of two that divides it.
+ */
+#include "dma_state.h"
+
+#include "runtime/base/bits.h"
+
+#define GRAIN 64 /* lengths are multiples of a cache line */
+
+static uint64_t limit(uint64_t value)
+{
+	return value == 0 ? UINT64_MAX : value;
+}
+
+static bool limits_are_valid(const struct device *device, const struct dma_request *request)
+{
+	if (device->dma_mask == 0 || request->bytes == 0 || request->bytes > UINT64_MAX / 2)
+		return false;
+	if (device->dma_segment_bytes_max != 0 && device->dma_segment_bytes_max < GRAIN)
+		return false;
+	return is_power_of_two(MAX(device->dma_boundary_bytes, 1)) && is_power_of_two(MAX(request->alignment_bytes, 1)) &&
+	       is_power_of_two(MAX(request->segment_bytes_min, 1)) &&
+	       (device->dma_boundary_bytes == 0 || device->dma_boundary_bytes >= GRAIN);
+}
+
+/* The length at which pieces are cut; 0: there is none. */
+static uint64_t segment_bytes(const struct device *device, uint64_t least)
+{
+	const uint64_t longest = limit(device->dma_segment_bytes_max);
+	const uint64_t boundary = limit(device->dma_boundary_bytes);
+
+	if (least > longest || least > boundary)
+		return 0;
+	if (longest == UINT64_MAX || longest >= boundary)
+		return boundary;
+	if (boundary != UINT64_MAX)
+		return 1ull << log2_floor(longest);
+	return align_down(longest, MAX(least, GRAIN));
+}
+
+static uint64_t pieces_segments(const struct dma_plan *plan, uint64_t piece_bytes)
+{
+	const uint64_t whole = plan->bytes / piece_bytes;
+	const uint64_t rest = plan->bytes % piece_bytes;
+
+	return whole * divide_round_up(piece_bytes, plan->segment_bytes) + divide_round_up(rest, plan->segment_bytes);
+}
+
+static void plan_small(struct dma_plan *plan, uint64_t alignment)
+{
+	plan->small = true;
+	plan->constraints.alignment_bytes = alignment;
+	plan->segments = (uint32_t)divide_round_up(plan->bytes, plan->segment_bytes);
+}
+
+/* The shortest runs, in multiples of `step` blocks, that make no more than `segments_max` segments. */
+static bool plan_runs(struct dma_plan *plan, uint64_t step, uint64_t segments_max, uint64_t alignment)
+{
+	const uint64_t blocks = divide_round_up(plan->bytes, BLOCK_BYTES);
+	uint64_t run = MIN(step, blocks);
+	uint64_t segments;
+
+	while ((segments = pieces_segments(plan, run << BLOCK_SHIFT)) > segments_max || segments > UINT32_MAX) {
+		if (run == blocks)
+			return false;
+		run = MIN(run + step, blocks);
+	}
+	plan->segments = (uint32_t)segments;
+	plan->run_blocks = run;
+	plan->runs = (uint32_t)(blocks / run);
+	plan->last_blocks = blocks % run;
+	plan->constraints.alignment_bytes = alignment;
+	if (plan->boundary_bytes >= run << BLOCK_SHIFT)
+		plan->constraints.boundary_bytes = plan->boundary_bytes;
+	else
+		plan->constraints.alignment_bytes = MAX(alignment, plan->boundary_bytes);
+	return true;
+}
+
+status_t dma_plan_make(const struct device *device, const struct dma_request *request, struct dma_plan *plan)
+{
+	const uint64_t segments_max = MIN(limit(request->segments_max), limit(device->dma_segments_max));
+	const uint64_t alignment = MAX(request->alignment_bytes, GRAIN);
+	uint64_t least = MAX(request->segment_bytes_min, GRAIN);
+
+	if (!limits_are_valid(device, request))
+		return STATUS_INVALID;
+	*plan = (struct dma_plan){
+		.bytes = align_up(request->bytes, GRAIN),
+		.constraints.highest = { device->dma_mask },
+		.boundary_bytes = device->dma_boundary_bytes,
+	};
+	/* A least length beyond the whole means one segment; the length limits decide whether that can be. */
+	if (least >= plan->bytes)
+		least = plan->bytes;
+	plan->segment_bytes = segment_bytes(device, least);
+	if (plan->segment_bytes == 0 || divide_round_up(plan->bytes, plan->segment_bytes) > segments_max)
+		return STATUS_INVALID;
+	if (plan->bytes <= OBJCACHE_OBJECT_MAX && alignment <= OBJCACHE_OBJECT_MAX) {
+		plan_small(plan, alignment);
+		return STATUS_OK;
+	}
+	return plan_runs(plan, divide_round_up(least, BLOCK_BYTES), segments_max, alignment) ? STATUS_OK : STATUS_INVALID;
+}
+
+/* How much of [start, start + bytes) may go on in a segment that has `length` bytes already. */
+static uint64_t fitting(const struct dma_plan *plan, uint64_t start, uint64_t bytes, uint64_t length)
+{
+	uint64_t room = plan->segment_bytes - length;
+
+	if (plan->boundary_bytes != 0)
+		room = MIN(room, plan->boundary_bytes - start % plan->boundary_bytes);
+	return MIN(bytes, room);
+}
+
+/*
+ * Pieces that happen to follow each other grow into one segment, as long as that takes in whole pieces: cutting inside of one
+ * would leave segments that are too short.
+ */
+uint32_t dma_plan_cut(const struct dma_plan *plan, const struct phys_range *pieces, uint32_t count,
+		      struct device_segment *segments)
+{
+	uint64_t left = plan->bytes;
+	uint32_t used = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		uint64_t start = pieces[i].start.value;
+		uint64_t bytes = MIN(pieces[i].bytes, left);
+
+		left -= bytes;
+		struct device_segment *last = used == 0 ? NULL : &segments[used - 1];
+		if (last && last->start.value + last->bytes == start && last->bytes < plan->segment_bytes &&
+		    start % limit(plan->boundary_bytes) != 0 && fitting(plan, start, bytes, last->bytes) == bytes) {
+			last->bytes += bytes;
+			continue;
+		}
+		while (bytes > 0) {
+			const uint64_t part = fitting(plan, start, bytes, 0);
+
+			segments[used++] = (struct device_segment){ { start }, part };
+			start += part;
+			bytes -= part;
+		}
+	}
+	return used;
+}

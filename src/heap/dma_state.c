@@ -1,0 +1,208 @@
+/* Who has DMA memory, and where small objects for each address mask come from. */
+#include "dma_state.h"
+
+#include "runtime/base/bits.h"
+#include "runtime/base/format.h"
+#include "runtime/base/string.h"
+
+/* Clients --------------------------------------------------------------------------------------------------------------- */
+
+static struct dma_client *client_find_locked(struct dma *dma, const struct device *device)
+{
+	list_for_each (link, &dma->clients) {
+		struct dma_client *client = container_of(link, struct dma_client, link);
+
+		if (client->device == device)
+			return client;
+	}
+	return NULL;
+}
+
+static struct dma_client *client_new(struct memory *memory, const struct device *device)
+{
+	struct dma_client *client = general_heap_alloc(&memory->general, sizeof(*client), 0);
+
+	if (!client)
+		return NULL;
+	memset(client, 0, sizeof(*client));
+	client->device = device;
+	list_init(&client->buffers);
+	owner_init(&client->owner, device->name, false);
+	return client;
+}
+
+struct dma_client *dma_client_get(struct memory *memory, const struct device *device)
+{
+	struct dma *dma = memory->dma;
+	struct dma_client *client;
+	struct dma_client *fresh = NULL;
+
+	for (;;) {
+		spinlock_lock(&dma->lock);
+		client = client_find_locked(dma, device);
+		if (!client && fresh) {
+			list_insert_last(&dma->clients, &fresh->link);
+			client = fresh;
+			fresh = NULL;
+		}
+		if (client)
+			client->references++;
+		spinlock_unlock(&dma->lock);
+		if (client)
+			break;
+		fresh = client_new(memory, device);
+		if (!fresh)
+			return NULL;
+	}
+	general_heap_free(&memory->general, fresh);
+	return client;
+}
+
+void dma_client_put(struct memory *memory, struct dma_client *client)
+{
+	bool last;
+
+	spinlock_lock(&memory->dma->lock);
+	last = --client->references == 0;
+	if (last)
+		list_remove(&client->link);
+	spinlock_unlock(&memory->dma->lock);
+	if (last)
+		general_heap_free(&memory->general, client);
+}
+
+/* Zones ----------------------------------------------------------------------------------------------------------------- */
+
+static struct dma_zone *zone_find_locked(struct dma *dma, uint64_t mask)
+{
+	list_for_each (link, &dma->zones) {
+		struct dma_zone *zone = container_of(link, struct dma_zone, link);
+
+		if (zone->mask == mask)
+			return zone;
+	}
+	return NULL;
+}
+
+static struct dma_zone *zone_new(struct memory *memory, uint64_t mask)
+{
+	struct dma_zone *zone = general_heap_alloc(&memory->general, sizeof(*zone), 0);
+	const struct block_constraints constraints = { .highest = { mask } };
+
+	if (!zone)
+		return NULL;
+	memory_source_init(&zone->source, memory, &constraints);
+	zone->mask = mask;
+	if (mask == UINT64_MAX)
+		format_text(zone->name, sizeof(zone->name), "dma");
+	else
+		format_text(zone->name, sizeof(zone->name), "dma-%ubit", log2_floor(mask) + 1);
+
+	const struct general_heap_config config = {
+		.name = zone->name,
+		.powers_only = true,
+		.retain_bytes = memory->config.dma_retain_bytes,
+		.source = &zone->source.blocks,
+		.runs = &zone->source.runs,
+		.bookkeeping = &memory->bookkeeping,
+	};
+	if (general_heap_init(&zone->heap, &config) != STATUS_OK) {
+		general_heap_free(&memory->general, zone);
+		return NULL;
+	}
+	return zone;
+}
+
+static void zone_delete(struct memory *memory, struct dma_zone *zone)
+{
+	const status_t status = general_heap_fini(&zone->heap);
+
+	assert(status == STATUS_OK);
+	general_heap_free(&memory->general, zone);
+}
+
+/* Adds a zone, unless somebody else has just added one for this mask; returns the one that counts. */
+static struct dma_zone *zone_add(struct memory *memory, struct dma_zone *zone)
+{
+	struct dma_zone *other;
+
+	spinlock_lock(&memory->dma->lock);
+	other = zone_find_locked(memory->dma, zone->mask);
+	if (!other)
+		list_insert_last(&memory->dma->zones, &zone->link);
+	spinlock_unlock(&memory->dma->lock);
+	if (other)
+		zone_delete(memory, zone);
+	else
+		general_heap_register(&zone->heap, &memory->cleaners);
+	return other ? other : zone;
+}
+
+struct dma_zone *dma_zone_get(struct memory *memory, const struct device *device)
+{
+	const struct block_heap *heap = &memory->blocks;
+	const uint64_t end = (heap->first_block + heap->count) << BLOCK_SHIFT;
+	const uint64_t mask = device->dma_mask >= end - 1 ? UINT64_MAX : device->dma_mask;
+	struct dma_zone *zone;
+
+	spinlock_lock(&memory->dma->lock);
+	zone = zone_find_locked(memory->dma, mask);
+	spinlock_unlock(&memory->dma->lock);
+	if (zone)
+		return zone;
+	zone = zone_new(memory, mask);
+	return zone ? zone_add(memory, zone) : NULL;
+}
+
+/* Life ------------------------------------------------------------------------------------------------------------------ */
+
+status_t dma_init(struct memory *memory)
+{
+	struct dma *dma = bookkeeping_alloc(&memory->bookkeeping, sizeof(*dma));
+
+	if (!dma)
+		return STATUS_NO_MEMORY;
+	spinlock_init(&dma->lock, "dma");
+	list_init(&dma->clients);
+	list_init(&dma->zones);
+	memory->dma = dma;
+	return STATUS_OK;
+}
+
+status_t dma_fini(struct memory *memory)
+{
+	struct dma *dma = memory->dma;
+
+	if (!list_is_empty(&dma->clients))
+		return STATUS_BUSY;
+	for (struct list *link; (link = list_take_first(&dma->zones));)
+		zone_delete(memory, container_of(link, struct dma_zone, link));
+	return STATUS_OK;
+}
+
+static bool client_is_valid(const struct dma_client *client)
+{
+	uint64_t buffers = 0;
+	uint64_t bytes = 0;
+
+	list_for_each (link, &client->buffers) {
+		const struct dma_buffer *buffer = container_of(link, struct dma_buffer, link);
+
+		if (buffer->client != client || buffer->device != client->device)
+			return false;
+		buffers++;
+		bytes += buffer->bytes;
+	}
+	return bytes == client->buffer_bytes && buffers + client->coherent_objects == client->references;
+}
+
+bool dma_is_valid(struct memory *memory)
+{
+	bool valid = true;
+
+	spinlock_lock(&memory->dma->lock);
+	list_for_each (link, &memory->dma->clients)
+		valid = valid && client_is_valid(container_of(link, struct dma_client, link));
+	spinlock_unlock(&memory->dma->lock);
+	return valid;
+}

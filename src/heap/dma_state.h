@@ -1,0 +1,65 @@
+/* The state of DMA memory, for dma*.c and the monitor commands. */
+#pragma once
+
+#include "dma.h"
+
+/*
+ * A zone: small objects that devices with the same mask can reach. Zones are made when the first device needs them, and stay.
+ */
+struct dma_zone {
+	struct list link; /* [D] */
+	uint64_t mask;    /* [I] UINT64_MAX: all of the machine's memory */
+	struct memory_source source;
+	struct general_heap heap;
+	char name[GENERAL_HEAP_NAME_BYTES];
+};
+
+/* What one device has; exists while it has anything. */
+struct dma_client {
+	struct list link; /* [D] */
+	const struct device *device;
+	struct owner owner;        /* of the blocks of its buffers */
+	struct list buffers;       /* [D] */
+	uint64_t buffer_bytes;     /* [D] as requested */
+	uint64_t coherent_objects; /* [D] */
+	uint64_t coherent_bytes;   /* [D] */
+	uint64_t references;       /* [D] buffers, coherent objects, and calls under way */
+};
+
+struct dma {
+	struct spinlock lock; /* [D], a leaf */
+	struct list clients;  /* [D] */
+	struct list zones;    /* [D] */
+	_Atomic uint64_t allocs, failures;
+};
+
+/* The device's client with one more reference; NULL: no memory for one. */
+struct dma_client *dma_client_get(struct memory *memory, const struct device *device);
+void dma_client_put(struct memory *memory, struct dma_client *client);
+
+/* The zone for a device; NULL: no memory for a new one. */
+struct dma_zone *dma_zone_get(struct memory *memory, const struct device *device);
+
+/* How a request is to be served. */
+struct dma_plan {
+	uint64_t bytes; /* rounded up to 64 */
+	struct block_constraints constraints;
+	uint64_t segment_bytes;  /* cut after so many, counted from the start of a piece; UINT64_MAX: not at all */
+	uint64_t boundary_bytes; /* a segment that grows over several pieces crosses no multiple of it; 0: none */
+	uint32_t segments;       /* at most so many */
+	bool small;              /* one object of the device's zone */
+	uint64_t run_blocks;     /* else runs of this length ... */
+	uint32_t runs;
+	uint64_t last_blocks; /* ... and one of this length, or 0 */
+};
+
+/* STATUS_INVALID: the limits contradict one another. */
+status_t dma_plan_make(const struct device *device, const struct dma_request *request, struct dma_plan *plan) MUST_CHECK;
+
+/* Cuts pieces, in order, into segments; returns their number, at most plan->segments. */
+uint32_t dma_plan_cut(const struct dma_plan *plan, const struct phys_range *pieces, uint32_t count,
+		      struct device_segment *segments);
+
+status_t dma_init(struct memory *memory) MUST_CHECK;
+status_t dma_fini(struct memory *memory) MUST_CHECK; /* STATUS_BUSY: somebody has DMA memory */
+bool dma_is_valid(struct memory *memory);

@@ -1,0 +1,293 @@
+#include "memory.h"
+
+#include "dma_state.h"
+#include "reclaim.h"
+#include "runtime/base/bits.h"
+#include "runtime/base/string.h"
+
+/* Beyond a bitmap of 64 bytes for each block that the page cache may take: what the first objcaches and this room need. */
+#define SEED_BYTES (128 * KIB)
+
+/* Requests -------------------------------------------------------------------------------------------------------------- */
+
+static void give_back(struct reclaim *reclaim)
+{
+	while (reclaim->got > 0)
+		memory_blocks_free(reclaim->memory, reclaim->runs[--reclaim->got]);
+}
+
+static status_t request_check(struct memory *memory, const struct memory_request *request, uint32_t count)
+{
+	const struct block_constraints *constraints = &request->constraints;
+
+	if (request->blocks == 0 || count == 0 || request->blocks > UINT32_MAX || !request->owner)
+		return STATUS_INVALID;
+	if (!is_power_of_two(MAX(constraints->alignment_bytes, 1)) || !is_power_of_two(MAX(constraints->boundary_bytes, 1)))
+		return STATUS_INVALID;
+	if (constraints->boundary_bytes != 0 && request->blocks > constraints->boundary_bytes >> BLOCK_SHIFT)
+		return STATUS_INVALID;
+	if (block_heap_total_within(&memory->blocks, constraints->lowest, constraints->highest) < request->blocks * count)
+		return STATUS_RANGE;
+	return STATUS_OK;
+}
+
+status_t memory_blocks_alloc_many(struct memory *memory, const struct memory_request *request, uint32_t count,
+				  struct phys_addr *runs)
+{
+	struct reclaim reclaim = { .memory = memory, .request = request, .runs = runs, .count = count };
+	status_t status;
+
+	atomic_fetch_add_explicit(&memory->requests, 1, memory_order_relaxed);
+	if (request->blocks != 0 && count != 0 && reclaim_take_free(&reclaim))
+		return STATUS_OK;
+	status = request_check(memory, request, count);
+	if (status == STATUS_OK) {
+		atomic_fetch_add_explicit(&memory->reclaims, 1, memory_order_relaxed);
+		/* Whoever asks from inside of a cleaner holds the mutex already. */
+		if (platform_may_sleep() && !mutex_is_held(&memory->reclaim))
+			status = reclaim_run(&reclaim);
+		else
+			status = STATUS_NO_MEMORY;
+	}
+	if (status != STATUS_OK) {
+		atomic_fetch_add_explicit(&memory->failures, 1, memory_order_relaxed);
+		memory_report_failure(&reclaim, status);
+		give_back(&reclaim);
+	}
+	return status;
+}
+
+status_t memory_blocks_alloc(struct memory *memory, const struct memory_request *request, struct phys_addr *run)
+{
+	struct phys_addr result;
+	const status_t status = memory_blocks_alloc_many(memory, request, 1, &result);
+
+	if (status == STATUS_OK)
+		*run = result;
+	return status;
+}
+
+void memory_blocks_free(struct memory *memory, struct phys_addr run)
+{
+	(void)block_heap_free(&memory->blocks, run);
+	atomic_fetch_add_explicit(&memory->frees, 1, memory_order_seq_cst);
+	if (atomic_load_explicit(&memory->waiters, memory_order_seq_cst) != 0)
+		platform_wake(&memory->frees);
+}
+
+uint64_t memory_drain(struct memory *memory, uint64_t bytes, bool may_wait)
+{
+	struct cleaner *cleaner = NULL;
+	uint64_t gained = 0;
+
+	mutex_lock(&memory->reclaim);
+	atomic_store_explicit(&memory->reclaim_waits, may_wait, memory_order_relaxed);
+	while (gained < bytes && (cleaner = cleaner_next(&memory->cleaners, cleaner)))
+		gained += reclaim_ask(memory, cleaner,
+				      &(struct reclaim_target){
+					      .bytes = align_up(bytes - gained, BLOCK_BYTES),
+					      .highest = { UINT64_MAX },
+					      .may_wait = may_wait,
+					      .deadline_ns = PLATFORM_FOREVER,
+				      });
+	if (cleaner)
+		cleaner_put(&memory->cleaners, cleaner);
+	atomic_store_explicit(&memory->reclaim_waits, false, memory_order_relaxed);
+	mutex_unlock(&memory->reclaim);
+	return gained;
+}
+
+/* Sources --------------------------------------------------------------------------------------------------------------- */
+
+static status_t cache_take(struct memory *memory, struct owner *owner, struct phys_addr *block)
+{
+	const struct run_request request = {
+		.blocks = 1,
+		.owner = owner,
+		.keep_blocks = divide_round_up(memory->config.low_bytes, BLOCK_BYTES) +
+			       atomic_load_explicit(&memory->claimed_blocks, memory_order_relaxed),
+	};
+
+	return block_heap_alloc(&memory->blocks, &request, block);
+}
+
+static status_t source_take(struct block_source *source, struct owner *owner, struct phys_addr *block)
+{
+	const struct memory_source *self = container_of(source, struct memory_source, blocks);
+	const struct memory_request request = {
+		.blocks = 1,
+		.constraints = self->constraints,
+		.owner = owner,
+		.below_min = self->below_min,
+		.wait = self->wait,
+		.deadline_ns = self->deadline_ns,
+	};
+
+	return self->cache ? cache_take(self->memory, owner, block) : memory_blocks_alloc(self->memory, &request, block);
+}
+
+static void source_give(struct block_source *source, struct phys_addr block)
+{
+	memory_blocks_free(container_of(source, struct memory_source, blocks)->memory, block);
+}
+
+static status_t source_take_run(struct run_source *source, struct owner *owner, uint64_t blocks, uint64_t alignment_bytes,
+				struct phys_addr *run)
+{
+	const struct memory_source *self = container_of(source, struct memory_source, runs);
+	struct memory_request request = {
+		.blocks = blocks,
+		.constraints = self->constraints,
+		.owner = owner,
+		.wait = self->wait,
+		.deadline_ns = self->deadline_ns,
+	};
+
+	request.constraints.alignment_bytes = alignment_bytes;
+	return memory_blocks_alloc(self->memory, &request, run);
+}
+
+static void source_give_run(struct run_source *source, struct phys_addr run)
+{
+	memory_blocks_free(container_of(source, struct memory_source, runs)->memory, run);
+}
+
+void memory_source_init(struct memory_source *source, struct memory *memory, const struct block_constraints *constraints)
+{
+	*source = (struct memory_source){
+		.blocks = { .heap = &memory->blocks, .take = source_take, .give = source_give },
+		.runs = { .take = source_take_run, .give = source_give_run },
+		.memory = memory,
+		.constraints = *constraints,
+		.wait = MEMORY_WAIT_NEVER,
+	};
+}
+
+status_t memory_objcache_init(struct memory *memory, struct objcache *cache, struct objcache_config config)
+{
+	config.source = config.policy == OBJCACHE_CURSOR ? &memory->cache_source.blocks : &memory->kernel_source.blocks;
+	config.bookkeeping = &memory->bookkeeping;
+	config.cleaners = &memory->cleaners;
+	return objcache_init(cache, &config);
+}
+
+/* Life ------------------------------------------------------------------------------------------------------------------ */
+
+static uint64_t ranges_blocks(const struct phys_range *ranges, uint32_t count)
+{
+	uint64_t blocks = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		blocks += ranges[i].bytes >> BLOCK_SHIFT;
+	return blocks;
+}
+
+static uint64_t descriptors_bytes(const struct phys_range *ranges, uint32_t count)
+{
+	return align_up(block_heap_metadata_bytes(ranges, count), BOOKKEEPING_CHUNK_MIN);
+}
+
+static uint64_t seed_bytes(const struct phys_range *ranges, uint32_t count)
+{
+	return ranges_blocks(ranges, count) * BOOKKEEPING_CHUNK_MIN + SEED_BYTES;
+}
+
+uint64_t memory_metadata_bytes(const struct phys_range *ranges, uint32_t count)
+{
+	const uint64_t descriptors = descriptors_bytes(ranges, count);
+
+	return descriptors == 0 ? 0 : descriptors + seed_bytes(ranges, count);
+}
+
+static void sources_init(struct memory *memory)
+{
+	const struct block_constraints anywhere = { 0 };
+
+	memory_source_init(&memory->kernel_source, memory, &anywhere);
+	memory->kernel_source.below_min = true;
+	memory_source_init(&memory->cache_source, memory, &anywhere);
+	memory->cache_source.cache = true;
+}
+
+status_t memory_init(struct memory *memory, const struct memory_config *config, const struct phys_range *ranges, uint32_t count,
+		     void *metadata)
+{
+	status_t status;
+
+	if (config->low_bytes < config->min_bytes)
+		return STATUS_INVALID;
+	memset(memory, 0, sizeof(*memory));
+	memory->config = *config;
+	status = block_heap_init(&memory->blocks, ranges, count, metadata);
+	if (status != STATUS_OK)
+		return status;
+	bookkeeping_init(&memory->bookkeeping, &memory->blocks, (char *)metadata + descriptors_bytes(ranges, count),
+			 seed_bytes(ranges, count));
+	cleaner_registry_init(&memory->cleaners);
+	mutex_init(&memory->reclaim, "reclaim");
+	sources_init(memory);
+	const struct general_heap_config general = {
+		.name = "general",
+		.retain_bytes = config->general_retain_bytes,
+		.source = &memory->kernel_source.blocks,
+		.runs = &memory->kernel_source.runs,
+		.bookkeeping = &memory->bookkeeping,
+		.cleaners = &memory->cleaners,
+	};
+	status = general_heap_init(&memory->general, &general);
+	return status == STATUS_OK ? dma_init(memory) : status;
+}
+
+status_t memory_fini(struct memory *memory)
+{
+	status_t status;
+
+	status = dma_fini(memory);
+	return status == STATUS_OK ? general_heap_fini(&memory->general) : status;
+}
+
+struct heap *memory_general_heap(struct memory *memory)
+{
+	return &memory->general.caching.heap;
+}
+
+bool memory_may_grow(struct memory *memory)
+{
+	const uint64_t claimed = atomic_load_explicit(&memory->claimed_blocks, memory_order_relaxed) << BLOCK_SHIFT;
+
+	return memory_free_bytes(memory) > memory->config.low_bytes + claimed;
+}
+
+uint64_t memory_free_bytes(struct memory *memory)
+{
+	return block_heap_free_bytes(&memory->blocks);
+}
+
+uint64_t memory_total_bytes(struct memory *memory)
+{
+	return memory->blocks.total_blocks << BLOCK_SHIFT;
+}
+
+struct memory_statistics memory_statistics(struct memory *memory)
+{
+	return (struct memory_statistics){
+		.requests = atomic_load_explicit(&memory->requests, memory_order_relaxed),
+		.reclaims = atomic_load_explicit(&memory->reclaims, memory_order_relaxed),
+		.failures = atomic_load_explicit(&memory->failures, memory_order_relaxed),
+		.cleaned_bytes = atomic_load_explicit(&memory->cleaned_bytes, memory_order_relaxed),
+		.windows = atomic_load_explicit(&memory->windows, memory_order_relaxed),
+	};
+}
+
+void memory_set_fault_injector(struct memory *memory, struct fault_injector *fault)
+{
+	atomic_store_explicit(&memory->blocks.fault, fault, memory_order_release);
+}
+
+bool memory_is_valid(struct memory *memory)
+{
+	list_for_each (link, &memory->blocks.caches)
+		if (!objcache_is_valid(container_of(link, struct objcache, link)))
+			return false;
+	return block_heap_is_valid(&memory->blocks) && dma_is_valid(memory);
+}
