@@ -31,7 +31,8 @@ static struct {
 	char serial[SERIAL_BYTES]; /* a ring: what the UART did not take yet */
 	size_t serial_head;
 	size_t serial_tail;
-	bool line_is_open; /* the last character was no newline */
+	bool serial_stalled; /* the UART was busy for long; until it moves again, what it does not take at once is lost */
+	bool line_is_open;   /* the last character was no newline */
 	struct terminal terminal;
 
 	/* Whoever draws. */
@@ -71,27 +72,28 @@ static bool serial_pump_locked(void)
 	const size_t taken = uart_write(&console.uart, console.serial + tail, MIN(left, SERIAL_BYTES - tail));
 
 	console.serial_tail += taken;
+	if (taken > 0)
+		console.serial_stalled = false;
 	return taken > 0 || left == 0;
 }
 
-/* Pumps until fewer than `limit` bytes are left. A UART that stays busy is given up. */
-static void serial_wait_locked(size_t limit)
+/* Nothing has moved since `start`: sees to it that nobody waits for good. */
+static void serial_give_up_locked(uint64_t start)
 {
-	const uint64_t start = __builtin_ia32_rdtsc();
-
-	while (console.serial_head - console.serial_tail >= limit) {
-		if (serial_pump_locked())
-			continue;
-		if (__builtin_ia32_rdtsc() - start > STUCK_CYCLES) {
-			console.uart.present = false;
-			console.serial_tail = console.serial_head;
-		}
-	}
+	if (!console.serial_stalled && __builtin_ia32_rdtsc() - start <= STUCK_CYCLES)
+		return;
+	console.serial_stalled = true;
+	console.serial_tail = console.serial_head;
 }
 
 static void serial_put_locked(char character)
 {
-	serial_wait_locked(SERIAL_BYTES);
+	const uint64_t start = __builtin_ia32_rdtsc();
+
+	while (console.serial_head - console.serial_tail == SERIAL_BYTES) {
+		if (!serial_pump_locked())
+			serial_give_up_locked(start);
+	}
 	console.serial[console.serial_head++ % SERIAL_BYTES] = character;
 }
 
@@ -117,13 +119,12 @@ static void serial_drain(void)
 
 	for (;;) {
 		const uint64_t state = lock();
-		const bool moved = serial_pump_locked();
-		const bool empty = console.serial_head == console.serial_tail;
 
-		if (moved)
+		if (serial_pump_locked())
 			start = __builtin_ia32_rdtsc();
-		else if (__builtin_ia32_rdtsc() - start > STUCK_CYCLES)
-			serial_wait_locked(1);
+		else
+			serial_give_up_locked(start);
+		const bool empty = console.serial_head == console.serial_tail;
 		unlock(state);
 		if (empty)
 			return;
