@@ -43,6 +43,9 @@ $(TEST_DIR)/test_%: $(TEST_DIR)/checked/test/host/test_%.o $(TEST_DIR)/checked/p
 $(TEST_DIR)/bench_%: $(TEST_DIR)/fast/test/bench/bench_%.o $(TEST_DIR)/fast/test/bench/bench.o $(TEST_DIR)/fast/portable.a
 	$(Q)$(CC) $(FAST_FLAGS) $^ -o $@
 
+$(TEST_DIR)/crc32c: $(call objects,fast,test/tools/crc32c.c src/runtime/base/crc32.c)
+	$(Q)$(CC) $(FAST_FLAGS) $^ -o $@
+
 -include $(wildcard $(TEST_DIR)/*/test/*/*.d $(TEST_DIR)/*/src/*/*.d $(TEST_DIR)/*/src/runtime/*/*.d)
 
 .PHONY: test host-tests host-test-programs benches bench lint format check-format check-edges check-style
