@@ -12,7 +12,9 @@ BENCHES := $(patsubst test/bench/%.c,%,$(wildcard test/bench/bench_*.c))
 
 HOST_FLAGS := -std=gnu11 -Isrc -Itest -g -pthread -fno-strict-aliasing -fno-omit-frame-pointer \
 	-Wall -Wextra -Wshadow -Werror
-CHECKED_FLAGS := $(HOST_FLAGS) -O1 -DWEIR_DEBUG -fsanitize=address,undefined -fno-sanitize-recover=all
+# SANITIZE=thread, with a BUILD of its own, looks for data races instead.
+SANITIZE ?= address,undefined
+CHECKED_FLAGS := $(HOST_FLAGS) -O1 -DWEIR_DEBUG -fsanitize=$(SANITIZE) -fno-sanitize-recover=all
 FAST_FLAGS := $(HOST_FLAGS) -O2
 CHECK_LIBS = $(shell pkg-config --libs check)
 

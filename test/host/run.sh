@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Runs the host tests that are built, two at a time, and writes TAP: one line a test, a failed one with its output behind it.
+# Runs the host tests that are built, two at a time, and writes TAP: one line a test, a failed one with its output behind it. The
+# names begin with $LABEL.
 set -uo pipefail
 
 directory=${BUILD:-build}/test
+export label=${LABEL:-host}
 export CK_DEFAULT_TIMEOUT=${CK_DEFAULT_TIMEOUT:-120} CK_VERBOSITY=normal
 
 run_one() { # PROGRAM
@@ -17,10 +19,10 @@ run_one() { # PROGRAM
 	local planned seen
 	planned=$(sed -n 's/^1\.\.\([0-9]*\)$/\1/p' "$tap" 2>/dev/null)
 	seen=$(grep -cE '^(not )?ok ' "$tap" 2>/dev/null)
-	sed -nE "s/^((not )?ok) [0-9]+ - ([^:]*:)?([^:]*:)?([^:]*): (.*)$/\1 - host: $name: \5\t\6/p" "$tap" 2>/dev/null |
+	sed -nE "s/^((not )?ok) [0-9]+ - ([^:]*:)?([^:]*:)?([^:]*): (.*)$/\1 - $label: $name: \5\t\6/p" "$tap" 2>/dev/null |
 		sed -E 's/\tPassed$//; s/\t/: /'
 	if [ "${planned:-none}" != "${seen:-0}" ] || { [ $status -ne 0 ] && ! grep -q '^not ok' "$tap"; }; then
-		echo "not ok - host: $name: ended with status $status after ${seen:-0} of ${planned:-?} tests"
+		echo "not ok - $label: $name: ended with status $status after ${seen:-0} of ${planned:-?} tests"
 	fi
 	[ $status -eq 0 ] || sed 's/^/# /' "$output" | tail -60
 }
@@ -32,7 +34,7 @@ for source in test/host/test_*.c; do
 	if [ -x "$program" ]; then
 		programs+=("$program")
 	else
-		echo "not ok - host: $(basename "$source" .c): not built"
+		echo "not ok - $label: $(basename "$source" .c): not built"
 	fi
 done
 [ ${#programs[@]} -gt 0 ] || exit 1
