@@ -16,16 +16,38 @@ export SOURCE_DATE_EPOCH := $(shell git log -1 --format=%ct 2>/dev/null || echo 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 .DEFAULT_GOAL := all
-.PHONY: all setup clean help FORCE
+.PHONY: all iso img run debug setup clean help FORCE
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/weir.efi
+iso: $(BUILD)/weir.iso
+img: $(BUILD)/weir.img
+
+help:
+	@echo "make            the image, $(BUILD)/weir.efi"
+	@echo "make run        build and start it in QEMU; MEM=4G SMP=2 MACHINE=q35|pc SCENARIO= LOOPS= DISK= ACCEL=tcg|kvm TIMEOUT="
+	@echo "make debug      the same with gdb, at the first line of the kernel"
+	@echo "make iso img    media: $(BUILD)/weir.iso (optical drive, USB stick), $(BUILD)/weir.img (disk); COMMAND_LINE="
+	@echo "make test       all checks and tests, on the host and in the image"
+	@echo "make bench      ns and instructions per operation"
+	@echo "make lint       clang-tidy and cppcheck; make format: clang-format"
+	@echo "make setup      install the packages that are missing (all of the above do that where they need them)"
+	@echo "make clean"
+	@echo
+	@echo "For all: CC=gcc|clang DEBUG=1 BUILD=build APP=app (another program for the image) CONFIG=-DNAME=value (see config.h)"
+
+# Asks for the packages that the goal needs; costs little when they are there.
+setup:
+	@boot/setup.sh $(if $(filter test host-tests bench lint format,$(MAKECMDGOALS)),test,run)
+
+clean:
+	rm -rf $(BUILD)
 
 # The image ---------------------------------------------------------------------------------------------------------------
 
-KERNEL_SOURCES := $(wildcard src/main.c boot/*.c src/runtime/base/*.c src/runtime/x86_64/*.[cS] src/runtime/kernel/*.[cS] \
-	src/heap/*.c src/pagecache/*.c src/drivers/*.c test/image/*.c)
-APP_SOURCES := $(wildcard $(APP)/*.c)
+KERNEL_SOURCES := $(sort $(wildcard src/main.c boot/*.c src/runtime/base/*.c src/runtime/x86_64/*.[cS] src/runtime/kernel/*.[cS] \
+	src/heap/*.c src/pagecache/*.c src/drivers/*.c test/image/*.c))
+APP_SOURCES := $(sort $(wildcard $(APP)/*.c))
 KERNEL_OBJECTS := $(patsubst %,$(BUILD)/image/%.o,$(KERNEL_SOURCES))
 APP_OBJECTS := $(patsubst %,$(BUILD)/image/app/%.o,$(notdir $(APP_SOURCES)))
 IMAGE_OBJECTS := $(KERNEL_OBJECTS) $(APP_OBJECTS) $(BUILD)/image/version.o
@@ -50,6 +72,8 @@ FLAGS_RECORD := $(BUILD)/image/flags
 $(FLAGS_RECORD): FORCE
 	@mkdir -p $(@D)
 	@echo '$(CC) $(IMAGE_FLAGS) $(CONFIG)' | cmp -s - $@ || echo '$(CC) $(IMAGE_FLAGS) $(CONFIG)' > $@
+
+$(IMAGE_OBJECTS): | setup
 
 compile = @mkdir -p $(@D) && echo "  CC   $<" && $(CC) $(IMAGE_FLAGS) $(1) $(FILE_FLAGS) -MMD -MP -c $< -o $@
 
@@ -98,6 +122,27 @@ EFI_SECTIONS := .text .rodata .relro .reloc .dynamic .rela .data .bss
 $(BUILD)/weir.efi: $(BUILD)/weir.elf
 	@echo "  EFI  $@"
 	$(Q)$(OBJCOPY) -S $(EFI_SECTIONS:%=-j %) --target efi-app-x86_64 --file-alignment 512 --section-alignment 4096 $< $@
+
+# Media and machines ------------------------------------------------------------------------------------------------------
+
+COMMAND_LINE ?=
+$(BUILD)/weir.iso $(BUILD)/weir.img: $(BUILD)/weir.%: $(BUILD)/weir.efi boot/media.sh FORCE
+	@echo "  $*  $@"
+	$(Q)boot/media.sh $* $< $@ '$(COMMAND_LINE)'
+
+# Disks of numbered pages; the image knows the same pattern.
+$(BUILD)/make_pattern: test/tools/make_pattern.c app/pattern.h | setup
+	@mkdir -p $(@D)
+	$(Q)$(HOST_CC) -std=gnu11 -O2 -Wall -Wextra -Werror -I. -Isrc $< -o $@
+
+MACHINE_VARIABLES := MEM SMP MACHINE SCENARIO LOOPS DISK ACCEL CPU TIMEOUT OPTIONS QEMU_ARGS GDB_ARGS OVMF
+export $(MACHINE_VARIABLES)
+
+run: $(BUILD)/weir.efi $(BUILD)/make_pattern
+	@BUILD=$(BUILD) boot/run.sh
+
+debug: $(BUILD)/weir.efi $(BUILD)/make_pattern
+	@BUILD=$(BUILD) boot/debug.sh
 
 -include $(KERNEL_OBJECTS:.o=.d) $(APP_OBJECTS:.o=.d)
 

@@ -1,7 +1,7 @@
 /* The way from the firmware to the kernel; each step with its message when the machine cannot go on. */
 #include "loader.h"
 
-#include "runtime/base/bits.h"
+#include "runtime/base/options.h"
 #include "runtime/base/string.h"
 #include "runtime/base/version.h"
 
@@ -94,6 +94,23 @@ static EFI_STATUS refuse(const struct loader *loader, EFI_STATUS status)
 	return status;
 }
 
+/* For boot/debug.sh, which sets it. */
+static volatile bool loader_debugger_is_there;
+
+static void debugger_wait(const struct loader *loader)
+{
+	char address[19] = "0x";
+	uint64_t base = (uintptr_t)image_start;
+
+	for (unsigned i = 0; i < 16; i++)
+		address[2 + i] = "0123456789abcdef"[base >> (60 - 4 * i) & 15];
+	loader_print(loader, "waiting for gdb, loaded at ");
+	loader_print(loader, address);
+	loader_print(loader, "\n");
+	while (!loader_debugger_is_there)
+		loader->services->Stall(10000);
+}
+
 /* What can be known before boot services are left is checked while there still is a firmware that prints. */
 static EFI_STATUS machine_check(const struct loader *loader, struct loader_map *map, struct boot_info *boot)
 {
@@ -150,6 +167,8 @@ EFI_STATUS efi_main(EFI_HANDLE image_handle, EFI_SYSTEM_TABLE *system)
 	firmware_describe(&loader, boot);
 	loader_find_command_line(&loader, boot);
 	loader_find_framebuffer(&loader, boot);
+	if (options_get_number(boot->command_line, "gdb", 0))
+		debugger_wait(&loader);
 	status = machine_check(&loader, &map, boot);
 	if (status != EFI_SUCCESS)
 		return refuse(&loader, status);

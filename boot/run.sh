@@ -1,0 +1,144 @@
+#!/usr/bin/env bash
+# Runs the image in QEMU with a data disk and a "digitizer", for `make run`. Ends with 0 only if the machine switched itself off.
+#
+#   MEM=4G         RAM of the machine
+#   SMP=2          CPUs
+#   MACHINE=q35    QEMU's machine: q35 or pc
+#   SCENARIO=      what to run; capture where nothing is said
+#   LOOPS=         of the scenario
+#   DISK=          a raw image as data disk instead of the numbered pages of the test pattern; it is not changed
+#   ACCEL=         tcg or kvm; kvm where the CPU and /dev/kvm allow it
+#   CPU=           QEMU's CPU model; max, or host with kvm
+#   TIMEOUT=       seconds after which the machine is stopped, which is a failure; 0: never
+#   OPTIONS=       more words for the image's command line
+#   QEMU_ARGS=     more arguments for QEMU
+#   OVMF=          the UEFI firmware
+set -euo pipefail
+
+build=${BUILD:-build}
+mem=${MEM:-4G}
+smp=${SMP:-2}
+machine=${MACHINE:-q35}
+digitizer_mib=1024
+
+fail() {
+	echo "run: $*" >&2
+	exit 1
+}
+
+# mebibytes SIZE: 4G, 512M, 512
+mebibytes() {
+	local number=${1%[GgMm]*}
+	[[ $number =~ ^[1-9][0-9]*$ && $1 =~ ^[0-9]+([GgMm][Bb]?)?$ ]] || fail "MEM=$1 is not a size like 4G or 512M"
+	case $1 in
+	*[Gg]*) echo $((number * 1024)) ;;
+	*) echo "$number" ;;
+	esac
+}
+
+firmware_find() {
+	local file
+	for file in ${OVMF:-} /usr/share/ovmf/OVMF.fd /usr/share/qemu/OVMF.fd /usr/share/edk2/x64/OVMF.4m.fd \
+		/usr/share/edk2/ovmf/OVMF_CODE.fd /usr/share/OVMF/OVMF_CODE_4M.fd /usr/share/OVMF/OVMF_CODE.fd; do
+		if [ -r "$file" ]; then
+			echo "$file"
+			return
+		fi
+	done
+	fail "no UEFI firmware (OVMF) found; say where it is with OVMF=file"
+}
+
+accelerator_find() {
+	if [ -n "${ACCEL:-}" ]; then
+		echo "$ACCEL"
+	elif grep -qwE 'vmx|svm' /proc/cpuinfo && [ -r /dev/kvm ] && [ -w /dev/kvm ]; then
+		echo kvm
+	else
+		echo tcg
+	fi
+}
+
+# pattern_make FILE MEBIBYTES SEED: a disk of numbered pages, made once.
+pattern_make() {
+	local free
+	[ -e "$1" ] && return
+	free=$(df --output=avail -B 1M "$build" | tail -1)
+	[ "$free" -gt $(($2 + 512)) ] || fail "$1 needs $2 MB on the disk, and only $free MB are free; try MEM=1G"
+	echo "Making $1 ($2 MB), once."
+	"$build/make_pattern" "$1.part" $(($2 * 1048576)) "$3"
+	mv "$1.part" "$1"
+}
+
+memory_mib=$(mebibytes "$mem")
+disk=${DISK:-}
+if [ -z "$disk" ]; then
+	disk=$build/data-$((memory_mib * 3 / 2))M.img
+	pattern_make "$disk" $((memory_mib * 3 / 2)) 1
+fi
+[ -r "$disk" ] || fail "cannot read DISK=$disk"
+digitizer=$build/digitizer.img
+pattern_make "$digitizer" $digitizer_mib 2
+
+accelerator=$(accelerator_find)
+case $accelerator in
+tcg*) cpu=${CPU:-max} ;;
+*) cpu=${CPU:-host} ;;
+esac
+[ "$accelerator" = tcg ] && accelerator=tcg,thread=multi
+
+terminal=0
+[ -t 0 ] && [ -t 1 ] && terminal=1
+options=("scenario=${SCENARIO:-capture}")
+[ -z "${LOOPS:-}" ] || options+=("loops=$LOOPS")
+options+=("monitor=$terminal")
+[ -z "${OPTIONS:-}" ] || options+=("$OPTIONS")
+
+firmware=$(firmware_find)
+case $firmware in
+*CODE*) firmware=(-drive "if=pflash,format=raw,readonly=on,file=$firmware") ;;
+*) firmware=(-bios "$firmware") ;;
+esac
+
+# What is written to the disks goes to temporary files: each run begins with the same content.
+arguments=(
+	-machine "$machine" -accel "$accelerator" -cpu "$cpu" -smp "$smp" -m "$memory_mib"M "${firmware[@]}"
+	-kernel "$build/weir.efi" -append "${options[*]}"
+	-drive "if=none,id=data,format=raw,snapshot=on,file=$disk" -device virtio-blk-pci,drive=data
+	-drive "if=none,id=digitizer,format=raw,snapshot=on,file=$digitizer"
+	-device nvme,drive=digitizer,serial=digitizer
+	-device edu -device isa-debug-exit,iobase=0xf4,iosize=4
+	-net none -display "${SCREEN:-none}"
+)
+if [ $terminal = 1 ]; then
+	arguments+=(-chardev stdio,id=console,mux=on,signal=on -serial chardev:console -mon chardev=console)
+else
+	arguments+=(-serial stdio -monitor none -no-reboot)
+fi
+# shellcheck disable=SC2206 # several words are meant
+arguments+=(${QEMU_ARGS:-})
+
+# QEMU ends with 0 after a reset, too; how the machine ended is told over its control protocol.
+control=$(mktemp -d "$build/run.XXXXXX")
+trap 'rm -rf "$control"' EXIT
+mkfifo "$control/qmp.in" "$control/qmp.out"
+arguments+=(-chardev "pipe,id=qmp,path=$control/qmp" -mon chardev=qmp,mode=control)
+exec {input}<>"$control/qmp.in" {output}<>"$control/qmp.out"
+echo '{"execute":"qmp_capabilities"}' >&$input
+
+export TMPDIR=$PWD/$build
+[[ $build = /* ]] && TMPDIR=$build
+command=(timeout --foreground --kill-after=10 "${TIMEOUT:-0}" qemu-system-x86_64 "${arguments[@]}")
+status=0
+if [ $terminal = 1 ]; then
+	"${command[@]}" || status=$?
+else
+	"${command[@]}" {input}>&- {output}>&- | sed -u -e 's/\r$//' -e 's/\x1b\[[0-9;=]*[A-Za-z]//g' || status=${PIPESTATUS[0]}
+fi
+
+[ $status -ne 124 ] || fail "stopped after $TIMEOUT seconds"
+[ $status -eq 0 ] || fail "the machine failed (QEMU ended with status $status)"
+reason=
+while read -r -t 0.2 -u $output line; do
+	[[ $line == *'"SHUTDOWN"'*'"reason": "'* ]] && reason=${line##*'"reason": "'} && reason=${reason%%\"*}
+done
+[ "$reason" = guest-shutdown ] || fail "the machine did not switch itself off ($reason)"
