@@ -34,11 +34,6 @@ static uint64_t slice_ns;
 
 _Static_assert(PLATFORM_CPUS_MAX <= 64, "idle_cpus has a bit for each CPU");
 
-static struct run_queue *own_queue(void)
-{
-	return &queues[cpu_current()->id];
-}
-
 /* Locks the queue that `task` belongs to. Interrupts are off. */
 static struct run_queue *queue_lock(struct task *task)
 {
@@ -109,6 +104,21 @@ static void slice_begin(struct run_queue *queue)
 		timer_start(&queue->slice, clock_now_ns() + slice_ns);
 }
 
+/* An idle CPU may have what was just put back into this queue; not for deferred work, which is soon over. */
+static bool should_offer(const struct task *previous, const struct task *task)
+{
+	return previous != task && previous->state == TASK_READY && !previous->idle && !previous->pinned &&
+	       task->priority != TASK_DEFERRED && atomic_load(&idle_cpus) != 0;
+}
+
+static void kick_idle(void)
+{
+	uint64_t idle = atomic_load(&idle_cpus);
+
+	if (idle)
+		cpu_kick(cpu_get((unsigned)__builtin_ctzll(idle)));
+}
+
 /* The second half of a switch, on the stack of the task that runs now. Interrupts off, the queue locked by the first half. */
 static void switch_finish(void)
 {
@@ -116,7 +126,7 @@ static void switch_finish(void)
 	struct run_queue *queue = &queues[cpu->id];
 	struct task *previous = queue->previous, *task = atomic_load(&cpu->current);
 	bool ended = previous->state == TASK_ENDED;
-	bool rival = !task->idle && queue_has_rival(queue, task, true);
+	bool rival = !task->idle && queue_has_rival(queue, task, true), offer = should_offer(previous, task);
 
 	assert(task->canary == TASK_CANARY);
 	if (task->vector_state && previous != task)
@@ -126,17 +136,10 @@ static void switch_finish(void)
 	if (rival)
 		slice_begin(queue);
 	spinlock_unlock(&queue->lock);
+	if (offer)
+		kick_idle();
 	if (ended)
 		task_finish(previous);
-}
-
-/* An idle CPU may have what has just been put back into this one's queue. */
-static void offer_to_idle(const struct run_queue *queue)
-{
-	uint64_t idle = atomic_load(&idle_cpus);
-
-	if (idle && atomic_load(&queue->movable) > 0)
-		cpu_kick(cpu_get((unsigned)__builtin_ctzll(idle)));
 }
 
 /* Puts the running task where it belongs when it leaves the CPU. The queue is locked. */
@@ -181,8 +184,6 @@ static void reschedule(enum reason reason)
 		context_switch(&task->context, next->context);
 	}
 	switch_finish();
-	if (reason == REASON_PREEMPTED)
-		offer_to_idle(own_queue());
 }
 
 void scheduler_begin(void)

@@ -191,6 +191,8 @@ void task_init_idle(struct task *task, unsigned cpu, const struct stack *stack)
 	task->idle = true;
 	task->pinned = true;
 	task->stack = *stack;
+	if (stack->bytes)
+		memset(stack->bottom, STACK_FILL, stack->bytes);
 	atomic_store(&task->cpu, cpu);
 	list_init(&task->queue_link);
 	list_init(&task->all_link);

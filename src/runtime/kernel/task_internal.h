@@ -53,7 +53,7 @@ struct heap;
 /* Once, before tasks are made. */
 void task_init(struct heap *heap);
 
-/* Makes `task` the idle task of `cpu`, which runs, or will, on `stack`. */
+/* Makes `task` the idle task of `cpu`, which will run on `stack`; no bytes: on the stack that is in use now. */
 void task_init_idle(struct task *task, unsigned cpu, const struct stack *stack);
 
 /* Starts the task that frees those that nobody joins. Once. */
