@@ -29,6 +29,7 @@ needs() {
 		clang-tidy                           clang-tidy
 		cppcheck                             cppcheck
 		mke2fs                               e2fsprogs
+		valgrind                             valgrind
 	LIST
 }
 
