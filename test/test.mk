@@ -21,11 +21,11 @@ CHECK_LIBS = $(shell pkg-config --libs check)
 # $(call objects,VARIANT,SOURCES)
 objects = $(patsubst %.c,$(TEST_DIR)/$(1)/%.o,$(2))
 
-$(TEST_DIR)/checked/%.o: %.c
+$(TEST_DIR)/checked/%.o: %.c | setup
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CHECKED_FLAGS) -MMD -MP -c $< -o $@
 
-$(TEST_DIR)/fast/%.o: %.c
+$(TEST_DIR)/fast/%.o: %.c | setup
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(FAST_FLAGS) -MMD -MP -c $< -o $@
 
@@ -73,10 +73,10 @@ bench: benches
 C_SOURCES = $(shell git ls-files -co --exclude-standard '*.c')
 C_FILES = $(C_SOURCES) $(shell git ls-files -co --exclude-standard '*.h')
 
-format:
+format: setup
 	clang-format -i $(C_FILES)
 
-check-format:
+check-format: setup
 	@clang-format --dry-run -Werror $(C_FILES)
 
 check-edges:
@@ -89,7 +89,7 @@ check-style:
 LINT_SOURCES = $(filter-out boot/%,$(C_SOURCES))
 LINT_FLAGS := -std=gnu11 -Isrc -Itest -I.
 
-lint:
+lint: setup
 	@$(MAKE) --no-print-directory -j$(shell nproc) -k lint-files
 
 .PHONY: lint-files

@@ -2,7 +2,7 @@
 # What a person types: `make run`, with short jobs. Writes TAP; the output of each job is in $BUILD/test/image/NAME.job.
 set -uo pipefail
 
-export BUILD=${BUILD:-build} MAKE=${MAKE:-make}
+export BUILD=${BUILD:-build} MAKE=${MAKE:-make} ACCEL=${ACCEL:-tcg}
 work=$BUILD/test/image
 mkdir -p "$work"
 

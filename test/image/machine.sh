@@ -14,34 +14,34 @@ machine_is_large() {
 	[[ $(machine_field "$1" 6) =~ -smp\ ([0-9]+) ]] && [ "${BASH_REMATCH[1]}" -gt 2 ]
 }
 
-# Media of their own for the tests: a command line on them starts the tests.
+# Media of their own, whose command line starts the tests, and disks with the numbered pages of the test pattern.
 media_prepare() {
 	local kind
+	"$MAKE" --no-print-directory "$BUILD/weir.efi" "$BUILD/make_pattern" >/dev/null || return 1
 	for kind in iso img; do
-		"$MAKE" --no-print-directory "$BUILD/weir.$kind" >/dev/null || return 1
-		cp "$BUILD/weir.$kind" "$work/test.$kind"
+		boot/media.sh $kind "$BUILD/weir.efi" "$work/test.$kind" "test=all" || return 1
 	done
+	"$BUILD/make_pattern" "$work/data.img" $((192 << 20)) 1 && "$BUILD/make_pattern" "$work/digitizer.img" $((64 << 20)) 2
 }
 
-# machine_boot_arguments NAME BOOT OPTIONS: one argument a line.
+# machine_boot_arguments BOOT OPTIONS: one argument a line.
 machine_boot_arguments() {
-	case $2 in
-	efi) printf '%s\n' -kernel "$BUILD/weir.efi" -append "$3" ;;
-	cd) printf '%s\n' -cdrom "$work/$1.iso" ;;
+	case $1 in
+	efi) printf '%s\n' -kernel "$BUILD/weir.efi" -append "$2" ;;
+	cd) printf '%s\n' -cdrom "$work/test.iso" ;;
 	usb)
-		printf '%s\n' -device qemu-xhci -drive "if=none,id=stick,format=raw,file=$work/$1.iso" \
+		printf '%s\n' -device qemu-xhci -drive "if=none,id=stick,format=raw,snapshot=on,file=$work/test.iso" \
 			-device usb-storage,drive=stick
 		;;
-	disk) printf '%s\n' -drive "format=raw,file=$work/$1.img" ;;
+	disk) printf '%s\n' -drive "format=raw,snapshot=on,file=$work/test.img" ;;
 	esac
 }
 
-# The devices that the in-image tests use: two disks with the numbered pages of the test pattern, and the example device.
+# What the in-image tests and `make run` know: two disks, whose changes go with the machine, and the example device.
 machine_device_arguments() {
-	truncate -s 64M "$work/$1.data" "$work/$1.nvme"
-	printf '%s\n' -drive "if=none,id=data,format=raw,file=$work/$1.data" -device virtio-blk-pci,drive=data \
-		-drive "if=none,id=nvme,format=raw,file=$work/$1.nvme" -device nvme,drive=nvme,serial=weir \
-		-device edu
+	printf '%s\n' -drive "if=none,id=data,format=raw,snapshot=on,file=$work/data.img" -device virtio-blk-pci,drive=data \
+		-drive "if=none,id=digitizer,format=raw,snapshot=on,file=$work/digitizer.img" \
+		-device nvme,drive=digitizer,serial=digitizer -device edu
 }
 
 # The TAP that a machine printed, its lines named after the machine; a plan that was not kept is a failure.
@@ -90,13 +90,9 @@ machine_run() { # NAME
 	options=$(machine_field "$name" 5)
 	local arguments boot_arguments device_arguments
 	read -ra arguments <<<"$(machine_field "$name" 6)"
-	mapfile -t boot_arguments < <(machine_boot_arguments "$name" "$boot" "$options")
-	mapfile -t device_arguments < <(machine_device_arguments "$name")
+	mapfile -t boot_arguments < <(machine_boot_arguments "$boot" "$options")
+	mapfile -t device_arguments < <(machine_device_arguments)
 
-	case $boot in
-	cd | usb) ln -f "$work/test.iso" "$work/$name.iso" ;;
-	disk) ln -f "$work/test.img" "$work/$name.img" ;;
-	esac
 	rm -f "$work/$name.serial"
 	touch "$work/$name.serial"
 	[[ " ${arguments[*]} " == *" -serial "* ]] || arguments+=(-serial "file:$work/$name.serial")
@@ -112,5 +108,4 @@ machine_run() { # NAME
 	if grep -q '^not ok' <<<"$results"; then
 		tr -d '\r' <"$work/$name.serial" | tail -40 | cat "$work/$name.qemu" - | sed "s/^/#   /"
 	fi
-	rm -f "$work/$name.data" "$work/$name.nvme"
 }
