@@ -59,7 +59,7 @@ struct run_request {
 
 /* Decides whether an allocation fails although it need not; for tests. `where` names the kind: "block", "object", "dma". */
 struct fault_injector {
-	bool (*fail)(struct fault_injector *self, const char *where, uint64_t bytes);
+	bool (*must_fail)(struct fault_injector *self, const char *where, uint64_t bytes);
 };
 
 struct block_heap {
@@ -126,7 +126,7 @@ static inline bool block_heap_must_fail(struct block_heap *heap, const char *whe
 {
 	struct fault_injector *fault = atomic_load_explicit(&heap->fault, memory_order_acquire);
 
-	return __builtin_expect(fault != NULL, 0) && fault->fail(fault, where, bytes);
+	return __builtin_expect(fault != NULL, 0) && fault->must_fail(fault, where, bytes);
 }
 
 /* Checks every invariant; for tests and debug builds, O(blocks). */
