@@ -78,7 +78,7 @@ static void file_join_lines(char *text, size_t length)
 			comment = false;
 		else if (character == '#')
 			comment = true;
-		if (!comment)
+		if (!comment && (to > 0 || !is_blank((char)character)))
 			text[to++] = is_blank((char)character)            ? ' '
 				     : character < ' ' || character > '~' ? '?'
 									  : (char)character;
