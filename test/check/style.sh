@@ -27,7 +27,7 @@ grep -nE '[[:blank:]]$' "${texts[@]}" /dev/null | cut -d: -f1,2 | complain "blan
 grep -nP '[^\x00-\x7f]' "${c_files[@]}" /dev/null | complain "not ASCII"
 grep -L '^#pragma once' "${headers[@]}" /dev/null | grep -v '^/dev/null$' | complain "no #pragma once"
 for script in "${scripts[@]}"; do
-	[ -x "$script" ] || echo "$script" | complain "not executable"
+	[[ $(head -c 2 "$script") != '#!' || -x $script ]] || echo "$script" | complain "not executable"
 	bash -n "$script" 2>&1 | complain "no valid script"
 done
 exit $failed
