@@ -20,6 +20,10 @@
 #define PATTERN_MAGIC      0x5745495250414745ull /* "WEIRPAGE" */
 #define PATTERN_STEP       0x9e3779b97f4a7c15ull
 
+/* The seeds of the disks that `make run` makes. */
+#define PATTERN_SEED_DATA      1
+#define PATTERN_SEED_DIGITIZER 2
+
 enum {
 	PATTERN_WORD_MAGIC,
 	PATTERN_WORD_NUMBER,
