@@ -16,6 +16,7 @@
  */
 #pragma once
 
+#include "device.h"
 #include "list.h"
 #include "spinlock.h"
 #include "status.h"
@@ -48,6 +49,8 @@ struct block_device {
 	uint64_t transfer_bytes_max;
 	bool read_only;
 	bool write_cache; /* flush does something */
+	/* Whose limits memory for requests has to keep; NULL: the device reaches all memory, in any pieces. */
+	const struct device *device;
 
 	void (*submit)(struct block_device *device, struct block_request *request);
 	struct list link; /* in the list of all devices */
