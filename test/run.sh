@@ -59,6 +59,7 @@ step "build the image with debug checks" test/check/build.sh DEBUG=1
 step "the same commit gives the same bytes" test/check/reproducible.sh
 step "lint" make_quietly lint
 tap "image tests" test/image/run.sh
+tap "monitor" test/image/monitor.sh
 tap "jobs" test/image/jobs.sh
 
 passed=$(grep -cE '^ok\b' "$results")

@@ -59,7 +59,8 @@ machine_tap() { # NAME STATUS
 		/^#/ && seen { print }
 		END {
 			if (planned == "" || planned != seen + 0)
-				printf "not ok - %s: %d of %s tests were run\n", name, seen, planned == "" ? "?" : planned
+				printf "not ok - %s: %d of %s tests were run, and it ended with status %d%s\n", name, seen,
+					planned == "" ? "?" : planned, status, status == 124 ? ", stopped" : ""
 			else if (status != 0 && !failed)
 				printf "not ok - %s: ended with status %d\n", name, status
 		}'

@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# Talks to the monitor on the serial line as a person would, and writes TAP. The transcript is in $BUILD/test/image/monitor.serial.
+set -uo pipefail
+
+export BUILD=${BUILD:-build}
+export work=$BUILD/test/image
+source test/image/machine.sh
+transcript=$work/monitor.serial
+seen=0 # bytes of the transcript that earlier steps have read
+
+# heard SECONDS PATTERN: waits until the pattern is in what came since the last step.
+heard() {
+	local deadline=$((SECONDS + $1))
+	until tail -c +$((seen + 1)) "$transcript" | tr -d '\r' | grep -qE -- "$2"; do
+		[ $SECONDS -lt $deadline ] && kill -0 $machine 2>/dev/null || return 1
+		sleep 0.1
+	done
+}
+
+# say NAME KEYS PATTERN: types, and expects an answer with the pattern, and the prompt behind it.
+say() {
+	seen=$(stat -c %s "$transcript")
+	printf '%b' "$2" >&$keys
+	if heard 20 "$3" && heard 20 'weir> $'; then
+		echo "ok - monitor: $1"
+	else
+		echo "not ok - monitor: $1"
+		tail -c +$((seen + 1)) "$transcript" | tr -d '\r' | sed 's/^/#   /'
+	fi
+}
+
+mkdir -p "$work"
+rm -f "$work/monitor.keys"
+mkfifo "$work/monitor.keys"
+exec {keys}<>"$work/monitor.keys"
+media_prepare >/dev/null 2>&1 || exit 1
+mapfile -t devices < <(machine_device_arguments)
+: >"$transcript"
+timeout 240 qemu-system-x86_64 -accel tcg -bios "$firmware" -M q35 -smp 2 -m 512M -display none -net none -monitor none \
+	-no-reboot -device isa-debug-exit,iobase=0xf4,iosize=4 -serial stdio "${devices[@]}" \
+	-kernel "$BUILD/weir.efi" -append "scenario=boot monitor=1" <&$keys >"$transcript" 2>"$work/monitor.qemu" &
+machine=$!
+
+if ! heard 60 'weir> $'; then
+	echo "not ok - monitor: no prompt"
+	tr -d '\r' <"$transcript" | tail -40 | sed 's/^/#   /'
+	kill $machine 2>/dev/null
+	exit 1
+fi
+
+say "lists commands" 'help\r' '^  poweroff '
+say "explains one" 'help tasks\r' '^usage: tasks'
+say "completes" 'hel\t tasks\r' '^usage: tasks'
+say "edits" 'elp takss\001h\005\b\bsk\x7fs\x1b[D\x1b[D\x1b[C\r' 'no such command|usage: tasks'
+say "remembers" 'zzz\x15\x1b[A\x1b[A\r' '^usage: tasks'
+say "explains unknown commands" 'nonsense\r' '^Unknown command "nonsense"'
+say "runs a scenario" 'run boot\r' '^result: boot '
+
+# Each command that needs no argument and ends nothing answers something, and the prompt comes back.
+while read -r name; do
+	say "$name" "$name\r" '.'
+done < <(tr -d '\r' <"$transcript" | awk '
+	/^  [a-z]/ && match($0, /^  [a-z]+( [a-z]+)?  /) {
+		name = substr($0, 3, RLENGTH - 4)
+		if (name !~ /^(poweroff|reboot|help)$/ && !known[name]++)
+			print name
+	}')
+
+printf 'poweroff\r' >&$keys
+wait $machine
+status=$?
+if [ $status -eq 0 ]; then echo "ok - monitor: poweroff"; else echo "not ok - monitor: poweroff: status $status"; fi
+rm -f "$work/monitor.keys"
