@@ -3,7 +3,7 @@
 # and the offset of its name, in order of addresses, and the names. Without input, an empty table.
 awk '
 	BEGIN { count = 0 }
-	($2 == "T" || $2 == "t") && $3 !~ /^(image_|ImageBase|\.)/ {
+	($2 == "T" || $2 == "t") && $3 !~ /^(image_start|image_text_start|image_text_end|ImageBase)$/ {
 		if ($1 == last)
 			next
 		last = $1
