@@ -1,0 +1,58 @@
+/*
+ * Drivers: each says what it matches, and is probed for every PCI function that does. See docs/DRIVERS.md.
+ *
+ *	static const struct pci_id ids[] = { { 0x1234, 0x11e8, 0 }, { 0 } };
+ *	static const struct driver edu = { "edu", ids, edu_probe, edu_remove };
+ *	DRIVER(edu);
+ *
+ * 1. probe either takes the function or fails and leaves nothing behind: no memory, no interrupt, no DMA. It logs why it
+ *failed.
+ * 2. remove stops the device, completes what is under way with STATUS_GONE, and frees everything. Nobody may use the device's
+ *    interfaces any more by then; they have to be let go before.
+ * 3. After either, the core takes DMA and interrupts from the function, and reports DMA memory that was left behind.
+ * 4. probe and remove run one at a time, in a task that may sleep.
+ */
+#pragma once
+
+#include "pci.h"
+
+struct block_device_table;
+struct memory;
+
+/* What drivers work with; lives on for good. */
+struct driver_environment {
+	struct memory *memory;
+	struct block_device_table *block_devices;
+	struct command_table *commands;
+	uint64_t io_timeout_ns;     /* a disk request that takes longer is given up; 0: 30 s */
+	bool no_message_interrupts; /* use interrupt lines even where MSI-X or MSI are there */
+};
+
+struct driver {
+	const char *name;
+	const struct pci_id *ids; /* ends with one that is all zero */
+	status_t (*probe)(const struct driver_environment *environment, struct pci_function *function);
+	void (*remove)(struct pci_function *function);
+};
+
+/* Puts the driver into the table. */
+#define DRIVER(identifier)                                                                                                     \
+	static const struct driver *const driver_link_##identifier __attribute__((section("drivers"), used)) = &(identifier)
+
+/*
+ * Scans PCI and probes every function that a driver matches; in order of discovery. A driver or device that fails does not keep
+ * others from starting. STATUS_UNSUPPORTED: no PCI. Once, where platform_may_sleep().
+ */
+status_t drivers_start(const struct driver_environment *environment) MUST_CHECK;
+
+/* Removes all, in reverse order; for power-off. */
+void drivers_stop(void);
+
+/* One function. STATUS_BUSY: bound already; STATUS_NOT_FOUND: no driver wants it; else what probe returned. */
+status_t driver_probe(struct pci_function *function) MUST_CHECK;
+
+/* STATUS_NOT_FOUND: not bound. */
+status_t driver_remove(struct pci_function *function) MUST_CHECK;
+
+/* The first function that the driver of that name is bound to, behind `after` (NULL: from the start), or NULL. */
+struct pci_function *driver_function(const char *driver, struct pci_function *after);
