@@ -2,6 +2,7 @@
 
 #include "runtime/base/bits.h"
 #include "runtime/base/log.h"
+#include "runtime/x86_64/interrupt_frame.h"
 #include "runtime/x86_64/paging.h"
 
 #include "symbols.h"
@@ -12,17 +13,16 @@ struct frame {
 	uint64_t return_address;
 };
 
-static bool frame_is_readable(uint64_t frame)
+static bool word_is_readable(uint64_t address)
 {
-	return frame != 0 && is_aligned(frame, sizeof(uint64_t)) && paging_translate(frame, NULL, NULL) &&
-	       paging_translate(frame + sizeof(uint64_t), NULL, NULL);
+	return address != 0 && is_aligned(address, sizeof(uint64_t)) && paging_translate(address, NULL, NULL);
 }
 
 size_t backtrace_collect(uint64_t frame_pointer, uint64_t *addresses, size_t max)
 {
 	size_t count = 0;
 
-	while (count < max && frame_is_readable(frame_pointer)) {
+	while (count < max && word_is_readable(frame_pointer) && word_is_readable(frame_pointer + sizeof(uint64_t))) {
 		const struct frame *frame = (const struct frame *)(uintptr_t)frame_pointer;
 		if (frame->return_address == 0)
 			break;
@@ -56,4 +56,16 @@ void backtrace_print(uint64_t first, uint64_t frame_pointer)
 		address_print(first, first);
 	for (size_t i = 0; i < count; i++)
 		address_print(addresses[i], addresses[i] - 1);
+}
+
+void backtrace_print_interrupted(const struct interrupt_frame *frame)
+{
+	if (!symbols_find(frame->rip, NULL) && word_is_readable(frame->rsp)) {
+		uint64_t caller = *(const uint64_t *)(uintptr_t)frame->rsp;
+
+		address_print(frame->rip, frame->rip);
+		backtrace_print(caller, frame->rbp);
+		return;
+	}
+	backtrace_print(frame->rip, frame->rbp);
 }

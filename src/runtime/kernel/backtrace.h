@@ -6,6 +6,8 @@
 
 #include "runtime/base/types.h"
 
+struct interrupt_frame;
+
 #define BACKTRACE_FRAMES_MAX 32
 
 /*
@@ -16,3 +18,6 @@ size_t backtrace_collect(uint64_t frame_pointer, uint64_t *addresses, size_t max
 
 /* Prints "    0x... function+0x12", one line for each address, `first` (0: none) before those of the chain. */
 void backtrace_print(uint64_t first, uint64_t frame_pointer);
+
+/* The same for what was interrupted. If that was no code, as after a call through a bad pointer, its caller is named, too. */
+void backtrace_print_interrupted(const struct interrupt_frame *frame);

@@ -87,7 +87,7 @@ static _Noreturn void report(const struct interrupt_frame *frame, uint64_t frame
 	if (frame) {
 		registers_print(frame);
 		print("backtrace:\n");
-		backtrace_print(frame->rip, frame->rbp);
+		backtrace_print_interrupted(frame);
 	} else {
 		print("backtrace:\n");
 		backtrace_print(0, frame_pointer);
