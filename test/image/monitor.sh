@@ -2,7 +2,7 @@
 # Talks to the monitor on the serial line as a person would, and writes TAP. The transcript is in $BUILD/test/image/monitor.serial.
 set -uo pipefail
 
-export BUILD=${BUILD:-build}
+export BUILD=${BUILD:-build} MAKE=${MAKE:-make}
 export work=$BUILD/test/image
 source test/image/machine.sh
 transcript=$work/monitor.serial
@@ -33,7 +33,10 @@ mkdir -p "$work"
 rm -f "$work/monitor.keys"
 mkfifo "$work/monitor.keys"
 exec {keys}<>"$work/monitor.keys"
-media_prepare >/dev/null 2>&1 || exit 1
+if ! media_prepare >"$work/prepare.output" 2>&1; then
+	echo "not ok - monitor: no image"
+	exit 1
+fi
 mapfile -t devices < <(machine_device_arguments)
 : >"$transcript"
 timeout 240 qemu-system-x86_64 -accel tcg -bios "$firmware" -M q35 -smp 2 -m 512M -display none -net none -monitor none \
