@@ -54,9 +54,12 @@ machine_tap() { # NAME STATUS
 			match($0, /^(not )?ok [0-9]+( - )?/)
 			line = substr($0, RLENGTH + 1)
 			print (/^not / ? "not ok" : "ok") " - " name ": " line
+			if (/^not /)
+				printf "%s", notes
+			notes = ""
 			next
 		}
-		/^#/ && seen { print }
+		/^#/ { notes = notes $0 "\n" } # a test explains itself before its result
 		END {
 			if (planned == "" || planned != seen + 0)
 				printf "not ok - %s: %d of %s tests were run, and it ended with status %d%s\n", name, seen,
