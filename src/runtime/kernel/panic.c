@@ -9,13 +9,15 @@
 #include "runtime/x86_64/interrupt_frame.h"
 
 #include "backtrace.h"
+#include "clock.h"
 #include "console.h"
 #include "cpu.h"
 #include "power.h"
 #include "symbols.h"
 #include "task.h"
 
-#define MESSAGE_BYTES 512
+#define MESSAGE_BYTES   512
+#define READING_SECONDS 30u
 
 /* The APIC id of the CPU that reports, + 1; 0: all is well. */
 static _Atomic uint32_t reporter;
@@ -73,6 +75,16 @@ static void registers_print(const struct interrupt_frame *frame)
 		      i % 3 == 2 || i + 1 == ARRAY_LENGTH(registers) ? "\n" : "");
 }
 
+/* On a real machine somebody may want to read the screen before it is gone. */
+static void reading_time_give(void)
+{
+	if (power_has_debug_exit())
+		return;
+	print("The machine restarts in %u seconds.\n", READING_SECONDS);
+	console_flush();
+	clock_delay_ns(READING_SECONDS * NS_PER_S);
+}
+
 static _Noreturn void report(const struct interrupt_frame *frame, uint64_t frame_pointer, const char *format, va_list arguments)
 {
 	static char message[MESSAGE_BYTES];
@@ -92,7 +104,7 @@ static _Noreturn void report(const struct interrupt_frame *frame, uint64_t frame
 		print("backtrace:\n");
 		backtrace_print(0, frame_pointer);
 	}
-	console_flush();
+	reading_time_give();
 	power_exit(PANIC_EXIT_STATUS);
 }
 

@@ -106,13 +106,17 @@ void power_reboot(void)
 	reset_by_fault();
 }
 
+bool power_has_debug_exit(void)
+{
+	return port_read8(DEBUG_EXIT_PORT) != ISA_NONE; /* QEMU's device reads as 0 */
+}
+
 void power_exit(unsigned status)
 {
 	interrupts_disable();
 	if (status == 0)
 		power_off();
-	/* QEMU's device reads as 0; where nothing answers, the write goes nowhere. */
-	if (port_read8(DEBUG_EXIT_PORT) != ISA_NONE)
+	if (power_has_debug_exit())
 		port_write8(DEBUG_EXIT_PORT, (uint8_t)status);
 	spin(SPINS_SHORT);
 	power_reboot();

@@ -17,5 +17,8 @@ _Noreturn void power_reboot(void);
  */
 _Noreturn void power_exit(unsigned status);
 
+/* Whether there is such a device: then this is an emulator that is told how a run ended, and nobody reads the screen. */
+bool power_has_debug_exit(void);
+
 /* The monitor commands `poweroff` and `reboot`. */
 void power_commands_register(struct command_table *table);
