@@ -6,7 +6,7 @@
 TEST_DIR := $(BUILD)/test
 
 PORTABLE_SOURCES := $(wildcard src/runtime/base/*.c src/heap/*.c src/pagecache/*.c test/fake/*.c) test/host/platform_host.c \
-	$(patsubst %,src/runtime/kernel/%.c,font framebuffer keyboard line_editor terminal)
+	$(patsubst %,src/runtime/kernel/%.c,boot_heap font fragment framebuffer keyboard line_editor terminal)
 HOST_TESTS := $(patsubst test/host/%.c,%,$(wildcard test/host/test_*.c))
 BENCHES := $(patsubst test/bench/%.c,%,$(wildcard test/bench/bench_*.c))
 

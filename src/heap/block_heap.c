@@ -36,7 +36,7 @@ uint64_t block_heap_metadata_bytes(const struct phys_range *ranges, uint32_t cou
 		return 0;
 	const uint64_t blocks = extent.end - extent.first;
 	const uint64_t words = bitmap_words(blocks);
-	return blocks * sizeof(struct block) + (words + 2 * bitmap_words(words)) * sizeof(uint64_t);
+	return blocks * sizeof(struct block) + (words + bitmap_words(words)) * sizeof(uint64_t);
 }
 
 status_t block_heap_init(struct block_heap *heap, const struct phys_range *ranges, uint32_t count, void *metadata)
@@ -54,8 +54,7 @@ status_t block_heap_init(struct block_heap *heap, const struct phys_range *range
 	heap->count = extent.end - extent.first;
 	heap->blocks = metadata;
 	heap->free_map = (uint64_t *)(heap->blocks + heap->count);
-	heap->partial_map = heap->free_map + bitmap_words(heap->count);
-	heap->whole_map = heap->partial_map + bitmap_words(bitmap_words(heap->count));
+	heap->word_map = heap->free_map + bitmap_words(heap->count);
 	for (uint64_t i = 0; i < heap->count; i++)
 		list_init(&heap->blocks[i].link);
 

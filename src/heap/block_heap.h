@@ -5,8 +5,8 @@
  * 2. free_blocks + sum of owner->blocks over the listed owners = total_blocks.
  * 3. A block belongs to the owner that took it until it is freed by the address of its run; the generation in its descriptor
  *    changes at both times. Freeing what is not the start of a run that is taken is reported by a panic: it is our own bug.
- * 4. Movable owners get low addresses, others high ones, and single blocks come out of broken stretches, so that long runs of
- *    free or movable blocks survive.
+ * 4. Movable owners get the lowest address that is free, others the highest one, and runs come from the shortest stretch that
+ *    holds them, so that long runs of free or movable blocks survive.
  * 5. Blocks inside the fence are given only to requests that name it (`inside_fence`).
  *
  * Lock [H]: `lock`, a leaf; held for a search over bitmaps at most. All functions may be called with preemption off, none in
@@ -70,8 +70,7 @@ struct block_heap {
 	_Atomic uint64_t free_blocks;         /* [H], read without */
 	struct block *blocks;                 /* [I] */
 	uint64_t *free_map;                   /* [H] one bit for each block */
-	uint64_t *partial_map;                /* [H] one bit for each word of free_map that is neither 0 nor all ones */
-	uint64_t *whole_map;                  /* [H] one bit for each word of free_map that is all ones */
+	uint64_t *word_map;                   /* [H] one bit for each word of free_map that is not 0 */
 	uint64_t fence_first;                 /* [H] descriptor indices [first, end); empty: no fence */
 	uint64_t fence_end;                   /* [H] */
 	uint64_t watch_first;                 /* [H] descriptor indices: frees within are counted */

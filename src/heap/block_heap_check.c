@@ -30,15 +30,11 @@ static bool runs_are_valid(const struct block_heap *heap)
 	return true;
 }
 
-static bool summaries_are_valid(const struct block_heap *heap)
+static bool summary_is_valid(const struct block_heap *heap)
 {
-	for (uint64_t word = 0; word < bitmap_words(heap->count); word++) {
-		const uint64_t bits = heap->free_map[word];
-
-		if (bitmap_test(heap->whole_map, word) != (bits == ~0ull) ||
-		    bitmap_test(heap->partial_map, word) != (bits != 0 && bits != ~0ull))
+	for (uint64_t word = 0; word < bitmap_words(heap->count); word++)
+		if (bitmap_test(heap->word_map, word) != (heap->free_map[word] != 0))
 			return false;
-	}
 	return true;
 }
 
@@ -71,8 +67,8 @@ static const char *find_violation(const struct block_heap *heap)
 		return "the number of blocks has changed";
 	if (present - taken != atomic_load_explicit(&heap->free_blocks, memory_order_relaxed))
 		return "the number of free blocks is wrong";
-	if (!summaries_are_valid(heap))
-		return "a summary does not fit its bitmap";
+	if (!summary_is_valid(heap))
+		return "the summary does not fit the bitmap";
 	if (!runs_are_valid(heap))
 		return "a run is broken";
 	if (!owners_are_valid(heap, taken))

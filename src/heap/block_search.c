@@ -1,7 +1,6 @@
 /*
- * Two summaries over the bitmap of free blocks, with a bit for each of its words, make the search for a single block short: one
- * says which words are partly free, the other which are wholly free. A single block comes from a partly free word while there
- * is one, so that stretches of 64 free blocks are broken late. A run comes from the shortest stretch that holds it.
+ * A summary with a bit for each word of the bitmap makes the search for a single block short. A run comes from the shortest
+ * stretch that holds it.
  */
 #include "block_search.h"
 
@@ -61,15 +60,13 @@ static uint64_t word_mask(struct span span, uint64_t word)
 	return mask;
 }
 
-/* A free block within `span`, in one of the words that `summary` names. */
-static bool find_single_in(const struct block_heap *heap, struct span span, const uint64_t *summary, bool from_top,
-			   uint64_t *start)
+static bool find_single_in(const struct block_heap *heap, struct span span, bool from_top, uint64_t *start)
 {
 	struct span words = { span.first / 64, divide_round_up(span.end, 64) };
 
 	while (words.first < words.end) {
-		const uint64_t word = from_top ? bitmap_find_last_set(summary, words.first, words.end)
-					       : bitmap_find_set(summary, words.first, words.end);
+		const uint64_t word = from_top ? bitmap_find_last_set(heap->word_map, words.first, words.end)
+					       : bitmap_find_set(heap->word_map, words.first, words.end);
 
 		if (word == words.end)
 			return false;
@@ -125,13 +122,9 @@ bool search_free_run(const struct block_heap *heap, const struct run_request *re
 		parts[!from_top] = (struct span){ MAX(whole.first, heap->fence_end), whole.end };
 	}
 	if (request->blocks == 1 && request->constraints.alignment_bytes <= BLOCK_BYTES) {
-		for (int i = 0; i < 4; i++) {
-			const struct span part = parts[i % 2];
-			const uint64_t *summary = i < 2 ? heap->partial_map : heap->whole_map;
-
-			if (part.first < part.end && find_single_in(heap, part, summary, from_top, start))
+		for (int i = 0; i < 2; i++)
+			if (parts[i].first < parts[i].end && find_single_in(heap, parts[i], from_top, start))
 				return true;
-		}
 		return false;
 	}
 	for (int i = 0; i < 2; i++)
@@ -149,11 +142,8 @@ void search_set_free(struct block_heap *heap, uint64_t index, bool is_free)
 	else
 		bitmap_clear(heap->free_map, index);
 
-	const uint64_t bits = heap->free_map[word];
-	bitmap_clear(heap->partial_map, word);
-	bitmap_clear(heap->whole_map, word);
-	if (bits == ~0ull)
-		bitmap_set(heap->whole_map, word);
-	else if (bits != 0)
-		bitmap_set(heap->partial_map, word);
+	if (heap->free_map[word] != 0)
+		bitmap_set(heap->word_map, word);
+	else
+		bitmap_clear(heap->word_map, word);
 }

@@ -17,7 +17,7 @@ machine_is_large() {
 # Media of their own, whose command line starts the tests, and disks with the numbered pages of the test pattern.
 media_prepare() {
 	local kind
-	"$MAKE" --no-print-directory "$BUILD/weir.efi" "$BUILD/make_pattern" >/dev/null || return 1
+	"$MAKE" --no-print-directory "$BUILD/weir.efi" "$BUILD/make_pattern" || return 1
 	for kind in iso img; do
 		boot/media.sh $kind "$BUILD/weir.efi" "$work/test.$kind" "test=all" || return 1
 	done

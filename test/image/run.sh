@@ -9,7 +9,11 @@ source test/image/machine.sh
 pattern=${1:-*}
 
 mkdir -p "$work"
-media_prepare || exit 1
+if ! media_prepare >"$work/prepare.output" 2>&1; then
+	echo "not ok - image tests: no media to boot from"
+	sed 's/^/#   /' "$work/prepare.output" | tail -40
+	exit 1
+fi
 
 small=()
 large=()

@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../../app/pattern.h"
+#include "app/pattern.h"
 
 #define BUFFER_PAGES 2048
 

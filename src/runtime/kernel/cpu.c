@@ -1,24 +1,26 @@
 #include "cpu.h"
 
+#include "clock.h"
 #include "runtime/base/heap.h"
-#include "runtime/base/spinlock.h"
+#include "runtime/base/mutex.h"
 #include "runtime/base/string.h"
 #include "runtime/x86_64/apic.h"
 #include "runtime/x86_64/cpu_registers.h"
 
 #define CPU_ALIGNMENT 64
+#define CALL_SPIN_NS  (20 * NS_PER_US)
 
 static struct cpu first_cpu;
 static struct cpu *cpus[PLATFORM_CPUS_MAX] = { &first_cpu };
 static unsigned count = 1;
 
-/* One call at a time: whoever holds the lock owns `run` and `context` until `missing` is 0. */
+/* One call at a time: whoever holds the mutex owns `run` and `context` until `missing` is 0. */
 static struct {
-	struct spinlock lock;
+	struct mutex mutex;
 	void (*run)(void *context);
 	void *context;
-	_Atomic unsigned missing;
-} call = { .lock = { .name = "calls to all CPUs" } };
+	_Atomic uint32_t missing;
+} call = { .mutex = { .name = "calls to all CPUs" } };
 
 static _Atomic bool stopping;
 
@@ -77,34 +79,48 @@ void cpu_handle_call(struct cpu *cpu)
 	if (!atomic_exchange(&cpu->call_pending, false))
 		return;
 	call.run(call.context);
-	atomic_fetch_sub(&call.missing, 1);
+	if (atomic_fetch_sub(&call.missing, 1) == 1)
+		platform_wake(&call.missing);
+}
+
+static void call_others(void)
+{
+	uint64_t state = platform_interrupts_save();
+
+	atomic_store(&call.missing, count - 1);
+	for (unsigned i = 0; i < count; i++) {
+		if (i == cpu_current_id())
+			continue;
+		atomic_store(&cpus[i]->call_pending, true);
+		apic_send(cpus[i]->apic_id, CPU_VECTOR_CALL);
+	}
+	/* This CPU is the one that was left out: no move in between. */
+	call.run(call.context);
+	platform_interrupts_restore(state);
+}
+
+/* Mostly a matter of microseconds; but a CPU of an emulator may have to wait for its turn. */
+static void call_wait(void)
+{
+	uint64_t spin_end_ns = clock_now_ns() + CALL_SPIN_NS;
+	uint32_t missing;
+
+	while ((missing = atomic_load(&call.missing)) != 0) {
+		if (clock_now_ns() < spin_end_ns)
+			platform_cpu_relax();
+		else
+			(void)platform_wait(&call.missing, missing, PLATFORM_FOREVER);
+	}
 }
 
 void cpu_run_on_all(void (*run)(void *context), void *context)
 {
-	struct cpu *self;
-	uint64_t state;
-
-	/* Waiting with interrupts on, so that this CPU serves the others' calls meanwhile. */
-	spinlock_lock(&call.lock);
-	self = cpu_current();
+	mutex_lock(&call.mutex);
 	call.run = run;
 	call.context = context;
-	atomic_store(&call.missing, count - 1);
-	for (unsigned i = 0; i < count; i++) {
-		if (cpus[i] == self)
-			continue;
-		atomic_store(&cpus[i]->call_pending, true);
-		state = platform_interrupts_save();
-		apic_send(cpus[i]->apic_id, CPU_VECTOR_CALL);
-		platform_interrupts_restore(state);
-	}
-	state = platform_interrupts_save();
-	run(context);
-	platform_interrupts_restore(state);
-	while (atomic_load(&call.missing) != 0)
-		platform_cpu_relax();
-	spinlock_unlock(&call.lock);
+	call_others();
+	call_wait();
+	mutex_unlock(&call.mutex);
 }
 
 void cpu_stop_others(void)

@@ -84,9 +84,8 @@ unsigned cpu_count(void);
 struct cpu *cpu_get(unsigned id);
 
 /*
- * Runs `run(context)` in interrupt context on every other CPU and, with interrupts off, on this one, and waits for all.
- * Interrupts are on when it is called; no lock may be held that a handler or `run` takes. Calls of several CPUs follow each
- * other.
+ * Runs `run(context)` in interrupt context on every other CPU and, with interrupts off, on this one, and waits for all. Where
+ * platform_may_sleep(). Calls of several tasks follow each other.
  */
 void cpu_run_on_all(void (*run)(void *context), void *context);
 

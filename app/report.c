@@ -1,0 +1,99 @@
+#include "report.h"
+
+#include "runtime/base/format.h"
+#include "runtime/base/log.h"
+#include "runtime/base/platform.h"
+
+#define BAR_WIDTH 30
+#define REDRAW_NS (200 * NS_PER_MS)
+
+const char *format_share(char buffer[FORMAT_SHARE_BYTES], uint64_t part, uint64_t whole)
+{
+	const uint64_t parts = whole == 0 ? 0 : (uint64_t)((unsigned __int128)part * 10000 / whole);
+
+	format_text(buffer, FORMAT_SHARE_BYTES, "%llu.%04llu", (unsigned long long)(parts / 10000),
+		    (unsigned long long)(parts % 10000));
+	return buffer;
+}
+
+uint64_t rate_bytes(uint64_t bytes, uint64_t ns)
+{
+	return ns == 0 ? 0 : (uint64_t)((unsigned __int128)bytes * NS_PER_S / ns);
+}
+
+static void sift_down(uint64_t *numbers, uint64_t root, uint64_t count)
+{
+	for (;;) {
+		uint64_t child = 2 * root + 1;
+
+		if (child >= count)
+			return;
+		if (child + 1 < count && numbers[child + 1] > numbers[child])
+			child++;
+		if (numbers[root] >= numbers[child])
+			return;
+		const uint64_t number = numbers[root];
+		numbers[root] = numbers[child];
+		numbers[child] = number;
+		root = child;
+	}
+}
+
+void sort_numbers(uint64_t *numbers, uint64_t count)
+{
+	for (uint64_t root = count / 2; root-- > 0;)
+		sift_down(numbers, root, count);
+	for (uint64_t end = count; end-- > 1;) {
+		const uint64_t largest = numbers[0];
+
+		numbers[0] = numbers[end];
+		numbers[end] = largest;
+		sift_down(numbers, 0, end);
+	}
+}
+
+static void show(struct progress *progress, uint64_t done, const char *end)
+{
+	const uint64_t now = platform_now_ns();
+	const uint64_t rate = rate_bytes(done, now - progress->start_ns);
+	const uint64_t total = MAX(progress->total_bytes, 1);
+	const uint64_t left_s = rate == 0 || done >= total ? 0 : (total - done + rate - 1) / rate;
+	char bar[BAR_WIDTH + 1], bytes[FORMAT_BYTES_SIZE], speed[FORMAT_BYTES_SIZE];
+
+	done = MIN(done, total);
+	for (unsigned i = 0; i < BAR_WIDTH; i++)
+		bar[i] = done * BAR_WIDTH / total > i ? '#' : '.';
+	bar[BAR_WIDTH] = '\0';
+	print("%s%s [%s] %3llu%%  %s  %s/s  %llu s left%s", progress->interactive ? "\r" : "", progress->what, bar,
+	      (unsigned long long)(done * 100 / total), format_bytes(bytes, done), format_bytes(speed, rate),
+	      (unsigned long long)left_s, end);
+	progress->shown_ns = now;
+	progress->next_bytes = done + total / 10;
+}
+
+void progress_start(struct progress *progress, const char *what, uint64_t total_bytes, bool interactive)
+{
+	*progress = (struct progress){
+		.what = what,
+		.total_bytes = total_bytes,
+		.start_ns = platform_now_ns(),
+		.next_bytes = total_bytes / 10,
+		.interactive = interactive,
+	};
+}
+
+void progress_update(struct progress *progress, uint64_t done_bytes)
+{
+	if (progress->interactive) {
+		if (platform_now_ns() - progress->shown_ns >= REDRAW_NS)
+			show(progress, done_bytes, "   ");
+	} else if (done_bytes >= progress->next_bytes) {
+		show(progress, done_bytes, "\n");
+	}
+}
+
+void progress_end(struct progress *progress, uint64_t done_bytes)
+{
+	progress->total_bytes = done_bytes;
+	show(progress, done_bytes, "   \n");
+}

@@ -1,0 +1,55 @@
+/* A machine's memory for the tests of the heap: an arena, its metadata, and a small cache that gives way like a page cache. */
+#pragma once
+
+#include "heap/dma.h"
+#include "heap/memory.h"
+#include "host/platform_host.h"
+
+struct machine {
+	struct host_arena *arena;
+	void *metadata;
+	struct memory memory;
+};
+
+#define MACHINE_START (4 * GIB)
+
+/* `blocks` blocks from `start`; watermarks in blocks. */
+void machine_init(struct machine *machine, uint64_t start, uint64_t blocks, uint64_t min_blocks, uint64_t low_blocks);
+
+/* Everything must have been freed. */
+void machine_fini(struct machine *machine);
+
+/*
+ * A cache of 4 KB pages in a cursor objcache. Pages can be made dirty: then they are only given when the cleaner may wait,
+ * which takes `write_ns` a block on the test's clock.
+ */
+struct test_cache {
+	struct memory *memory;
+	struct objcache pages;
+	struct cleaner cleaner;
+	struct mutex lock;
+	uint64_t start;  /* physical address of frames[0] */
+	uint8_t *frames; /* enum frame_state, by frame number */
+	uint64_t frame_count;
+	uint64_t evicted;
+	uint64_t cleaned_blocks;
+	uint64_t write_ns;
+};
+
+enum frame_state {
+	FRAME_NONE,
+	FRAME_CLEAN,
+	FRAME_DIRTY,
+	FRAME_PINNED,
+};
+
+void test_cache_init(struct test_cache *cache, struct machine *machine, const char *name, unsigned preference);
+void test_cache_fini(struct test_cache *cache);
+
+/* Adds one page; NULL: none to be had. */
+void *test_cache_add(struct test_cache *cache, enum frame_state state);
+
+/* Adds pages until the cache does not grow any more; returns how many blocks it has. */
+uint64_t test_cache_fill(struct test_cache *cache, enum frame_state state);
+
+void test_cache_set(struct test_cache *cache, void *page, enum frame_state state);
