@@ -17,7 +17,8 @@ static void print_statistics(const char *name, const struct pagecache_statistics
 	      (unsigned long long)statistics->hits, (unsigned long long)(statistics->hits * 100 / lookups),
 	      (unsigned long long)statistics->misses, (unsigned long long)statistics->inserted_pages,
 	      (unsigned long long)statistics->evicted_pages, (unsigned long long)statistics->moved_pages);
-	print("%-16s blocks %llu, flushes %llu, throttled writes %llu, read errors %llu, write errors %llu, failed pages %llu\n",
+	print("%-16s blocks %llu, flushes %llu, throttled writes %llu, read errors %llu, write errors %llu, failed pages "
+	      "%llu\n",
 	      "", (unsigned long long)statistics->blocks, (unsigned long long)statistics->flushes,
 	      (unsigned long long)statistics->throttled, (unsigned long long)statistics->read_errors,
 	      (unsigned long long)statistics->write_errors, (unsigned long long)statistics->failed_pages);

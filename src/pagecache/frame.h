@@ -1,6 +1,6 @@
 /*
- * Frames: what a page heap (an objcache with the cursor policy) hands out, seen as pages. Taking a frame may evict the page that
- * lies at the cursor; nothing else here evicts. No lock is held by the caller of frame_take.
+ * Frames: what a page heap (an objcache with the cursor policy) hands out, seen as pages. Taking a frame may evict the page
+ * that lies at the cursor; nothing else here evicts. No lock is held by the caller of frame_take.
  */
 #pragma once
 

@@ -1,6 +1,6 @@
 /*
- * The index: from node and page number to the cached page. A hash table whose size is fixed at start-up, with chains through the
- * pages, so inserting cannot fail. Buckets share a fixed number of stripes; a stripe's lock [S] guards its chains and the
+ * The index: from node and page number to the cached page. A hash table whose size is fixed at start-up, with chains through
+ * the pages, so inserting cannot fail. Buckets share a fixed number of stripes; a stripe's lock [S] guards its chains and the
  * identity of their pages, and is what every new pin is taken under.
  *
  * stripe->changes counts the ends of writing in it; who meets a page that is WRITING sleeps there, without a pin.

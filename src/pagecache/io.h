@@ -12,7 +12,7 @@ struct io {
 	struct block_request request;
 	struct volume *volume;
 	struct node *node;
-	uint64_t number;  /* of the first page */
+	uint64_t number; /* of the first page */
 	uint32_t count;
 	uint64_t write;   /* number of the write, see volume->in_flight */
 	struct list link; /* [D] in volume->in_flight */

@@ -1,6 +1,6 @@
 /*
- * A cached page: 4 KB of a node in a frame of its volume's page heap. Its descriptor lies outside of the frame, with those of the
- * other pages of the block (struct frames), and is found from the frame by physical address >> 21.
+ * A cached page: 4 KB of a node in a frame of its volume's page heap. Its descriptor lies outside of the frame, with those of
+ *the other pages of the block (struct frames), and is found from the frame by physical address >> 21.
  *
  * The state word holds a count of pins and these flags. Every legal combination is a row; `page_state_is_legal` checks it.
  *

@@ -124,7 +124,8 @@ static bool page_is_valid(struct pagecache *pagecache, const struct page *page, 
 
 	if (state & (PAGE_DIRTY | PAGE_WRITEBACK))
 		++*dirty;
-	return page_state_is_legal(state) && (state & PAGE_CACHED) && page_frames((struct page *)page)->volume->pagecache == pagecache;
+	return page_state_is_legal(state) && (state & PAGE_CACHED) &&
+	       page_frames((struct page *)page)->volume->pagecache == pagecache;
 }
 
 bool pagecache_is_valid(struct pagecache *pagecache)
@@ -141,6 +142,5 @@ bool pagecache_is_valid(struct pagecache *pagecache)
 	}
 	pagecache_statistics(pagecache, &statistics);
 	return statistics.cached_pages == cached && statistics.dirty_pages == dirty &&
-	       atomic_load(&pagecache->dirty_pages) == dirty &&
-	       statistics.inserted_pages - statistics.evicted_pages == cached;
+	       atomic_load(&pagecache->dirty_pages) == dirty && statistics.inserted_pages - statistics.evicted_pages == cached;
 }

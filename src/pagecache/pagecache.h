@@ -3,8 +3,8 @@
  *
  *	pagecache_init -> volume_attach -> node_read / node_write / volume_flush -> volume_detach -> pagecache_fini
  *
- * 1. A volume has a page heap of its own, an objcache with the cursor policy: pages enter a block in address order, so the order
- *    of entry is the order of eviction, and blocks never mix volumes.
+ * 1. A volume has a page heap of its own, an objcache with the cursor policy: pages enter a block in address order, so the
+ *order of entry is the order of eviction, and blocks never mix volumes.
  * 2. A page heap takes a fresh block while the block heap has more free memory than the low watermark. Otherwise its cursor
  *    refills its own oldest block in place, or takes the oldest block of another volume if that is older and prefers to give.
  * 3. Two cleaners a volume: the first gives blocks without I/O (dirty pages, where a block has few, are moved), oldest first,
@@ -33,40 +33,40 @@ struct pagecache_config {
 
 /* Counts since start-up, and gauges; of a volume, or the sum over all. */
 struct pagecache_statistics {
-	uint64_t cached_pages;    /* gauge */
-	uint64_t dirty_pages;     /* gauge; DIRTY or WRITEBACK */
-	uint64_t failed_pages;    /* gauge; dirty, and the last write of it failed */
-	uint64_t blocks;          /* gauge */
+	uint64_t cached_pages; /* gauge */
+	uint64_t dirty_pages;  /* gauge; DIRTY or WRITEBACK */
+	uint64_t failed_pages; /* gauge; dirty, and the last write of it failed */
+	uint64_t blocks;       /* gauge */
 	uint64_t hits;
 	uint64_t misses;
 	uint64_t inserted_pages;
-	uint64_t evicted_pages;   /* dropped by anyone: cursor, drain, a failed read */
+	uint64_t evicted_pages; /* dropped by anyone: cursor, drain, a failed read */
 	uint64_t moved_pages;
-	uint64_t read_bytes;      /* from the device */
-	uint64_t written_bytes;   /* to the device */
+	uint64_t read_bytes;    /* from the device */
+	uint64_t written_bytes; /* to the device */
 	uint64_t read_errors;
 	uint64_t write_errors;
 	uint64_t flushes;
-	uint64_t throttled;       /* writes that waited for the dirty limit */
+	uint64_t throttled; /* writes that waited for the dirty limit */
 };
 
 struct pagecache {
 	struct memory *memory;
-	struct pagecache_config config;     /* [I] */
+	struct pagecache_config config; /* [I] */
 	struct index index;
 	struct phys_addr buckets;           /* [I] run of blocks that holds the index */
 	struct owner owner;                 /* of that run */
 	struct objcache requests;           /* I/O objects */
 	_Atomic uint32_t requests_returned; /* changes when one comes back; who finds none sleeps on it */
 	struct mutex volumes_lock;
-	struct list volumes;                /* [volumes_lock], by name */
+	struct list volumes; /* [volumes_lock], by name */
 	_Atomic uint32_t next_node;
-	_Atomic uint64_t clock;             /* counts blocks that were opened */
-	_Atomic uint64_t dirty_pages;       /* DIRTY or WRITEBACK, of all volumes */
-	uint64_t dirty_background_pages;    /* [I] */
-	uint64_t dirty_max_pages;           /* [I] */
-	_Atomic uint32_t kick;              /* changes when the background writer has something to do */
-	_Atomic uint32_t progress;          /* changes when a write has ended */
+	_Atomic uint64_t clock;          /* counts blocks that were opened */
+	_Atomic uint64_t dirty_pages;    /* DIRTY or WRITEBACK, of all volumes */
+	uint64_t dirty_background_pages; /* [I] */
+	uint64_t dirty_max_pages;        /* [I] */
+	_Atomic uint32_t kick;           /* changes when the background writer has something to do */
+	_Atomic uint32_t progress;       /* changes when a write has ended */
 	_Atomic bool stopping;
 	struct command commands[3];
 };

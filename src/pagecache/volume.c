@@ -67,8 +67,7 @@ static bool volumes_insert(struct pagecache *pagecache, struct volume *volume)
 	mutex_lock(&pagecache->volumes_lock);
 	inserted = !find_locked(pagecache, volume->name);
 	position = pagecache->volumes.next;
-	while (position != &pagecache->volumes &&
-	       strcmp(container_of(position, struct volume, link)->name, volume->name) < 0)
+	while (position != &pagecache->volumes && strcmp(container_of(position, struct volume, link)->name, volume->name) < 0)
 		position = position->next;
 	if (inserted)
 		list_insert_after(position->previous, &volume->link);
@@ -172,7 +171,8 @@ static void drop_all(struct volume *volume)
 	struct block_heap *heap = &volume->pagecache->memory->blocks;
 	struct phys_addr block;
 
-	while (objcache_fence(&volume->frames, (struct phys_addr){ 0 }, (struct phys_addr){ UINT64_MAX }, &block) == STATUS_OK) {
+	while (objcache_fence(&volume->frames, (struct phys_addr){ 0 }, (struct phys_addr){ UINT64_MAX }, &block) ==
+	       STATUS_OK) {
 		const struct frames *frames = block_heap_find(heap, block)->tag;
 		uint32_t index = 0;
 		void *frame;

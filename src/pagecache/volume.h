@@ -22,26 +22,26 @@ struct volume {
 	struct pagecache *pagecache;
 	struct block_device *device;
 	char name[VOLUME_NAME_BYTES];
-	uint64_t start_bytes;         /* [I] on the device */
-	uint64_t bytes;               /* [I] */
-	struct volume_config config;  /* [I] */
-	struct node node;             /* the whole volume */
-	struct objcache frames;       /* the page heap */
+	uint64_t start_bytes;        /* [I] on the device */
+	uint64_t bytes;              /* [I] */
+	struct volume_config config; /* [I] */
+	struct node node;            /* the whole volume */
+	struct objcache frames;      /* the page heap */
 	struct cleaner clean_cleaner;
 	struct cleaner dirty_cleaner;
-	struct list link;             /* in pagecache->volumes */
+	struct list link; /* in pagecache->volumes */
 
 	struct mutex flush;
-	struct spinlock lock;         /* [D] */
-	struct list dirty;            /* [D] */
-	struct list syncing;          /* [D] */
-	struct list failed;           /* [D] */
-	struct list in_flight;        /* [D] writes, in order of submission */
-	uint64_t next_write;          /* [D] number of the next write */
-	uint64_t dirty_since_ns;      /* [D] when `dirty` was last empty, or the last pass by age began */
-	status_t write_status;        /* [D] of the latest write that failed */
-	_Atomic uint32_t progress;    /* changes when a write has ended */
-	_Atomic uint32_t cleaning;    /* drains that are under way: the page heap does not grow */
+	struct spinlock lock;      /* [D] */
+	struct list dirty;         /* [D] */
+	struct list syncing;       /* [D] */
+	struct list failed;        /* [D] */
+	struct list in_flight;     /* [D] writes, in order of submission */
+	uint64_t next_write;       /* [D] number of the next write */
+	uint64_t dirty_since_ns;   /* [D] when `dirty` was last empty, or the last pass by age began */
+	status_t write_status;     /* [D] of the latest write that failed */
+	_Atomic uint32_t progress; /* changes when a write has ended */
+	_Atomic uint32_t cleaning; /* drains that are under way: the page heap does not grow */
 
 	struct {
 		_Atomic uint64_t cached_pages, dirty_pages, failed_pages;
