@@ -1,0 +1,103 @@
+/* What the monitor shows of the page cache: cache, volumes, flush. */
+#include "io.h"
+#include "runtime/base/format.h"
+#include "runtime/base/log.h"
+#include "volume.h"
+
+static void print_statistics(const char *name, const struct pagecache_statistics *statistics)
+{
+	const uint64_t lookups = MAX(statistics->hits + statistics->misses, 1u);
+	char cached[FORMAT_BYTES_SIZE], dirty[FORMAT_BYTES_SIZE], read[FORMAT_BYTES_SIZE], written[FORMAT_BYTES_SIZE];
+
+	print("%-16s %8s cached  %8s dirty  %8s read  %8s written\n", name,
+	      format_bytes(cached, statistics->cached_pages * PAGE_BYTES),
+	      format_bytes(dirty, statistics->dirty_pages * PAGE_BYTES), format_bytes(read, statistics->read_bytes),
+	      format_bytes(written, statistics->written_bytes));
+	print("%-16s pages: hits %llu (%llu%%), misses %llu, inserted %llu, evicted %llu, moved %llu\n", "",
+	      (unsigned long long)statistics->hits, (unsigned long long)(statistics->hits * 100 / lookups),
+	      (unsigned long long)statistics->misses, (unsigned long long)statistics->inserted_pages,
+	      (unsigned long long)statistics->evicted_pages, (unsigned long long)statistics->moved_pages);
+	print("%-16s blocks %llu, flushes %llu, throttled writes %llu, read errors %llu, write errors %llu, failed pages "
+	      "%llu\n",
+	      "", (unsigned long long)statistics->blocks, (unsigned long long)statistics->flushes,
+	      (unsigned long long)statistics->throttled, (unsigned long long)statistics->read_errors,
+	      (unsigned long long)statistics->write_errors, (unsigned long long)statistics->failed_pages);
+}
+
+static status_t cache_run(struct command *self, int argc, char **argv)
+{
+	struct pagecache *pagecache = self->context;
+	struct pagecache_statistics statistics;
+
+	(void)argc;
+	(void)argv;
+	mutex_lock(&pagecache->volumes_lock);
+	list_for_each (link, &pagecache->volumes) {
+		struct volume *volume = container_of(link, struct volume, link);
+
+		volume_statistics(volume, &statistics);
+		print_statistics(volume->name, &statistics);
+	}
+	mutex_unlock(&pagecache->volumes_lock);
+	pagecache_statistics(pagecache, &statistics);
+	print_statistics("all", &statistics);
+	return STATUS_OK;
+}
+
+static status_t volumes_run(struct command *self, int argc, char **argv)
+{
+	struct pagecache *pagecache = self->context;
+
+	(void)argc;
+	(void)argv;
+	print("volume           device           start        size     keep  preference\n");
+	mutex_lock(&pagecache->volumes_lock);
+	list_for_each (link, &pagecache->volumes) {
+		const struct volume *volume = container_of(link, struct volume, link);
+		char start[FORMAT_BYTES_SIZE], bytes[FORMAT_BYTES_SIZE], keep[FORMAT_BYTES_SIZE];
+
+		print("%-16s %-12s %9s  %10s %8s  %10u%s\n", volume->name, volume->device->name,
+		      format_bytes(start, volume->start_bytes), format_bytes(bytes, volume->bytes),
+		      format_bytes(keep, volume->config.keep_bytes), volume->config.preference,
+		      volume->device->read_only ? "  read-only" : "");
+	}
+	mutex_unlock(&pagecache->volumes_lock);
+	return STATUS_OK;
+}
+
+static status_t flush_run(struct command *self, int argc, char **argv)
+{
+	struct volume *volume;
+	status_t status;
+
+	if (argc > 2)
+		return STATUS_INVALID;
+	if (argc == 1) {
+		status = pagecache_flush(self->context);
+	} else {
+		volume = volume_find(self->context, argv[1]);
+		if (!volume) {
+			print("there is no volume %s; `volumes` lists them\n", argv[1]);
+			return STATUS_NOT_FOUND;
+		}
+		status = volume_flush(volume);
+	}
+	print(status == STATUS_OK ? "flushed\n" : "flush failed: %s; what could not be written stays in memory\n",
+	      status_text(status));
+	return STATUS_OK;
+}
+
+void pagecache_commands_register(struct pagecache *pagecache, struct command_table *table)
+{
+	const struct command commands[] = {
+		{ .name = "cache", .arguments = "", .help = "what the page cache holds and did", .run = cache_run },
+		{ .name = "volumes", .arguments = "", .help = "volumes with keep and preference", .run = volumes_run },
+		{ .name = "flush", .arguments = "[VOLUME]", .help = "make all writes durable", .run = flush_run },
+	};
+
+	for (size_t i = 0; i < ARRAY_LENGTH(commands); i++) {
+		pagecache->commands[i] = commands[i];
+		pagecache->commands[i].context = pagecache;
+		command_register(table, &pagecache->commands[i]);
+	}
+}

@@ -1,0 +1,19 @@
+/*
+ * Eviction by whole blocks, oldest first: what a volume's cleaners do. A block is fenced, so that nothing moves in, looked at,
+ * emptied and released; one that cannot be emptied goes on as it was. Clean pages are dropped; dirty ones are moved where the
+ * block has few of them, else written first by the cleaner that may.
+ */
+#pragma once
+
+#include "volume.h"
+
+void evict_cleaners_init(struct volume *volume);
+
+/*
+ * Gives blocks back until `bytes` have gone or `keep` bytes of cache remain; returns the bytes that went. `write`: waits for
+ * dirty pages to be written.
+ */
+uint64_t evict_blocks(struct volume *volume, const struct reclaim_target *target, uint64_t keep, bool write);
+
+/* Takes the oldest block of another volume, when it is older than this one's and that volume prefers to give. No I/O. */
+bool evict_older_block(struct volume *volume);

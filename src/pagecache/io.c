@@ -1,0 +1,138 @@
+#include "io.h"
+
+#include "frame.h"
+#include "runtime/base/assert.h"
+#include "runtime/base/bits.h"
+#include "runtime/base/string.h"
+
+struct io *io_begin(struct node *node, enum block_operation operation)
+{
+	struct pagecache *pagecache = node->volume->pagecache;
+	struct io *io;
+
+	for (;;) {
+		const uint32_t returned = atomic_load(&pagecache->requests_returned);
+
+		io = objcache_alloc_held(&pagecache->requests);
+		if (io)
+			break;
+		(void)platform_wait(&pagecache->requests_returned, returned, PLATFORM_FOREVER);
+	}
+	io->request.operation = operation;
+	list_init(&io->request.link);
+	list_init(&io->link);
+	io->volume = node->volume;
+	io->node = node;
+	io->count = 0;
+	return io;
+}
+
+void io_end(struct io *io)
+{
+	struct pagecache *pagecache = io->volume->pagecache;
+
+	objcache_free(&pagecache->requests, io);
+	atomic_fetch_add(&pagecache->requests_returned, 1);
+	platform_wake(&pagecache->requests_returned);
+}
+
+uint32_t io_pages_max(const struct volume *volume)
+{
+	const struct block_device *device = volume->device;
+	const uint64_t pages = device->transfer_bytes_max / PAGE_BYTES;
+
+	return (uint32_t)MIN(MIN(pages, (uint64_t)device->segments_max), (uint64_t)IO_PAGES_MAX);
+}
+
+bool io_add(struct io *io, struct page *page, uint64_t number)
+{
+	if (io->count == 0)
+		io->number = number;
+	else if (io->count == io_pages_max(io->volume) || number != io->number + io->count)
+		return false;
+	io->pages[io->count++] = page;
+	return true;
+}
+
+uint64_t node_page_bytes(const struct node *node, uint64_t number)
+{
+	return MIN(PAGE_BYTES, node->bytes - number * PAGE_BYTES);
+}
+
+static void add_segment(struct io *io, struct phys_addr start, uint64_t bytes)
+{
+	struct block_request *request = &io->request;
+
+	if (request->segment_count > 0) {
+		struct phys_range *last = &io->segments[request->segment_count - 1];
+
+		if (last->start.value + last->bytes == start.value) {
+			last->bytes += bytes;
+			return;
+		}
+	}
+	io->segments[request->segment_count++] = (struct phys_range){ start, bytes };
+}
+
+void io_submit(struct io *io, void (*done)(struct block_request *request))
+{
+	struct volume *volume = io->volume;
+	struct block_request *request = &io->request;
+
+	assert(io->count > 0);
+	request->offset_bytes = volume->start_bytes + io->number * PAGE_BYTES;
+	request->segments = io->segments;
+	request->segment_count = 0;
+	for (uint32_t i = 0; i < io->count; i++)
+		add_segment(io, page_address(io->pages[i]),
+			    align_up(node_page_bytes(io->node, io->number + i), volume->device->sector_bytes));
+	request->done = done;
+	volume->device->submit(volume->device, request);
+}
+
+/* The page leaves the index, so the next read tries again; those who wait for it find the status. */
+static void read_failed(struct io *io, struct page *page, status_t status)
+{
+	struct volume *volume = io->volume;
+	struct index *index = &volume->pagecache->index;
+	struct index_stripe *stripe = index_stripe(index, page->node, page->number);
+
+	spinlock_lock(&stripe->lock);
+	index_remove_locked(index, page);
+	page->number = (uint64_t)-status;
+	page_change(page, PAGE_CACHED | PAGE_READING, 0);
+	spinlock_unlock(&stripe->lock);
+	atomic_fetch_sub_explicit(&volume->counts.cached_pages, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&volume->counts.evicted_pages, 1, memory_order_relaxed);
+}
+
+static void read_done(struct block_request *request)
+{
+	struct io *io = container_of(request, struct io, request);
+	struct volume *volume = io->volume;
+
+	if (request->status == STATUS_OK)
+		atomic_fetch_add_explicit(&volume->counts.read_bytes, block_request_bytes(request), memory_order_relaxed);
+	else
+		atomic_fetch_add_explicit(&volume->counts.read_errors, 1, memory_order_relaxed);
+	for (uint32_t i = 0; i < io->count; i++) {
+		struct page *page = io->pages[i];
+
+		if (request->status == STATUS_OK) {
+			const uint64_t bytes = node_page_bytes(io->node, io->number + i);
+
+			memset((char *)page_memory(page) + bytes, 0, PAGE_BYTES - bytes);
+			page_change(page, PAGE_READING, 0);
+		} else {
+			read_failed(io, page, request->status);
+		}
+		platform_wake(&page->state);
+		page_unpin(page);
+	}
+	io_end(io);
+}
+
+void io_submit_read(struct io *io)
+{
+	io_submit(io, read_done);
+}

@@ -1,0 +1,227 @@
+#include "volume.h"
+
+#include "evict.h"
+#include "frame.h"
+#include "io.h"
+#include "runtime/base/assert.h"
+#include "runtime/base/bits.h"
+#include "runtime/base/format.h"
+#include "runtime/base/log.h"
+#include "runtime/base/string.h"
+#include "writeback.h"
+
+static struct volume *find_locked(struct pagecache *pagecache, const char *name)
+{
+	list_for_each (link, &pagecache->volumes) {
+		struct volume *volume = container_of(link, struct volume, link);
+
+		if (strcmp(volume->name, name) == 0)
+			return volume;
+	}
+	return NULL;
+}
+
+struct volume *volume_find(struct pagecache *pagecache, const char *name)
+{
+	struct volume *volume;
+
+	mutex_lock(&pagecache->volumes_lock);
+	volume = find_locked(pagecache, name);
+	mutex_unlock(&pagecache->volumes_lock);
+	return volume;
+}
+
+static status_t check_arguments(const struct block_device *device, const char *name, uint64_t start_bytes, uint64_t bytes)
+{
+	const uint64_t end = start_bytes + bytes;
+
+	if (end < start_bytes || end > device->size_bytes)
+		return STATUS_RANGE;
+	if (bytes == 0 || !is_aligned(start_bytes | bytes, device->sector_bytes) || strlen(name) >= VOLUME_NAME_BYTES)
+		return STATUS_INVALID;
+	if (device->sector_bytes > PAGE_BYTES || device->segment_alignment > device->sector_bytes ||
+	    device->segments_max == 0 || device->transfer_bytes_max < PAGE_BYTES) {
+		log_error("volume %s: the device takes no segments of one page", name);
+		return STATUS_INVALID;
+	}
+	return STATUS_OK;
+}
+
+static void lists_init(struct volume *volume)
+{
+	mutex_init(&volume->flush, "volume flush");
+	spinlock_init(&volume->lock, "volume");
+	list_init(&volume->link);
+	list_init(&volume->dirty);
+	list_init(&volume->syncing);
+	list_init(&volume->failed);
+	list_init(&volume->in_flight);
+}
+
+/* Sorted by name; false: the name is taken. */
+static bool volumes_insert(struct pagecache *pagecache, struct volume *volume)
+{
+	struct list *position;
+	bool inserted;
+
+	mutex_lock(&pagecache->volumes_lock);
+	inserted = !find_locked(pagecache, volume->name);
+	position = pagecache->volumes.next;
+	while (position != &pagecache->volumes && strcmp(container_of(position, struct volume, link)->name, volume->name) < 0)
+		position = position->next;
+	if (inserted)
+		list_insert_after(position->previous, &volume->link);
+	mutex_unlock(&pagecache->volumes_lock);
+	return inserted;
+}
+
+static void volumes_remove(struct volume *volume)
+{
+	mutex_lock(&volume->pagecache->volumes_lock);
+	list_remove(&volume->link);
+	mutex_unlock(&volume->pagecache->volumes_lock);
+}
+
+status_t volume_attach(struct volume *volume, struct pagecache *pagecache, struct block_device *device, const char *name,
+		       uint64_t start_bytes, uint64_t bytes, const struct volume_config *config)
+{
+	status_t status = check_arguments(device, name, start_bytes, bytes);
+
+	if (status != STATUS_OK)
+		return status;
+	*volume = (struct volume){
+		.pagecache = pagecache,
+		.device = device,
+		.start_bytes = start_bytes,
+		.bytes = bytes,
+		.config = *config,
+		.node = { .volume = volume, .bytes = bytes },
+	};
+	(void)format_text(volume->name, sizeof(volume->name), "%s", name);
+	volume->node.id = atomic_fetch_add(&pagecache->next_node, 1);
+	lists_init(volume);
+	status = frames_init(volume);
+	if (status != STATUS_OK)
+		return status;
+	if (!volumes_insert(pagecache, volume)) {
+		/* No page was taken yet, so nothing is in use. */
+		status = objcache_fini(&volume->frames);
+		assert(status == STATUS_OK);
+		return STATUS_INVALID;
+	}
+	evict_cleaners_init(volume);
+	cleaner_register(&pagecache->memory->cleaners, &volume->clean_cleaner);
+	cleaner_register(&pagecache->memory->cleaners, &volume->dirty_cleaner);
+	return STATUS_OK;
+}
+
+status_t volume_flush(struct volume *volume)
+{
+	status_t status = STATUS_OK;
+
+	atomic_fetch_add_explicit(&volume->counts.flushes, 1, memory_order_relaxed);
+	mutex_lock(&volume->flush);
+	writeback_pass(volume);
+	if (atomic_load(&volume->counts.failed_pages) > 0)
+		status = volume->write_status;
+	if (volume->device->write_cache) {
+		const status_t flushed = block_device_transfer(volume->device, BLOCK_FLUSH, 0, NULL, 0);
+
+		if (status == STATUS_OK)
+			status = flushed;
+	}
+	mutex_unlock(&volume->flush);
+	return status;
+}
+
+uint64_t volume_drop(struct volume *volume)
+{
+	const struct reclaim_target everything = {
+		.bytes = UINT64_MAX,
+		.highest = { UINT64_MAX },
+		.deadline_ns = PLATFORM_FOREVER,
+	};
+	const uint64_t before = atomic_load(&volume->counts.evicted_pages);
+
+	(void)evict_blocks(volume, &everything, 0, false);
+	return atomic_load(&volume->counts.evicted_pages) - before;
+}
+
+/* Forgets what could not be written: the pages become clean. Nobody uses the volume. */
+static void discard_dirty(struct volume *volume)
+{
+	struct list *link;
+
+	spinlock_lock(&volume->lock);
+	while ((link = list_take_first(&volume->failed)) != NULL || (link = list_take_first(&volume->dirty)) != NULL) {
+		struct page *page = container_of(link, struct page, dirty);
+
+		page_change(page, PAGE_DIRTY | PAGE_FAILED, 0);
+		atomic_fetch_sub(&page_frames(page)->unclean, 1);
+		atomic_fetch_sub(&volume->counts.dirty_pages, 1);
+		atomic_fetch_sub(&volume->pagecache->dirty_pages, 1);
+	}
+	atomic_store(&volume->counts.failed_pages, 0);
+	spinlock_unlock(&volume->lock);
+}
+
+/* The blocks that are not worth a drain's while: a volume's last, partly filled ones. */
+static void drop_all(struct volume *volume)
+{
+	struct block_heap *heap = &volume->pagecache->memory->blocks;
+	struct phys_addr block;
+
+	while (objcache_fence(&volume->frames, (struct phys_addr){ 0 }, (struct phys_addr){ UINT64_MAX }, &block) ==
+	       STATUS_OK) {
+		const struct frames *frames = block_heap_find(heap, block)->tag;
+		uint32_t index = 0;
+		void *frame;
+
+		while ((frame = objcache_next_object(&volume->frames, frames->block, &index)) != NULL) {
+			struct page *page = frame_page(volume->pagecache->memory, frame);
+
+			if (page_evict(volume, page))
+				frame_return(page);
+		}
+		if (objcache_release(&volume->frames, block) != STATUS_OK)
+			platform_panic("volume %s is detached while its pages are in use", volume->name);
+	}
+}
+
+status_t volume_detach(struct volume *volume, bool discard)
+{
+	struct cleaner_registry *cleaners = &volume->pagecache->memory->cleaners;
+	status_t status = volume_flush(volume);
+
+	if (status != STATUS_OK && !discard)
+		return status;
+	volumes_remove(volume);
+	cleaner_unregister(cleaners, &volume->clean_cleaner);
+	cleaner_unregister(cleaners, &volume->dirty_cleaner);
+	discard_dirty(volume);
+	drop_all(volume);
+	if (objcache_fini(&volume->frames) != STATUS_OK)
+		platform_panic("volume %s is detached while its pages are in use", volume->name);
+	return status;
+}
+
+void volume_statistics(struct volume *volume, struct pagecache_statistics *statistics)
+{
+	*statistics = (struct pagecache_statistics){
+		.cached_pages = atomic_load(&volume->counts.cached_pages),
+		.dirty_pages = atomic_load(&volume->counts.dirty_pages),
+		.failed_pages = atomic_load(&volume->counts.failed_pages),
+		.blocks = objcache_count(&volume->frames).blocks,
+		.hits = atomic_load(&volume->counts.hits),
+		.misses = atomic_load(&volume->counts.misses),
+		.inserted_pages = atomic_load(&volume->counts.inserted_pages),
+		.evicted_pages = atomic_load(&volume->counts.evicted_pages),
+		.moved_pages = atomic_load(&volume->counts.moved_pages),
+		.read_bytes = atomic_load(&volume->counts.read_bytes),
+		.written_bytes = atomic_load(&volume->counts.written_bytes),
+		.read_errors = atomic_load(&volume->counts.read_errors),
+		.write_errors = atomic_load(&volume->counts.write_errors),
+		.flushes = atomic_load(&volume->counts.flushes),
+		.throttled = atomic_load(&volume->counts.throttled),
+	};
+}

@@ -1,0 +1,394 @@
+#include "writeback.h"
+
+#include "frame.h"
+#include "runtime/base/assert.h"
+
+/* Writes under way that the background writer leaves to a volume at most, as a share of all I/O objects. */
+#define BACKGROUND_SHARE 2
+
+#define BACKGROUND_NAP_NS NS_PER_S
+
+static void progress(struct volume *volume)
+{
+	atomic_fetch_add(&volume->progress, 1);
+	platform_wake(&volume->progress);
+	atomic_fetch_add(&volume->pagecache->progress, 1);
+	platform_wake(&volume->pagecache->progress);
+}
+
+/* Dirty -------------------------------------------------------------------------------------------------------------------- */
+
+static void count_dirty(struct volume *volume, struct page *page)
+{
+	struct pagecache *pagecache = volume->pagecache;
+	const uint64_t dirty = atomic_fetch_add(&pagecache->dirty_pages, 1) + 1;
+
+	atomic_fetch_add_explicit(&volume->counts.dirty_pages, 1, memory_order_relaxed);
+	atomic_fetch_add(&page_frames(page)->unclean, 1);
+	if (dirty == pagecache->dirty_background_pages + 1) {
+		atomic_fetch_add(&pagecache->kick, 1);
+		platform_wake(&pagecache->kick);
+	}
+}
+
+static void count_clean(struct volume *volume, struct page *page)
+{
+	atomic_fetch_sub(&page_frames(page)->unclean, 1);
+	atomic_fetch_sub_explicit(&volume->counts.dirty_pages, 1, memory_order_relaxed);
+	atomic_fetch_sub(&volume->pagecache->dirty_pages, 1);
+}
+
+void page_written(struct volume *volume, struct page *page)
+{
+	struct index_stripe *stripe = index_stripe(&volume->pagecache->index, page->node, page->number);
+	uint32_t before;
+
+	spinlock_lock(&volume->lock);
+	before = page_change(page, PAGE_WRITING, PAGE_DIRTY);
+	if (!(before & PAGE_DIRTY)) {
+		if (list_is_empty(&volume->dirty))
+			volume->dirty_since_ns = platform_now_ns();
+		list_insert_last(&volume->dirty, &page->dirty);
+		count_dirty(volume, page);
+	}
+	spinlock_unlock(&volume->lock);
+	page_unpin(page);
+	index_wake(stripe);
+	/* A flush may have found the page being written, and wait for it. */
+	if (before & PAGE_DIRTY)
+		progress(volume);
+}
+
+/* Claiming pages ----------------------------------------------------------------------------------------------------------- */
+
+/* DIRTY becomes WRITEBACK, unless somebody is writing to the page. [D] is held. */
+static bool claim_locked(struct page *page)
+{
+	uint32_t state = page_state(page);
+	uint32_t after;
+
+	do {
+		if (!(state & PAGE_DIRTY) || (state & PAGE_WRITING))
+			return false;
+		after = (state & ~(uint32_t)PAGE_DIRTY) | PAGE_WRITEBACK;
+		assert(page_state_is_legal(after));
+	} while (!atomic_compare_exchange_weak_explicit(&page->state, &state, after, memory_order_acq_rel,
+							memory_order_acquire));
+	list_remove(&page->dirty);
+	return true;
+}
+
+struct claim {
+	struct volume *volume;
+	struct page *page;
+};
+
+/* [S] is held. */
+static bool claim_visit(void *context, struct page *page)
+{
+	struct claim *claim = context;
+	bool claimed;
+
+	spinlock_lock(&claim->volume->lock);
+	claimed = claim_locked(page);
+	spinlock_unlock(&claim->volume->lock);
+	claim->page = page;
+	return claimed;
+}
+
+static struct page *claim_number(struct volume *volume, uint32_t node, uint64_t number)
+{
+	struct claim claim = { .volume = volume };
+
+	return index_visit(&volume->pagecache->index, node, number, claim_visit, &claim) ? claim.page : NULL;
+}
+
+static void reverse(struct page **pages, uint32_t count)
+{
+	for (uint32_t i = 0; i < count / 2; i++) {
+		struct page *page = pages[i];
+
+		pages[i] = pages[count - 1 - i];
+		pages[count - 1 - i] = page;
+	}
+}
+
+/* Surrounds the claimed page io->pages[0] with its dirty neighbours: first those before it, then those behind. */
+static void claim_neighbours(struct io *io)
+{
+	struct volume *volume = io->volume;
+	const uint32_t node = io->pages[0]->node;
+	const uint32_t most = io_pages_max(volume);
+	struct page *page;
+
+	while (io->count < most && io->number > 0 && (page = claim_number(volume, node, io->number - 1)) != NULL) {
+		io->pages[io->count++] = page;
+		io->number--;
+	}
+	reverse(io->pages, io->count);
+	while (io->count < most && (page = claim_number(volume, node, io->number + io->count)) != NULL)
+		io->pages[io->count++] = page;
+}
+
+/* Writing ------------------------------------------------------------------------------------------------------------------ */
+
+static void write_ended_locked(struct volume *volume, struct page *page, status_t status)
+{
+	uint32_t before;
+
+	if (status == STATUS_OK) {
+		before = page_change(page, PAGE_WRITEBACK | PAGE_FAILED, 0);
+		if (before & PAGE_FAILED)
+			atomic_fetch_sub_explicit(&volume->counts.failed_pages, 1, memory_order_relaxed);
+		count_clean(volume, page);
+		return;
+	}
+	before = page_change(page, PAGE_WRITEBACK, PAGE_DIRTY | PAGE_FAILED);
+	if (!(before & PAGE_FAILED))
+		atomic_fetch_add_explicit(&volume->counts.failed_pages, 1, memory_order_relaxed);
+	list_insert_last(&volume->failed, &page->dirty);
+}
+
+static void write_done(struct block_request *request)
+{
+	struct io *io = container_of(request, struct io, request);
+	struct volume *volume = io->volume;
+
+	if (request->status == STATUS_OK)
+		atomic_fetch_add_explicit(&volume->counts.written_bytes, block_request_bytes(request), memory_order_relaxed);
+	else
+		atomic_fetch_add_explicit(&volume->counts.write_errors, 1, memory_order_relaxed);
+	spinlock_lock(&volume->lock);
+	if (request->status != STATUS_OK)
+		volume->write_status = request->status;
+	for (uint32_t i = 0; i < io->count; i++) {
+		write_ended_locked(volume, io->pages[i], request->status);
+		platform_wake(&io->pages[i]->state);
+	}
+	list_remove(&io->link);
+	spinlock_unlock(&volume->lock);
+	io_end(io);
+	progress(volume);
+}
+
+/* io->pages[0] is claimed. Returns the number of pages. */
+static uint32_t write_start(struct io *io)
+{
+	struct volume *volume = io->volume;
+	uint32_t count;
+
+	claim_neighbours(io);
+	count = io->count;
+	spinlock_lock(&volume->lock);
+	io->write = volume->next_write++;
+	list_insert_last(&volume->in_flight, &io->link);
+	spinlock_unlock(&volume->lock);
+	io_submit(io, write_done);
+	return count;
+}
+
+static struct page *claim_first(struct volume *volume, struct list *list)
+{
+	struct page *page = NULL;
+
+	spinlock_lock(&volume->lock);
+	list_for_each_safe (link, list) {
+		page = container_of(link, struct page, dirty);
+		if (claim_locked(page))
+			break;
+		page = NULL;
+	}
+	spinlock_unlock(&volume->lock);
+	return page;
+}
+
+uint32_t writeback_start(struct volume *volume, struct list *list)
+{
+	struct io *io = io_begin(&volume->node, BLOCK_WRITE);
+	struct page *page = claim_first(volume, list);
+
+	if (!page) {
+		io_end(io);
+		return 0;
+	}
+	(void)io_add(io, page, page->number);
+	return write_start(io);
+}
+
+void writeback_start_page(struct volume *volume, struct page *page)
+{
+	struct io *io = io_begin(&volume->node, BLOCK_WRITE);
+	bool claimed;
+
+	spinlock_lock(&volume->lock);
+	claimed = claim_locked(page);
+	spinlock_unlock(&volume->lock);
+	if (!claimed) {
+		io_end(io);
+		return;
+	}
+	(void)io_add(io, page, page->number);
+	(void)write_start(io);
+}
+
+/* Waiting ------------------------------------------------------------------------------------------------------------------ */
+
+static bool is_writing(struct volume *volume)
+{
+	bool writing;
+
+	spinlock_lock(&volume->lock);
+	writing = !list_is_empty(&volume->in_flight);
+	spinlock_unlock(&volume->lock);
+	return writing;
+}
+
+bool writeback_make_progress(struct volume *volume)
+{
+	const uint32_t seen = atomic_load(&volume->progress);
+
+	if (writeback_start(volume, &volume->dirty) == 0 && !is_writing(volume))
+		return false;
+	(void)platform_wait(&volume->progress, seen, PLATFORM_FOREVER);
+	return true;
+}
+
+status_t writeback_throttle(struct volume *volume)
+{
+	struct pagecache *pagecache = volume->pagecache;
+	bool counted = false;
+
+	while (atomic_load(&pagecache->dirty_pages) >= pagecache->dirty_max_pages) {
+		const uint32_t seen = atomic_load(&pagecache->progress);
+
+		if (!counted)
+			atomic_fetch_add_explicit(&volume->counts.throttled, 1, memory_order_relaxed);
+		counted = true;
+		if (writeback_make_progress(volume))
+			continue;
+		/* What is dirty belongs to other volumes, or cannot be written. */
+		if (atomic_load(&volume->counts.failed_pages) > 0)
+			return volume->write_status;
+		(void)platform_wait(&pagecache->progress, seen, platform_now_ns() + NS_PER_S);
+	}
+	return STATUS_OK;
+}
+
+/* Moves all links of `from` to the end of `to`. */
+static void splice(struct list *from, struct list *to)
+{
+	struct list *link;
+
+	while ((link = list_take_first(from)) != NULL)
+		list_insert_last(to, link);
+}
+
+static bool writes_before_locked(const struct volume *volume, uint64_t write)
+{
+	const struct list *first = list_first(&volume->in_flight);
+
+	return first && container_of(first, struct io, link)->write < write;
+}
+
+/* Looks at `syncing`, and at the writes that are older than `*end`, which it sets once `syncing` is empty. */
+static bool pass_is_over(struct volume *volume, uint64_t *end)
+{
+	bool over;
+
+	spinlock_lock(&volume->lock);
+	if (*end == UINT64_MAX && list_is_empty(&volume->syncing))
+		*end = volume->next_write;
+	over = *end != UINT64_MAX && !writes_before_locked(volume, *end);
+	spinlock_unlock(&volume->lock);
+	return over;
+}
+
+void writeback_pass(struct volume *volume)
+{
+	uint64_t end = UINT64_MAX;
+
+	assert(mutex_is_held(&volume->flush));
+	spinlock_lock(&volume->lock);
+	volume->dirty_since_ns = platform_now_ns();
+	splice(&volume->dirty, &volume->syncing);
+	splice(&volume->failed, &volume->syncing);
+	spinlock_unlock(&volume->lock);
+	for (;;) {
+		const uint32_t seen = atomic_load(&volume->progress);
+
+		while (writeback_start(volume, &volume->syncing) > 0)
+			;
+		if (pass_is_over(volume, &end))
+			return;
+		(void)platform_wait(&volume->progress, seen, PLATFORM_FOREVER);
+	}
+}
+
+/* The background writer ---------------------------------------------------------------------------------------------------- */
+
+static bool may_start(struct volume *volume)
+{
+	uint32_t writes = 0;
+
+	spinlock_lock(&volume->lock);
+	list_for_each (link, &volume->in_flight)
+		writes++;
+	spinlock_unlock(&volume->lock);
+	return writes < MAX(volume->pagecache->config.requests / BACKGROUND_SHARE, 1u);
+}
+
+static bool is_aged(struct volume *volume)
+{
+	bool aged;
+
+	spinlock_lock(&volume->lock);
+	aged = (!list_is_empty(&volume->dirty) || !list_is_empty(&volume->failed)) &&
+	       platform_now_ns() - volume->dirty_since_ns >= volume->pagecache->config.dirty_age_ns;
+	spinlock_unlock(&volume->lock);
+	return aged;
+}
+
+/* True: it started a write, so there may be more to do. */
+static bool background_round(struct volume *volume)
+{
+	struct pagecache *pagecache = volume->pagecache;
+	bool worked = false;
+
+	if (atomic_load(&pagecache->dirty_pages) > pagecache->dirty_background_pages && may_start(volume))
+		worked = writeback_start(volume, &volume->dirty) > 0;
+	if (is_aged(volume) && mutex_try_lock(&volume->flush)) {
+		writeback_pass(volume);
+		mutex_unlock(&volume->flush);
+	}
+	return worked;
+}
+
+void pagecache_writeback_run(struct pagecache *pagecache)
+{
+	while (!atomic_load(&pagecache->stopping)) {
+		const uint32_t kick = atomic_load(&pagecache->kick);
+		const uint32_t seen = atomic_load(&pagecache->progress);
+		bool worked = false;
+
+		mutex_lock(&pagecache->volumes_lock);
+		list_for_each (link, &pagecache->volumes)
+			worked |= background_round(container_of(link, struct volume, link));
+		mutex_unlock(&pagecache->volumes_lock);
+		if (worked)
+			continue;
+		if (atomic_load(&pagecache->dirty_pages) > pagecache->dirty_background_pages)
+			(void)platform_wait(&pagecache->progress, seen, platform_now_ns() + BACKGROUND_NAP_NS);
+		else
+			(void)platform_wait(&pagecache->kick, kick,
+					    platform_now_ns() + MIN(BACKGROUND_NAP_NS, pagecache->config.dirty_age_ns / 2));
+	}
+}
+
+void pagecache_stop(struct pagecache *pagecache)
+{
+	atomic_store(&pagecache->stopping, true);
+	atomic_fetch_add(&pagecache->kick, 1);
+	platform_wake(&pagecache->kick);
+	atomic_fetch_add(&pagecache->progress, 1);
+	platform_wake(&pagecache->progress);
+}
