@@ -28,9 +28,10 @@ struct command_table;
 struct driver;
 struct heap;
 
-#define PCI_BARS       6
-#define PCI_NAME_BYTES 16
-#define PCI_ANY        0xffff
+#define PCI_BARS        6
+#define PCI_NAME_BYTES  16
+#define PCI_VECTORS_MAX 65 /* one for each CPU, and one more */
+#define PCI_ANY         0xffff
 
 /* What a driver matches: ids, or the class where `vendor_id` is PCI_ANY. */
 struct pci_id {
@@ -75,7 +76,7 @@ struct pci_function {
 
 	enum pci_interrupt_mode interrupt_mode; /* from open to close */
 	unsigned vectors;
-	struct interrupt **interrupts; /* by vector; NULL: not attached */
+	struct interrupt *interrupts[PCI_VECTORS_MAX]; /* by vector; NULL: not attached */
 	volatile uint32_t *msix_table;
 };
 

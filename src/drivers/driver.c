@@ -1,0 +1,136 @@
+#include "driver.h"
+
+#include "heap/dma.h"
+#include "runtime/base/format.h"
+#include "runtime/base/log.h"
+#include "runtime/base/mutex.h"
+#include "runtime/base/string.h"
+
+/* The linker makes these of the section. */
+extern const struct driver *const __start_drivers[];
+extern const struct driver *const __stop_drivers[];
+
+static struct mutex lock; /* one probe or remove at a time */
+static const struct driver_environment *environment;
+
+static bool driver_wants(const struct driver *driver, const struct pci_function *function)
+{
+	for (const struct pci_id *id = driver->ids; id->vendor_id != 0; id++) {
+		if (pci_matches(function, id))
+			return true;
+	}
+	return false;
+}
+
+static const struct driver *driver_find(const struct pci_function *function)
+{
+	for (const struct driver *const *driver = __start_drivers; driver < __stop_drivers; driver++) {
+		if (driver_wants(*driver, function))
+			return *driver;
+	}
+	return NULL;
+}
+
+/* Whatever the driver forgot: the function does no harm any more. */
+static void function_quiet(struct pci_function *function)
+{
+	uint64_t leaks;
+
+	pci_disable(function);
+	pci_interrupts_close(function);
+	function->driver_data = NULL;
+	leaks = dma_device_leaks(environment->memory, &function->device);
+	if (leaks > 0)
+		log_error("%s: %llu pieces of DMA memory were left behind", function->device.name, (unsigned long long)leaks);
+}
+
+static status_t probe_locked(struct pci_function *function)
+{
+	const struct driver *driver;
+	status_t status;
+
+	if (function->driver)
+		return STATUS_BUSY;
+	driver = driver_find(function);
+	if (!driver)
+		return STATUS_NOT_FOUND;
+	format_text(function->device_name, sizeof(function->device_name), "%s %s", driver->name, function->name);
+	function->device = (struct device){ .name = function->device_name, .dma_mask = UINT64_MAX };
+	status = driver->probe(environment, function);
+	if (status != STATUS_OK) {
+		log_error("%s: not started: %s", function->device.name, status_text(status));
+		function_quiet(function);
+		return status;
+	}
+	function->driver = driver;
+	return STATUS_OK;
+}
+
+static status_t remove_locked(struct pci_function *function)
+{
+	if (!function->driver)
+		return STATUS_NOT_FOUND;
+	function->driver->remove(function);
+	function->driver = NULL;
+	function_quiet(function);
+	log_info("%s: removed", function->device.name);
+	return STATUS_OK;
+}
+
+status_t driver_probe(struct pci_function *function)
+{
+	status_t status;
+
+	mutex_lock(&lock);
+	status = probe_locked(function);
+	mutex_unlock(&lock);
+	return status;
+}
+
+status_t driver_remove(struct pci_function *function)
+{
+	status_t status;
+
+	mutex_lock(&lock);
+	status = remove_locked(function);
+	mutex_unlock(&lock);
+	return status;
+}
+
+status_t drivers_start(const struct driver_environment *with)
+{
+	status_t status;
+
+	environment = with;
+	mutex_init(&lock, "drivers");
+	pci_avoid_messages(with->no_message_interrupts);
+	status = pci_scan(memory_general_heap(with->memory));
+	if (status != STATUS_OK)
+		return status;
+	pci_commands_register(with->commands);
+	for (struct pci_function *function = pci_next(NULL); function; function = pci_next(function))
+		(void)!driver_probe(function); /* has logged what went wrong */
+	return STATUS_OK;
+}
+
+void drivers_stop(void)
+{
+	struct pci_function *last;
+
+	if (!environment)
+		return;
+	do {
+		last = NULL;
+		for (struct pci_function *function = pci_next(NULL); function; function = pci_next(function))
+			last = function->driver ? function : last;
+	} while (last && driver_remove(last) == STATUS_OK);
+}
+
+struct pci_function *driver_function(const char *driver, struct pci_function *after)
+{
+	struct pci_function *function = pci_next(after);
+
+	while (function && !(function->driver && strcmp(function->driver->name, driver) == 0))
+		function = pci_next(function);
+	return function;
+}

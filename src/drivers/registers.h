@@ -1,0 +1,30 @@
+/*
+ * Access to device registers in memory. Each is one load or store of exactly that width, in program order; memory that was
+ * written before a register write is visible to the device when it sees that write.
+ */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "runtime/base/types.h"
+
+#define REGISTER_ACCESS(bits)                                                                                                  \
+	static inline uint##bits##_t register_read##bits(const volatile void *base, size_t offset)                             \
+	{                                                                                                                      \
+		uint##bits##_t value = *(const volatile uint##bits##_t *)((const volatile char *)base + offset);               \
+                                                                                                                               \
+		atomic_thread_fence(memory_order_acquire);                                                                     \
+		return value;                                                                                                  \
+	}                                                                                                                      \
+	static inline void register_write##bits(volatile void *base, size_t offset, uint##bits##_t value)                      \
+	{                                                                                                                      \
+		atomic_thread_fence(memory_order_release);                                                                     \
+		*(volatile uint##bits##_t *)((volatile char *)base + offset) = value;                                          \
+	}
+
+REGISTER_ACCESS(8)
+REGISTER_ACCESS(16)
+REGISTER_ACCESS(32)
+REGISTER_ACCESS(64)
+
+#undef REGISTER_ACCESS
