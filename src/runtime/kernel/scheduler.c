@@ -131,11 +131,11 @@ static void switch_finish(void)
 	assert(task->canary == TASK_CANARY);
 	if (task->vector_state && previous != task)
 		fpu_load(task->vector_state);
+	spinlock_unlock(&queue->lock);
 	if (queue->slice.pending)
 		timer_cancel(&queue->slice);
 	if (rival)
 		slice_begin(queue);
-	spinlock_unlock(&queue->lock);
 	if (offer)
 		kick_idle();
 	if (ended)
@@ -240,13 +240,21 @@ static bool claim_idle(unsigned cpu)
 	return atomic_fetch_and(&idle_cpus, ~bit) & bit;
 }
 
-/* Where a task that becomes ready runs soonest: its last CPU if that is idle or does less urgent things, else an idle one. */
+static bool is_idle(unsigned cpu)
+{
+	return atomic_load(&cpu_get(cpu)->current) == queues[cpu].idle;
+}
+
+/*
+ * Where a task that becomes ready runs soonest: its last CPU if that is idle, or on its way there (it need not be woken, and
+ * still knows the task's data), else one that halts.
+ */
 static unsigned place(const struct task *task)
 {
 	unsigned last = atomic_load(&task->cpu);
 	uint64_t idle;
 
-	if (task->pinned || claim_idle(last))
+	if (task->pinned || claim_idle(last) || is_idle(last))
 		return last;
 	while ((idle = atomic_load(&idle_cpus)) != 0) {
 		unsigned cpu = (unsigned)__builtin_ctzll(idle);
@@ -257,8 +265,11 @@ static unsigned place(const struct task *task)
 	return last;
 }
 
-/* Puts a ready task that no queue has into its CPU's, and sees that it is noticed there. Interrupts off. */
-static void hand_over(struct task *task)
+/*
+ * Puts a ready task that no queue has into its CPU's, and sees that it is noticed there. Interrupts off. Returns the CPU to be
+ * kicked, as a bit, or 0.
+ */
+static uint64_t hand_over(struct task *task)
 {
 	struct run_queue *queue = queue_lock(task);
 	struct cpu *cpu = cpu_get(atomic_load(&task->cpu));
@@ -271,11 +282,16 @@ static void hand_over(struct task *task)
 	equal = !better && queue_has_rival(queue, running, true);
 	if (better)
 		atomic_store(&cpu->reschedule, true);
+	spinlock_unlock(&queue->lock);
 	if (equal && self)
 		slice_begin(queue);
-	spinlock_unlock(&queue->lock);
-	if (!self && (better || equal))
-		cpu_kick(cpu);
+	return !self && (better || equal) ? 1ull << cpu->id : 0;
+}
+
+void scheduler_kick(uint64_t cpus)
+{
+	for (; cpus; cpus &= cpus - 1)
+		cpu_kick(cpu_get((unsigned)__builtin_ctzll(cpus)));
 }
 
 void scheduler_add(struct task *task)
@@ -284,13 +300,13 @@ void scheduler_add(struct task *task)
 
 	task->state = TASK_READY;
 	atomic_store(&task->cpu, place(task));
-	hand_over(task);
+	scheduler_kick(hand_over(task));
 	platform_interrupts_restore(state);
 }
 
-void scheduler_wake(struct task *task)
+uint64_t scheduler_wake(struct task *task)
 {
-	uint64_t state = platform_interrupts_save();
+	uint64_t state = platform_interrupts_save(), kick = 0;
 	struct run_queue *queue = queue_lock(task);
 	bool waited = task->state == TASK_WAITING;
 
@@ -302,8 +318,9 @@ void scheduler_wake(struct task *task)
 	}
 	spinlock_unlock(&queue->lock);
 	if (waited)
-		hand_over(task);
+		kick = hand_over(task);
 	platform_interrupts_restore(state);
+	return kick;
 }
 
 void scheduler_set_priority(enum task_priority priority)
@@ -325,13 +342,16 @@ void scheduler_handle_kick(struct cpu *cpu)
 {
 	struct run_queue *queue = &queues[cpu->id];
 	struct task *task = atomic_load(&cpu->current);
+	bool better, equal;
 
 	spinlock_lock(&queue->lock);
-	if (queue_has_rival(queue, task, false))
-		atomic_store(&cpu->reschedule, true);
-	else if (queue_has_rival(queue, task, true))
-		slice_begin(queue);
+	better = queue_has_rival(queue, task, false);
+	equal = !better && queue_has_rival(queue, task, true);
 	spinlock_unlock(&queue->lock);
+	if (better)
+		atomic_store(&cpu->reschedule, true);
+	if (equal)
+		slice_begin(queue);
 }
 
 /* The best ready task of `queue` that may move, taken out of it; NULL: none. */
@@ -367,7 +387,7 @@ static bool steal(unsigned self)
 			atomic_store(&task->cpu, self);
 		spinlock_unlock(&queue->lock);
 		if (task) {
-			hand_over(task);
+			scheduler_kick(hand_over(task)); /* nobody: it is for this CPU */
 			return true;
 		}
 	}

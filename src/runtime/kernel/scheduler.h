@@ -3,7 +3,7 @@
  *
  * A queue's lock is held across the switch from one task to the next: the next one releases it. So whoever holds the lock of a
  * task's queue sees it either still running or with its registers saved. Two queues are never locked at once.
- * Order: wait bucket, then queue. Taken with interrupts off.
+ * Order: wait bucket, then queue. Taken with interrupts off; nothing is written to the APIC under them.
  */
 #pragma once
 
@@ -30,8 +30,12 @@ void scheduler_prepare_wait(void);
 /* Gives up the CPU until woken; returns at once if that has happened already. Interrupts off, preemption count 0. */
 void scheduler_wait(void);
 
-/* Makes `task` ready if it waits or prepares to. Any context. */
-void scheduler_wake(struct task *task);
+/*
+ * Makes `task` ready if it waits or prepares to. Any context. Returns the CPUs to be kicked, a bit each: the caller does that
+ * with scheduler_kick once it holds no lock, because it is slow, above all in an emulator.
+ */
+uint64_t scheduler_wake(struct task *task) MUST_CHECK;
+void scheduler_kick(uint64_t cpus);
 
 /* Behind the equals. Interrupts on, preemption count 0. */
 void scheduler_yield(void);

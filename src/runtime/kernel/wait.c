@@ -48,7 +48,7 @@ void wait_init(void)
 
 static void deadline_passed(struct timer *timer)
 {
-	scheduler_wake(container_of(timer, struct waiter, timer)->task);
+	scheduler_kick(scheduler_wake(container_of(timer, struct waiter, timer)->task));
 }
 
 /* Waits in the bucket, where the waiter is already; interrupts are off. Returns whether it was woken. */
@@ -97,20 +97,23 @@ status_t wait_on(const _Atomic uint32_t *word, uint32_t expected, uint64_t deadl
 void wait_wake(const _Atomic uint32_t *word)
 {
 	struct bucket *bucket = bucket_of(word);
-	uint64_t state;
+	uint64_t state, kick = 0;
 
 	atomic_thread_fence(memory_order_seq_cst);
 	if (atomic_load(&bucket->count) == 0)
 		return;
-	state = spinlock_lock_interrupts(&bucket->lock);
+	state = platform_interrupts_save();
+	spinlock_lock(&bucket->lock);
 	list_for_each_safe (link, &bucket->waiters) {
 		struct waiter *waiter = container_of(link, struct waiter, link);
 
 		if (waiter->word == word) {
 			list_remove(link);
 			waiter->woken = true;
-			scheduler_wake(waiter->task);
+			kick |= scheduler_wake(waiter->task);
 		}
 	}
-	spinlock_unlock_interrupts(&bucket->lock, state);
+	spinlock_unlock(&bucket->lock);
+	scheduler_kick(kick);
+	platform_interrupts_restore(state);
 }
