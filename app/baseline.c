@@ -1,0 +1,168 @@
+/*
+ * For comparison: the request of the scenario capture served the naive ways, in the same run and on the same machine.
+ *
+ *	drop    drop the whole cache, then take the memory
+ *	lru     evict single pages, the least recently used one first, until the memory fits; the loads keep stamps for that
+ *	weir    ask for the memory, and let the cleaners give what is missing
+ *
+ * Before each way the loads run until memory is full again; then they rest and the disk is flushed, so that all pages are clean
+ * and nobody but the request changes the cache.
+ *
+ * Options: capture_bytes=1G, data=NAME and digitizer=NAME (see disks.h).
+ */
+#include "buffers.h"
+#include "disks.h"
+#include "fill.h"
+#include "heap/memory.h"
+#include "ledger.h"
+#include "load.h"
+#include "pagecache/volume.h"
+#include "report.h"
+#include "runtime/base/block_device.h"
+#include "runtime/base/log.h"
+#include "runtime/base/options.h"
+#include "runtime/kernel/task.h"
+
+#define WARM_NS      (5 * NS_PER_S)
+#define PATIENCE_NS  (60 * NS_PER_S)
+#define TAKE_WAIT_NS (30 * NS_PER_S)
+#define BATCH_PAGES  512 /* evicted between two looks whether the memory fits */
+
+struct baseline {
+	struct disks disks;
+	struct loads loads;
+	struct buffers buffers;
+	struct fill_goal goal;
+	bool failed;
+};
+
+/* Each returns whether all of the memory was had. */
+
+static bool take_by_cleaners(struct baseline *baseline)
+{
+	return buffers_take(&baseline->buffers, TAKE_WAIT_NS) == STATUS_OK;
+}
+
+static bool take_by_drop(struct baseline *baseline)
+{
+	(void)volume_drop(baseline->disks.data);
+	return buffers_take_free(&baseline->buffers);
+}
+
+/* All pages that were ever used, oldest use first: (stamp << 32 | page). NULL: no memory. */
+static uint64_t *lru_order(const struct loads *loads, uint64_t *count)
+{
+	uint64_t *order = heap_alloc(memory_general_heap(loads->environment->memory), loads->pages * sizeof(*order), 0);
+
+	*count = 0;
+	if (!order)
+		return NULL;
+	for (uint64_t number = 0; number < loads->pages; number++)
+		if (loads->stamps[number] != 0)
+			order[(*count)++] = (uint64_t)loads->stamps[number] << 32 | number;
+	sort_numbers(order, *count);
+	return order;
+}
+
+static bool take_by_lru(struct baseline *baseline)
+{
+	struct memory *memory = baseline->loads.environment->memory;
+	uint64_t count = 0, evicted = 0;
+	uint64_t *order = lru_order(&baseline->loads, &count);
+	bool fits = buffers_take_free(&baseline->buffers);
+
+	for (uint64_t i = 0; order && !fits && i < count; i++) {
+		if (node_evict_page(&baseline->disks.data->node, (uint32_t)order[i]))
+			evicted++;
+		if (evicted == BATCH_PAGES || i + 1 == count) {
+			evicted = 0;
+			fits = buffers_take_free(&baseline->buffers);
+		}
+	}
+	heap_free(memory_general_heap(memory), order);
+	return fits;
+}
+
+/* Full again, all pages clean, and nobody at work. */
+static status_t prepare_way(struct baseline *baseline)
+{
+	status_t status = loads_start(&baseline->loads);
+
+	if (status == STATUS_OK)
+		status = fill_wait(&baseline->loads, &baseline->goal);
+	if (status == STATUS_OK)
+		task_sleep(WARM_NS);
+	loads_stop(&baseline->loads);
+	return status == STATUS_OK ? volume_flush(baseline->disks.data) : status;
+}
+
+static void try_way(struct baseline *baseline, const char *name, bool (*take)(struct baseline *baseline))
+{
+	struct ledger ledger;
+	struct balance balance;
+	char ratio[FORMAT_SHARE_BYTES];
+	const status_t status = prepare_way(baseline);
+	bool fits;
+
+	if (status != STATUS_OK) {
+		print("Preparing way=%s: %s\n", name, status_text(status));
+		baseline->failed = true;
+		return;
+	}
+	ledger_open(&ledger, baseline->loads.environment);
+	const uint64_t before_ns = platform_now_ns();
+	fits = take(baseline);
+	const uint64_t us = (platform_now_ns() - before_ns) / NS_PER_US;
+	ledger_close(&ledger, &balance);
+
+	const uint64_t gained = baseline->buffers.taken * BUFFERS_PIECE_BYTES;
+	const uint64_t lost = balance.lost_bytes > 0 ? (uint64_t)balance.lost_bytes : 0;
+	buffers_free(&baseline->buffers);
+	print("result: baseline way=%s fits=%d gained_bytes=%llu lost_bytes=%llu evicted_bytes=%llu lost_per_gained=%s "
+	      "us=%llu\n",
+	      name, fits, (unsigned long long)gained, (unsigned long long)lost, (unsigned long long)balance.evicted_bytes,
+	      format_share(ratio, lost, gained), (unsigned long long)us);
+}
+
+static status_t prepare(struct baseline *baseline, const struct scenario *scenario)
+{
+	const struct app_environment *environment = scenario->environment;
+	uint64_t bytes = options_get_number(scenario->options, "capture_bytes", GIB);
+	status_t status = disks_find(scenario, &baseline->disks);
+
+	if (status != STATUS_OK)
+		return status;
+	if (bytes > environment->ram_bytes / 16 * 9)
+		bytes = environment->ram_bytes / 4;
+	bytes = MAX(bytes / BUFFERS_PIECE_BYTES, 1) * BUFFERS_PIECE_BYTES;
+	status = loads_init(&baseline->loads, environment, baseline->disks.data, true);
+	if (status != STATUS_OK)
+		return status;
+	status = buffers_init(&baseline->buffers, environment->memory, baseline->disks.digitizer, bytes);
+	if (status != STATUS_OK) {
+		loads_fini(&baseline->loads);
+		return status;
+	}
+	baseline->goal = (struct fill_goal){ .patience_ns = PATIENCE_NS };
+	baseline->goal.cached_bytes = fill_cache(&baseline->loads);
+	baseline->goal.cached_bytes -= MIN(baseline->goal.cached_bytes, bytes / 64);
+	return STATUS_OK;
+}
+
+SCENARIO(baseline, "the same request the naive ways: dropping the cache, LRU page by page")
+{
+	static struct baseline baseline;
+	status_t status;
+
+	baseline = (struct baseline){ 0 };
+	status = prepare(&baseline, scenario);
+	if (status != STATUS_OK)
+		return status;
+	try_way(&baseline, "drop", take_by_drop);
+	try_way(&baseline, "lru", take_by_lru);
+	try_way(&baseline, "weir", take_by_cleaners);
+	const bool bad = baseline.failed || baseline.loads.errors > 0 || baseline.loads.bad_pages > 0;
+	buffers_fini(&baseline.buffers);
+	loads_fini(&baseline.loads);
+	return bad ? STATUS_CORRUPT : STATUS_OK;
+}

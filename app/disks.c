@@ -1,0 +1,96 @@
+#include "disks.h"
+
+#include "direct.h"
+#include "heap/dma.h"
+#include "pagecache/volume.h"
+#include "pattern.h"
+#include "runtime/base/block_device.h"
+#include "runtime/base/format.h"
+#include "runtime/base/log.h"
+#include "runtime/base/options.h"
+
+/* Whether the device's first page is of the pattern with this seed. */
+static bool carries(struct memory *memory, struct block_device *device, uint64_t seed)
+{
+	const struct dma_request request = { .bytes = PAGE_BYTES, .alignment_bytes = PAGE_BYTES, .segments_max = 1 };
+	struct dma_buffer *buffer;
+	bool found = false;
+
+	if (device->size_bytes < PAGE_BYTES || dma_alloc(memory, direct_device(device), &request, &buffer) != STATUS_OK)
+		return false;
+	if (direct_read(memory, device, 0, &buffer, 1) == STATUS_OK)
+		found = pattern_verify(buffer->memory, seed, 0);
+	dma_free(memory, buffer);
+	return found;
+}
+
+/* The first device that carries the seed, or the one that the option names if it does. */
+static struct block_device *find(const struct scenario *scenario, const char *key, uint64_t seed)
+{
+	const struct app_environment *environment = scenario->environment;
+	struct block_device *device = NULL;
+	char name[32];
+
+	if (options_get(scenario->options, key, name, sizeof(name))) {
+		device = block_device_find(environment->block_devices, name);
+		return device && carries(environment->memory, device, seed) ? device : NULL;
+	}
+	while ((device = block_device_next(environment->block_devices, device)))
+		if (carries(environment->memory, device, seed))
+			return device;
+	return NULL;
+}
+
+static void print_disks(const struct app_environment *environment)
+{
+	struct block_device *device = NULL;
+
+	print("The disks are:");
+	while ((device = block_device_next(environment->block_devices, device))) {
+		char bytes[FORMAT_BYTES_SIZE];
+
+		print(" %s (%s)", device->name, format_bytes(bytes, device->size_bytes));
+	}
+	print(".\n");
+}
+
+status_t disks_find(const struct scenario *scenario, struct disks *disks)
+{
+	const struct app_environment *environment = scenario->environment;
+	struct block_device *data = find(scenario, "data", PATTERN_SEED_DATA);
+	struct block_device *digitizer = find(scenario, "digitizer", PATTERN_SEED_DIGITIZER);
+
+	if (!data || !digitizer) {
+		print("This needs a data disk and a digitizer whose 4 KB pages are numbered, as `make run` makes them\n"
+		      "(make_pattern FILE BYTES %d, and %d for the digitizer); there is no such %s.\n"
+		      "To read a disk with content of its own, take SCENARIO=checksum.\n",
+		      PATTERN_SEED_DATA, PATTERN_SEED_DIGITIZER, data ? "digitizer" : "data disk");
+		print_disks(environment);
+		return STATUS_NOT_FOUND;
+	}
+	disks->data = volume_find(environment->pagecache, data->name);
+	disks->digitizer = digitizer;
+	if (!disks->data) {
+		print("The disk %s is not attached to the page cache.\n", data->name);
+		return STATUS_NOT_FOUND;
+	}
+	return STATUS_OK;
+}
+
+struct volume *disks_find_volume(const struct scenario *scenario, const char *key)
+{
+	const struct app_environment *environment = scenario->environment;
+	struct block_device *device = block_device_next(environment->block_devices, NULL);
+	struct volume *volume = NULL;
+	char name[VOLUME_NAME_BYTES];
+
+	if (options_get(scenario->options, key, name, sizeof(name)))
+		volume = volume_find(environment->pagecache, name);
+	else if (device)
+		volume = volume_find(environment->pagecache, device->name);
+	if (!volume) {
+		print("There is no such volume; %s=NAME names one, and `volumes` in the monitor lists them.\n", key);
+		print_disks(environment);
+	}
+	return volume;
+}

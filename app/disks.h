@@ -1,0 +1,22 @@
+/* Which disk plays which part: told apart by the test pattern that they carry, not by name. */
+#pragma once
+
+#include "scenario.h"
+
+struct block_device;
+struct volume;
+
+struct disks {
+	struct volume *data;            /* read and written through the cache */
+	struct block_device *digitizer; /* read past the cache, by DMA */
+};
+
+/*
+ * Finds the first whole disk with pages of PATTERN_SEED_DATA and the first one with pages of
+ * PATTERN_SEED_DIGITIZER; the options data=NAME and digitizer=NAME name them instead, but their pages must be of the pattern
+ * all the same. STATUS_NOT_FOUND: one is missing; a message was printed. Where platform_may_sleep().
+ */
+status_t disks_find(const struct scenario *scenario, struct disks *disks) MUST_CHECK;
+
+/* The volume named by the option `key`, else the first whole disk's. NULL: there is none; a message was printed. */
+struct volume *disks_find_volume(const struct scenario *scenario, const char *key);

@@ -1,0 +1,77 @@
+#include "fill.h"
+
+#include "heap/memory.h"
+#include "pagecache/volume.h"
+#include "report.h"
+#include "runtime/base/format.h"
+#include "runtime/base/log.h"
+#include "runtime/kernel/task.h"
+
+#define READ_PAGES (1 * MIB / PAGE_BYTES)
+#define POLL_NS    (5 * NS_PER_MS)
+
+static uint64_t cached_bytes(const struct loads *loads, uint64_t *dirty_bytes)
+{
+	struct pagecache_statistics statistics;
+
+	pagecache_statistics(loads->environment->pagecache, &statistics);
+	if (dirty_bytes)
+		*dirty_bytes = statistics.dirty_pages * PAGE_BYTES;
+	return statistics.cached_pages * PAGE_BYTES;
+}
+
+uint64_t fill_cache(struct loads *loads)
+{
+	const struct app_environment *environment = loads->environment;
+	const uint64_t low_bytes = environment->memory->config.low_bytes;
+	const uint64_t free_bytes = memory_free_bytes(environment->memory);
+	const uint64_t disk_bytes = loads->pages * PAGE_BYTES;
+	uint64_t number = 0, cached = 0;
+	struct progress progress;
+
+	progress_start(&progress, "filling the page cache", MIN(disk_bytes, free_bytes - MIN(free_bytes, low_bytes)),
+		       app_is_interactive(environment));
+	while (number < loads->pages && memory_may_grow(environment->memory)) {
+		const uint64_t count = MIN(READ_PAGES, loads->pages - number);
+
+		loads_read(loads, number, count, loads->buffers[0]);
+		number += count;
+		progress_update(&progress, number * PAGE_BYTES);
+	}
+	cached = cached_bytes(loads, NULL);
+	progress_end(&progress, number * PAGE_BYTES);
+	if (number == loads->pages)
+		print("The disk ends before memory is full; a larger one would show more.\n");
+	return cached;
+}
+
+static void print_stuck(const struct fill_goal *goal, uint64_t cached, uint64_t dirty)
+{
+	char cached_text[FORMAT_BYTES_SIZE], cached_goal[FORMAT_BYTES_SIZE];
+	char dirty_text[FORMAT_BYTES_SIZE], dirty_goal[FORMAT_BYTES_SIZE];
+
+	print("The loads stopped getting on: %s of %s are cached and %s of %s dirty after %llu s without progress.\n",
+	      format_bytes(cached_text, cached), format_bytes(cached_goal, goal->cached_bytes), format_bytes(dirty_text, dirty),
+	      format_bytes(dirty_goal, goal->dirty_bytes), (unsigned long long)(goal->patience_ns / NS_PER_S));
+}
+
+status_t fill_wait(struct loads *loads, const struct fill_goal *goal)
+{
+	uint64_t most = 0, dirty = 0, cached = cached_bytes(loads, &dirty);
+	uint64_t since_ns = platform_now_ns();
+
+	while (cached < goal->cached_bytes || dirty < goal->dirty_bytes) {
+		const uint64_t reached = MIN(cached, goal->cached_bytes) + MIN(dirty, goal->dirty_bytes);
+
+		if (reached > most) {
+			most = reached;
+			since_ns = platform_now_ns();
+		} else if (platform_now_ns() - since_ns > goal->patience_ns) {
+			print_stuck(goal, cached, dirty);
+			return STATUS_TIMEOUT;
+		}
+		task_sleep(POLL_NS);
+		cached = cached_bytes(loads, &dirty);
+	}
+	return STATUS_OK;
+}

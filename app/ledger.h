@@ -1,0 +1,45 @@
+/*
+ * The books of a request for memory: what the page cache lost while it was served, and who gave.
+ *
+ *	ledger_open(&ledger, environment);
+ *	... the request ...
+ *	ledger_close(&ledger, &balance);
+ *
+ * Lost is what was evicted minus what was inserted, by anyone, until the cleaners have come to rest.
+ */
+#pragma once
+
+#include "app.h"
+
+#define LEDGER_CLEANERS 32
+
+struct cleaner;
+
+struct ledger_entry {
+	const struct cleaner *cleaner; /* only to tell it from others */
+	const char *name;
+	const char *what; /* it gives, in a word */
+	uint64_t given_bytes;
+};
+
+struct ledger {
+	const struct app_environment *environment;
+	uint64_t evicted_bytes;
+	uint64_t inserted_bytes;
+	struct ledger_entry cleaners[LEDGER_CLEANERS];
+	unsigned cleaner_count;
+};
+
+struct balance {
+	int64_t lost_bytes;
+	uint64_t evicted_bytes;
+	struct ledger_entry givers[LEDGER_CLEANERS]; /* those that gave something */
+	unsigned giver_count;
+};
+
+/* Both where platform_may_sleep(). */
+void ledger_open(struct ledger *ledger, const struct app_environment *environment);
+void ledger_close(const struct ledger *ledger, struct balance *balance);
+
+/* "1 GB clean of vda, ..." as the end of a line, newline included. */
+void balance_print_givers(const struct balance *balance);
