@@ -29,9 +29,9 @@ static void program_name_strip(char *line)
 {
 	size_t end = 0, start;
 
-	while (line[end] && !is_blank(line[end]))
+	while (line[end] && line[end] != '=' && !is_blank(line[end]))
 		end++;
-	if (!ends_with_efi(line, end))
+	if (line[end] == '=' || !ends_with_efi(line, end))
 		return;
 	for (start = end; is_blank(line[start]); start++)
 		;

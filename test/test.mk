@@ -6,7 +6,8 @@
 TEST_DIR := $(BUILD)/test
 
 PORTABLE_SOURCES := $(wildcard src/runtime/base/*.c src/heap/*.c src/pagecache/*.c test/fake/*.c) test/host/platform_host.c \
-	$(patsubst %,src/runtime/kernel/%.c,boot_heap font fragment framebuffer keyboard line_editor terminal)
+	$(patsubst %,src/runtime/kernel/%.c,boot_heap font fragment framebuffer keyboard line_editor terminal) \
+	$(patsubst %,boot/%.c,command_line loader_text memory_map)
 HOST_TESTS := $(patsubst test/host/%.c,%,$(wildcard test/host/test_*.c))
 BENCHES := $(patsubst test/bench/%.c,%,$(wildcard test/bench/bench_*.c))
 
@@ -23,11 +24,15 @@ objects = $(patsubst %.c,$(TEST_DIR)/$(1)/%.o,$(2))
 
 $(TEST_DIR)/checked/%.o: %.c | setup
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CHECKED_FLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(CHECKED_FLAGS) $(FILE_FLAGS) -MMD -MP -c $< -o $@
 
 $(TEST_DIR)/fast/%.o: %.c | setup
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(FAST_FLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(FAST_FLAGS) $(FILE_FLAGS) -MMD -MP -c $< -o $@
+
+# The loader's files speak to UEFI.
+$(TEST_DIR)/checked/boot/%.o $(TEST_DIR)/fast/boot/%.o $(TEST_DIR)/checked/test/host/test_loader.o: \
+	FILE_FLAGS := $(EFI_FLAGS) -fshort-wchar -I.
 
 $(TEST_DIR)/checked/portable.a: $(call objects,checked,$(PORTABLE_SOURCES))
 $(TEST_DIR)/fast/portable.a: $(call objects,fast,$(PORTABLE_SOURCES))
@@ -48,7 +53,7 @@ $(TEST_DIR)/bench_%: $(TEST_DIR)/fast/test/bench/bench_%.o $(TEST_DIR)/fast/test
 $(TEST_DIR)/crc32c: $(call objects,fast,test/tools/crc32c.c src/runtime/base/crc32.c)
 	$(Q)$(CC) $(FAST_FLAGS) $^ -o $@
 
--include $(wildcard $(TEST_DIR)/*/test/*/*.d $(TEST_DIR)/*/src/*/*.d $(TEST_DIR)/*/src/runtime/*/*.d)
+-include $(wildcard $(TEST_DIR)/*/boot/*.d $(TEST_DIR)/*/test/*/*.d $(TEST_DIR)/*/src/*/*.d $(TEST_DIR)/*/src/runtime/*/*.d)
 
 .PHONY: test host-tests host-test-programs benches bench lint format check-format check-edges check-style
 
@@ -86,7 +91,7 @@ check-style:
 	@test/check/style.sh
 
 # clang-tidy and cppcheck look at a file again only when it, one of its headers, or the rules have changed.
-LINT_SOURCES = $(filter-out boot/%,$(C_SOURCES))
+LINT_SOURCES = $(filter-out boot/% test/host/test_loader.c,$(C_SOURCES))
 LINT_FLAGS := -std=gnu11 -Isrc -Itest -I.
 
 lint: setup

@@ -1,0 +1,292 @@
+/* The loader, with a firmware made of fakes. */
+#include "host/host_test.h"
+
+#include <string.h>
+
+#include "boot/loader.h"
+
+#define DESCRIPTORS_MAX 32
+#define PAGES_MAX       8
+
+/* The firmware's descriptors may be larger than the structure that we know. */
+struct descriptor {
+	EFI_MEMORY_DESCRIPTOR known;
+	uint64_t unknown;
+};
+
+static struct {
+	struct descriptor map[DESCRIPTORS_MAX];
+	UINTN map_count;
+	UINTN key;
+	unsigned failing_exits; /* calls of ExitBootServices that still find a changed map */
+	unsigned exits;
+	UINTN pages_given;
+	const char *file; /* weir.cfg; NULL: there is none */
+} firmware;
+
+static uint8_t pages_memory[PAGES_MAX][PAGE_BYTES] __attribute__((aligned(4096)));
+
+static EFI_STATUS EFIAPI fake_get_memory_map(UINTN *bytes, EFI_MEMORY_DESCRIPTOR *map, UINTN *key, UINTN *descriptor_bytes,
+					     UINT32 *version)
+{
+	const UINTN needed = firmware.map_count * sizeof(struct descriptor), given = *bytes;
+
+	*bytes = needed;
+	*descriptor_bytes = sizeof(struct descriptor);
+	if (given < needed)
+		return EFI_BUFFER_TOO_SMALL;
+	memcpy(map, firmware.map, needed);
+	*key = firmware.key;
+	*version = 1;
+	return EFI_SUCCESS;
+}
+
+static EFI_STATUS EFIAPI fake_allocate_pages(EFI_ALLOCATE_TYPE how, EFI_MEMORY_TYPE type, UINTN pages,
+					     EFI_PHYSICAL_ADDRESS *address)
+{
+	ck_assert_int_eq(how, AllocateAnyPages);
+	ck_assert_int_eq(type, EfiLoaderData);
+	ck_assert_uint_le(firmware.pages_given + pages, PAGES_MAX);
+	*address = (uintptr_t)pages_memory[firmware.pages_given];
+	firmware.pages_given += pages;
+	return EFI_SUCCESS;
+}
+
+static EFI_STATUS EFIAPI fake_exit_boot_services(EFI_HANDLE image, UINTN key)
+{
+	(void)image;
+	firmware.exits++;
+	if (firmware.failing_exits > 0) {
+		firmware.failing_exits--;
+		firmware.key++;
+		firmware.map[0].known.NumberOfPages++;
+	}
+	return key == firmware.key ? EFI_SUCCESS : EFI_INVALID_PARAMETER;
+}
+
+static EFI_STATUS EFIAPI fake_read(struct _EFI_FILE_HANDLE *file, UINTN *bytes, void *buffer)
+{
+	const size_t length = strlen(firmware.file);
+
+	(void)file;
+	*bytes = length < *bytes ? length : *bytes;
+	memcpy(buffer, firmware.file, *bytes);
+	return EFI_SUCCESS;
+}
+
+static EFI_STATUS EFIAPI fake_close(struct _EFI_FILE_HANDLE *file)
+{
+	(void)file;
+	return EFI_SUCCESS;
+}
+
+static EFI_STATUS EFIAPI fake_open(struct _EFI_FILE_HANDLE *directory, struct _EFI_FILE_HANDLE **file, CHAR16 *name,
+				   UINT64 mode, UINT64 attributes)
+{
+	char text[16];
+
+	(void)attributes;
+	loader_copy_utf16(text, sizeof(text), name, sizeof(text));
+	ck_assert_str_eq(text, "\\weir.cfg");
+	ck_assert_uint_eq(mode, EFI_FILE_MODE_READ);
+	*file = directory;
+	return firmware.file ? EFI_SUCCESS : EFI_NOT_FOUND;
+}
+
+static EFI_STATUS EFIAPI fake_open_volume(struct _EFI_SIMPLE_FILE_SYSTEM_PROTOCOL *file_system, struct _EFI_FILE_HANDLE **root)
+{
+	static struct _EFI_FILE_HANDLE file = { .Open = fake_open, .Close = fake_close, .Read = fake_read };
+
+	(void)file_system;
+	*root = &file;
+	return EFI_SUCCESS;
+}
+
+static EFI_STATUS EFIAPI fake_handle_protocol(EFI_HANDLE handle, EFI_GUID *protocol, void **interface)
+{
+	static EFI_SIMPLE_FILE_SYSTEM_PROTOCOL file_system = { .OpenVolume = fake_open_volume };
+
+	(void)handle;
+	(void)protocol;
+	*interface = &file_system;
+	return EFI_SUCCESS;
+}
+
+static EFI_BOOT_SERVICES services = {
+	.GetMemoryMap = fake_get_memory_map,
+	.AllocatePages = fake_allocate_pages,
+	.ExitBootServices = fake_exit_boot_services,
+	.HandleProtocol = fake_handle_protocol,
+};
+static EFI_LOADED_IMAGE image;
+static const struct loader loader = { .services = &services, .image = &image };
+static struct boot_info boot;
+
+/* The memory map ------------------------------------------------------------------------------------------------------------
+ */
+
+static void map_add(uint32_t type, uint64_t start_page, uint64_t pages, uint64_t attributes)
+{
+	firmware.map[firmware.map_count++].known = (EFI_MEMORY_DESCRIPTOR){
+		.Type = type,
+		.PhysicalStart = start_page * PAGE_BYTES,
+		.NumberOfPages = pages,
+		.Attribute = attributes,
+	};
+}
+
+static void map_convert(void)
+{
+	struct loader_map map = { 0 };
+	UINTN key;
+
+	ck_assert_uint_eq(loader_map_prepare(&loader, &map), EFI_SUCCESS);
+	ck_assert_uint_eq(loader_map_read(&loader, &map, &key), EFI_SUCCESS);
+	loader_map_convert(&map, &boot);
+}
+
+static void range_check(uint32_t index, enum boot_memory_type type, uint64_t start_page, uint64_t pages)
+{
+	ck_assert_uint_lt(index, boot.memory_ranges);
+	ck_assert_int_eq(boot.memory[index].type, type);
+	ck_assert_uint_eq(boot.memory[index].range.start.value, start_page * PAGE_BYTES);
+	ck_assert_uint_eq(boot.memory[index].range.bytes, pages * PAGE_BYTES);
+}
+
+START_TEST(map_is_sorted_and_merged)
+{
+	map_add(EfiConventionalMemory, 200, 50, EFI_MEMORY_WB);
+	map_add(EfiBootServicesCode, 100, 60, EFI_MEMORY_WB);
+	map_add(EfiLoaderData, 160, 40, EFI_MEMORY_WB);
+	map_add(EfiRuntimeServicesData, 0, 10, EFI_MEMORY_WB | EFI_MEMORY_RUNTIME);
+	boot.image = (struct phys_range){ { 0x700000000000 }, 0 };
+	map_convert();
+	range_check(0, BOOT_MEMORY_RUNTIME, 0, 10);
+	range_check(1, BOOT_MEMORY_USABLE, 100, 150);
+}
+END_TEST
+
+START_TEST(map_has_every_type)
+{
+	map_add(EfiReservedMemoryType, 10, 1, EFI_MEMORY_WB);
+	map_add(EfiReservedMemoryType, 20, 1, EFI_MEMORY_UC);
+	map_add(EfiACPIReclaimMemory, 30, 1, EFI_MEMORY_WB);
+	map_add(EfiACPIMemoryNVS, 40, 1, EFI_MEMORY_WB);
+	map_add(EfiMemoryMappedIO, 50, 1, EFI_MEMORY_UC);
+	map_add(EfiUnusableMemory, 60, 1, EFI_MEMORY_WB);
+	map_add(EfiConventionalMemory, 70, 1, EFI_MEMORY_WB | 0x40000); /* for a specific purpose */
+	map_add(14, 80, 1, EFI_MEMORY_WB);                              /* persistent */
+	map_add(0x80000000, 90, 1, EFI_MEMORY_WB);                      /* of an operating system's making */
+	boot.image = (struct phys_range){ { 0x700000000000 }, 0 };
+	map_convert();
+	range_check(0, BOOT_MEMORY_RUNTIME, 10, 1);
+	range_check(1, BOOT_MEMORY_MMIO, 20, 1);
+	range_check(2, BOOT_MEMORY_ACPI, 30, 1);
+	range_check(3, BOOT_MEMORY_RUNTIME, 40, 1);
+	range_check(4, BOOT_MEMORY_MMIO, 50, 1);
+	range_check(5, BOOT_MEMORY_PERSISTENT, 60, 1);
+	range_check(6, BOOT_MEMORY_PERSISTENT, 70, 1);
+	range_check(7, BOOT_MEMORY_PERSISTENT, 80, 1);
+	range_check(8, BOOT_MEMORY_MMIO, 90, 1);
+}
+END_TEST
+
+START_TEST(image_is_cut_out)
+{
+	map_add(EfiConventionalMemory, 100, 100, EFI_MEMORY_WB);
+	map_add(EfiLoaderCode, 200, 50, EFI_MEMORY_WB);
+	map_add(EfiLoaderCode, 250, 50, EFI_MEMORY_WB);
+	boot.image = (struct phys_range){ { 210 * PAGE_BYTES }, 60 * PAGE_BYTES };
+	map_convert();
+	range_check(0, BOOT_MEMORY_USABLE, 100, 110);
+	range_check(1, BOOT_MEMORY_KERNEL, 210, 60);
+	range_check(2, BOOT_MEMORY_USABLE, 270, 30);
+	range_check(3, BOOT_MEMORY_KERNEL, (uintptr_t)boot.memory / PAGE_BYTES, 1); /* the ranges themselves */
+	ck_assert_uint_eq(boot.memory_ranges, 4);
+}
+END_TEST
+
+START_TEST(exit_tries_again_with_a_new_map)
+{
+	struct loader_map map = { 0 };
+
+	map_add(EfiConventionalMemory, 100, 100, EFI_MEMORY_WB);
+	firmware.failing_exits = 2;
+	ck_assert_uint_eq(loader_map_prepare(&loader, &map), EFI_SUCCESS);
+	ck_assert_uint_eq(loader_exit_boot_services(&loader, &map), EFI_SUCCESS);
+	ck_assert_uint_eq(firmware.exits, 3);
+	loader_map_convert(&map, &boot);
+	range_check(0, BOOT_MEMORY_USABLE, 100, 102);
+}
+END_TEST
+
+START_TEST(exit_gives_up)
+{
+	struct loader_map map = { 0 };
+
+	map_add(EfiConventionalMemory, 100, 100, EFI_MEMORY_WB);
+	firmware.failing_exits = 1000;
+	ck_assert_uint_eq(loader_map_prepare(&loader, &map), EFI_SUCCESS);
+	ck_assert_uint_ne(loader_exit_boot_services(&loader, &map), EFI_SUCCESS);
+	ck_assert_uint_lt(firmware.exits, 100);
+}
+END_TEST
+
+/* The command line ----------------------------------------------------------------------------------------------------------
+ */
+
+static void options_check(const CHAR16 *options, size_t units, const char *file, const char *line, const char *source)
+{
+	firmware.file = file;
+	image.LoadOptions = (void *)options;
+	image.LoadOptionsSize = (UINT32)(units * sizeof(*options));
+	loader_find_command_line(&loader, &boot);
+	ck_assert_str_eq(boot.command_line, line);
+	ck_assert_str_eq(boot.command_line_source, source);
+}
+
+#define TEXT(text) (const CHAR16 *)L##text, sizeof(L##text) / sizeof(CHAR16)
+
+START_TEST(options_of_every_kind)
+{
+	static const CHAR16 binary[] = { 0xac4e, 0xd6c1, 3, 4 };
+
+	options_check(TEXT("a=1 b=2"), NULL, "a=1 b=2", "load options");
+	options_check(TEXT("weir.efi a=1"), NULL, "a=1", "load options");
+	options_check(TEXT("FS0:\\EFI\\BOOT\\BOOTX64.EFI  a=1"), NULL, "a=1", "load options");
+	options_check(TEXT("disk=data.efi a=1"), NULL, "disk=data.efi a=1", "load options");
+	options_check(TEXT("weir.efi"), "c=3", "c=3", "weir.cfg");
+	options_check(TEXT(""), "c=3", "c=3", "weir.cfg");
+	options_check(NULL, 0, "c=3", "c=3", "weir.cfg");
+	options_check(binary, 4, "c=3", "c=3", "weir.cfg");
+	options_check(binary, 4, NULL, "", "none");
+	options_check((const CHAR16 *)L"a=12345", 4, NULL, "a=12", "load options"); /* without a NUL */
+}
+END_TEST
+
+START_TEST(file_becomes_one_line)
+{
+	options_check(NULL, 0, "# comment\r\na=1\r\n\r\nb=2 # more\r\n", "a=1    b=2", "weir.cfg");
+	options_check(NULL, 0,
+		      "\xef\xbb\xbf"
+		      "a=1\tb=\xc3\xa4\n",
+		      "a=1 b=??", "weir.cfg");
+	options_check(NULL, 0, "", "", "weir.cfg");
+}
+END_TEST
+
+START_TEST(long_options_are_cut)
+{
+	static CHAR16 options[2 * BOOT_COMMAND_LINE_BYTES];
+
+	for (size_t i = 0; i < 2 * BOOT_COMMAND_LINE_BYTES - 1; i++)
+		options[i] = 'x';
+	image.LoadOptions = options;
+	image.LoadOptionsSize = sizeof(options);
+	loader_find_command_line(&loader, &boot);
+	ck_assert_uint_eq(strlen(boot.command_line), BOOT_COMMAND_LINE_BYTES - 1);
+}
+END_TEST
+
+HOST_TEST_MAIN("loader", map_is_sorted_and_merged, map_has_every_type, image_is_cut_out, exit_tries_again_with_a_new_map,
+	       exit_gives_up, options_of_every_kind, file_becomes_one_line, long_options_are_cut)
