@@ -56,6 +56,7 @@ static status_t probe_locked(struct pci_function *function)
 		return STATUS_NOT_FOUND;
 	format_text(function->device_name, sizeof(function->device_name), "%s %s", driver->name, function->name);
 	function->device = (struct device){ .name = function->device_name, .dma_mask = UINT64_MAX };
+	pci_disable(function); /* firmware may have left it running */
 	status = driver->probe(environment, function);
 	if (status != STATUS_OK) {
 		log_error("%s: not started: %s", function->device.name, status_text(status));

@@ -1,0 +1,230 @@
+#include "disk_queue.h"
+
+_Static_assert(sizeof(struct disk_progress) <= sizeof(((struct block_request *)0)->driver), "fits into the request");
+_Static_assert(DISK_SEGMENTS_MAX <= UINT16_MAX && DISK_SLOTS_MAX <= UINT8_MAX, "fit into the progress");
+
+static void slots_free(struct disk_queue *queue)
+{
+	queue->free_count = queue->slot_count;
+	for (unsigned i = 0; i < queue->slot_count; i++) {
+		queue->slots[i] = (struct disk_slot){ 0 };
+		queue->free[i] = (uint16_t)(queue->slot_count - 1 - i);
+	}
+}
+
+void disk_queue_init(struct disk_queue *queue)
+{
+	assert(queue->slot_count > 0 && queue->slot_count <= DISK_SLOTS_MAX);
+	spinlock_init(&queue->lock, queue->name);
+	list_init(&queue->waiting);
+	queue->state = DISK_QUEUE_STOPPED;
+	slots_free(queue);
+}
+
+static void progress_start(struct block_request *request)
+{
+	struct disk_progress *progress = disk_progress(request);
+
+	progress->offset_bytes = 0;
+	progress->issued_bytes = 0;
+	progress->segment = 0;
+	progress->commands = 0;
+	progress->issued = false;
+	progress->status = STATUS_OK;
+}
+
+struct phys_range disk_peek(struct block_request *request)
+{
+	const struct disk_progress *progress = disk_progress(request);
+	const struct phys_range *segment = &request->segments[progress->segment];
+
+	if (progress->segment >= request->segment_count)
+		return (struct phys_range){ 0 };
+	return (struct phys_range){ { segment->start.value + progress->offset_bytes },
+				    segment->bytes - progress->offset_bytes };
+}
+
+void disk_advance(struct block_request *request, uint32_t bytes)
+{
+	struct disk_progress *progress = disk_progress(request);
+
+	progress->issued_bytes += bytes;
+	progress->offset_bytes += bytes;
+	if (progress->offset_bytes < request->segments[progress->segment].bytes)
+		return;
+	progress->offset_bytes = 0;
+	progress->segment++;
+}
+
+void disk_requests_finish(struct list *done)
+{
+	struct list *link;
+
+	while ((link = list_take_first(done))) {
+		struct block_request *request = container_of(link, struct block_request, link);
+
+		request->status = disk_progress(request)->status;
+		request->done(request);
+	}
+}
+
+/* A flush is one command, whatever its segments say. */
+static bool is_issued(const struct block_request *request, const struct disk_progress *progress)
+{
+	return request->operation == BLOCK_FLUSH || progress->segment >= request->segment_count;
+}
+
+void disk_queue_pump_locked(struct disk_queue *queue)
+{
+	const uint64_t deadline_ns = platform_now_ns() + queue->timeout_ns;
+	bool filled = false;
+
+	while (queue->state == DISK_QUEUE_LIVE && queue->free_count > 0 && !list_is_empty(&queue->waiting)) {
+		struct block_request *request = container_of(queue->waiting.next, struct block_request, link);
+		struct disk_progress *progress = disk_progress(request);
+		const unsigned slot = queue->free[--queue->free_count];
+
+		queue->slots[slot] = (struct disk_slot){ .request = request, .deadline_ns = deadline_ns };
+		queue->fill(queue, slot, request);
+		progress->commands++;
+		progress->issued = is_issued(request, progress);
+		if (progress->issued)
+			list_remove(&request->link);
+		filled = true;
+	}
+	if (filled)
+		queue->ring(queue);
+}
+
+void disk_queue_submit(struct disk_queue *queue, const struct block_device *device, struct block_request *request,
+		       uint8_t target)
+{
+	struct disk_progress *progress = disk_progress(request);
+	status_t status = block_request_check(device, request);
+
+	*progress = (struct disk_progress){ .target = target };
+	list_init(&request->link);
+	if (status == STATUS_OK && request->operation == BLOCK_FLUSH && !device->write_cache) {
+		request->status = STATUS_OK;
+		request->done(request);
+		return;
+	}
+	spinlock_lock(&queue->lock);
+	if (queue->state == DISK_QUEUE_GONE)
+		status = STATUS_GONE;
+	if (status == STATUS_OK) {
+		list_insert_last(&queue->waiting, &request->link);
+		disk_queue_pump_locked(queue);
+	}
+	spinlock_unlock(&queue->lock);
+	if (status == STATUS_OK)
+		return;
+	request->status = status;
+	request->done(request);
+}
+
+bool disk_slot_is_busy_locked(const struct disk_queue *queue, unsigned slot)
+{
+	return slot < queue->slot_count && queue->slots[slot].request;
+}
+
+void disk_queue_complete_locked(struct disk_queue *queue, unsigned slot, status_t status, struct list *done)
+{
+	struct block_request *request = queue->slots[slot].request;
+	struct disk_progress *progress = disk_progress(request);
+
+	queue->slots[slot] = (struct disk_slot){ 0 };
+	queue->free[queue->free_count++] = (uint16_t)slot;
+	if (status != STATUS_OK) {
+		if (progress->status == STATUS_OK)
+			progress->status = (int8_t)status;
+		progress->issued = true; /* the rest is of no use */
+		list_remove(&request->link);
+	}
+	if (--progress->commands == 0 && progress->issued)
+		list_insert_last(done, &request->link);
+}
+
+void disk_queue_stop(struct disk_queue *queue)
+{
+	spinlock_lock(&queue->lock);
+	if (queue->state == DISK_QUEUE_LIVE)
+		queue->state = DISK_QUEUE_STOPPED;
+	spinlock_unlock(&queue->lock);
+}
+
+void disk_queue_start(struct disk_queue *queue)
+{
+	spinlock_lock(&queue->lock);
+	if (queue->state == DISK_QUEUE_STOPPED)
+		queue->state = DISK_QUEUE_LIVE;
+	disk_queue_pump_locked(queue);
+	spinlock_unlock(&queue->lock);
+}
+
+/* Takes the requests out of all slots, into the waiting list. */
+static void slots_empty_locked(struct disk_queue *queue)
+{
+	for (unsigned i = queue->slot_count; i-- > 0;) {
+		struct block_request *request = queue->slots[i].request;
+
+		if (!request)
+			continue;
+		/* One that has several commands comes here several times, and may be waiting for more. */
+		list_remove(&request->link);
+		list_insert_first(&queue->waiting, &request->link);
+	}
+	for (unsigned i = 0; i < queue->slot_count; i++) {
+		struct block_request *request = queue->slots[i].request;
+
+		if (request && disk_progress(request)->commands > 0) {
+			disk_progress(request)->commands = 0;
+			disk_progress(request)->retries++;
+		}
+	}
+	slots_free(queue);
+}
+
+void disk_queue_recall(struct disk_queue *queue, struct list *done)
+{
+	spinlock_lock(&queue->lock);
+	assert(queue->state != DISK_QUEUE_LIVE);
+	slots_empty_locked(queue);
+	list_for_each_safe (link, &queue->waiting) {
+		struct block_request *request = container_of(link, struct block_request, link);
+		struct disk_progress *progress = disk_progress(request);
+
+		if (progress->retries <= DISK_RETRIES && progress->status == STATUS_OK) {
+			progress_start(request);
+			continue;
+		}
+		if (progress->status == STATUS_OK)
+			progress->status = STATUS_TIMEOUT;
+		list_remove(link);
+		list_insert_last(done, link);
+	}
+	spinlock_unlock(&queue->lock);
+}
+
+void disk_queue_fail(struct disk_queue *queue, struct list *done)
+{
+	struct list *link;
+
+	spinlock_lock(&queue->lock);
+	queue->state = DISK_QUEUE_GONE;
+	slots_empty_locked(queue);
+	while ((link = list_take_first(&queue->waiting))) {
+		disk_progress(container_of(link, struct block_request, link))->status = STATUS_GONE;
+		list_insert_last(done, link);
+	}
+	spinlock_unlock(&queue->lock);
+}
+
+unsigned disk_queue_expired_locked(const struct disk_queue *queue, uint64_t now_ns)
+{
+	unsigned slot = 0;
+
+	while (slot < queue->slot_count && !(queue->slots[slot].request && queue->slots[slot].deadline_ns < now_ns))
+		slot++;
+	return slot;
+}

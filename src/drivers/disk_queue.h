@@ -1,0 +1,113 @@
+/*
+ * What the queues of all disks have in common: slots for the commands that the device has, requests that wait for one, in
+ *order, and cutting a request to what one command can carry. The driver writes the commands and finds out which are done.
+ *
+ *	submit --> waiting --fill, ring--> in slots --complete--> done
+ *	              ^                       |
+ *	              `------- recall --------'        after the device was reset; gives up after DISK_RETRIES
+ *
+ * 1. Nothing here allocates; the slots are there from the start.
+ * 2. A slot belongs to the device until the driver completes it, or has stopped the device's DMA and calls disk_queue_recall or
+ *    disk_queue_fail.
+ * 3. `done` of a request runs without the lock, by disk_requests_finish.
+ *
+ * Lock [Q]: queue->lock; tasks and deferred work only. Functions named _locked want it held.
+ */
+#pragma once
+
+#include "runtime/base/block_device.h"
+#include "runtime/base/spinlock.h"
+
+#define DISK_SLOTS_MAX          128
+#define DISK_RETRIES            2
+#define DISK_SEGMENTS_MAX       256
+#define DISK_TRANSFER_BYTES_MAX (1 * MIB)
+#define DISK_TIMEOUT_NS         (30 * NS_PER_S)
+
+/* A request while it is in here; lies in request->driver. */
+struct disk_progress {
+	uint32_t offset_bytes; /* [Q] within the segment */
+	uint32_t issued_bytes; /* [Q] of the request: in commands already */
+	uint16_t segment;      /* [Q] the first that is not wholly in commands */
+	uint8_t commands;      /* [Q] that the device has */
+	uint8_t retries;       /* [Q] */
+	bool issued;           /* [Q] no more commands are to come, and it is in no list */
+	int8_t status;         /* [Q] the first failure */
+	uint8_t target;        /* [I] the driver's: which of its disks */
+};
+
+enum disk_queue_state {
+	DISK_QUEUE_STOPPED, /* requests wait */
+	DISK_QUEUE_LIVE,
+	DISK_QUEUE_GONE, /* requests complete with STATUS_GONE */
+};
+
+struct disk_slot {
+	struct block_request *request; /* [Q] NULL: free */
+	uint64_t deadline_ns;          /* [Q] */
+	bool aborted;                  /* [Q] the driver's: has asked the device to give it up */
+};
+
+struct disk_queue {
+	struct spinlock lock;
+	const char *name;              /* [I] */
+	uint64_t timeout_ns;           /* [I] */
+	enum disk_queue_state state;   /* [Q] */
+	unsigned slot_count;           /* [I] */
+	unsigned free_count;           /* [Q] */
+	uint16_t free[DISK_SLOTS_MAX]; /* [Q] a stack */
+	struct disk_slot slots[DISK_SLOTS_MAX];
+	struct list waiting; /* [Q] requests that are not wholly in commands */
+
+	/* Writes the command of `slot` for the next part of the request, which it takes with disk_peek and disk_advance. [Q] */
+	void (*fill)(struct disk_queue *queue, unsigned slot, struct block_request *request);
+	/* Tells the device about the commands since the last call. [Q] */
+	void (*ring)(struct disk_queue *queue);
+};
+
+/* Stopped. The caller filled in name, timeout_ns, slot_count, fill and ring. */
+void disk_queue_init(struct disk_queue *queue);
+
+/* Checks the request against its device, and takes it. `target` is for the driver. */
+void disk_queue_submit(struct disk_queue *queue, const struct block_device *device, struct block_request *request,
+		       uint8_t target);
+
+static inline struct disk_progress *disk_progress(struct block_request *request)
+{
+	return (struct disk_progress *)request->driver;
+}
+
+/* What is left of the current segment; 0 bytes: the request has no more. */
+struct phys_range disk_peek(struct block_request *request);
+/* Takes `bytes` of it, at most what disk_peek said. */
+void disk_advance(struct block_request *request, uint32_t bytes);
+
+/* True: the device has a command in that slot. */
+bool disk_slot_is_busy_locked(const struct disk_queue *queue, unsigned slot);
+
+/* The device is done with the command, which frees the slot; a request that is complete goes to `done`. */
+void disk_queue_complete_locked(struct disk_queue *queue, unsigned slot, status_t status, struct list *done);
+
+/* Gives commands to the device while there are slots and requests. */
+void disk_queue_pump_locked(struct disk_queue *queue);
+
+/* Runs `done` of the requests. Without locks. */
+void disk_requests_finish(struct list *done);
+
+/* Requests wait from now on; commands stay where they are. */
+void disk_queue_stop(struct disk_queue *queue);
+
+/*
+ * The device has forgotten all commands: their requests wait again, as if nothing had happened, or, after too many retries, go
+ * to `done` with STATUS_TIMEOUT. The queue is stopped.
+ */
+void disk_queue_recall(struct disk_queue *queue, struct list *done);
+
+/* Goes on. */
+void disk_queue_start(struct disk_queue *queue);
+
+/* The same when the device is gone: all requests, now and later, end with STATUS_GONE. */
+void disk_queue_fail(struct disk_queue *queue, struct list *done);
+
+/* A slot whose deadline is before `now_ns`; slot_count: none. */
+unsigned disk_queue_expired_locked(const struct disk_queue *queue, uint64_t now_ns);

@@ -1,0 +1,29 @@
+/*
+ * The task that watches over a disk: it looks at it once in a while, and at once when somebody raises the alarm. Whatever takes
+ * long, like a reset, is done in it, and nowhere else, so that it needs no lock against itself.
+ */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "runtime/base/status.h"
+#include "runtime/base/types.h"
+
+struct task;
+
+struct disk_watch {
+	struct task *task;                     /* [I] NULL: not started */
+	_Atomic uint32_t events;               /* [a] */
+	uint64_t period_ns;                    /* [I] */
+	void (*look)(struct disk_watch *self); /* [I] */
+};
+
+/* Where platform_may_sleep(). */
+status_t disk_watch_start(struct disk_watch *watch, const char *name, uint64_t period_ns,
+			  void (*look)(struct disk_watch *self)) MUST_CHECK;
+
+/* Any context. */
+void disk_watch_alarm(struct disk_watch *watch);
+
+/* When it returns, `look` does not run any more. Harmless when not started. Where platform_may_sleep(). */
+void disk_watch_stop(struct disk_watch *watch);
