@@ -63,7 +63,8 @@ KERNEL_FLAGS := -mgeneral-regs-only
 EFI_FLAGS := -isystem /usr/include/efi -isystem /usr/include/efi/x86_64 -DGNU_EFI_USE_MS_ABI
 
 $(BUILD)/image/boot/%.o: FILE_FLAGS := $(EFI_FLAGS)
-$(BUILD)/image/src/main.c.o: FILE_FLAGS := $(CONFIG)
+$(BUILD)/image/src/main.c.o: FILE_FLAGS := $(CONFIG) -I$(BUILD)/image
+$(BUILD)/image/src/main.c.o: $(BUILD)/image/config_values.h
 # Its loops must not become calls of the functions that they implement.
 $(BUILD)/image/src/runtime/x86_64/string.c.o: FILE_FLAGS := $(if $(findstring clang,$(CC)),-fno-builtin,-fno-tree-loop-distribute-patterns)
 
@@ -94,6 +95,11 @@ $(BUILD)/image/version.o: $(BUILD)/image/version.c $(FLAGS_RECORD)
 $(BUILD)/image/weir.lds: boot/weir.lds
 	@mkdir -p $(@D)
 	$(Q)$(CC) -E -P -x c $< -o $@
+
+# Every tunable by name, for the monitor's `config`.
+$(BUILD)/image/config_values.h: config.h
+	@mkdir -p $(@D)
+	$(Q)sed -n 's/^#define \([A-Z][A-Z_]*\) .*/CONFIG_VALUE(\1)/p' $< > $@
 
 # Linked twice: the names of the functions that the first link has placed go into the second one.
 LINK = $(LD) -pie --no-dynamic-linker -z text -z norelro -z noexecstack --gc-sections --fatal-warnings --build-id=none \

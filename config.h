@@ -128,6 +128,25 @@
 #define PAGECACHE_DIRTY_AGE_MS 30000
 #endif
 
+/*
+ * A block that is drained may have this share of dirty pages, in percent, and is then emptied by moving them; one with more is
+ * left to the cleaner that writes. A quarter of a block is copied in some tens of microseconds, where the disk takes milliseconds.
+ */
+#ifndef PAGECACHE_MOVE_PERCENT
+#define PAGECACHE_MOVE_PERCENT 25
+#endif
+
+/* I/O requests of the page cache that can be under way at once, 1 MB each: their objects are held in reserve, 7 KB each. */
+#ifndef PAGECACHE_REQUESTS
+#define PAGECACHE_REQUESTS 64
+#endif
+
+#if PAGECACHE_MOVE_PERCENT < 0 || PAGECACHE_MOVE_PERCENT > 100
+#error "PAGECACHE_MOVE_PERCENT is 0 (dirty pages are never moved) to 100."
+#endif
+#if PAGECACHE_REQUESTS < 2 || PAGECACHE_REQUESTS > 4096
+#error "PAGECACHE_REQUESTS is 2 to 4096."
+#endif
 #if PAGECACHE_RETAIN_BYTES > (64 << 20)
 #error "PAGECACHE_RETAIN_BYTES above 64 MB keeps memory from requests that need it; set it lower."
 #endif
@@ -142,4 +161,18 @@
 #endif
 #if PAGECACHE_DIRTY_AGE_MS < 100
 #error "PAGECACHE_DIRTY_AGE_MS is at least 100: below that every write would go to the disk on its own."
+#endif
+
+/* Drivers ------------------------------------------------------------------------------------------------------------------ */
+
+/*
+ * Time in milliseconds after which a disk request counts as lost, and the driver begins to recover the device. Disks that spin
+ * up, or retry a bad sector, take some seconds.
+ */
+#ifndef DRIVER_IO_TIMEOUT_MS
+#define DRIVER_IO_TIMEOUT_MS 30000
+#endif
+
+#if DRIVER_IO_TIMEOUT_MS < 1000
+#error "DRIVER_IO_TIMEOUT_MS is at least 1000: healthy disks pause for that long."
 #endif

@@ -1,39 +1,265 @@
-/* The wiring. */
+/*
+ * The wiring: brings the machine up in the order in which one part needs another, hands each its share of config.h, and starts
+ * the app. Nothing else reads config.h.
+ */
+#include "config.h"
+
+#include "app/app.h"
+#include "drivers/driver.h"
+#include "heap/memory.h"
+#include "pagecache/partition.h"
+#include "pagecache/volume.h"
+#include "runtime/base/bits.h"
 #include "runtime/base/boot_info.h"
+#include "runtime/base/format.h"
 #include "runtime/base/log.h"
 #include "runtime/base/options.h"
 #include "runtime/base/version.h"
 #include "runtime/kernel/boot_heap.h"
+#include "runtime/kernel/clock.h"
 #include "runtime/kernel/console.h"
+#include "runtime/kernel/interrupt.h"
+#include "runtime/kernel/monitor.h"
 #include "runtime/kernel/power.h"
 #include "runtime/kernel/start.h"
+#include "runtime/kernel/task.h"
 #include "runtime/x86_64/descriptors.h"
 #include "runtime/x86_64/paging.h"
 
+static const struct kernel_config kernel_config = {
+	.cpus_max = KERNEL_CPUS_MAX,
+	.slice_ns = KERNEL_SLICE_MS * NS_PER_MS,
+	.watchdog_ns = KERNEL_WATCHDOG_MS * NS_PER_MS,
+	.first_task_stack_bytes = KERNEL_MAIN_STACK_BYTES,
+};
+
+static const struct memory_config memory_config = {
+	.min_bytes = MEMORY_MIN_BYTES,
+	.low_bytes = MEMORY_LOW_BYTES,
+	.general_retain_bytes = GENERAL_HEAP_RETAIN_BYTES,
+	.dma_retain_bytes = DMA_RETAIN_BYTES,
+};
+
+static const struct pagecache_config pagecache_config = {
+	.dirty_background_percent = PAGECACHE_DIRTY_BACKGROUND_PERCENT,
+	.dirty_max_percent = PAGECACHE_DIRTY_MAX_PERCENT,
+	.dirty_age_ns = PAGECACHE_DIRTY_AGE_MS * NS_PER_MS,
+	.move_percent = PAGECACHE_MOVE_PERCENT,
+	.requests = PAGECACHE_REQUESTS,
+};
+
+static const struct volume_config volume_config = {
+	.preference = PAGECACHE_PREFERENCE,
+	.keep_bytes = PAGECACHE_KEEP_BYTES,
+	.retain_bytes = PAGECACHE_RETAIN_BYTES,
+};
+
+static struct memory memory;
+static struct pagecache pagecache;
+static struct block_device_table block_devices;
+static struct command_table commands;
+
+/* config ------------------------------------------------------------------------------------------------------------------- */
+
+struct config_value {
+	const char *name;
+	uint64_t value;
+};
+
+static const struct config_value config_values[] = {
+#define CONFIG_VALUE(name) { #name, name },
+#include "config_values.h"
+};
+
+static status_t config_run(struct command *self, int argc, char **argv)
+{
+	(void)self;
+	(void)argc;
+	(void)argv;
+	for (size_t i = 0; i < ARRAY_LENGTH(config_values); i++)
+		print("%-36s %llu\n", config_values[i].name, (unsigned long long)config_values[i].value);
+	return STATUS_OK;
+}
+
+static struct command config_command = {
+	.name = "config",
+	.arguments = "",
+	.help = "the values of config.h as built",
+	.run = config_run,
+};
+
+/* Memory ------------------------------------------------------------------------------------------------------------------- */
+
+#define MEMORY_RANGES_MAX 64
+
+/* Metadata of the block heap: from the fragments, or else cut off the end of the largest range. */
+static void *metadata_take(struct phys_range *ranges, size_t count)
+{
+	const uint64_t bytes = memory_metadata_bytes(ranges, (uint32_t)count);
+	void *metadata = heap_alloc(boot_heap(), bytes, PAGE_BYTES);
+	struct phys_range *largest = ranges;
+
+	if (metadata)
+		return metadata;
+	for (size_t i = 1; i < count; i++)
+		if (ranges[i].bytes > largest->bytes)
+			largest = &ranges[i];
+	largest->bytes -= MIN(largest->bytes, align_up(bytes, BLOCK_BYTES));
+	return platform_virt((struct phys_addr){ largest->start.value + largest->bytes });
+}
+
+static void memory_start(void)
+{
+	static struct phys_range ranges[MEMORY_RANGES_MAX];
+	const size_t count = boot_heap_take_blocks(ranges, MEMORY_RANGES_MAX);
+
+	if (count == 0 ||
+	    memory_init(&memory, &memory_config, ranges, (uint32_t)count, metadata_take(ranges, count)) != STATUS_OK)
+		platform_panic("there is too little memory: no whole 2 MB block is left for the heap");
+	boot_heap_set_parent(memory_general_heap(&memory));
+}
+
+static uint64_t ram_bytes(const struct boot_info *boot)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < boot->memory_ranges; i++)
+		if (boot->memory[i].type <= BOOT_MEMORY_ACPI)
+			bytes += boot->memory[i].range.bytes;
+	return bytes;
+}
+
+/* Volumes ------------------------------------------------------------------------------------------------------------------ */
+
+static void volume_start(struct block_device *device, const char *name, uint64_t start_bytes, uint64_t bytes)
+{
+	struct volume *volume = heap_alloc(memory_general_heap(&memory), sizeof(*volume), 0);
+	status_t status = STATUS_NO_MEMORY;
+
+	if (volume)
+		status = volume_attach(volume, &pagecache, device, name, start_bytes, bytes, &volume_config);
+	if (status == STATUS_OK)
+		return;
+	log_error("volume %s cannot be attached: %s", name, status_text(status));
+	heap_free(memory_general_heap(&memory), volume);
+}
+
+/* Each device as a whole, and each of its partitions: "nvme0n1", "nvme0n1p2". */
+static void volumes_start(void)
+{
+	static struct partition partitions[PARTITIONS_MAX];
+	struct block_device *device = NULL;
+
+	while ((device = block_device_next(&block_devices, device)) != NULL) {
+		uint32_t count = 0;
+
+		volume_start(device, device->name, 0, device->size_bytes);
+		if (partitions_read(device, memory_general_heap(&memory), partitions, &count) != STATUS_OK)
+			continue;
+		for (uint32_t i = 0; i < count; i++) {
+			char name[VOLUME_NAME_BYTES];
+
+			(void)format_text(name, sizeof(name), "%sp%u", device->name, partitions[i].number);
+			volume_start(device, name, partitions[i].start_bytes, partitions[i].bytes);
+		}
+	}
+}
+
+static void writeback_task(void *context)
+{
+	pagecache_writeback_run(context);
+}
+
+static void pagecache_start(void)
+{
+	const struct task_options options = { .name = "writeback", .priority = TASK_NORMAL, .cpu = -1 };
+	status_t status = pagecache_init(&pagecache, &memory, &pagecache_config);
+
+	if (status == STATUS_OK)
+		status = task_spawn(&options, writeback_task, &pagecache, NULL);
+	if (status != STATUS_OK)
+		platform_panic("the page cache cannot start: %s", status_text(status));
+	volumes_start();
+}
+
+/* Start -------------------------------------------------------------------------------------------------------------------- */
+
+static void drivers_begin(void)
+{
+	static struct driver_environment environment = {
+		.memory = &memory,
+		.block_devices = &block_devices,
+		.commands = &commands,
+		.io_timeout_ns = DRIVER_IO_TIMEOUT_MS * NS_PER_MS,
+	};
+	status_t status;
+
+	block_device_table_init(&block_devices);
+	status = drivers_start(&environment);
+	if (status != STATUS_OK)
+		log_error("drivers: %s", status_text(status));
+}
+
+static void commands_start(void)
+{
+	memory_commands_register(&memory, &commands);
+	pagecache_commands_register(&pagecache, &commands);
+	task_commands_register(&commands);
+	interrupt_commands_register(&commands);
+	power_commands_register(&commands);
+	monitor_commands_register(&commands);
+	command_register(&commands, &config_command);
+}
+
 static void first_task(void *context)
 {
+	static struct app_environment environment;
 	const struct boot_info *boot = context;
 
-	log_info("command line (%s): %s", boot->command_line_source, boot->command_line);
-	power_exit(0);
+	if (console_start() != STATUS_OK)
+		log_warn("console: no input");
+	command_table_init(&commands);
+	drivers_begin();
+	pagecache_start();
+	commands_start();
+	environment = (struct app_environment){
+		.memory = &memory,
+		.pagecache = &pagecache,
+		.block_devices = &block_devices,
+		.commands = &commands,
+		.command_line = boot->command_line,
+		.ram_bytes = ram_bytes(boot),
+		.boot_ns = clock_ns_from_ticks(__builtin_ia32_rdtsc() - boot->exit_boot_services_tsc),
+		.version = weir_version,
+	};
+	app_main(&environment);
+}
+
+static void log_level_from(const char *command_line)
+{
+	enum log_level level;
+	char text[16];
+
+	if (!options_get(command_line, "loglevel", text, sizeof(text)))
+		return;
+	if (console_parse_log_level(text, &level) == STATUS_OK)
+		console_set_log_level(level);
+	else
+		log_warn("loglevel=%s: it is one of error, warn, info and debug", text);
 }
 
 _Noreturn void kernel_main(const struct boot_info *boot)
 {
-	static const struct kernel_config config = {
-		.cpus_max = 64,
-		.slice_ns = 5 * NS_PER_MS,
-		.watchdog_ns = 2 * NS_PER_S,
-	};
-	struct boot_heap_report report;
-
 	kernel_early_init();
 	console_init(boot);
+	log_level_from(boot->command_line);
 	log_info("Weir %s", weir_version);
+	log_info("command line (%s): %s", boot->command_line_source, boot->command_line);
 	descriptors_init();
 	boot_heap_init(boot);
 	paging_init(boot, boot_heap());
-	boot_heap_report(&report);
-	log_info("memory: %llu MB usable", (unsigned long long)(report.total_bytes / MIB));
-	kernel_start(&config, boot, boot_heap(), first_task, (void *)boot);
+	memory_start();
+	log_info("memory: %llu MB, of which %llu MB in blocks", (unsigned long long)(ram_bytes(boot) / MIB),
+		 (unsigned long long)(memory_total_bytes(&memory) / MIB));
+	kernel_start(&kernel_config, boot, boot_heap(), first_task, (void *)boot);
 }
