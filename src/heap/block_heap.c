@@ -48,6 +48,7 @@ status_t block_heap_init(struct block_heap *heap, const struct phys_range *range
 	memset(heap, 0, sizeof(*heap));
 	memset(metadata, 0, block_heap_metadata_bytes(ranges, count));
 	spinlock_init(&heap->lock, "block heap");
+	spinlock_init(&heap->caches_lock, "objcaches");
 	list_init(&heap->owners);
 	list_init(&heap->caches);
 	heap->first_block = extent.first;

@@ -9,8 +9,8 @@
  *    holds them, so that long runs of free or movable blocks survive.
  * 5. Blocks inside the fence are given only to requests that name it (`inside_fence`).
  *
- * Lock [H]: `lock`, a leaf; held for a search over bitmaps at most. All functions may be called with preemption off, none in
- * interrupt handlers, none sleeps, none reclaims (see memory.h for that).
+ * Lock [H]: `lock`, a leaf; held for one pass over bitmaps or descriptors at most. All functions may be called with preemption
+ * off, none in interrupt handlers, none sleeps, none reclaims (see memory.h for that).
  */
 #pragma once
 
@@ -77,7 +77,8 @@ struct block_heap {
 	uint64_t watch_end;                   /* [H] */
 	uint64_t watched_blocks;              /* [H] freed there since the watch was set */
 	struct list owners;                   /* [H] those with blocks, in the order of their first block */
-	struct list caches;                   /* [H] all objcaches */
+	struct spinlock caches_lock;          /* [G], taken before the locks of objcaches */
+	struct list caches;                   /* [G] all objcaches */
 	struct fault_injector *_Atomic fault; /* NULL: none */
 };
 

@@ -40,6 +40,12 @@ static uint64_t segment_bytes(const struct device *device, uint64_t least)
 	return align_down(longest, MAX(least, GRAIN));
 }
 
+/* The same when the whole has to be one segment. */
+static uint64_t one_segment_bytes(const struct device *device, uint64_t bytes)
+{
+	return bytes <= limit(device->dma_segment_bytes_max) && bytes <= limit(device->dma_boundary_bytes) ? bytes : 0;
+}
+
 static uint64_t pieces_segments(const struct dma_plan *plan, uint64_t piece_bytes)
 {
 	const uint64_t whole = plan->bytes / piece_bytes;
@@ -83,7 +89,7 @@ status_t dma_plan_make(const struct device *device, const struct dma_request *re
 {
 	const uint64_t segments_max = MIN(limit(request->segments_max), limit(device->dma_segments_max));
 	const uint64_t alignment = MAX(request->alignment_bytes, GRAIN);
-	uint64_t least = MAX(request->segment_bytes_min, GRAIN);
+	const uint64_t least = MAX(request->segment_bytes_min, GRAIN);
 
 	if (!limits_are_valid(device, request))
 		return STATUS_INVALID;
@@ -92,17 +98,18 @@ status_t dma_plan_make(const struct device *device, const struct dma_request *re
 		.constraints.highest = { device->dma_mask },
 		.boundary_bytes = device->dma_boundary_bytes,
 	};
-	/* A least length beyond the whole means one segment; the length limits decide whether that can be. */
-	if (least >= plan->bytes)
-		least = plan->bytes;
-	plan->segment_bytes = segment_bytes(device, least);
+	if (least >= plan->bytes || segments_max == 1)
+		plan->segment_bytes = one_segment_bytes(device, plan->bytes);
+	else
+		plan->segment_bytes = segment_bytes(device, least);
 	if (plan->segment_bytes == 0 || divide_round_up(plan->bytes, plan->segment_bytes) > segments_max)
 		return STATUS_INVALID;
 	if (plan->bytes <= OBJCACHE_OBJECT_MAX && alignment <= OBJCACHE_OBJECT_MAX) {
 		plan_small(plan, alignment);
 		return STATUS_OK;
 	}
-	return plan_runs(plan, divide_round_up(least, BLOCK_BYTES), segments_max, alignment) ? STATUS_OK : STATUS_INVALID;
+	return plan_runs(plan, divide_round_up(MIN(least, plan->bytes), BLOCK_BYTES), segments_max, alignment) ? STATUS_OK
+													       : STATUS_INVALID;
 }
 
 /* How much of [start, start + bytes) may go on in a segment that has `length` bytes already. */

@@ -62,4 +62,5 @@ uint32_t dma_plan_cut(const struct dma_plan *plan, const struct phys_range *piec
 
 status_t dma_init(struct memory *memory) MUST_CHECK;
 status_t dma_fini(struct memory *memory) MUST_CHECK; /* STATUS_BUSY: somebody has DMA memory */
+void dma_print(struct memory *memory);               /* what each device has */
 bool dma_is_valid(struct memory *memory);

@@ -142,6 +142,9 @@ void memory_set_fault_injector(struct memory *memory, struct fault_injector *fau
 /* Logs who holds the memory and what each cleaner answered last. */
 void memory_report(struct memory *memory);
 
+/* Prints the owners of blocks, those with most first. */
+void memory_print_owners(struct memory *memory);
+
 /* mem, mem owners, heaps, caches, cleaners, dma, drain. */
 void memory_commands_register(struct memory *memory, struct command_table *table);
 

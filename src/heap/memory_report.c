@@ -4,7 +4,7 @@
 #include "runtime/base/log.h"
 
 #define REPORT_PAUSE_NS NS_PER_S
-#define OWNERS_SHOWN    16
+#define OWNERS_SHOWN    32
 
 struct holder {
 	const char *name;
@@ -51,6 +51,18 @@ void memory_report(struct memory *memory)
 	while ((cleaner = cleaner_next(&memory->cleaners, cleaner)))
 		log_warn("memory:   cleaner %-16s was last asked for %s, gave %s", cleaner->name,
 			 format_bytes(total, cleaner->last_asked_bytes), format_bytes(part, cleaner->last_given_bytes));
+}
+
+void memory_print_owners(struct memory *memory)
+{
+	struct holder holders[OWNERS_SHOWN];
+	const unsigned count = holders_get(&memory->blocks, holders);
+	char part[FORMAT_BYTES_SIZE];
+
+	for (unsigned i = 0; i < count; i++)
+		print("%-24s %9s%s\n", holders[i].name, format_bytes(part, holders[i].blocks << BLOCK_SHIFT),
+		      holders[i].movable ? "  movable" : "");
+	print("%-24s %9s\n", "free", format_bytes(part, memory_free_bytes(memory)));
 }
 
 static bool report_is_due(struct memory *memory)

@@ -99,7 +99,7 @@ struct objcache {
 	uint64_t reciprocal;           /* [I] to divide an offset by object_bytes */
 	struct block_heap *heap;       /* [I] */
 	struct owner owner;
-	struct list link; /* in heap->caches */
+	struct list link; /* [G] in heap->caches */
 
 	struct list buckets[OBJCACHE_BUCKETS]; /* [C] PARTIAL blocks by fill */
 	uint32_t bucket_mask;                  /* [C] bit i: buckets[i] is not empty */

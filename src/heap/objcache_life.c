@@ -138,9 +138,9 @@ status_t objcache_init(struct objcache *cache, const struct objcache_config *con
 		(void)objcache_drain(cache, UINT64_MAX, 0, (struct phys_addr){ 0 }, (struct phys_addr){ 0 });
 		return status;
 	}
-	spinlock_lock(&cache->heap->lock);
+	spinlock_lock(&cache->heap->caches_lock);
 	list_insert_last(&cache->heap->caches, &cache->link);
-	spinlock_unlock(&cache->heap->lock);
+	spinlock_unlock(&cache->heap->caches_lock);
 	if (config->cleaners) {
 		cache->cleaner = (struct cleaner){ .name = config->name, .cost = CLEANER_FREE, .clean = clean };
 		cleaner_register(config->cleaners, &cache->cleaner);
@@ -154,9 +154,9 @@ status_t objcache_fini(struct objcache *cache)
 		return STATUS_BUSY;
 	if (cache->config.cleaners)
 		cleaner_unregister(cache->config.cleaners, &cache->cleaner);
-	spinlock_lock(&cache->heap->lock);
+	spinlock_lock(&cache->heap->caches_lock);
 	list_remove(&cache->link);
-	spinlock_unlock(&cache->heap->lock);
+	spinlock_unlock(&cache->heap->caches_lock);
 
 	cache->config.reserve_objects = 0;
 	spinlock_lock(&cache->lock);

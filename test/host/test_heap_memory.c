@@ -1,6 +1,7 @@
 /* General heap, cleaners and reclaim. */
 #include "host/host_test.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -589,10 +590,60 @@ START_TEST(failure_says_who_holds_the_memory)
 }
 END_TEST
 
+static status_t run_command(struct command_table *table, const char *text)
+{
+	char line[64];
+
+	strcpy(line, text);
+	return command_execute(table, line);
+}
+
+START_TEST(monitor_shows_everything)
+{
+	static const struct device device = { .name = "nvme 00:04.0", .dma_mask = UINT64_MAX };
+	const struct dma_request request = { .bytes = 3 * MIB };
+	struct command_table table;
+	struct dma_coherent coherent;
+	struct dma_buffer *buffer;
+	struct test_cache cache;
+	char text[16384];
+
+	setup(64, 1, 2);
+	test_cache_init(&cache, &machine, "pages", 7);
+	(void)test_cache_fill(&cache, FRAME_CLEAN);
+	ck_assert_int_eq(dma_alloc(memory, &device, &request, &buffer), STATUS_OK);
+	ck_assert_int_eq(dma_coherent_alloc(memory, &device, 64, 0, &coherent), STATUS_OK);
+	command_table_init(&table);
+	memory_commands_register(memory, &table);
+	host_output_capture(text, sizeof(text));
+	ck_assert_int_eq(run_command(&table, "mem"), STATUS_OK);
+	ck_assert_int_eq(run_command(&table, "mem owners"), STATUS_OK);
+	ck_assert_int_eq(run_command(&table, "heaps"), STATUS_OK);
+	ck_assert_int_eq(run_command(&table, "caches"), STATUS_OK);
+	ck_assert_int_eq(run_command(&table, "dma"), STATUS_OK);
+	ck_assert_int_eq(run_command(&table, "drain 4M"), STATUS_OK);
+	ck_assert_int_eq(run_command(&table, "cleaners"), STATUS_OK);
+	ck_assert_int_eq(run_command(&table, "drain"), STATUS_INVALID);
+	ck_assert_int_eq(run_command(&table, "drain much"), STATUS_INVALID);
+	ck_assert_int_eq(run_command(&table, "mem all"), STATUS_INVALID);
+	host_output_capture(NULL, 0);
+	if (getenv("SHOW"))
+		fputs(text, stdout);
+	ck_assert_ptr_nonnull(strstr(text, "total     128 MB"));
+	ck_assert_ptr_nonnull(strstr(text, "nvme 00:04.0 "));
+	ck_assert_ptr_nonnull(strstr(text, "1 coherent objects"));
+	ck_assert_ptr_nonnull(strstr(text, "4 MB reached the block heap"));
+	dma_coherent_free(memory, &coherent);
+	dma_free(memory, buffer);
+	test_cache_fini(&cache);
+	machine_fini(&machine);
+}
+END_TEST
+
 HOST_TEST_MAIN("heap_memory", general_heap_serves_any_size, general_heap_refuses_what_cannot_be, larger_class_stands_in,
 	       wrong_frees_are_reported, two_instances_live_side_by_side, cleaners_come_in_order_and_are_not_believed,
 	       unregistering_waits_for_the_call, request_drains_just_what_is_missing, less_preferred_cache_gives_first,
 	       window_is_emptied_for_a_run, constraints_bound_what_is_drained, dirty_memory_takes_waiting,
 	       deadline_is_kept_and_everything_given_back, waiter_gets_what_others_free, atomic_requests_never_drain,
 	       request_inside_a_cleaner_does_not_recurse, concurrent_requests_all_succeed, every_allocation_may_fail,
-	       failure_says_who_holds_the_memory)
+	       failure_says_who_holds_the_memory, monitor_shows_everything)
