@@ -9,12 +9,6 @@
 
 const char *format_share(char buffer[FORMAT_SHARE_BYTES], uint64_t part, uint64_t whole)
 {
-	/* Both are halved until the product fits; what is lost is far below the last digit. */
-	while (part > UINT64_MAX / 10000) {
-		part /= 2;
-		whole /= 2;
-	}
-
 	const uint64_t parts = whole == 0 ? 0 : part * 10000 / whole;
 
 	format_text(buffer, FORMAT_SHARE_BYTES, "%llu.%04llu", (unsigned long long)(parts / 10000),
@@ -24,9 +18,7 @@ const char *format_share(char buffer[FORMAT_SHARE_BYTES], uint64_t part, uint64_
 
 uint64_t rate_bytes(uint64_t bytes, uint64_t ns)
 {
-	const uint64_t us = MAX(ns / NS_PER_US, 1u);
-
-	return bytes > UINT64_MAX / 1000000 ? bytes / us * 1000000 : bytes * 1000000 / us;
+	return ns < NS_PER_US ? 0 : bytes * (NS_PER_S / NS_PER_US) / (ns / NS_PER_US);
 }
 
 static void sift_down(uint64_t *numbers, uint64_t root, uint64_t count)

@@ -6,11 +6,11 @@
 /* Whether somebody sits at a terminal: lines may be redrawn then. */
 bool app_is_interactive(const struct app_environment *environment);
 
-/* part / whole with four digits, "0.8712"; "0.0000" when `whole` is 0. Returns `buffer`. */
+/* part / whole with four digits, "0.8712"; "0.0000" when `whole` is 0. Parts below 2^50. Returns `buffer`. */
 #define FORMAT_SHARE_BYTES 32
 const char *format_share(char buffer[FORMAT_SHARE_BYTES], uint64_t part, uint64_t whole);
 
-/* Bytes a second, 0 for no time at all. */
+/* Bytes a second, below 2^44 bytes; 0 for no time at all. */
 uint64_t rate_bytes(uint64_t bytes, uint64_t ns);
 
 /* Sorts ascending. */
