@@ -89,7 +89,7 @@ IMAGE_TEST(unmap_reaches_all_cpus)
 {
 	struct task_options options = { .name = "reader", .priority = TASK_NORMAL, .cpu = -1 };
 	uint64_t *pages[2] = { heap_alloc(boot_heap(), PAGE_BYTES, 0), heap_alloc(boot_heap(), PAGE_BYTES, 0) };
-	struct reader reader = { 0 };
+	struct reader reader = { .stop = false };
 	struct task *tasks[2];
 	void *first = NULL;
 
