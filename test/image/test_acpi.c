@@ -1,8 +1,10 @@
 /* Broken ACPI tables are refused in words, never followed. */
 #include "image_test.h"
 
+#include "runtime/base/heap.h"
 #include "runtime/base/string.h"
 #include "runtime/kernel/acpi.h"
+#include "runtime/kernel/boot_heap.h"
 
 #define TABLE_BYTES 256
 
@@ -116,6 +118,97 @@ IMAGE_TEST(acpi_fields_beyond_the_end_are_zero)
 	expect_equal(acpi_read_address(&table.header, 52).address, 0);
 	acpi_read_fadt(&table.header, &power);
 	expect(power.pm_timer == 0 && power.pm1a_control == 0 && !power.has_reset);
+}
+
+static void checksum_fix(uint8_t *sum, const void *bytes, size_t count)
+{
+	*sum = 0;
+	*sum = (uint8_t)-acpi_checksum(bytes, count);
+}
+
+static uint64_t address_of(const void *memory)
+{
+	return platform_phys(memory).value;
+}
+
+IMAGE_TEST(acpi_tables_broken_are_ignored)
+{
+	struct table *table = heap_alloc(boot_heap(), sizeof(*table), 0);
+
+	require(table);
+	memset(table, 0, sizeof(*table));
+	memcpy(table->header.signature, "T\1ST", 4);
+	table->header.length = 100;
+	checksum_fix(&table->header.checksum, table, 100);
+	expect(acpi_open_table(address_of(table), "a test") == &table->header);
+	table->bytes[99] ^= 1;
+	expect(!acpi_open_table(address_of(table), "a test"));
+	table->header.length = 10;
+	expect(!acpi_open_table(address_of(table), "a test"));
+	table->header.length = UINT32_MAX;
+	expect(!acpi_open_table(address_of(table), "a test"));
+	expect(!acpi_open_table(0, "a test"));
+	expect(!acpi_open_table(UINT64_MAX - 3, "a test"));
+	heap_free(boot_heap(), table);
+}
+
+/* An RSDP, an RSDT and an XSDT, in a page of their own. */
+struct roots {
+	uint8_t rsdp[36];
+	struct table rsdt;
+	struct table xsdt;
+};
+
+static void table_make(struct table *table, const char *signature)
+{
+	memset(table, 0, sizeof(*table));
+	memcpy(table->header.signature, signature, 4);
+	table->header.length = sizeof(table->header);
+	checksum_fix(&table->header.checksum, table, sizeof(table->header));
+}
+
+static void roots_make(struct roots *roots)
+{
+	uint32_t rsdt = (uint32_t)address_of(&roots->rsdt), bytes = sizeof(roots->rsdp);
+	uint64_t xsdt = address_of(&roots->xsdt);
+
+	table_make(&roots->rsdt, "RSDT");
+	table_make(&roots->xsdt, "XSDT");
+	memset(roots->rsdp, 0, sizeof(roots->rsdp));
+	memcpy(roots->rsdp, "RSD PTR ", 8);
+	roots->rsdp[15] = 2;
+	memcpy(roots->rsdp + 16, &rsdt, 4);
+	memcpy(roots->rsdp + 20, &bytes, 4);
+	memcpy(roots->rsdp + 24, &xsdt, 8);
+	checksum_fix(&roots->rsdp[8], roots->rsdp, 20);
+	checksum_fix(&roots->rsdp[32], roots->rsdp, 36);
+}
+
+IMAGE_TEST(acpi_root_is_found_or_not)
+{
+	struct roots *roots = heap_alloc(boot_heap(), sizeof(*roots), 0);
+	struct phys_addr rsdp = platform_phys(roots);
+	size_t entry = 0;
+
+	require(roots);
+	roots_make(roots);
+	expect(acpi_open_root(rsdp, &entry) == &roots->xsdt.header && entry == 8);
+	roots->xsdt.bytes[30] ^= 1; /* the checksum */
+	expect(acpi_open_root(rsdp, &entry) == &roots->rsdt.header && entry == 4);
+	roots->rsdt.bytes[30] ^= 1;
+	expect(!acpi_open_root(rsdp, &entry));
+	roots_make(roots);
+	roots->rsdp[33] ^= 1; /* the second part's checksum */
+	expect(!acpi_open_root(rsdp, &entry));
+	roots_make(roots);
+	roots->rsdp[9] ^= 1; /* the first part's */
+	expect(!acpi_open_root(rsdp, &entry));
+	roots_make(roots);
+	roots->rsdp[0] = 'r';
+	expect(!acpi_open_root(rsdp, &entry));
+	expect(!acpi_open_root((struct phys_addr){ 0 }, &entry));
+	expect(!acpi_open_root((struct phys_addr){ UINT64_MAX }, &entry));
+	heap_free(boot_heap(), roots);
 }
 
 IMAGE_TEST(acpi_tables_of_this_machine)

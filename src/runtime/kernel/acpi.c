@@ -69,8 +69,7 @@ static void name_copy(char name[NAME_BYTES + 1], const char signature[NAME_BYTES
 	name[NAME_BYTES] = '\0';
 }
 
-/* Maps and checks the table at `address`; `where` names the table that points to it. */
-static const struct acpi_header *table_open(uint64_t address, const char *where)
+const struct acpi_header *acpi_open_table(uint64_t address, const char *where)
 {
 	const struct acpi_header *table = address ? firmware_map((struct phys_addr){ address }, sizeof(*table)) : NULL;
 	char name[NAME_BYTES + 1];
@@ -116,35 +115,18 @@ static bool has_signature(const struct acpi_header *table, const char signature[
 	return memcmp(table->signature, signature, NAME_BYTES) == 0;
 }
 
-/* Opens the root table that the RSDP names: the XSDT, or the RSDT of old or odd firmware. */
-static const struct acpi_header *root_open(const struct rsdp *rsdp, size_t *entry_bytes)
-{
-	const struct acpi_header *root = NULL;
-
-	if (rsdp->revision >= 2 && rsdp->xsdt) {
-		root = table_open(rsdp->xsdt, "the RSDP");
-		*entry_bytes = XSDT_ENTRY_BYTES;
-		if (root && has_signature(root, "XSDT"))
-			return root;
-		log_warn("acpi: the XSDT is broken; trying the RSDT");
-	}
-	root = table_open(rsdp->rsdt, "the RSDP");
-	*entry_bytes = RSDT_ENTRY_BYTES;
-	return root && has_signature(root, "RSDT") ? root : NULL;
-}
-
 static const struct rsdp *rsdp_open(struct phys_addr address)
 {
 	const struct rsdp *rsdp;
 
 	if (!address.value) {
-		log_warn("acpi: the firmware has no RSDP; one CPU, no power-off");
+		log_warn("acpi: the firmware has no RSDP");
 		return NULL;
 	}
 	rsdp = firmware_map(address, RSDP_BYTES_V1);
 	if (!rsdp || memcmp(rsdp->signature, RSDP_SIGNATURE, sizeof(rsdp->signature)) != 0 ||
 	    acpi_checksum(rsdp, RSDP_BYTES_V1) != 0) {
-		log_warn("acpi: no intact RSDP at 0x%llx; one CPU, no power-off", (unsigned long long)address.value);
+		log_warn("acpi: no intact RSDP at 0x%llx", (unsigned long long)address.value);
 		return NULL;
 	}
 	if (rsdp->revision < 2)
@@ -152,10 +134,29 @@ static const struct rsdp *rsdp_open(struct phys_addr address)
 	rsdp = firmware_map(address, RSDP_BYTES_V2);
 	if (!rsdp || rsdp->length < RSDP_BYTES_V2 || rsdp->length > PAGE_BYTES || !firmware_map(address, rsdp->length) ||
 	    acpi_checksum(rsdp, rsdp->length) != 0) {
-		log_warn("acpi: the RSDP's second part is broken; no tables");
+		log_warn("acpi: the RSDP's second part is broken");
 		return NULL;
 	}
 	return rsdp;
+}
+
+const struct acpi_header *acpi_open_root(struct phys_addr address, size_t *entry_bytes)
+{
+	const struct rsdp *rsdp = rsdp_open(address);
+	const struct acpi_header *root;
+
+	if (!rsdp)
+		return NULL;
+	if (rsdp->revision >= 2 && rsdp->xsdt) {
+		root = acpi_open_table(rsdp->xsdt, "the RSDP");
+		*entry_bytes = XSDT_ENTRY_BYTES;
+		if (root && has_signature(root, "XSDT"))
+			return root;
+		log_warn("acpi: the XSDT is broken; trying the RSDT");
+	}
+	root = acpi_open_table(rsdp->rsdt, "the RSDP");
+	*entry_bytes = RSDT_ENTRY_BYTES;
+	return root && has_signature(root, "RSDT") ? root : NULL;
 }
 
 /* The DSDT is not in the root table; the FADT points to it. */
@@ -165,24 +166,20 @@ static void dsdt_keep(const struct acpi_header *fadt)
 
 	if (!address)
 		address = acpi_read(fadt, FADT_DSDT, 4);
-	table_keep(table_open(address, "the FADT"));
+	table_keep(acpi_open_table(address, "the FADT"));
 }
 
 void acpi_init(const struct boot_info *boot)
 {
-	const struct rsdp *rsdp = rsdp_open(boot->rsdp);
-	const struct acpi_header *root, *fadt;
 	size_t entry_bytes = 0;
+	const struct acpi_header *root = acpi_open_root(boot->rsdp, &entry_bytes), *fadt;
 
-	if (!rsdp)
-		return;
-	root = root_open(rsdp, &entry_bytes);
 	if (!root) {
-		log_warn("acpi: no intact root table; one CPU, no power-off");
+		log_warn("acpi: there are no tables: one CPU, no power-off");
 		return;
 	}
 	for (size_t offset = sizeof(*root); offset + entry_bytes <= root->length; offset += entry_bytes)
-		table_keep(table_open(acpi_read(root, offset, entry_bytes), "the root table"));
+		table_keep(acpi_open_table(acpi_read(root, offset, entry_bytes), "the root table"));
 	fadt = acpi_find_table("FACP", 0, 0);
 	if (fadt) {
 		dsdt_keep(fadt);

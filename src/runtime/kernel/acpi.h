@@ -47,6 +47,14 @@ void acpi_init(const struct boot_info *boot);
 const struct acpi_header *acpi_find_table(const char signature[4], unsigned index, size_t length_min);
 
 /*
+ * The steps of acpi_init. Maps and checks the table at `address`; `where` names what points to it. Finds the root table that
+ * the RSDP names, the XSDT, or the RSDT of old or odd firmware, and how long an entry of it is. NULL: broken; a line in the
+ * log.
+ */
+const struct acpi_header *acpi_open_table(uint64_t address, const char *where);
+const struct acpi_header *acpi_open_root(struct phys_addr rsdp, size_t *entry_bytes);
+
+/*
  * Reads a field of a table; 0 where the field lies beyond the table's length, as the specification wants it for the fields of
  * younger revisions.
  */

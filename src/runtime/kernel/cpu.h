@@ -48,7 +48,7 @@ static inline struct cpu *cpu_current(void)
 	return cpu;
 }
 
-/* The running task, and the running CPU's id: in one instruction, so that a switch to another CPU cannot come in between. */
+/* In one instruction each, so that a switch to another CPU cannot come in between. */
 static inline struct task *cpu_current_task(void)
 {
 	struct task *task;
@@ -63,6 +63,14 @@ static inline uint32_t cpu_current_id(void)
 
 	__asm__ volatile("movl %%gs:%c1, %0" : "=r"(id) : "i"(offsetof(struct cpu, id)));
 	return id;
+}
+
+static inline uint32_t cpu_current_preempt_count(void)
+{
+	uint32_t count;
+
+	__asm__ volatile("movl %%gs:%c1, %0" : "=r"(count) : "i"(offsetof(struct cpu, preempt_count)) : "memory");
+	return count;
 }
 
 /* Makes cpu_current() work on the first CPU, with preemption off. First of all. */

@@ -54,17 +54,8 @@ void platform_preempt_enable(void)
 
 bool platform_may_sleep(void)
 {
-	bool may = false;
-
-	if (interrupts_are_enabled()) {
-		uint64_t state = platform_interrupts_save();
-		struct cpu *cpu = cpu_current();
-
-		may = cpu->preempt_count == 0 && cpu->interrupt_depth == 0 && !task_current()->idle;
-		if (state & RFLAGS_INTERRUPT)
-			interrupts_enable();
-	}
-	return may;
+	/* Handlers run with interrupts off. */
+	return interrupts_are_enabled() && cpu_current_preempt_count() == 0 && !task_current()->idle;
 }
 
 uint64_t platform_interrupts_save(void)

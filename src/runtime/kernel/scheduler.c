@@ -2,24 +2,11 @@
 
 #include "clock.h"
 #include "cpu.h"
+#include "run_queue.h"
 #include "runtime/base/assert.h"
-#include "runtime/base/bits.h"
-#include "runtime/base/spinlock.h"
 #include "runtime/x86_64/context.h"
 #include "runtime/x86_64/cpu_registers.h"
 #include "runtime/x86_64/fpu.h"
-#include "task_internal.h"
-#include "timer.h"
-
-struct run_queue {
-	struct spinlock lock;
-	struct list ready[TASK_PRIORITIES]; /* [lock] */
-	uint32_t filled;                    /* [lock] bit n: ready[n] is not empty */
-	_Atomic uint32_t movable;           /* [lock] ready tasks that are not pinned; others peek */
-	struct task *idle;                  /* [I] */
-	struct task *previous;              /* [lock] across a switch: whom we come from */
-	struct timer slice;                 /* ends the turn of the running task */
-} __attribute__((aligned(64)));
 
 enum reason {
 	REASON_PREEMPTED,
@@ -45,50 +32,6 @@ static struct run_queue *queue_lock(struct task *task)
 			return &queues[cpu];
 		spinlock_unlock(&queues[cpu].lock);
 	}
-}
-
-static void enqueue(struct run_queue *queue, struct task *task, bool first)
-{
-	struct list *list = &queue->ready[task->priority];
-
-	task->state = TASK_READY;
-	if (first)
-		list_insert_first(list, &task->queue_link);
-	else
-		list_insert_last(list, &task->queue_link);
-	queue->filled |= 1u << task->priority;
-	if (!task->pinned)
-		atomic_fetch_add(&queue->movable, 1);
-}
-
-static void dequeue(struct run_queue *queue, struct task *task)
-{
-	list_remove(&task->queue_link);
-	if (list_is_empty(&queue->ready[task->priority]))
-		queue->filled &= ~(1u << task->priority);
-	if (!task->pinned)
-		atomic_fetch_sub(&queue->movable, 1);
-}
-
-static struct task *queue_take(struct run_queue *queue)
-{
-	struct task *task;
-
-	if (!queue->filled)
-		return queue->idle;
-	task = container_of(list_first(&queue->ready[log2_floor(queue->filled)]), struct task, queue_link);
-	dequeue(queue, task);
-	return task;
-}
-
-/* Whether a ready task is better than (`equal`: or as good as) the running one. */
-static bool queue_has_rival(const struct run_queue *queue, const struct task *running, bool equal)
-{
-	if (!queue->filled)
-		return false;
-	if (running->idle)
-		return true;
-	return log2_floor(queue->filled) + (equal ? 1 : 0) > (unsigned)running->priority;
 }
 
 static void slice_end(struct timer *timer)
@@ -126,7 +69,7 @@ static void switch_finish(void)
 	struct run_queue *queue = &queues[cpu->id];
 	struct task *previous = queue->previous, *task = atomic_load(&cpu->current);
 	bool ended = previous->state == TASK_ENDED;
-	bool rival = !task->idle && queue_has_rival(queue, task, true), offer = should_offer(previous, task);
+	bool rival = !task->idle && run_queue_has_rival(queue, task, true), offer = should_offer(previous, task);
 
 	assert(task->canary == TASK_CANARY);
 	if (task->vector_state && previous != task)
@@ -153,9 +96,9 @@ static void put_away(struct run_queue *queue, struct task *task, enum reason rea
 		task->state = TASK_WAITING;
 	} else {
 		/* Whoever is pushed aside by a better task has not had its turn. */
-		bool first = reason == REASON_PREEMPTED && queue_has_rival(queue, task, false);
+		bool first = reason == REASON_PREEMPTED && run_queue_has_rival(queue, task, false);
 
-		enqueue(queue, task, first);
+		run_queue_insert(queue, task, first);
 	}
 }
 
@@ -171,7 +114,7 @@ static void reschedule(enum reason reason)
 	assert(cpu->preempt_count == 1 && task->canary == TASK_CANARY && task->state == TASK_RUNNING);
 	atomic_store(&cpu->reschedule, false);
 	put_away(queue, task, reason);
-	next = queue_take(queue);
+	next = run_queue_take(queue);
 	task->runtime_ns += now - task->since_ns;
 	next->since_ns = now;
 	next->state = TASK_RUNNING;
@@ -276,10 +219,10 @@ static uint64_t hand_over(struct task *task)
 	struct task *running;
 	bool better, equal, self = cpu == cpu_current();
 
-	enqueue(queue, task, false);
+	run_queue_insert(queue, task, false);
 	running = atomic_load(&cpu->current);
-	better = queue_has_rival(queue, running, false);
-	equal = !better && queue_has_rival(queue, running, true);
+	better = run_queue_has_rival(queue, running, false);
+	equal = !better && run_queue_has_rival(queue, running, true);
 	if (better)
 		atomic_store(&cpu->reschedule, true);
 	spinlock_unlock(&queue->lock);
@@ -331,7 +274,7 @@ void scheduler_set_priority(enum task_priority priority)
 	bool better;
 
 	task->priority = priority;
-	better = queue_has_rival(queue, task, false);
+	better = run_queue_has_rival(queue, task, false);
 	if (better)
 		atomic_store(&cpu_current()->reschedule, true);
 	spinlock_unlock(&queue->lock);
@@ -345,29 +288,13 @@ void scheduler_handle_kick(struct cpu *cpu)
 	bool better, equal;
 
 	spinlock_lock(&queue->lock);
-	better = queue_has_rival(queue, task, false);
-	equal = !better && queue_has_rival(queue, task, true);
+	better = run_queue_has_rival(queue, task, false);
+	equal = !better && run_queue_has_rival(queue, task, true);
 	spinlock_unlock(&queue->lock);
 	if (better)
 		atomic_store(&cpu->reschedule, true);
 	if (equal)
 		slice_begin(queue);
-}
-
-/* The best ready task of `queue` that may move, taken out of it; NULL: none. */
-static struct task *take_movable(struct run_queue *queue)
-{
-	for (int priority = TASK_PRIORITIES - 1; priority >= 0; priority--) {
-		list_for_each (link, &queue->ready[priority]) {
-			struct task *task = container_of(link, struct task, queue_link);
-
-			if (!task->pinned) {
-				dequeue(queue, task);
-				return task;
-			}
-		}
-	}
-	return NULL;
 }
 
 /* Fetches a task that waits on another CPU. Interrupts off. */
@@ -382,7 +309,7 @@ static bool steal(unsigned self)
 		if (atomic_load(&queue->movable) == 0)
 			continue;
 		spinlock_lock(&queue->lock);
-		task = take_movable(queue);
+		task = run_queue_take_movable(queue);
 		if (task)
 			atomic_store(&task->cpu, self);
 		spinlock_unlock(&queue->lock);
@@ -419,12 +346,8 @@ void scheduler_init(uint64_t slice)
 {
 	slice_ns = slice;
 	for (unsigned cpu = 0; cpu < PLATFORM_CPUS_MAX; cpu++) {
-		struct run_queue *queue = &queues[cpu];
-
-		spinlock_init(&queue->lock, "run queue");
-		for (unsigned i = 0; i < TASK_PRIORITIES; i++)
-			list_init(&queue->ready[i]);
-		timer_init(&queue->slice, slice_end);
+		run_queue_init(&queues[cpu]);
+		timer_init(&queues[cpu].slice, slice_end);
 	}
 }
 

@@ -20,8 +20,7 @@ struct watch {
 	uint32_t epoch;       /* [c] cpu->preempt_epoch at the last tick */
 	uint32_t epoch_looks; /* [c] ticks in a row that found preemption off and the same epoch */
 
-	uint32_t seen_ticks; /* the watching neighbour's */
-	uint32_t seen_looks; /* the watching neighbour's: looks in a row that found the same ticks */
+	uint32_t seen_ticks; /* the watching neighbour's: ticks at its last look */
 
 	uint32_t probe_ticks; /* [c] ticks at the last NMI */
 	uint32_t probes;      /* [c] NMIs in a row that found the same ticks */
@@ -84,14 +83,10 @@ static void check_neighbour(unsigned self)
 
 	if (other == self)
 		return;
-	if (ticks != watch->seen_ticks) {
-		watch->seen_ticks = ticks;
-		watch->seen_looks = 0;
-		return;
-	}
-	/* Two looks may fall between two ticks of a healthy CPU that is slow. */
-	if (++watch->seen_looks > 2 && ticks > 0)
+	/* Between two looks there may be no tick of a healthy CPU; such a probe does no harm. */
+	if (ticks == watch->seen_ticks && ticks > 0)
 		apic_send_nmi(cpu_get(other)->apic_id);
+	watch->seen_ticks = ticks;
 	if (atomic_exchange(&watch->caught, false))
 		print_caught(watch, other);
 }

@@ -83,6 +83,8 @@ void apic_init(volatile void *registers)
 
 void apic_init_cpu(const struct apic_vectors *vectors, bool wire)
 {
+	if (x2 && !apic_is_x2()) /* this one was not started by the firmware */
+		msr_write(MSR_APIC_BASE, msr_read(MSR_APIC_BASE) | BASE_ENABLED | BASE_X2);
 	apic_write(APIC_SPURIOUS, SPURIOUS_ENABLE | vectors->spurious);
 	apic_write(APIC_TASK_PRIORITY, 0);
 	apic_write(APIC_LVT_LINT0, wire ? LVT_EXTERNAL : LVT_EXTERNAL | LVT_MASKED);
