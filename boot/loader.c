@@ -82,12 +82,14 @@ static uint64_t usable_bytes(const struct boot_info *boot)
 /* Leaves the message on the screen for a while: a firmware that goes on to its boot menu would wipe it away. */
 static EFI_STATUS refuse(const struct loader *loader, EFI_STATUS status)
 {
+	SIMPLE_INPUT_INTERFACE *input = loader->system->ConIn;
 	EFI_INPUT_KEY key;
 
 	loader_print(loader, "\nWeir cannot start on this machine. Press a key to go back to the firmware.\n");
-	loader->system->ConIn->Reset(loader->system->ConIn, FALSE);
+	if (input)
+		input->Reset(input, FALSE);
 	for (unsigned tenths = 0; tenths < MESSAGE_SECONDS * 10; tenths++) {
-		if (loader->system->ConIn->ReadKeyStroke(loader->system->ConIn, &key) == EFI_SUCCESS)
+		if (input && input->ReadKeyStroke(input, &key) == EFI_SUCCESS)
 			break;
 		loader->services->Stall(100000);
 	}

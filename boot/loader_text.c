@@ -7,7 +7,7 @@ void loader_print(const struct loader *loader, const char *text)
 {
 	CHAR16 chunk[CHUNK + 2];
 
-	while (*text) {
+	while (*text && loader->system->ConOut) {
 		size_t count = 0;
 		for (; *text && count < CHUNK; text++) {
 			if (*text == '\n')

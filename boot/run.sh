@@ -58,10 +58,11 @@ accelerator_find() {
 	fi
 }
 
-# pattern_make FILE MEBIBYTES SEED: a disk of numbered pages, made once.
+# pattern_make FILE MEBIBYTES SEED: a disk of numbered pages, made once, and again when the pattern has changed.
 pattern_make() {
 	local free
-	[ -e "$1" ] && return
+	[ -e "$1" ] && [ ! "$build/make_pattern" -nt "$1" ] && return
+	rm -f "$1"
 	free=$(df --output=avail -B 1M "$build" | tail -1)
 	[ "$free" -gt $(($2 + 512)) ] || fail "$1 needs $2 MB on the disk, and only $free MB are free; try MEM=1G"
 	echo "Making $1 ($2 MB), once."

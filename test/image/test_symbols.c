@@ -63,5 +63,6 @@ IMAGE_TEST(backtrace_survives_a_broken_chain)
 	expect_equal(backtrace_collect((uintptr_t)nowhere, addresses, BACKTRACE_FRAMES_MAX), 1);
 	expect_equal(backtrace_collect((uintptr_t)itself, addresses, BACKTRACE_FRAMES_MAX), 1);
 	expect_equal(backtrace_collect((uintptr_t)nowhere + 1, addresses, BACKTRACE_FRAMES_MAX), 0);
+	expect_equal(backtrace_collect(0x8123456789000000, addresses, BACKTRACE_FRAMES_MAX), 0);
 	expect_equal(backtrace_collect(0, addresses, BACKTRACE_FRAMES_MAX), 0);
 }

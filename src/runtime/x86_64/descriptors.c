@@ -1,6 +1,7 @@
 #include "descriptors.h"
 
 #include "boot_stacks.h"
+#include "cpu_registers.h"
 #include "interrupt_frame.h"
 
 /* Present, ring 0, accessed; base and limit of code and data do not count in 64-bit mode. */
@@ -11,6 +12,8 @@
 #define GATE_INTERRUPT 0x8e /* present, ring 0, clears the interrupt flag */
 
 #define STUB_BYTES 16
+
+#define CPUID_MACHINE_CHECK (1u << 7)
 
 struct gate {
 	uint16_t offset_low;
@@ -88,6 +91,9 @@ void descriptors_init_cpu(struct descriptors *descriptors, void *const stack_top
 	descriptors->gdt[SELECTOR_TSS / 8] = TSS_PRESENT | limit | (base & 0xffffff) << 16 | (base >> 24 & 0xff) << 56;
 	descriptors->gdt[SELECTOR_TSS / 8 + 1] = base >> 32;
 	descriptors_load(descriptors);
+	/* Until now a machine check would have reset the machine without a word. */
+	if (cpuid(1, 0).edx & CPUID_MACHINE_CHECK)
+		cr4_write(cr4_read() | CR4_MACHINE_CHECK);
 }
 
 void descriptors_init(void)

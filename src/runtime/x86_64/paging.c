@@ -237,9 +237,14 @@ void paging_unmap(uint64_t virtual, uint64_t bytes)
 
 bool paging_translate(uint64_t virtual, struct phys_addr *physical, unsigned *flags)
 {
+	const unsigned top_level = cr4_read() & CR4_LINEAR_ADDRESS_57 ? 4 : 3;
+	const unsigned unused_bits = 64 - level_shift(top_level + 1);
 	struct page_table *table = table_of(cr3_read());
 
-	for (unsigned level = cr4_read() & CR4_LINEAR_ADDRESS_57 ? 4 : 3;; level--) {
+	/* Canonical addresses repeat their highest bit. */
+	if ((uint64_t)((int64_t)(virtual << unused_bits) >> unused_bits) != virtual)
+		return false;
+	for (unsigned level = top_level;; level--) {
 		uint64_t entry = atomic_load_explicit(entry_of(table, virtual, level), memory_order_acquire);
 
 		if (!(entry & ENTRY_PRESENT))
