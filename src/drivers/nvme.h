@@ -1,0 +1,148 @@
+/*
+ * NVMe disks, base specification 1.4.
+ *
+ *	probe:  enable, identify, one I/O queue for each CPU as far as the controller grants, a block device for each namespace
+ *	I/O:    disk_queue --fill--> nvme_ring --> device --> completions --> interrupt --> deferred work --> done
+ *	watch:  a command that takes too long: look for its completion, then Abort, then reset; fatal status: reset
+ *	reset:  disable, rings empty, enable, queues again, requests go on; if that fails, no DMA any more, and STATUS_GONE
+ *
+ * 1. A controller that answers what cannot be (unknown command, wrong queue) is reset; memory is never touched on its word.
+ * 2. Requests complete only when the controller has done with their memory: after its completion, after it was disabled, or
+ *    after it lost the right to DMA.
+ * 3. PRP lists lie beside the slots of each queue, so nothing is allocated for a request.
+ *
+ * Locks: each queue has its own [Q]; [A] guards the admin queue. None is held while another one is taken.
+ */
+#pragma once
+
+#include "disk_queue.h"
+#include "disk_watch.h"
+#include "driver.h"
+#include "heap/dma.h"
+#include "nvme_ring.h"
+#include "runtime/kernel/deferred.h"
+
+#define NVME_NAMESPACES_MAX 16
+#define NVME_NAME_BYTES     24
+#define NVME_MODEL_BYTES    41
+
+struct nvme;
+
+/* Memory of a ring. */
+struct nvme_ring_memory {
+	struct dma_coherent submissions, completions;
+};
+
+struct nvme_queue {
+	struct disk_queue disk;
+	struct nvme_ring ring; /* [Q] */
+	struct nvme_ring_memory memory;
+	struct dma_coherent lists;  /* [I] PRP lists, one for each slot */
+	uint64_t page_bytes;        /* [I] the controller's, for PRPs */
+	uint32_t command_bytes_max; /* [I] that one command can transfer */
+	struct nvme *nvme;          /* [I] */
+};
+
+/* PRP entries: one in the command, or a list of these. */
+#define NVME_LIST_ENTRIES  256
+#define NVME_LIST_BYTES    (NVME_LIST_ENTRIES * 8ull)
+#define NVME_QUEUE_ENTRIES 64 /* a page of commands */
+
+struct nvme_vector {
+	struct interrupt interrupt;
+	struct deferred deferred;
+	struct nvme *nvme;
+	char name[NVME_NAME_BYTES];
+	unsigned index;
+};
+
+struct nvme_namespace {
+	struct block_device block;
+	struct nvme *nvme;
+	char name[NVME_NAME_BYTES];
+	uint32_t id;
+	unsigned sector_shift;
+	uint8_t index;
+};
+
+/* One command at a time; whoever takes completions leaves the result here. */
+struct nvme_admin {
+	struct spinlock lock;
+	struct nvme_ring ring; /* [A] */
+	struct nvme_ring_memory memory;
+	bool open;                         /* [A] the controller is enabled */
+	uint16_t id;                       /* [A] of the command under way */
+	_Atomic uint32_t done;             /* [a] */
+	struct nvme_completion completion; /* [A] */
+};
+
+struct nvme {
+	struct pci_function *function;                /* [I] */
+	const struct driver_environment *environment; /* [I] */
+	unsigned index;                               /* [I] nvme0, nvme1 ... */
+	char name[NVME_NAME_BYTES];                   /* [I] */
+	volatile void *registers;                     /* [I] */
+	uint64_t cap;                                 /* [I] */
+	unsigned page_shift;                          /* [I] */
+	uint64_t timeout_ns;                          /* [I] of I/O and admin commands */
+	uint64_t shutdown_ns;                         /* [I] */
+	uint32_t transfer_bytes_max;                  /* [I] of one command */
+	bool write_cache;                             /* [I] */
+	uint32_t namespaces_numbered;                 /* [I] largest number of a namespace */
+	char model[NVME_MODEL_BYTES];                 /* [I] */
+
+	struct nvme_admin admin;
+	struct nvme_queue *queues[PLATFORM_CPUS_MAX]; /* [I] */
+	unsigned queue_count;                         /* [I] */
+	struct nvme_vector vectors[PLATFORM_CPUS_MAX];
+	unsigned vector_count;                                  /* [I] */
+	struct nvme_namespace *namespaces[NVME_NAMESPACES_MAX]; /* [I] */
+	unsigned namespace_count;                               /* [I] */
+
+	struct disk_watch watch;
+	const char *_Atomic complaint; /* [a] why it must be reset; NULL: all is well */
+	_Atomic bool quiet;            /* [a] the line stays masked: completions are not taken */
+	bool gone;                     /* watch task */
+	unsigned resets;               /* watch task */
+	_Atomic unsigned errors;       /* [a] failed commands */
+};
+
+/* nvme_controller.c: registers. All in a task that may sleep; failures are logged. */
+status_t nvme_controller_open(struct nvme *nvme) MUST_CHECK; /* maps registers, looks whether it is fit */
+status_t nvme_controller_enable(struct nvme *nvme) MUST_CHECK;
+status_t nvme_controller_disable(struct nvme *nvme) MUST_CHECK; /* afterwards it does no DMA */
+void nvme_controller_shutdown(struct nvme *nvme);
+/* Lets the interrupt line through again, unless nobody takes completions; with messages, nothing. Any context. */
+void nvme_line_unmask(struct nvme *nvme);
+
+/* nvme_admin.c */
+status_t nvme_admin_alloc(struct nvme *nvme) MUST_CHECK;
+void nvme_admin_free(struct nvme *nvme);
+/* Runs `command` and waits. In probe, or in the watch task. STATUS_TIMEOUT, STATUS_IO_ERROR, STATUS_GONE: not enabled. */
+status_t nvme_admin_run(struct nvme *nvme, struct nvme_command *command, uint32_t *result) MUST_CHECK;
+void nvme_admin_process(struct nvme *nvme); /* takes completions; tasks and deferred work */
+status_t nvme_identify(struct nvme *nvme, unsigned what, uint32_t namespace_id, const struct dma_coherent *answer) MUST_CHECK;
+status_t nvme_queues_negotiate(struct nvme *nvme, unsigned *count) MUST_CHECK;
+status_t nvme_queues_create(struct nvme *nvme) MUST_CHECK; /* tells the controller of all queues */
+status_t nvme_admin_abort(struct nvme *nvme, unsigned queue_id, unsigned command_id) MUST_CHECK;
+
+/* nvme_memory.c */
+status_t nvme_ring_alloc(struct nvme *nvme, unsigned id, unsigned entries, struct nvme_ring *ring,
+			 struct nvme_ring_memory *memory) MUST_CHECK;
+void nvme_ring_free(struct nvme *nvme, struct nvme_ring_memory *memory);
+
+status_t nvme_queue_alloc(struct nvme *nvme, unsigned id, struct nvme_queue **result) MUST_CHECK;
+void nvme_queue_free(struct nvme *nvme, struct nvme_queue *queue);
+
+/* nvme_queue.c */
+void nvme_queue_init(struct nvme_queue *queue, const char *name, uint64_t timeout_ns); /* stopped; the ring is there */
+void nvme_queue_process(struct nvme_queue *queue); /* takes completions; tasks and deferred work */
+status_t nvme_status(uint16_t status);
+
+/* nvme_namespace.c */
+status_t nvme_namespaces_find(struct nvme *nvme) MUST_CHECK;
+void nvme_namespaces_free(struct nvme *nvme);
+
+/* nvme_watch.c */
+void nvme_watch_look(struct disk_watch *watch);
+void nvme_complain(struct nvme *nvme, const char *complaint); /* the controller must be reset. Any context */

@@ -1,0 +1,185 @@
+/*
+ * Admin commands. They are few, and one at a time: the task that wants one waits for it, and takes the completion itself when
+ * the interrupt does not come.
+ */
+#include "nvme.h"
+#include "runtime/base/log.h"
+
+#define ADMIN_ENTRIES 16
+#define POLL_NS       (2 * NS_PER_MS)
+
+status_t nvme_admin_alloc(struct nvme *nvme)
+{
+	spinlock_init(&nvme->admin.lock, "nvme admin");
+	return nvme_ring_alloc(nvme, 0, ADMIN_ENTRIES, &nvme->admin.ring, &nvme->admin.memory);
+}
+
+void nvme_admin_free(struct nvme *nvme)
+{
+	nvme_ring_free(nvme, &nvme->admin.memory);
+}
+
+/* False: there was none. */
+static bool completion_take(struct nvme *nvme)
+{
+	struct nvme_admin *admin = &nvme->admin;
+	struct nvme_completion completion;
+	const enum nvme_ring_result result = nvme_ring_take(&admin->ring, &completion);
+
+	if (result == NVME_RING_EMPTY)
+		return false;
+	if (result == NVME_RING_BROKEN || completion.id != admin->id || atomic_load(&admin->done)) {
+		admin->open = false;
+		nvme_complain(nvme, "completed an admin command that it does not have");
+		return false;
+	}
+	admin->completion = completion;
+	atomic_store(&admin->done, 1);
+	platform_wake(&admin->done);
+	return true;
+}
+
+void nvme_admin_process(struct nvme *nvme)
+{
+	spinlock_lock(&nvme->admin.lock);
+	if (nvme->admin.open) {
+		while (completion_take(nvme))
+			;
+		nvme_ring_release(&nvme->admin.ring);
+	}
+	spinlock_unlock(&nvme->admin.lock);
+}
+
+static status_t command_submit(struct nvme_admin *admin, struct nvme_command *command)
+{
+	status_t status = STATUS_GONE;
+
+	spinlock_lock(&admin->lock);
+	if (admin->open) {
+		command->id = ++admin->id;
+		atomic_store(&admin->done, 0);
+		nvme_ring_push(&admin->ring, command);
+		nvme_ring_submit(&admin->ring);
+		status = STATUS_OK;
+	}
+	spinlock_unlock(&admin->lock);
+	return status;
+}
+
+static status_t command_wait(struct nvme *nvme, uint64_t deadline_ns)
+{
+	struct nvme_admin *admin = &nvme->admin;
+	uint64_t now;
+
+	for (;;) {
+		nvme_admin_process(nvme);
+		if (atomic_load(&admin->done))
+			return STATUS_OK;
+		now = platform_now_ns();
+		if (now >= deadline_ns || !admin->open)
+			return STATUS_TIMEOUT;
+		(void)platform_wait(&admin->done, 0, MIN(now + POLL_NS, deadline_ns));
+	}
+}
+
+status_t nvme_admin_run(struct nvme *nvme, struct nvme_command *command, uint32_t *result)
+{
+	struct nvme_admin *admin = &nvme->admin;
+	uint16_t code;
+	status_t status;
+
+	status = command_submit(admin, command);
+	if (status == STATUS_OK)
+		status = command_wait(nvme, platform_now_ns() + nvme->timeout_ns);
+	if (status != STATUS_OK) {
+		log_error("%s: no answer to admin command 0x%x", nvme->name, command->opcode);
+		spinlock_lock(&admin->lock);
+		admin->open = false; /* until it was reset: the completion might still come */
+		spinlock_unlock(&admin->lock);
+		return status;
+	}
+	code = admin->completion.status;
+	if (!NVME_STATUS_IS_OK(code)) {
+		log_debug("%s: admin command 0x%x failed: status type %u, code 0x%x", nvme->name, command->opcode,
+			  NVME_STATUS_TYPE(code), NVME_STATUS_CODE(code));
+		return nvme_status(code);
+	}
+	if (result)
+		*result = admin->completion.result;
+	return STATUS_OK;
+}
+
+status_t nvme_identify(struct nvme *nvme, unsigned what, uint32_t namespace_id, const struct dma_coherent *answer)
+{
+	struct nvme_command command = {
+		.opcode = NVME_ADMIN_IDENTIFY,
+		.namespace_id = namespace_id,
+		.prp = { answer->address.value },
+		.dwords = { what },
+	};
+
+	return nvme_admin_run(nvme, &command, NULL);
+}
+
+status_t nvme_queues_negotiate(struct nvme *nvme, unsigned *count)
+{
+	const uint32_t wanted = *count - 1;
+	struct nvme_command command = {
+		.opcode = NVME_ADMIN_SET_FEATURES,
+		.dwords = { NVME_FEATURE_QUEUES, wanted << 16 | wanted },
+	};
+	uint32_t granted;
+	status_t status;
+
+	status = nvme_admin_run(nvme, &command, &granted);
+	if (status != STATUS_OK)
+		return status;
+	*count = MIN(*count, MIN(granted & 0xffff, granted >> 16) + 1);
+	return STATUS_OK;
+}
+
+static status_t queue_create(struct nvme *nvme, const struct nvme_queue *queue, unsigned vector)
+{
+	const uint32_t size_and_id = (queue->ring.entries - 1u) << 16 | queue->ring.id;
+	struct nvme_command completions = {
+		.opcode = NVME_ADMIN_CREATE_COMPLETION,
+		.prp = { queue->memory.completions.address.value },
+		.dwords = { size_and_id, NVME_QUEUE_CONTIGUOUS | NVME_QUEUE_INTERRUPTS | vector << 16 },
+	};
+	struct nvme_command submissions = {
+		.opcode = NVME_ADMIN_CREATE_SUBMISSION,
+		.prp = { queue->memory.submissions.address.value },
+		.dwords = { size_and_id, NVME_QUEUE_CONTIGUOUS | (uint32_t)queue->ring.id << 16 },
+	};
+	status_t status;
+
+	status = nvme_admin_run(nvme, &completions, NULL);
+	if (status == STATUS_OK)
+		status = nvme_admin_run(nvme, &submissions, NULL);
+	return status;
+}
+
+status_t nvme_queues_create(struct nvme *nvme)
+{
+	unsigned granted = nvme->queue_count;
+	status_t status;
+
+	status = nvme_queues_negotiate(nvme, &granted);
+	if (status == STATUS_OK && granted < nvme->queue_count)
+		status = STATUS_UNSUPPORTED;
+	for (unsigned i = 0; status == STATUS_OK && i < nvme->queue_count; i++)
+		status = queue_create(nvme, nvme->queues[i], i % nvme->vector_count);
+	if (status != STATUS_OK)
+		log_error("%s: the I/O queues cannot be created: %s", nvme->name, status_text(status));
+	return status;
+}
+
+status_t nvme_admin_abort(struct nvme *nvme, unsigned queue_id, unsigned command_id)
+{
+	struct nvme_command command = {
+		.opcode = NVME_ADMIN_ABORT,
+		.dwords = { command_id << 16 | queue_id },
+	};
+
+	return nvme_admin_run(nvme, &command, NULL);
+}

@@ -1,0 +1,125 @@
+/* The controller's registers: on, off, and shut down. Base specification 1.4, sections 3.1 and 7.6. */
+#include "nvme.h"
+#include "registers.h"
+#include "runtime/base/log.h"
+#include "runtime/kernel/task.h"
+
+#define READY_POLL_NS             (1 * NS_PER_MS)
+#define READY_MIN_NS              (1 * NS_PER_S) /* some controllers promise less than they need */
+#define PAGE_SHIFT_MAX            16
+#define ADMIN_QUEUE_SIZE(entries) (((entries)-1u) << 16 | ((entries)-1u))
+
+status_t nvme_controller_open(struct nvme *nvme)
+{
+	volatile void *registers;
+	uint64_t stride, doorbells;
+	status_t status;
+
+	status = pci_bar_map(nvme->function, 0, 0, NVME_DOORBELLS, &registers);
+	if (status != STATUS_OK)
+		return status;
+	nvme->cap = register_read64(registers, NVME_CAP);
+	nvme->page_shift = MAX(NVME_CAP_PAGE_SHIFT_MIN(nvme->cap), (unsigned)PAGE_SHIFT);
+	if (nvme->cap == UINT64_MAX || !(nvme->cap & NVME_CAP_COMMANDS_NVM) || NVME_CAP_ENTRIES_MAX(nvme->cap) < 2) {
+		log_error("%s: capabilities 0x%llx: no NVM command set", nvme->name, (unsigned long long)nvme->cap);
+		return STATUS_UNSUPPORTED;
+	}
+	if (nvme->page_shift > PAGE_SHIFT_MAX) {
+		log_error("%s: the controller wants pages of at least 2^%u bytes", nvme->name, nvme->page_shift);
+		return STATUS_UNSUPPORTED;
+	}
+	/* As many doorbells as the BAR has room for: two for the admin queue, and two for each other one. */
+	stride = NVME_CAP_STRIDE_BYTES(nvme->cap);
+	doorbells = (nvme->function->bars[0].bytes - NVME_DOORBELLS) / stride;
+	nvme->queue_count = (unsigned)MIN(platform_cpu_count(), doorbells / 2 > 0 ? doorbells / 2 - 1 : 0);
+	if (nvme->queue_count == 0) {
+		log_error("%s: BAR 0 has no room for doorbells", nvme->name);
+		return STATUS_UNSUPPORTED;
+	}
+	return pci_bar_map(nvme->function, 0, 0, NVME_DOORBELLS + (2ull * nvme->queue_count + 2) * stride, &nvme->registers);
+}
+
+/* Waits until the status register, masked, has `value`. */
+static status_t status_wait(struct nvme *nvme, uint32_t mask, uint32_t value, uint64_t ns)
+{
+	const uint64_t deadline_ns = platform_now_ns() + ns;
+
+	for (;;) {
+		const uint32_t now = register_read32(nvme->registers, NVME_CSTS);
+
+		if (now == NVME_CSTS_ABSENT)
+			return STATUS_GONE;
+		if ((now & mask) == value)
+			return STATUS_OK;
+		if ((now & NVME_CSTS_FATAL) && value != 0)
+			return STATUS_IO_ERROR;
+		if (platform_now_ns() > deadline_ns)
+			return STATUS_TIMEOUT;
+		task_sleep(READY_POLL_NS);
+	}
+}
+
+static uint64_t ready_ns(const struct nvme *nvme)
+{
+	return MAX(NVME_CAP_TIMEOUT_NS(nvme->cap), READY_MIN_NS);
+}
+
+status_t nvme_controller_disable(struct nvme *nvme)
+{
+	uint32_t configuration = register_read32(nvme->registers, NVME_CC);
+	status_t status;
+
+	spinlock_lock(&nvme->admin.lock);
+	nvme->admin.open = false;
+	spinlock_unlock(&nvme->admin.lock);
+	/* Being disabled while it is still becoming ready is not allowed; one that never does so is disabled all the same. */
+	if (configuration & NVME_CC_ENABLE) {
+		if (status_wait(nvme, NVME_CSTS_READY, NVME_CSTS_READY, ready_ns(nvme)) != STATUS_OK)
+			log_debug("%s: was enabled and is not ready", nvme->name);
+		configuration &= ~(NVME_CC_ENABLE | NVME_CC_SHUTDOWN_MASK);
+		register_write32(nvme->registers, NVME_CC, configuration);
+	}
+	status = status_wait(nvme, NVME_CSTS_READY, 0, ready_ns(nvme));
+	if (status != STATUS_OK)
+		log_error("%s: the controller does not stop: %s", nvme->name, status_text(status));
+	return status;
+}
+
+status_t nvme_controller_enable(struct nvme *nvme)
+{
+	struct nvme_admin *admin = &nvme->admin;
+	status_t status;
+
+	nvme_ring_reset(&admin->ring);
+	register_write32(nvme->registers, NVME_AQA, ADMIN_QUEUE_SIZE(admin->ring.entries));
+	register_write64(nvme->registers, NVME_ASQ, admin->memory.submissions.address.value);
+	register_write64(nvme->registers, NVME_ACQ, admin->memory.completions.address.value);
+	register_write32(nvme->registers, NVME_CC, NVME_CC_ENABLE | NVME_CC_PAGE_SHIFT(nvme->page_shift) | NVME_CC_ENTRY_SIZES);
+	status = status_wait(nvme, NVME_CSTS_READY, NVME_CSTS_READY, ready_ns(nvme));
+	if (status != STATUS_OK) {
+		log_error("%s: the controller does not start: %s", nvme->name, status_text(status));
+		return status;
+	}
+	spinlock_lock(&admin->lock);
+	admin->open = true;
+	spinlock_unlock(&admin->lock);
+	return STATUS_OK;
+}
+
+void nvme_controller_shutdown(struct nvme *nvme)
+{
+	const uint32_t configuration = register_read32(nvme->registers, NVME_CC);
+
+	if (!(configuration & NVME_CC_ENABLE))
+		return;
+	register_write32(nvme->registers, NVME_CC, (configuration & ~NVME_CC_SHUTDOWN_MASK) | NVME_CC_SHUTDOWN_NORMAL);
+	if (status_wait(nvme, NVME_CSTS_SHUTDOWN_MASK, NVME_CSTS_SHUTDOWN_DONE, nvme->shutdown_ns) != STATUS_OK)
+		log_warn("%s: did not finish its shutdown", nvme->name);
+}
+
+void nvme_line_unmask(struct nvme *nvme)
+{
+	if (nvme->function->interrupt_mode == PCI_INTERRUPTS_LINE && !atomic_load(&nvme->quiet) &&
+	    !atomic_load(&nvme->complaint))
+		register_write32(nvme->registers, NVME_INTMC, 1);
+}

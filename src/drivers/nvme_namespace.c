@@ -1,0 +1,147 @@
+/* Namespaces: which ones there are, and each as a block device. Base specification 1.4, section 5.15. */
+#include "nvme.h"
+#include "runtime/base/format.h"
+#include "runtime/base/log.h"
+#include "runtime/base/string.h"
+
+#define SECTOR_SHIFT_MIN 9
+#define SECTOR_SHIFT_MAX 12
+
+struct format {
+	uint16_t metadata_bytes;
+	uint8_t sector_shift;
+	uint8_t performance;
+};
+
+static void namespace_submit(struct block_device *device, struct block_request *request)
+{
+	struct nvme_namespace *disk = container_of(device, struct nvme_namespace, block);
+	struct nvme *nvme = disk->nvme;
+
+	disk_queue_submit(&nvme->queues[platform_cpu() % nvme->queue_count]->disk, device, request, disk->index);
+}
+
+/* False: this driver cannot use it; the log says why. */
+static bool namespace_is_fit(const struct nvme *nvme, uint32_t id, const uint8_t *answer, struct format *format)
+{
+	uint64_t blocks;
+
+	memcpy(&blocks, answer + NVME_NAMESPACE_BLOCKS, sizeof(blocks));
+	memcpy(format, answer + NVME_NAMESPACE_FORMATS + 4 * (answer[NVME_NAMESPACE_FORMAT] & NVME_FORMAT_INDEX_MASK),
+	       sizeof(*format));
+	if (blocks == 0)
+		return false; /* allocated, but not there */
+	if (format->metadata_bytes != 0)
+		log_warn("%s: namespace %u is formatted with %u bytes of metadata per block, which is not supported; format it "
+			 "without",
+			 nvme->name, id, format->metadata_bytes);
+	else if (format->sector_shift < SECTOR_SHIFT_MIN || format->sector_shift > SECTOR_SHIFT_MAX)
+		log_warn("%s: namespace %u has blocks of 2^%u bytes; supported are 512 to 4096", nvme->name, id,
+			 format->sector_shift);
+	else if (blocks > UINT64_MAX >> format->sector_shift)
+		log_warn("%s: namespace %u has an impossible size", nvme->name, id);
+	else
+		return true;
+	return false;
+}
+
+static void namespace_announce(const struct nvme_namespace *disk)
+{
+	char bytes[FORMAT_BYTES_SIZE];
+
+	log_info("%s: %s, %s, blocks of %u bytes%s%s", disk->name, disk->nvme->model,
+		 format_bytes(bytes, disk->block.size_bytes), disk->block.sector_bytes,
+		 disk->block.write_cache ? ", write cache" : "", disk->block.read_only ? ", read-only" : "");
+}
+
+static status_t namespace_add(struct nvme *nvme, uint32_t id, const uint8_t *answer, const struct format *format)
+{
+	struct nvme_namespace *disk = heap_alloc(memory_general_heap(nvme->environment->memory), sizeof(*disk), 0);
+	uint64_t blocks;
+
+	if (!disk)
+		return STATUS_NO_MEMORY;
+	memcpy(&blocks, answer + NVME_NAMESPACE_BLOCKS, sizeof(blocks));
+	*disk = (struct nvme_namespace){
+		.block = {
+			.name = disk->name,
+			.size_bytes = blocks << format->sector_shift,
+			.sector_bytes = 1u << format->sector_shift,
+			.segment_alignment = 1u << format->sector_shift,
+			.segments_max = DISK_SEGMENTS_MAX,
+			.transfer_bytes_max = DISK_TRANSFER_BYTES_MAX,
+			.read_only = answer[NVME_NAMESPACE_ATTRIBUTES] & NVME_ATTRIBUTE_PROTECTED,
+			.write_cache = nvme->write_cache,
+			.submit = namespace_submit,
+		},
+		.nvme = nvme,
+		.id = id,
+		.sector_shift = format->sector_shift,
+		.index = (uint8_t)nvme->namespace_count,
+	};
+	format_text(disk->name, sizeof(disk->name), "%sn%u", nvme->name, id);
+	list_init(&disk->block.link);
+	nvme->namespaces[nvme->namespace_count++] = disk;
+	namespace_announce(disk);
+	return STATUS_OK;
+}
+
+static status_t namespace_probe(struct nvme *nvme, uint32_t id, const struct dma_coherent *answer)
+{
+	struct format format;
+	status_t status;
+
+	if (nvme->namespace_count == NVME_NAMESPACES_MAX) {
+		log_warn("%s: more than %d namespaces; %u is ignored", nvme->name, NVME_NAMESPACES_MAX, id);
+		return STATUS_OK;
+	}
+	memset(answer->memory, 0, NVME_IDENTIFY_BYTES);
+	status = nvme_identify(nvme, NVME_IDENTIFY_NAMESPACE, id, answer);
+	if (status != STATUS_OK) {
+		log_warn("%s: namespace %u cannot be identified: %s", nvme->name, id, status_text(status));
+		return nvme->admin.open ? STATUS_OK : status;
+	}
+	return namespace_is_fit(nvme, id, answer->memory, &format) ? namespace_add(nvme, id, answer->memory, &format)
+								   : STATUS_OK;
+}
+
+/* Fills `ids` with the active namespaces, in rising order up to a 0; old controllers just number them. */
+static status_t ids_read(struct nvme *nvme, const struct dma_coherent *answer, uint32_t *ids, unsigned count)
+{
+	status_t status;
+
+	memset(answer->memory, 0, NVME_IDENTIFY_BYTES);
+	status = nvme_identify(nvme, NVME_IDENTIFY_ACTIVE, 0, answer);
+	if (status == STATUS_OK) {
+		memcpy(ids, answer->memory, count * sizeof(*ids));
+		return STATUS_OK;
+	}
+	for (unsigned i = 0; i < count; i++)
+		ids[i] = i < nvme->namespaces_numbered ? i + 1 : 0;
+	return nvme->admin.open ? STATUS_OK : status;
+}
+
+status_t nvme_namespaces_find(struct nvme *nvme)
+{
+	uint32_t ids[2 * NVME_NAMESPACES_MAX];
+	struct dma_coherent answer;
+	status_t status;
+
+	status = dma_coherent_alloc(nvme->environment->memory, &nvme->function->device, NVME_IDENTIFY_BYTES,
+				    1ull << nvme->page_shift, &answer);
+	if (status != STATUS_OK)
+		return status;
+	status = ids_read(nvme, &answer, ids, ARRAY_LENGTH(ids));
+	for (unsigned i = 0; status == STATUS_OK && i < ARRAY_LENGTH(ids) && ids[i] != 0; i++)
+		status = namespace_probe(nvme, ids[i], &answer);
+	dma_coherent_free(nvme->environment->memory, &answer);
+	if (status == STATUS_OK && nvme->namespace_count == 0)
+		log_warn("%s: no namespace that can be used", nvme->name);
+	return status;
+}
+
+void nvme_namespaces_free(struct nvme *nvme)
+{
+	while (nvme->namespace_count > 0)
+		heap_free(memory_general_heap(nvme->environment->memory), nvme->namespaces[--nvme->namespace_count]);
+}

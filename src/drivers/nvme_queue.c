@@ -1,0 +1,163 @@
+/* An I/O queue: requests become commands, completions end them. */
+#include "nvme.h"
+#include "runtime/base/bits.h"
+#include "runtime/base/log.h"
+#include "runtime/base/string.h"
+
+#define ERRORS_LOGGED_MAX 32
+
+/* A transfer as the controller sees it; section 4.3: PRP entries. */
+struct transfer {
+	uint64_t first; /* may begin within a page */
+	uint64_t end;   /* where the last piece ended */
+	uint32_t bytes;
+	unsigned entries; /* in the list */
+	uint64_t *list;
+};
+
+/*
+ * Adds what comes next of the request, as far as PRP entries can say it: all pages but the first begin at their start, and all
+ * but the last are whole. False: the transfer ends here.
+ */
+static bool transfer_extend(const struct nvme_queue *queue, struct transfer *transfer, struct block_request *request)
+{
+	const struct phys_range piece = disk_peek(request);
+	const uint64_t page = piece.start.value & ~(queue->page_bytes - 1);
+	uint64_t bytes = MIN(piece.bytes, page + queue->page_bytes - piece.start.value);
+
+	bytes = MIN(bytes, queue->command_bytes_max - transfer->bytes);
+	if (bytes == 0)
+		return false;
+	if (transfer->bytes == 0) {
+		transfer->first = piece.start.value;
+	} else if (piece.start.value == transfer->end && piece.start.value != page) {
+		/* Goes on within a page that is in the list already. */
+	} else {
+		if (piece.start.value != page || !is_aligned(transfer->end, queue->page_bytes) ||
+		    transfer->entries == NVME_LIST_ENTRIES)
+			return false;
+		transfer->list[transfer->entries++] = page;
+	}
+	transfer->end = piece.start.value + bytes;
+	transfer->bytes += (uint32_t)bytes;
+	disk_advance(request, (uint32_t)bytes);
+	return true;
+}
+
+static const struct nvme_namespace *namespace_of(const struct nvme_queue *queue, struct block_request *request)
+{
+	return queue->nvme->namespaces[disk_progress(request)->target];
+}
+
+static void command_fill(struct nvme_queue *queue, unsigned slot, struct block_request *request, struct nvme_command *command)
+{
+	const struct nvme_namespace *disk = namespace_of(queue, request);
+	const uint64_t sector = (request->offset_bytes + disk_progress(request)->issued_bytes) >> disk->sector_shift;
+	struct transfer transfer = { .list = (uint64_t *)((char *)queue->lists.memory + slot * NVME_LIST_BYTES) };
+
+	command->opcode = request->operation == BLOCK_WRITE ? NVME_IO_WRITE : NVME_IO_READ;
+	while (transfer_extend(queue, &transfer, request))
+		;
+	command->prp[0] = transfer.first;
+	if (transfer.entries == 1)
+		command->prp[1] = transfer.list[0];
+	else if (transfer.entries > 1)
+		command->prp[1] = queue->lists.address.value + slot * NVME_LIST_BYTES;
+	command->dwords[0] = (uint32_t)sector;
+	command->dwords[1] = (uint32_t)(sector >> 32);
+	command->dwords[2] = (transfer.bytes >> disk->sector_shift) - 1;
+}
+
+static void queue_fill(struct disk_queue *disk_queue, unsigned slot, struct block_request *request)
+{
+	struct nvme_queue *queue = container_of(disk_queue, struct nvme_queue, disk);
+	struct nvme_command command = {
+		.opcode = NVME_IO_FLUSH,
+		.id = (uint16_t)slot,
+		.namespace_id = namespace_of(queue, request)->id,
+	};
+
+	if (request->operation != BLOCK_FLUSH)
+		command_fill(queue, slot, request, &command);
+	nvme_ring_push(&queue->ring, &command);
+}
+
+static void queue_ring(struct disk_queue *disk_queue)
+{
+	nvme_ring_submit(&container_of(disk_queue, struct nvme_queue, disk)->ring);
+}
+
+void nvme_queue_init(struct nvme_queue *queue, const char *name, uint64_t timeout_ns)
+{
+	queue->disk.name = name;
+	queue->disk.timeout_ns = timeout_ns;
+	queue->disk.slot_count = queue->ring.entries - 1u;
+	queue->disk.fill = queue_fill;
+	queue->disk.ring = queue_ring;
+	disk_queue_init(&queue->disk);
+}
+
+status_t nvme_status(uint16_t status)
+{
+	if (NVME_STATUS_IS_OK(status))
+		return STATUS_OK;
+	if (NVME_STATUS_TYPE(status) != NVME_TYPE_GENERIC)
+		return STATUS_IO_ERROR;
+	switch (NVME_STATUS_CODE(status)) {
+	case NVME_CODE_ABORTED:
+		return STATUS_TIMEOUT;
+	case NVME_CODE_PROTECTED:
+		return STATUS_READ_ONLY;
+	case NVME_CODE_RANGE:
+		return STATUS_RANGE;
+	default:
+		return STATUS_IO_ERROR;
+	}
+}
+
+static void failure_log(const struct nvme_queue *queue, struct block_request *request, uint16_t status)
+{
+	static const char *const operations[] = { "read", "write", "flush" };
+	const unsigned errors = atomic_fetch_add(&queue->nvme->errors, 1);
+
+	if (errors < ERRORS_LOGGED_MAX)
+		log_warn("%s: %s at %llu failed: status type %u, code 0x%x%s", namespace_of(queue, request)->name,
+			 operations[request->operation], (unsigned long long)request->offset_bytes, NVME_STATUS_TYPE(status),
+			 NVME_STATUS_CODE(status), errors + 1 == ERRORS_LOGGED_MAX ? "; no more are logged" : "");
+}
+
+/* False: there was none. A device that makes no sense is stopped, and will be reset. */
+static bool completion_take(struct nvme_queue *queue, struct list *done)
+{
+	struct nvme_completion completion;
+	const enum nvme_ring_result result = nvme_ring_take(&queue->ring, &completion);
+
+	if (result == NVME_RING_EMPTY)
+		return false;
+	if (result == NVME_RING_BROKEN || !disk_slot_is_busy_locked(&queue->disk, completion.id)) {
+		queue->disk.state = DISK_QUEUE_STOPPED;
+		nvme_complain(queue->nvme, result == NVME_RING_BROKEN ? "a completion belongs to no queue"
+								      : "completed a command that it does not have");
+		return false;
+	}
+	if (!NVME_STATUS_IS_OK(completion.status))
+		failure_log(queue, queue->disk.slots[completion.id].request, completion.status);
+	disk_queue_complete_locked(&queue->disk, completion.id, nvme_status(completion.status), done);
+	return true;
+}
+
+void nvme_queue_process(struct nvme_queue *queue)
+{
+	struct list done;
+
+	list_init(&done);
+	spinlock_lock(&queue->disk.lock);
+	if (queue->disk.state == DISK_QUEUE_LIVE) {
+		while (completion_take(queue, &done))
+			;
+		nvme_ring_release(&queue->ring);
+		disk_queue_pump_locked(&queue->disk);
+	}
+	spinlock_unlock(&queue->disk.lock);
+	disk_requests_finish(&done);
+}
