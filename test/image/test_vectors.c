@@ -131,7 +131,7 @@ IMAGE_TEST(vector_registers_avx_survive)
 
 static void read_state(void *context)
 {
-	struct vectors seen;
+	struct vectors seen = { 0 };
 	const uint8_t *bytes = (const uint8_t *)&seen;
 
 	store_sse(&seen);

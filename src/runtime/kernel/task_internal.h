@@ -23,7 +23,7 @@
 struct task {
 	uint64_t canary;             /* [I] TASK_CANARY until it is freed */
 	void *context;               /* [Q] its stack pointer while it does not run */
-	enum task_run_state state;       /* [Q] */
+	enum task_run_state state;   /* [Q] */
 	enum task_priority priority; /* [Q] */
 	bool blocking;               /* [Q] */
 	bool pinned;                 /* [I] */
