@@ -208,6 +208,8 @@ uint64_t block_heap_total_within(struct block_heap *heap, struct phys_addr lowes
 	const struct span span = span_of(heap, lowest, highest);
 	uint64_t blocks = 0;
 
+	if (span.first == 0 && span.end == heap->count)
+		return heap->total_blocks;
 	for (uint64_t i = span.first; i < span.end; i++)
 		blocks += heap->blocks[i].present;
 	return blocks;

@@ -160,7 +160,7 @@ void *objcache_next_object(struct objcache *cache, struct phys_addr block, uint3
 /* Gives a fenced block back to the source. STATUS_BUSY: objects are left, or an alloc still looks at it; it stays fenced. */
 status_t objcache_release(struct objcache *cache, struct phys_addr block) MUST_CHECK;
 
-/* Lets a fenced block go on as the oldest one. */
+/* Lets a fenced block go on where it was: as the oldest one, or, if it was open, as that. */
 void objcache_unfence(struct objcache *cache, struct phys_addr block);
 
 /* Visits the blocks from oldest to open, with [C] held, until `visit` returns false. */

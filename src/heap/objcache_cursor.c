@@ -245,6 +245,7 @@ status_t objcache_release(struct objcache *cache, struct phys_addr address)
 	return STATUS_OK;
 }
 
+/* A block that was fenced while it was open has frames ahead of its cursor: it goes on there, or is the youngest. */
 void objcache_unfence(struct objcache *cache, struct phys_addr address)
 {
 	struct block *block;
@@ -253,10 +254,17 @@ void objcache_unfence(struct objcache *cache, struct phys_addr address)
 	block = fenced_block_locked(cache, address);
 	if (block->used == 0 && block->pins == 0) {
 		objcache_set_role_locked(cache, block, OBJCACHE_EMPTY);
+	} else if (!at_end(cache, block) && !cache->open) {
+		objcache_set_role_locked(cache, block, OBJCACHE_OPEN);
+		cache->open = block;
 	} else {
+		const bool oldest = at_end(cache, block);
+
 		objcache_set_role_locked(cache, block, OBJCACHE_QUEUED);
-		list_remove(&block->link);
-		list_insert_first(&cache->queue, &block->link);
+		if (oldest) {
+			list_remove(&block->link);
+			list_insert_first(&cache->queue, &block->link);
+		}
 	}
 	spinlock_unlock(&cache->lock);
 }

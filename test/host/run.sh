@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
-# Runs the host tests that are built, two at a time, and writes TAP: one line a test, a failed one with its output behind it. The
-# names begin with $LABEL.
+# run.sh PROGRAM...: runs host tests, two at a time, and writes TAP: one line a test, whose name begins with $LABEL; a failed program
+# shows its output, too.
 set -uo pipefail
 
-directory=${BUILD:-build}/test
 export label=${LABEL:-host}
 export CK_DEFAULT_TIMEOUT=${CK_DEFAULT_TIMEOUT:-120} CK_VERBOSITY=normal
 
@@ -28,15 +27,7 @@ run_one() { # PROGRAM
 }
 export -f run_one
 
-programs=()
-for source in test/host/test_*.c; do
-	program=$directory/$(basename "$source" .c)
-	if [ -x "$program" ]; then
-		programs+=("$program")
-	else
-		echo "not ok - $label: $(basename "$source" .c): not built"
-	fi
-done
-[ ${#programs[@]} -gt 0 ] || exit 1
-printf '%s\n' "${programs[@]}" | xargs -P 2 -I{} bash -c 'text=$(run_one {}); printf "%s\n" "$text"' | tee "$directory/host.tap"
-! grep -q '^not ok' "$directory/host.tap"
+results=$(mktemp)
+trap 'rm -f "$results"' EXIT
+printf '%s\n' "$@" | xargs -P 2 -I{} bash -c 'text=$(run_one {}); printf "%s\n" "$text"' | tee "$results"
+grep -q '^ok' "$results" && ! grep -q '^not ok' "$results"

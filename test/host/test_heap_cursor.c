@@ -142,6 +142,31 @@ START_TEST(fences_take_the_oldest)
 }
 END_TEST
 
+START_TEST(open_block_goes_on_after_a_fence)
+{
+	const struct phys_addr anywhere = { 0 };
+	struct phys_addr block;
+	uint64_t last = 0;
+
+	setup(4, 0);
+	for (unsigned i = 0; i < 100; i++)
+		last = platform_phys(test_cache_add(&cache, FRAME_CLEAN)).value;
+	ck_assert_int_eq(objcache_fence(&cache.pages, anywhere, anywhere, &block), STATUS_OK);
+	ck_assert_uint_eq(block.value, MACHINE_START);
+	objcache_unfence(&cache.pages, block);
+	ck_assert_uint_eq(platform_phys(test_cache_add(&cache, FRAME_CLEAN)).value, last + PAGE_BYTES);
+
+	ck_assert_int_eq(objcache_fence(&cache.pages, anywhere, anywhere, &block), STATUS_OK);
+	for (unsigned i = 0; i < PAGES_PER_BLOCK + 1; i++)
+		(void)test_cache_add(&cache, FRAME_CLEAN);
+	objcache_unfence(&cache.pages, block);
+	ck_assert_int_eq(objcache_fence(&cache.pages, anywhere, anywhere, &block), STATUS_OK);
+	ck_assert_uint_eq(block.value, MACHINE_START + BLOCK_BYTES);
+	objcache_unfence(&cache.pages, block);
+	teardown();
+}
+END_TEST
+
 struct tags {
 	struct block_heap *heap;
 	unsigned entered, left;
@@ -240,4 +265,5 @@ START_TEST(threads_insert_and_clean)
 END_TEST
 
 HOST_TEST_MAIN("heap_cursor", frames_are_filled_in_address_order, growth_stops_at_low_and_refills_the_oldest,
-	       pages_that_stay_are_skipped, fences_take_the_oldest, owner_hears_of_blocks, threads_insert_and_clean)
+	       pages_that_stay_are_skipped, fences_take_the_oldest, open_block_goes_on_after_a_fence, owner_hears_of_blocks,
+	       threads_insert_and_clean)
