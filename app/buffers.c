@@ -7,12 +7,6 @@
 
 #define BAD_LOGGED 8
 
-static const struct dma_request one_piece = {
-	.bytes = BUFFERS_PIECE_BYTES,
-	.alignment_bytes = PAGE_BYTES,
-	.segments_max = 1,
-};
-
 status_t buffers_init(struct buffers *buffers, struct memory *memory, struct block_device *device, uint64_t bytes)
 {
 	const uint64_t count = bytes / BUFFERS_PIECE_BYTES;
@@ -31,10 +25,13 @@ void buffers_fini(struct buffers *buffers)
 
 status_t buffers_take(struct buffers *buffers, uint64_t wait_ns)
 {
-	struct dma_request request = one_piece;
+	struct dma_request request = {
+		.bytes = BUFFERS_PIECE_BYTES,
+		.segment_bytes_min = buffers->contiguous ? BUFFERS_PIECE_BYTES : BLOCK_BYTES,
+		.wait = MEMORY_WAIT_DEADLINE,
+	};
 	status_t status = STATUS_OK;
 
-	request.wait = MEMORY_WAIT_DEADLINE;
 	while (buffers->taken < buffers->count && status == STATUS_OK) {
 		request.deadline_ns = platform_now_ns() + wait_ns;
 		status = dma_alloc(buffers->memory, direct_device(buffers->device), &request, &buffers->list[buffers->taken]);
@@ -44,19 +41,14 @@ status_t buffers_take(struct buffers *buffers, uint64_t wait_ns)
 	return status;
 }
 
-/* With preemption off no request may reclaim. */
 bool buffers_take_free(struct buffers *buffers)
 {
-	status_t status = STATUS_OK;
+	const uint64_t missing_bytes = (buffers->count - buffers->taken) * BUFFERS_PIECE_BYTES;
 
-	while (buffers->taken < buffers->count && status == STATUS_OK) {
-		platform_preempt_disable();
-		status = dma_alloc(buffers->memory, direct_device(buffers->device), &one_piece, &buffers->list[buffers->taken]);
-		platform_preempt_enable();
-		if (status == STATUS_OK)
-			buffers->taken++;
-	}
-	return status == STATUS_OK;
+	/* Beside min, which no request but the kernel's may take, some blocks for the bookkeeping of the buffers. */
+	if (memory_free_bytes(buffers->memory) < missing_bytes + buffers->memory->config.min_bytes + 2 * BLOCK_BYTES)
+		return false;
+	return buffers_take(buffers, 0) == STATUS_OK;
 }
 
 void buffers_free(struct buffers *buffers)

@@ -1,4 +1,7 @@
-/* A set of DMA buffers of one size, each in one piece, taken and freed together: 256 x 4 MB of a digitizer. */
+/*
+ * A set of DMA buffers of one size, taken and freed together: 256 x 4 MB of a digitizer. Each is made of whole 2 MB blocks, or
+ * lies in one piece where `contiguous` is set.
+ */
 #pragma once
 
 #include "runtime/base/status.h"
@@ -16,6 +19,7 @@ struct buffers {
 	struct dma_buffer **list;
 	uint64_t count;
 	uint64_t taken;
+	bool contiguous; /* set after buffers_init; at first false */
 };
 
 /* For `bytes` in all, a multiple of BUFFERS_PIECE_BYTES. STATUS_NO_MEMORY: none for the list. */
@@ -25,7 +29,7 @@ void buffers_fini(struct buffers *buffers); /* frees what was taken */
 /* Takes those that are missing. `wait_ns`: how long to wait for each. On failure some may have been taken. */
 status_t buffers_take(struct buffers *buffers, uint64_t wait_ns) MUST_CHECK;
 
-/* The same with nothing but what is free: no cleaner is asked. True: all are taken. */
+/* The same if it all fits into what is free, so that no cleaner is asked. True: all are taken. */
 bool buffers_take_free(struct buffers *buffers);
 
 void buffers_free(struct buffers *buffers);

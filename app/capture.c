@@ -2,7 +2,8 @@
  * The main job: memory full of cached disk pages, readers and a writer at work, and again and again 1 GB of DMA memory as
  * 256 x 4 MB, which a real device fills past the cache and which is verified and given back.
  *
- * Options: loops=20, capture_bytes=1G, data=NAME and digitizer=NAME (see disks.h).
+ * Options: loops=20, capture_bytes=1G, contiguous=1 (each 4 MB in one piece, not in two), data=NAME and digitizer=NAME (see
+ * disks.h).
  */
 #include "buffers.h"
 #include "clear.h"
@@ -80,6 +81,7 @@ static status_t prepare(struct capture *capture, const struct scenario *scenario
 	status = buffers_init(&capture->buffers, environment->memory, capture->disks.digitizer, capture->bytes);
 	if (status != STATUS_OK)
 		loads_fini(&capture->loads);
+	capture->buffers.contiguous = options_get_number(scenario->options, "contiguous", 0) != 0;
 	return status;
 }
 
@@ -220,7 +222,7 @@ static void print_result(struct capture *capture)
 	      (unsigned long long)capture->bad_pages, (unsigned long long)capture->bytes);
 }
 
-SCENARIO(capture, "take 1 GB for DMA out of a full cache, again and again: loops=20 capture_bytes=1G")
+SCENARIO(capture, "take 1 GB for DMA out of a full cache, again and again: loops=20 capture_bytes=1G contiguous=0")
 {
 	static struct capture capture;
 	status_t status;
