@@ -1,0 +1,276 @@
+/* virtio block devices: from a PCI function to a block device, and back. */
+#include "virtio_blk.h"
+
+#include "runtime/base/bits.h"
+#include "runtime/base/format.h"
+#include "runtime/base/log.h"
+#include "runtime/base/string.h"
+
+/* Virtio 1.1, section 5.2.3. */
+#define FEATURE_SIZE_MAX (1ull << 1)
+#define FEATURE_SEG_MAX  (1ull << 2)
+#define FEATURE_RO       (1ull << 5)
+#define FEATURE_BLK_SIZE (1ull << 6)
+#define FEATURE_FLUSH    (1ull << 9)
+#define FEATURE_MQ       (1ull << 12)
+#define FEATURES_NEEDED  (VIRTIO_FEATURE_VERSION_1 | VIRTIO_FEATURE_INDIRECT)
+#define FEATURES_WANTED                                                                                                        \
+	(FEATURE_SIZE_MAX | FEATURE_SEG_MAX | FEATURE_RO | FEATURE_BLK_SIZE | FEATURE_FLUSH | FEATURE_MQ |                     \
+	 VIRTIO_FEATURE_PLATFORM | VIRTIO_FEATURE_ORDER)
+
+/* The configuration, section 5.2.4. */
+enum config_field {
+	CONFIG_CAPACITY = 0, /* in sectors of 512 bytes */
+	CONFIG_SIZE_MAX = 8,
+	CONFIG_SEG_MAX = 12,
+	CONFIG_BLK_SIZE = 20,
+	CONFIG_NUM_QUEUES = 34,
+};
+
+#define SECTOR_SHIFT        9
+#define SECTOR_BYTES_MIN    512u
+#define SECTOR_BYTES_MAX    4096u
+#define WATCH_PERIOD_SHARE  8
+#define WATCH_PERIOD_MAX_NS NS_PER_S
+
+static uint32_t indices; /* in use; changed by probe and remove, of which one runs at a time */
+
+static void disk_submit(struct block_device *device, struct block_request *request)
+{
+	struct virtio_blk *disk = container_of(device, struct virtio_blk, block);
+
+	disk_queue_submit(&disk->queues[platform_cpu() % disk->queue_count]->disk, device, request, 0);
+}
+
+static void vector_handle(void *context)
+{
+	struct virtio_blk_vector *vector = context;
+	struct virtio_blk *disk = vector->disk_device;
+
+	if (disk->virtio.function->interrupt_mode == PCI_INTERRUPTS_LINE && !virtio_isr_take(&disk->virtio))
+		return;
+	for (unsigned i = vector->index; i < disk->queue_count; i += disk->vector_count)
+		virtqueue_interrupts_off(&disk->queues[i]->ring);
+	deferred_queue(&vector->deferred);
+}
+
+static void vector_run(struct deferred *deferred)
+{
+	struct virtio_blk_vector *vector = container_of(deferred, struct virtio_blk_vector, deferred);
+	struct virtio_blk *disk = vector->disk_device;
+
+	for (unsigned i = vector->index; i < disk->queue_count; i += disk->vector_count)
+		virtio_blk_queue_process(disk->queues[i]);
+}
+
+/* The device's queues exist by then. */
+static status_t vectors_open(struct virtio_blk *disk)
+{
+	status_t status = STATUS_OK;
+
+	disk->vector_count = pci_interrupts_open(disk->virtio.function, disk->queue_count);
+	if (disk->vector_count == 0) {
+		log_error("%s: no interrupt", disk->name);
+		return STATUS_UNSUPPORTED;
+	}
+	for (unsigned i = 0; status == STATUS_OK && i < disk->vector_count; i++) {
+		struct virtio_blk_vector *vector = &disk->vectors[i];
+
+		vector->disk_device = disk;
+		vector->index = i;
+		deferred_init(&vector->deferred, vector_run);
+		format_text(vector->name, sizeof(vector->name), "%s queue %u", disk->name, i);
+		status = pci_interrupt_attach(disk->virtio.function, i, &vector->interrupt, vector->name,
+					      (int)(i % platform_cpu_count()), vector_handle, vector);
+	}
+	if (status != STATUS_OK)
+		log_error("%s: interrupts cannot be attached: %s", disk->name, status_text(status));
+	return status;
+}
+
+static void vectors_close(struct virtio_blk *disk)
+{
+	pci_interrupts_close(disk->virtio.function);
+	for (unsigned i = 0; i < disk->vector_count; i++) {
+		if (disk->vectors[i].disk_device)
+			deferred_flush(&disk->vectors[i].deferred);
+	}
+}
+
+/* A field of the configuration, or `fallback` without the feature that it comes with. */
+static uint32_t config_field(struct virtio_blk *disk, uint64_t feature, unsigned offset, size_t bytes, uint32_t fallback)
+{
+	uint32_t value = 0;
+
+	if (!(disk->virtio.features & feature) || virtio_config_read(&disk->virtio, offset, &value, bytes) != STATUS_OK)
+		return fallback;
+	return value;
+}
+
+static status_t geometry_read(struct virtio_blk *disk)
+{
+	const uint32_t sector_bytes = config_field(disk, FEATURE_BLK_SIZE, CONFIG_BLK_SIZE, 4, SECTOR_BYTES_MIN);
+	const uint32_t size_max = config_field(disk, FEATURE_SIZE_MAX, CONFIG_SIZE_MAX, 4, DISK_TRANSFER_BYTES_MAX);
+	const uint32_t seg_max = config_field(disk, FEATURE_SEG_MAX, CONFIG_SEG_MAX, 4, 1);
+	uint64_t capacity;
+
+	if (virtio_config_read(&disk->virtio, CONFIG_CAPACITY, &capacity, sizeof(capacity)) != STATUS_OK ||
+	    capacity > UINT64_MAX >> SECTOR_SHIFT || !is_power_of_two(sector_bytes) || sector_bytes < SECTOR_BYTES_MIN ||
+	    sector_bytes > SECTOR_BYTES_MAX || size_max < sector_bytes || seg_max == 0) {
+		log_error("%s: impossible capacity, sector size (%u) or limits", disk->name, sector_bytes);
+		return STATUS_UNSUPPORTED;
+	}
+	disk->segment_bytes_max = (uint32_t)align_down(MIN(size_max, DISK_TRANSFER_BYTES_MAX), sector_bytes);
+	disk->segments_max = MIN(seg_max, VIRTIO_BLK_DESCRIPTORS - 2u);
+	disk->block = (struct block_device){
+		.name = disk->name,
+		.size_bytes = align_down(capacity << SECTOR_SHIFT, sector_bytes),
+		.sector_bytes = sector_bytes,
+		.segment_alignment = sector_bytes,
+		.segments_max = DISK_SEGMENTS_MAX,
+		.transfer_bytes_max = DISK_TRANSFER_BYTES_MAX,
+		.read_only = (disk->virtio.features & FEATURE_RO) != 0,
+		.write_cache = (disk->virtio.features & FEATURE_FLUSH) != 0,
+		.submit = disk_submit,
+	};
+	list_init(&disk->block.link);
+	return STATUS_OK;
+}
+
+static status_t queues_alloc(struct virtio_blk *disk)
+{
+	unsigned wanted = config_field(disk, FEATURE_MQ, CONFIG_NUM_QUEUES, 2, 1);
+	status_t status;
+
+	wanted = MIN(MAX(wanted, 1u), platform_cpu_count());
+	for (; disk->queue_count < wanted; disk->queue_count++) {
+		status = virtio_blk_queue_alloc(disk, disk->queue_count, &disk->queues[disk->queue_count]);
+		if (status != STATUS_OK)
+			return status;
+	}
+	return STATUS_OK;
+}
+
+static status_t queues_enable(struct virtio_blk *disk)
+{
+	const bool messages = disk->virtio.function->interrupt_mode == PCI_INTERRUPTS_MSIX;
+	status_t status = STATUS_OK;
+
+	for (unsigned i = 0; status == STATUS_OK && i < disk->queue_count; i++)
+		status = virtio_queue_enable(&disk->virtio, &disk->queues[i]->ring, disk->queues[i]->ring_memory.address,
+					     messages ? i % disk->vector_count : VIRTIO_VECTOR_NONE);
+	return status;
+}
+
+status_t virtio_blk_start(struct virtio_blk *disk)
+{
+	status_t status;
+
+	status = virtio_negotiate(&disk->virtio, FEATURES_WANTED, FEATURES_NEEDED);
+	if (status == STATUS_OK)
+		status = queues_enable(disk);
+	if (status == STATUS_OK)
+		virtio_ready(&disk->virtio);
+	return status;
+}
+
+static status_t disk_start(struct virtio_blk *disk, struct pci_function *function)
+{
+	status_t status;
+
+	pci_enable(function, PCI_MEMORY);
+	status = virtio_open(&disk->virtio, function);
+	if (status == STATUS_OK)
+		status = virtio_reset(&disk->virtio);
+	if (status == STATUS_OK)
+		status = virtio_negotiate(&disk->virtio, FEATURES_WANTED, FEATURES_NEEDED);
+	if (status == STATUS_OK)
+		status = geometry_read(disk);
+	if (status == STATUS_OK)
+		status = queues_alloc(disk);
+	if (status == STATUS_OK)
+		status = vectors_open(disk);
+	if (status == STATUS_OK)
+		status = queues_enable(disk);
+	if (status != STATUS_OK)
+		return status;
+	pci_enable(function, PCI_BUS_MASTER);
+	virtio_ready(&disk->virtio);
+	return disk_watch_start(&disk->watch, disk->name, MIN(disk->timeout_ns / WATCH_PERIOD_SHARE, WATCH_PERIOD_MAX_NS),
+				virtio_blk_watch_look);
+}
+
+/* Stops what disk_start has started, as far as it came, and frees everything. */
+static void disk_stop(struct virtio_blk *disk)
+{
+	struct list done;
+
+	list_init(&done);
+	disk_watch_stop(&disk->watch);
+	for (unsigned i = 0; i < disk->queue_count; i++)
+		disk_queue_stop(&disk->queues[i]->disk);
+	if (disk->virtio.common && !disk->gone)
+		(void)!virtio_reset(&disk->virtio); /* DMA ends all the same, here */
+	pci_stop_dma(disk->virtio.function);
+	vectors_close(disk);
+	for (unsigned i = 0; i < disk->queue_count; i++)
+		disk_queue_fail(&disk->queues[i]->disk, &done);
+	disk_requests_finish(&done);
+	for (unsigned i = 0; i < disk->queue_count; i++)
+		virtio_blk_queue_free(disk, disk->queues[i]);
+	indices &= ~(1u << disk->index);
+	heap_free(memory_general_heap(disk->environment->memory), disk);
+}
+
+static void disk_announce(const struct virtio_blk *disk)
+{
+	char bytes[FORMAT_BYTES_SIZE];
+
+	log_info("%s: %s, sectors of %u bytes%s%s, %u queues, %u interrupts", disk->name,
+		 format_bytes(bytes, disk->block.size_bytes), disk->block.sector_bytes,
+		 disk->block.write_cache ? ", write cache" : "", disk->block.read_only ? ", read-only" : "", disk->queue_count,
+		 disk->vector_count);
+}
+
+static status_t virtio_blk_probe(const struct driver_environment *environment, struct pci_function *function)
+{
+	struct virtio_blk *disk;
+	status_t status;
+
+	if (indices == UINT32_MAX)
+		return STATUS_UNSUPPORTED;
+	disk = heap_alloc(memory_general_heap(environment->memory), sizeof(*disk), 0);
+	if (!disk)
+		return STATUS_NO_MEMORY;
+	memset(disk, 0, sizeof(*disk));
+	disk->virtio.function = function;
+	disk->environment = environment;
+	disk->timeout_ns = environment->io_timeout_ns ? environment->io_timeout_ns : DISK_TIMEOUT_NS;
+	disk->index = (unsigned)__builtin_ctz(~indices);
+	indices |= 1u << disk->index;
+	format_text(disk->name, sizeof(disk->name), "virtio%u", disk->index);
+	status = disk_start(disk, function);
+	if (status != STATUS_OK) {
+		disk_stop(disk);
+		return status;
+	}
+	function->driver_data = disk;
+	for (unsigned i = 0; i < disk->queue_count; i++)
+		disk_queue_start(&disk->queues[i]->disk);
+	block_device_register(environment->block_devices, &disk->block);
+	disk_announce(disk);
+	return STATUS_OK;
+}
+
+static void virtio_blk_remove(struct pci_function *function)
+{
+	struct virtio_blk *disk = function->driver_data;
+
+	block_device_unregister(disk->environment->block_devices, &disk->block);
+	disk_stop(disk);
+}
+
+/* The id of modern devices, and of those that also have the interface from before 1.0. */
+static const struct pci_id ids[] = { { VIRTIO_VENDOR, 0x1042, 0 }, { VIRTIO_VENDOR, 0x1001, 0 }, { 0 } };
+static const struct driver virtio_blk_driver = { "virtio", ids, virtio_blk_probe, virtio_blk_remove };
+DRIVER(virtio_blk_driver);

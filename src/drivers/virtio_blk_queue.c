@@ -1,0 +1,204 @@
+/* A queue of a virtio disk: requests become tables of descriptors. Virtio 1.1, section 5.2.6. */
+#include "runtime/base/bits.h"
+#include "runtime/base/log.h"
+#include "virtio_blk.h"
+
+#define SECTOR_SHIFT      9
+#define ERRORS_LOGGED_MAX 32
+#define HEADER_BYTES      offsetof(struct virtio_blk_header, status)
+#define TABLE_BYTES       (VIRTIO_BLK_DESCRIPTORS * sizeof(struct virtqueue_descriptor))
+
+enum request_type {
+	TYPE_READ = 0,
+	TYPE_WRITE = 1,
+	TYPE_FLUSH = 4,
+};
+
+enum request_status {
+	REQUEST_OK = 0,
+	REQUEST_FAILED = 1,
+	REQUEST_UNSUPPORTED = 2,
+	REQUEST_PENDING = 0xff, /* ours: the device has written nothing */
+};
+
+/* The table of a command, while it is being filled; entry 0 is the header. */
+struct table {
+	struct virtqueue_descriptor *descriptors;
+	unsigned count;
+};
+
+static struct virtio_blk_header *header_of(const struct virtio_blk_queue *queue, unsigned slot)
+{
+	return (struct virtio_blk_header *)queue->headers.memory + slot;
+}
+
+static void table_add(struct table *table, uint64_t address, uint32_t bytes, unsigned flags)
+{
+	const unsigned index = table->count++;
+
+	if (index > 0) {
+		table->descriptors[index - 1].flags |= VIRTQUEUE_DESCRIPTOR_NEXT;
+		table->descriptors[index - 1].next = (uint16_t)index;
+	}
+	table->descriptors[index] = (struct virtqueue_descriptor){ address, bytes, (uint16_t)flags, 0 };
+}
+
+/* Adds what comes next of the request, joined with what came before where memory goes on. False: the command ends here. */
+static bool table_extend(const struct virtio_blk_queue *queue, struct table *table, struct block_request *request,
+			 unsigned flags)
+{
+	const struct phys_range piece = disk_peek(request);
+	struct virtqueue_descriptor *last = &table->descriptors[table->count - 1];
+	const bool joins =
+		table->count > 1 && last->address + last->bytes == piece.start.value && last->bytes < queue->segment_bytes_max;
+	uint64_t bytes = MIN(piece.bytes, queue->segment_bytes_max - (joins ? last->bytes : 0));
+
+	if (bytes == 0)
+		return false;
+	if (joins)
+		last->bytes += (uint32_t)bytes;
+	else if (table->count <= queue->segments_max)
+		table_add(table, piece.start.value, (uint32_t)bytes, flags);
+	else
+		return false;
+	disk_advance(request, (uint32_t)bytes);
+	return true;
+}
+
+static void queue_fill(struct disk_queue *disk_queue, unsigned slot, struct block_request *request)
+{
+	static const uint32_t types[] = { TYPE_READ, TYPE_WRITE, TYPE_FLUSH };
+	struct virtio_blk_queue *queue = container_of(disk_queue, struct virtio_blk_queue, disk);
+	const unsigned data_flags = request->operation == BLOCK_READ ? VIRTQUEUE_DESCRIPTOR_WRITE : 0;
+	const uint64_t header_address = queue->headers.address.value + slot * sizeof(struct virtio_blk_header);
+	struct virtio_blk_header *header = header_of(queue, slot);
+	struct table table = { (void *)((char *)queue->tables.memory + slot * TABLE_BYTES), 0 };
+
+	header->type = types[request->operation];
+	header->sector = 0;
+	header->status = REQUEST_PENDING;
+	table_add(&table, header_address, HEADER_BYTES, 0);
+	if (request->operation != BLOCK_FLUSH) {
+		header->sector = (request->offset_bytes + disk_progress(request)->issued_bytes) >> SECTOR_SHIFT;
+		while (table_extend(queue, &table, request, data_flags))
+			;
+	}
+	table_add(&table, header_address + HEADER_BYTES, 1, VIRTQUEUE_DESCRIPTOR_WRITE);
+	virtqueue_add(&queue->ring, slot, queue->tables.address.value + slot * TABLE_BYTES, table.count);
+}
+
+static void queue_ring(struct disk_queue *disk_queue)
+{
+	virtqueue_submit(&container_of(disk_queue, struct virtio_blk_queue, disk)->ring);
+}
+
+void virtio_blk_queue_init(struct virtio_blk_queue *queue, const char *name, uint64_t timeout_ns)
+{
+	queue->disk.name = name;
+	queue->disk.timeout_ns = timeout_ns;
+	queue->disk.slot_count = queue->ring.entries;
+	queue->disk.fill = queue_fill;
+	queue->disk.ring = queue_ring;
+	disk_queue_init(&queue->disk);
+}
+
+status_t virtio_blk_queue_alloc(struct virtio_blk *disk, unsigned index, struct virtio_blk_queue **result)
+{
+	struct memory *memory = disk->environment->memory;
+	const struct device *device = &disk->virtio.function->device;
+	const unsigned size = MIN(virtio_queue_size(&disk->virtio, index), VIRTIO_BLK_SLOTS);
+	struct virtio_blk_queue *queue;
+	unsigned entries;
+	status_t status;
+
+	if (size == 0)
+		return STATUS_UNSUPPORTED;
+	entries = 1u << log2_floor(size);
+	queue = heap_alloc(memory_general_heap(memory), sizeof(*queue), 0);
+	if (!queue)
+		return STATUS_NO_MEMORY;
+	*queue = (struct virtio_blk_queue){
+		.ring = { .index = (uint16_t)index, .entries = (uint16_t)entries },
+		.disk_device = disk,
+		.segment_bytes_max = disk->segment_bytes_max,
+		.segments_max = disk->segments_max,
+	};
+	status = dma_coherent_alloc(memory, device, virtqueue_layout(entries).bytes, 0, &queue->ring_memory);
+	if (status == STATUS_OK)
+		status = dma_coherent_alloc(memory, device, entries * TABLE_BYTES, TABLE_BYTES, &queue->tables);
+	if (status == STATUS_OK)
+		status = dma_coherent_alloc(memory, device, entries * sizeof(struct virtio_blk_header), 0, &queue->headers);
+	if (status != STATUS_OK) {
+		virtio_blk_queue_free(disk, queue);
+		return status;
+	}
+	virtqueue_reset(&queue->ring, queue->ring_memory.memory);
+	virtio_blk_queue_init(queue, disk->name, disk->timeout_ns);
+	*result = queue;
+	return STATUS_OK;
+}
+
+void virtio_blk_queue_free(struct virtio_blk *disk, struct virtio_blk_queue *queue)
+{
+	struct memory *memory = disk->environment->memory;
+
+	dma_coherent_free(memory, &queue->ring_memory);
+	dma_coherent_free(memory, &queue->tables);
+	dma_coherent_free(memory, &queue->headers);
+	heap_free(memory_general_heap(memory), queue);
+}
+
+static status_t slot_status(struct virtio_blk_queue *queue, unsigned slot)
+{
+	static const char *const operations[] = { "read", "write", "flush" };
+	struct virtio_blk *disk = queue->disk_device;
+	const struct block_request *request = queue->disk.slots[slot].request;
+	const uint8_t status = *(volatile uint8_t *)&header_of(queue, slot)->status;
+	unsigned errors;
+
+	if (status == REQUEST_OK)
+		return STATUS_OK;
+	errors = atomic_fetch_add(&disk->errors, 1);
+	if (errors < ERRORS_LOGGED_MAX)
+		log_warn("%s: %s at %llu failed: status %u%s", disk->name, operations[request->operation],
+			 (unsigned long long)request->offset_bytes, status,
+			 errors + 1 == ERRORS_LOGGED_MAX ? "; no more are logged" : "");
+	return status == REQUEST_UNSUPPORTED ? STATUS_UNSUPPORTED : STATUS_IO_ERROR;
+}
+
+/* False: there was none. A device that makes no sense is stopped, and will be reset. */
+static bool completion_take(struct virtio_blk_queue *queue, struct list *done)
+{
+	unsigned slot;
+	const enum virtqueue_result result = virtqueue_take(&queue->ring, &slot);
+
+	if (result == VIRTQUEUE_EMPTY)
+		return false;
+	if (result == VIRTQUEUE_BROKEN || !disk_slot_is_busy_locked(&queue->disk, slot)) {
+		queue->disk.state = DISK_QUEUE_STOPPED;
+		virtio_blk_complain(queue->disk_device, result == VIRTQUEUE_BROKEN
+								? "its used ring makes no sense"
+								: "completed a command that it does not have");
+		return false;
+	}
+	disk_queue_complete_locked(&queue->disk, slot, slot_status(queue, slot), done);
+	return true;
+}
+
+void virtio_blk_queue_process(struct virtio_blk_queue *queue)
+{
+	struct list done;
+
+	list_init(&done);
+	spinlock_lock(&queue->disk.lock);
+	while (queue->disk.state == DISK_QUEUE_LIVE) {
+		virtqueue_interrupts_off(&queue->ring);
+		while (completion_take(queue, &done))
+			;
+		disk_queue_pump_locked(&queue->disk);
+		if (!virtqueue_interrupts_on(&queue->ring))
+			break;
+	}
+	spinlock_unlock(&queue->disk.lock);
+	disk_requests_finish(&done);
+}
