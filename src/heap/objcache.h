@@ -52,11 +52,11 @@ enum objcache_role {
 };
 
 struct objcache_config {
-	const char *name;    /* lives as long as the cache; also the owner of its blocks */
-	size_t object_bytes; /* 1 to OBJCACHE_OBJECT_MAX; rounded up to a multiple of the alignment */
-	size_t alignment;    /* power of two, at most OBJCACHE_OBJECT_MAX; 0: 16 */
+	const char *name;      /* lives as long as the cache; also the owner of its blocks */
+	size_t object_bytes;   /* 1 to OBJCACHE_OBJECT_MAX; rounded up to a multiple of the alignment */
+	size_t alignment;      /* power of two, at most OBJCACHE_OBJECT_MAX; 0: 16 */
+	uint64_t retain_bytes; /* free bytes that a drain leaves */
 	enum objcache_policy policy;
-	uint64_t retain_bytes;    /* free bytes that a drain leaves */
 	uint32_t reserve_objects; /* taken at init; the cache never holds fewer (free and allocated together) */
 
 	struct block_source *source; /* memory_objcache_init fills in these three */

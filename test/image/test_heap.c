@@ -1,0 +1,141 @@
+/* The heap on the real machine: from many CPUs at once, and with real mappings. */
+#include "image_test.h"
+
+#include <stdatomic.h>
+
+#include "heap/dma.h"
+#include "runtime/base/bits.h"
+#include "runtime/base/random.h"
+#include "runtime/base/string.h"
+#include "runtime/kernel/task.h"
+
+static const struct device any_device = { .name = "test device", .dma_mask = UINT64_MAX };
+static const struct device narrow_device = { .name = "narrow device", .dma_mask = (1 << 28) - 1 };
+
+/* Every page of the buffer is marked through the mapping and read back by physical address. */
+static bool segments_match(const struct dma_buffer *buffer)
+{
+	uint64_t *words = buffer->memory;
+	uint64_t offset = 0;
+
+	for (uint64_t at = 0; at < buffer->bytes; at += PAGE_BYTES)
+		words[at / sizeof(*words)] = at;
+	for (uint32_t i = 0; i < buffer->segment_count; i++) {
+		for (uint64_t at = 0; at < buffer->segments[i].bytes; at += PAGE_BYTES) {
+			const struct phys_addr address = { buffer->segments[i].start.value + at };
+
+			if (*(const uint64_t *)platform_virt(address) != offset + at)
+				return false;
+		}
+		offset += buffer->segments[i].bytes;
+	}
+	return offset == buffer->bytes;
+}
+
+IMAGE_TEST(dma_buffer_is_contiguous_for_the_cpu)
+{
+	static const uint64_t sizes[] = { 4096, MIB, 4 * MIB, 32 * MIB };
+	struct memory *memory = test->environment->memory;
+
+	for (unsigned i = 0; i < ARRAY_LENGTH(sizes); i++) {
+		const struct dma_request request = { .bytes = sizes[i], .wait = MEMORY_WAIT_FOREVER };
+		struct dma_buffer *buffer;
+
+		require(dma_alloc(memory, &any_device, &request, &buffer) == STATUS_OK);
+		expect(segments_match(buffer));
+		dma_free(memory, buffer);
+	}
+	expect_equal(dma_device_leaks(memory, &any_device), 0);
+}
+
+IMAGE_TEST(dma_buffer_in_one_piece_below_a_mask)
+{
+	const struct dma_request request = { .bytes = 16 * MIB, .segments_max = 1, .wait = MEMORY_WAIT_FOREVER, .zero = true };
+	struct memory *memory = test->environment->memory;
+	struct dma_coherent coherent;
+	struct dma_buffer *buffer;
+
+	require(dma_alloc(memory, &narrow_device, &request, &buffer) == STATUS_OK);
+	expect_equal(buffer->segment_count, 1);
+	expect(buffer->segments[0].start.value + buffer->bytes - 1 <= narrow_device.dma_mask);
+	expect(segments_match(buffer));
+	dma_free(memory, buffer);
+	require(dma_coherent_alloc(memory, &narrow_device, 100, 256, &coherent) == STATUS_OK);
+	expect(coherent.address.value + 100 <= narrow_device.dma_mask && is_aligned(coherent.address.value, 256));
+	dma_coherent_free(memory, &coherent);
+	expect_equal(dma_device_leaks(memory, &narrow_device), 0);
+}
+
+IMAGE_TEST(memory_comes_back_whole)
+{
+	struct memory *memory = test->environment->memory;
+	const struct dma_request request = { .bytes = 8 * MIB };
+	struct dma_buffer *buffer;
+
+	/* The first request makes the zones and classes that the later ones use. */
+	require(dma_alloc(memory, &any_device, &request, &buffer) == STATUS_OK);
+	dma_free(memory, buffer);
+	const uint64_t before = memory_free_bytes(memory);
+	for (unsigned i = 0; i < 100; i++) {
+		require(dma_alloc(memory, &any_device, &request, &buffer) == STATUS_OK);
+		dma_free(memory, buffer);
+	}
+	expect_equal(memory_free_bytes(memory), before);
+}
+
+#define OBJECTS 200
+#define STEPS   20000
+
+struct hammer {
+	struct heap *heap;
+	_Atomic unsigned violations;
+};
+
+/* Objects of all sizes, filled with a pattern that tells whose they are. */
+static void hammer_run(void *context)
+{
+	struct hammer *hammer = context;
+	unsigned char *objects[OBJECTS] = { 0 };
+	size_t bytes[OBJECTS];
+	struct random random;
+	const unsigned char mark = (unsigned char)platform_random();
+
+	random_seed(&random, platform_random());
+	for (unsigned step = 0; step < STEPS; step++) {
+		const unsigned i = (unsigned)random_below(&random, OBJECTS);
+
+		if (objects[i]) {
+			if (objects[i][0] != (mark ^ (i & 0xff)) || objects[i][bytes[i] - 1] != (mark ^ (i & 0xff)))
+				atomic_fetch_add(&hammer->violations, 1);
+			heap_free(hammer->heap, objects[i]);
+			objects[i] = NULL;
+			continue;
+		}
+		bytes[i] = 1 + random_below(&random, 1ull << random_below(&random, 15));
+		objects[i] = heap_alloc(hammer->heap, bytes[i], 0);
+		if (objects[i])
+			memset(objects[i], (int)(mark ^ (i & 0xff)), bytes[i]);
+	}
+	for (unsigned i = 0; i < OBJECTS; i++)
+		heap_free(hammer->heap, objects[i]);
+}
+
+IMAGE_TEST(heap_serves_all_cpus_at_once)
+{
+	const struct task_options options = { .name = "hammer", .priority = TASK_NORMAL, .cpu = -1 };
+	struct memory *memory = test->environment->memory;
+	struct hammer hammer = { .heap = memory_general_heap(memory) };
+	struct task *tasks[PLATFORM_CPUS_MAX];
+	const unsigned count = MIN(platform_cpu_count() * 2, PLATFORM_CPUS_MAX);
+
+	for (unsigned i = 0; i < count; i++)
+		require(task_spawn(&options, hammer_run, &hammer, &tasks[i]) == STATUS_OK);
+	for (unsigned i = 0; i < 20; i++)
+		(void)memory_drain(memory, 4 * MIB, false);
+	for (unsigned i = 0; i < count; i++)
+		task_join(tasks[i]);
+	expect_equal(hammer.violations, 0);
+	list_for_each (link, &memory->blocks.caches)
+		if (container_of(link, struct objcache, link)->config.policy == OBJCACHE_FULLEST_FIRST)
+			expect(objcache_is_valid(container_of(link, struct objcache, link)));
+}
