@@ -13,7 +13,7 @@ Q = @
 # A build must not depend on the builder's language, time or place.
 export LC_ALL := C
 export SOURCE_DATE_EPOCH := $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
-VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+VERSION := $(shell GIT_OPTIONAL_LOCKS=0 git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 .DEFAULT_GOAL := all
 .PHONY: all iso img run debug setup clean help FORCE
@@ -25,7 +25,8 @@ img: $(BUILD)/weir.img
 
 help:
 	@echo "make            the image, $(BUILD)/weir.efi"
-	@echo "make run        build and start it in QEMU; MEM=4G SMP=2 MACHINE=q35|pc SCENARIO= LOOPS= DISK= ACCEL=tcg|kvm TIMEOUT="
+	@echo "make run        build and start it in QEMU; MEM=4G SMP=2 MACHINE=q35|pc SCENARIO= LOOPS= DISK= TIMEOUT="
+	@echo "                ACCEL=tcg|kvm SCREEN=gtk OPTIONS= QEMU_ARGS=, all described in boot/run.sh"
 	@echo "make debug      the same with gdb, at the first line of the kernel"
 	@echo "make iso img    media: $(BUILD)/weir.iso (optical drive, USB stick), $(BUILD)/weir.img (disk); COMMAND_LINE="
 	@echo "make test       all checks and tests, on the host and in the image"
@@ -45,8 +46,8 @@ clean:
 
 # The image ---------------------------------------------------------------------------------------------------------------
 
-KERNEL_SOURCES := $(sort $(wildcard src/main.c boot/*.c src/runtime/base/*.c src/runtime/x86_64/*.[cS] src/runtime/kernel/*.[cS] \
-	src/heap/*.c src/pagecache/*.c src/drivers/*.c test/image/*.c))
+KERNEL_SOURCES := $(sort $(wildcard src/main.c boot/*.c src/runtime/base/*.c src/runtime/x86_64/*.[cS] \
+	src/runtime/kernel/*.[cS] src/heap/*.c src/pagecache/*.c src/drivers/*.c test/image/*.c))
 APP_SOURCES := $(sort $(wildcard $(APP)/*.c))
 KERNEL_OBJECTS := $(patsubst %,$(BUILD)/image/%.o,$(KERNEL_SOURCES))
 APP_OBJECTS := $(patsubst %,$(BUILD)/image/app/%.o,$(notdir $(APP_SOURCES)))
@@ -66,13 +67,19 @@ $(BUILD)/image/boot/%.o: FILE_FLAGS := $(EFI_FLAGS)
 $(BUILD)/image/src/main.c.o: FILE_FLAGS := $(CONFIG) -I$(BUILD)/image
 $(BUILD)/image/src/main.c.o: $(BUILD)/image/config_values.h
 # Its loops must not become calls of the functions that they implement.
-$(BUILD)/image/src/runtime/x86_64/string.c.o: FILE_FLAGS := $(if $(findstring clang,$(CC)),-fno-builtin,-fno-tree-loop-distribute-patterns)
+$(BUILD)/image/src/runtime/x86_64/string.c.o: FILE_FLAGS := \
+	$(if $(findstring clang,$(CC)),-fno-builtin,-fno-tree-loop-distribute-patterns)
 
-# A change of compiler or flags makes everything anew.
+# A change of compiler or flags makes everything anew; a file that has gone makes the linker run.
+record = @mkdir -p $(@D) && echo '$(1)' | cmp -s - $@ || echo '$(1)' > $@
+
 FLAGS_RECORD := $(BUILD)/image/flags
 $(FLAGS_RECORD): FORCE
-	@mkdir -p $(@D)
-	@echo '$(CC) $(IMAGE_FLAGS) $(CONFIG)' | cmp -s - $@ || echo '$(CC) $(IMAGE_FLAGS) $(CONFIG)' > $@
+	$(call record,$(CC) $(IMAGE_FLAGS) $(CONFIG) $(APP))
+
+OBJECTS_RECORD := $(BUILD)/image/objects
+$(OBJECTS_RECORD): FORCE
+	$(call record,$(IMAGE_OBJECTS))
 
 $(IMAGE_OBJECTS): | setup
 
@@ -105,7 +112,7 @@ $(BUILD)/image/config_values.h: config.h
 LINK = $(LD) -pie --no-dynamic-linker -z text -z norelro -z noexecstack --gc-sections --fatal-warnings --build-id=none \
 	-T $(BUILD)/image/weir.lds /usr/lib/crt0-efi-x86_64.o $(IMAGE_OBJECTS)
 LINK_LIBRARIES = /usr/lib/libgnuefi.a
-LINK_NEEDS = $(IMAGE_OBJECTS) $(BUILD)/image/weir.lds
+LINK_NEEDS = $(IMAGE_OBJECTS) $(OBJECTS_RECORD) $(BUILD)/image/weir.lds
 
 $(BUILD)/image/symbols%.o: $(BUILD)/image/symbols%.S
 	$(Q)$(CC) -c $< -o $@
@@ -141,7 +148,7 @@ $(BUILD)/make_pattern: test/tools/make_pattern.c app/pattern.h | setup
 	@mkdir -p $(@D)
 	$(Q)$(HOST_CC) -std=gnu11 -O2 -Wall -Wextra -Werror -I. -Isrc $< -o $@
 
-MACHINE_VARIABLES := MEM SMP MACHINE SCENARIO LOOPS DISK ACCEL CPU TIMEOUT OPTIONS QEMU_ARGS GDB_ARGS OVMF
+MACHINE_VARIABLES := MEM SMP MACHINE SCENARIO LOOPS DISK ACCEL CPU SCREEN TIMEOUT OPTIONS QEMU_ARGS GDB_ARGS OVMF
 export $(MACHINE_VARIABLES)
 
 run: $(BUILD)/weir.efi $(BUILD)/make_pattern

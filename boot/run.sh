@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs the image in QEMU with a data disk and a "digitizer", for `make run`. Ends with 0 only if the machine switched itself off.
+# Runs the image in QEMU with a data disk and a "digitizer", for `make run`. Ends with 0 only if the machine switched itself
+# off.
 #
 #   MEM=4G         RAM of the machine
 #   SMP=2          CPUs
@@ -9,6 +10,7 @@
 #   DISK=          a raw image as data disk instead of the numbered pages of the test pattern; it is not changed
 #   ACCEL=         tcg or kvm; kvm where the CPU and /dev/kvm allow it
 #   CPU=           QEMU's CPU model; max, or host with kvm
+#   SCREEN=        QEMU's display: none, or gtk to see it
 #   TIMEOUT=       seconds after which the machine is stopped, which is a failure; 0: never
 #   OPTIONS=       more words for the image's command line
 #   QEMU_ARGS=     more arguments for QEMU

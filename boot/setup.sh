@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# setup.sh run|test: installs what is missing on this machine to build and run the image, or to test it as well. As root, or with
-# sudo that asks nothing; else it prints the command to type. On other systems than Debian and its like it prints what is missing.
+# setup.sh run|test: installs what is missing on this machine to build and run the image, or to test it as well. As root, or
+# with sudo that asks nothing; else it prints the command to type. On other systems than Debian and its like it prints what is
+# missing.
 set -euo pipefail
 
 goal=${1:-run}
