@@ -72,6 +72,7 @@ static status_t namespace_add(struct nvme *nvme, uint32_t id, const uint8_t *ans
 			.transfer_bytes_max = DISK_TRANSFER_BYTES_MAX,
 			.read_only = answer[NVME_NAMESPACE_ATTRIBUTES] & NVME_ATTRIBUTE_PROTECTED,
 			.write_cache = nvme->write_cache,
+			.device = &nvme->function->device,
 			.submit = namespace_submit,
 		},
 		.nvme = nvme,

@@ -131,6 +131,7 @@ static status_t geometry_read(struct virtio_blk *disk)
 		.transfer_bytes_max = DISK_TRANSFER_BYTES_MAX,
 		.read_only = (disk->virtio.features & FEATURE_RO) != 0,
 		.write_cache = (disk->virtio.features & FEATURE_FLUSH) != 0,
+		.device = &disk->virtio.function->device,
 		.submit = disk_submit,
 	};
 	list_init(&disk->block.link);
