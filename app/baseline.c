@@ -33,6 +33,8 @@ struct baseline {
 	struct loads loads;
 	struct buffers buffers;
 	struct fill_goal goal;
+	uint64_t *order; /* the pages in use, the least recently used one first */
+	uint64_t order_pages;
 	bool failed;
 };
 
@@ -49,38 +51,35 @@ static bool take_by_drop(struct baseline *baseline)
 	return buffers_take_free(&baseline->buffers);
 }
 
-/* All pages that were ever used, oldest use first: (stamp << 32 | page). NULL: no memory. */
-static uint64_t *lru_order(const struct loads *loads, uint64_t *count)
-{
-	uint64_t *order = heap_alloc(memory_general_heap(loads->environment->memory), loads->pages * sizeof(*order), 0);
-
-	*count = 0;
-	if (!order)
-		return NULL;
-	for (uint64_t number = 0; number < loads->pages; number++)
-		if (loads->stamps[number] != 0)
-			order[(*count)++] = (uint64_t)loads->stamps[number] << 32 | number;
-	sort_numbers(order, *count);
-	return order;
-}
-
 static bool take_by_lru(struct baseline *baseline)
 {
-	struct memory *memory = baseline->loads.environment->memory;
-	uint64_t count = 0, evicted = 0;
-	uint64_t *order = lru_order(&baseline->loads, &count);
 	bool fits = buffers_take_free(&baseline->buffers);
+	uint64_t evicted = 0;
 
-	for (uint64_t i = 0; order && !fits && i < count; i++) {
-		if (node_evict_page(&baseline->disks.data->node, (uint32_t)order[i]))
+	for (uint64_t i = 0; !fits && i < baseline->order_pages; i++) {
+		if (node_evict_page(&baseline->disks.data->node, baseline->order[i]))
 			evicted++;
-		if (evicted == BATCH_PAGES || i + 1 == count) {
+		if (evicted == BATCH_PAGES || i + 1 == baseline->order_pages) {
 			evicted = 0;
 			fits = buffers_take_free(&baseline->buffers);
 		}
 	}
-	heap_free(memory_general_heap(memory), order);
 	return fits;
+}
+
+/* Sorted by the stamps, which a real LRU list would have done on every access. */
+static void order_pages(struct baseline *baseline)
+{
+	const uint32_t *stamps = baseline->loads.stamps;
+	uint64_t count = 0;
+
+	for (uint64_t number = 0; number < baseline->loads.pages; number++)
+		if (stamps[number] != 0)
+			baseline->order[count++] = (uint64_t)stamps[number] << 32 | number;
+	sort_numbers(baseline->order, count);
+	for (uint64_t i = 0; i < count; i++)
+		baseline->order[i] &= UINT32_MAX;
+	baseline->order_pages = count;
 }
 
 /* Full again, all pages clean, and nobody at work. */
@@ -93,6 +92,7 @@ static status_t prepare_way(struct baseline *baseline)
 	if (status == STATUS_OK)
 		task_sleep(WARM_NS);
 	loads_stop(&baseline->loads);
+	order_pages(baseline);
 	return status == STATUS_OK ? volume_flush(baseline->disks.data) : status;
 }
 
@@ -124,6 +124,13 @@ static void try_way(struct baseline *baseline, const char *name, bool (*take)(st
 	      format_share(ratio, lost, gained), (unsigned long long)us);
 }
 
+static void finish(struct baseline *baseline)
+{
+	heap_free(memory_general_heap(baseline->loads.environment->memory), baseline->order);
+	buffers_fini(&baseline->buffers);
+	loads_fini(&baseline->loads);
+}
+
 static status_t prepare(struct baseline *baseline, const struct scenario *scenario)
 {
 	const struct app_environment *environment = scenario->environment;
@@ -139,9 +146,10 @@ static status_t prepare(struct baseline *baseline, const struct scenario *scenar
 	if (status != STATUS_OK)
 		return status;
 	status = buffers_init(&baseline->buffers, environment->memory, baseline->disks.digitizer, bytes);
-	if (status != STATUS_OK) {
-		loads_fini(&baseline->loads);
-		return status;
+	baseline->order = heap_alloc(memory_general_heap(environment->memory), baseline->loads.pages * sizeof(uint64_t), 0);
+	if (status != STATUS_OK || !baseline->order) {
+		finish(baseline);
+		return STATUS_NO_MEMORY;
 	}
 	baseline->goal = (struct fill_goal){ .patience_ns = PATIENCE_NS };
 	baseline->goal.cached_bytes = fill_cache(&baseline->loads);
@@ -162,7 +170,6 @@ SCENARIO(baseline, "the same request the naive ways: dropping the cache, LRU pag
 	try_way(&baseline, "lru", take_by_lru);
 	try_way(&baseline, "weir", take_by_cleaners);
 	const bool bad = baseline.failed || baseline.loads.errors > 0 || baseline.loads.bad_pages > 0;
-	buffers_fini(&baseline.buffers);
-	loads_fini(&baseline.loads);
+	finish(&baseline);
 	return bad ? STATUS_CORRUPT : STATUS_OK;
 }

@@ -2,8 +2,8 @@
  * The main job: memory full of cached disk pages, readers and a writer at work, and again and again 1 GB of DMA memory as
  * 256 x 4 MB, which a real device fills past the cache and which is verified and given back.
  *
- * Options: loops=20, capture_bytes=1G, contiguous=1 (each 4 MB in one piece, not in two), data=NAME and digitizer=NAME (see
- * disks.h).
+ * Options: loops=20, capture_bytes=1G, contiguous=1 (each 4 MB in one piece, not in two), hot_reads=100000 (to measure the hit
+ * ratio), data=NAME and digitizer=NAME (see disks.h).
  */
 #include "buffers.h"
 #include "clear.h"
@@ -24,7 +24,7 @@
 #define LOOPS_DEFAULT 20
 #define LOOPS_MAX     1000
 #define DIRTY_PERCENT 5
-#define HOT_READS     100000
+#define HOT_READS     100000          /* for each measurement of the hit ratio */
 #define TAKE_WAIT_NS  (30 * NS_PER_S) /* for each buffer; far beyond what any may need */
 #define PATIENCE_NS   (60 * NS_PER_S)
 
@@ -36,6 +36,7 @@ struct capture {
 	struct fill_goal goal;
 	uint64_t loops;
 	uint64_t bytes; /* of one capture */
+	uint64_t hot_reads;
 
 	uint64_t failures; /* of anything that was promised */
 	uint64_t bad_pages;
@@ -74,6 +75,7 @@ static status_t prepare(struct capture *capture, const struct scenario *scenario
 	capture->environment = environment;
 	capture->loops = options_get_number(scenario->options, "loops", LOOPS_DEFAULT);
 	capture->loops = MIN(MAX(capture->loops, 1), LOOPS_MAX);
+	capture->hot_reads = options_get_number(scenario->options, "hot_reads", HOT_READS);
 	capture->bytes = choose_bytes(capture, options_get_number(scenario->options, "capture_bytes", GIB));
 	status = loads_init(&capture->loads, environment, capture->disks.data, false);
 	if (status != STATUS_OK)
@@ -121,11 +123,8 @@ static void reach_steady_state(struct capture *capture)
 /* The hot reader's hits while nobody else reads. */
 static uint64_t measure_hot_hits(struct capture *capture)
 {
-	uint64_t hits;
-
 	loads_stop(&capture->loads);
-	hits = loads_measure_hits(&capture->loads, HOT_READS);
-	return hits;
+	return loads_measure_hits(&capture->loads, capture->hot_reads);
 }
 
 static void print_loop(const struct capture *capture, uint64_t loop, const struct balance *balance, uint64_t dma_ns)
@@ -217,7 +216,8 @@ static void print_result(struct capture *capture)
 	      (unsigned long long)capture->gained_bytes, (unsigned long long)lost, (unsigned long long)capture->evicted_bytes,
 	      (unsigned long long)capture->alloc_us[capture->loops / 2],
 	      (unsigned long long)capture->alloc_us[capture->loops - 1], (unsigned long long)capture->zero_us,
-	      format_share(before, capture->hot_before, HOT_READS), format_share(after, capture->hot_after, HOT_READS),
+	      format_share(before, capture->hot_before, capture->hot_reads),
+	      format_share(after, capture->hot_after, capture->hot_reads),
 	      format_share(cached, capture->cached_bytes, capture->environment->ram_bytes),
 	      (unsigned long long)capture->bad_pages, (unsigned long long)capture->bytes);
 }

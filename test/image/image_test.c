@@ -3,22 +3,22 @@
 #include "runtime/base/platform.h"
 #include "runtime/base/string.h"
 
-#define NAME_BYTES 64
+#define NAME_BYTES       64
+#define FAILURES_PRINTED 10 /* of one test */
 
 extern const struct image_test *__start_image_tests[], *__stop_image_tests[];
 
 void image_test_fail(struct image_test_run *test, const char *file, int line, const char *what)
 {
-	test->failures++;
-	print("# %s:%d: %s\n", file, line, what);
+	if (++test->failures <= FAILURES_PRINTED)
+		print("# %s:%d: %s\n", file, line, what);
 }
 
 void image_test_expect_equal(struct image_test_run *test, const char *file, int line, const char *what, uint64_t actual,
 			     uint64_t expected)
 {
-	if (actual == expected)
+	if (actual == expected || ++test->failures > FAILURES_PRINTED)
 		return;
-	test->failures++;
 	print("# %s:%d: %s: %lld (0x%llx) instead of %lld (0x%llx)\n", file, line, what, (long long)actual,
 	      (unsigned long long)actual, (long long)expected, (unsigned long long)expected);
 }

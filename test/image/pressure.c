@@ -1,0 +1,54 @@
+#include "pressure.h"
+
+#include "pagecache/volume.h"
+#include "runtime/base/string.h"
+
+#define RUN_BLOCKS 16
+
+static bool hold(struct pressure *pressure, uint64_t blocks, uint64_t free_bytes)
+{
+	const struct run_request request = {
+		.blocks = blocks,
+		.owner = &pressure->owner,
+		.keep_blocks = free_bytes / BLOCK_BYTES,
+	};
+
+	if (pressure->count == PRESSURE_RUNS ||
+	    block_heap_alloc(&pressure->memory->blocks, &request, &pressure->runs[pressure->count]) != STATUS_OK)
+		return false;
+	pressure->count++;
+	return true;
+}
+
+static bool read_until_full(const struct app_environment *environment, struct volume *volume)
+{
+	struct heap *heap = memory_general_heap(environment->memory);
+	void *buffer = heap_alloc(heap, MIB, PAGE_BYTES);
+
+	for (uint64_t offset = 0; buffer && offset < volume->bytes; offset += MIB)
+		if (!memory_may_grow(environment->memory) ||
+		    node_read(&volume->node, offset, buffer, MIN(MIB, volume->bytes - offset)) != STATUS_OK)
+			break;
+	heap_free(heap, buffer);
+	return !memory_may_grow(environment->memory);
+}
+
+bool pressure_apply(struct pressure *pressure, const struct app_environment *environment, struct volume *volume,
+		    uint64_t free_bytes)
+{
+	memset(pressure, 0, sizeof(*pressure));
+	pressure->memory = environment->memory;
+	owner_init(&pressure->owner, "test", false);
+	(void)volume_drop(volume);
+	while (hold(pressure, RUN_BLOCKS, free_bytes))
+		;
+	while (hold(pressure, 1, free_bytes))
+		;
+	return read_until_full(environment, volume);
+}
+
+void pressure_release(struct pressure *pressure)
+{
+	while (pressure->count > 0)
+		memory_blocks_free(pressure->memory, pressure->runs[--pressure->count]);
+}

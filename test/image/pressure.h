@@ -1,0 +1,28 @@
+/*
+ * Memory pressure: holds memory, so that the disk with the test pattern fills the rest of it, however large the machine is.
+ *
+ *	pressure_apply -> ... -> pressure_release
+ */
+#pragma once
+
+#include "app/app.h"
+#include "heap/memory.h"
+
+struct volume;
+
+#define PRESSURE_RUNS 1024
+
+struct pressure {
+	struct memory *memory;
+	struct owner owner;
+	struct phys_addr runs[PRESSURE_RUNS];
+	uint32_t count;
+};
+
+/*
+ * Drops what is cached of the volume, holds all but `free_bytes` of the memory that is free then, from high addresses down, and
+ * reads the volume through the cache until free memory is at the low watermark. False: the volume is too small for that.
+ */
+bool pressure_apply(struct pressure *pressure, const struct app_environment *environment, struct volume *volume,
+		    uint64_t free_bytes);
+void pressure_release(struct pressure *pressure);
