@@ -50,9 +50,9 @@ step "format" make_quietly check-format
 step "edges" make_quietly check-edges
 step "style" make_quietly check-style
 step "build the host tests" make_quietly -k -j"$(nproc)" host-test-programs
-tap "host tests" test/host/run.sh
+tap "host tests" make_quietly -k host-tests
 step "build the host tests for data races" make_quietly -k -j"$(nproc)" SANITIZE=thread BUILD="$BUILD/thread" host-test-programs
-tap "host tests for data races" env BUILD="$BUILD/thread" LABEL="host, races" test/host/run.sh
+tap "host tests for data races" make_quietly -k SANITIZE=thread BUILD="$BUILD/thread" LABEL="host, races" host-tests
 step "build the image" make_quietly -j"$(nproc)" all iso img
 step "build the image with clang" test/check/build.sh CC=clang
 step "build the image with debug checks" test/check/build.sh DEBUG=1

@@ -1,21 +1,23 @@
 # Everything that checks: host tests, benches, lint, and `make test`, which runs all of it. Included by the Makefile.
 #
 # Host tests: each test/host/test_NAME.c is one program with libcheck. Benches: each test/bench/bench_NAME.c, see bench.h.
-# Both link the portable rooms, once with sanitizers and debug checks, once optimized as in the image.
+# Both link the portable rooms, once with sanitizers and debug checks, once optimized as in the image. SANITIZE=thread, with a
+# BUILD of its own, looks for data races.
 
 TEST_DIR := $(BUILD)/test
 
 PORTABLE_SOURCES := $(wildcard src/runtime/base/*.c src/heap/*.c src/pagecache/*.c test/fake/*.c) test/host/platform_host.c \
 	$(patsubst %,src/runtime/kernel/%.c,boot_heap font fragment framebuffer keyboard line_editor terminal) \
 	$(patsubst %,boot/%.c,command_line loader_text memory_map)
-HOST_TESTS := $(patsubst test/host/%.c,%,$(wildcard test/host/test_*.c))
+SANITIZE ?= address,undefined
+# Races need threads, and without debug checks they come often; the other tests would only be slow under the thread sanitizer.
+HOST_TEST_SOURCES := $(if $(filter thread,$(SANITIZE)),$(shell grep -l 'START_TEST.*threads' test/host/test_*.c),$(wildcard test/host/test_*.c))
+HOST_TESTS := $(patsubst test/host/%.c,%,$(HOST_TEST_SOURCES))
 BENCHES := $(patsubst test/bench/%.c,%,$(wildcard test/bench/bench_*.c))
 
 HOST_FLAGS := -std=gnu11 -Isrc -Itest -g -pthread -fno-strict-aliasing -fno-omit-frame-pointer \
 	-Wall -Wextra -Wshadow -Werror
-# SANITIZE=thread, with a BUILD of its own, looks for data races instead.
-SANITIZE ?= address,undefined
-CHECKED_FLAGS := $(HOST_FLAGS) -O1 -DWEIR_DEBUG -fsanitize=$(SANITIZE) -fno-sanitize-recover=all
+CHECKED_FLAGS := $(HOST_FLAGS) -O1 $(if $(filter thread,$(SANITIZE)),,-DWEIR_DEBUG) -fsanitize=$(SANITIZE) -fno-sanitize-recover=all
 FAST_FLAGS := $(HOST_FLAGS) -O2
 CHECK_LIBS = $(shell pkg-config --libs check)
 
@@ -65,7 +67,7 @@ host-test-programs: $(HOST_TESTS:%=$(TEST_DIR)/%)
 
 # Only the host tests. One of them: make build/test/test_NAME && build/test/test_NAME
 host-tests: host-test-programs
-	@BUILD=$(BUILD) test/host/run.sh
+	@$(if $(filter thread,$(SANITIZE)),HOST_TEST_ONLY=threads) test/host/run.sh $(HOST_TESTS:%=$(TEST_DIR)/%)
 
 benches: $(BENCHES:%=$(TEST_DIR)/%)
 

@@ -42,7 +42,7 @@ static void count_with_spinlock(void *context, unsigned index)
 	}
 }
 
-START_TEST(spinlock_excludes)
+START_TEST(spinlock_excludes_threads)
 {
 	struct shared shared;
 
@@ -140,7 +140,7 @@ static void count_with_mutex(void *context, unsigned index)
 	}
 }
 
-START_TEST(mutex_excludes)
+START_TEST(mutex_excludes_threads)
 {
 	struct shared shared;
 
@@ -166,7 +166,7 @@ static void pass_on(void *context, unsigned index)
 	completion_signal(&shared->completions[index]);
 }
 
-START_TEST(completion_orders)
+START_TEST(completion_orders_threads)
 {
 	for (unsigned i = 0; i < 200; i++) {
 		struct shared shared;
@@ -191,5 +191,5 @@ START_TEST(completion_times_out)
 }
 END_TEST
 
-HOST_TEST_MAIN("locks", spinlock_excludes, spinlock_holds_preemption, misuse_is_reported, mutex_excludes, completion_orders,
-	       completion_times_out)
+HOST_TEST_MAIN("locks", spinlock_excludes_threads, spinlock_holds_preemption, misuse_is_reported, mutex_excludes_threads,
+	       completion_orders_threads, completion_times_out)
