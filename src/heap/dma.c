@@ -75,6 +75,29 @@ static void pieces_spread(struct phys_range *pieces, const struct phys_addr *run
 	}
 }
 
+/* In order of address, many runs turn out to be adjacent: fewer segments, and often no mapping. */
+static void runs_sort(struct phys_addr *runs, uint32_t count)
+{
+	for (uint32_t gap = count / 2; gap > 0; gap /= 2) {
+		for (uint32_t i = gap; i < count; i++) {
+			const struct phys_addr run = runs[i];
+			uint32_t place = i;
+
+			for (; place >= gap && runs[place - gap].value > run.value; place -= gap)
+				runs[place] = runs[place - gap];
+			runs[place] = run;
+		}
+	}
+}
+
+static bool pieces_are_adjacent(const struct phys_range *pieces, uint32_t count)
+{
+	for (uint32_t i = 1; i < count; i++)
+		if (pieces[i - 1].start.value + pieces[i - 1].bytes != pieces[i].start.value)
+			return false;
+	return true;
+}
+
 static status_t blocks_alloc(struct memory *memory, const struct dma_request *request, const struct dma_plan *plan,
 			     struct owner *owner, struct phys_range *pieces)
 {
@@ -91,6 +114,7 @@ static status_t blocks_alloc(struct memory *memory, const struct dma_request *re
 	status = memory_blocks_alloc_many(memory, &blocks, plan->runs, (struct phys_addr *)pieces);
 	if (status != STATUS_OK)
 		return status;
+	runs_sort((struct phys_addr *)pieces, plan->runs);
 	pieces_spread(pieces, (const struct phys_addr *)pieces, plan->runs, plan->run_blocks << BLOCK_SHIFT);
 	if (plan->last_blocks == 0)
 		return STATUS_OK;
@@ -128,7 +152,7 @@ static status_t buffer_fill_blocks(struct memory *memory, const struct dma_reque
 	if (status != STATUS_OK)
 		return status;
 	buffer->piece_count = count;
-	if (count == 1) {
+	if (pieces_are_adjacent(pieces, count)) {
 		buffer->memory = platform_virt(pieces[0].start);
 		return STATUS_OK;
 	}

@@ -33,7 +33,7 @@ struct dma_buffer {
 	uint64_t bytes; /* as requested */
 	const struct device_segment *segments;
 	uint32_t segment_count;
-	const struct phys_range *pieces; /* the physical memory, for block requests; covers at least the bytes */
+	const struct phys_range *pieces; /* the physical memory, in order; for block requests; covers at least the bytes */
 	uint32_t piece_count;
 
 	const struct device *device;

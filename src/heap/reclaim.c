@@ -10,7 +10,7 @@
 
 #define NAP_NS       (10 * NS_PER_MS) /* between rounds that gained nothing: pages get written and unpinned meanwhile */
 #define COMPLAINT_NS (10 * NS_PER_S)  /* a request that waits this long is reported, once */
-#define WINDOW_TRIES 16               /* in one round */
+#define WINDOW_TRIES 8                /* in one round */
 
 static bool needs_window(const struct memory_request *request)
 {
@@ -228,7 +228,11 @@ static uint64_t round_of_runs(struct reclaim *reclaim)
 
 	for (int tries = 0; tries < WINDOW_TRIES && !reclaim_take_free(reclaim) && !is_late(reclaim->request); tries++) {
 		if (window_find(heap, &request, &window)) {
+			const uint32_t got = reclaim->got;
+
 			gained += window_take(reclaim, &window);
+			if (reclaim->got == got && window.busy_blocks == 0)
+				break; /* not this window is the trouble, but what has to stay free */
 		} else if (!asked_for_empty) {
 			/* Empty blocks of objcaches may be all that stands between movable ones. */
 			asked_for_empty = true;

@@ -190,6 +190,39 @@ START_TEST(random_limits_are_all_kept)
 }
 END_TEST
 
+START_TEST(scattered_blocks_are_mapped_in_a_row)
+{
+	const struct dma_request request = { .bytes = 24 * MIB };
+	struct phys_addr blocks[36];
+	struct dma_buffer *buffer;
+	struct owner owner;
+
+	setup(48);
+	owner_init(&owner, "holes", true);
+	ck_assert_int_eq(dma_alloc(memory, &plain, &request, &buffer), STATUS_OK);
+	ck_assert_uint_eq(buffer->segment_count, 1);
+	ck_assert_ptr_null(buffer->mapping);
+	dma_free(memory, buffer);
+
+	const struct memory_request one = { .blocks = 1, .owner = &owner };
+	ck_assert_int_eq(memory_blocks_alloc_many(memory, &one, 36, blocks), STATUS_OK);
+	for (unsigned i = 0; i < 36; i += 2)
+		memory_blocks_free(memory, blocks[i]);
+	ck_assert_int_eq(dma_alloc(memory, &plain, &request, &buffer), STATUS_OK);
+	ck_assert_uint_gt(buffer->segment_count, 1);
+	ck_assert_ptr_nonnull(buffer->mapping);
+	check_buffer(&plain, &request, buffer);
+	const struct dma_request two = { .bytes = 40 * MIB, .segments_max = 2 };
+	struct dma_buffer *none;
+	ck_assert_int_eq(dma_alloc(memory, &plain, &two, &none), STATUS_NO_MEMORY);
+	dma_free(memory, buffer);
+
+	for (unsigned i = 1; i < 36; i += 2)
+		memory_blocks_free(memory, blocks[i]);
+	teardown();
+}
+END_TEST
+
 START_TEST(narrow_device_gets_low_memory)
 {
 	static const struct device narrow = { .name = "edu", .dma_mask = (1 << 28) - 1 };
@@ -385,6 +418,6 @@ START_TEST(threads_take_and_free)
 END_TEST
 
 HOST_TEST_MAIN("heap_dma", sizes_from_one_byte_to_many_blocks, contradictions_are_refused, random_limits_are_all_kept,
-	       narrow_device_gets_low_memory, full_cache_gives_way_again_and_again, one_piece_out_of_a_full_cache,
-	       small_buffers_share_blocks, failure_leaves_everything_as_before, leaks_are_counted_and_freed_twice_is_reported,
-	       threads_take_and_free)
+	       scattered_blocks_are_mapped_in_a_row, narrow_device_gets_low_memory, full_cache_gives_way_again_and_again,
+	       one_piece_out_of_a_full_cache, small_buffers_share_blocks, failure_leaves_everything_as_before,
+	       leaks_are_counted_and_freed_twice_is_reported, threads_take_and_free)
