@@ -1,48 +1,70 @@
-/* The driver of QEMU's educational device; its registers are described in QEMU's docs/specs/edu.txt. */
 #include "edu.h"
 
 #include "driver.h"
-#include "heap/dma.h"
 #include "registers.h"
 #include "runtime/base/completion.h"
+#include "runtime/base/heap.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mutex.h"
-#include "runtime/base/string.h"
 
+/* docs/specs/edu.txt in QEMU's sources. Those from EDU_DMA_SOURCE on are 64 bits wide, the others 32. */
 enum edu_register {
 	EDU_ID = 0x00,
+	EDU_LIVENESS = 0x04, /* reads as the complement of what was written */
 	EDU_INTERRUPT_STATUS = 0x24,
 	EDU_INTERRUPT_ACKNOWLEDGE = 0x64,
-	EDU_DMA_SOURCE = 0x80, /* 64 bits, as the following */
+	EDU_DMA_SOURCE = 0x80,
 	EDU_DMA_TARGET = 0x88,
 	EDU_DMA_BYTES = 0x90,
 	EDU_DMA_COMMAND = 0x98,
 	EDU_REGISTERS_BYTES = 0xa0,
 };
 
-#define EDU_ID_MASK        0xffffu
-#define EDU_ID_VALUE       0x00edu
-#define EDU_DMA_BITS       28
-#define EDU_MEMORY         0x40000ull /* where the device's memory is, for its DMA engine */
-#define EDU_DMA_START      1u
-#define EDU_DMA_TO_RAM     2u
-#define EDU_DMA_INTERRUPTS 4u
-#define EDU_INTERRUPT_DMA  0x100u
-#define EDU_TIMEOUT_NS     (5 * NS_PER_S)
+#define ID_MASK              0xffffu
+#define ID_VALUE             0x00edu
+#define DMA_START            (1u << 0)
+#define DMA_FROM_DEVICE      (1u << 1)
+#define DMA_INTERRUPT        (1u << 2)
+#define DMA_INTERRUPT_STATUS 0x100u
+
+#define DEVICE_MEMORY    0x40000ull /* where the device sees its own memory */
+#define DMA_MASK         ((1ull << 28) - 1)
+#define TRANSFER_TIME_NS (5 * NS_PER_S)
+#define LIVENESS_VALUE   0x5aa51234u
 
 struct edu {
-	struct pci_function *function;                /* [I] */
-	const struct driver_environment *environment; /* [I] */
-	volatile void *registers;                     /* [I] */
-	struct interrupt interrupt;                   /* [I] */
-	struct dma_buffer *buffer;                    /* [L] */
-	struct completion done;                       /* [a] of the transfer under way */
-	struct mutex lock;                            /* [L] one transfer at a time */
-	bool broken;                                  /* [L] */
+	struct pci_function *function;
+	struct memory *memory;
+	volatile void *registers;
+	struct mutex mutex; /* one transfer at a time */
+	bool gone;          /* [mutex] */
+	struct completion transferred;
+	struct interrupt interrupt;
 };
 
-/* The line may be shared, so look whether it was ours; then quiet the device. Nothing else is left to do. */
-static void edu_handle(void *context)
+static const struct driver edu_driver;
+
+struct edu *edu_find(void)
+{
+	struct pci_function *function = driver_function(edu_driver.name, NULL);
+
+	return function ? function->driver_data : NULL;
+}
+
+status_t edu_buffer_alloc(struct edu *edu, uint64_t bytes, struct dma_buffer **buffer)
+{
+	const struct dma_request request = { .bytes = bytes, .segments_max = 1 };
+
+	return dma_alloc(edu->memory, &edu->function->device, &request, buffer);
+}
+
+void edu_buffer_free(struct edu *edu, struct dma_buffer *buffer)
+{
+	dma_free(edu->memory, buffer);
+}
+
+/* The line may be shared, so look whose interrupt it is; acknowledging quiets the device. */
+static void handle_interrupt(void *context)
 {
 	struct edu *edu = context;
 	const uint32_t status = register_read32(edu->registers, EDU_INTERRUPT_STATUS);
@@ -50,92 +72,67 @@ static void edu_handle(void *context)
 	if (status == 0)
 		return;
 	register_write32(edu->registers, EDU_INTERRUPT_ACKNOWLEDGE, status);
-	if (status & EDU_INTERRUPT_DMA)
-		completion_signal(&edu->done);
+	if (status & DMA_INTERRUPT_STATUS)
+		completion_signal(&edu->transferred);
 }
 
-/* Lets the device copy, and waits for it. The lock is held. */
-static status_t edu_transfer(struct edu *edu, uint64_t source, uint64_t target, uint32_t bytes, uint32_t direction)
+static status_t transfer_locked(struct edu *edu, uint64_t source, uint64_t target, uint32_t bytes, uint32_t command)
 {
-	completion_init(&edu->done);
+	status_t status;
+
+	if (edu->gone)
+		return STATUS_GONE;
+	completion_init(&edu->transferred);
 	register_write64(edu->registers, EDU_DMA_SOURCE, source);
 	register_write64(edu->registers, EDU_DMA_TARGET, target);
 	register_write64(edu->registers, EDU_DMA_BYTES, bytes);
-	register_write64(edu->registers, EDU_DMA_COMMAND, EDU_DMA_START | EDU_DMA_INTERRUPTS | direction);
-	if (completion_wait(&edu->done, platform_now_ns() + EDU_TIMEOUT_NS) == STATUS_OK)
-		return STATUS_OK;
-	/* It may still write to our buffer at any time, unless it is not allowed to. */
-	pci_stop_dma(edu->function);
-	edu->broken = true;
-	log_error("%s: no answer to a transfer of %u bytes; out of order", edu->function->device.name, bytes);
-	return STATUS_TIMEOUT;
-}
-
-static bool edu_fits(uint32_t offset, uint32_t bytes)
-{
-	return bytes > 0 && bytes <= EDU_MEMORY_BYTES && offset <= EDU_MEMORY_BYTES - bytes;
-}
-
-status_t edu_write(struct edu *edu, uint32_t offset, const void *from, uint32_t bytes)
-{
-	status_t status = STATUS_GONE;
-
-	if (!edu_fits(offset, bytes))
-		return STATUS_RANGE;
-	mutex_lock(&edu->lock);
-	if (!edu->broken) {
-		memcpy(edu->buffer->memory, from, bytes);
-		status = edu_transfer(edu, edu->buffer->segments[0].start.value, EDU_MEMORY + offset, bytes, 0);
-	}
-	mutex_unlock(&edu->lock);
-	return status;
-}
-
-status_t edu_read(struct edu *edu, uint32_t offset, void *to, uint32_t bytes)
-{
-	status_t status = STATUS_GONE;
-
-	if (!edu_fits(offset, bytes))
-		return STATUS_RANGE;
-	mutex_lock(&edu->lock);
-	if (!edu->broken)
-		status = edu_transfer(edu, EDU_MEMORY + offset, edu->buffer->segments[0].start.value, bytes, EDU_DMA_TO_RAM);
+	register_write64(edu->registers, EDU_DMA_COMMAND, command | DMA_START | DMA_INTERRUPT);
+	status = completion_wait(&edu->transferred, platform_now_ns() + TRANSFER_TIME_NS);
 	if (status == STATUS_OK)
-		memcpy(to, edu->buffer->memory, bytes);
-	mutex_unlock(&edu->lock);
+		return STATUS_OK;
+	/* It may still come, when the buffer is somebody else's. */
+	pci_stop_dma(edu->function);
+	edu->gone = true;
+	log_error("%s: a transfer did not end; given up", edu->function->device.name);
 	return status;
 }
 
-static status_t edu_start(struct edu *edu)
+status_t edu_transfer(struct edu *edu, enum edu_direction direction, const struct dma_buffer *buffer, uint64_t offset,
+		      uint32_t device_offset, uint32_t bytes)
 {
-	const struct dma_request request = { .bytes = EDU_MEMORY_BYTES, .segments_max = 1 };
-	struct pci_function *function = edu->function;
+	const uint64_t device = DEVICE_MEMORY + device_offset;
+	uint64_t memory;
 	status_t status;
 
-	function->device.dma_mask = (1ull << EDU_DMA_BITS) - 1;
-	pci_enable(function, PCI_MEMORY | PCI_BUS_MASTER);
-	status = pci_bar_map(function, 0, 0, EDU_REGISTERS_BYTES, &edu->registers);
-	if (status != STATUS_OK)
-		return status;
-	if ((register_read32(edu->registers, EDU_ID) & EDU_ID_MASK) != EDU_ID_VALUE)
-		return STATUS_UNSUPPORTED;
-	status = dma_alloc(edu->environment->memory, &function->device, &request, &edu->buffer);
-	if (status != STATUS_OK)
-		return status;
-	if (pci_interrupts_open(function, 1) == 0)
-		return STATUS_UNSUPPORTED;
-	return pci_interrupt_attach(function, 0, &edu->interrupt, "edu", -1, edu_handle, edu);
+	if (bytes == 0 || device_offset > EDU_TRANSFER_BYTES || bytes > EDU_TRANSFER_BYTES - device_offset ||
+	    offset > buffer->bytes || bytes > buffer->bytes - offset || buffer->segment_count != 1)
+		return STATUS_RANGE;
+	memory = buffer->segments[0].start.value + offset;
+	mutex_lock(&edu->mutex);
+	status = direction == EDU_TO_DEVICE ? transfer_locked(edu, memory, device, bytes, 0)
+					    : transfer_locked(edu, device, memory, bytes, DMA_FROM_DEVICE);
+	mutex_unlock(&edu->mutex);
+	return status;
 }
 
-/* Frees what edu_start has taken, as far as it came. */
-static void edu_stop(struct edu *edu)
+/* Registers, id and life; then the interrupt. On failure the core takes registers, interrupt and DMA away again. */
+static status_t edu_start(struct edu *edu)
 {
-	struct memory *memory = edu->environment->memory;
+	struct pci_function *function = edu->function;
+	status_t status = pci_bar_map(function, 0, 0, EDU_REGISTERS_BYTES, &edu->registers);
 
-	pci_stop_dma(edu->function);
-	pci_interrupts_close(edu->function);
-	dma_free(memory, edu->buffer);
-	heap_free(memory_general_heap(memory), edu);
+	if (status != STATUS_OK)
+		return status;
+	pci_enable(function, PCI_MEMORY);
+	if ((register_read32(edu->registers, EDU_ID) & ID_MASK) != ID_VALUE)
+		return STATUS_UNSUPPORTED;
+	register_write32(edu->registers, EDU_LIVENESS, LIVENESS_VALUE);
+	if (register_read32(edu->registers, EDU_LIVENESS) != ~LIVENESS_VALUE)
+		return STATUS_IO_ERROR;
+	if (pci_interrupts_open(function, 1) == 0)
+		return STATUS_UNSUPPORTED;
+	pci_enable(function, PCI_BUS_MASTER);
+	return pci_interrupt_attach(function, 0, &edu->interrupt, function->device.name, -1, handle_interrupt, edu);
 }
 
 static status_t edu_probe(const struct driver_environment *environment, struct pci_function *function)
@@ -145,29 +142,29 @@ static status_t edu_probe(const struct driver_environment *environment, struct p
 
 	if (!edu)
 		return STATUS_NO_MEMORY;
-	*edu = (struct edu){ .function = function, .environment = environment };
-	mutex_init(&edu->lock, "edu");
-	completion_init(&edu->done);
+	*edu = (struct edu){ .function = function, .memory = environment->memory };
+	mutex_init(&edu->mutex, "edu");
+	function->device.dma_mask = DMA_MASK;
 	status = edu_start(edu);
 	if (status != STATUS_OK) {
-		edu_stop(edu);
+		pci_interrupts_close(function);
+		heap_free(memory_general_heap(edu->memory), edu);
 		return status;
 	}
 	function->driver_data = edu;
-	log_info("%s: ready", function->device.name);
+	log_info("%s: ready, DMA below 256 MB", function->device.name);
 	return STATUS_OK;
 }
 
 static void edu_remove(struct pci_function *function)
 {
-	edu_stop(function->driver_data);
+	struct edu *edu = function->driver_data;
+
+	pci_stop_dma(function);
+	pci_interrupts_close(function);
+	heap_free(memory_general_heap(edu->memory), edu);
 }
 
-struct edu *edu_from_function(struct pci_function *function)
-{
-	return function->driver_data;
-}
-
-static const struct pci_id ids[] = { { 0x1234, 0x11e8, 0 }, { 0 } };
-static const struct driver edu_driver = { "edu", ids, edu_probe, edu_remove };
+static const struct pci_id edu_ids[] = { { 0x1234, 0x11e8, 0 }, { 0 } };
+static const struct driver edu_driver = { "edu", edu_ids, edu_probe, edu_remove };
 DRIVER(edu_driver);

@@ -1,24 +1,33 @@
 /*
- * QEMU's educational device (-device edu): 4 KB of memory that it copies from and to RAM by DMA. An example of a driver for
- * custom hardware; docs/DRIVERS.md walks through it.
+ * QEMU's "edu" device, the worked example of a driver for hardware of one's own (docs/DRIVERS.md): it computes factorials, and
+ * copies between main memory and 4 KB of its own, with addresses of at most 28 bits.
  */
 #pragma once
 
-#include "runtime/base/status.h"
-#include "runtime/base/types.h"
+#include "heap/dma.h"
 
 struct edu;
-struct pci_function;
 
-#define EDU_MEMORY_BYTES 4095 /* QEMU refuses a transfer that ends with the 4096th byte */
+#define EDU_MEMORY_BYTES   4096
+#define EDU_TRANSFER_BYTES 4095 /* at most, in one transfer; the device refuses the very last byte */
 
-/* The device behind a function that the driver "edu" is bound to; valid until it is removed. */
-struct edu *edu_from_function(struct pci_function *function);
+enum edu_direction {
+	EDU_FROM_DEVICE,
+	EDU_TO_DEVICE,
+};
+
+/* The machine's first edu, or NULL. */
+struct edu *edu_find(void);
+
+/* Memory that the device reaches, in one piece. Free it with edu_buffer_free. */
+status_t edu_buffer_alloc(struct edu *edu, uint64_t bytes, struct dma_buffer **buffer) MUST_CHECK;
+void edu_buffer_free(struct edu *edu, struct dma_buffer *buffer);
 
 /*
- * Copy between the device's memory and ours; offset + bytes is at most EDU_MEMORY_BYTES. Where platform_may_sleep(); callers
- * take turns. STATUS_RANGE: beyond the memory; STATUS_TIMEOUT: the device did not answer, and is out of order from then on;
- * STATUS_GONE: it is.
+ * Copies `bytes` between `offset` in the buffer and `device_offset` in the device's memory, and waits for it. Where
+ * platform_may_sleep(); transfers of several tasks follow each other. STATUS_RANGE: beyond the buffer or the device's memory,
+ * of which the last byte cannot be reached. STATUS_TIMEOUT: the device did not answer, and DMA was taken from it for good;
+ * STATUS_GONE from then on.
  */
-status_t edu_write(struct edu *edu, uint32_t offset, const void *from, uint32_t bytes) MUST_CHECK;
-status_t edu_read(struct edu *edu, uint32_t offset, void *to, uint32_t bytes) MUST_CHECK;
+status_t edu_transfer(struct edu *edu, enum edu_direction direction, const struct dma_buffer *buffer, uint64_t offset,
+		      uint32_t device_offset, uint32_t bytes) MUST_CHECK;
