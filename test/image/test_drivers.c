@@ -1,0 +1,176 @@
+/* PCI, and taking the drivers of disks away and back. */
+#include "app/pattern.h"
+#include "disk_test.h"
+#include "drivers/driver.h"
+#include "drivers/nvme.h"
+#include "drivers/virtio_blk.h"
+#include "pagecache/volume.h"
+#include "runtime/base/string.h"
+
+#define DEPTH 32
+
+IMAGE_TEST(pci_functions_are_sane)
+{
+	unsigned count = 0;
+
+	for (struct pci_function *function = pci_next(NULL); function; function = pci_next(function)) {
+		count++;
+		expect(function->vendor_id != 0xffff);
+		expect_equal(pci_read16(function, 0), function->vendor_id);
+		expect_equal(pci_read32(function, 4096), UINT32_MAX);
+		for (unsigned i = 0; i < PCI_BARS; i++) {
+			const struct pci_bar *bar = &function->bars[i];
+
+			expect((bar->bytes & (bar->bytes - 1)) == 0);
+			expect(bar->bytes == 0 || bar->start % bar->bytes == 0);
+		}
+	}
+	expect(count > 0);
+}
+
+IMAGE_TEST(pci_capability_walk_ends)
+{
+	for (struct pci_function *function = pci_next(NULL); function; function = pci_next(function)) {
+		unsigned capability = 0, count = 0;
+
+		expect_equal(pci_capability_find(function, 0xfe, 0), 0);
+		while ((capability = pci_capability_find(function, PCI_CAPABILITY_VENDOR, capability)) && count++ < 64)
+			expect_equal(pci_read8(function, capability), PCI_CAPABILITY_VENDOR);
+		expect(count < 64);
+	}
+}
+
+IMAGE_TEST(edu_memory_is_within_its_mask)
+{
+	struct pci_function *function = driver_function("edu", NULL);
+	struct dma_buffer *buffers[4] = { 0 };
+
+	if (!function)
+		skip("there is no edu device");
+	expect_equal(function->device.dma_mask, 0xfffffff);
+	for (unsigned i = 0; i < ARRAY_LENGTH(buffers); i++) {
+		const struct dma_request request = { .bytes = PAGE_BYTES << (4 * i), .wait = MEMORY_WAIT_FOREVER };
+
+		expect_equal(dma_alloc(test->environment->memory, &function->device, &request, &buffers[i]), STATUS_OK);
+		for (uint32_t j = 0; buffers[i] && j < buffers[i]->segment_count; j++)
+			expect(buffers[i]->segments[j].start.value + buffers[i]->segments[j].bytes <= 256 * MIB);
+	}
+	for (unsigned i = 0; i < ARRAY_LENGTH(buffers); i++)
+		dma_free(test->environment->memory, buffers[i]);
+}
+
+/* The function of the disk that `device` is on. */
+static struct pci_function *function_of(const struct block_device *device)
+{
+	for (struct pci_function *function = pci_next(NULL); function; function = pci_next(function)) {
+		if (&function->device == device->device)
+			return function;
+	}
+	return NULL;
+}
+
+/* Removes the driver while requests are under way: each ends, well or with STATUS_GONE. */
+static void remove_under_load(struct image_test_run *test, struct block_device *device, struct pci_function *function)
+{
+	static struct disk_test_request *requests[DEPTH];
+
+	for (unsigned i = 0; i < DEPTH; i++) {
+		requests[i] = disk_test_alloc(test, device, 16 * PAGE_BYTES);
+		require(requests[i]);
+	}
+	for (unsigned i = 0; i < DEPTH; i++)
+		disk_test_submit(device, requests[i], BLOCK_READ, i * MIB / 4);
+	expect_equal(driver_remove(function), STATUS_OK);
+	for (unsigned i = 0; i < DEPTH; i++) {
+		expect(completion_is_done(&requests[i]->done));
+		const status_t status = disk_test_wait(requests[i]);
+
+		expect(status == STATUS_OK || status == STATUS_GONE);
+	}
+	for (unsigned i = 0; i < DEPTH; i++)
+		disk_test_free(test, requests[i]);
+}
+
+IMAGE_TEST(disk_can_be_removed_and_probed_again)
+{
+	char names[2][VOLUME_NAME_BYTES];
+	struct block_device *device = NULL;
+	unsigned count = 0;
+	uint64_t seed;
+
+	while (count < ARRAY_LENGTH(names) && (device = disk_test_next(test, device, &seed))) {
+		memcpy(names[count], device->name, strlen(device->name) + 1);
+		count++;
+	}
+	while (count-- > 0) {
+		struct block_device *disk = block_device_find(test->environment->block_devices, names[count]);
+		struct pci_function *function = function_of(disk);
+		struct volume *volume = volume_find(test->environment->pagecache, names[count]);
+		struct volume_config config;
+		struct disk_test_request *request;
+
+		require(function && volume);
+		config = volume->config;
+		require(volume_detach(volume, false) == STATUS_OK);
+		remove_under_load(test, disk, function);
+		expect(!block_device_find(test->environment->block_devices, names[count]));
+		require(driver_probe(function) == STATUS_OK);
+		disk = block_device_find(test->environment->block_devices, names[count]);
+		require(disk);
+		memset(volume, 0, sizeof(*volume));
+		expect_equal(
+			volume_attach(volume, test->environment->pagecache, disk, disk->name, 0, disk->size_bytes, &config),
+			STATUS_OK);
+		request = disk_test_alloc(test, disk, 64 * PAGE_BYTES);
+		require(request);
+		expect_equal(disk_test_run(disk, request, BLOCK_READ, 0), STATUS_OK);
+		expect_equal(disk_test_bad_pages(request, pattern_seed(request->buffer->memory)), 0);
+		disk_test_free(test, request);
+	}
+}
+
+/* Requests survive a reset of their device. */
+static void reset_under_load(struct image_test_run *test, struct block_device *device, uint64_t seed,
+			     void (*complain)(struct pci_function *function))
+{
+	static struct disk_test_request *requests[DEPTH];
+	struct pci_function *function = function_of(device);
+
+	for (unsigned i = 0; i < DEPTH; i++) {
+		requests[i] = disk_test_alloc(test, device, 16 * PAGE_BYTES);
+		require(requests[i]);
+	}
+	for (unsigned i = 0; i < DEPTH; i++) {
+		disk_test_submit(device, requests[i], BLOCK_READ, i * MIB / 4);
+		if (i == DEPTH / 2)
+			complain(function);
+	}
+	for (unsigned i = 0; i < DEPTH; i++) {
+		expect_equal(disk_test_wait(requests[i]), STATUS_OK);
+		expect_equal(disk_test_bad_pages(requests[i], seed), 0);
+		disk_test_free(test, requests[i]);
+	}
+}
+
+static void complain_nvme(struct pci_function *function)
+{
+	nvme_complain(function->driver_data, "a test asks for it");
+}
+
+static void complain_virtio(struct pci_function *function)
+{
+	virtio_blk_complain(function->driver_data, "a test asks for it");
+}
+
+IMAGE_TEST(disk_goes_on_after_a_reset)
+{
+	struct block_device *device = NULL;
+	uint64_t seed;
+
+	while ((device = disk_test_next(test, device, &seed))) {
+		const bool is_nvme = strcmp(function_of(device)->driver->name, "nvme") == 0;
+
+		for (unsigned i = 0; i < 3; i++)
+			reset_under_load(test, device, seed, is_nvme ? complain_nvme : complain_virtio);
+	}
+}
