@@ -47,8 +47,8 @@
 /* Memory ------------------------------------------------------------------------------------------------------------------ */
 
 /*
- * Free memory, in bytes, that only the kernel's own allocations may use: caches do not grow and DMA buffers are not given out of
- * it. 8 MB hold the stacks and objects of a few hundred tasks.
+ * Free memory, in bytes, that only the kernel's own allocations may use: caches do not grow and DMA buffers are not given out
+ * of it. 8 MB hold the stacks and objects of a few hundred tasks.
  */
 #ifndef MEMORY_MIN_BYTES
 #define MEMORY_MIN_BYTES (8ull << 20)
@@ -130,7 +130,7 @@
 
 /*
  * A block that is drained may have this share of dirty pages, in percent, and is then emptied by moving them; one with more is
- * left to the cleaner that writes. A quarter of a block is copied in some tens of microseconds, where the disk takes milliseconds.
+ * left to the cleaner that writes. A quarter of a block is copied in some tens of microseconds, the disk takes milliseconds.
  */
 #ifndef PAGECACHE_MOVE_PERCENT
 #define PAGECACHE_MOVE_PERCENT 25
