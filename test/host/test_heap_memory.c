@@ -225,7 +225,7 @@ static void drain_or_unregister(void *context, unsigned index)
 	ck_assert(slow->finished);
 }
 
-START_TEST(unregistering_waits_for_the_call)
+START_TEST(unregistering_threads_wait_for_the_call)
 {
 	struct slow slow = { .cleaner = { .name = "slow", .cost = CLEANER_CLEAN, .clean = clean_slowly } };
 
@@ -417,7 +417,7 @@ static void wait_or_free(void *context, unsigned index)
 	memory_blocks_free(memory, run);
 }
 
-START_TEST(waiter_gets_what_others_free)
+START_TEST(waiting_threads_get_what_others_free)
 {
 	struct waiting waiting = { .asking = false };
 
@@ -512,7 +512,7 @@ static void crowd(void *context, unsigned index)
 	}
 }
 
-START_TEST(concurrent_requests_all_succeed)
+START_TEST(requests_of_threads_all_succeed)
 {
 	struct test_cache cache;
 
@@ -642,8 +642,8 @@ END_TEST
 
 HOST_TEST_MAIN("heap_memory", general_heap_serves_any_size, general_heap_refuses_what_cannot_be, larger_class_stands_in,
 	       wrong_frees_are_reported, two_instances_live_side_by_side, cleaners_come_in_order_and_are_not_believed,
-	       unregistering_waits_for_the_call, request_drains_just_what_is_missing, less_preferred_cache_gives_first,
+	       unregistering_threads_wait_for_the_call, request_drains_just_what_is_missing, less_preferred_cache_gives_first,
 	       window_is_emptied_for_a_run, constraints_bound_what_is_drained, dirty_memory_takes_waiting,
-	       deadline_is_kept_and_everything_given_back, waiter_gets_what_others_free, atomic_requests_never_drain,
-	       request_inside_a_cleaner_does_not_recurse, concurrent_requests_all_succeed, every_allocation_may_fail,
+	       deadline_is_kept_and_everything_given_back, waiting_threads_get_what_others_free, atomic_requests_never_drain,
+	       request_inside_a_cleaner_does_not_recurse, requests_of_threads_all_succeed, every_allocation_may_fail,
 	       failure_says_who_holds_the_memory, monitor_shows_everything)
