@@ -168,8 +168,10 @@ static void controller_stop(struct nvme *nvme)
 	for (unsigned i = 0; i < nvme->queue_count && nvme->queues[i]; i++)
 		disk_queue_stop(&nvme->queues[i]->disk);
 	if (nvme->registers && !nvme->gone) {
-		if (nvme->admin.open)
+		if (nvme->admin.open) {
+			nvme_queues_delete(nvme);
 			nvme_controller_shutdown(nvme);
+		}
 		(void)!nvme_controller_disable(nvme); /* DMA ends all the same, below */
 	}
 	pci_stop_dma(nvme->function);

@@ -124,6 +124,11 @@ void nvme_admin_process(struct nvme *nvme); /* takes completions; tasks and defe
 status_t nvme_identify(struct nvme *nvme, unsigned what, uint32_t namespace_id, const struct dma_coherent *answer) MUST_CHECK;
 status_t nvme_queues_negotiate(struct nvme *nvme, unsigned *count) MUST_CHECK;
 status_t nvme_queues_create(struct nvme *nvme) MUST_CHECK; /* tells the controller of all queues */
+/*
+ * Takes the queues back, which ends the commands in them; gives up when the controller does not answer. Section 7.3: what a
+ * controller expects before it is shut down, and kinder to it than being disabled amid transfers.
+ */
+void nvme_queues_delete(struct nvme *nvme);
 status_t nvme_admin_abort(struct nvme *nvme, unsigned queue_id, unsigned command_id) MUST_CHECK;
 
 /* nvme_memory.c */

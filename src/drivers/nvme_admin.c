@@ -5,8 +5,9 @@
 #include "nvme.h"
 #include "runtime/base/log.h"
 
-#define ADMIN_ENTRIES 16
-#define POLL_NS       (2 * NS_PER_MS)
+#define ADMIN_ENTRIES    16
+#define ADMIN_TIMEOUT_NS (10 * NS_PER_S)
+#define POLL_NS          (2 * NS_PER_MS)
 
 status_t nvme_admin_alloc(struct nvme *nvme)
 {
@@ -89,8 +90,9 @@ status_t nvme_admin_run(struct nvme *nvme, struct nvme_command *command, uint32_
 	status_t status;
 
 	status = command_submit(admin, command);
-	if (status == STATUS_OK)
-		status = command_wait(nvme, platform_now_ns() + nvme->timeout_ns);
+	if (status != STATUS_OK)
+		return status;
+	status = command_wait(nvme, platform_now_ns() + MIN(nvme->timeout_ns, ADMIN_TIMEOUT_NS));
 	if (status != STATUS_OK) {
 		log_error("%s: no answer to admin command 0x%x", nvme->name, command->opcode);
 		spinlock_lock(&admin->lock);
@@ -172,6 +174,26 @@ status_t nvme_queues_create(struct nvme *nvme)
 	if (status != STATUS_OK)
 		log_error("%s: the I/O queues cannot be created: %s", nvme->name, status_text(status));
 	return status;
+}
+
+static status_t queue_delete(struct nvme *nvme, const struct nvme_queue *queue)
+{
+	struct nvme_command submissions = { .opcode = NVME_ADMIN_DELETE_SUBMISSION, .dwords = { queue->ring.id } };
+	struct nvme_command completions = { .opcode = NVME_ADMIN_DELETE_COMPLETION, .dwords = { queue->ring.id } };
+	status_t status;
+
+	status = nvme_admin_run(nvme, &submissions, NULL);
+	if (status == STATUS_OK)
+		status = nvme_admin_run(nvme, &completions, NULL);
+	return status;
+}
+
+void nvme_queues_delete(struct nvme *nvme)
+{
+	for (unsigned i = 0; i < nvme->queue_count && nvme->queues[i]; i++) {
+		if (queue_delete(nvme, nvme->queues[i]) != STATUS_OK && !nvme->admin.open)
+			return;
+	}
 }
 
 status_t nvme_admin_abort(struct nvme *nvme, unsigned queue_id, unsigned command_id)

@@ -68,7 +68,9 @@ _Static_assert(sizeof(struct nvme_completion) == 16, "section 4.6");
 #define NVME_CODE_RANGE      0x80
 
 enum nvme_admin_opcode {
+	NVME_ADMIN_DELETE_SUBMISSION = 0x00,
 	NVME_ADMIN_CREATE_SUBMISSION = 0x01,
+	NVME_ADMIN_DELETE_COMPLETION = 0x04,
 	NVME_ADMIN_CREATE_COMPLETION = 0x05,
 	NVME_ADMIN_IDENTIFY = 0x06,
 	NVME_ADMIN_ABORT = 0x08,

@@ -105,6 +105,7 @@ static void reset(struct nvme *nvme)
 	atomic_store(&nvme->quiet, true);
 	for (unsigned i = 0; i < nvme->queue_count; i++)
 		disk_queue_stop(&nvme->queues[i]->disk);
+	nvme_queues_delete(nvme);
 	status = nvme_controller_disable(nvme);
 	if (status == STATUS_OK) {
 		queues_recall(nvme, &done);
