@@ -23,7 +23,7 @@ struct disk_test_request {
 struct block_device *disk_test_next(struct image_test_run *test, struct block_device *device, uint64_t *seed);
 
 /* A request for `bytes` with memory of its own, in pieces of 4 KB; NULL and a failure: no memory. */
-struct disk_test_request *disk_test_alloc(struct image_test_run *test, struct block_device *device, uint64_t bytes);
+struct disk_test_request *disk_test_alloc(struct image_test_run *test, uint64_t bytes);
 void disk_test_free(struct image_test_run *test, struct disk_test_request *request);
 
 void disk_test_submit(struct block_device *device, struct disk_test_request *request, enum block_operation operation,

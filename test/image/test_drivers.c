@@ -75,7 +75,7 @@ static void remove_under_load(struct image_test_run *test, struct block_device *
 	static struct disk_test_request *requests[DEPTH];
 
 	for (unsigned i = 0; i < DEPTH; i++) {
-		requests[i] = disk_test_alloc(test, device, 16 * PAGE_BYTES);
+		requests[i] = disk_test_alloc(test, 16 * PAGE_BYTES);
 		require(requests[i]);
 	}
 	for (unsigned i = 0; i < DEPTH; i++)
@@ -121,7 +121,7 @@ IMAGE_TEST(disk_can_be_removed_and_probed_again)
 		expect_equal(
 			volume_attach(volume, test->environment->pagecache, disk, disk->name, 0, disk->size_bytes, &config),
 			STATUS_OK);
-		request = disk_test_alloc(test, disk, 64 * PAGE_BYTES);
+		request = disk_test_alloc(test, 64 * PAGE_BYTES);
 		require(request);
 		expect_equal(disk_test_run(disk, request, BLOCK_READ, 0), STATUS_OK);
 		expect_equal(disk_test_bad_pages(request, pattern_seed(request->buffer->memory)), 0);
@@ -137,7 +137,7 @@ static void reset_under_load(struct image_test_run *test, struct block_device *d
 	struct pci_function *function = function_of(device);
 
 	for (unsigned i = 0; i < DEPTH; i++) {
-		requests[i] = disk_test_alloc(test, device, 16 * PAGE_BYTES);
+		requests[i] = disk_test_alloc(test, 16 * PAGE_BYTES);
 		require(requests[i]);
 	}
 	for (unsigned i = 0; i < DEPTH; i++) {

@@ -19,7 +19,7 @@ IMAGE_TEST(disk_reads_large_requests)
 
 	while ((device = disk_test_next(test, device, &seed))) {
 		const uint64_t bytes = MIN(device->transfer_bytes_max, device->segments_max * PAGE_BYTES);
-		struct disk_test_request *request = disk_test_alloc(test, device, bytes);
+		struct disk_test_request *request = disk_test_alloc(test, bytes);
 
 		disks++;
 		require(request);
@@ -46,8 +46,8 @@ IMAGE_TEST(disk_keeps_what_was_written)
 
 	while ((device = disk_test_next(test, device, &seed))) {
 		const uint64_t first = REGION_FROM / PAGE_BYTES;
-		struct disk_test_request *before = disk_test_alloc(test, device, TEST_PAGES * PAGE_BYTES);
-		struct disk_test_request *request = disk_test_alloc(test, device, TEST_PAGES * PAGE_BYTES);
+		struct disk_test_request *before = disk_test_alloc(test, TEST_PAGES * PAGE_BYTES);
+		struct disk_test_request *request = disk_test_alloc(test, TEST_PAGES * PAGE_BYTES);
 
 		require(before && request);
 		expect_equal(disk_test_run(device, before, BLOCK_READ, REGION_FROM), STATUS_OK);
@@ -78,8 +78,8 @@ IMAGE_TEST(disk_takes_segments_of_sectors)
 	uint64_t seed;
 
 	while ((device = disk_test_next(test, device, &seed))) {
-		struct disk_test_request *whole = disk_test_alloc(test, device, TEST_PAGES * PAGE_BYTES);
-		struct disk_test_request *parts = disk_test_alloc(test, device, TEST_PAGES * PAGE_BYTES);
+		struct disk_test_request *whole = disk_test_alloc(test, TEST_PAGES * PAGE_BYTES);
+		struct disk_test_request *parts = disk_test_alloc(test, TEST_PAGES * PAGE_BYTES);
 		const uint32_t sector = device->sector_bytes;
 		const char *expected;
 
@@ -114,7 +114,7 @@ IMAGE_TEST(disk_refuses_what_cannot_be)
 	uint64_t seed;
 
 	while ((device = disk_test_next(test, device, &seed))) {
-		struct disk_test_request *request = disk_test_alloc(test, device, TEST_PAGES * PAGE_BYTES);
+		struct disk_test_request *request = disk_test_alloc(test, TEST_PAGES * PAGE_BYTES);
 
 		require(request);
 		expect_equal(disk_test_run(device, request, BLOCK_READ, device->size_bytes), STATUS_RANGE);
@@ -149,7 +149,7 @@ static void reader_run(void *context)
 	unsigned count = 0;
 
 	random_seed(&random, reader->random_seed);
-	while (count < DEPTH && (mine[count] = disk_test_alloc(reader->test, reader->device, 2 * PAGE_BYTES)))
+	while (count < DEPTH && (mine[count] = disk_test_alloc(reader->test, 2 * PAGE_BYTES)))
 		count++;
 	for (unsigned round = 0; round < ROUNDS; round++) {
 		for (unsigned i = 0; i < count; i++)
