@@ -5,6 +5,7 @@
  */
 #include "dma_state.h"
 
+#include "runtime/base/assert.h"
 #include "runtime/base/bits.h"
 
 #define GRAIN 64 /* lengths are multiples of a cache line */
@@ -61,13 +62,14 @@ static void plan_small(struct dma_plan *plan, uint64_t alignment)
 	plan->segments = (uint32_t)divide_round_up(plan->bytes, plan->segment_bytes);
 }
 
-/* The shortest runs, in multiples of `step` (at least 1) blocks, that make no more than `segments_max` segments. */
+/* The shortest runs, in multiples of `step` blocks, that make no more than `segments_max` segments. */
 static bool plan_runs(struct dma_plan *plan, uint64_t step, uint64_t segments_max, uint64_t alignment)
 {
 	const uint64_t blocks = divide_round_up(plan->bytes, BLOCK_BYTES);
-	uint64_t run = MIN(MAX(step, 1), blocks);
+	uint64_t run = MIN(step, blocks);
 	uint64_t segments;
 
+	assert(run > 0);
 	while ((segments = pieces_segments(plan, run << BLOCK_SHIFT)) > segments_max || segments > UINT32_MAX) {
 		if (run == blocks)
 			return false;
