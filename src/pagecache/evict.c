@@ -1,8 +1,24 @@
 #include "evict.h"
 
 #include "frame.h"
-#include "runtime/base/assert.h"
+#include "runtime/base/bits.h"
 #include "writeback.h"
+
+/* Blocks whose dirty pages are written at the same time. */
+#define WRITE_BATCH 8
+
+#define PROGRESS_NS NS_PER_S /* a write that has not ended by then is left alone */
+
+/* One call of evict_blocks. Lists of struct frames; oldest first but for `skipped`. */
+struct drain {
+	struct volume *volume;
+	const struct reclaim_target *target;
+	uint64_t keep;
+	bool write;
+	struct list fenced;  /* to be looked at */
+	struct list skipped; /* could not be emptied; youngest first */
+	uint64_t given;
+};
 
 /* What lies in a fenced block. */
 struct census {
@@ -10,40 +26,43 @@ struct census {
 	uint32_t stuck; /* in use, being read or written */
 };
 
-static struct page *next_page(struct volume *volume, const struct frames *frames, uint32_t *index)
-{
-	void *frame = objcache_next_object(&volume->frames, frames->block, index);
-
-	return frame ? frame_page(volume->pagecache->memory, frame) : NULL;
-}
-
-static struct census take_census(struct volume *volume, const struct frames *frames)
+static struct census take_census(const struct frames *frames)
 {
 	struct census census = { 0 };
-	struct page *page;
-	uint32_t index = 0;
 
-	while ((page = next_page(volume, frames, &index)) != NULL) {
-		const uint32_t state = page_state(page) & ~(uint32_t)(PAGE_HIT | PAGE_FAILED);
+	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++) {
+		const uint32_t state = page_state(&frames->pages[i]) & ~(uint32_t)(PAGE_HIT | PAGE_FAILED);
 
 		if (state == (PAGE_CACHED | PAGE_DIRTY))
 			census.dirty++;
-		else if (state != PAGE_CACHED)
+		else if (state != 0 && state != PAGE_CACHED)
 			census.stuck++;
 	}
 	return census;
 }
 
-/* Writes the dirty pages of the block and waits for them. False: the deadline passed, or a write failed. */
-static bool clean_block(struct volume *volume, struct frames *frames, uint64_t deadline_ns)
+/* A page that could not be written will not be the next time; a drain does not try. */
+static bool has_failed(const struct frames *frames)
+{
+	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++)
+		if (page_state(&frames->pages[i]) & PAGE_FAILED)
+			return true;
+	return false;
+}
+
+/* Starts the writes of the block's dirty pages. */
+static void write_block(struct volume *volume, struct frames *frames)
+{
+	for (uint32_t i = 0; i < PAGES_PER_BLOCK && atomic_load(&frames->unclean) > 0; i++)
+		if ((page_state(&frames->pages[i]) & (PAGE_DIRTY | PAGE_FAILED)) == PAGE_DIRTY)
+			writeback_start_page(volume, &frames->pages[i]);
+}
+
+/* Waits until the block's writes have ended. False: the deadline passed, or a page could not be written. */
+static bool wait_clean(struct volume *volume, const struct frames *frames, uint64_t deadline_ns)
 {
 	const uint64_t errors = atomic_load(&volume->counts.write_errors);
-	struct page *page;
-	uint32_t index = 0;
 
-	while ((page = next_page(volume, frames, &index)) != NULL)
-		if (page_state(page) & PAGE_DIRTY)
-			writeback_start_page(volume, page);
 	for (;;) {
 		const uint32_t seen = atomic_load(&volume->progress);
 
@@ -52,20 +71,26 @@ static bool clean_block(struct volume *volume, struct frames *frames, uint64_t d
 		if (atomic_load(&volume->counts.write_errors) != errors || platform_now_ns() >= deadline_ns)
 			return false;
 		/* A page that a writer holds is dirty, but not on its way; its writer reports progress, too. */
-		if (platform_wait(&volume->progress, seen, MIN(deadline_ns, platform_now_ns() + NS_PER_S)) == STATUS_TIMEOUT)
+		if (platform_wait(&volume->progress, seen, MIN(deadline_ns, platform_now_ns() + PROGRESS_NS)) == STATUS_TIMEOUT)
 			return false;
 	}
 }
 
-/* Drops or moves every page of the fenced block. False: one could not be. */
-static bool empty_block(struct volume *volume, const struct frames *frames)
+/*
+ * Drops or moves every page of the fenced block. False: one could not be. A page in state 0 is none, or one that somebody is
+ * about to use; the release of the block tells them apart.
+ */
+static bool empty_block(struct volume *volume, struct frames *frames)
 {
-	struct page *page;
-	uint32_t index = 0;
 	bool emptied = true;
 
-	while ((page = next_page(volume, frames, &index)) != NULL) {
-		if (page_evict(volume, page) || page_move(volume, page))
+	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++) {
+		struct page *page = &frames->pages[i];
+
+		if (page_state(page) == 0)
+			continue;
+		/* A page that is not dirty any more when it is to be moved has just been written. */
+		if (page_evict(volume, page) || page_move(volume, page) || page_evict(volume, page))
 			frame_return(page);
 		else
 			emptied = false;
@@ -73,14 +98,15 @@ static bool empty_block(struct volume *volume, const struct frames *frames)
 	return emptied;
 }
 
-static bool give_block(struct volume *volume, struct frames *frames, const struct reclaim_target *target, bool write)
+static bool give_block(struct drain *drain, struct frames *frames)
 {
+	struct volume *volume = drain->volume;
 	const uint32_t movable = volume->pagecache->config.move_percent * PAGES_PER_BLOCK / 100;
 	struct census census;
 
-	if (write && atomic_load(&frames->unclean) > 0 && !clean_block(volume, frames, target->deadline_ns))
+	if (drain->write && !has_failed(frames) && !wait_clean(volume, frames, drain->target->deadline_ns))
 		return false;
-	census = take_census(volume, frames);
+	census = take_census(frames);
 	if (census.stuck > 0 || census.dirty > movable)
 		return false;
 	return empty_block(volume, frames) && objcache_release(&volume->frames, frames->block) == STATUS_OK;
@@ -91,31 +117,67 @@ static bool is_above_keep(struct volume *volume, uint64_t keep)
 	return atomic_load(&volume->counts.cached_pages) * PAGE_BYTES >= keep + BLOCK_BYTES;
 }
 
-uint64_t evict_blocks(struct volume *volume, const struct reclaim_target *target, uint64_t keep, bool write)
+static bool is_over(const struct drain *drain)
 {
-	struct block_heap *heap = &volume->pagecache->memory->blocks;
-	struct phys_addr block;
-	struct list skipped;
-	uint64_t given = 0;
+	return drain->given >= drain->target->bytes || platform_now_ns() >= drain->target->deadline_ns ||
+	       !is_above_keep(drain->volume, drain->keep);
+}
 
-	list_init(&skipped);
-	atomic_fetch_add(&volume->cleaning, 1);
-	while (given < target->bytes && platform_now_ns() < target->deadline_ns && is_above_keep(volume, keep)) {
+/* Fences the oldest blocks, no more than may be given. */
+static void fence_batch(struct drain *drain)
+{
+	const uint64_t missing = divide_round_up(drain->target->bytes - drain->given, BLOCK_BYTES);
+	const uint64_t most = MIN(missing, drain->write ? WRITE_BATCH : 1ull);
+	struct volume *volume = drain->volume;
+	struct phys_addr block;
+
+	for (uint64_t i = 0; i < most && is_above_keep(volume, drain->keep + i * BLOCK_BYTES); i++) {
 		struct frames *frames;
 
-		if (objcache_fence(&volume->frames, target->lowest, target->highest, &block) != STATUS_OK)
-			break;
-		frames = block_heap_find(heap, block)->tag;
-		if (give_block(volume, frames, target, write))
-			given += BLOCK_BYTES;
-		else
-			list_insert_first(&skipped, &frames->skipped);
+		if (objcache_fence(&volume->frames, drain->target->lowest, drain->target->highest, &block) != STATUS_OK)
+			return;
+		frames = frame_table_block(&volume->pagecache->table, block);
+		list_insert_last(&drain->fenced, &frames->link);
+		if (drain->write)
+			write_block(volume, frames);
 	}
+}
+
+/* False: there is no further block. */
+static bool give_batch(struct drain *drain)
+{
+	struct list *link;
+
+	fence_batch(drain);
+	if (list_is_empty(&drain->fenced))
+		return false;
+	while ((link = list_take_first(&drain->fenced)) != NULL) {
+		struct frames *frames = container_of(link, struct frames, link);
+
+		if (give_block(drain, frames))
+			drain->given += BLOCK_BYTES;
+		else
+			list_insert_first(&drain->skipped, link);
+	}
+	return true;
+}
+
+uint64_t evict_blocks(struct volume *volume, const struct reclaim_target *target, uint64_t keep, bool write)
+{
+	struct drain drain = { .volume = volume, .target = target, .keep = keep, .write = write };
+	struct list *link;
+
+	list_init(&drain.fenced);
+	list_init(&drain.skipped);
+	atomic_fetch_add(&volume->cleaning, 1);
+	while (!is_over(&drain) && give_batch(&drain))
+		;
 	/* The youngest one first, so that the oldest one becomes the oldest again. */
-	while (!list_is_empty(&skipped))
-		objcache_unfence(&volume->frames, container_of(list_take_first(&skipped), struct frames, skipped)->block);
+	while ((link = list_take_first(&drain.skipped)) != NULL)
+		objcache_unfence(&volume->frames, container_of(link, struct frames, link)->block);
 	atomic_fetch_sub(&volume->cleaning, 1);
-	return given;
+	platform_wake(&volume->cleaning);
+	return drain.given;
 }
 
 static uint64_t clean(struct cleaner *self, const struct reclaim_target *target)

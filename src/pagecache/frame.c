@@ -6,8 +6,9 @@
 #include "runtime/base/string.h"
 #include "writeback.h"
 
-/* A frame that cannot be had after so many rounds of writing and draining is not to be had. */
+/* A frame that cannot be had after so many rounds of writing, draining and waiting is not to be had. */
 #define TAKE_ROUNDS 64
+#define TAKE_NAP_NS (10 * NS_PER_MS)
 
 #define STAMP_FRAMES 64
 
@@ -16,12 +17,9 @@ void *page_memory(const struct page *page)
 	return platform_virt(page_address(page));
 }
 
-struct page *frame_page(struct memory *memory, const void *frame)
+struct page *frame_page(struct volume *volume, const void *frame)
 {
-	const struct phys_addr address = platform_phys(frame);
-	struct frames *frames = block_heap_find(&memory->blocks, address)->tag;
-
-	return &frames->pages[(address.value >> PAGE_SHIFT) % PAGES_PER_BLOCK];
+	return frame_table_page(&volume->pagecache->table, (uint32_t)(platform_phys(frame).value >> PAGE_SHIFT));
 }
 
 /* Closures of the page heap ------------------------------------------------------------------------------------------------ */
@@ -29,40 +27,16 @@ struct page *frame_page(struct memory *memory, const void *frame)
 static bool block_enter(void *context, struct phys_addr block)
 {
 	struct volume *volume = context;
-	struct memory *memory = volume->pagecache->memory;
-	struct frames *frames = heap_alloc(memory_general_heap(memory), sizeof(*frames), 64);
 
-	if (!frames)
-		return false;
-	memset(frames, 0, sizeof(*frames));
-	frames->volume = volume;
-	frames->block = block;
-	list_init(&frames->skipped);
-	for (unsigned i = 0; i < PAGES_PER_BLOCK; i++) {
-		frames->pages[i].frame = (uint32_t)(block.value >> PAGE_SHIFT) + i;
-		list_init(&frames->pages[i].dirty);
-	}
-	block_heap_find(&memory->blocks, block)->tag = frames;
+	frames_enter(frame_table_block(&volume->pagecache->table, block), volume);
 	return true;
-}
-
-static void block_leave(void *context, struct phys_addr block)
-{
-	struct volume *volume = context;
-	struct memory *memory = volume->pagecache->memory;
-	struct block *descriptor = block_heap_find(&memory->blocks, block);
-	struct frames *frames = descriptor->tag;
-
-	assert(atomic_load(&frames->unclean) == 0);
-	descriptor->tag = NULL;
-	heap_free(memory_general_heap(memory), frames);
 }
 
 static bool evict(void *context, void *object)
 {
 	struct volume *volume = context;
 
-	return page_evict(volume, frame_page(volume->pagecache->memory, object));
+	return page_evict(volume, frame_page(volume, object));
 }
 
 /*
@@ -91,31 +65,28 @@ status_t frames_init(struct volume *volume)
 		.evict = evict,
 		.may_grow = may_grow,
 		.block_enter = block_enter,
-		.block_leave = block_leave,
 	};
 
 	return memory_objcache_init(volume->pagecache->memory, &volume->frames, config);
 }
 
+struct oldest {
+	const struct frame_table *table;
+	uint64_t stamp;
+};
+
 static bool stamp_of(void *context, struct phys_addr block, uint32_t used)
 {
-	struct {
-		struct memory *memory;
-		uint64_t stamp;
-	} *oldest = context;
-	const struct frames *frames = block_heap_find(&oldest->memory->blocks, block)->tag;
+	struct oldest *oldest = context;
 
 	(void)used;
-	oldest->stamp = atomic_load_explicit(&frames->entered, memory_order_relaxed);
+	oldest->stamp = atomic_load_explicit(&frame_table_block(oldest->table, block)->entered, memory_order_relaxed);
 	return false;
 }
 
 uint64_t frames_oldest(struct volume *volume)
 {
-	struct {
-		struct memory *memory;
-		uint64_t stamp;
-	} oldest = { volume->pagecache->memory, UINT64_MAX };
+	struct oldest oldest = { &volume->pagecache->table, UINT64_MAX };
 
 	objcache_walk(&volume->frames, stamp_of, &oldest);
 	return oldest.stamp;
@@ -130,7 +101,7 @@ struct page *frame_try_take(struct volume *volume)
 
 	if (!frame)
 		return NULL;
-	page = frame_page(volume->pagecache->memory, frame);
+	page = frame_page(volume, frame);
 	assert(page_state(page) == 0);
 	if (page->frame % STAMP_FRAMES == 0)
 		atomic_store_explicit(&page_frames(page)->entered,
@@ -139,22 +110,29 @@ struct page *frame_try_take(struct volume *volume)
 	return page;
 }
 
+/* Has others give what is missing for this volume to grow by one block. */
+static bool make_room(struct memory *memory)
+{
+	const uint64_t free_bytes = memory_free_bytes(memory);
+	const uint64_t missing = MAX(memory->config.low_bytes, free_bytes) - free_bytes;
+
+	return !memory_may_grow(memory) && memory_drain(memory, align_up(missing, BLOCK_BYTES) + BLOCK_BYTES, true) > 0;
+}
+
+/* What keeps a volume from having a frame: a drain, dirty pages, no memory, or pages that others are just using. */
 struct page *frame_take(struct volume *volume)
 {
-	struct memory *memory = volume->pagecache->memory;
-
 	for (unsigned round = 0; round < TAKE_ROUNDS; round++) {
+		const uint32_t cleaning = atomic_load(&volume->cleaning);
+		const uint32_t progress = atomic_load(&volume->progress);
 		struct page *page = frame_try_take(volume);
 
 		if (page)
 			return page;
-		if (writeback_make_progress(volume))
-			continue;
-		if (memory_may_grow(memory))
-			continue;
-		const uint64_t missing = MAX(memory->config.low_bytes, memory_free_bytes(memory)) - memory_free_bytes(memory);
-		if (memory_drain(memory, align_up(missing, BLOCK_BYTES) + BLOCK_BYTES, true) == 0)
-			platform_yield();
+		if (cleaning > 0)
+			(void)platform_wait(&volume->cleaning, cleaning, platform_now_ns() + NS_PER_S);
+		else if (!writeback_make_progress(volume) && !make_room(volume->pagecache->memory))
+			(void)platform_wait(&volume->progress, progress, platform_now_ns() + TAKE_NAP_NS);
 	}
 	return NULL;
 }
@@ -194,6 +172,21 @@ static bool page_clear_locked(struct page *page, uint32_t flags)
 	return true;
 }
 
+bool page_evict_locked(struct volume *volume, struct page *page)
+{
+	if (!page_clear_locked(page, PAGE_CACHED))
+		return false;
+	index_remove_locked(&volume->pagecache->index, page);
+	atomic_fetch_sub_explicit(&volume->counts.cached_pages, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&volume->counts.evicted_pages, 1, memory_order_relaxed);
+	return true;
+}
+
+static struct index_stripe *page_stripe(struct index *index, const struct page *page)
+{
+	return index_stripe(index, page_node(page), page_number(page));
+}
+
 bool page_evict(struct volume *volume, struct page *page)
 {
 	struct index *index = &volume->pagecache->index;
@@ -202,26 +195,23 @@ bool page_evict(struct volume *volume, struct page *page)
 
 	if ((page_state(page) & ~(uint32_t)PAGE_HIT) != PAGE_CACHED)
 		return false;
-	stripe = index_stripe(index, page->node, page->number);
+	stripe = page_stripe(index, page);
 	spinlock_lock(&stripe->lock);
 	/* The page may have become another one before the lock was there; then its stripe may be another one, too. */
-	evicted = stripe == index_stripe(index, page->node, page->number) && page_clear_locked(page, PAGE_CACHED);
-	if (evicted)
-		index_remove_locked(index, page);
+	evicted = stripe == page_stripe(index, page) && page_evict_locked(volume, page);
 	spinlock_unlock(&stripe->lock);
-	if (evicted) {
-		atomic_fetch_sub_explicit(&volume->counts.cached_pages, 1, memory_order_relaxed);
-		atomic_fetch_add_explicit(&volume->counts.evicted_pages, 1, memory_order_relaxed);
-	}
 	return evicted;
 }
 
-/* [S] and [D] are held. */
+/* [S] and [D] are held, so a page that has no pins and is not WRITEBACK stays so. */
 static bool page_move_locked(struct index *index, struct page *from, struct page *to)
 {
-	const uint32_t failed = page_state(from) & PAGE_FAILED;
-	const uint32_t hit = page_state(from) & PAGE_HIT;
+	const uint32_t state = page_state(from);
+	const uint32_t failed = state & PAGE_FAILED;
+	const uint32_t hit = state & PAGE_HIT;
 
+	if ((state & ~(uint32_t)PAGE_HIT) != (PAGE_CACHED | PAGE_DIRTY | failed))
+		return false;
 	memcpy(page_memory(to), page_memory(from), PAGE_BYTES);
 	if (!page_clear_locked(from, PAGE_CACHED | PAGE_DIRTY | failed))
 		return false;
@@ -243,11 +233,10 @@ bool page_move(struct volume *volume, struct page *page)
 
 	if (!target)
 		return false;
-	stripe = index_stripe(index, page->node, page->number);
+	stripe = page_stripe(index, page);
 	spinlock_lock(&stripe->lock);
 	spinlock_lock(&volume->lock);
-	moved = stripe == index_stripe(index, page->node, page->number) && (page_state(page) & PAGE_DIRTY) &&
-		page_move_locked(index, page, target);
+	moved = stripe == page_stripe(index, page) && page_move_locked(index, page, target);
 	spinlock_unlock(&volume->lock);
 	spinlock_unlock(&stripe->lock);
 	if (moved)

@@ -19,7 +19,7 @@ struct page *frame_take(struct volume *volume);
 void frame_return(struct page *page);
 
 /* The page whose frame this is. */
-struct page *frame_page(struct memory *memory, const void *frame);
+struct page *frame_page(struct volume *volume, const void *frame);
 void *page_memory(const struct page *page);
 
 /* Any task context. The last unpin of a page that is not cached returns its frame. */
@@ -27,6 +27,7 @@ void page_unpin(struct page *page);
 
 /* Takes a clean page without pins out of the index; its frame then belongs to the caller. False: it is something else. */
 bool page_evict(struct volume *volume, struct page *page);
+bool page_evict_locked(struct volume *volume, struct page *page); /* [S] is held */
 
 /* Moves a dirty page without pins to another frame of the volume; its old frame then belongs to the caller. */
 bool page_move(struct volume *volume, struct page *page);

@@ -4,17 +4,18 @@
 #include "runtime/base/bits.h"
 #include "runtime/base/string.h"
 
-/* Two pages a bucket, at the most that the cache can hold. */
+/* At most one page a bucket on the average, when all memory is cached. */
 uint64_t index_bytes(uint64_t pages)
 {
-	return (1ull << log2_ceil(MAX(pages / 2, INDEX_STRIPES))) * sizeof(struct page *);
+	return (1ull << log2_ceil(MAX(pages, (uint64_t)INDEX_STRIPES))) * sizeof(uint32_t);
 }
 
-void index_init(struct index *index, void *buckets, uint64_t bytes)
+void index_init(struct index *index, const struct frame_table *table, void *buckets, uint64_t bytes)
 {
+	index->table = table;
 	index->buckets = buckets;
-	index->bucket_mask = bytes / sizeof(struct page *) - 1;
-	memset(buckets, 0, bytes);
+	index->bucket_mask = bytes / sizeof(uint32_t) - 1;
+	memset(buckets, 0xff, bytes); /* PAGE_NONE */
 	for (unsigned i = 0; i < INDEX_STRIPES; i++) {
 		spinlock_init(&index->stripes[i].lock, "page index");
 		atomic_init(&index->stripes[i].changes, 0);
@@ -35,11 +36,16 @@ struct index_stripe *index_stripe(struct index *index, uint32_t node, uint64_t n
 
 static struct page *find_locked(struct index *index, uint32_t node, uint64_t number)
 {
-	struct page *page = index->buckets[bucket_of(index, node, number)];
+	uint32_t frame = index->buckets[bucket_of(index, node, number)];
 
-	while (page && (page->number != number || page->node != node))
-		page = page->next;
-	return page;
+	while (frame != PAGE_NONE) {
+		struct page *page = frame_table_page(index->table, frame);
+
+		if (page_number(page) == number && page_node(page) == node)
+			return page;
+		frame = page->next;
+	}
+	return NULL;
 }
 
 struct page *index_pin(struct index *index, uint32_t node, uint64_t number, status_t *status, uint32_t *changes)
@@ -86,17 +92,16 @@ void index_wake(struct index_stripe *stripe)
 
 bool index_insert(struct index *index, struct page *page, uint32_t node, uint64_t number, uint32_t state)
 {
-	struct page **const bucket = &index->buckets[bucket_of(index, node, number)];
+	uint32_t *const bucket = &index->buckets[bucket_of(index, node, number)];
 	struct index_stripe *const stripe = index_stripe(index, node, number);
 	bool inserted = false;
 
 	assert(page_state(page) == 0 && page_state_is_legal(state));
 	spinlock_lock(&stripe->lock);
 	if (!find_locked(index, node, number)) {
-		page->node = node;
-		page->number = number;
+		page_set_identity(page, node, number);
 		page->next = *bucket;
-		*bucket = page;
+		*bucket = page->frame;
 		atomic_store_explicit(&page->state, state, memory_order_release);
 		inserted = true;
 	}
@@ -118,13 +123,14 @@ bool index_visit(struct index *index, uint32_t node, uint64_t number, bool (*vis
 	return result;
 }
 
-static struct page **link_of(struct index *index, const struct page *page)
+/* What leads to the page: its bucket, or the page before it. */
+static uint32_t *link_of(struct index *index, const struct page *page)
 {
-	struct page **link = &index->buckets[bucket_of(index, page->node, page->number)];
+	uint32_t *link = &index->buckets[bucket_of(index, page_node(page), page_number(page))];
 
-	while (*link != page) {
-		assert(*link);
-		link = &(*link)->next;
+	while (*link != page->frame) {
+		assert(*link != PAGE_NONE);
+		link = &frame_table_page(index->table, *link)->next;
 	}
 	return link;
 }
@@ -136,10 +142,9 @@ void index_remove_locked(struct index *index, struct page *page)
 
 void index_replace_locked(struct index *index, struct page *from, struct page *to)
 {
-	struct page **const link = link_of(index, from);
+	uint32_t *const link = link_of(index, from);
 
-	to->node = from->node;
-	to->number = from->number;
+	page_set_identity(to, page_node(from), page_number(from));
 	to->next = from->next;
-	*link = to;
+	*link = to->frame;
 }

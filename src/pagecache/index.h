@@ -1,7 +1,7 @@
 /*
  * The index: from node and page number to the cached page. A hash table whose size is fixed at start-up, with chains through
- * the pages, so inserting cannot fail. Buckets share a fixed number of stripes; a stripe's lock [S] guards its chains and the
- * identity of their pages, and is what every new pin is taken under.
+ * the descriptors of the pages, by frame number, so inserting cannot fail. Buckets share a fixed number of stripes; a stripe's
+ * lock [S] guards its chains and the identity of their pages, and is what every new pin is taken under.
  *
  * stripe->changes counts the ends of writing in it; who meets a page that is WRITING sleeps there, without a pin.
  *
@@ -9,7 +9,7 @@
  */
 #pragma once
 
-#include "page.h"
+#include "frame_table.h"
 #include "runtime/base/spinlock.h"
 #include "runtime/base/status.h"
 
@@ -22,7 +22,8 @@ struct index_stripe {
 } __attribute__((aligned(64)));
 
 struct index {
-	struct page **buckets;
+	const struct frame_table *table; /* [I] */
+	uint32_t *buckets;               /* frame of the first page, or PAGE_NONE */
 	uint64_t bucket_mask;
 	struct index_stripe stripes[INDEX_STRIPES];
 };
@@ -31,7 +32,7 @@ struct index {
 uint64_t index_bytes(uint64_t pages);
 
 /* `buckets`: index_bytes(pages) of memory. */
-void index_init(struct index *index, void *buckets, uint64_t bytes);
+void index_init(struct index *index, const struct frame_table *table, void *buckets, uint64_t bytes);
 
 struct index_stripe *index_stripe(struct index *index, uint32_t node, uint64_t number);
 
@@ -53,7 +54,7 @@ void index_wake(struct index_stripe *stripe);
  */
 bool index_insert(struct index *index, struct page *page, uint32_t node, uint64_t number, uint32_t state);
 
-/* Runs `visit` on the page, if it is cached, under [S], and returns its result; else false. Leaves HIT alone. */
+/* Runs `visit` on the page, if it is cached, under [S], and returns its result; else false. */
 bool index_visit(struct index *index, uint32_t node, uint64_t number, bool (*visit)(void *context, struct page *page),
 		 void *context);
 

@@ -95,11 +95,11 @@ static void read_failed(struct io *io, struct page *page, status_t status)
 {
 	struct volume *volume = io->volume;
 	struct index *index = &volume->pagecache->index;
-	struct index_stripe *stripe = index_stripe(index, page->node, page->number);
+	struct index_stripe *stripe = index_stripe(index, page_node(page), page_number(page));
 
 	spinlock_lock(&stripe->lock);
 	index_remove_locked(index, page);
-	page->number = (uint64_t)-status;
+	atomic_store_explicit(&page->number, (uint64_t)-status, memory_order_relaxed);
 	page_change(page, PAGE_CACHED | PAGE_READING, 0);
 	spinlock_unlock(&stripe->lock);
 	atomic_fetch_sub_explicit(&volume->counts.cached_pages, 1, memory_order_relaxed);

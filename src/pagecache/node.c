@@ -43,7 +43,7 @@ static status_t wait_read(struct page *page)
 	if (state & PAGE_CACHED)
 		return STATUS_OK;
 
-	const status_t status = -(status_t)page->number;
+	const status_t status = -(status_t)page_number(page);
 	page_unpin(page);
 	return status;
 }
@@ -81,33 +81,40 @@ static status_t start_single_read(struct node *node, uint64_t number, struct pag
 	return STATUS_OK;
 }
 
-/* Pins a page that is cached and read. Holds no other pin. */
+/*
+ * Pins a page that is cached and read. Holds no other pin. A read that somebody else began may have failed because of another
+ * page of the same request, so only the failure of one's own counts.
+ */
 static status_t page_get(struct node *node, uint64_t number, struct page **result)
 {
-	struct page *page;
-	uint32_t changes;
-	status_t status;
+	status_t status = STATUS_OK;
+	bool own = false;
 
-	do {
-		page = index_pin(index_of(node), node->id, number, &status, &changes);
+	while (status == STATUS_OK || !own) {
+		uint32_t changes;
+		struct page *page = index_pin(index_of(node), node->id, number, &status, &changes);
+
+		own = status == STATUS_NOT_FOUND;
 		if (status == STATUS_BUSY) {
 			index_wait(index_of(node), node->id, number, changes);
-		} else if (status == STATUS_NOT_FOUND) {
+		} else if (own) {
 			count_lookups(node->volume, 0, 1);
 			status = start_single_read(node, number, &page);
-			if (status != STATUS_OK)
-				return status;
 		}
-	} while (!page);
-	status = wait_read(page);
-	if (status == STATUS_OK)
-		*result = page;
+		if (!page)
+			continue;
+		status = wait_read(page);
+		if (status == STATUS_OK) {
+			*result = page;
+			break;
+		}
+	}
 	return status;
 }
 
 /* Reading ------------------------------------------------------------------------------------------------------------------ */
 
-/* What a read has in hand. A page that is NULL is left for the end, when no pin is held any more. */
+/* What a read has in hand. A page that is NULL is left for the end, when no pin is held any more: page by page, then. */
 struct window {
 	struct node *node;
 	uint64_t first;
@@ -167,26 +174,21 @@ static void copy_out(const struct page *page, uint64_t number, uint64_t offset, 
 	memcpy(buffer + (start - offset), (const char *)page_memory(page) + (start - page_start), end - start);
 }
 
-static status_t window_copy(struct window *window, uint64_t offset, char *buffer, size_t bytes)
+/* A request fails as a whole, so each page that it could not read gets another try. */
+static void window_copy(struct window *window, uint64_t offset, char *buffer, size_t bytes)
 {
-	status_t status = STATUS_OK;
-
 	for (uint32_t i = 0; i < window->count; i++) {
 		struct page *page = window->pages[i];
-		status_t read;
 
 		if (!page)
 			continue;
-		read = wait_read(page);
-		if (read != STATUS_OK) {
-			status = read;
+		if (wait_read(page) != STATUS_OK) {
+			window->pages[i] = NULL;
 			continue;
 		}
-		if (status == STATUS_OK)
-			copy_out(page, window->first + i, offset, buffer, bytes);
+		copy_out(page, window->first + i, offset, buffer, bytes);
 		page_unpin(page);
 	}
-	return status;
 }
 
 static status_t window_copy_rest(struct window *window, uint64_t offset, char *buffer, size_t bytes)
@@ -208,16 +210,12 @@ static status_t window_copy_rest(struct window *window, uint64_t offset, char *b
 
 static status_t read_window(struct window *window, uint64_t offset, char *buffer, size_t bytes)
 {
-	status_t status;
-
 	for (uint32_t i = 0; i < window->count; i++)
 		window->pages[i] = window_pin(window, window->first + i);
 	window_submit(window);
 	count_lookups(window->node->volume, window->hits, window->misses);
-	status = window_copy(window, offset, buffer, bytes);
-	if (status == STATUS_OK)
-		status = window_copy_rest(window, offset, buffer, bytes);
-	return status;
+	window_copy(window, offset, buffer, bytes);
+	return window_copy_rest(window, offset, buffer, bytes);
 }
 
 status_t node_read(struct node *node, uint64_t offset, void *buffer, size_t bytes)
@@ -256,7 +254,7 @@ static bool page_begin_write(struct node *node, struct page *page)
 
 	if (wait_read(page) != STATUS_OK)
 		return false;
-	stripe = index_stripe(index_of(node), page->node, page->number);
+	stripe = index_stripe(index_of(node), page_node(page), page_number(page));
 	for (;;) {
 		spinlock_lock(&stripe->lock);
 		state = page_state(page);
@@ -268,7 +266,7 @@ static bool page_begin_write(struct node *node, struct page *page)
 		changes = atomic_load(&stripe->changes);
 		spinlock_unlock(&stripe->lock);
 		if (state & PAGE_WRITING) {
-			const uint64_t number = page->number;
+			const uint64_t number = page_number(page);
 
 			page_unpin(page);
 			index_wait(index_of(node), node->id, number, changes);
@@ -369,21 +367,26 @@ status_t node_write(struct node *node, uint64_t offset, const void *buffer, size
 
 /* Eviction ----------------------------------------------------------------------------------------------------------------- */
 
-static bool pin_clean(void *context, struct page *page)
-{
-	struct page **found = context;
+struct eviction {
+	struct volume *volume;
+	struct page *page;
+};
 
-	*found = page;
-	return (page_state(page) & ~(uint32_t)PAGE_HIT) == PAGE_CACHED;
+/* [S] is held. */
+static bool evict_visit(void *context, struct page *page)
+{
+	struct eviction *eviction = context;
+
+	eviction->page = page;
+	return page_evict_locked(eviction->volume, page);
 }
 
 bool node_evict_page(struct node *node, uint64_t number)
 {
-	struct page *page;
+	struct eviction eviction = { .volume = node->volume };
 
-	/* A page that changes between the two steps is refused by the second one. */
-	if (!index_visit(index_of(node), node->id, number, pin_clean, &page) || !page_evict(node->volume, page))
+	if (!index_visit(index_of(node), node->id, number, evict_visit, &eviction))
 		return false;
-	frame_return(page);
+	frame_return(eviction.page);
 	return true;
 }

@@ -1,6 +1,6 @@
 /*
- * A cached page: 4 KB of a node in a frame of its volume's page heap. Its descriptor lies outside of the frame, with those of
- *the other pages of the block (struct frames), and is found from the frame by physical address >> 21.
+ * A cached page: 4 KB of a node in a frame of its volume's page heap. Its descriptor lies outside of the frame, in a table that
+ * has one for every frame of the machine (frame_table.h): descriptors never go away, whatever becomes of their frames.
  *
  * The state word holds a count of pins and these flags. Every legal combination is a row; `page_state_is_legal` checks it.
  *
@@ -39,38 +39,44 @@ enum page_flags {
 	PAGE_HIT = 1 << 18,
 };
 
+#define PAGE_NONE UINT32_MAX
+
+/* Node and number change under the page's stripe lock [S]; who reads them without it only learns which lock to take. */
 struct page {
 	_Atomic uint32_t state;
-	uint32_t frame;    /* [I] physical address / 4096 */
-	uint32_t node;     /* [S] with CACHED: id of the node; [S] is the page's stripe lock */
-	uint64_t number;   /* [S] with CACHED: page number within the node */
-	struct page *next; /* [S] in the bucket */
-	struct list dirty; /* [D] volume->lock: in one of the dirty lists */
+	uint32_t frame;          /* [I] physical address / 4096 */
+	_Atomic uint32_t node;   /* [S] with CACHED: id of the node */
+	uint32_t next;           /* [S] frame of the next page in the bucket, or PAGE_NONE */
+	_Atomic uint64_t number; /* [S] with CACHED: page number within the node */
+	struct list dirty;       /* [D] volume->lock: in one of the dirty lists */
 };
 
-/* The pages of one block of a page heap; block->tag. */
-struct frames {
-	struct volume *volume;    /* [I] */
-	_Atomic uint32_t unclean; /* pages that are DIRTY or WRITEBACK */
-	_Atomic uint64_t entered; /* when the block was last opened, on the page cache's own clock */
-	struct list skipped;      /* the drain's, while the block is fenced */
-	struct phys_addr block;   /* [I] */
-	struct page pages[PAGES_PER_BLOCK];
-};
+_Static_assert(sizeof(struct page) == 40, "bookkeeping of a page is at most 1% of it");
 
 static inline struct phys_addr page_address(const struct page *page)
 {
 	return (struct phys_addr){ (uint64_t)page->frame << PAGE_SHIFT };
 }
 
-static inline struct frames *page_frames(struct page *page)
-{
-	return container_of(page - page->frame % PAGES_PER_BLOCK, struct frames, pages[0]);
-}
-
 static inline uint32_t page_state(const struct page *page)
 {
 	return atomic_load_explicit(&page->state, memory_order_acquire);
+}
+
+static inline uint32_t page_node(const struct page *page)
+{
+	return atomic_load_explicit(&page->node, memory_order_relaxed);
+}
+
+static inline uint64_t page_number(const struct page *page)
+{
+	return atomic_load_explicit(&page->number, memory_order_relaxed);
+}
+
+static inline void page_set_identity(struct page *page, uint32_t node, uint64_t number)
+{
+	atomic_store_explicit(&page->node, node, memory_order_relaxed);
+	atomic_store_explicit(&page->number, number, memory_order_relaxed);
 }
 
 /* The table above. */

@@ -28,7 +28,7 @@ static status_t index_create(struct pagecache *pagecache)
 	owner_init(&pagecache->owner, "page index", false);
 	status = memory_blocks_alloc(pagecache->memory, &request, &pagecache->buckets);
 	if (status == STATUS_OK)
-		index_init(&pagecache->index, platform_virt(pagecache->buckets), bytes);
+		index_init(&pagecache->index, &pagecache->table, platform_virt(pagecache->buckets), bytes);
 	return status;
 }
 
@@ -59,12 +59,21 @@ status_t pagecache_init(struct pagecache *pagecache, struct memory *memory, cons
 	};
 	mutex_init(&pagecache->volumes_lock, "volumes");
 	list_init(&pagecache->volumes);
-	status = index_create(pagecache);
+	status = frame_table_init(&pagecache->table, memory);
 	if (status != STATUS_OK)
 		return status;
+	status = index_create(pagecache);
+	if (status != STATUS_OK)
+		goto no_index;
 	status = requests_create(pagecache);
 	if (status != STATUS_OK)
-		memory_blocks_free(memory, pagecache->buckets);
+		goto no_requests;
+	return STATUS_OK;
+
+no_requests:
+	memory_blocks_free(memory, pagecache->buckets);
+no_index:
+	frame_table_fini(&pagecache->table);
 	return status;
 }
 
@@ -75,6 +84,7 @@ status_t pagecache_fini(struct pagecache *pagecache)
 	if (objcache_fini(&pagecache->requests) != STATUS_OK)
 		platform_panic("page cache: I/O is under way without a volume");
 	memory_blocks_free(pagecache->memory, pagecache->buckets);
+	frame_table_fini(&pagecache->table);
 	return STATUS_OK;
 }
 
@@ -118,29 +128,40 @@ void pagecache_statistics(struct pagecache *pagecache, struct pagecache_statisti
 
 /* Checking ----------------------------------------------------------------------------------------------------------------- */
 
-static bool page_is_valid(struct pagecache *pagecache, const struct page *page, uint64_t *dirty)
+struct census {
+	uint64_t cached, dirty, failed;
+};
+
+static bool page_is_valid(struct pagecache *pagecache, struct page *page, struct census *census)
 {
 	const uint32_t state = page_state(page);
 
-	if (state & (PAGE_DIRTY | PAGE_WRITEBACK))
-		++*dirty;
-	return page_state_is_legal(state) && (state & PAGE_CACHED) &&
-	       page_frames((struct page *)page)->volume->pagecache == pagecache;
+	census->cached++;
+	census->dirty += (state & (PAGE_DIRTY | PAGE_WRITEBACK)) != 0;
+	census->failed += (state & PAGE_FAILED) != 0;
+	return page_state_is_legal(state) && (state & PAGE_CACHED) && page_frames(page)->volume->pagecache == pagecache &&
+	       list_is_empty(&page->dirty) == !(state & PAGE_DIRTY);
+}
+
+static bool bucket_is_valid(struct pagecache *pagecache, uint32_t first, struct census *census)
+{
+	for (uint32_t frame = first; frame != PAGE_NONE; frame = frame_table_page(&pagecache->table, frame)->next)
+		if (!page_is_valid(pagecache, frame_table_page(&pagecache->table, frame), census))
+			return false;
+	return true;
 }
 
 bool pagecache_is_valid(struct pagecache *pagecache)
 {
-	uint64_t cached = 0, dirty = 0;
 	struct pagecache_statistics statistics;
+	struct census census = { 0 };
 
-	for (uint64_t bucket = 0; bucket <= pagecache->index.bucket_mask; bucket++) {
-		for (const struct page *page = pagecache->index.buckets[bucket]; page; page = page->next) {
-			if (!page_is_valid(pagecache, page, &dirty))
-				return false;
-			cached++;
-		}
-	}
+	for (uint64_t bucket = 0; bucket <= pagecache->index.bucket_mask; bucket++)
+		if (!bucket_is_valid(pagecache, pagecache->index.buckets[bucket], &census))
+			return false;
 	pagecache_statistics(pagecache, &statistics);
-	return statistics.cached_pages == cached && statistics.dirty_pages == dirty &&
-	       atomic_load(&pagecache->dirty_pages) == dirty && statistics.inserted_pages - statistics.evicted_pages == cached;
+	return statistics.cached_pages == census.cached && statistics.dirty_pages == census.dirty &&
+	       statistics.failed_pages == census.failed && atomic_load(&pagecache->dirty_pages) == census.dirty &&
+	       atomic_load(&pagecache->failed_pages) == census.failed &&
+	       statistics.inserted_pages - statistics.evicted_pages == census.cached;
 }

@@ -4,7 +4,7 @@
  *	pagecache_init -> volume_attach -> node_read / node_write / volume_flush -> volume_detach -> pagecache_fini
  *
  * 1. A volume has a page heap of its own, an objcache with the cursor policy: pages enter a block in address order, so the
- *order of entry is the order of eviction, and blocks never mix volumes.
+ *    order of entry is the order of eviction, and blocks never mix volumes.
  * 2. A page heap takes a fresh block while the block heap has more free memory than the low watermark. Otherwise its cursor
  *    refills its own oldest block in place, or takes the oldest block of another volume if that is older and prefers to give.
  * 3. Two cleaners a volume: the first gives blocks without I/O (dirty pages, where a block has few, are moved), oldest first,
@@ -18,7 +18,7 @@
  */
 #pragma once
 
-#include "heap/memory.h"
+#include "frame_table.h"
 #include "index.h"
 #include "runtime/base/command.h"
 #include "runtime/base/mutex.h"
@@ -53,6 +53,7 @@ struct pagecache_statistics {
 struct pagecache {
 	struct memory *memory;
 	struct pagecache_config config; /* [I] */
+	struct frame_table table;
 	struct index index;
 	struct phys_addr buckets;           /* [I] run of blocks that holds the index */
 	struct owner owner;                 /* of that run */
@@ -63,6 +64,7 @@ struct pagecache {
 	_Atomic uint32_t next_node;
 	_Atomic uint64_t clock;          /* counts blocks that were opened */
 	_Atomic uint64_t dirty_pages;    /* DIRTY or WRITEBACK, of all volumes */
+	_Atomic uint64_t failed_pages;   /* of them FAILED */
 	uint64_t dirty_background_pages; /* [I] */
 	uint64_t dirty_max_pages;        /* [I] */
 	_Atomic uint32_t kick;           /* changes when the background writer has something to do */
@@ -71,10 +73,13 @@ struct pagecache {
 	struct command commands[3];
 };
 
-/* STATUS_INVALID: the config contradicts itself. STATUS_NO_MEMORY: none for index or reserve; nothing is left behind. */
+/*
+ * Takes the memory for all bookkeeping: 1% of `memory` for descriptors, up to 0.2% for the index, and the reserve. Where
+ * platform_may_sleep(). STATUS_INVALID: the config contradicts itself. STATUS_NO_MEMORY. On failure nothing is left behind.
+ */
 status_t pagecache_init(struct pagecache *pagecache, struct memory *memory, const struct pagecache_config *config) MUST_CHECK;
 
-/* Frees index and reserve. STATUS_BUSY: a volume is attached; nothing was done. */
+/* Frees all that. STATUS_BUSY: a volume is attached; nothing was done. */
 status_t pagecache_fini(struct pagecache *pagecache) MUST_CHECK;
 
 /* The background writer: runs until pagecache_stop, in a task of its own. Without one, writers beyond the limit write. */

@@ -53,6 +53,7 @@ static void lists_init(struct volume *volume)
 	spinlock_init(&volume->lock, "volume");
 	list_init(&volume->link);
 	list_init(&volume->dirty);
+	list_init(&volume->aged);
 	list_init(&volume->syncing);
 	list_init(&volume->failed);
 	list_init(&volume->in_flight);
@@ -153,36 +154,24 @@ static void discard_dirty(struct volume *volume)
 	struct list *link;
 
 	spinlock_lock(&volume->lock);
-	while ((link = list_take_first(&volume->failed)) != NULL || (link = list_take_first(&volume->dirty)) != NULL) {
-		struct page *page = container_of(link, struct page, dirty);
-
-		page_change(page, PAGE_DIRTY | PAGE_FAILED, 0);
-		atomic_fetch_sub(&page_frames(page)->unclean, 1);
-		atomic_fetch_sub(&volume->counts.dirty_pages, 1);
-		atomic_fetch_sub(&volume->pagecache->dirty_pages, 1);
-	}
-	atomic_store(&volume->counts.failed_pages, 0);
+	while ((link = list_take_first(&volume->failed)) != NULL || (link = list_take_first(&volume->aged)) != NULL ||
+	       (link = list_take_first(&volume->dirty)) != NULL)
+		page_discard_locked(volume, container_of(link, struct page, dirty));
 	spinlock_unlock(&volume->lock);
 }
 
 /* The blocks that are not worth a drain's while: a volume's last, partly filled ones. */
 static void drop_all(struct volume *volume)
 {
-	struct block_heap *heap = &volume->pagecache->memory->blocks;
 	struct phys_addr block;
 
 	while (objcache_fence(&volume->frames, (struct phys_addr){ 0 }, (struct phys_addr){ UINT64_MAX }, &block) ==
 	       STATUS_OK) {
-		const struct frames *frames = block_heap_find(heap, block)->tag;
-		uint32_t index = 0;
-		void *frame;
+		struct frames *frames = frame_table_block(&volume->pagecache->table, block);
 
-		while ((frame = objcache_next_object(&volume->frames, frames->block, &index)) != NULL) {
-			struct page *page = frame_page(volume->pagecache->memory, frame);
-
-			if (page_evict(volume, page))
-				frame_return(page);
-		}
+		for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++)
+			if (page_evict(volume, &frames->pages[i]))
+				frame_return(&frames->pages[i]);
 		if (objcache_release(&volume->frames, block) != STATUS_OK)
 			platform_panic("volume %s is detached while its pages are in use", volume->name);
 	}

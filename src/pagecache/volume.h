@@ -1,8 +1,8 @@
 /*
  * A volume: a range of a block device with a page heap, a drain preference and a `keep` of its own.
  *
- * Dirty lists, all under [D]: `dirty` in order of dirtying; `syncing`, what a flush still has to write; `failed`, whose last
- * write failed and which only a flush or the age tries again.
+ * Dirty lists, all under [D]: `dirty` in order of dirtying; `aged`, what is to be written because of its age; `syncing`, what a
+ * flush still has to write; `failed`, whose last write failed and which only a flush or the age tries again, each by itself.
  */
 #pragma once
 
@@ -34,14 +34,15 @@ struct volume {
 	struct mutex flush;
 	struct spinlock lock;      /* [D] */
 	struct list dirty;         /* [D] */
+	struct list aged;          /* [D] */
 	struct list syncing;       /* [D] */
 	struct list failed;        /* [D] */
 	struct list in_flight;     /* [D] writes, in order of submission */
 	uint64_t next_write;       /* [D] number of the next write */
-	uint64_t dirty_since_ns;   /* [D] when `dirty` was last empty, or the last pass by age began */
+	uint64_t dirty_since_ns;   /* [D] what is in `dirty` or `failed` has been there since then at most */
 	status_t write_status;     /* [D] of the latest write that failed */
 	_Atomic uint32_t progress; /* changes when a write has ended */
-	_Atomic uint32_t cleaning; /* drains that are under way: the page heap does not grow */
+	_Atomic uint32_t cleaning; /* drains that are under way: the page heap does not grow; who waits sleeps on it */
 
 	struct {
 		_Atomic uint64_t cached_pages, dirty_pages, failed_pages;

@@ -3,11 +3,6 @@
 #include "frame.h"
 #include "runtime/base/assert.h"
 
-/* Writes under way that the background writer leaves to a volume at most, as a share of all I/O objects. */
-#define BACKGROUND_SHARE 2
-
-#define BACKGROUND_NAP_NS NS_PER_S
-
 static void progress(struct volume *volume)
 {
 	atomic_fetch_add(&volume->progress, 1);
@@ -38,15 +33,33 @@ static void count_clean(struct volume *volume, struct page *page)
 	atomic_fetch_sub(&volume->pagecache->dirty_pages, 1);
 }
 
+/* `failed`: whether the page is FAILED, or will be. [D] is held. */
+static void count_failed_locked(struct volume *volume, bool was, bool is)
+{
+	if (was == is)
+		return;
+	atomic_fetch_add_explicit(&volume->counts.failed_pages, is ? 1 : UINT64_MAX, memory_order_relaxed);
+	atomic_fetch_add_explicit(&volume->pagecache->failed_pages, is ? 1 : UINT64_MAX, memory_order_relaxed);
+}
+
+void page_discard_locked(struct volume *volume, struct page *page)
+{
+	const uint32_t before = page_change(page, PAGE_DIRTY | PAGE_FAILED, 0);
+
+	assert((before & PAGE_DIRTY) && !(before & PAGE_WRITING));
+	count_failed_locked(volume, before & PAGE_FAILED, false);
+	count_clean(volume, page);
+}
+
 void page_written(struct volume *volume, struct page *page)
 {
-	struct index_stripe *stripe = index_stripe(&volume->pagecache->index, page->node, page->number);
+	struct index_stripe *stripe = index_stripe(&volume->pagecache->index, page_node(page), page_number(page));
 	uint32_t before;
 
 	spinlock_lock(&volume->lock);
 	before = page_change(page, PAGE_WRITING, PAGE_DIRTY);
 	if (!(before & PAGE_DIRTY)) {
-		if (list_is_empty(&volume->dirty))
+		if (list_is_empty(&volume->dirty) && list_is_empty(&volume->failed))
 			volume->dirty_since_ns = platform_now_ns();
 		list_insert_last(&volume->dirty, &page->dirty);
 		count_dirty(volume, page);
@@ -90,7 +103,7 @@ static bool claim_visit(void *context, struct page *page)
 	bool claimed;
 
 	spinlock_lock(&claim->volume->lock);
-	claimed = claim_locked(page);
+	claimed = !(page_state(page) & PAGE_FAILED) && claim_locked(page);
 	spinlock_unlock(&claim->volume->lock);
 	claim->page = page;
 	return claimed;
@@ -117,7 +130,7 @@ static void reverse(struct page **pages, uint32_t count)
 static void claim_neighbours(struct io *io)
 {
 	struct volume *volume = io->volume;
-	const uint32_t node = io->pages[0]->node;
+	const uint32_t node = page_node(io->pages[0]);
 	const uint32_t most = io_pages_max(volume);
 	struct page *page;
 
@@ -138,14 +151,14 @@ static void write_ended_locked(struct volume *volume, struct page *page, status_
 
 	if (status == STATUS_OK) {
 		before = page_change(page, PAGE_WRITEBACK | PAGE_FAILED, 0);
-		if (before & PAGE_FAILED)
-			atomic_fetch_sub_explicit(&volume->counts.failed_pages, 1, memory_order_relaxed);
+		count_failed_locked(volume, before & PAGE_FAILED, false);
 		count_clean(volume, page);
 		return;
 	}
 	before = page_change(page, PAGE_WRITEBACK, PAGE_DIRTY | PAGE_FAILED);
-	if (!(before & PAGE_FAILED))
-		atomic_fetch_add_explicit(&volume->counts.failed_pages, 1, memory_order_relaxed);
+	count_failed_locked(volume, before & PAGE_FAILED, true);
+	if (list_is_empty(&volume->dirty) && list_is_empty(&volume->failed))
+		volume->dirty_since_ns = platform_now_ns();
 	list_insert_last(&volume->failed, &page->dirty);
 }
 
@@ -177,7 +190,8 @@ static uint32_t write_start(struct io *io)
 	struct volume *volume = io->volume;
 	uint32_t count;
 
-	claim_neighbours(io);
+	if (!(page_state(io->pages[0]) & PAGE_FAILED))
+		claim_neighbours(io);
 	count = io->count;
 	spinlock_lock(&volume->lock);
 	io->write = volume->next_write++;
@@ -211,7 +225,7 @@ uint32_t writeback_start(struct volume *volume, struct list *list)
 		io_end(io);
 		return 0;
 	}
-	(void)io_add(io, page, page->number);
+	(void)io_add(io, page, page_number(page));
 	return write_start(io);
 }
 
@@ -227,7 +241,7 @@ void writeback_start_page(struct volume *volume, struct page *page)
 		io_end(io);
 		return;
 	}
-	(void)io_add(io, page, page->number);
+	(void)io_add(io, page, page_number(page));
 	(void)write_start(io);
 }
 
@@ -247,10 +261,22 @@ bool writeback_make_progress(struct volume *volume)
 {
 	const uint32_t seen = atomic_load(&volume->progress);
 
-	if (writeback_start(volume, &volume->dirty) == 0 && !is_writing(volume))
+	if (writeback_start(volume, &volume->aged) == 0 && writeback_start(volume, &volume->dirty) == 0 && !is_writing(volume))
 		return false;
 	(void)platform_wait(&volume->progress, seen, PLATFORM_FOREVER);
 	return true;
+}
+
+/* What a dead disk cannot take counts only for those who write to it: it must not stop the others. */
+static bool is_beyond_limit(struct volume *volume)
+{
+	struct pagecache *pagecache = volume->pagecache;
+	const uint64_t dirty = atomic_load(&pagecache->dirty_pages);
+
+	if (dirty < pagecache->dirty_max_pages)
+		return false;
+	return atomic_load(&volume->counts.failed_pages) > 0 ||
+	       dirty >= pagecache->dirty_max_pages + atomic_load(&pagecache->failed_pages);
 }
 
 status_t writeback_throttle(struct volume *volume)
@@ -258,7 +284,7 @@ status_t writeback_throttle(struct volume *volume)
 	struct pagecache *pagecache = volume->pagecache;
 	bool counted = false;
 
-	while (atomic_load(&pagecache->dirty_pages) >= pagecache->dirty_max_pages) {
+	while (is_beyond_limit(volume)) {
 		const uint32_t seen = atomic_load(&pagecache->progress);
 
 		if (!counted)
@@ -310,6 +336,7 @@ void writeback_pass(struct volume *volume)
 	assert(mutex_is_held(&volume->flush));
 	spinlock_lock(&volume->lock);
 	volume->dirty_since_ns = platform_now_ns();
+	splice(&volume->aged, &volume->syncing);
 	splice(&volume->dirty, &volume->syncing);
 	splice(&volume->failed, &volume->syncing);
 	spinlock_unlock(&volume->lock);
@@ -324,71 +351,16 @@ void writeback_pass(struct volume *volume)
 	}
 }
 
-/* The background writer ---------------------------------------------------------------------------------------------------- */
-
-static bool may_start(struct volume *volume)
+/* Pages enter `aged` when they are up to half of the age old, and again so much later at most they are on their way. */
+void writeback_age(struct volume *volume)
 {
-	uint32_t writes = 0;
+	const uint64_t now = platform_now_ns();
 
 	spinlock_lock(&volume->lock);
-	list_for_each (link, &volume->in_flight)
-		writes++;
-	spinlock_unlock(&volume->lock);
-	return writes < MAX(volume->pagecache->config.requests / BACKGROUND_SHARE, 1u);
-}
-
-static bool is_aged(struct volume *volume)
-{
-	bool aged;
-
-	spinlock_lock(&volume->lock);
-	aged = (!list_is_empty(&volume->dirty) || !list_is_empty(&volume->failed)) &&
-	       platform_now_ns() - volume->dirty_since_ns >= volume->pagecache->config.dirty_age_ns;
-	spinlock_unlock(&volume->lock);
-	return aged;
-}
-
-/* True: it started a write, so there may be more to do. */
-static bool background_round(struct volume *volume)
-{
-	struct pagecache *pagecache = volume->pagecache;
-	bool worked = false;
-
-	if (atomic_load(&pagecache->dirty_pages) > pagecache->dirty_background_pages && may_start(volume))
-		worked = writeback_start(volume, &volume->dirty) > 0;
-	if (is_aged(volume) && mutex_try_lock(&volume->flush)) {
-		writeback_pass(volume);
-		mutex_unlock(&volume->flush);
+	if (now - volume->dirty_since_ns >= volume->pagecache->config.dirty_age_ns / 2) {
+		volume->dirty_since_ns = now;
+		splice(&volume->dirty, &volume->aged);
+		splice(&volume->failed, &volume->aged);
 	}
-	return worked;
-}
-
-void pagecache_writeback_run(struct pagecache *pagecache)
-{
-	while (!atomic_load(&pagecache->stopping)) {
-		const uint32_t kick = atomic_load(&pagecache->kick);
-		const uint32_t seen = atomic_load(&pagecache->progress);
-		bool worked = false;
-
-		mutex_lock(&pagecache->volumes_lock);
-		list_for_each (link, &pagecache->volumes)
-			worked |= background_round(container_of(link, struct volume, link));
-		mutex_unlock(&pagecache->volumes_lock);
-		if (worked)
-			continue;
-		if (atomic_load(&pagecache->dirty_pages) > pagecache->dirty_background_pages)
-			(void)platform_wait(&pagecache->progress, seen, platform_now_ns() + BACKGROUND_NAP_NS);
-		else
-			(void)platform_wait(&pagecache->kick, kick,
-					    platform_now_ns() + MIN(BACKGROUND_NAP_NS, pagecache->config.dirty_age_ns / 2));
-	}
-}
-
-void pagecache_stop(struct pagecache *pagecache)
-{
-	atomic_store(&pagecache->stopping, true);
-	atomic_fetch_add(&pagecache->kick, 1);
-	platform_wake(&pagecache->kick);
-	atomic_fetch_add(&pagecache->progress, 1);
-	platform_wake(&pagecache->progress);
+	spinlock_unlock(&volume->lock);
 }

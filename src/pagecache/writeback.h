@@ -10,10 +10,14 @@
 void page_written(struct volume *volume, struct page *page);
 
 /*
- * Starts one write, of the first page of `list` (volume->dirty or volume->syncing) that can be written, and of its dirty
- * neighbours. Returns the number of pages, 0: there is none. May wait for an I/O object.
+ * Starts one write, of the first page of `list` (one of the volume's) that can be written, and of its dirty neighbours; a page
+ * whose last write failed is written by itself, so that it does not spoil another one's. Returns the number of pages, 0: there
+ * is none. May wait for an I/O object.
  */
 uint32_t writeback_start(struct volume *volume, struct list *list);
+
+/* Forgets what is new in a dirty page that is in none of the lists any more. [D] is held. */
+void page_discard_locked(struct volume *volume, struct page *page);
 
 /* Starts a write of this page if it is dirty, with its neighbours. The page stays where it is, by a pin or a fence. */
 void writeback_start_page(struct volume *volume, struct page *page);
@@ -24,8 +28,11 @@ void writeback_start_page(struct volume *volume, struct page *page);
  */
 bool writeback_make_progress(struct volume *volume);
 
-/* Waits while too much memory is dirty. The status of the last failed write if writing cannot help. */
+/* Waits while too much memory is dirty. The status of the last failed write if this volume's pages cannot be written. */
 status_t writeback_throttle(struct volume *volume) MUST_CHECK;
+
+/* Moves what has been dirty, or failed, for long enough to `aged`. Any task context. */
+void writeback_age(struct volume *volume);
 
 /* Writes everything that is dirty now, failed pages included, and waits. volume->flush is held. */
 void writeback_pass(struct volume *volume);

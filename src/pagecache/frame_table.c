@@ -1,0 +1,91 @@
+#include "frame_table.h"
+
+#include "runtime/base/string.h"
+
+/* The descriptors lie in single blocks, so that they need no long run of memory; so many blocks have theirs in one of them. */
+#define FRAMES_PER_CHUNK (BLOCK_BYTES / sizeof(struct frames))
+
+/* The physical addresses of a machine of 4 PB would need more bits than page->frame has. */
+#define BLOCKS_MAX (PAGE_NONE / PAGES_PER_BLOCK)
+
+static void frames_init(struct frames *frames, struct phys_addr block)
+{
+	memset(frames, 0, offsetof(struct frames, pages));
+	frames->block = block;
+	list_init(&frames->link);
+}
+
+/* Every chunk begins with the descriptors of some block, and they with the chunk. */
+static void free_chunks(struct frame_table *table)
+{
+	uint64_t number = 0;
+
+	for (uint64_t i = 0; i < table->count; i++)
+		if (table->blocks[i] && number++ % FRAMES_PER_CHUNK == 0)
+			memory_blocks_free(table->memory, platform_phys(table->blocks[i]));
+}
+
+static status_t make_frames(struct frame_table *table)
+{
+	const struct block_heap *heap = &table->memory->blocks;
+	const struct memory_request request = { .blocks = 1, .owner = &table->owner, .wait = MEMORY_WAIT_NEVER };
+	uint64_t number = 0;
+	struct phys_addr chunk = { 0 };
+
+	for (uint64_t i = 0; i < heap->count; i++) {
+		if (!heap->blocks[i].present)
+			continue;
+		if (number % FRAMES_PER_CHUNK == 0) {
+			const status_t status = memory_blocks_alloc(table->memory, &request, &chunk);
+
+			if (status != STATUS_OK)
+				return status;
+		}
+		table->blocks[i] = (struct frames *)platform_virt(chunk) + number % FRAMES_PER_CHUNK;
+		frames_init(table->blocks[i], block_address(heap, &heap->blocks[i]));
+		number++;
+	}
+	return STATUS_OK;
+}
+
+status_t frame_table_init(struct frame_table *table, struct memory *memory)
+{
+	const size_t bytes = memory->blocks.count * sizeof(struct frames *);
+	status_t status;
+
+	*table = (struct frame_table){
+		.memory = memory,
+		.first_block = memory->blocks.first_block,
+		.count = memory->blocks.count,
+	};
+	owner_init(&table->owner, "page descriptors", false);
+	if (table->first_block + table->count > BLOCKS_MAX)
+		return STATUS_UNSUPPORTED;
+	table->blocks = heap_alloc(memory_general_heap(memory), bytes, 0);
+	if (!table->blocks)
+		return STATUS_NO_MEMORY;
+	memset(table->blocks, 0, bytes);
+	status = make_frames(table);
+	if (status != STATUS_OK)
+		frame_table_fini(table);
+	return status;
+}
+
+void frame_table_fini(struct frame_table *table)
+{
+	free_chunks(table);
+	heap_free(memory_general_heap(table->memory), table->blocks);
+}
+
+void frames_enter(struct frames *frames, struct volume *volume)
+{
+	frames->volume = volume;
+	if (frames->ready)
+		return;
+	memset(frames->pages, 0, sizeof(frames->pages));
+	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++) {
+		frames->pages[i].frame = (uint32_t)(frames->block.value >> PAGE_SHIFT) + i;
+		list_init(&frames->pages[i].dirty);
+	}
+	frames->ready = true;
+}
