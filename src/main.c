@@ -14,6 +14,7 @@
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"
 #include "runtime/base/options.h"
+#include "runtime/base/string.h"
 #include "runtime/base/version.h"
 #include "runtime/kernel/boot_heap.h"
 #include "runtime/kernel/clock.h"
@@ -184,7 +185,14 @@ static void pagecache_start(void)
 
 /* Start -------------------------------------------------------------------------------------------------------------------- */
 
-static void drivers_begin(void)
+static bool lines_wanted(const char *command_line)
+{
+	char text[8];
+
+	return options_get(command_line, "interrupts", text, sizeof(text)) && strcmp(text, "line") == 0;
+}
+
+static void drivers_begin(const char *command_line)
 {
 	static struct driver_environment environment = {
 		.memory = &memory,
@@ -194,6 +202,7 @@ static void drivers_begin(void)
 	};
 	status_t status;
 
+	environment.no_message_interrupts = lines_wanted(command_line);
 	block_device_table_init(&block_devices);
 	status = drivers_start(&environment);
 	if (status != STATUS_OK)
@@ -219,7 +228,7 @@ static void first_task(void *context)
 	if (console_start() != STATUS_OK)
 		log_warn("console: no input");
 	command_table_init(&commands);
-	drivers_begin();
+	drivers_begin(boot->command_line);
 	pagecache_start();
 	commands_start();
 	environment = (struct app_environment){
