@@ -6,7 +6,7 @@
 
 TEST_DIR := $(BUILD)/test
 
-PORTABLE_SOURCES := $(wildcard src/runtime/base/*.c src/heap/*.c src/pagecache/*.c test/fake/*.c) test/host/platform_host.c \
+PORTABLE_SOURCES := $(wildcard src/runtime/base/*.c src/heap/*.c src/pagecache/*.c test/fake/*.c) test/host/platform_host.c test/host/platform_memory.c \
 	$(patsubst %,src/runtime/kernel/%.c,boot_heap font fragment framebuffer keyboard line_editor terminal) \
 	$(patsubst %,boot/%.c,command_line loader_text memory_map)
 SANITIZE ?= address,undefined

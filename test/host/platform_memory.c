@@ -1,0 +1,112 @@
+/* Simulated physical memory: an arena is a file in memory, so that its pages can be mapped a second time, in any order. */
+#define _GNU_SOURCE
+#include "platform_host.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define ARENAS_MAX 8
+
+static void fail(const char *what)
+{
+	perror(what);
+	abort();
+}
+
+struct host_arena {
+	uint64_t start; /* physical */
+	uint64_t bytes;
+	char *memory;
+	int file;
+};
+
+static struct host_arena arenas[ARENAS_MAX];
+
+struct host_arena *host_arena_create(uint64_t start, uint64_t bytes)
+{
+	struct host_arena *arena = arenas;
+
+	while (arena->bytes != 0)
+		if (++arena == arenas + ARENAS_MAX)
+			fail("host platform: too many arenas");
+	arena->file = memfd_create("arena", MFD_CLOEXEC);
+	if (arena->file < 0 || ftruncate(arena->file, (off_t)bytes) != 0)
+		fail("memfd_create");
+	arena->memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, arena->file, 0);
+	if (arena->memory == MAP_FAILED)
+		fail("mmap");
+	arena->start = start;
+	arena->bytes = bytes;
+	return arena;
+}
+
+struct phys_range host_arena_range(const struct host_arena *arena)
+{
+	return (struct phys_range){ { arena->start }, arena->bytes };
+}
+
+void host_arena_destroy(struct host_arena *arena)
+{
+	munmap(arena->memory, arena->bytes);
+	close(arena->file);
+	*arena = (struct host_arena){ 0 };
+}
+
+static struct host_arena *arena_of(uint64_t address)
+{
+	for (struct host_arena *arena = arenas; arena < arenas + ARENAS_MAX; arena++)
+		if (address - arena->start < arena->bytes)
+			return arena;
+	platform_panic("no arena has physical address 0x%lx", (unsigned long)address);
+}
+
+struct phys_addr platform_phys(const void *memory)
+{
+	for (struct host_arena *arena = arenas; arena < arenas + ARENAS_MAX; arena++)
+		if ((uint64_t)((const char *)memory - arena->memory) < arena->bytes)
+			return (struct phys_addr){ arena->start + (uint64_t)((const char *)memory - arena->memory) };
+	platform_panic("%p is no memory of the direct map", memory);
+}
+
+void *platform_virt(struct phys_addr address)
+{
+	struct host_arena *arena = arena_of(address.value);
+
+	return arena->memory + (address.value - arena->start);
+}
+
+status_t platform_map(const struct phys_range *pieces, uint32_t count, void **mapped)
+{
+	uint64_t bytes = 0;
+	char *base;
+
+	if (!platform_may_sleep())
+		platform_panic("platform_map where nothing may sleep");
+	for (uint32_t i = 0; i < count; i++)
+		bytes += pieces[i].bytes;
+	base = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (base == MAP_FAILED)
+		return STATUS_NO_MEMORY;
+	bytes = 0;
+	for (uint32_t i = 0; i < count; i++) {
+		struct host_arena *arena = arena_of(pieces[i].start.value);
+		const off_t offset = (off_t)(pieces[i].start.value - arena->start);
+
+		if (mmap(base + bytes, pieces[i].bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, arena->file, offset) ==
+		    MAP_FAILED)
+			fail("mmap");
+		bytes += pieces[i].bytes;
+	}
+	*mapped = base;
+	return STATUS_OK;
+}
+
+void platform_unmap(void *mapped, uint64_t bytes)
+{
+	if (!platform_may_sleep())
+		platform_panic("platform_unmap where nothing may sleep");
+	if (munmap(mapped, bytes) != 0)
+		fail("munmap");
+}
