@@ -7,20 +7,22 @@
 
 #define JUNK_ALLOCATED 0xa5
 #define JUNK_FREE      0x5a
+#define JUNK_FREE_WORD 0x5a5a5a5a5a5a5a5aull
 
 void objcache_junk_fresh(struct objcache *cache, struct block *block)
 {
 	memset(platform_virt(block_address(cache->heap, block)), JUNK_FREE, BLOCK_BYTES);
 }
 
+/* Objects are whole words. */
 void objcache_junk_alloc(struct objcache *cache, void *object, bool was_free)
 {
-	const uint8_t *bytes = object;
+	const uint64_t *words = object;
 
-	for (size_t i = 0; was_free && i < cache->config.object_bytes; i++)
-		if (bytes[i] != JUNK_FREE)
-			platform_panic("objcache %s: object %p was written to at byte %zu while it was free",
-				       cache->config.name, object, i);
+	for (size_t i = 0; was_free && i < cache->config.object_bytes / sizeof(*words); i++)
+		if (words[i] != JUNK_FREE_WORD)
+			platform_panic("objcache %s: object %p was written to near byte %zu while it was free",
+				       cache->config.name, object, i * sizeof(*words));
 	memset(object, JUNK_ALLOCATED, cache->config.object_bytes);
 }
 
