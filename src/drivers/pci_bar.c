@@ -66,13 +66,14 @@ void pci_bars_read(struct pci_function *function)
 
 status_t pci_bar_map(struct pci_function *function, unsigned index, uint64_t offset, uint64_t bytes, volatile void **registers)
 {
-	const struct pci_bar *bar = index < PCI_BARS ? &function->bars[index] : NULL;
+	const struct pci_bar *bar;
 	void *mapped;
 
-	if (!bar || bar->bytes == 0 || bar->io) {
+	if (index >= PCI_BARS || function->bars[index].bytes == 0 || function->bars[index].io) {
 		log_error("%s: there is no memory BAR %u", function->device.name, index);
 		return STATUS_UNSUPPORTED;
 	}
+	bar = &function->bars[index];
 	if (bar->start == 0) {
 		log_error("%s: firmware gave BAR %u no address", function->device.name, index);
 		return STATUS_UNSUPPORTED;
