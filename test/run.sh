@@ -25,7 +25,7 @@ step() {
 	else
 		{
 			echo "not ok - $name"
-			tail -80 "$output" | sed 's/^/# /'
+			grep -vE "^  [A-Z]+ +" "$output" | tail -80 | sed 's/^/# /'
 		} | record
 	fi
 	echo "# $name: $((SECONDS - start)) s"
