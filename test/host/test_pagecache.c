@@ -8,8 +8,8 @@
 #include "platform_host.h"
 #include "runtime/base/random.h"
 
-#define MEMORY_BYTES (64 * BLOCK_BYTES)
-#define DISK_BYTES   (192 * BLOCK_BYTES)
+#define MEMORY_BYTES (40 * BLOCK_BYTES)
+#define DISK_BYTES   (80 * BLOCK_BYTES)
 
 static const struct memory_config memory_config = {
 	.min_bytes = 2 * BLOCK_BYTES,
@@ -170,9 +170,9 @@ START_TEST(a_drain_loses_what_it_gains)
 	fill(&machine);
 	pagecache_statistics(&machine.pagecache, &before);
 	ck_assert_uint_gt(before.cached_pages * PAGE_BYTES, MEMORY_BYTES * 3 / 4);
-	gained = memory_drain(&machine.memory, 16 * BLOCK_BYTES, false);
+	gained = memory_drain(&machine.memory, 12 * BLOCK_BYTES, false);
 	pagecache_statistics(&machine.pagecache, &after);
-	ck_assert_uint_eq(gained, 16 * BLOCK_BYTES);
+	ck_assert_uint_eq(gained, 12 * BLOCK_BYTES);
 	ck_assert_uint_eq((before.cached_pages - after.cached_pages) * PAGE_BYTES, gained);
 	/* In order of entry: the first pages are gone, the last ones are not. */
 	ck_assert(!node_evict_page(&machine.volume.node, 0));
@@ -321,19 +321,19 @@ START_TEST(the_less_preferred_volume_gives_first)
 	ck_assert_int_eq(volume_attach(&volume, &machine.pagecache, &disk.device, "disk", 0, DISK_BYTES, &config),
 			 STATUS_INVALID);
 	ck_assert_int_eq(volume_attach(&volume, &machine.pagecache, &disk.device, "other", 0, DISK_BYTES, &config), STATUS_OK);
-	for (uint64_t offset = 0; offset < 16 * BLOCK_BYTES; offset += MIB) {
+	for (uint64_t offset = 0; offset < 12 * BLOCK_BYTES; offset += MIB) {
 		read_checked(&machine, offset, MIB);
 		ck_assert_int_eq(node_read(&volume.node, offset, buffer, MIB), STATUS_OK);
 	}
-	ck_assert_uint_eq(memory_drain(&machine.memory, 10 * BLOCK_BYTES, true), 10 * BLOCK_BYTES);
+	ck_assert_uint_eq(memory_drain(&machine.memory, 6 * BLOCK_BYTES, true), 6 * BLOCK_BYTES);
 	volume_statistics(&machine.volume, &preferred);
 	volume_statistics(&volume, &other);
 	ck_assert_uint_eq(preferred.evicted_pages, 0);
-	ck_assert_uint_eq(other.evicted_pages, 10 * PAGES_PER_BLOCK);
+	ck_assert_uint_eq(other.evicted_pages, 6 * PAGES_PER_BLOCK);
 	/* Its new reads take blocks from the volume that prefers to give, although all memory is used. */
 	fill(&machine);
-	for (uint64_t offset = 0; offset < 64 * BLOCK_BYTES; offset += MIB)
-		read_checked(&machine, offset + 64 * BLOCK_BYTES, MIB);
+	for (uint64_t offset = 0; offset < 40 * BLOCK_BYTES; offset += MIB)
+		read_checked(&machine, offset + 40 * BLOCK_BYTES, MIB);
 	volume_statistics(&volume, &other);
 	ck_assert_uint_lt(other.cached_pages, 3 * PAGES_PER_BLOCK);
 	ck_assert_int_eq(volume_detach(&volume, false), STATUS_OK);
