@@ -137,7 +137,7 @@ void disk_queue_complete_locked(struct disk_queue *queue, unsigned slot, status_
 	queue->free[queue->free_count++] = (uint16_t)slot;
 	if (status != STATUS_OK) {
 		if (progress->status == STATUS_OK)
-			progress->status = (int8_t)status;
+			progress->status = (int16_t)status;
 		progress->issued = true; /* the rest is of no use */
 		list_remove(&request->link);
 	}

@@ -29,10 +29,10 @@ struct disk_progress {
 	uint32_t offset_bytes; /* [Q] within the segment */
 	uint32_t issued_bytes; /* [Q] of the request: in commands already */
 	uint16_t segment;      /* [Q] the first that is not wholly in commands */
+	int16_t status;        /* [Q] the first failure */
 	uint8_t commands;      /* [Q] that the device has */
 	uint8_t retries;       /* [Q] */
 	bool issued;           /* [Q] no more commands are to come, and it is in no list */
-	int8_t status;         /* [Q] the first failure */
 	uint8_t target;        /* [I] the driver's: which of its disks */
 };
 
