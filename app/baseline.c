@@ -152,8 +152,7 @@ static status_t prepare(struct baseline *baseline, const struct scenario *scenar
 		return STATUS_NO_MEMORY;
 	}
 	baseline->goal = (struct fill_goal){ .patience_ns = PATIENCE_NS };
-	baseline->goal.cached_bytes = fill_cache(&baseline->loads);
-	baseline->goal.cached_bytes -= MIN(baseline->goal.cached_bytes, bytes / 64);
+	baseline->goal.cached_bytes = fill_goal_bytes(fill_cache(&baseline->loads), bytes);
 	return STATUS_OK;
 }
 

@@ -103,7 +103,7 @@ static void reach_steady_state(struct capture *capture)
 
 	capture->cached_bytes = fill_cache(&capture->loads);
 	capture->goal = (struct fill_goal){
-		.cached_bytes = capture->cached_bytes - MIN(capture->cached_bytes, capture->bytes / 64),
+		.cached_bytes = fill_goal_bytes(capture->cached_bytes, capture->bytes),
 		.dirty_bytes = MIN(ram_bytes * DIRTY_PERCENT / 100, capture->loads.dirty_goal_pages * PAGE_BYTES),
 		.patience_ns = PATIENCE_NS,
 	};

@@ -9,6 +9,8 @@
 
 #define READ_PAGES (1 * MIB / PAGE_BYTES)
 #define POLL_NS    (5 * NS_PER_MS)
+#define SLACK_PART 64 /* of the request, that may be missing */
+#define SLACK_MIN  (4 * BLOCK_BYTES)
 
 static uint64_t cached_bytes(const struct loads *loads, uint64_t *dirty_bytes)
 {
@@ -43,6 +45,11 @@ uint64_t fill_cache(struct loads *loads)
 	if (number == loads->pages)
 		print("The disk ends before memory is full; a larger one would show more.\n");
 	return cached;
+}
+
+uint64_t fill_goal_bytes(uint64_t cached_bytes, uint64_t request_bytes)
+{
+	return cached_bytes - MIN(cached_bytes, MAX(request_bytes / SLACK_PART, SLACK_MIN));
 }
 
 static void print_stuck(const struct fill_goal *goal, uint64_t cached, uint64_t dirty)
