@@ -11,6 +11,7 @@ export PATH=$PATH:/usr/sbin:/sbin
 needs() {
 	cat <<-'LIST'
 		ld                                   binutils
+		/usr/include/errno.h                 libc6-dev
 		git                                  git
 		/usr/include/efi/efi.h               gnu-efi
 		/usr/lib/crt0-efi-x86_64.o           gnu-efi
