@@ -58,6 +58,12 @@ static void queue_look(struct nvme *nvme, struct nvme_queue *queue)
 	}
 }
 
+/* Worth talking to, before it is disabled. */
+static bool is_sane(struct nvme *nvme)
+{
+	return (register_read32(nvme->registers, NVME_CSTS) & (NVME_CSTS_FATAL | NVME_CSTS_READY)) == NVME_CSTS_READY;
+}
+
 static void status_look(struct nvme *nvme)
 {
 	const uint32_t status = register_read32(nvme->registers, NVME_CSTS);
@@ -66,6 +72,8 @@ static void status_look(struct nvme *nvme)
 		nvme_complain(nvme, "it is not there any more");
 	else if (status & NVME_CSTS_FATAL)
 		nvme_complain(nvme, "fatal status");
+	else if (!(status & NVME_CSTS_READY))
+		nvme_complain(nvme, "it is not ready any more");
 }
 
 /* The controller has lost its memory, and does no DMA. */
@@ -105,7 +113,8 @@ static void reset(struct nvme *nvme)
 	atomic_store(&nvme->quiet, true);
 	for (unsigned i = 0; i < nvme->queue_count; i++)
 		disk_queue_stop(&nvme->queues[i]->disk);
-	nvme_queues_delete(nvme);
+	if (is_sane(nvme))
+		nvme_queues_delete(nvme);
 	status = nvme_controller_disable(nvme);
 	if (status == STATUS_OK) {
 		queues_recall(nvme, &done);

@@ -116,6 +116,7 @@ status_t pci_bar_map(struct pci_function *function, unsigned bar, uint64_t offse
  * Interrupts. open chooses MSI-X, else MSI, else the line, and returns how many vectors there are, from 1 to `wanted`: one for
  * MSI and for the line, 0 when the function has no interrupt. attach gives a vector its handler and lets it through; see
  * interrupt_attach_message and interrupt_attach_line for `cpu` and results. close detaches all; afterwards no handler runs.
+ * open and close: where platform_may_sleep().
  */
 unsigned pci_interrupts_open(struct pci_function *function, unsigned wanted);
 status_t pci_interrupt_attach(struct pci_function *function, unsigned vector, struct interrupt *interrupt, const char *name,

@@ -5,6 +5,7 @@
 #include "pci_internal.h"
 #include "registers.h"
 #include "runtime/base/log.h"
+#include "runtime/kernel/task.h"
 
 #define CAPABILITY_FIRST 0x40
 #define CAPABILITIES_MAX 48 /* more do not fit into 192 bytes */
@@ -29,7 +30,8 @@
 #define MSIX_ENTRY_CONTROL  12
 #define MSIX_ENTRY_MASKED   1u
 
-#define LINE_NONE 255
+#define MESSAGE_NS NS_PER_MS
+#define LINE_NONE  255
 
 static bool messages_avoided;
 
@@ -180,6 +182,8 @@ static void interrupts_quiet(struct pci_function *function)
 void pci_interrupts_close(struct pci_function *function)
 {
 	interrupts_quiet(function);
+	if (function->vectors > 0 && function->interrupt_mode != PCI_INTERRUPTS_LINE)
+		task_sleep(MESSAGE_NS); /* a message may be on its way; it shall find its handler */
 	for (unsigned vector = 0; vector < function->vectors; vector++) {
 		if (function->interrupts[vector])
 			interrupt_detach(function->interrupts[vector]);

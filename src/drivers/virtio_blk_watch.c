@@ -90,7 +90,7 @@ void virtio_blk_watch_look(struct disk_watch *watch)
 	if (disk->gone)
 		return;
 	if (virtio_is_broken(&disk->virtio))
-		virtio_blk_complain(disk, "it asks for a reset");
+		virtio_blk_complain(disk, "it asks for a reset, or is gone");
 	for (unsigned i = 0; i < disk->queue_count && !atomic_load(&disk->complaint); i++)
 		queue_look(disk, disk->queues[i]);
 	if (atomic_load(&disk->complaint))

@@ -32,6 +32,7 @@ enum common_register {
 #define STATUS_DRIVER_OK   4u
 #define STATUS_FEATURES_OK 8u
 #define STATUS_NEEDS_RESET 64u
+#define STATUS_ABSENT      0xffu /* nobody answers */
 
 /* The capability, section 4.1.4. */
 enum capability_field {
@@ -98,14 +99,17 @@ status_t virtio_reset(struct virtio *virtio)
 	const uint64_t deadline_ns = platform_now_ns() + RESET_NS;
 
 	register_write8(virtio->common, DEVICE_STATUS, 0);
-	while (register_read8(virtio->common, DEVICE_STATUS) != 0) {
-		if (platform_now_ns() > deadline_ns) {
+	for (;;) {
+		const uint8_t status = register_read8(virtio->common, DEVICE_STATUS);
+
+		if (status == 0)
+			return STATUS_OK;
+		if (status == STATUS_ABSENT || platform_now_ns() > deadline_ns) {
 			log_error("%s: the device does not reset", virtio->function->device.name);
 			return STATUS_TIMEOUT;
 		}
 		task_sleep(RESET_POLL_NS);
 	}
-	return STATUS_OK;
 }
 
 static void status_add(struct virtio *virtio, unsigned bits)
@@ -193,7 +197,9 @@ void virtio_ready(struct virtio *virtio)
 
 bool virtio_is_broken(struct virtio *virtio)
 {
-	return register_read8(virtio->common, DEVICE_STATUS) & STATUS_NEEDS_RESET; /* also when nobody answers: all ones */
+	const uint8_t status = register_read8(virtio->common, DEVICE_STATUS);
+
+	return (status & (STATUS_NEEDS_RESET | STATUS_DRIVER_OK)) != STATUS_DRIVER_OK;
 }
 
 bool virtio_isr_take(struct virtio *virtio)

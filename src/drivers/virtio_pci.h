@@ -31,7 +31,7 @@ struct virtio {
 /* Finds and maps the registers. STATUS_UNSUPPORTED: no modern virtio device, or its capabilities make no sense; logged. */
 status_t virtio_open(struct virtio *virtio, struct pci_function *function) MUST_CHECK;
 
-/* Waits until the device is reset. STATUS_TIMEOUT: it does not do so. Where platform_may_sleep(). */
+/* Waits until the device is reset. STATUS_TIMEOUT: it does not do so, or is not there. Where platform_may_sleep(). */
 status_t virtio_reset(struct virtio *virtio) MUST_CHECK;
 
 /* After a reset: agrees on what of `wanted` the device offers; `needed` must be. STATUS_UNSUPPORTED, logged. */
@@ -48,7 +48,7 @@ status_t virtio_queue_enable(struct virtio *virtio, struct virtqueue *queue, str
 
 void virtio_ready(struct virtio *virtio);
 
-/* The device asks for a reset, or is not there any more. */
+/* Of a device that is ready: it asks for a reset, has forgotten us, or is not there any more. */
 bool virtio_is_broken(struct virtio *virtio);
 
 /* Quiets the interrupt line; true: a queue asked. Any context. */

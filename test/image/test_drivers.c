@@ -8,6 +8,7 @@
 #include "runtime/base/string.h"
 
 #define DEPTH 32
+#define DISKS 4
 
 IMAGE_TEST(pci_functions_are_sane)
 {
@@ -91,40 +92,99 @@ static void remove_under_load(struct image_test_run *test, struct block_device *
 		disk_test_free(test, requests[i]);
 }
 
-IMAGE_TEST(disk_can_be_removed_and_probed_again)
+/* Whatever a test does to a disk that takes its function away, and brings it back. */
+struct disk_place {
+	char name[VOLUME_NAME_BYTES];
+	struct block_device *disk;
+	struct pci_function *function;
+	struct volume *volume;
+	struct volume_config config;
+};
+
+/* Detaches the disk from the page cache; false and a failure: not possible. */
+static bool disk_release(struct image_test_run *test, struct block_device *disk, struct disk_place *place)
 {
-	char names[2][VOLUME_NAME_BYTES];
+	*place = (struct disk_place){
+		.disk = disk,
+		.function = function_of(disk),
+		.volume = volume_find(test->environment->pagecache, disk->name),
+	};
+	memcpy(place->name, disk->name, strlen(disk->name) + 1);
+	if (place->function && place->volume) {
+		place->config = place->volume->config;
+		if (volume_detach(place->volume, false) == STATUS_OK)
+			return true;
+	}
+	image_test_fail(test, __FILE__, __LINE__, "the volume can be detached");
+	return false;
+}
+
+/* Probes the function again, and attaches the disk to the page cache. */
+static void disk_restore(struct image_test_run *test, struct disk_place *place)
+{
+	struct disk_test_request *request = disk_test_alloc(test, 64 * PAGE_BYTES);
+	struct block_device *disk;
+
+	require(request);
+	require(driver_probe(place->function) == STATUS_OK);
+	disk = block_device_find(test->environment->block_devices, place->name);
+	require(disk);
+	memset(place->volume, 0, sizeof(*place->volume));
+	expect_equal(volume_attach(place->volume, test->environment->pagecache, disk, disk->name, 0, disk->size_bytes,
+				   &place->config),
+		     STATUS_OK);
+	expect_equal(disk_test_run(disk, request, BLOCK_READ, 0), STATUS_OK);
+	expect_equal(disk_test_bad_pages(request, pattern_seed(request->buffer->memory)), 0);
+	disk_test_free(test, request);
+}
+
+/* The disks with the test pattern: a list that stays, while drivers come and go. */
+static unsigned disks_list(struct image_test_run *test, struct block_device *disks[DISKS])
+{
 	struct block_device *device = NULL;
 	unsigned count = 0;
 	uint64_t seed;
 
-	while (count < ARRAY_LENGTH(names) && (device = disk_test_next(test, device, &seed))) {
-		memcpy(names[count], device->name, strlen(device->name) + 1);
-		count++;
-	}
-	while (count-- > 0) {
-		struct block_device *disk = block_device_find(test->environment->block_devices, names[count]);
-		struct pci_function *function = function_of(disk);
-		struct volume *volume = volume_find(test->environment->pagecache, names[count]);
-		struct volume_config config;
-		struct disk_test_request *request;
+	while (count < DISKS && (device = disk_test_next(test, device, &seed)))
+		disks[count++] = device;
+	return count;
+}
 
-		require(function && volume);
-		config = volume->config;
-		require(volume_detach(volume, false) == STATUS_OK);
-		remove_under_load(test, disk, function);
-		expect(!block_device_find(test->environment->block_devices, names[count]));
-		require(driver_probe(function) == STATUS_OK);
-		disk = block_device_find(test->environment->block_devices, names[count]);
-		require(disk);
-		memset(volume, 0, sizeof(*volume));
-		expect_equal(
-			volume_attach(volume, test->environment->pagecache, disk, disk->name, 0, disk->size_bytes, &config),
-			STATUS_OK);
-		request = disk_test_alloc(test, 64 * PAGE_BYTES);
-		require(request);
-		expect_equal(disk_test_run(disk, request, BLOCK_READ, 0), STATUS_OK);
-		expect_equal(disk_test_bad_pages(request, pattern_seed(request->buffer->memory)), 0);
+IMAGE_TEST(disk_can_be_removed_and_probed_again)
+{
+	struct block_device *disks[DISKS];
+	const unsigned count = disks_list(test, disks);
+	struct disk_place place;
+
+	for (unsigned i = 0; i < count; i++) {
+		require(disk_release(test, disks[i], &place));
+		remove_under_load(test, place.disk, place.function);
+		expect(!block_device_find(test->environment->block_devices, place.name));
+		disk_restore(test, &place);
+	}
+}
+
+/* As if the device had been pulled out: nobody answers at its registers. */
+IMAGE_TEST(disk_that_vanishes_ends_its_requests)
+{
+	struct block_device *disks[DISKS];
+	const unsigned count = disks_list(test, disks);
+	struct disk_test_request *request;
+	struct disk_place place;
+
+	for (unsigned i = 0; i < count; i++) {
+		/* A controller may take many seconds to become ready, and is waited for; that is tested on the larger machines.
+		 */
+		if (strncmp(disks[i]->name, "nvme", 4) == 0 && platform_cpu_count() == 1)
+			continue;
+		request = disk_test_alloc(test, PAGE_BYTES);
+		require(request && disk_release(test, disks[i], &place));
+		pci_write16(place.function, 4, (uint16_t)(pci_read16(place.function, 4) & ~PCI_MEMORY));
+		expect_equal(disk_test_run(place.disk, request, BLOCK_READ, 0), STATUS_GONE);
+		expect_equal(disk_test_run(place.disk, request, BLOCK_WRITE, 0), STATUS_GONE);
+		expect_equal(block_device_transfer(place.disk, BLOCK_FLUSH, 0, NULL, 0), STATUS_GONE);
+		expect_equal(driver_remove(place.function), STATUS_OK);
+		disk_restore(test, &place);
 		disk_test_free(test, request);
 	}
 }
