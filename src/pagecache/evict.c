@@ -7,7 +7,7 @@
 /* Blocks whose dirty pages are written at the same time. */
 #define WRITE_BATCH 8
 
-#define PROGRESS_NS NS_PER_S /* a write that has not ended by then is left alone */
+#define WRITE_NS (5 * NS_PER_S) /* a block whose writes have not ended by then is left alone */
 
 /* One call of evict_blocks. Lists of struct frames; oldest first but for `skipped`. */
 struct drain {
@@ -58,20 +58,28 @@ static void write_block(struct volume *volume, struct frames *frames)
 			writeback_start_page(volume, &frames->pages[i]);
 }
 
-/* Waits until the block's writes have ended. False: the deadline passed, or a page could not be written. */
-static bool wait_clean(struct volume *volume, const struct frames *frames, uint64_t deadline_ns)
+static bool is_writing(const struct frames *frames)
 {
-	const uint64_t errors = atomic_load(&volume->counts.write_errors);
+	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++)
+		if (page_state(&frames->pages[i]) & PAGE_WRITEBACK)
+			return true;
+	return false;
+}
+
+/*
+ * Waits until the block's writes have ended. What was dirtied again meanwhile is left to the census: whoever goes on writing
+ * must not hold up the drain. False: it took too long.
+ */
+static bool wait_written(struct volume *volume, const struct frames *frames, uint64_t deadline_ns)
+{
+	const uint64_t limit_ns = MIN(deadline_ns, platform_now_ns() + WRITE_NS);
 
 	for (;;) {
 		const uint32_t seen = atomic_load(&volume->progress);
 
-		if (atomic_load(&frames->unclean) == 0)
+		if (!is_writing(frames))
 			return true;
-		if (atomic_load(&volume->counts.write_errors) != errors || platform_now_ns() >= deadline_ns)
-			return false;
-		/* A page that a writer holds is dirty, but not on its way; its writer reports progress, too. */
-		if (platform_wait(&volume->progress, seen, MIN(deadline_ns, platform_now_ns() + PROGRESS_NS)) == STATUS_TIMEOUT)
+		if (platform_wait(&volume->progress, seen, limit_ns) == STATUS_TIMEOUT)
 			return false;
 	}
 }
@@ -104,7 +112,7 @@ static bool give_block(struct drain *drain, struct frames *frames)
 	const uint32_t movable = volume->pagecache->config.move_percent * PAGES_PER_BLOCK / 100;
 	struct census census;
 
-	if (drain->write && !has_failed(frames) && !wait_clean(volume, frames, drain->target->deadline_ns))
+	if (drain->write && !has_failed(frames) && !wait_written(volume, frames, drain->target->deadline_ns))
 		return false;
 	census = take_census(frames);
 	if (census.stuck > 0 || census.dirty > movable)
