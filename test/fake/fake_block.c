@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "runtime/base/assert.h"
 
@@ -35,8 +36,34 @@ static void transfer(struct fake_block *fake, const struct block_request *reques
 	}
 }
 
+/* A log of the order in which things reached the disk; the mutex makes it that of the device. */
+static void log_event(struct fake_block *fake, const struct block_request *request)
+{
+	struct fake_block_event event = {
+		.operation = request->operation,
+		.offset_bytes = request->offset_bytes,
+		.bytes = block_request_bytes(request),
+	};
+
+	if (request->operation == BLOCK_WRITE) {
+		event.data = malloc(event.bytes);
+		assert(event.data);
+		memcpy(event.data, fake->data + event.offset_bytes, event.bytes);
+	}
+	pthread_mutex_lock(&fake->mutex);
+	if (fake->log_count == fake->log_room) {
+		fake->log_room = MAX(2 * fake->log_room, (size_t)1024);
+		fake->log = realloc(fake->log, fake->log_room * sizeof(event));
+		assert(fake->log);
+	}
+	fake->log[fake->log_count++] = event;
+	pthread_mutex_unlock(&fake->mutex);
+}
+
 static void execute(struct fake_block *fake, struct block_request *request)
 {
+	if (fake->delay_ns > 0)
+		usleep((useconds_t)(fake->delay_ns / 1000));
 	request->status = block_request_check(&fake->device, request);
 	if (request->status == STATUS_OK && must_fail(fake, request))
 		request->status = fake->fail_status;
@@ -48,6 +75,8 @@ static void execute(struct fake_block *fake, struct block_request *request)
 		atomic_fetch_add(&fake->flushes, 1);
 	if (request->status == STATUS_OK && request->operation != BLOCK_FLUSH)
 		transfer(fake, request);
+	if (request->status == STATUS_OK && request->operation != BLOCK_READ && fake->logging)
+		log_event(fake, request);
 	request->done(request);
 }
 
@@ -61,27 +90,88 @@ static void submit(struct block_device *device, struct block_request *request)
 	}
 	pthread_mutex_lock(&fake->mutex);
 	list_insert_last(&fake->queue, &request->link);
+	fake->queued++;
 	pthread_cond_signal(&fake->changed);
 	pthread_mutex_unlock(&fake->mutex);
+}
+
+/* The mutex is held. */
+static struct block_request *take_locked(struct fake_block *fake)
+{
+	struct list *link = fake->queue.next;
+
+	if (fake->queued == 0 || fake->held)
+		return NULL;
+	for (uint64_t skip = fake->shuffled ? random_below(&fake->random, fake->queued) : 0; skip > 0; skip--)
+		link = link->next;
+	list_remove(link);
+	fake->queued--;
+	return container_of(link, struct block_request, link);
 }
 
 static void *serve(void *context)
 {
 	struct fake_block *fake = context;
-	struct list *link;
+	struct block_request *request;
 
 	pthread_mutex_lock(&fake->mutex);
 	for (;;) {
-		while ((link = list_take_first(&fake->queue)) == NULL && !fake->stopping)
+		while ((request = take_locked(fake)) == NULL && !fake->stopping)
 			pthread_cond_wait(&fake->changed, &fake->mutex);
-		if (!link)
+		if (!request)
 			break;
 		pthread_mutex_unlock(&fake->mutex);
-		execute(fake, container_of(link, struct block_request, link));
+		execute(fake, request);
 		pthread_mutex_lock(&fake->mutex);
 	}
 	pthread_mutex_unlock(&fake->mutex);
 	return NULL;
+}
+
+uint32_t fake_block_hold(struct fake_block *fake, bool hold)
+{
+	uint32_t waiting;
+
+	pthread_mutex_lock(&fake->mutex);
+	fake->held = hold;
+	waiting = fake->queued;
+	pthread_cond_signal(&fake->changed);
+	pthread_mutex_unlock(&fake->mutex);
+	return waiting;
+}
+
+void fake_block_log(struct fake_block *fake)
+{
+	fake->log_start = malloc(fake->device.size_bytes);
+	assert(fake->log_start);
+	memcpy(fake->log_start, fake->data, fake->device.size_bytes);
+	fake->logging = true;
+}
+
+size_t fake_block_log_count(struct fake_block *fake)
+{
+	size_t count;
+
+	pthread_mutex_lock(&fake->mutex);
+	count = fake->log_count;
+	pthread_mutex_unlock(&fake->mutex);
+	return count;
+}
+
+void fake_block_crash(struct fake_block *fake, size_t cut, struct random *random, unsigned char *image)
+{
+	size_t durable = 0;
+
+	memcpy(image, fake->log_start, fake->device.size_bytes);
+	for (size_t i = 0; i < cut; i++)
+		if (fake->log[i].operation == BLOCK_FLUSH)
+			durable = i;
+	for (size_t i = 0; i < cut; i++) {
+		const struct fake_block_event *event = &fake->log[i];
+
+		if (event->operation == BLOCK_WRITE && (i < durable || random_below(random, 2) == 0))
+			memcpy(image + event->offset_bytes, event->data, event->bytes);
+	}
 }
 
 void fake_block_init(struct fake_block *fake, uint64_t bytes, bool threaded)
@@ -104,6 +194,7 @@ void fake_block_init(struct fake_block *fake, uint64_t bytes, bool threaded)
 	assert(fake->data);
 	list_init(&fake->device.link);
 	list_init(&fake->queue);
+	random_seed(&fake->random, 1);
 	pthread_mutex_init(&fake->mutex, NULL);
 	pthread_cond_init(&fake->changed, NULL);
 	if (threaded)
@@ -119,5 +210,9 @@ void fake_block_fini(struct fake_block *fake)
 		pthread_mutex_unlock(&fake->mutex);
 		pthread_join(fake->thread, NULL);
 	}
+	for (size_t i = 0; i < fake->log_count; i++)
+		free(fake->log[i].data);
+	free(fake->log);
+	free(fake->log_start);
 	free(fake->data);
 }

@@ -1,12 +1,22 @@
 /*
- * A block device over host memory. It completes requests at once, or from a thread of its own in order, and fails those that a
- * test asks it to.
+ * A block device over host memory. It completes requests at once, or from a thread of its own: in order or shuffled, after a
+ * delay, or only when a test lets it. It fails those that a test asks it to, and can keep a log of what it did, from which the
+ * disk can be made as a power cut at any point may leave it.
  */
 #pragma once
 
 #include <pthread.h>
 
 #include "runtime/base/block_device.h"
+#include "runtime/base/random.h"
+
+/* A request that has been completed with success. */
+struct fake_block_event {
+	enum block_operation operation;
+	uint64_t offset_bytes;
+	uint64_t bytes;
+	unsigned char *data; /* of a write */
+};
 
 struct fake_block {
 	struct block_device device;
@@ -18,14 +28,42 @@ struct fake_block {
 	uint64_t fail_start, fail_end;
 	status_t fail_status;
 
+	/* Set with nothing under way. */
+	bool shuffled;     /* the thread takes any of the requests that wait, not the oldest */
+	uint64_t delay_ns; /* that a request on the thread takes */
+
+	bool logging;
+	unsigned char *log_start;     /* [mutex] what the disk held when the log began */
+	struct fake_block_event *log; /* [mutex] */
+	size_t log_count;             /* [mutex] */
+	size_t log_room;              /* [mutex] */
+
 	bool threaded;
 	pthread_t thread;
 	pthread_mutex_t mutex;
 	pthread_cond_t changed;
-	struct list queue; /* [mutex] */
-	bool stopping;     /* [mutex] */
+	struct list queue;    /* [mutex] */
+	uint32_t queued;      /* [mutex] */
+	bool held;            /* [mutex] the thread takes no request */
+	bool stopping;        /* [mutex] */
+	struct random random; /* the thread's */
 };
 
 /* `threaded`: requests complete on a thread. Limits as of a small disk: 512-byte sectors, 64 segments, 256 KB a request. */
 void fake_block_init(struct fake_block *fake, uint64_t bytes, bool threaded);
 void fake_block_fini(struct fake_block *fake);
+
+/* Holds all requests that have not been begun, or lets them go on. Returns how many wait. Only a threaded one. */
+uint32_t fake_block_hold(struct fake_block *fake, bool hold);
+
+/* Begins the log. With nothing under way. */
+void fake_block_log(struct fake_block *fake);
+
+/* Events so far. */
+size_t fake_block_log_count(struct fake_block *fake);
+
+/*
+ * Makes in `image` the disk after a power cut behind the first `cut` events: all that a flush made durable, and of the later
+ * writes any, each as a whole or not at all.
+ */
+void fake_block_crash(struct fake_block *fake, size_t cut, struct random *random, unsigned char *image);

@@ -1,0 +1,101 @@
+#include "cache_fixture.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/base/assert.h"
+
+const struct pagecache_config cache_machine_config = {
+	.dirty_background_percent = 10,
+	.dirty_max_percent = 20,
+	.dirty_age_ns = 30 * NS_PER_S,
+	.move_percent = 25,
+	.requests = 8,
+};
+
+static void must(status_t status)
+{
+	if (status != STATUS_OK)
+		platform_panic("%s", status_text(status));
+}
+
+void cache_machine_init_config(struct cache_machine *machine, uint64_t disk_bytes, bool threaded,
+			       const struct pagecache_config *config)
+{
+	static const struct memory_config memory_config = {
+		.min_bytes = 2 * BLOCK_BYTES,
+		.low_bytes = 4 * BLOCK_BYTES,
+		.general_retain_bytes = BLOCK_BYTES,
+		.dma_retain_bytes = BLOCK_BYTES,
+	};
+	static const struct volume_config volume_config = { .preference = 50, .keep_bytes = KEEP_BYTES };
+	static _Atomic uint64_t machines;
+	struct phys_range range;
+
+	machine->arena = host_arena_create((4 + 4 * (atomic_fetch_add(&machines, 1) % 16)) * GIB, MEMORY_BYTES);
+	range = host_arena_range(machine->arena);
+	machine->metadata = aligned_alloc(64, memory_metadata_bytes(&range, 1));
+	must(memory_init(&machine->memory, &memory_config, &range, 1, machine->metadata));
+	must(pagecache_init(&machine->pagecache, &machine->memory, config));
+	fake_block_init(&machine->disk, disk_bytes, threaded);
+	machine->model = malloc(disk_bytes);
+	for (uint64_t i = 0; i < disk_bytes; i += 8)
+		memcpy(machine->disk.data + i, &i, 8);
+	memcpy(machine->model, machine->disk.data, disk_bytes);
+	must(volume_attach(&machine->volume, &machine->pagecache, &machine->disk.device, "disk", 0, disk_bytes,
+			   &volume_config));
+}
+
+void cache_machine_init(struct cache_machine *machine, uint64_t disk_bytes, bool threaded)
+{
+	cache_machine_init_config(machine, disk_bytes, threaded, &cache_machine_config);
+}
+
+void cache_machine_free(struct cache_machine *machine)
+{
+	must(pagecache_fini(&machine->pagecache));
+	must(memory_fini(&machine->memory));
+	fake_block_fini(&machine->disk);
+	free(machine->model);
+	free(machine->metadata);
+	host_arena_destroy(machine->arena);
+}
+
+void cache_machine_fini(struct cache_machine *machine)
+{
+	assert(pagecache_is_valid(&machine->pagecache));
+	assert(memory_is_valid(&machine->memory));
+	must(volume_detach(&machine->volume, false));
+	assert(memcmp(machine->disk.data, machine->model, machine->disk.device.size_bytes) == 0);
+	cache_machine_free(machine);
+}
+
+void cache_machine_read(struct cache_machine *machine, uint64_t offset, size_t bytes)
+{
+	unsigned char *buffer = malloc(bytes + 1);
+
+	must(node_read(&machine->volume.node, offset, buffer, bytes));
+	assert(memcmp(buffer, machine->model + offset, bytes) == 0);
+	free(buffer);
+}
+
+void cache_machine_write(struct cache_machine *machine, struct random *random, uint64_t offset, size_t bytes)
+{
+	for (size_t i = 0; i < bytes; i++)
+		machine->model[offset + i] = (unsigned char)random_next(random);
+	must(node_write(&machine->volume.node, offset, machine->model + offset, bytes));
+}
+
+void cache_machine_fill(struct cache_machine *machine)
+{
+	for (uint64_t offset = 0; offset < machine->disk.device.size_bytes && memory_may_grow(&machine->memory); offset += MIB)
+		cache_machine_read(machine, offset, MIB);
+}
+
+struct pagecache_statistics cache_machine_statistics(struct cache_machine *machine)
+{
+	struct pagecache_statistics statistics;
+
+	pagecache_statistics(&machine->pagecache, &statistics);
+	return statistics;
+}
