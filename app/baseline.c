@@ -23,7 +23,7 @@
 #include "runtime/base/options.h"
 #include "runtime/kernel/task.h"
 
-#define WARM_NS      (5 * NS_PER_S)
+#define WARM_NS      (30 * NS_PER_S) /* at most, to let the loads put the whole cache into an order of their own */
 #define PATIENCE_NS  (60 * NS_PER_S)
 #define TAKE_WAIT_NS (30 * NS_PER_S)
 #define BATCH_PAGES  512 /* evicted between two looks whether the memory fits */
@@ -82,6 +82,19 @@ static void order_pages(struct baseline *baseline)
 	baseline->order_pages = count;
 }
 
+/* Until all that is cached has been replaced once. */
+static void warm_up(struct baseline *baseline)
+{
+	const uint64_t start_ns = platform_now_ns();
+	struct pagecache_statistics before, now;
+
+	volume_statistics(baseline->disks.data, &before);
+	do {
+		task_sleep(10 * NS_PER_MS);
+		volume_statistics(baseline->disks.data, &now);
+	} while (now.inserted_pages - before.inserted_pages < before.cached_pages && platform_now_ns() - start_ns < WARM_NS);
+}
+
 /* Full again, all pages clean, and nobody at work. */
 static status_t prepare_way(struct baseline *baseline)
 {
@@ -90,7 +103,7 @@ static status_t prepare_way(struct baseline *baseline)
 	if (status == STATUS_OK)
 		status = fill_wait(&baseline->loads, &baseline->goal);
 	if (status == STATUS_OK)
-		task_sleep(WARM_NS);
+		warm_up(baseline);
 	loads_stop(&baseline->loads);
 	order_pages(baseline);
 	return status == STATUS_OK ? volume_flush(baseline->disks.data) : status;
