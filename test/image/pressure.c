@@ -5,10 +5,13 @@
 
 #define RUN_BLOCKS 16
 
-static bool hold(struct pressure *pressure, uint64_t blocks, uint64_t free_bytes)
+#define LOW_BYTES (256 * MIB) /* what a device with 28 address bits reaches */
+
+static bool hold(struct pressure *pressure, uint64_t blocks, uint64_t lowest, uint64_t free_bytes)
 {
 	const struct run_request request = {
 		.blocks = blocks,
+		.constraints.lowest = { lowest },
 		.owner = &pressure->owner,
 		.keep_blocks = free_bytes / BLOCK_BYTES,
 	};
@@ -18,6 +21,14 @@ static bool hold(struct pressure *pressure, uint64_t blocks, uint64_t free_bytes
 		return false;
 	pressure->count++;
 	return true;
+}
+
+static void hold_all(struct pressure *pressure, uint64_t lowest, uint64_t free_bytes)
+{
+	while (hold(pressure, RUN_BLOCKS, lowest, free_bytes))
+		;
+	while (hold(pressure, 1, lowest, free_bytes))
+		;
 }
 
 static bool read_until_full(const struct app_environment *environment, struct volume *volume)
@@ -40,10 +51,9 @@ bool pressure_apply(struct pressure *pressure, const struct app_environment *env
 	pressure->memory = environment->memory;
 	owner_init(&pressure->owner, "test", false);
 	(void)volume_drop(volume);
-	while (hold(pressure, RUN_BLOCKS, free_bytes))
-		;
-	while (hold(pressure, 1, free_bytes))
-		;
+	/* Low memory last, so that it is the cache that has it. */
+	hold_all(pressure, LOW_BYTES, free_bytes);
+	hold_all(pressure, 0, free_bytes);
 	return read_until_full(environment, volume);
 }
 
