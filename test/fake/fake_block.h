@@ -23,10 +23,10 @@ struct fake_block {
 	unsigned char *data;
 	_Atomic uint64_t reads, writes, flushes;
 
-	/* Requests that touch [fail_start, fail_end) fail with fail_status. Set with nothing under way. */
-	bool fail_reads, fail_writes, fail_flushes;
-	uint64_t fail_start, fail_end;
-	status_t fail_status;
+	/* Requests that touch [fail_start, fail_end) fail with fail_status. */
+	_Atomic bool fail_reads, fail_writes, fail_flushes;
+	_Atomic uint64_t fail_start, fail_end;
+	_Atomic status_t fail_status;
 
 	/* Set with nothing under way. */
 	bool shuffled;     /* the thread takes any of the requests that wait, not the oldest */
