@@ -140,7 +140,7 @@ static void print_loop(const struct capture *capture, uint64_t loop, const struc
 	balance_print_givers(balance);
 }
 
-/* Takes the memory and keeps the books of it. */
+/* Takes the memory and keeps the books of it. Whoever has data coming in runs before those who read files. */
 static void take(struct capture *capture, uint64_t loop, struct balance *balance)
 {
 	const uint64_t start_ns = platform_now_ns();
@@ -148,9 +148,11 @@ static void take(struct capture *capture, uint64_t loop, struct balance *balance
 	status_t status;
 
 	ledger_open(&ledger, capture->environment);
+	task_set_priority(TASK_HIGH);
 	const uint64_t before_ns = platform_now_ns();
 	status = buffers_take(&capture->buffers, TAKE_WAIT_NS);
 	capture->alloc_us[loop] = (platform_now_ns() - before_ns) / NS_PER_US;
+	task_set_priority(TASK_NORMAL);
 	ledger_close(&ledger, balance);
 	if (status != STATUS_OK)
 		fail(capture, "taking DMA memory", status);
