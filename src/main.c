@@ -204,6 +204,7 @@ static void drivers_begin(const char *command_line)
 
 	environment.no_message_interrupts = lines_wanted(command_line);
 	block_device_table_init(&block_devices);
+	power_set_farewell(drivers_stop);
 	status = drivers_start(&environment);
 	if (status != STATUS_OK)
 		log_error("drivers: %s", status_text(status));

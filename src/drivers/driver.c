@@ -116,15 +116,23 @@ status_t drivers_start(const struct driver_environment *with)
 
 void drivers_stop(void)
 {
-	struct pci_function *last;
+	struct pci_function *function = NULL, *next;
 
 	if (!environment)
 		return;
+	mutex_lock(&lock);
 	do {
-		last = NULL;
-		for (struct pci_function *function = pci_next(NULL); function; function = pci_next(function))
-			last = function->driver ? function : last;
-	} while (last && driver_remove(last) == STATUS_OK);
+		struct pci_function *last = NULL;
+
+		for (next = pci_next(NULL); next != function; next = pci_next(next))
+			last = next;
+		function = last;
+		if (function && function->driver && function->driver->shutdown)
+			function->driver->shutdown(function);
+		if (function && function->driver)
+			pci_stop_dma(function);
+	} while (function);
+	mutex_unlock(&lock);
 }
 
 struct pci_function *driver_function(const char *driver, struct pci_function *after)

@@ -2,7 +2,7 @@
  * Drivers: each says what it matches, and is probed for every PCI function that does. See docs/DRIVERS.md.
  *
  *	static const struct pci_id ids[] = { { 0x1234, 0x11e8, 0 }, { 0 } };
- *	static const struct driver edu = { "edu", ids, edu_probe, edu_remove };
+ *	static const struct driver edu = { .name = "edu", .ids = ids, .probe = edu_probe, .remove = edu_remove };
  *	DRIVER(edu);
  *
  * 1. probe either takes the function or fails and leaves nothing behind: no memory, no interrupt, no DMA. It logs why it
@@ -33,6 +33,7 @@ struct driver {
 	const struct pci_id *ids; /* ends with one that is all zero */
 	status_t (*probe)(const struct driver_environment *environment, struct pci_function *function);
 	void (*remove)(struct pci_function *function);
+	void (*shutdown)(struct pci_function *function); /* for power-off, see drivers_stop; NULL: nothing to tell it */
 };
 
 /* Puts the driver into the table. */
@@ -45,7 +46,10 @@ struct driver {
  */
 status_t drivers_start(const struct driver_environment *environment) MUST_CHECK;
 
-/* Removes all, in reverse order; for power-off. */
+/*
+ * For power-off: tells all devices, in reverse order, and ends their DMA. Nothing is freed, since tasks may still use them;
+ * what they ask for from then on does not end. Where platform_may_sleep().
+ */
 void drivers_stop(void);
 
 /* One function. STATUS_BUSY: bound already; STATUS_NOT_FOUND: no driver wants it; else what probe returned. */

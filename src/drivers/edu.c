@@ -166,5 +166,5 @@ static void edu_remove(struct pci_function *function)
 }
 
 static const struct pci_id edu_ids[] = { { 0x1234, 0x11e8, 0 }, { 0 } };
-static const struct driver edu_driver = { "edu", edu_ids, edu_probe, edu_remove };
+static const struct driver edu_driver = { .name = "edu", .ids = edu_ids, .probe = edu_probe, .remove = edu_remove };
 DRIVER(edu_driver);

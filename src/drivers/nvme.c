@@ -157,12 +157,9 @@ static status_t controller_start(struct nvme *nvme)
 				nvme_watch_look);
 }
 
-/* Stops what controller_start has started, as far as it came, and frees everything. */
-static void controller_stop(struct nvme *nvme)
+/* Ends its work, in order if it can. Nobody may start it again. */
+static void controller_quiet(struct nvme *nvme)
 {
-	struct list done;
-
-	list_init(&done);
 	disk_watch_stop(&nvme->watch);
 	atomic_store(&nvme->quiet, true);
 	for (unsigned i = 0; i < nvme->queue_count && nvme->queues[i]; i++)
@@ -172,9 +169,18 @@ static void controller_stop(struct nvme *nvme)
 			nvme_queues_delete(nvme);
 			nvme_controller_shutdown(nvme);
 		}
-		(void)!nvme_controller_disable(nvme); /* DMA ends all the same, below */
+		(void)!nvme_controller_disable(nvme); /* DMA ends all the same, here */
 	}
 	pci_stop_dma(nvme->function);
+}
+
+/* Stops what controller_start has started, as far as it came, and frees everything. */
+static void controller_stop(struct nvme *nvme)
+{
+	struct list done;
+
+	list_init(&done);
+	controller_quiet(nvme);
 	vectors_close(nvme);
 	for (unsigned i = 0; i < nvme->queue_count && nvme->queues[i]; i++)
 		disk_queue_fail(&nvme->queues[i]->disk, &done);
@@ -228,6 +234,17 @@ static void nvme_remove(struct pci_function *function)
 	controller_stop(nvme);
 }
 
+static void nvme_shutdown(struct pci_function *function)
+{
+	controller_quiet(function->driver_data);
+}
+
 static const struct pci_id ids[] = { { .vendor_id = PCI_ANY, .class_code = 0x010802 }, { 0 } };
-static const struct driver nvme_driver = { "nvme", ids, nvme_probe, nvme_remove };
+static const struct driver nvme_driver = {
+	.name = "nvme",
+	.ids = ids,
+	.probe = nvme_probe,
+	.remove = nvme_remove,
+	.shutdown = nvme_shutdown,
+};
 DRIVER(nvme_driver);

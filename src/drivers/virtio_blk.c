@@ -201,18 +201,24 @@ static status_t disk_start(struct virtio_blk *disk, struct pci_function *functio
 				virtio_blk_watch_look);
 }
 
-/* Stops what disk_start has started, as far as it came, and frees everything. */
-static void disk_stop(struct virtio_blk *disk)
+/* Ends its work. Nobody may start it again. */
+static void disk_quiet(struct virtio_blk *disk)
 {
-	struct list done;
-
-	list_init(&done);
 	disk_watch_stop(&disk->watch);
 	for (unsigned i = 0; i < disk->queue_count; i++)
 		disk_queue_stop(&disk->queues[i]->disk);
 	if (disk->virtio.common && !disk->gone)
 		(void)!virtio_reset(&disk->virtio); /* DMA ends all the same, here */
 	pci_stop_dma(disk->virtio.function);
+}
+
+/* Stops what disk_start has started, as far as it came, and frees everything. */
+static void disk_stop(struct virtio_blk *disk)
+{
+	struct list done;
+
+	list_init(&done);
+	disk_quiet(disk);
 	vectors_close(disk);
 	for (unsigned i = 0; i < disk->queue_count; i++)
 		disk_queue_fail(&disk->queues[i]->disk, &done);
@@ -271,7 +277,18 @@ static void virtio_blk_remove(struct pci_function *function)
 	disk_stop(disk);
 }
 
+static void virtio_blk_shutdown(struct pci_function *function)
+{
+	disk_quiet(function->driver_data);
+}
+
 /* The id of modern devices, and of those that also have the interface from before 1.0. */
 static const struct pci_id ids[] = { { VIRTIO_VENDOR, 0x1042, 0 }, { VIRTIO_VENDOR, 0x1001, 0 }, { 0 } };
-static const struct driver virtio_blk_driver = { "virtio", ids, virtio_blk_probe, virtio_blk_remove };
+static const struct driver virtio_blk_driver = {
+	.name = "virtio",
+	.ids = ids,
+	.probe = virtio_blk_probe,
+	.remove = virtio_blk_remove,
+	.shutdown = virtio_blk_shutdown,
+};
 DRIVER(virtio_blk_driver);

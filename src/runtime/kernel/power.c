@@ -1,8 +1,11 @@
 #include "power.h"
 
+#include <stdatomic.h>
+
 #include "acpi.h"
 #include "runtime/base/command.h"
 #include "runtime/base/log.h"
+#include "runtime/base/platform.h"
 #include "runtime/x86_64/cpu_registers.h"
 #include "runtime/x86_64/port.h"
 
@@ -21,6 +24,8 @@
 
 #define SPINS_SHORT 100000u
 #define SPINS_LONG  10000000u
+
+static void (*farewell)(void); /* set at start-up */
 
 /* No clock is needed here, nor does it matter how long exactly: the machine is to go away meanwhile. */
 static void spin(unsigned spins)
@@ -53,10 +58,24 @@ static void sleep_write(uint16_t port, uint8_t type)
 	port_write16(port, (uint16_t)(value | type << PM1_SLEEP_TYPE_SHIFT | PM1_SLEEP_ENABLE));
 }
 
+void power_set_farewell(void (*run)(void))
+{
+	farewell = run;
+}
+
+static void say_farewell(void)
+{
+	static _Atomic bool said;
+
+	if (farewell && platform_may_sleep() && !atomic_exchange(&said, true))
+		farewell();
+}
+
 void power_off(void)
 {
 	const struct acpi_power *power = acpi_power();
 
+	say_farewell();
 	interrupts_disable();
 	if (power->has_s5 && power->pm1a_control) {
 		acpi_mode_enter(power);
@@ -100,6 +119,7 @@ static _Noreturn void reset_by_fault(void)
 
 void power_reboot(void)
 {
+	say_farewell();
 	interrupts_disable();
 	reset_by_acpi(acpi_power());
 	reset_by_keyboard();
@@ -113,6 +133,7 @@ bool power_has_debug_exit(void)
 
 void power_exit(unsigned status)
 {
+	say_farewell();
 	interrupts_disable();
 	if (status == 0)
 		power_off();
