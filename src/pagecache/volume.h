@@ -52,9 +52,10 @@ struct volume {
 };
 
 /*
- * Attaches bytes [start_bytes, start_bytes + bytes) of `device`; both are multiples of its sector. The caller owns `volume`
- * (zeroed) and keeps it until detached. STATUS_RANGE: not within the device. STATUS_INVALID: not whole sectors, a name that is
- * too long or taken, or a device that cannot take page-sized segments. STATUS_NO_MEMORY.
+ * Attaches bytes [start_bytes, start_bytes + bytes) of `device`; both are multiples of its sector. Volumes may overlap, such as
+ * a disk and its partitions, but each caches for itself: who writes to one of them must not use the other. The caller owns
+ * `volume` (zeroed) and keeps it until detached. STATUS_RANGE: not within the device. STATUS_INVALID: not whole sectors, a name
+ * that is too long or taken, or a device that cannot take page-sized segments. STATUS_NO_MEMORY.
  */
 status_t volume_attach(struct volume *volume, struct pagecache *pagecache, struct block_device *device, const char *name,
 		       uint64_t start_bytes, uint64_t bytes, const struct volume_config *config) MUST_CHECK;

@@ -99,6 +99,10 @@ START_TEST(a_write_error_is_told_by_every_flush_and_costs_nothing)
 	ck_assert_uint_eq(cache_machine_statistics(&machine).failed_pages, 1);
 	ck_assert_uint_eq(cache_machine_statistics(&machine).dirty_pages, 1);
 	ck_assert_int_eq(memcmp(machine.disk.data, machine.model, 3 * PAGE_BYTES), 0);
+	/* Nor does it take down what is dirtied beside it later. */
+	cache_machine_write(&machine, &random, 2 * PAGE_BYTES, PAGE_BYTES);
+	ck_assert_int_eq(volume_flush(&machine.volume), STATUS_IO_ERROR);
+	ck_assert_int_eq(memcmp(machine.disk.data, machine.model, 3 * PAGE_BYTES), 0);
 	/* Written again it is still told, until it has reached the disk. */
 	cache_machine_write(&machine, &random, 3 * PAGE_BYTES + 9, 100);
 	ck_assert_int_eq(volume_flush(&machine.volume), STATUS_IO_ERROR);
