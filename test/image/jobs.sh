@@ -45,7 +45,7 @@ checksum_image() {
 	rm -rf "$tree" "$work/ext4.img"
 	mkdir -p "$tree"
 	git ls-files -z | xargs -0 cp --parents -t "$tree"
-	mke2fs -q -t ext4 -d "$tree" "$work/ext4.img" 96M
+	mke2fs -q -t ext4 -d "$tree" "$work/ext4.img" 96M >/dev/null 2>&1
 	rm -rf "$tree"
 }
 
