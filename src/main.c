@@ -134,7 +134,7 @@ static uint64_t ram_bytes(const struct boot_info *boot)
 
 static void volume_start(struct block_device *device, const char *name, uint64_t start_bytes, uint64_t bytes)
 {
-	struct volume *volume = heap_alloc(memory_general_heap(&memory), sizeof(*volume), 0);
+	struct volume *volume = heap_alloc(memory_general_heap(&memory), sizeof(*volume), _Alignof(struct volume));
 	status_t status = STATUS_NO_MEMORY;
 
 	if (volume)

@@ -22,10 +22,12 @@ static void count_inserted(struct volume *volume)
 
 static void count_lookups(struct volume *volume, uint64_t hits, uint64_t misses)
 {
+	struct volume_lookups *lookups = &volume->lookups[platform_cpu()];
+
 	if (hits > 0)
-		atomic_fetch_add_explicit(&volume->counts.hits, hits, memory_order_relaxed);
+		atomic_fetch_add_explicit(&lookups->hits, hits, memory_order_relaxed);
 	if (misses > 0)
-		atomic_fetch_add_explicit(&volume->counts.misses, misses, memory_order_relaxed);
+		atomic_fetch_add_explicit(&lookups->misses, misses, memory_order_relaxed);
 }
 
 static status_t check_range(const struct node *node, uint64_t offset, size_t bytes)

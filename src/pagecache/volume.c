@@ -90,14 +90,14 @@ status_t volume_attach(struct volume *volume, struct pagecache *pagecache, struc
 
 	if (status != STATUS_OK)
 		return status;
-	*volume = (struct volume){
-		.pagecache = pagecache,
-		.device = device,
-		.start_bytes = start_bytes,
-		.bytes = bytes,
-		.config = *config,
-		.node = { .volume = volume, .bytes = bytes },
-	};
+	memset(volume, 0, sizeof(*volume));
+	volume->pagecache = pagecache;
+	volume->device = device;
+	volume->start_bytes = start_bytes;
+	volume->bytes = bytes;
+	volume->config = *config;
+	volume->node.volume = volume;
+	volume->node.bytes = bytes;
 	(void)format_text(volume->name, sizeof(volume->name), "%s", name);
 	volume->node.id = atomic_fetch_add(&pagecache->next_node, 1);
 	lists_init(volume);
@@ -201,8 +201,6 @@ void volume_statistics(struct volume *volume, struct pagecache_statistics *stati
 		.dirty_pages = atomic_load(&volume->counts.dirty_pages),
 		.failed_pages = atomic_load(&volume->counts.failed_pages),
 		.blocks = objcache_count(&volume->frames).blocks,
-		.hits = atomic_load(&volume->counts.hits),
-		.misses = atomic_load(&volume->counts.misses),
 		.inserted_pages = atomic_load(&volume->counts.inserted_pages),
 		.evicted_pages = atomic_load(&volume->counts.evicted_pages),
 		.moved_pages = atomic_load(&volume->counts.moved_pages),
@@ -213,4 +211,8 @@ void volume_statistics(struct volume *volume, struct pagecache_statistics *stati
 		.flushes = atomic_load(&volume->counts.flushes),
 		.throttled = atomic_load(&volume->counts.throttled),
 	};
+	for (unsigned cpu = 0; cpu < platform_cpu_count(); cpu++) {
+		statistics->hits += atomic_load_explicit(&volume->lookups[cpu].hits, memory_order_relaxed);
+		statistics->misses += atomic_load_explicit(&volume->lookups[cpu].misses, memory_order_relaxed);
+	}
 }

@@ -18,6 +18,12 @@ struct volume_config {
 
 #define VOLUME_NAME_BYTES 32
 
+/* Lookups that one CPU did, on a line of its own: a hit writes to nothing that all share. */
+struct volume_lookups {
+	_Atomic uint64_t hits;
+	_Atomic uint64_t misses;
+} __attribute__((aligned(64)));
+
 struct volume {
 	struct pagecache *pagecache;
 	struct block_device *device;
@@ -46,15 +52,16 @@ struct volume {
 
 	struct {
 		_Atomic uint64_t cached_pages, dirty_pages, failed_pages;
-		_Atomic uint64_t hits, misses, inserted_pages, evicted_pages, moved_pages;
+		_Atomic uint64_t inserted_pages, evicted_pages, moved_pages;
 		_Atomic uint64_t read_bytes, written_bytes, read_errors, write_errors, flushes, throttled;
 	} counts;
+	struct volume_lookups lookups[PLATFORM_CPUS_MAX];
 };
 
 /*
  * Attaches bytes [start_bytes, start_bytes + bytes) of `device`; both are multiples of its sector. Volumes may overlap, such as
  * a disk and its partitions, but each caches for itself: who writes to one of them must not use the other. The caller owns
- * `volume` (zeroed) and keeps it until detached. STATUS_RANGE: not within the device. STATUS_INVALID: not whole sectors, a name
+ * `volume` and keeps it until detached. STATUS_RANGE: not within the device. STATUS_INVALID: not whole sectors, a name
  * that is too long or taken, or a device that cannot take page-sized segments. STATUS_NO_MEMORY.
  */
 status_t volume_attach(struct volume *volume, struct pagecache *pagecache, struct block_device *device, const char *name,
