@@ -94,13 +94,15 @@ check-style:
 
 # clang-tidy and cppcheck look at a file again only when it, one of its headers, or the rules have changed.
 LINT_SOURCES = $(filter-out boot/% test/host/test_loader.c,$(C_SOURCES))
-LINT_FLAGS := -std=gnu11 -Isrc -Itest -I.
+LINT_FLAGS := -std=gnu11 -Isrc -Itest -I. -I$(BUILD)/image
 
 lint: setup
 	@$(MAKE) --no-print-directory -j$(shell nproc) -k lint-files
 
 .PHONY: lint-files
 lint-files: $(patsubst %.c,$(BUILD)/lint/%.ok,$(LINT_SOURCES))
+
+$(BUILD)/lint/src/main.ok: $(BUILD)/image/config_values.h
 
 $(BUILD)/lint/%.ok: %.c .clang-tidy test/check/lint.sh
 	@mkdir -p $(@D)
