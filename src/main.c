@@ -204,10 +204,19 @@ static void drivers_begin(const char *command_line)
 
 	environment.no_message_interrupts = lines_wanted(command_line);
 	block_device_table_init(&block_devices);
-	power_set_farewell(drivers_stop);
 	status = drivers_start(&environment);
 	if (status != STATUS_OK)
 		log_error("drivers: %s", status_text(status));
+}
+
+/* Before the power goes: what was written is made durable, then the devices are told. */
+static void farewell(void)
+{
+	const status_t status = pagecache_flush(&pagecache);
+
+	if (status != STATUS_OK)
+		log_error("not all that was written has reached the disks: %s", status_text(status));
+	drivers_stop();
 }
 
 static void commands_start(void)
@@ -231,6 +240,7 @@ static void first_task(void *context)
 	command_table_init(&commands);
 	drivers_begin(boot->command_line);
 	pagecache_start();
+	power_set_farewell(farewell);
 	commands_start();
 	environment = (struct app_environment){
 		.memory = &memory,

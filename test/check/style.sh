@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What clang-format and clang-tidy do not see. Prints each place and fails if there is one.
 set -uo pipefail
+shopt -s lastpipe # so that what `complain` finds, behind a pipe, is not forgotten
 
 failed=0
 complain() { # WHY; places on standard input

@@ -21,6 +21,8 @@ media_prepare() {
 	for kind in iso img; do
 		boot/media.sh $kind "$BUILD/weir.efi" "$work/test.$kind" "test=all" || return 1
 	done
+	rm -f "$work/faulty.img"
+	truncate -s 16M "$work/faulty.img" || return 1
 	"$BUILD/make_pattern" "$work/data.img" $((192 << 20)) 1 && "$BUILD/make_pattern" "$work/digitizer.img" $((64 << 20)) 2
 }
 
@@ -94,6 +96,7 @@ machine_run() { # NAME
 	options=$(machine_field "$name" 5)
 	local arguments boot_arguments device_arguments
 	read -ra arguments <<<"$(machine_field "$name" 6)"
+	arguments=("${arguments[@]//@work@/$work}")
 	mapfile -t boot_arguments < <(machine_boot_arguments "$boot" "$options")
 	mapfile -t device_arguments < <(machine_device_arguments)
 
