@@ -173,7 +173,7 @@ START_TEST(without_a_frame_there_is_an_error_and_no_harm)
 	char byte = 1;
 	size_t count = 0;
 
-	host_log_level(LOG_ERROR - 1);
+	host_log_level(LOG_ERROR);
 	owner_init(&owner, "hog", false);
 	request.owner = &owner;
 	cache_machine_init(&machine, SMALL_DISK, false);
@@ -184,6 +184,54 @@ START_TEST(without_a_frame_there_is_an_error_and_no_harm)
 	while (count > 0)
 		memory_blocks_free(&machine.memory, blocks[--count]);
 	cache_machine_read(&machine, 0, MIB);
+	cache_machine_fini(&machine);
+}
+END_TEST
+
+struct countdown {
+	struct fault_injector fault;
+	unsigned left; /* allocations until all fail */
+};
+
+static bool fails_at_zero(struct fault_injector *self, const char *where, uint64_t bytes)
+{
+	struct countdown *countdown = container_of(self, struct countdown, fault);
+
+	(void)where;
+	(void)bytes;
+	if (countdown->left == 0)
+		return true;
+	countdown->left--;
+	return false;
+}
+
+START_TEST(a_page_cache_that_cannot_start_leaves_nothing)
+{
+	struct countdown countdown = { .fault = { fails_at_zero } };
+	struct cache_machine machine;
+	struct pagecache second;
+	status_t status;
+	uint64_t free_bytes;
+	unsigned failures = 0;
+
+	cache_machine_init(&machine, SMALL_DISK, false);
+	ck_assert_int_eq(pagecache_init(&second, &machine.memory, &cache_machine_config), STATUS_OK);
+	ck_assert_int_eq(pagecache_fini(&second), STATUS_OK);
+	free_bytes = memory_free_bytes(&machine.memory);
+	host_log_level(LOG_ERROR);
+	do {
+		countdown.left = failures;
+		memory_set_fault_injector(&machine.memory, &countdown.fault);
+		status = pagecache_init(&second, &machine.memory, &cache_machine_config);
+		memory_set_fault_injector(&machine.memory, NULL);
+		if (status == STATUS_OK)
+			ck_assert_int_eq(pagecache_fini(&second), STATUS_OK);
+		else
+			failures++;
+		ck_assert(status == STATUS_OK || status == STATUS_NO_MEMORY);
+		ck_assert_uint_eq(memory_free_bytes(&machine.memory), free_bytes);
+	} while (status != STATUS_OK);
+	ck_assert_uint_ge(failures, 3);
 	cache_machine_fini(&machine);
 }
 END_TEST
@@ -478,6 +526,7 @@ END_TEST
 HOST_TEST_MAIN("pagecache_faults", a_bad_page_spoils_no_other, threads_get_the_good_pages_of_a_failed_request,
 	       a_write_error_is_told_by_every_flush_and_costs_nothing, a_failed_device_flush_is_told,
 	       a_dead_disk_does_not_stop_writers_to_another, without_a_frame_there_is_an_error_and_no_harm,
-	       a_new_volume_gets_its_share, a_cleaner_keeps_to_the_range_that_is_wanted,
-	       dirty_blocks_are_written_before_they_go, threads_find_old_pages_written, threads_that_write_wait_at_the_limit,
+	       a_page_cache_that_cannot_start_leaves_nothing, a_new_volume_gets_its_share,
+	       a_cleaner_keeps_to_the_range_that_is_wanted, dirty_blocks_are_written_before_they_go,
+	       threads_find_old_pages_written, threads_that_write_wait_at_the_limit,
 	       threads_keep_what_was_flushed_through_power_cuts)
