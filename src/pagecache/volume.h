@@ -43,7 +43,7 @@ struct volume {
 	struct list aged;          /* [D] */
 	struct list syncing;       /* [D] */
 	struct list failed;        /* [D] */
-	struct list in_flight;     /* [D] writes, in order of submission */
+	struct list in_flight;     /* [D] writes, from the claim of their first page on, by number */
 	uint64_t next_write;       /* [D] number of the next write */
 	uint64_t dirty_since_ns;   /* [D] what is in `dirty` or `failed` has been there since then at most */
 	status_t write_status;     /* [D] of the latest write that failed */

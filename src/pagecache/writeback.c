@@ -91,6 +91,21 @@ static bool claim_locked(struct page *page)
 	return true;
 }
 
+/*
+ * Claims the first page of a write. The write is in flight from here on: a flush that does not find the page in any list any
+ * more has to find the write. [D] is held.
+ */
+static bool write_begin_locked(struct io *io, struct page *page)
+{
+	struct volume *volume = io->volume;
+
+	if (!claim_locked(page))
+		return false;
+	io->write = volume->next_write++;
+	list_insert_last(&volume->in_flight, &io->link);
+	return true;
+}
+
 struct claim {
 	struct volume *volume;
 	struct page *page;
@@ -184,31 +199,28 @@ static void write_done(struct block_request *request)
 	progress(volume);
 }
 
-/* io->pages[0] is claimed. Returns the number of pages. */
-static uint32_t write_start(struct io *io)
+/* `page` is claimed, and the only one so far. Returns the number of pages. */
+static uint32_t write_start(struct io *io, struct page *page)
 {
-	struct volume *volume = io->volume;
 	uint32_t count;
 
-	if (!(page_state(io->pages[0]) & PAGE_FAILED))
+	(void)io_add(io, page, page_number(page));
+	if (!(page_state(page) & PAGE_FAILED))
 		claim_neighbours(io);
 	count = io->count;
-	spinlock_lock(&volume->lock);
-	io->write = volume->next_write++;
-	list_insert_last(&volume->in_flight, &io->link);
-	spinlock_unlock(&volume->lock);
 	io_submit(io, write_done);
 	return count;
 }
 
-static struct page *claim_first(struct volume *volume, struct list *list)
+static struct page *claim_first(struct io *io, struct list *list)
 {
+	struct volume *volume = io->volume;
 	struct page *page = NULL;
 
 	spinlock_lock(&volume->lock);
 	list_for_each_safe (link, list) {
 		page = container_of(link, struct page, dirty);
-		if (claim_locked(page))
+		if (write_begin_locked(io, page))
 			break;
 		page = NULL;
 	}
@@ -219,14 +231,13 @@ static struct page *claim_first(struct volume *volume, struct list *list)
 uint32_t writeback_start(struct volume *volume, struct list *list)
 {
 	struct io *io = io_begin(&volume->node, BLOCK_WRITE);
-	struct page *page = claim_first(volume, list);
+	struct page *page = claim_first(io, list);
 
 	if (!page) {
 		io_end(io);
 		return 0;
 	}
-	(void)io_add(io, page, page_number(page));
-	return write_start(io);
+	return write_start(io, page);
 }
 
 void writeback_start_page(struct volume *volume, struct page *page)
@@ -235,14 +246,12 @@ void writeback_start_page(struct volume *volume, struct page *page)
 	bool claimed;
 
 	spinlock_lock(&volume->lock);
-	claimed = claim_locked(page);
+	claimed = write_begin_locked(io, page);
 	spinlock_unlock(&volume->lock);
-	if (!claimed) {
+	if (claimed)
+		(void)write_start(io, page);
+	else
 		io_end(io);
-		return;
-	}
-	(void)io_add(io, page, page_number(page));
-	(void)write_start(io);
 }
 
 /* Waiting ------------------------------------------------------------------------------------------------------------------ */
