@@ -54,15 +54,16 @@ struct page *index_pin(struct index *index, uint32_t node, uint64_t number, stat
 	struct page *page;
 
 	spinlock_lock(&stripe->lock);
+	/* Read before the state: a writer ends without this lock, first in the state, then in `changes`. */
+	*changes = atomic_load_explicit(&stripe->changes, memory_order_acquire);
 	page = find_locked(index, node, number);
 	if (!page) {
 		*status = STATUS_NOT_FOUND;
 	} else if (page_state(page) & PAGE_WRITING) {
-		/* A writer sets WRITING under this lock, so what is seen here cannot change before the pin. */
 		*status = STATUS_BUSY;
-		*changes = atomic_load_explicit(&stripe->changes, memory_order_acquire);
 		page = NULL;
 	} else {
+		/* A writer sets WRITING under this lock, so it does not begin before the pin. */
 		const uint32_t before = atomic_fetch_add_explicit(&page->state, 1, memory_order_acquire);
 
 		assert((before & PAGE_PINS) != PAGE_PINS);

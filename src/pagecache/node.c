@@ -259,13 +259,13 @@ static bool page_begin_write(struct node *node, struct page *page)
 	stripe = index_stripe(index_of(node), page_node(page), page_number(page));
 	for (;;) {
 		spinlock_lock(&stripe->lock);
+		changes = atomic_load(&stripe->changes); /* before the state, as in index_pin */
 		state = page_state(page);
 		if (!(state & (PAGE_WRITING | PAGE_WRITEBACK)) &&
 		    atomic_compare_exchange_strong(&page->state, &state, state | PAGE_WRITING)) {
 			spinlock_unlock(&stripe->lock);
 			break;
 		}
-		changes = atomic_load(&stripe->changes);
 		spinlock_unlock(&stripe->lock);
 		if (state & PAGE_WRITING) {
 			const uint64_t number = page_number(page);
