@@ -6,8 +6,8 @@
  * 2. A cleaner gives whole blocks to the block heap, within [lowest, highest] only, at most a block above target->bytes, and
  *    returns the bytes that reached it. It is believed only as far as the block heap confirms.
  * 3. It runs in a task, where platform_may_sleep(), one request at a time. It takes no memory that would need reclaim: a
- *request for memory from inside gets only what is free. Without may_wait it does not wait for I/O; it looks at deadline_ns at
- *least once a block.
+ *    request for memory from inside gets only what is free. Without may_wait it does not wait for I/O; it looks at deadline_ns
+ *    at least once a block.
  *
  *	cleaner_register(&memory->cleaners, &volume->cleaner);      ... asked from any task ...
  *	cleaner_unregister(&memory->cleaners, &volume->cleaner);    waits until it does not run

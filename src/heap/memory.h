@@ -15,7 +15,7 @@
  * platform_may_sleep() all three take only what is free.
  *
  * Lock order: reclaim mutex -> (locks of the cleaners' owners) -> registry lock | objcache lock | bookkeeping -> block heap
- *lock.
+ * lock.
  */
 #pragma once
 

@@ -22,7 +22,7 @@
  *	                                                        `-----objcache_unfence---> QUEUED, as the oldest
  *
  * Locks: [C] `lock`, one a cache; leaves are the locks of block heap and bookkeeping, never taken under it. The closures
- *`evict`, `may_grow`, `block_enter`, `block_leave` and the source run without it, so they may take any lock that the caller of
+ * `evict`, `may_grow`, `block_enter`, `block_leave` and the source run without it, so they may take any lock that the caller of
  * objcache_alloc does not hold. objcache_free may be called with other locks held.
  * Contexts: any task, preemption on or off, deferred work; not interrupt handlers. Only the source may sleep, where it may.
  */

@@ -38,7 +38,7 @@ struct index_stripe *index_stripe(struct index *index, uint32_t node, uint64_t n
 
 /*
  * Pins and returns the page. NULL with STATUS_NOT_FOUND: not cached; NULL with STATUS_BUSY: WRITING, and *changes is what
- * index_wait wants. Any task context.
+ * index_wait wants (set in any case). Any task context.
  */
 struct page *index_pin(struct index *index, uint32_t node, uint64_t number, status_t *status, uint32_t *changes);
 

@@ -27,8 +27,9 @@ status_t node_read(struct node *node, uint64_t offset, void *buffer, size_t byte
 
 /*
  * Copies `buffer` into the cache; it reaches the device later. Waits while too much memory is dirty. STATUS_RANGE, nothing was
- * written; STATUS_READ_ONLY; STATUS_IO_ERROR: a page of which only a part is written could not be read; STATUS_NO_MEMORY. On
- * the latter two, pages before the failing one are written.
+ * written; STATUS_READ_ONLY. STATUS_IO_ERROR and what else the device says: a page of which only a part is written could not be
+ * read, or too much is dirty and the volume's pages cannot be written back; STATUS_NO_MEMORY. On these, pages before the
+ * failing one are written.
  */
 status_t node_write(struct node *node, uint64_t offset, const void *buffer, size_t bytes) MUST_CHECK;
 

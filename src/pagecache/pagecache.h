@@ -62,7 +62,7 @@ struct pagecache {
 	struct mutex volumes_lock;
 	struct list volumes; /* [volumes_lock], by name */
 	_Atomic uint32_t next_node;
-	_Atomic uint64_t clock;          /* counts blocks that were opened */
+	_Atomic uint64_t clock;          /* for frames->entered; ticks whenever a cursor has gone on by some frames */
 	_Atomic uint64_t dirty_pages;    /* DIRTY or WRITEBACK, of all volumes */
 	_Atomic uint64_t failed_pages;   /* of them FAILED */
 	uint64_t dirty_background_pages; /* [I] */

@@ -78,7 +78,8 @@ struct volume *volume_find(struct pagecache *pagecache, const char *name);
 
 /*
  * Makes every write that returned before the call durable: writes the dirty pages, waits, and flushes the device's cache.
- * Returns the first error; pages that could not be written stay dirty, and each flush tries them again.
+ * Returns how the latest of the writes failed, else how the device's flush did; pages that could not be written stay dirty, and
+ * each flush tries them again.
  */
 status_t volume_flush(struct volume *volume) MUST_CHECK;
 

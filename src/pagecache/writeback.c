@@ -363,9 +363,10 @@ void writeback_pass(struct volume *volume)
 /* Pages enter `aged` when they are up to half of the age old, and again so much later at most they are on their way. */
 void writeback_age(struct volume *volume)
 {
-	const uint64_t now = platform_now_ns();
+	uint64_t now;
 
 	spinlock_lock(&volume->lock);
+	now = platform_now_ns();
 	if (now - volume->dirty_since_ns >= volume->pagecache->config.dirty_age_ns / 2) {
 		volume->dirty_since_ns = now;
 		splice(&volume->dirty, &volume->aged);
