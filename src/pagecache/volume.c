@@ -187,6 +187,8 @@ status_t volume_detach(struct volume *volume, bool discard)
 	volumes_remove(volume);
 	cleaner_unregister(cleaners, &volume->clean_cleaner);
 	cleaner_unregister(cleaners, &volume->dirty_cleaner);
+	/* After a flush that failed, the background writer may have tried once more. */
+	writeback_settle(volume);
 	discard_dirty(volume);
 	drop_all(volume);
 	if (objcache_fini(&volume->frames) != STATUS_OK)

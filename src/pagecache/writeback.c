@@ -276,6 +276,17 @@ bool writeback_make_progress(struct volume *volume)
 	return true;
 }
 
+void writeback_settle(struct volume *volume)
+{
+	for (;;) {
+		const uint32_t seen = atomic_load(&volume->progress);
+
+		if (!is_writing(volume))
+			return;
+		(void)platform_wait(&volume->progress, seen, PLATFORM_FOREVER);
+	}
+}
+
 /* What a dead disk cannot take counts only for those who write to it: it must not stop the others. */
 static bool is_beyond_limit(struct volume *volume)
 {

@@ -28,6 +28,9 @@ void writeback_start_page(struct volume *volume, struct page *page);
  */
 bool writeback_make_progress(struct volume *volume);
 
+/* Waits until the writes under way have ended. Nobody starts another one meanwhile. */
+void writeback_settle(struct volume *volume);
+
 /* Waits while too much memory is dirty. The status of the last failed write if this volume's pages cannot be written. */
 status_t writeback_throttle(struct volume *volume) MUST_CHECK;
 
