@@ -84,7 +84,6 @@ struct pci_function {
 uint8_t pci_read8(const struct pci_function *function, unsigned offset);
 uint16_t pci_read16(const struct pci_function *function, unsigned offset);
 uint32_t pci_read32(const struct pci_function *function, unsigned offset);
-void pci_write8(const struct pci_function *function, unsigned offset, uint8_t value);
 void pci_write16(const struct pci_function *function, unsigned offset, uint16_t value);
 void pci_write32(const struct pci_function *function, unsigned offset, uint32_t value);
 

@@ -247,11 +247,3 @@ status_t general_heap_fini(struct general_heap *heap)
 	}
 	return STATUS_OK;
 }
-
-bool general_heap_is_valid(struct general_heap *heap)
-{
-	for (unsigned class = 0; class < heap->classes; class ++)
-		if (!objcache_is_valid(&heap->cache[class]))
-			return false;
-	return true;
-}

@@ -62,5 +62,3 @@ size_t general_heap_usable_bytes(struct general_heap *heap, const void *memory);
 
 /* Bytes allocated, rounded up to their classes. */
 uint64_t general_heap_used_bytes(struct general_heap *heap);
-
-bool general_heap_is_valid(struct general_heap *heap);

@@ -15,8 +15,6 @@ struct spinlock {
 	const char *name;        /* [I] */
 };
 
-#define SPINLOCK(lock_name) ((struct spinlock){ .name = (lock_name) })
-
 static inline void spinlock_init(struct spinlock *lock, const char *name)
 {
 	atomic_init(&lock->holder, 0);

@@ -111,11 +111,6 @@ uint64_t clock_now_ns(void)
 	return clock_ns_from_ticks(tsc_in_step() - origin);
 }
 
-uint64_t clock_tsc_hz(void)
-{
-	return hz;
-}
-
 uint64_t clock_ticks_at(uint64_t ns)
 {
 	uint64_t ticks = ns / NS_PER_S * hz + ns % NS_PER_S * hz / NS_PER_S;

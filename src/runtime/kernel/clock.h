@@ -18,8 +18,7 @@ uint64_t clock_now_ns(void);
 /* Spins for at least `ns`. Any context; meant for some microseconds of a device's pace, else use task_sleep. */
 void clock_delay_ns(uint64_t ns);
 
-/* The time-stamp counter's rate, and a counter value or interval in ns; for early times like boot_info's. */
-uint64_t clock_tsc_hz(void);
+/* A value or interval of the time-stamp counter in ns; for early times like boot_info's. */
 uint64_t clock_ns_from_ticks(uint64_t ticks);
 
 /* The time-stamp counter's value for `ns` on the clock, on this CPU; for the deadline timer. */
