@@ -77,6 +77,7 @@ static status_t config_run(struct command *self, int argc, char **argv)
 	(void)self;
 	(void)argc;
 	(void)argv;
+	print("%-36s %s\n", "version", weir_version);
 	for (size_t i = 0; i < ARRAY_LENGTH(config_values); i++)
 		print("%-36s %llu\n", config_values[i].name, (unsigned long long)config_values[i].value);
 	return STATUS_OK;
@@ -85,7 +86,7 @@ static status_t config_run(struct command *self, int argc, char **argv)
 static struct command config_command = {
 	.name = "config",
 	.arguments = "",
-	.help = "the values of config.h as built",
+	.help = "the version, and the values of config.h as built",
 	.run = config_run,
 };
 
