@@ -39,7 +39,7 @@ help:
 
 # Asks for the packages that the goal needs; costs little when they are there.
 setup:
-	@boot/setup.sh $(if $(filter test host-tests bench lint format,$(MAKECMDGOALS)),test,run)
+	@boot/setup.sh $(if $(filter test host-tests bench lint format check-format $(BUILD)/test/%,$(MAKECMDGOALS)),test,$(if $(filter debug,$(MAKECMDGOALS)),debug,run))
 
 clean:
 	rm -rf $(BUILD)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# setup.sh run|test: installs what is missing on this machine to build and run the image, or to test it as well. As root, or
-# with sudo that asks nothing; else it prints the command to type. On other systems than Debian and its like it prints what is
-# missing.
+# setup.sh run|debug|test: installs what is missing on this machine to build and run the image, or to debug or test it as well.
+# As root, or with sudo that asks nothing; else it prints the command to type. On other systems than Debian and its like it
+# prints what is missing.
 set -euo pipefail
 
 goal=${1:-run}
@@ -10,6 +10,7 @@ export PATH=$PATH:/usr/sbin:/sbin
 # What is looked for, and Debian's package that has it: a command, or a file with a slash in its name.
 needs() {
 	cat <<-'LIST'
+		gcc                                  gcc
 		ld                                   binutils
 		/usr/include/errno.h                 libc6-dev
 		git                                  git
@@ -22,6 +23,7 @@ needs() {
 		mkfs.fat                             dosfstools
 		sgdisk                               gdisk
 	LIST
+	[ "$goal" != debug ] || echo "gdb gdb"
 	[ "$goal" = test ] || return 0
 	cat <<-'LIST'
 		/usr/include/check.h                 check
