@@ -130,9 +130,13 @@ static void read_done(struct block_request *request)
 		page_unpin(page);
 	}
 	io_end(io);
+	/* The last access to the volume, which may be detached from here on; of the word, a wake needs only the address. */
+	if (atomic_fetch_sub(&volume->reads, 1) == 1)
+		platform_wake(&volume->reads);
 }
 
 void io_submit_read(struct io *io)
 {
+	atomic_fetch_add(&io->volume->reads, 1);
 	io_submit(io, read_done);
 }

@@ -5,6 +5,7 @@
 #include "io.h"
 #include "runtime/base/assert.h"
 #include "runtime/base/bits.h"
+#include "runtime/base/device.h"
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"
 #include "runtime/base/string.h"
@@ -29,6 +30,12 @@ struct volume *volume_find(struct pagecache *pagecache, const char *name)
 	volume = find_locked(pagecache, name);
 	mutex_unlock(&pagecache->volumes_lock);
 	return volume;
+}
+
+/* Whether the device reaches every frame that a page may get. */
+static bool reaches_memory(const struct block_device *device, const struct block_heap *heap)
+{
+	return !device->device || device->device->dma_mask >= ((heap->first_block + heap->count) << BLOCK_SHIFT) - 1;
 }
 
 static status_t check_arguments(const struct block_device *device, const char *name, uint64_t start_bytes, uint64_t bytes)
@@ -90,6 +97,10 @@ status_t volume_attach(struct volume *volume, struct pagecache *pagecache, struc
 
 	if (status != STATUS_OK)
 		return status;
+	if (!reaches_memory(device, &pagecache->memory->blocks)) {
+		log_error("volume %s: the device does not reach all memory, and cannot be cached", name);
+		return STATUS_UNSUPPORTED;
+	}
 	memset(volume, 0, sizeof(*volume));
 	volume->pagecache = pagecache;
 	volume->device = device;
@@ -177,6 +188,15 @@ static void drop_all(struct volume *volume)
 	}
 }
 
+/* A reader may be gone while the end of its read still has to drop a pin. */
+static void reads_settle(struct volume *volume)
+{
+	uint32_t reads;
+
+	while ((reads = atomic_load(&volume->reads)) != 0)
+		(void)platform_wait(&volume->reads, reads, PLATFORM_FOREVER);
+}
+
 status_t volume_detach(struct volume *volume, bool discard)
 {
 	struct cleaner_registry *cleaners = &volume->pagecache->memory->cleaners;
@@ -189,6 +209,7 @@ status_t volume_detach(struct volume *volume, bool discard)
 	cleaner_unregister(cleaners, &volume->dirty_cleaner);
 	/* After a flush that failed, the background writer may have tried once more. */
 	writeback_settle(volume);
+	reads_settle(volume);
 	discard_dirty(volume);
 	drop_all(volume);
 	if (objcache_fini(&volume->frames) != STATUS_OK)

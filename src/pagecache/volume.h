@@ -48,6 +48,7 @@ struct volume {
 	uint64_t dirty_since_ns;   /* [D] what is in `dirty` or `failed` has been there since then at most */
 	status_t write_status;     /* [D] of the latest write that failed */
 	_Atomic uint32_t progress; /* changes when a write has ended */
+	_Atomic uint32_t reads;    /* under way; a detach waits until there are none */
 	_Atomic uint32_t cleaning; /* drains that are under way: the page heap does not grow; who waits sleeps on it */
 
 	struct {
@@ -63,6 +64,7 @@ struct volume {
  * a disk and its partitions, but each caches for itself: who writes to one of them must not use the other. The caller owns
  * `volume` and keeps it until detached. STATUS_RANGE: not within the device. STATUS_INVALID: not whole sectors, a name
  * that is too long or taken, or a device that cannot take page-sized segments. STATUS_NO_MEMORY.
+ * STATUS_UNSUPPORTED: the device's address mask does not cover all memory that pages may lie in.
  */
 status_t volume_attach(struct volume *volume, struct pagecache *pagecache, struct block_device *device, const char *name,
 		       uint64_t start_bytes, uint64_t bytes, const struct volume_config *config) MUST_CHECK;

@@ -194,9 +194,10 @@ static void write_done(struct block_request *request)
 		platform_wake(&io->pages[i]->state);
 	}
 	list_remove(&io->link);
-	spinlock_unlock(&volume->lock);
+	/* Under the lock: once the write is not in flight any more, the volume may be detached by whoever gets the lock. */
 	io_end(io);
 	progress(volume);
+	spinlock_unlock(&volume->lock);
 }
 
 /* `page` is claimed, and the only one so far. Returns the number of pages. */
