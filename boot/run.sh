@@ -91,7 +91,8 @@ esac
 
 terminal=0
 [ -t 0 ] && [ -t 1 ] && terminal=1
-options=("scenario=${SCENARIO:-capture}")
+options=()
+[ -z "${SCENARIO:-}" ] || options+=("scenario=$SCENARIO")
 [ -z "${LOOPS:-}" ] || options+=("loops=$LOOPS")
 options+=("monitor=$terminal")
 [ -z "${OPTIONS:-}" ] || options+=("$OPTIONS")

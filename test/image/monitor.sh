@@ -58,6 +58,9 @@ say "edits" 'elp takss\001h\005\b\bsk\x7fs\x1b[D\x1b[D\x1b[C\r' 'no such command
 say "remembers" 'zzz\x15\x1b[A\x1b[A\r' '^usage: tasks'
 say "explains unknown commands" 'nonsense\r' '^Unknown command "nonsense"'
 say "runs a scenario" 'run boot\r' '^result: boot '
+say "drains" 'drain 4M\r' ' reached the block heap'
+say "refuses to drain nonsense" 'drain much\r' 'usage: drain|not a'
+say "flushes a volume" 'flush virtio0\r' '^flushed'
 
 # Each command that needs no argument and ends nothing answers something, and the prompt comes back.
 while read -r name; do
