@@ -10,7 +10,8 @@
  * not grow into it. A run of blocks is made by choosing the window with the least to clean and fencing it off, then the next
  * best one. A request from inside of a cleaner gets only what is free.
  *
- * Waiting. MEMORY_WAIT_NEVER: takes what is free, and where platform_may_sleep() what can be cleaned without I/O.
+ * Waiting. MEMORY_WAIT_NEVER: takes what is free, and where platform_may_sleep() what can be cleaned without I/O;
+ * it starts no I/O, but may queue behind a round of somebody else that goes on to wait for I/O.
  * MEMORY_WAIT_DEADLINE and MEMORY_WAIT_FOREVER: also wait for I/O and for others to free, in rounds. Without
  * platform_may_sleep() all three take only what is free.
  *

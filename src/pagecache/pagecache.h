@@ -82,7 +82,8 @@ status_t pagecache_init(struct pagecache *pagecache, struct memory *memory, cons
 /* Frees all that. STATUS_BUSY: a volume is attached; nothing was done. */
 status_t pagecache_fini(struct pagecache *pagecache) MUST_CHECK;
 
-/* The background writer: runs until pagecache_stop, in a task of its own. Without one, writers beyond the limit write. */
+/* The background writer: runs until pagecache_stop, in a task of its own. Without one, writers beyond
+ * the limit write, but only what is dirty of their own volume. */
 void pagecache_writeback_run(struct pagecache *pagecache);
 
 /* Makes pagecache_writeback_run return; join its task afterwards. */
