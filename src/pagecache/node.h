@@ -1,6 +1,6 @@
 /*
- * A node: a space of pages on a volume. Every volume has one, volume->node, the whole of it, whose page n lies n pages behind the
- * volume's start; I/O counts on that.
+ * A node: a space of pages on a volume. Every volume has one, volume->node, the whole of it, whose page n lies n pages behind
+ * the volume's start; I/O counts on that.
  *
  * Reads and writes have any offset and length and copy once. A write and a read of the same page exclude each other, so a page
  * is seen as it was before or after a write, never in between; across pages there is no such promise.
