@@ -136,6 +136,27 @@
 #define PAGECACHE_MOVE_PERCENT 25
 #endif
 
+/*
+ * Time in milliseconds after which the background writer tries a page again that could not be written; each flush tries it, too.
+ * A disk that has a moment of weakness is well again by then; one that is broken is not kept busy.
+ */
+#ifndef PAGECACHE_RETRY_MS
+#define PAGECACHE_RETRY_MS 5000
+#endif
+
+/*
+ * How far a sequential or strided reader is read ahead of, in bytes at most; 0: not at all. 4 MB keep a disk of 2 GB/s busy for
+ * 2 ms, which is longer than it takes to answer.
+ */
+#ifndef PAGECACHE_READAHEAD_BYTES
+#define PAGECACHE_READAHEAD_BYTES (4ull << 20)
+#endif
+
+/* Nodes (volumes, files) that can be open at once: 8 bytes each. */
+#ifndef PAGECACHE_NODES
+#define PAGECACHE_NODES 4096
+#endif
+
 /* I/O requests of the page cache that can be under way at once, 1 MB each: their objects are held in reserve, 7 KB each. */
 #ifndef PAGECACHE_REQUESTS
 #define PAGECACHE_REQUESTS 64
@@ -143,6 +164,15 @@
 
 #if PAGECACHE_MOVE_PERCENT < 0 || PAGECACHE_MOVE_PERCENT > 100
 #error "PAGECACHE_MOVE_PERCENT is 0 (dirty pages are never moved) to 100."
+#endif
+#if PAGECACHE_RETRY_MS < 100
+#error "PAGECACHE_RETRY_MS is at least 100: a page that cannot be written must not keep the disk busy."
+#endif
+#if PAGECACHE_READAHEAD_BYTES > (64 << 20)
+#error "PAGECACHE_READAHEAD_BYTES is at most 64 MB: guesses would push out what is used."
+#endif
+#if PAGECACHE_NODES < 16 || PAGECACHE_NODES > 16777215
+#error "PAGECACHE_NODES is 16 to 16777215: each disk and each partition is one."
 #endif
 #if PAGECACHE_REQUESTS < 2 || PAGECACHE_REQUESTS > 4096
 #error "PAGECACHE_REQUESTS is 2 to 4096."

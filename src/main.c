@@ -47,6 +47,9 @@ static const struct pagecache_config pagecache_config = {
 	.dirty_age_ns = PAGECACHE_DIRTY_AGE_MS * NS_PER_MS,
 	.move_percent = PAGECACHE_MOVE_PERCENT,
 	.requests = PAGECACHE_REQUESTS,
+	.retry_ns = PAGECACHE_RETRY_MS * NS_PER_MS,
+	.readahead_bytes = PAGECACHE_READAHEAD_BYTES,
+	.nodes = PAGECACHE_NODES,
 };
 
 static const struct volume_config volume_config = {

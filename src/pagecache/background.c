@@ -1,5 +1,11 @@
-/* The background writer: writes what is old, and what is too much. */
+/*
+ * The background writer: writes what is old, what could not be written some time ago, what is too much, and what lies dirty
+ * ahead of the cursors. Of each it goes on where it was, in the order of the disk.
+ */
 #include "writeback.h"
+
+#include "replacement.h"
+#include "runtime/base/bits.h"
 
 /* Of all I/O objects, the share that the background writer uses for one volume at most: the others have to read. */
 #define SHARE 2
@@ -16,13 +22,12 @@ enum round {
 static bool is_full(struct volume *volume)
 {
 	const uint32_t most = MAX(volume->pagecache->config.requests / SHARE, 1u);
-	uint32_t writes = 0;
+	bool full;
 
 	spinlock_lock(&volume->lock);
-	list_for_each (link, &volume->in_flight)
-		writes++;
+	full = volume->writes >= most;
 	spinlock_unlock(&volume->lock);
-	return writes >= most;
+	return full;
 }
 
 static bool is_beyond_background(struct pagecache *pagecache)
@@ -30,30 +35,153 @@ static bool is_beyond_background(struct pagecache *pagecache)
 	return atomic_load(&pagecache->dirty_pages) > pagecache->dirty_background_pages;
 }
 
-static enum round write_some(struct volume *volume)
+/* Goes on with a sweep where the last one ended, round the disk once. */
+static uint32_t sweep_on(struct volume *volume, struct sweep *sweep)
 {
-	writeback_age(volume);
+	struct background *background = &volume->background;
+	uint32_t pages;
+
+	sweep->position = background->position;
+	pages = writeback_start(volume, sweep);
+	if (pages == 0 && !background->wrapped) {
+		background->wrapped = true;
+		sweep->position = 0;
+		pages = writeback_start(volume, sweep);
+	}
+	background->position = pages == 0 ? 0 : sweep->position;
+	return pages;
+}
+
+/*
+ * Old pages: when half of the age has passed, the epoch ends, and what was dirty half of the age before is old. So a page is
+ * between half of the age and all of it old when the pass over old pages begins.
+ */
+static void age(struct volume *volume)
+{
+	struct background *background = &volume->background;
+	const uint64_t now = platform_now_ns();
+
+	if (background->writes_aged || now - background->epoch_ns < volume->pagecache->config.dirty_age_ns / 2)
+		return;
+	background->epoch_ns = now;
+	background->aged = background->boundary;
+	spinlock_lock(&volume->lock);
+	background->boundary = volume->epoch++;
+	spinlock_unlock(&volume->lock);
+	background->writes_aged = true;
+	background->wrapped = false;
+}
+
+static bool write_aged(struct volume *volume)
+{
+	struct background *background = &volume->background;
+	struct sweep sweep = { .epoch = background->aged };
+
+	if (!background->writes_aged)
+		return false;
+	if (sweep_on(volume, &sweep) > 0)
+		return true;
+	background->writes_aged = false;
+	background->wrapped = false;
+	return false;
+}
+
+/* Failed pages are each a write of their own: one pass over all of them, then a pause. */
+static bool retry(struct volume *volume)
+{
+	struct background *background = &volume->background;
+	struct sweep sweep = { .position = background->retry_position, .any_epoch = true, .failed = SWEEP_FAILED_ONLY };
+
+	if (atomic_load(&volume->counts.failed_pages) == 0 || platform_now_ns() < background->retry_ns)
+		return false;
+	if (writeback_start(volume, &sweep) > 0) {
+		background->retry_position = sweep.position;
+		return true;
+	}
+	background->retry_position = 0;
+	background->retry_ns = platform_now_ns() + volume->pagecache->config.retry_ns;
+	return false;
+}
+
+/* Ahead of the cursors ----------------------------------------------------------------------------------------------------- */
+
+/* The cold dirty pages of a block: the hand will find them clean. */
+static void clean_block(struct volume *volume, struct frames *frames, uint32_t first)
+{
+	for (uint32_t i = first; i < PAGES_PER_BLOCK && !is_full(volume); i++) {
+		const uint32_t state = page_state(&frames->pages[i]);
+
+		if (page_is(state, PAGE_DIRTY) && !(state & PAGE_FAILED) && !replacement_is_hot(state))
+			writeback_start_page(volume, &frames->pages[i]);
+	}
+}
+
+/*
+ * What is left of the open blocks, and the next one of probation. The blocks may go elsewhere meanwhile: then other dirty pages
+ * are written, which does no harm.
+ */
+static void clean_ahead(struct volume *volume)
+{
+	struct page_heap *heap = &volume->heap;
+	struct frames *ahead[LANES + 1];
+	uint32_t first[LANES + 1] = { 0 };
+	struct list *next;
+
+	spinlock_lock(&heap->lock);
+	for (unsigned lane = 0; lane < LANES; lane++) {
+		ahead[lane] = heap->open[lane];
+		first[lane] = ahead[lane] ? ahead[lane]->position : 0;
+	}
+	next = list_first(&heap->queues[LANE_PROBATION]);
+	ahead[LANES] = next ? container_of(next, struct frames, link) : NULL;
+	spinlock_unlock(&heap->lock);
+	for (unsigned i = 0; i < LANES + 1; i++)
+		if (ahead[i] && atomic_load(&volume->counts.dirty_pages) > 0)
+			clean_block(volume, ahead[i], first[i]);
+}
+
+/* Rounds ------------------------------------------------------------------------------------------------------------------- */
+
+static bool write_share(struct volume *volume)
+{
+	struct sweep sweep = { .any_epoch = true };
+
+	if (!is_beyond_background(volume->pagecache))
+		return false;
+	if (sweep_on(volume, &sweep) > 0)
+		return true;
+	volume->background.wrapped = false;
+	return false;
+}
+
+static enum round write_some(struct volume *volume, bool cursor_waits)
+{
+	if (cursor_waits)
+		clean_ahead(volume);
+	age(volume);
 	if (is_full(volume))
 		return ROUND_FULL;
-	if (writeback_start(volume, &volume->aged) > 0)
-		return ROUND_MORE;
-	if (is_beyond_background(volume->pagecache) && writeback_start(volume, &volume->dirty) > 0)
-		return ROUND_MORE;
-	return ROUND_DONE;
+	return write_aged(volume) || retry(volume) || write_share(volume) ? ROUND_MORE : ROUND_DONE;
 }
 
 static enum round write_some_of_all(struct pagecache *pagecache)
 {
+	const bool cursor_waits = atomic_exchange(&pagecache->cursor_waits, false);
 	enum round most = ROUND_DONE;
 
 	mutex_lock(&pagecache->volumes_lock);
 	list_for_each (link, &pagecache->volumes) {
-		const enum round round = write_some(container_of(link, struct volume, link));
+		const enum round round = write_some(container_of(link, struct volume, link), cursor_waits);
 
 		most = MAX(most, round);
 	}
 	mutex_unlock(&pagecache->volumes_lock);
 	return most;
+}
+
+void pagecache_writeback_step(struct pagecache *pagecache)
+{
+	(void)write_some_of_all(pagecache);
 }
 
 void pagecache_writeback_run(struct pagecache *pagecache)

@@ -1,6 +1,7 @@
 #include "evict.h"
 
 #include "frame.h"
+#include "replacement.h"
 #include "runtime/base/bits.h"
 #include "writeback.h"
 
@@ -9,14 +10,15 @@
 
 #define WRITE_NS (5 * NS_PER_S) /* a block whose writes have not ended by then is left alone */
 
-/* One call of evict_blocks. Lists of struct frames; oldest first but for `skipped`. */
+/* One call of evict_blocks. Lists of struct frames. */
 struct drain {
 	struct volume *volume;
 	const struct reclaim_target *target;
+	struct fence_limits limits;
 	uint64_t keep;
 	bool write;
 	struct list fenced;  /* to be looked at */
-	struct list skipped; /* could not be emptied; youngest first */
+	struct list skipped; /* could not be emptied */
 	uint64_t given;
 };
 
@@ -31,11 +33,11 @@ static struct census take_census(const struct frames *frames)
 	struct census census = { 0 };
 
 	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++) {
-		const uint32_t state = page_state(&frames->pages[i]) & ~(uint32_t)(PAGE_HIT | PAGE_FAILED);
+		const uint32_t state = page_state(&frames->pages[i]);
 
-		if (state == (PAGE_CACHED | PAGE_DIRTY))
+		if (page_is(state, PAGE_DIRTY) && (state & PAGE_PINS) == 0)
 			census.dirty++;
-		else if (state != 0 && state != PAGE_CACHED)
+		else if (!page_is(state, PAGE_FREE) && (!page_is(state, PAGE_CLEAN) || (state & PAGE_PINS)))
 			census.stuck++;
 	}
 	return census;
@@ -53,15 +55,18 @@ static bool has_failed(const struct frames *frames)
 /* Starts the writes of the block's dirty pages. */
 static void write_block(struct volume *volume, struct frames *frames)
 {
-	for (uint32_t i = 0; i < PAGES_PER_BLOCK && atomic_load(&frames->unclean) > 0; i++)
-		if ((page_state(&frames->pages[i]) & (PAGE_DIRTY | PAGE_FAILED)) == PAGE_DIRTY)
+	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++) {
+		const uint32_t state = page_state(&frames->pages[i]);
+
+		if (page_is(state, PAGE_DIRTY) && !(state & PAGE_FAILED))
 			writeback_start_page(volume, &frames->pages[i]);
+	}
 }
 
 static bool is_writing(const struct frames *frames)
 {
 	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++)
-		if (page_state(&frames->pages[i]) & PAGE_WRITEBACK)
+		if (page_is(page_state(&frames->pages[i]), PAGE_WRITEBACK))
 			return true;
 	return false;
 }
@@ -84,26 +89,28 @@ static bool wait_written(struct volume *volume, const struct frames *frames, uin
 	}
 }
 
-/*
- * Drops or moves every page of the fenced block. False: one could not be. A page in state 0 is none, or one that somebody is
- * about to use; the release of the block tells them apart.
- */
+/* Main has no frame for a hot page: then it is lost. A page that is not dirty any more when it is to be moved was written. */
+static bool empty_frame(struct volume *volume, struct page *page)
+{
+	const uint32_t state = page_state(page);
+
+	if (page_is(state, PAGE_FREE))
+		return true;
+	if (!page_is(state, PAGE_DIRTY) && !replacement_is_hot(state) && page_drop(volume, page))
+		return true;
+	if (!page_move(volume, page))
+		return page_drop(volume, page);
+	frame_return(page);
+	return true;
+}
+
+/* Drops or moves every page of the fenced block. False: one could not be, and stays, with those behind it. */
 static bool empty_block(struct volume *volume, struct frames *frames)
 {
-	bool emptied = true;
-
-	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++) {
-		struct page *page = &frames->pages[i];
-
-		if (page_state(page) == 0)
-			continue;
-		/* A page that is not dirty any more when it is to be moved has just been written. */
-		if (page_evict(volume, page) || page_move(volume, page) || page_evict(volume, page))
-			frame_return(page);
-		else
-			emptied = false;
-	}
-	return emptied;
+	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++)
+		if (!empty_frame(volume, &frames->pages[i]))
+			return false;
+	return true;
 }
 
 static bool give_block(struct drain *drain, struct frames *frames)
@@ -117,7 +124,7 @@ static bool give_block(struct drain *drain, struct frames *frames)
 	census = take_census(frames);
 	if (census.stuck > 0 || census.dirty > movable)
 		return false;
-	return empty_block(volume, frames) && objcache_release(&volume->frames, frames->block) == STATUS_OK;
+	return empty_block(volume, frames) && page_heap_release(volume, frames);
 }
 
 static bool is_above_keep(struct volume *volume, uint64_t keep)
@@ -131,20 +138,18 @@ static bool is_over(const struct drain *drain)
 	       !is_above_keep(drain->volume, drain->keep);
 }
 
-/* Fences the oldest blocks, no more than may be given. */
+/* Fences the coldest blocks, no more than may be given. */
 static void fence_batch(struct drain *drain)
 {
 	const uint64_t missing = divide_round_up(drain->target->bytes - drain->given, BLOCK_BYTES);
 	const uint64_t most = MIN(missing, drain->write ? WRITE_BATCH : 1ull);
 	struct volume *volume = drain->volume;
-	struct phys_addr block;
 
 	for (uint64_t i = 0; i < most && is_above_keep(volume, drain->keep + i * BLOCK_BYTES); i++) {
-		struct frames *frames;
+		struct frames *frames = page_heap_fence(volume, &drain->limits);
 
-		if (objcache_fence(&volume->frames, drain->target->lowest, drain->target->highest, &block) != STATUS_OK)
+		if (!frames)
 			return;
-		frames = frame_table_block(&volume->pagecache->table, block);
 		list_insert_last(&drain->fenced, &frames->link);
 		if (drain->write)
 			write_block(volume, frames);
@@ -172,7 +177,13 @@ static bool give_batch(struct drain *drain)
 
 uint64_t evict_blocks(struct volume *volume, const struct reclaim_target *target, uint64_t keep, bool write)
 {
-	struct drain drain = { .volume = volume, .target = target, .keep = keep, .write = write };
+	struct drain drain = {
+		.volume = volume,
+		.target = target,
+		.limits = { .lowest = target->lowest, .highest = target->highest },
+		.keep = keep,
+		.write = write,
+	};
 	struct list *link;
 
 	list_init(&drain.fenced);
@@ -180,12 +191,25 @@ uint64_t evict_blocks(struct volume *volume, const struct reclaim_target *target
 	atomic_fetch_add(&volume->cleaning, 1);
 	while (!is_over(&drain) && give_batch(&drain))
 		;
-	/* The youngest one first, so that the oldest one becomes the oldest again. */
 	while ((link = list_take_first(&drain.skipped)) != NULL)
-		objcache_unfence(&volume->frames, container_of(link, struct frames, link)->block);
+		page_heap_unfence(volume, container_of(link, struct frames, link));
 	atomic_fetch_sub(&volume->cleaning, 1);
 	platform_wake(&volume->cleaning);
 	return drain.given;
+}
+
+bool evict_everything(struct volume *volume)
+{
+	const struct fence_limits limits = { .highest = { UINT64_MAX }, .open = true };
+	struct frames *frames;
+
+	while ((frames = page_heap_fence(volume, &limits)) != NULL) {
+		for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++)
+			(void)page_drop(volume, &frames->pages[i]);
+		if (!page_heap_release(volume, frames))
+			return false;
+	}
+	return true;
 }
 
 static uint64_t clean(struct cleaner *self, const struct reclaim_target *target)
@@ -223,17 +247,18 @@ void evict_cleaners_init(struct volume *volume)
 /* volumes_lock is held. */
 static struct volume *older_volume(struct volume *volume)
 {
+	const uint32_t now = atomic_load(&volume->pagecache->clock);
+	uint32_t age = page_heap_age(&volume->heap, now);
 	struct volume *oldest = NULL;
-	uint64_t stamp = frames_oldest(volume);
 
 	list_for_each (link, &volume->pagecache->volumes) {
 		struct volume *other = container_of(link, struct volume, link);
 
 		if (other == volume || other->config.preference > volume->config.preference ||
-		    !is_above_keep(other, other->config.keep_bytes) || frames_oldest(other) >= stamp)
+		    !is_above_keep(other, other->config.keep_bytes) || page_heap_age(&other->heap, now) <= age)
 			continue;
 		oldest = other;
-		stamp = frames_oldest(other);
+		age = page_heap_age(&other->heap, now);
 	}
 	return oldest;
 }

@@ -1,7 +1,7 @@
 /*
- * Eviction by whole blocks, oldest first: what a volume's cleaners do. A block is fenced, so that nothing moves in, looked at,
- * emptied and released; one that cannot be emptied goes on as it was. Clean pages are dropped; dirty ones are moved where the
- * block has few of them, else written first by the cleaner that may.
+ * Eviction by whole blocks, coldest first: what a volume's cleaners do. A block is fenced, so that nothing moves in, looked at,
+ * emptied and released; one that cannot be emptied goes on as it was. Cold clean pages are dropped, hot ones moved to main's
+ * cursor; dirty ones are moved where the block has few of them, else written first by the cleaner that may.
  */
 #pragma once
 
@@ -15,5 +15,8 @@ void evict_cleaners_init(struct volume *volume);
  */
 uint64_t evict_blocks(struct volume *volume, const struct reclaim_target *target, uint64_t keep, bool write);
 
-/* Takes the oldest block of another volume, when it is older than this one's and that volume prefers to give. No I/O. */
+/* Drops all pages and gives all blocks back; none is dirty. False: a page is in use. */
+bool evict_everything(struct volume *volume);
+
+/* Takes a block of another volume, when that has not turned over for longer than this one, and prefers to give. No I/O. */
 bool evict_older_block(struct volume *volume);

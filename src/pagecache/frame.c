@@ -1,6 +1,6 @@
 #include "frame.h"
 
-#include "evict.h"
+#include "replacement.h"
 #include "runtime/base/assert.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/string.h"
@@ -10,103 +10,21 @@
 #define TAKE_ROUNDS 64
 #define TAKE_NAP_NS (10 * NS_PER_MS)
 
-#define STAMP_FRAMES 64
-
-void *page_memory(const struct page *page)
-{
-	return platform_virt(page_address(page));
-}
-
-struct page *frame_page(struct volume *volume, const void *frame)
-{
-	return frame_table_page(&volume->pagecache->table, (uint32_t)(platform_phys(frame).value >> PAGE_SHIFT));
-}
-
-/* Closures of the page heap ------------------------------------------------------------------------------------------------ */
-
-static bool block_enter(void *context, struct phys_addr block)
-{
-	struct volume *volume = context;
-
-	frames_enter(frame_table_block(&volume->pagecache->table, block), volume);
-	return true;
-}
-
-static bool evict(void *context, void *object)
-{
-	struct volume *volume = context;
-
-	return page_evict(volume, frame_page(volume, object));
-}
-
-/*
- * While a drain is under way nobody grows, or what it wins would be lost again. When memory is short, the oldest block of
- * another volume may make room for a fresh one of this volume.
- */
-static bool may_grow(void *context)
-{
-	struct volume *volume = context;
-	struct memory *memory = volume->pagecache->memory;
-
-	if (atomic_load(&volume->cleaning) != 0)
-		return false;
-	return memory_may_grow(memory) || (evict_older_block(volume) && memory_may_grow(memory));
-}
-
-status_t frames_init(struct volume *volume)
-{
-	const struct objcache_config config = {
-		.name = volume->name,
-		.object_bytes = PAGE_BYTES,
-		.alignment = PAGE_BYTES,
-		.policy = OBJCACHE_CURSOR,
-		.retain_bytes = volume->config.retain_bytes,
-		.context = volume,
-		.evict = evict,
-		.may_grow = may_grow,
-		.block_enter = block_enter,
-	};
-
-	return memory_objcache_init(volume->pagecache->memory, &volume->frames, config);
-}
-
-struct oldest {
-	const struct frame_table *table;
-	uint64_t stamp;
-};
-
-static bool stamp_of(void *context, struct phys_addr block, uint32_t used)
-{
-	struct oldest *oldest = context;
-
-	(void)used;
-	oldest->stamp = atomic_load_explicit(&frame_table_block(oldest->table, block)->entered, memory_order_relaxed);
-	return false;
-}
-
-uint64_t frames_oldest(struct volume *volume)
-{
-	struct oldest oldest = { &volume->pagecache->table, UINT64_MAX };
-
-	objcache_walk(&volume->frames, stamp_of, &oldest);
-	return oldest.stamp;
-}
-
 /* Taking and returning ----------------------------------------------------------------------------------------------------- */
 
-struct page *frame_try_take(struct volume *volume)
+struct page *frame_try_take(struct volume *volume, enum lane *lane)
 {
-	void *frame = objcache_alloc(&volume->frames);
+	const enum lane other = *lane == LANE_MAIN ? LANE_PROBATION : LANE_MAIN;
 	struct page *page;
 
-	if (!frame)
+	if (block_heap_must_fail(&volume->pagecache->memory->blocks, "page", PAGE_BYTES))
 		return NULL;
-	page = frame_page(volume, frame);
-	assert(page_state(page) == 0);
-	if (page->frame % STAMP_FRAMES == 0)
-		atomic_store_explicit(&page_frames(page)->entered,
-				      atomic_fetch_add_explicit(&volume->pagecache->clock, 1, memory_order_relaxed),
-				      memory_order_relaxed);
+	page = page_heap_take(volume, *lane);
+	if (page)
+		return page;
+	page = page_heap_take(volume, other);
+	if (page)
+		*lane = other;
 	return page;
 }
 
@@ -120,12 +38,12 @@ static bool make_room(struct memory *memory)
 }
 
 /* What keeps a volume from having a frame: a drain, dirty pages, no memory, or pages that others are just using. */
-struct page *frame_take(struct volume *volume)
+struct page *frame_take(struct volume *volume, enum lane *lane)
 {
 	for (unsigned round = 0; round < TAKE_ROUNDS; round++) {
 		const uint32_t cleaning = atomic_load(&volume->cleaning);
 		const uint32_t progress = atomic_load(&volume->progress);
-		struct page *page = frame_try_take(volume);
+		struct page *page = frame_try_take(volume, lane);
 
 		if (page)
 			return page;
@@ -139,109 +57,130 @@ struct page *frame_take(struct volume *volume)
 
 void frame_return(struct page *page)
 {
-	struct volume *volume = page_frames(page)->volume;
-
-	assert(page_state(page) == 0);
-	objcache_free(&volume->frames, page_memory(page));
-}
-
-void page_unpin(struct page *page)
-{
-	const uint32_t before = atomic_fetch_sub_explicit(&page->state, 1, memory_order_acq_rel);
-
-	assert((before & PAGE_PINS) != 0);
-	if ((before & PAGE_WRITING) && (before & PAGE_PINS) == 2) {
-		platform_wake(&page->state);
-	} else if (!(before & PAGE_CACHED) && (before & PAGE_PINS) == 1) {
-		atomic_store_explicit(&page->state, 0, memory_order_relaxed);
-		frame_return(page);
-	}
+	page_set(page, page_state_make(PAGE_FREE, 0));
 }
 
 /* Leaving a frame ---------------------------------------------------------------------------------------------------------- */
 
-/* Clears the state if it is `flags` with or without HIT. [S] is held, so no pins can come. */
-static bool page_clear_locked(struct page *page, uint32_t flags)
+/* A clean page without pins becomes `content`; *before is its state until then. */
+static bool page_leave(struct page *page, enum page_content content, uint32_t *before)
 {
-	uint32_t state = page_state(page);
-
+	*before = page_state(page);
 	do {
-		if ((state & ~(uint32_t)PAGE_HIT) != flags)
+		if (!page_is(*before, PAGE_CLEAN) || (*before & PAGE_PINS))
 			return false;
-	} while (!atomic_compare_exchange_weak_explicit(&page->state, &state, 0, memory_order_acq_rel, memory_order_acquire));
+	} while (!page_try_change(page, before, page_state_make(content, 0)));
 	return true;
+}
+
+static void count_evicted(struct volume *volume, uint64_t key, uint32_t state)
+{
+	ghosts_add(&volume->pagecache->ghosts, key, state & PAGE_MAIN ? LANE_MAIN : LANE_PROBATION);
+	atomic_fetch_sub_explicit(&volume->counts.cached_pages, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&volume->counts.evicted_pages, 1, memory_order_relaxed);
+	if (state & PAGE_AHEAD)
+		atomic_fetch_add_explicit(&volume->counts.ahead_wasted, 1, memory_order_relaxed);
 }
 
 bool page_evict_locked(struct volume *volume, struct page *page)
 {
-	if (!page_clear_locked(page, PAGE_CACHED))
+	uint32_t before;
+
+	if (!page_leave(page, PAGE_TAKEN, &before))
 		return false;
 	index_remove_locked(&volume->pagecache->index, page);
-	atomic_fetch_sub_explicit(&volume->counts.cached_pages, 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&volume->counts.evicted_pages, 1, memory_order_relaxed);
+	count_evicted(volume, page_key(page), before);
 	return true;
-}
-
-static struct index_stripe *page_stripe(struct index *index, const struct page *page)
-{
-	return index_stripe(index, page_node(page), page_number(page));
 }
 
 bool page_evict(struct volume *volume, struct page *page)
 {
-	struct index *index = &volume->pagecache->index;
 	struct index_stripe *stripe;
 	bool evicted;
 
-	if ((page_state(page) & ~(uint32_t)PAGE_HIT) != PAGE_CACHED)
+	if (!page_is(page_state(page), PAGE_CLEAN))
 		return false;
-	stripe = page_stripe(index, page);
-	spinlock_lock(&stripe->lock);
-	/* The page may have become another one before the lock was there; then its stripe may be another one, too. */
-	evicted = stripe == page_stripe(index, page) && page_evict_locked(volume, page);
+	stripe = index_lock_page(&volume->pagecache->index, page);
+	if (!stripe)
+		return false;
+	evicted = page_evict_locked(volume, page);
 	spinlock_unlock(&stripe->lock);
 	return evicted;
 }
 
-/* [S] and [D] are held, so a page that has no pins and is not WRITEBACK stays so. */
-static bool page_move_locked(struct index *index, struct page *from, struct page *to)
+bool page_drop(struct volume *volume, struct page *page)
 {
-	const uint32_t state = page_state(from);
-	const uint32_t failed = state & PAGE_FAILED;
-	const uint32_t hit = state & PAGE_HIT;
+	uint32_t before;
 
-	if ((state & ~(uint32_t)PAGE_HIT) != (PAGE_CACHED | PAGE_DIRTY | failed))
+	/* The key stays: nobody inserts into a frame of a fenced block. */
+	if (!page_leave(page, PAGE_FREE, &before))
 		return false;
-	memcpy(page_memory(to), page_memory(from), PAGE_BYTES);
-	if (!page_clear_locked(from, PAGE_CACHED | PAGE_DIRTY | failed))
-		return false;
-	index_replace_locked(index, from, to);
-	list_insert_after(&from->dirty, &to->dirty);
-	list_remove(&from->dirty);
-	atomic_store_explicit(&to->state, PAGE_CACHED | PAGE_DIRTY | failed | hit, memory_order_release);
-	atomic_fetch_sub(&page_frames(from)->unclean, 1);
-	atomic_fetch_add(&page_frames(to)->unclean, 1);
+	count_evicted(volume, page_key(page), before);
+	return true;
+}
+
+/* Moving ------------------------------------------------------------------------------------------------------------------- */
+
+static bool is_movable(uint32_t state, uint32_t pins)
+{
+	return (page_is(state, PAGE_CLEAN) || page_is(state, PAGE_DIRTY)) && (state & PAGE_PINS) == pins;
+}
+
+/* While it is pinned, a writer waits: what is copied stays as it is. */
+static bool pin_for_move(struct page *page)
+{
+	uint32_t state = page_state(page);
+
+	do {
+		if (!is_movable(state, 0))
+			return false;
+	} while (!page_try_change(page, &state, state + 1));
+	return true;
+}
+
+/* [S] and [D] are held. The only pin is the mover's; it goes with the page. */
+static bool page_move_locked(struct volume *volume, struct page *from, struct page *to)
+{
+	uint32_t state = page_state(from);
+
+	do {
+		if (!is_movable(state, 1))
+			return false;
+	} while (!page_try_change(from, &state, page_state_make(PAGE_TAKEN, 0)));
+	page_set(to, page_state_with(state, page_content(state), PAGE_PINS | PAGE_HITS | PAGE_AHEAD,
+				     PAGE_MAIN | replacement_hits_after_move(state) * PAGE_HIT));
+	if (state & PAGE_LISTED)
+		dirty_replace(&volume->dirty, from, to);
+	index_replace_locked(&volume->pagecache->index, from, to);
 	return true;
 }
 
 bool page_move(struct volume *volume, struct page *page)
 {
-	struct index *index = &volume->pagecache->index;
-	struct page *target = frame_try_take(volume);
 	struct index_stripe *stripe;
-	bool moved;
+	struct page *target;
+	bool moved = false;
 
+	if (!is_movable(page_state(page), 0))
+		return false;
+	target = page_heap_take(volume, LANE_MAIN);
 	if (!target)
 		return false;
-	stripe = page_stripe(index, page);
-	spinlock_lock(&stripe->lock);
+	if (!pin_for_move(page))
+		goto out;
+	memcpy(page_memory(target), page_memory(page), PAGE_BYTES);
+	stripe = index_lock_page(&volume->pagecache->index, page);
+	assert(stripe); /* it has a pin */
 	spinlock_lock(&volume->lock);
-	moved = stripe == page_stripe(index, page) && page_move_locked(index, page, target);
+	moved = page_move_locked(volume, page, target);
 	spinlock_unlock(&volume->lock);
 	spinlock_unlock(&stripe->lock);
 	if (moved)
 		atomic_fetch_add_explicit(&volume->counts.moved_pages, 1, memory_order_relaxed);
 	else
+		page_unpin(page);
+out:
+	if (!moved)
 		frame_return(target);
 	return moved;
 }

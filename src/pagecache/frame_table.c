@@ -12,7 +12,10 @@ static void frames_init(struct frames *frames, struct phys_addr block)
 {
 	memset(frames, 0, offsetof(struct frames, pages));
 	frames->block = block;
+	atomic_init(&frames->generation, 1);
 	list_init(&frames->link);
+	list_init(&frames->scored);
+	list_init(&frames->aged);
 }
 
 /* Every chunk begins with the descriptors of some block, and they with the chunk. */
@@ -77,15 +80,21 @@ void frame_table_fini(struct frame_table *table)
 	heap_free(memory_general_heap(table->memory), table->blocks);
 }
 
-void frames_enter(struct frames *frames, struct volume *volume)
+void frames_prepare(struct frames *frames)
 {
-	frames->volume = volume;
 	if (frames->ready)
 		return;
 	memset(frames->pages, 0, sizeof(frames->pages));
-	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++) {
+	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++)
 		frames->pages[i].frame = (uint32_t)(frames->block.value >> PAGE_SHIFT) + i;
-		list_init(&frames->pages[i].dirty);
-	}
 	frames->ready = true;
+}
+
+void frames_invalidate(struct frames *frames)
+{
+	uint16_t generation = (uint16_t)(frames_generation(frames) + 1);
+
+	if (generation == 0)
+		generation = 1;
+	atomic_store_explicit(&frames->generation, generation, memory_order_release);
 }

@@ -1,22 +1,33 @@
 /*
- * The descriptors of all frames: for every block of the machine's memory a `struct frames`, made once at start-up, so that a
- * page heap grows and shrinks without any memory for bookkeeping. A page's descriptor is found by its frame number and stays
- * where it is as long as the page cache lives.
+ * The descriptors of all blocks and frames that pages may lie in: for every block of the machine's memory a `struct frames`,
+ * made once at start-up, so that a page heap grows and shrinks without any memory for bookkeeping, and a descriptor can be
+ * looked at by anyone at any time.
+ *
+ * A block's generation changes when it leaves its page heap. Entries of the index carry the generation that their block had;
+ * so a block is given away first, and its entries are taken out of the index afterwards (index_sweep), at the latest when the
+ * block comes back.
  */
 #pragma once
 
 #include "heap/memory.h"
 #include "page.h"
 
-/* One block. The members count only while a page heap has the block. */
+/* One block. [R]: the lock of the page heap that has it (page_heap.h). */
 struct frames {
-	struct volume *volume;    /* set before the first frame is handed out */
-	struct phys_addr block;   /* [I] */
-	_Atomic uint32_t unclean; /* pages that are DIRTY or WRITEBACK */
-	bool ready;               /* `pages` have been made; lasts */
-	_Atomic uint64_t entered; /* when its cursor moved last, on the page cache's own clock */
-	struct list link;         /* the drain's, while it has fenced the block */
-	struct page pages[PAGES_PER_BLOCK];
+	struct volume *volume;        /* [R] of the page heap that has the block, or had it last */
+	struct phys_addr block;       /* [I] */
+	struct list link;             /* [R] in its queue, or in the list of whoever fenced it */
+	struct list scored;           /* [R] QUEUED: among those of about the same score */
+	struct list aged;             /* [R] QUEUED: in the order in which scores were looked at */
+	_Atomic uint32_t generation;  /* 16 bits, not 0; changes under [R] */
+	_Atomic uint32_t entered;     /* [R] when its cursor last went over it, on the page cache's clock of blocks; read without */
+	uint32_t score;               /* [R] what it would cost to lose the block, when it was looked at last */
+	uint32_t busy;                /* [R] frames that a cursor's visit is looking at: the block must stay */
+	uint32_t position;            /* [R] OPEN: next frame of the cursor */
+	uint8_t role;                 /* [R] enum frames_role */
+	uint8_t lane;                 /* [R] enum lane: the queue it is in, or was in */
+	_Atomic bool ready;           /* `pages` have been made; lasts */
+	struct page pages[PAGES_PER_BLOCK] __attribute__((aligned(64)));
 };
 
 struct frame_table {
@@ -31,20 +42,38 @@ struct frame_table {
 status_t frame_table_init(struct frame_table *table, struct memory *memory) MUST_CHECK;
 void frame_table_fini(struct frame_table *table);
 
-/* A page heap takes this block. Not for two at once. */
-void frames_enter(struct frames *frames, struct volume *volume);
+/* Makes the block's pages, if that has not been done yet. */
+void frames_prepare(struct frames *frames);
+
+/* Its entries in the index do not count any more. */
+void frames_invalidate(struct frames *frames);
 
 static inline struct frames *frame_table_block(const struct frame_table *table, struct phys_addr address)
 {
 	return table->blocks[(address.value >> BLOCK_SHIFT) - table->first_block];
 }
 
+static inline struct frames *frame_table_frames(const struct frame_table *table, uint32_t frame)
+{
+	return table->blocks[frame / PAGES_PER_BLOCK - table->first_block];
+}
+
 static inline struct page *frame_table_page(const struct frame_table *table, uint32_t frame)
 {
-	return &table->blocks[frame / PAGES_PER_BLOCK - table->first_block]->pages[frame % PAGES_PER_BLOCK];
+	return &frame_table_frames(table, frame)->pages[frame % PAGES_PER_BLOCK];
 }
 
 static inline struct frames *page_frames(struct page *page)
 {
 	return container_of(page - page->frame % PAGES_PER_BLOCK, struct frames, pages[0]);
+}
+
+static inline void *page_memory(const struct page *page)
+{
+	return platform_virt(page_address(page));
+}
+
+static inline uint16_t frames_generation(const struct frames *frames)
+{
+	return (uint16_t)atomic_load_explicit(&frames->generation, memory_order_acquire);
 }

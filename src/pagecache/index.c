@@ -4,6 +4,12 @@
 #include "runtime/base/bits.h"
 #include "runtime/base/string.h"
 
+/* A walk without the lock that takes longer than any chain should be has lost its way. */
+#define WALK_MAX 32
+
+#define LIKELY(condition)   __builtin_expect(!!(condition), 1)
+#define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+
 /* At most one page a bucket on the average, when all memory is cached. */
 uint64_t index_bytes(uint64_t pages)
 {
@@ -24,63 +30,169 @@ void index_init(struct index *index, const struct frame_table *table, void *buck
 }
 
 /* Consecutive numbers go to consecutive buckets, which share cache lines; nodes are spread by a multiplication. */
-static uint64_t bucket_of(const struct index *index, uint32_t node, uint64_t number)
+static uint64_t bucket_of(const struct index *index, uint64_t key)
 {
-	return (number + node * 0x9e3779b97f4a7c15ull) & index->bucket_mask;
+	return (key + page_key_node(key) * 0x9e3779b97f4a7c15ull) & index->bucket_mask;
 }
 
-struct index_stripe *index_stripe(struct index *index, uint32_t node, uint64_t number)
+struct index_stripe *index_stripe(struct index *index, uint64_t key)
 {
-	return &index->stripes[bucket_of(index, node, number) % INDEX_STRIPES];
+	return &index->stripes[bucket_of(index, key) % INDEX_STRIPES];
 }
 
-static struct page *find_locked(struct index *index, uint32_t node, uint64_t number)
+static uint32_t load(const _Atomic uint32_t *link)
 {
-	uint32_t frame = index->buckets[bucket_of(index, node, number)];
+	return atomic_load_explicit(link, memory_order_acquire);
+}
+
+/* A reader that follows the link finds what was stored in the page before. */
+static void store(_Atomic uint32_t *link, uint32_t frame)
+{
+	atomic_store_explicit(link, frame, memory_order_release);
+}
+
+/* Whether the descriptor is the entry of `key`: neither that of another page, nor a left-over of a block that went away. */
+static bool is_entry(const struct frames *frames, const struct page *page, uint64_t key)
+{
+	return page_key(page) == key &&
+	       atomic_load_explicit(&page->generation, memory_order_relaxed) == frames_generation(frames);
+}
+
+/* Pinning ------------------------------------------------------------------------------------------------------------------ */
+
+/* The state with one pin and one hit more; the first use of a page that was read ahead is no hit. */
+static uint32_t state_pinned(uint32_t state)
+{
+	if (UNLIKELY(state & PAGE_AHEAD))
+		return (state & ~PAGE_AHEAD) + 1;
+	return (state & PAGE_HITS) == PAGE_HITS ? state + 1 : state + 1 + PAGE_HIT;
+}
+
+/* True: the page of `key` is pinned. */
+static inline bool try_pin(struct frames *frames, struct page *page, uint64_t key, struct lookup *lookup)
+{
+	uint32_t state = load(&page->state);
+
+	do {
+		if (UNLIKELY(state < PAGE_PINNABLE))
+			return false;
+		assert((state & PAGE_PINS) != PAGE_PINS);
+	} while (UNLIKELY(!atomic_compare_exchange_weak_explicit(&page->state, &state, state_pinned(state),
+								 memory_order_acq_rel, memory_order_acquire)));
+	lookup->first_use = state & PAGE_AHEAD;
+	if (LIKELY(is_entry(frames, page, key)))
+		return true;
+	page_unpin(page);
+	return false;
+}
+
+static struct page *find_locked(struct index *index, uint64_t key)
+{
+	uint32_t frame = load(&index->buckets[bucket_of(index, key)]);
 
 	while (frame != PAGE_NONE) {
-		struct page *page = frame_table_page(index->table, frame);
+		struct frames *frames = frame_table_frames(index->table, frame);
+		struct page *page = &frames->pages[frame % PAGES_PER_BLOCK];
 
-		if (page_number(page) == number && page_node(page) == node)
+		if (is_entry(frames, page, key) && page_content(page_state(page)) >= PAGE_WRITING)
 			return page;
-		frame = page->next;
+		frame = load(&page->next);
 	}
 	return NULL;
 }
 
-struct page *index_pin(struct index *index, uint32_t node, uint64_t number, status_t *status, uint32_t *changes)
+static struct page *pin_locked(struct index *index, uint64_t key, struct lookup *lookup)
 {
-	struct index_stripe *const stripe = index_stripe(index, node, number);
+	struct page *page;
+
+	/* A page that is found but not pinned, and not busy, has just been evicted. */
+	while ((page = find_locked(index, key)) != NULL) {
+		if (page_is(page_state(page), PAGE_WRITING)) {
+			lookup->status = STATUS_BUSY;
+			return NULL;
+		}
+		if (try_pin(page_frames(page), page, key, lookup)) {
+			lookup->status = STATUS_OK;
+			return page;
+		}
+	}
+	lookup->status = STATUS_NOT_FOUND;
+	return NULL;
+}
+
+static __attribute__((noinline)) struct page *pin_slowly(struct index *index, uint64_t key, struct lookup *lookup)
+{
+	struct index_stripe *const stripe = index_stripe(index, key);
 	struct page *page;
 
 	spinlock_lock(&stripe->lock);
 	/* Read before the state: a writer ends without this lock, first in the state, then in `changes`. */
-	*changes = atomic_load_explicit(&stripe->changes, memory_order_acquire);
-	page = find_locked(index, node, number);
-	if (!page) {
-		*status = STATUS_NOT_FOUND;
-	} else if (page_state(page) & PAGE_WRITING) {
-		*status = STATUS_BUSY;
-		page = NULL;
-	} else {
-		/* A writer sets WRITING under this lock, so it does not begin before the pin. */
-		const uint32_t before = atomic_fetch_add_explicit(&page->state, 1, memory_order_acquire);
-
-		assert((before & PAGE_PINS) != PAGE_PINS);
-		if (!(before & PAGE_HIT))
-			atomic_fetch_or_explicit(&page->state, PAGE_HIT, memory_order_relaxed);
-		*status = STATUS_OK;
-	}
+	lookup->changes = load(&stripe->changes);
+	page = pin_locked(index, key, lookup);
 	spinlock_unlock(&stripe->lock);
 	return page;
 }
 
-void index_wait(struct index *index, uint32_t node, uint64_t number, uint32_t changes)
+/* The descriptor of the page, as a walk without the lock finds it; NULL: it finds none. */
+static inline struct page *walk(const struct index *index, uint64_t key, struct frames **frames)
 {
-	struct index_stripe *const stripe = index_stripe(index, node, number);
+	uint32_t frame = load(&index->buckets[bucket_of(index, key)]);
+
+	for (unsigned steps = 0; frame != PAGE_NONE && steps < WALK_MAX; steps++) {
+		struct page *page;
+
+		*frames = frame_table_frames(index->table, frame);
+		page = &(*frames)->pages[frame % PAGES_PER_BLOCK];
+		if (LIKELY(page_key(page) == key))
+			return page;
+		frame = load(&page->next);
+	}
+	return NULL;
+}
+
+struct page *index_pin(struct index *index, uint64_t key, struct lookup *lookup)
+{
+	struct frames *frames;
+	struct page *page = walk(index, key, &frames);
+
+	if (LIKELY(page && try_pin(frames, page, key, lookup))) {
+		lookup->status = STATUS_OK;
+		return page;
+	}
+	return pin_slowly(index, key, lookup);
+}
+
+bool index_has(struct index *index, uint64_t key)
+{
+	struct frames *frames;
+	struct page *page = walk(index, key, &frames);
+
+	return page && is_entry(frames, page, key) && page_content(page_state(page)) >= PAGE_WRITING;
+}
+
+static __attribute__((noinline)) void unpin_slowly(struct page *page, uint32_t before)
+{
+	if (page_is(before, PAGE_WRITING) && (before & PAGE_PINS) == 2)
+		platform_wake(&page->state);
+	else if (page_is(before, PAGE_GONE) && (before & PAGE_PINS) == 1)
+		atomic_store_explicit(&page->state, page_state_make(PAGE_FREE, 0), memory_order_release);
+}
+
+void page_unpin(struct page *page)
+{
+	const uint32_t before = atomic_fetch_sub_explicit(&page->state, 1, memory_order_acq_rel);
+
+	assert((before & PAGE_PINS) != 0);
+	if (UNLIKELY(before < PAGE_PINNABLE))
+		unpin_slowly(page, before);
+}
+
+void index_wait(struct index *index, uint64_t key, const struct lookup *lookup)
+{
+	struct index_stripe *const stripe = index_stripe(index, key);
 
 	atomic_fetch_add(&stripe->sleepers, 1);
-	(void)platform_wait(&stripe->changes, changes, PLATFORM_FOREVER);
+	(void)platform_wait(&stripe->changes, lookup->changes, PLATFORM_FOREVER);
 	atomic_fetch_sub(&stripe->sleepers, 1);
 }
 
@@ -91,61 +203,111 @@ void index_wake(struct index_stripe *stripe)
 		platform_wake(&stripe->changes);
 }
 
-bool index_insert(struct index *index, struct page *page, uint32_t node, uint64_t number, uint32_t state)
+/* Changing ----------------------------------------------------------------------------------------------------------------- */
+
+static void set_entry(struct page *page, uint64_t key)
 {
-	uint32_t *const bucket = &index->buckets[bucket_of(index, node, number)];
-	struct index_stripe *const stripe = index_stripe(index, node, number);
+	atomic_store_explicit(&page->key, key, memory_order_relaxed);
+	atomic_store_explicit(&page->generation, frames_generation(page_frames(page)), memory_order_relaxed);
+}
+
+bool index_insert(struct index *index, struct page *page, uint64_t key, uint32_t state)
+{
+	_Atomic uint32_t *const bucket = &index->buckets[bucket_of(index, key)];
+	struct index_stripe *const stripe = index_stripe(index, key);
 	bool inserted = false;
 
-	assert(page_state(page) == 0 && page_state_is_legal(state));
+	assert(page_is(page_state(page), PAGE_TAKEN));
 	spinlock_lock(&stripe->lock);
-	if (!find_locked(index, node, number)) {
-		page_set_identity(page, node, number);
-		page->next = *bucket;
-		*bucket = page->frame;
-		atomic_store_explicit(&page->state, state, memory_order_release);
+	if (!find_locked(index, key)) {
+		set_entry(page, key);
+		store(&page->next, load(bucket));
+		page_set(page, state);
+		store(bucket, page->frame);
 		inserted = true;
 	}
 	spinlock_unlock(&stripe->lock);
 	return inserted;
 }
 
-bool index_visit(struct index *index, uint32_t node, uint64_t number, bool (*visit)(void *context, struct page *page),
-		 void *context)
+bool index_visit(struct index *index, uint64_t key, bool (*visit)(void *context, struct page *page), void *context)
 {
-	struct index_stripe *const stripe = index_stripe(index, node, number);
+	struct index_stripe *const stripe = index_stripe(index, key);
 	struct page *page;
 	bool result;
 
 	spinlock_lock(&stripe->lock);
-	page = find_locked(index, node, number);
+	page = find_locked(index, key);
 	result = page && visit(context, page);
 	spinlock_unlock(&stripe->lock);
 	return result;
 }
 
-/* What leads to the page: its bucket, or the page before it. */
-static uint32_t *link_of(struct index *index, const struct page *page)
+struct index_stripe *index_lock_page(struct index *index, const struct page *page)
 {
-	uint32_t *link = &index->buckets[bucket_of(index, page_node(page), page_number(page))];
+	struct index_stripe *stripe;
 
-	while (*link != page->frame) {
-		assert(*link != PAGE_NONE);
-		link = &frame_table_page(index->table, *link)->next;
+	/* The page may become another one before the lock is there. */
+	for (;;) {
+		stripe = index_stripe(index, page_key(page));
+		spinlock_lock(&stripe->lock);
+		if (atomic_load_explicit(&page->generation, memory_order_relaxed) == 0)
+			break;
+		if (stripe == index_stripe(index, page_key(page)))
+			return stripe;
+		spinlock_unlock(&stripe->lock);
+	}
+	spinlock_unlock(&stripe->lock);
+	return NULL;
+}
+
+/* What leads to the page: its bucket, or the page before it. */
+static _Atomic uint32_t *link_of(struct index *index, const struct page *page)
+{
+	_Atomic uint32_t *link = &index->buckets[bucket_of(index, page_key(page))];
+
+	while (load(link) != page->frame) {
+		assert(load(link) != PAGE_NONE);
+		link = &frame_table_page(index->table, load(link))->next;
 	}
 	return link;
 }
 
 void index_remove_locked(struct index *index, struct page *page)
 {
-	*link_of(index, page) = page->next;
+	store(link_of(index, page), load(&page->next));
+	atomic_store_explicit(&page->generation, 0, memory_order_relaxed);
 }
 
 void index_replace_locked(struct index *index, struct page *from, struct page *to)
 {
-	uint32_t *const link = link_of(index, from);
+	set_entry(to, page_key(from));
+	store(&to->next, load(&from->next));
+	store(link_of(index, from), to->frame);
+	atomic_store_explicit(&from->generation, 0, memory_order_relaxed);
+}
 
-	page_set_identity(to, page_node(from), page_number(from));
-	to->next = from->next;
-	*link = to->frame;
+/* Left over by a block that went away, or dropped from a block that is about to. */
+static bool is_stale(const struct frames *frames, const struct page *page)
+{
+	const uint16_t generation = atomic_load_explicit(&page->generation, memory_order_relaxed);
+
+	return generation != 0 && (generation != frames_generation(frames) || page_is(page_state(page), PAGE_FREE));
+}
+
+void index_sweep(struct index *index, struct frames *frames)
+{
+	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++) {
+		struct page *page = &frames->pages[i];
+		struct index_stripe *stripe;
+
+		if (!is_stale(frames, page))
+			continue;
+		stripe = index_lock_page(index, page);
+		if (!stripe)
+			continue;
+		if (is_stale(frames, page))
+			index_remove_locked(index, page);
+		spinlock_unlock(&stripe->lock);
+	}
 }

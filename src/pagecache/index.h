@@ -1,11 +1,16 @@
 /*
  * The index: from node and page number to the cached page. A hash table whose size is fixed at start-up, with chains through
- * the descriptors of the pages, by frame number, so inserting cannot fail. Buckets share a fixed number of stripes; a stripe's
- * lock [S] guards its chains and the identity of their pages, and is what every new pin is taken under.
+ * the descriptors of the pages, by frame number, so inserting cannot fail.
  *
+ * Looking up takes no lock: a chain is walked as it is, and the page found is pinned by a compare-and-swap on its state. Since
+ * descriptors never go away, the worst that a change under way can do is to lead the walk into another chain or past the page:
+ * what the walk did not find, or could not pin, is looked up again under the lock. A pin counts if, once it is there, key and
+ * generation are still the right ones; from then on the page cannot change.
+ *
+ * Buckets share a fixed number of stripes. A stripe's lock [S] guards its chains, the keys and generations of its pages.
  * stripe->changes counts the ends of writing in it; who meets a page that is WRITING sleeps there, without a pin.
  *
- * Lock order: [S] -> volume->lock. Never two stripes at once.
+ * Lock order: [S] -> volume->lock [D]. Never two stripes at once.
  */
 #pragma once
 
@@ -23,9 +28,16 @@ struct index_stripe {
 
 struct index {
 	const struct frame_table *table; /* [I] */
-	uint32_t *buckets;               /* frame of the first page, or PAGE_NONE */
-	uint64_t bucket_mask;
+	_Atomic uint32_t *buckets;       /* [I] frame of the first page, or PAGE_NONE */
+	uint64_t bucket_mask;            /* [I] */
 	struct index_stripe stripes[INDEX_STRIPES];
+};
+
+/* What index_pin found. */
+struct lookup {
+	status_t status;
+	uint32_t changes; /* STATUS_BUSY: for index_wait */
+	bool first_use;   /* the page had been read ahead, and nobody had used it before */
 };
 
 /* Bytes of bucket memory for this number of pages; a power of two. */
@@ -34,32 +46,40 @@ uint64_t index_bytes(uint64_t pages);
 /* `buckets`: index_bytes(pages) of memory. */
 void index_init(struct index *index, const struct frame_table *table, void *buckets, uint64_t bytes);
 
-struct index_stripe *index_stripe(struct index *index, uint32_t node, uint64_t number);
+struct index_stripe *index_stripe(struct index *index, uint64_t key);
 
 /*
- * Pins and returns the page. NULL with STATUS_NOT_FOUND: not cached; NULL with STATUS_BUSY: WRITING, and *changes is what
- * index_wait wants (set in any case). Any task context.
+ * Pins the page, counts a hit in it, and returns it. NULL with STATUS_NOT_FOUND: not cached; NULL with STATUS_BUSY: WRITING;
+ * index_wait waits for the change. Any task context.
  */
-struct page *index_pin(struct index *index, uint32_t node, uint64_t number, status_t *status, uint32_t *changes);
+struct page *index_pin(struct index *index, uint64_t key, struct lookup *lookup);
 
-/* Sleeps until a writer in the page's stripe has finished since `changes` was read. Without pins. */
-void index_wait(struct index *index, uint32_t node, uint64_t number, uint32_t changes);
+/* Whether the page is cached, at this moment and as far as can be told without a lock. */
+bool index_has(struct index *index, uint64_t key);
+
+/* Any task context. The last unpin of a page that is GONE returns its frame. */
+void page_unpin(struct page *page);
+
+/* Sleeps until a writer in the page's stripe has finished since the lookup. Without pins. */
+void index_wait(struct index *index, uint64_t key, const struct lookup *lookup);
 
 /* A writer in this stripe has finished. */
 void index_wake(struct index_stripe *stripe);
 
-/*
- * Inserts `page`, whose identity is not set, with `state` (pins included). False: that page is cached already; then nothing was
- * done.
- */
-bool index_insert(struct index *index, struct page *page, uint32_t node, uint64_t number, uint32_t state);
+/* Inserts a page that is TAKEN, with `state` (pins included). False: that key is cached already; then nothing was done. */
+bool index_insert(struct index *index, struct page *page, uint64_t key, uint32_t state);
 
 /* Runs `visit` on the page, if it is cached, under [S], and returns its result; else false. */
-bool index_visit(struct index *index, uint32_t node, uint64_t number, bool (*visit)(void *context, struct page *page),
-		 void *context);
+bool index_visit(struct index *index, uint64_t key, bool (*visit)(void *context, struct page *page), void *context);
+
+/* Takes the lock of the page's stripe, whatever becomes of the page meanwhile; NULL: it is not in the index any more. */
+struct index_stripe *index_lock_page(struct index *index, const struct page *page);
 
 /* Takes the page out of its chain and leaves its state alone. [S] is held. */
 void index_remove_locked(struct index *index, struct page *page);
 
-/* Puts `to` in the place of `from`, with its identity. [S] is held. */
+/* Puts `to` in the place of `from`, with its key. [S] is held. */
 void index_replace_locked(struct index *index, struct page *from, struct page *to);
+
+/* Takes all entries of a block out that is not in use any more: its pages are FREE. Any task context, several at once. */
+void index_sweep(struct index *index, struct frames *frames);

@@ -5,26 +5,38 @@
 #include "runtime/base/bits.h"
 #include "runtime/base/string.h"
 
-struct io *io_begin(struct node *node, enum block_operation operation)
+struct io *io_try_begin(struct volume *volume, enum block_operation operation, uint32_t left)
 {
-	struct pagecache *pagecache = node->volume->pagecache;
+	struct pagecache *pagecache = volume->pagecache;
 	struct io *io;
 
-	for (;;) {
-		const uint32_t returned = atomic_load(&pagecache->requests_returned);
-
-		io = objcache_alloc_held(&pagecache->requests);
-		if (io)
-			break;
-		(void)platform_wait(&pagecache->requests_returned, returned, PLATFORM_FOREVER);
+	/* Counted first, so that two who come at once leave enough, too. */
+	if (atomic_fetch_add(&pagecache->requests_used, 1) + left >= pagecache->config.requests) {
+		atomic_fetch_sub(&pagecache->requests_used, 1);
+		return NULL;
 	}
+	io = objcache_alloc_held(&pagecache->requests);
+	assert(io); /* they are held in reserve */
 	io->request.operation = operation;
 	list_init(&io->request.link);
 	list_init(&io->link);
-	io->volume = node->volume;
-	io->node = node;
+	io->volume = volume;
 	io->count = 0;
 	return io;
+}
+
+struct io *io_begin(struct volume *volume, enum block_operation operation)
+{
+	struct pagecache *pagecache = volume->pagecache;
+
+	for (;;) {
+		const uint32_t returned = atomic_load(&pagecache->requests_returned);
+		struct io *io = io_try_begin(volume, operation, 0);
+
+		if (io)
+			return io;
+		(void)platform_wait(&pagecache->requests_returned, returned, PLATFORM_FOREVER);
+	}
 }
 
 void io_end(struct io *io)
@@ -32,6 +44,7 @@ void io_end(struct io *io)
 	struct pagecache *pagecache = io->volume->pagecache;
 
 	objcache_free(&pagecache->requests, io);
+	atomic_fetch_sub(&pagecache->requests_used, 1);
 	atomic_fetch_add(&pagecache->requests_returned, 1);
 	platform_wake(&pagecache->requests_returned);
 }
@@ -44,19 +57,23 @@ uint32_t io_pages_max(const struct volume *volume)
 	return (uint32_t)MIN(MIN(pages, (uint64_t)device->segments_max), (uint64_t)IO_PAGES_MAX);
 }
 
-bool io_add(struct io *io, struct page *page, uint64_t number)
+bool io_add(struct io *io, struct page *page)
 {
+	const uint64_t position = pagecache_position(io->volume->pagecache, page_key(page));
+
 	if (io->count == 0)
-		io->number = number;
-	else if (io->count == io_pages_max(io->volume) || number != io->number + io->count)
+		io->start = position;
+	else if (!io_has_room(io) || position != io->end)
 		return false;
+	io->end = position + PAGE_BYTES;
 	io->pages[io->count++] = page;
 	return true;
 }
 
-uint64_t node_page_bytes(const struct node *node, uint64_t number)
+/* Of the page, what the device has: the end of the volume may cut the last one. */
+static uint64_t page_bytes(const struct io *io, uint32_t i)
 {
-	return MIN(PAGE_BYTES, node->bytes - number * PAGE_BYTES);
+	return MIN(PAGE_BYTES, io->volume->bytes - (io->start + i * PAGE_BYTES));
 }
 
 static void add_segment(struct io *io, struct phys_addr start, uint64_t bytes)
@@ -80,12 +97,11 @@ void io_submit(struct io *io, void (*done)(struct block_request *request))
 	struct block_request *request = &io->request;
 
 	assert(io->count > 0);
-	request->offset_bytes = volume->start_bytes + io->number * PAGE_BYTES;
+	request->offset_bytes = volume->start_bytes + io->start;
 	request->segments = io->segments;
 	request->segment_count = 0;
 	for (uint32_t i = 0; i < io->count; i++)
-		add_segment(io, page_address(io->pages[i]),
-			    align_up(node_page_bytes(io->node, io->number + i), volume->device->sector_bytes));
+		add_segment(io, page_address(io->pages[i]), page_bytes(io, i));
 	request->done = done;
 	volume->device->submit(volume->device, request);
 }
@@ -95,15 +111,25 @@ static void read_failed(struct io *io, struct page *page, status_t status)
 {
 	struct volume *volume = io->volume;
 	struct index *index = &volume->pagecache->index;
-	struct index_stripe *stripe = index_stripe(index, page_node(page), page_number(page));
+	struct index_stripe *stripe = index_stripe(index, page_key(page));
 
 	spinlock_lock(&stripe->lock);
 	index_remove_locked(index, page);
-	atomic_store_explicit(&page->number, (uint64_t)-status, memory_order_relaxed);
-	page_change(page, PAGE_CACHED | PAGE_READING, 0);
+	atomic_store_explicit(&page->key, (uint64_t)-status, memory_order_relaxed);
+	(void)page_change(page, PAGE_GONE, 0, 0);
 	spinlock_unlock(&stripe->lock);
 	atomic_fetch_sub_explicit(&volume->counts.cached_pages, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&volume->counts.evicted_pages, 1, memory_order_relaxed);
+}
+
+/* What the node does not have of its last page reads as zeros. */
+static void read_succeeded(struct io *io, struct page *page, uint32_t i)
+{
+	const struct node *node = pagecache_node(io->volume->pagecache, page_key(page));
+	const uint64_t bytes = MIN(node_page_bytes(node, page_key_number(page_key(page))), page_bytes(io, i));
+
+	memset((char *)page_memory(page) + bytes, 0, PAGE_BYTES - bytes);
+	(void)page_change(page, PAGE_CLEAN, 0, 0);
 }
 
 static void read_done(struct block_request *request)
@@ -118,14 +144,10 @@ static void read_done(struct block_request *request)
 	for (uint32_t i = 0; i < io->count; i++) {
 		struct page *page = io->pages[i];
 
-		if (request->status == STATUS_OK) {
-			const uint64_t bytes = node_page_bytes(io->node, io->number + i);
-
-			memset((char *)page_memory(page) + bytes, 0, PAGE_BYTES - bytes);
-			page_change(page, PAGE_READING, 0);
-		} else {
+		if (request->status == STATUS_OK)
+			read_succeeded(io, page, i);
+		else
 			read_failed(io, page, request->status);
-		}
 		platform_wake(&page->state);
 		page_unpin(page);
 	}

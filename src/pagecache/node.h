@@ -1,22 +1,53 @@
 /*
- * A node: a space of pages on a volume. Every volume has one, volume->node, the whole of it, whose page n lies n pages behind
- * the volume's start; I/O counts on that.
+ * A node: a space of pages on a volume, made of extents: a file, a partition's table, the whole volume. Every volume has one of
+ * the last kind, volume->node.
+ *
+ *	node_open -> node_read / node_write / node_flush / node_map ... -> node_close
  *
  * Reads and writes have any offset and length and copy once. A write and a read of the same page exclude each other, so a page
  * is seen as it was before or after a write, never in between; across pages there is no such promise.
+ *
+ * Nodes may overlap, as a file and the whole volume do; each caches for itself, so whoever writes through one of them must not
+ * use the other for that range. All functions: where platform_may_sleep(), unless they say otherwise.
  */
 #pragma once
 
+#include "readahead.h"
 #include "runtime/base/status.h"
 #include "runtime/base/types.h"
 
 struct volume;
 
-struct node {
-	struct volume *volume; /* [I] */
-	uint32_t id;           /* [I] unique in its page cache */
-	uint64_t bytes;        /* [I] */
+/* Pages [first, first + pages) of the node lie one behind the other on the volume, from `position`, in bytes, on. */
+struct extent {
+	uint64_t first;
+	uint64_t position;
+	uint64_t pages;
 };
+
+struct node {
+	struct volume *volume;        /* [I] */
+	uint32_t id;                  /* [I] unique in its page cache while open */
+	uint32_t extent_count;        /* [I] */
+	const struct extent *extents; /* [I] in the order of the node's pages, without gaps */
+	uint64_t bytes;               /* [I] */
+	struct extent whole;          /* [I] what `extents` is for volume->node */
+	struct readahead readahead;
+};
+
+/*
+ * Opens a node of `bytes` bytes. The extents hold exactly as many pages as that takes, lie within the volume (the last page may
+ * stick out of it, if the node ends before), begin at sectors, and live until the node is closed. STATUS_INVALID: they do not
+ * add up; STATUS_RANGE: not within the volume; STATUS_NO_MEMORY: as many nodes are open as pagecache_config.nodes allows.
+ */
+status_t node_open(struct node *node, struct volume *volume, const struct extent *extents, uint32_t count,
+		   uint64_t bytes) MUST_CHECK;
+
+/*
+ * Flushes the node, drops its pages, and closes it. Nobody uses it any more. When the flush fails, its status is returned and
+ * the node stays open, unless `discard`: then what could not be written is lost.
+ */
+status_t node_close(struct node *node, bool discard) MUST_CHECK;
 
 /*
  * Copies bytes [offset, offset + bytes) of the node to `buffer`, from the cache or through it. STATUS_RANGE: the range does not
@@ -27,11 +58,32 @@ status_t node_read(struct node *node, uint64_t offset, void *buffer, size_t byte
 
 /*
  * Copies `buffer` into the cache; it reaches the device later. Waits while too much memory is dirty. STATUS_RANGE, nothing was
- * written; STATUS_READ_ONLY. STATUS_IO_ERROR and what else the device says: a page of which only a part is written could not be
- * read, or too much is dirty and the volume's pages cannot be written back; STATUS_NO_MEMORY. On these, pages before the
- * failing one are written.
+ * written; STATUS_READ_ONLY; STATUS_GONE, at once. STATUS_IO_ERROR and what else the device says: a page of which only a part is
+ * written could not be read, or too much is dirty and the volume's pages cannot be written back; STATUS_NO_MEMORY. On these,
+ * pages before the failing one are written.
  */
 status_t node_write(struct node *node, uint64_t offset, const void *buffer, size_t bytes) MUST_CHECK;
 
+/* Makes every write to the node that returned before the call durable; as volume_flush, for these pages. */
+status_t node_flush(struct node *node) MUST_CHECK;
+
+/*
+ * Forgets what is cached of the pages that lie wholly in [offset, offset + bytes), what has not been written back included: they
+ * are read from the device again. Waits for those who use one of them. STATUS_RANGE.
+ */
+status_t node_discard(struct node *node, uint64_t offset, uint64_t bytes) MUST_CHECK;
+
+/* Gives up the id of a node that has no page any more. */
+void node_forget(struct node *node);
+
 /* Drops one page if it is cached, clean and not in use. True: it was dropped. Does not sleep. */
 bool node_evict_page(struct node *node, uint64_t number);
+
+/* Where the page, which the node has, lies in bytes of the volume. */
+uint64_t node_position(const struct node *node, uint64_t number);
+
+/* Pages that the node has, the last one perhaps in part. */
+uint64_t node_pages(const struct node *node);
+
+/* Bytes of this page that belong to the node: 4096, or less at its end. */
+uint64_t node_page_bytes(const struct node *node, uint64_t number);

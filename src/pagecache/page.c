@@ -2,38 +2,82 @@
 
 #include "runtime/base/assert.h"
 
+enum pins {
+	PINS_NONE,
+	PINS_SOME,
+	PINS_ANY,
+};
+
+#define BIT(content) (1u << (content))
+
+#define QUEUE_FLAGS (PAGE_MAIN | PAGE_HITS)
+
+/* The life of a page: what each content allows, and what may follow it. Flags of `must` are also in `may`. */
+static const struct rule {
+	uint32_t next; /* contents, as bits; a content may always follow itself */
+	enum pins pins;
+	uint32_t may;  /* flags */
+	uint32_t must; /* flags */
+} rules[PAGE_CONTENTS] = {
+	[PAGE_FREE] = { BIT(PAGE_TAKEN), PINS_NONE, 0, 0 },
+	/* returned; inserted by a read, a write, or a move */
+	[PAGE_TAKEN] = { BIT(PAGE_FREE) | BIT(PAGE_READING) | BIT(PAGE_WRITING) | BIT(PAGE_CLEAN) | BIT(PAGE_DIRTY), PINS_NONE, 0,
+			 0 },
+	/* the last unpin */
+	[PAGE_GONE] = { BIT(PAGE_FREE), PINS_SOME, QUEUE_FLAGS | PAGE_AHEAD, 0 },
+	/* written; discarded */
+	[PAGE_WRITING] = { BIT(PAGE_DIRTY) | BIT(PAGE_TAKEN), PINS_SOME, QUEUE_FLAGS | PAGE_LISTED | PAGE_FAILED, 0 },
+	/* read; failed */
+	[PAGE_READING] = { BIT(PAGE_CLEAN) | BIT(PAGE_GONE), PINS_SOME, QUEUE_FLAGS | PAGE_AHEAD, 0 },
+	/* a writer comes; evicted or moved away; dropped with its block */
+	[PAGE_CLEAN] = { BIT(PAGE_WRITING) | BIT(PAGE_TAKEN) | BIT(PAGE_FREE), PINS_ANY, QUEUE_FLAGS | PAGE_AHEAD, 0 },
+	/* a writer comes; written back; moved away; its volume is given up */
+	[PAGE_DIRTY] = { BIT(PAGE_WRITING) | BIT(PAGE_WRITEBACK) | BIT(PAGE_TAKEN) | BIT(PAGE_CLEAN), PINS_ANY,
+			 QUEUE_FLAGS | PAGE_LISTED | PAGE_FAILED, PAGE_LISTED },
+	/* done; failed */
+	[PAGE_WRITEBACK] = { BIT(PAGE_CLEAN) | BIT(PAGE_DIRTY), PINS_ANY, QUEUE_FLAGS | PAGE_FAILED, 0 },
+};
+
 bool page_state_is_legal(uint32_t state)
 {
+	const uint32_t flags = state & ~(0xfu << PAGE_CONTENT_SHIFT) & ~PAGE_PINS;
 	const uint32_t pins = state & PAGE_PINS;
-	const uint32_t flags = state & ~(uint32_t)(PAGE_PINS | PAGE_HIT);
+	const struct rule *rule;
 
-	switch (flags) {
-	case 0:
-	case PAGE_CACHED:
-	case PAGE_CACHED | PAGE_DIRTY:
-	case PAGE_CACHED | PAGE_DIRTY | PAGE_FAILED:
-	case PAGE_CACHED | PAGE_WRITEBACK:
-	case PAGE_CACHED | PAGE_WRITEBACK | PAGE_FAILED:
-		return true;
-	case PAGE_CACHED | PAGE_READING:
-	case PAGE_CACHED | PAGE_WRITING:
-	case PAGE_CACHED | PAGE_WRITING | PAGE_DIRTY:
-	case PAGE_CACHED | PAGE_WRITING | PAGE_DIRTY | PAGE_FAILED:
-		return pins > 0;
-	default:
+	if (page_content(state) >= PAGE_CONTENTS)
 		return false;
-	}
+	rule = &rules[page_content(state)];
+	if ((rule->pins == PINS_NONE && pins > 0) || (rule->pins == PINS_SOME && pins == 0))
+		return false;
+	if ((state & PAGE_FAILED) && page_is(state, PAGE_WRITING) && !(state & PAGE_LISTED))
+		return false;
+	return (flags & ~rule->may) == 0 && (flags & rule->must) == rule->must;
 }
 
-uint32_t page_change(struct page *page, uint32_t clear, uint32_t set)
+bool page_change_is_legal(uint32_t before, uint32_t after)
 {
-	uint32_t before = atomic_load_explicit(&page->state, memory_order_relaxed);
-	uint32_t after;
+	const enum page_content from = page_content(before), to = page_content(after);
 
-	do {
-		after = (before & ~clear) | set;
-		assert(page_state_is_legal(after));
-	} while (!atomic_compare_exchange_weak_explicit(&page->state, &before, after, memory_order_acq_rel,
-							memory_order_relaxed));
+	return page_state_is_legal(after) && from < PAGE_CONTENTS && (from == to || (rules[from].next & BIT(to)));
+}
+
+bool page_try_change(struct page *page, uint32_t *before, uint32_t after)
+{
+	assert(page_change_is_legal(*before, after));
+	return atomic_compare_exchange_strong_explicit(&page->state, before, after, memory_order_acq_rel, memory_order_acquire);
+}
+
+uint32_t page_change(struct page *page, enum page_content content, uint32_t clear, uint32_t set)
+{
+	uint32_t before = page_state(page);
+
+	while (!page_try_change(page, &before, page_state_with(before, content, clear, set)))
+		;
 	return before;
+}
+
+void page_set(struct page *page, uint32_t state)
+{
+	assert(page_change_is_legal(page_state(page), state));
+	atomic_store_explicit(&page->state, state, memory_order_release);
 }

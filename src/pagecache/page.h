@@ -2,56 +2,94 @@
  * A cached page: 4 KB of a node in a frame of its volume's page heap. Its descriptor lies outside of the frame, in a table that
  * has one for every frame of the machine (frame_table.h): descriptors never go away, whatever becomes of their frames.
  *
- * The state word holds a count of pins and these flags. Every legal combination is a row; `page_state_is_legal` checks it.
+ * The state word holds what the page contains, flags, the counter of hits, and the pins. What may follow what stands in one
+ * table in page.c, which every change is checked against; docs/PAGECACHE.md draws it.
  *
- *	state            pins  meaning                                           leaves it by
- *	0                0     no page: frame free, or on its way to the index   insert -> READING or WRITING
- *	CACHED READING   >= 1  being read; the reader's I/O holds a pin          I/O done -> CACHED; failed -> 0 flags
- *	CACHED           >= 0  clean                                             write -> WRITING; evict -> 0 (no pins)
- *	CACHED WRITING   >= 1  a writer waits for the other pins, then copies    done -> DIRTY
- *	CACHED DIRTY     >= 0  newer than the disk                               writeback starts -> WRITEBACK; move (no pins)
- *	CACHED WRITEBACK >= 0  on its way to the disk; readable, not writable    I/O done -> CACHED; failed -> DIRTY FAILED
- *	no CACHED        >= 1  its read failed; gone from the index; `number`    last unpin frees the frame
- *			       holds the negated status
+ *	content    pins   meaning
+ *	FREE       0      no page in this frame
+ *	TAKEN      0      no page; the frame belongs to whoever took it: a miss, the target of a move, an eviction
+ *	GONE       >= 1   its read failed: out of the index; `key` holds the negated status; the last unpin frees the frame
+ *	WRITING    >= 1   a writer waits for the other pins, then has the page for itself
+ *	READING    >= 1   on its way from the device; the I/O holds a pin
+ *	CLEAN      >= 0   as on the device
+ *	DIRTY      >= 0   newer than the device
+ *	WRITEBACK  >= 0   on its way to the device; readable, not writable
  *
- * WRITING may come with DIRTY (written again), FAILED only with DIRTY, WRITING or WRITEBACK. HIT says that the page was used.
+ * LISTED: in the volume's dirty set, exactly while DIRTY, or WRITING what was DIRTY. FAILED: the last write of it failed; with
+ * DIRTY, WRITING and WRITEBACK only. MAIN: belongs to the main queue (replacement.h). AHEAD: read ahead, not used yet.
  *
- * 1. A page gets pins only under its stripe lock (index.h) and never while WRITING, so a pin is the right to read.
- * 2. Only without pins and with no flag but CACHED, DIRTY, FAILED and HIT may a page leave its frame; under its stripe lock.
+ * 1. A pin is the right to read. It is taken without any lock, by one compare-and-swap on the state, which succeeds only from
+ *    READING on; and it counts only if the page's key and generation are the right ones afterwards (index.h).
+ * 2. A page without pins leaves its frame by a compare-and-swap of the state, so no pin can slip in. A page with pins stays
+ *    what it is, but for READING that ends, and for what a single writer, or the writeback, does with it.
  * 3. Whoever holds pins does not wait for a page that is WRITING; a writer holds no pin but that of the page it writes.
- * 4. A page is in one of its volume's dirty lists exactly while DIRTY and not WRITEBACK.
  */
 #pragma once
 
 #include <stdatomic.h>
 
-#include "runtime/base/list.h"
 #include "runtime/base/types.h"
 
-enum page_flags {
-	PAGE_PINS = 0x0fff, /* mask */
-	PAGE_CACHED = 1 << 12,
-	PAGE_READING = 1 << 13,
-	PAGE_WRITING = 1 << 14,
-	PAGE_DIRTY = 1 << 15,
-	PAGE_WRITEBACK = 1 << 16,
-	PAGE_FAILED = 1 << 17,
-	PAGE_HIT = 1 << 18,
+enum page_content {
+	PAGE_FREE,
+	PAGE_TAKEN,
+	PAGE_GONE,
+	PAGE_WRITING,
+	PAGE_READING, /* from here on pages can be pinned */
+	PAGE_CLEAN,
+	PAGE_DIRTY,
+	PAGE_WRITEBACK,
+	PAGE_CONTENTS,
 };
+
+/* The state word. */
+#define PAGE_PINS          0x00003fffu
+#define PAGE_MAIN          (1u << 14)
+#define PAGE_AHEAD         (1u << 15)
+#define PAGE_HIT           (1u << 16) /* one hit of the counter */
+#define PAGE_HITS          (3u << 16) /* the counter, 0 to 3 */
+#define PAGE_FAILED        (1u << 18)
+#define PAGE_LISTED        (1u << 19)
+#define PAGE_CONTENT_SHIFT 28
+#define PAGE_PINNABLE      ((uint32_t)PAGE_READING << PAGE_CONTENT_SHIFT) /* states from here on can be pinned */
 
 #define PAGE_NONE UINT32_MAX
 
-/* Node and number change under the page's stripe lock [S]; who reads them without it only learns which lock to take. */
+/*
+ * Node and page number in one word, so that a reader without locks sees both or none: 24 bits of node id, 40 of the number.
+ * Key, generation and `next` change under the page's stripe lock [S]; whoever reads them without it looks again later.
+ */
 struct page {
 	_Atomic uint32_t state;
-	uint32_t frame;          /* [I] physical address / 4096 */
-	_Atomic uint32_t node;   /* [S] with CACHED: id of the node */
-	uint32_t next;           /* [S] frame of the next page in the bucket, or PAGE_NONE */
-	_Atomic uint64_t number; /* [S] with CACHED: page number within the node */
-	struct list dirty;       /* [D] volume->lock: in one of the dirty lists */
+	uint32_t frame;              /* [I] physical address / 4096 */
+	_Atomic uint64_t key;        /* [S] while it is in the index */
+	_Atomic uint32_t next;       /* [S] frame of the next page in the bucket, or PAGE_NONE */
+	_Atomic uint16_t generation; /* [S] that of its block when it was inserted; 0: not in the index */
+	uint16_t epoch;              /* [D] volume->epoch when it became dirty */
+	uint32_t left;               /* [D] in the dirty set: frames, or PAGE_NONE */
+	uint32_t right;              /* [D] */
 };
 
-_Static_assert(sizeof(struct page) == 40, "bookkeeping of a page is at most 1% of it");
+_Static_assert(sizeof(struct page) == 32, "two descriptors share a cache line");
+
+#define PAGE_NUMBER_BITS 40
+#define PAGE_NUMBER_MAX  ((1ull << PAGE_NUMBER_BITS) - 1)
+#define PAGE_NODE_MAX    ((1u << 24) - 1)
+
+static inline uint64_t page_key_make(uint32_t node, uint64_t number)
+{
+	return (uint64_t)node << PAGE_NUMBER_BITS | number;
+}
+
+static inline uint32_t page_key_node(uint64_t key)
+{
+	return (uint32_t)(key >> PAGE_NUMBER_BITS);
+}
+
+static inline uint64_t page_key_number(uint64_t key)
+{
+	return key & PAGE_NUMBER_MAX;
+}
 
 static inline struct phys_addr page_address(const struct page *page)
 {
@@ -63,24 +101,46 @@ static inline uint32_t page_state(const struct page *page)
 	return atomic_load_explicit(&page->state, memory_order_acquire);
 }
 
-static inline uint32_t page_node(const struct page *page)
+static inline uint64_t page_key(const struct page *page)
 {
-	return atomic_load_explicit(&page->node, memory_order_relaxed);
+	return atomic_load_explicit(&page->key, memory_order_relaxed);
 }
 
-static inline uint64_t page_number(const struct page *page)
+static inline enum page_content page_content(uint32_t state)
 {
-	return atomic_load_explicit(&page->number, memory_order_relaxed);
+	return (enum page_content)(state >> PAGE_CONTENT_SHIFT);
 }
 
-static inline void page_set_identity(struct page *page, uint32_t node, uint64_t number)
+static inline uint32_t page_hits(uint32_t state)
 {
-	atomic_store_explicit(&page->node, node, memory_order_relaxed);
-	atomic_store_explicit(&page->number, number, memory_order_relaxed);
+	return (state & PAGE_HITS) / PAGE_HIT;
 }
 
-/* The table above. */
+static inline bool page_is(uint32_t state, enum page_content content)
+{
+	return page_content(state) == content;
+}
+
+/* The state with another content, flags cleared and flags set. */
+static inline uint32_t page_state_with(uint32_t state, enum page_content content, uint32_t clear, uint32_t set)
+{
+	return (state & ~(0xfu << PAGE_CONTENT_SHIFT) & ~clear) | set | (uint32_t)content << PAGE_CONTENT_SHIFT;
+}
+
+static inline uint32_t page_state_make(enum page_content content, uint32_t flags_and_pins)
+{
+	return (uint32_t)content << PAGE_CONTENT_SHIFT | flags_and_pins;
+}
+
+/* Whether the state keeps the rules of its content, and whether the second may follow the first. */
 bool page_state_is_legal(uint32_t state);
+bool page_change_is_legal(uint32_t before, uint32_t after);
 
-/* Changes flags, checks that the result is legal, and returns the state before. */
-uint32_t page_change(struct page *page, uint32_t clear, uint32_t set);
+/* One try to change the state from *before, checked against the table; on failure *before is what it is now. */
+bool page_try_change(struct page *page, uint32_t *before, uint32_t after);
+
+/* Changes content and flags, whatever happens to the pins meanwhile; returns the state before. The caller has the right to. */
+uint32_t page_change(struct page *page, enum page_content content, uint32_t clear, uint32_t set);
+
+/* Sets the state of a page that is the caller's alone: TAKEN, or becoming so. */
+void page_set(struct page *page, uint32_t state);

@@ -6,30 +6,49 @@
 #include "runtime/base/string.h"
 
 #define DIRTY_PERCENT_MAX 60
+#define NODES_DEFAULT     4096
 
 static status_t check_config(const struct pagecache_config *config)
 {
 	return config->dirty_max_percent <= DIRTY_PERCENT_MAX && config->dirty_background_percent < config->dirty_max_percent &&
-			       config->move_percent <= 100 && config->requests >= 2
+			       config->move_percent <= 100 && config->requests >= 2 && config->nodes <= PAGE_NODE_MAX
 		       ? STATUS_OK
 		       : STATUS_INVALID;
 }
 
-static status_t index_create(struct pagecache *pagecache)
+/* The index first, then the ghosts. */
+static status_t tables_create(struct pagecache *pagecache)
 {
-	const uint64_t bytes = index_bytes(memory_total_bytes(pagecache->memory) / PAGE_BYTES);
+	const uint64_t pages = memory_total_bytes(pagecache->memory) / PAGE_BYTES;
+	const uint64_t index_size = align_up(index_bytes(pages), PAGE_BYTES);
 	const struct memory_request request = {
-		.blocks = divide_round_up(bytes, BLOCK_BYTES),
+		.blocks = divide_round_up(index_size + ghosts_bytes(pages), BLOCK_BYTES),
 		.owner = &pagecache->owner,
 		.wait = MEMORY_WAIT_NEVER,
 	};
 	status_t status;
+	char *memory;
 
 	owner_init(&pagecache->owner, "page index", false);
-	status = memory_blocks_alloc(pagecache->memory, &request, &pagecache->buckets);
-	if (status == STATUS_OK)
-		index_init(&pagecache->index, &pagecache->table, platform_virt(pagecache->buckets), bytes);
-	return status;
+	status = memory_blocks_alloc(pagecache->memory, &request, &pagecache->tables);
+	if (status != STATUS_OK)
+		return status;
+	memory = platform_virt(pagecache->tables);
+	index_init(&pagecache->index, &pagecache->table, memory, index_bytes(pages));
+	ghosts_init(&pagecache->ghosts, memory + index_size, pages);
+	return STATUS_OK;
+}
+
+static status_t nodes_create(struct pagecache *pagecache)
+{
+	const size_t bytes = pagecache->config.nodes * sizeof(pagecache->nodes[0]);
+
+	spinlock_init(&pagecache->nodes_lock, "nodes");
+	pagecache->nodes = heap_alloc(memory_general_heap(pagecache->memory), bytes, 0);
+	if (!pagecache->nodes)
+		return STATUS_NO_MEMORY;
+	memset(pagecache->nodes, 0, bytes);
+	return STATUS_OK;
 }
 
 static status_t requests_create(struct pagecache *pagecache)
@@ -57,22 +76,31 @@ status_t pagecache_init(struct pagecache *pagecache, struct memory *memory, cons
 		.dirty_background_pages = pages * config->dirty_background_percent / 100,
 		.dirty_max_pages = MAX(pages * config->dirty_max_percent / 100, 1u),
 	};
+	if (config->nodes == 0)
+		pagecache->config.nodes = NODES_DEFAULT;
+	if (config->retry_ns == 0)
+		pagecache->config.retry_ns = config->dirty_age_ns;
 	mutex_init(&pagecache->volumes_lock, "volumes");
 	list_init(&pagecache->volumes);
 	status = frame_table_init(&pagecache->table, memory);
 	if (status != STATUS_OK)
 		return status;
-	status = index_create(pagecache);
+	status = tables_create(pagecache);
 	if (status != STATUS_OK)
-		goto no_index;
+		goto no_tables;
+	status = nodes_create(pagecache);
+	if (status != STATUS_OK)
+		goto no_nodes;
 	status = requests_create(pagecache);
 	if (status != STATUS_OK)
 		goto no_requests;
 	return STATUS_OK;
 
 no_requests:
-	memory_blocks_free(memory, pagecache->buckets);
-no_index:
+	heap_free(memory_general_heap(memory), pagecache->nodes);
+no_nodes:
+	memory_blocks_free(memory, pagecache->tables);
+no_tables:
 	frame_table_fini(&pagecache->table);
 	return status;
 }
@@ -83,7 +111,8 @@ status_t pagecache_fini(struct pagecache *pagecache)
 		return STATUS_BUSY;
 	if (objcache_fini(&pagecache->requests) != STATUS_OK)
 		platform_panic("page cache: I/O is under way without a volume");
-	memory_blocks_free(pagecache->memory, pagecache->buckets);
+	heap_free(memory_general_heap(pagecache->memory), pagecache->nodes);
+	memory_blocks_free(pagecache->memory, pagecache->tables);
 	frame_table_fini(&pagecache->table);
 	return STATUS_OK;
 }
@@ -129,7 +158,7 @@ void pagecache_statistics(struct pagecache *pagecache, struct pagecache_statisti
 /* Checking ----------------------------------------------------------------------------------------------------------------- */
 
 struct census {
-	uint64_t cached, dirty, failed;
+	uint64_t cached, dirty, failed, listed;
 };
 
 static bool page_is_valid(struct pagecache *pagecache, struct page *page, struct census *census)
@@ -137,18 +166,35 @@ static bool page_is_valid(struct pagecache *pagecache, struct page *page, struct
 	const uint32_t state = page_state(page);
 
 	census->cached++;
-	census->dirty += (state & (PAGE_DIRTY | PAGE_WRITEBACK)) != 0;
+	census->dirty += (state & PAGE_LISTED) || page_is(state, PAGE_WRITEBACK);
 	census->failed += (state & PAGE_FAILED) != 0;
-	return page_state_is_legal(state) && (state & PAGE_CACHED) && page_frames(page)->volume->pagecache == pagecache &&
-	       list_is_empty(&page->dirty) == !(state & PAGE_DIRTY);
+	census->listed += (state & PAGE_LISTED) != 0;
+	return page_state_is_legal(state) && page_content(state) >= PAGE_WRITING &&
+	       atomic_load(&page->generation) == frames_generation(page_frames(page)) &&
+	       pagecache_node(pagecache, page_key(page)) != NULL && page_frames(page)->volume->pagecache == pagecache;
 }
 
 static bool bucket_is_valid(struct pagecache *pagecache, uint32_t first, struct census *census)
 {
-	for (uint32_t frame = first; frame != PAGE_NONE; frame = frame_table_page(&pagecache->table, frame)->next)
+	for (uint32_t frame = first; frame != PAGE_NONE; frame = atomic_load(&frame_table_page(&pagecache->table, frame)->next))
 		if (!page_is_valid(pagecache, frame_table_page(&pagecache->table, frame), census))
 			return false;
 	return true;
+}
+
+static bool volumes_are_valid(struct pagecache *pagecache, uint64_t listed)
+{
+	uint64_t counted = 0;
+
+	list_for_each (link, &pagecache->volumes) {
+		struct volume *volume = container_of(link, struct volume, link);
+		const uint64_t count = dirty_count_checked(&volume->dirty);
+
+		if (count == UINT64_MAX || !page_heap_is_valid(volume))
+			return false;
+		counted += count;
+	}
+	return counted == listed;
 }
 
 bool pagecache_is_valid(struct pagecache *pagecache)
@@ -157,11 +203,11 @@ bool pagecache_is_valid(struct pagecache *pagecache)
 	struct census census = { 0 };
 
 	for (uint64_t bucket = 0; bucket <= pagecache->index.bucket_mask; bucket++)
-		if (!bucket_is_valid(pagecache, pagecache->index.buckets[bucket], &census))
+		if (!bucket_is_valid(pagecache, atomic_load(&pagecache->index.buckets[bucket]), &census))
 			return false;
 	pagecache_statistics(pagecache, &statistics);
-	return statistics.cached_pages == census.cached && statistics.dirty_pages == census.dirty &&
-	       statistics.failed_pages == census.failed && atomic_load(&pagecache->dirty_pages) == census.dirty &&
-	       atomic_load(&pagecache->failed_pages) == census.failed &&
+	return volumes_are_valid(pagecache, census.listed) && statistics.cached_pages == census.cached &&
+	       statistics.dirty_pages == census.dirty && statistics.failed_pages == census.failed &&
+	       atomic_load(&pagecache->dirty_pages) == census.dirty && atomic_load(&pagecache->failed_pages) == census.failed &&
 	       statistics.inserted_pages - statistics.evicted_pages == census.cached;
 }

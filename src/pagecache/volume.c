@@ -59,11 +59,11 @@ static void lists_init(struct volume *volume)
 	mutex_init(&volume->flush, "volume flush");
 	spinlock_init(&volume->lock, "volume");
 	list_init(&volume->link);
-	list_init(&volume->dirty);
-	list_init(&volume->aged);
-	list_init(&volume->syncing);
-	list_init(&volume->failed);
 	list_init(&volume->in_flight);
+	dirty_init(&volume->dirty, volume->pagecache);
+	volume->epoch = 1;
+	volume->background.epoch_ns = platform_now_ns();
+	page_heap_init(&volume->heap, volume->name, volume->config.retain_bytes);
 }
 
 /* Sorted by name; false: the name is taken. */
@@ -101,24 +101,22 @@ status_t volume_attach(struct volume *volume, struct pagecache *pagecache, struc
 		log_error("volume %s: the device does not reach all memory, and cannot be cached", name);
 		return STATUS_UNSUPPORTED;
 	}
+	if (divide_round_up(bytes, PAGE_BYTES) > PAGE_NUMBER_MAX)
+		return STATUS_UNSUPPORTED;
 	memset(volume, 0, sizeof(*volume));
 	volume->pagecache = pagecache;
 	volume->device = device;
 	volume->start_bytes = start_bytes;
 	volume->bytes = bytes;
 	volume->config = *config;
-	volume->node.volume = volume;
-	volume->node.bytes = bytes;
 	(void)format_text(volume->name, sizeof(volume->name), "%s", name);
-	volume->node.id = atomic_fetch_add(&pagecache->next_node, 1);
 	lists_init(volume);
-	status = frames_init(volume);
+	volume->node.whole = (struct extent){ .pages = divide_round_up(bytes, PAGE_BYTES) };
+	status = node_open(&volume->node, volume, &volume->node.whole, 1, bytes);
 	if (status != STATUS_OK)
 		return status;
 	if (!volumes_insert(pagecache, volume)) {
-		/* No page was taken yet, so nothing is in use. */
-		status = objcache_fini(&volume->frames);
-		assert(status == STATUS_OK);
+		node_forget(&volume->node); /* no page was read yet */
 		return STATUS_INVALID;
 	}
 	evict_cleaners_init(volume);
@@ -127,13 +125,13 @@ status_t volume_attach(struct volume *volume, struct pagecache *pagecache, struc
 	return STATUS_OK;
 }
 
-status_t volume_flush(struct volume *volume)
+status_t volume_flush_node(struct volume *volume, const struct node *node)
 {
 	status_t status = STATUS_OK;
 
 	atomic_fetch_add_explicit(&volume->counts.flushes, 1, memory_order_relaxed);
 	mutex_lock(&volume->flush);
-	writeback_pass(volume);
+	writeback_pass(volume, node);
 	if (atomic_load(&volume->counts.failed_pages) > 0)
 		status = volume->write_status;
 	if (volume->device->write_cache) {
@@ -144,6 +142,11 @@ status_t volume_flush(struct volume *volume)
 	}
 	mutex_unlock(&volume->flush);
 	return status;
+}
+
+status_t volume_flush(struct volume *volume)
+{
+	return volume_flush_node(volume, NULL);
 }
 
 uint64_t volume_drop(struct volume *volume)
@@ -157,35 +160,6 @@ uint64_t volume_drop(struct volume *volume)
 
 	(void)evict_blocks(volume, &everything, 0, false);
 	return atomic_load(&volume->counts.evicted_pages) - before;
-}
-
-/* Forgets what could not be written: the pages become clean. Nobody uses the volume. */
-static void discard_dirty(struct volume *volume)
-{
-	struct list *link;
-
-	spinlock_lock(&volume->lock);
-	while ((link = list_take_first(&volume->failed)) != NULL || (link = list_take_first(&volume->aged)) != NULL ||
-	       (link = list_take_first(&volume->dirty)) != NULL)
-		page_discard_locked(volume, container_of(link, struct page, dirty));
-	spinlock_unlock(&volume->lock);
-}
-
-/* The blocks that are not worth a drain's while: a volume's last, partly filled ones. */
-static void drop_all(struct volume *volume)
-{
-	struct phys_addr block;
-
-	while (objcache_fence(&volume->frames, (struct phys_addr){ 0 }, (struct phys_addr){ UINT64_MAX }, &block) ==
-	       STATUS_OK) {
-		struct frames *frames = frame_table_block(&volume->pagecache->table, block);
-
-		for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++)
-			if (page_evict(volume, &frames->pages[i]))
-				frame_return(&frames->pages[i]);
-		if (objcache_release(&volume->frames, block) != STATUS_OK)
-			platform_panic("volume %s is detached while its pages are in use", volume->name);
-	}
 }
 
 /* A reader may be gone while the end of its read still has to drop a pin. */
@@ -210,10 +184,11 @@ status_t volume_detach(struct volume *volume, bool discard)
 	/* After a flush that failed, the background writer may have tried once more. */
 	writeback_settle(volume);
 	reads_settle(volume);
-	discard_dirty(volume);
-	drop_all(volume);
-	if (objcache_fini(&volume->frames) != STATUS_OK)
+	writeback_discard(volume);
+	if (!evict_everything(volume))
 		platform_panic("volume %s is detached while its pages are in use", volume->name);
+	page_heap_fini(volume);
+	node_forget(&volume->node);
 	return status;
 }
 
@@ -223,10 +198,12 @@ void volume_statistics(struct volume *volume, struct pagecache_statistics *stati
 		.cached_pages = atomic_load(&volume->counts.cached_pages),
 		.dirty_pages = atomic_load(&volume->counts.dirty_pages),
 		.failed_pages = atomic_load(&volume->counts.failed_pages),
-		.blocks = objcache_count(&volume->frames).blocks,
+		.blocks = atomic_load(&volume->heap.blocks),
 		.inserted_pages = atomic_load(&volume->counts.inserted_pages),
 		.evicted_pages = atomic_load(&volume->counts.evicted_pages),
 		.moved_pages = atomic_load(&volume->counts.moved_pages),
+		.ahead_pages = atomic_load(&volume->counts.ahead_pages),
+		.ahead_wasted = atomic_load(&volume->counts.ahead_wasted),
 		.read_bytes = atomic_load(&volume->counts.read_bytes),
 		.written_bytes = atomic_load(&volume->counts.written_bytes),
 		.read_errors = atomic_load(&volume->counts.read_errors),
@@ -236,6 +213,7 @@ void volume_statistics(struct volume *volume, struct pagecache_statistics *stati
 	};
 	for (unsigned cpu = 0; cpu < platform_cpu_count(); cpu++) {
 		statistics->hits += atomic_load_explicit(&volume->lookups[cpu].hits, memory_order_relaxed);
+		statistics->ahead_used += atomic_load_explicit(&volume->lookups[cpu].ahead_used, memory_order_relaxed);
 		statistics->misses += atomic_load_explicit(&volume->lookups[cpu].misses, memory_order_relaxed);
 	}
 }

@@ -1,12 +1,14 @@
 /*
  * A volume: a range of a block device with a page heap, a drain preference and a `keep` of its own.
  *
- * Dirty lists, all under [D]: `dirty` in order of dirtying; `aged`, what is to be written because of its age; `syncing`, what a
- * flush still has to write; `failed`, whose last write failed and which only a flush or the age tries again, each by itself.
+ * Lock [D]: volume->lock, over the dirty set, the writes in flight, and the epochs. An epoch ends when a pass over the dirty
+ * pages begins (writeback.h); a page remembers the one in which it became dirty.
  */
 #pragma once
 
+#include "dirty.h"
 #include "node.h"
+#include "page_heap.h"
 #include "pagecache.h"
 #include "runtime/base/block_device.h"
 
@@ -22,7 +24,20 @@ struct volume_config {
 struct volume_lookups {
 	_Atomic uint64_t hits;
 	_Atomic uint64_t misses;
+	_Atomic uint64_t ahead_used;
 } __attribute__((aligned(64)));
+
+/* How far the background writer is with a volume (background.c); its alone. */
+struct background {
+	uint64_t position;       /* where it goes on */
+	uint64_t epoch_ns;       /* when it ended the last epoch */
+	uint64_t retry_ns;       /* when failed pages are tried again */
+	uint64_t retry_position; /* how far that is */
+	uint16_t boundary;       /* the epoch that it ended last */
+	uint16_t aged;           /* pages of this epoch and of earlier ones are old */
+	bool writes_aged;        /* the pass over them is under way */
+	bool wrapped;            /* the pass has begun at the start of the disk once */
+};
 
 struct volume {
 	struct pagecache *pagecache;
@@ -32,28 +47,29 @@ struct volume {
 	uint64_t bytes;              /* [I] */
 	struct volume_config config; /* [I] */
 	struct node node;            /* the whole volume */
-	struct objcache frames;      /* the page heap */
+	struct page_heap heap;
 	struct cleaner clean_cleaner;
 	struct cleaner dirty_cleaner;
 	struct list link; /* in pagecache->volumes */
 
 	struct mutex flush;
 	struct spinlock lock;      /* [D] */
-	struct list dirty;         /* [D] */
-	struct list aged;          /* [D] */
-	struct list syncing;       /* [D] */
-	struct list failed;        /* [D] */
+	struct dirty_set dirty;    /* [D] */
 	struct list in_flight;     /* [D] writes, from the claim of their first page on, by number */
+	uint32_t writes;           /* [D] how many */
 	uint64_t next_write;       /* [D] number of the next write */
-	uint64_t dirty_since_ns;   /* [D] what is in `dirty` or `failed` has been there since then at most */
+	uint16_t epoch;            /* [D] the present one */
+	uint16_t settled;          /* [flush] no page is dirty since this one or an earlier one */
 	status_t write_status;     /* [D] of the latest write that failed */
+	struct background background;
 	_Atomic uint32_t progress; /* changes when a write has ended */
 	_Atomic uint32_t reads;    /* under way; a detach waits until there are none */
 	_Atomic uint32_t cleaning; /* drains that are under way: the page heap does not grow; who waits sleeps on it */
+	_Atomic bool gone;         /* the device said so: writes are refused */
 
 	struct {
 		_Atomic uint64_t cached_pages, dirty_pages, failed_pages;
-		_Atomic uint64_t inserted_pages, evicted_pages, moved_pages;
+		_Atomic uint64_t inserted_pages, evicted_pages, moved_pages, ahead_pages, ahead_wasted;
 		_Atomic uint64_t read_bytes, written_bytes, read_errors, write_errors, flushes, throttled;
 	} counts;
 	struct volume_lookups lookups[PLATFORM_CPUS_MAX];
@@ -64,7 +80,8 @@ struct volume {
  * a disk and its partitions, but each caches for itself: who writes to one of them must not use the other. The caller owns
  * `volume` and keeps it until detached. STATUS_RANGE: not within the device. STATUS_INVALID: not whole sectors, a name
  * that is too long or taken, or a device that cannot take page-sized segments. STATUS_NO_MEMORY.
- * STATUS_UNSUPPORTED: the device's address mask does not cover all memory that pages may lie in.
+ * STATUS_UNSUPPORTED: the device's address mask does not cover all memory that pages may lie in, or the volume is larger than
+ * 4 PB.
  */
 status_t volume_attach(struct volume *volume, struct pagecache *pagecache, struct block_device *device, const char *name,
 		       uint64_t start_bytes, uint64_t bytes, const struct volume_config *config) MUST_CHECK;
@@ -85,7 +102,10 @@ struct volume *volume_find(struct pagecache *pagecache, const char *name);
  */
 status_t volume_flush(struct volume *volume) MUST_CHECK;
 
-/* Drops all clean pages without I/O; returns how many. */
+/* The same for the pages of one node only (NULL: all); the device is flushed in any case. */
+status_t volume_flush_node(struct volume *volume, const struct node *node) MUST_CHECK;
+
+/* Drops all clean pages without I/O, but for what is moved out of a block with dirty ones; returns how many. */
 uint64_t volume_drop(struct volume *volume);
 
 void volume_statistics(struct volume *volume, struct pagecache_statistics *statistics);

@@ -2,6 +2,9 @@
 
 #include "frame.h"
 #include "runtime/base/assert.h"
+#include "runtime/base/bits.h"
+
+#define EPOCHS_MAX 0x4000 /* half of what can be told apart */
 
 static void progress(struct volume *volume)
 {
@@ -11,30 +14,37 @@ static void progress(struct volume *volume)
 	platform_wake(&volume->pagecache->progress);
 }
 
-/* Dirty -------------------------------------------------------------------------------------------------------------------- */
-
-static void count_dirty(struct volume *volume, struct page *page)
+static void wake_writer(struct pagecache *pagecache)
 {
-	struct pagecache *pagecache = volume->pagecache;
-	const uint64_t dirty = atomic_fetch_add(&pagecache->dirty_pages, 1) + 1;
-
-	atomic_fetch_add_explicit(&volume->counts.dirty_pages, 1, memory_order_relaxed);
-	atomic_fetch_add(&page_frames(page)->unclean, 1);
-	if (dirty == pagecache->dirty_background_pages + 1) {
-		atomic_fetch_add(&pagecache->kick, 1);
-		platform_wake(&pagecache->kick);
-	}
+	atomic_fetch_add(&pagecache->kick, 1);
+	platform_wake(&pagecache->kick);
 }
 
-static void count_clean(struct volume *volume, struct page *page)
+void writeback_kick(struct pagecache *pagecache)
 {
-	atomic_fetch_sub(&page_frames(page)->unclean, 1);
+	if (!atomic_exchange(&pagecache->cursor_waits, true))
+		wake_writer(pagecache);
+}
+
+/* Dirty -------------------------------------------------------------------------------------------------------------------- */
+
+static void count_dirty(struct volume *volume)
+{
+	struct pagecache *pagecache = volume->pagecache;
+
+	atomic_fetch_add_explicit(&volume->counts.dirty_pages, 1, memory_order_relaxed);
+	if (atomic_fetch_add(&pagecache->dirty_pages, 1) == pagecache->dirty_background_pages)
+		wake_writer(pagecache);
+}
+
+static void count_clean(struct volume *volume)
+{
 	atomic_fetch_sub_explicit(&volume->counts.dirty_pages, 1, memory_order_relaxed);
 	atomic_fetch_sub(&volume->pagecache->dirty_pages, 1);
 }
 
-/* `failed`: whether the page is FAILED, or will be. [D] is held. */
-static void count_failed_locked(struct volume *volume, bool was, bool is)
+/* `was`, `is`: FAILED or 0. [D] is held. */
+static void count_failed_locked(struct volume *volume, uint32_t was, uint32_t is)
 {
 	if (was == is)
 		return;
@@ -42,120 +52,161 @@ static void count_failed_locked(struct volume *volume, bool was, bool is)
 	atomic_fetch_add_explicit(&volume->pagecache->failed_pages, is ? 1 : UINT64_MAX, memory_order_relaxed);
 }
 
-void page_discard_locked(struct volume *volume, struct page *page)
+static void list_locked(struct volume *volume, struct page *page)
 {
-	const uint32_t before = page_change(page, PAGE_DIRTY | PAGE_FAILED, 0);
-
-	assert((before & PAGE_DIRTY) && !(before & PAGE_WRITING));
-	count_failed_locked(volume, before & PAGE_FAILED, false);
-	count_clean(volume, page);
+	page->epoch = volume->epoch;
+	dirty_insert(&volume->dirty, page);
 }
 
 void page_written(struct volume *volume, struct page *page)
 {
-	struct index_stripe *stripe = index_stripe(&volume->pagecache->index, page_node(page), page_number(page));
+	struct index_stripe *stripe = index_stripe(&volume->pagecache->index, page_key(page));
 	uint32_t before;
 
 	spinlock_lock(&volume->lock);
-	before = page_change(page, PAGE_WRITING, PAGE_DIRTY);
-	if (!(before & PAGE_DIRTY)) {
-		if (list_is_empty(&volume->dirty) && list_is_empty(&volume->failed))
-			volume->dirty_since_ns = platform_now_ns();
-		list_insert_last(&volume->dirty, &page->dirty);
-		count_dirty(volume, page);
+	before = page_change(page, PAGE_DIRTY, 0, PAGE_LISTED);
+	if (!(before & PAGE_LISTED)) {
+		list_locked(volume, page);
+		count_dirty(volume);
 	}
 	spinlock_unlock(&volume->lock);
 	page_unpin(page);
 	index_wake(stripe);
-	/* A flush may have found the page being written, and wait for it. */
-	if (before & PAGE_DIRTY)
+	/* A flush may have found the page being written to, and wait for it. */
+	if (before & PAGE_LISTED)
 		progress(volume);
+}
+
+/* [D] is held. */
+static void forget_locked(struct volume *volume, struct page *page, enum page_content content)
+{
+	const uint32_t before = page_change(page, content, PAGE_LISTED | PAGE_FAILED, 0);
+
+	dirty_remove(&volume->dirty, page);
+	count_failed_locked(volume, before & PAGE_FAILED, 0);
+	count_clean(volume);
+}
+
+void page_forget(struct volume *volume, struct page *page)
+{
+	spinlock_lock(&volume->lock);
+	if (page_state(page) & PAGE_LISTED)
+		forget_locked(volume, page, PAGE_WRITING);
+	spinlock_unlock(&volume->lock);
+}
+
+void writeback_discard(struct volume *volume)
+{
+	struct page *page;
+
+	spinlock_lock(&volume->lock);
+	while ((page = dirty_first(&volume->dirty, 0)) != NULL)
+		forget_locked(volume, page, PAGE_CLEAN);
+	spinlock_unlock(&volume->lock);
 }
 
 /* Claiming pages ----------------------------------------------------------------------------------------------------------- */
 
 /* DIRTY becomes WRITEBACK, unless somebody is writing to the page. [D] is held. */
-static bool claim_locked(struct page *page)
+static bool claim_locked(struct volume *volume, struct page *page)
 {
 	uint32_t state = page_state(page);
-	uint32_t after;
 
 	do {
-		if (!(state & PAGE_DIRTY) || (state & PAGE_WRITING))
+		if (!page_is(state, PAGE_DIRTY))
 			return false;
-		after = (state & ~(uint32_t)PAGE_DIRTY) | PAGE_WRITEBACK;
-		assert(page_state_is_legal(after));
-	} while (!atomic_compare_exchange_weak_explicit(&page->state, &state, after, memory_order_acq_rel,
-							memory_order_acquire));
-	list_remove(&page->dirty);
+	} while (!page_try_change(page, &state, page_state_with(state, PAGE_WRITEBACK, PAGE_LISTED, 0)));
+	dirty_remove(&volume->dirty, page);
 	return true;
+}
+
+/* Epochs wrap, long after a pass over all pages has left none behind: see pass_begin. */
+static bool is_since(const struct page *page, uint16_t epoch)
+{
+	return (int16_t)(page->epoch - epoch) <= 0;
+}
+
+static bool is_wanted(const struct sweep *sweep, const struct page *page)
+{
+	if (sweep->node && page_key_node(page_key(page)) != sweep->node->id)
+		return false;
+	if (sweep->failed == (page_state(page) & PAGE_FAILED ? SWEEP_FAILED_NOT : SWEEP_FAILED_ONLY))
+		return false;
+	return sweep->any_epoch || is_since(page, sweep->epoch);
+}
+
+static uint64_t position_of(const struct volume *volume, const struct page *page)
+{
+	return pagecache_position(volume->pagecache, page_key(page));
 }
 
 /*
- * Claims the first page of a write. The write is in flight from here on: a flush that does not find the page in any list any
- * more has to find the write. [D] is held.
+ * Claims the first page of a write. The write is in flight from here on: a flush that does not find the page in the dirty set
+ * any more has to find the write. [D] is held.
  */
-static bool write_begin_locked(struct io *io, struct page *page)
+static bool begin_locked(struct io *io, struct page *page)
 {
 	struct volume *volume = io->volume;
 
-	if (!claim_locked(page))
+	if (!claim_locked(volume, page))
 		return false;
 	io->write = volume->next_write++;
 	list_insert_last(&volume->in_flight, &io->link);
+	volume->writes++;
+	(void)io_add(io, page);
 	return true;
 }
 
-struct claim {
-	struct volume *volume;
-	struct page *page;
-};
-
-/* [S] is held. */
-static bool claim_visit(void *context, struct page *page)
-{
-	struct claim *claim = context;
-	bool claimed;
-
-	spinlock_lock(&claim->volume->lock);
-	claimed = !(page_state(page) & PAGE_FAILED) && claim_locked(page);
-	spinlock_unlock(&claim->volume->lock);
-	claim->page = page;
-	return claimed;
-}
-
-static struct page *claim_number(struct volume *volume, uint32_t node, uint64_t number)
-{
-	struct claim claim = { .volume = volume };
-
-	return index_visit(&volume->pagecache->index, node, number, claim_visit, &claim) ? claim.page : NULL;
-}
-
-static void reverse(struct page **pages, uint32_t count)
-{
-	for (uint32_t i = 0; i < count / 2; i++) {
-		struct page *page = pages[i];
-
-		pages[i] = pages[count - 1 - i];
-		pages[count - 1 - i] = page;
-	}
-}
-
-/* Surrounds the claimed page io->pages[0] with its dirty neighbours: first those before it, then those behind. */
-static void claim_neighbours(struct io *io)
+/* Claims what follows the last page, as far as it lies behind it on the disk. A failed page goes by itself. [D] is held. */
+static void extend_locked(struct io *io)
 {
 	struct volume *volume = io->volume;
-	const uint32_t node = page_node(io->pages[0]);
-	const uint32_t most = io_pages_max(volume);
+
+	if (page_state(io->pages[0]) & PAGE_FAILED)
+		return;
+	while (io_has_room(io)) {
+		struct page *page = dirty_first(&volume->dirty, io->end);
+
+		if (!page || position_of(volume, page) != io->end || (page_state(page) & PAGE_FAILED) ||
+		    !claim_locked(volume, page))
+			return;
+		(void)io_add(io, page);
+	}
+}
+
+/* The first page of the sweep that can be written. [D] is held. */
+static struct page *begin_sweep_locked(struct io *io, struct sweep *sweep)
+{
+	struct volume *volume = io->volume;
+	uint64_t position = sweep->position;
 	struct page *page;
 
-	while (io->count < most && io->number > 0 && (page = claim_number(volume, node, io->number - 1)) != NULL) {
-		io->pages[io->count++] = page;
-		io->number--;
+	while ((page = dirty_first(&volume->dirty, position)) != NULL) {
+		if (is_wanted(sweep, page)) {
+			if (begin_locked(io, page))
+				return page;
+			sweep->busy = true;
+		}
+		position = position_of(volume, page) + 1;
 	}
-	reverse(io->pages, io->count);
-	while (io->count < most && (page = claim_number(volume, node, io->number + io->count)) != NULL)
-		io->pages[io->count++] = page;
+	return NULL;
+}
+
+/* Back from a dirty page to where a write that ends with it, or goes on behind it, would begin. [D] is held. */
+static struct page *begin_run_locked(const struct io *io, struct page *page)
+{
+	const struct volume *volume = io->volume;
+
+	for (uint32_t i = 1; i < io_pages_max(volume) / 2; i++) {
+		const uint64_t position = position_of(volume, page);
+		struct page *before = dirty_last_before(&volume->dirty, position);
+
+		if (!before || position_of(volume, before) + PAGE_BYTES != position || !page_is(page_state(before), PAGE_DIRTY) ||
+		    (page_state(before) & PAGE_FAILED))
+			break;
+		page = before;
+	}
+	return page;
 }
 
 /* Writing ------------------------------------------------------------------------------------------------------------------ */
@@ -165,16 +216,14 @@ static void write_ended_locked(struct volume *volume, struct page *page, status_
 	uint32_t before;
 
 	if (status == STATUS_OK) {
-		before = page_change(page, PAGE_WRITEBACK | PAGE_FAILED, 0);
-		count_failed_locked(volume, before & PAGE_FAILED, false);
-		count_clean(volume, page);
+		before = page_change(page, PAGE_CLEAN, PAGE_FAILED, 0);
+		count_failed_locked(volume, before & PAGE_FAILED, 0);
+		count_clean(volume);
 		return;
 	}
-	before = page_change(page, PAGE_WRITEBACK, PAGE_DIRTY | PAGE_FAILED);
-	count_failed_locked(volume, before & PAGE_FAILED, true);
-	if (list_is_empty(&volume->dirty) && list_is_empty(&volume->failed))
-		volume->dirty_since_ns = platform_now_ns();
-	list_insert_last(&volume->failed, &page->dirty);
+	before = page_change(page, PAGE_DIRTY, 0, PAGE_FAILED | PAGE_LISTED);
+	count_failed_locked(volume, before & PAGE_FAILED, PAGE_FAILED);
+	list_locked(volume, page);
 }
 
 static void write_done(struct block_request *request)
@@ -186,6 +235,8 @@ static void write_done(struct block_request *request)
 		atomic_fetch_add_explicit(&volume->counts.written_bytes, block_request_bytes(request), memory_order_relaxed);
 	else
 		atomic_fetch_add_explicit(&volume->counts.write_errors, 1, memory_order_relaxed);
+	if (request->status == STATUS_GONE)
+		atomic_store(&volume->gone, true);
 	spinlock_lock(&volume->lock);
 	if (request->status != STATUS_OK)
 		volume->write_status = request->status;
@@ -194,65 +245,48 @@ static void write_done(struct block_request *request)
 		platform_wake(&io->pages[i]->state);
 	}
 	list_remove(&io->link);
+	volume->writes--;
 	/* Under the lock: once the write is not in flight any more, the volume may be detached by whoever gets the lock. */
 	io_end(io);
 	progress(volume);
 	spinlock_unlock(&volume->lock);
 }
 
-/* `page` is claimed, and the only one so far. Returns the number of pages. */
-static uint32_t write_start(struct io *io, struct page *page)
+static uint32_t submit(struct io *io)
 {
-	uint32_t count;
+	const uint32_t count = io->count;
 
-	(void)io_add(io, page, page_number(page));
-	if (!(page_state(page) & PAGE_FAILED))
-		claim_neighbours(io);
-	count = io->count;
-	io_submit(io, write_done);
+	if (count == 0)
+		io_end(io);
+	else
+		io_submit(io, write_done);
 	return count;
 }
 
-static struct page *claim_first(struct io *io, struct list *list)
+uint32_t writeback_start(struct volume *volume, struct sweep *sweep)
 {
-	struct volume *volume = io->volume;
-	struct page *page = NULL;
+	struct io *io = io_begin(volume, BLOCK_WRITE);
 
 	spinlock_lock(&volume->lock);
-	list_for_each_safe (link, list) {
-		page = container_of(link, struct page, dirty);
-		if (write_begin_locked(io, page))
-			break;
-		page = NULL;
+	if (begin_sweep_locked(io, sweep)) {
+		extend_locked(io);
+		sweep->position = io->end;
 	}
 	spinlock_unlock(&volume->lock);
-	return page;
-}
-
-uint32_t writeback_start(struct volume *volume, struct list *list)
-{
-	struct io *io = io_begin(&volume->node, BLOCK_WRITE);
-	struct page *page = claim_first(io, list);
-
-	if (!page) {
-		io_end(io);
-		return 0;
-	}
-	return write_start(io, page);
+	return submit(io);
 }
 
 void writeback_start_page(struct volume *volume, struct page *page)
 {
-	struct io *io = io_begin(&volume->node, BLOCK_WRITE);
-	bool claimed;
+	struct io *io = io_begin(volume, BLOCK_WRITE);
+	uint32_t state;
 
 	spinlock_lock(&volume->lock);
-	claimed = write_begin_locked(io, page);
+	state = page_state(page);
+	if (page_is(state, PAGE_DIRTY) && begin_locked(io, state & PAGE_FAILED ? page : begin_run_locked(io, page)))
+		extend_locked(io);
 	spinlock_unlock(&volume->lock);
-	if (claimed)
-		(void)write_start(io, page);
-	else
-		io_end(io);
+	(void)submit(io);
 }
 
 /* Waiting ------------------------------------------------------------------------------------------------------------------ */
@@ -262,7 +296,7 @@ static bool is_writing(struct volume *volume)
 	bool writing;
 
 	spinlock_lock(&volume->lock);
-	writing = !list_is_empty(&volume->in_flight);
+	writing = volume->writes > 0;
 	spinlock_unlock(&volume->lock);
 	return writing;
 }
@@ -270,9 +304,13 @@ static bool is_writing(struct volume *volume)
 bool writeback_make_progress(struct volume *volume)
 {
 	const uint32_t seen = atomic_load(&volume->progress);
+	struct sweep sweep = { .position = volume->background.position, .any_epoch = true };
 
-	if (writeback_start(volume, &volume->aged) == 0 && writeback_start(volume, &volume->dirty) == 0 && !is_writing(volume))
-		return false;
+	if (writeback_start(volume, &sweep) == 0) {
+		sweep.position = 0;
+		if (writeback_start(volume, &sweep) == 0 && !is_writing(volume))
+			return false;
+	}
 	(void)platform_wait(&volume->progress, seen, PLATFORM_FOREVER);
 	return true;
 }
@@ -321,15 +359,6 @@ status_t writeback_throttle(struct volume *volume)
 	return STATUS_OK;
 }
 
-/* Moves all links of `from` to the end of `to`. */
-static void splice(struct list *from, struct list *to)
-{
-	struct list *link;
-
-	while ((link = list_take_first(from)) != NULL)
-		list_insert_last(to, link);
-}
-
 static bool writes_before_locked(const struct volume *volume, uint64_t write)
 {
 	const struct list *first = list_first(&volume->in_flight);
@@ -337,52 +366,52 @@ static bool writes_before_locked(const struct volume *volume, uint64_t write)
 	return first && container_of(first, struct io, link)->write < write;
 }
 
-/* Looks at `syncing`, and at the writes that are older than `*end`, which it sets once `syncing` is empty. */
-static bool pass_is_over(struct volume *volume, uint64_t *end)
+/*
+ * One sweep over the set; then, once no page of the pass is left in it, *end is set: the writes before that number are those
+ * that the pass waits for. True: it is over.
+ */
+static bool pass_is_over(struct volume *volume, struct sweep *sweep, uint64_t *end)
 {
 	bool over;
 
+	sweep->position = 0;
+	sweep->busy = false;
+	if (*end == UINT64_MAX)
+		while (writeback_start(volume, sweep) > 0)
+			;
 	spinlock_lock(&volume->lock);
-	if (*end == UINT64_MAX && list_is_empty(&volume->syncing))
+	if (!sweep->busy && *end == UINT64_MAX)
 		*end = volume->next_write;
 	over = *end != UINT64_MAX && !writes_before_locked(volume, *end);
 	spinlock_unlock(&volume->lock);
 	return over;
 }
 
-void writeback_pass(struct volume *volume)
+/* A pass over one node leaves the pages of others behind; before these get too old, it becomes one over all. */
+static void pass_begin(struct volume *volume, struct sweep *sweep, const struct node *node)
 {
-	uint64_t end = UINT64_MAX;
-
-	assert(mutex_is_held(&volume->flush));
+	*sweep = (struct sweep){ .failed = SWEEP_FAILED_TOO };
 	spinlock_lock(&volume->lock);
-	volume->dirty_since_ns = platform_now_ns();
-	splice(&volume->aged, &volume->syncing);
-	splice(&volume->dirty, &volume->syncing);
-	splice(&volume->failed, &volume->syncing);
+	sweep->epoch = volume->epoch++;
+	if (node && (uint16_t)(sweep->epoch - volume->settled) < EPOCHS_MAX)
+		sweep->node = node;
 	spinlock_unlock(&volume->lock);
-	for (;;) {
-		const uint32_t seen = atomic_load(&volume->progress);
-
-		while (writeback_start(volume, &volume->syncing) > 0)
-			;
-		if (pass_is_over(volume, &end))
-			return;
-		(void)platform_wait(&volume->progress, seen, PLATFORM_FOREVER);
-	}
 }
 
-/* Pages enter `aged` when they are up to half of the age old, and again so much later at most they are on their way. */
-void writeback_age(struct volume *volume)
+void writeback_pass(struct volume *volume, const struct node *node)
 {
-	uint64_t now;
+	uint64_t end = UINT64_MAX;
+	struct sweep sweep;
+	uint32_t seen;
 
-	spinlock_lock(&volume->lock);
-	now = platform_now_ns();
-	if (now - volume->dirty_since_ns >= volume->pagecache->config.dirty_age_ns / 2) {
-		volume->dirty_since_ns = now;
-		splice(&volume->dirty, &volume->aged);
-		splice(&volume->failed, &volume->aged);
+	assert(mutex_is_held(&volume->flush));
+	pass_begin(volume, &sweep, node);
+	for (;;) {
+		seen = atomic_load(&volume->progress);
+		if (pass_is_over(volume, &sweep, &end))
+			break;
+		(void)platform_wait(&volume->progress, seen, PLATFORM_FOREVER);
 	}
-	spinlock_unlock(&volume->lock);
+	if (!sweep.node)
+		volume->settled = sweep.epoch;
 }

@@ -1,23 +1,46 @@
 /*
- * Writeback: dirty pages go to the device in the order in which they became dirty, each with its dirty neighbours in one
- * request, in disk order. A page on its way is readable and stays as it is until the write has ended.
+ * Writeback: dirty pages go to the device in the order of the disk, merged into requests as large as the device takes. A page on
+ * its way is readable and stays as it is until the write has ended.
+ *
+ * A pass writes what was dirty when it began: it ends the volume's epoch, sweeps over the dirty set in disk order, and leaves
+ * alone what has become dirty later, except where that lies between pages it writes anyway. A page whose write fails becomes one
+ * of the present epoch: the pass does not try it again, the next one does.
  */
 #pragma once
 
 #include "io.h"
 
+/* What becomes of pages whose last write failed. Each is a write by itself, so that it does not spoil another one's. */
+enum sweep_failed {
+	SWEEP_FAILED_NOT,
+	SWEEP_FAILED_TOO,
+	SWEEP_FAILED_ONLY,
+};
+
+/* Which pages are to be written. */
+struct sweep {
+	const struct node *node; /* of this node only; NULL: all */
+	uint64_t position;       /* from here on, in bytes of the volume */
+	uint16_t epoch;          /* dirty since this epoch or an earlier one, */
+	bool any_epoch;          /* or since any */
+	enum sweep_failed failed;
+	bool busy; /* set: a page of these is being written to, and has to be looked at again */
+};
+
 /* Ends the writing of a page: it is DIRTY afterwards; drops the writer's pin. */
 void page_written(struct volume *volume, struct page *page);
 
-/*
- * Starts one write, of the first page of `list` (one of the volume's) that can be written, and of its dirty neighbours; a page
- * whose last write failed is written by itself, so that it does not spoil another one's. Returns the number of pages, 0: there
- * is none. May wait for an I/O object.
- */
-uint32_t writeback_start(struct volume *volume, struct list *list);
+/* Takes a page that its only user has WRITING out of the dirty set, if it is there: what is new in it is forgotten. */
+void page_forget(struct volume *volume, struct page *page);
 
-/* Forgets what is new in a dirty page that is in none of the lists any more. [D] is held. */
-void page_discard_locked(struct volume *volume, struct page *page);
+/* Makes all dirty pages clean without writing them; nobody uses the volume, and no write is under way. */
+void writeback_discard(struct volume *volume);
+
+/*
+ * Starts the write of the next pages of the sweep, which goes on behind them. Returns their number; 0: there are no more. May
+ * wait for an I/O object.
+ */
+uint32_t writeback_start(struct volume *volume, struct sweep *sweep);
 
 /* Starts a write of this page if it is dirty, with its neighbours. The page stays where it is, by a pin or a fence. */
 void writeback_start_page(struct volume *volume, struct page *page);
@@ -34,8 +57,8 @@ void writeback_settle(struct volume *volume);
 /* Waits while too much memory is dirty. The status of the last failed write if this volume's pages cannot be written. */
 status_t writeback_throttle(struct volume *volume) MUST_CHECK;
 
-/* Moves what has been dirty, or failed, for long enough to `aged`. Any task context. */
-void writeback_age(struct volume *volume);
+/* Writes everything of the node (NULL: of the volume) that is dirty now, failed pages included, and waits. volume->flush is held. */
+void writeback_pass(struct volume *volume, const struct node *node);
 
-/* Writes everything that is dirty now, failed pages included, and waits. volume->flush is held. */
-void writeback_pass(struct volume *volume);
+/* A cursor has met a dirty page: the background writer cleans what lies ahead. Any task context. */
+void writeback_kick(struct pagecache *pagecache);

@@ -86,9 +86,9 @@ static void look_up(void *context, uint64_t operations)
 
 	for (uint64_t i = 0; i < operations; i++) {
 		const uint64_t number = random_below(&setting->random, DISK_PAGES);
-		uint32_t changes;
-		status_t status;
-		struct page *page = index_pin(&setting->pagecache.index, setting->volume.node.id, number, &status, &changes);
+		struct lookup lookup;
+		struct page *page =
+			index_pin(&setting->pagecache.index, page_key_make(setting->volume.node.id, number), &lookup);
 
 		bench_use((uint64_t)page->frame);
 		page_unpin(page);

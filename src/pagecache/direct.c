@@ -1,0 +1,133 @@
+#include "direct.h"
+
+#include "exclusive.h"
+#include "io.h"
+#include "runtime/base/bits.h"
+#include "writeback.h"
+
+/* Segments of one request to the device. */
+#define PARTS_MAX 16
+
+static status_t check(const struct node *node, enum block_operation operation, uint64_t offset, const struct phys_range *segments,
+		      uint32_t count, uint64_t *bytes)
+{
+	const struct block_device *device = node->volume->device;
+
+	if (operation == BLOCK_FLUSH || !is_aligned(offset, device->sector_bytes))
+		return STATUS_INVALID;
+	*bytes = 0;
+	for (uint32_t i = 0; i < count; i++) {
+		if (!is_aligned(segments[i].bytes, device->sector_bytes) ||
+		    !is_aligned(segments[i].start.value | segments[i].bytes, device->segment_alignment))
+			return STATUS_INVALID;
+		if (*bytes + segments[i].bytes < *bytes)
+			return STATUS_RANGE;
+		*bytes += segments[i].bytes;
+	}
+	if (node_check_range(node, offset, *bytes) != STATUS_OK)
+		return STATUS_RANGE;
+	return operation == BLOCK_WRITE ? node_check_writable(node) : STATUS_OK;
+}
+
+/* Where a transfer has got to. */
+struct cursor {
+	const struct phys_range *segments;
+	uint32_t count;
+	uint32_t index;
+	uint64_t skip; /* bytes of segments[index] that are done */
+};
+
+/* The next parts of the segments, of `most` bytes at most. */
+static uint32_t next_parts(struct cursor *cursor, uint64_t most, uint32_t parts_max, struct phys_range *parts, uint64_t *bytes)
+{
+	uint32_t count = 0;
+
+	for (*bytes = 0; *bytes < most && count < parts_max && cursor->index < cursor->count;) {
+		const struct phys_range *segment = &cursor->segments[cursor->index];
+		const uint64_t part = MIN(segment->bytes - cursor->skip, most - *bytes);
+
+		if (part > 0)
+			parts[count++] = (struct phys_range){ { segment->start.value + cursor->skip }, part };
+		*bytes += part;
+		cursor->skip += part;
+		if (cursor->skip == segment->bytes) {
+			cursor->index++;
+			cursor->skip = 0;
+		}
+	}
+	return count;
+}
+
+/* Bytes that lie behind `offset` on the volume in one piece. */
+static uint64_t contiguous_bytes(const struct node *node, uint64_t offset, uint64_t most)
+{
+	const uint64_t first = offset / PAGE_BYTES;
+	const uint64_t position = node_position(node, first);
+	uint64_t pages = 1;
+
+	while (pages * PAGE_BYTES < offset % PAGE_BYTES + most &&
+	       node_position(node, first + pages) == position + pages * PAGE_BYTES)
+		pages++;
+	return MIN(most, pages * PAGE_BYTES - offset % PAGE_BYTES);
+}
+
+static status_t transfer(struct node *node, enum block_operation operation, uint64_t offset, uint64_t bytes,
+			 struct cursor *cursor)
+{
+	struct block_device *device = node->volume->device;
+	const uint64_t most = align_down(device->transfer_bytes_max, device->sector_bytes);
+	struct phys_range parts[PARTS_MAX];
+	status_t status = STATUS_OK;
+
+	while (bytes > 0 && status == STATUS_OK) {
+		const uint64_t piece = contiguous_bytes(node, offset, MIN(bytes, most));
+		const uint64_t position =
+			node->volume->start_bytes + node_position(node, offset / PAGE_BYTES) + offset % PAGE_BYTES;
+		uint64_t done;
+		const uint32_t count = next_parts(cursor, piece, MIN(device->segments_max, (uint32_t)PARTS_MAX), parts, &done);
+
+		status = block_device_transfer(device, operation, position, parts, count);
+		offset += done;
+		bytes -= done;
+	}
+	return status;
+}
+
+/* The pages that the range touches, as a range of bytes. */
+static status_t discard_touched(struct node *node, uint64_t offset, uint64_t bytes)
+{
+	const uint64_t start = align_down(offset, PAGE_BYTES);
+	const uint64_t end = MIN(align_up(offset + bytes, PAGE_BYTES), node->bytes);
+
+	return node_discard(node, start, end - start);
+}
+
+/* Makes what is dirty in the node part of what the device reads back, without making it durable. */
+static void write_dirty(struct node *node)
+{
+	mutex_lock(&node->volume->flush);
+	writeback_pass(node->volume, node);
+	mutex_unlock(&node->volume->flush);
+}
+
+status_t node_direct(struct node *node, enum block_operation operation, uint64_t offset, const struct phys_range *segments,
+		     uint32_t segment_count)
+{
+	struct cursor cursor = { .segments = segments, .count = segment_count };
+	uint64_t bytes;
+	status_t status = check(node, operation, offset, segments, segment_count, &bytes);
+
+	if (status != STATUS_OK || bytes == 0)
+		return status;
+	/* Pages of which the range covers a part have to be on the device before they can be forgotten. */
+	write_dirty(node);
+	if (atomic_load(&node->volume->counts.failed_pages) > 0)
+		return node->volume->write_status;
+	if (operation == BLOCK_READ)
+		return transfer(node, operation, offset, bytes, &cursor);
+	status = discard_touched(node, offset, bytes);
+	if (status == STATUS_OK)
+		status = transfer(node, operation, offset, bytes, &cursor);
+	const status_t forgotten = discard_touched(node, offset, bytes);
+	return status == STATUS_OK ? forgotten : status;
+}

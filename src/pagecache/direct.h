@@ -1,0 +1,17 @@
+/*
+ * Direct I/O: between the device and the caller's memory, past the cache, and coherent with it: what is dirty in the range is
+ * written before a direct read, and what is cached of it is forgotten before and after a direct write.
+ */
+#pragma once
+
+#include "node.h"
+#include "runtime/base/block_device.h"
+
+/*
+ * BLOCK_READ or BLOCK_WRITE of the node's bytes from `offset` on into or from the segments; it has been done, but not been made
+ * durable, when it returns. STATUS_INVALID: offset, or a segment's address or length, is not aligned as the device demands
+ * (sector_bytes, segment_alignment), or it is a flush; STATUS_RANGE: not within the node; STATUS_READ_ONLY; STATUS_GONE; what
+ * the device says: then a part may have been transferred. Where platform_may_sleep().
+ */
+status_t node_direct(struct node *node, enum block_operation operation, uint64_t offset, const struct phys_range *segments,
+		     uint32_t segment_count) MUST_CHECK;

@@ -1,0 +1,212 @@
+#include "exclusive.h"
+
+#include "io.h"
+#include "replacement.h"
+#include "runtime/base/assert.h"
+#include "writeback.h"
+
+void volume_count_lookups(struct volume *volume, uint64_t hits, uint64_t misses, uint64_t first_uses)
+{
+	struct volume_lookups *lookups = &volume->lookups[platform_cpu()];
+
+	if (hits > 0)
+		atomic_fetch_add_explicit(&lookups->hits, hits, memory_order_relaxed);
+	if (misses > 0)
+		atomic_fetch_add_explicit(&lookups->misses, misses, memory_order_relaxed);
+	if (first_uses > 0)
+		atomic_fetch_add_explicit(&lookups->ahead_used, first_uses, memory_order_relaxed);
+}
+
+status_t node_check_range(const struct node *node, uint64_t offset, uint64_t bytes)
+{
+	return offset <= node->bytes && bytes <= node->bytes - offset ? STATUS_OK : STATUS_RANGE;
+}
+
+status_t node_check_writable(const struct node *node)
+{
+	if (node->volume->device->read_only)
+		return STATUS_READ_ONLY;
+	return atomic_load_explicit(&node->volume->gone, memory_order_relaxed) ? STATUS_GONE : STATUS_OK;
+}
+
+bool page_insert(struct node *node, struct page *page, enum lane lane, uint64_t number, uint32_t state)
+{
+	struct volume *volume = node->volume;
+
+	if (lane == LANE_MAIN)
+		state |= PAGE_MAIN;
+	if (!index_insert(&volume->pagecache->index, page, page_key_make(node->id, number), state)) {
+		frame_return(page);
+		return false;
+	}
+	atomic_fetch_add_explicit(&volume->counts.cached_pages, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&volume->counts.inserted_pages, 1, memory_order_relaxed);
+	return true;
+}
+
+status_t page_wait_read(struct page *page)
+{
+	uint32_t state;
+
+	while (page_is(state = page_state(page), PAGE_READING))
+		(void)platform_wait(&page->state, state, PLATFORM_FOREVER);
+	if (!page_is(state, PAGE_GONE))
+		return STATUS_OK;
+
+	const status_t status = -(status_t)page_key(page);
+	page_unpin(page);
+	return status;
+}
+
+/* Reading one page --------------------------------------------------------------------------------------------------------- */
+
+/* Reads one page that is not cached. NULL in *page: another one was quicker. The caller gets a pin. */
+static status_t start_single_read(struct node *node, uint64_t number, struct page **page)
+{
+	enum lane lane = replacement_admit(node->volume, page_key_make(node->id, number));
+	struct page *fresh = frame_take(node->volume, &lane);
+	struct io *io;
+
+	*page = NULL;
+	if (!fresh)
+		return STATUS_NO_MEMORY;
+	io = io_begin(node->volume, BLOCK_READ);
+	if (!page_insert(node, fresh, lane, number, page_state_make(PAGE_READING, 2))) {
+		io_end(io);
+		return STATUS_OK;
+	}
+	(void)io_add(io, fresh);
+	io_submit_read(io);
+	*page = fresh;
+	return STATUS_OK;
+}
+
+/* A read that somebody else began may have failed because of another page of the same request, so only one's own counts. */
+status_t page_get(struct node *node, uint64_t number, struct page **result)
+{
+	struct index *index = &node->volume->pagecache->index;
+	const uint64_t key = page_key_make(node->id, number);
+	status_t status = STATUS_OK;
+	bool own = false;
+
+	while (status == STATUS_OK || !own) {
+		struct lookup lookup;
+		struct page *page = index_pin(index, key, &lookup);
+
+		own = lookup.status == STATUS_NOT_FOUND;
+		status = lookup.status;
+		if (status == STATUS_BUSY) {
+			index_wait(index, key, &lookup);
+		} else if (own) {
+			volume_count_lookups(node->volume, 0, 1, 0);
+			status = start_single_read(node, number, &page);
+		}
+		if (!page)
+			continue;
+		status = page_wait_read(page);
+		if (status == STATUS_OK) {
+			*result = page;
+			break;
+		}
+	}
+	return status;
+}
+
+/* Writing to one page ------------------------------------------------------------------------------------------------------ */
+
+/* Waits for the readers to leave. New ones do not come. */
+static void wait_alone(struct page *page)
+{
+	uint32_t state;
+
+	while (((state = page_state(page)) & PAGE_PINS) != 1)
+		(void)platform_wait(&page->state, state, PLATFORM_FOREVER);
+}
+
+/* Makes a pinned page WRITING, with the only pin. False: the pin is gone, and the page has to be looked up again. */
+static bool begin_write(struct node *node, struct page *page, uint64_t key)
+{
+	struct index *index = &node->volume->pagecache->index;
+	struct lookup lookup;
+	uint32_t state;
+
+	if (page_wait_read(page) != STATUS_OK)
+		return false;
+	for (;;) {
+		lookup.changes = atomic_load(&index_stripe(index, key)->changes); /* before the state, as in index.c */
+		state = page_state(page);
+		if (page_is(state, PAGE_WRITING)) {
+			page_unpin(page);
+			index_wait(index, key, &lookup);
+			return false;
+		}
+		if (page_is(state, PAGE_WRITEBACK)) {
+			(void)platform_wait(&page->state, state, PLATFORM_FOREVER);
+			continue;
+		}
+		if (page_try_change(page, &state, page_state_with(state, PAGE_WRITING, PAGE_AHEAD, 0)))
+			break;
+	}
+	wait_alone(page);
+	return true;
+}
+
+/* A page that will be overwritten as a whole needs no reading. NULL in *page: another one was quicker. */
+static status_t insert_writing(struct node *node, uint64_t number, struct page **page)
+{
+	enum lane lane = replacement_admit(node->volume, page_key_make(node->id, number));
+	struct page *fresh = frame_take(node->volume, &lane);
+
+	*page = NULL;
+	if (!fresh)
+		return STATUS_NO_MEMORY;
+	if (page_insert(node, fresh, lane, number, page_state_make(PAGE_WRITING, 1)))
+		*page = fresh;
+	return STATUS_OK;
+}
+
+status_t page_get_writing(struct node *node, uint64_t number, bool whole, struct page **result)
+{
+	struct index *index = &node->volume->pagecache->index;
+	const uint64_t key = page_key_make(node->id, number);
+
+	for (;;) {
+		struct lookup lookup;
+		struct page *page = index_pin(index, key, &lookup);
+		status_t status;
+
+		if (lookup.status == STATUS_BUSY) {
+			index_wait(index, key, &lookup);
+			continue;
+		}
+		if (!page) {
+			status = whole ? insert_writing(node, number, result) : page_get(node, number, &page);
+			if (status != STATUS_OK || (whole && *result))
+				return status;
+			if (whole)
+				continue;
+		}
+		if (begin_write(node, page, key)) {
+			*result = page;
+			return STATUS_OK;
+		}
+	}
+}
+
+void page_give_up(struct volume *volume, struct page *page)
+{
+	struct index_stripe *stripe = index_lock_page(&volume->pagecache->index, page);
+	uint32_t state;
+
+	assert(stripe); /* WRITING pages stay in the index */
+	page_forget(volume, page);
+	state = page_state(page);
+	while (!page_try_change(page, &state, page_state_make(PAGE_TAKEN, 0)))
+		;
+	index_remove_locked(&volume->pagecache->index, page);
+	spinlock_unlock(&stripe->lock);
+	index_wake(stripe);
+	frame_return(page);
+	atomic_fetch_sub_explicit(&volume->counts.cached_pages, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&volume->counts.evicted_pages, 1, memory_order_relaxed);
+}

@@ -1,0 +1,133 @@
+#include "map.h"
+
+#include "exclusive.h"
+#include "runtime/base/bits.h"
+#include "writeback.h"
+
+/* Beyond so many, pins are left to readers, of which each task has but few. */
+#define PINS_MAX (PAGE_PINS / 2)
+
+static status_t map_check(const struct node *node, uint64_t offset, uint64_t bytes, enum map_access access)
+{
+	status_t status = node_check_range(node, offset, bytes);
+
+	if (status == STATUS_OK && bytes > MAP_BYTES_MAX)
+		status = STATUS_RANGE;
+	if (status == STATUS_OK && bytes == 0)
+		status = STATUS_INVALID;
+	if (status == STATUS_OK && access == MAP_WRITE)
+		status = node_check_writable(node);
+	return status;
+}
+
+static struct mapping *mapping_alloc(struct node *node, enum map_access access, uint32_t pages)
+{
+	struct mapping *mapping;
+	const size_t pages_bytes = pages * sizeof(mapping->pages[0]);
+
+	mapping = heap_alloc(memory_general_heap(node->volume->pagecache->memory),
+			     sizeof(*mapping) + pages_bytes + pages * sizeof(mapping->segments[0]), 0);
+	if (!mapping)
+		return NULL;
+	*mapping = (struct mapping){ .node = node, .access = access };
+	mapping->segments = (struct phys_range *)(void *)((char *)mapping->pages + pages_bytes);
+	return mapping;
+}
+
+static void add_segment(struct mapping *mapping, struct phys_addr start, uint64_t bytes)
+{
+	struct phys_range *last = &mapping->segments[mapping->segment_count - 1];
+
+	if (mapping->segment_count > 0 && last->start.value + last->bytes == start.value)
+		last->bytes += bytes;
+	else
+		mapping->segments[mapping->segment_count++] = (struct phys_range){ start, bytes };
+}
+
+static status_t pin(struct node *node, uint64_t number, struct page **page)
+{
+	const status_t status = page_get(node, number, page);
+
+	if (status != STATUS_OK || (page_state(*page) & PAGE_PINS) < PINS_MAX)
+		return status;
+	page_unpin(*page);
+	return STATUS_BUSY;
+}
+
+/* Maps the part of page `number` from `skip` on. */
+static status_t add_page(struct mapping *mapping, uint64_t number, uint64_t skip, uint64_t bytes)
+{
+	struct node *node = mapping->node;
+	struct page *page;
+	status_t status;
+
+	if (mapping->access == MAP_READ)
+		status = pin(node, number, &page);
+	else
+		status = page_get_writing(node, number, bytes == node_page_bytes(node, number), &page);
+	if (status != STATUS_OK)
+		return status;
+	mapping->pages[mapping->page_count++] = page;
+	add_segment(mapping, (struct phys_addr){ page_address(page).value + skip }, bytes);
+	return STATUS_OK;
+}
+
+static void mapping_free(struct mapping *mapping)
+{
+	heap_free(memory_general_heap(mapping->node->volume->pagecache->memory), mapping);
+}
+
+/* Nothing was transferred. What a page for writing contains counts only if it was dirty before: it may never have been read. */
+static void mapping_cancel(struct mapping *mapping)
+{
+	struct volume *volume = mapping->node->volume;
+
+	for (uint32_t i = 0; i < mapping->page_count; i++) {
+		struct page *page = mapping->pages[i];
+
+		if (mapping->access == MAP_READ)
+			page_unpin(page);
+		else if (page_state(page) & PAGE_LISTED)
+			page_written(volume, page);
+		else
+			page_give_up(volume, page);
+	}
+	mapping_free(mapping);
+}
+
+status_t node_map(struct node *node, uint64_t offset, uint64_t bytes, enum map_access access, struct mapping **result)
+{
+	status_t status = map_check(node, offset, bytes, access);
+	struct mapping *mapping;
+
+	if (status == STATUS_OK && access == MAP_WRITE)
+		status = writeback_throttle(node->volume);
+	if (status != STATUS_OK)
+		return status;
+	mapping = mapping_alloc(node, access, (uint32_t)(divide_round_up(offset % PAGE_BYTES + bytes, PAGE_BYTES)));
+	if (!mapping)
+		return STATUS_NO_MEMORY;
+	for (uint64_t done = 0; done < bytes && status == STATUS_OK;) {
+		const uint64_t skip = (offset + done) % PAGE_BYTES;
+		const uint64_t part = MIN(PAGE_BYTES - skip, bytes - done);
+
+		status = add_page(mapping, (offset + done) / PAGE_BYTES, skip, part);
+		done += part;
+	}
+	if (status == STATUS_OK)
+		*result = mapping;
+	else
+		mapping_cancel(mapping);
+	return status;
+}
+
+void node_unmap(struct mapping *mapping)
+{
+	for (uint32_t i = 0; i < mapping->page_count; i++) {
+		if (mapping->access == MAP_READ)
+			page_unpin(mapping->pages[i]);
+		else
+			page_written(mapping->node->volume, mapping->pages[i]);
+	}
+	mapping_free(mapping);
+}

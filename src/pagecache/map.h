@@ -1,0 +1,44 @@
+/*
+ * Zero copy: a range of a node as a scatter-gather list of its cached pages, which a device may read, or fill, by DMA.
+ *
+ *	node_map(node, offset, bytes, MAP_READ, &mapping)  ... the device reads mapping->segments ...  node_unmap(mapping)
+ *
+ * MAP_READ: the pages are read if need be, and pinned: they can be read by others, and not be written, evicted or moved.
+ * MAP_WRITE: the pages are the caller's alone until node_unmap, and dirty from then on. Of the first and the last page, if the
+ * range covers only a part, the rest is read.
+ *
+ * The pages stay where they are while they are mapped, so map for the time of a transfer, not for good. Whoever maps two ranges
+ * of one node at once for writing, or one for reading and one for writing, must see to it that they have no page in common.
+ */
+#pragma once
+
+#include "node.h"
+
+/* What one mapping has at most: more is two mappings. */
+#define MAP_BYTES_MAX (4 * MIB)
+
+enum map_access {
+	MAP_READ,
+	MAP_WRITE,
+};
+
+struct mapping {
+	struct node *node;            /* [I] */
+	enum map_access access;       /* [I] */
+	uint32_t page_count;          /* [I] */
+	uint32_t segment_count;       /* [I] */
+	struct phys_range *segments;  /* [I] bytes [offset, offset + bytes) in order, neighbours joined */
+	struct page *pages[];         /* [I] */
+};
+
+/*
+ * The memory for `mapping` comes from the general heap. STATUS_RANGE: the range does not lie within the node, or is longer than
+ * MAP_BYTES_MAX; STATUS_INVALID: no bytes; STATUS_READ_ONLY, STATUS_GONE; STATUS_BUSY: a page has too many pins already;
+ * STATUS_NO_MEMORY; what the device says. On failure nothing is mapped. The caller holds no pins, and no other mapping of these
+ * pages. Where platform_may_sleep().
+ */
+status_t node_map(struct node *node, uint64_t offset, uint64_t bytes, enum map_access access,
+		  struct mapping **mapping) MUST_CHECK;
+
+/* Where platform_may_sleep(). */
+void node_unmap(struct mapping *mapping);

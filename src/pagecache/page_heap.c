@@ -1,0 +1,469 @@
+#include "page_heap.h"
+
+#include "evict.h"
+#include "replacement.h"
+#include "runtime/base/assert.h"
+#include "runtime/base/bits.h"
+#include "volume.h"
+#include "writeback.h"
+
+#define SCAN_FRAMES (2 * PAGES_PER_BLOCK) /* that a cursor goes over before somebody has to do something about it */
+
+#define AGEING_BLOCKS 8 /* whose scores are looked at again at each turn: 8 pages for each one that is missed */
+#define LOOKS_MAX     64 /* at blocks that turned out hotter than thought, before the next best one will do */
+
+static struct volume *volume_of(struct page_heap *heap)
+{
+	return container_of(heap, struct volume, heap);
+}
+
+/* Lists -------------------------------------------------------------------------------------------------------------------- */
+
+static unsigned level_of(uint32_t score)
+{
+	return (unsigned)MIN((uint64_t)score * SCORE_LEVELS / REPLACEMENT_SCORE_MAX, SCORE_LEVELS - 1ull);
+}
+
+static void level_enter_locked(struct page_heap *heap, struct frames *frames)
+{
+	const unsigned level = level_of(frames->score);
+
+	list_insert_last(&heap->levels[level], &frames->scored);
+	heap->level_mask |= 1ull << level;
+}
+
+static void level_leave_locked(struct page_heap *heap, struct frames *frames)
+{
+	const unsigned level = level_of(frames->score);
+
+	list_remove(&frames->scored);
+	if (list_is_empty(&heap->levels[level]))
+		heap->level_mask &= ~(1ull << level);
+}
+
+/* Looks at the block's score again, and moves it to its level. */
+static void look_locked(struct page_heap *heap, struct frames *frames)
+{
+	level_leave_locked(heap, frames);
+	frames->score = replacement_score(frames);
+	level_enter_locked(heap, frames);
+	list_remove(&frames->aged);
+	list_insert_last(&heap->aged, &frames->aged);
+}
+
+void page_heap_queue_locked(struct page_heap *heap, struct frames *frames, enum lane lane, bool youngest)
+{
+	frames->role = FRAMES_QUEUED;
+	frames->lane = (uint8_t)lane;
+	heap->lane_blocks[lane]++;
+	if (youngest)
+		list_insert_last(&heap->queues[lane], &frames->link);
+	else
+		list_insert_first(&heap->queues[lane], &frames->link);
+	frames->score = replacement_score(frames);
+	level_enter_locked(heap, frames);
+	list_insert_last(&heap->aged, &frames->aged);
+}
+
+void page_heap_unlink_locked(struct page_heap *heap, struct frames *frames)
+{
+	switch (frames->role) {
+	case FRAMES_EMPTY:
+		heap->empty_blocks--;
+		break;
+	case FRAMES_OPEN:
+		heap->open[frames->lane] = NULL;
+		heap->lane_blocks[frames->lane]--;
+		break;
+	case FRAMES_QUEUED:
+		heap->lane_blocks[frames->lane]--;
+		level_leave_locked(heap, frames);
+		list_remove(&frames->aged);
+		break;
+	default:
+		break;
+	}
+	list_remove(&frames->link);
+	frames->role = FRAMES_NONE;
+}
+
+static void empty_locked(struct page_heap *heap, struct frames *frames)
+{
+	frames->role = FRAMES_EMPTY;
+	list_insert_first(&heap->empty, &frames->link);
+	heap->empty_blocks++;
+}
+
+static void age_locked(struct page_heap *heap)
+{
+	for (unsigned i = 0; i < AGEING_BLOCKS; i++) {
+		struct list *first = list_first(&heap->aged);
+
+		if (first)
+			look_locked(heap, container_of(first, struct frames, aged));
+	}
+}
+
+/* Blocks come and go ------------------------------------------------------------------------------------------------------- */
+
+/* While a drain is under way nobody grows, or what it wins would be lost again. */
+static bool may_grow(struct volume *volume)
+{
+	struct memory *memory = volume->pagecache->memory;
+
+	if (atomic_load(&volume->cleaning) != 0)
+		return false;
+	return memory_may_grow(memory) || (evict_older_block(volume) && memory_may_grow(memory));
+}
+
+/* A block that is in no list yet. No lock is held. */
+static struct frames *fresh_block(struct page_heap *heap)
+{
+	struct volume *volume = volume_of(heap);
+	struct pagecache *pagecache = volume->pagecache;
+	struct block_source *source = &pagecache->memory->cache_source.blocks;
+	struct phys_addr block;
+	struct frames *frames;
+
+	if (!may_grow(volume) || source->take(source, &heap->owner, &block) != STATUS_OK)
+		return NULL;
+	frames = frame_table_block(&pagecache->table, block);
+	frames_prepare(frames);
+	index_sweep(&pagecache->index, frames);
+	frames->volume = volume;
+	return frames;
+}
+
+static void give(struct volume *volume, struct frames *frames)
+{
+	struct block_source *source = &volume->pagecache->memory->cache_source.blocks;
+
+	source->give(source, frames->block);
+	/* The memory is at work again while the entries are being cleared away. */
+	index_sweep(&volume->pagecache->index, frames);
+}
+
+void page_heap_init(struct page_heap *heap, const char *name, uint64_t retain_bytes)
+{
+	spinlock_init(&heap->lock, "page heap");
+	owner_init(&heap->owner, name, true);
+	heap->retain_bytes = retain_bytes;
+	list_init(&heap->empty);
+	list_init(&heap->aged);
+	for (unsigned i = 0; i < LANES; i++)
+		list_init(&heap->queues[i]);
+	for (unsigned i = 0; i < SCORE_LEVELS; i++)
+		list_init(&heap->levels[i]);
+	replacement_init(heap);
+}
+
+void page_heap_fini(struct volume *volume)
+{
+	struct page_heap *heap = &volume->heap;
+	struct list *link;
+
+	while ((link = list_first(&heap->empty)) != NULL) {
+		struct frames *frames = container_of(link, struct frames, link);
+
+		page_heap_unlink_locked(heap, frames);
+		atomic_fetch_sub_explicit(&heap->blocks, 1, memory_order_relaxed);
+		give(volume, frames);
+	}
+	assert(atomic_load(&heap->blocks) == 0);
+}
+
+/* Cursors ------------------------------------------------------------------------------------------------------------------ */
+
+static bool is_at_end(const struct frames *frames)
+{
+	return frames->position == PAGES_PER_BLOCK;
+}
+
+static void open_locked(struct page_heap *heap, struct frames *frames, enum lane lane)
+{
+	page_heap_unlink_locked(heap, frames);
+	frames->role = FRAMES_OPEN;
+	frames->lane = (uint8_t)lane;
+	frames->position = 0;
+	heap->open[lane] = frames;
+	heap->lane_blocks[lane]++;
+	atomic_store_explicit(&frames->entered,
+			      atomic_fetch_add_explicit(&volume_of(heap)->pagecache->clock, 1, memory_order_relaxed),
+			      memory_order_relaxed);
+	if (lane == LANE_PROBATION)
+		replacement_turn_locked(heap);
+	age_locked(heap);
+}
+
+static void close_locked(struct page_heap *heap, enum lane lane)
+{
+	struct frames *frames = heap->open[lane];
+
+	if (frames) {
+		page_heap_unlink_locked(heap, frames);
+		page_heap_queue_locked(heap, frames, lane, true);
+	}
+}
+
+/* An empty block, fresh from the memory if there is no other. Lets the lock go for that. */
+static struct frames *empty_block_locked(struct page_heap *heap)
+{
+	struct frames *fresh;
+
+	if (list_is_empty(&heap->empty)) {
+		spinlock_unlock(&heap->lock);
+		fresh = fresh_block(heap);
+		spinlock_lock(&heap->lock);
+		if (fresh) {
+			atomic_fetch_add_explicit(&heap->blocks, 1, memory_order_relaxed);
+			heap->gone_blocks -= heap->gone_blocks > 0;
+			empty_locked(heap, fresh);
+		}
+	}
+	return list_is_empty(&heap->empty) ? NULL : container_of(heap->empty.next, struct frames, link);
+}
+
+/* The open block of a lane, with frames ahead of its cursor. NULL: the heap has no block for it. */
+static struct frames *cursor_locked(struct page_heap *heap, enum lane lane)
+{
+	struct frames *next = NULL;
+
+	if (heap->open[lane] && !is_at_end(heap->open[lane]))
+		return heap->open[lane];
+	close_locked(heap, lane);
+	if (replacement_wants_fresh_locked(heap, lane))
+		next = empty_block_locked(heap);
+	/* Somebody else may have opened one while the lock was free; a fresh one then waits. */
+	if (heap->open[lane] && !is_at_end(heap->open[lane]))
+		return heap->open[lane];
+	close_locked(heap, lane);
+	if (!next)
+		next = replacement_next_locked(heap, lane);
+	if (next)
+		open_locked(heap, next, lane);
+	return next;
+}
+
+/* The visit is over. False: the frame was won, but its block is to be drained; it is free again. */
+static bool visit_end(struct page_heap *heap, struct frames *frames, struct page *page, bool taken)
+{
+	spinlock_lock(&heap->lock);
+	frames->busy--;
+	if (taken && frames->role == FRAMES_FENCED) {
+		page_set(page, page_state_make(PAGE_FREE, 0));
+		taken = false;
+	}
+	spinlock_unlock(&heap->lock);
+	return taken;
+}
+
+struct page *page_heap_take(struct volume *volume, enum lane lane)
+{
+	struct page_heap *heap = &volume->heap;
+
+	for (uint32_t scanned = 0; scanned < SCAN_FRAMES; scanned++) {
+		struct frames *frames;
+		struct page *page;
+
+		spinlock_lock(&heap->lock);
+		frames = cursor_locked(heap, lane);
+		if (!frames) {
+			spinlock_unlock(&heap->lock);
+			return NULL;
+		}
+		page = &frames->pages[frames->position++];
+		frames->busy++;
+		spinlock_unlock(&heap->lock);
+
+		if (visit_end(heap, frames, page, replacement_visit(volume, page, lane)))
+			return page;
+	}
+	return NULL;
+}
+
+uint32_t page_heap_age(struct page_heap *heap, uint32_t now)
+{
+	uint32_t age = 0;
+
+	spinlock_lock(&heap->lock);
+	for (unsigned lane = 0; lane < LANES && age == 0; lane++) {
+		struct list *link = list_first(&heap->queues[lane]);
+
+		if (link)
+			age = now - atomic_load_explicit(&container_of(link, struct frames, link)->entered, memory_order_relaxed);
+	}
+	spinlock_unlock(&heap->lock);
+	return age;
+}
+
+/* Fencing ------------------------------------------------------------------------------------------------------------------ */
+
+static bool is_within(const struct frames *frames, const struct fence_limits *limits)
+{
+	return frames->block.value >= limits->lowest.value && frames->block.value + (BLOCK_BYTES - 1) <= limits->highest.value;
+}
+
+static bool is_restricted(const struct page_heap *heap, const struct fence_limits *limits)
+{
+	const struct block_heap *blocks = &container_of(heap, struct volume, heap)->pagecache->memory->blocks;
+
+	return limits->lowest.value > blocks->first_block << BLOCK_SHIFT ||
+	       limits->highest.value < ((blocks->first_block + blocks->count) << BLOCK_SHIFT) - 1;
+}
+
+/* What is retained stays, except where certain addresses are wanted. */
+static struct frames *find_empty_locked(struct page_heap *heap, const struct fence_limits *limits)
+{
+	if (!limits->open && !is_restricted(heap, limits) && (uint64_t)heap->empty_blocks * BLOCK_BYTES <= heap->retain_bytes)
+		return NULL;
+	list_for_each (link, &heap->empty) {
+		struct frames *frames = container_of(link, struct frames, link);
+
+		if (is_within(frames, limits))
+			return frames;
+	}
+	return NULL;
+}
+
+static struct frames *lowest_locked(struct page_heap *heap, const struct fence_limits *limits)
+{
+	for (uint64_t levels = heap->level_mask; levels != 0; levels &= levels - 1) {
+		list_for_each (link, &heap->levels[__builtin_ctzll(levels)]) {
+			struct frames *frames = container_of(link, struct frames, scored);
+
+			if (is_within(frames, limits))
+				return frames;
+		}
+	}
+	return NULL;
+}
+
+/* Hits do not tell the block: whatever seems to be the coldest is looked at again. */
+static struct frames *find_coldest_locked(struct page_heap *heap, const struct fence_limits *limits)
+{
+	struct frames *frames;
+
+	for (unsigned looks = 0; (frames = lowest_locked(heap, limits)) != NULL && looks < LOOKS_MAX; looks++) {
+		const unsigned level = level_of(frames->score);
+
+		look_locked(heap, frames);
+		if (level_of(frames->score) <= level)
+			break;
+	}
+	return frames;
+}
+
+static struct frames *find_open_locked(struct page_heap *heap, const struct fence_limits *limits)
+{
+	for (unsigned lane = 0; lane < LANES; lane++)
+		if (heap->open[lane] && is_within(heap->open[lane], limits))
+			return heap->open[lane];
+	return NULL;
+}
+
+struct frames *page_heap_fence(struct volume *volume, const struct fence_limits *limits)
+{
+	struct page_heap *heap = &volume->heap;
+	struct frames *frames;
+
+	spinlock_lock(&heap->lock);
+	frames = find_empty_locked(heap, limits);
+	if (!frames)
+		frames = find_coldest_locked(heap, limits);
+	if (!frames && (limits->open || is_restricted(heap, limits)))
+		frames = find_open_locked(heap, limits);
+	if (frames) {
+		page_heap_unlink_locked(heap, frames);
+		frames->role = FRAMES_FENCED;
+	}
+	spinlock_unlock(&heap->lock);
+	return frames;
+}
+
+static bool is_empty(const struct frames *frames)
+{
+	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++)
+		if (!page_is(page_state(&frames->pages[i]), PAGE_FREE))
+			return false;
+	return true;
+}
+
+bool page_heap_release(struct volume *volume, struct frames *frames)
+{
+	struct page_heap *heap = &volume->heap;
+	bool released;
+
+	spinlock_lock(&heap->lock);
+	assert(frames->role == FRAMES_FENCED);
+	released = frames->busy == 0 && is_empty(frames);
+	if (released) {
+		frames->role = FRAMES_NONE;
+		atomic_fetch_sub_explicit(&heap->blocks, 1, memory_order_relaxed);
+		heap->gone_blocks++;
+		heap->gone_turns = 0;
+		frames_invalidate(frames);
+	}
+	spinlock_unlock(&heap->lock);
+	if (released)
+		give(volume, frames);
+	return released;
+}
+
+void page_heap_unfence(struct volume *volume, struct frames *frames)
+{
+	struct page_heap *heap = &volume->heap;
+
+	/* What was dropped already is still in the index, and its frames can be taken again from here on. */
+	index_sweep(&volume->pagecache->index, frames);
+	spinlock_lock(&heap->lock);
+	assert(frames->role == FRAMES_FENCED);
+	/* One that was open is not full of its pages yet. */
+	page_heap_queue_locked(heap, frames, frames->lane, !is_at_end(frames));
+	frames->position = PAGES_PER_BLOCK;
+	spinlock_unlock(&heap->lock);
+}
+
+/* Checking ----------------------------------------------------------------------------------------------------------------- */
+
+static bool queue_is_valid(struct page_heap *heap, enum lane lane, uint32_t *queued)
+{
+	uint32_t blocks = heap->open[lane] != NULL;
+
+	list_for_each (link, &heap->queues[lane]) {
+		const struct frames *frames = container_of(link, struct frames, link);
+
+		if (frames->role != FRAMES_QUEUED || frames->lane != lane || frames->busy != 0 ||
+		    !(heap->level_mask >> level_of(frames->score) & 1))
+			return false;
+		blocks++;
+		(*queued)++;
+	}
+	return blocks == heap->lane_blocks[lane];
+}
+
+static uint32_t list_length(const struct list *list)
+{
+	uint32_t length = 0;
+
+	list_for_each (link, list)
+		length++;
+	return length;
+}
+
+bool page_heap_is_valid(struct volume *volume)
+{
+	struct page_heap *heap = &volume->heap;
+	uint32_t queued = 0, scored = 0;
+
+	for (unsigned lane = 0; lane < LANES; lane++)
+		if (!queue_is_valid(heap, (enum lane)lane, &queued))
+			return false;
+	for (unsigned level = 0; level < SCORE_LEVELS; level++) {
+		if ((heap->level_mask >> level & 1) == list_is_empty(&heap->levels[level]))
+			return false;
+		scored += list_length(&heap->levels[level]);
+	}
+	return scored == queued && list_length(&heap->aged) == queued && list_length(&heap->empty) == heap->empty_blocks &&
+	       heap->lane_blocks[LANE_PROBATION] + heap->lane_blocks[LANE_MAIN] + heap->empty_blocks ==
+		       atomic_load(&heap->blocks);
+}

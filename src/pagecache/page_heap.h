@@ -1,0 +1,97 @@
+/*
+ * The page heap of a volume: blocks of frames, in two queues. New pages go where a cursor stands, and a cursor walks its open
+ * block in address order: at each frame it asks the rule (replacement.h) what becomes of the page there, and a frame that is
+ * given up is refilled in place. So the order of entry is the order of eviction, blocks have no holes, and a block never mixes
+ * volumes.
+ *
+ *	source --> OPEN --cursor at its end--> QUEUED (youngest) --the rule's choice--> OPEN ...
+ *	             \                            |
+ *	              `--- page_heap_fence -------+--> FENCED --page_heap_release--> source
+ *	                                                 `------page_heap_unfence--> QUEUED
+ *
+ * EMPTY blocks have no pages: fresh ones that came too many, and those of which a drain leaves `retain_bytes`.
+ *
+ * Scores: what it would cost to lose a block. QUEUED blocks lie in levels by the score that they had when somebody looked last;
+ * since a hit only touches its page, the true score is that or higher. So whoever takes a block from the lowest level looks
+ * again first, and puts it higher if it has become hotter: what is taken in the end is the coldest. Besides, at each turn of a
+ * cursor the scores that are oldest are looked at anew.
+ *
+ * Lock [R]: heap->lock, a leaf, held for the look at one or two blocks at most; not while a page is visited, copied or evicted:
+ * a visit counts in frames->busy, which keeps the block where it is.
+ */
+#pragma once
+
+#include "frame_table.h"
+#include "ghost.h"
+
+#define SCORE_LEVELS 64
+
+enum frames_role {
+	FRAMES_NONE, /* in no page heap */
+	FRAMES_EMPTY,
+	FRAMES_OPEN,
+	FRAMES_QUEUED,
+	FRAMES_FENCED,
+};
+
+struct page_heap {
+	struct spinlock lock;
+	struct owner owner;
+	uint64_t retain_bytes;           /* [I] */
+	struct list empty;               /* [R] */
+	uint32_t empty_blocks;           /* [R] */
+	struct list queues[LANES];       /* [R] QUEUED, oldest first */
+	struct frames *open[LANES];      /* [R] or NULL */
+	uint32_t lane_blocks[LANES];     /* [R] OPEN and QUEUED */
+	struct list levels[SCORE_LEVELS]; /* [R] QUEUED */
+	uint64_t level_mask;             /* [R] bit i: levels[i] is not empty */
+	struct list aged;                /* [R] QUEUED, the score that was looked at longest ago first */
+	_Atomic uint32_t blocks;         /* [R] all, FENCED ones included; read without */
+	uint32_t gone_blocks;            /* [R] given away not long ago and not yet replaced */
+	uint32_t gone_turns;             /* [R] blocks that the probation cursor has begun since */
+	_Atomic uint64_t target;         /* [R] of the probation queue, see replacement.c; read without */
+};
+
+struct volume;
+
+void page_heap_init(struct page_heap *heap, const char *name, uint64_t retain_bytes);
+
+/* Gives the empty blocks back. No other block is left. */
+void page_heap_fini(struct volume *volume);
+
+/*
+ * A frame at the cursor of this lane, TAKEN. May evict the page that was there, and move others; does not wait. NULL: nothing
+ * that the cursor came by could be given up, and the heap cannot grow.
+ */
+struct page *page_heap_take(struct volume *volume, enum lane lane);
+
+/* What a fence may take. */
+struct fence_limits {
+	struct phys_addr lowest;  /* only blocks wholly within [lowest, highest] */
+	struct phys_addr highest; /* last byte */
+	bool open;                /* open blocks, too, and the empty ones that are retained: nothing is to be left */
+};
+
+/* Fences an empty block, else the one of the lowest score. NULL: none left. It ends by page_heap_release or page_heap_unfence. */
+struct frames *page_heap_fence(struct volume *volume, const struct fence_limits *limits);
+
+/* Gives a fenced block back to the memory. False: a page is left, or a cursor still looks at it; it stays fenced. */
+bool page_heap_release(struct volume *volume, struct frames *frames);
+
+/* Puts a fenced block back into its queue, as the oldest; one that was open, as the youngest. */
+void page_heap_unfence(struct volume *volume, struct frames *frames);
+
+/*
+ * How long ago the block was filled that will be refilled next, in blocks that any cursor has begun since; `now` is
+ * pagecache->clock. 0: there is none.
+ */
+uint32_t page_heap_age(struct page_heap *heap, uint32_t now);
+
+/* Takes the block out of its queue, its levels and its counts. [R] is held. */
+void page_heap_unlink_locked(struct page_heap *heap, struct frames *frames);
+
+/* Puts it into the queue of a lane, as the youngest or as the oldest, with its score. [R] is held. */
+void page_heap_queue_locked(struct page_heap *heap, struct frames *frames, enum lane lane, bool youngest);
+
+/* Checks lists, counts and levels; for tests, with nothing under way. */
+bool page_heap_is_valid(struct volume *volume);

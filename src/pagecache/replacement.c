@@ -1,0 +1,213 @@
+#include "replacement.h"
+
+#include "frame.h"
+#include "runtime/base/bits.h"
+#include "volume.h"
+#include "writeback.h"
+
+#define HOT_HITS 2 /* of a page of probation */
+
+#define TARGET_PERCENT     10
+#define TARGET_MIN_PERCENT 2
+#define TARGET_MAX_PERCENT 60
+#define TARGET_SHIFT          32 /* heap->target is a share of all pages, with so many binary places */
+#define TARGET_PARTS(percent) (((1ull << TARGET_SHIFT) * (percent)) / 100)
+
+#define GHOST_PERCENT      90 /* of the cache's pages: how long the ghost of a page of probation counts */
+#define RECENT_PERCENT     5  /* of them: what has just been evicted */
+
+#define EXCHANGE_HOT_PERCENT 20 /* of a block of probation that is worth a place in main */
+#define EXCHANGE_PERCENT     80 /* of its hot pages, that main's oldest block may have at most */
+
+#define GONE_TURNS 4 /* after a quarter of the blocks was begun anew, the cache has the size that it has */
+
+/* By hits. A page that is to be written or is in use cannot just be dropped. */
+static const uint8_t weights[LANES][4] = { { 5, 12, 40, 60 }, { 10, 40, 60, 80 } };
+#define WEIGHT_UNCLEAN 80
+
+/* Pages -------------------------------------------------------------------------------------------------------------------- */
+
+bool replacement_is_hot(uint32_t state)
+{
+	return page_hits(state) >= (state & PAGE_MAIN ? 1 : HOT_HITS);
+}
+
+uint32_t replacement_hits_after_move(uint32_t state)
+{
+	return state & PAGE_MAIN ? page_hits(state) - MIN(page_hits(state), 1u) : 0;
+}
+
+static uint64_t share(uint64_t pages, unsigned percent)
+{
+	return pages * percent / 100;
+}
+
+static uint64_t pages_of(const struct page_heap *heap)
+{
+	return atomic_load_explicit(&heap->blocks, memory_order_relaxed) * PAGES_PER_BLOCK;
+}
+
+static uint64_t target_of(const struct page_heap *heap)
+{
+	return atomic_load_explicit(&heap->target, memory_order_relaxed) * pages_of(heap) >> TARGET_SHIFT;
+}
+
+/* Frozen while blocks are gone: then more is missed than the sizes of the queues are to blame for. */
+static void adapt(struct page_heap *heap, enum lane lane)
+{
+	const uint64_t one_page = (1ull << TARGET_SHIFT) / MAX(pages_of(heap), 1u);
+	uint64_t target;
+
+	spinlock_lock(&heap->lock);
+	target = atomic_load_explicit(&heap->target, memory_order_relaxed);
+	if (heap->gone_blocks == 0) {
+		target += lane == LANE_PROBATION ? one_page : -one_page;
+		target = MIN(MAX(target, TARGET_PARTS(TARGET_MIN_PERCENT)), TARGET_PARTS(TARGET_MAX_PERCENT));
+		atomic_store_explicit(&heap->target, target, memory_order_relaxed);
+	}
+	spinlock_unlock(&heap->lock);
+}
+
+enum lane replacement_admit(struct volume *volume, uint64_t key)
+{
+	const uint64_t pages = pages_of(&volume->heap);
+	enum lane lane;
+	uint64_t age;
+
+	if (!ghosts_take(&volume->pagecache->ghosts, key, &lane, &age))
+		return LANE_PROBATION;
+	if (age <= share(pages, RECENT_PERCENT))
+		adapt(&volume->heap, lane);
+	return lane == LANE_PROBATION && age <= share(pages, GHOST_PERCENT) ? LANE_MAIN : LANE_PROBATION;
+}
+
+/* Main's hand: whether the page stays, and as what. */
+static bool stays_in_main(uint32_t state, uint32_t *after)
+{
+	if (!replacement_is_hot(state))
+		return false;
+	*after = (state & ~(uint32_t)PAGE_HITS) | PAGE_MAIN | replacement_hits_after_move(state) * PAGE_HIT;
+	return true;
+}
+
+static bool main_hand(struct volume *volume, struct page *page)
+{
+	uint32_t state = page_state(page), after;
+
+	while (page_content(state) >= PAGE_READING && stays_in_main(state, &after))
+		if (page_try_change(page, &state, after))
+			return false;
+	return page_evict(volume, page);
+}
+
+/* What cannot be moved has been pinned or written meanwhile, and stays. */
+static bool probation_hand(struct volume *volume, struct page *page)
+{
+	return replacement_is_hot(page_state(page)) ? page_move(volume, page) : page_evict(volume, page);
+}
+
+bool replacement_visit(struct volume *volume, struct page *page, enum lane lane)
+{
+	uint32_t state = page_state(page);
+	bool taken;
+
+	if (page_is(state, PAGE_FREE))
+		return page_try_change(page, &state, page_state_make(PAGE_TAKEN, 0));
+	taken = lane == LANE_MAIN ? main_hand(volume, page) : probation_hand(volume, page);
+	if (!taken && page_is(state, PAGE_DIRTY))
+		writeback_kick(volume->pagecache);
+	return taken;
+}
+
+/* Blocks ------------------------------------------------------------------------------------------------------------------- */
+
+uint32_t replacement_score(const struct frames *frames)
+{
+	uint32_t score = 0;
+
+	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++) {
+		const uint32_t state = page_state(&frames->pages[i]);
+
+		if (page_is(state, PAGE_FREE))
+			continue;
+		score += weights[(state & PAGE_MAIN) != 0][page_hits(state)];
+		if (!page_is(state, PAGE_CLEAN) || (state & PAGE_PINS))
+			score += WEIGHT_UNCLEAN;
+	}
+	return score;
+}
+
+static uint32_t hot_pages(const struct frames *frames)
+{
+	uint32_t hot = 0;
+
+	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++)
+		hot += replacement_is_hot(page_state(&frames->pages[i]));
+	return hot;
+}
+
+static struct frames *oldest(struct page_heap *heap, enum lane lane)
+{
+	struct list *link = list_first(&heap->queues[lane]);
+
+	return link ? container_of(link, struct frames, link) : NULL;
+}
+
+static uint64_t probation_pages(const struct page_heap *heap)
+{
+	return heap->lane_blocks[LANE_PROBATION] * PAGES_PER_BLOCK;
+}
+
+bool replacement_wants_fresh_locked(const struct page_heap *heap, enum lane lane)
+{
+	return lane == LANE_PROBATION || probation_pages(heap) >= target_of(heap);
+}
+
+/* A hot block of probation takes the place of a colder one of main, as its oldest: no page has to be moved. */
+static struct frames *exchange_locked(struct page_heap *heap, struct frames *frames)
+{
+	struct frames *other = oldest(heap, LANE_MAIN);
+	const uint32_t hot = hot_pages(frames);
+
+	if (!other || hot * 100 <= EXCHANGE_HOT_PERCENT * PAGES_PER_BLOCK ||
+	    hot_pages(other) * 100 >= hot * EXCHANGE_PERCENT)
+		return frames;
+	page_heap_unlink_locked(heap, frames);
+	page_heap_queue_locked(heap, frames, LANE_MAIN, false);
+	return other;
+}
+
+static struct frames *next_of_probation_locked(struct page_heap *heap)
+{
+	struct frames *own = oldest(heap, LANE_PROBATION);
+	struct frames *other = oldest(heap, LANE_MAIN);
+	const bool keep_main = heap->gone_blocks > 0 && heap->lane_blocks[LANE_PROBATION] >= 2;
+
+	if (!own || (other && probation_pages(heap) < target_of(heap) && !keep_main))
+		return other;
+	return exchange_locked(heap, own);
+}
+
+static struct frames *next_of_main_locked(struct page_heap *heap)
+{
+	struct frames *own = oldest(heap, LANE_MAIN);
+	struct frames *other = oldest(heap, LANE_PROBATION);
+
+	return !own || (other && probation_pages(heap) > target_of(heap)) ? other : own;
+}
+
+struct frames *replacement_next_locked(struct page_heap *heap, enum lane lane)
+{
+	return lane == LANE_PROBATION ? next_of_probation_locked(heap) : next_of_main_locked(heap);
+}
+
+void replacement_init(struct page_heap *heap)
+{
+	atomic_init(&heap->target, TARGET_PARTS(TARGET_PERCENT));
+}
+
+void replacement_turn_locked(struct page_heap *heap)
+{
+	if (++heap->gone_turns >= MAX(heap->lane_blocks[LANE_PROBATION] + heap->lane_blocks[LANE_MAIN], GONE_TURNS) / GONE_TURNS)
+		heap->gone_blocks = 0;
+}

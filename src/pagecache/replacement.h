@@ -1,0 +1,59 @@
+/*
+ * The rule of replacement: S3-FIFO laid out in blocks. docs/PAGECACHE.md says what was measured.
+ *
+ *	        miss, unknown           miss, its ghost remembers it
+ *	             |                          |
+ *	             v                          v
+ *	      +-- probation --+   hit twice  +- main ---------------+
+ *	      | cursor        |------------->| cursor               |--- hit: stays, one hit less
+ *	      +---------------+   (moved)    +----------------------+
+ *	             | else                     | else
+ *	             v                          v
+ *	          evicted, a ghost           evicted, a ghost
+ *
+ *  1. New pages enter probation. One whose ghost says that it left probation not long ago, less than 0.9 of the cache's pages
+ *     in evictions, enters main.
+ *  2. Probation's cursor: a page of its own that was hit at least twice is moved to main, without hits; one of main that was hit
+ *     is moved there with one hit less; any other is evicted.
+ *  3. Main's cursor: a page of probation that was hit at least twice becomes one of main, in place; one of main that was hit
+ *     stays with one hit less; any other is evicted.
+ *  4. Probation's next block: a fresh one; else, while it is smaller than its target, the oldest of main; else its oldest. But if
+ *     a fifth of that one is hot, and main's oldest has clearly fewer hot pages, the two change places.
+ *  5. Main's next block: a fresh one when probation has reached its target; else probation's oldest, if that is above it; else
+ *     main's oldest.
+ *  6. Probation's target begins at a tenth of the blocks. A miss whose ghost left probation just now adds a page, one whose ghost
+ *     left main just now takes one away, within 2% and 60%; not while the cache is short of blocks that it has just given.
+ *
+ * Pages that are dirty, pinned or on their way stay where they are when the cursor comes; the writer keeps the frames ahead of
+ * the cursors clean (writeback.h).
+ */
+#pragma once
+
+#include "page_heap.h"
+
+void replacement_init(struct page_heap *heap);
+
+/* Where a page that has been missed goes. */
+enum lane replacement_admit(struct volume *volume, uint64_t key);
+
+/*
+ * The hand of a lane at a frame: true: the page is now TAKEN, and the caller's. May evict or move; no lock is held.
+ */
+bool replacement_visit(struct volume *volume, struct page *page, enum lane lane);
+
+/* Whether the page earns being moved when its block is taken, and how many hits it keeps. */
+bool replacement_is_hot(uint32_t state);
+uint32_t replacement_hits_after_move(uint32_t state);
+
+/* Whether a fresh block should come in for this lane. [R] is held. */
+bool replacement_wants_fresh_locked(const struct page_heap *heap, enum lane lane);
+
+/* The block that the cursor of this lane goes over next; it may belong to the other queue. NULL: none. [R] is held. */
+struct frames *replacement_next_locked(struct page_heap *heap, enum lane lane);
+
+/* Probation's cursor begins a block. [R] is held. */
+void replacement_turn_locked(struct page_heap *heap);
+
+/* What it would cost to lose the block now, in 20ths of a page that is missed. */
+uint32_t replacement_score(const struct frames *frames);
+#define REPLACEMENT_SCORE_MAX (160u * PAGES_PER_BLOCK)

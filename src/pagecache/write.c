@@ -1,0 +1,132 @@
+/* Writing into the cache, and forgetting what is in it, page by page. */
+#include "exclusive.h"
+#include "runtime/base/bits.h"
+#include "runtime/base/string.h"
+#include "writeback.h"
+
+static status_t write_page(struct node *node, uint64_t offset, const char *data, size_t bytes)
+{
+	const uint64_t number = offset / PAGE_BYTES;
+	const uint64_t valid = node_page_bytes(node, number);
+	struct page *page = NULL;
+	status_t status;
+
+	status = writeback_throttle(node->volume);
+	if (status == STATUS_OK)
+		status = page_get_writing(node, number, bytes == valid, &page);
+	if (status != STATUS_OK)
+		return status;
+	memcpy((char *)page_memory(page) + offset % PAGE_BYTES, data, bytes);
+	if (bytes == valid)
+		memset((char *)page_memory(page) + valid, 0, PAGE_BYTES - valid);
+	page_written(node->volume, page);
+	return STATUS_OK;
+}
+
+status_t node_write(struct node *node, uint64_t offset, const void *buffer, size_t bytes)
+{
+	const char *data = buffer;
+	status_t status = node_check_range(node, offset, bytes);
+
+	if (status == STATUS_OK)
+		status = node_check_writable(node);
+	while (status == STATUS_OK && bytes > 0) {
+		const size_t length = (size_t)MIN((uint64_t)bytes, PAGE_BYTES - offset % PAGE_BYTES);
+
+		status = write_page(node, offset, data, length);
+		offset += length;
+		data += length;
+		bytes -= length;
+	}
+	return status;
+}
+
+/* Eviction of one page ----------------------------------------------------------------------------------------------------- */
+
+struct eviction {
+	struct volume *volume;
+	struct page *page;
+};
+
+/* [S] is held. */
+static bool evict_visit(void *context, struct page *page)
+{
+	struct eviction *eviction = context;
+
+	eviction->page = page;
+	return page_evict_locked(eviction->volume, page);
+}
+
+bool node_evict_page(struct node *node, uint64_t number)
+{
+	struct eviction eviction = { .volume = node->volume };
+
+	if (!index_visit(&node->volume->pagecache->index, page_key_make(node->id, number), evict_visit, &eviction))
+		return false;
+	frame_return(eviction.page);
+	return true;
+}
+
+/* Discarding --------------------------------------------------------------------------------------------------------------- */
+
+static bool found(void *context, struct page *page)
+{
+	(void)context;
+	(void)page;
+	return true;
+}
+
+static bool is_cached(struct node *node, uint64_t number)
+{
+	return index_visit(&node->volume->pagecache->index, page_key_make(node->id, number), found, NULL);
+}
+
+/* A page that comes back meanwhile was read by somebody later. */
+static status_t discard_page(struct node *node, uint64_t number)
+{
+	struct page *page = NULL;
+	status_t status;
+
+	if (node_evict_page(node, number) || !is_cached(node, number))
+		return STATUS_OK;
+	status = page_get_writing(node, number, true, &page);
+	if (status == STATUS_OK)
+		page_give_up(node->volume, page);
+	return status;
+}
+
+/* Looks at the pages that the volume has, when those are fewer than the numbers that are asked for. */
+static status_t discard_cached(struct node *node, uint64_t first, uint64_t end)
+{
+	const struct frame_table *table = &node->volume->pagecache->table;
+	status_t status = STATUS_OK;
+
+	for (uint64_t block = 0; block < table->count && status == STATUS_OK; block++) {
+		struct frames *frames = table->blocks[block];
+
+		for (uint32_t i = 0; frames && frames->ready && i < PAGES_PER_BLOCK && status == STATUS_OK; i++) {
+			const uint64_t key = page_key(&frames->pages[i]);
+
+			if (page_content(page_state(&frames->pages[i])) >= PAGE_WRITING && page_key_node(key) == node->id &&
+			    page_key_number(key) >= first && page_key_number(key) < end)
+				status = discard_page(node, page_key_number(key));
+		}
+	}
+	return status;
+}
+
+status_t node_discard(struct node *node, uint64_t offset, uint64_t bytes)
+{
+	status_t status = node_check_range(node, offset, bytes);
+	uint64_t first, end;
+
+	if (status != STATUS_OK)
+		return status;
+	first = divide_round_up(offset, PAGE_BYTES);
+	end = offset + bytes == node->bytes ? node_pages(node) : (offset + bytes) / PAGE_BYTES;
+	if (first < end && end - first > atomic_load(&node->volume->counts.cached_pages))
+		return discard_cached(node, first, end);
+	for (uint64_t number = first; number < end && status == STATUS_OK; number++)
+		status = discard_page(node, number);
+	return status;
+}
