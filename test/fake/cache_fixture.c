@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "runtime/base/assert.h"
+#include "runtime/base/bits.h"
 
 const struct pagecache_config cache_machine_config = {
 	.dirty_background_percent = 10,
@@ -90,6 +91,21 @@ void cache_machine_fill(struct cache_machine *machine)
 {
 	for (uint64_t offset = 0; offset < machine->disk.device.size_bytes && memory_may_grow(&machine->memory); offset += MIB)
 		cache_machine_read(machine, offset, MIB);
+}
+
+static bool note_address(void *context, struct page *page)
+{
+	*(uint64_t *)context = page_address(page).value;
+	return true;
+}
+
+uint64_t cache_machine_block(struct cache_machine *machine, uint64_t number)
+{
+	uint64_t address = 0;
+
+	if (!index_visit(&machine->pagecache.index, page_key_make(machine->volume.node.id, number), note_address, &address))
+		platform_panic("page %llu is not cached", (unsigned long long)number);
+	return align_down(address, BLOCK_BYTES);
 }
 
 struct pagecache_statistics cache_machine_statistics(struct cache_machine *machine)

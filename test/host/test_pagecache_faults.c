@@ -302,9 +302,12 @@ START_TEST(dirty_blocks_are_written_before_they_go)
 	cache_machine_fill(&machine);
 	for (uint64_t number = 0; number < 4 * PAGES_PER_BLOCK; number += 2)
 		cache_machine_write(&machine, &random, number * PAGE_BYTES + 1, 10);
-	start = host_arena_range(machine.arena).start.value;
-	end = start + MEMORY_BYTES - 1;
+	/* These blocks only: others are clean, and would go first. */
+	start = cache_machine_block(&machine, 0);
+	end = cache_machine_block(&machine, 4 * PAGES_PER_BLOCK - 1) + BLOCK_BYTES - 1;
+	ck_assert_uint_eq(end - start, 4 * BLOCK_BYTES - 1);
 	before = cache_machine_statistics(&machine);
+	ck_assert_uint_eq(ask(&machine.volume.clean_cleaner, 3 * BLOCK_BYTES, start, end), 0);
 	ck_assert_uint_eq(ask(&machine.volume.dirty_cleaner, 3 * BLOCK_BYTES, start, end), 3 * BLOCK_BYTES);
 	after = cache_machine_statistics(&machine);
 	ck_assert_uint_gt(after.written_bytes, before.written_bytes);
