@@ -93,8 +93,8 @@ status_t page_get(struct node *node, uint64_t number, struct page **result)
 		struct lookup lookup;
 		struct page *page = index_pin(index, key, &lookup);
 
-		own = lookup.status == STATUS_NOT_FOUND;
-		status = lookup.status;
+		status = page ? STATUS_OK : lookup.status;
+		own = status == STATUS_NOT_FOUND;
 		if (status == STATUS_BUSY) {
 			index_wait(index, key, &lookup);
 		} else if (own) {
@@ -175,7 +175,7 @@ status_t page_get_writing(struct node *node, uint64_t number, bool whole, struct
 		struct page *page = index_pin(index, key, &lookup);
 		status_t status;
 
-		if (lookup.status == STATUS_BUSY) {
+		if (!page && lookup.status == STATUS_BUSY) {
 			index_wait(index, key, &lookup);
 			continue;
 		}

@@ -18,7 +18,8 @@ uint64_t index_bytes(uint64_t pages)
 
 void index_init(struct index *index, const struct frame_table *table, void *buckets, uint64_t bytes)
 {
-	index->table = table;
+	index->blocks = table->blocks;
+	index->first_block = table->first_block;
 	index->buckets = buckets;
 	index->bucket_mask = bytes / sizeof(uint32_t) - 1;
 	memset(buckets, 0xff, bytes); /* PAGE_NONE */
@@ -38,6 +39,11 @@ static uint64_t bucket_of(const struct index *index, uint64_t key)
 struct index_stripe *index_stripe(struct index *index, uint64_t key)
 {
 	return &index->stripes[bucket_of(index, key) % INDEX_STRIPES];
+}
+
+static struct frames *frames_of(const struct index *index, uint32_t frame)
+{
+	return index->blocks[frame / PAGES_PER_BLOCK - index->first_block];
 }
 
 static uint32_t load(const _Atomic uint32_t *link)
@@ -68,22 +74,18 @@ static uint32_t state_pinned(uint32_t state)
 	return (state & PAGE_HITS) == PAGE_HITS ? state + 1 : state + 1 + PAGE_HIT;
 }
 
-/* True: the page of `key` is pinned. */
-static inline bool try_pin(struct frames *frames, struct page *page, uint64_t key, struct lookup *lookup)
+/* Pins whatever page this is; false: it cannot be pinned now. Pins are as many as tasks read it, or MAP_PINS_MAX: they fit. */
+static inline bool try_pin(struct page *page, uint32_t *before)
 {
 	uint32_t state = load(&page->state);
 
 	do {
 		if (UNLIKELY(state < PAGE_PINNABLE))
 			return false;
-		assert((state & PAGE_PINS) != PAGE_PINS);
 	} while (UNLIKELY(!atomic_compare_exchange_weak_explicit(&page->state, &state, state_pinned(state),
 								 memory_order_acq_rel, memory_order_acquire)));
-	lookup->first_use = state & PAGE_AHEAD;
-	if (LIKELY(is_entry(frames, page, key)))
-		return true;
-	page_unpin(page);
-	return false;
+	*before = state;
+	return true;
 }
 
 static struct page *find_locked(struct index *index, uint64_t key)
@@ -91,7 +93,7 @@ static struct page *find_locked(struct index *index, uint64_t key)
 	uint32_t frame = load(&index->buckets[bucket_of(index, key)]);
 
 	while (frame != PAGE_NONE) {
-		struct frames *frames = frame_table_frames(index->table, frame);
+		struct frames *frames = frames_of(index, frame);
 		struct page *page = &frames->pages[frame % PAGES_PER_BLOCK];
 
 		if (is_entry(frames, page, key) && page_content(page_state(page)) >= PAGE_WRITING)
@@ -105,16 +107,14 @@ static struct page *pin_locked(struct index *index, uint64_t key, struct lookup 
 {
 	struct page *page;
 
-	/* A page that is found but not pinned, and not busy, has just been evicted. */
+	/* A page that is found but cannot be pinned, and not WRITING, has just been evicted. Under [S] no other takes its key. */
 	while ((page = find_locked(index, key)) != NULL) {
 		if (page_is(page_state(page), PAGE_WRITING)) {
 			lookup->status = STATUS_BUSY;
 			return NULL;
 		}
-		if (try_pin(page_frames(page), page, key, lookup)) {
-			lookup->status = STATUS_OK;
+		if (try_pin(page, &lookup->before))
 			return page;
-		}
 	}
 	lookup->status = STATUS_NOT_FOUND;
 	return NULL;
@@ -141,7 +141,7 @@ static inline struct page *walk(const struct index *index, uint64_t key, struct 
 	for (unsigned steps = 0; frame != PAGE_NONE && steps < WALK_MAX; steps++) {
 		struct page *page;
 
-		*frames = frame_table_frames(index->table, frame);
+		*frames = frames_of(index, frame);
 		page = &(*frames)->pages[frame % PAGES_PER_BLOCK];
 		if (LIKELY(page_key(page) == key))
 			return page;
@@ -150,16 +150,24 @@ static inline struct page *walk(const struct index *index, uint64_t key, struct 
 	return NULL;
 }
 
+/* The page has become another one before the pin was there. */
+static __attribute__((noinline)) struct page *pin_again(struct index *index, uint64_t key, struct lookup *lookup,
+							struct page *page)
+{
+	page_unpin(page);
+	return pin_slowly(index, key, lookup);
+}
+
 struct page *index_pin(struct index *index, uint64_t key, struct lookup *lookup)
 {
 	struct frames *frames;
 	struct page *page = walk(index, key, &frames);
 
-	if (LIKELY(page && try_pin(frames, page, key, lookup))) {
-		lookup->status = STATUS_OK;
-		return page;
-	}
-	return pin_slowly(index, key, lookup);
+	if (UNLIKELY(!page || !try_pin(page, &lookup->before)))
+		return pin_slowly(index, key, lookup);
+	if (UNLIKELY(!is_entry(frames, page, key)))
+		return pin_again(index, key, lookup, page);
+	return page;
 }
 
 bool index_has(struct index *index, uint64_t key)
@@ -268,7 +276,7 @@ static _Atomic uint32_t *link_of(struct index *index, const struct page *page)
 
 	while (load(link) != page->frame) {
 		assert(load(link) != PAGE_NONE);
-		link = &frame_table_page(index->table, load(link))->next;
+		link = &frames_of(index, load(link))->pages[load(link) % PAGES_PER_BLOCK].next;
 	}
 	return link;
 }

@@ -27,7 +27,8 @@ struct index_stripe {
 } __attribute__((aligned(64)));
 
 struct index {
-	const struct frame_table *table; /* [I] */
+	struct frames *const *blocks;    /* [I] the table's, once more, for lookups */
+	uint64_t first_block;            /* [I] */
 	_Atomic uint32_t *buckets;       /* [I] frame of the first page, or PAGE_NONE */
 	uint64_t bucket_mask;            /* [I] */
 	struct index_stripe stripes[INDEX_STRIPES];
@@ -35,10 +36,16 @@ struct index {
 
 /* What index_pin found. */
 struct lookup {
-	status_t status;
+	uint32_t before;  /* it returned a page: its state before the pin */
+	status_t status;  /* it returned NULL: why */
 	uint32_t changes; /* STATUS_BUSY: for index_wait */
-	bool first_use;   /* the page had been read ahead, and nobody had used it before */
 };
+
+/* Whether nobody had used the page that was read ahead. */
+static inline bool lookup_is_first_use(const struct lookup *lookup)
+{
+	return lookup->before & PAGE_AHEAD;
+}
 
 /* Bytes of bucket memory for this number of pages; a power of two. */
 uint64_t index_bytes(uint64_t pages);

@@ -4,8 +4,8 @@
 #include "runtime/base/bits.h"
 #include "writeback.h"
 
-/* Beyond so many, pins are left to readers, of which each task has but few. */
-#define PINS_MAX (PAGE_PINS / 2)
+/* Beyond so many, pins are left to readers, of which each task has one at most. */
+#define MAP_PINS_MAX (PAGE_PINS / 2)
 
 static status_t map_check(const struct node *node, uint64_t offset, uint64_t bytes, enum map_access access)
 {
@@ -48,7 +48,7 @@ static status_t pin(struct node *node, uint64_t number, struct page **page)
 {
 	const status_t status = page_get(node, number, page);
 
-	if (status != STATUS_OK || (page_state(*page) & PAGE_PINS) < PINS_MAX)
+	if (status != STATUS_OK || (page_state(*page) & PAGE_PINS) < MAP_PINS_MAX)
 		return status;
 	page_unpin(*page);
 	return STATUS_BUSY;

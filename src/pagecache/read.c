@@ -48,10 +48,11 @@ static struct page *window_pin(struct window *window, uint64_t number)
 	page = index_pin(&node->volume->pagecache->index, key, &lookup);
 	if (page) {
 		window->hits++;
-		window->first_uses += lookup.first_use;
+		window->first_uses += lookup_is_first_use(&lookup);
+		return page;
 	}
 	if (lookup.status != STATUS_NOT_FOUND)
-		return page;
+		return NULL;
 	lane = replacement_admit(node->volume, key);
 	page = frame_try_take(node->volume, &lane);
 	if (!page || !page_insert(node, page, lane, number, page_state_make(PAGE_READING, 2)))
@@ -127,8 +128,8 @@ static bool read_hit(struct node *node, uint64_t offset, void *buffer, size_t by
 	page = index_pin(&node->volume->pagecache->index, page_key_make(node->id, number), &lookup);
 	if (!page)
 		return false;
-	volume_count_lookups(node->volume, 1, 0, lookup.first_use);
-	if (lookup.first_use)
+	volume_count_lookups(node->volume, 1, 0, lookup_is_first_use(&lookup));
+	if (lookup_is_first_use(&lookup))
 		readahead_note(node, number, 1);
 	if (page_wait_read(page) != STATUS_OK)
 		return false;
