@@ -153,14 +153,15 @@ static struct frames *oldest(struct page_heap *heap, enum lane lane)
 	return link ? container_of(link, struct frames, link) : NULL;
 }
 
-static uint64_t probation_pages(const struct page_heap *heap)
+/* In whole blocks, and at least one: between this and the next one, blocks would change sides for nothing. */
+static uint64_t target_blocks(const struct page_heap *heap)
 {
-	return heap->lane_blocks[LANE_PROBATION] * PAGES_PER_BLOCK;
+	return MAX(target_of(heap) / PAGES_PER_BLOCK, 1u);
 }
 
 bool replacement_wants_fresh_locked(const struct page_heap *heap, enum lane lane)
 {
-	return lane == LANE_PROBATION || probation_pages(heap) >= target_of(heap);
+	return lane == LANE_PROBATION || heap->lane_blocks[LANE_PROBATION] >= target_blocks(heap);
 }
 
 /* A hot block of probation takes the place of a colder one of main, as its oldest: no page has to be moved. */
@@ -183,7 +184,7 @@ static struct frames *next_of_probation_locked(struct page_heap *heap)
 	struct frames *other = oldest(heap, LANE_MAIN);
 	const bool keep_main = heap->gone_blocks > 0 && heap->lane_blocks[LANE_PROBATION] >= 2;
 
-	if (!own || (other && probation_pages(heap) < target_of(heap) && !keep_main))
+	if (!own || (other && heap->lane_blocks[LANE_PROBATION] < target_blocks(heap) && !keep_main))
 		return other;
 	return exchange_locked(heap, own);
 }
@@ -193,7 +194,7 @@ static struct frames *next_of_main_locked(struct page_heap *heap)
 	struct frames *own = oldest(heap, LANE_MAIN);
 	struct frames *other = oldest(heap, LANE_PROBATION);
 
-	return !own || (other && probation_pages(heap) > target_of(heap)) ? other : own;
+	return !own || (other && heap->lane_blocks[LANE_PROBATION] > target_blocks(heap)) ? other : own;
 }
 
 struct frames *replacement_next_locked(struct page_heap *heap, enum lane lane)

@@ -16,7 +16,9 @@
 
 #define PAGE_SHIFT      12
 #define PAGE_BYTES      (1ull << PAGE_SHIFT)
-#define BLOCK_SHIFT     21
+#ifndef BLOCK_SHIFT
+#define BLOCK_SHIFT 21 /* benches on the host also build with smaller blocks, for small caches */
+#endif
 #define BLOCK_BYTES     (1ull << BLOCK_SHIFT)
 #define PAGES_PER_BLOCK (BLOCK_BYTES / PAGE_BYTES)
 
