@@ -94,6 +94,7 @@ static void block_reset(struct block *block, struct owner *owner)
 	block->pins = 0;
 	block->role = 0;
 	block->tag = NULL;
+	atomic_store_explicit(&block->cost, 0, memory_order_relaxed);
 }
 
 static void run_take(struct block_heap *heap, uint64_t start, uint64_t blocks, struct owner *owner)

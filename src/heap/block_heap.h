@@ -39,6 +39,10 @@ struct block {
 	uint8_t role;           /* [C] enum objcache_role */
 
 	void *tag; /* whatever the user of a cursor objcache keeps for the block */
+
+	/* What it would cost the holder of a movable block to empty it, in 20ths of a page to be read again; 0: not known. */
+	_Atomic uint32_t cost;
+	uint64_t seen_cost; /* [H] what window_find adds up */
 };
 
 /* All zero: anywhere. Alignment and boundary are powers of two; 0: none. A run crosses no multiple of the boundary. */
@@ -114,6 +118,12 @@ struct block *block_heap_find(const struct block_heap *heap, struct phys_addr ad
 static inline struct phys_addr block_address(const struct block_heap *heap, const struct block *block)
 {
 	return (struct phys_addr){ (heap->first_block + (uint64_t)(block - heap->blocks)) << BLOCK_SHIFT };
+}
+
+/* By the holder of the block; windows for runs are chosen by the sum (window.h). No lock. */
+static inline void block_heap_set_cost(struct block_heap *heap, struct phys_addr block, uint32_t cost)
+{
+	atomic_store_explicit(&heap->blocks[(block.value >> BLOCK_SHIFT) - heap->first_block].cost, cost, memory_order_relaxed);
 }
 
 static inline uint64_t block_heap_free_bytes(const struct block_heap *heap)

@@ -7,35 +7,59 @@ static bool block_helps(const struct block *block)
 	return block->present && !block->avoid && (!block->taken || block->owner->movable);
 }
 
-/* One pass: `busy` counts the blocks in use among the last `blocks` ones, which all lie in a stretch of blocks that help. */
+static uint64_t cost_of(const struct block *block)
+{
+	return block->taken ? 1ull + atomic_load_explicit(&block->cost, memory_order_relaxed) : 0;
+}
+
+static uint64_t busy_blocks(const struct block *first, uint64_t blocks)
+{
+	uint64_t busy = 0;
+
+	for (const struct block *block = first; block < first + blocks; block++)
+		busy += block->taken;
+	return busy;
+}
+
+/*
+ * One pass: `cost` is that of the last `blocks` ones, which all lie in a stretch of blocks that help. Costs may change
+ * meanwhile; the sum is made of what was seen when a block came in, so each block's is kept until it goes out.
+ */
 bool window_find(struct block_heap *heap, const struct run_request *request, struct window *window)
 {
 	const struct span span = span_of(heap, request->constraints.lowest, request->constraints.highest);
 	const uint64_t blocks = request->blocks;
 	uint64_t stretch = span.first;
-	uint64_t busy = 0;
+	uint64_t cost = 0;
 	uint64_t best = UINT64_MAX;
 
 	spinlock_lock(&heap->lock);
 	for (uint64_t i = span.first; i < span.end && best != 0; i++) {
+		struct block *block = &heap->blocks[i];
 		uint64_t start;
 
-		if (!block_helps(&heap->blocks[i])) {
+		if (!block_helps(block)) {
 			stretch = i + 1;
-			busy = 0;
+			cost = 0;
 			continue;
 		}
-		busy += heap->blocks[i].taken;
+		block->seen_cost = cost_of(block);
+		cost += block->seen_cost;
 		if (i + 1 - stretch < blocks)
 			continue;
 		const uint64_t first = i + 1 - blocks;
-		if (busy < best &&
+		if (cost < best &&
 		    span_place(heap, (struct span){ first, i + 1 }, blocks, &request->constraints, false, &start)) {
-			best = busy;
-			*window = (struct window){ block_address(heap, &heap->blocks[first]), blocks, busy };
+			best = cost;
+			*window = (struct window){ .start = block_address(heap, &heap->blocks[first]),
+						   .blocks = blocks,
+						   .cost = cost };
 		}
-		busy -= heap->blocks[first].taken;
+		cost -= heap->blocks[first].seen_cost;
 	}
+	if (best != UINT64_MAX)
+		window->busy_blocks =
+			busy_blocks(&heap->blocks[(window->start.value >> BLOCK_SHIFT) - heap->first_block], blocks);
 	spinlock_unlock(&heap->lock);
 	return best != UINT64_MAX;
 }
@@ -65,12 +89,10 @@ void window_avoid_nothing(struct block_heap *heap)
 
 uint64_t window_busy_blocks(struct block_heap *heap, const struct window *window)
 {
-	const struct block *first = window_first(heap, window);
-	uint64_t busy = 0;
+	uint64_t busy;
 
 	spinlock_lock(&heap->lock);
-	for (const struct block *block = first; block < first + window->blocks; block++)
-		busy += block->taken;
+	busy = busy_blocks(window_first(heap, window), window->blocks);
 	spinlock_unlock(&heap->lock);
 	return busy;
 }

@@ -1,6 +1,7 @@
 /*
- * Windows: stretches of adjacent blocks that could become free runs. A block helps if it is free or its owner is movable; a
- * window is the better, the fewer of its blocks are in use. The caller serialises the use of `avoid` (reclaim mutex).
+ * Windows: stretches of adjacent blocks that could become free runs. A block helps if it is free or its owner is movable; the
+ * best window is the one that costs least to empty: of each block in use one, and what its holder says (block->cost). The
+ * caller serialises the use of `avoid` (reclaim mutex).
  */
 #pragma once
 
@@ -10,6 +11,7 @@ struct window {
 	struct phys_addr start;
 	uint64_t blocks;
 	uint64_t busy_blocks; /* not free when it was chosen */
+	uint64_t cost;
 };
 
 /* The best window for request->blocks under its constraints; false: none. */

@@ -117,27 +117,50 @@ static void clean_block(struct volume *volume, struct frames *frames, uint32_t f
 }
 
 /*
- * What is left of the open blocks, and the next one of probation. The blocks may go elsewhere meanwhile: then other dirty pages
- * are written, which does no harm.
+ * The blocks that cursors, or drains, come to soon: what is left of the open ones, and the older half of probation, up to so
+ * many. What is dirty and cold there has been written once and will hardly be written again.
  */
-static void clean_ahead(struct volume *volume)
+#define AHEAD_BLOCKS 16
+
+struct ahead {
+	struct frames *frames[AHEAD_BLOCKS];
+	uint32_t first[AHEAD_BLOCKS]; /* frame */
+	unsigned count;
+};
+
+static void ahead_add(struct ahead *ahead, struct frames *frames, uint32_t first)
 {
-	struct page_heap *heap = &volume->heap;
-	struct frames *ahead[LANES + 1];
-	uint32_t first[LANES + 1] = { 0 };
-	struct list *next;
+	if (ahead->count == AHEAD_BLOCKS)
+		return;
+	ahead->frames[ahead->count] = frames;
+	ahead->first[ahead->count++] = first;
+}
+
+static void ahead_find(struct page_heap *heap, struct ahead *ahead)
+{
+	uint32_t half;
 
 	spinlock_lock(&heap->lock);
-	for (unsigned lane = 0; lane < LANES; lane++) {
-		ahead[lane] = heap->open[lane];
-		first[lane] = ahead[lane] ? ahead[lane]->position : 0;
+	for (unsigned lane = 0; lane < LANES; lane++)
+		if (heap->open[lane])
+			ahead_add(ahead, heap->open[lane], heap->open[lane]->position);
+	half = heap->lane_blocks[LANE_PROBATION] / 2 + 1;
+	list_for_each (link, &heap->queues[LANE_PROBATION]) {
+		if (half-- == 0)
+			break;
+		ahead_add(ahead, container_of(link, struct frames, link), 0);
 	}
-	next = list_first(&heap->queues[LANE_PROBATION]);
-	ahead[LANES] = next ? container_of(next, struct frames, link) : NULL;
 	spinlock_unlock(&heap->lock);
-	for (unsigned i = 0; i < LANES + 1; i++)
-		if (ahead[i] && atomic_load(&volume->counts.dirty_pages) > 0)
-			clean_block(volume, ahead[i], first[i]);
+}
+
+/* The blocks may go elsewhere meanwhile: then other dirty pages are written, which does no harm. */
+static void clean_ahead(struct volume *volume)
+{
+	struct ahead ahead = { .count = 0 };
+
+	ahead_find(&volume->heap, &ahead);
+	for (unsigned i = 0; i < ahead.count && atomic_load(&volume->counts.dirty_pages) > 0; i++)
+		clean_block(volume, ahead.frames[i], ahead.first[i]);
 }
 
 /* Rounds ------------------------------------------------------------------------------------------------------------------- */

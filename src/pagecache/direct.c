@@ -8,8 +8,8 @@
 /* Segments of one request to the device. */
 #define PARTS_MAX 16
 
-static status_t check(const struct node *node, enum block_operation operation, uint64_t offset, const struct phys_range *segments,
-		      uint32_t count, uint64_t *bytes)
+static status_t check(const struct node *node, enum block_operation operation, uint64_t offset,
+		      const struct phys_range *segments, uint32_t count, uint64_t *bytes)
 {
 	const struct block_device *device = node->volume->device;
 

@@ -1,6 +1,7 @@
 /*
  * The dirty set of a volume: its dirty pages in the order of the disk. A treap through the descriptors of the pages, linked by
- * frame number; a page's priority is a hash of its frame, so the tree is as good as a random one, and inserting needs no memory.
+ * frame number; a page's priority is a hash of its frame, so the tree is as good as a random one, and inserting needs no
+ * memory.
  *
  * Pages are ordered by where they lie on the volume (node_position), whatever node they belong to. [D] is held for all of it.
  * Each operation looks at some 2 log2(pages) pages.

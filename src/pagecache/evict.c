@@ -96,7 +96,7 @@ static bool empty_frame(struct volume *volume, struct page *page)
 
 	if (page_is(state, PAGE_FREE))
 		return true;
-	if (!page_is(state, PAGE_DIRTY) && !replacement_is_hot(state) && page_drop(volume, page))
+	if (!page_is(state, PAGE_DIRTY) && !replacement_is_worth_moving(state) && page_drop(volume, page))
 		return true;
 	if (!page_move(volume, page))
 		return page_drop(volume, page);

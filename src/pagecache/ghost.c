@@ -111,8 +111,8 @@ void ghosts_add(struct ghosts *ghosts, uint64_t key, enum lane lane)
 	const uint64_t now = atomic_fetch_add_explicit(&ghosts->now[lane], 1, memory_order_relaxed) + 1;
 	const uint64_t hash = mix(key);
 	const uint32_t print = print_of(hash);
-	const uint32_t ghost = print << PRINT_SHIFT | (lane == LANE_MAIN ? LANE_BIT : 0) |
-			       ((uint32_t)(now / ghosts->unit) & TIME_MASK);
+	const uint32_t ghost =
+		print << PRINT_SHIFT | (lane == LANE_MAIN ? LANE_BIT : 0) | ((uint32_t)(now / ghosts->unit) & TIME_MASK);
 
 	if (now % ghosts->unit == 0)
 		sweep(ghosts, now / ghosts->unit);

@@ -107,7 +107,8 @@ static struct page *pin_locked(struct index *index, uint64_t key, struct lookup 
 {
 	struct page *page;
 
-	/* A page that is found but cannot be pinned, and not WRITING, has just been evicted. Under [S] no other takes its key. */
+	/* A page that is found but cannot be pinned, and not WRITING, has just been evicted. Under [S] no other takes its key.
+	 */
 	while ((page = find_locked(index, key)) != NULL) {
 		if (page_is(page_state(page), PAGE_WRITING)) {
 			lookup->status = STATUS_BUSY;

@@ -27,10 +27,10 @@ struct index_stripe {
 } __attribute__((aligned(64)));
 
 struct index {
-	struct frames *const *blocks;    /* [I] the table's, once more, for lookups */
-	uint64_t first_block;            /* [I] */
-	_Atomic uint32_t *buckets;       /* [I] frame of the first page, or PAGE_NONE */
-	uint64_t bucket_mask;            /* [I] */
+	struct frames *const *blocks; /* [I] the table's, once more, for lookups */
+	uint64_t first_block;         /* [I] */
+	_Atomic uint32_t *buckets;    /* [I] frame of the first page, or PAGE_NONE */
+	uint64_t bucket_mask;         /* [I] */
 	struct index_stripe stripes[INDEX_STRIPES];
 };
 

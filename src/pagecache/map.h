@@ -23,12 +23,12 @@ enum map_access {
 };
 
 struct mapping {
-	struct node *node;            /* [I] */
-	enum map_access access;       /* [I] */
-	uint32_t page_count;          /* [I] */
-	uint32_t segment_count;       /* [I] */
-	struct phys_range *segments;  /* [I] bytes [offset, offset + bytes) in order, neighbours joined */
-	struct page *pages[];         /* [I] */
+	struct node *node;           /* [I] */
+	enum map_access access;      /* [I] */
+	uint32_t page_count;         /* [I] */
+	uint32_t segment_count;      /* [I] */
+	struct phys_range *segments; /* [I] bytes [offset, offset + bytes) in order, neighbours joined */
+	struct page *pages[];        /* [I] */
 };
 
 /*

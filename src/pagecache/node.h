@@ -58,8 +58,8 @@ status_t node_read(struct node *node, uint64_t offset, void *buffer, size_t byte
 
 /*
  * Copies `buffer` into the cache; it reaches the device later. Waits while too much memory is dirty. STATUS_RANGE, nothing was
- * written; STATUS_READ_ONLY; STATUS_GONE, at once. STATUS_IO_ERROR and what else the device says: a page of which only a part is
- * written could not be read, or too much is dirty and the volume's pages cannot be written back; STATUS_NO_MEMORY. On these,
+ * written; STATUS_READ_ONLY; STATUS_GONE, at once. STATUS_IO_ERROR and what else the device says: a page of which only a part
+ * is written could not be read, or too much is dirty and the volume's pages cannot be written back; STATUS_NO_MEMORY. On these,
  * pages before the failing one are written.
  */
 status_t node_write(struct node *node, uint64_t offset, const void *buffer, size_t bytes) MUST_CHECK;
@@ -68,8 +68,8 @@ status_t node_write(struct node *node, uint64_t offset, const void *buffer, size
 status_t node_flush(struct node *node) MUST_CHECK;
 
 /*
- * Forgets what is cached of the pages that lie wholly in [offset, offset + bytes), what has not been written back included: they
- * are read from the device again. Waits for those who use one of them. STATUS_RANGE.
+ * Forgets what is cached of the pages that lie wholly in [offset, offset + bytes), what has not been written back included:
+ * they are read from the device again. Waits for those who use one of them. STATUS_RANGE.
  */
 status_t node_discard(struct node *node, uint64_t offset, uint64_t bytes) MUST_CHECK;
 

@@ -21,8 +21,8 @@ static const struct rule {
 } rules[PAGE_CONTENTS] = {
 	[PAGE_FREE] = { BIT(PAGE_TAKEN), PINS_NONE, 0, 0 },
 	/* returned; inserted by a read, a write, or a move */
-	[PAGE_TAKEN] = { BIT(PAGE_FREE) | BIT(PAGE_READING) | BIT(PAGE_WRITING) | BIT(PAGE_CLEAN) | BIT(PAGE_DIRTY), PINS_NONE, 0,
-			 0 },
+	[PAGE_TAKEN] = { BIT(PAGE_FREE) | BIT(PAGE_READING) | BIT(PAGE_WRITING) | BIT(PAGE_CLEAN) | BIT(PAGE_DIRTY), PINS_NONE,
+			 0, 0 },
 	/* the last unpin */
 	[PAGE_GONE] = { BIT(PAGE_FREE), PINS_SOME, QUEUE_FLAGS | PAGE_AHEAD, 0 },
 	/* written; discarded */

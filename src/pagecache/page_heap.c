@@ -9,7 +9,7 @@
 
 #define SCAN_FRAMES (2 * PAGES_PER_BLOCK) /* that a cursor goes over before somebody has to do something about it */
 
-#define AGEING_BLOCKS 8 /* whose scores are looked at again at each turn: 8 pages for each one that is missed */
+#define AGEING_FRAMES 16 /* that a cursor goes over before another block's score is looked at: 32 pages for each one missed */
 #define LOOKS_MAX     64 /* at blocks that turned out hotter than thought, before the next best one will do */
 
 static struct volume *volume_of(struct page_heap *heap)
@@ -41,11 +41,18 @@ static void level_leave_locked(struct page_heap *heap, struct frames *frames)
 		heap->level_mask &= ~(1ull << level);
 }
 
+/* Windows of blocks are chosen by it, too. */
+static void set_score_locked(struct page_heap *heap, struct frames *frames, uint32_t score)
+{
+	frames->score = score;
+	block_heap_set_cost(&volume_of(heap)->pagecache->memory->blocks, frames->block, score);
+}
+
 /* Looks at the block's score again, and moves it to its level. */
 static void look_locked(struct page_heap *heap, struct frames *frames)
 {
 	level_leave_locked(heap, frames);
-	frames->score = replacement_score(frames);
+	set_score_locked(heap, frames, replacement_score(frames));
 	level_enter_locked(heap, frames);
 	list_remove(&frames->aged);
 	list_insert_last(&heap->aged, &frames->aged);
@@ -60,7 +67,7 @@ void page_heap_queue_locked(struct page_heap *heap, struct frames *frames, enum 
 		list_insert_last(&heap->queues[lane], &frames->link);
 	else
 		list_insert_first(&heap->queues[lane], &frames->link);
-	frames->score = replacement_score(frames);
+	set_score_locked(heap, frames, replacement_score(frames));
 	level_enter_locked(heap, frames);
 	list_insert_last(&heap->aged, &frames->aged);
 }
@@ -96,12 +103,10 @@ static void empty_locked(struct page_heap *heap, struct frames *frames)
 
 static void age_locked(struct page_heap *heap)
 {
-	for (unsigned i = 0; i < AGEING_BLOCKS; i++) {
-		struct list *first = list_first(&heap->aged);
+	struct list *first = list_first(&heap->aged);
 
-		if (first)
-			look_locked(heap, container_of(first, struct frames, aged));
-	}
+	if (first)
+		look_locked(heap, container_of(first, struct frames, aged));
 }
 
 /* Blocks come and go ------------------------------------------------------------------------------------------------------- */
@@ -187,12 +192,14 @@ static void open_locked(struct page_heap *heap, struct frames *frames, enum lane
 	frames->position = 0;
 	heap->open[lane] = frames;
 	heap->lane_blocks[lane]++;
+	set_score_locked(heap, frames, REPLACEMENT_SCORE_MAX); /* it is just being filled: not the one to take */
 	atomic_store_explicit(&frames->entered,
 			      atomic_fetch_add_explicit(&volume_of(heap)->pagecache->clock, 1, memory_order_relaxed),
 			      memory_order_relaxed);
-	if (lane == LANE_PROBATION)
+	if (lane == LANE_PROBATION) {
 		replacement_turn_locked(heap);
-	age_locked(heap);
+		writeback_turn(volume_of(heap));
+	}
 }
 
 static void close_locked(struct page_heap *heap, enum lane lane)
@@ -273,6 +280,8 @@ struct page *page_heap_take(struct volume *volume, enum lane lane)
 		}
 		page = &frames->pages[frames->position++];
 		frames->busy++;
+		if (frames->position % AGEING_FRAMES == 0)
+			age_locked(heap);
 		spinlock_unlock(&heap->lock);
 
 		if (visit_end(heap, frames, page, replacement_visit(volume, page, lane)))
@@ -290,7 +299,8 @@ uint32_t page_heap_age(struct page_heap *heap, uint32_t now)
 		struct list *link = list_first(&heap->queues[lane]);
 
 		if (link)
-			age = now - atomic_load_explicit(&container_of(link, struct frames, link)->entered, memory_order_relaxed);
+			age = now -
+			      atomic_load_explicit(&container_of(link, struct frames, link)->entered, memory_order_relaxed);
 	}
 	spinlock_unlock(&heap->lock);
 	return age;

@@ -13,10 +13,10 @@
  *
  * Scores: what it would cost to lose a block. QUEUED blocks lie in levels by the score that they had when somebody looked last;
  * since a hit only touches its page, the true score is that or higher. So whoever takes a block from the lowest level looks
- * again first, and puts it higher if it has become hotter: what is taken in the end is the coldest. Besides, at each turn of a
- * cursor the scores that are oldest are looked at anew.
+ * again first, and puts it higher if it has become hotter: what is taken in the end is the coldest. Besides, the ageing hand
+ *goes on with the cursors: at every 16th frame it looks at the score anew that was looked at longest ago.
  *
- * Lock [R]: heap->lock, a leaf, held for the look at one or two blocks at most; not while a page is visited, copied or evicted:
+ * Lock [R]: heap->lock, a leaf, held for the look at a block or two at most; not while a page is visited, copied or evicted:
  * a visit counts in frames->busy, which keeps the block where it is.
  */
 #pragma once
@@ -37,19 +37,19 @@ enum frames_role {
 struct page_heap {
 	struct spinlock lock;
 	struct owner owner;
-	uint64_t retain_bytes;           /* [I] */
-	struct list empty;               /* [R] */
-	uint32_t empty_blocks;           /* [R] */
-	struct list queues[LANES];       /* [R] QUEUED, oldest first */
-	struct frames *open[LANES];      /* [R] or NULL */
-	uint32_t lane_blocks[LANES];     /* [R] OPEN and QUEUED */
+	uint64_t retain_bytes;            /* [I] */
+	struct list empty;                /* [R] */
+	uint32_t empty_blocks;            /* [R] */
+	struct list queues[LANES];        /* [R] QUEUED, oldest first */
+	struct frames *open[LANES];       /* [R] or NULL */
+	uint32_t lane_blocks[LANES];      /* [R] OPEN and QUEUED */
 	struct list levels[SCORE_LEVELS]; /* [R] QUEUED */
-	uint64_t level_mask;             /* [R] bit i: levels[i] is not empty */
-	struct list aged;                /* [R] QUEUED, the score that was looked at longest ago first */
-	_Atomic uint32_t blocks;         /* [R] all, FENCED ones included; read without */
-	uint32_t gone_blocks;            /* [R] given away not long ago and not yet replaced */
-	uint32_t gone_turns;             /* [R] blocks that the probation cursor has begun since */
-	_Atomic uint64_t target;         /* [R] of the probation queue, see replacement.c; read without */
+	uint64_t level_mask;              /* [R] bit i: levels[i] is not empty */
+	struct list aged;                 /* [R] QUEUED, the score that was looked at longest ago first */
+	_Atomic uint32_t blocks;          /* [R] all, FENCED ones included; read without */
+	uint32_t gone_blocks;             /* [R] given away not long ago and not yet replaced */
+	uint32_t gone_turns;              /* [R] blocks that the probation cursor has begun since */
+	_Atomic uint64_t target;          /* [R] of the probation queue, see replacement.c; read without */
 };
 
 struct volume;
@@ -72,7 +72,8 @@ struct fence_limits {
 	bool open;                /* open blocks, too, and the empty ones that are retained: nothing is to be left */
 };
 
-/* Fences an empty block, else the one of the lowest score. NULL: none left. It ends by page_heap_release or page_heap_unfence. */
+/* Fences an empty block, else the one of the lowest score. NULL: none left. It ends by page_heap_release or page_heap_unfence.
+ */
 struct frames *page_heap_fence(struct volume *volume, const struct fence_limits *limits);
 
 /* Gives a fenced block back to the memory. False: a page is left, or a cursor still looks at it; it stays fenced. */

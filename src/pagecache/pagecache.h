@@ -30,11 +30,11 @@ struct pagecache_config {
 	unsigned dirty_background_percent; /* of all RAM of the memory: above, dirty pages are written in the background */
 	unsigned dirty_max_percent;        /* above, writers wait; more than background, at most 60 */
 	uint64_t dirty_age_ns;             /* dirty pages are written when they may be this old */
-	uint64_t retry_ns;                 /* a page that could not be written is tried again after this; 0: after dirty_age_ns */
-	unsigned move_percent;             /* a drained block with at most this share of dirty pages has them moved */
-	uint32_t requests;                 /* reserve of I/O objects, at least 2; each is 1 MB of I/O in flight */
-	uint64_t readahead_bytes;          /* that a stream may be ahead of its reader; 0: none */
-	uint32_t nodes;                    /* that can be open at once, volumes included; at most PAGE_NODE_MAX; 0: 4096 */
+	uint64_t retry_ns;        /* a page that could not be written is tried again after this; 0: after dirty_age_ns */
+	unsigned move_percent;    /* a drained block with at most this share of dirty pages has them moved */
+	uint32_t requests;        /* reserve of I/O objects, at least 2; each is 1 MB of I/O in flight */
+	uint64_t readahead_bytes; /* that a stream may be ahead of its reader; 0: none */
+	uint32_t nodes;           /* that can be open at once, volumes included; at most PAGE_NODE_MAX; 0: 4096 */
 };
 
 /* Counts since start-up, and gauges; of a volume, or the sum over all. */
@@ -48,9 +48,9 @@ struct pagecache_statistics {
 	uint64_t inserted_pages;
 	uint64_t evicted_pages; /* dropped by anyone: cursor, drain, a failed read */
 	uint64_t moved_pages;
-	uint64_t ahead_pages;  /* read ahead */
-	uint64_t ahead_used;   /* of them used */
-	uint64_t ahead_wasted; /* of them evicted unused */
+	uint64_t ahead_pages;   /* read ahead */
+	uint64_t ahead_used;    /* of them used */
+	uint64_t ahead_wasted;  /* of them evicted unused */
 	uint64_t read_bytes;    /* from the device */
 	uint64_t written_bytes; /* to the device */
 	uint64_t read_errors;
@@ -65,15 +65,15 @@ struct pagecache {
 	struct frame_table table;
 	struct index index;
 	struct ghosts ghosts;
-	struct phys_addr tables;            /* [I] run of blocks that holds the tables of index and ghosts */
-	struct owner owner;                 /* of that run */
-	struct node **nodes;                /* [nodes_lock]; an entry is read without while its node is open */
+	struct phys_addr tables; /* [I] run of blocks that holds the tables of index and ghosts */
+	struct owner owner;      /* of that run */
+	struct node **nodes;     /* [nodes_lock]; an entry is read without while its node is open */
 	struct spinlock nodes_lock;
-	struct objcache requests;           /* I/O objects */
+	struct objcache requests; /* I/O objects */
 	_Atomic uint32_t requests_used;
 	_Atomic uint32_t requests_returned; /* changes when one comes back; who finds none sleeps on it */
 	struct mutex volumes_lock;
-	struct list volumes; /* [volumes_lock], by name */
+	struct list volumes;             /* [volumes_lock], by name */
 	_Atomic uint32_t clock;          /* for frames->entered: blocks that cursors have begun */
 	_Atomic uint64_t dirty_pages;    /* DIRTY or WRITEBACK, of all volumes */
 	_Atomic uint64_t failed_pages;   /* of them FAILED */
@@ -88,7 +88,8 @@ struct pagecache {
 
 /*
  * Takes the memory for all bookkeeping: 32 bytes a page for descriptors, 4 to 8 for the index, 5 for ghosts, and the reserve:
- * 1.1% of `memory` at most. Where platform_may_sleep(). STATUS_INVALID: the config contradicts itself. STATUS_NO_MEMORY. On failure nothing is left behind.
+ * 1.1% of `memory` at most. Where platform_may_sleep(). STATUS_INVALID: the config contradicts itself. STATUS_NO_MEMORY. On
+ * failure nothing is left behind.
  */
 status_t pagecache_init(struct pagecache *pagecache, struct memory *memory, const struct pagecache_config *config) MUST_CHECK;
 

@@ -5,31 +5,37 @@
 #include "volume.h"
 #include "writeback.h"
 
-#define HOT_HITS 2 /* of a page of probation */
+#define HOT_HITS 2 /* of a page of probation, and of any page whose block is drained */
 
-#define TARGET_PERCENT     10
-#define TARGET_MIN_PERCENT 2
-#define TARGET_MAX_PERCENT 60
+#define TARGET_PERCENT        10
+#define TARGET_MIN_PERCENT    2
+#define TARGET_MAX_PERCENT    60
 #define TARGET_SHIFT          32 /* heap->target is a share of all pages, with so many binary places */
 #define TARGET_PARTS(percent) (((1ull << TARGET_SHIFT) * (percent)) / 100)
 
-#define GHOST_PERCENT      90 /* of the cache's pages: how long the ghost of a page of probation counts */
-#define RECENT_PERCENT     5  /* of them: what has just been evicted */
+#define GHOST_PERCENT  90 /* of the cache's pages: how long the ghost of a page of probation counts */
+#define RECENT_PERCENT 5  /* of them: what has just been evicted */
 
 #define EXCHANGE_HOT_PERCENT 20 /* of a block of probation that is worth a place in main */
 #define EXCHANGE_PERCENT     80 /* of its hot pages, that main's oldest block may have at most */
 
 #define GONE_TURNS 4 /* after a quarter of the blocks was begun anew, the cache has the size that it has */
 
-/* By hits. A page that is to be written or is in use cannot just be dropped. */
+/* By hits. A dirty page is moved with its block, which costs a frame in main; one on its way may keep the block from going. */
 static const uint8_t weights[LANES][4] = { { 5, 12, 40, 60 }, { 10, 40, 60, 80 } };
-#define WEIGHT_UNCLEAN 80
+#define WEIGHT_DIRTY 20
+#define WEIGHT_BUSY  80
 
 /* Pages -------------------------------------------------------------------------------------------------------------------- */
 
 bool replacement_is_hot(uint32_t state)
 {
 	return page_hits(state) >= (state & PAGE_MAIN ? 1 : HOT_HITS);
+}
+
+bool replacement_is_worth_moving(uint32_t state)
+{
+	return page_hits(state) >= HOT_HITS;
 }
 
 uint32_t replacement_hits_after_move(uint32_t state)
@@ -131,8 +137,10 @@ uint32_t replacement_score(const struct frames *frames)
 		if (page_is(state, PAGE_FREE))
 			continue;
 		score += weights[(state & PAGE_MAIN) != 0][page_hits(state)];
-		if (!page_is(state, PAGE_CLEAN) || (state & PAGE_PINS))
-			score += WEIGHT_UNCLEAN;
+		if (page_is(state, PAGE_DIRTY))
+			score += WEIGHT_DIRTY;
+		else if (!page_is(state, PAGE_CLEAN))
+			score += WEIGHT_BUSY;
 	}
 	return score;
 }
@@ -161,7 +169,9 @@ static uint64_t target_blocks(const struct page_heap *heap)
 
 bool replacement_wants_fresh_locked(const struct page_heap *heap, enum lane lane)
 {
-	return lane == LANE_PROBATION || heap->lane_blocks[LANE_PROBATION] >= target_blocks(heap);
+	const uint64_t blocks = heap->lane_blocks[LANE_PROBATION], target = target_blocks(heap);
+
+	return lane == LANE_PROBATION || blocks == target || (blocks > target && heap->gone_blocks == 0);
 }
 
 /* A hot block of probation takes the place of a colder one of main, as its oldest: no page has to be moved. */
@@ -170,8 +180,7 @@ static struct frames *exchange_locked(struct page_heap *heap, struct frames *fra
 	struct frames *other = oldest(heap, LANE_MAIN);
 	const uint32_t hot = hot_pages(frames);
 
-	if (!other || hot * 100 <= EXCHANGE_HOT_PERCENT * PAGES_PER_BLOCK ||
-	    hot_pages(other) * 100 >= hot * EXCHANGE_PERCENT)
+	if (!other || hot * 100 <= EXCHANGE_HOT_PERCENT * PAGES_PER_BLOCK || hot_pages(other) * 100 >= hot * EXCHANGE_PERCENT)
 		return frames;
 	page_heap_unlink_locked(heap, frames);
 	page_heap_queue_locked(heap, frames, LANE_MAIN, false);
@@ -209,6 +218,7 @@ void replacement_init(struct page_heap *heap)
 
 void replacement_turn_locked(struct page_heap *heap)
 {
-	if (++heap->gone_turns >= MAX(heap->lane_blocks[LANE_PROBATION] + heap->lane_blocks[LANE_MAIN], GONE_TURNS) / GONE_TURNS)
+	if (++heap->gone_turns >=
+	    MAX(heap->lane_blocks[LANE_PROBATION] + heap->lane_blocks[LANE_MAIN], GONE_TURNS) / GONE_TURNS)
 		heap->gone_blocks = 0;
 }

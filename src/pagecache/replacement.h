@@ -13,16 +13,19 @@
  *
  *  1. New pages enter probation. One whose ghost says that it left probation not long ago, less than 0.9 of the cache's pages
  *     in evictions, enters main.
- *  2. Probation's cursor: a page of its own that was hit at least twice is moved to main, without hits; one of main that was hit
- *     is moved there with one hit less; any other is evicted.
+ *  2. Probation's cursor: a page of its own that was hit at least twice is moved to main, without hits; one of main that was
+ *hit is moved there with one hit less; any other is evicted.
  *  3. Main's cursor: a page of probation that was hit at least twice becomes one of main, in place; one of main that was hit
  *     stays with one hit less; any other is evicted.
- *  4. Probation's next block: a fresh one; else, while it is smaller than its target, the oldest of main; else its oldest. But if
- *     a fifth of that one is hot, and main's oldest has clearly fewer hot pages, the two change places.
+ *  4. Probation's next block: a fresh one; else, while it is smaller than its target, the oldest of main; else its oldest. But
+ *if a fifth of that one is hot, and main's oldest has clearly fewer hot pages, the two change places.
  *  5. Main's next block: a fresh one when probation has reached its target; else probation's oldest, if that is above it; else
- *     main's oldest.
- *  6. Probation's target begins at a tenth of the blocks. A miss whose ghost left probation just now adds a page, one whose ghost
- *     left main just now takes one away, within 2% and 60%; not while the cache is short of blocks that it has just given.
+ *     main's oldest. But blocks that come back after a drain all go to probation, while that is above its target main takes its
+ *     oldest: so a run of blocks that was given in one piece stays cold in one piece, and can be given again.
+ *  6. Probation's target begins at a tenth of the blocks. A miss whose ghost left probation just now adds a page, one whose
+ *ghost left main just now takes one away, within 2% and 60%; not while the cache is short of blocks that it has just given.
+ *
+ *  7. When a block is drained, pages that were hit at least twice are moved to main, all others are dropped.
  *
  * Pages that are dirty, pinned or on their way stay where they are when the cursor comes; the writer keeps the frames ahead of
  * the cursors clean (writeback.h).
@@ -41,8 +44,9 @@ enum lane replacement_admit(struct volume *volume, uint64_t key);
  */
 bool replacement_visit(struct volume *volume, struct page *page, enum lane lane);
 
-/* Whether the page earns being moved when its block is taken, and how many hits it keeps. */
+/* Whether a cursor spares the page; whether a drain moves it; and how many hits it keeps then. */
 bool replacement_is_hot(uint32_t state);
+bool replacement_is_worth_moving(uint32_t state);
 uint32_t replacement_hits_after_move(uint32_t state);
 
 /* Whether a fresh block should come in for this lane. [R] is held. */

@@ -53,14 +53,14 @@ struct volume {
 	struct list link; /* in pagecache->volumes */
 
 	struct mutex flush;
-	struct spinlock lock;      /* [D] */
-	struct dirty_set dirty;    /* [D] */
-	struct list in_flight;     /* [D] writes, from the claim of their first page on, by number */
-	uint32_t writes;           /* [D] how many */
-	uint64_t next_write;       /* [D] number of the next write */
-	uint16_t epoch;            /* [D] the present one */
-	uint16_t settled;          /* [flush] no page is dirty since this one or an earlier one */
-	status_t write_status;     /* [D] of the latest write that failed */
+	struct spinlock lock;   /* [D] */
+	struct dirty_set dirty; /* [D] */
+	struct list in_flight;  /* [D] writes, from the claim of their first page on, by number */
+	uint32_t writes;        /* [D] how many */
+	uint64_t next_write;    /* [D] number of the next write */
+	uint16_t epoch;         /* [D] the present one */
+	uint16_t settled;       /* [flush] no page is dirty since this one or an earlier one */
+	status_t write_status;  /* [D] of the latest write that failed */
 	struct background background;
 	_Atomic uint32_t progress; /* changes when a write has ended */
 	_Atomic uint32_t reads;    /* under way; a detach waits until there are none */

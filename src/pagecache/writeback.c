@@ -26,6 +26,12 @@ void writeback_kick(struct pagecache *pagecache)
 		wake_writer(pagecache);
 }
 
+void writeback_turn(struct volume *volume)
+{
+	if (atomic_load_explicit(&volume->counts.dirty_pages, memory_order_relaxed) > 0)
+		writeback_kick(volume->pagecache);
+}
+
 /* Dirty -------------------------------------------------------------------------------------------------------------------- */
 
 static void count_dirty(struct volume *volume)
@@ -201,8 +207,8 @@ static struct page *begin_run_locked(const struct io *io, struct page *page)
 		const uint64_t position = position_of(volume, page);
 		struct page *before = dirty_last_before(&volume->dirty, position);
 
-		if (!before || position_of(volume, before) + PAGE_BYTES != position || !page_is(page_state(before), PAGE_DIRTY) ||
-		    (page_state(before) & PAGE_FAILED))
+		if (!before || position_of(volume, before) + PAGE_BYTES != position ||
+		    !page_is(page_state(before), PAGE_DIRTY) || (page_state(before) & PAGE_FAILED))
 			break;
 		page = before;
 	}

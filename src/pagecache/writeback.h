@@ -1,10 +1,10 @@
 /*
- * Writeback: dirty pages go to the device in the order of the disk, merged into requests as large as the device takes. A page on
- * its way is readable and stays as it is until the write has ended.
+ * Writeback: dirty pages go to the device in the order of the disk, merged into requests as large as the device takes. A page
+ * on its way is readable and stays as it is until the write has ended.
  *
  * A pass writes what was dirty when it began: it ends the volume's epoch, sweeps over the dirty set in disk order, and leaves
- * alone what has become dirty later, except where that lies between pages it writes anyway. A page whose write fails becomes one
- * of the present epoch: the pass does not try it again, the next one does.
+ * alone what has become dirty later, except where that lies between pages it writes anyway. A page whose write fails becomes
+ * one of the present epoch: the pass does not try it again, the next one does.
  */
 #pragma once
 
@@ -57,8 +57,12 @@ void writeback_settle(struct volume *volume);
 /* Waits while too much memory is dirty. The status of the last failed write if this volume's pages cannot be written. */
 status_t writeback_throttle(struct volume *volume) MUST_CHECK;
 
-/* Writes everything of the node (NULL: of the volume) that is dirty now, failed pages included, and waits. volume->flush is held. */
+/* Writes everything of the node (NULL: of the volume) that is dirty now, failed pages included, and waits. volume->flush is
+ * held. */
 void writeback_pass(struct volume *volume, const struct node *node);
 
 /* A cursor has met a dirty page: the background writer cleans what lies ahead. Any task context. */
 void writeback_kick(struct pagecache *pagecache);
+
+/* Probation's cursor begins a block: the same, if the volume has anything dirty. */
+void writeback_turn(struct volume *volume);
