@@ -48,12 +48,17 @@ static void set_score_locked(struct page_heap *heap, struct frames *frames, uint
 	block_heap_set_cost(&volume_of(heap)->pagecache->memory->blocks, frames->block, score);
 }
 
-/* Looks at the block's score again, and moves it to its level. */
+/* Looks at the block's score again. It stays where it is in its level, or goes to the end of another one. */
 static void look_locked(struct page_heap *heap, struct frames *frames)
 {
-	level_leave_locked(heap, frames);
-	set_score_locked(heap, frames, replacement_score(frames));
-	level_enter_locked(heap, frames);
+	const uint32_t score = replacement_score(frames);
+
+	if (level_of(score) != level_of(frames->score)) {
+		level_leave_locked(heap, frames);
+		frames->score = score;
+		level_enter_locked(heap, frames);
+	}
+	set_score_locked(heap, frames, score);
 	list_remove(&frames->aged);
 	list_insert_last(&heap->aged, &frames->aged);
 }
