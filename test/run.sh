@@ -61,6 +61,7 @@ step "lint" make_quietly lint
 tap "image tests" test/image/run.sh
 tap "monitor" test/image/monitor.sh
 tap "jobs" test/image/jobs.sh
+tap "crash" test/image/crash.sh
 
 passed=$(grep -cE '^ok\b' "$results")
 failed=$(grep -cE '^not ok\b' "$results")

@@ -55,6 +55,11 @@ $(TEST_DIR)/bench_%: $(TEST_DIR)/fast/test/bench/bench_%.o $(TEST_DIR)/fast/test
 $(TEST_DIR)/crc32c: $(call objects,fast,test/tools/crc32c.c src/runtime/base/crc32.c)
 	$(Q)$(CC) $(FAST_FLAGS) $^ -o $@
 
+$(TEST_DIR)/crash_replay: $(call objects,fast,test/tools/crash_replay.c test/tools/write_log.c src/runtime/base/crc32.c)
+	$(Q)$(CC) $(FAST_FLAGS) $^ -o $@
+
+$(TEST_DIR)/fast/test/tools/crash_replay.o: FILE_FLAGS := -I.
+
 -include $(wildcard $(TEST_DIR)/*/boot/*.d $(TEST_DIR)/*/test/*/*.d $(TEST_DIR)/*/src/*/*.d $(TEST_DIR)/*/src/runtime/*/*.d)
 
 .PHONY: test host-tests host-test-programs benches bench lint format check-format check-edges check-style
