@@ -18,7 +18,8 @@
 #include "runtime/base/string.h"
 #include "runtime/kernel/task.h"
 
-#define FLUSHES        80
+#define FLUSHES        150
+#define BURST_WRITES   256
 #define WRITER_NAP_NS  (2 * NS_PER_MS)
 #define FLUSHER_NAP_NS (20 * NS_PER_MS)
 #define DRAINER_NAP_NS (15 * NS_PER_MS)
@@ -128,6 +129,20 @@ static void page_read_back(struct crash_task *writer, uint64_t number)
 	atomic_fetch_add(&self->reads, 1);
 }
 
+static void page_work(struct crash_task *writer, uint64_t number)
+{
+	const uint64_t version = atomic_load(&writer->crash->versions[number]) + 1u;
+	const struct crash_slots slots = crash_slots_written(number, version);
+
+	if (version == UINT16_MAX)
+		return;
+	if (slots.count < CRASH_SLOTS)
+		page_write_part(writer, number, version, slots);
+	else
+		pages_write(writer, number);
+}
+
+/* Now and then one page is written again and again: a flush that comes along meets it while it is dirty and written to. */
 static void writer_run(void *context)
 {
 	struct crash_task *writer = context;
@@ -135,18 +150,13 @@ static void writer_run(void *context)
 
 	while (!stopping(self)) {
 		const uint64_t number = choose_page(writer);
-		const uint64_t version = atomic_load(&self->versions[number]) + 1u;
-		const struct crash_slots slots = crash_slots_written(number, version);
+		const uint64_t dice = random_below(&writer->random, 16);
 
-		if (random_below(&writer->random, 8) == 0)
+		if (dice == 0)
 			page_read_back(writer, number);
-		else if (version == UINT16_MAX)
-			return;
-		else if (slots.count < CRASH_SLOTS)
-			page_write_part(writer, number, version, slots);
-		else
-			pages_write(writer, number);
-		if (random_below(&writer->random, 3) == 0)
+		for (unsigned i = 0; i < (dice == 1 ? BURST_WRITES : 1); i++)
+			page_work(writer, number);
+		if (dice < 6)
 			task_sleep(random_below(&writer->random, WRITER_NAP_NS));
 	}
 }

@@ -5,7 +5,7 @@
 set -uo pipefail
 
 export BUILD=${BUILD:-build} MAKE=${MAKE:-make}
-cuts=${1:-3000}
+cuts=${1:-10000}
 seed=${2:-1}
 work=$BUILD/test/crash
 firmware=${OVMF:-/usr/share/ovmf/OVMF.fd}
