@@ -21,8 +21,13 @@ media_prepare() {
 	for kind in iso img; do
 		boot/media.sh $kind "$BUILD/weir.efi" "$work/test.$kind" "test=all" || return 1
 	done
-	rm -f "$work/faulty.img"
-	truncate -s 16M "$work/faulty.img" || return 1
+	# An image that does not wait long for a disk, and then leaves it alone, so that a slow one has time to recover.
+	"$MAKE" --no-print-directory -j"$(nproc)" BUILD="$BUILD/impatient" \
+		CONFIG="-DDRIVER_IO_TIMEOUT_MS=1000 -DPAGECACHE_RETRY_MS=120000" "$BUILD/impatient/weir.efi" || return 1
+	for kind in faulty-virtio faulty-nvme stuck-virtio stuck-nvme; do
+		rm -f "$work/$kind.img"
+		truncate -s 16M "$work/$kind.img" || return 1
+	done
 	"$BUILD/make_pattern" "$work/data.img" $((192 << 20)) 1 && "$BUILD/make_pattern" "$work/digitizer.img" $((64 << 20)) 2
 }
 
@@ -30,6 +35,7 @@ media_prepare() {
 machine_boot_arguments() {
 	case $1 in
 	efi) printf '%s\n' -kernel "$BUILD/weir.efi" -append "$2" ;;
+	impatient) printf '%s\n' -kernel "$BUILD/impatient/weir.efi" -append "$2" ;;
 	cd) printf '%s\n' -cdrom "$work/test.iso" ;;
 	usb)
 		printf '%s\n' -device qemu-xhci -drive "if=none,id=stick,format=raw,snapshot=on,file=$work/test.iso" \

@@ -1,53 +1,44 @@
 /*
- * A disk that QEMU's blkdebug makes fail: reads of page 100 always, the first write of page 200, the first flush of its cache.
- * Only where the command line names it: faulty=virtio0.
+ * A disk that QEMU's blkdebug makes fail: reads of page 100 always, the first read of page 400, the first write of page 200,
+ * the first four of page 300, the first flush of its cache. Only where the command line names it: faulty=virtio0.
  */
-#include "heap/dma.h"
-#include "image_test.h"
-#include "pagecache/volume.h"
-#include "runtime/base/options.h"
+#include "faulty_disk.h"
 #include "runtime/base/string.h"
 
 #define UNREADABLE_PAGE 100
-#define UNWRITABLE_PAGE 200
+#define UNWRITABLE_PAGE 200 /* once */
+#define STUBBORN_PAGE   300 /* one of its sectors, and only that, fails this often: */
+#define STUBBORN_WRITES 4
+#define SHY_PAGE        400 /* can be read at the second attempt */
+#define RUN_PAGES       8
 
-static char page[PAGE_BYTES], expected[PAGE_BYTES];
-
-static struct volume *faulty_volume(const struct image_test_run *test)
-{
-	char name[VOLUME_NAME_BYTES];
-
-	if (!options_get(test->environment->command_line, "faulty", name, sizeof(name)))
-		return NULL;
-	return volume_find(test->environment->pagecache, name);
-}
+static char page[PAGE_BYTES];
 
 static status_t read_page(struct volume *volume, uint64_t number)
 {
 	return node_read(&volume->node, number * PAGE_BYTES, page, PAGE_BYTES);
 }
 
-/* Reads past the cache. */
-static status_t read_disk(struct image_test_run *test, struct volume *volume, uint64_t number)
+static uint64_t failed_pages(struct volume *volume)
 {
-	const struct device *device = volume->device->device;
-	const struct dma_request request = { .bytes = PAGE_BYTES, .alignment_bytes = PAGE_BYTES, .segments_max = 1 };
-	struct memory *memory = test->environment->memory;
-	struct dma_buffer *buffer;
-	status_t status = dma_alloc(memory, device, &request, &buffer);
+	struct pagecache_statistics statistics;
 
-	if (status != STATUS_OK)
-		return status;
-	status = block_device_transfer(volume->device, BLOCK_READ, number * PAGE_BYTES, buffer->pieces, 1);
-	memcpy(page, buffer->memory, PAGE_BYTES);
-	dma_free(memory, buffer);
-	return status;
+	volume_statistics(volume, &statistics);
+	return statistics.failed_pages;
+}
+
+static uint64_t dirty_pages(struct volume *volume)
+{
+	struct pagecache_statistics statistics;
+
+	volume_statistics(volume, &statistics);
+	return statistics.dirty_pages;
 }
 
 IMAGE_TEST(faulty_disk_read_error_reaches_the_reader)
 {
 	static char pages[4 * PAGE_BYTES];
-	struct volume *volume = faulty_volume(test);
+	struct volume *volume = faulty_disk_volume(test, "faulty");
 
 	if (!volume)
 		skip("no faulty disk");
@@ -58,26 +49,83 @@ IMAGE_TEST(faulty_disk_read_error_reaches_the_reader)
 	expect_equal(node_write(&volume->node, UNREADABLE_PAGE * PAGE_BYTES + 1, page, 1), STATUS_IO_ERROR);
 }
 
-IMAGE_TEST(faulty_disk_write_error_is_reported_and_nothing_lost)
+/* Who reads one page after the other is read ahead for; the bad page must not fail those that were asked for with it. */
+IMAGE_TEST(faulty_disk_read_error_stays_with_its_page)
 {
-	struct volume *volume = faulty_volume(test);
-	struct pagecache_statistics statistics;
+	struct volume *volume = faulty_disk_volume(test, "faulty");
 
 	if (!volume)
 		skip("no faulty disk");
-	/* This page is written; it is the disk's own flush that fails. */
-	require(node_write(&volume->node, 0, expected, PAGE_BYTES) == STATUS_OK);
+	(void)volume_drop(volume);
+	for (uint64_t number = UNREADABLE_PAGE - 64; number < UNREADABLE_PAGE + 64; number++)
+		expect_equal(read_page(volume, number), number == UNREADABLE_PAGE ? STATUS_IO_ERROR : STATUS_OK);
+	if (read_page(volume, SHY_PAGE) != STATUS_OK) /* where it was not read with others, and then again */
+		expect_equal(read_page(volume, SHY_PAGE), STATUS_OK);
+}
+
+/* The page is written; it is the disk's own flush that fails. */
+static void fail_flush(struct image_test_run *test, struct volume *volume)
+{
+	require(faulty_disk_write(volume, 0, 1) == STATUS_OK);
 	expect_equal(volume_flush(volume), STATUS_IO_ERROR);
+	expect_equal(failed_pages(volume), 0);
 	expect_equal(volume_flush(volume), STATUS_OK);
-	memset(expected, 0x5a, sizeof(expected));
-	require(node_write(&volume->node, UNWRITABLE_PAGE * PAGE_BYTES, expected, PAGE_BYTES) == STATUS_OK);
+	expect(faulty_disk_holds(test, volume, 0, 1));
+}
+
+static void fail_write(struct image_test_run *test, struct volume *volume)
+{
+	require(faulty_disk_write(volume, UNWRITABLE_PAGE, 2) == STATUS_OK);
 	expect_equal(volume_flush(volume), STATUS_IO_ERROR);
-	volume_statistics(volume, &statistics);
-	expect_equal(statistics.failed_pages, 1);
-	expect_equal(statistics.dirty_pages, 1);
-	expect(read_page(volume, UNWRITABLE_PAGE) == STATUS_OK && memcmp(page, expected, PAGE_BYTES) == 0);
+	expect_equal(failed_pages(volume), 1);
+	expect_equal(dirty_pages(volume), 1);
+	expect(faulty_disk_reads(volume, UNWRITABLE_PAGE, 2));
 	expect_equal(volume_flush(volume), STATUS_OK);
-	volume_statistics(volume, &statistics);
-	expect_equal(statistics.failed_pages, 0);
-	expect(read_disk(test, volume, UNWRITABLE_PAGE) == STATUS_OK && memcmp(page, expected, PAGE_BYTES) == 0);
+	expect_equal(failed_pages(volume), 0);
+	expect(faulty_disk_holds(test, volume, UNWRITABLE_PAGE, 2));
+}
+
+static void expect_run(struct image_test_run *test, struct volume *volume, bool with_stubborn)
+{
+	for (uint64_t number = STUBBORN_PAGE - RUN_PAGES / 2; number < STUBBORN_PAGE + RUN_PAGES / 2; number++)
+		if (number != STUBBORN_PAGE || with_stubborn)
+			expect(faulty_disk_holds(test, volume, number, 3));
+}
+
+/*
+ * One bad sector in a request of eight pages. The first flush may leave all of them to the next one, which writes each by
+ * itself; from then on only the bad page is dirty, is reported by each flush, and is written when the disk has healed.
+ */
+static void fail_writes(struct image_test_run *test, struct volume *volume)
+{
+	unsigned reports = 1;
+	status_t status;
+
+	for (uint64_t number = STUBBORN_PAGE - RUN_PAGES / 2; number < STUBBORN_PAGE + RUN_PAGES / 2; number++)
+		require(faulty_disk_write(volume, number, 3) == STATUS_OK);
+	expect_equal(volume_flush(volume), STATUS_IO_ERROR);
+	for (; (status = volume_flush(volume)) != STATUS_OK && reports <= STUBBORN_WRITES; reports++) {
+		expect_equal(status, STATUS_IO_ERROR);
+		expect_equal(failed_pages(volume), 1);
+		expect_equal(dirty_pages(volume), 1);
+		expect_run(test, volume, false);
+		expect(!faulty_disk_holds(test, volume, STUBBORN_PAGE, 3));
+		expect(faulty_disk_reads(volume, STUBBORN_PAGE, 3));
+	}
+	expect_equal(reports, STUBBORN_WRITES);
+	expect_equal(status, STATUS_OK);
+	expect_equal(dirty_pages(volume), 0);
+	expect_run(test, volume, true);
+}
+
+/* In one test, as the disk fails the first flush, whosever it is. */
+IMAGE_TEST(faulty_disk_write_error_is_reported_and_nothing_lost)
+{
+	struct volume *volume = faulty_disk_volume(test, "faulty");
+
+	if (!volume)
+		skip("no faulty disk");
+	fail_flush(test, volume);
+	fail_write(test, volume);
+	fail_writes(test, volume);
 }
