@@ -65,7 +65,7 @@ static status_t write_sector(struct image_test_run *test, struct volume *volume,
 	return status;
 }
 
-IMAGE_TEST(stuck_disk_is_reset_and_goes_on)
+IMAGE_TEST(stuck_disk_answers_in_the_end)
 {
 	struct volume *volume = faulty_disk_volume(test, "stuck");
 
