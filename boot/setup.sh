@@ -34,6 +34,7 @@ needs() {
 		cppcheck                             cppcheck
 		mke2fs                               e2fsprogs
 		valgrind                             valgrind
+		/usr/include/zlib.h                  zlib1g-dev
 	LIST
 }
 

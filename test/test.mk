@@ -32,12 +32,17 @@ $(TEST_DIR)/fast/%.o: %.c | setup
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(FAST_FLAGS) $(FILE_FLAGS) -MMD -MP -c $< -o $@
 
+$(TEST_DIR)/small/%.o: %.c | setup
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(FAST_FLAGS) -DBLOCK_SHIFT=16 $(FILE_FLAGS) -MMD -MP -c $< -o $@
+
 # The loader's files speak to UEFI.
-$(TEST_DIR)/checked/boot/%.o $(TEST_DIR)/fast/boot/%.o $(TEST_DIR)/checked/test/host/test_loader.o: \
+$(TEST_DIR)/checked/boot/%.o $(TEST_DIR)/fast/boot/%.o $(TEST_DIR)/small/boot/%.o $(TEST_DIR)/checked/test/host/test_loader.o: \
 	FILE_FLAGS := $(EFI_FLAGS) -fshort-wchar -I.
 
 $(TEST_DIR)/checked/portable.a: $(call objects,checked,$(PORTABLE_SOURCES))
 $(TEST_DIR)/fast/portable.a: $(call objects,fast,$(PORTABLE_SOURCES))
+$(TEST_DIR)/small/portable.a: $(call objects,small,$(PORTABLE_SOURCES))
 $(TEST_DIR)/%/portable.a:
 	@rm -f $@
 	$(Q)ar rcs $@ $^
@@ -60,7 +65,7 @@ $(TEST_DIR)/crash_replay: $(call objects,fast,test/tools/crash_replay.c test/too
 
 $(TEST_DIR)/fast/test/tools/crash_replay.o: FILE_FLAGS := -I.
 
--include $(wildcard $(TEST_DIR)/*/boot/*.d $(TEST_DIR)/*/test/*/*.d $(TEST_DIR)/*/src/*/*.d $(TEST_DIR)/*/src/runtime/*/*.d)
+-include $(wildcard $(TEST_DIR)/*/boot/*.d $(TEST_DIR)/*/test/*/*.d $(TEST_DIR)/*/test/*/*/*.d $(TEST_DIR)/*/src/*/*.d $(TEST_DIR)/*/src/runtime/*/*.d)
 
 .PHONY: test host-tests host-test-programs benches bench lint format check-format check-edges check-style
 
@@ -76,9 +81,21 @@ host-tests: host-test-programs
 
 benches: $(BENCHES:%=$(TEST_DIR)/%)
 
-# Nanoseconds and instructions per operation.
+# Nanoseconds and instructions per operation; with TRACE=file ..., replacement: miss ratios beside reference models.
+ifeq ($(TRACE),)
 bench: benches
 	@test/bench/run.sh $(BENCHES:%=$(TEST_DIR)/%)
+else
+bench: $(TEST_DIR)/replay $(TEST_DIR)/replay_small
+	@BUILD=$(BUILD) SIZES="$(SIZES)" test/bench/replay.sh $(TRACE)
+endif
+
+# The page cache in blocks of 2 MB, and for small caches in blocks of 64 KB.
+REPLAY_SOURCES := $(wildcard test/bench/replay/*.c)
+$(TEST_DIR)/replay: $(call objects,fast,$(REPLAY_SOURCES)) $(TEST_DIR)/fast/portable.a
+$(TEST_DIR)/replay_small: $(call objects,small,$(REPLAY_SOURCES)) $(TEST_DIR)/small/portable.a
+$(TEST_DIR)/replay $(TEST_DIR)/replay_small:
+	$(Q)$(CC) $(FAST_FLAGS) $^ -lz -o $@
 
 # Checks of the sources ------------------------------------------------------------------------------------------------------
 

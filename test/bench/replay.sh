@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# replay.sh TRACE...: replays each trace, with large and with small blocks (see test/bench/replay/replay.c), and sums up how the
+# page cache stands against S3-FIFO by pages. SIZES="20 40" chooses the sizes, in percent of the trace's pages.
+set -euo pipefail
+
+read -ra sizes <<<"${SIZES:-}"
+for trace in "$@"; do
+	{
+		"$BUILD/test/replay_small" "$trace" "${sizes[@]}"
+		"$BUILD/test/replay" "$trace" "${sizes[@]}"
+	} | tee "$BUILD/test/replay.output"
+	awk '
+		/^result: replay / {
+			for (i = 1; i <= NF; i++) {
+				split($i, field, "=")
+				value[field[1]] = field[2]
+			}
+			difference = value["miss"] - value["s3fifo"]
+			sum += difference
+			if (cells++ == 0 || difference > worst)
+				worst = difference
+		}
+		END {
+			if (cells > 0)
+				printf "result: summary trace=%s cells=%d mean_vs_s3fifo=%+.2f worst_vs_s3fifo=%+.2f\n", value["trace"],
+					cells, sum / cells, worst
+		}' "$BUILD/test/replay.output"
+done

@@ -1,0 +1,166 @@
+#include "replay_cache.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "host/platform_host.h"
+#include "model.h"
+#include "runtime/base/status.h"
+
+#define SPARE_BLOCKS  64 /* for the bookkeeping of memory and page cache, and an eighth more */
+#define WRITER_PERIOD 16 /* references between two rounds of the background writer */
+
+struct replay_cache {
+	struct host_arena *arena;
+	void *metadata;
+	struct memory memory;
+	struct pagecache pagecache;
+	struct block_device device;
+	struct volume volume;
+	struct owner ballast; /* holds what the cache is not to have */
+	struct owner taker;
+	struct phys_addr *taken;
+	uint64_t taken_runs;
+	uint64_t references;
+	char page[PAGE_BYTES];
+};
+
+static void must(status_t status, const char *what)
+{
+	if (status == STATUS_OK)
+		return;
+	fprintf(stderr, "replay: %s: %s\n", what, status_text(status));
+	exit(EXIT_FAILURE);
+}
+
+static void submit(struct block_device *device, struct block_request *request)
+{
+	request->status = block_request_check(device, request);
+	request->done(request);
+}
+
+static void memory_create(struct replay_cache *cache, uint64_t blocks)
+{
+	static const struct memory_config config = { .min_bytes = 0, .low_bytes = 0 };
+	struct phys_range range;
+
+	cache->arena = host_arena_create(4 * GIB, (blocks + blocks / 8 + SPARE_BLOCKS) * BLOCK_BYTES);
+	range = host_arena_range(cache->arena);
+	cache->metadata = aligned_alloc(64, memory_metadata_bytes(&range, 1));
+	must(memory_init(&cache->memory, &config, &range, 1, cache->metadata), "memory");
+}
+
+static void pagecache_create(struct replay_cache *cache, uint64_t pages)
+{
+	static const struct pagecache_config config = {
+		.dirty_background_percent = 10,
+		.dirty_max_percent = 20,
+		.dirty_age_ns = 30 * NS_PER_S,
+		.move_percent = 25,
+		.requests = 8,
+	};
+
+	must(pagecache_init(&cache->pagecache, &cache->memory, &config), "page cache");
+	cache->device = (struct block_device){
+		.name = "trace",
+		.size_bytes = pages * PAGE_BYTES,
+		.sector_bytes = 512,
+		.segment_alignment = 512,
+		.segments_max = 256,
+		.transfer_bytes_max = MIB,
+		.submit = submit,
+	};
+	must(volume_attach(&cache->volume, &cache->pagecache, &cache->device, "trace", 0, cache->device.size_bytes,
+			   &(struct volume_config){ .preference = 50 }),
+	     "volume");
+}
+
+/* Takes all but `blocks` of the free memory away. */
+static void ballast_take(struct replay_cache *cache, uint64_t blocks)
+{
+	const struct memory_request request = { .blocks = 1, .owner = &cache->ballast, .below_min = true };
+	struct phys_addr block;
+
+	owner_init(&cache->ballast, "ballast", false);
+	while (memory_free_bytes(&cache->memory) > blocks * BLOCK_BYTES)
+		must(memory_blocks_alloc(&cache->memory, &request, &block), "ballast");
+}
+
+struct replay_cache *replay_cache_create(const struct trace *trace, uint64_t blocks)
+{
+	struct replay_cache *cache = model_alloc(1, sizeof(*cache));
+
+	host_cpus_set(1);
+	host_clock_set(HOST_CLOCK_MANUAL);
+	memory_create(cache, blocks);
+	pagecache_create(cache, trace->page_max + 1);
+	owner_init(&cache->taker, "taker", false);
+	cache->taken = model_alloc(blocks, sizeof(*cache->taken));
+	ballast_take(cache, blocks);
+	return cache;
+}
+
+void replay_cache_destroy(struct replay_cache *cache)
+{
+	replay_cache_give(cache);
+	if (!pagecache_is_valid(&cache->pagecache)) {
+		fprintf(stderr, "replay: the page cache is not valid any more\n");
+		exit(EXIT_FAILURE);
+	}
+	must(volume_detach(&cache->volume, false), "detach");
+	must(pagecache_fini(&cache->pagecache), "page cache");
+	free(cache->taken);
+	free(cache->metadata);
+	host_arena_destroy(cache->arena);
+	free(cache);
+}
+
+void replay_cache_access(struct replay_cache *cache, const struct reference *reference)
+{
+	struct node *node = &cache->volume.node;
+	const uint64_t offset = reference->page * PAGE_BYTES;
+
+	if (reference->write)
+		must(node_write(node, offset, cache->page, PAGE_BYTES), "write");
+	else
+		must(node_read(node, offset, cache->page, PAGE_BYTES), "read");
+	if (cache->references++ % WRITER_PERIOD == 0)
+		pagecache_writeback_step(&cache->pagecache);
+}
+
+uint64_t replay_cache_take(struct replay_cache *cache, uint64_t blocks, bool contiguous)
+{
+	const struct memory_request request = {
+		.blocks = contiguous ? blocks : 1,
+		.owner = &cache->taker,
+		.wait = MEMORY_WAIT_FOREVER,
+	};
+
+	replay_cache_give(cache);
+	cache->taken_runs = contiguous ? 1 : blocks;
+	must(memory_blocks_alloc_many(&cache->memory, &request, (uint32_t)cache->taken_runs, cache->taken), "reclaim");
+	return blocks;
+}
+
+void replay_cache_give(struct replay_cache *cache)
+{
+	while (cache->taken_runs > 0)
+		memory_blocks_free(&cache->memory, cache->taken[--cache->taken_runs]);
+}
+
+uint64_t replay_cache_misses(struct replay_cache *cache)
+{
+	return atomic_load(&cache->volume.counts.inserted_pages);
+}
+
+uint64_t replay_cache_copies(struct replay_cache *cache)
+{
+	return atomic_load(&cache->volume.counts.moved_pages);
+}
+
+double replay_cache_holes(struct replay_cache *cache)
+{
+	const double frames = (double)atomic_load(&cache->volume.heap.blocks) * PAGES_PER_BLOCK;
+
+	return frames == 0 ? 0 : 1 - (double)atomic_load(&cache->volume.counts.cached_pages) / frames;
+}
