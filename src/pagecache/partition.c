@@ -6,6 +6,7 @@
 #include "runtime/base/string.h"
 
 #define GPT_SIGNATURE       0x5452415020494645ull /* "EFI PART" */
+#define GPT_PRIMARY_SECTOR  1
 #define GPT_HEADER_BYTES    92
 #define GPT_ENTRY_BYTES_MIN 128
 #define GPT_ENTRY_BYTES_MAX 4096
@@ -72,17 +73,24 @@ static uint64_t sectors_of(const struct block_device *device)
 	return device->size_bytes / device->sector_bytes;
 }
 
+/* In requests that the device takes: a table of the usual size is already more than some allow in one. */
 static status_t read_sectors(struct reader *reader, uint64_t sector, uint64_t bytes)
 {
-	const struct block_device *device = reader->device;
-	const struct phys_range segment = {
-		.start = platform_phys(reader->buffer),
-		.bytes = align_up(bytes, device->sector_bytes),
-	};
+	struct block_device *device = reader->device;
+	const struct phys_addr start = platform_phys(reader->buffer);
+	const uint64_t most = align_down(device->transfer_bytes_max, device->sector_bytes);
+	const uint64_t whole = align_up(bytes, device->sector_bytes);
+	status_t status = STATUS_OK;
 
-	if (sector >= sectors_of(device) || segment.bytes > device->size_bytes - sector * device->sector_bytes)
+	if (sector >= sectors_of(device) || whole > (sectors_of(device) - sector) * device->sector_bytes)
 		return STATUS_RANGE;
-	return block_device_transfer(reader->device, BLOCK_READ, sector * device->sector_bytes, &segment, 1);
+	for (uint64_t done = 0; done < whole && status == STATUS_OK;) {
+		const struct phys_range segment = { { start.value + done }, MIN(whole - done, most) };
+
+		status = block_device_transfer(device, BLOCK_READ, sector * device->sector_bytes + done, &segment, 1);
+		done += segment.bytes;
+	}
+	return status;
 }
 
 static void add(struct reader *reader, uint32_t number, uint64_t first_sector, uint64_t sectors)
@@ -122,6 +130,16 @@ static void refuse_overlaps(struct reader *reader)
 
 /* GPT ---------------------------------------------------------------------------------------------------------------------- */
 
+/* What is usable leaves out both headers, the MBR, and the entries of this copy: no partition can overwrite them (5.3.2). */
+static bool usable_range_is_sane(const struct gpt_header *header, uint64_t table_bytes, const struct block_device *device)
+{
+	const uint64_t table_end = header->entries_sector + divide_round_up(table_bytes, device->sector_bytes);
+
+	return header->first_usable > GPT_PRIMARY_SECTOR && header->first_usable <= header->last_usable &&
+	       header->last_usable < sectors_of(device) - 1 &&
+	       (table_end <= header->first_usable || header->entries_sector > header->last_usable);
+}
+
 static bool header_is_sane(const struct reader *reader, struct gpt_header *header, uint64_t sector)
 {
 	const uint64_t sectors = sectors_of(reader->device);
@@ -140,7 +158,7 @@ static bool header_is_sane(const struct reader *reader, struct gpt_header *heade
 		return false;
 	table_bytes = (uint64_t)header->entry_count * header->entry_bytes;
 	return table_bytes <= GPT_TABLE_BYTES_MAX && header->entries_sector < sectors &&
-	       header->first_usable <= header->last_usable && header->last_usable < sectors;
+	       usable_range_is_sane(header, table_bytes, reader->device);
 }
 
 static void add_entry(struct reader *reader, const struct gpt_header *header, uint32_t number, const struct gpt_entry *entry)
@@ -194,7 +212,7 @@ static status_t read_either_gpt(struct reader *reader)
 
 	if (sectors < 3)
 		return STATUS_NOT_FOUND;
-	primary = read_gpt(reader, 1);
+	primary = read_gpt(reader, GPT_PRIMARY_SECTOR);
 	if (primary == STATUS_OK)
 		return STATUS_OK;
 	backup = read_gpt(reader, sectors - 1);
@@ -206,35 +224,74 @@ static status_t read_either_gpt(struct reader *reader)
 
 /* MBR ---------------------------------------------------------------------------------------------------------------------- */
 
-/* Type 0xee says that there is, or was, a GPT, which then is not to be had. */
-static status_t read_mbr(struct reader *reader)
+/* Unused entries do not count. */
+static bool entry_is_used(const struct mbr_entry *entry)
 {
-	const uint64_t sectors = sectors_of(reader->device);
-	struct mbr mbr;
-	status_t status;
+	return entry->type != 0 && entry->sectors != 0;
+}
 
-	status = read_sectors(reader, 0, MBR_SECTOR_BYTES);
+static status_t read_mbr(struct reader *reader, struct mbr *mbr)
+{
+	const status_t status = read_sectors(reader, 0, MBR_SECTOR_BYTES);
+
 	if (status != STATUS_OK)
 		return status;
-	memcpy(&mbr, reader->buffer, sizeof(mbr));
-	if (mbr.signature != MBR_SIGNATURE)
-		return STATUS_NOT_FOUND;
-	for (uint32_t i = 0; i < MBR_ENTRIES; i++) {
-		const struct mbr_entry *entry = &mbr.entries[i];
+	memcpy(mbr, reader->buffer, sizeof(*mbr));
+	return mbr->signature == MBR_SIGNATURE ? STATUS_OK : STATUS_NOT_FOUND;
+}
 
-		if (entry->type == MBR_TYPE_PROTECTIVE)
-			return STATUS_CORRUPT;
-		if (entry->type == 0 || entry->sectors == 0)
-			continue;
-		/* Boot code of file systems ends with the same signature; what is no table shows in these fields. */
-		if ((entry->status & 0x7f) != 0 || entry->first_sector == 0 ||
-		    (uint64_t)entry->first_sector + entry->sectors > sectors)
-			return STATUS_NOT_FOUND;
-	}
+static bool mbr_is_protective(const struct mbr *mbr)
+{
 	for (uint32_t i = 0; i < MBR_ENTRIES; i++)
-		if (mbr.entries[i].type != 0 && mbr.entries[i].sectors != 0)
-			add(reader, i + 1, mbr.entries[i].first_sector, mbr.entries[i].sectors);
-	return reader->count > 0 ? STATUS_OK : STATUS_NOT_FOUND;
+		if (mbr->entries[i].type == MBR_TYPE_PROTECTIVE)
+			return true;
+	return false;
+}
+
+/* Boot code of file systems ends with the same signature; what is no table shows in these fields. */
+static bool entry_is_sane(const struct mbr_entry *entry, uint64_t sectors)
+{
+	return (entry->status & 0x7f) == 0 && entry->first_sector > 0 &&
+	       (uint64_t)entry->first_sector + entry->sectors <= sectors;
+}
+
+/* One bad entry, or two that overlap, make all of the table invalid (5.2.1). */
+static status_t use_mbr(struct reader *reader, const struct mbr *mbr)
+{
+	const uint64_t sectors = sectors_of(reader->device);
+	uint32_t used;
+
+	for (uint32_t i = 0; i < MBR_ENTRIES; i++) {
+		const struct mbr_entry *entry = &mbr->entries[i];
+
+		if (!entry_is_used(entry))
+			continue;
+		if (!entry_is_sane(entry, sectors))
+			return STATUS_NOT_FOUND;
+		add(reader, i + 1, entry->first_sector, entry->sectors);
+	}
+	used = reader->count;
+	refuse_overlaps(reader);
+	return used > 0 && reader->count == used ? STATUS_OK : STATUS_NOT_FOUND;
+}
+
+/*
+ * A disk has a GPT if its MBR says so (5.2.3). Without, what looks like one is a left-over: the tools that wrote the MBR, or a
+ * file system on the whole disk, need not have known of the copy at the end. With, there is, or was, a GPT, and no other table.
+ */
+static status_t read_tables(struct reader *reader)
+{
+	struct mbr mbr;
+	status_t status = read_mbr(reader, &mbr);
+
+	if (status != STATUS_OK)
+		return status;
+	if (!mbr_is_protective(&mbr))
+		return use_mbr(reader, &mbr);
+	status = read_either_gpt(reader);
+	if (status == STATUS_OK)
+		refuse_overlaps(reader);
+	return status == STATUS_NOT_FOUND ? STATUS_CORRUPT : status;
 }
 
 status_t partitions_read(struct block_device *device, struct heap *heap, struct partition *partitions, uint32_t *count)
@@ -245,16 +302,12 @@ status_t partitions_read(struct block_device *device, struct heap *heap, struct 
 	reader.buffer = heap_alloc(heap, GPT_TABLE_BYTES_MAX, PAGE_BYTES);
 	if (!reader.buffer)
 		return STATUS_NO_MEMORY;
-	status = read_either_gpt(&reader);
-	if (status == STATUS_NOT_FOUND)
-		status = read_mbr(&reader);
+	status = read_tables(&reader);
 	if (status == STATUS_CORRUPT)
 		log_warn("%s: the partition table is damaged, and so is its copy; only the whole disk can be used",
 			 device->name);
-	if (status == STATUS_OK) {
-		refuse_overlaps(&reader);
+	if (status == STATUS_OK)
 		*count = reader.count;
-	}
 	heap_free(heap, reader.buffer);
 	return status;
 }

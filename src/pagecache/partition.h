@@ -1,9 +1,11 @@
 /*
- * Partition tables: GPT, and the four primary entries of an MBR where there is no GPT. The table is read past the cache.
+ * Partition tables: GPT, and the four primary entries of an MBR. The table is read past the cache.
  *
- * A GPT counts if its signature, its own CRC and that of its entries are right and its sizes are sane; the backup in the last
- * sector stands in for a primary that is damaged. Entries outside of the usable range, and all that overlap another one, are
- * refused with a line in the log; the others are used. UEFI specification 2.10, chapter 5.
+ * The MBR decides: one with an entry of type 0xEE protects a GPT, one without is the table itself, and without an MBR there is
+ * no table. An MBR counts if all its entries lie on the disk and do not overlap. A GPT counts if its signature, its own CRC and
+ * that of its entries are right and its sizes are sane; the backup in the last sector stands in for a primary that is damaged.
+ * Entries outside of the usable range, and all that overlap another one, are refused with a line in the log; the others are
+ * used. UEFI specification 2.10, chapter 5.
  */
 #pragma once
 

@@ -148,7 +148,7 @@ START_TEST(the_backup_stands_in)
 	gpt_init();
 	disk.data[SECTOR_BYTES + 20] ^= 1;
 	expect_both();
-	memset(disk.data, 0, 34 * SECTOR_BYTES);
+	memset(disk.data + SECTOR_BYTES, 0, 33 * SECTOR_BYTES);
 	expect_both();
 	disk_fini();
 
@@ -198,11 +198,25 @@ START_TEST(insane_headers_are_refused)
 		uint64_t value;
 		size_t bytes;
 	} insane[] = {
-		{ 12, 91, 4 },          { 12, 513, 4 },           { 24, 2, 8 },
-		{ 48, SECTORS, 8 },     { 72, SECTORS, 8 },       { 72, UINT64_MAX, 8 },
-		{ 80, 0, 4 },           { 80, UINT32_MAX, 4 },    { 84, 0, 4 },
-		{ 84, 96, 4 },          { 84, 0x80000000ull, 4 }, { 72, SECTORS - 2, 8 },
+		{ 12, 91, 4 },
+		{ 12, 513, 4 },
+		{ 24, 2, 8 },
+		{ 48, SECTORS, 8 },
+		{ 72, SECTORS, 8 },
+		{ 72, UINT64_MAX, 8 },
+		{ 80, 0, 4 },
+		{ 80, UINT32_MAX, 4 },
+		{ 84, 0, 4 },
+		{ 84, 96, 4 },
+		{ 84, 0x80000000ull, 4 },
+		{ 72, SECTORS - 2, 8 },
 		{ 40, SECTORS - 3, 8 },
+		{ 40, 0, 8 },
+		{ 40, 1, 8 },
+		{ 48, SECTORS - 1, 8 },
+		{ 72, 100, 8 },
+		{ 72, FIRST_USABLE, 8 },
+		{ 72, FIRST_USABLE - 31, 8 },
 	};
 
 	for (size_t i = 0; i < ARRAY_LENGTH(insane); i++) {
@@ -228,6 +242,36 @@ START_TEST(an_mbr_is_read)
 	expect_both();
 	mbr_put(1, 0x83, 100, SECTORS);
 	ck_assert_int_eq(read_table(), STATUS_NOT_FOUND);
+	mbr_put(1, 0x83, 100, 100);
+	ck_assert_int_eq(read_table(), STATUS_NOT_FOUND);
+	disk_fini();
+}
+END_TEST
+
+/* Left-overs of a GPT: the disk has become one with an MBR, with a file system on all of it, or with nothing. */
+START_TEST(a_gpt_counts_only_behind_a_protective_mbr)
+{
+	gpt_init();
+	mbr_put(0, 0x83, 2048, 1024);
+	ck_assert_int_eq(read_table(), STATUS_OK);
+	ck_assert_uint_eq(count, 1);
+	ck_assert_uint_eq(partitions[0].start_bytes, 2048 * SECTOR_BYTES);
+	mbr_put(0, 0x83, 0x20746f6e, 0x20736920); /* text of a boot sector */
+	ck_assert_int_eq(read_table(), STATUS_NOT_FOUND);
+	memset(disk.data, 0, SECTOR_BYTES);
+	ck_assert_int_eq(read_table(), STATUS_NOT_FOUND);
+	mbr_put(3, 0xee, 1, SECTORS - 1);
+	mbr_put(0, 0x83, 64, 64); /* for those who know only MBRs */
+	expect_both();
+	disk_fini();
+}
+END_TEST
+
+START_TEST(a_device_may_take_little_at_once)
+{
+	gpt_init();
+	disk.device.transfer_bytes_max = PAGE_BYTES;
+	expect_both();
 	disk_fini();
 }
 END_TEST
@@ -275,4 +319,5 @@ START_TEST(arbitrary_damage_is_survived)
 END_TEST
 
 HOST_TEST_MAIN("partition", a_gpt_is_read, the_backup_stands_in, two_damaged_copies_are_refused, bad_entries_are_left_out,
-	       insane_headers_are_refused, an_mbr_is_read, what_cannot_be_read_is_an_error, arbitrary_damage_is_survived)
+	       insane_headers_are_refused, an_mbr_is_read, a_gpt_counts_only_behind_a_protective_mbr,
+	       a_device_may_take_little_at_once, what_cannot_be_read_is_an_error, arbitrary_damage_is_survived)
