@@ -30,6 +30,7 @@ help:
 	@echo "make debug      the same with gdb, at the first line of the kernel"
 	@echo "make iso img    media: $(BUILD)/weir.iso (optical drive, USB stick), $(BUILD)/weir.img (disk); COMMAND_LINE="
 	@echo "make test       all checks and tests, on the host and in the image"
+	@echo "make fuzz       libFuzzer on page cache and partition tables; FUZZ_SECONDS=60 for each"
 	@echo "make bench      ns and instructions per operation; with TRACE=file ... (R or W and a page number a line, gzip'd or not)"
 	@echo "                miss ratios of the page cache beside LRU, ARC, S3-FIFO and the optimum"
 	@echo "make lint       clang-tidy and cppcheck; make format: clang-format"
@@ -40,7 +41,7 @@ help:
 
 # Asks for the packages that the goal needs; costs little when they are there.
 setup:
-	@boot/setup.sh $(if $(filter test host-tests bench lint format check-format $(BUILD)/test/%,$(MAKECMDGOALS)),test,$(if $(filter debug,$(MAKECMDGOALS)),debug,run))
+	@boot/setup.sh $(if $(filter test host-tests fuzz fuzz-programs bench lint format check-format $(BUILD)/test/%,$(MAKECMDGOALS)),test,$(if $(filter debug,$(MAKECMDGOALS)),debug,run))
 
 clean:
 	rm -rf $(BUILD)

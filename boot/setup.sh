@@ -7,7 +7,7 @@ set -euo pipefail
 goal=${1:-run}
 export PATH=$PATH:/usr/sbin:/sbin
 
-# What is looked for, and Debian's package that has it: a command, or a file with a slash in its name.
+# What is looked for, and Debian's package that has it: a command, or a pattern of files, with a slash in its name.
 needs() {
 	cat <<-'LIST'
 		gcc                                  gcc
@@ -29,10 +29,12 @@ needs() {
 		/usr/include/check.h                 check
 		pkg-config                           pkg-config
 		clang                                clang
+		/usr/lib/llvm-*/lib/clang/*/lib/*/libclang_rt.fuzzer*.a  libclang-rt-dev
 		clang-format                         clang-format
 		clang-tidy                           clang-tidy
 		cppcheck                             cppcheck
 		mke2fs                               e2fsprogs
+		spin                                 spin
 		valgrind                             valgrind
 		/usr/include/zlib.h                  zlib1g-dev
 	LIST
@@ -41,7 +43,7 @@ needs() {
 packages=()
 while read -r need package; do
 	case $need in
-	/*) [ -e "$need" ] && continue ;;
+	/*) compgen -G "$need" >/dev/null && continue ;;
 	*) command -v "$need" >/dev/null && continue ;;
 	esac
 	[[ " ${packages[*]} " == *" $package "* ]] || packages+=("$package")

@@ -53,6 +53,9 @@ step "build the host tests" make_quietly -k -j"$(nproc)" host-test-programs
 tap "host tests" make_quietly -k host-tests
 step "build the host tests for data races" make_quietly -k -j"$(nproc)" SANITIZE=thread BUILD="$BUILD/thread" host-test-programs
 tap "host tests for data races" make_quietly -k SANITIZE=thread BUILD="$BUILD/thread" LABEL="host, races" host-tests
+step "build the fuzz targets" make_quietly -j"$(nproc)" fuzz-programs
+step "fuzz partition tables, short" test/fuzz/run.sh short "$BUILD/test/fuzz_partition"
+step "fuzz the page cache, short" test/fuzz/run.sh short "$BUILD/test/fuzz_pagecache"
 step "build the image" make_quietly -j"$(nproc)" all iso img
 step "build the image with clang" test/check/build.sh CC=clang
 step "build the image with debug checks" test/check/build.sh DEBUG=1

@@ -65,9 +65,32 @@ $(TEST_DIR)/crash_replay: $(call objects,fast,test/tools/crash_replay.c test/too
 
 $(TEST_DIR)/fast/test/tools/crash_replay.o: FILE_FLAGS := -I.
 
+# Fuzz targets: each test/fuzz/fuzz_NAME.c, with the other files of the directory, is one of libFuzzer's, which is clang's.
+FUZZERS := $(patsubst test/fuzz/%.c,%,$(wildcard test/fuzz/fuzz_*.c))
+FUZZ_COMMON := $(filter-out test/fuzz/fuzz_% test/fuzz/make_%,$(wildcard test/fuzz/*.c))
+FUZZ_FLAGS := $(HOST_FLAGS) -O1 -DWEIR_DEBUG -fsanitize=address,undefined -fno-sanitize-recover=all
+
+$(TEST_DIR)/fuzzed/%.o: %.c | setup
+	@mkdir -p $(@D)
+	$(Q)clang $(FUZZ_FLAGS) $(FILE_FLAGS) -MMD -MP -c $< -o $@
+
+# What is to be covered; the rest is faster without.
+$(TEST_DIR)/fuzzed/src/pagecache/%.o: FILE_FLAGS := -fsanitize=fuzzer-no-link
+$(TEST_DIR)/fuzzed/boot/%.o: FILE_FLAGS := $(EFI_FLAGS) -fshort-wchar -I.
+
+$(TEST_DIR)/fuzzed/portable.a: $(call objects,fuzzed,$(PORTABLE_SOURCES) $(FUZZ_COMMON))
+
+.SECONDARY: $(call objects,fuzzed,$(FUZZERS:%=test/fuzz/%.c) $(PORTABLE_SOURCES) $(FUZZ_COMMON))
+
+$(TEST_DIR)/fuzz_%: $(TEST_DIR)/fuzzed/test/fuzz/fuzz_%.o $(TEST_DIR)/fuzzed/portable.a
+	$(Q)clang $(FUZZ_FLAGS) -fsanitize=fuzzer $^ -o $@
+
+$(TEST_DIR)/make_seeds: $(call objects,fast,test/fuzz/make_seeds.c)
+	$(Q)$(CC) $(FAST_FLAGS) $^ -o $@
+
 -include $(wildcard $(TEST_DIR)/*/boot/*.d $(TEST_DIR)/*/test/*/*.d $(TEST_DIR)/*/test/*/*/*.d $(TEST_DIR)/*/src/*/*.d $(TEST_DIR)/*/src/runtime/*/*.d)
 
-.PHONY: test host-tests host-test-programs benches bench lint format check-format check-edges check-style
+.PHONY: test host-tests host-test-programs fuzz fuzz-programs benches bench lint format check-format check-edges check-style
 
 # All checks and tests; the last line is "N passed, N failed".
 test: setup
@@ -80,6 +103,13 @@ host-tests: host-test-programs
 	@$(if $(filter thread,$(SANITIZE)),HOST_TEST_ONLY=threads) test/host/run.sh $(HOST_TESTS:%=$(TEST_DIR)/%)
 
 benches: $(BENCHES:%=$(TEST_DIR)/%)
+
+fuzz-programs: $(FUZZERS:%=$(TEST_DIR)/%) $(TEST_DIR)/make_seeds
+
+# FUZZ_SECONDS for each target; what it has learned stays in $(BUILD)/fuzz. One of them: make fuzz FUZZERS=fuzz_partition
+FUZZ_SECONDS ?= 60
+fuzz: fuzz-programs
+	@BUILD=$(BUILD) test/fuzz/run.sh $(FUZZ_SECONDS) $(FUZZERS:%=$(TEST_DIR)/%)
 
 # Nanoseconds and instructions per operation; with TRACE=file ..., replacement: miss ratios beside reference models.
 ifeq ($(TRACE),)

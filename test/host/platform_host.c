@@ -266,6 +266,15 @@ static long futex(const _Atomic uint32_t *word, int operation, uint32_t value, c
 	return syscall(SYS_futex, word, operation | FUTEX_PRIVATE_FLAG, value, timeout, NULL, 0);
 }
 
+/* Nobody else can end the wait. */
+static status_t wait_alone(uint64_t deadline_ns)
+{
+	if (deadline_ns == PLATFORM_FOREVER)
+		platform_panic("the only thread waits for ever");
+	atomic_store(&clock_manual_ns, deadline_ns);
+	return STATUS_TIMEOUT;
+}
+
 /* A clock that tests turn cannot end a wait of the kernel's, so there the wait ends early every now and then. */
 status_t platform_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns)
 {
@@ -279,6 +288,8 @@ status_t platform_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t
 		return STATUS_OK;
 	if (now >= deadline_ns)
 		return STATUS_TIMEOUT;
+	if (mode == HOST_CLOCK_ALONE)
+		return wait_alone(deadline_ns);
 	wait_ns = MIN(deadline_ns - now, mode == HOST_CLOCK_REAL ? NS_PER_S : WAIT_SLICE_NS);
 
 	const struct timespec timeout = { (time_t)(wait_ns / NS_PER_S), (long)(wait_ns % NS_PER_S) };
