@@ -114,6 +114,7 @@ void model_init(struct model *model)
 
 	if (!model->arena)
 		model_init_once(model);
+	memset(platform_virt(host_arena_range(model->arena).start), 0xc9, MODEL_BLOCKS * BLOCK_BYTES);
 	memset(model, 0, offsetof(struct model, arena));
 	host_random_seed(1);
 	host_clock_set(HOST_CLOCK_ALONE);

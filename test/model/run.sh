@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# run.sh [long]: has spin look at every interleaving of the model of a page (page.pml): three actors with one operation each on a
+# disk that does not fail, two actors on one that may; `long`: two actors with two operations each, too. Then leaves out, one after the
+# other, what the model has a BREAK_ for: each must be found. Below a minute, and up to 1.5 GB of memory, which is the limit.
+set -uo pipefail
+
+model=$PWD/test/model/page.pml
+build=${BUILD:-build}/model
+mkdir -p "$build"
+cd "$build" || exit 1
+
+runs=("-DACTORS=3 -DFAILURES=0" "-DACTORS=2")
+[ "${1:-}" != long ] || runs+=("-DACTORS=2 -DROUNDS=2")
+
+# check OPTIMIZATION DEFINITIONS...: prints what was found; true if nothing was wrong and all was seen.
+check() {
+	local optimization=$1
+	shift
+	rm -f pan.* page.pml.trail
+	spin -a "$@" "$model" >spin.output 2>&1 || { cat spin.output; return 1; }
+	cc "$optimization" -w -DSAFETY -DCOLLAPSE -DNOFAIR -DMEMLIM=1500 -o pan pan.c || return 1
+	./pan -m100000 -n >pan.output 2>&1
+	grep -E '^pan:1|errors:|states, stored|reached|too small' pan.output
+	grep -q 'errors: 0' pan.output && ! grep -qE 'Search not completed|search depth too small|memory limit' pan.output
+}
+
+failed=0
+for definitions in "${runs[@]}"; do
+	echo "$definitions"
+	# shellcheck disable=SC2086 # several words
+	check -O2 $definitions || failed=1
+done
+for rule in $(grep -oE 'BREAK_[A-Z_]*[A-Z]' "$model" | sort -u); do
+	echo "-D$rule"
+	if check -O0 -DACTORS=2 "-D$rule=1"; then
+		echo "$rule: not found"
+		failed=1
+	elif ! grep -qE '^pan:1: (assertion violated|invalid end state)' pan.output; then
+		failed=1
+	fi
+done
+exit $failed
