@@ -7,7 +7,7 @@
 
 #define SLOTS          32
 #define SLOT_SEGMENTS  16
-#define TRANSFER_BYTES (1 * MIB)
+#define TRANSFER_BYTES (DIRECT_BYTES_MAX / SLOTS)
 
 struct slot {
 	struct block_request request;
@@ -20,7 +20,7 @@ struct slot {
 struct cursor {
 	struct dma_buffer *const *buffers;
 	uint64_t left;         /* buffers, the current one included */
-	uint64_t buffer_bytes; /* still to be read into the current one */
+	uint64_t buffer_bytes; /* of the current one, that no request has */
 	uint32_t piece;
 	uint64_t piece_offset;
 };
@@ -93,9 +93,9 @@ static status_t slot_wait(struct slot *slot)
 	return slot->request.status;
 }
 
-static void slot_submit(struct slot *slot, struct block_device *device, uint64_t offset)
+static void slot_submit(struct slot *slot, struct block_device *device, enum block_operation operation, uint64_t offset)
 {
-	slot->request.operation = BLOCK_READ;
+	slot->request.operation = operation;
 	slot->request.offset_bytes = offset;
 	slot->request.segments = slot->segments;
 	slot->request.done = slot_done;
@@ -104,8 +104,8 @@ static void slot_submit(struct slot *slot, struct block_device *device, uint64_t
 	device->submit(device, &slot->request);
 }
 
-status_t direct_read(struct memory *memory, struct block_device *device, uint64_t offset_bytes,
-		     struct dma_buffer *const *buffers, uint64_t count)
+static status_t transfer(struct memory *memory, struct block_device *device, enum block_operation operation,
+			 uint64_t offset_bytes, struct dma_buffer *const *buffers, uint64_t count)
 {
 	struct heap *heap = memory_general_heap(memory);
 	struct slot *slots = heap_alloc(heap, SLOTS * sizeof(*slots), 0);
@@ -123,7 +123,7 @@ status_t direct_read(struct memory *memory, struct block_device *device, uint64_
 		if (status == STATUS_OK) {
 			const uint64_t bytes = slot_fill(&slots[next], device, &cursor);
 
-			slot_submit(&slots[next], device, offset_bytes);
+			slot_submit(&slots[next], device, operation, offset_bytes);
 			offset_bytes += bytes;
 		}
 	}
@@ -134,4 +134,16 @@ status_t direct_read(struct memory *memory, struct block_device *device, uint64_
 	}
 	heap_free(heap, slots);
 	return status;
+}
+
+status_t direct_read(struct memory *memory, struct block_device *device, uint64_t offset_bytes,
+		     struct dma_buffer *const *buffers, uint64_t count)
+{
+	return transfer(memory, device, BLOCK_READ, offset_bytes, buffers, count);
+}
+
+status_t direct_write(struct memory *memory, struct block_device *device, uint64_t offset_bytes,
+		      struct dma_buffer *const *buffers, uint64_t count)
+{
+	return transfer(memory, device, BLOCK_WRITE, offset_bytes, buffers, count);
 }

@@ -9,17 +9,25 @@
 #include "runtime/base/log.h"
 #include "runtime/base/options.h"
 
-/* Whether the device's first page is of the pattern with this seed. */
-static bool carries(struct memory *memory, struct block_device *device, uint64_t seed)
+struct dma_buffer *disks_first_page(struct memory *memory, struct block_device *device)
 {
 	const struct dma_request request = { .bytes = PAGE_BYTES, .alignment_bytes = PAGE_BYTES, .segments_max = 1 };
 	struct dma_buffer *buffer;
-	bool found = false;
 
 	if (device->size_bytes < PAGE_BYTES || dma_alloc(memory, direct_device(device), &request, &buffer) != STATUS_OK)
-		return false;
+		return NULL;
 	if (direct_read(memory, device, 0, &buffer, 1) == STATUS_OK)
-		found = pattern_verify(buffer->memory, seed, 0);
+		return buffer;
+	dma_free(memory, buffer);
+	return NULL;
+}
+
+/* Whether the device's first page is of the pattern with this seed. */
+static bool carries(struct memory *memory, struct block_device *device, uint64_t seed)
+{
+	struct dma_buffer *buffer = disks_first_page(memory, device);
+	const bool found = buffer && pattern_verify(buffer->memory, seed, 0);
+
 	dma_free(memory, buffer);
 	return found;
 }
@@ -41,7 +49,7 @@ static struct block_device *find(const struct scenario *scenario, const char *ke
 	return NULL;
 }
 
-static void print_disks(const struct app_environment *environment)
+void disks_print(const struct app_environment *environment)
 {
 	struct block_device *device = NULL;
 
@@ -65,7 +73,7 @@ status_t disks_find(const struct scenario *scenario, struct disks *disks)
 		      "(make_pattern FILE BYTES %d, and %d for the digitizer); there is no such %s.\n"
 		      "To read a disk with content of its own, take SCENARIO=checksum.\n",
 		      PATTERN_SEED_DATA, PATTERN_SEED_DIGITIZER, data ? "digitizer" : "data disk");
-		print_disks(environment);
+		disks_print(environment);
 		return STATUS_NOT_FOUND;
 	}
 	disks->data = volume_find(environment->pagecache, data->name);
@@ -90,7 +98,7 @@ struct volume *disks_find_volume(const struct scenario *scenario, const char *ke
 		volume = volume_find(environment->pagecache, device->name);
 	if (!volume) {
 		print("There is no such volume; %s=NAME names one, and `volumes` in the monitor lists them.\n", key);
-		print_disks(environment);
+		disks_print(environment);
 	}
 	return volume;
 }

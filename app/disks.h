@@ -4,6 +4,8 @@
 #include "scenario.h"
 
 struct block_device;
+struct dma_buffer;
+struct memory;
 struct volume;
 
 struct disks {
@@ -20,3 +22,9 @@ status_t disks_find(const struct scenario *scenario, struct disks *disks) MUST_C
 
 /* The volume named by the option `key`, else the first whole disk's. NULL: there is none; a message was printed. */
 struct volume *disks_find_volume(const struct scenario *scenario, const char *key);
+
+/* The device's first page, read past the cache; dma_free frees it. NULL: it cannot be had. Where platform_may_sleep(). */
+struct dma_buffer *disks_first_page(struct memory *memory, struct block_device *device);
+
+/* One line with all disks and their sizes. */
+void disks_print(const struct app_environment *environment);

@@ -41,21 +41,33 @@ static inline uint64_t pattern_base(uint64_t seed, uint64_t number, uint64_t ver
 	return x ^ (x >> 31);
 }
 
+/* Only what names the page; the rest of it stays, so the page does not verify. */
+static inline void pattern_stamp(uint64_t *page, uint64_t seed, uint64_t number, uint64_t version)
+{
+	page[PATTERN_WORD_MAGIC] = PATTERN_MAGIC ^ seed;
+	page[PATTERN_WORD_NUMBER] = number;
+	page[PATTERN_WORD_VERSION] = version;
+}
+
 static inline void pattern_fill(uint64_t *page, uint64_t seed, uint64_t number, uint64_t version)
 {
 	uint64_t word = pattern_base(seed, number, version);
 
 	for (unsigned i = 0; i < PATTERN_PAGE_WORDS; i++, word += PATTERN_STEP)
 		page[i] = word;
-	page[PATTERN_WORD_MAGIC] = PATTERN_MAGIC ^ seed;
-	page[PATTERN_WORD_NUMBER] = number;
-	page[PATTERN_WORD_VERSION] = version;
+	pattern_stamp(page, seed, number, version);
 }
 
 /* The seed that the page names; whether it is a page of the pattern at all is for pattern_verify to say. */
 static inline uint64_t pattern_seed(const uint64_t *page)
 {
 	return page[PATTERN_WORD_MAGIC] ^ PATTERN_MAGIC;
+}
+
+/* Whether `page` says that it is page `number`: a look at one line of it, where time is measured. */
+static inline bool pattern_names(const uint64_t *page, uint64_t seed, uint64_t number)
+{
+	return pattern_seed(page) == seed && page[PATTERN_WORD_NUMBER] == number;
 }
 
 /* Whether `page` is page `number` of the stream `seed`, whole and in one version, whichever that is. */

@@ -16,6 +16,15 @@ const char *format_share(char buffer[FORMAT_SHARE_BYTES], uint64_t part, uint64_
 	return buffer;
 }
 
+const char *format_hundredths(char buffer[FORMAT_SHARE_BYTES], uint64_t part, uint64_t whole)
+{
+	const uint64_t parts = whole == 0 ? 0 : part * 100 / whole;
+
+	format_text(buffer, FORMAT_SHARE_BYTES, "%llu.%02llu", (unsigned long long)(parts / 100),
+		    (unsigned long long)(parts % 100));
+	return buffer;
+}
+
 uint64_t rate_bytes(uint64_t bytes, uint64_t ns)
 {
 	return ns < NS_PER_US ? 0 : bytes * (NS_PER_S / NS_PER_US) / (ns / NS_PER_US);

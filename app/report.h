@@ -10,6 +10,9 @@ bool app_is_interactive(const struct app_environment *environment);
 #define FORMAT_SHARE_BYTES 32
 const char *format_share(char buffer[FORMAT_SHARE_BYTES], uint64_t part, uint64_t whole);
 
+/* part / whole with two digits, "87.05"; the same, for parts below 2^57. */
+const char *format_hundredths(char buffer[FORMAT_SHARE_BYTES], uint64_t part, uint64_t whole);
+
 /* Bytes a second, below 2^44 bytes; 0 for no time at all. */
 uint64_t rate_bytes(uint64_t bytes, uint64_t ns);
 
