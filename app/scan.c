@@ -1,0 +1,169 @@
+/*
+ * A scan beside a hot set: whether pages that are read once push out those that are read again and again.
+ *
+ * One task does both, in a fixed proportion, so that hits and misses can be told apart and the proportion does not depend on
+ * who is faster: a piece of the scan, then `hot_reads` single pages of the hot set (30% of RAM, Zipf 0.9, scattered). Each page
+ * of the set was read once before and then as Zipf's distribution has it, until few are left that were not read again.
+ *
+ *	hot_hit_before   of the last round of the warm-up
+ *	hot_hit_during   of all hot reads beside the scan
+ *	hot_hit_lowest   of the worst tenth of the scan
+ *	hot_hit_after    of one round after the scan
+ *	lost_points      from before to during or after, whichever is worse
+ *
+ * Options: passes=4 (to scan, in multiples of the RAM; the disk beyond the hot set, round and round), warm_rounds=16 (each of
+ * as many reads as the set has pages), hot_reads=64 (for each 256 KB of the scan), data=NAME and digitizer=NAME (see disks.h).
+ */
+#include "disks.h"
+#include "heap/memory.h"
+#include "load.h"
+#include "pagecache/volume.h"
+#include "pattern.h"
+#include "report.h"
+#include "runtime/base/log.h"
+#include "runtime/base/options.h"
+
+#define PASSES      4
+#define WARM_ROUNDS 16
+#define HOT_READS   64
+#define PIECE_BYTES (256 * KIB)
+#define PIECE_PAGES (PIECE_BYTES / PAGE_BYTES)
+#define TENTHS      10
+
+struct scan {
+	const struct app_environment *environment;
+	struct loads loads; /* for their hot set; their tasks do not run */
+	uint64_t passes, warm_rounds, hot_reads;
+	uint64_t position; /* the next page of the scan */
+	uint64_t scanned_pages, goal_pages;
+	uint64_t before, after;               /* hits in as many reads as the hot set has pages */
+	uint64_t hits[TENTHS], reads[TENTHS]; /* beside each tenth of the scan */
+};
+
+static void warm_up(struct scan *scan)
+{
+	struct loads *loads = &scan->loads;
+	const uint64_t end = loads->hot_first + loads->hot_pages;
+	struct progress progress;
+	char share[FORMAT_SHARE_BYTES];
+
+	progress_start(&progress, "reading the hot set", loads->hot_pages * PAGE_BYTES, app_is_interactive(scan->environment));
+	for (uint64_t number = loads->hot_first, count; number < end; number += count) {
+		count = MIN(PIECE_PAGES, end - number);
+		loads_read(loads, number, count, loads->buffers[0]);
+		progress_update(&progress, (number + count - loads->hot_first) * PAGE_BYTES);
+	}
+	progress_end(&progress, loads->hot_pages * PAGE_BYTES);
+	for (uint64_t round = 0; round < scan->warm_rounds; round++)
+		scan->before = loads_measure_hits(loads, loads->hot_pages);
+	print("The hot set has %llu pages; of the last %llu hot reads, %s hit.\n", (unsigned long long)loads->hot_pages,
+	      (unsigned long long)loads->hot_pages, format_share(share, scan->before, loads->hot_pages));
+}
+
+/* The pages beyond the hot set, in order, and from its end on again. Only what names a page is looked at. */
+static void scan_piece(struct scan *scan)
+{
+	struct loads *loads = &scan->loads;
+	const uint64_t count = MIN(PIECE_PAGES, loads->pages - scan->position);
+	const uint64_t *page = loads->buffers[1];
+	const status_t status =
+		node_read(&loads->volume->node, scan->position * PAGE_BYTES, loads->buffers[1], count * PAGE_BYTES);
+
+	if (status != STATUS_OK) {
+		loads->errors++;
+		log_error("the scan's read of page %llu: %s", (unsigned long long)scan->position, status_text(status));
+	}
+	for (uint64_t i = 0; status == STATUS_OK && i < count; i++, page += PATTERN_PAGE_WORDS)
+		if (!pattern_names(page, PATTERN_SEED_DATA, scan->position + i))
+			loads->bad_pages++;
+	scan->position += count;
+	if (scan->position == loads->pages)
+		scan->position = loads->hot_first + loads->hot_pages;
+	scan->scanned_pages += count;
+}
+
+static void run(struct scan *scan)
+{
+	struct progress progress;
+
+	progress_start(&progress, "scanning beside it", scan->goal_pages * PAGE_BYTES, app_is_interactive(scan->environment));
+	for (unsigned tenth = 0; tenth < TENTHS; tenth++) {
+		const uint64_t goal_pages = scan->goal_pages * (tenth + 1) / TENTHS;
+
+		while (scan->scanned_pages < goal_pages && scan->loads.errors == 0) {
+			scan_piece(scan);
+			scan->hits[tenth] += loads_measure_hits(&scan->loads, scan->hot_reads);
+			scan->reads[tenth] += scan->hot_reads;
+			progress_update(&progress, scan->scanned_pages * PAGE_BYTES);
+		}
+	}
+	progress_end(&progress, scan->scanned_pages * PAGE_BYTES);
+}
+
+/* All shares in parts of 10000. */
+static uint64_t parts_of(uint64_t hits, uint64_t reads)
+{
+	return reads == 0 ? 0 : hits * 10000 / reads;
+}
+
+static void print_result(const struct scan *scan, uint64_t us)
+{
+	const uint64_t hot_pages = scan->loads.hot_pages;
+	const uint64_t before = parts_of(scan->before, hot_pages), after = parts_of(scan->after, hot_pages);
+	char text[5][FORMAT_SHARE_BYTES];
+	uint64_t hits = 0, reads = 0, during, lowest = UINT64_MAX;
+
+	for (unsigned tenth = 0; tenth < TENTHS; tenth++) {
+		hits += scan->hits[tenth];
+		reads += scan->reads[tenth];
+		lowest = MIN(lowest, parts_of(scan->hits[tenth], scan->reads[tenth]));
+	}
+	during = parts_of(hits, reads);
+	print("result: scan hot_hit_before=%s hot_hit_during=%s hot_hit_lowest=%s hot_hit_after=%s lost_points=%s "
+	      "scanned_bytes=%llu hot_bytes=%llu hot_reads=%llu bad_pages=%llu us=%llu\n",
+	      format_share(text[0], before, 10000), format_share(text[1], during, 10000), format_share(text[2], lowest, 10000),
+	      format_share(text[3], after, 10000), format_hundredths(text[4], before - MIN(before, MIN(during, after)), 100),
+	      (unsigned long long)(scan->scanned_pages * PAGE_BYTES), (unsigned long long)(hot_pages * PAGE_BYTES),
+	      (unsigned long long)reads, (unsigned long long)scan->loads.bad_pages, (unsigned long long)us);
+}
+
+static status_t prepare(struct scan *scan, const struct scenario *scenario)
+{
+	const struct app_environment *environment = scenario->environment;
+	struct disks disks;
+	status_t status = disks_find(scenario, &disks);
+
+	if (status == STATUS_OK)
+		status = loads_init(&scan->loads, environment, disks.data, false);
+	if (status != STATUS_OK)
+		return status;
+	scan->environment = environment;
+	scan->passes = MAX(options_get_number(scenario->options, "passes", PASSES), 1);
+	scan->warm_rounds = MAX(options_get_number(scenario->options, "warm_rounds", WARM_ROUNDS), 1);
+	scan->hot_reads = MAX(options_get_number(scenario->options, "hot_reads", HOT_READS), 1);
+	scan->position = scan->loads.hot_first + scan->loads.hot_pages;
+	scan->goal_pages = scan->passes * environment->ram_bytes / PAGE_BYTES;
+	if (scan->loads.pages - scan->position < environment->ram_bytes / PAGE_BYTES)
+		print("The disk beyond the hot set is smaller than the memory: much of the scan may hit.\n");
+	return STATUS_OK;
+}
+
+SCENARIO(scan, "scan 4 x RAM beside a hot set: passes=4 warm_rounds=16 hot_reads=64")
+{
+	static struct scan scan;
+	status_t status;
+
+	scan = (struct scan){ 0 };
+	status = prepare(&scan, scenario);
+	if (status != STATUS_OK)
+		return status;
+	warm_up(&scan);
+	const uint64_t start_ns = platform_now_ns();
+	run(&scan);
+	const uint64_t us = (platform_now_ns() - start_ns) / NS_PER_US;
+	scan.after = loads_measure_hits(&scan.loads, scan.loads.hot_pages);
+	print_result(&scan, us);
+	const bool bad = scan.loads.errors > 0 || scan.loads.bad_pages > 0;
+	loads_fini(&scan.loads);
+	return bad ? STATUS_CORRUPT : STATUS_OK;
+}
