@@ -26,6 +26,7 @@ img: $(BUILD)/weir.img
 help:
 	@echo "make            the image, $(BUILD)/weir.efi"
 	@echo "make run        build and start it in QEMU; MEM=4G SMP=2 MACHINE=q35|pc SCENARIO= LOOPS= DISK= TIMEOUT="
+	@echo "                DISK_MBPS= (throttles the disks)"
 	@echo "                ACCEL=tcg|kvm SCREEN=gtk OPTIONS= QEMU_ARGS=, all described in boot/run.sh"
 	@echo "make debug      the same with gdb, at the first line of the kernel"
 	@echo "make iso img    media: $(BUILD)/weir.iso (optical drive, USB stick), $(BUILD)/weir.img (disk); COMMAND_LINE="
@@ -150,7 +151,7 @@ $(BUILD)/make_pattern: test/tools/make_pattern.c app/pattern.h | setup
 	@mkdir -p $(@D)
 	$(Q)$(HOST_CC) -std=gnu11 -O2 -Wall -Wextra -Werror -I. -Isrc $< -o $@
 
-MACHINE_VARIABLES := MEM SMP MACHINE SCENARIO LOOPS DISK ACCEL CPU SCREEN TIMEOUT OPTIONS QEMU_ARGS GDB_ARGS OVMF
+MACHINE_VARIABLES := MEM SMP MACHINE SCENARIO LOOPS DISK DISK_MBPS ACCEL CPU SCREEN TIMEOUT OPTIONS QEMU_ARGS GDB_ARGS OVMF
 export $(MACHINE_VARIABLES)
 
 run: $(BUILD)/weir.efi $(BUILD)/make_pattern

@@ -8,6 +8,7 @@
 #   SCENARIO=      what to run; capture where nothing is said
 #   LOOPS=         of the scenario
 #   DISK=          a raw image as data disk instead of the numbered pages of the test pattern; it is not changed
+#   DISK_MBPS=     MB a second that data disk and digitizer do each, read or written; empty or 0: as fast as the host is
 #   ACCEL=         tcg or kvm; kvm where the CPU and /dev/kvm allow it
 #   CPU=           QEMU's CPU model; max, or host with kvm
 #   SCREEN=        QEMU's display: none, or gtk to see it
@@ -103,12 +104,17 @@ case $firmware in
 *) firmware=(-bios "$firmware") ;;
 esac
 
+# QEMU lets a disk that was idle do a tenth of a second's worth at once, and nothing beyond.
+throttle=
+[[ ${DISK_MBPS:-0} =~ ^[0-9]+$ ]] || fail "DISK_MBPS=$DISK_MBPS is not a number"
+[ "${DISK_MBPS:-0}" -eq 0 ] || throttle=,throttling.bps-total=$((DISK_MBPS * 1048576))
+
 # What is written to the disks goes to temporary files: each run begins with the same content.
 arguments=(
 	-machine "$machine" -accel "$accelerator" -cpu "$cpu" -smp "$smp" -m "$memory_mib"M "${firmware[@]}"
 	-kernel "$build/weir.efi" -append "${options[*]}"
-	-drive "if=none,id=data,format=raw,snapshot=on,file=$disk" -device virtio-blk-pci,drive=data
-	-drive "if=none,id=digitizer,format=raw,snapshot=on,file=$digitizer"
+	-drive "if=none,id=data,format=raw,snapshot=on,file=$disk$throttle" -device virtio-blk-pci,drive=data
+	-drive "if=none,id=digitizer,format=raw,snapshot=on,file=$digitizer$throttle"
 	-device nvme,drive=digitizer,serial=digitizer
 	-device edu -device isa-debug-exit,iobase=0xf4,iosize=4
 	-net none -display "${SCREEN:-none}"
