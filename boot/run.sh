@@ -9,6 +9,8 @@
 #   LOOPS=         of the scenario
 #   DISK=          a raw image as data disk instead of the numbered pages of the test pattern; it is not changed
 #   DISK_MBPS=     MB a second that data disk and digitizer do each, read or written; empty or 0: as fast as the host is
+#   TRACE=         lines "R <page>" and "W <page>", gzip'd or not, for the scenario replay: attached as a read-only disk, and the
+#                  data disk, without DISK=, is a blank one that has all of these pages
 #   ACCEL=         tcg or kvm; kvm where the CPU and /dev/kvm allow it
 #   CPU=           QEMU's CPU model; max, or host with kvm
 #   SCREEN=        QEMU's display: none, or gtk to see it
@@ -73,8 +75,28 @@ pattern_make() {
 	mv "$1.part" "$1"
 }
 
+# trace_make TEXT: sets $trace, the disk with the trace, and $trace_disk, a blank one for it, which takes no room.
+trace_make() {
+	local pages name
+	[ -r "$1" ] || fail "cannot read TRACE=$1"
+	name=$(basename "$1")
+	name=${name%%[-.]*}
+	trace=$control/trace.img
+	trace_disk=$control/blank.img
+	pages=$(gzip -dcf <"$1" | "$build/make_trace" "$trace" "${name//[^A-Za-z0-9_]/_}") ||
+		fail "TRACE=$1 is not a trace"
+	truncate -s $(((pages * 4096 + 1048575) / 1048576))M "$trace_disk" || fail "no disk can have all $pages pages of TRACE=$1"
+}
+
+control=$(mktemp -d "$build/run.XXXXXX")
+trap 'rm -rf "$control"' EXIT
+
 memory_mib=$(mebibytes "$mem")
 disk=${DISK:-}
+trace=
+trace_disk=
+[ -z "${TRACE:-}" ] || trace_make "$TRACE"
+[ -n "$disk" ] || disk=$trace_disk
 if [ -z "$disk" ]; then
 	disk=$build/data-$((memory_mib * 3 / 2))M.img
 	pattern_make "$disk" $((memory_mib * 3 / 2)) 1
@@ -119,6 +141,8 @@ arguments=(
 	-device edu -device isa-debug-exit,iobase=0xf4,iosize=4
 	-net none -display "${SCREEN:-none}"
 )
+[ -z "$trace" ] ||
+	arguments+=(-drive "if=none,id=trace,format=raw,readonly=on,file=$trace" -device virtio-blk-pci,drive=trace)
 if [ $terminal = 1 ]; then
 	arguments+=(-chardev stdio,id=console,mux=on,signal=on -serial chardev:console -mon chardev=console)
 else
@@ -128,8 +152,6 @@ fi
 arguments+=(${QEMU_ARGS:-})
 
 # QEMU ends with 0 after a reset, too; how the machine ended is told over its control protocol.
-control=$(mktemp -d "$build/run.XXXXXX")
-trap 'rm -rf "$control"' EXIT
 mkfifo "$control/qmp.in" "$control/qmp.out"
 arguments+=(-chardev "pipe,id=qmp,path=$control/qmp" -mon chardev=qmp,mode=control)
 exec {input}<>"$control/qmp.in" {output}<>"$control/qmp.out"
