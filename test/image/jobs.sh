@@ -24,6 +24,16 @@ verdict() {
 	fi
 }
 
+# verdict_refused TEXT: the TAP line of a job that has to fail and to say so.
+verdict_refused() {
+	if [ "$status" -ne 0 ] && [ "$status" -ne 124 ] && grep -qF "$1" "$work/$name.job"; then
+		echo "ok - job $name: $1"
+	else
+		echo "not ok - job $name: status $status, and not \"$1\""
+		tr -d '\r' <"$work/$name.job" | tail -40 | sed 's/^/#   /'
+	fi
+}
+
 # The number behind KEY= in the result line.
 value_of() {
 	sed -n "s/.* $1=\([0-9.]*\).*/\1/p" <<<"$result"
@@ -37,6 +47,37 @@ capture_is_good() {
 
 crc_is() {
 	grep -q "crc32c=\(0x\)\?$1\b" <<<"$result"
+}
+
+# Both disks, all of the bytes, and no page that is not what was written.
+stream_is_good() {
+	[ "$(grep -c "^result: stream disk=.* bytes=$1 rounds=1 bad_pages=0" "$work/$name.job")" = 2 ] &&
+		awk -v read="$(value_of read_ratio)" -v write="$(value_of write_ratio)" 'BEGIN { exit !(read > 0 && write > 0) }'
+}
+
+# Far from what it has to be on a quiet machine, and far from a cache that a scan empties.
+scan_is_good() {
+	[ "$(value_of bad_pages)" = 0 ] && [ "$(value_of scanned_bytes)" -ge "$1" ] &&
+		awk -v before="$(value_of hot_hit_before)" -v lost="$(value_of lost_points)" \
+			'BEGIN { exit !(before > 0.95 && lost < 10) }'
+}
+
+# 2000 pages all over a large disk, written, read, and read again: a third of the references has to miss, and no other.
+trace_text() {
+	awk 'BEGIN {
+		for (turn = 0; turn < 3; turn++) {
+			page = 1
+			for (i = 0; i < 2000; i++) {
+				page = (page * 16807) % 2147483647
+				print turn == 0 ? "W" : "R", page % 9000011
+			}
+		}
+	}'
+}
+
+replay_is_good() {
+	[ "$(value_of references)" = 6000 ] && [ "$(value_of writes)" = 2000 ] && [ "$(value_of bad_pages)" = 0 ] &&
+		awk -v miss="$(value_of miss)" 'BEGIN { exit !(miss > 33 && miss < 33.34) }'
 }
 
 # A file system with the sources in it, as real data as there is here.
@@ -59,3 +100,20 @@ else
 	echo "not ok - job checksum: no file system to read"
 fi
 rm -f "$work/ext4.img"
+
+job stream 120 MEM=1G SCENARIO=stream OPTIONS="stream_bytes=64M rounds=1"
+verdict stream_is_good $((64 << 20))
+
+job scan 120 MEM=1G SCENARIO=scan OPTIONS="passes=2 warm_rounds=4"
+verdict scan_is_good $((2000 << 20))
+
+trace_text | gzip >"$work/trace.gz"
+job replay 120 MEM=512M SCENARIO=replay TRACE="$work/trace.gz"
+verdict replay_is_good
+
+trace_text | "$BUILD/make_trace" "$work/short.trace" short >/dev/null
+truncate -s -4K "$work/short.trace"
+job replay_cut 120 MEM=1G SCENARIO=replay \
+	QEMU_ARGS="-drive if=none,id=cut,format=raw,readonly=on,file=$work/short.trace -device virtio-blk-pci,drive=cut"
+verdict_refused "is cut off"
+rm -f "$work/short.trace" "$work/trace.gz"
