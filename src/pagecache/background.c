@@ -86,21 +86,30 @@ static bool write_aged(struct volume *volume)
 	return false;
 }
 
-/* Failed pages are each a write of their own: one pass over all of them, then a pause. */
+static bool retry_is_due(struct volume *volume)
+{
+	bool due;
+
+	if (atomic_load(&volume->counts.failed_pages) == 0)
+		return false;
+	spinlock_lock(&volume->lock);
+	due = platform_now_ns() >= volume->retry_ns;
+	spinlock_unlock(&volume->lock);
+	return due;
+}
+
+/* Failed pages are each a write of their own. One that fails again puts off the next try. */
 static bool retry(struct volume *volume)
 {
 	struct background *background = &volume->background;
 	struct sweep sweep = { .position = background->retry_position, .any_epoch = true, .failed = SWEEP_FAILED_ONLY };
+	uint32_t pages;
 
-	if (atomic_load(&volume->counts.failed_pages) == 0 || platform_now_ns() < background->retry_ns)
+	if (!retry_is_due(volume))
 		return false;
-	if (writeback_start(volume, &sweep) > 0) {
-		background->retry_position = sweep.position;
-		return true;
-	}
-	background->retry_position = 0;
-	background->retry_ns = platform_now_ns() + volume->pagecache->config.retry_ns;
-	return false;
+	pages = writeback_start(volume, &sweep);
+	background->retry_position = pages > 0 ? sweep.position : 0;
+	return pages > 0;
 }
 
 /* Ahead of the cursors ----------------------------------------------------------------------------------------------------- */

@@ -17,9 +17,11 @@ struct drain {
 	struct fence_limits limits;
 	uint64_t keep;
 	bool write;
-	struct list fenced;  /* to be looked at */
-	struct list skipped; /* could not be emptied */
+	struct list fenced;    /* to be looked at */
+	struct list skipped;   /* could not be emptied */
+	uint64_t fenced_pages; /* cached in the blocks of `fenced` */
 	uint64_t given;
+	bool over; /* the volume is down to what it keeps */
 };
 
 /* What lies in a fenced block. */
@@ -127,33 +129,58 @@ static bool give_block(struct drain *drain, struct frames *frames)
 	return empty_block(volume, frames) && page_heap_release(volume, frames);
 }
 
-static bool is_above_keep(struct volume *volume, uint64_t keep)
+static uint64_t cached_pages(const struct frames *frames)
 {
-	return atomic_load(&volume->counts.cached_pages) * PAGE_BYTES >= keep + BLOCK_BYTES;
+	uint64_t pages = 0;
+
+	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++)
+		pages += page_content(page_state(&frames->pages[i])) >= PAGE_WRITING;
+	return pages;
+}
+
+/* Whether the volume still has what it keeps when these pages are lost. Who loses nothing may give anything. */
+static bool may_lose(struct volume *volume, uint64_t keep, uint64_t pages)
+{
+	const uint64_t cached = atomic_load(&volume->counts.cached_pages);
+
+	return pages == 0 || (cached >= pages && (cached - pages) * PAGE_BYTES >= keep);
 }
 
 static bool is_over(const struct drain *drain)
 {
-	return drain->given >= drain->target->bytes || platform_now_ns() >= drain->target->deadline_ns ||
-	       !is_above_keep(drain->volume, drain->keep);
+	return drain->over || drain->given >= drain->target->bytes || platform_now_ns() >= drain->target->deadline_ns;
 }
 
-/* Fences the coldest blocks, no more than may be given. */
+/* Fences the coldest block, unless the volume has to keep it; false: there is none. */
+static bool fence_block(struct drain *drain)
+{
+	struct frames *frames = page_heap_fence(drain->volume, &drain->limits);
+	uint64_t pages;
+
+	if (!frames)
+		return false;
+	pages = cached_pages(frames);
+	if (!may_lose(drain->volume, drain->keep, drain->fenced_pages + pages)) {
+		drain->over = true;
+		list_insert_first(&drain->skipped, &frames->link);
+		return false;
+	}
+	drain->fenced_pages += pages;
+	list_insert_last(&drain->fenced, &frames->link);
+	if (drain->write)
+		write_block(drain->volume, frames);
+	return true;
+}
+
+/* Fences as many blocks as may be looked at together, no more than may be given. */
 static void fence_batch(struct drain *drain)
 {
 	const uint64_t missing = divide_round_up(drain->target->bytes - drain->given, BLOCK_BYTES);
 	const uint64_t most = MIN(missing, drain->write ? WRITE_BATCH : 1ull);
-	struct volume *volume = drain->volume;
 
-	for (uint64_t i = 0; i < most && is_above_keep(volume, drain->keep + i * BLOCK_BYTES); i++) {
-		struct frames *frames = page_heap_fence(volume, &drain->limits);
-
-		if (!frames)
-			return;
-		list_insert_last(&drain->fenced, &frames->link);
-		if (drain->write)
-			write_block(volume, frames);
-	}
+	drain->fenced_pages = 0;
+	for (uint64_t i = 0; i < most && fence_block(drain); i++)
+		;
 }
 
 /* False: there is no further block. */
@@ -201,15 +228,23 @@ uint64_t evict_blocks(struct volume *volume, const struct reclaim_target *target
 bool evict_everything(struct volume *volume)
 {
 	const struct fence_limits limits = { .highest = { UINT64_MAX }, .open = true };
+	struct list left;
 	struct frames *frames;
+	struct list *link;
 
+	list_init(&left);
+	atomic_fetch_add(&volume->cleaning, 1);
 	while ((frames = page_heap_fence(volume, &limits)) != NULL) {
 		for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++)
 			(void)page_drop(volume, &frames->pages[i]);
 		if (!page_heap_release(volume, frames))
-			return false;
+			list_insert_last(&left, &frames->link);
 	}
-	return true;
+	while ((link = list_take_first(&left)) != NULL)
+		page_heap_unfence(volume, container_of(link, struct frames, link));
+	atomic_fetch_sub(&volume->cleaning, 1);
+	platform_wake(&volume->cleaning);
+	return atomic_load(&volume->heap.blocks) == 0;
 }
 
 static uint64_t clean(struct cleaner *self, const struct reclaim_target *target)
@@ -244,6 +279,11 @@ void evict_cleaners_init(struct volume *volume)
 
 /* Between volumes ---------------------------------------------------------------------------------------------------------- */
 
+static bool has_more_than_keep(struct volume *volume)
+{
+	return atomic_load(&volume->heap.blocks) * BLOCK_BYTES >= volume->config.keep_bytes + BLOCK_BYTES;
+}
+
 /* volumes_lock is held. */
 static struct volume *older_volume(struct volume *volume)
 {
@@ -254,8 +294,8 @@ static struct volume *older_volume(struct volume *volume)
 	list_for_each (link, &volume->pagecache->volumes) {
 		struct volume *other = container_of(link, struct volume, link);
 
-		if (other == volume || other->config.preference > volume->config.preference ||
-		    !is_above_keep(other, other->config.keep_bytes) || page_heap_age(&other->heap, now) <= age)
+		if (other == volume || other->config.preference > volume->config.preference || !has_more_than_keep(other) ||
+		    page_heap_age(&other->heap, now) <= age)
 			continue;
 		oldest = other;
 		age = page_heap_age(&other->heap, now);

@@ -15,7 +15,10 @@ void evict_cleaners_init(struct volume *volume);
  */
 uint64_t evict_blocks(struct volume *volume, const struct reclaim_target *target, uint64_t keep, bool write);
 
-/* Drops all pages and gives all blocks back; none is dirty. False: a page is in use. */
+/*
+ * Drops all clean pages that nobody uses, moves none, and gives all blocks back that are empty then, whatever is to be kept or
+ * retained. True: none is left.
+ */
 bool evict_everything(struct volume *volume);
 
 /* Takes a block of another volume, when that has not turned over for longer than this one, and prefers to give. No I/O. */

@@ -138,7 +138,10 @@ static bool pin_for_move(struct page *page)
 	return true;
 }
 
-/* [S] and [D] are held. The only pin is the mover's; it goes with the page. */
+/*
+ * [S] and [D] are held. The only pin is the mover's. `to` has one, too, until it is in the index: a drain drops pages without
+ * pins from a block that it has fenced, and takes no lock for it.
+ */
 static bool page_move_locked(struct volume *volume, struct page *from, struct page *to)
 {
 	uint32_t state = page_state(from);
@@ -148,10 +151,12 @@ static bool page_move_locked(struct volume *volume, struct page *from, struct pa
 			return false;
 	} while (!page_try_change(from, &state, page_state_make(PAGE_TAKEN, 0)));
 	page_set(to, page_state_with(state, page_content(state), PAGE_PINS | PAGE_HITS | PAGE_AHEAD,
-				     PAGE_MAIN | replacement_hits_after_move(state) * PAGE_HIT));
+				     PAGE_MAIN | replacement_hits_after_move(state) * PAGE_HIT) +
+			     1);
 	if (state & PAGE_LISTED)
 		dirty_replace(&volume->dirty, from, to);
 	index_replace_locked(&volume->pagecache->index, from, to);
+	page_unpin(to);
 	return true;
 }
 

@@ -104,6 +104,9 @@ status_t node_open(struct node *node, struct volume *volume, const struct extent
 	node->extent_count = count;
 	node->extents = extents;
 	node->bytes = bytes;
+	atomic_init(&node->failed_pages, 0);
+	atomic_init(&node->written_from, 0);
+	atomic_init(&node->written_to, 0);
 	readahead_init(&node->readahead);
 	status = check_extents(node);
 	return status == STATUS_OK ? take_id(node) : status;

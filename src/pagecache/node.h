@@ -26,12 +26,15 @@ struct extent {
 };
 
 struct node {
-	struct volume *volume;        /* [I] */
-	uint32_t id;                  /* [I] unique in its page cache while open */
-	uint32_t extent_count;        /* [I] */
-	const struct extent *extents; /* [I] in the order of the node's pages, without gaps */
-	uint64_t bytes;               /* [I] */
-	struct extent whole;          /* [I] what `extents` is for volume->node */
+	struct volume *volume;         /* [I] */
+	uint32_t id;                   /* [I] unique in its page cache while open */
+	uint32_t extent_count;         /* [I] */
+	const struct extent *extents;  /* [I] in the order of the node's pages, without gaps */
+	uint64_t bytes;                /* [I] */
+	struct extent whole;           /* [I] what `extents` is for volume->node */
+	_Atomic uint64_t failed_pages; /* dirty, and the last write of it failed */
+	_Atomic uint64_t written_from; /* where the latest writer began to write without gaps, */
+	_Atomic uint64_t written_to;   /* and how far it is; in bytes */
 	struct readahead readahead;
 };
 

@@ -4,8 +4,6 @@
 #include "io.h"
 #include "runtime/base/bits.h"
 
-#define WINDOW_MIN 32 /* pages: what a stream gets when it is trusted first */
-
 #define STRIDE_MAX 1024 /* pages; what lies farther apart is no stream */
 
 /* Of a volume's cached pages, the share that one stream may fill with guesses: a quarter of a probation queue of usual size. */
@@ -69,17 +67,15 @@ static uint32_t window_max(const struct volume *volume)
 	return (uint32_t)MIN(volume->pagecache->config.readahead_bytes / PAGE_BYTES, pages / CACHE_SHARE);
 }
 
-/* Twice as much as before, but half when guesses have been evicted unused meanwhile. */
-static void grow(struct readahead *readahead, struct stream *stream, const struct volume *volume)
+/* As much as the stream has read so far. What was evicted unused meanwhile, if it is much, has been too much. */
+static void set_window(struct readahead *readahead, struct stream *stream, const struct volume *volume)
 {
 	const uint64_t wasted = atomic_load_explicit(&volume->counts.ahead_wasted, memory_order_relaxed);
 
 	if (wasted - readahead->wasted > stream->window)
-		stream->window /= 2;
-	else
-		stream->window *= 2;
+		stream->run = stream->run / 2;
 	readahead->wasted = wasted;
-	stream->window = MIN(MAX(stream->window, WINDOW_MIN), window_max(volume));
+	stream->window = (uint32_t)MIN(stream->run, (uint64_t)window_max(volume));
 }
 
 /* The next pieces of a stream that are to be read: `pieces` of `count` pages each, `stride` apart. */
@@ -131,8 +127,11 @@ static bool advance(struct readahead *readahead, struct stream *stream, uint64_t
 		stream->stride = (int64_t)count;
 	else if (!expected)
 		stream->stride = (int64_t)first - (int64_t)stream->last;
-	if (!expected)
+	if (!expected) {
 		stream->ahead = 0;
+		stream->run = 0;
+	}
+	stream->run += count;
 	stream->used = ++readahead->clock;
 	stream->last = first;
 	stream->count = count;
@@ -145,12 +144,8 @@ static bool follow(struct readahead *readahead, struct stream *stream, const str
 {
 	if (!advance(readahead, stream, first, count))
 		return false;
-	if (stream->window == 0)
-		stream->window = MIN((uint32_t)MAX(2 * count, (uint64_t)WINDOW_MIN), window_max(volume));
-	if (stream->window == 0 || !(is_sequential(stream) ? order_sequential(stream, order) : order_strided(stream, order)))
-		return false;
-	grow(readahead, stream, volume);
-	return true;
+	set_window(readahead, stream, volume);
+	return stream->window > 0 && (is_sequential(stream) ? order_sequential(stream, order) : order_strided(stream, order));
 }
 
 /* Reading ------------------------------------------------------------------------------------------------------------------ */

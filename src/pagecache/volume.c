@@ -132,7 +132,7 @@ status_t volume_flush_node(struct volume *volume, const struct node *node)
 	atomic_fetch_add_explicit(&volume->counts.flushes, 1, memory_order_relaxed);
 	mutex_lock(&volume->flush);
 	writeback_pass(volume, node);
-	if (atomic_load(&volume->counts.failed_pages) > 0)
+	if (atomic_load(node ? &node->failed_pages : &volume->counts.failed_pages) > 0)
 		status = volume->write_status;
 	if (volume->device->write_cache) {
 		const status_t flushed = block_device_transfer(volume->device, BLOCK_FLUSH, 0, NULL, 0);
@@ -151,14 +151,9 @@ status_t volume_flush(struct volume *volume)
 
 uint64_t volume_drop(struct volume *volume)
 {
-	const struct reclaim_target everything = {
-		.bytes = UINT64_MAX,
-		.highest = { UINT64_MAX },
-		.deadline_ns = PLATFORM_FOREVER,
-	};
 	const uint64_t before = atomic_load(&volume->counts.evicted_pages);
 
-	(void)evict_blocks(volume, &everything, 0, false);
+	(void)evict_everything(volume);
 	return atomic_load(&volume->counts.evicted_pages) - before;
 }
 

@@ -31,7 +31,6 @@ struct volume_lookups {
 struct background {
 	uint64_t position;       /* where it goes on */
 	uint64_t epoch_ns;       /* when it ended the last epoch */
-	uint64_t retry_ns;       /* when failed pages are tried again */
 	uint64_t retry_position; /* how far that is */
 	uint16_t boundary;       /* the epoch that it ended last */
 	uint16_t aged;           /* pages of this epoch and of earlier ones are old */
@@ -61,6 +60,7 @@ struct volume {
 	uint16_t epoch;         /* [D] the present one */
 	uint16_t settled;       /* [flush] no page is dirty since this one or an earlier one */
 	status_t write_status;  /* [D] of the latest write that failed */
+	uint64_t retry_ns;      /* [D] when failed pages are tried again */
 	struct background background;
 	_Atomic uint32_t progress; /* changes when a write has ended */
 	_Atomic uint32_t reads;    /* under way; a detach waits until there are none */
@@ -105,7 +105,7 @@ status_t volume_flush(struct volume *volume) MUST_CHECK;
 /* The same for the pages of one node only (NULL: all); the device is flushed in any case. */
 status_t volume_flush_node(struct volume *volume, const struct node *node) MUST_CHECK;
 
-/* Drops all clean pages without I/O, but for what is moved out of a block with dirty ones; returns how many. */
+/* Drops all clean pages that are not in use, without I/O; returns how many. */
 uint64_t volume_drop(struct volume *volume);
 
 void volume_statistics(struct volume *volume, struct pagecache_statistics *statistics);

@@ -1,8 +1,11 @@
 /* Writing into the cache, and forgetting what is in it, page by page. */
 #include "exclusive.h"
+#include "io.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/string.h"
 #include "writeback.h"
+
+#define BEHIND_STRETCHES 2 /* of a request's size, that are written without a gap before it is taken for a habit */
 
 static status_t write_page(struct node *node, uint64_t offset, const char *data, size_t bytes)
 {
@@ -23,9 +26,30 @@ static status_t write_page(struct node *node, uint64_t offset, const char *data,
 	return STATUS_OK;
 }
 
+/*
+ * Write-behind: who writes without gaps does not come back soon, so each stretch of the largest request is written as soon as
+ * it is full, and the disk does not wait until much is dirty. Several such writers on one node are not told apart.
+ */
+static void write_behind(struct node *node, uint64_t from, uint64_t to)
+{
+	const uint64_t stretch = io_pages_max(node->volume) * PAGE_BYTES;
+	const uint64_t full = align_down(to, stretch);
+	struct sweep sweep = { .node = node, .any_epoch = true, .patient = true };
+
+	if (atomic_exchange_explicit(&node->written_to, to, memory_order_relaxed) != from)
+		atomic_store_explicit(&node->written_from, from, memory_order_relaxed);
+	if (full <= from || full - atomic_load_explicit(&node->written_from, memory_order_relaxed) < BEHIND_STRETCHES * stretch)
+		return;
+	sweep.position = node_position(node, align_down(MAX(from, stretch) - stretch, stretch) / PAGE_BYTES);
+	sweep.end = node_position(node, full / PAGE_BYTES - 1) + PAGE_BYTES;
+	while (writeback_start(node->volume, &sweep) > 0)
+		;
+}
+
 status_t node_write(struct node *node, uint64_t offset, const void *buffer, size_t bytes)
 {
 	const char *data = buffer;
+	const uint64_t from = offset;
 	status_t status = node_check_range(node, offset, bytes);
 
 	if (status == STATUS_OK)
@@ -38,6 +62,8 @@ status_t node_write(struct node *node, uint64_t offset, const void *buffer, size
 		data += length;
 		bytes -= length;
 	}
+	if (status == STATUS_OK && offset > from)
+		write_behind(node, from, offset);
 	return status;
 }
 

@@ -50,10 +50,13 @@ static void count_clean(struct volume *volume)
 }
 
 /* `was`, `is`: FAILED or 0. [D] is held. */
-static void count_failed_locked(struct volume *volume, uint32_t was, uint32_t is)
+static void count_failed_locked(struct volume *volume, const struct page *page, uint32_t was, uint32_t is)
 {
+	struct node *node = pagecache_node(volume->pagecache, page_key(page));
+
 	if (was == is)
 		return;
+	atomic_fetch_add_explicit(&node->failed_pages, is ? 1 : UINT64_MAX, memory_order_relaxed);
 	atomic_fetch_add_explicit(&volume->counts.failed_pages, is ? 1 : UINT64_MAX, memory_order_relaxed);
 	atomic_fetch_add_explicit(&volume->pagecache->failed_pages, is ? 1 : UINT64_MAX, memory_order_relaxed);
 }
@@ -89,7 +92,7 @@ static void forget_locked(struct volume *volume, struct page *page, enum page_co
 	const uint32_t before = page_change(page, content, PAGE_LISTED | PAGE_FAILED, 0);
 
 	dirty_remove(&volume->dirty, page);
-	count_failed_locked(volume, before & PAGE_FAILED, 0);
+	count_failed_locked(volume, page, before & PAGE_FAILED, 0);
 	count_clean(volume);
 }
 
@@ -187,7 +190,8 @@ static struct page *begin_sweep_locked(struct io *io, struct sweep *sweep)
 	uint64_t position = sweep->position;
 	struct page *page;
 
-	while ((page = dirty_first(&volume->dirty, position)) != NULL) {
+	while ((page = dirty_first(&volume->dirty, position)) != NULL &&
+	       (sweep->end == 0 || position_of(volume, page) < sweep->end)) {
 		if (is_wanted(sweep, page)) {
 			if (begin_locked(io, page))
 				return page;
@@ -223,12 +227,12 @@ static void write_ended_locked(struct volume *volume, struct page *page, status_
 
 	if (status == STATUS_OK) {
 		before = page_change(page, PAGE_CLEAN, PAGE_FAILED, 0);
-		count_failed_locked(volume, before & PAGE_FAILED, 0);
+		count_failed_locked(volume, page, before & PAGE_FAILED, 0);
 		count_clean(volume);
 		return;
 	}
 	before = page_change(page, PAGE_DIRTY, 0, PAGE_FAILED | PAGE_LISTED);
-	count_failed_locked(volume, before & PAGE_FAILED, PAGE_FAILED);
+	count_failed_locked(volume, page, before & PAGE_FAILED, PAGE_FAILED);
 	list_locked(volume, page);
 }
 
@@ -244,8 +248,10 @@ static void write_done(struct block_request *request)
 	if (request->status == STATUS_GONE)
 		atomic_store(&volume->gone, true);
 	spinlock_lock(&volume->lock);
-	if (request->status != STATUS_OK)
+	if (request->status != STATUS_OK) {
 		volume->write_status = request->status;
+		volume->retry_ns = platform_now_ns() + volume->pagecache->config.retry_ns;
+	}
 	for (uint32_t i = 0; i < io->count; i++) {
 		write_ended_locked(volume, io->pages[i], request->status);
 		platform_wake(&io->pages[i]->state);
@@ -271,8 +277,11 @@ static uint32_t submit(struct io *io)
 
 uint32_t writeback_start(struct volume *volume, struct sweep *sweep)
 {
-	struct io *io = io_begin(volume, BLOCK_WRITE);
+	struct io *io = sweep->patient ? io_try_begin(volume, BLOCK_WRITE, volume->pagecache->config.requests / 2)
+				       : io_begin(volume, BLOCK_WRITE);
 
+	if (!io)
+		return 0;
 	spinlock_lock(&volume->lock);
 	if (begin_sweep_locked(io, sweep)) {
 		extend_locked(io);

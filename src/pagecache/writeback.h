@@ -20,7 +20,9 @@ enum sweep_failed {
 /* Which pages are to be written. */
 struct sweep {
 	const struct node *node; /* of this node only; NULL: all */
-	uint64_t position;       /* from here on, in bytes of the volume */
+	uint64_t position;       /* from here on, in bytes of the volume, */
+	uint64_t end;            /* and up to here; 0: to the end */
+	bool patient;            /* rather nothing than what others need to read: half of the I/O objects are left */
 	uint16_t epoch;          /* dirty since this epoch or an earlier one, */
 	bool any_epoch;          /* or since any */
 	enum sweep_failed failed;
@@ -38,7 +40,7 @@ void writeback_discard(struct volume *volume);
 
 /*
  * Starts the write of the next pages of the sweep, which goes on behind them. Returns their number; 0: there are no more. May
- * wait for an I/O object.
+ * wait for an I/O object, unless the sweep is patient.
  */
 uint32_t writeback_start(struct volume *volume, struct sweep *sweep);
 
