@@ -91,9 +91,7 @@ static void block_reset(struct block *block, struct owner *owner)
 	list_init(&block->link);
 	block->used = 0;
 	block->position = 0;
-	block->pins = 0;
 	block->role = 0;
-	block->tag = NULL;
 	atomic_store_explicit(&block->cost, 0, memory_order_relaxed);
 }
 

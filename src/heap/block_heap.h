@@ -35,10 +35,7 @@ struct block {
 	struct list link;       /* [C] */
 	uint32_t used;          /* [C] allocated objects */
 	uint32_t position;      /* [C] where to look for the next object */
-	uint16_t pins;          /* [C] operations under way that need the block to stay */
 	uint8_t role;           /* [C] enum objcache_role */
-
-	void *tag; /* whatever the user of a cursor objcache keeps for the block */
 
 	/* What it would cost the holder of a movable block to empty it, in 20ths of a page to be read again; 0: not known. */
 	_Atomic uint32_t cost;

@@ -195,7 +195,6 @@ static status_t class_init(struct general_heap *heap, unsigned class, uint32_t b
 	const struct objcache_config config = {
 		.name = heap->class_name[class],
 		.object_bytes = bytes,
-		.policy = OBJCACHE_FULLEST_FIRST,
 		.source = heap->config.source,
 		.bookkeeping = heap->config.bookkeeping,
 	};

@@ -165,7 +165,7 @@ void memory_source_init(struct memory_source *source, struct memory *memory, con
 
 status_t memory_objcache_init(struct memory *memory, struct objcache *cache, struct objcache_config config)
 {
-	config.source = config.policy == OBJCACHE_CURSOR ? &memory->cache_source.blocks : &memory->kernel_source.blocks;
+	config.source = &memory->kernel_source.blocks;
 	config.bookkeeping = &memory->bookkeeping;
 	config.cleaners = &memory->cleaners;
 	return objcache_init(cache, &config);

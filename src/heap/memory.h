@@ -105,7 +105,7 @@ status_t memory_fini(struct memory *memory) MUST_CHECK;
 /* The general heap; reclaims where platform_may_sleep(). Serves kernel, drivers and app. */
 struct heap *memory_general_heap(struct memory *memory);
 
-/* `config->source`, `bookkeeping` and `cleaners` are filled in: a cursor cache takes blocks only above low, others reclaim. */
+/* `config->source`, `bookkeeping` and `cleaners` are filled in: it reclaims where platform_may_sleep(). */
 status_t memory_objcache_init(struct memory *memory, struct objcache *cache, struct objcache_config config) MUST_CHECK;
 
 /*

@@ -1,4 +1,4 @@
-/* What both policies share, and the one of the fullest block; the cursor is in objcache_cursor.c. */
+/* Blocks, lists by fill, and objects. Beginning, end and draining are in objcache_life.c. */
 #include "objcache.h"
 
 #include "objcache_internal.h"
@@ -25,10 +25,6 @@ static status_t block_prepare(struct objcache *cache, struct block *block)
 	block->map = bookkeeping_alloc(config->bookkeeping, map_bytes(cache));
 	if (!block->map)
 		return STATUS_NO_MEMORY;
-	if (config->block_enter && !config->block_enter(config->context, block_address(cache->heap, block))) {
-		bookkeeping_free(config->bookkeeping, block->map, map_bytes(cache));
-		return STATUS_NO_MEMORY;
-	}
 	map_init(cache, block->map);
 	block->cache = cache;
 	block->role = OBJCACHE_NONE;
@@ -56,9 +52,7 @@ void objcache_block_give(struct objcache *cache, struct block *block)
 	const struct objcache_config *config = &cache->config;
 	const struct phys_addr address = block_address(cache->heap, block);
 
-	assert(block->cache == cache && block->used == 0 && block->pins == 0 && block->role == OBJCACHE_NONE);
-	if (config->block_leave)
-		config->block_leave(config->context, address);
+	assert(block->cache == cache && block->used == 0 && block->role == OBJCACHE_NONE);
 	bookkeeping_free(config->bookkeeping, block->map, map_bytes(cache));
 	block->cache = NULL;
 	config->source->give(config->source, address);
@@ -99,19 +93,12 @@ void objcache_set_role_locked(struct objcache *cache, struct block *block, enum 
 	case OBJCACHE_FULL:
 		list_insert_first(&cache->full, &block->link);
 		break;
-	case OBJCACHE_QUEUED:
-		list_insert_last(&cache->queue, &block->link);
-		break;
-	case OBJCACHE_FENCED:
-		list_insert_last(&cache->fenced, &block->link);
-		break;
-	case OBJCACHE_OPEN:
 	case OBJCACHE_NONE:
 		break;
 	}
 }
 
-/* After block->used went from `before` to what it is now: the right list of the fullest-first policy. */
+/* After block->used went from `before` to what it is now: the right list. */
 static void fullest_settle(struct objcache *cache, struct block *block, uint32_t before)
 {
 	const uint32_t all = cache->objects_per_block;
@@ -169,7 +156,7 @@ static void *fullest_alloc_locked(struct objcache *cache)
 	return object;
 }
 
-static void *fullest_alloc_held(struct objcache *cache)
+void *objcache_alloc_held(struct objcache *cache)
 {
 	void *object;
 
@@ -202,11 +189,11 @@ status_t objcache_grow(struct objcache *cache, struct block_source *source)
 	return STATUS_OK;
 }
 
-static void *fullest_alloc(struct objcache *cache)
+static void *alloc_growing(struct objcache *cache)
 {
 	void *object;
 
-	while (!(object = fullest_alloc_held(cache)))
+	while (!(object = objcache_alloc_held(cache)))
 		if (objcache_grow(cache, NULL) != STATUS_OK)
 			return NULL;
 	return object;
@@ -217,18 +204,13 @@ void *objcache_alloc(struct objcache *cache)
 	void *object = NULL;
 
 	if (!block_heap_must_fail(cache->heap, cache->config.name, cache->config.object_bytes))
-		object = cache->config.policy == OBJCACHE_CURSOR ? objcache_cursor_alloc(cache) : fullest_alloc(cache);
+		object = alloc_growing(cache);
 	if (__builtin_expect(!object, 0)) {
 		spinlock_lock(&cache->lock);
 		cache->counts.failures++;
 		spinlock_unlock(&cache->lock);
 	}
 	return object;
-}
-
-void *objcache_alloc_held(struct objcache *cache)
-{
-	return cache->config.policy == OBJCACHE_CURSOR ? objcache_cursor_alloc_held(cache) : fullest_alloc_held(cache);
 }
 
 static _Noreturn void free_is_wrong(const struct objcache *cache, const void *object, const char *why)
@@ -254,12 +236,8 @@ static bool object_free_locked(struct objcache *cache, struct block *block, uint
 {
 	objcache_object_put_locked(cache, block, index);
 	cache->counts.frees++;
-	if (cache->config.policy == OBJCACHE_FULLEST_FIRST) {
-		block->position = MIN(block->position, index / 64);
-		fullest_settle(cache, block, block->used + 1);
-	} else if (block->used == 0 && block->pins == 0 && block->role == OBJCACHE_QUEUED) {
-		objcache_set_role_locked(cache, block, OBJCACHE_EMPTY);
-	}
+	block->position = MIN(block->position, index / 64);
+	fullest_settle(cache, block, block->used + 1);
 	return block->role == OBJCACHE_EMPTY && objcache_surplus_locked(cache, block);
 }
 

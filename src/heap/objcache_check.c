@@ -56,8 +56,6 @@ static const char *block_violation(const struct objcache *cache, const struct bl
 		return "a block is in the wrong list";
 	if (!block->map || count_used(cache, block) != block->used)
 		return "a block's count does not fit its bitmap";
-	if (block->pins != 0)
-		return "a block is pinned at rest";
 	if (role == OBJCACHE_EMPTY && block->used != 0)
 		return "an empty block has objects";
 	if (role == OBJCACHE_FULL && block->used != cache->objects_per_block)
@@ -104,10 +102,6 @@ bool objcache_is_valid(struct objcache *cache)
 	spinlock_lock(&cache->lock);
 	buckets_check(cache, &totals);
 	list_check(cache, &cache->full, OBJCACHE_FULL, &totals);
-	list_check(cache, &cache->queue, OBJCACHE_QUEUED, &totals);
-	list_check(cache, &cache->fenced, OBJCACHE_FENCED, &totals);
-	if (cache->open)
-		block_check(cache, cache->open, OBJCACHE_OPEN, &totals);
 
 	const uint64_t others = totals.blocks;
 	list_check(cache, &cache->empty, OBJCACHE_EMPTY, &totals);

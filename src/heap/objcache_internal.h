@@ -26,9 +26,6 @@ void objcache_empty_add_locked(struct objcache *cache, struct block *block);
 void *objcache_object_take_locked(struct objcache *cache, struct block *block, uint32_t index);
 void objcache_object_put_locked(struct objcache *cache, struct block *block, uint32_t index);
 
-void *objcache_cursor_alloc(struct objcache *cache);
-void *objcache_cursor_alloc_held(struct objcache *cache);
-
 static inline char *objcache_object(const struct objcache *cache, const struct block *block, uint32_t index)
 {
 	return (char *)platform_virt(block_address(cache->heap, block)) + (size_t)index * cache->config.object_bytes;

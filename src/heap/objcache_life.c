@@ -2,11 +2,8 @@
 #include "objcache_internal.h"
 #include "runtime/base/string.h"
 
-/* Free memory as `retain` counts it: for a cursor only whole blocks, since its other holes wait for the cursor. */
 static uint64_t free_bytes_locked(const struct objcache *cache)
 {
-	if (cache->config.policy == OBJCACHE_CURSOR)
-		return cache->counts.empty_blocks << BLOCK_SHIFT;
 	return (cache->counts.objects - cache->counts.used) * cache->config.object_bytes;
 }
 
@@ -90,7 +87,7 @@ static bool config_is_valid(const struct objcache_config *config)
 		return false;
 	if (config->alignment > OBJCACHE_OBJECT_MAX || !is_power_of_two(MAX(config->alignment, 1)))
 		return false;
-	return config->policy != OBJCACHE_CURSOR || config->evict;
+	return true;
 }
 
 static void lists_init(struct objcache *cache)
@@ -99,8 +96,6 @@ static void lists_init(struct objcache *cache)
 		list_init(&cache->buckets[i]);
 	list_init(&cache->empty);
 	list_init(&cache->full);
-	list_init(&cache->queue);
-	list_init(&cache->fenced);
 }
 
 static status_t reserve_fill(struct objcache *cache)
@@ -124,12 +119,10 @@ status_t objcache_init(struct objcache *cache, const struct objcache_config *con
 	cache->config.object_bytes = align_up(config->object_bytes, cache->config.alignment);
 	cache->objects_per_block = (uint32_t)(BLOCK_BYTES / cache->config.object_bytes);
 	cache->reciprocal = divide_round_up(1ull << OBJCACHE_RECIPROCAL_SHIFT, cache->config.object_bytes);
-	if (config->scan_max == 0)
-		cache->config.scan_max = 2 * cache->objects_per_block;
 	cache->heap = config->source->heap;
 	cache->caching = (struct caching_heap){ { config->name, interface_alloc, interface_free }, interface_drain };
 	spinlock_init(&cache->lock, config->name);
-	owner_init(&cache->owner, config->name, config->policy == OBJCACHE_CURSOR);
+	owner_init(&cache->owner, config->name, false);
 	lists_init(cache);
 
 	status = reserve_fill(cache);
@@ -150,7 +143,7 @@ status_t objcache_init(struct objcache *cache, const struct objcache_config *con
 
 status_t objcache_fini(struct objcache *cache)
 {
-	if (objcache_count(cache).used != 0 || !list_is_empty(&cache->fenced))
+	if (objcache_count(cache).used != 0)
 		return STATUS_BUSY;
 	if (cache->config.cleaners)
 		cleaner_unregister(cache->config.cleaners, &cache->cleaner);
@@ -159,13 +152,6 @@ status_t objcache_fini(struct objcache *cache)
 	spinlock_unlock(&cache->heap->caches_lock);
 
 	cache->config.reserve_objects = 0;
-	spinlock_lock(&cache->lock);
-	if (cache->open)
-		objcache_set_role_locked(cache, cache->open, OBJCACHE_EMPTY);
-	cache->open = NULL;
-	for (struct list *link; (link = list_first(&cache->queue));)
-		objcache_set_role_locked(cache, container_of(link, struct block, link), OBJCACHE_EMPTY);
-	spinlock_unlock(&cache->lock);
 	(void)objcache_drain(cache, UINT64_MAX, 0, (struct phys_addr){ 0 }, (struct phys_addr){ 0 });
 	return STATUS_OK;
 }

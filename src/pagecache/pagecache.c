@@ -56,7 +56,6 @@ static status_t requests_create(struct pagecache *pagecache)
 	const struct objcache_config config = {
 		.name = "page I/O",
 		.object_bytes = sizeof(struct io),
-		.policy = OBJCACHE_FULLEST_FIRST,
 		.reserve_objects = pagecache->config.requests,
 	};
 

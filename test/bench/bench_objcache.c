@@ -28,12 +28,6 @@ static void must(status_t status)
 	abort();
 }
 
-static bool evict_always(void *context, void *object)
-{
-	(void)context, (void)object;
-	return true;
-}
-
 static void order_shuffle(struct setting *setting)
 {
 	struct random random;
@@ -47,7 +41,7 @@ static void order_shuffle(struct setting *setting)
 	}
 }
 
-static struct setting *setting_create(size_t object_bytes, enum objcache_policy policy)
+static struct setting *setting_create(size_t object_bytes)
 {
 	const struct memory_config config = { .low_bytes = (BLOCKS - 8) * BLOCK_BYTES };
 	struct setting *setting = calloc(1, sizeof(*setting));
@@ -57,31 +51,20 @@ static struct setting *setting_create(size_t object_bytes, enum objcache_policy 
 	range = host_arena_range(setting->arena);
 	setting->metadata = aligned_alloc(64, memory_metadata_bytes(&range, 1));
 	must(memory_init(&setting->memory, &config, &range, 1, setting->metadata));
-	must(memory_objcache_init(
-		&setting->memory, &setting->cache,
-		(struct objcache_config){
-			.name = "bench", .object_bytes = object_bytes, .policy = policy, .evict = evict_always }));
+	must(memory_objcache_init(&setting->memory, &setting->cache,
+				  (struct objcache_config){ .name = "bench", .object_bytes = object_bytes }));
 	order_shuffle(setting);
 	return setting;
 }
 
 static void *setup_64(void)
 {
-	return setting_create(64, OBJCACHE_FULLEST_FIRST);
+	return setting_create(64);
 }
 
 static void *setup_4096(void)
 {
-	return setting_create(4096, OBJCACHE_FULLEST_FIRST);
-}
-
-static void *setup_cursor(void)
-{
-	struct setting *setting = setting_create(4096, OBJCACHE_CURSOR);
-
-	for (unsigned i = 0; i < 8 * PAGES_PER_BLOCK; i++)
-		bench_use((uintptr_t)objcache_alloc(&setting->cache));
-	return setting;
+	return setting_create(4096);
 }
 
 static void teardown(void *context)
@@ -137,21 +120,12 @@ static void general(void *context, uint64_t operations)
 		general_heap_free(&setting->memory.general, general_heap_alloc(&setting->memory.general, 100, 0));
 }
 
-static void refill(void *context, uint64_t operations)
-{
-	struct setting *setting = context;
-
-	while (operations-- > 0)
-		bench_use((uintptr_t)objcache_alloc(&setting->cache));
-}
-
 const struct bench benches[] = {
 	{ "objcache pair, 64 bytes", setup_64, pairs, teardown },
 	{ "objcache first in first out, 64 bytes", setup_64, first_in_first_out, teardown },
 	{ "objcache freed at random, 64 bytes", setup_64, random_order, teardown },
 	{ "objcache pair, 4 KB", setup_4096, pairs, teardown },
 	{ "objcache freed at random, 4 KB", setup_4096, random_order, teardown },
-	{ "objcache cursor: frame refilled in place", setup_cursor, refill, teardown },
 	{ "general heap pair, 100 bytes", setup_64, general, teardown },
 	{ 0 },
 };

@@ -38,68 +38,66 @@ static uint8_t *state_of(struct test_cache *cache, const void *page)
 	return &cache->frames[frame];
 }
 
-static bool evict(void *context, void *page)
+static struct phys_addr block_address_of(const struct test_cache *cache, uint64_t block)
 {
-	struct test_cache *cache = context;
-	bool given;
-
-	mutex_lock(&cache->lock);
-	given = *state_of(cache, page) == FRAME_CLEAN;
-	if (given) {
-		*state_of(cache, page) = FRAME_NONE;
-		cache->evicted++;
-	}
-	mutex_unlock(&cache->lock);
-	return given;
+	return (struct phys_addr){ cache->start + block * BLOCK_BYTES };
 }
 
-/* Removes what can be removed from a fenced block; true if nothing is left. */
-static bool empty_block(struct test_cache *cache, struct phys_addr block, const struct reclaim_target *target)
+static void queue_remove(struct test_cache *cache, uint64_t index)
 {
-	uint32_t index = 0;
-	bool wrote = false;
-	void *page;
+	cache->blocks--;
+	for (uint64_t i = index; i < cache->blocks; i++)
+		cache->queue[i] = cache->queue[i + 1];
+}
 
-	while ((page = objcache_next_object(&cache->pages, block, &index))) {
-		mutex_lock(&cache->lock);
-		uint8_t *state = state_of(cache, page);
-		const bool dirty = *state == FRAME_DIRTY;
-		const bool gives = *state == FRAME_CLEAN || (dirty && target->may_wait);
-		if (gives)
-			*state = FRAME_NONE;
-		cache->evicted += gives;
-		mutex_unlock(&cache->lock);
-		if (!gives)
+/* Removes what can be removed from a block; true if nothing is left. */
+static bool empty_block(struct test_cache *cache, uint64_t block, const struct reclaim_target *target)
+{
+	uint8_t *states = &cache->frames[block * PAGES_PER_BLOCK];
+	bool wrote = false;
+
+	for (uint64_t i = 0; i < PAGES_PER_BLOCK; i++) {
+		if (states[i] == FRAME_PINNED || (states[i] == FRAME_DIRTY && !target->may_wait))
 			return false;
-		if (dirty && !wrote)
+		if (states[i] == FRAME_DIRTY && !wrote)
 			host_clock_turn(cache->write_ns);
-		wrote = wrote || dirty;
-		objcache_free(&cache->pages, page);
+		wrote = wrote || states[i] == FRAME_DIRTY;
+		cache->evicted += states[i] != FRAME_NONE;
+		states[i] = FRAME_NONE;
 	}
 	return true;
 }
 
+static bool is_within(const struct test_cache *cache, uint64_t block, const struct reclaim_target *target)
+{
+	const uint64_t start = block_address_of(cache, block).value;
+
+	return start >= target->lowest.value && start + BLOCK_BYTES - 1 <= target->highest.value;
+}
+
+/* The oldest blocks first, the one that is being filled last. */
 static uint64_t clean(struct cleaner *self, const struct reclaim_target *target)
 {
 	struct test_cache *cache = container_of(self, struct test_cache, cleaner);
-	struct phys_addr stuck[64];
-	unsigned stuck_count = 0;
-	uint64_t given = 0;
+	struct block_source *source = &cache->memory->cache_source.blocks;
+	uint64_t given = 0, index = 0;
 
-	while (given < target->bytes && stuck_count < 64 && platform_now_ns() < target->deadline_ns) {
-		struct phys_addr block;
+	mutex_lock(&cache->lock);
+	while (index < cache->blocks && given < target->bytes && platform_now_ns() < target->deadline_ns) {
+		const uint64_t block = cache->queue[index];
 
-		if (objcache_fence(&cache->pages, target->lowest, target->highest, &block) != STATUS_OK)
-			break;
-		if (empty_block(cache, block, target) && objcache_release(&cache->pages, block) == STATUS_OK) {
-			given += BLOCK_BYTES;
-			cache->cleaned_blocks++;
-		} else {
-			stuck[stuck_count++] = block;
+		if (!is_within(cache, block, target) || !empty_block(cache, block, target)) {
+			index++;
+			continue;
 		}
+		if (index == cache->blocks - 1)
+			cache->position = PAGES_PER_BLOCK;
+		queue_remove(cache, index);
+		source->give(source, block_address_of(cache, block));
+		given += BLOCK_BYTES;
+		cache->cleaned_blocks++;
 	}
-	while (stuck_count > 0)
-		objcache_unfence(&cache->pages, stuck[--stuck_count]);
+	mutex_unlock(&cache->lock);
 	return given;
 }
 
@@ -110,39 +108,68 @@ void test_cache_init(struct test_cache *cache, struct machine *machine, const ch
 	cache->start = host_arena_range(machine->arena).start.value;
 	cache->frame_count = host_arena_range(machine->arena).bytes >> PAGE_SHIFT;
 	cache->frames = calloc(cache->frame_count, 1);
+	cache->queue = calloc(cache->frame_count / PAGES_PER_BLOCK, sizeof(*cache->queue));
 	mutex_init(&cache->lock, name);
-	ck_assert_int_eq(memory_objcache_init(&machine->memory, &cache->pages,
-					      (struct objcache_config){
-						      .name = name,
-						      .object_bytes = PAGE_BYTES,
-						      .alignment = PAGE_BYTES,
-						      .policy = OBJCACHE_CURSOR,
-						      .context = cache,
-						      .evict = evict,
-					      }),
-			 STATUS_OK);
+	owner_init(&cache->owner, name, true);
 	cache->cleaner = (struct cleaner){ .name = name, .cost = CLEANER_CLEAN, .preference = preference, .clean = clean };
 	cleaner_register(&machine->memory.cleaners, &cache->cleaner);
 }
 
 void test_cache_fini(struct test_cache *cache)
 {
+	struct block_source *source = &cache->memory->cache_source.blocks;
+
 	cleaner_unregister(&cache->memory->cleaners, &cache->cleaner);
-	for (uint64_t i = 0; i < cache->frame_count; i++)
-		if (cache->frames[i] != FRAME_NONE)
-			objcache_free(&cache->pages, platform_virt((struct phys_addr){ cache->start + i * PAGE_BYTES }));
-	ck_assert_int_eq(objcache_fini(&cache->pages), STATUS_OK);
+	for (uint64_t i = 0; i < cache->blocks; i++)
+		source->give(source, block_address_of(cache, cache->queue[i]));
+	free(cache->queue);
 	free(cache->frames);
+}
+
+/* Another block at the end of the queue: a fresh one, else the oldest. */
+static bool open_block(struct test_cache *cache)
+{
+	struct block_source *source = &cache->memory->cache_source.blocks;
+	struct phys_addr fresh;
+	uint64_t block;
+
+	if (source->take(source, &cache->owner, &fresh) == STATUS_OK) {
+		block = (fresh.value - cache->start) / BLOCK_BYTES;
+	} else {
+		if (cache->blocks == 0)
+			return false;
+		block = cache->queue[0];
+		queue_remove(cache, 0);
+	}
+	cache->queue[cache->blocks++] = block;
+	cache->position = 0;
+	return true;
+}
+
+/* The next frame that is free or clean. */
+static void *take_frame(struct test_cache *cache, enum frame_state state)
+{
+	for (unsigned scanned = 0; scanned < 2 * PAGES_PER_BLOCK; scanned++) {
+		uint64_t frame;
+
+		if ((cache->blocks == 0 || cache->position == PAGES_PER_BLOCK) && !open_block(cache))
+			return NULL;
+		frame = cache->queue[cache->blocks - 1] * PAGES_PER_BLOCK + cache->position++;
+		if (cache->frames[frame] != FRAME_NONE && cache->frames[frame] != FRAME_CLEAN)
+			continue;
+		cache->evicted += cache->frames[frame] == FRAME_CLEAN;
+		cache->frames[frame] = (uint8_t)state;
+		return platform_virt((struct phys_addr){ cache->start + frame * PAGE_BYTES });
+	}
+	return NULL;
 }
 
 void *test_cache_add(struct test_cache *cache, enum frame_state state)
 {
-	void *page = objcache_alloc(&cache->pages);
+	void *page;
 
-	if (!page)
-		return NULL;
 	mutex_lock(&cache->lock);
-	*state_of(cache, page) = (uint8_t)state;
+	page = take_frame(cache, state);
 	mutex_unlock(&cache->lock);
 	return page;
 }
@@ -152,11 +179,11 @@ uint64_t test_cache_fill(struct test_cache *cache, enum frame_state state)
 	uint64_t blocks;
 
 	do {
-		blocks = objcache_count(&cache->pages).blocks;
+		blocks = cache->blocks;
 		for (unsigned i = 0; i < PAGES_PER_BLOCK; i++)
 			if (!test_cache_add(cache, state))
-				return objcache_count(&cache->pages).blocks;
-	} while (objcache_count(&cache->pages).blocks > blocks);
+				return cache->blocks;
+	} while (cache->blocks > blocks);
 	return blocks;
 }
 

@@ -20,17 +20,21 @@ void machine_init(struct machine *machine, uint64_t start, uint64_t blocks, uint
 void machine_fini(struct machine *machine);
 
 /*
- * A cache of 4 KB pages in a cursor objcache. Pages can be made dirty: then they are only given when the cleaner may wait,
- * which takes `write_ns` a block on the test's clock.
+ * A cache of 4 KB pages: blocks in order of entry, filled in address order; when it cannot grow, the oldest block is refilled
+ * in place. Pages can be made dirty: then they are only given when the cleaner may wait, which takes `write_ns` a block on the
+ * test's clock.
  */
 struct test_cache {
 	struct memory *memory;
-	struct objcache pages;
+	struct owner owner;
 	struct cleaner cleaner;
 	struct mutex lock;
 	uint64_t start;  /* physical address of frames[0] */
 	uint8_t *frames; /* enum frame_state, by frame number */
 	uint64_t frame_count;
+	uint64_t *queue; /* blocks by number, oldest first; the last one is being filled */
+	uint64_t blocks;
+	uint32_t position; /* next frame of the last block */
 	uint64_t evicted;
 	uint64_t cleaned_blocks;
 	uint64_t write_ns;

@@ -130,7 +130,7 @@ START_TEST(two_instances_live_side_by_side)
 	ck_assert_uint_lt(platform_phys(object).value, MACHINE_START + GIB);
 	ck_assert_uint_ge(platform_phys(other_object).value, MACHINE_START + GIB);
 	ck_assert_uint_eq(memory_drain(memory, 4 * BLOCK_BYTES, false), 4 * BLOCK_BYTES);
-	ck_assert_uint_eq(objcache_count(&other_cache.pages).blocks, 56);
+	ck_assert_uint_eq(other_cache.blocks, 56);
 	general_heap_free(&memory->general, object);
 	general_heap_free(&other.memory.general, other_object);
 	test_cache_fini(&cache);
@@ -252,7 +252,7 @@ START_TEST(request_drains_just_what_is_missing)
 	ck_assert_int_eq(memory_blocks_alloc_many(memory, &request, 40, runs), STATUS_OK);
 	ck_assert_uint_eq(free_blocks(), 4);
 	ck_assert_uint_eq(cache.cleaned_blocks, 36);
-	ck_assert_uint_eq(objcache_count(&cache.pages).blocks, 84);
+	ck_assert_uint_eq(cache.blocks, 84);
 	for (unsigned i = 0; i < 40; i++)
 		memory_blocks_free(memory, runs[i]);
 	test_cache_fini(&cache);
@@ -297,14 +297,14 @@ START_TEST(window_is_emptied_for_a_run)
 		test_cache_set(&cache, platform_virt((struct phys_addr){ MACHINE_START + block * BLOCK_BYTES }), FRAME_PINNED);
 	const struct memory_request request = { .blocks = 15, .owner = &driver };
 	ck_assert_int_eq(memory_blocks_alloc(memory, &request, &run), STATUS_OK);
-	ck_assert_uint_le(cached - objcache_count(&cache.pages).blocks, 15);
+	ck_assert_uint_le(cached - cache.blocks, 15);
 	ck_assert(memory_is_valid(memory));
 	memory_blocks_free(memory, run);
 	const struct memory_request larger = { .blocks = 20, .owner = &driver };
-	const uint64_t before = objcache_count(&cache.pages).blocks;
+	const uint64_t before = cache.blocks;
 	ck_assert_int_eq(memory_blocks_alloc(memory, &larger, &run), STATUS_NO_MEMORY);
-	ck_assert_uint_gt(objcache_count(&cache.pages).blocks, 0);
-	ck_assert_uint_le(objcache_count(&cache.pages).blocks, before);
+	ck_assert_uint_gt(cache.blocks, 0);
+	ck_assert_uint_le(cache.blocks, before);
 	test_cache_fini(&cache);
 	machine_fini(&machine);
 }

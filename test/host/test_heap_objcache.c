@@ -80,7 +80,6 @@ START_TEST(configs_are_checked)
 		{ .name = "huge", .object_bytes = MIB + 1 },
 		{ .name = "crooked", .object_bytes = 64, .alignment = 48 },
 		{ .name = "far", .object_bytes = 64, .alignment = 2 * MIB },
-		{ .name = "no evict", .object_bytes = 64, .policy = OBJCACHE_CURSOR },
 		{ .object_bytes = 64 },
 	};
 
