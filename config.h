@@ -137,8 +137,8 @@
 #endif
 
 /*
- * Time in milliseconds after which the background writer tries a page again that could not be written; each flush tries it, too.
- * A disk that has a moment of weakness is well again by then; one that is broken is not kept busy.
+ * Time in milliseconds after which the background writer tries a page again that could not be written; each flush tries it,
+ * too. A disk that has a moment of weakness is well again by then; one that is broken is not kept busy.
  */
 #ifndef PAGECACHE_RETRY_MS
 #define PAGECACHE_RETRY_MS 5000

@@ -113,12 +113,16 @@ fuzz: fuzz-programs
 
 # Nanoseconds and instructions per operation; with TRACE=file ..., replacement: miss ratios beside reference models.
 ifeq ($(TRACE),)
-bench: benches
+bench: benches $(TEST_DIR)/ratio_pagecache
 	@test/bench/run.sh $(BENCHES:%=$(TEST_DIR)/%)
+	@$(TEST_DIR)/ratio_pagecache
 else
 bench: $(TEST_DIR)/replay $(TEST_DIR)/replay_small
 	@BUILD=$(BUILD) SIZES="$(SIZES)" test/bench/replay.sh $(TRACE)
 endif
+
+$(TEST_DIR)/ratio_pagecache: $(call objects,fast,test/bench/ratio_pagecache.c) $(TEST_DIR)/fast/portable.a
+	$(Q)$(CC) $(FAST_FLAGS) $^ -o $@
 
 # The page cache in blocks of 2 MB, and for small caches in blocks of 64 KB.
 REPLAY_SOURCES := $(wildcard test/bench/replay/*.c)

@@ -3,20 +3,20 @@
 #include "runtime/base/bits.h"
 #include "runtime/base/string.h"
 
-#define WAYS          16
-#define UNITS         512 /* that a cache of full size lasts */
-#define TIME_BITS     11  /* four times as long */
-#define TIME_MASK     ((1u << TIME_BITS) - 1)
-#define LANE_BIT      (1u << TIME_BITS)
-#define PRINT_SHIFT   (TIME_BITS + 1)
-#define SPARE_QUARTER 5 /* sets are random: with five quarters of the places, few ghosts are pushed out early */
+#define WAYS         16
+#define UNITS        512 /* that a cache of full size lasts */
+#define TIME_BITS    11  /* four times as long */
+#define TIME_MASK    ((1u << TIME_BITS) - 1)
+#define LANE_BIT     (1u << TIME_BITS)
+#define PRINT_SHIFT  (TIME_BITS + 1)
+#define PLACES_PARTS 15 /* of 16: places for the pages of the machine, of which the cache never has all */
 
 /* A ghost that is older than this many units is of no use to anybody. */
 #define UNITS_MAX (UNITS + UNITS / 16)
 
 uint64_t ghosts_bytes(uint64_t pages)
 {
-	return divide_round_up(MAX(pages, 1) * SPARE_QUARTER / 4, WAYS) * WAYS * sizeof(uint32_t);
+	return divide_round_up(MAX(pages, 2) * PLACES_PARTS / 16, WAYS) * WAYS * sizeof(uint32_t);
 }
 
 void ghosts_init(struct ghosts *ghosts, void *table, uint64_t pages)

@@ -7,6 +7,8 @@
 /* A walk without the lock that takes longer than any chain should be has lost its way. */
 #define WALK_MAX 32
 
+#define PREFETCH_LINES 8 /* then the processor has seen where it goes */
+
 #define LIKELY(condition)   __builtin_expect(!!(condition), 1)
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 
@@ -169,6 +171,21 @@ struct page *index_pin(struct index *index, uint64_t key, struct lookup *lookup)
 	if (UNLIKELY(!is_entry(frames, page, key)))
 		return pin_again(index, key, lookup, page);
 	return page;
+}
+
+void index_prefetch(const struct index *index, uint64_t key)
+{
+	const uint32_t frame = load(&index->buckets[bucket_of(index, key)]);
+	const struct page *page;
+	const char *memory;
+
+	if (frame == PAGE_NONE)
+		return;
+	page = &frames_of(index, frame)->pages[frame % PAGES_PER_BLOCK];
+	memory = platform_virt((struct phys_addr){ (uint64_t)frame << PAGE_SHIFT });
+	__builtin_prefetch(page, 1);
+	for (unsigned line = 0; line < PREFETCH_LINES; line++)
+		__builtin_prefetch(memory + (size_t)line * 64);
 }
 
 bool index_has(struct index *index, uint64_t key)

@@ -61,6 +61,12 @@ struct index_stripe *index_stripe(struct index *index, uint64_t key);
  */
 struct page *index_pin(struct index *index, uint64_t key, struct lookup *lookup);
 
+/*
+ * Has the processor fetch the descriptor of the page, and the beginning of what it contains, if it is the first of its bucket:
+ * for those who pin it in a moment and read it.
+ */
+void index_prefetch(const struct index *index, uint64_t key);
+
 /* Whether the page is cached, at this moment and as far as can be told without a lock. */
 bool index_has(struct index *index, uint64_t key);
 

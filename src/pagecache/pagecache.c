@@ -16,13 +16,15 @@ static status_t check_config(const struct pagecache_config *config)
 		       : STATUS_INVALID;
 }
 
-/* The index first, then the ghosts. */
+/* All tables in one run of blocks: index, ghosts, nodes. */
 static status_t tables_create(struct pagecache *pagecache)
 {
 	const uint64_t pages = memory_total_bytes(pagecache->memory) / PAGE_BYTES;
 	const uint64_t index_size = align_up(index_bytes(pages), PAGE_BYTES);
+	const uint64_t ghosts_size = align_up(ghosts_bytes(pages), PAGE_BYTES);
+	const uint64_t nodes_size = pagecache->config.nodes * sizeof(pagecache->nodes[0]);
 	const struct memory_request request = {
-		.blocks = divide_round_up(index_size + ghosts_bytes(pages), BLOCK_BYTES),
+		.blocks = divide_round_up(index_size + ghosts_size + nodes_size, BLOCK_BYTES),
 		.owner = &pagecache->owner,
 		.wait = MEMORY_WAIT_NEVER,
 	};
@@ -36,18 +38,9 @@ static status_t tables_create(struct pagecache *pagecache)
 	memory = platform_virt(pagecache->tables);
 	index_init(&pagecache->index, &pagecache->table, memory, index_bytes(pages));
 	ghosts_init(&pagecache->ghosts, memory + index_size, pages);
-	return STATUS_OK;
-}
-
-static status_t nodes_create(struct pagecache *pagecache)
-{
-	const size_t bytes = pagecache->config.nodes * sizeof(pagecache->nodes[0]);
-
+	pagecache->nodes = (struct node **)(void *)(memory + index_size + ghosts_size);
+	memset(pagecache->nodes, 0, nodes_size);
 	spinlock_init(&pagecache->nodes_lock, "nodes");
-	pagecache->nodes = heap_alloc(memory_general_heap(pagecache->memory), bytes, 0);
-	if (!pagecache->nodes)
-		return STATUS_NO_MEMORY;
-	memset(pagecache->nodes, 0, bytes);
 	return STATUS_OK;
 }
 
@@ -87,17 +80,12 @@ status_t pagecache_init(struct pagecache *pagecache, struct memory *memory, cons
 	status = tables_create(pagecache);
 	if (status != STATUS_OK)
 		goto no_tables;
-	status = nodes_create(pagecache);
-	if (status != STATUS_OK)
-		goto no_nodes;
 	status = requests_create(pagecache);
 	if (status != STATUS_OK)
 		goto no_requests;
 	return STATUS_OK;
 
 no_requests:
-	heap_free(memory_general_heap(memory), pagecache->nodes);
-no_nodes:
 	memory_blocks_free(memory, pagecache->tables);
 no_tables:
 	frame_table_fini(&pagecache->table);
@@ -110,7 +98,6 @@ status_t pagecache_fini(struct pagecache *pagecache)
 		return STATUS_BUSY;
 	if (objcache_fini(&pagecache->requests) != STATUS_OK)
 		platform_panic("page cache: I/O is under way without a volume");
-	heap_free(memory_general_heap(pagecache->memory), pagecache->nodes);
 	memory_blocks_free(pagecache->memory, pagecache->tables);
 	frame_table_fini(&pagecache->table);
 	return STATUS_OK;

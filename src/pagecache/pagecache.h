@@ -65,7 +65,7 @@ struct pagecache {
 	struct frame_table table;
 	struct index index;
 	struct ghosts ghosts;
-	struct phys_addr tables; /* [I] run of blocks that holds the tables of index and ghosts */
+	struct phys_addr tables; /* [I] run of blocks that holds index, ghosts and nodes */
 	struct owner owner;      /* of that run */
 	struct node **nodes;     /* [nodes_lock]; an entry is read without while its node is open */
 	struct spinlock nodes_lock;
@@ -87,7 +87,7 @@ struct pagecache {
 };
 
 /*
- * Takes the memory for all bookkeeping: 32 bytes a page for descriptors, 4 to 8 for the index, 5 for ghosts, and the reserve:
+ * Takes the memory for all bookkeeping: 32 bytes a page for descriptors, 4 to 8 for the index, 4 for ghosts, and the reserve:
  * 1.1% of `memory` at most. Where platform_may_sleep(). STATUS_INVALID: the config contradicts itself. STATUS_NO_MEMORY. On
  * failure nothing is left behind.
  */

@@ -122,10 +122,13 @@ static status_t read_window(struct window *window, uint64_t offset, char *buffer
 static bool read_hit(struct node *node, uint64_t offset, void *buffer, size_t bytes)
 {
 	const uint64_t number = offset / PAGE_BYTES;
+	const uint64_t key = page_key_make(node->id, number);
+	struct index *index = &node->volume->pagecache->index;
 	struct lookup lookup;
 	struct page *page;
 
-	page = index_pin(&node->volume->pagecache->index, page_key_make(node->id, number), &lookup);
+	index_prefetch(index, key);
+	page = index_pin(index, key, &lookup);
 	if (!page)
 		return false;
 	volume_count_lookups(node->volume, 1, 0, lookup_is_first_use(&lookup));

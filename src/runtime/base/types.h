@@ -14,8 +14,8 @@
 #define MIB (1ull << 20)
 #define GIB (1ull << 30)
 
-#define PAGE_SHIFT      12
-#define PAGE_BYTES      (1ull << PAGE_SHIFT)
+#define PAGE_SHIFT 12
+#define PAGE_BYTES (1ull << PAGE_SHIFT)
 #ifndef BLOCK_SHIFT
 #define BLOCK_SHIFT 21 /* benches on the host also build with smaller blocks, for small caches */
 #endif
