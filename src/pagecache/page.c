@@ -61,6 +61,7 @@ bool page_change_is_legal(uint32_t before, uint32_t after)
 	return page_state_is_legal(after) && from < PAGE_CONTENTS && (from == to || (rules[from].next & BIT(to)));
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): what it is now goes there. */
 bool page_try_change(struct page *page, uint32_t *before, uint32_t after)
 {
 	assert(page_change_is_legal(*before, after));

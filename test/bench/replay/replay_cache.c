@@ -160,7 +160,7 @@ uint64_t replay_cache_copies(struct replay_cache *cache)
 
 double replay_cache_holes(struct replay_cache *cache)
 {
-	const double frames = (double)atomic_load(&cache->volume.heap.blocks) * PAGES_PER_BLOCK;
+	const uint64_t frames = atomic_load(&cache->volume.heap.blocks) * PAGES_PER_BLOCK;
 
-	return frames == 0 ? 0 : 1 - (double)atomic_load(&cache->volume.counts.cached_pages) / frames;
+	return frames == 0 ? 0 : 1 - (double)atomic_load(&cache->volume.counts.cached_pages) / (double)frames;
 }
