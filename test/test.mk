@@ -54,6 +54,9 @@ $(TEST_DIR)/%/portable.a:
 $(TEST_DIR)/test_%: $(TEST_DIR)/checked/test/host/test_%.o $(TEST_DIR)/checked/portable.a
 	$(Q)$(CC) $(CHECKED_FLAGS) $^ $(CHECK_LIBS) -o $@
 
+$(TEST_DIR)/test_replay: $(call objects,checked,test/host/test_replay.c $(filter-out %/replay.c %/replay_cache.c,$(wildcard test/bench/replay/*.c)))
+	$(Q)$(CC) $(CHECKED_FLAGS) $^ $(CHECK_LIBS) -lz -o $@
+
 $(TEST_DIR)/bench_%: $(TEST_DIR)/fast/test/bench/bench_%.o $(TEST_DIR)/fast/test/bench/bench.o $(TEST_DIR)/fast/portable.a
 	$(Q)$(CC) $(FAST_FLAGS) $^ -o $@
 

@@ -1,0 +1,155 @@
+/* Zero copy and direct I/O. */
+#include "fake/cache_fixture.h"
+#include "host/host_test.h"
+#include "pagecache/direct.h"
+#include "pagecache/map.h"
+
+#define PAGE(n) ((n)*PAGE_BYTES)
+
+static struct cache_machine machine;
+
+static void check_segments(const struct mapping *mapping, const unsigned char *expected, uint64_t bytes)
+{
+	uint64_t done = 0;
+
+	for (uint32_t i = 0; i < mapping->segment_count; i++) {
+		ck_assert_int_eq(memcmp(platform_virt(mapping->segments[i].start), expected + done, mapping->segments[i].bytes),
+				 0);
+		done += mapping->segments[i].bytes;
+	}
+	ck_assert_uint_eq(done, bytes);
+}
+
+static void fill_segments(const struct mapping *mapping, unsigned char byte)
+{
+	for (uint32_t i = 0; i < mapping->segment_count; i++)
+		memset(platform_virt(mapping->segments[i].start), byte, mapping->segments[i].bytes);
+}
+
+START_TEST(a_device_sees_and_fills_any_range)
+{
+	struct node *node = &machine.volume.node;
+	struct mapping *mapping;
+
+	cache_machine_init(&machine, 4 * MIB, false);
+	ck_assert_int_eq(node_map(node, 100, PAGE(20), MAP_READ, &mapping), STATUS_OK);
+	check_segments(mapping, machine.model + 100, PAGE(20));
+	/* Read in one go, into frames side by side. */
+	ck_assert_uint_eq(mapping->page_count, 21);
+	node_unmap(mapping);
+	ck_assert_int_eq(node_map(node, PAGE(2) + 5, PAGE(3), MAP_WRITE, &mapping), STATUS_OK);
+	fill_segments(mapping, 0x77);
+	node_unmap(mapping);
+	memset(machine.model + PAGE(2) + 5, 0x77, PAGE(3));
+	cache_machine_read(&machine, 0, PAGE(8));
+	cache_machine_fini(&machine);
+}
+END_TEST
+
+START_TEST(what_cannot_be_mapped_is_told)
+{
+	struct node *node = &machine.volume.node;
+	struct mapping *mapping;
+
+	cache_machine_init(&machine, 8 * MIB, false);
+	ck_assert_int_eq(node_map(node, 0, 0, MAP_READ, &mapping), STATUS_INVALID);
+	ck_assert_int_eq(node_map(node, 8 * MIB - 1, 2, MAP_READ, &mapping), STATUS_RANGE);
+	ck_assert_int_eq(node_map(node, UINT64_MAX, 2, MAP_READ, &mapping), STATUS_RANGE);
+	ck_assert_int_eq(node_map(node, 0, MAP_BYTES_MAX + 1, MAP_READ, &mapping), STATUS_RANGE);
+	machine.disk.device.read_only = true;
+	ck_assert_int_eq(node_map(node, 0, 1, MAP_WRITE, &mapping), STATUS_READ_ONLY);
+	ck_assert_int_eq(node_map(node, 0, 1, MAP_READ, &mapping), STATUS_OK);
+	node_unmap(mapping);
+	cache_machine_fini(&machine);
+}
+END_TEST
+
+/* A dirty page in a mapping that fails keeps its data; one that was never read goes. */
+START_TEST(a_mapping_that_fails_leaves_everything_as_it_was)
+{
+	struct node *node = &machine.volume.node;
+	struct mapping *mapping;
+	struct random random;
+
+	cache_machine_init(&machine, MIB, false);
+	random_seed(&random, 1);
+	cache_machine_write(&machine, &random, PAGE(1) + 10, 20);
+	machine.disk.fail_status = STATUS_IO_ERROR;
+	machine.disk.fail_start = PAGE(5);
+	machine.disk.fail_end = PAGE(6);
+	machine.disk.fail_reads = true;
+	ck_assert_int_eq(node_map(node, 0, PAGE(5) + 1, MAP_WRITE, &mapping), STATUS_IO_ERROR);
+	ck_assert_int_eq(node_map(node, 0, PAGE(6), MAP_READ, &mapping), STATUS_IO_ERROR);
+	machine.disk.fail_reads = false;
+	cache_machine_read(&machine, 0, PAGE(8));
+	cache_machine_fini(&machine);
+}
+END_TEST
+
+/* The node ends within a page: what a device fills must not carry what the frame held before to the disk. */
+START_TEST(behind_the_end_of_a_node_is_zero)
+{
+	const struct extent extent = { 0, PAGE(8), 1 };
+	struct mapping *mapping;
+	struct node node;
+
+	cache_machine_init(&machine, DISK_BYTES, false);
+	cache_machine_fill(&machine);
+	ck_assert_int_eq(node_open(&node, &machine.volume, &extent, 1, 1000), STATUS_OK);
+	ck_assert_int_eq(node_map(&node, 0, 1000, MAP_WRITE, &mapping), STATUS_OK);
+	fill_segments(mapping, 0x11);
+	node_unmap(mapping);
+	ck_assert_int_eq(node_close(&node, false), STATUS_OK);
+	memset(machine.model + PAGE(8), 0, PAGE_BYTES);
+	memset(machine.model + PAGE(8), 0x11, 1000);
+	(void)volume_drop(&machine.volume);
+	cache_machine_fini(&machine);
+}
+END_TEST
+
+START_TEST(direct_transfers_are_coherent_with_the_cache)
+{
+	struct node *node = &machine.volume.node;
+	const struct memory_request request = { .blocks = 1, .owner = &machine.pagecache.owner };
+	struct phys_addr block;
+	struct random random;
+
+	cache_machine_init(&machine, 4 * MIB, false);
+	random_seed(&random, 2);
+	ck_assert_int_eq(memory_blocks_alloc(&machine.memory, &request, &block), STATUS_OK);
+	const struct phys_range segments[] = { { block, 3 * 512 }, { { block.value + PAGE_BYTES }, PAGE(3) } };
+	cache_machine_write(&machine, &random, 1000, PAGE(2));
+	ck_assert_int_eq(node_direct(node, BLOCK_READ, 512, segments, 2), STATUS_OK);
+	ck_assert_int_eq(memcmp(platform_virt(block), machine.model + 512, 3 * 512), 0);
+	ck_assert_int_eq(memcmp(platform_virt(segments[1].start), machine.model + 2048, PAGE(3)), 0);
+	cache_machine_read(&machine, 0, PAGE(16));
+	memset(platform_virt(block), 0x42, BLOCK_BYTES);
+	ck_assert_int_eq(node_direct(node, BLOCK_WRITE, PAGE(2) + 512, segments, 2), STATUS_OK);
+	memset(machine.model + PAGE(2) + 512, 0x42, 3 * 512 + PAGE(3));
+	cache_machine_read(&machine, 0, PAGE(16));
+	memory_blocks_free(&machine.memory, block);
+	cache_machine_fini(&machine);
+}
+END_TEST
+
+START_TEST(unaligned_direct_transfers_are_refused)
+{
+	const struct phys_range crooked = { { 0x1001 }, 512 }, odd = { { 0x1000 }, 100 }, fine = { { 0x1000 }, 512 };
+	struct node *node = &machine.volume.node;
+
+	cache_machine_init(&machine, MIB, false);
+	ck_assert_int_eq(node_direct(node, BLOCK_READ, 0, &crooked, 1), STATUS_INVALID);
+	ck_assert_int_eq(node_direct(node, BLOCK_READ, 0, &odd, 1), STATUS_INVALID);
+	ck_assert_int_eq(node_direct(node, BLOCK_READ, 100, &fine, 1), STATUS_INVALID);
+	ck_assert_int_eq(node_direct(node, BLOCK_FLUSH, 0, &fine, 1), STATUS_INVALID);
+	ck_assert_int_eq(node_direct(node, BLOCK_READ, MIB, &fine, 1), STATUS_RANGE);
+	ck_assert_int_eq(node_direct(node, BLOCK_READ, UINT64_MAX - 511, &fine, 1), STATUS_RANGE);
+	machine.disk.device.read_only = true;
+	ck_assert_int_eq(node_direct(node, BLOCK_WRITE, 0, &fine, 1), STATUS_READ_ONLY);
+	cache_machine_fini(&machine);
+}
+END_TEST
+
+HOST_TEST_MAIN("map", a_device_sees_and_fills_any_range, what_cannot_be_mapped_is_told,
+	       a_mapping_that_fails_leaves_everything_as_it_was, behind_the_end_of_a_node_is_zero,
+	       direct_transfers_are_coherent_with_the_cache, unaligned_direct_transfers_are_refused)

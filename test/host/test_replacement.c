@@ -1,0 +1,160 @@
+/* Which pages stay: scans, hot pages, ghosts, drains, and a cache that shrinks and grows. */
+#include "fake/cache_fixture.h"
+#include "host/host_test.h"
+#include "pagecache/replacement.h"
+
+#define PAGE(n)   ((n)*PAGE_BYTES)
+#define HOT_PAGES (4 * PAGES_PER_BLOCK)
+#define RUNS      4
+
+static struct cache_machine machine;
+
+static void read_pages(uint64_t first, uint64_t count)
+{
+	for (uint64_t i = first; i < first + count; i++)
+		cache_machine_read(&machine, PAGE(i), PAGE_BYTES);
+}
+
+static bool is_cached(uint64_t number)
+{
+	return index_has(&machine.pagecache.index, page_key_make(machine.volume.node.id, number));
+}
+
+static uint64_t cached_of(uint64_t first, uint64_t count)
+{
+	uint64_t cached = 0;
+
+	for (uint64_t i = first; i < first + count; i++)
+		cached += is_cached(i);
+	return cached;
+}
+
+/* A full cache, and a hot set that was used several times. */
+static void machine_start(void)
+{
+	cache_machine_init(&machine, DISK_BYTES, false);
+	for (unsigned run = 0; run < RUNS; run++)
+		read_pages(0, HOT_PAGES);
+	read_pages(HOT_PAGES, DISK_BYTES / PAGE_BYTES - HOT_PAGES);
+}
+
+static void check_and_stop(void)
+{
+	ck_assert(pagecache_is_valid(&machine.pagecache));
+	cache_machine_fini(&machine);
+}
+
+START_TEST(a_scan_does_not_push_out_what_is_used)
+{
+	machine_start();
+	ck_assert_uint_eq(cached_of(0, HOT_PAGES), HOT_PAGES);
+	for (unsigned scan = 0; scan < 3; scan++) {
+		for (unsigned run = 0; run < 2; run++)
+			read_pages(0, HOT_PAGES);
+		read_pages(HOT_PAGES, DISK_BYTES / PAGE_BYTES - HOT_PAGES);
+	}
+	ck_assert_uint_eq(cached_of(0, HOT_PAGES), HOT_PAGES);
+	check_and_stop();
+}
+END_TEST
+
+START_TEST(a_page_that_comes_back_soon_goes_to_main)
+{
+	enum lane lane;
+
+	machine_start();
+	/* Read once, evicted by the scan not long ago. */
+	const uint64_t last = DISK_BYTES / PAGE_BYTES - 1;
+	uint64_t number = last;
+	while (is_cached(number))
+		number--;
+	lane = replacement_admit(&machine.volume, page_key_make(machine.volume.node.id, number));
+	ck_assert_int_eq(lane, LANE_MAIN);
+	lane = replacement_admit(&machine.volume, page_key_make(machine.volume.node.id, last + 1000));
+	ck_assert_int_eq(lane, LANE_PROBATION);
+	check_and_stop();
+}
+END_TEST
+
+START_TEST(a_drain_keeps_what_is_hot)
+{
+	struct pagecache_statistics before, after;
+
+	machine_start();
+	read_pages(0, HOT_PAGES);
+	read_pages(0, HOT_PAGES);
+	before = cache_machine_statistics(&machine);
+	ck_assert_uint_eq(memory_drain(&machine.memory, 10 * BLOCK_BYTES, false), 10 * BLOCK_BYTES);
+	after = cache_machine_statistics(&machine);
+	ck_assert_uint_eq(cached_of(0, HOT_PAGES), HOT_PAGES);
+	ck_assert_uint_le(before.cached_pages - after.cached_pages, 10 * PAGES_PER_BLOCK);
+	check_and_stop();
+}
+END_TEST
+
+/* The pages of a block that is in the way of a run are moved where they are hot, and readers find them. */
+START_TEST(a_run_is_emptied_whatever_lies_in_it)
+{
+	const struct memory_request request = {
+		.blocks = 12,
+		.owner = &machine.pagecache.owner,
+		.wait = MEMORY_WAIT_FOREVER,
+	};
+	struct phys_addr run;
+
+	machine_start();
+	read_pages(0, HOT_PAGES);
+	read_pages(0, HOT_PAGES);
+	for (unsigned i = 0; i < 5; i++) {
+		ck_assert_int_eq(memory_blocks_alloc(&machine.memory, &request, &run), STATUS_OK);
+		memset(platform_virt(run), 0xbb, 12 * BLOCK_BYTES);
+		read_pages(0, HOT_PAGES);
+		memory_blocks_free(&machine.memory, run);
+		read_pages(HOT_PAGES, 4 * PAGES_PER_BLOCK);
+	}
+	check_and_stop();
+}
+END_TEST
+
+START_TEST(a_pinned_page_keeps_its_block)
+{
+	struct lookup lookup;
+	struct page *page;
+
+	machine_start();
+	page = index_pin(&machine.pagecache.index, page_key_make(machine.volume.node.id, 3), &lookup);
+	ck_assert_ptr_nonnull(page);
+	(void)memory_drain(&machine.memory, UINT64_MAX / 2, true);
+	ck_assert(is_cached(3));
+	ck_assert_int_eq(memcmp(page_memory(page), machine.model + PAGE(3), PAGE_BYTES), 0);
+	page_unpin(page);
+	check_and_stop();
+}
+END_TEST
+
+START_TEST(a_cache_that_shrinks_and_grows_has_no_holes)
+{
+	const struct memory_request request = { .blocks = 1, .owner = &machine.pagecache.owner, .wait = MEMORY_WAIT_FOREVER };
+	struct phys_addr blocks[18];
+	struct random random;
+
+	machine_start();
+	random_seed(&random, 8);
+	for (unsigned i = 0; i < 6; i++) {
+		ck_assert_int_eq(memory_blocks_alloc_many(&machine.memory, &request, 18, blocks), STATUS_OK);
+		for (unsigned j = 0; j < 2000; j++)
+			read_pages(random_below(&random, DISK_BYTES / PAGE_BYTES), 1);
+		for (unsigned j = 0; j < 18; j++)
+			memory_blocks_free(&machine.memory, blocks[j]);
+		read_pages(HOT_PAGES, DISK_BYTES / PAGE_BYTES - HOT_PAGES);
+		ck_assert(pagecache_is_valid(&machine.pagecache));
+	}
+	const struct pagecache_statistics statistics = cache_machine_statistics(&machine);
+	ck_assert_uint_ge(statistics.cached_pages * 200, statistics.blocks * PAGES_PER_BLOCK * 199);
+	check_and_stop();
+}
+END_TEST
+
+HOST_TEST_MAIN("replacement", a_scan_does_not_push_out_what_is_used, a_page_that_comes_back_soon_goes_to_main,
+	       a_drain_keeps_what_is_hot, a_run_is_emptied_whatever_lies_in_it, a_pinned_page_keeps_its_block,
+	       a_cache_that_shrinks_and_grows_has_no_holes)
