@@ -96,6 +96,8 @@ static void give_up(struct nvme *nvme)
 	list_init(&done);
 	pci_stop_dma(nvme->function);
 	nvme->gone = true;
+	for (unsigned i = 0; i < nvme->namespace_count; i++)
+		atomic_store(&nvme->namespaces[i]->block.gone, true);
 	log_error("%s: the controller is given up", nvme->name);
 	for (unsigned i = 0; i < nvme->queue_count; i++)
 		disk_queue_fail(&nvme->queues[i]->disk, &done);

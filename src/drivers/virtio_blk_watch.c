@@ -36,6 +36,7 @@ static void give_up(struct virtio_blk *disk)
 	list_init(&done);
 	pci_stop_dma(disk->virtio.function);
 	disk->gone = true;
+	atomic_store(&disk->block.gone, true);
 	log_error("%s: the device is given up", disk->name);
 	for (unsigned i = 0; i < disk->queue_count; i++)
 		disk_queue_fail(&disk->queues[i]->disk, &done);

@@ -26,7 +26,7 @@ status_t node_check_writable(const struct node *node)
 {
 	if (node->volume->device->read_only)
 		return STATUS_READ_ONLY;
-	return atomic_load_explicit(&node->volume->gone, memory_order_relaxed) ? STATUS_GONE : STATUS_OK;
+	return atomic_load_explicit(&node->volume->device->gone, memory_order_relaxed) ? STATUS_GONE : STATUS_OK;
 }
 
 bool page_insert(struct node *node, struct page *page, enum lane lane, uint64_t number, uint32_t state)

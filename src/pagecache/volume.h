@@ -65,7 +65,6 @@ struct volume {
 	_Atomic uint32_t progress; /* changes when a write has ended */
 	_Atomic uint32_t reads;    /* under way; a detach waits until there are none */
 	_Atomic uint32_t cleaning; /* drains that are under way: the page heap does not grow; who waits sleeps on it */
-	_Atomic bool gone;         /* the device said so: writes are refused */
 
 	struct {
 		_Atomic uint64_t cached_pages, dirty_pages, failed_pages;

@@ -245,8 +245,6 @@ static void write_done(struct block_request *request)
 		atomic_fetch_add_explicit(&volume->counts.written_bytes, block_request_bytes(request), memory_order_relaxed);
 	else
 		atomic_fetch_add_explicit(&volume->counts.write_errors, 1, memory_order_relaxed);
-	if (request->status == STATUS_GONE)
-		atomic_store(&volume->gone, true);
 	spinlock_lock(&volume->lock);
 	if (request->status != STATUS_OK) {
 		volume->write_status = request->status;

@@ -153,6 +153,19 @@ START_TEST(a_failure_is_told_to_its_node_only)
 }
 END_TEST
 
-HOST_TEST_MAIN("node", reads_and_writes_go_where_the_extents_say, wrong_extents_are_refused,
-	       as_many_nodes_as_configured_and_ids_come_back, discarded_writes_are_forgotten_and_the_rest_is_not,
-	       emptied_blocks_are_given, a_failure_is_told_to_its_node_only)
+START_TEST(a_device_that_is_gone_takes_no_writes)
+{
+	unsigned char page[PAGE_BYTES] = { 1 };
+
+	cache_machine_init(&machine, MIB, false);
+	cache_machine_read(&machine, 0, PAGE(4));
+	atomic_store(&machine.disk.device.gone, true);
+	ck_assert_int_eq(node_write(&machine.volume.node, 0, page, sizeof(page)), STATUS_GONE);
+	cache_machine_read(&machine, 0, PAGE(4)); /* what is cached is still there */
+	cache_machine_fini(&machine);
+}
+END_TEST
+
+HOST_TEST_MAIN("node", a_device_that_is_gone_takes_no_writes, reads_and_writes_go_where_the_extents_say,
+	       wrong_extents_are_refused, as_many_nodes_as_configured_and_ids_come_back,
+	       discarded_writes_are_forgotten_and_the_rest_is_not, emptied_blocks_are_given, a_failure_is_told_to_its_node_only)

@@ -12,7 +12,7 @@
  * completes with STATUS_INVALID or STATUS_RANGE.
  * 5. A write that completed lies in the device, perhaps in its volatile cache; a flush that completed makes all writes durable
  *    that completed before it was submitted. A device without such a cache completes a flush at once.
- * 6. After the device is gone every request completes with STATUS_GONE.
+ * 6. After the device is gone every request completes with STATUS_GONE; `gone` tells before one is made.
  */
 #pragma once
 
@@ -48,7 +48,8 @@ struct block_device {
 	uint32_t segments_max;
 	uint64_t transfer_bytes_max;
 	bool read_only;
-	bool write_cache; /* flush does something */
+	bool write_cache;  /* flush does something */
+	_Atomic bool gone; /* set by the driver, for good: requests complete with STATUS_GONE */
 	/* Whose limits memory for requests has to keep; NULL: the device reaches all memory, in any pieces. */
 	const struct device *device;
 
