@@ -139,8 +139,9 @@ static bool pin_for_move(struct page *page)
 }
 
 /*
- * [S] and [D] are held. The only pin is the mover's. `to` has one, too, until it is in the index: a drain drops pages without
- * pins from a block that it has fenced, and takes no lock for it.
+ * [S] and [D] are held. The only pin is the mover's. `to` is in the index before it can be pinned: who comes by on a stale way
+ * and for what the frame held before, must not see the old key first and the new generation then. Nor can a drain, which takes
+ * no lock, drop it earlier.
  */
 static bool page_move_locked(struct volume *volume, struct page *from, struct page *to)
 {
@@ -150,13 +151,11 @@ static bool page_move_locked(struct volume *volume, struct page *from, struct pa
 		if (!is_movable(state, 1))
 			return false;
 	} while (!page_try_change(from, &state, page_state_make(PAGE_TAKEN, 0)));
-	page_set(to, page_state_with(state, page_content(state), PAGE_PINS | PAGE_HITS | PAGE_AHEAD,
-				     PAGE_MAIN | replacement_hits_after_move(state) * PAGE_HIT) +
-			     1);
 	if (state & PAGE_LISTED)
 		dirty_replace(&volume->dirty, from, to);
 	index_replace_locked(&volume->pagecache->index, from, to);
-	page_unpin(to);
+	page_set(to, page_state_with(state, page_content(state), PAGE_PINS | PAGE_HITS | PAGE_AHEAD,
+				     PAGE_MAIN | replacement_hits_after_move(state) * PAGE_HIT));
 	return true;
 }
 

@@ -514,20 +514,18 @@ move:
 #endif
 		fi
 	}
-#ifndef BREAK_TARGET_PIN
-	atomic { change(g, seen_content, 1, seen_content == DIRTY) }
-#else
+#ifdef BREAK_ENTRY_BEFORE_STATE
 	atomic { change(g, seen_content, 0, seen_content == DIRTY) }
 #endif
 	key[g] = K;
 	entry[g] = true;
 	next[g] = next[f];
 	unlink(f, g);
+#ifndef BREAK_ENTRY_BEFORE_STATE
+	atomic { change(g, seen_content, 0, seen_content == DIRTY) }
+#endif
 	volume_lock = false;
 	stripe_lock[K] = false;
-#ifndef BREAK_TARGET_PIN
-	unpin(g);
-#endif
 	atomic { change(f, FREE, 0, false) }
 	goto again;
 unpin_not_moved:
