@@ -302,7 +302,20 @@ static _Atomic uint32_t *link_of(struct index *index, const struct page *page)
 void index_remove_locked(struct index *index, struct page *page)
 {
 	store(link_of(index, page), load(&page->next));
-	atomic_store_explicit(&page->generation, 0, memory_order_relaxed);
+	atomic_store_explicit(&page->generation, 0, memory_order_release);
+}
+
+void index_forget(struct index *index, struct page *page)
+{
+	struct index_stripe *stripe;
+
+	if (LIKELY(atomic_load_explicit(&page->generation, memory_order_acquire) == 0))
+		return;
+	stripe = index_lock_page(index, page);
+	if (!stripe)
+		return;
+	index_remove_locked(index, page);
+	spinlock_unlock(&stripe->lock);
 }
 
 void index_replace_locked(struct index *index, struct page *from, struct page *to)

@@ -91,6 +91,12 @@ struct index_stripe *index_lock_page(struct index *index, const struct page *pag
 /* Takes the page out of its chain and leaves its state alone. [S] is held. */
 void index_remove_locked(struct index *index, struct page *page);
 
+/*
+ * Takes a page that is TAKEN, and the caller's, out of the index, if an entry of what was dropped from its frame is left. Any
+ * task context.
+ */
+void index_forget(struct index *index, struct page *page);
+
 /* Puts `to` in the place of `from`, with its key. [S] is held. */
 void index_replace_locked(struct index *index, struct page *from, struct page *to);
 

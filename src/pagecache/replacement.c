@@ -117,8 +117,13 @@ bool replacement_visit(struct volume *volume, struct page *page, enum lane lane)
 	uint32_t state = page_state(page);
 	bool taken;
 
-	if (page_is(state, PAGE_FREE))
-		return page_try_change(page, &state, page_state_make(PAGE_TAKEN, 0));
+	if (page_is(state, PAGE_FREE)) {
+		taken = page_try_change(page, &state, page_state_make(PAGE_TAKEN, 0));
+		/* A drain may have dropped the page just now, and may put the block back without having seen the frame FREE. */
+		if (taken)
+			index_forget(&volume->pagecache->index, page);
+		return taken;
+	}
 	taken = lane == LANE_MAIN ? main_hand(volume, page) : probation_hand(volume, page);
 	if (!taken && page_is(state, PAGE_DIRTY))
 		writeback_kick(volume->pagecache);

@@ -1,0 +1,40 @@
+/* Interleavings that threads meet once in a million, step by step. */
+#include "fake/cache_fixture.h"
+#include "host/host_test.h"
+#include "pagecache/exclusive.h"
+#include "pagecache/replacement.h"
+
+/* A frame of a fenced block, with a page that can be dropped. */
+static struct page *cached_page(struct frames *frames)
+{
+	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++)
+		if (page_is(page_state(&frames->pages[i]), PAGE_CLEAN))
+			return &frames->pages[i];
+	platform_panic("no page in the block");
+}
+
+/* The cursor has come to a frame before its block was fenced, looks at it after a drain has dropped the page, and wins it. */
+START_TEST(a_frame_that_was_dropped_under_the_cursor_has_no_entry)
+{
+	const struct fence_limits limits = { .highest = { UINT64_MAX }, .open = true };
+	struct cache_machine machine;
+	struct frames *frames;
+	struct page *page;
+
+	cache_machine_init(&machine, DISK_BYTES, false);
+	cache_machine_read(&machine, 0, 2 * BLOCK_BYTES);
+	frames = page_heap_fence(&machine.volume, &limits);
+	ck_assert_ptr_nonnull(frames);
+	page = cached_page(frames);
+	ck_assert(page_drop(&machine.volume, page));
+	ck_assert(replacement_visit(&machine.volume, page, LANE_PROBATION));
+	page_heap_unfence(&machine.volume, frames);
+	ck_assert_uint_eq(atomic_load(&page->generation), 0);
+	ck_assert(page_insert(&machine.volume.node, page, LANE_PROBATION, 10000, page_state_make(PAGE_WRITING, 1)));
+	page_give_up(&machine.volume, page);
+	ck_assert(pagecache_is_valid(&machine.pagecache));
+	cache_machine_fini(&machine);
+}
+END_TEST
+
+HOST_TEST_MAIN("page races", a_frame_that_was_dropped_under_the_cursor_has_no_entry)
