@@ -98,10 +98,16 @@ static void forget_locked(struct volume *volume, struct page *page, enum page_co
 
 void page_forget(struct volume *volume, struct page *page)
 {
+	bool listed;
+
 	spinlock_lock(&volume->lock);
-	if (page_state(page) & PAGE_LISTED)
+	listed = page_state(page) & PAGE_LISTED;
+	if (listed)
 		forget_locked(volume, page, PAGE_WRITING);
 	spinlock_unlock(&volume->lock);
+	/* As in page_written: a flush may wait for this page. */
+	if (listed)
+		progress(volume);
 }
 
 void writeback_discard(struct volume *volume)

@@ -37,4 +37,23 @@ START_TEST(a_frame_that_was_dropped_under_the_cursor_has_no_entry)
 }
 END_TEST
 
-HOST_TEST_MAIN("page races", a_frame_that_was_dropped_under_the_cursor_has_no_entry)
+/* A flush that has found the page in somebody's hands sleeps until `progress` changes. */
+START_TEST(forgetting_a_dirty_page_wakes_flushes)
+{
+	struct cache_machine machine;
+	struct page *page = NULL;
+	static char buffer[PAGE_BYTES];
+	uint32_t before;
+
+	cache_machine_init(&machine, DISK_BYTES, false);
+	ck_assert_int_eq(node_write(&machine.volume.node, 0, buffer, sizeof(buffer)), STATUS_OK);
+	ck_assert_int_eq(page_get_writing(&machine.volume.node, 0, true, &page), STATUS_OK);
+	before = atomic_load(&machine.volume.progress);
+	page_give_up(&machine.volume, page);
+	ck_assert_uint_ne(atomic_load(&machine.volume.progress), before);
+	ck_assert_uint_eq(cache_machine_statistics(&machine).dirty_pages, 0);
+	cache_machine_fini(&machine);
+}
+END_TEST
+
+HOST_TEST_MAIN("page races", forgetting_a_dirty_page_wakes_flushes, a_frame_that_was_dropped_under_the_cursor_has_no_entry)
