@@ -162,14 +162,18 @@ static void ahead_find(struct page_heap *heap, struct ahead *ahead)
 	spinlock_unlock(&heap->lock);
 }
 
-/* The blocks may go elsewhere meanwhile: then other dirty pages are written, which does no harm. */
+/* A block may have gone to another volume meanwhile: its pages are not this one's to write then. */
 static void clean_ahead(struct volume *volume)
 {
 	struct ahead ahead = { .count = 0 };
 
 	ahead_find(&volume->heap, &ahead);
-	for (unsigned i = 0; i < ahead.count && atomic_load(&volume->counts.dirty_pages) > 0; i++)
+	for (unsigned i = 0; i < ahead.count && atomic_load(&volume->counts.dirty_pages) > 0; i++) {
+		if (!page_heap_hold(volume, ahead.frames[i]))
+			continue;
 		clean_block(volume, ahead.frames[i], ahead.first[i]);
+		page_heap_let_go(volume, ahead.frames[i]);
+	}
 }
 
 /* Rounds ------------------------------------------------------------------------------------------------------------------- */

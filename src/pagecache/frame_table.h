@@ -14,12 +14,12 @@
 
 /* One block. [R]: the lock of the page heap that has it (page_heap.h). */
 struct frames {
-	struct volume *volume;       /* [R] of the page heap that has the block, or had it last */
-	struct phys_addr block;      /* [I] */
-	struct list link;            /* [R] in its queue, or in the list of whoever fenced it */
-	struct list scored;          /* [R] QUEUED: among those of about the same score */
-	struct list aged;            /* [R] QUEUED: in the order in which scores were looked at */
-	_Atomic uint32_t generation; /* 16 bits, not 0; changes under [R] */
+	struct volume *_Atomic volume; /* [R] of the page heap that has the block; NULL: none has */
+	struct phys_addr block;        /* [I] */
+	struct list link;              /* [R] in its queue, or in the list of whoever fenced it */
+	struct list scored;            /* [R] QUEUED: among those of about the same score */
+	struct list aged;              /* [R] QUEUED: in the order in which scores were looked at */
+	_Atomic uint32_t generation;   /* 16 bits, not 0; changes under [R] */
 	_Atomic uint32_t entered; /* [R] when its cursor last went over it, on the page cache's clock of blocks; read without */
 	uint32_t score;           /* [R] what it would cost to lose the block, when it was looked at last */
 	uint32_t busy;            /* [R] frames that a cursor's visit is looking at: the block must stay */

@@ -106,6 +106,12 @@ static void empty_locked(struct page_heap *heap, struct frames *frames)
 	heap->empty_blocks++;
 }
 
+/* Other page heaps look at it, under locks of their own. */
+static void set_volume_locked(struct frames *frames, struct volume *volume)
+{
+	atomic_store_explicit(&frames->volume, volume, memory_order_relaxed);
+}
+
 static void age_locked(struct page_heap *heap)
 {
 	struct list *first = list_first(&heap->aged);
@@ -140,7 +146,6 @@ static struct frames *fresh_block(struct page_heap *heap)
 	frames = frame_table_block(&pagecache->table, block);
 	frames_prepare(frames);
 	index_sweep(&pagecache->index, frames);
-	frames->volume = volume;
 	return frames;
 }
 
@@ -176,6 +181,7 @@ void page_heap_fini(struct volume *volume)
 		struct frames *frames = container_of(link, struct frames, link);
 
 		page_heap_unlink_locked(heap, frames);
+		set_volume_locked(frames, NULL);
 		atomic_fetch_sub_explicit(&heap->blocks, 1, memory_order_relaxed);
 		give(volume, frames);
 	}
@@ -229,6 +235,7 @@ static struct frames *empty_block_locked(struct page_heap *heap)
 		if (fresh) {
 			atomic_fetch_add_explicit(&heap->blocks, 1, memory_order_relaxed);
 			heap->gone_blocks -= heap->gone_blocks > 0;
+			set_volume_locked(fresh, volume_of(heap));
 			empty_locked(heap, fresh);
 		}
 	}
@@ -267,6 +274,26 @@ static bool visit_end(struct page_heap *heap, struct frames *frames, struct page
 	}
 	spinlock_unlock(&heap->lock);
 	return taken;
+}
+
+bool page_heap_hold(struct volume *volume, struct frames *frames)
+{
+	struct page_heap *heap = &volume->heap;
+	bool held;
+
+	spinlock_lock(&heap->lock);
+	/* The role is this heap's to read only if the block is its own. */
+	held = atomic_load_explicit(&frames->volume, memory_order_relaxed) == volume && frames->role != FRAMES_FENCED;
+	frames->busy += held;
+	spinlock_unlock(&heap->lock);
+	return held;
+}
+
+void page_heap_let_go(struct volume *volume, struct frames *frames)
+{
+	spinlock_lock(&volume->heap.lock);
+	frames->busy--;
+	spinlock_unlock(&volume->heap.lock);
 }
 
 struct page *page_heap_take(struct volume *volume, enum lane lane)
@@ -413,6 +440,7 @@ bool page_heap_release(struct volume *volume, struct frames *frames)
 	released = frames->busy == 0 && is_empty(frames);
 	if (released) {
 		frames->role = FRAMES_NONE;
+		set_volume_locked(frames, NULL);
 		atomic_fetch_sub_explicit(&heap->blocks, 1, memory_order_relaxed);
 		heap->gone_blocks++;
 		heap->gone_turns = 0;

@@ -65,6 +65,13 @@ void page_heap_fini(struct volume *volume);
  */
 struct page *page_heap_take(struct volume *volume, enum lane lane);
 
+/*
+ * Has the block stay in this page heap, for a short time, until page_heap_let_go; its pages come and go as ever. False: it is
+ * not there any more, or is to be drained.
+ */
+bool page_heap_hold(struct volume *volume, struct frames *frames);
+void page_heap_let_go(struct volume *volume, struct frames *frames);
+
 /* What a fence may take. */
 struct fence_limits {
 	struct phys_addr lowest;  /* only blocks wholly within [lowest, highest] */

@@ -157,7 +157,8 @@ static bool page_is_valid(struct pagecache *pagecache, struct page *page, struct
 	census->listed += (state & PAGE_LISTED) != 0;
 	return page_state_is_legal(state) && page_content(state) >= PAGE_WRITING &&
 	       atomic_load(&page->generation) == frames_generation(page_frames(page)) &&
-	       pagecache_node(pagecache, page_key(page)) != NULL && page_frames(page)->volume->pagecache == pagecache;
+	       pagecache_node(pagecache, page_key(page)) != NULL &&
+	       atomic_load(&page_frames(page)->volume)->pagecache == pagecache;
 }
 
 static bool bucket_is_valid(struct pagecache *pagecache, uint32_t first, struct census *census)

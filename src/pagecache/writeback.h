@@ -44,7 +44,10 @@ void writeback_discard(struct volume *volume);
  */
 uint32_t writeback_start(struct volume *volume, struct sweep *sweep);
 
-/* Starts a write of this page if it is dirty, with its neighbours. The page stays where it is, by a pin or a fence. */
+/*
+ * Starts a write of this page if it is dirty, with its neighbours. Its block stays in the volume's page heap meanwhile: the
+ * caller has fenced it or holds it.
+ */
 void writeback_start_page(struct volume *volume, struct page *page);
 
 /*

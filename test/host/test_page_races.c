@@ -56,4 +56,35 @@ START_TEST(forgetting_a_dirty_page_wakes_flushes)
 }
 END_TEST
 
-HOST_TEST_MAIN("page races", forgetting_a_dirty_page_wakes_flushes, a_frame_that_was_dropped_under_the_cursor_has_no_entry)
+/* What the background writer does with a block that it has looked up some time ago. */
+START_TEST(a_block_that_went_to_another_volume_is_not_held)
+{
+	const struct volume_config config = { .preference = 10 };
+	const struct fence_limits limits = { .highest = { UINT64_MAX }, .open = true };
+	struct cache_machine machine;
+	struct frames *frames;
+	struct fake_block disk;
+	struct volume other;
+
+	cache_machine_init(&machine, DISK_BYTES, false);
+	fake_block_init(&disk, DISK_BYTES, false);
+	ck_assert_int_eq(volume_attach(&other, &machine.pagecache, &disk.device, "other", 0, DISK_BYTES, &config), STATUS_OK);
+	cache_machine_read(&machine, 0, PAGE_BYTES);
+	frames = frame_table_block(&machine.pagecache.table, (struct phys_addr){ cache_machine_block(&machine, 0) });
+	ck_assert(!page_heap_hold(&other, frames));
+	ck_assert(page_heap_hold(&machine.volume, frames));
+	ck_assert_uint_eq(volume_drop(&machine.volume), 1); /* the page goes, the block does not */
+	ck_assert_uint_eq(atomic_load(&machine.volume.heap.blocks), 1);
+	page_heap_let_go(&machine.volume, frames);
+	ck_assert_ptr_eq(page_heap_fence(&machine.volume, &limits), frames);
+	ck_assert(!page_heap_hold(&machine.volume, frames));
+	ck_assert(page_heap_release(&machine.volume, frames));
+	ck_assert(!page_heap_hold(&machine.volume, frames));
+	ck_assert_int_eq(volume_detach(&other, false), STATUS_OK);
+	fake_block_fini(&disk);
+	cache_machine_fini(&machine);
+}
+END_TEST
+
+HOST_TEST_MAIN("page races", a_block_that_went_to_another_volume_is_not_held, forgetting_a_dirty_page_wakes_flushes,
+	       a_frame_that_was_dropped_under_the_cursor_has_no_entry)
