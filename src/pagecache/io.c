@@ -8,13 +8,14 @@
 struct io *io_try_begin(struct volume *volume, enum block_operation operation, uint32_t left)
 {
 	struct pagecache *pagecache = volume->pagecache;
+	uint32_t used = atomic_load(&pagecache->requests_used);
 	struct io *io;
 
-	/* Counted first, so that two who come at once leave enough, too. */
-	if (atomic_fetch_add(&pagecache->requests_used, 1) + left >= pagecache->config.requests) {
-		atomic_fetch_sub(&pagecache->requests_used, 1);
-		return NULL;
-	}
+	/* Only what is really used is counted: who finds none may sleep until one comes back. */
+	do {
+		if (used + left >= pagecache->config.requests)
+			return NULL;
+	} while (!atomic_compare_exchange_weak(&pagecache->requests_used, &used, used + 1));
 	io = objcache_alloc_held(&pagecache->requests);
 	assert(io); /* they are held in reserve */
 	io->request.operation = operation;

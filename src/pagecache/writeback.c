@@ -229,16 +229,17 @@ static struct page *begin_run_locked(const struct io *io, struct page *page)
 
 static void write_ended_locked(struct volume *volume, struct page *page, status_t status)
 {
-	uint32_t before;
+	/* Of a page on its way nobody else changes it. Counted first: once CLEAN, the page may be evicted, its node be closed. */
+	const uint32_t failed = page_state(page) & PAGE_FAILED;
 
 	if (status == STATUS_OK) {
-		before = page_change(page, PAGE_CLEAN, PAGE_FAILED, 0);
-		count_failed_locked(volume, page, before & PAGE_FAILED, 0);
+		count_failed_locked(volume, page, failed, 0);
 		count_clean(volume);
+		(void)page_change(page, PAGE_CLEAN, PAGE_FAILED, 0);
 		return;
 	}
-	before = page_change(page, PAGE_DIRTY, 0, PAGE_FAILED | PAGE_LISTED);
-	count_failed_locked(volume, page, before & PAGE_FAILED, PAGE_FAILED);
+	count_failed_locked(volume, page, failed, PAGE_FAILED);
+	(void)page_change(page, PAGE_DIRTY, 0, PAGE_FAILED | PAGE_LISTED);
 	list_locked(volume, page);
 }
 
