@@ -21,10 +21,14 @@
 
 #define GONE_TURNS 4 /* after a quarter of the blocks was begun anew, the cache has the size that it has */
 
-/* By hits. A dirty page is moved with its block, which costs a frame in main; one on its way may keep the block from going. */
+/*
+ * By hits. A dirty page is moved with its block, which costs a frame in main; one on its way may keep the block from going. A
+ * page in the younger half of probation would have stayed for longer.
+ */
 static const uint8_t weights[LANES][4] = { { 5, 12, 40, 60 }, { 10, 40, 60, 80 } };
 #define WEIGHT_DIRTY 20
 #define WEIGHT_BUSY  80
+#define WEIGHT_YOUNG 10
 
 /* Pages -------------------------------------------------------------------------------------------------------------------- */
 
@@ -132,8 +136,19 @@ bool replacement_visit(struct volume *volume, struct page *page, enum lane lane)
 
 /* Blocks ------------------------------------------------------------------------------------------------------------------- */
 
+/* In the younger half of probation. [R] is held. */
+static bool is_young(const struct frames *frames)
+{
+	const struct volume *volume = frames->volume;
+	const uint32_t now = atomic_load_explicit(&volume->pagecache->clock, memory_order_relaxed);
+	const uint32_t age = now - atomic_load_explicit(&frames->entered, memory_order_relaxed);
+
+	return frames->lane == LANE_PROBATION && 2 * age < volume->heap.lane_blocks[LANE_PROBATION];
+}
+
 uint32_t replacement_score(const struct frames *frames)
 {
+	const uint32_t youth = is_young(frames) ? WEIGHT_YOUNG : 0;
 	uint32_t score = 0;
 
 	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++) {
@@ -141,7 +156,7 @@ uint32_t replacement_score(const struct frames *frames)
 
 		if (page_is(state, PAGE_FREE))
 			continue;
-		score += weights[(state & PAGE_MAIN) != 0][page_hits(state)];
+		score += weights[(state & PAGE_MAIN) != 0][page_hits(state)] + youth;
 		if (page_is(state, PAGE_DIRTY))
 			score += WEIGHT_DIRTY;
 		else if (!page_is(state, PAGE_CLEAN))

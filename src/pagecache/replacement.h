@@ -58,6 +58,6 @@ struct frames *replacement_next_locked(struct page_heap *heap, enum lane lane);
 /* Probation's cursor begins a block. [R] is held. */
 void replacement_turn_locked(struct page_heap *heap);
 
-/* What it would cost to lose the block now, in 20ths of a page that is missed. */
+/* What it would cost to lose the block now, in 20ths of a page that is missed. [R] is held. */
 uint32_t replacement_score(const struct frames *frames);
 #define REPLACEMENT_SCORE_MAX (160u * PAGES_PER_BLOCK)
