@@ -22,6 +22,8 @@
 #define BLOCK_BYTES     (1ull << BLOCK_SHIFT)
 #define PAGES_PER_BLOCK (BLOCK_BYTES / PAGE_BYTES)
 
+_Static_assert(BLOCK_SHIFT >= 16 && BLOCK_SHIFT <= 21, "blocks of 64 KB to 2 MB; the image has 2 MB");
+
 #define NS_PER_US 1000ull
 #define NS_PER_MS 1000000ull
 #define NS_PER_S  1000000000ull
