@@ -18,7 +18,7 @@ enum where {
 struct arc {
 	struct model model;
 	uint64_t capacity;
-	uint64_t target;
+	double target; /* a real number: with whole ones, steps between 1 and 2 would count as 1 */
 	struct fifo lists[LISTS];
 	uint8_t *where;
 };
@@ -34,31 +34,31 @@ static void put(struct arc *arc, uint32_t page, enum where to)
 
 static void replace(struct arc *arc, bool from_b2)
 {
-	const uint64_t t1 = arc->lists[T1].count;
+	const double t1 = (double)arc->lists[T1].count;
 
-	if (t1 > 0 && (t1 > arc->target || (from_b2 && t1 == arc->target)))
+	if (t1 > 0 && (t1 > arc->target || (from_b2 && t1 >= arc->target)))
 		put(arc, arc->lists[T1].tail, B1);
 	else
 		put(arc, arc->lists[T2].tail, B2);
 }
 
-static uint64_t ratio(uint64_t a, uint64_t b)
+static double ratio(uint64_t a, uint64_t b)
 {
-	return a > b ? a / b : 1;
+	return a > b ? (double)a / (double)b : 1;
 }
 
 static void hit_b1(struct arc *arc, uint32_t page)
 {
-	const uint64_t more = arc->target + ratio(arc->lists[B2].count, arc->lists[B1].count);
+	const double more = arc->target + ratio(arc->lists[B2].count, arc->lists[B1].count);
 
-	arc->target = more < arc->capacity ? more : arc->capacity;
+	arc->target = more < (double)arc->capacity ? more : (double)arc->capacity;
 	replace(arc, false);
 	put(arc, page, T2);
 }
 
 static void hit_b2(struct arc *arc, uint32_t page)
 {
-	const uint64_t less = ratio(arc->lists[B1].count, arc->lists[B2].count);
+	const double less = ratio(arc->lists[B1].count, arc->lists[B2].count);
 
 	arc->target = arc->target > less ? arc->target - less : 0;
 	replace(arc, true);
