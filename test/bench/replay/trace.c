@@ -6,8 +6,9 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "pagecache/page.h"
+
 #define LINE_BYTES 64
-#define PAGE_LIMIT (1ull << 40)
 
 static void name_from(struct trace *trace, const char *file)
 {
@@ -39,8 +40,8 @@ static bool append(struct trace *trace, size_t *room, uint64_t page, bool write)
 	return true;
 }
 
-/* NULL: fine. */
-static const char *parse(const char *line, uint64_t *page, bool *write)
+/* NULL: fine. The last line may lack its end; a line without one is else too long, or has a zero byte. */
+static const char *parse(const char *line, bool last, uint64_t *page, bool *write)
 {
 	char *end;
 
@@ -50,20 +51,21 @@ static const char *parse(const char *line, uint64_t *page, bool *write)
 	*page = strtoull(line + 2, &end, 10);
 	if (*end == '\r')
 		end++;
-	if (*end != '\n' && *end != '\0')
+	if (strcmp(end, "\n") != 0 && (*end != '\0' || !last))
 		return "has more than a page number";
-	return *page < PAGE_LIMIT ? NULL : "has a page number that is too large";
+	return *page < PAGE_NUMBER_MAX ? NULL : "has a page number that is too large";
 }
 
 static bool read_lines(struct trace *trace, gzFile input, const char *file, char *error, size_t size)
 {
 	char line[LINE_BYTES];
 	size_t room = 0, number = 0;
+	int status;
 
 	while (gzgets(input, line, sizeof(line))) {
 		uint64_t page;
 		bool write;
-		const char *wrong = parse(line, &page, &write);
+		const char *wrong = parse(line, gzeof(input), &page, &write);
 
 		number++;
 		if (!wrong && !append(trace, &room, page, write))
@@ -73,7 +75,8 @@ static bool read_lines(struct trace *trace, gzFile input, const char *file, char
 			return false;
 		}
 	}
-	if (!gzeof(input)) {
+	gzerror(input, &status);
+	if (!gzeof(input) || status != Z_OK) {
 		snprintf(error, size, "%s: cannot be read, or is a damaged gzip file", file);
 		return false;
 	}

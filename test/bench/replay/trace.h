@@ -1,5 +1,6 @@
 /*
- * A trace of page references: text, gzip'd or not, one reference a line, `R <page>` or `W <page>`, pages of 4 KB by number.
+ * A trace of page references: text, gzip'd or not, one reference a line, `R <page>` or `W <page>`, pages of 4 KB by number,
+ * which are at most what a volume can have.
  * Pages also get dense numbers, in their order, for models that keep arrays.
  */
 #pragma once
