@@ -54,8 +54,10 @@ $(TEST_DIR)/%/portable.a:
 $(TEST_DIR)/test_%: $(TEST_DIR)/checked/test/host/test_%.o $(TEST_DIR)/checked/portable.a
 	$(Q)$(CC) $(CHECKED_FLAGS) $^ $(CHECK_LIBS) -o $@
 
-$(TEST_DIR)/test_replay: $(call objects,checked,test/host/test_replay.c $(filter-out %/replay.c %/replay_cache.c,$(wildcard test/bench/replay/*.c)))
-	$(Q)$(CC) $(CHECKED_FLAGS) $^ $(CHECK_LIBS) -lz -o $@
+# The models and the trace reader of the replay bench, which lies further down.
+$(TEST_DIR)/test_replay $(TEST_DIR)/test_replay_models: CHECK_LIBS += -lz
+$(TEST_DIR)/test_replay $(TEST_DIR)/test_replay_models: \
+	$(call objects,checked,$(wildcard test/bench/replay/model*.c) test/bench/replay/trace.c)
 
 $(TEST_DIR)/bench_%: $(TEST_DIR)/fast/test/bench/bench_%.o $(TEST_DIR)/fast/test/bench/bench.o $(TEST_DIR)/fast/portable.a
 	$(Q)$(CC) $(FAST_FLAGS) $^ -o $@
@@ -121,7 +123,7 @@ bench: benches $(TEST_DIR)/ratio_pagecache
 	@$(TEST_DIR)/ratio_pagecache
 else
 bench: $(TEST_DIR)/replay $(TEST_DIR)/replay_small
-	@BUILD=$(BUILD) SIZES="$(SIZES)" test/bench/replay.sh $(TRACE)
+	@BUILD=$(BUILD) SIZES="$(SIZES)" BLOCKS="$(BLOCKS)" test/bench/replay.sh $(TRACE)
 endif
 
 $(TEST_DIR)/ratio_pagecache: $(call objects,fast,test/bench/ratio_pagecache.c) $(TEST_DIR)/fast/portable.a

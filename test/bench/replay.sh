@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
 # replay.sh TRACE...: replays each trace, with large and with small blocks (see test/bench/replay/replay.c), and sums up how the
-# page cache stands against S3-FIFO by pages. SIZES="20 40" chooses the sizes, in percent of the trace's pages.
+# page cache stands against S3-FIFO by pages. SIZES="20 40" chooses the sizes, in percent of the trace's pages; BLOCKS=0 leaves
+# out what it costs to take blocks, which takes longest.
 set -euo pipefail
 
 read -ra sizes <<<"${SIZES:-}"
+quick=()
+[ "${BLOCKS:-1}" != 0 ] || quick=(-q)
 for trace in "$@"; do
 	{
-		"$BUILD/test/replay_small" "$trace" "${sizes[@]}"
-		"$BUILD/test/replay" "$trace" "${sizes[@]}"
+		"$BUILD/test/replay_small" "${quick[@]}" "$trace" "${sizes[@]}"
+		"$BUILD/test/replay" "${quick[@]}" "$trace" "${sizes[@]}"
 	} | tee "$BUILD/test/replay.output"
 	awk '
 		/^result: replay / {

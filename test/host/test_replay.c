@@ -55,8 +55,8 @@ START_TEST(s3fifo_keeps_what_was_hit_twice_and_gives_pages_back)
 	for (size_t i = 0; i < trace.count; i++)
 		missed += !model->access(model, trace.references[i].dense);
 	ck_assert_uint_eq(missed, 20);
-	model->resize(model, 2);
-	model->resize(model, 10);
+	model->take(model, 8);
+	model->give(model, 8);
 	missed = 0;
 	for (uint32_t page = 0; page < trace.unique; page++)
 		missed += !model->access(model, page);

@@ -10,8 +10,12 @@ struct model {
 	const char *name;
 	/* References the next page of the trace; true: a hit. */
 	bool (*access)(struct model *model, uint32_t page);
-	/* The cache has so many pages from now on; NULL: it cannot change. */
-	void (*resize)(struct model *model, uint64_t capacity);
+	/*
+	 * Takes the frames of its next `pages` victims away, in its own order of eviction; gives so many back, empty. NULL: it
+	 * cannot.
+	 */
+	void (*take)(struct model *model, uint64_t pages);
+	void (*give)(struct model *model, uint64_t pages);
 	void (*destroy)(struct model *model);
 };
 

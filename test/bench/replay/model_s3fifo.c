@@ -2,10 +2,13 @@
  * S3-FIFO by pages: a small queue of a tenth, a main one, and a memory of what left the small one within 0.9 of the capacity in
  * evictions. A page that leaves the small queue and was hit twice goes to main; one that leaves main and was hit goes in again
  * with one hit less. (J. Yang et al., "FIFO Queues are All You Need for Cache Eviction", SOSP 2023.)
+ *
+ * While frames are taken away, the small queue and the ghosts keep the sizes that they have in the whole cache.
  */
 #include <stdlib.h>
 
 #include "fifo.h"
+#include "runtime/base/types.h"
 
 #define HITS_MAX      3
 #define HITS_TO_STAY  2
@@ -22,6 +25,7 @@ enum where {
 struct s3fifo {
 	struct model model;
 	uint64_t capacity;
+	uint64_t taken; /* frames of it that are away */
 	struct fifo queues[QUEUES];
 	uint8_t *where;
 	uint8_t *hits;
@@ -66,12 +70,14 @@ static uint64_t pages(const struct s3fifo *cache)
 	return cache->queues[SMALL].count + cache->queues[MAIN].count;
 }
 
-static void make_room(struct s3fifo *cache, uint64_t most)
+/* Evicts until there are so many frames left over. */
+static void make_room(struct s3fifo *cache, uint64_t frames)
 {
-	const uint64_t main_max = cache->capacity - cache->capacity * SMALL_PERCENT / 100;
+	const uint64_t most = cache->capacity - cache->taken - frames;
+	const uint64_t small = cache->capacity * SMALL_PERCENT / 100;
 
 	while (pages(cache) > most) {
-		if (cache->queues[MAIN].count > main_max || cache->queues[SMALL].count == 0)
+		if (cache->queues[MAIN].count > 0 && cache->queues[SMALL].count < MAX(small, 1u))
 			evict_main(cache);
 		else
 			evict_small(cache);
@@ -91,18 +97,23 @@ static bool s3fifo_access(struct model *model, uint32_t page)
 		cache->hits[page] += cache->hits[page] < HITS_MAX;
 		return true;
 	}
-	make_room(cache, cache->capacity - 1);
+	make_room(cache, 1);
 	enter(cache, page, is_ghost(cache, page) ? MAIN : SMALL);
 	cache->left[page] = 0;
 	return false;
 }
 
-static void s3fifo_resize(struct model *model, uint64_t capacity)
+static void s3fifo_take(struct model *model, uint64_t frames)
 {
 	struct s3fifo *cache = (struct s3fifo *)model;
 
-	cache->capacity = capacity;
-	make_room(cache, capacity);
+	cache->taken += frames;
+	make_room(cache, 0);
+}
+
+static void s3fifo_give(struct model *model, uint64_t frames)
+{
+	((struct s3fifo *)model)->taken -= frames;
 }
 
 static void s3fifo_destroy(struct model *model)
@@ -124,7 +135,8 @@ struct model *model_s3fifo(const struct trace *trace, uint64_t capacity)
 	cache->model = (struct model){
 		.name = "s3fifo",
 		.access = s3fifo_access,
-		.resize = s3fifo_resize,
+		.take = s3fifo_take,
+		.give = s3fifo_give,
 		.destroy = s3fifo_destroy,
 	};
 	cache->capacity = capacity;

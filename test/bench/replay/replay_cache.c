@@ -19,8 +19,10 @@ struct replay_cache {
 	struct volume volume;
 	struct owner ballast; /* holds what the cache is not to have */
 	struct owner taker;
+	uint64_t blocks;
 	struct phys_addr *taken;
 	uint64_t taken_runs;
+	bool has_given;
 	uint64_t references;
 	char page[PAGE_BYTES];
 };
@@ -90,6 +92,7 @@ struct replay_cache *replay_cache_create(const struct trace *trace, uint64_t blo
 {
 	struct replay_cache *cache = model_alloc(1, sizeof(*cache));
 
+	cache->blocks = blocks;
 	host_cpus_set(1);
 	host_clock_set(HOST_CLOCK_MANUAL);
 	memory_create(cache, blocks);
@@ -100,9 +103,23 @@ struct replay_cache *replay_cache_create(const struct trace *trace, uint64_t blo
 	return cache;
 }
 
+/* The figures would be of another cache than the models': with as many misses as frames it has filled all that it may have. */
+static void check_capacity(struct replay_cache *cache)
+{
+	const struct pagecache_statistics statistics = replay_cache_statistics(cache);
+	const bool filled = statistics.inserted_pages > cache->blocks * PAGES_PER_BLOCK && !cache->has_given;
+
+	if (statistics.blocks > cache->blocks || (filled && statistics.blocks < cache->blocks)) {
+		fprintf(stderr, "replay: the page cache has %llu blocks and should have %llu\n",
+			(unsigned long long)statistics.blocks, (unsigned long long)cache->blocks);
+		exit(EXIT_FAILURE);
+	}
+}
+
 void replay_cache_destroy(struct replay_cache *cache)
 {
 	replay_cache_give(cache);
+	check_capacity(cache);
 	if (!pagecache_is_valid(&cache->pagecache)) {
 		fprintf(stderr, "replay: the page cache is not valid any more\n");
 		exit(EXIT_FAILURE);
@@ -137,6 +154,7 @@ uint64_t replay_cache_take(struct replay_cache *cache, uint64_t blocks, bool con
 	};
 
 	replay_cache_give(cache);
+	cache->has_given = true;
 	cache->taken_runs = contiguous ? 1 : blocks;
 	must(memory_blocks_alloc_many(&cache->memory, &request, (uint32_t)cache->taken_runs, cache->taken), "reclaim");
 	return blocks;
@@ -148,19 +166,18 @@ void replay_cache_give(struct replay_cache *cache)
 		memory_blocks_free(&cache->memory, cache->taken[--cache->taken_runs]);
 }
 
-uint64_t replay_cache_misses(struct replay_cache *cache)
+struct pagecache_statistics replay_cache_statistics(struct replay_cache *cache)
 {
-	return atomic_load(&cache->volume.counts.inserted_pages);
-}
+	struct pagecache_statistics statistics;
 
-uint64_t replay_cache_copies(struct replay_cache *cache)
-{
-	return atomic_load(&cache->volume.counts.moved_pages);
+	volume_statistics(&cache->volume, &statistics);
+	return statistics;
 }
 
 double replay_cache_holes(struct replay_cache *cache)
 {
-	const uint64_t frames = atomic_load(&cache->volume.heap.blocks) * PAGES_PER_BLOCK;
+	const struct pagecache_statistics statistics = replay_cache_statistics(cache);
+	const uint64_t frames = statistics.blocks * PAGES_PER_BLOCK;
 
-	return frames == 0 ? 0 : 1 - (double)atomic_load(&cache->volume.counts.cached_pages) / (double)frames;
+	return frames == 0 ? 0 : 1 - (double)statistics.cached_pages / (double)frames;
 }

@@ -9,7 +9,10 @@
 
 struct replay_cache;
 
-/* Ends the program with a message when something fails, as do all of these. */
+/*
+ * Ends the program with a message when something fails, as do all of these; among that, at the end, a cache that has not come
+ * to have as many blocks as it should.
+ */
 struct replay_cache *replay_cache_create(const struct trace *trace, uint64_t blocks);
 void replay_cache_destroy(struct replay_cache *cache);
 
@@ -20,7 +23,7 @@ void replay_cache_access(struct replay_cache *cache, const struct reference *ref
 uint64_t replay_cache_take(struct replay_cache *cache, uint64_t blocks, bool contiguous);
 void replay_cache_give(struct replay_cache *cache);
 
-/* Since the cache was made: missed (a page came in), moved; and the share of the cache's frames without a page now. */
-uint64_t replay_cache_misses(struct replay_cache *cache);
-uint64_t replay_cache_copies(struct replay_cache *cache);
+struct pagecache_statistics replay_cache_statistics(struct replay_cache *cache);
+
+/* The share of the cache's frames that have no page now. */
 double replay_cache_holes(struct replay_cache *cache);

@@ -1,0 +1,26 @@
+/* One run of a trace through the page cache, or through S3-FIFO, while blocks are taken from it or not. */
+#pragma once
+
+#include "trace.h"
+
+/* What is taken, and when: at each multiple of the period, for RUN_AWAY references. */
+struct taking {
+	uint64_t blocks; /* at a time; 0: nothing is taken */
+	bool contiguous;
+	size_t period;
+};
+
+#define RUN_AWAY 5000
+
+struct outcome {
+	uint64_t misses;
+	uint64_t copies;
+	uint64_t blocks; /* taken in all */
+	double holes;    /* share of the frames without a page, mean over the second half */
+};
+
+/* `blocks` is the size of the cache, which is empty at first. */
+struct outcome run_cache(const struct trace *trace, uint64_t blocks, const struct taking *taking);
+
+/* The same with S3-FIFO by pages: it gives as many pages, wherever they lie. */
+struct outcome run_s3fifo(const struct trace *trace, uint64_t blocks, const struct taking *taking);
