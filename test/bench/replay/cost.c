@@ -12,7 +12,7 @@
 
 /* Sums over the periods. */
 struct cost {
-	double extra, s3fifo_extra, copies, misses, s3fifo_misses;
+	double extra, s3fifo_extra, copies, taken_copies, lost_blocks, misses, s3fifo_misses;
 	unsigned runs;
 };
 
@@ -32,6 +32,8 @@ static void add_period(const struct trace *trace, uint64_t blocks, const struct 
 	cost->extra += ((double)cache.misses - (double)quiet->cache.misses) / times;
 	cost->s3fifo_extra += ((double)s3fifo.misses - (double)quiet->s3fifo.misses) / times;
 	cost->copies += ((double)cache.copies - (double)quiet->cache.copies) / times;
+	cost->taken_copies += (double)cache.taken_copies / times;
+	cost->lost_blocks += (double)cache.lost_blocks / times;
 	cost->misses += (double)cache.misses;
 	cost->s3fifo_misses += (double)s3fifo.misses;
 	cost->runs++;
@@ -46,16 +48,16 @@ static void print_way(const struct trace *trace, unsigned size_percent, uint64_t
 	for (taking.period = PERIOD_FIRST; taking.period <= PERIOD_LAST; taking.period += PERIOD_STEP)
 		add_period(trace, blocks, &taking, quiet, &cost);
 	printf("result: blocks trace=%s size_pct=%u run=%s extra_misses_per_block=%.1f s3fifo_extra=%.1f copies_per_block=%.1f "
-	       "total_vs_s3fifo_pct=%.2f block_pages=%u\n",
+	       "total_vs_s3fifo_pct=%.2f block_pages=%u taken_copies_per_block=%.1f lost_blocks_per_block=%.2f\n",
 	       trace->name, size_percent, contiguous ? "contiguous" : "scattered", cost.extra / cost.runs,
 	       cost.s3fifo_extra / cost.runs, cost.copies / cost.runs, 100 * (cost.misses / cost.s3fifo_misses - 1),
-	       (unsigned)PAGES_PER_BLOCK);
+	       (unsigned)PAGES_PER_BLOCK, cost.taken_copies / cost.runs, cost.lost_blocks / cost.runs);
 	fflush(stdout);
 }
 
 void cost_print(const struct trace *trace, unsigned size_percent, uint64_t blocks)
 {
-	const struct taking nothing = { .blocks = 0 };
+	const struct taking nothing = { .period = 0 };
 	const struct quiet quiet = {
 		.cache = run_cache(trace, blocks, &nothing),
 		.s3fifo = run_s3fifo(trace, blocks, &nothing),

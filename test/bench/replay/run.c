@@ -5,14 +5,21 @@
 
 #define HOLES_PERIOD 10000 /* references between two looks at the holes */
 
-static bool takes_at(const struct taking *taking, size_t i)
+/* References since the last multiple of the period; SIZE_MAX: nothing is taken, or not yet. */
+static size_t since_taking(const struct taking *taking, size_t i)
 {
-	return taking->blocks > 0 && i >= taking->period && i % taking->period == 0;
+	return taking->period == 0 || i < taking->period ? SIZE_MAX : i % taking->period;
 }
 
-static bool gives_at(const struct taking *taking, size_t i)
+static void take(struct replay_cache *cache, const struct taking *taking, struct outcome *outcome)
 {
-	return taking->blocks > 0 && i >= taking->period && i % taking->period == RUN_AWAY;
+	const struct pagecache_statistics before = replay_cache_statistics(cache);
+	struct pagecache_statistics after;
+
+	outcome->blocks += replay_cache_take(cache, taking->blocks, taking->contiguous);
+	after = replay_cache_statistics(cache);
+	outcome->lost_blocks += before.blocks - after.blocks;
+	outcome->taken_copies += after.moved_pages - before.moved_pages;
 }
 
 struct outcome run_cache(const struct trace *trace, uint64_t blocks, const struct taking *taking)
@@ -23,9 +30,9 @@ struct outcome run_cache(const struct trace *trace, uint64_t blocks, const struc
 	unsigned samples = 0;
 
 	for (size_t i = 0; i < trace->count; i++) {
-		if (takes_at(taking, i))
-			outcome.blocks += replay_cache_take(cache, taking->blocks, taking->contiguous);
-		if (gives_at(taking, i))
+		if (since_taking(taking, i) == 0)
+			take(cache, taking, &outcome);
+		if (since_taking(taking, i) == RUN_AWAY)
 			replay_cache_give(cache);
 		replay_cache_access(cache, &trace->references[i]);
 		if (i % HOLES_PERIOD == 0 && i >= trace->count / 2) {
@@ -46,18 +53,14 @@ struct outcome run_s3fifo(const struct trace *trace, uint64_t blocks, const stru
 	struct model *model = model_s3fifo(trace, blocks * PAGES_PER_BLOCK);
 	const uint64_t pages = taking->blocks * PAGES_PER_BLOCK;
 	struct outcome outcome = { 0 };
-	bool away = false;
 
 	for (size_t i = 0; i < trace->count; i++) {
-		if (takes_at(taking, i)) {
+		if (since_taking(taking, i) == 0) {
 			model->take(model, pages);
 			outcome.blocks += taking->blocks;
-			away = true;
 		}
-		if (away && gives_at(taking, i)) {
+		if (since_taking(taking, i) == RUN_AWAY)
 			model->give(model, pages);
-			away = false;
-		}
 		outcome.misses += !model->access(model, trace->references[i].dense);
 	}
 	model->destroy(model);

@@ -5,9 +5,9 @@
 
 /* What is taken, and when: at each multiple of the period, for RUN_AWAY references. */
 struct taking {
-	uint64_t blocks; /* at a time; 0: nothing is taken */
+	uint64_t blocks; /* at a time */
 	bool contiguous;
-	size_t period;
+	size_t period; /* more than RUN_AWAY; 0: nothing is taken */
 };
 
 #define RUN_AWAY 5000
@@ -15,8 +15,10 @@ struct taking {
 struct outcome {
 	uint64_t misses;
 	uint64_t copies;
-	uint64_t blocks; /* taken in all */
-	double holes;    /* share of the frames without a page, mean over the second half */
+	uint64_t blocks;       /* taken in all */
+	uint64_t lost_blocks;  /* that left the page cache for it: fewer when some were free, more when a run needed others */
+	uint64_t taken_copies; /* of the copies, those by which blocks were emptied */
+	double holes;          /* share of the frames without a page, mean over the second half */
 };
 
 /* `blocks` is the size of the cache, which is empty at first. */
