@@ -229,8 +229,7 @@ static struct page *begin_run_locked(const struct io *io, struct page *page)
 
 static void write_ended_locked(struct volume *volume, struct page *page, status_t status)
 {
-	/* Of a page on its way nobody else changes it. Counted first: once CLEAN, the page may be evicted, its node be closed.
-	 */
+	/* Counted first: once it is CLEAN, the page may be evicted, and its node be closed. */
 	const uint32_t failed = page_state(page) & PAGE_FAILED;
 
 	if (status == STATUS_OK) {
