@@ -41,14 +41,14 @@ static uint32_t sweep_on(struct volume *volume, struct sweep *sweep)
 	struct background *background = &volume->background;
 	uint32_t pages;
 
-	sweep->position = background->position;
+	sweep->position = atomic_load(&background->position);
 	pages = writeback_start(volume, sweep);
 	if (pages == 0 && !background->wrapped) {
 		background->wrapped = true;
 		sweep->position = 0;
 		pages = writeback_start(volume, sweep);
 	}
-	background->position = pages == 0 ? 0 : sweep->position;
+	atomic_store(&background->position, pages == 0 ? 0 : sweep->position);
 	return pages;
 }
 

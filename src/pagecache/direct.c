@@ -122,7 +122,7 @@ status_t node_direct(struct node *node, enum block_operation operation, uint64_t
 	/* Pages of which the range covers a part have to be on the device before they can be forgotten. */
 	write_dirty(node);
 	if (atomic_load(&node->failed_pages) > 0)
-		return node->volume->write_status;
+		return atomic_load(&node->volume->write_status);
 	if (operation == BLOCK_READ)
 		return transfer(node, operation, offset, bytes, &cursor);
 	status = discard_touched(node, offset, bytes);

@@ -133,7 +133,7 @@ status_t volume_flush_node(struct volume *volume, const struct node *node)
 	mutex_lock(&volume->flush);
 	writeback_pass(volume, node);
 	if (atomic_load(node ? &node->failed_pages : &volume->counts.failed_pages) > 0)
-		status = volume->write_status;
+		status = atomic_load(&volume->write_status);
 	if (volume->device->write_cache) {
 		const status_t flushed = block_device_transfer(volume->device, BLOCK_FLUSH, 0, NULL, 0);
 

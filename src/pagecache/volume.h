@@ -29,13 +29,13 @@ struct volume_lookups {
 
 /* How far the background writer is with a volume (background.c); its alone. */
 struct background {
-	uint64_t position;       /* where it goes on */
-	uint64_t epoch_ns;       /* when it ended the last epoch */
-	uint64_t retry_position; /* how far that is */
-	uint16_t boundary;       /* the epoch that it ended last */
-	uint16_t aged;           /* pages of this epoch and of earlier ones are old */
-	bool writes_aged;        /* the pass over them is under way */
-	bool wrapped;            /* the pass has begun at the start of the disk once */
+	_Atomic uint64_t position; /* where it goes on; others look, too */
+	uint64_t epoch_ns;         /* when it ended the last epoch */
+	uint64_t retry_position;   /* how far that is */
+	uint16_t boundary;         /* the epoch that it ended last */
+	uint16_t aged;             /* pages of this epoch and of earlier ones are old */
+	bool writes_aged;          /* the pass over them is under way */
+	bool wrapped;              /* the pass has begun at the start of the disk once */
 };
 
 struct volume {
@@ -59,12 +59,12 @@ struct volume {
 	uint64_t next_write;    /* [D] number of the next write */
 	uint16_t epoch;         /* [D] the present one */
 	uint16_t settled;       /* [flush] no page is dirty since this one or an earlier one */
-	status_t write_status;  /* [D] of the latest write that failed */
 	uint64_t retry_ns;      /* [D] when failed pages are tried again */
 	struct background background;
-	_Atomic uint32_t progress; /* changes when a write has ended */
-	_Atomic uint32_t reads;    /* under way; a detach waits until there are none */
-	_Atomic uint32_t cleaning; /* drains that are under way: the page heap does not grow; who waits sleeps on it */
+	_Atomic status_t write_status; /* of the latest write that failed */
+	_Atomic uint32_t progress;     /* changes when a write has ended */
+	_Atomic uint32_t reads;        /* under way; a detach waits until there are none */
+	_Atomic uint32_t cleaning;     /* drains that are under way: the page heap does not grow; who waits sleeps on it */
 
 	struct {
 		_Atomic uint64_t cached_pages, dirty_pages, failed_pages;

@@ -254,7 +254,7 @@ static void write_done(struct block_request *request)
 		atomic_fetch_add_explicit(&volume->counts.write_errors, 1, memory_order_relaxed);
 	spinlock_lock(&volume->lock);
 	if (request->status != STATUS_OK) {
-		volume->write_status = request->status;
+		atomic_store(&volume->write_status, request->status);
 		volume->retry_ns = platform_now_ns() + volume->pagecache->config.retry_ns;
 	}
 	for (uint32_t i = 0; i < io->count; i++) {
@@ -324,7 +324,7 @@ static bool is_writing(struct volume *volume)
 bool writeback_make_progress(struct volume *volume)
 {
 	const uint32_t seen = atomic_load(&volume->progress);
-	struct sweep sweep = { .position = volume->background.position, .any_epoch = true };
+	struct sweep sweep = { .position = atomic_load(&volume->background.position), .any_epoch = true };
 
 	if (writeback_start(volume, &sweep) == 0) {
 		sweep.position = 0;
@@ -373,7 +373,7 @@ status_t writeback_throttle(struct volume *volume)
 			continue;
 		/* What is dirty belongs to other volumes, or cannot be written. */
 		if (atomic_load(&volume->counts.failed_pages) > 0)
-			return volume->write_status;
+			return atomic_load(&volume->write_status);
 		(void)platform_wait(&pagecache->progress, seen, platform_now_ns() + NS_PER_S);
 	}
 	return STATUS_OK;
