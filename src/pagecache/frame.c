@@ -151,6 +151,7 @@ static bool page_move_locked(struct volume *volume, struct page *from, struct pa
 		if (!is_movable(state, 1))
 			return false;
 	} while (!page_try_change(from, &state, page_state_make(PAGE_TAKEN, 0)));
+	pagecache_node(volume->pagecache, page_key(from))->moves++;
 	if (state & PAGE_LISTED)
 		dirty_replace(&volume->dirty, from, to);
 	index_replace_locked(&volume->pagecache->index, from, to);

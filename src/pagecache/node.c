@@ -104,6 +104,7 @@ status_t node_open(struct node *node, struct volume *volume, const struct extent
 	node->extent_count = count;
 	node->extents = extents;
 	node->bytes = bytes;
+	node->moves = 0;
 	atomic_init(&node->failed_pages, 0);
 	atomic_init(&node->written_from, 0);
 	atomic_init(&node->written_to, 0);

@@ -32,6 +32,7 @@ struct node {
 	const struct extent *extents;  /* [I] in the order of the node's pages, without gaps */
 	uint64_t bytes;                /* [I] */
 	struct extent whole;           /* [I] what `extents` is for volume->node */
+	uint32_t moves;                /* [D] of its pages, to other frames */
 	_Atomic uint64_t failed_pages; /* dirty, and the last write of it failed */
 	_Atomic uint64_t written_from; /* where the latest writer began to write without gaps, */
 	_Atomic uint64_t written_to;   /* and how far it is; in bytes */

@@ -121,8 +121,8 @@ static status_t discard_page(struct node *node, uint64_t number)
 	return status;
 }
 
-/* Looks at the pages that the volume has, when those are fewer than the numbers that are asked for. */
-static status_t discard_cached(struct node *node, uint64_t first, uint64_t end)
+/* Discards what it finds, frame by frame. */
+static status_t discard_frames(struct node *node, uint64_t first, uint64_t end)
 {
 	const struct frame_table *table = &node->volume->pagecache->table;
 	status_t status = STATUS_OK;
@@ -138,6 +138,32 @@ static status_t discard_cached(struct node *node, uint64_t first, uint64_t end)
 				status = discard_page(node, page_key_number(key));
 		}
 	}
+	return status;
+}
+
+static uint32_t moves(struct node *node)
+{
+	uint32_t count;
+
+	spinlock_lock(&node->volume->lock);
+	count = node->moves;
+	spinlock_unlock(&node->volume->lock);
+	return count;
+}
+
+/*
+ * Looks at the pages that the volume has, when those are fewer than the numbers that are asked for. A page may have been moved
+ * to where it had looked already; then it looks again.
+ */
+static status_t discard_cached(struct node *node, uint64_t first, uint64_t end)
+{
+	status_t status;
+	uint32_t before;
+
+	do {
+		before = moves(node);
+		status = discard_frames(node, first, end);
+	} while (status == STATUS_OK && moves(node) != before);
 	return status;
 }
 
