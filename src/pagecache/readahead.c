@@ -206,7 +206,7 @@ void readahead_note(struct node *node, uint64_t first, uint64_t count)
 {
 	struct readahead *readahead = &node->readahead;
 	const uint64_t pages = node_pages(node);
-	struct order order = { 0 };
+	struct order order = { .pieces = 0 };
 	bool read;
 
 	if (node->volume->pagecache->config.readahead_bytes == 0 || !spinlock_try_lock(&readahead->lock))
