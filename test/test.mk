@@ -55,8 +55,8 @@ $(TEST_DIR)/test_%: $(TEST_DIR)/checked/test/host/test_%.o $(TEST_DIR)/checked/p
 	$(Q)$(CC) $(CHECKED_FLAGS) $^ $(CHECK_LIBS) -o $@
 
 # The models and the trace reader of the replay bench, which lies further down.
-$(TEST_DIR)/test_replay $(TEST_DIR)/test_replay_models: CHECK_LIBS += -lz
-$(TEST_DIR)/test_replay $(TEST_DIR)/test_replay_models: \
+$(TEST_DIR)/test_replay_models: CHECK_LIBS += -lz
+$(TEST_DIR)/test_replay_models: \
 	$(call objects,checked,$(wildcard test/bench/replay/model*.c) test/bench/replay/trace.c)
 
 $(TEST_DIR)/bench_%: $(TEST_DIR)/fast/test/bench/bench_%.o $(TEST_DIR)/fast/test/bench/bench.o $(TEST_DIR)/fast/portable.a
