@@ -95,7 +95,7 @@ static bool edges_may_fail(struct model *model, const struct node *node, uint64_
 
 void model_write(struct model *model, struct node *node, uint64_t offset, uint64_t bytes)
 {
-	const bool gone = atomic_load(&node->volume->gone);
+	const bool gone = atomic_load(&node->volume->device->gone);
 	status_t status;
 
 	if (!model_is_in_range(node, offset, bytes)) {
@@ -177,7 +177,7 @@ static bool direct_may_fail(struct model *model, const struct node *node, enum b
 void model_direct(struct model *model, struct node *node, enum block_operation operation, uint64_t offset, uint64_t bytes)
 {
 	unsigned char *memory = platform_virt(model->direct);
-	const bool gone = operation == BLOCK_WRITE && atomic_load(&node->volume->gone);
+	const bool gone = operation == BLOCK_WRITE && atomic_load(&node->volume->device->gone);
 	const uint64_t first = MIN(align_down(bytes / 3, 512), bytes);
 	const struct phys_range segments[2] = {
 		{ model->direct, first },

@@ -42,7 +42,7 @@ static bool map_may_fail(struct model *model, const struct node *node, status_t 
 		return model_is_short(model);
 	return model_is_device_error(status) &&
 	       (model_read_may_fail(model, node, offset, bytes) || atomic_load(&node->volume->counts.failed_pages) > 0 ||
-		atomic_load(&node->volume->gone));
+		atomic_load(&node->volume->device->gone));
 }
 
 void model_map(struct model *model, struct node *node, uint64_t offset, uint64_t bytes, enum map_access access)
