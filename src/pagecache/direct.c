@@ -93,21 +93,58 @@ static status_t transfer(struct node *node, enum block_operation operation, uint
 	return status;
 }
 
-/* The pages that the range touches, as a range of bytes. */
-static status_t discard_touched(struct node *node, uint64_t offset, uint64_t bytes)
-{
-	const uint64_t start = align_down(offset, PAGE_BYTES);
-	const uint64_t end = MIN(align_up(offset + bytes, PAGE_BYTES), node->bytes);
-
-	return node_discard(node, start, end - start);
-}
-
 /* Makes what is dirty in the node part of what the device reads back, without making it durable. */
 static void write_dirty(struct node *node)
 {
 	mutex_lock(&node->volume->flush);
 	writeback_pass(node->volume, node);
 	mutex_unlock(&node->volume->flush);
+}
+
+/*
+ * Of a page that the range covers in part, the rest may be written to by others meanwhile, and must not be forgotten: so that
+ * part goes through the cache.
+ */
+static status_t write_part(struct node *node, uint64_t offset, uint64_t bytes, struct cursor *cursor)
+{
+	status_t status = STATUS_OK;
+
+	while (bytes > 0 && status == STATUS_OK) {
+		struct phys_range part;
+		uint64_t done;
+
+		(void)next_parts(cursor, bytes, 1, &part, &done);
+		if (done > 0)
+			status = node_write(node, offset, platform_virt(part.start), done);
+		offset += done;
+		bytes -= done;
+	}
+	return status;
+}
+
+/* Whole pages, or up to the end of the node. */
+static status_t write_whole(struct node *node, uint64_t offset, uint64_t bytes, struct cursor *cursor)
+{
+	status_t status = node_discard(node, offset, bytes);
+
+	if (status == STATUS_OK)
+		status = transfer(node, BLOCK_WRITE, offset, bytes, cursor);
+	const status_t forgotten = node_discard(node, offset, bytes);
+	return status == STATUS_OK ? forgotten : status;
+}
+
+static status_t direct_write(struct node *node, uint64_t offset, uint64_t bytes, struct cursor *cursor)
+{
+	const uint64_t end = offset + bytes;
+	const uint64_t first = MIN(align_up(offset, PAGE_BYTES), end);
+	const uint64_t last = end == node->bytes ? end : MAX(align_down(end, PAGE_BYTES), first);
+	status_t status = write_part(node, offset, first - offset, cursor);
+
+	if (status == STATUS_OK && last > first)
+		status = write_whole(node, first, last - first, cursor);
+	if (status == STATUS_OK)
+		status = write_part(node, last, end - last, cursor);
+	return status;
 }
 
 status_t node_direct(struct node *node, enum block_operation operation, uint64_t offset, const struct phys_range *segments,
@@ -119,15 +156,14 @@ status_t node_direct(struct node *node, enum block_operation operation, uint64_t
 
 	if (status != STATUS_OK || bytes == 0)
 		return status;
-	/* Pages of which the range covers a part have to be on the device before they can be forgotten. */
+	if (operation == BLOCK_WRITE) {
+		status = direct_write(node, offset, bytes, &cursor);
+		if (status != STATUS_OK ||
+		    (is_aligned(offset, PAGE_BYTES) && (is_aligned(bytes, PAGE_BYTES) || offset + bytes == node->bytes)))
+			return status;
+	}
 	write_dirty(node);
 	if (atomic_load(&node->failed_pages) > 0)
 		return atomic_load(&node->volume->write_status);
-	if (operation == BLOCK_READ)
-		return transfer(node, operation, offset, bytes, &cursor);
-	status = discard_touched(node, offset, bytes);
-	if (status == STATUS_OK)
-		status = transfer(node, operation, offset, bytes, &cursor);
-	const status_t forgotten = discard_touched(node, offset, bytes);
-	return status == STATUS_OK ? forgotten : status;
+	return operation == BLOCK_READ ? transfer(node, operation, offset, bytes, &cursor) : STATUS_OK;
 }

@@ -1,6 +1,7 @@
 /*
  * Direct I/O: between the device and the caller's memory, past the cache, and coherent with it: what is dirty in the range is
- * written before a direct read, and what is cached of it is forgotten before and after a direct write.
+ * written before a direct read, and what is cached of it is forgotten before and after a direct write. Of pages that a write
+ * covers in part, that part goes through the cache, and to the device from there.
  */
 #pragma once
 

@@ -150,6 +150,45 @@ START_TEST(unaligned_direct_transfers_are_refused)
 }
 END_TEST
 
-HOST_TEST_MAIN("map", a_device_sees_and_fills_any_range, what_cannot_be_mapped_is_told,
-	       a_mapping_that_fails_leaves_everything_as_it_was, behind_the_end_of_a_node_is_zero,
-	       direct_transfers_are_coherent_with_the_cache, unaligned_direct_transfers_are_refused)
+/* Thread 0 writes sectors past the cache, thread 1 the bytes beside them, through it. */
+static void write_beside(void *context, unsigned index)
+{
+	struct node *node = &machine.volume.node;
+	const struct phys_range *sector = context;
+
+	for (uint64_t i = 0; i < 300; i++) {
+		uint64_t back = 0;
+
+		if (index == 0) {
+			ck_assert_int_eq(node_direct(node, BLOCK_WRITE, PAGE(1) - 512, sector, 1), STATUS_OK);
+			continue;
+		}
+		ck_assert_int_eq(node_write(node, 64, &i, sizeof(i)), STATUS_OK);
+		ck_assert_int_eq(node_read(node, 64, &back, sizeof(back)), STATUS_OK);
+		ck_assert_uint_eq(back, i);
+	}
+}
+
+START_TEST(threads_keep_what_they_write_beside_a_direct_write)
+{
+	const struct memory_request request = { .blocks = 1, .owner = &machine.pagecache.owner };
+	const uint64_t last = 299;
+	struct phys_addr block;
+
+	cache_machine_init(&machine, 4 * MIB, true);
+	ck_assert_int_eq(memory_blocks_alloc(&machine.memory, &request, &block), STATUS_OK);
+	struct phys_range sectors = { block, 1024 };
+
+	memset(platform_virt(block), 0x42, 1024);
+	host_threads_run(2, write_beside, &sectors);
+	memset(machine.model + PAGE(1) - 512, 0x42, 1024);
+	memcpy(machine.model + 64, &last, sizeof(last));
+	memory_blocks_free(&machine.memory, block);
+	cache_machine_fini(&machine);
+}
+END_TEST
+
+HOST_TEST_MAIN("map", threads_keep_what_they_write_beside_a_direct_write, a_device_sees_and_fills_any_range,
+	       what_cannot_be_mapped_is_told, a_mapping_that_fails_leaves_everything_as_it_was,
+	       behind_the_end_of_a_node_is_zero, direct_transfers_are_coherent_with_the_cache,
+	       unaligned_direct_transfers_are_refused)
