@@ -6,7 +6,7 @@
 #define HOT_PAGES   1500
 #define PAGE_WORDS  (PAGE_BYTES / sizeof(uint64_t))
 #define READ_PAGES  6 /* that one read asks for at most */
-#define ROUNDS      400
+#define ROUNDS      200
 #define OTHER_BYTES (60 * BLOCK_BYTES)
 
 enum role {
