@@ -58,7 +58,6 @@ byte next[2] = NONE;
 
 byte lo[2] = FOREIGN;
 byte hi[2] = FOREIGN;
-bool fenced[2]; /* its block was given away: nobody takes the frame before index_sweep */
 
 byte bucket = NONE;
 bool stripe_lock[2];
@@ -184,6 +183,23 @@ inline find(f)
 	od
 }
 
+/* index_forget: the frame is TAKEN */
+inline forget(f)
+{
+#ifndef BREAK_FORGET
+	if
+	:: entry[f] ->
+		a = key[f];
+		lock(stripe_lock[a]);
+		if :: entry[f] -> unlink(f, next[f]) :: else fi;
+		stripe_lock[a] = false
+	:: else
+	fi
+#else
+	skip
+#endif
+}
+
 /* What each actor does ---------------------------------------------------------------------------------------------------- */
 
 #define READ        0
@@ -277,13 +293,14 @@ not_found:
 	fi;
 	atomic {
 		if
-		:: content[0] == FREE && !fenced[0] -> g = 0
-		:: content[1] == FREE && !fenced[1] -> g = 1
+		:: content[0] == FREE -> g = 0
+		:: content[1] == FREE -> g = 1
 		:: else -> goto again /* no memory */
 		fi;
 		change(g, TAKEN, 0, false)
 	}
 	atomic { lo[g] = FOREIGN; hi[g] = FOREIGN }
+	forget(g);
 #ifndef BREAK_INSERT_LOOKS
 	lock(stripe_lock[K]);
 	find(f);
@@ -296,6 +313,7 @@ not_found:
 #endif
 	atomic {
 		f = g;
+		assert(!entry[f]);
 		key[f] = K;
 		entry[f] = true;
 		next[f] = bucket
@@ -456,16 +474,20 @@ evict_lock:
 drop:
 	atomic {
 		if
-		:: content[f] == CLEAN && pins[f] == 0 && !fenced[f] -> change(f, FREE, 0, false); fenced[f] = true
+		:: content[f] == CLEAN && pins[f] == 0 -> assert(entry[f]); change(f, FREE, 0, false)
 		:: else -> goto again
 		fi
 	}
-	a = key[f]; /* stays: nobody inserts into the frame */
+	/* A cursor that was there before the fence may take the frame meanwhile: then it is not stale any more. */
+sweep:
+	a = key[f];
 	lock(stripe_lock[a]);
-	assert(entry[f] && key[f] == a);
-	unlink(f, next[f]);
+	if
+	:: entry[f] && key[f] != a -> stripe_lock[a] = false; goto sweep
+	:: entry[f] && key[f] == a && content[f] == FREE -> unlink(f, next[f])
+	:: else
+	fi;
 	stripe_lock[a] = false;
-	fenced[f] = false;
 	goto again;
 
 	/* page_move */
@@ -473,10 +495,11 @@ move:
 	atomic {
 		g = 1 - f;
 		if
-		:: content[g] == FREE && !fenced[g] && (content[f] == CLEAN || content[f] == DIRTY) -> change(g, TAKEN, 0, false)
+		:: content[g] == FREE && (content[f] == CLEAN || content[f] == DIRTY) -> change(g, TAKEN, 0, false)
 		:: else -> goto again
 		fi
 	}
+	forget(g);
 	atomic {
 		if
 		:: (content[f] == CLEAN || content[f] == DIRTY) && pins[f] == 0 && key[f] == K ->
