@@ -94,11 +94,12 @@ static status_t transfer(struct node *node, enum block_operation operation, uint
 }
 
 /* Makes what is dirty in the node part of what the device reads back, without making it durable. */
-static void write_dirty(struct node *node)
+static status_t write_dirty(struct node *node)
 {
 	mutex_lock(&node->volume->flush);
 	writeback_pass(node->volume, node);
 	mutex_unlock(&node->volume->flush);
+	return atomic_load(&node->failed_pages) > 0 ? atomic_load(&node->volume->write_status) : STATUS_OK;
 }
 
 /*
@@ -156,14 +157,12 @@ status_t node_direct(struct node *node, enum block_operation operation, uint64_t
 
 	if (status != STATUS_OK || bytes == 0)
 		return status;
-	if (operation == BLOCK_WRITE) {
-		status = direct_write(node, offset, bytes, &cursor);
-		if (status != STATUS_OK ||
-		    (is_aligned(offset, PAGE_BYTES) && (is_aligned(bytes, PAGE_BYTES) || offset + bytes == node->bytes)))
-			return status;
-	}
-	write_dirty(node);
-	if (atomic_load(&node->failed_pages) > 0)
-		return atomic_load(&node->volume->write_status);
-	return operation == BLOCK_READ ? transfer(node, operation, offset, bytes, &cursor) : STATUS_OK;
+	/* Before a write, too: what it covers is forgotten, and a write that fails must not leave something older behind. */
+	status = write_dirty(node);
+	if (status != STATUS_OK)
+		return status;
+	if (operation == BLOCK_READ)
+		return transfer(node, operation, offset, bytes, &cursor);
+	status = direct_write(node, offset, bytes, &cursor);
+	return status == STATUS_OK ? write_dirty(node) : status;
 }
