@@ -153,16 +153,17 @@ void model_evict(struct model *model, struct node *node, uint64_t number)
 
 /* Direct I/O --------------------------------------------------------------------------------------------------------------- */
 
-/* What failed on the way may have been written in part: sector by sector it is old or new. Nothing of it is cached. */
+/* What failed on the way may have been written in part: sector by sector it is old or new. Its ends may be cached. */
 static void settle_direct_write(struct model *model, struct node *node, uint64_t offset, const unsigned char *data,
 				uint64_t bytes)
 {
 	const uint64_t sector = model->disk.device.sector_bytes;
 
 	for (uint64_t done = 0; done < bytes; done += sector) {
-		const unsigned char *disk = model->disk.data + model_position(node, offset + done);
+		unsigned char now[PAGE_BYTES];
 
-		if (memcmp(disk, data + done, sector) == 0)
+		peek(model, node, offset + done, now, sector);
+		if (memcmp(now, data + done, sector) == 0)
 			model_expect(model, node, offset + done, data + done, sector);
 	}
 }
@@ -171,7 +172,8 @@ static bool direct_may_fail(struct model *model, const struct node *node, enum b
 			    uint64_t bytes)
 {
 	return model->disk.fail_writes || atomic_load(&node->volume->counts.failed_pages) > 0 ||
-	       (operation == BLOCK_READ && model_read_may_fail(model, node, offset, bytes));
+	       (operation == BLOCK_READ ? model_read_may_fail(model, node, offset, bytes)
+					: edges_may_fail(model, node, offset, bytes));
 }
 
 void model_direct(struct model *model, struct node *node, enum block_operation operation, uint64_t offset, uint64_t bytes)
@@ -196,12 +198,14 @@ void model_direct(struct model *model, struct node *node, enum block_operation o
 		assert(status == STATUS_RANGE);
 	else if (gone)
 		assert(status == STATUS_GONE);
+	else if (status == STATUS_NO_MEMORY)
+		assert(operation == BLOCK_WRITE && model_is_short(model)); /* for its ends */
 	else if (status != STATUS_OK)
 		assert(model_is_device_error(status) && direct_may_fail(model, node, operation, offset, bytes));
 	else if (operation == BLOCK_READ)
 		assert(model_is_expected(model, node, offset, memory, bytes));
 	else
 		model_expect(model, node, offset, memory, bytes);
-	if (operation == BLOCK_WRITE && model_is_device_error(status) && !gone)
+	if (operation == BLOCK_WRITE && (model_is_device_error(status) || status == STATUS_NO_MEMORY) && !gone)
 		settle_direct_write(model, node, offset, memory, bytes);
 }
