@@ -37,9 +37,9 @@ static struct mapping *mapping_alloc(struct node *node, enum map_access access, 
 
 static void add_segment(struct mapping *mapping, struct phys_addr start, uint64_t bytes)
 {
-	struct phys_range *last = &mapping->segments[mapping->segment_count - 1];
+	struct phys_range *last = mapping->segment_count > 0 ? &mapping->segments[mapping->segment_count - 1] : NULL;
 
-	if (mapping->segment_count > 0 && last->start.value + last->bytes == start.value)
+	if (last && last->start.value + last->bytes == start.value)
 		last->bytes += bytes;
 	else
 		mapping->segments[mapping->segment_count++] = (struct phys_range){ start, bytes };

@@ -7,8 +7,9 @@
  * MAP_WRITE: the pages are the caller's alone until node_unmap, and dirty from then on. Of the first and the last page, if the
  * range covers only a part, the rest is read.
  *
- * The pages stay where they are while they are mapped, so map for the time of a transfer, not for good. Whoever maps two ranges
- * of one node at once for writing, or one for reading and one for writing, must see to it that they have no page in common.
+ * The pages stay where they are while they are mapped, so map for the time of a transfer, not for good. Whoever holds a mapping
+ * does not read, write, map, discard or directly write the same pages, and, if it is for writing, does not flush their volume:
+ * that would wait for itself. Somebody else's flush or write waits until the mapping ends.
  */
 #pragma once
 
