@@ -2,8 +2,9 @@
  * A scan beside a hot set: whether pages that are read once push out those that are read again and again.
  *
  * One task does both, in a fixed proportion, so that hits and misses can be told apart and the proportion does not depend on
- * who is faster: a piece of the scan, then `hot_reads` single pages of the hot set (30% of RAM, Zipf 0.9, scattered). Each page
- * of the set was read once before and then as Zipf's distribution has it, until few are left that were not read again.
+ * who is faster: a piece of the scan, then `hot_reads` single pages of the hot set (30% of RAM, Zipf 0.9, scattered). The set
+ * is warm before: it was read in order `warm_passes` times, and then as Zipf's distribution has it. With warm_passes=1 some of
+ * its pages have been read once when the scan begins, like those of the scan, and no rule can tell them from it.
  *
  *	hot_hit_before   of the last round of the warm-up
  *	hot_hit_during   of all hot reads beside the scan
@@ -11,8 +12,9 @@
  *	hot_hit_after    of one round after the scan
  *	lost_points      from before to during or after, whichever is worse
  *
- * Options: passes=4 (to scan, in multiples of the RAM; the disk beyond the hot set, round and round), warm_rounds=16 (each of
- * as many reads as the set has pages), hot_reads=64 (for each 256 KB of the scan), data=NAME and digitizer=NAME (see disks.h).
+ * Options: passes=4 (to scan, in multiples of the RAM; the disk beyond the hot set, round and round), warm_passes=3,
+ * warm_rounds=16 (each of as many reads as the set has pages), hot_reads=64 (for each 256 KB of the scan), data=NAME and
+ * digitizer=NAME (see disks.h).
  */
 #include "disks.h"
 #include "heap/memory.h"
@@ -24,6 +26,7 @@
 #include "runtime/base/options.h"
 
 #define PASSES      4
+#define WARM_PASSES 3
 #define WARM_ROUNDS 16
 #define HOT_READS   64
 #define PIECE_BYTES (256 * KIB)
@@ -33,27 +36,39 @@
 struct scan {
 	const struct app_environment *environment;
 	struct loads loads; /* for their hot set; their tasks do not run */
-	uint64_t passes, warm_rounds, hot_reads;
+	uint64_t passes, warm_passes, warm_rounds, hot_reads;
 	uint64_t position; /* the next page of the scan */
 	uint64_t scanned_pages, goal_pages;
 	uint64_t before, after;               /* hits in as many reads as the hot set has pages */
 	uint64_t hits[TENTHS], reads[TENTHS]; /* beside each tenth of the scan */
 };
 
+/* The set in order, `warm_passes` times. */
+static void read_hot_set(struct scan *scan)
+{
+	struct loads *loads = &scan->loads;
+	const uint64_t total_bytes = scan->warm_passes * loads->hot_pages * PAGE_BYTES;
+	struct progress progress;
+	uint64_t done = 0;
+
+	progress_start(&progress, "reading the hot set", total_bytes, app_is_interactive(scan->environment));
+	for (uint64_t pass = 0; pass < scan->warm_passes; pass++) {
+		for (uint64_t first = 0, count; first < loads->hot_pages; first += count) {
+			count = MIN(PIECE_PAGES, loads->hot_pages - first);
+			loads_read(loads, loads->hot_first + first, count, loads->buffers[0]);
+			done += count;
+			progress_update(&progress, done * PAGE_BYTES);
+		}
+	}
+	progress_end(&progress, total_bytes);
+}
+
 static void warm_up(struct scan *scan)
 {
 	struct loads *loads = &scan->loads;
-	const uint64_t end = loads->hot_first + loads->hot_pages;
-	struct progress progress;
 	char share[FORMAT_SHARE_BYTES];
 
-	progress_start(&progress, "reading the hot set", loads->hot_pages * PAGE_BYTES, app_is_interactive(scan->environment));
-	for (uint64_t number = loads->hot_first, count; number < end; number += count) {
-		count = MIN(PIECE_PAGES, end - number);
-		loads_read(loads, number, count, loads->buffers[0]);
-		progress_update(&progress, (number + count - loads->hot_first) * PAGE_BYTES);
-	}
-	progress_end(&progress, loads->hot_pages * PAGE_BYTES);
+	read_hot_set(scan);
 	for (uint64_t round = 0; round < scan->warm_rounds; round++)
 		scan->before = loads_measure_hits(loads, loads->hot_pages);
 	print("The hot set has %llu pages; of the last %llu hot reads, %s hit.\n", (unsigned long long)loads->hot_pages,
@@ -120,11 +135,12 @@ static void print_result(const struct scan *scan, uint64_t us)
 	}
 	during = parts_of(hits, reads);
 	print("result: scan hot_hit_before=%s hot_hit_during=%s hot_hit_lowest=%s hot_hit_after=%s lost_points=%s "
-	      "scanned_bytes=%llu hot_bytes=%llu hot_reads=%llu bad_pages=%llu us=%llu\n",
+	      "scanned_bytes=%llu hot_bytes=%llu hot_reads=%llu warm_passes=%llu warm_rounds=%llu bad_pages=%llu us=%llu\n",
 	      format_share(text[0], before, 10000), format_share(text[1], during, 10000), format_share(text[2], lowest, 10000),
 	      format_share(text[3], after, 10000), format_hundredths(text[4], before - MIN(before, MIN(during, after)), 100),
 	      (unsigned long long)(scan->scanned_pages * PAGE_BYTES), (unsigned long long)(hot_pages * PAGE_BYTES),
-	      (unsigned long long)reads, (unsigned long long)scan->loads.bad_pages, (unsigned long long)us);
+	      (unsigned long long)reads, (unsigned long long)scan->warm_passes, (unsigned long long)scan->warm_rounds,
+	      (unsigned long long)scan->loads.bad_pages, (unsigned long long)us);
 }
 
 static status_t prepare(struct scan *scan, const struct scenario *scenario)
@@ -139,6 +155,7 @@ static status_t prepare(struct scan *scan, const struct scenario *scenario)
 		return status;
 	scan->environment = environment;
 	scan->passes = MAX(options_get_number(scenario->options, "passes", PASSES), 1);
+	scan->warm_passes = MAX(options_get_number(scenario->options, "warm_passes", WARM_PASSES), 1);
 	scan->warm_rounds = MAX(options_get_number(scenario->options, "warm_rounds", WARM_ROUNDS), 1);
 	scan->hot_reads = MAX(options_get_number(scenario->options, "hot_reads", HOT_READS), 1);
 	scan->position = scan->loads.hot_first + scan->loads.hot_pages;
@@ -148,7 +165,7 @@ static status_t prepare(struct scan *scan, const struct scenario *scenario)
 	return STATUS_OK;
 }
 
-SCENARIO(scan, "scan 4 x RAM beside a hot set: passes=4 warm_rounds=16 hot_reads=64")
+SCENARIO(scan, "scan 4 x RAM beside a hot set: passes=4 warm_passes=3 warm_rounds=16 hot_reads=64")
 {
 	static struct scan scan;
 	status_t status;
