@@ -3,8 +3,9 @@
  *
  *	hot reader   single pages, Zipf 0.9 over a hot set of 30% of RAM, scattered over the set
  *	scanner      the whole disk in order, 256 KB to 1 MB at a time, again and again
- *	writer       runs of pages and single ones in a region of its own, each with a new version; writes at full speed while
- *less than its goal of the RAM is dirty, and slowly above
+ *	writer       runs of pages and single ones in a region of its own, each with a new version
+ *
+ * The writer writes at full speed while less than its goal of the RAM is dirty, and slowly above.
  *
  * Every page that is read is verified: number, content, and that content and version belong together.
  *

@@ -6,7 +6,8 @@
  * where the trace says so, and does not get its content back. A page beyond its end is folded back by division.
  *
  *	miss             references in 100 whose page was not cached nor being read ahead
- *	copies_per_100   pages that the cache moved from block to block, for 100 misses
+ *	copies_per_100   pages that the cache moved from block to block, for 100 misses; pages that are read ahead make the
+ *	                 cache move others, too, but are no misses, so only without readahead it says what replacement costs
  *	ahead, ahead_used   pages that were read ahead, and of those the used ones
  *	seconds          until the last reference, without the flush after it
  *
