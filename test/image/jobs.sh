@@ -55,11 +55,11 @@ stream_is_good() {
 		awk -v read="$(value_of read_ratio)" -v write="$(value_of write_ratio)" 'BEGIN { exit !(read > 0 && write > 0) }'
 }
 
-# Far from what it has to be on a quiet machine, and far from a cache that a scan empties.
+# Counts of one task, so the machine's mood does not matter much. An exact LRU loses ten points on these references.
 scan_is_good() {
 	[ "$(value_of bad_pages)" = 0 ] && [ "$(value_of scanned_bytes)" -ge "$1" ] &&
 		awk -v before="$(value_of hot_hit_before)" -v lost="$(value_of lost_points)" \
-			'BEGIN { exit !(before > 0.95 && lost < 10) }'
+			'BEGIN { exit !(before > 0.99 && lost <= 2) }'
 }
 
 # 2000 pages all over a large disk, written, read, and read again: a third of the references has to miss, and no other.
@@ -104,7 +104,7 @@ rm -f "$work/ext4.img"
 job stream 120 MEM=1G SCENARIO=stream OPTIONS="stream_bytes=64M rounds=1"
 verdict stream_is_good $((64 << 20))
 
-job scan 120 MEM=1G SCENARIO=scan OPTIONS="passes=2 warm_rounds=4"
+job scan 120 MEM=1G SCENARIO=scan OPTIONS="passes=2 warm_rounds=2"
 verdict scan_is_good $((2000 << 20))
 
 trace_text | gzip >"$work/trace.gz"
@@ -116,4 +116,14 @@ truncate -s -4K "$work/short.trace"
 job replay_cut 120 MEM=1G SCENARIO=replay \
 	QEMU_ARGS="-drive if=none,id=cut,format=raw,readonly=on,file=$work/short.trace -device virtio-blk-pci,drive=cut"
 verdict_refused "is cut off"
-rm -f "$work/short.trace" "$work/trace.gz"
+
+job replay_foreign 120 MEM=1G SCENARIO=replay OPTIONS=trace=nvme0n1
+verdict_refused "nvme0n1 holds no trace"
+
+job replay_missing 120 MEM=1G SCENARIO=replay
+verdict_refused "No disk holds a trace"
+
+printf 'R 1\nX 2\n' >"$work/bad.trace"
+job replay_bad_line 120 SCENARIO=replay TRACE="$work/bad.trace"
+verdict_refused 'line 2, "X 2", is not'
+rm -f "$work/short.trace" "$work/trace.gz" "$work/bad.trace"
