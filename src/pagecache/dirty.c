@@ -17,7 +17,7 @@ struct place {
 
 static struct place place_of(const struct dirty_set *set, const struct page *page)
 {
-	return (struct place){ pagecache_position(set->pagecache, page_key(page)), page->frame };
+	return (struct place){ pagecache_position(set->pagecache, page_key(page)), page_frame(page) };
 }
 
 static bool is_before(struct place a, struct place b)
@@ -84,10 +84,10 @@ void dirty_insert(struct dirty_set *set, struct page *page)
 	const struct place place = place_of(set, page);
 	uint32_t *link = &set->root;
 
-	while (*link != PAGE_NONE && priority(*link) > priority(page->frame))
+	while (*link != PAGE_NONE && priority(*link) > priority(place.frame))
 		link = child_towards(set, page_of(set, *link), place);
 	split(set, *link, place, &page->left, &page->right);
-	*link = page->frame;
+	*link = place.frame;
 }
 
 static uint32_t *link_of(struct dirty_set *set, const struct page *page)
@@ -95,7 +95,7 @@ static uint32_t *link_of(struct dirty_set *set, const struct page *page)
 	const struct place place = place_of(set, page);
 	uint32_t *link = &set->root;
 
-	while (*link != page->frame) {
+	while (*link != place.frame) {
 		assert(*link != PAGE_NONE);
 		link = child_towards(set, page_of(set, *link), place);
 	}

@@ -5,7 +5,7 @@
 /* The descriptors lie in single blocks, so that they need no long run of memory; so many blocks have theirs in one of them. */
 #define FRAMES_PER_CHUNK (BLOCK_BYTES / sizeof(struct frames))
 
-/* The physical addresses of a machine of 4 PB would need more bits than page->frame has. */
+/* The physical addresses of a machine of 4 PB would need more bits than the number of a frame has. */
 #define BLOCKS_MAX (PAGE_NONE / PAGES_PER_BLOCK)
 
 static void frames_init(struct frames *frames, struct phys_addr block)
@@ -85,8 +85,6 @@ void frames_prepare(struct frames *frames)
 	if (frames->ready)
 		return;
 	memset(frames->pages, 0, sizeof(frames->pages));
-	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++)
-		frames->pages[i].frame = (uint32_t)(frames->block.value >> PAGE_SHIFT) + i;
 	frames->ready = true;
 }
 

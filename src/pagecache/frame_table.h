@@ -63,9 +63,25 @@ static inline struct page *frame_table_page(const struct frame_table *table, uin
 	return &frame_table_frames(table, frame)->pages[frame % PAGES_PER_BLOCK];
 }
 
-static inline struct frames *page_frames(struct page *page)
+/* Descriptors of blocks lie one behind the other in blocks of their own, from the start on. */
+static inline struct frames *page_frames(const struct page *page)
 {
-	return container_of(page - page->frame % PAGES_PER_BLOCK, struct frames, pages[0]);
+	const uintptr_t chunk = (uintptr_t)page & ~(uintptr_t)(BLOCK_BYTES - 1);
+
+	return (struct frames *)chunk + ((uintptr_t)page - chunk) / sizeof(struct frames);
+}
+
+/* Its number: the physical address / 4096. */
+static inline uint32_t page_frame(const struct page *page)
+{
+	const struct frames *frames = page_frames(page);
+
+	return (uint32_t)(frames->block.value >> PAGE_SHIFT) + (uint32_t)(page - frames->pages);
+}
+
+static inline struct phys_addr page_address(const struct page *page)
+{
+	return (struct phys_addr){ (uint64_t)page_frame(page) << PAGE_SHIFT };
 }
 
 static inline void *page_memory(const struct page *page)

@@ -68,12 +68,12 @@ static bool is_entry(const struct frames *frames, const struct page *page, uint6
 
 /* Pinning ------------------------------------------------------------------------------------------------------------------ */
 
-/* The state with one pin and one hit more; the first use of a page that was read ahead is no hit. */
-static uint32_t state_pinned(uint32_t state)
+/* The state with one hit more; the first use of a page that was read ahead is no hit. */
+static uint32_t state_hit(uint32_t state)
 {
 	if (UNLIKELY(state & PAGE_AHEAD))
-		return (state & ~PAGE_AHEAD) + 1;
-	return (state & PAGE_HITS) == PAGE_HITS ? state + 1 : state + 1 + PAGE_HIT;
+		return state & ~PAGE_AHEAD;
+	return (state & PAGE_HITS) == PAGE_HITS ? state : state + PAGE_HIT;
 }
 
 /* Pins whatever page this is; false: it cannot be pinned now. Pins are as many as tasks read it, or MAP_PINS_MAX: they fit. */
@@ -84,7 +84,7 @@ static inline bool try_pin(struct page *page, uint32_t *before)
 	do {
 		if (UNLIKELY(state < PAGE_PINNABLE))
 			return false;
-	} while (UNLIKELY(!atomic_compare_exchange_weak_explicit(&page->state, &state, state_pinned(state),
+	} while (UNLIKELY(!atomic_compare_exchange_weak_explicit(&page->state, &state, state_hit(state) + 1,
 								 memory_order_acq_rel, memory_order_acquire)));
 	*before = state;
 	return true;
@@ -173,6 +173,42 @@ struct page *index_pin(struct index *index, uint64_t key, struct lookup *lookup)
 	return page;
 }
 
+/* Reading without a pin ---------------------------------------------------------------------------------------------------- */
+
+/* Counts the hit; a page that has all its hits already is not written to. False: it cannot be read any more. */
+static inline bool count_hit(struct page *page, uint32_t *state)
+{
+	while (state_hit(*state) != *state)
+		if (LIKELY(atomic_compare_exchange_weak_explicit(&page->state, state, state_hit(*state), memory_order_acquire,
+								 memory_order_acquire)))
+			break;
+		else if (!page_is_readable(*state))
+			return false;
+	return true;
+}
+
+const void *index_see(const struct index *index, uint64_t key, struct sight *sight)
+{
+	struct page *const page = walk(index, key, &sight->frames);
+
+	if (UNLIKELY(!page))
+		return NULL;
+	sight->page = page;
+	sight->version = load(&page->version); /* before the state: a page that is readable after it changed is whole */
+	sight->before = load(&page->state);
+	if (UNLIKELY(!page_is_readable(sight->before) || !is_entry(sight->frames, page, key)))
+		return NULL;
+	if (UNLIKELY(!count_hit(page, &sight->before)))
+		return NULL;
+	return (const char *)platform_virt(sight->frames->block) + (size_t)(page - sight->frames->pages) * PAGE_BYTES;
+}
+
+bool index_saw_whole(const struct sight *sight)
+{
+	return load(&sight->page->version) == sight->version &&
+	       atomic_load_explicit(&sight->page->generation, memory_order_relaxed) == frames_generation(sight->frames);
+}
+
 void index_prefetch(const struct index *index, uint64_t key)
 {
 	const uint32_t frame = load(&index->buckets[bucket_of(index, key)]);
@@ -183,7 +219,7 @@ void index_prefetch(const struct index *index, uint64_t key)
 		return;
 	page = &frames_of(index, frame)->pages[frame % PAGES_PER_BLOCK];
 	memory = platform_virt((struct phys_addr){ (uint64_t)frame << PAGE_SHIFT });
-	__builtin_prefetch(page, 1);
+	__builtin_prefetch(page);
 	for (unsigned line = 0; line < PREFETCH_LINES; line++)
 		__builtin_prefetch(memory + (size_t)line * 64);
 }
@@ -249,7 +285,7 @@ bool index_insert(struct index *index, struct page *page, uint64_t key, uint32_t
 		set_entry(page, key);
 		store(&page->next, load(bucket));
 		page_set(page, state);
-		store(bucket, page->frame);
+		store(bucket, page_frame(page));
 		inserted = true;
 	}
 	spinlock_unlock(&stripe->lock);
@@ -291,8 +327,9 @@ struct index_stripe *index_lock_page(struct index *index, const struct page *pag
 static _Atomic uint32_t *link_of(struct index *index, const struct page *page)
 {
 	_Atomic uint32_t *link = &index->buckets[bucket_of(index, page_key(page))];
+	const uint32_t frame = page_frame(page);
 
-	while (load(link) != page->frame) {
+	while (load(link) != frame) {
 		assert(load(link) != PAGE_NONE);
 		link = &frames_of(index, load(link))->pages[load(link) % PAGES_PER_BLOCK].next;
 	}
@@ -322,7 +359,7 @@ void index_replace_locked(struct index *index, struct page *from, struct page *t
 {
 	set_entry(to, page_key(from));
 	store(&to->next, load(&from->next));
-	store(link_of(index, from), to->frame);
+	store(link_of(index, from), page_frame(to));
 	atomic_store_explicit(&from->generation, 0, memory_order_relaxed);
 }
 

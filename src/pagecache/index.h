@@ -5,7 +5,9 @@
  * Looking up takes no lock: a chain is walked as it is, and the page found is pinned by a compare-and-swap on its state. Since
  * descriptors never go away, the worst that a change under way can do is to lead the walk into another chain or past the page:
  * what the walk did not find, or could not pin, is looked up again under the lock. A pin counts if, once it is there, key and
- * generation are still the right ones; from then on the page cannot change.
+ * generation are still the right ones; from then on the page cannot change. Who only wants to copy what is in the page does not
+ * pin it: index_see, the copy, index_saw_whole. That writes to nothing at all, once the page has all its hits; so what many
+ * CPUs read stays in all their caches.
  *
  * Buckets share a fixed number of stripes. A stripe's lock [S] guards its chains, the keys and generations of its pages.
  * stripe->changes counts the ends of writing in it; who meets a page that is WRITING sleeps there, without a pin.
@@ -41,11 +43,19 @@ struct lookup {
 	uint32_t changes; /* STATUS_BUSY: for index_wait */
 };
 
-/* Whether nobody had used the page that was read ahead. */
-static inline bool lookup_is_first_use(const struct lookup *lookup)
+/* Whether nobody had used a page that was read ahead; by its state before. */
+static inline bool page_is_first_use(uint32_t before)
 {
-	return lookup->before & PAGE_AHEAD;
+	return before & PAGE_AHEAD;
 }
+
+/* A page that is looked at without a pin. */
+struct sight {
+	uint32_t before; /* its state before the hit */
+	uint32_t version;
+	const struct page *page;
+	struct frames *frames;
+};
 
 /* Bytes of bucket memory for this number of pages; a power of two. */
 uint64_t index_bytes(uint64_t pages);
@@ -62,8 +72,17 @@ struct index_stripe *index_stripe(struct index *index, uint64_t key);
 struct page *index_pin(struct index *index, uint64_t key, struct lookup *lookup);
 
 /*
+ * Finds the page, counts a hit in it, and returns its memory; it may become something else at any moment. NULL: it is not
+ * cached, or cannot be read just now. Any context, handlers included.
+ */
+const void *index_see(const struct index *index, uint64_t key, struct sight *sight);
+
+/* Whether what memcpy_unstable has got from the page since index_see was the page, whole. */
+bool index_saw_whole(const struct sight *sight);
+
+/*
  * Has the processor fetch the descriptor of the page, and the beginning of what it contains, if it is the first of its bucket:
- * for those who pin it in a moment and read it.
+ * for those who read it in a moment.
  */
 void index_prefetch(const struct index *index, uint64_t key);
 

@@ -61,11 +61,21 @@ bool page_change_is_legal(uint32_t before, uint32_t after)
 	return page_state_is_legal(after) && from < PAGE_CONTENTS && (from == to || (rules[from].next & BIT(to)));
 }
 
+/* Whoever made the page so may change what is in the frame. */
+static bool is_owned(uint32_t state)
+{
+	return page_is(state, PAGE_TAKEN) || page_is(state, PAGE_WRITING);
+}
+
 /* NOLINTNEXTLINE(readability-non-const-parameter): what it is now goes there. */
 bool page_try_change(struct page *page, uint32_t *before, uint32_t after)
 {
 	assert(page_change_is_legal(*before, after));
-	return atomic_compare_exchange_strong_explicit(&page->state, before, after, memory_order_acq_rel, memory_order_acquire);
+	if (!atomic_compare_exchange_strong_explicit(&page->state, before, after, memory_order_acq_rel, memory_order_acquire))
+		return false;
+	if (is_owned(after) && page_content(*before) != page_content(after))
+		atomic_fetch_add_explicit(&page->version, 1, memory_order_acq_rel);
+	return true;
 }
 
 uint32_t page_change(struct page *page, enum page_content content, uint32_t clear, uint32_t set)
@@ -79,6 +89,6 @@ uint32_t page_change(struct page *page, enum page_content content, uint32_t clea
 
 void page_set(struct page *page, uint32_t state)
 {
-	assert(page_change_is_legal(page_state(page), state));
+	assert(page_change_is_legal(page_state(page), state) && !page_is_readable(page_state(page)));
 	atomic_store_explicit(&page->state, state, memory_order_release);
 }

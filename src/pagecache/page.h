@@ -18,11 +18,14 @@
  * LISTED: in the volume's dirty set, exactly while DIRTY, or WRITING what was DIRTY. FAILED: the last write of it failed; with
  * DIRTY, WRITING and WRITEBACK only. MAIN: belongs to the main queue (replacement.h). AHEAD: read ahead, not used yet.
  *
- * 1. A pin is the right to read. It is taken without any lock, by one compare-and-swap on the state, which succeeds only from
- *    READING on; and it counts only if the page's key and generation are the right ones afterwards (index.h).
+ * 1. A pin keeps the page as it is. It is taken without any lock, by one compare-and-swap on the state, which succeeds only
+ *from READING on; and it counts only if the page's key and generation are the right ones afterwards (index.h).
  * 2. A page without pins leaves its frame by a compare-and-swap of the state, so no pin can slip in. A page with pins stays
  *    what it is, but for READING that ends, and for what a single writer, or the writeback, does with it.
  * 3. Whoever holds pins does not wait for a page that is WRITING; a writer holds no pin but that of the page it writes.
+ * 4. Who only copies what the page contains takes no pin: the version changes when a page becomes TAKEN or WRITING, right after
+ *    that and before anything in its frame changes. What was copied while it was CLEAN, DIRTY or WRITEBACK counts if the version
+ *    is still the same afterwards.
  */
 #pragma once
 
@@ -61,9 +64,9 @@ enum page_content {
  */
 struct page {
 	_Atomic uint32_t state;
-	uint32_t frame;              /* [I] physical address / 4096 */
+	_Atomic uint32_t version;    /* it comes round after 4 billion changes: later than any copy ends */
 	_Atomic uint64_t key;        /* [S] while it is in the index */
-	_Atomic uint32_t next;       /* [S] frame of the next page in the bucket, or PAGE_NONE */
+	_Atomic uint32_t next;       /* [S] frame (its address / 4096) of the next page in the bucket, or PAGE_NONE */
 	_Atomic uint16_t generation; /* [S] that of its block when it was inserted; 0: not in the index */
 	uint16_t epoch;              /* [D] volume->epoch when it became dirty */
 	uint32_t left;               /* [D] in the dirty set: frames, or PAGE_NONE */
@@ -91,11 +94,6 @@ static inline uint64_t page_key_number(uint64_t key)
 	return key & PAGE_NUMBER_MAX;
 }
 
-static inline struct phys_addr page_address(const struct page *page)
-{
-	return (struct phys_addr){ (uint64_t)page->frame << PAGE_SHIFT };
-}
-
 static inline uint32_t page_state(const struct page *page)
 {
 	return atomic_load_explicit(&page->state, memory_order_acquire);
@@ -119,6 +117,12 @@ static inline uint32_t page_hits(uint32_t state)
 static inline bool page_is(uint32_t state, enum page_content content)
 {
 	return page_content(state) == content;
+}
+
+/* CLEAN, DIRTY or WRITEBACK. */
+static inline bool page_is_readable(uint32_t state)
+{
+	return page_content(state) >= PAGE_CLEAN;
 }
 
 /* The state with another content, flags cleared and flags set. */

@@ -1,20 +1,29 @@
-/* Reading through the cache: windows of pages, pinned or asked for together, then copied. */
+/* Reading through the cache: windows of pages; what is cached is copied at once, the rest asked for together, then copied. */
 #include "exclusive.h"
 #include "io.h"
 #include "replacement.h"
+#include "runtime/base/bits.h"
 #include "runtime/base/string.h"
 
-/* Pages that one read pins at a time: enough for two requests of the largest size. */
+/* Pages that one read looks at at a time: enough for two requests of the largest size. */
 #define WINDOW_PAGES (2 * IO_PAGES_MAX)
 
-/* What a read has in hand. A page that is NULL is left for the end, when no pin is held any more: page by page, then. */
+/* A page that could not be copied at once. NULL: it is left for the end, when no pin is held any more. */
+struct pending {
+	uint64_t number;
+	struct page *page; /* pinned */
+};
+
+/* What a read has in hand. */
 struct window {
 	struct node *node;
-	uint64_t first;
-	uint32_t count;
+	uint64_t offset;
+	char *buffer; /* where `offset` goes */
+	size_t bytes;
 	struct io *io; /* being filled */
 	uint64_t hits, misses, first_uses;
-	struct page *pages[WINDOW_PAGES];
+	uint32_t pending_count;
+	struct pending pending[WINDOW_PAGES];
 };
 
 static void window_submit(struct window *window)
@@ -48,7 +57,7 @@ static struct page *window_pin(struct window *window, uint64_t number)
 	page = index_pin(&node->volume->pagecache->index, key, &lookup);
 	if (page) {
 		window->hits++;
-		window->first_uses += lookup_is_first_use(&lookup);
+		window->first_uses += page_is_first_use(lookup.before);
 		return page;
 	}
 	if (lookup.status != STATUS_NOT_FOUND)
@@ -62,82 +71,117 @@ static struct page *window_pin(struct window *window, uint64_t number)
 	return page;
 }
 
-/* Copies the part of page `number` that [offset, offset + bytes) covers. `buffer` is where `offset` goes. */
-static void copy_out(const struct page *page, uint64_t number, uint64_t offset, char *buffer, size_t bytes)
+/* What of page `number` goes where. */
+struct part {
+	size_t skip; /* in the page */
+	char *target;
+	size_t bytes;
+};
+
+static struct part part_of(uint64_t number, uint64_t offset, char *buffer, size_t bytes)
 {
 	const uint64_t page_start = number * PAGE_BYTES;
 	const uint64_t start = MAX(offset, page_start);
 	const uint64_t end = MIN(offset + bytes, page_start + PAGE_BYTES);
 
-	memcpy(buffer + (start - offset), (const char *)page_memory(page) + (start - page_start), end - start);
+	return (struct part){ (size_t)(start - page_start), buffer + (start - offset), (size_t)(end - start) };
+}
+
+/* Of a pinned page, whose pin goes. */
+static void window_copy_out(struct window *window, struct page *page, uint64_t number)
+{
+	const struct part part = part_of(number, window->offset, window->buffer, window->bytes);
+
+	memcpy(part.target, (const char *)page_memory(page) + part.skip, part.bytes);
+	page_unpin(page);
 }
 
 /* A request fails as a whole, so each page that it could not read gets another try. */
-static void window_copy(struct window *window, uint64_t offset, char *buffer, size_t bytes)
+static void window_copy_pinned(struct window *window)
 {
-	for (uint32_t i = 0; i < window->count; i++) {
-		struct page *page = window->pages[i];
+	for (uint32_t i = 0; i < window->pending_count; i++) {
+		struct pending *pending = &window->pending[i];
 
-		if (!page)
+		if (!pending->page)
 			continue;
-		if (page_wait_read(page) != STATUS_OK) {
-			window->pages[i] = NULL;
-			continue;
-		}
-		copy_out(page, window->first + i, offset, buffer, bytes);
-		page_unpin(page);
+		if (page_wait_read(pending->page) == STATUS_OK)
+			window_copy_out(window, pending->page, pending->number);
+		else
+			window->pending[i].page = NULL;
 	}
 }
 
-static status_t window_copy_rest(struct window *window, uint64_t offset, char *buffer, size_t bytes)
+static status_t window_copy_rest(struct window *window)
 {
-	for (uint32_t i = 0; i < window->count; i++) {
+	for (uint32_t i = 0; i < window->pending_count; i++) {
 		struct page *page;
 		status_t status;
 
-		if (window->pages[i])
+		if (window->pending[i].page)
 			continue;
-		status = page_get(window->node, window->first + i, &page);
+		status = page_get(window->node, window->pending[i].number, &page);
 		if (status != STATUS_OK)
 			return status;
-		copy_out(page, window->first + i, offset, buffer, bytes);
-		page_unpin(page);
+		window_copy_out(window, page, window->pending[i].number);
 	}
 	return STATUS_OK;
 }
 
-static status_t read_window(struct window *window, uint64_t offset, char *buffer, size_t bytes)
+/* Copies a page that is cached, without a pin. False: it has to be pinned, or read. */
+static inline bool copy_seen(struct node *node, uint64_t number, const struct part *part, uint32_t *before)
 {
-	for (uint32_t i = 0; i < window->count; i++)
-		window->pages[i] = window_pin(window, window->first + i);
+	const uint64_t key = page_key_make(node->id, number);
+	struct sight sight;
+	const char *memory = index_see(&node->volume->pagecache->index, key, &sight);
+
+	if (!memory)
+		return false;
+	memcpy_unstable(part->target, memory + part->skip, part->bytes);
+	*before = sight.before;
+	return index_saw_whole(&sight);
+}
+
+static bool window_copy_seen(struct window *window, uint64_t number)
+{
+	const struct part part = part_of(number, window->offset, window->buffer, window->bytes);
+	uint32_t before;
+
+	if (!copy_seen(window->node, number, &part, &before))
+		return false;
+	window->hits++;
+	window->first_uses += page_is_first_use(before);
+	return true;
+}
+
+static status_t read_window(struct window *window)
+{
+	const uint64_t first = window->offset / PAGE_BYTES;
+	const uint64_t end = divide_round_up(window->offset + window->bytes, PAGE_BYTES);
+
+	for (uint64_t number = first; number < end; number++)
+		if (!window_copy_seen(window, number))
+			window->pending[window->pending_count++] = (struct pending){ number, window_pin(window, number) };
 	window_submit(window);
 	volume_count_lookups(window->node->volume, window->hits, window->misses, window->first_uses);
 	if (window->misses + window->first_uses > 0)
-		readahead_note(window->node, window->first, window->count);
-	window_copy(window, offset, buffer, bytes);
-	return window_copy_rest(window, offset, buffer, bytes);
+		readahead_note(window->node, first, (uint32_t)(end - first));
+	window_copy_pinned(window);
+	return window_copy_rest(window);
 }
 
 /* The common case: within one page, and cached. False: it is another one. */
 static bool read_hit(struct node *node, uint64_t offset, void *buffer, size_t bytes)
 {
+	const struct part part = { offset % PAGE_BYTES, buffer, bytes };
 	const uint64_t number = offset / PAGE_BYTES;
-	const uint64_t key = page_key_make(node->id, number);
-	struct index *index = &node->volume->pagecache->index;
-	struct lookup lookup;
-	struct page *page;
+	uint32_t before;
 
-	index_prefetch(index, key);
-	page = index_pin(index, key, &lookup);
-	if (!page)
+	index_prefetch(&node->volume->pagecache->index, page_key_make(node->id, number));
+	if (!copy_seen(node, number, &part, &before))
 		return false;
-	volume_count_lookups(node->volume, 1, 0, lookup_is_first_use(&lookup));
-	if (lookup_is_first_use(&lookup))
+	volume_count_lookups(node->volume, 1, 0, page_is_first_use(before));
+	if (page_is_first_use(before))
 		readahead_note(node, number, 1);
-	if (page_wait_read(page) != STATUS_OK)
-		return false;
-	copy_out(page, number, offset, buffer, bytes);
-	page_unpin(page);
 	return true;
 }
 
@@ -151,18 +195,18 @@ status_t node_read(struct node *node, uint64_t offset, void *buffer, size_t byte
 		return STATUS_OK;
 	while (status == STATUS_OK && bytes > 0) {
 		struct window window;
-		size_t length;
 
 		window.node = node;
-		window.first = offset / PAGE_BYTES;
+		window.offset = offset;
+		window.buffer = target;
+		window.bytes = (size_t)MIN((uint64_t)bytes, (offset / PAGE_BYTES + WINDOW_PAGES) * PAGE_BYTES - offset);
 		window.io = NULL;
 		window.hits = window.misses = window.first_uses = 0;
-		length = (size_t)MIN((uint64_t)bytes, (window.first + WINDOW_PAGES) * PAGE_BYTES - offset);
-		window.count = (uint32_t)((offset + length - 1) / PAGE_BYTES - window.first + 1);
-		status = read_window(&window, offset, target, length);
-		offset += length;
-		target += length;
-		bytes -= length;
+		window.pending_count = 0;
+		status = read_window(&window);
+		offset += window.bytes;
+		target += window.bytes;
+		bytes -= window.bytes;
 	}
 	return status;
 }

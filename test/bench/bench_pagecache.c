@@ -1,5 +1,4 @@
-/* One operation is a lookup, pin and unpin of a cached page, a read of one through the cache, or the eviction of one by blocks.
- */
+/* One operation is a lookup, pin and unpin of a cached page, a look at one as a read takes it, or a read through the cache. */
 #include "bench/bench.h"
 
 #include <stdio.h>
@@ -94,6 +93,20 @@ static void look_up(void *context, uint64_t operations)
 		page_unpin(index_pin(index, node | page_at(i), &lookup));
 }
 
+static void see(void *context, uint64_t operations)
+{
+	struct setting *setting = context;
+	struct index *index = &setting->pagecache.index;
+	const uint64_t node = page_key_make(setting->volume.node.id, 0);
+
+	for (uint64_t i = 0; i < operations; i++) {
+		struct sight sight;
+
+		if (!index_see(index, node | page_at(i), &sight) || !index_saw_whole(&sight))
+			abort();
+	}
+}
+
 static void read_page(void *context, uint64_t operations)
 {
 	struct setting *setting = context;
@@ -105,6 +118,7 @@ static void read_page(void *context, uint64_t operations)
 
 const struct bench benches[] = {
 	{ "page cache, look up, pin and unpin", setting_create, look_up, setting_destroy },
+	{ "page cache, look up for a copy", setting_create, see, setting_destroy },
 	{ "page cache, read of a cached page", setting_create, read_page, setting_destroy },
 	{ 0 },
 };

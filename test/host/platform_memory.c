@@ -7,6 +7,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "runtime/base/bits.h"
+
 #define ARENAS_MAX 8
 
 static void fail(const char *what)
@@ -24,6 +26,22 @@ struct host_arena {
 
 static struct host_arena arenas[ARENAS_MAX];
 
+/* Addresses for so many bytes, which are aligned to blocks where those of the memory are, as in the kernel's direct map. */
+static char *aligned_hole(uint64_t start, uint64_t bytes)
+{
+	const uint64_t room = bytes + 2 * BLOCK_BYTES;
+	char *all = mmap(NULL, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	char *hole;
+
+	if (all == MAP_FAILED)
+		fail("mmap");
+	hole = (char *)align_up((uintptr_t)all, BLOCK_BYTES) + start % BLOCK_BYTES;
+	if (hole > all)
+		munmap(all, (size_t)(hole - all));
+	munmap(hole + bytes, (size_t)(all + room - (hole + bytes)));
+	return hole;
+}
+
 struct host_arena *host_arena_create(uint64_t start, uint64_t bytes)
 {
 	struct host_arena *arena = arenas;
@@ -34,7 +52,8 @@ struct host_arena *host_arena_create(uint64_t start, uint64_t bytes)
 	arena->file = memfd_create("arena", MFD_CLOEXEC);
 	if (arena->file < 0 || ftruncate(arena->file, (off_t)bytes) != 0)
 		fail("memfd_create");
-	arena->memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, arena->file, 0);
+	arena->memory = mmap(aligned_hole(start, bytes), bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED,
+			     arena->file, 0);
 	if (arena->memory == MAP_FAILED)
 		fail("mmap");
 	arena->start = start;

@@ -5,7 +5,7 @@
  *
  * A step here is one access to shared memory there, or a stretch under a lock that nobody else looks into. The names are those
  * of src/pagecache: page.c's contents, index.c's lookups, frame.c's moves and evictions, exclusive.c, writeback.c, io.c.
- * Hits, FAILED, MAIN and AHEAD are left out: nothing here depends on them.
+ * page->version changes in a step of its own. Hits, FAILED, MAIN and AHEAD are left out: nothing here depends on them.
  *
  * What a frame holds is the number of the write that made it. A write is made in two halves, so whoever looks at the page, at
  * whatever moment, while somebody writes to it, can see half a write.
@@ -55,6 +55,7 @@ bool listed[2];
 byte key[2] = OTHER;
 bool entry[2];
 byte next[2] = NONE;
+byte version[2];
 
 byte lo[2] = FOREIGN;
 byte hi[2] = FOREIGN;
@@ -157,6 +158,16 @@ inline writing_has_ended()
 	}
 }
 
+/* After the change of content to TAKEN or WRITING, before what the frame holds changes. */
+inline new_version(f)
+{
+#ifndef BREAK_VERSION
+	version[f]++
+#else
+	skip
+#endif
+}
+
 /* The link that leads to the frame leads on. Under the stripe's lock. */
 inline unlink(f, to)
 {
@@ -210,7 +221,8 @@ inline forget(f)
 #define EVICT       5 /* what the first frame holds; 6: the second one */
 #define DROP        7
 #define MOVE        9
-#define OPERATIONS  11
+#define LOOK        11
+#define OPERATIONS  12
 
 proctype actor(byte me; byte op)
 {
@@ -229,7 +241,8 @@ again:
 		:: op == WRITE_BACK -> goto write_back
 		:: op == EVICT || op == EVICT + 1 -> f = op - EVICT; goto evict
 		:: op == DROP || op == DROP + 1 -> f = op - DROP; goto drop
-		:: op >= MOVE -> f = op - MOVE; goto move
+		:: op == MOVE || op == MOVE + 1 -> f = op - MOVE; goto move
+		:: op == LOOK -> goto look
 		fi
 	}
 
@@ -299,6 +312,7 @@ not_found:
 		fi;
 		change(g, TAKEN, 0, false)
 	}
+	new_version(g);
 	atomic { lo[g] = FOREIGN; hi[g] = FOREIGN }
 	forget(g);
 #ifndef BREAK_INSERT_LOOKS
@@ -372,6 +386,7 @@ begin_write:
 		:: else -> goto begin_write
 		fi
 	}
+	new_version(f);
 alone:
 #ifndef BREAK_WAIT_ALONE
 	see(f);
@@ -462,7 +477,8 @@ evict_lock:
 #endif
 	if
 	:: atomic { change(f, FREE, 0, false) }
-	:: atomic { lo[f] = FOREIGN; hi[f] = FOREIGN }
+	:: new_version(f);
+		atomic { lo[f] = FOREIGN; hi[f] = FOREIGN }
 		lock(stripe_lock[OTHER]);
 		atomic { key[f] = OTHER; entry[f] = true }
 		atomic { change(f, CLEAN, 0, false) }
@@ -499,6 +515,7 @@ move:
 		:: else -> goto again
 		fi
 	}
+	new_version(g);
 	forget(g);
 	atomic {
 		if
@@ -555,6 +572,33 @@ unpin_not_moved:
 	unpin(f);
 not_moved:
 	atomic { change(g, FREE, 0, false) }
+	goto again;
+
+	/* index_see, memcpy_unstable, index_saw_whole: without a pin */
+look:
+	f = bucket;
+look_on:
+	if
+	:: f == NONE -> goto again
+	:: f != NONE && key[f] != K -> f = next[f]; goto look_on
+	:: f != NONE && key[f] == K
+	fi;
+	a = version[f];
+	atomic {
+		if
+		:: content[f] >= CLEAN -> floor = acknowledged
+		:: else -> goto again
+		fi
+	}
+	if :: !IS_ENTRY(f) -> goto again :: else fi;
+	seen = lo[f];
+	g = hi[f];
+	atomic {
+		if
+		:: version[f] == a && entry[f] -> assert(seen == g && seen != FOREIGN && seen >= floor)
+		:: else
+		fi
+	}
 	goto again;
 
 finished:

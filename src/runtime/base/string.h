@@ -15,3 +15,18 @@ size_t strnlen(const char *text, size_t limit);
 int strcmp(const char *a, const char *b);
 int strncmp(const char *a, const char *b, size_t limit);
 char *strchr(const char *text, int character);
+
+/*
+ * Copies memory that others may be changing: what it gets counts only if the caller finds out afterwards that nobody did. What
+ * is loaded after it is loaded later: x86 keeps the order of loads, and the compiler is told to. The thread sanitizer does not
+ * look into it.
+ */
+static inline void memcpy_unstable(void *target, const void *source, size_t bytes)
+{
+#ifdef __SANITIZE_THREAD__
+	__asm__ volatile("rep movsb" : "+D"(target), "+S"(source), "+c"(bytes));
+#else
+	memcpy(target, source, bytes);
+#endif
+	__asm__ volatile("" : : : "memory");
+}
