@@ -24,8 +24,8 @@
  *    what it is, but for READING that ends, and for what a single writer, or the writeback, does with it.
  * 3. Whoever holds pins does not wait for a page that is WRITING; a writer holds no pin but that of the page it writes.
  * 4. Who only copies what the page contains takes no pin: the version changes when a page becomes TAKEN or WRITING, right after
- *    that and before anything in its frame changes. What was copied while it was CLEAN, DIRTY or WRITEBACK counts if the version
- *    is still the same afterwards.
+ *    that and before anything in its frame changes. What was copied while it was CLEAN, DIRTY or WRITEBACK counts if the
+ *version is still the same afterwards.
  */
 #pragma once
 

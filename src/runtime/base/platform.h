@@ -57,7 +57,8 @@ const void *platform_task(void);
 /* Monotonic time since start-up. On the host, a test may turn this clock. */
 uint64_t platform_now_ns(void);
 
-/* Translation within the direct map, where all RAM that the block heap trades is mapped for good; blocks are aligned there, too. */
+/* Translation within the direct map, where all RAM that the block heap trades is mapped for good; blocks are aligned there,
+ * too. */
 struct phys_addr platform_phys(const void *memory);
 void *platform_virt(struct phys_addr address);
 
