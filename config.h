@@ -85,6 +85,34 @@
 #define DMA_RETAIN_BYTES (2ull << 20)
 #endif
 
+/*
+ * The guarantee: so much DMA memory, in bytes, is there at any moment without waiting, in interrupt handlers too, in pieces of
+ * the second size: a request takes whole pieces. It is the cold end of the page cache, and lost to nobody. 64 MB in pieces of
+ * 4 MB hold sixteen frames of a large camera. Small machines have at most an eighth of their memory in it; 0: none. The command
+ * line's guarantee=BYTES goes before it.
+ */
+#ifndef DMA_GUARANTEE_BYTES
+#define DMA_GUARANTEE_BYTES (64ull << 20)
+#endif
+#ifndef DMA_GUARANTEE_PIECE_BYTES
+#define DMA_GUARANTEE_PIECE_BYTES (4ull << 20)
+#endif
+
+/* Address bits of the devices that the guarantee is for: it lies below 2^n. 64: anywhere. */
+#ifndef DMA_GUARANTEE_ADDRESS_BITS
+#define DMA_GUARANTEE_ADDRESS_BITS 64
+#endif
+
+#if DMA_GUARANTEE_PIECE_BYTES < (2 << 20) || (DMA_GUARANTEE_PIECE_BYTES & (DMA_GUARANTEE_PIECE_BYTES - 1)) != 0
+#error "DMA_GUARANTEE_PIECE_BYTES is a power of two, and at least 2 << 20: the guarantee is made of whole 2 MB blocks."
+#endif
+#if DMA_GUARANTEE_BYTES != 0 && DMA_GUARANTEE_BYTES < DMA_GUARANTEE_PIECE_BYTES
+#error "DMA_GUARANTEE_BYTES is 0 or at least one piece (DMA_GUARANTEE_PIECE_BYTES)."
+#endif
+#if DMA_GUARANTEE_ADDRESS_BITS < 24 || DMA_GUARANTEE_ADDRESS_BITS > 64
+#error "DMA_GUARANTEE_ADDRESS_BITS is 24 to 64."
+#endif
+
 #if GENERAL_HEAP_RETAIN_BYTES > (64 << 20) || DMA_RETAIN_BYTES > (64 << 20)
 #error "A retain above 64 MB keeps memory from requests that need it; set GENERAL_HEAP_RETAIN_BYTES and DMA_RETAIN_BYTES lower."
 #endif

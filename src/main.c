@@ -34,12 +34,19 @@ static const struct kernel_config kernel_config = {
 	.first_task_stack_bytes = KERNEL_MAIN_STACK_BYTES,
 };
 
-static const struct memory_config memory_config = {
+static struct memory_config memory_config = {
 	.min_bytes = MEMORY_MIN_BYTES,
 	.low_bytes = MEMORY_LOW_BYTES,
 	.general_retain_bytes = GENERAL_HEAP_RETAIN_BYTES,
 	.dma_retain_bytes = DMA_RETAIN_BYTES,
+	.guarantee = {
+		.bytes = DMA_GUARANTEE_BYTES,
+		.piece_bytes = DMA_GUARANTEE_PIECE_BYTES,
+		.highest = { DMA_GUARANTEE_ADDRESS_BITS == 64 ? 0 : (1ull << (DMA_GUARANTEE_ADDRESS_BITS % 64)) - 1 },
+	},
 };
+
+#define GUARANTEE_SHARE 8 /* of the memory, at most */
 
 static const struct pagecache_config pagecache_config = {
 	.dirty_background_percent = PAGECACHE_DIRTY_BACKGROUND_PERCENT,
@@ -113,11 +120,24 @@ static void *metadata_take(struct phys_range *ranges, size_t count)
 	return platform_virt((struct phys_addr){ largest->start.value + largest->bytes });
 }
 
-static void memory_start(void)
+static uint64_t guarantee_bytes(const char *command_line, const struct phys_range *ranges, size_t count)
+{
+	const uint64_t wanted = options_get_number(command_line, "guarantee", memory_config.guarantee.bytes);
+	uint64_t all = 0;
+
+	for (size_t i = 0; i < count; i++)
+		all += ranges[i].bytes;
+	if (wanted > all / GUARANTEE_SHARE)
+		log_warn("memory: the DMA guarantee is cut to an eighth of the memory");
+	return align_down(MIN(wanted, all / GUARANTEE_SHARE), memory_config.guarantee.piece_bytes);
+}
+
+static void memory_start(const char *command_line)
 {
 	static struct phys_range ranges[MEMORY_RANGES_MAX];
 	const size_t count = boot_heap_take_blocks(ranges, MEMORY_RANGES_MAX);
 
+	memory_config.guarantee.bytes = guarantee_bytes(command_line, ranges, count);
 	if (count == 0 ||
 	    memory_init(&memory, &memory_config, ranges, (uint32_t)count, metadata_take(ranges, count)) != STATUS_OK)
 		platform_panic("there is too little memory: no whole 2 MB block is left for the heap");
@@ -173,6 +193,20 @@ static void volumes_start(void)
 static void writeback_task(void *context)
 {
 	pagecache_writeback_run(context);
+}
+
+static void guarantee_task(void *context)
+{
+	guarantee_run(context);
+}
+
+/* What is given in a handler is to be there again soon: before whatever else wants to run. */
+static void guarantee_start_keeper(void)
+{
+	const struct task_options options = { .name = "guarantee", .priority = TASK_HIGH, .cpu = -1 };
+
+	if (memory_config.guarantee.bytes > 0 && task_spawn(&options, guarantee_task, &memory.guarantee, NULL) != STATUS_OK)
+		platform_panic("the keeper of the DMA guarantee cannot start");
 }
 
 static void pagecache_start(void)
@@ -244,6 +278,7 @@ static void first_task(void *context)
 	command_table_init(&commands);
 	drivers_begin(boot->command_line);
 	pagecache_start();
+	guarantee_start_keeper();
 	power_set_farewell(farewell);
 	commands_start();
 	environment = (struct app_environment){
@@ -282,7 +317,7 @@ _Noreturn void kernel_main(const struct boot_info *boot)
 	descriptors_init();
 	boot_heap_init(boot);
 	paging_init(boot, boot_heap());
-	memory_start();
+	memory_start(boot->command_line);
 	log_info("memory: %llu MB, of which %llu MB in blocks", (unsigned long long)(ram_bytes(boot) / MIB),
 		 (unsigned long long)(memory_total_bytes(&memory) / MIB));
 	kernel_start(&kernel_config, boot, boot_heap(), first_task, (void *)boot);

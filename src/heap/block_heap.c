@@ -95,6 +95,20 @@ static void block_reset(struct block *block, struct owner *owner)
 	atomic_store_explicit(&block->cost, 0, memory_order_relaxed);
 }
 
+static void owner_add(struct block_heap *heap, struct owner *owner, uint64_t blocks)
+{
+	if (owner->blocks == 0)
+		list_insert_last(&heap->owners, &owner->link);
+	owner->blocks += blocks;
+}
+
+static void owner_subtract(struct owner *owner, uint64_t blocks)
+{
+	owner->blocks -= blocks;
+	if (owner->blocks == 0)
+		list_remove(&owner->link);
+}
+
 static void run_take(struct block_heap *heap, uint64_t start, uint64_t blocks, struct owner *owner)
 {
 	for (uint64_t i = start; i < start + blocks; i++) {
@@ -104,9 +118,7 @@ static void run_take(struct block_heap *heap, uint64_t start, uint64_t blocks, s
 	}
 	heap->blocks[start].run_blocks = (uint32_t)blocks;
 	free_blocks_add(heap, -blocks);
-	if (owner->blocks == 0)
-		list_insert_last(&heap->owners, &owner->link);
-	owner->blocks += blocks;
+	owner_add(heap, owner, blocks);
 }
 
 static bool request_is_valid(const struct run_request *request)
@@ -175,11 +187,24 @@ uint64_t block_heap_free(struct block_heap *heap, struct phys_addr run)
 			heap->watched_blocks++;
 	}
 	free_blocks_add(heap, blocks);
-	owner->blocks -= blocks;
-	if (owner->blocks == 0)
-		list_remove(&owner->link);
+	owner_subtract(owner, blocks);
 	spinlock_unlock(&heap->lock);
 	return blocks;
+}
+
+void block_heap_hand_over(struct block_heap *heap, struct phys_addr start, uint64_t blocks, struct owner *owner)
+{
+	const uint64_t first = (start.value >> BLOCK_SHIFT) - heap->first_block;
+
+	spinlock_lock(&heap->lock);
+	for (uint64_t i = first; i < first + blocks; i++) {
+		assert(heap->blocks[i].taken);
+		owner_subtract(heap->blocks[i].owner, 1);
+		block_reset(&heap->blocks[i], owner);
+	}
+	heap->blocks[first].run_blocks = (uint32_t)blocks;
+	owner_add(heap, owner, blocks);
+	spinlock_unlock(&heap->lock);
 }
 
 uint64_t block_heap_free_within(struct block_heap *heap, struct phys_addr lowest, struct phys_addr highest)

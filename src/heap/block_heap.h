@@ -21,6 +21,8 @@
 
 struct objcache;
 
+#define BLOCK_COST_FIXED UINT32_MAX
+
 /* All from `cache` on belongs to the holder of the block; the block heap clears it when the block changes hands. */
 struct block {
 	bool present;        /* [I] there is memory, and it is ours */
@@ -37,7 +39,8 @@ struct block {
 	uint32_t position;      /* [C] where to look for the next object */
 	uint8_t role;           /* [C] enum objcache_role */
 
-	/* What it would cost the holder of a movable block to empty it, in 20ths of a page to be read again; 0: not known. */
+	/* What it would cost the holder of a movable block to empty it, in 20ths of a page to be read again; 0: not known;
+	 * BLOCK_COST_FIXED: it cannot be emptied now. */
 	_Atomic uint32_t cost;
 	uint64_t seen_cost; /* [H] what window_find adds up */
 };
@@ -97,6 +100,9 @@ status_t block_heap_alloc(struct block_heap *heap, const struct run_request *req
 
 /* Frees a whole run by its address and returns its length in blocks. */
 uint64_t block_heap_free(struct block_heap *heap, struct phys_addr run);
+
+/* Gives taken blocks, as one run, to another owner: who held them does not any more. */
+void block_heap_hand_over(struct block_heap *heap, struct phys_addr start, uint64_t blocks, struct owner *owner);
 
 /* Free blocks, and all blocks, that lie wholly in [lowest, highest], as in struct block_constraints (highest 0: no limit). */
 uint64_t block_heap_free_within(struct block_heap *heap, struct phys_addr lowest, struct phys_addr highest);

@@ -62,7 +62,7 @@ static struct dma_buffer *buffer_new(struct memory *memory, const struct dma_pla
 static void pieces_free(struct memory *memory, const struct phys_range *pieces, uint32_t count)
 {
 	while (count > 0)
-		memory_blocks_free(memory, pieces[--count].start);
+		dma_piece_free(memory, pieces[--count].start);
 }
 
 /* Addresses lie in the first half of the room for pieces, and are spread out from the last one on. */
@@ -149,7 +149,7 @@ static status_t buffer_fill_blocks(struct memory *memory, const struct dma_reque
 	if (count > 1 && !platform_may_sleep())
 		return STATUS_NO_MEMORY;
 	status = blocks_alloc(memory, request, plan, &buffer->client->owner, pieces);
-	if (status != STATUS_OK)
+	if (status != STATUS_OK && dma_guaranteed_pieces(memory, buffer->device, plan, pieces) != STATUS_OK)
 		return status;
 	buffer->piece_count = count;
 	if (pieces_are_adjacent(pieces, count)) {
@@ -211,14 +211,32 @@ static status_t buffer_alloc(struct memory *memory, struct dma_client *client, c
 static status_t failed(struct memory *memory, const struct device *device, uint64_t bytes, status_t status)
 {
 	atomic_fetch_add_explicit(&memory->dma->failures, 1, memory_order_relaxed);
-	log_debug("dma: %s: %llu bytes: %s", device->name, (unsigned long long)bytes, status_text(status));
+	if (!platform_in_handler())
+		log_debug("dma: %s: %llu bytes: %s", device->name, (unsigned long long)bytes, status_text(status));
+	return status;
+}
+
+/* From the heaps, with whatever reclaim the request allows. */
+static status_t ordinary_alloc(struct memory *memory, const struct device *device, const struct dma_request *request,
+			       const struct dma_plan *plan, struct dma_buffer **buffer)
+{
+	struct dma_client *client;
+	status_t status;
+
+	if (platform_in_handler())
+		return STATUS_NO_MEMORY;
+	client = dma_client_get(memory, device);
+	if (!client)
+		return STATUS_NO_MEMORY;
+	status = buffer_alloc(memory, client, request, plan, buffer);
+	if (status != STATUS_OK)
+		dma_client_put(memory, client);
 	return status;
 }
 
 status_t dma_alloc(struct memory *memory, const struct device *device, const struct dma_request *request,
 		   struct dma_buffer **buffer)
 {
-	struct dma_client *client;
 	struct dma_plan plan;
 	status_t status;
 
@@ -229,21 +247,18 @@ status_t dma_alloc(struct memory *memory, const struct device *device, const str
 		return STATUS_RANGE;
 	if (block_heap_must_fail(&memory->blocks, "dma", request->bytes))
 		return failed(memory, device, request->bytes, STATUS_NO_MEMORY);
-	client = dma_client_get(memory, device);
-	if (!client)
-		return failed(memory, device, request->bytes, STATUS_NO_MEMORY);
-	status = buffer_alloc(memory, client, request, &plan, buffer);
-	if (status == STATUS_OK)
-		return STATUS_OK;
-	dma_client_put(memory, client);
-	return failed(memory, device, request->bytes, status);
+	status = ordinary_alloc(memory, device, request, &plan, buffer);
+	if (status == STATUS_NO_MEMORY || status == STATUS_TIMEOUT)
+		if (dma_guaranteed_alloc(memory, device, request, &plan, buffer) == STATUS_OK)
+			status = STATUS_OK;
+	return status == STATUS_OK ? STATUS_OK : failed(memory, device, request->bytes, status);
 }
 
 void dma_free(struct memory *memory, struct dma_buffer *buffer)
 {
 	struct dma_client *client;
 
-	if (!buffer)
+	if (!buffer || dma_guaranteed_free(memory, buffer))
 		return;
 	client = buffer->client;
 	spinlock_lock(&memory->dma->lock);
@@ -319,7 +334,7 @@ status_t dma_address(const struct device *device, struct phys_addr address, uint
 
 uint64_t dma_device_leaks(struct memory *memory, const struct device *device)
 {
-	uint64_t leaks = 0;
+	uint64_t leaks = dma_guaranteed_leaks(memory, device);
 
 	spinlock_lock(&memory->dma->lock);
 	list_for_each (link, &memory->dma->clients) {

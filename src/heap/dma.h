@@ -54,8 +54,9 @@ struct dma_coherent {
 };
 
 /*
- * Where platform_may_sleep(), except for requests of one piece (segments_max 1, or at most 1 MB), which may also be made with
- * preemption off and then take only what is free; the same holds for dma_free of such buffers.
+ * Where platform_may_sleep(), except for requests of one piece (segments_max 1, or at most 1 MB): with preemption off they take
+ * only what is free, or a piece of the guarantee (guarantee.h). In interrupt handlers they take a piece of the guarantee, which
+ * must be as large; no lock is taken, and nothing is waited for. The same holds for dma_free of such buffers.
  * STATUS_INVALID: a limit contradicts another one or the device's. STATUS_RANGE: the machine has no memory that the device
  * reaches in such pieces. STATUS_NO_MEMORY, STATUS_TIMEOUT: not now. *buffer is unchanged on failure.
  */

@@ -77,6 +77,7 @@ void dma_print(struct memory *memory)
 	print("%llu buffers made, %llu requests failed\n",
 	      (unsigned long long)atomic_load_explicit(&dma->allocs, memory_order_relaxed),
 	      (unsigned long long)atomic_load_explicit(&dma->failures, memory_order_relaxed));
+	guarantee_print(&memory->guarantee);
 	for (unsigned place = 0; client_report_get(dma, place, &report); place++)
 		client_report_print(&report);
 }

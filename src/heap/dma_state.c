@@ -166,7 +166,7 @@ status_t dma_init(struct memory *memory)
 	list_init(&dma->clients);
 	list_init(&dma->zones);
 	memory->dma = dma;
-	return STATUS_OK;
+	return dma_guaranteed_init(memory);
 }
 
 status_t dma_fini(struct memory *memory)
@@ -177,6 +177,7 @@ status_t dma_fini(struct memory *memory)
 		return STATUS_BUSY;
 	for (struct list *link; (link = list_take_first(&dma->zones));)
 		zone_delete(memory, container_of(link, struct dma_zone, link));
+	dma_guaranteed_fini(memory);
 	return STATUS_OK;
 }
 

@@ -26,10 +26,21 @@ struct dma_client {
 	uint64_t references;       /* [D] buffers, coherent objects, and calls under way */
 };
 
+/* A buffer of a single piece of the guarantee, by slot. */
+#define DMA_GUARANTEED_SEGMENTS 16
+
+struct dma_guaranteed {
+	struct dma_buffer buffer;
+	struct guarantee_slot *slot;
+	struct phys_range piece;
+	struct device_segment segments[DMA_GUARANTEED_SEGMENTS];
+};
+
 struct dma {
-	struct spinlock lock; /* [D], a leaf */
-	struct list clients;  /* [D] */
-	struct list zones;    /* [D] */
+	struct dma_guaranteed *guaranteed; /* [I]; an entry is the slot's holder's */
+	struct spinlock lock;              /* [D], a leaf */
+	struct list clients;               /* [D] */
+	struct list zones;                 /* [D] */
 	_Atomic uint64_t allocs, failures;
 };
 
@@ -59,6 +70,26 @@ status_t dma_plan_make(const struct device *device, const struct dma_request *re
 /* Cuts pieces, in order, into segments; returns their number, at most plan->segments. */
 uint32_t dma_plan_cut(const struct dma_plan *plan, const struct phys_range *pieces, uint32_t count,
 		      struct device_segment *segments);
+
+/* Any context, handlers included. STATUS_NO_MEMORY: no piece that fits, or the device wants it cut too small. */
+status_t dma_guaranteed_alloc(struct memory *memory, const struct device *device, const struct dma_request *request,
+			      const struct dma_plan *plan, struct dma_buffer **buffer) MUST_CHECK;
+
+/* False: it is no such buffer. Any context. */
+bool dma_guaranteed_free(struct memory *memory, struct dma_buffer *buffer);
+
+/* The pieces of a buffer, all or none, each a piece of the guarantee. */
+status_t dma_guaranteed_pieces(struct memory *memory, const struct device *device, const struct dma_plan *plan,
+			       struct phys_range *pieces) MUST_CHECK;
+
+/* Frees a piece of a buffer, wherever it came from. */
+void dma_piece_free(struct memory *memory, struct phys_addr start);
+
+/* Buffers of a single piece that the device still has, named in the log. */
+uint64_t dma_guaranteed_leaks(struct memory *memory, const struct device *device);
+
+status_t dma_guaranteed_init(struct memory *memory) MUST_CHECK;
+void dma_guaranteed_fini(struct memory *memory);
 
 status_t dma_init(struct memory *memory) MUST_CHECK;
 status_t dma_fini(struct memory *memory) MUST_CHECK; /* STATUS_BUSY: somebody has DMA memory */

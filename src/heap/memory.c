@@ -235,6 +235,8 @@ status_t memory_init(struct memory *memory, const struct memory_config *config, 
 		.cleaners = &memory->cleaners,
 	};
 	status = general_heap_init(&memory->general, &general);
+	if (status == STATUS_OK)
+		status = guarantee_init(&memory->guarantee, memory, &config->guarantee);
 	return status == STATUS_OK ? dma_init(memory) : status;
 }
 
@@ -242,8 +244,13 @@ status_t memory_fini(struct memory *memory)
 {
 	status_t status;
 
+	if (!guarantee_is_idle(&memory->guarantee))
+		return STATUS_BUSY;
 	status = dma_fini(memory);
-	return status == STATUS_OK ? general_heap_fini(&memory->general) : status;
+	if (status != STATUS_OK)
+		return status;
+	guarantee_fini(&memory->guarantee);
+	return general_heap_fini(&memory->general);
 }
 
 struct heap *memory_general_heap(struct memory *memory)
@@ -289,5 +296,5 @@ bool memory_is_valid(struct memory *memory)
 	list_for_each (link, &memory->blocks.caches)
 		if (!objcache_is_valid(container_of(link, struct objcache, link)))
 			return false;
-	return block_heap_is_valid(&memory->blocks) && dma_is_valid(memory);
+	return block_heap_is_valid(&memory->blocks) && guarantee_is_valid(&memory->guarantee) && dma_is_valid(memory);
 }

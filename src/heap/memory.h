@@ -24,6 +24,7 @@
 #include "bookkeeping.h"
 #include "cleaner.h"
 #include "general_heap.h"
+#include "guarantee.h"
 #include "runtime/base/command.h"
 #include "runtime/base/mutex.h"
 
@@ -32,6 +33,7 @@ struct memory_config {
 	uint64_t low_bytes;            /* free memory above which caches may grow; at least min_bytes */
 	uint64_t general_retain_bytes; /* free bytes that a drain leaves in the general heap */
 	uint64_t dma_retain_bytes;     /* the same for small DMA memory, for each address mask in use */
+	struct guarantee_config guarantee;
 };
 
 enum memory_wait {
@@ -84,6 +86,7 @@ struct memory {
 	struct memory_source kernel_source; /* [I] reclaims, may use what lies below min */
 	struct memory_source cache_source;  /* [I] for caches */
 	struct general_heap general;
+	struct guarantee guarantee;
 	struct dma *dma; /* [I] */
 	_Atomic uint64_t requests, reclaims, failures, cleaned_bytes, windows;
 	_Atomic uint64_t report_ns; /* time of the last report of a failure */

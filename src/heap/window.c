@@ -4,7 +4,9 @@
 
 static bool block_helps(const struct block *block)
 {
-	return block->present && !block->avoid && (!block->taken || block->owner->movable);
+	return block->present && !block->avoid &&
+	       (!block->taken ||
+		(block->owner->movable && atomic_load_explicit(&block->cost, memory_order_relaxed) != BLOCK_COST_FIXED));
 }
 
 static uint64_t cost_of(const struct block *block)

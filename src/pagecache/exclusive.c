@@ -91,7 +91,7 @@ status_t page_get(struct node *node, uint64_t number, struct page **result)
 
 	while (status == STATUS_OK || !own) {
 		struct lookup lookup;
-		struct page *page = index_pin(index, key, &lookup);
+		struct page *page = page_pin(node->volume, key, &lookup);
 
 		status = page ? STATUS_OK : lookup.status;
 		own = status == STATUS_NOT_FOUND;
@@ -172,7 +172,7 @@ status_t page_get_writing(struct node *node, uint64_t number, bool whole, struct
 
 	for (;;) {
 		struct lookup lookup;
-		struct page *page = index_pin(index, key, &lookup);
+		struct page *page = page_pin(node->volume, key, &lookup);
 		status_t status;
 
 		if (!page && lookup.status == STATUS_BUSY) {

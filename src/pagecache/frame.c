@@ -147,6 +147,9 @@ static bool page_move_locked(struct volume *volume, struct page *from, struct pa
 {
 	uint32_t state = page_state(from);
 
+	/* A block that is lent may have gone, pins or not, and the page may have been read again since. */
+	if (!index_is_current(from))
+		return false;
 	do {
 		if (!is_movable(state, 1))
 			return false;
@@ -173,7 +176,7 @@ bool page_move(struct volume *volume, struct page *page)
 		return false;
 	if (!pin_for_move(page))
 		goto out;
-	memcpy(page_memory(target), page_memory(page), PAGE_BYTES);
+	memcpy_unstable(page_memory(target), page_memory(page), PAGE_BYTES);
 	stripe = index_lock_page(&volume->pagecache->index, page);
 	assert(stripe); /* it has a pin */
 	spinlock_lock(&volume->lock);
@@ -188,4 +191,20 @@ out:
 	if (!moved)
 		frame_return(target);
 	return moved;
+}
+
+/* Lent pages --------------------------------------------------------------------------------------------------------------- */
+
+struct page *page_pin(struct volume *volume, uint64_t key, struct lookup *lookup)
+{
+	struct page *page;
+
+	while ((page = index_pin(&volume->pagecache->index, key, lookup)) == NULL && lookup->status == STATUS_NOT_FOUND &&
+	       lookup->lent) {
+		if (page_move(volume, lookup->lent) || page_evict(volume, lookup->lent))
+			frame_return(lookup->lent);
+		else
+			platform_cpu_relax(); /* somebody else is just doing it, or the block is being revoked */
+	}
+	return page;
 }

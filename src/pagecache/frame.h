@@ -31,6 +31,12 @@ bool page_evict_locked(struct volume *volume, struct page *page);
 bool page_drop(struct volume *volume, struct page *page);
 
 /*
+ * index_pin, for all pages that are cached: one in a block that is lent is moved out of it first. If there is no frame for it,
+ * it is dropped, and not found.
+ */
+struct page *page_pin(struct volume *volume, uint64_t key, struct lookup *lookup);
+
+/*
  * Moves a clean or dirty page without pins to main, as the rule says; its old frame is TAKEN then, the caller's. Readers go on
  * meanwhile. False: somebody uses it, or main has no frame for it.
  */

@@ -12,6 +12,9 @@
 #include "heap/memory.h"
 #include "page.h"
 
+/* With the generation: the block is lent to the guarantee. Its pages can be read, but not pinned. */
+#define GENERATION_LENT 0x10000u
+
 /* One block. [R]: the lock of the page heap that has it (page_heap.h). */
 struct frames {
 	struct volume *_Atomic volume; /* [R] of the page heap that has the block; NULL: none has */
@@ -19,7 +22,7 @@ struct frames {
 	struct list link;              /* [R] in its queue, or in the list of whoever fenced it */
 	struct list scored;            /* [R] QUEUED: among those of about the same score */
 	struct list aged;              /* [R] QUEUED: in the order in which scores were looked at */
-	_Atomic uint32_t generation;   /* 16 bits, not 0; changes under [R] */
+	_Atomic uint32_t generation;   /* 16 bits, not 0, and GENERATION_LENT; changes under [R], or as lend.h says */
 	_Atomic uint32_t entered; /* [R] when its cursor last went over it, on the page cache's clock of blocks; read without */
 	uint32_t score;           /* [R] what it would cost to lose the block, when it was looked at last */
 	uint32_t busy;            /* [R] frames that a cursor's visit is looking at: the block must stay */
@@ -45,7 +48,7 @@ void frame_table_fini(struct frame_table *table);
 /* Makes the block's pages, if that has not been done yet. */
 void frames_prepare(struct frames *frames);
 
-/* Its entries in the index do not count any more. */
+/* Its entries in the index do not count any more, and it is not lent. */
 void frames_invalidate(struct frames *frames);
 
 static inline struct frames *frame_table_block(const struct frame_table *table, struct phys_addr address)
@@ -92,4 +95,9 @@ static inline void *page_memory(const struct page *page)
 static inline uint16_t frames_generation(const struct frames *frames)
 {
 	return (uint16_t)atomic_load_explicit(&frames->generation, memory_order_acquire);
+}
+
+static inline bool frames_are_lent(const struct frames *frames)
+{
+	return atomic_load_explicit(&frames->generation, memory_order_acquire) & GENERATION_LENT;
 }

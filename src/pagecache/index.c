@@ -66,6 +66,13 @@ static bool is_entry(const struct frames *frames, const struct page *page, uint6
 	       atomic_load_explicit(&page->generation, memory_order_relaxed) == frames_generation(frames);
 }
 
+/* The same, and that its pages can be pinned: the block is not lent. */
+static bool is_entry_to_pin(const struct frames *frames, const struct page *page, uint64_t key)
+{
+	return page_key(page) == key && atomic_load_explicit(&page->generation, memory_order_relaxed) ==
+						atomic_load_explicit(&frames->generation, memory_order_acquire);
+}
+
 /* Pinning ------------------------------------------------------------------------------------------------------------------ */
 
 /* The state with one hit more; the first use of a page that was read ahead is no hit. */
@@ -116,8 +123,13 @@ static struct page *pin_locked(struct index *index, uint64_t key, struct lookup 
 			lookup->status = STATUS_BUSY;
 			return NULL;
 		}
-		if (try_pin(page, &lookup->before))
+		if (!try_pin(page, &lookup->before))
+			continue;
+		if (!frames_are_lent(page_frames(page)))
 			return page;
+		page_unpin(page);
+		lookup->lent = page;
+		break;
 	}
 	lookup->status = STATUS_NOT_FOUND;
 	return NULL;
@@ -128,6 +140,7 @@ static __attribute__((noinline)) struct page *pin_slowly(struct index *index, ui
 	struct index_stripe *const stripe = index_stripe(index, key);
 	struct page *page;
 
+	lookup->lent = NULL;
 	spinlock_lock(&stripe->lock);
 	/* Read before the state: a writer ends without this lock, first in the state, then in `changes`. */
 	lookup->changes = load(&stripe->changes);
@@ -168,7 +181,7 @@ struct page *index_pin(struct index *index, uint64_t key, struct lookup *lookup)
 
 	if (UNLIKELY(!page || !try_pin(page, &lookup->before)))
 		return pin_slowly(index, key, lookup);
-	if (UNLIKELY(!is_entry(frames, page, key)))
+	if (UNLIKELY(!is_entry_to_pin(frames, page, key)))
 		return pin_again(index, key, lookup, page);
 	return page;
 }
@@ -201,6 +214,11 @@ const void *index_see(const struct index *index, uint64_t key, struct sight *sig
 	if (UNLIKELY(!count_hit(page, &sight->before)))
 		return NULL;
 	return (const char *)platform_virt(sight->frames->block) + (size_t)(page - sight->frames->pages) * PAGE_BYTES;
+}
+
+bool index_is_current(const struct page *page)
+{
+	return atomic_load_explicit(&page->generation, memory_order_acquire) == frames_generation(page_frames(page));
 }
 
 bool index_saw_whole(const struct sight *sight)

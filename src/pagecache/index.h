@@ -38,9 +38,10 @@ struct index {
 
 /* What index_pin found. */
 struct lookup {
-	uint32_t before;  /* it returned a page: its state before the pin */
-	status_t status;  /* it returned NULL: why */
-	uint32_t changes; /* STATUS_BUSY: for index_wait */
+	uint32_t before;   /* it returned a page: its state before the pin */
+	status_t status;   /* it returned NULL: why */
+	uint32_t changes;  /* STATUS_BUSY: for index_wait */
+	struct page *lent; /* STATUS_NOT_FOUND: it is cached in a block that is lent; NULL: not at all */
 };
 
 /* Whether nobody had used a page that was read ahead; by its state before. */
@@ -67,7 +68,8 @@ struct index_stripe *index_stripe(struct index *index, uint64_t key);
 
 /*
  * Pins the page, counts a hit in it, and returns it. NULL with STATUS_NOT_FOUND: not cached; NULL with STATUS_BUSY: WRITING;
- * index_wait waits for the change. Any task context.
+ * index_wait waits for the change. Any task context. Pages in blocks that are lent are not found; page_pin (frame.h) is for
+ * those who want them, too.
  */
 struct page *index_pin(struct index *index, uint64_t key, struct lookup *lookup);
 
@@ -76,6 +78,9 @@ struct page *index_pin(struct index *index, uint64_t key, struct lookup *lookup)
  * cached, or cannot be read just now. Any context, handlers included.
  */
 const void *index_see(const struct index *index, uint64_t key, struct sight *sight);
+
+/* Whether the page's block is still the one that it was inserted into. */
+bool index_is_current(const struct page *page);
 
 /* Whether what memcpy_unstable has got from the page since index_see was the page, whole. */
 bool index_saw_whole(const struct sight *sight);

@@ -211,6 +211,7 @@ static void open_locked(struct page_heap *heap, struct frames *frames, enum lane
 		replacement_turn_locked(heap);
 		writeback_turn(volume_of(heap));
 	}
+	guarantee_turn(&volume_of(heap)->pagecache->memory->guarantee);
 }
 
 static void close_locked(struct page_heap *heap, enum lane lane)
@@ -283,7 +284,8 @@ bool page_heap_hold(struct volume *volume, struct frames *frames)
 
 	spinlock_lock(&heap->lock);
 	/* The role is this heap's to read only if the block is its own. */
-	held = atomic_load_explicit(&frames->volume, memory_order_relaxed) == volume && frames->role != FRAMES_FENCED;
+	held = atomic_load_explicit(&frames->volume, memory_order_relaxed) == volume && frames->role != FRAMES_FENCED &&
+	       frames->role != FRAMES_LENT;
 	frames->busy += held;
 	spinlock_unlock(&heap->lock);
 	return held;
@@ -430,6 +432,15 @@ static bool is_empty(const struct frames *frames)
 	return true;
 }
 
+void page_heap_leave_locked(struct page_heap *heap, struct frames *frames)
+{
+	frames->role = FRAMES_NONE;
+	set_volume_locked(frames, NULL);
+	atomic_fetch_sub_explicit(&heap->blocks, 1, memory_order_relaxed);
+	heap->gone_blocks++;
+	heap->gone_turns = 0;
+}
+
 bool page_heap_release(struct volume *volume, struct frames *frames)
 {
 	struct page_heap *heap = &volume->heap;
@@ -439,11 +450,7 @@ bool page_heap_release(struct volume *volume, struct frames *frames)
 	assert(frames->role == FRAMES_FENCED);
 	released = frames->busy == 0 && is_empty(frames);
 	if (released) {
-		frames->role = FRAMES_NONE;
-		set_volume_locked(frames, NULL);
-		atomic_fetch_sub_explicit(&heap->blocks, 1, memory_order_relaxed);
-		heap->gone_blocks++;
-		heap->gone_turns = 0;
+		page_heap_leave_locked(heap, frames);
 		frames_invalidate(frames);
 	}
 	spinlock_unlock(&heap->lock);
@@ -507,6 +514,6 @@ bool page_heap_is_valid(struct volume *volume)
 		scored += list_length(&heap->levels[level]);
 	}
 	return scored == queued && list_length(&heap->aged) == queued && list_length(&heap->empty) == heap->empty_blocks &&
-	       heap->lane_blocks[LANE_PROBATION] + heap->lane_blocks[LANE_MAIN] + heap->empty_blocks ==
+	       heap->lane_blocks[LANE_PROBATION] + heap->lane_blocks[LANE_MAIN] + heap->empty_blocks + heap->lent_blocks ==
 		       atomic_load(&heap->blocks);
 }

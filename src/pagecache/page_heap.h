@@ -7,7 +7,9 @@
  *	source --> OPEN --cursor at its end--> QUEUED (youngest) --the rule's choice--> OPEN ...
  *	             \                            |
  *	              `--- page_heap_fence -------+--> FENCED --page_heap_release--> source
- *	                                                 `------page_heap_unfence--> QUEUED
+ *	                                                 |------page_heap_unfence--> QUEUED
+ *	                                                 `--page_heap_lend--> LENT --page_heap_take_back--> FENCED
+ *	                                                                         `---page_heap_forget--> none, when revoked
  *
  * EMPTY blocks have no pages: fresh ones that came too many, and those of which a drain leaves `retain_bytes`.
  *
@@ -32,6 +34,7 @@ enum frames_role {
 	FRAMES_OPEN,
 	FRAMES_QUEUED,
 	FRAMES_FENCED,
+	FRAMES_LENT, /* to the guarantee, or revoked by it and not yet settled (lend.h) */
 };
 
 struct page_heap {
@@ -46,7 +49,8 @@ struct page_heap {
 	struct list levels[SCORE_LEVELS]; /* [R] QUEUED */
 	uint64_t level_mask;              /* [R] bit i: levels[i] is not empty */
 	struct list aged;                 /* [R] QUEUED, the score that was looked at longest ago first */
-	_Atomic uint32_t blocks;          /* [R] all, FENCED ones included; read without */
+	_Atomic uint32_t blocks;          /* [R] all, FENCED and LENT ones included; read without */
+	uint32_t lent_blocks;             /* [R] */
 	uint32_t gone_blocks;             /* [R] given away not long ago and not yet replaced */
 	uint32_t gone_turns;              /* [R] blocks that the probation cursor has begun since */
 	_Atomic uint64_t target;          /* [R] of the probation queue, see replacement.c; read without */
@@ -89,6 +93,32 @@ bool page_heap_release(struct volume *volume, struct frames *frames);
 /* Puts a fenced block back into its queue, as the oldest; one that was open, as the youngest. */
 void page_heap_unfence(struct volume *volume, struct frames *frames);
 
+/* Groups: adjacent blocks, aligned to their number, all QUEUED in this heap. */
+struct group_limits {
+	uint64_t blocks;                          /* a power of two */
+	uint64_t lowest_score;                    /* only groups of at least this one */
+	struct phys_addr highest;                 /* last byte */
+	struct phys_addr avoid_first, avoid_last; /* not within */
+};
+
+struct heap_group {
+	struct phys_addr start;
+	uint64_t score; /* sum over its blocks, when they were looked at last */
+};
+
+/* The group of the lowest score among those around the coldest blocks. False: there is none. */
+bool page_heap_find_group(struct volume *volume, const struct group_limits *limits, struct heap_group *group);
+
+/* Fences all blocks of a group; false: it is none any more. */
+bool page_heap_fence_group(struct volume *volume, struct phys_addr start, uint64_t blocks);
+
+/* A fenced block is lent; false: a cursor still looks at it. The other way round: it is fenced again. See lend.h. */
+bool page_heap_lend(struct volume *volume, struct frames *frames);
+void page_heap_take_back(struct volume *volume, struct frames *frames);
+
+/* A lent block that was revoked, and has no page any more, leaves the heap. */
+void page_heap_forget(struct volume *volume, struct frames *frames);
+
 /*
  * How long ago the block was filled that will be refilled next, in blocks that any cursor has begun since; `now` is
  * pagecache->clock. 0: there is none.
@@ -100,6 +130,9 @@ void page_heap_unlink_locked(struct page_heap *heap, struct frames *frames);
 
 /* Puts it into the queue of a lane, as the youngest or as the oldest, with its score. [R] is held. */
 void page_heap_queue_locked(struct page_heap *heap, struct frames *frames, enum lane lane, bool youngest);
+
+/* The block does not belong to this heap any more; it is in no list. [R] is held. */
+void page_heap_leave_locked(struct page_heap *heap, struct frames *frames);
 
 /* Checks lists, counts and levels; for tests, with nothing under way. */
 bool page_heap_is_valid(struct volume *volume);

@@ -1,6 +1,7 @@
 #include "pagecache.h"
 
 #include "io.h"
+#include "lend.h"
 #include "runtime/base/assert.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/string.h"
@@ -83,6 +84,7 @@ status_t pagecache_init(struct pagecache *pagecache, struct memory *memory, cons
 	status = requests_create(pagecache);
 	if (status != STATUS_OK)
 		goto no_requests;
+	lend_init(pagecache);
 	return STATUS_OK;
 
 no_requests:
@@ -96,6 +98,7 @@ status_t pagecache_fini(struct pagecache *pagecache)
 {
 	if (!list_is_empty(&pagecache->volumes))
 		return STATUS_BUSY;
+	lend_fini(pagecache);
 	if (objcache_fini(&pagecache->requests) != STATUS_OK)
 		platform_panic("page cache: I/O is under way without a volume");
 	memory_blocks_free(pagecache->memory, pagecache->tables);

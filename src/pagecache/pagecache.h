@@ -69,6 +69,7 @@ struct pagecache {
 	struct owner owner;      /* of that run */
 	struct node **nodes;     /* [nodes_lock]; an entry is read without while its node is open */
 	struct spinlock nodes_lock;
+	struct guarantee_lender lender;
 	struct objcache requests; /* I/O objects */
 	_Atomic uint32_t requests_used;
 	_Atomic uint32_t requests_returned; /* changes when one comes back; who finds none sleeps on it */

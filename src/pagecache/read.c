@@ -54,7 +54,7 @@ static struct page *window_pin(struct window *window, uint64_t number)
 	struct page *page;
 	enum lane lane;
 
-	page = index_pin(&node->volume->pagecache->index, key, &lookup);
+	page = page_pin(node->volume, key, &lookup);
 	if (page) {
 		window->hits++;
 		window->first_uses += page_is_first_use(lookup.before);

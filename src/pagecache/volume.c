@@ -180,6 +180,7 @@ status_t volume_detach(struct volume *volume, bool discard)
 	writeback_settle(volume);
 	reads_settle(volume);
 	writeback_discard(volume);
+	guarantee_recall(&volume->pagecache->memory->guarantee, &volume->heap.owner);
 	if (!evict_everything(volume))
 		platform_panic("volume %s is detached while its pages are in use", volume->name);
 	page_heap_fini(volume);

@@ -20,14 +20,15 @@ static void must(status_t status)
 		platform_panic("%s", status_text(status));
 }
 
-void cache_machine_init_config(struct cache_machine *machine, uint64_t disk_bytes, bool threaded,
-			       const struct pagecache_config *config)
+static void init(struct cache_machine *machine, uint64_t disk_bytes, bool threaded, const struct pagecache_config *config,
+		 const struct guarantee_config *guarantee)
 {
-	static const struct memory_config memory_config = {
+	const struct memory_config memory_config = {
 		.min_bytes = 2 * BLOCK_BYTES,
 		.low_bytes = 4 * BLOCK_BYTES,
 		.general_retain_bytes = BLOCK_BYTES,
 		.dma_retain_bytes = BLOCK_BYTES,
+		.guarantee = *guarantee,
 	};
 	static const struct volume_config volume_config = { .preference = 50, .keep_bytes = KEEP_BYTES };
 	static _Atomic uint64_t machines;
@@ -45,6 +46,18 @@ void cache_machine_init_config(struct cache_machine *machine, uint64_t disk_byte
 	memcpy(machine->model, machine->disk.data, disk_bytes);
 	must(volume_attach(&machine->volume, &machine->pagecache, &machine->disk.device, "disk", 0, disk_bytes,
 			   &volume_config));
+}
+
+void cache_machine_init_config(struct cache_machine *machine, uint64_t disk_bytes, bool threaded,
+			       const struct pagecache_config *config)
+{
+	init(machine, disk_bytes, threaded, config, &(struct guarantee_config){ 0 });
+}
+
+void cache_machine_init_guarantee(struct cache_machine *machine, uint64_t disk_bytes, bool threaded,
+				  const struct guarantee_config *guarantee)
+{
+	init(machine, disk_bytes, threaded, &cache_machine_config, guarantee);
 }
 
 void cache_machine_init(struct cache_machine *machine, uint64_t disk_bytes, bool threaded)

@@ -50,6 +50,7 @@ static _Thread_local struct {
 	unsigned cpu;
 	unsigned preempt_count;
 	bool interrupts_off;
+	bool in_handler;
 	volatile sig_atomic_t call_pending;
 	struct random random;
 } self;
@@ -61,12 +62,15 @@ static struct {
 	_Atomic unsigned pending;
 } call;
 
-static void call_run(void)
+/* On the calling thread itself it is no handler. */
+static void call_run(bool handler)
 {
 	const bool before = self.interrupts_off;
 
 	self.interrupts_off = true;
+	self.in_handler = handler;
 	call.run(call.context);
+	self.in_handler = false;
 	self.interrupts_off = before;
 }
 
@@ -78,7 +82,7 @@ static void call_signal(int number)
 	if (self.interrupts_off) {
 		self.call_pending = 1;
 	} else {
-		call_run();
+		call_run(true);
 		atomic_fetch_sub(&call.pending, 1);
 	}
 	errno = saved;
@@ -152,6 +156,11 @@ bool platform_may_sleep(void)
 	return self.preempt_count == 0 && !self.interrupts_off;
 }
 
+bool platform_in_handler(void)
+{
+	return self.in_handler;
+}
+
 uint64_t platform_interrupts_save(void)
 {
 	const bool before = self.interrupts_off;
@@ -164,7 +173,7 @@ void platform_interrupts_restore(uint64_t state)
 {
 	if (!state && self.call_pending) {
 		self.call_pending = 0;
-		call_run();
+		call_run(true);
 		atomic_fetch_sub(&call.pending, 1);
 	}
 	self.interrupts_off = state;
@@ -188,7 +197,7 @@ void platform_run_on_all_cpus(void (*run)(void *context), void *context)
 		if (pthread_kill(cpus[i].thread, CALL_SIGNAL) != 0)
 			fail("pthread_kill");
 	}
-	call_run();
+	call_run(false);
 	while (atomic_load(&call.pending) != 0)
 		sched_yield();
 	pthread_mutex_unlock(&cpus_lock);

@@ -26,6 +26,7 @@ static inline void platform_cpu_relax(void)
 void platform_preempt_disable(void);
 void platform_preempt_enable(void);
 bool platform_may_sleep(void);
+bool platform_in_handler(void); /* no lock may be taken that tasks take, too */
 
 /* Holds interrupts on this CPU and returns the state before; nests. */
 uint64_t platform_interrupts_save(void);

@@ -58,6 +58,14 @@ bool platform_may_sleep(void)
 	return interrupts_are_enabled() && cpu_current_preempt_count() == 0 && !task_current()->idle;
 }
 
+bool platform_in_handler(void)
+{
+	uint32_t depth;
+
+	__asm__ volatile("movl %%gs:%c1, %0" : "=r"(depth) : "i"(offsetof(struct cpu, interrupt_depth)) : "memory");
+	return depth != 0;
+}
+
 uint64_t platform_interrupts_save(void)
 {
 	uint64_t state = rflags_read();

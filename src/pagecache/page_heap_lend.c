@@ -1,0 +1,133 @@
+/* Groups of blocks, and the blocks that are lent: the page heap's part of lend.h. */
+#include "replacement.h"
+#include "runtime/base/assert.h"
+#include "volume.h"
+
+#define BLOCKS_LOOKED_AT 64 /* the coldest ones; one of them has neighbours that are cold, too */
+
+static struct frames *block_at(const struct volume *volume, uint64_t address)
+{
+	const struct frame_table *table = &volume->pagecache->table;
+	const uint64_t index = (address >> BLOCK_SHIFT) - table->first_block;
+
+	return index < table->count ? table->blocks[index] : NULL;
+}
+
+static bool is_queued_here_locked(const struct volume *volume, const struct frames *frames)
+{
+	return frames && atomic_load_explicit(&frames->volume, memory_order_relaxed) == volume &&
+	       frames->role == FRAMES_QUEUED && frames->busy == 0;
+}
+
+/* UINT64_MAX: it is no group. [R] is held. */
+static uint64_t group_score_locked(const struct volume *volume, uint64_t start, uint64_t blocks)
+{
+	uint64_t score = 0;
+
+	for (uint64_t i = 0; i < blocks; i++) {
+		const struct frames *frames = block_at(volume, start + (i << BLOCK_SHIFT));
+
+		if (!is_queued_here_locked(volume, frames))
+			return UINT64_MAX;
+		score += frames->score;
+	}
+	return score;
+}
+
+static bool is_within_limits(const struct group_limits *limits, uint64_t start)
+{
+	const uint64_t last = start + (limits->blocks << BLOCK_SHIFT) - 1;
+
+	return last <= limits->highest.value && (start > limits->avoid_last.value || last < limits->avoid_first.value);
+}
+
+bool page_heap_find_group(struct volume *volume, const struct group_limits *limits, struct heap_group *group)
+{
+	struct page_heap *heap = &volume->heap;
+	unsigned looks = 0;
+
+	group->score = UINT64_MAX;
+	spinlock_lock(&heap->lock);
+	for (uint64_t levels = heap->level_mask; levels != 0 && looks < BLOCKS_LOOKED_AT; levels &= levels - 1) {
+		list_for_each (link, &heap->levels[__builtin_ctzll(levels)]) {
+			const struct frames *frames = container_of(link, struct frames, scored);
+			const uint64_t start = frames->block.value & ~((limits->blocks << BLOCK_SHIFT) - 1);
+			uint64_t score;
+
+			if (looks++ == BLOCKS_LOOKED_AT)
+				break;
+			if (!is_within_limits(limits, start))
+				continue;
+			score = group_score_locked(volume, start, limits->blocks);
+			if (score < group->score && score >= limits->lowest_score)
+				*group = (struct heap_group){ { start }, score };
+		}
+	}
+	spinlock_unlock(&heap->lock);
+	return group->score != UINT64_MAX;
+}
+
+bool page_heap_fence_group(struct volume *volume, struct phys_addr start, uint64_t blocks)
+{
+	struct page_heap *heap = &volume->heap;
+	bool fenced;
+
+	spinlock_lock(&heap->lock);
+	fenced = group_score_locked(volume, start.value, blocks) != UINT64_MAX;
+	for (uint64_t i = 0; fenced && i < blocks; i++) {
+		struct frames *frames = block_at(volume, start.value + (i << BLOCK_SHIFT));
+
+		page_heap_unlink_locked(heap, frames);
+		frames->role = FRAMES_FENCED;
+	}
+	spinlock_unlock(&heap->lock);
+	return fenced;
+}
+
+/* Windows of blocks for large requests go round it where they can. */
+static void set_cost_locked(struct volume *volume, struct frames *frames)
+{
+	block_heap_set_cost(&volume->pagecache->memory->blocks, frames->block, REPLACEMENT_SCORE_MAX);
+}
+
+bool page_heap_lend(struct volume *volume, struct frames *frames)
+{
+	struct page_heap *heap = &volume->heap;
+	bool lent;
+
+	spinlock_lock(&heap->lock);
+	assert(frames->role == FRAMES_FENCED);
+	lent = frames->busy == 0;
+	if (lent) {
+		frames->role = FRAMES_LENT;
+		heap->lent_blocks++;
+		set_cost_locked(volume, frames);
+		/* Before the pages are looked at again: whoever pins one now finds it, or is found. */
+		atomic_fetch_or(&frames->generation, GENERATION_LENT);
+	}
+	spinlock_unlock(&heap->lock);
+	return lent;
+}
+
+void page_heap_take_back(struct volume *volume, struct frames *frames)
+{
+	struct page_heap *heap = &volume->heap;
+
+	spinlock_lock(&heap->lock);
+	assert(frames->role == FRAMES_LENT);
+	frames->role = FRAMES_FENCED;
+	heap->lent_blocks--;
+	atomic_fetch_and(&frames->generation, ~GENERATION_LENT);
+	spinlock_unlock(&heap->lock);
+}
+
+void page_heap_forget(struct volume *volume, struct frames *frames)
+{
+	struct page_heap *heap = &volume->heap;
+
+	spinlock_lock(&heap->lock);
+	assert(frames->role == FRAMES_LENT);
+	heap->lent_blocks--;
+	page_heap_leave_locked(heap, frames);
+	spinlock_unlock(&heap->lock);
+}

@@ -1,0 +1,484 @@
+/* The guarantee: against a model with a lender that only notes what it is told, then with the page cache as the lender. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "fake/cache_fixture.h"
+#include "fake/heap_fixture.h"
+#include "heap/dma.h"
+#include "host/host_test.h"
+
+#define PIECES      4
+#define PIECE_BYTES (2 * BLOCK_BYTES)
+
+static const struct guarantee_config config = { .bytes = PIECES * PIECE_BYTES, .piece_bytes = PIECE_BYTES };
+static const struct block_constraints anywhere = { 0 };
+static const struct device device = { .name = "camera", .dma_mask = UINT64_MAX };
+
+static struct guarantee_statistics statistics_of(struct guarantee *guarantee)
+{
+	struct guarantee_statistics statistics;
+
+	guarantee_statistics(guarantee, &statistics);
+	return statistics;
+}
+
+/* A lender that notes what it is told -------------------------------------------------------------------------------------- */
+
+#define LENDER_BLOCKS 64
+
+enum note {
+	OWN,
+	LENT,
+	REVOKED,
+	FORGOTTEN,
+};
+
+struct noting_lender {
+	struct guarantee_lender lender;
+	struct memory *memory;
+	struct owner owner;
+	uint64_t start;
+	enum note notes[LENDER_BLOCKS];
+};
+
+static enum note *note_of(struct guarantee_lender *self, struct phys_addr block)
+{
+	struct noting_lender *lender = container_of(self, struct noting_lender, lender);
+
+	return &lender->notes[(block.value - lender->start) >> BLOCK_SHIFT];
+}
+
+static void note(struct guarantee_lender *self, struct phys_addr block, enum note before, enum note after)
+{
+	ck_assert_int_eq(*note_of(self, block), before);
+	*note_of(self, block) = after;
+}
+
+/* Takes its blocks from the heap when they are wanted. */
+static bool noting_lend(struct guarantee_lender *self, struct phys_addr avoid_first, struct phys_addr avoid_last,
+			struct phys_addr *start)
+{
+	struct noting_lender *lender = container_of(self, struct noting_lender, lender);
+	const struct run_request request = {
+		.blocks = 2,
+		.constraints = { .alignment_bytes = PIECE_BYTES },
+		.owner = &lender->owner,
+	};
+
+	if (block_heap_alloc(&lender->memory->blocks, &request, start) != STATUS_OK)
+		return false;
+	if (start->value <= avoid_last.value && start->value + PIECE_BYTES > avoid_first.value) {
+		memory_blocks_free(lender->memory, *start);
+		return false;
+	}
+	for (unsigned i = 0; i < 2; i++)
+		*note_of(self, (struct phys_addr){ start->value + i * BLOCK_BYTES }) = LENT;
+	return true;
+}
+
+static void noting_take_back(struct guarantee_lender *self, struct phys_addr block)
+{
+	struct noting_lender *lender = container_of(self, struct noting_lender, lender);
+
+	note(self, block, LENT, OWN);
+	if (block.value % PIECE_BYTES == 0)
+		memory_blocks_free(lender->memory, block);
+}
+
+static void noting_revoke(struct guarantee_lender *self, struct phys_addr block)
+{
+	note(self, block, LENT, REVOKED);
+}
+
+static void noting_settle(struct guarantee_lender *self, struct phys_addr block)
+{
+	note(self, block, REVOKED, FORGOTTEN);
+}
+
+static void noting_init(struct noting_lender *lender, struct machine *machine)
+{
+	*lender = (struct noting_lender){
+		.lender = { noting_lend, noting_take_back, noting_revoke, noting_settle },
+		.memory = &machine->memory,
+		.start = MACHINE_START,
+	};
+	owner_init(&lender->owner, "lender", true);
+	guarantee_set_lender(&machine->memory.guarantee, &lender->lender);
+}
+
+static void machine_with_guarantee(struct machine *machine, uint64_t blocks)
+{
+	machine_init(machine, MACHINE_START, blocks, 0, 0);
+	ck_assert_int_eq(guarantee_init(&machine->memory.guarantee, &machine->memory, &config), STATUS_OK);
+}
+
+/* Takes until nothing is left, and says how many there were. */
+static unsigned take_all(struct guarantee *guarantee, struct guarantee_slot *slots[PIECES + 1])
+{
+	unsigned taken = 0;
+
+	while (taken <= PIECES && (slots[taken] = guarantee_take(guarantee, &anywhere, PIECE_BYTES, &device)) != NULL)
+		taken++;
+	return taken;
+}
+
+START_TEST(all_that_is_guaranteed_is_there_at_any_moment)
+{
+	static struct machine machine;
+	struct guarantee *const guarantee = &machine.memory.guarantee;
+	struct guarantee_slot *slots[PIECES + 1];
+	struct noting_lender lender;
+	struct random random;
+	unsigned out = 0;
+
+	random_seed(&random, 1);
+	machine_with_guarantee(&machine, LENDER_BLOCKS);
+	noting_init(&lender, &machine);
+	for (unsigned i = 0; i < 200000; i++) {
+		const uint64_t what = random_below(&random, 10);
+
+		if (what < 4 && out < PIECES) {
+			slots[out] = guarantee_take(guarantee, &anywhere, PIECE_BYTES, &device);
+			ck_assert_ptr_nonnull(slots[out]);
+			memset(platform_virt(guarantee_start(slots[out])), 0, 64);
+			out++;
+		} else if (what < 7 && out > 0) {
+			const uint64_t which = random_below(&random, out);
+
+			guarantee_give(guarantee, slots[which]);
+			slots[which] = slots[--out];
+		} else if (what == 7) {
+			guarantee_turn(guarantee);
+		} else if (what == 8) {
+			/* As the cache does when it grows: nothing is free. */
+			machine.memory.config.low_bytes = random_below(&random, 2) * LENDER_BLOCKS * BLOCK_BYTES;
+		} else {
+			(void)guarantee_keep(guarantee);
+			ck_assert(i % 16 != 0 || memory_is_valid(&machine.memory));
+		}
+	}
+	while (out > 0)
+		guarantee_give(guarantee, slots[--out]);
+	ck_assert_uint_gt(statistics_of(guarantee).exchanged, 1000);
+	guarantee_clear_lender(guarantee, &lender.lender);
+	ck_assert_uint_eq(lender.owner.blocks, 0);
+	machine_fini(&machine);
+}
+END_TEST
+
+START_TEST(no_more_than_is_guaranteed_counts)
+{
+	static struct machine machine;
+	struct guarantee *const guarantee = &machine.memory.guarantee;
+	struct guarantee_slot *slots[PIECES + 1];
+	unsigned taken;
+
+	machine_with_guarantee(&machine, LENDER_BLOCKS);
+	taken = take_all(guarantee, slots);
+	ck_assert_uint_eq(taken, PIECES + 1); /* the one in reserve, too */
+	ck_assert_uint_eq(statistics_of(guarantee).refused, 0);
+	ck_assert_ptr_null(guarantee_take(guarantee, &anywhere, 64, &device));
+	ck_assert_uint_eq(statistics_of(guarantee).refused, 1);
+	ck_assert_int_eq(memory_fini(&machine.memory), STATUS_BUSY);
+	guarantee_give(guarantee, slots[2]);
+	ck_assert_ptr_eq(guarantee_take(guarantee, &anywhere, 64, &device), slots[2]);
+	while (taken > 0)
+		guarantee_give(guarantee, slots[--taken]);
+	machine_fini(&machine);
+}
+END_TEST
+
+START_TEST(limits_are_kept)
+{
+	static struct machine machine;
+	struct guarantee *const guarantee = &machine.memory.guarantee;
+	const struct block_constraints below = { .highest = { MACHINE_START - 1 } };
+	const struct block_constraints above = { .lowest = { MACHINE_START + LENDER_BLOCKS * BLOCK_BYTES } };
+	const struct block_constraints coarse = { .alignment_bytes = 2 * LENDER_BLOCKS * BLOCK_BYTES };
+	struct guarantee_slot *slot;
+
+	machine_with_guarantee(&machine, LENDER_BLOCKS);
+	ck_assert_ptr_null(guarantee_take(guarantee, &below, 64, &device));
+	ck_assert_ptr_null(guarantee_take(guarantee, &above, 64, &device));
+	ck_assert_ptr_null(guarantee_take(guarantee, &anywhere, PIECE_BYTES + 1, &device));
+	ck_assert_uint_le(statistics_of(guarantee).steps_max, 2 * (PIECES + 2));
+	slot = guarantee_take(guarantee, &coarse, 64, &device);
+	ck_assert(!slot || guarantee_start(slot).value % coarse.alignment_bytes == 0);
+	if (slot)
+		guarantee_give(guarantee, slot);
+	machine_fini(&machine);
+}
+END_TEST
+
+START_TEST(impossible_configs_are_refused)
+{
+	static struct machine machine;
+	struct guarantee guarantee;
+
+	machine_init(&machine, MACHINE_START, LENDER_BLOCKS, 0, 0);
+	ck_assert_int_eq(guarantee_init(&guarantee, &machine.memory,
+					&(struct guarantee_config){ .bytes = GIB, .piece_bytes = BLOCK_BYTES }),
+			 STATUS_INVALID);
+	ck_assert_int_eq(
+		guarantee_init(&guarantee, &machine.memory, &(struct guarantee_config){ .bytes = MIB, .piece_bytes = MIB }),
+		STATUS_INVALID);
+	ck_assert_int_eq(guarantee_init(&guarantee, &machine.memory,
+					&(struct guarantee_config){ .bytes = MIB, .piece_bytes = 3 * BLOCK_BYTES }),
+			 STATUS_INVALID);
+	machine_fini(&machine);
+}
+END_TEST
+
+START_TEST(a_run_through_it_moves_it_away)
+{
+	static struct machine machine;
+	struct owner owner;
+	const uint64_t half = LENDER_BLOCKS / 2;
+	const struct memory_request block = { .blocks = 1, .owner = &owner, .wait = MEMORY_WAIT_NEVER };
+	struct memory_request run = block;
+	struct phys_addr top, bottom;
+
+	machine_with_guarantee(&machine, LENDER_BLOCKS);
+	owner_init(&owner, "run", false);
+	run.blocks = half;
+	run.constraints.alignment_bytes = half * BLOCK_BYTES;
+	/* The pieces lie in the lower half; the upper one has something that cannot be moved. */
+	ck_assert_int_eq(memory_blocks_alloc(&machine.memory, &block, &top), STATUS_OK);
+	ck_assert_int_eq(memory_blocks_alloc(&machine.memory, &run, &bottom), STATUS_OK);
+	ck_assert_uint_eq(bottom.value, MACHINE_START);
+	ck_assert_uint_ge(statistics_of(&machine.memory.guarantee).free, PIECES);
+	ck_assert(memory_is_valid(&machine.memory));
+	memory_blocks_free(&machine.memory, top);
+	memory_blocks_free(&machine.memory, bottom);
+	machine_fini(&machine);
+}
+END_TEST
+
+/* With the page cache ------------------------------------------------------------------------------------------------------ */
+
+static const struct dma_request piece_request = { .bytes = PIECE_BYTES, .segments_max = 1, .wait = MEMORY_WAIT_NEVER };
+
+static void keep(struct cache_machine *machine)
+{
+	while (guarantee_keep(&machine->memory.guarantee))
+		;
+}
+
+/* Every page is cached that fits, and all of the guarantee is lent. */
+static void fill_and_lend(struct cache_machine *machine)
+{
+	cache_machine_init_guarantee(machine, DISK_BYTES, false, &config);
+	/* Each piece that is lent leaves room for the cache to grow. */
+	for (unsigned i = 0; i <= PIECES; i++) {
+		cache_machine_fill(machine);
+		keep(machine);
+	}
+	ck_assert_uint_ge(statistics_of(&machine->memory.guarantee).lent, PIECES);
+	ck_assert(pagecache_is_valid(&machine->pagecache));
+	ck_assert(memory_is_valid(&machine->memory));
+}
+
+START_TEST(what_is_lent_still_caches)
+{
+	struct cache_machine machine;
+	struct pagecache_statistics before, after;
+
+	fill_and_lend(&machine);
+	before = cache_machine_statistics(&machine);
+	for (uint64_t number = before.inserted_pages; number-- > 0;)
+		cache_machine_read(&machine, number * PAGE_BYTES, PAGE_BYTES);
+	after = cache_machine_statistics(&machine);
+	ck_assert_uint_eq(after.misses, before.misses);
+	cache_machine_fini(&machine);
+}
+END_TEST
+
+START_TEST(lent_pages_that_are_written_move_out)
+{
+	struct cache_machine machine;
+	struct random random;
+
+	random_seed(&random, 2);
+	fill_and_lend(&machine);
+	for (unsigned i = 0; i < 4000; i++)
+		cache_machine_write(&machine, &random, random_below(&random, DISK_BYTES - PAGE_BYTES), 100);
+	keep(&machine);
+	ck_assert(pagecache_is_valid(&machine.pagecache));
+	ck_assert(memory_is_valid(&machine.memory));
+	cache_machine_fini(&machine);
+}
+END_TEST
+
+/* In a handler, perhaps: no lock, no wait; nor can the test framework be called. */
+static void take_one(void *context)
+{
+	struct cache_machine *machine = context;
+	struct dma_buffer *buffer;
+
+	if (platform_may_sleep())
+		abort();
+	if (dma_alloc(&machine->memory, &device, &piece_request, &buffer) != STATUS_OK)
+		return;
+	memset(buffer->memory, 0xa5, buffer->bytes);
+	dma_free(&machine->memory, buffer);
+}
+
+START_TEST(the_guarantee_is_taken_from_the_cache)
+{
+	struct cache_machine machine;
+	struct dma_buffer *buffers[PIECES];
+
+	fill_and_lend(&machine);
+	platform_preempt_disable();
+	for (unsigned i = 0; i < PIECES; i++) {
+		ck_assert_int_eq(dma_alloc(&machine.memory, &device, &piece_request, &buffers[i]), STATUS_OK);
+		memset(buffers[i]->memory, 0xa5, buffers[i]->bytes);
+	}
+	platform_preempt_enable();
+	/* What was there is read again. */
+	for (uint64_t offset = 0; offset < DISK_BYTES; offset += MIB)
+		cache_machine_read(&machine, offset, MIB);
+	ck_assert_uint_eq(dma_device_leaks(&machine.memory, &device), PIECES);
+	keep(&machine);
+	ck_assert(pagecache_is_valid(&machine.pagecache));
+	ck_assert(memory_is_valid(&machine.memory));
+	for (unsigned i = 0; i < PIECES; i++)
+		dma_free(&machine.memory, buffers[i]);
+	keep(&machine);
+	ck_assert_uint_ge(statistics_of(&machine.memory.guarantee).free + statistics_of(&machine.memory.guarantee).lent,
+			  PIECES);
+	cache_machine_fini(&machine);
+}
+END_TEST
+
+START_TEST(a_detached_volume_gets_back_what_it_lent)
+{
+	struct cache_machine machine;
+	struct dma_buffer *buffer;
+
+	fill_and_lend(&machine);
+	platform_preempt_disable();
+	ck_assert_int_eq(dma_alloc(&machine.memory, &device, &piece_request, &buffer), STATUS_OK);
+	platform_preempt_enable();
+	ck_assert_int_eq(volume_detach(&machine.volume, false), STATUS_OK);
+	ck_assert(memory_is_valid(&machine.memory));
+	dma_free(&machine.memory, buffer);
+	keep(&machine);
+	cache_machine_free(&machine);
+}
+END_TEST
+
+START_TEST(the_cold_end_moves_on)
+{
+	struct cache_machine machine;
+	uint64_t exchanged;
+
+	fill_and_lend(&machine);
+	exchanged = statistics_of(&machine.memory.guarantee).exchanged;
+	for (uint64_t offset = 0; offset < DISK_BYTES; offset += MIB) {
+		cache_machine_read(&machine, offset, MIB);
+		(void)guarantee_keep(&machine.memory.guarantee);
+	}
+	ck_assert_uint_gt(statistics_of(&machine.memory.guarantee).exchanged, exchanged + 10);
+	ck_assert(pagecache_is_valid(&machine.pagecache));
+	cache_machine_fini(&machine);
+}
+END_TEST
+
+/* Everybody at once -------------------------------------------------------------------------------------------------------- */
+
+enum role {
+	KEEPER,
+	BACKGROUND_WRITER,
+	READER,
+	SECOND_READER,
+	WRITER,
+	TAKER,
+	HANDLERS, /* interrupts all others */
+	ROLES,
+};
+
+#define CROWD_ROUNDS 300
+
+struct crowd {
+	struct cache_machine machine;
+	_Atomic unsigned running;
+};
+
+/* Readers compare with the first half of the disk, which nobody writes to. */
+static void crowd_work(struct crowd *crowd, enum role role, struct random *random)
+{
+	struct cache_machine *machine = &crowd->machine;
+	struct guarantee_slot *slot;
+
+	switch (role) {
+	case READER:
+	case SECOND_READER:
+		cache_machine_read(machine, random_below(random, DISK_BYTES / 2 - MIB), random_below(random, MIB));
+		break;
+	case WRITER:
+		cache_machine_write(machine, random, DISK_BYTES / 2 + random_below(random, DISK_BYTES / 2 - MIB), 30000);
+		break;
+	case TAKER:
+		slot = guarantee_take(&machine->memory.guarantee, &anywhere, PIECE_BYTES, &device);
+		if (slot) {
+			memset(platform_virt(guarantee_start(slot)), 0x5a, PIECE_BYTES);
+			platform_yield();
+			guarantee_give(&machine->memory.guarantee, slot);
+		}
+		break;
+	default:
+		platform_run_on_all_cpus(take_one, machine);
+	}
+}
+
+static void crowd_member(void *context, unsigned index)
+{
+	struct crowd *crowd = context;
+	struct random random;
+
+	random_seed(&random, index);
+	if (index == KEEPER) {
+		guarantee_run(&crowd->machine.memory.guarantee);
+	} else if (index == BACKGROUND_WRITER) {
+		pagecache_writeback_run(&crowd->machine.pagecache);
+	} else {
+		for (unsigned i = 0; i < CROWD_ROUNDS; i++)
+			crowd_work(crowd, (enum role)index, &random);
+		if (atomic_fetch_sub(&crowd->running, 1) == 1) {
+			guarantee_stop(&crowd->machine.memory.guarantee);
+			pagecache_stop(&crowd->machine.pagecache);
+		}
+	}
+}
+
+static void crowd_run(unsigned roles)
+{
+	static struct crowd crowd;
+
+	cache_machine_init_guarantee(&crowd.machine, DISK_BYTES, true, &config);
+	cache_machine_fill(&crowd.machine);
+	crowd.running = roles - 2;
+	host_threads_run(roles, crowd_member, &crowd);
+	ck_assert_uint_gt(statistics_of(&crowd.machine.memory.guarantee).taken, 0);
+	cache_machine_fini(&crowd.machine);
+}
+
+START_TEST(threads_never_see_what_a_device_wrote)
+{
+	crowd_run(ROLES - 1);
+}
+END_TEST
+
+/* The thread sanitizer does not know what a signal orders. */
+START_TEST(nor_do_they_beside_handlers)
+{
+	crowd_run(ROLES);
+}
+END_TEST
+
+HOST_TEST_MAIN("guarantee", all_that_is_guaranteed_is_there_at_any_moment, no_more_than_is_guaranteed_counts, limits_are_kept,
+	       impossible_configs_are_refused, a_run_through_it_moves_it_away, what_is_lent_still_caches,
+	       lent_pages_that_are_written_move_out, the_guarantee_is_taken_from_the_cache,
+	       a_detached_volume_gets_back_what_it_lent, the_cold_end_moves_on, threads_never_see_what_a_device_wrote,
+	       nor_do_they_beside_handlers)
