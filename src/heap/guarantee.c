@@ -447,7 +447,7 @@ status_t guarantee_init(struct guarantee *guarantee, struct memory *memory, cons
 	guarantee->count = guarantee->pieces + SPARE_SLOTS;
 	guarantee->cleaner = (struct cleaner){ .name = "dma guarantee", .cost = CLEANER_CLEAN, .clean = clean };
 	cleaner_register(&memory->cleaners, &guarantee->cleaner);
-	(void)guarantee_keep(guarantee);
+	fill(guarantee); /* nobody else is there yet */
 	return STATUS_OK;
 }
 
