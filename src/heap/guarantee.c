@@ -263,12 +263,20 @@ static bool bring_free(struct guarantee *guarantee, const struct avoid *avoid)
 	return true;
 }
 
+/* What lies idle here is wanted before the cache stops growing. */
+static bool memory_is_short(const struct guarantee *guarantee)
+{
+	const struct memory *memory = guarantee->memory;
+
+	return block_heap_free_bytes(&memory->blocks) <= memory->config.low_bytes + guarantee->pieces * piece_bytes(guarantee);
+}
+
 /* A piece from outside of these addresses; memory that is short is rather lent than taken. */
 static bool bring(struct guarantee *guarantee, const struct avoid *avoid)
 {
-	if (memory_may_grow(guarantee->memory))
-		return bring_free(guarantee, avoid) || bring_lent(guarantee, avoid);
-	return bring_lent(guarantee, avoid) || bring_free(guarantee, avoid);
+	if (memory_is_short(guarantee))
+		return bring_lent(guarantee, avoid) || bring_free(guarantee, avoid);
+	return bring_free(guarantee, avoid) || bring_lent(guarantee, avoid);
 }
 
 /* Empties the slot: its blocks are the lender's again, or the memory's; returns the bytes that reached the block heap. */
@@ -313,7 +321,7 @@ static bool exchange_free(struct guarantee *guarantee)
 {
 	struct guarantee_slot *slot = oldest(guarantee, SLOT_FREE);
 
-	return slot && !memory_may_grow(guarantee->memory) && bring_lent(guarantee, &avoid_none) &&
+	return slot && memory_is_short(guarantee) && bring_lent(guarantee, &avoid_none) &&
 	       (release(guarantee, slot, SLOT_FREE) > 0 || filled_slots(guarantee) < guarantee->count);
 }
 
