@@ -294,7 +294,7 @@ status_t dma_coherent_alloc(struct memory *memory, const struct device *device, 
 	void *object;
 
 	if (bytes == 0 || bytes > OBJCACHE_OBJECT_MAX || alignment > OBJCACHE_OBJECT_MAX ||
-	    !is_power_of_two(MAX(alignment, 1)) || device->dma_mask == 0)
+	    !is_power_of_two(MAX(alignment, 1)) || device->dma_mask == 0 || device->dma_lowest > device->dma_mask)
 		return STATUS_INVALID;
 	if (block_heap_must_fail(&memory->blocks, "dma", bytes))
 		return failed(memory, device, bytes, STATUS_NO_MEMORY);
@@ -326,7 +326,8 @@ void dma_coherent_free(struct memory *memory, struct dma_coherent *coherent)
 
 status_t dma_address(const struct device *device, struct phys_addr address, uint64_t bytes, struct device_addr *result)
 {
-	if (bytes == 0 || address.value > device->dma_mask || bytes - 1 > device->dma_mask - address.value)
+	if (bytes == 0 || address.value < device->dma_lowest || address.value > device->dma_mask ||
+	    bytes - 1 > device->dma_mask - address.value)
 		return STATUS_RANGE;
 	*result = (struct device_addr){ address.value };
 	return STATUS_OK;

@@ -71,7 +71,7 @@ void dma_coherent_free(struct memory *memory, struct dma_coherent *coherent); /*
 
 /*
  * The address by which `device` reaches memory that somebody else allocated (a page of the page cache). STATUS_RANGE: it lies
- * beyond the device's mask.
+ * beyond the device's mask, or before its window.
  */
 status_t dma_address(const struct device *device, struct phys_addr address, uint64_t bytes,
 		     struct device_addr *result) MUST_CHECK;

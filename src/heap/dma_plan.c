@@ -17,7 +17,8 @@ static uint64_t limit(uint64_t value)
 
 static bool limits_are_valid(const struct device *device, const struct dma_request *request)
 {
-	if (device->dma_mask == 0 || request->bytes == 0 || request->bytes > UINT64_MAX / 2)
+	if (device->dma_mask == 0 || device->dma_lowest > device->dma_mask || request->bytes == 0 ||
+	    request->bytes > UINT64_MAX / 2)
 		return false;
 	if (device->dma_segment_bytes_max != 0 && device->dma_segment_bytes_max < GRAIN)
 		return false;
@@ -97,6 +98,7 @@ status_t dma_plan_make(const struct device *device, const struct dma_request *re
 		return STATUS_INVALID;
 	*plan = (struct dma_plan){
 		.bytes = align_up(request->bytes, GRAIN),
+		.constraints.lowest = { device->dma_lowest },
 		.constraints.highest = { device->dma_mask },
 		.boundary_bytes = device->dma_boundary_bytes,
 	};

@@ -73,27 +73,30 @@ void dma_client_put(struct memory *memory, struct dma_client *client)
 
 /* Zones ----------------------------------------------------------------------------------------------------------------- */
 
-static struct dma_zone *zone_find_locked(struct dma *dma, uint64_t mask)
+static struct dma_zone *zone_find_locked(struct dma *dma, uint64_t lowest, uint64_t mask)
 {
 	list_for_each (link, &dma->zones) {
 		struct dma_zone *zone = container_of(link, struct dma_zone, link);
 
-		if (zone->mask == mask)
+		if (zone->lowest == lowest && zone->mask == mask)
 			return zone;
 	}
 	return NULL;
 }
 
-static struct dma_zone *zone_new(struct memory *memory, uint64_t mask)
+static struct dma_zone *zone_new(struct memory *memory, uint64_t lowest, uint64_t mask)
 {
 	struct dma_zone *zone = general_heap_alloc(&memory->general, sizeof(*zone), 0);
-	const struct block_constraints constraints = { .highest = { mask } };
+	const struct block_constraints constraints = { .lowest = { lowest }, .highest = { mask } };
 
 	if (!zone)
 		return NULL;
 	memory_source_init(&zone->source, memory, &constraints);
+	zone->lowest = lowest;
 	zone->mask = mask;
-	if (mask == UINT64_MAX)
+	if (lowest != 0)
+		format_text(zone->name, sizeof(zone->name), "dma-from-%lluM", (unsigned long long)(lowest / MIB));
+	else if (mask == UINT64_MAX)
 		format_text(zone->name, sizeof(zone->name), "dma");
 	else
 		format_text(zone->name, sizeof(zone->name), "dma-%ubit", log2_floor(mask) + 1);
@@ -121,13 +124,13 @@ static void zone_delete(struct memory *memory, struct dma_zone *zone)
 	general_heap_free(&memory->general, zone);
 }
 
-/* Adds a zone, unless somebody else has just added one for this mask; returns the one that counts. */
+/* Adds a zone, unless somebody else has just added one for this window; returns the one that counts. */
 static struct dma_zone *zone_add(struct memory *memory, struct dma_zone *zone)
 {
 	struct dma_zone *other;
 
 	spinlock_lock(&memory->dma->lock);
-	other = zone_find_locked(memory->dma, zone->mask);
+	other = zone_find_locked(memory->dma, zone->lowest, zone->mask);
 	if (!other)
 		list_insert_last(&memory->dma->zones, &zone->link);
 	spinlock_unlock(&memory->dma->lock);
@@ -143,14 +146,15 @@ struct dma_zone *dma_zone_get(struct memory *memory, const struct device *device
 	const struct block_heap *heap = &memory->blocks;
 	const uint64_t end = (heap->first_block + heap->count) << BLOCK_SHIFT;
 	const uint64_t mask = device->dma_mask >= end - 1 ? UINT64_MAX : device->dma_mask;
+	const uint64_t lowest = device->dma_lowest <= heap->first_block << BLOCK_SHIFT ? 0 : device->dma_lowest;
 	struct dma_zone *zone;
 
 	spinlock_lock(&memory->dma->lock);
-	zone = zone_find_locked(memory->dma, mask);
+	zone = zone_find_locked(memory->dma, lowest, mask);
 	spinlock_unlock(&memory->dma->lock);
 	if (zone)
 		return zone;
-	zone = zone_new(memory, mask);
+	zone = zone_new(memory, lowest, mask);
 	return zone ? zone_add(memory, zone) : NULL;
 }
 

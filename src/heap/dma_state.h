@@ -4,11 +4,13 @@
 #include "dma.h"
 
 /*
- * A zone: small objects that devices with the same mask can reach. Zones are made when the first device needs them, and stay.
+ * A zone: small objects that devices with the same window can reach. Zones are made when the first device needs them, and stay.
  */
 struct dma_zone {
 	struct list link; /* [D] */
-	uint64_t mask;    /* [I] UINT64_MAX: all of the machine's memory */
+	/* [I] All of the machine's memory: 0 and UINT64_MAX. */
+	uint64_t lowest;
+	uint64_t mask;
 	struct memory_source source;
 	struct general_heap heap;
 	char name[GENERAL_HEAP_NAME_BYTES];

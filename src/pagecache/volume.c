@@ -35,7 +35,10 @@ struct volume *volume_find(struct pagecache *pagecache, const char *name)
 /* Whether the device reaches every frame that a page may get. */
 static bool reaches_memory(const struct block_device *device, const struct block_heap *heap)
 {
-	return !device->device || device->device->dma_mask >= ((heap->first_block + heap->count) << BLOCK_SHIFT) - 1;
+	const uint64_t first = heap->first_block << BLOCK_SHIFT;
+	const uint64_t last = first + (heap->count << BLOCK_SHIFT) - 1;
+
+	return !device->device || (device->device->dma_lowest <= first && device->device->dma_mask >= last);
 }
 
 static status_t check_arguments(const struct block_device *device, const char *name, uint64_t start_bytes, uint64_t bytes)

@@ -45,6 +45,7 @@ static void check_buffer(const struct device *device, const struct dma_request *
 
 		ck_assert_uint_gt(buffer->segments[i].bytes, 0);
 		ck_assert_uint_le(end - 1, device->dma_mask);
+		ck_assert_uint_ge(start, device->dma_lowest);
 		if (device->dma_segment_bytes_max != 0)
 			ck_assert_uint_le(end - start, device->dma_segment_bytes_max);
 		if (device->dma_boundary_bytes != 0)
@@ -109,6 +110,7 @@ START_TEST(contradictions_are_refused)
 		{ { .name = "d", .dma_mask = UINT64_MAX }, { .bytes = UINT64_MAX }, STATUS_INVALID },
 		{ { .name = "d", .dma_mask = UINT64_MAX }, { .bytes = 1ull << 50 }, STATUS_RANGE },
 		{ { .name = "d", .dma_mask = 0 }, { .bytes = 64 }, STATUS_INVALID },
+		{ { .name = "d", .dma_mask = MIB - 1, .dma_lowest = MIB }, { .bytes = 64 }, STATUS_INVALID },
 		{ { .name = "d", .dma_mask = UINT64_MAX }, { .bytes = 64, .alignment_bytes = 96 }, STATUS_INVALID },
 		{ { .name = "d", .dma_mask = UINT64_MAX }, { .bytes = 64, .segment_bytes_min = 96 }, STATUS_INVALID },
 		{ { .name = "d", .dma_mask = UINT64_MAX, .dma_boundary_bytes = 100 }, { .bytes = 64 }, STATUS_INVALID },
@@ -123,6 +125,8 @@ START_TEST(contradictions_are_refused)
 		  STATUS_INVALID },
 		{ { .name = "d", .dma_mask = (1 << 28) - 1 }, { .bytes = 4 * MIB }, STATUS_RANGE },
 		{ { .name = "d", .dma_mask = (1 << 28) - 1 }, { .bytes = 4096 }, STATUS_RANGE },
+		{ { .name = "d", .dma_mask = UINT64_MAX, .dma_lowest = 1ull << 50 }, { .bytes = 4 * MIB }, STATUS_RANGE },
+		{ { .name = "d", .dma_mask = UINT64_MAX, .dma_lowest = 1ull << 50 }, { .bytes = 4096 }, STATUS_RANGE },
 	};
 	struct dma_buffer *const nothing = (struct dma_buffer *)&machine;
 
@@ -160,6 +164,8 @@ START_TEST(random_limits_are_all_kept)
 		buffers[i] = NULL;
 		devices[i] = (struct device){ .name = "random", .dma_mask = random_power(&random, 27, 32) - 1 };
 		requests[i] = (struct dma_request){ .bytes = 1 + random_below(&random, random_power(&random, 0, 25)) };
+		if (random_below(&random, 3) == 0)
+			devices[i].dma_lowest = random_below(&random, 4) * 40 * MIB;
 		if (random_below(&random, 3) == 0)
 			devices[i].dma_boundary_bytes = random_power(&random, 12, 26);
 		if (random_below(&random, 3) == 0)
@@ -246,6 +252,46 @@ START_TEST(narrow_device_gets_low_memory)
 	struct device_addr address;
 	ck_assert_int_eq(dma_address(&narrow, (struct phys_addr){ (1 << 28) - 4096 }, 4096, &address), STATUS_OK);
 	ck_assert_int_eq(dma_address(&narrow, (struct phys_addr){ (1 << 28) - 4096 }, 4097, &address), STATUS_RANGE);
+	test_cache_fini(&cache);
+	teardown();
+}
+END_TEST
+
+/* A window of 56 MB in the middle of the cache, for 56 buffers of 1 MB: not a block too many, and no other block gives. */
+START_TEST(window_gives_all_it_has)
+{
+	enum { BUFFERS = 56 };
+	static const struct device windowed = {
+		.name = "bridged",
+		.dma_lowest = MACHINE_START + 32 * MIB,
+		.dma_mask = MACHINE_START + 88 * MIB - 1,
+	};
+	const struct dma_request request = { .bytes = MIB, .segments_max = 1 }, run = { .bytes = 56 * MIB, .segments_max = 1 };
+	struct dma_buffer *buffers[BUFFERS], *buffer;
+	struct device_addr address;
+	struct test_cache cache;
+
+	setup_at(MACHINE_START, 96, 4, 8);
+	test_cache_init(&cache, &machine, "pages", 0);
+	for (unsigned loop = 0; loop < 4; loop++) {
+		(void)test_cache_fill(&cache, FRAME_CLEAN);
+		const uint64_t cleaned = cache.cleaned_blocks;
+
+		for (unsigned i = 0; i < BUFFERS; i++) {
+			ck_assert_int_eq(dma_alloc(memory, &windowed, &request, &buffers[i]), STATUS_OK);
+			check_buffer(&windowed, &request, buffers[i]);
+		}
+		ck_assert_uint_le(cache.cleaned_blocks - cleaned, BUFFERS / 2);
+		ck_assert_int_eq(dma_alloc(memory, &windowed, &request, &buffer), STATUS_NO_MEMORY);
+		for (unsigned i = 0; i < BUFFERS; i++)
+			dma_free(memory, buffers[(i * 17) % BUFFERS]);
+	}
+	(void)memory_drain(memory, UINT64_MAX / 2, true);
+	ck_assert_int_eq(dma_alloc(memory, &windowed, &run, &buffer), STATUS_OK);
+	check_buffer(&windowed, &run, buffer);
+	dma_free(memory, buffer);
+	ck_assert_int_eq(dma_address(&windowed, (struct phys_addr){ MACHINE_START + 32 * MIB }, 4096, &address), STATUS_OK);
+	ck_assert_int_eq(dma_address(&windowed, (struct phys_addr){ MACHINE_START + 32 * MIB - 1 }, 1, &address), STATUS_RANGE);
 	test_cache_fini(&cache);
 	teardown();
 }
@@ -418,6 +464,6 @@ START_TEST(threads_take_and_free)
 END_TEST
 
 HOST_TEST_MAIN("heap_dma", sizes_from_one_byte_to_many_blocks, contradictions_are_refused, random_limits_are_all_kept,
-	       scattered_blocks_are_mapped_in_a_row, narrow_device_gets_low_memory, full_cache_gives_way_again_and_again,
-	       one_piece_out_of_a_full_cache, small_buffers_share_blocks, failure_leaves_everything_as_before,
-	       leaks_are_counted_and_freed_twice_is_reported, threads_take_and_free)
+	       scattered_blocks_are_mapped_in_a_row, narrow_device_gets_low_memory, window_gives_all_it_has,
+	       full_cache_gives_way_again_and_again, one_piece_out_of_a_full_cache, small_buffers_share_blocks,
+	       failure_leaves_everything_as_before, leaks_are_counted_and_freed_twice_is_reported, threads_take_and_free)
