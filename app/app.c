@@ -17,11 +17,14 @@ bool app_is_interactive(const struct app_environment *environment)
 static status_t run_as_told(const struct app_environment *environment)
 {
 	const char *options = environment->command_line;
+	struct scenario scenario = { .environment = environment, .name = "capture", .options = options };
 	char name[NAME_BYTES];
 
 	if (options_get(options, "scenario", name, sizeof(name)))
-		return scenario_run(environment, name, options);
-	return scenario_run(environment, options_get(options, "test", name, sizeof(name)) ? "test" : "capture", options);
+		scenario.name = name;
+	else if (options_get(options, "test", name, sizeof(name)))
+		scenario.name = "test";
+	return scenario_run(&scenario);
 }
 
 _Noreturn void app_main(const struct app_environment *environment)

@@ -1,5 +1,6 @@
 /*
- * For comparison: the request of the scenario capture served the naive ways, in the same run and on the same machine.
+ * For comparison: a request, such as that of the scenario capture, served the naive ways, in the same run and on the same
+ * machine.
  *
  *	drop    drop the whole cache, then take the memory
  *	lru     evict single pages, the least recently used one first, until the memory fits; the loads keep stamps for that
@@ -8,9 +9,12 @@
  * Before each way the loads run until memory is full again; then they rest and the disk is flushed, so that all pages are clean
  * and nobody but the request changes the cache.
  *
- * Options: capture_bytes=1G, data=NAME and digitizer=NAME (see disks.h).
+ * Options: capture_bytes=1G, contiguous=1 (all of it in one piece), data=NAME and digitizer=NAME (see disks.h).
  */
+#include "baseline.h"
+
 #include "buffers.h"
+#include "direct.h"
 #include "disks.h"
 #include "fill.h"
 #include "heap/memory.h"
@@ -22,13 +26,13 @@
 #include "runtime/base/log.h"
 #include "runtime/base/options.h"
 #include "runtime/kernel/task.h"
+#include "trial.h"
 
-#define WARM_NS      (30 * NS_PER_S) /* at most, to let the loads put the whole cache into an order of their own */
-#define PATIENCE_NS  (60 * NS_PER_S)
-#define TAKE_WAIT_NS (30 * NS_PER_S)
-#define BATCH_PAGES  512 /* evicted between two looks whether the memory fits */
+#define WARM_NS     (30 * NS_PER_S) /* at most, to let the loads put the whole cache into an order of their own */
+#define BATCH_PAGES 512             /* evicted between two looks whether the memory fits */
 
 struct baseline {
+	struct scenario *scenario;
 	struct disks disks;
 	struct loads loads;
 	struct buffers buffers;
@@ -42,7 +46,7 @@ struct baseline {
 
 static bool take_by_cleaners(struct baseline *baseline)
 {
-	return buffers_take(&baseline->buffers, TAKE_WAIT_NS) == STATUS_OK;
+	return buffers_take(&baseline->buffers, TRIAL_TAKE_NS) == STATUS_OK;
 }
 
 static bool take_by_drop(struct baseline *baseline)
@@ -128,13 +132,14 @@ static void try_way(struct baseline *baseline, const char *name, bool (*take)(st
 	const uint64_t us = (platform_now_ns() - before_ns) / NS_PER_US;
 	ledger_close(&ledger, &balance);
 
-	const uint64_t gained = baseline->buffers.taken * BUFFERS_PIECE_BYTES;
+	const uint64_t gained = buffers_bytes(&baseline->buffers);
 	const uint64_t lost = balance.lost_bytes > 0 ? (uint64_t)balance.lost_bytes : 0;
 	buffers_free(&baseline->buffers);
-	print("result: baseline way=%s fits=%d gained_bytes=%llu lost_bytes=%llu evicted_bytes=%llu lost_per_gained=%s "
-	      "us=%llu\n",
-	      name, fits, (unsigned long long)gained, (unsigned long long)lost, (unsigned long long)balance.evicted_bytes,
-	      format_share(ratio, lost, gained), (unsigned long long)us);
+	scenario_result(
+		baseline->scenario,
+		"way=%s fits=%d gained_bytes=%llu lost_bytes=%llu evicted_bytes=%llu lost_per_gained=%s alloc_us_p50=%llu",
+		name, fits, (unsigned long long)gained, (unsigned long long)lost, (unsigned long long)balance.evicted_bytes,
+		format_share(ratio, lost, gained), (unsigned long long)us);
 }
 
 static void finish(struct baseline *baseline)
@@ -144,38 +149,35 @@ static void finish(struct baseline *baseline)
 	loads_fini(&baseline->loads);
 }
 
-static status_t prepare(struct baseline *baseline, const struct scenario *scenario)
+static status_t prepare(struct baseline *baseline, const struct device *device, const struct dma_request *request,
+			uint64_t count)
 {
-	const struct app_environment *environment = scenario->environment;
-	uint64_t bytes = options_get_number(scenario->options, "capture_bytes", GIB);
-	status_t status = disks_find(scenario, &baseline->disks);
+	const struct app_environment *environment = baseline->scenario->environment;
+	status_t status = disks_find(baseline->scenario, &baseline->disks);
 
 	if (status != STATUS_OK)
 		return status;
-	if (bytes > environment->ram_bytes / 16 * 9)
-		bytes = environment->ram_bytes / 4;
-	bytes = MAX(bytes / BUFFERS_PIECE_BYTES, 1) * BUFFERS_PIECE_BYTES;
 	status = loads_init(&baseline->loads, environment, baseline->disks.data, true);
 	if (status != STATUS_OK)
 		return status;
-	status = buffers_init(&baseline->buffers, environment->memory, baseline->disks.digitizer, bytes);
+	status = buffers_init(&baseline->buffers, environment->memory, device, request, count);
 	baseline->order = heap_alloc(memory_general_heap(environment->memory), baseline->loads.pages * sizeof(uint64_t), 0);
 	if (status != STATUS_OK || !baseline->order) {
 		finish(baseline);
 		return STATUS_NO_MEMORY;
 	}
-	baseline->goal = (struct fill_goal){ .patience_ns = PATIENCE_NS };
-	baseline->goal.cached_bytes = fill_goal_bytes(fill_cache(&baseline->loads), bytes);
+	baseline->goal = (struct fill_goal){ .patience_ns = TRIAL_PATIENCE_NS };
+	baseline->goal.cached_bytes = fill_goal_bytes(fill_cache(&baseline->loads), request->bytes * count);
 	return STATUS_OK;
 }
 
-SCENARIO(baseline, "the same request the naive ways: dropping the cache, LRU page by page")
+status_t baseline_run(struct scenario *scenario, const struct device *device, const struct dma_request *request, uint64_t count)
 {
 	static struct baseline baseline;
 	status_t status;
 
-	baseline = (struct baseline){ 0 };
-	status = prepare(&baseline, scenario);
+	baseline = (struct baseline){ .scenario = scenario };
+	status = prepare(&baseline, device, request, count);
 	if (status != STATUS_OK)
 		return status;
 	try_way(&baseline, "drop", take_by_drop);
@@ -184,4 +186,30 @@ SCENARIO(baseline, "the same request the naive ways: dropping the cache, LRU pag
 	const bool bad = baseline.failed || baseline.loads.errors > 0 || baseline.loads.bad_pages > 0;
 	finish(&baseline);
 	return bad ? STATUS_CORRUPT : STATUS_OK;
+}
+
+void baseline_beside(struct trial *trial, const struct device *device, const struct dma_request *request, uint64_t count)
+{
+	status_t status;
+
+	if (options_get_number(trial->scenario->options, "baseline", 0) == 0)
+		return;
+	status = baseline_run(trial->scenario, device, request, count);
+	if (status != STATUS_OK)
+		trial_fail(trial, "the baseline", status);
+}
+
+SCENARIO(baseline, "the same request the naive ways: dropping the cache, LRU page by page")
+{
+	const bool contiguous = options_get_number(scenario->options, "contiguous", 0) != 0;
+	const uint64_t bytes = trial_scale(scenario->environment, options_get_number(scenario->options, "capture_bytes", GIB),
+					   4, BUFFERS_PIECE_BYTES);
+	const struct dma_request one = { .bytes = bytes, .segments_max = 1 }, piece = buffers_piece(false);
+	struct disks disks;
+	status_t status = disks_find(scenario, &disks);
+
+	if (status != STATUS_OK)
+		return status;
+	return baseline_run(scenario, direct_device(disks.digitizer), contiguous ? &one : &piece,
+			    contiguous ? 1 : bytes / BUFFERS_PIECE_BYTES);
 }

@@ -1,17 +1,23 @@
 #include "buffers.h"
 
 #include "direct.h"
-#include "heap/dma.h"
 #include "pattern.h"
 #include "runtime/base/log.h"
 
 #define BAD_LOGGED 8
 
-status_t buffers_init(struct buffers *buffers, struct memory *memory, struct block_device *device, uint64_t bytes)
+struct dma_request buffers_piece(bool contiguous)
 {
-	const uint64_t count = bytes / BUFFERS_PIECE_BYTES;
+	return (struct dma_request){
+		.bytes = BUFFERS_PIECE_BYTES,
+		.segment_bytes_min = contiguous ? BUFFERS_PIECE_BYTES : BLOCK_BYTES,
+	};
+}
 
-	*buffers = (struct buffers){ .memory = memory, .device = device, .count = count };
+status_t buffers_init(struct buffers *buffers, struct memory *memory, const struct device *device,
+		      const struct dma_request *request, uint64_t count)
+{
+	*buffers = (struct buffers){ .memory = memory, .device = device, .request = *request, .count = count };
 	buffers->list = heap_alloc(memory_general_heap(memory), count * sizeof(struct dma_buffer *), 0);
 	return buffers->list ? STATUS_OK : STATUS_NO_MEMORY;
 }
@@ -25,25 +31,27 @@ void buffers_fini(struct buffers *buffers)
 
 status_t buffers_take(struct buffers *buffers, uint64_t wait_ns)
 {
-	struct dma_request request = {
-		.bytes = BUFFERS_PIECE_BYTES,
-		.segment_bytes_min = buffers->contiguous ? BUFFERS_PIECE_BYTES : BLOCK_BYTES,
-		.wait = MEMORY_WAIT_DEADLINE,
-	};
+	struct dma_request request = buffers->request;
 	status_t status = STATUS_OK;
 
+	request.wait = MEMORY_WAIT_DEADLINE;
 	while (buffers->taken < buffers->count && status == STATUS_OK) {
 		request.deadline_ns = platform_now_ns() + wait_ns;
-		status = dma_alloc(buffers->memory, direct_device(buffers->device), &request, &buffers->list[buffers->taken]);
+		status = dma_alloc(buffers->memory, buffers->device, &request, &buffers->list[buffers->taken]);
 		if (status == STATUS_OK)
 			buffers->taken++;
 	}
 	return status;
 }
 
+uint64_t buffers_bytes(const struct buffers *buffers)
+{
+	return buffers->taken * buffers->request.bytes;
+}
+
 bool buffers_take_free(struct buffers *buffers)
 {
-	const uint64_t missing_bytes = (buffers->count - buffers->taken) * BUFFERS_PIECE_BYTES;
+	const uint64_t missing_bytes = (buffers->count - buffers->taken) * buffers->request.bytes;
 
 	/* Beside min, which no request but the kernel's may take, some blocks for the bookkeeping of the buffers. */
 	if (memory_free_bytes(buffers->memory) < missing_bytes + buffers->memory->config.min_bytes + 2 * BLOCK_BYTES)
@@ -57,9 +65,9 @@ void buffers_free(struct buffers *buffers)
 		dma_free(buffers->memory, buffers->list[--buffers->taken]);
 }
 
-status_t buffers_read(struct buffers *buffers)
+status_t buffers_read(struct buffers *buffers, struct block_device *disk)
 {
-	return direct_read(buffers->memory, buffers->device, 0, buffers->list, buffers->taken);
+	return direct_read(buffers->memory, disk, 0, buffers->list, buffers->taken);
 }
 
 uint64_t buffers_verify(const struct buffers *buffers, uint64_t seed)
@@ -69,7 +77,7 @@ uint64_t buffers_verify(const struct buffers *buffers, uint64_t seed)
 	for (uint64_t i = 0; i < buffers->taken; i++) {
 		const uint64_t *page = buffers->list[i]->memory;
 
-		for (uint64_t end = number + BUFFERS_PIECE_BYTES / PAGE_BYTES; number < end; number++) {
+		for (uint64_t end = number + buffers->request.bytes / PAGE_BYTES; number < end; number++) {
 			if (!pattern_verify_version(page, seed, number, 0) && bad++ < BAD_LOGGED)
 				log_error("page %llu is wrong after DMA: it says number %llu", (unsigned long long)number,
 					  (unsigned long long)page[PATTERN_WORD_NUMBER]);

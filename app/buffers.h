@@ -1,29 +1,27 @@
-/*
- * A set of DMA buffers of one size, taken and freed together: 256 x 4 MB of a digitizer. Each is made of whole 2 MB blocks, or
- * lies in one piece where `contiguous` is set.
- */
+/* A set of DMA buffers of one kind, taken and freed together: 256 x 4 MB of a digitizer, or 1 GB in one piece. */
 #pragma once
 
-#include "runtime/base/status.h"
-#include "runtime/base/types.h"
+#include "heap/dma.h"
 
 struct block_device;
-struct dma_buffer;
-struct memory;
 
-#define BUFFERS_PIECE_BYTES (4 * MIB)
+#define BUFFERS_PIECE_BYTES (4 * MIB) /* of a digitizer's buffers */
 
 struct buffers {
 	struct memory *memory;
-	struct block_device *device; /* which they are for */
+	const struct device *device; /* whose limits they keep; lives until buffers_fini */
+	struct dma_request request;  /* each of them */
 	struct dma_buffer **list;
 	uint64_t count;
 	uint64_t taken;
-	bool contiguous; /* set after buffers_init; at first false */
 };
 
-/* For `bytes` in all, a multiple of BUFFERS_PIECE_BYTES. STATUS_NO_MEMORY: none for the list. */
-status_t buffers_init(struct buffers *buffers, struct memory *memory, struct block_device *device, uint64_t bytes) MUST_CHECK;
+/* 4 MB of whole 2 MB blocks; `contiguous`: in one piece. */
+struct dma_request buffers_piece(bool contiguous);
+
+/* For `count` buffers; how to wait is not for the request to say. STATUS_NO_MEMORY: none for the list. */
+status_t buffers_init(struct buffers *buffers, struct memory *memory, const struct device *device,
+		      const struct dma_request *request, uint64_t count) MUST_CHECK;
 void buffers_fini(struct buffers *buffers); /* frees what was taken */
 
 /* Takes those that are missing. `wait_ns`: how long to wait for each. On failure some may have been taken. */
@@ -32,10 +30,13 @@ status_t buffers_take(struct buffers *buffers, uint64_t wait_ns) MUST_CHECK;
 /* The same if it all fits into what is free, so that no cleaner is asked. True: all are taken. */
 bool buffers_take_free(struct buffers *buffers);
 
+/* What they have in all. */
+uint64_t buffers_bytes(const struct buffers *buffers);
+
 void buffers_free(struct buffers *buffers);
 
-/* Lets the device fill all of them, from its start on. */
-status_t buffers_read(struct buffers *buffers) MUST_CHECK;
+/* Lets the disk fill all of them, from its start on. */
+status_t buffers_read(struct buffers *buffers, struct block_device *disk) MUST_CHECK;
 
 /* The pages that are not those of the pattern's `seed`, from page 0 on. */
 uint64_t buffers_verify(const struct buffers *buffers, uint64_t seed);

@@ -3,7 +3,6 @@
 #include "heap/memory.h"
 #include "pagecache/pagecache.h"
 #include "runtime/base/format.h"
-#include "runtime/base/log.h"
 
 static const char *cost_word(enum cleaner_cost cost)
 {
@@ -26,6 +25,7 @@ static void read_books(struct ledger *ledger)
 	pagecache_statistics(ledger->environment->pagecache, &statistics);
 	ledger->evicted_bytes = statistics.evicted_pages * PAGE_BYTES;
 	ledger->inserted_bytes = statistics.inserted_pages * PAGE_BYTES;
+	ledger->moved_pages = statistics.moved_pages;
 	ledger->cleaner_count = 0;
 	while ((cleaner = cleaner_next(registry, cleaner))) {
 		if (ledger->cleaner_count == LEDGER_CLEANERS) {
@@ -68,6 +68,7 @@ void ledger_close(const struct ledger *ledger, struct balance *balance)
 	read_books(&after);
 	balance->evicted_bytes = after.evicted_bytes - ledger->evicted_bytes;
 	balance->lost_bytes = (int64_t)(balance->evicted_bytes - (after.inserted_bytes - ledger->inserted_bytes));
+	balance->moved_pages = after.moved_pages - ledger->moved_pages;
 	balance->giver_count = 0;
 	for (unsigned i = 0; i < after.cleaner_count; i++) {
 		struct ledger_entry entry = after.cleaners[i];
@@ -78,14 +79,16 @@ void ledger_close(const struct ledger *ledger, struct balance *balance)
 	}
 }
 
-void balance_print_givers(const struct balance *balance)
+const char *balance_format_givers(char buffer[BALANCE_GIVERS_BYTES], const struct balance *balance)
 {
 	char bytes[FORMAT_BYTES_SIZE];
+	size_t length = 0;
 
 	if (balance->giver_count == 0)
-		print("nobody, it was free");
-	for (unsigned i = 0; i < balance->giver_count; i++)
-		print("%s%s %s of %s", i == 0 ? "" : ", ", format_bytes(bytes, balance->givers[i].given_bytes),
-		      balance->givers[i].what, balance->givers[i].name);
-	print("\n");
+		format_text(buffer, BALANCE_GIVERS_BYTES, "nobody, it was free");
+	for (unsigned i = 0; i < balance->giver_count && length < BALANCE_GIVERS_BYTES; i++)
+		length += format_text(buffer + length, BALANCE_GIVERS_BYTES - length, "%s%s %s of %s", i == 0 ? "" : ", ",
+				      format_bytes(bytes, balance->givers[i].given_bytes), balance->givers[i].what,
+				      balance->givers[i].name);
+	return buffer;
 }

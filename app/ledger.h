@@ -26,6 +26,7 @@ struct ledger {
 	const struct app_environment *environment;
 	uint64_t evicted_bytes;
 	uint64_t inserted_bytes;
+	uint64_t moved_pages;
 	struct ledger_entry cleaners[LEDGER_CLEANERS];
 	unsigned cleaner_count;
 };
@@ -33,6 +34,7 @@ struct ledger {
 struct balance {
 	int64_t lost_bytes;
 	uint64_t evicted_bytes;
+	uint64_t moved_pages;                        /* copied to other frames */
 	struct ledger_entry givers[LEDGER_CLEANERS]; /* those that gave something */
 	unsigned giver_count;
 };
@@ -41,5 +43,6 @@ struct balance {
 void ledger_open(struct ledger *ledger, const struct app_environment *environment);
 void ledger_close(const struct ledger *ledger, struct balance *balance);
 
-/* "1 GB clean of vda, ..." as the end of a line, newline included. */
-void balance_print_givers(const struct balance *balance);
+/* "1 GB clean of vda, ..."; returns `buffer`. */
+#define BALANCE_GIVERS_BYTES 160
+const char *balance_format_givers(char buffer[BALANCE_GIVERS_BYTES], const struct balance *balance);

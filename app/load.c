@@ -23,6 +23,10 @@
 #define COMPARE_BYTES  (4 * MIB)
 #define BAD_LOGGED     8
 
+#define WRITES_SHIFT 22 /* of one page by one writer, at most */
+
+static _Atomic uint32_t writers; /* that there were */
+
 enum load_kind {
 	LOAD_HOT,
 	LOAD_SCAN,
@@ -105,6 +109,11 @@ static void run_scanner(void *context)
 	}
 }
 
+static uint32_t next_version(const struct loads *loads, uint64_t i)
+{
+	return MAX(loads->versions[i], loads->version) + 1;
+}
+
 /* Writes `count` pages of the region, from `first` of it on, anew. */
 static void write_pages(struct loads *loads, uint64_t first, uint64_t count)
 {
@@ -112,7 +121,7 @@ static void write_pages(struct loads *loads, uint64_t first, uint64_t count)
 	const uint64_t start = loads->write_first + first;
 
 	for (uint64_t i = 0; i < count; i++, page += PATTERN_PAGE_WORDS)
-		pattern_fill(page, PATTERN_SEED_DATA, start + i, loads->versions[first + i] + 1);
+		pattern_fill(page, PATTERN_SEED_DATA, start + i, next_version(loads, first + i));
 	const status_t status =
 		node_write(&loads->volume->node, start * PAGE_BYTES, loads->buffers[LOAD_WRITE], count * PAGE_BYTES);
 	if (status != STATUS_OK) {
@@ -121,7 +130,7 @@ static void write_pages(struct loads *loads, uint64_t first, uint64_t count)
 	}
 	stamp(loads, start, count);
 	for (uint64_t i = 0; i < count; i++)
-		loads->versions[first + i]++;
+		loads->versions[first + i] = next_version(loads, first + i);
 	atomic_fetch_add_explicit(&loads->written_pages, count, memory_order_relaxed);
 }
 
@@ -171,6 +180,7 @@ status_t loads_init(struct loads *loads, const struct app_environment *environme
 	bool complete;
 
 	*loads = (struct loads){ .environment = environment, .volume = volume };
+	loads->version = atomic_fetch_add(&writers, 1) << WRITES_SHIFT;
 	place(loads, environment->ram_bytes / PAGE_BYTES);
 	for (unsigned i = 0; i < LOADS + 1; i++)
 		random_seed(&loads->random[i], 1000 + i);
@@ -247,7 +257,9 @@ static void compare(struct loads *loads, uint64_t first, uint64_t count, const u
 	for (uint64_t i = first; i < first + count; i++, page += PATTERN_PAGE_WORDS) {
 		const uint64_t number = loads->write_first + i;
 
-		if (!pattern_verify_version(page, PATTERN_SEED_DATA, number, loads->versions[i])) {
+		const uint64_t version = loads->versions[i] != 0 ? loads->versions[i] : page[PATTERN_WORD_VERSION];
+
+		if (!pattern_verify_version(page, PATTERN_SEED_DATA, number, version)) {
 			report_bad(loads, page, number, "compare");
 			if (atomic_load(&loads->bad_pages) <= BAD_LOGGED)
 				log_error("version %u was written last", (unsigned)loads->versions[i]);

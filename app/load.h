@@ -33,7 +33,8 @@ struct loads {
 	uint64_t write_first, write_pages;
 	uint64_t dirty_goal_pages;
 	struct zipf zipf;
-	uint32_t *versions; /* of the pages of the writer's region, as written last */
+	uint32_t *versions; /* of the pages of the writer's region, as written last; 0: not by this writer */
+	uint32_t version;   /* what this writer begins with: none writes what another one did */
 	uint32_t *stamps;   /* of all pages, as used last; NULL: nobody wants to know */
 
 	struct task *tasks[LOADS];

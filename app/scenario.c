@@ -2,6 +2,7 @@
 
 #include "runtime/base/boot_info.h"
 #include "runtime/base/command.h"
+#include "runtime/base/format.h"
 #include "runtime/base/log.h"
 #include "runtime/base/string.h"
 
@@ -21,19 +22,34 @@ static const struct scenario_entry *find(const char *name)
 	return NULL;
 }
 
-status_t scenario_run(const struct app_environment *environment, const char *name, const char *options)
+void scenario_result(struct scenario *scenario, const char *format, ...)
 {
-	const struct scenario_entry *entry = find(name);
-	struct scenario scenario = { .environment = environment, .options = options };
+	struct scenario_results *results = scenario->results;
+	char text[SCENARIO_RESULT_BYTES];
+	va_list arguments;
+
+	va_start(arguments, format);
+	(void)format_text_list(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	print("result: %s %s\n", scenario->name, text);
+	if (!results || results->count == SCENARIO_RESULTS_MAX)
+		return;
+	results->lines[results->count].name = scenario->name;
+	memcpy(results->lines[results->count++].text, text, sizeof(text));
+}
+
+status_t scenario_run(struct scenario *scenario)
+{
+	const struct scenario_entry *entry = find(scenario->name);
 
 	if (!entry) {
-		print("There is no scenario \"%s\". These there are:\n", name);
+		print("There is no scenario \"%s\". These there are:\n", scenario->name);
 		scenario_print_all();
 		return STATUS_NOT_FOUND;
 	}
-	const status_t status = entry->run(&scenario);
+	const status_t status = entry->run(scenario);
 	if (status != STATUS_OK)
-		print("Scenario %s failed: %s.\n", name, status_text(status));
+		print("Scenario %s failed: %s.\n", scenario->name, status_text(status));
 	return status;
 }
 
@@ -58,6 +74,7 @@ static bool join(char *text, size_t size, char *const *words, int count)
 static status_t command_run(struct command *self, int argc, char **argv)
 {
 	static char options[BOOT_COMMAND_LINE_BYTES];
+	struct scenario scenario = { .environment = self->context, .options = options };
 
 	if (argc < 2) {
 		scenario_print_all();
@@ -65,7 +82,8 @@ static status_t command_run(struct command *self, int argc, char **argv)
 	}
 	if (!join(options, sizeof(options), argv + 2, argc - 2))
 		return STATUS_INVALID;
-	return scenario_run(self->context, argv[1], options);
+	scenario.name = argv[1];
+	return scenario_run(&scenario);
 }
 
 void scenario_commands_register(const struct app_environment *environment)

@@ -4,22 +4,37 @@
  *
  *	SCENARIO(boot, "print how long the start took")
  *	{
- *		print("result: boot app_ns=%llu\n", ...scenario->environment->boot_ns);
+ *		scenario_result(scenario, "app_ns=%llu", ...scenario->environment->boot_ns);
  *		return STATUS_OK;
  *	}
  *
  * A scenario runs in a task that may sleep and use vector registers, one at a time. It prints its result in one line that
- * starts with "result: NAME" and returns STATUS_OK only if everything that it promises was kept.
+ * starts with "result: NAME", the last one if it prints others, and returns STATUS_OK only if everything that it promises was
+ *kept.
  */
 #pragma once
 
 #include "app.h"
 #include "runtime/base/status.h"
 
+#define SCENARIO_RESULT_BYTES 768
+#define SCENARIO_RESULTS_MAX  64
+
+/* The result lines of several runs. */
+struct scenario_results {
+	struct scenario_result {
+		const char *name; /* of the scenario */
+		char text[SCENARIO_RESULT_BYTES];
+	} lines[SCENARIO_RESULTS_MAX];
+	unsigned count;
+};
+
 /* One run of a scenario. */
 struct scenario {
 	const struct app_environment *environment;
-	const char *options; /* "key=value ..." of this run, read with options_get */
+	const char *name;
+	const char *options;              /* "key=value ..." of this run, read with options_get */
+	struct scenario_results *results; /* where result lines are kept, too; NULL: nowhere */
 };
 
 struct scenario_entry {
@@ -36,8 +51,11 @@ struct scenario_entry {
 		&scenario_entry_##scenario_name;                                                                               \
 	static status_t scenario_run_##scenario_name(struct scenario *scenario __attribute__((unused)))
 
-/* Runs `name`. STATUS_NOT_FOUND: there is none; the names that there are were printed. */
-status_t scenario_run(const struct app_environment *environment, const char *name, const char *options) MUST_CHECK;
+/* Prints "result: " and the scenario's name before the text; "key=value ...", readable with options_get. */
+void scenario_result(struct scenario *scenario, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* Runs scenario->name. STATUS_NOT_FOUND: there is none; the names that there are were printed. */
+status_t scenario_run(struct scenario *scenario) MUST_CHECK;
 
 /* One line for each scenario. */
 void scenario_print_all(void);

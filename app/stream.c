@@ -237,6 +237,7 @@ static status_t stream_init(struct streaming *stream, uint64_t bytes)
 	struct memory *memory = stream->environment->memory;
 	struct heap *heap = memory_general_heap(memory);
 	struct block_device *device = stream->volume->device;
+	const struct dma_request piece = buffers_piece(false);
 	uint64_t count;
 	status_t status;
 
@@ -246,7 +247,7 @@ static status_t stream_init(struct streaming *stream, uint64_t bytes)
 		print("The disk %s is too small or read only.\n", stream->volume->name);
 		return STATUS_UNSUPPORTED;
 	}
-	status = buffers_init(&stream->buffers, memory, device, BATCH_BYTES);
+	status = buffers_init(&stream->buffers, memory, direct_device(device), &piece, BATCH_COUNT);
 	if (status != STATUS_OK)
 		return status;
 	count = stream->bytes / BUFFERS_PIECE_BYTES;

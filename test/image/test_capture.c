@@ -14,7 +14,7 @@
 static void run_under_pressure(struct image_test_run *test, const char *name, const char *options)
 {
 	static struct pressure pressure;
-	const struct scenario scenario = { test->environment, "" };
+	struct scenario scenario = { .environment = test->environment, .name = name, .options = options };
 	struct disks disks;
 
 	if (disks_find(&scenario, &disks) != STATUS_OK)
@@ -22,7 +22,7 @@ static void run_under_pressure(struct image_test_run *test, const char *name, co
 	if (disks.data->device->read_only)
 		skip("the disk is read only");
 	expect(pressure_apply(&pressure, test->environment, disks.data, FREE_BYTES));
-	expect_equal(scenario_run(test->environment, name, options), STATUS_OK);
+	expect_equal(scenario_run(&scenario), STATUS_OK);
 	pressure_release(&pressure);
 }
 
@@ -33,8 +33,11 @@ IMAGE_TEST(capture_succeeds)
 
 IMAGE_TEST(capture_says_what_is_missing)
 {
-	expect_equal(scenario_run(test->environment, "capture", "data=nothing"), STATUS_NOT_FOUND);
-	expect_equal(scenario_run(test->environment, "no such scenario", ""), STATUS_NOT_FOUND);
+	struct scenario no_disk = { .environment = test->environment, .name = "capture", .options = "data=nothing" };
+	struct scenario no_scenario = { .environment = test->environment, .name = "no such scenario", .options = "" };
+
+	expect_equal(scenario_run(&no_disk), STATUS_NOT_FOUND);
+	expect_equal(scenario_run(&no_scenario), STATUS_NOT_FOUND);
 }
 
 IMAGE_TEST(zipf_prefers_low_ranks)

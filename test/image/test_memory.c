@@ -89,7 +89,7 @@ IMAGE_TEST(heap_accounts_for_every_block)
 /* The machine's disk with the test pattern; NULL where it has none. */
 static struct volume *find_data(struct image_test_run *test)
 {
-	const struct scenario scenario = { test->environment, "" };
+	const struct scenario scenario = { .environment = test->environment, .options = "" };
 	struct disks disks;
 
 	return disks_find(&scenario, &disks) == STATUS_OK ? disks.data : NULL;

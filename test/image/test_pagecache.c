@@ -15,7 +15,7 @@
 
 static bool find(const struct image_test_run *test, struct disks *disks)
 {
-	const struct scenario scenario = { test->environment, "" };
+	const struct scenario scenario = { .environment = test->environment, .options = "" };
 
 	return disks_find(&scenario, disks) == STATUS_OK;
 }
