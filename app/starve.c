@@ -1,0 +1,182 @@
+/*
+ * Everything else taken: all blocks and all objects of the general heap are gone, readers go on and drink whatever is retained,
+ * and then the dirty pages have to be written, by the drivers, from their reserves.
+ *
+ * A flush that makes no progress for a minute is a deadlock. What was written is compared at the end, when memory has come
+ * back. Options: loops=10 (flushes), and those of trial.h.
+ */
+#include <stdatomic.h>
+
+#include "hog.h"
+#include "pagecache/volume.h"
+#include "runtime/base/format.h"
+#include "runtime/base/log.h"
+#include "runtime/base/options.h"
+#include "runtime/kernel/task.h"
+#include "trial.h"
+
+#define LOOPS_DEFAULT 10
+#define REQUEST_BYTES (64 * MIB)
+#define POLL_NS       (10 * NS_PER_MS)
+#define TAKES_MAX     50 /* of the hog in one loop, while others free */
+
+struct starve {
+	struct trial trial;
+	struct hog hog;
+	struct task *flusher;
+	_Atomic uint32_t wanted, done; /* flushes; UINT32_MAX: the flusher ends */
+	_Atomic uint64_t failed;       /* flushes */
+	uint64_t flushes, deadlocks;
+	uint64_t flush_us_max, written_bytes;
+	uint64_t taken_bytes;   /* by the hog, at most */
+	uint64_t free_bytes;    /* that the hog left, at least */
+	uint64_t errors_before; /* of the loads, before they starved */
+};
+
+/* A task of its own, which exists before memory is gone. */
+static void run_flusher(void *context)
+{
+	struct starve *starve = context;
+	uint32_t done = 0;
+
+	for (;;) {
+		const uint32_t wanted = atomic_load(&starve->wanted);
+
+		if (wanted == UINT32_MAX)
+			return;
+		if (wanted == done) {
+			(void)platform_wait(&starve->wanted, wanted, PLATFORM_FOREVER);
+			continue;
+		}
+		if (volume_flush(starve->trial.disks.data) != STATUS_OK)
+			atomic_fetch_add(&starve->failed, 1);
+		atomic_store(&starve->done, ++done);
+	}
+}
+
+static void want(struct starve *starve, uint32_t flushes)
+{
+	atomic_store(&starve->wanted, flushes);
+	platform_wake(&starve->wanted);
+}
+
+static uint64_t written_bytes(const struct starve *starve)
+{
+	struct pagecache_statistics statistics;
+
+	volume_statistics(starve->trial.disks.data, &statistics);
+	return statistics.written_bytes;
+}
+
+/* False: nothing moves any more. */
+static bool wait_for_flush(struct starve *starve, uint32_t number)
+{
+	uint64_t written = written_bytes(starve), since_ns = platform_now_ns();
+
+	while (atomic_load(&starve->done) != number) {
+		const uint64_t now_written = written_bytes(starve);
+
+		if (now_written != written) {
+			written = now_written;
+			since_ns = platform_now_ns();
+		} else if (platform_now_ns() - since_ns > TRIAL_PATIENCE_NS) {
+			return false;
+		}
+		task_sleep(POLL_NS);
+	}
+	return true;
+}
+
+/* Until even those who free meanwhile leave nothing. */
+static void take_all(struct starve *starve)
+{
+	struct memory *memory = starve->trial.environment->memory;
+
+	for (unsigned i = 0; i < TAKES_MAX; i++)
+		if (hog_take_blocks(&starve->hog) + hog_take_objects(&starve->hog) == 0)
+			break;
+	starve->taken_bytes = MAX(starve->taken_bytes, starve->hog.block_bytes + starve->hog.object_bytes);
+	starve->free_bytes = MIN(starve->free_bytes, memory_free_bytes(memory));
+}
+
+static bool run_loop(struct starve *starve, uint32_t number)
+{
+	char taken[FORMAT_BYTES_SIZE], written_text[FORMAT_BYTES_SIZE], free_text[FORMAT_BYTES_SIZE];
+
+	take_all(starve);
+	const uint64_t written = written_bytes(starve), before_ns = platform_now_ns();
+	want(starve, number);
+	if (!wait_for_flush(starve, number)) {
+		starve->deadlocks++;
+		trial_fail(&starve->trial, "a flush makes no progress", STATUS_TIMEOUT);
+		memory_report(starve->trial.environment->memory);
+		return false;
+	}
+	const uint64_t us = (platform_now_ns() - before_ns) / NS_PER_US, bytes = written_bytes(starve) - written;
+	starve->flushes++;
+	starve->flush_us_max = MAX(starve->flush_us_max, us);
+	starve->written_bytes += bytes;
+	print("starve, flush %u: %s taken, %s free; wrote %s in %llu us\n", (unsigned)number,
+	      format_bytes(taken, starve->hog.block_bytes + starve->hog.object_bytes),
+	      format_bytes(free_text, memory_free_bytes(starve->trial.environment->memory)), format_bytes(written_text, bytes),
+	      (unsigned long long)us);
+	return true;
+}
+
+static status_t start(struct starve *starve, struct scenario *scenario)
+{
+	const struct task_options options = { .name = "flusher", .priority = TASK_NORMAL, .cpu = -1 };
+	status_t status = trial_begin(&starve->trial, scenario, REQUEST_BYTES);
+
+	if (status != STATUS_OK)
+		return status;
+	hog_init(&starve->hog, scenario->environment->memory);
+	starve->free_bytes = UINT64_MAX;
+	starve->errors_before = starve->trial.loads.errors;
+	status = task_spawn(&options, run_flusher, starve, &starve->flusher);
+	if (status != STATUS_OK)
+		trial_end(&starve->trial);
+	return status;
+}
+
+static void print_result(struct starve *starve)
+{
+	char text[TRIAL_TEXT_BYTES];
+
+	scenario_result(starve->trial.scenario,
+			"%s loops=%llu deadlocks=%llu read_errors=%llu taken_bytes=%llu free_bytes=%llu written_bytes=%llu "
+			"flush_us_max=%llu",
+			trial_format(text, &starve->trial), (unsigned long long)starve->flushes,
+			(unsigned long long)starve->deadlocks,
+			(unsigned long long)(starve->trial.loads.errors - starve->errors_before),
+			(unsigned long long)starve->taken_bytes, (unsigned long long)starve->free_bytes,
+			(unsigned long long)starve->written_bytes, (unsigned long long)starve->flush_us_max);
+}
+
+SCENARIO(starve, "write dirty pages when all other memory is gone: loops=10")
+{
+	static struct starve starve;
+	const uint64_t loops = MAX(options_get_number(scenario->options, "loops", LOOPS_DEFAULT), 1);
+	status_t status;
+	bool alive = true;
+
+	starve = (struct starve){ 0 };
+	status = start(&starve, scenario);
+	if (status != STATUS_OK)
+		return status;
+	for (uint32_t number = 1; number <= loops && alive; number++)
+		alive = run_loop(&starve, number);
+	starve.trial.failures += starve.failed;
+	hog_free(&starve.hog);
+	/* Who is stuck cannot be joined, not even now that there is memory, unless that was all it wanted. */
+	if (!alive && !wait_for_flush(&starve, starve.wanted)) {
+		print_result(&starve);
+		return STATUS_TIMEOUT;
+	}
+	want(&starve, UINT32_MAX);
+	task_join(starve.flusher);
+	trial_refill(&starve.trial);
+	trial_end(&starve.trial);
+	print_result(&starve);
+	return trial_status(&starve.trial);
+}
