@@ -26,7 +26,7 @@ img: $(BUILD)/weir.img
 help:
 	@echo "make            the image, $(BUILD)/weir.efi"
 	@echo "make run        build and start it in QEMU; MEM=4G SMP=2 MACHINE=q35|pc SCENARIO= LOOPS= DISK= TIMEOUT="
-	@echo "                DISK_MBPS= (throttles the disks) TRACE= (page references for SCENARIO=replay)"
+	@echo "                DISK_MBPS= (throttles the disks) SLOW_IOPS= (of a third disk) TRACE= (page references for SCENARIO=replay)"
 	@echo "                ACCEL=tcg|kvm SCREEN=gtk OPTIONS= QEMU_ARGS=, all described in boot/run.sh"
 	@echo "make debug      the same with gdb, at the first line of the kernel"
 	@echo "make iso img    media: $(BUILD)/weir.iso (optical drive, USB stick), $(BUILD)/weir.img (disk); COMMAND_LINE="
@@ -154,7 +154,7 @@ $(BUILD)/make_pattern $(BUILD)/make_trace: $(BUILD)/%: test/tools/%.c | setup
 	@mkdir -p $(@D)
 	$(Q)$(HOST_CC) -std=gnu11 -O2 -Wall -Wextra -Werror -I. -Isrc $< -o $@
 
-MACHINE_VARIABLES := MEM SMP MACHINE SCENARIO LOOPS DISK DISK_MBPS TRACE ACCEL CPU SCREEN TIMEOUT OPTIONS QEMU_ARGS GDB_ARGS OVMF
+MACHINE_VARIABLES := MEM SMP MACHINE SCENARIO LOOPS DISK DISK_MBPS SLOW_IOPS TRACE ACCEL CPU SCREEN TIMEOUT OPTIONS QEMU_ARGS GDB_ARGS OVMF
 export $(MACHINE_VARIABLES)
 
 run: $(BUILD)/weir.efi $(BUILD)/make_pattern $(BUILD)/make_trace

@@ -85,6 +85,20 @@ status_t disks_find(const struct scenario *scenario, struct disks *disks)
 	return STATUS_OK;
 }
 
+struct volume *disks_find_slow(const struct scenario *scenario)
+{
+	struct block_device *slow = find(scenario, "slow", PATTERN_SEED_SLOW);
+	struct volume *volume = slow ? volume_find(scenario->environment->pagecache, slow->name) : NULL;
+
+	if (volume)
+		return volume;
+	print("This needs a slow disk, too, whose pages are numbered (make_pattern FILE BYTES %d), as `make run SLOW_IOPS=10`\n"
+	      "attaches it.\n",
+	      PATTERN_SEED_SLOW);
+	disks_print(scenario->environment);
+	return NULL;
+}
+
 struct volume *disks_find_volume(const struct scenario *scenario, const char *key)
 {
 	const struct app_environment *environment = scenario->environment;

@@ -20,6 +20,12 @@ struct disks {
  */
 status_t disks_find(const struct scenario *scenario, struct disks *disks) MUST_CHECK;
 
+/*
+ * The volume of the first whole disk with pages of PATTERN_SEED_SLOW, or of the disk that the option slow=NAME names. NULL:
+ * there is none; a message was printed. Where platform_may_sleep().
+ */
+struct volume *disks_find_slow(const struct scenario *scenario);
+
 /* The volume named by the option `key`, else the first whole disk's. NULL: there is none; a message was printed. */
 struct volume *disks_find_volume(const struct scenario *scenario, const char *key);
 

@@ -73,7 +73,7 @@ void loads_read(struct loads *loads, uint64_t first, uint64_t count, void *buffe
 	}
 	stamp(loads, first, count);
 	for (uint64_t number = first; number < first + count; number++, page += PATTERN_PAGE_WORDS)
-		if (!pattern_verify(page, PATTERN_SEED_DATA, number))
+		if (!pattern_verify(page, loads->seed, number))
 			report_bad(loads, page, number, "read");
 }
 
@@ -121,7 +121,7 @@ static void write_pages(struct loads *loads, uint64_t first, uint64_t count)
 	const uint64_t start = loads->write_first + first;
 
 	for (uint64_t i = 0; i < count; i++, page += PATTERN_PAGE_WORDS)
-		pattern_fill(page, PATTERN_SEED_DATA, start + i, next_version(loads, first + i));
+		pattern_fill(page, loads->seed, start + i, next_version(loads, first + i));
 	const status_t status =
 		node_write(&loads->volume->node, start * PAGE_BYTES, loads->buffers[LOAD_WRITE], count * PAGE_BYTES);
 	if (status != STATUS_OK) {
@@ -174,30 +174,53 @@ static uint32_t *table_alloc(struct heap *heap, uint64_t pages)
 	return table;
 }
 
-status_t loads_init(struct loads *loads, const struct app_environment *environment, struct volume *volume, bool stamped)
+static void begin(struct loads *loads, const struct app_environment *environment, struct volume *volume, uint64_t seed)
 {
-	struct heap *heap = memory_general_heap(environment->memory);
-	bool complete;
-
-	*loads = (struct loads){ .environment = environment, .volume = volume };
+	*loads = (struct loads){ .environment = environment, .volume = volume, .seed = seed };
 	loads->version = atomic_fetch_add(&writers, 1) << WRITES_SHIFT;
-	place(loads, environment->ram_bytes / PAGE_BYTES);
 	for (unsigned i = 0; i < LOADS + 1; i++)
 		random_seed(&loads->random[i], 1000 + i);
+}
+
+/* Gets the memory for the regions. */
+static status_t complete(struct loads *loads, bool stamped)
+{
+	struct heap *heap = memory_general_heap(loads->environment->memory);
+	bool done;
+
 	loads->versions = table_alloc(heap, loads->write_pages);
-	complete = loads->versions != NULL && zipf_init(&loads->zipf, heap, loads->hot_pages) == STATUS_OK;
+	done = loads->versions != NULL && zipf_init(&loads->zipf, heap, loads->hot_pages) == STATUS_OK;
 	for (unsigned i = 0; i < LOADS; i++) {
 		loads->buffers[i] = heap_alloc(heap, BUFFER_BYTES, PAGE_BYTES);
-		complete = complete && loads->buffers[i];
+		done = done && loads->buffers[i];
 	}
 	if (stamped) {
 		loads->stamps = table_alloc(heap, loads->pages);
-		complete = complete && loads->stamps;
+		done = done && loads->stamps;
 	}
-	if (complete)
+	if (done)
 		return STATUS_OK;
 	loads_fini(loads);
 	return STATUS_NO_MEMORY;
+}
+
+status_t loads_init(struct loads *loads, const struct app_environment *environment, struct volume *volume, bool stamped)
+{
+	begin(loads, environment, volume, PATTERN_SEED_DATA);
+	place(loads, environment->ram_bytes / PAGE_BYTES);
+	return complete(loads, stamped);
+}
+
+status_t loads_init_writer(struct loads *loads, const struct app_environment *environment, struct volume *volume, uint64_t seed,
+			   uint64_t dirty_bytes)
+{
+	begin(loads, environment, volume, seed);
+	loads->only_writer = true;
+	loads->pages = volume->bytes / PAGE_BYTES;
+	loads->hot_pages = 1;
+	loads->write_pages = loads->pages;
+	loads->dirty_goal_pages = dirty_bytes / PAGE_BYTES;
+	return complete(loads, false);
 }
 
 void loads_fini(struct loads *loads)
@@ -220,6 +243,9 @@ status_t loads_start(struct loads *loads)
 	atomic_store(&loads->stop, false);
 	for (unsigned i = 0; i < LOADS; i++) {
 		const struct task_options options = { .name = names[i], .priority = TASK_NORMAL, .vector = true, .cpu = -1 };
+
+		if (loads->only_writer && i != LOAD_WRITE)
+			continue;
 		const status_t status = task_spawn(&options, run[i], loads, &loads->tasks[i]);
 
 		if (status != STATUS_OK) {
@@ -259,7 +285,7 @@ static void compare(struct loads *loads, uint64_t first, uint64_t count, const u
 
 		const uint64_t version = loads->versions[i] != 0 ? loads->versions[i] : page[PATTERN_WORD_VERSION];
 
-		if (!pattern_verify_version(page, PATTERN_SEED_DATA, number, version)) {
+		if (!pattern_verify_version(page, loads->seed, number, version)) {
 			report_bad(loads, page, number, "compare");
 			if (atomic_load(&loads->bad_pages) <= BAD_LOGGED)
 				log_error("version %u was written last", (unsigned)loads->versions[i]);

@@ -28,6 +28,8 @@ struct volume;
 struct loads {
 	const struct app_environment *environment;
 	struct volume *volume;
+	uint64_t seed; /* of the pattern on it */
+	bool only_writer;
 	uint64_t pages; /* of the volume; all of the regions lie within */
 	uint64_t hot_first, hot_pages;
 	uint64_t write_first, write_pages;
@@ -53,6 +55,10 @@ struct loads {
 status_t loads_init(struct loads *loads, const struct app_environment *environment, struct volume *volume,
 		    bool stamped) MUST_CHECK;
 void loads_fini(struct loads *loads);
+
+/* The writer alone, whose region is the whole volume; at full speed while less than `dirty_bytes` are dirty. */
+status_t loads_init_writer(struct loads *loads, const struct app_environment *environment, struct volume *volume, uint64_t seed,
+			   uint64_t dirty_bytes) MUST_CHECK;
 
 /* STATUS_NO_MEMORY: none of them runs. */
 status_t loads_start(struct loads *loads) MUST_CHECK;

@@ -23,6 +23,7 @@
 /* The seeds of the disks that `make run` makes. */
 #define PATTERN_SEED_DATA      1
 #define PATTERN_SEED_DIGITIZER 2
+#define PATTERN_SEED_SLOW      3
 
 enum {
 	PATTERN_WORD_MAGIC,

@@ -1,6 +1,7 @@
 /*
- * Everything else taken: all blocks and all objects of the general heap are gone, readers go on and drink whatever is retained,
- * and then the dirty pages have to be written, by the drivers, from their reserves.
+ * Everything else taken: out of a full cache with many dirty pages, all blocks and all objects of the general heap go, at once;
+ * readers go on and drink whatever is retained; and then the dirty pages have to be written, by the drivers, from their
+ * reserves. Again and again.
  *
  * A flush that makes no progress for a minute is a deadlock. What was written is compared at the end, when memory has come
  * back. Options: loops=10 (flushes), and those of trial.h.
@@ -18,7 +19,6 @@
 #define LOOPS_DEFAULT 10
 #define REQUEST_BYTES (64 * MIB)
 #define POLL_NS       (10 * NS_PER_MS)
-#define TAKES_MAX     50 /* of the hog in one loop, while others free */
 
 struct starve {
 	struct trial trial;
@@ -28,6 +28,7 @@ struct starve {
 	_Atomic uint64_t failed;       /* flushes */
 	uint64_t flushes, deadlocks;
 	uint64_t flush_us_max, written_bytes;
+	uint64_t dirty_bytes;   /* when the flushes began, in all */
 	uint64_t taken_bytes;   /* by the hog, at most */
 	uint64_t free_bytes;    /* that the hog left, at least */
 	uint64_t errors_before; /* of the loads, before they starved */
@@ -60,21 +61,21 @@ static void want(struct starve *starve, uint32_t flushes)
 	platform_wake(&starve->wanted);
 }
 
-static uint64_t written_bytes(const struct starve *starve)
+static struct pagecache_statistics statistics_of(const struct starve *starve)
 {
 	struct pagecache_statistics statistics;
 
 	volume_statistics(starve->trial.disks.data, &statistics);
-	return statistics.written_bytes;
+	return statistics;
 }
 
 /* False: nothing moves any more. */
 static bool wait_for_flush(struct starve *starve, uint32_t number)
 {
-	uint64_t written = written_bytes(starve), since_ns = platform_now_ns();
+	uint64_t written = statistics_of(starve).written_bytes, since_ns = platform_now_ns();
 
 	while (atomic_load(&starve->done) != number) {
-		const uint64_t now_written = written_bytes(starve);
+		const uint64_t now_written = statistics_of(starve).written_bytes;
 
 		if (now_written != written) {
 			written = now_written;
@@ -87,24 +88,23 @@ static bool wait_for_flush(struct starve *starve, uint32_t number)
 	return true;
 }
 
-/* Until even those who free meanwhile leave nothing. */
 static void take_all(struct starve *starve)
 {
 	struct memory *memory = starve->trial.environment->memory;
 
-	for (unsigned i = 0; i < TAKES_MAX; i++)
-		if (hog_take_blocks(&starve->hog) + hog_take_objects(&starve->hog) == 0)
-			break;
+	(void)hog_take_blocks(&starve->hog);
+	(void)hog_take_objects(&starve->hog);
 	starve->taken_bytes = MAX(starve->taken_bytes, starve->hog.block_bytes + starve->hog.object_bytes);
 	starve->free_bytes = MIN(starve->free_bytes, memory_free_bytes(memory));
 }
 
 static bool run_loop(struct starve *starve, uint32_t number)
 {
-	char taken[FORMAT_BYTES_SIZE], written_text[FORMAT_BYTES_SIZE], free_text[FORMAT_BYTES_SIZE];
+	char taken[FORMAT_BYTES_SIZE], written[FORMAT_BYTES_SIZE], dirty[FORMAT_BYTES_SIZE], cached[FORMAT_BYTES_SIZE];
 
 	take_all(starve);
-	const uint64_t written = written_bytes(starve), before_ns = platform_now_ns();
+	const struct pagecache_statistics before = statistics_of(starve);
+	const uint64_t before_ns = platform_now_ns();
 	want(starve, number);
 	if (!wait_for_flush(starve, number)) {
 		starve->deadlocks++;
@@ -112,20 +112,24 @@ static bool run_loop(struct starve *starve, uint32_t number)
 		memory_report(starve->trial.environment->memory);
 		return false;
 	}
-	const uint64_t us = (platform_now_ns() - before_ns) / NS_PER_US, bytes = written_bytes(starve) - written;
+	const uint64_t us = (platform_now_ns() - before_ns) / NS_PER_US,
+		       bytes = statistics_of(starve).written_bytes - before.written_bytes;
 	starve->flushes++;
 	starve->flush_us_max = MAX(starve->flush_us_max, us);
 	starve->written_bytes += bytes;
-	print("starve, flush %u: %s taken, %s free; wrote %s in %llu us\n", (unsigned)number,
+	starve->dirty_bytes += before.dirty_pages * PAGE_BYTES;
+	print("starve, flush %u: %s taken; of %s left in the cache %s were dirty; wrote %s in %llu us\n", (unsigned)number,
 	      format_bytes(taken, starve->hog.block_bytes + starve->hog.object_bytes),
-	      format_bytes(free_text, memory_free_bytes(starve->trial.environment->memory)), format_bytes(written_text, bytes),
-	      (unsigned long long)us);
+	      format_bytes(cached, before.cached_pages * PAGE_BYTES), format_bytes(dirty, before.dirty_pages * PAGE_BYTES),
+	      format_bytes(written, bytes), (unsigned long long)us);
+	hog_free(&starve->hog);
+	trial_refill(&starve->trial);
 	return true;
 }
 
 static status_t start(struct starve *starve, struct scenario *scenario)
 {
-	const struct task_options options = { .name = "flusher", .priority = TASK_NORMAL, .cpu = -1 };
+	const struct task_options options = { .name = "flusher", .priority = TASK_NORMAL, .vector = true, .cpu = -1 };
 	status_t status = trial_begin(&starve->trial, scenario, REQUEST_BYTES);
 
 	if (status != STATUS_OK)
@@ -145,12 +149,14 @@ static void print_result(struct starve *starve)
 
 	scenario_result(starve->trial.scenario,
 			"%s loops=%llu deadlocks=%llu read_errors=%llu taken_bytes=%llu free_bytes=%llu written_bytes=%llu "
+			"dirty_bytes=%llu "
 			"flush_us_max=%llu",
 			trial_format(text, &starve->trial), (unsigned long long)starve->flushes,
 			(unsigned long long)starve->deadlocks,
 			(unsigned long long)(starve->trial.loads.errors - starve->errors_before),
 			(unsigned long long)starve->taken_bytes, (unsigned long long)starve->free_bytes,
-			(unsigned long long)starve->written_bytes, (unsigned long long)starve->flush_us_max);
+			(unsigned long long)starve->written_bytes, (unsigned long long)starve->dirty_bytes,
+			(unsigned long long)starve->flush_us_max);
 }
 
 SCENARIO(starve, "write dirty pages when all other memory is gone: loops=10")
@@ -175,7 +181,6 @@ SCENARIO(starve, "write dirty pages when all other memory is gone: loops=10")
 	}
 	want(&starve, UINT32_MAX);
 	task_join(starve.flusher);
-	trial_refill(&starve.trial);
 	trial_end(&starve.trial);
 	print_result(&starve);
 	return trial_status(&starve.trial);

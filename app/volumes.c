@@ -1,0 +1,219 @@
+/*
+ * Two volumes that share the cache: one that nobody cares about much, and one that is dear. Memory is taken bit by bit until
+ * there is no more: first the less preferred one gives, down to its keep, and only then the other one, down to its own.
+ *
+ * The volumes are attached for the time of the scenario, over the data disk and the digitizer, with preferences and keeps of
+ * their own; the cache holds nothing else. Options: loops=5, cheap_keep=32M, dear_keep=64M, data=NAME and digitizer=NAME (see
+ * disks.h).
+ */
+#include "buffers.h"
+#include "disks.h"
+#include "ledger.h"
+#include "pagecache/volume.h"
+#include "pattern.h"
+#include "report.h"
+#include "runtime/base/block_device.h"
+#include "runtime/base/format.h"
+#include "runtime/base/log.h"
+#include "runtime/base/options.h"
+#include "trial.h"
+
+#define LOOPS_DEFAULT    5
+#define CHEAP_PREFERENCE 10
+#define DEAR_PREFERENCE  90
+#define CHEAP_KEEP       (32 * MIB)
+#define DEAR_KEEP        (64 * MIB)
+#define RETAIN_BYTES     BLOCK_BYTES
+#define READ_BYTES       (1 * MIB)
+#define READ_PAGES       (READ_BYTES / PAGE_BYTES)
+/* How far from its keep one may be, and how much one may give that should not yet: what is half full or retained, and a
+ * block for each that is asked. */
+#define SLACK_BYTES (8 * BLOCK_BYTES)
+
+struct side {
+	struct volume volume;
+	uint64_t seed;
+	uint64_t keep_bytes;
+	uint64_t position;     /* the next page to read */
+	uint64_t cached_bytes; /* when full, and when nothing more was to be had */
+	uint64_t left_bytes;
+};
+
+struct volumes {
+	struct trial trial; /* only its counts and books */
+	struct disks disks;
+	struct side cheap, dear;
+	struct buffers buffers;
+	void *page_buffer;
+	uint64_t wrong_order_bytes; /* that the dear one gave too early */
+};
+
+static uint64_t cached_bytes(const struct side *side)
+{
+	return atomic_load_explicit(&side->volume.counts.cached_pages, memory_order_relaxed) * PAGE_BYTES;
+}
+
+static status_t attach(struct volumes *self, struct side *side, struct block_device *device, const char *name,
+		       unsigned preference)
+{
+	const struct volume_config config = { .preference = preference,
+					      .keep_bytes = side->keep_bytes,
+					      .retain_bytes = RETAIN_BYTES };
+
+	return volume_attach(&side->volume, self->trial.environment->pagecache, device, name, 0,
+			     device->size_bytes / READ_BYTES * READ_BYTES, &config);
+}
+
+/* The next megabyte of the volume, round and round. */
+static void read_some(struct volumes *self, struct side *side)
+{
+	const uint64_t *page = self->page_buffer;
+	const status_t status = node_read(&side->volume.node, side->position * PAGE_BYTES, self->page_buffer, READ_BYTES);
+
+	if (status != STATUS_OK)
+		trial_fail(&self->trial, "reading", status);
+	for (uint64_t i = 0; i < READ_PAGES && status == STATUS_OK; i++, page += PATTERN_PAGE_WORDS)
+		self->trial.bad_pages += !pattern_verify(page, side->seed, side->position + i);
+	side->position = (side->position + READ_PAGES) % (side->volume.bytes / PAGE_BYTES);
+}
+
+/* By turns, until memory is full. */
+static void fill(struct volumes *self)
+{
+	const uint64_t most = 2 * self->trial.environment->ram_bytes / READ_BYTES;
+
+	for (uint64_t i = 0; i < most && memory_may_grow(self->trial.environment->memory); i++) {
+		read_some(self, &self->cheap);
+		read_some(self, &self->dear);
+	}
+	self->cheap.cached_bytes = cached_bytes(&self->cheap);
+	self->dear.cached_bytes = cached_bytes(&self->dear);
+}
+
+/* One buffer more; false: there is no more. */
+static bool take_one(struct volumes *self)
+{
+	const uint64_t cheap = cached_bytes(&self->cheap), dear = cached_bytes(&self->dear);
+	struct dma_request request = self->buffers.request;
+
+	if (self->buffers.taken == self->buffers.count || dma_alloc(self->buffers.memory, self->buffers.device, &request,
+								    &self->buffers.list[self->buffers.taken]) != STATUS_OK)
+		return false;
+	self->buffers.taken++;
+	const uint64_t given = dear - MIN(dear, cached_bytes(&self->dear));
+	if (given > 0 && cheap > self->cheap.keep_bytes + SLACK_BYTES)
+		self->wrong_order_bytes += given;
+	return true;
+}
+
+static void expect_left(struct volumes *self, struct side *side)
+{
+	side->left_bytes = cached_bytes(side);
+	if (side->left_bytes < side->keep_bytes)
+		trial_fail(&self->trial, "a volume lost what it was to keep", STATUS_RANGE);
+	if (side->left_bytes > side->keep_bytes + SLACK_BYTES)
+		trial_fail(&self->trial, "a volume did not give all but its keep", STATUS_RANGE);
+}
+
+static void run_loop(struct volumes *self, uint64_t loop)
+{
+	char cheap[2][FORMAT_BYTES_SIZE], dear[2][FORMAT_BYTES_SIZE], got[FORMAT_BYTES_SIZE];
+	struct balance balance;
+	struct ledger ledger;
+
+	fill(self);
+	ledger_open(&ledger, self->trial.environment);
+	while (take_one(self))
+		continue;
+	ledger_close(&ledger, &balance);
+	books_add(&self->trial.books, buffers_bytes(&self->buffers), &balance);
+	expect_left(self, &self->cheap);
+	expect_left(self, &self->dear);
+	print("volumes, loop %llu: %s taken; the less preferred one has %s of %s left, the other one %s of %s\n",
+	      (unsigned long long)loop + 1, format_bytes(got, buffers_bytes(&self->buffers)),
+	      format_bytes(cheap[0], self->cheap.left_bytes), format_bytes(cheap[1], self->cheap.cached_bytes),
+	      format_bytes(dear[0], self->dear.left_bytes), format_bytes(dear[1], self->dear.cached_bytes));
+	buffers_free(&self->buffers);
+}
+
+/* The other volumes hold nothing that could give first. */
+static void drop_others(const struct disks *disks, struct pagecache *pagecache)
+{
+	struct volume *digitizer = volume_find(pagecache, disks->digitizer->name);
+
+	(void)volume_drop(disks->data);
+	if (digitizer)
+		(void)volume_drop(digitizer);
+}
+
+static status_t prepare(struct volumes *self, struct scenario *scenario)
+{
+	static const struct device any = { .name = "volumes", .dma_mask = UINT64_MAX };
+	const struct app_environment *environment = scenario->environment;
+	const struct dma_request request = buffers_piece(false);
+	status_t status = disks_find(scenario, &self->disks);
+
+	if (status != STATUS_OK)
+		return status;
+	self->trial.scenario = scenario;
+	self->trial.environment = environment;
+	self->cheap.seed = PATTERN_SEED_DATA;
+	self->dear.seed = PATTERN_SEED_DIGITIZER;
+	self->cheap.keep_bytes = options_get_number(scenario->options, "cheap_keep", CHEAP_KEEP);
+	self->dear.keep_bytes = options_get_number(scenario->options, "dear_keep", DEAR_KEEP);
+	status = volume_flush(self->disks.data);
+	if (status == STATUS_OK)
+		status = attach(self, &self->cheap, self->disks.data->device, "cheap", CHEAP_PREFERENCE);
+	if (status == STATUS_OK)
+		status = attach(self, &self->dear, self->disks.digitizer, "dear", DEAR_PREFERENCE);
+	if (status == STATUS_OK)
+		status = buffers_init(&self->buffers, environment->memory, &any, &request,
+				      environment->ram_bytes / BUFFERS_PIECE_BYTES);
+	self->page_buffer = heap_alloc(memory_general_heap(environment->memory), READ_BYTES, PAGE_BYTES);
+	drop_others(&self->disks, environment->pagecache);
+	return status == STATUS_OK && !self->page_buffer ? STATUS_NO_MEMORY : status;
+}
+
+static void detach(struct volumes *self, struct side *side)
+{
+	const status_t status = side->volume.pagecache ? volume_detach(&side->volume, false) : STATUS_OK;
+
+	if (status != STATUS_OK)
+		trial_fail(&self->trial, "detaching a volume", status);
+}
+
+static void finish(struct volumes *self)
+{
+	if (self->buffers.list)
+		buffers_fini(&self->buffers);
+	detach(self, &self->cheap);
+	detach(self, &self->dear);
+	heap_free(memory_general_heap(self->trial.environment->memory), self->page_buffer);
+}
+
+SCENARIO(volumes, "the less preferred volume gives first, down to its keep: loops=5 cheap_keep=32M dear_keep=64M")
+{
+	static struct volumes volumes;
+	const uint64_t loops = MAX(options_get_number(scenario->options, "loops", LOOPS_DEFAULT), 1);
+	char books[BOOKS_TEXT_BYTES];
+	status_t status;
+
+	volumes = (struct volumes){ .trial.environment = scenario->environment };
+	status = prepare(&volumes, scenario);
+	for (uint64_t loop = 0; loop < loops && status == STATUS_OK; loop++)
+		run_loop(&volumes, loop);
+	finish(&volumes);
+	if (status != STATUS_OK)
+		return status;
+	if (volumes.wrong_order_bytes > 0)
+		trial_fail(&volumes.trial, "the dear volume gave while the other one had more than its keep", STATUS_RANGE);
+	scenario_result(scenario,
+			"failures=%llu bad_pages=%llu %s loops=%llu wrong_order_bytes=%llu cheap_left_bytes=%llu "
+			"cheap_keep_bytes=%llu dear_left_bytes=%llu dear_keep_bytes=%llu",
+			(unsigned long long)volumes.trial.failures, (unsigned long long)volumes.trial.bad_pages,
+			books_format(books, &volumes.trial.books), (unsigned long long)loops,
+			(unsigned long long)volumes.wrong_order_bytes, (unsigned long long)volumes.cheap.left_bytes,
+			(unsigned long long)volumes.cheap.keep_bytes, (unsigned long long)volumes.dear.left_bytes,
+			(unsigned long long)volumes.dear.keep_bytes);
+	return trial_status(&volumes.trial);
+}
