@@ -1,6 +1,6 @@
 /*
  * Deadlines while nothing can be had in time: all memory is taken, mapped, or dirty and has to be written to a disk that does a
- * few requests a second. Requests for 4 to 64 MB with deadlines from now to a second either succeed or return when their time
+ * few requests a second. Requests for 4 to 64 MB with deadlines from now to half a second either succeed or return when their time
  * is over, and leave nothing behind. How much later than the deadline they return is reported.
  *
  * At the end all that was written is compared. Options: loops=40 (requests), slow=NAME (see disks.h), data=NAME and
@@ -27,7 +27,7 @@
 #define PIN_BYTES       (1 * MIB)
 #define DIRTY_PARTS     8 /* of the RAM */
 #define DIRTY_MAX       (96 * MIB)
-#define DEADLINE_MAX_NS (1000 * NS_PER_MS)
+#define DEADLINE_MAX_NS (500 * NS_PER_MS)
 #define REQUEST_SHIFT   22 /* 4 MB ... */
 #define REQUEST_SIZES   5  /* ... to 64 MB */
 

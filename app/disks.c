@@ -92,7 +92,7 @@ struct volume *disks_find_slow(const struct scenario *scenario)
 
 	if (volume)
 		return volume;
-	print("This needs a slow disk, too, whose pages are numbered (make_pattern FILE BYTES %d), as `make run SLOW_IOPS=10`\n"
+	print("This needs a slow disk, too, whose pages are numbered (make_pattern FILE BYTES %d), as `make run SLOW_IOPS=5`\n"
 	      "attaches it.\n",
 	      PATTERN_SEED_SLOW);
 	disks_print(scenario->environment);

@@ -2,6 +2,7 @@
 
 #include <stdatomic.h>
 
+#include "heap/memory.h"
 #include "pagecache/volume.h"
 #include "report.h"
 #include "runtime/base/format.h"
@@ -144,6 +145,18 @@ void trial_refill(struct trial *trial)
 
 	if (status != STATUS_OK)
 		trial_fail(trial, "filling the cache again", status);
+}
+
+void trial_refill_rest(struct trial *trial, uint64_t request_bytes)
+{
+	const uint64_t start_ns = platform_now_ns();
+	struct pagecache_statistics statistics;
+
+	while (memory_may_grow(trial->environment->memory) && platform_now_ns() - start_ns < TRIAL_PATIENCE_NS)
+		task_sleep(10 * NS_PER_MS);
+	pagecache_statistics(trial->environment->pagecache, &statistics);
+	trial->goal.cached_bytes = fill_goal_bytes(statistics.cached_pages * PAGE_BYTES, request_bytes);
+	trial_refill(trial);
 }
 
 static void compare_written(struct trial *trial)

@@ -10,7 +10,7 @@
 #   DISK=          a raw image as data disk instead of the numbered pages of the test pattern; it is not changed
 #   DISK_MBPS=     MB a second that data disk and digitizer do each, read or written; empty or 0: as fast as the host is
 #   SLOW_IOPS=     requests a second of a third disk, which is attached for the scenarios deadline and all, or where this is
-#                  given; 10
+#                  given; 5
 #   TRACE=         lines "R <page>" and "W <page>", gzip'd or not, for the scenario replay: attached as a read-only disk, and the
 #                  data disk, without DISK=, is a blank one that has all of these pages
 #   ACCEL=         tcg or kvm; kvm where the CPU and /dev/kvm allow it
@@ -112,7 +112,7 @@ case ${SCENARIO:-}${SLOW_IOPS:+slow} in
 all | deadline | *slow)
 	slow=$build/slow.img
 	pattern_make "$slow" $slow_mib 3
-	[[ ${SLOW_IOPS:-10} =~ ^[1-9][0-9]*$ ]] || fail "SLOW_IOPS=$SLOW_IOPS is not a number above 0"
+	[[ ${SLOW_IOPS:-5} =~ ^[1-9][0-9]*$ ]] || fail "SLOW_IOPS=$SLOW_IOPS is not a number above 0"
 	;;
 esac
 
@@ -153,7 +153,7 @@ arguments=(
 	-net none -display "${SCREEN:-none}"
 )
 [ -z "$slow" ] ||
-	arguments+=(-drive "if=none,id=slow,format=raw,snapshot=on,file=$slow,throttling.iops-total=${SLOW_IOPS:-10}"
+	arguments+=(-drive "if=none,id=slow,format=raw,snapshot=on,file=$slow,throttling.iops-total=${SLOW_IOPS:-5}"
 		-device virtio-blk-pci,drive=slow)
 [ -z "$trace" ] ||
 	arguments+=(-drive "if=none,id=trace,format=raw,readonly=on,file=$trace" -device virtio-blk-pci,drive=trace)
