@@ -2,7 +2,8 @@
  * All scenarios about taking memory, one after the other, in one boot, and a table of their results at the end.
  *
  * Each does as many loops as fit into half an hour for all of them on an emulated machine with 4 GB. Options: loops=1 (so many
- * times as many of each), only=A,B (these), and those of the scenarios, which go to all.
+ * times as many of each), short=1 (as few as tell whether it works at all), only=A,B (these), and those of the scenarios, which
+ * go to all.
  */
 #include "report.h"
 #include "runtime/base/boot_info.h"
@@ -17,17 +18,17 @@
 /* In this order: what leaves memory in pieces comes last. */
 static const struct part {
 	const char *name;
-	uint64_t loops;
-	const char *options;
+	uint64_t loops, short_loops;
+	const char *options, *short_options;
 } parts[] = {
-	{ "capture", 20, "baseline=1" },
-	{ "contiguous", 8, "baseline=1" },
-	{ "churn", 100, "baseline=1" },
-	{ "crowd", 10, "" },
-	{ "starve", 5, "" },
-	{ "volumes", 3, "" },
-	{ "deadline", 40, "" },
-	{ "aging", 5, "" },
+	{ "capture", 20, 2, "baseline=1", "hot_reads=20000" },
+	{ "contiguous", 8, 1, "baseline=1", "hot_reads=20000" },
+	{ "churn", 100, 5, "baseline=1", "hot_reads=20000" },
+	{ "crowd", 10, 2, "", "hot_reads=20000" },
+	{ "starve", 5, 1, "", "hot_reads=20000" },
+	{ "volumes", 3, 1, "", "" },
+	{ "deadline", 40, 5, "", "" },
+	{ "aging", 5, 1, "", "hot_reads=20000 operations=20000" },
 };
 
 #define PARTS ARRAY_LENGTH(parts)
@@ -120,17 +121,18 @@ static void run_part(struct scenario *scenario, const struct part *part, uint64_
 	struct scenario one = {
 		.environment = scenario->environment, .name = part->name, .options = options, .results = results
 	};
+	const bool short_form = options_get_number(scenario->options, "short", 0) != 0;
 	const uint64_t start_ns = platform_now_ns();
 
-	format_text(options, sizeof(options), "%s %s loops=%llu", part->options, scenario->options,
-		    (unsigned long long)(part->loops * times));
+	format_text(options, sizeof(options), "%s %s loops=%llu", short_form ? part->short_options : part->options,
+		    scenario->options, (unsigned long long)((short_form ? part->short_loops : part->loops) * times));
 	print("\n== %s\n", part->name);
 	verdict->run = true;
 	verdict->status = scenario_run(&one);
 	verdict->seconds = (platform_now_ns() - start_ns) / NS_PER_S;
 }
 
-SCENARIO(all, "all scenarios about taking memory, and a table: loops=1 (times as many of each) only=A,B")
+SCENARIO(all, "all scenarios about taking memory, and a table: loops=1 (times as many of each) short=1 only=A,B")
 {
 	static struct scenario_results results;
 	struct verdict verdicts[PARTS] = { 0 };

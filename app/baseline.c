@@ -19,7 +19,7 @@
 #include "fill.h"
 #include "heap/memory.h"
 #include "ledger.h"
-#include "load.h"
+#include "lru.h"
 #include "pagecache/volume.h"
 #include "report.h"
 #include "runtime/base/block_device.h"
@@ -28,8 +28,7 @@
 #include "runtime/kernel/task.h"
 #include "trial.h"
 
-#define WARM_NS     (30 * NS_PER_S) /* at most, to let the loads put the whole cache into an order of their own */
-#define BATCH_PAGES 512             /* evicted between two looks whether the memory fits */
+#define WARM_NS (30 * NS_PER_S) /* at most, to let the loads put the whole cache into an order of their own */
 
 struct baseline {
 	struct scenario *scenario;
@@ -37,8 +36,8 @@ struct baseline {
 	struct loads loads;
 	struct buffers buffers;
 	struct fill_goal goal;
-	uint64_t *order; /* the pages in use, the least recently used one first */
-	uint64_t order_pages;
+	struct lru lru;
+	uint64_t gained_bytes; /* by the present way */
 	bool failed;
 };
 
@@ -46,44 +45,29 @@ struct baseline {
 
 static bool take_by_cleaners(struct baseline *baseline)
 {
-	return buffers_take(&baseline->buffers, TRIAL_TAKE_NS) == STATUS_OK;
+	const status_t status = buffers_take(&baseline->buffers, TRIAL_TAKE_NS);
+
+	baseline->gained_bytes = buffers_bytes(&baseline->buffers);
+	return status == STATUS_OK;
 }
 
 static bool take_by_drop(struct baseline *baseline)
 {
 	(void)volume_drop(baseline->disks.data);
-	return buffers_take_free(&baseline->buffers);
-}
+	const bool fits = buffers_take_free(&baseline->buffers);
 
-static bool take_by_lru(struct baseline *baseline)
-{
-	bool fits = buffers_take_free(&baseline->buffers);
-	uint64_t evicted = 0;
-
-	for (uint64_t i = 0; !fits && i < baseline->order_pages; i++) {
-		if (node_evict_page(&baseline->disks.data->node, baseline->order[i]))
-			evicted++;
-		if (evicted == BATCH_PAGES || i + 1 == baseline->order_pages) {
-			evicted = 0;
-			fits = buffers_take_free(&baseline->buffers);
-		}
-	}
+	baseline->gained_bytes = buffers_bytes(&baseline->buffers);
 	return fits;
 }
 
-/* Sorted by the stamps, which a real LRU list would have done on every access. */
-static void order_pages(struct baseline *baseline)
+/* Evicts what LRU would; the memory would fit then. */
+static bool take_by_lru(struct baseline *baseline)
 {
-	const uint32_t *stamps = baseline->loads.stamps;
-	uint64_t count = 0;
+	const struct buffers *buffers = &baseline->buffers;
+	const bool fits = lru_evict_until_fits(&baseline->lru, buffers->device, &buffers->request, buffers->count);
 
-	for (uint64_t number = 0; number < baseline->loads.pages; number++)
-		if (stamps[number] != 0)
-			baseline->order[count++] = (uint64_t)stamps[number] << 32 | number;
-	sort_numbers(baseline->order, count);
-	for (uint64_t i = 0; i < count; i++)
-		baseline->order[i] &= UINT32_MAX;
-	baseline->order_pages = count;
+	baseline->gained_bytes = fits ? buffers->count * buffers->request.bytes : 0;
+	return fits;
 }
 
 /* Until all that is cached has been replaced once. */
@@ -109,7 +93,7 @@ static status_t prepare_way(struct baseline *baseline)
 	if (status == STATUS_OK)
 		warm_up(baseline);
 	loads_stop(&baseline->loads);
-	order_pages(baseline);
+	lru_order(&baseline->lru);
 	return status == STATUS_OK ? volume_flush(baseline->disks.data) : status;
 }
 
@@ -132,9 +116,11 @@ static void try_way(struct baseline *baseline, const char *name, bool (*take)(st
 	const uint64_t us = (platform_now_ns() - before_ns) / NS_PER_US;
 	ledger_close(&ledger, &balance);
 
-	const uint64_t gained = buffers_bytes(&baseline->buffers);
+	const uint64_t gained = baseline->gained_bytes;
 	const uint64_t lost = balance.lost_bytes > 0 ? (uint64_t)balance.lost_bytes : 0;
 	buffers_free(&baseline->buffers);
+	/* The next way begins with blocks that are filled in order, not with what this one left of them. */
+	(void)volume_drop(baseline->disks.data);
 	scenario_result(
 		baseline->scenario,
 		"way=%s fits=%d gained_bytes=%llu lost_bytes=%llu evicted_bytes=%llu lost_per_gained=%s alloc_us_p50=%llu",
@@ -144,7 +130,7 @@ static void try_way(struct baseline *baseline, const char *name, bool (*take)(st
 
 static void finish(struct baseline *baseline)
 {
-	heap_free(memory_general_heap(baseline->loads.environment->memory), baseline->order);
+	lru_fini(&baseline->lru);
 	buffers_fini(&baseline->buffers);
 	loads_fini(&baseline->loads);
 }
@@ -160,11 +146,12 @@ static status_t prepare(struct baseline *baseline, const struct device *device, 
 	status = loads_init(&baseline->loads, environment, baseline->disks.data, true);
 	if (status != STATUS_OK)
 		return status;
-	status = buffers_init(&baseline->buffers, environment->memory, device, request, count);
-	baseline->order = heap_alloc(memory_general_heap(environment->memory), baseline->loads.pages * sizeof(uint64_t), 0);
-	if (status != STATUS_OK || !baseline->order) {
+	status = lru_init(&baseline->lru, &baseline->loads);
+	if (status == STATUS_OK)
+		status = buffers_init(&baseline->buffers, environment->memory, device, request, count);
+	if (status != STATUS_OK) {
 		finish(baseline);
-		return STATUS_NO_MEMORY;
+		return status;
 	}
 	baseline->goal = (struct fill_goal){ .patience_ns = TRIAL_PATIENCE_NS };
 	baseline->goal.cached_bytes = fill_goal_bytes(fill_cache(&baseline->loads), request->bytes * count);

@@ -53,6 +53,8 @@ SCENARIO(capture, "take 1 GB for DMA out of a full cache, again and again: loops
 	trial_end(&trial);
 	trial_expect_lost(&trial, "lost/gained", &rounds.books, LOST_MAX_PERCENT);
 	trial_expect_hits(&trial, HIT_POINTS);
+	trial_expect_share(&trial, "p50 of getting the memory, in parts of the time to zero it,", rounds.p50_us, rounds.zero_us,
+			   100);
 	baseline_beside(&trial, device, &request, bytes / BUFFERS_PIECE_BYTES);
 	scenario_result(scenario, "%s %s capture_bytes=%llu", trial_format(text, &trial), rounds_format(figures, &rounds),
 			(unsigned long long)bytes);
