@@ -134,19 +134,38 @@ static void write_pages(struct loads *loads, uint64_t first, uint64_t count)
 	atomic_fetch_add_explicit(&loads->written_pages, count, memory_order_relaxed);
 }
 
+/* A run or a single page, anywhere in the region. */
+static void write_somewhere(struct loads *loads)
+{
+	struct random *random = &loads->random[LOAD_WRITE];
+	uint64_t count = 1;
+
+	if (random_below(random, 2) == 0)
+		count = RUN_PAGES_MIN + random_below(random, RUN_PAGES_MAX - RUN_PAGES_MIN + 1);
+	count = MIN(count, loads->write_pages);
+	write_pages(loads, random_below(random, loads->write_pages - count + 1), count);
+}
+
+/* The next run, round and round. */
+static void write_on(struct loads *loads)
+{
+	const uint64_t count = MIN(RUN_PAGES_MAX, loads->write_pages - loads->write_page);
+
+	write_pages(loads, loads->write_page, count);
+	loads->write_page = (loads->write_page + count) % loads->write_pages;
+}
+
 static void run_writer(void *context)
 {
 	struct loads *loads = context;
-	struct random *random = &loads->random[LOAD_WRITE];
 
 	while (!stopping(loads)) {
 		struct pagecache_statistics statistics;
-		uint64_t count = 1;
 
-		if (random_below(random, 2) == 0)
-			count = RUN_PAGES_MIN + random_below(random, RUN_PAGES_MAX - RUN_PAGES_MIN + 1);
-		count = MIN(count, loads->write_pages);
-		write_pages(loads, random_below(random, loads->write_pages - count + 1), count);
+		if (loads->only_writer)
+			write_on(loads);
+		else
+			write_somewhere(loads);
 		volume_statistics(loads->volume, &statistics);
 		if (statistics.dirty_pages >= loads->dirty_goal_pages)
 			task_sleep(WRITER_NAP_NS);

@@ -42,7 +42,7 @@ struct loads {
 	struct task *tasks[LOADS];
 	void *buffers[LOADS];
 	struct random random[LOADS + 1];
-	uint64_t scan_page;
+	uint64_t scan_page, write_page;
 
 	_Atomic bool stop;
 	_Atomic uint32_t clock; /* of the stamps */
@@ -56,7 +56,10 @@ status_t loads_init(struct loads *loads, const struct app_environment *environme
 		    bool stamped) MUST_CHECK;
 void loads_fini(struct loads *loads);
 
-/* The writer alone, whose region is the whole volume; at full speed while less than `dirty_bytes` are dirty. */
+/*
+ * The writer alone, for a disk that does few requests a second: in order, over the whole volume; at full speed while less than
+ * `dirty_bytes` are dirty.
+ */
 status_t loads_init_writer(struct loads *loads, const struct app_environment *environment, struct volume *volume, uint64_t seed,
 			   uint64_t dirty_bytes) MUST_CHECK;
 

@@ -208,12 +208,12 @@ SCENARIO(volumes, "the less preferred volume gives first, down to its keep: loop
 	if (volumes.wrong_order_bytes > 0)
 		trial_fail(&volumes.trial, "the dear volume gave while the other one had more than its keep", STATUS_RANGE);
 	scenario_result(scenario,
-			"failures=%llu bad_pages=%llu %s loops=%llu wrong_order_bytes=%llu cheap_left_bytes=%llu "
+			"failures=%llu missed=%llu bad_pages=%llu %s loops=%llu wrong_order_bytes=%llu cheap_left_bytes=%llu "
 			"cheap_keep_bytes=%llu dear_left_bytes=%llu dear_keep_bytes=%llu",
-			(unsigned long long)volumes.trial.failures, (unsigned long long)volumes.trial.bad_pages,
-			books_format(books, &volumes.trial.books), (unsigned long long)loops,
-			(unsigned long long)volumes.wrong_order_bytes, (unsigned long long)volumes.cheap.left_bytes,
-			(unsigned long long)volumes.cheap.keep_bytes, (unsigned long long)volumes.dear.left_bytes,
-			(unsigned long long)volumes.dear.keep_bytes);
+			(unsigned long long)volumes.trial.failures, (unsigned long long)volumes.trial.missed,
+			(unsigned long long)volumes.trial.bad_pages, books_format(books, &volumes.trial.books),
+			(unsigned long long)loops, (unsigned long long)volumes.wrong_order_bytes,
+			(unsigned long long)volumes.cheap.left_bytes, (unsigned long long)volumes.cheap.keep_bytes,
+			(unsigned long long)volumes.dear.left_bytes, (unsigned long long)volumes.dear.keep_bytes);
 	return trial_status(&volumes.trial);
 }

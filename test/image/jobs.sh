@@ -45,6 +45,25 @@ capture_is_good() {
 			'BEGIN { exit !(gained > 0 && lost <= 1.1 * gained) }'
 }
 
+# The scenarios about taking memory, in one boot: each has to keep its promises, and those named by counts of bytes its bars, too.
+scenario_is_good() {
+	case $1 in
+	churn | crowd | volumes) [ "$(value_of failures)" = 0 ] && [ "$(value_of missed)" = 0 ] ;;
+	*) [ "$(value_of failures)" = 0 ] && [ "$(value_of bad_pages)" = 0 ] ;;
+	esac
+}
+
+scenarios() { # NAME...
+	local scenario
+	job scenarios 400 MEM=512M SCENARIO=all OPTIONS="short=1 only=$(tr ' ' , <<<"$*")"
+	verdict [ "$(value_of scenarios)" = $# ]
+	for scenario; do
+		name=scenarios:$scenario
+		result=$(tr -d '\r' <"$work/scenarios.job" | grep "^result: $scenario " | tail -1)
+		if scenario_is_good "$scenario"; then echo "ok - job $name: $result"; else echo "not ok - job $name: ${result:-no result}"; fi
+	done
+}
+
 crc_is() {
 	grep -q "crc32c=\(0x\)\?$1\b" <<<"$result"
 }
@@ -92,6 +111,8 @@ checksum_image() {
 
 job capture 300 MEM=1G SMP=2 LOOPS=2
 verdict capture_is_good 2
+
+scenarios contiguous churn crowd starve volumes deadline
 
 if checksum_image && "$MAKE" --no-print-directory BUILD="$BUILD" "$BUILD/test/crc32c"; then
 	job checksum 120 SCENARIO=checksum DISK="$work/ext4.img" MEM=512M SMP=1
