@@ -117,6 +117,15 @@
 #error "A retain above 64 MB keeps memory from requests that need it; set GENERAL_HEAP_RETAIN_BYTES and DMA_RETAIN_BYTES lower."
 #endif
 
+/* Events of reclaim that are kept for the monitor's `trace`, 64 bytes each; 0: none. 1024 are those of some dozen requests. */
+#ifndef MEMORY_TRACE_EVENTS
+#define MEMORY_TRACE_EVENTS 1024
+#endif
+
+#if MEMORY_TRACE_EVENTS < 0 || MEMORY_TRACE_EVENTS > 16384 || (MEMORY_TRACE_EVENTS & (MEMORY_TRACE_EVENTS - 1)) != 0
+#error "MEMORY_TRACE_EVENTS is 0 or a power of two up to 16384."
+#endif
+
 /* Page cache -------------------------------------------------------------------------------------------------------------- */
 
 /*

@@ -44,6 +44,7 @@ static struct memory_config memory_config = {
 		.piece_bytes = DMA_GUARANTEE_PIECE_BYTES,
 		.highest = { DMA_GUARANTEE_ADDRESS_BITS == 64 ? 0 : (1ull << (DMA_GUARANTEE_ADDRESS_BITS % 64)) - 1 },
 	},
+	.trace_events = MEMORY_TRACE_EVENTS,
 };
 
 #define GUARANTEE_SHARE 8 /* of the memory, at most */

@@ -6,7 +6,7 @@
 #include "runtime/base/string.h"
 
 /* Beyond a bitmap of 64 bytes for each block that the page cache may take: what the first objcaches and this room need. */
-#define SEED_BYTES (128 * KIB)
+#define SEED_BYTES (192 * KIB)
 
 /* Requests -------------------------------------------------------------------------------------------------------------- */
 
@@ -43,13 +43,19 @@ status_t memory_blocks_alloc_many(struct memory *memory, const struct memory_req
 	status = request_check(memory, request, count);
 	if (status == STATUS_OK) {
 		atomic_fetch_add_explicit(&memory->reclaims, 1, memory_order_relaxed);
+		trace_event(&memory->trace, TRACE_REQUEST, request->owner->name, count, request->blocks);
 		/* Whoever asks from inside of a cleaner holds the mutex already. */
 		if (platform_may_sleep() && !mutex_is_held(&memory->reclaim))
 			status = reclaim_run(&reclaim);
 		else
 			status = STATUS_NO_MEMORY;
+		if (status == STATUS_OK)
+			trace_event(&memory->trace, TRACE_GIVEN, request->owner->name, count, request->blocks);
 	}
 	if (status != STATUS_OK) {
+		if (request->owner)
+			trace_event(&memory->trace, TRACE_FAILED, request->owner->name, count - reclaim.got,
+				    status == STATUS_TIMEOUT);
 		atomic_fetch_add_explicit(&memory->failures, 1, memory_order_relaxed);
 		memory_report_failure(&reclaim, status);
 		give_back(&reclaim);
@@ -225,6 +231,9 @@ status_t memory_init(struct memory *memory, const struct memory_config *config, 
 			 seed_bytes(ranges, count));
 	cleaner_registry_init(&memory->cleaners);
 	mutex_init(&memory->reclaim, "reclaim");
+	status = trace_init(&memory->trace, &memory->bookkeeping, config->trace_events);
+	if (status != STATUS_OK)
+		return status;
 	sources_init(memory);
 	const struct general_heap_config general = {
 		.name = "general",

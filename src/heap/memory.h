@@ -27,6 +27,7 @@
 #include "guarantee.h"
 #include "runtime/base/command.h"
 #include "runtime/base/mutex.h"
+#include "trace.h"
 
 struct memory_config {
 	uint64_t min_bytes;            /* free memory that only kernel objects may take */
@@ -34,6 +35,7 @@ struct memory_config {
 	uint64_t general_retain_bytes; /* free bytes that a drain leaves in the general heap */
 	uint64_t dma_retain_bytes;     /* the same for small DMA memory, for each address mask in use */
 	struct guarantee_config guarantee;
+	uint64_t trace_events;         /* that are kept of reclaim; 0 or a power of two, see trace.h */
 };
 
 enum memory_wait {
@@ -90,6 +92,7 @@ struct memory {
 	struct dma *dma; /* [I] */
 	_Atomic uint64_t requests, reclaims, failures, cleaned_bytes, windows;
 	_Atomic uint64_t report_ns; /* time of the last report of a failure */
+	struct trace trace;
 };
 
 /* Bytes of metadata (aligned to 64) for these ranges; 0 when no whole block lies within them. */
@@ -149,7 +152,7 @@ void memory_report(struct memory *memory);
 /* Prints the owners of blocks, those with most first. */
 void memory_print_owners(struct memory *memory);
 
-/* mem, mem owners, heaps, caches, cleaners, dma, drain. */
+/* mem, mem owners, mem map, heaps, caches, cleaners, dma, drain, trace. */
 void memory_commands_register(struct memory *memory, struct command_table *table);
 
 /* Checks every invariant of everything in it; for tests. No operation may be under way. */

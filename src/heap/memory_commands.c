@@ -4,6 +4,8 @@
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"
 
+#define TRACE_SHOWN 40 /* events, if nothing is said */
+
 static unsigned percent(uint64_t part, uint64_t whole)
 {
 	return whole == 0 ? 0 : (unsigned)(part * 100 / whole);
@@ -171,6 +173,17 @@ static status_t drain_run(struct command *self, int argc, char **argv)
 	return STATUS_OK;
 }
 
+static status_t trace_run(struct command *self, int argc, char **argv)
+{
+	struct memory *memory = self->context;
+	uint64_t events = TRACE_SHOWN;
+
+	if (argc > 2 || (argc == 2 && parse_number(argv[1], &events) != STATUS_OK))
+		return STATUS_INVALID;
+	trace_print(&memory->trace, events);
+	return STATUS_OK;
+}
+
 void memory_commands_register(struct memory *memory, struct command_table *table)
 {
 	static const struct command commands[] = {
@@ -184,6 +197,7 @@ void memory_commands_register(struct memory *memory, struct command_table *table
 		  .run = cleaners_run },
 		{ .name = "dma", .arguments = "", .help = "the DMA buffers of each device", .run = dma_run },
 		{ .name = "drain", .arguments = "BYTES", .help = "ask the cleaners for memory (64M, 1G)", .run = drain_run },
+		{ .name = "trace", .arguments = "[EVENTS]", .help = "the last events of reclaim", .run = trace_run },
 	};
 
 	for (unsigned i = 0; i < ARRAY_LENGTH(commands); i++) {

@@ -91,8 +91,10 @@ uint64_t reclaim_ask(struct memory *memory, struct cleaner *cleaner, const struc
 	uint64_t claimed, given;
 
 	block_heap_watch(&memory->blocks, target->lowest, target->highest);
+	trace_event(&memory->trace, TRACE_ASKED, cleaner->name, target->bytes >> BLOCK_SHIFT, target->may_wait);
 	claimed = cleaner->clean(cleaner, target);
 	given = block_heap_watched_blocks(&memory->blocks) << BLOCK_SHIFT;
+	trace_event(&memory->trace, TRACE_ANSWERED, cleaner->name, given >> BLOCK_SHIFT, claimed >> BLOCK_SHIFT);
 	atomic_fetch_add_explicit(&memory->cleaned_bytes, given, memory_order_relaxed);
 
 	spinlock_lock(&memory->cleaners.lock);
@@ -191,11 +193,14 @@ static uint64_t missing_to_keep(struct reclaim *reclaim, const void *context)
 static uint64_t window_take(struct reclaim *reclaim, const struct window *window)
 {
 	struct block_constraints inside = reclaim->request->constraints;
+	const uint32_t got = reclaim->got;
 	uint64_t gained;
 
 	inside.lowest = window->start;
 	inside.highest = window_last_byte(window);
 	atomic_fetch_add_explicit(&reclaim->memory->windows, 1, memory_order_relaxed);
+	trace_event(&reclaim->memory->trace, TRACE_WINDOW, reclaim->request->owner->name, window->start.value >> BLOCK_SHIFT,
+		    window->cost);
 	block_heap_fence(&reclaim->memory->blocks, window->start, window->blocks);
 	gained = ask_cleaners(reclaim, inside.lowest, inside.highest, CLEANER_HELD, missing_in_window, window);
 	if (window_busy_blocks(&reclaim->memory->blocks, window) == 0) {
@@ -203,6 +208,8 @@ static uint64_t window_take(struct reclaim *reclaim, const struct window *window
 				       missing_to_keep, NULL);
 		(void)take_one(reclaim, &inside, true);
 	}
+	trace_event(&reclaim->memory->trace, TRACE_TAKEN, reclaim->request->owner->name, window->start.value >> BLOCK_SHIFT,
+		    reclaim->got - got);
 	window_avoid(&reclaim->memory->blocks, window);
 	block_heap_fence(&reclaim->memory->blocks, window->start, 0);
 	return gained;
@@ -260,6 +267,8 @@ static status_t wait_for_frees(struct reclaim *reclaim, uint32_t frees)
 	struct memory *memory = reclaim->memory;
 	const uint64_t nap_ns = platform_now_ns() + NAP_NS;
 
+	trace_event(&memory->trace, TRACE_WAIT, reclaim->request->owner->name, reclaim->count - reclaim->got,
+		    reclaim->request->blocks);
 	reclaim_unlock(reclaim);
 	atomic_fetch_add_explicit(&memory->waiters, 1, memory_order_seq_cst);
 	(void)platform_wait(&memory->frees, frees, MIN(nap_ns, deadline_of(reclaim->request)));

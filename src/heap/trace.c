@@ -1,0 +1,133 @@
+#include "trace.h"
+
+#include "runtime/base/bits.h"
+#include "runtime/base/log.h"
+#include "runtime/base/string.h"
+
+#define CHUNK_EVENTS (BOOKKEEPING_CHUNK_MAX / sizeof(struct trace_entry))
+
+static const struct {
+	const char *name, *first, *second;
+} kinds[TRACE_KINDS] = {
+	[TRACE_REQUEST] = { "request", "runs", "blocks_each" },
+	[TRACE_GIVEN] = { "given", "runs", "blocks_each" },
+	[TRACE_FAILED] = { "failed", "runs_missing", "timeout" },
+	[TRACE_ASKED] = { "asked", "blocks", "may_wait" },
+	[TRACE_ANSWERED] = { "answered", "blocks", "blocks_said" },
+	[TRACE_WINDOW] = { "window", "first_block", "cost" },
+	[TRACE_TAKEN] = { "window over", "first_block", "runs_taken" },
+	[TRACE_WAIT] = { "wait", "runs_missing", "blocks_each" },
+	[TRACE_BLOCK] = { "block", "block", "pages_moved" },
+	[TRACE_STUCK] = { "stuck", "block", "pages_in_use" },
+	[TRACE_RETURNED] = { "returned", "frames", "cpus" },
+};
+
+status_t trace_init(struct trace *trace, struct bookkeeping *bookkeeping, uint64_t events)
+{
+	const uint64_t chunks = divide_round_up(events, CHUNK_EVENTS);
+
+	*trace = (struct trace){ 0 };
+	if (events == 0)
+		return STATUS_OK;
+	if (events > TRACE_EVENTS_MAX || !is_power_of_two(events))
+		return STATUS_INVALID;
+	trace->chunks = bookkeeping_alloc(bookkeeping, chunks * sizeof(trace->chunks[0]));
+	if (!trace->chunks)
+		return STATUS_NO_MEMORY;
+	for (uint64_t i = 0; i < chunks; i++) {
+		trace->chunks[i] = bookkeeping_alloc(bookkeeping, MIN(events, CHUNK_EVENTS) * sizeof(struct trace_entry));
+		if (!trace->chunks[i])
+			return STATUS_NO_MEMORY;
+	}
+	trace->events = events;
+	return STATUS_OK;
+}
+
+static struct trace_entry *entry_of(const struct trace *trace, uint64_t number)
+{
+	const uint64_t place = number & (trace->events - 1);
+
+	return &trace->chunks[place / CHUNK_EVENTS][place % CHUNK_EVENTS];
+}
+
+static uint64_t state_done(uint64_t number)
+{
+	return 2 * (number + 1);
+}
+
+static void name_write(struct trace_entry *entry, const char *who)
+{
+	uint64_t words[ARRAY_LENGTH(entry->name)] = { 0 };
+	char *name = (char *)words;
+
+	for (unsigned i = 0; who && who[i] != '\0' && i < TRACE_NAME_BYTES - 1; i++)
+		name[i] = who[i];
+	for (unsigned i = 0; i < ARRAY_LENGTH(words); i++)
+		atomic_store_explicit(&entry->name[i], words[i], memory_order_release);
+}
+
+/* Each part is released after the state, so whoever sees a new part and then looks at the state again sees it changed. */
+void trace_event(struct trace *trace, enum trace_kind kind, const char *who, uint64_t first, uint64_t second)
+{
+	struct trace_entry *entry;
+	uint64_t number, before;
+
+	if (trace->events == 0)
+		return;
+	number = atomic_fetch_add_explicit(&trace->next, 1, memory_order_relaxed);
+	entry = entry_of(trace, number);
+	before = atomic_load_explicit(&entry->state, memory_order_relaxed);
+	if ((before & 1) != 0 || before > state_done(number) ||
+	    !atomic_compare_exchange_strong_explicit(&entry->state, &before, state_done(number) - 1, memory_order_acquire,
+						     memory_order_relaxed)) {
+		atomic_fetch_add_explicit(&trace->lost, 1, memory_order_relaxed);
+		return;
+	}
+	atomic_store_explicit(&entry->time_ns, platform_now_ns(), memory_order_release);
+	atomic_store_explicit(&entry->kind, (uint64_t)platform_cpu() << 32 | (uint64_t)kind, memory_order_release);
+	atomic_store_explicit(&entry->first, first, memory_order_release);
+	atomic_store_explicit(&entry->second, second, memory_order_release);
+	name_write(entry, who);
+	atomic_store_explicit(&entry->state, state_done(number), memory_order_release);
+}
+
+bool trace_read(struct trace *trace, uint64_t number, struct trace_record *record)
+{
+	uint64_t words[TRACE_NAME_BYTES / sizeof(uint64_t)];
+	struct trace_entry *entry;
+	uint64_t kind;
+
+	if (trace->events == 0)
+		return false;
+	entry = entry_of(trace, number);
+	if (atomic_load_explicit(&entry->state, memory_order_acquire) != state_done(number))
+		return false;
+	record->time_ns = atomic_load_explicit(&entry->time_ns, memory_order_acquire);
+	kind = atomic_load_explicit(&entry->kind, memory_order_acquire);
+	record->kind = (enum trace_kind)(uint32_t)kind;
+	record->cpu = (unsigned)(kind >> 32);
+	record->first = atomic_load_explicit(&entry->first, memory_order_acquire);
+	record->second = atomic_load_explicit(&entry->second, memory_order_acquire);
+	for (unsigned i = 0; i < ARRAY_LENGTH(words); i++)
+		words[i] = atomic_load_explicit(&entry->name[i], memory_order_acquire);
+	memcpy(record->who, words, sizeof(record->who));
+	return atomic_load_explicit(&entry->state, memory_order_relaxed) == state_done(number);
+}
+
+void trace_print(struct trace *trace, uint64_t count)
+{
+	const uint64_t next = atomic_load_explicit(&trace->next, memory_order_acquire);
+	const uint64_t kept = MIN(MIN(count, trace->events), next);
+	struct trace_record record;
+
+	for (uint64_t number = next - kept; number < next; number++) {
+		if (!trace_read(trace, number, &record))
+			continue;
+		print("%6llu.%06llu cpu %-2u %-11s %-23s %s %llu, %s %llu\n", (unsigned long long)(record.time_ns / NS_PER_S),
+		      (unsigned long long)(record.time_ns % NS_PER_S / 1000), record.cpu, kinds[record.kind].name, record.who,
+		      kinds[record.kind].first, (unsigned long long)record.first, kinds[record.kind].second,
+		      (unsigned long long)record.second);
+	}
+	print("%llu events, %llu of them shown, %llu lost\n", (unsigned long long)next, (unsigned long long)kept,
+	      (unsigned long long)atomic_load_explicit(&trace->lost, memory_order_relaxed));
+}
