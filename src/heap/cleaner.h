@@ -41,6 +41,11 @@ struct cleaner {
 	unsigned preference;    /* [I] lower ones give first */
 	uint64_t (*clean)(struct cleaner *self, const struct reclaim_target *target);
 
+	/* For reports; either may be NULL. Any task context. */
+	uint64_t (*held_back)(struct cleaner *self); /* bytes that it has and does not give: its retain, its keep */
+	/* Logs who has what within [lowest, highest] that it cannot give, such as pages that are mapped. */
+	void (*explain)(struct cleaner *self, struct phys_addr lowest, struct phys_addr highest);
+
 	struct list link;          /* [L] in order of (cost, preference) */
 	bool leaving;              /* [L] is being unregistered: not asked any more */
 	_Atomic uint32_t running;  /* [L] calls under way; the one who unregisters waits on it */

@@ -179,7 +179,7 @@ static void buffer_publish(struct memory *memory, struct dma_buffer *buffer)
 }
 
 static status_t buffer_alloc(struct memory *memory, struct dma_client *client, const struct dma_request *request,
-			     const struct dma_plan *plan, struct dma_buffer **result)
+			     const struct dma_plan *plan, const char *site, struct dma_buffer **result)
 {
 	struct device_segment *segments;
 	struct phys_range *pieces;
@@ -190,6 +190,7 @@ static status_t buffer_alloc(struct memory *memory, struct dma_client *client, c
 	if (!buffer)
 		return STATUS_NO_MEMORY;
 	buffer->bytes = request->bytes;
+	buffer->site = site;
 	buffer->device = client->device;
 	buffer->client = client;
 	if (plan->small)
@@ -218,7 +219,7 @@ static status_t failed(struct memory *memory, const struct device *device, uint6
 
 /* From the heaps, with whatever reclaim the request allows. */
 static status_t ordinary_alloc(struct memory *memory, const struct device *device, const struct dma_request *request,
-			       const struct dma_plan *plan, struct dma_buffer **buffer)
+			       const struct dma_plan *plan, const char *site, struct dma_buffer **buffer)
 {
 	struct dma_client *client;
 	status_t status;
@@ -228,14 +229,14 @@ static status_t ordinary_alloc(struct memory *memory, const struct device *devic
 	client = dma_client_get(memory, device);
 	if (!client)
 		return STATUS_NO_MEMORY;
-	status = buffer_alloc(memory, client, request, plan, buffer);
+	status = buffer_alloc(memory, client, request, plan, site, buffer);
 	if (status != STATUS_OK)
 		dma_client_put(memory, client);
 	return status;
 }
 
-status_t dma_alloc(struct memory *memory, const struct device *device, const struct dma_request *request,
-		   struct dma_buffer **buffer)
+status_t dma_alloc_at(struct memory *memory, const struct device *device, const struct dma_request *request,
+		      struct dma_buffer **buffer, const char *site)
 {
 	struct dma_plan plan;
 	status_t status;
@@ -247,24 +248,22 @@ status_t dma_alloc(struct memory *memory, const struct device *device, const str
 		return STATUS_RANGE;
 	if (block_heap_must_fail(&memory->blocks, "dma", request->bytes))
 		return failed(memory, device, request->bytes, STATUS_NO_MEMORY);
-	status = ordinary_alloc(memory, device, request, &plan, buffer);
+	status = ordinary_alloc(memory, device, request, &plan, site, buffer);
 	if (status == STATUS_NO_MEMORY || status == STATUS_TIMEOUT)
-		if (dma_guaranteed_alloc(memory, device, request, &plan, buffer) == STATUS_OK)
+		if (dma_guaranteed_alloc(memory, device, request, &plan, site, buffer) == STATUS_OK)
 			status = STATUS_OK;
 	return status == STATUS_OK ? STATUS_OK : failed(memory, device, request->bytes, status);
 }
 
-void dma_free(struct memory *memory, struct dma_buffer *buffer)
+void dma_buffer_unlist_locked(struct dma_buffer *buffer)
 {
-	struct dma_client *client;
-
-	if (!buffer || dma_guaranteed_free(memory, buffer))
-		return;
-	client = buffer->client;
-	spinlock_lock(&memory->dma->lock);
 	list_remove(&buffer->link);
-	client->buffer_bytes -= buffer->bytes;
-	spinlock_unlock(&memory->dma->lock);
+	buffer->client->buffer_bytes -= buffer->bytes;
+}
+
+void dma_buffer_destroy(struct memory *memory, struct dma_buffer *buffer)
+{
+	struct dma_client *client = buffer->client;
 
 	if (buffer->mapping)
 		platform_unmap(buffer->mapping, buffer->mapping_bytes);
@@ -276,19 +275,59 @@ void dma_free(struct memory *memory, struct dma_buffer *buffer)
 	dma_client_put(memory, client);
 }
 
-/* Coherent objects ------------------------------------------------------------------------------------------------------ */
-
-static void coherent_count(struct memory *memory, struct dma_client *client, int64_t objects, size_t bytes)
+void dma_free(struct memory *memory, struct dma_buffer *buffer)
 {
+	bool stays;
+
+	if (!buffer || dma_guaranteed_free(memory, buffer))
+		return;
 	spinlock_lock(&memory->dma->lock);
-	client->coherent_objects += (uint64_t)objects;
-	client->coherent_bytes += (uint64_t)objects * bytes;
+	stays = buffer->client->quarantined;
+	if (!stays)
+		dma_buffer_unlist_locked(buffer);
 	spinlock_unlock(&memory->dma->lock);
+	if (!stays)
+		dma_buffer_destroy(memory, buffer);
 }
 
-status_t dma_coherent_alloc(struct memory *memory, const struct device *device, size_t bytes, size_t alignment,
-			    struct dma_coherent *coherent)
+/* Coherent objects ------------------------------------------------------------------------------------------------------ */
+
+static struct dma_object *object_new(struct memory *memory, struct dma_client *client, void *object, size_t bytes,
+				     const char *site)
 {
+	struct dma_object *record = general_heap_alloc(&memory->general, sizeof(*record), 0);
+
+	if (!record)
+		return NULL;
+	*record = (struct dma_object){ .client = client, .memory = object, .bytes = bytes, .site = site };
+	spinlock_lock(&memory->dma->lock);
+	list_insert_last(&client->objects, &record->link);
+	client->coherent_objects++;
+	client->coherent_bytes += bytes;
+	spinlock_unlock(&memory->dma->lock);
+	return record;
+}
+
+void dma_object_unlist_locked(struct dma_object *object)
+{
+	list_remove(&object->link);
+	object->client->coherent_objects--;
+	object->client->coherent_bytes -= object->bytes;
+}
+
+void dma_object_destroy(struct memory *memory, struct dma_object *object)
+{
+	struct dma_client *client = object->client;
+
+	small_free(memory, object->memory);
+	general_heap_free(&memory->general, object);
+	dma_client_put(memory, client);
+}
+
+status_t dma_coherent_alloc_at(struct memory *memory, const struct device *device, size_t bytes, size_t alignment,
+			       struct dma_coherent *coherent, const char *site)
+{
+	struct dma_object *record;
 	struct dma_client *client;
 	status_t status;
 	void *object;
@@ -302,23 +341,36 @@ status_t dma_coherent_alloc(struct memory *memory, const struct device *device, 
 	if (!client)
 		return failed(memory, device, bytes, STATUS_NO_MEMORY);
 	status = small_alloc(memory, device, bytes, alignment, MEMORY_WAIT_NEVER, 0, &object);
-	if (status != STATUS_OK) {
-		dma_client_put(memory, client);
-		return failed(memory, device, bytes, status);
+	if (status != STATUS_OK)
+		goto failed;
+	record = object_new(memory, client, object, bytes, site);
+	if (!record) {
+		small_free(memory, object);
+		status = STATUS_NO_MEMORY;
+		goto failed;
 	}
 	memset(object, 0, bytes);
-	coherent_count(memory, client, 1, bytes);
-	*coherent = (struct dma_coherent){ object, { platform_phys(object).value }, bytes, device, client };
+	*coherent = (struct dma_coherent){ object, { platform_phys(object).value }, bytes, device, record };
 	return STATUS_OK;
+failed:
+	dma_client_put(memory, client);
+	return failed(memory, device, bytes, status);
 }
 
 void dma_coherent_free(struct memory *memory, struct dma_coherent *coherent)
 {
+	struct dma_object *object = coherent->object;
+	bool stays;
+
 	if (!coherent->memory)
 		return;
-	coherent_count(memory, coherent->client, -1, coherent->bytes);
-	small_free(memory, coherent->memory);
-	dma_client_put(memory, coherent->client);
+	spinlock_lock(&memory->dma->lock);
+	stays = object->client->quarantined;
+	if (!stays)
+		dma_object_unlist_locked(object);
+	spinlock_unlock(&memory->dma->lock);
+	if (!stays)
+		dma_object_destroy(memory, object);
 	*coherent = (struct dma_coherent){ 0 };
 }
 
@@ -341,19 +393,22 @@ uint64_t dma_device_leaks(struct memory *memory, const struct device *device)
 	list_for_each (link, &memory->dma->clients) {
 		const struct dma_client *client = container_of(link, struct dma_client, link);
 
-		if (client->device != device)
+		if (client->device != device || client->quarantined)
 			continue;
 		list_for_each (entry, &client->buffers) {
 			const struct dma_buffer *buffer = container_of(entry, struct dma_buffer, link);
 
-			log_warn("dma: %s still has a buffer of %llu bytes at %p", device->name,
-				 (unsigned long long)buffer->bytes, buffer->memory);
+			log_warn("dma: %s still has a buffer of %llu bytes at %p, taken at %s", device->name,
+				 (unsigned long long)buffer->bytes, buffer->memory, buffer->site);
 			leaks++;
 		}
-		if (client->coherent_objects != 0)
-			log_warn("dma: %s still has %llu coherent objects, %llu bytes", device->name,
-				 (unsigned long long)client->coherent_objects, (unsigned long long)client->coherent_bytes);
-		leaks += client->coherent_objects;
+		list_for_each (entry, &client->objects) {
+			const struct dma_object *object = container_of(entry, struct dma_object, link);
+
+			log_warn("dma: %s still has a coherent object of %llu bytes at %p, taken at %s", device->name,
+				 (unsigned long long)object->bytes, object->memory, object->site);
+			leaks++;
+		}
 	}
 	spinlock_unlock(&memory->dma->lock);
 	return leaks;

@@ -12,6 +12,7 @@
  * 3. x86 is cache-coherent with its devices: no flushing, ordinary memory ordering.
  * 4. Segments cover the bytes in order, rounded up to 64 bytes. Each starts at a multiple of alignment_bytes or where the one
  *    before was cut at the device's boundary or length limit.
+ * 5. Each buffer and object knows the line that asked for it (CALL_SITE in owner.h), for reports.
  */
 #pragma once
 
@@ -41,6 +42,7 @@ struct dma_buffer {
 	uint64_t mapping_bytes;
 	bool small; /* an object of the device's zone, not blocks */
 	struct dma_client *client;
+	const char *site; /* where dma_alloc was called */
 	struct list link; /* [D] among the buffers of the device */
 };
 
@@ -50,7 +52,7 @@ struct dma_coherent {
 	struct device_addr address;
 	size_t bytes;
 	const struct device *device;
-	struct dma_client *client;
+	struct dma_object *object;
 };
 
 /*
@@ -60,13 +62,16 @@ struct dma_coherent {
  * STATUS_INVALID: a limit contradicts another one or the device's. STATUS_RANGE: the machine has no memory that the device
  * reaches in such pieces. STATUS_NO_MEMORY, STATUS_TIMEOUT: not now. *buffer is unchanged on failure.
  */
-status_t dma_alloc(struct memory *memory, const struct device *device, const struct dma_request *request,
-		   struct dma_buffer **buffer) MUST_CHECK;
+#define dma_alloc(memory, device, request, buffer) dma_alloc_at(memory, device, request, buffer, CALL_SITE)
+status_t dma_alloc_at(struct memory *memory, const struct device *device, const struct dma_request *request,
+		      struct dma_buffer **buffer, const char *site) MUST_CHECK;
 void dma_free(struct memory *memory, struct dma_buffer *buffer); /* NULL: nothing */
 
 /* `bytes` from 1 (rounded up to 64) to 1 MB; `alignment` a power of two up to 1 MB, 0: 64. Zeroed. Any task context. */
-status_t dma_coherent_alloc(struct memory *memory, const struct device *device, size_t bytes, size_t alignment,
-			    struct dma_coherent *coherent) MUST_CHECK;
+#define dma_coherent_alloc(memory, device, bytes, alignment, coherent)                                                         \
+	dma_coherent_alloc_at(memory, device, bytes, alignment, coherent, CALL_SITE)
+status_t dma_coherent_alloc_at(struct memory *memory, const struct device *device, size_t bytes, size_t alignment,
+			       struct dma_coherent *coherent, const char *site) MUST_CHECK;
 void dma_coherent_free(struct memory *memory, struct dma_coherent *coherent); /* one that is all zero: nothing */
 
 /*

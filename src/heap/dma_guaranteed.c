@@ -32,7 +32,7 @@ void dma_guaranteed_fini(struct memory *memory)
 }
 
 status_t dma_guaranteed_alloc(struct memory *memory, const struct device *device, const struct dma_request *request,
-			      const struct dma_plan *plan, struct dma_buffer **result)
+			      const struct dma_plan *plan, const char *site, struct dma_buffer **result)
 {
 	struct dma_guaranteed *entry;
 	struct guarantee_slot *slot;
@@ -53,6 +53,7 @@ status_t dma_guaranteed_alloc(struct memory *memory, const struct device *device
 		.pieces = &entry->piece,
 		.piece_count = 1,
 		.device = device,
+		.site = site,
 	};
 	if (request->zero)
 		memset(entry->buffer.memory, 0, plan->bytes);
@@ -66,7 +67,8 @@ bool dma_guaranteed_free(struct memory *memory, struct dma_buffer *buffer)
 
 	if (buffer->client) /* only these have none */
 		return false;
-	guarantee_give(&memory->guarantee, entry->slot);
+	if (!atomic_load_explicit(&entry->quarantined, memory_order_acquire))
+		guarantee_give(&memory->guarantee, entry->slot);
 	return true;
 }
 
@@ -99,18 +101,58 @@ void dma_piece_free(struct memory *memory, struct phys_addr start)
 		memory_blocks_free(memory, start);
 }
 
+/* The next buffer of a single piece that the device has, in quarantine or not; starts at 0, and goes on behind *position. */
+static struct dma_guaranteed *next_of(struct memory *memory, const struct device *device, bool quarantined, uint32_t *position)
+{
+	while (*position < memory->guarantee.count) {
+		struct dma_guaranteed *entry = &memory->dma->guaranteed[(*position)++];
+
+		if (entry->slot && guarantee_holder(entry->slot) == device && entry->buffer.device == device &&
+		    atomic_load_explicit(&entry->quarantined, memory_order_relaxed) == quarantined)
+			return entry;
+	}
+	return NULL;
+}
+
+uint64_t dma_guaranteed_quarantine(struct memory *memory, const struct device *device)
+{
+	struct dma_guaranteed *entry;
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; (entry = next_of(memory, device, false, &i)) != NULL;) {
+		atomic_store_explicit(&entry->quarantined, true, memory_order_release);
+		bytes += entry->buffer.bytes;
+	}
+	return bytes;
+}
+
+uint64_t dma_guaranteed_quarantine_bytes(struct memory *memory, const struct device *device)
+{
+	const struct dma_guaranteed *entry;
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; (entry = next_of(memory, device, true, &i)) != NULL;)
+		bytes += entry->buffer.bytes;
+	return bytes;
+}
+
+void dma_guaranteed_quarantine_end(struct memory *memory, const struct device *device)
+{
+	struct dma_guaranteed *entry;
+
+	for (uint32_t i = 0; (entry = next_of(memory, device, true, &i)) != NULL;) {
+		atomic_store_explicit(&entry->quarantined, false, memory_order_relaxed);
+		guarantee_give(&memory->guarantee, entry->slot);
+	}
+}
+
 uint64_t dma_guaranteed_leaks(struct memory *memory, const struct device *device)
 {
+	const struct dma_guaranteed *entry;
 	uint64_t leaks = 0;
 
-	for (uint32_t i = 0; i < memory->guarantee.count; i++) {
-		const struct dma_guaranteed *entry = &memory->dma->guaranteed[i];
-
-		if (!entry->slot || guarantee_holder(entry->slot) != device || entry->buffer.device != device)
-			continue;
-		log_warn("dma: %s still has a guaranteed buffer of %llu bytes at %p", device->name,
-			 (unsigned long long)entry->buffer.bytes, entry->buffer.memory);
-		leaks++;
-	}
+	for (uint32_t i = 0; (entry = next_of(memory, device, false, &i)) != NULL; leaks++)
+		log_warn("dma: %s still has a guaranteed buffer of %llu bytes at %p, taken at %s", device->name,
+			 (unsigned long long)entry->buffer.bytes, entry->buffer.memory, entry->buffer.site);
 	return leaks;
 }

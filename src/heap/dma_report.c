@@ -6,7 +6,7 @@
 #define BUFFERS_SHOWN 8
 
 struct buffer_report {
-	const void *memory;
+	const char *site;
 	uint64_t bytes;
 	uint32_t segments;
 	uint64_t first;
@@ -21,7 +21,7 @@ struct client_report {
 
 static void client_report_fill(struct client_report *report, const struct dma_client *client)
 {
-	format_text(report->name, sizeof(report->name), "%s", client->device->name);
+	format_text(report->name, sizeof(report->name), "%s", client->quarantined ? client->name : client->device->name);
 	report->buffer_bytes = client->buffer_bytes;
 	report->coherent_objects = client->coherent_objects;
 	report->coherent_bytes = client->coherent_bytes;
@@ -31,7 +31,7 @@ static void client_report_fill(struct client_report *report, const struct dma_cl
 
 		if (report->buffers < BUFFERS_SHOWN)
 			report->shown[report->buffers] =
-				(struct buffer_report){ buffer->memory, buffer->bytes, buffer->segment_count,
+				(struct buffer_report){ buffer->site, buffer->bytes, buffer->segment_count,
 							buffer->segments[0].start.value };
 		report->buffers++;
 	}
@@ -62,9 +62,8 @@ static void client_report_print(const struct client_report *report)
 	      format_bytes(bytes, report->buffer_bytes), (unsigned long long)report->coherent_objects,
 	      format_bytes(coherent, report->coherent_bytes));
 	for (uint64_t i = 0; i < MIN(report->buffers, BUFFERS_SHOWN); i++)
-		print("    %p %9s in %u segments, first at 0x%llx\n", report->shown[i].memory,
-		      format_bytes(bytes, report->shown[i].bytes), report->shown[i].segments,
-		      (unsigned long long)report->shown[i].first);
+		print("    %9s in %u segments, first at 0x%llx, taken at %s\n", format_bytes(bytes, report->shown[i].bytes),
+		      report->shown[i].segments, (unsigned long long)report->shown[i].first, report->shown[i].site);
 	if (report->buffers > BUFFERS_SHOWN)
 		print("    and %llu more\n", (unsigned long long)(report->buffers - BUFFERS_SHOWN));
 }
@@ -80,4 +79,64 @@ void dma_print(struct memory *memory)
 	guarantee_print(&memory->guarantee);
 	for (unsigned place = 0; client_report_get(dma, place, &report); place++)
 		client_report_print(&report);
+}
+
+/* Holders within a range ------------------------------------------------------------------------------------------------ */
+
+struct piece_report {
+	char device[GENERAL_HEAP_NAME_BYTES];
+	const char *site;
+	uint64_t start, bytes;
+};
+
+struct range_report {
+	uint64_t lowest, highest; /* [I] */
+	uint64_t found;
+	struct piece_report shown[BUFFERS_SHOWN];
+};
+
+static void range_report_add(struct range_report *report, const struct dma_client *client, const char *site,
+			     struct phys_addr start, uint64_t bytes)
+{
+	if (start.value > report->highest || start.value + bytes <= report->lowest)
+		return;
+	if (report->found < BUFFERS_SHOWN) {
+		struct piece_report *piece = &report->shown[report->found];
+
+		*piece = (struct piece_report){ .site = site, .start = start.value, .bytes = bytes };
+		format_text(piece->device, sizeof(piece->device), "%s", client->device->name);
+	}
+	report->found++;
+}
+
+static void range_report_fill(struct range_report *report, const struct dma_client *client)
+{
+	list_for_each (link, &client->buffers) {
+		const struct dma_buffer *buffer = container_of(link, struct dma_buffer, link);
+
+		for (uint32_t i = 0; i < buffer->piece_count; i++)
+			range_report_add(report, client, buffer->site, buffer->pieces[i].start, buffer->pieces[i].bytes);
+	}
+	list_for_each (link, &client->objects) {
+		const struct dma_object *object = container_of(link, struct dma_object, link);
+
+		range_report_add(report, client, object->site, platform_phys(object->memory), object->bytes);
+	}
+}
+
+void dma_explain(struct memory *memory, struct phys_addr lowest, struct phys_addr highest)
+{
+	struct range_report report = { .lowest = lowest.value, .highest = highest.value };
+	char bytes[FORMAT_BYTES_SIZE];
+
+	spinlock_lock(&memory->dma->lock);
+	list_for_each (link, &memory->dma->clients)
+		range_report_fill(&report, container_of(link, struct dma_client, link));
+	spinlock_unlock(&memory->dma->lock);
+	for (uint64_t i = 0; i < MIN(report.found, BUFFERS_SHOWN); i++)
+		log_warn("memory:     %s has %s at 0x%llx, taken at %s", report.shown[i].device,
+			 format_bytes(bytes, report.shown[i].bytes), (unsigned long long)report.shown[i].start,
+			 report.shown[i].site);
+	if (report.found > BUFFERS_SHOWN)
+		log_warn("memory:     and %llu more pieces of DMA memory", (unsigned long long)(report.found - BUFFERS_SHOWN));
 }

@@ -12,7 +12,7 @@ static struct dma_client *client_find_locked(struct dma *dma, const struct devic
 	list_for_each (link, &dma->clients) {
 		struct dma_client *client = container_of(link, struct dma_client, link);
 
-		if (client->device == device)
+		if (client->device == device && !client->quarantined)
 			return client;
 	}
 	return NULL;
@@ -27,6 +27,7 @@ static struct dma_client *client_new(struct memory *memory, const struct device 
 	memset(client, 0, sizeof(*client));
 	client->device = device;
 	list_init(&client->buffers);
+	list_init(&client->objects);
 	owner_init(&client->owner, device->name, false);
 	return client;
 }
@@ -189,7 +190,10 @@ static bool client_is_valid(const struct dma_client *client)
 {
 	uint64_t buffers = 0;
 	uint64_t bytes = 0;
+	uint64_t objects = 0;
 
+	list_for_each (link, &client->objects)
+		objects++;
 	list_for_each (link, &client->buffers) {
 		const struct dma_buffer *buffer = container_of(link, struct dma_buffer, link);
 
@@ -198,7 +202,8 @@ static bool client_is_valid(const struct dma_client *client)
 		buffers++;
 		bytes += buffer->bytes;
 	}
-	return bytes == client->buffer_bytes && buffers + client->coherent_objects == client->references;
+	return bytes == client->buffer_bytes && objects == client->coherent_objects &&
+	       buffers + client->coherent_objects == client->references;
 }
 
 bool dma_is_valid(struct memory *memory)

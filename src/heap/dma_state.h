@@ -16,16 +16,28 @@ struct dma_zone {
 	char name[GENERAL_HEAP_NAME_BYTES];
 };
 
-/* What one device has; exists while it has anything. */
+/* What one device has; exists while it has anything. One that is quarantined gets nothing new, see dma_quarantine.h. */
 struct dma_client {
 	struct list link; /* [D] */
 	const struct device *device;
-	struct owner owner;        /* of the blocks of its buffers */
-	struct list buffers;       /* [D] */
-	uint64_t buffer_bytes;     /* [D] as requested */
-	uint64_t coherent_objects; /* [D] */
-	uint64_t coherent_bytes;   /* [D] */
-	uint64_t references;       /* [D] buffers, coherent objects, and calls under way */
+	bool quarantined;                   /* [D] */
+	char name[GENERAL_HEAP_NAME_BYTES]; /* of the owner, when quarantined */
+	struct owner owner;                 /* of the blocks of its buffers */
+	struct list buffers;                /* [D] */
+	struct list objects;                /* [D] coherent ones */
+	uint64_t buffer_bytes;              /* [D] as requested */
+	uint64_t coherent_objects;          /* [D] */
+	uint64_t coherent_bytes;            /* [D] */
+	uint64_t references;                /* [D] buffers, coherent objects, and calls under way */
+};
+
+/* A coherent object. */
+struct dma_object {
+	struct list link; /* [D] among those of the client */
+	struct dma_client *client;
+	void *memory;
+	uint64_t bytes;
+	const char *site;
 };
 
 /* A buffer of a single piece of the guarantee, by slot. */
@@ -36,6 +48,7 @@ struct dma_guaranteed {
 	struct guarantee_slot *slot;
 	struct phys_range piece;
 	struct device_segment segments[DMA_GUARANTEED_SEGMENTS];
+	_Atomic bool quarantined; /* what is freed stays, see dma_quarantine.h */
 };
 
 struct dma {
@@ -75,7 +88,7 @@ uint32_t dma_plan_cut(const struct dma_plan *plan, const struct phys_range *piec
 
 /* Any context, handlers included. STATUS_NO_MEMORY: no piece that fits, or the device wants it cut too small. */
 status_t dma_guaranteed_alloc(struct memory *memory, const struct device *device, const struct dma_request *request,
-			      const struct dma_plan *plan, struct dma_buffer **buffer) MUST_CHECK;
+			      const struct dma_plan *plan, const char *site, struct dma_buffer **buffer) MUST_CHECK;
 
 /* False: it is no such buffer. Any context. */
 bool dma_guaranteed_free(struct memory *memory, struct dma_buffer *buffer);
@@ -90,10 +103,25 @@ void dma_piece_free(struct memory *memory, struct phys_addr start);
 /* Buffers of a single piece that the device still has, named in the log. */
 uint64_t dma_guaranteed_leaks(struct memory *memory, const struct device *device);
 
+/* dma_quarantine.h, for buffers of a single piece. */
+uint64_t dma_guaranteed_quarantine(struct memory *memory, const struct device *device);
+uint64_t dma_guaranteed_quarantine_bytes(struct memory *memory, const struct device *device);
+void dma_guaranteed_quarantine_end(struct memory *memory, const struct device *device);
+
 status_t dma_guaranteed_init(struct memory *memory) MUST_CHECK;
 void dma_guaranteed_fini(struct memory *memory);
 
 status_t dma_init(struct memory *memory) MUST_CHECK;
 status_t dma_fini(struct memory *memory) MUST_CHECK; /* STATUS_BUSY: somebody has DMA memory */
 void dma_print(struct memory *memory);               /* what each device has */
+
+/* Logs the buffers and objects that lie in [lowest, highest], the first ones, with where they were taken. */
+void dma_explain(struct memory *memory, struct phys_addr lowest, struct phys_addr highest);
+
+/* The two halves of freeing. [D] is held for the first one. */
+void dma_buffer_unlist_locked(struct dma_buffer *buffer);
+void dma_buffer_destroy(struct memory *memory, struct dma_buffer *buffer);
+void dma_object_unlist_locked(struct dma_object *object);
+void dma_object_destroy(struct memory *memory, struct dma_object *object);
+
 bool dma_is_valid(struct memory *memory);

@@ -171,6 +171,16 @@ static uint64_t clean(struct cleaner *cleaner, const struct reclaim_target *targ
 	return drain(heap, target->bytes, heap->config.retain_bytes, target->lowest, target->highest);
 }
 
+static uint64_t held_back(struct cleaner *cleaner)
+{
+	struct general_heap *heap = container_of(cleaner, struct general_heap, cleaner);
+	uint64_t blocks = 0;
+
+	for (unsigned class = 0; class < heap->classes; class ++)
+		blocks += objcache_count(&heap->cache[class]).empty_blocks;
+	return blocks << BLOCK_SHIFT;
+}
+
 static uint64_t interface_drain(struct caching_heap *caching, uint64_t bytes, uint64_t retain)
 {
 	struct general_heap *heap = container_of(caching, struct general_heap, caching);
@@ -206,7 +216,12 @@ static status_t class_init(struct general_heap *heap, unsigned class, uint32_t b
 void general_heap_register(struct general_heap *heap, struct cleaner_registry *cleaners)
 {
 	heap->config.cleaners = cleaners;
-	heap->cleaner = (struct cleaner){ .name = heap->config.name, .cost = CLEANER_FREE, .clean = clean };
+	heap->cleaner = (struct cleaner){
+		.name = heap->config.name,
+		.cost = CLEANER_FREE,
+		.clean = clean,
+		.held_back = held_back,
+	};
 	cleaner_register(cleaners, &heap->cleaner);
 }
 

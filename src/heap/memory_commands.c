@@ -1,4 +1,5 @@
 /* The monitor commands of the memory. Their structs come from the bookkeeping, so that each memory has its own. */
+#include "block_map.h"
 #include "dma_state.h"
 #include "memory.h"
 #include "runtime/base/format.h"
@@ -38,6 +39,17 @@ static status_t owners_run(struct command *self, int argc, char **argv)
 	if (argc != 1)
 		return STATUS_INVALID;
 	memory_print_owners(self->context);
+	return STATUS_OK;
+}
+
+static status_t map_run(struct command *self, int argc, char **argv)
+{
+	struct memory *memory = self->context;
+
+	(void)argv;
+	if (argc != 1)
+		return STATUS_INVALID;
+	block_map_print(&memory->blocks);
 	return STATUS_OK;
 }
 
@@ -189,6 +201,10 @@ void memory_commands_register(struct memory *memory, struct command_table *table
 	static const struct command commands[] = {
 		{ .name = "mem", .arguments = "", .help = "memory in numbers", .run = mem_run },
 		{ .name = "mem owners", .arguments = "", .help = "who holds how much memory", .run = owners_run },
+		{ .name = "mem map",
+		  .arguments = "",
+		  .help = "the blocks as a picture, by owner and temperature",
+		  .run = map_run },
 		{ .name = "heaps", .arguments = "", .help = "the general heap and the zones for DMA", .run = heaps_run },
 		{ .name = "caches", .arguments = "", .help = "all objcaches, with what they retain", .run = caches_run },
 		{ .name = "cleaners",

@@ -62,6 +62,11 @@ static uint64_t clean(struct cleaner *cleaner, const struct reclaim_target *targ
 	return objcache_drain(cache, target->bytes, cache->config.retain_bytes, target->lowest, target->highest);
 }
 
+static uint64_t held_back(struct cleaner *cleaner)
+{
+	return objcache_count(container_of(cleaner, struct objcache, cleaner)).empty_blocks << BLOCK_SHIFT;
+}
+
 /* Life ------------------------------------------------------------------------------------------------------------------ */
 
 static void *interface_alloc(struct heap *heap, size_t bytes, size_t alignment)
@@ -135,7 +140,12 @@ status_t objcache_init(struct objcache *cache, const struct objcache_config *con
 	list_insert_last(&cache->heap->caches, &cache->link);
 	spinlock_unlock(&cache->heap->caches_lock);
 	if (config->cleaners) {
-		cache->cleaner = (struct cleaner){ .name = config->name, .cost = CLEANER_FREE, .clean = clean };
+		cache->cleaner = (struct cleaner){
+			.name = config->name,
+			.cost = CLEANER_FREE,
+			.clean = clean,
+			.held_back = held_back,
+		};
 		cleaner_register(config->cleaners, &cache->cleaner);
 	}
 	return STATUS_OK;

@@ -7,6 +7,15 @@
 
 #include "runtime/base/list.h"
 
+/*
+ * Where something was taken, as "app/buffers.c:37", for what an owner's name does not tell: a constant, so that it costs one
+ * word to keep, is the line itself even where code was inlined, and needs no table of symbols to be printed. For macros that
+ * pass it on to the function proper (dma.h, pagecache/map.h).
+ */
+#define CALL_SITE_TEXT(line) #line
+#define CALL_SITE_LINE(line) CALL_SITE_TEXT(line)
+#define CALL_SITE            (__FILE__ ":" CALL_SITE_LINE(__LINE__))
+
 struct owner {
 	const char *name; /* [I] */
 	bool movable;    /* [I] its blocks can be emptied by a cleaner; they are placed at low addresses, others at high ones */
