@@ -49,7 +49,8 @@ uint64_t dma_quarantine(struct memory *memory, const struct device *device)
 		dma_client_put(memory, client);
 	}
 	if (bytes > 0)
-		log_warn("dma: %llu bytes of %s are in quarantine until it has been reset", (unsigned long long)bytes, device->name);
+		log_warn("dma: %llu bytes of %s are in quarantine until it has been reset", (unsigned long long)bytes,
+			 device->name);
 	return bytes;
 }
 
