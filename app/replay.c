@@ -24,7 +24,7 @@
 #include "trace.h"
 
 struct replay {
-	struct trace trace;
+	struct page_trace trace;
 	struct volume *volume;
 	uint64_t pages;      /* of the volume */
 	uint64_t references; /* to replay */

@@ -8,7 +8,7 @@
 #include "runtime/base/options.h"
 #include "runtime/base/string.h"
 
-static bool read_header(struct trace *trace, struct block_device *device)
+static bool read_header(struct page_trace *trace, struct block_device *device)
 {
 	struct dma_buffer *page = disks_first_page(trace->memory, device);
 
@@ -18,7 +18,7 @@ static bool read_header(struct trace *trace, struct block_device *device)
 	return page && trace->header.magic == TRACE_MAGIC;
 }
 
-static status_t find(struct trace *trace, const struct scenario *scenario)
+static status_t find(struct page_trace *trace, const struct scenario *scenario)
 {
 	struct block_device_table *table = scenario->environment->block_devices;
 	struct block_device *device = NULL;
@@ -43,12 +43,12 @@ static status_t find(struct trace *trace, const struct scenario *scenario)
 	return STATUS_NOT_FOUND;
 }
 
-static status_t check_header(const struct trace *trace)
+static status_t check_header(const struct page_trace *trace)
 {
 	const struct trace_header *header = &trace->header;
 
 	if (header->references == 0 || header->references > 1ull << 50 || header->pages == 0 ||
-	    header->pages > TRACE_PAGE_MAX || header->name[TRACE_NAME_BYTES - 1] != '\0') {
+	    header->pages > TRACE_PAGE_MAX || header->name[PAGE_TRACE_NAME_BYTES - 1] != '\0') {
 		print("The trace on %s has a header that makes no sense.\n", trace->device->name);
 		return STATUS_CORRUPT;
 	}
@@ -61,12 +61,12 @@ static status_t check_header(const struct trace *trace)
 	return STATUS_OK;
 }
 
-status_t trace_open(struct trace *trace, const struct scenario *scenario)
+status_t trace_open(struct page_trace *trace, const struct scenario *scenario)
 {
 	const struct dma_request request = { .bytes = TRACE_CHUNK_BYTES, .alignment_bytes = PAGE_BYTES };
 	status_t status;
 
-	*trace = (struct trace){ .memory = scenario->environment->memory };
+	*trace = (struct page_trace){ .memory = scenario->environment->memory };
 	status = find(trace, scenario);
 	if (status == STATUS_OK)
 		status = check_header(trace);
@@ -75,13 +75,13 @@ status_t trace_open(struct trace *trace, const struct scenario *scenario)
 	return status;
 }
 
-void trace_close(struct trace *trace)
+void trace_close(struct page_trace *trace)
 {
 	dma_free(trace->memory, trace->chunk);
 	trace->chunk = NULL;
 }
 
-status_t trace_next(struct trace *trace, uint64_t *word)
+status_t trace_next(struct page_trace *trace, uint64_t *word)
 {
 	const uint64_t place = trace->next % TRACE_CHUNK_WORDS;
 	status_t status = STATUS_OK;

@@ -13,7 +13,7 @@ struct block_device;
 struct dma_buffer;
 struct memory;
 
-struct trace {
+struct page_trace {
 	struct memory *memory;
 	struct block_device *device;
 	struct trace_header header;
@@ -26,8 +26,8 @@ struct trace {
  * STATUS_CORRUPT: the disk ends before the trace does, or it is none; a message was printed. STATUS_NO_MEMORY. Where
  * platform_may_sleep().
  */
-status_t trace_open(struct trace *trace, const struct scenario *scenario) MUST_CHECK;
-void trace_close(struct trace *trace);
+status_t trace_open(struct page_trace *trace, const struct scenario *scenario) MUST_CHECK;
+void trace_close(struct page_trace *trace);
 
 /* The next reference, of those that header.references counts; not beyond. What the disk says when it cannot be read. */
-status_t trace_next(struct trace *trace, uint64_t *word) MUST_CHECK;
+status_t trace_next(struct page_trace *trace, uint64_t *word) MUST_CHECK;

@@ -13,18 +13,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define TRACE_MAGIC        0x4543415254524957ull /* "WIRTRACE" */
-#define TRACE_HEADER_BYTES 4096u
-#define TRACE_CHUNK_BYTES  65536u
-#define TRACE_CHUNK_WORDS  (TRACE_CHUNK_BYTES / 8)
-#define TRACE_NAME_BYTES   64
-#define TRACE_PAGE_MAX     (1ull << 40) /* numbers are below */
+#define TRACE_MAGIC           0x4543415254524957ull /* "WIRTRACE" */
+#define TRACE_HEADER_BYTES    4096u
+#define TRACE_CHUNK_BYTES     65536u
+#define TRACE_CHUNK_WORDS     (TRACE_CHUNK_BYTES / 8)
+#define PAGE_TRACE_NAME_BYTES 64
+#define TRACE_PAGE_MAX        (1ull << 40) /* numbers are below */
 
 struct trace_header {
 	uint64_t magic;
 	uint64_t references;
-	uint64_t pages;              /* the largest number and 1 */
-	char name[TRACE_NAME_BYTES]; /* NUL-terminated */
+	uint64_t pages;                   /* the largest number and 1 */
+	char name[PAGE_TRACE_NAME_BYTES]; /* NUL-terminated */
 };
 
 static inline uint64_t trace_word(uint64_t page, bool is_write)
