@@ -35,7 +35,7 @@ struct memory_config {
 	uint64_t general_retain_bytes; /* free bytes that a drain leaves in the general heap */
 	uint64_t dma_retain_bytes;     /* the same for small DMA memory, for each address mask in use */
 	struct guarantee_config guarantee;
-	uint64_t trace_events;         /* that are kept of reclaim; 0 or a power of two, see trace.h */
+	uint64_t trace_events; /* that are kept of reclaim; 0 or a power of two, see trace.h */
 };
 
 enum memory_wait {
@@ -92,7 +92,7 @@ struct memory {
 	struct dma *dma; /* [I] */
 	_Atomic uint64_t requests, reclaims, failures, cleaned_bytes, windows;
 	_Atomic uint64_t report_ns; /* time of the last report of a failure */
-	struct trace trace;
+	struct event_trace trace;
 };
 
 /* Bytes of metadata (aligned to 64) for these ranges; 0 when no whole block lies within them. */

@@ -22,11 +22,11 @@ static const struct {
 	[TRACE_RETURNED] = { "returned", "frames", "cpus" },
 };
 
-status_t trace_init(struct trace *trace, struct bookkeeping *bookkeeping, uint64_t events)
+status_t trace_init(struct event_trace *trace, struct bookkeeping *bookkeeping, uint64_t events)
 {
 	const uint64_t chunks = divide_round_up(events, CHUNK_EVENTS);
 
-	*trace = (struct trace){ 0 };
+	*trace = (struct event_trace){ 0 };
 	if (events == 0)
 		return STATUS_OK;
 	if (events > TRACE_EVENTS_MAX || !is_power_of_two(events))
@@ -43,7 +43,7 @@ status_t trace_init(struct trace *trace, struct bookkeeping *bookkeeping, uint64
 	return STATUS_OK;
 }
 
-static struct trace_entry *entry_of(const struct trace *trace, uint64_t number)
+static struct trace_entry *entry_of(const struct event_trace *trace, uint64_t number)
 {
 	const uint64_t place = number & (trace->events - 1);
 
@@ -60,14 +60,14 @@ static void name_write(struct trace_entry *entry, const char *who)
 	uint64_t words[ARRAY_LENGTH(entry->name)] = { 0 };
 	char *name = (char *)words;
 
-	for (unsigned i = 0; who && who[i] != '\0' && i < TRACE_NAME_BYTES - 1; i++)
+	for (unsigned i = 0; who && who[i] != '\0' && i < EVENT_NAME_BYTES - 1; i++)
 		name[i] = who[i];
 	for (unsigned i = 0; i < ARRAY_LENGTH(words); i++)
 		atomic_store_explicit(&entry->name[i], words[i], memory_order_release);
 }
 
 /* Each part is released after the state, so whoever sees a new part and then looks at the state again sees it changed. */
-void trace_event(struct trace *trace, enum trace_kind kind, const char *who, uint64_t first, uint64_t second)
+void trace_event(struct event_trace *trace, enum trace_kind kind, const char *who, uint64_t first, uint64_t second)
 {
 	struct trace_entry *entry;
 	uint64_t number, before;
@@ -91,9 +91,9 @@ void trace_event(struct trace *trace, enum trace_kind kind, const char *who, uin
 	atomic_store_explicit(&entry->state, state_done(number), memory_order_release);
 }
 
-bool trace_read(struct trace *trace, uint64_t number, struct trace_record *record)
+bool trace_read(struct event_trace *trace, uint64_t number, struct trace_record *record)
 {
-	uint64_t words[TRACE_NAME_BYTES / sizeof(uint64_t)];
+	uint64_t words[EVENT_NAME_BYTES / sizeof(uint64_t)];
 	struct trace_entry *entry;
 	uint64_t kind;
 
@@ -114,7 +114,7 @@ bool trace_read(struct trace *trace, uint64_t number, struct trace_record *recor
 	return atomic_load_explicit(&entry->state, memory_order_relaxed) == state_done(number);
 }
 
-void trace_print(struct trace *trace, uint64_t count)
+void trace_print(struct event_trace *trace, uint64_t count)
 {
 	const uint64_t next = atomic_load_explicit(&trace->next, memory_order_acquire);
 	const uint64_t kept = MIN(MIN(count, trace->events), next);

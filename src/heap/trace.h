@@ -8,7 +8,7 @@
  *    requests that have to reclaim write here.
  * 2. An event is seen whole or not at all. Writers take places by one atomic addition; one that finds somebody else still
  *    writing at its place, a whole turn of the ring ago, drops its event and counts it as lost.
- * 3. The name is copied, cut to TRACE_NAME_BYTES - 1 characters: whoever had it may be gone when it is read.
+ * 3. The name is copied, cut to EVENT_NAME_BYTES - 1 characters: whoever had it may be gone when it is read.
  */
 #pragma once
 
@@ -16,7 +16,7 @@
 
 #include "bookkeeping.h"
 
-#define TRACE_NAME_BYTES 24
+#define EVENT_NAME_BYTES 24
 #define TRACE_EVENTS_MAX 16384
 
 /* What the two numbers of each kind mean stands in the table in trace.c. */
@@ -40,10 +40,10 @@ struct trace_entry {
 	_Atomic uint64_t time_ns;
 	_Atomic uint64_t kind; /* and the CPU << 32 */
 	_Atomic uint64_t first, second;
-	_Atomic uint64_t name[TRACE_NAME_BYTES / sizeof(uint64_t)];
+	_Atomic uint64_t name[EVENT_NAME_BYTES / sizeof(uint64_t)];
 };
 
-struct trace {
+struct event_trace {
 	struct trace_entry **chunks; /* [I] NULL: nothing is kept */
 	uint64_t events;             /* [I] in the ring; a power of two */
 	_Atomic uint64_t next;       /* events so far */
@@ -54,10 +54,10 @@ struct trace {
  * `events`: 0, or a power of two, at most TRACE_EVENTS_MAX, of 64 bytes each. They stay with the bookkeeping. STATUS_INVALID,
  * STATUS_NO_MEMORY.
  */
-status_t trace_init(struct trace *trace, struct bookkeeping *bookkeeping, uint64_t events) MUST_CHECK;
+status_t trace_init(struct event_trace *trace, struct bookkeeping *bookkeeping, uint64_t events) MUST_CHECK;
 
 /* `who` is copied; it may be NULL. */
-void trace_event(struct trace *trace, enum trace_kind kind, const char *who, uint64_t first, uint64_t second);
+void trace_event(struct event_trace *trace, enum trace_kind kind, const char *who, uint64_t first, uint64_t second);
 
 /* An event as it was written. */
 struct trace_record {
@@ -65,11 +65,11 @@ struct trace_record {
 	enum trace_kind kind;
 	unsigned cpu;
 	uint64_t first, second;
-	char who[TRACE_NAME_BYTES];
+	char who[EVENT_NAME_BYTES];
 };
 
 /* The event of that number, from trace->next - events on; false: it is not there any more, or not there yet. Any context. */
-bool trace_read(struct trace *trace, uint64_t number, struct trace_record *record);
+bool trace_read(struct event_trace *trace, uint64_t number, struct trace_record *record);
 
 /* Prints the last `count` events, oldest first. Any task context. */
-void trace_print(struct trace *trace, uint64_t count);
+void trace_print(struct event_trace *trace, uint64_t count);

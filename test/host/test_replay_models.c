@@ -154,7 +154,7 @@ static void accept(struct trace *trace, const char *text, size_t bytes)
 	char error[256] = "";
 
 	write_file(text, bytes);
-	ck_assert_msg(trace_read(trace, file, error, sizeof(error)), "%s", error);
+	ck_assert_msg(trace_parse(trace, file, error, sizeof(error)), "%s", error);
 	remove_file();
 }
 
@@ -165,7 +165,7 @@ static void refuse(const char *text, size_t bytes, const char *words)
 	char error[256] = "";
 
 	write_file(text, bytes);
-	ck_assert(!trace_read(&trace, file, error, sizeof(error)));
+	ck_assert(!trace_parse(&trace, file, error, sizeof(error)));
 	ck_assert_msg(strncmp(error, file, strlen(file)) == 0 && strstr(error, words), "%s", error);
 	remove_file();
 }
@@ -209,9 +209,9 @@ START_TEST(files_without_a_trace_are_refused)
 	char error[256];
 
 	refuse(TEXT(""), "has no references");
-	ck_assert(!trace_read(&trace, "/nonexistent/trace", error, sizeof(error)));
+	ck_assert(!trace_parse(&trace, "/nonexistent/trace", error, sizeof(error)));
 	ck_assert_str_eq(error, "/nonexistent/trace: cannot be opened");
-	ck_assert(!trace_read(&trace, "/", error, sizeof(error)));
+	ck_assert(!trace_parse(&trace, "/", error, sizeof(error)));
 	ck_assert_str_eq(error, "/: cannot be read, or is a damaged gzip file");
 }
 END_TEST

@@ -11,7 +11,7 @@
 #define READER_TURNS (5 * TURNS)
 
 static struct machine machine;
-static struct trace trace;
+static struct event_trace trace;
 
 static void setup(uint64_t events)
 {
@@ -116,7 +116,7 @@ static struct memory *with_cache(struct test_cache *cache)
 }
 
 /* The kinds of the events so far, as letters. */
-static void story(struct trace *of, char *letters)
+static void story(struct event_trace *of, char *letters)
 {
 	static const char letter[TRACE_KINDS] = {
 		[TRACE_REQUEST] = 'R',  [TRACE_GIVEN] = 'G',  [TRACE_FAILED] = 'F',  [TRACE_ASKED] = 'a',

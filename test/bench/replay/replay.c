@@ -65,7 +65,7 @@ static void read_or_exit(struct trace *trace, const char *file)
 {
 	char error[256];
 
-	if (trace_read(trace, file, error, sizeof(error)))
+	if (trace_parse(trace, file, error, sizeof(error)))
 		return;
 	fprintf(stderr, "replay: %s\n", error);
 	exit(EXIT_FAILURE);

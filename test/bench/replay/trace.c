@@ -117,7 +117,7 @@ static bool number_densely(struct trace *trace)
 	return true;
 }
 
-bool trace_read(struct trace *trace, const char *file, char *error, size_t size)
+bool trace_parse(struct trace *trace, const char *file, char *error, size_t size)
 {
 	gzFile input = gzopen(file, "rb");
 	bool fine;

@@ -26,5 +26,5 @@ struct trace {
 };
 
 /* Reads the file. On failure prints what is wrong, and in which line, to `error` (of `size` bytes) and returns false. */
-bool trace_read(struct trace *trace, const char *file, char *error, size_t size);
+bool trace_parse(struct trace *trace, const char *file, char *error, size_t size);
 void trace_free(struct trace *trace);
