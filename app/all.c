@@ -25,6 +25,7 @@ static const struct part {
 	{ "contiguous", 8, 1, "baseline=1", "hot_reads=20000" },
 	{ "churn", 100, 5, "baseline=1", "hot_reads=20000" },
 	{ "crowd", 10, 2, "", "hot_reads=20000" },
+	{ "storm", 5000, 300, "", "hot_reads=20000" },
 	{ "starve", 5, 1, "", "hot_reads=20000" },
 	{ "volumes", 3, 1, "", "" },
 	{ "deadline", 40, 5, "", "" },
