@@ -157,5 +157,7 @@ SCENARIO(all, "all scenarios about taking memory, and a table: loops=1 (times as
 	scenario_result(scenario, "scenarios=%llu failures=%llu missed=%llu seconds=%llu", (unsigned long long)run,
 			(unsigned long long)failed, (unsigned long long)missed,
 			(unsigned long long)((platform_now_ns() - start_ns) / NS_PER_S));
+	if (run == 0)
+		return STATUS_NOT_FOUND;
 	return failed == 0 ? STATUS_OK : STATUS_CORRUPT;
 }

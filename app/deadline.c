@@ -198,7 +198,7 @@ SCENARIO(deadline, "requests that cannot be served in time, beside a slow disk: 
 			(unsigned long long)deadline.trial.failures, (unsigned long long)deadline.trial.missed,
 			(unsigned long long)deadline.trial.bad_pages, (unsigned long long)deadline.timeouts,
 			(unsigned long long)deadline.served, (unsigned long long)deadline.leaks,
-			(unsigned long long)deadline.over_us[last / 2], (unsigned long long)deadline.over_us[last],
+			(unsigned long long)deadline.over_us[last / 2], (unsigned long long)deadline.worst.over_us,
 			(unsigned long long)deadline.worst.bytes, (unsigned long long)deadline.worst.allowed_us,
 			(unsigned long long)deadline.early_us_max);
 	return trial_status(&deadline.trial);

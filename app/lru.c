@@ -77,7 +77,7 @@ static bool evict(struct lru *lru, uint32_t frame)
 	return true;
 }
 
-/* Free, or without a page. */
+/* Free, or without a page, or an empty block that some heap keeps. */
 static bool is_to_be_had(const struct lru *lru, uint64_t index)
 {
 	const struct block_heap *blocks = &lru->loads->environment->memory->blocks;
@@ -86,7 +86,9 @@ static bool is_to_be_had(const struct lru *lru, uint64_t index)
 
 	if (!block || !block->present)
 		return false;
-	return !block->taken || (frames_at(lru, index) && lru->left[index] == 0);
+	if (!block->taken || (block->cache && block->used == 0))
+		return true;
+	return frames_at(lru, index) && lru->left[index] == 0;
 }
 
 static bool fits(const struct lru *lru, const struct device *device, const struct dma_request *request, uint64_t count)
