@@ -28,7 +28,8 @@ uint64_t fill_cache(struct loads *loads)
 	const uint64_t low_bytes = environment->memory->config.low_bytes;
 	const uint64_t free_bytes = memory_free_bytes(environment->memory);
 	const uint64_t disk_bytes = loads->pages * PAGE_BYTES;
-	uint64_t number = 0, cached = 0;
+	const uint64_t before = cached_bytes(loads, NULL);
+	uint64_t number = 0, cached = before;
 	struct progress progress;
 
 	progress_start(&progress, "filling the page cache", MIN(disk_bytes, free_bytes - MIN(free_bytes, low_bytes)),
@@ -38,10 +39,10 @@ uint64_t fill_cache(struct loads *loads)
 
 		loads_read(loads, number, count, loads->buffers[0]);
 		number += count;
-		progress_update(&progress, number * PAGE_BYTES);
+		cached = cached_bytes(loads, NULL);
+		progress_update(&progress, cached - MIN(cached, before));
 	}
-	cached = cached_bytes(loads, NULL);
-	progress_end(&progress, number * PAGE_BYTES);
+	progress_end(&progress, cached - MIN(cached, before));
 	if (number == loads->pages)
 		print("The disk ends before memory is full; a larger one would show more.\n");
 	return cached;
