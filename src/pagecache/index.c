@@ -116,7 +116,9 @@ static struct page *pin_locked(struct index *index, uint64_t key, struct lookup 
 {
 	struct page *page;
 
-	/* A page that is found but cannot be pinned, and not WRITING, has just been evicted. Under [S] no other takes its key.
+	/*
+	 * A page that is found but cannot be pinned, and not WRITING, has just been evicted; one whose entry does not count any
+	 * more was in a block that has just been revoked (lend.h). Under [S] no other takes its key.
 	 */
 	while ((page = find_locked(index, key)) != NULL) {
 		if (page_is(page_state(page), PAGE_WRITING)) {
@@ -125,11 +127,13 @@ static struct page *pin_locked(struct index *index, uint64_t key, struct lookup 
 		}
 		if (!try_pin(page, &lookup->before))
 			continue;
-		if (!frames_are_lent(page_frames(page)))
+		if (is_entry_to_pin(page_frames(page), page, key))
 			return page;
 		page_unpin(page);
-		lookup->lent = page;
-		break;
+		if (frames_are_lent(page_frames(page))) {
+			lookup->lent = page;
+			break;
+		}
 	}
 	lookup->status = STATUS_NOT_FOUND;
 	return NULL;

@@ -4,7 +4,7 @@
  * hold K, another page, or nothing.
  *
  * A step here is one access to shared memory there, or a stretch under a lock that nobody else looks into. The names are those
- * of src/pagecache: page.c's contents, index.c's lookups, frame.c's moves and evictions, exclusive.c, writeback.c, io.c.
+ * of src/pagecache: page.c's contents, index.c's lookups, frame.c's moves and evictions, exclusive.c, writeback.c, io.c, lend.c.
  * page->version changes in a step of its own. Hits, FAILED, MAIN and AHEAD are left out: nothing here depends on them.
  *
  * What a frame holds is the number of the write that made it. A write is made in two halves, so whoever looks at the page, at
@@ -54,6 +54,9 @@ byte pins[2];
 bool listed[2];
 byte key[2] = OTHER;
 bool entry[2];
+bool lent[2]; /* its block is: GENERATION_LENT */
+bool gone[2]; /* its block's generation is another one by now */
+bool keeper;  /* guarantee->keeper */
 byte next[2] = NONE;
 byte version[2];
 
@@ -182,7 +185,9 @@ inline unlink(f, to)
 	entry[f] = false
 }
 
-#define IS_ENTRY(f) (key[f] == K && entry[f])
+#define IS_CURRENT(f) (entry[f] && !gone[f])
+#define IS_ENTRY(f)   (key[f] == K && IS_CURRENT(f))
+#define IS_FREE(f)    (content[f] == FREE && !lent[f] && !gone[f])
 
 /* find_locked */
 inline find(f)
@@ -222,7 +227,8 @@ inline forget(f)
 #define DROP        7
 #define MOVE        9
 #define LOOK        11
-#define OPERATIONS  12
+#define LEND        12 /* the block of the first frame */
+#define OPERATIONS  13
 
 proctype actor(byte me; byte op)
 {
@@ -243,6 +249,7 @@ again:
 		:: op == DROP || op == DROP + 1 -> f = op - DROP; goto drop
 		:: op == MOVE || op == MOVE + 1 -> f = op - MOVE; goto move
 		:: op == LOOK -> goto look
+		:: op == LEND -> f = 0; goto lend
 		fi
 	}
 
@@ -263,7 +270,7 @@ walk:
 	}
 #ifndef BREAK_LOOK_AGAIN
 	if :: key[f] != K -> goto pinned_another :: else fi;
-	if :: !entry[f] -> goto pinned_another :: else fi;
+	if :: !IS_CURRENT(f) || lent[f] -> goto pinned_another :: else fi;
 #endif
 	goto pinned;
 pinned_another:
@@ -285,6 +292,14 @@ find_again:
 		:: else -> goto find_again
 		fi
 	}
+	if
+#ifndef BREAK_LOOK_AGAIN_LOCKED
+	:: !IS_CURRENT(f) || lent[f] ->
+		unpin(f);
+		if :: lent[f] -> stripe_lock[K] = false; goto move :: else -> goto find_again fi
+#endif
+	:: else
+	fi;
 	stripe_lock[K] = false;
 	goto pinned;
 
@@ -306,8 +321,8 @@ not_found:
 	fi;
 	atomic {
 		if
-		:: content[0] == FREE -> g = 0
-		:: content[1] == FREE -> g = 1
+		:: IS_FREE(0) -> g = 0
+		:: IS_FREE(1) -> g = 1
 		:: else -> goto again /* no memory */
 		fi;
 		change(g, TAKEN, 0, false)
@@ -477,7 +492,8 @@ evict_lock:
 #endif
 	if
 	:: atomic { change(f, FREE, 0, false) }
-	:: new_version(f);
+	:: !lent[f] && !gone[f] ->
+		new_version(f);
 		atomic { lo[f] = FOREIGN; hi[f] = FOREIGN }
 		lock(stripe_lock[OTHER]);
 		atomic { key[f] = OTHER; entry[f] = true }
@@ -490,7 +506,7 @@ evict_lock:
 drop:
 	atomic {
 		if
-		:: content[f] == CLEAN && pins[f] == 0 -> assert(entry[f]); change(f, FREE, 0, false)
+		:: content[f] == CLEAN && pins[f] == 0 && !lent[f] && !gone[f] -> assert(entry[f]); change(f, FREE, 0, false)
 		:: else -> goto again
 		fi
 	}
@@ -511,7 +527,7 @@ move:
 	atomic {
 		g = 1 - f;
 		if
-		:: content[g] == FREE && (content[f] == CLEAN || content[f] == DIRTY) -> change(g, TAKEN, 0, false)
+		:: IS_FREE(g) && (content[f] == CLEAN || content[f] == DIRTY) -> change(g, TAKEN, 0, false)
 		:: else -> goto again
 		fi
 	}
@@ -533,8 +549,21 @@ move:
 #ifdef BREAK_MOVE_PINS
 	if :: !IS_ENTRY(f) -> stripe_lock[K] = false; goto not_moved :: else fi;
 #endif
-	assert(IS_ENTRY(f));
+	assert(key[f] == K && entry[f]);
 	lock(volume_lock);
+#ifndef BREAK_MOVE_IS_CURRENT
+	if
+	:: gone[f] ->
+		volume_lock = false;
+		stripe_lock[K] = false;
+#ifndef BREAK_MOVE_PINS
+		goto unpin_not_moved
+#else
+		goto not_moved
+#endif
+	:: else
+	fi;
+#endif
 	atomic {
 		if
 #ifndef BREAK_MOVE_PINS
@@ -595,10 +624,55 @@ look_on:
 	g = hi[f];
 	atomic {
 		if
-		:: version[f] == a && entry[f] -> assert(seen == g && seen != FOREIGN && seen >= floor)
+#ifndef BREAK_GENERATION
+		:: version[f] == a && IS_CURRENT(f) -> assert(seen == g && seen != FOREIGN && seen >= floor)
+#else
+		:: version[f] == a -> assert(seen == g && seen != FOREIGN && seen >= floor)
+#endif
 		:: else
 		fi
 	}
+	goto again;
+
+	/* lend_group, then take_back or revoke and settle */
+lend:
+	atomic {
+		if
+		:: !keeper && content[f] == CLEAN && pins[f] == 0 && entry[f] -> keeper = true
+		:: else -> goto again
+		fi
+	}
+	lent[f] = true;
+#ifndef BREAK_LEND_LOOKS
+	if
+	:: (content[f] == CLEAN && pins[f] == 0) || content[f] == FREE
+	:: else -> lent[f] = false; keeper = false; goto again
+	fi;
+#endif
+	if
+	:: true -> lent[f] = false; keeper = false; goto again
+	:: true
+	fi;
+	atomic { gone[f] = true; lent[f] = false }
+	lo[f] = FOREIGN; /* a device writes */
+	hi[f] = FOREIGN;
+	atomic {
+		content[f] == FREE || (content[f] == CLEAN && pins[f] == 0);
+		if
+		:: content[f] == CLEAN -> change(f, FREE, 0, false)
+		:: else
+		fi
+	}
+settle:
+	a = key[f];
+	lock(stripe_lock[a]);
+	if
+	:: entry[f] && key[f] != a -> stripe_lock[a] = false; goto settle
+	:: entry[f] && key[f] == a -> unlink(f, next[f])
+	:: else
+	fi;
+	stripe_lock[a] = false;
+	atomic { gone[f] = false; keeper = false }
 	goto again;
 
 finished:
@@ -611,14 +685,16 @@ finished:
 	(IS_ENTRY(f) && (content[f] == DIRTY || content[f] == WRITEBACK || (content[f] == WRITING && listed[f])) && \
 	 lo[f] >= acknowledged && lo[f] != FOREIGN)
 #define IS_LOST       (device < acknowledged && !HOLDS_NEW(0) && !HOLDS_NEW(1))
+#define IS_JUNK(f)    (IS_ENTRY(f) && content[f] == CLEAN && lo[f] == FOREIGN)
 #define IS_THERE(f)   (IS_ENTRY(f) && content[f] >= WRITING)
 
 proctype monitor()
 {
 end:
 	atomic {
-		!stripe_lock[K] && !volume_lock && (IS_LOST || (IS_THERE(0) && IS_THERE(1))) ->
+		!stripe_lock[K] && !volume_lock && (IS_LOST || IS_JUNK(0) || IS_JUNK(1) || (IS_THERE(0) && IS_THERE(1))) ->
 		assert(!IS_LOST);
+		assert(!IS_JUNK(0) && !IS_JUNK(1));
 		assert(!(IS_THERE(0) && IS_THERE(1)))
 	}
 }
