@@ -32,7 +32,8 @@ static void print_cell(const struct trace *trace, unsigned size, uint64_t blocks
 {
 	static struct model *(*const models[])(const struct trace *, uint64_t) = { model_lru, model_arc, model_s3fifo,
 										   model_belady };
-	const struct outcome outcome = run_cache(trace, blocks, &(struct taking){ .period = 0 });
+	const struct taking nothing = { .period = 0 };
+	const struct outcome outcome = run_cache(trace, blocks, &nothing, RUN_WRITER_PERIOD);
 
 	printf("result: replay trace=%s size_pct=%u miss=%.2f", trace->name, size, percent(outcome.misses, trace->count));
 	for (size_t i = 0; i < ARRAY_LENGTH(models); i++) {

@@ -7,8 +7,7 @@
 #include "model.h"
 #include "runtime/base/status.h"
 
-#define SPARE_BLOCKS  64 /* for the bookkeeping of memory and page cache, and an eighth more */
-#define WRITER_PERIOD 16 /* references between two rounds of the background writer */
+#define SPARE_BLOCKS 64 /* for the bookkeeping of memory and page cache, and an eighth more */
 
 struct replay_cache {
 	struct host_arena *arena;
@@ -24,6 +23,7 @@ struct replay_cache {
 	uint64_t taken_runs;
 	bool has_given;
 	uint64_t references;
+	uint64_t writer_period;
 	char page[PAGE_BYTES];
 };
 
@@ -88,11 +88,12 @@ static void ballast_take(struct replay_cache *cache, uint64_t blocks)
 		must(memory_blocks_alloc(&cache->memory, &request, &block), "ballast");
 }
 
-struct replay_cache *replay_cache_create(const struct trace *trace, uint64_t blocks)
+struct replay_cache *replay_cache_create(const struct trace *trace, uint64_t blocks, uint64_t writer_period)
 {
 	struct replay_cache *cache = model_alloc(1, sizeof(*cache));
 
 	cache->blocks = blocks;
+	cache->writer_period = writer_period;
 	host_cpus_set(1);
 	host_clock_set(HOST_CLOCK_MANUAL);
 	memory_create(cache, blocks);
@@ -141,7 +142,7 @@ void replay_cache_access(struct replay_cache *cache, const struct reference *ref
 		must(node_write(node, offset, cache->page, PAGE_BYTES), "write");
 	else
 		must(node_read(node, offset, cache->page, PAGE_BYTES), "read");
-	if (cache->references++ % WRITER_PERIOD == 0)
+	if (cache->references++ % cache->writer_period == 0)
 		pagecache_writeback_step(&cache->pagecache);
 }
 

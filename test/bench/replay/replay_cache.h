@@ -11,9 +11,9 @@ struct replay_cache;
 
 /*
  * Ends the program with a message when something fails, as do all of these; among that, at the end, a cache that has not come
- * to have as many blocks as it should.
+ * to have as many blocks as it should. The background writer has a round every `writer_period` references.
  */
-struct replay_cache *replay_cache_create(const struct trace *trace, uint64_t blocks);
+struct replay_cache *replay_cache_create(const struct trace *trace, uint64_t blocks, uint64_t writer_period);
 void replay_cache_destroy(struct replay_cache *cache);
 
 /* One reference: a read or a write of a whole page. */

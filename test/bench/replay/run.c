@@ -22,9 +22,9 @@ static void take(struct replay_cache *cache, const struct taking *taking, struct
 	outcome->taken_copies += after.moved_pages - before.moved_pages;
 }
 
-struct outcome run_cache(const struct trace *trace, uint64_t blocks, const struct taking *taking)
+struct outcome run_cache(const struct trace *trace, uint64_t blocks, const struct taking *taking, uint64_t writer_period)
 {
-	struct replay_cache *cache = replay_cache_create(trace, blocks);
+	struct replay_cache *cache = replay_cache_create(trace, blocks, writer_period);
 	struct pagecache_statistics statistics;
 	struct outcome outcome = { 0 };
 	unsigned samples = 0;

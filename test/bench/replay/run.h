@@ -10,7 +10,8 @@ struct taking {
 	size_t period; /* more than RUN_AWAY; 0: nothing is taken */
 };
 
-#define RUN_AWAY 5000
+#define RUN_AWAY          5000
+#define RUN_WRITER_PERIOD 16 /* the usual one: references between two rounds of the background writer */
 
 struct outcome {
 	uint64_t misses;
@@ -22,7 +23,7 @@ struct outcome {
 };
 
 /* `blocks` is the size of the cache, which is empty at first. */
-struct outcome run_cache(const struct trace *trace, uint64_t blocks, const struct taking *taking);
+struct outcome run_cache(const struct trace *trace, uint64_t blocks, const struct taking *taking, uint64_t writer_period);
 
 /* The same with S3-FIFO by pages: it gives as many pages, wherever they lie. */
 struct outcome run_s3fifo(const struct trace *trace, uint64_t blocks, const struct taking *taking);
