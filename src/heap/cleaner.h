@@ -8,6 +8,8 @@
  * 3. It runs in a task, where platform_may_sleep(), one request at a time. It takes no memory that would need reclaim: a
  *    request for memory from inside gets only what is free. Without may_wait it does not wait for I/O; it looks at deadline_ns
  *    at least once a block.
+ * 4. Where a window is to be emptied (target->obstacles), a part of it helps nobody. Whoever cannot give all that it has there
+ *    gives nothing, has later windows leave out what is in the way (window_avoid), and counts it.
  *
  *	cleaner_register(&memory->cleaners, &volume->cleaner);      ... asked from any task ...
  *	cleaner_unregister(&memory->cleaners, &volume->cleaner);    waits until it does not run
@@ -31,6 +33,7 @@ struct reclaim_target {
 	uint64_t bytes;           /* missing; a multiple of BLOCK_BYTES */
 	struct phys_addr lowest;  /* only blocks wholly within [lowest, highest] help */
 	struct phys_addr highest; /* last byte */
+	uint32_t *obstacles;      /* [lowest, highest] is a window: what is in the way there, so far; NULL: any block helps */
 	bool may_wait;
 	uint64_t deadline_ns; /* platform_now_ns; PLATFORM_FOREVER: none */
 };

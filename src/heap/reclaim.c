@@ -115,9 +115,9 @@ static bool is_late(const struct memory_request *request)
 
 /*
  * Asks the cleaners up to cost `highest_cost` in order, until `missing` says 0 or the deadline has passed. After each of them
- * `missing` is computed anew. Returns the bytes gained.
+ * `missing` is computed anew. `obstacles`: as in struct reclaim_target. Returns the bytes gained.
  */
-static uint64_t ask_cleaners(struct reclaim *reclaim, struct phys_addr lowest, struct phys_addr highest,
+static uint64_t ask_cleaners(struct reclaim *reclaim, struct phys_addr lowest, struct phys_addr highest, uint32_t *obstacles,
 			     enum cleaner_cost highest_cost, uint64_t (*missing)(struct reclaim *reclaim, const void *context),
 			     const void *context)
 {
@@ -137,6 +137,7 @@ static uint64_t ask_cleaners(struct reclaim *reclaim, struct phys_addr lowest, s
 					      .bytes = blocks << BLOCK_SHIFT,
 					      .lowest = lowest,
 					      .highest = highest,
+					      .obstacles = obstacles,
 					      .may_wait = reclaim->may_wait,
 					      .deadline_ns = deadline_of(reclaim->request),
 				      });
@@ -169,7 +170,7 @@ static uint64_t round_of_blocks(struct reclaim *reclaim)
 {
 	const struct block_constraints *constraints = &reclaim->request->constraints;
 	const struct phys_addr highest = { constraints->highest.value == 0 ? UINT64_MAX : constraints->highest.value };
-	const uint64_t gained = ask_cleaners(reclaim, constraints->lowest, highest, CLEANER_HELD, missing_blocks, NULL);
+	const uint64_t gained = ask_cleaners(reclaim, constraints->lowest, highest, NULL, CLEANER_HELD, missing_blocks, NULL);
 
 	(void)reclaim_take_free(reclaim);
 	return gained;
@@ -194,6 +195,7 @@ static uint64_t window_take(struct reclaim *reclaim, const struct window *window
 {
 	struct block_constraints inside = reclaim->request->constraints;
 	const uint32_t got = reclaim->got;
+	uint32_t obstacles = 0;
 	uint64_t gained;
 
 	inside.lowest = window->start;
@@ -202,15 +204,16 @@ static uint64_t window_take(struct reclaim *reclaim, const struct window *window
 	trace_event(&reclaim->memory->trace, TRACE_WINDOW, reclaim->request->owner->name, window->start.value >> BLOCK_SHIFT,
 		    window->cost);
 	block_heap_fence(&reclaim->memory->blocks, window->start, window->blocks);
-	gained = ask_cleaners(reclaim, inside.lowest, inside.highest, CLEANER_HELD, missing_in_window, window);
+	gained = ask_cleaners(reclaim, inside.lowest, inside.highest, &obstacles, CLEANER_HELD, missing_in_window, window);
 	if (window_busy_blocks(&reclaim->memory->blocks, window) == 0) {
-		gained += ask_cleaners(reclaim, (struct phys_addr){ 0 }, (struct phys_addr){ UINT64_MAX }, CLEANER_HELD,
+		gained += ask_cleaners(reclaim, (struct phys_addr){ 0 }, (struct phys_addr){ UINT64_MAX }, NULL, CLEANER_HELD,
 				       missing_to_keep, NULL);
 		(void)take_one(reclaim, &inside, true);
 	}
 	trace_event(&reclaim->memory->trace, TRACE_TAKEN, reclaim->request->owner->name, window->start.value >> BLOCK_SHIFT,
 		    reclaim->got - got);
-	window_avoid(&reclaim->memory->blocks, window);
+	if (obstacles == 0)
+		window_avoid(&reclaim->memory->blocks, window);
 	block_heap_fence(&reclaim->memory->blocks, window->start, 0);
 	return gained;
 }
@@ -243,8 +246,8 @@ static uint64_t round_of_runs(struct reclaim *reclaim)
 		} else if (!asked_for_empty) {
 			/* Empty blocks of objcaches may be all that stands between movable ones. */
 			asked_for_empty = true;
-			gained += ask_cleaners(reclaim, (struct phys_addr){ 0 }, (struct phys_addr){ UINT64_MAX }, CLEANER_FREE,
-					       missing_everything, NULL);
+			gained += ask_cleaners(reclaim, (struct phys_addr){ 0 }, (struct phys_addr){ UINT64_MAX }, NULL,
+					       CLEANER_FREE, missing_everything, NULL);
 		} else {
 			break;
 		}

@@ -1,6 +1,7 @@
 #include "evict.h"
 
 #include "frame.h"
+#include "heap/window.h"
 #include "replacement.h"
 #include "runtime/base/bits.h"
 #include "writeback.h"
@@ -27,7 +28,8 @@ struct drain {
 /* What lies in a fenced block. */
 struct census {
 	uint32_t dirty; /* dirty, movable */
-	uint32_t stuck; /* in use, being read or written */
+	uint32_t stuck; /* in use, being read or written, */
+	uint32_t ends;  /* of these, written: that ends by itself */
 };
 
 static struct census take_census(const struct frames *frames)
@@ -41,8 +43,15 @@ static struct census take_census(const struct frames *frames)
 			census.dirty++;
 		else if (!page_is(state, PAGE_FREE) && (!page_is(state, PAGE_CLEAN) || (state & PAGE_PINS)))
 			census.stuck++;
+		census.ends += page_is(state, PAGE_WRITEBACK);
 	}
 	return census;
+}
+
+/* Few enough dirty pages to move them. */
+static bool is_movable(const struct drain *drain, const struct census *census)
+{
+	return census->dirty <= drain->volume->pagecache->config.move_percent * PAGES_PER_BLOCK / 100;
 }
 
 /* A page that could not be written will not be the next time; a drain does not try. */
@@ -118,13 +127,12 @@ static bool empty_block(struct volume *volume, struct frames *frames)
 static bool give_block(struct drain *drain, struct frames *frames)
 {
 	struct volume *volume = drain->volume;
-	const uint32_t movable = volume->pagecache->config.move_percent * PAGES_PER_BLOCK / 100;
 	struct census census;
 
 	if (drain->write && !has_failed(frames) && !wait_written(volume, frames, drain->target->deadline_ns))
 		return false;
 	census = take_census(frames);
-	if (census.stuck > 0 || census.dirty > movable)
+	if (census.stuck > 0 || !is_movable(drain, &census))
 		return false;
 	return empty_block(volume, frames) && page_heap_release(volume, frames);
 }
@@ -146,9 +154,14 @@ static bool may_lose(struct volume *volume, uint64_t keep, uint64_t pages)
 	return pages == 0 || (cached >= pages && (cached - pages) * PAGE_BYTES >= keep);
 }
 
+static bool is_late(const struct drain *drain)
+{
+	return platform_now_ns() >= drain->target->deadline_ns;
+}
+
 static bool is_over(const struct drain *drain)
 {
-	return drain->over || drain->given >= drain->target->bytes || platform_now_ns() >= drain->target->deadline_ns;
+	return drain->over || drain->given >= drain->target->bytes || is_late(drain);
 }
 
 /* Fences the coldest block, unless the volume has to keep it; false: there is none. */
@@ -172,11 +185,14 @@ static bool fence_block(struct drain *drain)
 	return true;
 }
 
-/* Fences as many blocks as may be looked at together, no more than may be given. */
+/*
+ * Fences as many blocks as may be looked at together, no more than may be given. A whole window at once: what is moved out of
+ * one of its blocks must not go into another.
+ */
 static void fence_batch(struct drain *drain)
 {
 	const uint64_t missing = divide_round_up(drain->target->bytes - drain->given, BLOCK_BYTES);
-	const uint64_t most = MIN(missing, drain->write ? WRITE_BATCH : 1ull);
+	const uint64_t most = drain->target->obstacles ? missing : MIN(missing, drain->write ? WRITE_BATCH : 1ull);
 
 	drain->fenced_pages = 0;
 	for (uint64_t i = 0; i < most && fence_block(drain); i++)
@@ -194,12 +210,51 @@ static bool give_batch(struct drain *drain)
 	while ((link = list_take_first(&drain->fenced)) != NULL) {
 		struct frames *frames = container_of(link, struct frames, link);
 
-		if (give_block(drain, frames))
+		if (!is_late(drain) && give_block(drain, frames))
 			drain->given += BLOCK_BYTES;
 		else
 			list_insert_first(&drain->skipped, link);
 	}
 	return true;
+}
+
+/* Whether a block that is the volume's seems to be in the way of the window that it lies in. */
+static bool is_obstacle(const struct drain *drain, const struct frames *frames)
+{
+	const struct census census = take_census(frames);
+
+	if (drain->write)
+		return census.stuck > census.ends || (has_failed(frames) && !is_movable(drain, &census));
+	return census.stuck > 0 || !is_movable(drain, &census);
+}
+
+/*
+ * Looks whether the volume could give what it has in the window before it loses any of it, and has later windows leave out what
+ * is in the way. What is in use only now may have gone on when the block's turn comes; the next round looks again.
+ */
+static bool window_can_go(struct drain *drain)
+{
+	const struct reclaim_target *target = drain->target;
+	struct volume *volume = drain->volume;
+	struct block_heap *blocks = &volume->pagecache->memory->blocks;
+	struct window block = { .start = target->lowest, .blocks = 1 };
+	uint32_t obstacles = 0;
+	uint64_t pages = 0;
+
+	for (; block.start.value < target->highest.value; block.start.value += BLOCK_BYTES) {
+		struct frames *frames = frame_table_block(&volume->pagecache->table, block.start);
+
+		if (!frames || !page_heap_hold(volume, frames))
+			continue;
+		pages += cached_pages(frames);
+		if (is_obstacle(drain, frames)) {
+			window_avoid(blocks, &block);
+			obstacles++;
+		}
+		page_heap_let_go(volume, frames);
+	}
+	*target->obstacles += obstacles;
+	return obstacles == 0 && may_lose(volume, drain->keep, pages);
 }
 
 uint64_t evict_blocks(struct volume *volume, const struct reclaim_target *target, uint64_t keep, bool write)
@@ -213,6 +268,8 @@ uint64_t evict_blocks(struct volume *volume, const struct reclaim_target *target
 	};
 	struct list *link;
 
+	if (target->obstacles && !window_can_go(&drain))
+		return 0;
 	list_init(&drain.fenced);
 	list_init(&drain.skipped);
 	atomic_fetch_add(&volume->cleaning, 1);

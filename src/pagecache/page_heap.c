@@ -203,10 +203,11 @@ static void open_locked(struct page_heap *heap, struct frames *frames, enum lane
 	frames->position = 0;
 	heap->open[lane] = frames;
 	heap->lane_blocks[lane]++;
-	set_score_locked(heap, frames, REPLACEMENT_SCORE_MAX); /* it is just being filled: not the one to take */
 	atomic_store_explicit(&frames->entered,
 			      atomic_fetch_add_explicit(&volume_of(heap)->pagecache->clock, 1, memory_order_relaxed),
 			      memory_order_relaxed);
+	/* Single blocks are taken from the levels, where it is not; but a run may be worth its loss. */
+	set_score_locked(heap, frames, replacement_score_open(frames));
 	if (lane == LANE_PROBATION) {
 		replacement_turn_locked(heap);
 		writeback_turn(volume_of(heap));

@@ -22,13 +22,15 @@
 #define GONE_TURNS 4 /* after a quarter of the blocks was begun anew, the cache has the size that it has */
 
 /*
- * By hits. A dirty page is moved with its block, which costs a frame in main; one on its way may keep the block from going. A
- * page in the younger half of probation would have stayed for longer.
+ * By hits: how often such a page is hit before it would leave by itself, as was measured; docs/PAGECACHE.md has the figures.
+ * What is moved costs the copy and a frame of main. A dirty page is moved with its block, and is often written to again; one on
+ * its way may keep the block from going. A page in the younger half of probation would have stayed for longer.
  */
-static const uint8_t weights[LANES][4] = { { 5, 12, 40, 60 }, { 10, 40, 60, 80 } };
+static const uint8_t weights[LANES][4] = { { 2, 3, 20, 30 }, { 7, 20, 30, 30 } };
+static const uint8_t weights_open[LANES] = { 5, 12 }; /* what is just coming in has not shown yet what it is worth */
 #define WEIGHT_DIRTY 20
 #define WEIGHT_BUSY  80
-#define WEIGHT_YOUNG 10
+#define WEIGHT_YOUNG 2
 
 /* Pages -------------------------------------------------------------------------------------------------------------------- */
 
@@ -163,6 +165,11 @@ uint32_t replacement_score(const struct frames *frames)
 			score += WEIGHT_BUSY;
 	}
 	return score;
+}
+
+uint32_t replacement_score_open(const struct frames *frames)
+{
+	return MAX(replacement_score(frames), (uint32_t)weights_open[frames->lane] * PAGES_PER_BLOCK);
 }
 
 static uint32_t hot_pages(const struct frames *frames)

@@ -26,6 +26,8 @@
  *ghost left main just now takes one away, within 2% and 60%; not while the cache is short of blocks that it has just given.
  *
  *  7. When a block is drained, pages that were hit at least twice are moved to main, all others are dropped.
+ *  8. The block of the lowest score goes first. Of runs, the one whose blocks have the lowest sum, open blocks like others, and
+ *     only if all of them can be given; none of what is in the way of a run is touched for nothing.
  *
  * Pages that are dirty, pinned or on their way stay where they are when the cursor comes; the writer keeps the frames ahead of
  * the cursors clean (writeback.h).
@@ -60,4 +62,7 @@ void replacement_turn_locked(struct page_heap *heap);
 
 /* What it would cost to lose the block now, in 20ths of a page that is missed. [R] is held. */
 uint32_t replacement_score(const struct frames *frames);
-#define REPLACEMENT_SCORE_MAX (160u * PAGES_PER_BLOCK)
+#define REPLACEMENT_SCORE_MAX (80u * PAGES_PER_BLOCK)
+
+/* The same of a block that its cursor begins: what it will be worth, unless what is in it now is worth more. [R] is held. */
+uint32_t replacement_score_open(const struct frames *frames);
