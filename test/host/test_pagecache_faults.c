@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "fake/cache_fixture.h"
+#include "heap/window.h"
 #include "host_test.h"
 
 #define REGION_PAGES 64ull
@@ -237,6 +238,42 @@ START_TEST(a_page_cache_that_cannot_start_leaves_nothing)
 END_TEST
 
 /* A volume without a block gets one from those that have all the memory, whatever they prefer. */
+/* One block in the way, and the others of the window stay as they are: nothing is lost for a run that is not to be had. */
+START_TEST(a_window_goes_whole_or_not_at_all)
+{
+	uint32_t obstacles = 0;
+	struct reclaim_target target = {
+		.bytes = 4 * BLOCK_BYTES,
+		.obstacles = &obstacles,
+		.deadline_ns = PLATFORM_FOREVER,
+	};
+	struct pagecache_statistics before, after;
+	struct cache_machine machine;
+	struct random random;
+
+	cache_machine_init(&machine, DISK_BYTES, true);
+	random_seed(&random, 6);
+	cache_machine_fill(&machine);
+	for (uint64_t number = 2 * PAGES_PER_BLOCK; number < 3 * PAGES_PER_BLOCK; number += 2)
+		cache_machine_write(&machine, &random, number * PAGE_BYTES + 1, 10);
+	target.lowest.value = cache_machine_block(&machine, 0);
+	target.highest.value = target.lowest.value + 4 * BLOCK_BYTES - 1;
+	before = cache_machine_statistics(&machine);
+	ck_assert_uint_eq(machine.volume.clean_cleaner.clean(&machine.volume.clean_cleaner, &target), 0);
+	after = cache_machine_statistics(&machine);
+	ck_assert_uint_eq(obstacles, 1);
+	ck_assert_uint_eq(after.evicted_pages, before.evicted_pages);
+	ck_assert_uint_eq(after.moved_pages, before.moved_pages);
+	window_avoid_nothing(&machine.memory.blocks);
+
+	target.may_wait = true;
+	ck_assert_uint_eq(machine.volume.dirty_cleaner.clean(&machine.volume.dirty_cleaner, &target), 4 * BLOCK_BYTES);
+	ck_assert_uint_eq(obstacles, 1);
+	cache_machine_read(&machine, 0, 4 * BLOCK_BYTES);
+	cache_machine_fini(&machine);
+}
+END_TEST
+
 START_TEST(a_new_volume_gets_its_share)
 {
 	const struct volume_config config = { .preference = 10 };
@@ -532,5 +569,5 @@ HOST_TEST_MAIN("pagecache_faults", a_bad_page_spoils_no_other, threads_get_the_g
 	       a_dead_disk_does_not_stop_writers_to_another, without_a_frame_there_is_an_error_and_no_harm,
 	       a_page_cache_that_cannot_start_leaves_nothing, a_new_volume_gets_its_share,
 	       a_cleaner_keeps_to_the_range_that_is_wanted, dirty_blocks_are_written_before_they_go,
-	       threads_find_old_pages_written, threads_that_write_wait_at_the_limit,
+	       a_window_goes_whole_or_not_at_all, threads_find_old_pages_written, threads_that_write_wait_at_the_limit,
 	       threads_keep_what_was_flushed_through_power_cuts)
