@@ -2,15 +2,13 @@
  * Single blocks are asked for wherever the constraints allow; a run of blocks needs a window, which is fenced so that what the
  * cleaners free in it is taken by nobody else. The first round does not wait; later ones may, if the request allows.
  */
-#include "reclaim.h"
+#include "reclaim_internal.h"
 
 #include "runtime/base/bits.h"
 #include "runtime/base/log.h"
-#include "window.h"
 
 #define NAP_NS       (10 * NS_PER_MS) /* between rounds that gained nothing: pages get written and unpinned meanwhile */
 #define COMPLAINT_NS (10 * NS_PER_S)  /* a request that waits this long is reported, once */
-#define WINDOW_TRIES 8                /* in one round */
 
 static bool needs_window(const struct memory_request *request)
 {
@@ -22,7 +20,7 @@ static uint64_t deadline_of(const struct memory_request *request)
 	return request->wait == MEMORY_WAIT_DEADLINE ? request->deadline_ns : PLATFORM_FOREVER;
 }
 
-static uint64_t keep_blocks(const struct reclaim *reclaim)
+uint64_t reclaim_keep_blocks(const struct reclaim *reclaim)
 {
 	struct memory *memory = reclaim->memory;
 	uint64_t keep = 0;
@@ -60,13 +58,13 @@ static void reclaim_unlock(struct reclaim *reclaim)
 	mutex_unlock(&reclaim->memory->reclaim);
 }
 
-static bool take_one(struct reclaim *reclaim, const struct block_constraints *constraints, bool inside_fence)
+bool reclaim_take_one(struct reclaim *reclaim, const struct block_constraints *constraints, bool inside_fence)
 {
 	const struct run_request request = {
 		.blocks = reclaim->request->blocks,
 		.constraints = *constraints,
 		.owner = reclaim->request->owner,
-		.keep_blocks = keep_blocks(reclaim),
+		.keep_blocks = reclaim_keep_blocks(reclaim),
 		.inside_fence = inside_fence,
 	};
 
@@ -81,7 +79,7 @@ static bool take_one(struct reclaim *reclaim, const struct block_constraints *co
 bool reclaim_take_free(struct reclaim *reclaim)
 {
 	while (reclaim->got < reclaim->count)
-		if (!take_one(reclaim, &reclaim->request->constraints, false))
+		if (!reclaim_take_one(reclaim, &reclaim->request->constraints, false))
 			return false;
 	return true;
 }
@@ -108,46 +106,37 @@ uint64_t reclaim_ask(struct memory *memory, struct cleaner *cleaner, const struc
 	return given;
 }
 
-static bool is_late(const struct memory_request *request)
+bool reclaim_is_late(const struct reclaim *reclaim)
 {
+	const struct memory_request *request = reclaim->request;
+
 	return request->wait == MEMORY_WAIT_DEADLINE && platform_now_ns() >= request->deadline_ns;
 }
 
-/*
- * Asks the cleaners up to cost `highest_cost` in order, until `missing` says 0 or the deadline has passed. After each of them
- * `missing` is computed anew. `obstacles`: as in struct reclaim_target. Returns the bytes gained.
- */
-static uint64_t ask_cleaners(struct reclaim *reclaim, struct phys_addr lowest, struct phys_addr highest, uint32_t *obstacles,
-			     enum cleaner_cost highest_cost, uint64_t (*missing)(struct reclaim *reclaim, const void *context),
-			     const void *context)
+uint64_t reclaim_ask_cleaners(struct reclaim *reclaim, const struct reclaim_question *question)
 {
 	struct cleaner_registry *registry = &reclaim->memory->cleaners;
 	struct cleaner *cleaner = NULL;
 	uint64_t gained = 0;
 
 	while ((cleaner = cleaner_next(registry, cleaner))) {
-		const uint64_t blocks = missing(reclaim, context);
+		const uint64_t blocks = question->missing(reclaim, question->context);
 
-		if (blocks == 0 || cleaner->cost > highest_cost || is_late(reclaim->request)) {
+		if (blocks == 0 || cleaner->cost > question->highest_cost || reclaim_is_late(reclaim)) {
 			cleaner_put(registry, cleaner);
 			break;
 		}
 		gained += reclaim_ask(reclaim->memory, cleaner,
 				      &(struct reclaim_target){
 					      .bytes = blocks << BLOCK_SHIFT,
-					      .lowest = lowest,
-					      .highest = highest,
-					      .obstacles = obstacles,
+					      .lowest = question->lowest,
+					      .highest = question->highest,
+					      .obstacles = question->obstacles,
 					      .may_wait = reclaim->may_wait,
 					      .deadline_ns = deadline_of(reclaim->request),
 				      });
 	}
 	return gained;
-}
-
-static uint64_t lacking(uint64_t want, uint64_t have)
-{
-	return want > have ? want - have : 0;
 }
 
 /* Single blocks: takes what is free, and says how many blocks are still missing. */
@@ -163,96 +152,21 @@ static uint64_t missing_blocks(struct reclaim *reclaim, const void *context)
 	want = reclaim->count - reclaim->got;
 	within = block_heap_free_within(heap, constraints->lowest, constraints->highest);
 	all = atomic_load_explicit(&heap->free_blocks, memory_order_relaxed);
-	return MAX(MAX(lacking(want, within), lacking(want + keep_blocks(reclaim), all)), 1);
+	return MAX(MAX(reclaim_lacking(want, within), reclaim_lacking(want + reclaim_keep_blocks(reclaim), all)), 1);
 }
 
 static uint64_t round_of_blocks(struct reclaim *reclaim)
 {
 	const struct block_constraints *constraints = &reclaim->request->constraints;
 	const struct phys_addr highest = { constraints->highest.value == 0 ? UINT64_MAX : constraints->highest.value };
-	const uint64_t gained = ask_cleaners(reclaim, constraints->lowest, highest, NULL, CLEANER_HELD, missing_blocks, NULL);
+	const uint64_t gained = reclaim_ask_cleaners(reclaim, &(struct reclaim_question){
+								      .lowest = constraints->lowest,
+								      .highest = highest,
+								      .highest_cost = CLEANER_HELD,
+								      .missing = missing_blocks,
+							      });
 
 	(void)reclaim_take_free(reclaim);
-	return gained;
-}
-
-static uint64_t missing_in_window(struct reclaim *reclaim, const void *context)
-{
-	return window_busy_blocks(&reclaim->memory->blocks, context);
-}
-
-/* The window is free; what lacks now is free memory elsewhere that the request has to leave. */
-static uint64_t missing_to_keep(struct reclaim *reclaim, const void *context)
-{
-	const uint64_t all = atomic_load_explicit(&reclaim->memory->blocks.free_blocks, memory_order_relaxed);
-
-	(void)context;
-	return lacking(reclaim->request->blocks + keep_blocks(reclaim), all);
-}
-
-/* Empties one window and takes it. */
-static uint64_t window_take(struct reclaim *reclaim, const struct window *window)
-{
-	struct block_constraints inside = reclaim->request->constraints;
-	const uint32_t got = reclaim->got;
-	uint32_t obstacles = 0;
-	uint64_t gained;
-
-	inside.lowest = window->start;
-	inside.highest = window_last_byte(window);
-	atomic_fetch_add_explicit(&reclaim->memory->windows, 1, memory_order_relaxed);
-	trace_event(&reclaim->memory->trace, TRACE_WINDOW, reclaim->request->owner->name, window->start.value >> BLOCK_SHIFT,
-		    window->cost);
-	block_heap_fence(&reclaim->memory->blocks, window->start, window->blocks);
-	gained = ask_cleaners(reclaim, inside.lowest, inside.highest, &obstacles, CLEANER_HELD, missing_in_window, window);
-	if (window_busy_blocks(&reclaim->memory->blocks, window) == 0) {
-		gained += ask_cleaners(reclaim, (struct phys_addr){ 0 }, (struct phys_addr){ UINT64_MAX }, NULL, CLEANER_HELD,
-				       missing_to_keep, NULL);
-		(void)take_one(reclaim, &inside, true);
-	}
-	trace_event(&reclaim->memory->trace, TRACE_TAKEN, reclaim->request->owner->name, window->start.value >> BLOCK_SHIFT,
-		    reclaim->got - got);
-	if (obstacles == 0)
-		window_avoid(&reclaim->memory->blocks, window);
-	block_heap_fence(&reclaim->memory->blocks, window->start, 0);
-	return gained;
-}
-
-static uint64_t missing_everything(struct reclaim *reclaim, const void *context)
-{
-	(void)context;
-	return reclaim->memory->blocks.total_blocks;
-}
-
-static uint64_t round_of_runs(struct reclaim *reclaim)
-{
-	struct block_heap *heap = &reclaim->memory->blocks;
-	const struct run_request request = {
-		.blocks = reclaim->request->blocks,
-		.constraints = reclaim->request->constraints,
-		.owner = reclaim->request->owner,
-	};
-	bool asked_for_empty = false;
-	uint64_t gained = 0;
-	struct window window;
-
-	for (int tries = 0; tries < WINDOW_TRIES && !reclaim_take_free(reclaim) && !is_late(reclaim->request); tries++) {
-		if (window_find(heap, &request, &window)) {
-			const uint32_t got = reclaim->got;
-
-			gained += window_take(reclaim, &window);
-			if (reclaim->got == got && window.busy_blocks == 0)
-				break; /* not this window is the trouble, but what has to stay free */
-		} else if (!asked_for_empty) {
-			/* Empty blocks of objcaches may be all that stands between movable ones. */
-			asked_for_empty = true;
-			gained += ask_cleaners(reclaim, (struct phys_addr){ 0 }, (struct phys_addr){ UINT64_MAX }, NULL,
-					       CLEANER_FREE, missing_everything, NULL);
-		} else {
-			break;
-		}
-	}
-	window_avoid_nothing(heap);
 	return gained;
 }
 
@@ -283,7 +197,7 @@ static status_t wait_for_frees(struct reclaim *reclaim, uint32_t frees)
 static bool round_gains(struct reclaim *reclaim)
 {
 	const bool waited = reclaim->may_wait;
-	const uint64_t gained = needs_window(reclaim->request) ? round_of_runs(reclaim) : round_of_blocks(reclaim);
+	const uint64_t gained = needs_window(reclaim->request) ? reclaim_round_of_runs(reclaim) : round_of_blocks(reclaim);
 
 	reclaim->may_wait = reclaim->request->wait != MEMORY_WAIT_NEVER;
 	atomic_store_explicit(&reclaim->memory->reclaim_waits, reclaim->may_wait, memory_order_relaxed);
@@ -304,7 +218,7 @@ static status_t rounds(struct reclaim *reclaim)
 			break;
 		if (reclaim->request->wait == MEMORY_WAIT_NEVER)
 			return STATUS_NO_MEMORY;
-		if (is_late(reclaim->request))
+		if (reclaim_is_late(reclaim))
 			return STATUS_TIMEOUT;
 		status = gains ? STATUS_OK : wait_for_frees(reclaim, frees);
 		if (status != STATUS_OK)

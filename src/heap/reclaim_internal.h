@@ -1,0 +1,37 @@
+/* What the parts of reclaim share: reclaim.c (requests, rounds, waiting) and reclaim_runs.c (runs of blocks). */
+#pragma once
+
+#include "reclaim.h"
+
+/* What the cleaners are asked for. */
+struct reclaim_question {
+	struct phys_addr lowest;        /* only blocks wholly within [lowest, highest] help */
+	struct phys_addr highest;       /* last byte */
+	enum cleaner_cost highest_cost; /* nobody who costs more is asked */
+	uint64_t (*missing)(struct reclaim *reclaim, const void *context); /* blocks; 0: no more */
+	const void *context;
+	uint32_t *obstacles; /* as in struct reclaim_target */
+};
+
+/*
+ * Asks the cleaners in order, until `missing` says 0 or the deadline has passed. After each of them `missing` is computed anew.
+ * Returns the bytes gained. Reclaim mutex held.
+ */
+uint64_t reclaim_ask_cleaners(struct reclaim *reclaim, const struct reclaim_question *question);
+
+/* Takes one run under these constraints, if it is free. */
+bool reclaim_take_one(struct reclaim *reclaim, const struct block_constraints *constraints, bool inside_fence);
+
+/* Blocks that the request has to leave free. */
+uint64_t reclaim_keep_blocks(const struct reclaim *reclaim);
+
+/* Whether the request's deadline has passed. */
+bool reclaim_is_late(const struct reclaim *reclaim);
+
+/* One round for a request that needs windows; takes what it can, and returns the bytes gained. Reclaim mutex held. */
+uint64_t reclaim_round_of_runs(struct reclaim *reclaim);
+
+static inline uint64_t reclaim_lacking(uint64_t want, uint64_t have)
+{
+	return want > have ? want - have : 0;
+}

@@ -1,0 +1,101 @@
+/* Runs of blocks: a window is chosen, fenced off, emptied by the cleaners and taken; then the next best one. */
+#include "reclaim_internal.h"
+#include "window.h"
+
+#define WINDOW_TRIES 8 /* in one round */
+
+/* Wherever the memory is. */
+static uint64_t ask_anywhere(struct reclaim *reclaim, enum cleaner_cost highest_cost,
+			     uint64_t (*missing)(struct reclaim *reclaim, const void *context))
+{
+	return reclaim_ask_cleaners(reclaim, &(struct reclaim_question){
+						     .highest = { UINT64_MAX },
+						     .highest_cost = highest_cost,
+						     .missing = missing,
+					     });
+}
+
+static uint64_t missing_in_window(struct reclaim *reclaim, const void *context)
+{
+	return window_busy_blocks(&reclaim->memory->blocks, context);
+}
+
+/* The window is free; what lacks now is free memory elsewhere that the request has to leave. */
+static uint64_t missing_to_keep(struct reclaim *reclaim, const void *context)
+{
+	const uint64_t all = atomic_load_explicit(&reclaim->memory->blocks.free_blocks, memory_order_relaxed);
+
+	(void)context;
+	return reclaim_lacking(reclaim->request->blocks + reclaim_keep_blocks(reclaim), all);
+}
+
+/* Empties one window and takes it. */
+static uint64_t window_take(struct reclaim *reclaim, const struct window *window)
+{
+	struct block_constraints inside = reclaim->request->constraints;
+	const uint32_t got = reclaim->got;
+	uint32_t obstacles = 0;
+	uint64_t gained;
+
+	inside.lowest = window->start;
+	inside.highest = window_last_byte(window);
+	atomic_fetch_add_explicit(&reclaim->memory->windows, 1, memory_order_relaxed);
+	trace_event(&reclaim->memory->trace, TRACE_WINDOW, reclaim->request->owner->name, window->start.value >> BLOCK_SHIFT,
+		    window->cost);
+	block_heap_fence(&reclaim->memory->blocks, window->start, window->blocks);
+	gained = reclaim_ask_cleaners(reclaim, &(struct reclaim_question){
+						       .lowest = inside.lowest,
+						       .highest = inside.highest,
+						       .highest_cost = CLEANER_HELD,
+						       .missing = missing_in_window,
+						       .context = window,
+						       .obstacles = &obstacles,
+					       });
+	if (window_busy_blocks(&reclaim->memory->blocks, window) == 0) {
+		gained += ask_anywhere(reclaim, CLEANER_HELD, missing_to_keep);
+		(void)reclaim_take_one(reclaim, &inside, true);
+	}
+	trace_event(&reclaim->memory->trace, TRACE_TAKEN, reclaim->request->owner->name, window->start.value >> BLOCK_SHIFT,
+		    reclaim->got - got);
+	if (obstacles == 0)
+		window_avoid(&reclaim->memory->blocks, window);
+	block_heap_fence(&reclaim->memory->blocks, window->start, 0);
+	return gained;
+}
+
+static uint64_t missing_everything(struct reclaim *reclaim, const void *context)
+{
+	(void)context;
+	return reclaim->memory->blocks.total_blocks;
+}
+
+uint64_t reclaim_round_of_runs(struct reclaim *reclaim)
+{
+	struct block_heap *heap = &reclaim->memory->blocks;
+	const struct run_request request = {
+		.blocks = reclaim->request->blocks,
+		.constraints = reclaim->request->constraints,
+		.owner = reclaim->request->owner,
+	};
+	bool asked_for_empty = false;
+	uint64_t gained = 0;
+	struct window window;
+
+	for (int tries = 0; tries < WINDOW_TRIES && !reclaim_take_free(reclaim) && !reclaim_is_late(reclaim); tries++) {
+		if (window_find(heap, &request, &window)) {
+			const uint32_t got = reclaim->got;
+
+			gained += window_take(reclaim, &window);
+			if (reclaim->got == got && window.busy_blocks == 0)
+				break; /* not this window is the trouble, but what has to stay free */
+		} else if (!asked_for_empty) {
+			/* Empty blocks of objcaches may be all that stands between movable ones. */
+			asked_for_empty = true;
+			gained += ask_anywhere(reclaim, CLEANER_FREE, missing_everything);
+		} else {
+			break;
+		}
+	}
+	window_avoid_nothing(heap);
+	return gained;
+}
