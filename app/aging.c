@@ -277,7 +277,7 @@ static uint64_t run(struct aging *aging, uint64_t bytes)
 	before[0] = measure(trial, "capture before", &piece, pieces);
 	before[1] = measure(trial, "contiguous before", &one, 1);
 	const uint64_t refused = grow_old(aging, operations);
-	trial_refill_rest(trial, bytes);
+	trial_refill_rest(trial);
 	after[0] = measure(trial, "capture after", &piece, pieces);
 	after[1] = measure(trial, "contiguous after", &one, 1);
 	forget_all(aging);

@@ -154,7 +154,7 @@ static status_t prepare(struct baseline *baseline, const struct device *device, 
 		return status;
 	}
 	baseline->goal = (struct fill_goal){ .patience_ns = TRIAL_PATIENCE_NS };
-	baseline->goal.cached_bytes = fill_goal_bytes(fill_cache(&baseline->loads), request->bytes * count);
+	baseline->goal.cached_bytes = fill_goal_bytes(fill_cache(&baseline->loads));
 	return STATUS_OK;
 }
 

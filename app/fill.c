@@ -3,13 +3,12 @@
 #include "heap/memory.h"
 #include "pagecache/volume.h"
 #include "report.h"
-#include "runtime/base/format.h"
 #include "runtime/base/log.h"
 #include "runtime/kernel/task.h"
 
 #define READ_PAGES (1 * MIB / PAGE_BYTES)
 #define POLL_NS    (5 * NS_PER_MS)
-#define SLACK_PART 64 /* of the request, that may be missing */
+#define SLACK_PART 100 /* of what was cached, that may be missing */
 #define SLACK_MIN  (4 * BLOCK_BYTES)
 
 static uint64_t cached_bytes(const struct loads *loads, uint64_t *dirty_bytes)
@@ -48,19 +47,20 @@ uint64_t fill_cache(struct loads *loads)
 	return cached;
 }
 
-uint64_t fill_goal_bytes(uint64_t cached_bytes, uint64_t request_bytes)
+uint64_t fill_goal_bytes(uint64_t cached_bytes)
 {
-	return cached_bytes - MIN(cached_bytes, MAX(request_bytes / SLACK_PART, SLACK_MIN));
+	const uint64_t slack_bytes = MAX(cached_bytes / SLACK_PART, SLACK_MIN);
+
+	return cached_bytes - MIN(cached_bytes, slack_bytes);
 }
 
 static void print_stuck(const struct fill_goal *goal, uint64_t cached, uint64_t dirty)
 {
-	char cached_text[FORMAT_BYTES_SIZE], cached_goal[FORMAT_BYTES_SIZE];
-	char dirty_text[FORMAT_BYTES_SIZE], dirty_goal[FORMAT_BYTES_SIZE];
-
-	print("The loads stopped getting on: %s of %s are cached and %s of %s dirty after %llu s without progress.\n",
-	      format_bytes(cached_text, cached), format_bytes(cached_goal, goal->cached_bytes), format_bytes(dirty_text, dirty),
-	      format_bytes(dirty_goal, goal->dirty_bytes), (unsigned long long)(goal->patience_ns / NS_PER_S));
+	print("The loads stopped getting on: %llu of %llu KB are cached and %llu of %llu KB dirty after %llu s without "
+	      "progress.\n",
+	      (unsigned long long)(cached / KIB), (unsigned long long)(goal->cached_bytes / KIB),
+	      (unsigned long long)(dirty / KIB), (unsigned long long)(goal->dirty_bytes / KIB),
+	      (unsigned long long)(goal->patience_ns / NS_PER_S));
 }
 
 status_t fill_wait(struct loads *loads, const struct fill_goal *goal)

@@ -17,10 +17,10 @@ struct fill_goal {
 };
 
 /*
- * What counts as full again after `cached_bytes` were cached: less by a small part of the request, and by the blocks that are
- * half full or retained and so differ from time to time.
+ * What counts as full again after `cached_bytes` were cached: less by a small part, the blocks that are half full or retained
+ * and so differ from time to time.
  */
-uint64_t fill_goal_bytes(uint64_t cached_bytes, uint64_t request_bytes);
+uint64_t fill_goal_bytes(uint64_t cached_bytes);
 
 /*
  * Waits, while the loads run, until as much is cached and dirty as the goal says. STATUS_TIMEOUT: no progress for so long; a

@@ -123,7 +123,7 @@ static bool run_loop(struct starve *starve, uint32_t number)
 	      format_bytes(cached, before.cached_pages * PAGE_BYTES), format_bytes(dirty, before.dirty_pages * PAGE_BYTES),
 	      format_bytes(written, bytes), (unsigned long long)us);
 	hog_free(&starve->hog);
-	trial_refill_rest(&starve->trial, REQUEST_BYTES);
+	trial_refill_rest(&starve->trial);
 	return true;
 }
 

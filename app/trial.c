@@ -5,17 +5,21 @@
 #include "heap/memory.h"
 #include "pagecache/volume.h"
 #include "report.h"
+#include "runtime/base/bits.h"
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"
 #include "runtime/base/options.h"
 #include "runtime/kernel/task.h"
 
-#define DIRTY_PERCENT 5
-#define HOT_READS     100000 /* for each measurement of the hit ratio */
+#define DIRTY_PERCENT   5
+#define RAM_GRAIN_BYTES (128 * MIB)
+#define HOT_READS       100000 /* for each measurement of the hit ratio */
 
 uint64_t trial_scale(const struct app_environment *environment, uint64_t wanted, unsigned parts, uint64_t grain_bytes)
 {
-	const uint64_t bytes = MIN(wanted, environment->ram_bytes / 16 * parts);
+	/* A machine with 4 GB has some kilobytes less. */
+	const uint64_t ram_bytes = align_up(environment->ram_bytes, RAM_GRAIN_BYTES);
+	const uint64_t bytes = MIN(wanted, ram_bytes / 16 * parts);
 
 	return MAX(bytes / grain_bytes, 1) * grain_bytes;
 }
@@ -129,7 +133,7 @@ status_t trial_begin(struct trial *trial, struct scenario *scenario, uint64_t re
 	trial->hot_reads = MAX(options_get_number(scenario->options, "hot_reads", HOT_READS), 1);
 	trial->cached_bytes = fill_cache(&trial->loads);
 	trial->goal = (struct fill_goal){
-		.cached_bytes = fill_goal_bytes(trial->cached_bytes, request_bytes),
+		.cached_bytes = fill_goal_bytes(trial->cached_bytes),
 		.dirty_bytes = MIN(environment->ram_bytes * DIRTY_PERCENT / 100, trial->loads.dirty_goal_pages * PAGE_BYTES),
 		.patience_ns = TRIAL_PATIENCE_NS,
 	};
@@ -147,7 +151,7 @@ void trial_refill(struct trial *trial)
 		trial_fail(trial, "filling the cache again", status);
 }
 
-void trial_refill_rest(struct trial *trial, uint64_t request_bytes)
+void trial_refill_rest(struct trial *trial)
 {
 	const uint64_t start_ns = platform_now_ns();
 	struct pagecache_statistics statistics;
@@ -155,7 +159,7 @@ void trial_refill_rest(struct trial *trial, uint64_t request_bytes)
 	while (memory_may_grow(trial->environment->memory) && platform_now_ns() - start_ns < TRIAL_PATIENCE_NS)
 		task_sleep(10 * NS_PER_MS);
 	pagecache_statistics(trial->environment->pagecache, &statistics);
-	trial->goal.cached_bytes = fill_goal_bytes(statistics.cached_pages * PAGE_BYTES, request_bytes);
+	trial->goal.cached_bytes = fill_goal_bytes(statistics.cached_pages * PAGE_BYTES);
 	trial_refill(trial);
 }
 

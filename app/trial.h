@@ -82,7 +82,7 @@ void trial_expect_hits(struct trial *trial, uint64_t points);
 void trial_refill(struct trial *trial);
 
 /* The same where others hold more memory than before, so that less counts as full from now on. */
-void trial_refill_rest(struct trial *trial, uint64_t request_bytes);
+void trial_refill_rest(struct trial *trial);
 
 /* `wanted` bytes, or `parts` of 16 of the machine's RAM if that is less; a multiple of `grain_bytes`. */
 uint64_t trial_scale(const struct app_environment *environment, uint64_t wanted, unsigned parts, uint64_t grain_bytes);
