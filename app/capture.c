@@ -44,6 +44,7 @@ SCENARIO(capture, "take 1 GB for DMA out of a full cache, again and again: loops
 
 	if (status != STATUS_OK)
 		return status;
+	trial_warm(&trial);
 	const struct device *device = direct_device(trial.disks.digitizer);
 	bytes = MIN(bytes, trial.disks.digitizer->size_bytes);
 	status = rounds_init(&rounds, &trial, "capture", device, &request, bytes / BUFFERS_PIECE_BYTES, loops);

@@ -13,6 +13,7 @@
 
 #define DIRTY_PERCENT   5
 #define RAM_GRAIN_BYTES (128 * MIB)
+#define WARM_ROUNDS_MAX 16
 #define HOT_READS       100000 /* for each measurement of the hit ratio */
 
 uint64_t trial_scale(const struct app_environment *environment, uint64_t wanted, unsigned parts, uint64_t grain_bytes)
@@ -141,6 +142,18 @@ status_t trial_begin(struct trial *trial, struct scenario *scenario, uint64_t re
 	trial->hot_before = measure_hot_hits(trial);
 	start_loads(trial);
 	return STATUS_OK;
+}
+
+void trial_warm(struct trial *trial)
+{
+	uint64_t before;
+	unsigned round = 0;
+
+	do {
+		before = trial->hot_before;
+		trial->hot_before = measure_hot_hits(trial);
+	} while (trial->hot_before > before + trial->hot_reads / 200 && ++round < WARM_ROUNDS_MAX);
+	start_loads(trial);
 }
 
 void trial_refill(struct trial *trial)

@@ -48,6 +48,12 @@ struct trial {
  */
 status_t trial_begin(struct trial *trial, struct scenario *scenario, uint64_t request_bytes) MUST_CHECK;
 
+/*
+ * Lets the hot reader read alone until it hits no more often than before, and takes that for what was before: only a hot set
+ * that is warm has something to lose. After trial_begin.
+ */
+void trial_warm(struct trial *trial);
+
 /* Stops the loads, compares what they wrote, and frees them. */
 void trial_end(struct trial *trial);
 
