@@ -11,6 +11,8 @@
 #include "runtime/base/options.h"
 #include "runtime/kernel/task.h"
 
+#define POLL_NS         (5 * NS_PER_MS)
+#define MOMENT_NS       (500 * NS_PER_MS)
 #define DIRTY_PERCENT   5
 #define RAM_GRAIN_BYTES (128 * MIB)
 #define WARM_ROUNDS_MAX 16
@@ -156,10 +158,28 @@ void trial_warm(struct trial *trial)
 	start_loads(trial);
 }
 
+/* What may be missing comes soon, too: until memory is full, or for a moment without progress. */
+static void wait_until_full(const struct trial *trial)
+{
+	struct memory *memory = trial->environment->memory;
+	uint64_t least = UINT64_MAX, since_ns = platform_now_ns();
+
+	while (memory_may_grow(memory) && platform_now_ns() - since_ns < MOMENT_NS) {
+		const uint64_t free_bytes = memory_free_bytes(memory);
+
+		if (free_bytes < least) {
+			least = free_bytes;
+			since_ns = platform_now_ns();
+		}
+		task_sleep(POLL_NS);
+	}
+}
+
 void trial_refill(struct trial *trial)
 {
 	const status_t status = fill_wait(&trial->loads, &trial->goal);
 
+	wait_until_full(trial);
 	if (status != STATUS_OK)
 		trial_fail(trial, "filling the cache again", status);
 }
