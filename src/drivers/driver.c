@@ -1,6 +1,6 @@
 #include "driver.h"
 
-#include "heap/dma.h"
+#include "heap/dma_quarantine.h"
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mutex.h"
@@ -31,7 +31,14 @@ static const struct driver *driver_find(const struct pci_function *function)
 	return NULL;
 }
 
-/* Whatever the driver forgot: the function does no harm any more. */
+/* Ends the quarantine of what the function has, if it can be reset from here. */
+static void quarantine_try_end(struct pci_function *function)
+{
+	if (dma_quarantine_bytes(environment->memory, &function->device) > 0 && pci_reset(function) == STATUS_OK)
+		driver_device_was_reset(function);
+}
+
+/* Whatever the driver forgot: the function does no harm any more, and what it might still write to is nobody else's. */
 static void function_quiet(struct pci_function *function)
 {
 	uint64_t leaks;
@@ -40,8 +47,21 @@ static void function_quiet(struct pci_function *function)
 	pci_interrupts_close(function);
 	function->driver_data = NULL;
 	leaks = dma_device_leaks(environment->memory, &function->device);
-	if (leaks > 0)
+	if (leaks > 0) {
 		log_error("%s: %llu pieces of DMA memory were left behind", function->device.name, (unsigned long long)leaks);
+		driver_device_is_loose(function);
+	}
+	quarantine_try_end(function);
+}
+
+void driver_device_is_loose(struct pci_function *function)
+{
+	(void)dma_quarantine(environment->memory, &function->device);
+}
+
+void driver_device_was_reset(struct pci_function *function)
+{
+	(void)dma_quarantine_end(environment->memory, &function->device);
 }
 
 static status_t probe_locked(struct pci_function *function)

@@ -9,7 +9,10 @@
  *failed.
  * 2. remove stops the device, completes what is under way with STATUS_GONE, and frees everything. Nobody may use the device's
  *    interfaces any more by then; they have to be let go before.
- * 3. After either, the core takes DMA and interrupts from the function, and reports DMA memory that was left behind.
+ * 3. After either, the core takes DMA and interrupts from the function, and reports DMA memory that was left behind. That stays
+ *    in quarantine (heap/dma_quarantine.h) until the function has been reset: by the core at once if it can, or by the next
+ *    probe, which then calls driver_device_was_reset. A driver that cannot stop its device calls driver_device_is_loose before
+ *    it frees.
  * 4. probe and remove run one at a time, in a task that may sleep.
  */
 #pragma once
@@ -57,6 +60,12 @@ status_t driver_probe(struct pci_function *function) MUST_CHECK;
 
 /* STATUS_NOT_FOUND: not bound. */
 status_t driver_remove(struct pci_function *function) MUST_CHECK;
+
+/* From probe or remove: the device may go on writing to the memory that it has; whatever is freed of that stays for now. */
+void driver_device_is_loose(struct pci_function *function);
+
+/* From probe: the device has been reset, so nothing that it had is in use any more. */
+void driver_device_was_reset(struct pci_function *function);
 
 /* The first function that the driver of that name is bound to, behind `after` (NULL: from the start), or NULL. */
 struct pci_function *driver_function(const char *driver, struct pci_function *after);

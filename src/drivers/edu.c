@@ -160,6 +160,8 @@ static void edu_remove(struct pci_function *function)
 {
 	struct edu *edu = function->driver_data;
 
+	if (edu->gone)
+		driver_device_is_loose(function); /* it cannot be stopped, nor reset */
 	pci_stop_dma(function);
 	pci_interrupts_close(function);
 	heap_free(memory_general_heap(edu->memory), edu);

@@ -137,8 +137,10 @@ static status_t controller_start(struct nvme *nvme)
 	status = nvme_controller_open(nvme);
 	if (status == STATUS_OK)
 		status = nvme_controller_disable(nvme);
-	if (status == STATUS_OK)
+	if (status == STATUS_OK) {
+		driver_device_was_reset(nvme->function);
 		status = nvme_admin_alloc(nvme);
+	}
 	if (status == STATUS_OK)
 		status = vectors_open(nvme);
 	if (status != STATUS_OK)
@@ -164,13 +166,12 @@ static void controller_quiet(struct nvme *nvme)
 	atomic_store(&nvme->quiet, true);
 	for (unsigned i = 0; i < nvme->queue_count && nvme->queues[i]; i++)
 		disk_queue_stop(&nvme->queues[i]->disk);
-	if (nvme->registers && !nvme->gone) {
-		if (nvme->admin.open) {
-			nvme_queues_delete(nvme);
-			nvme_controller_shutdown(nvme);
-		}
-		(void)!nvme_controller_disable(nvme); /* DMA ends all the same, here */
+	if (nvme->registers && !nvme->gone && nvme->admin.open) {
+		nvme_queues_delete(nvme);
+		nvme_controller_shutdown(nvme);
 	}
+	if (nvme->registers && (nvme->gone || nvme_controller_disable(nvme) != STATUS_OK))
+		driver_device_is_loose(nvme->function);
 	pci_stop_dma(nvme->function);
 }
 

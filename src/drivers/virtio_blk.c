@@ -183,8 +183,10 @@ static status_t disk_start(struct virtio_blk *disk, struct pci_function *functio
 	status = virtio_open(&disk->virtio, function);
 	if (status == STATUS_OK)
 		status = virtio_reset(&disk->virtio);
-	if (status == STATUS_OK)
+	if (status == STATUS_OK) {
+		driver_device_was_reset(function);
 		status = virtio_negotiate(&disk->virtio, FEATURES_WANTED, FEATURES_NEEDED);
+	}
 	if (status == STATUS_OK)
 		status = geometry_read(disk);
 	if (status == STATUS_OK)
@@ -207,8 +209,8 @@ static void disk_quiet(struct virtio_blk *disk)
 	disk_watch_stop(&disk->watch);
 	for (unsigned i = 0; i < disk->queue_count; i++)
 		disk_queue_stop(&disk->queues[i]->disk);
-	if (disk->virtio.common && !disk->gone)
-		(void)!virtio_reset(&disk->virtio); /* DMA ends all the same, here */
+	if (disk->virtio.common && (disk->gone || virtio_reset(&disk->virtio) != STATUS_OK))
+		driver_device_is_loose(disk->virtio.function);
 	pci_stop_dma(disk->virtio.function);
 }
 

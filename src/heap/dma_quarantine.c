@@ -4,21 +4,21 @@
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"
 
-/* The device's client that is in quarantine, or is not. [D] is held. */
+static uint64_t client_bytes(const struct dma_client *client)
+{
+	return client->buffer_bytes + client->coherent_bytes;
+}
+
+/* A client of the device that has anything, and is in quarantine, or is not. [D] is held. */
 static struct dma_client *client_find_locked(struct dma *dma, const struct device *device, bool quarantined)
 {
 	list_for_each (link, &dma->clients) {
 		struct dma_client *client = container_of(link, struct dma_client, link);
 
-		if (client->device == device && client->quarantined == quarantined)
+		if (client->device == device && client->quarantined == quarantined && client_bytes(client) > 0)
 			return client;
 	}
 	return NULL;
-}
-
-static uint64_t client_bytes(const struct dma_client *client)
-{
-	return client->buffer_bytes + client->coherent_bytes;
 }
 
 /* Reports read names under the block heap's lock. */

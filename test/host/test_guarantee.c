@@ -4,7 +4,7 @@
 
 #include "fake/cache_fixture.h"
 #include "fake/heap_fixture.h"
-#include "heap/dma.h"
+#include "heap/dma_quarantine.h"
 #include "host/host_test.h"
 
 #define PIECES      4
@@ -351,6 +351,32 @@ START_TEST(the_guarantee_is_taken_from_the_cache)
 }
 END_TEST
 
+START_TEST(a_device_at_work_keeps_its_pieces)
+{
+	struct cache_machine machine;
+	struct memory *memory = &machine.memory;
+	struct dma_buffer *buffer = NULL;
+	uint64_t bytes = 0;
+
+	fill_and_lend(&machine);
+	for (; statistics_of(&memory->guarantee).out < 2; bytes += PIECE_BYTES) {
+		platform_preempt_disable();
+		ck_assert_int_eq(dma_alloc(memory, &device, &piece_request, &buffer), STATUS_OK);
+		platform_preempt_enable();
+	}
+	ck_assert_uint_eq(dma_quarantine(memory, &device), bytes);
+	dma_free(memory, buffer);
+	ck_assert_uint_eq(dma_device_leaks(memory, &device), 0);
+	ck_assert_uint_eq(dma_quarantine_bytes(memory, &device), bytes);
+	ck_assert_uint_eq(statistics_of(&memory->guarantee).out, 2);
+	ck_assert_uint_eq(dma_quarantine_end(memory, &device), bytes);
+	ck_assert_uint_eq(statistics_of(&memory->guarantee).out, 0);
+	keep(&machine);
+	ck_assert(memory_is_valid(memory));
+	cache_machine_fini(&machine);
+}
+END_TEST
+
 START_TEST(a_detached_volume_gets_back_what_it_lent)
 {
 	struct cache_machine machine;
@@ -479,6 +505,6 @@ END_TEST
 
 HOST_TEST_MAIN("guarantee", all_that_is_guaranteed_is_there_at_any_moment, no_more_than_is_guaranteed_counts, limits_are_kept,
 	       impossible_configs_are_refused, a_run_through_it_moves_it_away, what_is_lent_still_caches,
-	       lent_pages_that_are_written_move_out, the_guarantee_is_taken_from_the_cache,
+	       lent_pages_that_are_written_move_out, the_guarantee_is_taken_from_the_cache, a_device_at_work_keeps_its_pieces,
 	       a_detached_volume_gets_back_what_it_lent, the_cold_end_moves_on, threads_never_see_what_a_device_wrote,
 	       nor_do_they_beside_handlers)

@@ -4,6 +4,7 @@
 #include "drivers/driver.h"
 #include "drivers/nvme.h"
 #include "drivers/virtio_blk.h"
+#include "heap/dma_quarantine.h"
 #include "pagecache/volume.h"
 #include "runtime/base/string.h"
 
@@ -162,6 +163,52 @@ IMAGE_TEST(disk_can_be_removed_and_probed_again)
 		expect(!block_device_find(test->environment->block_devices, place.name));
 		disk_restore(test, &place);
 	}
+}
+
+/* What a driver leaves behind is nobody else's until the device has been reset; from outside at once, where it can be. */
+IMAGE_TEST(disk_memory_left_behind_waits_for_a_reset)
+{
+	const struct dma_request request = { .bytes = 4 * MIB, .wait = MEMORY_WAIT_FOREVER };
+	struct memory *memory = test->environment->memory;
+	struct block_device *disks[DISKS];
+	const unsigned count = disks_list(test, disks);
+	struct disk_place place;
+	struct dma_buffer *left;
+
+	for (unsigned i = 0; i < count; i++) {
+		require(disk_release(test, disks[i], &place));
+		require(dma_alloc(memory, &place.function->device, &request, &left) == STATUS_OK);
+		expect_equal(driver_remove(place.function), STATUS_OK);
+		if (dma_quarantine_bytes(memory, &place.function->device) != 0)
+			expect_equal(pci_reset(place.function), STATUS_UNSUPPORTED);
+		disk_restore(test, &place);
+		expect_equal(dma_quarantine_bytes(memory, &place.function->device), 0);
+	}
+}
+
+/* This device cannot be reset: its memory stays in quarantine, and the next driver has its own. */
+IMAGE_TEST(edu_memory_left_behind_stays_in_quarantine)
+{
+	const struct dma_request request = { .bytes = 4 * MIB, .wait = MEMORY_WAIT_FOREVER };
+	struct pci_function *function = driver_function("edu", NULL);
+	struct memory *memory = test->environment->memory;
+	struct dma_buffer *left, *own;
+
+	if (!function)
+		skip("there is no edu device");
+	require(dma_alloc(memory, &function->device, &request, &left) == STATUS_OK);
+	expect_equal(driver_remove(function), STATUS_OK);
+	expect_equal(dma_quarantine_bytes(memory, &function->device), 4 * MIB);
+	expect_equal(pci_reset(function), STATUS_UNSUPPORTED);
+	dma_free(memory, left);
+	expect_equal(dma_quarantine_bytes(memory, &function->device), 4 * MIB);
+	require(driver_probe(function) == STATUS_OK);
+	require(dma_alloc(memory, &function->device, &request, &own) == STATUS_OK);
+	expect_equal(dma_quarantine_bytes(memory, &function->device), 4 * MIB);
+	driver_device_was_reset(function);
+	expect_equal(dma_quarantine_bytes(memory, &function->device), 0);
+	dma_free(memory, own);
+	expect_equal(dma_device_leaks(memory, &function->device), 0);
 }
 
 /* As if the device had been pulled out: nobody answers at its registers. */

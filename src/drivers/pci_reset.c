@@ -1,0 +1,81 @@
+/*
+ * Resetting one function from outside (function level reset): PCI Express base specification 4.0, section 6.6.2, and for
+ * conventional PCI the ECN "Advanced Capabilities" of 2006.
+ */
+#include "pci_internal.h"
+#include "runtime/base/log.h"
+#include "runtime/kernel/task.h"
+
+#define CAPABILITY_EXPRESS          0x10
+#define EXPRESS_DEVICE_CAPABILITIES 4 /* offsets within the capability */
+#define EXPRESS_DEVICE_CONTROL      8
+#define EXPRESS_DEVICE_STATUS       10
+#define EXPRESS_CAPABILITIES_RESET  (1u << 28)
+#define EXPRESS_CONTROL_RESET       (1u << 15)
+#define EXPRESS_STATUS_PENDING      (1u << 5)
+#define CAPABILITY_ADVANCED         0x13
+#define ADVANCED_CAPABILITIES       3
+#define ADVANCED_CONTROL            4 /* the status is the byte above it */
+#define ADVANCED_CAPABILITIES_RESET (1u << 1)
+#define ADVANCED_CONTROL_RESET      (1u << 0)
+#define ADVANCED_STATUS_PENDING     (1u << 8)
+#define HEADER_BYTES                64
+#define HEADER_REWRITTEN_FROM       PCI_BAR0 /* the built-in self test, before it, is not to be started */
+#define RESET_NS                    (100 * NS_PER_MS)
+#define PENDING_NS                  (100 * NS_PER_MS)
+#define PENDING_POLL_NS             NS_PER_MS
+
+/* Where a reset is asked for, and where it says that transactions are still under way. */
+struct reset_way {
+	unsigned control, control_bit;
+	unsigned status, status_bit;
+};
+
+static bool reset_way_find(const struct pci_function *function, struct reset_way *way)
+{
+	unsigned capability = pci_capability_find(function, CAPABILITY_EXPRESS, 0);
+
+	if (capability && (pci_read32(function, capability + EXPRESS_DEVICE_CAPABILITIES) & EXPRESS_CAPABILITIES_RESET)) {
+		*way = (struct reset_way){ capability + EXPRESS_DEVICE_CONTROL, EXPRESS_CONTROL_RESET,
+					   capability + EXPRESS_DEVICE_STATUS, EXPRESS_STATUS_PENDING };
+		return true;
+	}
+	capability = pci_capability_find(function, CAPABILITY_ADVANCED, 0);
+	if (!capability || !(pci_read8(function, capability + ADVANCED_CAPABILITIES) & ADVANCED_CAPABILITIES_RESET))
+		return false;
+	*way = (struct reset_way){ capability + ADVANCED_CONTROL, ADVANCED_CONTROL_RESET, capability + ADVANCED_CONTROL,
+				   ADVANCED_STATUS_PENDING };
+	return true;
+}
+
+/* What is still pending then is lost in the reset; it has been waited for as long as the specification wants. */
+static void pending_wait(const struct pci_function *function, const struct reset_way *way)
+{
+	const uint64_t deadline_ns = platform_now_ns() + PENDING_NS;
+
+	while ((pci_read16(function, way->status) & way->status_bit) && platform_now_ns() < deadline_ns)
+		task_sleep(PENDING_POLL_NS);
+}
+
+status_t pci_reset(struct pci_function *function)
+{
+	uint32_t header[HEADER_BYTES / sizeof(uint32_t)];
+	struct reset_way way;
+
+	if (!reset_way_find(function, &way))
+		return STATUS_UNSUPPORTED;
+	pci_disable(function);
+	for (unsigned offset = HEADER_REWRITTEN_FROM; offset < HEADER_BYTES; offset += sizeof(uint32_t))
+		header[offset / sizeof(uint32_t)] = pci_read32(function, offset);
+	pending_wait(function, &way);
+	pci_write16(function, way.control, (uint16_t)(pci_read16(function, way.control) | way.control_bit));
+	task_sleep(RESET_NS);
+	if (pci_read16(function, PCI_VENDOR_ID) != function->vendor_id) {
+		log_error("%s: does not come back from a reset", function->device.name);
+		return STATUS_IO_ERROR;
+	}
+	for (unsigned offset = HEADER_REWRITTEN_FROM; offset < HEADER_BYTES; offset += sizeof(uint32_t))
+		pci_write32(function, offset, header[offset / sizeof(uint32_t)]);
+	pci_disable(function);
+	return STATUS_OK;
+}
