@@ -57,6 +57,7 @@ static const struct pagecache_config pagecache_config = {
 	.requests = PAGECACHE_REQUESTS,
 	.retry_ns = PAGECACHE_RETRY_MS * NS_PER_MS,
 	.readahead_bytes = PAGECACHE_READAHEAD_BYTES,
+	.lookaside_frames = PAGECACHE_LOOKASIDE_FRAMES,
 	.nodes = PAGECACHE_NODES,
 };
 

@@ -273,6 +273,7 @@ uint64_t evict_blocks(struct volume *volume, const struct reclaim_target *target
 	list_init(&drain.fenced);
 	list_init(&drain.skipped);
 	atomic_fetch_add(&volume->cleaning, 1);
+	(void)lookaside_empty(volume);
 	while (!is_over(&drain) && give_batch(&drain))
 		;
 	while ((link = list_take_first(&drain.skipped)) != NULL)
@@ -291,6 +292,7 @@ bool evict_everything(struct volume *volume)
 
 	list_init(&left);
 	atomic_fetch_add(&volume->cleaning, 1);
+	(void)lookaside_empty(volume);
 	while ((frames = page_heap_fence(volume, &limits)) != NULL) {
 		for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++)
 			(void)page_drop(volume, &frames->pages[i]);

@@ -19,10 +19,10 @@ struct page *frame_try_take(struct volume *volume, enum lane *lane)
 
 	if (block_heap_must_fail(&volume->pagecache->memory->blocks, "page", PAGE_BYTES))
 		return NULL;
-	page = page_heap_take(volume, *lane);
+	page = lookaside_take(volume, *lane);
 	if (page)
 		return page;
-	page = page_heap_take(volume, other);
+	page = lookaside_take(volume, other);
 	if (page)
 		*lane = other;
 	return page;

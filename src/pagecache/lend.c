@@ -69,6 +69,7 @@ static bool lend_group(struct volume *volume, struct phys_addr start)
 	const uint64_t count = piece_blocks(pagecache);
 	uint64_t lent = 0;
 
+	(void)lookaside_empty(volume);
 	while (lent < count && lend_block(volume, group_frames(pagecache, start, lent)))
 		lent++;
 	if (lent == count)

@@ -265,15 +265,13 @@ static struct frames *cursor_locked(struct page_heap *heap, enum lane lane)
 	return next;
 }
 
-/* The visit is over. False: the frame was won, but its block is to be drained; it is free again. */
-static bool visit_end(struct page_heap *heap, struct frames *frames, struct page *page, bool taken)
+/* The visit is over. If the block is to be drained, the frames that were won are free again. Returns how many are not. */
+static unsigned visit_end(struct page_heap *heap, struct frames *frames, struct page **pages, unsigned taken)
 {
 	spinlock_lock(&heap->lock);
 	frames->busy--;
-	if (taken && frames->role == FRAMES_FENCED) {
-		page_set(page, page_state_make(PAGE_FREE, 0));
-		taken = false;
-	}
+	while (frames->role == FRAMES_FENCED && taken > 0)
+		page_set(pages[--taken], page_state_make(PAGE_FREE, 0));
 	spinlock_unlock(&heap->lock);
 	return taken;
 }
@@ -299,30 +297,49 @@ void page_heap_let_go(struct volume *volume, struct frames *frames)
 	spinlock_unlock(&volume->heap.lock);
 }
 
-struct page *page_heap_take(struct volume *volume, enum lane lane)
+/* Moves the cursor over up to `most` frames of its block, and looks at each. Returns how many it went over; 0: no block. */
+static unsigned visit(struct volume *volume, enum lane lane, unsigned most, struct page **pages, unsigned *taken)
 {
 	struct page_heap *heap = &volume->heap;
+	struct frames *frames;
+	unsigned first, count;
 
-	for (uint32_t scanned = 0; scanned < SCAN_FRAMES; scanned++) {
-		struct frames *frames;
-		struct page *page;
-
-		spinlock_lock(&heap->lock);
-		frames = cursor_locked(heap, lane);
-		if (!frames) {
-			spinlock_unlock(&heap->lock);
-			return NULL;
-		}
-		page = &frames->pages[frames->position++];
-		frames->busy++;
-		if (frames->position % AGEING_FRAMES == 0)
-			age_locked(heap);
+	*taken = 0;
+	spinlock_lock(&heap->lock);
+	frames = cursor_locked(heap, lane);
+	if (!frames) {
 		spinlock_unlock(&heap->lock);
-
-		if (visit_end(heap, frames, page, replacement_visit(volume, page, lane)))
-			return page;
+		return 0;
 	}
-	return NULL;
+	first = frames->position;
+	count = MIN(most, (unsigned)PAGES_PER_BLOCK - first);
+	frames->position += count;
+	frames->busy++;
+	if (first / AGEING_FRAMES != frames->position / AGEING_FRAMES)
+		age_locked(heap);
+	spinlock_unlock(&heap->lock);
+
+	for (unsigned i = first; i < first + count; i++)
+		if (replacement_visit(volume, &frames->pages[i], lane))
+			pages[(*taken)++] = &frames->pages[i];
+	*taken = visit_end(heap, frames, pages, *taken);
+	return count;
+}
+
+unsigned page_heap_take_many(struct volume *volume, enum lane lane, struct page **pages, unsigned most)
+{
+	unsigned taken = 0, count = 1;
+
+	for (uint32_t scanned = 0; scanned < SCAN_FRAMES && count > 0 && taken == 0; scanned += count)
+		count = visit(volume, lane, most, pages, &taken);
+	return taken;
+}
+
+struct page *page_heap_take(struct volume *volume, enum lane lane)
+{
+	struct page *page;
+
+	return page_heap_take_many(volume, lane, &page, 1) > 0 ? page : NULL;
 }
 
 uint32_t page_heap_age(struct page_heap *heap, uint32_t now)

@@ -70,6 +70,12 @@ void page_heap_fini(struct volume *volume);
 struct page *page_heap_take(struct volume *volume, enum lane lane);
 
 /*
+ * The same for up to `most` neighbours at once; returns how many there are in `pages`, in address order, at least one unless
+ * there is none to be had. For lookasides.
+ */
+unsigned page_heap_take_many(struct volume *volume, enum lane lane, struct page **pages, unsigned most);
+
+/*
  * Has the block stay in this page heap, for a short time, until page_heap_let_go; its pages come and go as ever. False: it is
  * not there any more, or is to be drained.
  */

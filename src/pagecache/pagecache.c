@@ -12,7 +12,8 @@
 static status_t check_config(const struct pagecache_config *config)
 {
 	return config->dirty_max_percent <= DIRTY_PERCENT_MAX && config->dirty_background_percent < config->dirty_max_percent &&
-			       config->move_percent <= 100 && config->requests >= 2 && config->nodes <= PAGE_NODE_MAX
+			       config->move_percent <= 100 && config->requests >= 2 && config->nodes <= PAGE_NODE_MAX &&
+			       config->lookaside_frames <= LOOKASIDE_FRAMES
 		       ? STATUS_OK
 		       : STATUS_INVALID;
 }

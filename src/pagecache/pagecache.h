@@ -30,11 +30,12 @@ struct pagecache_config {
 	unsigned dirty_background_percent; /* of all RAM of the memory: above, dirty pages are written in the background */
 	unsigned dirty_max_percent;        /* above, writers wait; more than background, at most 60 */
 	uint64_t dirty_age_ns;             /* dirty pages are written when they may be this old */
-	uint64_t retry_ns;        /* a page that could not be written is tried again after this; 0: after dirty_age_ns */
-	unsigned move_percent;    /* a drained block with at most this share of dirty pages has them moved */
-	uint32_t requests;        /* reserve of I/O objects, at least 2; each is 1 MB of I/O in flight */
-	uint64_t readahead_bytes; /* that a stream may be ahead of its reader; 0: none */
-	uint32_t nodes;           /* that can be open at once, volumes included; at most PAGE_NODE_MAX; 0: 4096 */
+	uint64_t retry_ns;         /* a page that could not be written is tried again after this; 0: after dirty_age_ns */
+	unsigned move_percent;     /* a drained block with at most this share of dirty pages has them moved */
+	uint32_t requests;         /* reserve of I/O objects, at least 2; each is 1 MB of I/O in flight */
+	uint64_t readahead_bytes;  /* that a stream may be ahead of its reader; 0: none */
+	uint32_t lookaside_frames; /* that a CPU keeps of each volume for its next misses, at most LOOKASIDE_FRAMES; 0: none */
+	uint32_t nodes;            /* that can be open at once, volumes included; at most PAGE_NODE_MAX; 0: 4096 */
 };
 
 /* Counts since start-up, and gauges; of a volume, or the sum over all. */

@@ -158,7 +158,7 @@ static struct page *take(struct node *node, uint64_t number, bool *more)
 	*more = true;
 	if (index_has(&node->volume->pagecache->index, page_key_make(node->id, number)))
 		return NULL;
-	page = page_heap_take(node->volume, LANE_PROBATION);
+	page = lookaside_take(node->volume, LANE_PROBATION);
 	*more = page != NULL;
 	return page && page_insert(node, page, LANE_PROBATION, number, page_state_make(PAGE_READING, PAGE_AHEAD | 1)) ? page
 														      : NULL;

@@ -123,6 +123,8 @@ status_t volume_attach(struct volume *volume, struct pagecache *pagecache, struc
 		return STATUS_INVALID;
 	}
 	evict_cleaners_init(volume);
+	lookaside_init(volume);
+	cleaner_register(&pagecache->memory->cleaners, &volume->lookaside_cleaner);
 	cleaner_register(&pagecache->memory->cleaners, &volume->clean_cleaner);
 	cleaner_register(&pagecache->memory->cleaners, &volume->dirty_cleaner);
 	return STATUS_OK;
@@ -177,6 +179,7 @@ status_t volume_detach(struct volume *volume, bool discard)
 	if (status != STATUS_OK && !discard)
 		return status;
 	volumes_remove(volume);
+	cleaner_unregister(cleaners, &volume->lookaside_cleaner);
 	cleaner_unregister(cleaners, &volume->clean_cleaner);
 	cleaner_unregister(cleaners, &volume->dirty_cleaner);
 	/* After a flush that failed, the background writer may have tried once more. */

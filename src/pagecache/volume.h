@@ -7,6 +7,7 @@
 #pragma once
 
 #include "dirty.h"
+#include "lookaside.h"
 #include "node.h"
 #include "page_heap.h"
 #include "pagecache.h"
@@ -49,6 +50,7 @@ struct volume {
 	struct page_heap heap;
 	struct cleaner clean_cleaner;
 	struct cleaner dirty_cleaner;
+	struct cleaner lookaside_cleaner;
 	struct list link; /* in pagecache->volumes */
 
 	struct mutex flush;
@@ -72,6 +74,7 @@ struct volume {
 		_Atomic uint64_t read_bytes, written_bytes, read_errors, write_errors, flushes, throttled;
 	} counts;
 	struct volume_lookups lookups[PLATFORM_CPUS_MAX];
+	struct lookaside lookasides[PLATFORM_CPUS_MAX];
 };
 
 /*

@@ -1,4 +1,7 @@
-/* One operation is a lookup, pin and unpin of a cached page, a look at one as a read takes it, or a read through the cache. */
+/*
+ * One operation is a lookup, pin and unpin of a cached page, a look at one as a read takes it, a read through the cache, or the
+ * taking of a frame for a page that was missed, from the cursor or out of the CPU's lookaside.
+ */
 #include "bench/bench.h"
 
 #include <stdio.h>
@@ -39,7 +42,7 @@ static void fill(struct setting *setting)
 }
 
 /* The whole disk is cached. */
-static void *setting_create(void)
+static void *setting_create_with(uint32_t lookaside_frames)
 {
 	const struct memory_config memory_config = { .min_bytes = BLOCK_BYTES, .low_bytes = 2 * BLOCK_BYTES };
 	const struct pagecache_config config = {
@@ -47,6 +50,7 @@ static void *setting_create(void)
 		.dirty_max_percent = 20,
 		.dirty_age_ns = NS_PER_S,
 		.requests = 4,
+		.lookaside_frames = lookaside_frames,
 	};
 	struct setting *setting = calloc(1, sizeof(*setting));
 	struct phys_range range;
@@ -61,6 +65,16 @@ static void *setting_create(void)
 			   &(struct volume_config){ 0 }));
 	fill(setting);
 	return setting;
+}
+
+static void *setting_create(void)
+{
+	return setting_create_with(0);
+}
+
+static void *setting_create_lookaside(void)
+{
+	return setting_create_with(LOOKASIDE_FRAMES);
 }
 
 static void setting_destroy(void *context)
@@ -116,9 +130,21 @@ static void read_page(void *context, uint64_t operations)
 		must(node_read(&setting->volume.node, page_at(i) * PAGE_BYTES, buffer, sizeof(buffer)));
 }
 
+/* The frames that the cursor comes by are free: what is measured is the way to them, not what lies in them. */
+static void take_frame(void *context, uint64_t operations)
+{
+	struct setting *setting = context;
+	enum lane lane = LANE_PROBATION;
+
+	for (uint64_t i = 0; i < operations; i++)
+		frame_return(frame_try_take(&setting->volume, &lane));
+}
+
 const struct bench benches[] = {
 	{ "page cache, look up, pin and unpin", setting_create, look_up, setting_destroy },
 	{ "page cache, look up for a copy", setting_create, see, setting_destroy },
 	{ "page cache, read of a cached page", setting_create, read_page, setting_destroy },
+	{ "page cache, frame from the cursor", setting_create, take_frame, setting_destroy },
+	{ "page cache, frame from the lookaside", setting_create_lookaside, take_frame, setting_destroy },
 	{ 0 },
 };

@@ -1,0 +1,94 @@
+#include "lookaside.h"
+
+#include "frame.h"
+
+static struct page *slot_take(struct page *_Atomic *slot)
+{
+	return atomic_load_explicit(slot, memory_order_relaxed) ? atomic_exchange(slot, NULL) : NULL;
+}
+
+static unsigned empty_one(struct lookaside *lookaside)
+{
+	unsigned returned = 0;
+
+	for (unsigned i = 0; i < LOOKASIDE_FRAMES; i++) {
+		struct page *page = atomic_exchange(&lookaside->frames[i], NULL);
+
+		if (!page)
+			continue;
+		frame_return(page);
+		returned++;
+	}
+	return returned;
+}
+
+unsigned lookaside_empty(struct volume *volume)
+{
+	unsigned returned = 0;
+
+	if (volume->pagecache->config.lookaside_frames == 0)
+		return 0;
+	for (unsigned cpu = 0; cpu < platform_cpu_count(); cpu++)
+		returned += empty_one(&volume->lookasides[cpu]);
+	if (returned > 0)
+		trace_event(&volume->pagecache->memory->trace, TRACE_RETURNED, volume->name, returned, platform_cpu_count());
+	return returned;
+}
+
+/* Leaves the slot alone if another task of this CPU was quicker. */
+static void slot_put(struct page *_Atomic *slot, struct page *page)
+{
+	struct page *nobody = NULL;
+
+	if (!atomic_compare_exchange_strong(slot, &nobody, page))
+		frame_return(page);
+}
+
+static struct page *refill(struct volume *volume, struct lookaside *lookaside)
+{
+	struct page *pages[LOOKASIDE_FRAMES + 1];
+	const unsigned count =
+		page_heap_take_many(volume, LANE_PROBATION, pages, volume->pagecache->config.lookaside_frames + 1);
+
+	if (count == 0)
+		return NULL;
+	for (unsigned i = 1; i < count; i++)
+		slot_put(&lookaside->frames[i - 1], pages[i]);
+	if (atomic_load(&volume->cleaning) != 0)
+		(void)empty_one(lookaside);
+	return pages[0];
+}
+
+struct page *lookaside_take(struct volume *volume, enum lane lane)
+{
+	struct lookaside *lookaside = &volume->lookasides[platform_cpu()];
+
+	if (lane != LANE_PROBATION || volume->pagecache->config.lookaside_frames == 0 ||
+	    atomic_load_explicit(&volume->cleaning, memory_order_relaxed) != 0)
+		return page_heap_take(volume, lane);
+	for (unsigned i = 0; i < LOOKASIDE_FRAMES; i++) {
+		struct page *page = slot_take(&lookaside->frames[i]);
+
+		if (page)
+			return page;
+	}
+	return refill(volume, lookaside);
+}
+
+/* What is given back reaches the block heap by the cleaners behind this one. */
+static uint64_t clean(struct cleaner *self, const struct reclaim_target *target)
+{
+	(void)target;
+	(void)lookaside_empty(container_of(self, struct volume, lookaside_cleaner));
+	return 0;
+}
+
+void lookaside_init(struct volume *volume)
+{
+	volume->lookaside_cleaner = (struct cleaner){
+		.name = "lookasides",
+		.cost = CLEANER_FREE,
+		.preference = volume->config.preference,
+		.clean = clean,
+	};
+}
