@@ -48,28 +48,52 @@
 
 /*
  * Free memory, in bytes, that only the kernel's own allocations may use: caches do not grow and DMA buffers are not given out
- * of it. 8 MB hold the stacks and objects of a few hundred tasks.
+ * of it. 0: a 512th of the memory, 8 MB at least, which hold the stacks and objects of a few hundred tasks, and 64 MB at most.
  */
 #ifndef MEMORY_MIN_BYTES
-#define MEMORY_MIN_BYTES (8ull << 20)
+#define MEMORY_MIN_BYTES 0
 #endif
 
 /*
- * The low watermark, in bytes: the page cache takes new memory only while more than this is free. What lies between min and low
- * serves small requests without touching the cache. 32 MB is under 1% of 4 GB.
+ * The low watermark, in bytes: the page cache takes new memory only while more than this is free, and below it the background
+ * cleaner begins. What lies between min and low serves small requests without touching the cache. 0: a 128th of the memory,
+ * 32 MB at least and 256 MB at most.
  */
 #ifndef MEMORY_LOW_BYTES
-#define MEMORY_LOW_BYTES (32ull << 20)
+#define MEMORY_LOW_BYTES 0
 #endif
 
-#if MEMORY_MIN_BYTES < (4 << 20)
+/*
+ * The high watermark, in bytes, up to which the background cleaner frees. 0: low and a fourth of min, 4 MB at least: the cache
+ * takes it again as soon as nobody needs it.
+ */
+#ifndef MEMORY_HIGH_BYTES
+#define MEMORY_HIGH_BYTES 0
+#endif
+
+/*
+ * Of what lies below min, the share in percent that the kernel's allocations may take where nothing may sleep, in interrupt
+ * handlers above all: what they take there reclaim cannot use to get memory back.
+ */
+#ifndef MEMORY_ATOMIC_PERCENT
+#define MEMORY_ATOMIC_PERCENT 50
+#endif
+
+#if MEMORY_MIN_BYTES != 0 && MEMORY_MIN_BYTES < (4 << 20)
 #error "MEMORY_MIN_BYTES: the kernel needs at least 4 MB for its own objects; set it to 4 << 20 or more."
 #endif
-#if MEMORY_LOW_BYTES < MEMORY_MIN_BYTES
+#if MEMORY_LOW_BYTES != 0 && MEMORY_LOW_BYTES < MEMORY_MIN_BYTES
 #error "MEMORY_LOW_BYTES must be at least MEMORY_MIN_BYTES: caches stop growing before the kernel's share begins."
 #endif
 #if MEMORY_LOW_BYTES > (128 << 20)
 #error "MEMORY_LOW_BYTES above 128 MB would leave no page cache on the smallest machines (256 MB); set it to at most 128 << 20."
+#endif
+
+#if MEMORY_HIGH_BYTES != 0 && MEMORY_HIGH_BYTES < MEMORY_LOW_BYTES
+#error "MEMORY_HIGH_BYTES must be at least MEMORY_LOW_BYTES, where the background cleaner begins."
+#endif
+#if MEMORY_ATOMIC_PERCENT < 0 || MEMORY_ATOMIC_PERCENT > 100
+#error "MEMORY_ATOMIC_PERCENT is 0 to 100."
 #endif
 
 /*
@@ -195,6 +219,29 @@
  */
 #ifndef PAGECACHE_LOOKASIDE_FRAMES
 #define PAGECACHE_LOOKASIDE_FRAMES 8
+#endif
+
+/*
+ * Memory, in bytes, that stands ready for pages that a drain moves away, rounded up to whole blocks. One block takes the dirty
+ * pages of four that are emptied.
+ */
+#ifndef PAGECACHE_MIGRATION_BYTES
+#define PAGECACHE_MIGRATION_BYTES (2ull << 20)
+#endif
+
+/*
+ * How long a reader or writer waits, in milliseconds, for a page frame before it gets an error. Only a machine whose memory is
+ * all taken or pinned comes to it, and by then whoever waits had rather know.
+ */
+#ifndef PAGECACHE_FRAME_WAIT_MS
+#define PAGECACHE_FRAME_WAIT_MS 10000
+#endif
+
+#if PAGECACHE_MIGRATION_BYTES > (32 << 20)
+#error "PAGECACHE_MIGRATION_BYTES is at most 32 MB: a drain moves few pages, and uses what it frees itself."
+#endif
+#if PAGECACHE_FRAME_WAIT_MS < 100
+#error "PAGECACHE_FRAME_WAIT_MS is at least 100: dirty pages have to be written meanwhile."
 #endif
 
 /* Nodes (volumes, files) that can be open at once: 8 bytes each. */

@@ -53,11 +53,11 @@ static uint64_t given_before(const struct ledger *ledger, const struct cleaner *
 	return 0;
 }
 
-/* Cleaners run under the mutex of reclaim: whoever has it knows that they rest. */
+/* Cleaners run by turns: whoever has his knows that they rest. */
 static void wait_for_rest(struct memory *memory)
 {
-	mutex_lock(&memory->reclaim);
-	mutex_unlock(&memory->reclaim);
+	if (turns_enter(&memory->turns, PLATFORM_FOREVER) == STATUS_OK)
+		turns_leave(&memory->turns);
 }
 
 void ledger_close(const struct ledger *ledger, struct balance *balance)

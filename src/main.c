@@ -6,6 +6,7 @@
 
 #include "app/app.h"
 #include "drivers/driver.h"
+#include "heap/background_cleaner.h"
 #include "heap/memory.h"
 #include "pagecache/partition.h"
 #include "pagecache/volume.h"
@@ -37,6 +38,8 @@ static const struct kernel_config kernel_config = {
 static struct memory_config memory_config = {
 	.min_bytes = MEMORY_MIN_BYTES,
 	.low_bytes = MEMORY_LOW_BYTES,
+	.high_bytes = MEMORY_HIGH_BYTES,
+	.atomic_percent = MEMORY_ATOMIC_PERCENT,
 	.general_retain_bytes = GENERAL_HEAP_RETAIN_BYTES,
 	.dma_retain_bytes = DMA_RETAIN_BYTES,
 	.guarantee = {
@@ -59,6 +62,8 @@ static const struct pagecache_config pagecache_config = {
 	.readahead_bytes = PAGECACHE_READAHEAD_BYTES,
 	.lookaside_frames = PAGECACHE_LOOKASIDE_FRAMES,
 	.nodes = PAGECACHE_NODES,
+	.migration_blocks = (PAGECACHE_MIGRATION_BYTES + BLOCK_BYTES - 1) / BLOCK_BYTES,
+	.frame_wait_ns = PAGECACHE_FRAME_WAIT_MS * NS_PER_MS,
 };
 
 static const struct volume_config volume_config = {
@@ -122,13 +127,31 @@ static void *metadata_take(struct phys_range *ranges, size_t count)
 	return platform_virt((struct phys_addr){ largest->start.value + largest->bytes });
 }
 
-static uint64_t guarantee_bytes(const char *command_line, const struct phys_range *ranges, size_t count)
+static uint64_t ranges_bytes(const struct phys_range *ranges, size_t count)
 {
-	const uint64_t wanted = options_get_number(command_line, "guarantee", memory_config.guarantee.bytes);
 	uint64_t all = 0;
 
 	for (size_t i = 0; i < count; i++)
 		all += ranges[i].bytes;
+	return all;
+}
+
+/* Watermarks that config.h leaves open follow the size of the memory. */
+static void watermarks_choose(struct memory_config *config, uint64_t all)
+{
+	if (config->min_bytes == 0)
+		config->min_bytes =
+			MIN(MIN(MAX(all / 512, 8 * MIB), 64 * MIB), config->low_bytes == 0 ? all : config->low_bytes);
+	if (config->low_bytes == 0)
+		config->low_bytes = MAX(MIN(MAX(all / 128, 32 * MIB), 256 * MIB), config->min_bytes);
+	if (config->high_bytes == 0)
+		config->high_bytes = config->low_bytes + MAX(config->min_bytes / 4, 4 * MIB);
+}
+
+static uint64_t guarantee_bytes(const char *command_line, uint64_t all)
+{
+	const uint64_t wanted = options_get_number(command_line, "guarantee", memory_config.guarantee.bytes);
+
 	if (wanted > all / GUARANTEE_SHARE)
 		log_warn("memory: the DMA guarantee is cut to an eighth of the memory");
 	return align_down(MIN(wanted, all / GUARANTEE_SHARE), memory_config.guarantee.piece_bytes);
@@ -139,7 +162,8 @@ static void memory_start(const char *command_line)
 	static struct phys_range ranges[MEMORY_RANGES_MAX];
 	const size_t count = boot_heap_take_blocks(ranges, MEMORY_RANGES_MAX);
 
-	memory_config.guarantee.bytes = guarantee_bytes(command_line, ranges, count);
+	memory_config.guarantee.bytes = guarantee_bytes(command_line, ranges_bytes(ranges, count));
+	watermarks_choose(&memory_config, ranges_bytes(ranges, count));
 	if (count == 0 ||
 	    memory_init(&memory, &memory_config, ranges, (uint32_t)count, metadata_take(ranges, count)) != STATUS_OK)
 		platform_panic("there is too little memory: no whole 2 MB block is left for the heap");
@@ -209,6 +233,19 @@ static void guarantee_start_keeper(void)
 
 	if (memory_config.guarantee.bytes > 0 && task_spawn(&options, guarantee_task, &memory.guarantee, NULL) != STATUS_OK)
 		platform_panic("the keeper of the DMA guarantee cannot start");
+}
+
+static void cleaner_task(void *context)
+{
+	memory_clean_run(context);
+}
+
+static void cleaner_start(void)
+{
+	const struct task_options options = { .name = "cleaner", .priority = TASK_NORMAL, .cpu = -1 };
+
+	if (task_spawn(&options, cleaner_task, &memory, NULL) != STATUS_OK)
+		platform_panic("the background cleaner cannot start");
 }
 
 static void pagecache_start(void)
@@ -281,6 +318,7 @@ static void first_task(void *context)
 	drivers_begin(boot->command_line);
 	pagecache_start();
 	guarantee_start_keeper();
+	cleaner_start();
 	power_set_farewell(farewell);
 	commands_start();
 	environment = (struct app_environment){

@@ -5,10 +5,11 @@
  *    engine (memory.h) tries the request again after each, and stops when it fits.
  * 2. A cleaner gives whole blocks to the block heap, within [lowest, highest] only, at most a block above target->bytes, and
  *    returns the bytes that reached it. It is believed only as far as the block heap confirms.
- * 3. It runs in a task, where platform_may_sleep(), one request at a time. It takes no memory that would need reclaim: a
- *    request for memory from inside gets only what is free. Without may_wait it does not wait for I/O; it looks at deadline_ns
- *    at least once a block.
- * 4. Where a window is to be emptied (target->obstacles), a part of it helps nobody. Whoever cannot give all that it has there
+ * 3. It runs in a task, where platform_may_sleep(), one request at a time. It asks for no memory: the task carries a mark
+ *    (platform_is_cleaning), under which an ordinary allocation ends in a panic. What it needs lies in reserves.
+ * 4. It never waits for I/O, nor for anybody who does. With may_write it starts writes, says so in *under_way, and gives what
+ * has been written when it is asked the next time. It looks at deadline_ns at least once a block.
+ * 5. Where a window is to be emptied (target->obstacles), a part of it helps nobody. Whoever cannot give all that it has there
  *    gives nothing, has later windows leave out what is in the way (window_avoid), and counts it.
  *
  *	cleaner_register(&memory->cleaners, &volume->cleaner);      ... asked from any task ...
@@ -34,8 +35,9 @@ struct reclaim_target {
 	struct phys_addr lowest;  /* only blocks wholly within [lowest, highest] help */
 	struct phys_addr highest; /* last byte */
 	uint32_t *obstacles;      /* [lowest, highest] is a window: what is in the way there, so far; NULL: any block helps */
-	bool may_wait;
-	uint64_t deadline_ns; /* platform_now_ns; PLATFORM_FOREVER: none */
+	bool may_write;           /* it may start I/O */
+	bool *under_way;          /* set: I/O is, after which there will be more to give; may be NULL */
+	uint64_t deadline_ns;     /* platform_now_ns; PLATFORM_FOREVER: none */
 };
 
 struct cleaner {
@@ -51,6 +53,7 @@ struct cleaner {
 
 	struct list link;          /* [L] in order of (cost, preference) */
 	bool leaving;              /* [L] is being unregistered: not asked any more */
+	bool asked;                /* [turn] it is being asked */
 	_Atomic uint32_t running;  /* [L] calls under way; the one who unregisters waits on it */
 	uint64_t calls;            /* [L] */
 	uint64_t asked_bytes;      /* [L] sum of what it was asked for */

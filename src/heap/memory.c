@@ -1,12 +1,16 @@
 #include "memory.h"
 
+#include "background_cleaner.h"
 #include "dma_state.h"
-#include "reclaim.h"
+#include "reclaim_internal.h"
+#include "runtime/base/assert.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/string.h"
 
 /* Beyond a bitmap of 64 bytes for each block that the page cache may take: what the first objcaches and this room need. */
 #define SEED_BYTES (192 * KIB)
+
+#define DRAIN_PATIENCE_NS (5 * NS_PER_S) /* a drain that has gained nothing for so long ends */
 
 /* Requests -------------------------------------------------------------------------------------------------------------- */
 
@@ -16,19 +20,38 @@ static void give_back(struct reclaim *reclaim)
 		memory_blocks_free(reclaim->memory, reclaim->runs[--reclaim->got]);
 }
 
-static status_t request_check(struct memory *memory, const struct memory_request *request, uint32_t count)
+static bool request_is_valid(const struct memory_request *request, uint32_t count)
 {
 	const struct block_constraints *constraints = &request->constraints;
 
 	if (request->blocks == 0 || count == 0 || request->blocks > UINT32_MAX || !request->owner)
-		return STATUS_INVALID;
+		return false;
 	if (!is_power_of_two(MAX(constraints->alignment_bytes, 1)) || !is_power_of_two(MAX(constraints->boundary_bytes, 1)))
-		return STATUS_INVALID;
-	if (constraints->boundary_bytes != 0 && request->blocks > constraints->boundary_bytes >> BLOCK_SHIFT)
-		return STATUS_INVALID;
-	if (block_heap_total_within(&memory->blocks, constraints->lowest, constraints->highest) < request->blocks * count)
+		return false;
+	return constraints->boundary_bytes == 0 || request->blocks <= constraints->boundary_bytes >> BLOCK_SHIFT;
+}
+
+static status_t reclaim_what_is_missing(struct reclaim *reclaim)
+{
+	struct memory *memory = reclaim->memory;
+	const struct memory_request *request = reclaim->request;
+	status_t status = STATUS_NO_MEMORY;
+
+	if (block_heap_total_within(&memory->blocks, request->constraints.lowest, request->constraints.highest) <
+	    request->blocks * reclaim->count)
 		return STATUS_RANGE;
-	return STATUS_OK;
+	atomic_fetch_add_explicit(&memory->reclaims, 1, memory_order_relaxed);
+	trace_event(&memory->trace, TRACE_REQUEST, request->owner->name, reclaim->count, request->blocks);
+	if (platform_is_cleaning())
+		status = reclaim_nested(reclaim) ? STATUS_OK : STATUS_NO_MEMORY;
+	else if (platform_may_sleep())
+		status = reclaim_run(reclaim);
+	if (status == STATUS_OK)
+		trace_event(&memory->trace, TRACE_GIVEN, request->owner->name, reclaim->count, request->blocks);
+	else
+		trace_event(&memory->trace, TRACE_FAILED, request->owner->name, reclaim->count - reclaim->got,
+			    status == STATUS_TIMEOUT);
+	return status;
 }
 
 status_t memory_blocks_alloc_many(struct memory *memory, const struct memory_request *request, uint32_t count,
@@ -37,26 +60,18 @@ status_t memory_blocks_alloc_many(struct memory *memory, const struct memory_req
 	struct reclaim reclaim = { .memory = memory, .request = request, .runs = runs, .count = count };
 	status_t status;
 
+	if (!request_is_valid(request, count))
+		return STATUS_INVALID;
+	if (platform_is_cleaning() && !request->nested)
+		platform_panic("memory: %s asks for %llu blocks while it cleans memory", request->owner->name,
+			       (unsigned long long)(count * request->blocks));
 	atomic_fetch_add_explicit(&memory->requests, 1, memory_order_relaxed);
-	if (request->blocks != 0 && count != 0 && reclaim_take_free(&reclaim))
+	if (reclaim_take_free(&reclaim))
 		return STATUS_OK;
-	status = request_check(memory, request, count);
-	if (status == STATUS_OK) {
-		atomic_fetch_add_explicit(&memory->reclaims, 1, memory_order_relaxed);
-		trace_event(&memory->trace, TRACE_REQUEST, request->owner->name, count, request->blocks);
-		/* Whoever asks from inside of a cleaner holds the mutex already. */
-		if (platform_may_sleep() && !mutex_is_held(&memory->reclaim))
-			status = reclaim_run(&reclaim);
-		else
-			status = STATUS_NO_MEMORY;
-		if (status == STATUS_OK)
-			trace_event(&memory->trace, TRACE_GIVEN, request->owner->name, count, request->blocks);
-	}
+	status = reclaim_what_is_missing(&reclaim);
 	if (status != STATUS_OK) {
-		if (request->owner)
-			trace_event(&memory->trace, TRACE_FAILED, request->owner->name, count - reclaim.got,
-				    status == STATUS_TIMEOUT);
 		atomic_fetch_add_explicit(&memory->failures, 1, memory_order_relaxed);
+		memory_clean_kick(memory);
 		memory_report_failure(&reclaim, status);
 		give_back(&reclaim);
 	}
@@ -73,34 +88,84 @@ status_t memory_blocks_alloc(struct memory *memory, const struct memory_request 
 	return status;
 }
 
-void memory_blocks_free(struct memory *memory, struct phys_addr run)
+void memory_notice(struct memory *memory)
 {
-	(void)block_heap_free(&memory->blocks, run);
 	atomic_fetch_add_explicit(&memory->frees, 1, memory_order_seq_cst);
 	if (atomic_load_explicit(&memory->waiters, memory_order_seq_cst) != 0)
 		platform_wake(&memory->frees);
 }
 
-uint64_t memory_drain(struct memory *memory, uint64_t bytes, bool may_wait)
+void memory_wait_for_frees(struct memory *memory, uint32_t seen, uint64_t deadline_ns)
 {
-	struct cleaner *cleaner = NULL;
+	atomic_fetch_add_explicit(&memory->waiters, 1, memory_order_seq_cst);
+	(void)platform_wait(&memory->frees, seen, deadline_ns);
+	atomic_fetch_sub_explicit(&memory->waiters, 1, memory_order_relaxed);
+}
+
+void memory_blocks_free(struct memory *memory, struct phys_addr run)
+{
+	(void)block_heap_free(&memory->blocks, run);
+	memory_notice(memory);
+}
+
+void memory_block_hand_over(struct memory *memory, struct phys_addr address, struct owner *owner)
+{
+	struct block_heap *heap = &memory->blocks;
+	struct block *block = block_heap_find(heap, address);
+
+	spinlock_lock(&heap->lock);
+	assert(block && block->taken && block->run_blocks == 1);
+	if (--block->owner->blocks == 0)
+		list_remove(&block->owner->link);
+	block->owner = owner;
+	if (owner->blocks++ == 0)
+		list_insert_last(&heap->owners, &owner->link);
+	spinlock_unlock(&heap->lock);
+}
+
+/* Draining ---------------------------------------------------------------------------------------------------------------- */
+
+static uint64_t drain_once(struct memory *memory, const struct reclaim_target *target)
+{
 	uint64_t gained = 0;
 
-	mutex_lock(&memory->reclaim);
-	atomic_store_explicit(&memory->reclaim_waits, may_wait, memory_order_relaxed);
-	while (gained < bytes && (cleaner = cleaner_next(&memory->cleaners, cleaner)))
-		gained += reclaim_ask(memory, cleaner,
-				      &(struct reclaim_target){
-					      .bytes = align_up(bytes - gained, BLOCK_BYTES),
-					      .highest = { UINT64_MAX },
-					      .may_wait = may_wait,
-					      .deadline_ns = PLATFORM_FOREVER,
-				      });
-	if (cleaner)
-		cleaner_put(&memory->cleaners, cleaner);
-	atomic_store_explicit(&memory->reclaim_waits, false, memory_order_relaxed);
-	mutex_unlock(&memory->reclaim);
+	if (turns_enter(&memory->turns, target->deadline_ns) == STATUS_OK) {
+		gained = reclaim_drain_round(memory, target);
+		turns_leave(&memory->turns);
+	}
 	return gained;
+}
+
+uint64_t memory_drain_until(struct memory *memory, uint64_t bytes, bool may_wait, uint64_t deadline_ns)
+{
+	uint64_t patience_ns = platform_now_ns() + DRAIN_PATIENCE_NS;
+	uint64_t gained = 0, now;
+	bool under_way;
+
+	do {
+		const uint32_t frees = atomic_load_explicit(&memory->frees, memory_order_acquire);
+
+		under_way = false;
+		const uint64_t more = drain_once(memory, &(struct reclaim_target){
+								 .bytes = align_up(bytes - gained, BLOCK_BYTES),
+								 .highest = { UINT64_MAX },
+								 .may_write = may_wait,
+								 .under_way = &under_way,
+								 .deadline_ns = deadline_ns,
+							 });
+		gained += more;
+		now = platform_now_ns();
+		if (more > 0)
+			patience_ns = now + DRAIN_PATIENCE_NS;
+		if (gained < bytes && under_way)
+			memory_wait_for_frees(memory, frees, MIN(patience_ns, deadline_ns));
+	} while (gained < bytes && under_way && now < MIN(patience_ns, deadline_ns));
+	return gained;
+}
+
+uint64_t memory_drain(struct memory *memory, uint64_t bytes, bool may_wait)
+{
+	return memory_drain_until(memory, bytes, may_wait, PLATFORM_FOREVER);
 }
 
 /* Sources --------------------------------------------------------------------------------------------------------------- */
@@ -220,17 +285,19 @@ status_t memory_init(struct memory *memory, const struct memory_config *config, 
 {
 	status_t status;
 
-	if (config->low_bytes < config->min_bytes)
+	if (config->low_bytes < config->min_bytes || config->atomic_percent > 100 ||
+	    (config->high_bytes != 0 && config->high_bytes < config->low_bytes))
 		return STATUS_INVALID;
 	memset(memory, 0, sizeof(*memory));
 	memory->config = *config;
+	memory->config.high_bytes = MAX(config->high_bytes, config->low_bytes);
 	status = block_heap_init(&memory->blocks, ranges, count, metadata);
 	if (status != STATUS_OK)
 		return status;
 	bookkeeping_init(&memory->bookkeeping, &memory->blocks, (char *)metadata + descriptors_bytes(ranges, count),
 			 seed_bytes(ranges, count));
 	cleaner_registry_init(&memory->cleaners);
-	mutex_init(&memory->reclaim, "reclaim");
+	turns_init(&memory->turns, "reclaim");
 	status = trace_init(&memory->trace, &memory->bookkeeping, config->trace_events);
 	if (status != STATUS_OK)
 		return status;
@@ -292,6 +359,9 @@ struct memory_statistics memory_statistics(struct memory *memory)
 		.failures = atomic_load_explicit(&memory->failures, memory_order_relaxed),
 		.cleaned_bytes = atomic_load_explicit(&memory->cleaned_bytes, memory_order_relaxed),
 		.windows = atomic_load_explicit(&memory->windows, memory_order_relaxed),
+		.timeouts = atomic_load_explicit(&memory->timeouts, memory_order_relaxed),
+		.late_ns_max = atomic_load_explicit(&memory->late_ns_max, memory_order_relaxed),
+		.background_bytes = atomic_load_explicit(&memory->background_bytes, memory_order_relaxed),
 	};
 }
 

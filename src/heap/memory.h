@@ -1,21 +1,25 @@
 /*
  * The memory of a machine: block heap, cleaners and general heap put together, with watermarks and reclaim.
  *
- *	free bytes   0 ........ min ................ low ...................... all
+ *	free bytes   0 ........ min ................ low ......... high .......... all
  *	             only kernel  DMA and big runs,    caches grow
  *	             objects      caches do not grow
  *
- * A request that does not fit takes the reclaim mutex, asks the cleaners for what is missing, in their order, and tries again
- * after each of them. Requests that come meanwhile queue up at the mutex; what is being reclaimed is claimed, so that caches do
- * not grow into it. A run of blocks is made by choosing the window with the least to clean and fencing it off, then the next
- * best one. A request from inside of a cleaner gets only what is free.
+ * A request that does not fit asks the cleaners for what is missing, in their order, and tries again after each of them: a
+ *round. Rounds take turns, in the order in which they come, and none waits for I/O. What is being reclaimed is claimed, so that
+ *caches do not grow into it; a round cleans for single blocks that others claim, too. A run of blocks is made by choosing the
+ *window with the least to clean and fencing it off, then the next best one. Between its rounds a request sleeps until something
+ *has been freed or written. When free memory falls below low, or a request fails, the background cleaner (background_cleaner.h)
+ * brings it up to high.
  *
- * Waiting. MEMORY_WAIT_NEVER: takes what is free, and where platform_may_sleep() what can be cleaned without I/O;
- * it starts no I/O, but may queue behind a round of somebody else that goes on to wait for I/O.
- * MEMORY_WAIT_DEADLINE and MEMORY_WAIT_FOREVER: also wait for I/O and for others to free, in rounds. Without
- * platform_may_sleep() all three take only what is free.
+ * Waiting. MEMORY_WAIT_NEVER: takes what is free, and where platform_may_sleep() what can be cleaned without I/O; it starts
+ * none. MEMORY_WAIT_DEADLINE and MEMORY_WAIT_FOREVER: also have dirty memory written, and wait for that and for others to free,
+ * in rounds. Without platform_may_sleep() all three take only what is free.
  *
- * Lock order: reclaim mutex -> (locks of the cleaners' owners) -> registry lock | objcache lock | bookkeeping -> block heap
+ * A task that cleans must not allocate: a request of it ends in a panic, unless it is `nested`. Such a one gets what is free or
+ * what the other cleaners give without I/O, and never starts a round.
+ *
+ * Lock order: turns -> (locks of the cleaners' owners) -> registry lock | objcache lock | bookkeeping -> block heap
  * lock.
  */
 #pragma once
@@ -26,12 +30,14 @@
 #include "general_heap.h"
 #include "guarantee.h"
 #include "runtime/base/command.h"
-#include "runtime/base/mutex.h"
 #include "trace.h"
+#include "turns.h"
 
 struct memory_config {
 	uint64_t min_bytes;            /* free memory that only kernel objects may take */
 	uint64_t low_bytes;            /* free memory above which caches may grow; at least min_bytes */
+	uint64_t high_bytes;           /* what the background cleaner frees up to, once below low; 0: low_bytes */
+	unsigned atomic_percent;       /* of min_bytes, what kernel objects take where nothing may sleep */
 	uint64_t general_retain_bytes; /* free bytes that a drain leaves in the general heap */
 	uint64_t dma_retain_bytes;     /* the same for small DMA memory, for each address mask in use */
 	struct guarantee_config guarantee;
@@ -49,6 +55,7 @@ struct memory_request {
 	struct block_constraints constraints;
 	struct owner *owner;
 	bool below_min; /* a kernel object: may use what lies below min */
+	bool nested;    /* the caller may be cleaning */
 	enum memory_wait wait;
 	uint64_t deadline_ns; /* platform_now_ns, for MEMORY_WAIT_DEADLINE */
 };
@@ -57,8 +64,11 @@ struct memory_statistics {
 	uint64_t requests;
 	uint64_t reclaims; /* requests that did not fit at once */
 	uint64_t failures;
-	uint64_t cleaned_bytes; /* reached the block heap through cleaners */
-	uint64_t windows;       /* windows tried for runs */
+	uint64_t cleaned_bytes;    /* reached the block heap through cleaners */
+	uint64_t windows;          /* windows tried for runs */
+	uint64_t timeouts;         /* failures whose deadline had passed */
+	uint64_t late_ns_max;      /* how long after its deadline a request returned, at most; without the report in the log */
+	uint64_t background_bytes; /* of cleaned_bytes, for the background cleaner */
 };
 
 /* The memory behind the interfaces that objcaches and general heaps take blocks from. */
@@ -80,17 +90,20 @@ struct memory {
 	struct bookkeeping bookkeeping;
 	struct cleaner_registry cleaners;
 	struct memory_config config; /* [I] */
-	struct mutex reclaim;
-	_Atomic bool reclaim_waits; /* the holder of the mutex may wait for I/O */
-	_Atomic uint32_t frees;     /* changes with each free; waiters sleep on it */
+	struct turns turns;          /* of rounds; [turn] is what its holder has for itself */
+	bool nesting;                /* [turn] a nested request asks cleaners */
+	_Atomic uint32_t frees;      /* changes when something was freed, or can be given now; waiters sleep on it */
 	_Atomic uint32_t waiters;
 	_Atomic uint64_t claimed_blocks;    /* being reclaimed for requests under way */
+	_Atomic uint64_t single_blocks;     /* of them wanted one by one, anywhere */
+	_Atomic uint32_t kick;              /* changes when the background cleaner has something to do */
+	_Atomic bool stopping;              /* the background cleaner returns */
 	struct memory_source kernel_source; /* [I] reclaims, may use what lies below min */
 	struct memory_source cache_source;  /* [I] for caches */
 	struct general_heap general;
 	struct guarantee guarantee;
 	struct dma *dma; /* [I] */
-	_Atomic uint64_t requests, reclaims, failures, cleaned_bytes, windows;
+	_Atomic uint64_t requests, reclaims, failures, cleaned_bytes, windows, timeouts, late_ns_max, background_bytes;
 	_Atomic uint64_t report_ns; /* time of the last report of a failure */
 	struct event_trace trace;
 };
@@ -130,11 +143,23 @@ status_t memory_blocks_alloc(struct memory *memory, const struct memory_request 
 status_t memory_blocks_alloc_many(struct memory *memory, const struct memory_request *request, uint32_t count,
 				  struct phys_addr *runs) MUST_CHECK;
 
+/* A block that is taken, of a run of one, belongs to another owner from now on. Any task context. */
+void memory_block_hand_over(struct memory *memory, struct phys_addr block, struct owner *owner);
+
 /* Frees one run. */
 void memory_blocks_free(struct memory *memory, struct phys_addr run);
 
-/* Asks the cleaners for `bytes`, whatever is free, and returns what reached the block heap. Where platform_may_sleep(). */
+/*
+ * Asks the cleaners for `bytes`, whatever is free, and returns what reached the block heap. `may_wait`: has dirty memory
+ * written, and waits as long as there is progress. Where platform_may_sleep(), not while cleaning.
+ */
 uint64_t memory_drain(struct memory *memory, uint64_t bytes, bool may_wait);
+
+/* The same until the clock shows `deadline_ns`. */
+uint64_t memory_drain_until(struct memory *memory, uint64_t bytes, bool may_wait, uint64_t deadline_ns);
+
+/* Cleaners: what they had under way has ended, and they may have more to give. Any context. */
+void memory_notice(struct memory *memory);
 
 /* True while a cache may take a fresh block. */
 bool memory_may_grow(struct memory *memory);

@@ -203,6 +203,8 @@ void *objcache_alloc(struct objcache *cache)
 {
 	void *object = NULL;
 
+	if (__builtin_expect(platform_is_cleaning(), 0))
+		platform_panic("objcache %s is asked for an object while the task cleans memory", cache->config.name);
 	if (!block_heap_must_fail(cache->heap, cache->config.name, cache->config.object_bytes))
 		object = alloc_growing(cache);
 	if (__builtin_expect(!object, 0)) {

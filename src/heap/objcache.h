@@ -76,7 +76,7 @@ status_t objcache_init(struct objcache *cache, const struct objcache_config *con
 /* Gives everything back. STATUS_BUSY: objects are still allocated; nothing was done. Where platform_may_sleep(). */
 status_t objcache_fini(struct objcache *cache) MUST_CHECK;
 
-/* NULL: no memory. */
+/* NULL: no memory. Not while cleaning: then only what is held, as in a reserve. */
 void *objcache_alloc(struct objcache *cache);
 void *objcache_alloc_held(struct objcache *cache);        /* the same without taking new blocks */
 void objcache_free(struct objcache *cache, void *object); /* NULL: nothing */
@@ -98,6 +98,10 @@ struct objcache_counts objcache_count(struct objcache *cache);
 
 /* The cache whose block holds the object, or NULL. */
 struct objcache *objcache_of(const struct block_heap *heap, const void *object);
+
+/* Raises the reserve by so many objects, or lowers it. STATUS_NO_MEMORY: it is as before. Where platform_may_sleep(). */
+status_t objcache_reserve(struct objcache *cache, uint32_t objects) MUST_CHECK;
+void objcache_unreserve(struct objcache *cache, uint32_t objects);
 
 /* Checks every invariant; O(objects / 64). No operation may be under way. */
 bool objcache_is_valid(struct objcache *cache);

@@ -107,9 +107,28 @@ static status_t reserve_fill(struct objcache *cache)
 {
 	status_t status = STATUS_OK;
 
-	while (status == STATUS_OK && cache->counts.objects < cache->config.reserve_objects)
+	while (status == STATUS_OK && objcache_count(cache).objects < cache->config.reserve_objects)
 		status = objcache_grow(cache, NULL);
 	return status;
+}
+
+/* What is drained meanwhile respects the new reserve already. */
+status_t objcache_reserve(struct objcache *cache, uint32_t objects)
+{
+	spinlock_lock(&cache->lock);
+	cache->config.reserve_objects += objects;
+	spinlock_unlock(&cache->lock);
+	const status_t status = reserve_fill(cache);
+	if (status != STATUS_OK)
+		objcache_unreserve(cache, objects);
+	return status;
+}
+
+void objcache_unreserve(struct objcache *cache, uint32_t objects)
+{
+	spinlock_lock(&cache->lock);
+	cache->config.reserve_objects -= objects;
+	spinlock_unlock(&cache->lock);
 }
 
 status_t objcache_init(struct objcache *cache, const struct objcache_config *config)

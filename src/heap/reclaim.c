@@ -1,14 +1,20 @@
 /*
  * Single blocks are asked for wherever the constraints allow; a run of blocks needs a window, which is fenced so that what the
- * cleaners free in it is taken by nobody else. The first round does not wait; later ones may, if the request allows.
+ * cleaners free in it is taken by nobody else. The first round takes what is clean; later ones have dirty memory written, if
+ * the request may wait. Waiting is done between rounds, when others have their turn.
  */
 #include "reclaim_internal.h"
 
+#include "background_cleaner.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/log.h"
 
-#define NAP_NS       (10 * NS_PER_MS) /* between rounds that gained nothing: pages get written and unpinned meanwhile */
-#define COMPLAINT_NS (10 * NS_PER_S)  /* a request that waits this long is reported, once */
+/* A request that gained nothing sleeps until something is freed or written, or so long: nobody tells when a page is unpinned.
+ */
+#define NAP_NS        (10 * NS_PER_MS)
+#define COMPLAINT_NS  (10 * NS_PER_S) /* a request that waits this long is reported, once */
+#define ROUNDS_IN_ROW 4               /* that gained memory, but nothing that the request could take */
+#define JOINED_MAX    16              /* blocks for others that one round cleans */
 
 static bool needs_window(const struct memory_request *request)
 {
@@ -20,42 +26,58 @@ static uint64_t deadline_of(const struct memory_request *request)
 	return request->wait == MEMORY_WAIT_DEADLINE ? request->deadline_ns : PLATFORM_FOREVER;
 }
 
-uint64_t reclaim_keep_blocks(const struct reclaim *reclaim)
+/* What lies below min serves kernel objects; where nothing may sleep, and nobody can reclaim, only a share of it. */
+static uint64_t keep_below_min(const struct reclaim *reclaim)
 {
-	struct memory *memory = reclaim->memory;
-	uint64_t keep = 0;
+	const struct memory_config *config = &reclaim->memory->config;
 
 	if (!reclaim->request->below_min)
-		keep = divide_round_up(memory->config.min_bytes, BLOCK_BYTES);
+		return divide_round_up(config->min_bytes, BLOCK_BYTES);
+	return platform_may_sleep() ? 0
+				    : divide_round_up(config->min_bytes / 100 * (100 - config->atomic_percent), BLOCK_BYTES);
+}
+
+uint64_t reclaim_keep_blocks(const struct reclaim *reclaim)
+{
+	uint64_t keep = keep_below_min(reclaim);
+
 	/* What somebody else is having cleaned is not ours; kernel objects take it all the same. */
-	if (!reclaim->holds_mutex && !reclaim->request->below_min)
-		keep += atomic_load_explicit(&memory->claimed_blocks, memory_order_relaxed);
+	if (!reclaim->has_turn && !reclaim->request->below_min)
+		keep += atomic_load_explicit(&reclaim->memory->claimed_blocks, memory_order_relaxed);
 	return keep;
 }
 
-/* Without waiting for I/O, one still waits for a round that does not wait for it either. */
-static status_t reclaim_lock(struct reclaim *reclaim)
+/* Others can be cleaned for as well: any block will do. */
+static bool is_single(const struct reclaim *reclaim)
 {
-	struct memory *memory = reclaim->memory;
-	status_t status = STATUS_OK;
+	const struct block_constraints *constraints = &reclaim->request->constraints;
+	const struct block_heap *heap = &reclaim->memory->blocks;
 
-	if (!mutex_try_lock(&memory->reclaim)) {
-		if (reclaim->request->wait == MEMORY_WAIT_NEVER &&
-		    atomic_load_explicit(&memory->reclaim_waits, memory_order_relaxed))
-			return STATUS_NO_MEMORY;
-		status = mutex_lock_until(&memory->reclaim, deadline_of(reclaim->request));
-	}
-	reclaim->holds_mutex = status == STATUS_OK;
-	if (reclaim->holds_mutex)
-		atomic_store_explicit(&memory->reclaim_waits, reclaim->may_wait, memory_order_relaxed);
+	return !needs_window(reclaim->request) && constraints->lowest.value <= heap->first_block << BLOCK_SHIFT &&
+	       (constraints->highest.value == 0 ||
+		constraints->highest.value >= ((heap->first_block + heap->count) << BLOCK_SHIFT) - 1);
+}
+
+static void claim(struct reclaim *reclaim, uint64_t blocks)
+{
+	atomic_fetch_add_explicit(&reclaim->memory->claimed_blocks, blocks, memory_order_relaxed);
+	if (is_single(reclaim))
+		atomic_fetch_add_explicit(&reclaim->memory->single_blocks, blocks, memory_order_relaxed);
+}
+
+/* Nobody waits for I/O when it is his turn, so those who must not wait for it stand in line, too. */
+static status_t enter(struct reclaim *reclaim)
+{
+	const status_t status = turns_enter(&reclaim->memory->turns, deadline_of(reclaim->request));
+
+	reclaim->has_turn = status == STATUS_OK;
 	return status;
 }
 
-static void reclaim_unlock(struct reclaim *reclaim)
+static void leave(struct reclaim *reclaim)
 {
-	atomic_store_explicit(&reclaim->memory->reclaim_waits, false, memory_order_relaxed);
-	reclaim->holds_mutex = false;
-	mutex_unlock(&reclaim->memory->reclaim);
+	reclaim->has_turn = false;
+	turns_leave(&reclaim->memory->turns);
 }
 
 bool reclaim_take_one(struct reclaim *reclaim, const struct block_constraints *constraints, bool inside_fence)
@@ -72,7 +94,9 @@ bool reclaim_take_one(struct reclaim *reclaim, const struct block_constraints *c
 		return false;
 	reclaim->got++;
 	if (reclaim->claims)
-		atomic_fetch_sub_explicit(&reclaim->memory->claimed_blocks, request.blocks, memory_order_relaxed);
+		claim(reclaim, -request.blocks);
+	if (memory_free_bytes(reclaim->memory) < reclaim->memory->config.low_bytes)
+		memory_clean_kick(reclaim->memory);
 	return true;
 }
 
@@ -87,10 +111,15 @@ bool reclaim_take_free(struct reclaim *reclaim)
 uint64_t reclaim_ask(struct memory *memory, struct cleaner *cleaner, const struct reclaim_target *target)
 {
 	uint64_t claimed, given;
+	bool before;
 
 	block_heap_watch(&memory->blocks, target->lowest, target->highest);
-	trace_event(&memory->trace, TRACE_ASKED, cleaner->name, target->bytes >> BLOCK_SHIFT, target->may_wait);
+	trace_event(&memory->trace, TRACE_ASKED, cleaner->name, target->bytes >> BLOCK_SHIFT, target->may_write);
+	before = platform_set_cleaning(true);
+	cleaner->asked = true;
 	claimed = cleaner->clean(cleaner, target);
+	cleaner->asked = false;
+	(void)platform_set_cleaning(before);
 	given = block_heap_watched_blocks(&memory->blocks) << BLOCK_SHIFT;
 	trace_event(&memory->trace, TRACE_ANSWERED, cleaner->name, given >> BLOCK_SHIFT, claimed >> BLOCK_SHIFT);
 	atomic_fetch_add_explicit(&memory->cleaned_bytes, given, memory_order_relaxed);
@@ -104,6 +133,51 @@ uint64_t reclaim_ask(struct memory *memory, struct cleaner *cleaner, const struc
 	cleaner->last_given_bytes = given;
 	spinlock_unlock(&memory->cleaners.lock);
 	return given;
+}
+
+uint64_t reclaim_drain_round(struct memory *memory, const struct reclaim_target *target)
+{
+	struct cleaner *cleaner = NULL;
+	uint64_t gained = 0;
+
+	while (gained < target->bytes && platform_now_ns() < target->deadline_ns &&
+	       (cleaner = cleaner_next(&memory->cleaners, cleaner))) {
+		struct reclaim_target rest = *target;
+
+		rest.bytes -= gained;
+		gained += reclaim_ask(memory, cleaner, &rest);
+	}
+	if (cleaner)
+		cleaner_put(&memory->cleaners, cleaner);
+	return gained;
+}
+
+bool reclaim_nested(struct reclaim *reclaim)
+{
+	struct memory *memory = reclaim->memory;
+	const struct reclaim_target target = {
+		.bytes = reclaim->request->blocks << BLOCK_SHIFT,
+		.highest = { UINT64_MAX },
+		.deadline_ns = PLATFORM_FOREVER,
+	};
+	struct cleaner *cleaner = NULL;
+
+	/* A cleaner that is asked here gets only what is free, should it need memory itself. */
+	if (!turns_is_held(&memory->turns) || memory->nesting)
+		return false;
+	memory->nesting = true;
+	while (reclaim->got < reclaim->count && (cleaner = cleaner_next(&memory->cleaners, cleaner))) {
+		if (cleaner->cost > CLEANER_CLEAN)
+			break;
+		if (cleaner->asked)
+			continue;
+		(void)cleaner->clean(cleaner, &target);
+		(void)reclaim_take_free(reclaim);
+	}
+	if (cleaner)
+		cleaner_put(&memory->cleaners, cleaner);
+	memory->nesting = false;
+	return reclaim->got == reclaim->count;
 }
 
 bool reclaim_is_late(const struct reclaim *reclaim)
@@ -132,11 +206,20 @@ uint64_t reclaim_ask_cleaners(struct reclaim *reclaim, const struct reclaim_ques
 					      .lowest = question->lowest,
 					      .highest = question->highest,
 					      .obstacles = question->obstacles,
-					      .may_wait = reclaim->may_wait,
+					      .may_write = reclaim->may_write,
+					      .under_way = &reclaim->under_way,
 					      .deadline_ns = deadline_of(reclaim->request),
 				      });
 	}
 	return gained;
+}
+
+/* Blocks that others stand in line for, of which this round cleans some, too. */
+static uint64_t joined_blocks(const struct reclaim *reclaim)
+{
+	const uint64_t all = atomic_load_explicit(&reclaim->memory->single_blocks, memory_order_relaxed);
+
+	return is_single(reclaim) ? MIN(reclaim_lacking(all, reclaim->count - reclaim->got), JOINED_MAX) : 0;
 }
 
 /* Single blocks: takes what is free, and says how many blocks are still missing. */
@@ -149,7 +232,7 @@ static uint64_t missing_blocks(struct reclaim *reclaim, const void *context)
 	(void)context;
 	if (reclaim_take_free(reclaim))
 		return 0;
-	want = reclaim->count - reclaim->got;
+	want = reclaim->count - reclaim->got + joined_blocks(reclaim);
 	within = block_heap_free_within(heap, constraints->lowest, constraints->highest);
 	all = atomic_load_explicit(&heap->free_blocks, memory_order_relaxed);
 	return MAX(MAX(reclaim_lacking(want, within), reclaim_lacking(want + reclaim_keep_blocks(reclaim), all)), 1);
@@ -178,73 +261,88 @@ static void complain(const struct reclaim *reclaim)
 	memory_report(reclaim->memory);
 }
 
-/* Until somebody frees, or for a nap. Others may reclaim meanwhile. */
+/* Until something was freed or written, or for a nap. Others have their turn meanwhile. */
 static status_t wait_for_frees(struct reclaim *reclaim, uint32_t frees)
 {
-	struct memory *memory = reclaim->memory;
 	const uint64_t nap_ns = platform_now_ns() + NAP_NS;
 
-	trace_event(&memory->trace, TRACE_WAIT, reclaim->request->owner->name, reclaim->count - reclaim->got,
+	trace_event(&reclaim->memory->trace, TRACE_WAIT, reclaim->request->owner->name, reclaim->count - reclaim->got,
 		    reclaim->request->blocks);
-	reclaim_unlock(reclaim);
-	atomic_fetch_add_explicit(&memory->waiters, 1, memory_order_seq_cst);
-	(void)platform_wait(&memory->frees, frees, MIN(nap_ns, deadline_of(reclaim->request)));
-	atomic_fetch_sub_explicit(&memory->waiters, 1, memory_order_relaxed);
-	return reclaim_lock(reclaim);
+	leave(reclaim);
+	memory_wait_for_frees(reclaim->memory, frees, MIN(nap_ns, deadline_of(reclaim->request)));
+	return enter(reclaim);
 }
 
 /* One round; says whether it may gain more by another one at once. */
 static bool round_gains(struct reclaim *reclaim)
 {
-	const bool waited = reclaim->may_wait;
+	const bool wrote = reclaim->may_write;
 	const uint64_t gained = needs_window(reclaim->request) ? reclaim_round_of_runs(reclaim) : round_of_blocks(reclaim);
 
-	reclaim->may_wait = reclaim->request->wait != MEMORY_WAIT_NEVER;
-	atomic_store_explicit(&reclaim->memory->reclaim_waits, reclaim->may_wait, memory_order_relaxed);
-	return gained != 0 || !waited;
+	reclaim->may_write = reclaim->request->wait != MEMORY_WAIT_NEVER;
+	return gained != 0 || !wrote;
+}
+
+/* What follows a round that left something missing. */
+static status_t after_round(struct reclaim *reclaim, uint32_t frees, bool gains)
+{
+	if (reclaim->request->wait == MEMORY_WAIT_NEVER)
+		return STATUS_NO_MEMORY;
+	if (reclaim_is_late(reclaim))
+		return STATUS_TIMEOUT;
+	return gains ? STATUS_OK : wait_for_frees(reclaim, frees);
 }
 
 static status_t rounds(struct reclaim *reclaim)
 {
 	const uint64_t complaint_ns = platform_now_ns() + COMPLAINT_NS;
 	bool complained = false;
-	status_t status;
+	unsigned in_vain = 0;
+	status_t status = STATUS_OK;
 
-	while (!reclaim_take_free(reclaim)) {
+	while (status == STATUS_OK && !reclaim_take_free(reclaim)) {
 		const uint32_t frees = atomic_load_explicit(&reclaim->memory->frees, memory_order_acquire);
+		const uint32_t got = reclaim->got;
 		const bool gains = round_gains(reclaim);
 
 		if (reclaim->got == reclaim->count)
 			break;
-		if (reclaim->request->wait == MEMORY_WAIT_NEVER)
-			return STATUS_NO_MEMORY;
-		if (reclaim_is_late(reclaim))
-			return STATUS_TIMEOUT;
-		status = gains ? STATUS_OK : wait_for_frees(reclaim, frees);
-		if (status != STATUS_OK)
-			return status;
+		in_vain = reclaim->got == got ? in_vain + 1 : 0;
+		status = after_round(reclaim, frees, gains && in_vain % ROUNDS_IN_ROW != ROUNDS_IN_ROW - 1);
 		if (!complained && platform_now_ns() >= complaint_ns) {
 			complained = true;
 			complain(reclaim);
 		}
 	}
-	return STATUS_OK;
+	return status;
+}
+
+static void note_lateness(struct reclaim *reclaim)
+{
+	struct memory *memory = reclaim->memory;
+	const uint64_t late_ns = reclaim_lacking(platform_now_ns(), reclaim->request->deadline_ns);
+	uint64_t most = atomic_load_explicit(&memory->late_ns_max, memory_order_relaxed);
+
+	atomic_fetch_add_explicit(&memory->timeouts, 1, memory_order_relaxed);
+	while (most < late_ns && !atomic_compare_exchange_weak_explicit(&memory->late_ns_max, &most, late_ns,
+									memory_order_relaxed, memory_order_relaxed))
+		;
 }
 
 status_t reclaim_run(struct reclaim *reclaim)
 {
-	struct memory *memory = reclaim->memory;
 	const uint64_t blocks = reclaim->request->blocks;
 	status_t status;
 
-	status = reclaim_lock(reclaim);
-	if (status != STATUS_OK)
-		return status;
-	atomic_fetch_add_explicit(&memory->claimed_blocks, (reclaim->count - reclaim->got) * blocks, memory_order_relaxed);
+	claim(reclaim, (reclaim->count - reclaim->got) * blocks);
 	reclaim->claims = true;
-	status = rounds(reclaim);
-	atomic_fetch_sub_explicit(&memory->claimed_blocks, (reclaim->count - reclaim->got) * blocks, memory_order_relaxed);
-	if (reclaim->holds_mutex)
-		reclaim_unlock(reclaim);
+	status = enter(reclaim);
+	if (status == STATUS_OK)
+		status = rounds(reclaim);
+	claim(reclaim, -((reclaim->count - reclaim->got) * blocks));
+	if (reclaim->has_turn)
+		leave(reclaim);
+	if (status == STATUS_TIMEOUT)
+		note_lateness(reclaim);
 	return status;
 }

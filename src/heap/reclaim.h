@@ -10,22 +10,30 @@ struct reclaim {
 	struct phys_addr *runs;
 	uint32_t count;
 	uint32_t got;
-	bool holds_mutex;
-	bool claims;   /* what has not been taken yet counts in memory->claimed_blocks */
-	bool may_wait; /* in this round */
+	bool has_turn;
+	bool claims;    /* what has not been taken yet counts in memory->claimed_blocks */
+	bool may_write; /* in this round */
+	bool under_way; /* cleaners have started writes */
 };
 
 /* Takes runs that are free; returns true when all have been taken. Any task context. */
 bool reclaim_take_free(struct reclaim *reclaim);
 
 /*
- * Takes the reclaim mutex and goes through rounds of cleaning until all runs have been taken; what was taken on failure stays
- * in `runs`. Where platform_may_sleep(), not from inside of a cleaner. STATUS_NO_MEMORY, STATUS_TIMEOUT.
+ * Goes through rounds of cleaning until all runs have been taken; what was taken on failure stays in `runs`. Where
+ * platform_may_sleep(), not from inside of a cleaner. STATUS_NO_MEMORY, STATUS_TIMEOUT.
  */
 status_t reclaim_run(struct reclaim *reclaim) MUST_CHECK;
 
-/* Asks one cleaner, keeps its books, and returns the bytes that reached the block heap. Reclaim mutex held. */
+/* From inside of a cleaner: asks others for what they can give without I/O. True when all have been taken. */
+bool reclaim_nested(struct reclaim *reclaim);
+
+/* Asks one cleaner, keeps its books, and returns the bytes that reached the block heap. The caller has the turn. */
 uint64_t reclaim_ask(struct memory *memory, struct cleaner *cleaner, const struct reclaim_target *target);
+
+/* Asks all in order, until `target->bytes` have been given or its deadline has passed; returns the bytes. The caller has the
+ * turn. */
+uint64_t reclaim_drain_round(struct memory *memory, const struct reclaim_target *target);
 
 /* Logs what was missing, who was asked, and who holds the memory; at most once a second. Any task context. */
 void memory_report_failure(const struct reclaim *reclaim, status_t status);

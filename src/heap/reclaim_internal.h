@@ -15,7 +15,7 @@ struct reclaim_question {
 
 /*
  * Asks the cleaners in order, until `missing` says 0 or the deadline has passed. After each of them `missing` is computed anew.
- * Returns the bytes gained. Reclaim mutex held.
+ * Returns the bytes gained. The caller has the turn.
  */
 uint64_t reclaim_ask_cleaners(struct reclaim *reclaim, const struct reclaim_question *question);
 
@@ -28,8 +28,11 @@ uint64_t reclaim_keep_blocks(const struct reclaim *reclaim);
 /* Whether the request's deadline has passed. */
 bool reclaim_is_late(const struct reclaim *reclaim);
 
-/* One round for a request that needs windows; takes what it can, and returns the bytes gained. Reclaim mutex held. */
+/* One round for a request that needs windows; takes what it can, and returns the bytes gained. The caller has the turn. */
 uint64_t reclaim_round_of_runs(struct reclaim *reclaim);
+
+/* Sleeps until memory->frees is not `seen` any more, or the clock shows `deadline_ns`; may end early. */
+void memory_wait_for_frees(struct memory *memory, uint32_t seen, uint64_t deadline_ns);
 
 static inline uint64_t reclaim_lacking(uint64_t want, uint64_t have)
 {

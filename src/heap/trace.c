@@ -12,7 +12,7 @@ static const struct {
 	[TRACE_REQUEST] = { "request", "runs", "blocks_each" },
 	[TRACE_GIVEN] = { "given", "runs", "blocks_each" },
 	[TRACE_FAILED] = { "failed", "runs_missing", "timeout" },
-	[TRACE_ASKED] = { "asked", "blocks", "may_wait" },
+	[TRACE_ASKED] = { "asked", "blocks", "may_write" },
 	[TRACE_ANSWERED] = { "answered", "blocks", "blocks_said" },
 	[TRACE_WINDOW] = { "window", "first_block", "cost" },
 	[TRACE_TAKEN] = { "window over", "first_block", "runs_taken" },

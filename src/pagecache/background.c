@@ -41,8 +41,11 @@ static uint32_t sweep_on(struct volume *volume, struct sweep *sweep)
 	struct background *background = &volume->background;
 	uint32_t pages;
 
+	sweep->at_once = true;
 	sweep->position = atomic_load(&background->position);
 	pages = writeback_start(volume, sweep);
+	if (sweep->starved)
+		return 0;
 	if (pages == 0 && !background->wrapped) {
 		background->wrapped = true;
 		sweep->position = 0;
@@ -81,6 +84,8 @@ static bool write_aged(struct volume *volume)
 		return false;
 	if (sweep_on(volume, &sweep) > 0)
 		return true;
+	if (sweep.starved)
+		return false;
 	background->writes_aged = false;
 	background->wrapped = false;
 	return false;
@@ -102,13 +107,16 @@ static bool retry_is_due(struct volume *volume)
 static bool retry(struct volume *volume)
 {
 	struct background *background = &volume->background;
-	struct sweep sweep = { .position = background->retry_position, .any_epoch = true, .failed = SWEEP_FAILED_ONLY };
+	struct sweep sweep = {
+		.position = background->retry_position, .any_epoch = true, .failed = SWEEP_FAILED_ONLY, .at_once = true
+	};
 	uint32_t pages;
 
 	if (!retry_is_due(volume))
 		return false;
 	pages = writeback_start(volume, &sweep);
-	background->retry_position = pages > 0 ? sweep.position : 0;
+	if (!sweep.starved)
+		background->retry_position = pages > 0 ? sweep.position : 0;
 	return pages > 0;
 }
 
@@ -120,8 +128,9 @@ static void clean_block(struct volume *volume, struct frames *frames, uint32_t f
 	for (uint32_t i = first; i < PAGES_PER_BLOCK && !is_full(volume); i++) {
 		const uint32_t state = page_state(&frames->pages[i]);
 
-		if (page_is(state, PAGE_DIRTY) && !(state & PAGE_FAILED) && !replacement_is_hot(state))
-			writeback_start_page(volume, &frames->pages[i]);
+		if (page_is(state, PAGE_DIRTY) && !(state & PAGE_FAILED) && !replacement_is_hot(state) &&
+		    !writeback_start_page(volume, &frames->pages[i]))
+			break;
 	}
 }
 
@@ -186,12 +195,14 @@ static bool write_share(struct volume *volume)
 		return false;
 	if (sweep_on(volume, &sweep) > 0)
 		return true;
-	volume->background.wrapped = false;
+	if (!sweep.starved)
+		volume->background.wrapped = false;
 	return false;
 }
 
 static enum round write_some(struct volume *volume, bool cursor_waits)
 {
+	pageout_write_early(volume);
 	if (cursor_waits)
 		clean_ahead(volume);
 	age(volume);
@@ -203,15 +214,15 @@ static enum round write_some(struct volume *volume, bool cursor_waits)
 static enum round write_some_of_all(struct pagecache *pagecache)
 {
 	const bool cursor_waits = atomic_exchange(&pagecache->cursor_waits, false);
+	struct volume *volume = NULL;
 	enum round most = ROUND_DONE;
 
-	mutex_lock(&pagecache->volumes_lock);
-	list_for_each (link, &pagecache->volumes) {
-		const enum round round = write_some(container_of(link, struct volume, link), cursor_waits);
+	migration_refill(pagecache);
+	while ((volume = volume_next(pagecache, volume)) != NULL) {
+		const enum round round = write_some(volume, cursor_waits);
 
 		most = MAX(most, round);
 	}
-	mutex_unlock(&pagecache->volumes_lock);
 	return most;
 }
 

@@ -9,18 +9,16 @@
 /* Blocks whose dirty pages are written at the same time. */
 #define WRITE_BATCH 8
 
-#define WRITE_NS (5 * NS_PER_S) /* a block whose writes have not ended by then is left alone */
-
-/* One call of evict_blocks. Lists of struct frames. */
+/* One call of a cleaner. `skipped` is a list of struct frames. */
 struct drain {
 	struct volume *volume;
 	const struct reclaim_target *target;
 	struct fence_limits limits;
 	uint64_t keep;
-	bool write;
+	bool write;            /* dirty pages are no obstacle: they get written */
 	struct list fenced;    /* to be looked at */
 	struct list skipped;   /* could not be emptied */
-	uint64_t fenced_pages; /* cached in the blocks of `fenced` */
+	uint64_t fenced_pages; /* cached in the blocks that are fenced together */
 	uint64_t given;
 	bool over; /* the volume is down to what it keeps */
 };
@@ -63,44 +61,7 @@ static bool has_failed(const struct frames *frames)
 	return false;
 }
 
-/* Starts the writes of the block's dirty pages. */
-static void write_block(struct volume *volume, struct frames *frames)
-{
-	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++) {
-		const uint32_t state = page_state(&frames->pages[i]);
-
-		if (page_is(state, PAGE_DIRTY) && !(state & PAGE_FAILED))
-			writeback_start_page(volume, &frames->pages[i]);
-	}
-}
-
-static bool is_writing(const struct frames *frames)
-{
-	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++)
-		if (page_is(page_state(&frames->pages[i]), PAGE_WRITEBACK))
-			return true;
-	return false;
-}
-
-/*
- * Waits until the block's writes have ended. What was dirtied again meanwhile is left to the census: whoever goes on writing
- * must not hold up the drain. False: it took too long.
- */
-static bool wait_written(struct volume *volume, const struct frames *frames, uint64_t deadline_ns)
-{
-	const uint64_t limit_ns = MIN(deadline_ns, platform_now_ns() + WRITE_NS);
-
-	for (;;) {
-		const uint32_t seen = atomic_load(&volume->progress);
-
-		if (!is_writing(frames))
-			return true;
-		if (platform_wait(&volume->progress, seen, limit_ns) == STATUS_TIMEOUT)
-			return false;
-	}
-}
-
-/* Main has no frame for a hot page: then it is lost. A page that is not dirty any more when it is to be moved was written. */
+/* There is no frame for a hot page: then it is lost. A page that is not dirty any more when it is to be moved was written. */
 static bool empty_frame(struct volume *volume, struct page *page)
 {
 	const uint32_t state = page_state(page);
@@ -127,11 +88,10 @@ static bool empty_block(struct volume *volume, struct frames *frames)
 static bool give_block(struct drain *drain, struct frames *frames)
 {
 	struct volume *volume = drain->volume;
-	struct census census;
+	const struct census census = take_census(frames);
 
-	if (drain->write && !has_failed(frames) && !wait_written(volume, frames, drain->target->deadline_ns))
-		return false;
-	census = take_census(frames);
+	if (!is_movable(drain, &census) && !has_failed(frames))
+		pageout_note(volume, frames);
 	if (census.stuck > 0 || !is_movable(drain, &census))
 		return false;
 	return empty_block(volume, frames) && page_heap_release(volume, frames);
@@ -164,39 +124,34 @@ static bool is_over(const struct drain *drain)
 	return drain->over || drain->given >= drain->target->bytes || is_late(drain);
 }
 
-/* Fences the coldest block, unless the volume has to keep it; false: there is none. */
-static bool fence_block(struct drain *drain)
+/* The coldest block, fenced, unless the volume has to keep it. NULL: there is none. */
+static struct frames *fence_block(struct drain *drain)
 {
 	struct frames *frames = page_heap_fence(drain->volume, &drain->limits);
 	uint64_t pages;
 
 	if (!frames)
-		return false;
+		return NULL;
 	pages = cached_pages(frames);
 	if (!may_lose(drain->volume, drain->keep, drain->fenced_pages + pages)) {
 		drain->over = true;
 		list_insert_first(&drain->skipped, &frames->link);
-		return false;
+		return NULL;
 	}
 	drain->fenced_pages += pages;
-	list_insert_last(&drain->fenced, &frames->link);
-	if (drain->write)
-		write_block(drain->volume, frames);
-	return true;
+	return frames;
 }
 
-/*
- * Fences as many blocks as may be looked at together, no more than may be given. A whole window at once: what is moved out of
- * one of its blocks must not go into another.
- */
+/* Fences one block, or a whole window at once: what is moved out of one of its blocks must not go into another. */
 static void fence_batch(struct drain *drain)
 {
 	const uint64_t missing = divide_round_up(drain->target->bytes - drain->given, BLOCK_BYTES);
-	const uint64_t most = drain->target->obstacles ? missing : MIN(missing, drain->write ? WRITE_BATCH : 1ull);
+	const uint64_t most = drain->target->obstacles ? missing : 1;
+	struct frames *frames;
 
 	drain->fenced_pages = 0;
-	for (uint64_t i = 0; i < most && fence_block(drain); i++)
-		;
+	for (uint64_t i = 0; i < most && (frames = fence_block(drain)) != NULL; i++)
+		list_insert_last(&drain->fenced, &frames->link);
 }
 
 /* False: there is no further block. */
@@ -257,30 +212,69 @@ static bool window_can_go(struct drain *drain)
 	return obstacles == 0 && may_lose(volume, drain->keep, pages);
 }
 
-uint64_t evict_blocks(struct volume *volume, const struct reclaim_target *target, uint64_t keep, bool write)
+static void drain_begin(struct drain *drain, struct volume *volume, const struct reclaim_target *target, uint64_t keep)
 {
-	struct drain drain = {
+	*drain = (struct drain){
 		.volume = volume,
 		.target = target,
 		.limits = { .lowest = target->lowest, .highest = target->highest },
 		.keep = keep,
-		.write = write,
 	};
+	list_init(&drain->fenced);
+	list_init(&drain->skipped);
+	atomic_fetch_add(&volume->cleaning, 1);
+}
+
+static void drain_end(struct drain *drain)
+{
 	struct list *link;
 
-	if (target->obstacles && !window_can_go(&drain))
-		return 0;
-	list_init(&drain.fenced);
-	list_init(&drain.skipped);
-	atomic_fetch_add(&volume->cleaning, 1);
+	while ((link = list_take_first(&drain->skipped)) != NULL)
+		page_heap_unfence(drain->volume, container_of(link, struct frames, link));
+	atomic_fetch_sub(&drain->volume->cleaning, 1);
+	platform_wake(&drain->volume->cleaning);
+}
+
+uint64_t evict_blocks(struct volume *volume, const struct reclaim_target *target, uint64_t keep)
+{
+	const bool before = platform_set_cleaning(true);
+	struct drain drain;
+
+	drain_begin(&drain, volume, target, keep);
 	(void)lookaside_empty(volume);
-	while (!is_over(&drain) && give_batch(&drain))
-		;
-	while ((link = list_take_first(&drain.skipped)) != NULL)
-		page_heap_unfence(volume, container_of(link, struct frames, link));
-	atomic_fetch_sub(&volume->cleaning, 1);
-	platform_wake(&volume->cleaning);
+	if (!target->obstacles || window_can_go(&drain))
+		while (!is_over(&drain) && give_batch(&drain))
+			;
+	drain_end(&drain);
+	(void)platform_set_cleaning(before);
 	return drain.given;
+}
+
+/*
+ * Starts to write the coldest blocks that are dirty, as many as are missing, and no more than a batch, or what is dirty in a
+ * window: whoever waits for them comes again when some have been written. True: some are on their way.
+ */
+static bool write_blocks(struct volume *volume, const struct reclaim_target *target, uint64_t keep)
+{
+	const uint64_t missing = divide_round_up(target->bytes, BLOCK_BYTES);
+	const uint64_t most = target->obstacles ? missing : MIN(missing, (uint64_t)WRITE_BATCH);
+	struct frames *frames;
+	struct drain drain;
+	uint64_t writing = 0;
+
+	drain_begin(&drain, volume, target, keep);
+	drain.write = true;
+	if (target->obstacles && !window_can_go(&drain))
+		drain.over = true;
+	while (writing < most && !is_over(&drain) && (frames = fence_block(&drain)) != NULL) {
+		if (!has_failed(frames))
+			writing += pageout_write_block(volume, frames);
+		list_insert_first(&drain.skipped, &frames->link);
+		if (!target->obstacles)
+			drain.fenced_pages = 0;
+	}
+	drain_end(&drain);
+	return writing > 0;
 }
 
 bool evict_everything(struct volume *volume)
@@ -310,14 +304,16 @@ static uint64_t clean(struct cleaner *self, const struct reclaim_target *target)
 {
 	struct volume *volume = container_of(self, struct volume, clean_cleaner);
 
-	return evict_blocks(volume, target, volume->config.keep_bytes, false);
+	return evict_blocks(volume, target, volume->config.keep_bytes);
 }
 
 static uint64_t clean_dirty(struct cleaner *self, const struct reclaim_target *target)
 {
 	struct volume *volume = container_of(self, struct volume, dirty_cleaner);
 
-	return target->may_wait ? evict_blocks(volume, target, volume->config.keep_bytes, true) : 0;
+	if (target->may_write && write_blocks(volume, target, volume->config.keep_bytes) && target->under_way)
+		*target->under_way = true;
+	return 0;
 }
 
 void evict_cleaners_init(struct volume *volume)
@@ -353,8 +349,8 @@ static struct volume *older_volume(struct volume *volume)
 	list_for_each (link, &volume->pagecache->volumes) {
 		struct volume *other = container_of(link, struct volume, link);
 
-		if (other == volume || other->config.preference > volume->config.preference || !has_more_than_keep(other) ||
-		    page_heap_age(&other->heap, now) <= age)
+		if (other == volume || other->leaving || other->config.preference > volume->config.preference ||
+		    !has_more_than_keep(other) || page_heap_age(&other->heap, now) <= age)
 			continue;
 		oldest = other;
 		age = page_heap_age(&other->heap, now);
@@ -377,7 +373,7 @@ bool evict_older_block(struct volume *volume)
 	if (!mutex_try_lock(&pagecache->volumes_lock))
 		return false;
 	other = older_volume(volume);
-	given = other && evict_blocks(other, &target, other->config.keep_bytes, false) > 0;
+	given = other && evict_blocks(other, &target, other->config.keep_bytes) > 0;
 	mutex_unlock(&pagecache->volumes_lock);
 	return given;
 }

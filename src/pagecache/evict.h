@@ -1,7 +1,8 @@
 /*
  * Eviction by whole blocks, coldest first: what a volume's cleaners do. A block is fenced, so that nothing moves in, looked at,
  * emptied and released; one that cannot be emptied goes on as it was. Cold clean pages are dropped, hot ones moved to main's
- * cursor; dirty ones are moved where the block has few of them, else written first by the cleaner that may.
+ * cursor; dirty ones are moved where the block has few of them. Other dirty blocks are put on the pageout list (pageout.h); the
+ * second cleaner starts to write them, and the first one gives them when that has been done.
  */
 #pragma once
 
@@ -10,10 +11,10 @@
 void evict_cleaners_init(struct volume *volume);
 
 /*
- * Gives blocks back until `bytes` have gone or `keep` bytes of cache remain; returns the bytes that went. `write`: waits for
- * dirty pages to be written.
+ * Gives blocks back until `bytes` have gone or `keep` bytes of cache remain; returns the bytes that went. Without I/O. The task
+ * carries the mark of cleaning meanwhile.
  */
-uint64_t evict_blocks(struct volume *volume, const struct reclaim_target *target, uint64_t keep, bool write);
+uint64_t evict_blocks(struct volume *volume, const struct reclaim_target *target, uint64_t keep);
 
 /*
  * Drops all clean pages that nobody uses, moves none, and gives all blocks back that are empty then, whatever is to be kept or

@@ -1,13 +1,12 @@
 #include "frame.h"
 
+#include "migration.h"
 #include "replacement.h"
 #include "runtime/base/assert.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/string.h"
 #include "writeback.h"
 
-/* A frame that cannot be had after so many rounds of writing, draining and waiting is not to be had. */
-#define TAKE_ROUNDS 64
 #define TAKE_NAP_NS (10 * NS_PER_MS)
 
 /* Taking and returning ----------------------------------------------------------------------------------------------------- */
@@ -29,30 +28,34 @@ struct page *frame_try_take(struct volume *volume, enum lane *lane)
 }
 
 /* Has others give what is missing for this volume to grow by one block. */
-static bool make_room(struct memory *memory)
+static bool make_room(struct memory *memory, uint64_t deadline_ns)
 {
 	const uint64_t free_bytes = memory_free_bytes(memory);
 	const uint64_t missing = MAX(memory->config.low_bytes, free_bytes) - free_bytes;
 
-	return !memory_may_grow(memory) && memory_drain(memory, align_up(missing, BLOCK_BYTES) + BLOCK_BYTES, true) > 0;
+	return !memory_may_grow(memory) &&
+	       memory_drain_until(memory, align_up(missing, BLOCK_BYTES) + BLOCK_BYTES, true, deadline_ns) > 0;
 }
 
 /* What keeps a volume from having a frame: a drain, dirty pages, no memory, or pages that others are just using. */
 struct page *frame_take(struct volume *volume, enum lane *lane)
 {
-	for (unsigned round = 0; round < TAKE_ROUNDS; round++) {
+	const uint64_t deadline_ns = platform_now_ns() + volume->pagecache->config.frame_wait_ns;
+
+	for (;;) {
 		const uint32_t cleaning = atomic_load(&volume->cleaning);
 		const uint32_t progress = atomic_load(&volume->progress);
 		struct page *page = frame_try_take(volume, lane);
 
 		if (page)
 			return page;
+		if (platform_now_ns() >= deadline_ns)
+			return NULL;
 		if (cleaning > 0)
-			(void)platform_wait(&volume->cleaning, cleaning, platform_now_ns() + NS_PER_S);
-		else if (!writeback_make_progress(volume) && !make_room(volume->pagecache->memory))
+			(void)platform_wait(&volume->cleaning, cleaning, deadline_ns);
+		else if (!writeback_make_progress(volume, deadline_ns) && !make_room(volume->pagecache->memory, deadline_ns))
 			(void)platform_wait(&volume->progress, progress, platform_now_ns() + TAKE_NAP_NS);
 	}
-	return NULL;
 }
 
 void frame_return(struct page *page)
@@ -126,6 +129,16 @@ static bool is_movable(uint32_t state, uint32_t pins)
 	return (page_is(state, PAGE_CLEAN) || page_is(state, PAGE_DIRTY)) && (state & PAGE_PINS) == pins;
 }
 
+/* A frame of the main queue; for a drain, of the reserve if its cursor finds none. */
+static struct page *take_target(struct volume *volume)
+{
+	struct page *target = page_heap_take(volume, LANE_MAIN);
+
+	while (!target && platform_is_cleaning() && migration_open(volume))
+		target = page_heap_take(volume, LANE_MAIN);
+	return target;
+}
+
 /* While it is pinned, a writer waits: what is copied stays as it is. */
 static bool pin_for_move(struct page *page)
 {
@@ -171,7 +184,7 @@ bool page_move(struct volume *volume, struct page *page)
 
 	if (!is_movable(page_state(page), 0))
 		return false;
-	target = page_heap_take(volume, LANE_MAIN);
+	target = take_target(volume);
 	if (!target)
 		return false;
 	if (!pin_for_move(page))

@@ -12,7 +12,7 @@
  */
 struct page *frame_try_take(struct volume *volume, enum lane *lane);
 
-/* The same, but writes dirty pages and drains others before it gives up. NULL: no memory. Without pins. */
+/* The same, but writes dirty pages and drains others for config.frame_wait_ns. NULL: no memory. Without pins. */
 struct page *frame_take(struct volume *volume, enum lane *lane);
 
 /* Gives back a frame that is TAKEN: the cursor will come by. */

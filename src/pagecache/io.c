@@ -5,17 +5,46 @@
 #include "runtime/base/bits.h"
 #include "runtime/base/string.h"
 
+/* One more of at most `most`. */
+static bool count_up(_Atomic uint32_t *count, uint32_t most)
+{
+	uint32_t used = atomic_load(count);
+
+	do {
+		if (used >= most)
+			return false;
+	} while (!atomic_compare_exchange_weak(count, &used, used + 1));
+	return true;
+}
+
+static bool count_down(_Atomic uint32_t *count)
+{
+	uint32_t used = atomic_load(count);
+
+	do {
+		if (used == 0)
+			return false;
+	} while (!atomic_compare_exchange_weak(count, &used, used - 1));
+	return true;
+}
+
+/* Only what is really used is counted: who finds none may sleep until one comes back. */
+static bool count_begun(struct volume *volume, uint32_t left)
+{
+	struct pagecache *pagecache = volume->pagecache;
+	const uint32_t requests = pagecache->config.requests;
+
+	return count_up(&pagecache->requests_used, requests - MIN(left, requests)) ||
+	       (left == 0 && count_up(&volume->requests_own, platform_is_cleaning() ? IO_OWN : IO_OWN - 1));
+}
+
 struct io *io_try_begin(struct volume *volume, enum block_operation operation, uint32_t left)
 {
 	struct pagecache *pagecache = volume->pagecache;
-	uint32_t used = atomic_load(&pagecache->requests_used);
 	struct io *io;
 
-	/* Only what is really used is counted: who finds none may sleep until one comes back. */
-	do {
-		if (used + left >= pagecache->config.requests)
-			return NULL;
-	} while (!atomic_compare_exchange_weak(&pagecache->requests_used, &used, used + 1));
+	if (!count_begun(volume, left))
+		return NULL;
 	io = objcache_alloc_held(&pagecache->requests);
 	assert(io); /* they are held in reserve */
 	io->request.operation = operation;
@@ -42,10 +71,13 @@ struct io *io_begin(struct volume *volume, enum block_operation operation)
 
 void io_end(struct io *io)
 {
-	struct pagecache *pagecache = io->volume->pagecache;
+	struct volume *volume = io->volume;
+	struct pagecache *pagecache = volume->pagecache;
 
 	objcache_free(&pagecache->requests, io);
-	atomic_fetch_sub(&pagecache->requests_used, 1);
+	/* Its own first, so that they are there when the others are not. */
+	if (!count_down(&volume->requests_own))
+		atomic_fetch_sub(&pagecache->requests_used, 1);
 	atomic_fetch_add(&pagecache->requests_returned, 1);
 	platform_wake(&pagecache->requests_returned);
 }

@@ -1,12 +1,16 @@
 /*
  * I/O of pages: consecutive pages of a volume in one request to the device. The objects come from a reserve; who finds none
  * waits until one comes back, so I/O never fails for want of memory.
+ *
+ * `requests` of them are for all volumes. When these are under way, which one silent disk may bring about, each volume has
+ * IO_OWN more for itself, the last of which only a task that cleans may take.
  */
 #pragma once
 
 #include "volume.h"
 
 #define IO_PAGES_MAX 256
+#define IO_OWN       4
 
 struct io {
 	struct block_request request;
@@ -23,7 +27,7 @@ struct io {
 /* Waits for an object. Whoever holds one that is not submitted must not call it. */
 struct io *io_begin(struct volume *volume, enum block_operation operation);
 
-/* The same without waiting; NULL: there is none. `left`: so many must be left for others. */
+/* The same without waiting; NULL: there is none. `left`: so many of those for all must be left for others. */
 struct io *io_try_begin(struct volume *volume, enum block_operation operation, uint32_t left);
 
 /* Gives back what was not submitted, or is done. */

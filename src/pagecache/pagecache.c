@@ -8,12 +8,13 @@
 
 #define DIRTY_PERCENT_MAX 60
 #define NODES_DEFAULT     4096
+#define FRAME_WAIT_NS     NS_PER_S
 
 static status_t check_config(const struct pagecache_config *config)
 {
 	return config->dirty_max_percent <= DIRTY_PERCENT_MAX && config->dirty_background_percent < config->dirty_max_percent &&
 			       config->move_percent <= 100 && config->requests >= 2 && config->nodes <= PAGE_NODE_MAX &&
-			       config->lookaside_frames <= LOOKASIDE_FRAMES
+			       config->lookaside_frames <= LOOKASIDE_FRAMES && config->migration_blocks <= MIGRATION_BLOCKS_MAX
 		       ? STATUS_OK
 		       : STATUS_INVALID;
 }
@@ -72,6 +73,8 @@ status_t pagecache_init(struct pagecache *pagecache, struct memory *memory, cons
 	};
 	if (config->nodes == 0)
 		pagecache->config.nodes = NODES_DEFAULT;
+	if (config->frame_wait_ns == 0)
+		pagecache->config.frame_wait_ns = FRAME_WAIT_NS;
 	if (config->retry_ns == 0)
 		pagecache->config.retry_ns = config->dirty_age_ns;
 	mutex_init(&pagecache->volumes_lock, "volumes");
@@ -85,9 +88,15 @@ status_t pagecache_init(struct pagecache *pagecache, struct memory *memory, cons
 	status = requests_create(pagecache);
 	if (status != STATUS_OK)
 		goto no_requests;
+	status = migration_init(pagecache, config->migration_blocks);
+	if (status != STATUS_OK)
+		goto no_migration;
 	lend_init(pagecache);
 	return STATUS_OK;
 
+no_migration:
+	if (objcache_fini(&pagecache->requests) != STATUS_OK)
+		platform_panic("page cache: I/O is under way already");
 no_requests:
 	memory_blocks_free(memory, pagecache->tables);
 no_tables:
@@ -102,6 +111,7 @@ status_t pagecache_fini(struct pagecache *pagecache)
 	lend_fini(pagecache);
 	if (objcache_fini(&pagecache->requests) != STATUS_OK)
 		platform_panic("page cache: I/O is under way without a volume");
+	migration_fini(pagecache);
 	memory_blocks_free(pagecache->memory, pagecache->tables);
 	frame_table_fini(&pagecache->table);
 	return STATUS_OK;
@@ -109,16 +119,15 @@ status_t pagecache_fini(struct pagecache *pagecache)
 
 status_t pagecache_flush(struct pagecache *pagecache)
 {
+	struct volume *volume = NULL;
 	status_t result = STATUS_OK;
 
-	mutex_lock(&pagecache->volumes_lock);
-	list_for_each (link, &pagecache->volumes) {
-		const status_t status = volume_flush(container_of(link, struct volume, link));
+	while ((volume = volume_next(pagecache, volume)) != NULL) {
+		const status_t status = volume_flush(volume);
 
 		if (result == STATUS_OK)
 			result = status;
 	}
-	mutex_unlock(&pagecache->volumes_lock);
 	return result;
 }
 

@@ -23,6 +23,7 @@
 #include "frame_table.h"
 #include "ghost.h"
 #include "index.h"
+#include "migration.h"
 #include "runtime/base/command.h"
 #include "runtime/base/mutex.h"
 
@@ -35,6 +36,8 @@ struct pagecache_config {
 	uint32_t requests;         /* reserve of I/O objects, at least 2; each is 1 MB of I/O in flight */
 	uint64_t readahead_bytes;  /* that a stream may be ahead of its reader; 0: none */
 	uint32_t lookaside_frames; /* that a CPU keeps of each volume for its next misses, at most LOOKASIDE_FRAMES; 0: none */
+	uint32_t migration_blocks; /* reserve for pages that are moved by a drain; at most MIGRATION_BLOCKS_MAX */
+	uint64_t frame_wait_ns;    /* how long a reader or writer waits for a frame before it gets no memory; 0: 1 s */
 	uint32_t nodes;            /* that can be open at once, volumes included; at most PAGE_NODE_MAX; 0: 4096 */
 };
 
@@ -71,6 +74,7 @@ struct pagecache {
 	struct node **nodes;     /* [nodes_lock]; an entry is read without while its node is open */
 	struct spinlock nodes_lock;
 	struct guarantee_lender lender;
+	struct migration migration;
 	struct objcache requests; /* I/O objects */
 	_Atomic uint32_t requests_used;
 	_Atomic uint32_t requests_returned; /* changes when one comes back; who finds none sleeps on it */

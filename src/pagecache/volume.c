@@ -86,11 +86,56 @@ static bool volumes_insert(struct pagecache *pagecache, struct volume *volume)
 	return inserted;
 }
 
+/* Waits until nobody is at it any more, who may be on the way to the next one. */
 static void volumes_remove(struct volume *volume)
 {
-	mutex_lock(&volume->pagecache->volumes_lock);
+	struct mutex *lock = &volume->pagecache->volumes_lock;
+	uint32_t users;
+
+	mutex_lock(lock);
+	volume->leaving = true;
+	while ((users = atomic_load(&volume->users)) != 0) {
+		mutex_unlock(lock);
+		(void)platform_wait(&volume->users, users, PLATFORM_FOREVER);
+		mutex_lock(lock);
+	}
 	list_remove(&volume->link);
-	mutex_unlock(&volume->pagecache->volumes_lock);
+	mutex_unlock(lock);
+}
+
+/* Under volumes_lock, so that this is the last access to a volume that is detached. */
+static void put_locked(struct volume *volume)
+{
+	if (atomic_fetch_sub(&volume->users, 1) == 1 && volume->leaving)
+		platform_wake(&volume->users);
+}
+
+void volume_put(struct volume *volume)
+{
+	struct mutex *lock = &volume->pagecache->volumes_lock;
+
+	mutex_lock(lock);
+	put_locked(volume);
+	mutex_unlock(lock);
+}
+
+struct volume *volume_next(struct pagecache *pagecache, struct volume *previous)
+{
+	struct list *link;
+	struct volume *next = NULL;
+
+	mutex_lock(&pagecache->volumes_lock);
+	link = previous ? previous->link.next : pagecache->volumes.next;
+	while (link != &pagecache->volumes && container_of(link, struct volume, link)->leaving)
+		link = link->next;
+	if (link != &pagecache->volumes) {
+		next = container_of(link, struct volume, link);
+		atomic_fetch_add(&next->users, 1);
+	}
+	if (previous)
+		put_locked(previous);
+	mutex_unlock(&pagecache->volumes_lock);
+	return next;
 }
 
 status_t volume_attach(struct volume *volume, struct pagecache *pagecache, struct block_device *device, const char *name,
@@ -118,9 +163,14 @@ status_t volume_attach(struct volume *volume, struct pagecache *pagecache, struc
 	status = node_open(&volume->node, volume, &volume->node.whole, 1, bytes);
 	if (status != STATUS_OK)
 		return status;
-	if (!volumes_insert(pagecache, volume)) {
+	status = objcache_reserve(&pagecache->requests, IO_OWN);
+	if (status == STATUS_OK && !volumes_insert(pagecache, volume)) {
+		objcache_unreserve(&pagecache->requests, IO_OWN);
+		status = STATUS_INVALID;
+	}
+	if (status != STATUS_OK) {
 		node_forget(&volume->node); /* no page was read yet */
-		return STATUS_INVALID;
+		return status;
 	}
 	evict_cleaners_init(volume);
 	lookaside_init(volume);
@@ -191,6 +241,7 @@ status_t volume_detach(struct volume *volume, bool discard)
 		platform_panic("volume %s is detached while its pages are in use", volume->name);
 	page_heap_fini(volume);
 	node_forget(&volume->node);
+	objcache_unreserve(&volume->pagecache->requests, IO_OWN);
 	return status;
 }
 

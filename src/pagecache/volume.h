@@ -10,6 +10,7 @@
 #include "lookaside.h"
 #include "node.h"
 #include "page_heap.h"
+#include "pageout.h"
 #include "pagecache.h"
 #include "runtime/base/block_device.h"
 
@@ -62,11 +63,18 @@ struct volume {
 	uint16_t epoch;         /* [D] the present one */
 	uint16_t settled;       /* [flush] no page is dirty since this one or an earlier one */
 	uint64_t retry_ns;      /* [D] when failed pages are tried again */
+	struct pageout pageout; /* [D] */
 	struct background background;
-	_Atomic status_t write_status; /* of the latest write that failed */
-	_Atomic uint32_t progress;     /* changes when a write has ended */
-	_Atomic uint32_t reads;        /* under way; a detach waits until there are none */
-	_Atomic uint32_t cleaning;     /* drains that are under way: the page heap does not grow; who waits sleeps on it */
+	_Atomic status_t write_status;  /* of the latest write that failed */
+	_Atomic uint32_t progress;      /* changes when a write has ended */
+	_Atomic uint32_t reads;         /* under way; a detach waits until there are none */
+	_Atomic uint32_t debt;          /* that writers have not paid yet, in 256ths of a page */
+	_Atomic uint64_t cleaned_pages; /* written so far */
+	_Atomic uint64_t paid_pages;    /* of them counted for somebody's debt, or reserved for it */
+	_Atomic uint32_t requests_own;  /* I/O objects that it uses of those for itself */
+	_Atomic uint32_t users;         /* who goes through all volumes, and is at this one; a detach waits for them */
+	bool leaving;                   /* [volumes_lock] is being detached: passed over */
+	_Atomic uint32_t cleaning;      /* drains that are under way: the page heap does not grow; who waits sleeps on it */
 
 	struct {
 		_Atomic uint64_t cached_pages, dirty_pages, failed_pages;
@@ -93,6 +101,13 @@ status_t volume_attach(struct volume *volume, struct pagecache *pagecache, struc
  * the volume stays, unless `discard`: then what could not be written is lost, and the status tells so.
  */
 status_t volume_detach(struct volume *volume, bool discard) MUST_CHECK;
+
+/*
+ * Iteration: the next volume by name, which is not detached until it is passed in as `previous` (NULL: start; a walk that ends
+ * early calls volume_put). No lock is held between. NULL: no more.
+ */
+struct volume *volume_next(struct pagecache *pagecache, struct volume *previous);
+void volume_put(struct volume *volume);
 
 /* The attached volume of that name; it stays attached as long as nobody detaches it. NULL: none. */
 struct volume *volume_find(struct pagecache *pagecache, const char *name);

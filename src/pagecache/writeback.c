@@ -6,12 +6,18 @@
 
 #define EPOCHS_MAX 0x4000 /* half of what can be told apart */
 
+/* What a page costs its writer, see writeback_price; and how much is paid at once, and how long it is waited for. */
+#define PRICE_AT_LIMIT (2 * PRICE_PAGE)
+#define DEBT_PAGES     32u
+#define PAY_NS         (200 * NS_PER_MS)
+
 static void progress(struct volume *volume)
 {
 	atomic_fetch_add(&volume->progress, 1);
 	platform_wake(&volume->progress);
 	atomic_fetch_add(&volume->pagecache->progress, 1);
 	platform_wake(&volume->pagecache->progress);
+	memory_notice(volume->pagecache->memory);
 }
 
 static void wake_writer(struct pagecache *pagecache)
@@ -235,6 +241,7 @@ static void write_ended_locked(struct volume *volume, struct page *page, status_
 	if (status == STATUS_OK) {
 		count_failed_locked(volume, page, failed, 0);
 		count_clean(volume);
+		atomic_fetch_add(&volume->cleaned_pages, 1);
 		(void)page_change(page, PAGE_CLEAN, PAGE_FAILED, 0);
 		return;
 	}
@@ -282,9 +289,13 @@ static uint32_t submit(struct io *io)
 
 uint32_t writeback_start(struct volume *volume, struct sweep *sweep)
 {
-	struct io *io = sweep->patient ? io_try_begin(volume, BLOCK_WRITE, volume->pagecache->config.requests / 2)
-				       : io_begin(volume, BLOCK_WRITE);
+	struct io *io;
 
+	if (sweep->patient || sweep->at_once)
+		io = io_try_begin(volume, BLOCK_WRITE, sweep->patient ? volume->pagecache->config.requests / 2 : 0);
+	else
+		io = io_begin(volume, BLOCK_WRITE);
+	sweep->starved = !io;
 	if (!io)
 		return 0;
 	spinlock_lock(&volume->lock);
@@ -296,17 +307,20 @@ uint32_t writeback_start(struct volume *volume, struct sweep *sweep)
 	return submit(io);
 }
 
-void writeback_start_page(struct volume *volume, struct page *page)
+bool writeback_start_page(struct volume *volume, struct page *page)
 {
-	struct io *io = io_begin(volume, BLOCK_WRITE);
+	struct io *io = io_try_begin(volume, BLOCK_WRITE, 0);
 	uint32_t state;
 
+	if (!io)
+		return false;
 	spinlock_lock(&volume->lock);
 	state = page_state(page);
 	if (page_is(state, PAGE_DIRTY) && begin_locked(io, state & PAGE_FAILED ? page : begin_run_locked(io, page)))
 		extend_locked(io);
 	spinlock_unlock(&volume->lock);
 	(void)submit(io);
+	return true;
 }
 
 /* Waiting ------------------------------------------------------------------------------------------------------------------ */
@@ -321,17 +335,17 @@ static bool is_writing(struct volume *volume)
 	return writing;
 }
 
-bool writeback_make_progress(struct volume *volume)
+bool writeback_make_progress(struct volume *volume, uint64_t deadline_ns)
 {
 	const uint32_t seen = atomic_load(&volume->progress);
-	struct sweep sweep = { .position = atomic_load(&volume->background.position), .any_epoch = true };
+	struct sweep sweep = { .position = atomic_load(&volume->background.position), .any_epoch = true, .at_once = true };
 
 	if (writeback_start(volume, &sweep) == 0) {
 		sweep.position = 0;
 		if (writeback_start(volume, &sweep) == 0 && !is_writing(volume))
 			return false;
 	}
-	(void)platform_wait(&volume->progress, seen, PLATFORM_FOREVER);
+	(void)platform_wait(&volume->progress, seen, deadline_ns);
 	return true;
 }
 
@@ -358,18 +372,76 @@ static bool is_beyond_limit(struct volume *volume)
 	       dirty >= pagecache->dirty_max_pages + atomic_load(&pagecache->failed_pages);
 }
 
+uint32_t writeback_price(uint64_t dirty, uint64_t background, uint64_t max)
+{
+	const uint64_t free_of_charge = (background + max) / 2;
+
+	if (dirty <= free_of_charge)
+		return 0;
+	return (uint32_t)MIN((dirty - free_of_charge) * PRICE_AT_LIMIT / MAX(max - free_of_charge, 1u),
+			     (uint64_t)PRICE_AT_LIMIT);
+}
+
+static uint32_t price_now(const struct volume *volume)
+{
+	const struct pagecache *pagecache = volume->pagecache;
+	uint64_t dirty = atomic_load(&pagecache->dirty_pages);
+
+	if (atomic_load(&volume->counts.failed_pages) == 0)
+		dirty -= MIN(dirty, atomic_load(&pagecache->failed_pages));
+	return writeback_price(dirty, pagecache->dirty_background_pages, pagecache->dirty_max_pages);
+}
+
+/* Writers of one volume pay one after the other: what was cleaned counts for one of them. */
+static uint64_t due_at(struct volume *volume)
+{
+	const uint64_t cleaned = atomic_load(&volume->cleaned_pages);
+	uint64_t paid = atomic_load(&volume->paid_pages);
+
+	while (!atomic_compare_exchange_weak(&volume->paid_pages, &paid, MAX(paid, cleaned) + DEBT_PAGES))
+		;
+	return MAX(paid, cleaned) + DEBT_PAGES;
+}
+
+/* A debt is not waited for without end: the limit stands behind it. */
+static void pay(struct volume *volume)
+{
+	const uint64_t limit_ns = platform_now_ns() + PAY_NS;
+	const uint64_t due = due_at(volume);
+
+	atomic_fetch_add_explicit(&volume->counts.throttled, 1, memory_order_relaxed);
+	while (atomic_load(&volume->cleaned_pages) < due && platform_now_ns() < limit_ns)
+		if (!writeback_make_progress(volume, limit_ns))
+			return;
+}
+
+static void charge(struct volume *volume)
+{
+	const uint32_t price = price_now(volume);
+	uint32_t debt;
+
+	if (price == 0)
+		return;
+	debt = atomic_fetch_add(&volume->debt, price) + price;
+	if (debt < DEBT_PAGES * PRICE_PAGE)
+		return;
+	atomic_fetch_sub(&volume->debt, DEBT_PAGES * PRICE_PAGE);
+	pay(volume);
+}
+
 status_t writeback_throttle(struct volume *volume)
 {
 	struct pagecache *pagecache = volume->pagecache;
 	bool counted = false;
 
+	charge(volume);
 	while (is_beyond_limit(volume)) {
 		const uint32_t seen = atomic_load(&pagecache->progress);
 
 		if (!counted)
 			atomic_fetch_add_explicit(&volume->counts.throttled, 1, memory_order_relaxed);
 		counted = true;
-		if (writeback_make_progress(volume))
+		if (writeback_make_progress(volume, PLATFORM_FOREVER))
 			continue;
 		/* What is dirty belongs to other volumes, or cannot be written. */
 		if (atomic_load(&volume->counts.failed_pages) > 0)

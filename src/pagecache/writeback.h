@@ -23,6 +23,8 @@ struct sweep {
 	uint64_t position;       /* from here on, in bytes of the volume, */
 	uint64_t end;            /* and up to here; 0: to the end */
 	bool patient;            /* rather nothing than what others need to read: half of the I/O objects are left */
+	bool at_once;            /* rather nothing than waiting for an I/O object */
+	bool starved;            /* set: there was none */
 	uint16_t epoch;          /* dirty since this epoch or an earlier one, */
 	bool any_epoch;          /* or since any */
 	enum sweep_failed failed;
@@ -40,26 +42,36 @@ void writeback_discard(struct volume *volume);
 
 /*
  * Starts the write of the next pages of the sweep, which goes on behind them. Returns their number; 0: there are no more. May
- * wait for an I/O object, unless the sweep is patient.
+ * wait for an I/O object, unless the sweep is patient or at_once.
  */
 uint32_t writeback_start(struct volume *volume, struct sweep *sweep);
 
 /*
  * Starts a write of this page if it is dirty, with its neighbours. Its block stays in the volume's page heap meanwhile: the
- * caller has fenced it or holds it.
+ * caller has fenced it or holds it. False: there is no I/O object for it.
  */
-void writeback_start_page(struct volume *volume, struct page *page);
+bool writeback_start_page(struct volume *volume, struct page *page);
 
 /*
  * For somebody who needs clean pages: sees to it that something of the volume is being written and waits until a write has
- * ended. False: nothing is dirty, or nothing of it can be written.
+ * ended, or the clock shows `deadline_ns`. False: nothing is dirty, or nothing of it can be written.
  */
-bool writeback_make_progress(struct volume *volume);
+bool writeback_make_progress(struct volume *volume, uint64_t deadline_ns);
 
 /* Waits until the writes under way have ended. Nobody starts another one meanwhile. */
 void writeback_settle(struct volume *volume);
 
-/* Waits while too much memory is dirty. The status of the last failed write if this volume's pages cannot be written. */
+/*
+ * How many pages must be cleaned for one that is dirtied, in 256ths (PRICE_PAGE): nothing up to the middle between the
+ * background's share and the limit, then ever more, up to two pages at the limit. So dirty memory settles before the limit,
+ * where pages are written as fast as they come, and writers wait a little now and then, instead of going at full speed and then
+ * not at all.
+ */
+#define PRICE_PAGE 256u
+uint32_t writeback_price(uint64_t dirty, uint64_t background, uint64_t max);
+
+/* Before a page is dirtied: pays for it, and waits while too much memory is dirty. The status of the last failed write if this
+ * volume's pages cannot be written. */
 status_t writeback_throttle(struct volume *volume) MUST_CHECK;
 
 /* Writes everything of the node (NULL: of the volume) that is dirty now, failed pages included, and waits. volume->flush is

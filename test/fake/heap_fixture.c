@@ -9,6 +9,7 @@ void machine_init(struct machine *machine, uint64_t start, uint64_t blocks, uint
 	const struct memory_config config = {
 		.min_bytes = min_blocks * BLOCK_BYTES,
 		.low_bytes = low_blocks * BLOCK_BYTES,
+		.atomic_percent = 100,
 		.general_retain_bytes = 0,
 		.dma_retain_bytes = 0,
 	};
@@ -57,7 +58,7 @@ static bool empty_block(struct test_cache *cache, uint64_t block, const struct r
 	bool wrote = false;
 
 	for (uint64_t i = 0; i < PAGES_PER_BLOCK; i++) {
-		if (states[i] == FRAME_PINNED || (states[i] == FRAME_DIRTY && !target->may_wait))
+		if (states[i] == FRAME_PINNED || (states[i] == FRAME_DIRTY && !target->may_write))
 			return false;
 		if (states[i] == FRAME_DIRTY && !wrote)
 			host_clock_turn(cache->write_ns);

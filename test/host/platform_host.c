@@ -51,6 +51,7 @@ static _Thread_local struct {
 	unsigned preempt_count;
 	bool interrupts_off;
 	bool in_handler;
+	bool cleaning;
 	volatile sig_atomic_t call_pending;
 	struct random random;
 } self;
@@ -201,6 +202,19 @@ void platform_run_on_all_cpus(void (*run)(void *context), void *context)
 	while (atomic_load(&call.pending) != 0)
 		sched_yield();
 	pthread_mutex_unlock(&cpus_lock);
+}
+
+bool platform_set_cleaning(bool cleaning)
+{
+	const bool before = self.cleaning;
+
+	self.cleaning = cleaning;
+	return before;
+}
+
+bool platform_is_cleaning(void)
+{
+	return self.cleaning && !self.in_handler;
 }
 
 const void *platform_task(void)

@@ -377,7 +377,7 @@ START_TEST(deadline_is_kept_and_everything_given_back)
 	ck_assert_uint_le(late_ns, 10 * NS_PER_MS);
 	ck_assert_uint_eq(driver.blocks, 0);
 	ck_assert_uint_eq(atomic_load(&memory->claimed_blocks), 0);
-	ck_assert(!mutex_is_held(&memory->reclaim));
+	ck_assert(!turns_is_held(&memory->turns));
 
 	/* Pinned pages: nothing to be had, the wait ends by itself. */
 	for (uint64_t i = 0; i < cache.frame_count; i++)
@@ -463,7 +463,7 @@ struct nested {
 static uint64_t ask_for_memory(struct cleaner *self, const struct reclaim_target *target)
 {
 	struct nested *nested = container_of(self, struct nested, cleaner);
-	const struct memory_request request = { .blocks = 1, .owner = &driver, .wait = MEMORY_WAIT_FOREVER };
+	const struct memory_request request = { .blocks = 1, .owner = &driver, .nested = true, .wait = MEMORY_WAIT_FOREVER };
 	struct phys_addr run;
 
 	(void)target;

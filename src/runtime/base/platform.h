@@ -55,6 +55,14 @@ void platform_yield(void);
 /* An opaque value that names the running task, never NULL in a task; for owners of mutexes. */
 const void *platform_task(void);
 
+/*
+ * The mark of a task that cleans memory, for whoever must not ask for more meanwhile. platform_set_cleaning sets or clears it
+ * for the running task and returns what it was; tasks only. platform_is_cleaning is false in an interrupt handler, whatever
+ * task it interrupted.
+ */
+bool platform_set_cleaning(bool cleaning);
+bool platform_is_cleaning(void);
+
 /* Monotonic time since start-up. On the host, a test may turn this clock. */
 uint64_t platform_now_ns(void);
 

@@ -112,6 +112,20 @@ const void *platform_task(void)
 	return task_current();
 }
 
+bool platform_set_cleaning(bool cleaning)
+{
+	struct task *task = task_current();
+	const bool before = task->cleaning;
+
+	task->cleaning = cleaning;
+	return before;
+}
+
+bool platform_is_cleaning(void)
+{
+	return task_current()->cleaning && !platform_in_handler();
+}
+
 uint64_t platform_now_ns(void)
 {
 	return clock_now_ns();

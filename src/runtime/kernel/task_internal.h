@@ -28,6 +28,7 @@ struct task {
 	bool blocking;               /* [Q] */
 	bool pinned;                 /* [I] */
 	bool idle;                   /* [I] the CPU's idle task: never in a queue */
+	bool cleaning;               /* [r] it frees memory: see platform_set_cleaning */
 	_Atomic uint32_t cpu;        /* [Q], read without to find the lock */
 	struct list queue_link;      /* [Q] */
 

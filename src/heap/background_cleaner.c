@@ -1,0 +1,59 @@
+#include "background_cleaner.h"
+
+#include "reclaim.h"
+#include "runtime/base/bits.h"
+
+#define NAP_NS      (100 * NS_PER_MS)
+#define STEP_BLOCKS 4 /* in one turn */
+
+void memory_clean_kick(struct memory *memory)
+{
+	atomic_fetch_add_explicit(&memory->kick, 1, memory_order_release);
+	platform_wake(&memory->kick);
+}
+
+bool memory_clean_step(struct memory *memory)
+{
+	const uint64_t free_bytes = memory_free_bytes(memory);
+	uint64_t gained;
+
+	if (free_bytes >= memory->config.high_bytes)
+		return false;
+	if (turns_enter(&memory->turns, PLATFORM_FOREVER) != STATUS_OK)
+		return false;
+	gained = reclaim_drain_round(memory, &(struct reclaim_target){
+						     .bytes = MIN(align_up(memory->config.high_bytes - free_bytes, BLOCK_BYTES),
+								  STEP_BLOCKS * BLOCK_BYTES),
+						     .highest = { UINT64_MAX },
+						     .may_write = true,
+						     .deadline_ns = PLATFORM_FOREVER,
+					     });
+	turns_leave(&memory->turns);
+	atomic_fetch_add_explicit(&memory->background_bytes, gained, memory_order_relaxed);
+	return gained > 0;
+}
+
+/* Cleans up to high, or as far as it goes without waiting. */
+static void clean_up(struct memory *memory)
+{
+	while (memory_clean_step(memory) && !atomic_load_explicit(&memory->stopping, memory_order_relaxed))
+		;
+}
+
+void memory_clean_run(struct memory *memory)
+{
+	while (!atomic_load_explicit(&memory->stopping, memory_order_acquire)) {
+		const uint32_t kick = atomic_load_explicit(&memory->kick, memory_order_acquire);
+
+		clean_up(memory);
+		(void)platform_wait(&memory->kick, kick, platform_now_ns() + NAP_NS);
+		if (memory_free_bytes(memory) >= memory->config.low_bytes)
+			(void)platform_wait(&memory->kick, kick, PLATFORM_FOREVER);
+	}
+}
+
+void memory_clean_stop(struct memory *memory)
+{
+	atomic_store_explicit(&memory->stopping, true, memory_order_release);
+	memory_clean_kick(memory);
+}

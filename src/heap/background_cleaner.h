@@ -1,0 +1,21 @@
+/*
+ * The background cleaner: once free memory has fallen below the low watermark, or a request has failed, it asks the cleaners
+ * until the high one is reached. Then it naps for 100 ms and looks again before it sleeps. It starts writes but never waits for
+ * them: what is dirty it takes when it comes by the next time. It gives up its turn after some blocks, so that requests do not
+ * wait for it.
+ */
+#pragma once
+
+#include "memory.h"
+
+/* Runs until memory_clean_stop, in a task of its own. Where platform_may_sleep(). */
+void memory_clean_run(struct memory *memory);
+
+/* One turn of it, for those who have no such task: true if something was gained and there is more to do. */
+bool memory_clean_step(struct memory *memory);
+
+/* Makes memory_clean_run return; join its task afterwards. */
+void memory_clean_stop(struct memory *memory);
+
+/* Something happened that it should look at. Any context. */
+void memory_clean_kick(struct memory *memory);

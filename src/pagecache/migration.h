@@ -1,0 +1,31 @@
+/*
+ * The migration reserve: blocks of frames that only pages go to which a cleaning task moves away. So a move never fails for
+ * want of a frame, even where the cursor of the main queue finds nothing that could give way. A block of the reserve becomes
+ * the open block of the main queue of the volume that needs it; the background writer fetches another one afterwards.
+ */
+#pragma once
+
+#include "frame_table.h"
+
+#define MIGRATION_BLOCKS_MAX 16
+
+struct migration {
+	struct spinlock lock;
+	struct owner owner;
+	uint32_t wanted;                             /* [I] blocks */
+	uint32_t count;                              /* [lock] */
+	struct frames *blocks[MIGRATION_BLOCKS_MAX]; /* [lock] */
+};
+
+struct pagecache;
+struct volume;
+
+/* STATUS_NO_MEMORY: nothing is left behind. */
+status_t migration_init(struct pagecache *pagecache, uint32_t blocks) MUST_CHECK;
+void migration_fini(struct pagecache *pagecache);
+
+/* Opens a block of the reserve as the volume's main block. False: there is none left. While cleaning only. */
+bool migration_open(struct volume *volume);
+
+/* Fetches what is missing, without waiting. Where platform_may_sleep(), not while cleaning. */
+void migration_refill(struct pagecache *pagecache);

@@ -1,0 +1,124 @@
+#include "pageout.h"
+
+#include "volume.h"
+#include "writeback.h"
+
+static bool is_near_limit(const struct pagecache *pagecache)
+{
+	return atomic_load(&pagecache->dirty_pages) >= (pagecache->dirty_background_pages + pagecache->dirty_max_pages) / 2;
+}
+
+void pageout_note(struct volume *volume, struct frames *frames)
+{
+	struct pageout *pageout = &volume->pageout;
+	uint32_t i = 0;
+
+	spinlock_lock(&volume->lock);
+	while (i < pageout->count && pageout->blocks[i] != frames)
+		i++;
+	if (i == pageout->count && i < PAGEOUT_BLOCKS)
+		pageout->blocks[pageout->count++] = frames;
+	spinlock_unlock(&volume->lock);
+	if (is_near_limit(volume->pagecache))
+		writeback_kick(volume->pagecache);
+}
+
+/* In the order of the disk ------------------------------------------------------------------------------------------------- */
+
+/* Of each page its position on the volume, in pages, and its frame in the block in the lowest bits: tasks have small stacks. */
+struct order {
+	uint32_t count;
+	uint64_t places[PAGES_PER_BLOCK];
+};
+
+static uint64_t place_make(uint64_t position, uint32_t frame)
+{
+	return position / PAGE_BYTES * PAGES_PER_BLOCK + frame;
+}
+
+/* Lets the place at `i` sink until the largest one of its heap is on top. */
+static void sink(struct order *order, uint32_t i, uint32_t count)
+{
+	for (;;) {
+		uint32_t largest = i;
+
+		for (uint32_t child = 2 * i + 1; child <= 2 * i + 2 && child < count; child++)
+			if (order->places[child] > order->places[largest])
+				largest = child;
+		if (largest == i)
+			return;
+		const uint64_t place = order->places[i];
+		order->places[i] = order->places[largest];
+		order->places[largest] = place;
+		i = largest;
+	}
+}
+
+static void sort(struct order *order)
+{
+	for (uint32_t i = order->count / 2; i-- > 0;)
+		sink(order, i, order->count);
+	for (uint32_t end = order->count; end-- > 1;) {
+		const uint64_t place = order->places[0];
+
+		order->places[0] = order->places[end];
+		order->places[end] = place;
+		sink(order, 0, end);
+	}
+}
+
+/* The block's dirty pages. [D] keeps their keys from changing. */
+static void order_make(struct volume *volume, struct frames *frames, struct order *order)
+{
+	order->count = 0;
+	spinlock_lock(&volume->lock);
+	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++) {
+		const struct page *page = &frames->pages[i];
+		const uint32_t state = page_state(page);
+
+		if (page_is(state, PAGE_DIRTY) && (state & PAGE_LISTED) && !(state & PAGE_FAILED))
+			order->places[order->count++] = place_make(pagecache_position(volume->pagecache, page_key(page)), i);
+	}
+	spinlock_unlock(&volume->lock);
+	sort(order);
+}
+
+static bool is_writing(const struct frames *frames)
+{
+	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++)
+		if (page_is(page_state(&frames->pages[i]), PAGE_WRITEBACK))
+			return true;
+	return false;
+}
+
+bool pageout_write_block(struct volume *volume, struct frames *frames)
+{
+	struct order order;
+
+	order_make(volume, frames, &order);
+	for (uint32_t i = 0; i < order.count; i++)
+		if (!writeback_start_page(volume, &frames->pages[order.places[i] % PAGES_PER_BLOCK]))
+			break;
+	return is_writing(frames);
+}
+
+/* Early -------------------------------------------------------------------------------------------------------------------- */
+
+void pageout_write_early(struct volume *volume)
+{
+	struct pageout noted;
+
+	if (!is_near_limit(volume->pagecache))
+		return;
+	spinlock_lock(&volume->lock);
+	noted = volume->pageout;
+	volume->pageout.count = 0;
+	spinlock_unlock(&volume->lock);
+	/* A block may have gone to another volume meanwhile: its pages are not this one's to write then. */
+	for (uint32_t i = 0; i < noted.count; i++) {
+		if (!page_heap_hold(volume, noted.blocks[i]))
+			continue;
+		(void)pageout_write_block(volume, noted.blocks[i]);
+		page_heap_let_go(volume, noted.blocks[i]);
+	}
+}
