@@ -1,6 +1,6 @@
 #include "background_cleaner.h"
 
-#include "reclaim.h"
+#include "reclaim_internal.h"
 #include "runtime/base/bits.h"
 
 #define NAP_NS      (100 * NS_PER_MS)
@@ -12,32 +12,39 @@ void memory_clean_kick(struct memory *memory)
 	platform_wake(&memory->kick);
 }
 
-bool memory_clean_step(struct memory *memory)
+static uint64_t missing_bytes(struct memory *memory)
 {
-	const uint64_t free_bytes = memory_free_bytes(memory);
+	return align_up(reclaim_lacking(memory->config.high_bytes, memory_free_bytes(memory)), BLOCK_BYTES);
+}
+
+uint64_t memory_clean_step(struct memory *memory)
+{
+	const uint64_t bytes = MIN(missing_bytes(memory), STEP_BLOCKS * BLOCK_BYTES);
 	uint64_t gained;
 
-	if (free_bytes >= memory->config.high_bytes)
-		return false;
-	if (turns_enter(&memory->turns, PLATFORM_FOREVER) != STATUS_OK)
-		return false;
+	if (bytes == 0 || turns_enter(&memory->turns, PLATFORM_FOREVER) != STATUS_OK)
+		return 0;
 	gained = reclaim_drain_round(memory, &(struct reclaim_target){
-						     .bytes = MIN(align_up(memory->config.high_bytes - free_bytes, BLOCK_BYTES),
-								  STEP_BLOCKS * BLOCK_BYTES),
+						     .bytes = bytes,
 						     .highest = { UINT64_MAX },
 						     .may_write = true,
 						     .deadline_ns = PLATFORM_FOREVER,
 					     });
 	turns_leave(&memory->turns);
 	atomic_fetch_add_explicit(&memory->background_bytes, gained, memory_order_relaxed);
-	return gained > 0;
+	return gained;
 }
 
-/* Cleans up to high, or as far as it goes without waiting. */
+/* Cleans up to high as it is now, or as far as it goes without waiting: it runs no race with caches that grow meanwhile. */
 static void clean_up(struct memory *memory)
 {
-	while (memory_clean_step(memory) && !atomic_load_explicit(&memory->stopping, memory_order_relaxed))
-		;
+	const uint64_t bytes = missing_bytes(memory);
+	uint64_t gained = 0, more;
+
+	do {
+		more = memory_clean_step(memory);
+		gained += more;
+	} while (more > 0 && gained < bytes && !atomic_load_explicit(&memory->stopping, memory_order_relaxed));
 }
 
 void memory_clean_run(struct memory *memory)

@@ -11,8 +11,8 @@
 /* Runs until memory_clean_stop, in a task of its own. Where platform_may_sleep(). */
 void memory_clean_run(struct memory *memory);
 
-/* One turn of it, for those who have no such task: true if something was gained and there is more to do. */
-bool memory_clean_step(struct memory *memory);
+/* One turn of it, for those who have no such task: the bytes that were gained; 0: nothing is to be done, or can be. */
+uint64_t memory_clean_step(struct memory *memory);
 
 /* Makes memory_clean_run return; join its task afterwards. */
 void memory_clean_stop(struct memory *memory);
