@@ -94,12 +94,13 @@ static bool is_writing(const struct frames *frames)
 bool pageout_write_block(struct volume *volume, struct frames *frames)
 {
 	struct order order;
+	uint32_t started = 0;
 
 	order_make(volume, frames, &order);
-	for (uint32_t i = 0; i < order.count; i++)
-		if (!writeback_start_page(volume, &frames->pages[order.places[i] % PAGES_PER_BLOCK]))
-			break;
-	return is_writing(frames);
+	while (started < order.count && writeback_start_page(volume, &frames->pages[order.places[started] % PAGES_PER_BLOCK]))
+		started++;
+	/* A quick device may have finished already. */
+	return started > 0 || is_writing(frames);
 }
 
 /* Early -------------------------------------------------------------------------------------------------------------------- */

@@ -23,7 +23,7 @@ void pageout_note(struct volume *volume, struct frames *frames);
 /*
  * Starts writes of the block's dirty pages, in the order of the disk, as far as there are I/O objects; those that could not be
  * written before are left alone. The block stays in the page heap meanwhile: the caller has fenced it or holds it. True: pages
- * of it are being written.
+ * of it are being written, or have been.
  */
 bool pageout_write_block(struct volume *volume, struct frames *frames);
 
