@@ -214,8 +214,8 @@
 #endif
 
 /*
- * Frames that each CPU keeps of each volume for its next misses, 0 to 8: with 8, only every ninth miss takes the lock of the page
- * heap. They are emptied before anything that is cached is given up; 64 CPUs hold 2 MB of a volume at most.
+ * Frames that each CPU keeps of each volume for its next misses, 0 to 8: with 8, only every ninth miss takes the lock of the
+ * page heap. They are emptied before anything that is cached is given up; 64 CPUs hold 2 MB of a volume at most.
  */
 #ifndef PAGECACHE_LOOKASIDE_FRAMES
 #define PAGECACHE_LOOKASIDE_FRAMES 8

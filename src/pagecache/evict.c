@@ -4,6 +4,7 @@
 #include "heap/window.h"
 #include "replacement.h"
 #include "runtime/base/bits.h"
+#include "volume_report.h"
 #include "writeback.h"
 
 /* Blocks whose dirty pages are written at the same time. */
@@ -323,6 +324,8 @@ void evict_cleaners_init(struct volume *volume)
 		.cost = CLEANER_CLEAN,
 		.preference = volume->config.preference,
 		.clean = clean,
+		.held_back = volume_held_back,
+		.explain = volume_explain,
 	};
 	volume->dirty_cleaner = (struct cleaner){
 		.name = volume->name,

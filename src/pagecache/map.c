@@ -107,7 +107,19 @@ static void mapping_cancel(struct mapping *mapping)
 	mapping_free(mapping);
 }
 
-status_t node_map(struct node *node, uint64_t offset, uint64_t bytes, enum map_access access, struct mapping **result)
+/* From here on it is a pin that may last. */
+static void mapping_list(struct mapping *mapping, const char *site)
+{
+	struct volume *volume = mapping->node->volume;
+
+	mapping->site = site;
+	spinlock_lock(&volume->lock);
+	list_insert_last(&volume->mappings, &mapping->link);
+	spinlock_unlock(&volume->lock);
+}
+
+status_t node_map_at(struct node *node, uint64_t offset, uint64_t bytes, enum map_access access, struct mapping **result,
+		     const char *site)
 {
 	status_t status = map_check(node, offset, bytes, access);
 	struct mapping *mapping;
@@ -126,20 +138,27 @@ status_t node_map(struct node *node, uint64_t offset, uint64_t bytes, enum map_a
 		status = add_page(mapping, (offset + done) / PAGE_BYTES, skip, part);
 		done += part;
 	}
-	if (status == STATUS_OK)
-		*result = mapping;
-	else
+	if (status != STATUS_OK) {
 		mapping_cancel(mapping);
-	return status;
+		return status;
+	}
+	mapping_list(mapping, site);
+	*result = mapping;
+	return STATUS_OK;
 }
 
 void node_unmap(struct mapping *mapping)
 {
+	struct volume *volume = mapping->node->volume;
+
+	spinlock_lock(&volume->lock);
+	list_remove(&mapping->link);
+	spinlock_unlock(&volume->lock);
 	for (uint32_t i = 0; i < mapping->page_count; i++) {
 		if (mapping->access == MAP_READ)
 			page_unpin(mapping->pages[i]);
 		else
-			page_written(mapping->node->volume, mapping->pages[i]);
+			page_written(volume, mapping->pages[i]);
 	}
 	mapping_free(mapping);
 }

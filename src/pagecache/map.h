@@ -7,12 +7,15 @@
  * MAP_WRITE: the pages are the caller's alone until node_unmap, and dirty from then on. Of the first and the last page, if the
  * range covers only a part, the rest is read.
  *
+ * Each mapping knows the line that made it (CALL_SITE in heap/owner.h), for the report of a request that it is in the way of.
+ *
  * The pages stay where they are while they are mapped, so map for the time of a transfer, not for good. Whoever holds a mapping
  * does not read, write, map, discard or directly write the same pages, and, if it is for writing, does not flush their volume:
  * that would wait for itself. Somebody else's flush or write waits until the mapping ends.
  */
 #pragma once
 
+#include "heap/owner.h"
 #include "node.h"
 
 /* What one mapping has at most: more is two mappings. */
@@ -26,6 +29,8 @@ enum map_access {
 struct mapping {
 	struct node *node;           /* [I] */
 	enum map_access access;      /* [I] */
+	const char *site;            /* [I] where node_map was called */
+	struct list link;            /* [D] in volume->mappings, once all pages are mapped */
 	uint32_t page_count;         /* [I] */
 	uint32_t segment_count;      /* [I] */
 	struct phys_range *segments; /* [I] bytes [offset, offset + bytes) in order, neighbours joined */
@@ -38,8 +43,9 @@ struct mapping {
  * STATUS_NO_MEMORY; what the device says. On failure nothing is mapped. The caller holds no pins, and no other mapping of these
  * pages. Where platform_may_sleep().
  */
-status_t node_map(struct node *node, uint64_t offset, uint64_t bytes, enum map_access access,
-		  struct mapping **mapping) MUST_CHECK;
+#define node_map(node, offset, bytes, access, mapping) node_map_at(node, offset, bytes, access, mapping, CALL_SITE)
+status_t node_map_at(struct node *node, uint64_t offset, uint64_t bytes, enum map_access access, struct mapping **mapping,
+		     const char *site) MUST_CHECK;
 
 /* Where platform_may_sleep(). */
 void node_unmap(struct mapping *mapping);

@@ -63,6 +63,7 @@ static void lists_init(struct volume *volume)
 	spinlock_init(&volume->lock, "volume");
 	list_init(&volume->link);
 	list_init(&volume->in_flight);
+	list_init(&volume->mappings);
 	dirty_init(&volume->dirty, volume->pagecache);
 	volume->epoch = 1;
 	volume->background.epoch_ns = platform_now_ns();

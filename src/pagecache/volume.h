@@ -57,6 +57,7 @@ struct volume {
 	struct mutex flush;
 	struct spinlock lock;   /* [D] */
 	struct dirty_set dirty; /* [D] */
+	struct list mappings;   /* [D] those that last */
 	struct list in_flight;  /* [D] writes, from the claim of their first page on, by number */
 	uint32_t writes;        /* [D] how many */
 	uint64_t next_write;    /* [D] number of the next write */

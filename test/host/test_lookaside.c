@@ -133,7 +133,7 @@ END_TEST
 static void read_and_drain(void *context, unsigned index)
 {
 	(void)context;
-	for (uint64_t i = 0; i < 400; i++) {
+	for (uint64_t i = 0; i < 150; i++) {
 		if (index == READERS)
 			(void)memory_drain(&machine.memory, 2 * BLOCK_BYTES, false);
 		else

@@ -1,4 +1,6 @@
 /* Zero copy and direct I/O. */
+#include <stdio.h>
+
 #include "fake/cache_fixture.h"
 #include "host/host_test.h"
 #include "pagecache/direct.h"
@@ -188,7 +190,42 @@ START_TEST(threads_keep_what_they_write_beside_a_direct_write)
 }
 END_TEST
 
-HOST_TEST_MAIN("map", threads_keep_what_they_write_beside_a_direct_write, a_device_sees_and_fills_any_range,
-	       what_cannot_be_mapped_is_told, a_mapping_that_fails_leaves_everything_as_it_was,
-	       behind_the_end_of_a_node_is_zero, direct_transfers_are_coherent_with_the_cache,
-	       unaligned_direct_transfers_are_refused)
+static char text[64 * 1024];
+
+static void expect_text(const char *what)
+{
+	if (!strstr(text, what))
+		ck_abort_msg("\"%s\" is missing in:\n%s", what, text);
+}
+
+START_TEST(a_failed_request_names_who_has_mapped)
+{
+	struct mapping *mapping;
+	struct owner owner;
+	struct memory_request request = { .owner = &owner };
+	struct phys_addr run;
+	char site[80];
+
+	owner_init(&owner, "camera", false);
+	cache_machine_init(&machine, DISK_BYTES, false);
+	cache_machine_fill(&machine);
+	ck_assert_int_eq(node_map(&machine.volume.node, PAGE(10), PAGE(3), MAP_READ, &mapping), STATUS_OK);
+	snprintf(site, sizeof(site), "disk has 3 pages mapped at %s:%d", __FILE__, __LINE__ - 1);
+	request.blocks = machine.memory.blocks.total_blocks;
+	host_log_level(LOG_WARN);
+	host_output_capture(text, sizeof(text));
+	ck_assert_int_eq(memory_blocks_alloc(&machine.memory, &request, &run), STATUS_NO_MEMORY);
+	host_output_capture(NULL, 0);
+	expect_text("camera did not get 1 of 1 runs");
+	expect_text("3 pinned there");
+	expect_text(site);
+	node_unmap(mapping);
+	ck_assert(list_is_empty(&machine.volume.mappings));
+	cache_machine_fini(&machine);
+}
+END_TEST
+
+HOST_TEST_MAIN("map", a_failed_request_names_who_has_mapped, threads_keep_what_they_write_beside_a_direct_write,
+	       a_device_sees_and_fills_any_range, what_cannot_be_mapped_is_told,
+	       a_mapping_that_fails_leaves_everything_as_it_was, behind_the_end_of_a_node_is_zero,
+	       direct_transfers_are_coherent_with_the_cache, unaligned_direct_transfers_are_refused)

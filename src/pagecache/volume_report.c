@@ -1,0 +1,102 @@
+#include "volume_report.h"
+
+#include "map.h"
+#include "runtime/base/bits.h"
+#include "runtime/base/log.h"
+#include "volume.h"
+
+#define MAPPINGS_SHOWN 8
+
+static struct volume *volume_of(struct cleaner *cleaner)
+{
+	return container_of(cleaner, struct volume, clean_cleaner);
+}
+
+uint64_t volume_held_back(struct cleaner *cleaner)
+{
+	struct volume *volume = volume_of(cleaner);
+	uint64_t empty_blocks;
+
+	spinlock_lock(&volume->heap.lock);
+	empty_blocks = volume->heap.empty_blocks;
+	spinlock_unlock(&volume->heap.lock);
+	return MIN(atomic_load(&volume->counts.cached_pages) * PAGE_BYTES, volume->config.keep_bytes) +
+	       empty_blocks * BLOCK_BYTES;
+}
+
+struct mapping_report {
+	const char *site;
+	uint64_t pages;
+};
+
+static uint64_t pages_within(const struct mapping *mapping, struct phys_addr lowest, struct phys_addr highest)
+{
+	uint64_t pages = 0;
+
+	for (uint32_t i = 0; i < mapping->page_count; i++)
+		pages += page_address(mapping->pages[i]).value >= lowest.value &&
+			 page_address(mapping->pages[i]).value <= highest.value;
+	return pages;
+}
+
+static void explain_mappings(struct volume *volume, struct phys_addr lowest, struct phys_addr highest)
+{
+	struct mapping_report shown[MAPPINGS_SHOWN];
+	uint64_t count = 0;
+
+	spinlock_lock(&volume->lock);
+	list_for_each (link, &volume->mappings) {
+		const struct mapping *mapping = container_of(link, struct mapping, link);
+		const uint64_t pages = pages_within(mapping, lowest, highest);
+
+		if (pages == 0)
+			continue;
+		if (count < MAPPINGS_SHOWN)
+			shown[count] = (struct mapping_report){ mapping->site, pages };
+		count++;
+	}
+	spinlock_unlock(&volume->lock);
+	for (uint64_t i = 0; i < MIN(count, MAPPINGS_SHOWN); i++)
+		log_warn("memory:     %s has %llu pages mapped at %s", volume->name, (unsigned long long)shown[i].pages,
+			 shown[i].site);
+	if (count > MAPPINGS_SHOWN)
+		log_warn("memory:     and %llu more mappings", (unsigned long long)(count - MAPPINGS_SHOWN));
+}
+
+struct page_counts {
+	uint64_t dirty, moving, pinned;
+};
+
+static void count_page(struct page_counts *counts, uint32_t state)
+{
+	if (page_is(state, PAGE_FREE) || page_is(state, PAGE_GONE))
+		return;
+	if (!page_is(state, PAGE_CLEAN) && !page_is(state, PAGE_DIRTY))
+		counts->moving++;
+	else if (state & PAGE_PINS)
+		counts->pinned++;
+	else if (page_is(state, PAGE_DIRTY))
+		counts->dirty++;
+}
+
+void volume_explain(struct cleaner *cleaner, struct phys_addr lowest, struct phys_addr highest)
+{
+	struct volume *volume = volume_of(cleaner);
+	const struct frame_table *table = &volume->pagecache->table;
+	const uint64_t last = MIN(highest.value >> BLOCK_SHIFT, table->first_block + table->count - 1);
+	struct page_counts counts = { 0 };
+
+	for (uint64_t block = MAX(lowest.value >> BLOCK_SHIFT, table->first_block); block <= last; block++) {
+		struct frames *frames = table->blocks[block - table->first_block];
+
+		if (!frames || !atomic_load(&frames->ready) || atomic_load(&frames->volume) != volume)
+			continue;
+		for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++)
+			count_page(&counts, page_state(&frames->pages[i]));
+	}
+	if (counts.dirty + counts.moving + counts.pinned > 0)
+		log_warn("memory:     %s has %llu pages dirty, %llu being read or written, %llu pinned there", volume->name,
+			 (unsigned long long)counts.dirty, (unsigned long long)counts.moving,
+			 (unsigned long long)counts.pinned);
+	explain_mappings(volume, lowest, highest);
+}
