@@ -98,6 +98,22 @@ static bool give_block(struct drain *drain, struct frames *frames)
 	return empty_block(volume, frames) && page_heap_release(volume, frames);
 }
 
+/* Pages that a cursor moves meanwhile count as well. */
+static bool give_block_traced(struct drain *drain, struct frames *frames)
+{
+	struct volume *volume = drain->volume;
+	struct event_trace *trace = &volume->pagecache->memory->trace;
+	const uint64_t moved = atomic_load_explicit(&volume->counts.moved_pages, memory_order_relaxed);
+	const bool given = give_block(drain, frames);
+
+	if (given)
+		trace_event(trace, TRACE_BLOCK, volume->name, frames->block.value >> BLOCK_SHIFT,
+			    atomic_load_explicit(&volume->counts.moved_pages, memory_order_relaxed) - moved);
+	else
+		trace_event(trace, TRACE_STUCK, volume->name, frames->block.value >> BLOCK_SHIFT, take_census(frames).stuck);
+	return given;
+}
+
 static uint64_t cached_pages(const struct frames *frames)
 {
 	uint64_t pages = 0;
@@ -166,7 +182,9 @@ static bool give_batch(struct drain *drain)
 	while ((link = list_take_first(&drain->fenced)) != NULL) {
 		struct frames *frames = container_of(link, struct frames, link);
 
-		if (!is_late(drain) && give_block(drain, frames))
+		const bool given = !is_late(drain) && give_block_traced(drain, frames);
+
+		if (given)
 			drain->given += BLOCK_BYTES;
 		else
 			list_insert_first(&drain->skipped, link);

@@ -618,6 +618,11 @@ START_TEST(monitor_shows_everything)
 	host_output_capture(text, sizeof(text));
 	ck_assert_int_eq(run_command(&table, "mem"), STATUS_OK);
 	ck_assert_int_eq(run_command(&table, "mem owners"), STATUS_OK);
+	ck_assert_int_eq(run_command(&table, "mem map"), STATUS_OK);
+	ck_assert_int_eq(run_command(&table, "mem map all"), STATUS_INVALID);
+	ck_assert_int_eq(run_command(&table, "trace"), STATUS_OK);
+	ck_assert_int_eq(run_command(&table, "trace 10"), STATUS_OK);
+	ck_assert_int_eq(run_command(&table, "trace all"), STATUS_INVALID);
 	ck_assert_int_eq(run_command(&table, "heaps"), STATUS_OK);
 	ck_assert_int_eq(run_command(&table, "caches"), STATUS_OK);
 	ck_assert_int_eq(run_command(&table, "dma"), STATUS_OK);
@@ -632,6 +637,9 @@ START_TEST(monitor_shows_everything)
 	ck_assert_ptr_nonnull(strstr(text, "total     128 MB"));
 	ck_assert_ptr_nonnull(strstr(text, "nvme 00:04.0 "));
 	ck_assert_ptr_nonnull(strstr(text, "1 coherent objects"));
+	ck_assert_ptr_nonnull(strstr(text, "taken at test/host/test_heap_memory.c:"));
+	ck_assert_ptr_nonnull(strstr(text, "by temperature"));
+	ck_assert_ptr_nonnull(strstr(text, "events, "));
 	ck_assert_ptr_nonnull(strstr(text, "4 MB reached the block heap"));
 	dma_coherent_free(memory, &coherent);
 	dma_free(memory, buffer);
