@@ -3,6 +3,7 @@
 #include "block_search.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/string.h"
+#include "weights.h"
 
 /* Block numbers (address >> BLOCK_SHIFT) of the whole blocks in a range. Block 0 is left out: its address is NULL. */
 static struct span range_blocks(const struct phys_range *range)
@@ -36,7 +37,7 @@ uint64_t block_heap_metadata_bytes(const struct phys_range *ranges, uint32_t cou
 		return 0;
 	const uint64_t blocks = extent.end - extent.first;
 	const uint64_t words = bitmap_words(blocks);
-	return blocks * sizeof(struct block) + (words + bitmap_words(words)) * sizeof(uint64_t);
+	return blocks * sizeof(struct block) + (words + bitmap_words(words)) * sizeof(uint64_t) + blocks * sizeof(uint16_t);
 }
 
 status_t block_heap_init(struct block_heap *heap, const struct phys_range *ranges, uint32_t count, void *metadata)
@@ -56,6 +57,7 @@ status_t block_heap_init(struct block_heap *heap, const struct phys_range *range
 	heap->blocks = metadata;
 	heap->free_map = (uint64_t *)(heap->blocks + heap->count);
 	heap->word_map = heap->free_map + bitmap_words(heap->count);
+	heap->weights = (_Atomic uint16_t *)(heap->word_map + bitmap_words(bitmap_words(heap->count)));
 	for (uint64_t i = 0; i < heap->count; i++)
 		list_init(&heap->blocks[i].link);
 
@@ -69,6 +71,8 @@ status_t block_heap_init(struct block_heap *heap, const struct phys_range *range
 			heap->total_blocks++;
 		}
 	}
+	for (uint64_t i = 0; i < heap->count; i++)
+		weights_update(heap, i);
 	atomic_init(&heap->free_blocks, heap->total_blocks);
 	return STATUS_OK;
 }
@@ -80,8 +84,10 @@ static void free_blocks_add(struct block_heap *heap, uint64_t blocks)
 }
 
 /* A new holder, or none. */
-static void block_reset(struct block *block, struct owner *owner)
+static void block_reset(struct block_heap *heap, uint64_t index, struct owner *owner)
 {
+	struct block *block = &heap->blocks[index];
+
 	assert(!block->cache);
 	block->taken = owner != NULL;
 	block->generation++;
@@ -93,6 +99,7 @@ static void block_reset(struct block *block, struct owner *owner)
 	block->position = 0;
 	block->role = 0;
 	atomic_store_explicit(&block->cost, 0, memory_order_relaxed);
+	weights_update(heap, index);
 }
 
 static void owner_add(struct block_heap *heap, struct owner *owner, uint64_t blocks)
@@ -113,7 +120,7 @@ static void run_take(struct block_heap *heap, uint64_t start, uint64_t blocks, s
 {
 	for (uint64_t i = start; i < start + blocks; i++) {
 		assert(heap->blocks[i].present && !heap->blocks[i].taken);
-		block_reset(&heap->blocks[i], owner);
+		block_reset(heap, i, owner);
 		search_set_free(heap, i, false);
 	}
 	heap->blocks[start].run_blocks = (uint32_t)blocks;
@@ -181,7 +188,7 @@ uint64_t block_heap_free(struct block_heap *heap, struct phys_addr run)
 	const uint64_t blocks = block->run_blocks;
 	struct owner *owner = block->owner;
 	for (uint64_t i = start; i < start + blocks; i++) {
-		block_reset(&heap->blocks[i], NULL);
+		block_reset(heap, i, NULL);
 		search_set_free(heap, i, true);
 		if (i >= heap->watch_first && i < heap->watch_end)
 			heap->watched_blocks++;
@@ -200,7 +207,7 @@ void block_heap_hand_over(struct block_heap *heap, struct phys_addr start, uint6
 	for (uint64_t i = first; i < first + blocks; i++) {
 		assert(heap->blocks[i].taken);
 		owner_subtract(heap->blocks[i].owner, 1);
-		block_reset(&heap->blocks[i], owner);
+		block_reset(heap, i, owner);
 	}
 	heap->blocks[first].run_blocks = (uint32_t)blocks;
 	owner_add(heap, owner, blocks);

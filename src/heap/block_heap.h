@@ -27,7 +27,6 @@ struct objcache;
 struct block {
 	bool present;        /* [I] there is memory, and it is ours */
 	bool taken;          /* [H] */
-	bool avoid;          /* [H] the window search for the current request does not try it again (window.c) */
 	uint32_t generation; /* [H] */
 	uint32_t run_blocks; /* [H] first block of a run that is taken: its length; else 0 */
 	struct owner *owner; /* [H] NULL while free */
@@ -42,7 +41,7 @@ struct block {
 	/* What it would cost the holder of a movable block to empty it, in 20ths of a page to be read again; 0: not known;
 	 * BLOCK_COST_FIXED: it cannot be emptied now. */
 	_Atomic uint32_t cost;
-	uint64_t seen_cost; /* [H] what window_find adds up */
+	uint64_t seen_cost; /* [H] what a report of the holders adds up */
 };
 
 /* All zero: anywhere. Alignment and boundary are powers of two; 0: none. A run crosses no multiple of the boundary. */
@@ -68,13 +67,16 @@ struct fault_injector {
 
 struct block_heap {
 	struct spinlock lock;
-	uint64_t first_block;                 /* [I] physical address >> BLOCK_SHIFT of descriptor 0 */
-	uint64_t count;                       /* [I] descriptors */
-	uint64_t total_blocks;                /* [I] */
-	_Atomic uint64_t free_blocks;         /* [H], read without */
-	struct block *blocks;                 /* [I] */
-	uint64_t *free_map;                   /* [H] one bit for each block */
-	uint64_t *word_map;                   /* [H] one bit for each word of free_map that is not 0 */
+	uint64_t first_block;         /* [I] physical address >> BLOCK_SHIFT of descriptor 0 */
+	uint64_t count;               /* [I] descriptors */
+	uint64_t total_blocks;        /* [I] */
+	_Atomic uint64_t free_blocks; /* [H], read without */
+	struct block *blocks;         /* [I] */
+	uint64_t *free_map;           /* [H] one bit for each block */
+	uint64_t *word_map;           /* [H] one bit for each word of free_map that is not 0 */
+	_Atomic uint16_t *weights;    /* changes under [H], or by the block's holder; see weights.h */
+	uint64_t avoided_first;       /* descriptor indices [first, end): all that is avoided lies in it (window.h) */
+	uint64_t avoided_end;
 	uint64_t fence_first;                 /* [H] descriptor indices [first, end); empty: no fence */
 	uint64_t fence_end;                   /* [H] */
 	uint64_t watch_first;                 /* [H] descriptor indices: frees within are counted */
@@ -123,11 +125,8 @@ static inline struct phys_addr block_address(const struct block_heap *heap, cons
 	return (struct phys_addr){ (heap->first_block + (uint64_t)(block - heap->blocks)) << BLOCK_SHIFT };
 }
 
-/* By the holder of the block; windows for runs are chosen by the sum (window.h). No lock. */
-static inline void block_heap_set_cost(struct block_heap *heap, struct phys_addr block, uint32_t cost)
-{
-	atomic_store_explicit(&heap->blocks[(block.value >> BLOCK_SHIFT) - heap->first_block].cost, cost, memory_order_relaxed);
-}
+/* By the holder of the block; windows for runs are chosen by it (window.h). No lock. */
+void block_heap_set_cost(struct block_heap *heap, struct phys_addr block, uint32_t cost);
 
 static inline uint64_t block_heap_free_bytes(const struct block_heap *heap)
 {

@@ -3,6 +3,7 @@
 
 #include "runtime/base/bits.h"
 #include "runtime/base/log.h"
+#include "weights.h"
 
 static bool block_is_valid(const struct block_heap *heap, uint64_t i)
 {
@@ -60,6 +61,8 @@ static const char *find_violation(const struct block_heap *heap)
 	for (uint64_t i = 0; i < heap->count; i++) {
 		if (!block_is_valid(heap, i))
 			return "a descriptor contradicts itself or the bitmap";
+		if (!weights_is_valid(heap, i))
+			return "a weight does not fit its block";
 		present += heap->blocks[i].present;
 		taken += heap->blocks[i].taken;
 	}

@@ -18,6 +18,21 @@ struct span span_of(const struct block_heap *heap, struct phys_addr lowest, stru
 	};
 }
 
+/* Each zone takes in those before it, so that runs may lie across their borders. */
+static const uint64_t zone_floors[] = { 4 * GIB, 256 * MIB, 0 };
+
+unsigned zones_of(const struct run_request *request)
+{
+	return request->owner->movable ? 1 : sizeof(zone_floors) / sizeof(zone_floors[0]);
+}
+
+struct span zone_span(const struct block_heap *heap, const struct run_request *request, unsigned zone)
+{
+	const uint64_t floor = request->owner->movable ? 0 : zone_floors[zone];
+
+	return span_of(heap, (struct phys_addr){ MAX(request->constraints.lowest.value, floor) }, request->constraints.highest);
+}
+
 /* First block number >= `block`, or last one <= it, that is aligned. */
 static uint64_t aligned(uint64_t block, uint64_t alignment_blocks, bool down)
 {
@@ -108,10 +123,9 @@ static void find_run_in(const struct block_heap *heap, struct span span, const s
 	}
 }
 
-bool search_free_run(const struct block_heap *heap, const struct run_request *request, uint64_t *start)
+static bool search_zone(const struct block_heap *heap, const struct run_request *request, struct span whole, uint64_t *start)
 {
 	const bool from_top = !request->owner->movable;
-	const struct span whole = span_of(heap, request->constraints.lowest, request->constraints.highest);
 	struct span parts[2] = { whole, { 0, 0 } };
 	struct best best = { 0, 0 };
 
@@ -131,6 +145,14 @@ bool search_free_run(const struct block_heap *heap, const struct run_request *re
 		find_run_in(heap, parts[i], request, &best);
 	*start = best.start;
 	return best.length != 0;
+}
+
+bool search_free_run(const struct block_heap *heap, const struct run_request *request, uint64_t *start)
+{
+	for (unsigned i = 0; i < zones_of(request); i++)
+		if (search_zone(heap, request, zone_span(heap, request, i), start))
+			return true;
+	return false;
 }
 
 void search_set_free(struct block_heap *heap, uint64_t index, bool is_free)

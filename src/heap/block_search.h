@@ -13,6 +13,13 @@ struct span {
 struct span span_of(const struct block_heap *heap, struct phys_addr lowest, struct phys_addr highest);
 
 /*
+ * Where a request is looked for, in this order: what cannot be moved stays out of memory that devices with narrow masks need,
+ * below 4 GB and below 256 MB, as long as it fits elsewhere. No lock needed.
+ */
+unsigned zones_of(const struct run_request *request);
+struct span zone_span(const struct block_heap *heap, const struct run_request *request, unsigned zone);
+
+/*
  * Where a run of `blocks` may start in a span, lowest or highest (`from_top`) possibility that keeps alignment and boundary;
  * false: it does not fit. No lock needed.
  */

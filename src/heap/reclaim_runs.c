@@ -2,7 +2,7 @@
 #include "reclaim_internal.h"
 #include "window.h"
 
-#define WINDOW_TRIES 8 /* in one round */
+#define WINDOW_TRIES 8 /* that fail, in one round */
 
 /* Wherever the memory is. */
 static uint64_t ask_anywhere(struct reclaim *reclaim, enum cleaner_cost highest_cost,
@@ -41,7 +41,7 @@ static uint64_t window_take(struct reclaim *reclaim, const struct window *window
 	inside.highest = window_last_byte(window);
 	atomic_fetch_add_explicit(&reclaim->memory->windows, 1, memory_order_relaxed);
 	trace_event(&reclaim->memory->trace, TRACE_WINDOW, reclaim->request->owner->name, window->start.value >> BLOCK_SHIFT,
-		    window->cost);
+		    window->weight);
 	block_heap_fence(&reclaim->memory->blocks, window->start, window->blocks);
 	gained = reclaim_ask_cleaners(reclaim, &(struct reclaim_question){
 						       .lowest = inside.lowest,
@@ -57,7 +57,7 @@ static uint64_t window_take(struct reclaim *reclaim, const struct window *window
 	}
 	trace_event(&reclaim->memory->trace, TRACE_TAKEN, reclaim->request->owner->name, window->start.value >> BLOCK_SHIFT,
 		    reclaim->got - got);
-	if (obstacles == 0)
+	if (obstacles == 0 && reclaim->got == got)
 		window_avoid(&reclaim->memory->blocks, window);
 	block_heap_fence(&reclaim->memory->blocks, window->start, 0);
 	return gained;
@@ -81,13 +81,14 @@ uint64_t reclaim_round_of_runs(struct reclaim *reclaim)
 	uint64_t gained = 0;
 	struct window window;
 
-	for (int tries = 0; tries < WINDOW_TRIES && !reclaim_take_free(reclaim) && !reclaim_is_late(reclaim); tries++) {
+	for (unsigned failures = 0; failures < WINDOW_TRIES && !reclaim_take_free(reclaim) && !reclaim_is_late(reclaim);) {
 		if (window_find(heap, &request, &window)) {
 			const uint32_t got = reclaim->got;
 
 			gained += window_take(reclaim, &window);
 			if (reclaim->got == got && window.busy_blocks == 0)
 				break; /* not this window is the trouble, but what has to stay free */
+			failures += reclaim->got == got;
 		} else if (!asked_for_empty) {
 			/* Empty blocks of objcaches may be all that stands between movable ones. */
 			asked_for_empty = true;

@@ -1,5 +1,5 @@
 /*
- * bench_NAME            names of all benches, one a line
+ * bench_NAME            all benches, one a line: how heavy it is, and its name
  * bench_NAME I          nanoseconds per operation of bench I, the best of several runs
  * bench_NAME I COUNT    runs that many operations, for counting instructions from outside
  */
@@ -55,7 +55,7 @@ int main(int argc, char **argv)
 {
 	if (argc < 2) {
 		for (const struct bench *bench = benches; bench->name; bench++)
-			puts(bench->name);
+			printf("%u %s\n", bench->heavy ? bench->heavy : 1, bench->name);
 		return EXIT_SUCCESS;
 	}
 

@@ -13,6 +13,7 @@ struct bench {
 	/* Does the operation so many times. Nothing else is measured. */
 	void (*run)(void *context, uint64_t operations);
 	void (*teardown)(void *context); /* may be NULL */
+	unsigned heavy; /* so many times fewer operations are done to count instructions; 0: as many as for the others */
 };
 
 /* Ends with an entry without a name. */

@@ -13,15 +13,16 @@ instructions() { # PROGRAM INDEX OPERATIONS
 
 printf '%-56s %12s %14s\n' bench ns/operation instructions
 for program in "$@"; do
-	mapfile -t names < <("$program")
-	for i in "${!names[@]}"; do
+	mapfile -t lines < <("$program")
+	for i in "${!lines[@]}"; do
+		read -r heavy name <<<"${lines[i]}"
 		ns=$("$program" "$i")
 		counted=unknown
 		if command -v valgrind >/dev/null; then
-			a=$(instructions "$program" "$i" $short)
-			b=$(instructions "$program" "$i" $long)
-			counted=$(awk -v a="$a" -v b="$b" -v n=$((long - short)) 'BEGIN { printf "%.1f", (b - a) / n }')
+			a=$(instructions "$program" "$i" $((short / heavy)))
+			b=$(instructions "$program" "$i" $((long / heavy)))
+			counted=$(awk -v a="$a" -v b="$b" -v n=$(((long - short) / heavy)) 'BEGIN { printf "%.1f", (b - a) / n }')
 		fi
-		printf '%-56s %12s %14s\n' "${names[i]}" "$ns" "$counted"
+		printf '%-56s %12s %14s\n' "$name" "$ns" "$counted"
 	done
 done
