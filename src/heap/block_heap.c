@@ -37,7 +37,8 @@ uint64_t block_heap_metadata_bytes(const struct phys_range *ranges, uint32_t cou
 		return 0;
 	const uint64_t blocks = extent.end - extent.first;
 	const uint64_t words = bitmap_words(blocks);
-	return blocks * sizeof(struct block) + (words + bitmap_words(words)) * sizeof(uint64_t) + blocks * sizeof(uint16_t);
+	return blocks * sizeof(struct block) + (words + bitmap_words(words)) * sizeof(uint64_t) + blocks * sizeof(uint16_t) +
+	       words;
 }
 
 status_t block_heap_init(struct block_heap *heap, const struct phys_range *ranges, uint32_t count, void *metadata)
@@ -58,6 +59,7 @@ status_t block_heap_init(struct block_heap *heap, const struct phys_range *range
 	heap->free_map = (uint64_t *)(heap->blocks + heap->count);
 	heap->word_map = heap->free_map + bitmap_words(heap->count);
 	heap->weights = (_Atomic uint16_t *)(heap->word_map + bitmap_words(bitmap_words(heap->count)));
+	heap->fixed = (uint8_t *)(heap->weights + heap->count);
 	for (uint64_t i = 0; i < heap->count; i++)
 		list_init(&heap->blocks[i].link);
 
@@ -83,12 +85,19 @@ static void free_blocks_add(struct block_heap *heap, uint64_t blocks)
 			      memory_order_relaxed);
 }
 
+static bool is_fixed(const struct owner *owner)
+{
+	return owner && !owner->movable;
+}
+
 /* A new holder, or none. */
 static void block_reset(struct block_heap *heap, uint64_t index, struct owner *owner)
 {
 	struct block *block = &heap->blocks[index];
 
 	assert(!block->cache);
+	heap->fixed[index / 64] -= is_fixed(block->owner);
+	heap->fixed[index / 64] += is_fixed(owner);
 	block->taken = owner != NULL;
 	block->generation++;
 	block->run_blocks = 0;

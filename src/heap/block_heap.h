@@ -5,8 +5,10 @@
  * 2. free_blocks + sum of owner->blocks over the listed owners = total_blocks.
  * 3. A block belongs to the owner that took it until it is freed by the address of its run; the generation in its descriptor
  *    changes at both times. Freeing what is not the start of a run that is taken is reported by a panic: it is our own bug.
- * 4. Movable owners get the lowest address that is free, others the highest one, and runs come from the shortest stretch that
- *    holds them, so that long runs of free or movable blocks survive.
+ * 4. Movable owners get the lowest address that is free, others the highest one: above 4 GB if they can, else above 256 MB, so
+ *    that what devices with narrow masks can reach stays movable; and a single block among those 64 that have such a holder
+ *    already, if one is free there. Runs come from the shortest stretch that holds them. So long runs of free or movable
+ *    blocks survive.
  * 5. Blocks inside the fence are given only to requests that name it (`inside_fence`).
  *
  * Lock [H]: `lock`, a leaf; held for one pass over bitmaps or descriptors at most. All functions may be called with preemption
@@ -74,6 +76,7 @@ struct block_heap {
 	struct block *blocks;         /* [I] */
 	uint64_t *free_map;           /* [H] one bit for each block */
 	uint64_t *word_map;           /* [H] one bit for each word of free_map that is not 0 */
+	uint8_t *fixed;               /* [H] for each word of free_map: its blocks that are held by owners not movable */
 	_Atomic uint16_t *weights;    /* changes under [H], or by the block's holder; see weights.h */
 	uint64_t avoided_first;       /* descriptor indices [first, end): all that is avoided lies in it (window.h) */
 	uint64_t avoided_end;

@@ -39,6 +39,19 @@ static bool summary_is_valid(const struct block_heap *heap)
 	return true;
 }
 
+static bool fixed_is_valid(const struct block_heap *heap)
+{
+	for (uint64_t word = 0; word < bitmap_words(heap->count); word++) {
+		unsigned fixed = 0;
+
+		for (uint64_t i = word * 64; i < MIN(word * 64 + 64, heap->count); i++)
+			fixed += heap->blocks[i].taken && !heap->blocks[i].owner->movable;
+		if (fixed != heap->fixed[word])
+			return false;
+	}
+	return true;
+}
+
 static bool owners_are_valid(const struct block_heap *heap, uint64_t taken)
 {
 	uint64_t owned = 0;
@@ -72,6 +85,8 @@ static const char *find_violation(const struct block_heap *heap)
 		return "the number of free blocks is wrong";
 	if (!summary_is_valid(heap))
 		return "the summary does not fit the bitmap";
+	if (!fixed_is_valid(heap))
+		return "blocks of owners that are not movable are counted wrongly";
 	if (!runs_are_valid(heap))
 		return "a run is broken";
 	if (!owners_are_valid(heap, taken))

@@ -75,7 +75,8 @@ static uint64_t word_mask(struct span span, uint64_t word)
 	return mask;
 }
 
-static bool find_single_in(const struct block_heap *heap, struct span span, bool from_top, uint64_t *start)
+/* The lowest or highest free block of the span; `apart`: only where somebody who is not movable has a block nearby. */
+static bool find_single_in(const struct block_heap *heap, struct span span, bool from_top, bool apart, uint64_t *start)
 {
 	struct span words = { span.first / 64, divide_round_up(span.end, 64) };
 
@@ -86,7 +87,7 @@ static bool find_single_in(const struct block_heap *heap, struct span span, bool
 		if (word == words.end)
 			return false;
 		const uint64_t bits = heap->free_map[word] & word_mask(span, word);
-		if (bits != 0) {
+		if (bits != 0 && (!apart || heap->fixed[word] > 0)) {
 			*start = word * 64 + (from_top ? log2_floor(bits) : (unsigned)__builtin_ctzll(bits));
 			return true;
 		}
@@ -95,6 +96,14 @@ static bool find_single_in(const struct block_heap *heap, struct span span, bool
 		else
 			words.first = word + 1;
 	}
+	return false;
+}
+
+static bool find_single(const struct block_heap *heap, const struct span parts[2], bool from_top, bool apart, uint64_t *start)
+{
+	for (int i = 0; i < 2; i++)
+		if (parts[i].first < parts[i].end && find_single_in(heap, parts[i], from_top, apart, start))
+			return true;
 	return false;
 }
 
@@ -135,12 +144,9 @@ static bool search_zone(const struct block_heap *heap, const struct run_request 
 		parts[from_top] = (struct span){ whole.first, MIN(whole.end, heap->fence_first) };
 		parts[!from_top] = (struct span){ MAX(whole.first, heap->fence_end), whole.end };
 	}
-	if (request->blocks == 1 && request->constraints.alignment_bytes <= BLOCK_BYTES) {
-		for (int i = 0; i < 2; i++)
-			if (parts[i].first < parts[i].end && find_single_in(heap, parts[i], from_top, start))
-				return true;
-		return false;
-	}
+	if (request->blocks == 1 && request->constraints.alignment_bytes <= BLOCK_BYTES)
+		return (from_top && find_single(heap, parts, from_top, true, start)) ||
+		       find_single(heap, parts, from_top, false, start);
 	for (int i = 0; i < 2; i++)
 		find_run_in(heap, parts[i], request, &best);
 	*start = best.start;

@@ -96,6 +96,50 @@ START_TEST(movable_low_unmovable_high)
 END_TEST
 
 /* A run takes the shortest stretch that holds it. */
+/* Single blocks come free here and there: what cannot be moved goes where such blocks are already, and not below 4 GB. */
+START_TEST(what_stays_is_kept_together)
+{
+	const uint64_t first = (4 * GIB >> BLOCK_SHIFT) - 256;
+	const struct phys_range range = { { first << BLOCK_SHIFT }, 1024 * BLOCK_BYTES };
+	struct owner fixed, movable;
+	struct phys_addr run;
+
+	metadata = calloc(1, block_heap_metadata_bytes(&range, 1));
+	ck_assert_int_eq(block_heap_init(&heap, &range, 1, metadata), STATUS_OK);
+	owner_init(&fixed, "fixed", false);
+	owner_init(&movable, "movable", true);
+	const struct run_request low = {
+		.blocks = 1,
+		.owner = &fixed,
+		.constraints = { .highest = { ((first + 10) << BLOCK_SHIFT) - 1 } },
+	};
+	const struct run_request one = { .blocks = 1, .owner = &fixed };
+	/* One below 4 GB, one in the middle of what is above; then everything is in use, but for some blocks. */
+	ck_assert_int_eq(block_heap_alloc(&heap, &low, &run), STATUS_OK);
+	const struct run_request middle = {
+		.blocks = 1,
+		.owner = &fixed,
+		.constraints = { .highest = { ((first + 400) << BLOCK_SHIFT) - 1 } },
+	};
+	ck_assert_int_eq(block_heap_alloc(&heap, &middle, &run), STATUS_OK);
+	ck_assert_uint_eq(run.value >> BLOCK_SHIFT, first + 399);
+	const struct run_request rest = { .blocks = 1, .owner = &movable };
+	while (block_heap_alloc(&heap, &rest, &run) == STATUS_OK)
+		;
+	const uint64_t freed[] = { 3, 100, 300, 390, 700, 1000 };
+	for (unsigned i = 0; i < 6; i++)
+		(void)block_heap_free(&heap, (struct phys_addr){ (first + freed[i]) << BLOCK_SHIFT });
+	/* Near the one above 4 GB; then the highest ones above it, near the first by now; then what is left, near the low one.
+	 */
+	const uint64_t expected[] = { 390, 1000, 700, 300, 3, 100 };
+	for (unsigned i = 0; i < 6; i++) {
+		ck_assert_int_eq(block_heap_alloc(&heap, &one, &run), STATUS_OK);
+		ck_assert_uint_eq((run.value >> BLOCK_SHIFT) - first, expected[i]);
+	}
+	heap_fini();
+}
+END_TEST
+
 START_TEST(long_runs_survive)
 {
 	struct owner fixed, movable;
@@ -431,6 +475,7 @@ START_TEST(bookkeeping_gives_zeroed_chunks_of_its_own)
 }
 END_TEST
 
-HOST_TEST_MAIN("heap_blocks", only_whole_blocks_are_used, movable_low_unmovable_high, long_runs_survive, arguments_are_checked,
-	       wrong_frees_are_reported, generation_changes_with_the_holder, fence_keeps_others_out,
-	       random_operations_follow_the_model, windows_are_the_best, bookkeeping_gives_zeroed_chunks_of_its_own)
+HOST_TEST_MAIN("heap_blocks", only_whole_blocks_are_used, movable_low_unmovable_high, what_stays_is_kept_together,
+	       long_runs_survive, arguments_are_checked, wrong_frees_are_reported, generation_changes_with_the_holder,
+	       fence_keeps_others_out, random_operations_follow_the_model, windows_are_the_best,
+	       bookkeeping_gives_zeroed_chunks_of_its_own)
