@@ -1,6 +1,7 @@
 #include "page_heap.h"
 
 #include "evict.h"
+#include "heap/block_search.h"
 #include "replacement.h"
 #include "runtime/base/assert.h"
 #include "runtime/base/bits.h"
@@ -387,8 +388,31 @@ static struct frames *find_empty_locked(struct page_heap *heap, const struct fen
 	return NULL;
 }
 
+/* The one of the lowest score in the span, by going through the blocks that lie there. */
+static struct frames *lowest_of_span_locked(struct page_heap *heap, struct span span)
+{
+	const struct volume *volume = volume_of(heap);
+	struct frames *const *blocks = volume->pagecache->table.blocks;
+	struct frames *lowest = NULL;
+
+	for (uint64_t i = span.first; i < span.end; i++) {
+		struct frames *frames = blocks[i];
+
+		if (frames && atomic_load_explicit(&frames->volume, memory_order_relaxed) == volume &&
+		    frames->role == FRAMES_QUEUED && (!lowest || level_of(frames->score) < level_of(lowest->score)))
+			lowest = frames;
+	}
+	return lowest;
+}
+
 static struct frames *lowest_locked(struct page_heap *heap, const struct fence_limits *limits)
 {
+	const struct block_heap *memory = &volume_of(heap)->pagecache->memory->blocks;
+	const struct span span = span_of(memory, limits->lowest, limits->highest);
+
+	/* A window is short, and what lies in it would have to be picked out of all blocks. */
+	if (span.end < span.first + atomic_load_explicit(&heap->blocks, memory_order_relaxed))
+		return lowest_of_span_locked(heap, span);
 	for (uint64_t levels = heap->level_mask; levels != 0; levels &= levels - 1) {
 		list_for_each (link, &heap->levels[__builtin_ctzll(levels)]) {
 			struct frames *frames = container_of(link, struct frames, scored);
