@@ -108,21 +108,6 @@ void memory_blocks_free(struct memory *memory, struct phys_addr run)
 	memory_notice(memory);
 }
 
-void memory_block_hand_over(struct memory *memory, struct phys_addr address, struct owner *owner)
-{
-	struct block_heap *heap = &memory->blocks;
-	struct block *block = block_heap_find(heap, address);
-
-	spinlock_lock(&heap->lock);
-	assert(block && block->taken && block->run_blocks == 1);
-	if (--block->owner->blocks == 0)
-		list_remove(&block->owner->link);
-	block->owner = owner;
-	if (owner->blocks++ == 0)
-		list_insert_last(&heap->owners, &owner->link);
-	spinlock_unlock(&heap->lock);
-}
-
 /* Draining ---------------------------------------------------------------------------------------------------------------- */
 
 static uint64_t drain_once(struct memory *memory, const struct reclaim_target *target)

@@ -143,9 +143,6 @@ status_t memory_blocks_alloc(struct memory *memory, const struct memory_request 
 status_t memory_blocks_alloc_many(struct memory *memory, const struct memory_request *request, uint32_t count,
 				  struct phys_addr *runs) MUST_CHECK;
 
-/* A block that is taken, of a run of one, belongs to another owner from now on. Any task context. */
-void memory_block_hand_over(struct memory *memory, struct phys_addr block, struct owner *owner);
-
 /* Frees one run. */
 void memory_blocks_free(struct memory *memory, struct phys_addr run);
 

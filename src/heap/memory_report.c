@@ -94,8 +94,9 @@ void memory_report_failure(const struct reclaim *reclaim, status_t status)
 
 	if (!report_is_due(reclaim->memory))
 		return;
-	log_warn("memory: %s did not get %u of %u runs of %s (addresses 0x%llx to 0x%llx): %s", request->owner->name,
-		 reclaim->count - reclaim->got, reclaim->count, format_bytes(bytes, request->blocks << BLOCK_SHIFT),
+	log_warn("memory: %s did not get %u of %u runs of %s (addresses 0x%llx to 0x%llx): %s",
+		 request->owner ? request->owner->name : "somebody without an owner", reclaim->count - reclaim->got,
+		 reclaim->count, format_bytes(bytes, request->blocks << BLOCK_SHIFT),
 		 (unsigned long long)constraints->lowest.value,
 		 (unsigned long long)(constraints->highest.value == 0 ? UINT64_MAX : constraints->highest.value),
 		 status_text(status));

@@ -112,7 +112,7 @@ bool migration_open(struct volume *volume)
 	frames = take(&pagecache->migration);
 	if (!frames)
 		return false;
-	memory_block_hand_over(pagecache->memory, frames->block, &heap->owner);
+	block_heap_hand_over(&pagecache->memory->blocks, frames->block, 1, &heap->owner);
 	spinlock_lock(&heap->lock);
 	close_main_locked(heap);
 	atomic_store_explicit(&frames->volume, volume, memory_order_relaxed);
