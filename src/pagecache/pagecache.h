@@ -9,7 +9,7 @@
  *    own, or takes one of another volume if that has not been used for longer and prefers to give.
  * 3. A hit takes no lock, and writes to nothing but the page's state and a counter of its CPU (index.h).
  * 4. Two cleaners a volume: the first gives blocks without I/O, those of the lowest score first, down to `keep`; hot and dirty
- *    pages in them are moved. The second one writes dirty pages first. Neither allocates.
+ *    pages in them are moved. The second one starts to write blocks that are too dirty for that. Neither allocates or waits.
  * 5. A write that returned is in memory; a flush that returned STATUS_OK made it durable. A failed write stays dirty and is
  *    reported by every flush until it has succeeded.
  * 6. I/O takes its objects from a reserve: writing memory out never waits for memory.
