@@ -240,9 +240,10 @@ static void cleaner_task(void *context)
 	memory_clean_run(context);
 }
 
+/* Requests of high priority stand in line behind it: whoever just reads files must not keep it from ending its turn. */
 static void cleaner_start(void)
 {
-	const struct task_options options = { .name = "cleaner", .priority = TASK_NORMAL, .cpu = -1 };
+	const struct task_options options = { .name = "cleaner", .priority = TASK_HIGH, .cpu = -1 };
 
 	if (task_spawn(&options, cleaner_task, &memory, NULL) != STATUS_OK)
 		platform_panic("the background cleaner cannot start");

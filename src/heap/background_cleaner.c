@@ -4,7 +4,7 @@
 #include "runtime/base/bits.h"
 
 #define NAP_NS      (100 * NS_PER_MS)
-#define STEP_BLOCKS 4 /* in one turn */
+#define STEP_BLOCKS 1 /* in one turn: requests stand in line behind it */
 
 void memory_clean_kick(struct memory *memory)
 {

@@ -1,7 +1,7 @@
 /*
  * The background cleaner: once free memory has fallen below the low watermark, or a request has failed, it asks the cleaners
  * until the high one is reached. Then it naps for 100 ms and looks again before it sleeps. It starts writes but never waits for
- * them: what is dirty it takes when it comes by the next time. It gives up its turn after some blocks, so that requests do not
+ * them: what is dirty it takes when it comes by the next time. It gives up its turn after each block, so that requests do not
  * wait for it.
  */
 #pragma once
