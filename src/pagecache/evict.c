@@ -236,7 +236,7 @@ static void drain_begin(struct drain *drain, struct volume *volume, const struct
 	*drain = (struct drain){
 		.volume = volume,
 		.target = target,
-		.limits = { .lowest = target->lowest, .highest = target->highest },
+		.limits = { .lowest = target->lowest, .highest = target->highest, .window = target->obstacles != NULL },
 		.keep = keep,
 	};
 	list_init(&drain->fenced);

@@ -411,7 +411,7 @@ static struct frames *lowest_locked(struct page_heap *heap, const struct fence_l
 	const struct span span = span_of(memory, limits->lowest, limits->highest);
 
 	/* A window is short, and what lies in it would have to be picked out of all blocks. */
-	if (span.end < span.first + atomic_load_explicit(&heap->blocks, memory_order_relaxed))
+	if (limits->window && span.end < span.first + atomic_load_explicit(&heap->blocks, memory_order_relaxed))
 		return lowest_of_span_locked(heap, span);
 	for (uint64_t levels = heap->level_mask; levels != 0; levels &= levels - 1) {
 		list_for_each (link, &heap->levels[__builtin_ctzll(levels)]) {

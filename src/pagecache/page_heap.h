@@ -86,6 +86,7 @@ void page_heap_let_go(struct volume *volume, struct frames *frames);
 struct fence_limits {
 	struct phys_addr lowest;  /* only blocks wholly within [lowest, highest] */
 	struct phys_addr highest; /* last byte */
+	bool window;              /* all blocks there are to go, in whatever order */
 	bool open;                /* open blocks, too, and the empty ones that are retained: nothing is to be left */
 };
 
