@@ -35,6 +35,8 @@ help:
 	@echo "make bench      ns and instructions per operation; with TRACE=file ... (R or W and a page number a line, gzip'd or not)"
 	@echo "                miss ratios of the page cache beside LRU, ARC, S3-FIFO and the optimum; SIZES=\"20 40\" (percent of the"
 	@echo "                trace's pages), BLOCKS=0 (not what it costs to take blocks)"
+	@echo "make bench-heap Weir's heap beside glibc, mimalloc, jemalloc and tcmalloc: ns, instructions, blocks of 2 MB that come back,"
+	@echo "                memory taken; ROUNDS=5"
 	@echo "make lint       clang-tidy and cppcheck; make format: clang-format"
 	@echo "make setup      install the packages that are missing (all of the above do that where they need them)"
 	@echo "make clean"
@@ -43,7 +45,7 @@ help:
 
 # Asks for the packages that the goal needs; costs little when they are there.
 setup:
-	@boot/setup.sh $(if $(filter test host-tests fuzz fuzz-programs bench lint format check-format $(BUILD)/test/%,$(MAKECMDGOALS)),test,$(if $(filter debug,$(MAKECMDGOALS)),debug,run))
+	@boot/setup.sh $(if $(filter test host-tests fuzz fuzz-programs bench bench-heap bench-heap-programs lint format check-format $(BUILD)/test/%,$(MAKECMDGOALS)),test,$(if $(filter debug,$(MAKECMDGOALS)),debug,run))
 
 clean:
 	rm -rf $(BUILD)

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# setup.sh run|debug|test: installs what is missing on this machine to build and run the image, or to debug or test it as well.
+# setup.sh run|debug|test|peers: installs what is missing on this machine to build and run the image, or to debug or test it as well,
+# or the other allocators that `make bench-heap` measures.
 # As root, or with sudo that asks nothing; else it prints the command to type. On other systems than Debian and its like it
 # prints what is missing.
 set -euo pipefail
@@ -9,6 +10,14 @@ export PATH=$PATH:/usr/sbin:/sbin
 
 # What is looked for, and Debian's package that has it: a command, or a pattern of files, with a slash in its name.
 needs() {
+	if [ "$goal" = peers ]; then
+		cat <<-'LIST'
+			/usr/lib/*/libmimalloc.so            libmimalloc-dev
+			/usr/lib/*/libjemalloc.so            libjemalloc-dev
+			/usr/lib/*/libtcmalloc_minimal.so    libgoogle-perftools-dev
+		LIST
+		return
+	fi
 	cat <<-'LIST'
 		gcc                                  gcc
 		ld                                   binutils

@@ -59,6 +59,8 @@ $(TEST_DIR)/test_replay_models: CHECK_LIBS += -lz
 $(TEST_DIR)/test_replay_models: \
 	$(call objects,checked,$(wildcard test/bench/replay/model*.c) test/bench/replay/trace.c)
 
+$(TEST_DIR)/test_heap_bench: $(call objects,checked,test/bench/heap/regions.c test/bench/heap/measure.c)
+
 $(TEST_DIR)/bench_%: $(TEST_DIR)/fast/test/bench/bench_%.o $(TEST_DIR)/fast/test/bench/bench.o $(TEST_DIR)/fast/portable.a
 	$(Q)$(CC) $(FAST_FLAGS) $^ -o $@
 
@@ -136,6 +138,38 @@ $(TEST_DIR)/replay_small: $(call objects,small,$(REPLAY_SOURCES)) $(TEST_DIR)/sm
 $(TEST_DIR)/replay $(TEST_DIR)/replay_small:
 	$(Q)$(CC) $(FAST_FLAGS) $^ -lz -o $@
 
+# Weir's heap beside others: the same workloads, one program for each allocator, see test/bench/heap/subject.h. Other libraries than
+# the C library's malloc are preloaded. No call may be left out because the compiler knows what malloc does, and none may take a
+# detour that others do not take.
+HEAP_SOURCES := $(wildcard test/bench/heap/*.c)
+HEAP_FLAGS := $(FAST_FLAGS) -fno-builtin-malloc -fno-builtin-free -fno-plt
+HEAP_SUBJECTS := weir objcache malloc none
+HEAP_PROGRAMS := $(HEAP_SUBJECTS:%=$(TEST_DIR)/heap_%)
+
+$(TEST_DIR)/heap-weir/%.o: SUBJECT := WEIR
+$(TEST_DIR)/heap-objcache/%.o: SUBJECT := OBJCACHE
+$(TEST_DIR)/heap-malloc/%.o: SUBJECT := MALLOC
+$(TEST_DIR)/heap-none/%.o: SUBJECT := NONE
+
+define heap_program
+$(TEST_DIR)/heap-$(1)/%.o: %.c | setup
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(HEAP_FLAGS) -DSUBJECT_$$(SUBJECT) -MMD -MP -c $$< -o $$@
+
+$(TEST_DIR)/heap_$(1): $(call objects,heap-$(1),$(if $(filter malloc none,$(1)),$(filter-out %_weir.c,$(HEAP_SOURCES)),$(HEAP_SOURCES))) \
+	$(if $(filter malloc none,$(1)),,$(TEST_DIR)/fast/portable.a)
+	$$(Q)$$(CC) $$(HEAP_FLAGS) $$^ -o $$@
+endef
+$(foreach subject,$(HEAP_SUBJECTS),$(eval $(call heap_program,$(subject))))
+
+.PHONY: bench-heap bench-heap-programs
+bench-heap-programs: $(HEAP_PROGRAMS)
+
+# ROUNDS=5: how often all are measured in turns. A library that cannot be installed is not measured.
+bench-heap: bench-heap-programs
+	@boot/setup.sh peers || echo "Going on without."
+	@BUILD=$(BUILD) test/bench/heap/run.sh
+
 # Checks of the sources ------------------------------------------------------------------------------------------------------
 
 C_SOURCES = $(shell git ls-files -co --exclude-standard '*.c')
@@ -164,6 +198,7 @@ lint: setup
 lint-files: $(patsubst %.c,$(BUILD)/lint/%.ok,$(LINT_SOURCES))
 
 $(BUILD)/lint/src/main.ok: $(BUILD)/image/config_values.h
+$(BUILD)/lint/test/bench/heap/subject_weir.ok: LINT_FLAGS += -DSUBJECT_WEIR
 
 $(BUILD)/lint/%.ok: %.c .clang-tidy test/check/lint.sh
 	@mkdir -p $(@D)
