@@ -1,11 +1,11 @@
 /*
  * The allocator that is measured, bound at compile time, so that the workloads call it directly: each program is made of the
- *same sources, with one of these.
+ * same sources, with one of these.
  *
  *	SUBJECT_WEIR      Weir's general heap
  *	SUBJECT_OBJCACHE  two of Weir's objcaches; sizes have to be constants, SUBJECT_SMALL_BYTES or SUBJECT_PAGE_BYTES
  *	SUBJECT_NONE      no allocator, to measure the harness
- *	(nothing)         malloc and free: the C library's, or those of a library that is preloaded
+ *	SUBJECT_MALLOC    malloc and free: the C library's, or those of a library that is preloaded
  *
  * Each defines
  *
@@ -18,8 +18,8 @@
  *
  *	SUBJECT_TAKES_ANY_SIZE, SUBJECT_IS_NONE            0 or 1
  *
- * Of a call all instructions count from the callee's first one on, and those that pass more arguments than malloc and free
- *have.
+ * Of a call, the instructions count from the callee's first one on, and those that pass more arguments than malloc and free
+ * have.
  */
 #pragma once
 

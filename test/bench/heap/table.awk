@@ -1,10 +1,12 @@
-# Tables and result lines from the figures that run.sh has collected: lines of workload, allocator, key, value.
+# Tables, as docs/BENCHMARKS.md has them, and result lines, from the figures that run.sh has collected: lines of workload, allocator,
+# key, value.
 #
 # result: heap workload=W allocator=A ns_min= ns_median= instructions=     for each call, without the harness
 # result: heap workload=producer_consumer allocator=A ns_min= ns_median=   for each object, without the harness
 # result: heap workload=two_threads allocator=A ns_min= ns_median= speed=  for each call; speed: of two that share nothing, 1: as quick
 # result: heap workload=blocks_... allocator=A empty= back=                in percent, see memory.c; back: Weir only
 # result: heap workload=overhead_... allocator=A taken= resident=          for each live byte
+# result: heap workload=W allocator=A not_measured                         it is not installed, or cannot do it
 # A dash: there is no such figure.
 
 {
@@ -57,15 +59,19 @@ function outcome(workload, i, cell, text) {
 function row(text, cells, width,    i) {
 	if (text != "" && !measured[text])
 		return
-	printf "%-18s", text
+	printf "| %-17s |", text
 	for (i = 1; i <= name_count; i++)
-		printf " %*s", width, cells[i]
+		printf " %*s |", width, cells[i]
 	print ""
 }
 
-function title(text, width) {
-	printf "\n%s\n", text
+function title(text, width,    i) {
+	printf "\n%s\n\n", text
 	row("", names, width)
+	printf "|---|"
+	for (i = 1; i <= name_count; i++)
+		printf "---|"
+	print ""
 }
 
 function row_of_calls(workload, instructions,    i, name, low, middle, counts) {

@@ -1,9 +1,7 @@
 /*
- * What two threads do.
- *
- *	producer_consumer  one allocates and writes, the other reads and frees; ns for each object, with its way through a ring
- *	two_threads        random replacement by two threads of one heap, each with objects of its own, in turns with the same
- *by two processes, which share nothing; ns per call
+ * What two threads do. producer_consumer: one allocates and writes, the other reads and frees; ns for each object, with its way
+ * through a ring. two_threads: random replacement by two threads of one heap, each with objects of its own, in turns with the
+ * same by threads of two processes, which share nothing; ns per call.
  *
  * Slices are short, so that some of them are not disturbed by what else the machine does, and there are THREAD_SLICES times as
  * many. Threads and processes live through all slices, and what they cost is not measured.
@@ -21,7 +19,7 @@
 #include "subject.h"
 #include "workload.h"
 
-#define THREAD_SLICES 8
+#define THREAD_SLICES 16
 
 static pthread_t thread_start(void *(*run)(void *), void *context)
 {
@@ -122,7 +120,7 @@ static void producer_consumer(unsigned slices)
 
 /* Two threads ----------------------------------------------------------------------------------------------------------- */
 
-#if SUBJECT_TAKES_ANY_SIZE
+#if SUBJECT_TAKES_ANY_SIZE && !SUBJECT_IS_NONE
 #define REPLACED 20000 /* objects in a slice, by each */
 #define SLOTS    10000
 #define PLAYERS  2
@@ -248,7 +246,7 @@ static void two_threads(unsigned slices)
 		players[SHARED][i] = (struct player){ game, SHARED, i };
 		if (fork() == 0) {
 			subject_init();
-			player(&players[APART][i]);
+			pthread_join(thread_start(player, &players[APART][i]), NULL);
 			_exit(EXIT_SUCCESS);
 		}
 	}
@@ -265,7 +263,7 @@ static void two_threads(unsigned slices)
 
 const struct workload thread_workloads[] = {
 	{ .name = "producer_consumer", .timed = true, .study = producer_consumer },
-#if SUBJECT_TAKES_ANY_SIZE
+#if SUBJECT_TAKES_ANY_SIZE && !SUBJECT_IS_NONE
 	{ .name = "two_threads", .timed = true, .starts_subject = true, .study = two_threads },
 #endif
 	{ 0 },
