@@ -114,19 +114,13 @@ static bool give_block_traced(struct drain *drain, struct frames *frames)
 	return given;
 }
 
-static uint64_t cached_pages(const struct frames *frames)
-{
-	uint64_t pages = 0;
-
-	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++)
-		pages += page_content(page_state(&frames->pages[i])) >= PAGE_WRITING;
-	return pages;
-}
-
 /* Whether the volume still has what it keeps when these pages are lost. Who loses nothing may give anything. */
 static bool may_lose(struct volume *volume, uint64_t keep, uint64_t pages)
 {
-	const uint64_t cached = atomic_load(&volume->counts.cached_pages);
+	/* What is lent may be gone at any moment, and does not count. */
+	const uint64_t lent = atomic_load_explicit(&volume->heap.lent_pages, memory_order_relaxed);
+	const uint64_t all = atomic_load(&volume->counts.cached_pages);
+	const uint64_t cached = all - MIN(all, lent);
 
 	return pages == 0 || (cached >= pages && (cached - pages) * PAGE_BYTES >= keep);
 }
@@ -149,7 +143,7 @@ static struct frames *fence_block(struct drain *drain)
 
 	if (!frames)
 		return NULL;
-	pages = cached_pages(frames);
+	pages = frames_cached_pages(frames);
 	if (!may_lose(drain->volume, drain->keep, drain->fenced_pages + pages)) {
 		drain->over = true;
 		list_insert_first(&drain->skipped, &frames->link);
@@ -220,7 +214,7 @@ static bool window_can_go(struct drain *drain)
 
 		if (!frames || !page_heap_hold(volume, frames))
 			continue;
-		pages += cached_pages(frames);
+		pages += frames_cached_pages(frames);
 		if (is_obstacle(drain, frames)) {
 			window_avoid(blocks, &block);
 			obstacles++;

@@ -27,6 +27,7 @@ struct frames {
 	uint32_t score;           /* [R] what it would cost to lose the block, when it was looked at last */
 	uint32_t busy;            /* [R] frames that a cursor's visit is looking at: the block must stay */
 	uint32_t position;        /* [R] OPEN: next frame of the cursor */
+	uint32_t lent_pages;      /* [R] LENT: cached when it was lent */
 	uint8_t role;             /* [R] enum frames_role */
 	uint8_t lane;             /* [R] enum lane: the queue it is in, or was in */
 	_Atomic bool ready;       /* `pages` have been made; lasts */
@@ -47,6 +48,9 @@ void frame_table_fini(struct frame_table *table);
 
 /* Makes the block's pages, if that has not been done yet. */
 void frames_prepare(struct frames *frames);
+
+/* Pages that are cached in it. */
+uint32_t frames_cached_pages(const struct frames *frames);
 
 /* Its entries in the index do not count any more, and it is not lent. */
 void frames_invalidate(struct frames *frames);

@@ -51,6 +51,7 @@ struct page_heap {
 	struct list aged;                 /* [R] QUEUED, the score that was looked at longest ago first */
 	_Atomic uint32_t blocks;          /* [R] all, FENCED and LENT ones included; read without */
 	uint32_t lent_blocks;             /* [R] */
+	_Atomic uint64_t lent_pages;      /* [R] cached in them when they were lent; read without */
 	uint32_t gone_blocks;             /* [R] given away not long ago and not yet replaced */
 	uint32_t gone_turns;              /* [R] blocks that the probation cursor has begun since */
 	_Atomic uint64_t target;          /* [R] of the probation queue, see replacement.c; read without */

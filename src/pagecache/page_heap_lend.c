@@ -90,6 +90,19 @@ static void set_cost_locked(struct volume *volume, struct frames *frames)
 	block_heap_set_cost(&volume->pagecache->memory->blocks, frames->block, REPLACEMENT_SCORE_MAX);
 }
 
+static void count_lent_locked(struct page_heap *heap, struct frames *frames)
+{
+	frames->lent_pages = frames_cached_pages(frames);
+	heap->lent_blocks++;
+	atomic_fetch_add_explicit(&heap->lent_pages, frames->lent_pages, memory_order_relaxed);
+}
+
+static void count_not_lent_locked(struct page_heap *heap, const struct frames *frames)
+{
+	heap->lent_blocks--;
+	atomic_fetch_sub_explicit(&heap->lent_pages, frames->lent_pages, memory_order_relaxed);
+}
+
 bool page_heap_lend(struct volume *volume, struct frames *frames)
 {
 	struct page_heap *heap = &volume->heap;
@@ -100,7 +113,7 @@ bool page_heap_lend(struct volume *volume, struct frames *frames)
 	lent = frames->busy == 0;
 	if (lent) {
 		frames->role = FRAMES_LENT;
-		heap->lent_blocks++;
+		count_lent_locked(heap, frames);
 		set_cost_locked(volume, frames);
 		/* Before the pages are looked at again: whoever pins one now finds it, or is found. */
 		atomic_fetch_or(&frames->generation, GENERATION_LENT);
@@ -116,7 +129,7 @@ void page_heap_take_back(struct volume *volume, struct frames *frames)
 	spinlock_lock(&heap->lock);
 	assert(frames->role == FRAMES_LENT);
 	frames->role = FRAMES_FENCED;
-	heap->lent_blocks--;
+	count_not_lent_locked(heap, frames);
 	atomic_fetch_and(&frames->generation, ~GENERATION_LENT);
 	spinlock_unlock(&heap->lock);
 }
@@ -127,7 +140,7 @@ void page_heap_forget(struct volume *volume, struct frames *frames)
 
 	spinlock_lock(&heap->lock);
 	assert(frames->role == FRAMES_LENT);
-	heap->lent_blocks--;
+	count_not_lent_locked(heap, frames);
 	page_heap_leave_locked(heap, frames);
 	spinlock_unlock(&heap->lock);
 }

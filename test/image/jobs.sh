@@ -112,7 +112,7 @@ checksum_image() {
 job capture 300 MEM=1G SMP=2 LOOPS=2
 verdict capture_is_good 2
 
-scenarios contiguous churn crowd storm starve deadline
+scenarios contiguous churn crowd storm starve volumes deadline
 
 if checksum_image && "$MAKE" --no-print-directory BUILD="$BUILD" "$BUILD/test/crc32c"; then
 	job checksum 120 SCENARIO=checksum DISK="$work/ext4.img" MEM=512M SMP=1
