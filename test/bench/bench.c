@@ -64,6 +64,8 @@ int main(int argc, char **argv)
 
 	if (argc > 2)
 		bench_measured(bench, context, strtoull(argv[2], NULL, 10));
+	else if (bench->once)
+		printf("-\n");
 	else
 		printf("%.1f\n", best_ns_per_operation(bench, context));
 	if (bench->teardown)

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct bench {
@@ -13,6 +14,7 @@ struct bench {
 	/* Does the operation so many times. Nothing else is measured. */
 	void (*run)(void *context, uint64_t operations);
 	void (*teardown)(void *context); /* may be NULL */
+	bool once;      /* uses up what setup has made: only the instructions of a few thousand operations are counted */
 	unsigned heavy; /* so many times fewer operations are done to count instructions; 0: as many as for the others */
 };
 

@@ -29,7 +29,7 @@ static void format_line(void *context, uint64_t operations)
 }
 
 const struct bench benches[] = {
-	{ "crc32c of 4 KB", buffer_setup, crc32c_page, free },
-	{ "format a log line", buffer_setup, format_line, free },
+	{ .name = "crc32c of 4 KB", .setup = buffer_setup, .run = crc32c_page, .teardown = free },
+	{ .name = "format a log line", .setup = buffer_setup, .run = format_line, .teardown = free },
 	{ 0 },
 };

@@ -121,11 +121,11 @@ static void general(void *context, uint64_t operations)
 }
 
 const struct bench benches[] = {
-	{ "objcache pair, 64 bytes", setup_64, pairs, teardown },
-	{ "objcache first in first out, 64 bytes", setup_64, first_in_first_out, teardown },
-	{ "objcache freed at random, 64 bytes", setup_64, random_order, teardown },
-	{ "objcache pair, 4 KB", setup_4096, pairs, teardown },
-	{ "objcache freed at random, 4 KB", setup_4096, random_order, teardown },
-	{ "general heap pair, 100 bytes", setup_64, general, teardown },
+	{ .name = "objcache pair, 64 bytes", .setup = setup_64, .run = pairs, .teardown = teardown },
+	{ .name = "objcache first in first out, 64 bytes", .setup = setup_64, .run = first_in_first_out, .teardown = teardown },
+	{ .name = "objcache freed at random, 64 bytes", .setup = setup_64, .run = random_order, .teardown = teardown },
+	{ .name = "objcache pair, 4 KB", .setup = setup_4096, .run = pairs, .teardown = teardown },
+	{ .name = "objcache freed at random, 4 KB", .setup = setup_4096, .run = random_order, .teardown = teardown },
+	{ .name = "general heap pair, 100 bytes", .setup = setup_64, .run = general, .teardown = teardown },
 	{ 0 },
 };

@@ -9,6 +9,7 @@
 
 #include "fake/fake_block.h"
 #include "host/platform_host.h"
+#include "pagecache/evict.h"
 #include "pagecache/frame.h"
 #include "pagecache/volume.h"
 
@@ -140,11 +141,50 @@ static void take_frame(void *context, uint64_t operations)
 		frame_return(frame_try_take(&setting->volume, &lane));
 }
 
+/* Of whole blocks: as many pages as that many operations, in a cache of clean pages that nobody uses. */
+static void evict_with_block(void *context, uint64_t operations)
+{
+	struct setting *setting = context;
+	const struct reclaim_target target = {
+		.bytes = operations * PAGE_BYTES,
+		.highest = { UINT64_MAX },
+		.deadline_ns = PLATFORM_FOREVER,
+	};
+
+	if (evict_blocks(&setting->volume, &target, 0) < target.bytes)
+		abort();
+}
+
+static void evict_alone(void *context, uint64_t operations)
+{
+	struct setting *setting = context;
+
+	for (uint64_t i = 0; i < operations; i++)
+		if (!node_evict_page(&setting->volume.node, page_at(i)))
+			abort();
+}
+
 const struct bench benches[] = {
-	{ "page cache, look up, pin and unpin", setting_create, look_up, setting_destroy },
-	{ "page cache, look up for a copy", setting_create, see, setting_destroy },
-	{ "page cache, read of a cached page", setting_create, read_page, setting_destroy },
-	{ "page cache, frame from the cursor", setting_create, take_frame, setting_destroy },
-	{ "page cache, frame from the lookaside", setting_create_lookaside, take_frame, setting_destroy },
+	{ .name = "page cache, look up, pin and unpin", .setup = setting_create, .run = look_up, .teardown = setting_destroy },
+	{ .name = "page cache, look up for a copy", .setup = setting_create, .run = see, .teardown = setting_destroy },
+	{ .name = "page cache, read of a cached page", .setup = setting_create, .run = read_page, .teardown = setting_destroy },
+	{ .name = "page cache, frame from the cursor",
+	  .setup = setting_create,
+	  .run = take_frame,
+	  .teardown = setting_destroy },
+	{ .name = "page cache, frame from the lookaside",
+	  .setup = setting_create_lookaside,
+	  .run = take_frame,
+	  .teardown = setting_destroy },
+	{ .name = "page cache, evict a clean page with its block",
+	  .setup = setting_create,
+	  .run = evict_with_block,
+	  .teardown = setting_destroy,
+	  .once = true },
+	{ .name = "page cache, evict a clean page alone",
+	  .setup = setting_create,
+	  .run = evict_alone,
+	  .teardown = setting_destroy,
+	  .once = true },
 	{ 0 },
 };
