@@ -65,17 +65,6 @@ void frame_return(struct page *page)
 
 /* Leaving a frame ---------------------------------------------------------------------------------------------------------- */
 
-/* A clean page without pins becomes `content`; *before is its state until then. */
-static bool page_leave(struct page *page, enum page_content content, uint32_t *before)
-{
-	*before = page_state(page);
-	do {
-		if (!page_is(*before, PAGE_CLEAN) || (*before & PAGE_PINS))
-			return false;
-	} while (!page_try_change(page, before, page_state_make(content, 0)));
-	return true;
-}
-
 static void count_evicted(struct volume *volume, uint64_t key, uint32_t state)
 {
 	ghosts_add(&volume->pagecache->ghosts, key, state & PAGE_MAIN ? LANE_MAIN : LANE_PROBATION);
@@ -89,7 +78,7 @@ bool page_evict_locked(struct volume *volume, struct page *page)
 {
 	uint32_t before;
 
-	if (!page_leave(page, PAGE_TAKEN, &before))
+	if (!page_try_leave(page, PAGE_TAKEN, &before))
 		return false;
 	index_remove_locked(&volume->pagecache->index, page);
 	count_evicted(volume, page_key(page), before);
@@ -116,7 +105,7 @@ bool page_drop(struct volume *volume, struct page *page)
 	uint32_t before;
 
 	/* The key stays: nobody inserts into a frame of a fenced block. */
-	if (!page_leave(page, PAGE_FREE, &before))
+	if (!page_try_leave(page, PAGE_FREE, &before))
 		return false;
 	count_evicted(volume, page_key(page), before);
 	return true;

@@ -86,18 +86,19 @@ static void sweep(struct ghosts *ghosts, uint64_t unit)
 			clear(&ghosts->table[i]);
 }
 
-/* Where to put a new ghost: the place of the same page, a free one, or that of the oldest. */
-static _Atomic uint32_t *place_for(const struct ghosts *ghosts, _Atomic uint32_t *set, uint32_t print)
+/* Where to put a new ghost: a free place, or that of the oldest. The page has none yet: that went as the page came in. */
+static _Atomic uint32_t *place_for(const struct ghosts *ghosts, _Atomic uint32_t *set)
 {
+	const uint32_t now[LANES] = { (uint32_t)unit_now(ghosts, LANE_PROBATION), (uint32_t)unit_now(ghosts, LANE_MAIN) };
 	_Atomic uint32_t *best = set;
 	uint32_t best_age = 0;
 
 	for (unsigned i = 0; i < WAYS; i++) {
 		const uint32_t ghost = load(&set[i]);
+		const uint32_t age = (now[lane_of(ghost)] - ghost) & TIME_MASK;
 
-		if (ghost >> PRINT_SHIFT == print)
+		if (ghost == 0)
 			return &set[i];
-		const uint32_t age = ghost == 0 ? UINT32_MAX : age_of(ghosts, ghost);
 		if (age >= best_age) {
 			best_age = age;
 			best = &set[i];
@@ -110,13 +111,12 @@ void ghosts_add(struct ghosts *ghosts, uint64_t key, enum lane lane)
 {
 	const uint64_t now = atomic_fetch_add_explicit(&ghosts->now[lane], 1, memory_order_relaxed) + 1;
 	const uint64_t hash = mix(key);
-	const uint32_t print = print_of(hash);
-	const uint32_t ghost =
-		print << PRINT_SHIFT | (lane == LANE_MAIN ? LANE_BIT : 0) | ((uint32_t)(now / ghosts->unit) & TIME_MASK);
+	const uint32_t ghost = print_of(hash) << PRINT_SHIFT | (lane == LANE_MAIN ? LANE_BIT : 0) |
+			       ((uint32_t)(now / ghosts->unit) & TIME_MASK);
 
 	if (now % ghosts->unit == 0)
 		sweep(ghosts, now / ghosts->unit);
-	atomic_store_explicit(place_for(ghosts, set_of(ghosts, hash), print), ghost, memory_order_relaxed);
+	atomic_store_explicit(place_for(ghosts, set_of(ghosts, hash)), ghost, memory_order_relaxed);
 }
 
 bool ghosts_take(struct ghosts *ghosts, uint64_t key, enum lane *lane, uint64_t *age)

@@ -7,6 +7,9 @@
 /* A walk without the lock that takes longer than any chain should be has lost its way. */
 #define WALK_MAX 32
 
+/* Consecutive buckets of one stripe: what lies one behind the other is cleared away under one lock. */
+#define STRIPE_BUCKETS 16
+
 #define PREFETCH_LINES 8 /* then the processor has seen where it goes */
 
 #define LIKELY(condition)   __builtin_expect(!!(condition), 1)
@@ -40,7 +43,7 @@ static uint64_t bucket_of(const struct index *index, uint64_t key)
 
 struct index_stripe *index_stripe(struct index *index, uint64_t key)
 {
-	return &index->stripes[bucket_of(index, key) % INDEX_STRIPES];
+	return &index->stripes[bucket_of(index, key) / STRIPE_BUCKETS % INDEX_STRIPES];
 }
 
 static struct frames *frames_of(const struct index *index, uint32_t frame)
@@ -393,19 +396,30 @@ static bool is_stale(const struct frames *frames, const struct page *page)
 	return generation != 0 && (generation != frames_generation(frames) || page_is(page_state(page), PAGE_FREE));
 }
 
+/* Has the lock of the page's stripe, in the place of the one that is held; NULL: the page is not in the index any more. */
+static struct index_stripe *lock_instead(struct index *index, struct index_stripe *held, const struct page *page)
+{
+	if (held && held == index_stripe(index, page_key(page)))
+		return held;
+	if (held)
+		spinlock_unlock(&held->lock);
+	return index_lock_page(index, page);
+}
+
 void index_sweep(struct index *index, struct frames *frames)
 {
+	struct index_stripe *held = NULL;
+
 	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++) {
 		struct page *page = &frames->pages[i];
-		struct index_stripe *stripe;
 
 		if (!is_stale(frames, page))
 			continue;
-		stripe = index_lock_page(index, page);
-		if (!stripe)
-			continue;
-		if (is_stale(frames, page))
+		held = lock_instead(index, held, page);
+		/* With the lock held, neither key nor generation of a page of this stripe changes. */
+		if (held && is_stale(frames, page) && held == index_stripe(index, page_key(page)))
 			index_remove_locked(index, page);
-		spinlock_unlock(&stripe->lock);
 	}
+	if (held)
+		spinlock_unlock(&held->lock);
 }

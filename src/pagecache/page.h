@@ -143,6 +143,12 @@ bool page_change_is_legal(uint32_t before, uint32_t after);
 /* One try to change the state from *before, checked against the table; on failure *before is what it is now. */
 bool page_try_change(struct page *page, uint32_t *before, uint32_t after);
 
+/*
+ * Makes a clean page without pins FREE or TAKEN; *before is its state until then. False: it is something else. What follows
+ * what is plain here, and this is done for each page of a block: the table is not asked.
+ */
+bool page_try_leave(struct page *page, enum page_content content, uint32_t *before);
+
 /* Changes content and flags, whatever happens to the pins meanwhile; returns the state before. The caller has the right to. */
 uint32_t page_change(struct page *page, enum page_content content, uint32_t clear, uint32_t set);
 
