@@ -60,6 +60,7 @@ static struct phys_addr block_of(struct phys_addr start, uint64_t i)
 	return (struct phys_addr){ start.value + (i << BLOCK_SHIFT) };
 }
 
+/* While it is unsettled, a piece's blocks are about to change hands: then `settle` sets the cost that belongs to its state. */
 static void set_cost(struct guarantee *guarantee, struct phys_addr start, uint32_t cost)
 {
 	for (uint64_t i = 0; i < guarantee->piece_blocks; i++)
@@ -101,7 +102,8 @@ static bool take(struct guarantee *guarantee, struct guarantee_slot *slot, enum 
 	if (state == SLOT_LENT)
 		for (uint64_t i = 0; i < guarantee->piece_blocks; i++)
 			guarantee->lender->revoke(guarantee->lender, block_of(start, i));
-	set_cost(guarantee, start, BLOCK_COST_FIXED);
+	else if (!(word & SLOT_UNSETTLED))
+		set_cost(guarantee, start, BLOCK_COST_FIXED);
 	return true;
 }
 
@@ -144,11 +146,12 @@ void guarantee_give(struct guarantee *guarantee, struct guarantee_slot *slot)
 	if (state_of(word) != SLOT_OUT)
 		platform_panic("guarantee: 0x%llx is given back, but is not out",
 			       (unsigned long long)guarantee_start(slot).value);
-	set_cost(guarantee, guarantee_start(slot), 0);
 	atomic_store_explicit(&slot->holder, NULL, memory_order_relaxed);
-	/* The keeper may be settling it. */
-	while (!slot_change(slot, word, SLOT_FREE, 0))
-		word = word_of(slot);
+	do {
+		word = word_of(slot); /* the keeper may be settling it */
+		if (!(word & SLOT_UNSETTLED))
+			set_cost(guarantee, guarantee_start(slot), 0);
+	} while (!slot_change(slot, word, SLOT_FREE, 0));
 	wake_keeper(guarantee);
 }
 

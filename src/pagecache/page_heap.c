@@ -286,7 +286,8 @@ bool page_heap_hold(struct volume *volume, struct frames *frames)
 	/* The role is this heap's to read only if the block is its own. */
 	held = atomic_load_explicit(&frames->volume, memory_order_relaxed) == volume && frames->role != FRAMES_FENCED &&
 	       frames->role != FRAMES_LENT;
-	frames->busy += held;
+	if (held)
+		frames->busy++;
 	spinlock_unlock(&heap->lock);
 	return held;
 }
