@@ -120,12 +120,13 @@ struct guarantee_slot *guarantee_take(struct guarantee *guarantee, const struct 
 				      const void *holder)
 {
 	const uint32_t hint = atomic_load_explicit(&guarantee->hint, memory_order_relaxed);
+	const uint32_t count = guarantee->count;
 
-	for (uint64_t step = 0; step < 2ull * guarantee->count; step++) {
-		const uint32_t index = (uint32_t)((hint + step) % guarantee->count);
+	for (uint64_t step = 0; count > 0 && step < 2ull * count; step++) {
+		const uint32_t index = (uint32_t)((hint + step) % count);
 		struct guarantee_slot *slot = &guarantee->slots[index];
 
-		if (!take(guarantee, slot, step < guarantee->count ? SLOT_FREE : SLOT_LENT, constraints, bytes))
+		if (!take(guarantee, slot, step < count ? SLOT_FREE : SLOT_LENT, constraints, bytes))
 			continue;
 		atomic_store_explicit(&guarantee->hint, index + 1, memory_order_relaxed);
 		atomic_store_explicit(&slot->holder, holder, memory_order_relaxed);
@@ -134,7 +135,7 @@ struct guarantee_slot *guarantee_take(struct guarantee *guarantee, const struct 
 		wake_keeper(guarantee);
 		return slot;
 	}
-	if (guarantee->count > 0)
+	if (count > 0)
 		atomic_fetch_add_explicit(&guarantee->refused, 1, memory_order_relaxed);
 	return NULL;
 }

@@ -195,7 +195,11 @@ struct page *index_pin(struct index *index, uint64_t key, struct lookup *lookup)
 
 /* Reading without a pin ---------------------------------------------------------------------------------------------------- */
 
-/* Counts the hit; a page that has all its hits already is not written to. False: it cannot be read any more. */
+/*
+ * Counts the hit in a page of this state; one that has all its hits already is not written to. False: it cannot be read any
+ * more, and *state says why.
+ */
+/* NOLINTNEXTLINE(readability-non-const-parameter): a failed exchange writes to it. */
 static inline bool count_hit(struct page *page, uint32_t *state)
 {
 	while (state_hit(*state) != *state)

@@ -45,8 +45,10 @@ static bool read_until_full(const struct app_environment *environment, struct vo
 }
 
 bool pressure_apply(struct pressure *pressure, const struct app_environment *environment, struct volume *volume,
-		    uint64_t free_bytes)
+		    uint64_t cache_bytes)
 {
+	const uint64_t free_bytes = environment->memory->config.low_bytes + cache_bytes;
+
 	memset(pressure, 0, sizeof(*pressure));
 	pressure->memory = environment->memory;
 	owner_init(&pressure->owner, "test", false);

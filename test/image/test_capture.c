@@ -8,7 +8,7 @@
 #include "pressure.h"
 #include "runtime/base/block_device.h"
 
-#define FREE_BYTES (144 * MIB)
+#define CACHE_BYTES (112 * MIB)
 
 /* Runs the scenario while the disk with the test pattern does not fit into the memory that is left. */
 static void run_under_pressure(struct image_test_run *test, const char *name, const char *options)
@@ -21,7 +21,7 @@ static void run_under_pressure(struct image_test_run *test, const char *name, co
 		skip("no disks with the test pattern");
 	if (disks.data->device->read_only)
 		skip("the disk is read only");
-	expect(pressure_apply(&pressure, test->environment, disks.data, FREE_BYTES));
+	expect(pressure_apply(&pressure, test->environment, disks.data, CACHE_BYTES));
 	expect_equal(scenario_run(&scenario), STATUS_OK);
 	pressure_release(&pressure);
 }

@@ -9,10 +9,10 @@
 #include "runtime/base/string.h"
 #include "runtime/kernel/task.h"
 
-#define WORKERS    4
-#define OBJECTS    64
-#define ROUNDS     4000
-#define FREE_BYTES (128 * MIB)
+#define WORKERS     4
+#define OBJECTS     64
+#define ROUNDS      4000
+#define CACHE_BYTES (96 * MIB)
 
 struct worker {
 	struct heap *heap;
@@ -125,7 +125,7 @@ static void take_from_full_cache(struct image_test_run *test, uint64_t mask, uns
 
 	if (!volume)
 		skip("no disks with the test pattern");
-	if (!pressure_apply(&pressure, test->environment, volume, FREE_BYTES)) {
+	if (!pressure_apply(&pressure, test->environment, volume, CACHE_BYTES)) {
 		pressure_release(&pressure);
 		skip("the disk is too small to fill the memory");
 	}

@@ -52,7 +52,7 @@ static void add_schedule(const struct outcome *cache, const struct yardstick *ya
 static void print_way(const struct trace *trace, unsigned size_percent, uint64_t blocks, bool contiguous,
 		      const struct yardstick *yardsticks)
 {
-	const double runs = ARRAY_LENGTH(schedules);
+	const size_t runs = ARRAY_LENGTH(schedules);
 	struct cost cost = { .extra_min = 1e9, .extra_max = -1e9 };
 
 	for (size_t i = 0; i < ARRAY_LENGTH(schedules); i++) {
