@@ -13,10 +13,12 @@ static void print_statistics(const char *name, const struct pagecache_statistics
 	      format_bytes(cached, statistics->cached_pages * PAGE_BYTES),
 	      format_bytes(dirty, statistics->dirty_pages * PAGE_BYTES), format_bytes(read, statistics->read_bytes),
 	      format_bytes(written, statistics->written_bytes));
-	print("%-16s pages: hits %llu (%llu%%), misses %llu, inserted %llu, evicted %llu, moved %llu\n", "",
-	      (unsigned long long)statistics->hits, (unsigned long long)(statistics->hits * 100 / lookups),
+	print("%-16s pages: hits %llu (%llu%%), misses %llu, inserted %llu, evicted %llu, moved %llu, "
+	      "mapped in place %llu\n",
+	      "", (unsigned long long)statistics->hits, (unsigned long long)(statistics->hits * 100 / lookups),
 	      (unsigned long long)statistics->misses, (unsigned long long)statistics->inserted_pages,
-	      (unsigned long long)statistics->evicted_pages, (unsigned long long)statistics->moved_pages);
+	      (unsigned long long)statistics->evicted_pages, (unsigned long long)statistics->moved_pages,
+	      (unsigned long long)statistics->mapped_in_place);
 	print("%-16s blocks %llu, flushes %llu, throttled writes %llu, read errors %llu, write errors %llu, failed pages "
 	      "%llu\n",
 	      "", (unsigned long long)statistics->blocks, (unsigned long long)statistics->flushes,

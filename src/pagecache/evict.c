@@ -1,5 +1,6 @@
 #include "evict.h"
 
+#include "apart.h"
 #include "frame.h"
 #include "heap/window.h"
 #include "replacement.h"
@@ -255,6 +256,7 @@ uint64_t evict_blocks(struct volume *volume, const struct reclaim_target *target
 
 	drain_begin(&drain, volume, target, keep);
 	(void)lookaside_empty(volume);
+	apart_settle(volume);
 	if (!target->obstacles || window_can_go(&drain))
 		while (!is_over(&drain) && give_batch(&drain))
 			;
@@ -300,6 +302,7 @@ bool evict_everything(struct volume *volume)
 	list_init(&left);
 	atomic_fetch_add(&volume->cleaning, 1);
 	(void)lookaside_empty(volume);
+	apart_settle(volume);
 	while ((frames = page_heap_fence(volume, &limits)) != NULL) {
 		for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++)
 			(void)page_drop(volume, &frames->pages[i]);

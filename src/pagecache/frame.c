@@ -113,9 +113,11 @@ bool page_drop(struct volume *volume, struct page *page)
 
 /* Moving ------------------------------------------------------------------------------------------------------------------- */
 
+/* Who has a page WRITING has a pin: it is only moved by him. */
 static bool is_movable(uint32_t state, uint32_t pins)
 {
-	return (page_is(state, PAGE_CLEAN) || page_is(state, PAGE_DIRTY)) && (state & PAGE_PINS) == pins;
+	return (page_is(state, PAGE_CLEAN) || page_is(state, PAGE_DIRTY) || page_is(state, PAGE_WRITING)) &&
+	       (state & PAGE_PINS) == pins;
 }
 
 /* A frame of the main queue; for a drain, of the reserve if its cursor finds none. */
@@ -143,9 +145,9 @@ static bool pin_for_move(struct page *page)
 /*
  * [S] and [D] are held. The only pin is the mover's. `to` is in the index before it can be pinned: who comes by on a stale way
  * and for what the frame held before, must not see the old key first and the new generation then. Nor can a drain, which takes
- * no lock, drop it earlier.
+ * no lock, drop it earlier. *before is the state until then; the caller makes it that of `to`.
  */
-static bool page_move_locked(struct volume *volume, struct page *from, struct page *to)
+static bool page_move_locked(struct volume *volume, struct page *from, struct page *to, uint32_t *before)
 {
 	uint32_t state = page_state(from);
 
@@ -160,14 +162,40 @@ static bool page_move_locked(struct volume *volume, struct page *from, struct pa
 	if (state & PAGE_LISTED)
 		dirty_replace(&volume->dirty, from, to);
 	index_replace_locked(&volume->pagecache->index, from, to);
-	page_set(to, page_state_with(state, page_content(state), PAGE_PINS | PAGE_HITS | PAGE_AHEAD,
-				     PAGE_MAIN | replacement_hits_after_move(state) * PAGE_HIT));
+	*before = state;
 	return true;
+}
+
+/* The state of a page in main, where nobody has pinned it yet. */
+static uint32_t state_in_main(uint32_t before)
+{
+	return page_state_with(before, page_content(before), PAGE_PINS | PAGE_HITS | PAGE_AHEAD,
+			       PAGE_MAIN | replacement_hits_after_move(before) * PAGE_HIT);
+}
+
+/* Copies a page that has a pin, and puts the copy in its place. */
+static bool move_to(struct volume *volume, struct page *page, struct page *target, uint32_t (*state_after)(uint32_t before))
+{
+	struct index_stripe *stripe;
+	uint32_t before;
+	bool moved;
+
+	memcpy_unstable(page_memory(target), page_memory(page), PAGE_BYTES);
+	stripe = index_lock_page(&volume->pagecache->index, page);
+	assert(stripe); /* it has a pin */
+	spinlock_lock(&volume->lock);
+	moved = page_move_locked(volume, page, target, &before);
+	if (moved)
+		page_set(target, state_after(before));
+	spinlock_unlock(&volume->lock);
+	spinlock_unlock(&stripe->lock);
+	if (moved)
+		atomic_fetch_add_explicit(&volume->counts.moved_pages, 1, memory_order_relaxed);
+	return moved;
 }
 
 bool page_move(struct volume *volume, struct page *page)
 {
-	struct index_stripe *stripe;
 	struct page *target;
 	bool moved = false;
 
@@ -178,21 +206,23 @@ bool page_move(struct volume *volume, struct page *page)
 		return false;
 	if (!pin_for_move(page))
 		goto out;
-	memcpy_unstable(page_memory(target), page_memory(page), PAGE_BYTES);
-	stripe = index_lock_page(&volume->pagecache->index, page);
-	assert(stripe); /* it has a pin */
-	spinlock_lock(&volume->lock);
-	moved = page_move_locked(volume, page, target);
-	spinlock_unlock(&volume->lock);
-	spinlock_unlock(&stripe->lock);
-	if (moved)
-		atomic_fetch_add_explicit(&volume->counts.moved_pages, 1, memory_order_relaxed);
-	else
+	moved = move_to(volume, page, target, state_in_main);
+	if (!moved)
 		page_unpin(page);
 out:
 	if (!moved)
 		frame_return(target);
 	return moved;
+}
+
+static uint32_t state_as_before(uint32_t before)
+{
+	return before;
+}
+
+bool page_move_pinned(struct volume *volume, struct page *page, struct page *target)
+{
+	return is_movable(page_state(page), 1) && move_to(volume, page, target, state_as_before);
 }
 
 /* Lent pages --------------------------------------------------------------------------------------------------------------- */

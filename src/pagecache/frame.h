@@ -41,3 +41,9 @@ struct page *page_pin(struct volume *volume, uint64_t key, struct lookup *lookup
  * meanwhile. False: somebody uses it, or main has no frame for it.
  */
 bool page_move(struct volume *volume, struct page *page);
+
+/*
+ * Moves a page that the caller has pinned, or has WRITING, with the only pin, to `target`, which is TAKEN: it goes there as it
+ * is, pin and all; its old frame is TAKEN then, the caller's. False: others have pinned it, or it is on its way to the device.
+ */
+bool page_move_pinned(struct volume *volume, struct page *page, struct page *target);

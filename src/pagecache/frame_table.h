@@ -25,6 +25,7 @@ struct frames {
 	_Atomic uint32_t generation;   /* 16 bits, not 0, and GENERATION_LENT; changes under [R], or as lend.h says */
 	_Atomic uint32_t entered; /* [R] when its cursor last went over it, on the page cache's clock of blocks; read without */
 	uint32_t score;           /* [R] what it would cost to lose the block, when it was looked at last */
+	uint32_t mapped;          /* [R] pages in it that are mapped (apart.h) */
 	uint32_t busy;            /* [R] frames that a cursor's visit is looking at: the block must stay */
 	uint32_t position;        /* [R] OPEN: next frame of the cursor */
 	uint32_t lent_pages;      /* [R] LENT: cached when it was lent */

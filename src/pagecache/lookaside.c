@@ -1,5 +1,6 @@
 #include "lookaside.h"
 
+#include "apart.h"
 #include "frame.h"
 
 static struct page *slot_take(struct page *_Atomic *slot)
@@ -78,8 +79,11 @@ struct page *lookaside_take(struct volume *volume, enum lane lane)
 /* What is given back reaches the block heap by the cleaners behind this one. */
 static uint64_t clean(struct cleaner *self, const struct reclaim_target *target)
 {
+	struct volume *volume = container_of(self, struct volume, lookaside_cleaner);
+
 	(void)target;
-	(void)lookaside_empty(container_of(self, struct volume, lookaside_cleaner));
+	(void)lookaside_empty(volume);
+	apart_settle(volume);
 	return 0;
 }
 

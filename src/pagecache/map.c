@@ -1,5 +1,6 @@
 #include "map.h"
 
+#include "apart.h"
 #include "exclusive.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/string.h"
@@ -79,6 +80,7 @@ static status_t add_page(struct mapping *mapping, uint64_t number, uint64_t skip
 		status = open_for_writing(node, number, bytes, &page);
 	if (status != STATUS_OK)
 		return status;
+	apart_enter(node->volume, &page, &mapping->no_frames);
 	mapping->pages[mapping->page_count++] = page;
 	add_segment(mapping, (struct phys_addr){ page_address(page).value + skip }, bytes);
 	return STATUS_OK;
@@ -97,6 +99,7 @@ static void mapping_cancel(struct mapping *mapping)
 	for (uint32_t i = 0; i < mapping->page_count; i++) {
 		struct page *page = mapping->pages[i];
 
+		apart_leave(volume, page);
 		if (mapping->access == MAP_READ)
 			page_unpin(page);
 		else if (page_state(page) & PAGE_LISTED)
@@ -155,6 +158,7 @@ void node_unmap(struct mapping *mapping)
 	list_remove(&mapping->link);
 	spinlock_unlock(&volume->lock);
 	for (uint32_t i = 0; i < mapping->page_count; i++) {
+		apart_leave(volume, mapping->pages[i]);
 		if (mapping->access == MAP_READ)
 			page_unpin(mapping->pages[i]);
 		else

@@ -9,9 +9,11 @@
  *
  * Each mapping knows the line that made it (CALL_SITE in heap/owner.h), for the report of a request that it is in the way of.
  *
- * The pages stay where they are while they are mapped, so map for the time of a transfer, not for good. Whoever holds a mapping
- * does not read, write, map, discard or directly write the same pages, and, if it is for writing, does not flush their volume:
- * that would wait for itself. Somebody else's flush or write waits until the mapping ends.
+ * The pages stay where they are while they are mapped, and first move to a block that is set apart for such pages (apart.h), so
+ * that they are in nobody's way. A page that others use just then, or for which there is no memory, is mapped where it is, and
+ * holds up its block; pagecache_statistics counts these. Still, map for the time of a transfer, not for good. Whoever holds a
+ *mapping does not read, write, map, discard or directly write the same pages, and, if it is for writing, does not flush their
+ *volume: that would wait for itself. Somebody else's flush or write waits until the mapping ends.
  */
 #pragma once
 
@@ -29,6 +31,7 @@ enum map_access {
 struct mapping {
 	struct node *node;           /* [I] */
 	enum map_access access;      /* [I] */
+	bool no_frames;              /* [I] from some page on there was no memory to set pages apart */
 	const char *site;            /* [I] where node_map was called */
 	struct list link;            /* [D] in volume->mappings, once all pages are mapped */
 	uint32_t page_count;         /* [I] */

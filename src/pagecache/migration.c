@@ -39,24 +39,12 @@ static struct frames *take(struct migration *migration)
 
 static status_t fetch(struct pagecache *pagecache)
 {
-	const struct memory_request request = {
-		.blocks = 1,
-		.owner = &pagecache->migration.owner,
-		.wait = MEMORY_WAIT_NEVER,
-	};
-	struct phys_addr block;
 	struct frames *frames;
-	status_t status;
+	const status_t status = frames_alloc(pagecache, &pagecache->migration.owner, &frames);
 
-	status = memory_blocks_alloc(pagecache->memory, &request, &block);
-	if (status != STATUS_OK)
-		return status;
-	frames = frame_table_block(&pagecache->table, block);
-	frames_prepare(frames);
-	index_sweep(&pagecache->index, frames);
-	if (!put(&pagecache->migration, frames))
-		memory_blocks_free(pagecache->memory, block);
-	return STATUS_OK;
+	if (status == STATUS_OK && !put(&pagecache->migration, frames))
+		memory_blocks_free(pagecache->memory, frames->block);
+	return status;
 }
 
 status_t migration_init(struct pagecache *pagecache, uint32_t blocks)

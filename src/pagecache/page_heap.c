@@ -1,5 +1,6 @@
 #include "page_heap.h"
 
+#include "apart.h"
 #include "evict.h"
 #include "heap/block_search.h"
 #include "replacement.h"
@@ -42,11 +43,12 @@ static void level_leave_locked(struct page_heap *heap, struct frames *frames)
 		heap->level_mask &= ~(1ull << level);
 }
 
-/* Windows of blocks are chosen by it, too. */
+/* Windows of blocks are chosen by it, too; one with mapped pages cannot go. */
 static void set_score_locked(struct page_heap *heap, struct frames *frames, uint32_t score)
 {
 	frames->score = score;
-	block_heap_set_cost(&volume_of(heap)->pagecache->memory->blocks, frames->block, score);
+	block_heap_set_cost(&volume_of(heap)->pagecache->memory->blocks, frames->block,
+			    frames->mapped > 0 ? BLOCK_COST_FIXED : score);
 }
 
 /* Looks at the block's score again. It stays where it is in its level, or goes to the end of another one. */
@@ -62,6 +64,14 @@ static void look_locked(struct page_heap *heap, struct frames *frames)
 	set_score_locked(heap, frames, score);
 	list_remove(&frames->aged);
 	list_insert_last(&heap->aged, &frames->aged);
+}
+
+void page_heap_look_locked(struct page_heap *heap, struct frames *frames)
+{
+	if (frames->role == FRAMES_QUEUED)
+		look_locked(heap, frames);
+	else if (frames->role == FRAMES_OPEN)
+		set_score_locked(heap, frames, replacement_score_open(frames));
 }
 
 void page_heap_queue_locked(struct page_heap *heap, struct frames *frames, enum lane lane, bool youngest)
@@ -133,6 +143,20 @@ static bool may_grow(struct volume *volume)
 	return memory_may_grow(memory) || (evict_older_block(volume) && memory_may_grow(memory));
 }
 
+status_t frames_alloc(struct pagecache *pagecache, struct owner *owner, struct frames **frames)
+{
+	const struct memory_request request = { .blocks = 1, .owner = owner, .wait = MEMORY_WAIT_NEVER };
+	struct phys_addr block;
+	const status_t status = memory_blocks_alloc(pagecache->memory, &request, &block);
+
+	if (status != STATUS_OK)
+		return status;
+	*frames = frame_table_block(&pagecache->table, block);
+	frames_prepare(*frames);
+	index_sweep(&pagecache->index, *frames);
+	return STATUS_OK;
+}
+
 /* A block that is in no list yet. No lock is held. */
 static struct frames *fresh_block(struct page_heap *heap)
 {
@@ -166,6 +190,7 @@ void page_heap_init(struct page_heap *heap, const char *name, uint64_t retain_by
 	heap->retain_bytes = retain_bytes;
 	list_init(&heap->empty);
 	list_init(&heap->aged);
+	list_init(&heap->apart);
 	for (unsigned i = 0; i < LANES; i++)
 		list_init(&heap->queues[i]);
 	for (unsigned i = 0; i < SCORE_LEVELS; i++)
@@ -557,6 +582,8 @@ bool page_heap_is_valid(struct volume *volume)
 		scored += list_length(&heap->levels[level]);
 	}
 	return scored == queued && list_length(&heap->aged) == queued && list_length(&heap->empty) == heap->empty_blocks &&
-	       heap->lane_blocks[LANE_PROBATION] + heap->lane_blocks[LANE_MAIN] + heap->empty_blocks + heap->lent_blocks ==
+	       apart_is_valid(heap) &&
+	       heap->lane_blocks[LANE_PROBATION] + heap->lane_blocks[LANE_MAIN] + heap->empty_blocks + heap->lent_blocks +
+			       heap->apart_blocks ==
 		       atomic_load(&heap->blocks);
 }

@@ -11,7 +11,8 @@
  *	                                                 `--page_heap_lend--> LENT --page_heap_take_back--> FENCED
  *	                                                                         `---page_heap_forget--> none, when revoked
  *
- * EMPTY blocks have no pages: fresh ones that came too many, and those of which a drain leaves `retain_bytes`.
+ * EMPTY blocks have no pages: fresh ones that came too many, and those of which a drain leaves `retain_bytes`. APART ones are
+ * for pages that are mapped (apart.h).
  *
  * Scores: what it would cost to lose a block. QUEUED blocks lie in levels by the score that they had when somebody looked last;
  * since a hit only touches its page, the true score is that or higher. So whoever takes a block from the lowest level looks
@@ -34,7 +35,8 @@ enum frames_role {
 	FRAMES_OPEN,
 	FRAMES_QUEUED,
 	FRAMES_FENCED,
-	FRAMES_LENT, /* to the guarantee, or revoked by it and not yet settled (lend.h) */
+	FRAMES_LENT,  /* to the guarantee, or revoked by it and not yet settled (lend.h) */
+	FRAMES_APART, /* for mapped pages (apart.h) */
 };
 
 struct page_heap {
@@ -48,8 +50,11 @@ struct page_heap {
 	uint32_t lane_blocks[LANES];      /* [R] OPEN and QUEUED */
 	struct list levels[SCORE_LEVELS]; /* [R] QUEUED */
 	uint64_t level_mask;              /* [R] bit i: levels[i] is not empty */
+	struct list apart;                /* [R] APART */
+	struct frames *apart_open;        /* [R] the one of them that frames are taken from, or NULL */
+	uint32_t apart_blocks;            /* [R] */
 	struct list aged;                 /* [R] QUEUED, the score that was looked at longest ago first */
-	_Atomic uint32_t blocks;          /* [R] all, FENCED and LENT ones included; read without */
+	_Atomic uint32_t blocks;          /* [R] all, FENCED, LENT and APART ones included; read without */
 	uint32_t lent_blocks;             /* [R] */
 	_Atomic uint64_t lent_pages;      /* [R] cached in them when they were lent; read without */
 	uint32_t gone_blocks;             /* [R] given away not long ago and not yet replaced */
@@ -57,7 +62,11 @@ struct page_heap {
 	_Atomic uint64_t target;          /* [R] of the probation queue, see replacement.c; read without */
 };
 
+struct pagecache;
 struct volume;
+
+/* A block of the memory for pages, of this owner; it is in no page heap yet. Without waiting. STATUS_NO_MEMORY. */
+status_t frames_alloc(struct pagecache *pagecache, struct owner *owner, struct frames **frames) MUST_CHECK;
 
 void page_heap_init(struct page_heap *heap, const char *name, uint64_t retain_bytes);
 
@@ -138,6 +147,9 @@ void page_heap_unlink_locked(struct page_heap *heap, struct frames *frames);
 
 /* Puts it into the queue of a lane, as the youngest or as the oldest, with its score. [R] is held. */
 void page_heap_queue_locked(struct page_heap *heap, struct frames *frames, enum lane lane, bool youngest);
+
+/* Looks at the score of a block again that is QUEUED or OPEN; does nothing to another one. [R] is held. */
+void page_heap_look_locked(struct page_heap *heap, struct frames *frames);
 
 /* The block does not belong to this heap any more; it is in no list. [R] is held. */
 void page_heap_leave_locked(struct page_heap *heap, struct frames *frames);

@@ -16,7 +16,7 @@ static struct frames *block_at(const struct volume *volume, uint64_t address)
 static bool is_queued_here_locked(const struct volume *volume, const struct frames *frames)
 {
 	return frames && atomic_load_explicit(&frames->volume, memory_order_relaxed) == volume &&
-	       frames->role == FRAMES_QUEUED && frames->busy == 0;
+	       frames->role == FRAMES_QUEUED && frames->busy == 0 && frames->mapped == 0;
 }
 
 /* UINT64_MAX: it is no group. [R] is held. */

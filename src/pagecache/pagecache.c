@@ -35,6 +35,7 @@ static status_t tables_create(struct pagecache *pagecache)
 	char *memory;
 
 	owner_init(&pagecache->owner, "page index", false);
+	owner_init(&pagecache->mapped_owner, "mapped pages", false);
 	status = memory_blocks_alloc(pagecache->memory, &request, &pagecache->tables);
 	if (status != STATUS_OK)
 		return status;

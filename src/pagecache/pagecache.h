@@ -52,11 +52,12 @@ struct pagecache_statistics {
 	uint64_t inserted_pages;
 	uint64_t evicted_pages; /* dropped by anyone: cursor, drain, a failed read */
 	uint64_t moved_pages;
-	uint64_t ahead_pages;   /* read ahead */
-	uint64_t ahead_used;    /* of them used */
-	uint64_t ahead_wasted;  /* of them evicted unused */
-	uint64_t read_bytes;    /* from the device */
-	uint64_t written_bytes; /* to the device */
+	uint64_t mapped_in_place; /* that could not be set apart (apart.h) */
+	uint64_t ahead_pages;     /* read ahead */
+	uint64_t ahead_used;      /* of them used */
+	uint64_t ahead_wasted;    /* of them evicted unused */
+	uint64_t read_bytes;      /* from the device */
+	uint64_t written_bytes;   /* to the device */
 	uint64_t read_errors;
 	uint64_t write_errors;
 	uint64_t flushes;
@@ -69,9 +70,10 @@ struct pagecache {
 	struct frame_table table;
 	struct index index;
 	struct ghosts ghosts;
-	struct phys_addr tables; /* [I] run of blocks that holds index, ghosts and nodes */
-	struct owner owner;      /* of that run */
-	struct node **nodes;     /* [nodes_lock]; an entry is read without while its node is open */
+	struct phys_addr tables;   /* [I] run of blocks that holds index, ghosts and nodes */
+	struct owner owner;        /* of that run */
+	struct owner mapped_owner; /* of the blocks that are set apart for mapped pages */
+	struct node **nodes;       /* [nodes_lock]; an entry is read without while its node is open */
 	struct spinlock nodes_lock;
 	struct guarantee_lender lender;
 	struct migration migration;

@@ -153,6 +153,8 @@ uint32_t replacement_score(const struct frames *frames)
 	const uint32_t youth = is_young(frames) ? WEIGHT_YOUNG : 0;
 	uint32_t score = 0;
 
+	if (frames->mapped > 0)
+		return REPLACEMENT_SCORE_MAX; /* it cannot go now */
 	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++) {
 		const uint32_t state = page_state(&frames->pages[i]);
 

@@ -256,6 +256,7 @@ void volume_statistics(struct volume *volume, struct pagecache_statistics *stati
 		.inserted_pages = atomic_load(&volume->counts.inserted_pages),
 		.evicted_pages = atomic_load(&volume->counts.evicted_pages),
 		.moved_pages = atomic_load(&volume->counts.moved_pages),
+		.mapped_in_place = atomic_load(&volume->counts.mapped_in_place),
 		.ahead_pages = atomic_load(&volume->counts.ahead_pages),
 		.ahead_wasted = atomic_load(&volume->counts.ahead_wasted),
 		.read_bytes = atomic_load(&volume->counts.read_bytes),

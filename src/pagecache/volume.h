@@ -79,7 +79,7 @@ struct volume {
 
 	struct {
 		_Atomic uint64_t cached_pages, dirty_pages, failed_pages;
-		_Atomic uint64_t inserted_pages, evicted_pages, moved_pages, ahead_pages, ahead_wasted;
+		_Atomic uint64_t inserted_pages, evicted_pages, moved_pages, mapped_in_place, ahead_pages, ahead_wasted;
 		_Atomic uint64_t read_bytes, written_bytes, read_errors, write_errors, flushes, throttled;
 	} counts;
 	struct volume_lookups lookups[PLATFORM_CPUS_MAX];

@@ -1,0 +1,234 @@
+#include "apart.h"
+
+#include "frame.h"
+#include "replacement.h"
+#include "runtime/base/assert.h"
+
+#define SCAN_FRAMES (2 * PAGES_PER_BLOCK) /* that the cursor goes over for one page */
+#define MOVE_TRIES  4                     /* while others use the page */
+
+static bool is_at_end(const struct frames *frames)
+{
+	return frames->position == PAGES_PER_BLOCK;
+}
+
+/* Blocks ------------------------------------------------------------------------------------------------------------------- */
+
+static bool add_block(struct volume *volume)
+{
+	struct page_heap *heap = &volume->heap;
+	struct frames *frames;
+
+	if (frames_alloc(volume->pagecache, &volume->pagecache->mapped_owner, &frames) != STATUS_OK)
+		return false;
+	spinlock_lock(&heap->lock);
+	atomic_store_explicit(&frames->volume, volume, memory_order_relaxed);
+	frames->role = FRAMES_APART;
+	frames->lane = LANE_PROBATION;
+	frames->position = 0;
+	list_insert_last(&heap->apart, &frames->link);
+	heap->apart_blocks++;
+	atomic_fetch_add_explicit(&heap->blocks, 1, memory_order_relaxed);
+	if (!heap->apart_open || is_at_end(heap->apart_open))
+		heap->apart_open = frames;
+	spinlock_unlock(&heap->lock);
+	return true;
+}
+
+/* The block is in no list afterwards, and the caller's: hand_over. */
+static void remove_locked(struct page_heap *heap, struct frames *frames)
+{
+	list_remove(&frames->link);
+	frames->role = FRAMES_NONE;
+	heap->apart_blocks--;
+	if (heap->apart_open == frames)
+		heap->apart_open = NULL;
+}
+
+/* One that the cursor has gone over is full of pages that were just used; of another one the frames are wanted first. */
+static void hand_over(struct volume *volume, struct frames *frames)
+{
+	struct pagecache *pagecache = volume->pagecache;
+	struct page_heap *heap = &volume->heap;
+
+	block_heap_hand_over(&pagecache->memory->blocks, frames->block, 1, &heap->owner);
+	atomic_store_explicit(&frames->entered, atomic_load_explicit(&pagecache->clock, memory_order_relaxed),
+			      memory_order_relaxed);
+	spinlock_lock(&heap->lock);
+	page_heap_queue_locked(heap, frames, LANE_PROBATION, is_at_end(frames));
+	frames->position = PAGES_PER_BLOCK;
+	spinlock_unlock(&heap->lock);
+}
+
+static struct frames *take_idle(struct page_heap *heap)
+{
+	struct frames *idle = NULL;
+
+	spinlock_lock(&heap->lock);
+	list_for_each (link, &heap->apart) {
+		idle = container_of(link, struct frames, link);
+		if (idle->mapped == 0)
+			break;
+		idle = NULL;
+	}
+	if (idle)
+		remove_locked(heap, idle);
+	spinlock_unlock(&heap->lock);
+	return idle;
+}
+
+void apart_settle(struct volume *volume)
+{
+	struct frames *frames;
+
+	while ((frames = take_idle(&volume->heap)) != NULL)
+		hand_over(volume, frames);
+}
+
+/* Frames ------------------------------------------------------------------------------------------------------------------- */
+
+/* NULL: there is no block with frames ahead of the cursor. */
+static struct frames *cursor_locked(struct page_heap *heap)
+{
+	if (heap->apart_open && !is_at_end(heap->apart_open))
+		return heap->apart_open;
+	list_for_each (link, &heap->apart) {
+		struct frames *frames = container_of(link, struct frames, link);
+
+		if (frames->mapped > PAGES_PER_BLOCK / 2)
+			continue;
+		frames->position = 0;
+		heap->apart_open = frames;
+		return frames;
+	}
+	return NULL;
+}
+
+/* The next frame, whatever is in it, counted as mapped, so that its block stays. */
+static struct page *next_frame(struct page_heap *heap)
+{
+	struct page *page = NULL;
+	struct frames *frames;
+
+	spinlock_lock(&heap->lock);
+	frames = cursor_locked(heap);
+	if (frames) {
+		page = &frames->pages[frames->position++];
+		frames->mapped++;
+	}
+	spinlock_unlock(&heap->lock);
+	return page;
+}
+
+/* A frame, TAKEN, and counted. */
+static struct page *take_frame(struct volume *volume)
+{
+	for (unsigned scanned = 0; scanned < SCAN_FRAMES; scanned++) {
+		struct page *page = next_frame(&volume->heap);
+
+		if (!page && !add_block(volume))
+			return NULL;
+		if (page && replacement_visit(volume, page, LANE_PROBATION))
+			return page;
+		if (page)
+			apart_leave(volume, page);
+	}
+	return NULL;
+}
+
+/* Pages -------------------------------------------------------------------------------------------------------------------- */
+
+static bool enter_here(struct volume *volume, const struct page *page)
+{
+	struct frames *frames = page_frames(page);
+	bool apart;
+
+	spinlock_lock(&volume->heap.lock);
+	apart = frames->role == FRAMES_APART;
+	frames->mapped += apart;
+	spinlock_unlock(&volume->heap.lock);
+	return apart;
+}
+
+static void enter_in_place(struct volume *volume, struct page *page)
+{
+	struct frames *frames = page_frames(page);
+
+	spinlock_lock(&volume->heap.lock);
+	if (frames->mapped++ == 0)
+		page_heap_look_locked(&volume->heap, frames);
+	spinlock_unlock(&volume->heap.lock);
+	atomic_fetch_add_explicit(&volume->counts.mapped_in_place, 1, memory_order_relaxed);
+}
+
+/* Readers leave soon, and what is on its way to the device arrives; a writer waits for this pin. */
+static bool move(struct volume *volume, struct page *page, struct page *target)
+{
+	for (unsigned tries = 0; tries < MOVE_TRIES; tries++) {
+		uint32_t state;
+
+		if (page_move_pinned(volume, page, target))
+			return true;
+		state = page_state(page);
+		if (page_is(state, PAGE_WRITEBACK))
+			(void)platform_wait(&page->state, state, PLATFORM_FOREVER);
+		else
+			platform_yield();
+	}
+	return false;
+}
+
+void apart_enter(struct volume *volume, struct page **page, bool *no_frames)
+{
+	struct page *target = NULL;
+
+	if (enter_here(volume, *page))
+		return;
+	if (!*no_frames) {
+		target = take_frame(volume);
+		*no_frames = !target;
+	}
+	if (target && move(volume, *page, target)) {
+		frame_return(*page);
+		*page = target;
+		return;
+	}
+	if (target) {
+		frame_return(target);
+		apart_leave(volume, target);
+	}
+	enter_in_place(volume, *page);
+}
+
+void apart_leave(struct volume *volume, const struct page *page)
+{
+	struct frames *frames = page_frames(page);
+	struct page_heap *heap = &volume->heap;
+	bool idle;
+
+	spinlock_lock(&heap->lock);
+	assert(frames->mapped > 0);
+	frames->mapped--;
+	idle = frames->mapped == 0 && frames->role == FRAMES_APART && is_at_end(frames);
+	if (idle)
+		remove_locked(heap, frames);
+	else if (frames->mapped == 0)
+		page_heap_look_locked(heap, frames);
+	spinlock_unlock(&heap->lock);
+	if (idle)
+		hand_over(volume, frames);
+}
+
+bool apart_is_valid(const struct page_heap *heap)
+{
+	uint32_t blocks = 0;
+
+	list_for_each (link, &heap->apart) {
+		const struct frames *frames = container_of(link, struct frames, link);
+
+		if (frames->role != FRAMES_APART || (frames->mapped == 0 && is_at_end(frames)))
+			return false;
+		blocks++;
+	}
+	return blocks == heap->apart_blocks && (!heap->apart_open || heap->apart_open->role == FRAMES_APART);
+}
