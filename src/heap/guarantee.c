@@ -283,7 +283,10 @@ static bool bring(struct guarantee *guarantee, const struct avoid *avoid)
 	return bring_free(guarantee, avoid) || bring_lent(guarantee, avoid);
 }
 
-/* Empties the slot: its blocks are the lender's again, or the memory's; returns the bytes that reached the block heap. */
+/*
+ * Empties the slot: its blocks are the lender's again, or the memory's; returns the bytes that reached the block heap, of which
+ * nobody has been told yet.
+ */
 static uint64_t release(struct guarantee *guarantee, struct guarantee_slot *slot, enum slot_state state)
 {
 	const struct phys_addr start = guarantee_start(slot);
@@ -291,13 +294,23 @@ static uint64_t release(struct guarantee *guarantee, struct guarantee_slot *slot
 	if (!slot_keep(slot, state))
 		return 0;
 	if (state == SLOT_FREE)
-		memory_blocks_free(guarantee->memory, start);
+		(void)block_heap_free(&guarantee->memory->blocks, start);
 	else
 		for (uint64_t i = 0; i < guarantee->piece_blocks; i++)
 			guarantee->lender->take_back(guarantee->lender, block_of(start, i));
 	(void)slot_change(slot, word_of(slot), SLOT_EMPTY, 0);
 	guarantee->exchanged++;
 	return state == SLOT_FREE ? piece_bytes(guarantee) : 0;
+}
+
+/* For whoever wants it. */
+static uint64_t give_up(struct guarantee *guarantee, struct guarantee_slot *slot)
+{
+	const uint64_t bytes = release(guarantee, slot, SLOT_FREE);
+
+	if (bytes > 0)
+		memory_notice(guarantee->memory);
+	return bytes;
 }
 
 static void fill(struct guarantee *guarantee)
@@ -326,7 +339,7 @@ static bool exchange_free(struct guarantee *guarantee)
 	struct guarantee_slot *slot = oldest(guarantee, SLOT_FREE);
 
 	return slot && memory_is_short(guarantee) && bring_lent(guarantee, &avoid_none) &&
-	       (release(guarantee, slot, SLOT_FREE) > 0 || filled_slots(guarantee) < guarantee->count);
+	       (give_up(guarantee, slot) > 0 || filled_slots(guarantee) < guarantee->count);
 }
 
 /* As many blocks as the cache has begun to refill come back to it, and others take their place. */
@@ -353,7 +366,7 @@ static void trim(struct guarantee *guarantee)
 		struct guarantee_slot *idle = oldest(guarantee, SLOT_FREE);
 		struct guarantee_slot *lent = oldest(guarantee, SLOT_LENT);
 
-		if (idle && release(guarantee, idle, SLOT_FREE) > 0)
+		if (idle && give_up(guarantee, idle) > 0)
 			continue;
 		if (!lent)
 			return;
@@ -419,7 +432,10 @@ static bool is_restricted(const struct guarantee *guarantee, const struct reclai
 	       target->highest.value < ((heap->first_block + heap->count) << BLOCK_SHIFT) - 1;
 }
 
-/* What was lent is cleaned by the lender, who is asked later. */
+/*
+ * What was lent is cleaned by the lender, who is asked later. What is freed in a window is there for nobody but the request
+ * that it was moved away for: who waits for memory is not told, least of all that request itself, whose window may still fail.
+ */
 static uint64_t clean(struct cleaner *self, const struct reclaim_target *target)
 {
 	struct guarantee *guarantee = container_of(self, struct guarantee, cleaner);
@@ -432,6 +448,8 @@ static uint64_t clean(struct cleaner *self, const struct reclaim_target *target)
 	for (uint32_t i = 0; i < guarantee->count && given < target->bytes; i++)
 		given += move_away(guarantee, &guarantee->slots[i], &range);
 	mutex_unlock(&guarantee->keeper);
+	if (given > 0 && !target->obstacles)
+		memory_notice(guarantee->memory);
 	return given;
 }
 

@@ -1,5 +1,6 @@
 /* Runs of blocks: a window is chosen, fenced off, emptied by the cleaners and taken; then the next best one. */
 #include "reclaim_internal.h"
+#include "runtime/base/bits.h"
 #include "window.h"
 
 #define WINDOW_TRIES 8 /* that fail, in one round */
@@ -69,9 +70,21 @@ static uint64_t missing_everything(struct reclaim *reclaim, const void *context)
 	return reclaim->memory->blocks.total_blocks;
 }
 
+/* Blocks that are free, or that the request has got. */
+static uint64_t blocks_won(const struct reclaim *reclaim)
+{
+	return atomic_load_explicit(&reclaim->memory->blocks.free_blocks, memory_order_relaxed) +
+	       reclaim->got * reclaim->request->blocks;
+}
+
+/*
+ * What was freed in one window may have been taken in another: the guarantee moves its pieces out of the way, and back when the
+ * next window is tried. So a round has gained no more than there is in the end; else it would go on like that without end.
+ */
 uint64_t reclaim_round_of_runs(struct reclaim *reclaim)
 {
 	struct block_heap *heap = &reclaim->memory->blocks;
+	const uint64_t won_before = blocks_won(reclaim);
 	const struct run_request request = {
 		.blocks = reclaim->request->blocks,
 		.constraints = reclaim->request->constraints,
@@ -98,5 +111,5 @@ uint64_t reclaim_round_of_runs(struct reclaim *reclaim)
 		}
 	}
 	window_avoid_nothing(heap);
-	return gained;
+	return MIN(gained, reclaim_lacking(blocks_won(reclaim), won_before) << BLOCK_SHIFT);
 }

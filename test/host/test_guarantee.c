@@ -254,6 +254,50 @@ START_TEST(a_run_through_it_moves_it_away)
 }
 END_TEST
 
+/*
+ * Both windows have something in them that nobody gives, and when one is tried, the pieces go to the other. That is no
+ * progress: the request sleeps between its rounds, or the clock would stand still for ever.
+ */
+START_TEST(pieces_do_not_move_to_and_fro_without_end)
+{
+	static struct machine machine;
+	struct owner stubborn, owner;
+	const uint64_t half = LENDER_BLOCKS / 2;
+	struct memory_request run = {
+		.blocks = half,
+		.constraints.alignment_bytes = half * BLOCK_BYTES,
+		.owner = &owner,
+		.wait = MEMORY_WAIT_DEADLINE,
+	};
+	struct phys_addr in_the_way[2], address;
+
+	host_clock_set(HOST_CLOCK_ALONE);
+	/* The highest window is not for movable ones: the general heap has a block there. */
+	machine_with_guarantee(&machine, 3 * half);
+	owner_init(&stubborn, "stubborn", true);
+	owner_init(&owner, "run", false);
+	for (unsigned i = 0; i < 2; i++) {
+		const struct run_request block = {
+			.blocks = 1,
+			.constraints.lowest = { MACHINE_START + i * half * BLOCK_BYTES },
+			.owner = &stubborn,
+		};
+
+		ck_assert_int_eq(block_heap_alloc(&machine.memory.blocks, &block, &in_the_way[i]), STATUS_OK);
+	}
+	run.deadline_ns = platform_now_ns() + NS_PER_S;
+	ck_assert_int_eq(memory_blocks_alloc(&machine.memory, &run, &address), STATUS_TIMEOUT);
+	ck_assert_uint_gt(statistics_of(&machine.memory.guarantee).exchanged, PIECES);
+	ck_assert_uint_ge(statistics_of(&machine.memory.guarantee).free, PIECES);
+	for (unsigned i = 0; i < 2; i++)
+		memory_blocks_free(&machine.memory, in_the_way[i]);
+	ck_assert_int_eq(memory_blocks_alloc(&machine.memory, &run, &address), STATUS_OK);
+	memory_blocks_free(&machine.memory, address);
+	machine_fini(&machine);
+	host_clock_set(HOST_CLOCK_REAL);
+}
+END_TEST
+
 /* With the page cache ------------------------------------------------------------------------------------------------------ */
 
 static const struct dma_request piece_request = { .bytes = PIECE_BYTES, .segments_max = 1, .wait = MEMORY_WAIT_NEVER };
@@ -504,7 +548,7 @@ START_TEST(nor_do_they_beside_handlers)
 END_TEST
 
 HOST_TEST_MAIN("guarantee", all_that_is_guaranteed_is_there_at_any_moment, no_more_than_is_guaranteed_counts, limits_are_kept,
-	       impossible_configs_are_refused, a_run_through_it_moves_it_away, what_is_lent_still_caches,
-	       lent_pages_that_are_written_move_out, the_guarantee_is_taken_from_the_cache, a_device_at_work_keeps_its_pieces,
-	       a_detached_volume_gets_back_what_it_lent, the_cold_end_moves_on, threads_never_see_what_a_device_wrote,
-	       nor_do_they_beside_handlers)
+	       pieces_do_not_move_to_and_fro_without_end, impossible_configs_are_refused, a_run_through_it_moves_it_away,
+	       what_is_lent_still_caches, lent_pages_that_are_written_move_out, the_guarantee_is_taken_from_the_cache,
+	       a_device_at_work_keeps_its_pieces, a_detached_volume_gets_back_what_it_lent, the_cold_end_moves_on,
+	       threads_never_see_what_a_device_wrote, nor_do_they_beside_handlers)
