@@ -76,6 +76,7 @@ status_t fill_wait(struct loads *loads, const struct fill_goal *goal)
 			since_ns = platform_now_ns();
 		} else if (platform_now_ns() - since_ns > goal->patience_ns) {
 			print_stuck(goal, cached, dirty);
+			memory_report(loads->environment->memory);
 			return STATUS_TIMEOUT;
 		}
 		task_sleep(POLL_NS);
