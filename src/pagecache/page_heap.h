@@ -120,7 +120,7 @@ struct group_limits {
 
 struct heap_group {
 	struct phys_addr start;
-	uint64_t score; /* sum over its blocks, when they were looked at last */
+	uint64_t score; /* sum over its blocks, when they were looked at last, and for frames that are empty */
 };
 
 /* The group of the lowest score among those around the coldest blocks. False: there is none. */

@@ -19,18 +19,27 @@ static bool is_queued_here_locked(const struct volume *volume, const struct fram
 	       frames->role == FRAMES_QUEUED && frames->busy == 0 && frames->mapped == 0;
 }
 
-/* UINT64_MAX: it is no group. [R] is held. */
-static uint64_t group_score_locked(const struct volume *volume, uint64_t start, uint64_t blocks)
+static bool is_group_locked(const struct volume *volume, uint64_t start, uint64_t blocks)
+{
+	for (uint64_t i = 0; i < blocks; i++)
+		if (!is_queued_here_locked(volume, block_at(volume, start + (i << BLOCK_SHIFT))))
+			return false;
+	return true;
+}
+
+/*
+ * What it would cost to lose the blocks, and a missed page for each frame that is empty: nobody fills it while the block is
+ * lent, and the cursor would. Looks at each page if the first of it is below `limit`. [R] is held.
+ */
+static uint64_t group_score_locked(const struct volume *volume, uint64_t start, uint64_t blocks, uint64_t limit)
 {
 	uint64_t score = 0;
 
-	for (uint64_t i = 0; i < blocks; i++) {
-		const struct frames *frames = block_at(volume, start + (i << BLOCK_SHIFT));
-
-		if (!is_queued_here_locked(volume, frames))
-			return UINT64_MAX;
-		score += frames->score;
-	}
+	for (uint64_t i = 0; i < blocks; i++)
+		score += block_at(volume, start + (i << BLOCK_SHIFT))->score;
+	for (uint64_t i = 0; i < blocks && score < limit; i++)
+		score += (PAGES_PER_BLOCK - frames_cached_pages(block_at(volume, start + (i << BLOCK_SHIFT)))) *
+			 REPLACEMENT_SCORE_PAGE;
 	return score;
 }
 
@@ -56,9 +65,9 @@ bool page_heap_find_group(struct volume *volume, const struct group_limits *limi
 
 			if (looks++ == BLOCKS_LOOKED_AT)
 				break;
-			if (!is_within_limits(limits, start))
+			if (!is_within_limits(limits, start) || !is_group_locked(volume, start, limits->blocks))
 				continue;
-			score = group_score_locked(volume, start, limits->blocks);
+			score = group_score_locked(volume, start, limits->blocks, group->score);
 			if (score < group->score && score >= limits->lowest_score)
 				*group = (struct heap_group){ { start }, score };
 		}
@@ -73,7 +82,7 @@ bool page_heap_fence_group(struct volume *volume, struct phys_addr start, uint64
 	bool fenced;
 
 	spinlock_lock(&heap->lock);
-	fenced = group_score_locked(volume, start.value, blocks) != UINT64_MAX;
+	fenced = is_group_locked(volume, start.value, blocks);
 	for (uint64_t i = 0; fenced && i < blocks; i++) {
 		struct frames *frames = block_at(volume, start.value + (i << BLOCK_SHIFT));
 

@@ -62,7 +62,8 @@ void replacement_turn_locked(struct page_heap *heap);
 
 /* What it would cost to lose the block now, in 20ths of a page that is missed. [R] is held. */
 uint32_t replacement_score(const struct frames *frames);
-#define REPLACEMENT_SCORE_MAX (80u * PAGES_PER_BLOCK)
+#define REPLACEMENT_SCORE_PAGE 20u /* a page that is missed */
+#define REPLACEMENT_SCORE_MAX  (4 * REPLACEMENT_SCORE_PAGE * PAGES_PER_BLOCK)
 
 /* The same of a block that its cursor begins: what it will be worth, unless what is in it now is worth more. [R] is held. */
 uint32_t replacement_score_open(const struct frames *frames);
