@@ -11,6 +11,8 @@
 #define SPARE_SLOTS  2
 #define SPARE_PIECES 1
 
+#define IDLE_PERCENT 25 /* of a lent piece, from which on another one is lent instead */
+
 #define NAP_NS (100 * NS_PER_MS)
 
 /*
@@ -359,6 +361,30 @@ static void rotate(struct guarantee *guarantee)
 	}
 }
 
+static bool is_idle(const struct guarantee *guarantee, const struct guarantee_slot *slot)
+{
+	const struct phys_addr start = guarantee_start(slot);
+	unsigned percent = 0;
+
+	for (uint64_t i = 0; i < guarantee->piece_blocks; i++)
+		percent += guarantee->lender->idle_percent(guarantee->lender, block_of(start, i));
+	return percent > IDLE_PERCENT * guarantee->piece_blocks;
+}
+
+/* A piece in which little is cached any more is of more use to the cache: one in a round, and the next one after a nap. */
+static void exchange_idle(struct guarantee *guarantee)
+{
+	for (uint32_t i = 0; i < guarantee->count; i++) {
+		struct guarantee_slot *slot = &guarantee->slots[i];
+
+		if (state_of(word_of(slot)) != SLOT_LENT || !is_idle(guarantee, slot))
+			continue;
+		if (bring_lent(guarantee, &avoid_none))
+			(void)release(guarantee, slot, SLOT_LENT);
+		return;
+	}
+}
+
 /* What came in while another piece was taken, and could not go. */
 static void trim(struct guarantee *guarantee)
 {
@@ -383,6 +409,7 @@ bool guarantee_keep(struct guarantee *guarantee)
 	fill(guarantee);
 	exchanged = exchange_free(guarantee);
 	rotate(guarantee);
+	exchange_idle(guarantee);
 	trim(guarantee);
 	mutex_unlock(&guarantee->keeper);
 	return exchanged;

@@ -45,6 +45,8 @@ struct guarantee_lender {
 	 */
 	bool (*lend)(struct guarantee_lender *self, struct phys_addr avoid_first, struct phys_addr avoid_last,
 		     struct phys_addr *start);
+	/* How much of a block that it lent lies idle, in percent: who writes to what is cached there moves it out. */
+	unsigned (*idle_percent)(struct guarantee_lender *self, struct phys_addr block);
 	/* Gets a block back that it lent. */
 	void (*take_back)(struct guarantee_lender *self, struct phys_addr block);
 	/* The block is somebody else's from now on: nothing read from it afterwards counts. Any context, no lock, a few steps.

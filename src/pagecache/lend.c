@@ -160,6 +160,11 @@ static struct frames *frames_at(struct guarantee_lender *self, struct phys_addr 
 	return frame_table_block(&pagecache_of(self)->table, block);
 }
 
+static unsigned idle_percent(struct guarantee_lender *self, struct phys_addr block)
+{
+	return (unsigned)((PAGES_PER_BLOCK - frames_cached_pages(frames_at(self, block))) * 100 / PAGES_PER_BLOCK);
+}
+
 static void take_back(struct guarantee_lender *self, struct phys_addr block)
 {
 	struct frames *frames = frames_at(self, block);
@@ -196,6 +201,7 @@ void lend_init(struct pagecache *pagecache)
 {
 	pagecache->lender = (struct guarantee_lender){
 		.lend = lend,
+		.idle_percent = idle_percent,
 		.take_back = take_back,
 		.revoke = revoke,
 		.settle = settle,
