@@ -237,12 +237,15 @@ struct avoid {
 
 static const struct avoid avoid_none = { { 1 }, { 0 } };
 
+/* Up to what is guaranteed any memory will do; beyond it, and for another piece, only what caches well. */
 static bool bring_lent(struct guarantee *guarantee, const struct avoid *avoid)
 {
+	const unsigned idle_percent_max = filled_slots(guarantee) < guarantee->pieces ? 100 : IDLE_PERCENT;
 	struct guarantee_slot *slot = empty_slot(guarantee);
 	struct phys_addr start;
 
-	if (!slot || !guarantee->lender || !guarantee->lender->lend(guarantee->lender, avoid->first, avoid->last, &start))
+	if (!slot || !guarantee->lender ||
+	    !guarantee->lender->lend(guarantee->lender, avoid->first, avoid->last, idle_percent_max, &start))
 		return false;
 	slot_fill(guarantee, slot, start, SLOT_LENT);
 	return true;
@@ -371,7 +374,10 @@ static bool is_idle(const struct guarantee *guarantee, const struct guarantee_sl
 	return percent > IDLE_PERCENT * guarantee->piece_blocks;
 }
 
-/* A piece in which little is cached any more is of more use to the cache: one in a round, and the next one after a nap. */
+/*
+ * A piece in which little is cached any more is of more use to the cache: one in a round, and the next one after a nap. If
+ * there is no other one, the one that is held beyond what is guaranteed will do.
+ */
 static void exchange_idle(struct guarantee *guarantee)
 {
 	for (uint32_t i = 0; i < guarantee->count; i++) {
@@ -379,7 +385,7 @@ static void exchange_idle(struct guarantee *guarantee)
 
 		if (state_of(word_of(slot)) != SLOT_LENT || !is_idle(guarantee, slot))
 			continue;
-		if (bring_lent(guarantee, &avoid_none))
+		if (bring_lent(guarantee, &avoid_none) || filled_slots(guarantee) > guarantee->pieces)
 			(void)release(guarantee, slot, SLOT_LENT);
 		return;
 	}

@@ -41,10 +41,11 @@ struct guarantee_slot {
 struct guarantee_lender {
 	/*
 	 * Lends guarantee->piece_blocks adjacent blocks, aligned to their length, of what it would miss least, within the
-	 * guarantee's limits and outside of [avoid_first, avoid_last]. False: there are none just now.
+	 * guarantee's limits and outside of [avoid_first, avoid_last], of which at most so much lies idle. False: there are
+	 * none just now.
 	 */
 	bool (*lend)(struct guarantee_lender *self, struct phys_addr avoid_first, struct phys_addr avoid_last,
-		     struct phys_addr *start);
+		     unsigned idle_percent_max, struct phys_addr *start);
 	/* How much of a block that it lent lies idle, in percent: who writes to what is cached there moves it out. */
 	unsigned (*idle_percent)(struct guarantee_lender *self, struct phys_addr block);
 	/* Gets a block back that it lent. */

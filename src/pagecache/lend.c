@@ -135,13 +135,14 @@ static bool lend_any(struct pagecache *pagecache, struct group_limits *limits, s
 /* What the guarantee asks for ---------------------------------------------------------------------------------------------- */
 
 static bool lend(struct guarantee_lender *self, struct phys_addr avoid_first, struct phys_addr avoid_last,
-		 struct phys_addr *start)
+		 unsigned idle_percent_max, struct phys_addr *start)
 {
 	struct pagecache *pagecache = pagecache_of(self);
 	const struct phys_addr highest = pagecache->memory->guarantee.highest;
 	struct group_limits limits = {
 		.blocks = piece_blocks(pagecache),
 		.highest = { highest.value == 0 ? UINT64_MAX : highest.value },
+		.empty_percent = idle_percent_max,
 		.avoid_first = avoid_first,
 		.avoid_last = avoid_last,
 	};

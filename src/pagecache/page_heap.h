@@ -114,6 +114,7 @@ void page_heap_unfence(struct volume *volume, struct frames *frames);
 struct group_limits {
 	uint64_t blocks;                          /* a power of two */
 	uint64_t lowest_score;                    /* only groups of at least this one */
+	unsigned empty_percent;                   /* of its frames, at most */
 	struct phys_addr highest;                 /* last byte */
 	struct phys_addr avoid_first, avoid_last; /* not within */
 };

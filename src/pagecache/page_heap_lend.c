@@ -27,20 +27,24 @@ static bool is_group_locked(const struct volume *volume, uint64_t start, uint64_
 	return true;
 }
 
-/*
- * What it would cost to lose the blocks, and a missed page for each frame that is empty: nobody fills it while the block is
- * lent, and the cursor would. Looks at each page if the first of it is below `limit`. [R] is held.
- */
-static uint64_t group_score_locked(const struct volume *volume, uint64_t start, uint64_t blocks, uint64_t limit)
+/* What it would cost to lose the blocks. [R] is held. */
+static uint64_t group_score_locked(const struct volume *volume, uint64_t start, uint64_t blocks)
 {
 	uint64_t score = 0;
 
 	for (uint64_t i = 0; i < blocks; i++)
 		score += block_at(volume, start + (i << BLOCK_SHIFT))->score;
-	for (uint64_t i = 0; i < blocks && score < limit; i++)
-		score += (PAGES_PER_BLOCK - frames_cached_pages(block_at(volume, start + (i << BLOCK_SHIFT)))) *
-			 REPLACEMENT_SCORE_PAGE;
 	return score;
+}
+
+/* Looks at each page. */
+static uint64_t group_empty_frames(const struct volume *volume, uint64_t start, uint64_t blocks)
+{
+	uint64_t empty = 0;
+
+	for (uint64_t i = 0; i < blocks; i++)
+		empty += PAGES_PER_BLOCK - frames_cached_pages(block_at(volume, start + (i << BLOCK_SHIFT)));
+	return empty;
 }
 
 static bool is_within_limits(const struct group_limits *limits, uint64_t start)
@@ -48,6 +52,27 @@ static bool is_within_limits(const struct group_limits *limits, uint64_t start)
 	const uint64_t last = start + (limits->blocks << BLOCK_SHIFT) - 1;
 
 	return last <= limits->highest.value && (start > limits->avoid_last.value || last < limits->avoid_first.value);
+}
+
+/*
+ * Takes the group if it is a better one. An empty frame counts as a missed page: nobody fills it while the block is lent, and
+ * the cursor would.
+ */
+static void consider_locked(const struct volume *volume, const struct group_limits *limits, uint64_t start,
+			    struct heap_group *group)
+{
+	uint64_t score, empty;
+
+	if (!is_within_limits(limits, start) || !is_group_locked(volume, start, limits->blocks))
+		return;
+	score = group_score_locked(volume, start, limits->blocks);
+	if (score >= group->score)
+		return;
+	empty = group_empty_frames(volume, start, limits->blocks);
+	score += empty * REPLACEMENT_SCORE_PAGE;
+	if (score < group->score && score >= limits->lowest_score &&
+	    empty * 100 <= limits->blocks * PAGES_PER_BLOCK * limits->empty_percent)
+		*group = (struct heap_group){ { start }, score };
 }
 
 bool page_heap_find_group(struct volume *volume, const struct group_limits *limits, struct heap_group *group)
@@ -60,16 +85,10 @@ bool page_heap_find_group(struct volume *volume, const struct group_limits *limi
 	for (uint64_t levels = heap->level_mask; levels != 0 && looks < BLOCKS_LOOKED_AT; levels &= levels - 1) {
 		list_for_each (link, &heap->levels[__builtin_ctzll(levels)]) {
 			const struct frames *frames = container_of(link, struct frames, scored);
-			const uint64_t start = frames->block.value & ~((limits->blocks << BLOCK_SHIFT) - 1);
-			uint64_t score;
 
 			if (looks++ == BLOCKS_LOOKED_AT)
 				break;
-			if (!is_within_limits(limits, start) || !is_group_locked(volume, start, limits->blocks))
-				continue;
-			score = group_score_locked(volume, start, limits->blocks, group->score);
-			if (score < group->score && score >= limits->lowest_score)
-				*group = (struct heap_group){ { start }, score };
+			consider_locked(volume, limits, frames->block.value & ~((limits->blocks << BLOCK_SHIFT) - 1), group);
 		}
 	}
 	spinlock_unlock(&heap->lock);

@@ -56,7 +56,7 @@ static void note(struct guarantee_lender *self, struct phys_addr block, enum not
 
 /* Takes its blocks from the heap when they are wanted. */
 static bool noting_lend(struct guarantee_lender *self, struct phys_addr avoid_first, struct phys_addr avoid_last,
-			struct phys_addr *start)
+			unsigned idle_percent_max, struct phys_addr *start)
 {
 	struct noting_lender *lender = container_of(self, struct noting_lender, lender);
 	const struct run_request request = {
@@ -65,6 +65,7 @@ static bool noting_lend(struct guarantee_lender *self, struct phys_addr avoid_fi
 		.owner = &lender->owner,
 	};
 
+	(void)idle_percent_max;
 	if (block_heap_alloc(&lender->memory->blocks, &request, start) != STATUS_OK)
 		return false;
 	if (start->value <= avoid_last.value && start->value + PIECE_BYTES > avoid_first.value) {
