@@ -11,7 +11,7 @@
 #define SPARE_SLOTS  2
 #define SPARE_PIECES 1
 
-#define IDLE_PERCENT 25 /* of a lent piece, from which on another one is lent instead */
+#define IDLE_PERCENT 10 /* of a lent piece, from which on another one is lent instead */
 
 #define NAP_NS (100 * NS_PER_MS)
 

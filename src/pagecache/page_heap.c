@@ -12,6 +12,7 @@
 #define SCAN_FRAMES (2 * PAGES_PER_BLOCK) /* that a cursor goes over before somebody has to do something about it */
 
 #define AGEING_FRAMES 16 /* that a cursor goes over before another block's score is looked at: 32 pages for each one missed */
+#define HOLES_PART    8  /* of a block that has lost so many pages */
 #define LOOKS_MAX     64 /* at blocks that turned out hotter than thought, before the next best one will do */
 
 static struct volume *volume_of(struct page_heap *heap)
@@ -527,6 +528,15 @@ bool page_heap_release(struct volume *volume, struct frames *frames)
 	return released;
 }
 
+/*
+ * A block that has lost many pages, by a drain that gave up or while it was lent, is filled up by whoever misses next: main's
+ * cursor may not come by for long.
+ */
+static bool is_holey(const struct frames *frames)
+{
+	return is_at_end(frames) && frames_cached_pages(frames) < PAGES_PER_BLOCK - PAGES_PER_BLOCK / HOLES_PART;
+}
+
 void page_heap_unfence(struct volume *volume, struct frames *frames)
 {
 	struct page_heap *heap = &volume->heap;
@@ -536,7 +546,7 @@ void page_heap_unfence(struct volume *volume, struct frames *frames)
 	spinlock_lock(&heap->lock);
 	assert(frames->role == FRAMES_FENCED);
 	/* One that was open is not full of its pages yet. */
-	page_heap_queue_locked(heap, frames, frames->lane, !is_at_end(frames));
+	page_heap_queue_locked(heap, frames, is_holey(frames) ? LANE_PROBATION : frames->lane, !is_at_end(frames));
 	frames->position = PAGES_PER_BLOCK;
 	spinlock_unlock(&heap->lock);
 }

@@ -107,7 +107,10 @@ struct frames *page_heap_fence(struct volume *volume, const struct fence_limits 
 /* Gives a fenced block back to the memory. False: a page is left, or a cursor still looks at it; it stays fenced. */
 bool page_heap_release(struct volume *volume, struct frames *frames);
 
-/* Puts a fenced block back into its queue, as the oldest; one that was open, as the youngest. */
+/*
+ * Puts a fenced block back into its queue, as the oldest, or, if it has lost many pages, into probation's; one that was open,
+ * as the youngest.
+ */
 void page_heap_unfence(struct volume *volume, struct frames *frames);
 
 /* Groups: adjacent blocks, aligned to their number, all QUEUED in this heap. */

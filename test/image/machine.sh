@@ -28,7 +28,7 @@ media_prepare() {
 		rm -f "$work/$kind.img"
 		truncate -s 16M "$work/$kind.img" || return 1
 	done
-	"$BUILD/make_pattern" "$work/data.img" $((192 << 20)) 1 && "$BUILD/make_pattern" "$work/digitizer.img" $((64 << 20)) 2
+	"$BUILD/make_pattern" "$work/data.img" $((256 << 20)) 1 && "$BUILD/make_pattern" "$work/digitizer.img" $((64 << 20)) 2
 }
 
 # machine_boot_arguments BOOT OPTIONS: one argument a line.

@@ -44,20 +44,10 @@ static bool read_until_full(const struct app_environment *environment, struct vo
 	return !memory_may_grow(environment->memory);
 }
 
-/* Of the guarantee, what is not lent: it will be, and the cache gets as much for it. */
-static uint64_t idle_guarantee_bytes(struct memory *memory)
-{
-	struct guarantee_statistics statistics;
-
-	guarantee_statistics(&memory->guarantee, &statistics);
-	return statistics.free * memory->guarantee.piece_blocks * BLOCK_BYTES;
-}
-
 bool pressure_apply(struct pressure *pressure, const struct app_environment *environment, struct volume *volume,
 		    uint64_t cache_bytes)
 {
-	const uint64_t idle_bytes = idle_guarantee_bytes(environment->memory);
-	const uint64_t free_bytes = environment->memory->config.low_bytes + cache_bytes - MIN(cache_bytes, idle_bytes);
+	const uint64_t free_bytes = environment->memory->config.low_bytes + cache_bytes;
 
 	memset(pressure, 0, sizeof(*pressure));
 	pressure->memory = environment->memory;
