@@ -275,7 +275,10 @@ status_t memory_init(struct memory *memory, const struct memory_config *config, 
 		return STATUS_INVALID;
 	memset(memory, 0, sizeof(*memory));
 	memory->config = *config;
-	memory->config.high_bytes = MAX(config->high_bytes, config->low_bytes);
+	/* In whole blocks, as memory is taken: or some would be free above low that nobody may take. */
+	memory->config.min_bytes = align_up(config->min_bytes, BLOCK_BYTES);
+	memory->config.low_bytes = align_up(config->low_bytes, BLOCK_BYTES);
+	memory->config.high_bytes = align_up(MAX(config->high_bytes, config->low_bytes), BLOCK_BYTES);
 	status = block_heap_init(&memory->blocks, ranges, count, metadata);
 	if (status != STATUS_OK)
 		return status;

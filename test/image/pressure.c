@@ -4,6 +4,7 @@
 #include "runtime/base/string.h"
 
 #define RUN_BLOCKS 16
+#define PASSES     4
 
 #define LOW_BYTES (256 * MIB) /* what a device with 28 address bits reaches */
 
@@ -31,15 +32,22 @@ static void hold_all(struct pressure *pressure, uint64_t lowest, uint64_t free_b
 		;
 }
 
+/* Once from the start to the end, if need be. */
+static void read_while_it_grows(const struct app_environment *environment, struct volume *volume, void *buffer)
+{
+	for (uint64_t offset = 0; offset < volume->bytes && memory_may_grow(environment->memory); offset += MIB)
+		if (node_read(&volume->node, offset, buffer, MIN(MIB, volume->bytes - offset)) != STATUS_OK)
+			break;
+}
+
+/* More than once, since what lies idle of the guarantee comes to the cache as that grows. */
 static bool read_until_full(const struct app_environment *environment, struct volume *volume)
 {
 	struct heap *heap = memory_general_heap(environment->memory);
 	void *buffer = heap_alloc(heap, MIB, PAGE_BYTES);
 
-	for (uint64_t offset = 0; buffer && offset < volume->bytes; offset += MIB)
-		if (!memory_may_grow(environment->memory) ||
-		    node_read(&volume->node, offset, buffer, MIN(MIB, volume->bytes - offset)) != STATUS_OK)
-			break;
+	for (unsigned pass = 0; buffer && pass < PASSES; pass++)
+		read_while_it_grows(environment, volume, buffer);
 	heap_free(heap, buffer);
 	return !memory_may_grow(environment->memory);
 }
