@@ -71,6 +71,7 @@ static status_t open_for_writing(struct node *node, uint64_t number, uint64_t by
 static status_t add_page(struct mapping *mapping, uint64_t number, uint64_t skip, uint64_t bytes)
 {
 	struct node *node = mapping->node;
+	bool no_frames = mapping->no_frames;
 	struct page *page;
 	status_t status;
 
@@ -80,7 +81,8 @@ static status_t add_page(struct mapping *mapping, uint64_t number, uint64_t skip
 		status = open_for_writing(node, number, bytes, &page);
 	if (status != STATUS_OK)
 		return status;
-	apart_enter(node->volume, &page, &mapping->no_frames);
+	apart_enter(node->volume, &page, &no_frames);
+	mapping->no_frames = no_frames;
 	mapping->pages[mapping->page_count++] = page;
 	add_segment(mapping, (struct phys_addr){ page_address(page).value + skip }, bytes);
 	return STATUS_OK;
