@@ -13,7 +13,8 @@
 
 #define IDLE_PERCENT 10 /* of a lent piece, from which on another one is lent instead */
 
-#define NAP_NS (100 * NS_PER_MS)
+#define NAP_NS       (100 * NS_PER_MS)
+#define SHORT_NAP_NS NS_PER_MS
 
 /*
  * The word of a slot: its state; UNSETTLED, when its blocks were revoked and the lender has not forgotten them yet; and a
@@ -318,9 +319,18 @@ static uint64_t give_up(struct guarantee *guarantee, struct guarantee_slot *slot
 	return bytes;
 }
 
+/* One that is not needed must not take memory that is short. */
+static bool bring_spare(struct guarantee *guarantee)
+{
+	return bring_lent(guarantee, &avoid_none) || (!memory_is_short(guarantee) && bring_free(guarantee, &avoid_none));
+}
+
 static void fill(struct guarantee *guarantee)
 {
-	while (filled_slots(guarantee) < guarantee->pieces + SPARE_PIECES && bring(guarantee, &avoid_none))
+	while (filled_slots(guarantee) < guarantee->pieces && bring(guarantee, &avoid_none))
+		;
+	while (filled_slots(guarantee) >= guarantee->pieces && filled_slots(guarantee) < guarantee->pieces + SPARE_PIECES &&
+	       bring_spare(guarantee))
 		;
 }
 
@@ -380,6 +390,11 @@ static bool is_idle(const struct guarantee *guarantee, const struct guarantee_sl
  */
 static void exchange_idle(struct guarantee *guarantee)
 {
+	const uint64_t now = platform_now_ns();
+
+	if (now < guarantee->idle_look_ns)
+		return;
+	guarantee->idle_look_ns = now + NAP_NS;
 	for (uint32_t i = 0; i < guarantee->count; i++) {
 		struct guarantee_slot *slot = &guarantee->slots[i];
 
@@ -421,13 +436,14 @@ bool guarantee_keep(struct guarantee *guarantee)
 	return exchanged;
 }
 
+/* It runs before others, and leaves them time between two rounds, whatever it finds. */
 void guarantee_run(struct guarantee *guarantee)
 {
 	while (!atomic_load(&guarantee->stopping)) {
 		const uint32_t kick = atomic_load(&guarantee->kick);
+		const uint64_t nap_ns = guarantee_keep(guarantee) ? SHORT_NAP_NS : NAP_NS;
 
-		if (!guarantee_keep(guarantee))
-			(void)platform_wait(&guarantee->kick, kick, platform_now_ns() + NAP_NS);
+		(void)platform_wait(&guarantee->kick, kick, platform_now_ns() + nap_ns);
 	}
 }
 

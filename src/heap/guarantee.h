@@ -85,6 +85,7 @@ struct guarantee {
 	struct guarantee_lender *lender; /* [K] or NULL */
 	uint64_t orders;                 /* [K] */
 	uint64_t exchanged;              /* [K] */
+	uint64_t idle_look_ns;           /* [K] when lent pieces are looked at next for how much lies idle in them */
 	struct cleaner cleaner;
 	_Atomic uint32_t hint;          /* slot where the next search begins */
 	_Atomic uint32_t turned_blocks; /* blocks that the cache has begun to refill since the keeper looked */
