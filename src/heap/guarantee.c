@@ -170,8 +170,10 @@ struct guarantee_slot *guarantee_find(struct guarantee *guarantee, struct phys_a
 
 void guarantee_turn(struct guarantee *guarantee)
 {
-	if (guarantee->count > 0 &&
-	    atomic_fetch_add_explicit(&guarantee->turned_blocks, 1, memory_order_relaxed) + 1 >= guarantee->piece_blocks)
+	/* What the lender moves to be able to lend would make the keeper ask for more, without end. */
+	if (guarantee->count == 0 || mutex_is_held(&guarantee->keeper))
+		return;
+	if (atomic_fetch_add_explicit(&guarantee->turned_blocks, 1, memory_order_relaxed) + 1 >= guarantee->piece_blocks)
 		wake_keeper(guarantee);
 }
 

@@ -142,7 +142,7 @@ static inline const void *guarantee_holder(const struct guarantee_slot *slot)
 	return atomic_load_explicit(&slot->holder, memory_order_relaxed);
 }
 
-/* The cache has begun to refill another block. Any task context. */
+/* The cache has begun to refill another block; what it does so in `lend` does not count. Any task context. */
 void guarantee_turn(struct guarantee *guarantee);
 
 /* One round of the keeper; true: it is worth another one soon. Where platform_may_sleep(). */

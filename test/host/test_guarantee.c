@@ -38,6 +38,7 @@ struct noting_lender {
 	struct memory *memory;
 	struct owner owner;
 	uint64_t start;
+	unsigned turns; /* that it takes to lend a piece */
 	enum note notes[LENDER_BLOCKS];
 };
 
@@ -66,6 +67,8 @@ static bool noting_lend(struct guarantee_lender *self, struct phys_addr avoid_fi
 	};
 
 	(void)idle_percent_max;
+	for (unsigned i = 0; i < lender->turns; i++)
+		guarantee_turn(&lender->memory->guarantee);
 	if (block_heap_alloc(&lender->memory->blocks, &request, start) != STATUS_OK)
 		return false;
 	if (start->value <= avoid_last.value && start->value + PIECE_BYTES > avoid_first.value) {
@@ -191,6 +194,31 @@ START_TEST(no_more_than_is_guaranteed_counts)
 	ck_assert_ptr_eq(guarantee_take(guarantee, &anywhere, 64, &device), slots[2]);
 	while (taken > 0)
 		guarantee_give(guarantee, slots[--taken]);
+	machine_fini(&machine);
+}
+END_TEST
+
+/* Where everything is dirty, a block is filled with what was moved away for each one that is lent. */
+START_TEST(lending_asks_for_no_more_lending)
+{
+	static struct machine machine;
+	struct guarantee *const guarantee = &machine.memory.guarantee;
+	struct noting_lender lender;
+	uint64_t exchanged;
+
+	machine_with_guarantee(&machine, LENDER_BLOCKS);
+	noting_init(&lender, &machine);
+	machine.memory.config.low_bytes = LENDER_BLOCKS * BLOCK_BYTES;
+	for (unsigned i = 0; i < 2 * PIECES; i++)
+		(void)guarantee_keep(guarantee);
+	lender.turns = 2;
+	exchanged = statistics_of(guarantee).exchanged;
+	guarantee_turn(guarantee);
+	guarantee_turn(guarantee);
+	for (unsigned i = 0; i < 10; i++)
+		(void)guarantee_keep(guarantee);
+	ck_assert_uint_eq(statistics_of(guarantee).exchanged, exchanged + 1);
+	guarantee_clear_lender(guarantee, &lender.lender);
 	machine_fini(&machine);
 }
 END_TEST
@@ -554,8 +582,9 @@ START_TEST(nor_do_they_beside_handlers)
 }
 END_TEST
 
-HOST_TEST_MAIN("guarantee", all_that_is_guaranteed_is_there_at_any_moment, no_more_than_is_guaranteed_counts, limits_are_kept,
-	       pieces_do_not_move_to_and_fro_without_end, impossible_configs_are_refused, a_run_through_it_moves_it_away,
-	       what_is_lent_still_caches, lent_pages_that_are_written_move_out, the_guarantee_is_taken_from_the_cache,
-	       a_device_at_work_keeps_its_pieces, a_detached_volume_gets_back_what_it_lent, the_cold_end_moves_on,
-	       threads_never_see_what_a_device_wrote, nor_do_they_beside_handlers)
+HOST_TEST_MAIN("guarantee", all_that_is_guaranteed_is_there_at_any_moment, no_more_than_is_guaranteed_counts,
+	       lending_asks_for_no_more_lending, limits_are_kept, pieces_do_not_move_to_and_fro_without_end,
+	       impossible_configs_are_refused, a_run_through_it_moves_it_away, what_is_lent_still_caches,
+	       lent_pages_that_are_written_move_out, the_guarantee_is_taken_from_the_cache, a_device_at_work_keeps_its_pieces,
+	       a_detached_volume_gets_back_what_it_lent, the_cold_end_moves_on, threads_never_see_what_a_device_wrote,
+	       nor_do_they_beside_handlers)
