@@ -256,7 +256,10 @@ static void scan(struct search *search, uint64_t at, uint64_t end)
 	}
 }
 
-/* An upper bound for the best one: where weights fall from window to window, each would be the best so far otherwise. */
+/*
+ * An upper bound for the best one: where weights fall from window to window, each would be the best so far otherwise. It stays
+ * the answer if all windows have become heavier since.
+ */
 static void look_at_samples(struct search *search, uint64_t at, uint64_t end)
 {
 	const uint64_t samples = MIN((end - at) / (8 * search->blocks), (uint64_t)SAMPLES);
@@ -271,7 +274,6 @@ static void look_at_samples(struct search *search, uint64_t at, uint64_t end)
 	}
 	if (search->found)
 		search->best++;
-	search->found = false;
 }
 
 static struct search search_make(const struct block_heap *heap, uint64_t blocks)
