@@ -10,7 +10,7 @@
  *
  * A scenario runs in a task that may sleep and use vector registers, one at a time. It prints its result in one line that
  * starts with "result: NAME", the last one if it prints others, and returns STATUS_OK only if everything that it promises was
- *kept.
+ * kept.
  */
 #pragma once
 

@@ -6,7 +6,7 @@
  *	DRIVER(edu);
  *
  * 1. probe either takes the function or fails and leaves nothing behind: no memory, no interrupt, no DMA. It logs why it
- *failed.
+ *    failed.
  * 2. remove stops the device, completes what is under way with STATUS_GONE, and frees everything. Nobody may use the device's
  *    interfaces any more by then; they have to be let go before.
  * 3. After either, the core takes DMA and interrupts from the function, and reports DMA memory that was left behind. That stays

@@ -5,7 +5,8 @@
  *	by owner        a letter, as the legend says: who holds most of it; small if not all of it is theirs. Where some
  *			blocks cannot be moved, it shows who holds most of those, since they are in the way of large runs.
  *	by temperature  0 to 9: what it would cost to empty the blocks in use, each step about three times the one before; #
- *where some cannot be moved. both            . all free; a blank: no memory
+ *			where some cannot be moved.
+ *	both            . all free; a blank: no memory
  */
 #pragma once
 

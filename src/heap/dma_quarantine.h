@@ -1,6 +1,6 @@
 /*
  * Quarantine: DMA memory of a device that may still be at work, though its driver has gone or has given up. Until the device
- *has been reset it is neither given to anyone nor forgotten.
+ * has been reset it is neither given to anyone nor forgotten.
  *
  *	if (!device_stopped(it))
  *		dma_quarantine(memory, &function->device);   then free everything as always: it stays

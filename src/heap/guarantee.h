@@ -10,13 +10,13 @@
  *	      <-- taken back ---- LENT
  *
  * 1. A piece that is FREE or LENT is taken by one compare-and-swap on its slot's word. FREE memory lies idle. LENT memory is
- *used by the lender, a cache, which gives it up in a bounded number of steps without any lock: it is told block by block after
- *    the fact (revoke), and clears away what is left of its own later (settle).
+ *    used by the lender, a cache, which gives it up in a bounded number of steps without any lock: it is told block by block
+ *    after the fact (revoke), and clears away what is left of its own later (settle).
  * 2. Once filled, FREE + LENT + OUT is more than `pieces`: a request succeeds as long as what is out and what is asked for are
  *    within the guarantee, in whole pieces that the limits of the device allow. What is given back counts again at once.
  * 3. Everything else is the keeper's, in a task: it fills empty slots, settles, and where memory is short exchanges FREE pieces
  *    for LENT ones; it brings a new piece in before the old one goes. As the cache turns over, the oldest LENT pieces go back
- *to it and its coldest blocks take their place: so the guarantee is the cold end of the order of eviction.
+ *    to it and its coldest blocks take their place: so the guarantee is the cold end of the order of eviction.
  * 4. A request for a run of blocks in which there are FREE or LENT pieces moves the guarantee elsewhere first (a cleaner).
  *
  * Memory that is OUT or FREE belongs to guarantee->owner. Lock [K]: `keeper`, a mutex, over all but taking and giving; behind

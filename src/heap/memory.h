@@ -6,11 +6,11 @@
  *	             objects      caches do not grow
  *
  * A request that does not fit asks the cleaners for what is missing, in their order, and tries again after each of them: a
- *round. Rounds take turns, in the order in which they come, and none waits for I/O. What is being reclaimed is claimed, so that
- *caches do not grow into it; a round cleans for single blocks that others claim, too. A run of blocks is made by choosing the
- *window with the least to clean and fencing it off, then the next best one. Between its rounds a request sleeps until something
- *has been freed or written. When free memory falls below low, or a request fails, the background cleaner (background_cleaner.h)
- * brings it up to high.
+ * round. Rounds take turns, in the order in which they come, and none waits for I/O. What is being reclaimed is claimed, so
+ * that caches do not grow into it; a round cleans for single blocks that others claim, too. A run of blocks is made by choosing
+ * the window with the least to clean and fencing it off, then the next best one. Between its rounds a request sleeps until
+ * something has been freed or written. When free memory falls below low, or a request fails, the background cleaner
+ * (background_cleaner.h) brings it up to high.
  *
  * Waiting. MEMORY_WAIT_NEVER: takes what is free, and where platform_may_sleep() what can be cleaned without I/O; it starts
  * none. MEMORY_WAIT_DEADLINE and MEMORY_WAIT_FOREVER: also have dirty memory written, and wait for that and for others to free,

@@ -1,6 +1,6 @@
 /*
  * The trace: a ring of the last events of reclaim, with times, for the monitor command `trace` and for whoever wonders
- *afterwards why a request took long or failed.
+ * afterwards why a request took long or failed.
  *
  *	trace_event(&memory->trace, TRACE_WINDOW, owner->name, first_block, cost);
  *

@@ -12,8 +12,8 @@
  * The pages stay where they are while they are mapped, and first move to a block that is set apart for such pages (apart.h), so
  * that they are in nobody's way. A page that others use just then, or for which there is no memory, is mapped where it is, and
  * holds up its block; pagecache_statistics counts these. Still, map for the time of a transfer, not for good. Whoever holds a
- *mapping does not read, write, map, discard or directly write the same pages, and, if it is for writing, does not flush their
- *volume: that would wait for itself. Somebody else's flush or write waits until the mapping ends.
+ * mapping does not read, write, map, discard or directly write the same pages, and, if it is for writing, does not flush their
+ * volume: that would wait for itself. Somebody else's flush or write waits until the mapping ends.
  */
 #pragma once
 

@@ -19,13 +19,13 @@
  * DIRTY, WRITING and WRITEBACK only. MAIN: belongs to the main queue (replacement.h). AHEAD: read ahead, not used yet.
  *
  * 1. A pin keeps the page as it is. It is taken without any lock, by one compare-and-swap on the state, which succeeds only
- *from READING on; and it counts only if the page's key and generation are the right ones afterwards (index.h).
+ *    from READING on; and it counts only if the page's key and generation are the right ones afterwards (index.h).
  * 2. A page without pins leaves its frame by a compare-and-swap of the state, so no pin can slip in. A page with pins stays
  *    what it is, but for READING that ends, and for what a single writer, or the writeback, does with it.
  * 3. Whoever holds pins does not wait for a page that is WRITING; a writer holds no pin but that of the page it writes.
  * 4. Who only copies what the page contains takes no pin: the version changes when a page becomes TAKEN or WRITING, right after
  *    that and before anything in its frame changes. What was copied while it was CLEAN, DIRTY or WRITEBACK counts if the
- *version is still the same afterwards.
+ *    version is still the same afterwards.
  */
 #pragma once
 

@@ -17,7 +17,7 @@
  * Scores: what it would cost to lose a block. QUEUED blocks lie in levels by the score that they had when somebody looked last;
  * since a hit only touches its page, the true score is that or higher. So whoever takes a block from the lowest level looks
  * again first, and puts it higher if it has become hotter: what is taken in the end is the coldest. Besides, the ageing hand
- *goes on with the cursors: at every 16th frame it looks at the score anew that was looked at longest ago.
+ * goes on with the cursors: at every 16th frame it looks at the score anew that was looked at longest ago.
  *
  * Lock [R]: heap->lock, a leaf, held for the look at a block or two at most; not while a page is visited, copied or evicted:
  * a visit counts in frames->busy, which keeps the block where it is.

@@ -14,16 +14,17 @@
  *  1. New pages enter probation. One whose ghost says that it left probation not long ago, less than 0.9 of the cache's pages
  *     in evictions, enters main.
  *  2. Probation's cursor: a page of its own that was hit at least twice is moved to main, without hits; one of main that was
- *hit is moved there with one hit less; any other is evicted.
+ *     hit is moved there with one hit less; any other is evicted.
  *  3. Main's cursor: a page of probation that was hit at least twice becomes one of main, in place; one of main that was hit
  *     stays with one hit less; any other is evicted.
  *  4. Probation's next block: a fresh one; else, while it is smaller than its target, the oldest of main; else its oldest. But
- *if a fifth of that one is hot, and main's oldest has clearly fewer hot pages, the two change places.
+ *     if a fifth of that one is hot, and main's oldest has clearly fewer hot pages, the two change places.
  *  5. Main's next block: a fresh one when probation has reached its target; else probation's oldest, if that is above it; else
  *     main's oldest. But blocks that come back after a drain all go to probation, while that is above its target main takes its
  *     oldest: so a run of blocks that was given in one piece stays cold in one piece, and can be given again.
  *  6. Probation's target begins at a tenth of the blocks. A miss whose ghost left probation just now adds a page, one whose
- *ghost left main just now takes one away, within 2% and 60%; not while the cache is short of blocks that it has just given.
+ *     ghost left main just now takes one away, within 2% and 60%; not while the cache is short of blocks that it has just
+ *     given.
  *
  *  7. When a block is drained, pages that were hit at least twice are moved to main, all others are dropped.
  *  8. The block of the lowest score goes first. Of runs, the one whose blocks have the lowest sum, open blocks like others, and

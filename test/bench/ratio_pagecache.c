@@ -3,8 +3,8 @@
  *
  *	reads    random reads of 4 KB of a cached set of 1 GB, against memcpy of the same pages in the same order
  *	threads  two threads on one hot set, against two on page caches of their own: reads, the lookups of reads, and lookups
- *with pin and unpin, as writers and mappings need them memory   bytes of bookkeeping for each page that a machine of 4 GB can
- *cache
+ *	         with pin and unpin, as writers and mappings need them
+ *	memory   bytes of bookkeeping for each page that a machine of 4 GB can cache
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -24,6 +24,7 @@ mapfile -t scripts < <(files '*.sh' .ci/run)
 grep -nE '\b(TODO|FIXME|XXX|HACK)\b' "${c_files[@]}" /dev/null | complain "unfinished work belongs into an issue"
 grep -nE '^typedef (struct|union|enum)' "${c_files[@]}" /dev/null | complain "no typedef of a struct, union or enum"
 grep -nE '^.{129,}$' "${c_files[@]}" /dev/null | cut -d: -f1,2 | complain "longer than 128 columns"
+grep -nE '^ \*[a-zA-Z]' "${c_files[@]}" /dev/null | cut -d: -f1,2 | complain "no blank behind the star of a comment"
 grep -nE '[[:blank:]]$' "${texts[@]}" /dev/null | cut -d: -f1,2 | complain "blanks at the end of the line"
 grep -nP '[^\x00-\x7f]' "${c_files[@]}" /dev/null | complain "not ASCII"
 grep -L '^#pragma once' "${headers[@]}" /dev/null | grep -v '^/dev/null$' | complain "no #pragma once"

@@ -1,6 +1,6 @@
 /*
  * One line of input, edited at a terminal: cursor keys, Home, End, Delete, Ctrl-A/E/B/F/D/K/U/W/L/C/P/N, history with the
- *arrows, completion with Tab. No locking, no allocation, portable.
+ * arrows, completion with Tab. No locking, no allocation, portable.
  *
  *	line_editor_init(&editor, ...);
  *	for (;;) {
