@@ -53,9 +53,13 @@ static uint64_t given_before(const struct ledger *ledger, const struct cleaner *
 	return 0;
 }
 
-/* Cleaners run by turns: whoever has his knows that they rest. */
+/*
+ * A round of the keeper clears away what was cached in pieces of the guarantee that were taken. Cleaners run by turns: whoever
+ * has his knows that they rest.
+ */
 static void wait_for_rest(struct memory *memory)
 {
+	(void)guarantee_keep(&memory->guarantee);
 	if (turns_enter(&memory->turns, PLATFORM_FOREVER) == STATUS_OK)
 		turns_leave(&memory->turns);
 }

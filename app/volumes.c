@@ -100,9 +100,11 @@ static void fill(struct volumes *self)
 	self->dear.cached_bytes = cached_bytes(&self->dear);
 }
 
-/* One buffer more; false: there is no more. */
+/* One buffer more; false: there is no more. What was taken from the guarantee before is not cached any more. */
 static bool take_one(struct volumes *self)
 {
+	(void)guarantee_keep(&self->trial.environment->memory->guarantee);
+
 	const uint64_t cheap = cached_bytes(&self->cheap), dear = cached_bytes(&self->dear);
 	struct dma_request request = self->buffers.request;
 

@@ -3,6 +3,7 @@
 #include "apart.h"
 #include "frame.h"
 #include "heap/window.h"
+#include "keep.h"
 #include "replacement.h"
 #include "runtime/base/bits.h"
 #include "volume_report.h"
@@ -17,10 +18,10 @@ struct drain {
 	const struct reclaim_target *target;
 	struct fence_limits limits;
 	uint64_t keep;
-	bool write;            /* dirty pages are no obstacle: they get written */
-	struct list fenced;    /* to be looked at */
-	struct list skipped;   /* could not be emptied */
-	uint64_t fenced_pages; /* cached in the blocks that are fenced together */
+	bool write;          /* dirty pages are no obstacle: they get written */
+	struct list fenced;  /* to be looked at */
+	struct list skipped; /* could not be emptied */
+	uint64_t claimed;    /* pages, of the blocks that are fenced together */
 	uint64_t given;
 	bool over; /* the volume is down to what it keeps */
 };
@@ -115,15 +116,10 @@ static bool give_block_traced(struct drain *drain, struct frames *frames)
 	return given;
 }
 
-/* Whether the volume still has what it keeps when these pages are lost. Who loses nothing may give anything. */
-static bool may_lose(struct volume *volume, uint64_t keep, uint64_t pages)
+static void let_go(struct drain *drain)
 {
-	/* What is lent may be gone at any moment, and does not count. */
-	const uint64_t lent = atomic_load_explicit(&volume->heap.lent_pages, memory_order_relaxed);
-	const uint64_t all = atomic_load(&volume->counts.cached_pages);
-	const uint64_t cached = all - MIN(all, lent);
-
-	return pages == 0 || (cached >= pages && (cached - pages) * PAGE_BYTES >= keep);
+	keep_let_go(drain->volume, drain->claimed);
+	drain->claimed = 0;
 }
 
 static bool is_late(const struct drain *drain)
@@ -145,12 +141,12 @@ static struct frames *fence_block(struct drain *drain)
 	if (!frames)
 		return NULL;
 	pages = frames_cached_pages(frames);
-	if (!may_lose(drain->volume, drain->keep, drain->fenced_pages + pages)) {
+	if (!keep_claim(drain->volume, drain->keep, pages)) {
 		drain->over = true;
 		list_insert_first(&drain->skipped, &frames->link);
 		return NULL;
 	}
-	drain->fenced_pages += pages;
+	drain->claimed += pages;
 	return frames;
 }
 
@@ -161,7 +157,6 @@ static void fence_batch(struct drain *drain)
 	const uint64_t most = drain->target->obstacles ? missing : 1;
 	struct frames *frames;
 
-	drain->fenced_pages = 0;
 	for (uint64_t i = 0; i < most && (frames = fence_block(drain)) != NULL; i++)
 		list_insert_last(&drain->fenced, &frames->link);
 }
@@ -184,6 +179,7 @@ static bool give_batch(struct drain *drain)
 		else
 			list_insert_first(&drain->skipped, link);
 	}
+	let_go(drain);
 	return true;
 }
 
@@ -223,7 +219,10 @@ static bool window_can_go(struct drain *drain)
 		page_heap_let_go(volume, frames);
 	}
 	*target->obstacles += obstacles;
-	return obstacles == 0 && may_lose(volume, drain->keep, pages);
+	if (obstacles > 0 || !keep_claim(volume, drain->keep, pages))
+		return false;
+	keep_let_go(volume, pages);
+	return true;
 }
 
 static void drain_begin(struct drain *drain, struct volume *volume, const struct reclaim_target *target, uint64_t keep)
@@ -286,8 +285,9 @@ static bool write_blocks(struct volume *volume, const struct reclaim_target *tar
 			writing += pageout_write_block(volume, frames);
 		list_insert_first(&drain.skipped, &frames->link);
 		if (!target->obstacles)
-			drain.fenced_pages = 0;
+			let_go(&drain);
 	}
+	let_go(&drain);
 	drain_end(&drain);
 	return writing > 0;
 }

@@ -19,7 +19,7 @@
 struct frames {
 	struct volume *_Atomic volume; /* [R] of the page heap that has the block; NULL: none has */
 	struct phys_addr block;        /* [I] */
-	struct list link;              /* [R] in its queue, or in the list of whoever fenced it */
+	struct list link;              /* [R] in its queue, among the lent ones, or in the list of whoever fenced it */
 	struct list scored;            /* [R] QUEUED: among those of about the same score */
 	struct list aged;              /* [R] QUEUED: in the order in which scores were looked at */
 	_Atomic uint32_t generation;   /* 16 bits, not 0, and GENERATION_LENT; changes under [R], or as lend.h says */
@@ -28,7 +28,6 @@ struct frames {
 	uint32_t mapped;          /* [R] pages in it that are mapped (apart.h) */
 	uint32_t busy;            /* [R] frames that a cursor's visit is looking at: the block must stay */
 	uint32_t position;        /* [R] OPEN: next frame of the cursor */
-	uint32_t lent_pages;      /* [R] LENT: cached when it was lent */
 	uint8_t role;             /* [R] enum frames_role */
 	uint8_t lane;             /* [R] enum lane: the queue it is in, or was in */
 	_Atomic bool ready;       /* `pages` have been made; lasts */

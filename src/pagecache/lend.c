@@ -1,6 +1,7 @@
 #include "lend.h"
 
 #include "frame.h"
+#include "keep.h"
 #include "replacement.h"
 #include "runtime/base/bits.h"
 
@@ -62,8 +63,14 @@ static bool lend_block(struct volume *volume, struct frames *frames)
 	return false;
 }
 
-/* All blocks of a fenced group, or none: then they are where they were. */
-static bool lend_group(struct volume *volume, struct phys_addr start)
+static void unfence_group(struct volume *volume, struct phys_addr start)
+{
+	for (uint64_t i = 0; i < piece_blocks(volume->pagecache); i++)
+		page_heap_unfence(volume, group_frames(volume->pagecache, start, i));
+}
+
+/* All blocks of a fenced group, or none: then they are as they were. */
+static bool lend_blocks(struct volume *volume, struct phys_addr start)
 {
 	const struct pagecache *pagecache = volume->pagecache;
 	const uint64_t count = piece_blocks(pagecache);
@@ -74,21 +81,37 @@ static bool lend_group(struct volume *volume, struct phys_addr start)
 		lent++;
 	if (lent == count)
 		return true;
-	for (uint64_t i = 0; i < count; i++) {
-		struct frames *frames = group_frames(pagecache, start, i);
-
-		if (i < lent)
-			page_heap_take_back(volume, frames);
-		page_heap_unfence(volume, frames);
-	}
+	while (lent > 0)
+		page_heap_take_back(volume, group_frames(pagecache, start, --lent));
 	return false;
+}
+
+/* A group that is free to be fenced, if the volume does not have to keep it. */
+static bool lend_group(struct volume *volume, struct phys_addr start)
+{
+	const struct pagecache *pagecache = volume->pagecache;
+	uint64_t pages = 0;
+	bool lent;
+
+	if (!page_heap_fence_group(volume, start, piece_blocks(pagecache)))
+		return false;
+	for (uint64_t i = 0; i < piece_blocks(pagecache); i++)
+		pages += frames_cached_pages(group_frames(pagecache, start, i));
+	lent = keep_claim(volume, volume->config.keep_bytes, pages);
+	if (lent) {
+		lent = lend_blocks(volume, start);
+		keep_let_go(volume, pages);
+	}
+	if (!lent)
+		unfence_group(volume, start);
+	return lent;
 }
 
 /* Choosing a group --------------------------------------------------------------------------------------------------------- */
 
 static bool has_to_spare(const struct volume *volume, uint64_t blocks)
 {
-	const uint64_t own = atomic_load(&volume->heap.blocks) - volume->heap.lent_blocks;
+	const uint64_t own = atomic_load(&volume->heap.blocks) - atomic_load(&volume->heap.lent_blocks);
 
 	return own > blocks && (own - blocks) * BLOCK_BYTES >= volume->config.keep_bytes;
 }
@@ -122,8 +145,7 @@ static bool lend_any(struct pagecache *pagecache, struct group_limits *limits, s
 	struct choice choice;
 
 	for (unsigned tries = 0; tries < GROUPS_TRIED && choose(pagecache, limits, &choice); tries++) {
-		if (page_heap_fence_group(choice.volume, choice.group.start, limits->blocks) &&
-		    lend_group(choice.volume, choice.group.start)) {
+		if (lend_group(choice.volume, choice.group.start)) {
 			*start = choice.group.start;
 			return true;
 		}

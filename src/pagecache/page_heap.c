@@ -192,6 +192,7 @@ void page_heap_init(struct page_heap *heap, const char *name, uint64_t retain_by
 	list_init(&heap->empty);
 	list_init(&heap->aged);
 	list_init(&heap->apart);
+	list_init(&heap->lent);
 	for (unsigned i = 0; i < LANES; i++)
 		list_init(&heap->queues[i]);
 	for (unsigned i = 0; i < SCORE_LEVELS; i++)
@@ -592,8 +593,8 @@ bool page_heap_is_valid(struct volume *volume)
 		scored += list_length(&heap->levels[level]);
 	}
 	return scored == queued && list_length(&heap->aged) == queued && list_length(&heap->empty) == heap->empty_blocks &&
-	       apart_is_valid(heap) &&
-	       heap->lane_blocks[LANE_PROBATION] + heap->lane_blocks[LANE_MAIN] + heap->empty_blocks + heap->lent_blocks +
-			       heap->apart_blocks ==
+	       apart_is_valid(heap) && list_length(&heap->lent) == atomic_load(&heap->lent_blocks) &&
+	       heap->lane_blocks[LANE_PROBATION] + heap->lane_blocks[LANE_MAIN] + heap->empty_blocks +
+			       atomic_load(&heap->lent_blocks) + heap->apart_blocks ==
 		       atomic_load(&heap->blocks);
 }

@@ -55,8 +55,8 @@ struct page_heap {
 	uint32_t apart_blocks;            /* [R] */
 	struct list aged;                 /* [R] QUEUED, the score that was looked at longest ago first */
 	_Atomic uint32_t blocks;          /* [R] all, FENCED, LENT and APART ones included; read without */
-	uint32_t lent_blocks;             /* [R] */
-	_Atomic uint64_t lent_pages;      /* [R] cached in them when they were lent; read without */
+	struct list lent;                 /* [R] LENT */
+	_Atomic uint32_t lent_blocks;     /* [R] read without */
 	uint32_t gone_blocks;             /* [R] given away not long ago and not yet replaced */
 	uint32_t gone_turns;              /* [R] blocks that the probation cursor has begun since */
 	_Atomic uint64_t target;          /* [R] of the probation queue, see replacement.c; read without */
@@ -136,6 +136,9 @@ bool page_heap_fence_group(struct volume *volume, struct phys_addr start, uint64
 /* A fenced block is lent; false: a cursor still looks at it. The other way round: it is fenced again. See lend.h. */
 bool page_heap_lend(struct volume *volume, struct frames *frames);
 void page_heap_take_back(struct volume *volume, struct frames *frames);
+
+/* Pages cached in blocks that are lent. Looks at each. */
+uint64_t page_heap_lent_pages(struct page_heap *heap);
 
 /* A lent block that was revoked, and has no page any more, leaves the heap. */
 void page_heap_forget(struct volume *volume, struct frames *frames);

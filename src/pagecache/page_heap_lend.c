@@ -118,17 +118,28 @@ static void set_cost_locked(struct volume *volume, struct frames *frames)
 	block_heap_set_cost(&volume->pagecache->memory->blocks, frames->block, REPLACEMENT_SCORE_MAX);
 }
 
-static void count_lent_locked(struct page_heap *heap, struct frames *frames)
+static void enter_lent_locked(struct page_heap *heap, struct frames *frames)
 {
-	frames->lent_pages = frames_cached_pages(frames);
-	heap->lent_blocks++;
-	atomic_fetch_add_explicit(&heap->lent_pages, frames->lent_pages, memory_order_relaxed);
+	frames->role = FRAMES_LENT;
+	list_insert_last(&heap->lent, &frames->link);
+	atomic_fetch_add(&heap->lent_blocks, 1);
 }
 
-static void count_not_lent_locked(struct page_heap *heap, const struct frames *frames)
+static void leave_lent_locked(struct page_heap *heap, struct frames *frames)
 {
-	heap->lent_blocks--;
-	atomic_fetch_sub_explicit(&heap->lent_pages, frames->lent_pages, memory_order_relaxed);
+	list_remove(&frames->link);
+	atomic_fetch_sub(&heap->lent_blocks, 1);
+}
+
+uint64_t page_heap_lent_pages(struct page_heap *heap)
+{
+	uint64_t pages = 0;
+
+	spinlock_lock(&heap->lock);
+	list_for_each (link, &heap->lent)
+		pages += frames_cached_pages(container_of(link, struct frames, link));
+	spinlock_unlock(&heap->lock);
+	return pages;
 }
 
 bool page_heap_lend(struct volume *volume, struct frames *frames)
@@ -140,8 +151,7 @@ bool page_heap_lend(struct volume *volume, struct frames *frames)
 	assert(frames->role == FRAMES_FENCED);
 	lent = frames->busy == 0;
 	if (lent) {
-		frames->role = FRAMES_LENT;
-		count_lent_locked(heap, frames);
+		enter_lent_locked(heap, frames);
 		set_cost_locked(volume, frames);
 		/* Before the pages are looked at again: whoever pins one now finds it, or is found. */
 		atomic_fetch_or(&frames->generation, GENERATION_LENT);
@@ -156,8 +166,8 @@ void page_heap_take_back(struct volume *volume, struct frames *frames)
 
 	spinlock_lock(&heap->lock);
 	assert(frames->role == FRAMES_LENT);
+	leave_lent_locked(heap, frames);
 	frames->role = FRAMES_FENCED;
-	count_not_lent_locked(heap, frames);
 	atomic_fetch_and(&frames->generation, ~GENERATION_LENT);
 	spinlock_unlock(&heap->lock);
 }
@@ -168,7 +178,7 @@ void page_heap_forget(struct volume *volume, struct frames *frames)
 
 	spinlock_lock(&heap->lock);
 	assert(frames->role == FRAMES_LENT);
-	count_not_lent_locked(heap, frames);
+	leave_lent_locked(heap, frames);
 	page_heap_leave_locked(heap, frames);
 	spinlock_unlock(&heap->lock);
 }

@@ -75,6 +75,7 @@ struct volume {
 	_Atomic uint32_t requests_own;  /* I/O objects that it uses of those for itself */
 	_Atomic uint32_t users;         /* who goes through all volumes, and is at this one; a detach waits for them */
 	bool leaving;                   /* [volumes_lock] is being detached: passed over */
+	_Atomic uint64_t claimed_pages; /* keep.h */
 	_Atomic uint32_t cleaning;      /* drains that are under way: the page heap does not grow; who waits sleeps on it */
 
 	struct {

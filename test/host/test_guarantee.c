@@ -6,6 +6,8 @@
 #include "fake/heap_fixture.h"
 #include "heap/dma_quarantine.h"
 #include "host/host_test.h"
+#include "pagecache/evict.h"
+#include "pagecache/keep.h"
 
 #define PIECES      4
 #define PIECE_BYTES (2 * BLOCK_BYTES)
@@ -430,6 +432,45 @@ START_TEST(the_guarantee_is_taken_from_the_cache)
 }
 END_TEST
 
+/* Pages of the volume that are cached and not lent. */
+static uint64_t own_pages(struct cache_machine *machine)
+{
+	return atomic_load(&machine->volume.counts.cached_pages) - page_heap_lent_pages(&machine->volume.heap);
+}
+
+/* Neither a drain nor a loan takes the volume below what it keeps, also when each of them alone would not. */
+START_TEST(what_is_lent_is_not_what_is_kept)
+{
+	static const struct reclaim_target everything = { .bytes = MEMORY_BYTES,
+							  .highest = { UINT64_MAX },
+							  .deadline_ns = PLATFORM_FOREVER };
+	const uint64_t keep_pages = KEEP_BYTES / PAGE_BYTES;
+	struct cache_machine machine;
+	struct random random;
+	uint64_t drained;
+
+	random_seed(&random, 3);
+	fill_and_lend(&machine);
+	/* What moves out of lent blocks leaves room in them. */
+	for (unsigned i = 0; i < 2000; i++)
+		cache_machine_write(&machine, &random, random_below(&random, DISK_BYTES - PAGE_BYTES), 100);
+	ck_assert_int_eq(volume_flush(&machine.volume), STATUS_OK);
+	ck_assert(keep_claim(&machine.volume, KEEP_BYTES, 3 * PAGES_PER_BLOCK));
+	drained = evict_blocks(&machine.volume, &everything, KEEP_BYTES);
+	ck_assert_uint_gt(drained, 0);
+	ck_assert_uint_ge(own_pages(&machine), keep_pages + 3 * PAGES_PER_BLOCK);
+	ck_assert_uint_lt(own_pages(&machine), keep_pages + 4 * PAGES_PER_BLOCK);
+
+	/* The keeper could have a piece more, but for the claim. */
+	guarantee_recall(&machine.memory.guarantee, &machine.volume.heap.owner);
+	ck_assert(keep_claim(&machine.volume, KEEP_BYTES, own_pages(&machine) - keep_pages - 5 * PAGES_PER_BLOCK));
+	keep(&machine);
+	ck_assert_uint_ge(own_pages(&machine), atomic_load(&machine.volume.claimed_pages) + keep_pages);
+	keep_let_go(&machine.volume, atomic_load(&machine.volume.claimed_pages));
+	cache_machine_fini(&machine);
+}
+END_TEST
+
 START_TEST(a_device_at_work_keeps_its_pieces)
 {
 	struct cache_machine machine;
@@ -585,6 +626,6 @@ END_TEST
 HOST_TEST_MAIN("guarantee", all_that_is_guaranteed_is_there_at_any_moment, no_more_than_is_guaranteed_counts,
 	       lending_asks_for_no_more_lending, limits_are_kept, pieces_do_not_move_to_and_fro_without_end,
 	       impossible_configs_are_refused, a_run_through_it_moves_it_away, what_is_lent_still_caches,
-	       lent_pages_that_are_written_move_out, the_guarantee_is_taken_from_the_cache, a_device_at_work_keeps_its_pieces,
-	       a_detached_volume_gets_back_what_it_lent, the_cold_end_moves_on, threads_never_see_what_a_device_wrote,
-	       nor_do_they_beside_handlers)
+	       lent_pages_that_are_written_move_out, the_guarantee_is_taken_from_the_cache, what_is_lent_is_not_what_is_kept,
+	       a_device_at_work_keeps_its_pieces, a_detached_volume_gets_back_what_it_lent, the_cold_end_moves_on,
+	       threads_never_see_what_a_device_wrote, nor_do_they_beside_handlers)
