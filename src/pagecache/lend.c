@@ -124,7 +124,7 @@ struct choice {
 /* Volumes give in the order of their preference, as in a drain. volumes_lock is held. */
 static bool choose(struct pagecache *pagecache, const struct group_limits *limits, struct choice *choice)
 {
-	choice->volume = NULL;
+	*choice = (struct choice){ .volume = NULL };
 	list_for_each (link, &pagecache->volumes) {
 		struct volume *volume = container_of(link, struct volume, link);
 		struct heap_group group;
