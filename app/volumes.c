@@ -113,7 +113,8 @@ static bool take_one(struct volumes *self)
 		return false;
 	self->buffers.taken++;
 	const uint64_t given = dear - MIN(dear, cached_bytes(&self->dear));
-	if (given > 0 && cheap > floor_bytes(self, &self->cheap) + SLACK_BYTES)
+	/* Blocks, that is; a page may go where another one moves to, out of a block that is to be lent. */
+	if (given >= BLOCK_BYTES / 2 && cheap > floor_bytes(self, &self->cheap) + SLACK_BYTES)
 		self->wrong_order_bytes += given;
 	return true;
 }
