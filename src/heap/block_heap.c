@@ -102,10 +102,10 @@ static void block_reset(struct block_heap *heap, uint64_t index, struct owner *o
 	block->generation++;
 	block->run_blocks = 0;
 	block->owner = owner;
-	block->map = NULL;
+	block->states = NULL;
 	list_init(&block->link);
-	block->used = 0;
-	block->position = 0;
+	block->credit = 0;
+	block->floor = 0;
 	block->role = 0;
 	atomic_store_explicit(&block->cost, 0, memory_order_relaxed);
 	weights_update(heap, index);

@@ -34,10 +34,12 @@ struct block {
 	struct owner *owner; /* [H] NULL while free */
 
 	struct objcache *cache; /* the objcache that cuts it into objects, or NULL */
-	uint64_t *map;          /* [C] allocated objects */
+	uint8_t *states;        /* enum object_state for each object */
+	uint32_t credit;        /* [C] objects may come back until the block belongs into another list; see objcache_block_used */
+	uint32_t floor;         /* [C] objects that are not here when credit is 0 */
 	struct list link;       /* [C] */
-	uint32_t used;          /* [C] allocated objects */
-	uint32_t position;      /* [C] where to look for the next object */
+	uint32_t line;          /* [C] where to look for the next object, */
+	uint32_t stride;        /* [C] ... and where after that */
 	uint8_t role;           /* [C] enum objcache_role */
 
 	/* What it would cost the holder of a movable block to empty it, in 20ths of a page to be read again; 0: not known;
@@ -88,6 +90,7 @@ struct block_heap {
 	struct list owners;                   /* [H] those with blocks, in the order of their first block */
 	struct spinlock caches_lock;          /* [G], taken before the locks of objcaches */
 	struct list caches;                   /* [G] all objcaches */
+	_Atomic uint64_t flushes;             /* of objcaches, so far; each has a number */
 	struct fault_injector *_Atomic fault; /* NULL: none */
 };
 

@@ -1,5 +1,5 @@
 /*
- * Memory for bookkeeping: chunks of 64 bytes to 16 KB, zeroed, in powers of two, carved from a seed that the creator hands in
+ * Memory for bookkeeping: chunks of 64 bytes to 256 KB, zeroed, in powers of two, carved from a seed that the creator hands in
  * and from blocks of its own beyond that. It keeps what it has once taken, and never calls back into the heaps that it serves.
  *
  * Any context but interrupt handlers; never sleeps. Its lock is taken before the block heap's.
@@ -9,8 +9,8 @@
 #include "block_heap.h"
 
 #define BOOKKEEPING_CHUNK_MIN 64
-#define BOOKKEEPING_CHUNK_MAX (16 * KIB)
-#define BOOKKEEPING_ORDERS    9
+#define BOOKKEEPING_CHUNK_MAX (256 * KIB)
+#define BOOKKEEPING_ORDERS    13
 
 struct bookkeeping {
 	struct spinlock lock;

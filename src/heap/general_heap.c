@@ -1,21 +1,44 @@
 #include "general_heap.h"
 
+#include "objcache_fast.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/format.h"
 #include "runtime/base/string.h"
 
-static const uint32_t CLASS_BYTES[] = {
-	16,   32,   48,   64,      96,      128,      192,      256,      384,       512,       768,       1024,
-	1536, 2048, 3072, 4 * KIB, 8 * KIB, 16 * KIB, 32 * KIB, 64 * KIB, 128 * KIB, 256 * KIB, 512 * KIB, 1 * MIB,
-};
+/* Classes --------------------------------------------------------------------------------------------------------------- */
 
-static const uint32_t POWER_CLASS_BYTES[] = {
-	64,       128,      256,      512,       1 * KIB,   2 * KIB,   4 * KIB, 8 * KIB,
-	16 * KIB, 32 * KIB, 64 * KIB, 128 * KIB, 256 * KIB, 512 * KIB, 1 * MIB,
-};
+#define CLASS_STEPS      8u /* for each doubling */
+#define STEPPED_MAX      (256 * KIB)
+#define FIRST_STEP_MAX   (16 * CLASS_STEPS)
+#define POWER_CLASS_MIN  64u
+#define LARGE_SHIFT      12u /* GENERAL_HEAP_SMALL_BYTES */
+#define STEP_SHIFT       3u  /* CLASS_STEPS */
 
-_Static_assert(ARRAY_LENGTH(CLASS_BYTES) <= GENERAL_HEAP_CLASSES_MAX, "classes fit");
-_Static_assert(ARRAY_LENGTH(POWER_CLASS_BYTES) <= GENERAL_HEAP_CLASSES_MAX, "classes fit");
+_Static_assert(GENERAL_HEAP_SMALL_BYTES == 1u << LARGE_SHIFT && CLASS_STEPS == 1u << STEP_SHIFT, "shifts");
+
+/* The size of the class after that of `bytes`, or 0 if that is the last one. */
+static uint32_t next_class_bytes(uint32_t bytes)
+{
+	if (bytes < FIRST_STEP_MAX)
+		return bytes + 16;
+	if (bytes < STEPPED_MAX)
+		return bytes + (1u << (log2_floor(bytes) - STEP_SHIFT));
+	if (bytes == OBJCACHE_OBJECT_MAX)
+		return 0;
+	/* So many fit into a block; the next size is what one less allows. */
+	const uint32_t in_block = (uint32_t)(BLOCK_BYTES / bytes);
+	return (uint32_t)align_down(BLOCK_BYTES / (in_block - 1), PAGE_BYTES);
+}
+
+static uint32_t next_power(uint32_t bytes)
+{
+	return bytes == OBJCACHE_OBJECT_MAX ? 0 : MAX(bytes * 2, POWER_CLASS_MIN);
+}
+
+static uint32_t next_bytes(const struct general_heap *heap, uint32_t bytes)
+{
+	return heap->config.powers_only ? next_power(bytes) : next_class_bytes(bytes);
+}
 
 /* Classes within this factor of the right one stand in for it when it has no object left. */
 #define STAND_IN_FACTOR 4
@@ -33,11 +56,22 @@ static unsigned class_find(const struct general_heap *heap, unsigned class, size
 	return class;
 }
 
+/* A step of the table for large sizes: the upper bits of the last byte's offset. */
+static unsigned step_of(size_t bytes)
+{
+	const unsigned log = log2_floor(bytes - 1);
+
+	return (log - LARGE_SHIFT) * CLASS_STEPS + (unsigned)((bytes - 1) >> (log - STEP_SHIFT)) % CLASS_STEPS;
+}
+
 static unsigned class_of(const struct general_heap *heap, size_t bytes, size_t alignment)
 {
-	const unsigned first = bytes <= GENERAL_HEAP_SMALL_BYTES ? heap->small_class[divide_round_up(bytes, 16)]
-								 : heap->small_class[GENERAL_HEAP_SMALL_BYTES / 16];
+	unsigned first = heap->classes;
 
+	if (bytes <= GENERAL_HEAP_SMALL_BYTES)
+		first = (unsigned)(heap->small[(bytes - 1) / 16] - heap->cache);
+	else if (bytes <= OBJCACHE_OBJECT_MAX)
+		first = heap->large[step_of(bytes)];
 	return class_find(heap, first, bytes, alignment);
 }
 
@@ -49,6 +83,14 @@ struct objcache *general_heap_cache(struct general_heap *heap, size_t bytes, siz
 	return class < heap->classes ? &heap->cache[class] : NULL;
 }
 
+/* The class that holds `memory`, or NULL: a run, if anything. */
+static struct objcache *cache_of(const struct general_heap *heap, const void *memory)
+{
+	const struct block *block = objcache_map_find(&heap->map, memory);
+
+	return block && block->cache && block->cache->parent == heap ? block->cache : NULL;
+}
+
 /* The class has no object and gets no block: a larger one may have an object to spare. */
 static void *alloc_stand_in(struct general_heap *heap, unsigned class, size_t bytes, size_t alignment)
 {
@@ -57,7 +99,7 @@ static void *alloc_stand_in(struct general_heap *heap, unsigned class, size_t by
 
 	while (!memory && (class = class_find(heap, class + 1, bytes, alignment)) < heap->classes &&
 	       class_bytes(heap, class) <= limit)
-		memory = objcache_alloc_held(&heap->cache[class]);
+		memory = objcache_alloc_slow(&heap->cache[class], false);
 	return memory;
 }
 
@@ -71,7 +113,7 @@ static void *alloc_run(struct general_heap *heap, size_t bytes, size_t alignment
 	return platform_virt(run);
 }
 
-void *general_heap_alloc(struct general_heap *heap, size_t bytes, size_t alignment)
+static void *alloc_slow(struct general_heap *heap, size_t bytes, size_t alignment)
 {
 	if (alignment == 0)
 		alignment = OBJCACHE_OBJECT_MIN;
@@ -81,16 +123,61 @@ void *general_heap_alloc(struct general_heap *heap, size_t bytes, size_t alignme
 	const unsigned class = class_of(heap, bytes, alignment);
 	if (class == heap->classes)
 		return alloc_run(heap, bytes, alignment);
-	void *memory = objcache_alloc(&heap->cache[class]);
+	void *memory = objcache_alloc_fast(&heap->cache[class]);
+	if (!memory)
+		memory = objcache_alloc_slow(&heap->cache[class], true);
 	return memory ? memory : alloc_stand_in(heap, class, bytes, alignment);
 }
 
-/* The class that holds `memory`, or NULL: a run, if anything. */
-static struct objcache *cache_of(struct general_heap *heap, const void *memory)
+#ifdef WEIR_DEBUG
+static void debug_alloc(struct general_heap *heap, void *memory, const void *site)
 {
-	struct objcache *cache = objcache_of(heap->heap, memory);
+	struct objcache *cache = memory ? cache_of(heap, memory) : NULL;
 
-	return cache >= heap->cache && cache < heap->cache + heap->classes ? cache : NULL;
+	if (cache)
+		objcache_debug_alloc(cache, memory, site);
+}
+#else
+static void debug_alloc(struct general_heap *heap, void *memory, const void *site)
+{
+	(void)heap, (void)memory, (void)site;
+}
+#endif
+
+static void *alloc_at(struct general_heap *heap, size_t bytes, size_t alignment, const void *site)
+{
+	void *memory = NULL;
+
+	objcache_debug_begin(heap->cache);
+	if (objcache_likely(alignment == 0 && bytes - 1 < GENERAL_HEAP_SMALL_BYTES))
+		memory = objcache_alloc_fast(heap->small[(bytes - 1) / 16]);
+	if (!objcache_likely(memory))
+		memory = alloc_slow(heap, bytes, alignment);
+	debug_alloc(heap, memory, site);
+	return memory;
+}
+
+void *general_heap_alloc(struct general_heap *heap, size_t bytes, size_t alignment)
+{
+	return alloc_at(heap, bytes, alignment, __builtin_return_address(0));
+}
+
+void *general_heap_alloc_zeroed(struct general_heap *heap, size_t bytes, size_t alignment)
+{
+	void *memory = alloc_at(heap, bytes, alignment, __builtin_return_address(0));
+
+	if (memory)
+		memset(memory, 0, bytes);
+	return memory;
+}
+
+void *general_heap_alloc_array(struct general_heap *heap, size_t count, size_t bytes, size_t alignment)
+{
+	size_t all;
+
+	if (__builtin_mul_overflow(count, bytes, &all))
+		return NULL;
+	return alloc_at(heap, all, alignment, __builtin_return_address(0));
 }
 
 static struct block *run_of(struct general_heap *heap, const void *memory)
@@ -102,7 +189,7 @@ static struct block *run_of(struct general_heap *heap, const void *memory)
 	return block;
 }
 
-void general_heap_free(struct general_heap *heap, void *memory)
+static void free_slow(struct general_heap *heap, void *memory, const void *site)
 {
 	struct objcache *cache;
 
@@ -110,11 +197,24 @@ void general_heap_free(struct general_heap *heap, void *memory)
 		return;
 	cache = cache_of(heap, memory);
 	if (cache) {
-		objcache_free(cache, memory);
+		objcache_free_slow(cache, memory, site);
 	} else {
 		(void)run_of(heap, memory);
 		heap->config.runs->give(heap->config.runs, platform_phys(memory));
 	}
+}
+
+void general_heap_free(struct general_heap *heap, void *memory)
+{
+	const struct block *block = objcache_map_find(&heap->map, memory);
+	struct objcache *cache = block ? block->cache : NULL;
+
+	if (objcache_likely(cache && cache->parent == heap)) {
+		objcache_debug_free(cache, memory, __builtin_return_address(0));
+		if (objcache_likely(objcache_free_fast(cache, block, memory)))
+			return;
+	}
+	free_slow(heap, memory, __builtin_return_address(0));
 }
 
 size_t general_heap_usable_bytes(struct general_heap *heap, const void *memory)
@@ -122,6 +222,26 @@ size_t general_heap_usable_bytes(struct general_heap *heap, const void *memory)
 	const struct objcache *cache = cache_of(heap, memory);
 
 	return cache ? cache->config.object_bytes : (size_t)run_of(heap, memory)->run_blocks << BLOCK_SHIFT;
+}
+
+void *general_heap_resize(struct general_heap *heap, void *memory, size_t bytes, size_t alignment)
+{
+	const size_t usable = memory ? general_heap_usable_bytes(heap, memory) : 0;
+	void *other;
+
+	if (bytes == 0 || !is_power_of_two(MAX(alignment, 1)))
+		return NULL;
+	const bool fits = bytes <= usable && is_aligned(platform_phys(memory).value, MAX(alignment, 1));
+	if (fits && bytes >= usable / 2)
+		return memory;
+	other = alloc_at(heap, bytes, alignment, __builtin_return_address(0));
+	if (!other)
+		return fits ? memory : NULL;
+	if (memory) {
+		memcpy(other, memory, MIN(bytes, usable));
+		general_heap_free(heap, memory);
+	}
+	return other;
 }
 
 uint64_t general_heap_used_bytes(struct general_heap *heap)
@@ -150,6 +270,23 @@ static uint64_t free_bytes(struct general_heap *heap)
 	return bytes;
 }
 
+static uint64_t drain_empty(struct general_heap *heap, uint64_t bytes, struct phys_addr lowest, struct phys_addr highest)
+{
+	uint64_t given = 0;
+
+	for (unsigned class = heap->classes; class > 0 && given < bytes; class --)
+		given += objcache_drain_empty(&heap->cache[class - 1], bytes - given, 0, lowest, highest);
+	return given;
+}
+
+static bool flush_is_worthwhile(struct general_heap *heap)
+{
+	for (unsigned class = 0; class < heap->classes; class ++)
+		if (objcache_flush_is_worthwhile(&heap->cache[class]))
+			return true;
+	return false;
+}
+
 /* From the largest class down: its free objects are the least likely to be wanted soon. */
 static uint64_t drain(struct general_heap *heap, uint64_t bytes, uint64_t retain, struct phys_addr lowest,
 		      struct phys_addr highest)
@@ -157,10 +294,12 @@ static uint64_t drain(struct general_heap *heap, uint64_t bytes, uint64_t retain
 	const uint64_t have = free_bytes(heap);
 	const uint64_t spare = have > retain ? align_down(have - retain, BLOCK_BYTES) : 0;
 	const uint64_t want = MIN(bytes, spare);
-	uint64_t given = 0;
+	uint64_t given = drain_empty(heap, want, lowest, highest);
 
-	for (unsigned class = heap->classes; class > 0 && given < want; class --)
-		given += objcache_drain(&heap->cache[class - 1], want - given, 0, lowest, highest);
+	if (given < want && flush_is_worthwhile(heap)) {
+		objcaches_flush(heap->cache, heap->classes);
+		given += drain_empty(heap, want - given, lowest, highest);
+	}
 	return given;
 }
 
@@ -208,9 +347,41 @@ static status_t class_init(struct general_heap *heap, unsigned class, uint32_t b
 		.source = heap->config.source,
 		.bookkeeping = heap->config.bookkeeping,
 	};
+	status_t status;
 
 	format_text(heap->class_name[class], sizeof(heap->class_name[class]), "%s-%u", heap->config.name, bytes);
-	return objcache_init(&heap->cache[class], &config);
+	status = objcache_init(&heap->cache[class], &config);
+	heap->cache[class].parent = heap;
+	return status;
+}
+
+static void classes_delete(struct general_heap *heap)
+{
+	bookkeeping_free(heap->config.bookkeeping, heap->cache, heap->classes * sizeof(*heap->cache));
+	bookkeeping_free(heap->config.bookkeeping, heap->class_name, heap->classes * sizeof(*heap->class_name));
+}
+
+static status_t classes_new(struct general_heap *heap)
+{
+	for (uint32_t bytes = 0; (bytes = next_bytes(heap, bytes)) != 0;)
+		heap->classes++;
+	heap->cache = bookkeeping_alloc(heap->config.bookkeeping, heap->classes * sizeof(*heap->cache));
+	heap->class_name = bookkeeping_alloc(heap->config.bookkeeping, heap->classes * sizeof(*heap->class_name));
+	if (heap->cache && heap->class_name)
+		return STATUS_OK;
+	classes_delete(heap);
+	return STATUS_NO_MEMORY;
+}
+
+static void tables_init(struct general_heap *heap)
+{
+	for (unsigned i = 0; i < ARRAY_LENGTH(heap->small); i++)
+		heap->small[i] = &heap->cache[class_find(heap, 0, (i + 1) * 16, 1)];
+	for (unsigned step = 0; step < GENERAL_HEAP_LARGE_STEPS; step++) {
+		const size_t below = (size_t)(CLASS_STEPS + step % CLASS_STEPS) << (LARGE_SHIFT - STEP_SHIFT + step / CLASS_STEPS);
+
+		heap->large[step] = (uint8_t)class_find(heap, 0, below + 1, 1);
+	}
 }
 
 void general_heap_register(struct general_heap *heap, struct cleaner_registry *cleaners)
@@ -227,22 +398,28 @@ void general_heap_register(struct general_heap *heap, struct cleaner_registry *c
 
 status_t general_heap_init(struct general_heap *heap, const struct general_heap_config *config)
 {
-	const uint32_t *sizes = config->powers_only ? POWER_CLASS_BYTES : CLASS_BYTES;
+	uint32_t bytes = 0;
+	status_t status;
 
 	memset(heap, 0, sizeof(*heap));
 	heap->config = *config;
 	heap->heap = config->source->heap;
 	heap->caching = (struct caching_heap){ { config->name, interface_alloc, interface_free }, interface_drain };
 	owner_init(&heap->runs, config->name, false);
-	heap->classes = config->powers_only ? ARRAY_LENGTH(POWER_CLASS_BYTES) : ARRAY_LENGTH(CLASS_BYTES);
+	heap->map = (struct objcache_map){
+		.start = (uintptr_t)platform_virt((struct phys_addr){ heap->heap->first_block << BLOCK_SHIFT }),
+		.count = heap->heap->count,
+		.blocks = heap->heap->blocks,
+	};
+	status = classes_new(heap);
+	if (status != STATUS_OK)
+		return status;
 	for (unsigned class = 0; class < heap->classes; class ++) {
-		const status_t status = class_init(heap, class, sizes[class]);
-
-		if (status != STATUS_OK)
-			return status;
+		bytes = next_bytes(heap, bytes);
+		status = class_init(heap, class, bytes);
+		assert(status == STATUS_OK);
 	}
-	for (unsigned i = 0; i < ARRAY_LENGTH(heap->small_class); i++)
-		heap->small_class[i] = (uint8_t)class_find(heap, 0, i * 16, 16);
+	tables_init(heap);
 	if (config->cleaners)
 		general_heap_register(heap, config->cleaners);
 	return STATUS_OK;
@@ -259,5 +436,6 @@ status_t general_heap_fini(struct general_heap *heap)
 
 		assert(status == STATUS_OK);
 	}
+	classes_delete(heap);
 	return STATUS_OK;
 }

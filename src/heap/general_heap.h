@@ -2,9 +2,12 @@
  * The general heap: memory of any size from 16 bytes on, behind struct heap. Size classes over objcaches up to 1 MB, runs of
  * whole blocks above. Free finds the class by the physical address, so it needs no size.
  *
+ * Classes: multiples of 16 bytes up to 128, then eight for each doubling up to 256 KB, so at most an eighth of what was asked
+ * for is added; above, what a block holds 7 to 2 times, because all sizes in between take as much of it.
+ *
  * Results: alloc returns NULL for 0 bytes, for an alignment that is no power of two, for more than the machine has, and when
  * there is no memory. The alignment is that of the physical address, too. Alignment 0 means 16. When a class has no object left
- * and gets no block, a class up to four times as large stands in.
+ * and gets no block, a class up to four times as large stands in. A wrong free ends in a panic, as objcache.h says.
  *
  * Contexts: as objcache.h.
  */
@@ -12,8 +15,8 @@
 
 #include "objcache.h"
 
-#define GENERAL_HEAP_CLASSES_MAX 32
-#define GENERAL_HEAP_SMALL_BYTES 1024 /* up to here a table finds the class */
+#define GENERAL_HEAP_SMALL_BYTES 4096 /* up to here a table finds the class */
+#define GENERAL_HEAP_LARGE_STEPS 64   /* eight for each doubling from there to OBJCACHE_OBJECT_MAX */
 #define GENERAL_HEAP_NAME_BYTES  32
 
 /* Takes runs of blocks; beside block_source, which takes single ones. */
@@ -35,16 +38,19 @@ struct general_heap_config {
 
 struct general_heap {
 	struct caching_heap caching;
-	struct general_heap_config config;                      /* [I] */
-	struct block_heap *heap;                                /* [I] */
-	struct owner runs;                                      /* owner of the runs */
-	unsigned classes;                                       /* [I] */
-	uint8_t small_class[GENERAL_HEAP_SMALL_BYTES / 16 + 1]; /* [I] by bytes / 16, rounded up */
-	char class_name[GENERAL_HEAP_CLASSES_MAX][GENERAL_HEAP_NAME_BYTES];
-	struct objcache cache[GENERAL_HEAP_CLASSES_MAX];
+	struct objcache_map map;                                  /* [I] */
+	struct objcache *small[GENERAL_HEAP_SMALL_BYTES / 16];    /* [I] by (bytes - 1) / 16 */
+	uint8_t large[GENERAL_HEAP_LARGE_STEPS];                  /* [I] the first class that may do, by step */
+	struct general_heap_config config;                        /* [I] */
+	struct block_heap *heap;                                  /* [I] */
+	struct owner runs;                                        /* owner of the runs */
+	unsigned classes;                                         /* [I] */
+	struct objcache *cache;                                   /* [I] by class, smallest first */
+	char (*class_name)[GENERAL_HEAP_NAME_BYTES];              /* [I] */
 	struct cleaner cleaner;
 };
 
+/* STATUS_NO_MEMORY: no bookkeeping memory. */
 status_t general_heap_init(struct general_heap *heap, const struct general_heap_config *config) MUST_CHECK;
 status_t general_heap_fini(struct general_heap *heap) MUST_CHECK; /* STATUS_BUSY: something is still allocated */
 
@@ -53,6 +59,19 @@ void general_heap_register(struct general_heap *heap, struct cleaner_registry *c
 
 void *general_heap_alloc(struct general_heap *heap, size_t bytes, size_t alignment);
 void general_heap_free(struct general_heap *heap, void *memory);
+
+/* The same, filled with zeros. */
+void *general_heap_alloc_zeroed(struct general_heap *heap, size_t bytes, size_t alignment);
+
+/* `count` elements of so many bytes each; NULL also where the product does not fit into size_t. */
+void *general_heap_alloc_array(struct general_heap *heap, size_t count, size_t bytes, size_t alignment);
+
+/*
+ * Makes an allocation larger or smaller; its content stays as far as it fits. In place where the new size has the same class or
+ * fills at least half of what is there, as far as its alignment allows; otherwise elsewhere. NULL: as for alloc, and then
+ * `memory` is as it was; 0 bytes free nothing. `memory` NULL: as alloc.
+ */
+void *general_heap_resize(struct general_heap *heap, void *memory, size_t bytes, size_t alignment);
 
 /* The class for such objects, or NULL if they take runs or the arguments are wrong. */
 struct objcache *general_heap_cache(struct general_heap *heap, size_t bytes, size_t alignment);

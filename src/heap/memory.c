@@ -7,8 +7,8 @@
 #include "runtime/base/bits.h"
 #include "runtime/base/string.h"
 
-/* Beyond a bitmap of 64 bytes for each block that the page cache may take: what the first objcaches and this room need. */
-#define SEED_BYTES (192 * KIB)
+/* Beyond 64 bytes for each block: what the objcaches of the general heap and this room need at first. */
+#define SEED_BYTES (768 * KIB)
 
 #define DRAIN_PATIENCE_NS (5 * NS_PER_S) /* a drain that has gained nothing for so long ends */
 
@@ -356,6 +356,7 @@ struct memory_statistics memory_statistics(struct memory *memory)
 void memory_set_fault_injector(struct memory *memory, struct fault_injector *fault)
 {
 	atomic_store_explicit(&memory->blocks.fault, fault, memory_order_release);
+	objcaches_detach(&memory->blocks); /* no allocation goes past the injector */
 }
 
 bool memory_is_valid(struct memory *memory)

@@ -1,34 +1,66 @@
-/* Blocks, lists by fill, and objects. Beginning, end and draining are in objcache_life.c. */
+/* Blocks, their lists by fill, and the objects in them. */
 #include "objcache.h"
 
 #include "objcache_internal.h"
 #include "runtime/base/string.h"
 
+#define LINE_STATES  64u /* states of a cache line, looked at together */
+#define WORD_STATES  8u
+#define LINE_WORDS   (LINE_STATES / WORD_STATES)
+#define FREE_IN_WORD 0x0202020202020202ull /* OBJECT_FREE in all states of a word */
+
 /* Blocks ---------------------------------------------------------------------------------------------------------------- */
 
-static size_t map_bytes(const struct objcache *cache)
+static size_t states_bytes(const struct objcache *cache)
 {
-	return bitmap_words(cache->objects_per_block) * sizeof(uint64_t);
+	return (size_t)cache->lines * LINE_STATES;
 }
 
-/* Bits beyond the last object are set, so that a search for a clear one needs no end. */
-static void map_init(const struct objcache *cache, uint64_t *map)
+static uint32_t common_divisor(uint32_t a, uint32_t b)
 {
-	for (uint64_t bit = cache->objects_per_block; bit % 64 != 0; bit++)
-		bitmap_set(map, bit);
+	while (b != 0) {
+		const uint32_t rest = a % b;
+
+		a = b;
+		b = rest;
+	}
+	return a;
+}
+
+/* Lines are looked through from a random one on in steps that lead past all of them. */
+static void order_init(const struct objcache *cache, struct block *block)
+{
+	const uint64_t random = platform_random();
+
+	block->line = (uint32_t)(random % cache->lines);
+	block->stride = (uint32_t)((random >> 32) % cache->lines);
+	while (common_divisor(block->stride, cache->lines) != 1)
+		block->stride++;
+}
+
+static void objects_each(const struct objcache *cache, struct block *block, void (*visit)(void *object, void *context))
+{
+	char *objects = objcache_objects(cache, block);
+
+	for (uint32_t i = 0; visit && i < cache->objects_per_block; i++)
+		visit(objects + (size_t)i * cache->config.object_bytes, cache->config.context);
 }
 
 static status_t block_prepare(struct objcache *cache, struct block *block)
 {
 	const struct objcache_config *config = &cache->config;
+	uint8_t *states = bookkeeping_alloc(config->bookkeeping, states_bytes(cache));
 
-	block->map = bookkeeping_alloc(config->bookkeeping, map_bytes(cache));
-	if (!block->map)
+	if (!states)
 		return STATUS_NO_MEMORY;
-	map_init(cache, block->map);
-	block->cache = cache;
+	memset(states, OBJECT_FREE, cache->objects_per_block);
+	memset(states + cache->objects_per_block, OBJECT_NONE, states_bytes(cache) - cache->objects_per_block);
+	block->states = states;
 	block->role = OBJCACHE_NONE;
-	objcache_junk_fresh(cache, block);
+	order_init(cache, block);
+	objcache_debug_block(cache, block);
+	objects_each(cache, block, config->construct);
+	block->cache = cache;
 	return STATUS_OK;
 }
 
@@ -52,222 +84,244 @@ void objcache_block_give(struct objcache *cache, struct block *block)
 	const struct objcache_config *config = &cache->config;
 	const struct phys_addr address = block_address(cache->heap, block);
 
-	assert(block->cache == cache && block->used == 0 && block->role == OBJCACHE_NONE);
-	bookkeeping_free(config->bookkeeping, block->map, map_bytes(cache));
+	assert(block->cache == cache && objcache_block_used(block) == 0 && block->role == OBJCACHE_NONE);
+	objects_each(cache, block, config->destroy);
 	block->cache = NULL;
+	bookkeeping_free(config->bookkeeping, block->states, states_bytes(cache));
 	config->source->give(config->source, address);
+}
+
+void objcache_blocks_give(struct objcache *cache, struct list *blocks)
+{
+	for (struct list *link; (link = list_take_first(blocks));)
+		objcache_block_give(cache, container_of(link, struct block, link));
 }
 
 /* Lists ----------------------------------------------------------------------------------------------------------------- */
 
-static unsigned bucket_of(const struct objcache *cache, const struct block *block)
-{
-	return (unsigned)((uint64_t)block->used * OBJCACHE_BUCKETS / cache->objects_per_block);
-}
-
 static void list_leave(struct objcache *cache, struct block *block)
 {
-	struct list *const next = block->link.next;
+	const uint32_t bucket = block->floor / cache->bucket_objects;
 
 	list_remove(&block->link);
 	if (block->role == OBJCACHE_EMPTY)
 		cache->counts.empty_blocks--;
-	if (block->role == OBJCACHE_PARTIAL && list_is_empty(next) && next >= cache->buckets &&
-	    next < cache->buckets + OBJCACHE_BUCKETS)
-		cache->bucket_mask &= ~(1u << (next - cache->buckets));
+	if (block->role == OBJCACHE_PARTIAL && list_is_empty(&cache->buckets[bucket]))
+		cache->bucket_mask &= ~(1u << bucket);
 }
 
-void objcache_set_role_locked(struct objcache *cache, struct block *block, enum objcache_role role)
+static void list_enter(struct objcache *cache, struct block *block, enum objcache_role role)
 {
-	list_leave(cache, block);
+	const uint32_t bucket = block->floor / cache->bucket_objects;
+	struct list *list = &cache->buckets[bucket];
+
+	if (role == OBJCACHE_PARTIAL)
+		cache->bucket_mask |= 1u << bucket;
+	else if (role == OBJCACHE_EMPTY)
+		list = &cache->empty;
+	else
+		list = role == OBJCACHE_FULL ? &cache->full : &cache->nearly_full;
+	cache->counts.empty_blocks += role == OBJCACHE_EMPTY;
 	block->role = (uint8_t)role;
-	switch (role) {
-	case OBJCACHE_EMPTY:
-		cache->counts.empty_blocks++;
-		list_insert_first(&cache->empty, &block->link);
-		break;
+	list_insert_first(list, &block->link);
+}
+
+static enum objcache_role role_of(const struct objcache *cache, uint32_t used)
+{
+	const uint32_t free = cache->objects_per_block - used;
+
+	if (used == 0)
+		return OBJCACHE_EMPTY;
+	if (free == 0)
+		return OBJCACHE_FULL;
+	return free < cache->worthwhile_objects ? OBJCACHE_NEARLY_FULL : OBJCACHE_PARTIAL;
+}
+
+/* The number of used objects at which the block belongs elsewhere. */
+static uint32_t floor_of(const struct objcache *cache, uint32_t used)
+{
+	switch (role_of(cache, used)) {
 	case OBJCACHE_PARTIAL:
-		list_insert_first(&cache->buckets[bucket_of(cache, block)], &block->link);
-		cache->bucket_mask |= 1u << bucket_of(cache, block);
-		break;
+		return (used - 1) / cache->bucket_objects * cache->bucket_objects;
+	case OBJCACHE_NEARLY_FULL:
+		return cache->objects_per_block - cache->worthwhile_objects;
 	case OBJCACHE_FULL:
-		list_insert_first(&cache->full, &block->link);
-		break;
-	case OBJCACHE_NONE:
-		break;
+		return used - 1;
+	default:
+		return 0;
 	}
 }
 
-/* After block->used went from `before` to what it is now: the right list. */
-static void fullest_settle(struct objcache *cache, struct block *block, uint32_t before)
+void objcache_settle_locked(struct objcache *cache, struct block *block, uint32_t used)
 {
-	const uint32_t all = cache->objects_per_block;
+	const enum objcache_role role = role_of(cache, used);
+	const uint32_t floor = floor_of(cache, used);
 
-	if (block->used == 0)
-		objcache_set_role_locked(cache, block, OBJCACHE_EMPTY);
-	else if (block->used == all)
-		objcache_set_role_locked(cache, block, OBJCACHE_FULL);
-	else if (block->role != OBJCACHE_PARTIAL ||
-		 (uint64_t)before * OBJCACHE_BUCKETS / all != (uint64_t)block->used * OBJCACHE_BUCKETS / all)
-		objcache_set_role_locked(cache, block, OBJCACHE_PARTIAL);
+	if (block->role != role || block->floor != floor) {
+		list_leave(cache, block);
+		block->floor = floor;
+		list_enter(cache, block, role);
+	}
+	block->credit = used - floor;
+}
+
+void objcache_block_add_locked(struct objcache *cache, struct block *block)
+{
+	cache->counts.blocks++;
+	cache->counts.objects += cache->objects_per_block;
+	objcache_settle_locked(cache, block, 0);
+}
+
+void objcache_block_remove_locked(struct objcache *cache, struct block *block)
+{
+	assert(block->role == OBJCACHE_EMPTY);
+	list_leave(cache, block);
+	block->role = OBJCACHE_NONE;
+	cache->counts.blocks--;
+	cache->counts.objects -= cache->objects_per_block;
+}
+
+void objcache_surplus_locked(struct objcache *cache, struct list *blocks)
+{
+	const uint64_t keep = MAX(cache->config.retain_bytes >> BLOCK_SHIFT, 1);
+
+	while (cache->counts.empty_blocks > keep &&
+	       cache->counts.objects - cache->objects_per_block >= cache->config.reserve_objects) {
+		struct block *block = container_of(cache->empty.previous, struct block, link);
+
+		objcache_block_remove_locked(cache, block);
+		list_insert_last(blocks, &block->link);
+	}
 }
 
 /* Objects --------------------------------------------------------------------------------------------------------------- */
 
-void *objcache_object_take_locked(struct objcache *cache, struct block *block, uint32_t index)
-{
-	bitmap_set(block->map, index);
-	block->used++;
-	cache->counts.used++;
-	return objcache_object(cache, block, index);
-}
-
-void objcache_object_put_locked(struct objcache *cache, struct block *block, uint32_t index)
-{
-	bitmap_clear(block->map, index);
-	block->used--;
-	cache->counts.used--;
-}
-
 static struct block *fullest_block(struct objcache *cache)
 {
-	struct list *list = &cache->empty;
+	struct list *list = &cache->nearly_full;
 
 	if (cache->bucket_mask != 0)
 		list = &cache->buckets[log2_floor(cache->bucket_mask)];
+	else if (!list_is_empty(&cache->empty))
+		list = &cache->empty;
 	return list_is_empty(list) ? NULL : container_of(list->next, struct block, link);
 }
 
-/* block->position is the first word of the map that may have a clear bit. */
-static void *fullest_alloc_locked(struct objcache *cache)
+struct taking {
+	struct objcache_slot *slots;
+	uint32_t count, max;
+	char *objects;
+	size_t object_bytes;
+	uint8_t *states;
+};
+
+static void word_take_all(struct taking *taking, uint8_t *states)
 {
-	struct block *block = fullest_block(cache);
-	void *object;
+	char *object = taking->objects + (size_t)(states - taking->states) * taking->object_bytes;
+	struct objcache_slot *slots = taking->slots + taking->count;
 
-	if (!block)
-		return NULL;
-	while (block->map[block->position] == ~0ull)
-		block->position++;
-
-	const unsigned bit = (unsigned)__builtin_ctzll(~block->map[block->position]);
-	object = objcache_object_take_locked(cache, block, block->position * 64 + bit);
-	fullest_settle(cache, block, block->used - 1);
-	cache->counts.allocs++;
-	return object;
+	memset(states, OBJECT_CACHED, WORD_STATES);
+	for (unsigned i = 0; i < WORD_STATES; i++) {
+		slots[i] = (struct objcache_slot){ object, states + i };
+		object += taking->object_bytes;
+	}
+	taking->count += WORD_STATES;
 }
 
-void *objcache_alloc_held(struct objcache *cache)
+static void word_take_some(struct taking *taking, uint8_t *states, uint64_t free)
 {
-	void *object;
+	for (; free != 0 && taking->count < taking->max; free &= free - 1) {
+		uint8_t *state = states + (unsigned)__builtin_ctzll(free) / 8;
 
-	spinlock_lock(&cache->lock);
-	object = fullest_alloc_locked(cache);
-	spinlock_unlock(&cache->lock);
-	if (object)
-		objcache_junk_alloc(cache, object, true);
-	return object;
+		*state = OBJECT_CACHED;
+		taking->slots[taking->count++] = (struct objcache_slot){
+			taking->objects + (size_t)(state - taking->states) * taking->object_bytes, state
+		};
+	}
 }
 
-void objcache_empty_add_locked(struct objcache *cache, struct block *block)
+static void line_take(struct taking *taking, uint8_t *line, unsigned first)
 {
-	cache->counts.blocks++;
-	cache->counts.objects += cache->objects_per_block;
-	objcache_set_role_locked(cache, block, OBJCACHE_EMPTY);
+	uint64_t words[LINE_WORDS];
+	uint64_t any = 0;
+
+	memcpy(words, line, sizeof(words));
+	for (unsigned i = 0; i < LINE_WORDS; i++)
+		any |= words[i];
+	if ((any & FREE_IN_WORD) == 0)
+		return;
+	for (unsigned i = 0; i < LINE_WORDS && taking->count < taking->max; i++) {
+		const unsigned word = (first + i) % LINE_WORDS;
+		const uint64_t free = words[word] & FREE_IN_WORD;
+
+		if (free == FREE_IN_WORD && taking->max - taking->count >= WORD_STATES)
+			word_take_all(taking, line + word * WORD_STATES);
+		else
+			word_take_some(taking, line + word * WORD_STATES, free);
+	}
+}
+
+/* The block has free objects. Stays at a line until nothing is left there. */
+static void block_take(const struct objcache *cache, struct block *block, struct taking *taking)
+{
+	taking->objects = objcache_objects(cache, block);
+	taking->states = block->states;
+	for (uint32_t lines = cache->lines; lines > 0; lines--) {
+		line_take(taking, block->states + (size_t)block->line * LINE_STATES, block->stride);
+		if (taking->count == taking->max)
+			break;
+		block->line += block->stride;
+		if (block->line >= cache->lines)
+			block->line -= cache->lines;
+	}
+}
+
+uint32_t objcache_take_locked(struct objcache *cache, struct objcache_slot *slots, uint32_t max)
+{
+	struct taking taking = { .slots = slots, .max = max, .object_bytes = cache->config.object_bytes };
+	struct block *block;
+
+	while (taking.count <= max / 2 && taking.count < max && (block = fullest_block(cache))) {
+		const uint32_t before = taking.count;
+
+		block_take(cache, block, &taking);
+		assert(taking.count > before);
+		objcache_settle_locked(cache, block, objcache_block_used(block) + taking.count - before);
+	}
+	cache->taken += taking.count;
+	return taking.count;
+}
+
+void objcache_put_locked(struct objcache *cache, const struct objcache_slot *slots, uint32_t count)
+{
+	const uintptr_t start = cache->map.start;
+	struct block *blocks = cache->map.blocks;
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct block *block = &blocks[((uintptr_t)slots[i].object - start) >> BLOCK_SHIFT];
+
+		if (__builtin_expect(*slots[i].state != OBJECT_CACHED, 0))
+			objcache_object_is_wrong(cache, slots[i].object, "was freed twice at once", NULL);
+		*slots[i].state = OBJECT_FREE;
+		if (--block->credit == 0)
+			objcache_settle_locked(cache, block, block->floor);
+	}
+	cache->taken -= count;
 }
 
 status_t objcache_grow(struct objcache *cache, struct block_source *source)
 {
 	struct block *block;
+	uint64_t state;
 	status_t status;
 
 	status = objcache_block_take(cache, source ? source : cache->config.source, &block);
 	if (status != STATUS_OK)
 		return status;
-	spinlock_lock(&cache->lock);
-	objcache_empty_add_locked(cache, block);
-	spinlock_unlock(&cache->lock);
+	state = spinlock_lock_interrupts(&cache->lock);
+	objcache_block_add_locked(cache, block);
+	spinlock_unlock_interrupts(&cache->lock, state);
 	return STATUS_OK;
-}
-
-static void *alloc_growing(struct objcache *cache)
-{
-	void *object;
-
-	while (!(object = objcache_alloc_held(cache)))
-		if (objcache_grow(cache, NULL) != STATUS_OK)
-			return NULL;
-	return object;
-}
-
-void *objcache_alloc(struct objcache *cache)
-{
-	void *object = NULL;
-
-	if (__builtin_expect(platform_is_cleaning(), 0))
-		platform_panic("objcache %s is asked for an object while the task cleans memory", cache->config.name);
-	if (!block_heap_must_fail(cache->heap, cache->config.name, cache->config.object_bytes))
-		object = alloc_growing(cache);
-	if (__builtin_expect(!object, 0)) {
-		spinlock_lock(&cache->lock);
-		cache->counts.failures++;
-		spinlock_unlock(&cache->lock);
-	}
-	return object;
-}
-
-static _Noreturn void free_is_wrong(const struct objcache *cache, const void *object, const char *why)
-{
-	platform_panic("objcache %s: free of %p, which is %s", cache->config.name, object, why);
-}
-
-bool objcache_surplus_locked(struct objcache *cache, struct block *block)
-{
-	const uint64_t keep = MAX(cache->config.retain_bytes >> BLOCK_SHIFT, 1);
-	const uint64_t left = cache->counts.objects - cache->objects_per_block;
-
-	if (cache->counts.empty_blocks <= keep || left < cache->config.reserve_objects)
-		return false;
-	objcache_set_role_locked(cache, block, OBJCACHE_NONE);
-	cache->counts.blocks--;
-	cache->counts.objects = left;
-	return true;
-}
-
-/* Returns true if the block is to be given back. */
-static bool object_free_locked(struct objcache *cache, struct block *block, uint32_t index)
-{
-	objcache_object_put_locked(cache, block, index);
-	cache->counts.frees++;
-	block->position = MIN(block->position, index / 64);
-	fullest_settle(cache, block, block->used + 1);
-	return block->role == OBJCACHE_EMPTY && objcache_surplus_locked(cache, block);
-}
-
-void objcache_free(struct objcache *cache, void *object)
-{
-	bool give;
-
-	if (!object)
-		return;
-
-	const struct phys_addr address = platform_phys(object);
-	struct block *block = block_heap_find(cache->heap, address);
-	if (!block || block->cache != cache)
-		free_is_wrong(cache, object, "no memory of this cache");
-
-	const uint64_t offset = address.value & (BLOCK_BYTES - 1);
-	const uint32_t index = (uint32_t)(offset * cache->reciprocal >> OBJCACHE_RECIPROCAL_SHIFT);
-	if (index * cache->config.object_bytes != offset || index >= cache->objects_per_block)
-		free_is_wrong(cache, object, "not the start of an object");
-	objcache_junk_free(cache, object);
-
-	spinlock_lock(&cache->lock);
-	if (!bitmap_test(block->map, index))
-		free_is_wrong(cache, object, "free already");
-	give = object_free_locked(cache, block, index);
-	spinlock_unlock(&cache->lock);
-	if (give)
-		objcache_block_give(cache, block);
 }
 
 struct objcache *objcache_of(const struct block_heap *heap, const void *object)
@@ -275,12 +329,4 @@ struct objcache *objcache_of(const struct block_heap *heap, const void *object)
 	const struct block *block = block_heap_find(heap, platform_phys(object));
 
 	return block ? block->cache : NULL;
-}
-
-struct objcache_counts objcache_count(struct objcache *cache)
-{
-	spinlock_lock(&cache->lock);
-	const struct objcache_counts counts = cache->counts;
-	spinlock_unlock(&cache->lock);
-	return counts;
 }

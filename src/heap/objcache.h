@@ -1,16 +1,35 @@
 /*
  * Objcache: objects of one size on 2 MB blocks. A caching heap: it keeps free objects, and gives whole blocks back on request.
  *
- * 1. All bookkeeping lies outside of the blocks and is found by physical address >> 21: one bit for each object. So a block
- *    holds 512 objects of 4 KB, and every free is checked in every build: double, foreign and misaligned ones end in a panic
- *    that names the cache and the object.
- * 2. Fullest first: a new object comes from the fullest block that has room, so that the emptiest blocks run dry. Up to one
- *    empty block, or `retain_bytes` of them if that is more, are kept; further ones go back at once.
- * 3. Debug builds fill objects with junk on alloc and free, and report a write to a freed object at the next alloc.
+ * 1. All bookkeeping lies outside of the blocks and is found by physical address >> 21: one byte for each object says whether it
+ *    is free in its block, cached in a magazine, or allocated. So a block holds 512 objects of 4 KB, nothing of ours lies in a
+ *    freed object, and every free is checked in every build: double, foreign and misaligned ones end in a panic that names the
+ *    cache, the object and the caller, in debug builds also who allocated and freed it before. Two frees at the very same time
+ *    are caught when the object's second entry is allocated or put back.
+ * 2. Each CPU has two magazines, one that it allocates from and one that it frees into; what does not fit goes to the depot
+ *    in whole magazines, where other CPUs get it, and from there back into the blocks.
  *
- * Locks: [C] `lock`, one a cache; leaves are the locks of block heap and bookkeeping, never taken under it. The source is
- * called without it. objcache_free may be called with other locks held. Contexts: any task, preemption on or off, deferred
- * work; not interrupt handlers. Only the source may sleep, where it may.
+ *	alloc <- [magazine]  <- full ones of the depot <- the fullest block, in an order of its own
+ *	free  -> [magazine]  -> depot, at most a block's worth -> the objects' blocks
+ *
+ * 3. Fullest first: where objects come and go and the blocks have holes, the freed ones go back to their blocks and new ones
+ *    come from the fullest block that has room, so that the emptiest blocks run dry. When all holes together would not free a
+ *    block, the two magazines simply change places. Up to one empty block, or `retain_bytes` of them if that is more, are kept;
+ *    further ones go back at once.
+ * 4. A drain takes empty blocks first. Only if those are not enough, and where it may be worth it, it empties magazines:
+ *    it takes them away from their CPUs, which then find none and come for the lock, and lets every CPU run a few
+ *    instructions, so that nobody is left in the middle of an operation on one. Nobody waits for anybody.
+ * 5. A cache with a reserve, and one of objects above OBJCACHE_MAGAZINE_OBJECT_MAX, has no magazines: what is held can be had
+ *    from every CPU, and little is held back.
+ * 6. With a constructor, objects are constructed when their block is taken, stay so from free to alloc, and are destroyed when
+ *    the block is given back.
+ * 7. Debug builds fill objects with junk on alloc and free (without a constructor), and report a write to a freed object when it
+ *    is allocated again.
+ *
+ * Locks: [C] `lock`, one a cache, taken with interrupts held; leaves are the locks of block heap and bookkeeping, never taken
+ * under it. The source is called without it. Contexts: any. In an interrupt handler, alloc takes what the blocks and the depot
+ * have, and never a new block; a block that a handler empties is given back by somebody else. Only the source may sleep,
+ * where it may.
  */
 #pragma once
 
@@ -18,14 +37,24 @@
 #include "cleaner.h"
 #include "runtime/base/heap.h"
 
-#define OBJCACHE_OBJECT_MIN 16
-#define OBJCACHE_OBJECT_MAX (1 * MIB)
-#define OBJCACHE_BUCKETS    16
+#define OBJCACHE_OBJECT_MIN          16
+#define OBJCACHE_OBJECT_MAX          (1 * MIB)
+#define OBJCACHE_MAGAZINE_OBJECT_MAX (32 * KIB)
+#define OBJCACHE_MAGAZINE_SLOTS      61 /* at most; with its head 1 KB */
+#define OBJCACHE_BUCKETS             16
+
+enum object_state {
+	OBJECT_CACHED,    /* 0: in a magazine */
+	OBJECT_ALLOCATED, /* 1: a free counts it down */
+	OBJECT_FREE,      /* 2: in its block; no other state has this bit */
+	OBJECT_NONE = 4,  /* behind the last object */
+};
 
 enum objcache_role {
 	OBJCACHE_NONE,
 	OBJCACHE_EMPTY,
 	OBJCACHE_PARTIAL, /* in a bucket by fill */
+	OBJCACHE_NEARLY_FULL, /* so few free objects that they are looked for only when there are no others */
 	OBJCACHE_FULL,
 };
 
@@ -36,44 +65,107 @@ struct objcache_config {
 	uint64_t retain_bytes;    /* free bytes that a drain leaves */
 	uint32_t reserve_objects; /* taken at init; the cache never holds fewer (free and allocated together) */
 
+	/* Either may be NULL. Called without locks, in the context of whoever takes or gives a block. */
+	void (*construct)(void *object, void *context);
+	void (*destroy)(void *object, void *context);
+	void *context;
+
 	struct block_source *source; /* memory_objcache_init fills in these three */
 	struct bookkeeping *bookkeeping;
 	struct cleaner_registry *cleaners; /* NULL: somebody else drains it */
 };
 
+/* objects = used + cached + those free in the blocks; allocs = used + frees. */
 struct objcache_counts {
 	uint64_t blocks;
 	uint64_t empty_blocks;
 	uint64_t objects; /* that the blocks hold */
 	uint64_t used;    /* of them allocated */
+	uint64_t cached;  /* of them in magazines */
 	uint64_t allocs;  /* calls that succeeded */
 	uint64_t frees;
 	uint64_t failures; /* calls of alloc that returned NULL */
 	uint64_t drained_blocks;
 };
 
+/* A CPU's share of the counts. */
+struct objcache_cpu_counts {
+	uint64_t cached;
+	uint64_t allocs; /* from and into its magazines; what handlers do is in the cache's counts alone */
+	uint64_t frees;
+};
+
+struct objcache_slot {
+	void *object;
+	uint8_t *state;
+};
+
+struct objcache_magazine {
+	struct list link;             /* [C] in the depot */
+	uint32_t count;               /* [C] in the depot */
+	struct objcache_slot slots[]; /* the first one ends the others: its state is never OBJECT_CACHED */
+};
+
+/* One CPU's part of a cache; nobody else touches it but under [C] when it has been detached. */
+struct objcache_cpu {
+	struct objcache_slot *_Atomic alloc_top; /* [c] allocated next; below slots[1]: none left */
+	struct objcache_slot *_Atomic free_top;  /* [c] where the next one that is freed goes, up to free_limit */
+	struct objcache_slot *free_limit;        /* [c] */
+	struct objcache_magazine *alloc, *free;  /* [c], and changed under [C] only */
+	uint64_t loaded;                         /* [C] objects that ever came into `alloc` */
+	uint64_t unloaded;                       /* [C] objects that ever left `free`, in bulk */
+	uint64_t returned;                       /* [C] objects that a drain took out of `alloc` */
+	uint64_t detached;                       /* [C] the flush that wants it empty; 0: in use */
+};
+
+/* Where the blocks of a heap lie. [I] */
+struct objcache_map {
+	uintptr_t start; /* virtual */
+	uint64_t count;
+	struct block *blocks;
+};
+
 struct objcache {
 	struct caching_heap caching; /* alloc through the interface: bytes <= object_bytes, alignment <= the cache's */
-	struct spinlock lock;
+	struct objcache_map map;     /* [I] */
+	uint64_t inverse;            /* [I] of object_bytes, 2^64 / object_bytes rounded up */
+	const void *parent;          /* [I] the general heap that it belongs to, or NULL */
+	struct objcache_cpu *_Atomic cpus[PLATFORM_CPUS_MAX + 1]; /* [C], read by the CPU, by slot; without magazines: a dummy */
+
 	struct objcache_config config; /* [I] */
 	uint32_t objects_per_block;    /* [I] */
-	uint64_t reciprocal;           /* [I] to divide an offset by object_bytes */
+	uint32_t bucket_objects;       /* [I] */
+	uint32_t worthwhile_objects;   /* [I] free objects from which on a block is not OBJCACHE_NEARLY_FULL */
+	uint32_t lines;                /* [I] of 64 states, of a block */
+	uint32_t magazine_slots;       /* [I] 0: no magazines */
+	uint32_t depot_max;            /* [I] full magazines */
 	struct block_heap *heap;       /* [I] */
+	struct objcache_sites *_Atomic sites; /* debug builds; NULL until the first alloc */
 	struct owner owner;
 	struct list link; /* [G] in heap->caches */
 
-	struct list buckets[OBJCACHE_BUCKETS]; /* [C] PARTIAL blocks by fill */
-	uint32_t bucket_mask;                  /* [C] bit i: buckets[i] is not empty */
-	struct list empty;                     /* [C] */
-	struct list full;                      /* [C] */
-	struct objcache_counts counts;         /* [C] */
+	struct spinlock lock;
+	struct objcache_cpu *_Atomic own[PLATFORM_CPUS_MAX + 1]; /* [C], read without; what cpus[] has when it is not detached */
+	struct list buckets[OBJCACHE_BUCKETS];           /* [C] PARTIAL blocks by fill */
+	uint32_t bucket_mask;                            /* [C] bit i: buckets[i] is not empty */
+	struct list empty;                               /* [C] */
+	struct list nearly_full;                         /* [C] */
+	struct list full;                                /* [C] */
+	struct list depot;                               /* [C] full magazines, the last one that came first */
+	struct list spare;                               /* [C] empty magazines */
+	_Atomic uint32_t depot_count;                    /* [C], read without */
+	_Atomic uint32_t spare_count;                    /* [C], read without */
+	uint64_t depot_objects;                          /* [C] */
+	uint64_t taken;                                  /* [C] objects that are not free in their blocks */
+	struct objcache_counts counts; /* [C] but for used and cached; allocs and frees: those without magazines */
 	struct cleaner cleaner;
 };
 
 /* STATUS_INVALID: sizes or alignment. STATUS_NO_MEMORY: no memory for the reserve. */
 status_t objcache_init(struct objcache *cache, const struct objcache_config *config) MUST_CHECK;
 
-/* Gives everything back. STATUS_BUSY: objects are still allocated; nothing was done. Where platform_may_sleep(). */
+/* Gives everything back. STATUS_BUSY: objects are still allocated; nothing was done. No operation may be under way. Where
+ * platform_may_sleep(). */
 status_t objcache_fini(struct objcache *cache) MUST_CHECK;
 
 /* NULL: no memory. Not while cleaning: then only what is held, as in a reserve. */
@@ -87,21 +179,40 @@ void objcache_free(struct objcache *cache, void *object); /* NULL: nothing */
 status_t objcache_grow(struct objcache *cache, struct block_source *source) MUST_CHECK;
 
 /*
- * Gives empty blocks within [lowest, highest] back until `bytes` went or only `retain` bytes of free memory or the reserve are
- * left. Returns the bytes that went. Does not sleep. (caching_heap_drain: anywhere.)
+ * Gives blocks within [lowest, highest] back in which nothing is allocated, until `bytes` went or only `retain` bytes of free
+ * memory or the reserve are left. Returns the bytes that went. Does not sleep, but where platform_may_sleep() it empties the
+ * magazines of all CPUs if it has to; elsewhere, those of the depot. (caching_heap_drain: anywhere.)
  */
 uint64_t objcache_drain(struct objcache *cache, uint64_t bytes, uint64_t retain, struct phys_addr lowest,
 			struct phys_addr highest);
 
-/* A consistent snapshot. */
+/*
+ * The steps of a drain, for whoever drains several caches together. Empty blocks only; whether blocks might come back by
+ * emptying magazines; and doing that, for an array of caches, but for magazines that another CPU does not let go of for long: it
+ * empties them itself at its next operation. What has become empty beyond what the caches keep goes back. Without
+ * platform_may_sleep() only the depots are emptied.
+ */
+uint64_t objcache_drain_empty(struct objcache *cache, uint64_t bytes, uint64_t retain, struct phys_addr lowest,
+			      struct phys_addr highest);
+bool objcache_flush_is_worthwhile(struct objcache *cache);
+void objcaches_flush(struct objcache *caches, unsigned count);
+
+/* A snapshot whose figures fit each other. */
 struct objcache_counts objcache_count(struct objcache *cache);
+struct objcache_cpu_counts objcache_cpu_count(struct objcache *cache, unsigned cpu);
 
 /* The cache whose block holds the object, or NULL. */
 struct objcache *objcache_of(const struct block_heap *heap, const void *object);
 
-/* Raises the reserve by so many objects, or lowers it. STATUS_NO_MEMORY: it is as before. Where platform_may_sleep(). */
+/*
+ * Raises the reserve by so many objects, or lowers it; of a cache that was made with one. STATUS_NO_MEMORY: it is as before.
+ * Where platform_may_sleep().
+ */
 status_t objcache_reserve(struct objcache *cache, uint32_t objects) MUST_CHECK;
 void objcache_unreserve(struct objcache *cache, uint32_t objects);
 
-/* Checks every invariant; O(objects / 64). No operation may be under way. */
+/* Has the next operation of each CPU on each cache of the heap take the long way, past its magazines. Any task context. */
+void objcaches_detach(struct block_heap *heap);
+
+/* Checks every invariant; O(objects). No operation may be under way. */
 bool objcache_is_valid(struct objcache *cache);

@@ -1,5 +1,6 @@
-/* Junk in freed objects, and the walker over all invariants. */
+/* Reports of wrong frees, junk and call sites of debug builds, and the walker over all invariants. */
 #include "objcache_internal.h"
+#include "runtime/base/format.h"
 #include "runtime/base/log.h"
 #include "runtime/base/string.h"
 
@@ -8,77 +9,178 @@
 #define JUNK_ALLOCATED 0xa5
 #define JUNK_FREE      0x5a
 #define JUNK_FREE_WORD 0x5a5a5a5a5a5a5a5aull
+#define SITES          128 /* objects that are remembered, by address; a later one takes the place */
 
-void objcache_junk_fresh(struct objcache *cache, struct block *block)
+struct objcache_sites {
+	struct {
+		const void *_Atomic object;
+		const void *_Atomic allocated;
+		const void *_Atomic freed;
+	} entries[SITES];
+};
+
+void objcache_debug_fini(struct objcache *cache)
 {
-	memset(platform_virt(block_address(cache->heap, block)), JUNK_FREE, BLOCK_BYTES);
+	bookkeeping_free(cache->config.bookkeeping, cache->sites, sizeof(*cache->sites));
+	cache->sites = NULL;
+}
+
+/* NULL: no memory for it. */
+static struct objcache_sites *sites_get(struct objcache *cache)
+{
+	struct objcache_sites *sites = atomic_load(&cache->sites);
+	struct objcache_sites *fresh;
+
+	if (sites || platform_in_handler())
+		return sites;
+	fresh = bookkeeping_alloc(cache->config.bookkeeping, sizeof(*fresh));
+	if (!fresh || atomic_compare_exchange_strong(&cache->sites, &sites, fresh))
+		return fresh;
+	bookkeeping_free(cache->config.bookkeeping, fresh, sizeof(*fresh));
+	return sites;
+}
+
+static unsigned site_place(const void *object)
+{
+	return (unsigned)(((uintptr_t)object >> 4) * 0x9e3779b97f4a7c15ull >> 57);
+}
+
+_Static_assert(SITES == 1 << (64 - 57), "as many as site_place tells apart");
+
+static bool has_junk(const struct objcache *cache)
+{
+	return !cache->config.construct;
+}
+
+void objcache_debug_block(struct objcache *cache, struct block *block)
+{
+	memset(objcache_objects(cache, block), JUNK_FREE, BLOCK_BYTES);
 }
 
 /* Objects are whole words. */
-void objcache_junk_alloc(struct objcache *cache, void *object, bool was_free)
+void objcache_debug_alloc(struct objcache *cache, void *object, const void *site)
 {
 	const uint64_t *words = object;
 
-	for (size_t i = 0; was_free && i < cache->config.object_bytes / sizeof(*words); i++)
+	if (!object)
+		return;
+	for (size_t i = 0; has_junk(cache) && i < cache->config.object_bytes / sizeof(*words); i++)
 		if (words[i] != JUNK_FREE_WORD)
-			platform_panic("objcache %s: object %p was written to near byte %zu while it was free",
-				       cache->config.name, object, i * sizeof(*words));
-	memset(object, JUNK_ALLOCATED, cache->config.object_bytes);
+			objcache_object_is_wrong(cache, object, "was written to while it was free", NULL);
+	if (has_junk(cache))
+		memset(object, JUNK_ALLOCATED, cache->config.object_bytes);
+	struct objcache_sites *sites = sites_get(cache);
+	if (!sites)
+		return;
+	atomic_store(&sites->entries[site_place(object)].object, object);
+	atomic_store(&sites->entries[site_place(object)].allocated, site);
+	atomic_store(&sites->entries[site_place(object)].freed, NULL);
 }
 
-void objcache_junk_free(struct objcache *cache, void *object)
+/* Wrong frees are left to objcache_free. */
+void objcache_debug_free(struct objcache *cache, void *object, const void *site)
 {
-	memset(object, JUNK_FREE, cache->config.object_bytes);
+	const struct block *block = objcache_map_find(&cache->map, object);
+	const uint8_t *state = block && block->cache == cache ? objcache_state(cache, block, object) : NULL;
+
+	if (!state || *state != OBJECT_ALLOCATED)
+		return;
+	if (has_junk(cache))
+		memset(object, JUNK_FREE, cache->config.object_bytes);
+	struct objcache_sites *sites = atomic_load(&cache->sites);
+	if (sites && atomic_load(&sites->entries[site_place(object)].object) == object)
+		atomic_store(&sites->entries[site_place(object)].freed, site);
+}
+
+static const void *site_of(const struct objcache *cache, const void *object, bool freed)
+{
+	struct objcache_sites *sites = atomic_load(&cache->sites);
+
+	if (!sites || atomic_load(&sites->entries[site_place(object)].object) != object)
+		return NULL;
+	return freed ? atomic_load(&sites->entries[site_place(object)].freed)
+		     : atomic_load(&sites->entries[site_place(object)].allocated);
+}
+
+#else
+
+static const void *site_of(const struct objcache *cache, const void *object, bool freed)
+{
+	(void)cache, (void)object, (void)freed;
+	return NULL;
 }
 
 #endif
 
+#define SITE_BYTES 48
+
+static const char *site_format(char *text, const char *what, const void *site)
+{
+	text[0] = '\0';
+	if (site)
+		format_text(text, SITE_BYTES, "; %s %p", what, site);
+	return text;
+}
+
+_Noreturn void objcache_object_is_wrong(const struct objcache *cache, const void *object, const char *what, const void *site)
+{
+	char now[SITE_BYTES], allocated[SITE_BYTES], freed[SITE_BYTES];
+
+	platform_panic("objcache %s: object %p %s%s%s%s", cache->config.name, object, what, site_format(now, "freed now by", site),
+		       site_format(allocated, "allocated by", site_of(cache, object, false)),
+		       site_format(freed, "freed before by", site_of(cache, object, true)));
+}
+
+/* Walker ---------------------------------------------------------------------------------------------------------------- */
+
 struct totals {
 	uint64_t blocks;
-	uint64_t used;
+	uint64_t taken;
+	uint64_t cached; /* by state */
+	uint64_t slots;  /* in magazines */
 	const char *violation;
 };
 
-static uint32_t count_used(const struct objcache *cache, const struct block *block)
+static uint32_t count_states(const struct objcache *cache, const struct block *block, enum object_state state)
 {
-	uint32_t used = 0;
+	uint32_t count = 0;
 
 	for (uint32_t i = 0; i < cache->objects_per_block; i++)
-		used += bitmap_test(block->map, i);
-	return used;
+		count += block->states[i] == state;
+	return count;
 }
 
 static const char *block_violation(const struct objcache *cache, const struct block *block, enum objcache_role role)
 {
+	const uint32_t free = cache->objects_per_block - objcache_block_used(block);
+
 	if (!block->taken || block->cache != cache || block->owner != &cache->owner || block->run_blocks != 1)
 		return "a block does not belong to it";
 	if (block->role != role)
 		return "a block is in the wrong list";
-	if (!block->map || count_used(cache, block) != block->used)
-		return "a block's count does not fit its bitmap";
-	if (role == OBJCACHE_EMPTY && block->used != 0)
-		return "an empty block has objects";
-	if (role == OBJCACHE_FULL && block->used != cache->objects_per_block)
-		return "a full block has room";
-	if (role == OBJCACHE_PARTIAL && (block->used == 0 || block->used == cache->objects_per_block))
-		return "a partial block is empty or full";
+	if (!block->states || count_states(cache, block, OBJECT_FREE) != free)
+		return "a block's count does not fit the states of its objects";
+	if ((role == OBJCACHE_EMPTY) != (free == cache->objects_per_block))
+		return "a block is empty, or not, and in the wrong list";
+	if ((role == OBJCACHE_FULL) != (free == 0))
+		return "a block is full, or not, and in the wrong list";
+	if ((role == OBJCACHE_NEARLY_FULL) != (free > 0 && free < cache->worthwhile_objects))
+		return "a block is nearly full, or not, and in the wrong list";
 	return NULL;
-}
-
-static void block_check(const struct objcache *cache, const struct block *block, enum objcache_role role, struct totals *totals)
-{
-	const char *violation = block_violation(cache, block, role);
-
-	totals->blocks++;
-	totals->used += block->used;
-	if (violation)
-		totals->violation = violation;
 }
 
 static void list_check(const struct objcache *cache, const struct list *list, enum objcache_role role, struct totals *totals)
 {
-	list_for_each (link, list)
-		block_check(cache, container_of(link, struct block, link), role, totals);
+	list_for_each (link, list) {
+		const struct block *block = container_of(link, struct block, link);
+		const char *violation = block_violation(cache, block, role);
+
+		totals->blocks++;
+		totals->taken += objcache_block_used(block);
+		totals->cached += count_states(cache, block, OBJECT_CACHED);
+		if (violation)
+			totals->violation = violation;
+	}
 }
 
 static void buckets_check(const struct objcache *cache, struct totals *totals)
@@ -88,20 +190,55 @@ static void buckets_check(const struct objcache *cache, struct totals *totals)
 		if (((cache->bucket_mask >> i) & 1) == list_is_empty(&cache->buckets[i]))
 			totals->violation = "the mask of buckets is wrong";
 		list_for_each (link, &cache->buckets[i])
-			if ((uint64_t)container_of(link, struct block, link)->used * OBJCACHE_BUCKETS /
-				    cache->objects_per_block !=
-			    i)
+			if ((objcache_block_used(container_of(link, struct block, link)) - 1) / cache->bucket_objects != i)
 				totals->violation = "a block is in the wrong bucket";
+	}
+}
+
+static void slots_check(const struct objcache *cache, const struct objcache_slot *first, const struct objcache_slot *end,
+			struct totals *totals)
+{
+	for (const struct objcache_slot *slot = first; slot < end; slot++) {
+		const struct block *block = objcache_map_find(&cache->map, slot->object);
+
+		totals->slots++;
+		if (!block || block->cache != cache || objcache_state(cache, block, slot->object) != slot->state ||
+		    *slot->state != OBJECT_CACHED)
+			totals->violation = "a magazine has what is no cached object";
+	}
+}
+
+static void magazines_check(const struct objcache *cache, struct totals *totals)
+{
+	uint64_t in_depot = 0;
+
+	list_for_each (link, &cache->depot) {
+		const struct objcache_magazine *magazine = container_of(link, struct objcache_magazine, link);
+
+		slots_check(cache, magazine->slots + 1, magazine->slots + 1 + magazine->count, totals);
+		in_depot += magazine->count;
+	}
+	if (in_depot != cache->depot_objects)
+		totals->violation = "the number of objects in the depot is wrong";
+	for (unsigned slot = 1; slot <= PLATFORM_CPUS_MAX; slot++) {
+		const struct objcache_cpu *own = cache->own[slot];
+
+		if (!own)
+			continue;
+		slots_check(cache, own->alloc->slots + 1, own->alloc_top + 1, totals);
+		slots_check(cache, own->free->slots + 1, own->free_top, totals);
 	}
 }
 
 bool objcache_is_valid(struct objcache *cache)
 {
 	struct totals totals = { 0 };
+	const uint64_t state = spinlock_lock_interrupts(&cache->lock);
 
-	spinlock_lock(&cache->lock);
+	magazines_check(cache, &totals);
 	buckets_check(cache, &totals);
 	list_check(cache, &cache->full, OBJCACHE_FULL, &totals);
+	list_check(cache, &cache->nearly_full, OBJCACHE_NEARLY_FULL, &totals);
 
 	const uint64_t others = totals.blocks;
 	list_check(cache, &cache->empty, OBJCACHE_EMPTY, &totals);
@@ -110,9 +247,11 @@ bool objcache_is_valid(struct objcache *cache)
 	if (totals.blocks != cache->counts.blocks || totals.blocks != cache->owner.blocks ||
 	    totals.blocks * cache->objects_per_block != cache->counts.objects)
 		totals.violation = "the number of blocks is wrong";
-	if (totals.used != cache->counts.used)
+	if (totals.taken != cache->taken)
 		totals.violation = "the number of objects is wrong";
-	spinlock_unlock(&cache->lock);
+	if (totals.slots != totals.cached)
+		totals.violation = "cached objects are not the ones in magazines";
+	spinlock_unlock_interrupts(&cache->lock, state);
 	if (totals.violation)
 		log_error("objcache %s: %s", cache->config.name, totals.violation);
 	return !totals.violation;

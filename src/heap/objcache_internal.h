@@ -1,11 +1,22 @@
-/* What the files of the objcache share; nobody else includes it. `_locked`: with [C] held. */
+/*
+ * What the files of the objcache share; nobody else includes it. `_locked`: with [C] held.
+ *
+ *	objcache.c		blocks, their lists by fill, and growing
+ *	objcache_magazine.c	magazines, depot, and the long ways of alloc and free
+ *	objcache_life.c		beginning, end and draining
+ *	objcache_check.c	debug builds, and the walker
+ */
 #pragma once
 
 #include "objcache.h"
+#include "objcache_fast.h"
 #include "runtime/base/bits.h"
 
-/* Shift of cache->reciprocal: offsets are below 2^21 and sizes below 2^21, so the quotient is exact. */
-#define OBJCACHE_RECIPROCAL_SHIFT 42
+/* Of a block that is in a list: its objects that are not free in it. */
+static inline uint32_t objcache_block_used(const struct block *block)
+{
+	return block->floor + block->credit;
+}
 
 /* Takes a fresh block from the source and makes it ready; it is in no list yet. Not under [C]. */
 status_t objcache_block_take(struct objcache *cache, struct block_source *source, struct block **block) MUST_CHECK;
@@ -13,22 +24,50 @@ status_t objcache_block_take(struct objcache *cache, struct block_source *source
 /* Gives a block back that is in no list and holds no object. Not under [C]. */
 void objcache_block_give(struct objcache *cache, struct block *block);
 
-/* Takes a block that has become empty out of the cache if it has enough of them: the caller gives it. */
-bool objcache_surplus_locked(struct objcache *cache, struct block *block);
-
-/* Moves the block to the list for `role`. */
-void objcache_set_role_locked(struct objcache *cache, struct block *block, enum objcache_role role);
+/* The same for a list of them. */
+void objcache_blocks_give(struct objcache *cache, struct list *blocks);
 
 /* Adds a block that objcache_block_take returned. */
-void objcache_empty_add_locked(struct objcache *cache, struct block *block);
+void objcache_block_add_locked(struct objcache *cache, struct block *block);
 
-/* Marks the object allocated or free. */
-void *objcache_object_take_locked(struct objcache *cache, struct block *block, uint32_t index);
-void objcache_object_put_locked(struct objcache *cache, struct block *block, uint32_t index);
+/* Takes an empty block out of the cache. */
+void objcache_block_remove_locked(struct objcache *cache, struct block *block);
 
-static inline char *objcache_object(const struct objcache *cache, const struct block *block, uint32_t index)
+/* Puts the block where it belongs, now that `used` of its objects are not free in it. */
+void objcache_settle_locked(struct objcache *cache, struct block *block, uint32_t used);
+
+/* Moves empty blocks of which the cache has enough to a list: the caller gives them. */
+void objcache_surplus_locked(struct objcache *cache, struct list *blocks);
+
+/* Fills slots with at most `max` objects, from the fullest blocks on; they become OBJECT_CACHED. Returns how many. */
+uint32_t objcache_take_locked(struct objcache *cache, struct objcache_slot *slots, uint32_t max);
+
+/* Puts objects back into their blocks. */
+void objcache_put_locked(struct objcache *cache, const struct objcache_slot *slots, uint32_t count);
+
+/* No CPU has magazines. */
+void objcache_magazines_init(struct objcache *cache);
+
+/* Gives the memory of all magazines back, which are empty. */
+void objcache_magazines_fini(struct objcache *cache);
+
+/* What the CPU in that slot has and did. */
+struct objcache_cpu_counts objcache_cpu_count_locked(const struct objcache *cache, unsigned slot);
+
+/* Objects in the magazines of all CPUs. */
+uint64_t objcache_cpus_cached_locked(const struct objcache *cache);
+
+/* Empties the depot, or the magazines of a CPU that uses them no more, into the blocks. */
+void objcache_depot_empty_locked(struct objcache *cache);
+void objcache_own_empty_locked(struct objcache *cache, struct objcache_cpu *own);
+
+/* Takes the magazines away from all CPUs, for the flush of that number, and gives them back to one. */
+void objcache_detach_locked(struct objcache *cache, uint64_t flush);
+void objcache_attach_locked(struct objcache *cache, unsigned slot);
+
+static inline char *objcache_objects(const struct objcache *cache, const struct block *block)
 {
-	return (char *)platform_virt(block_address(cache->heap, block)) + (size_t)index * cache->config.object_bytes;
+	return (char *)(cache->map.start + ((uintptr_t)(block - cache->map.blocks) << BLOCK_SHIFT));
 }
 
 static inline bool objcache_block_is_within(const struct objcache *cache, const struct block *block, struct phys_addr lowest,
@@ -39,22 +78,19 @@ static inline bool objcache_block_is_within(const struct objcache *cache, const 
 	return start >= lowest.value && (highest.value == 0 || start + BLOCK_BYTES - 1 <= highest.value);
 }
 
-/* Junk: debug builds only. */
+/* Ends in a panic. */
+_Noreturn void objcache_object_is_wrong(const struct objcache *cache, const void *object, const char *what, const void *site);
+
 #ifdef WEIR_DEBUG
-void objcache_junk_fresh(struct objcache *cache, struct block *block);
-void objcache_junk_alloc(struct objcache *cache, void *object, bool was_free);
-void objcache_junk_free(struct objcache *cache, void *object);
+void objcache_debug_fini(struct objcache *cache);
+void objcache_debug_block(struct objcache *cache, struct block *block);
 #else
-static inline void objcache_junk_fresh(struct objcache *cache, struct block *block)
+static inline void objcache_debug_fini(struct objcache *cache)
+{
+	(void)cache;
+}
+static inline void objcache_debug_block(struct objcache *cache, struct block *block)
 {
 	(void)cache, (void)block;
-}
-static inline void objcache_junk_alloc(struct objcache *cache, void *object, bool was_free)
-{
-	(void)cache, (void)object, (void)was_free;
-}
-static inline void objcache_junk_free(struct objcache *cache, void *object)
-{
-	(void)cache, (void)object;
 }
 #endif

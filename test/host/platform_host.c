@@ -45,10 +45,9 @@ static unsigned cpu_count = 16;
 static pthread_key_t cpu_key;
 static pthread_once_t cpu_once = PTHREAD_ONCE_INIT;
 
+_Thread_local struct platform_cpu platform_self;
+
 static _Thread_local struct {
-	bool known;
-	unsigned cpu;
-	unsigned preempt_count;
 	bool interrupts_off;
 	bool in_handler;
 	bool cleaning;
@@ -70,7 +69,9 @@ static void call_run(bool handler)
 
 	self.interrupts_off = true;
 	self.in_handler = handler;
+	platform_self.slot = handler ? 0 : platform_self.number;
 	call.run(call.context);
+	platform_self.slot = platform_self.number;
 	self.in_handler = false;
 	self.interrupts_off = before;
 }
@@ -104,7 +105,7 @@ static void cpu_setup(void)
 		fail("host platform");
 }
 
-static void cpu_take(void)
+unsigned platform_cpu_enter(void)
 {
 	unsigned cpu = 0;
 
@@ -117,10 +118,11 @@ static void cpu_take(void)
 		abort();
 	}
 	cpus[cpu] = (struct cpu){ .taken = true, .thread = pthread_self() };
-	self.cpu = cpu;
-	self.known = true;
+	platform_self.number = cpu + 1;
+	platform_self.slot = cpu + 1;
 	pthread_setspecific(cpu_key, &cpus[cpu]);
 	pthread_mutex_unlock(&cpus_lock);
+	return cpu;
 }
 
 void host_cpus_set(unsigned count)
@@ -133,28 +135,19 @@ unsigned platform_cpu_count(void)
 	return cpu_count;
 }
 
-unsigned platform_cpu(void)
-{
-	if (!self.known)
-		cpu_take();
-	return self.cpu;
-}
-
-void platform_preempt_disable(void)
-{
-	self.preempt_count++;
-}
-
+#ifdef WEIR_DEBUG
 void platform_preempt_enable(void)
 {
-	if (self.preempt_count == 0)
+	platform_compiler_barrier();
+	if (platform_self.preempt_count == 0)
 		platform_panic("the preemption count falls below 0");
-	self.preempt_count--;
+	platform_self.preempt_count--;
 }
+#endif
 
 bool platform_may_sleep(void)
 {
-	return self.preempt_count == 0 && !self.interrupts_off;
+	return platform_self.preempt_count == 0 && !self.interrupts_off;
 }
 
 bool platform_in_handler(void)

@@ -548,16 +548,16 @@ START_TEST(every_allocation_may_fail)
 
 	setup(64, 0, 0);
 	for (unsigned n = 0; n < 40; n++) {
-		void *objects[6] = { 0 };
+		void *objects[7] = { 0 };
 
 		nth.left = n;
 		memory_set_fault_injector(memory, &nth.injector);
-		for (unsigned i = 0; i < 6; i++) {
+		for (unsigned i = 0; i < 7; i++) {
 			objects[i] = general_heap_alloc(&memory->general, 100ull << (3 * i), 0);
 			failures += !objects[i];
 		}
 		memory_set_fault_injector(memory, NULL);
-		for (unsigned i = 0; i < 6; i++)
+		for (unsigned i = 0; i < 7; i++)
 			general_heap_free(&memory->general, objects[i]);
 		ck_assert_uint_eq(general_heap_used_bytes(&memory->general), 0);
 		ck_assert(memory_is_valid(memory));

@@ -10,21 +10,29 @@
 
 #include <stdarg.h>
 
+#include "platform_cpu.h"
 #include "status.h"
 #include "types.h"
 
 /* CPUs. Ids run from 0 to count - 1; count does not change after start-up and is at most PLATFORM_CPUS_MAX. */
 #define PLATFORM_CPUS_MAX 64
 unsigned platform_cpu_count(void);
-unsigned platform_cpu(void); /* only stable while preemption or interrupts are off */
+static inline unsigned platform_cpu(void); /* only stable while preemption or interrupts are off */
+
+/* The calling CPU's id + 1 in a task, and 0 in an interrupt handler: whoever indexes by it keeps handlers out of what tasks of
+ * this CPU are in the middle of, without asking. Only stable as platform_cpu(); at most PLATFORM_CPUS_MAX. */
+static inline unsigned platform_cpu_slot(void);
 static inline void platform_cpu_relax(void)
 {
 	__builtin_ia32_pause();
 }
 
-/* The calling CPU's preemption count. Disable and enable nest; enable may switch to another task when the count reaches 0. */
-void platform_preempt_disable(void);
-void platform_preempt_enable(void);
+/*
+ * The calling CPU's preemption count. Disable and enable (platform_preempt_enable, in platform_cpu.h) nest; enable may switch to
+ * another task when the count reaches 0.
+ */
+static inline void platform_preempt_disable(void);
+static inline uint32_t platform_preempt_count(void); /* in a handler: that of the task that it interrupted */
 bool platform_may_sleep(void);
 bool platform_in_handler(void); /* no lock may be taken that tasks take, too */
 

@@ -32,6 +32,7 @@ void cpu_set_current(struct cpu *cpu)
 void cpu_init_first(void)
 {
 	first_cpu.self = &first_cpu;
+	first_cpu.slot = 1;
 	first_cpu.preempt_count = 1;
 	cpu_set_current(&first_cpu);
 }
@@ -45,6 +46,7 @@ struct cpu *cpu_add(struct heap *heap, uint32_t apic_id)
 	memset(cpu, 0, sizeof(*cpu));
 	cpu->self = cpu;
 	cpu->id = count;
+	cpu->slot = count + 1;
 	cpu->apic_id = apic_id;
 	cpu->preempt_count = 1;
 	cpus[count] = cpu;

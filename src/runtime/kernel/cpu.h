@@ -26,18 +26,27 @@ enum cpu_vector {
 struct cpu {
 	struct cpu *self;                    /* [I] at offset 0, read through GS */
 	uint32_t id;                         /* [I] */
-	uint32_t apic_id;                    /* [I] */
+	uint32_t slot;                       /* [c] id + 1; 0 in an interrupt handler */
 	uint32_t preempt_count;              /* [c] spinlocks and platform_preempt_disable */
 	uint32_t preempt_epoch;              /* [c] how often preempt_count left 0; for the watchdog */
+	_Atomic bool reschedule;             /* [a] a better task waits; looked at when preemption becomes possible */
+	uint32_t apic_id;                    /* [I] */
 	uint32_t interrupt_depth;            /* [c] 0: a task runs; 1: an interrupt handler */
 	const struct interrupt_frame *frame; /* [c] what the running handler interrupted */
-	_Atomic bool reschedule;             /* [a] a better task waits; looked at when preemption becomes possible */
 	_Atomic bool call_pending;           /* [a] cpu_run_on_all waits for this CPU */
 	struct task *_Atomic current;        /* [c] the running task */
 	_Atomic uint64_t spurious;           /* [c] interrupts that nobody asked for */
 	_Atomic uint64_t interrupts[256];    /* [c] by vector */
 	struct interrupt *_Atomic handlers[CPU_MESSAGE_VECTORS]; /* [a] of messages */
 };
+
+#if !__STDC_HOSTED__
+_Static_assert(offsetof(struct cpu, id) == PLATFORM_CPU_ID && offsetof(struct cpu, slot) == PLATFORM_CPU_SLOT &&
+		       offsetof(struct cpu, preempt_count) == PLATFORM_PREEMPT_COUNT &&
+		       offsetof(struct cpu, preempt_epoch) == PLATFORM_PREEMPT_EPOCH &&
+		       offsetof(struct cpu, reschedule) == PLATFORM_RESCHEDULE_DUE,
+	       "as platform_cpu.h says");
+#endif
 
 /* The running CPU's; only stable while preemption or interrupts are off. */
 static inline struct cpu *cpu_current(void)

@@ -100,11 +100,13 @@ void interrupt_dispatch(struct interrupt_frame *frame)
 	unsigned vector = (unsigned)frame->vector;
 
 	cpu->interrupt_depth++;
+	cpu->slot = 0;
 	cpu->frame = frame;
 	atomic_fetch_add_explicit(&cpu->interrupts[vector], 1, memory_order_relaxed);
 	dispatch(cpu, vector);
 	assert(cpu == cpu_current() && cpu->interrupt_depth == 1);
 	cpu->interrupt_depth--;
+	cpu->slot = cpu->id + 1;
 	scheduler_preempt();
 }
 

@@ -18,37 +18,11 @@ unsigned platform_cpu_count(void)
 	return cpu_count();
 }
 
-unsigned platform_cpu(void)
+void platform_preempt_enable_slow(void)
 {
-	return cpu_current_id();
-}
-
-void platform_preempt_disable(void)
-{
-	struct cpu *cpu;
-
-	__asm__ volatile("incl %%gs:%c0" : : "i"(offsetof(struct cpu, preempt_count)) : "memory");
-	cpu = cpu_current();
-	if (cpu->preempt_count == 1)
-		cpu->preempt_epoch++;
-}
-
-void platform_preempt_enable(void)
-{
-	bool zero, negative;
-	uint8_t due;
-
-	__asm__ volatile("decl %%gs:%c2"
-			 : "=@ccz"(zero), "=@ccs"(negative)
-			 : "i"(offsetof(struct cpu, preempt_count))
-			 : "memory");
-	if (negative)
+	if ((int32_t)cpu_current_preempt_count() < 0)
 		platform_panic("preemption enabled more often than disabled");
-	if (!zero)
-		return;
-	/* After the count, so that what an interrupt just asked for is seen; if another CPU goes on here, its flag is meant. */
-	__asm__ volatile("movb %%gs:%c1, %0" : "=q"(due) : "i"(offsetof(struct cpu, reschedule)) : "memory");
-	if (due && interrupts_are_enabled())
+	if (interrupts_are_enabled())
 		scheduler_preempt();
 }
 
