@@ -86,7 +86,7 @@ static bool is_to_be_had(const struct lru *lru, uint64_t index)
 
 	if (!block || !block->present)
 		return false;
-	if (!block->taken || (block->cache && block->used == 0))
+	if (!block->taken || (block->cache && objcache_block_is_empty(block)))
 		return true;
 	return frames_at(lru, index) && lru->left[index] == 0;
 }

@@ -34,6 +34,7 @@ struct block {
 	struct owner *owner; /* [H] NULL while free */
 
 	struct objcache *cache; /* the objcache that cuts it into objects, or NULL */
+	const void *holder;     /* the general heap that the objcache belongs to, or itself */
 	uint8_t *states;        /* enum object_state for each object */
 	uint32_t credit;        /* [C] objects may come back until the block belongs into another list; see objcache_block_used */
 	uint32_t floor;         /* [C] objects that are not here when credit is 0 */
@@ -45,8 +46,11 @@ struct block {
 	/* What it would cost the holder of a movable block to empty it, in 20ths of a page to be read again; 0: not known;
 	 * BLOCK_COST_FIXED: it cannot be emptied now. */
 	_Atomic uint32_t cost;
-	uint64_t seen_cost; /* [H] what a report of the holders adds up */
+	uint64_t seen_cost;  /* [H] what a report of the holders adds up */
+	uint64_t padding[4]; /* so that a shift finds it: every free of an object does */
 };
+
+_Static_assert(sizeof(struct block) == 128, "a power of two");
 
 /* All zero: anywhere. Alignment and boundary are powers of two; 0: none. A run crosses no multiple of the boundary. */
 struct block_constraints {
@@ -91,6 +95,7 @@ struct block_heap {
 	struct spinlock caches_lock;          /* [G], taken before the locks of objcaches */
 	struct list caches;                   /* [G] all objcaches */
 	_Atomic uint64_t flushes;             /* of objcaches, so far; each has a number */
+	_Atomic uint64_t depot_bytes;         /* in the depots of objcaches, with their magazines */
 	struct fault_injector *_Atomic fault; /* NULL: none */
 };
 

@@ -88,7 +88,7 @@ static struct objcache *cache_of(const struct general_heap *heap, const void *me
 {
 	const struct block *block = objcache_map_find(&heap->map, memory);
 
-	return block && block->cache && block->cache->parent == heap ? block->cache : NULL;
+	return block && block->holder == heap ? block->cache : NULL;
 }
 
 /* The class has no object and gets no block: a larger one may have an object to spare. */
@@ -113,7 +113,7 @@ static void *alloc_run(struct general_heap *heap, size_t bytes, size_t alignment
 	return platform_virt(run);
 }
 
-static void *alloc_slow(struct general_heap *heap, size_t bytes, size_t alignment)
+static __attribute__((noinline)) void *alloc_slow(struct general_heap *heap, size_t bytes, size_t alignment)
 {
 	if (alignment == 0)
 		alignment = OBJCACHE_OBJECT_MIN;
@@ -144,7 +144,7 @@ static void debug_alloc(struct general_heap *heap, void *memory, const void *sit
 }
 #endif
 
-static void *alloc_at(struct general_heap *heap, size_t bytes, size_t alignment, const void *site)
+static inline __attribute__((always_inline)) void *alloc_at(struct general_heap *heap, size_t bytes, size_t alignment, const void *site)
 {
 	void *memory = NULL;
 
@@ -189,7 +189,7 @@ static struct block *run_of(struct general_heap *heap, const void *memory)
 	return block;
 }
 
-static void free_slow(struct general_heap *heap, void *memory, const void *site)
+static __attribute__((noinline)) void free_slow(struct general_heap *heap, void *memory, const void *site)
 {
 	struct objcache *cache;
 
@@ -206,13 +206,16 @@ static void free_slow(struct general_heap *heap, void *memory, const void *site)
 
 void general_heap_free(struct general_heap *heap, void *memory)
 {
-	const struct block *block = objcache_map_find(&heap->map, memory);
-	struct objcache *cache = block ? block->cache : NULL;
+	const uint64_t offset = objcache_map_offset(&heap->map, memory);
+	const struct block *block;
 
-	if (objcache_likely(cache && cache->parent == heap)) {
-		objcache_debug_free(cache, memory, __builtin_return_address(0));
-		if (objcache_likely(objcache_free_fast(cache, block, memory)))
-			return;
+	if (objcache_likely(offset < heap->map.bytes)) {
+		block = &heap->map.blocks[offset >> BLOCK_SHIFT];
+		if (objcache_likely(block->holder == heap)) {
+			objcache_debug_free(block->cache, memory, __builtin_return_address(0));
+			if (objcache_likely(objcache_free_fast(block->cache, block, offset, memory)))
+				return;
+		}
 	}
 	free_slow(heap, memory, __builtin_return_address(0));
 }
@@ -408,7 +411,7 @@ status_t general_heap_init(struct general_heap *heap, const struct general_heap_
 	owner_init(&heap->runs, config->name, false);
 	heap->map = (struct objcache_map){
 		.start = (uintptr_t)platform_virt((struct phys_addr){ heap->heap->first_block << BLOCK_SHIFT }),
-		.count = heap->heap->count,
+		.bytes = heap->heap->count << BLOCK_SHIFT,
 		.blocks = heap->heap->blocks,
 	};
 	status = classes_new(heap);

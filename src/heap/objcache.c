@@ -5,7 +5,7 @@
 #include "runtime/base/string.h"
 
 #define LINE_STATES  64u /* states of a cache line, looked at together */
-#define WORD_STATES  8u
+#define WORD_STATES  8
 #define LINE_WORDS   (LINE_STATES / WORD_STATES)
 #define FREE_IN_WORD 0x0202020202020202ull /* OBJECT_FREE in all states of a word */
 
@@ -60,6 +60,7 @@ static status_t block_prepare(struct objcache *cache, struct block *block)
 	order_init(cache, block);
 	objcache_debug_block(cache, block);
 	objects_each(cache, block, config->construct);
+	block->holder = cache->parent ? cache->parent : cache;
 	block->cache = cache;
 	return STATUS_OK;
 }
@@ -87,6 +88,7 @@ void objcache_block_give(struct objcache *cache, struct block *block)
 	assert(block->cache == cache && objcache_block_used(block) == 0 && block->role == OBJCACHE_NONE);
 	objects_each(cache, block, config->destroy);
 	block->cache = NULL;
+	block->holder = NULL;
 	bookkeeping_free(config->bookkeeping, block->states, states_bytes(cache));
 	config->source->give(config->source, address);
 }
@@ -208,56 +210,73 @@ static struct block *fullest_block(struct objcache *cache)
 }
 
 struct taking {
-	struct objcache_slot *slots;
-	uint32_t count, max;
+	struct objcache_slot *next, *end;
 	char *objects;
 	size_t object_bytes;
 	uint8_t *states;
 };
 
-static void word_take_all(struct taking *taking, uint8_t *states)
+static inline char *object_of(const struct taking *taking, const uint8_t *state)
 {
-	char *object = taking->objects + (size_t)(states - taking->states) * taking->object_bytes;
-	struct objcache_slot *slots = taking->slots + taking->count;
-
-	memset(states, OBJECT_CACHED, WORD_STATES);
-	for (unsigned i = 0; i < WORD_STATES; i++) {
-		slots[i] = (struct objcache_slot){ object, states + i };
-		object += taking->object_bytes;
-	}
-	taking->count += WORD_STATES;
+	return taking->objects + (size_t)(state - taking->states) * taking->object_bytes;
 }
 
-static void word_take_some(struct taking *taking, uint8_t *states, uint64_t free)
+static inline void word_take_all(struct taking *taking, uint8_t *states)
 {
-	for (; free != 0 && taking->count < taking->max; free &= free - 1) {
+	const size_t object_bytes = taking->object_bytes;
+	struct objcache_slot *slots = taking->next;
+	char *object = object_of(taking, states);
+
+	memset(states, OBJECT_CACHED, WORD_STATES);
+#pragma GCC unroll 8
+	for (unsigned i = 0; i < WORD_STATES; i++) {
+		slots[i].object = object;
+		slots[i].state = states + i;
+		object += object_bytes;
+	}
+	taking->next = slots + WORD_STATES;
+}
+
+static inline void word_take_some(struct taking *taking, uint8_t *states, uint64_t free)
+{
+	for (; free != 0 && taking->next < taking->end; free &= free - 1) {
 		uint8_t *state = states + (unsigned)__builtin_ctzll(free) / 8;
 
 		*state = OBJECT_CACHED;
-		taking->slots[taking->count++] = (struct objcache_slot){
-			taking->objects + (size_t)(state - taking->states) * taking->object_bytes, state
-		};
+		*taking->next++ = (struct objcache_slot){ object_of(taking, state), state };
 	}
+}
+
+static inline uint64_t word_free(const uint8_t *states)
+{
+	uint64_t word;
+
+	memcpy(&word, states, sizeof(word));
+	return word & FREE_IN_WORD;
+}
+
+static bool line_has_free(const uint8_t *line)
+{
+	uint64_t any = 0;
+
+#pragma GCC unroll 8
+	for (unsigned i = 0; i < LINE_WORDS; i++)
+		any |= word_free(line + i * WORD_STATES);
+	return any != 0;
 }
 
 static void line_take(struct taking *taking, uint8_t *line, unsigned first)
 {
-	uint64_t words[LINE_WORDS];
-	uint64_t any = 0;
-
-	memcpy(words, line, sizeof(words));
-	for (unsigned i = 0; i < LINE_WORDS; i++)
-		any |= words[i];
-	if ((any & FREE_IN_WORD) == 0)
+	if (!line_has_free(line))
 		return;
-	for (unsigned i = 0; i < LINE_WORDS && taking->count < taking->max; i++) {
-		const unsigned word = (first + i) % LINE_WORDS;
-		const uint64_t free = words[word] & FREE_IN_WORD;
+	for (unsigned i = 0; i < LINE_WORDS && taking->next < taking->end; i++) {
+		uint8_t *states = line + (first + i) % LINE_WORDS * WORD_STATES;
+		const uint64_t free = word_free(states);
 
-		if (free == FREE_IN_WORD && taking->max - taking->count >= WORD_STATES)
-			word_take_all(taking, line + word * WORD_STATES);
+		if (free == FREE_IN_WORD && taking->end - taking->next >= WORD_STATES)
+			word_take_all(taking, states);
 		else
-			word_take_some(taking, line + word * WORD_STATES, free);
+			word_take_some(taking, states, free);
 	}
 }
 
@@ -268,7 +287,7 @@ static void block_take(const struct objcache *cache, struct block *block, struct
 	taking->states = block->states;
 	for (uint32_t lines = cache->lines; lines > 0; lines--) {
 		line_take(taking, block->states + (size_t)block->line * LINE_STATES, block->stride);
-		if (taking->count == taking->max)
+		if (taking->next == taking->end)
 			break;
 		block->line += block->stride;
 		if (block->line >= cache->lines)
@@ -278,18 +297,20 @@ static void block_take(const struct objcache *cache, struct block *block, struct
 
 uint32_t objcache_take_locked(struct objcache *cache, struct objcache_slot *slots, uint32_t max)
 {
-	struct taking taking = { .slots = slots, .max = max, .object_bytes = cache->config.object_bytes };
+	struct taking taking = { .next = slots, .end = slots + max, .object_bytes = cache->config.object_bytes };
+	uint32_t count = 0;
 	struct block *block;
 
-	while (taking.count <= max / 2 && taking.count < max && (block = fullest_block(cache))) {
-		const uint32_t before = taking.count;
+	while (count <= max / 2 && count < max && (block = fullest_block(cache))) {
+		const struct objcache_slot *before = taking.next;
 
 		block_take(cache, block, &taking);
-		assert(taking.count > before);
-		objcache_settle_locked(cache, block, objcache_block_used(block) + taking.count - before);
+		assert(taking.next > before);
+		objcache_settle_locked(cache, block, objcache_block_used(block) + (uint32_t)(taking.next - before));
+		count = (uint32_t)(taking.next - slots);
 	}
-	cache->taken += taking.count;
-	return taking.count;
+	cache->taken += count;
+	return count;
 }
 
 void objcache_put_locked(struct objcache *cache, const struct objcache_slot *slots, uint32_t count)
@@ -297,13 +318,14 @@ void objcache_put_locked(struct objcache *cache, const struct objcache_slot *slo
 	const uintptr_t start = cache->map.start;
 	struct block *blocks = cache->map.blocks;
 
+#pragma GCC unroll 4
 	for (uint32_t i = 0; i < count; i++) {
 		struct block *block = &blocks[((uintptr_t)slots[i].object - start) >> BLOCK_SHIFT];
 
 		if (__builtin_expect(*slots[i].state != OBJECT_CACHED, 0))
 			objcache_object_is_wrong(cache, slots[i].object, "was freed twice at once", NULL);
 		*slots[i].state = OBJECT_FREE;
-		if (--block->credit == 0)
+		if (__builtin_expect(--block->credit == 0, 0))
 			objcache_settle_locked(cache, block, block->floor);
 	}
 	cache->taken -= count;

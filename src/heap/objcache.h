@@ -10,7 +10,7 @@
  *    in whole magazines, where other CPUs get it, and from there back into the blocks.
  *
  *	alloc <- [magazine]  <- full ones of the depot <- the fullest block, in an order of its own
- *	free  -> [magazine]  -> depot, at most a block's worth -> the objects' blocks
+ *	free  -> [magazine]  -> the depot; if all depots have their share of memory, the objects' blocks
  *
  * 3. Fullest first: where objects come and go and the blocks have holes, the freed ones go back to their blocks and new ones
  *    come from the fullest block that has room, so that the emptiest blocks run dry. When all holes together would not free a
@@ -40,7 +40,7 @@
 #define OBJCACHE_OBJECT_MIN          16
 #define OBJCACHE_OBJECT_MAX          (1 * MIB)
 #define OBJCACHE_MAGAZINE_OBJECT_MAX (32 * KIB)
-#define OBJCACHE_MAGAZINE_SLOTS      61 /* at most; with its head 1 KB */
+#define OBJCACHE_MAGAZINE_SLOTS      248 /* at most; with its head 4 KB */
 #define OBJCACHE_BUCKETS             16
 
 enum object_state {
@@ -121,16 +121,16 @@ struct objcache_cpu {
 /* Where the blocks of a heap lie. [I] */
 struct objcache_map {
 	uintptr_t start; /* virtual */
-	uint64_t count;
+	uint64_t bytes;
 	struct block *blocks;
 };
 
 struct objcache {
-	struct caching_heap caching; /* alloc through the interface: bytes <= object_bytes, alignment <= the cache's */
-	struct objcache_map map;     /* [I] */
-	uint64_t inverse;            /* [I] of object_bytes, 2^64 / object_bytes rounded up */
-	const void *parent;          /* [I] the general heap that it belongs to, or NULL */
 	struct objcache_cpu *_Atomic cpus[PLATFORM_CPUS_MAX + 1]; /* [C], read by the CPU, by slot; without magazines: a dummy */
+	struct objcache_map map;                                  /* [I] */
+	uint64_t inverse;                                         /* [I] of object_bytes, 2^64 / object_bytes rounded up */
+	const void *parent;                                       /* [I] the general heap that it belongs to, or NULL */
+	struct caching_heap caching; /* alloc through the interface: bytes <= object_bytes, alignment <= the cache's */
 
 	struct objcache_config config; /* [I] */
 	uint32_t objects_per_block;    /* [I] */
@@ -138,7 +138,6 @@ struct objcache {
 	uint32_t worthwhile_objects;   /* [I] free objects from which on a block is not OBJCACHE_NEARLY_FULL */
 	uint32_t lines;                /* [I] of 64 states, of a block */
 	uint32_t magazine_slots;       /* [I] 0: no magazines */
-	uint32_t depot_max;            /* [I] full magazines */
 	struct block_heap *heap;       /* [I] */
 	struct objcache_sites *_Atomic sites; /* debug builds; NULL until the first alloc */
 	struct owner owner;
@@ -200,6 +199,12 @@ void objcaches_flush(struct objcache *caches, unsigned count);
 /* A snapshot whose figures fit each other. */
 struct objcache_counts objcache_count(struct objcache *cache);
 struct objcache_cpu_counts objcache_cpu_count(struct objcache *cache, unsigned cpu);
+
+/* True while all objects of an objcache's block are free in it; without a lock only a hint. */
+static inline bool objcache_block_is_empty(const struct block *block)
+{
+	return block->role == OBJCACHE_EMPTY;
+}
 
 /* The cache whose block holds the object, or NULL. */
 struct objcache *objcache_of(const struct block_heap *heap, const void *object);

@@ -23,39 +23,60 @@ static inline void *objcache_alloc_fast(struct objcache *cache)
 		*top->state = OBJECT_ALLOCATED;
 		object = top->object;
 		atomic_store_explicit(&own->alloc_top, top - 1, memory_order_relaxed);
+		if (!object)
+			__builtin_unreachable();
 	}
 	platform_preempt_enable();
 	return object;
 }
 
+/* Where in the heap's memory it would be. */
+static inline uint64_t objcache_map_offset(const struct objcache_map *map, const void *object)
+{
+	return (uintptr_t)object - map->start;
+}
+
 static inline struct block *objcache_map_find(const struct objcache_map *map, const void *object)
 {
-	const uint64_t number = ((uintptr_t)object - map->start) >> BLOCK_SHIFT;
+	const uint64_t offset = objcache_map_offset(map, object);
 
-	return number < map->count ? &map->blocks[number] : NULL;
+	return offset < map->bytes ? &map->blocks[offset >> BLOCK_SHIFT] : NULL;
 }
 
 /*
- * The object's state, or NULL if no object begins there. Lemire, Kaser, Kurz: "Faster Remainder by Direct Computation": the upper
- * half of the product is the quotient, and the division leaves no remainder if the lower half is below the inverse.
+ * The number of the object in its block; false: no object begins there. Lemire, Kaser, Kurz: "Faster Remainder by Direct
+ * Computation": the upper half of the product is the quotient, and the division leaves no remainder if the lower half is below
+ * the inverse.
  */
-static inline uint8_t *objcache_state(const struct objcache *cache, const struct block *block, const void *object)
+static inline bool objcache_index(const struct objcache *cache, uint64_t offset, uint64_t *index)
 {
-	const uint64_t offset = ((uintptr_t)object - cache->map.start) & (BLOCK_BYTES - 1);
-	const unsigned __int128 product = (unsigned __int128)offset * cache->inverse;
+	const unsigned __int128 product = (unsigned __int128)(offset & (BLOCK_BYTES - 1)) * cache->inverse;
 
-	return (uint64_t)product < cache->inverse ? &block->states[product >> 64] : NULL;
+	*index = (uint64_t)(product >> 64);
+	return (uint64_t)product < cache->inverse;
 }
 
-/* False: nothing was done, or the state is OBJECT_CACHED and the object in no magazine yet. */
-static inline bool objcache_free_fast(struct objcache *cache, const struct block *block, void *object)
+/* The object's state, or NULL if no object begins there. */
+static inline uint8_t *objcache_state(const struct objcache *cache, const struct block *block, const void *object)
 {
-	uint8_t *state = objcache_state(cache, block, object);
+	uint64_t index;
+
+	return objcache_index(cache, objcache_map_offset(&cache->map, object), &index) ? &block->states[index] : NULL;
+}
+
+/* With the object's block and offset. False: nothing was done. */
+static inline bool objcache_free_fast(struct objcache *cache, const struct block *block, uint64_t offset, void *object)
+{
 	struct objcache_cpu *own;
 	struct objcache_slot *top;
 	bool done = false;
+	uint64_t index;
+	uint8_t *state;
 
-	if (!objcache_likely(state && *state == OBJECT_ALLOCATED))
+	if (!objcache_likely(objcache_index(cache, offset, &index)))
+		return false;
+	state = &block->states[index];
+	if (!objcache_likely(*state == OBJECT_ALLOCATED))
 		return false;
 	platform_preempt_disable();
 	own = atomic_load_explicit(&cache->cpus[platform_cpu_slot()], memory_order_relaxed);

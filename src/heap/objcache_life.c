@@ -257,8 +257,7 @@ static void lists_init(struct objcache *cache)
 }
 
 #define WORTHWHILE_SHARE 256 /* of a block's objects: fewer free ones are not looked for if there are others */
-#define MAGAZINE_BYTES   (256 * KIB)
-#define DEPOT_MAX        128
+#define MAGAZINE_BYTES   (512 * KIB) /* of objects, in one */
 
 static void sizes_init(struct objcache *cache)
 {
@@ -272,8 +271,8 @@ static void sizes_init(struct objcache *cache)
 	cache->bucket_objects = (uint32_t)divide_round_up(all, OBJCACHE_BUCKETS);
 	cache->worthwhile_objects = MAX(all / WORTHWHILE_SHARE, 1u);
 	if (config->reserve_objects == 0 && config->object_bytes <= OBJCACHE_MAGAZINE_OBJECT_MAX) {
-		cache->magazine_slots = (uint32_t)MIN(MAGAZINE_BYTES / config->object_bytes, OBJCACHE_MAGAZINE_SLOTS);
-		cache->depot_max = MIN(all / cache->magazine_slots, DEPOT_MAX);
+		cache->magazine_slots =
+			(uint32_t)align_down(MIN(MAGAZINE_BYTES / config->object_bytes, OBJCACHE_MAGAZINE_SLOTS), 8);
 	}
 }
 
@@ -281,7 +280,7 @@ static void map_init(struct objcache *cache)
 {
 	cache->map = (struct objcache_map){
 		.start = (uintptr_t)platform_virt((struct phys_addr){ cache->heap->first_block << BLOCK_SHIFT }),
-		.count = cache->heap->count,
+		.bytes = cache->heap->count << BLOCK_SHIFT,
 		.blocks = cache->heap->blocks,
 	};
 }

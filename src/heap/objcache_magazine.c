@@ -133,24 +133,6 @@ static void own_prepare(struct objcache *cache)
 		own_delete(cache, own);
 }
 
-/* Another empty magazine, if the depot may grow. Not under [C]. */
-static void spare_prepare(struct objcache *cache)
-{
-	struct objcache_magazine *magazine;
-	uint64_t state;
-
-	if (platform_in_handler() || atomic_load_explicit(&cache->spare_count, memory_order_relaxed) > 0 ||
-	    atomic_load_explicit(&cache->depot_count, memory_order_relaxed) >= cache->depot_max)
-		return;
-	magazine = magazine_new(cache);
-	if (!magazine)
-		return;
-	state = spinlock_lock_interrupts(&cache->lock);
-	list_insert_first(&cache->spare, &magazine->link);
-	cache->spare_count++;
-	spinlock_unlock_interrupts(&cache->lock, state);
-}
-
 void objcache_detach_locked(struct objcache *cache, uint64_t flush)
 {
 	for (unsigned slot = 1; slot <= PLATFORM_CPUS_MAX; slot++) {
@@ -238,6 +220,23 @@ uint64_t objcache_cpus_cached_locked(const struct objcache *cache)
 
 /* Depot ----------------------------------------------------------------------------------------------------------------- */
 
+#define DEPOT_SHARE 32  /* of the memory of the heap, for the depots of all objcaches together */
+#define DEPOT_MAX   512 /* magazines of one: their memory, up to 2 MB, stays with the bookkeeping */
+
+static bool depot_may_grow(const struct objcache *cache)
+{
+	const uint64_t all = atomic_load_explicit(&cache->heap->depot_bytes, memory_order_relaxed);
+
+	return atomic_load_explicit(&cache->depot_count, memory_order_relaxed) < DEPOT_MAX &&
+	       all < cache->heap->total_blocks * (BLOCK_BYTES / DEPOT_SHARE);
+}
+
+/* What a magazine in the depot counts for, however many objects it has. */
+static uint64_t depot_magazine_bytes(const struct objcache *cache)
+{
+	return cache->magazine_slots * cache->config.object_bytes + magazine_bytes(cache);
+}
+
 static struct objcache_magazine *depot_take_locked(struct objcache *cache)
 {
 	struct list *link = list_take_first(&cache->depot);
@@ -246,6 +245,7 @@ static struct objcache_magazine *depot_take_locked(struct objcache *cache)
 	if (magazine) {
 		cache->depot_count--;
 		cache->depot_objects -= magazine->count;
+		atomic_fetch_sub_explicit(&cache->heap->depot_bytes, depot_magazine_bytes(cache), memory_order_relaxed);
 	}
 	return magazine;
 }
@@ -256,6 +256,7 @@ static void depot_add_locked(struct objcache *cache, struct objcache_magazine *m
 	list_insert_first(&cache->depot, &magazine->link);
 	cache->depot_count++;
 	cache->depot_objects += count;
+	atomic_fetch_add_explicit(&cache->heap->depot_bytes, depot_magazine_bytes(cache), memory_order_relaxed);
 }
 
 static void spare_add_locked(struct objcache *cache, struct objcache_magazine *magazine)
@@ -270,6 +271,23 @@ void objcache_depot_empty_locked(struct objcache *cache)
 		objcache_put_locked(cache, magazine->slots + 1, magazine->count);
 		spare_add_locked(cache, magazine);
 	}
+}
+
+/* Another empty magazine, if the depot may grow. Not under [C]. */
+static void spare_prepare(struct objcache *cache)
+{
+	struct objcache_magazine *magazine;
+	uint64_t state;
+
+	if (platform_in_handler() || atomic_load_explicit(&cache->spare_count, memory_order_relaxed) > 0 ||
+	    cache->magazine_slots == 0 || !depot_may_grow(cache))
+		return;
+	magazine = magazine_new(cache);
+	if (!magazine)
+		return;
+	state = spinlock_lock_interrupts(&cache->lock);
+	spare_add_locked(cache, magazine);
+	spinlock_unlock_interrupts(&cache->lock, state);
 }
 
 /* The long ways ----------------------------------------------------------------------------------------------------------- */
@@ -344,7 +362,7 @@ static void unload_locked(struct objcache *cache, struct objcache_cpu *own)
 		swap_locked(cache, own);
 		return;
 	}
-	if (cache->depot_count >= cache->depot_max || !(spare = list_take_first(&cache->spare))) {
+	if (!depot_may_grow(cache) || !(spare = list_take_first(&cache->spare))) {
 		free_put_locked(cache, own);
 		return;
 	}
@@ -511,9 +529,14 @@ void *objcache_alloc_held(struct objcache *cache)
 
 void objcache_free(struct objcache *cache, void *object)
 {
-	const struct block *block = objcache_map_find(&cache->map, object);
+	const uint64_t offset = objcache_map_offset(&cache->map, object);
+	const struct block *block;
 
 	objcache_debug_free(cache, object, __builtin_return_address(0));
-	if (!objcache_likely(block && block->cache == cache && objcache_free_fast(cache, block, object)))
-		objcache_free_slow(cache, object, __builtin_return_address(0));
+	if (objcache_likely(offset < cache->map.bytes)) {
+		block = &cache->map.blocks[offset >> BLOCK_SHIFT];
+		if (objcache_likely(block->cache == cache && objcache_free_fast(cache, block, offset, object)))
+			return;
+	}
+	objcache_free_slow(cache, object, __builtin_return_address(0));
 }
