@@ -123,7 +123,9 @@ static __attribute__((noinline)) void *alloc_slow(struct general_heap *heap, siz
 	const unsigned class = class_of(heap, bytes, alignment);
 	if (class == heap->classes)
 		return alloc_run(heap, bytes, alignment);
-	void *memory = objcache_alloc_fast(&heap->cache[class]);
+	void *memory = NULL;
+	if (alignment != OBJCACHE_OBJECT_MIN || bytes > GENERAL_HEAP_SMALL_BYTES) /* otherwise that has been tried */
+		memory = objcache_alloc_fast(&heap->cache[class]);
 	if (!memory)
 		memory = objcache_alloc_slow(&heap->cache[class], true);
 	return memory ? memory : alloc_stand_in(heap, class, bytes, alignment);

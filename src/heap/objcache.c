@@ -187,7 +187,7 @@ void objcache_surplus_locked(struct objcache *cache, struct list *blocks)
 {
 	const uint64_t keep = MAX(cache->config.retain_bytes >> BLOCK_SHIFT, 1);
 
-	while (cache->counts.empty_blocks > keep &&
+	while (cache->counts.empty_blocks > keep && !platform_in_handler() &&
 	       cache->counts.objects - cache->objects_per_block >= cache->config.reserve_objects) {
 		struct block *block = container_of(cache->empty.previous, struct block, link);
 

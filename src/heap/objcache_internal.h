@@ -36,7 +36,7 @@ void objcache_block_remove_locked(struct objcache *cache, struct block *block);
 /* Puts the block where it belongs, now that `used` of its objects are not free in it. */
 void objcache_settle_locked(struct objcache *cache, struct block *block, uint32_t used);
 
-/* Moves empty blocks of which the cache has enough to a list: the caller gives them. */
+/* Moves empty blocks of which the cache has enough to a list: the caller gives them. None in an interrupt handler. */
 void objcache_surplus_locked(struct objcache *cache, struct list *blocks);
 
 /* Fills slots with at most `max` objects, from the fullest blocks on; they become OBJECT_CACHED. Returns how many. */

@@ -116,8 +116,8 @@ static void own_prepare(struct objcache *cache)
 	uint64_t state;
 	unsigned slot;
 
-	if (cache->magazine_slots == 0 || platform_in_handler() ||
-	    atomic_load_explicit(&cache->own[platform_cpu() + 1], memory_order_relaxed))
+	if (atomic_load_explicit(&cache->own[platform_cpu_slot()], memory_order_relaxed) || cache->magazine_slots == 0 ||
+	    platform_in_handler())
 		return;
 	own = own_new(cache);
 	if (!own)
@@ -279,8 +279,8 @@ static void spare_prepare(struct objcache *cache)
 	struct objcache_magazine *magazine;
 	uint64_t state;
 
-	if (platform_in_handler() || atomic_load_explicit(&cache->spare_count, memory_order_relaxed) > 0 ||
-	    cache->magazine_slots == 0 || !depot_may_grow(cache))
+	if (atomic_load_explicit(&cache->spare_count, memory_order_relaxed) > 0 || cache->magazine_slots == 0 ||
+	    platform_in_handler() || !depot_may_grow(cache))
 		return;
 	magazine = magazine_new(cache);
 	if (!magazine)
@@ -341,9 +341,12 @@ static void load_from_blocks_locked(struct objcache *cache, struct objcache_cpu 
  * quickest; otherwise objects come and go, and places matter. */
 static void load_locked(struct objcache *cache, struct objcache_cpu *own)
 {
-	if (free_count(own) == 0 && load_from_depot_locked(cache, own))
+	const bool compact = is_compact_locked(cache);
+
+	if ((free_count(own) == 0 || (compact && free_count(own) < cache->magazine_slots / 2)) &&
+	    load_from_depot_locked(cache, own))
 		return;
-	if (is_compact_locked(cache))
+	if (compact)
 		swap_locked(cache, own);
 	else
 		free_put_locked(cache, own);
@@ -421,8 +424,7 @@ static void *alloc_held_slow(struct objcache *cache)
 	state = spinlock_lock_interrupts(&cache->lock);
 	own = own_locked(cache);
 	object = own ? own_alloc_locked(cache, own) : single_alloc_locked(cache);
-	if (!platform_in_handler())
-		objcache_surplus_locked(cache, &surplus);
+	objcache_surplus_locked(cache, &surplus);
 	spinlock_unlock_interrupts(&cache->lock, state);
 	objcache_blocks_give(cache, &surplus);
 	return object;
@@ -499,8 +501,7 @@ void objcache_free_slow(struct objcache *cache, void *object, const void *site)
 	if (*slot.state != OBJECT_ALLOCATED)
 		objcache_object_is_wrong(cache, object, "is free already", site);
 	free_locked(cache, &slot);
-	if (!platform_in_handler())
-		objcache_surplus_locked(cache, &surplus);
+	objcache_surplus_locked(cache, &surplus);
 	spinlock_unlock_interrupts(&cache->lock, state);
 	objcache_blocks_give(cache, &surplus);
 }
