@@ -17,7 +17,7 @@ static inline void *objcache_alloc_fast(struct objcache *cache)
 	void *object = NULL;
 
 	platform_preempt_disable();
-	own = atomic_load_explicit(&cache->cpus[platform_cpu_slot()], memory_order_relaxed);
+	own = atomic_load_explicit(&cache->cpus[platform_cpu_slot()], memory_order_acquire);
 	top = atomic_load_explicit(&own->alloc_top, memory_order_relaxed);
 	if (objcache_likely(*top->state == OBJECT_CACHED)) {
 		*top->state = OBJECT_ALLOCATED;
@@ -79,7 +79,7 @@ static inline bool objcache_free_fast(struct objcache *cache, const struct block
 	if (!objcache_likely(*state == OBJECT_ALLOCATED))
 		return false;
 	platform_preempt_disable();
-	own = atomic_load_explicit(&cache->cpus[platform_cpu_slot()], memory_order_relaxed);
+	own = atomic_load_explicit(&cache->cpus[platform_cpu_slot()], memory_order_acquire);
 	top = atomic_load_explicit(&own->free_top, memory_order_relaxed);
 	if (objcache_likely(top != own->free_limit)) {
 		*state = OBJECT_CACHED;

@@ -155,7 +155,7 @@ void objcache_attach_locked(struct objcache *cache, unsigned slot)
 	if (must_go_the_long_way(cache))
 		return;
 	own->detached = 0;
-	atomic_store_explicit(&cache->cpus[slot], own, memory_order_relaxed);
+	atomic_store_explicit(&cache->cpus[slot], own, memory_order_release);
 }
 
 /* The running CPU's magazines, or NULL: it has none, or may not use them. */

@@ -55,18 +55,20 @@ static _Thread_local struct {
 	struct random random;
 } self;
 
-/* The one call that platform_run_on_all_cpus has under way; cpus_lock is held. */
+/* The one call that platform_run_on_all_cpus has under way. */
 static struct {
+	pthread_mutex_t lock;
 	void (*run)(void *context);
 	void *context;
 	_Atomic unsigned pending;
-} call;
+} call = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-/* On the calling thread itself it is no handler. */
+/* On the calling thread itself it is no handler. What the call consists of was set before `pending`. */
 static void call_run(bool handler)
 {
 	const bool before = self.interrupts_off;
 
+	(void)atomic_load(&call.pending);
 	self.interrupts_off = true;
 	self.in_handler = handler;
 	platform_self.slot = handler ? 0 : platform_self.number;
@@ -181,6 +183,9 @@ void platform_run_on_all_cpus(void (*run)(void *context), void *context)
 
 	if (!platform_may_sleep())
 		platform_panic("platform_run_on_all_cpus where nothing may sleep");
+	/* Not asleep, since the holder may wait for this thread: the thread sanitizer takes no signal in there. */
+	while (pthread_mutex_trylock(&call.lock) != 0)
+		sched_yield();
 	pthread_mutex_lock(&cpus_lock);
 	call.run = run;
 	call.context = context;
@@ -191,10 +196,11 @@ void platform_run_on_all_cpus(void (*run)(void *context), void *context)
 		if (pthread_kill(cpus[i].thread, CALL_SIGNAL) != 0)
 			fail("pthread_kill");
 	}
+	pthread_mutex_unlock(&cpus_lock);
 	call_run(false);
 	while (atomic_load(&call.pending) != 0)
 		sched_yield();
-	pthread_mutex_unlock(&cpus_lock);
+	pthread_mutex_unlock(&call.lock);
 }
 
 bool platform_set_cleaning(bool cleaning)
