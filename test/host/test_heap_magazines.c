@@ -516,8 +516,61 @@ START_TEST(threads_are_interrupted_by_handlers_that_allocate)
 }
 END_TEST
 
+/* Thread 0 is as in the middle of an operation on its magazines; thread 1 interrupts it, and drains. */
+static _Atomic int stage;
+
+static void stage_wait(int wanted)
+{
+	while (atomic_load(&stage) != wanted)
+		platform_yield();
+}
+
+static void be_busy(void)
+{
+	const unsigned cpu = platform_cpu();
+	void *object = objcache_alloc(&cache);
+
+	ck_assert_ptr_nonnull(object);
+	platform_preempt_disable();
+	const struct objcache_cpu_counts before = objcache_cpu_count(&cache, cpu);
+	ck_assert_uint_gt(before.cached, 0);
+	atomic_store(&stage, 1);
+	stage_wait(2);
+	const struct objcache_cpu_counts after = objcache_cpu_count(&cache, cpu);
+	platform_preempt_enable();
+	ck_assert_uint_eq(after.cached, before.cached);
+	ck_assert_uint_eq(after.allocs, before.allocs);
+	ck_assert_uint_eq(after.frees, before.frees);
+	/* It empties them itself, next time. */
+	objcache_free(&cache, object);
+	ck_assert_uint_eq(objcache_cpu_count(&cache, cpu).cached, 1);
+}
+
+static void be_interrupted(void *context, unsigned index)
+{
+	if (index == 0) {
+		be_busy();
+		return;
+	}
+	stage_wait(1);
+	platform_run_on_all_cpus(handler, context);
+	objcaches_flush(&cache, 1);
+	atomic_store(&stage, 2);
+}
+
+START_TEST(threads_leave_a_busy_cpu_alone)
+{
+	_Atomic unsigned handled = 0;
+
+	setup(256);
+	host_threads_run(2, be_interrupted, &handled);
+	ck_assert_uint_ge(handled, 1);
+	teardown();
+}
+END_TEST
+
 HOST_TEST_MAIN("heap_magazines", a_million_operations_follow_the_model, general_heap_follows_the_model,
 	       frees_at_once_are_found_when_the_object_moves_on, a_report_names_the_callers, objects_stay_constructed,
 	       churn_gives_blocks_back, each_block_has_an_order_of_its_own, little_is_added_to_what_was_asked_for,
 	       general_heap_clears_multiplies_and_resizes, threads_exchange_objects_while_others_drain,
-	       threads_are_interrupted_by_handlers_that_allocate)
+	       threads_are_interrupted_by_handlers_that_allocate, threads_leave_a_busy_cpu_alone)
