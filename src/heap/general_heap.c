@@ -108,7 +108,7 @@ static void *alloc_run(struct general_heap *heap, size_t bytes, size_t alignment
 	struct run_source *source = heap->config.runs;
 	struct phys_addr run;
 
-	if (source->take(source, &heap->runs, divide_round_up(bytes, BLOCK_BYTES), alignment, &run) != STATUS_OK)
+	if (platform_in_handler() || source->take(source, &heap->runs, divide_round_up(bytes, BLOCK_BYTES), alignment, &run) != STATUS_OK)
 		return NULL;
 	return platform_virt(run);
 }

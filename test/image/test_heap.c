@@ -138,3 +138,46 @@ IMAGE_TEST(heap_serves_all_cpus_at_once)
 	list_for_each (link, &memory->blocks.caches)
 		expect(objcache_is_valid(container_of(link, struct objcache, link)));
 }
+
+#define STORM_OBJECTS 16
+#define STORM_ROUNDS  200
+
+/* On all CPUs, in the midst of whatever they do. What handlers get is little and may be nothing, but it is nobody else's. */
+static void storm_run(void *context)
+{
+	struct hammer *hammer = context;
+	uint64_t *objects[STORM_OBJECTS];
+
+	for (unsigned i = 0; i < STORM_OBJECTS; i++) {
+		objects[i] = heap_alloc(hammer->heap, 16ull << i % 8, 0);
+		if (objects[i])
+			*objects[i] = (uintptr_t)&objects[i];
+	}
+	for (unsigned i = 0; i < STORM_OBJECTS; i++) {
+		if (objects[i] && *objects[i] != (uintptr_t)&objects[i])
+			atomic_fetch_add(&hammer->violations, 1);
+		heap_free(hammer->heap, objects[i]);
+	}
+}
+
+IMAGE_TEST(heap_serves_handlers_in_the_midst_of_tasks)
+{
+	const struct task_options options = { .name = "hammer", .priority = TASK_NORMAL, .cpu = -1 };
+	struct memory *memory = test->environment->memory;
+	struct hammer hammer = { .heap = memory_general_heap(memory) };
+	struct task *tasks[PLATFORM_CPUS_MAX];
+	const unsigned count = MIN(platform_cpu_count() * 2, PLATFORM_CPUS_MAX);
+
+	for (unsigned i = 0; i < count; i++)
+		require(task_spawn(&options, hammer_run, &hammer, &tasks[i]) == STATUS_OK);
+	for (unsigned i = 0; i < STORM_ROUNDS; i++) {
+		platform_run_on_all_cpus(storm_run, &hammer);
+		if (i % 20 == 0)
+			(void)memory_drain(memory, 4 * MIB, false);
+	}
+	for (unsigned i = 0; i < count; i++)
+		task_join(tasks[i]);
+	expect_equal(hammer.violations, 0);
+	list_for_each (link, &memory->blocks.caches)
+		expect(objcache_is_valid(container_of(link, struct objcache, link)));
+}
