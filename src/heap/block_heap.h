@@ -36,12 +36,12 @@ struct block {
 	struct objcache *cache; /* the objcache that cuts it into objects, or NULL */
 	const void *holder;     /* the general heap that the objcache belongs to, or itself */
 	uint8_t *states;        /* enum object_state for each object */
-	uint32_t credit;        /* [C] objects may come back until the block belongs into another list; see objcache_block_used */
-	uint32_t floor;         /* [C] objects that are not here when credit is 0 */
-	struct list link;       /* [C] */
-	uint32_t line;          /* [C] where to look for the next object, */
-	uint32_t stride;        /* [C] ... and where after that */
-	uint8_t role;           /* [C] enum objcache_role */
+	uint32_t credit;  /* [C] objects may come back until the block belongs into another list; see objcache_block_used */
+	uint32_t floor;   /* [C] objects that are not here when credit is 0 */
+	struct list link; /* [C] */
+	uint32_t line;    /* [C] where to look for the next object, */
+	uint32_t stride;  /* [C] ... and where after that */
+	uint8_t role;     /* [C] enum objcache_role */
 
 	/* What it would cost the holder of a movable block to empty it, in 20ths of a page to be read again; 0: not known;
 	 * BLOCK_COST_FIXED: it cannot be emptied now. */

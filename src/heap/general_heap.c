@@ -7,12 +7,12 @@
 
 /* Classes --------------------------------------------------------------------------------------------------------------- */
 
-#define CLASS_STEPS      8u /* for each doubling */
-#define STEPPED_MAX      (256 * KIB)
-#define FIRST_STEP_MAX   (16 * CLASS_STEPS)
-#define POWER_CLASS_MIN  64u
-#define LARGE_SHIFT      12u /* GENERAL_HEAP_SMALL_BYTES */
-#define STEP_SHIFT       3u  /* CLASS_STEPS */
+#define CLASS_STEPS     8u /* for each doubling */
+#define STEPPED_MAX     (256 * KIB)
+#define FIRST_STEP_MAX  (16 * CLASS_STEPS)
+#define POWER_CLASS_MIN 64u
+#define LARGE_SHIFT     12u /* GENERAL_HEAP_SMALL_BYTES */
+#define STEP_SHIFT      3u  /* CLASS_STEPS */
 
 _Static_assert(GENERAL_HEAP_SMALL_BYTES == 1u << LARGE_SHIFT && CLASS_STEPS == 1u << STEP_SHIFT, "shifts");
 
@@ -72,6 +72,8 @@ static unsigned class_of(const struct general_heap *heap, size_t bytes, size_t a
 		first = (unsigned)(heap->small[(bytes - 1) / 16] - heap->cache);
 	else if (bytes <= OBJCACHE_OBJECT_MAX)
 		first = heap->large[step_of(bytes)];
+	if (bytes <= GENERAL_HEAP_SMALL_BYTES && alignment <= OBJCACHE_OBJECT_MIN)
+		return first;
 	return class_find(heap, first, bytes, alignment);
 }
 
@@ -108,7 +110,8 @@ static void *alloc_run(struct general_heap *heap, size_t bytes, size_t alignment
 	struct run_source *source = heap->config.runs;
 	struct phys_addr run;
 
-	if (platform_in_handler() || source->take(source, &heap->runs, divide_round_up(bytes, BLOCK_BYTES), alignment, &run) != STATUS_OK)
+	if (platform_in_handler() ||
+	    source->take(source, &heap->runs, divide_round_up(bytes, BLOCK_BYTES), alignment, &run) != STATUS_OK)
 		return NULL;
 	return platform_virt(run);
 }
@@ -146,7 +149,8 @@ static void debug_alloc(struct general_heap *heap, void *memory, const void *sit
 }
 #endif
 
-static inline __attribute__((always_inline)) void *alloc_at(struct general_heap *heap, size_t bytes, size_t alignment, const void *site)
+static inline __attribute__((always_inline)) void *alloc_at(struct general_heap *heap, size_t bytes, size_t alignment,
+							    const void *site)
 {
 	void *memory = NULL;
 
@@ -383,7 +387,8 @@ static void tables_init(struct general_heap *heap)
 	for (unsigned i = 0; i < ARRAY_LENGTH(heap->small); i++)
 		heap->small[i] = &heap->cache[class_find(heap, 0, (i + 1) * 16, 1)];
 	for (unsigned step = 0; step < GENERAL_HEAP_LARGE_STEPS; step++) {
-		const size_t below = (size_t)(CLASS_STEPS + step % CLASS_STEPS) << (LARGE_SHIFT - STEP_SHIFT + step / CLASS_STEPS);
+		const size_t below = (size_t)(CLASS_STEPS + step % CLASS_STEPS)
+				     << (LARGE_SHIFT - STEP_SHIFT + step / CLASS_STEPS);
 
 		heap->large[step] = (uint8_t)class_find(heap, 0, below + 1, 1);
 	}

@@ -38,15 +38,15 @@ struct general_heap_config {
 
 struct general_heap {
 	struct caching_heap caching;
-	struct objcache_map map;                                  /* [I] */
-	struct objcache *small[GENERAL_HEAP_SMALL_BYTES / 16];    /* [I] by (bytes - 1) / 16 */
-	uint8_t large[GENERAL_HEAP_LARGE_STEPS];                  /* [I] the first class that may do, by step */
-	struct general_heap_config config;                        /* [I] */
-	struct block_heap *heap;                                  /* [I] */
-	struct owner runs;                                        /* owner of the runs */
-	unsigned classes;                                         /* [I] */
-	struct objcache *cache;                                   /* [I] by class, smallest first */
-	char (*class_name)[GENERAL_HEAP_NAME_BYTES];              /* [I] */
+	struct objcache_map map;                               /* [I] */
+	struct objcache *small[GENERAL_HEAP_SMALL_BYTES / 16]; /* [I] by (bytes - 1) / 16 */
+	uint8_t large[GENERAL_HEAP_LARGE_STEPS];               /* [I] the first class that may do, by step */
+	struct general_heap_config config;                     /* [I] */
+	struct block_heap *heap;                               /* [I] */
+	struct owner runs;                                     /* owner of the runs */
+	unsigned classes;                                      /* [I] */
+	struct objcache *cache;                                /* [I] by class, smallest first */
+	char (*class_name)[GENERAL_HEAP_NAME_BYTES];           /* [I] */
 	struct cleaner cleaner;
 };
 

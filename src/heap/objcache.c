@@ -248,8 +248,8 @@ static inline void word_take_some(struct taking *taking, uint8_t *states, uint64
 }
 
 /*
- * Only the bits of OBJECT_FREE, which change under [C] alone. The other bits of a word change meanwhile, as CPUs allocate and free
- * these objects without the lock: hence no look of the thread sanitizer.
+ * Only the bits of OBJECT_FREE, which change under [C] alone. The other bits of a word change meanwhile, as CPUs allocate and
+ * free these objects without the lock: hence no look of the thread sanitizer.
  */
 __attribute__((no_sanitize("thread"))) static inline uint64_t word_free(const uint8_t *states)
 {

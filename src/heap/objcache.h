@@ -1,8 +1,8 @@
 /*
  * Objcache: objects of one size on 2 MB blocks. A caching heap: it keeps free objects, and gives whole blocks back on request.
  *
- * 1. All bookkeeping lies outside of the blocks and is found by physical address >> 21: one byte for each object says whether it
- *    is free in its block, cached in a magazine, or allocated. So a block holds 512 objects of 4 KB, nothing of ours lies in a
+ * 1. All bookkeeping lies outside of the blocks and is found by physical address >> 21: one byte for each object says whether
+ *it is free in its block, cached in a magazine, or allocated. So a block holds 512 objects of 4 KB, nothing of ours lies in a
  *    freed object, and every free is checked in every build: double, foreign and misaligned ones end in a panic that names the
  *    cache, the object and the caller, in debug builds also who allocated and freed it before. Two frees at the very same time
  *    are caught when the object's second entry is allocated or put back.
@@ -23,8 +23,8 @@
  *    from every CPU, and little is held back.
  * 6. With a constructor, objects are constructed when their block is taken, stay so from free to alloc, and are destroyed when
  *    the block is given back.
- * 7. Debug builds fill objects with junk on alloc and free (without a constructor), and report a write to a freed object when it
- *    is allocated again.
+ * 7. Debug builds fill objects with junk on alloc and free (without a constructor), and report a write to a freed object when
+ *it is allocated again.
  *
  * Locks: [C] `lock`, one a cache, taken with interrupts held; leaves are the locks of block heap and bookkeeping, never taken
  * under it. The source is called without it. Contexts: any. In an interrupt handler, alloc takes what the blocks and the depot
@@ -53,7 +53,7 @@ enum object_state {
 enum objcache_role {
 	OBJCACHE_NONE,
 	OBJCACHE_EMPTY,
-	OBJCACHE_PARTIAL, /* in a bucket by fill */
+	OBJCACHE_PARTIAL,     /* in a bucket by fill */
 	OBJCACHE_NEARLY_FULL, /* so few free objects that they are looked for only when there are no others */
 	OBJCACHE_FULL,
 };
@@ -126,36 +126,38 @@ struct objcache_map {
 };
 
 struct objcache {
-	struct objcache_cpu *_Atomic cpus[PLATFORM_CPUS_MAX + 1]; /* [C], read by the CPU, by slot; without magazines: a dummy */
-	struct objcache_map map;                                  /* [I] */
-	uint64_t inverse;                                         /* [I] of object_bytes, 2^64 / object_bytes rounded up */
-	const void *parent;                                       /* [I] the general heap that it belongs to, or NULL */
+	struct objcache_cpu
+		*_Atomic cpus[PLATFORM_CPUS_MAX + 1]; /* [C], read by the CPU, by slot; without magazines: a dummy */
+	struct objcache_map map;                      /* [I] */
+	uint64_t inverse;                             /* [I] of object_bytes, 2^64 / object_bytes rounded up */
+	const void *parent;                           /* [I] the general heap that it belongs to, or NULL */
 	struct caching_heap caching; /* alloc through the interface: bytes <= object_bytes, alignment <= the cache's */
 
-	struct objcache_config config; /* [I] */
-	uint32_t objects_per_block;    /* [I] */
-	uint32_t bucket_objects;       /* [I] */
-	uint32_t worthwhile_objects;   /* [I] free objects from which on a block is not OBJCACHE_NEARLY_FULL */
-	uint32_t lines;                /* [I] of 64 states, of a block */
-	uint32_t magazine_slots;       /* [I] 0: no magazines */
-	struct block_heap *heap;       /* [I] */
+	struct objcache_config config;        /* [I] */
+	uint32_t objects_per_block;           /* [I] */
+	uint32_t bucket_objects;              /* [I] */
+	uint32_t worthwhile_objects;          /* [I] free objects from which on a block is not OBJCACHE_NEARLY_FULL */
+	uint32_t lines;                       /* [I] of 64 states, of a block */
+	uint32_t magazine_slots;              /* [I] 0: no magazines */
+	struct block_heap *heap;              /* [I] */
 	struct objcache_sites *_Atomic sites; /* debug builds; NULL until the first alloc */
 	struct owner owner;
 	struct list link; /* [G] in heap->caches */
 
 	struct spinlock lock;
-	struct objcache_cpu *_Atomic own[PLATFORM_CPUS_MAX + 1]; /* [C], read without; what cpus[] has when it is not detached */
-	struct list buckets[OBJCACHE_BUCKETS];           /* [C] PARTIAL blocks by fill */
-	uint32_t bucket_mask;                            /* [C] bit i: buckets[i] is not empty */
-	struct list empty;                               /* [C] */
-	struct list nearly_full;                         /* [C] */
-	struct list full;                                /* [C] */
-	struct list depot;                               /* [C] full magazines, the last one that came first */
-	struct list spare;                               /* [C] empty magazines */
-	_Atomic uint32_t depot_count;                    /* [C], read without */
-	_Atomic uint32_t spare_count;                    /* [C], read without */
-	uint64_t depot_objects;                          /* [C] */
-	uint64_t taken;                                  /* [C] objects that are not free in their blocks */
+	struct objcache_cpu
+		*_Atomic own[PLATFORM_CPUS_MAX + 1]; /* [C], read without; what cpus[] has when it is not detached */
+	struct list buckets[OBJCACHE_BUCKETS];       /* [C] PARTIAL blocks by fill */
+	uint32_t bucket_mask;                        /* [C] bit i: buckets[i] is not empty */
+	struct list empty;                           /* [C] */
+	struct list nearly_full;                     /* [C] */
+	struct list full;                            /* [C] */
+	struct list depot;                           /* [C] full magazines, the last one that came first */
+	struct list spare;                           /* [C] empty magazines */
+	_Atomic uint32_t depot_count;                /* [C], read without */
+	_Atomic uint32_t spare_count;                /* [C], read without */
+	uint64_t depot_objects;                      /* [C] */
+	uint64_t taken;                              /* [C] objects that are not free in their blocks */
 	struct objcache_counts counts; /* [C] but for used and cached; allocs and frees: those without magazines */
 	struct cleaner cleaner;
 };
@@ -187,8 +189,8 @@ uint64_t objcache_drain(struct objcache *cache, uint64_t bytes, uint64_t retain,
 
 /*
  * The steps of a drain, for whoever drains several caches together. Empty blocks only; whether blocks might come back by
- * emptying magazines; and doing that, for an array of caches, but for magazines that another CPU does not let go of for long: it
- * empties them itself at its next operation. What has become empty beyond what the caches keep goes back. Without
+ * emptying magazines; and doing that, for an array of caches, but for magazines that another CPU does not let go of for long:
+ * it empties them itself at its next operation. What has become empty beyond what the caches keep goes back. Without
  * platform_may_sleep() only the depots are emptied.
  */
 uint64_t objcache_drain_empty(struct objcache *cache, uint64_t bytes, uint64_t retain, struct phys_addr lowest,

@@ -126,7 +126,8 @@ _Noreturn void objcache_object_is_wrong(const struct objcache *cache, const void
 {
 	char now[SITE_BYTES], allocated[SITE_BYTES], freed[SITE_BYTES];
 
-	platform_panic("objcache %s: object %p %s%s%s%s", cache->config.name, object, what, site_format(now, "freed now by", site),
+	platform_panic("objcache %s: object %p %s%s%s%s", cache->config.name, object, what,
+		       site_format(now, "freed now by", site),
 		       site_format(allocated, "allocated by", site_of(cache, object, false)),
 		       site_format(freed, "freed before by", site_of(cache, object, true)));
 }
@@ -200,10 +201,10 @@ static void slots_check(const struct objcache *cache, const struct objcache_slot
 {
 	for (const struct objcache_slot *slot = first; slot < end; slot++) {
 		const struct block *block = objcache_map_find(&cache->map, slot->object);
+		const uint8_t *state = block && block->cache == cache ? objcache_state(cache, block, slot->object) : NULL;
 
 		totals->slots++;
-		if (!block || block->cache != cache || objcache_state(cache, block, slot->object) != slot->state ||
-		    *slot->state != OBJECT_CACHED)
+		if (!state || state != slot->state || *state != OBJECT_CACHED)
 			totals->violation = "a magazine has what is no cached object";
 	}
 }

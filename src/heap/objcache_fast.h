@@ -20,8 +20,8 @@ static inline void *objcache_alloc_fast(struct objcache *cache)
 	own = atomic_load_explicit(&cache->cpus[platform_cpu_slot()], memory_order_acquire);
 	top = atomic_load_explicit(&own->alloc_top, memory_order_relaxed);
 	if (objcache_likely(*top->state == OBJECT_CACHED)) {
-		*top->state = OBJECT_ALLOCATED;
 		object = top->object;
+		*top->state = OBJECT_ALLOCATED;
 		atomic_store_explicit(&own->alloc_top, top - 1, memory_order_relaxed);
 		if (!object)
 			__builtin_unreachable();

@@ -256,7 +256,7 @@ static void lists_init(struct objcache *cache)
 	list_init(&cache->full);
 }
 
-#define WORTHWHILE_SHARE 256 /* of a block's objects: fewer free ones are not looked for if there are others */
+#define WORTHWHILE_SHARE 256         /* of a block's objects: fewer free ones are not looked for if there are others */
 #define MAGAZINE_BYTES   (512 * KIB) /* of objects, in one */
 
 static void sizes_init(struct objcache *cache)

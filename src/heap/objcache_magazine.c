@@ -412,21 +412,30 @@ static void *single_alloc_locked(struct objcache *cache)
 	return slot.object;
 }
 
+/* Gives back what has become empty, if the cache has more of it than it keeps. */
+static void unlock_and_give(struct objcache *cache, uint64_t state)
+{
+	struct list surplus;
+
+	list_init(&surplus);
+	if (cache->counts.empty_blocks > 1)
+		objcache_surplus_locked(cache, &surplus);
+	spinlock_unlock_interrupts(&cache->lock, state);
+	if (!list_is_empty(&surplus))
+		objcache_blocks_give(cache, &surplus);
+}
+
 static void *alloc_held_slow(struct objcache *cache)
 {
 	struct objcache_cpu *own;
-	struct list surplus;
 	uint64_t state;
 	void *object;
 
-	list_init(&surplus);
 	own_prepare(cache);
 	state = spinlock_lock_interrupts(&cache->lock);
 	own = own_locked(cache);
 	object = own ? own_alloc_locked(cache, own) : single_alloc_locked(cache);
-	objcache_surplus_locked(cache, &surplus);
-	spinlock_unlock_interrupts(&cache->lock, state);
-	objcache_blocks_give(cache, &surplus);
+	unlock_and_give(cache, state);
 	return object;
 }
 
@@ -483,7 +492,6 @@ void objcache_free_slow(struct objcache *cache, void *object, const void *site)
 {
 	const struct block *block = objcache_map_find(&cache->map, object);
 	struct objcache_slot slot = { .object = object };
-	struct list surplus;
 	uint64_t state;
 
 	if (!object)
@@ -494,16 +502,13 @@ void objcache_free_slow(struct objcache *cache, void *object, const void *site)
 	if (!slot.state || *slot.state == OBJECT_NONE)
 		objcache_object_is_wrong(cache, object, "is not the start of an object", site);
 
-	list_init(&surplus);
 	own_prepare(cache);
 	spare_prepare(cache);
 	state = spinlock_lock_interrupts(&cache->lock);
 	if (*slot.state != OBJECT_ALLOCATED)
 		objcache_object_is_wrong(cache, object, "is free already", site);
 	free_locked(cache, &slot);
-	objcache_surplus_locked(cache, &surplus);
-	spinlock_unlock_interrupts(&cache->lock, state);
-	objcache_blocks_give(cache, &surplus);
+	unlock_and_give(cache, state);
 }
 
 void *objcache_alloc(struct objcache *cache)

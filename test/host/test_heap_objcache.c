@@ -198,7 +198,7 @@ START_TEST(drain_never_overshoots_and_retains)
 		objects[i] = objcache_alloc(&cache);
 	for (unsigned i = 1; i < BLOCKS * PER_BLOCK; i++)
 		objcache_free(&cache, objects[i]);
-	objcaches_flush(&cache, 1); /* the last ones that were freed are in magazines */
+	objcaches_flush(&cache, 1);                                /* the last ones that were freed are in magazines */
 	ck_assert_uint_eq(objcache_count(&cache).empty_blocks, 8); /* as much as retain_bytes says; the ninth went back */
 	ck_assert_uint_eq(objcache_count(&cache).blocks, 9);
 	ck_assert_uint_eq(objcache_drain(&cache, 1, 0, anywhere, anywhere), BLOCK_BYTES);

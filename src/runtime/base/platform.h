@@ -10,29 +10,29 @@
 
 #include <stdarg.h>
 
-#include "platform_cpu.h"
 #include "status.h"
 #include "types.h"
+
+/*
+ * What is done all the time is inline, in platform_cpu.h:
+ *
+ *	unsigned platform_cpu(void)		the running CPU; only stable while preemption or interrupts are off
+ *	unsigned platform_cpu_slot(void)	its id + 1 in a task, and 0 in an interrupt handler: whoever indexes by it keeps
+ *						handlers out of what tasks of this CPU are in the middle of. As stable.
+ *	void platform_preempt_disable(void)	raises the calling CPU's preemption count
+ *	void platform_preempt_enable(void)	lowers it; may switch to another task when it reaches 0
+ *	uint32_t platform_preempt_count(void)	in a handler: that of the task that it interrupted
+ */
+#include "platform_cpu.h"
 
 /* CPUs. Ids run from 0 to count - 1; count does not change after start-up and is at most PLATFORM_CPUS_MAX. */
 #define PLATFORM_CPUS_MAX 64
 unsigned platform_cpu_count(void);
-static inline unsigned platform_cpu(void); /* only stable while preemption or interrupts are off */
-
-/* The calling CPU's id + 1 in a task, and 0 in an interrupt handler: whoever indexes by it keeps handlers out of what tasks of
- * this CPU are in the middle of, without asking. Only stable as platform_cpu(); at most PLATFORM_CPUS_MAX. */
-static inline unsigned platform_cpu_slot(void);
 static inline void platform_cpu_relax(void)
 {
 	__builtin_ia32_pause();
 }
 
-/*
- * The calling CPU's preemption count. Disable and enable (platform_preempt_enable, in platform_cpu.h) nest; enable may switch to
- * another task when the count reaches 0.
- */
-static inline void platform_preempt_disable(void);
-static inline uint32_t platform_preempt_count(void); /* in a handler: that of the task that it interrupted */
 bool platform_may_sleep(void);
 bool platform_in_handler(void); /* no lock may be taken that tasks take, too */
 
@@ -74,8 +74,10 @@ bool platform_is_cleaning(void);
 /* Monotonic time since start-up. On the host, a test may turn this clock. */
 uint64_t platform_now_ns(void);
 
-/* Translation within the direct map, where all RAM that the block heap trades is mapped for good; blocks are aligned there,
- * too. */
+/*
+ * Translation within the direct map, where all RAM that the block heap trades is mapped for good, that of one block heap at one
+ * distance from its physical addresses; blocks are aligned there, too.
+ */
 struct phys_addr platform_phys(const void *memory);
 void *platform_virt(struct phys_addr address);
 
