@@ -20,9 +20,10 @@ static inline void *objcache_alloc_fast(struct objcache *cache)
 	own = atomic_load_explicit(&cache->cpus[platform_cpu_slot()], memory_order_acquire);
 	top = atomic_load_explicit(&own->alloc_top, memory_order_relaxed);
 	if (objcache_likely(*top->state == OBJECT_CACHED)) {
-		object = top->object;
 		*top->state = OBJECT_ALLOCATED;
 		atomic_store_explicit(&own->alloc_top, top - 1, memory_order_relaxed);
+		platform_compiler_barrier(); /* the object is read last, into the register that it is returned in */
+		object = top->object;
 		if (!object)
 			__builtin_unreachable();
 	}
