@@ -1,88 +1,19 @@
 #include "general_heap.h"
 
+#include "general_heap_internal.h"
 #include "objcache_fast.h"
 #include "runtime/base/bits.h"
-#include "runtime/base/format.h"
 #include "runtime/base/string.h"
-
-/* Classes --------------------------------------------------------------------------------------------------------------- */
-
-#define CLASS_STEPS     8u /* for each doubling */
-#define STEPPED_MAX     (256 * KIB)
-#define FIRST_STEP_MAX  (16 * CLASS_STEPS)
-#define POWER_CLASS_MIN 64u
-#define LARGE_SHIFT     12u /* GENERAL_HEAP_SMALL_BYTES */
-#define STEP_SHIFT      3u  /* CLASS_STEPS */
-
-_Static_assert(GENERAL_HEAP_SMALL_BYTES == 1u << LARGE_SHIFT && CLASS_STEPS == 1u << STEP_SHIFT, "shifts");
-
-/* The size of the class after that of `bytes`, or 0 if that is the last one. */
-static uint32_t next_class_bytes(uint32_t bytes)
-{
-	if (bytes < FIRST_STEP_MAX)
-		return bytes + 16;
-	if (bytes < STEPPED_MAX)
-		return bytes + (1u << (log2_floor(bytes) - STEP_SHIFT));
-	if (bytes == OBJCACHE_OBJECT_MAX)
-		return 0;
-	/* So many fit into a block; the next size is what one less allows. */
-	const uint32_t in_block = (uint32_t)(BLOCK_BYTES / bytes);
-	return (uint32_t)align_down(BLOCK_BYTES / (in_block - 1), PAGE_BYTES);
-}
-
-static uint32_t next_power(uint32_t bytes)
-{
-	return bytes == OBJCACHE_OBJECT_MAX ? 0 : MAX(bytes * 2, POWER_CLASS_MIN);
-}
-
-static uint32_t next_bytes(const struct general_heap *heap, uint32_t bytes)
-{
-	return heap->config.powers_only ? next_power(bytes) : next_class_bytes(bytes);
-}
 
 /* Classes within this factor of the right one stand in for it when it has no object left. */
 #define STAND_IN_FACTOR 4
-
-static size_t class_bytes(const struct general_heap *heap, unsigned class)
-{
-	return heap->cache[class].config.object_bytes;
-}
-
-/* The first class, from `class` on, whose objects are large enough and aligned; heap->classes: none. */
-static unsigned class_find(const struct general_heap *heap, unsigned class, size_t bytes, size_t alignment)
-{
-	while (class < heap->classes && (class_bytes(heap, class) < bytes || !is_aligned(class_bytes(heap, class), alignment)))
-		class ++;
-	return class;
-}
-
-/* A step of the table for large sizes: the upper bits of the last byte's offset. */
-static unsigned step_of(size_t bytes)
-{
-	const unsigned log = log2_floor(bytes - 1);
-
-	return (log - LARGE_SHIFT) * CLASS_STEPS + (unsigned)((bytes - 1) >> (log - STEP_SHIFT)) % CLASS_STEPS;
-}
-
-static unsigned class_of(const struct general_heap *heap, size_t bytes, size_t alignment)
-{
-	unsigned first = heap->classes;
-
-	if (bytes <= GENERAL_HEAP_SMALL_BYTES)
-		first = (unsigned)(heap->small[(bytes - 1) / 16] - heap->cache);
-	else if (bytes <= OBJCACHE_OBJECT_MAX)
-		first = heap->large[step_of(bytes)];
-	if (bytes <= GENERAL_HEAP_SMALL_BYTES && alignment <= OBJCACHE_OBJECT_MIN)
-		return first;
-	return class_find(heap, first, bytes, alignment);
-}
 
 struct objcache *general_heap_cache(struct general_heap *heap, size_t bytes, size_t alignment)
 {
 	if (bytes == 0 || !is_power_of_two(MAX(alignment, 1)))
 		return NULL;
-	const unsigned class = class_of(heap, bytes, MAX(alignment, 1));
-	return class < heap->classes ? &heap->cache[class] : NULL;
+	const unsigned class = general_heap_class_of(heap, bytes, MAX(alignment, 1));
+	return class < heap->classes ? &heap->cache[general_heap_server(heap, class)] : NULL;
 }
 
 /* The class that holds `memory`, or NULL: a run, if anything. */
@@ -93,15 +24,17 @@ static struct objcache *cache_of(const struct general_heap *heap, const void *me
 	return block && block->holder == heap ? block->cache : NULL;
 }
 
-/* The class has no object and gets no block: a larger one may have an object to spare. */
+/* The class has no object and gets no block: it may have one where it does not serve itself, or a larger one has one to spare.
+ */
 static void *alloc_stand_in(struct general_heap *heap, unsigned class, size_t bytes, size_t alignment)
 {
-	const size_t limit = class_bytes(heap, class) * STAND_IN_FACTOR;
+	const size_t limit = general_heap_class_bytes(heap, class) * STAND_IN_FACTOR;
 	void *memory = NULL;
 
-	while (!memory && (class = class_find(heap, class + 1, bytes, alignment)) < heap->classes &&
-	       class_bytes(heap, class) <= limit)
+	while (!memory && class < heap->classes && general_heap_class_bytes(heap, class) <= limit) {
 		memory = objcache_alloc_slow(&heap->cache[class], false);
+		class = general_heap_class_find(heap, class + 1, bytes, alignment);
+	}
 	return memory;
 }
 
@@ -116,6 +49,18 @@ static void *alloc_run(struct general_heap *heap, size_t bytes, size_t alignment
 	return platform_virt(run);
 }
 
+/* From the class's server; not the short way again if that has been tried. */
+static void *class_alloc(struct general_heap *heap, unsigned class, bool try_short_way)
+{
+	struct objcache *cache = &heap->cache[general_heap_server(heap, class)];
+	void *memory = try_short_way ? objcache_alloc_fast(cache) : NULL;
+
+	if (memory)
+		return memory;
+	general_heap_class_sample(heap, class);
+	return objcache_alloc_slow(&heap->cache[general_heap_server(heap, class)], true);
+}
+
 static __attribute__((noinline)) void *alloc_slow(struct general_heap *heap, size_t bytes, size_t alignment)
 {
 	if (alignment == 0)
@@ -123,14 +68,10 @@ static __attribute__((noinline)) void *alloc_slow(struct general_heap *heap, siz
 	if (bytes == 0 || !is_power_of_two(alignment) || block_heap_must_fail(heap->heap, heap->config.name, bytes))
 		return NULL;
 
-	const unsigned class = class_of(heap, bytes, alignment);
+	const unsigned class = general_heap_class_of(heap, bytes, alignment);
 	if (class == heap->classes)
 		return alloc_run(heap, bytes, alignment);
-	void *memory = NULL;
-	if (alignment != OBJCACHE_OBJECT_MIN || bytes > GENERAL_HEAP_SMALL_BYTES) /* otherwise that has been tried */
-		memory = objcache_alloc_fast(&heap->cache[class]);
-	if (!memory)
-		memory = objcache_alloc_slow(&heap->cache[class], true);
+	void *memory = class_alloc(heap, class, alignment != OBJCACHE_OBJECT_MIN || bytes > GENERAL_HEAP_SMALL_BYTES);
 	return memory ? memory : alloc_stand_in(heap, class, bytes, alignment);
 }
 
@@ -156,7 +97,7 @@ static inline __attribute__((always_inline)) void *alloc_at(struct general_heap 
 
 	objcache_debug_begin(heap->cache);
 	if (objcache_likely(alignment == 0 && bytes - 1 < GENERAL_HEAP_SMALL_BYTES))
-		memory = objcache_alloc_fast(heap->small[(bytes - 1) / 16]);
+		memory = objcache_alloc_fast(atomic_load_explicit(&heap->small[(bytes - 1) / 16], memory_order_relaxed));
 	if (!objcache_likely(memory))
 		memory = alloc_slow(heap, bytes, alignment);
 	debug_alloc(heap, memory, site);
@@ -261,7 +202,7 @@ uint64_t general_heap_used_bytes(struct general_heap *heap)
 	bytes = heap->runs.blocks << BLOCK_SHIFT;
 	spinlock_unlock(&heap->heap->lock);
 	for (unsigned class = 0; class < heap->classes; class ++)
-		bytes += objcache_count(&heap->cache[class]).used * class_bytes(heap, class);
+		bytes += objcache_count(&heap->cache[class]).used * general_heap_class_bytes(heap, class);
 	return bytes;
 }
 
@@ -274,7 +215,7 @@ static uint64_t free_bytes(struct general_heap *heap)
 	for (unsigned class = 0; class < heap->classes; class ++) {
 		const struct objcache_counts counts = objcache_count(&heap->cache[class]);
 
-		bytes += (counts.objects - counts.used) * class_bytes(heap, class);
+		bytes += (counts.objects - counts.used) * general_heap_class_bytes(heap, class);
 	}
 	return bytes;
 }
@@ -305,6 +246,7 @@ static uint64_t drain(struct general_heap *heap, uint64_t bytes, uint64_t retain
 	const uint64_t want = MIN(bytes, spare);
 	uint64_t given = drain_empty(heap, want, lowest, highest);
 
+	general_heap_classes_review(heap);
 	if (given < want && flush_is_worthwhile(heap)) {
 		objcaches_flush(heap->cache, heap->classes);
 		given += drain_empty(heap, want - given, lowest, highest);
@@ -348,52 +290,6 @@ static void interface_free(struct heap *heap, void *memory)
 	general_heap_free(container_of(heap, struct general_heap, caching.heap), memory);
 }
 
-static status_t class_init(struct general_heap *heap, unsigned class, uint32_t bytes)
-{
-	const struct objcache_config config = {
-		.name = heap->class_name[class],
-		.object_bytes = bytes,
-		.source = heap->config.source,
-		.bookkeeping = heap->config.bookkeeping,
-	};
-	status_t status;
-
-	format_text(heap->class_name[class], sizeof(heap->class_name[class]), "%s-%u", heap->config.name, bytes);
-	status = objcache_init(&heap->cache[class], &config);
-	heap->cache[class].parent = heap;
-	return status;
-}
-
-static void classes_delete(struct general_heap *heap)
-{
-	bookkeeping_free(heap->config.bookkeeping, heap->cache, heap->classes * sizeof(*heap->cache));
-	bookkeeping_free(heap->config.bookkeeping, heap->class_name, heap->classes * sizeof(*heap->class_name));
-}
-
-static status_t classes_new(struct general_heap *heap)
-{
-	for (uint32_t bytes = 0; (bytes = next_bytes(heap, bytes)) != 0;)
-		heap->classes++;
-	heap->cache = bookkeeping_alloc(heap->config.bookkeeping, heap->classes * sizeof(*heap->cache));
-	heap->class_name = bookkeeping_alloc(heap->config.bookkeeping, heap->classes * sizeof(*heap->class_name));
-	if (heap->cache && heap->class_name)
-		return STATUS_OK;
-	classes_delete(heap);
-	return STATUS_NO_MEMORY;
-}
-
-static void tables_init(struct general_heap *heap)
-{
-	for (unsigned i = 0; i < ARRAY_LENGTH(heap->small); i++)
-		heap->small[i] = &heap->cache[class_find(heap, 0, (i + 1) * 16, 1)];
-	for (unsigned step = 0; step < GENERAL_HEAP_LARGE_STEPS; step++) {
-		const size_t below = (size_t)(CLASS_STEPS + step % CLASS_STEPS)
-				     << (LARGE_SHIFT - STEP_SHIFT + step / CLASS_STEPS);
-
-		heap->large[step] = (uint8_t)class_find(heap, 0, below + 1, 1);
-	}
-}
-
 void general_heap_register(struct general_heap *heap, struct cleaner_registry *cleaners)
 {
 	heap->config.cleaners = cleaners;
@@ -408,7 +304,6 @@ void general_heap_register(struct general_heap *heap, struct cleaner_registry *c
 
 status_t general_heap_init(struct general_heap *heap, const struct general_heap_config *config)
 {
-	uint32_t bytes = 0;
 	status_t status;
 
 	memset(heap, 0, sizeof(*heap));
@@ -421,15 +316,9 @@ status_t general_heap_init(struct general_heap *heap, const struct general_heap_
 		.bytes = heap->heap->count << BLOCK_SHIFT,
 		.blocks = heap->heap->blocks,
 	};
-	status = classes_new(heap);
+	status = general_heap_classes_init(heap);
 	if (status != STATUS_OK)
 		return status;
-	for (unsigned class = 0; class < heap->classes; class ++) {
-		bytes = next_bytes(heap, bytes);
-		status = class_init(heap, class, bytes);
-		assert(status == STATUS_OK);
-	}
-	tables_init(heap);
 	if (config->cleaners)
 		general_heap_register(heap, config->cleaners);
 	return STATUS_OK;
@@ -441,11 +330,6 @@ status_t general_heap_fini(struct general_heap *heap)
 		return STATUS_BUSY;
 	if (heap->config.cleaners)
 		cleaner_unregister(heap->config.cleaners, &heap->cleaner);
-	for (unsigned class = 0; class < heap->classes; class ++) {
-		const status_t status = objcache_fini(&heap->cache[class]);
-
-		assert(status == STATUS_OK);
-	}
-	classes_delete(heap);
+	general_heap_classes_fini(heap);
 	return STATUS_OK;
 }

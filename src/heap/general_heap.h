@@ -3,7 +3,10 @@
  * whole blocks above. Free finds the class by the physical address, so it needs no size.
  *
  * Classes: multiples of 16 bytes up to 128, then eight for each doubling up to 256 KB, so at most an eighth of what was asked
- * for is added; above, what a block holds 7 to 2 times, because all sizes in between take as much of it.
+ * for is added; above, what a block holds 7 to 2 times, because all sizes in between take as much of it. But a class of which
+ * there are few objects would hold a block for them: so at first the next power of two serves it. It has blocks of its own from
+ * when its objects there waste a block, as far as the long way of alloc can tell, until a drain finds few of them, and no more
+ * than the last one did. So all objects of a class together take at most an eighth and about a block more than was asked for.
  *
  * Results: alloc returns NULL for 0 bytes, for an alignment that is no power of two, for more than the machine has, and when
  * there is no memory. The alignment is that of the physical address, too. Alignment 0 means 16. When a class has no object left
@@ -16,7 +19,7 @@
 #include "objcache.h"
 
 #define GENERAL_HEAP_SMALL_BYTES 4096 /* up to here a table finds the class */
-#define GENERAL_HEAP_LARGE_STEPS 64   /* eight for each doubling from there to OBJCACHE_OBJECT_MAX */
+#define GENERAL_HEAP_STEPS       112  /* of sizes, eight up to 128 bytes and for each doubling up to OBJCACHE_OBJECT_MAX */
 #define GENERAL_HEAP_NAME_BYTES  32
 
 /* Takes runs of blocks; beside block_source, which takes single ones. */
@@ -36,17 +39,26 @@ struct general_heap_config {
 	struct cleaner_registry *cleaners; /* NULL: general_heap_register comes later, or nobody drains it */
 };
 
+struct general_heap_class {
+	char name[GENERAL_HEAP_NAME_BYTES]; /* [I] */
+	uint8_t power;                      /* [I] the class of the next power of two */
+	_Atomic bool is_own;                /* [S] it serves itself, instead of `power` */
+	uint32_t samples;                   /* [S] how often `power` had to be loaded for it, lately */
+	uint64_t used_before;               /* [S] objects at the last drain */
+};
+
 struct general_heap {
 	struct caching_heap caching;
-	struct objcache_map map;                               /* [I] */
-	struct objcache *small[GENERAL_HEAP_SMALL_BYTES / 16]; /* [I] by (bytes - 1) / 16 */
-	uint8_t large[GENERAL_HEAP_LARGE_STEPS];               /* [I] the first class that may do, by step */
-	struct general_heap_config config;                     /* [I] */
-	struct block_heap *heap;                               /* [I] */
-	struct owner runs;                                     /* owner of the runs */
-	unsigned classes;                                      /* [I] */
-	struct objcache *cache;                                /* [I] by class, smallest first */
-	char (*class_name)[GENERAL_HEAP_NAME_BYTES];           /* [I] */
+	struct objcache_map map;                                       /* [I] */
+	struct objcache *_Atomic small[GENERAL_HEAP_SMALL_BYTES / 16]; /* [S] who serves, by (bytes - 1) / 16 */
+	uint8_t steps[GENERAL_HEAP_STEPS];                             /* [I] the first class that may do */
+	struct general_heap_config config;                             /* [I] */
+	struct block_heap *heap;                                       /* [I] */
+	struct owner runs;                                             /* owner of the runs */
+	unsigned classes;                                              /* [I] */
+	struct objcache *cache;                                        /* [I] by class, smallest first */
+	struct general_heap_class *class;                              /* [I] the same */
+	struct spinlock class_lock;                                    /* [S] who serves; never taken by a handler */
 	struct cleaner cleaner;
 };
 
@@ -73,7 +85,7 @@ void *general_heap_alloc_array(struct general_heap *heap, size_t count, size_t b
  */
 void *general_heap_resize(struct general_heap *heap, void *memory, size_t bytes, size_t alignment);
 
-/* The class for such objects, or NULL if they take runs or the arguments are wrong. */
+/* The class that serves such objects now, or NULL if they take runs or the arguments are wrong. */
 struct objcache *general_heap_cache(struct general_heap *heap, size_t bytes, size_t alignment);
 
 /* Bytes that the allocation really has. */

@@ -202,6 +202,9 @@ void objcaches_flush(struct objcache *caches, unsigned count);
 struct objcache_counts objcache_count(struct objcache *cache);
 struct objcache_cpu_counts objcache_cpu_count(struct objcache *cache, unsigned cpu);
 
+/* Objects that are allocated or cached; cheaper than all counts. */
+uint64_t objcache_taken(struct objcache *cache);
+
 /* True while all objects of an objcache's block are free in it; without a lock only a hint. */
 static inline bool objcache_block_is_empty(const struct block *block)
 {

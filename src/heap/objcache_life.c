@@ -36,6 +36,15 @@ struct objcache_counts objcache_count(struct objcache *cache)
 	return counts;
 }
 
+uint64_t objcache_taken(struct objcache *cache)
+{
+	const uint64_t state = spinlock_lock_interrupts(&cache->lock);
+	const uint64_t taken = cache->taken;
+
+	spinlock_unlock_interrupts(&cache->lock, state);
+	return taken;
+}
+
 /* Draining -------------------------------------------------------------------------------------------------------------- */
 
 static uint64_t free_bytes_locked(const struct objcache *cache)

@@ -345,17 +345,109 @@ END_TEST
 
 /* General heap ------------------------------------------------------------------------------------------------------------ */
 
+#define POWERS          15 /* from 16 bytes to 256 KB */
+#define MANY_BYTES      (18 * MIB)
+#define MANY_BYTES_LEFT (512 * KIB) /* what may come at once before anybody looks */
+#define ANY_MANY_BYTES  (34 * MIB)  /* so many that any size has blocks of its own */
+
+static size_t usable_bytes(const void *object)
+{
+	return general_heap_usable_bytes(&memory->general, object);
+}
+
+/* Returns how many, in a chain; the newest one first. */
+static uint64_t many_alloc(size_t bytes, uint64_t all_bytes, void **chain, uint64_t *usable)
+{
+	uint64_t count = 0;
+
+	*chain = NULL;
+	*usable = 0;
+	for (; count * bytes < all_bytes; count++) {
+		void **object = general_heap_alloc(&memory->general, bytes, 0);
+
+		ck_assert_ptr_nonnull(object);
+		*object = *chain;
+		*chain = object;
+		*usable += usable_bytes(object);
+	}
+	return count;
+}
+
+static void many_free(void **chain)
+{
+	while (chain) {
+		void **next = *chain;
+
+		general_heap_free(&memory->general, chain);
+		chain = next;
+	}
+}
+
+static void expect_little_is_added(size_t bytes)
+{
+	uint64_t usable;
+	void *chain;
+	const uint64_t asked = many_alloc(bytes, ANY_MANY_BYTES, &chain, &usable) * bytes;
+
+	ck_assert_uint_ge(usable_bytes(chain), bytes);
+	ck_assert_uint_le(usable_bytes(chain), bytes + bytes / 8);
+	ck_assert_uint_ge(usable, asked);
+	ck_assert_uint_le(usable, asked + asked / 8 + BLOCK_BYTES + MANY_BYTES_LEFT);
+	many_free(chain);
+	(void)memory_drain(memory, UINT64_MAX / 2, false);
+	ck_assert(memory_is_valid(memory));
+}
+
 START_TEST(little_is_added_to_what_was_asked_for)
 {
 	setup(64);
-	for (size_t bytes = 129; bytes <= 256 * KIB; bytes += 1 + bytes / 100) {
-		void *object = general_heap_alloc(&memory->general, bytes, 0);
+	/* Just above each class of some doublings, where most is added. */
+	for (size_t power = 128; power < 256 * KIB; power *= 32)
+		for (size_t step = 0; step < 8; step++)
+			expect_little_is_added(power + step * power / 8 + 1);
+	teardown();
+}
+END_TEST
 
-		ck_assert_uint_ge(general_heap_usable_bytes(&memory->general, object), bytes);
-		ck_assert_uint_le(general_heap_usable_bytes(&memory->general, object), bytes + bytes / 8);
-		general_heap_free(&memory->general, object);
-		(void)memory_drain(memory, BLOCK_BYTES, false);
+START_TEST(sizes_of_which_there_are_few_share_blocks)
+{
+	void *objects[200];
+	unsigned count = 0;
+
+	setup(64);
+	const uint64_t before = memory_free_bytes(memory);
+	for (size_t bytes = 16; bytes <= 256 * KIB; bytes += MAX(bytes / 9, 16ul)) {
+		objects[count] = general_heap_alloc(&memory->general, bytes, 0);
+		ck_assert_ptr_nonnull(objects[count]);
+		count++;
 	}
+	ck_assert_uint_gt(count, 4 * POWERS);
+	ck_assert_uint_le(before - memory_free_bytes(memory), POWERS * BLOCK_BYTES);
+	while (count > 0)
+		general_heap_free(&memory->general, objects[--count]);
+	teardown();
+}
+END_TEST
+
+START_TEST(a_size_shares_blocks_again_when_most_objects_are_gone)
+{
+	void *chain, *object;
+	uint64_t usable;
+
+	setup(64);
+	(void)many_alloc(550, MANY_BYTES, &chain, &usable);
+	(void)memory_drain(memory, UINT64_MAX / 2, false);
+	object = general_heap_alloc(&memory->general, 550, 0);
+	ck_assert_uint_eq(usable_bytes(object), 576);
+	many_free(chain);
+	/* At the first drain there are fewer than before already. */
+	(void)memory_drain(memory, UINT64_MAX / 2, false);
+	chain = general_heap_alloc(&memory->general, 550, 0);
+	ck_assert_uint_eq(usable_bytes(chain), 1024);
+	general_heap_free(&memory->general, chain);
+	general_heap_free(&memory->general, object);
+	(void)memory_drain(memory, UINT64_MAX / 2, false);
+	ck_assert_uint_eq(general_heap_used_bytes(&memory->general), 0);
 	teardown();
 }
 END_TEST
@@ -371,7 +463,7 @@ START_TEST(general_heap_clears_multiplies_and_resizes)
 		ck_assert_uint_eq(object[i], 0);
 	memset(object, 7, 3000);
 	ck_assert_ptr_eq(general_heap_resize(heap, object, 2900, 0), object);
-	ck_assert_ptr_eq(general_heap_resize(heap, object, 2000, 0), object);
+	ck_assert_ptr_eq(general_heap_resize(heap, object, usable_bytes(object) / 2, 0), object);
 	ck_assert_ptr_null(general_heap_resize(heap, object, 0, 0));
 	ck_assert_ptr_null(general_heap_resize(heap, object, 100, 3));
 	ck_assert_ptr_null(general_heap_resize(heap, object, SIZE_MAX / 2, 0));
@@ -463,6 +555,39 @@ START_TEST(threads_exchange_objects_while_others_drain)
 	(void)objcache_drain(&cache, UINT64_MAX, 0, anywhere, anywhere);
 	ck_assert_uint_eq(objcache_count(&cache).cached, 0);
 	ck_assert_uint_eq(objcache_count(&cache).blocks, 0);
+	teardown();
+}
+END_TEST
+
+/* So many that the size gets blocks of its own, and then none, so that it shares them again. */
+static void size_comes_and_goes(void *context, unsigned index)
+{
+	(void)context;
+	for (unsigned round = 0; index != 0 && round < 3; round++) {
+		uint64_t usable;
+		void *chain;
+
+		(void)many_alloc(550 + 64 * (index % 2), MANY_BYTES, &chain, &usable);
+		many_free(chain);
+		platform_yield();
+	}
+	if (index != 0) {
+		atomic_fetch_sub(&running, 1);
+		return;
+	}
+	while (atomic_load(&running) != 0) {
+		(void)memory_drain(memory, UINT64_MAX / 2, false);
+		platform_yield();
+	}
+}
+
+START_TEST(threads_share_sizes_that_come_and_go)
+{
+	setup(64);
+	running = THREADS - 1;
+	host_threads_run(THREADS, size_comes_and_goes, NULL);
+	ck_assert(memory_is_valid(memory));
+	ck_assert_uint_eq(general_heap_used_bytes(&memory->general), 0);
 	teardown();
 }
 END_TEST
@@ -572,5 +697,7 @@ END_TEST
 HOST_TEST_MAIN("heap_magazines", a_million_operations_follow_the_model, general_heap_follows_the_model,
 	       frees_at_once_are_found_when_the_object_moves_on, a_report_names_the_callers, objects_stay_constructed,
 	       churn_gives_blocks_back, each_block_has_an_order_of_its_own, little_is_added_to_what_was_asked_for,
-	       general_heap_clears_multiplies_and_resizes, threads_exchange_objects_while_others_drain,
-	       threads_are_interrupted_by_handlers_that_allocate, threads_leave_a_busy_cpu_alone)
+	       sizes_of_which_there_are_few_share_blocks, a_size_shares_blocks_again_when_most_objects_are_gone,
+	       general_heap_clears_multiplies_and_resizes, threads_share_sizes_that_come_and_go,
+	       threads_exchange_objects_while_others_drain, threads_are_interrupted_by_handlers_that_allocate,
+	       threads_leave_a_busy_cpu_alone)

@@ -105,7 +105,7 @@ START_TEST(wrong_frees_are_reported)
 	ck_assert(host_panics(free_twice, run, message, sizeof(message)));
 	ck_assert(host_panics(free_twice, run + BLOCK_BYTES, message, sizeof(message)));
 	ck_assert(host_panics(free_twice, small, message, sizeof(message)));
-	ck_assert_ptr_nonnull(strstr(message, "general-48"));
+	ck_assert_ptr_nonnull(strstr(message, "general-64"));
 	general_heap_free(&memory->general, run);
 	general_heap_free(&memory->general, small);
 	machine_fini(&machine);

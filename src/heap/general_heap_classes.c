@@ -1,0 +1,237 @@
+/*
+ * The size classes of the general heap: which there are, and whether one serves itself or the next power of two serves it.
+ *
+ * Whose an object is that a power of two holds, nobody notes. But each time that it has to be loaded, the class that asked is
+ * counted, about once for a magazine. Its share of these samples is taken for its share of the objects that are there.
+ */
+#include "general_heap_internal.h"
+#include "runtime/base/bits.h"
+#include "runtime/base/format.h"
+
+/* Sizes ----------------------------------------------------------------------------------------------------------------- */
+
+#define CLASS_STEPS     8u /* for each doubling */
+#define STEP_SHIFT      3u /* CLASS_STEPS */
+#define STEPPED_MAX     (256 * KIB)
+#define FIRST_STEP_MAX  (16 * CLASS_STEPS)
+#define FIRST_SHIFT     7u /* FIRST_STEP_MAX */
+#define POWER_CLASS_MIN 64u
+
+_Static_assert(FIRST_STEP_MAX == 1u << FIRST_SHIFT && CLASS_STEPS == 1u << STEP_SHIFT, "shifts");
+_Static_assert(OBJCACHE_OBJECT_MAX == FIRST_STEP_MAX << (GENERAL_HEAP_STEPS / CLASS_STEPS - 1), "the steps reach all classes");
+
+/* The size of the class after that of `bytes`, or 0 if that is the last one. */
+static uint32_t next_class_bytes(uint32_t bytes)
+{
+	if (bytes < FIRST_STEP_MAX)
+		return bytes + 16;
+	if (bytes < STEPPED_MAX)
+		return bytes + (1u << (log2_floor(bytes) - STEP_SHIFT));
+	if (bytes == OBJCACHE_OBJECT_MAX)
+		return 0;
+	/* So many fit into a block; the next size is what one less allows. */
+	const uint32_t in_block = (uint32_t)(BLOCK_BYTES / bytes);
+	return (uint32_t)align_down(BLOCK_BYTES / (in_block - 1), PAGE_BYTES);
+}
+
+static uint32_t next_power(uint32_t bytes)
+{
+	return bytes == OBJCACHE_OBJECT_MAX ? 0 : MAX(bytes * 2, POWER_CLASS_MIN);
+}
+
+static uint32_t next_bytes(const struct general_heap *heap, uint32_t bytes)
+{
+	return heap->config.powers_only ? next_power(bytes) : next_class_bytes(bytes);
+}
+
+unsigned general_heap_class_find(const struct general_heap *heap, unsigned class, size_t bytes, size_t alignment)
+{
+	while (class < heap->classes &&
+	       (general_heap_class_bytes(heap, class) < bytes || !is_aligned(general_heap_class_bytes(heap, class), alignment)))
+		class ++;
+	return class;
+}
+
+/* The upper bits of the last byte's offset. */
+static unsigned step_of(size_t bytes)
+{
+	if (bytes <= FIRST_STEP_MAX)
+		return (unsigned)(bytes - 1) / 16;
+	const unsigned log = log2_floor(bytes - 1);
+	return (log - FIRST_SHIFT + 1) * CLASS_STEPS + (unsigned)((bytes - 1) >> (log - STEP_SHIFT)) % CLASS_STEPS;
+}
+
+/* The sizes of a step are above this. */
+static size_t step_floor(unsigned step)
+{
+	if (step < CLASS_STEPS)
+		return (size_t)step * 16;
+	return (size_t)(CLASS_STEPS + step % CLASS_STEPS) << (FIRST_SHIFT - STEP_SHIFT + step / CLASS_STEPS - 1);
+}
+
+unsigned general_heap_class_of(const struct general_heap *heap, size_t bytes, size_t alignment)
+{
+	if (bytes > OBJCACHE_OBJECT_MAX)
+		return heap->classes;
+	return general_heap_class_find(heap, heap->steps[step_of(bytes)], bytes, alignment);
+}
+
+/* Who serves ------------------------------------------------------------------------------------------------------------ */
+
+#define SAMPLES_MIN 4  /* of a class, before anything is concluded from them */
+#define SAMPLES_MAX 64 /* of all that a power of two may serve: then all count half */
+
+unsigned general_heap_server(const struct general_heap *heap, unsigned class)
+{
+	const struct general_heap_class *info = &heap->class[class];
+
+	return atomic_load_explicit(&info->is_own, memory_order_relaxed) ? class : info->power;
+}
+
+/* What so many objects of the class take more than they need where the power of two serves them. */
+static uint64_t waste_bytes(const struct general_heap *heap, unsigned class, uint64_t objects)
+{
+	return objects * (general_heap_class_bytes(heap, heap->class[class].power) - general_heap_class_bytes(heap, class));
+}
+
+static void server_set_locked(struct general_heap *heap, unsigned class, bool is_own)
+{
+	const size_t below = class > 0 ? general_heap_class_bytes(heap, class - 1) : 0;
+	const size_t end = MIN(general_heap_class_bytes(heap, class), (size_t)GENERAL_HEAP_SMALL_BYTES);
+
+	atomic_store_explicit(&heap->class[class].is_own, is_own, memory_order_relaxed);
+	for (size_t i = below / 16; i < end / 16; i++)
+		atomic_store_explicit(&heap->small[i], &heap->cache[general_heap_server(heap, class)], memory_order_relaxed);
+}
+
+/* Counts the class and returns the samples of all that the same power of two may serve. */
+static uint32_t samples_add_locked(struct general_heap *heap, unsigned class)
+{
+	const unsigned power = heap->class[class].power;
+	uint32_t all = 0;
+
+	heap->class[class].samples++;
+	for (unsigned i = power + 1; i > 0 && heap->class[i - 1].power == power; i--)
+		all += heap->class[i - 1].samples;
+	if (all < SAMPLES_MAX)
+		return all;
+	all = 0;
+	for (unsigned i = power + 1; i > 0 && heap->class[i - 1].power == power; i--)
+		all += heap->class[i - 1].samples /= 2;
+	return all;
+}
+
+void general_heap_class_sample(struct general_heap *heap, unsigned class)
+{
+	struct general_heap_class *info = &heap->class[class];
+	uint64_t taken;
+	uint32_t all;
+
+	if (heap->config.powers_only || platform_in_handler() ||
+	    (class != info->power && general_heap_server(heap, class) == class))
+		return;
+	taken = objcache_taken(&heap->cache[info->power]);
+	spinlock_lock(&heap->class_lock);
+	all = samples_add_locked(heap, class);
+	if (info->samples >= SAMPLES_MIN && waste_bytes(heap, class, taken * info->samples / all) >= BLOCK_BYTES)
+		server_set_locked(heap, class, true);
+	spinlock_unlock(&heap->class_lock);
+}
+
+static void class_review(struct general_heap *heap, unsigned class)
+{
+	struct general_heap_class *info = &heap->class[class];
+	const uint64_t used = objcache_count(&heap->cache[class]).used;
+
+	spinlock_lock(&heap->class_lock);
+	if (used <= info->used_before && waste_bytes(heap, class, used) < BLOCK_BYTES / 4) {
+		info->samples = 0;
+		server_set_locked(heap, class, false);
+	}
+	info->used_before = used;
+	spinlock_unlock(&heap->class_lock);
+}
+
+void general_heap_classes_review(struct general_heap *heap)
+{
+	for (unsigned class = 0; class < heap->classes; class ++)
+		if (heap->class[class].power != class && general_heap_server(heap, class) == class)
+			class_review(heap, class);
+}
+
+/* Life ------------------------------------------------------------------------------------------------------------------ */
+
+static status_t class_init(struct general_heap *heap, unsigned class, uint32_t bytes)
+{
+	char *name = heap->class[class].name;
+	const struct objcache_config config = {
+		.name = name,
+		.object_bytes = bytes,
+		.source = heap->config.source,
+		.bookkeeping = heap->config.bookkeeping,
+	};
+	status_t status;
+
+	format_text(name, GENERAL_HEAP_NAME_BYTES, "%s-%u", heap->config.name, bytes);
+	status = objcache_init(&heap->cache[class], &config);
+	heap->cache[class].parent = heap;
+	return status;
+}
+
+static void classes_delete(struct general_heap *heap)
+{
+	bookkeeping_free(heap->config.bookkeeping, heap->cache, heap->classes * sizeof(*heap->cache));
+	bookkeeping_free(heap->config.bookkeeping, heap->class, heap->classes * sizeof(*heap->class));
+}
+
+static status_t classes_new(struct general_heap *heap)
+{
+	for (uint32_t bytes = 0; (bytes = next_bytes(heap, bytes)) != 0;)
+		heap->classes++;
+	heap->cache = bookkeeping_alloc(heap->config.bookkeeping, heap->classes * sizeof(*heap->cache));
+	heap->class = bookkeeping_alloc(heap->config.bookkeeping, heap->classes * sizeof(*heap->class));
+	if (heap->cache && heap->class)
+		return STATUS_OK;
+	classes_delete(heap);
+	return STATUS_NO_MEMORY;
+}
+
+static void servers_init(struct general_heap *heap)
+{
+	for (unsigned class = 0; class < heap->classes; class ++) {
+		const size_t power = 1ull << log2_ceil(general_heap_class_bytes(heap, class));
+
+		heap->class[class].power = (uint8_t)general_heap_class_find(heap, class, power, 1);
+		server_set_locked(heap, class, false);
+	}
+}
+
+status_t general_heap_classes_init(struct general_heap *heap)
+{
+	const status_t status = classes_new(heap);
+	uint32_t bytes = 0;
+
+	if (status != STATUS_OK)
+		return status;
+	spinlock_init(&heap->class_lock, "size classes");
+	for (unsigned class = 0; class < heap->classes; class ++) {
+		bytes = next_bytes(heap, bytes);
+		const status_t made = class_init(heap, class, bytes);
+
+		assert(made == STATUS_OK);
+	}
+	for (unsigned step = 0; step < GENERAL_HEAP_STEPS; step++)
+		heap->steps[step] = (uint8_t)general_heap_class_find(heap, 0, step_floor(step) + 1, 1);
+	servers_init(heap);
+	return STATUS_OK;
+}
+
+void general_heap_classes_fini(struct general_heap *heap)
+{
+	for (unsigned class = 0; class < heap->classes; class ++) {
+		const status_t status = objcache_fini(&heap->cache[class]);
+
+		assert(status == STATUS_OK);
+	}
+	classes_delete(heap);
+}

@@ -1,0 +1,33 @@
+/*
+ * What the files of the general heap share; nobody else includes it.
+ *
+ *	general_heap.c		alloc, free, resize, draining, beginning and end
+ *	general_heap_classes.c	which sizes there are, and who serves them
+ */
+#pragma once
+
+#include "general_heap.h"
+
+static inline size_t general_heap_class_bytes(const struct general_heap *heap, unsigned class)
+{
+	return heap->cache[class].config.object_bytes;
+}
+
+/* The smallest class that is large enough and aligned; heap->classes: none. */
+unsigned general_heap_class_of(const struct general_heap *heap, size_t bytes, size_t alignment);
+
+/* The same, from `class` on. */
+unsigned general_heap_class_find(const struct general_heap *heap, unsigned class, size_t bytes, size_t alignment);
+
+/* The class that serves this one. */
+unsigned general_heap_server(const struct general_heap *heap, unsigned class);
+
+/* Notes that the server has to be loaded for this class, and lets the class serve itself if that saves a block. */
+void general_heap_class_sample(struct general_heap *heap, unsigned class);
+
+/* Has classes with few objects served by a power of two again. */
+void general_heap_classes_review(struct general_heap *heap);
+
+/* STATUS_NO_MEMORY: no bookkeeping memory. */
+status_t general_heap_classes_init(struct general_heap *heap) MUST_CHECK;
+void general_heap_classes_fini(struct general_heap *heap); /* the caches are empty */
