@@ -49,18 +49,6 @@ static void *alloc_run(struct general_heap *heap, size_t bytes, size_t alignment
 	return platform_virt(run);
 }
 
-/* From the class's server; not the short way again if that has been tried. */
-static void *class_alloc(struct general_heap *heap, unsigned class, bool try_short_way)
-{
-	struct objcache *cache = &heap->cache[general_heap_server(heap, class)];
-	void *memory = try_short_way ? objcache_alloc_fast(cache) : NULL;
-
-	if (memory)
-		return memory;
-	general_heap_class_sample(heap, class);
-	return objcache_alloc_slow(&heap->cache[general_heap_server(heap, class)], true);
-}
-
 static __attribute__((noinline)) void *alloc_slow(struct general_heap *heap, size_t bytes, size_t alignment)
 {
 	if (alignment == 0)
@@ -71,7 +59,11 @@ static __attribute__((noinline)) void *alloc_slow(struct general_heap *heap, siz
 	const unsigned class = general_heap_class_of(heap, bytes, alignment);
 	if (class == heap->classes)
 		return alloc_run(heap, bytes, alignment);
-	void *memory = class_alloc(heap, class, alignment != OBJCACHE_OBJECT_MIN || bytes > GENERAL_HEAP_SMALL_BYTES);
+	void *memory = NULL;
+	if (alignment != OBJCACHE_OBJECT_MIN || bytes > GENERAL_HEAP_SMALL_BYTES) /* otherwise that has been tried */
+		memory = objcache_alloc_fast(&heap->cache[general_heap_server(heap, class)]);
+	if (!memory)
+		memory = objcache_alloc_slow(&heap->cache[general_heap_server_sample(heap, class)], true);
 	return memory ? memory : alloc_stand_in(heap, class, bytes, alignment);
 }
 

@@ -4,9 +4,11 @@
  *
  * Classes: multiples of 16 bytes up to 128, then eight for each doubling up to 256 KB, so at most an eighth of what was asked
  * for is added; above, what a block holds 7 to 2 times, because all sizes in between take as much of it. But a class of which
- * there are few objects would hold a block for them: so at first the next power of two serves it. It has blocks of its own from
- * when its objects there waste a block, as far as the long way of alloc can tell, until a drain finds few of them, and no more
- * than the last one did. So all objects of a class together take at most an eighth and about a block more than was asked for.
+ * there are few objects would hold a block for them. So where a 32nd of the blocks is as many as there are classes in use, each
+ * has blocks of its own; other classes, on smaller machines, are served by the next power of two at first. Such a class gets
+ * blocks of its own when its objects waste a block there, as far as the long way of alloc can tell, and has them until a drain
+ * finds few objects, and no more than the last one did. So all objects of a class together take at most an eighth and about a
+ * block more than was asked for.
  *
  * Results: alloc returns NULL for 0 bytes, for an alignment that is no power of two, for more than the machine has, and when
  * there is no memory. The alignment is that of the physical address, too. Alignment 0 means 16. When a class has no object left
@@ -42,23 +44,25 @@ struct general_heap_config {
 struct general_heap_class {
 	char name[GENERAL_HEAP_NAME_BYTES]; /* [I] */
 	uint8_t power;                      /* [I] the class of the next power of two */
-	_Atomic bool is_own;                /* [S] it serves itself, instead of `power` */
-	uint32_t samples;                   /* [S] how often `power` had to be loaded for it, lately */
-	uint64_t used_before;               /* [S] objects at the last drain */
+	_Atomic bool is_own;                /* [S], read without: it serves itself, instead of `power` */
+	_Atomic uint32_t samples;           /* how often a magazine had to be loaded for it, lately; a guess */
+	_Atomic uint64_t used_before;       /* objects at the last drain */
 };
 
 struct general_heap {
+	/* [S], read without: who serves, by (bytes - 1) / 16. At the beginning, which saves the short way an instruction. */
+	struct objcache *_Atomic small[GENERAL_HEAP_SMALL_BYTES / 16];
 	struct caching_heap caching;
-	struct objcache_map map;                                       /* [I] */
-	struct objcache *_Atomic small[GENERAL_HEAP_SMALL_BYTES / 16]; /* [S] who serves, by (bytes - 1) / 16 */
-	uint8_t steps[GENERAL_HEAP_STEPS];                             /* [I] the first class that may do */
-	struct general_heap_config config;                             /* [I] */
-	struct block_heap *heap;                                       /* [I] */
-	struct owner runs;                                             /* owner of the runs */
-	unsigned classes;                                              /* [I] */
-	struct objcache *cache;                                        /* [I] by class, smallest first */
-	struct general_heap_class *class;                              /* [I] the same */
-	struct spinlock class_lock;                                    /* [S] who serves; never taken by a handler */
+	struct objcache_map map;           /* [I] */
+	_Atomic uint32_t own_classes;      /* [S], read without: that serve themselves, and are no power of two */
+	uint8_t steps[GENERAL_HEAP_STEPS]; /* [I] the first class that may do */
+	struct general_heap_config config; /* [I] */
+	struct block_heap *heap;           /* [I] */
+	struct owner runs;                 /* owner of the runs */
+	unsigned classes;                  /* [I] */
+	struct objcache *cache;            /* [I] by class, smallest first */
+	struct general_heap_class *class;  /* [I] the same */
+	struct spinlock class_lock;        /* [S] who serves; never taken by a handler */
 	struct cleaner cleaner;
 };
 

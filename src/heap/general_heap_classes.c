@@ -80,12 +80,13 @@ unsigned general_heap_class_of(const struct general_heap *heap, size_t bytes, si
 
 #define SAMPLES_MIN 4  /* of a class, before anything is concluded from them */
 #define SAMPLES_MAX 64 /* of all that a power of two may serve: then all count half */
+#define OWN_SHARE   32 /* of the blocks of the machine: so many classes serve themselves from their first object on */
 
-unsigned general_heap_server(const struct general_heap *heap, unsigned class)
+static bool own_is_affordable(const struct general_heap *heap)
 {
-	const struct general_heap_class *info = &heap->class[class];
+	const uint32_t count = atomic_load_explicit(&heap->own_classes, memory_order_relaxed);
 
-	return atomic_load_explicit(&info->is_own, memory_order_relaxed) ? class : info->power;
+	return count < heap->heap->total_blocks / OWN_SHARE;
 }
 
 /* What so many objects of the class take more than they need where the power of two serves them. */
@@ -94,7 +95,7 @@ static uint64_t waste_bytes(const struct general_heap *heap, unsigned class, uin
 	return objects * (general_heap_class_bytes(heap, heap->class[class].power) - general_heap_class_bytes(heap, class));
 }
 
-static void server_set_locked(struct general_heap *heap, unsigned class, bool is_own)
+static void server_set(struct general_heap *heap, unsigned class, bool is_own)
 {
 	const size_t below = class > 0 ? general_heap_class_bytes(heap, class - 1) : 0;
 	const size_t end = MIN(general_heap_class_bytes(heap, class), (size_t)GENERAL_HEAP_SMALL_BYTES);
@@ -104,57 +105,72 @@ static void server_set_locked(struct general_heap *heap, unsigned class, bool is
 		atomic_store_explicit(&heap->small[i], &heap->cache[general_heap_server(heap, class)], memory_order_relaxed);
 }
 
-/* Counts the class and returns the samples of all that the same power of two may serve. */
-static uint32_t samples_add_locked(struct general_heap *heap, unsigned class)
+/* Unless somebody else has. */
+static void own_change(struct general_heap *heap, unsigned class, bool is_own)
 {
-	const unsigned power = heap->class[class].power;
+	spinlock_lock(&heap->class_lock);
+	if (atomic_load_explicit(&heap->class[class].is_own, memory_order_relaxed) != is_own) {
+		server_set(heap, class, is_own);
+		atomic_fetch_add_explicit(&heap->own_classes, is_own ? 1 : UINT32_MAX, memory_order_relaxed);
+	}
+	spinlock_unlock(&heap->class_lock);
+}
+
+static uint32_t samples_get(const struct general_heap *heap, unsigned class)
+{
+	return atomic_load_explicit(&heap->class[class].samples, memory_order_relaxed);
+}
+
+static void samples_set(struct general_heap *heap, unsigned class, uint32_t samples)
+{
+	atomic_store_explicit(&heap->class[class].samples, samples, memory_order_relaxed);
+}
+
+/* Of all that the same power of two may serve. */
+static uint32_t samples_all(struct general_heap *heap, unsigned power)
+{
 	uint32_t all = 0;
 
-	heap->class[class].samples++;
 	for (unsigned i = power + 1; i > 0 && heap->class[i - 1].power == power; i--)
-		all += heap->class[i - 1].samples;
-	if (all < SAMPLES_MAX)
-		return all;
-	all = 0;
-	for (unsigned i = power + 1; i > 0 && heap->class[i - 1].power == power; i--)
-		all += heap->class[i - 1].samples /= 2;
+		all += samples_get(heap, i - 1);
+	for (unsigned i = power + 1; all >= SAMPLES_MAX && i > 0 && heap->class[i - 1].power == power; i--)
+		samples_set(heap, i - 1, samples_get(heap, i - 1) / 2);
 	return all;
 }
 
-void general_heap_class_sample(struct general_heap *heap, unsigned class)
+/* As far as the samples tell, which are guesses: other CPUs may count at the same time. */
+static bool own_would_save_a_block(struct general_heap *heap, unsigned class)
 {
-	struct general_heap_class *info = &heap->class[class];
-	uint64_t taken;
-	uint32_t all;
+	const unsigned power = heap->class[class].power;
+	const uint64_t samples = samples_get(heap, class);
+	const uint64_t all = MAX(samples_all(heap, power), samples);
 
-	if (heap->config.powers_only || platform_in_handler() ||
-	    (class != info->power && general_heap_server(heap, class) == class))
-		return;
-	taken = objcache_taken(&heap->cache[info->power]);
-	spinlock_lock(&heap->class_lock);
-	all = samples_add_locked(heap, class);
-	if (info->samples >= SAMPLES_MIN && waste_bytes(heap, class, taken * info->samples / all) >= BLOCK_BYTES)
-		server_set_locked(heap, class, true);
-	spinlock_unlock(&heap->class_lock);
+	return samples >= SAMPLES_MIN &&
+	       waste_bytes(heap, class, objcache_taken(&heap->cache[power]) * samples / all) >= BLOCK_BYTES;
+}
+
+unsigned general_heap_server_choose(struct general_heap *heap, unsigned class)
+{
+	if (!platform_in_handler() && (own_is_affordable(heap) || own_would_save_a_block(heap, class)))
+		own_change(heap, class, true);
+	return general_heap_server(heap, class);
 }
 
 static void class_review(struct general_heap *heap, unsigned class)
 {
 	struct general_heap_class *info = &heap->class[class];
 	const uint64_t used = objcache_count(&heap->cache[class]).used;
+	const uint64_t before = atomic_exchange_explicit(&info->used_before, used, memory_order_relaxed);
 
-	spinlock_lock(&heap->class_lock);
-	if (used <= info->used_before && waste_bytes(heap, class, used) < BLOCK_BYTES / 4) {
-		info->samples = 0;
-		server_set_locked(heap, class, false);
+	if (used <= before && waste_bytes(heap, class, used) < BLOCK_BYTES / 4) {
+		samples_set(heap, class, 0);
+		own_change(heap, class, false);
 	}
-	info->used_before = used;
-	spinlock_unlock(&heap->class_lock);
 }
 
 void general_heap_classes_review(struct general_heap *heap)
 {
-	for (unsigned class = 0; class < heap->classes; class ++)
+	for (unsigned class = 0; class < heap->classes && !own_is_affordable(heap); class ++)
 		if (heap->class[class].power != class && general_heap_server(heap, class) == class)
 			class_review(heap, class);
 }
@@ -202,7 +218,7 @@ static void servers_init(struct general_heap *heap)
 		const size_t power = 1ull << log2_ceil(general_heap_class_bytes(heap, class));
 
 		heap->class[class].power = (uint8_t)general_heap_class_find(heap, class, power, 1);
-		server_set_locked(heap, class, false);
+		server_set(heap, class, false);
 	}
 }
 

@@ -20,10 +20,25 @@ unsigned general_heap_class_of(const struct general_heap *heap, size_t bytes, si
 unsigned general_heap_class_find(const struct general_heap *heap, unsigned class, size_t bytes, size_t alignment);
 
 /* The class that serves this one. */
-unsigned general_heap_server(const struct general_heap *heap, unsigned class);
+static inline unsigned general_heap_server(const struct general_heap *heap, unsigned class)
+{
+	const struct general_heap_class *info = &heap->class[class];
 
-/* Notes that the server has to be loaded for this class, and lets the class serve itself if that saves a block. */
-void general_heap_class_sample(struct general_heap *heap, unsigned class);
+	return atomic_load_explicit(&info->is_own, memory_order_relaxed) ? class : info->power;
+}
+
+/* Lets the class serve itself if that saves a block or can be afforded; returns who serves it from now on. */
+unsigned general_heap_server_choose(struct general_heap *heap, unsigned class);
+
+/* The same, for a class for which its server has to be loaded: notes that. */
+static inline unsigned general_heap_server_sample(struct general_heap *heap, unsigned class)
+{
+	struct general_heap_class *info = &heap->class[class];
+	const uint32_t samples = atomic_load_explicit(&info->samples, memory_order_relaxed);
+
+	atomic_store_explicit(&info->samples, samples + 1, memory_order_relaxed);
+	return general_heap_server(heap, class) == class ? class : general_heap_server_choose(heap, class);
+}
 
 /* Has classes with few objects served by a power of two again. */
 void general_heap_classes_review(struct general_heap *heap);
