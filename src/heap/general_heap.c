@@ -24,8 +24,7 @@ static struct objcache *cache_of(const struct general_heap *heap, const void *me
 	return block && block->holder == heap ? block->cache : NULL;
 }
 
-/* The class has no object and gets no block: it may have one where it does not serve itself, or a larger one has one to spare.
- */
+/* The class has no object and gets no block: it may have one although another serves it, or a larger one has one to spare. */
 static void *alloc_stand_in(struct general_heap *heap, unsigned class, size_t bytes, size_t alignment)
 {
 	const size_t limit = general_heap_class_bytes(heap, class) * STAND_IN_FACTOR;

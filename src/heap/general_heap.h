@@ -3,12 +3,13 @@
  * whole blocks above. Free finds the class by the physical address, so it needs no size.
  *
  * Classes: multiples of 16 bytes up to 128, then eight for each doubling up to 256 KB, so at most an eighth of what was asked
- * for is added; above, what a block holds 7 to 2 times, because all sizes in between take as much of it. But a class of which
- * there are few objects would hold a block for them. So where a 32nd of the blocks is as many as there are classes in use, each
- * has blocks of its own; other classes, on smaller machines, are served by the next power of two at first. Such a class gets
- * blocks of its own when its objects waste a block there, as far as the long way of alloc can tell, and has them until a drain
- * finds few objects, and no more than the last one did. So all objects of a class together take at most an eighth and about a
- * block more than was asked for.
+ * for is added; above, what a block holds 7 to 2 times, because all sizes in between take as much of it.
+ *
+ * A class with blocks of its own holds one even for a single object. So only a 32nd of the blocks of the machine is for classes
+ * that have their own from their first object on, which is enough for all from 6 GB on. Beyond that, classes that are no power
+ * of two share the blocks of the next one that is. Such a class gets its own when its objects there waste a block, as far as
+ * the long way of alloc can tell, and shares again when a drain finds few objects, and no more than the last one did. Then all
+ * objects of a class together take at most an eighth and about a block more than was asked for.
  *
  * Results: alloc returns NULL for 0 bytes, for an alignment that is no power of two, for more than the machine has, and when
  * there is no memory. The alignment is that of the physical address, too. Alignment 0 means 16. When a class has no object left

@@ -2,7 +2,7 @@
  * Objcache: objects of one size on 2 MB blocks. A caching heap: it keeps free objects, and gives whole blocks back on request.
  *
  * 1. All bookkeeping lies outside of the blocks and is found by physical address >> 21: one byte for each object says whether
- *it is free in its block, cached in a magazine, or allocated. So a block holds 512 objects of 4 KB, nothing of ours lies in a
+ *    it is free in its block, cached in a magazine, or allocated. So a block holds 512 objects of 4 KB, nothing of ours lies in a
  *    freed object, and every free is checked in every build: double, foreign and misaligned ones end in a panic that names the
  *    cache, the object and the caller, in debug builds also who allocated and freed it before. Two frees at the very same time
  *    are caught when the object's second entry is allocated or put back.
@@ -24,7 +24,7 @@
  * 6. With a constructor, objects are constructed when their block is taken, stay so from free to alloc, and are destroyed when
  *    the block is given back.
  * 7. Debug builds fill objects with junk on alloc and free (without a constructor), and report a write to a freed object when
- *it is allocated again.
+ *    it is allocated again.
  *
  * Locks: [C] `lock`, one a cache, taken with interrupts held; leaves are the locks of block heap and bookkeeping, never taken
  * under it. The source is called without it. Contexts: any. In an interrupt handler, alloc takes what the blocks and the depot
@@ -165,8 +165,10 @@ struct objcache {
 /* STATUS_INVALID: sizes or alignment. STATUS_NO_MEMORY: no memory for the reserve. */
 status_t objcache_init(struct objcache *cache, const struct objcache_config *config) MUST_CHECK;
 
-/* Gives everything back. STATUS_BUSY: objects are still allocated; nothing was done. No operation may be under way. Where
- * platform_may_sleep(). */
+/*
+ * Gives everything back. STATUS_BUSY: objects are still allocated; nothing was done. No operation may be under way. Where
+ * platform_may_sleep().
+ */
 status_t objcache_fini(struct objcache *cache) MUST_CHECK;
 
 /* NULL: no memory. Not while cleaning: then only what is held, as in a reserve. */

@@ -337,8 +337,10 @@ static void load_from_blocks_locked(struct objcache *cache, struct objcache_cpu 
 	own->loaded += count;
 }
 
-/* The magazine to allocate from is empty. Where nothing has been freed since the last time, the cache grows, and takes what is
- * quickest; otherwise objects come and go, and places matter. */
+/*
+ * The magazine to allocate from is empty. Where nothing has been freed since the last time, the cache grows, and takes what is
+ * quickest; otherwise objects come and go, and places matter.
+ */
 static void load_locked(struct objcache *cache, struct objcache_cpu *own)
 {
 	const bool compact = is_compact_locked(cache);
