@@ -143,9 +143,9 @@ static bool own_would_save_a_block(struct general_heap *heap, unsigned class)
 {
 	const unsigned power = heap->class[class].power;
 	const uint64_t samples = samples_get(heap, class);
-	const uint64_t all = MAX(samples_all(heap, power), samples);
+	const uint64_t all = samples_all(heap, power);
 
-	return samples >= SAMPLES_MIN &&
+	return samples >= SAMPLES_MIN && all >= samples &&
 	       waste_bytes(heap, class, objcache_taken(&heap->cache[power]) * samples / all) >= BLOCK_BYTES;
 }
 

@@ -2,10 +2,10 @@
  * Objcache: objects of one size on 2 MB blocks. A caching heap: it keeps free objects, and gives whole blocks back on request.
  *
  * 1. All bookkeeping lies outside of the blocks and is found by physical address >> 21: one byte for each object says whether
- *    it is free in its block, cached in a magazine, or allocated. So a block holds 512 objects of 4 KB, nothing of ours lies in a
- *    freed object, and every free is checked in every build: double, foreign and misaligned ones end in a panic that names the
- *    cache, the object and the caller, in debug builds also who allocated and freed it before. Two frees at the very same time
- *    are caught when the object's second entry is allocated or put back.
+ *    it is free in its block, cached in a magazine, or allocated. So a block holds 512 objects of 4 KB, nothing of ours lies
+ *    in a freed object, and every free is checked in every build: double, foreign and misaligned ones end in a panic that names
+ *    the cache, the object and the caller, in debug builds also who allocated and freed it before. Two frees at the very same
+ *    time are caught when the object's second entry is allocated or put back.
  * 2. Each CPU has two magazines, one that it allocates from and one that it frees into; what does not fit goes to the depot
  *    in whole magazines, where other CPUs get it, and from there back into the blocks.
  *
