@@ -9,7 +9,7 @@
  * that have their own from their first object on, which is enough for all from 6 GB on. Beyond that, classes that are no power
  * of two share the blocks of the next one that is. Such a class gets its own when its objects there waste a block, as far as
  * the long way of alloc can tell, and shares again when a drain finds few objects, and no more than the last one did. Then all
- * objects of a class together take at most an eighth and about a block more than was asked for.
+ * objects of a class together take at most an eighth and one to two blocks more than was asked for.
  *
  * Results: alloc returns NULL for 0 bytes, for an alignment that is no power of two, for more than the machine has, and when
  * there is no memory. The alignment is that of the physical address, too. Alignment 0 means 16. When a class has no object left

@@ -79,7 +79,7 @@ unsigned general_heap_class_of(const struct general_heap *heap, size_t bytes, si
 /* Who serves ------------------------------------------------------------------------------------------------------------ */
 
 #define SAMPLES_MIN 4  /* of a class, before anything is concluded from them */
-#define SAMPLES_MAX 64 /* of all that a power of two may serve: then all count half */
+#define SAMPLES_MAX 16 /* of all that a power of two may serve: then all count half */
 #define OWN_SHARE   32 /* of the blocks of the machine: so many classes serve themselves from their first object on */
 
 static bool own_is_affordable(const struct general_heap *heap)
