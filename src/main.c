@@ -7,6 +7,7 @@
 #include "app/app.h"
 #include "drivers/driver.h"
 #include "heap/background_cleaner.h"
+#include "heap/failure_report.h"
 #include "heap/memory.h"
 #include "pagecache/partition.h"
 #include "pagecache/volume.h"
@@ -249,6 +250,19 @@ static void cleaner_start(void)
 		platform_panic("the background cleaner cannot start");
 }
 
+static void report_task(void *context)
+{
+	failure_report_run(context);
+}
+
+static void report_start(void)
+{
+	const struct task_options options = { .name = "reports", .priority = TASK_NORMAL, .cpu = -1 };
+
+	if (task_spawn(&options, report_task, &memory, NULL) != STATUS_OK)
+		log_warn("memory: requests that fail print their reports themselves");
+}
+
 static void pagecache_start(void)
 {
 	const struct task_options options = { .name = "writeback", .priority = TASK_NORMAL, .cpu = -1 };
@@ -320,6 +334,7 @@ static void first_task(void *context)
 	pagecache_start();
 	guarantee_start_keeper();
 	cleaner_start();
+	report_start();
 	power_set_farewell(farewell);
 	commands_start();
 	environment = (struct app_environment){

@@ -2,6 +2,7 @@
 
 #include "background_cleaner.h"
 #include "dma_state.h"
+#include "failure_report.h"
 #include "reclaim_internal.h"
 #include "runtime/base/assert.h"
 #include "runtime/base/bits.h"
@@ -72,7 +73,7 @@ status_t memory_blocks_alloc_many(struct memory *memory, const struct memory_req
 	if (status != STATUS_OK) {
 		atomic_fetch_add_explicit(&memory->failures, 1, memory_order_relaxed);
 		memory_clean_kick(memory);
-		memory_report_failure(&reclaim, status);
+		failure_report(&reclaim, status);
 		give_back(&reclaim);
 	}
 	return status;

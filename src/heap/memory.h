@@ -44,6 +44,8 @@ struct memory_config {
 	uint64_t trace_events; /* that are kept of reclaim; 0 or a power of two, see trace.h */
 };
 
+#define MEMORY_FAILURE_NAME_BYTES 32
+
 enum memory_wait {
 	MEMORY_WAIT_NEVER,
 	MEMORY_WAIT_DEADLINE,
@@ -67,7 +69,7 @@ struct memory_statistics {
 	uint64_t cleaned_bytes;    /* reached the block heap through cleaners */
 	uint64_t windows;          /* windows tried for runs */
 	uint64_t timeouts;         /* failures whose deadline had passed */
-	uint64_t late_ns_max;      /* how long after its deadline a request returned, at most; without the report in the log */
+	uint64_t late_ns_max;      /* how long after its deadline a request returned, at most */
 	uint64_t background_bytes; /* of cleaned_bytes, for the background cleaner */
 };
 
@@ -84,6 +86,19 @@ struct memory_source {
 };
 
 struct dma;
+
+/* The request that is to be reported next (failure_report.h). What is not atomic belongs to whoever has set the state. */
+struct memory_failure {
+	_Atomic uint32_t state;
+	_Atomic uint32_t kick; /* changes when the task has something to do */
+	_Atomic bool has_task, stopping;
+	_Atomic uint64_t reported_ns; /* time of the last report */
+	char owner[MEMORY_FAILURE_NAME_BYTES];
+	uint32_t missing, count; /* runs */
+	uint64_t blocks;         /* of each run */
+	struct block_constraints constraints;
+	status_t status;
+};
 
 struct memory {
 	struct block_heap blocks;
@@ -104,7 +119,7 @@ struct memory {
 	struct guarantee guarantee;
 	struct dma *dma; /* [I] */
 	_Atomic uint64_t requests, reclaims, failures, cleaned_bytes, windows, timeouts, late_ns_max, background_bytes;
-	_Atomic uint64_t report_ns; /* time of the last report of a failure */
+	struct memory_failure failure;
 	struct event_trace trace;
 };
 

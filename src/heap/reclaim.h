@@ -35,5 +35,3 @@ uint64_t reclaim_ask(struct memory *memory, struct cleaner *cleaner, const struc
  * turn. */
 uint64_t reclaim_drain_round(struct memory *memory, const struct reclaim_target *target);
 
-/* Logs what was missing, who was asked, and who holds the memory; at most once a second. Any task context. */
-void memory_report_failure(const struct reclaim *reclaim, status_t status);

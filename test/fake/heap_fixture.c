@@ -175,16 +175,26 @@ void *test_cache_add(struct test_cache *cache, enum frame_state state)
 	return page;
 }
 
+static uint64_t blocks_of(struct test_cache *cache)
+{
+	uint64_t blocks;
+
+	mutex_lock(&cache->lock);
+	blocks = cache->blocks;
+	mutex_unlock(&cache->lock);
+	return blocks;
+}
+
 uint64_t test_cache_fill(struct test_cache *cache, enum frame_state state)
 {
 	uint64_t blocks;
 
 	do {
-		blocks = cache->blocks;
+		blocks = blocks_of(cache);
 		for (unsigned i = 0; i < PAGES_PER_BLOCK; i++)
 			if (!test_cache_add(cache, state))
-				return cache->blocks;
-	} while (cache->blocks > blocks);
+				return blocks_of(cache);
+	} while (blocks_of(cache) > blocks);
 	return blocks;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "fake/heap_fixture.h"
+#include "heap/failure_report.h"
 #include "runtime/base/random.h"
 
 static struct machine machine;
@@ -590,6 +591,34 @@ START_TEST(failure_says_who_holds_the_memory)
 }
 END_TEST
 
+/* Whoever has to be back by a deadline does not print. */
+START_TEST(a_task_prints_what_failed_in_a_hurry)
+{
+	const struct memory_request everything = { .blocks = 8, .owner = &driver };
+	const struct memory_request more = {
+		.blocks = 2, .owner = &driver, .wait = MEMORY_WAIT_DEADLINE, .deadline_ns = platform_now_ns()
+	};
+	struct phys_addr run, other;
+	char text[4096];
+
+	setup(9, 0, 0);
+	host_log_level(LOG_WARN);
+	ck_assert_int_eq(memory_blocks_alloc(memory, &everything, &run), STATUS_OK);
+	host_output_capture(text, sizeof(text));
+	atomic_store(&memory->failure.has_task, true); /* which has not run yet */
+	ck_assert_int_eq(memory_blocks_alloc(memory, &more, &other), STATUS_TIMEOUT);
+	ck_assert_str_eq(text, "");
+	failure_report_stop(memory);
+	failure_report_run(memory);
+	host_output_capture(NULL, 0);
+	ck_assert_ptr_nonnull(strstr(text, "driver did not get 1 of 1 runs of 4 MB"));
+	ck_assert_ptr_nonnull(strstr(text, "timed out"));
+	ck_assert_ptr_nonnull(strstr(text, "driver                   holds 16 MB"));
+	memory_blocks_free(memory, run);
+	machine_fini(&machine);
+}
+END_TEST
+
 static status_t run_command(struct command_table *table, const char *text)
 {
 	char line[64];
@@ -654,4 +683,4 @@ HOST_TEST_MAIN("heap_memory", general_heap_serves_any_size, general_heap_refuses
 	       window_is_emptied_for_a_run, constraints_bound_what_is_drained, dirty_memory_takes_waiting,
 	       deadline_is_kept_and_everything_given_back, waiting_threads_get_what_others_free, atomic_requests_never_drain,
 	       request_inside_a_cleaner_does_not_recurse, requests_of_threads_all_succeed, every_allocation_may_fail,
-	       failure_says_who_holds_the_memory, monitor_shows_everything)
+	       failure_says_who_holds_the_memory, a_task_prints_what_failed_in_a_hurry, monitor_shows_everything)
