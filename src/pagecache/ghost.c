@@ -9,6 +9,7 @@
 #define TIME_MASK    ((1u << TIME_BITS) - 1)
 #define LANE_BIT     (1u << TIME_BITS)
 #define PRINT_SHIFT  (TIME_BITS + 1)
+#define PRINT_MASK   (UINT32_MAX << PRINT_SHIFT)
 #define PLACES_PARTS 15 /* of 16: places for the pages of the machine, of which the cache never has all */
 
 /* A ghost that is older than this many units is of no use to anybody. */
@@ -41,11 +42,12 @@ static _Atomic uint32_t *set_of(const struct ghosts *ghosts, uint64_t hash)
 	return &ghosts->table[((hash & UINT32_MAX) * ghosts->sets >> 32) * WAYS];
 }
 
+/* In the bits where a ghost has it. */
 static uint32_t print_of(uint64_t hash)
 {
-	const uint32_t print = (uint32_t)(hash >> (32 + PRINT_SHIFT));
+	const uint32_t print = (uint32_t)(hash >> 32) & PRINT_MASK;
 
-	return print == 0 ? 1 : print;
+	return print == 0 ? 1u << PRINT_SHIFT : print;
 }
 
 static uint32_t load(const _Atomic uint32_t *ghost)
@@ -58,47 +60,83 @@ static void clear(_Atomic uint32_t *ghost)
 	atomic_store_explicit(ghost, 0, memory_order_relaxed);
 }
 
-static uint64_t unit_now(const struct ghosts *ghosts, enum lane lane)
-{
-	return atomic_load_explicit(&ghosts->now[lane], memory_order_relaxed) / ghosts->unit;
-}
-
 static enum lane lane_of(uint32_t ghost)
 {
 	return ghost & LANE_BIT ? LANE_MAIN : LANE_PROBATION;
 }
 
-/* In units. */
-static uint32_t age_of(const struct ghosts *ghosts, uint32_t ghost)
+/* What time it is in each queue, in units. */
+struct times {
+	uint32_t now[LANES];
+};
+
+static uint32_t unit_now(const struct ghosts *ghosts, enum lane lane)
 {
-	return (uint32_t)(unit_now(ghosts, lane_of(ghost)) - ghost) & TIME_MASK;
+	return (uint32_t)(atomic_load_explicit(&ghosts->now[lane], memory_order_relaxed) / ghosts->unit);
 }
 
-/* Clears what is too old in that part of the table whose turn it is: all of it within a quarter of the time's range. */
-static void sweep(struct ghosts *ghosts, uint64_t unit)
+/* In this lane it is `now`: others may have gone on meanwhile. */
+static struct times times_at(const struct ghosts *ghosts, enum lane lane, uint32_t now)
 {
+	const enum lane other = (enum lane)(LANE_MAIN - lane);
+	struct times times;
+
+	times.now[lane] = now;
+	times.now[other] = unit_now(ghosts, other);
+	return times;
+}
+
+/* In units. */
+static uint32_t age_of(const struct times *times, uint32_t ghost)
+{
+	return (times->now[lane_of(ghost)] - ghost) & TIME_MASK;
+}
+
+/*
+ * Clears what is too old in that part of the table whose turn it is as a unit of time begins: all of it within a quarter of the
+ * time's range.
+ */
+static void sweep(struct ghosts *ghosts, enum lane lane, uint64_t now)
+{
+	const struct times times = times_at(ghosts, lane, (uint32_t)now);
 	const uint64_t ways = ghosts->sets * WAYS;
 	const uint64_t part = divide_round_up(ways, UNITS);
-	const uint64_t first = unit % UNITS * part;
+	const uint64_t first = now % UNITS * part;
+	const uint64_t end = MIN(first + part, ways);
+	_Atomic uint32_t *const table = ghosts->table;
 
-	for (uint64_t i = first; i < MIN(first + part, ways); i++)
-		if (age_of(ghosts, load(&ghosts->table[i])) > UNITS_MAX)
-			clear(&ghosts->table[i]);
+	for (uint64_t i = first; i < end; i++) {
+		const uint32_t ghost = load(&table[i]);
+
+		if (ghost != 0 && age_of(&times, ghost) > UNITS_MAX)
+			clear(&table[i]);
+	}
 }
 
-/* Where to put a new ghost: a free place, or that of the oldest. The page has none yet: that went as the page came in. */
-static _Atomic uint32_t *place_for(const struct ghosts *ghosts, _Atomic uint32_t *set)
+/* In a set whose first place is taken and whose last one is not. Others may fill it meanwhile. */
+static _Atomic uint32_t *free_place(_Atomic uint32_t *set)
 {
-	const uint32_t now[LANES] = { (uint32_t)unit_now(ghosts, LANE_PROBATION), (uint32_t)unit_now(ghosts, LANE_MAIN) };
+	_Atomic uint32_t *const last = &set[WAYS - 1];
+
+	do
+		set++;
+	while (set < last && load(set) != 0);
+	return set;
+}
+
+/* That of the oldest, but the first free one if there is one. */
+static _Atomic uint32_t *oldest_place(_Atomic uint32_t *set, const struct times *times)
+{
 	_Atomic uint32_t *best = set;
 	uint32_t best_age = 0;
 
 	for (unsigned i = 0; i < WAYS; i++) {
 		const uint32_t ghost = load(&set[i]);
-		const uint32_t age = (now[lane_of(ghost)] - ghost) & TIME_MASK;
+		uint32_t age;
 
 		if (ghost == 0)
 			return &set[i];
+		age = age_of(times, ghost);
 		if (age >= best_age) {
 			best_age = age;
 			best = &set[i];
@@ -107,16 +145,75 @@ static _Atomic uint32_t *place_for(const struct ghosts *ghosts, _Atomic uint32_t
 	return best;
 }
 
+/* To a set that has some. They fill up from the first place on: mostly they are full, or have the last one free. */
+static __attribute__((noinline)) void add_among(const struct ghosts *ghosts, _Atomic uint32_t *set, uint32_t ghost)
+{
+	_Atomic uint32_t *place;
+
+	if (load(&set[WAYS - 1]) == 0) {
+		place = free_place(set);
+	} else {
+		const struct times times = times_at(ghosts, lane_of(ghost), ghost & TIME_MASK);
+
+		place = oldest_place(set, &times);
+	}
+	atomic_store_explicit(place, ghost, memory_order_relaxed);
+}
+
+/* The last bits of a ghost of now. */
+static uint32_t stamp_of(enum lane lane, uint64_t now)
+{
+	return (lane == LANE_MAIN ? LANE_BIT : 0) | ((uint32_t)now & TIME_MASK);
+}
+
+/* The page has no ghost yet: that went as the page came in. */
+static inline void add(const struct ghosts *ghosts, uint64_t key, uint32_t stamp)
+{
+	const uint64_t hash = mix(key);
+	_Atomic uint32_t *set = set_of(ghosts, hash);
+
+	if (load(set) == 0)
+		atomic_store_explicit(set, print_of(hash) | stamp, memory_order_relaxed);
+	else
+		add_among(ghosts, set, print_of(hash) | stamp);
+}
+
+static __attribute__((noinline)) void add_first_of_unit(struct ghosts *ghosts, uint64_t key, enum lane lane, uint64_t now)
+{
+	sweep(ghosts, lane, now);
+	add(ghosts, key, stamp_of(lane, now));
+}
+
 void ghosts_add(struct ghosts *ghosts, uint64_t key, enum lane lane)
 {
-	const uint64_t now = atomic_fetch_add_explicit(&ghosts->now[lane], 1, memory_order_relaxed) + 1;
-	const uint64_t hash = mix(key);
-	const uint32_t ghost = print_of(hash) << PRINT_SHIFT | (lane == LANE_MAIN ? LANE_BIT : 0) |
-			       ((uint32_t)(now / ghosts->unit) & TIME_MASK);
+	const uint64_t number = atomic_fetch_add_explicit(&ghosts->now[lane], 1, memory_order_relaxed) + 1;
+	const uint64_t unit = ghosts->unit, now = number / unit;
 
-	if (now % ghosts->unit == 0)
-		sweep(ghosts, now / ghosts->unit);
-	atomic_store_explicit(place_for(ghosts, set_of(ghosts, hash)), ghost, memory_order_relaxed);
+	if (now * unit == number)
+		add_first_of_unit(ghosts, key, lane, now);
+	else
+		add(ghosts, key, stamp_of(lane, now));
+}
+
+void ghosts_add_many(struct ghosts *ghosts, const uint64_t *keys, uint32_t count, enum lane lane)
+{
+	const uint64_t before = atomic_fetch_add_explicit(&ghosts->now[lane], count, memory_order_relaxed);
+	const uint64_t unit = ghosts->unit;
+	const uint64_t *const end = keys + count;
+	uint64_t now = before / unit;
+	uint64_t left = (now + 1) * unit - before - 1; /* evictions in this unit of time */
+
+	for (;;) {
+		const uint64_t *const unit_end = keys + MIN(left, (uint64_t)(end - keys));
+		const uint32_t stamp = stamp_of(lane, now);
+
+		while (keys < unit_end)
+			add(ghosts, *keys++, stamp);
+		if (keys == end)
+			break;
+		add_first_of_unit(ghosts, *keys++, lane, ++now);
+		left = unit - 1;
+	}
 }
 
 bool ghosts_take(struct ghosts *ghosts, uint64_t key, enum lane *lane, uint64_t *age)
@@ -127,10 +224,10 @@ bool ghosts_take(struct ghosts *ghosts, uint64_t key, enum lane *lane, uint64_t 
 	for (unsigned i = 0; i < WAYS; i++) {
 		const uint32_t ghost = load(&set[i]);
 
-		if (ghost >> PRINT_SHIFT != print_of(hash))
+		if ((ghost & PRINT_MASK) != print_of(hash))
 			continue;
 		*lane = lane_of(ghost);
-		*age = (uint64_t)age_of(ghosts, ghost) * ghosts->unit;
+		*age = (uint64_t)((unit_now(ghosts, *lane) - ghost) & TIME_MASK) * ghosts->unit;
 		clear(&set[i]);
 		return true;
 	}

@@ -34,5 +34,8 @@ void ghosts_init(struct ghosts *ghosts, void *table, uint64_t pages);
 /* A page was evicted from this queue. */
 void ghosts_add(struct ghosts *ghosts, uint64_t key, enum lane lane);
 
+/* The same for several pages, one after the other. */
+void ghosts_add_many(struct ghosts *ghosts, const uint64_t *keys, uint32_t count, enum lane lane);
+
 /* Takes the ghost of the page: true with the queue, and the number of evictions from it since then, give or take a unit. */
 bool ghosts_take(struct ghosts *ghosts, uint64_t key, enum lane *lane, uint64_t *age);

@@ -1,6 +1,8 @@
 /* The memory of evicted pages. */
 #include "host/host_test.h"
 #include "pagecache/ghost.h"
+#include "runtime/base/bits.h"
+#include "runtime/base/random.h"
 
 #define PAGES 8192
 
@@ -80,5 +82,41 @@ START_TEST(old_ghosts_do_not_rise_again)
 }
 END_TEST
 
+#define MANY 200 /* more than the unit of time: 16 */
+
+/* Through several turns of the clock, with some that come back. */
+START_TEST(many_are_added_as_one_by_one)
+{
+	void *tables[2];
+	struct ghosts *ghosts[2] = { ghosts_create(&tables[0]), ghosts_create(&tables[1]) };
+	struct random random;
+	uint64_t keys[MANY];
+
+	random_seed(&random, 1);
+	for (uint64_t added = 0; added < 10 * PAGES;) {
+		const uint32_t count = 1 + (uint32_t)random_below(&random, 1 + random_below(&random, MANY));
+		const enum lane lane = random_below(&random, 3) == 0 ? LANE_MAIN : LANE_PROBATION;
+		enum lane lanes[2] = { LANE_MAIN, LANE_MAIN };
+		uint64_t ages[2] = { 0 };
+
+		for (uint32_t i = 0; i < count; i++)
+			keys[i] = random_below(&random, 4 * PAGES);
+		for (uint32_t i = 0; i < count; i++)
+			ghosts_add(ghosts[0], keys[i], lane);
+		ghosts_add_many(ghosts[1], keys, count, lane);
+		ck_assert_mem_eq(tables[0], tables[1], ghosts_bytes(PAGES));
+		ck_assert_int_eq(ghosts_take(ghosts[0], keys[0], &lanes[0], &ages[0]),
+				 ghosts_take(ghosts[1], keys[0], &lanes[1], &ages[1]));
+		ck_assert_int_eq(lanes[0], lanes[1]);
+		ck_assert_uint_eq(ages[0], ages[1]);
+		added += count;
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		free(ghosts[i]);
+		free(tables[i]);
+	}
+}
+END_TEST
+
 HOST_TEST_MAIN("ghost", a_ghost_is_found_once_with_queue_and_age, most_of_the_last_cache_full_is_remembered_with_its_age,
-	       old_ghosts_do_not_rise_again)
+	       old_ghosts_do_not_rise_again, many_are_added_as_one_by_one)
