@@ -26,31 +26,8 @@ struct drain {
 	bool over; /* the volume is down to what it keeps */
 };
 
-/* What lies in a fenced block. */
-struct census {
-	uint32_t dirty; /* dirty, movable */
-	uint32_t stuck; /* in use, being read or written, */
-	uint32_t ends;  /* of these, written: that ends by itself */
-};
-
-static struct census take_census(const struct frames *frames)
-{
-	struct census census = { 0 };
-
-	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++) {
-		const uint32_t state = page_state(&frames->pages[i]);
-
-		if (page_is(state, PAGE_DIRTY) && (state & PAGE_PINS) == 0)
-			census.dirty++;
-		else if (!page_is(state, PAGE_FREE) && (!page_is(state, PAGE_CLEAN) || (state & PAGE_PINS)))
-			census.stuck++;
-		census.ends += page_is(state, PAGE_WRITEBACK);
-	}
-	return census;
-}
-
 /* Few enough dirty pages to move them. */
-static bool is_movable(const struct drain *drain, const struct census *census)
+static bool is_movable(const struct drain *drain, const struct frames_census *census)
 {
 	return census->dirty <= drain->volume->pagecache->config.move_percent * PAGES_PER_BLOCK / 100;
 }
@@ -82,37 +59,38 @@ static bool empty_frame(struct volume *volume, struct page *page)
 /* Drops or moves every page of the fenced block. False: one could not be, and stays, with those behind it. */
 static bool empty_block(struct volume *volume, struct frames *frames)
 {
-	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++)
+	for (uint32_t i = 0; (i = frames_drop(volume, frames, i, REPLACEMENT_COLD_HITS)) < PAGES_PER_BLOCK; i++)
 		if (!empty_frame(volume, &frames->pages[i]))
 			return false;
 	return true;
 }
 
-static bool give_block(struct drain *drain, struct frames *frames)
+static bool give_block(struct drain *drain, struct frames *frames, const struct frames_census *census)
 {
 	struct volume *volume = drain->volume;
-	const struct census census = take_census(frames);
 
-	if (!is_movable(drain, &census) && !has_failed(frames))
+	if (!is_movable(drain, census) && !has_failed(frames))
 		pageout_note(volume, frames);
-	if (census.stuck > 0 || !is_movable(drain, &census))
+	if (census->stuck > 0 || !is_movable(drain, census))
 		return false;
 	return empty_block(volume, frames) && page_heap_release(volume, frames);
 }
 
 /* Pages that a cursor moves meanwhile count as well. */
-static bool give_block_traced(struct drain *drain, struct frames *frames)
+static bool give_block_traced(struct drain *drain, struct frames *frames, struct frames_census *census)
 {
 	struct volume *volume = drain->volume;
 	struct event_trace *trace = &volume->pagecache->memory->trace;
 	const uint64_t moved = atomic_load_explicit(&volume->counts.moved_pages, memory_order_relaxed);
-	const bool given = give_block(drain, frames);
+	const bool given = give_block(drain, frames, census);
 
-	if (given)
+	if (given) {
 		trace_event(trace, TRACE_BLOCK, volume->name, frames->block.value >> BLOCK_SHIFT,
 			    atomic_load_explicit(&volume->counts.moved_pages, memory_order_relaxed) - moved);
-	else
-		trace_event(trace, TRACE_STUCK, volume->name, frames->block.value >> BLOCK_SHIFT, take_census(frames).stuck);
+	} else {
+		replacement_census(frames, census);
+		trace_event(trace, TRACE_STUCK, volume->name, frames->block.value >> BLOCK_SHIFT, census->stuck);
+	}
 	return given;
 }
 
@@ -133,64 +111,78 @@ static bool is_over(const struct drain *drain)
 }
 
 /* The coldest block, fenced, unless the volume has to keep it. NULL: there is none. */
-static struct frames *fence_block(struct drain *drain)
+static struct frames *fence_block(struct drain *drain, struct frames_census *census)
 {
-	struct frames *frames = page_heap_fence(drain->volume, &drain->limits);
-	uint64_t pages;
+	struct frames *frames = page_heap_fence(drain->volume, &drain->limits, census);
 
 	if (!frames)
 		return NULL;
-	pages = frames_cached_pages(frames);
-	if (!keep_claim(drain->volume, drain->keep, pages)) {
+	if (!keep_claim(drain->volume, drain->keep, census->cached)) {
 		drain->over = true;
 		list_insert_first(&drain->skipped, &frames->link);
 		return NULL;
 	}
-	drain->claimed += pages;
+	drain->claimed += census->cached;
 	return frames;
 }
 
-/* Fences one block, or a whole window at once: what is moved out of one of its blocks must not go into another. */
-static void fence_batch(struct drain *drain)
+static void give_or_skip(struct drain *drain, struct frames *frames, struct frames_census *census)
+{
+	if (!is_late(drain) && give_block_traced(drain, frames, census))
+		drain->given += BLOCK_BYTES;
+	else
+		list_insert_first(&drain->skipped, &frames->link);
+}
+
+/* Fences a whole window at once: what is moved out of one of its blocks must not go into another. */
+static void fence_window(struct drain *drain)
 {
 	const uint64_t missing = divide_round_up(drain->target->bytes - drain->given, BLOCK_BYTES);
-	const uint64_t most = drain->target->obstacles ? missing : 1;
+	struct frames_census census;
 	struct frames *frames;
 
-	for (uint64_t i = 0; i < most && (frames = fence_block(drain)) != NULL; i++)
+	for (uint64_t i = 0; i < missing && (frames = fence_block(drain, &census)) != NULL; i++)
 		list_insert_last(&drain->fenced, &frames->link);
 }
 
 /* False: there is no further block. */
-static bool give_batch(struct drain *drain)
+static bool give_window(struct drain *drain)
 {
+	struct frames_census census;
 	struct list *link;
 
-	fence_batch(drain);
+	fence_window(drain);
 	if (list_is_empty(&drain->fenced))
 		return false;
 	while ((link = list_take_first(&drain->fenced)) != NULL) {
 		struct frames *frames = container_of(link, struct frames, link);
 
-		const bool given = !is_late(drain) && give_block_traced(drain, frames);
-
-		if (given)
-			drain->given += BLOCK_BYTES;
-		else
-			list_insert_first(&drain->skipped, link);
+		/* Since it was fenced, the blocks before it were emptied: that takes long. */
+		replacement_census(frames, &census);
+		give_or_skip(drain, frames, &census);
 	}
 	let_go(drain);
 	return true;
 }
 
-/* Whether a block that is the volume's seems to be in the way of the window that it lies in. */
-static bool is_obstacle(const struct drain *drain, const struct frames *frames)
+static bool give_coldest(struct drain *drain)
 {
-	const struct census census = take_census(frames);
+	struct frames_census census;
+	struct frames *frames = fence_block(drain, &census);
 
+	if (!frames)
+		return false;
+	give_or_skip(drain, frames, &census);
+	let_go(drain);
+	return true;
+}
+
+/* Whether a block that is the volume's seems to be in the way of the window that it lies in. */
+static bool is_obstacle(const struct drain *drain, const struct frames *frames, const struct frames_census *census)
+{
 	if (drain->write)
-		return census.stuck > census.ends || (has_failed(frames) && !is_movable(drain, &census));
-	return census.stuck > 0 || !is_movable(drain, &census);
+		return census->stuck > census->ends || (has_failed(frames) && !is_movable(drain, census));
+	return census->stuck > 0 || !is_movable(drain, census);
 }
 
 /*
@@ -208,11 +200,13 @@ static bool window_can_go(struct drain *drain)
 
 	for (; block.start.value < target->highest.value; block.start.value += BLOCK_BYTES) {
 		struct frames *frames = frame_table_block(&volume->pagecache->table, block.start);
+		struct frames_census census;
 
 		if (!frames || !page_heap_hold(volume, frames))
 			continue;
-		pages += frames_cached_pages(frames);
-		if (is_obstacle(drain, frames)) {
+		replacement_census(frames, &census);
+		pages += census.cached;
+		if (is_obstacle(drain, frames, &census)) {
 			window_avoid(blocks, &block);
 			obstacles++;
 		}
@@ -257,7 +251,7 @@ uint64_t evict_blocks(struct volume *volume, const struct reclaim_target *target
 	(void)lookaside_empty(volume);
 	apart_settle(volume);
 	if (!target->obstacles || window_can_go(&drain))
-		while (!is_over(&drain) && give_batch(&drain))
+		while (!is_over(&drain) && (target->obstacles ? give_window(&drain) : give_coldest(&drain)))
 			;
 	drain_end(&drain);
 	(void)platform_set_cleaning(before);
@@ -272,6 +266,7 @@ static bool write_blocks(struct volume *volume, const struct reclaim_target *tar
 {
 	const uint64_t missing = divide_round_up(target->bytes, BLOCK_BYTES);
 	const uint64_t most = target->obstacles ? missing : MIN(missing, (uint64_t)WRITE_BATCH);
+	struct frames_census census;
 	struct frames *frames;
 	struct drain drain;
 	uint64_t writing = 0;
@@ -280,7 +275,7 @@ static bool write_blocks(struct volume *volume, const struct reclaim_target *tar
 	drain.write = true;
 	if (target->obstacles && !window_can_go(&drain))
 		drain.over = true;
-	while (writing < most && !is_over(&drain) && (frames = fence_block(&drain)) != NULL) {
+	while (writing < most && !is_over(&drain) && (frames = fence_block(&drain, &census)) != NULL) {
 		if (!has_failed(frames))
 			writing += pageout_write_block(volume, frames);
 		list_insert_first(&drain.skipped, &frames->link);
@@ -296,6 +291,7 @@ bool evict_everything(struct volume *volume)
 {
 	const struct fence_limits limits = { .highest = { UINT64_MAX }, .open = true };
 	struct list left;
+	struct frames_census census;
 	struct frames *frames;
 	struct list *link;
 
@@ -303,8 +299,8 @@ bool evict_everything(struct volume *volume)
 	atomic_fetch_add(&volume->cleaning, 1);
 	(void)lookaside_empty(volume);
 	apart_settle(volume);
-	while ((frames = page_heap_fence(volume, &limits)) != NULL) {
-		for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++)
+	while ((frames = page_heap_fence(volume, &limits, &census)) != NULL) {
+		for (uint32_t i = 0; (i = frames_drop(volume, frames, i, PAGE_HITS)) < PAGES_PER_BLOCK; i++)
 			(void)page_drop(volume, &frames->pages[i]);
 		if (!page_heap_release(volume, frames))
 			list_insert_last(&left, &frames->link);

@@ -8,6 +8,7 @@
 #include "writeback.h"
 
 #define TAKE_NAP_NS (10 * NS_PER_MS)
+#define DROP_PAGES  128u /* that leave the index and then are counted at once; their keys lie on the stack */
 
 /* Taking and returning ----------------------------------------------------------------------------------------------------- */
 
@@ -60,55 +61,89 @@ struct page *frame_take(struct volume *volume, enum lane *lane)
 
 void frame_return(struct page *page)
 {
-	page_set(page, page_state_make(PAGE_FREE, 0));
+	assert(page_is(page_state(page), PAGE_TAKEN));
+	page_set_free(page);
 }
 
 /* Leaving a frame ---------------------------------------------------------------------------------------------------------- */
 
-static void count_evicted(struct volume *volume, uint64_t key, uint32_t state)
+static enum lane lane_left(uint32_t state)
 {
-	ghosts_add(&volume->pagecache->ghosts, key, state & PAGE_MAIN ? LANE_MAIN : LANE_PROBATION);
-	atomic_fetch_sub_explicit(&volume->counts.cached_pages, 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&volume->counts.evicted_pages, 1, memory_order_relaxed);
-	if (state & PAGE_AHEAD)
-		atomic_fetch_add_explicit(&volume->counts.ahead_wasted, 1, memory_order_relaxed);
+	return state & PAGE_MAIN ? LANE_MAIN : LANE_PROBATION;
 }
 
-bool page_evict_locked(struct volume *volume, struct page *page)
+/* Pages that had the flags of `state`. */
+static inline void count_evicted(struct volume *volume, uint32_t count, uint32_t state)
 {
-	uint32_t before;
+	atomic_fetch_sub_explicit(&volume->counts.cached_pages, count, memory_order_relaxed);
+	atomic_fetch_add_explicit(&volume->counts.evicted_pages, count, memory_order_relaxed);
+	if (state & PAGE_AHEAD)
+		atomic_fetch_add_explicit(&volume->counts.ahead_wasted, count, memory_order_relaxed);
+}
 
-	if (!page_try_leave(page, PAGE_TAKEN, &before))
-		return false;
-	index_remove_locked(&volume->pagecache->index, page);
-	count_evicted(volume, page_key(page), before);
-	return true;
+static inline void remember(struct volume *volume, uint64_t key, uint32_t state)
+{
+	count_evicted(volume, 1, state);
+	ghosts_add(&volume->pagecache->ghosts, key, lane_left(state));
 }
 
 bool page_evict(struct volume *volume, struct page *page)
 {
-	struct index_stripe *stripe;
-	bool evicted;
+	uint32_t before;
 
-	if (!page_is(page_state(page), PAGE_CLEAN))
+	if (!page_is(page_state(page), PAGE_CLEAN) || !index_evict_page(&volume->pagecache->index, page, &before))
 		return false;
-	stripe = index_lock_page(&volume->pagecache->index, page);
-	if (!stripe)
-		return false;
-	evicted = page_evict_locked(volume, page);
-	spinlock_unlock(&stripe->lock);
-	return evicted;
+	remember(volume, page_key(page), before);
+	return true;
 }
 
 bool page_drop(struct volume *volume, struct page *page)
 {
-	uint32_t before;
-
-	/* The key stays: nobody inserts into a frame of a fenced block. */
-	if (!page_try_leave(page, PAGE_FREE, &before))
+	if (!page_evict(volume, page))
 		return false;
-	count_evicted(volume, page_key(page), before);
+	frame_return(page);
 	return true;
+}
+
+bool page_drop_key(struct volume *volume, uint64_t key)
+{
+	uint32_t before;
+	struct page *page = index_evict(&volume->pagecache->index, key, &before);
+
+	if (!page)
+		return false;
+	frame_return(page);
+	remember(volume, key, before);
+	return true;
+}
+
+/* Drops what leaves the index at once. Returns how many pages that are. */
+static uint32_t drop_many(struct volume *volume, struct page *pages, uint32_t most, uint32_t hits)
+{
+	const uint32_t state = page_state(pages);
+	uint64_t keys[DROP_PAGES];
+	const uint32_t count = index_evict_many(&volume->pagecache->index, pages, MIN(most, DROP_PAGES), hits, keys);
+
+	if (count > 0) {
+		count_evicted(volume, count, state);
+		ghosts_add_many(&volume->pagecache->ghosts, keys, count, lane_left(state));
+	}
+	return count;
+}
+
+uint32_t frames_drop(struct volume *volume, struct frames *frames, uint32_t first, uint32_t hits)
+{
+	while (first < PAGES_PER_BLOCK) {
+		struct page *page = &frames->pages[first];
+		uint32_t dropped = 1;
+
+		if (!page_is(page_state(page), PAGE_FREE))
+			dropped = drop_many(volume, page, PAGES_PER_BLOCK - first, hits);
+		if (dropped == 0)
+			break;
+		first += dropped;
+	}
+	return first;
 }
 
 /* Moving ------------------------------------------------------------------------------------------------------------------- */
@@ -144,8 +179,8 @@ static bool pin_for_move(struct page *page)
 
 /*
  * [S] and [D] are held. The only pin is the mover's. `to` is in the index before it can be pinned: who comes by on a stale way
- * and for what the frame held before, must not see the old key first and the new generation then. Nor can a drain, which takes
- * no lock, drop it earlier. *before is the state until then; the caller makes it that of `to`.
+ * and for what the frame held before, must not see the old key first and the new generation then. *before is the state until
+ * then; the caller makes it that of `to`.
  */
 static bool page_move_locked(struct volume *volume, struct page *from, struct page *to, uint32_t *before)
 {

@@ -21,14 +21,17 @@ void frame_return(struct page *page);
 /* Takes a clean page without pins out of the index; it is TAKEN then, the caller's. False: it is something else. */
 bool page_evict(struct volume *volume, struct page *page);
 
-/* The same under [S], which is held. */
-bool page_evict_locked(struct volume *volume, struct page *page);
+/* The same; its frame is FREE then. */
+bool page_drop(struct volume *volume, struct page *page);
+
+/* page_drop for the page of that key, if it is cached. */
+bool page_drop_key(struct volume *volume, uint64_t key);
 
 /*
- * The same for a page of a fenced block, without any lock: the page is FREE then, and its entry in the index is left for
- * index_sweep.
+ * page_drop for the pages of a fenced block from `first` on, as long as they are idle, and their counters of hits have no other
+ * bits than `hits` (index_evict_many). Returns the number of the page that it stopped at, or PAGES_PER_BLOCK.
  */
-bool page_drop(struct volume *volume, struct page *page);
+uint32_t frames_drop(struct volume *volume, struct frames *frames, uint32_t first, uint32_t hits);
 
 /*
  * index_pin, for all pages that are cached: one in a block that is lent is moved out of it first. If there is no frame for it,

@@ -4,8 +4,7 @@
  * looked at by anyone at any time.
  *
  * A block's generation changes when it leaves its page heap. Entries of the index carry the generation that their block had;
- * so a block is given away first, and its entries are taken out of the index afterwards (index_sweep), at the latest when the
- * block comes back.
+ * so a block that is lent can be revoked first, and its entries are taken out of the index afterwards (lend.h).
  */
 #pragma once
 
@@ -32,6 +31,14 @@ struct frames {
 	uint8_t lane;             /* [R] enum lane: the queue it is in, or was in */
 	_Atomic bool ready;       /* `pages` have been made; lasts */
 	struct page pages[PAGES_PER_BLOCK] __attribute__((aligned(64)));
+};
+
+/* What lies in a block, as far as it matters to whoever wants to have it. */
+struct frames_census {
+	uint32_t cached; /* pages */
+	uint32_t dirty;  /* dirty, movable */
+	uint32_t stuck;  /* in use, being read or written, or taken by somebody */
+	uint32_t ends;   /* of these, written: that ends by itself */
 };
 
 struct frame_table {

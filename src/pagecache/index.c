@@ -1,19 +1,12 @@
-#include "index.h"
+#include "index_internal.h"
 
-#include "runtime/base/assert.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/string.h"
 
 /* A walk without the lock that takes longer than any chain should be has lost its way. */
 #define WALK_MAX 32
 
-/* Consecutive buckets of one stripe: what lies one behind the other is cleared away under one lock. */
-#define STRIPE_BUCKETS 16
-
 #define PREFETCH_LINES 8 /* then the processor has seen where it goes */
-
-#define LIKELY(condition)   __builtin_expect(!!(condition), 1)
-#define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 
 /* At most one page a bucket on the average, when all memory is cached. */
 uint64_t index_bytes(uint64_t pages)
@@ -35,34 +28,12 @@ void index_init(struct index *index, const struct frame_table *table, void *buck
 	}
 }
 
-/* Consecutive numbers go to consecutive buckets, which share cache lines; nodes are spread by a multiplication. */
-static uint64_t bucket_of(const struct index *index, uint64_t key)
-{
-	return (key + page_key_node(key) * 0x9e3779b97f4a7c15ull) & index->bucket_mask;
-}
-
 struct index_stripe *index_stripe(struct index *index, uint64_t key)
 {
-	return &index->stripes[bucket_of(index, key) / STRIPE_BUCKETS % INDEX_STRIPES];
+	return stripe_of(index, bucket_of(index, key));
 }
 
-static struct frames *frames_of(const struct index *index, uint32_t frame)
-{
-	return index->blocks[frame / PAGES_PER_BLOCK - index->first_block];
-}
-
-static uint32_t load(const _Atomic uint32_t *link)
-{
-	return atomic_load_explicit(link, memory_order_acquire);
-}
-
-/* A reader that follows the link finds what was stored in the page before. */
-static void store(_Atomic uint32_t *link, uint32_t frame)
-{
-	atomic_store_explicit(link, frame, memory_order_release);
-}
-
-/* Whether the descriptor is the entry of `key`: neither that of another page, nor a left-over of a block that went away. */
+/* Whether the descriptor is the entry of `key`: neither that of another page, nor in a block that was revoked. */
 static bool is_entry(const struct frames *frames, const struct page *page, uint64_t key)
 {
 	return page_key(page) == key &&
@@ -100,19 +71,27 @@ static inline bool try_pin(struct page *page, uint32_t *before)
 	return true;
 }
 
-static struct page *find_locked(struct index *index, uint64_t key)
+/* The page, and what leads to it: its bucket, or the page before it. */
+static struct page *find_link_locked(struct index *index, uint64_t bucket, uint64_t key, _Atomic uint32_t **link)
 {
-	uint32_t frame = load(&index->buckets[bucket_of(index, key)]);
+	uint32_t frame;
 
-	while (frame != PAGE_NONE) {
+	for (*link = &index->buckets[bucket]; (frame = load(*link)) != PAGE_NONE;) {
 		struct frames *frames = frames_of(index, frame);
 		struct page *page = &frames->pages[frame % PAGES_PER_BLOCK];
 
 		if (is_entry(frames, page, key) && page_content(page_state(page)) >= PAGE_WRITING)
 			return page;
-		frame = load(&page->next);
+		*link = &page->next;
 	}
 	return NULL;
+}
+
+static struct page *find_locked(struct index *index, uint64_t key)
+{
+	_Atomic uint32_t *link;
+
+	return find_link_locked(index, bucket_of(index, key), key, &link);
 }
 
 static struct page *pin_locked(struct index *index, uint64_t key, struct lookup *lookup)
@@ -304,17 +283,19 @@ static void set_entry(struct page *page, uint64_t key)
 
 bool index_insert(struct index *index, struct page *page, uint64_t key, uint32_t state)
 {
-	_Atomic uint32_t *const bucket = &index->buckets[bucket_of(index, key)];
-	struct index_stripe *const stripe = index_stripe(index, key);
+	const uint64_t bucket = bucket_of(index, key);
+	struct index_stripe *const stripe = stripe_of(index, bucket);
+	_Atomic uint32_t *const first = &index->buckets[bucket];
+	_Atomic uint32_t *link;
 	bool inserted = false;
 
 	assert(page_is(page_state(page), PAGE_TAKEN));
 	spinlock_lock(&stripe->lock);
-	if (!find_locked(index, key)) {
+	if (!find_link_locked(index, bucket, key, &link)) {
 		set_entry(page, key);
-		store(&page->next, load(bucket));
+		store(&page->next, load(first));
 		page_set(page, state);
-		store(bucket, page_frame(page));
+		store(first, page_frame(page));
 		inserted = true;
 	}
 	spinlock_unlock(&stripe->lock);
@@ -352,78 +333,51 @@ struct index_stripe *index_lock_page(struct index *index, const struct page *pag
 	return NULL;
 }
 
-/* What leads to the page: its bucket, or the page before it. */
-static _Atomic uint32_t *link_of(struct index *index, const struct page *page)
+static _Atomic uint32_t *link_of_page(struct index *index, const struct page *page)
 {
-	_Atomic uint32_t *link = &index->buckets[bucket_of(index, page_key(page))];
-	const uint32_t frame = page_frame(page);
-
-	while (load(link) != frame) {
-		assert(load(link) != PAGE_NONE);
-		link = &frames_of(index, load(link))->pages[load(link) % PAGES_PER_BLOCK].next;
-	}
-	return link;
+	return link_of(index, &index->buckets[bucket_of(index, page_key(page))], page_frame(page));
 }
 
 void index_remove_locked(struct index *index, struct page *page)
 {
-	store(link_of(index, page), load(&page->next));
-	atomic_store_explicit(&page->generation, 0, memory_order_release);
+	remove_at(link_of_page(index, page), page);
 }
 
-void index_forget(struct index *index, struct page *page)
+struct page *index_evict(struct index *index, uint64_t key, uint32_t *before)
 {
-	struct index_stripe *stripe;
+	const uint64_t bucket = bucket_of(index, key);
+	struct index_stripe *const stripe = stripe_of(index, bucket);
+	_Atomic uint32_t *link;
+	struct page *page;
 
-	if (LIKELY(atomic_load_explicit(&page->generation, memory_order_acquire) == 0))
-		return;
-	stripe = index_lock_page(index, page);
-	if (!stripe)
-		return;
-	index_remove_locked(index, page);
+	spinlock_lock(&stripe->lock);
+	page = find_link_locked(index, bucket, key, &link);
+	if (page && page_try_leave(page, before))
+		remove_at(link, page);
+	else
+		page = NULL;
 	spinlock_unlock(&stripe->lock);
+	return page;
+}
+
+bool index_evict_page(struct index *index, struct page *page, uint32_t *before)
+{
+	struct index_stripe *const stripe = index_lock_page(index, page);
+	bool evicted;
+
+	if (!stripe)
+		return false;
+	evicted = page_try_leave(page, before);
+	if (evicted)
+		index_remove_locked(index, page);
+	spinlock_unlock(&stripe->lock);
+	return evicted;
 }
 
 void index_replace_locked(struct index *index, struct page *from, struct page *to)
 {
 	set_entry(to, page_key(from));
 	store(&to->next, load(&from->next));
-	store(link_of(index, from), page_frame(to));
+	store(link_of_page(index, from), page_frame(to));
 	atomic_store_explicit(&from->generation, 0, memory_order_relaxed);
-}
-
-/* Left over by a block that went away, or dropped from a block that is about to. */
-static bool is_stale(const struct frames *frames, const struct page *page)
-{
-	const uint16_t generation = atomic_load_explicit(&page->generation, memory_order_relaxed);
-
-	return generation != 0 && (generation != frames_generation(frames) || page_is(page_state(page), PAGE_FREE));
-}
-
-/* Has the lock of the page's stripe, in the place of the one that is held; NULL: the page is not in the index any more. */
-static struct index_stripe *lock_instead(struct index *index, struct index_stripe *held, const struct page *page)
-{
-	if (held && held == index_stripe(index, page_key(page)))
-		return held;
-	if (held)
-		spinlock_unlock(&held->lock);
-	return index_lock_page(index, page);
-}
-
-void index_sweep(struct index *index, struct frames *frames)
-{
-	struct index_stripe *held = NULL;
-
-	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++) {
-		struct page *page = &frames->pages[i];
-
-		if (!is_stale(frames, page))
-			continue;
-		held = lock_instead(index, held, page);
-		/* With the lock held, neither key nor generation of a page of this stripe changes. */
-		if (held && is_stale(frames, page) && held == index_stripe(index, page_key(page)))
-			index_remove_locked(index, page);
-	}
-	if (held)
-		spinlock_unlock(&held->lock);
 }

@@ -109,20 +109,25 @@ bool index_insert(struct index *index, struct page *page, uint64_t key, uint32_t
 /* Runs `visit` on the page, if it is cached, under [S], and returns its result; else false. */
 bool index_visit(struct index *index, uint64_t key, bool (*visit)(void *context, struct page *page), void *context);
 
+/*
+ * Takes an idle page out; it is TAKEN then, the caller's. *before: its state until then. NULL, or false: not cached, or
+ * something else. Any task context.
+ */
+struct page *index_evict(struct index *index, uint64_t key, uint32_t *before);
+bool index_evict_page(struct index *index, struct page *page, uint32_t *before);
+
+/*
+ * The same for up to `most` pages whose frames lie one behind the other in a block; they are FREE then, and keys[] has their
+ * keys. It goes on as long as they are idle and have the same flags, and their counters of hits have no other bits than `hits`:
+ * PAGE_HITS, all of them; REPLACEMENT_COLD_HITS, those not worth moving. Returns how many they were.
+ */
+uint32_t index_evict_many(struct index *index, struct page *pages, uint32_t most, uint32_t hits, uint64_t *keys);
+
 /* Takes the lock of the page's stripe, whatever becomes of the page meanwhile; NULL: it is not in the index any more. */
 struct index_stripe *index_lock_page(struct index *index, const struct page *page);
 
 /* Takes the page out of its chain and leaves its state alone. [S] is held. */
 void index_remove_locked(struct index *index, struct page *page);
 
-/*
- * Takes a page that is TAKEN, and the caller's, out of the index, if an entry of what was dropped from its frame is left. Any
- * task context.
- */
-void index_forget(struct index *index, struct page *page);
-
 /* Puts `to` in the place of `from`, with its key. [S] is held. */
 void index_replace_locked(struct index *index, struct page *from, struct page *to);
-
-/* Takes all entries of a block out that is not in use any more: its pages are FREE. Any task context, several at once. */
-void index_sweep(struct index *index, struct frames *frames);

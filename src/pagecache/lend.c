@@ -27,7 +27,7 @@ static struct frames *group_frames(const struct pagecache *pagecache, struct phy
 
 static bool is_lendable(uint32_t state)
 {
-	return page_is(state, PAGE_FREE) || (page_is(state, PAGE_CLEAN) && (state & PAGE_PINS) == 0);
+	return page_is(state, PAGE_FREE) || page_is_idle(state);
 }
 
 static bool all_lendable(const struct frames *frames)
@@ -214,10 +214,9 @@ static void settle(struct guarantee_lender *self, struct phys_addr block)
 	struct volume *volume = frames->volume;
 
 	frames_invalidate(frames); /* whoever took it may not have got that far */
-	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++)
+	for (uint32_t i = 0; (i = frames_drop(volume, frames, i, PAGE_HITS)) < PAGES_PER_BLOCK; i++)
 		drop(volume, &frames->pages[i]);
 	page_heap_forget(volume, frames);
-	index_sweep(&volume->pagecache->index, frames);
 }
 
 void lend_init(struct pagecache *pagecache)

@@ -29,8 +29,8 @@ static const struct rule {
 	[PAGE_WRITING] = { BIT(PAGE_DIRTY) | BIT(PAGE_TAKEN), PINS_SOME, QUEUE_FLAGS | PAGE_LISTED | PAGE_FAILED, 0 },
 	/* read; failed */
 	[PAGE_READING] = { BIT(PAGE_CLEAN) | BIT(PAGE_GONE), PINS_SOME, QUEUE_FLAGS | PAGE_AHEAD, 0 },
-	/* a writer comes; evicted or moved away; dropped with its block */
-	[PAGE_CLEAN] = { BIT(PAGE_WRITING) | BIT(PAGE_TAKEN) | BIT(PAGE_FREE), PINS_ANY, QUEUE_FLAGS | PAGE_AHEAD, 0 },
+	/* a writer comes; evicted or moved away */
+	[PAGE_CLEAN] = { BIT(PAGE_WRITING) | BIT(PAGE_TAKEN), PINS_ANY, QUEUE_FLAGS | PAGE_AHEAD, 0 },
 	/* a writer comes; written back; moved away; its volume is given up */
 	[PAGE_DIRTY] = { BIT(PAGE_WRITING) | BIT(PAGE_WRITEBACK) | BIT(PAGE_TAKEN) | BIT(PAGE_CLEAN), PINS_ANY,
 			 QUEUE_FLAGS | PAGE_LISTED | PAGE_FAILED, PAGE_LISTED },
@@ -40,7 +40,7 @@ static const struct rule {
 
 bool page_state_is_legal(uint32_t state)
 {
-	const uint32_t flags = state & ~(0xfu << PAGE_CONTENT_SHIFT) & ~PAGE_PINS;
+	const uint32_t flags = state & ~PAGE_CONTENT & ~PAGE_PINS;
 	const uint32_t pins = state & PAGE_PINS;
 	const struct rule *rule;
 
@@ -83,16 +83,15 @@ bool page_try_change(struct page *page, uint32_t *before, uint32_t after)
 	return true;
 }
 
-bool page_try_leave(struct page *page, enum page_content content, uint32_t *before)
+bool page_try_leave(struct page *page, uint32_t *before)
 {
 	*before = page_state(page);
 	do {
-		if (!page_is(*before, PAGE_CLEAN) || (*before & PAGE_PINS))
+		if (!page_is_idle(*before))
 			return false;
-	} while (!atomic_compare_exchange_strong_explicit(&page->state, before, page_state_make(content, 0),
+	} while (!atomic_compare_exchange_strong_explicit(&page->state, before, page_state_make(PAGE_TAKEN, 0),
 							  memory_order_acq_rel, memory_order_acquire));
-	if (content == PAGE_TAKEN)
-		new_version(page);
+	new_version(page);
 	return true;
 }
 

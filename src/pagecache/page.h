@@ -24,13 +24,14 @@
  *    what it is, but for READING that ends, and for what a single writer, or the writeback, does with it.
  * 3. Whoever holds pins does not wait for a page that is WRITING; a writer holds no pin but that of the page it writes.
  * 4. Who only copies what the page contains takes no pin: the version changes when a page becomes TAKEN or WRITING, right after
- *    that and before anything in its frame changes. What was copied while it was CLEAN, DIRTY or WRITEBACK counts if the
- *    version is still the same afterwards.
+ *    that and before anything in its frame changes; one that becomes FREE at once keeps its version until it is taken again.
+ *    What was copied while it was CLEAN, DIRTY or WRITEBACK counts if the version is still the same afterwards.
  */
 #pragma once
 
 #include <stdatomic.h>
 
+#include "runtime/base/assert.h"
 #include "runtime/base/types.h"
 
 enum page_content {
@@ -47,13 +48,15 @@ enum page_content {
 
 /* The state word. */
 #define PAGE_PINS          0x00003fffu
-#define PAGE_MAIN          (1u << 14)
-#define PAGE_AHEAD         (1u << 15)
+#define PAGE_AHEAD         (1u << 14)
+#define PAGE_MAIN          (1u << 15)
 #define PAGE_HIT           (1u << 16) /* one hit of the counter */
-#define PAGE_HITS          (3u << 16) /* the counter, 0 to 3 */
+#define PAGE_HITS_MAX      3u
+#define PAGE_HITS          (PAGE_HITS_MAX * PAGE_HIT) /* the counter */
 #define PAGE_FAILED        (1u << 18)
 #define PAGE_LISTED        (1u << 19)
 #define PAGE_CONTENT_SHIFT 28
+#define PAGE_CONTENT       (0xfu << PAGE_CONTENT_SHIFT)
 #define PAGE_PINNABLE      ((uint32_t)PAGE_READING << PAGE_CONTENT_SHIFT) /* states from here on can be pinned */
 
 #define PAGE_NONE UINT32_MAX
@@ -67,7 +70,7 @@ struct page {
 	_Atomic uint32_t version;    /* it comes round after 4 billion changes: later than any copy ends */
 	_Atomic uint64_t key;        /* [S] while it is in the index */
 	_Atomic uint32_t next;       /* [S] frame (its address / 4096) of the next page in the bucket, or PAGE_NONE */
-	_Atomic uint16_t generation; /* [S] that of its block when it was inserted; 0: not in the index */
+	_Atomic uint16_t generation; /* [S] that of its block when it was inserted; 0: not in the index, as FREE ones are */
 	uint16_t epoch;              /* [D] volume->epoch when it became dirty */
 	uint32_t left;               /* [D] in the dirty set: frames, or PAGE_NONE */
 	uint32_t right;              /* [D] */
@@ -114,9 +117,23 @@ static inline uint32_t page_hits(uint32_t state)
 	return (state & PAGE_HITS) / PAGE_HIT;
 }
 
+/* Queue and hits in one number, below PAGE_RANKS: twice the hits, and 1 more in main. */
+#define PAGE_RANKS (2 * (PAGE_HITS_MAX + 1))
+
+static inline uint32_t page_rank(uint32_t state)
+{
+	return (state & (PAGE_HITS | PAGE_MAIN)) / PAGE_MAIN;
+}
+
 static inline bool page_is(uint32_t state, enum page_content content)
 {
 	return page_content(state) == content;
+}
+
+/* CLEAN without pins. */
+static inline bool page_is_idle(uint32_t state)
+{
+	return ((state - ((uint32_t)PAGE_CLEAN << PAGE_CONTENT_SHIFT)) & (PAGE_CONTENT | PAGE_PINS)) == 0;
 }
 
 /* CLEAN, DIRTY or WRITEBACK. */
@@ -128,7 +145,7 @@ static inline bool page_is_readable(uint32_t state)
 /* The state with another content, flags cleared and flags set. */
 static inline uint32_t page_state_with(uint32_t state, enum page_content content, uint32_t clear, uint32_t set)
 {
-	return (state & ~(0xfu << PAGE_CONTENT_SHIFT) & ~clear) | set | (uint32_t)content << PAGE_CONTENT_SHIFT;
+	return (state & ~PAGE_CONTENT & ~clear) | set | (uint32_t)content << PAGE_CONTENT_SHIFT;
 }
 
 static inline uint32_t page_state_make(enum page_content content, uint32_t flags_and_pins)
@@ -144,10 +161,24 @@ bool page_change_is_legal(uint32_t before, uint32_t after);
 bool page_try_change(struct page *page, uint32_t *before, uint32_t after);
 
 /*
- * Makes a clean page without pins FREE or TAKEN; *before is its state until then. False: it is something else. What follows
- * what is plain here, and this is done for each page of a block: the table is not asked.
+ * Makes an idle page TAKEN; *before is its state until then. False: it is something else. What follows what is plain here, and
+ * in the two below, and they are for each page that is evicted: the table is not asked.
  */
-bool page_try_leave(struct page *page, enum page_content content, uint32_t *before);
+bool page_try_leave(struct page *page, uint32_t *before);
+
+/* One try, for an idle page in state `before` that becomes FREE before its frame changes: so the version stays as it is. */
+static inline bool page_try_leave_free(struct page *page, uint32_t before)
+{
+	return atomic_compare_exchange_strong_explicit(&page->state, &before, page_state_make(PAGE_TAKEN, 0),
+						       memory_order_acq_rel, memory_order_acquire);
+}
+
+/* Makes a page FREE that is TAKEN, and the caller's. */
+static inline void page_set_free(struct page *page)
+{
+	debug_assert(page_is(page_state(page), PAGE_TAKEN));
+	atomic_store_explicit(&page->state, page_state_make(PAGE_FREE, 0), memory_order_release);
+}
 
 /* Changes content and flags, whatever happens to the pins meanwhile; returns the state before. The caller has the right to. */
 uint32_t page_change(struct page *page, enum page_content content, uint32_t clear, uint32_t set);

@@ -53,9 +53,9 @@ static void set_score_locked(struct page_heap *heap, struct frames *frames, uint
 }
 
 /* Looks at the block's score again. It stays where it is in its level, or goes to the end of another one. */
-static void look_locked(struct page_heap *heap, struct frames *frames)
+static void look_locked(struct page_heap *heap, struct frames *frames, struct frames_census *census)
 {
-	const uint32_t score = replacement_score(frames);
+	const uint32_t score = replacement_look(frames, census);
 
 	if (level_of(score) != level_of(frames->score)) {
 		level_leave_locked(heap, frames);
@@ -69,8 +69,10 @@ static void look_locked(struct page_heap *heap, struct frames *frames)
 
 void page_heap_look_locked(struct page_heap *heap, struct frames *frames)
 {
+	struct frames_census census;
+
 	if (frames->role == FRAMES_QUEUED)
-		look_locked(heap, frames);
+		look_locked(heap, frames, &census);
 	else if (frames->role == FRAMES_OPEN)
 		set_score_locked(heap, frames, replacement_score_open(frames));
 }
@@ -129,7 +131,7 @@ static void age_locked(struct page_heap *heap)
 	struct list *first = list_first(&heap->aged);
 
 	if (first)
-		look_locked(heap, container_of(first, struct frames, aged));
+		page_heap_look_locked(heap, container_of(first, struct frames, aged));
 }
 
 /* Blocks come and go ------------------------------------------------------------------------------------------------------- */
@@ -154,7 +156,6 @@ status_t frames_alloc(struct pagecache *pagecache, struct owner *owner, struct f
 		return status;
 	*frames = frame_table_block(&pagecache->table, block);
 	frames_prepare(*frames);
-	index_sweep(&pagecache->index, *frames);
 	return STATUS_OK;
 }
 
@@ -171,7 +172,6 @@ static struct frames *fresh_block(struct page_heap *heap)
 		return NULL;
 	frames = frame_table_block(&pagecache->table, block);
 	frames_prepare(frames);
-	index_sweep(&pagecache->index, frames);
 	return frames;
 }
 
@@ -180,8 +180,6 @@ static void give(struct volume *volume, struct frames *frames)
 	struct block_source *source = &volume->pagecache->memory->cache_source.blocks;
 
 	source->give(source, frames->block);
-	/* The memory is at work again while the entries are being cleared away. */
-	index_sweep(&volume->pagecache->index, frames);
 }
 
 void page_heap_init(struct page_heap *heap, const char *name, uint64_t retain_bytes)
@@ -453,15 +451,16 @@ static struct frames *lowest_locked(struct page_heap *heap, const struct fence_l
 }
 
 /* Hits do not tell the block: whatever seems to be the coldest is looked at again. */
-static struct frames *find_coldest_locked(struct page_heap *heap, const struct fence_limits *limits)
+static struct frames *find_coldest_locked(struct page_heap *heap, const struct fence_limits *limits,
+					  struct frames_census *census)
 {
 	struct frames *frames;
 
-	for (unsigned looks = 0; (frames = lowest_locked(heap, limits)) != NULL && looks < LOOKS_MAX; looks++) {
+	for (unsigned looks = 0; (frames = lowest_locked(heap, limits)) != NULL; looks++) {
 		const unsigned level = level_of(frames->score);
 
-		look_locked(heap, frames);
-		if (level_of(frames->score) <= level)
+		look_locked(heap, frames, census);
+		if (level_of(frames->score) <= level || looks == LOOKS_MAX)
 			break;
 	}
 	return frames;
@@ -475,17 +474,25 @@ static struct frames *find_open_locked(struct page_heap *heap, const struct fenc
 	return NULL;
 }
 
-struct frames *page_heap_fence(struct volume *volume, const struct fence_limits *limits)
+/* The census of what others have not looked at, or is as good as empty. */
+static struct frames *counted(struct frames *frames, struct frames_census *census)
+{
+	if (frames)
+		replacement_census(frames, census);
+	return frames;
+}
+
+struct frames *page_heap_fence(struct volume *volume, const struct fence_limits *limits, struct frames_census *census)
 {
 	struct page_heap *heap = &volume->heap;
 	struct frames *frames;
 
 	spinlock_lock(&heap->lock);
-	frames = find_empty_locked(heap, limits);
+	frames = counted(find_empty_locked(heap, limits), census);
 	if (!frames)
-		frames = find_coldest_locked(heap, limits);
+		frames = find_coldest_locked(heap, limits, census);
 	if (!frames && (limits->open || is_restricted(heap, limits)))
-		frames = find_open_locked(heap, limits);
+		frames = counted(find_open_locked(heap, limits), census);
 	if (frames) {
 		page_heap_unlink_locked(heap, frames);
 		frames->role = FRAMES_FENCED;
@@ -496,10 +503,11 @@ struct frames *page_heap_fence(struct volume *volume, const struct fence_limits 
 
 static bool is_empty(const struct frames *frames)
 {
+	uint32_t states = page_state_make(PAGE_FREE, 0);
+
 	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++)
-		if (!page_is(page_state(&frames->pages[i]), PAGE_FREE))
-			return false;
-	return true;
+		states |= page_state(&frames->pages[i]);
+	return states == page_state_make(PAGE_FREE, 0);
 }
 
 void page_heap_leave_locked(struct page_heap *heap, struct frames *frames)
@@ -542,8 +550,6 @@ void page_heap_unfence(struct volume *volume, struct frames *frames)
 {
 	struct page_heap *heap = &volume->heap;
 
-	/* What was dropped already is still in the index, and its frames can be taken again from here on. */
-	index_sweep(&volume->pagecache->index, frames);
 	spinlock_lock(&heap->lock);
 	assert(frames->role == FRAMES_FENCED);
 	/* One that was open is not full of its pages yet. */

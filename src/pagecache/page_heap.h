@@ -100,9 +100,11 @@ struct fence_limits {
 	bool open;                /* open blocks, too, and the empty ones that are retained: nothing is to be left */
 };
 
-/* Fences an empty block, else the one of the lowest score. NULL: none left. It ends by page_heap_release or page_heap_unfence.
+/*
+ * Fences an empty block, else the one of the lowest score, and says what lay in it at that moment. NULL: none left. It ends by
+ * page_heap_release or page_heap_unfence.
  */
-struct frames *page_heap_fence(struct volume *volume, const struct fence_limits *limits);
+struct frames *page_heap_fence(struct volume *volume, const struct fence_limits *limits, struct frames_census *census);
 
 /* Gives a fenced block back to the memory. False: a page is left, or a cursor still looks at it; it stays fenced. */
 bool page_heap_release(struct volume *volume, struct frames *frames);

@@ -5,8 +5,6 @@
 #include "volume.h"
 #include "writeback.h"
 
-#define HOT_HITS 2 /* of a page of probation, and of any page whose block is drained */
-
 #define TARGET_PERCENT        10
 #define TARGET_MIN_PERCENT    2
 #define TARGET_MAX_PERCENT    60
@@ -22,11 +20,12 @@
 #define GONE_TURNS 4 /* after a quarter of the blocks was begun anew, the cache has the size that it has */
 
 /*
- * By hits: how often such a page is hit before it would leave by itself, as was measured; docs/PAGECACHE.md has the figures.
- * What is moved costs the copy and a frame of main. A dirty page is moved with its block, and is often written to again; one on
- * its way may keep the block from going. A page in the younger half of probation would have stayed for longer.
+ * By hits, in probation and in main: how often such a page is hit before it would leave by itself, as was measured;
+ * docs/PAGECACHE.md has the figures. What is moved costs the copy and a frame of main. A dirty page is moved with its block,
+ * and is often written to again; one on its way may keep the block from going. A page in the younger half of probation would
+ * have stayed for longer.
  */
-static const uint8_t weights[LANES][4] = { { 2, 3, 20, 30 }, { 7, 20, 30, 30 } };
+static const uint8_t weights[PAGE_RANKS] = { 2, 7, 3, 20, 20, 30, 30, 30 };
 static const uint8_t weights_open[LANES] = { 5, 12 }; /* what is just coming in has not shown yet what it is worth */
 #define WEIGHT_DIRTY 20
 #define WEIGHT_BUSY  80
@@ -36,12 +35,12 @@ static const uint8_t weights_open[LANES] = { 5, 12 }; /* what is just coming in 
 
 bool replacement_is_hot(uint32_t state)
 {
-	return page_hits(state) >= (state & PAGE_MAIN ? 1 : HOT_HITS);
+	return page_hits(state) >= (state & PAGE_MAIN ? 1 : REPLACEMENT_HOT_HITS);
 }
 
 bool replacement_is_worth_moving(uint32_t state)
 {
-	return page_hits(state) >= HOT_HITS;
+	return page_hits(state) >= REPLACEMENT_HOT_HITS;
 }
 
 uint32_t replacement_hits_after_move(uint32_t state)
@@ -123,13 +122,8 @@ bool replacement_visit(struct volume *volume, struct page *page, enum lane lane)
 	uint32_t state = page_state(page);
 	bool taken;
 
-	if (page_is(state, PAGE_FREE)) {
-		taken = page_try_change(page, &state, page_state_make(PAGE_TAKEN, 0));
-		/* A drain may have dropped the page just now, and may put the block back without having seen the frame FREE. */
-		if (taken)
-			index_forget(&volume->pagecache->index, page);
-		return taken;
-	}
+	if (page_is(state, PAGE_FREE))
+		return page_try_change(page, &state, page_state_make(PAGE_TAKEN, 0));
 	taken = lane == LANE_MAIN ? main_hand(volume, page) : probation_hand(volume, page);
 	if (!taken && page_is(state, PAGE_DIRTY))
 		writeback_kick(volume->pagecache);
@@ -148,25 +142,66 @@ static bool is_young(const struct frames *frames)
 	return frames->lane == LANE_PROBATION && 2 * age < volume->heap.lane_blocks[LANE_PROBATION];
 }
 
-uint32_t replacement_score(const struct frames *frames)
+/* Counts a page that is neither FREE nor idle; returns what it costs more than an idle one. */
+static uint32_t survey_page(uint32_t state, struct frames_census *census)
 {
-	const uint32_t youth = is_young(frames) ? WEIGHT_YOUNG : 0;
-	uint32_t score = 0;
+	census->cached += page_content(state) >= PAGE_WRITING;
+	census->ends += page_is(state, PAGE_WRITEBACK);
+	if (page_is(state, PAGE_DIRTY) && (state & PAGE_PINS) == 0)
+		census->dirty++;
+	else
+		census->stuck++;
+	if (page_is(state, PAGE_DIRTY))
+		return WEIGHT_DIRTY;
+	return page_is(state, PAGE_CLEAN) ? 0 : WEIGHT_BUSY;
+}
 
-	if (frames->mapped > 0)
-		return REPLACEMENT_SCORE_MAX; /* it cannot go now */
+/* Returns the score, without youth; *used: frames that are not FREE. */
+static uint32_t survey(const struct frames *frames, struct frames_census *census, uint32_t *used)
+{
+	uint32_t score = 0, others = 0;
+
+	*used = PAGES_PER_BLOCK;
+	*census = (struct frames_census){ 0 };
 	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++) {
 		const uint32_t state = page_state(&frames->pages[i]);
 
-		if (page_is(state, PAGE_FREE))
-			continue;
-		score += weights[(state & PAGE_MAIN) != 0][page_hits(state)] + youth;
-		if (page_is(state, PAGE_DIRTY))
-			score += WEIGHT_DIRTY;
-		else if (!page_is(state, PAGE_CLEAN))
-			score += WEIGHT_BUSY;
+		if (!page_is_idle(state)) {
+			others++;
+			if (page_is(state, PAGE_FREE)) {
+				--*used;
+				continue;
+			}
+			score += survey_page(state, census);
+		}
+		score += weights[page_rank(state)];
 	}
+	census->cached += PAGES_PER_BLOCK - others;
 	return score;
+}
+
+void replacement_census(const struct frames *frames, struct frames_census *census)
+{
+	uint32_t used;
+
+	(void)survey(frames, census, &used);
+}
+
+uint32_t replacement_look(const struct frames *frames, struct frames_census *census)
+{
+	uint32_t used;
+	const uint32_t score = survey(frames, census, &used);
+
+	if (frames->mapped > 0)
+		return REPLACEMENT_SCORE_MAX; /* it cannot go now */
+	return score + (is_young(frames) ? WEIGHT_YOUNG * used : 0);
+}
+
+uint32_t replacement_score(const struct frames *frames)
+{
+	struct frames_census census;
+
+	return replacement_look(frames, &census);
 }
 
 uint32_t replacement_score_open(const struct frames *frames)

@@ -47,6 +47,12 @@ enum lane replacement_admit(struct volume *volume, uint64_t key);
  */
 bool replacement_visit(struct volume *volume, struct page *page, enum lane lane);
 
+#define REPLACEMENT_HOT_HITS 2u /* of a page of probation, and of any page whose block is drained */
+
+/* The bits of the counter that pages with fewer hits have. */
+#define REPLACEMENT_COLD_HITS ((REPLACEMENT_HOT_HITS - 1) * PAGE_HIT)
+_Static_assert((REPLACEMENT_HOT_HITS & (REPLACEMENT_HOT_HITS - 1)) == 0, "hot is one bit or more of the counter");
+
 /* Whether a cursor spares the page; whether a drain moves it; and how many hits it keeps then. */
 bool replacement_is_hot(uint32_t state);
 bool replacement_is_worth_moving(uint32_t state);
@@ -66,5 +72,11 @@ uint32_t replacement_score(const struct frames *frames);
 #define REPLACEMENT_SCORE_PAGE 20u /* a page that is missed */
 #define REPLACEMENT_SCORE_MAX  (4 * REPLACEMENT_SCORE_PAGE * PAGES_PER_BLOCK)
 
-/* The same of a block that its cursor begins: what it will be worth, unless what is in it now is worth more. [R] is held. */
+/* The same, and what lies in it. [R] is held. */
+uint32_t replacement_look(const struct frames *frames, struct frames_census *census);
+
+/* Only what lies in it; [R] need not be held. */
+void replacement_census(const struct frames *frames, struct frames_census *census);
+
+/* The score of a block that its cursor begins: what it will be worth, unless what is in it now is worth more. [R] is held. */
 uint32_t replacement_score_open(const struct frames *frames);

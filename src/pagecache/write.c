@@ -69,28 +69,9 @@ status_t node_write(struct node *node, uint64_t offset, const void *buffer, size
 
 /* Eviction of one page ----------------------------------------------------------------------------------------------------- */
 
-struct eviction {
-	struct volume *volume;
-	struct page *page;
-};
-
-/* [S] is held. */
-static bool evict_visit(void *context, struct page *page)
-{
-	struct eviction *eviction = context;
-
-	eviction->page = page;
-	return page_evict_locked(eviction->volume, page);
-}
-
 bool node_evict_page(struct node *node, uint64_t number)
 {
-	struct eviction eviction = { .volume = node->volume };
-
-	if (!index_visit(&node->volume->pagecache->index, page_key_make(node->id, number), evict_visit, &eviction))
-		return false;
-	frame_return(eviction.page);
-	return true;
+	return page_drop_key(node->volume, page_key_make(node->id, number));
 }
 
 /* Discarding --------------------------------------------------------------------------------------------------------------- */

@@ -18,12 +18,13 @@ START_TEST(a_frame_that_was_dropped_under_the_cursor_has_no_entry)
 {
 	const struct fence_limits limits = { .highest = { UINT64_MAX }, .open = true };
 	struct cache_machine machine;
+	struct frames_census census;
 	struct frames *frames;
 	struct page *page;
 
 	cache_machine_init(&machine, DISK_BYTES, false);
 	cache_machine_read(&machine, 0, 2 * BLOCK_BYTES);
-	frames = page_heap_fence(&machine.volume, &limits);
+	frames = page_heap_fence(&machine.volume, &limits, &census);
 	ck_assert_ptr_nonnull(frames);
 	page = cached_page(frames);
 	ck_assert(page_drop(&machine.volume, page));
@@ -62,6 +63,7 @@ START_TEST(a_block_that_went_to_another_volume_is_not_held)
 	const struct volume_config config = { .preference = 10 };
 	const struct fence_limits limits = { .highest = { UINT64_MAX }, .open = true };
 	struct cache_machine machine;
+	struct frames_census census;
 	struct frames *frames;
 	struct fake_block disk;
 	struct volume other;
@@ -76,7 +78,7 @@ START_TEST(a_block_that_went_to_another_volume_is_not_held)
 	ck_assert_uint_eq(volume_drop(&machine.volume), 1); /* the page goes, the block does not */
 	ck_assert_uint_eq(atomic_load(&machine.volume.heap.blocks), 1);
 	page_heap_let_go(&machine.volume, frames);
-	ck_assert_ptr_eq(page_heap_fence(&machine.volume, &limits), frames);
+	ck_assert_ptr_eq(page_heap_fence(&machine.volume, &limits, &census), frames);
 	ck_assert(!page_heap_hold(&machine.volume, frames));
 	ck_assert(page_heap_release(&machine.volume, frames));
 	ck_assert(!page_heap_hold(&machine.volume, frames));

@@ -1,10 +1,11 @@
 /*
- * The life of one page, K, for spin: ACTORS actors do ROUNDS operations each, any of read, write, write back, evict, move, drop
+ * The life of one page, K, for spin: ACTORS actors do ROUNDS operations each, any of read, write, write back, evict, move, lend
  * and discard, in all interleavings, beginning with K not cached, clean or dirty. There are two frames, either of which may
  * hold K, another page, or nothing.
  *
  * A step here is one access to shared memory there, or a stretch under a lock that nobody else looks into. The names are those
- * of src/pagecache: page.c's contents, index.c's lookups, frame.c's moves and evictions, exclusive.c, writeback.c, io.c, lend.c.
+ * of src/pagecache: page.c's contents, index.c's lookups, index_block.c, frame.c's moves and evictions, exclusive.c, writeback.c,
+ * io.c, lend.c.
  * page->version changes in a step of its own. Hits, FAILED, MAIN and AHEAD are left out: nothing here depends on them.
  *
  * What a frame holds is the number of the write that made it. A write is made in two halves, so whoever looks at the page, at
@@ -172,7 +173,7 @@ inline new_version(f)
 }
 
 /* The link that leads to the frame leads on. Under the stripe's lock. */
-inline unlink(f, to)
+inline lead_on(f, to)
 {
 	if
 	:: key[f] == K ->
@@ -182,7 +183,18 @@ inline unlink(f, to)
 		fi
 	:: else
 	fi
+}
+
+inline unlink(f, to)
+{
+	lead_on(f, to);
 	entry[f] = false
+}
+
+inline unlink_and_unlock(f, l)
+{
+	lead_on(f, next[f]);
+	atomic { entry[f] = false; stripe_lock[l] = false }
 }
 
 #define IS_CURRENT(f) (entry[f] && !gone[f])
@@ -199,23 +211,6 @@ inline find(f)
 	od
 }
 
-/* index_forget: the frame is TAKEN */
-inline forget(f)
-{
-#ifndef BREAK_FORGET
-	if
-	:: entry[f] ->
-		a = key[f];
-		lock(stripe_lock[a]);
-		if :: entry[f] -> unlink(f, next[f]) :: else fi;
-		stripe_lock[a] = false
-	:: else
-	fi
-#else
-	skip
-#endif
-}
-
 /* What each actor does ---------------------------------------------------------------------------------------------------- */
 
 #define READ        0
@@ -224,11 +219,10 @@ inline forget(f)
 #define DISCARD     3
 #define WRITE_BACK  4
 #define EVICT       5 /* what the first frame holds; 6: the second one */
-#define DROP        7
-#define MOVE        9
-#define LOOK        11
-#define LEND        12 /* the block of the first frame */
-#define OPERATIONS  13
+#define MOVE        7
+#define LOOK        9
+#define LEND        10 /* the block of the first frame */
+#define OPERATIONS  11
 
 proctype actor(byte me; byte op)
 {
@@ -246,7 +240,6 @@ again:
 		:: op < WRITE_BACK -> goto pin
 		:: op == WRITE_BACK -> goto write_back
 		:: op == EVICT || op == EVICT + 1 -> f = op - EVICT; goto evict
-		:: op == DROP || op == DROP + 1 -> f = op - DROP; goto drop
 		:: op == MOVE || op == MOVE + 1 -> f = op - MOVE; goto move
 		:: op == LOOK -> goto look
 		:: op == LEND -> f = 0; goto lend
@@ -329,7 +322,6 @@ not_found:
 	}
 	new_version(g);
 	atomic { lo[g] = FOREIGN; hi[g] = FOREIGN }
-	forget(g);
 #ifndef BREAK_INSERT_LOOKS
 	lock(stripe_lock[K]);
 	find(f);
@@ -420,8 +412,7 @@ alone:
 	lo[f] = a;
 	hi[f] = a;
 	lock(volume_lock);
-	atomic { change(f, DIRTY, pins[f], true); acknowledged = a }
-	volume_lock = false;
+	atomic { change(f, DIRTY, pins[f], true); acknowledged = a; volume_lock = false }
 	unpin(f);
 	writing_has_ended();
 	goto again;
@@ -463,7 +454,7 @@ write_back:
 	volume_lock = false;
 	goto again;
 
-	/* page_evict: index_lock_page, page_evict_locked; then another page may get the frame */
+	/* page_evict, page_drop_key, index_evict_many: TAKEN, out of the index, FREE; then another page may get the frame */
 evict:
 	if :: content[f] != CLEAN -> goto again :: else fi;
 evict_lock:
@@ -486,9 +477,16 @@ evict_lock:
 			goto again
 		fi
 	}
-	unlink(f, next[f]);
+#ifdef BREAK_UNLINK_BEFORE_FREE
+	atomic { change(f, FREE, 0, false) }
+#endif
 #ifndef BREAK_EVICT_LOCKS
-	stripe_lock[a] = false;
+	unlink_and_unlock(f, a);
+#else
+	unlink(f, next[f]);
+#endif
+#ifdef BREAK_UNLINK_BEFORE_FREE
+	goto again;
 #endif
 	if
 	:: atomic { change(f, FREE, 0, false) }
@@ -502,26 +500,6 @@ evict_lock:
 	fi;
 	goto again;
 
-	/* page_drop, and later index_sweep */
-drop:
-	atomic {
-		if
-		:: content[f] == CLEAN && pins[f] == 0 && !lent[f] && !gone[f] -> assert(entry[f]); change(f, FREE, 0, false)
-		:: else -> goto again
-		fi
-	}
-	/* A cursor that was there before the fence may take the frame meanwhile: then it is not stale any more. */
-sweep:
-	a = key[f];
-	lock(stripe_lock[a]);
-	if
-	:: entry[f] && key[f] != a -> stripe_lock[a] = false; goto sweep
-	:: entry[f] && key[f] == a && content[f] == FREE -> unlink(f, next[f])
-	:: else
-	fi;
-	stripe_lock[a] = false;
-	goto again;
-
 	/* page_move */
 move:
 	atomic {
@@ -532,10 +510,10 @@ move:
 		fi
 	}
 	new_version(g);
-	forget(g);
 	atomic {
 		if
-		:: (content[f] == CLEAN || content[f] == DIRTY) && pins[f] == 0 && key[f] == K ->
+		:: (content[f] == CLEAN || content[f] == DIRTY) && pins[f] == 0 ->
+			a = key[f];
 #ifndef BREAK_MOVE_PINS
 			change(f, content[f], 1, listed[f])
 #else
@@ -545,17 +523,17 @@ move:
 		fi
 	}
 	atomic { lo[g] = lo[f]; hi[g] = hi[f] }
-	lock(stripe_lock[K]);
+	lock(stripe_lock[a]);
 #ifdef BREAK_MOVE_PINS
-	if :: !IS_ENTRY(f) -> stripe_lock[K] = false; goto not_moved :: else fi;
+	if :: (!IS_CURRENT(f) || key[f] != a) -> stripe_lock[a] = false; goto not_moved :: else fi;
 #endif
-	assert(key[f] == K && entry[f]);
+	assert(key[f] == a && entry[f]);
 	lock(volume_lock);
 #ifndef BREAK_MOVE_IS_CURRENT
 	if
 	:: gone[f] ->
 		volume_lock = false;
-		stripe_lock[K] = false;
+		stripe_lock[a] = false;
 #ifndef BREAK_MOVE_PINS
 		goto unpin_not_moved
 #else
@@ -575,7 +553,7 @@ move:
 			change(f, TAKEN, 0, false)
 		:: else ->
 			volume_lock = false;
-			stripe_lock[K] = false;
+			stripe_lock[a] = false;
 #ifndef BREAK_MOVE_PINS
 			goto unpin_not_moved
 #else
@@ -586,15 +564,17 @@ move:
 #ifdef BREAK_ENTRY_BEFORE_STATE
 	atomic { change(g, seen_content, 0, seen_content == DIRTY) }
 #endif
-	key[g] = K;
+	key[g] = a;
 	entry[g] = true;
 	next[g] = next[f];
 	unlink(f, g);
+	atomic {
 #ifndef BREAK_ENTRY_BEFORE_STATE
-	atomic { change(g, seen_content, 0, seen_content == DIRTY) }
+		change(g, seen_content, 0, seen_content == DIRTY);
 #endif
-	volume_lock = false;
-	stripe_lock[K] = false;
+		volume_lock = false;
+		stripe_lock[a] = false
+	}
 	atomic { change(f, FREE, 0, false) }
 	goto again;
 unpin_not_moved:
@@ -656,22 +636,20 @@ lend:
 	atomic { gone[f] = true; lent[f] = false }
 	lo[f] = FOREIGN; /* a device writes */
 	hi[f] = FOREIGN;
-	atomic {
-		content[f] == FREE || (content[f] == CLEAN && pins[f] == 0);
-		if
-		:: content[f] == CLEAN -> change(f, FREE, 0, false)
-		:: else
-		fi
-	}
 settle:
+	content[f] == FREE || (content[f] == CLEAN && pins[f] == 0);
+	if :: content[f] == FREE -> goto settled :: else fi;
 	a = key[f];
 	lock(stripe_lock[a]);
-	if
-	:: entry[f] && key[f] != a -> stripe_lock[a] = false; goto settle
-	:: entry[f] && key[f] == a -> unlink(f, next[f])
-	:: else
-	fi;
-	stripe_lock[a] = false;
+	atomic {
+		if
+		:: entry[f] && key[f] == a && content[f] == CLEAN && pins[f] == 0 -> change(f, TAKEN, 0, false)
+		:: else -> stripe_lock[a] = false; goto settle
+		fi
+	}
+	unlink_and_unlock(f, a);
+	atomic { change(f, FREE, 0, false) }
+settled:
 	atomic { gone[f] = false; keeper = false }
 	goto again;
 
@@ -699,7 +677,10 @@ end:
 	}
 }
 
-/* K lies in the first frame, if anywhere, and which of the actors does what does not matter: so they are in order. */
+/*
+ * K lies in the first frame, if anywhere, another page may lie in a frame, too; and which of the actors does what does not
+ * matter: so they are in order.
+ */
 init {
 	byte first, second, third;
 
@@ -711,7 +692,9 @@ init {
 		fi;
 		if
 		:: content[0] != FREE -> key[0] = K; entry[0] = true; bucket = 0; lo[0] = versions; hi[0] = versions
-		:: else
+		:: content[0] == FREE -> content[0] = CLEAN; entry[0] = true
+		:: content[0] == CLEAN -> key[0] = K; entry[0] = true; bucket = 0; lo[0] = 0; hi[0] = 0; content[1] = CLEAN; entry[1] = true
+		:: content[0] == FREE
 		fi;
 		select(first : 0 .. OPERATIONS - 1);
 		select(second : first .. OPERATIONS - 1);

@@ -1,0 +1,215 @@
+/*
+ * Eviction of many pages at once: beside the same one by one, in two machines that have done the same; and beside threads that
+ * read pages into the same frames.
+ */
+#include "fake/cache_fixture.h"
+#include "host/host_test.h"
+#include "pagecache/exclusive.h"
+#include "pagecache/frame.h"
+#include "pagecache/replacement.h"
+#include "runtime/base/bits.h"
+
+#define ROUNDS 12
+#define TWINS  2
+
+static struct cache_machine machines[TWINS];
+
+/* The pages of a block: neighbours on the disk, mostly; some cached by a second node, some read ahead, dirty, hit, or missing.
+ */
+static void fill_block(struct cache_machine *machine, struct frames *frames, struct random *random)
+{
+	const unsigned scatter = (unsigned)random_below(random, 5);
+	const unsigned odd = (unsigned)random_below(random, 4) * 8;
+	uint64_t number = random_below(random, DISK_BYTES / PAGE_BYTES);
+
+	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++) {
+		struct page *page = &frames->pages[i];
+		uint32_t state = page_state(page);
+		uint32_t flags = 0;
+
+		if (random_below(random, 16) < scatter)
+			number = random_below(random, DISK_BYTES / PAGE_BYTES);
+		number = (number + 1) % (DISK_BYTES / PAGE_BYTES);
+		if (random_below(random, 256) < odd)
+			flags = PAGE_MAIN;
+		if (random_below(random, 256) < odd)
+			flags |= PAGE_AHEAD;
+		flags |= (uint32_t)random_below(random, random_below(random, 64) < odd ? 4 : 2) * PAGE_HIT;
+		ck_assert(page_try_change(page, &state, page_state_make(PAGE_TAKEN, 0)));
+		if (random_below(random, 256) < odd ||
+		    !page_insert(&machine->volume.node, page, LANE_PROBATION, number, page_state_make(PAGE_CLEAN, flags))) {
+			if (page_is(page_state(page), PAGE_TAKEN))
+				frame_return(page);
+			continue;
+		}
+		state = page_state(page);
+		if (random_below(random, 256) < odd / 8) /* in use */
+			ck_assert(page_try_change(page, &state, state + 1));
+	}
+}
+
+/* An open block with free frames only, and not the cursor's any more. */
+static struct frames *empty_block(struct cache_machine *machine)
+{
+	enum lane lane = LANE_PROBATION;
+	struct page *page = page_heap_take(&machine->volume, lane);
+	struct frames *frames;
+
+	ck_assert_ptr_nonnull(page);
+	frames = page_frames(page);
+	frame_return(page);
+	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++)
+		ck_assert(page_is(page_state(&frames->pages[i]), PAGE_FREE));
+	return frames;
+}
+
+static bool may_go(uint32_t state, uint32_t hits)
+{
+	return page_is(state, PAGE_FREE) || (page_is_idle(state) && (state & PAGE_HITS & ~hits) == 0);
+}
+
+/* What frames_drop is to do. */
+static uint32_t drop_one_by_one(struct cache_machine *machine, struct frames *frames, uint32_t first, uint32_t hits)
+{
+	while (first < PAGES_PER_BLOCK && may_go(page_state(&frames->pages[first]), hits)) {
+		if (!page_is(page_state(&frames->pages[first]), PAGE_FREE))
+			ck_assert(page_drop(&machine->volume, &frames->pages[first]));
+		first++;
+	}
+	return first;
+}
+
+static void unpin_all(struct frames *frames)
+{
+	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++)
+		if (page_state(&frames->pages[i]) & PAGE_PINS)
+			page_unpin(&frames->pages[i]);
+}
+
+static void check_twins(struct frames *const frames[TWINS])
+{
+	const struct ghosts *ghosts[TWINS] = { &machines[0].pagecache.ghosts, &machines[1].pagecache.ghosts };
+	const uint64_t pages = memory_total_bytes(&machines[0].memory) / PAGE_BYTES;
+	struct pagecache_statistics statistics[TWINS];
+
+	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++) {
+		ck_assert_uint_eq(page_state(&frames[0]->pages[i]), page_state(&frames[1]->pages[i]));
+		ck_assert_uint_eq(atomic_load(&frames[0]->pages[i].generation), atomic_load(&frames[1]->pages[i].generation));
+	}
+	ck_assert_mem_eq(ghosts[0]->table, ghosts[1]->table, ghosts_bytes(pages));
+	for (unsigned lane = 0; lane < LANES; lane++)
+		ck_assert_uint_eq(atomic_load(&ghosts[0]->now[lane]), atomic_load(&ghosts[1]->now[lane]));
+	for (unsigned i = 0; i < TWINS; i++) {
+		statistics[i] = cache_machine_statistics(&machines[i]);
+		ck_assert(pagecache_is_valid(&machines[i].pagecache));
+	}
+	ck_assert_mem_eq(&statistics[0], &statistics[1], sizeof(statistics[0]));
+}
+
+/* Goes over the block from some frame on, twice past whatever it stops at, and then drops the rest. */
+static void drop_block(struct frames *const frames[TWINS], struct random *random)
+{
+	uint32_t at = (uint32_t)random_below(random, 4) * (uint32_t)random_below(random, PAGES_PER_BLOCK / 4);
+
+	for (unsigned stops = 0; stops < 3 && at < PAGES_PER_BLOCK; stops++, at++) {
+		const uint32_t hits = random_below(random, 2) == 0 ? PAGE_HITS : REPLACEMENT_COLD_HITS;
+		const uint32_t stopped = frames_drop(&machines[0].volume, frames[0], at, hits);
+
+		ck_assert_uint_eq(drop_one_by_one(&machines[1], frames[1], at, hits), stopped);
+		check_twins(frames);
+		at = stopped;
+	}
+	for (unsigned i = 0; i < TWINS; i++) {
+		unpin_all(frames[i]);
+		ck_assert_uint_eq(frames_drop(&machines[i].volume, frames[i], 0, PAGE_HITS), PAGES_PER_BLOCK);
+	}
+	check_twins(frames);
+}
+
+START_TEST(many_at_once_go_as_one_by_one)
+{
+	struct frames *frames[TWINS];
+
+	for (unsigned i = 0; i < TWINS; i++) {
+		cache_machine_init(&machines[i], DISK_BYTES, false);
+		frames[i] = empty_block(&machines[i]);
+	}
+	for (uint64_t round = 0; round < ROUNDS; round++) {
+		struct random random;
+
+		for (unsigned i = 0; i < TWINS; i++) {
+			random_seed(&random, round);
+			fill_block(&machines[i], frames[i], &random);
+		}
+		drop_block(frames, &random);
+	}
+	for (unsigned i = 0; i < TWINS; i++)
+		cache_machine_fini(&machines[i]);
+}
+END_TEST
+
+#define THREADS    4
+#define HOT_PAGES  (4 * PAGES_PER_BLOCK)
+#define HOT_ROUNDS 400
+
+static void read_hot(struct cache_machine *machine, uint64_t seed)
+{
+	struct random random;
+
+	random_seed(&random, seed);
+	for (unsigned i = 0; i < HOT_ROUNDS; i++) {
+		const uint64_t first = random_below(&random, HOT_PAGES - 64);
+
+		cache_machine_read(machine, first * PAGE_BYTES, (size_t)(1 + random_below(&random, 64)) * PAGE_BYTES);
+		(void)node_evict_page(&machine->volume.node, random_below(&random, HOT_PAGES));
+	}
+}
+
+/* What is dropped is taken again at once: the block is not fenced, though drains fence theirs. */
+static void drop_hot(struct cache_machine *machine, _Atomic unsigned *readers)
+{
+	const struct frame_table *table = &machine->pagecache.table;
+
+	while (atomic_load(readers) > 0) {
+		for (uint64_t block = 0; block < table->count; block++) {
+			struct frames *frames = table->blocks[block];
+
+			if (!frames || !page_heap_hold(&machine->volume, frames))
+				continue;
+			for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++)
+				i = frames_drop(&machine->volume, frames, i, PAGE_HITS);
+			page_heap_let_go(&machine->volume, frames);
+		}
+		platform_yield();
+	}
+}
+
+struct hot {
+	struct cache_machine machine;
+	_Atomic unsigned readers;
+};
+
+static void read_or_drop(void *context, unsigned index)
+{
+	struct hot *hot = context;
+
+	if (index == 0) {
+		drop_hot(&hot->machine, &hot->readers);
+	} else {
+		read_hot(&hot->machine, index);
+		atomic_fetch_sub(&hot->readers, 1);
+	}
+}
+
+START_TEST(threads_read_into_what_is_dropped)
+{
+	static struct hot hot;
+
+	cache_machine_init(&hot.machine, DISK_BYTES, true);
+	atomic_init(&hot.readers, THREADS - 1);
+	host_threads_run(THREADS, read_or_drop, &hot);
+	cache_machine_fini(&hot.machine);
+}
+END_TEST
+
+HOST_TEST_MAIN("evict", many_at_once_go_as_one_by_one, threads_read_into_what_is_dropped)
