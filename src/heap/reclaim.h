@@ -34,4 +34,3 @@ uint64_t reclaim_ask(struct memory *memory, struct cleaner *cleaner, const struc
 /* Asks all in order, until `target->bytes` have been given or its deadline has passed; returns the bytes. The caller has the
  * turn. */
 uint64_t reclaim_drain_round(struct memory *memory, const struct reclaim_target *target);
-
