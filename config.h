@@ -104,7 +104,32 @@
 #define GENERAL_HEAP_RETAIN_BYTES (2ull << 20)
 #endif
 
-/* The same for the small coherent DMA objects of drivers (queues, descriptor tables). One block. */
+/*
+ * One in so many objects of the general heap is guarded: it lies alone on a page at the edge of one that is not mapped, so that
+ * running over its end, or using it after it was freed, faults in every build, and the report says who allocated and freed it;
+ * 0: none. At one in 16384 it costs less than a hundredth of what allocating and freeing cost; more often for a machine under
+ * test. Objects up to 32 KB, and none that an interrupt handler takes.
+ */
+#ifndef HEAP_GUARD_ONE_IN
+#define HEAP_GUARD_ONE_IN 16384
+#endif
+
+/*
+ * Memory, in bytes, for guarded objects: 2 MB are some two hundred of them, and half of these stay out of use after they were
+ * freed, as long as others are still to come: the longer, the later a use of them is found.
+ */
+#ifndef HEAP_GUARD_BYTES
+#define HEAP_GUARD_BYTES (2ull << 20)
+#endif
+
+#if HEAP_GUARD_ONE_IN < 0 || (HEAP_GUARD_ONE_IN > 0 && HEAP_GUARD_ONE_IN < 16) || HEAP_GUARD_ONE_IN > 1000000000
+#error "HEAP_GUARD_ONE_IN is 0 (none) or 16 to 1000000000: more often, all memory would come from the few guarded pages."
+#endif
+#if HEAP_GUARD_BYTES % (2 << 20) != 0 || HEAP_GUARD_BYTES < (2 << 20) || HEAP_GUARD_BYTES > (32 << 20)
+#error "HEAP_GUARD_BYTES is a multiple of 2 << 20, up to 32 << 20; to have none, set HEAP_GUARD_ONE_IN to 0."
+#endif
+
+/* Free memory, in bytes, that a drain leaves for the small coherent DMA objects of drivers (queues, tables). One block. */
 #ifndef DMA_RETAIN_BYTES
 #define DMA_RETAIN_BYTES (2ull << 20)
 #endif

@@ -48,7 +48,18 @@ static void *alloc_run(struct general_heap *heap, size_t bytes, size_t alignment
 	return platform_virt(run);
 }
 
-static __attribute__((noinline)) void *alloc_slow(struct general_heap *heap, size_t bytes, size_t alignment)
+/* Of the class, which has to be loaded for it, or guarded if it is time for that; without magazines it is too large for that. */
+static void *alloc_loading(struct general_heap *heap, unsigned class, size_t bytes, size_t alignment, const void *site)
+{
+	struct objcache *cache = &heap->cache[general_heap_server_sample(heap, class)];
+	void *memory = NULL;
+
+	if (guard_pool_is_due(&heap->guard, cache->magazine_slots))
+		memory = guard_pool_alloc(&heap->guard, bytes, alignment, site);
+	return memory ? memory : objcache_alloc_slow(cache, true);
+}
+
+static __attribute__((noinline)) void *alloc_slow(struct general_heap *heap, size_t bytes, size_t alignment, const void *site)
 {
 	if (alignment == 0)
 		alignment = OBJCACHE_OBJECT_MIN;
@@ -62,47 +73,52 @@ static __attribute__((noinline)) void *alloc_slow(struct general_heap *heap, siz
 	if (alignment != OBJCACHE_OBJECT_MIN || bytes > GENERAL_HEAP_SMALL_BYTES) /* otherwise that has been tried */
 		memory = objcache_alloc_fast(&heap->cache[general_heap_server(heap, class)]);
 	if (!memory)
-		memory = objcache_alloc_slow(&heap->cache[general_heap_server_sample(heap, class)], true);
+		memory = alloc_loading(heap, class, bytes, alignment, site);
 	return memory ? memory : alloc_stand_in(heap, class, bytes, alignment);
 }
 
-#ifdef WEIR_DEBUG
-static void debug_alloc(struct general_heap *heap, void *memory, const void *site)
+/*
+ * These are inlined into each function that somebody calls: the address of that caller, for reports, is only read where it is
+ * needed, since an argument would cost the short way three instructions.
+ */
+#define FOR_CALLER static inline __attribute__((always_inline))
+#define CALLER     __builtin_return_address(0)
+
+FOR_CALLER void debug_alloc(struct general_heap *heap, void *memory)
 {
+#ifdef WEIR_DEBUG
 	struct objcache *cache = memory ? cache_of(heap, memory) : NULL;
 
 	if (cache)
-		objcache_debug_alloc(cache, memory, site);
-}
+		objcache_debug_alloc(cache, memory, CALLER);
 #else
-static void debug_alloc(struct general_heap *heap, void *memory, const void *site)
-{
-	(void)heap, (void)memory, (void)site;
-}
+	(void)heap, (void)memory;
 #endif
+}
 
-static inline __attribute__((always_inline)) void *alloc_at(struct general_heap *heap, size_t bytes, size_t alignment,
-							    const void *site)
+FOR_CALLER void *alloc_for_caller(struct general_heap *heap, size_t bytes, size_t alignment)
 {
 	void *memory = NULL;
 
 	objcache_debug_begin(heap->cache);
 	if (objcache_likely(alignment == 0 && bytes - 1 < GENERAL_HEAP_SMALL_BYTES))
 		memory = objcache_alloc_fast(atomic_load_explicit(&heap->small[(bytes - 1) / 16], memory_order_relaxed));
-	if (!objcache_likely(memory))
-		memory = alloc_slow(heap, bytes, alignment);
-	debug_alloc(heap, memory, site);
+	if (objcache_likely(memory))
+		__asm__ volatile("" : : "D"(heap)); /* it stays in its register, or gcc copies it at the beginning */
+	else
+		memory = alloc_slow(heap, bytes, alignment, CALLER);
+	debug_alloc(heap, memory);
 	return memory;
 }
 
 void *general_heap_alloc(struct general_heap *heap, size_t bytes, size_t alignment)
 {
-	return alloc_at(heap, bytes, alignment, __builtin_return_address(0));
+	return alloc_for_caller(heap, bytes, alignment);
 }
 
 void *general_heap_alloc_zeroed(struct general_heap *heap, size_t bytes, size_t alignment)
 {
-	void *memory = alloc_at(heap, bytes, alignment, __builtin_return_address(0));
+	void *memory = alloc_for_caller(heap, bytes, alignment);
 
 	if (memory)
 		memset(memory, 0, bytes);
@@ -115,7 +131,7 @@ void *general_heap_alloc_array(struct general_heap *heap, size_t count, size_t b
 
 	if (__builtin_mul_overflow(count, bytes, &all))
 		return NULL;
-	return alloc_at(heap, all, alignment, __builtin_return_address(0));
+	return alloc_for_caller(heap, all, alignment);
 }
 
 static struct block *run_of(struct general_heap *heap, const void *memory)
@@ -136,13 +152,15 @@ static __attribute__((noinline)) void free_slow(struct general_heap *heap, void 
 	cache = cache_of(heap, memory);
 	if (cache) {
 		objcache_free_slow(cache, memory, site);
+	} else if (guard_pool_owns(&heap->guard, memory)) {
+		guard_pool_free(&heap->guard, memory, site);
 	} else {
 		(void)run_of(heap, memory);
 		heap->config.runs->give(heap->config.runs, platform_phys(memory));
 	}
 }
 
-void general_heap_free(struct general_heap *heap, void *memory)
+FOR_CALLER void free_for_caller(struct general_heap *heap, void *memory)
 {
 	const uint64_t offset = objcache_map_offset(&heap->map, memory);
 	const struct block *block;
@@ -150,19 +168,28 @@ void general_heap_free(struct general_heap *heap, void *memory)
 	if (objcache_likely(offset < heap->map.bytes)) {
 		block = &heap->map.blocks[offset >> BLOCK_SHIFT];
 		if (objcache_likely(block->holder == heap)) {
-			objcache_debug_free(block->cache, memory, __builtin_return_address(0));
+			objcache_debug_free(block->cache, memory, CALLER);
 			if (objcache_likely(objcache_free_fast(block->cache, block, offset, memory)))
 				return;
 		}
 	}
-	free_slow(heap, memory, __builtin_return_address(0));
+	free_slow(heap, memory, CALLER);
+}
+
+void general_heap_free(struct general_heap *heap, void *memory)
+{
+	free_for_caller(heap, memory);
 }
 
 size_t general_heap_usable_bytes(struct general_heap *heap, const void *memory)
 {
 	const struct objcache *cache = cache_of(heap, memory);
 
-	return cache ? cache->config.object_bytes : (size_t)run_of(heap, memory)->run_blocks << BLOCK_SHIFT;
+	if (cache)
+		return cache->config.object_bytes;
+	if (guard_pool_owns(&heap->guard, memory))
+		return guard_pool_usable_bytes(&heap->guard, memory);
+	return (size_t)run_of(heap, memory)->run_blocks << BLOCK_SHIFT;
 }
 
 void *general_heap_resize(struct general_heap *heap, void *memory, size_t bytes, size_t alignment)
@@ -175,22 +202,22 @@ void *general_heap_resize(struct general_heap *heap, void *memory, size_t bytes,
 	const bool fits = bytes <= usable && is_aligned(platform_phys(memory).value, MAX(alignment, 1));
 	if (fits && bytes >= usable / 2)
 		return memory;
-	other = alloc_at(heap, bytes, alignment, __builtin_return_address(0));
+	other = alloc_for_caller(heap, bytes, alignment);
 	if (!other)
 		return fits ? memory : NULL;
 	if (memory) {
 		memcpy(other, memory, MIN(bytes, usable));
-		general_heap_free(heap, memory);
+		free_for_caller(heap, memory);
 	}
 	return other;
 }
 
 uint64_t general_heap_used_bytes(struct general_heap *heap)
 {
-	uint64_t bytes;
+	uint64_t bytes = guard_pool_count(&heap->guard).live_bytes;
 
 	spinlock_lock(&heap->heap->lock);
-	bytes = heap->runs.blocks << BLOCK_SHIFT;
+	bytes += heap->runs.blocks << BLOCK_SHIFT;
 	spinlock_unlock(&heap->heap->lock);
 	for (unsigned class = 0; class < heap->classes; class ++)
 		bytes += objcache_count(&heap->cache[class]).used * general_heap_class_bytes(heap, class);
@@ -273,12 +300,12 @@ static uint64_t interface_drain(struct caching_heap *caching, uint64_t bytes, ui
 
 static void *interface_alloc(struct heap *heap, size_t bytes, size_t alignment)
 {
-	return general_heap_alloc(container_of(heap, struct general_heap, caching.heap), bytes, alignment);
+	return alloc_for_caller(container_of(heap, struct general_heap, caching.heap), bytes, alignment);
 }
 
 static void interface_free(struct heap *heap, void *memory)
 {
-	general_heap_free(container_of(heap, struct general_heap, caching.heap), memory);
+	free_for_caller(container_of(heap, struct general_heap, caching.heap), memory);
 }
 
 void general_heap_register(struct general_heap *heap, struct cleaner_registry *cleaners)
@@ -310,6 +337,7 @@ status_t general_heap_init(struct general_heap *heap, const struct general_heap_
 	status = general_heap_classes_init(heap);
 	if (status != STATUS_OK)
 		return status;
+	guard_pool_init(&heap->guard, config->name, &config->guard, heap->heap, config->bookkeeping);
 	if (config->cleaners)
 		general_heap_register(heap, config->cleaners);
 	return STATUS_OK;
@@ -321,6 +349,7 @@ status_t general_heap_fini(struct general_heap *heap)
 		return STATUS_BUSY;
 	if (heap->config.cleaners)
 		cleaner_unregister(heap->config.cleaners, &heap->cleaner);
+	guard_pool_fini(&heap->guard);
 	general_heap_classes_fini(heap);
 	return STATUS_OK;
 }

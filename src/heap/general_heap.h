@@ -15,10 +15,14 @@
  * there is no memory. The alignment is that of the physical address, too. Alignment 0 means 16. When a class has no object left
  * and gets no block, a class up to four times as large stands in. A wrong free ends in a panic, as objcache.h says.
  *
+ * If the config says so, one in so many objects is guarded (guard_pool.h): it is chosen when a magazine has to be loaded, its
+ * usable bytes are those that were asked for, and wrong uses of it fault or are found when it is freed.
+ *
  * Contexts: as objcache.h.
  */
 #pragma once
 
+#include "guard_pool.h"
 #include "objcache.h"
 
 #define GENERAL_HEAP_SMALL_BYTES 4096 /* up to here a table finds the class */
@@ -36,6 +40,7 @@ struct general_heap_config {
 	const char *name;
 	bool powers_only;      /* classes are powers of two from 64 bytes on: objects never cross a multiple of their size */
 	uint64_t retain_bytes; /* free bytes that a drain leaves in all classes together */
+	struct guard_config guard;
 	struct block_source *source;
 	struct run_source *runs;
 	struct bookkeeping *bookkeeping;
@@ -60,10 +65,11 @@ struct general_heap {
 	struct general_heap_config config; /* [I] */
 	struct block_heap *heap;           /* [I] */
 	struct owner runs;                 /* owner of the runs */
-	unsigned classes;                  /* [I] */
-	struct objcache *cache;            /* [I] by class, smallest first */
-	struct general_heap_class *class;  /* [I] the same */
-	struct spinlock class_lock;        /* [S] who serves; never taken by a handler */
+	struct guard_pool guard;
+	unsigned classes;                 /* [I] */
+	struct objcache *cache;           /* [I] by class, smallest first */
+	struct general_heap_class *class; /* [I] the same */
+	struct spinlock class_lock;       /* [S] who serves; never taken by a handler */
 	struct cleaner cleaner;
 };
 

@@ -294,6 +294,7 @@ status_t memory_init(struct memory *memory, const struct memory_config *config, 
 	const struct general_heap_config general = {
 		.name = "general",
 		.retain_bytes = config->general_retain_bytes,
+		.guard = config->guard,
 		.source = &memory->kernel_source.blocks,
 		.runs = &memory->kernel_source.runs,
 		.bookkeeping = &memory->bookkeeping,
@@ -365,5 +366,6 @@ bool memory_is_valid(struct memory *memory)
 	list_for_each (link, &memory->blocks.caches)
 		if (!objcache_is_valid(container_of(link, struct objcache, link)))
 			return false;
-	return block_heap_is_valid(&memory->blocks) && guarantee_is_valid(&memory->guarantee) && dma_is_valid(memory);
+	return guard_pool_is_valid(&memory->general.guard) && block_heap_is_valid(&memory->blocks) &&
+	       guarantee_is_valid(&memory->guarantee) && dma_is_valid(memory);
 }

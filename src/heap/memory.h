@@ -39,6 +39,7 @@ struct memory_config {
 	uint64_t high_bytes;           /* what the background cleaner frees up to, once below low; 0: low_bytes */
 	unsigned atomic_percent;       /* of min_bytes, what kernel objects take where nothing may sleep */
 	uint64_t general_retain_bytes; /* free bytes that a drain leaves in the general heap */
+	struct guard_config guard;     /* of objects of the general heap */
 	uint64_t dma_retain_bytes;     /* the same for small DMA memory, for each address mask in use */
 	struct guarantee_config guarantee;
 	uint64_t trace_events; /* that are kept of reclaim; 0 or a power of two, see trace.h */

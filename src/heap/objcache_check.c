@@ -1,6 +1,6 @@
 /* Reports of wrong frees, junk and call sites of debug builds, and the walker over all invariants. */
+#include "code_site.h"
 #include "objcache_internal.h"
-#include "runtime/base/format.h"
 #include "runtime/base/log.h"
 #include "runtime/base/string.h"
 
@@ -112,24 +112,14 @@ static const void *site_of(const struct objcache *cache, const void *object, boo
 
 #endif
 
-#define SITE_BYTES 48
-
-static const char *site_format(char *text, const char *what, const void *site)
-{
-	text[0] = '\0';
-	if (site)
-		format_text(text, SITE_BYTES, "; %s %p", what, site);
-	return text;
-}
-
 _Noreturn void objcache_object_is_wrong(const struct objcache *cache, const void *object, const char *what, const void *site)
 {
-	char now[SITE_BYTES], allocated[SITE_BYTES], freed[SITE_BYTES];
+	char now[CODE_SITE_BYTES], allocated[CODE_SITE_BYTES], freed[CODE_SITE_BYTES];
 
 	platform_panic("objcache %s: object %p %s%s%s%s", cache->config.name, object, what,
-		       site_format(now, "freed now by", site),
-		       site_format(allocated, "allocated by", site_of(cache, object, false)),
-		       site_format(freed, "freed before by", site_of(cache, object, true)));
+		       code_site_format(now, "freed now by", site),
+		       code_site_format(allocated, "allocated by", site_of(cache, object, false)),
+		       code_site_format(freed, "freed before by", site_of(cache, object, true)));
 }
 
 /* Walker ---------------------------------------------------------------------------------------------------------------- */

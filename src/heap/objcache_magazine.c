@@ -419,9 +419,12 @@ static void unlock_and_give(struct objcache *cache, uint64_t state)
 {
 	struct list surplus;
 
+	if (objcache_likely(cache->counts.empty_blocks <= 1)) {
+		spinlock_unlock_interrupts(&cache->lock, state);
+		return;
+	}
 	list_init(&surplus);
-	if (cache->counts.empty_blocks > 1)
-		objcache_surplus_locked(cache, &surplus);
+	objcache_surplus_locked(cache, &surplus);
 	spinlock_unlock_interrupts(&cache->lock, state);
 	if (!list_is_empty(&surplus))
 		objcache_blocks_give(cache, &surplus);

@@ -14,11 +14,16 @@ void machine_init(struct machine *machine, uint64_t start, uint64_t blocks, uint
 		.dma_retain_bytes = 0,
 	};
 
+	machine_init_with(machine, start, blocks, &config);
+}
+
+void machine_init_with(struct machine *machine, uint64_t start, uint64_t blocks, const struct memory_config *config)
+{
 	machine->arena = host_arena_create(start, blocks * BLOCK_BYTES);
 	const struct phys_range range = host_arena_range(machine->arena);
 	const uint64_t metadata_bytes = memory_metadata_bytes(&range, 1);
 	machine->metadata = aligned_alloc(64, (metadata_bytes + 63) / 64 * 64);
-	ck_assert_int_eq(memory_init(&machine->memory, &config, &range, 1, machine->metadata), STATUS_OK);
+	ck_assert_int_eq(memory_init(&machine->memory, config, &range, 1, machine->metadata), STATUS_OK);
 }
 
 void machine_fini(struct machine *machine)

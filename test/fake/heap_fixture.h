@@ -16,6 +16,9 @@ struct machine {
 /* `blocks` blocks from `start`; watermarks in blocks. */
 void machine_init(struct machine *machine, uint64_t start, uint64_t blocks, uint64_t min_blocks, uint64_t low_blocks);
 
+/* The same with a configuration of one's own. */
+void machine_init_with(struct machine *machine, uint64_t start, uint64_t blocks, const struct memory_config *config);
+
 /* Everything must have been freed. */
 void machine_fini(struct machine *machine);
 

@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "platform_host.h"
 
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -128,4 +130,80 @@ void platform_unmap(void *mapped, uint64_t bytes)
 		platform_panic("platform_unmap where nothing may sleep");
 	if (munmap(mapped, bytes) != 0)
 		fail("munmap");
+}
+
+/* Guarded memory ---------------------------------------------------------------------------------------------------------- */
+
+#define GUARDED_MAX       4
+#define EXPLANATION_BYTES 400
+
+static const struct platform_guarded *_Atomic guarded[GUARDED_MAX];
+static struct sigaction others_action;
+
+/* Faults elsewhere are left to who handled them before: the instruction faults again. */
+static void fault_signal(int number, siginfo_t *info, void *context)
+{
+	char text[EXPLANATION_BYTES];
+
+	(void)number, (void)context;
+	for (unsigned i = 0; i < GUARDED_MAX; i++) {
+		const struct platform_guarded *range = atomic_load(&guarded[i]);
+
+		if (!range || (uintptr_t)info->si_addr - (uintptr_t)range->start >= range->bytes)
+			continue;
+		range->explain(range, info->si_addr, text, sizeof(text));
+		platform_panic("page fault at %p: %s", info->si_addr, text);
+	}
+	sigaction(SIGSEGV, &others_action, NULL);
+}
+
+status_t platform_guard(const struct platform_guarded *range)
+{
+	const struct sigaction action = { .sa_sigaction = fault_signal, .sa_flags = SA_SIGINFO };
+	struct sigaction before;
+
+	if (sigaction(SIGSEGV, &action, &before) != 0)
+		fail("sigaction");
+	if (!(before.sa_flags & SA_SIGINFO) || before.sa_sigaction != fault_signal)
+		others_action = before;
+	for (unsigned i = 0; i < GUARDED_MAX; i++) {
+		const struct platform_guarded *none = NULL;
+
+		if (atomic_compare_exchange_strong(&guarded[i], &none, range))
+			return STATUS_OK;
+	}
+	return STATUS_BUSY;
+}
+
+void platform_unguard(const struct platform_guarded *range)
+{
+	platform_show(range->start, range->bytes);
+	for (unsigned i = 0; i < GUARDED_MAX; i++) {
+		const struct platform_guarded *self = range;
+
+		if (atomic_compare_exchange_strong(&guarded[i], &self, NULL))
+			return;
+	}
+}
+
+static void protect(void *start, uint64_t bytes, int rights)
+{
+	if (mprotect(start, bytes, rights) != 0)
+		fail("mprotect");
+}
+
+void platform_hide(void *start, uint64_t bytes)
+{
+	protect(start, bytes, PROT_NONE);
+}
+
+void platform_show(void *start, uint64_t bytes)
+{
+	protect(start, bytes, PROT_READ | PROT_WRITE);
+}
+
+const char *platform_code_name(char *text, size_t size, const void *code)
+{
+	snprintf(text, size, "%p", code);
+	return text;
 }

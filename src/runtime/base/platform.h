@@ -89,6 +89,31 @@ void *platform_virt(struct phys_addr address);
 status_t platform_map(const struct phys_range *pieces, uint32_t count, void **mapped) MUST_CHECK;
 void platform_unmap(void *mapped, uint64_t bytes);
 
+/*
+ * Guarded memory, for finding bugs: whole blocks of the direct map whose pages can be hidden, so that it faults to touch them,
+ * and ends in a panic that says what `explain` says. Pages are visible at first. Hiding works for the calling CPU at once; others
+ * may reach the page until they forget its translation. `explain` runs in the context of the fault, and takes no locks.
+ */
+struct platform_guarded {
+	void *start;
+	uint64_t bytes;
+	void (*explain)(const struct platform_guarded *self, const void *address, char *text, size_t size);
+};
+
+/*
+ * At start-up, on one CPU. The range lives until platform_unguard, which shows all its pages for good. STATUS_NO_MEMORY: no page
+ * tables; STATUS_BUSY: as many ranges are guarded as the platform can.
+ */
+status_t platform_guard(const struct platform_guarded *range) MUST_CHECK;
+void platform_unguard(const struct platform_guarded *range);
+
+/* Whole pages of a guarded range. Any context. */
+void platform_hide(void *start, uint64_t bytes);
+void platform_show(void *start, uint64_t bytes);
+
+/* The place in the code, as "function+0x1c" where names are known, else as a number, in `text`, which is returned. */
+const char *platform_code_name(char *text, size_t size, const void *code);
+
 /* Random enough to spread and shuffle; not for secrets. */
 uint64_t platform_random(void);
 

@@ -7,6 +7,7 @@
 #include "runtime/x86_64/paging.h"
 
 #include "address_space.h"
+#include "guarded_memory.h"
 #include "panic.h"
 
 /* Intel SDM volume 3, section 4.7. */
@@ -17,6 +18,8 @@
 
 /* Addresses below are a member or an element of a null pointer's target, rather than something else gone wrong. */
 #define NULL_POINTER_BYTES (64 * KIB)
+
+#define EXPLANATION_BYTES 400
 
 static const char *exception_name(uint64_t vector)
 {
@@ -54,6 +57,7 @@ static _Noreturn void page_fault_report(struct interrupt_frame *frame, uint64_t 
 {
 	uint64_t error = frame->error_code;
 	const char *access = error & FAULT_EXECUTE ? "execute" : error & FAULT_WRITE ? "write" : "read";
+	static char explanation[EXPLANATION_BYTES]; /* there is one report */
 	const char *reason;
 
 	if (error & FAULT_RESERVED)
@@ -64,6 +68,8 @@ static _Noreturn void page_fault_report(struct interrupt_frame *frame, uint64_t 
 		reason = "it is read-only";
 	else if (address < NULL_POINTER_BYTES)
 		reason = "it is not mapped: null pointer";
+	else if (guarded_memory_explain(address, explanation, sizeof(explanation)))
+		reason = explanation;
 	else
 		reason = "it is not mapped";
 	panic(frame, "page fault: cannot %s 0x%llx: %s", access, (unsigned long long)address, reason);

@@ -235,6 +235,82 @@ void paging_unmap(uint64_t virtual, uint64_t bytes)
 	paging_flush(virtual, bytes);
 }
 
+/* The same mapping in pages of the next size. */
+static void table_fill(struct page_table *table, uint64_t entry, unsigned level)
+{
+	const uint64_t step = level_bytes(level - 1);
+	const uint64_t rights = entry & ~(ENTRY_ADDRESS | ENTRY_LARGE);
+	const uint64_t large = level - 1 > LEVEL_4KB ? ENTRY_LARGE : 0;
+
+	for (uint64_t i = 0; i < ENTRIES; i++) {
+		const uint64_t physical = align_down(entry & ENTRY_ADDRESS, level_bytes(level)) + i * step;
+
+		atomic_store_explicit(&table->entries[i], physical | rights | large, memory_order_relaxed);
+	}
+}
+
+/* The entry of the page at the address, and its level. The address is mapped. */
+static _Atomic uint64_t *page_entry(uint64_t virtual, unsigned *level)
+{
+	struct page_table *table = root_table;
+	_Atomic uint64_t *slot;
+
+	for (*level = levels - 1;; --*level) {
+		slot = entry_of(table, virtual, *level);
+		const uint64_t entry = atomic_load_explicit(slot, memory_order_acquire);
+
+		if (*level == LEVEL_4KB || is_page(entry, *level))
+			return slot;
+		assert(entry & ENTRY_PRESENT);
+		table = table_of(entry);
+	}
+}
+
+status_t paging_split(uint64_t virtual, uint64_t bytes)
+{
+	for (uint64_t done = 0; done < bytes;) {
+		unsigned level;
+		_Atomic uint64_t *slot = page_entry(virtual + done, &level);
+		const uint64_t entry = atomic_load_explicit(slot, memory_order_relaxed);
+		struct page_table *table;
+
+		if (level == LEVEL_4KB) {
+			done += level_bytes(LEVEL_2MB);
+			continue;
+		}
+		table = table_alloc();
+		if (!table)
+			return STATUS_NO_MEMORY;
+		table_fill(table, entry, level);
+		atomic_store_explicit(slot, (uintptr_t)table | ENTRY_PRESENT | ENTRY_WRITE | ENTRY_ACCESSED,
+				      memory_order_release);
+		paging_flush(align_down(virtual + done, level_bytes(level)), level_bytes(level));
+	}
+	return STATUS_OK;
+}
+
+/* Accessed and dirty are set from the start, so the CPU never writes to an entry. */
+void paging_hide(uint64_t virtual, uint64_t bytes)
+{
+	unsigned level;
+
+	for (uint64_t done = 0; done < bytes; done += PAGE_BYTES) {
+		atomic_fetch_and_explicit(page_entry(virtual + done, &level), ~ENTRY_PRESENT, memory_order_release);
+		assert(level == LEVEL_4KB);
+	}
+	paging_flush(virtual, bytes);
+}
+
+void paging_show(uint64_t virtual, uint64_t bytes)
+{
+	unsigned level;
+
+	for (uint64_t done = 0; done < bytes; done += PAGE_BYTES) {
+		atomic_fetch_or_explicit(page_entry(virtual + done, &level), ENTRY_PRESENT, memory_order_release);
+		assert(level == LEVEL_4KB);
+	}
+}
+
 bool paging_translate(uint64_t virtual, struct phys_addr *physical, unsigned *flags)
 {
 	const unsigned top_level = cr4_read() & CR4_LINEAR_ADDRESS_57 ? 4 : 3;

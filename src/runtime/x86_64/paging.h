@@ -2,7 +2,8 @@
  * The kernel's page tables.
  *
  * 1. The direct map: all RAM of the memory map, firmware's included, at its physical address, readable and writable, never
- *    executable, with pages as large as fit; the framebuffer likewise, write-combining. Mapped for good.
+ *    executable, with pages as large as fit; the framebuffer likewise, write-combining. Mapped for good, but for pages that
+ *    paging_hide takes away.
  * 2. The image's sections have the rights that they need: code is not writable, what is writable is not executable. Page 0 and
  *    the guard pages of the boot stacks are not mapped.
  * 3. Everything else is mapped page by page with paging_map and unmapped with paging_unmap. All CPUs share the tables. A CPU
@@ -52,6 +53,16 @@ status_t paging_map(uint64_t virtual, struct phys_addr physical, uint64_t bytes,
  * are not mapped are skipped. Takes a spinlock.
  */
 void paging_unmap(uint64_t virtual, uint64_t bytes);
+
+/*
+ * Replaces large pages of the direct map in the range, whole blocks, by those of 4 KB, which then can be hidden and shown again
+ * one by one: it faults to touch a hidden one, and its entry keeps all but the present bit. At start-up, while there is one CPU.
+ * STATUS_NO_MEMORY: no memory for tables; nothing is lost. Hide and show: any context, no lock; hide drops the pages from this
+ * CPU's TLB, show need not.
+ */
+status_t paging_split(uint64_t virtual, uint64_t bytes) MUST_CHECK;
+void paging_hide(uint64_t virtual, uint64_t bytes);
+void paging_show(uint64_t virtual, uint64_t bytes);
 
 /* The mapping at `virtual`; either out-parameter may be NULL. False: not mapped. Takes no lock; any context. */
 bool paging_translate(uint64_t virtual, struct phys_addr *physical, unsigned *flags);

@@ -22,7 +22,9 @@ static void must(status_t status)
 
 void subject_init(void)
 {
-	static const struct memory_config config = { .min_bytes = BLOCK_BYTES, .low_bytes = 2 * BLOCK_BYTES };
+	static const struct memory_config config = {
+		.min_bytes = BLOCK_BYTES, .low_bytes = 2 * BLOCK_BYTES, .guard = { .one_in = 16384, .bytes = BLOCK_BYTES }
+	}; /* as built by default */
 	struct host_arena *arena = host_arena_create(4 * GIB, BLOCKS * BLOCK_BYTES);
 	const struct phys_range range = host_arena_range(arena);
 	void *metadata = aligned_alloc(64, memory_metadata_bytes(&range, 1));

@@ -1,0 +1,404 @@
+#include "guard_pool.h"
+
+#include "code_site.h"
+#include "runtime/base/bits.h"
+#include "runtime/base/format.h"
+#include "runtime/base/log.h"
+#include "runtime/base/string.h"
+
+#define LARGE_SHARE   4 /* of the pages, for large slots */
+#define CALLER_SHARE  8 /* of the slots of a kind, for one caller */
+#define PATTERN       0xc7
+#define PATTERN_BYTES 128 /* before an object, at most */
+
+/* Places ------------------------------------------------------------------------------------------------------------------ */
+
+static uint32_t slots_of(const struct guard_pool *pool, enum guard_kind kind)
+{
+	return pool->first[kind + 1] - pool->first[kind];
+}
+
+static enum guard_kind kind_of(const struct guard_pool *pool, const struct guard_slot *slot)
+{
+	return slot < pool->slots + pool->first[GUARD_SMALL] ? GUARD_LARGE : GUARD_SMALL;
+}
+
+/* Where the slot's hidden page begins, behind those for the object. */
+static char *slot_end(const struct guard_pool *pool, const struct guard_slot *slot)
+{
+	const uint32_t number = (uint32_t)(slot - pool->slots);
+	const uint64_t large = MIN(number + 1, pool->first[GUARD_SMALL]);
+	const uint64_t pages = large * (GUARD_LARGE_PAGES + 1) + (number + 1 - large) * 2;
+
+	return (char *)pool->range.start + (pages - 1) * PAGE_BYTES;
+}
+
+/* The slot whose pages, or whose hidden page, have the address; NULL: behind all slots. */
+static struct guard_slot *slot_at(const struct guard_pool *pool, const void *address)
+{
+	const uint64_t page = ((uintptr_t)address - (uintptr_t)pool->range.start) / PAGE_BYTES;
+	const uint64_t large_pages = (uint64_t)pool->first[GUARD_SMALL] * (GUARD_LARGE_PAGES + 1);
+	const uint64_t number =
+		page < large_pages ? page / (GUARD_LARGE_PAGES + 1) : pool->first[GUARD_SMALL] + (page - large_pages) / 2;
+
+	return number < pool->first[GUARD_KINDS] ? &pool->slots[number] : NULL;
+}
+
+static char *pages_of(const struct guard_slot *slot)
+{
+	return (char *)align_down((uintptr_t)slot->object, PAGE_BYTES);
+}
+
+static uint64_t pages_bytes(const struct guard_pool *pool, const struct guard_slot *slot)
+{
+	return (uint64_t)(slot_end(pool, slot) - pages_of(slot));
+}
+
+static enum guard_state state_of(const struct guard_slot *slot)
+{
+	return (enum guard_state)atomic_load_explicit(&slot->state, memory_order_relaxed);
+}
+
+static void state_set(struct guard_slot *slot, enum guard_state state)
+{
+	atomic_store_explicit(&slot->state, (uint8_t)state, memory_order_relaxed);
+}
+
+/* Reports ----------------------------------------------------------------------------------------------------------------- */
+
+static _Noreturn void object_is_wrong(const struct guard_pool *pool, const struct guard_slot *slot, const void *object,
+				      const char *what, const void *site)
+{
+	char now[CODE_SITE_BYTES], allocated[CODE_SITE_BYTES], freed[CODE_SITE_BYTES];
+
+	platform_panic("heap %s: guarded object %p of %u bytes %s%s%s%s", pool->name, object, slot->bytes, what,
+		       code_site_format(now, "freed now by", site),
+		       code_site_format(allocated, "allocated by", slot->allocated_by),
+		       code_site_format(freed, "freed before by", slot->freed_by));
+}
+
+/* How far the address is from the object; 0: within. */
+static uint64_t distance(const struct guard_slot *slot, const char *address)
+{
+	if (state_of(slot) == GUARD_UNUSED)
+		return UINT64_MAX;
+	if (address < slot->object)
+		return (uint64_t)(slot->object - address);
+	return address < slot->object + slot->bytes ? 0 : (uint64_t)(address - (slot->object + slot->bytes)) + 1;
+}
+
+/* The object that was probably meant: that of the slot itself, or of the next one if it is nearer. */
+static const struct guard_slot *slot_meant(const struct guard_pool *pool, const char *address)
+{
+	const struct guard_slot *slot = slot_at(pool, address);
+	const struct guard_slot *next = slot ? slot + 1 : NULL;
+
+	if (!slot || next == pool->slots + pool->first[GUARD_KINDS])
+		return slot;
+	return distance(next, address) < distance(slot, address) ? next : slot;
+}
+
+static void explain(const struct platform_guarded *range, const void *at, char *text, size_t size)
+{
+	const struct guard_pool *pool = container_of(range, const struct guard_pool, range);
+	const char *address = at;
+	const struct guard_slot *slot = slot_meant(pool, address);
+	char where[64] = "in", allocated[CODE_SITE_BYTES], freed[CODE_SITE_BYTES];
+
+	if (!slot || state_of(slot) == GUARD_UNUSED) {
+		format_text(text, size, "it is an unused guard page of heap %s", pool->name);
+		return;
+	}
+	if (distance(slot, address) != 0)
+		format_text(where, sizeof(where), "%llu bytes %s", (unsigned long long)distance(slot, address),
+			    address < slot->object ? "before the start of" : "behind the last one of");
+	format_text(text, size, "it is %s an object of %u bytes of heap %s%s%s%s", where, slot->bytes, pool->name,
+		    slot->freed_by ? " that has been freed" : "",
+		    code_site_format(allocated, "allocated by", slot->allocated_by),
+		    code_site_format(freed, "freed by", slot->freed_by));
+}
+
+/* Patterns ---------------------------------------------------------------------------------------------------------------- */
+
+static char *pattern_start(const struct guard_slot *slot)
+{
+	return slot->object - MIN((uint64_t)(slot->object - pages_of(slot)), (uint64_t)PATTERN_BYTES);
+}
+
+static void patterns_write(const struct guard_pool *pool, const struct guard_slot *slot)
+{
+	char *end = slot->object + slot->bytes;
+
+	memset(pattern_start(slot), PATTERN, (size_t)(slot->object - pattern_start(slot)));
+	memset(end, PATTERN, (size_t)(slot_end(pool, slot) - end));
+}
+
+static bool is_pattern(const char *start, const char *end)
+{
+	for (; start < end; start++)
+		if (*start != (char)PATTERN)
+			return false;
+	return true;
+}
+
+static void patterns_check(const struct guard_pool *pool, const struct guard_slot *slot, const void *site)
+{
+	if (!is_pattern(pattern_start(slot), slot->object))
+		object_is_wrong(pool, slot, slot->object, "was written to before its start", site);
+	if (!is_pattern(slot->object + slot->bytes, slot_end(pool, slot)))
+		object_is_wrong(pool, slot, slot->object, "was written to behind its end", site);
+}
+
+/* Alloc and free ---------------------------------------------------------------------------------------------------------- */
+
+static uint8_t bucket_of(const void *site)
+{
+	return (uint8_t)((uintptr_t)site * 0x9e3779b97f4a7c15ull >> 58);
+}
+
+_Static_assert(GUARD_BUCKETS == 1 << (64 - 58), "as many as bucket_of tells apart");
+
+/* Half of `one_in` at least, so that nothing that repeats itself is guarded always, or never. */
+static void next_choose(struct guard_pool *pool)
+{
+	atomic_store_explicit(&pool->left, pool->one_in / 2 + platform_random() % pool->one_in, memory_order_relaxed);
+}
+
+static struct guard_slot *slot_take(struct guard_pool *pool, enum guard_kind kind, const void *site)
+{
+	const uint8_t bucket = bucket_of(site);
+	const uint64_t state = spinlock_lock_interrupts(&pool->lock);
+	struct guard_slot *slot = NULL;
+
+	if (pool->live_slots[kind] < slots_of(pool, kind) / 2 &&
+	    pool->live[kind][bucket] < MAX(slots_of(pool, kind) / CALLER_SHARE, 1u)) {
+		slot = container_of(list_take_first(&pool->free[kind]), struct guard_slot, link);
+		slot->bucket = bucket;
+		pool->live_slots[kind]++;
+		pool->live[kind][bucket]++;
+	}
+	spinlock_unlock_interrupts(&pool->lock, state);
+	return slot;
+}
+
+static void slot_fill(struct guard_pool *pool, struct guard_slot *slot, size_t bytes, size_t alignment, const void *site)
+{
+	slot->bytes = (uint32_t)bytes;
+	slot->object = (char *)align_down((uintptr_t)slot_end(pool, slot) - bytes, alignment);
+	slot->allocated_by = site;
+	slot->freed_by = NULL;
+	platform_show(pages_of(slot), pages_bytes(pool, slot));
+	patterns_write(pool, slot);
+}
+
+static void slot_count(struct guard_pool *pool, struct guard_slot *slot)
+{
+	const uint64_t state = spinlock_lock_interrupts(&pool->lock);
+
+	state_set(slot, GUARD_LIVE);
+	pool->live_bytes += slot->bytes;
+	pool->allocs++;
+	spinlock_unlock_interrupts(&pool->lock, state);
+}
+
+void *guard_pool_alloc(struct guard_pool *pool, size_t bytes, size_t alignment, const void *site)
+{
+	struct guard_slot *slot;
+
+	next_choose(pool);
+	if (platform_in_handler() || platform_is_cleaning() || bytes > GUARD_BYTES_MAX || alignment > PAGE_BYTES)
+		return NULL;
+	slot = slot_take(pool, bytes <= PAGE_BYTES ? GUARD_SMALL : GUARD_LARGE, site);
+	if (!slot)
+		return NULL;
+	slot_fill(pool, slot, bytes, MAX(alignment, 16u), site);
+	slot_count(pool, slot);
+	return slot->object;
+}
+
+/* The slot is the caller's from then on. */
+static struct guard_slot *slot_leave(struct guard_pool *pool, const void *object, const void *site)
+{
+	struct guard_slot *slot = slot_at(pool, object);
+	const uint64_t state = spinlock_lock_interrupts(&pool->lock);
+
+	if (!slot || state_of(slot) == GUARD_UNUSED)
+		platform_panic("heap %s: %p is no memory of this heap", pool->name, object);
+	if (object != slot->object)
+		object_is_wrong(pool, slot, object, "is not the start of an object", site);
+	if (state_of(slot) != GUARD_LIVE)
+		object_is_wrong(pool, slot, object, "is free already", site);
+	state_set(slot, GUARD_LEAVING);
+	spinlock_unlock_interrupts(&pool->lock, state);
+	return slot;
+}
+
+static void slot_give(struct guard_pool *pool, struct guard_slot *slot)
+{
+	const enum guard_kind kind = kind_of(pool, slot);
+	const uint64_t state = spinlock_lock_interrupts(&pool->lock);
+
+	state_set(slot, GUARD_FREED);
+	pool->live_slots[kind]--;
+	pool->live[kind][slot->bucket]--;
+	pool->live_bytes -= slot->bytes;
+	list_insert_last(&pool->free[kind], &slot->link);
+	spinlock_unlock_interrupts(&pool->lock, state);
+}
+
+void guard_pool_free(struct guard_pool *pool, void *object, const void *site)
+{
+	struct guard_slot *slot = slot_leave(pool, object, site);
+
+	patterns_check(pool, slot, site);
+	slot->freed_by = site;
+	platform_hide(pages_of(slot), pages_bytes(pool, slot));
+	slot_give(pool, slot);
+}
+
+size_t guard_pool_usable_bytes(const struct guard_pool *pool, const void *object)
+{
+	const struct guard_slot *slot = slot_at(pool, object);
+
+	if (!slot || slot->object != object || state_of(slot) != GUARD_LIVE)
+		platform_panic("heap %s: %p is no memory of this heap", pool->name, object);
+	return slot->bytes;
+}
+
+/* Reports of what there is ------------------------------------------------------------------------------------------------ */
+
+struct guard_counts guard_pool_count(struct guard_pool *pool)
+{
+	struct guard_counts counts = { 0 };
+	uint64_t state;
+
+	if (pool->one_in == 0)
+		return counts;
+	state = spinlock_lock_interrupts(&pool->lock);
+	counts = (struct guard_counts){
+		.slots = pool->first[GUARD_KINDS],
+		.live = pool->live_slots[GUARD_LARGE] + pool->live_slots[GUARD_SMALL],
+		.live_bytes = pool->live_bytes,
+		.allocs = pool->allocs,
+	};
+	spinlock_unlock_interrupts(&pool->lock, state);
+	return counts;
+}
+
+void guard_pool_each_live(struct guard_pool *pool, void (*each)(void *context, size_t bytes, const void *site), void *context)
+{
+	for (uint32_t i = 0; i < pool->first[GUARD_KINDS]; i++)
+		if (state_of(&pool->slots[i]) == GUARD_LIVE)
+			each(context, pool->slots[i].bytes, pool->slots[i].allocated_by);
+}
+
+bool guard_pool_is_valid(struct guard_pool *pool)
+{
+	uint64_t live = 0, bytes = 0, free = 0;
+
+	if (pool->one_in == 0)
+		return true;
+	for (uint32_t i = 0; i < pool->first[GUARD_KINDS]; i++) {
+		const struct guard_slot *slot = &pool->slots[i];
+
+		if (state_of(slot) != GUARD_LIVE)
+			continue;
+		live++;
+		bytes += slot->bytes;
+		if (slot_at(pool, slot->object) != slot || slot->object + slot->bytes > slot_end(pool, slot))
+			return false;
+		patterns_check(pool, slot, NULL);
+	}
+	for (unsigned kind = 0; kind < GUARD_KINDS; kind++)
+		list_for_each (link, &pool->free[kind])
+			free += state_of(container_of(link, struct guard_slot, link)) != GUARD_LIVE;
+	return live == pool->live_slots[GUARD_LARGE] + pool->live_slots[GUARD_SMALL] && bytes == pool->live_bytes &&
+	       live + free == pool->first[GUARD_KINDS];
+}
+
+/* Life -------------------------------------------------------------------------------------------------------------------- */
+
+static uint64_t slots_bytes(const struct guard_pool *pool)
+{
+	return pool->first[GUARD_KINDS] * sizeof(*pool->slots);
+}
+
+static void layout_choose(struct guard_pool *pool)
+{
+	const uint64_t pages = pool->range.bytes / PAGE_BYTES;
+	const uint64_t large = pages / LARGE_SHARE / (GUARD_LARGE_PAGES + 1);
+
+	pool->first[GUARD_SMALL] = (uint32_t)large;
+	pool->first[GUARD_KINDS] = (uint32_t)(large + (pages - large * (GUARD_LARGE_PAGES + 1)) / 2);
+}
+
+static void slots_init(struct guard_pool *pool)
+{
+	for (unsigned kind = 0; kind < GUARD_KINDS; kind++) {
+		list_init(&pool->free[kind]);
+		for (uint32_t i = pool->first[kind]; i < pool->first[kind + 1]; i++)
+			list_insert_last(&pool->free[kind], &pool->slots[i].link);
+	}
+}
+
+static void run_give(struct guard_pool *pool)
+{
+	(void)block_heap_free(pool->heap, platform_phys(pool->range.start));
+}
+
+static status_t memory_take(struct guard_pool *pool, uint64_t bytes)
+{
+	const struct run_request request = { .blocks = bytes >> BLOCK_SHIFT, .owner = &pool->owner };
+	struct phys_addr run;
+	status_t status = block_heap_alloc(pool->heap, &request, &run);
+
+	if (status != STATUS_OK)
+		return status;
+	pool->range = (struct platform_guarded){ .start = platform_virt(run), .bytes = bytes, .explain = explain };
+	layout_choose(pool);
+	pool->slots = bookkeeping_alloc(pool->bookkeeping, slots_bytes(pool));
+	status = pool->slots ? platform_guard(&pool->range) : STATUS_NO_MEMORY;
+	if (status != STATUS_OK) {
+		bookkeeping_free(pool->bookkeeping, pool->slots, slots_bytes(pool));
+		run_give(pool);
+	}
+	return status;
+}
+
+void guard_pool_init(struct guard_pool *pool, const char *name, const struct guard_config *config, struct block_heap *heap,
+		     struct bookkeeping *bookkeeping)
+{
+	status_t status;
+
+	memset(pool, 0, sizeof(*pool));
+	atomic_init(&pool->left, INT64_MAX);
+	if (config->one_in == 0 || config->bytes == 0)
+		return;
+	pool->name = name;
+	pool->heap = heap;
+	pool->bookkeeping = bookkeeping;
+	spinlock_init(&pool->lock, "guard pool");
+	owner_init(&pool->owner, "guarded objects", false);
+	status = memory_take(pool, config->bytes);
+	if (status != STATUS_OK) {
+		log_warn("heap %s: no object is guarded: %s", name, status_text(status));
+		pool->range.bytes = 0;
+		pool->first[GUARD_SMALL] = pool->first[GUARD_KINDS] = 0;
+		return;
+	}
+	slots_init(pool);
+	platform_hide(pool->range.start, pool->range.bytes);
+	pool->one_in = config->one_in;
+	next_choose(pool);
+}
+
+void guard_pool_fini(struct guard_pool *pool)
+{
+	if (pool->one_in == 0)
+		return;
+	platform_unguard(&pool->range);
+	bookkeeping_free(pool->bookkeeping, pool->slots, slots_bytes(pool));
+	run_give(pool);
+	pool->one_in = 0;
+	pool->range.bytes = 0;
+}

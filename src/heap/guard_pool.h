@@ -1,0 +1,123 @@
+/*
+ * Guard pool: a few objects of a general heap, picked at random, each alone on pages of the direct map beside a hidden one, so
+ * that who runs over the end of one, or uses it after it was freed, faults in every build, and the report of the fault names
+ * the heap, the object's size, and who allocated and freed it.
+ *
+ *	slot     [hidden ...][ free bytes | object ][hidden] [hidden ...][ free bytes | object ][hidden] ...
+ *
+ * 1. An object ends where its last page ends, but for what its alignment takes; those bytes, and some before the object, have a
+ *    pattern that is checked when it is freed.
+ * 2. A freed object's pages are hidden. The slot that was freed first is used again first, and at most half of the slots have
+ *    objects, so what was freed stays hidden for as long as the pool allows. No caller has more than an eighth.
+ * 3. The memory is that of the direct map itself: physical addresses, DMA and aliases work as for any other object.
+ * 4. Who chooses counts the objects that a heap hands out where it is slow anyway, a magazine at a time; about one in `one_in`
+ *    is guarded. So the short way does not know of it.
+ * 5. Hiding reaches the CPU that frees at once, and the others when they forget the page by themselves: the page is nobody
+ *    else's, so nothing but a report is lost, and nobody is interrupted.
+ *
+ * Lock: [P] `lock`, a leaf, with interrupts held. alloc: any context but interrupt handlers; free: any.
+ */
+#pragma once
+
+#include "block_heap.h"
+#include "bookkeeping.h"
+#include "runtime/base/platform.h"
+
+struct guard_config {
+	uint32_t one_in; /* objects; 0: none is guarded */
+	uint64_t bytes;  /* of memory for guarded objects and what is hidden beside them; whole blocks */
+};
+
+enum guard_state {
+	GUARD_UNUSED,
+	GUARD_LIVE,
+	GUARD_LEAVING, /* being freed */
+	GUARD_FREED,
+};
+
+struct guard_slot {
+	struct list link;         /* [P] in pool->free, but while it has an object */
+	_Atomic uint8_t state;    /* [P], read without */
+	uint8_t bucket;           /* [P] of the caller, in pool->live */
+	uint32_t bytes;           /* [P] that were asked for */
+	char *object;             /* [P] stays after the free, as do the others */
+	const void *allocated_by; /* [P] */
+	const void *freed_by;     /* [P] NULL: live */
+};
+
+#define GUARD_BUCKETS 64
+
+/* What a slot can hold. */
+enum guard_kind {
+	GUARD_LARGE, /* up to GUARD_LARGE_PAGES */
+	GUARD_SMALL, /* one page */
+	GUARD_KINDS,
+};
+
+#define GUARD_LARGE_PAGES 8
+#define GUARD_BYTES_MAX   (GUARD_LARGE_PAGES * PAGE_BYTES)
+
+struct guard_counts {
+	uint64_t slots;
+	uint64_t live;
+	uint64_t live_bytes;
+	uint64_t allocs;
+};
+
+struct guard_pool {
+	_Atomic int64_t left; /* objects until the next one is guarded; a guess, since CPUs may count at the same time */
+	uint32_t one_in;      /* [I] 0: there is no pool */
+	const char *name;     /* [I] of the heap */
+	struct platform_guarded range;   /* [I] */
+	struct block_heap *heap;         /* [I] */
+	struct bookkeeping *bookkeeping; /* [I] */
+	struct owner owner;
+	struct guard_slot *slots;        /* [I] the large ones first */
+	uint32_t first[GUARD_KINDS + 1]; /* [I] the number of the first slot of each kind, and of all */
+	struct spinlock lock;
+	struct list free[GUARD_KINDS];             /* [P] the one that was freed first comes first */
+	uint32_t live_slots[GUARD_KINDS];          /* [P] */
+	uint32_t live[GUARD_KINDS][GUARD_BUCKETS]; /* [P] slots with objects, by caller */
+	uint64_t live_bytes;                       /* [P] */
+	uint64_t allocs;                           /* [P] */
+};
+
+/*
+ * Takes memory for it, from the bare block heap. Without memory, or where the platform cannot hide pages, there is no pool and
+ * a warning in the log. At start-up, on one CPU. `name` lives as long as the pool.
+ */
+void guard_pool_init(struct guard_pool *pool, const char *name, const struct guard_config *config, struct block_heap *heap,
+		     struct bookkeeping *bookkeeping);
+
+/* Nothing is live. */
+void guard_pool_fini(struct guard_pool *pool);
+
+/* Counts objects that the heap has handed out; true: let the next one be guarded. */
+static inline bool guard_pool_is_due(struct guard_pool *pool, uint32_t objects)
+{
+	const int64_t left = atomic_load_explicit(&pool->left, memory_order_relaxed) - objects;
+
+	atomic_store_explicit(&pool->left, left, memory_order_relaxed);
+	return __builtin_expect(left < 0, 0);
+}
+
+/* Alignment is a power of two. NULL: not this one (no slot, too large, an interrupt handler); the heap serves it as always. */
+void *guard_pool_alloc(struct guard_pool *pool, size_t bytes, size_t alignment, const void *site);
+
+/* True for every address of the pool. */
+static inline bool guard_pool_owns(const struct guard_pool *pool, const void *memory)
+{
+	return (uintptr_t)memory - (uintptr_t)pool->range.start < pool->range.bytes;
+}
+
+/* Of memory that the pool owns. A wrong free, and a pattern that has changed, end in a panic. */
+void guard_pool_free(struct guard_pool *pool, void *object, const void *site);
+size_t guard_pool_usable_bytes(const struct guard_pool *pool, const void *object);
+
+struct guard_counts guard_pool_count(struct guard_pool *pool);
+
+/* Calls `each` for every live object, without a lock: who frees meanwhile may be seen or not. */
+void guard_pool_each_live(struct guard_pool *pool, void (*each)(void *context, size_t bytes, const void *site), void *context);
+
+/* Checks every invariant; no operation may be under way. */
+bool guard_pool_is_valid(struct guard_pool *pool);
