@@ -94,6 +94,17 @@ machine_fault() { # NAME STATUS
 	fi
 }
 
+machine_explained() { # NAME STATUS
+	local fault pattern='object of 96 bytes of heap general.*; allocated by object_make\+0x'
+	fault=$(machine_fault "$1" "$2")
+	[[ $1 != *freed ]] || pattern+='[0-9a-f]+; freed by object_destroy\+0x'
+	if [[ $fault == ok* ]] && ! tr -d '\r' <"$work/$1.serial" | grep -qE "^panic: page fault.*$pattern"; then
+		echo "not ok - $1: the report does not name who allocated and freed the object"
+	else
+		echo "$fault"
+	fi
+}
+
 machine_run() { # NAME
 	local name=$1 check seconds boot options status results
 	check=$(machine_field "$name" 2)

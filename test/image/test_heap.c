@@ -8,6 +8,7 @@
 #include "runtime/base/random.h"
 #include "runtime/base/string.h"
 #include "runtime/kernel/task.h"
+#include "runtime/x86_64/paging.h"
 
 static const struct device any_device = { .name = "test device", .dma_mask = UINT64_MAX };
 static const struct device narrow_device = { .name = "narrow device", .dma_mask = (1 << 28) - 1 };
@@ -180,4 +181,57 @@ IMAGE_TEST(heap_serves_handlers_in_the_midst_of_tasks)
 	expect_equal(hammer.violations, 0);
 	list_for_each (link, &memory->blocks.caches)
 		expect(objcache_is_valid(container_of(link, struct objcache, link)));
+}
+
+static bool is_mapped(const void *memory)
+{
+	struct phys_addr address = { 0 };
+	unsigned flags = 0;
+
+	return paging_translate((uintptr_t)memory, &address, &flags) && address.value == (uintptr_t)memory &&
+	       flags == PAGING_WRITE;
+}
+
+IMAGE_TEST(guarded_objects_stand_alone_in_the_direct_map)
+{
+	struct guard_pool *pool = &test->environment->memory->general.guard;
+	const uint64_t before = guard_pool_count(pool).live;
+
+	for (size_t bytes = 1; bytes <= GUARD_BYTES_MAX; bytes *= 2) {
+		char *object = guard_pool_alloc(pool, bytes, 1, __builtin_return_address(0));
+		char *end = (char *)align_up((uintptr_t)object + bytes, PAGE_BYTES);
+
+		require(object);
+		expect_equal(platform_phys(object).value, (uintptr_t)object);
+		for (char *page = (char *)align_down((uintptr_t)object, PAGE_BYTES); page < end; page += PAGE_BYTES)
+			expect(is_mapped(page));
+		expect(!is_mapped(end));
+		expect(!is_mapped((char *)align_down((uintptr_t)object, PAGE_BYTES) - 1));
+		memset(object, 1, bytes);
+		heap_free(memory_general_heap(test->environment->memory), object);
+		expect(!is_mapped(object));
+		expect(!is_mapped(end - 1));
+	}
+	expect_equal(guard_pool_count(pool).live, before);
+	expect(guard_pool_is_valid(pool));
+}
+
+/* Long enough for some objects to be guarded. */
+IMAGE_TEST(guarded_objects_travel_between_cpus)
+{
+	struct memory *memory = test->environment->memory;
+	struct hammer hammer = { .heap = memory_general_heap(memory) };
+	const struct task_options options = { .name = "hammer", .priority = TASK_NORMAL, .cpu = -1 };
+	const uint64_t before = guard_pool_count(&memory->general.guard).allocs;
+	struct task *tasks[4];
+
+	for (unsigned round = 0; round < 100 && guard_pool_count(&memory->general.guard).allocs < before + 10; round++) {
+		for (unsigned i = 0; i < ARRAY_LENGTH(tasks); i++)
+			require(task_spawn(&options, hammer_run, &hammer, &tasks[i]) == STATUS_OK);
+		for (unsigned i = 0; i < ARRAY_LENGTH(tasks); i++)
+			task_join(tasks[i]);
+	}
+	expect(guard_pool_count(&memory->general.guard).allocs >= before + 10);
+	expect_equal(hammer.violations, 0);
+	expect(guard_pool_is_valid(&memory->general.guard));
 }
