@@ -302,7 +302,15 @@ static void drivers_begin(const char *command_line)
 		log_error("drivers: %s", status_text(status));
 }
 
-/* Before the power goes: what was written is made durable, then the devices are told. */
+static void leak_log(const char *text)
+{
+	log_debug("memory: %s", text);
+}
+
+/*
+ * Before the power goes: what was written is made durable, then the devices are told. What is allocated then is not wrong as
+ * such, since drivers and the page cache live to the end: who looks for leaks reads it with loglevel=debug.
+ */
 static void farewell(void)
 {
 	const status_t status = pagecache_flush(&pagecache);
@@ -310,6 +318,9 @@ static void farewell(void)
 	if (status != STATUS_OK)
 		log_error("not all that was written has reached the disks: %s", status_text(status));
 	drivers_stop();
+	log_info("memory: %llu bytes of the general heap are still allocated",
+		 (unsigned long long)general_heap_used_bytes(&memory.general));
+	memory_leaks_write(&memory, leak_log);
 }
 
 static void commands_start(void)

@@ -46,6 +46,7 @@ static void function_quiet(struct pci_function *function)
 	pci_disable(function);
 	pci_interrupts_close(function);
 	function->driver_data = NULL;
+	(void)owned_heap_report_left(&function->owned);
 	leaks = dma_device_leaks(environment->memory, &function->device);
 	if (leaks > 0) {
 		log_error("%s: %llu pieces of DMA memory were left behind", function->device.name, (unsigned long long)leaks);
@@ -76,6 +77,8 @@ static status_t probe_locked(struct pci_function *function)
 		return STATUS_NOT_FOUND;
 	format_text(function->device_name, sizeof(function->device_name), "%s %s", driver->name, function->name);
 	function->device = (struct device){ .name = function->device_name, .dma_mask = UINT64_MAX };
+	if (!function->owned.parent)
+		memory_owned_heap_init(environment->memory, &function->owned, function->device_name);
 	pci_disable(function); /* firmware may have left it running */
 	status = driver->probe(environment, function);
 	if (status != STATUS_OK) {

@@ -9,11 +9,13 @@
  *    failed.
  * 2. remove stops the device, completes what is under way with STATUS_GONE, and frees everything. Nobody may use the device's
  *    interfaces any more by then; they have to be let go before.
- * 3. After either, the core takes DMA and interrupts from the function, and reports DMA memory that was left behind. That stays
+ * 3. What a driver needs of the general heap it takes from driver_heap(function).
+ * 4. After either, the core takes DMA and interrupts from the function, and reports memory that was left behind, with those who
+ *    took it. What is of the general heap stays allocated; DMA memory stays
  *    in quarantine (heap/dma_quarantine.h) until the function has been reset: by the core at once if it can, or by the next
  *    probe, which then calls driver_device_was_reset. A driver that cannot stop its device calls driver_device_is_loose before
  *    it frees.
- * 4. probe and remove run one at a time, in a task that may sleep.
+ * 5. probe and remove run one at a time, in a task that may sleep.
  */
 #pragma once
 
@@ -38,6 +40,12 @@ struct driver {
 	void (*remove)(struct pci_function *function);
 	void (*shutdown)(struct pci_function *function); /* for power-off, see drivers_stop; NULL: nothing to tell it */
 };
+
+/* The general heap, for the driver of this function: it knows what the driver has not freed. */
+static inline struct heap *driver_heap(struct pci_function *function)
+{
+	return &function->owned.heap;
+}
 
 /* Puts the driver into the table. */
 #define DRIVER(identifier)                                                                                                     \

@@ -137,7 +137,7 @@ static status_t edu_start(struct edu *edu)
 
 static status_t edu_probe(const struct driver_environment *environment, struct pci_function *function)
 {
-	struct edu *edu = heap_alloc(memory_general_heap(environment->memory), sizeof(*edu), 0);
+	struct edu *edu = heap_alloc(driver_heap(function), sizeof(*edu), 0);
 	status_t status;
 
 	if (!edu)
@@ -148,7 +148,7 @@ static status_t edu_probe(const struct driver_environment *environment, struct p
 	status = edu_start(edu);
 	if (status != STATUS_OK) {
 		pci_interrupts_close(function);
-		heap_free(memory_general_heap(edu->memory), edu);
+		heap_free(driver_heap(function), edu);
 		return status;
 	}
 	function->driver_data = edu;
@@ -164,7 +164,7 @@ static void edu_remove(struct pci_function *function)
 		driver_device_is_loose(function); /* it cannot be stopped, nor reset */
 	pci_stop_dma(function);
 	pci_interrupts_close(function);
-	heap_free(memory_general_heap(edu->memory), edu);
+	heap_free(driver_heap(function), edu);
 }
 
 static const struct pci_id edu_ids[] = { { 0x1234, 0x11e8, 0 }, { 0 } };

@@ -191,7 +191,7 @@ static void controller_stop(struct nvme *nvme)
 	nvme_namespaces_free(nvme);
 	nvme_admin_free(nvme);
 	indices &= ~(1u << nvme->index);
-	heap_free(memory_general_heap(nvme->environment->memory), nvme);
+	heap_free(driver_heap(nvme->function), nvme);
 }
 
 static status_t nvme_probe(const struct driver_environment *environment, struct pci_function *function)
@@ -201,7 +201,7 @@ static status_t nvme_probe(const struct driver_environment *environment, struct 
 
 	if (indices == UINT32_MAX)
 		return STATUS_UNSUPPORTED;
-	nvme = heap_alloc(memory_general_heap(environment->memory), sizeof(*nvme), 0);
+	nvme = heap_alloc(driver_heap(function), sizeof(*nvme), 0);
 	if (!nvme)
 		return STATUS_NO_MEMORY;
 	memset(nvme, 0, sizeof(*nvme));

@@ -43,7 +43,7 @@ void nvme_ring_free(struct nvme *nvme, struct nvme_ring_memory *memory)
 
 status_t nvme_queue_alloc(struct nvme *nvme, unsigned id, struct nvme_queue **result)
 {
-	struct heap *heap = memory_general_heap(nvme->environment->memory);
+	struct heap *heap = driver_heap(nvme->function);
 	const unsigned entries = MIN(NVME_CAP_ENTRIES_MAX(nvme->cap), NVME_QUEUE_ENTRIES);
 	struct nvme_queue *queue = heap_alloc(heap, sizeof(*queue), 0);
 	status_t status;
@@ -72,5 +72,5 @@ void nvme_queue_free(struct nvme *nvme, struct nvme_queue *queue)
 {
 	dma_coherent_free(nvme->environment->memory, &queue->lists);
 	nvme_ring_free(nvme, &queue->memory);
-	heap_free(memory_general_heap(nvme->environment->memory), queue);
+	heap_free(driver_heap(nvme->function), queue);
 }

@@ -56,7 +56,7 @@ static void namespace_announce(const struct nvme_namespace *disk)
 
 static status_t namespace_add(struct nvme *nvme, uint32_t id, const uint8_t *answer, const struct format *format)
 {
-	struct nvme_namespace *disk = heap_alloc(memory_general_heap(nvme->environment->memory), sizeof(*disk), 0);
+	struct nvme_namespace *disk = heap_alloc(driver_heap(nvme->function), sizeof(*disk), 0);
 	uint64_t blocks;
 
 	if (!disk)
@@ -144,5 +144,5 @@ status_t nvme_namespaces_find(struct nvme *nvme)
 void nvme_namespaces_free(struct nvme *nvme)
 {
 	while (nvme->namespace_count > 0)
-		heap_free(memory_general_heap(nvme->environment->memory), nvme->namespaces[--nvme->namespace_count]);
+		heap_free(driver_heap(nvme->function), nvme->namespaces[--nvme->namespace_count]);
 }

@@ -228,7 +228,7 @@ static void disk_stop(struct virtio_blk *disk)
 	for (unsigned i = 0; i < disk->queue_count; i++)
 		virtio_blk_queue_free(disk, disk->queues[i]);
 	indices &= ~(1u << disk->index);
-	heap_free(memory_general_heap(disk->environment->memory), disk);
+	heap_free(driver_heap(disk->virtio.function), disk);
 }
 
 static void disk_announce(const struct virtio_blk *disk)
@@ -248,7 +248,7 @@ static status_t virtio_blk_probe(const struct driver_environment *environment, s
 
 	if (indices == UINT32_MAX)
 		return STATUS_UNSUPPORTED;
-	disk = heap_alloc(memory_general_heap(environment->memory), sizeof(*disk), 0);
+	disk = heap_alloc(driver_heap(function), sizeof(*disk), 0);
 	if (!disk)
 		return STATUS_NO_MEMORY;
 	memset(disk, 0, sizeof(*disk));

@@ -114,7 +114,7 @@ status_t virtio_blk_queue_alloc(struct virtio_blk *disk, unsigned index, struct 
 	if (size == 0)
 		return STATUS_UNSUPPORTED;
 	entries = 1u << log2_floor(size);
-	queue = heap_alloc(memory_general_heap(memory), sizeof(*queue), 0);
+	queue = heap_alloc(driver_heap(disk->virtio.function), sizeof(*queue), 0);
 	if (!queue)
 		return STATUS_NO_MEMORY;
 	*queue = (struct virtio_blk_queue){
@@ -145,7 +145,7 @@ void virtio_blk_queue_free(struct virtio_blk *disk, struct virtio_blk_queue *que
 	dma_coherent_free(memory, &queue->ring_memory);
 	dma_coherent_free(memory, &queue->tables);
 	dma_coherent_free(memory, &queue->headers);
-	heap_free(memory_general_heap(memory), queue);
+	heap_free(driver_heap(disk->virtio.function), queue);
 }
 
 static status_t slot_status(struct virtio_blk_queue *queue, unsigned slot)

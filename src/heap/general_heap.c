@@ -84,17 +84,26 @@ static __attribute__((noinline)) void *alloc_slow(struct general_heap *heap, siz
 #define FOR_CALLER static inline __attribute__((always_inline))
 #define CALLER     __builtin_return_address(0)
 
-FOR_CALLER void debug_alloc(struct general_heap *heap, void *memory)
-{
 #ifdef WEIR_DEBUG
+static void debug_alloc(struct general_heap *heap, void *memory, const void *site)
+{
 	struct objcache *cache = memory ? cache_of(heap, memory) : NULL;
 
 	if (cache)
-		objcache_debug_alloc(cache, memory, CALLER);
-#else
-	(void)heap, (void)memory;
-#endif
+		objcache_debug_alloc(cache, memory, site);
 }
+
+static void debug_free(struct general_heap *heap, void *memory, const void *site)
+{
+	struct objcache *cache = memory ? cache_of(heap, memory) : NULL;
+
+	if (cache)
+		objcache_debug_free(cache, memory, site);
+}
+#else
+#define debug_alloc(heap, memory, site) ((void)(memory)) /* not even a look for the caller */
+#define debug_free(heap, memory, site)  ((void)(memory))
+#endif
 
 FOR_CALLER void *alloc_for_caller(struct general_heap *heap, size_t bytes, size_t alignment)
 {
@@ -107,13 +116,23 @@ FOR_CALLER void *alloc_for_caller(struct general_heap *heap, size_t bytes, size_
 		__asm__ volatile("" : : "D"(heap)); /* it stays in its register, or gcc copies it at the beginning */
 	else
 		memory = alloc_slow(heap, bytes, alignment, CALLER);
-	debug_alloc(heap, memory);
+	debug_alloc(heap, memory, CALLER);
 	return memory;
 }
 
 void *general_heap_alloc(struct general_heap *heap, size_t bytes, size_t alignment)
 {
 	return alloc_for_caller(heap, bytes, alignment);
+}
+
+void *general_heap_alloc_at(struct general_heap *heap, size_t bytes, size_t alignment, const void *site)
+{
+	void *memory;
+
+	objcache_debug_begin(heap->cache);
+	memory = alloc_slow(heap, bytes, alignment, site);
+	debug_alloc(heap, memory, site);
+	return memory;
 }
 
 void *general_heap_alloc_zeroed(struct general_heap *heap, size_t bytes, size_t alignment)
@@ -179,6 +198,12 @@ FOR_CALLER void free_for_caller(struct general_heap *heap, void *memory)
 void general_heap_free(struct general_heap *heap, void *memory)
 {
 	free_for_caller(heap, memory);
+}
+
+void general_heap_free_at(struct general_heap *heap, void *memory, const void *site)
+{
+	debug_free(heap, memory, site);
+	free_slow(heap, memory, site);
 }
 
 size_t general_heap_usable_bytes(struct general_heap *heap, const void *memory)

@@ -83,6 +83,10 @@ void general_heap_register(struct general_heap *heap, struct cleaner_registry *c
 void *general_heap_alloc(struct general_heap *heap, size_t bytes, size_t alignment);
 void general_heap_free(struct general_heap *heap, void *memory);
 
+/* The same on behalf of somebody else, whose call it was, for reports; somewhat slower, and guarded more often. */
+void *general_heap_alloc_at(struct general_heap *heap, size_t bytes, size_t alignment, const void *site);
+void general_heap_free_at(struct general_heap *heap, void *memory, const void *site);
+
 /* The same, filled with zeros. */
 void *general_heap_alloc_zeroed(struct general_heap *heap, size_t bytes, size_t alignment);
 

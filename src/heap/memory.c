@@ -291,6 +291,7 @@ status_t memory_init(struct memory *memory, const struct memory_config *config, 
 	if (status != STATUS_OK)
 		return status;
 	sources_init(memory);
+	owned_heaps_init(&memory->owned);
 	const struct general_heap_config general = {
 		.name = "general",
 		.retain_bytes = config->general_retain_bytes,
@@ -322,6 +323,11 @@ status_t memory_fini(struct memory *memory)
 struct heap *memory_general_heap(struct memory *memory)
 {
 	return &memory->general.caching.heap;
+}
+
+void memory_owned_heap_init(struct memory *memory, struct owned_heap *owned, const char *owner)
+{
+	owned_heap_init(owned, &memory->owned, &memory->general, owner);
 }
 
 bool memory_may_grow(struct memory *memory)

@@ -29,6 +29,7 @@
 #include "cleaner.h"
 #include "general_heap.h"
 #include "guarantee.h"
+#include "owned_heap.h"
 #include "runtime/base/command.h"
 #include "trace.h"
 #include "turns.h"
@@ -117,6 +118,7 @@ struct memory {
 	struct memory_source kernel_source; /* [I] reclaims, may use what lies below min */
 	struct memory_source cache_source;  /* [I] for caches */
 	struct general_heap general;
+	struct owned_heaps owned; /* parts of the general heap by owner */
 	struct guarantee guarantee;
 	struct dma *dma; /* [I] */
 	_Atomic uint64_t requests, reclaims, failures, cleaned_bytes, windows, timeouts, late_ns_max, background_bytes;
@@ -139,6 +141,9 @@ status_t memory_fini(struct memory *memory) MUST_CHECK;
 
 /* The general heap; reclaims where platform_may_sleep(). Serves kernel, drivers and app. */
 struct heap *memory_general_heap(struct memory *memory);
+
+/* The general heap for one owner, see owned_heap.h. */
+void memory_owned_heap_init(struct memory *memory, struct owned_heap *owned, const char *owner);
 
 /* `config->source`, `bookkeeping` and `cleaners` are filled in: it reclaims where platform_may_sleep(). */
 status_t memory_objcache_init(struct memory *memory, struct objcache *cache, struct objcache_config config) MUST_CHECK;
@@ -190,7 +195,13 @@ void memory_report(struct memory *memory);
 /* Prints the owners of blocks, those with most first. */
 void memory_print_owners(struct memory *memory);
 
-/* mem, mem owners, mem map, heaps, caches, cleaners, dma, drain, trace. */
+/*
+ * What is allocated of the heaps, and by whom, in lines: by owners with those who called (owned_heap.h), by caches, and who
+ * allocated the objects that happen to be guarded. Task context.
+ */
+void memory_leaks_write(struct memory *memory, void (*line)(const char *text));
+
+/* mem, mem owners, mem map, heaps, heaps leaks, heaps top, cleaners, dma, drain, trace. */
 void memory_commands_register(struct memory *memory, struct command_table *table);
 
 /* Checks every invariant of everything in it; for tests. No operation may be under way. */

@@ -653,7 +653,6 @@ START_TEST(monitor_shows_everything)
 	ck_assert_int_eq(run_command(&table, "trace 10"), STATUS_OK);
 	ck_assert_int_eq(run_command(&table, "trace all"), STATUS_INVALID);
 	ck_assert_int_eq(run_command(&table, "heaps"), STATUS_OK);
-	ck_assert_int_eq(run_command(&table, "caches"), STATUS_OK);
 	ck_assert_int_eq(run_command(&table, "dma"), STATUS_OK);
 	ck_assert_int_eq(run_command(&table, "drain 4M"), STATUS_OK);
 	ck_assert_int_eq(run_command(&table, "cleaners"), STATUS_OK);

@@ -1,0 +1,173 @@
+#include "owned_heap.h"
+
+#include "runtime/base/format.h"
+
+#define PREFIX_BYTES 48
+
+struct owned_object {
+	struct list link; /* [O] */
+	void *memory;     /* [I] */
+	size_t bytes;     /* [I] */
+	const void *site; /* [I] who allocated it */
+	bool reported;    /* [O] as left behind */
+};
+
+static void object_add(struct owned_heap *owned, struct owned_object *object)
+{
+	const uint64_t state = spinlock_lock_interrupts(&owned->lock);
+
+	list_insert_first(&owned->objects, &object->link);
+	owned->count++;
+	owned->bytes += object->bytes;
+	spinlock_unlock_interrupts(&owned->lock, state);
+}
+
+static struct owned_object *object_remove(struct owned_heap *owned, const void *memory)
+{
+	struct owned_object *object = NULL;
+	const uint64_t state = spinlock_lock_interrupts(&owned->lock);
+
+	list_for_each (link, &owned->objects) {
+		if (container_of(link, struct owned_object, link)->memory != memory)
+			continue;
+		object = container_of(link, struct owned_object, link);
+		list_remove(&object->link);
+		owned->count--;
+		owned->bytes -= object->bytes;
+		break;
+	}
+	spinlock_unlock_interrupts(&owned->lock, state);
+	return object;
+}
+
+static void *owned_alloc(struct heap *heap, size_t bytes, size_t alignment)
+{
+	struct owned_heap *owned = container_of(heap, struct owned_heap, heap);
+	const void *site = __builtin_return_address(0);
+	struct owned_object *object = general_heap_alloc(owned->parent, sizeof(*object), 0);
+	void *memory = object ? general_heap_alloc_at(owned->parent, bytes, alignment, site) : NULL;
+
+	if (!memory) {
+		general_heap_free(owned->parent, object);
+		return NULL;
+	}
+	*object = (struct owned_object){ .memory = memory, .bytes = bytes, .site = site };
+	object_add(owned, object);
+	return memory;
+}
+
+static void owned_free(struct heap *heap, void *memory)
+{
+	struct owned_heap *owned = container_of(heap, struct owned_heap, heap);
+	const void *site = __builtin_return_address(0);
+	char name[64];
+
+	if (!memory)
+		return;
+	struct owned_object *object = object_remove(owned, memory);
+	if (!object)
+		platform_panic("heap of %s: %p is none of its objects; freed by %s", heap->name, memory,
+			       platform_code_name(name, sizeof(name), site));
+	general_heap_free_at(owned->parent, memory, site);
+	general_heap_free(owned->parent, object);
+}
+
+void owned_heaps_init(struct owned_heaps *registry)
+{
+	spinlock_init(&registry->lock, "owned heaps");
+	list_init(&registry->list);
+}
+
+void owned_heap_init(struct owned_heap *owned, struct owned_heaps *registry, struct general_heap *parent, const char *owner)
+{
+	*owned = (struct owned_heap){ .heap = { owner, owned_alloc, owned_free }, .parent = parent };
+	spinlock_init(&owned->lock, "owned heap");
+	list_init(&owned->objects);
+	spinlock_lock(&registry->lock);
+	list_insert_last(&registry->list, &owned->link);
+	spinlock_unlock(&registry->lock);
+}
+
+status_t owned_heap_fini(struct owned_heap *owned, struct owned_heaps *registry)
+{
+	if (owned_heap_count(owned).objects != 0)
+		return STATUS_BUSY;
+	spinlock_lock(&registry->lock);
+	list_remove(&owned->link);
+	spinlock_unlock(&registry->lock);
+	return STATUS_OK;
+}
+
+struct owned_counts owned_heap_count(struct owned_heap *owned)
+{
+	const uint64_t state = spinlock_lock_interrupts(&owned->lock);
+	const struct owned_counts counts = { owned->count, owned->bytes };
+
+	spinlock_unlock_interrupts(&owned->lock, state);
+	return counts;
+}
+
+/* `left`: only what has not been reported yet, which it then is. */
+static uint64_t tally(struct owned_heap *owned, bool left, struct site_tally *sums)
+{
+	const uint64_t state = spinlock_lock_interrupts(&owned->lock);
+	uint64_t objects = 0;
+
+	list_for_each (link, &owned->objects) {
+		struct owned_object *object = container_of(link, struct owned_object, link);
+
+		if (left && object->reported)
+			continue;
+		site_tally_add(sums, object->site, 1, object->bytes);
+		object->reported |= left;
+		objects++;
+	}
+	spinlock_unlock_interrupts(&owned->lock, state);
+	return objects;
+}
+
+void owned_heap_tally(struct owned_heap *owned, struct site_tally *sums)
+{
+	(void)tally(owned, false, sums);
+}
+
+uint64_t owned_heap_report_left(struct owned_heap *owned)
+{
+	struct site_tally sums = { .count = 0 };
+	const uint64_t objects = tally(owned, true, &sums);
+	char prefix[PREFIX_BYTES];
+
+	format_text(prefix, sizeof(prefix), "%s left behind: ", owned->heap.name);
+	site_tally_write(&sums, prefix, site_tally_log_error);
+	return objects;
+}
+
+/* The owned heap at that place in the list; NULL: the list is shorter. */
+static struct owned_heap *owned_at(struct owned_heaps *registry, unsigned place)
+{
+	struct owned_heap *owned = NULL;
+
+	spinlock_lock(&registry->lock);
+	list_for_each (link, &registry->list) {
+		if (place-- > 0)
+			continue;
+		owned = container_of(link, struct owned_heap, link);
+		break;
+	}
+	spinlock_unlock(&registry->lock);
+	return owned;
+}
+
+void owned_heaps_write(struct owned_heaps *registry, void (*line)(const char *text))
+{
+	struct owned_heap *owned;
+
+	for (unsigned place = 0; (owned = owned_at(registry, place)); place++) {
+		struct site_tally sums = { .count = 0 };
+		char prefix[PREFIX_BYTES];
+
+		owned_heap_tally(owned, &sums);
+		format_text(prefix, sizeof(prefix), "%-20s ", owned->heap.name);
+		site_tally_write(&sums, prefix, line);
+	}
+}
