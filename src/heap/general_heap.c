@@ -48,7 +48,7 @@ static void *alloc_run(struct general_heap *heap, size_t bytes, size_t alignment
 	return platform_virt(run);
 }
 
-/* Of the class, which has to be loaded for it, or guarded if it is time for that; without magazines it is too large for that. */
+/* Of the class, which has to be loaded for it, or guarded if it is time for that: what has no magazines is too large for it. */
 static void *alloc_loading(struct general_heap *heap, unsigned class, size_t bytes, size_t alignment, const void *site)
 {
 	struct objcache *cache = &heap->cache[general_heap_server_sample(heap, class)];

@@ -102,7 +102,7 @@ status_t heaps_run(struct command *self, int argc, char **argv)
 	return STATUS_OK;
 }
 
-/* Who has what -------------------------------------------------------------------------------------------------------------- */
+/* Who has what ------------------------------------------------------------------------------------------------------------ */
 
 static void guarded_add(void *context, size_t bytes, const void *site)
 {
@@ -157,7 +157,7 @@ status_t heaps_leaks_run(struct command *self, int argc, char **argv)
 	return STATUS_OK;
 }
 
-/* The largest --------------------------------------------------------------------------------------------------------------- */
+/* The largest ------------------------------------------------------------------------------------------------------------- */
 
 #define TOP_MAX 16
 

@@ -6,7 +6,7 @@
 /* One line for each cache: objects used, in magazines, and free in blocks; then one for each general heap. */
 status_t heaps_run(struct command *self, int argc, char **argv);
 
-/* What is allocated, and by whom, as far as that is known: by owners, by caches, and who allocated what happens to be guarded. */
+/* What is allocated, and by whom as far as is known: by owners, by caches, and who allocated what happens to be guarded. */
 status_t heaps_leaks_run(struct command *self, int argc, char **argv);
 
 /* Who uses most bytes, largest first. */

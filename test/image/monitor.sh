@@ -60,6 +60,8 @@ say "explains unknown commands" 'nonsense\r' '^Unknown command "nonsense"'
 say "runs a scenario" 'run boot\r' '^result: boot '
 say "drains" 'drain 4M\r' ' reached the block heap'
 say "refuses to drain nonsense" 'drain much\r' 'usage: drain|not a'
+say "shows what drivers have" 'heaps leaks\r' '^edu 00:[0-9a-f.]+ +[0-9]+ objects, [0-9]+ bytes, allocated by edu_probe\+0x'
+say "shows guarded objects" 'heaps\r' '^guarded: one in [0-9]+ objects'
 say "flushes a volume" 'flush virtio0\r' '^flushed'
 
 # Each command that needs no argument and ends nothing answers something, and the prompt comes back.

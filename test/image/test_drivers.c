@@ -211,6 +211,43 @@ IMAGE_TEST(edu_memory_left_behind_stays_in_quarantine)
 	expect_equal(dma_device_leaks(memory, &function->device), 0);
 }
 
+/* The report names who took it; what is left stays allocated, and with its owner. */
+IMAGE_TEST(edu_heap_memory_left_behind_is_reported)
+{
+	struct pci_function *function = driver_function("edu", NULL);
+	void *left;
+
+	if (!function)
+		skip("there is no edu device");
+	const uint64_t own = owned_heap_count(&function->owned).objects;
+	expect(own > 0);
+	left = heap_alloc(driver_heap(function), 1000, 0);
+	require(left);
+	expect_equal(driver_remove(function), STATUS_OK);
+	expect_equal(owned_heap_count(&function->owned).objects, 1);
+	expect_equal(owned_heap_count(&function->owned).bytes, 1000);
+	expect_equal(owned_heap_report_left(&function->owned), 0); /* has been */
+	expect_equal(driver_probe(function), STATUS_OK);
+	expect_equal(owned_heap_count(&function->owned).objects, own + 1);
+	heap_free(driver_heap(function), left);
+}
+
+/* No driver of the machine leaves anything. */
+IMAGE_TEST(disk_drivers_leave_nothing_of_the_heap)
+{
+	struct block_device *disks[DISKS];
+	const unsigned count = disks_list(test, disks);
+	struct disk_place place;
+
+	for (unsigned i = 0; i < count; i++) {
+		require(disk_release(test, disks[i], &place));
+		expect(owned_heap_count(&place.function->owned).objects > 0);
+		expect_equal(driver_remove(place.function), STATUS_OK);
+		expect_equal(owned_heap_count(&place.function->owned).objects, 0);
+		disk_restore(test, &place);
+	}
+}
+
 /* As if the device had been pulled out: nobody answers at its registers. */
 IMAGE_TEST(disk_that_vanishes_ends_its_requests)
 {

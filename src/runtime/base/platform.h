@@ -91,8 +91,8 @@ void platform_unmap(void *mapped, uint64_t bytes);
 
 /*
  * Guarded memory, for finding bugs: whole blocks of the direct map whose pages can be hidden, so that it faults to touch them,
- * and ends in a panic that says what `explain` says. Pages are visible at first. Hiding works for the calling CPU at once; others
- * may reach the page until they forget its translation. `explain` runs in the context of the fault, and takes no locks.
+ * and ends in a panic that says what `explain` says. Pages are visible at first. Hiding works for the calling CPU at once;
+ * others may reach the page until they forget its translation. `explain` runs in the context of the fault; it takes no locks.
  */
 struct platform_guarded {
 	void *start;
@@ -101,8 +101,8 @@ struct platform_guarded {
 };
 
 /*
- * At start-up, on one CPU. The range lives until platform_unguard, which shows all its pages for good. STATUS_NO_MEMORY: no page
- * tables; STATUS_BUSY: as many ranges are guarded as the platform can.
+ * At start-up, on one CPU. The range lives until platform_unguard, which shows all its pages for good. STATUS_NO_MEMORY: no
+ * page tables; STATUS_BUSY: as many ranges are guarded as the platform can.
  */
 status_t platform_guard(const struct platform_guarded *range) MUST_CHECK;
 void platform_unguard(const struct platform_guarded *range);

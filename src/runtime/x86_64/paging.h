@@ -56,7 +56,7 @@ void paging_unmap(uint64_t virtual, uint64_t bytes);
 
 /*
  * Replaces large pages of the direct map in the range, whole blocks, by those of 4 KB, which then can be hidden and shown again
- * one by one: it faults to touch a hidden one, and its entry keeps all but the present bit. At start-up, while there is one CPU.
+ * one by one: it faults to touch a hidden one; its entry keeps all but the present bit. At start-up, while there is one CPU.
  * STATUS_NO_MEMORY: no memory for tables; nothing is lost. Hide and show: any context, no lock; hide drops the pages from this
  * CPU's TLB, show need not.
  */
