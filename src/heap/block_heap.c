@@ -103,6 +103,7 @@ static void block_reset(struct block_heap *heap, uint64_t index, struct owner *o
 	block->run_blocks = 0;
 	block->owner = owner;
 	block->states = NULL;
+	block->records = NULL;
 	list_init(&block->link);
 	block->credit = 0;
 	block->floor = 0;

@@ -22,6 +22,7 @@
 #include "runtime/base/types.h"
 
 struct objcache;
+struct objcache_record;
 
 #define BLOCK_COST_FIXED UINT32_MAX
 
@@ -33,9 +34,10 @@ struct block {
 	uint32_t run_blocks; /* [H] first block of a run that is taken: its length; else 0 */
 	struct owner *owner; /* [H] NULL while free */
 
-	struct objcache *cache; /* the objcache that cuts it into objects, or NULL */
-	const void *holder;     /* the general heap that the objcache belongs to, or itself */
-	uint8_t *states;        /* enum object_state for each object */
+	struct objcache *cache;                   /* the objcache that cuts it into objects, or NULL */
+	const void *holder;                       /* the general heap that the objcache belongs to, or itself */
+	uint8_t *states;                          /* enum object_state for each object */
+	struct objcache_record *_Atomic *records; /* debug builds: who allocated it, and freed it */
 	uint32_t credit;  /* [C] objects may come back until the block belongs into another list; see objcache_block_used */
 	uint32_t floor;   /* [C] objects that are not here when credit is 0 */
 	struct list link; /* [C] */
@@ -47,7 +49,7 @@ struct block {
 	 * BLOCK_COST_FIXED: it cannot be emptied now. */
 	_Atomic uint32_t cost;
 	uint64_t seen_cost;  /* [H] what a report of the holders adds up */
-	uint64_t padding[4]; /* so that a shift finds it: every free of an object does */
+	uint64_t padding[3]; /* so that a shift finds it: every free of an object does */
 };
 
 _Static_assert(sizeof(struct block) == 128, "a power of two");

@@ -85,12 +85,12 @@ static __attribute__((noinline)) void *alloc_slow(struct general_heap *heap, siz
 #define CALLER     __builtin_return_address(0)
 
 #ifdef WEIR_DEBUG
-static void debug_alloc(struct general_heap *heap, void *memory, const void *site)
+static void debug_alloc(struct general_heap *heap, void *memory, size_t bytes, const void *site)
 {
 	struct objcache *cache = memory ? cache_of(heap, memory) : NULL;
 
 	if (cache)
-		objcache_debug_alloc(cache, memory, site);
+		objcache_debug_alloc(cache, memory, bytes, site);
 }
 
 static void debug_free(struct general_heap *heap, void *memory, const void *site)
@@ -100,9 +100,18 @@ static void debug_free(struct general_heap *heap, void *memory, const void *site
 	if (cache)
 		objcache_debug_free(cache, memory, site);
 }
+
+static void debug_resize(struct general_heap *heap, void *memory, size_t bytes)
+{
+	struct objcache *cache = cache_of(heap, memory);
+
+	if (cache)
+		objcache_debug_resize(cache, memory, bytes);
+}
 #else
-#define debug_alloc(heap, memory, site) ((void)(memory)) /* not even a look for the caller */
-#define debug_free(heap, memory, site)  ((void)(memory))
+#define debug_alloc(heap, memory, bytes, site) ((void)(memory)) /* not even a look for the caller */
+#define debug_free(heap, memory, site)         ((void)(memory))
+#define debug_resize(heap, memory, bytes)      ((void)(memory))
 #endif
 
 FOR_CALLER void *alloc_for_caller(struct general_heap *heap, size_t bytes, size_t alignment)
@@ -116,7 +125,7 @@ FOR_CALLER void *alloc_for_caller(struct general_heap *heap, size_t bytes, size_
 		__asm__ volatile("" : : "D"(heap)); /* it stays in its register, or gcc copies it at the beginning */
 	else
 		memory = alloc_slow(heap, bytes, alignment, CALLER);
-	debug_alloc(heap, memory, CALLER);
+	debug_alloc(heap, memory, bytes, CALLER);
 	return memory;
 }
 
@@ -131,7 +140,7 @@ void *general_heap_alloc_at(struct general_heap *heap, size_t bytes, size_t alig
 
 	objcache_debug_begin(heap->cache);
 	memory = alloc_slow(heap, bytes, alignment, site);
-	debug_alloc(heap, memory, site);
+	debug_alloc(heap, memory, bytes, site);
 	return memory;
 }
 
@@ -206,7 +215,7 @@ void general_heap_free_at(struct general_heap *heap, void *memory, const void *s
 	free_slow(heap, memory, site);
 }
 
-size_t general_heap_usable_bytes(struct general_heap *heap, const void *memory)
+static size_t usable_bytes(struct general_heap *heap, const void *memory)
 {
 	const struct objcache *cache = cache_of(heap, memory);
 
@@ -217,19 +226,29 @@ size_t general_heap_usable_bytes(struct general_heap *heap, const void *memory)
 	return (size_t)run_of(heap, memory)->run_blocks << BLOCK_SHIFT;
 }
 
+size_t general_heap_usable_bytes(struct general_heap *heap, const void *memory)
+{
+	const size_t bytes = usable_bytes(heap, memory);
+
+	debug_resize(heap, (void *)memory, bytes);
+	return bytes;
+}
+
 void *general_heap_resize(struct general_heap *heap, void *memory, size_t bytes, size_t alignment)
 {
-	const size_t usable = memory ? general_heap_usable_bytes(heap, memory) : 0;
+	const size_t usable = memory ? usable_bytes(heap, memory) : 0;
 	void *other;
 
 	if (bytes == 0 || !is_power_of_two(MAX(alignment, 1)))
 		return NULL;
 	const bool fits = bytes <= usable && is_aligned(platform_phys(memory).value, MAX(alignment, 1));
-	if (fits && bytes >= usable / 2)
+	if (fits && bytes >= usable / 2) {
+		debug_resize(heap, memory, bytes);
 		return memory;
+	}
 	other = alloc_for_caller(heap, bytes, alignment);
 	if (!other)
-		return fits ? memory : NULL;
+		return fits ? memory : NULL; /* the red zone stays where it was */
 	if (memory) {
 		memcpy(other, memory, MIN(bytes, usable));
 		free_for_caller(heap, memory);

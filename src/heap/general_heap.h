@@ -103,7 +103,7 @@ void *general_heap_resize(struct general_heap *heap, void *memory, size_t bytes,
 /* The class that serves such objects now, or NULL if they take runs or the arguments are wrong. */
 struct objcache *general_heap_cache(struct general_heap *heap, size_t bytes, size_t alignment);
 
-/* Bytes that the allocation really has. */
+/* Bytes that the allocation really has, all of which the caller may use from then on. */
 size_t general_heap_usable_bytes(struct general_heap *heap, const void *memory);
 
 /* Bytes allocated, rounded up to their classes. */

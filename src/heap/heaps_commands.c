@@ -14,6 +14,7 @@ struct cache_report {
 	struct objcache_counts counts;
 	uint64_t object_bytes;
 	uint64_t retain_bytes;
+	struct site_tally sites;
 };
 
 static void report_fill(struct cache_report *report, struct objcache *cache)
@@ -22,6 +23,8 @@ static void report_fill(struct cache_report *report, struct objcache *cache)
 	report->counts = objcache_count(cache);
 	report->object_bytes = cache->config.object_bytes;
 	report->retain_bytes = cache->config.retain_bytes;
+	report->sites = (struct site_tally){ .count = 0 };
+	objcache_tally(cache, &report->sites);
 }
 
 /* The next cache in the list that has, or had, any object; false: there is none. Nothing is held when its line is printed. */
@@ -109,6 +112,15 @@ static void guarded_add(void *context, size_t bytes, const void *site)
 	site_tally_add(context, site, 1, bytes);
 }
 
+/* Only debug builds know. */
+static void report_sites_write(struct cache_report *report, void (*line)(const char *text))
+{
+	char prefix[GENERAL_HEAP_NAME_BYTES + 2];
+
+	format_text(prefix, sizeof(prefix), "%-20s ", "");
+	site_tally_write(&report->sites, prefix, line);
+}
+
 static void caches_write(struct memory *memory, void (*line)(const char *text))
 {
 	struct cache_report report;
@@ -122,6 +134,7 @@ static void caches_write(struct memory *memory, void (*line)(const char *text))
 			    (unsigned long long)report.counts.used,
 			    (unsigned long long)(report.counts.used * report.object_bytes));
 		line(text);
+		report_sites_write(&report, line);
 	}
 }
 

@@ -87,6 +87,7 @@ void objcache_block_give(struct objcache *cache, struct block *block)
 
 	assert(block->cache == cache && objcache_block_used(block) == 0 && block->role == OBJCACHE_NONE);
 	objects_each(cache, block, config->destroy);
+	objcache_debug_block_end(cache, block);
 	block->cache = NULL;
 	block->holder = NULL;
 	bookkeeping_free(config->bookkeeping, block->states, states_bytes(cache));

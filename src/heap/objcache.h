@@ -23,8 +23,9 @@
  *    from every CPU, and little is held back.
  * 6. With a constructor, objects are constructed when their block is taken, stay so from free to alloc, and are destroyed when
  *    the block is given back.
- * 7. Debug builds fill objects with junk on alloc and free (without a constructor), and report a write to a freed object when
- *    it is allocated again.
+ * 7. Debug builds know who allocated and freed each object, and fill objects without a constructor with junk: on free, so that
+ *    a write to a freed object is found when it is allocated again, and on alloc, so that nobody relies on what was in it;
+ *    beyond what the general heap was asked for with a red zone, so that writing there is found by the free.
  *
  * Locks: [C] `lock`, one a cache, taken with interrupts held; leaves are the locks of block heap and bookkeeping, never taken
  * under it. The source is called without it. Contexts: any. In an interrupt handler, alloc takes what the blocks and the depot
@@ -36,6 +37,7 @@
 #include "bookkeeping.h"
 #include "cleaner.h"
 #include "runtime/base/heap.h"
+#include "site_tally.h"
 
 #define OBJCACHE_OBJECT_MIN          16
 #define OBJCACHE_OBJECT_MAX          (1 * MIB)
@@ -133,14 +135,13 @@ struct objcache {
 	const void *parent;                           /* [I] the general heap that it belongs to, or NULL */
 	struct caching_heap caching; /* alloc through the interface: bytes <= object_bytes, alignment <= the cache's */
 
-	struct objcache_config config;        /* [I] */
-	uint32_t objects_per_block;           /* [I] */
-	uint32_t bucket_objects;              /* [I] */
-	uint32_t worthwhile_objects;          /* [I] free objects from which on a block is not OBJCACHE_NEARLY_FULL */
-	uint32_t lines;                       /* [I] of 64 states, of a block */
-	uint32_t magazine_slots;              /* [I] 0: no magazines */
-	struct block_heap *heap;              /* [I] */
-	struct objcache_sites *_Atomic sites; /* debug builds; NULL until the first alloc */
+	struct objcache_config config; /* [I] */
+	uint32_t objects_per_block;    /* [I] */
+	uint32_t bucket_objects;       /* [I] */
+	uint32_t worthwhile_objects;   /* [I] free objects from which on a block is not OBJCACHE_NEARLY_FULL */
+	uint32_t lines;                /* [I] of 64 states, of a block */
+	uint32_t magazine_slots;       /* [I] 0: no magazines */
+	struct block_heap *heap;       /* [I] */
 	struct owner owner;
 	struct list link; /* [G] in heap->caches */
 
@@ -203,6 +204,16 @@ void objcaches_flush(struct objcache *caches, unsigned count);
 /* A snapshot whose figures fit each other. */
 struct objcache_counts objcache_count(struct objcache *cache);
 struct objcache_cpu_counts objcache_cpu_count(struct objcache *cache, unsigned cpu);
+
+/* Debug builds: sums up who allocated the objects that are allocated. Others do not know. O(objects). */
+#ifdef WEIR_DEBUG
+void objcache_tally(struct objcache *cache, struct site_tally *tally);
+#else
+static inline void objcache_tally(struct objcache *cache, struct site_tally *tally)
+{
+	(void)cache, (void)tally;
+}
+#endif
 
 /* Objects that are allocated or cached; cheaper than all counts. */
 uint64_t objcache_taken(struct objcache *cache);

@@ -1,116 +1,7 @@
-/* Reports of wrong frees, junk and call sites of debug builds, and the walker over all invariants. */
+/* Reports of wrong uses, and the walker over all invariants. */
 #include "code_site.h"
 #include "objcache_internal.h"
 #include "runtime/base/log.h"
-#include "runtime/base/string.h"
-
-#ifdef WEIR_DEBUG
-
-#define JUNK_ALLOCATED 0xa5
-#define JUNK_FREE      0x5a
-#define JUNK_FREE_WORD 0x5a5a5a5a5a5a5a5aull
-#define SITES          128 /* objects that are remembered, by address; a later one takes the place */
-
-struct objcache_sites {
-	struct {
-		const void *_Atomic object;
-		const void *_Atomic allocated;
-		const void *_Atomic freed;
-	} entries[SITES];
-};
-
-void objcache_debug_fini(struct objcache *cache)
-{
-	bookkeeping_free(cache->config.bookkeeping, cache->sites, sizeof(*cache->sites));
-	cache->sites = NULL;
-}
-
-/* NULL: no memory for it. */
-static struct objcache_sites *sites_get(struct objcache *cache)
-{
-	struct objcache_sites *sites = atomic_load(&cache->sites);
-	struct objcache_sites *fresh;
-
-	if (sites || platform_in_handler())
-		return sites;
-	fresh = bookkeeping_alloc(cache->config.bookkeeping, sizeof(*fresh));
-	if (!fresh || atomic_compare_exchange_strong(&cache->sites, &sites, fresh))
-		return fresh;
-	bookkeeping_free(cache->config.bookkeeping, fresh, sizeof(*fresh));
-	return sites;
-}
-
-static unsigned site_place(const void *object)
-{
-	return (unsigned)(((uintptr_t)object >> 4) * 0x9e3779b97f4a7c15ull >> 57);
-}
-
-_Static_assert(SITES == 1 << (64 - 57), "as many as site_place tells apart");
-
-static bool has_junk(const struct objcache *cache)
-{
-	return !cache->config.construct;
-}
-
-void objcache_debug_block(struct objcache *cache, struct block *block)
-{
-	memset(objcache_objects(cache, block), JUNK_FREE, BLOCK_BYTES);
-}
-
-/* Objects are whole words. */
-void objcache_debug_alloc(struct objcache *cache, void *object, const void *site)
-{
-	const uint64_t *words = object;
-
-	if (!object)
-		return;
-	for (size_t i = 0; has_junk(cache) && i < cache->config.object_bytes / sizeof(*words); i++)
-		if (words[i] != JUNK_FREE_WORD)
-			objcache_object_is_wrong(cache, object, "was written to while it was free", NULL);
-	if (has_junk(cache))
-		memset(object, JUNK_ALLOCATED, cache->config.object_bytes);
-	struct objcache_sites *sites = sites_get(cache);
-	if (!sites)
-		return;
-	atomic_store(&sites->entries[site_place(object)].object, object);
-	atomic_store(&sites->entries[site_place(object)].allocated, site);
-	atomic_store(&sites->entries[site_place(object)].freed, NULL);
-}
-
-/* Wrong frees are left to objcache_free. */
-void objcache_debug_free(struct objcache *cache, void *object, const void *site)
-{
-	const struct block *block = objcache_map_find(&cache->map, object);
-	const uint8_t *state = block && block->cache == cache ? objcache_state(cache, block, object) : NULL;
-
-	if (!state || *state != OBJECT_ALLOCATED)
-		return;
-	if (has_junk(cache))
-		memset(object, JUNK_FREE, cache->config.object_bytes);
-	struct objcache_sites *sites = atomic_load(&cache->sites);
-	if (sites && atomic_load(&sites->entries[site_place(object)].object) == object)
-		atomic_store(&sites->entries[site_place(object)].freed, site);
-}
-
-static const void *site_of(const struct objcache *cache, const void *object, bool freed)
-{
-	struct objcache_sites *sites = atomic_load(&cache->sites);
-
-	if (!sites || atomic_load(&sites->entries[site_place(object)].object) != object)
-		return NULL;
-	return freed ? atomic_load(&sites->entries[site_place(object)].freed)
-		     : atomic_load(&sites->entries[site_place(object)].allocated);
-}
-
-#else
-
-static const void *site_of(const struct objcache *cache, const void *object, bool freed)
-{
-	(void)cache, (void)object, (void)freed;
-	return NULL;
-}
-
-#endif
 
 _Noreturn void objcache_object_is_wrong(const struct objcache *cache, const void *object, const char *what, const void *site)
 {
@@ -118,8 +9,8 @@ _Noreturn void objcache_object_is_wrong(const struct objcache *cache, const void
 
 	platform_panic("objcache %s: object %p %s%s%s%s", cache->config.name, object, what,
 		       code_site_format(now, "freed now by", site),
-		       code_site_format(allocated, "allocated by", site_of(cache, object, false)),
-		       code_site_format(freed, "freed before by", site_of(cache, object, true)));
+		       code_site_format(allocated, "allocated by", objcache_site_of(cache, object, false)),
+		       code_site_format(freed, "freed before by", objcache_site_of(cache, object, true)));
 }
 
 /* Walker ---------------------------------------------------------------------------------------------------------------- */

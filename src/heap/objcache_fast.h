@@ -109,16 +109,17 @@ static inline void objcache_debug_begin(const struct objcache *cache)
 {
 	objcache_forbid_cleaning(cache);
 }
-void objcache_debug_alloc(struct objcache *cache, void *object, const void *site);
+void objcache_debug_alloc(struct objcache *cache, void *object, size_t bytes, const void *site);
+void objcache_debug_resize(struct objcache *cache, void *object, size_t bytes);
 void objcache_debug_free(struct objcache *cache, void *object, const void *site);
 #else
 static inline void objcache_debug_begin(const struct objcache *cache)
 {
 	(void)cache;
 }
-static inline void objcache_debug_alloc(struct objcache *cache, void *object, const void *site)
+static inline void objcache_debug_alloc(struct objcache *cache, void *object, size_t bytes, const void *site)
 {
-	(void)cache, (void)object, (void)site;
+	(void)cache, (void)object, (void)bytes, (void)site;
 }
 static inline void objcache_debug_free(struct objcache *cache, void *object, const void *site)
 {

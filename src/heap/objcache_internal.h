@@ -4,7 +4,8 @@
  *	objcache.c		blocks, their lists by fill, and growing
  *	objcache_magazine.c	magazines, depot, and the long ways of alloc and free
  *	objcache_life.c		beginning, end and draining
- *	objcache_check.c	debug builds, and the walker
+ *	objcache_check.c	reports of wrong uses, and the walker
+ *	objcache_debug.c	what debug builds do
  */
 #pragma once
 
@@ -81,13 +82,20 @@ static inline bool objcache_block_is_within(const struct objcache *cache, const 
 /* Ends in a panic. */
 _Noreturn void objcache_object_is_wrong(const struct objcache *cache, const void *object, const char *what, const void *site);
 
+/* Debug builds: of a block that has come, and of one that goes; and who allocated or freed an object, if that is known. */
 #ifdef WEIR_DEBUG
-void objcache_debug_fini(struct objcache *cache);
 void objcache_debug_block(struct objcache *cache, struct block *block);
+void objcache_debug_block_end(struct objcache *cache, struct block *block);
+const void *objcache_site_of(const struct objcache *cache, const void *object, bool freed);
 #else
-static inline void objcache_debug_fini(struct objcache *cache)
+static inline const void *objcache_site_of(const struct objcache *cache, const void *object, bool freed)
 {
-	(void)cache;
+	(void)cache, (void)object, (void)freed;
+	return NULL;
+}
+static inline void objcache_debug_block_end(struct objcache *cache, struct block *block)
+{
+	(void)cache, (void)block;
 }
 static inline void objcache_debug_block(struct objcache *cache, struct block *block)
 {

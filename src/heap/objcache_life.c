@@ -399,6 +399,5 @@ status_t objcache_fini(struct objcache *cache)
 	magazines_empty(cache);
 	give_all(cache);
 	objcache_magazines_fini(cache);
-	objcache_debug_fini(cache);
 	return STATUS_OK;
 }

@@ -524,7 +524,7 @@ void *objcache_alloc(struct objcache *cache)
 	object = objcache_alloc_fast(cache);
 	if (!objcache_likely(object))
 		object = objcache_alloc_slow(cache, true);
-	objcache_debug_alloc(cache, object, __builtin_return_address(0));
+	objcache_debug_alloc(cache, object, cache->config.object_bytes, __builtin_return_address(0));
 	return object;
 }
 
@@ -534,7 +534,7 @@ void *objcache_alloc_held(struct objcache *cache)
 
 	if (!objcache_likely(object))
 		object = objcache_alloc_slow(cache, false);
-	objcache_debug_alloc(cache, object, __builtin_return_address(0));
+	objcache_debug_alloc(cache, object, cache->config.object_bytes, __builtin_return_address(0));
 	return object;
 }
 

@@ -1,0 +1,212 @@
+/*
+ * What debug builds do beside each alloc and free: junk in fresh and freed objects, a red zone behind what was asked for, and a
+ * record for each object of who allocated and freed it. Records lie outside of the block, as its states do, in chunks that are
+ * made when an object of theirs is first allocated; without memory for one nothing is known of its objects.
+ */
+#include "objcache_internal.h"
+#include "runtime/base/bits.h"
+#include "runtime/base/string.h"
+
+#ifdef WEIR_DEBUG
+
+#define JUNK_ALLOCATED 0xa5
+#define JUNK_FREE      0x5a
+#define JUNK_FREE_WORD 0x5a5a5a5a5a5a5a5aull
+#define JUNK_RED       0xbd
+#define CHUNK_RECORDS  512u
+
+struct objcache_record {
+	const void *_Atomic allocated_by;
+	const void *_Atomic freed_by; /* since it was allocated; NULL: it was not */
+	_Atomic uint32_t bytes;       /* that were asked for */
+};
+
+static uint32_t chunk_count(const struct objcache *cache)
+{
+	return (uint32_t)divide_round_up(cache->objects_per_block, CHUNK_RECORDS);
+}
+
+static size_t chunk_bytes(const struct objcache *cache)
+{
+	return MIN(cache->objects_per_block, CHUNK_RECORDS) * sizeof(struct objcache_record);
+}
+
+void objcache_debug_block(struct objcache *cache, struct block *block)
+{
+	memset(objcache_objects(cache, block), JUNK_FREE, BLOCK_BYTES);
+	block->records = bookkeeping_alloc(cache->config.bookkeeping, chunk_count(cache) * sizeof(*block->records));
+}
+
+void objcache_debug_block_end(struct objcache *cache, struct block *block)
+{
+	for (uint32_t i = 0; block->records && i < chunk_count(cache); i++)
+		bookkeeping_free(cache->config.bookkeeping, block->records[i], chunk_bytes(cache));
+	bookkeeping_free(cache->config.bookkeeping, block->records, chunk_count(cache) * sizeof(*block->records));
+	block->records = NULL;
+}
+
+/* NULL: there is none. */
+static struct objcache_record *record_get(const struct objcache *cache, const void *object)
+{
+	const struct block *block = objcache_map_find(&cache->map, object);
+	struct objcache_record *chunk;
+	uint64_t index;
+
+	if (!block || block->cache != cache || !block->records ||
+	    !objcache_index(cache, objcache_map_offset(&cache->map, object), &index))
+		return NULL;
+	chunk = atomic_load(&block->records[index / CHUNK_RECORDS]);
+	return chunk ? &chunk[index % CHUNK_RECORDS] : NULL;
+}
+
+/* The same, of an object that is being allocated; made if it can be. */
+static struct objcache_record *record_make(struct objcache *cache, const void *object)
+{
+	const struct block *block = objcache_map_find(&cache->map, object);
+	struct objcache_record *none = NULL, *chunk;
+	uint64_t index = 0;
+
+	if (record_get(cache, object) || !block->records || platform_in_handler())
+		return record_get(cache, object);
+	(void)objcache_index(cache, objcache_map_offset(&cache->map, object), &index);
+	chunk = bookkeeping_alloc(cache->config.bookkeeping, chunk_bytes(cache));
+	if (chunk && !atomic_compare_exchange_strong(&block->records[index / CHUNK_RECORDS], &none, chunk))
+		bookkeeping_free(cache->config.bookkeeping, chunk, chunk_bytes(cache));
+	return record_get(cache, object);
+}
+
+/* Of an allocated object; NULL: it was allocated in a handler before there was a record, so nothing is known of it. */
+static struct objcache_record *record_live(const struct objcache *cache, const void *object)
+{
+	struct objcache_record *record = record_get(cache, object);
+
+	return record && atomic_load(&record->allocated_by) && !atomic_load(&record->freed_by) ? record : NULL;
+}
+
+/* Objects of constructors keep what is in them. */
+static bool has_junk(const struct objcache *cache)
+{
+	return !cache->config.construct;
+}
+
+static void red_zone_write(const struct objcache *cache, void *object, size_t bytes)
+{
+	memset((char *)object + bytes, JUNK_RED, cache->config.object_bytes - bytes);
+}
+
+static void red_zone_check(const struct objcache *cache, const void *object, size_t bytes, const void *site)
+{
+	const unsigned char *at = object;
+
+	for (size_t i = bytes; i < cache->config.object_bytes; i++)
+		if (at[i] != JUNK_RED)
+			objcache_object_is_wrong(cache, object, "was written to behind its end", site);
+}
+
+static void red_zone_set(struct objcache *cache, void *object, size_t bytes, struct objcache_record *record)
+{
+	atomic_store(&record->bytes, (uint32_t)bytes);
+	red_zone_write(cache, object, bytes);
+}
+
+/* Objects are whole words. */
+static void junk_check(const struct objcache *cache, const void *object)
+{
+	const uint64_t *words = object;
+
+	for (size_t i = 0; i < cache->config.object_bytes / sizeof(*words); i++)
+		if (words[i] != JUNK_FREE_WORD)
+			objcache_object_is_wrong(cache, object, "was written to while it was free", NULL);
+}
+
+void objcache_debug_alloc(struct objcache *cache, void *object, size_t bytes, const void *site)
+{
+	struct objcache_record *record;
+
+	if (!object)
+		return;
+	if (has_junk(cache)) {
+		junk_check(cache, object);
+		memset(object, JUNK_ALLOCATED, cache->config.object_bytes);
+	}
+	record = record_make(cache, object);
+	if (!record)
+		return;
+	atomic_store(&record->allocated_by, site);
+	atomic_store(&record->freed_by, NULL);
+	atomic_store(&record->bytes, (uint32_t)cache->config.object_bytes);
+	if (has_junk(cache))
+		red_zone_set(cache, object, bytes, record);
+}
+
+/* What was asked for is more or less than it was; the red zone moves. */
+void objcache_debug_resize(struct objcache *cache, void *object, size_t bytes)
+{
+	struct objcache_record *record = record_live(cache, object);
+
+	if (!record || !has_junk(cache))
+		return;
+	red_zone_check(cache, object, atomic_load(&record->bytes), NULL);
+	red_zone_set(cache, object, bytes, record);
+}
+
+/* Wrong frees are left to objcache_free. */
+void objcache_debug_free(struct objcache *cache, void *object, const void *site)
+{
+	const struct block *block = objcache_map_find(&cache->map, object);
+	const uint8_t *state = block && block->cache == cache ? objcache_state(cache, block, object) : NULL;
+	struct objcache_record *record = record_live(cache, object);
+
+	if (!state || *state != OBJECT_ALLOCATED)
+		return;
+	if (record && has_junk(cache))
+		red_zone_check(cache, object, atomic_load(&record->bytes), site);
+	if (has_junk(cache))
+		memset(object, JUNK_FREE, cache->config.object_bytes);
+	if (record)
+		atomic_store(&record->freed_by, site);
+}
+
+const void *objcache_site_of(const struct objcache *cache, const void *object, bool freed)
+{
+	const struct objcache_record *record = record_get(cache, object);
+
+	if (!record)
+		return NULL;
+	return freed ? atomic_load(&record->freed_by) : atomic_load(&record->allocated_by);
+}
+
+static void block_tally(const struct objcache *cache, const struct block *block, struct site_tally *tally)
+{
+	const char *object = objcache_objects(cache, block);
+
+	for (uint32_t i = 0; i < cache->objects_per_block; i++, object += cache->config.object_bytes) {
+		const struct objcache_record *record = record_live(cache, object);
+
+		if (block->states[i] != OBJECT_ALLOCATED)
+			continue;
+		if (record)
+			site_tally_add(tally, atomic_load(&record->allocated_by), 1, atomic_load(&record->bytes));
+		else
+			site_tally_add(tally, NULL, 1, cache->config.object_bytes);
+	}
+}
+
+static void list_tally(const struct objcache *cache, const struct list *list, struct site_tally *tally)
+{
+	list_for_each (link, list)
+		block_tally(cache, container_of(link, struct block, link), tally);
+}
+
+void objcache_tally(struct objcache *cache, struct site_tally *tally)
+{
+	const uint64_t state = spinlock_lock_interrupts(&cache->lock);
+
+	for (unsigned i = 0; i < OBJCACHE_BUCKETS; i++)
+		list_tally(cache, &cache->buckets[i], tally);
+	list_tally(cache, &cache->nearly_full, tally);
+	list_tally(cache, &cache->full, tally);
+	spinlock_unlock_interrupts(&cache->lock, state);
+}
+
+#endif

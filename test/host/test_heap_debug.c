@@ -1,0 +1,141 @@
+/* What debug builds find: writes behind what was asked for and to freed objects, and who has what. */
+#include "host/host_test.h"
+
+#include "fake/heap_fixture.h"
+#include "runtime/base/bits.h"
+
+static struct machine machine;
+static struct memory *const memory = &machine.memory;
+static struct general_heap *const heap = &machine.memory.general;
+static char message[512];
+
+static void setup(void)
+{
+	host_log_level(LOG_ERROR);
+	machine_init(&machine, MACHINE_START, 64, 0, 0);
+}
+
+static void expect_message(const char *what)
+{
+	ck_assert_msg(strstr(message, what), "\"%s\" is missing in: %s", what, message);
+}
+
+/* The address behind `what` lies in the function. */
+static void expect_site(const char *what, const void *function)
+{
+	expect_message(what);
+	ck_assert_uint_lt(strtoull(strstr(message, what) + strlen(what), NULL, 16) - (uintptr_t)function, 500);
+}
+
+static __attribute__((noinline)) char *take(size_t bytes)
+{
+	char *object = general_heap_alloc(heap, bytes, 0);
+
+	__asm__ volatile("" : "+r"(object));
+	ck_assert_ptr_nonnull(object);
+	return object;
+}
+
+static __attribute__((noinline)) void give(void *object)
+{
+	general_heap_free(heap, object);
+	__asm__ volatile("" : : : "memory");
+}
+
+START_TEST(a_write_behind_the_end_is_found_by_the_free)
+{
+	setup();
+	for (size_t bytes = 1; bytes < 5000; bytes += 1 + bytes / 8) {
+		const size_t all = objcache_of(&memory->blocks, take(bytes))->config.object_bytes;
+
+		for (size_t at = bytes; at < all; at += 1 + (all - bytes) / 3) {
+			char *object = take(bytes);
+			const char before = object[at];
+
+			memset(object, 0, bytes);
+			object[at] = 0;
+			ck_assert(host_panics(give, object, message, sizeof(message)));
+			expect_message("was written to behind its end; freed now by 0x");
+			expect_site("allocated by ", take);
+			/* The child has given it away; here it is as it was. */
+			memset(object + bytes, before, all - bytes);
+			give(object);
+		}
+	}
+}
+END_TEST
+
+START_TEST(the_red_zone_moves_with_the_size)
+{
+	char *object;
+
+	setup();
+	object = take(1000);
+	ck_assert_ptr_eq(general_heap_resize(heap, object, 700, 0), object);
+	const char red = object[700];
+	memset(object, 1, 700);
+	object[700] = 1;
+	ck_assert(host_panics(give, object, message, sizeof(message)));
+	memset(object + 700, red, 1024 - 700);
+	ck_assert_ptr_eq(general_heap_resize(heap, object, 1001, 0), object);
+	memset(object, 1, 1001);
+	memset(object, 1, general_heap_usable_bytes(heap, object));
+	give(object);
+	machine_fini(&machine);
+}
+END_TEST
+
+static void write_and_take_all(void *object)
+{
+	*(volatile char *)object = 1;
+	for (unsigned i = 0; i < 100000; i++)
+		(void)take(100);
+}
+
+START_TEST(a_write_to_a_freed_object_names_both_callers)
+{
+	char *object;
+
+	setup();
+	object = take(100);
+	give(object);
+	ck_assert(host_panics(write_and_take_all, object, message, sizeof(message)));
+	expect_message("was written to while it was free");
+	expect_site("allocated by ", take);
+	expect_site("freed before by ", give);
+}
+END_TEST
+
+START_TEST(every_object_is_accounted_for_by_its_caller)
+{
+	static char *objects[5000];
+	struct objcache *cache;
+	struct site_tally tally = { .count = 0 };
+
+	setup();
+	for (unsigned i = 0; i < ARRAY_LENGTH(objects); i++)
+		objects[i] = take(20);
+	for (unsigned i = 0; i < ARRAY_LENGTH(objects); i += 2)
+		give(objects[i]);
+	cache = objcache_of(&memory->blocks, objects[1]);
+	char *other = general_heap_alloc(heap, 30, 0);
+	ck_assert_ptr_eq(objcache_of(&memory->blocks, other), cache);
+	objcache_tally(cache, &tally);
+	ck_assert_uint_eq(tally.count, 2);
+	const unsigned first = tally.sums[0].objects == 1;
+	ck_assert_uint_eq(tally.sums[first].objects, ARRAY_LENGTH(objects) / 2);
+	ck_assert_uint_eq(tally.sums[first].bytes, ARRAY_LENGTH(objects) / 2 * 20);
+	ck_assert_uint_lt((uintptr_t)tally.sums[first].site - (uintptr_t)take, 500);
+	ck_assert_uint_eq(tally.sums[!first].bytes, 30);
+	give(other);
+	for (unsigned i = 1; i < ARRAY_LENGTH(objects); i += 2)
+		give(objects[i]);
+	tally = (struct site_tally){ .count = 0 };
+	objcache_tally(cache, &tally);
+	ck_assert_uint_eq(tally.count, 0);
+	machine_fini(&machine);
+}
+END_TEST
+
+HOST_TEST_MAIN("heap_debug", a_write_behind_the_end_is_found_by_the_free, the_red_zone_moves_with_the_size,
+	       a_write_to_a_freed_object_names_both_callers, every_object_is_accounted_for_by_its_caller)
