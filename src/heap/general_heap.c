@@ -24,6 +24,52 @@ static struct objcache *cache_of(const struct general_heap *heap, const void *me
 	return block && block->holder == heap ? block->cache : NULL;
 }
 
+#ifdef WEIR_DEBUG
+static void debug_alloc(struct general_heap *heap, void *memory, size_t bytes, const void *site)
+{
+	struct objcache *cache = memory ? cache_of(heap, memory) : NULL;
+
+	if (cache)
+		objcache_debug_alloc(cache, memory, bytes, site);
+}
+
+/* True: that was all, it waits until it can be allocated again. */
+static bool debug_free(struct general_heap *heap, void *memory, const void *site)
+{
+	struct objcache *cache = memory ? cache_of(heap, memory) : NULL;
+
+	if (!cache || !objcache_debug_free(cache, memory, site))
+		return false;
+	heap_quarantine_add(&heap->quarantine, cache, memory);
+	return true;
+}
+
+static void debug_init(struct general_heap *heap)
+{
+	heap_quarantine_init(&heap->quarantine);
+}
+
+/* Nobody waits any more. False: nobody has. */
+static bool debug_settle(struct general_heap *heap)
+{
+	return heap_quarantine_empty(&heap->quarantine) > 0;
+}
+
+static void debug_resize(struct general_heap *heap, void *memory, size_t bytes)
+{
+	struct objcache *cache = cache_of(heap, memory);
+
+	if (cache)
+		objcache_debug_resize(cache, memory, bytes);
+}
+#else
+#define debug_alloc(heap, memory, bytes, site) ((void)(memory)) /* not even a look for the caller */
+#define debug_init(heap)                       ((void)(heap))
+#define debug_free(heap, memory, site)         false
+#define debug_settle(heap)                     ((void)(heap), false)
+#define debug_resize(heap, memory, bytes)      ((void)(memory))
+#endif
+
 /* The class has no object and gets no block: it may have one although another serves it, or a larger one has one to spare. */
 static void *alloc_stand_in(struct general_heap *heap, unsigned class, size_t bytes, size_t alignment)
 {
@@ -74,7 +120,9 @@ static __attribute__((noinline)) void *alloc_slow(struct general_heap *heap, siz
 		memory = objcache_alloc_fast(&heap->cache[general_heap_server(heap, class)]);
 	if (!memory)
 		memory = alloc_loading(heap, class, bytes, alignment, site);
-	return memory ? memory : alloc_stand_in(heap, class, bytes, alignment);
+	if (!memory)
+		memory = alloc_stand_in(heap, class, bytes, alignment);
+	return !memory && debug_settle(heap) ? alloc_stand_in(heap, class, bytes, alignment) : memory;
 }
 
 /*
@@ -83,36 +131,6 @@ static __attribute__((noinline)) void *alloc_slow(struct general_heap *heap, siz
  */
 #define FOR_CALLER static inline __attribute__((always_inline))
 #define CALLER     __builtin_return_address(0)
-
-#ifdef WEIR_DEBUG
-static void debug_alloc(struct general_heap *heap, void *memory, size_t bytes, const void *site)
-{
-	struct objcache *cache = memory ? cache_of(heap, memory) : NULL;
-
-	if (cache)
-		objcache_debug_alloc(cache, memory, bytes, site);
-}
-
-static void debug_free(struct general_heap *heap, void *memory, const void *site)
-{
-	struct objcache *cache = memory ? cache_of(heap, memory) : NULL;
-
-	if (cache)
-		objcache_debug_free(cache, memory, site);
-}
-
-static void debug_resize(struct general_heap *heap, void *memory, size_t bytes)
-{
-	struct objcache *cache = cache_of(heap, memory);
-
-	if (cache)
-		objcache_debug_resize(cache, memory, bytes);
-}
-#else
-#define debug_alloc(heap, memory, bytes, site) ((void)(memory)) /* not even a look for the caller */
-#define debug_free(heap, memory, site)         ((void)(memory))
-#define debug_resize(heap, memory, bytes)      ((void)(memory))
-#endif
 
 FOR_CALLER void *alloc_for_caller(struct general_heap *heap, size_t bytes, size_t alignment)
 {
@@ -196,7 +214,8 @@ FOR_CALLER void free_for_caller(struct general_heap *heap, void *memory)
 	if (objcache_likely(offset < heap->map.bytes)) {
 		block = &heap->map.blocks[offset >> BLOCK_SHIFT];
 		if (objcache_likely(block->holder == heap)) {
-			objcache_debug_free(block->cache, memory, CALLER);
+			if (debug_free(heap, memory, CALLER))
+				return;
 			if (objcache_likely(objcache_free_fast(block->cache, block, offset, memory)))
 				return;
 		}
@@ -211,8 +230,8 @@ void general_heap_free(struct general_heap *heap, void *memory)
 
 void general_heap_free_at(struct general_heap *heap, void *memory, const void *site)
 {
-	debug_free(heap, memory, site);
-	free_slow(heap, memory, site);
+	if (!debug_free(heap, memory, site))
+		free_slow(heap, memory, site);
 }
 
 static size_t usable_bytes(struct general_heap *heap, const void *memory)
@@ -256,10 +275,17 @@ void *general_heap_resize(struct general_heap *heap, void *memory, size_t bytes,
 	return other;
 }
 
+void general_heap_settle(struct general_heap *heap)
+{
+	(void)debug_settle(heap);
+}
+
 uint64_t general_heap_used_bytes(struct general_heap *heap)
 {
-	uint64_t bytes = guard_pool_count(&heap->guard).live_bytes;
+	uint64_t bytes;
 
+	general_heap_settle(heap);
+	bytes = guard_pool_count(&heap->guard).live_bytes;
 	spinlock_lock(&heap->heap->lock);
 	bytes += heap->runs.blocks << BLOCK_SHIFT;
 	spinlock_unlock(&heap->heap->lock);
@@ -303,6 +329,7 @@ static bool flush_is_worthwhile(struct general_heap *heap)
 static uint64_t drain(struct general_heap *heap, uint64_t bytes, uint64_t retain, struct phys_addr lowest,
 		      struct phys_addr highest)
 {
+	general_heap_settle(heap);
 	const uint64_t have = free_bytes(heap);
 	const uint64_t spare = have > retain ? align_down(have - retain, BLOCK_BYTES) : 0;
 	const uint64_t want = MIN(bytes, spare);
@@ -381,6 +408,7 @@ status_t general_heap_init(struct general_heap *heap, const struct general_heap_
 	status = general_heap_classes_init(heap);
 	if (status != STATUS_OK)
 		return status;
+	debug_init(heap);
 	guard_pool_init(&heap->guard, config->name, &config->guard, heap->heap, config->bookkeeping);
 	if (config->cleaners)
 		general_heap_register(heap, config->cleaners);

@@ -94,6 +94,7 @@ status_t heaps_run(struct command *self, int argc, char **argv)
 		return STATUS_INVALID;
 	print("%-20s %8s %9s %8s %9s %7s %9s %8s %8s\n", "cache", "object", "used", "cached", "free", "blocks", "bytes",
 	      "retain", "failures");
+	general_heap_settle(&memory->general);
 	while (report_next(&memory->blocks, &place, &report))
 		report_print(&report);
 	print("\n%-20s %9s %9s %9s %9s\n", "heap", "used", "held", "in runs", "retain");
@@ -154,6 +155,7 @@ void memory_leaks_write(struct memory *memory, void (*line)(const char *text))
 {
 	struct site_tally guarded = { .count = 0 };
 
+	general_heap_settle(&memory->general);
 	owned_heaps_write(&memory->owned, line);
 	caches_write(memory, line);
 	runs_write(memory, line);
@@ -211,6 +213,7 @@ status_t heaps_top_run(struct command *self, int argc, char **argv)
 	(void)argv;
 	if (argc != 1)
 		return STATUS_INVALID;
+	general_heap_settle(&memory->general);
 	while (report_next(&memory->blocks, &place, &report))
 		top_add(&top, report.name, report.counts.used, report.counts.used * report.object_bytes);
 	top_add(&top, "general, in runs", memory->general.runs.blocks, memory->general.runs.blocks << BLOCK_SHIFT);

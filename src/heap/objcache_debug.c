@@ -83,6 +83,14 @@ static struct objcache_record *record_live(const struct objcache *cache, const v
 	return record && atomic_load(&record->allocated_by) && !atomic_load(&record->freed_by) ? record : NULL;
 }
 
+/* Of an object that is allocated for the cache, of a general heap: it was freed, and waits in a quarantine. */
+static bool is_waiting(const struct objcache *cache, const void *object)
+{
+	const struct objcache_record *record = record_get(cache, object);
+
+	return cache->parent && record && atomic_load(&record->freed_by);
+}
+
 /* Objects of constructors keep what is in them. */
 static bool has_junk(const struct objcache *cache)
 {
@@ -151,20 +159,28 @@ void objcache_debug_resize(struct objcache *cache, void *object, size_t bytes)
 }
 
 /* Wrong frees are left to objcache_free. */
-void objcache_debug_free(struct objcache *cache, void *object, const void *site)
+bool objcache_debug_free(struct objcache *cache, void *object, const void *site)
 {
 	const struct block *block = objcache_map_find(&cache->map, object);
 	const uint8_t *state = block && block->cache == cache ? objcache_state(cache, block, object) : NULL;
 	struct objcache_record *record = record_live(cache, object);
 
 	if (!state || *state != OBJECT_ALLOCATED)
-		return;
+		return false;
+	if (is_waiting(cache, object))
+		objcache_object_is_wrong(cache, object, "is free already", site);
 	if (record && has_junk(cache))
 		red_zone_check(cache, object, atomic_load(&record->bytes), site);
 	if (has_junk(cache))
 		memset(object, JUNK_FREE, cache->config.object_bytes);
 	if (record)
 		atomic_store(&record->freed_by, site);
+	return cache->parent && record && has_junk(cache);
+}
+
+void objcache_debug_check_free(const struct objcache *cache, const void *object)
+{
+	junk_check(cache, object);
 }
 
 const void *objcache_site_of(const struct objcache *cache, const void *object, bool freed)
@@ -183,7 +199,7 @@ static void block_tally(const struct objcache *cache, const struct block *block,
 	for (uint32_t i = 0; i < cache->objects_per_block; i++, object += cache->config.object_bytes) {
 		const struct objcache_record *record = record_live(cache, object);
 
-		if (block->states[i] != OBJECT_ALLOCATED)
+		if (block->states[i] != OBJECT_ALLOCATED || is_waiting(cache, object))
 			continue;
 		if (record)
 			site_tally_add(tally, atomic_load(&record->allocated_by), 1, atomic_load(&record->bytes));

@@ -111,7 +111,7 @@ static inline void objcache_debug_begin(const struct objcache *cache)
 }
 void objcache_debug_alloc(struct objcache *cache, void *object, size_t bytes, const void *site);
 void objcache_debug_resize(struct objcache *cache, void *object, size_t bytes);
-void objcache_debug_free(struct objcache *cache, void *object, const void *site);
+bool objcache_debug_free(struct objcache *cache, void *object, const void *site); /* true: it may wait in a quarantine */
 #else
 static inline void objcache_debug_begin(const struct objcache *cache)
 {
@@ -121,8 +121,9 @@ static inline void objcache_debug_alloc(struct objcache *cache, void *object, si
 {
 	(void)cache, (void)object, (void)bytes, (void)site;
 }
-static inline void objcache_debug_free(struct objcache *cache, void *object, const void *site)
+static inline bool objcache_debug_free(struct objcache *cache, void *object, const void *site)
 {
 	(void)cache, (void)object, (void)site;
+	return false;
 }
 #endif

@@ -86,6 +86,7 @@ _Noreturn void objcache_object_is_wrong(const struct objcache *cache, const void
 #ifdef WEIR_DEBUG
 void objcache_debug_block(struct objcache *cache, struct block *block);
 void objcache_debug_block_end(struct objcache *cache, struct block *block);
+void objcache_debug_check_free(const struct objcache *cache, const void *object); /* nobody has written to it */
 const void *objcache_site_of(const struct objcache *cache, const void *object, bool freed);
 #else
 static inline const void *objcache_site_of(const struct objcache *cache, const void *object, bool freed)

@@ -543,7 +543,7 @@ void objcache_free(struct objcache *cache, void *object)
 	const uint64_t offset = objcache_map_offset(&cache->map, object);
 	const struct block *block;
 
-	objcache_debug_free(cache, object, __builtin_return_address(0));
+	(void)objcache_debug_free(cache, object, __builtin_return_address(0));
 	if (objcache_likely(offset < cache->map.bytes)) {
 		block = &cache->map.blocks[offset >> BLOCK_SHIFT];
 		if (objcache_likely(block->cache == cache && objcache_free_fast(cache, block, offset, object)))

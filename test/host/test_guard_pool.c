@@ -67,8 +67,9 @@ START_TEST(about_one_in_so_many_is_guarded)
 		objects += is_guarded(object);
 		general_heap_free(heap, object);
 	}
+	/* Somewhat more where magazines are not loaded with as many as they hold. */
 	ck_assert_uint_ge(objects, 750);
-	ck_assert_uint_le(objects, 1250);
+	ck_assert_uint_le(objects, 1500);
 	ck_assert_uint_eq(guard_pool_count(&heap->guard).allocs, objects);
 	machine_fini(&machine);
 }

@@ -88,8 +88,8 @@ END_TEST
 static void write_and_take_all(void *object)
 {
 	*(volatile char *)object = 1;
-	for (unsigned i = 0; i < 100000; i++)
-		(void)take(100);
+	for (unsigned i = 0; i < 1000; i++)
+		give(take(100));
 }
 
 START_TEST(a_write_to_a_freed_object_names_both_callers)
@@ -103,6 +103,61 @@ START_TEST(a_write_to_a_freed_object_names_both_callers)
 	expect_message("was written to while it was free");
 	expect_site("allocated by ", take);
 	expect_site("freed before by ", give);
+}
+END_TEST
+
+static void give_again(void *object)
+{
+	give(object);
+}
+
+START_TEST(a_freed_object_waits_before_it_is_used_again)
+{
+	char *object, *other = NULL;
+	unsigned others = 0;
+
+	setup();
+	object = take(128);
+	give(object);
+	ck_assert(host_panics(give_again, object, message, sizeof(message)));
+	expect_message("is free already");
+	expect_site("freed before by ", give);
+	for (; other != object; others++) {
+		other = take(128);
+		give(other);
+	}
+	ck_assert_uint_gt(others, HEAP_QUARANTINE_OBJECTS);
+
+	/* But it is not counted, and a drain gets it. */
+	ck_assert_uint_eq(general_heap_used_bytes(heap), 0);
+	give(take(128));
+	(void)memory_drain(memory, UINT64_MAX / 2, false);
+	ck_assert_uint_eq(memory->general.quarantine.count, 0);
+	ck_assert_ptr_null(objcache_of(&memory->blocks, object));
+	machine_fini(&machine);
+}
+END_TEST
+
+/* What waits is given rather than nothing. */
+START_TEST(objects_that_wait_are_there_when_nothing_else_is)
+{
+	static void *objects[64];
+	unsigned count = 0;
+
+	host_log_level(LOG_ERROR);
+	machine_init(&machine, MACHINE_START, 8, 0, 0);
+	platform_preempt_disable(); /* nobody may drain */
+	while (count < ARRAY_LENGTH(objects) && (objects[count] = general_heap_alloc(heap, 512 * KIB, 0)))
+		count++;
+	ck_assert_uint_lt(count, ARRAY_LENGTH(objects));
+	general_heap_free(heap, objects[count - 1]);
+	objects[count - 1] = general_heap_alloc(heap, 512 * KIB, 0);
+	ck_assert_ptr_nonnull(objects[count - 1]);
+	platform_preempt_enable();
+	while (count > 0)
+		general_heap_free(heap, objects[--count]);
+	ck_assert_uint_eq(general_heap_used_bytes(heap), 0);
+	machine_fini(&machine);
 }
 END_TEST
 
@@ -138,4 +193,5 @@ START_TEST(every_object_is_accounted_for_by_its_caller)
 END_TEST
 
 HOST_TEST_MAIN("heap_debug", a_write_behind_the_end_is_found_by_the_free, the_red_zone_moves_with_the_size,
-	       a_write_to_a_freed_object_names_both_callers, every_object_is_accounted_for_by_its_caller)
+	       a_write_to_a_freed_object_names_both_callers, a_freed_object_waits_before_it_is_used_again,
+	       objects_that_wait_are_there_when_nothing_else_is, every_object_is_accounted_for_by_its_caller)
