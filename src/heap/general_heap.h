@@ -110,7 +110,7 @@ struct objcache *general_heap_cache(struct general_heap *heap, size_t bytes, siz
 /* Bytes that the allocation really has, all of which the caller may use from then on. */
 size_t general_heap_usable_bytes(struct general_heap *heap, const void *memory);
 
-/* Debug builds: nothing that was freed waits any more, so that counts of the classes are exact. Others: nothing. Any context. */
+/* Debug builds: nothing that was freed waits any more, so that counts of the classes are exact. Any context. */
 void general_heap_settle(struct general_heap *heap);
 
 /* Bytes allocated, rounded up to their classes. */
