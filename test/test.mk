@@ -199,6 +199,9 @@ lint-files: $(patsubst %.c,$(BUILD)/lint/%.ok,$(LINT_SOURCES))
 
 $(BUILD)/lint/src/main.ok: $(BUILD)/image/config_values.h
 $(BUILD)/lint/test/bench/heap/subject_weir.ok: LINT_FLAGS += -DSUBJECT_WEIR
+# What only debug builds have.
+$(BUILD)/lint/src/heap/objcache_debug.ok $(BUILD)/lint/src/heap/heap_quarantine.ok $(BUILD)/lint/test/host/test_heap_debug.ok: \
+	LINT_FLAGS += -DWEIR_DEBUG
 
 $(BUILD)/lint/%.ok: %.c .clang-tidy test/check/lint.sh
 	@mkdir -p $(@D)

@@ -205,8 +205,10 @@ void *guard_pool_alloc(struct guard_pool *pool, size_t bytes, size_t alignment, 
 {
 	struct guard_slot *slot;
 
+	if (platform_in_handler() || platform_is_cleaning())
+		return NULL;
 	next_choose(pool);
-	if (platform_in_handler() || platform_is_cleaning() || bytes > GUARD_BYTES_MAX || alignment > PAGE_BYTES)
+	if (bytes > GUARD_BYTES_MAX || alignment > PAGE_BYTES)
 		return NULL;
 	slot = slot_take(pool, bytes <= PAGE_BYTES ? GUARD_SMALL : GUARD_LARGE, site);
 	if (!slot)

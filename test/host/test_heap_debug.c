@@ -106,6 +106,12 @@ START_TEST(a_write_to_a_freed_object_names_both_callers)
 }
 END_TEST
 
+static void write_and_settle(void *object)
+{
+	*(volatile char *)object = 1;
+	general_heap_settle(heap);
+}
+
 static void give_again(void *object)
 {
 	give(object);
@@ -122,11 +128,17 @@ START_TEST(a_freed_object_waits_before_it_is_used_again)
 	ck_assert(host_panics(give_again, object, message, sizeof(message)));
 	expect_message("is free already");
 	expect_site("freed before by ", give);
+	const char before = *object;
+	ck_assert(host_panics(write_and_settle, object, message, sizeof(message)));
+	expect_message("was written to while it was free");
+	expect_site("freed before by ", give);
+	*object = before; /* what a child did to the memory stays */
 	for (; other != object; others++) {
 		other = take(128);
 		give(other);
 	}
 	ck_assert_uint_gt(others, HEAP_QUARANTINE_OBJECTS);
+	ck_assert_uint_eq(memory->general.quarantine.count, HEAP_QUARANTINE_OBJECTS);
 
 	/* But it is not counted, and a drain gets it. */
 	ck_assert_uint_eq(general_heap_used_bytes(heap), 0);

@@ -78,4 +78,9 @@ printf 'poweroff\r' >&$keys
 wait $machine
 status=$?
 if [ $status -eq 0 ]; then echo "ok - monitor: poweroff"; else echo "not ok - monitor: poweroff: status $status"; fi
+if tail -c +$((seen + 1)) "$transcript" | grep -qE 'memory: [0-9]+ bytes of the general heap are still allocated'; then
+	echo "ok - monitor: poweroff says what is allocated"
+else
+	echo "not ok - monitor: poweroff says what is allocated"
+fi
 rm -f "$work/monitor.keys"
