@@ -83,17 +83,6 @@ static void *alloc_stand_in(struct general_heap *heap, unsigned class, size_t by
 	return memory;
 }
 
-static void *alloc_run(struct general_heap *heap, size_t bytes, size_t alignment)
-{
-	struct run_source *source = heap->config.runs;
-	struct phys_addr run;
-
-	if (platform_in_handler() ||
-	    source->take(source, &heap->runs, divide_round_up(bytes, BLOCK_BYTES), alignment, &run) != STATUS_OK)
-		return NULL;
-	return platform_virt(run);
-}
-
 /* Of the class, which has to be loaded for it, or guarded if it is time for that: what has no magazines is too large for it. */
 static void *alloc_loading(struct general_heap *heap, unsigned class, size_t bytes, size_t alignment, const void *site)
 {
@@ -114,7 +103,7 @@ static __attribute__((noinline)) void *alloc_slow(struct general_heap *heap, siz
 
 	const unsigned class = general_heap_class_of(heap, bytes, alignment);
 	if (class == heap->classes)
-		return alloc_run(heap, bytes, alignment);
+		return general_heap_run_alloc(heap, bytes, alignment);
 	void *memory = NULL;
 	if (alignment != OBJCACHE_OBJECT_MIN || bytes > GENERAL_HEAP_SMALL_BYTES) /* otherwise that has been tried */
 		memory = objcache_alloc_fast(&heap->cache[general_heap_server(heap, class)]);
@@ -180,15 +169,6 @@ void *general_heap_alloc_array(struct general_heap *heap, size_t count, size_t b
 	return alloc_for_caller(heap, all, alignment);
 }
 
-static struct block *run_of(struct general_heap *heap, const void *memory)
-{
-	struct block *block = block_heap_find(heap->heap, platform_phys(memory));
-
-	if (!block || block->owner != &heap->runs)
-		platform_panic("heap %s: %p is no memory of this heap", heap->config.name, memory);
-	return block;
-}
-
 static __attribute__((noinline)) void free_slow(struct general_heap *heap, void *memory, const void *site)
 {
 	struct objcache *cache;
@@ -201,8 +181,7 @@ static __attribute__((noinline)) void free_slow(struct general_heap *heap, void 
 	} else if (guard_pool_owns(&heap->guard, memory)) {
 		guard_pool_free(&heap->guard, memory, site);
 	} else {
-		(void)run_of(heap, memory);
-		heap->config.runs->give(heap->config.runs, platform_phys(memory));
+		general_heap_run_free(heap, memory);
 	}
 }
 
@@ -242,7 +221,7 @@ static size_t usable_bytes(struct general_heap *heap, const void *memory)
 		return cache->config.object_bytes;
 	if (guard_pool_owns(&heap->guard, memory))
 		return guard_pool_usable_bytes(&heap->guard, memory);
-	return (size_t)run_of(heap, memory)->run_blocks << BLOCK_SHIFT;
+	return (size_t)general_heap_run_of(heap, memory)->run_blocks << BLOCK_SHIFT;
 }
 
 size_t general_heap_usable_bytes(struct general_heap *heap, const void *memory)
@@ -285,6 +264,7 @@ uint64_t general_heap_used_bytes(struct general_heap *heap)
 	uint64_t bytes;
 
 	general_heap_settle(heap);
+	general_heap_freed_runs_give(heap);
 	bytes = guard_pool_count(&heap->guard).live_bytes;
 	spinlock_lock(&heap->heap->lock);
 	bytes += heap->runs.blocks << BLOCK_SHIFT;
@@ -330,6 +310,7 @@ static uint64_t drain(struct general_heap *heap, uint64_t bytes, uint64_t retain
 		      struct phys_addr highest)
 {
 	general_heap_settle(heap);
+	general_heap_freed_runs_give(heap);
 	const uint64_t have = free_bytes(heap);
 	const uint64_t spare = have > retain ? align_down(have - retain, BLOCK_BYTES) : 0;
 	const uint64_t want = MIN(bytes, spare);
@@ -399,7 +380,7 @@ status_t general_heap_init(struct general_heap *heap, const struct general_heap_
 	heap->config = *config;
 	heap->heap = config->source->heap;
 	heap->caching = (struct caching_heap){ { config->name, interface_alloc, interface_free }, interface_drain };
-	owner_init(&heap->runs, config->name, false);
+	general_heap_runs_init(heap);
 	heap->map = (struct objcache_map){
 		.start = (uintptr_t)platform_virt((struct phys_addr){ heap->heap->first_block << BLOCK_SHIFT }),
 		.bytes = heap->heap->count << BLOCK_SHIFT,

@@ -18,7 +18,10 @@
  * If the config says so, one in so many objects is guarded (guard_pool.h): it is chosen when a magazine has to be loaded, its
  * usable bytes are those that were asked for, and wrong uses of it fault or are found when it is freed.
  *
- * Contexts: as objcache.h.
+ * Contexts: as objcache.h; a drain and the counts, and init and fini, in tasks only. A handler gets no run, and a run that it
+ * frees waits until a task allocates, frees or drains runs of this heap.
+ *
+ * Locks: [S] `class_lock` and [F] `freed_lock`, both leaves.
  */
 #pragma once
 
@@ -73,6 +76,9 @@ struct general_heap {
 	unsigned classes;                 /* [I] */
 	struct objcache *cache;           /* [I] by class, smallest first */
 	struct general_heap_class *class; /* [I] the same */
+	struct spinlock freed_lock;       /* [F] taken with interrupts held */
+	struct list freed_runs;           /* [F] by handlers, for tasks to give back */
+	_Atomic bool has_freed_runs;      /* [F], read without */
 	struct spinlock class_lock;       /* [S] who serves; never taken by a handler */
 	struct cleaner cleaner;
 };

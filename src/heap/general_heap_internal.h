@@ -3,6 +3,7 @@
  *
  *	general_heap.c		alloc, free, resize, draining, beginning and end
  *	general_heap_classes.c	which sizes there are, and who serves them
+ *	general_heap_runs.c	what is larger
  */
 #pragma once
 
@@ -42,6 +43,18 @@ static inline unsigned general_heap_server_sample(struct general_heap *heap, uns
 
 /* Has classes with few objects served by a power of two again. */
 void general_heap_classes_review(struct general_heap *heap);
+
+/* The first block of a run that is allocated; once it has been freed, its `holder` is not NULL until it has been given back. */
+struct block *general_heap_run_of(struct general_heap *heap, const void *memory);
+
+/* In any context; NULL in a handler. */
+void *general_heap_run_alloc(struct general_heap *heap, size_t bytes, size_t alignment);
+void general_heap_run_free(struct general_heap *heap, void *memory);
+
+/* Gives back what handlers have freed. In tasks. */
+void general_heap_freed_runs_give(struct general_heap *heap);
+
+void general_heap_runs_init(struct general_heap *heap);
 
 /* STATUS_NO_MEMORY: no bookkeeping memory. */
 status_t general_heap_classes_init(struct general_heap *heap) MUST_CHECK;

@@ -730,10 +730,68 @@ START_TEST(threads_leave_a_busy_cpu_alone)
 }
 END_TEST
 
+/* Thread 0 is in the middle of something in the block heap when a handler frees a run. */
+static _Atomic(void *) run_to_free;
+
+static void free_run_in_handler(void *context)
+{
+	(void)context;
+	if (platform_in_handler())
+		general_heap_free(&memory->general, atomic_exchange(&run_to_free, NULL));
+}
+
+static void hold_block_heap(void *context, unsigned index)
+{
+	if (index == 0) {
+		spinlock_lock(&memory->blocks.lock);
+		atomic_store(&stage, 1);
+		stage_wait(2);
+		spinlock_unlock(&memory->blocks.lock);
+		return;
+	}
+	stage_wait(1);
+	platform_run_on_all_cpus(free_run_in_handler, context);
+	atomic_store(&stage, 2);
+}
+
+static void free_general(void *object)
+{
+	general_heap_free(&memory->general, object);
+}
+
+START_TEST(threads_free_runs_in_handlers)
+{
+	char message[256];
+
+	setup(64);
+	const uint64_t before = memory_free_bytes(memory);
+
+	for (unsigned i = 0; i < 2; i++) {
+		void *run = general_heap_alloc(&memory->general, 5 * MIB, 0);
+
+		ck_assert_ptr_nonnull(run);
+		atomic_store(&run_to_free, run);
+		atomic_store(&stage, 0);
+		host_threads_run(2, hold_block_heap, NULL);
+		ck_assert_ptr_null(atomic_load(&run_to_free));
+		ck_assert_uint_eq(memory_free_bytes(memory), before - 6 * MIB);
+		ck_assert(host_panics(free_general, run, message, sizeof(message)));
+		ck_assert_ptr_nonnull(strstr(message, "is free already"));
+		/* Tasks give it back. */
+		if (i == 0)
+			(void)caching_heap_drain(&memory->general.caching, BLOCK_BYTES, 0);
+		else
+			ck_assert_uint_eq(general_heap_used_bytes(&memory->general), 0);
+		ck_assert_uint_eq(memory_free_bytes(memory), before);
+	}
+	teardown();
+}
+END_TEST
+
 HOST_TEST_MAIN("heap_magazines", a_million_operations_follow_the_model, general_heap_follows_the_model,
 	       frees_at_once_are_found_when_the_object_moves_on, a_report_names_the_callers, objects_stay_constructed,
 	       churn_gives_blocks_back, each_block_has_an_order_of_its_own, little_is_added_to_what_was_asked_for,
 	       sizes_of_which_there_are_few_share_blocks, a_size_shares_blocks_again_when_most_objects_are_gone,
 	       general_heap_clears_multiplies_and_resizes, threads_share_sizes_that_come_and_go,
 	       threads_exchange_objects_while_others_drain, threads_are_interrupted_by_handlers_that_allocate,
-	       threads_leave_a_busy_cpu_alone)
+	       threads_leave_a_busy_cpu_alone, threads_free_runs_in_handlers)
