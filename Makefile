@@ -77,7 +77,7 @@ $(BUILD)/image/src/runtime/x86_64/string.c.o: FILE_FLAGS := \
 	$(if $(findstring clang,$(CC)),-fno-builtin,-fno-tree-loop-distribute-patterns)
 
 # What runs in interrupt handlers uses no vector registers, in the app either.
-$(BUILD)/image/app/storm_handler.c.o: FILE_FLAGS := $(KERNEL_FLAGS)
+$(BUILD)/image/app/%_handler.c.o: FILE_FLAGS := $(KERNEL_FLAGS)
 
 # A change of compiler or flags makes everything anew; a file that has gone makes the linker run.
 record = @mkdir -p $(@D) && echo '$(1)' | cmp -s - $@ || echo '$(1)' > $@

@@ -99,6 +99,11 @@ replay_is_good() {
 		awk -v miss="$(value_of miss)" 'BEGIN { exit !(miss > 33 && miss < 33.34) }'
 }
 
+hammer_is_good() {
+	[ "$(value_of violations)" = 0 ] && [ "$(value_of checks)" -ge 2 ] && [ "$(value_of in_handlers)" -gt 0 ] &&
+		[ "$(value_of drained_bytes)" -gt 0 ]
+}
+
 # A file system with the sources in it, as real data as there is here.
 checksum_image() {
 	local tree=$work/tree
@@ -113,6 +118,9 @@ job capture 300 MEM=1G SMP=2 LOOPS=2
 verdict capture_is_good 2
 
 scenarios contiguous churn crowd storm starve volumes deadline
+
+job hammer 120 MEM=512M SMP=8 SCENARIO=hammer OPTIONS="seconds=5 round_ms=1000"
+verdict hammer_is_good
 
 if checksum_image && "$MAKE" --no-print-directory BUILD="$BUILD" "$BUILD/test/crc32c"; then
 	job checksum 120 SCENARIO=checksum DISK="$work/ext4.img" MEM=512M SMP=1
