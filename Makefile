@@ -31,7 +31,7 @@ help:
 	@echo "make debug      the same with gdb, at the first line of the kernel"
 	@echo "make iso img    media: $(BUILD)/weir.iso (optical drive, USB stick), $(BUILD)/weir.img (disk); COMMAND_LINE="
 	@echo "make test       all checks and tests, on the host and in the image"
-	@echo "make fuzz       libFuzzer on page cache and partition tables; FUZZ_SECONDS=60 for each"
+	@echo "make fuzz       libFuzzer on heap, page cache and partition tables; FUZZ_SECONDS=60 for each"
 	@echo "make bench      ns and instructions per operation; with TRACE=file ... (R or W and a page number a line, gzip'd or not)"
 	@echo "                miss ratios of the page cache beside LRU, ARC, S3-FIFO and the optimum; SIZES=\"20 40\" (percent of the"
 	@echo "                trace's pages), BLOCKS=0 (not what it costs to take blocks)"

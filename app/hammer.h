@@ -1,7 +1,8 @@
 /*
- * What tasks and interrupt handlers of the scenario hammer do to the heap. All of them share a table of slots, each with at most
- * one object: whoever finds a slot empty allocates into it, whoever finds it taken checks the object and frees or resizes it. So
- * most objects are freed by another CPU than the one that allocated them. What an object must hold is noted outside of it.
+ * What tasks and interrupt handlers of the scenario hammer do to the heap. All of them share a table of slots, each with at
+ * most one object: whoever finds a slot empty allocates into it, whoever finds it taken checks the object and frees or resizes
+ * it. So most objects are freed by another CPU than the one that allocated them. What an object must hold is noted outside of
+ * it.
  *
  * hammer_handler.c is built like the kernel: nothing in it uses vector registers.
  */

@@ -56,6 +56,7 @@ tap "host tests for data races" make_quietly -k SANITIZE=thread BUILD="$BUILD/th
 step "build the fuzz targets" make_quietly -j"$(nproc)" fuzz-programs
 step "fuzz partition tables, short" test/fuzz/run.sh short "$BUILD/test/fuzz_partition"
 step "fuzz the page cache, short" test/fuzz/run.sh short "$BUILD/test/fuzz_pagecache"
+step "fuzz the heap, short" test/fuzz/run.sh short "$BUILD/test/fuzz_heap"
 step "heap bench, short" test/bench/heap/short.sh
 step "page states, all interleavings" test/model/run.sh
 step "build the image" make_quietly -j"$(nproc)" all iso img

@@ -83,6 +83,8 @@ $(TEST_DIR)/fuzzed/%.o: %.c | setup
 
 # What is to be covered; the rest is faster without.
 $(TEST_DIR)/fuzzed/src/pagecache/%.o: FILE_FLAGS := -fsanitize=fuzzer-no-link
+# Without a look at what is compared: debug builds compare every word of an object.
+$(TEST_DIR)/fuzzed/src/heap/%.o: FILE_FLAGS := -fsanitize=fuzzer-no-link -fno-sanitize-coverage=trace-cmp
 $(TEST_DIR)/fuzzed/boot/%.o: FILE_FLAGS := $(EFI_FLAGS) -fshort-wchar -I.
 
 $(TEST_DIR)/fuzzed/portable.a: $(call objects,fuzzed,$(PORTABLE_SOURCES) $(FUZZ_COMMON))
