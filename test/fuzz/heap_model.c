@@ -291,10 +291,12 @@ static void add(struct heap_model *model, struct heap_model_object object)
 
 	assert(address % MAX(object.alignment, OBJCACHE_OBJECT_MIN) == 0 &&
 	       (uintptr_t)object.memory % OBJCACHE_OBJECT_MIN == 0);
-	if (object.from)
+	if (object.from) {
+		object.from->given++;
 		object.from->live++;
-	else
+	} else {
 		assert(general_heap_usable_bytes(&model->general, object.memory) >= object.bytes);
+	}
 	stamp(model, &object);
 	model->objects[model->count++] = object;
 }
@@ -499,7 +501,7 @@ void heap_model_check_counts(struct heap_model *model)
 		const struct heap_model_cache *from = &model->caches[i];
 		const struct objcache_counts counts = objcache_count(&model->caches[i].cache);
 
-		assert(counts.used == from->live && counts.allocs == counts.used + counts.frees);
+		assert(counts.used == from->live && counts.allocs == from->given && counts.frees == from->given - from->live);
 		assert(counts.objects >= counts.used + counts.cached);
 		assert(counts.objects >= kinds[i].reserve_objects + from->reserved);
 		assert(from->constructed == (from->cache.config.construct ? counts.objects : 0));

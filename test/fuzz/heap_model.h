@@ -15,7 +15,8 @@
 /* One of the objcaches. */
 struct heap_model_cache {
 	struct objcache cache;
-	uint64_t live;        /* objects that were given and not freed */
+	uint64_t given;       /* objects so far */
+	uint64_t live;        /* of them not freed */
 	uint64_t constructed; /* and not destroyed */
 	uint32_t reserved;    /* objects beyond the reserve that it began with */
 };
