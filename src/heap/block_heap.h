@@ -70,7 +70,10 @@ struct run_request {
 	bool inside_fence;
 };
 
-/* Decides whether an allocation fails although it need not; for tests. `where` names the kind: "block", "object", "dma". */
+/*
+ * Decides whether an allocation fails although it need not; for tests. `where` names the kind: "block", "bookkeeping", "dma",
+ * "page", or an objcache or general heap by its name.
+ */
 struct fault_injector {
 	bool (*must_fail)(struct fault_injector *self, const char *where, uint64_t bytes);
 };

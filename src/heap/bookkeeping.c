@@ -96,7 +96,7 @@ void *bookkeeping_alloc(struct bookkeeping *bookkeeping, size_t bytes)
 	const unsigned order = order_of(bytes);
 	void *chunk;
 
-	if (bytes > BOOKKEEPING_CHUNK_MAX)
+	if (bytes > BOOKKEEPING_CHUNK_MAX || block_heap_must_fail(bookkeeping->heap, "bookkeeping", bytes))
 		return NULL;
 	spinlock_lock(&bookkeeping->lock);
 	chunk = chunk_cut(bookkeeping, order);

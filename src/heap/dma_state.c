@@ -178,11 +178,15 @@ status_t dma_fini(struct memory *memory)
 {
 	struct dma *dma = memory->dma;
 
+	if (!dma)
+		return STATUS_OK; /* a call before this one has done it, and found something else busy */
 	if (!list_is_empty(&dma->clients))
 		return STATUS_BUSY;
 	for (struct list *link; (link = list_take_first(&dma->zones));)
 		zone_delete(memory, container_of(link, struct dma_zone, link));
 	dma_guaranteed_fini(memory);
+	memory->dma = NULL;
+	bookkeeping_free(&memory->bookkeeping, dma, sizeof(*dma));
 	return STATUS_OK;
 }
 
