@@ -1,5 +1,6 @@
 /* PCI, and taking the drivers of disks away and back. */
 #include "app/pattern.h"
+#include "disk_place.h"
 #include "disk_test.h"
 #include "drivers/driver.h"
 #include "drivers/nvme.h"
@@ -9,7 +10,6 @@
 #include "runtime/base/string.h"
 
 #define DEPTH 32
-#define DISKS 4
 
 IMAGE_TEST(pci_functions_are_sane)
 {
@@ -61,16 +61,6 @@ IMAGE_TEST(edu_memory_is_within_its_mask)
 		dma_free(test->environment->memory, buffers[i]);
 }
 
-/* The function of the disk that `device` is on. */
-static struct pci_function *function_of(const struct block_device *device)
-{
-	for (struct pci_function *function = pci_next(NULL); function; function = pci_next(function)) {
-		if (&function->device == device->device)
-			return function;
-	}
-	return NULL;
-}
-
 /* Removes the driver while requests are under way: each ends, well or with STATUS_GONE. */
 static void remove_under_load(struct image_test_run *test, struct block_device *device, struct pci_function *function)
 {
@@ -93,75 +83,17 @@ static void remove_under_load(struct image_test_run *test, struct block_device *
 		disk_test_free(test, requests[i]);
 }
 
-/* Whatever a test does to a disk that takes its function away, and brings it back. */
-struct disk_place {
-	char name[VOLUME_NAME_BYTES];
-	struct block_device *disk;
-	struct pci_function *function;
-	struct volume *volume;
-	struct volume_config config;
-};
-
-/* Detaches the disk from the page cache; false and a failure: not possible. */
-static bool disk_release(struct image_test_run *test, struct block_device *disk, struct disk_place *place)
-{
-	*place = (struct disk_place){
-		.disk = disk,
-		.function = function_of(disk),
-		.volume = volume_find(test->environment->pagecache, disk->name),
-	};
-	memcpy(place->name, disk->name, strlen(disk->name) + 1);
-	if (place->function && place->volume) {
-		place->config = place->volume->config;
-		if (volume_detach(place->volume, false) == STATUS_OK)
-			return true;
-	}
-	image_test_fail(test, __FILE__, __LINE__, "the volume can be detached");
-	return false;
-}
-
-/* Probes the function again, and attaches the disk to the page cache. */
-static void disk_restore(struct image_test_run *test, struct disk_place *place)
-{
-	struct disk_test_request *request = disk_test_alloc(test, 64 * PAGE_BYTES);
-	struct block_device *disk;
-
-	require(request);
-	require(driver_probe(place->function) == STATUS_OK);
-	disk = block_device_find(test->environment->block_devices, place->name);
-	require(disk);
-	memset(place->volume, 0, sizeof(*place->volume));
-	expect_equal(volume_attach(place->volume, test->environment->pagecache, disk, disk->name, 0, disk->size_bytes,
-				   &place->config),
-		     STATUS_OK);
-	expect_equal(disk_test_run(disk, request, BLOCK_READ, 0), STATUS_OK);
-	expect_equal(disk_test_bad_pages(request, pattern_seed(request->buffer->memory)), 0);
-	disk_test_free(test, request);
-}
-
-/* The disks with the test pattern: a list that stays, while drivers come and go. */
-static unsigned disks_list(struct image_test_run *test, struct block_device *disks[DISKS])
-{
-	struct block_device *device = NULL;
-	unsigned count = 0;
-	uint64_t seed;
-
-	while (count < DISKS && (device = disk_test_next(test, device, &seed)))
-		disks[count++] = device;
-	return count;
-}
-
 IMAGE_TEST(disk_can_be_removed_and_probed_again)
 {
-	struct block_device *disks[DISKS];
-	const unsigned count = disks_list(test, disks);
+	struct block_device *disks[DISK_PLACES];
+	const unsigned count = disk_places_list(test, disks);
 	struct disk_place place;
 
 	for (unsigned i = 0; i < count; i++) {
-		require(disk_release(test, disks[i], &place));
+		require(disk_place_release(test, disks[i], &place));
 		remove_under_load(test, place.disk, place.function);
 		expect(!block_device_find(test->environment->block_devices, place.name));
-		disk_restore(test, &place);
+		disk_place_restore(test, &place);
 	}
 }
 
@@ -170,18 +102,18 @@ IMAGE_TEST(disk_memory_left_behind_waits_for_a_reset)
 {
 	const struct dma_request request = { .bytes = 4 * MIB, .wait = MEMORY_WAIT_FOREVER };
 	struct memory *memory = test->environment->memory;
-	struct block_device *disks[DISKS];
-	const unsigned count = disks_list(test, disks);
+	struct block_device *disks[DISK_PLACES];
+	const unsigned count = disk_places_list(test, disks);
 	struct disk_place place;
 	struct dma_buffer *left;
 
 	for (unsigned i = 0; i < count; i++) {
-		require(disk_release(test, disks[i], &place));
+		require(disk_place_release(test, disks[i], &place));
 		require(dma_alloc(memory, &place.function->device, &request, &left) == STATUS_OK);
 		expect_equal(driver_remove(place.function), STATUS_OK);
 		if (dma_quarantine_bytes(memory, &place.function->device) != 0)
 			expect_equal(pci_reset(place.function), STATUS_UNSUPPORTED);
-		disk_restore(test, &place);
+		disk_place_restore(test, &place);
 		expect_equal(dma_quarantine_bytes(memory, &place.function->device), 0);
 	}
 }
@@ -235,24 +167,24 @@ IMAGE_TEST(edu_heap_memory_left_behind_is_reported)
 /* No driver of the machine leaves anything. */
 IMAGE_TEST(disk_drivers_leave_nothing_of_the_heap)
 {
-	struct block_device *disks[DISKS];
-	const unsigned count = disks_list(test, disks);
+	struct block_device *disks[DISK_PLACES];
+	const unsigned count = disk_places_list(test, disks);
 	struct disk_place place;
 
 	for (unsigned i = 0; i < count; i++) {
-		require(disk_release(test, disks[i], &place));
+		require(disk_place_release(test, disks[i], &place));
 		expect(owned_heap_count(&place.function->owned).objects > 0);
 		expect_equal(driver_remove(place.function), STATUS_OK);
 		expect_equal(owned_heap_count(&place.function->owned).objects, 0);
-		disk_restore(test, &place);
+		disk_place_restore(test, &place);
 	}
 }
 
 /* As if the device had been pulled out: nobody answers at its registers. */
 IMAGE_TEST(disk_that_vanishes_ends_its_requests)
 {
-	struct block_device *disks[DISKS];
-	const unsigned count = disks_list(test, disks);
+	struct block_device *disks[DISK_PLACES];
+	const unsigned count = disk_places_list(test, disks);
 	struct disk_test_request *request;
 	struct disk_place place;
 
@@ -262,13 +194,13 @@ IMAGE_TEST(disk_that_vanishes_ends_its_requests)
 		if (strncmp(disks[i]->name, "nvme", 4) == 0 && platform_cpu_count() == 1)
 			continue;
 		request = disk_test_alloc(test, PAGE_BYTES);
-		require(request && disk_release(test, disks[i], &place));
+		require(request && disk_place_release(test, disks[i], &place));
 		pci_write16(place.function, 4, (uint16_t)(pci_read16(place.function, 4) & ~PCI_MEMORY));
 		expect_equal(disk_test_run(place.disk, request, BLOCK_READ, 0), STATUS_GONE);
 		expect_equal(disk_test_run(place.disk, request, BLOCK_WRITE, 0), STATUS_GONE);
 		expect_equal(block_device_transfer(place.disk, BLOCK_FLUSH, 0, NULL, 0), STATUS_GONE);
 		expect_equal(driver_remove(place.function), STATUS_OK);
-		disk_restore(test, &place);
+		disk_place_restore(test, &place);
 		disk_test_free(test, request);
 	}
 }
@@ -278,7 +210,7 @@ static void reset_under_load(struct image_test_run *test, struct block_device *d
 			     void (*complain)(struct pci_function *function))
 {
 	static struct disk_test_request *requests[DEPTH];
-	struct pci_function *function = function_of(device);
+	struct pci_function *function = disk_function(device);
 
 	for (unsigned i = 0; i < DEPTH; i++) {
 		requests[i] = disk_test_alloc(test, 16 * PAGE_BYTES);
@@ -312,7 +244,7 @@ IMAGE_TEST(disk_goes_on_after_a_reset)
 	uint64_t seed;
 
 	while ((device = disk_test_next(test, device, &seed))) {
-		const bool is_nvme = strcmp(function_of(device)->driver->name, "nvme") == 0;
+		const bool is_nvme = strcmp(disk_function(device)->driver->name, "nvme") == 0;
 
 		for (unsigned i = 0; i < 3; i++)
 			reset_under_load(test, device, seed, is_nvme ? complain_nvme : complain_virtio);
