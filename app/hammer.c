@@ -1,8 +1,8 @@
 /*
- * The heap under all that may happen to it at once: on every CPU two tasks and an interrupt handler allocate, check, resize and
- * free objects of all sizes, most of them another CPU's, from the general heap and from objcaches with constructors; other tasks
- * drain all of that all the time. Waves of filling and emptying let blocks run dry. Every few seconds all stops, and every
- * invariant of every heap is checked.
+ * The heap under all that may happen to it at once: on every CPU two tasks and an interrupt handler allocate, check, resize
+ * and free objects of all sizes, most of them another CPU's, from the general heap and from objcaches with constructors; other
+ * tasks drain all of that all the time. Waves of filling and emptying let blocks run dry. Every few seconds all stops, and
+ * every invariant of every heap is checked.
  *
  * Options: seconds=60, round_ms=2000 (between two checks).
  */
@@ -167,6 +167,8 @@ static void walk(struct run *run)
 	list_for_each (link, &heap->caches)
 		if (!objcache_is_valid(container_of(link, struct objcache, link)))
 			hammer_violation(&run->hammer, "an objcache is not valid", container_of(link, struct objcache, link));
+	if (!general_heap_is_valid(run->hammer.heap))
+		hammer_violation(&run->hammer, "the general heap is not valid", run->hammer.heap);
 	if (!block_heap_is_valid(heap))
 		hammer_violation(&run->hammer, "the block heap is not valid", heap);
 }

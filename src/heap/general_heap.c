@@ -276,50 +276,52 @@ uint64_t general_heap_used_bytes(struct general_heap *heap)
 
 /* Draining -------------------------------------------------------------------------------------------------------------- */
 
-static uint64_t free_bytes(struct general_heap *heap)
+/* Only the classes that have empty blocks, from the largest down: its free objects are the least likely to be wanted soon. */
+static uint64_t drain_empty(struct general_heap *heap, uint64_t bytes, uint64_t retain, struct phys_addr lowest,
+			    struct phys_addr highest)
 {
-	uint64_t bytes = 0;
-
-	for (unsigned class = 0; class < heap->classes; class ++) {
-		const struct objcache_counts counts = objcache_count(&heap->cache[class]);
-
-		bytes += (counts.objects - counts.used) * general_heap_class_bytes(heap, class);
-	}
-	return bytes;
-}
-
-static uint64_t drain_empty(struct general_heap *heap, uint64_t bytes, struct phys_addr lowest, struct phys_addr highest)
-{
+	const uint64_t have = atomic_load_explicit(&heap->group.free_bytes, memory_order_relaxed);
+	const uint64_t spare = have > retain ? align_down(have - retain, BLOCK_BYTES) : 0;
+	const uint64_t want = MIN(bytes, spare);
+	unsigned class = heap->classes;
 	uint64_t given = 0;
 
-	for (unsigned class = heap->classes; class > 0 && given < bytes; class --)
-		given += objcache_drain_empty(&heap->cache[class - 1], bytes - given, 0, lowest, highest);
+	while (given < want && (class = objcache_group_last(heap->group.empty, class)) > 0) {
+		class --;
+		given += objcache_drain_empty(&heap->cache[class], want - given, 0, lowest, highest);
+	}
 	return given;
 }
 
-static bool flush_is_worthwhile(struct general_heap *heap)
+/* Whether blocks might come back, and how much would be free then. Only the classes with blocks that are not empty. */
+static bool flush_is_worthwhile(struct general_heap *heap, uint64_t retain)
 {
-	for (unsigned class = 0; class < heap->classes; class ++)
-		if (objcache_flush_is_worthwhile(&heap->cache[class]))
-			return true;
-	return false;
+	uint64_t have = atomic_load_explicit(&heap->group.free_bytes, memory_order_relaxed);
+	unsigned class = heap->classes;
+	bool worthwhile = false;
+
+	while ((!worthwhile || have < retain + BLOCK_BYTES) && (class = objcache_group_last(heap->group.in_use, class)) > 0) {
+		uint64_t cached_bytes;
+
+		class --;
+		worthwhile |= objcache_flush_is_worthwhile(&heap->cache[class], &cached_bytes);
+		have += cached_bytes;
+	}
+	return worthwhile && have >= retain + BLOCK_BYTES;
 }
 
-/* From the largest class down: its free objects are the least likely to be wanted soon. */
 static uint64_t drain(struct general_heap *heap, uint64_t bytes, uint64_t retain, struct phys_addr lowest,
 		      struct phys_addr highest)
 {
+	uint64_t given;
+
 	general_heap_settle(heap);
 	general_heap_freed_runs_give(heap);
-	const uint64_t have = free_bytes(heap);
-	const uint64_t spare = have > retain ? align_down(have - retain, BLOCK_BYTES) : 0;
-	const uint64_t want = MIN(bytes, spare);
-	uint64_t given = drain_empty(heap, want, lowest, highest);
-
+	given = drain_empty(heap, bytes, retain, lowest, highest);
 	general_heap_classes_review(heap);
-	if (given < want && flush_is_worthwhile(heap)) {
+	if (given < bytes && flush_is_worthwhile(heap, retain)) {
 		objcaches_flush(heap->cache, heap->classes);
-		given += drain_empty(heap, want - given, lowest, highest);
+		given += drain_empty(heap, bytes - given, retain, lowest, highest);
 	}
 	return given;
 }
@@ -334,10 +336,11 @@ static uint64_t clean(struct cleaner *cleaner, const struct reclaim_target *targ
 static uint64_t held_back(struct cleaner *cleaner)
 {
 	struct general_heap *heap = container_of(cleaner, struct general_heap, cleaner);
+	unsigned class = heap->classes;
 	uint64_t blocks = 0;
 
-	for (unsigned class = 0; class < heap->classes; class ++)
-		blocks += objcache_count(&heap->cache[class]).empty_blocks;
+	while ((class = objcache_group_last(heap->group.empty, class)) > 0)
+		blocks += objcache_count(&heap->cache[--class]).empty_blocks;
 	return blocks << BLOCK_SHIFT;
 }
 
@@ -346,6 +349,18 @@ static uint64_t interface_drain(struct caching_heap *caching, uint64_t bytes, ui
 	struct general_heap *heap = container_of(caching, struct general_heap, caching);
 
 	return drain(heap, bytes, retain, (struct phys_addr){ 0 }, (struct phys_addr){ 0 });
+}
+
+bool general_heap_is_valid(struct general_heap *heap)
+{
+	uint64_t free_bytes = 0;
+
+	for (unsigned class = 0; class < heap->classes; class ++) {
+		const struct objcache *cache = &heap->cache[class];
+
+		free_bytes += (cache->counts.objects - cache->taken) * general_heap_class_bytes(heap, class);
+	}
+	return free_bytes == atomic_load(&heap->group.free_bytes);
 }
 
 /* Life ------------------------------------------------------------------------------------------------------------------ */

@@ -18,6 +18,10 @@
  * If the config says so, one in so many objects is guarded (guard_pool.h): it is chosen when a magazine has to be loaded, its
  * usable bytes are those that were asked for, and wrong uses of it fault or are found when it is freed.
  *
+ * A drain looks only at the classes that have empty blocks; if those are not enough, at those that are in use, to see whether
+ * emptying their magazines may bring blocks back. Free memory is what is free in the blocks: what a drain leaves of it does not
+ * count what magazines have.
+ *
  * Contexts: as objcache.h; a drain and the counts, and init and fini, in tasks only. A handler gets no run, and a run that it
  * frees waits until a task allocates, frees or drains runs of this heap.
  *
@@ -81,6 +85,7 @@ struct general_heap {
 	_Atomic bool has_freed_runs;      /* [F], read without */
 	struct spinlock class_lock;       /* [S] who serves; never taken by a handler */
 	struct cleaner cleaner;
+	struct objcache_group group; /* of all classes */
 };
 
 /* STATUS_NO_MEMORY: no bookkeeping memory. */
@@ -121,3 +126,6 @@ void general_heap_settle(struct general_heap *heap);
 
 /* Bytes allocated, rounded up to their classes. */
 uint64_t general_heap_used_bytes(struct general_heap *heap);
+
+/* Checks the sums over its objcaches, not these; for tests. No operation may be under way. */
+bool general_heap_is_valid(struct general_heap *heap);

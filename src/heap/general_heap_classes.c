@@ -191,6 +191,8 @@ static status_t class_init(struct general_heap *heap, unsigned class, uint32_t b
 	format_text(name, GENERAL_HEAP_NAME_BYTES, "%s-%u", heap->config.name, bytes);
 	status = objcache_init(&heap->cache[class], &config);
 	heap->cache[class].parent = heap;
+	heap->cache[class].group = &heap->group;
+	heap->cache[class].number = class;
 	return status;
 }
 
@@ -204,6 +206,7 @@ static status_t classes_new(struct general_heap *heap)
 {
 	for (uint32_t bytes = 0; (bytes = next_bytes(heap, bytes)) != 0;)
 		heap->classes++;
+	assert(heap->classes <= OBJCACHE_GROUP_WORDS * 64);
 	heap->cache = bookkeeping_alloc(heap->config.bookkeeping, heap->classes * sizeof(*heap->cache));
 	heap->class = bookkeeping_alloc(heap->config.bookkeeping, heap->classes * sizeof(*heap->class));
 	if (heap->cache && heap->class)

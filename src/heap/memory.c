@@ -372,6 +372,6 @@ bool memory_is_valid(struct memory *memory)
 	list_for_each (link, &memory->blocks.caches)
 		if (!objcache_is_valid(container_of(link, struct objcache, link)))
 			return false;
-	return guard_pool_is_valid(&memory->general.guard) && block_heap_is_valid(&memory->blocks) &&
-	       guarantee_is_valid(&memory->guarantee) && dma_is_valid(memory);
+	return guard_pool_is_valid(&memory->general.guard) && general_heap_is_valid(&memory->general) &&
+	       block_heap_is_valid(&memory->blocks) && guarantee_is_valid(&memory->guarantee) && dma_is_valid(memory);
 }

@@ -155,6 +155,21 @@ static uint32_t floor_of(const struct objcache *cache, uint32_t used)
 	}
 }
 
+/* Blocks have come, gone, or become empty, or are not any more. */
+static void group_tell(struct objcache *cache)
+{
+	struct objcache_group *group = cache->group;
+	const bool empty = cache->counts.empty_blocks > 0;
+	const bool in_use = cache->counts.blocks > cache->counts.empty_blocks;
+
+	if (!group)
+		return;
+	if (objcache_group_bit(group->empty, cache->number) != empty)
+		objcache_group_bit_set(group->empty, cache->number, empty);
+	if (objcache_group_bit(group->in_use, cache->number) != in_use)
+		objcache_group_bit_set(group->in_use, cache->number, in_use);
+}
+
 void objcache_settle_locked(struct objcache *cache, struct block *block, uint32_t used)
 {
 	const enum objcache_role role = role_of(cache, used);
@@ -164,6 +179,7 @@ void objcache_settle_locked(struct objcache *cache, struct block *block, uint32_
 		list_leave(cache, block);
 		block->floor = floor;
 		list_enter(cache, block, role);
+		group_tell(cache);
 	}
 	block->credit = used - floor;
 }
@@ -172,6 +188,7 @@ void objcache_block_add_locked(struct objcache *cache, struct block *block)
 {
 	cache->counts.blocks++;
 	cache->counts.objects += cache->objects_per_block;
+	objcache_group_add(cache, cache->objects_per_block);
 	objcache_settle_locked(cache, block, 0);
 }
 
@@ -182,6 +199,8 @@ void objcache_block_remove_locked(struct objcache *cache, struct block *block)
 	block->role = OBJCACHE_NONE;
 	cache->counts.blocks--;
 	cache->counts.objects -= cache->objects_per_block;
+	objcache_group_add(cache, -(int64_t)cache->objects_per_block);
+	group_tell(cache);
 }
 
 void objcache_surplus_locked(struct objcache *cache, struct list *blocks)
@@ -315,6 +334,7 @@ uint32_t objcache_take_locked(struct objcache *cache, struct objcache_slot *slot
 		count = (uint32_t)(taking.next - slots);
 	}
 	cache->taken += count;
+	objcache_group_add(cache, -(int64_t)count);
 	return count;
 }
 
@@ -334,6 +354,7 @@ void objcache_put_locked(struct objcache *cache, const struct objcache_slot *slo
 			objcache_settle_locked(cache, block, block->floor);
 	}
 	cache->taken -= count;
+	objcache_group_add(cache, count);
 }
 
 status_t objcache_grow(struct objcache *cache, struct block_source *source)

@@ -36,6 +36,7 @@
 
 #include "bookkeeping.h"
 #include "cleaner.h"
+#include "runtime/base/bits.h"
 #include "runtime/base/heap.h"
 #include "site_tally.h"
 
@@ -127,12 +128,25 @@ struct objcache_map {
 	struct block *blocks;
 };
 
+/*
+ * What the caches of a general heap say of themselves, so that a drain looks only where something may be. Changed by a cache
+ * under its [C], read without; bit i: cache i of the heap.
+ */
+#define OBJCACHE_GROUP_WORDS 2
+
+struct objcache_group {
+	_Atomic uint64_t empty[OBJCACHE_GROUP_WORDS];  /* has empty blocks */
+	_Atomic uint64_t in_use[OBJCACHE_GROUP_WORDS]; /* has others */
+	_Atomic uint64_t free_bytes;                   /* free in the blocks of all */
+};
+
 struct objcache {
 	struct objcache_cpu
 		*_Atomic cpus[PLATFORM_CPUS_MAX + 1]; /* [C], read by the CPU, by slot; without magazines: a dummy */
 	struct objcache_map map;                      /* [I] */
 	uint64_t inverse;                             /* [I] of object_bytes, 2^64 / object_bytes rounded up */
 	const void *parent;                           /* [I] the general heap that it belongs to, or NULL */
+	struct objcache_group *group;                 /* [I] the same one's */
 	struct caching_heap caching; /* alloc through the interface: bytes <= object_bytes, alignment <= the cache's */
 
 	struct objcache_config config; /* [I] */
@@ -142,12 +156,14 @@ struct objcache {
 	uint32_t lines;                /* [I] of 64 states, of a block */
 	uint32_t magazine_slots;       /* [I] 0: no magazines */
 	struct block_heap *heap;       /* [I] */
+	unsigned number;               /* [I] in its group */
 	struct owner owner;
 	struct list link; /* [G] in heap->caches */
 
 	struct spinlock lock;
 	struct objcache_cpu
 		*_Atomic own[PLATFORM_CPUS_MAX + 1]; /* [C], read without; what cpus[] has when it is not detached */
+	unsigned own_end;                            /* [C] no slot from here on has any */
 	struct list buckets[OBJCACHE_BUCKETS];       /* [C] PARTIAL blocks by fill */
 	uint32_t bucket_mask;                        /* [C] bit i: buckets[i] is not empty */
 	struct list empty;                           /* [C] */
@@ -192,14 +208,29 @@ uint64_t objcache_drain(struct objcache *cache, uint64_t bytes, uint64_t retain,
 
 /*
  * The steps of a drain, for whoever drains several caches together. Empty blocks only; whether blocks might come back by
- * emptying magazines; and doing that, for an array of caches, but for magazines that another CPU does not let go of for long:
- * it empties them itself at its next operation. What has become empty beyond what the caches keep goes back. Without
- * platform_may_sleep() only the depots are emptied.
+ * emptying magazines, and what is in those; and doing that, for an array of caches, but for magazines that another CPU does
+ * not let go of for long: it empties them itself at its next operation. What has become empty beyond what the caches keep goes
+ * back. Without platform_may_sleep() only the depots are emptied.
  */
 uint64_t objcache_drain_empty(struct objcache *cache, uint64_t bytes, uint64_t retain, struct phys_addr lowest,
 			      struct phys_addr highest);
-bool objcache_flush_is_worthwhile(struct objcache *cache);
+bool objcache_flush_is_worthwhile(struct objcache *cache, uint64_t *cached_bytes);
 void objcaches_flush(struct objcache *caches, unsigned count);
+
+/* The number of the last cache below `end` that is in this map of a group, plus 1; 0: none. */
+static inline unsigned objcache_group_last(const _Atomic uint64_t map[OBJCACHE_GROUP_WORDS], unsigned end)
+{
+	while (end > 0) {
+		const unsigned word = (end - 1) / 64;
+		const uint64_t below = ~0ull >> (63 - (end - 1) % 64);
+		const uint64_t bits = atomic_load_explicit(&map[word], memory_order_relaxed) & below;
+
+		if (bits != 0)
+			return word * 64 + log2_floor(bits) + 1;
+		end = word * 64;
+	}
+	return 0;
+}
 
 /* A snapshot whose figures fit each other. */
 struct objcache_counts objcache_count(struct objcache *cache);

@@ -107,6 +107,8 @@ static void magazines_check(const struct objcache *cache, struct totals *totals)
 
 		if (!own)
 			continue;
+		if (slot >= cache->own_end)
+			totals->violation = "a CPU beyond the last one has magazines";
 		slots_check(cache, own->alloc->slots + 1, own->alloc_top + 1, totals);
 		slots_check(cache, own->free->slots + 1, own->free_top, totals);
 	}
@@ -129,6 +131,9 @@ bool objcache_is_valid(struct objcache *cache)
 	if (totals.blocks != cache->counts.blocks || totals.blocks != cache->owner.blocks ||
 	    totals.blocks * cache->objects_per_block != cache->counts.objects)
 		totals.violation = "the number of blocks is wrong";
+	if (cache->group && (objcache_group_bit(cache->group->empty, cache->number) != (totals.blocks > others) ||
+			     objcache_group_bit(cache->group->in_use, cache->number) != (others > 0)))
+		totals.violation = "what it tells its group is wrong";
 	if (totals.taken != cache->taken)
 		totals.violation = "the number of objects is wrong";
 	if (totals.slots != totals.cached)

@@ -19,6 +19,29 @@ static inline uint32_t objcache_block_used(const struct block *block)
 	return block->floor + block->credit;
 }
 
+static inline void objcache_group_bit_set(_Atomic uint64_t *words, unsigned number, bool value)
+{
+	const uint64_t bit = 1ull << (number % 64);
+
+	if (value)
+		atomic_fetch_or_explicit(&words[number / 64], bit, memory_order_relaxed);
+	else
+		atomic_fetch_and_explicit(&words[number / 64], ~bit, memory_order_relaxed);
+}
+
+static inline bool objcache_group_bit(const _Atomic uint64_t *words, unsigned number)
+{
+	return (atomic_load_explicit(&words[number / 64], memory_order_relaxed) >> (number % 64)) & 1;
+}
+
+/* So many objects more, or fewer, are free in the cache's blocks. */
+static inline void objcache_group_add(struct objcache *cache, int64_t objects)
+{
+	if (cache->group)
+		atomic_fetch_add_explicit(&cache->group->free_bytes, (uint64_t)objects * cache->config.object_bytes,
+					  memory_order_relaxed);
+}
+
 /* Takes a fresh block from the source and makes it ready; it is in no list yet. Not under [C]. */
 status_t objcache_block_take(struct objcache *cache, struct block_source *source, struct block **block) MUST_CHECK;
 

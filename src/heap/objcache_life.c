@@ -23,7 +23,7 @@ struct objcache_counts objcache_count(struct objcache *cache)
 	struct objcache_counts counts = cache->counts;
 
 	counts.cached = cache->depot_objects;
-	for (unsigned slot = 1; slot <= PLATFORM_CPUS_MAX; slot++) {
+	for (unsigned slot = 1; slot < cache->own_end; slot++) {
 		const struct objcache_cpu_counts own = objcache_cpu_count_locked(cache, slot);
 
 		counts.cached += own.cached;
@@ -91,7 +91,7 @@ uint64_t objcache_drain_empty(struct objcache *cache, uint64_t bytes, uint64_t r
 }
 
 /* The lists are in order of fill: beyond a bucket that starts above `cached`, no block can have only cached objects. */
-bool objcache_flush_is_worthwhile(struct objcache *cache)
+bool objcache_flush_is_worthwhile(struct objcache *cache, uint64_t *cached_bytes)
 {
 	const uint64_t state = spinlock_lock_interrupts(&cache->lock);
 	const uint64_t cached = cache->depot_objects + objcache_cpus_cached_locked(cache);
@@ -101,6 +101,7 @@ bool objcache_flush_is_worthwhile(struct objcache *cache)
 		list_for_each (link, &cache->buckets[i])
 			found = found || objcache_block_used(container_of(link, struct block, link)) <= cached;
 	spinlock_unlock_interrupts(&cache->lock, state);
+	*cached_bytes = cached * cache->config.object_bytes;
 	return found;
 }
 
@@ -144,7 +145,7 @@ static unsigned flush_cache(struct objcache *cache, const struct flush *flush)
 
 	list_init(&surplus);
 	objcache_depot_empty_locked(cache);
-	for (unsigned slot = 1; flush && slot <= PLATFORM_CPUS_MAX; slot++) {
+	for (unsigned slot = 1; flush && slot < cache->own_end; slot++) {
 		struct objcache_cpu *own = cache->own[slot];
 
 		if (!own || own->detached != flush->number)
@@ -162,17 +163,24 @@ static unsigned flush_cache(struct objcache *cache, const struct flush *flush)
 	return left;
 }
 
+static bool may_have_cached(const struct objcache *cache)
+{
+	return !cache->group || objcache_group_bit(cache->group->in_use, cache->number);
+}
+
 static unsigned flush_round(struct objcache *caches, unsigned count)
 {
 	struct flush flush = { .number = flush_number(caches->heap) };
 	unsigned left = 0;
 
 	for (unsigned i = 0; i < count; i++)
-		detach(&caches[i], flush.number);
+		if (may_have_cached(&caches[i]))
+			detach(&caches[i], flush.number);
 	/* Afterwards, each CPU either sees that it is detached, or was interrupted while it was at something. */
 	platform_run_on_all_cpus(flush_note, &flush);
 	for (unsigned i = 0; i < count; i++)
-		left += flush_cache(&caches[i], &flush);
+		if (may_have_cached(&caches[i]))
+			left += flush_cache(&caches[i], &flush);
 	return left;
 }
 
@@ -180,7 +188,8 @@ void objcaches_flush(struct objcache *caches, unsigned count)
 {
 	if (!platform_may_sleep()) {
 		for (unsigned i = 0; i < count && !platform_in_handler(); i++)
-			(void)flush_cache(&caches[i], NULL);
+			if (may_have_cached(&caches[i]))
+				(void)flush_cache(&caches[i], NULL);
 		return;
 	}
 	for (unsigned round = 0; round < FLUSH_ROUNDS && flush_round(caches, count) > 0; round++)
@@ -191,8 +200,9 @@ uint64_t objcache_drain(struct objcache *cache, uint64_t bytes, uint64_t retain,
 			struct phys_addr highest)
 {
 	uint64_t given = objcache_drain_empty(cache, bytes, retain, lowest, highest);
+	uint64_t cached_bytes;
 
-	if (given < bytes && objcache_flush_is_worthwhile(cache)) {
+	if (given < bytes && objcache_flush_is_worthwhile(cache, &cached_bytes)) {
 		objcaches_flush(cache, 1);
 		given += objcache_drain_empty(cache, bytes - given, retain, lowest, highest);
 	}
@@ -380,7 +390,7 @@ static void magazines_empty(struct objcache *cache)
 	const uint64_t state = spinlock_lock_interrupts(&cache->lock);
 
 	objcache_depot_empty_locked(cache);
-	for (unsigned slot = 1; slot <= PLATFORM_CPUS_MAX; slot++)
+	for (unsigned slot = 1; slot < cache->own_end; slot++)
 		if (cache->own[slot])
 			objcache_own_empty_locked(cache, cache->own[slot]);
 	spinlock_unlock_interrupts(&cache->lock, state);

@@ -126,6 +126,7 @@ static void own_prepare(struct objcache *cache)
 	slot = platform_cpu_slot();
 	if (!cache->own[slot]) {
 		atomic_store_explicit(&cache->own[slot], own, memory_order_relaxed);
+		cache->own_end = MAX(cache->own_end, slot + 1);
 		own = NULL;
 	}
 	spinlock_unlock_interrupts(&cache->lock, state);
@@ -135,7 +136,7 @@ static void own_prepare(struct objcache *cache)
 
 void objcache_detach_locked(struct objcache *cache, uint64_t flush)
 {
-	for (unsigned slot = 1; slot <= PLATFORM_CPUS_MAX; slot++) {
+	for (unsigned slot = 1; slot < cache->own_end; slot++) {
 		if (!cache->own[slot])
 			continue;
 		cache->own[slot]->detached = flush;
@@ -212,7 +213,7 @@ uint64_t objcache_cpus_cached_locked(const struct objcache *cache)
 {
 	uint64_t cached = 0;
 
-	for (unsigned slot = 1; slot <= PLATFORM_CPUS_MAX; slot++)
+	for (unsigned slot = 1; slot < cache->own_end; slot++)
 		if (cache->own[slot])
 			cached += alloc_count(cache->own[slot]) + free_count(cache->own[slot]);
 	return cached;

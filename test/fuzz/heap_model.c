@@ -243,6 +243,7 @@ void heap_model_check_valid(struct heap_model *model)
 {
 	list_for_each (link, &model->blocks.caches)
 		assert(objcache_is_valid(container_of(link, struct objcache, link)));
+	assert(general_heap_is_valid(&model->general));
 	assert(block_heap_is_valid(&model->blocks));
 }
 

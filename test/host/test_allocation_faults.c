@@ -1,7 +1,7 @@
 /*
- * Each allocation of a workload over heap, DMA memory and page cache fails once: the first one, then the second one, until none
- * is left to fail; and then several in a row. Whatever failed says so, is as before, and succeeds when it is tried again. At the
- * end nothing is left behind, and the disk holds all that was written.
+ * Each allocation of a workload over heap, DMA memory and page cache fails once: the first one, then the second one, until
+ * none is left to fail; and then several in a row. Whatever failed says so, is as before, and succeeds when it is tried again.
+ * At the end nothing is left behind, and the disk holds all that was written.
  */
 #include "host_test.h"
 

@@ -628,6 +628,50 @@ START_TEST(threads_share_sizes_that_come_and_go)
 }
 END_TEST
 
+/* Whoever is held must not be looked at: a lock that is taken twice is reported. */
+static void others_hold(const struct objcache *one, bool hold)
+{
+	for (unsigned class = 0; class < memory->general.classes; class ++) {
+		struct objcache *other = &memory->general.cache[class];
+
+		if (other != one && hold)
+			spinlock_lock(&other->lock);
+		else if (other != one)
+			spinlock_unlock(&other->lock);
+	}
+}
+
+START_TEST(a_drain_looks_only_where_something_is)
+{
+	void *objects[5];
+
+	setup(64);
+	struct general_heap *heap = &memory->general;
+	struct objcache *one = general_heap_cache(heap, MIB / 2, 0);
+
+	for (unsigned i = 0; i < 5; i++)
+		objects[i] = general_heap_alloc(heap, MIB / 2, 0);
+	others_hold(one, true);
+	ck_assert_uint_eq(caching_heap_drain(&heap->caching, UINT64_MAX, 0), 0);
+	others_hold(one, false);
+	for (unsigned i = 0; i < 4; i++)
+		general_heap_free(heap, objects[i]);
+	general_heap_settle(heap);
+	ck_assert_uint_eq(atomic_load(&heap->group.free_bytes), 2 * BLOCK_BYTES - MIB / 2);
+	others_hold(one, true);
+	ck_assert_uint_eq(caching_heap_drain(&heap->caching, UINT64_MAX, BLOCK_BYTES), 0);
+	ck_assert_uint_eq(caching_heap_drain(&heap->caching, UINT64_MAX, 0), BLOCK_BYTES);
+	others_hold(one, false);
+	general_heap_free(heap, objects[4]);
+	ck_assert_uint_eq(caching_heap_drain(&heap->caching, UINT64_MAX, 0), BLOCK_BYTES);
+	others_hold(NULL, true);
+	ck_assert_uint_eq(caching_heap_drain(&heap->caching, UINT64_MAX, 0), 0);
+	others_hold(NULL, false);
+	ck_assert(general_heap_is_valid(heap));
+	teardown();
+}
+END_TEST
+
 /* What a storm of interrupts does on each CPU, in the midst of whatever the CPU was doing. */
 static void handler(void *context)
 {
@@ -794,4 +838,4 @@ HOST_TEST_MAIN("heap_magazines", a_million_operations_follow_the_model, general_
 	       sizes_of_which_there_are_few_share_blocks, a_size_shares_blocks_again_when_most_objects_are_gone,
 	       general_heap_clears_multiplies_and_resizes, threads_share_sizes_that_come_and_go,
 	       threads_exchange_objects_while_others_drain, threads_are_interrupted_by_handlers_that_allocate,
-	       threads_leave_a_busy_cpu_alone, threads_free_runs_in_handlers)
+	       threads_leave_a_busy_cpu_alone, threads_free_runs_in_handlers, a_drain_looks_only_where_something_is)
