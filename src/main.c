@@ -218,6 +218,8 @@ static void volumes_start(void)
 	}
 }
 
+/* Tasks of the memory runtime --------------------------------------------------------------------------------------------- */
+
 static void writeback_task(void *context)
 {
 	pagecache_writeback_run(context);
@@ -228,27 +230,9 @@ static void guarantee_task(void *context)
 	guarantee_run(context);
 }
 
-/* What is given in a handler is to be there again soon: before whatever else wants to run. */
-static void guarantee_start_keeper(void)
-{
-	const struct task_options options = { .name = "guarantee", .priority = TASK_HIGH, .cpu = -1 };
-
-	if (memory_config.guarantee.bytes > 0 && task_spawn(&options, guarantee_task, &memory.guarantee, NULL) != STATUS_OK)
-		platform_panic("the keeper of the DMA guarantee cannot start");
-}
-
 static void cleaner_task(void *context)
 {
 	memory_clean_run(context);
-}
-
-/* Requests of high priority stand in line behind it: whoever just reads files must not keep it from ending its turn. */
-static void cleaner_start(void)
-{
-	const struct task_options options = { .name = "cleaner", .priority = TASK_HIGH, .cpu = -1 };
-
-	if (task_spawn(&options, cleaner_task, &memory, NULL) != STATUS_OK)
-		platform_panic("the background cleaner cannot start");
 }
 
 static void report_task(void *context)
@@ -256,23 +240,35 @@ static void report_task(void *context)
 	failure_report_run(context);
 }
 
-static void report_start(void)
+/* Runs as long as the machine does. */
+static void start(const char *name, enum task_priority priority, void (*run)(void *context), void *context)
 {
-	const struct task_options options = { .name = "reports", .priority = TASK_NORMAL, .cpu = -1 };
+	const struct task_options options = { .name = name, .priority = priority, .cpu = -1 };
 
-	if (task_spawn(&options, report_task, &memory, NULL) != STATUS_OK)
-		log_warn("memory: requests that fail print their reports themselves");
+	if (task_spawn(&options, run, context, NULL) != STATUS_OK)
+		platform_panic("the task \"%s\" cannot start", name);
+}
+
+/*
+ * What is given in a handler is to be there again soon: before whatever else wants to run. Requests of high priority stand in
+ * line behind the cleaner: whoever just reads files must not keep it from ending its turn.
+ */
+static void tasks_start(void)
+{
+	start("writeback", TASK_NORMAL, writeback_task, &pagecache);
+	if (memory_config.guarantee.bytes > 0)
+		start("guarantee", TASK_HIGH, guarantee_task, &memory.guarantee);
+	start("cleaner", TASK_HIGH, cleaner_task, &memory);
+	start("reports", TASK_NORMAL, report_task, &memory);
 }
 
 static void pagecache_start(void)
 {
-	const struct task_options options = { .name = "writeback", .priority = TASK_NORMAL, .cpu = -1 };
-	status_t status = pagecache_init(&pagecache, &memory, &pagecache_config);
+	const status_t status = pagecache_init(&pagecache, &memory, &pagecache_config);
 
-	if (status == STATUS_OK)
-		status = task_spawn(&options, writeback_task, &pagecache, NULL);
 	if (status != STATUS_OK)
 		platform_panic("the page cache cannot start: %s", status_text(status));
+	tasks_start();
 	volumes_start();
 }
 
@@ -344,9 +340,6 @@ static void first_task(void *context)
 	command_table_init(&commands);
 	drivers_begin(boot->command_line);
 	pagecache_start();
-	guarantee_start_keeper();
-	cleaner_start();
-	report_start();
 	power_set_farewell(farewell);
 	commands_start();
 	environment = (struct app_environment){
