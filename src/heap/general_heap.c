@@ -86,7 +86,7 @@ static void *alloc_stand_in(struct general_heap *heap, unsigned class, size_t by
 /* Of the class, which has to be loaded for it, or guarded if it is time for that: what has no magazines is too large for it. */
 static void *alloc_loading(struct general_heap *heap, unsigned class, size_t bytes, size_t alignment, const void *site)
 {
-	struct objcache *cache = &heap->cache[general_heap_server_sample(heap, class)];
+	struct objcache *cache = &heap->cache[general_heap_server_loaded(heap, class)];
 	void *memory = NULL;
 
 	if (guard_pool_is_due(&heap->guard, cache->magazine_slots))

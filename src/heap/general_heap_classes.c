@@ -105,17 +105,6 @@ static void server_set(struct general_heap *heap, unsigned class, bool is_own)
 		atomic_store_explicit(&heap->small[i], &heap->cache[general_heap_server(heap, class)], memory_order_relaxed);
 }
 
-/* Unless somebody else has. */
-static void own_change(struct general_heap *heap, unsigned class, bool is_own)
-{
-	spinlock_lock(&heap->class_lock);
-	if (atomic_load_explicit(&heap->class[class].is_own, memory_order_relaxed) != is_own) {
-		server_set(heap, class, is_own);
-		atomic_fetch_add_explicit(&heap->own_classes, is_own ? 1 : UINT32_MAX, memory_order_relaxed);
-	}
-	spinlock_unlock(&heap->class_lock);
-}
-
 static uint32_t samples_get(const struct general_heap *heap, unsigned class)
 {
 	return atomic_load_explicit(&heap->class[class].samples, memory_order_relaxed);
@@ -124,6 +113,18 @@ static uint32_t samples_get(const struct general_heap *heap, unsigned class)
 static void samples_set(struct general_heap *heap, unsigned class, uint32_t samples)
 {
 	atomic_store_explicit(&heap->class[class].samples, samples, memory_order_relaxed);
+}
+
+/* Unless somebody else has. */
+static void own_change(struct general_heap *heap, unsigned class, bool is_own)
+{
+	spinlock_lock(&heap->class_lock);
+	if (atomic_load_explicit(&heap->class[class].is_own, memory_order_relaxed) != is_own) {
+		server_set(heap, class, is_own);
+		samples_set(heap, class, 0);
+		atomic_fetch_add_explicit(&heap->own_classes, is_own ? 1 : UINT32_MAX, memory_order_relaxed);
+	}
+	spinlock_unlock(&heap->class_lock);
 }
 
 /* Of all that the same power of two may serve. */
@@ -151,7 +152,14 @@ static bool own_would_save_a_block(struct general_heap *heap, unsigned class)
 
 unsigned general_heap_server_choose(struct general_heap *heap, unsigned class)
 {
-	if (!platform_in_handler() && (own_is_affordable(heap) || own_would_save_a_block(heap, class)))
+	const bool is_power = heap->class[class].power == class;
+	bool is_own = own_is_affordable(heap);
+
+	if (!is_own) {
+		samples_set(heap, class, samples_get(heap, class) + 1);
+		is_own = own_would_save_a_block(heap, class);
+	}
+	if (is_own && !is_power && !platform_in_handler())
 		own_change(heap, class, true);
 	return general_heap_server(heap, class);
 }
@@ -162,10 +170,8 @@ static void class_review(struct general_heap *heap, unsigned class)
 	const uint64_t used = objcache_count(&heap->cache[class]).used;
 	const uint64_t before = atomic_exchange_explicit(&info->used_before, used, memory_order_relaxed);
 
-	if (used <= before && waste_bytes(heap, class, used) < BLOCK_BYTES / 4) {
-		samples_set(heap, class, 0);
+	if (used <= before && waste_bytes(heap, class, used) < BLOCK_BYTES / 4)
 		own_change(heap, class, false);
-	}
 }
 
 void general_heap_classes_review(struct general_heap *heap)

@@ -28,17 +28,18 @@ static inline unsigned general_heap_server(const struct general_heap *heap, unsi
 	return atomic_load_explicit(&info->is_own, memory_order_relaxed) ? class : info->power;
 }
 
-/* Lets the class serve itself if that saves a block or can be afforded; returns who serves it from now on. */
+/*
+ * For a class that does not serve itself, and whose server has to be loaded for it: lets it serve itself if that can be
+ * afforded, or else notes the load, and lets it if that saves a block; returns who serves it from now on.
+ */
 unsigned general_heap_server_choose(struct general_heap *heap, unsigned class);
 
-/* The same, for a class for which its server has to be loaded: notes that. */
-static inline unsigned general_heap_server_sample(struct general_heap *heap, unsigned class)
+/* Who serves a class that has to be loaded. Those that serve themselves write nothing that all CPUs look at. */
+static inline unsigned general_heap_server_loaded(struct general_heap *heap, unsigned class)
 {
-	struct general_heap_class *info = &heap->class[class];
-	const uint32_t samples = atomic_load_explicit(&info->samples, memory_order_relaxed);
+	const bool is_own = atomic_load_explicit(&heap->class[class].is_own, memory_order_relaxed);
 
-	atomic_store_explicit(&info->samples, samples + 1, memory_order_relaxed);
-	return general_heap_server(heap, class) == class ? class : general_heap_server_choose(heap, class);
+	return is_own ? class : general_heap_server_choose(heap, class);
 }
 
 /* Has classes with few objects served by a power of two again. */

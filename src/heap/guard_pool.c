@@ -159,9 +159,10 @@ static uint8_t bucket_of(const void *site)
 _Static_assert(GUARD_BUCKETS == 1 << (64 - 58), "as many as bucket_of tells apart");
 
 /* Half of `one_in` at least, so that nothing that repeats itself is guarded always, or never. */
-static void next_choose(struct guard_pool *pool)
+static void next_choose(struct guard_pool *pool, unsigned slot)
 {
-	atomic_store_explicit(&pool->left, pool->one_in / 2 + platform_random() % pool->one_in, memory_order_relaxed);
+	atomic_store_explicit(&pool->countdown[slot].left, pool->one_in / 2 + platform_random() % pool->one_in,
+			      memory_order_relaxed);
 }
 
 static struct guard_slot *slot_take(struct guard_pool *pool, enum guard_kind kind, const void *site)
@@ -207,7 +208,7 @@ void *guard_pool_alloc(struct guard_pool *pool, size_t bytes, size_t alignment, 
 
 	if (platform_in_handler() || platform_is_cleaning())
 		return NULL;
-	next_choose(pool);
+	next_choose(pool, platform_cpu_slot());
 	if (bytes > GUARD_BYTES_MAX || alignment > PAGE_BYTES)
 		return NULL;
 	slot = slot_take(pool, bytes <= PAGE_BYTES ? GUARD_SMALL : GUARD_LARGE, site);
@@ -373,7 +374,8 @@ void guard_pool_init(struct guard_pool *pool, const char *name, const struct gua
 	status_t status;
 
 	memset(pool, 0, sizeof(*pool));
-	atomic_init(&pool->left, INT64_MAX);
+	for (unsigned slot = 0; slot < ARRAY_LENGTH(pool->countdown); slot++)
+		atomic_init(&pool->countdown[slot].left, INT64_MAX);
 	if (config->one_in == 0 || config->bytes == 0)
 		return;
 	pool->name = name;
@@ -391,7 +393,8 @@ void guard_pool_init(struct guard_pool *pool, const char *name, const struct gua
 	slots_init(pool);
 	platform_hide(pool->range.start, pool->range.bytes);
 	pool->one_in = config->one_in;
-	next_choose(pool);
+	for (unsigned slot = 0; slot < ARRAY_LENGTH(pool->countdown); slot++)
+		next_choose(pool, slot);
 }
 
 void guard_pool_fini(struct guard_pool *pool)

@@ -64,13 +64,18 @@ struct guard_counts {
 	uint64_t allocs;
 };
 
+/* Objects until a CPU's next one is guarded; a guess: tasks may change places while they count. */
+struct guard_countdown {
+	_Atomic int64_t left;
+} __attribute__((aligned(64)));
+
 struct guard_pool {
-	_Atomic int64_t left; /* objects until the next one is guarded; a guess, since CPUs may count at the same time */
-	uint32_t one_in;      /* [I] 0: there is no pool */
-	const char *name;     /* [I] of the heap */
-	struct platform_guarded range;   /* [I] */
-	struct block_heap *heap;         /* [I] */
-	struct bookkeeping *bookkeeping; /* [I] */
+	struct guard_countdown countdown[PLATFORM_CPUS_MAX + 1]; /* by platform_cpu_slot() */
+	uint32_t one_in;                                         /* [I] 0: there is no pool */
+	const char *name;                                        /* [I] of the heap */
+	struct platform_guarded range;                           /* [I] */
+	struct block_heap *heap;                                 /* [I] */
+	struct bookkeeping *bookkeeping;                         /* [I] */
 	struct owner owner;
 	struct guard_slot *slots;        /* [I] the large ones first */
 	uint32_t first[GUARD_KINDS + 1]; /* [I] the number of the first slot of each kind, and of all */
@@ -95,9 +100,10 @@ void guard_pool_fini(struct guard_pool *pool);
 /* Counts objects that the heap has handed out; true: let the next one be guarded. */
 static inline bool guard_pool_is_due(struct guard_pool *pool, uint32_t objects)
 {
-	const int64_t left = atomic_load_explicit(&pool->left, memory_order_relaxed) - objects;
+	_Atomic int64_t *counter = &pool->countdown[platform_cpu_slot()].left;
+	const int64_t left = atomic_load_explicit(counter, memory_order_relaxed) - objects;
 
-	atomic_store_explicit(&pool->left, left, memory_order_relaxed);
+	atomic_store_explicit(counter, left, memory_order_relaxed);
 	return __builtin_expect(left < 0, 0);
 }
 
