@@ -11,10 +11,9 @@
  *    interfaces any more by then; they have to be let go before.
  * 3. What a driver needs of the general heap it takes from driver_heap(function).
  * 4. After either, the core takes DMA and interrupts from the function, and reports memory that was left behind, with those who
- *    took it. What is of the general heap stays allocated; DMA memory stays
- *    in quarantine (heap/dma_quarantine.h) until the function has been reset: by the core at once if it can, or by the next
- *    probe, which then calls driver_device_was_reset. A driver that cannot stop its device calls driver_device_is_loose before
- *    it frees.
+ *    took it. What is of the general heap stays allocated; DMA memory stays in quarantine (heap/dma_quarantine.h) until the
+ *    function has been reset: by the core at once if it can, or by the next probe, which then calls driver_device_was_reset. A
+ *    driver that cannot stop its device calls driver_device_is_loose before it frees.
  * 5. probe and remove run one at a time, in a task that may sleep.
  */
 #pragma once
@@ -69,7 +68,7 @@ status_t driver_probe(struct pci_function *function) MUST_CHECK;
 /* STATUS_NOT_FOUND: not bound. */
 status_t driver_remove(struct pci_function *function) MUST_CHECK;
 
-/* From probe or remove: the device may go on writing to the memory that it has; whatever is freed of that stays for now. */
+/* From probe or remove: the device may go on writing to the memory that it has; what is freed of that stays until its reset. */
 void driver_device_is_loose(struct pci_function *function);
 
 /* From probe: the device has been reset, so nothing that it had is in use any more. */

@@ -200,8 +200,8 @@ status_t objcache_grow(struct objcache *cache, struct block_source *source) MUST
 
 /*
  * Gives blocks within [lowest, highest] back in which nothing is allocated, until `bytes` went or only `retain` bytes of free
- * memory or the reserve are left. Returns the bytes that went. Does not sleep, but where platform_may_sleep() it empties the
- * magazines of all CPUs if it has to; elsewhere, those of the depot. (caching_heap_drain: anywhere.)
+ * memory or the reserve are left. Returns the bytes that went. In tasks only. Does not sleep, but where platform_may_sleep() it
+ * empties the magazines of all CPUs if it has to; elsewhere, those of the depot. (caching_heap_drain: anywhere in memory.)
  */
 uint64_t objcache_drain(struct objcache *cache, uint64_t bytes, uint64_t retain, struct phys_addr lowest,
 			struct phys_addr highest);

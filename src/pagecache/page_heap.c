@@ -503,11 +503,12 @@ struct frames *page_heap_fence(struct volume *volume, const struct fence_limits 
 
 static bool is_empty(const struct frames *frames)
 {
-	uint32_t states = page_state_make(PAGE_FREE, 0);
+	_Static_assert(PAGE_FREE == 0, "states that are 0 together are FREE");
+	uint32_t states = 0;
 
 	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++)
 		states |= page_state(&frames->pages[i]);
-	return states == page_state_make(PAGE_FREE, 0);
+	return states == 0;
 }
 
 void page_heap_leave_locked(struct page_heap *heap, struct frames *frames)

@@ -7,6 +7,7 @@
 
 #include <limits.h>
 
+#include "fake/cache_fixture.h"
 #include "fake/fake_block.h"
 #include "fake/heap_fixture.h"
 #include "pagecache/direct.h"
@@ -14,10 +15,10 @@
 #include "pagecache/volume.h"
 #include "runtime/base/random.h"
 
-#define BLOCKS     40
-#define DISK_BYTES (4 * MIB)
-#define WHOLE      (2 * MIB) /* of the disk, for the volume's own node; the rest is a file's */
-#define BYTES_MAX  (40 * PAGE_BYTES)
+#define BLOCKS          40
+#define TEST_DISK_BYTES (4 * MIB)
+#define WHOLE           (2 * MIB) /* of the disk, for the volume's own node; the rest is a file's */
+#define BYTES_MAX       (40 * PAGE_BYTES)
 
 #define ALL UINT_MAX /* as a burst: until something has failed because of it */
 
@@ -36,7 +37,7 @@ static struct pagecache pagecache;
 static struct volume volume;
 static struct fake_block disk;
 static struct node file;
-static unsigned char model[DISK_BYTES];
+static unsigned char model[TEST_DISK_BYTES];
 static const struct device plain = { .name = "plain", .dma_mask = UINT64_MAX };
 
 static void note_kind(const char *where)
@@ -82,22 +83,15 @@ static bool must_fail(struct fault_injector *self, const char *where, uint64_t b
 
 static void pages_begin(void)
 {
-	static const struct pagecache_config config = {
-		.dirty_background_percent = 10,
-		.dirty_max_percent = 20,
-		.dirty_age_ns = 30 * NS_PER_S,
-		.move_percent = 25,
-		.requests = 8,
-		.lookaside_frames = LOOKASIDE_FRAMES,
-		.readahead_bytes = 64 * KIB,
-		.migration_blocks = 1,
-		.frame_wait_ns = 30 * NS_PER_MS,
-	};
+	struct pagecache_config config = cache_machine_config;
 	static const struct volume_config volume_config = { .preference = 50 };
 	static const struct extent extents[] = { { 0, WHOLE + MIB, 100 }, { 100, WHOLE, 100 } };
 
+	config.readahead_bytes = 64 * KIB;
+	config.migration_blocks = 1;
+	config.frame_wait_ns = 30 * NS_PER_MS;
 	must(pagecache_init(&pagecache, memory, &config));
-	must(volume_attach(&volume, &pagecache, &disk.device, "disk", 0, DISK_BYTES, &volume_config));
+	must(volume_attach(&volume, &pagecache, &disk.device, "disk", 0, TEST_DISK_BYTES, &volume_config));
 	must(node_open(&file, &volume, extents, 2, 200 * PAGE_BYTES));
 }
 
@@ -180,7 +174,7 @@ static void pages_work(struct node *node, struct random *random)
 static void pages_end(void)
 {
 	must(volume_flush(&volume));
-	ck_assert_int_eq(memcmp(disk.data, model, DISK_BYTES), 0);
+	ck_assert_int_eq(memcmp(disk.data, model, TEST_DISK_BYTES), 0);
 	ck_assert(pagecache_is_valid(&pagecache));
 	must(node_close(&file, false));
 	must(volume_detach(&volume, false));
@@ -307,8 +301,8 @@ static bool run(void (*work)(void), unsigned first, unsigned burst)
 {
 	machine_init(&machine, MACHINE_START, BLOCKS, 2, 4);
 	memory = &machine.memory;
-	fake_block_init(&disk, DISK_BYTES, false);
-	memcpy(model, disk.data, DISK_BYTES);
+	fake_block_init(&disk, TEST_DISK_BYTES, false);
+	memcpy(model, disk.data, TEST_DISK_BYTES);
 	plan.first = first;
 	plan.burst = burst;
 	plan.count = plan.failed = 0;
@@ -316,7 +310,7 @@ static bool run(void (*work)(void), unsigned first, unsigned burst)
 	memory_set_fault_injector(memory, &plan.injector);
 	work();
 	memory_set_fault_injector(memory, NULL);
-	ck_assert_int_eq(memcmp(disk.data, model, DISK_BYTES), 0);
+	ck_assert_int_eq(memcmp(disk.data, model, TEST_DISK_BYTES), 0);
 	fake_block_fini(&disk);
 	machine_fini(&machine);
 	ck_assert_uint_eq(memory->bookkeeping.used_bytes, 0);
