@@ -11,6 +11,12 @@
 #define SPARE_SLOTS  2
 #define SPARE_PIECES 1
 
+/*
+ * Of the blocks that the cache begins to refill, one in so many was lent before. If all were, its cursors would never get to
+ * what cannot be lent: blocks that have lost pages would lie half empty, and hot pages beside cold ones would not move on.
+ */
+#define TURNS_PART 2
+
 #define IDLE_PERCENT 10 /* of a lent piece, from which on another one is lent instead */
 
 #define NAP_NS       (100 * NS_PER_MS)
@@ -168,12 +174,18 @@ struct guarantee_slot *guarantee_find(struct guarantee *guarantee, struct phys_a
 	return NULL;
 }
 
+/* Blocks that the cache begins to refill between two pieces that come back to it. */
+static uint64_t turn_blocks(const struct guarantee *guarantee)
+{
+	return guarantee->piece_blocks * TURNS_PART;
+}
+
 void guarantee_turn(struct guarantee *guarantee)
 {
 	/* What the lender moves to be able to lend would make the keeper ask for more, without end. */
 	if (guarantee->count == 0 || mutex_is_held(&guarantee->keeper))
 		return;
-	if (atomic_fetch_add_explicit(&guarantee->turned_blocks, 1, memory_order_relaxed) + 1 >= guarantee->piece_blocks)
+	if (atomic_fetch_add_explicit(&guarantee->turned_blocks, 1, memory_order_relaxed) + 1 >= turn_blocks(guarantee))
 		wake_keeper(guarantee);
 }
 
@@ -359,14 +371,13 @@ static bool exchange_free(struct guarantee *guarantee)
 	       (give_up(guarantee, slot) > 0 || filled_slots(guarantee) < guarantee->count);
 }
 
-/* As many blocks as the cache has begun to refill come back to it, and others take their place. */
+/* As the cache has begun to refill others, blocks come back to it, and its coldest take their place. */
 static void rotate(struct guarantee *guarantee)
 {
 	const uint32_t turned = atomic_load_explicit(&guarantee->turned_blocks, memory_order_relaxed);
-	const uint64_t pieces = turned / guarantee->piece_blocks;
+	const uint64_t pieces = turned / turn_blocks(guarantee);
 
-	atomic_fetch_sub_explicit(&guarantee->turned_blocks, (uint32_t)(pieces * guarantee->piece_blocks),
-				  memory_order_relaxed);
+	atomic_fetch_sub_explicit(&guarantee->turned_blocks, (uint32_t)(pieces * turn_blocks(guarantee)), memory_order_relaxed);
 	for (uint64_t i = 0; i < MIN(pieces, guarantee->pieces); i++) {
 		struct guarantee_slot *slot = oldest(guarantee, SLOT_LENT);
 
