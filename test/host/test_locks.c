@@ -178,6 +178,44 @@ START_TEST(completion_orders_threads)
 }
 END_TEST
 
+/* The first thread wakes the others only when all have run its call. */
+struct calls {
+	struct completion done;
+	_Atomic unsigned waiting;
+	_Atomic unsigned run;
+};
+
+static void note_call(void *context)
+{
+	atomic_fetch_add(&((struct calls *)context)->run, 1);
+}
+
+static void call_or_wait(void *context, unsigned index)
+{
+	struct calls *calls = context;
+
+	(void)platform_cpu(); /* from here on it can be called */
+	if (index > 0) {
+		atomic_fetch_add(&calls->waiting, 1);
+		(void)completion_wait(&calls->done, PLATFORM_FOREVER);
+		return;
+	}
+	while (atomic_load(&calls->waiting) < THREADS - 1)
+		platform_yield();
+	platform_run_on_all_cpus(note_call, calls);
+	completion_signal(&calls->done);
+}
+
+START_TEST(calls_reach_threads_asleep)
+{
+	struct calls calls = { .run = 0 };
+
+	completion_init(&calls.done);
+	host_threads_run(THREADS, call_or_wait, &calls);
+	ck_assert_uint_ge(atomic_load(&calls.run), THREADS);
+}
+END_TEST
+
 START_TEST(completion_times_out)
 {
 	struct completion completion;
@@ -192,4 +230,4 @@ START_TEST(completion_times_out)
 END_TEST
 
 HOST_TEST_MAIN("locks", spinlock_excludes_threads, spinlock_holds_preemption, misuse_is_reported, mutex_excludes_threads,
-	       completion_orders_threads, completion_times_out)
+	       completion_orders_threads, calls_reach_threads_asleep, completion_times_out)
