@@ -107,11 +107,18 @@
 /*
  * One in so many objects of the general heap is guarded: it lies alone on a page at the edge of one that is not mapped, so that
  * running over its end, or using it after it was freed, faults in every build, and the report says who allocated and freed it;
- * 0: none. At one in 16384 it costs less than a hundredth of what allocating and freeing cost; more often for a machine under
- * test. Objects up to 32 KB, and none that an interrupt handler takes.
+ * 0: none. More often for a machine under test. Objects up to 32 KB, and none that an interrupt handler takes.
  */
 #ifndef HEAP_GUARD_ONE_IN
 #define HEAP_GUARD_ONE_IN 16384
+#endif
+
+/*
+ * Milliseconds in which a CPU has one object guarded at most: it takes microseconds to show and to hide its page, and a driver
+ * that allocates millions of objects a second should not notice.
+ */
+#ifndef HEAP_GUARD_INTERVAL_MS
+#define HEAP_GUARD_INTERVAL_MS 10
 #endif
 
 /*
@@ -124,6 +131,9 @@
 
 #if HEAP_GUARD_ONE_IN < 0 || (HEAP_GUARD_ONE_IN > 0 && HEAP_GUARD_ONE_IN < 16) || HEAP_GUARD_ONE_IN > 1000000000
 #error "HEAP_GUARD_ONE_IN is 0 (none) or 16 to 1000000000: more often, all memory would come from the few guarded pages."
+#endif
+#if HEAP_GUARD_INTERVAL_MS < 0 || HEAP_GUARD_INTERVAL_MS > 1000000
+#error "HEAP_GUARD_INTERVAL_MS is 0 (guard one in HEAP_GUARD_ONE_IN, however fast they come) to 1000000 milliseconds."
 #endif
 #if HEAP_GUARD_BYTES % (2 << 20) != 0 || HEAP_GUARD_BYTES < (2 << 20) || HEAP_GUARD_BYTES > (32 << 20)
 #error "HEAP_GUARD_BYTES is a multiple of 2 << 20, up to 32 << 20; to have none, set HEAP_GUARD_ONE_IN to 0."

@@ -42,7 +42,11 @@ static struct memory_config memory_config = {
 	.high_bytes = MEMORY_HIGH_BYTES,
 	.atomic_percent = MEMORY_ATOMIC_PERCENT,
 	.general_retain_bytes = GENERAL_HEAP_RETAIN_BYTES,
-	.guard = { .one_in = HEAP_GUARD_ONE_IN, .bytes = HEAP_GUARD_BYTES },
+	.guard = {
+		.one_in = HEAP_GUARD_ONE_IN,
+		.interval_ns = HEAP_GUARD_INTERVAL_MS * NS_PER_MS,
+		.bytes = HEAP_GUARD_BYTES,
+	},
 	.dma_retain_bytes = DMA_RETAIN_BYTES,
 	.guarantee = {
 		.bytes = DMA_GUARANTEE_BYTES,

@@ -89,7 +89,7 @@ static void *alloc_loading(struct general_heap *heap, unsigned class, size_t byt
 	struct objcache *cache = &heap->cache[general_heap_server_loaded(heap, class)];
 	void *memory = NULL;
 
-	if (guard_pool_is_due(&heap->guard, cache->magazine_slots))
+	if (guard_pool_is_due(&heap->guard, objcache_load_objects(cache)))
 		memory = guard_pool_alloc(&heap->guard, bytes, alignment, site);
 	return memory ? memory : objcache_alloc_slow(cache, true);
 }

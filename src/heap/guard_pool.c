@@ -159,10 +159,21 @@ static uint8_t bucket_of(const void *site)
 _Static_assert(GUARD_BUCKETS == 1 << (64 - 58), "as many as bucket_of tells apart");
 
 /* Half of `one_in` at least, so that nothing that repeats itself is guarded always, or never. */
-static void next_choose(struct guard_pool *pool, unsigned slot)
+static void count_down(struct guard_pool *pool, unsigned slot)
 {
 	atomic_store_explicit(&pool->countdown[slot].left, pool->one_in / 2 + platform_random() % pool->one_in,
 			      memory_order_relaxed);
+}
+
+static bool is_too_soon(struct guard_pool *pool, unsigned slot)
+{
+	struct guard_countdown *countdown = &pool->countdown[slot];
+	const uint64_t now = platform_now_ns();
+
+	if (now < atomic_load_explicit(&countdown->next_ns, memory_order_relaxed))
+		return true;
+	atomic_store_explicit(&countdown->next_ns, now + pool->interval_ns, memory_order_relaxed);
+	return false;
 }
 
 static struct guard_slot *slot_take(struct guard_pool *pool, enum guard_kind kind, const void *site)
@@ -204,12 +215,13 @@ static void slot_count(struct guard_pool *pool, struct guard_slot *slot)
 
 void *guard_pool_alloc(struct guard_pool *pool, size_t bytes, size_t alignment, const void *site)
 {
+	const unsigned cpu_slot = platform_cpu_slot();
 	struct guard_slot *slot;
 
 	if (platform_in_handler() || platform_is_cleaning())
 		return NULL;
-	next_choose(pool, platform_cpu_slot());
-	if (bytes > GUARD_BYTES_MAX || alignment > PAGE_BYTES)
+	count_down(pool, cpu_slot);
+	if (bytes > GUARD_BYTES_MAX || alignment > PAGE_BYTES || is_too_soon(pool, cpu_slot))
 		return NULL;
 	slot = slot_take(pool, bytes <= PAGE_BYTES ? GUARD_SMALL : GUARD_LARGE, site);
 	if (!slot)
@@ -393,8 +405,9 @@ void guard_pool_init(struct guard_pool *pool, const char *name, const struct gua
 	slots_init(pool);
 	platform_hide(pool->range.start, pool->range.bytes);
 	pool->one_in = config->one_in;
+	pool->interval_ns = config->interval_ns;
 	for (unsigned slot = 0; slot < ARRAY_LENGTH(pool->countdown); slot++)
-		next_choose(pool, slot);
+		count_down(pool, slot);
 }
 
 void guard_pool_fini(struct guard_pool *pool)

@@ -11,7 +11,7 @@
  *    objects, so what was freed stays hidden for as long as the pool allows. No caller has more than an eighth.
  * 3. The memory is that of the direct map itself: physical addresses, DMA and aliases work as for any other object.
  * 4. Who chooses counts the objects that a heap hands out where it is slow anyway, a magazine at a time; about one in `one_in`
- *    is guarded. So the short way does not know of it.
+ *    is guarded, where objects come very fast fewer. So the short way does not know of it.
  * 5. Hiding reaches the CPU that frees at once, and the others when they forget the page by themselves: the page is nobody
  *    else's, so nothing but a report is lost, and nobody is interrupted.
  *
@@ -25,7 +25,9 @@
 
 struct guard_config {
 	uint32_t one_in; /* objects; 0: none is guarded */
-	uint64_t bytes;  /* of memory for guarded objects and what is hidden beside them; whole blocks */
+	uint64_t
+		interval_ns; /* in which a CPU has one guarded at most: showing and hiding pages costs more than an object does */
+	uint64_t bytes;      /* of memory for guarded objects and what is hidden beside them; whole blocks */
 };
 
 enum guard_state {
@@ -64,14 +66,16 @@ struct guard_counts {
 	uint64_t allocs;
 };
 
-/* Objects until a CPU's next one is guarded; a guess: tasks may change places while they count. */
+/* Of a CPU; a guess: tasks may change places while they count. */
 struct guard_countdown {
-	_Atomic int64_t left;
+	_Atomic int64_t left;     /* objects until the next one is guarded, */
+	_Atomic uint64_t next_ns; /* if it is not before this time */
 } __attribute__((aligned(64)));
 
 struct guard_pool {
 	struct guard_countdown countdown[PLATFORM_CPUS_MAX + 1]; /* by platform_cpu_slot() */
 	uint32_t one_in;                                         /* [I] 0: there is no pool */
+	uint64_t interval_ns;                                    /* [I] */
 	const char *name;                                        /* [I] of the heap */
 	struct platform_guarded range;                           /* [I] */
 	struct block_heap *heap;                                 /* [I] */
@@ -107,7 +111,10 @@ static inline bool guard_pool_is_due(struct guard_pool *pool, uint32_t objects)
 	return __builtin_expect(left < 0, 0);
 }
 
-/* Alignment is a power of two. NULL: not this one (no slot, too large, an interrupt handler); the heap serves it as always. */
+/*
+ * Alignment is a power of two. NULL: not this one (too soon, no slot, too large, an interrupt handler); the heap serves it as
+ * always.
+ */
 void *guard_pool_alloc(struct guard_pool *pool, size_t bytes, size_t alignment, const void *site);
 
 /* True for every address of the pool. */

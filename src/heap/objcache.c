@@ -231,6 +231,7 @@ static struct block *fullest_block(struct objcache *cache)
 
 struct taking {
 	struct objcache_slot *next, *end;
+	const struct objcache_slot *enough; /* from here on, no line is begun that may not fit */
 	char *objects;
 	size_t object_bytes;
 	uint8_t *states;
@@ -304,7 +305,15 @@ static void line_take(struct taking *taking, uint8_t *line, unsigned first)
 	}
 }
 
-/* The block has free objects. Stays at a line until nothing is left there. */
+static bool has_enough(const struct taking *taking)
+{
+	return taking->next >= taking->enough && taking->end - taking->next < LINE_STATES;
+}
+
+/*
+ * The block has free objects. Stays at a line until nothing is left there; who can, ends with a line: CPUs whose objects have
+ * their states in one would pass it to and fro.
+ */
 static void block_take(const struct objcache *cache, struct block *block, struct taking *taking)
 {
 	taking->objects = objcache_objects(cache, block);
@@ -316,12 +325,19 @@ static void block_take(const struct objcache *cache, struct block *block, struct
 		block->line += block->stride;
 		if (block->line >= cache->lines)
 			block->line -= cache->lines;
+		if (has_enough(taking))
+			break;
 	}
 }
 
 uint32_t objcache_take_locked(struct objcache *cache, struct objcache_slot *slots, uint32_t max)
 {
-	struct taking taking = { .next = slots, .end = slots + max, .object_bytes = cache->config.object_bytes };
+	struct taking taking = {
+		.next = slots,
+		.end = slots + max,
+		.enough = slots + (max + 1) / 2,
+		.object_bytes = cache->config.object_bytes,
+	};
 	uint32_t count = 0;
 	struct block *block;
 

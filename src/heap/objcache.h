@@ -255,6 +255,12 @@ static inline bool objcache_block_is_empty(const struct block *block)
 	return block->role == OBJCACHE_EMPTY;
 }
 
+/* About so many objects a CPU has at a time before it takes the long way again. */
+static inline uint32_t objcache_load_objects(const struct objcache *cache)
+{
+	return cache->magazine_slots * 3 / 4;
+}
+
 /* The cache whose block holds the object, or NULL. */
 struct objcache *objcache_of(const struct block_heap *heap, const void *object);
 

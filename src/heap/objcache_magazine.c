@@ -317,6 +317,18 @@ static void swap_locked(struct objcache *cache, struct objcache_cpu *own)
 	own->unloaded += count;
 }
 
+#define PREFETCH_BYTES_MAX 1024 /* objects up to here; the first line of a larger one is a small part of what it costs */
+
+/* Who freed them may have done so long ago, and in any order: all at once they come sooner than one by one. */
+static void prefetch(const struct objcache *cache, const struct objcache_magazine *magazine)
+{
+	if (cache->config.object_bytes > PREFETCH_BYTES_MAX)
+		return;
+#pragma GCC unroll 16
+	for (uint32_t i = magazine->count; i > 0; i--)
+		__builtin_prefetch(magazine->slots[i].object, 1);
+}
+
 static bool load_from_depot_locked(struct objcache *cache, struct objcache_cpu *own)
 {
 	struct objcache_magazine *full = depot_take_locked(cache);
@@ -326,13 +338,19 @@ static bool load_from_depot_locked(struct objcache *cache, struct objcache_cpu *
 	spare_add_locked(cache, own->alloc);
 	alloc_set(own, full, full->count);
 	own->loaded += full->count;
+	prefetch(cache, full);
 	return true;
 }
 
+/*
+ * What comes and goes gets no more than three quarters: so both magazines together have room for it when more is freed than
+ * allocated for a while, and do not hand full ones to the depot, and to other CPUs, only to ask for others soon.
+ */
 static void load_from_blocks_locked(struct objcache *cache, struct objcache_cpu *own)
 {
 	const uint32_t have = alloc_count(own);
-	const uint32_t count = objcache_take_locked(cache, own->alloc->slots + 1 + have, cache->magazine_slots - have);
+	const uint32_t want = have == 0 ? cache->magazine_slots : objcache_load_objects(cache);
+	const uint32_t count = objcache_take_locked(cache, own->alloc->slots + 1 + have, want - have);
 
 	alloc_set(own, own->alloc, have + count);
 	own->loaded += count;

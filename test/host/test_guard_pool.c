@@ -75,6 +75,38 @@ START_TEST(about_one_in_so_many_is_guarded)
 }
 END_TEST
 
+static uint64_t guarded_of(unsigned objects)
+{
+	uint64_t guarded = 0;
+
+	for (unsigned i = 0; i < objects; i++) {
+		void *object = general_heap_alloc(heap, 48, 0);
+
+		guarded += is_guarded(object);
+		general_heap_free(heap, object);
+	}
+	return guarded;
+}
+
+START_TEST(those_that_come_fast_are_guarded_now_and_then)
+{
+	const struct memory_config config = {
+		.atomic_percent = 100,
+		.guard = { .one_in = 16, .interval_ns = NS_PER_S, .bytes = BLOCK_BYTES },
+	};
+
+	host_clock_set(HOST_CLOCK_MANUAL);
+	machine_init_with(&machine, MACHINE_START, 64, &config);
+	ck_assert_uint_eq(guarded_of(ATTEMPT), 1);
+	host_clock_turn(NS_PER_S - 1);
+	ck_assert_uint_eq(guarded_of(ATTEMPT), 0);
+	host_clock_turn(1);
+	ck_assert_uint_eq(guarded_of(ATTEMPT), 1);
+	machine_fini(&machine);
+	host_clock_set(HOST_CLOCK_REAL);
+}
+END_TEST
+
 START_TEST(none_is_guarded_unless_wanted)
 {
 	setup_one_in(0);
@@ -412,8 +444,8 @@ START_TEST(threads_exchange_guarded_objects)
 }
 END_TEST
 
-HOST_TEST_MAIN("guard_pool", about_one_in_so_many_is_guarded, none_is_guarded_unless_wanted,
-	       guarded_objects_are_aligned_whole_and_apart, what_cannot_be_guarded_is_left_alone,
+HOST_TEST_MAIN("guard_pool", about_one_in_so_many_is_guarded, those_that_come_fast_are_guarded_now_and_then,
+	       none_is_guarded_unless_wanted, guarded_objects_are_aligned_whole_and_apart, what_cannot_be_guarded_is_left_alone,
 	       threads_free_in_handlers_but_do_not_take, wrong_uses_are_explained,
 	       an_overrun_that_cannot_fault_is_found_when_freed, a_freed_object_stays_away_as_long_as_the_pool_allows,
 	       one_caller_does_not_get_all, guarded_objects_are_resized, a_pool_that_cannot_be_had_is_done_without,

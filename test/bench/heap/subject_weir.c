@@ -26,7 +26,7 @@ void subject_init(void)
 	static const struct memory_config config = {
 		.min_bytes = BLOCK_BYTES,
 		.low_bytes = 2 * BLOCK_BYTES,
-		.guard = { .one_in = 16384, .bytes = BLOCK_BYTES },
+		.guard = { .one_in = 16384, .interval_ns = 10 * NS_PER_MS, .bytes = BLOCK_BYTES },
 	};
 	struct host_arena *arena = host_arena_create(4 * GIB, BLOCKS * BLOCK_BYTES);
 	const struct phys_range range = host_arena_range(arena);
