@@ -31,7 +31,7 @@
 #include "runtime/base/mutex.h"
 
 struct guarantee_slot {
-	_Atomic uint32_t word;      /* guarantee.c */
+	_Atomic uint32_t word;      /* guarantee_internal.h */
 	_Atomic uint64_t start;     /* physical address of the piece; changes under [K] while nobody can take it */
 	const void *_Atomic holder; /* OUT: of whom; for reports */
 	uint64_t order;             /* [K] the oldest LENT piece goes back first */

@@ -1,0 +1,353 @@
+/* The keeper, which has the pieces where they do the least harm. */
+#include "guarantee_internal.h"
+#include "runtime/base/assert.h"
+#include "runtime/base/bits.h"
+
+/*
+ * Of the blocks that the cache begins to refill, one in so many was lent before. If all were, its cursors would never get to
+ * what cannot be lent: blocks that have lost pages would lie half empty, and hot pages beside cold ones would not move on.
+ */
+#define TURNS_PART 2
+
+#define IDLE_PERCENT 10 /* of a lent piece, from which on another one is lent instead */
+
+#define NAP_NS       (100 * NS_PER_MS)
+#define SHORT_NAP_NS NS_PER_MS
+
+/* Blocks that the cache begins to refill between two pieces that come back to it. */
+static uint64_t turn_blocks(const struct guarantee *guarantee)
+{
+	return guarantee->piece_blocks * TURNS_PART;
+}
+
+void guarantee_turn(struct guarantee *guarantee)
+{
+	/* What the lender moves to be able to lend would make the keeper ask for more, without end. */
+	if (guarantee->count == 0 || mutex_is_held(&guarantee->keeper))
+		return;
+	if (atomic_fetch_add_explicit(&guarantee->turned_blocks, 1, memory_order_relaxed) + 1 >= turn_blocks(guarantee))
+		guarantee_wake_keeper(guarantee);
+}
+
+/* Pieces. [K] is held ----------------------------------------------------------------------------------------------------- */
+
+static void settle(struct guarantee *guarantee, struct guarantee_slot *slot)
+{
+	const struct phys_addr start = guarantee_start(slot);
+	uint32_t word = guarantee_word(slot);
+
+	if (!(word & SLOT_UNSETTLED))
+		return;
+	for (uint64_t i = 0; i < guarantee->piece_blocks; i++)
+		guarantee->lender->settle(guarantee->lender, guarantee_block(start, i));
+	block_heap_hand_over(&guarantee->memory->blocks, start, guarantee->piece_blocks, &guarantee->owner);
+	/* It may be taken and given meanwhile. */
+	do
+		guarantee_set_cost(guarantee, start, guarantee_state(word) == SLOT_OUT ? BLOCK_COST_FIXED : 0);
+	while (!atomic_compare_exchange_weak(&slot->word, &word, word & ~SLOT_UNSETTLED));
+}
+
+void guarantee_settle_locked(struct guarantee *guarantee)
+{
+	for (uint32_t i = 0; i < guarantee->count; i++)
+		settle(guarantee, &guarantee->slots[i]);
+}
+
+static struct guarantee_slot *empty_slot(struct guarantee *guarantee)
+{
+	for (uint32_t i = 0; i < guarantee->count; i++)
+		if (guarantee_state(guarantee_word(&guarantee->slots[i])) == SLOT_EMPTY)
+			return &guarantee->slots[i];
+	return NULL;
+}
+
+static uint32_t filled_slots(const struct guarantee *guarantee)
+{
+	uint32_t filled = 0;
+
+	for (uint32_t i = 0; i < guarantee->count; i++)
+		filled += guarantee_state(guarantee_word(&guarantee->slots[i])) != SLOT_EMPTY;
+	return filled;
+}
+
+/* Has the slot to itself: nobody can take it. */
+static bool slot_keep(struct guarantee_slot *slot, enum slot_state state)
+{
+	const uint32_t word = guarantee_word(slot);
+
+	return guarantee_state(word) == state && !(word & SLOT_UNSETTLED) && guarantee_change(slot, word, SLOT_KEPT, 0);
+}
+
+static void slot_fill(struct guarantee *guarantee, struct guarantee_slot *slot, struct phys_addr start, enum slot_state state)
+{
+	slot->order = guarantee->orders++;
+	atomic_store_explicit(&slot->start, start.value, memory_order_relaxed);
+	(void)guarantee_change(slot, guarantee_word(slot), state, 0);
+}
+
+/* Addresses that a new piece must not have; none: first > last. */
+struct avoid {
+	struct phys_addr first, last;
+};
+
+static const struct avoid avoid_none = { { 1 }, { 0 } };
+
+/* Up to what is guaranteed any memory will do; beyond it, and for another piece, only what caches well. */
+static bool bring_lent(struct guarantee *guarantee, const struct avoid *avoid)
+{
+	const unsigned idle_percent_max = filled_slots(guarantee) < guarantee->pieces ? 100 : IDLE_PERCENT;
+	struct guarantee_slot *slot = empty_slot(guarantee);
+	struct phys_addr start;
+
+	if (!slot || !guarantee->lender ||
+	    !guarantee->lender->lend(guarantee->lender, avoid->first, avoid->last, idle_percent_max, &start))
+		return false;
+	slot_fill(guarantee, slot, start, SLOT_LENT);
+	return true;
+}
+
+static bool bring_free(struct guarantee *guarantee, const struct avoid *avoid)
+{
+	struct guarantee_slot *slot = empty_slot(guarantee);
+	const struct run_request request = {
+		.blocks = guarantee->piece_blocks,
+		.constraints = { .highest = guarantee->highest, .alignment_bytes = guarantee_piece_bytes(guarantee) },
+		.owner = &guarantee->owner,
+		.keep_blocks = divide_round_up(guarantee->memory->config.min_bytes, BLOCK_BYTES),
+	};
+	struct phys_addr start;
+
+	if (!slot || block_heap_alloc(&guarantee->memory->blocks, &request, &start) != STATUS_OK)
+		return false;
+	if (start.value <= avoid->last.value && start.value + guarantee_piece_bytes(guarantee) > avoid->first.value) {
+		memory_blocks_free(guarantee->memory, start);
+		return false;
+	}
+	slot_fill(guarantee, slot, start, SLOT_FREE);
+	return true;
+}
+
+/* What lies idle here is wanted before the cache stops growing. */
+static bool memory_is_short(const struct guarantee *guarantee)
+{
+	const struct memory *memory = guarantee->memory;
+
+	return block_heap_free_bytes(&memory->blocks) <=
+	       memory->config.low_bytes + guarantee->pieces * guarantee_piece_bytes(guarantee);
+}
+
+/* A piece from outside of these addresses; memory that is short is rather lent than taken. */
+static bool bring(struct guarantee *guarantee, const struct avoid *avoid)
+{
+	if (memory_is_short(guarantee))
+		return bring_lent(guarantee, avoid) || bring_free(guarantee, avoid);
+	return bring_free(guarantee, avoid) || bring_lent(guarantee, avoid);
+}
+
+uint64_t guarantee_release_locked(struct guarantee *guarantee, struct guarantee_slot *slot, enum slot_state state)
+{
+	const struct phys_addr start = guarantee_start(slot);
+
+	if (!slot_keep(slot, state))
+		return 0;
+	if (state == SLOT_FREE)
+		(void)block_heap_free(&guarantee->memory->blocks, start);
+	else
+		for (uint64_t i = 0; i < guarantee->piece_blocks; i++)
+			guarantee->lender->take_back(guarantee->lender, guarantee_block(start, i));
+	(void)guarantee_change(slot, guarantee_word(slot), SLOT_EMPTY, 0);
+	guarantee->exchanged++;
+	return state == SLOT_FREE ? guarantee_piece_bytes(guarantee) : 0;
+}
+
+/* For whoever wants it. */
+static uint64_t give_up(struct guarantee *guarantee, struct guarantee_slot *slot)
+{
+	const uint64_t bytes = guarantee_release_locked(guarantee, slot, SLOT_FREE);
+
+	if (bytes > 0)
+		memory_notice(guarantee->memory);
+	return bytes;
+}
+
+/* One that is not needed must not take memory that is short. */
+static bool bring_spare(struct guarantee *guarantee)
+{
+	return bring_lent(guarantee, &avoid_none) || (!memory_is_short(guarantee) && bring_free(guarantee, &avoid_none));
+}
+
+void guarantee_fill_locked(struct guarantee *guarantee)
+{
+	while (filled_slots(guarantee) < guarantee->pieces && bring(guarantee, &avoid_none))
+		;
+	while (filled_slots(guarantee) >= guarantee->pieces &&
+	       filled_slots(guarantee) < guarantee->pieces + GUARANTEE_SPARE_PIECES && bring_spare(guarantee))
+		;
+}
+
+/* Of the slots in this state the one that was filled first; NULL: none. */
+static struct guarantee_slot *oldest(struct guarantee *guarantee, enum slot_state state)
+{
+	struct guarantee_slot *oldest = NULL;
+
+	for (uint32_t i = 0; i < guarantee->count; i++) {
+		struct guarantee_slot *slot = &guarantee->slots[i];
+
+		if (guarantee_state(guarantee_word(slot)) == state && (!oldest || slot->order < oldest->order))
+			oldest = slot;
+	}
+	return oldest;
+}
+
+/* Where memory is short, what lies idle is given to it. */
+static bool exchange_free(struct guarantee *guarantee)
+{
+	struct guarantee_slot *slot = oldest(guarantee, SLOT_FREE);
+
+	return slot && memory_is_short(guarantee) && bring_lent(guarantee, &avoid_none) &&
+	       (give_up(guarantee, slot) > 0 || filled_slots(guarantee) < guarantee->count);
+}
+
+/* As the cache has begun to refill others, blocks come back to it, and its coldest take their place. */
+static void rotate(struct guarantee *guarantee)
+{
+	const uint32_t turned = atomic_load_explicit(&guarantee->turned_blocks, memory_order_relaxed);
+	const uint64_t pieces = turned / turn_blocks(guarantee);
+
+	atomic_fetch_sub_explicit(&guarantee->turned_blocks, (uint32_t)(pieces * turn_blocks(guarantee)), memory_order_relaxed);
+	for (uint64_t i = 0; i < MIN(pieces, guarantee->pieces); i++) {
+		struct guarantee_slot *slot = oldest(guarantee, SLOT_LENT);
+
+		if (!slot || !bring_lent(guarantee, &avoid_none))
+			return;
+		(void)guarantee_release_locked(guarantee, slot, SLOT_LENT);
+	}
+}
+
+static bool is_idle(const struct guarantee *guarantee, const struct guarantee_slot *slot)
+{
+	const struct phys_addr start = guarantee_start(slot);
+	unsigned percent = 0;
+
+	for (uint64_t i = 0; i < guarantee->piece_blocks; i++)
+		percent += guarantee->lender->idle_percent(guarantee->lender, guarantee_block(start, i));
+	return percent > IDLE_PERCENT * guarantee->piece_blocks;
+}
+
+/*
+ * A piece in which little is cached any more is of more use to the cache: one in a round, and the next one after a nap. If
+ * there is no other one, the one that is held beyond what is guaranteed will do.
+ */
+static void exchange_idle(struct guarantee *guarantee)
+{
+	const uint64_t now = platform_now_ns();
+
+	if (now < guarantee->idle_look_ns)
+		return;
+	guarantee->idle_look_ns = now + NAP_NS;
+	for (uint32_t i = 0; i < guarantee->count; i++) {
+		struct guarantee_slot *slot = &guarantee->slots[i];
+
+		if (guarantee_state(guarantee_word(slot)) != SLOT_LENT || !is_idle(guarantee, slot))
+			continue;
+		if (bring_lent(guarantee, &avoid_none) || filled_slots(guarantee) > guarantee->pieces)
+			(void)guarantee_release_locked(guarantee, slot, SLOT_LENT);
+		return;
+	}
+}
+
+/* What came in while another piece was taken, and could not go. */
+static void trim(struct guarantee *guarantee)
+{
+	while (filled_slots(guarantee) > guarantee->pieces + GUARANTEE_SPARE_PIECES) {
+		struct guarantee_slot *idle = oldest(guarantee, SLOT_FREE);
+		struct guarantee_slot *lent = oldest(guarantee, SLOT_LENT);
+
+		if (idle && give_up(guarantee, idle) > 0)
+			continue;
+		if (!lent)
+			return;
+		(void)guarantee_release_locked(guarantee, lent, SLOT_LENT);
+	}
+}
+
+bool guarantee_keep(struct guarantee *guarantee)
+{
+	bool exchanged;
+
+	mutex_lock(&guarantee->keeper);
+	guarantee_settle_locked(guarantee);
+	guarantee_fill_locked(guarantee);
+	exchanged = exchange_free(guarantee);
+	rotate(guarantee);
+	exchange_idle(guarantee);
+	trim(guarantee);
+	mutex_unlock(&guarantee->keeper);
+	return exchanged;
+}
+
+/* It runs before others, and leaves them time between two rounds, whatever it finds. */
+void guarantee_run(struct guarantee *guarantee)
+{
+	while (!atomic_load(&guarantee->stopping)) {
+		const uint32_t kick = atomic_load(&guarantee->kick);
+		const uint64_t nap_ns = guarantee_keep(guarantee) ? SHORT_NAP_NS : NAP_NS;
+
+		(void)platform_wait(&guarantee->kick, kick, platform_now_ns() + nap_ns);
+	}
+}
+
+void guarantee_stop(struct guarantee *guarantee)
+{
+	atomic_store(&guarantee->stopping, true);
+	guarantee_wake_keeper(guarantee);
+}
+
+/* Runs with pieces in them ------------------------------------------------------------------------------------------------ */
+
+static bool lies_within(const struct guarantee *guarantee, const struct guarantee_slot *slot, const struct avoid *range)
+{
+	const uint64_t start = guarantee_start(slot).value;
+
+	return start <= range->last.value && start + guarantee_piece_bytes(guarantee) > range->first.value;
+}
+
+/* A block of a piece in the range: another piece elsewhere takes its place. */
+static uint64_t move_away(struct guarantee *guarantee, struct guarantee_slot *slot, const struct avoid *range)
+{
+	const enum slot_state state = guarantee_state(guarantee_word(slot));
+
+	if ((state != SLOT_FREE && state != SLOT_LENT) || !lies_within(guarantee, slot, range))
+		return 0;
+	settle(guarantee, slot);
+	return bring(guarantee, range) ? guarantee_release_locked(guarantee, slot, state) : 0;
+}
+
+static bool is_restricted(const struct guarantee *guarantee, const struct reclaim_target *target)
+{
+	const struct block_heap *heap = &guarantee->memory->blocks;
+
+	return target->lowest.value > heap->first_block << BLOCK_SHIFT ||
+	       target->highest.value < ((heap->first_block + heap->count) << BLOCK_SHIFT) - 1;
+}
+
+/*
+ * What was lent is cleaned by the lender, who is asked later. What is freed in a window is there for nobody but the request
+ * that it was moved away for: who waits for memory is not told, least of all that request itself, whose window may still fail.
+ */
+uint64_t guarantee_clean(struct cleaner *self, const struct reclaim_target *target)
+{
+	struct guarantee *guarantee = container_of(self, struct guarantee, cleaner);
+	const struct avoid range = { target->lowest, target->highest };
+	uint64_t given = 0;
+
+	if (!is_restricted(guarantee, target))
+		return 0;
+	mutex_lock(&guarantee->keeper);
+	for (uint32_t i = 0; i < guarantee->count && given < target->bytes; i++)
+		given += move_away(guarantee, &guarantee->slots[i], &range);
+	mutex_unlock(&guarantee->keeper);
+	if (given > 0 && !target->obstacles)
+		memory_notice(guarantee->memory);
+	return given;
+}
