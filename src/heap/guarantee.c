@@ -1,5 +1,4 @@
 #include "guarantee_internal.h"
-#include "runtime/base/assert.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/string.h"
 

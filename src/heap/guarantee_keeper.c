@@ -1,6 +1,5 @@
 /* The keeper, which has the pieces where they do the least harm. */
 #include "guarantee_internal.h"
-#include "runtime/base/assert.h"
 #include "runtime/base/bits.h"
 
 /*

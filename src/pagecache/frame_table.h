@@ -103,6 +103,12 @@ static inline void *page_memory(const struct page *page)
 	return platform_virt(page_address(page));
 }
 
+/* The cursor has come by all of its frames. [R] is held. */
+static inline bool frames_are_gone_over(const struct frames *frames)
+{
+	return frames->position == PAGES_PER_BLOCK;
+}
+
 static inline uint16_t frames_generation(const struct frames *frames)
 {
 	return (uint16_t)atomic_load_explicit(&frames->generation, memory_order_acquire);

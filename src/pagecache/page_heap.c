@@ -2,7 +2,6 @@
 
 #include "apart.h"
 #include "evict.h"
-#include "heap/block_search.h"
 #include "replacement.h"
 #include "runtime/base/assert.h"
 #include "runtime/base/bits.h"
@@ -12,8 +11,6 @@
 #define SCAN_FRAMES (2 * PAGES_PER_BLOCK) /* that a cursor goes over before somebody has to do something about it */
 
 #define AGEING_FRAMES 16 /* that a cursor goes over before another block's score is looked at: 32 pages for each one missed */
-#define HOLES_PART    8  /* of a block that has lost so many pages */
-#define LOOKS_MAX     64 /* at blocks that turned out hotter than thought, before the next best one will do */
 
 static struct volume *volume_of(struct page_heap *heap)
 {
@@ -22,14 +19,14 @@ static struct volume *volume_of(struct page_heap *heap)
 
 /* Lists -------------------------------------------------------------------------------------------------------------------- */
 
-static unsigned level_of(uint32_t score)
+unsigned page_heap_level(uint32_t score)
 {
 	return (unsigned)MIN((uint64_t)score * SCORE_LEVELS / REPLACEMENT_SCORE_MAX, SCORE_LEVELS - 1ull);
 }
 
 static void level_enter_locked(struct page_heap *heap, struct frames *frames)
 {
-	const unsigned level = level_of(frames->score);
+	const unsigned level = page_heap_level(frames->score);
 
 	list_insert_last(&heap->levels[level], &frames->scored);
 	heap->level_mask |= 1ull << level;
@@ -37,7 +34,7 @@ static void level_enter_locked(struct page_heap *heap, struct frames *frames)
 
 static void level_leave_locked(struct page_heap *heap, struct frames *frames)
 {
-	const unsigned level = level_of(frames->score);
+	const unsigned level = page_heap_level(frames->score);
 
 	list_remove(&frames->scored);
 	if (list_is_empty(&heap->levels[level]))
@@ -52,12 +49,11 @@ static void set_score_locked(struct page_heap *heap, struct frames *frames, uint
 			    frames->mapped > 0 ? BLOCK_COST_FIXED : score);
 }
 
-/* Looks at the block's score again. It stays where it is in its level, or goes to the end of another one. */
-static void look_locked(struct page_heap *heap, struct frames *frames, struct frames_census *census)
+void page_heap_survey_locked(struct page_heap *heap, struct frames *frames, struct frames_census *census)
 {
 	const uint32_t score = replacement_look(frames, census);
 
-	if (level_of(score) != level_of(frames->score)) {
+	if (page_heap_level(score) != page_heap_level(frames->score)) {
 		level_leave_locked(heap, frames);
 		frames->score = score;
 		level_enter_locked(heap, frames);
@@ -72,7 +68,7 @@ void page_heap_look_locked(struct page_heap *heap, struct frames *frames)
 	struct frames_census census;
 
 	if (frames->role == FRAMES_QUEUED)
-		look_locked(heap, frames, &census);
+		page_heap_survey_locked(heap, frames, &census);
 	else if (frames->role == FRAMES_OPEN)
 		set_score_locked(heap, frames, replacement_score_open(frames));
 }
@@ -214,12 +210,44 @@ void page_heap_fini(struct volume *volume)
 	assert(atomic_load(&heap->blocks) == 0);
 }
 
-/* Cursors ------------------------------------------------------------------------------------------------------------------ */
-
-static bool is_at_end(const struct frames *frames)
+static bool is_empty(const struct frames *frames)
 {
-	return frames->position == PAGES_PER_BLOCK;
+	_Static_assert(PAGE_FREE == 0, "states that are 0 together are FREE");
+	uint32_t states = 0;
+
+	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++)
+		states |= page_state(&frames->pages[i]);
+	return states == 0;
 }
+
+void page_heap_leave_locked(struct page_heap *heap, struct frames *frames)
+{
+	frames->role = FRAMES_NONE;
+	set_volume_locked(frames, NULL);
+	atomic_fetch_sub_explicit(&heap->blocks, 1, memory_order_relaxed);
+	heap->gone_blocks++;
+	heap->gone_turns = 0;
+}
+
+bool page_heap_release(struct volume *volume, struct frames *frames)
+{
+	struct page_heap *heap = &volume->heap;
+	bool released;
+
+	spinlock_lock(&heap->lock);
+	assert(frames->role == FRAMES_FENCED);
+	released = frames->busy == 0 && is_empty(frames);
+	if (released) {
+		page_heap_leave_locked(heap, frames);
+		frames_invalidate(frames);
+	}
+	spinlock_unlock(&heap->lock);
+	if (released)
+		give(volume, frames);
+	return released;
+}
+
+/* Cursors ------------------------------------------------------------------------------------------------------------------ */
 
 static void open_locked(struct page_heap *heap, struct frames *frames, enum lane lane)
 {
@@ -275,13 +303,13 @@ static struct frames *cursor_locked(struct page_heap *heap, enum lane lane)
 {
 	struct frames *next = NULL;
 
-	if (heap->open[lane] && !is_at_end(heap->open[lane]))
+	if (heap->open[lane] && !frames_are_gone_over(heap->open[lane]))
 		return heap->open[lane];
 	close_locked(heap, lane);
 	if (replacement_wants_fresh_locked(heap, lane))
 		next = empty_block_locked(heap);
 	/* Somebody else may have opened one while the lock was free; a fresh one then waits. */
-	if (heap->open[lane] && !is_at_end(heap->open[lane]))
+	if (heap->open[lane] && !frames_are_gone_over(heap->open[lane]))
 		return heap->open[lane];
 	close_locked(heap, lane);
 	if (!next)
@@ -385,180 +413,6 @@ uint32_t page_heap_age(struct page_heap *heap, uint32_t now)
 	return age;
 }
 
-/* Fencing ------------------------------------------------------------------------------------------------------------------ */
-
-static bool is_within(const struct frames *frames, const struct fence_limits *limits)
-{
-	return frames->block.value >= limits->lowest.value && frames->block.value + (BLOCK_BYTES - 1) <= limits->highest.value;
-}
-
-static bool is_restricted(const struct page_heap *heap, const struct fence_limits *limits)
-{
-	const struct block_heap *blocks = &container_of(heap, struct volume, heap)->pagecache->memory->blocks;
-
-	return limits->lowest.value > blocks->first_block << BLOCK_SHIFT ||
-	       limits->highest.value < ((blocks->first_block + blocks->count) << BLOCK_SHIFT) - 1;
-}
-
-/* What is retained stays, except where certain addresses are wanted. */
-static struct frames *find_empty_locked(struct page_heap *heap, const struct fence_limits *limits)
-{
-	if (!limits->open && !is_restricted(heap, limits) && (uint64_t)heap->empty_blocks * BLOCK_BYTES <= heap->retain_bytes)
-		return NULL;
-	list_for_each (link, &heap->empty) {
-		struct frames *frames = container_of(link, struct frames, link);
-
-		if (is_within(frames, limits))
-			return frames;
-	}
-	return NULL;
-}
-
-/* The one of the lowest score in the span, by going through the blocks that lie there. */
-static struct frames *lowest_of_span_locked(struct page_heap *heap, struct span span)
-{
-	const struct volume *volume = volume_of(heap);
-	struct frames *const *blocks = volume->pagecache->table.blocks;
-	struct frames *lowest = NULL;
-
-	for (uint64_t i = span.first; i < span.end; i++) {
-		struct frames *frames = blocks[i];
-
-		if (frames && atomic_load_explicit(&frames->volume, memory_order_relaxed) == volume &&
-		    frames->role == FRAMES_QUEUED && (!lowest || level_of(frames->score) < level_of(lowest->score)))
-			lowest = frames;
-	}
-	return lowest;
-}
-
-static struct frames *lowest_locked(struct page_heap *heap, const struct fence_limits *limits)
-{
-	const struct block_heap *memory = &volume_of(heap)->pagecache->memory->blocks;
-	const struct span span = span_of(memory, limits->lowest, limits->highest);
-
-	/* A window is short, and what lies in it would have to be picked out of all blocks. */
-	if (limits->window && span.end < span.first + atomic_load_explicit(&heap->blocks, memory_order_relaxed))
-		return lowest_of_span_locked(heap, span);
-	for (uint64_t levels = heap->level_mask; levels != 0; levels &= levels - 1) {
-		list_for_each (link, &heap->levels[__builtin_ctzll(levels)]) {
-			struct frames *frames = container_of(link, struct frames, scored);
-
-			if (is_within(frames, limits))
-				return frames;
-		}
-	}
-	return NULL;
-}
-
-/* Hits do not tell the block: whatever seems to be the coldest is looked at again. */
-static struct frames *find_coldest_locked(struct page_heap *heap, const struct fence_limits *limits,
-					  struct frames_census *census)
-{
-	struct frames *frames;
-
-	for (unsigned looks = 0; (frames = lowest_locked(heap, limits)) != NULL; looks++) {
-		const unsigned level = level_of(frames->score);
-
-		look_locked(heap, frames, census);
-		if (level_of(frames->score) <= level || looks == LOOKS_MAX)
-			break;
-	}
-	return frames;
-}
-
-static struct frames *find_open_locked(struct page_heap *heap, const struct fence_limits *limits)
-{
-	for (unsigned lane = 0; lane < LANES; lane++)
-		if (heap->open[lane] && is_within(heap->open[lane], limits))
-			return heap->open[lane];
-	return NULL;
-}
-
-/* The census of what others have not looked at, or is as good as empty. */
-static struct frames *counted(struct frames *frames, struct frames_census *census)
-{
-	if (frames)
-		replacement_census(frames, census);
-	return frames;
-}
-
-struct frames *page_heap_fence(struct volume *volume, const struct fence_limits *limits, struct frames_census *census)
-{
-	struct page_heap *heap = &volume->heap;
-	struct frames *frames;
-
-	spinlock_lock(&heap->lock);
-	frames = counted(find_empty_locked(heap, limits), census);
-	if (!frames)
-		frames = find_coldest_locked(heap, limits, census);
-	if (!frames && (limits->open || is_restricted(heap, limits)))
-		frames = counted(find_open_locked(heap, limits), census);
-	if (frames) {
-		page_heap_unlink_locked(heap, frames);
-		frames->role = FRAMES_FENCED;
-	}
-	spinlock_unlock(&heap->lock);
-	return frames;
-}
-
-static bool is_empty(const struct frames *frames)
-{
-	_Static_assert(PAGE_FREE == 0, "states that are 0 together are FREE");
-	uint32_t states = 0;
-
-	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++)
-		states |= page_state(&frames->pages[i]);
-	return states == 0;
-}
-
-void page_heap_leave_locked(struct page_heap *heap, struct frames *frames)
-{
-	frames->role = FRAMES_NONE;
-	set_volume_locked(frames, NULL);
-	atomic_fetch_sub_explicit(&heap->blocks, 1, memory_order_relaxed);
-	heap->gone_blocks++;
-	heap->gone_turns = 0;
-}
-
-bool page_heap_release(struct volume *volume, struct frames *frames)
-{
-	struct page_heap *heap = &volume->heap;
-	bool released;
-
-	spinlock_lock(&heap->lock);
-	assert(frames->role == FRAMES_FENCED);
-	released = frames->busy == 0 && is_empty(frames);
-	if (released) {
-		page_heap_leave_locked(heap, frames);
-		frames_invalidate(frames);
-	}
-	spinlock_unlock(&heap->lock);
-	if (released)
-		give(volume, frames);
-	return released;
-}
-
-/*
- * A block that has lost many pages, by a drain that gave up or while it was lent, is filled up by whoever misses next: main's
- * cursor may not come by for long.
- */
-static bool is_holey(const struct frames *frames)
-{
-	return is_at_end(frames) && frames_cached_pages(frames) < PAGES_PER_BLOCK - PAGES_PER_BLOCK / HOLES_PART;
-}
-
-void page_heap_unfence(struct volume *volume, struct frames *frames)
-{
-	struct page_heap *heap = &volume->heap;
-
-	spinlock_lock(&heap->lock);
-	assert(frames->role == FRAMES_FENCED);
-	/* One that was open is not full of its pages yet. */
-	page_heap_queue_locked(heap, frames, is_holey(frames) ? LANE_PROBATION : frames->lane, !is_at_end(frames));
-	frames->position = PAGES_PER_BLOCK;
-	spinlock_unlock(&heap->lock);
-}
-
 /* Checking ----------------------------------------------------------------------------------------------------------------- */
 
 static bool queue_is_valid(struct page_heap *heap, enum lane lane, uint32_t *queued)
@@ -569,7 +423,7 @@ static bool queue_is_valid(struct page_heap *heap, enum lane lane, uint32_t *que
 		const struct frames *frames = container_of(link, struct frames, link);
 
 		if (frames->role != FRAMES_QUEUED || frames->lane != lane || frames->busy != 0 ||
-		    !(heap->level_mask >> level_of(frames->score) & 1))
+		    !(heap->level_mask >> page_heap_level(frames->score) & 1))
 			return false;
 		blocks++;
 		(*queued)++;

@@ -1,0 +1,150 @@
+/* Blocks that are to go, out of their queues and back: what drains do with the page heap. */
+#include "heap/block_search.h"
+#include "replacement.h"
+#include "runtime/base/assert.h"
+#include "runtime/base/bits.h"
+#include "volume.h"
+
+#define HOLES_PART 8  /* of a block that has lost so many pages */
+#define LOOKS_MAX  64 /* at blocks that turned out hotter than thought, before the next best one will do */
+
+static struct volume *volume_of(struct page_heap *heap)
+{
+	return container_of(heap, struct volume, heap);
+}
+
+static bool is_within(const struct frames *frames, const struct fence_limits *limits)
+{
+	return frames->block.value >= limits->lowest.value && frames->block.value + (BLOCK_BYTES - 1) <= limits->highest.value;
+}
+
+static bool is_restricted(const struct page_heap *heap, const struct fence_limits *limits)
+{
+	const struct block_heap *blocks = &container_of(heap, struct volume, heap)->pagecache->memory->blocks;
+
+	return limits->lowest.value > blocks->first_block << BLOCK_SHIFT ||
+	       limits->highest.value < ((blocks->first_block + blocks->count) << BLOCK_SHIFT) - 1;
+}
+
+/* What is retained stays, except where certain addresses are wanted. */
+static struct frames *find_empty_locked(struct page_heap *heap, const struct fence_limits *limits)
+{
+	if (!limits->open && !is_restricted(heap, limits) && (uint64_t)heap->empty_blocks * BLOCK_BYTES <= heap->retain_bytes)
+		return NULL;
+	list_for_each (link, &heap->empty) {
+		struct frames *frames = container_of(link, struct frames, link);
+
+		if (is_within(frames, limits))
+			return frames;
+	}
+	return NULL;
+}
+
+/* The one of the lowest score in the span, by going through the blocks that lie there. */
+static struct frames *lowest_of_span_locked(struct page_heap *heap, struct span span)
+{
+	const struct volume *volume = volume_of(heap);
+	struct frames *const *blocks = volume->pagecache->table.blocks;
+	struct frames *lowest = NULL;
+
+	for (uint64_t i = span.first; i < span.end; i++) {
+		struct frames *frames = blocks[i];
+
+		if (frames && atomic_load_explicit(&frames->volume, memory_order_relaxed) == volume &&
+		    frames->role == FRAMES_QUEUED &&
+		    (!lowest || page_heap_level(frames->score) < page_heap_level(lowest->score)))
+			lowest = frames;
+	}
+	return lowest;
+}
+
+static struct frames *lowest_locked(struct page_heap *heap, const struct fence_limits *limits)
+{
+	const struct block_heap *memory = &volume_of(heap)->pagecache->memory->blocks;
+	const struct span span = span_of(memory, limits->lowest, limits->highest);
+
+	/* A window is short, and what lies in it would have to be picked out of all blocks. */
+	if (limits->window && span.end < span.first + atomic_load_explicit(&heap->blocks, memory_order_relaxed))
+		return lowest_of_span_locked(heap, span);
+	for (uint64_t levels = heap->level_mask; levels != 0; levels &= levels - 1) {
+		list_for_each (link, &heap->levels[__builtin_ctzll(levels)]) {
+			struct frames *frames = container_of(link, struct frames, scored);
+
+			if (is_within(frames, limits))
+				return frames;
+		}
+	}
+	return NULL;
+}
+
+/* Hits do not tell the block: whatever seems to be the coldest is looked at again. */
+static struct frames *find_coldest_locked(struct page_heap *heap, const struct fence_limits *limits,
+					  struct frames_census *census)
+{
+	struct frames *frames;
+
+	for (unsigned looks = 0; (frames = lowest_locked(heap, limits)) != NULL; looks++) {
+		const unsigned level = page_heap_level(frames->score);
+
+		page_heap_survey_locked(heap, frames, census);
+		if (page_heap_level(frames->score) <= level || looks == LOOKS_MAX)
+			break;
+	}
+	return frames;
+}
+
+static struct frames *find_open_locked(struct page_heap *heap, const struct fence_limits *limits)
+{
+	for (unsigned lane = 0; lane < LANES; lane++)
+		if (heap->open[lane] && is_within(heap->open[lane], limits))
+			return heap->open[lane];
+	return NULL;
+}
+
+/* The census of what others have not looked at, or is as good as empty. */
+static struct frames *counted(struct frames *frames, struct frames_census *census)
+{
+	if (frames)
+		replacement_census(frames, census);
+	return frames;
+}
+
+struct frames *page_heap_fence(struct volume *volume, const struct fence_limits *limits, struct frames_census *census)
+{
+	struct page_heap *heap = &volume->heap;
+	struct frames *frames;
+
+	spinlock_lock(&heap->lock);
+	frames = counted(find_empty_locked(heap, limits), census);
+	if (!frames)
+		frames = find_coldest_locked(heap, limits, census);
+	if (!frames && (limits->open || is_restricted(heap, limits)))
+		frames = counted(find_open_locked(heap, limits), census);
+	if (frames) {
+		page_heap_unlink_locked(heap, frames);
+		frames->role = FRAMES_FENCED;
+	}
+	spinlock_unlock(&heap->lock);
+	return frames;
+}
+
+/*
+ * A block that has lost many pages, by a drain that gave up or while it was lent, is filled up by whoever misses next: main's
+ * cursor may not come by for long.
+ */
+static bool is_holey(const struct frames *frames)
+{
+	return frames_are_gone_over(frames) && frames_cached_pages(frames) < PAGES_PER_BLOCK - PAGES_PER_BLOCK / HOLES_PART;
+}
+
+void page_heap_unfence(struct volume *volume, struct frames *frames)
+{
+	struct page_heap *heap = &volume->heap;
+
+	spinlock_lock(&heap->lock);
+	assert(frames->role == FRAMES_FENCED);
+	/* One that was open is not full of its pages yet. */
+	page_heap_queue_locked(heap, frames, is_holey(frames) ? LANE_PROBATION : frames->lane, !frames_are_gone_over(frames));
+	frames->position = PAGES_PER_BLOCK;
+	spinlock_unlock(&heap->lock);
+}
