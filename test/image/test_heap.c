@@ -121,7 +121,8 @@ static void hammer_run(void *context)
 		heap_free(hammer->heap, objects[i]);
 }
 
-IMAGE_TEST(heap_serves_all_cpus_at_once)
+/* Two tasks for each CPU, and beside them what `disturb` does. */
+static void hammer_all_cpus(struct image_test_run *test, void (*disturb)(struct memory *memory, struct hammer *hammer))
 {
 	const struct task_options options = { .name = "hammer", .priority = TASK_NORMAL, .cpu = -1 };
 	struct memory *memory = test->environment->memory;
@@ -131,13 +132,24 @@ IMAGE_TEST(heap_serves_all_cpus_at_once)
 
 	for (unsigned i = 0; i < count; i++)
 		require(task_spawn(&options, hammer_run, &hammer, &tasks[i]) == STATUS_OK);
-	for (unsigned i = 0; i < 20; i++)
-		(void)memory_drain(memory, 4 * MIB, false);
+	disturb(memory, &hammer);
 	for (unsigned i = 0; i < count; i++)
 		task_join(tasks[i]);
 	expect_equal(hammer.violations, 0);
 	list_for_each (link, &memory->blocks.caches)
 		expect(objcache_is_valid(container_of(link, struct objcache, link)));
+}
+
+static void drain_often(struct memory *memory, struct hammer *hammer)
+{
+	(void)hammer;
+	for (unsigned i = 0; i < 20; i++)
+		(void)memory_drain(memory, 4 * MIB, false);
+}
+
+IMAGE_TEST(heap_serves_all_cpus_at_once)
+{
+	hammer_all_cpus(test, drain_often);
 }
 
 #define STORM_OBJECTS 16
@@ -161,26 +173,18 @@ static void storm_run(void *context)
 	}
 }
 
-IMAGE_TEST(heap_serves_handlers_in_the_midst_of_tasks)
+static void storm_often(struct memory *memory, struct hammer *hammer)
 {
-	const struct task_options options = { .name = "hammer", .priority = TASK_NORMAL, .cpu = -1 };
-	struct memory *memory = test->environment->memory;
-	struct hammer hammer = { .heap = memory_general_heap(memory) };
-	struct task *tasks[PLATFORM_CPUS_MAX];
-	const unsigned count = MIN(platform_cpu_count() * 2, PLATFORM_CPUS_MAX);
-
-	for (unsigned i = 0; i < count; i++)
-		require(task_spawn(&options, hammer_run, &hammer, &tasks[i]) == STATUS_OK);
 	for (unsigned i = 0; i < STORM_ROUNDS; i++) {
-		platform_run_on_all_cpus(storm_run, &hammer);
+		platform_run_on_all_cpus(storm_run, hammer);
 		if (i % 20 == 0)
 			(void)memory_drain(memory, 4 * MIB, false);
 	}
-	for (unsigned i = 0; i < count; i++)
-		task_join(tasks[i]);
-	expect_equal(hammer.violations, 0);
-	list_for_each (link, &memory->blocks.caches)
-		expect(objcache_is_valid(container_of(link, struct objcache, link)));
+}
+
+IMAGE_TEST(heap_serves_handlers_in_the_midst_of_tasks)
+{
+	hammer_all_cpus(test, storm_often);
 }
 
 static bool is_mapped(const void *memory)
