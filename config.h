@@ -114,8 +114,8 @@
 #endif
 
 /*
- * Milliseconds in which a CPU has one object guarded at most: it takes microseconds to show and to hide its page, and a driver
- * that allocates millions of objects a second should not notice.
+ * Milliseconds in which a CPU has one object guarded at most, as that costs as much as some hundred others: who allocates
+ * millions of objects a second should not notice. 0: one in HEAP_GUARD_ONE_IN, however fast they come.
  */
 #ifndef HEAP_GUARD_INTERVAL_MS
 #define HEAP_GUARD_INTERVAL_MS 10

@@ -141,6 +141,13 @@ static inline struct phys_addr block_address(const struct block_heap *heap, cons
 	return (struct phys_addr){ (heap->first_block + (uint64_t)(block - heap->blocks)) << BLOCK_SHIFT };
 }
 
+/* Whether all its blocks lie in [lowest, highest]. */
+static inline bool block_heap_is_within(const struct block_heap *heap, struct phys_addr lowest, struct phys_addr highest)
+{
+	return lowest.value <= heap->first_block << BLOCK_SHIFT &&
+	       highest.value >= ((heap->first_block + heap->count) << BLOCK_SHIFT) - 1;
+}
+
 /* By the holder of the block; windows for runs are chosen by it (window.h). No lock. */
 void block_heap_set_cost(struct block_heap *heap, struct phys_addr block, uint32_t cost);
 

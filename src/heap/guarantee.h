@@ -16,7 +16,8 @@
  *    within the guarantee, in whole pieces that the limits of the device allow. What is given back counts again at once.
  * 3. Everything else is the keeper's, in a task: it fills empty slots, settles, and where memory is short exchanges FREE pieces
  *    for LENT ones; it brings a new piece in before the old one goes. As the cache turns over, the oldest LENT pieces go back
- *    to it and its coldest blocks take their place: so the guarantee is the cold end of the order of eviction.
+ *    to it, a block for every two that it begins to refill, and its coldest blocks take their place: so the guarantee is the
+ *    cold end of the order of eviction.
  * 4. A request for a run of blocks in which there are FREE or LENT pieces moves the guarantee elsewhere first (a cleaner).
  *
  * Memory that is OUT or FREE belongs to guarantee->owner. Lock [K]: `keeper`, a mutex, over all but taking and giving; behind

@@ -68,7 +68,7 @@ static inline void guarantee_wake_keeper(struct guarantee *guarantee)
 	platform_wake(&guarantee->kick);
 }
 
-/* What the pieces' blocks cost a window of blocks. */
+/* Sets what the blocks of the piece at `start` cost a window. */
 void guarantee_set_cost(struct guarantee *guarantee, struct phys_addr start, uint32_t cost);
 
 /* Fills empty slots, as far as there is memory. */

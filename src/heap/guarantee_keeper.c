@@ -3,10 +3,10 @@
 #include "runtime/base/bits.h"
 
 /*
- * Of the blocks that the cache begins to refill, one in so many was lent before. If all were, its cursors would never get to
+ * Of so many blocks that the cache begins to refill, one at most was lent before. If all were, its cursors would never get to
  * what cannot be lent: blocks that have lost pages would lie half empty, and hot pages beside cold ones would not move on.
  */
-#define TURNS_PART 2
+#define TURNS_OF_LENT 2
 
 #define IDLE_PERCENT 10 /* of a lent piece, from which on another one is lent instead */
 
@@ -16,7 +16,7 @@
 /* Blocks that the cache begins to refill between two pieces that come back to it. */
 static uint64_t turn_blocks(const struct guarantee *guarantee)
 {
-	return guarantee->piece_blocks * TURNS_PART;
+	return guarantee->piece_blocks * TURNS_OF_LENT;
 }
 
 void guarantee_turn(struct guarantee *guarantee)
@@ -322,14 +322,6 @@ static uint64_t move_away(struct guarantee *guarantee, struct guarantee_slot *sl
 	return bring(guarantee, range) ? guarantee_release_locked(guarantee, slot, state) : 0;
 }
 
-static bool is_restricted(const struct guarantee *guarantee, const struct reclaim_target *target)
-{
-	const struct block_heap *heap = &guarantee->memory->blocks;
-
-	return target->lowest.value > heap->first_block << BLOCK_SHIFT ||
-	       target->highest.value < ((heap->first_block + heap->count) << BLOCK_SHIFT) - 1;
-}
-
 /*
  * What was lent is cleaned by the lender, who is asked later. What is freed in a window is there for nobody but the request
  * that it was moved away for: who waits for memory is not told, least of all that request itself, whose window may still fail.
@@ -340,7 +332,7 @@ uint64_t guarantee_clean(struct cleaner *self, const struct reclaim_target *targ
 	const struct avoid range = { target->lowest, target->highest };
 	uint64_t given = 0;
 
-	if (!is_restricted(guarantee, target))
+	if (block_heap_is_within(&guarantee->memory->blocks, target->lowest, target->highest))
 		return 0;
 	mutex_lock(&guarantee->keeper);
 	for (uint32_t i = 0; i < guarantee->count && given < target->bytes; i++)

@@ -165,15 +165,14 @@ static void count_down(struct guard_pool *pool, unsigned slot)
 			      memory_order_relaxed);
 }
 
-static bool is_too_soon(struct guard_pool *pool, unsigned slot)
+bool guard_pool_choose(struct guard_pool *pool)
 {
-	struct guard_countdown *countdown = &pool->countdown[slot];
-	const uint64_t now = platform_now_ns();
+	const unsigned slot = platform_cpu_slot();
 
-	if (now < atomic_load_explicit(&countdown->next_ns, memory_order_relaxed))
-		return true;
-	atomic_store_explicit(&countdown->next_ns, now + pool->interval_ns, memory_order_relaxed);
-	return false;
+	if (platform_in_handler() || platform_is_cleaning())
+		return false;
+	count_down(pool, slot);
+	return platform_now_ns() >= atomic_load_explicit(&pool->countdown[slot].next_ns, memory_order_relaxed);
 }
 
 static struct guard_slot *slot_take(struct guard_pool *pool, enum guard_kind kind, const void *site)
@@ -215,19 +214,17 @@ static void slot_count(struct guard_pool *pool, struct guard_slot *slot)
 
 void *guard_pool_alloc(struct guard_pool *pool, size_t bytes, size_t alignment, const void *site)
 {
-	const unsigned cpu_slot = platform_cpu_slot();
 	struct guard_slot *slot;
 
-	if (platform_in_handler() || platform_is_cleaning())
-		return NULL;
-	count_down(pool, cpu_slot);
-	if (bytes > GUARD_BYTES_MAX || alignment > PAGE_BYTES || is_too_soon(pool, cpu_slot))
+	if (bytes > GUARD_BYTES_MAX || alignment > PAGE_BYTES || platform_in_handler() || platform_is_cleaning())
 		return NULL;
 	slot = slot_take(pool, bytes <= PAGE_BYTES ? GUARD_SMALL : GUARD_LARGE, site);
 	if (!slot)
 		return NULL;
 	slot_fill(pool, slot, bytes, MAX(alignment, 16u), site);
 	slot_count(pool, slot);
+	atomic_store_explicit(&pool->countdown[platform_cpu_slot()].next_ns, platform_now_ns() + pool->interval_ns,
+			      memory_order_relaxed);
 	return slot->object;
 }
 

@@ -11,7 +11,7 @@
  *    objects, so what was freed stays hidden for as long as the pool allows. No caller has more than an eighth.
  * 3. The memory is that of the direct map itself: physical addresses, DMA and aliases work as for any other object.
  * 4. Who chooses counts the objects that a heap hands out where it is slow anyway, a magazine at a time; about one in `one_in`
- *    is guarded, where objects come very fast fewer. So the short way does not know of it.
+ *    is guarded, fewer where they come faster than `interval_ns` allows. So the short way does not know of it.
  * 5. Hiding reaches the CPU that frees at once, and the others when they forget the page by themselves: the page is nobody
  *    else's, so nothing but a report is lost, and nobody is interrupted.
  *
@@ -24,10 +24,9 @@
 #include "runtime/base/platform.h"
 
 struct guard_config {
-	uint32_t one_in; /* objects; 0: none is guarded */
-	uint64_t
-		interval_ns; /* in which a CPU has one guarded at most: showing and hiding pages costs more than an object does */
-	uint64_t bytes;      /* of memory for guarded objects and what is hidden beside them; whole blocks */
+	uint32_t one_in;      /* objects; 0: none is guarded */
+	uint64_t interval_ns; /* a CPU has one guarded at most in so much time */
+	uint64_t bytes;       /* of memory for guarded objects and what is hidden beside them; whole blocks */
 };
 
 enum guard_state {
@@ -101,6 +100,9 @@ void guard_pool_init(struct guard_pool *pool, const char *name, const struct gua
 /* Nothing is live. */
 void guard_pool_fini(struct guard_pool *pool);
 
+/* Begins to count anew; false: the CPU had one guarded not long ago, or it is nobody who gets one. */
+bool guard_pool_choose(struct guard_pool *pool);
+
 /* Counts objects that the heap has handed out; true: let the next one be guarded. */
 static inline bool guard_pool_is_due(struct guard_pool *pool, uint32_t objects)
 {
@@ -108,12 +110,11 @@ static inline bool guard_pool_is_due(struct guard_pool *pool, uint32_t objects)
 	const int64_t left = atomic_load_explicit(counter, memory_order_relaxed) - objects;
 
 	atomic_store_explicit(counter, left, memory_order_relaxed);
-	return __builtin_expect(left < 0, 0);
+	return __builtin_expect(left < 0, 0) && guard_pool_choose(pool);
 }
 
 /*
- * Alignment is a power of two. NULL: not this one (too soon, no slot, too large, an interrupt handler); the heap serves it as
- * always.
+ * Alignment is a power of two. NULL: not this one (no slot, too large, an interrupt handler); the heap serves it as always.
  */
 void *guard_pool_alloc(struct guard_pool *pool, size_t bytes, size_t alignment, const void *site);
 

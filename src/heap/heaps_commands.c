@@ -78,9 +78,10 @@ static void guarded_print(struct guard_pool *pool)
 {
 	const struct guard_counts counts = guard_pool_count(pool);
 
-	print("guarded: one in %u objects; %llu of %llu places in use, %llu bytes; %llu objects so far\n", pool->one_in,
-	      (unsigned long long)counts.live, (unsigned long long)counts.slots, (unsigned long long)counts.live_bytes,
-	      (unsigned long long)counts.allocs);
+	print("guarded: one in %u objects, one in %llu ms on a CPU at most; %llu of %llu places in use, %llu bytes; %llu "
+	      "objects so far\n",
+	      pool->one_in, (unsigned long long)(pool->interval_ns / NS_PER_MS), (unsigned long long)counts.live,
+	      (unsigned long long)counts.slots, (unsigned long long)counts.live_bytes, (unsigned long long)counts.allocs);
 }
 
 status_t heaps_run(struct command *self, int argc, char **argv)

@@ -231,7 +231,7 @@ static struct block *fullest_block(struct objcache *cache)
 
 struct taking {
 	struct objcache_slot *next, *end;
-	const struct objcache_slot *enough; /* from here on, no line is begun that may not fit */
+	const struct objcache_slot *enough; /* more than half: from here on no block is begun, nor a line that may not fit */
 	char *objects;
 	size_t object_bytes;
 	uint8_t *states;
@@ -335,13 +335,13 @@ uint32_t objcache_take_locked(struct objcache *cache, struct objcache_slot *slot
 	struct taking taking = {
 		.next = slots,
 		.end = slots + max,
-		.enough = slots + (max + 1) / 2,
+		.enough = slots + max / 2 + 1,
 		.object_bytes = cache->config.object_bytes,
 	};
 	uint32_t count = 0;
 	struct block *block;
 
-	while (count <= max / 2 && count < max && (block = fullest_block(cache))) {
+	while (taking.next < taking.enough && (block = fullest_block(cache))) {
 		const struct objcache_slot *before = taking.next;
 
 		block_take(cache, block, &taking);

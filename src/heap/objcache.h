@@ -255,7 +255,7 @@ static inline bool objcache_block_is_empty(const struct block *block)
 	return block->role == OBJCACHE_EMPTY;
 }
 
-/* About so many objects a CPU has at a time before it takes the long way again. */
+/* Objects that a load of a magazine brings, about; for who counts them without the lock. */
 static inline uint32_t objcache_load_objects(const struct objcache *cache)
 {
 	return cache->magazine_slots * 3 / 4;

@@ -63,7 +63,7 @@ void objcache_settle_locked(struct objcache *cache, struct block *block, uint32_
 /* Moves empty blocks of which the cache has enough to a list: the caller gives them. None in an interrupt handler. */
 void objcache_surplus_locked(struct objcache *cache, struct list *blocks);
 
-/* Fills slots with at most `max` objects, from the fullest blocks on; they become OBJECT_CACHED. Returns how many. */
+/* Fills slots with 1 to `max` objects, if there are any, of the fullest blocks; they become OBJECT_CACHED. Returns how many. */
 uint32_t objcache_take_locked(struct objcache *cache, struct objcache_slot *slots, uint32_t max);
 
 /* Puts objects back into their blocks. */

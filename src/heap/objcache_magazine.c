@@ -317,18 +317,6 @@ static void swap_locked(struct objcache *cache, struct objcache_cpu *own)
 	own->unloaded += count;
 }
 
-#define PREFETCH_BYTES_MAX 1024 /* objects up to here; the first line of a larger one is a small part of what it costs */
-
-/* Who freed them may have done so long ago, and in any order: all at once they come sooner than one by one. */
-static void prefetch(const struct objcache *cache, const struct objcache_magazine *magazine)
-{
-	if (cache->config.object_bytes > PREFETCH_BYTES_MAX)
-		return;
-#pragma GCC unroll 16
-	for (uint32_t i = magazine->count; i > 0; i--)
-		__builtin_prefetch(magazine->slots[i].object, 1);
-}
-
 static bool load_from_depot_locked(struct objcache *cache, struct objcache_cpu *own)
 {
 	struct objcache_magazine *full = depot_take_locked(cache);
@@ -338,18 +326,22 @@ static bool load_from_depot_locked(struct objcache *cache, struct objcache_cpu *
 	spare_add_locked(cache, own->alloc);
 	alloc_set(own, full, full->count);
 	own->loaded += full->count;
-	prefetch(cache, full);
 	return true;
 }
 
 /*
- * What comes and goes gets no more than three quarters: so both magazines together have room for it when more is freed than
+ * On top of what was freed here, three quarters are enough: so both magazines together have room for it when more is freed than
  * allocated for a while, and do not hand full ones to the depot, and to other CPUs, only to ask for others soon.
  */
+static uint32_t topped_up(const struct objcache *cache)
+{
+	return cache->magazine_slots / 4 * 3;
+}
+
 static void load_from_blocks_locked(struct objcache *cache, struct objcache_cpu *own)
 {
 	const uint32_t have = alloc_count(own);
-	const uint32_t want = have == 0 ? cache->magazine_slots : objcache_load_objects(cache);
+	const uint32_t want = have == 0 ? cache->magazine_slots : topped_up(cache);
 	const uint32_t count = objcache_take_locked(cache, own->alloc->slots + 1 + have, want - have);
 
 	alloc_set(own, own->alloc, have + count);
@@ -358,23 +350,22 @@ static void load_from_blocks_locked(struct objcache *cache, struct objcache_cpu 
 
 /*
  * The magazine to allocate from is empty. Where nothing has been freed since the last time, the cache grows, and takes what is
- * quickest; otherwise objects come and go, and places matter.
+ * quickest; otherwise objects come and go, and places matter. True: what is loaded now comes from the depot.
  */
-static void load_locked(struct objcache *cache, struct objcache_cpu *own)
+static bool load_locked(struct objcache *cache, struct objcache_cpu *own)
 {
 	const bool compact = is_compact_locked(cache);
 
 	if ((free_count(own) == 0 || (compact && free_count(own) < cache->magazine_slots / 2)) &&
 	    load_from_depot_locked(cache, own))
-		return;
+		return true;
 	if (compact)
 		swap_locked(cache, own);
 	else
 		free_put_locked(cache, own);
 	if (alloc_count(own) < cache->magazine_slots / 2)
 		load_from_blocks_locked(cache, own);
-	if (alloc_count(own) == 0)
-		(void)load_from_depot_locked(cache, own);
+	return alloc_count(own) == 0 && load_from_depot_locked(cache, own);
 }
 
 /* The magazine to free into is full. */
@@ -396,12 +387,13 @@ static void unload_locked(struct objcache *cache, struct objcache_cpu *own)
 	free_set(cache, own, container_of(spare, struct objcache_magazine, link));
 }
 
-static void *own_alloc_locked(struct objcache *cache, struct objcache_cpu *own)
+/* *cold: the objects come from the depot. */
+static void *own_alloc_locked(struct objcache *cache, struct objcache_cpu *own, bool *cold)
 {
 	struct objcache_slot *top;
 
 	if (alloc_count(own) == 0)
-		load_locked(cache, own);
+		*cold = load_locked(cache, own);
 	if (alloc_count(own) == 0)
 		return NULL;
 	top = alloc_top(own);
@@ -449,17 +441,39 @@ static void unlock_and_give(struct objcache *cache, uint64_t state)
 		objcache_blocks_give(cache, &surplus);
 }
 
+#define PREFETCH_BYTES_MAX 1024 /* objects up to here; the first line of a larger one is a small part of what it costs */
+
+/* What the CPU allocates next was freed long ago, in any order: all at once it comes sooner than one by one. */
+static void prefetch_next(const struct objcache *cache)
+{
+	const struct objcache_cpu *own;
+
+	if (cache->config.object_bytes > PREFETCH_BYTES_MAX)
+		return;
+	platform_preempt_disable();
+	own = atomic_load_explicit(&cache->cpus[platform_cpu_slot()], memory_order_acquire);
+	if (own != &no_magazines) {
+#pragma GCC unroll 16
+		for (const struct objcache_slot *slot = alloc_top(own); slot > own->alloc->slots; slot--)
+			__builtin_prefetch(slot->object, 1);
+	}
+	platform_preempt_enable();
+}
+
 static void *alloc_held_slow(struct objcache *cache)
 {
 	struct objcache_cpu *own;
+	bool cold = false;
 	uint64_t state;
 	void *object;
 
 	own_prepare(cache);
 	state = spinlock_lock_interrupts(&cache->lock);
 	own = own_locked(cache);
-	object = own ? own_alloc_locked(cache, own) : single_alloc_locked(cache);
+	object = own ? own_alloc_locked(cache, own, &cold) : single_alloc_locked(cache);
 	unlock_and_give(cache, state);
+	if (cold)
+		prefetch_next(cache);
 	return object;
 }
 

@@ -9,8 +9,8 @@
  *
  * 1. For owners with some dozen objects: each costs a record more, and a free looks through the list.
  * 2. What is left behind stays allocated, since somebody may still use it, and in the list, so that `heaps leaks` shows it.
- * 3. An object counts as a whole magazine of those that nobody owns when it is chosen who is guarded (guard_pool.h): bugs are
- *    where drivers are.
+ * 3. An object counts as a whole load of a magazine when it is chosen who is guarded (guard_pool.h): bugs are where drivers
+ *    are.
  *
  * Locks: registry [R] -> owned heap [O], which is taken with interrupts held; nothing is taken under it. Contexts: as the
  * general heap.

@@ -24,7 +24,7 @@ static bool add_block(struct volume *volume)
 	list_insert_last(&heap->apart, &frames->link);
 	heap->apart_blocks++;
 	atomic_fetch_add_explicit(&heap->blocks, 1, memory_order_relaxed);
-	if (!heap->apart_open || frames_are_gone_over(heap->apart_open))
+	if (!heap->apart_open || frames_cursor_is_done(heap->apart_open))
 		heap->apart_open = frames;
 	spinlock_unlock(&heap->lock);
 	return true;
@@ -50,7 +50,7 @@ static void hand_over(struct volume *volume, struct frames *frames)
 	atomic_store_explicit(&frames->entered, atomic_load_explicit(&pagecache->clock, memory_order_relaxed),
 			      memory_order_relaxed);
 	spinlock_lock(&heap->lock);
-	page_heap_queue_locked(heap, frames, LANE_PROBATION, frames_are_gone_over(frames));
+	page_heap_queue_locked(heap, frames, LANE_PROBATION, frames_cursor_is_done(frames));
 	frames->position = PAGES_PER_BLOCK;
 	spinlock_unlock(&heap->lock);
 }
@@ -85,7 +85,7 @@ void apart_settle(struct volume *volume)
 /* NULL: there is no block with frames ahead of the cursor. */
 static struct frames *cursor_locked(struct page_heap *heap)
 {
-	if (heap->apart_open && !frames_are_gone_over(heap->apart_open))
+	if (heap->apart_open && !frames_cursor_is_done(heap->apart_open))
 		return heap->apart_open;
 	list_for_each (link, &heap->apart) {
 		struct frames *frames = container_of(link, struct frames, link);
@@ -204,7 +204,7 @@ void apart_leave(struct volume *volume, const struct page *page)
 	spinlock_lock(&heap->lock);
 	assert(frames->mapped > 0);
 	frames->mapped--;
-	idle = frames->mapped == 0 && frames->role == FRAMES_APART && frames_are_gone_over(frames);
+	idle = frames->mapped == 0 && frames->role == FRAMES_APART && frames_cursor_is_done(frames);
 	if (idle)
 		remove_locked(heap, frames);
 	else if (frames->mapped == 0)
@@ -221,7 +221,7 @@ bool apart_is_valid(const struct page_heap *heap)
 	list_for_each (link, &heap->apart) {
 		const struct frames *frames = container_of(link, struct frames, link);
 
-		if (frames->role != FRAMES_APART || (frames->mapped == 0 && frames_are_gone_over(frames)))
+		if (frames->role != FRAMES_APART || (frames->mapped == 0 && frames_cursor_is_done(frames)))
 			return false;
 		blocks++;
 	}

@@ -104,7 +104,7 @@ static inline void *page_memory(const struct page *page)
 }
 
 /* The cursor has come by all of its frames. [R] is held. */
-static inline bool frames_are_gone_over(const struct frames *frames)
+static inline bool frames_cursor_is_done(const struct frames *frames)
 {
 	return frames->position == PAGES_PER_BLOCK;
 }

@@ -1,21 +1,14 @@
-#include "page_heap.h"
+#include "page_heap_internal.h"
 
 #include "apart.h"
 #include "evict.h"
 #include "replacement.h"
 #include "runtime/base/assert.h"
-#include "runtime/base/bits.h"
-#include "volume.h"
 #include "writeback.h"
 
 #define SCAN_FRAMES (2 * PAGES_PER_BLOCK) /* that a cursor goes over before somebody has to do something about it */
 
 #define AGEING_FRAMES 16 /* that a cursor goes over before another block's score is looked at: 32 pages for each one missed */
-
-static struct volume *volume_of(struct page_heap *heap)
-{
-	return container_of(heap, struct volume, heap);
-}
 
 /* Lists -------------------------------------------------------------------------------------------------------------------- */
 
@@ -45,11 +38,11 @@ static void level_leave_locked(struct page_heap *heap, struct frames *frames)
 static void set_score_locked(struct page_heap *heap, struct frames *frames, uint32_t score)
 {
 	frames->score = score;
-	block_heap_set_cost(&volume_of(heap)->pagecache->memory->blocks, frames->block,
+	block_heap_set_cost(&page_heap_volume(heap)->pagecache->memory->blocks, frames->block,
 			    frames->mapped > 0 ? BLOCK_COST_FIXED : score);
 }
 
-void page_heap_survey_locked(struct page_heap *heap, struct frames *frames, struct frames_census *census)
+void page_heap_count_locked(struct page_heap *heap, struct frames *frames, struct frames_census *census)
 {
 	const uint32_t score = replacement_look(frames, census);
 
@@ -68,7 +61,7 @@ void page_heap_look_locked(struct page_heap *heap, struct frames *frames)
 	struct frames_census census;
 
 	if (frames->role == FRAMES_QUEUED)
-		page_heap_survey_locked(heap, frames, &census);
+		page_heap_count_locked(heap, frames, &census);
 	else if (frames->role == FRAMES_OPEN)
 		set_score_locked(heap, frames, replacement_score_open(frames));
 }
@@ -158,7 +151,7 @@ status_t frames_alloc(struct pagecache *pagecache, struct owner *owner, struct f
 /* A block that is in no list yet. No lock is held. */
 static struct frames *fresh_block(struct page_heap *heap)
 {
-	struct volume *volume = volume_of(heap);
+	struct volume *volume = page_heap_volume(heap);
 	struct pagecache *pagecache = volume->pagecache;
 	struct block_source *source = &pagecache->memory->cache_source.blocks;
 	struct phys_addr block;
@@ -171,7 +164,7 @@ static struct frames *fresh_block(struct page_heap *heap)
 	return frames;
 }
 
-static void give(struct volume *volume, struct frames *frames)
+void page_heap_give(struct volume *volume, struct frames *frames)
 {
 	struct block_source *source = &volume->pagecache->memory->cache_source.blocks;
 
@@ -205,19 +198,9 @@ void page_heap_fini(struct volume *volume)
 		page_heap_unlink_locked(heap, frames);
 		set_volume_locked(frames, NULL);
 		atomic_fetch_sub_explicit(&heap->blocks, 1, memory_order_relaxed);
-		give(volume, frames);
+		page_heap_give(volume, frames);
 	}
 	assert(atomic_load(&heap->blocks) == 0);
-}
-
-static bool is_empty(const struct frames *frames)
-{
-	_Static_assert(PAGE_FREE == 0, "states that are 0 together are FREE");
-	uint32_t states = 0;
-
-	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++)
-		states |= page_state(&frames->pages[i]);
-	return states == 0;
 }
 
 void page_heap_leave_locked(struct page_heap *heap, struct frames *frames)
@@ -227,24 +210,6 @@ void page_heap_leave_locked(struct page_heap *heap, struct frames *frames)
 	atomic_fetch_sub_explicit(&heap->blocks, 1, memory_order_relaxed);
 	heap->gone_blocks++;
 	heap->gone_turns = 0;
-}
-
-bool page_heap_release(struct volume *volume, struct frames *frames)
-{
-	struct page_heap *heap = &volume->heap;
-	bool released;
-
-	spinlock_lock(&heap->lock);
-	assert(frames->role == FRAMES_FENCED);
-	released = frames->busy == 0 && is_empty(frames);
-	if (released) {
-		page_heap_leave_locked(heap, frames);
-		frames_invalidate(frames);
-	}
-	spinlock_unlock(&heap->lock);
-	if (released)
-		give(volume, frames);
-	return released;
 }
 
 /* Cursors ------------------------------------------------------------------------------------------------------------------ */
@@ -258,15 +223,15 @@ static void open_locked(struct page_heap *heap, struct frames *frames, enum lane
 	heap->open[lane] = frames;
 	heap->lane_blocks[lane]++;
 	atomic_store_explicit(&frames->entered,
-			      atomic_fetch_add_explicit(&volume_of(heap)->pagecache->clock, 1, memory_order_relaxed),
+			      atomic_fetch_add_explicit(&page_heap_volume(heap)->pagecache->clock, 1, memory_order_relaxed),
 			      memory_order_relaxed);
 	/* Single blocks are taken from the levels, where it is not; but a run may be worth its loss. */
 	set_score_locked(heap, frames, replacement_score_open(frames));
 	if (lane == LANE_PROBATION) {
 		replacement_turn_locked(heap);
-		writeback_turn(volume_of(heap));
+		writeback_turn(page_heap_volume(heap));
 	}
-	guarantee_turn(&volume_of(heap)->pagecache->memory->guarantee);
+	guarantee_turn(&page_heap_volume(heap)->pagecache->memory->guarantee);
 }
 
 static void close_locked(struct page_heap *heap, enum lane lane)
@@ -291,7 +256,7 @@ static struct frames *empty_block_locked(struct page_heap *heap)
 		if (fresh) {
 			atomic_fetch_add_explicit(&heap->blocks, 1, memory_order_relaxed);
 			heap->gone_blocks -= heap->gone_blocks > 0;
-			set_volume_locked(fresh, volume_of(heap));
+			set_volume_locked(fresh, page_heap_volume(heap));
 			empty_locked(heap, fresh);
 		}
 	}
@@ -303,13 +268,13 @@ static struct frames *cursor_locked(struct page_heap *heap, enum lane lane)
 {
 	struct frames *next = NULL;
 
-	if (heap->open[lane] && !frames_are_gone_over(heap->open[lane]))
+	if (heap->open[lane] && !frames_cursor_is_done(heap->open[lane]))
 		return heap->open[lane];
 	close_locked(heap, lane);
 	if (replacement_wants_fresh_locked(heap, lane))
 		next = empty_block_locked(heap);
 	/* Somebody else may have opened one while the lock was free; a fresh one then waits. */
-	if (heap->open[lane] && !frames_are_gone_over(heap->open[lane]))
+	if (heap->open[lane] && !frames_cursor_is_done(heap->open[lane]))
 		return heap->open[lane];
 	close_locked(heap, lane);
 	if (!next)

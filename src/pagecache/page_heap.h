@@ -158,12 +158,6 @@ void page_heap_unlink_locked(struct page_heap *heap, struct frames *frames);
 /* Puts it into the queue of a lane, as the youngest or as the oldest, with its score. [R] is held. */
 void page_heap_queue_locked(struct page_heap *heap, struct frames *frames, enum lane lane, bool youngest);
 
-/* Looks at a QUEUED block's score again: it stays where it is in its level, or goes to the end of another one. [R] is held. */
-void page_heap_survey_locked(struct page_heap *heap, struct frames *frames, struct frames_census *census);
-
-/* Where blocks of this score lie. */
-unsigned page_heap_level(uint32_t score);
-
 /* Looks at the score of a block again that is QUEUED or OPEN; does nothing to another one. [R] is held. */
 void page_heap_look_locked(struct page_heap *heap, struct frames *frames);
 

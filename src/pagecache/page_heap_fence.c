@@ -1,29 +1,20 @@
-/* Blocks that are to go, out of their queues and back: what drains do with the page heap. */
+/* Blocks that are to go: out of their queues, and to the memory, or back. */
 #include "heap/block_search.h"
+#include "page_heap_internal.h"
 #include "replacement.h"
 #include "runtime/base/assert.h"
-#include "runtime/base/bits.h"
-#include "volume.h"
 
 #define HOLES_PART 8  /* of a block that has lost so many pages */
 #define LOOKS_MAX  64 /* at blocks that turned out hotter than thought, before the next best one will do */
-
-static struct volume *volume_of(struct page_heap *heap)
-{
-	return container_of(heap, struct volume, heap);
-}
 
 static bool is_within(const struct frames *frames, const struct fence_limits *limits)
 {
 	return frames->block.value >= limits->lowest.value && frames->block.value + (BLOCK_BYTES - 1) <= limits->highest.value;
 }
 
-static bool is_restricted(const struct page_heap *heap, const struct fence_limits *limits)
+static bool is_restricted(struct page_heap *heap, const struct fence_limits *limits)
 {
-	const struct block_heap *blocks = &container_of(heap, struct volume, heap)->pagecache->memory->blocks;
-
-	return limits->lowest.value > blocks->first_block << BLOCK_SHIFT ||
-	       limits->highest.value < ((blocks->first_block + blocks->count) << BLOCK_SHIFT) - 1;
+	return !block_heap_is_within(&page_heap_volume(heap)->pagecache->memory->blocks, limits->lowest, limits->highest);
 }
 
 /* What is retained stays, except where certain addresses are wanted. */
@@ -43,7 +34,7 @@ static struct frames *find_empty_locked(struct page_heap *heap, const struct fen
 /* The one of the lowest score in the span, by going through the blocks that lie there. */
 static struct frames *lowest_of_span_locked(struct page_heap *heap, struct span span)
 {
-	const struct volume *volume = volume_of(heap);
+	const struct volume *volume = page_heap_volume(heap);
 	struct frames *const *blocks = volume->pagecache->table.blocks;
 	struct frames *lowest = NULL;
 
@@ -60,7 +51,7 @@ static struct frames *lowest_of_span_locked(struct page_heap *heap, struct span 
 
 static struct frames *lowest_locked(struct page_heap *heap, const struct fence_limits *limits)
 {
-	const struct block_heap *memory = &volume_of(heap)->pagecache->memory->blocks;
+	const struct block_heap *memory = &page_heap_volume(heap)->pagecache->memory->blocks;
 	const struct span span = span_of(memory, limits->lowest, limits->highest);
 
 	/* A window is short, and what lies in it would have to be picked out of all blocks. */
@@ -86,7 +77,7 @@ static struct frames *find_coldest_locked(struct page_heap *heap, const struct f
 	for (unsigned looks = 0; (frames = lowest_locked(heap, limits)) != NULL; looks++) {
 		const unsigned level = page_heap_level(frames->score);
 
-		page_heap_survey_locked(heap, frames, census);
+		page_heap_count_locked(heap, frames, census);
 		if (page_heap_level(frames->score) <= level || looks == LOOKS_MAX)
 			break;
 	}
@@ -128,13 +119,41 @@ struct frames *page_heap_fence(struct volume *volume, const struct fence_limits 
 	return frames;
 }
 
+static bool is_empty(const struct frames *frames)
+{
+	_Static_assert(PAGE_FREE == 0, "states that are 0 together are FREE");
+	uint32_t states = 0;
+
+	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++)
+		states |= page_state(&frames->pages[i]);
+	return states == 0;
+}
+
+bool page_heap_release(struct volume *volume, struct frames *frames)
+{
+	struct page_heap *heap = &volume->heap;
+	bool released;
+
+	spinlock_lock(&heap->lock);
+	assert(frames->role == FRAMES_FENCED);
+	released = frames->busy == 0 && is_empty(frames);
+	if (released) {
+		page_heap_leave_locked(heap, frames);
+		frames_invalidate(frames);
+	}
+	spinlock_unlock(&heap->lock);
+	if (released)
+		page_heap_give(volume, frames);
+	return released;
+}
+
 /*
  * A block that has lost many pages, by a drain that gave up or while it was lent, is filled up by whoever misses next: main's
  * cursor may not come by for long.
  */
 static bool is_holey(const struct frames *frames)
 {
-	return frames_are_gone_over(frames) && frames_cached_pages(frames) < PAGES_PER_BLOCK - PAGES_PER_BLOCK / HOLES_PART;
+	return frames_cursor_is_done(frames) && frames_cached_pages(frames) < PAGES_PER_BLOCK - PAGES_PER_BLOCK / HOLES_PART;
 }
 
 void page_heap_unfence(struct volume *volume, struct frames *frames)
@@ -144,7 +163,7 @@ void page_heap_unfence(struct volume *volume, struct frames *frames)
 	spinlock_lock(&heap->lock);
 	assert(frames->role == FRAMES_FENCED);
 	/* One that was open is not full of its pages yet. */
-	page_heap_queue_locked(heap, frames, is_holey(frames) ? LANE_PROBATION : frames->lane, !frames_are_gone_over(frames));
+	page_heap_queue_locked(heap, frames, is_holey(frames) ? LANE_PROBATION : frames->lane, !frames_cursor_is_done(frames));
 	frames->position = PAGES_PER_BLOCK;
 	spinlock_unlock(&heap->lock);
 }

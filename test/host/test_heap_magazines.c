@@ -322,6 +322,34 @@ START_TEST(churn_gives_blocks_back)
 }
 END_TEST
 
+/* Two in each of many blocks, side by side, where a block has more than one line of states to look through. */
+START_TEST(the_few_free_objects_of_many_blocks_are_found)
+{
+	enum { BYTES = 24 * KIB, PER_BLOCK = BLOCK_BYTES / BYTES, BLOCKS = 32, ALL = BLOCKS * PER_BLOCK };
+	static void *objects[ALL];
+
+	setup(BYTES);
+	for (unsigned i = 0; i < ALL; i++)
+		objects[i] = objcache_alloc(&cache);
+	for (unsigned i = 0; i < ALL; i++) {
+		const uint64_t number = platform_phys(objects[i]).value % BLOCK_BYTES / BYTES;
+
+		if (number != 70 && number != 71)
+			continue;
+		objcache_free(&cache, objects[i]);
+		objects[i] = NULL;
+	}
+	objcaches_flush(&cache, 1);
+	for (unsigned i = 0; i < ALL; i++)
+		if (!objects[i])
+			objects[i] = objcache_alloc(&cache);
+	ck_assert_uint_eq(objcache_count(&cache).blocks, BLOCKS);
+	for (unsigned i = 0; i < ALL; i++)
+		objcache_free(&cache, objects[i]);
+	teardown();
+}
+END_TEST
+
 START_TEST(each_block_has_an_order_of_its_own)
 {
 	enum { PER_BLOCK = BLOCK_BYTES / 64 };
@@ -834,8 +862,9 @@ END_TEST
 
 HOST_TEST_MAIN("heap_magazines", a_million_operations_follow_the_model, general_heap_follows_the_model,
 	       frees_at_once_are_found_when_the_object_moves_on, a_report_names_the_callers, objects_stay_constructed,
-	       churn_gives_blocks_back, each_block_has_an_order_of_its_own, little_is_added_to_what_was_asked_for,
-	       sizes_of_which_there_are_few_share_blocks, a_size_shares_blocks_again_when_most_objects_are_gone,
-	       general_heap_clears_multiplies_and_resizes, threads_share_sizes_that_come_and_go,
-	       threads_exchange_objects_while_others_drain, threads_are_interrupted_by_handlers_that_allocate,
-	       threads_leave_a_busy_cpu_alone, threads_free_runs_in_handlers, a_drain_looks_only_where_something_is)
+	       churn_gives_blocks_back, the_few_free_objects_of_many_blocks_are_found, each_block_has_an_order_of_its_own,
+	       little_is_added_to_what_was_asked_for, sizes_of_which_there_are_few_share_blocks,
+	       a_size_shares_blocks_again_when_most_objects_are_gone, general_heap_clears_multiplies_and_resizes,
+	       threads_share_sizes_that_come_and_go, threads_exchange_objects_while_others_drain,
+	       threads_are_interrupted_by_handlers_that_allocate, threads_leave_a_busy_cpu_alone, threads_free_runs_in_handlers,
+	       a_drain_looks_only_where_something_is)

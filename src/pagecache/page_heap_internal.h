@@ -1,0 +1,25 @@
+/*
+ * What the files of the page heap share; nobody else includes it.
+ *
+ *	page_heap.c		lists and scores, blocks that come and go, cursors; the walker
+ *	page_heap_fence.c	blocks that are to go
+ *	page_heap_lend.c	groups of blocks, and what is lent
+ */
+#pragma once
+
+#include "page_heap.h"
+#include "volume.h"
+
+static inline struct volume *page_heap_volume(struct page_heap *heap)
+{
+	return container_of(heap, struct volume, heap);
+}
+
+/* The index in heap->levels for this score. */
+unsigned page_heap_level(uint32_t score);
+
+/* page_heap_look_locked for a QUEUED block, and what lies in it: it stays where it is in its level, or ends another one. */
+void page_heap_count_locked(struct page_heap *heap, struct frames *frames, struct frames_census *census);
+
+/* A block that is in no heap any more goes to the memory. [R] is not held. */
+void page_heap_give(struct volume *volume, struct frames *frames);
