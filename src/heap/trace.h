@@ -31,7 +31,7 @@ enum trace_kind {
 	TRACE_WAIT,     /* nothing to be gained: waits for frees or a nap */
 	TRACE_BLOCK,    /* the page cache has given a block */
 	TRACE_STUCK,    /* ... or could not empty it */
-	TRACE_RETURNED, /* a lookaside was emptied */
+	TRACE_RETURNED, /* the page cache has emptied its lookasides, for a cleaner */
 	TRACE_KINDS,
 };
 

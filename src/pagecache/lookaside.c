@@ -31,8 +31,6 @@ unsigned lookaside_empty(struct volume *volume)
 		return 0;
 	for (unsigned cpu = 0; cpu < platform_cpu_count(); cpu++)
 		returned += empty_one(&volume->lookasides[cpu]);
-	if (returned > 0)
-		trace_event(&volume->pagecache->memory->trace, TRACE_RETURNED, volume->name, returned, platform_cpu_count());
 	return returned;
 }
 
@@ -80,9 +78,11 @@ struct page *lookaside_take(struct volume *volume, enum lane lane)
 static uint64_t clean(struct cleaner *self, const struct reclaim_target *target)
 {
 	struct volume *volume = container_of(self, struct volume, lookaside_cleaner);
+	const unsigned returned = lookaside_empty(volume);
 
 	(void)target;
-	(void)lookaside_empty(volume);
+	if (returned > 0)
+		trace_event(&volume->pagecache->memory->trace, TRACE_RETURNED, volume->name, returned, platform_cpu_count());
 	apart_settle(volume);
 	return 0;
 }
