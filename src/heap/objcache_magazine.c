@@ -183,13 +183,18 @@ static void free_put_locked(struct objcache *cache, struct objcache_cpu *own)
 	free_set(cache, own, own->free);
 }
 
-void objcache_own_empty_locked(struct objcache *cache, struct objcache_cpu *own)
+static void alloc_put_locked(struct objcache *cache, struct objcache_cpu *own)
 {
 	const uint32_t count = alloc_count(own);
 
 	objcache_put_locked(cache, own->alloc->slots + 1, count);
 	own->returned += count;
 	alloc_set(own, own->alloc, 0);
+}
+
+void objcache_own_empty_locked(struct objcache *cache, struct objcache_cpu *own)
+{
+	alloc_put_locked(cache, own);
 	free_put_locked(cache, own);
 }
 
@@ -368,12 +373,18 @@ static bool load_locked(struct objcache *cache, struct objcache_cpu *own)
 	return alloc_count(own) == 0 && load_from_depot_locked(cache, own);
 }
 
-/* The magazine to free into is full. */
+#define REST_SHARE 4 /* of a magazine: who has no more left than that will soon want what has just been freed */
+
+/*
+ * The magazine to free into is full. In the depot it is for whoever comes first: who frees about as much as he allocates rather
+ * gives up the few objects that are left of the other one.
+ */
 static void unload_locked(struct objcache *cache, struct objcache_cpu *own)
 {
 	struct list *spare;
 
-	if (alloc_count(own) == 0 && is_compact_locked(cache)) {
+	if (alloc_count(own) <= cache->magazine_slots / REST_SHARE && is_compact_locked(cache)) {
+		alloc_put_locked(cache, own);
 		swap_locked(cache, own);
 		return;
 	}

@@ -6,7 +6,7 @@
 # ALLOCATORS="weir objcache glibc"   only these; any other name is a library libNAME.so to preload
 # WORKLOADS="pair blocks_4k"         only these
 # INSTRUCTIONS=0                     nothing is counted under valgrind
-# SLICES=4                           measurements by one process
+# SLICES=12                          measurements by one process
 set -euo pipefail
 
 rounds=${ROUNDS:-5}
@@ -41,7 +41,7 @@ knows() { # WORKLOAD: whether the program measures it
 }
 
 measure() { # WORKLOAD ALLOCATOR
-	LD_PRELOAD=$preload "$program" "$1" time "${SLICES:-4}" | sed "s/^/$1 $2 /" >>"$figures"
+	LD_PRELOAD=$preload "$program" "$1" time "${SLICES:-12}" | sed "s/^/$1 $2 /" >>"$figures"
 }
 
 count() { # WORKLOAD ALLOCATOR
