@@ -17,6 +17,7 @@ struct span span_of(const struct block_heap *heap, struct phys_addr lowest, stru
  * below 4 GB and below 256 MB, as long as it fits elsewhere. No lock needed.
  */
 unsigned zones_of(const struct run_request *request);
+#define ZONE_BELOW_4G 1 /* down to 256 MB */
 struct span zone_span(const struct block_heap *heap, const struct run_request *request, unsigned zone);
 
 /*

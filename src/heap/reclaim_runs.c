@@ -5,6 +5,10 @@
 
 #define WINDOW_TRIES 8 /* that fail, in one round */
 
+/* What is in the way of a window is mostly so for a moment: it is waited for before one is emptied that weighs so much more. */
+#define PATIENCE_WEIGHT 2
+#define PATIENCE_NS     (200 * NS_PER_MS) /* of a request */
+
 /* Wherever the memory is. */
 static uint64_t ask_anywhere(struct reclaim *reclaim, enum cleaner_cost highest_cost,
 			     uint64_t (*missing)(struct reclaim *reclaim, const void *context))
@@ -77,6 +81,18 @@ static uint64_t blocks_won(const struct reclaim *reclaim)
 	       reclaim->got * reclaim->request->blocks;
 }
 
+/* `least`: the least weight of those that could not be had in this round. */
+static bool is_worth_waiting(struct reclaim *reclaim, uint64_t least, const struct window *window)
+{
+	const uint64_t now = platform_now_ns();
+
+	if (reclaim->request->wait == MEMORY_WAIT_NEVER || window->weight / PATIENCE_WEIGHT <= least)
+		return false;
+	if (reclaim->patience_ns == 0)
+		reclaim->patience_ns = now + PATIENCE_NS;
+	return now < reclaim->patience_ns;
+}
+
 /*
  * What was freed in one window may have been taken in another: the guarantee moves its pieces out of the way, and back when the
  * next window is tried. So a round has gained no more than there is in the end; else it would go on like that without end.
@@ -91,17 +107,22 @@ uint64_t reclaim_round_of_runs(struct reclaim *reclaim)
 		.owner = reclaim->request->owner,
 	};
 	bool asked_for_empty = false;
-	uint64_t gained = 0;
+	uint64_t gained = 0, least = UINT64_MAX;
 	struct window window;
 
 	for (unsigned failures = 0; failures < WINDOW_TRIES && !reclaim_take_free(reclaim) && !reclaim_is_late(reclaim);) {
 		if (window_find(heap, &request, &window)) {
 			const uint32_t got = reclaim->got;
 
+			if (is_worth_waiting(reclaim, least, &window))
+				break;
 			gained += window_take(reclaim, &window);
-			if (reclaim->got == got && window.busy_blocks == 0)
+			if (reclaim->got > got)
+				continue;
+			if (window.busy_blocks == 0)
 				break; /* not this window is the trouble, but what has to stay free */
-			failures += reclaim->got == got;
+			least = MIN(least, window.weight);
+			failures++;
 		} else if (!asked_for_empty) {
 			/* Empty blocks of objcaches may be all that stands between movable ones. */
 			asked_for_empty = true;

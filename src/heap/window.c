@@ -3,7 +3,8 @@
 #include "runtime/base/bits.h"
 #include "weights.h"
 
-#define SEARCHES 4 /* for one that is still there when it is looked at under the lock */
+#define SEARCHES       4 /* for one that is still there when it is looked at under the lock */
+#define BELOW_4G_PRICE 2 /* times as much as above: devices that reach no further may want it */
 
 static uint64_t index_of(const struct block_heap *heap, const struct window *window)
 {
@@ -35,11 +36,35 @@ static bool find_within(struct block_heap *heap, const struct run_request *reque
 	return false;
 }
 
+/* Where windows begin that lie in this zone, but not in those before it. */
+static struct span own_span(const struct block_heap *heap, const struct run_request *request, unsigned zone)
+{
+	struct span span = zone_span(heap, request, zone);
+
+	if (zone > 0)
+		span.end = MIN(span.end, zone_span(heap, request, zone - 1).first + request->blocks - 1);
+	return span;
+}
+
+/* Only for what weighs much less than what was found in the zones before it. */
+static void look_below_4g(struct block_heap *heap, const struct run_request *request, struct window *window)
+{
+	struct window below;
+
+	if (zones_of(request) > ZONE_BELOW_4G && find_within(heap, request, own_span(heap, request, ZONE_BELOW_4G), &below) &&
+	    below.weight < window->weight / BELOW_4G_PRICE)
+		*window = below;
+}
+
 bool window_find(struct block_heap *heap, const struct run_request *request, struct window *window)
 {
-	for (unsigned i = 0; i < zones_of(request); i++)
-		if (find_within(heap, request, zone_span(heap, request, i), window))
-			return true;
+	for (unsigned zone = 0; zone < zones_of(request); zone++) {
+		if (!find_within(heap, request, zone_span(heap, request, zone), window))
+			continue;
+		if (zone < ZONE_BELOW_4G)
+			look_below_4g(heap, request, window);
+		return true;
+	}
 	return false;
 }
 

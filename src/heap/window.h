@@ -1,8 +1,8 @@
 /*
  * Windows: stretches of adjacent blocks that could become free runs. A block helps if it is free, or its owner is movable and
  * it can be emptied now; the best window is the one that weighs least (weights.h): of each block in use one, and what its
- * holder says that it would cost to empty it. Who stays where he is put gets a window above 4 GB, if there is one, else above
- * 256 MB.
+ * holder says that it would cost to empty it. Who stays where he is put gets a window above 4 GB, unless one between 256 MB and
+ * 4 GB weighs less than half; below that only if there is no other one.
  *
  * The search takes no lock; the window found is looked at once more under the block heap's. It takes at most about four
  * instructions for each block of the machine (make bench).

@@ -2,6 +2,7 @@
 #include "heap/background_cleaner.h"
 
 #include "fake/heap_fixture.h"
+#include "heap/window.h"
 #include "host/host_test.h"
 
 static struct machine machine;
@@ -339,6 +340,108 @@ START_TEST(threads_that_must_not_wait_do_not_wait_for_others)
 }
 END_TEST
 
+/* Two windows of this length: a cold one, of which a block is in the way for a moment, and one that costs much more. */
+#define WINDOW_BLOCKS 8
+
+struct two_windows {
+	struct cleaner cleaner;
+	struct owner owner;
+	struct phys_addr blocks[2 * WINDOW_BLOCKS]; /* by address; 0: given */
+	unsigned in_the_way;                        /* so often yet */
+	unsigned given;
+};
+
+static uint64_t give_window(struct cleaner *self, const struct reclaim_target *target)
+{
+	struct two_windows *windows = container_of(self, struct two_windows, cleaner);
+	const struct window first = { .start = windows->blocks[0], .blocks = 1 };
+	uint64_t given = 0;
+
+	if (target->obstacles && target->lowest.value <= first.start.value && windows->in_the_way > 0) {
+		windows->in_the_way--;
+		++*target->obstacles;
+		window_avoid(&memory->blocks, &first);
+		return 0;
+	}
+	for (unsigned i = 0; target->obstacles && i < 2 * WINDOW_BLOCKS; i++) {
+		const struct phys_addr block = windows->blocks[i];
+
+		if (block.value == 0 || block.value < target->lowest.value || block.value > target->highest.value)
+			continue;
+		(void)block_heap_free(&memory->blocks, block);
+		windows->blocks[i].value = 0;
+		windows->given++;
+		given += BLOCK_BYTES;
+	}
+	return given;
+}
+
+static void two_windows_init(struct two_windows *windows, unsigned in_the_way)
+{
+	*windows = (struct two_windows){
+		.cleaner = { .name = "windows", .cost = CLEANER_CLEAN, .clean = give_window },
+		.in_the_way = in_the_way,
+	};
+	setup(2 * WINDOW_BLOCKS, 0, 0);
+	host_clock_set(HOST_CLOCK_ALONE);
+	owner_init(&windows->owner, "windows", true);
+	cleaner_register(&memory->cleaners, &windows->cleaner);
+	for (unsigned i = 0; i < 2 * WINDOW_BLOCKS; i++) {
+		const struct run_request request = { .blocks = 1, .owner = &windows->owner };
+
+		ck_assert_int_eq(block_heap_alloc(&memory->blocks, &request, &windows->blocks[i]), STATUS_OK);
+		block_heap_set_cost(&memory->blocks, windows->blocks[i], i < WINDOW_BLOCKS ? 100 : 10000);
+	}
+}
+
+/* What a request for such a window gets; then all is free again. */
+static struct phys_addr two_windows_ask(struct two_windows *windows, enum memory_wait wait)
+{
+	const struct memory_request request = {
+		.blocks = WINDOW_BLOCKS,
+		.owner = &driver,
+		.constraints.alignment_bytes = WINDOW_BLOCKS * BLOCK_BYTES,
+		.wait = wait,
+	};
+	struct phys_addr run;
+
+	ck_assert_int_eq(memory_blocks_alloc(memory, &request, &run), STATUS_OK);
+	memory_blocks_free(memory, run);
+	for (unsigned i = 0; i < 2 * WINDOW_BLOCKS; i++)
+		if (windows->blocks[i].value != 0)
+			(void)block_heap_free(&memory->blocks, windows->blocks[i]);
+	cleaner_unregister(&memory->cleaners, &windows->cleaner);
+	machine_fini(&machine);
+	host_clock_set(HOST_CLOCK_REAL);
+	return run;
+}
+
+START_TEST(a_cold_window_is_waited_for)
+{
+	struct two_windows windows;
+
+	two_windows_init(&windows, 5);
+	ck_assert_uint_eq(two_windows_ask(&windows, MEMORY_WAIT_FOREVER).value, MACHINE_START);
+	ck_assert_uint_eq(windows.given, WINDOW_BLOCKS);
+}
+END_TEST
+
+START_TEST(a_cold_window_is_not_waited_for_without_end)
+{
+	struct two_windows windows;
+
+	two_windows_init(&windows, 1000);
+	ck_assert_uint_eq(two_windows_ask(&windows, MEMORY_WAIT_FOREVER).value, MACHINE_START + WINDOW_BLOCKS * BLOCK_BYTES);
+	ck_assert_uint_eq(windows.given, WINDOW_BLOCKS);
+	ck_assert_uint_gt(windows.in_the_way, 900);
+
+	/* Nor by who must not wait. */
+	two_windows_init(&windows, 1000);
+	ck_assert_uint_eq(two_windows_ask(&windows, MEMORY_WAIT_NEVER).value, MACHINE_START + WINDOW_BLOCKS * BLOCK_BYTES);
+	ck_assert_uint_eq(windows.in_the_way, 999);
+}
+END_TEST
+
 /* Each block takes a millisecond of the test's clock. */
 START_TEST(a_deadline_is_overrun_by_the_work_of_one_block_at_most)
 {
@@ -479,6 +582,7 @@ HOST_TEST_MAIN("reclaim", threads_have_the_turn_one_at_a_time, threads_have_the_
 	       threads_give_their_place_up_at_the_deadline, whoever_cleans_must_not_allocate,
 	       a_nested_request_gets_what_others_can_give, handlers_on_threads_do_not_inherit_the_mark,
 	       requests_that_make_no_sense_are_refused, kernel_objects_leave_a_share_where_nothing_may_sleep,
-	       threads_that_must_not_wait_do_not_wait_for_others, a_deadline_is_overrun_by_the_work_of_one_block_at_most,
+	       threads_that_must_not_wait_do_not_wait_for_others, a_cold_window_is_waited_for,
+	       a_cold_window_is_not_waited_for_without_end, a_deadline_is_overrun_by_the_work_of_one_block_at_most,
 	       threads_share_rounds_and_take_no_more_than_they_ask_for, watermarks_must_be_in_order,
 	       the_background_cleaner_stops_at_the_high_watermark, threads_find_memory_cleaned_in_the_background)
