@@ -6,7 +6,8 @@
 #define WINDOW_TRIES 8 /* that fail, in one round */
 
 /* What is in the way of a window is mostly so for a moment: it is waited for before one is emptied that weighs so much more. */
-#define PATIENCE_WEIGHT 2
+#define PATIENCE_WEIGHT 2                 /* times the other's weight, */
+#define PATIENCE_MORE   1000u             /* and so much more: some thousand pages that would have to be read again */
 #define PATIENCE_NS     (200 * NS_PER_MS) /* of a request */
 
 /* Wherever the memory is. */
@@ -86,7 +87,8 @@ static bool is_worth_waiting(struct reclaim *reclaim, uint64_t least, const stru
 {
 	const uint64_t now = platform_now_ns();
 
-	if (reclaim->request->wait == MEMORY_WAIT_NEVER || window->weight / PATIENCE_WEIGHT <= least)
+	if (reclaim->request->wait == MEMORY_WAIT_NEVER || window->weight / PATIENCE_WEIGHT <= least ||
+	    window->weight - least < PATIENCE_MORE)
 		return false;
 	if (reclaim->patience_ns == 0)
 		reclaim->patience_ns = now + PATIENCE_NS;

@@ -340,7 +340,7 @@ START_TEST(threads_that_must_not_wait_do_not_wait_for_others)
 }
 END_TEST
 
-/* Two windows of this length: a cold one, of which a block is in the way for a moment, and one that costs much more. */
+/* Two windows of this length: a cold one, of which a block is in the way for a moment, and one that costs more. */
 #define WINDOW_BLOCKS 8
 
 struct two_windows {
@@ -376,7 +376,7 @@ static uint64_t give_window(struct cleaner *self, const struct reclaim_target *t
 	return given;
 }
 
-static void two_windows_init(struct two_windows *windows, unsigned in_the_way)
+static void two_windows_init(struct two_windows *windows, unsigned in_the_way, uint32_t higher_cost)
 {
 	*windows = (struct two_windows){
 		.cleaner = { .name = "windows", .cost = CLEANER_CLEAN, .clean = give_window },
@@ -390,7 +390,7 @@ static void two_windows_init(struct two_windows *windows, unsigned in_the_way)
 		const struct run_request request = { .blocks = 1, .owner = &windows->owner };
 
 		ck_assert_int_eq(block_heap_alloc(&memory->blocks, &request, &windows->blocks[i]), STATUS_OK);
-		block_heap_set_cost(&memory->blocks, windows->blocks[i], i < WINDOW_BLOCKS ? 100 : 10000);
+		block_heap_set_cost(&memory->blocks, windows->blocks[i], i < WINDOW_BLOCKS ? 100 : higher_cost);
 	}
 }
 
@@ -420,7 +420,7 @@ START_TEST(a_cold_window_is_waited_for)
 {
 	struct two_windows windows;
 
-	two_windows_init(&windows, 5);
+	two_windows_init(&windows, 5, 10000);
 	ck_assert_uint_eq(two_windows_ask(&windows, MEMORY_WAIT_FOREVER).value, MACHINE_START);
 	ck_assert_uint_eq(windows.given, WINDOW_BLOCKS);
 }
@@ -430,13 +430,18 @@ START_TEST(a_cold_window_is_not_waited_for_without_end)
 {
 	struct two_windows windows;
 
-	two_windows_init(&windows, 1000);
+	two_windows_init(&windows, 1000, 10000);
 	ck_assert_uint_eq(two_windows_ask(&windows, MEMORY_WAIT_FOREVER).value, MACHINE_START + WINDOW_BLOCKS * BLOCK_BYTES);
 	ck_assert_uint_eq(windows.given, WINDOW_BLOCKS);
 	ck_assert_uint_gt(windows.in_the_way, 900);
 
+	/* Nor at all for little. */
+	two_windows_init(&windows, 1000, 1000);
+	ck_assert_uint_eq(two_windows_ask(&windows, MEMORY_WAIT_FOREVER).value, MACHINE_START + WINDOW_BLOCKS * BLOCK_BYTES);
+	ck_assert_uint_eq(windows.in_the_way, 999);
+
 	/* Nor by who must not wait. */
-	two_windows_init(&windows, 1000);
+	two_windows_init(&windows, 1000, 10000);
 	ck_assert_uint_eq(two_windows_ask(&windows, MEMORY_WAIT_NEVER).value, MACHINE_START + WINDOW_BLOCKS * BLOCK_BYTES);
 	ck_assert_uint_eq(windows.in_the_way, 999);
 }
