@@ -18,12 +18,11 @@ struct span span_of(const struct block_heap *heap, struct phys_addr lowest, stru
 	};
 }
 
-/* Each zone takes in those before it, so that runs may lie across their borders. */
-static const uint64_t zone_floors[] = { 4 * GIB, 256 * MIB, 0 };
+static const uint64_t zone_floors[ZONES] = { [ZONE_ABOVE_4G] = 4 * GIB, [ZONE_ABOVE_256M] = 256 * MIB };
 
 unsigned zones_of(const struct run_request *request)
 {
-	return request->owner->movable ? 1 : sizeof(zone_floors) / sizeof(zone_floors[0]);
+	return request->owner->movable ? 1 : ZONES;
 }
 
 struct span zone_span(const struct block_heap *heap, const struct run_request *request, unsigned zone)

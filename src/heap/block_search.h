@@ -12,12 +12,20 @@ struct span {
 /* The blocks that lie wholly in [lowest, highest] (highest 0: no limit). No lock needed. */
 struct span span_of(const struct block_heap *heap, struct phys_addr lowest, struct phys_addr highest);
 
+/* Each takes in those before it, so that runs may lie across their borders. */
+enum zone {
+	ZONE_ABOVE_4G,
+	ZONE_ABOVE_256M,
+	ZONE_ALL,
+	ZONES,
+};
+
 /*
  * Where a request is looked for, in this order: what cannot be moved stays out of memory that devices with narrow masks need,
- * below 4 GB and below 256 MB, as long as it fits elsewhere. No lock needed.
+ * below 4 GB and below 256 MB, as long as it fits elsewhere (but see window.h). For what can be moved there is one zone, with
+ * all memory. No lock needed.
  */
 unsigned zones_of(const struct run_request *request);
-#define ZONE_BELOW_4G 1 /* down to 256 MB */
 struct span zone_span(const struct block_heap *heap, const struct run_request *request, unsigned zone);
 
 /*

@@ -8,8 +8,9 @@
  * A request that does not fit asks the cleaners for what is missing, in their order, and tries again after each of them: a
  * round. Rounds take turns, in the order in which they come, and none waits for I/O. What is being reclaimed is claimed, so
  * that caches do not grow into it; a round cleans for single blocks that others claim, too. A run of blocks is made by choosing
- * the window with the least to clean and fencing it off, then the next best one. Between its rounds a request sleeps until
- * something has been freed or written. When free memory falls below low, or a request fails, the background cleaner
+ * the window with the least to clean and fencing it off, then the next best one; before a much heavier one is emptied, a
+ * request that may wait does so for a while (reclaim_runs.c). Between its rounds a request sleeps until something has been
+ * freed or written. When free memory falls below low, or a request fails, the background cleaner
  * (background_cleaner.h) brings it up to high.
  *
  * Waiting. MEMORY_WAIT_NEVER: takes what is free, and where platform_may_sleep() what can be cleaned without I/O; it starts
@@ -109,6 +110,7 @@ struct memory {
 	struct memory_config config; /* [I] */
 	struct turns turns;          /* of rounds; [turn] is what its holder has for itself */
 	bool nesting;                /* [turn] a nested request asks cleaners */
+	uint64_t patience_again_ns;  /* [turn] until then nobody waits for windows (reclaim_runs.c) */
 	_Atomic uint32_t frees;      /* changes when something was freed, or can be given now; waiters sleep on it */
 	_Atomic uint32_t waiters;
 	_Atomic uint64_t claimed_blocks;    /* being reclaimed for requests under way */

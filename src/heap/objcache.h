@@ -117,7 +117,7 @@ struct objcache_cpu {
 	struct objcache_magazine *alloc, *free;  /* [c], and changed under [C] only */
 	uint64_t loaded;                         /* [C] objects that ever came into `alloc` */
 	uint64_t unloaded;                       /* [C] objects that ever left `free`, in bulk */
-	uint64_t returned;                       /* [C] objects that a drain took out of `alloc` */
+	uint64_t returned;                       /* [C] objects that went from `alloc` back into their blocks */
 	uint64_t detached;                       /* [C] the flush that wants it empty; 0: in use */
 };
 

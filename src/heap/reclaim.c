@@ -11,10 +11,11 @@
 
 /* A request that gained nothing sleeps until something is freed or written, or so long: nobody tells when a page is unpinned.
  */
-#define NAP_NS        (10 * NS_PER_MS)
-#define COMPLAINT_NS  (10 * NS_PER_S) /* a request that waits this long is reported, once */
-#define ROUNDS_IN_ROW 4               /* that gained memory, but nothing that the request could take */
-#define JOINED_MAX    16              /* blocks for others that one round cleans */
+#define NAP_NS         (10 * NS_PER_MS)
+#define PATIENT_NAP_NS (2 * NS_PER_MS)
+#define COMPLAINT_NS   (10 * NS_PER_S) /* a request that waits this long is reported, once */
+#define ROUNDS_IN_ROW  4               /* that gained memory, but nothing that the request could take */
+#define JOINED_MAX     16              /* blocks for others that one round cleans */
 
 static bool needs_window(const struct memory_request *request)
 {
@@ -261,15 +262,30 @@ static void complain(const struct reclaim *reclaim)
 	memory_report(reclaim->memory);
 }
 
-/* Until something was freed or written, or for a nap. Others have their turn meanwhile. */
+/* Whatever is freed meanwhile. */
+static void nap(const struct reclaim *reclaim, uint64_t ns)
+{
+	struct memory *memory = reclaim->memory;
+	const uint64_t end_ns = MIN(platform_now_ns() + ns, deadline_of(reclaim->request));
+
+	while (platform_now_ns() < end_ns)
+		memory_wait_for_frees(memory, atomic_load_explicit(&memory->frees, memory_order_acquire), end_ns);
+}
+
+/*
+ * Until something was freed or written, or for a nap. What is in the way of a window is not freed: whoever waits for that does
+ * not look at all its pages again at each write. Others have their turn meanwhile.
+ */
 static status_t wait_for_frees(struct reclaim *reclaim, uint32_t frees)
 {
-	const uint64_t nap_ns = platform_now_ns() + NAP_NS;
+	struct memory *memory = reclaim->memory;
 
-	trace_event(&reclaim->memory->trace, TRACE_WAIT, reclaim->request->owner->name, reclaim->count - reclaim->got,
+	trace_event(&memory->trace, TRACE_WAIT, reclaim->request->owner->name, reclaim->count - reclaim->got,
 		    reclaim->request->blocks);
 	leave(reclaim);
-	memory_wait_for_frees(reclaim->memory, frees, MIN(nap_ns, deadline_of(reclaim->request)));
+	if (reclaim->is_patient)
+		nap(reclaim, PATIENT_NAP_NS);
+	memory_wait_for_frees(memory, frees, MIN(platform_now_ns() + NAP_NS, deadline_of(reclaim->request)));
 	return enter(reclaim);
 }
 
@@ -280,7 +296,7 @@ static bool round_gains(struct reclaim *reclaim)
 	const uint64_t gained = needs_window(reclaim->request) ? reclaim_round_of_runs(reclaim) : round_of_blocks(reclaim);
 
 	reclaim->may_write = reclaim->request->wait != MEMORY_WAIT_NEVER;
-	return gained != 0 || !wrote;
+	return (gained != 0 && !reclaim->is_patient) || !wrote;
 }
 
 /* What follows a round that left something missing. */

@@ -11,10 +11,11 @@ struct reclaim {
 	uint32_t count;
 	uint32_t got;
 	bool has_turn;
-	bool claims;          /* what has not been taken yet counts in memory->claimed_blocks */
-	bool may_write;       /* in this round */
-	bool under_way;       /* cleaners have started writes */
-	uint64_t patience_ns; /* until when windows are waited for that weigh little; 0: none has been yet */
+	bool claims;              /* what has not been taken yet counts in memory->claimed_blocks */
+	bool may_write;           /* in this round */
+	bool under_way;           /* cleaners have started writes */
+	bool is_patient;          /* the last round left heavy windows alone, for one that weighs little (reclaim_runs.c) */
+	uint64_t patience_end_ns; /* 0: it has not begun */
 };
 
 /* Takes runs that are free; returns true when all have been taken. Any task context. */

@@ -28,7 +28,10 @@ uint64_t reclaim_keep_blocks(const struct reclaim *reclaim);
 /* Whether the request's deadline has passed. */
 bool reclaim_is_late(const struct reclaim *reclaim);
 
-/* One round for a request that needs windows; takes what it can, and returns the bytes gained. The caller has the turn. */
+/*
+ * One round for a request that needs windows; takes what it can, but may leave heavy ones for a later round (is_patient), and
+ * returns the bytes gained. The caller has the turn.
+ */
 uint64_t reclaim_round_of_runs(struct reclaim *reclaim);
 
 /* Sleeps until memory->frees is not `seen` any more, or the clock shows `deadline_ns`; may end early. */

@@ -5,10 +5,15 @@
 
 #define WINDOW_TRIES 8 /* that fail, in one round */
 
-/* What is in the way of a window is mostly so for a moment: it is waited for before one is emptied that weighs so much more. */
-#define PATIENCE_WEIGHT 2                 /* times the other's weight, */
-#define PATIENCE_MORE   1000u             /* and so much more: some thousand pages that would have to be read again */
-#define PATIENCE_NS     (200 * NS_PER_MS) /* of a request */
+/*
+ * What is in the way of a window is mostly so for a moment. Before a window is emptied that weighs twice as much as one that had
+ * something in the way, and by as much more as some 2000 pages that are read again, a request that may wait does: for so long at
+ * most, or a quarter of what is left until its deadline. Where that was in vain, nobody does so again soon.
+ */
+#define PATIENCE_FACTOR 2
+#define PATIENCE_WEIGHT 1000u
+#define PATIENCE_NS     (200 * NS_PER_MS)
+#define PATIENCE_OVER   (5 * NS_PER_S)
 
 /* Wherever the memory is. */
 static uint64_t ask_anywhere(struct reclaim *reclaim, enum cleaner_cost highest_cost,
@@ -35,12 +40,11 @@ static uint64_t missing_to_keep(struct reclaim *reclaim, const void *context)
 	return reclaim_lacking(reclaim->request->blocks + reclaim_keep_blocks(reclaim), all);
 }
 
-/* Empties one window and takes it. */
-static uint64_t window_take(struct reclaim *reclaim, const struct window *window)
+/* Empties one window and takes it; or counts what is in the way. */
+static uint64_t window_take(struct reclaim *reclaim, const struct window *window, uint32_t *obstacles)
 {
 	struct block_constraints inside = reclaim->request->constraints;
 	const uint32_t got = reclaim->got;
-	uint32_t obstacles = 0;
 	uint64_t gained;
 
 	inside.lowest = window->start;
@@ -55,7 +59,7 @@ static uint64_t window_take(struct reclaim *reclaim, const struct window *window
 						       .highest_cost = CLEANER_HELD,
 						       .missing = missing_in_window,
 						       .context = window,
-						       .obstacles = &obstacles,
+						       .obstacles = obstacles,
 					       });
 	if (window_busy_blocks(&reclaim->memory->blocks, window) == 0) {
 		gained += ask_anywhere(reclaim, CLEANER_HELD, missing_to_keep);
@@ -63,7 +67,7 @@ static uint64_t window_take(struct reclaim *reclaim, const struct window *window
 	}
 	trace_event(&reclaim->memory->trace, TRACE_TAKEN, reclaim->request->owner->name, window->start.value >> BLOCK_SHIFT,
 		    reclaim->got - got);
-	if (obstacles == 0 && reclaim->got == got)
+	if (*obstacles == 0 && reclaim->got == got)
 		window_avoid(&reclaim->memory->blocks, window);
 	block_heap_fence(&reclaim->memory->blocks, window->start, 0);
 	return gained;
@@ -82,17 +86,34 @@ static uint64_t blocks_won(const struct reclaim *reclaim)
 	       reclaim->got * reclaim->request->blocks;
 }
 
-/* `least`: the least weight of those that could not be had in this round. */
-static bool is_worth_waiting(struct reclaim *reclaim, uint64_t least, const struct window *window)
+static uint64_t patience_ns(const struct memory_request *request, uint64_t now)
+{
+	if (request->wait != MEMORY_WAIT_DEADLINE)
+		return PATIENCE_NS;
+	return MIN(reclaim_lacking(request->deadline_ns, now) / 4, PATIENCE_NS);
+}
+
+/* Begins with the first call. */
+static bool has_patience(struct reclaim *reclaim)
 {
 	const uint64_t now = platform_now_ns();
+	struct memory *memory = reclaim->memory;
 
-	if (reclaim->request->wait == MEMORY_WAIT_NEVER || window->weight / PATIENCE_WEIGHT <= least ||
-	    window->weight - least < PATIENCE_MORE)
+	if (reclaim->request->wait == MEMORY_WAIT_NEVER || now < memory->patience_again_ns)
 		return false;
-	if (reclaim->patience_ns == 0)
-		reclaim->patience_ns = now + PATIENCE_NS;
-	return now < reclaim->patience_ns;
+	if (reclaim->patience_end_ns == 0)
+		reclaim->patience_end_ns = now + patience_ns(reclaim->request, now);
+	if (now < reclaim->patience_end_ns)
+		return true;
+	memory->patience_again_ns = now + PATIENCE_OVER;
+	return false;
+}
+
+/* `lightest`: of the windows that had something in the way in this round. */
+static bool is_too_heavy(struct reclaim *reclaim, uint64_t lightest, const struct window *window)
+{
+	return window->weight / PATIENCE_FACTOR > lightest && window->weight - lightest >= PATIENCE_WEIGHT &&
+	       has_patience(reclaim);
 }
 
 /*
@@ -109,21 +130,23 @@ uint64_t reclaim_round_of_runs(struct reclaim *reclaim)
 		.owner = reclaim->request->owner,
 	};
 	bool asked_for_empty = false;
-	uint64_t gained = 0, least = UINT64_MAX;
+	uint64_t gained = 0, lightest = UINT64_MAX;
 	struct window window;
 
 	for (unsigned failures = 0; failures < WINDOW_TRIES && !reclaim_take_free(reclaim) && !reclaim_is_late(reclaim);) {
 		if (window_find(heap, &request, &window)) {
 			const uint32_t got = reclaim->got;
+			uint32_t obstacles = 0;
 
-			if (is_worth_waiting(reclaim, least, &window))
+			reclaim->is_patient = is_too_heavy(reclaim, lightest, &window);
+			if (reclaim->is_patient)
 				break;
-			gained += window_take(reclaim, &window);
+			gained += window_take(reclaim, &window, &obstacles);
 			if (reclaim->got > got)
 				continue;
 			if (window.busy_blocks == 0)
 				break; /* not this window is the trouble, but what has to stay free */
-			least = MIN(least, window.weight);
+			lightest = obstacles > 0 ? MIN(lightest, window.weight) : lightest;
 			failures++;
 		} else if (!asked_for_empty) {
 			/* Empty blocks of objcaches may be all that stands between movable ones. */

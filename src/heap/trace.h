@@ -28,7 +28,7 @@ enum trace_kind {
 	TRACE_ANSWERED, /* ... and has answered */
 	TRACE_WINDOW,   /* a window is fenced, to be emptied */
 	TRACE_TAKEN,    /* ... and is over */
-	TRACE_WAIT,     /* nothing to be gained: waits for frees or a nap */
+	TRACE_WAIT,     /* nothing to be gained, or a light window is worth a nap: waits */
 	TRACE_BLOCK,    /* the page cache has given a block */
 	TRACE_STUCK,    /* ... or could not empty it */
 	TRACE_RETURNED, /* the page cache has emptied its lookasides, for a cleaner */

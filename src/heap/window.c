@@ -36,23 +36,21 @@ static bool find_within(struct block_heap *heap, const struct run_request *reque
 	return false;
 }
 
-/* Where windows begin that lie in this zone, but not in those before it. */
-static struct span own_span(const struct block_heap *heap, const struct run_request *request, unsigned zone)
+/* Holds the windows that begin between 256 MB and 4 GB. */
+static struct span span_below_4g(const struct block_heap *heap, const struct run_request *request)
 {
-	struct span span = zone_span(heap, request, zone);
+	struct span span = zone_span(heap, request, ZONE_ABOVE_256M);
 
-	if (zone > 0)
-		span.end = MIN(span.end, zone_span(heap, request, zone - 1).first + request->blocks - 1);
+	span.end = MIN(span.end, zone_span(heap, request, ZONE_ABOVE_4G).first + request->blocks - 1);
 	return span;
 }
 
-/* Only for what weighs much less than what was found in the zones before it. */
+/* Only for what weighs much less than what was found above. */
 static void look_below_4g(struct block_heap *heap, const struct run_request *request, struct window *window)
 {
 	struct window below;
 
-	if (zones_of(request) > ZONE_BELOW_4G && find_within(heap, request, own_span(heap, request, ZONE_BELOW_4G), &below) &&
-	    below.weight < window->weight / BELOW_4G_PRICE)
+	if (find_within(heap, request, span_below_4g(heap, request), &below) && below.weight < window->weight / BELOW_4G_PRICE)
 		*window = below;
 }
 
@@ -61,7 +59,7 @@ bool window_find(struct block_heap *heap, const struct run_request *request, str
 	for (unsigned zone = 0; zone < zones_of(request); zone++) {
 		if (!find_within(heap, request, zone_span(heap, request, zone), window))
 			continue;
-		if (zone < ZONE_BELOW_4G)
+		if (zone == ZONE_ABOVE_4G && !request->owner->movable)
 			look_below_4g(heap, request, window);
 		return true;
 	}

@@ -87,13 +87,19 @@ static uint64_t model_search(const struct run_request *request, uint64_t floor, 
 static void check_search(const struct run_request *request)
 {
 	const uint64_t floors[] = { ZONE_4G, ZONE_256M, 0 };
-	uint64_t best = UINT64_MAX, start = 0, lower = 0;
+	uint64_t best = UINT64_MAX, start = 0;
 	struct window window;
 
 	for (unsigned i = request->owner->movable ? 2 : 0; i < 3 && best == UINT64_MAX; i++) {
 		best = model_search(request, floors[i], &start);
-		if (i == 0 && best != UINT64_MAX && model_search(request, ZONE_256M, &lower) < best / 2)
-			best = model_search(request, ZONE_256M, &start);
+		if (i > 0 || best == UINT64_MAX)
+			continue;
+		uint64_t lower_start;
+		const uint64_t lower = model_search(request, ZONE_256M, &lower_start);
+		if (lower < best / 2) {
+			best = lower;
+			start = lower_start;
+		}
 	}
 	ck_assert_int_eq(window_find(&heap, request, &window), best != UINT64_MAX);
 	if (best == UINT64_MAX)

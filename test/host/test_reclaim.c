@@ -347,7 +347,7 @@ struct two_windows {
 	struct cleaner cleaner;
 	struct owner owner;
 	struct phys_addr blocks[2 * WINDOW_BLOCKS]; /* by address; 0: given */
-	unsigned in_the_way;                        /* so often yet */
+	unsigned in_the_way;                        /* for so many calls yet */
 	unsigned given;
 };
 
@@ -402,6 +402,7 @@ static struct phys_addr two_windows_ask(struct two_windows *windows, enum memory
 		.owner = &driver,
 		.constraints.alignment_bytes = WINDOW_BLOCKS * BLOCK_BYTES,
 		.wait = wait,
+		.deadline_ns = platform_now_ns() + 40 * NS_PER_MS,
 	};
 	struct phys_addr run;
 
@@ -433,7 +434,20 @@ START_TEST(a_cold_window_is_not_waited_for_without_end)
 	two_windows_init(&windows, 1000, 10000);
 	ck_assert_uint_eq(two_windows_ask(&windows, MEMORY_WAIT_FOREVER).value, MACHINE_START + WINDOW_BLOCKS * BLOCK_BYTES);
 	ck_assert_uint_eq(windows.given, WINDOW_BLOCKS);
-	ck_assert_uint_gt(windows.in_the_way, 900);
+	ck_assert_uint_gt(windows.in_the_way, 800);
+	ck_assert_uint_lt(windows.in_the_way, 990);
+
+	/* Much sooner if there is a deadline. */
+	two_windows_init(&windows, 1000, 10000);
+	ck_assert_uint_eq(two_windows_ask(&windows, MEMORY_WAIT_DEADLINE).value, MACHINE_START + WINDOW_BLOCKS * BLOCK_BYTES);
+	ck_assert_uint_gt(windows.in_the_way, 980);
+	ck_assert_uint_lt(windows.in_the_way, 999);
+
+	/* Nor soon again, after it was in vain. */
+	two_windows_init(&windows, 1000, 10000);
+	memory->patience_again_ns = platform_now_ns() + 1;
+	ck_assert_uint_eq(two_windows_ask(&windows, MEMORY_WAIT_FOREVER).value, MACHINE_START + WINDOW_BLOCKS * BLOCK_BYTES);
+	ck_assert_uint_eq(windows.in_the_way, 999);
 
 	/* Nor at all for little. */
 	two_windows_init(&windows, 1000, 1000);
