@@ -6,9 +6,9 @@
 #define WINDOW_TRIES 8 /* that fail, in one round */
 
 /*
- * What is in the way of a window is mostly so for a moment. Before a window is emptied that weighs twice as much as one that had
- * something in the way, and by as much more as some 2000 pages that are read again, a request that may wait does: for so long at
- * most, or a quarter of what is left until its deadline. Where that was in vain, nobody does so again soon.
+ * What is in the way of a window is mostly so for a moment. Before a window is emptied that weighs twice as much as one that
+ * had something in the way, and by as much more as some 2000 pages that are read again, a request that may wait does: for so
+ * long at most, or a quarter of what is left until its deadline. Where that was in vain, nobody does so again soon.
  */
 #define PATIENCE_FACTOR 2
 #define PATIENCE_WEIGHT 1000u
