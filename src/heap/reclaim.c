@@ -12,7 +12,7 @@
 /* A request that gained nothing sleeps until something is freed or written, or so long: nobody tells when a page is unpinned.
  */
 #define NAP_NS         (10 * NS_PER_MS)
-#define PATIENT_NAP_NS (2 * NS_PER_MS)
+#define PATIENT_NAP_NS (2 * NS_PER_MS) /* until a window is looked at again that has something in the way */
 #define COMPLAINT_NS   (10 * NS_PER_S) /* a request that waits this long is reported, once */
 #define ROUNDS_IN_ROW  4               /* that gained memory, but nothing that the request could take */
 #define JOINED_MAX     16              /* blocks for others that one round cleans */

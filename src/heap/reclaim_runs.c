@@ -105,7 +105,9 @@ static bool has_patience(struct reclaim *reclaim)
 		reclaim->patience_end_ns = now + patience_ns(reclaim->request, now);
 	if (now < reclaim->patience_end_ns)
 		return true;
-	memory->patience_again_ns = now + PATIENCE_OVER;
+	/* What a near deadline cut short says nothing about others. */
+	if (patience_ns(reclaim->request, now) == PATIENCE_NS)
+		memory->patience_again_ns = now + PATIENCE_OVER;
 	return false;
 }
 
@@ -133,6 +135,7 @@ uint64_t reclaim_round_of_runs(struct reclaim *reclaim)
 	uint64_t gained = 0, lightest = UINT64_MAX;
 	struct window window;
 
+	reclaim->is_patient = false;
 	for (unsigned failures = 0; failures < WINDOW_TRIES && !reclaim_take_free(reclaim) && !reclaim_is_late(reclaim);) {
 		if (window_find(heap, &request, &window)) {
 			const uint32_t got = reclaim->got;

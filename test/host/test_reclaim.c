@@ -442,6 +442,7 @@ START_TEST(a_cold_window_is_not_waited_for_without_end)
 	ck_assert_uint_eq(two_windows_ask(&windows, MEMORY_WAIT_DEADLINE).value, MACHINE_START + WINDOW_BLOCKS * BLOCK_BYTES);
 	ck_assert_uint_gt(windows.in_the_way, 980);
 	ck_assert_uint_lt(windows.in_the_way, 999);
+	ck_assert_uint_eq(memory->patience_again_ns, 0);
 
 	/* Nor soon again, after it was in vain. */
 	two_windows_init(&windows, 1000, 10000);
