@@ -38,15 +38,20 @@ struct guarantee_slot {
 	uint64_t order;             /* [K] the oldest LENT piece goes back first */
 };
 
+/* Which blocks are to be lent. */
+struct guarantee_wish {
+	struct phys_addr avoid_first, avoid_last; /* outside of this range; none: first > last */
+	unsigned idle_percent_max;                /* of them lie idle, at most */
+	uint64_t deadline_ns;                     /* looked at once a block; PLATFORM_FOREVER: none */
+};
+
 /* What a cache that lends blocks does. All but `revoke` are called by one task at a time, and neither do I/O nor reclaim. */
 struct guarantee_lender {
 	/*
 	 * Lends guarantee->piece_blocks adjacent blocks, aligned to their length, of what it would miss least, within the
-	 * guarantee's limits and outside of [avoid_first, avoid_last], of which at most so much lies idle. False: there are
-	 * none just now.
+	 * guarantee's limits. False: there are none just now.
 	 */
-	bool (*lend)(struct guarantee_lender *self, struct phys_addr avoid_first, struct phys_addr avoid_last,
-		     unsigned idle_percent_max, struct phys_addr *start);
+	bool (*lend)(struct guarantee_lender *self, const struct guarantee_wish *wish, struct phys_addr *start);
 	/* How much of a block that it lent lies idle, in percent: who writes to what is cached there moves it out. */
 	unsigned (*idle_percent)(struct guarantee_lender *self, struct phys_addr block);
 	/* Gets a block back that it lent. */

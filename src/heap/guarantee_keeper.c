@@ -1,6 +1,7 @@
 /* The keeper, which has the pieces where they do the least harm. */
 #include "guarantee_internal.h"
 #include "runtime/base/bits.h"
+#include "window.h"
 
 /*
  * Of so many blocks that the cache begins to refill, one at most was lent before. If all were, its cursors would never get to
@@ -84,28 +85,30 @@ static void slot_fill(struct guarantee *guarantee, struct guarantee_slot *slot, 
 	(void)guarantee_change(slot, guarantee_word(slot), state, 0);
 }
 
-/* Addresses that a new piece must not have; none: first > last. */
-struct avoid {
-	struct phys_addr first, last;
-};
-
-static const struct avoid avoid_none = { { 1 }, { 0 } };
+/* A new piece may come from anywhere, and there is time. */
+static const struct guarantee_wish anywhere = { .avoid_first = { 1 }, .deadline_ns = PLATFORM_FOREVER };
 
 /* Up to what is guaranteed any memory will do; beyond it, and for another piece, only what caches well. */
-static bool bring_lent(struct guarantee *guarantee, const struct avoid *avoid)
+static bool bring_lent(struct guarantee *guarantee, struct guarantee_wish wish)
 {
-	const unsigned idle_percent_max = filled_slots(guarantee) < guarantee->pieces ? 100 : IDLE_PERCENT;
 	struct guarantee_slot *slot = empty_slot(guarantee);
 	struct phys_addr start;
 
-	if (!slot || !guarantee->lender ||
-	    !guarantee->lender->lend(guarantee->lender, avoid->first, avoid->last, idle_percent_max, &start))
+	wish.idle_percent_max = filled_slots(guarantee) < guarantee->pieces ? 100 : IDLE_PERCENT;
+	if (!slot || !guarantee->lender || !guarantee->lender->lend(guarantee->lender, &wish, &start))
 		return false;
 	slot_fill(guarantee, slot, start, SLOT_LENT);
 	return true;
 }
 
-static bool bring_free(struct guarantee *guarantee, const struct avoid *avoid)
+/* Whether some of the piece at `start` lies in the range that the wish avoids. */
+static bool is_avoided(const struct guarantee *guarantee, const struct guarantee_wish *wish, struct phys_addr start)
+{
+	return start.value <= wish->avoid_last.value &&
+	       start.value + guarantee_piece_bytes(guarantee) > wish->avoid_first.value;
+}
+
+static bool bring_free(struct guarantee *guarantee, struct guarantee_wish wish)
 {
 	struct guarantee_slot *slot = empty_slot(guarantee);
 	const struct run_request request = {
@@ -118,7 +121,7 @@ static bool bring_free(struct guarantee *guarantee, const struct avoid *avoid)
 
 	if (!slot || block_heap_alloc(&guarantee->memory->blocks, &request, &start) != STATUS_OK)
 		return false;
-	if (start.value <= avoid->last.value && start.value + guarantee_piece_bytes(guarantee) > avoid->first.value) {
+	if (is_avoided(guarantee, &wish, start)) {
 		memory_blocks_free(guarantee->memory, start);
 		return false;
 	}
@@ -135,12 +138,12 @@ static bool memory_is_short(const struct guarantee *guarantee)
 	       memory->config.low_bytes + guarantee->pieces * guarantee_piece_bytes(guarantee);
 }
 
-/* A piece from outside of these addresses; memory that is short is rather lent than taken. */
-static bool bring(struct guarantee *guarantee, const struct avoid *avoid)
+/* Memory that is short is rather lent than taken. */
+static bool bring(struct guarantee *guarantee, struct guarantee_wish wish)
 {
 	if (memory_is_short(guarantee))
-		return bring_lent(guarantee, avoid) || bring_free(guarantee, avoid);
-	return bring_free(guarantee, avoid) || bring_lent(guarantee, avoid);
+		return bring_lent(guarantee, wish) || bring_free(guarantee, wish);
+	return bring_free(guarantee, wish) || bring_lent(guarantee, wish);
 }
 
 uint64_t guarantee_release_locked(struct guarantee *guarantee, struct guarantee_slot *slot, enum slot_state state)
@@ -172,12 +175,12 @@ static uint64_t give_up(struct guarantee *guarantee, struct guarantee_slot *slot
 /* One that is not needed must not take memory that is short. */
 static bool bring_spare(struct guarantee *guarantee)
 {
-	return bring_lent(guarantee, &avoid_none) || (!memory_is_short(guarantee) && bring_free(guarantee, &avoid_none));
+	return bring_lent(guarantee, anywhere) || (!memory_is_short(guarantee) && bring_free(guarantee, anywhere));
 }
 
 void guarantee_fill_locked(struct guarantee *guarantee)
 {
-	while (filled_slots(guarantee) < guarantee->pieces && bring(guarantee, &avoid_none))
+	while (filled_slots(guarantee) < guarantee->pieces && bring(guarantee, anywhere))
 		;
 	while (filled_slots(guarantee) >= guarantee->pieces &&
 	       filled_slots(guarantee) < guarantee->pieces + GUARANTEE_SPARE_PIECES && bring_spare(guarantee))
@@ -203,7 +206,7 @@ static bool exchange_free(struct guarantee *guarantee)
 {
 	struct guarantee_slot *slot = oldest(guarantee, SLOT_FREE);
 
-	return slot && memory_is_short(guarantee) && bring_lent(guarantee, &avoid_none) &&
+	return slot && memory_is_short(guarantee) && bring_lent(guarantee, anywhere) &&
 	       (give_up(guarantee, slot) > 0 || filled_slots(guarantee) < guarantee->count);
 }
 
@@ -217,7 +220,7 @@ static void rotate(struct guarantee *guarantee)
 	for (uint64_t i = 0; i < MIN(pieces, guarantee->pieces); i++) {
 		struct guarantee_slot *slot = oldest(guarantee, SLOT_LENT);
 
-		if (!slot || !bring_lent(guarantee, &avoid_none))
+		if (!slot || !bring_lent(guarantee, anywhere))
 			return;
 		(void)guarantee_release_locked(guarantee, slot, SLOT_LENT);
 	}
@@ -249,7 +252,7 @@ static void exchange_idle(struct guarantee *guarantee)
 
 		if (guarantee_state(guarantee_word(slot)) != SLOT_LENT || !is_idle(guarantee, slot))
 			continue;
-		if (bring_lent(guarantee, &avoid_none) || filled_slots(guarantee) > guarantee->pieces)
+		if (bring_lent(guarantee, anywhere) || filled_slots(guarantee) > guarantee->pieces)
 			(void)guarantee_release_locked(guarantee, slot, SLOT_LENT);
 		return;
 	}
@@ -304,22 +307,56 @@ void guarantee_stop(struct guarantee *guarantee)
 
 /* Runs with pieces in them ------------------------------------------------------------------------------------------------ */
 
-static bool lies_within(const struct guarantee *guarantee, const struct guarantee_slot *slot, const struct avoid *range)
-{
-	const uint64_t start = guarantee_start(slot).value;
-
-	return start <= range->last.value && start + guarantee_piece_bytes(guarantee) > range->first.value;
-}
-
-/* A block of a piece in the range: another piece elsewhere takes its place. */
-static uint64_t move_away(struct guarantee *guarantee, struct guarantee_slot *slot, const struct avoid *range)
+static bool is_in_the_way(const struct guarantee *guarantee, const struct guarantee_slot *slot,
+			  const struct guarantee_wish *wish)
 {
 	const enum slot_state state = guarantee_state(guarantee_word(slot));
 
-	if ((state != SLOT_FREE && state != SLOT_LENT) || !lies_within(guarantee, slot, range))
-		return 0;
+	return (state == SLOT_FREE || state == SLOT_LENT) && is_avoided(guarantee, wish, guarantee_start(slot));
+}
+
+/* Another piece elsewhere takes its place. False: there is none. */
+static bool move_away(struct guarantee *guarantee, struct guarantee_slot *slot, const struct guarantee_wish *wish,
+		      uint64_t *given)
+{
+	const enum slot_state state = guarantee_state(guarantee_word(slot));
+
 	settle(guarantee, slot);
-	return bring(guarantee, range) ? guarantee_release_locked(guarantee, slot, state) : 0;
+	if (!bring(guarantee, *wish))
+		return false;
+	*given += guarantee_release_locked(guarantee, slot, state);
+	return true;
+}
+
+/* The piece stays in the window. */
+static void be_an_obstacle(const struct guarantee *guarantee, const struct guarantee_slot *slot, uint32_t *obstacles)
+{
+	const struct window piece = { .start = guarantee_start(slot), .blocks = guarantee->piece_blocks };
+
+	window_avoid(&guarantee->memory->blocks, &piece);
+	++*obstacles;
+}
+
+/* Pieces in the range go elsewhere, up to the first one that cannot: there is no place for the next one, either. */
+static uint64_t clear_range(struct guarantee *guarantee, const struct reclaim_target *target)
+{
+	const struct guarantee_wish wish = {
+		.avoid_first = target->lowest,
+		.avoid_last = target->highest,
+		.deadline_ns = target->deadline_ns,
+	};
+	uint64_t given = 0;
+
+	for (uint32_t i = 0; i < guarantee->count && given < target->bytes && platform_now_ns() < target->deadline_ns; i++) {
+		struct guarantee_slot *slot = &guarantee->slots[i];
+
+		if (!is_in_the_way(guarantee, slot, &wish) || move_away(guarantee, slot, &wish, &given))
+			continue;
+		if (target->obstacles)
+			be_an_obstacle(guarantee, slot, target->obstacles);
+		break;
+	}
+	return given;
 }
 
 /*
@@ -329,14 +366,12 @@ static uint64_t move_away(struct guarantee *guarantee, struct guarantee_slot *sl
 uint64_t guarantee_clean(struct cleaner *self, const struct reclaim_target *target)
 {
 	struct guarantee *guarantee = container_of(self, struct guarantee, cleaner);
-	const struct avoid range = { target->lowest, target->highest };
-	uint64_t given = 0;
+	uint64_t given;
 
-	if (block_heap_is_within(&guarantee->memory->blocks, target->lowest, target->highest))
+	if (block_heap_is_within(&guarantee->memory->blocks, target->lowest, target->highest) ||
+	    mutex_lock_until(&guarantee->keeper, target->deadline_ns) != STATUS_OK)
 		return 0;
-	mutex_lock(&guarantee->keeper);
-	for (uint32_t i = 0; i < guarantee->count && given < target->bytes; i++)
-		given += move_away(guarantee, &guarantee->slots[i], &range);
+	given = clear_range(guarantee, target);
 	mutex_unlock(&guarantee->keeper);
 	if (given > 0 && !target->obstacles)
 		memory_notice(guarantee->memory);

@@ -141,7 +141,7 @@ static void fence_window(struct drain *drain)
 	struct frames_census census;
 	struct frames *frames;
 
-	for (uint64_t i = 0; i < missing && (frames = fence_block(drain, &census)) != NULL; i++)
+	for (uint64_t i = 0; i < missing && !is_late(drain) && (frames = fence_block(drain, &census)) != NULL; i++)
 		list_insert_last(&drain->fenced, &frames->link);
 }
 
@@ -198,7 +198,7 @@ static bool window_can_go(struct drain *drain)
 	uint32_t obstacles = 0;
 	uint64_t pages = 0;
 
-	for (; block.start.value < target->highest.value; block.start.value += BLOCK_BYTES) {
+	for (; block.start.value < target->highest.value && !is_late(drain); block.start.value += BLOCK_BYTES) {
 		struct frames *frames = frame_table_block(&volume->pagecache->table, block.start);
 		struct frames_census census;
 
@@ -213,7 +213,7 @@ static bool window_can_go(struct drain *drain)
 		page_heap_let_go(volume, frames);
 	}
 	*target->obstacles += obstacles;
-	if (obstacles > 0 || !keep_claim(volume, drain->keep, pages))
+	if (obstacles > 0 || is_late(drain) || !keep_claim(volume, drain->keep, pages))
 		return false;
 	keep_let_go(volume, pages);
 	return true;
@@ -250,7 +250,7 @@ uint64_t evict_blocks(struct volume *volume, const struct reclaim_target *target
 	drain_begin(&drain, volume, target, keep);
 	(void)lookaside_empty(volume);
 	apart_settle(volume);
-	if (!target->obstacles || window_can_go(&drain))
+	if (!target->obstacles || (window_can_go(&drain) && *target->obstacles == 0))
 		while (!is_over(&drain) && (target->obstacles ? give_window(&drain) : give_coldest(&drain)))
 			;
 	drain_end(&drain);

@@ -23,6 +23,11 @@ static struct frames *group_frames(const struct pagecache *pagecache, struct phy
 	return frame_table_block(&pagecache->table, (struct phys_addr){ start.value + (i << BLOCK_SHIFT) });
 }
 
+static bool is_late(uint64_t deadline_ns)
+{
+	return platform_now_ns() >= deadline_ns;
+}
+
 /* Making a group lendable -------------------------------------------------------------------------------------------------- */
 
 static bool is_lendable(uint32_t state)
@@ -70,14 +75,13 @@ static void unfence_group(struct volume *volume, struct phys_addr start)
 }
 
 /* All blocks of a fenced group, or none: then they are as they were. */
-static bool lend_blocks(struct volume *volume, struct phys_addr start)
+static bool lend_blocks(struct volume *volume, struct phys_addr start, uint64_t deadline_ns)
 {
 	const struct pagecache *pagecache = volume->pagecache;
 	const uint64_t count = piece_blocks(pagecache);
 	uint64_t lent = 0;
 
-	(void)lookaside_empty(volume);
-	while (lent < count && lend_block(volume, group_frames(pagecache, start, lent)))
+	while (lent < count && !is_late(deadline_ns) && lend_block(volume, group_frames(pagecache, start, lent)))
 		lent++;
 	if (lent == count)
 		return true;
@@ -86,20 +90,33 @@ static bool lend_blocks(struct volume *volume, struct phys_addr start)
 	return false;
 }
 
-/* A group that is free to be fenced, if the volume does not have to keep it. */
-static bool lend_group(struct volume *volume, struct phys_addr start)
+/* The pages of a fenced group. False: one of them is in somebody's use just now. */
+static bool group_pages(const struct pagecache *pagecache, struct phys_addr start, uint64_t *pages)
 {
-	const struct pagecache *pagecache = volume->pagecache;
-	uint64_t pages = 0;
+	*pages = 0;
+	for (uint64_t i = 0; i < piece_blocks(pagecache); i++) {
+		struct frames_census census;
+
+		replacement_census(group_frames(pagecache, start, i), &census);
+		if (census.stuck > 0)
+			return false;
+		*pages += census.cached;
+	}
+	return true;
+}
+
+/* A group that is free to be fenced, if the volume does not have to keep it. */
+static bool lend_group(struct volume *volume, struct phys_addr start, uint64_t deadline_ns)
+{
+	uint64_t pages;
 	bool lent;
 
-	if (!page_heap_fence_group(volume, start, piece_blocks(pagecache)))
+	if (!page_heap_fence_group(volume, start, piece_blocks(volume->pagecache)))
 		return false;
-	for (uint64_t i = 0; i < piece_blocks(pagecache); i++)
-		pages += frames_cached_pages(group_frames(pagecache, start, i));
-	lent = keep_claim(volume, volume->config.keep_bytes, pages);
+	(void)lookaside_empty(volume);
+	lent = group_pages(volume->pagecache, start, &pages) && keep_claim(volume, volume->config.keep_bytes, pages);
 	if (lent) {
-		lent = lend_blocks(volume, start);
+		lent = lend_blocks(volume, start, deadline_ns);
 		keep_let_go(volume, pages);
 	}
 	if (!lent)
@@ -140,12 +157,12 @@ static bool choose(struct pagecache *pagecache, const struct group_limits *limit
 	return choice->volume != NULL;
 }
 
-static bool lend_any(struct pagecache *pagecache, struct group_limits *limits, struct phys_addr *start)
+static bool lend_any(struct pagecache *pagecache, struct group_limits *limits, uint64_t deadline_ns, struct phys_addr *start)
 {
 	struct choice choice;
 
-	for (unsigned tries = 0; tries < GROUPS_TRIED && choose(pagecache, limits, &choice); tries++) {
-		if (lend_group(choice.volume, choice.group.start)) {
+	for (unsigned tries = 0; tries < GROUPS_TRIED && !is_late(deadline_ns) && choose(pagecache, limits, &choice); tries++) {
+		if (lend_group(choice.volume, choice.group.start, deadline_ns)) {
 			*start = choice.group.start;
 			return true;
 		}
@@ -156,24 +173,23 @@ static bool lend_any(struct pagecache *pagecache, struct group_limits *limits, s
 
 /* What the guarantee asks for ---------------------------------------------------------------------------------------------- */
 
-static bool lend(struct guarantee_lender *self, struct phys_addr avoid_first, struct phys_addr avoid_last,
-		 unsigned idle_percent_max, struct phys_addr *start)
+static bool lend(struct guarantee_lender *self, const struct guarantee_wish *wish, struct phys_addr *start)
 {
 	struct pagecache *pagecache = pagecache_of(self);
 	const struct phys_addr highest = pagecache->memory->guarantee.highest;
 	struct group_limits limits = {
 		.blocks = piece_blocks(pagecache),
 		.highest = { highest.value == 0 ? UINT64_MAX : highest.value },
-		.empty_percent = idle_percent_max,
-		.avoid_first = avoid_first,
-		.avoid_last = avoid_last,
+		.empty_percent = wish->idle_percent_max,
+		.avoid_first = wish->avoid_first,
+		.avoid_last = wish->avoid_last,
 	};
 	bool lent;
 
 	/* Whoever holds it may be waiting for memory. */
 	if (!mutex_try_lock(&pagecache->volumes_lock))
 		return false;
-	lent = lend_any(pagecache, &limits, start);
+	lent = lend_any(pagecache, &limits, wish->deadline_ns, start);
 	mutex_unlock(&pagecache->volumes_lock);
 	return lent;
 }

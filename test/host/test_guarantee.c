@@ -5,6 +5,7 @@
 #include "fake/cache_fixture.h"
 #include "fake/heap_fixture.h"
 #include "heap/dma_quarantine.h"
+#include "heap/window.h"
 #include "host/host_test.h"
 #include "pagecache/evict.h"
 #include "pagecache/keep.h"
@@ -40,7 +41,10 @@ struct noting_lender {
 	struct memory *memory;
 	struct owner owner;
 	uint64_t start;
-	unsigned turns; /* that it takes to lend a piece */
+	unsigned turns;   /* that it takes to lend a piece */
+	uint64_t work_ns; /* likewise, on a clock that is turned by hand */
+	bool refuses;
+	unsigned asked;
 	enum note notes[LENDER_BLOCKS];
 };
 
@@ -57,26 +61,23 @@ static void note(struct guarantee_lender *self, struct phys_addr block, enum not
 	*note_of(self, block) = after;
 }
 
-/* Takes its blocks from the heap when they are wanted. */
-static bool noting_lend(struct guarantee_lender *self, struct phys_addr avoid_first, struct phys_addr avoid_last,
-			unsigned idle_percent_max, struct phys_addr *start)
+/* Takes its blocks from the heap when they are wanted; above what is to be avoided. */
+static bool noting_lend(struct guarantee_lender *self, const struct guarantee_wish *wish, struct phys_addr *start)
 {
 	struct noting_lender *lender = container_of(self, struct noting_lender, lender);
 	const struct run_request request = {
 		.blocks = 2,
-		.constraints = { .alignment_bytes = PIECE_BYTES },
+		.constraints = { .lowest = { wish->avoid_last.value + 1 }, .alignment_bytes = PIECE_BYTES },
 		.owner = &lender->owner,
 	};
 
-	(void)idle_percent_max;
+	lender->asked++;
 	for (unsigned i = 0; i < lender->turns; i++)
 		guarantee_turn(&lender->memory->guarantee);
-	if (block_heap_alloc(&lender->memory->blocks, &request, start) != STATUS_OK)
+	if (lender->work_ns > 0)
+		host_clock_turn(lender->work_ns);
+	if (lender->refuses || block_heap_alloc(&lender->memory->blocks, &request, start) != STATUS_OK)
 		return false;
-	if (start->value <= avoid_last.value && start->value + PIECE_BYTES > avoid_first.value) {
-		memory_blocks_free(lender->memory, *start);
-		return false;
-	}
 	for (unsigned i = 0; i < 2; i++)
 		*note_of(self, (struct phys_addr){ start->value + i * BLOCK_BYTES }) = LENT;
 	return true;
@@ -336,6 +337,121 @@ START_TEST(pieces_do_not_move_to_and_fro_without_end)
 	memory_blocks_free(&machine.memory, address);
 	machine_fini(&machine);
 	host_clock_set(HOST_CLOCK_REAL);
+}
+END_TEST
+
+/* All pieces are lent, in the lowest blocks of the machine, which are to be emptied. */
+#define LOWEST_BLOCKS (2 * (PIECES + 1) * 2)
+
+static void lend_lowest(struct machine *machine, struct noting_lender *lender, struct reclaim_target *target)
+{
+	machine_with_guarantee(machine, LENDER_BLOCKS);
+	noting_init(lender, machine);
+	machine->memory.config.low_bytes = LENDER_BLOCKS * BLOCK_BYTES;
+	for (unsigned i = 0; i < 2 * PIECES; i++)
+		(void)guarantee_keep(&machine->memory.guarantee);
+	ck_assert_uint_ge(statistics_of(&machine->memory.guarantee).lent, PIECES);
+	lender->asked = 0;
+	target->bytes = LOWEST_BLOCKS * BLOCK_BYTES;
+	target->lowest.value = MACHINE_START;
+	target->highest.value = MACHINE_START + LOWEST_BLOCKS * BLOCK_BYTES - 1;
+	target->deadline_ns = PLATFORM_FOREVER;
+}
+
+static void lowest_end(struct machine *machine, struct noting_lender *lender)
+{
+	window_avoid_nothing(&machine->memory.blocks);
+	guarantee_clear_lender(&machine->memory.guarantee, &lender->lender);
+	machine_fini(machine);
+}
+
+/* Who cannot clear a window does not go on trying, and says what is in the way, so that others lose nothing for it. */
+START_TEST(a_piece_that_cannot_move_is_in_the_way)
+{
+	static struct machine machine;
+	struct noting_lender lender;
+	uint32_t obstacles = 0;
+	struct reclaim_target target = { .obstacles = &obstacles };
+	struct window window;
+
+	lend_lowest(&machine, &lender, &target);
+	struct guarantee *const guarantee = &machine.memory.guarantee;
+	const struct run_request run = {
+		.blocks = LOWEST_BLOCKS,
+		.constraints.highest = target.highest,
+		.owner = &guarantee->owner,
+	};
+	/* What is free is no place for a piece, either: memory is short. */
+	machine.memory.config.min_bytes = LENDER_BLOCKS * BLOCK_BYTES;
+	lender.refuses = true;
+	ck_assert(window_find(&machine.memory.blocks, &run, &window));
+	(void)guarantee->cleaner.clean(&guarantee->cleaner, &target);
+	ck_assert_uint_eq(obstacles, 1);
+	ck_assert_uint_eq(lender.asked, 1);
+	ck_assert(!window_find(&machine.memory.blocks, &run, &window));
+	ck_assert(guarantee_is_valid(guarantee));
+	lowest_end(&machine, &lender);
+}
+END_TEST
+
+struct busy_keeper {
+	struct guarantee *guarantee;
+	struct reclaim_target target;
+	_Atomic bool busy, over;
+};
+
+/* One has the keeper's lock until the other has been there. */
+static void keep_or_clean(void *context, unsigned index)
+{
+	struct busy_keeper *keeper = context;
+	struct guarantee *guarantee = keeper->guarantee;
+
+	if (index == 0) {
+		mutex_lock(&guarantee->keeper);
+		atomic_store(&keeper->busy, true);
+		while (!atomic_load(&keeper->over))
+			platform_yield();
+		mutex_unlock(&guarantee->keeper);
+		return;
+	}
+	while (!atomic_load(&keeper->busy))
+		platform_yield();
+	ck_assert_uint_eq(guarantee->cleaner.clean(&guarantee->cleaner, &keeper->target), 0);
+	atomic_store(&keeper->over, true);
+}
+
+START_TEST(who_is_late_does_not_wait_for_the_keeper)
+{
+	static struct machine machine;
+	struct noting_lender lender;
+	struct busy_keeper keeper = { .guarantee = &machine.memory.guarantee };
+
+	lend_lowest(&machine, &lender, &keeper.target);
+	keeper.target.deadline_ns = platform_now_ns() + NS_PER_MS;
+	host_threads_run(2, keep_or_clean, &keeper);
+	ck_assert_uint_eq(lender.asked, 0);
+	lowest_end(&machine, &lender);
+}
+END_TEST
+
+/* Lending a piece is as much work as a block is. */
+START_TEST(pieces_move_until_the_deadline)
+{
+	static struct machine machine;
+	struct noting_lender lender;
+	uint32_t obstacles = 0;
+	struct reclaim_target target = { .obstacles = &obstacles };
+
+	lend_lowest(&machine, &lender, &target);
+	struct guarantee *const guarantee = &machine.memory.guarantee;
+	host_clock_set(HOST_CLOCK_MANUAL);
+	lender.work_ns = NS_PER_MS;
+	target.deadline_ns = platform_now_ns() + 5 * NS_PER_MS / 2;
+	(void)guarantee->cleaner.clean(&guarantee->cleaner, &target);
+	ck_assert_uint_eq(lender.asked, 3);
+	ck_assert_uint_eq(obstacles, 0);
+	host_clock_set(HOST_CLOCK_REAL);
+	lowest_end(&machine, &lender);
 }
 END_TEST
 
@@ -656,8 +772,10 @@ START_TEST(nor_do_they_beside_handlers)
 END_TEST
 
 HOST_TEST_MAIN("guarantee", all_that_is_guaranteed_is_there_at_any_moment, no_more_than_is_guaranteed_counts,
-	       lending_asks_for_no_more_lending, limits_are_kept, pieces_do_not_move_to_and_fro_without_end,
-	       impossible_configs_are_refused, a_run_through_it_moves_it_away, what_is_lent_still_caches,
-	       lent_pages_that_are_written_move_out, the_guarantee_is_taken_from_the_cache, what_is_lent_is_not_what_is_kept,
-	       a_device_at_work_keeps_its_pieces, a_detached_volume_gets_back_what_it_lent, the_cold_end_moves_on,
-	       what_has_lost_pages_is_filled_again, threads_never_see_what_a_device_wrote, nor_do_they_beside_handlers)
+	       lending_asks_for_no_more_lending, limits_are_kept, a_piece_that_cannot_move_is_in_the_way,
+	       pieces_move_until_the_deadline, who_is_late_does_not_wait_for_the_keeper,
+	       pieces_do_not_move_to_and_fro_without_end, impossible_configs_are_refused, a_run_through_it_moves_it_away,
+	       what_is_lent_still_caches, lent_pages_that_are_written_move_out, the_guarantee_is_taken_from_the_cache,
+	       what_is_lent_is_not_what_is_kept, a_device_at_work_keeps_its_pieces, a_detached_volume_gets_back_what_it_lent,
+	       the_cold_end_moves_on, what_has_lost_pages_is_filled_again, threads_never_see_what_a_device_wrote,
+	       nor_do_they_beside_handlers)
