@@ -12,6 +12,13 @@
 /* Blocks whose dirty pages are written at the same time. */
 #define WRITE_BATCH 8
 
+/*
+ * A hot page moves to main while that has colder ones: as long as main's cursor finds one in this many frames, on the average,
+ * and goes over no more than a block's besides. What it would have to push out otherwise was hit as often.
+ */
+#define ROOM_FRAMES   4
+#define ROOM_AT_FIRST PAGES_PER_BLOCK
+
 /* One call of a cleaner. `skipped` is a list of struct frames. */
 struct drain {
 	struct volume *volume;
@@ -23,7 +30,8 @@ struct drain {
 	struct list skipped; /* could not be emptied */
 	uint64_t claimed;    /* pages, of the blocks that are fenced together */
 	uint64_t given;
-	bool over; /* the volume is down to what it keeps */
+	unsigned room; /* frames that main's cursor may go over yet */
+	bool over;     /* the volume is down to what it keeps */
 };
 
 /* Few enough dirty pages to move them. */
@@ -41,26 +49,37 @@ static bool has_failed(const struct frames *frames)
 	return false;
 }
 
+/* What is dirty goes wherever there is a frame. */
+static bool move(struct drain *drain, struct page *page, uint32_t state)
+{
+	if (page_is(state, PAGE_DIRTY))
+		return page_move(drain->volume, page);
+	if (!page_move_within(drain->volume, page, &drain->room))
+		return false;
+	drain->room += ROOM_FRAMES;
+	return true;
+}
+
 /* There is no frame for a hot page: then it is lost. A page that is not dirty any more when it is to be moved was written. */
-static bool empty_frame(struct volume *volume, struct page *page)
+static bool empty_frame(struct drain *drain, struct page *page)
 {
 	const uint32_t state = page_state(page);
 
 	if (page_is(state, PAGE_FREE))
 		return true;
-	if (!page_is(state, PAGE_DIRTY) && !replacement_is_worth_moving(state) && page_drop(volume, page))
+	if (!page_is(state, PAGE_DIRTY) && !replacement_is_worth_moving(state) && page_drop(drain->volume, page))
 		return true;
-	if (!page_move(volume, page))
-		return page_drop(volume, page);
+	if (!move(drain, page, state))
+		return page_drop(drain->volume, page);
 	frame_return(page);
 	return true;
 }
 
 /* Drops or moves every page of the fenced block. False: one could not be, and stays, with those behind it. */
-static bool empty_block(struct volume *volume, struct frames *frames)
+static bool empty_block(struct drain *drain, struct frames *frames)
 {
-	for (uint32_t i = 0; (i = frames_drop(volume, frames, i, REPLACEMENT_COLD_HITS)) < PAGES_PER_BLOCK; i++)
-		if (!empty_frame(volume, &frames->pages[i]))
+	for (uint32_t i = 0; (i = frames_drop(drain->volume, frames, i, REPLACEMENT_COLD_HITS)) < PAGES_PER_BLOCK; i++)
+		if (!empty_frame(drain, &frames->pages[i]))
 			return false;
 	return true;
 }
@@ -73,7 +92,7 @@ static bool give_block(struct drain *drain, struct frames *frames, const struct 
 		pageout_note(volume, frames);
 	if (census->stuck > 0 || !is_movable(drain, census))
 		return false;
-	return empty_block(volume, frames) && page_heap_release(volume, frames);
+	return empty_block(drain, frames) && page_heap_release(volume, frames);
 }
 
 /* Pages that a cursor moves meanwhile count as well. */
@@ -226,6 +245,7 @@ static void drain_begin(struct drain *drain, struct volume *volume, const struct
 		.target = target,
 		.limits = { .lowest = target->lowest, .highest = target->highest, .window = target->obstacles != NULL },
 		.keep = keep,
+		.room = ROOM_AT_FIRST,
 	};
 	list_init(&drain->fenced);
 	list_init(&drain->skipped);

@@ -229,25 +229,38 @@ static bool move_to(struct volume *volume, struct page *page, struct page *targe
 	return moved;
 }
 
-bool page_move(struct volume *volume, struct page *page)
+/* `target` is TAKEN, or there is none. */
+static bool move_or_return(struct volume *volume, struct page *page, struct page *target)
 {
-	struct page *target;
 	bool moved = false;
 
-	if (!is_movable(page_state(page), 0))
-		return false;
-	target = take_target(volume);
 	if (!target)
 		return false;
-	if (!pin_for_move(page))
-		goto out;
-	moved = move_to(volume, page, target, state_in_main);
-	if (!moved)
-		page_unpin(page);
-out:
+	if (pin_for_move(page)) {
+		moved = move_to(volume, page, target, state_in_main);
+		if (!moved)
+			page_unpin(page);
+	}
 	if (!moved)
 		frame_return(target);
 	return moved;
+}
+
+bool page_move(struct volume *volume, struct page *page)
+{
+	return is_movable(page_state(page), 0) && move_or_return(volume, page, take_target(volume));
+}
+
+bool page_move_within(struct volume *volume, struct page *page, unsigned *frames)
+{
+	struct page *target;
+
+	if (!is_movable(page_state(page), 0))
+		return false;
+	target = page_heap_take_within(volume, LANE_MAIN, frames);
+	if (!target && *frames > 0)
+		target = take_target(volume); /* there is no block to look for one in */
+	return move_or_return(volume, page, target);
 }
 
 static uint32_t state_as_before(uint32_t before)

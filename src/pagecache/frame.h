@@ -45,6 +45,9 @@ struct page *page_pin(struct volume *volume, uint64_t key, struct lookup *lookup
  */
 bool page_move(struct volume *volume, struct page *page);
 
+/* The same, while main's cursor finds a frame within *frames frames; those that it went over are taken off. */
+bool page_move_within(struct volume *volume, struct page *page, unsigned *frames);
+
 /*
  * Moves a page that the caller has pinned, or has WRITING, with the only pin, to `target`, which is TAKEN: it goes there as it
  * is, pin and all; its old frame is TAKEN then, the caller's. False: others have pinned it, or it is on its way to the device.

@@ -210,6 +210,7 @@ void page_heap_leave_locked(struct page_heap *heap, struct frames *frames)
 	atomic_fetch_sub_explicit(&heap->blocks, 1, memory_order_relaxed);
 	heap->gone_blocks++;
 	heap->gone_turns = 0;
+	heap->demand_blocks = MAX(heap->demand_blocks, heap->gone_blocks);
 }
 
 /* Cursors ------------------------------------------------------------------------------------------------------------------ */
@@ -346,20 +347,34 @@ static unsigned visit(struct volume *volume, enum lane lane, unsigned most, stru
 	return count;
 }
 
+static unsigned take(struct volume *volume, enum lane lane, struct page **pages, unsigned most, unsigned *frames)
+{
+	unsigned taken = 0, count;
+
+	while (taken == 0 && *frames > 0 && (count = visit(volume, lane, MIN(most, *frames), pages, &taken)) > 0)
+		*frames -= count;
+	return taken;
+}
+
 unsigned page_heap_take_many(struct volume *volume, enum lane lane, struct page **pages, unsigned most)
 {
-	unsigned taken = 0, count = 1;
+	unsigned frames = SCAN_FRAMES;
 
-	for (uint32_t scanned = 0; scanned < SCAN_FRAMES && count > 0 && taken == 0; scanned += count)
-		count = visit(volume, lane, most, pages, &taken);
-	return taken;
+	return take(volume, lane, pages, most, &frames);
+}
+
+struct page *page_heap_take_within(struct volume *volume, enum lane lane, unsigned *frames)
+{
+	struct page *page;
+
+	return take(volume, lane, &page, 1, frames) > 0 ? page : NULL;
 }
 
 struct page *page_heap_take(struct volume *volume, enum lane lane)
 {
-	struct page *page;
+	unsigned frames = SCAN_FRAMES;
 
-	return page_heap_take_many(volume, lane, &page, 1) > 0 ? page : NULL;
+	return page_heap_take_within(volume, lane, &frames);
 }
 
 uint32_t page_heap_age(struct page_heap *heap, uint32_t now)

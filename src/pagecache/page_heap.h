@@ -60,6 +60,8 @@ struct page_heap {
 	_Atomic uint32_t lent_blocks;     /* [R] read without */
 	uint32_t gone_blocks;             /* [R] given away not long ago and not yet replaced */
 	uint32_t gone_turns;              /* [R] blocks that the probation cursor has begun since */
+	uint32_t demand_blocks;           /* [R] the most of them at any time, one less for each turn of the cache */
+	uint32_t demand_turns;            /* [R] blocks that the probation cursor has begun since it became less */
 	_Atomic uint64_t target;          /* [R] of the probation queue, see replacement.c; read without */
 };
 
@@ -79,6 +81,9 @@ void page_heap_fini(struct volume *volume);
  * that the cursor came by could be given up, and the heap cannot grow.
  */
 struct page *page_heap_take(struct volume *volume, enum lane lane);
+
+/* The same, while the cursor goes over *frames frames at most; those that it went over are taken off. */
+struct page *page_heap_take_within(struct volume *volume, enum lane lane, unsigned *frames);
 
 /*
  * The same for up to `most` neighbours at once; returns how many there are in `pages`, in address order, at least one unless

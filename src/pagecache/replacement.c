@@ -17,6 +17,8 @@
 #define EXCHANGE_HOT_PERCENT 20 /* of a block of probation that is worth a place in main */
 #define EXCHANGE_PERCENT     80 /* of its hot pages, that main's oldest block may have at most */
 
+#define DEMAND_PARTS 3 /* of the cache, up to which probation is kept as large as what was demanded of it */
+
 #define GONE_TURNS 4 /* after a quarter of the blocks was begun anew, the cache has the size that it has */
 
 /*
@@ -228,7 +230,10 @@ static struct frames *oldest(struct page_heap *heap, enum lane lane)
 /* In whole blocks, and at least one: between this and the next one, blocks would change sides for nothing. */
 static uint64_t target_blocks(const struct page_heap *heap)
 {
-	return MAX(target_of(heap) / PAGES_PER_BLOCK, 1u);
+	const uint64_t all = atomic_load_explicit(&heap->blocks, memory_order_relaxed);
+	const uint64_t demand = MIN((uint64_t)heap->demand_blocks, all / DEMAND_PARTS);
+
+	return MAX(MAX(target_of(heap) / PAGES_PER_BLOCK, demand), 1u);
 }
 
 bool replacement_wants_fresh_locked(const struct page_heap *heap, enum lane lane)
@@ -282,7 +287,12 @@ void replacement_init(struct page_heap *heap)
 
 void replacement_turn_locked(struct page_heap *heap)
 {
-	if (++heap->gone_turns >=
-	    MAX(heap->lane_blocks[LANE_PROBATION] + heap->lane_blocks[LANE_MAIN], GONE_TURNS) / GONE_TURNS)
+	const uint32_t all = MAX(heap->lane_blocks[LANE_PROBATION] + heap->lane_blocks[LANE_MAIN], GONE_TURNS);
+
+	if (++heap->gone_turns >= all / GONE_TURNS)
 		heap->gone_blocks = 0;
+	if (++heap->demand_turns >= all) {
+		heap->demand_turns = 0;
+		heap->demand_blocks -= heap->demand_blocks > 0;
+	}
 }

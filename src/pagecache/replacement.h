@@ -25,9 +25,12 @@
  *  6. Probation's target begins at a tenth of the blocks. A miss whose ghost left probation just now adds a page, one whose
  *     ghost left main just now takes one away, within 2% and 60%; not while the cache is short of blocks that it has just
  *     given.
+ *  7. Probation is no smaller than what was taken of the cache at a time, up to a third of it: so much will be wanted
+ *     again, and is cold then. It is forgotten block by block, one for each turn of the cache.
  *
- *  7. When a block is drained, pages that were hit at least twice are moved to main, all others are dropped.
- *  8. The block of the lowest score goes first. Of runs, the one whose blocks have the lowest sum, open blocks like others, and
+ *  8. When a block is drained, pages that were hit at least twice are moved to main while main has colder ones, all others are
+ *     dropped.
+ *  9. The block of the lowest score goes first. Of runs, the one whose blocks have the lowest sum, open blocks like others, and
  *     only if all of them can be given; none of what is in the way of a run is touched for nothing.
  *
  * Pages that are dirty, pinned or on their way stay where they are when the cursor comes; the writer keeps the frames ahead of

@@ -92,6 +92,60 @@ START_TEST(a_drain_keeps_what_is_hot)
 }
 END_TEST
 
+/* What would have to go for it was hit as often. */
+START_TEST(where_all_is_hot_a_drain_copies_nothing)
+{
+	struct pagecache_statistics before, after;
+
+	machine_start();
+	for (unsigned run = 0; run < RUNS; run++)
+		for (uint64_t i = 0; i < DISK_BYTES / PAGE_BYTES; i++)
+			if (is_cached(i))
+				read_pages(i, 1);
+	before = cache_machine_statistics(&machine);
+	ck_assert_uint_eq(memory_drain(&machine.memory, 10 * BLOCK_BYTES, false), 10 * BLOCK_BYTES);
+	after = cache_machine_statistics(&machine);
+	ck_assert_uint_eq(after.moved_pages, before.moved_pages);
+	ck_assert_uint_eq(before.cached_pages - after.cached_pages, 10 * PAGES_PER_BLOCK);
+	check_and_stop();
+}
+END_TEST
+
+static uint32_t probation_blocks(void)
+{
+	return machine.volume.heap.lane_blocks[LANE_PROBATION];
+}
+
+/* Each page is soon worth a place in main. */
+static void read_all_often(void)
+{
+	for (uint64_t i = 0; i < DISK_BYTES / PAGE_BYTES; i++)
+		for (unsigned run = 0; run < RUNS; run++)
+			read_pages(i, 1);
+}
+
+/* The next request of that size finds it cold. It is forgotten with time. */
+START_TEST(probation_stays_as_large_as_what_was_taken_of_it)
+{
+	const struct memory_request request = { .blocks = 1, .owner = &machine.pagecache.owner, .wait = MEMORY_WAIT_FOREVER };
+	struct phys_addr blocks[14];
+
+	machine_start();
+	read_all_often();
+	ck_assert_uint_le(probation_blocks(), 5);
+	ck_assert_int_eq(memory_blocks_alloc_many(&machine.memory, &request, 14, blocks), STATUS_OK);
+	for (unsigned i = 0; i < 14; i++)
+		memory_blocks_free(&machine.memory, blocks[i]);
+	read_all_often();
+	ck_assert_uint_ge(probation_blocks(), 9);
+	while (machine.volume.heap.demand_blocks > 0)
+		read_pages(HOT_PAGES, DISK_BYTES / PAGE_BYTES - HOT_PAGES);
+	read_all_often();
+	ck_assert_uint_le(probation_blocks(), 5);
+	check_and_stop();
+}
+END_TEST
+
 /* The pages of a block that is in the way of a run are moved where they are hot, and readers find them. */
 START_TEST(a_run_is_emptied_whatever_lies_in_it)
 {
@@ -156,5 +210,6 @@ START_TEST(a_cache_that_shrinks_and_grows_has_no_holes)
 END_TEST
 
 HOST_TEST_MAIN("replacement", a_scan_does_not_push_out_what_is_used, a_page_that_comes_back_soon_goes_to_main,
-	       a_drain_keeps_what_is_hot, a_run_is_emptied_whatever_lies_in_it, a_pinned_page_keeps_its_block,
-	       a_cache_that_shrinks_and_grows_has_no_holes)
+	       a_drain_keeps_what_is_hot, where_all_is_hot_a_drain_copies_nothing,
+	       probation_stays_as_large_as_what_was_taken_of_it, a_run_is_emptied_whatever_lies_in_it,
+	       a_pinned_page_keeps_its_block, a_cache_that_shrinks_and_grows_has_no_holes)
