@@ -267,6 +267,12 @@ void host_threads_run(unsigned count, void (*run)(void *context, unsigned index)
 		pthread_join(threads[i].id, NULL);
 }
 
+void host_wait_for(const _Atomic int *stage, int wanted)
+{
+	while (atomic_load(stage) != wanted)
+		platform_yield();
+}
+
 /* Clock, waiting, random ------------------------------------------------------------------------------------------------- */
 
 static _Atomic int clock_mode = HOST_CLOCK_REAL;
