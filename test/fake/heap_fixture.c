@@ -36,6 +36,19 @@ void machine_fini(struct machine *machine)
 	free(machine->metadata);
 }
 
+static bool fail_nth(struct fault_injector *self, const char *where, uint64_t bytes)
+{
+	struct nth_fault *fault = container_of(self, struct nth_fault, injector);
+
+	(void)where, (void)bytes;
+	return fault->left-- == 0;
+}
+
+void nth_fault_init(struct nth_fault *fault, unsigned left)
+{
+	*fault = (struct nth_fault){ .injector = { .must_fail = fail_nth }, .left = left };
+}
+
 static uint8_t *state_of(struct test_cache *cache, const void *page)
 {
 	const uint64_t frame = (platform_phys(page).value - cache->start) >> PAGE_SHIFT;

@@ -22,6 +22,14 @@ void machine_init_with(struct machine *machine, uint64_t start, uint64_t blocks,
 /* Everything must have been freed. */
 void machine_fini(struct machine *machine);
 
+/* Lets one allocation fail: the first one after `left` others. For memory_set_fault_injector. */
+struct nth_fault {
+	struct fault_injector injector;
+	unsigned left;
+};
+
+void nth_fault_init(struct nth_fault *fault, unsigned left);
+
 /*
  * A cache of 4 KB pages: blocks in order of entry, filled in address order; when it cannot grow, the oldest block is refilled
  * in place. Pages can be made dirty: then they are only given when the cleaner may wait, which takes `write_ns` a block on the

@@ -154,6 +154,28 @@ START_TEST(a_size_shares_blocks_again_when_most_objects_are_gone)
 }
 END_TEST
 
+START_TEST(larger_class_stands_in)
+{
+	void *large, *small;
+	struct phys_addr run;
+	struct owner driver;
+
+	setup(4);
+	owner_init(&driver, "driver", false);
+	large = general_heap_alloc(&memory->general, 128, 0);
+	const struct memory_request rest = { .blocks = 3, .owner = &driver, .below_min = true };
+	ck_assert_int_eq(memory_blocks_alloc(memory, &rest, &run), STATUS_OK);
+	small = general_heap_alloc(&memory->general, 64, 0);
+	ck_assert_ptr_nonnull(small);
+	ck_assert_uint_eq(general_heap_usable_bytes(&memory->general, small), 128);
+	ck_assert_ptr_null(general_heap_alloc(&memory->general, 16, 0));
+	general_heap_free(&memory->general, small);
+	general_heap_free(&memory->general, large);
+	memory_blocks_free(memory, run);
+	machine_fini(&machine);
+}
+END_TEST
+
 #define THREADS 4
 
 static _Atomic unsigned running;
@@ -196,4 +218,5 @@ START_TEST(threads_share_sizes_that_come_and_go)
 END_TEST
 
 HOST_TEST_MAIN("heap_classes", little_is_added_to_what_was_asked_for, sizes_of_which_there_are_few_share_blocks,
-	       a_size_shares_blocks_again_when_most_objects_are_gone, threads_share_sizes_that_come_and_go)
+	       a_size_shares_blocks_again_when_most_objects_are_gone, larger_class_stands_in,
+	       threads_share_sizes_that_come_and_go)

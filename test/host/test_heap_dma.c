@@ -367,25 +367,12 @@ START_TEST(small_buffers_share_blocks)
 }
 END_TEST
 
-struct nth {
-	struct fault_injector injector;
-	unsigned left;
-};
-
-static bool fail_nth(struct fault_injector *self, const char *where, uint64_t bytes)
-{
-	struct nth *nth = container_of(self, struct nth, injector);
-
-	(void)where, (void)bytes;
-	return nth->left-- == 0;
-}
-
 START_TEST(failure_leaves_everything_as_before)
 {
-	struct nth nth = { .injector = { .must_fail = fail_nth } };
 	const struct dma_request requests[] = { { .bytes = 9 * MIB },
 						{ .bytes = 64 },
 						{ .bytes = 6 * MIB, .segments_max = 2 } };
+	struct nth_fault fault;
 	unsigned failures = 0;
 
 	setup(64);
@@ -393,8 +380,8 @@ START_TEST(failure_leaves_everything_as_before)
 		for (unsigned r = 0; r < ARRAY_LENGTH(requests); r++) {
 			struct dma_buffer *buffer;
 
-			nth.left = n;
-			memory_set_fault_injector(memory, &nth.injector);
+			nth_fault_init(&fault, n);
+			memory_set_fault_injector(memory, &fault.injector);
 			const status_t status = dma_alloc(memory, &plain, &requests[r], &buffer);
 			memory_set_fault_injector(memory, NULL);
 			failures += status != STATUS_OK;

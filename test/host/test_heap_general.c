@@ -7,6 +7,7 @@
 #include "fake/heap_fixture.h"
 #include "fake/object_model.h"
 #include "runtime/base/bits.h"
+#include "runtime/base/random.h"
 
 static struct machine machine;
 static struct memory *const memory = &machine.memory;
@@ -16,6 +17,74 @@ static void setup(uint64_t blocks)
 	host_log_level(LOG_ERROR);
 	machine_init(&machine, MACHINE_START, blocks, 0, 0);
 }
+
+START_TEST(general_heap_serves_any_size)
+{
+	struct heap *heap;
+	struct random random;
+
+	setup(256);
+	heap = memory_general_heap(memory);
+	random_seed(&random, 5);
+	for (unsigned i = 0; i < 400; i++) {
+		const size_t alignment = 1ull << random_below(&random, 14);
+		const size_t bytes = 1 + random_below(&random, 1ull << random_below(&random, 23));
+		unsigned char *object = heap_alloc(heap, bytes, alignment);
+
+		ck_assert_ptr_nonnull(object);
+		ck_assert_uint_eq(platform_phys(object).value % alignment, 0);
+		ck_assert_uint_ge(general_heap_usable_bytes(&memory->general, object), bytes);
+		object[0] = 1;
+		object[bytes - 1] = 2;
+		heap_free(heap, object);
+	}
+	ck_assert_uint_eq(general_heap_used_bytes(&memory->general), 0);
+	machine_fini(&machine);
+}
+END_TEST
+
+START_TEST(general_heap_refuses_what_cannot_be)
+{
+	struct heap *heap;
+
+	setup(16);
+	heap = memory_general_heap(memory);
+	ck_assert_ptr_null(heap_alloc(heap, 0, 0));
+	ck_assert_ptr_null(heap_alloc(heap, 16, 24));
+	ck_assert_ptr_null(heap_alloc(heap, SIZE_MAX, 0));
+	ck_assert_ptr_null(heap_alloc(heap, 17 * BLOCK_BYTES, 0));
+	ck_assert_ptr_null(heap_alloc(heap, 64, 1ull << 40));
+	heap_free(heap, NULL);
+	void *run = heap_alloc(heap, 3 * BLOCK_BYTES, 4 * BLOCK_BYTES);
+	ck_assert_uint_eq(platform_phys(run).value % (4 * BLOCK_BYTES), 0);
+	heap_free(heap, run);
+	machine_fini(&machine);
+}
+END_TEST
+
+static void free_twice(void *object)
+{
+	general_heap_free(&memory->general, object);
+	general_heap_free(&memory->general, object);
+}
+
+START_TEST(wrong_frees_are_reported)
+{
+	char message[256];
+	char *run, *small;
+
+	setup(16);
+	run = general_heap_alloc(&memory->general, 2 * BLOCK_BYTES, 0);
+	small = general_heap_alloc(&memory->general, 64, 0); /* all of it: what a child does to the memory stays */
+	ck_assert(host_panics(free_twice, run, message, sizeof(message)));
+	ck_assert(host_panics(free_twice, run + BLOCK_BYTES, message, sizeof(message)));
+	ck_assert(host_panics(free_twice, small, message, sizeof(message)));
+	ck_assert_ptr_nonnull(strstr(message, "general-64"));
+	general_heap_free(&memory->general, run);
+	general_heap_free(&memory->general, small);
+	machine_fini(&machine);
+}
+END_TEST
 
 /* Mostly small, sometimes up to 2 MB and more. */
 static size_t any_bytes(struct random *random)
@@ -100,6 +169,34 @@ START_TEST(general_heap_clears_multiplies_and_resizes)
 	object = general_heap_alloc_array(heap, 100, 30, 4096);
 	ck_assert_uint_eq(platform_phys(object).value % 4096, 0);
 	general_heap_free(heap, object);
+	machine_fini(&machine);
+}
+END_TEST
+
+/* Fault injection: the nth allocation fails, for every n; nothing is left behind. */
+START_TEST(every_allocation_may_fail)
+{
+	struct nth_fault fault;
+	unsigned failures = 0;
+
+	setup(64);
+	for (unsigned n = 0; n < 40; n++) {
+		void *objects[7] = { 0 };
+
+		nth_fault_init(&fault, n);
+		memory_set_fault_injector(memory, &fault.injector);
+		for (unsigned i = 0; i < 7; i++) {
+			objects[i] = general_heap_alloc(&memory->general, 100ull << (3 * i), 0);
+			failures += !objects[i];
+		}
+		memory_set_fault_injector(memory, NULL);
+		for (unsigned i = 0; i < 7; i++)
+			general_heap_free(&memory->general, objects[i]);
+		ck_assert_uint_eq(general_heap_used_bytes(&memory->general), 0);
+		ck_assert(memory_is_valid(memory));
+		(void)memory_drain(memory, UINT64_MAX / 2, false);
+	}
+	ck_assert_uint_gt(failures, 10);
 	machine_fini(&machine);
 }
 END_TEST
@@ -207,5 +304,6 @@ START_TEST(threads_free_runs_in_handlers)
 }
 END_TEST
 
-HOST_TEST_MAIN("heap_general", general_heap_follows_the_model, general_heap_clears_multiplies_and_resizes,
+HOST_TEST_MAIN("heap_general", general_heap_serves_any_size, general_heap_refuses_what_cannot_be, wrong_frees_are_reported,
+	       general_heap_follows_the_model, general_heap_clears_multiplies_and_resizes, every_allocation_may_fail,
 	       a_drain_looks_only_where_something_is, threads_free_runs_in_handlers)

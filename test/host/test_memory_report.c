@@ -1,10 +1,13 @@
-/* Who holds the memory: reports of failed requests, and the picture of the blocks. */
+/* Who holds the memory: reports of failed requests, the picture of the blocks, and what the monitor shows. */
 #include "host/host_test.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "fake/heap_fixture.h"
 #include "heap/block_map.h"
+#include "heap/failure_report.h"
 #include "heap/holders.h"
 #include "runtime/base/log.h"
 #include "runtime/base/bits.h"
@@ -179,6 +182,56 @@ START_TEST(a_failure_names_who_is_in_the_way)
 }
 END_TEST
 
+START_TEST(failure_says_who_holds_the_memory)
+{
+	struct phys_addr runs[8];
+	struct owner driver;
+
+	setup(8);
+	owner_init(&driver, "driver", false);
+	const struct memory_request request = { .blocks = 1, .owner = &driver };
+	ck_assert_int_eq(memory_blocks_alloc_many(memory, &request, 7, runs), STATUS_OK);
+	capture();
+	const struct memory_request more = { .blocks = 2, .owner = &driver };
+	ck_assert_int_eq(memory_blocks_alloc(memory, &more, runs + 7), STATUS_NO_MEMORY);
+	release();
+	expect_text("driver did not get 1 of 1 runs of 4 MB");
+	expect_text("holds 14 MB");
+	expect_text("cleaner general");
+	for (unsigned i = 0; i < 7; i++)
+		memory_blocks_free(memory, runs[i]);
+	machine_fini(&machine);
+}
+END_TEST
+
+/* Whoever has to be back by a deadline does not print. */
+START_TEST(a_task_prints_what_failed_in_a_hurry)
+{
+	struct owner driver;
+	const struct memory_request everything = { .blocks = 8, .owner = &driver };
+	const struct memory_request more = {
+		.blocks = 2, .owner = &driver, .wait = MEMORY_WAIT_DEADLINE, .deadline_ns = platform_now_ns()
+	};
+	struct phys_addr run, other;
+
+	setup(9);
+	owner_init(&driver, "driver", false);
+	ck_assert_int_eq(memory_blocks_alloc(memory, &everything, &run), STATUS_OK);
+	capture();
+	atomic_store(&memory->failure.has_task, true); /* which has not run yet */
+	ck_assert_int_eq(memory_blocks_alloc(memory, &more, &other), STATUS_TIMEOUT);
+	ck_assert_str_eq(text, "");
+	failure_report_stop(memory);
+	failure_report_run(memory);
+	release();
+	expect_text("driver did not get 1 of 1 runs of 4 MB");
+	expect_text("timed out");
+	expect_text("driver                   holds 16 MB");
+	memory_blocks_free(memory, run);
+	machine_fini(&machine);
+}
+END_TEST
+
 /* The rows of the picture without their addresses. */
 static void expect_row(const char *owners, const char *temperatures)
 {
@@ -250,5 +303,63 @@ START_TEST(a_terabyte_fits_the_screen)
 }
 END_TEST
 
+static status_t run_command(struct command_table *table, const char *command)
+{
+	char line[64];
+
+	strcpy(line, command);
+	return command_execute(table, line);
+}
+
+START_TEST(monitor_shows_everything)
+{
+	static const struct device device = { .name = "nvme 00:04.0", .dma_mask = UINT64_MAX };
+	const struct dma_request request = { .bytes = 3 * MIB };
+	struct command_table table;
+	struct dma_coherent coherent;
+	struct dma_buffer *buffer;
+	struct test_cache cache;
+
+	host_log_level(LOG_ERROR);
+	machine_init(&machine, MACHINE_START, 64, 1, 2);
+	test_cache_init(&cache, &machine, "pages", 7);
+	(void)test_cache_fill(&cache, FRAME_CLEAN);
+	ck_assert_int_eq(dma_alloc(memory, &device, &request, &buffer), STATUS_OK);
+	ck_assert_int_eq(dma_coherent_alloc(memory, &device, 64, 0, &coherent), STATUS_OK);
+	command_table_init(&table);
+	memory_commands_register(memory, &table);
+	capture();
+	ck_assert_int_eq(run_command(&table, "mem"), STATUS_OK);
+	ck_assert_int_eq(run_command(&table, "mem owners"), STATUS_OK);
+	ck_assert_int_eq(run_command(&table, "mem map"), STATUS_OK);
+	ck_assert_int_eq(run_command(&table, "mem map all"), STATUS_INVALID);
+	ck_assert_int_eq(run_command(&table, "trace"), STATUS_OK);
+	ck_assert_int_eq(run_command(&table, "trace 10"), STATUS_OK);
+	ck_assert_int_eq(run_command(&table, "trace all"), STATUS_INVALID);
+	ck_assert_int_eq(run_command(&table, "heaps"), STATUS_OK);
+	ck_assert_int_eq(run_command(&table, "dma"), STATUS_OK);
+	ck_assert_int_eq(run_command(&table, "drain 4M"), STATUS_OK);
+	ck_assert_int_eq(run_command(&table, "cleaners"), STATUS_OK);
+	ck_assert_int_eq(run_command(&table, "drain"), STATUS_INVALID);
+	ck_assert_int_eq(run_command(&table, "drain much"), STATUS_INVALID);
+	ck_assert_int_eq(run_command(&table, "mem all"), STATUS_INVALID);
+	release();
+	if (getenv("SHOW"))
+		fputs(text, stdout);
+	expect_text("total     128 MB");
+	expect_text("nvme 00:04.0 ");
+	expect_text("1 coherent objects");
+	expect_text("taken at " __FILE__ ":");
+	expect_text("by temperature");
+	expect_text("events, ");
+	expect_text("4 MB reached the block heap");
+	dma_coherent_free(memory, &coherent);
+	dma_free(memory, buffer);
+	test_cache_fini(&cache);
+	machine_fini(&machine);
+}
+END_TEST
+
 HOST_TEST_MAIN("memory_report", the_best_window_is_that_of_the_model, a_failure_names_who_is_in_the_way,
-	       small_machines_show_each_block, a_terabyte_fits_the_screen)
+	       failure_says_who_holds_the_memory, a_task_prints_what_failed_in_a_hurry, small_machines_show_each_block,
+	       a_terabyte_fits_the_screen, monitor_shows_everything)
