@@ -1,31 +1,14 @@
-/* The guarantee: against a model with a lender that only notes what it is told, then with the page cache as the lender. */
-#include <stdlib.h>
+/* The guarantee against a model, with a lender that only notes what it is told. */
 #include <string.h>
 
-#include "fake/cache_fixture.h"
+#include "fake/guarantee_fixture.h"
 #include "fake/heap_fixture.h"
-#include "heap/dma_quarantine.h"
 #include "heap/window.h"
 #include "host/host_test.h"
-#include "pagecache/evict.h"
-#include "pagecache/keep.h"
+#include "runtime/base/random.h"
 
-#define PIECES      4
-#define PIECE_BYTES (2 * BLOCK_BYTES)
-
-static const struct guarantee_config config = { .bytes = PIECES * PIECE_BYTES, .piece_bytes = PIECE_BYTES };
 static const struct block_constraints anywhere = { 0 };
 static const struct device device = { .name = "camera", .dma_mask = UINT64_MAX };
-
-static struct guarantee_statistics statistics_of(struct guarantee *guarantee)
-{
-	struct guarantee_statistics statistics;
-
-	guarantee_statistics(guarantee, &statistics);
-	return statistics;
-}
-
-/* A lender that notes what it is told -------------------------------------------------------------------------------------- */
 
 #define LENDER_BLOCKS 64
 
@@ -122,7 +105,7 @@ static void noting_init(struct noting_lender *lender, struct machine *machine)
 static void machine_with_guarantee(struct machine *machine, uint64_t blocks)
 {
 	machine_init(machine, MACHINE_START, blocks, 0, 0);
-	ck_assert_int_eq(guarantee_init(&machine->memory.guarantee, &machine->memory, &config), STATUS_OK);
+	ck_assert_int_eq(guarantee_init(&machine->memory.guarantee, &machine->memory, &pieces_config), STATUS_OK);
 }
 
 /* Takes until nothing is left, and says how many there were. */
@@ -172,7 +155,7 @@ START_TEST(all_that_is_guaranteed_is_there_at_any_moment)
 	}
 	while (out > 0)
 		guarantee_give(guarantee, slots[--out]);
-	ck_assert_uint_gt(statistics_of(guarantee).exchanged, 1000);
+	ck_assert_uint_gt(guarantee_statistics_of(guarantee).exchanged, 1000);
 	guarantee_clear_lender(guarantee, &lender.lender);
 	ck_assert_uint_eq(lender.owner.blocks, 0);
 	machine_fini(&machine);
@@ -189,9 +172,9 @@ START_TEST(no_more_than_is_guaranteed_counts)
 	machine_with_guarantee(&machine, LENDER_BLOCKS);
 	taken = take_all(guarantee, slots);
 	ck_assert_uint_eq(taken, PIECES + 1); /* the one in reserve, too */
-	ck_assert_uint_eq(statistics_of(guarantee).refused, 0);
+	ck_assert_uint_eq(guarantee_statistics_of(guarantee).refused, 0);
 	ck_assert_ptr_null(guarantee_take(guarantee, &anywhere, 64, &device));
-	ck_assert_uint_eq(statistics_of(guarantee).refused, 1);
+	ck_assert_uint_eq(guarantee_statistics_of(guarantee).refused, 1);
 	ck_assert_int_eq(memory_fini(&machine.memory), STATUS_BUSY);
 	guarantee_give(guarantee, slots[2]);
 	ck_assert_ptr_eq(guarantee_take(guarantee, &anywhere, 64, &device), slots[2]);
@@ -215,16 +198,16 @@ START_TEST(lending_asks_for_no_more_lending)
 	for (unsigned i = 0; i < 2 * PIECES; i++)
 		(void)guarantee_keep(guarantee);
 	lender.turns = 8;
-	exchanged = statistics_of(guarantee).exchanged;
+	exchanged = guarantee_statistics_of(guarantee).exchanged;
 	/* One block in two: with each piece twice as many turns. */
 	for (uint64_t turn = 0; turn < 2 * guarantee->piece_blocks; turn++) {
-		ck_assert_uint_eq(statistics_of(guarantee).exchanged, exchanged);
+		ck_assert_uint_eq(guarantee_statistics_of(guarantee).exchanged, exchanged);
 		guarantee_turn(guarantee);
 		(void)guarantee_keep(guarantee);
 	}
 	for (unsigned i = 0; i < 10; i++)
 		(void)guarantee_keep(guarantee);
-	ck_assert_uint_eq(statistics_of(guarantee).exchanged, exchanged + 1);
+	ck_assert_uint_eq(guarantee_statistics_of(guarantee).exchanged, exchanged + 1);
 	guarantee_clear_lender(guarantee, &lender.lender);
 	machine_fini(&machine);
 }
@@ -243,7 +226,7 @@ START_TEST(limits_are_kept)
 	ck_assert_ptr_null(guarantee_take(guarantee, &below, 64, &device));
 	ck_assert_ptr_null(guarantee_take(guarantee, &above, 64, &device));
 	ck_assert_ptr_null(guarantee_take(guarantee, &anywhere, PIECE_BYTES + 1, &device));
-	ck_assert_uint_le(statistics_of(guarantee).steps_max, 2 * (PIECES + 2));
+	ck_assert_uint_le(guarantee_statistics_of(guarantee).steps_max, 2 * (PIECES + 2));
 	slot = guarantee_take(guarantee, &coarse, 64, &device);
 	ck_assert(!slot || guarantee_start(slot).value % coarse.alignment_bytes == 0);
 	if (slot)
@@ -288,7 +271,7 @@ START_TEST(a_run_through_it_moves_it_away)
 	ck_assert_int_eq(memory_blocks_alloc(&machine.memory, &block, &top), STATUS_OK);
 	ck_assert_int_eq(memory_blocks_alloc(&machine.memory, &run, &bottom), STATUS_OK);
 	ck_assert_uint_eq(bottom.value, MACHINE_START);
-	ck_assert_uint_ge(statistics_of(&machine.memory.guarantee).free, PIECES);
+	ck_assert_uint_ge(guarantee_statistics_of(&machine.memory.guarantee).free, PIECES);
 	ck_assert(memory_is_valid(&machine.memory));
 	memory_blocks_free(&machine.memory, top);
 	memory_blocks_free(&machine.memory, bottom);
@@ -329,8 +312,8 @@ START_TEST(pieces_do_not_move_to_and_fro_without_end)
 	}
 	run.deadline_ns = platform_now_ns() + NS_PER_S;
 	ck_assert_int_eq(memory_blocks_alloc(&machine.memory, &run, &address), STATUS_TIMEOUT);
-	ck_assert_uint_gt(statistics_of(&machine.memory.guarantee).exchanged, PIECES);
-	ck_assert_uint_ge(statistics_of(&machine.memory.guarantee).free, PIECES);
+	ck_assert_uint_gt(guarantee_statistics_of(&machine.memory.guarantee).exchanged, PIECES);
+	ck_assert_uint_ge(guarantee_statistics_of(&machine.memory.guarantee).free, PIECES);
 	for (unsigned i = 0; i < 2; i++)
 		memory_blocks_free(&machine.memory, in_the_way[i]);
 	ck_assert_int_eq(memory_blocks_alloc(&machine.memory, &run, &address), STATUS_OK);
@@ -350,7 +333,7 @@ static void lend_lowest(struct machine *machine, struct noting_lender *lender, s
 	machine->memory.config.low_bytes = LENDER_BLOCKS * BLOCK_BYTES;
 	for (unsigned i = 0; i < 2 * PIECES; i++)
 		(void)guarantee_keep(&machine->memory.guarantee);
-	ck_assert_uint_ge(statistics_of(&machine->memory.guarantee).lent, PIECES);
+	ck_assert_uint_ge(guarantee_statistics_of(&machine->memory.guarantee).lent, PIECES);
 	lender->asked = 0;
 	target->bytes = LOWEST_BLOCKS * BLOCK_BYTES;
 	target->lowest.value = MACHINE_START;
@@ -455,327 +438,7 @@ START_TEST(pieces_move_until_the_deadline)
 }
 END_TEST
 
-/* With the page cache ------------------------------------------------------------------------------------------------------ */
-
-static const struct dma_request piece_request = { .bytes = PIECE_BYTES, .segments_max = 1, .wait = MEMORY_WAIT_NEVER };
-
-static void keep(struct cache_machine *machine)
-{
-	while (guarantee_keep(&machine->memory.guarantee))
-		;
-}
-
-/* Every page is cached that fits, and all of the guarantee is lent. */
-static void fill_and_lend(struct cache_machine *machine)
-{
-	cache_machine_init_guarantee(machine, DISK_BYTES, false, &config);
-	/* Each piece that is lent leaves room for the cache to grow. */
-	for (unsigned i = 0; i <= PIECES; i++) {
-		cache_machine_fill(machine);
-		keep(machine);
-	}
-	ck_assert_uint_ge(statistics_of(&machine->memory.guarantee).lent, PIECES);
-	ck_assert(pagecache_is_valid(&machine->pagecache));
-	ck_assert(memory_is_valid(&machine->memory));
-}
-
-START_TEST(what_is_lent_still_caches)
-{
-	struct cache_machine machine;
-	struct pagecache_statistics before, after;
-
-	fill_and_lend(&machine);
-	before = cache_machine_statistics(&machine);
-	for (uint64_t number = before.inserted_pages; number-- > 0;)
-		cache_machine_read(&machine, number * PAGE_BYTES, PAGE_BYTES);
-	after = cache_machine_statistics(&machine);
-	ck_assert_uint_eq(after.misses, before.misses);
-	cache_machine_fini(&machine);
-}
-END_TEST
-
-START_TEST(lent_pages_that_are_written_move_out)
-{
-	struct cache_machine machine;
-	struct random random;
-
-	random_seed(&random, 2);
-	fill_and_lend(&machine);
-	for (unsigned i = 0; i < 4000; i++)
-		cache_machine_write(&machine, &random, random_below(&random, DISK_BYTES - PAGE_BYTES), 100);
-	keep(&machine);
-	ck_assert(pagecache_is_valid(&machine.pagecache));
-	ck_assert(memory_is_valid(&machine.memory));
-	cache_machine_fini(&machine);
-}
-END_TEST
-
-/* In a handler, perhaps: no lock, no wait; nor can the test framework be called. */
-static void take_one(void *context)
-{
-	struct cache_machine *machine = context;
-	struct dma_buffer *buffer;
-
-	if (platform_may_sleep())
-		abort();
-	if (dma_alloc(&machine->memory, &device, &piece_request, &buffer) != STATUS_OK)
-		return;
-	memset(buffer->memory, 0xa5, buffer->bytes);
-	dma_free(&machine->memory, buffer);
-}
-
-START_TEST(the_guarantee_is_taken_from_the_cache)
-{
-	struct cache_machine machine;
-	struct dma_buffer *buffers[PIECES];
-
-	fill_and_lend(&machine);
-	platform_preempt_disable();
-	for (unsigned i = 0; i < PIECES; i++) {
-		ck_assert_int_eq(dma_alloc(&machine.memory, &device, &piece_request, &buffers[i]), STATUS_OK);
-		memset(buffers[i]->memory, 0xa5, buffers[i]->bytes);
-	}
-	platform_preempt_enable();
-	/* What was there is read again. */
-	for (uint64_t offset = 0; offset < DISK_BYTES; offset += MIB)
-		cache_machine_read(&machine, offset, MIB);
-	ck_assert_uint_eq(dma_device_leaks(&machine.memory, &device), PIECES);
-	keep(&machine);
-	ck_assert(pagecache_is_valid(&machine.pagecache));
-	ck_assert(memory_is_valid(&machine.memory));
-	for (unsigned i = 0; i < PIECES; i++)
-		dma_free(&machine.memory, buffers[i]);
-	keep(&machine);
-	ck_assert_uint_ge(statistics_of(&machine.memory.guarantee).free + statistics_of(&machine.memory.guarantee).lent,
-			  PIECES);
-	cache_machine_fini(&machine);
-}
-END_TEST
-
-/* Pages of the volume that are cached and not lent. */
-static uint64_t own_pages(struct cache_machine *machine)
-{
-	return atomic_load(&machine->volume.counts.cached_pages) - page_heap_lent_pages(&machine->volume.heap);
-}
-
-/* Neither a drain nor a loan takes the volume below what it keeps, also when each of them alone would not. */
-START_TEST(what_is_lent_is_not_what_is_kept)
-{
-	static const struct reclaim_target everything = { .bytes = MEMORY_BYTES,
-							  .highest = { UINT64_MAX },
-							  .deadline_ns = PLATFORM_FOREVER };
-	const uint64_t keep_pages = KEEP_BYTES / PAGE_BYTES;
-	struct cache_machine machine;
-	struct random random;
-	uint64_t drained;
-
-	random_seed(&random, 3);
-	fill_and_lend(&machine);
-	/* What moves out of lent blocks leaves room in them. */
-	for (unsigned i = 0; i < 2000; i++)
-		cache_machine_write(&machine, &random, random_below(&random, DISK_BYTES - PAGE_BYTES), 100);
-	ck_assert_int_eq(volume_flush(&machine.volume), STATUS_OK);
-	ck_assert(keep_claim(&machine.volume, KEEP_BYTES, 3 * PAGES_PER_BLOCK));
-	drained = evict_blocks(&machine.volume, &everything, KEEP_BYTES);
-	ck_assert_uint_gt(drained, 0);
-	ck_assert_uint_ge(own_pages(&machine), keep_pages + 3 * PAGES_PER_BLOCK);
-	ck_assert_uint_lt(own_pages(&machine), keep_pages + 4 * PAGES_PER_BLOCK);
-
-	/* The keeper could have a piece more, but for the claim. */
-	guarantee_recall(&machine.memory.guarantee, &machine.volume.heap.owner);
-	ck_assert(keep_claim(&machine.volume, KEEP_BYTES, own_pages(&machine) - keep_pages - 5 * PAGES_PER_BLOCK));
-	keep(&machine);
-	ck_assert_uint_ge(own_pages(&machine), atomic_load(&machine.volume.claimed_pages) + keep_pages);
-	keep_let_go(&machine.volume, atomic_load(&machine.volume.claimed_pages));
-	cache_machine_fini(&machine);
-}
-END_TEST
-
-START_TEST(a_device_at_work_keeps_its_pieces)
-{
-	struct cache_machine machine;
-	struct memory *memory = &machine.memory;
-	struct dma_buffer *buffer = NULL;
-	uint64_t bytes = 0;
-
-	fill_and_lend(&machine);
-	for (; statistics_of(&memory->guarantee).out < 2; bytes += PIECE_BYTES) {
-		platform_preempt_disable();
-		ck_assert_int_eq(dma_alloc(memory, &device, &piece_request, &buffer), STATUS_OK);
-		platform_preempt_enable();
-	}
-	ck_assert_uint_eq(dma_quarantine(memory, &device), bytes);
-	dma_free(memory, buffer);
-	ck_assert_uint_eq(dma_device_leaks(memory, &device), 0);
-	ck_assert_uint_eq(dma_quarantine_bytes(memory, &device), bytes);
-	ck_assert_uint_eq(statistics_of(&memory->guarantee).out, 2);
-	ck_assert_uint_eq(dma_quarantine_end(memory, &device), bytes);
-	ck_assert_uint_eq(statistics_of(&memory->guarantee).out, 0);
-	keep(&machine);
-	ck_assert(memory_is_valid(memory));
-	cache_machine_fini(&machine);
-}
-END_TEST
-
-START_TEST(a_detached_volume_gets_back_what_it_lent)
-{
-	struct cache_machine machine;
-	struct dma_buffer *buffer;
-
-	fill_and_lend(&machine);
-	platform_preempt_disable();
-	ck_assert_int_eq(dma_alloc(&machine.memory, &device, &piece_request, &buffer), STATUS_OK);
-	platform_preempt_enable();
-	ck_assert_int_eq(volume_detach(&machine.volume, false), STATUS_OK);
-	ck_assert(memory_is_valid(&machine.memory));
-	dma_free(&machine.memory, buffer);
-	keep(&machine);
-	cache_machine_free(&machine);
-}
-END_TEST
-
-START_TEST(the_cold_end_moves_on)
-{
-	struct cache_machine machine;
-	uint64_t exchanged;
-
-	fill_and_lend(&machine);
-	exchanged = statistics_of(&machine.memory.guarantee).exchanged;
-	for (uint64_t offset = 0; offset < DISK_BYTES; offset += MIB) {
-		cache_machine_read(&machine, offset, MIB);
-		(void)guarantee_keep(&machine.memory.guarantee);
-	}
-	ck_assert_uint_gt(statistics_of(&machine.memory.guarantee).exchanged, exchanged + 10);
-	ck_assert(pagecache_is_valid(&machine.pagecache));
-	cache_machine_fini(&machine);
-}
-END_TEST
-
-/* Of all that the cache has: blocks that are lent, or just being refilled, included. */
-static uint64_t empty_frames(struct cache_machine *machine)
-{
-	const uint64_t frames = atomic_load(&machine->volume.heap.blocks) * PAGES_PER_BLOCK;
-
-	return frames - cache_machine_statistics(machine).cached_pages;
-}
-
-/* The cursors come by everywhere, though what is lent comes back where they go on. */
-START_TEST(what_has_lost_pages_is_filled_again)
-{
-	struct cache_machine machine;
-	uint64_t cached_bytes;
-
-	fill_and_lend(&machine);
-	cached_bytes = cache_machine_statistics(&machine).cached_pages * PAGE_BYTES;
-	for (uint64_t number = 0; number < cached_bytes / PAGE_BYTES / 2; number++)
-		(void)node_evict_page(&machine.volume.node, number);
-	ck_assert_uint_gt(empty_frames(&machine), cached_bytes / PAGE_BYTES / 4);
-	for (uint64_t read = 0; read < 2 * cached_bytes; read += MIB) {
-		cache_machine_read(&machine, (cached_bytes + read) % DISK_BYTES, MIB);
-		(void)guarantee_keep(&machine.memory.guarantee);
-	}
-	ck_assert_uint_le(empty_frames(&machine), 2 * PAGES_PER_BLOCK);
-	cache_machine_fini(&machine);
-}
-END_TEST
-
-/* Everybody at once -------------------------------------------------------------------------------------------------------- */
-
-enum role {
-	KEEPER,
-	BACKGROUND_WRITER,
-	READER,
-	SECOND_READER,
-	WRITER,
-	TAKER,
-	HANDLERS, /* interrupts all others */
-	ROLES,
-};
-
-#define CROWD_ROUNDS 300
-
-struct crowd {
-	struct cache_machine machine;
-	_Atomic unsigned running;
-};
-
-/* Readers compare with the first half of the disk, which nobody writes to. */
-static void crowd_work(struct crowd *crowd, enum role role, struct random *random)
-{
-	struct cache_machine *machine = &crowd->machine;
-	struct guarantee_slot *slot;
-
-	switch (role) {
-	case READER:
-	case SECOND_READER:
-		cache_machine_read(machine, random_below(random, DISK_BYTES / 2 - MIB), random_below(random, MIB));
-		break;
-	case WRITER:
-		cache_machine_write(machine, random, DISK_BYTES / 2 + random_below(random, DISK_BYTES / 2 - MIB), 30000);
-		break;
-	case TAKER:
-		slot = guarantee_take(&machine->memory.guarantee, &anywhere, PIECE_BYTES, &device);
-		if (slot) {
-			memset(platform_virt(guarantee_start(slot)), 0x5a, PIECE_BYTES);
-			platform_yield();
-			guarantee_give(&machine->memory.guarantee, slot);
-		}
-		break;
-	default:
-		platform_run_on_all_cpus(take_one, machine);
-	}
-}
-
-static void crowd_member(void *context, unsigned index)
-{
-	struct crowd *crowd = context;
-	struct random random;
-
-	random_seed(&random, index);
-	if (index == KEEPER) {
-		guarantee_run(&crowd->machine.memory.guarantee);
-	} else if (index == BACKGROUND_WRITER) {
-		pagecache_writeback_run(&crowd->machine.pagecache);
-	} else {
-		for (unsigned i = 0; i < CROWD_ROUNDS; i++)
-			crowd_work(crowd, (enum role)index, &random);
-		if (atomic_fetch_sub(&crowd->running, 1) == 1) {
-			guarantee_stop(&crowd->machine.memory.guarantee);
-			pagecache_stop(&crowd->machine.pagecache);
-		}
-	}
-}
-
-static void crowd_run(unsigned roles)
-{
-	static struct crowd crowd;
-
-	cache_machine_init_guarantee(&crowd.machine, DISK_BYTES, true, &config);
-	cache_machine_fill(&crowd.machine);
-	crowd.running = roles - 2;
-	host_threads_run(roles, crowd_member, &crowd);
-	ck_assert_uint_gt(statistics_of(&crowd.machine.memory.guarantee).taken, 0);
-	cache_machine_fini(&crowd.machine);
-}
-
-START_TEST(threads_never_see_what_a_device_wrote)
-{
-	crowd_run(ROLES - 1);
-}
-END_TEST
-
-/* The thread sanitizer does not know what a signal orders. */
-START_TEST(nor_do_they_beside_handlers)
-{
-	crowd_run(ROLES);
-}
-END_TEST
-
 HOST_TEST_MAIN("guarantee", all_that_is_guaranteed_is_there_at_any_moment, no_more_than_is_guaranteed_counts,
-	       lending_asks_for_no_more_lending, limits_are_kept, a_piece_that_cannot_move_is_in_the_way,
-	       pieces_move_until_the_deadline, who_is_late_does_not_wait_for_the_keeper,
-	       pieces_do_not_move_to_and_fro_without_end, impossible_configs_are_refused, a_run_through_it_moves_it_away,
-	       what_is_lent_still_caches, lent_pages_that_are_written_move_out, the_guarantee_is_taken_from_the_cache,
-	       what_is_lent_is_not_what_is_kept, a_device_at_work_keeps_its_pieces, a_detached_volume_gets_back_what_it_lent,
-	       the_cold_end_moves_on, what_has_lost_pages_is_filled_again, threads_never_see_what_a_device_wrote,
-	       nor_do_they_beside_handlers)
+	       lending_asks_for_no_more_lending, limits_are_kept, impossible_configs_are_refused,
+	       a_run_through_it_moves_it_away, pieces_do_not_move_to_and_fro_without_end,
+	       a_piece_that_cannot_move_is_in_the_way, who_is_late_does_not_wait_for_the_keeper, pieces_move_until_the_deadline)

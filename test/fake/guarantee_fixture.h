@@ -1,0 +1,11 @@
+/* A guarantee of a few pieces, for the tests of it with all kinds of lenders. */
+#pragma once
+
+#include "heap/guarantee.h"
+
+#define PIECES      4
+#define PIECE_BYTES (2 * BLOCK_BYTES)
+
+extern const struct guarantee_config pieces_config;
+
+struct guarantee_statistics guarantee_statistics_of(struct guarantee *guarantee);
