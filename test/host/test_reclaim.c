@@ -1,8 +1,7 @@
-/* Reclaim on a small heap: turns, the mark of cleaning, waiting, joining, watermarks. */
+/* Reclaim on a small heap: the mark of cleaning, waiting, joining, watermarks. */
 #include "heap/background_cleaner.h"
 
 #include "fake/heap_fixture.h"
-#include "heap/window.h"
 #include "host/host_test.h"
 
 static struct machine machine;
@@ -20,118 +19,6 @@ static uint64_t free_blocks(void)
 {
 	return memory_free_bytes(memory) / BLOCK_BYTES;
 }
-
-/* Turns -------------------------------------------------------------------------------------------------------------------- */
-
-#define TURN_THREADS 6
-#define TURN_LOOPS   200
-
-struct crowd {
-	struct turns turns;
-	_Atomic unsigned arrived; /* threads that stand in line, or are about to */
-	unsigned entered;         /* under the turn */
-	unsigned order[TURN_THREADS];
-};
-
-static void enter_many(void *context, unsigned index)
-{
-	struct crowd *crowd = context;
-
-	(void)index;
-	for (unsigned i = 0; i < TURN_LOOPS; i++) {
-		ck_assert_int_eq(turns_enter(&crowd->turns, PLATFORM_FOREVER), STATUS_OK);
-		ck_assert(turns_is_held(&crowd->turns));
-		crowd->entered++;
-		turns_leave(&crowd->turns);
-	}
-}
-
-START_TEST(threads_have_the_turn_one_at_a_time)
-{
-	struct crowd crowd = { .entered = 0 };
-
-	turns_init(&crowd.turns, "turns");
-	host_threads_run(TURN_THREADS, enter_many, &crowd);
-	ck_assert_uint_eq(crowd.entered, TURN_THREADS * TURN_LOOPS);
-	ck_assert(!turns_is_held(&crowd.turns));
-}
-END_TEST
-
-static size_t line_length(struct turns *turns)
-{
-	size_t length = 0;
-
-	spinlock_lock(&turns->lock);
-	list_for_each (link, &turns->line)
-		length++;
-	spinlock_unlock(&turns->lock);
-	return length;
-}
-
-/* Thread 0 keeps the turn until all others stand in line, one behind the other. */
-static void line_up(void *context, unsigned index)
-{
-	struct crowd *crowd = context;
-
-	if (index > 0)
-		while (atomic_load(&crowd->arrived) != index || line_length(&crowd->turns) != index - 1)
-			platform_yield();
-	if (index == 0) {
-		ck_assert_int_eq(turns_enter(&crowd->turns, PLATFORM_FOREVER), STATUS_OK);
-		atomic_store(&crowd->arrived, 1);
-		while (line_length(&crowd->turns) != TURN_THREADS - 1)
-			platform_yield();
-	} else {
-		atomic_store(&crowd->arrived, index + 1);
-		ck_assert_int_eq(turns_enter(&crowd->turns, PLATFORM_FOREVER), STATUS_OK);
-	}
-	crowd->order[crowd->entered++] = index;
-	turns_leave(&crowd->turns);
-}
-
-START_TEST(threads_have_the_turn_in_the_order_in_which_they_came)
-{
-	struct crowd crowd = { .entered = 0 };
-
-	turns_init(&crowd.turns, "turns");
-	host_threads_run(TURN_THREADS, line_up, &crowd);
-	for (unsigned i = 0; i < TURN_THREADS; i++)
-		ck_assert_uint_eq(crowd.order[i], i);
-}
-END_TEST
-
-/* The second one gives up when its deadline passes, and its place in line is gone. */
-static void hold_or_give_up(void *context, unsigned index)
-{
-	struct crowd *crowd = context;
-
-	if (index == 0) {
-		ck_assert_int_eq(turns_enter(&crowd->turns, PLATFORM_FOREVER), STATUS_OK);
-		atomic_store(&crowd->arrived, 1);
-		while (atomic_load(&crowd->arrived) != 2)
-			platform_yield();
-		ck_assert_uint_eq(line_length(&crowd->turns), 0);
-		turns_leave(&crowd->turns);
-		return;
-	}
-	while (atomic_load(&crowd->arrived) != 1)
-		platform_yield();
-	ck_assert_int_eq(turns_enter(&crowd->turns, platform_now_ns() + NS_PER_S), STATUS_TIMEOUT);
-	ck_assert(!turns_is_held(&crowd->turns));
-	atomic_store(&crowd->arrived, 2);
-}
-
-START_TEST(threads_give_their_place_up_at_the_deadline)
-{
-	struct crowd crowd = { .entered = 0 };
-
-	host_clock_set(HOST_CLOCK_SKIPPING);
-	turns_init(&crowd.turns, "turns");
-	host_threads_run(2, hold_or_give_up, &crowd);
-	ck_assert_int_eq(turns_enter(&crowd.turns, 0), STATUS_OK);
-	turns_leave(&crowd.turns);
-}
-END_TEST
 
 /* The mark ----------------------------------------------------------------------------------------------------------------- */
 
@@ -340,128 +227,6 @@ START_TEST(threads_that_must_not_wait_do_not_wait_for_others)
 }
 END_TEST
 
-/* Two windows of this length: a cold one, of which a block is in the way for a moment, and one that costs more. */
-#define WINDOW_BLOCKS 8
-
-struct two_windows {
-	struct cleaner cleaner;
-	struct owner owner;
-	struct phys_addr blocks[2 * WINDOW_BLOCKS]; /* by address; 0: given */
-	unsigned in_the_way;                        /* for so many calls yet */
-	unsigned given;
-};
-
-static uint64_t give_window(struct cleaner *self, const struct reclaim_target *target)
-{
-	struct two_windows *windows = container_of(self, struct two_windows, cleaner);
-	const struct window first = { .start = windows->blocks[0], .blocks = 1 };
-	uint64_t given = 0;
-
-	if (target->obstacles && target->lowest.value <= first.start.value && windows->in_the_way > 0) {
-		windows->in_the_way--;
-		++*target->obstacles;
-		window_avoid(&memory->blocks, &first);
-		return 0;
-	}
-	for (unsigned i = 0; target->obstacles && i < 2 * WINDOW_BLOCKS; i++) {
-		const struct phys_addr block = windows->blocks[i];
-
-		if (block.value == 0 || block.value < target->lowest.value || block.value > target->highest.value)
-			continue;
-		(void)block_heap_free(&memory->blocks, block);
-		windows->blocks[i].value = 0;
-		windows->given++;
-		given += BLOCK_BYTES;
-	}
-	return given;
-}
-
-static void two_windows_init(struct two_windows *windows, unsigned in_the_way, uint32_t higher_cost)
-{
-	*windows = (struct two_windows){
-		.cleaner = { .name = "windows", .cost = CLEANER_CLEAN, .clean = give_window },
-		.in_the_way = in_the_way,
-	};
-	setup(2 * WINDOW_BLOCKS, 0, 0);
-	host_clock_set(HOST_CLOCK_ALONE);
-	owner_init(&windows->owner, "windows", true);
-	cleaner_register(&memory->cleaners, &windows->cleaner);
-	for (unsigned i = 0; i < 2 * WINDOW_BLOCKS; i++) {
-		const struct run_request request = { .blocks = 1, .owner = &windows->owner };
-
-		ck_assert_int_eq(block_heap_alloc(&memory->blocks, &request, &windows->blocks[i]), STATUS_OK);
-		block_heap_set_cost(&memory->blocks, windows->blocks[i], i < WINDOW_BLOCKS ? 100 : higher_cost);
-	}
-}
-
-/* What a request for such a window gets; then all is free again. */
-static struct phys_addr two_windows_ask(struct two_windows *windows, enum memory_wait wait)
-{
-	const struct memory_request request = {
-		.blocks = WINDOW_BLOCKS,
-		.owner = &driver,
-		.constraints.alignment_bytes = WINDOW_BLOCKS * BLOCK_BYTES,
-		.wait = wait,
-		.deadline_ns = platform_now_ns() + 40 * NS_PER_MS,
-	};
-	struct phys_addr run;
-
-	ck_assert_int_eq(memory_blocks_alloc(memory, &request, &run), STATUS_OK);
-	memory_blocks_free(memory, run);
-	for (unsigned i = 0; i < 2 * WINDOW_BLOCKS; i++)
-		if (windows->blocks[i].value != 0)
-			(void)block_heap_free(&memory->blocks, windows->blocks[i]);
-	cleaner_unregister(&memory->cleaners, &windows->cleaner);
-	machine_fini(&machine);
-	host_clock_set(HOST_CLOCK_REAL);
-	return run;
-}
-
-START_TEST(a_cold_window_is_waited_for)
-{
-	struct two_windows windows;
-
-	two_windows_init(&windows, 5, 10000);
-	ck_assert_uint_eq(two_windows_ask(&windows, MEMORY_WAIT_FOREVER).value, MACHINE_START);
-	ck_assert_uint_eq(windows.given, WINDOW_BLOCKS);
-}
-END_TEST
-
-START_TEST(a_cold_window_is_not_waited_for_without_end)
-{
-	struct two_windows windows;
-
-	two_windows_init(&windows, 1000, 10000);
-	ck_assert_uint_eq(two_windows_ask(&windows, MEMORY_WAIT_FOREVER).value, MACHINE_START + WINDOW_BLOCKS * BLOCK_BYTES);
-	ck_assert_uint_eq(windows.given, WINDOW_BLOCKS);
-	ck_assert_uint_gt(windows.in_the_way, 800);
-	ck_assert_uint_lt(windows.in_the_way, 990);
-
-	/* Much sooner if there is a deadline. */
-	two_windows_init(&windows, 1000, 10000);
-	ck_assert_uint_eq(two_windows_ask(&windows, MEMORY_WAIT_DEADLINE).value, MACHINE_START + WINDOW_BLOCKS * BLOCK_BYTES);
-	ck_assert_uint_gt(windows.in_the_way, 980);
-	ck_assert_uint_lt(windows.in_the_way, 999);
-	ck_assert_uint_eq(memory->patience_again_ns, 0);
-
-	/* Nor soon again, after it was in vain. */
-	two_windows_init(&windows, 1000, 10000);
-	memory->patience_again_ns = platform_now_ns() + 1;
-	ck_assert_uint_eq(two_windows_ask(&windows, MEMORY_WAIT_FOREVER).value, MACHINE_START + WINDOW_BLOCKS * BLOCK_BYTES);
-	ck_assert_uint_eq(windows.in_the_way, 999);
-
-	/* Nor at all for little. */
-	two_windows_init(&windows, 1000, 1000);
-	ck_assert_uint_eq(two_windows_ask(&windows, MEMORY_WAIT_FOREVER).value, MACHINE_START + WINDOW_BLOCKS * BLOCK_BYTES);
-	ck_assert_uint_eq(windows.in_the_way, 999);
-
-	/* Nor by who must not wait. */
-	two_windows_init(&windows, 1000, 10000);
-	ck_assert_uint_eq(two_windows_ask(&windows, MEMORY_WAIT_NEVER).value, MACHINE_START + WINDOW_BLOCKS * BLOCK_BYTES);
-	ck_assert_uint_eq(windows.in_the_way, 999);
-}
-END_TEST
-
 /* Each block takes a millisecond of the test's clock. */
 START_TEST(a_deadline_is_overrun_by_the_work_of_one_block_at_most)
 {
@@ -598,11 +363,9 @@ START_TEST(threads_find_memory_cleaned_in_the_background)
 }
 END_TEST
 
-HOST_TEST_MAIN("reclaim", threads_have_the_turn_one_at_a_time, threads_have_the_turn_in_the_order_in_which_they_came,
-	       threads_give_their_place_up_at_the_deadline, whoever_cleans_must_not_allocate,
-	       a_nested_request_gets_what_others_can_give, handlers_on_threads_do_not_inherit_the_mark,
-	       requests_that_make_no_sense_are_refused, kernel_objects_leave_a_share_where_nothing_may_sleep,
-	       threads_that_must_not_wait_do_not_wait_for_others, a_cold_window_is_waited_for,
-	       a_cold_window_is_not_waited_for_without_end, a_deadline_is_overrun_by_the_work_of_one_block_at_most,
-	       threads_share_rounds_and_take_no_more_than_they_ask_for, watermarks_must_be_in_order,
-	       the_background_cleaner_stops_at_the_high_watermark, threads_find_memory_cleaned_in_the_background)
+HOST_TEST_MAIN("reclaim", whoever_cleans_must_not_allocate, a_nested_request_gets_what_others_can_give,
+	       handlers_on_threads_do_not_inherit_the_mark, requests_that_make_no_sense_are_refused,
+	       kernel_objects_leave_a_share_where_nothing_may_sleep, threads_that_must_not_wait_do_not_wait_for_others,
+	       a_deadline_is_overrun_by_the_work_of_one_block_at_most, threads_share_rounds_and_take_no_more_than_they_ask_for,
+	       watermarks_must_be_in_order, the_background_cleaner_stops_at_the_high_watermark,
+	       threads_find_memory_cleaned_in_the_background)
