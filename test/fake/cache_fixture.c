@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pagecache/writeback.h"
 #include "runtime/base/assert.h"
 #include "runtime/base/bits.h"
 
@@ -78,6 +79,7 @@ void cache_machine_free(struct cache_machine *machine)
 
 void cache_machine_fini(struct cache_machine *machine)
 {
+	writeback_settle(&machine->volume); /* the disk may have a thread */
 	assert(pagecache_is_valid(&machine->pagecache));
 	assert(memory_is_valid(&machine->memory));
 	must(volume_detach(&machine->volume, false));
