@@ -159,6 +159,16 @@ void objcache_attach_locked(struct objcache *cache, unsigned slot)
 	atomic_store_explicit(&cache->cpus[slot], own, memory_order_release);
 }
 
+/* Not inline: objcache_own_locked would save registers for it each time. NULL as there. */
+static __attribute__((noinline)) struct objcache_cpu *own_attach_locked(struct objcache *cache, unsigned slot)
+{
+	struct objcache_cpu *own = cache->own[slot];
+
+	objcache_own_empty_locked(cache, own);
+	objcache_attach_locked(cache, slot);
+	return own->detached == 0 ? own : NULL;
+}
+
 /* The running CPU's magazines, or NULL: it has none, or may not use them. */
 static struct objcache_cpu *own_locked(struct objcache *cache)
 {
@@ -167,11 +177,9 @@ static struct objcache_cpu *own_locked(struct objcache *cache)
 
 	if (!own)
 		return NULL;
-	if (own->detached != 0) {
-		objcache_own_empty_locked(cache, own);
-		objcache_attach_locked(cache, slot);
-	}
-	return own->detached != 0 || must_go_the_long_way(cache) ? NULL : own;
+	if (own->detached != 0)
+		return own_attach_locked(cache, slot);
+	return must_go_the_long_way(cache) ? NULL : own;
 }
 
 static void free_put_locked(struct objcache *cache, struct objcache_cpu *own)
