@@ -2,7 +2,9 @@
  * What the files of the objcache share; nobody else includes it. `_locked`: with [C] held.
  *
  *	objcache.c		blocks, their lists by fill, and growing
- *	objcache_magazine.c	magazines, depot, and the long ways of alloc and free
+ *	objcache_alloc.c	alloc and free, and their long ways, which load and unload magazines
+ *	objcache_magazine.c	a CPU's magazines: having them, and what is in them (objcache_magazine.h)
+ *	objcache_depot.c	magazines that no CPU has, and the memory of all (objcache_magazine.h)
  *	objcache_life.c		beginning, end and draining
  *	objcache_check.c	reports of wrong uses, and the walker
  *	objcache_debug.c	what debug builds do
@@ -68,26 +70,6 @@ uint32_t objcache_take_locked(struct objcache *cache, struct objcache_slot *slot
 
 /* Puts objects back into their blocks. */
 void objcache_put_locked(struct objcache *cache, const struct objcache_slot *slots, uint32_t count);
-
-/* No CPU has magazines. */
-void objcache_magazines_init(struct objcache *cache);
-
-/* Gives the memory of all magazines back, which are empty. */
-void objcache_magazines_fini(struct objcache *cache);
-
-/* What the CPU in that slot has and did. */
-struct objcache_cpu_counts objcache_cpu_count_locked(const struct objcache *cache, unsigned slot);
-
-/* Objects in the magazines of all CPUs. */
-uint64_t objcache_cpus_cached_locked(const struct objcache *cache);
-
-/* Empties the depot, or the magazines of a CPU that uses them no more, into the blocks. */
-void objcache_depot_empty_locked(struct objcache *cache);
-void objcache_own_empty_locked(struct objcache *cache, struct objcache_cpu *own);
-
-/* Takes the magazines away from all CPUs, for the flush of that number, and gives them back to one. */
-void objcache_detach_locked(struct objcache *cache, uint64_t flush);
-void objcache_attach_locked(struct objcache *cache, unsigned slot);
 
 static inline char *objcache_objects(const struct objcache *cache, const struct block *block)
 {

@@ -1,5 +1,6 @@
 /* The beginning, the end, and the draining of an objcache, its counts, and its side of struct heap. */
 #include "objcache_internal.h"
+#include "objcache_magazine.h"
 #include "runtime/base/string.h"
 
 /* Counts ---------------------------------------------------------------------------------------------------------------- */
@@ -363,6 +364,7 @@ status_t objcache_init(struct objcache *cache, const struct objcache_config *con
 	owner_init(&cache->owner, config->name, false);
 	lists_init(cache);
 	objcache_magazines_init(cache);
+	objcache_depot_init(cache);
 
 	status = reserve_fill(cache);
 	if (status != STATUS_OK) {
@@ -409,5 +411,6 @@ status_t objcache_fini(struct objcache *cache)
 	magazines_empty(cache);
 	give_all(cache);
 	objcache_magazines_fini(cache);
+	objcache_depot_fini(cache);
 	return STATUS_OK;
 }
