@@ -5,6 +5,8 @@
  * A pass writes what was dirty when it began: it ends the volume's epoch, sweeps over the dirty set in disk order, and leaves
  * alone what has become dirty later, except where that lies between pages it writes anyway. A page whose write fails becomes
  * one of the present epoch: the pass does not try it again, the next one does.
+ *
+ * Who dirties pages pays for it, see writeback_price: that is in writeback_throttle.c, all else in writeback.c.
  */
 #pragma once
 
@@ -61,6 +63,16 @@ bool writeback_make_progress(struct volume *volume, uint64_t deadline_ns);
 /* Waits until the writes under way have ended. Nobody starts another one meanwhile. */
 void writeback_settle(struct volume *volume);
 
+/* Writes everything of the node (NULL: of the volume) that is dirty now, failed pages included, and waits. volume->flush is
+ * held. */
+void writeback_pass(struct volume *volume, const struct node *node);
+
+/* A cursor has met a dirty page: the background writer cleans what lies ahead. Any task context. */
+void writeback_kick(struct pagecache *pagecache);
+
+/* Probation's cursor begins a block: the same, if the volume has anything dirty. */
+void writeback_turn(struct volume *volume);
+
 /*
  * How many pages must be cleaned for one that is dirtied, in 256ths (PRICE_PAGE): nothing up to the middle between the
  * background's share and the limit, then ever more, up to two pages at the limit. So dirty memory settles before the limit,
@@ -73,13 +85,3 @@ uint32_t writeback_price(uint64_t dirty, uint64_t background, uint64_t max);
 /* Before a page is dirtied: pays for it, and waits while too much memory is dirty. The status of the last failed write if this
  * volume's pages cannot be written. */
 status_t writeback_throttle(struct volume *volume) MUST_CHECK;
-
-/* Writes everything of the node (NULL: of the volume) that is dirty now, failed pages included, and waits. volume->flush is
- * held. */
-void writeback_pass(struct volume *volume, const struct node *node);
-
-/* A cursor has met a dirty page: the background writer cleans what lies ahead. Any task context. */
-void writeback_kick(struct pagecache *pagecache);
-
-/* Probation's cursor begins a block: the same, if the volume has anything dirty. */
-void writeback_turn(struct volume *volume);
