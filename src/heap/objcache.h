@@ -255,7 +255,7 @@ static inline bool objcache_block_is_empty(const struct block *block)
 	return block->role == OBJCACHE_EMPTY;
 }
 
-/* Objects that a load of a magazine brings, about; for who counts them without the lock. */
+/* Objects that a CPU has after a load, about: half of a magazine to all of it. For who counts them without the lock. */
 static inline uint32_t objcache_load_objects(const struct objcache *cache)
 {
 	return cache->magazine_slots * 3 / 4;
