@@ -1,5 +1,6 @@
 /* The keeper, which has the pieces where they do the least harm. */
 #include "guarantee_internal.h"
+#include "runtime/base/assert.h"
 #include "runtime/base/bits.h"
 #include "window.h"
 
@@ -150,6 +151,7 @@ uint64_t guarantee_release_locked(struct guarantee *guarantee, struct guarantee_
 {
 	const struct phys_addr start = guarantee_start(slot);
 
+	assert(state == SLOT_FREE || state == SLOT_LENT);
 	if (!slot_keep(slot, state))
 		return 0;
 	if (state == SLOT_FREE)
@@ -307,28 +309,26 @@ void guarantee_stop(struct guarantee *guarantee)
 
 /* Runs with pieces in them ------------------------------------------------------------------------------------------------ */
 
-static bool is_in_the_way(const struct guarantee *guarantee, const struct guarantee_slot *slot,
+static bool is_in_the_way(const struct guarantee *guarantee, const struct guarantee_slot *slot, enum slot_state state,
 			  const struct guarantee_wish *wish)
 {
-	const enum slot_state state = guarantee_state(guarantee_word(slot));
-
 	return (state == SLOT_FREE || state == SLOT_LENT) && is_avoided(guarantee, wish, guarantee_start(slot));
 }
 
-/* Another piece elsewhere takes its place. False: there is none. */
-static bool move_away(struct guarantee *guarantee, struct guarantee_slot *slot, const struct guarantee_wish *wish,
-		      uint64_t *given)
+/* Another piece elsewhere takes its place, unless somebody takes it meanwhile. False: there is no other one. */
+static bool move_away(struct guarantee *guarantee, struct guarantee_slot *slot, enum slot_state state,
+		      const struct guarantee_wish *wish, uint64_t *given)
 {
-	const enum slot_state state = guarantee_state(guarantee_word(slot));
-
 	settle(guarantee, slot);
+	if (!empty_slot(guarantee))
+		trim(guarantee);
 	if (!bring(guarantee, *wish))
 		return false;
 	*given += guarantee_release_locked(guarantee, slot, state);
 	return true;
 }
 
-/* The piece stays in the window. */
+/* The piece stays in the window, and windows that come later leave it out, all of it. */
 static void be_an_obstacle(const struct guarantee *guarantee, const struct guarantee_slot *slot, uint32_t *obstacles)
 {
 	const struct window piece = { .start = guarantee_start(slot), .blocks = guarantee->piece_blocks };
@@ -337,7 +337,7 @@ static void be_an_obstacle(const struct guarantee *guarantee, const struct guara
 	++*obstacles;
 }
 
-/* Pieces in the range go elsewhere, up to the first one that cannot: there is no place for the next one, either. */
+/* Pieces in the range go elsewhere, up to the first one that cannot: there is no place for those behind it, either. */
 static uint64_t clear_range(struct guarantee *guarantee, const struct reclaim_target *target)
 {
 	const struct guarantee_wish wish = {
@@ -346,15 +346,19 @@ static uint64_t clear_range(struct guarantee *guarantee, const struct reclaim_ta
 		.deadline_ns = target->deadline_ns,
 	};
 	uint64_t given = 0;
+	bool no_place = false;
 
-	for (uint32_t i = 0; i < guarantee->count && given < target->bytes && platform_now_ns() < target->deadline_ns; i++) {
+	for (uint32_t i = 0; i < guarantee->count && given < target->bytes; i++) {
 		struct guarantee_slot *slot = &guarantee->slots[i];
+		const enum slot_state state = guarantee_state(guarantee_word(slot));
 
-		if (!is_in_the_way(guarantee, slot, &wish) || move_away(guarantee, slot, &wish, &given))
+		if (!is_in_the_way(guarantee, slot, state, &wish))
 			continue;
-		if (target->obstacles)
+		no_place = no_place || !move_away(guarantee, slot, state, &wish, &given);
+		if (platform_now_ns() >= target->deadline_ns)
+			break;
+		if (no_place && target->obstacles)
 			be_an_obstacle(guarantee, slot, target->obstacles);
-		break;
 	}
 	return given;
 }

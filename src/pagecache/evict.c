@@ -13,11 +13,13 @@
 #define WRITE_BATCH 8
 
 /*
- * A hot page moves to main while that has colder ones: as long as main's cursor finds one in this many frames, on the average,
- * and goes over no more than a block's besides. What it would have to push out otherwise was hit as often.
+ * A hot page moves to main while that has colder ones: as long as main's cursor finds one in so many frames, on the average,
+ * and some more for each block that is emptied, so that a few blocks that are all hot are passed by. Where there are only such,
+ * what would have to go was hit as often as what is moved.
  */
-#define ROOM_FRAMES   4
-#define ROOM_AT_FIRST PAGES_PER_BLOCK
+#define ROOM_PAGE_FRAMES  4
+#define ROOM_BLOCK_FRAMES (PAGES_PER_BLOCK / 4)
+#define ROOM_FRAMES_MAX   (4 * PAGES_PER_BLOCK)
 
 /* One call of a cleaner. `skipped` is a list of struct frames. */
 struct drain {
@@ -56,7 +58,7 @@ static bool move(struct drain *drain, struct page *page, uint32_t state)
 		return page_move(drain->volume, page);
 	if (!page_move_within(drain->volume, page, &drain->room))
 		return false;
-	drain->room += ROOM_FRAMES;
+	drain->room += ROOM_PAGE_FRAMES;
 	return true;
 }
 
@@ -92,6 +94,7 @@ static bool give_block(struct drain *drain, struct frames *frames, const struct 
 		pageout_note(volume, frames);
 	if (census->stuck > 0 || !is_movable(drain, census))
 		return false;
+	drain->room = MIN(drain->room + ROOM_BLOCK_FRAMES, ROOM_FRAMES_MAX);
 	return empty_block(drain, frames) && page_heap_release(volume, frames);
 }
 
@@ -245,7 +248,6 @@ static void drain_begin(struct drain *drain, struct volume *volume, const struct
 		.target = target,
 		.limits = { .lowest = target->lowest, .highest = target->highest, .window = target->obstacles != NULL },
 		.keep = keep,
-		.room = ROOM_AT_FIRST,
 	};
 	list_init(&drain->fenced);
 	list_init(&drain->skipped);
@@ -335,8 +337,11 @@ bool evict_everything(struct volume *volume)
 static uint64_t clean(struct cleaner *self, const struct reclaim_target *target)
 {
 	struct volume *volume = container_of(self, struct volume, clean_cleaner);
+	const uint64_t given = evict_blocks(volume, target, volume->config.keep_bytes);
 
-	return evict_blocks(volume, target, volume->config.keep_bytes);
+	if (given > 0)
+		page_heap_note_demand(volume);
+	return given;
 }
 
 static uint64_t clean_dirty(struct cleaner *self, const struct reclaim_target *target)

@@ -251,15 +251,15 @@ bool page_move(struct volume *volume, struct page *page)
 	return is_movable(page_state(page), 0) && move_or_return(volume, page, take_target(volume));
 }
 
-bool page_move_within(struct volume *volume, struct page *page, unsigned *frames)
+bool page_move_within(struct volume *volume, struct page *page, unsigned *budget)
 {
 	struct page *target;
 
 	if (!is_movable(page_state(page), 0))
 		return false;
-	target = page_heap_take_within(volume, LANE_MAIN, frames);
-	if (!target && *frames > 0)
-		target = take_target(volume); /* there is no block to look for one in */
+	target = page_heap_take_within(volume, LANE_MAIN, budget);
+	if (!target && *budget > 0)
+		target = take_target(volume);
 	return move_or_return(volume, page, target);
 }
 

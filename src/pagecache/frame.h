@@ -45,8 +45,12 @@ struct page *page_pin(struct volume *volume, uint64_t key, struct lookup *lookup
  */
 bool page_move(struct volume *volume, struct page *page);
 
-/* The same, while main's cursor finds a frame within *frames frames; those that it went over are taken off. */
-bool page_move_within(struct volume *volume, struct page *page, unsigned *frames);
+/*
+ * The same, while main's cursor finds a frame within *budget frames; those that it went over are taken off. A cursor that has no
+ * block to look in costs nothing, and then a cleaning task has the migration reserve, as in page_move. False also when *budget
+ * is used up.
+ */
+bool page_move_within(struct volume *volume, struct page *page, unsigned *budget);
 
 /*
  * Moves a page that the caller has pinned, or has WRITING, with the only pin, to `target`, which is TAKEN: it goes there as it

@@ -210,7 +210,6 @@ void page_heap_leave_locked(struct page_heap *heap, struct frames *frames)
 	atomic_fetch_sub_explicit(&heap->blocks, 1, memory_order_relaxed);
 	heap->gone_blocks++;
 	heap->gone_turns = 0;
-	heap->demand_blocks = MAX(heap->demand_blocks, heap->gone_blocks);
 }
 
 /* Cursors ------------------------------------------------------------------------------------------------------------------ */
@@ -347,34 +346,34 @@ static unsigned visit(struct volume *volume, enum lane lane, unsigned most, stru
 	return count;
 }
 
-static unsigned take(struct volume *volume, enum lane lane, struct page **pages, unsigned most, unsigned *frames)
+static unsigned take(struct volume *volume, enum lane lane, struct page **pages, unsigned most, unsigned *budget)
 {
 	unsigned taken = 0, count;
 
-	while (taken == 0 && *frames > 0 && (count = visit(volume, lane, MIN(most, *frames), pages, &taken)) > 0)
-		*frames -= count;
+	while (taken == 0 && *budget > 0 && (count = visit(volume, lane, MIN(most, *budget), pages, &taken)) > 0)
+		*budget -= count;
 	return taken;
 }
 
 unsigned page_heap_take_many(struct volume *volume, enum lane lane, struct page **pages, unsigned most)
 {
-	unsigned frames = SCAN_FRAMES;
+	unsigned budget = SCAN_FRAMES;
 
-	return take(volume, lane, pages, most, &frames);
+	return take(volume, lane, pages, most, &budget);
 }
 
-struct page *page_heap_take_within(struct volume *volume, enum lane lane, unsigned *frames)
+struct page *page_heap_take_within(struct volume *volume, enum lane lane, unsigned *budget)
 {
 	struct page *page;
 
-	return take(volume, lane, &page, 1, frames) > 0 ? page : NULL;
+	return take(volume, lane, &page, 1, budget) > 0 ? page : NULL;
 }
 
 struct page *page_heap_take(struct volume *volume, enum lane lane)
 {
-	unsigned frames = SCAN_FRAMES;
+	unsigned budget = SCAN_FRAMES;
 
-	return page_heap_take_within(volume, lane, &frames);
+	return page_heap_take_within(volume, lane, &budget);
 }
 
 uint32_t page_heap_age(struct page_heap *heap, uint32_t now)

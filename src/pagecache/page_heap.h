@@ -60,7 +60,7 @@ struct page_heap {
 	_Atomic uint32_t lent_blocks;     /* [R] read without */
 	uint32_t gone_blocks;             /* [R] given away not long ago and not yet replaced */
 	uint32_t gone_turns;              /* [R] blocks that the probation cursor has begun since */
-	uint32_t demand_blocks;           /* [R] the most of them at any time, one less for each turn of the cache */
+	uint32_t demand_blocks;           /* [R] the most of them after a drain, one less for each turn of the cache */
 	uint32_t demand_turns;            /* [R] blocks that the probation cursor has begun since it became less */
 	_Atomic uint64_t target;          /* [R] of the probation queue, see replacement.c; read without */
 };
@@ -82,8 +82,8 @@ void page_heap_fini(struct volume *volume);
  */
 struct page *page_heap_take(struct volume *volume, enum lane lane);
 
-/* The same, while the cursor goes over *frames frames at most; those that it went over are taken off. */
-struct page *page_heap_take_within(struct volume *volume, enum lane lane, unsigned *frames);
+/* The same, while the cursor goes over no more than *budget frames; those that it went over are taken off. */
+struct page *page_heap_take_within(struct volume *volume, enum lane lane, unsigned *budget);
 
 /*
  * The same for up to `most` neighbours at once; returns how many there are in `pages`, in address order, at least one unless
@@ -114,6 +114,9 @@ struct frames *page_heap_fence(struct volume *volume, const struct fence_limits 
 
 /* Gives a fenced block back to the memory. False: a page is left, or a cursor still looks at it; it stays fenced. */
 bool page_heap_release(struct volume *volume, struct frames *frames);
+
+/* After a drain, or a part of one: what is gone now may be wanted again. */
+void page_heap_note_demand(struct volume *volume);
 
 /*
  * Puts a fenced block back into its queue, as the oldest, or, if it has lost many pages, into probation's; one that was open,

@@ -147,6 +147,15 @@ bool page_heap_release(struct volume *volume, struct frames *frames)
 	return released;
 }
 
+void page_heap_note_demand(struct volume *volume)
+{
+	struct page_heap *heap = &volume->heap;
+
+	spinlock_lock(&heap->lock);
+	replacement_note_demand_locked(heap);
+	spinlock_unlock(&heap->lock);
+}
+
 /*
  * A block that has lost many pages, by a drain that gave up or while it was lent, is filled up by whoever misses next: main's
  * cursor may not come by for long.

@@ -3,7 +3,8 @@
 #include "runtime/base/assert.h"
 #include "volume.h"
 
-#define BLOCKS_LOOKED_AT 64 /* the coldest ones; one of them has neighbours that are cold, too */
+#define BLOCKS_LOOKED_AT 64         /* the coldest ones; one of them has neighbours that are cold, too */
+#define BLOCKS_PASSED_BY (16 * KIB) /* that lie outside of the limits, before there seem to be no others */
 
 static struct frames *block_at(const struct volume *volume, uint64_t address)
 {
@@ -55,7 +56,7 @@ static bool is_within_limits(const struct group_limits *limits, uint64_t start)
 }
 
 /*
- * Takes the group if it is a better one. An empty frame counts as a missed page: nobody fills it while the block is lent, and
+ * Takes the group, which lies within the limits, if it is a better one. An empty frame counts as a missed page: nobody fills it while the block is lent, and
  * the cursor would.
  */
 static void consider_locked(const struct volume *volume, const struct group_limits *limits, uint64_t start,
@@ -63,7 +64,7 @@ static void consider_locked(const struct volume *volume, const struct group_limi
 {
 	uint64_t score, empty;
 
-	if (!is_within_limits(limits, start) || !is_group_locked(volume, start, limits->blocks))
+	if (!is_group_locked(volume, start, limits->blocks))
 		return;
 	score = group_score_locked(volume, start, limits->blocks);
 	if (score >= group->score)
@@ -78,17 +79,23 @@ static void consider_locked(const struct volume *volume, const struct group_limi
 bool page_heap_find_group(struct volume *volume, const struct group_limits *limits, struct heap_group *group)
 {
 	struct page_heap *heap = &volume->heap;
-	unsigned looks = 0;
+	unsigned looks = BLOCKS_LOOKED_AT, passes = BLOCKS_PASSED_BY;
 
 	group->score = UINT64_MAX;
 	spinlock_lock(&heap->lock);
-	for (uint64_t levels = heap->level_mask; levels != 0 && looks < BLOCKS_LOOKED_AT; levels &= levels - 1) {
+	for (uint64_t levels = heap->level_mask; levels != 0 && looks > 0 && passes > 0; levels &= levels - 1) {
 		list_for_each (link, &heap->levels[__builtin_ctzll(levels)]) {
 			const struct frames *frames = container_of(link, struct frames, scored);
+			const uint64_t start = frames->block.value & ~((limits->blocks << BLOCK_SHIFT) - 1);
 
-			if (looks++ == BLOCKS_LOOKED_AT)
+			if (looks == 0 || passes == 0)
 				break;
-			consider_locked(volume, limits, frames->block.value & ~((limits->blocks << BLOCK_SHIFT) - 1), group);
+			if (!is_within_limits(limits, start)) {
+				passes--;
+				continue;
+			}
+			looks--;
+			consider_locked(volume, limits, start, group);
 		}
 	}
 	spinlock_unlock(&heap->lock);

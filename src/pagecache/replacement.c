@@ -65,7 +65,21 @@ static uint64_t target_of(const struct page_heap *heap)
 	return atomic_load_explicit(&heap->target, memory_order_relaxed) * pages_of(heap) >> TARGET_SHIFT;
 }
 
-/* Frozen while blocks are gone: then more is missed than the sizes of the queues are to blame for. */
+/* The cache may have become smaller since. */
+static uint64_t demand_pages(const struct page_heap *heap)
+{
+	return MIN((uint64_t)heap->demand_blocks * PAGES_PER_BLOCK, pages_of(heap) / DEMAND_PARTS);
+}
+
+/*
+ * Frozen while blocks are gone: then more is missed than the sizes of the queues are to blame for. And while probation is larger
+ * than its target, what main lacks is no reason to make the target less.
+ */
+static bool may_adapt_locked(const struct page_heap *heap, enum lane lane)
+{
+	return heap->gone_blocks == 0 && (lane == LANE_PROBATION || demand_pages(heap) <= target_of(heap));
+}
+
 static void adapt(struct page_heap *heap, enum lane lane)
 {
 	const uint64_t one_page = (1ull << TARGET_SHIFT) / MAX(pages_of(heap), 1u);
@@ -73,7 +87,7 @@ static void adapt(struct page_heap *heap, enum lane lane)
 
 	spinlock_lock(&heap->lock);
 	target = atomic_load_explicit(&heap->target, memory_order_relaxed);
-	if (heap->gone_blocks == 0) {
+	if (may_adapt_locked(heap, lane)) {
 		target += lane == LANE_PROBATION ? one_page : -one_page;
 		target = MIN(MAX(target, TARGET_PARTS(TARGET_MIN_PERCENT)), TARGET_PARTS(TARGET_MAX_PERCENT));
 		atomic_store_explicit(&heap->target, target, memory_order_relaxed);
@@ -230,10 +244,7 @@ static struct frames *oldest(struct page_heap *heap, enum lane lane)
 /* In whole blocks, and at least one: between this and the next one, blocks would change sides for nothing. */
 static uint64_t target_blocks(const struct page_heap *heap)
 {
-	const uint64_t all = atomic_load_explicit(&heap->blocks, memory_order_relaxed);
-	const uint64_t demand = MIN((uint64_t)heap->demand_blocks, all / DEMAND_PARTS);
-
-	return MAX(MAX(target_of(heap) / PAGES_PER_BLOCK, demand), 1u);
+	return MAX(MAX(target_of(heap), demand_pages(heap)) / PAGES_PER_BLOCK, 1u);
 }
 
 bool replacement_wants_fresh_locked(const struct page_heap *heap, enum lane lane)
@@ -283,6 +294,13 @@ struct frames *replacement_next_locked(struct page_heap *heap, enum lane lane)
 void replacement_init(struct page_heap *heap)
 {
 	atomic_init(&heap->target, TARGET_PARTS(TARGET_PERCENT));
+}
+
+void replacement_note_demand_locked(struct page_heap *heap)
+{
+	const uint32_t all = atomic_load_explicit(&heap->blocks, memory_order_relaxed) + heap->gone_blocks;
+
+	heap->demand_blocks = MAX(heap->demand_blocks, MIN(heap->gone_blocks, all / DEMAND_PARTS));
 }
 
 void replacement_turn_locked(struct page_heap *heap)

@@ -26,7 +26,8 @@
  *     ghost left main just now takes one away, within 2% and 60%; not while the cache is short of blocks that it has just
  *     given.
  *  7. Probation is no smaller than what was taken of the cache at a time, up to a third of it: so much will be wanted
- *     again, and is cold then. It is forgotten block by block, one for each turn of the cache.
+ *     again, and is cold then. It is forgotten block by block, one for each turn of the cache; meanwhile the target does not
+ *     become less.
  *
  *  8. When a block is drained, pages that were hit at least twice are moved to main while main has colder ones, all others are
  *     dropped.
@@ -66,6 +67,9 @@ bool replacement_wants_fresh_locked(const struct page_heap *heap, enum lane lane
 
 /* The block that the cursor of this lane goes over next; it may belong to the other queue. NULL: none. [R] is held. */
 struct frames *replacement_next_locked(struct page_heap *heap, enum lane lane);
+
+/* What is gone now was wanted. [R] is held. */
+void replacement_note_demand_locked(struct page_heap *heap);
 
 /* Probation's cursor begins a block. [R] is held. */
 void replacement_turn_locked(struct page_heap *heap);

@@ -22,8 +22,8 @@ static void must(status_t status)
 		platform_panic("%s", status_text(status));
 }
 
-static void init(struct cache_machine *machine, uint64_t disk_bytes, bool threaded, const struct pagecache_config *config,
-		 const struct guarantee_config *guarantee)
+static void init(struct cache_machine *machine, uint64_t memory_bytes, uint64_t disk_bytes, bool threaded,
+		 const struct pagecache_config *config, const struct guarantee_config *guarantee)
 {
 	const struct memory_config memory_config = {
 		.min_bytes = 2 * BLOCK_BYTES,
@@ -36,7 +36,7 @@ static void init(struct cache_machine *machine, uint64_t disk_bytes, bool thread
 	static _Atomic uint64_t machines;
 	struct phys_range range;
 
-	machine->arena = host_arena_create((4 + 4 * (atomic_fetch_add(&machines, 1) % 16)) * GIB, MEMORY_BYTES);
+	machine->arena = host_arena_create((4 + 4 * (atomic_fetch_add(&machines, 1) % 16)) * GIB, memory_bytes);
 	range = host_arena_range(machine->arena);
 	machine->metadata = aligned_alloc(64, memory_metadata_bytes(&range, 1));
 	must(memory_init(&machine->memory, &memory_config, &range, 1, machine->metadata));
@@ -53,13 +53,19 @@ static void init(struct cache_machine *machine, uint64_t disk_bytes, bool thread
 void cache_machine_init_config(struct cache_machine *machine, uint64_t disk_bytes, bool threaded,
 			       const struct pagecache_config *config)
 {
-	init(machine, disk_bytes, threaded, config, &(struct guarantee_config){ 0 });
+	init(machine, MEMORY_BYTES, disk_bytes, threaded, config, &(struct guarantee_config){ 0 });
 }
 
 void cache_machine_init_guarantee(struct cache_machine *machine, uint64_t disk_bytes, bool threaded,
 				  const struct guarantee_config *guarantee)
 {
-	init(machine, disk_bytes, threaded, &cache_machine_config, guarantee);
+	init(machine, MEMORY_BYTES, disk_bytes, threaded, &cache_machine_config, guarantee);
+}
+
+void cache_machine_init_sized(struct cache_machine *machine, uint64_t memory_bytes, uint64_t disk_bytes,
+			      const struct guarantee_config *guarantee)
+{
+	init(machine, memory_bytes, disk_bytes, false, &cache_machine_config, guarantee);
 }
 
 void cache_machine_init(struct cache_machine *machine, uint64_t disk_bytes, bool threaded)

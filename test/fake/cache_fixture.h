@@ -34,6 +34,10 @@ void cache_machine_init_config(struct cache_machine *machine, uint64_t disk_byte
 void cache_machine_init_guarantee(struct cache_machine *machine, uint64_t disk_bytes, bool threaded,
 				  const struct guarantee_config *guarantee);
 
+/* The same with so much memory. */
+void cache_machine_init_sized(struct cache_machine *machine, uint64_t memory_bytes, uint64_t disk_bytes,
+			      const struct guarantee_config *guarantee);
+
 /* Checks everything, detaches, and compares disk and model. */
 void cache_machine_fini(struct cache_machine *machine);
 

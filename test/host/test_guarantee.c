@@ -369,7 +369,7 @@ START_TEST(a_piece_that_cannot_move_is_in_the_way)
 	lender.refuses = true;
 	ck_assert(window_find(&machine.memory.blocks, &run, &window));
 	(void)guarantee->cleaner.clean(&guarantee->cleaner, &target);
-	ck_assert_uint_eq(obstacles, 1);
+	ck_assert_uint_eq(obstacles, guarantee_statistics_of(guarantee).lent);
 	ck_assert_uint_eq(lender.asked, 1);
 	ck_assert(!window_find(&machine.memory.blocks, &run, &window));
 	ck_assert(guarantee_is_valid(guarantee));
@@ -438,7 +438,63 @@ START_TEST(pieces_move_until_the_deadline)
 }
 END_TEST
 
-HOST_TEST_MAIN("guarantee", all_that_is_guaranteed_is_there_at_any_moment, no_more_than_is_guaranteed_counts,
-	       lending_asks_for_no_more_lending, limits_are_kept, impossible_configs_are_refused,
-	       a_run_through_it_moves_it_away, pieces_do_not_move_to_and_fro_without_end,
+/* One takes pieces and gives them back, the other clears one half of the memory after the other. */
+#define CLEARINGS 50000
+
+struct clearing {
+	struct machine machine;
+	_Atomic bool over;
+};
+
+static void clear_half(struct machine *machine, unsigned half)
+{
+	struct guarantee *guarantee = &machine->memory.guarantee;
+	const uint64_t blocks = LENDER_BLOCKS / 2;
+	uint32_t obstacles = 0;
+	const struct reclaim_target target = {
+		.bytes = blocks * BLOCK_BYTES,
+		.lowest = { MACHINE_START + half * blocks * BLOCK_BYTES },
+		.highest = { MACHINE_START + (half + 1) * blocks * BLOCK_BYTES - 1 },
+		.obstacles = &obstacles,
+		.deadline_ns = PLATFORM_FOREVER,
+	};
+
+	block_heap_fence(&machine->memory.blocks, target.lowest, blocks);
+	(void)guarantee->cleaner.clean(&guarantee->cleaner, &target);
+	block_heap_fence(&machine->memory.blocks, target.lowest, 0);
+	window_avoid_nothing(&machine->memory.blocks);
+	(void)guarantee_keep(guarantee);
+}
+
+static void clear_or_take(void *context, unsigned index)
+{
+	struct clearing *clearing = context;
+	struct guarantee *guarantee = &clearing->machine.memory.guarantee;
+
+	for (unsigned i = 0; index == 0 && i < CLEARINGS; i++)
+		clear_half(&clearing->machine, i % 2);
+	if (index == 0)
+		atomic_store(&clearing->over, true);
+	while (!atomic_load(&clearing->over)) {
+		struct guarantee_slot *slot = guarantee_take(guarantee, &anywhere, PIECE_BYTES, &device);
+
+		if (slot)
+			guarantee_give(guarantee, slot);
+	}
+}
+
+START_TEST(threads_take_pieces_while_windows_are_cleared)
+{
+	static struct clearing clearing;
+
+	machine_with_guarantee(&clearing.machine, LENDER_BLOCKS);
+	host_threads_run(2, clear_or_take, &clearing);
+	ck_assert_uint_gt(guarantee_statistics_of(&clearing.machine.memory.guarantee).exchanged, 0);
+	machine_fini(&clearing.machine);
+}
+END_TEST
+
+HOST_TEST_MAIN("guarantee", threads_take_pieces_while_windows_are_cleared, all_that_is_guaranteed_is_there_at_any_moment,
+	       no_more_than_is_guaranteed_counts, lending_asks_for_no_more_lending, limits_are_kept,
+	       impossible_configs_are_refused, a_run_through_it_moves_it_away, pieces_do_not_move_to_and_fro_without_end,
 	       a_piece_that_cannot_move_is_in_the_way, who_is_late_does_not_wait_for_the_keeper, pieces_move_until_the_deadline)

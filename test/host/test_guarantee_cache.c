@@ -208,6 +208,74 @@ START_TEST(the_cold_end_moves_on)
 END_TEST
 
 /* Of all that the cache has: blocks that are lent, or just being refilled, included. */
+/* Asks the cache for a piece as the keeper does. */
+static bool lend(struct cache_machine *machine, const struct guarantee_wish *wish, struct phys_addr *start)
+{
+	struct guarantee_lender *lender = &machine->pagecache.lender;
+	bool lent;
+
+	mutex_lock(&machine->memory.guarantee.keeper);
+	lent = lender->lend(lender, wish, start);
+	mutex_unlock(&machine->memory.guarantee.keeper);
+	return lent;
+}
+
+static void take_back(struct cache_machine *machine, struct phys_addr start)
+{
+	struct guarantee_lender *lender = &machine->pagecache.lender;
+
+	for (uint64_t at = start.value; at < start.value + PIECE_BYTES; at += BLOCK_BYTES)
+		lender->take_back(lender, (struct phys_addr){ at });
+}
+
+static const struct guarantee_wish any_piece = {
+	.avoid_first = { 1 },
+	.idle_percent_max = 100,
+	.deadline_ns = PLATFORM_FOREVER,
+};
+
+START_TEST(nothing_is_lent_after_the_deadline)
+{
+	struct guarantee_wish late = any_piece;
+	struct cache_machine machine;
+	struct phys_addr start;
+
+	fill_and_lend(&machine);
+	late.deadline_ns = platform_now_ns();
+	ck_assert(!lend(&machine, &late, &start));
+	ck_assert(lend(&machine, &any_piece, &start));
+	take_back(&machine, start);
+	cache_machine_fini(&machine);
+}
+END_TEST
+
+/* However many blocks are colder that must not be. */
+START_TEST(what_is_colder_but_outside_of_the_limits_is_passed_by)
+{
+	struct cache_machine machine;
+	struct phys_addr start;
+	uint64_t lowest = UINT64_MAX, highest = 0;
+
+	cache_machine_init_sized(&machine, 120 * BLOCK_BYTES, 120 * BLOCK_BYTES, &pieces_config);
+	cache_machine_fill(&machine);
+	const uint64_t pages = cache_machine_statistics(&machine).cached_pages;
+	for (uint64_t number = 0; number < pages; number += PAGES_PER_BLOCK) {
+		lowest = MIN(lowest, cache_machine_block(&machine, number));
+		highest = MAX(highest, cache_machine_block(&machine, number));
+	}
+	struct guarantee_wish wish = any_piece;
+	wish.avoid_first.value = lowest;
+	wish.avoid_last.value = highest - 8 * BLOCK_BYTES - 1;
+	for (uint64_t number = 0; number < pages; number++)
+		for (unsigned i = 0; cache_machine_block(&machine, number) > wish.avoid_last.value && i < 3; i++)
+			cache_machine_read(&machine, number * PAGE_BYTES, PAGE_BYTES);
+	ck_assert(lend(&machine, &wish, &start));
+	ck_assert_uint_gt(start.value, wish.avoid_last.value);
+	take_back(&machine, start);
+	cache_machine_fini(&machine);
+}
+END_TEST
+
 static uint64_t empty_frames(struct cache_machine *machine)
 {
 	const uint64_t frames = atomic_load(&machine->volume.heap.blocks) * PAGES_PER_BLOCK;
@@ -329,5 +397,6 @@ END_TEST
 
 HOST_TEST_MAIN("guarantee_cache", what_is_lent_still_caches, lent_pages_that_are_written_move_out,
 	       the_guarantee_is_taken_from_the_cache, what_is_lent_is_not_what_is_kept, a_device_at_work_keeps_its_pieces,
-	       a_detached_volume_gets_back_what_it_lent, the_cold_end_moves_on, what_has_lost_pages_is_filled_again,
+	       a_detached_volume_gets_back_what_it_lent, the_cold_end_moves_on, nothing_is_lent_after_the_deadline,
+	       what_is_colder_but_outside_of_the_limits_is_passed_by, what_has_lost_pages_is_filled_again,
 	       threads_never_see_what_a_device_wrote, nor_do_they_beside_handlers)
