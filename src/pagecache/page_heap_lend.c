@@ -56,8 +56,8 @@ static bool is_within_limits(const struct group_limits *limits, uint64_t start)
 }
 
 /*
- * Takes the group, which lies within the limits, if it is a better one. An empty frame counts as a missed page: nobody fills it while the block is lent, and
- * the cursor would.
+ * Takes the group, which lies within the limits, if it is a better one. An empty frame counts as a missed page: nobody fills it
+ * while the block is lent, and the cursor would.
  */
 static void consider_locked(const struct volume *volume, const struct group_limits *limits, uint64_t start,
 			    struct heap_group *group)

@@ -72,8 +72,8 @@ static uint64_t demand_pages(const struct page_heap *heap)
 }
 
 /*
- * Frozen while blocks are gone: then more is missed than the sizes of the queues are to blame for. And while probation is larger
- * than its target, what main lacks is no reason to make the target less.
+ * Frozen while blocks are gone: then more is missed than the sizes of the queues are to blame for. And while probation is
+ * larger than its target, what main lacks is no reason to make the target less.
  */
 static bool may_adapt_locked(const struct page_heap *heap, enum lane lane)
 {
