@@ -46,9 +46,9 @@ struct page *page_pin(struct volume *volume, uint64_t key, struct lookup *lookup
 bool page_move(struct volume *volume, struct page *page);
 
 /*
- * The same, while main's cursor finds a frame within *budget frames; those that it went over are taken off. A cursor that has no
- * block to look in costs nothing, and then a cleaning task has the migration reserve, as in page_move. False also when *budget
- * is used up.
+ * The same, while main's cursor finds a frame within *budget frames; those that it went over are taken off. A cursor that has
+ * no block to look in costs nothing, and then a cleaning task has the migration reserve, as in page_move. False also when
+ * *budget is used up.
  */
 bool page_move_within(struct volume *volume, struct page *page, unsigned *budget);
 
