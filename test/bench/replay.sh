@@ -4,6 +4,9 @@
 # out what it costs to take blocks, which takes longest.
 set -euo pipefail
 
+output=$(mktemp "$BUILD/test/replay.XXXXXX") # of this run's own: there may be another one
+trap 'rm -f "$output"' EXIT
+
 read -ra sizes <<<"${SIZES:-}"
 quick=()
 [ "${BLOCKS:-1}" != 0 ] || quick=(-q)
@@ -11,7 +14,7 @@ for trace in "$@"; do
 	{
 		"$BUILD/test/replay_small" "${quick[@]}" "$trace" "${sizes[@]}"
 		"$BUILD/test/replay" "${quick[@]}" "$trace" "${sizes[@]}"
-	} | tee "$BUILD/test/replay.output"
+	} | tee "$output"
 	awk '
 		/^result: replay / {
 			for (i = 1; i <= NF; i++) {
@@ -27,5 +30,5 @@ for trace in "$@"; do
 			if (cells > 0)
 				printf "result: summary trace=%s cells=%d mean_vs_s3fifo=%+.2f worst_vs_s3fifo=%+.2f\n", value["trace"],
 					cells, sum / cells, worst
-		}' "$BUILD/test/replay.output"
+		}' "$output"
 done
