@@ -10,8 +10,8 @@
  * 4. It never waits for I/O, nor for anybody who does. With may_write it starts writes, says so in *under_way, and gives what
  * has been written when it is asked the next time. It looks at deadline_ns at least once a block.
  * 5. Where a window is to be emptied (target->obstacles), a part of it helps nobody. Whoever cannot give all that it has there,
- *    or finds that somebody before could not, gives nothing, has later windows leave out what is in the way of its own
- *    (window_avoid), and counts it. What only has to be written is written all the same.
+ *    or finds that somebody before could not, gives nothing of what can be read again, has later windows leave out what is in
+ *    the way of its own (window_avoid), and counts it. What only has to be written is written all the same.
  *
  *	cleaner_register(&memory->cleaners, &volume->cleaner);      ... asked from any task ...
  *	cleaner_unregister(&memory->cleaners, &volume->cleaner);    waits until it does not run

@@ -260,19 +260,23 @@ static void exchange_idle(struct guarantee *guarantee)
 	}
 }
 
-/* What came in while another piece was taken, and could not go. */
-static void trim(struct guarantee *guarantee)
+/* What came in while another piece was taken, and could not go. Returns the bytes that reached the block heap. */
+static uint64_t trim(struct guarantee *guarantee)
 {
+	uint64_t given = 0;
+
 	while (filled_slots(guarantee) > guarantee->pieces + GUARANTEE_SPARE_PIECES) {
 		struct guarantee_slot *idle = oldest(guarantee, SLOT_FREE);
 		struct guarantee_slot *lent = oldest(guarantee, SLOT_LENT);
 
-		if (idle && give_up(guarantee, idle) > 0)
-			continue;
-		if (!lent)
-			return;
-		(void)guarantee_release_locked(guarantee, lent, SLOT_LENT);
+		if (idle)
+			given += guarantee_release_locked(guarantee, idle, SLOT_FREE);
+		else if (lent)
+			(void)guarantee_release_locked(guarantee, lent, SLOT_LENT);
+		else
+			break;
 	}
+	return given;
 }
 
 bool guarantee_keep(struct guarantee *guarantee)
@@ -285,7 +289,8 @@ bool guarantee_keep(struct guarantee *guarantee)
 	exchanged = exchange_free(guarantee);
 	rotate(guarantee);
 	exchange_idle(guarantee);
-	trim(guarantee);
+	if (trim(guarantee) > 0)
+		memory_notice(guarantee->memory);
 	mutex_unlock(&guarantee->keeper);
 	return exchanged;
 }
@@ -309,20 +314,24 @@ void guarantee_stop(struct guarantee *guarantee)
 
 /* Runs with pieces in them ------------------------------------------------------------------------------------------------ */
 
-static bool is_in_the_way(const struct guarantee *guarantee, const struct guarantee_slot *slot, enum slot_state state,
-			  const struct guarantee_wish *wish)
+/* Whether the piece at `start` still is, in whatever state. */
+static bool has_piece(const struct guarantee_slot *slot, struct phys_addr start)
 {
-	return (state == SLOT_FREE || state == SLOT_LENT) && is_avoided(guarantee, wish, guarantee_start(slot));
+	return guarantee_state(guarantee_word(slot)) != SLOT_EMPTY && guarantee_start(slot).value == start.value;
 }
 
-/* Another piece elsewhere takes its place, unless somebody takes it meanwhile. False: there is no other one. */
+/* Another piece elsewhere takes its place, unless there is one too many. False: there is no other one. */
 static bool move_away(struct guarantee *guarantee, struct guarantee_slot *slot, enum slot_state state,
 		      const struct guarantee_wish *wish, uint64_t *given)
 {
+	const struct phys_addr start = guarantee_start(slot);
+
 	settle(guarantee, slot);
 	if (!empty_slot(guarantee))
-		trim(guarantee);
-	if (!bring(guarantee, *wish))
+		*given += trim(guarantee);
+	if (!has_piece(slot, start))
+		return true;
+	if (!bring(guarantee, *wish) && filled_slots(guarantee) <= guarantee->pieces)
 		return false;
 	*given += guarantee_release_locked(guarantee, slot, state);
 	return true;
@@ -337,27 +346,40 @@ static void be_an_obstacle(const struct guarantee *guarantee, const struct guara
 	++*obstacles;
 }
 
-/* Pieces in the range go elsewhere, up to the first one that cannot: there is no place for those behind it, either. */
-static uint64_t clear_range(struct guarantee *guarantee, const struct reclaim_target *target)
+/* Pieces that are out stay. Until they are settled, windows take those for movable that were lent. True: there are some. */
+static bool is_taken(struct guarantee *guarantee, const struct guarantee_wish *wish, uint32_t *obstacles)
 {
-	const struct guarantee_wish wish = {
-		.avoid_first = target->lowest,
-		.avoid_last = target->highest,
-		.deadline_ns = target->deadline_ns,
-	};
+	bool taken = false;
+
+	for (uint32_t i = 0; i < guarantee->count; i++) {
+		struct guarantee_slot *slot = &guarantee->slots[i];
+
+		if (guarantee_state(guarantee_word(slot)) != SLOT_OUT || !is_avoided(guarantee, wish, guarantee_start(slot)))
+			continue;
+		settle(guarantee, slot);
+		be_an_obstacle(guarantee, slot, obstacles);
+		taken = true;
+	}
+	return taken;
+}
+
+/* Pieces in the range go elsewhere, up to the first one that cannot: there is no place for those behind it, either. */
+static uint64_t clear_range(struct guarantee *guarantee, const struct guarantee_wish *wish, const struct reclaim_target *target)
+{
 	uint64_t given = 0;
 	bool no_place = false;
 
 	for (uint32_t i = 0; i < guarantee->count && given < target->bytes; i++) {
 		struct guarantee_slot *slot = &guarantee->slots[i];
 		const enum slot_state state = guarantee_state(guarantee_word(slot));
+		const struct phys_addr start = guarantee_start(slot);
 
-		if (!is_in_the_way(guarantee, slot, state, &wish))
+		if ((state != SLOT_FREE && state != SLOT_LENT) || !is_avoided(guarantee, wish, start))
 			continue;
-		no_place = no_place || !move_away(guarantee, slot, state, &wish, &given);
-		if (platform_now_ns() >= target->deadline_ns)
+		no_place = no_place || !move_away(guarantee, slot, state, wish, &given);
+		if (platform_now_ns() >= target->deadline_ns || (no_place && !target->obstacles))
 			break;
-		if (no_place && target->obstacles)
+		if (target->obstacles && has_piece(slot, start))
 			be_an_obstacle(guarantee, slot, target->obstacles);
 	}
 	return given;
@@ -370,12 +392,18 @@ static uint64_t clear_range(struct guarantee *guarantee, const struct reclaim_ta
 uint64_t guarantee_clean(struct cleaner *self, const struct reclaim_target *target)
 {
 	struct guarantee *guarantee = container_of(self, struct guarantee, cleaner);
-	uint64_t given;
+	const struct guarantee_wish wish = {
+		.avoid_first = target->lowest,
+		.avoid_last = target->highest,
+		.deadline_ns = target->deadline_ns,
+	};
+	uint64_t given = 0;
 
 	if (block_heap_is_within(&guarantee->memory->blocks, target->lowest, target->highest) ||
 	    mutex_lock_until(&guarantee->keeper, target->deadline_ns) != STATUS_OK)
 		return 0;
-	given = clear_range(guarantee, target);
+	if (!target->obstacles || !is_taken(guarantee, &wish, target->obstacles))
+		given = clear_range(guarantee, &wish, target);
 	mutex_unlock(&guarantee->keeper);
 	if (given > 0 && !target->obstacles)
 		memory_notice(guarantee->memory);

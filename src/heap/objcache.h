@@ -114,7 +114,7 @@ struct objcache_cpu {
 	struct objcache_slot *_Atomic alloc_top; /* [c] allocated next; below slots[1]: none left */
 	struct objcache_slot *_Atomic free_top;  /* [c] where the next one that is freed goes, up to free_limit */
 	struct objcache_slot *free_limit;        /* [c] */
-	struct objcache_magazine *alloc, *free;  /* [c], and changed under [C] only */
+	struct objcache_magazine *alloc, *free;  /* [c], and changed under [C] only; NULL: the dummy */
 	uint64_t loaded;                         /* [C] objects that ever came into `alloc` */
 	uint64_t unloaded;                       /* [C] objects that ever left `free`, in bulk */
 	uint64_t returned;                       /* [C] objects that went from `alloc` back into their blocks */

@@ -50,7 +50,10 @@ void objcache_magazines_fini(struct objcache *cache);
 /* Makes magazines for the running CPU, which has none, if there is memory. Not under [C], and not in a handler. */
 void objcache_own_make(struct objcache *cache);
 
-/* The running CPU's magazines, or NULL: it has none, or may not use them. Empties them if they were detached. */
+/*
+ * The running CPU's magazines; empties and attaches them again if they were detached. NULL: it has none, or may not use
+ * them: in a handler, or with a fault injector.
+ */
 struct objcache_cpu *objcache_own_locked(struct objcache *cache);
 
 /* Puts what is in `alloc`, in `free`, or in both back into the blocks, of a CPU that does not use them now. */
@@ -81,10 +84,10 @@ void objcache_depot_fini(struct objcache *cache);
 /* Makes a spare one for the next store, if there is none and the depot may grow. Not under [C]. */
 void objcache_spare_prepare(struct objcache *cache);
 
-/* Takes an empty magazine for one with `count` objects. NULL: the depot has none; nothing was done. */
+/* Exchanges an empty magazine for one of the depot, with ->count objects. NULL: the depot has none; nothing was done. */
 struct objcache_magazine *objcache_depot_load_locked(struct objcache *cache, struct objcache_magazine *empty);
 
-/* Takes a full magazine for a spare one. NULL: there is none, or the depots have their share; nothing was done. */
+/* Exchanges a full magazine for a spare one. NULL: there is none, or the depots have their share; nothing was done. */
 struct objcache_magazine *objcache_depot_store_locked(struct objcache *cache, struct objcache_magazine *full);
 
 /* Takes one object out of the depot. False: it has none. */

@@ -340,7 +340,7 @@ static uint64_t clean(struct cleaner *self, const struct reclaim_target *target)
 	const uint64_t given = evict_blocks(volume, target, volume->config.keep_bytes);
 
 	if (given > 0)
-		page_heap_note_demand(volume);
+		page_heap_note_demand(volume, given >> BLOCK_SHIFT);
 	return given;
 }
 

@@ -255,7 +255,7 @@ static struct frames *empty_block_locked(struct page_heap *heap)
 		spinlock_lock(&heap->lock);
 		if (fresh) {
 			atomic_fetch_add_explicit(&heap->blocks, 1, memory_order_relaxed);
-			heap->gone_blocks -= heap->gone_blocks > 0;
+			replacement_came_back_locked(heap);
 			set_volume_locked(fresh, page_heap_volume(heap));
 			empty_locked(heap, fresh);
 		}

@@ -19,8 +19,8 @@
  * again first, and puts it higher if it has become hotter: what is taken in the end is the coldest. Besides, the ageing hand
  * goes on with the cursors: at every 16th frame it looks at the score anew that was looked at longest ago.
  *
- * Lock [R]: heap->lock, a leaf, held for the look at a block or two at most, or at all that are lent (page_heap_lent_pages,
- * where a volume is about down to what it keeps); not while a page is visited, copied or evicted:
+ * Lock [R]: heap->lock, a leaf, held for the look at a block or two at most, or at all that are lent
+ * (page_heap_lent_pages, where a volume is about down to what it keeps), or at many cold ones (page_heap_find_group); not while a page is visited, copied or evicted:
  * a visit counts in frames->busy, which keeps the block where it is.
  */
 #pragma once
@@ -60,7 +60,8 @@ struct page_heap {
 	_Atomic uint32_t lent_blocks;     /* [R] read without */
 	uint32_t gone_blocks;             /* [R] given away not long ago and not yet replaced */
 	uint32_t gone_turns;              /* [R] blocks that the probation cursor has begun since */
-	uint32_t demand_blocks;           /* [R] the most of them after a drain, one less for each turn of the cache */
+	uint32_t drained_blocks;          /* [R] of them given by drains for others, at most */
+	uint32_t demand_blocks;           /* [R] the most of these at any time, somewhat less after each turn of the cache */
 	uint32_t demand_turns;            /* [R] blocks that the probation cursor has begun since it became less */
 	_Atomic uint64_t target;          /* [R] of the probation queue, see replacement.c; read without */
 };
@@ -115,8 +116,8 @@ struct frames *page_heap_fence(struct volume *volume, const struct fence_limits 
 /* Gives a fenced block back to the memory. False: a page is left, or a cursor still looks at it; it stays fenced. */
 bool page_heap_release(struct volume *volume, struct frames *frames);
 
-/* After a drain, or a part of one: what is gone now may be wanted again. */
-void page_heap_note_demand(struct volume *volume);
+/* After a drain that gave so many blocks, or a part of one: what is gone now may be wanted again. */
+void page_heap_note_demand(struct volume *volume, uint64_t blocks);
 
 /*
  * Puts a fenced block back into its queue, as the oldest, or, if it has lost many pages, into probation's; one that was open,

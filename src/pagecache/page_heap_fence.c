@@ -147,12 +147,12 @@ bool page_heap_release(struct volume *volume, struct frames *frames)
 	return released;
 }
 
-void page_heap_note_demand(struct volume *volume)
+void page_heap_note_demand(struct volume *volume, uint64_t blocks)
 {
 	struct page_heap *heap = &volume->heap;
 
 	spinlock_lock(&heap->lock);
-	replacement_note_demand_locked(heap);
+	replacement_drained_locked(heap, blocks);
 	spinlock_unlock(&heap->lock);
 }
 

@@ -17,7 +17,8 @@
 #define EXCHANGE_HOT_PERCENT 20 /* of a block of probation that is worth a place in main */
 #define EXCHANGE_PERCENT     80 /* of its hot pages, that main's oldest block may have at most */
 
-#define DEMAND_PARTS 3 /* of the cache, up to which probation is kept as large as what was demanded of it */
+#define DEMAND_PARTS  3   /* of the cache, up to which probation is kept as large as what was demanded of it */
+#define DEMAND_FORGET 256 /* parts, one of which is forgotten with each turn of the cache */
 
 #define GONE_TURNS 4 /* after a quarter of the blocks was begun anew, the cache has the size that it has */
 
@@ -296,11 +297,23 @@ void replacement_init(struct page_heap *heap)
 	atomic_init(&heap->target, TARGET_PARTS(TARGET_PERCENT));
 }
 
-void replacement_note_demand_locked(struct page_heap *heap)
+void replacement_drained_locked(struct page_heap *heap, uint64_t blocks)
 {
 	const uint32_t all = atomic_load_explicit(&heap->blocks, memory_order_relaxed) + heap->gone_blocks;
 
-	heap->demand_blocks = MAX(heap->demand_blocks, MIN(heap->gone_blocks, all / DEMAND_PARTS));
+	heap->drained_blocks = (uint32_t)MIN(heap->drained_blocks + blocks, (uint64_t)heap->gone_blocks);
+	heap->demand_blocks = MAX(heap->demand_blocks, MIN(heap->drained_blocks, all / DEMAND_PARTS));
+}
+
+static void set_gone_locked(struct page_heap *heap, uint32_t blocks)
+{
+	heap->gone_blocks = blocks;
+	heap->drained_blocks = MIN(heap->drained_blocks, blocks);
+}
+
+void replacement_came_back_locked(struct page_heap *heap)
+{
+	set_gone_locked(heap, heap->gone_blocks - (heap->gone_blocks > 0));
 }
 
 void replacement_turn_locked(struct page_heap *heap)
@@ -308,9 +321,9 @@ void replacement_turn_locked(struct page_heap *heap)
 	const uint32_t all = MAX(heap->lane_blocks[LANE_PROBATION] + heap->lane_blocks[LANE_MAIN], GONE_TURNS);
 
 	if (++heap->gone_turns >= all / GONE_TURNS)
-		heap->gone_blocks = 0;
+		set_gone_locked(heap, 0);
 	if (++heap->demand_turns >= all) {
 		heap->demand_turns = 0;
-		heap->demand_blocks -= heap->demand_blocks > 0;
+		heap->demand_blocks -= (uint32_t)divide_round_up(heap->demand_blocks, DEMAND_FORGET);
 	}
 }

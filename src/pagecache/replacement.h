@@ -25,9 +25,9 @@
  *  6. Probation's target begins at a tenth of the blocks. A miss whose ghost left probation just now adds a page, one whose
  *     ghost left main just now takes one away, within 2% and 60%; not while the cache is short of blocks that it has just
  *     given.
- *  7. Probation is no smaller than what was taken of the cache at a time, up to a third of it: so much will be wanted
- *     again, and is cold then. It is forgotten block by block, one for each turn of the cache; meanwhile the target does not
- *     become less.
+ *  7. Probation is no smaller than what drains took of the cache at a time, up to a third of it: so much will be wanted
+ *     again, and is cold then. A 256th of it is forgotten with each turn of the cache. While it is more than the target, that
+ *     does not become less.
  *
  *  8. When a block is drained, pages that were hit at least twice are moved to main while main has colder ones, all others are
  *     dropped.
@@ -68,8 +68,9 @@ bool replacement_wants_fresh_locked(const struct page_heap *heap, enum lane lane
 /* The block that the cursor of this lane goes over next; it may belong to the other queue. NULL: none. [R] is held. */
 struct frames *replacement_next_locked(struct page_heap *heap, enum lane lane);
 
-/* What is gone now was wanted. [R] is held. */
-void replacement_note_demand_locked(struct page_heap *heap);
+/* So many blocks that have gone were wanted by others; a fresh one has come. [R] is held. */
+void replacement_drained_locked(struct page_heap *heap, uint64_t blocks);
+void replacement_came_back_locked(struct page_heap *heap);
 
 /* Probation's cursor begins a block. [R] is held. */
 void replacement_turn_locked(struct page_heap *heap);

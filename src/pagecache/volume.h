@@ -69,7 +69,7 @@ struct volume {
 	_Atomic status_t write_status;  /* of the latest write that failed */
 	_Atomic uint32_t progress;      /* changes when a write has ended */
 	_Atomic uint32_t reads;         /* under way; a detach waits until there are none */
-	_Atomic uint32_t debt;          /* that writers have not paid yet, in 256ths of a page */
+	_Atomic uint32_t debt;          /* of writers, in 256ths of a page, paid or not; see charge() */
 	_Atomic uint64_t cleaned_pages; /* written so far */
 	_Atomic uint64_t paid_pages;    /* of them counted for somebody's debt, or reserved for it */
 	_Atomic uint32_t requests_own;  /* I/O objects that it uses of those for itself */

@@ -5,6 +5,7 @@
 
 #define PRICE_AT_LIMIT (2 * PRICE_PAGE)
 #define DEBT_PAGES     32u               /* paid at once */
+#define DEBT_UNIT      (DEBT_PAGES * PRICE_PAGE)
 #define PAY_NS         (200 * NS_PER_MS) /* waited for at most, each time */
 
 /* What a dead disk cannot take counts only for those who write to it: it must not stop the others. */
@@ -62,18 +63,20 @@ static void pay(struct volume *volume)
 			return;
 }
 
+_Static_assert((DEBT_UNIT & (DEBT_UNIT - 1)) == 0, "the debt wraps at a multiple of what is paid at once");
+_Static_assert(PRICE_AT_LIMIT <= DEBT_UNIT, "a page costs no more than what is paid at once");
+
+/* Whoever takes the debt past a multiple of what is paid at once, pays that. */
 static void charge(struct volume *volume)
 {
 	const uint32_t price = price_now(volume);
-	uint32_t debt;
+	uint32_t before;
 
 	if (price == 0)
 		return;
-	debt = atomic_fetch_add(&volume->debt, price) + price;
-	if (debt < DEBT_PAGES * PRICE_PAGE)
-		return;
-	atomic_fetch_sub(&volume->debt, DEBT_PAGES * PRICE_PAGE);
-	pay(volume);
+	before = atomic_fetch_add(&volume->debt, price);
+	if (before / DEBT_UNIT != (before + price) / DEBT_UNIT)
+		pay(volume);
 }
 
 status_t writeback_throttle(struct volume *volume)

@@ -370,7 +370,8 @@ START_TEST(a_piece_that_cannot_move_is_in_the_way)
 	ck_assert(window_find(&machine.memory.blocks, &run, &window));
 	(void)guarantee->cleaner.clean(&guarantee->cleaner, &target);
 	ck_assert_uint_eq(obstacles, guarantee_statistics_of(guarantee).lent);
-	ck_assert_uint_eq(lender.asked, 1);
+	ck_assert_uint_eq(obstacles, PIECES);
+	ck_assert_uint_eq(lender.asked, 2); /* the first one was one too many */
 	ck_assert(!window_find(&machine.memory.blocks, &run, &window));
 	ck_assert(guarantee_is_valid(guarantee));
 	lowest_end(&machine, &lender);
@@ -413,6 +414,27 @@ START_TEST(who_is_late_does_not_wait_for_the_keeper)
 	keeper.target.deadline_ns = platform_now_ns() + NS_PER_MS;
 	host_threads_run(2, keep_or_clean, &keeper);
 	ck_assert_uint_eq(lender.asked, 0);
+	lowest_end(&machine, &lender);
+}
+END_TEST
+
+/* Until the keeper comes by, a window takes the blocks of a piece that was lent and has been taken for movable. */
+START_TEST(a_piece_that_is_out_is_in_the_way)
+{
+	static struct machine machine;
+	struct noting_lender lender;
+	uint32_t obstacles = 0;
+	struct reclaim_target target = { .obstacles = &obstacles };
+	struct guarantee_slot *slot;
+
+	lend_lowest(&machine, &lender, &target);
+	struct guarantee *const guarantee = &machine.memory.guarantee;
+	slot = guarantee_take(guarantee, &anywhere, PIECE_BYTES, &device);
+	ck_assert_ptr_nonnull(slot);
+	ck_assert_uint_eq(guarantee->cleaner.clean(&guarantee->cleaner, &target), 0);
+	ck_assert_uint_eq(obstacles, 1);
+	ck_assert_uint_eq(lender.asked, 0);
+	guarantee_give(guarantee, slot);
 	lowest_end(&machine, &lender);
 }
 END_TEST
@@ -497,4 +519,5 @@ END_TEST
 HOST_TEST_MAIN("guarantee", threads_take_pieces_while_windows_are_cleared, all_that_is_guaranteed_is_there_at_any_moment,
 	       no_more_than_is_guaranteed_counts, lending_asks_for_no_more_lending, limits_are_kept,
 	       impossible_configs_are_refused, a_run_through_it_moves_it_away, pieces_do_not_move_to_and_fro_without_end,
-	       a_piece_that_cannot_move_is_in_the_way, who_is_late_does_not_wait_for_the_keeper, pieces_move_until_the_deadline)
+	       a_piece_that_cannot_move_is_in_the_way, a_piece_that_is_out_is_in_the_way,
+	       who_is_late_does_not_wait_for_the_keeper, pieces_move_until_the_deadline)

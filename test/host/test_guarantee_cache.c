@@ -207,7 +207,6 @@ START_TEST(the_cold_end_moves_on)
 }
 END_TEST
 
-/* Of all that the cache has: blocks that are lent, or just being refilled, included. */
 /* Asks the cache for a piece as the keeper does. */
 static bool lend(struct cache_machine *machine, const struct guarantee_wish *wish, struct phys_addr *start)
 {
@@ -276,6 +275,28 @@ START_TEST(what_is_colder_but_outside_of_the_limits_is_passed_by)
 }
 END_TEST
 
+/* What handlers take of it may be lent again at once: it says nothing about the next drain. */
+START_TEST(only_what_drains_take_is_demand)
+{
+	struct guarantee_slot *slots[PIECES];
+	struct cache_machine machine;
+	const struct page_heap *heap = &machine.volume.heap;
+
+	fill_and_lend(&machine);
+	for (unsigned i = 0; i < PIECES; i++)
+		slots[i] = guarantee_take(&machine.memory.guarantee, &anywhere, PIECE_BYTES, &device);
+	keep(&machine);
+	ck_assert_uint_gt(heap->gone_blocks, 1);
+	ck_assert_uint_eq(heap->demand_blocks, 0);
+	ck_assert_uint_eq(memory_drain(&machine.memory, BLOCK_BYTES, false), BLOCK_BYTES);
+	ck_assert_uint_eq(heap->demand_blocks, 1);
+	for (unsigned i = 0; i < PIECES; i++)
+		guarantee_give(&machine.memory.guarantee, slots[i]);
+	cache_machine_fini(&machine);
+}
+END_TEST
+
+/* Of all that the cache has: blocks that are lent, or just being refilled, included. */
 static uint64_t empty_frames(struct cache_machine *machine)
 {
 	const uint64_t frames = atomic_load(&machine->volume.heap.blocks) * PAGES_PER_BLOCK;
@@ -398,5 +419,5 @@ END_TEST
 HOST_TEST_MAIN("guarantee_cache", what_is_lent_still_caches, lent_pages_that_are_written_move_out,
 	       the_guarantee_is_taken_from_the_cache, what_is_lent_is_not_what_is_kept, a_device_at_work_keeps_its_pieces,
 	       a_detached_volume_gets_back_what_it_lent, the_cold_end_moves_on, nothing_is_lent_after_the_deadline,
-	       what_is_colder_but_outside_of_the_limits_is_passed_by, what_has_lost_pages_is_filled_again,
-	       threads_never_see_what_a_device_wrote, nor_do_they_beside_handlers)
+	       only_what_drains_take_is_demand, what_is_colder_but_outside_of_the_limits_is_passed_by,
+	       what_has_lost_pages_is_filled_again, threads_never_see_what_a_device_wrote, nor_do_they_beside_handlers)

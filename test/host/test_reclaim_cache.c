@@ -287,7 +287,36 @@ START_TEST(the_price_of_a_page_grows_without_a_step)
 }
 END_TEST
 
+/* Nothing is dirty, so who pays does not wait; but the price is that of a page just below the limit. */
+#define DEBTORS 3
+#define CHARGES 100000
+
+static void dirty_often(void *context, unsigned index)
+{
+	struct volume *volume = context;
+
+	(void)index;
+	for (unsigned i = 0; i < CHARGES; i++)
+		ck_assert_int_eq(writeback_throttle(volume), STATUS_OK);
+}
+
+START_TEST(threads_pay_what_they_owe)
+{
+	struct cache_machine machine;
+	struct pagecache *const pagecache = &machine.pagecache;
+
+	cache_machine_init(&machine, DISK_BYTES, false);
+	const uint64_t dirty = pagecache->dirty_max_pages - 1;
+	const uint64_t price = writeback_price(dirty, pagecache->dirty_background_pages, pagecache->dirty_max_pages);
+	atomic_store(&pagecache->dirty_pages, dirty);
+	host_threads_run(DEBTORS, dirty_often, &machine.volume);
+	atomic_store(&pagecache->dirty_pages, 0);
+	ck_assert_uint_eq(cache_machine_statistics(&machine).throttled, DEBTORS * CHARGES * price / (32 * PRICE_PAGE));
+	cache_machine_fini(&machine);
+}
+END_TEST
+
 HOST_TEST_MAIN("reclaim_cache", cleaning_needs_no_memory, the_migration_reserve_is_there_for_moves,
 	       threads_use_another_disk_while_one_is_silent, threads_do_not_wait_for_a_flush_of_another_disk,
 	       a_deadline_is_kept_on_a_silent_disk, a_block_is_written_in_the_order_of_the_disk,
-	       the_price_of_a_page_grows_without_a_step)
+	       the_price_of_a_page_grows_without_a_step, threads_pay_what_they_owe)

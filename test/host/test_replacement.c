@@ -184,6 +184,33 @@ START_TEST(probation_stays_as_large_as_what_was_taken_of_it)
 }
 END_TEST
 
+/* Of a cache that has nearly gone, no more than a third is expected to go again; meanwhile main's misses change nothing. */
+START_TEST(demand_has_a_limit_and_stops_the_target)
+{
+	struct page_heap *heap = &machine.volume.heap;
+	const uint64_t key = page_key_make(machine.volume.node.id, DISK_BYTES / PAGE_BYTES);
+	uint64_t target;
+
+	machine_start();
+	const uint32_t blocks = atomic_load(&heap->blocks);
+	ck_assert_uint_ge(memory_drain(&machine.memory, (blocks - 4) * BLOCK_BYTES, false), blocks / 2 * BLOCK_BYTES);
+	ck_assert_uint_le(heap->demand_blocks, blocks / 3);
+	ck_assert_uint_ge(heap->demand_blocks, blocks / 3 - 1);
+	while (heap->gone_blocks > 0)
+		read_pages(HOT_PAGES, DISK_BYTES / PAGE_BYTES - HOT_PAGES);
+	atomic_store(&heap->target, atomic_load(&heap->target) / 4);
+	target = atomic_load(&heap->target);
+	ghosts_add(&machine.pagecache.ghosts, key, LANE_MAIN);
+	(void)replacement_admit(&machine.volume, key);
+	ck_assert_uint_eq(atomic_load(&heap->target), target);
+	heap->demand_blocks = 0;
+	ghosts_add(&machine.pagecache.ghosts, key, LANE_MAIN);
+	(void)replacement_admit(&machine.volume, key);
+	ck_assert_uint_lt(atomic_load(&heap->target), target);
+	check_and_stop();
+}
+END_TEST
+
 /* The pages of a block that is in the way of a run are moved where they are hot, and readers find them. */
 START_TEST(a_run_is_emptied_whatever_lies_in_it)
 {
@@ -249,5 +276,5 @@ END_TEST
 
 HOST_TEST_MAIN("replacement", a_scan_does_not_push_out_what_is_used, a_page_that_comes_back_soon_goes_to_main,
 	       a_drain_keeps_what_is_hot, where_all_is_hot_a_drain_copies_nothing, a_hot_block_of_main_does_not_spoil_a_drain,
-	       probation_stays_as_large_as_what_was_taken_of_it, a_run_is_emptied_whatever_lies_in_it,
-	       a_pinned_page_keeps_its_block, a_cache_that_shrinks_and_grows_has_no_holes)
+	       demand_has_a_limit_and_stops_the_target, probation_stays_as_large_as_what_was_taken_of_it,
+	       a_run_is_emptied_whatever_lies_in_it, a_pinned_page_keeps_its_block, a_cache_that_shrinks_and_grows_has_no_holes)

@@ -95,7 +95,7 @@ struct replay_cache *replay_cache_create(const struct trace *trace, uint64_t blo
 	cache->blocks = blocks;
 	cache->writer_period = writer_period;
 	host_cpus_set(1);
-	host_clock_set(HOST_CLOCK_MANUAL);
+	host_clock_set(HOST_CLOCK_ALONE);
 	memory_create(cache, blocks);
 	pagecache_create(cache, trace->page_max + 1);
 	owner_init(&cache->taker, "taker", false);
