@@ -20,8 +20,8 @@
  * goes on with the cursors: at every 16th frame it looks at the score anew that was looked at longest ago.
  *
  * Lock [R]: heap->lock, a leaf, held for the look at a block or two at most, or at all that are lent
- * (page_heap_lent_pages, where a volume is about down to what it keeps), or at many cold ones (page_heap_find_group); not while a page is visited, copied or evicted:
- * a visit counts in frames->busy, which keeps the block where it is.
+ * (page_heap_lent_pages, where a volume is about down to what it keeps), or at many cold ones (page_heap_find_group); not
+ * while a page is visited, copied or evicted: a visit counts in frames->busy, which keeps the block where it is.
  */
 #pragma once
 

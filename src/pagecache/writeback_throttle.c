@@ -4,7 +4,7 @@
 #include "runtime/base/bits.h"
 
 #define PRICE_AT_LIMIT (2 * PRICE_PAGE)
-#define DEBT_PAGES     32u               /* paid at once */
+#define DEBT_PAGES     32u /* paid at once */
 #define DEBT_UNIT      (DEBT_PAGES * PRICE_PAGE)
 #define PAY_NS         (200 * NS_PER_MS) /* waited for at most, each time */
 
