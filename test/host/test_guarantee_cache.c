@@ -333,16 +333,42 @@ enum role {
 	SECOND_READER,
 	WRITER,
 	TAKER,
-	HANDLERS, /* interrupts all others */
+	RUN_TAKER, /* has pieces move out of its way */
+	HANDLERS,  /* interrupts all others */
 	ROLES,
 };
 
-#define CROWD_ROUNDS 300
+#define CROWD_ROUNDS     300
+#define CROWD_RUN_BLOCKS 8
 
 struct crowd {
 	struct cache_machine machine;
+	struct owner run_owner;
 	_Atomic unsigned running;
 };
+
+/* Anywhere, or not, if that takes too long. */
+static void take_run(struct crowd *crowd, struct random *random)
+{
+	struct memory *memory = &crowd->machine.memory;
+	const uint64_t first = memory->blocks.first_block + random_below(random, memory->blocks.count - CROWD_RUN_BLOCKS);
+	const struct memory_request request = {
+		.blocks = CROWD_RUN_BLOCKS,
+		.constraints.lowest = { first << BLOCK_SHIFT },
+		.constraints.highest = { ((first + CROWD_RUN_BLOCKS) << BLOCK_SHIFT) - 1 },
+		.owner = &crowd->run_owner,
+		.wait = MEMORY_WAIT_DEADLINE,
+		.deadline_ns = platform_now_ns() + 10 * NS_PER_MS,
+	};
+	struct phys_addr run;
+
+	if (memory_blocks_alloc(memory, &request, &run) != STATUS_OK)
+		return;
+	for (uint64_t at = 0; at < CROWD_RUN_BLOCKS * BLOCK_BYTES; at += PAGE_BYTES)
+		*(uint64_t *)platform_virt((struct phys_addr){ run.value + at }) = 0x5a5a5a5a5a5a5a5a;
+	platform_yield();
+	memory_blocks_free(memory, run);
+}
 
 /* Readers compare with the first half of the disk, which nobody writes to. */
 static void crowd_work(struct crowd *crowd, enum role role, struct random *random)
@@ -365,6 +391,9 @@ static void crowd_work(struct crowd *crowd, enum role role, struct random *rando
 			platform_yield();
 			guarantee_give(&machine->memory.guarantee, slot);
 		}
+		break;
+	case RUN_TAKER:
+		take_run(crowd, random);
 		break;
 	default:
 		platform_run_on_all_cpus(take_one, machine);
@@ -397,9 +426,11 @@ static void crowd_run(unsigned roles)
 
 	cache_machine_init_guarantee(&crowd.machine, DISK_BYTES, true, &pieces_config);
 	cache_machine_fill(&crowd.machine);
+	owner_init(&crowd.run_owner, "runs", false);
 	crowd.running = roles - 2;
 	host_threads_run(roles, crowd_member, &crowd);
 	ck_assert_uint_gt(guarantee_statistics_of(&crowd.machine.memory.guarantee).taken, 0);
+	ck_assert_uint_gt(memory_statistics(&crowd.machine.memory).windows, 0);
 	cache_machine_fini(&crowd.machine);
 }
 
