@@ -269,12 +269,14 @@ static uint64_t trim(struct guarantee *guarantee)
 		struct guarantee_slot *idle = oldest(guarantee, SLOT_FREE);
 		struct guarantee_slot *lent = oldest(guarantee, SLOT_LENT);
 
-		if (idle)
+		if (idle) {
+			settle(guarantee, idle); /* it was lent, taken and given back, perhaps */
 			given += guarantee_release_locked(guarantee, idle, SLOT_FREE);
-		else if (lent)
+		} else if (lent) {
 			(void)guarantee_release_locked(guarantee, lent, SLOT_LENT);
-		else
+		} else {
 			break;
+		}
 	}
 	return given;
 }

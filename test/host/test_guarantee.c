@@ -27,6 +27,8 @@ struct noting_lender {
 	unsigned turns;   /* that it takes to lend a piece */
 	uint64_t work_ns; /* likewise, on a clock that is turned by hand */
 	bool refuses;
+	bool steals; /* takes what is to be avoided, once */
+	struct guarantee_slot *stolen;
 	unsigned asked;
 	enum note notes[LENDER_BLOCKS];
 };
@@ -59,6 +61,12 @@ static bool noting_lend(struct guarantee_lender *self, const struct guarantee_wi
 		guarantee_turn(&lender->memory->guarantee);
 	if (lender->work_ns > 0)
 		host_clock_turn(lender->work_ns);
+	if (lender->steals)
+		lender->stolen =
+			guarantee_take(&lender->memory->guarantee,
+				       &(struct block_constraints){ .lowest = wish->avoid_first, .highest = wish->avoid_last },
+				       PIECE_BYTES, &device);
+	lender->steals = false;
 	if (lender->refuses || block_heap_alloc(&lender->memory->blocks, &request, start) != STATUS_OK)
 		return false;
 	for (unsigned i = 0; i < 2; i++)
@@ -418,6 +426,45 @@ START_TEST(who_is_late_does_not_wait_for_the_keeper)
 }
 END_TEST
 
+/* The range of the first piece that is lent. */
+static void aim_at_lent(const struct noting_lender *lender, struct reclaim_target *target)
+{
+	unsigned i = 0;
+
+	while (lender->notes[i] != LENT)
+		i += 2;
+	target->bytes = PIECE_BYTES;
+	target->lowest.value = MACHINE_START + i * BLOCK_BYTES;
+	target->highest.value = target->lowest.value + PIECE_BYTES - 1;
+}
+
+/* Somebody takes a piece while another one comes in for it: then there is one too many, which has to go before others can. */
+START_TEST(a_piece_that_is_taken_while_it_moves_makes_room_later)
+{
+	static struct machine machine;
+	struct noting_lender lender;
+	uint32_t obstacles = 0;
+	struct reclaim_target target = { .obstacles = &obstacles };
+
+	lend_lowest(&machine, &lender, &target);
+	struct guarantee *const guarantee = &machine.memory.guarantee;
+	aim_at_lent(&lender, &target);
+	lender.steals = true;
+	ck_assert_uint_eq(guarantee->cleaner.clean(&guarantee->cleaner, &target), 0);
+	ck_assert_ptr_nonnull(lender.stolen);
+	ck_assert_uint_eq(obstacles, 1);
+	guarantee_give(guarantee, lender.stolen);
+
+	obstacles = 0;
+	window_avoid_nothing(&machine.memory.blocks);
+	aim_at_lent(&lender, &target);
+	(void)guarantee->cleaner.clean(&guarantee->cleaner, &target);
+	ck_assert_uint_eq(obstacles, 0);
+	ck_assert_int_ne(*note_of(&lender.lender, target.lowest), LENT);
+	lowest_end(&machine, &lender);
+}
+END_TEST
+
 /* Until the keeper comes by, a window takes the blocks of a piece that was lent and has been taken for movable. */
 START_TEST(a_piece_that_is_out_is_in_the_way)
 {
@@ -520,4 +567,5 @@ HOST_TEST_MAIN("guarantee", threads_take_pieces_while_windows_are_cleared, all_t
 	       no_more_than_is_guaranteed_counts, lending_asks_for_no_more_lending, limits_are_kept,
 	       impossible_configs_are_refused, a_run_through_it_moves_it_away, pieces_do_not_move_to_and_fro_without_end,
 	       a_piece_that_cannot_move_is_in_the_way, a_piece_that_is_out_is_in_the_way,
-	       who_is_late_does_not_wait_for_the_keeper, pieces_move_until_the_deadline)
+	       a_piece_that_is_taken_while_it_moves_makes_room_later, who_is_late_does_not_wait_for_the_keeper,
+	       pieces_move_until_the_deadline)
