@@ -1,6 +1,9 @@
-#include "dma.h"
-
+/*
+ * Requests. An ordinary one is served by the device's zone or by runs of blocks, with what reclaim gives; where that fails, or
+ * nothing may be waited for, by the guarantee. A coherent object is a buffer of one segment that never waits.
+ */
 #include "dma_state.h"
+
 #include "runtime/base/bits.h"
 #include "runtime/base/log.h"
 #include "runtime/base/string.h"
@@ -39,30 +42,10 @@ static void small_free(struct memory *memory, void *object)
 
 /* Buffers --------------------------------------------------------------------------------------------------------------- */
 
-/* The buffer and its lists are one allocation. */
-static struct dma_buffer *buffer_new(struct memory *memory, const struct dma_plan *plan, struct phys_range **pieces,
-				     struct device_segment **segments)
-{
-	const uint64_t piece_count = plan->small ? 1 : plan->runs + (plan->last_blocks != 0);
-	const uint64_t list_bytes = piece_count * sizeof(**pieces) + plan->segments * sizeof(**segments);
-	struct dma_buffer *buffer = general_heap_alloc(&memory->general, sizeof(*buffer) + list_bytes, 0);
-
-	if (!buffer)
-		return NULL;
-	memset(buffer, 0, sizeof(*buffer));
-	*pieces = (struct phys_range *)(buffer + 1);
-	*segments = (struct device_segment *)(*pieces + piece_count);
-	buffer->pieces = *pieces;
-	buffer->segments = *segments;
-	buffer->small = plan->small;
-	list_init(&buffer->link);
-	return buffer;
-}
-
 static void pieces_free(struct memory *memory, const struct phys_range *pieces, uint32_t count)
 {
 	while (count > 0)
-		dma_piece_free(memory, pieces[--count].start);
+		memory_blocks_free(memory, pieces[--count].start);
 }
 
 /* Addresses lie in the first half of the room for pieces, and are spread out from the last one on. */
@@ -98,6 +81,15 @@ static bool pieces_are_adjacent(const struct phys_range *pieces, uint32_t count)
 	return true;
 }
 
+static uint64_t buffer_mapped_bytes(const struct dma_buffer *buffer)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < buffer->piece_count; i++)
+		bytes += buffer->pieces[i].bytes;
+	return bytes;
+}
+
 static status_t blocks_alloc(struct memory *memory, const struct dma_request *request, const struct dma_plan *plan,
 			     struct owner *owner, struct phys_range *pieces)
 {
@@ -126,85 +118,82 @@ static status_t blocks_alloc(struct memory *memory, const struct dma_request *re
 	return status;
 }
 
-static status_t buffer_fill_small(struct memory *memory, const struct device *device, const struct dma_request *request,
-				  const struct dma_plan *plan, struct dma_buffer *buffer, struct phys_range *pieces)
+static status_t fill_object(struct memory *memory, const struct dma_request *request, const struct dma_plan *plan,
+			    struct dma_buffer *buffer, struct phys_range *pieces)
 {
 	status_t status;
 
-	status = small_alloc(memory, device, plan->bytes, plan->constraints.alignment_bytes, request->wait,
+	status = small_alloc(memory, buffer->device, plan->bytes, plan->constraints.alignment_bytes, request->wait,
 			     request->deadline_ns, &buffer->memory);
-	if (status != STATUS_OK)
-		return status;
-	pieces[0] = (struct phys_range){ platform_phys(buffer->memory), plan->bytes };
-	buffer->piece_count = 1;
-	return STATUS_OK;
+	if (status == STATUS_OK)
+		pieces[0] = (struct phys_range){ platform_phys(buffer->memory), plan->bytes };
+	return status;
 }
 
-static status_t buffer_fill_blocks(struct memory *memory, const struct dma_request *request, const struct dma_plan *plan,
-				   struct dma_buffer *buffer, struct phys_range *pieces)
+status_t dma_buffer_map(struct dma_buffer *buffer)
 {
-	const uint32_t count = plan->runs + (plan->last_blocks != 0);
-	status_t status;
+	status_t status = STATUS_OK;
 
-	if (count > 1 && !platform_may_sleep())
-		return STATUS_NO_MEMORY;
-	status = blocks_alloc(memory, request, plan, &buffer->client->owner, pieces);
-	if (status != STATUS_OK && dma_guaranteed_pieces(memory, buffer->device, plan, pieces) != STATUS_OK)
-		return status;
-	buffer->piece_count = count;
-	if (pieces_are_adjacent(pieces, count)) {
-		buffer->memory = platform_virt(pieces[0].start);
+	if (pieces_are_adjacent(buffer->pieces, buffer->piece_count)) {
+		buffer->memory = platform_virt(buffer->pieces[0].start);
 		return STATUS_OK;
 	}
-	status = platform_map(pieces, count, &buffer->mapping);
-	if (status != STATUS_OK) {
-		pieces_free(memory, pieces, count);
-		return status;
-	}
-	for (uint32_t i = 0; i < count; i++)
-		buffer->mapping_bytes += pieces[i].bytes;
-	buffer->memory = buffer->mapping;
-	return STATUS_OK;
+	status = platform_map(buffer->pieces, buffer->piece_count, &buffer->memory);
+	buffer->mapped = status == STATUS_OK;
+	return status;
 }
 
-static void buffer_publish(struct memory *memory, struct dma_buffer *buffer)
+static status_t fill_blocks(struct memory *memory, const struct dma_request *request, const struct dma_plan *plan,
+			    struct dma_buffer *buffer, struct phys_range *pieces)
 {
-	struct dma *dma = memory->dma;
-
-	atomic_fetch_add_explicit(&dma->allocs, 1, memory_order_relaxed);
-	spinlock_lock(&dma->lock);
-	list_insert_last(&buffer->client->buffers, &buffer->link);
-	buffer->client->buffer_bytes += buffer->bytes;
-	spinlock_unlock(&dma->lock);
-}
-
-static status_t buffer_alloc(struct memory *memory, struct dma_client *client, const struct dma_request *request,
-			     const struct dma_plan *plan, const char *site, struct dma_buffer **result)
-{
-	struct device_segment *segments;
-	struct phys_range *pieces;
-	struct dma_buffer *buffer;
 	status_t status;
 
-	buffer = buffer_new(memory, plan, &pieces, &segments);
+	if (buffer->piece_count > 1 && !platform_may_sleep())
+		return STATUS_NO_MEMORY;
+	status = blocks_alloc(memory, request, plan, &buffer->client->owner, pieces);
+	if (status != STATUS_OK)
+		return status;
+	status = dma_buffer_map(buffer);
+	if (status != STATUS_OK)
+		pieces_free(memory, pieces, buffer->piece_count);
+	return status;
+}
+
+void dma_buffer_finish(struct memory *memory, const struct dma_request *request, const struct dma_plan *plan,
+		       struct dma_buffer *buffer)
+{
+	buffer->segment_count =
+		dma_plan_cut(plan, buffer->pieces, buffer->piece_count, (struct device_segment *)buffer->segments);
+	if (request->zero)
+		memset(buffer->memory, 0, plan->bytes);
+	dma_record_publish(memory, buffer);
+}
+
+/* What one kind of buffer differs in from the other. */
+struct kind {
+	bool coherent;
+	const char *site;
+};
+
+static status_t buffer_alloc(struct memory *memory, struct dma_client *client, const struct dma_request *request,
+			     const struct dma_plan *plan, const struct kind *kind, struct dma_buffer **result)
+{
+	const uint32_t pieces = plan->small ? 1 : plan->runs + (plan->last_blocks != 0);
+	struct dma_buffer *buffer = dma_record_new(memory, client->device, pieces, plan->segments, kind->site);
+	status_t status;
+
 	if (!buffer)
 		return STATUS_NO_MEMORY;
 	buffer->bytes = request->bytes;
-	buffer->site = site;
-	buffer->device = client->device;
 	buffer->client = client;
-	if (plan->small)
-		status = buffer_fill_small(memory, client->device, request, plan, buffer, pieces);
-	else
-		status = buffer_fill_blocks(memory, request, plan, buffer, pieces);
+	buffer->coherent = kind->coherent;
+	buffer->source = plan->small ? DMA_SOURCE_OBJECT : DMA_SOURCE_BLOCKS;
+	status = (plan->small ? fill_object : fill_blocks)(memory, request, plan, buffer, (struct phys_range *)buffer->pieces);
 	if (status != STATUS_OK) {
 		general_heap_free(&memory->general, buffer);
 		return status;
 	}
-	buffer->segment_count = dma_plan_cut(plan, pieces, buffer->piece_count, segments);
-	if (request->zero)
-		memset(buffer->memory, 0, plan->bytes);
-	buffer_publish(memory, buffer);
+	dma_buffer_finish(memory, request, plan, buffer);
 	*result = buffer;
 	return STATUS_OK;
 }
@@ -219,7 +208,7 @@ static status_t failed(struct memory *memory, const struct device *device, uint6
 
 /* From the heaps, with whatever reclaim the request allows. */
 static status_t ordinary_alloc(struct memory *memory, const struct device *device, const struct dma_request *request,
-			       const struct dma_plan *plan, const char *site, struct dma_buffer **buffer)
+			       const struct dma_plan *plan, const struct kind *kind, struct dma_buffer **buffer)
 {
 	struct dma_client *client;
 	status_t status;
@@ -229,15 +218,25 @@ static status_t ordinary_alloc(struct memory *memory, const struct device *devic
 	client = dma_client_get(memory, device);
 	if (!client)
 		return STATUS_NO_MEMORY;
-	status = buffer_alloc(memory, client, request, plan, site, buffer);
+	status = buffer_alloc(memory, client, request, plan, kind, buffer);
 	if (status != STATUS_OK)
 		dma_client_put(memory, client);
 	return status;
 }
 
+static status_t guaranteed_alloc(struct memory *memory, const struct device *device, const struct dma_request *request,
+				 const struct dma_plan *plan, const char *site, struct dma_buffer **buffer)
+{
+	if (plan->bytes <= guarantee_piece_bytes(&memory->guarantee))
+		return dma_guaranteed_alloc(memory, device, request, plan, site, buffer);
+	return platform_may_sleep() ? dma_guaranteed_alloc_pieces(memory, device, request, plan, site, buffer)
+				    : STATUS_NO_MEMORY;
+}
+
 status_t dma_alloc_at(struct memory *memory, const struct device *device, const struct dma_request *request,
 		      struct dma_buffer **buffer, const char *site)
 {
+	const struct kind kind = { .site = site };
 	struct dma_plan plan;
 	status_t status;
 
@@ -248,129 +247,79 @@ status_t dma_alloc_at(struct memory *memory, const struct device *device, const 
 		return STATUS_RANGE;
 	if (block_heap_must_fail(&memory->blocks, "dma", request->bytes))
 		return failed(memory, device, request->bytes, STATUS_NO_MEMORY);
-	status = ordinary_alloc(memory, device, request, &plan, site, buffer);
+	status = ordinary_alloc(memory, device, request, &plan, &kind, buffer);
 	if (status == STATUS_NO_MEMORY || status == STATUS_TIMEOUT)
-		if (dma_guaranteed_alloc(memory, device, request, &plan, site, buffer) == STATUS_OK)
+		if (guaranteed_alloc(memory, device, request, &plan, site, buffer) == STATUS_OK)
 			status = STATUS_OK;
 	return status == STATUS_OK ? STATUS_OK : failed(memory, device, request->bytes, status);
 }
 
-void dma_buffer_unlist_locked(struct dma_buffer *buffer)
+static void pieces_give(struct memory *memory, const struct dma_buffer *buffer)
 {
-	list_remove(&buffer->link);
-	buffer->client->buffer_bytes -= buffer->bytes;
+	for (uint32_t i = 0; i < buffer->piece_count; i++)
+		guarantee_give(&memory->guarantee, buffer->pieces[i].start);
 }
 
 void dma_buffer_destroy(struct memory *memory, struct dma_buffer *buffer)
 {
 	struct dma_client *client = buffer->client;
+	const bool own_record = buffer->source != DMA_SOURCE_GUARANTEED;
 
-	if (buffer->mapping)
-		platform_unmap(buffer->mapping, buffer->mapping_bytes);
-	if (buffer->small)
+	if (buffer->mapped)
+		platform_unmap(buffer->memory, buffer_mapped_bytes(buffer));
+	if (buffer->source == DMA_SOURCE_OBJECT)
 		small_free(memory, buffer->memory);
-	else
+	else if (buffer->source == DMA_SOURCE_BLOCKS)
 		pieces_free(memory, buffer->pieces, buffer->piece_count);
-	general_heap_free(&memory->general, buffer);
-	dma_client_put(memory, client);
+	else
+		pieces_give(memory, buffer); /* the record may be another buffer's from now on */
+	if (own_record)
+		general_heap_free(&memory->general, buffer);
+	if (client)
+		dma_client_put(memory, client);
 }
 
 void dma_free(struct memory *memory, struct dma_buffer *buffer)
 {
-	bool stays;
-
-	if (!buffer || dma_guaranteed_free(memory, buffer))
-		return;
-	spinlock_lock(&memory->dma->lock);
-	stays = buffer->client->quarantined;
-	if (!stays)
-		dma_buffer_unlist_locked(buffer);
-	spinlock_unlock(&memory->dma->lock);
-	if (!stays)
+	if (buffer && dma_record_event(memory, buffer, DMA_EVENT_FREE))
 		dma_buffer_destroy(memory, buffer);
 }
 
 /* Coherent objects ------------------------------------------------------------------------------------------------------ */
 
-static struct dma_object *object_new(struct memory *memory, struct dma_client *client, void *object, size_t bytes,
-				     const char *site)
-{
-	struct dma_object *record = general_heap_alloc(&memory->general, sizeof(*record), 0);
-
-	if (!record)
-		return NULL;
-	*record = (struct dma_object){ .client = client, .memory = object, .bytes = bytes, .site = site };
-	spinlock_lock(&memory->dma->lock);
-	list_insert_last(&client->objects, &record->link);
-	client->coherent_objects++;
-	client->coherent_bytes += bytes;
-	spinlock_unlock(&memory->dma->lock);
-	return record;
-}
-
-void dma_object_unlist_locked(struct dma_object *object)
-{
-	list_remove(&object->link);
-	object->client->coherent_objects--;
-	object->client->coherent_bytes -= object->bytes;
-}
-
-void dma_object_destroy(struct memory *memory, struct dma_object *object)
-{
-	struct dma_client *client = object->client;
-
-	small_free(memory, object->memory);
-	general_heap_free(&memory->general, object);
-	dma_client_put(memory, client);
-}
-
 status_t dma_coherent_alloc_at(struct memory *memory, const struct device *device, size_t bytes, size_t alignment,
 			       struct dma_coherent *coherent, const char *site)
 {
-	struct dma_object *record;
-	struct dma_client *client;
+	const struct dma_request request = {
+		.bytes = bytes,
+		.alignment_bytes = alignment,
+		.segments_max = 1,
+		.wait = MEMORY_WAIT_NEVER,
+		.zero = true,
+	};
+	const struct kind kind = { .coherent = true, .site = site };
+	struct dma_buffer *buffer;
+	struct dma_plan plan;
 	status_t status;
-	void *object;
 
-	if (bytes == 0 || bytes > OBJCACHE_OBJECT_MAX || alignment > OBJCACHE_OBJECT_MAX ||
-	    !is_power_of_two(MAX(alignment, 1)) || device->dma_mask == 0 || device->dma_lowest > device->dma_mask)
+	if (bytes > OBJCACHE_OBJECT_MAX || alignment > OBJCACHE_OBJECT_MAX)
 		return STATUS_INVALID;
+	status = dma_plan_make(device, &request, &plan);
+	if (status != STATUS_OK)
+		return status;
 	if (block_heap_must_fail(&memory->blocks, "dma", bytes))
 		return failed(memory, device, bytes, STATUS_NO_MEMORY);
-	client = dma_client_get(memory, device);
-	if (!client)
-		return failed(memory, device, bytes, STATUS_NO_MEMORY);
-	status = small_alloc(memory, device, bytes, alignment, MEMORY_WAIT_NEVER, 0, &object);
+	status = ordinary_alloc(memory, device, &request, &plan, &kind, &buffer);
 	if (status != STATUS_OK)
-		goto failed;
-	record = object_new(memory, client, object, bytes, site);
-	if (!record) {
-		small_free(memory, object);
-		status = STATUS_NO_MEMORY;
-		goto failed;
-	}
-	memset(object, 0, bytes);
-	*coherent = (struct dma_coherent){ object, { platform_phys(object).value }, bytes, device, record };
+		return failed(memory, device, bytes, status);
+	*coherent = (struct dma_coherent){ buffer->memory, buffer->segments[0].start, bytes, device, buffer };
 	return STATUS_OK;
-failed:
-	dma_client_put(memory, client);
-	return failed(memory, device, bytes, status);
 }
 
 void dma_coherent_free(struct memory *memory, struct dma_coherent *coherent)
 {
-	struct dma_object *object = coherent->object;
-	bool stays;
-
-	if (!coherent->memory)
-		return;
-	spinlock_lock(&memory->dma->lock);
-	stays = object->client->quarantined;
-	if (!stays)
-		dma_object_unlist_locked(object);
-	spinlock_unlock(&memory->dma->lock);
-	if (!stays)
-		dma_object_destroy(memory, object);
+	if (coherent->memory)
+		dma_free(memory, coherent->buffer);
 	*coherent = (struct dma_coherent){ 0 };
 }
 
@@ -387,29 +336,19 @@ status_t dma_address(const struct device *device, struct phys_addr address, uint
 
 uint64_t dma_device_leaks(struct memory *memory, const struct device *device)
 {
-	uint64_t leaks = dma_guaranteed_leaks(memory, device);
+	const struct dma_buffer *buffer;
+	struct dma_walk walk;
+	uint64_t leaks = 0;
 
-	spinlock_lock(&memory->dma->lock);
-	list_for_each (link, &memory->dma->clients) {
-		const struct dma_client *client = container_of(link, struct dma_client, link);
+	for (dma_walk_begin(memory, &walk); (buffer = dma_walk_next(&walk));) {
+		const struct dma_buffer left = *buffer;
 
-		if (client->device != device || client->quarantined)
+		dma_walk_release(&walk);
+		if (left.device != device || dma_is_quarantined(&left))
 			continue;
-		list_for_each (entry, &client->buffers) {
-			const struct dma_buffer *buffer = container_of(entry, struct dma_buffer, link);
-
-			log_warn("dma: %s still has a buffer of %llu bytes at %p, taken at %s", device->name,
-				 (unsigned long long)buffer->bytes, buffer->memory, buffer->site);
-			leaks++;
-		}
-		list_for_each (entry, &client->objects) {
-			const struct dma_object *object = container_of(entry, struct dma_object, link);
-
-			log_warn("dma: %s still has a coherent object of %llu bytes at %p, taken at %s", device->name,
-				 (unsigned long long)object->bytes, object->memory, object->site);
-			leaks++;
-		}
+		log_warn("dma: %s still has a %s of %llu bytes at %p, taken at %s", device->name,
+			 left.coherent ? "coherent object" : "buffer", (unsigned long long)left.bytes, left.memory, left.site);
+		leaks++;
 	}
-	spinlock_unlock(&memory->dma->lock);
 	return leaks;
 }

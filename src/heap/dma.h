@@ -12,7 +12,15 @@
  * 3. x86 is cache-coherent with its devices: no flushing, ordinary memory ordering.
  * 4. Segments cover the bytes in order, rounded up to 64 bytes. Each starts at a multiple of alignment_bytes or where the one
  *    before was cut at the device's boundary or length limit.
- * 5. Each buffer and object knows the line that asked for it (CALL_SITE in owner.h), for reports.
+ * 5. Each buffer has one record, struct dma_buffer, wherever its memory comes from; coherent objects, too. It knows the line
+ *    that asked for it (CALL_SITE in owner.h), and its state changes by the table in dma_record.c, each time in one atomic step.
+ * 6. A driver that must have memory in handlers reserves it at probe:
+ *
+ *	status = dma_guarantee_reserve(memory, &card->device, 16 * MIB);      e.g. 1024 x 16 KB, or 4 x 4 MB
+ *
+ *    What the device has out of the guarantee counts against its reservation first, in pieces (guarantee.h): objects of one
+ *    size share pieces. Beyond it, handlers and requests with MEMORY_WAIT_NEVER take from what no device has reserved. A
+ *    request that may wait takes nothing of that, and what others have reserved is never taken.
  */
 #pragma once
 
@@ -37,13 +45,15 @@ struct dma_buffer {
 	const struct phys_range *pieces; /* the physical memory, in order; for block requests; covers at least the bytes */
 	uint32_t piece_count;
 
+	/* For dma*.c. */
 	const struct device *device;
-	void *mapping; /* from platform_map, or NULL: the direct map serves */
-	uint64_t mapping_bytes;
-	bool small; /* an object of the device's zone, not blocks */
-	struct dma_client *client;
-	const char *site; /* where dma_alloc was called */
-	struct list link; /* [D] among the buffers of the device */
+	const char *site;          /* where it was asked for */
+	struct list link;          /* [D] */
+	struct dma_client *client; /* owner of its blocks; NULL where they are the guarantee's */
+	uint8_t state;             /* [D] enum dma_state */
+	uint8_t source;            /* [I] enum dma_source */
+	bool mapped;               /* [I] `memory` is from platform_map; else the direct map serves */
+	bool coherent;             /* [I] a coherent object */
 };
 
 /* A small object that CPU and device share for long: queues, descriptor tables, mailboxes. One piece. */
@@ -52,13 +62,13 @@ struct dma_coherent {
 	struct device_addr address;
 	size_t bytes;
 	const struct device *device;
-	struct dma_object *object;
+	struct dma_buffer *buffer;
 };
 
 /*
- * Where platform_may_sleep(), except for requests of one piece (segments_max 1, or at most 1 MB): with preemption off they take
- * only what is free, or a piece of the guarantee (guarantee.h). In interrupt handlers they take a piece of the guarantee, which
- * must be as large; no lock is taken, and nothing is waited for. The same holds for dma_free of such buffers.
+ * Where platform_may_sleep(), except for requests of one piece (segments_max 1, or at most 1 MB), and for all that fit into a
+ * piece of the guarantee. With preemption off these take only what is free, or of the guarantee; in interrupt handlers they take
+ * of the guarantee. Nothing is waited for there. The same holds for dma_free of such buffers.
  * STATUS_INVALID: a limit contradicts another one or the device's. STATUS_RANGE: the machine has no memory that the device
  * reaches in such pieces. STATUS_NO_MEMORY, STATUS_TIMEOUT: not now. *buffer is unchanged on failure.
  */
@@ -81,5 +91,16 @@ void dma_coherent_free(struct memory *memory, struct dma_coherent *coherent); /*
 status_t dma_address(const struct device *device, struct phys_addr address, uint64_t bytes,
 		     struct device_addr *result) MUST_CHECK;
 
-/* Buffers and coherent objects that `device` still has, each buffer named in the log. For a driver's remove. */
+/*
+ * Sets whole pieces of the guarantee, of at least `bytes` together, apart for the device. For a driver's probe; the core ends
+ * the reservation after remove, as soon as the last piece of it is back, out of quarantine, too. STATUS_INVALID: 0 bytes.
+ * STATUS_RANGE: the device does not reach all of the guarantee (DMA_GUARANTEE_ADDRESS_BITS). STATUS_NO_MEMORY: less than that is
+ * not reserved yet (DMA_GUARANTEE_BYTES). Where platform_may_sleep().
+ */
+status_t dma_guarantee_reserve(struct memory *memory, const struct device *device, uint64_t bytes) MUST_CHECK;
+
+/* For the core of drivers: the device's driver has gone. */
+void dma_guarantee_end(struct memory *memory, const struct device *device);
+
+/* Buffers and coherent objects that `device` still has, each named in the log. For a driver's remove. */
 uint64_t dma_device_leaks(struct memory *memory, const struct device *device);

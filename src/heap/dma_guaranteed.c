@@ -1,6 +1,7 @@
 /*
- * Buffers out of the guarantee. One of a single piece has its descriptor in a table by slot, so that taking and freeing it
- * needs no lock and no other memory. One of several pieces is like any other buffer; only its pieces go back to the guarantee.
+ * Buffers out of the guarantee. One of up to a piece is an object, whose record and list of segments lie in the record that the
+ * guarantee has beside it: so taking and freeing it needs no other memory. One of several pieces is like any other buffer; only
+ * its pieces go back to the guarantee.
  */
 #include "dma_state.h"
 
@@ -8,151 +9,113 @@
 #include "runtime/base/log.h"
 #include "runtime/base/string.h"
 
-static struct dma_guaranteed *entry_of(struct memory *memory, const struct guarantee_slot *slot)
+struct record {
+	struct dma_buffer buffer;
+	struct phys_range piece;
+	struct device_segment segments[];
+};
+
+_Static_assert(sizeof(struct record) + sizeof(struct device_segment) <= GUARANTEE_RECORD_BYTES, "the record of a 4 KB object");
+
+status_t dma_guarantee_reserve(struct memory *memory, const struct device *device, uint64_t bytes)
 {
-	return &memory->dma->guaranteed[guarantee_index(&memory->guarantee, slot)];
+	const status_t status = guarantee_reserve(&memory->guarantee, device, bytes);
+
+	if (status != STATUS_OK)
+		log_warn("dma: %s cannot reserve %llu bytes of the guarantee: %s", device->name, (unsigned long long)bytes,
+			 status == STATUS_RANGE ? "it does not reach all of it; set DMA_GUARANTEE_ADDRESS_BITS lower"
+						: "too little is left; set DMA_GUARANTEE_BYTES higher");
+	return status;
 }
 
-status_t dma_guaranteed_init(struct memory *memory)
+void dma_guarantee_end(struct memory *memory, const struct device *device)
 {
-	const uint64_t bytes = memory->guarantee.count * sizeof(memory->dma->guaranteed[0]);
-
-	if (bytes == 0)
-		return STATUS_OK;
-	memory->dma->guaranteed = general_heap_alloc(&memory->general, bytes, 0);
-	if (!memory->dma->guaranteed)
-		return STATUS_NO_MEMORY;
-	memset(memory->dma->guaranteed, 0, bytes);
-	return STATUS_OK;
+	guarantee_end_reservation(&memory->guarantee, device);
 }
 
-void dma_guaranteed_fini(struct memory *memory)
+/* A request that may wait leaves what is not reserved to those that must not. */
+static bool may_go_beyond(const struct dma_request *request)
 {
-	general_heap_free(&memory->general, memory->dma->guaranteed);
+	return request->wait == MEMORY_WAIT_NEVER || !platform_may_sleep();
+}
+
+/* The alignment is that of a power of two; and an object has room for segments in proportion to its length. */
+static uint64_t object_bytes(const struct dma_plan *plan)
+{
+	const uint64_t record = sizeof(struct record) + plan->segments * sizeof(struct device_segment);
+	const uint64_t records = divide_round_up(record, GUARANTEE_RECORD_BYTES);
+
+	return MAX(MAX(plan->bytes, plan->constraints.alignment_bytes), records << GUARANTEE_OBJECT_SHIFT);
 }
 
 status_t dma_guaranteed_alloc(struct memory *memory, const struct device *device, const struct dma_request *request,
 			      const struct dma_plan *plan, const char *site, struct dma_buffer **result)
 {
-	struct dma_guaranteed *entry;
-	struct guarantee_slot *slot;
+	struct guarantee *guarantee = &memory->guarantee;
+	struct phys_addr start;
+	struct record *record;
 
-	if (plan->segments > DMA_GUARANTEED_SEGMENTS)
+	if (!guarantee_is_reached(guarantee, device) ||
+	    !guarantee_take(guarantee, device, object_bytes(plan), may_go_beyond(request), &start))
 		return STATUS_NO_MEMORY;
-	slot = guarantee_take(&memory->guarantee, &plan->constraints, plan->bytes, device);
-	if (!slot)
-		return STATUS_NO_MEMORY;
-	entry = entry_of(memory, slot);
-	entry->slot = slot;
-	entry->piece = (struct phys_range){ guarantee_start(slot), plan->bytes };
-	entry->buffer = (struct dma_buffer){
-		.memory = platform_virt(entry->piece.start),
+	record = guarantee_record(guarantee, start);
+	record->piece = (struct phys_range){ start, plan->bytes };
+	record->buffer = (struct dma_buffer){
+		.memory = platform_virt(start),
 		.bytes = request->bytes,
-		.segments = entry->segments,
-		.segment_count = dma_plan_cut(plan, &entry->piece, 1, entry->segments),
-		.pieces = &entry->piece,
+		.segments = record->segments,
+		.pieces = &record->piece,
 		.piece_count = 1,
 		.device = device,
 		.site = site,
+		.source = DMA_SOURCE_GUARANTEED,
 	};
-	if (request->zero)
-		memset(entry->buffer.memory, 0, plan->bytes);
-	*result = &entry->buffer;
+	dma_buffer_finish(memory, request, plan, &record->buffer);
+	*result = &record->buffer;
 	return STATUS_OK;
 }
 
-bool dma_guaranteed_free(struct memory *memory, struct dma_buffer *buffer)
+/* The segments that whole pieces are cut into. */
+static uint64_t pieces_segments(const struct dma_plan *plan, uint64_t piece_bytes)
 {
-	struct dma_guaranteed *entry = container_of(buffer, struct dma_guaranteed, buffer);
-
-	if (buffer->client) /* only these have none */
-		return false;
-	if (!atomic_load_explicit(&entry->quarantined, memory_order_acquire))
-		guarantee_give(&memory->guarantee, entry->slot);
-	return true;
+	return plan->bytes / piece_bytes * divide_round_up(piece_bytes, plan->segment_bytes) +
+	       divide_round_up(plan->bytes % piece_bytes, plan->segment_bytes);
 }
 
-status_t dma_guaranteed_pieces(struct memory *memory, const struct device *device, const struct dma_plan *plan,
-			       struct phys_range *pieces)
+/* A piece is as good as several adjacent runs of the plan. */
+static bool pieces_fit(const struct guarantee *guarantee, const struct device *device, const struct dma_plan *plan)
 {
-	const uint32_t count = plan->runs + (plan->last_blocks != 0);
+	const uint64_t piece_bytes = guarantee_piece_bytes(guarantee);
 
-	for (uint32_t i = 0; i < count; i++) {
-		const uint64_t bytes = (i < plan->runs ? plan->run_blocks : plan->last_blocks) << BLOCK_SHIFT;
-		struct guarantee_slot *slot = guarantee_take(&memory->guarantee, &plan->constraints, bytes, device);
+	return guarantee->count > 0 && guarantee_is_reached(guarantee, device) && !plan->small &&
+	       plan->run_blocks <= guarantee->piece_blocks && plan->constraints.alignment_bytes <= piece_bytes &&
+	       pieces_segments(plan, piece_bytes) <= plan->segments;
+}
 
-		if (!slot) {
-			while (i-- > 0)
-				dma_piece_free(memory, pieces[i].start);
-			return STATUS_NO_MEMORY;
-		}
-		pieces[i] = (struct phys_range){ guarantee_start(slot), bytes };
+status_t dma_guaranteed_alloc_pieces(struct memory *memory, const struct device *device, const struct dma_request *request,
+				     const struct dma_plan *plan, const char *site, struct dma_buffer **result)
+{
+	struct guarantee *guarantee = &memory->guarantee;
+	struct dma_buffer *buffer;
+	uint32_t count;
+
+	if (!pieces_fit(guarantee, device, plan))
+		return STATUS_NO_MEMORY;
+	count = (uint32_t)divide_round_up(plan->bytes, guarantee_piece_bytes(guarantee));
+	buffer = dma_record_new(memory, device, count, plan->segments, site);
+	if (!buffer)
+		return STATUS_NO_MEMORY;
+	buffer->bytes = request->bytes;
+	buffer->source = DMA_SOURCE_PIECES;
+	if (!guarantee_take_pieces(guarantee, device, count, may_go_beyond(request), (struct phys_range *)buffer->pieces)) {
+		general_heap_free(&memory->general, buffer);
+		return STATUS_NO_MEMORY;
 	}
+	if (dma_buffer_map(buffer) != STATUS_OK) {
+		dma_buffer_destroy(memory, buffer);
+		return STATUS_NO_MEMORY;
+	}
+	dma_buffer_finish(memory, request, plan, buffer);
+	*result = buffer;
 	return STATUS_OK;
-}
-
-void dma_piece_free(struct memory *memory, struct phys_addr start)
-{
-	struct guarantee_slot *slot = guarantee_find(&memory->guarantee, start);
-
-	if (slot)
-		guarantee_give(&memory->guarantee, slot);
-	else
-		memory_blocks_free(memory, start);
-}
-
-/* The next buffer of a single piece that the device has, in quarantine or not; starts at 0, and goes on behind *position. */
-static struct dma_guaranteed *next_of(struct memory *memory, const struct device *device, bool quarantined, uint32_t *position)
-{
-	while (*position < memory->guarantee.count) {
-		struct dma_guaranteed *entry = &memory->dma->guaranteed[(*position)++];
-
-		if (entry->slot && guarantee_holder(entry->slot) == device && entry->buffer.device == device &&
-		    atomic_load_explicit(&entry->quarantined, memory_order_relaxed) == quarantined)
-			return entry;
-	}
-	return NULL;
-}
-
-uint64_t dma_guaranteed_quarantine(struct memory *memory, const struct device *device)
-{
-	struct dma_guaranteed *entry;
-	uint64_t bytes = 0;
-
-	for (uint32_t i = 0; (entry = next_of(memory, device, false, &i)) != NULL;) {
-		atomic_store_explicit(&entry->quarantined, true, memory_order_release);
-		bytes += entry->buffer.bytes;
-	}
-	return bytes;
-}
-
-uint64_t dma_guaranteed_quarantine_bytes(struct memory *memory, const struct device *device)
-{
-	const struct dma_guaranteed *entry;
-	uint64_t bytes = 0;
-
-	for (uint32_t i = 0; (entry = next_of(memory, device, true, &i)) != NULL;)
-		bytes += entry->buffer.bytes;
-	return bytes;
-}
-
-void dma_guaranteed_quarantine_end(struct memory *memory, const struct device *device)
-{
-	struct dma_guaranteed *entry;
-
-	for (uint32_t i = 0; (entry = next_of(memory, device, true, &i)) != NULL;) {
-		atomic_store_explicit(&entry->quarantined, false, memory_order_relaxed);
-		guarantee_give(&memory->guarantee, entry->slot);
-	}
-}
-
-uint64_t dma_guaranteed_leaks(struct memory *memory, const struct device *device)
-{
-	const struct dma_guaranteed *entry;
-	uint64_t leaks = 0;
-
-	for (uint32_t i = 0; (entry = next_of(memory, device, false, &i)) != NULL; leaks++)
-		log_warn("dma: %s still has a guaranteed buffer of %llu bytes at %p, taken at %s", device->name,
-			 (unsigned long long)entry->buffer.bytes, entry->buffer.memory, entry->buffer.site);
-	return leaks;
 }

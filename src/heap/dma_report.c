@@ -1,142 +1,129 @@
-/* What each device has, for the monitor. Snapshots are taken under the lock and printed without. */
+/* What each device has, for the monitor. A buffer is copied under the lock and printed without. */
 #include "dma_state.h"
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"
 
 #define BUFFERS_SHOWN 8
+#define ROWS_MAX      32 /* devices that are told apart */
 
-struct buffer_report {
-	const char *site;
-	uint64_t bytes;
-	uint32_t segments;
-	uint64_t first;
+/* What one device has, or has in quarantine. */
+struct row {
+	const struct device *device;
+	bool quarantined;
+	uint64_t buffers, buffer_bytes, objects, object_bytes;
 };
 
-struct client_report {
-	char name[GENERAL_HEAP_NAME_BYTES];
-	uint64_t buffer_bytes, coherent_objects, coherent_bytes;
-	uint64_t buffers;
-	struct buffer_report shown[BUFFERS_SHOWN];
-};
-
-static void client_report_fill(struct client_report *report, const struct dma_client *client)
+static struct row *row_of(struct row *rows, unsigned *count, const struct dma_buffer *buffer)
 {
-	format_text(report->name, sizeof(report->name), "%s", client->quarantined ? client->name : client->device->name);
-	report->buffer_bytes = client->buffer_bytes;
-	report->coherent_objects = client->coherent_objects;
-	report->coherent_bytes = client->coherent_bytes;
-	report->buffers = 0;
-	list_for_each (link, &client->buffers) {
-		const struct dma_buffer *buffer = container_of(link, struct dma_buffer, link);
+	const bool quarantined = dma_is_quarantined(buffer);
+	unsigned i = 0;
 
-		if (report->buffers < BUFFERS_SHOWN)
-			report->shown[report->buffers] =
-				(struct buffer_report){ buffer->site, buffer->bytes, buffer->segment_count,
-							buffer->segments[0].start.value };
-		report->buffers++;
-	}
+	while (i < *count && (rows[i].device != buffer->device || rows[i].quarantined != quarantined))
+		i++;
+	if (i == *count && *count < ROWS_MAX)
+		rows[(*count)++] = (struct row){ .device = buffer->device, .quarantined = quarantined };
+	return i < *count ? &rows[i] : NULL;
 }
 
-/* The client at that place in the list; false: the list is shorter. */
-static bool client_report_get(struct dma *dma, unsigned place, struct client_report *report)
+static void row_add(struct row *row, const struct dma_buffer *buffer)
 {
-	bool found = false;
+	row->buffers += !buffer->coherent;
+	row->buffer_bytes += buffer->coherent ? 0 : buffer->bytes;
+	row->objects += buffer->coherent;
+	row->object_bytes += buffer->coherent ? buffer->bytes : 0;
+}
 
-	spinlock_lock(&dma->lock);
-	list_for_each (link, &dma->clients) {
-		if (place-- > 0)
+static unsigned rows_get(struct memory *memory, struct row rows[ROWS_MAX])
+{
+	struct dma_buffer *buffer;
+	struct dma_walk walk;
+	unsigned count = 0;
+
+	for (dma_walk_begin(memory, &walk); (buffer = dma_walk_next(&walk)); dma_walk_release(&walk)) {
+		struct row *row = row_of(rows, &count, buffer);
+
+		if (row)
+			row_add(row, buffer);
+	}
+	return count;
+}
+
+/* Those that are no coherent objects, the first ones. */
+static void row_print_buffers(struct memory *memory, const struct row *row)
+{
+	char bytes[FORMAT_BYTES_SIZE];
+	struct dma_buffer *buffer;
+	struct dma_walk walk;
+	uint64_t seen = 0;
+
+	for (dma_walk_begin(memory, &walk); (buffer = dma_walk_next(&walk));) {
+		const struct dma_buffer shown = *buffer;
+		const uint64_t first = buffer->segments[0].start.value;
+
+		dma_walk_release(&walk);
+		if (shown.coherent || shown.device != row->device || dma_is_quarantined(&shown) != row->quarantined ||
+		    seen++ >= BUFFERS_SHOWN)
 			continue;
-		client_report_fill(report, container_of(link, struct dma_client, link));
-		found = true;
-		break;
+		print("    %9s in %u segments, first at 0x%llx, taken at %s\n", format_bytes(bytes, shown.bytes),
+		      shown.segment_count, (unsigned long long)first, shown.site);
 	}
-	spinlock_unlock(&dma->lock);
-	return found;
+	if (seen > BUFFERS_SHOWN)
+		print("    and %llu more\n", (unsigned long long)(seen - BUFFERS_SHOWN));
 }
 
-static void client_report_print(const struct client_report *report)
+static void row_print(struct memory *memory, const struct row *row)
 {
 	char bytes[FORMAT_BYTES_SIZE], coherent[FORMAT_BYTES_SIZE];
 
-	print("%-20s %llu buffers, %s; %llu coherent objects, %s\n", report->name, (unsigned long long)report->buffers,
-	      format_bytes(bytes, report->buffer_bytes), (unsigned long long)report->coherent_objects,
-	      format_bytes(coherent, report->coherent_bytes));
-	for (uint64_t i = 0; i < MIN(report->buffers, BUFFERS_SHOWN); i++)
-		print("    %9s in %u segments, first at 0x%llx, taken at %s\n", format_bytes(bytes, report->shown[i].bytes),
-		      report->shown[i].segments, (unsigned long long)report->shown[i].first, report->shown[i].site);
-	if (report->buffers > BUFFERS_SHOWN)
-		print("    and %llu more\n", (unsigned long long)(report->buffers - BUFFERS_SHOWN));
+	print("%s%s: %llu buffers, %s; %llu coherent objects, %s\n", row->device->name, row->quarantined ? ", quarantined" : "",
+	      (unsigned long long)row->buffers, format_bytes(bytes, row->buffer_bytes), (unsigned long long)row->objects,
+	      format_bytes(coherent, row->object_bytes));
+	row_print_buffers(memory, row);
 }
 
 void dma_print(struct memory *memory)
 {
 	struct dma *dma = memory->dma;
-	struct client_report report;
+	struct row rows[ROWS_MAX];
+	const unsigned count = rows_get(memory, rows);
 
 	print("%llu buffers made, %llu requests failed\n",
 	      (unsigned long long)atomic_load_explicit(&dma->allocs, memory_order_relaxed),
 	      (unsigned long long)atomic_load_explicit(&dma->failures, memory_order_relaxed));
 	guarantee_print(&memory->guarantee);
-	for (unsigned place = 0; client_report_get(dma, place, &report); place++)
-		client_report_print(&report);
+	for (unsigned i = 0; i < count; i++)
+		row_print(memory, &rows[i]);
 }
 
 /* Holders within a range ------------------------------------------------------------------------------------------------ */
 
-struct piece_report {
-	char device[GENERAL_HEAP_NAME_BYTES];
-	const char *site;
-	uint64_t start, bytes;
-};
-
-struct range_report {
-	uint64_t lowest, highest; /* [I] */
-	uint64_t found;
-	struct piece_report shown[BUFFERS_SHOWN];
-};
-
-static void range_report_add(struct range_report *report, const struct dma_client *client, const char *site,
-			     struct phys_addr start, uint64_t bytes)
+/* The first of its pieces that lies there; NULL: none does. [D] is held. */
+static const struct phys_range *piece_within(const struct dma_buffer *buffer, uint64_t lowest, uint64_t highest)
 {
-	if (start.value > report->highest || start.value + bytes <= report->lowest)
-		return;
-	if (report->found < BUFFERS_SHOWN) {
-		struct piece_report *piece = &report->shown[report->found];
-
-		*piece = (struct piece_report){ .site = site, .start = start.value, .bytes = bytes };
-		format_text(piece->device, sizeof(piece->device), "%s", client->device->name);
-	}
-	report->found++;
-}
-
-static void range_report_fill(struct range_report *report, const struct dma_client *client)
-{
-	list_for_each (link, &client->buffers) {
-		const struct dma_buffer *buffer = container_of(link, struct dma_buffer, link);
-
-		for (uint32_t i = 0; i < buffer->piece_count; i++)
-			range_report_add(report, client, buffer->site, buffer->pieces[i].start, buffer->pieces[i].bytes);
-	}
-	list_for_each (link, &client->objects) {
-		const struct dma_object *object = container_of(link, struct dma_object, link);
-
-		range_report_add(report, client, object->site, platform_phys(object->memory), object->bytes);
-	}
+	for (uint32_t i = 0; i < buffer->piece_count; i++)
+		if (buffer->pieces[i].start.value <= highest &&
+		    buffer->pieces[i].start.value + buffer->pieces[i].bytes > lowest)
+			return &buffer->pieces[i];
+	return NULL;
 }
 
 void dma_explain(struct memory *memory, struct phys_addr lowest, struct phys_addr highest)
 {
-	struct range_report report = { .lowest = lowest.value, .highest = highest.value };
 	char bytes[FORMAT_BYTES_SIZE];
+	struct dma_buffer *buffer;
+	struct dma_walk walk;
+	uint64_t found = 0;
 
-	spinlock_lock(&memory->dma->lock);
-	list_for_each (link, &memory->dma->clients)
-		range_report_fill(&report, container_of(link, struct dma_client, link));
-	spinlock_unlock(&memory->dma->lock);
-	for (uint64_t i = 0; i < MIN(report.found, BUFFERS_SHOWN); i++)
-		log_warn("memory:     %s has %s at 0x%llx, taken at %s", report.shown[i].device,
-			 format_bytes(bytes, report.shown[i].bytes), (unsigned long long)report.shown[i].start,
-			 report.shown[i].site);
-	if (report.found > BUFFERS_SHOWN)
-		log_warn("memory:     and %llu more pieces of DMA memory", (unsigned long long)(report.found - BUFFERS_SHOWN));
+	for (dma_walk_begin(memory, &walk); (buffer = dma_walk_next(&walk));) {
+		const struct phys_range *piece = piece_within(buffer, lowest.value, highest.value);
+		const struct phys_range where = piece ? *piece : (struct phys_range){ .bytes = 0 };
+		const struct dma_buffer shown = *buffer;
+
+		dma_walk_release(&walk);
+		if (piece && found++ < BUFFERS_SHOWN)
+			log_warn("memory:     %s has %s at 0x%llx, taken at %s", shown.device->name,
+				 format_bytes(bytes, where.bytes), (unsigned long long)where.start.value, shown.site);
+	}
+	if (found > BUFFERS_SHOWN)
+		log_warn("memory:     and %llu more DMA buffers", (unsigned long long)(found - BUFFERS_SHOWN));
 }

@@ -1,4 +1,4 @@
-/* Who has DMA memory, and where small objects for each address mask come from. */
+/* Who owns the blocks of DMA buffers, and where small objects for each address mask come from. */
 #include "dma_state.h"
 
 #include "runtime/base/bits.h"
@@ -7,7 +7,7 @@
 
 /* Clients --------------------------------------------------------------------------------------------------------------- */
 
-static struct dma_client *client_find_locked(struct dma *dma, const struct device *device)
+struct dma_client *dma_client_find_locked(struct dma *dma, const struct device *device)
 {
 	list_for_each (link, &dma->clients) {
 		struct dma_client *client = container_of(link, struct dma_client, link);
@@ -26,8 +26,6 @@ static struct dma_client *client_new(struct memory *memory, const struct device 
 		return NULL;
 	memset(client, 0, sizeof(*client));
 	client->device = device;
-	list_init(&client->buffers);
-	list_init(&client->objects);
 	owner_init(&client->owner, device->name, false);
 	return client;
 }
@@ -39,8 +37,9 @@ struct dma_client *dma_client_get(struct memory *memory, const struct device *de
 	struct dma_client *fresh = NULL;
 
 	for (;;) {
-		spinlock_lock(&dma->lock);
-		client = client_find_locked(dma, device);
+		const uint64_t interrupts = spinlock_lock_interrupts(&dma->lock);
+
+		client = dma_client_find_locked(dma, device);
 		if (!client && fresh) {
 			list_insert_last(&dma->clients, &fresh->link);
 			client = fresh;
@@ -48,7 +47,7 @@ struct dma_client *dma_client_get(struct memory *memory, const struct device *de
 		}
 		if (client)
 			client->references++;
-		spinlock_unlock(&dma->lock);
+		spinlock_unlock_interrupts(&dma->lock, interrupts);
 		if (client)
 			break;
 		fresh = client_new(memory, device);
@@ -61,13 +60,12 @@ struct dma_client *dma_client_get(struct memory *memory, const struct device *de
 
 void dma_client_put(struct memory *memory, struct dma_client *client)
 {
-	bool last;
+	const uint64_t interrupts = spinlock_lock_interrupts(&memory->dma->lock);
+	const bool last = --client->references == 0;
 
-	spinlock_lock(&memory->dma->lock);
-	last = --client->references == 0;
 	if (last)
 		list_remove(&client->link);
-	spinlock_unlock(&memory->dma->lock);
+	spinlock_unlock_interrupts(&memory->dma->lock, interrupts);
 	if (last)
 		general_heap_free(&memory->general, client);
 }
@@ -128,13 +126,12 @@ static void zone_delete(struct memory *memory, struct dma_zone *zone)
 /* Adds a zone, unless somebody else has just added one for this window; returns the one that counts. */
 static struct dma_zone *zone_add(struct memory *memory, struct dma_zone *zone)
 {
-	struct dma_zone *other;
+	const uint64_t interrupts = spinlock_lock_interrupts(&memory->dma->lock);
+	struct dma_zone *other = zone_find_locked(memory->dma, zone->lowest, zone->mask);
 
-	spinlock_lock(&memory->dma->lock);
-	other = zone_find_locked(memory->dma, zone->lowest, zone->mask);
 	if (!other)
 		list_insert_last(&memory->dma->zones, &zone->link);
-	spinlock_unlock(&memory->dma->lock);
+	spinlock_unlock_interrupts(&memory->dma->lock, interrupts);
 	if (other)
 		zone_delete(memory, zone);
 	else
@@ -150,9 +147,9 @@ struct dma_zone *dma_zone_get(struct memory *memory, const struct device *device
 	const uint64_t lowest = device->dma_lowest <= heap->first_block << BLOCK_SHIFT ? 0 : device->dma_lowest;
 	struct dma_zone *zone;
 
-	spinlock_lock(&memory->dma->lock);
+	const uint64_t interrupts = spinlock_lock_interrupts(&memory->dma->lock);
 	zone = zone_find_locked(memory->dma, lowest, mask);
-	spinlock_unlock(&memory->dma->lock);
+	spinlock_unlock_interrupts(&memory->dma->lock, interrupts);
 	if (zone)
 		return zone;
 	zone = zone_new(memory, lowest, mask);
@@ -168,10 +165,11 @@ status_t dma_init(struct memory *memory)
 	if (!dma)
 		return STATUS_NO_MEMORY;
 	spinlock_init(&dma->lock, "dma");
+	list_init(&dma->buffers);
 	list_init(&dma->clients);
 	list_init(&dma->zones);
 	memory->dma = dma;
-	return dma_guaranteed_init(memory);
+	return STATUS_OK;
 }
 
 status_t dma_fini(struct memory *memory)
@@ -180,43 +178,38 @@ status_t dma_fini(struct memory *memory)
 
 	if (!dma)
 		return STATUS_OK; /* a call before this one has done it, and found something else busy */
-	if (!list_is_empty(&dma->clients))
+	if (!list_is_empty(&dma->buffers) || !list_is_empty(&dma->clients))
 		return STATUS_BUSY;
 	for (struct list *link; (link = list_take_first(&dma->zones));)
 		zone_delete(memory, container_of(link, struct dma_zone, link));
-	dma_guaranteed_fini(memory);
 	memory->dma = NULL;
 	bookkeeping_free(&memory->bookkeeping, dma, sizeof(*dma));
 	return STATUS_OK;
 }
 
-static bool client_is_valid(const struct dma_client *client)
+/* Whether each buffer's client knows the device, and is in quarantine if the buffer is. */
+static bool buffer_is_valid(const struct dma_buffer *buffer)
 {
-	uint64_t buffers = 0;
-	uint64_t bytes = 0;
-	uint64_t objects = 0;
+	const bool guaranteed = buffer->source == DMA_SOURCE_GUARANTEED || buffer->source == DMA_SOURCE_PIECES;
 
-	list_for_each (link, &client->objects)
-		objects++;
-	list_for_each (link, &client->buffers) {
-		const struct dma_buffer *buffer = container_of(link, struct dma_buffer, link);
-
-		if (buffer->client != client || buffer->device != client->device)
-			return false;
-		buffers++;
-		bytes += buffer->bytes;
-	}
-	return bytes == client->buffer_bytes && objects == client->coherent_objects &&
-	       buffers + client->coherent_objects == client->references;
+	if (buffer->state == DMA_STATE_GONE || guaranteed != (buffer->client == NULL) || buffer->segment_count == 0)
+		return false;
+	return guaranteed || (buffer->client->device == buffer->device && buffer->client->references > 0 &&
+			      buffer->client->quarantined == dma_is_quarantined(buffer));
 }
 
 bool dma_is_valid(struct memory *memory)
 {
-	bool valid = true;
+	uint64_t owned = 0;
 
-	spinlock_lock(&memory->dma->lock);
+	list_for_each (link, &memory->dma->buffers) {
+		const struct dma_buffer *buffer = container_of(link, struct dma_buffer, link);
+
+		if (!buffer_is_valid(buffer))
+			return false;
+		owned += buffer->client != NULL;
+	}
 	list_for_each (link, &memory->dma->clients)
-		valid = valid && client_is_valid(container_of(link, struct dma_client, link));
-	spinlock_unlock(&memory->dma->lock);
-	return valid;
+		owned -= container_of(link, struct dma_client, link)->references;
+	return owned == 0;
 }

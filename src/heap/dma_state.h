@@ -1,4 +1,16 @@
-/* The state of DMA memory, for dma*.c and the monitor commands. */
+/*
+ * The state of DMA memory, for dma*.c and the monitor commands.
+ *
+ *	dma.c			requests, buffers and coherent objects
+ *	dma_plan.c		from limits to pieces and segments
+ *	dma_record.c		the list of all buffers, and what changes their state
+ *	dma_guaranteed.c	buffers out of the guarantee
+ *	dma_state.c		clients, zones, beginning and end
+ *	dma_quarantine.c	memory of devices that may still be at work
+ *	dma_report.c		what the monitor shows
+ *
+ * Lock [D]: dma->lock, a leaf, held with interrupts off for one record or a look through all clients.
+ */
 #pragma once
 
 #include "dma.h"
@@ -16,52 +28,54 @@ struct dma_zone {
 	char name[GENERAL_HEAP_NAME_BYTES];
 };
 
-/* What one device has; exists while it has anything. One that is quarantined gets nothing new, see dma_quarantine.h. */
+/* Who owns the blocks of a device's buffers; exists while it has any. One that is quarantined gets nothing new. */
 struct dma_client {
 	struct list link; /* [D] */
 	const struct device *device;
 	bool quarantined;                   /* [D] */
 	char name[GENERAL_HEAP_NAME_BYTES]; /* of the owner, when quarantined */
-	struct owner owner;                 /* of the blocks of its buffers */
-	struct list buffers;                /* [D] */
-	struct list objects;                /* [D] coherent ones */
-	uint64_t buffer_bytes;              /* [D] as requested */
-	uint64_t coherent_objects;          /* [D] */
-	uint64_t coherent_bytes;            /* [D] */
-	uint64_t references;                /* [D] buffers, coherent objects, and calls under way */
+	struct owner owner;
+	uint64_t references; /* [D] buffers, and calls under way */
 };
 
-/* A coherent object. */
-struct dma_object {
-	struct list link; /* [D] among those of the client */
-	struct dma_client *client;
-	void *memory;
-	uint64_t bytes;
-	const char *site;
+/* Where a buffer's memory comes from. */
+enum dma_source {
+	DMA_SOURCE_OBJECT,     /* an object of the device's zone */
+	DMA_SOURCE_BLOCKS,     /* runs of blocks */
+	DMA_SOURCE_GUARANTEED, /* an object of the guarantee, which has the record, too */
+	DMA_SOURCE_PIECES,     /* pieces of the guarantee */
 };
 
-/* A buffer of a single piece of the guarantee, by slot. */
-#define DMA_GUARANTEED_SEGMENTS 16
+/* See dma_record.c. */
+enum dma_state {
+	DMA_STATE_GONE, /* destroyed, or in no list yet */
+	DMA_STATE_LIVE, /* the driver has it */
+	DMA_STATE_HELD, /* in quarantine; the driver has it, or has left it behind */
+	DMA_STATE_KEPT, /* in quarantine; the driver has freed it */
+	DMA_STATES,
+};
 
-struct dma_guaranteed {
-	struct dma_buffer buffer;
-	struct guarantee_slot *slot;
-	struct phys_range piece;
-	struct device_segment segments[DMA_GUARANTEED_SEGMENTS];
-	_Atomic bool quarantined; /* what is freed stays, see dma_quarantine.h */
+enum dma_event {
+	DMA_EVENT_FREE,       /* by the driver */
+	DMA_EVENT_QUARANTINE, /* the device may be at work without its driver */
+	DMA_EVENT_RESET,      /* it is not any more */
+	DMA_EVENTS,
 };
 
 struct dma {
-	struct dma_guaranteed *guaranteed; /* [I]; an entry is the slot's holder's */
-	struct spinlock lock;              /* [D], a leaf */
-	struct list clients;               /* [D] */
-	struct list zones;                 /* [D] */
+	struct spinlock lock; /* [D] */
+	struct list buffers;  /* [D] all of them, in the order in which they were made */
+	struct list clients;  /* [D] */
+	struct list zones;    /* [D] */
 	_Atomic uint64_t allocs, failures;
 };
 
 /* The device's client with one more reference; NULL: no memory for one. */
 struct dma_client *dma_client_get(struct memory *memory, const struct device *device);
 void dma_client_put(struct memory *memory, struct dma_client *client);
+
+/* The device's client that is not in quarantine, or NULL. [D] is held. */
+struct dma_client *dma_client_find_locked(struct dma *dma, const struct device *device);
 
 /* The zone for a device; NULL: no memory for a new one. */
 struct dma_zone *dma_zone_get(struct memory *memory, const struct device *device);
@@ -86,42 +100,73 @@ status_t dma_plan_make(const struct device *device, const struct dma_request *re
 uint32_t dma_plan_cut(const struct dma_plan *plan, const struct phys_range *pieces, uint32_t count,
 		      struct device_segment *segments);
 
-/* Any context, handlers included. STATUS_NO_MEMORY: no piece that fits, or the device wants it cut too small. */
+/* Records ----------------------------------------------------------------------------------------------------------------- */
+
+/* A record, with lists of so many pieces and segments behind it; NULL: no memory. */
+struct dma_buffer *dma_record_new(struct memory *memory, const struct device *device, uint32_t pieces, uint32_t segments,
+				  const char *site);
+
+/* The buffer is the driver's from now on. Any context. */
+void dma_record_publish(struct memory *memory, struct dma_buffer *buffer);
+
+/*
+ * What happens to one buffer, in one step. True: it is nobody's any more, in no list, and the caller destroys it. What must not
+ * happen, as a second free, panics. Any context.
+ */
+bool dma_record_event(struct memory *memory, struct dma_buffer *buffer, enum dma_event event);
+
+/*
+ * A walk through all buffers: dma_walk_next returns each with [D] held, and NULL without at the end. In between the caller calls
+ * dma_walk_release, and may do anything. Buffers that come meanwhile are seen, those that go are not.
+ */
+struct dma_walk {
+	struct dma *dma;
+	struct dma_buffer place; /* in the list, behind the buffer that was seen last */
+	uint64_t interrupts;
+};
+
+void dma_walk_begin(struct memory *memory, struct dma_walk *walk);
+struct dma_buffer *dma_walk_next(struct dma_walk *walk);
+void dma_walk_release(struct dma_walk *walk);
+
+/*
+ * An event for each buffer of the device that is in quarantine, or is not; destroys those that are nobody's afterwards. Returns
+ * the bytes. Where platform_may_sleep().
+ */
+uint64_t dma_records_event(struct memory *memory, const struct device *device, bool quarantined, enum dma_event event);
+
+static inline bool dma_is_quarantined(const struct dma_buffer *buffer)
+{
+	return buffer->state != DMA_STATE_LIVE;
+}
+
+/* Gives the memory back, and the record. In handlers only what is DMA_SOURCE_GUARANTEED. */
+void dma_buffer_destroy(struct memory *memory, struct dma_buffer *buffer);
+
+/* Buffers out of the guarantee -------------------------------------------------------------------------------------------- */
+
+/* Any context. STATUS_NO_MEMORY: no object that fits. */
 status_t dma_guaranteed_alloc(struct memory *memory, const struct device *device, const struct dma_request *request,
 			      const struct dma_plan *plan, const char *site, struct dma_buffer **buffer) MUST_CHECK;
 
-/* False: it is no such buffer. Any context. */
-bool dma_guaranteed_free(struct memory *memory, struct dma_buffer *buffer);
+/* The same for more than a piece, mapped side by side. Where platform_may_sleep(). */
+status_t dma_guaranteed_alloc_pieces(struct memory *memory, const struct device *device, const struct dma_request *request,
+				     const struct dma_plan *plan, const char *site, struct dma_buffer **buffer) MUST_CHECK;
 
-/* The pieces of a buffer, all or none, each a piece of the guarantee. */
-status_t dma_guaranteed_pieces(struct memory *memory, const struct device *device, const struct dma_plan *plan,
-			       struct phys_range *pieces) MUST_CHECK;
+/* Makes the pieces of a buffer visible side by side; for dma.c and dma_guaranteed.c. STATUS_NO_MEMORY. */
+status_t dma_buffer_map(struct dma_buffer *buffer) MUST_CHECK;
 
-/* Frees a piece of a buffer, wherever it came from. */
-void dma_piece_free(struct memory *memory, struct phys_addr start);
+/* Cuts its pieces into segments, and publishes it. */
+void dma_buffer_finish(struct memory *memory, const struct dma_request *request, const struct dma_plan *plan,
+		       struct dma_buffer *buffer);
 
-/* Buffers of a single piece that the device still has, named in the log. */
-uint64_t dma_guaranteed_leaks(struct memory *memory, const struct device *device);
-
-/* dma_quarantine.h, for buffers of a single piece. */
-uint64_t dma_guaranteed_quarantine(struct memory *memory, const struct device *device);
-uint64_t dma_guaranteed_quarantine_bytes(struct memory *memory, const struct device *device);
-void dma_guaranteed_quarantine_end(struct memory *memory, const struct device *device);
-
-status_t dma_guaranteed_init(struct memory *memory) MUST_CHECK;
-void dma_guaranteed_fini(struct memory *memory);
+/* Life -------------------------------------------------------------------------------------------------------------------- */
 
 status_t dma_init(struct memory *memory) MUST_CHECK;
-status_t dma_fini(struct memory *memory) MUST_CHECK; /* STATUS_BUSY: somebody has DMA memory */
+status_t dma_fini(struct memory *memory) MUST_CHECK; /* STATUS_BUSY: a device has DMA memory */
 void dma_print(struct memory *memory);               /* what each device has */
 
-/* Logs the buffers and objects that lie in [lowest, highest], the first ones, with where they were taken. */
+/* Logs the buffers that lie in [lowest, highest], the first ones, with where they were taken. */
 void dma_explain(struct memory *memory, struct phys_addr lowest, struct phys_addr highest);
-
-/* The two halves of freeing. [D] is held for the first one. */
-void dma_buffer_unlist_locked(struct dma_buffer *buffer);
-void dma_buffer_destroy(struct memory *memory, struct dma_buffer *buffer);
-void dma_object_unlist_locked(struct dma_object *object);
-void dma_object_destroy(struct memory *memory, struct dma_object *object);
 
 bool dma_is_valid(struct memory *memory);

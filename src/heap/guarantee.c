@@ -1,187 +1,397 @@
+/*
+ * Taking, giving and reserving. Each is a short section under [E] that counts first: account_change is the one place where
+ * pieces go from one account to another. A counted take then finds its piece at the head of a list.
+ */
 #include "guarantee_internal.h"
 #include "runtime/base/bits.h"
+#include "runtime/base/log.h"
 #include "runtime/base/string.h"
 
-/* While it is unsettled, a piece's blocks are about to change hands: then `settle` sets the cost that belongs to its state. */
-void guarantee_set_cost(struct guarantee *guarantee, struct phys_addr start, uint32_t cost)
+/* Accounts ---------------------------------------------------------------------------------------------------------------- */
+
+static void account_init(struct guarantee_account *account, const struct device *device)
 {
-	for (uint64_t i = 0; i < guarantee->piece_blocks; i++)
-		block_heap_set_cost(&guarantee->memory->blocks, guarantee_block(start, i), cost);
+	*account = (struct guarantee_account){ .device = device };
+	list_init(&account->link);
+	for (unsigned i = 0; i < GUARANTEE_SIZES; i++)
+		list_init(&account->open[i]);
 }
 
-/* Taking and giving: any context ------------------------------------------------------------------------------------------ */
-
-static bool fits(const struct guarantee *guarantee, const struct block_constraints *constraints, uint64_t bytes,
-		 struct phys_addr start)
+static struct guarantee_account *account_find_locked(struct guarantee *guarantee, const struct device *device)
 {
-	const uint64_t last = start.value + bytes - 1;
+	list_for_each (link, &guarantee->accounts) {
+		struct guarantee_account *account = container_of(link, struct guarantee_account, link);
 
-	if (bytes > guarantee_piece_bytes(guarantee) || start.value < constraints->lowest.value)
-		return false;
-	if (constraints->highest.value != 0 && last > constraints->highest.value)
-		return false;
-	if (start.value % MAX(constraints->alignment_bytes, 1u) != 0)
-		return false;
-	return constraints->boundary_bytes == 0 ||
-	       start.value / constraints->boundary_bytes == last / constraints->boundary_bytes;
+		if (account->device == device && !account->ended)
+			return account;
+	}
+	return NULL;
 }
 
-static bool take(struct guarantee *guarantee, struct guarantee_slot *slot, enum slot_state state,
-		 const struct block_constraints *constraints, uint64_t bytes)
+/* False: it would take more than is unreserved, or any of that though it must not. */
+static bool account_change_locked(struct guarantee *guarantee, struct guarantee_account *account, uint64_t reserved,
+				  uint64_t out, bool beyond)
 {
-	const uint32_t word = guarantee_word(slot);
-	const struct phys_addr start = guarantee_start(slot);
+	const uint64_t before = MAX(account->reserved, account->out), after = MAX(reserved, out);
 
-	if (guarantee_state(word) != state || !fits(guarantee, constraints, bytes, start) ||
-	    !guarantee_change(slot, word, SLOT_OUT, state == SLOT_LENT ? SLOT_UNSETTLED : 0))
+	if (after > before && after - before > (beyond ? guarantee->unreserved : 0))
 		return false;
-	if (state == SLOT_LENT)
-		for (uint64_t i = 0; i < guarantee->piece_blocks; i++)
-			guarantee->lender->revoke(guarantee->lender, guarantee_block(start, i));
-	else if (!(word & SLOT_UNSETTLED))
-		guarantee_set_cost(guarantee, start, BLOCK_COST_FIXED);
+	guarantee->unreserved += (uint32_t)(before - after);
+	guarantee->out += (uint32_t)out - account->out;
+	account->reserved = (uint32_t)reserved;
+	account->out = (uint32_t)out;
 	return true;
 }
 
-static void note_steps(struct guarantee *guarantee, uint64_t steps)
+/* A piece is back. */
+static void account_credit_locked(struct guarantee *guarantee, struct guarantee_account *account)
 {
-	uint64_t most = atomic_load_explicit(&guarantee->steps_max, memory_order_relaxed);
+	const bool last = account->ended && account->out == 1;
 
-	while (most < steps && !atomic_compare_exchange_weak_explicit(&guarantee->steps_max, &most, steps, memory_order_relaxed,
-								      memory_order_relaxed))
-		;
+	(void)account_change_locked(guarantee, account, last ? 0 : account->reserved, account->out - 1, true);
 }
 
-struct guarantee_slot *guarantee_take(struct guarantee *guarantee, const struct block_constraints *constraints, uint64_t bytes,
-				      const void *holder)
+bool guarantee_is_reached(const struct guarantee *guarantee, const struct device *device)
 {
-	const uint32_t hint = atomic_load_explicit(&guarantee->hint, memory_order_relaxed);
-	const uint32_t count = guarantee->count;
+	const struct block_heap *heap = &guarantee->memory->blocks;
+	const uint64_t end = (heap->first_block + heap->count) << BLOCK_SHIFT;
+	const uint64_t highest = guarantee->highest.value == 0 ? end - 1 : MIN(guarantee->highest.value, end - 1);
 
-	for (uint64_t step = 0; count > 0 && step < 2ull * count; step++) {
-		const uint32_t index = (uint32_t)((hint + step) % count);
-		struct guarantee_slot *slot = &guarantee->slots[index];
+	return device->dma_lowest <= heap->first_block << BLOCK_SHIFT && device->dma_mask >= highest;
+}
 
-		if (!take(guarantee, slot, step < count ? SLOT_FREE : SLOT_LENT, constraints, bytes))
-			continue;
-		atomic_store_explicit(&guarantee->hint, index + 1, memory_order_relaxed);
-		atomic_store_explicit(&slot->holder, holder, memory_order_relaxed);
-		atomic_fetch_add_explicit(&guarantee->taken, 1, memory_order_relaxed);
-		note_steps(guarantee, step + 1);
-		guarantee_wake_keeper(guarantee);
-		return slot;
+/* Adds to what the device has, or to `fresh`, which it has from then on. */
+static bool reserve(struct guarantee *guarantee, struct guarantee_account *fresh, uint64_t pieces)
+{
+	const uint64_t interrupts = spinlock_lock_interrupts(&guarantee->lock);
+	struct guarantee_account *account = account_find_locked(guarantee, fresh->device);
+	bool reserved;
+
+	account = account ? account : fresh;
+	reserved = account_change_locked(guarantee, account, account->reserved + pieces, account->out, true);
+	if (reserved && account == fresh)
+		list_insert_last(&guarantee->accounts, &fresh->link);
+	spinlock_unlock_interrupts(&guarantee->lock, interrupts);
+	return reserved;
+}
+
+status_t guarantee_reserve(struct guarantee *guarantee, const struct device *device, uint64_t bytes)
+{
+	struct heap *heap = memory_general_heap(guarantee->memory);
+	struct guarantee_account *fresh;
+	bool reserved;
+
+	if (bytes == 0)
+		return STATUS_INVALID;
+	if (guarantee->count == 0 || bytes > guarantee->pieces * guarantee_piece_bytes(guarantee))
+		return STATUS_NO_MEMORY;
+	if (!guarantee_is_reached(guarantee, device))
+		return STATUS_RANGE;
+	fresh = heap_alloc(heap, sizeof(*fresh), 0);
+	if (!fresh)
+		return STATUS_NO_MEMORY;
+	account_init(fresh, device);
+	reserved = reserve(guarantee, fresh, divide_round_up(bytes, guarantee_piece_bytes(guarantee)));
+	if (list_is_empty(&fresh->link))
+		heap_free(heap, fresh);
+	return reserved ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+void guarantee_end_reservation(struct guarantee *guarantee, const struct device *device)
+{
+	const uint64_t interrupts = spinlock_lock_interrupts(&guarantee->lock);
+	struct guarantee_account *account = account_find_locked(guarantee, device);
+
+	if (account) {
+		account->ended = true;
+		if (account->out == 0)
+			(void)account_change_locked(guarantee, account, 0, 0, false);
 	}
-	if (count > 0)
-		atomic_fetch_add_explicit(&guarantee->refused, 1, memory_order_relaxed);
-	return NULL;
+	spinlock_unlock_interrupts(&guarantee->lock, interrupts);
+	if (account)
+		guarantee_wake_refill(guarantee);
 }
 
-void guarantee_give(struct guarantee *guarantee, struct guarantee_slot *slot)
-{
-	uint32_t word = guarantee_word(slot);
+/* Pieces ------------------------------------------------------------------------------------------------------------------ */
 
-	if (guarantee_state(word) != SLOT_OUT)
-		platform_panic("guarantee: 0x%llx is given back, but is not out",
-			       (unsigned long long)guarantee_start(slot).value);
-	atomic_store_explicit(&slot->holder, NULL, memory_order_relaxed);
-	do {
-		word = guarantee_word(slot); /* the keeper may be settling it */
-		if (!(word & SLOT_UNSETTLED))
-			guarantee_set_cost(guarantee, guarantee_start(slot), 0);
-	} while (!guarantee_change(slot, word, SLOT_FREE, 0));
-	guarantee_wake_keeper(guarantee);
+void guarantee_set_cost_locked(struct guarantee *guarantee, const struct guarantee_slot *slot)
+{
+	for (uint64_t i = 0; i < guarantee->piece_blocks; i++)
+		block_heap_set_cost(&guarantee->memory->blocks, guarantee_block(slot->start, i),
+				    slot->state == SLOT_OUT ? BLOCK_COST_FIXED : 0);
 }
 
-struct guarantee_slot *guarantee_find(struct guarantee *guarantee, struct phys_addr start)
+void guarantee_revoke_locked(struct guarantee *guarantee, struct guarantee_slot *slot)
 {
-	for (uint32_t i = 0; i < guarantee->count; i++)
-		if (guarantee_state(guarantee_word(&guarantee->slots[i])) == SLOT_OUT &&
-		    guarantee_start(&guarantee->slots[i]).value == start.value)
-			return &guarantee->slots[i];
-	return NULL;
+	for (uint64_t i = 0; i < guarantee->piece_blocks; i++)
+		guarantee->lender->revoke(guarantee->lender, guarantee_block(slot->start, i));
+	list_remove(&slot->link);
+	list_insert_last(&guarantee->revoked, &slot->revoked);
+	guarantee->loans--;
+}
+
+/* Idle memory costs nothing; of what is on loan, the oldest would have gone back to be refilled next. */
+static struct guarantee_slot *piece_take_locked(struct guarantee *guarantee, struct guarantee_account *account, unsigned shift)
+{
+	struct list *first = list_first(&guarantee->idle);
+	struct guarantee_slot *slot;
+
+	first = first ? first : list_first(&guarantee->loaned);
+	assert(first); /* it has been counted */
+	slot = container_of(first, struct guarantee_slot, link);
+	if (slot->state == SLOT_LOANED)
+		guarantee_revoke_locked(guarantee, slot);
+	else
+		list_remove(&slot->link);
+	slot->state = SLOT_OUT;
+	slot->account = account;
+	slot->shift = (uint8_t)shift;
+	slot->used = slot->fresh = 0;
+	slot->returned = GUARANTEE_NONE;
+	guarantee_set_cost_locked(guarantee, slot);
+	list_insert_first(&account->open[shift - GUARANTEE_OBJECT_SHIFT], &slot->link);
+	guarantee->steps_max = MAX(guarantee->steps_max, 1 + guarantee->piece_blocks);
+	return slot;
+}
+
+static void piece_give_locked(struct guarantee *guarantee, struct guarantee_slot *slot)
+{
+	list_remove(&slot->link);
+	account_credit_locked(guarantee, slot->account);
+	slot->account = NULL;
+	slot->state = SLOT_IDLE;
+	guarantee_set_cost_locked(guarantee, slot);
+	list_insert_first(&guarantee->idle, &slot->link);
+}
+
+/* Objects of a piece ------------------------------------------------------------------------------------------------------ */
+
+static uint32_t piece_objects(const struct guarantee *guarantee, const struct guarantee_slot *slot)
+{
+	return (uint32_t)(guarantee_piece_bytes(guarantee) >> slot->shift);
+}
+
+void *guarantee_record(const struct guarantee *guarantee, struct phys_addr start)
+{
+	const struct guarantee_slot *slot = guarantee_slot_at(guarantee, start);
+	const uint64_t pages =
+		(uint64_t)(slot - guarantee->slots) * guarantee_piece_bytes(guarantee) + start.value - slot->start.value;
+
+	return guarantee->records + (pages >> GUARANTEE_OBJECT_SHIFT) * GUARANTEE_RECORD_BYTES;
+}
+
+static struct phys_addr object_address(const struct guarantee_slot *slot, uint32_t object)
+{
+	return (struct phys_addr){ slot->start.value + ((uint64_t)object << slot->shift) };
+}
+
+static struct phys_addr object_take_locked(struct guarantee *guarantee, struct guarantee_slot *slot)
+{
+	uint32_t object = slot->returned;
+
+	if (object == GUARANTEE_NONE)
+		object = slot->fresh++;
+	else
+		slot->returned = *(uint32_t *)guarantee_record(guarantee, object_address(slot, object));
+	if (++slot->used == piece_objects(guarantee, slot))
+		list_remove(&slot->link);
+	guarantee->taken++;
+	return object_address(slot, object);
+}
+
+static bool take_locked(struct guarantee *guarantee, struct guarantee_account *account, unsigned shift, bool beyond,
+			struct phys_addr *start)
+{
+	struct list *open = list_first(&account->open[shift - GUARANTEE_OBJECT_SHIFT]);
+	struct guarantee_slot *slot;
+
+	if (open)
+		slot = container_of(open, struct guarantee_slot, link);
+	else if (account_change_locked(guarantee, account, account->reserved, account->out + 1ull, beyond))
+		slot = piece_take_locked(guarantee, account, shift);
+	else
+		return false;
+	*start = object_take_locked(guarantee, slot);
+	return true;
+}
+
+bool guarantee_take(struct guarantee *guarantee, const struct device *device, uint64_t bytes, bool beyond,
+		    struct phys_addr *start)
+{
+	const unsigned shift = MAX(log2_ceil(bytes), GUARANTEE_OBJECT_SHIFT);
+	struct guarantee_account *account;
+	bool taken = false;
+
+	if (guarantee->count == 0 || bytes > guarantee_piece_bytes(guarantee))
+		return false;
+	const uint64_t interrupts = spinlock_lock_interrupts(&guarantee->lock);
+	const uint32_t out = guarantee->out;
+	account = account_find_locked(guarantee, device);
+	if (account)
+		taken = take_locked(guarantee, account, shift, beyond, start);
+	if (!taken && beyond)
+		taken = take_locked(guarantee, &guarantee->common, shift, true, start);
+	guarantee->refused += !taken;
+	const bool opened = guarantee->out != out;
+	spinlock_unlock_interrupts(&guarantee->lock, interrupts);
+	if (opened)
+		guarantee_wake_refill(guarantee);
+	return taken;
+}
+
+/* Pieces that were counted are there, however the lock changes hands meanwhile. */
+bool guarantee_take_pieces(struct guarantee *guarantee, const struct device *device, uint32_t count, bool beyond,
+			   struct phys_range *pieces)
+{
+	struct guarantee_account *account;
+	uint64_t interrupts;
+	bool counted;
+
+	if (guarantee->count == 0)
+		return false;
+	interrupts = spinlock_lock_interrupts(&guarantee->lock);
+	account = account_find_locked(guarantee, device);
+	account = account ? account : &guarantee->common;
+	counted = account_change_locked(guarantee, account, account->reserved, (uint64_t)account->out + count, beyond);
+	guarantee->refused += !counted;
+	spinlock_unlock_interrupts(&guarantee->lock, interrupts);
+	for (uint32_t i = 0; counted && i < count; i++) {
+		interrupts = spinlock_lock_interrupts(&guarantee->lock);
+		pieces[i].start = object_take_locked(
+			guarantee, piece_take_locked(guarantee, account, log2_floor(guarantee_piece_bytes(guarantee))));
+		pieces[i].bytes = guarantee_piece_bytes(guarantee);
+		spinlock_unlock_interrupts(&guarantee->lock, interrupts);
+	}
+	if (counted)
+		guarantee_wake_refill(guarantee);
+	return counted;
+}
+
+/* The object that begins there, in a piece that is out; panics otherwise. */
+static uint32_t object_of_locked(const struct guarantee_slot *slot, struct phys_addr start)
+{
+	const uint64_t offset = slot ? start.value - slot->start.value : 0;
+
+	if (!slot || slot->state != SLOT_OUT || offset % (1ull << slot->shift) != 0 || offset >> slot->shift >= slot->fresh)
+		platform_panic("guarantee: 0x%llx is given back, but is not out", (unsigned long long)start.value);
+	return (uint32_t)(offset >> slot->shift);
+}
+
+void guarantee_give(struct guarantee *guarantee, struct phys_addr start)
+{
+	const uint64_t interrupts = spinlock_lock_interrupts(&guarantee->lock);
+	struct guarantee_slot *slot = guarantee_slot_at(guarantee, start);
+	const uint32_t object = object_of_locked(slot, start);
+
+	if (slot->used-- == piece_objects(guarantee, slot))
+		list_insert_first(&slot->account->open[slot->shift - GUARANTEE_OBJECT_SHIFT], &slot->link);
+	*(uint32_t *)guarantee_record(guarantee, start) = slot->returned;
+	slot->returned = object;
+	const bool closed = slot->used == 0;
+	if (closed)
+		piece_give_locked(guarantee, slot);
+	spinlock_unlock_interrupts(&guarantee->lock, interrupts);
+	if (closed)
+		guarantee_wake_refill(guarantee);
 }
 
 /* Life -------------------------------------------------------------------------------------------------------------------- */
+
+static void lists_init(struct guarantee *guarantee)
+{
+	spinlock_init(&guarantee->lock, "guarantee");
+	mutex_init(&guarantee->refill, "guarantee");
+	list_init(&guarantee->idle);
+	list_init(&guarantee->loaned);
+	list_init(&guarantee->empty);
+	list_init(&guarantee->revoked);
+	list_init(&guarantee->accounts);
+	account_init(&guarantee->common, NULL);
+}
+
+static bool tables_alloc(struct guarantee *guarantee)
+{
+	struct heap *heap = memory_general_heap(guarantee->memory);
+	const uint64_t bytes = guarantee->count * guarantee_piece_bytes(guarantee);
+
+	guarantee->slots = heap_alloc(heap, guarantee->count * sizeof(guarantee->slots[0]), 0);
+	guarantee->places = heap_alloc(heap, guarantee_places(guarantee) * sizeof(guarantee->places[0]), 0);
+	guarantee->records = heap_alloc(heap, (bytes >> GUARANTEE_OBJECT_SHIFT) * GUARANTEE_RECORD_BYTES, 0);
+	if (!guarantee->slots || !guarantee->places || !guarantee->records)
+		return false;
+	memset(guarantee->slots, 0, guarantee->count * sizeof(guarantee->slots[0]));
+	memset(guarantee->places, 0, guarantee_places(guarantee) * sizeof(guarantee->places[0]));
+	return true;
+}
+
+static void tables_free(struct guarantee *guarantee)
+{
+	struct heap *heap = memory_general_heap(guarantee->memory);
+
+	heap_free(heap, guarantee->slots);
+	heap_free(heap, guarantee->places);
+	heap_free(heap, guarantee->records);
+	guarantee->pieces = guarantee->count = 0;
+}
+
+/* Memory is never less fragmented than now: what is not found is not promised. */
+static void fill_first(struct guarantee *guarantee)
+{
+	const uint32_t wanted = guarantee->pieces;
+
+	for (uint32_t i = 0; i < guarantee->count; i++) {
+		list_init(&guarantee->slots[i].revoked);
+		list_insert_last(&guarantee->empty, &guarantee->slots[i].link);
+	}
+	guarantee_fill(guarantee);
+	guarantee->pieces = guarantee->unreserved = guarantee->filled;
+	if (guarantee->pieces < wanted)
+		log_warn("memory: only %u of the %u pieces of the DMA guarantee were found; set DMA_GUARANTEE_BYTES or "
+			 "DMA_GUARANTEE_PIECE_BYTES lower",
+			 guarantee->pieces, wanted);
+}
 
 status_t guarantee_init(struct guarantee *guarantee, struct memory *memory, const struct guarantee_config *config)
 {
 	memset(guarantee, 0, sizeof(*guarantee));
 	guarantee->memory = memory;
-	mutex_init(&guarantee->keeper, "guarantee");
 	owner_init(&guarantee->owner, "dma guarantee", true);
+	lists_init(guarantee);
 	if (config->bytes == 0)
 		return STATUS_OK;
 	if (!is_power_of_two(config->piece_bytes) || config->piece_bytes < BLOCK_BYTES ||
 	    config->bytes > memory_total_bytes(memory) / 2)
 		return STATUS_INVALID;
 	guarantee->pieces = (uint32_t)divide_round_up(config->bytes, config->piece_bytes);
+	guarantee->count = guarantee->pieces + 1;
 	guarantee->piece_blocks = config->piece_bytes >> BLOCK_SHIFT;
 	guarantee->highest = config->highest;
-	const uint64_t bytes = (guarantee->pieces + GUARANTEE_SPARE_SLOTS) * sizeof(guarantee->slots[0]);
-	guarantee->slots = heap_alloc(memory_general_heap(memory), bytes, 0);
-	if (!guarantee->slots)
+	if (!tables_alloc(guarantee)) {
+		tables_free(guarantee);
 		return STATUS_NO_MEMORY;
-	memset(guarantee->slots, 0, bytes);
-	guarantee->count = guarantee->pieces + GUARANTEE_SPARE_SLOTS;
+	}
 	guarantee->cleaner = (struct cleaner){ .name = "dma guarantee", .cost = CLEANER_CLEAN, .clean = guarantee_clean };
 	cleaner_register(&memory->cleaners, &guarantee->cleaner);
-	guarantee_fill_locked(guarantee); /* nobody else is there yet */
+	fill_first(guarantee);
 	return STATUS_OK;
-}
-
-static void take_back_all(struct guarantee *guarantee, const struct owner *owner)
-{
-	for (uint32_t i = 0; i < guarantee->count; i++) {
-		struct guarantee_slot *slot = &guarantee->slots[i];
-
-		if (guarantee_state(guarantee_word(slot)) == SLOT_LENT &&
-		    (!owner || block_heap_find(&guarantee->memory->blocks, guarantee_start(slot))->owner == owner))
-			(void)guarantee_release_locked(guarantee, slot, SLOT_LENT);
-	}
-	guarantee_settle_locked(guarantee);
-}
-
-void guarantee_recall(struct guarantee *guarantee, const struct owner *owner)
-{
-	mutex_lock(&guarantee->keeper);
-	take_back_all(guarantee, owner);
-	mutex_unlock(&guarantee->keeper);
-	guarantee_wake_keeper(guarantee);
-}
-
-void guarantee_set_lender(struct guarantee *guarantee, struct guarantee_lender *lender)
-{
-	mutex_lock(&guarantee->keeper);
-	if (!guarantee->lender)
-		guarantee->lender = lender;
-	mutex_unlock(&guarantee->keeper);
-	guarantee_wake_keeper(guarantee);
-}
-
-void guarantee_clear_lender(struct guarantee *guarantee, struct guarantee_lender *lender)
-{
-	mutex_lock(&guarantee->keeper);
-	if (guarantee->lender == lender) {
-		take_back_all(guarantee, NULL);
-		guarantee->lender = NULL;
-	}
-	mutex_unlock(&guarantee->keeper);
 }
 
 bool guarantee_is_idle(const struct guarantee *guarantee)
 {
-	for (uint32_t i = 0; i < guarantee->count; i++)
-		if (guarantee_state(guarantee_word(&guarantee->slots[i])) > SLOT_FREE)
-			return false;
-	return true;
+	return guarantee->out == 0 && guarantee->loans == 0 && list_is_empty(&guarantee->revoked);
 }
 
 void guarantee_fini(struct guarantee *guarantee)
 {
+	struct list *link;
+
 	if (guarantee->count == 0)
 		return;
 	cleaner_unregister(&guarantee->memory->cleaners, &guarantee->cleaner);
-	for (uint32_t i = 0; i < guarantee->count; i++)
-		(void)guarantee_release_locked(guarantee, &guarantee->slots[i], SLOT_FREE);
-	heap_free(memory_general_heap(guarantee->memory), guarantee->slots);
+	guarantee->pieces = 0;
+	while ((link = list_first(&guarantee->idle)))
+		(void)guarantee_withdraw(guarantee, container_of(link, struct guarantee_slot, link), SLOT_IDLE);
+	while ((link = list_take_first(&guarantee->accounts)))
+		heap_free(memory_general_heap(guarantee->memory), container_of(link, struct guarantee_account, link));
+	tables_free(guarantee);
 }

@@ -1,27 +1,32 @@
 /*
- * The guarantee: memory for DMA that is there at any moment, without waiting, in an interrupt handler too. It is kept in pieces
- * of adjacent blocks, each in a slot:
+ * The guarantee: DMA memory that is there at any moment, without waiting, in interrupt handlers too. It is held in pieces of
+ * adjacent blocks, each in a slot:
  *
- *	                        .--- take ---> OUT ---.
- *	                        |                     | give
- *	EMPTY --- free blocks --+--> FREE <-----------'
- *	      `-- lent blocks -----> LENT --- take (revokes) ---> OUT
- *	EMPTY <-- released ------ FREE
- *	      <-- taken back ---- LENT
+ *	                          .---- take ----> OUT ----.
+ *	                          |                        | the last object of the piece is given back
+ *	EMPTY --- free blocks ----+--> IDLE <--------------'
+ *	      '-- a loan ----------> LOANED --- take (revokes) ---> OUT
  *
- * 1. A piece that is FREE or LENT is taken by one compare-and-swap on its slot's word. FREE memory lies idle. LENT memory is
- *    used by the lender, a cache, which gives it up in a bounded number of steps without any lock: it is told block by block
- *    after the fact (revoke), and clears away what is left of its own later (settle).
- * 2. Once filled, FREE + LENT + OUT is more than `pieces`: a request succeeds as long as what is out and what is asked for are
- *    within the guarantee, in whole pieces that the limits of the device allow. What is given back counts again at once.
- * 3. Everything else is the keeper's, in a task: it fills empty slots, settles, and where memory is short exchanges FREE pieces
- *    for LENT ones; it brings a new piece in before the old one goes. As the cache turns over, the oldest LENT pieces go back
- *    to it, a block for every two that it begins to refill, and its coldest blocks take their place: so the guarantee is the
- *    cold end of the order of eviction.
- * 4. A request for a run of blocks in which there are FREE or LENT pieces moves the guarantee elsewhere first (a cleaner).
+ * 1. Reserved first. `pieces` pieces are guaranteed. An account counts `reserved` and `out` pieces: one for each device that has
+ *    reserved some, and a common one. What no account reserves or has out beyond its reservation is `unreserved`:
+ *    unreserved = pieces - sum of max(reserved, out). A take within a reservation succeeds; one beyond it succeeds while
+ *    something is unreserved.
+ * 2. Then found. IDLE + LOANED pieces >= pieces - all that is out, at any moment. So a take that has been counted finds a piece
+ *    at the head of a list. Idle pieces lie unused. Loaned ones are used by a donor, a cache, which loses them in a bounded
+ *    number of steps and clears its own records away later (reap).
+ * 3. Objects below a piece are powers of two from 4 KB on, and those of one size and account share pieces. A piece counts as out
+ *    from its first object to its last one; a new one is opened only when all that are open for that size are full.
+ * 4. A give counts at once. Takes, gives and reservations are atomic, each one short section under [E], and cost the same for
+ *    64 MB and 64 GB.
+ * 5. All else is done by the refill task: it reaps what was revoked, replaces idle pieces by loans while memory is short, and
+ *    moves pieces out of windows. It brings a new piece in before it withdraws an old one. As the cache turns over, the oldest
+ *    loans go back to it, a block for every two that it begins to refill, and its coldest blocks take their place: so the
+ *    guarantee is the cold end of the order of eviction.
+ * 6. Beside each 4 KB of a piece lie GUARANTEE_RECORD_BYTES of a record, for the holder of the object that they are of.
  *
- * Memory that is OUT or FREE belongs to guarantee->owner. Lock [K]: `keeper`, a mutex, over all but taking and giving; behind
- * the reclaim mutex, before the locks of the lender. Whoever holds it does no I/O and starts no reclaim.
+ * Memory that is IDLE or OUT belongs to guarantee->owner. Locks: [E] `lock`, a leaf, held with interrupts off, for the blocks of
+ * one piece at most. [K] `refill`, a mutex, over all but taking, giving and reserving; behind the reclaim mutex, before the
+ * donor's locks. Its holder does no I/O and starts no reclaim.
  */
 #pragma once
 
@@ -29,13 +34,31 @@
 
 #include "block_heap.h"
 #include "cleaner.h"
+#include "runtime/base/device.h"
 #include "runtime/base/mutex.h"
 
+#define GUARANTEE_OBJECT_SHIFT 12 /* the smallest object */
+#define GUARANTEE_SIZES        32 /* powers of two from there on; a piece is one of them */
+#define GUARANTEE_RECORD_BYTES 128
+
+struct guarantee_account {
+	struct list link;                  /* [E] */
+	const struct device *device;       /* [I] NULL: the common one */
+	uint32_t reserved, out;            /* [E] pieces */
+	bool ended;                        /* [E] the reservation ends when the last piece is back */
+	struct list open[GUARANTEE_SIZES]; /* [E] pieces with room, by size of object */
+};
+
 struct guarantee_slot {
-	_Atomic uint32_t word;      /* guarantee_internal.h */
-	_Atomic uint64_t start;     /* physical address of the piece; changes under [K] while nobody can take it */
-	const void *_Atomic holder; /* OUT: of whom; for reports */
-	uint64_t order;             /* [K] the oldest LENT piece goes back first */
+	struct list link;                  /* [E] in the list of its state, or of its account's pieces with room */
+	struct list revoked;               /* [E] in the list of what is to be reaped; or alone */
+	struct phys_addr start;            /* [E] changes under [K] only */
+	struct guarantee_account *account; /* [E] OUT: of whom */
+	uint32_t used;                     /* [E] OUT: objects */
+	uint32_t fresh;                    /* [E] OUT: objects from this one on were never given */
+	uint32_t returned;                 /* [E] OUT: the first object that was given back; the others follow in the records */
+	uint8_t state;                     /* [E] guarantee_internal.h */
+	uint8_t shift;                     /* [E] OUT: objects of 1 << shift bytes */
 };
 
 /* Which blocks are to be lent. */
@@ -52,12 +75,11 @@ struct guarantee_lender {
 	 * guarantee's limits. False: there are none just now.
 	 */
 	bool (*lend)(struct guarantee_lender *self, const struct guarantee_wish *wish, struct phys_addr *start);
-	/* How much of a block that it lent lies idle, in percent: who writes to what is cached there moves it out. */
+	/* How much of a block that it lent lies idle, in percent: a writer to what is cached there moves it out. */
 	unsigned (*idle_percent)(struct guarantee_lender *self, struct phys_addr block);
 	/* Gets a block back that it lent. */
 	void (*take_back)(struct guarantee_lender *self, struct phys_addr block);
-	/* The block is somebody else's from now on: nothing read from it afterwards counts. Any context, no lock, a few steps.
-	 */
+	/* Another holder has the block from now on: nothing read from it afterwards counts. Any context, no lock, a few steps. */
 	void (*revoke)(struct guarantee_lender *self, struct phys_addr block);
 	/* Forgets a block that was revoked; afterwards it belongs to `owner`. */
 	void (*settle)(struct guarantee_lender *self, struct phys_addr block);
@@ -71,9 +93,10 @@ struct guarantee_config {
 
 struct guarantee_statistics {
 	uint64_t free, lent, out; /* pieces now */
-	uint64_t taken;
-	uint64_t refused;   /* requests that found no piece */
-	uint64_t steps_max; /* slots that one request looked at, at most */
+	uint64_t unreserved;      /* pieces that may be taken beyond reservations */
+	uint64_t taken;           /* objects */
+	uint64_t refused;
+	uint64_t steps_max; /* slots and blocks that one take touched, at most */
 	uint64_t exchanged; /* pieces that were replaced by others */
 };
 
@@ -82,27 +105,36 @@ struct memory;
 struct guarantee {
 	struct memory *memory;
 	uint32_t pieces;              /* [I] guaranteed */
-	uint32_t count;               /* [I] slots, some more than that */
+	uint32_t count;               /* [I] slots: one more, for the piece that replaces another one */
 	uint64_t piece_blocks;        /* [I] */
 	struct phys_addr highest;     /* [I] */
 	struct guarantee_slot *slots; /* [I] */
+	char *records;                /* [I] */
+	uint32_t *places;             /* [E] by address / piece: 1 + the slot of the piece there, or 0 */
 	struct owner owner;
-	struct mutex keeper;             /* [K] */
+
+	struct spinlock lock;                          /* [E] */
+	struct list idle, loaned, empty;               /* [E] slots; the oldest first */
+	struct list revoked;                           /* [E] slots whose donor has not reaped them */
+	struct list accounts;                          /* [E] without the common one */
+	struct guarantee_account common;               /* [E] */
+	uint32_t filled;                               /* [E] slots that are not EMPTY */
+	uint32_t loans, out, unreserved;               /* [E] pieces */
+	uint64_t taken, refused, steps_max, exchanged; /* [E] */
+
+	struct mutex refill;             /* [K] */
 	struct guarantee_lender *lender; /* [K] or NULL */
-	uint64_t orders;                 /* [K] */
-	uint64_t exchanged;              /* [K] */
-	uint64_t idle_look_ns;           /* [K] when lent pieces are looked at next for how much lies idle in them */
+	uint64_t idle_look_ns;           /* [K] when loans are looked at next for how much lies idle in them */
+	uint32_t idle_look;              /* [K] the slot where that look begins */
 	struct cleaner cleaner;
-	_Atomic uint32_t hint;          /* slot where the next search begins */
-	_Atomic uint32_t turned_blocks; /* blocks that the cache has begun to refill since the keeper looked */
-	_Atomic uint32_t kick;          /* changes when the keeper has something to do */
+	_Atomic uint32_t turned_blocks; /* blocks that the cache has begun to refill since the refill task looked */
+	_Atomic uint32_t kick;          /* changes when the refill task has something to do */
 	_Atomic bool stopping;
-	_Atomic uint64_t taken, refused, steps_max;
 };
 
 /*
- * At start-up. Takes what is free at once; the keeper does the rest. STATUS_INVALID: the piece is no power of two of at least a
- * block, or the guarantee is more than half of the memory. STATUS_NO_MEMORY.
+ * At start-up. What does not fit into the memory that is free then is not guaranteed, and the log says so. STATUS_INVALID: the
+ * piece is no power of two of at least a block, or the guarantee is more than half of the memory. STATUS_NO_MEMORY.
  */
 status_t guarantee_init(struct guarantee *guarantee, struct memory *memory, const struct guarantee_config *config) MUST_CHECK;
 
@@ -113,55 +145,66 @@ bool guarantee_is_idle(const struct guarantee *guarantee);
 void guarantee_fini(struct guarantee *guarantee);
 
 /*
- * The first lender lends, others do not. When it leaves, all that it lent goes back to it first. Where platform_may_sleep().
+ * The first lender lends, others do not. When it leaves, all that it lent belongs to the guarantee. Where platform_may_sleep().
  */
 void guarantee_set_lender(struct guarantee *guarantee, struct guarantee_lender *lender);
 void guarantee_clear_lender(struct guarantee *guarantee, struct guarantee_lender *lender);
 
-/* Has all pieces taken back whose first block belongs to `owner`, and settles all that was revoked. Where platform_may_sleep().
+/*
+ * Revokes all loans whose first block belongs to `owner`, so that they belong to the guarantee, and reaps all that was revoked.
+ * Where platform_may_sleep().
  */
 void guarantee_recall(struct guarantee *guarantee, const struct owner *owner);
 
 /*
- * Takes a piece, for `bytes` under these constraints from its start on; NULL: there is none that fits. Any context, handlers
- * included; at most two looks at each slot, and one step for each block.
+ * Sets whole pieces of at least `bytes` together apart for the device, beside those that it has reserved before. Where
+ * platform_may_sleep(). STATUS_INVALID: 0 bytes. STATUS_RANGE: the device does not reach all of the guarantee.
+ * STATUS_NO_MEMORY: less is unreserved.
  */
-struct guarantee_slot *guarantee_take(struct guarantee *guarantee, const struct block_constraints *constraints, uint64_t bytes,
-				      const void *holder);
-void guarantee_give(struct guarantee *guarantee, struct guarantee_slot *slot);
+status_t guarantee_reserve(struct guarantee *guarantee, const struct device *device, uint64_t bytes) MUST_CHECK;
 
-/* The slot of a piece that is OUT and begins there; NULL: there is none. */
-struct guarantee_slot *guarantee_find(struct guarantee *guarantee, struct phys_addr start);
+/* The reservation ends when the last piece of it is back: at once, if none is out. Harmless without one. Any context. */
+void guarantee_end_reservation(struct guarantee *guarantee, const struct device *device);
 
-static inline uint32_t guarantee_index(const struct guarantee *guarantee, const struct guarantee_slot *slot)
-{
-	return (uint32_t)(slot - guarantee->slots);
-}
+/* Whether the device reaches all memory of the guarantee, so that any piece serves it. */
+bool guarantee_is_reached(const struct guarantee *guarantee, const struct device *device);
 
-static inline struct phys_addr guarantee_start(const struct guarantee_slot *slot)
-{
-	return (struct phys_addr){ atomic_load_explicit(&slot->start, memory_order_relaxed) };
-}
+/*
+ * One object of at least `bytes`, at most a piece, aligned to its length, the next power of two. `beyond`: what is unreserved
+ * may be taken, too. False: that is all out. Any context; a bounded number of steps.
+ */
+bool guarantee_take(struct guarantee *guarantee, const struct device *device, uint64_t bytes, bool beyond,
+		    struct phys_addr *start) MUST_CHECK;
 
-static inline const void *guarantee_holder(const struct guarantee_slot *slot)
-{
-	return atomic_load_explicit(&slot->holder, memory_order_relaxed);
-}
+/* `count` whole pieces, counted in one step; each is marked by its address. Any context, a step for each piece. */
+bool guarantee_take_pieces(struct guarantee *guarantee, const struct device *device, uint32_t count, bool beyond,
+			   struct phys_range *pieces) MUST_CHECK;
+
+/* An object or a piece. Any context. Anything else is a bug of ours, and panics. */
+void guarantee_give(struct guarantee *guarantee, struct phys_addr start);
+
+/* The record of the object that begins there; one of `bytes` has GUARANTEE_RECORD_BYTES for each 4 KB. */
+void *guarantee_record(const struct guarantee *guarantee, struct phys_addr start);
 
 /* The cache has begun to refill another block; what it does so in `lend` does not count. Any task context. */
 void guarantee_turn(struct guarantee *guarantee);
 
-/* One round of the keeper; true: it is worth another one soon. Where platform_may_sleep(). */
+/* One round of the refill task; true: it is worth another one soon. Where platform_may_sleep(). */
 bool guarantee_keep(struct guarantee *guarantee);
 
-/* The keeper: rounds until guarantee_stop, in a task of its own. */
+/* The refill task: rounds until guarantee_stop. */
 void guarantee_run(struct guarantee *guarantee);
 void guarantee_stop(struct guarantee *guarantee);
 
 void guarantee_statistics(struct guarantee *guarantee, struct guarantee_statistics *statistics);
 
-/* A line on what is free, lent and out. */
+/* What is free, lent and out, and a line for each reservation. */
 void guarantee_print(struct guarantee *guarantee);
 
 /* Checks every invariant; for tests, with nothing under way. */
 bool guarantee_is_valid(struct guarantee *guarantee);
+
+static inline uint64_t guarantee_piece_bytes(const struct guarantee *guarantee)
+{
+	return guarantee->piece_blocks << BLOCK_SHIFT;
+}

@@ -1,55 +1,111 @@
-/* What the guarantee says of itself. */
+/* What the guarantee says of itself, and the walker. */
 #include "guarantee_internal.h"
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"
 
 void guarantee_statistics(struct guarantee *guarantee, struct guarantee_statistics *statistics)
 {
-	*statistics = (struct guarantee_statistics){
-		.taken = atomic_load_explicit(&guarantee->taken, memory_order_relaxed),
-		.refused = atomic_load_explicit(&guarantee->refused, memory_order_relaxed),
-		.steps_max = atomic_load_explicit(&guarantee->steps_max, memory_order_relaxed),
-	};
-	mutex_lock(&guarantee->keeper);
-	statistics->exchanged = guarantee->exchanged;
-	for (uint32_t i = 0; i < guarantee->count; i++) {
-		const enum slot_state state = guarantee_state(guarantee_word(&guarantee->slots[i]));
+	const uint64_t interrupts = spinlock_lock_interrupts(&guarantee->lock);
 
-		statistics->free += state == SLOT_FREE;
-		statistics->lent += state == SLOT_LENT;
-		statistics->out += state == SLOT_OUT;
+	*statistics = (struct guarantee_statistics){
+		.free = (uint64_t)MAX(guarantee->filled, guarantee->loans + guarantee->out) - guarantee->loans - guarantee->out,
+		.lent = guarantee->loans,
+		.out = guarantee->out,
+		.unreserved = guarantee->unreserved,
+		.taken = guarantee->taken,
+		.refused = guarantee->refused,
+		.steps_max = guarantee->steps_max,
+		.exchanged = guarantee->exchanged,
+	};
+	spinlock_unlock_interrupts(&guarantee->lock, interrupts);
+}
+
+/* The reservation at that place in the list; false: the list is shorter. */
+static bool reservation_at(struct guarantee *guarantee, unsigned place, struct guarantee_account *account)
+{
+	const uint64_t interrupts = spinlock_lock_interrupts(&guarantee->lock);
+	bool found = false;
+
+	list_for_each (link, &guarantee->accounts) {
+		if (place-- > 0)
+			continue;
+		*account = *container_of(link, struct guarantee_account, link);
+		found = true;
+		break;
 	}
-	mutex_unlock(&guarantee->keeper);
+	spinlock_unlock_interrupts(&guarantee->lock, interrupts);
+	return found;
 }
 
 void guarantee_print(struct guarantee *guarantee)
 {
 	struct guarantee_statistics statistics;
+	struct guarantee_account account;
 	char piece[FORMAT_BYTES_SIZE];
 
 	guarantee_statistics(guarantee, &statistics);
-	print("guarantee: %u pieces of %s: %llu free, %llu lent, %llu out; taken %llu times, refused %llu, at most %llu slots "
-	      "looked at\n",
+	print("guarantee: %u pieces of %s: %llu free, %llu lent, %llu out, %llu not reserved; %llu objects taken, %llu "
+	      "requests "
+	      "refused\n",
 	      guarantee->pieces, format_bytes(piece, guarantee_piece_bytes(guarantee)), (unsigned long long)statistics.free,
-	      (unsigned long long)statistics.lent, (unsigned long long)statistics.out, (unsigned long long)statistics.taken,
-	      (unsigned long long)statistics.refused, (unsigned long long)statistics.steps_max);
+	      (unsigned long long)statistics.lent, (unsigned long long)statistics.out,
+	      (unsigned long long)statistics.unreserved, (unsigned long long)statistics.taken,
+	      (unsigned long long)statistics.refused);
+	for (unsigned place = 0; reservation_at(guarantee, place, &account); place++)
+		print("    %-20s reserved %u pieces, has %u out%s\n", account.device->name, account.reserved, account.out,
+		      account.ended ? "; ends with the last one" : "");
+}
+
+/* The walker: no operation is under way -------------------------------------------------------------------------------------- */
+
+static bool blocks_are_valid(const struct guarantee *guarantee, const struct guarantee_slot *slot)
+{
+	const bool lenders = slot->state == SLOT_LOANED || !list_is_empty(&slot->revoked);
+	const struct block *block = block_heap_find(&guarantee->memory->blocks, slot->start);
+
+	for (uint64_t i = 0; i < guarantee->piece_blocks; i++)
+		if (!block[i].taken || (block[i].owner == &guarantee->owner) == lenders)
+			return false;
+	return true;
 }
 
 static bool slot_is_valid(const struct guarantee *guarantee, const struct guarantee_slot *slot)
 {
-	const uint32_t word = guarantee_word(slot);
-	const struct block *block;
-
-	if (guarantee_state(word) == SLOT_EMPTY)
-		return !(word & SLOT_UNSETTLED);
-	if (guarantee_state(word) == SLOT_KEPT)
+	if (slot->state == SLOT_EMPTY)
+		return list_is_empty(&slot->revoked);
+	if (slot->state == SLOT_MOVING || guarantee_slot_at(guarantee, slot->start) != slot ||
+	    (slot->state == SLOT_OUT) != (slot->account != NULL))
 		return false;
-	block = block_heap_find(&guarantee->memory->blocks, guarantee_start(slot));
-	for (uint64_t i = 0; i < guarantee->piece_blocks; i++)
-		if (!block[i].taken ||
-		    (block[i].owner == &guarantee->owner) == (guarantee_state(word) == SLOT_LENT || (word & SLOT_UNSETTLED)))
-			return false;
-	return true;
+	if (slot->state == SLOT_OUT &&
+	    (slot->used == 0 || slot->used > slot->fresh || slot->fresh > guarantee_piece_bytes(guarantee) >> slot->shift))
+		return false;
+	return blocks_are_valid(guarantee, slot);
+}
+
+static uint32_t length(const struct list *list)
+{
+	uint32_t count = 0;
+
+	list_for_each (link, list)
+		count++;
+	return count;
+}
+
+static bool counts_are_valid(struct guarantee *guarantee)
+{
+	uint32_t promised = guarantee->common.out, out = guarantee->common.out;
+
+	list_for_each (link, &guarantee->accounts) {
+		const struct guarantee_account *account = container_of(link, struct guarantee_account, link);
+
+		promised += MAX(account->reserved, account->out);
+		out += account->out;
+	}
+	const uint32_t free = length(&guarantee->idle) + length(&guarantee->loaned);
+	return guarantee->common.reserved == 0 && promised + guarantee->unreserved == guarantee->pieces &&
+	       out == guarantee->out && free + out == guarantee->filled && free + out >= guarantee->pieces &&
+	       length(&guarantee->loaned) == guarantee->loans &&
+	       guarantee->filled + length(&guarantee->empty) == guarantee->count;
 }
 
 bool guarantee_is_valid(struct guarantee *guarantee)
@@ -57,12 +113,12 @@ bool guarantee_is_valid(struct guarantee *guarantee)
 	uint64_t own = 0;
 
 	for (uint32_t i = 0; i < guarantee->count; i++) {
-		const uint32_t word = guarantee_word(&guarantee->slots[i]);
+		const struct guarantee_slot *slot = &guarantee->slots[i];
 
-		if (!slot_is_valid(guarantee, &guarantee->slots[i]))
+		if (!slot_is_valid(guarantee, slot))
 			return false;
-		if (!(word & SLOT_UNSETTLED) && (guarantee_state(word) == SLOT_FREE || guarantee_state(word) == SLOT_OUT))
+		if (list_is_empty(&slot->revoked) && (slot->state == SLOT_IDLE || slot->state == SLOT_OUT))
 			own += guarantee->piece_blocks;
 	}
-	return guarantee->owner.blocks == own;
+	return guarantee->owner.blocks == own && counts_are_valid(guarantee);
 }

@@ -1,8 +1,9 @@
 /*
- * What the files of the guarantee share; nobody else includes it.
+ * What the files of the guarantee share; nothing else includes it.
  *
- *	guarantee.c		taking and giving; beginning and end
- *	guarantee_keeper.c	filling, lending, exchanging; runs with pieces in them
+ *	guarantee.c		taking, giving and reserving; beginning and end
+ *	guarantee_refill.c	filling, loans, exchanging
+ *	guarantee_window.c	windows with pieces in them: the cleaner
  *	guarantee_check.c	figures, and the walker
  */
 #pragma once
@@ -10,78 +11,79 @@
 #include "guarantee.h"
 #include "memory.h"
 
-/* A new piece comes in before an old one goes, and one more than guaranteed is there while that happens. */
-#define GUARANTEE_SPARE_SLOTS  2
-#define GUARANTEE_SPARE_PIECES 1
-
-/*
- * The word of a slot: its state; UNSETTLED, when its blocks were revoked and the lender has not forgotten them yet; and a
- * number that changes with every state, so that whoever looked at the start of a piece takes that piece or none.
- */
 enum slot_state {
 	SLOT_EMPTY,
-	SLOT_KEPT, /* the keeper is changing it */
-	SLOT_FREE,
-	SLOT_LENT,
+	SLOT_MOVING, /* the refill task has it */
+	SLOT_IDLE,
+	SLOT_LOANED,
 	SLOT_OUT,
 };
 
-#define SLOT_STATE     0x7u
-#define SLOT_UNSETTLED 0x8u
-#define SLOT_NUMBER    0x10u
-
-static inline uint32_t guarantee_word(const struct guarantee_slot *slot)
-{
-	return atomic_load_explicit(&slot->word, memory_order_acquire);
-}
-
-static inline enum slot_state guarantee_state(uint32_t word)
-{
-	return (enum slot_state)(word & SLOT_STATE);
-}
-
-static inline uint32_t guarantee_word_with(uint32_t word, enum slot_state state, uint32_t set)
-{
-	return ((word + SLOT_NUMBER) & ~SLOT_STATE) | (uint32_t)state | set;
-}
-
-/* One try. */
-static inline bool guarantee_change(struct guarantee_slot *slot, uint32_t word, enum slot_state state, uint32_t set)
-{
-	return atomic_compare_exchange_strong(&slot->word, &word, guarantee_word_with(word, state, set));
-}
-
-static inline uint64_t guarantee_piece_bytes(const struct guarantee *guarantee)
-{
-	return guarantee->piece_blocks << BLOCK_SHIFT;
-}
+#define GUARANTEE_NONE UINT32_MAX /* no object was given back */
 
 static inline struct phys_addr guarantee_block(struct phys_addr start, uint64_t i)
 {
 	return (struct phys_addr){ start.value + (i << BLOCK_SHIFT) };
 }
 
-/* The keeper has something to do. */
-static inline void guarantee_wake_keeper(struct guarantee *guarantee)
+/* The place of an address among those that a piece can have. */
+static inline uint64_t guarantee_place(const struct guarantee *guarantee, struct phys_addr address)
+{
+	const uint64_t piece = guarantee_piece_bytes(guarantee);
+
+	return address.value / piece - (guarantee->memory->blocks.first_block << BLOCK_SHIFT) / piece;
+}
+
+static inline uint64_t guarantee_places(const struct guarantee *guarantee)
+{
+	const struct block_heap *heap = &guarantee->memory->blocks;
+
+	return guarantee_place(guarantee, (struct phys_addr){ (heap->first_block + heap->count - 1) << BLOCK_SHIFT }) + 1;
+}
+
+/* The slot of the piece that has the address; NULL: there is none. [E] or [K] is held. */
+static inline struct guarantee_slot *guarantee_slot_at(const struct guarantee *guarantee, struct phys_addr address)
+{
+	const uint64_t place = guarantee_place(guarantee, address);
+	const uint32_t number = place < guarantee_places(guarantee) ? guarantee->places[place] : 0;
+
+	return number == 0 ? NULL : &guarantee->slots[number - 1];
+}
+
+/* The state as it is at this moment. */
+enum slot_state guarantee_state(struct guarantee *guarantee, const struct guarantee_slot *slot);
+
+/* The refill task has something to do. Any context. */
+static inline void guarantee_wake_refill(struct guarantee *guarantee)
 {
 	atomic_fetch_add(&guarantee->kick, 1);
 	platform_wake(&guarantee->kick);
 }
 
-/* Sets what the blocks of the piece at `start` cost a window. */
-void guarantee_set_cost(struct guarantee *guarantee, struct phys_addr start, uint32_t cost);
+/* Sets what the blocks of the piece cost a window, by its state. [E] is held. */
+void guarantee_set_cost_locked(struct guarantee *guarantee, const struct guarantee_slot *slot);
 
-/* Fills empty slots, as far as there is memory. */
-void guarantee_fill_locked(struct guarantee *guarantee);
+/* Revokes the loan. [E] is held. */
+void guarantee_revoke_locked(struct guarantee *guarantee, struct guarantee_slot *slot);
+
+/* A new piece in place of another one; it lies idle, or is on loan. False: there is none, or no slot for it. [K] is held. */
+bool guarantee_bring(struct guarantee *guarantee, struct guarantee_wish wish);
+
+/* Fills empty slots, as far as there is memory. [K] is held. */
+void guarantee_fill(struct guarantee *guarantee);
 
 /*
- * Empties the slot, if it is in this state: its blocks are the lender's again, or the memory's; returns the bytes that reached
- * the block heap, of which nobody has been told yet.
+ * Withdraws a piece in this state, if there is one more than guaranteed: its blocks are the lender's again, or the memory's.
+ * Returns the bytes that reached the block heap, of which no waiter has been told yet. [K] is held.
  */
-uint64_t guarantee_release_locked(struct guarantee *guarantee, struct guarantee_slot *slot, enum slot_state state);
+uint64_t guarantee_withdraw(struct guarantee *guarantee, struct guarantee_slot *slot, enum slot_state state);
 
-/* Has the lender forget all that was revoked. */
-void guarantee_settle_locked(struct guarantee *guarantee);
+/* Withdraws what came in while the piece that was to go was taken. Returns bytes as above. [K] is held. */
+uint64_t guarantee_trim(struct guarantee *guarantee);
+
+/* Has the lender forget what was revoked: of one slot, if it was, or all. [K] is held. */
+void guarantee_reap(struct guarantee *guarantee, struct guarantee_slot *slot);
+void guarantee_reap_all(struct guarantee *guarantee);
 
 /* The cleaner: moves pieces out of a range. Takes [K]. */
 uint64_t guarantee_clean(struct cleaner *self, const struct reclaim_target *target);

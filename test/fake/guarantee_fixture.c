@@ -2,6 +2,13 @@
 
 const struct guarantee_config pieces_config = { .bytes = PIECES * PIECE_BYTES, .piece_bytes = PIECE_BYTES };
 
+bool guarantee_piece_take(struct guarantee *guarantee, struct phys_addr *start)
+{
+	static const struct device device = { .name = "camera", .dma_mask = UINT64_MAX };
+
+	return guarantee_take(guarantee, &device, guarantee_piece_bytes(guarantee), true, start);
+}
+
 struct guarantee_statistics guarantee_statistics_of(struct guarantee *guarantee)
 {
 	struct guarantee_statistics statistics;

@@ -8,4 +8,7 @@
 
 extern const struct guarantee_config pieces_config;
 
+/* A whole piece for any device, or none. */
+bool guarantee_piece_take(struct guarantee *guarantee, struct phys_addr *start);
+
 struct guarantee_statistics guarantee_statistics_of(struct guarantee *guarantee);

@@ -7,9 +7,6 @@
 #include "host/host_test.h"
 #include "runtime/base/random.h"
 
-static const struct block_constraints anywhere = { 0 };
-static const struct device device = { .name = "camera", .dma_mask = UINT64_MAX };
-
 #define LENDER_BLOCKS 64
 
 enum note {
@@ -27,8 +24,9 @@ struct noting_lender {
 	unsigned turns;   /* that it takes to lend a piece */
 	uint64_t work_ns; /* likewise, on a clock that is turned by hand */
 	bool refuses;
-	bool steals; /* takes what is to be avoided, once */
-	struct guarantee_slot *stolen;
+	bool steals; /* takes the oldest loan, once */
+	bool stolen;
+	struct phys_addr stolen_piece;
 	unsigned asked;
 	enum note notes[LENDER_BLOCKS];
 };
@@ -62,10 +60,7 @@ static bool noting_lend(struct guarantee_lender *self, const struct guarantee_wi
 	if (lender->work_ns > 0)
 		host_clock_turn(lender->work_ns);
 	if (lender->steals)
-		lender->stolen =
-			guarantee_take(&lender->memory->guarantee,
-				       &(struct block_constraints){ .lowest = wish->avoid_first, .highest = wish->avoid_last },
-				       PIECE_BYTES, &device);
+		lender->stolen = guarantee_piece_take(&lender->memory->guarantee, &lender->stolen_piece);
 	lender->steals = false;
 	if (lender->refuses || block_heap_alloc(&lender->memory->blocks, &request, start) != STATUS_OK)
 		return false;
@@ -117,11 +112,11 @@ static void machine_with_guarantee(struct machine *machine, uint64_t blocks)
 }
 
 /* Takes until nothing is left, and says how many there were. */
-static unsigned take_all(struct guarantee *guarantee, struct guarantee_slot *slots[PIECES + 1])
+static unsigned take_all(struct guarantee *guarantee, struct phys_addr pieces[PIECES])
 {
 	unsigned taken = 0;
 
-	while (taken <= PIECES && (slots[taken] = guarantee_take(guarantee, &anywhere, PIECE_BYTES, &device)) != NULL)
+	while (taken < PIECES && guarantee_piece_take(guarantee, &pieces[taken]))
 		taken++;
 	return taken;
 }
@@ -130,7 +125,7 @@ START_TEST(all_that_is_guaranteed_is_there_at_any_moment)
 {
 	static struct machine machine;
 	struct guarantee *const guarantee = &machine.memory.guarantee;
-	struct guarantee_slot *slots[PIECES + 1];
+	struct phys_addr pieces[PIECES];
 	struct noting_lender lender;
 	struct random random;
 	unsigned out = 0;
@@ -142,15 +137,14 @@ START_TEST(all_that_is_guaranteed_is_there_at_any_moment)
 		const uint64_t what = random_below(&random, 10);
 
 		if (what < 4 && out < PIECES) {
-			slots[out] = guarantee_take(guarantee, &anywhere, PIECE_BYTES, &device);
-			ck_assert_ptr_nonnull(slots[out]);
-			memset(platform_virt(guarantee_start(slots[out])), 0, 64);
+			ck_assert(guarantee_piece_take(guarantee, &pieces[out]));
+			memset(platform_virt(pieces[out]), 0, 64);
 			out++;
 		} else if (what < 7 && out > 0) {
 			const uint64_t which = random_below(&random, out);
 
-			guarantee_give(guarantee, slots[which]);
-			slots[which] = slots[--out];
+			guarantee_give(guarantee, pieces[which]);
+			pieces[which] = pieces[--out];
 		} else if (what == 7) {
 			guarantee_turn(guarantee);
 		} else if (what == 8) {
@@ -162,7 +156,7 @@ START_TEST(all_that_is_guaranteed_is_there_at_any_moment)
 		}
 	}
 	while (out > 0)
-		guarantee_give(guarantee, slots[--out]);
+		guarantee_give(guarantee, pieces[--out]);
 	ck_assert_uint_gt(guarantee_statistics_of(guarantee).exchanged, 1000);
 	guarantee_clear_lender(guarantee, &lender.lender);
 	ck_assert_uint_eq(lender.owner.blocks, 0);
@@ -174,20 +168,21 @@ START_TEST(no_more_than_is_guaranteed_counts)
 {
 	static struct machine machine;
 	struct guarantee *const guarantee = &machine.memory.guarantee;
-	struct guarantee_slot *slots[PIECES + 1];
+	struct phys_addr pieces[PIECES], another;
 	unsigned taken;
 
 	machine_with_guarantee(&machine, LENDER_BLOCKS);
-	taken = take_all(guarantee, slots);
-	ck_assert_uint_eq(taken, PIECES + 1); /* the one in reserve, too */
+	taken = take_all(guarantee, pieces);
+	ck_assert_uint_eq(taken, PIECES);
 	ck_assert_uint_eq(guarantee_statistics_of(guarantee).refused, 0);
-	ck_assert_ptr_null(guarantee_take(guarantee, &anywhere, 64, &device));
+	ck_assert(!guarantee_piece_take(guarantee, &another));
 	ck_assert_uint_eq(guarantee_statistics_of(guarantee).refused, 1);
 	ck_assert_int_eq(memory_fini(&machine.memory), STATUS_BUSY);
-	guarantee_give(guarantee, slots[2]);
-	ck_assert_ptr_eq(guarantee_take(guarantee, &anywhere, 64, &device), slots[2]);
+	guarantee_give(guarantee, pieces[2]);
+	ck_assert(guarantee_piece_take(guarantee, &another));
+	ck_assert_uint_eq(another.value, pieces[2].value);
 	while (taken > 0)
-		guarantee_give(guarantee, slots[--taken]);
+		guarantee_give(guarantee, pieces[--taken]);
 	machine_fini(&machine);
 }
 END_TEST
@@ -217,28 +212,6 @@ START_TEST(lending_asks_for_no_more_lending)
 		(void)guarantee_keep(guarantee);
 	ck_assert_uint_eq(guarantee_statistics_of(guarantee).exchanged, exchanged + 1);
 	guarantee_clear_lender(guarantee, &lender.lender);
-	machine_fini(&machine);
-}
-END_TEST
-
-START_TEST(limits_are_kept)
-{
-	static struct machine machine;
-	struct guarantee *const guarantee = &machine.memory.guarantee;
-	const struct block_constraints below = { .highest = { MACHINE_START - 1 } };
-	const struct block_constraints above = { .lowest = { MACHINE_START + LENDER_BLOCKS * BLOCK_BYTES } };
-	const struct block_constraints coarse = { .alignment_bytes = 2 * LENDER_BLOCKS * BLOCK_BYTES };
-	struct guarantee_slot *slot;
-
-	machine_with_guarantee(&machine, LENDER_BLOCKS);
-	ck_assert_ptr_null(guarantee_take(guarantee, &below, 64, &device));
-	ck_assert_ptr_null(guarantee_take(guarantee, &above, 64, &device));
-	ck_assert_ptr_null(guarantee_take(guarantee, &anywhere, PIECE_BYTES + 1, &device));
-	ck_assert_uint_le(guarantee_statistics_of(guarantee).steps_max, 2 * (PIECES + 2));
-	slot = guarantee_take(guarantee, &coarse, 64, &device);
-	ck_assert(!slot || guarantee_start(slot).value % coarse.alignment_bytes == 0);
-	if (slot)
-		guarantee_give(guarantee, slot);
 	machine_fini(&machine);
 }
 END_TEST
@@ -379,7 +352,7 @@ START_TEST(a_piece_that_cannot_move_is_in_the_way)
 	(void)guarantee->cleaner.clean(&guarantee->cleaner, &target);
 	ck_assert_uint_eq(obstacles, guarantee_statistics_of(guarantee).lent);
 	ck_assert_uint_eq(obstacles, PIECES);
-	ck_assert_uint_eq(lender.asked, 2); /* the first one was one too many */
+	ck_assert_uint_eq(lender.asked, 1);
 	ck_assert(!window_find(&machine.memory.blocks, &run, &window));
 	ck_assert(guarantee_is_valid(guarantee));
 	lowest_end(&machine, &lender);
@@ -399,11 +372,11 @@ static void keep_or_clean(void *context, unsigned index)
 	struct guarantee *guarantee = keeper->guarantee;
 
 	if (index == 0) {
-		mutex_lock(&guarantee->keeper);
+		mutex_lock(&guarantee->refill);
 		atomic_store(&keeper->busy, true);
 		while (!atomic_load(&keeper->over))
 			platform_yield();
-		mutex_unlock(&guarantee->keeper);
+		mutex_unlock(&guarantee->refill);
 		return;
 	}
 	while (!atomic_load(&keeper->busy))
@@ -426,15 +399,13 @@ START_TEST(who_is_late_does_not_wait_for_the_keeper)
 }
 END_TEST
 
-/* The range of the first piece that is lent. */
-static void aim_at_lent(const struct noting_lender *lender, struct reclaim_target *target)
+/* The range of the oldest loan, which is taken first. */
+static void aim_at_loan(struct guarantee *guarantee, struct reclaim_target *target)
 {
-	unsigned i = 0;
+	const struct guarantee_slot *slot = container_of(list_first(&guarantee->loaned), struct guarantee_slot, link);
 
-	while (lender->notes[i] != LENT)
-		i += 2;
 	target->bytes = PIECE_BYTES;
-	target->lowest.value = MACHINE_START + i * BLOCK_BYTES;
+	target->lowest = slot->start;
 	target->highest.value = target->lowest.value + PIECE_BYTES - 1;
 }
 
@@ -448,16 +419,16 @@ START_TEST(a_piece_that_is_taken_while_it_moves_makes_room_later)
 
 	lend_lowest(&machine, &lender, &target);
 	struct guarantee *const guarantee = &machine.memory.guarantee;
-	aim_at_lent(&lender, &target);
+	aim_at_loan(guarantee, &target);
 	lender.steals = true;
 	ck_assert_uint_eq(guarantee->cleaner.clean(&guarantee->cleaner, &target), 0);
-	ck_assert_ptr_nonnull(lender.stolen);
+	ck_assert(lender.stolen);
 	ck_assert_uint_eq(obstacles, 1);
-	guarantee_give(guarantee, lender.stolen);
+	guarantee_give(guarantee, lender.stolen_piece);
 
 	obstacles = 0;
 	window_avoid_nothing(&machine.memory.blocks);
-	aim_at_lent(&lender, &target);
+	aim_at_loan(guarantee, &target);
 	(void)guarantee->cleaner.clean(&guarantee->cleaner, &target);
 	ck_assert_uint_eq(obstacles, 0);
 	ck_assert_int_ne(*note_of(&lender.lender, target.lowest), LENT);
@@ -472,16 +443,15 @@ START_TEST(a_piece_that_is_out_is_in_the_way)
 	struct noting_lender lender;
 	uint32_t obstacles = 0;
 	struct reclaim_target target = { .obstacles = &obstacles };
-	struct guarantee_slot *slot;
+	struct phys_addr piece;
 
 	lend_lowest(&machine, &lender, &target);
 	struct guarantee *const guarantee = &machine.memory.guarantee;
-	slot = guarantee_take(guarantee, &anywhere, PIECE_BYTES, &device);
-	ck_assert_ptr_nonnull(slot);
+	ck_assert(guarantee_piece_take(guarantee, &piece));
 	ck_assert_uint_eq(guarantee->cleaner.clean(&guarantee->cleaner, &target), 0);
 	ck_assert_uint_eq(obstacles, 1);
 	ck_assert_uint_eq(lender.asked, 0);
-	guarantee_give(guarantee, slot);
+	guarantee_give(guarantee, piece);
 	lowest_end(&machine, &lender);
 }
 END_TEST
@@ -545,10 +515,10 @@ static void clear_or_take(void *context, unsigned index)
 	if (index == 0)
 		atomic_store(&clearing->over, true);
 	while (!atomic_load(&clearing->over)) {
-		struct guarantee_slot *slot = guarantee_take(guarantee, &anywhere, PIECE_BYTES, &device);
+		struct phys_addr piece;
 
-		if (slot)
-			guarantee_give(guarantee, slot);
+		if (guarantee_piece_take(guarantee, &piece))
+			guarantee_give(guarantee, piece);
 	}
 }
 
@@ -564,8 +534,8 @@ START_TEST(threads_take_pieces_while_windows_are_cleared)
 END_TEST
 
 HOST_TEST_MAIN("guarantee", threads_take_pieces_while_windows_are_cleared, all_that_is_guaranteed_is_there_at_any_moment,
-	       no_more_than_is_guaranteed_counts, lending_asks_for_no_more_lending, limits_are_kept,
-	       impossible_configs_are_refused, a_run_through_it_moves_it_away, pieces_do_not_move_to_and_fro_without_end,
+	       no_more_than_is_guaranteed_counts, lending_asks_for_no_more_lending, impossible_configs_are_refused,
+	       a_run_through_it_moves_it_away, pieces_do_not_move_to_and_fro_without_end,
 	       a_piece_that_cannot_move_is_in_the_way, a_piece_that_is_out_is_in_the_way,
 	       a_piece_that_is_taken_while_it_moves_makes_room_later, who_is_late_does_not_wait_for_the_keeper,
 	       pieces_move_until_the_deadline)

@@ -9,7 +9,6 @@
 #include "pagecache/evict.h"
 #include "pagecache/keep.h"
 
-static const struct block_constraints anywhere = { 0 };
 static const struct device device = { .name = "camera", .dma_mask = UINT64_MAX };
 
 static const struct dma_request piece_request = { .bytes = PIECE_BYTES, .segments_max = 1, .wait = MEMORY_WAIT_NEVER };
@@ -213,9 +212,9 @@ static bool lend(struct cache_machine *machine, const struct guarantee_wish *wis
 	struct guarantee_lender *lender = &machine->pagecache.lender;
 	bool lent;
 
-	mutex_lock(&machine->memory.guarantee.keeper);
+	mutex_lock(&machine->memory.guarantee.refill);
 	lent = lender->lend(lender, wish, start);
-	mutex_unlock(&machine->memory.guarantee.keeper);
+	mutex_unlock(&machine->memory.guarantee.refill);
 	return lent;
 }
 
@@ -278,20 +277,20 @@ END_TEST
 /* What handlers take of it may be lent again at once: it says nothing about the next drain. */
 START_TEST(only_what_drains_take_is_demand)
 {
-	struct guarantee_slot *slots[PIECES];
+	struct phys_addr pieces[PIECES];
 	struct cache_machine machine;
 	const struct page_heap *heap = &machine.volume.heap;
 
 	fill_and_lend(&machine);
 	for (unsigned i = 0; i < PIECES; i++)
-		slots[i] = guarantee_take(&machine.memory.guarantee, &anywhere, PIECE_BYTES, &device);
+		ck_assert(guarantee_piece_take(&machine.memory.guarantee, &pieces[i]));
 	keep(&machine);
 	ck_assert_uint_gt(heap->gone_blocks, 1);
 	ck_assert_uint_eq(heap->demand_blocks, 0);
 	ck_assert_uint_eq(memory_drain(&machine.memory, BLOCK_BYTES, false), BLOCK_BYTES);
 	ck_assert_uint_eq(heap->demand_blocks, 1);
 	for (unsigned i = 0; i < PIECES; i++)
-		guarantee_give(&machine.memory.guarantee, slots[i]);
+		guarantee_give(&machine.memory.guarantee, pieces[i]);
 	cache_machine_fini(&machine);
 }
 END_TEST
@@ -374,7 +373,7 @@ static void take_run(struct crowd *crowd, struct random *random)
 static void crowd_work(struct crowd *crowd, enum role role, struct random *random)
 {
 	struct cache_machine *machine = &crowd->machine;
-	struct guarantee_slot *slot;
+	struct phys_addr piece;
 
 	switch (role) {
 	case READER:
@@ -385,11 +384,10 @@ static void crowd_work(struct crowd *crowd, enum role role, struct random *rando
 		cache_machine_write(machine, random, DISK_BYTES / 2 + random_below(random, DISK_BYTES / 2 - MIB), 30000);
 		break;
 	case TAKER:
-		slot = guarantee_take(&machine->memory.guarantee, &anywhere, PIECE_BYTES, &device);
-		if (slot) {
-			memset(platform_virt(guarantee_start(slot)), 0x5a, PIECE_BYTES);
+		if (guarantee_piece_take(&machine->memory.guarantee, &piece)) {
+			memset(platform_virt(piece), 0x5a, PIECE_BYTES);
 			platform_yield();
-			guarantee_give(&machine->memory.guarantee, slot);
+			guarantee_give(&machine->memory.guarantee, piece);
 		}
 		break;
 	case RUN_TAKER:

@@ -1,0 +1,114 @@
+/*
+ * Windows with pieces of the guarantee in them. A piece that a request wants to have cleared away is replaced by one elsewhere
+ * first; one that is out, or has no other place, is in the way.
+ */
+#include "guarantee_internal.h"
+#include "window.h"
+
+/* Another piece elsewhere takes its place, unless there is one too many. False: there is no other one. */
+static bool move_away(struct guarantee *guarantee, struct guarantee_slot *slot, enum slot_state state,
+		      const struct guarantee_wish *wish, uint64_t *given)
+{
+	const struct phys_addr start = slot->start;
+
+	guarantee_reap(guarantee, slot);
+	*given += guarantee_trim(guarantee);
+	if (guarantee_slot_at(guarantee, start) != slot)
+		return true;
+	if (!guarantee_bring(guarantee, *wish))
+		return false;
+	*given += guarantee_withdraw(guarantee, slot, state);
+	return true;
+}
+
+/* The piece stays in the window, and windows that come later leave it out, all of it. */
+static void exclude(const struct guarantee *guarantee, struct phys_addr start, uint32_t *obstacles)
+{
+	const struct window piece = { .start = start, .blocks = guarantee->piece_blocks };
+
+	window_avoid(&guarantee->memory->blocks, &piece);
+	++*obstacles;
+}
+
+/* The next slot with a piece in the range, from *address on, which goes on behind it; NULL: there is no more. */
+static struct guarantee_slot *next_in(struct guarantee *guarantee, const struct reclaim_target *target, uint64_t *address)
+{
+	const struct block_heap *heap = &guarantee->memory->blocks;
+	const uint64_t end = (heap->first_block + heap->count) << BLOCK_SHIFT;
+	struct guarantee_slot *slot = NULL;
+
+	while (!slot && *address <= target->highest.value && *address < end) {
+		slot = guarantee_slot_at(guarantee, (struct phys_addr){ *address });
+		*address = (*address / guarantee_piece_bytes(guarantee) + 1) * guarantee_piece_bytes(guarantee);
+	}
+	return slot;
+}
+
+static uint64_t first_address(const struct guarantee *guarantee, const struct reclaim_target *target)
+{
+	return MAX(target->lowest.value, guarantee->memory->blocks.first_block << BLOCK_SHIFT);
+}
+
+/* Pieces that are out stay. True: there are some. */
+static bool is_taken(struct guarantee *guarantee, const struct reclaim_target *target)
+{
+	uint64_t address = first_address(guarantee, target);
+	struct guarantee_slot *slot;
+	bool taken = false;
+
+	while ((slot = next_in(guarantee, target, &address))) {
+		if (guarantee_state(guarantee, slot) != SLOT_OUT)
+			continue;
+		guarantee_reap(guarantee, slot);
+		exclude(guarantee, slot->start, target->obstacles);
+		taken = true;
+	}
+	return taken;
+}
+
+/* Pieces in the range go elsewhere, up to the first one that cannot: there is no place for those behind it, either. */
+static uint64_t clear_range(struct guarantee *guarantee, const struct reclaim_target *target)
+{
+	const struct guarantee_wish wish = {
+		.avoid_first = target->lowest,
+		.avoid_last = target->highest,
+		.deadline_ns = target->deadline_ns,
+	};
+	uint64_t address = first_address(guarantee, target), given = 0;
+	struct guarantee_slot *slot;
+	bool no_place = false;
+
+	while (given < target->bytes && (slot = next_in(guarantee, target, &address))) {
+		const enum slot_state state = guarantee_state(guarantee, slot);
+		const struct phys_addr start = slot->start;
+
+		if (state != SLOT_IDLE && state != SLOT_LOANED)
+			continue;
+		no_place = no_place || !move_away(guarantee, slot, state, &wish, &given);
+		if (platform_now_ns() >= target->deadline_ns || (no_place && !target->obstacles))
+			break;
+		if (target->obstacles && guarantee_slot_at(guarantee, start) == slot)
+			exclude(guarantee, start, target->obstacles);
+	}
+	return given;
+}
+
+/*
+ * What was lent is cleaned by the lender, which is asked later. What is freed in a window is there for nobody but the request
+ * that it was moved away for: who waits for memory is not told, least of all that request itself, whose window may still fail.
+ */
+uint64_t guarantee_clean(struct cleaner *self, const struct reclaim_target *target)
+{
+	struct guarantee *guarantee = container_of(self, struct guarantee, cleaner);
+	uint64_t given = 0;
+
+	if (block_heap_is_within(&guarantee->memory->blocks, target->lowest, target->highest) ||
+	    mutex_lock_until(&guarantee->refill, target->deadline_ns) != STATUS_OK)
+		return 0;
+	if (!target->obstacles || !is_taken(guarantee, target))
+		given = clear_range(guarantee, target);
+	mutex_unlock(&guarantee->refill);
+	if (given > 0 && !target->obstacles)
+		memory_notice(guarantee->memory);
+	return given;
+}
