@@ -179,12 +179,12 @@ static status_t buffer_alloc(struct memory *memory, struct dma_client *client, c
 			     const struct dma_plan *plan, const struct kind *kind, struct dma_buffer **result)
 {
 	const uint32_t pieces = plan->small ? 1 : plan->runs + (plan->last_blocks != 0);
-	struct dma_buffer *buffer = dma_record_new(memory, client->device, pieces, plan->segments, kind->site);
+	struct dma_buffer *buffer = general_heap_alloc(&memory->general, dma_record_bytes(pieces, plan->segments), 0);
 	status_t status;
 
 	if (!buffer)
 		return STATUS_NO_MEMORY;
-	buffer->bytes = request->bytes;
+	dma_record_init(buffer, client->device, request, pieces, kind->site);
 	buffer->client = client;
 	buffer->coherent = kind->coherent;
 	buffer->source = plan->small ? DMA_SOURCE_OBJECT : DMA_SOURCE_BLOCKS;
@@ -224,15 +224,6 @@ static status_t ordinary_alloc(struct memory *memory, const struct device *devic
 	return status;
 }
 
-static status_t guaranteed_alloc(struct memory *memory, const struct device *device, const struct dma_request *request,
-				 const struct dma_plan *plan, const char *site, struct dma_buffer **buffer)
-{
-	if (plan->bytes <= guarantee_piece_bytes(&memory->guarantee))
-		return dma_guaranteed_alloc(memory, device, request, plan, site, buffer);
-	return platform_may_sleep() ? dma_guaranteed_alloc_pieces(memory, device, request, plan, site, buffer)
-				    : STATUS_NO_MEMORY;
-}
-
 status_t dma_alloc_at(struct memory *memory, const struct device *device, const struct dma_request *request,
 		      struct dma_buffer **buffer, const char *site)
 {
@@ -249,34 +240,34 @@ status_t dma_alloc_at(struct memory *memory, const struct device *device, const 
 		return failed(memory, device, request->bytes, STATUS_NO_MEMORY);
 	status = ordinary_alloc(memory, device, request, &plan, &kind, buffer);
 	if (status == STATUS_NO_MEMORY || status == STATUS_TIMEOUT)
-		if (guaranteed_alloc(memory, device, request, &plan, site, buffer) == STATUS_OK)
+		if (dma_guaranteed_alloc(memory, device, request, &plan, site, buffer) == STATUS_OK)
 			status = STATUS_OK;
 	return status == STATUS_OK ? STATUS_OK : failed(memory, device, request->bytes, status);
 }
 
-static void pieces_give(struct memory *memory, const struct dma_buffer *buffer)
+/* The record of a guaranteed buffer lies beside its first piece, and goes with it. */
+static void guaranteed_give(struct memory *memory, const struct dma_buffer *buffer)
 {
-	for (uint32_t i = 0; i < buffer->piece_count; i++)
-		guarantee_give(&memory->guarantee, buffer->pieces[i].start);
+	for (uint32_t i = buffer->piece_count; i > 0; i--)
+		guarantee_give(&memory->guarantee, buffer->pieces[i - 1].start);
 }
 
 void dma_buffer_destroy(struct memory *memory, struct dma_buffer *buffer)
 {
 	struct dma_client *client = buffer->client;
-	const bool own_record = buffer->source != DMA_SOURCE_GUARANTEED;
 
 	if (buffer->mapped)
 		platform_unmap(buffer->memory, buffer_mapped_bytes(buffer));
+	if (buffer->source == DMA_SOURCE_GUARANTEED) {
+		guaranteed_give(memory, buffer);
+		return;
+	}
 	if (buffer->source == DMA_SOURCE_OBJECT)
 		small_free(memory, buffer->memory);
-	else if (buffer->source == DMA_SOURCE_BLOCKS)
-		pieces_free(memory, buffer->pieces, buffer->piece_count);
 	else
-		pieces_give(memory, buffer); /* the record may be another buffer's from now on */
-	if (own_record)
-		general_heap_free(&memory->general, buffer);
-	if (client)
-		dma_client_put(memory, client);
+		pieces_free(memory, buffer->pieces, buffer->piece_count);
+	general_heap_free(&memory->general, buffer);
+	dma_client_put(memory, client);
 }
 
 void dma_free(struct memory *memory, struct dma_buffer *buffer)

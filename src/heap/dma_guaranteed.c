@@ -1,21 +1,14 @@
 /*
- * Buffers out of the guarantee. One of up to a piece is an object, whose record and list of segments lie in the record that the
- * guarantee has beside it: so taking and freeing it needs no other memory. One of several pieces is like any other buffer; only
- * its pieces go back to the guarantee.
+ * Buffers out of the guarantee: an object, or pieces side by side. The record lies in what the guarantee has beside the first
+ * piece, so taking and freeing needs no other memory.
  */
 #include "dma_state.h"
 
 #include "runtime/base/bits.h"
 #include "runtime/base/log.h"
-#include "runtime/base/string.h"
 
-struct record {
-	struct dma_buffer buffer;
-	struct phys_range piece;
-	struct device_segment segments[];
-};
-
-_Static_assert(sizeof(struct record) + sizeof(struct device_segment) <= GUARANTEE_RECORD_BYTES, "the record of a 4 KB object");
+_Static_assert(sizeof(struct dma_buffer) + sizeof(struct phys_range) + sizeof(struct device_segment) <= GUARANTEE_RECORD_BYTES,
+	       "the record of a 4 KB object");
 
 status_t dma_guarantee_reserve(struct memory *memory, const struct device *device, uint64_t bytes)
 {
@@ -42,37 +35,9 @@ static bool may_go_beyond(const struct dma_request *request)
 /* The alignment is that of a power of two; and an object has room for segments in proportion to its length. */
 static uint64_t object_bytes(const struct dma_plan *plan)
 {
-	const uint64_t record = sizeof(struct record) + plan->segments * sizeof(struct device_segment);
-	const uint64_t records = divide_round_up(record, GUARANTEE_RECORD_BYTES);
+	const uint64_t records = divide_round_up(dma_record_bytes(1, plan->segments), GUARANTEE_RECORD_BYTES);
 
 	return MAX(MAX(plan->bytes, plan->constraints.alignment_bytes), records << GUARANTEE_OBJECT_SHIFT);
-}
-
-status_t dma_guaranteed_alloc(struct memory *memory, const struct device *device, const struct dma_request *request,
-			      const struct dma_plan *plan, const char *site, struct dma_buffer **result)
-{
-	struct guarantee *guarantee = &memory->guarantee;
-	struct phys_addr start;
-	struct record *record;
-
-	if (!guarantee_is_reached(guarantee, device) ||
-	    !guarantee_take(guarantee, device, object_bytes(plan), may_go_beyond(request), &start))
-		return STATUS_NO_MEMORY;
-	record = guarantee_record(guarantee, start);
-	record->piece = (struct phys_range){ start, plan->bytes };
-	record->buffer = (struct dma_buffer){
-		.memory = platform_virt(start),
-		.bytes = request->bytes,
-		.segments = record->segments,
-		.pieces = &record->piece,
-		.piece_count = 1,
-		.device = device,
-		.site = site,
-		.source = DMA_SOURCE_GUARANTEED,
-	};
-	dma_buffer_finish(memory, request, plan, &record->buffer);
-	*result = &record->buffer;
-	return STATUS_OK;
 }
 
 /* The segments that whole pieces are cut into. */
@@ -83,34 +48,66 @@ static uint64_t pieces_segments(const struct dma_plan *plan, uint64_t piece_byte
 }
 
 /* A piece is as good as several adjacent runs of the plan. */
-static bool pieces_fit(const struct guarantee *guarantee, const struct device *device, const struct dma_plan *plan)
+static bool pieces_fit(const struct guarantee *guarantee, const struct dma_plan *plan, uint64_t pieces)
 {
 	const uint64_t piece_bytes = guarantee_piece_bytes(guarantee);
+	const uint64_t records = dma_record_bytes(pieces, plan->segments) / GUARANTEE_RECORD_BYTES + 1;
 
-	return guarantee->count > 0 && guarantee_is_reached(guarantee, device) && !plan->small &&
-	       plan->run_blocks <= guarantee->piece_blocks && plan->constraints.alignment_bytes <= piece_bytes &&
-	       pieces_segments(plan, piece_bytes) <= plan->segments;
+	return platform_may_sleep() && !plan->small && plan->run_blocks <= guarantee->piece_blocks &&
+	       plan->constraints.alignment_bytes <= piece_bytes && pieces_segments(plan, piece_bytes) <= plan->segments &&
+	       records << GUARANTEE_OBJECT_SHIFT <= piece_bytes;
 }
 
-status_t dma_guaranteed_alloc_pieces(struct memory *memory, const struct device *device, const struct dma_request *request,
-				     const struct dma_plan *plan, const char *site, struct dma_buffer **result)
+/* The record lies beside the first piece. */
+static struct dma_buffer *object_take(struct guarantee *guarantee, const struct device *device,
+				      const struct dma_request *request, const struct dma_plan *plan, const char *site)
+{
+	struct dma_buffer *buffer;
+	struct phys_addr start;
+
+	if (!guarantee_take(guarantee, device, object_bytes(plan), may_go_beyond(request), &start))
+		return NULL;
+	buffer = guarantee_record(guarantee, start);
+	dma_record_init(buffer, device, request, 1, site);
+	*(struct phys_range *)buffer->pieces = (struct phys_range){ start, plan->bytes };
+	return buffer;
+}
+
+static struct dma_buffer *pieces_take(struct guarantee *guarantee, const struct device *device,
+				      const struct dma_request *request, const struct dma_plan *plan, const char *site)
+{
+	const uint64_t piece_bytes = guarantee_piece_bytes(guarantee), count = divide_round_up(plan->bytes, piece_bytes);
+	struct guarantee_account *account;
+	struct dma_buffer *buffer;
+	struct phys_range *pieces;
+	struct phys_addr start;
+
+	if (!pieces_fit(guarantee, plan, count) ||
+	    !guarantee_count(guarantee, device, (uint32_t)count, may_go_beyond(request), &account))
+		return NULL;
+	start = guarantee_take_counted(guarantee, account);
+	buffer = guarantee_record(guarantee, start);
+	dma_record_init(buffer, device, request, (uint32_t)count, site);
+	pieces = (struct phys_range *)buffer->pieces;
+	pieces[0] = (struct phys_range){ start, piece_bytes };
+	for (uint64_t i = 1; i < count; i++)
+		pieces[i] = (struct phys_range){ guarantee_take_counted(guarantee, account), piece_bytes };
+	return buffer;
+}
+
+status_t dma_guaranteed_alloc(struct memory *memory, const struct device *device, const struct dma_request *request,
+			      const struct dma_plan *plan, const char *site, struct dma_buffer **result)
 {
 	struct guarantee *guarantee = &memory->guarantee;
 	struct dma_buffer *buffer;
-	uint32_t count;
 
-	if (!pieces_fit(guarantee, device, plan))
+	if (guarantee->count == 0 || !guarantee_is_reached(guarantee, device))
 		return STATUS_NO_MEMORY;
-	count = (uint32_t)divide_round_up(plan->bytes, guarantee_piece_bytes(guarantee));
-	buffer = dma_record_new(memory, device, count, plan->segments, site);
+	buffer = (object_bytes(plan) <= guarantee_piece_bytes(guarantee) ? object_take : pieces_take)(guarantee, device,
+												      request, plan, site);
 	if (!buffer)
 		return STATUS_NO_MEMORY;
-	buffer->bytes = request->bytes;
-	buffer->source = DMA_SOURCE_PIECES;
-	if (!guarantee_take_pieces(guarantee, device, count, may_go_beyond(request), (struct phys_range *)buffer->pieces)) {
-		general_heap_free(&memory->general, buffer);
-		return STATUS_NO_MEMORY;
-	}
+	buffer->source = DMA_SOURCE_GUARANTEED;
 	if (dma_buffer_map(buffer) != STATUS_OK) {
 		dma_buffer_destroy(memory, buffer);
 		return STATUS_NO_MEMORY;

@@ -3,7 +3,6 @@
  * makes a buffer GONE takes it out of the list in that step, and is the only one that knows it from then on.
  */
 #include "dma_state.h"
-#include "runtime/base/string.h"
 
 #define DMA_WRONG DMA_STATES
 
@@ -15,22 +14,18 @@ static const uint8_t next_state[DMA_STATES][DMA_EVENTS] = {
 	[DMA_STATE_KEPT] = { DMA_WRONG, DMA_STATE_KEPT, DMA_STATE_GONE },
 };
 
-struct dma_buffer *dma_record_new(struct memory *memory, const struct device *device, uint32_t pieces, uint32_t segments,
-				  const char *site)
+uint64_t dma_record_bytes(uint64_t pieces, uint64_t segments)
 {
-	const uint64_t list_bytes = pieces * sizeof(struct phys_range) + segments * sizeof(struct device_segment);
-	struct dma_buffer *buffer = general_heap_alloc(&memory->general, sizeof(*buffer) + list_bytes, 0);
+	return sizeof(struct dma_buffer) + pieces * sizeof(struct phys_range) + segments * sizeof(struct device_segment);
+}
 
-	if (!buffer)
-		return NULL;
-	memset(buffer, 0, sizeof(*buffer));
+void dma_record_init(struct dma_buffer *buffer, const struct device *device, const struct dma_request *request, uint32_t pieces,
+		     const char *site)
+{
+	*buffer = (struct dma_buffer){ .bytes = request->bytes, .device = device, .piece_count = pieces, .site = site };
 	buffer->pieces = (struct phys_range *)(buffer + 1);
-	buffer->piece_count = pieces;
 	buffer->segments = (struct device_segment *)(buffer->pieces + pieces);
-	buffer->device = device;
-	buffer->site = site;
 	list_init(&buffer->link);
-	return buffer;
 }
 
 void dma_record_publish(struct memory *memory, struct dma_buffer *buffer)

@@ -190,7 +190,7 @@ status_t dma_fini(struct memory *memory)
 /* Whether each buffer's client knows the device, and is in quarantine if the buffer is. */
 static bool buffer_is_valid(const struct dma_buffer *buffer)
 {
-	const bool guaranteed = buffer->source == DMA_SOURCE_GUARANTEED || buffer->source == DMA_SOURCE_PIECES;
+	const bool guaranteed = buffer->source == DMA_SOURCE_GUARANTEED;
 
 	if (buffer->state == DMA_STATE_GONE || guaranteed != (buffer->client == NULL) || buffer->segment_count == 0)
 		return false;

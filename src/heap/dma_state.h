@@ -42,8 +42,7 @@ struct dma_client {
 enum dma_source {
 	DMA_SOURCE_OBJECT,     /* an object of the device's zone */
 	DMA_SOURCE_BLOCKS,     /* runs of blocks */
-	DMA_SOURCE_GUARANTEED, /* an object of the guarantee, which has the record, too */
-	DMA_SOURCE_PIECES,     /* pieces of the guarantee */
+	DMA_SOURCE_GUARANTEED, /* an object or pieces of the guarantee, which has the record, too */
 };
 
 /* See dma_record.c. */
@@ -102,9 +101,12 @@ uint32_t dma_plan_cut(const struct dma_plan *plan, const struct phys_range *piec
 
 /* Records ----------------------------------------------------------------------------------------------------------------- */
 
-/* A record, with lists of so many pieces and segments behind it; NULL: no memory. */
-struct dma_buffer *dma_record_new(struct memory *memory, const struct device *device, uint32_t pieces, uint32_t segments,
-				  const char *site);
+/* The length of a record: the buffer, and behind it the lists of its pieces and segments. */
+uint64_t dma_record_bytes(uint64_t pieces, uint64_t segments);
+
+/* A record of that length, with room for so many pieces. */
+void dma_record_init(struct dma_buffer *buffer, const struct device *device, const struct dma_request *request, uint32_t pieces,
+		     const char *site);
 
 /* The buffer is the driver's from now on. Any context. */
 void dma_record_publish(struct memory *memory, struct dma_buffer *buffer);
@@ -145,13 +147,12 @@ void dma_buffer_destroy(struct memory *memory, struct dma_buffer *buffer);
 
 /* Buffers out of the guarantee -------------------------------------------------------------------------------------------- */
 
-/* Any context. STATUS_NO_MEMORY: no object that fits. */
+/*
+ * Any context; more than a piece, mapped side by side, only where platform_may_sleep(). STATUS_NO_MEMORY: that is not to be had,
+ * or the lists of pieces and segments are longer than what lies beside one piece.
+ */
 status_t dma_guaranteed_alloc(struct memory *memory, const struct device *device, const struct dma_request *request,
 			      const struct dma_plan *plan, const char *site, struct dma_buffer **buffer) MUST_CHECK;
-
-/* The same for more than a piece, mapped side by side. Where platform_may_sleep(). */
-status_t dma_guaranteed_alloc_pieces(struct memory *memory, const struct device *device, const struct dma_request *request,
-				     const struct dma_plan *plan, const char *site, struct dma_buffer **buffer) MUST_CHECK;
 
 /* Makes the pieces of a buffer visible side by side; for dma.c and dma_guaranteed.c. STATUS_NO_MEMORY. */
 status_t dma_buffer_map(struct dma_buffer *buffer) MUST_CHECK;

@@ -239,32 +239,31 @@ bool guarantee_take(struct guarantee *guarantee, const struct device *device, ui
 	return taken;
 }
 
-/* Pieces that were counted are there, however the lock changes hands meanwhile. */
-bool guarantee_take_pieces(struct guarantee *guarantee, const struct device *device, uint32_t count, bool beyond,
-			   struct phys_range *pieces)
+bool guarantee_count(struct guarantee *guarantee, const struct device *device, uint32_t count, bool beyond,
+		     struct guarantee_account **account)
 {
-	struct guarantee_account *account;
-	uint64_t interrupts;
+	const uint64_t interrupts = spinlock_lock_interrupts(&guarantee->lock);
 	bool counted;
 
-	if (guarantee->count == 0)
-		return false;
-	interrupts = spinlock_lock_interrupts(&guarantee->lock);
-	account = account_find_locked(guarantee, device);
-	account = account ? account : &guarantee->common;
-	counted = account_change_locked(guarantee, account, account->reserved, (uint64_t)account->out + count, beyond);
+	*account = account_find_locked(guarantee, device);
+	*account = *account ? *account : &guarantee->common;
+	counted = account_change_locked(guarantee, *account, (*account)->reserved, (uint64_t)(*account)->out + count, beyond);
 	guarantee->refused += !counted;
 	spinlock_unlock_interrupts(&guarantee->lock, interrupts);
-	for (uint32_t i = 0; counted && i < count; i++) {
-		interrupts = spinlock_lock_interrupts(&guarantee->lock);
-		pieces[i].start = object_take_locked(
-			guarantee, piece_take_locked(guarantee, account, log2_floor(guarantee_piece_bytes(guarantee))));
-		pieces[i].bytes = guarantee_piece_bytes(guarantee);
-		spinlock_unlock_interrupts(&guarantee->lock, interrupts);
-	}
-	if (counted)
-		guarantee_wake_refill(guarantee);
 	return counted;
+}
+
+/* What has been counted is there, however the lock changes hands meanwhile. */
+struct phys_addr guarantee_take_counted(struct guarantee *guarantee, struct guarantee_account *account)
+{
+	const uint64_t interrupts = spinlock_lock_interrupts(&guarantee->lock);
+	struct phys_addr start;
+
+	start = object_take_locked(guarantee,
+				   piece_take_locked(guarantee, account, log2_floor(guarantee_piece_bytes(guarantee))));
+	spinlock_unlock_interrupts(&guarantee->lock, interrupts);
+	guarantee_wake_refill(guarantee);
+	return start;
 }
 
 /* The object that begins there, in a piece that is out; panics otherwise. */

@@ -176,9 +176,13 @@ bool guarantee_is_reached(const struct guarantee *guarantee, const struct device
 bool guarantee_take(struct guarantee *guarantee, const struct device *device, uint64_t bytes, bool beyond,
 		    struct phys_addr *start) MUST_CHECK;
 
-/* `count` whole pieces, counted in one step; each is marked by its address. Any context, a step for each piece. */
-bool guarantee_take_pieces(struct guarantee *guarantee, const struct device *device, uint32_t count, bool beyond,
-			   struct phys_range *pieces) MUST_CHECK;
+/*
+ * For several whole pieces: counts them in one step, for an account; then as many calls of guarantee_take_counted find one each.
+ * Any context.
+ */
+bool guarantee_count(struct guarantee *guarantee, const struct device *device, uint32_t count, bool beyond,
+		     struct guarantee_account **account) MUST_CHECK;
+struct phys_addr guarantee_take_counted(struct guarantee *guarantee, struct guarantee_account *account);
 
 /* An object or a piece. Any context. Anything else is a bug of ours, and panics. */
 void guarantee_give(struct guarantee *guarantee, struct phys_addr start);
