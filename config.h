@@ -146,9 +146,10 @@
 
 /*
  * The guarantee: so much DMA memory, in bytes, is there at any moment without waiting, in interrupt handlers too, in pieces of
- * the second size: a request takes whole pieces. It is the cold end of the page cache, and lost to nobody. 64 MB in pieces of
- * 4 MB hold sixteen frames of a large camera. Small machines have at most an eighth of their memory in it; 0: none. The command
- * line's guarantee=BYTES goes before it.
+ * the second size. Smaller requests of one size share pieces. Drivers reserve of it at probe (dma_guarantee_reserve); what none
+ * has reserved is for all that must not wait. It is the cold end of the page cache meanwhile. 64 MB in pieces of 4 MB hold
+ * sixteen frames of a large camera. Small machines have at most an eighth of their memory in it; 0: none. The command line's
+ * guarantee=BYTES goes before it.
  */
 #ifndef DMA_GUARANTEE_BYTES
 #define DMA_GUARANTEE_BYTES (64ull << 20)
@@ -157,7 +158,7 @@
 #define DMA_GUARANTEE_PIECE_BYTES (4ull << 20)
 #endif
 
-/* Address bits of the devices that the guarantee is for: it lies below 2^n. 64: anywhere. */
+/* Address bits of the devices that the guarantee is for: it lies below 2^n, and serves no device that reaches less. 64: anywhere. */
 #ifndef DMA_GUARANTEE_ADDRESS_BITS
 #define DMA_GUARANTEE_ADDRESS_BITS 64
 #endif

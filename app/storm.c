@@ -1,6 +1,7 @@
 /*
- * Requests that may not wait: on every CPU an interrupt handler takes 4 KB to 4 MB at a time, in bursts that together are the
- * whole guarantee, and gives them back a moment later, while a writer dirties pages as fast as it can.
+ * Requests that may not wait: each CPU has a device, which reserves its part of the guarantee. Its interrupt handler takes 4 KB to
+ * 4 MB at a time, in bursts that together are the whole guarantee, and gives them back a moment later, while a writer dirties
+ * pages as fast as it can.
  *
  * Where there is no guarantee (guarantee=0 on the command line) the same requests are made, and how many are refused is
  * reported. Options: loops=5000 (bursts of each CPU), and those of trial.h.
@@ -22,7 +23,7 @@
 
 struct storm {
 	struct trial trial;
-	struct device device;
+	struct device devices[CPUS_MAX]; /* one for each CPU, with a reservation of its own */
 	unsigned count;
 	struct storm_cpu cpus[CPUS_MAX];
 	uint64_t ns[CPUS_MAX * STORM_SAMPLES_MAX]; /* of all, sorted */
@@ -48,6 +49,19 @@ static void start_cpu(struct storm *storm, unsigned id)
 	storm->cpus[id].done = true;
 }
 
+/* As much as a burst takes: at most a piece for each buffer. */
+static void reserve(struct storm *storm, unsigned i, uint64_t bytes)
+{
+	struct memory *memory = storm->trial.environment->memory;
+	status_t status = STATUS_OK;
+
+	storm->devices[i] = (struct device){ .name = "storm", .dma_mask = UINT64_MAX };
+	if (memory->guarantee.pieces > 0 && bytes > 0)
+		status = dma_guarantee_reserve(memory, &storm->devices[i], bytes);
+	if (status != STATUS_OK)
+		trial_fail(&storm->trial, "reserving a part of the guarantee", status);
+}
+
 /* The pieces of the guarantee, dealt out to the CPUs. */
 static void prepare(struct storm *storm, uint64_t loops)
 {
@@ -60,11 +74,12 @@ static void prepare(struct storm *storm, uint64_t loops)
 		struct storm_cpu *cpu = &storm->cpus[i];
 
 		cpu->memory = memory;
-		cpu->device = &storm->device;
+		cpu->device = &storm->devices[i];
 		cpu->size_shift_max = log2_floor(MIN(piece_bytes, PIECE_WITHOUT));
 		cpu->burst = MIN(wanted / storm->count + (i < wanted % storm->count), STORM_BURST_MAX);
 		cpu->bursts = loops;
 		random_seed(&cpu->random, i + 1);
+		reserve(storm, i, cpu->burst * piece_bytes);
 		storm_cpu_init(cpu);
 	}
 	print("storm: %u CPUs, bursts of %u buffers in all, %llu MB guaranteed\n", storm->count, wanted,
@@ -135,13 +150,15 @@ static void judge(struct storm *storm)
 		refused += storm->cpus[i].refused;
 		overwritten += storm->cpus[i].overwritten;
 		bytes += storm->cpus[i].bytes;
+		storm->trial.failures += dma_device_leaks(memory, &storm->devices[i]);
+		dma_guarantee_end(memory, &storm->devices[i]);
 	}
 	if (memory->guarantee.pieces > 0 && refused > 0) {
 		print("FAILED: %llu of %llu requests within the guarantee were refused\n", (unsigned long long)refused,
 		      (unsigned long long)requests);
 		storm->trial.failures += refused;
 	}
-	storm->trial.failures += overwritten + dma_device_leaks(memory, &storm->device);
+	storm->trial.failures += overwritten;
 	sort_samples(storm);
 	print_result(storm, requests, refused, overwritten, bytes);
 }
@@ -152,7 +169,7 @@ SCENARIO(storm, "interrupt handlers on every CPU take the whole guarantee in bur
 	bool ended;
 	status_t status;
 
-	storm = (struct storm){ .device = { .name = "storm", .dma_mask = UINT64_MAX } };
+	storm = (struct storm){ .samples = 0 };
 	storm.count = MIN(platform_cpu_count(), CPUS_MAX);
 	status = trial_begin(&storm.trial, scenario, PIECES_WITHOUT * PIECE_WITHOUT);
 	if (status != STATUS_OK)

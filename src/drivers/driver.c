@@ -1,5 +1,6 @@
 #include "driver.h"
 
+#include "heap/dma.h"
 #include "heap/dma_quarantine.h"
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"
@@ -52,6 +53,7 @@ static void function_quiet(struct pci_function *function)
 		log_error("%s: %llu pieces of DMA memory were left behind", function->device.name, (unsigned long long)leaks);
 		driver_device_is_loose(function);
 	}
+	dma_guarantee_end(environment->memory, &function->device);
 	quarantine_try_end(function);
 }
 

@@ -53,11 +53,8 @@ static void account_credit_locked(struct guarantee *guarantee, struct guarantee_
 
 bool guarantee_is_reached(const struct guarantee *guarantee, const struct device *device)
 {
-	const struct block_heap *heap = &guarantee->memory->blocks;
-	const uint64_t end = (heap->first_block + heap->count) << BLOCK_SHIFT;
-	const uint64_t highest = guarantee->highest.value == 0 ? end - 1 : MIN(guarantee->highest.value, end - 1);
-
-	return device->dma_lowest <= heap->first_block << BLOCK_SHIFT && device->dma_mask >= highest;
+	return device->dma_lowest <= guarantee->memory->blocks.first_block << BLOCK_SHIFT &&
+	       device->dma_mask >= guarantee->highest.value;
 }
 
 /* Adds to what the device has, or to `fresh`, which it has from then on. */
@@ -114,11 +111,10 @@ void guarantee_end_reservation(struct guarantee *guarantee, const struct device 
 
 /* Pieces ------------------------------------------------------------------------------------------------------------------ */
 
-void guarantee_set_cost_locked(struct guarantee *guarantee, const struct guarantee_slot *slot)
+static void due_locked(struct guarantee *guarantee, struct guarantee_slot *slot)
 {
-	for (uint64_t i = 0; i < guarantee->piece_blocks; i++)
-		block_heap_set_cost(&guarantee->memory->blocks, guarantee_block(slot->start, i),
-				    slot->state == SLOT_OUT ? BLOCK_COST_FIXED : 0);
+	if (list_is_empty(&slot->due))
+		list_insert_last(&guarantee->due, &slot->due);
 }
 
 void guarantee_revoke_locked(struct guarantee *guarantee, struct guarantee_slot *slot)
@@ -126,8 +122,10 @@ void guarantee_revoke_locked(struct guarantee *guarantee, struct guarantee_slot 
 	for (uint64_t i = 0; i < guarantee->piece_blocks; i++)
 		guarantee->lender->revoke(guarantee->lender, guarantee_block(slot->start, i));
 	list_remove(&slot->link);
-	list_insert_last(&guarantee->revoked, &slot->revoked);
+	slot->revoked = true;
 	guarantee->loans--;
+	guarantee->steps_max = 1 + guarantee->piece_blocks;
+	due_locked(guarantee, slot);
 }
 
 /* Idle memory costs nothing; of what is on loan, the oldest would have gone back to be refilled next. */
@@ -148,9 +146,8 @@ static struct guarantee_slot *piece_take_locked(struct guarantee *guarantee, str
 	slot->shift = (uint8_t)shift;
 	slot->used = slot->fresh = 0;
 	slot->returned = GUARANTEE_NONE;
-	guarantee_set_cost_locked(guarantee, slot);
+	due_locked(guarantee, slot);
 	list_insert_first(&account->open[shift - GUARANTEE_OBJECT_SHIFT], &slot->link);
-	guarantee->steps_max = MAX(guarantee->steps_max, 1 + guarantee->piece_blocks);
 	return slot;
 }
 
@@ -160,7 +157,7 @@ static void piece_give_locked(struct guarantee *guarantee, struct guarantee_slot
 	account_credit_locked(guarantee, slot->account);
 	slot->account = NULL;
 	slot->state = SLOT_IDLE;
-	guarantee_set_cost_locked(guarantee, slot);
+	due_locked(guarantee, slot);
 	list_insert_first(&guarantee->idle, &slot->link);
 }
 
@@ -168,21 +165,27 @@ static void piece_give_locked(struct guarantee *guarantee, struct guarantee_slot
 
 static uint32_t piece_objects(const struct guarantee *guarantee, const struct guarantee_slot *slot)
 {
-	return (uint32_t)(guarantee_piece_bytes(guarantee) >> slot->shift);
+	return 1u << (guarantee->piece_shift - slot->shift);
+}
+
+static char *record_of(const struct guarantee *guarantee, const struct guarantee_slot *slot, uint64_t offset)
+{
+	const uint64_t bytes = ((uint64_t)(slot - guarantee->slots) << guarantee->piece_shift) + offset;
+
+	return guarantee->records + (bytes >> GUARANTEE_OBJECT_SHIFT) * GUARANTEE_RECORD_BYTES;
 }
 
 void *guarantee_record(const struct guarantee *guarantee, struct phys_addr start)
 {
 	const struct guarantee_slot *slot = guarantee_slot_at(guarantee, start);
-	const uint64_t pages =
-		(uint64_t)(slot - guarantee->slots) * guarantee_piece_bytes(guarantee) + start.value - slot->start.value;
 
-	return guarantee->records + (pages >> GUARANTEE_OBJECT_SHIFT) * GUARANTEE_RECORD_BYTES;
+	return record_of(guarantee, slot, start.value - slot->start.value);
 }
 
-static struct phys_addr object_address(const struct guarantee_slot *slot, uint32_t object)
+/* Of an object that was given back: the next one. */
+static uint32_t *link_of(const struct guarantee *guarantee, const struct guarantee_slot *slot, uint32_t object)
 {
-	return (struct phys_addr){ slot->start.value + ((uint64_t)object << slot->shift) };
+	return (uint32_t *)record_of(guarantee, slot, (uint64_t)object << slot->shift);
 }
 
 static struct phys_addr object_take_locked(struct guarantee *guarantee, struct guarantee_slot *slot)
@@ -192,11 +195,11 @@ static struct phys_addr object_take_locked(struct guarantee *guarantee, struct g
 	if (object == GUARANTEE_NONE)
 		object = slot->fresh++;
 	else
-		slot->returned = *(uint32_t *)guarantee_record(guarantee, object_address(slot, object));
+		slot->returned = *link_of(guarantee, slot, object);
 	if (++slot->used == piece_objects(guarantee, slot))
 		list_remove(&slot->link);
 	guarantee->taken++;
-	return object_address(slot, object);
+	return (struct phys_addr){ slot->start.value + ((uint64_t)object << slot->shift) };
 }
 
 static bool take_locked(struct guarantee *guarantee, struct guarantee_account *account, unsigned shift, bool beyond,
@@ -259,8 +262,7 @@ struct phys_addr guarantee_take_counted(struct guarantee *guarantee, struct guar
 	const uint64_t interrupts = spinlock_lock_interrupts(&guarantee->lock);
 	struct phys_addr start;
 
-	start = object_take_locked(guarantee,
-				   piece_take_locked(guarantee, account, log2_floor(guarantee_piece_bytes(guarantee))));
+	start = object_take_locked(guarantee, piece_take_locked(guarantee, account, guarantee->piece_shift));
 	spinlock_unlock_interrupts(&guarantee->lock, interrupts);
 	guarantee_wake_refill(guarantee);
 	return start;
@@ -271,7 +273,8 @@ static uint32_t object_of_locked(const struct guarantee_slot *slot, struct phys_
 {
 	const uint64_t offset = slot ? start.value - slot->start.value : 0;
 
-	if (!slot || slot->state != SLOT_OUT || offset % (1ull << slot->shift) != 0 || offset >> slot->shift >= slot->fresh)
+	if (!slot || slot->state != SLOT_OUT || (offset & ((1ull << slot->shift) - 1)) != 0 ||
+	    offset >> slot->shift >= slot->fresh)
 		platform_panic("guarantee: 0x%llx is given back, but is not out", (unsigned long long)start.value);
 	return (uint32_t)(offset >> slot->shift);
 }
@@ -284,7 +287,7 @@ void guarantee_give(struct guarantee *guarantee, struct phys_addr start)
 
 	if (slot->used-- == piece_objects(guarantee, slot))
 		list_insert_first(&slot->account->open[slot->shift - GUARANTEE_OBJECT_SHIFT], &slot->link);
-	*(uint32_t *)guarantee_record(guarantee, start) = slot->returned;
+	*link_of(guarantee, slot, object) = slot->returned;
 	slot->returned = object;
 	const bool closed = slot->used == 0;
 	if (closed)
@@ -303,7 +306,7 @@ static void lists_init(struct guarantee *guarantee)
 	list_init(&guarantee->idle);
 	list_init(&guarantee->loaned);
 	list_init(&guarantee->empty);
-	list_init(&guarantee->revoked);
+	list_init(&guarantee->due);
 	list_init(&guarantee->accounts);
 	account_init(&guarantee->common, NULL);
 }
@@ -314,12 +317,12 @@ static bool tables_alloc(struct guarantee *guarantee)
 	const uint64_t bytes = guarantee->count * guarantee_piece_bytes(guarantee);
 
 	guarantee->slots = heap_alloc(heap, guarantee->count * sizeof(guarantee->slots[0]), 0);
-	guarantee->places = heap_alloc(heap, guarantee_places(guarantee) * sizeof(guarantee->places[0]), 0);
+	guarantee->places = heap_alloc(heap, guarantee->place_count * sizeof(guarantee->places[0]), 0);
 	guarantee->records = heap_alloc(heap, (bytes >> GUARANTEE_OBJECT_SHIFT) * GUARANTEE_RECORD_BYTES, 0);
 	if (!guarantee->slots || !guarantee->places || !guarantee->records)
 		return false;
 	memset(guarantee->slots, 0, guarantee->count * sizeof(guarantee->slots[0]));
-	memset(guarantee->places, 0, guarantee_places(guarantee) * sizeof(guarantee->places[0]));
+	memset(guarantee->places, 0, guarantee->place_count * sizeof(guarantee->places[0]));
 	return true;
 }
 
@@ -339,7 +342,7 @@ static void fill_first(struct guarantee *guarantee)
 	const uint32_t wanted = guarantee->pieces;
 
 	for (uint32_t i = 0; i < guarantee->count; i++) {
-		list_init(&guarantee->slots[i].revoked);
+		list_init(&guarantee->slots[i].due);
 		list_insert_last(&guarantee->empty, &guarantee->slots[i].link);
 	}
 	guarantee_fill(guarantee);
@@ -352,6 +355,8 @@ static void fill_first(struct guarantee *guarantee)
 
 status_t guarantee_init(struct guarantee *guarantee, struct memory *memory, const struct guarantee_config *config)
 {
+	const uint64_t end = (memory->blocks.first_block + memory->blocks.count) << BLOCK_SHIFT;
+
 	memset(guarantee, 0, sizeof(*guarantee));
 	guarantee->memory = memory;
 	owner_init(&guarantee->owner, "dma guarantee", true);
@@ -364,7 +369,10 @@ status_t guarantee_init(struct guarantee *guarantee, struct memory *memory, cons
 	guarantee->pieces = (uint32_t)divide_round_up(config->bytes, config->piece_bytes);
 	guarantee->count = guarantee->pieces + 1;
 	guarantee->piece_blocks = config->piece_bytes >> BLOCK_SHIFT;
-	guarantee->highest = config->highest;
+	guarantee->piece_shift = log2_floor(config->piece_bytes);
+	guarantee->first_place = memory->blocks.first_block << BLOCK_SHIFT >> guarantee->piece_shift;
+	guarantee->place_count = ((end - 1) >> guarantee->piece_shift) - guarantee->first_place + 1;
+	guarantee->highest.value = config->highest.value == 0 ? end - 1 : MIN(config->highest.value, end - 1);
 	if (!tables_alloc(guarantee)) {
 		tables_free(guarantee);
 		return STATUS_NO_MEMORY;
@@ -377,7 +385,7 @@ status_t guarantee_init(struct guarantee *guarantee, struct memory *memory, cons
 
 bool guarantee_is_idle(const struct guarantee *guarantee)
 {
-	return guarantee->out == 0 && guarantee->loans == 0 && list_is_empty(&guarantee->revoked);
+	return guarantee->out == 0 && !guarantee->lender;
 }
 
 void guarantee_fini(struct guarantee *guarantee)
@@ -388,6 +396,7 @@ void guarantee_fini(struct guarantee *guarantee)
 		return;
 	cleaner_unregister(&guarantee->memory->cleaners, &guarantee->cleaner);
 	guarantee->pieces = 0;
+	guarantee_reap_all(guarantee);
 	while ((link = list_first(&guarantee->idle)))
 		(void)guarantee_withdraw(guarantee, container_of(link, struct guarantee_slot, link), SLOT_IDLE);
 	while ((link = list_take_first(&guarantee->accounts)))

@@ -18,10 +18,10 @@
  *    from its first object to its last one; a new one is opened only when all that are open for that size are full.
  * 4. A give counts at once. Takes, gives and reservations are atomic, each one short section under [E], and cost the same for
  *    64 MB and 64 GB.
- * 5. All else is done by the refill task: it reaps what was revoked, replaces idle pieces by loans while memory is short, and
- *    moves pieces out of windows. It brings a new piece in before it withdraws an old one. As the cache turns over, the oldest
- *    loans go back to it, a block for every two that it begins to refill, and its coldest blocks take their place: so the
- *    guarantee is the cold end of the order of eviction.
+ * 5. All else is done by the refill task: it reaps what was revoked, sets what windows have to know of a piece, replaces idle pieces by loans while memory is short, and
+ *    moves pieces out of windows. It brings a new piece in before it withdraws an old one. As the cache turns over, so do
+ *    the loans: the oldest go back to it, and its coldest blocks take their place. So the guarantee is the cold end of the order
+ *    of eviction.
  * 6. Beside each 4 KB of a piece lie GUARANTEE_RECORD_BYTES of a record, for the holder of the object that they are of.
  *
  * Memory that is IDLE or OUT belongs to guarantee->owner. Locks: [E] `lock`, a leaf, held with interrupts off, for the blocks of
@@ -51,7 +51,7 @@ struct guarantee_account {
 
 struct guarantee_slot {
 	struct list link;                  /* [E] in the list of its state, or of its account's pieces with room */
-	struct list revoked;               /* [E] in the list of what is to be reaped; or alone */
+	struct list due;                   /* [E] in the list of what the refill task has to look at; or alone */
 	struct phys_addr start;            /* [E] changes under [K] only */
 	struct guarantee_account *account; /* [E] OUT: of whom */
 	uint32_t used;                     /* [E] OUT: objects */
@@ -59,6 +59,7 @@ struct guarantee_slot {
 	uint32_t returned;                 /* [E] OUT: the first object that was given back; the others follow in the records */
 	uint8_t state;                     /* [E] guarantee_internal.h */
 	uint8_t shift;                     /* [E] OUT: objects of 1 << shift bytes */
+	bool revoked;                      /* [E] its donor has not cleared its records away */
 };
 
 /* Which blocks are to be lent. */
@@ -107,15 +108,18 @@ struct guarantee {
 	uint32_t pieces;              /* [I] guaranteed */
 	uint32_t count;               /* [I] slots: one more, for the piece that replaces another one */
 	uint64_t piece_blocks;        /* [I] */
-	struct phys_addr highest;     /* [I] */
+	unsigned piece_shift;         /* [I] a piece has 1 << piece_shift bytes */
+	struct phys_addr highest;     /* [I] last byte of the memory that it lies in */
 	struct guarantee_slot *slots; /* [I] */
 	char *records;                /* [I] */
-	uint32_t *places;             /* [E] by address / piece: 1 + the slot of the piece there, or 0 */
+	uint32_t *places;             /* [E] by address: 1 + the slot of the piece there, or 0 */
+	uint64_t first_place;         /* [I] address >> piece_shift of the first of them */
+	uint64_t place_count;         /* [I] */
 	struct owner owner;
 
 	struct spinlock lock;                          /* [E] */
 	struct list idle, loaned, empty;               /* [E] slots; the oldest first */
-	struct list revoked;                           /* [E] slots whose donor has not reaped them */
+	struct list due;                               /* [E] slots that were taken or given since the refill task looked */
 	struct list accounts;                          /* [E] without the common one */
 	struct guarantee_account common;               /* [E] */
 	uint32_t filled;                               /* [E] slots that are not EMPTY */
@@ -138,7 +142,7 @@ struct guarantee {
  */
 status_t guarantee_init(struct guarantee *guarantee, struct memory *memory, const struct guarantee_config *config) MUST_CHECK;
 
-/* Whether no piece is out, nor lent. */
+/* Whether no piece is out, and no cache lends. */
 bool guarantee_is_idle(const struct guarantee *guarantee);
 
 /* It is idle. */

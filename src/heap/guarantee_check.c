@@ -60,7 +60,7 @@ void guarantee_print(struct guarantee *guarantee)
 
 static bool blocks_are_valid(const struct guarantee *guarantee, const struct guarantee_slot *slot)
 {
-	const bool lenders = slot->state == SLOT_LOANED || !list_is_empty(&slot->revoked);
+	const bool lenders = slot->state == SLOT_LOANED || slot->revoked;
 	const struct block *block = block_heap_find(&guarantee->memory->blocks, slot->start);
 
 	for (uint64_t i = 0; i < guarantee->piece_blocks; i++)
@@ -72,7 +72,7 @@ static bool blocks_are_valid(const struct guarantee *guarantee, const struct gua
 static bool slot_is_valid(const struct guarantee *guarantee, const struct guarantee_slot *slot)
 {
 	if (slot->state == SLOT_EMPTY)
-		return list_is_empty(&slot->revoked);
+		return list_is_empty(&slot->due);
 	if (slot->state == SLOT_MOVING || guarantee_slot_at(guarantee, slot->start) != slot ||
 	    (slot->state == SLOT_OUT) != (slot->account != NULL))
 		return false;
@@ -117,7 +117,7 @@ bool guarantee_is_valid(struct guarantee *guarantee)
 
 		if (!slot_is_valid(guarantee, slot))
 			return false;
-		if (list_is_empty(&slot->revoked) && (slot->state == SLOT_IDLE || slot->state == SLOT_OUT))
+		if (!slot->revoked && (slot->state == SLOT_IDLE || slot->state == SLOT_OUT))
 			own += guarantee->piece_blocks;
 	}
 	return guarantee->owner.blocks == own && counts_are_valid(guarantee);

@@ -29,23 +29,14 @@ static inline struct phys_addr guarantee_block(struct phys_addr start, uint64_t 
 /* The place of an address among those that a piece can have. */
 static inline uint64_t guarantee_place(const struct guarantee *guarantee, struct phys_addr address)
 {
-	const uint64_t piece = guarantee_piece_bytes(guarantee);
-
-	return address.value / piece - (guarantee->memory->blocks.first_block << BLOCK_SHIFT) / piece;
+	return (address.value >> guarantee->piece_shift) - guarantee->first_place;
 }
 
-static inline uint64_t guarantee_places(const struct guarantee *guarantee)
-{
-	const struct block_heap *heap = &guarantee->memory->blocks;
-
-	return guarantee_place(guarantee, (struct phys_addr){ (heap->first_block + heap->count - 1) << BLOCK_SHIFT }) + 1;
-}
-
-/* The slot of the piece that has the address; NULL: there is none. [E] or [K] is held. */
+/* The slot of the piece that has the address; NULL: there is none. [E] or [K] is held, or the piece is the caller's. */
 static inline struct guarantee_slot *guarantee_slot_at(const struct guarantee *guarantee, struct phys_addr address)
 {
 	const uint64_t place = guarantee_place(guarantee, address);
-	const uint32_t number = place < guarantee_places(guarantee) ? guarantee->places[place] : 0;
+	const uint32_t number = place < guarantee->place_count ? guarantee->places[place] : 0;
 
 	return number == 0 ? NULL : &guarantee->slots[number - 1];
 }
@@ -59,9 +50,6 @@ static inline void guarantee_wake_refill(struct guarantee *guarantee)
 	atomic_fetch_add(&guarantee->kick, 1);
 	platform_wake(&guarantee->kick);
 }
-
-/* Sets what the blocks of the piece cost a window, by its state. [E] is held. */
-void guarantee_set_cost_locked(struct guarantee *guarantee, const struct guarantee_slot *slot);
 
 /* Revokes the loan. [E] is held. */
 void guarantee_revoke_locked(struct guarantee *guarantee, struct guarantee_slot *slot);
@@ -81,7 +69,10 @@ uint64_t guarantee_withdraw(struct guarantee *guarantee, struct guarantee_slot *
 /* Withdraws what came in while the piece that was to go was taken. Returns bytes as above. [K] is held. */
 uint64_t guarantee_trim(struct guarantee *guarantee);
 
-/* Has the lender forget what was revoked: of one slot, if it was, or all. [K] is held. */
+/*
+ * Has the lender forget the piece, if it was revoked, and sets what its blocks cost a window: one slot, or all that are due. Until
+ * then a window may take a piece that is out for movable. [K] is held.
+ */
 void guarantee_reap(struct guarantee *guarantee, struct guarantee_slot *slot);
 void guarantee_reap_all(struct guarantee *guarantee);
 

@@ -6,22 +6,20 @@
 #include "runtime/base/assert.h"
 #include "runtime/base/bits.h"
 
-/*
- * Of so many blocks that the cache begins to refill, one at most was lent before. If all were, its cursors would never get to
- * what cannot be lent: blocks that have lost pages would lie half empty, and hot pages beside cold ones would not move on.
- */
-#define TURNS_OF_LENT 2
-
 #define IDLE_PERCENT 10 /* of a lent piece, from which on another one is lent instead */
 #define IDLE_LOOKS   64 /* loans that one round looks at */
 
 #define NAP_NS       (100 * NS_PER_MS)
 #define SHORT_NAP_NS NS_PER_MS
 
-/* Blocks that the cache begins to refill between two pieces that come back to it. */
+/*
+ * Blocks that the cache begins to refill between two pieces that come back to it: what is lent turns over once while the memory
+ * does. Faster, it would be more of a change to the order of eviction than it is worth. As it is no more than half of the
+ * memory, the cursors also get to what cannot be lent.
+ */
 static uint64_t turn_blocks(const struct guarantee *guarantee)
 {
-	return guarantee->piece_blocks * TURNS_OF_LENT;
+	return (memory_total_bytes(guarantee->memory) >> BLOCK_SHIFT) / MAX(guarantee->pieces, 1);
 }
 
 void guarantee_turn(struct guarantee *guarantee)
@@ -44,7 +42,7 @@ enum slot_state guarantee_state(struct guarantee *guarantee, const struct guaran
 	return state;
 }
 
-/* The first slot of a list, or NULL. A slot leaves `empty` and `revoked` under [K] only; others may be taken meanwhile. */
+/* The first slot of a list, or NULL. A slot leaves `empty` and `due` under [K] only; others may be taken meanwhile. */
 static struct guarantee_slot *first_of(struct guarantee *guarantee, const struct list *list)
 {
 	const uint64_t interrupts = spinlock_lock_interrupts(&guarantee->lock);
@@ -54,29 +52,33 @@ static struct guarantee_slot *first_of(struct guarantee *guarantee, const struct
 	return first ? container_of(first, struct guarantee_slot, link) : NULL;
 }
 
-static struct guarantee_slot *first_revoked(struct guarantee *guarantee)
+static struct guarantee_slot *first_due(struct guarantee *guarantee)
 {
 	const uint64_t interrupts = spinlock_lock_interrupts(&guarantee->lock);
-	struct list *first = list_first(&guarantee->revoked);
+	struct list *first = list_first(&guarantee->due);
 
 	spinlock_unlock_interrupts(&guarantee->lock, interrupts);
-	return first ? container_of(first, struct guarantee_slot, revoked) : NULL;
+	return first ? container_of(first, struct guarantee_slot, due) : NULL;
 }
 
 void guarantee_reap(struct guarantee *guarantee, struct guarantee_slot *slot)
 {
+	struct block_heap *heap = &guarantee->memory->blocks;
 	uint64_t interrupts = spinlock_lock_interrupts(&guarantee->lock);
-	const bool revoked = !list_is_empty(&slot->revoked);
+	const bool due = !list_is_empty(&slot->due), revoked = slot->revoked;
 
 	spinlock_unlock_interrupts(&guarantee->lock, interrupts);
-	if (!revoked)
+	if (!due)
 		return;
-	for (uint64_t i = 0; i < guarantee->piece_blocks; i++)
+	for (uint64_t i = 0; revoked && i < guarantee->piece_blocks; i++)
 		guarantee->lender->settle(guarantee->lender, guarantee_block(slot->start, i));
-	block_heap_hand_over(&guarantee->memory->blocks, slot->start, guarantee->piece_blocks, &guarantee->owner);
+	if (revoked)
+		block_heap_hand_over(heap, slot->start, guarantee->piece_blocks, &guarantee->owner);
 	interrupts = spinlock_lock_interrupts(&guarantee->lock);
-	list_remove(&slot->revoked);
-	guarantee_set_cost_locked(guarantee, slot);
+	slot->revoked = false;
+	list_remove(&slot->due);
+	for (uint64_t i = 0; i < guarantee->piece_blocks; i++)
+		block_heap_set_cost(heap, guarantee_block(slot->start, i), slot->state == SLOT_OUT ? BLOCK_COST_FIXED : 0);
 	spinlock_unlock_interrupts(&guarantee->lock, interrupts);
 }
 
@@ -84,7 +86,7 @@ void guarantee_reap_all(struct guarantee *guarantee)
 {
 	struct guarantee_slot *slot;
 
-	while ((slot = first_revoked(guarantee)))
+	while ((slot = first_due(guarantee)))
 		guarantee_reap(guarantee, slot);
 }
 
@@ -107,7 +109,7 @@ static void slot_fill(struct guarantee *guarantee, struct guarantee_slot *slot, 
 static bool slot_detach(struct guarantee *guarantee, struct guarantee_slot *slot, enum slot_state state)
 {
 	const uint64_t interrupts = spinlock_lock_interrupts(&guarantee->lock);
-	const bool detached = slot->state == state && list_is_empty(&slot->revoked) && guarantee->filled > guarantee->pieces;
+	const bool detached = slot->state == state && list_is_empty(&slot->due) && guarantee->filled > guarantee->pieces;
 
 	if (detached) {
 		list_remove(&slot->link);

@@ -179,6 +179,22 @@ uint64_t platform_interrupts_save(void)
 	return before;
 }
 
+static void (*_Atomic step_hook)(void);
+
+void host_step_hook(void (*hook)(void))
+{
+	atomic_store(&step_hook, hook);
+}
+
+/* The end of a step, for tests that choose who goes on. */
+static void step_end(void)
+{
+	void (*const hook)(void) = atomic_load_explicit(&step_hook, memory_order_relaxed);
+
+	if (hook && platform_self.preempt_count == 0 && !self.in_handler)
+		hook();
+}
+
 void platform_interrupts_restore(uint64_t state)
 {
 	if (!state && self.call_pending) {
@@ -189,6 +205,8 @@ void platform_interrupts_restore(uint64_t state)
 	self.interrupts_off = state;
 	if (!state && self.call_pending) /* came between the look and the store */
 		platform_interrupts_restore(platform_interrupts_save());
+	if (!state)
+		step_end();
 }
 
 void platform_run_on_all_cpus(void (*run)(void *context), void *context)

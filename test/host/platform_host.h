@@ -46,5 +46,11 @@ bool host_panics(void (*run)(void *context), void *context, char *message, size_
 /* Runs `run(context, i)` for i from 0 to count - 1 in threads of their own, at once, and waits for all. */
 void host_threads_run(unsigned count, void (*run)(void *context, unsigned index), void *context);
 
+/*
+ * Calls `hook` in each thread that has interrupts on again and holds no spinlock: where a section ends that handlers may enter,
+ * too. NULL: none.
+ */
+void host_step_hook(void (*hook)(void));
+
 /* Yields until `*stage` is `wanted`: for threads that do something in turns. */
 void host_wait_for(const _Atomic int *stage, int wanted);

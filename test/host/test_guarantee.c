@@ -202,8 +202,8 @@ START_TEST(lending_asks_for_no_more_lending)
 		(void)guarantee_keep(guarantee);
 	lender.turns = 8;
 	exchanged = guarantee_statistics_of(guarantee).exchanged;
-	/* One block in two: with each piece twice as many turns. */
-	for (uint64_t turn = 0; turn < 2 * guarantee->piece_blocks; turn++) {
+	/* What is lent turns over once while the memory does. */
+	for (uint64_t turn = 0; turn < LENDER_BLOCKS / PIECES; turn++) {
 		ck_assert_uint_eq(guarantee_statistics_of(guarantee).exchanged, exchanged);
 		guarantee_turn(guarantee);
 		(void)guarantee_keep(guarantee);

@@ -1,0 +1,247 @@
+/*
+ * What two actors do to the buffers of one device at once: every pair of operations, in every order of their steps, from a state
+ * in which the device has one buffer of each kind. Whatever the order, no buffer is lost, and none is given twice.
+ */
+#include "fake/heap_fixture.h"
+#include "fake/interleave.h"
+#include "heap/dma_quarantine.h"
+#include "heap/dma_state.h"
+#include "host/host_test.h"
+
+#define MACHINE_BLOCKS 64
+#define PIECES         4
+#define PIECE_BYTES    (2 * BLOCK_BYTES)
+
+static const struct device device = { .name = "card", .dma_mask = UINT64_MAX };
+static const struct device other = { .name = "other", .dma_mask = UINT64_MAX };
+static const struct device third = { .name = "third", .dma_mask = UINT64_MAX };
+
+static struct machine machine;
+static struct memory *const memory = &machine.memory;
+
+/* The buffers that a driver has; NULL: freed. */
+static struct dma_buffer *object, *guaranteed, *piece;
+
+static struct dma_buffer *take(const struct device *whose, uint64_t bytes, bool from_guarantee)
+{
+	const struct dma_request request = { .bytes = bytes, .segments_max = 1 };
+	struct dma_buffer *buffer = NULL;
+	struct dma_plan plan;
+	status_t status = dma_plan_make(whose, &request, &plan);
+
+	if (status == STATUS_OK && from_guarantee)
+		status = dma_guaranteed_alloc(memory, whose, &request, &plan, "here", &buffer);
+	else if (status == STATUS_OK)
+		status = dma_alloc(memory, whose, &request, &buffer);
+	return status == STATUS_OK ? buffer : NULL;
+}
+
+static void drop(struct dma_buffer **buffer)
+{
+	struct dma_buffer *gone = *buffer;
+
+	*buffer = NULL;
+	dma_free(memory, gone);
+}
+
+/* Operations -------------------------------------------------------------------------------------------------------------- */
+
+static void free_object(void *context)
+{
+	(void)context;
+	drop(&object);
+}
+
+static void free_guaranteed(void *context)
+{
+	(void)context;
+	drop(&guaranteed);
+}
+
+static void free_piece(void *context)
+{
+	(void)context;
+	drop(&piece);
+}
+
+static void take_and_free(void *context)
+{
+	struct dma_buffer *mine = take(&other, 16 * KIB, true);
+
+	(void)context;
+	ck_assert_ptr_nonnull(mine);
+	memset(mine->memory, 1, mine->bytes);
+	dma_free(memory, mine);
+}
+
+static void quarantine(void *context)
+{
+	(void)context;
+	(void)dma_quarantine(memory, &device);
+}
+
+static void quarantine_and_end(void *context)
+{
+	struct dma_buffer *mine = take(&third, 4096, true);
+
+	(void)context;
+	ck_assert_ptr_nonnull(mine);
+	(void)dma_quarantine(memory, &third);
+	dma_free(memory, mine);
+	(void)dma_quarantine_end(memory, &third);
+}
+
+static void reports(void *context)
+{
+	(void)context;
+	(void)dma_device_leaks(memory, &device);
+	(void)dma_quarantine_bytes(memory, &device);
+	dma_explain(memory, (struct phys_addr){ 0 }, (struct phys_addr){ UINT64_MAX });
+}
+
+static void end_reservation(void *context)
+{
+	(void)context;
+	dma_guarantee_end(memory, &device);
+}
+
+static void refill(void *context)
+{
+	(void)context;
+	(void)guarantee_keep(&memory->guarantee);
+}
+
+static void (*const operations[])(void *context) = {
+	free_object,        free_guaranteed, free_piece,      take_and_free, quarantine,
+	quarantine_and_end, reports,         end_reservation, refill,
+};
+
+#define OPERATIONS (sizeof(operations) / sizeof(operations[0]))
+
+/* Orders ------------------------------------------------------------------------------------------------------------------ */
+
+static void begin(void *context)
+{
+	(void)context;
+	ck_assert_int_eq(dma_guarantee_reserve(memory, &device, 2 * PIECE_BYTES), STATUS_OK);
+	object = take(&device, 4096, false);
+	guaranteed = take(&device, 16 * KIB, true);
+	piece = take(&device, PIECE_BYTES, true);
+	ck_assert(object && guaranteed && piece);
+}
+
+/* The driver frees what it still has, the device is reset, and nothing is left. */
+static void end(void *context)
+{
+	struct guarantee_statistics statistics;
+
+	(void)context;
+	ck_assert(memory_is_valid(memory));
+	drop(&object);
+	drop(&guaranteed);
+	drop(&piece);
+	(void)dma_quarantine_end(memory, &device);
+	dma_guarantee_end(memory, &device);
+	(void)guarantee_keep(&memory->guarantee);
+	guarantee_statistics(&memory->guarantee, &statistics);
+	ck_assert_uint_eq(statistics.out, 0);
+	ck_assert_uint_eq(statistics.unreserved, PIECES);
+	ck_assert(list_is_empty(&memory->dma->buffers));
+	ck_assert(list_is_empty(&memory->dma->clients));
+	ck_assert(memory_is_valid(memory));
+}
+
+static void setup(void)
+{
+	const struct memory_config config = {
+		.atomic_percent = 100,
+		.guarantee = { .bytes = PIECES * PIECE_BYTES, .piece_bytes = PIECE_BYTES },
+	};
+
+	host_log_level(LOG_ERROR);
+	machine_init_with(&machine, MACHINE_START, MACHINE_BLOCKS, &config);
+}
+
+START_TEST(two_actors_in_every_order)
+{
+	uint64_t orders = 0;
+
+	setup();
+	for (unsigned i = 0; i < OPERATIONS; i++)
+		for (unsigned j = i + 1; j < OPERATIONS; j++)
+			orders += interleave(&(struct interleaving){
+				.begin = begin,
+				.actors = { operations[i], operations[j] },
+				.end = end,
+				.switches_max = 3,
+			});
+	ck_assert_uint_gt(orders, 1000);
+}
+END_TEST
+
+static void free_twice(void *context)
+{
+	struct dma_buffer *mine = context;
+
+	dma_free(memory, mine);
+	dma_free(memory, mine);
+}
+
+/* The machine is of no use after that: the child has changed its memory. */
+static void check_second_free(bool from_guarantee, bool quarantined)
+{
+	struct dma_buffer *mine;
+	char message[200];
+
+	setup();
+	mine = take(&device, 4096, from_guarantee);
+	ck_assert_ptr_nonnull(mine);
+	if (quarantined)
+		(void)dma_quarantine(memory, &device);
+	ck_assert(host_panics(free_twice, mine, message, sizeof(message)));
+	ck_assert_ptr_nonnull(strstr(message, "freed twice"));
+}
+
+START_TEST(a_second_free_is_found)
+{
+	check_second_free(true, false);
+}
+END_TEST
+
+START_TEST(a_second_free_is_found_in_quarantine)
+{
+	check_second_free(false, true);
+}
+END_TEST
+
+/* A device that had all pieces once, one after the other, and has given them back, has nothing to be put in quarantine. */
+START_TEST(only_what_a_device_has_goes_into_quarantine)
+{
+	struct dma_buffer *pieces[PIECES], *large;
+	const struct dma_request request = { .bytes = 2 * PIECE_BYTES, .segment_bytes_min = PIECE_BYTES };
+	struct guarantee_statistics statistics;
+	struct dma_plan plan;
+
+	setup();
+	for (unsigned i = 0; i < PIECES; i++)
+		ck_assert_ptr_nonnull(pieces[i] = take(&device, PIECE_BYTES, true));
+	for (unsigned i = 0; i < PIECES; i++)
+		dma_free(memory, pieces[i]);
+	ck_assert_uint_eq(dma_device_leaks(memory, &device), 0);
+	ck_assert_int_eq(dma_plan_make(&device, &request, &plan), STATUS_OK);
+	ck_assert_int_eq(dma_guaranteed_alloc(memory, &device, &request, &plan, "here", &large), STATUS_OK);
+	ck_assert_uint_eq(dma_device_leaks(memory, &device), 1);
+	ck_assert_uint_eq(dma_quarantine(memory, &device), 2 * PIECE_BYTES);
+	dma_free(memory, large);
+	guarantee_statistics(&memory->guarantee, &statistics);
+	ck_assert_uint_eq(statistics.out, 2);
+	ck_assert_uint_eq(dma_quarantine_end(memory, &device), 2 * PIECE_BYTES);
+	guarantee_statistics(&memory->guarantee, &statistics);
+	ck_assert_uint_eq(statistics.out, 0);
+	ck_assert(memory_is_valid(memory));
+	machine_fini(&machine);
+}
+END_TEST
+
+HOST_TEST_MAIN("dma_records", two_actors_in_every_order, a_second_free_is_found,
+	       a_second_free_is_found_in_quarantine, only_what_a_device_has_goes_into_quarantine)
