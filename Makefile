@@ -34,7 +34,7 @@ help:
 	@echo "make fuzz       libFuzzer on heap, page cache and partition tables; FUZZ_SECONDS=60 for each"
 	@echo "make bench      ns and instructions per operation; with TRACE=file ... (R or W and a page number a line, gzip'd or not)"
 	@echo "                miss ratios of the page cache beside LRU, ARC, S3-FIFO and the optimum; SIZES=\"20 40\" (percent of the"
-	@echo "                trace's pages), BLOCKS=0 (not what it costs to take blocks)"
+	@echo "                trace's pages), BLOCKS=0 (not what it costs to take blocks), GUARANTEE=8 (a guarantee of 1/8, idle and lent)"
 	@echo "make bench-heap Weir's heap beside glibc, mimalloc, jemalloc and tcmalloc: ns, instructions, blocks of 2 MB that come back,"
 	@echo "                memory taken; ROUNDS=5"
 	@echo "make lint       clang-tidy and cppcheck; make format: clang-format"

@@ -127,7 +127,7 @@ bench: benches $(TEST_DIR)/ratio_pagecache
 	@$(TEST_DIR)/ratio_pagecache
 else
 bench: $(TEST_DIR)/replay $(TEST_DIR)/replay_small
-	@BUILD=$(BUILD) SIZES="$(SIZES)" BLOCKS="$(BLOCKS)" test/bench/replay.sh $(TRACE)
+	@BUILD=$(BUILD) SIZES="$(SIZES)" BLOCKS="$(BLOCKS)" GUARANTEE="$(GUARANTEE)" test/bench/replay.sh $(TRACE)
 endif
 
 $(TEST_DIR)/ratio_pagecache: $(call objects,fast,test/bench/ratio_pagecache.c) $(TEST_DIR)/fast/portable.a

@@ -1,7 +1,8 @@
 /*
- * replay [-q] TRACE [PERCENT...]: replays a trace of page references through the page cache and through reference models, with
+ * replay [-q | -g PART] TRACE [PERCENT...]: replays a trace of page references through the page cache and through reference models, with
  * caches of so many percent of the trace's pages (1 5 10 20 40), and prints one line each; then, where 20 is among them, and
- * not with -q, what it costs to take blocks from the cache, singly and in one run.
+ * not with -q, what it costs to take blocks from the cache, singly and in one run. With -g, instead: what a guarantee of DMA
+ * memory costs that is 1/PART of the cache, 2 to 1000, when it lies idle and when the cache lends it (loan.h).
  *
  * Built twice, see test/test.mk: with blocks of 512 pages, for caches of at least 64 of these, and with blocks of 16 pages, for
  * smaller ones. What it costs to take blocks of 512 pages is measured at any size.
@@ -11,6 +12,7 @@
 #include <string.h>
 
 #include "cost.h"
+#include "loan.h"
 #include "model.h"
 #include "run.h"
 #include "runtime/base/types.h"
@@ -47,18 +49,25 @@ static void print_cell(const struct trace *trace, unsigned size, uint64_t blocks
 	fflush(stdout);
 }
 
-static void replay(const struct trace *trace, unsigned size, bool quick)
+struct options {
+	bool quick;
+	unsigned part; /* of the cache that is a guarantee; 0: none */
+};
+
+static void replay(const struct trace *trace, unsigned size, const struct options *options)
 {
 	const uint64_t pages = (uint64_t)trace->unique * size / 100;
 	const uint64_t blocks = pages / PAGES_PER_BLOCK;
 	const bool is_large = PAGES_PER_BLOCK == LARGE_BLOCK_PAGES;
 	const bool is_here = is_large == (pages >= (uint64_t)LARGE_BLOCKS_MIN * LARGE_BLOCK_PAGES);
 
-	if (is_here && blocks >= BLOCKS_MIN)
+	if (is_here && blocks >= BLOCKS_MIN && options->part != 0)
+		loan_print(trace, size, blocks, options->part);
+	else if (is_here && blocks >= BLOCKS_MIN)
 		print_cell(trace, size, blocks);
 	else if (is_here)
 		fprintf(stderr, "replay: %s has too few pages for a cache of %u%%\n", trace->name, size);
-	if ((is_here || is_large) && !quick && size == COST_CACHE_PERCENT && blocks >= COST_BLOCKS_MIN)
+	if ((is_here || is_large) && !options->quick && size == COST_CACHE_PERCENT && blocks >= COST_BLOCKS_MIN)
 		cost_print(trace, size, blocks);
 }
 
@@ -72,27 +81,43 @@ static void read_or_exit(struct trace *trace, const char *file)
 	exit(EXIT_FAILURE);
 }
 
-static unsigned size_or_exit(const char *text)
+static unsigned number_or_exit(const char *text, unsigned lowest, unsigned highest, const char *what)
 {
 	char *end;
-	const unsigned long size = strtoul(text, &end, 10);
+	const unsigned long number = strtoul(text, &end, 10);
 
-	if (*end == '\0' && size >= 1 && size <= 100)
-		return (unsigned)size;
-	fprintf(stderr, "replay: a cache of %s%% of the pages is not 1 to 100\n", text);
+	if (*end == '\0' && number >= lowest && number <= highest)
+		return (unsigned)number;
+	fprintf(stderr, "replay: %s is %s, which is not %u to %u\n", what, text, lowest, highest);
 	exit(EXIT_FAILURE);
+}
+
+/* Returns the index of the first argument that is none of them. */
+static int parse_options(int argc, char **argv, struct options *options)
+{
+	*options = (struct options){ .quick = false };
+	if (argc > 1 && strcmp(argv[1], "-q") == 0) {
+		options->quick = true;
+		return 2;
+	}
+	if (argc > 2 && strcmp(argv[1], "-g") == 0) {
+		options->quick = true;
+		options->part = number_or_exit(argv[2], 2, 1000, "the part of the cache that is a guarantee");
+		return 3;
+	}
+	return 1;
 }
 
 int main(int argc, char **argv)
 {
-	const bool quick = argc > 1 && strcmp(argv[1], "-q") == 0;
-	const int first = quick ? 2 : 1;
+	struct options options;
+	const int first = parse_options(argc, argv, &options);
 	const char *const *sizes = sizes_all;
 	size_t count = ARRAY_LENGTH(sizes_all);
 	struct trace trace;
 
 	if (argc <= first) {
-		fprintf(stderr, "usage: replay [-q] TRACE [PERCENT...]\n");
+		fprintf(stderr, "usage: replay [-q | -g PART] TRACE [PERCENT...]\n");
 		return EXIT_FAILURE;
 	}
 	if (argc > first + 1) {
@@ -101,7 +126,7 @@ int main(int argc, char **argv)
 	}
 	read_or_exit(&trace, argv[first]);
 	for (size_t i = 0; i < count; i++)
-		replay(&trace, size_or_exit(sizes[i]), quick);
+		replay(&trace, number_or_exit(sizes[i], 1, 100, "the percentage of the pages"), &options);
 	trace_free(&trace);
 	return EXIT_SUCCESS;
 }

@@ -9,6 +9,9 @@
 
 #define SPARE_BLOCKS 64 /* for the bookkeeping of memory and page cache, and an eighth more */
 
+#define KEEPER_PERIOD       16 /* references between two rounds of the guarantee's keeper */
+#define KEEPER_REFERENCE_NS (25 * NS_PER_US)
+
 struct replay_cache {
 	struct host_arena *arena;
 	void *metadata;
@@ -41,9 +44,14 @@ static void submit(struct block_device *device, struct block_request *request)
 	request->done(request);
 }
 
-static void memory_create(struct replay_cache *cache, uint64_t blocks)
+static void memory_create(struct replay_cache *cache, uint64_t blocks, uint64_t guarantee_blocks)
 {
-	static const struct memory_config config = { .min_bytes = 0, .low_bytes = 0 };
+	const struct memory_config config = {
+		.guarantee = {
+			.bytes = guarantee_blocks * BLOCK_BYTES,
+			.piece_bytes = REPLAY_PIECE_BLOCKS * BLOCK_BYTES,
+		},
+	};
 	struct phys_range range;
 
 	cache->arena = host_arena_create(4 * GIB, (blocks + blocks / 8 + SPARE_BLOCKS) * BLOCK_BYTES);
@@ -77,18 +85,20 @@ static void pagecache_create(struct replay_cache *cache, uint64_t pages)
 	     "volume");
 }
 
-/* Takes all but `blocks` of the free memory away. */
+/* Takes all but `blocks` of the free memory away; what the guarantee has already is part of them. */
 static void ballast_take(struct replay_cache *cache, uint64_t blocks)
 {
 	const struct memory_request request = { .blocks = 1, .owner = &cache->ballast, .below_min = true };
+	const uint64_t free_blocks = blocks - cache->memory.guarantee.owner.blocks;
 	struct phys_addr block;
 
 	owner_init(&cache->ballast, "ballast", false);
-	while (memory_free_bytes(&cache->memory) > blocks * BLOCK_BYTES)
+	while (memory_free_bytes(&cache->memory) > free_blocks * BLOCK_BYTES)
 		must(memory_blocks_alloc(&cache->memory, &request, &block), "ballast");
 }
 
-struct replay_cache *replay_cache_create(const struct trace *trace, uint64_t blocks, uint64_t writer_period)
+struct replay_cache *replay_cache_create_lent(const struct trace *trace, uint64_t blocks, uint64_t guarantee_blocks,
+					      uint64_t writer_period)
 {
 	struct replay_cache *cache = model_alloc(1, sizeof(*cache));
 
@@ -96,12 +106,17 @@ struct replay_cache *replay_cache_create(const struct trace *trace, uint64_t blo
 	cache->writer_period = writer_period;
 	host_cpus_set(1);
 	host_clock_set(HOST_CLOCK_ALONE);
-	memory_create(cache, blocks);
+	memory_create(cache, blocks, guarantee_blocks);
 	pagecache_create(cache, trace->page_max + 1);
 	owner_init(&cache->taker, "taker", false);
 	cache->taken = model_alloc(blocks, sizeof(*cache->taken));
 	ballast_take(cache, blocks);
 	return cache;
+}
+
+struct replay_cache *replay_cache_create(const struct trace *trace, uint64_t blocks, uint64_t writer_period)
+{
+	return replay_cache_create_lent(trace, blocks, 0, writer_period);
 }
 
 /* The figures would be of another cache than the models': with as many misses as frames it has filled all that it may have. */
@@ -133,6 +148,13 @@ void replay_cache_destroy(struct replay_cache *cache)
 	free(cache);
 }
 
+static void keep(struct replay_cache *cache)
+{
+	host_clock_turn(KEEPER_PERIOD * KEEPER_REFERENCE_NS);
+	while (guarantee_keep(&cache->memory.guarantee))
+		;
+}
+
 void replay_cache_access(struct replay_cache *cache, const struct reference *reference)
 {
 	struct node *node = &cache->volume.node;
@@ -142,8 +164,11 @@ void replay_cache_access(struct replay_cache *cache, const struct reference *ref
 		must(node_write(node, offset, cache->page, PAGE_BYTES), "write");
 	else
 		must(node_read(node, offset, cache->page, PAGE_BYTES), "read");
-	if (cache->references++ % cache->writer_period == 0)
+	if (cache->references % cache->writer_period == 0)
 		pagecache_writeback_step(&cache->pagecache);
+	if (cache->memory.guarantee.pieces > 0 && cache->references % KEEPER_PERIOD == 0)
+		keep(cache);
+	cache->references++;
 }
 
 uint64_t replay_cache_take(struct replay_cache *cache, uint64_t blocks, bool contiguous)

@@ -7,6 +7,8 @@
 #include "pagecache/volume.h"
 #include "trace.h"
 
+#define REPLAY_PIECE_BLOCKS 2 /* of a guarantee */
+
 struct replay_cache;
 
 /*
@@ -14,6 +16,13 @@ struct replay_cache;
  * to have as many blocks as it should. The background writer has a round every `writer_period` references.
  */
 struct replay_cache *replay_cache_create(const struct trace *trace, uint64_t blocks, uint64_t writer_period);
+
+/*
+ * The same, but `guarantee_blocks` of the blocks, whole pieces, are the guarantee of DMA memory: the cache has them as long as
+ * it lends them. The keeper of the guarantee has a round every few references, and the clock goes on with them.
+ */
+struct replay_cache *replay_cache_create_lent(const struct trace *trace, uint64_t blocks, uint64_t guarantee_blocks,
+					      uint64_t writer_period);
 void replay_cache_destroy(struct replay_cache *cache);
 
 /* One reference: a read or a write of a whole page. */

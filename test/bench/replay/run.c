@@ -22,9 +22,9 @@ static void take(struct replay_cache *cache, const struct taking *taking, struct
 	outcome->taken_copies += after.moved_pages - before.moved_pages;
 }
 
-struct outcome run_cache(const struct trace *trace, uint64_t blocks, const struct taking *taking, uint64_t writer_period)
+/* Ends with the cache, too. */
+static struct outcome run(struct replay_cache *cache, const struct trace *trace, const struct taking *taking)
 {
-	struct replay_cache *cache = replay_cache_create(trace, blocks, writer_period);
 	struct pagecache_statistics statistics;
 	struct outcome outcome = { 0 };
 	unsigned samples = 0;
@@ -46,6 +46,18 @@ struct outcome run_cache(const struct trace *trace, uint64_t blocks, const struc
 	outcome.holes /= samples > 0 ? samples : 1;
 	replay_cache_destroy(cache);
 	return outcome;
+}
+
+struct outcome run_cache(const struct trace *trace, uint64_t blocks, const struct taking *taking, uint64_t writer_period)
+{
+	return run(replay_cache_create(trace, blocks, writer_period), trace, taking);
+}
+
+struct outcome run_cache_lent(const struct trace *trace, uint64_t blocks, uint64_t guarantee_blocks, uint64_t writer_period)
+{
+	const struct taking nothing = { .period = 0 };
+
+	return run(replay_cache_create_lent(trace, blocks, guarantee_blocks, writer_period), trace, &nothing);
 }
 
 struct outcome run_s3fifo(const struct trace *trace, uint64_t blocks, const struct taking *taking)

@@ -1,0 +1,11 @@
+/*
+ * What a guarantee of DMA memory costs a cache, and what lending saves of that. Misses in percent: `none` of a cache that has all
+ * of its blocks, `idle` of one without those of the guarantee, `lent` of one that has lent them. `bound` is idle - none: what
+ * these blocks are worth in the hands of the cache. `saved` is idle - lent.
+ */
+#pragma once
+
+#include "trace.h"
+
+/* Of a cache of so many blocks, at least 4, of which 1/part are the guarantee, rounded to pieces: prints a line. */
+void loan_print(const struct trace *trace, unsigned size_percent, uint64_t blocks, unsigned part);
