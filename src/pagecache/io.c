@@ -3,7 +3,6 @@
 #include "frame.h"
 #include "runtime/base/assert.h"
 #include "runtime/base/bits.h"
-#include "runtime/base/string.h"
 
 /* One more of at most `most`. */
 static bool count_up(_Atomic uint32_t *count, uint32_t most)
@@ -98,15 +97,9 @@ bool io_add(struct io *io, struct page *page)
 		io->start = position;
 	else if (!io_has_room(io) || position != io->end)
 		return false;
-	io->end = position + PAGE_BYTES;
+	io->end = position + pagecache_page_bytes(io->volume->pagecache, page_key(page));
 	io->pages[io->count++] = page;
 	return true;
-}
-
-/* Of the page, what the device has: the end of the volume may cut the last one. */
-static uint64_t page_bytes(const struct io *io, uint32_t i)
-{
-	return MIN(PAGE_BYTES, io->volume->bytes - (io->start + i * PAGE_BYTES));
 }
 
 static void add_segment(struct io *io, struct phys_addr start, uint64_t bytes)
@@ -134,7 +127,7 @@ void io_submit(struct io *io, void (*done)(struct block_request *request))
 	request->segments = io->segments;
 	request->segment_count = 0;
 	for (uint32_t i = 0; i < io->count; i++)
-		add_segment(io, page_address(io->pages[i]), page_bytes(io, i));
+		add_segment(io, page_address(io->pages[i]), pagecache_page_bytes(volume->pagecache, page_key(io->pages[i])));
 	request->done = done;
 	volume->device->submit(volume->device, request);
 }
@@ -155,16 +148,6 @@ static void read_failed(struct io *io, struct page *page, status_t status)
 	atomic_fetch_add_explicit(&volume->counts.evicted_pages, 1, memory_order_relaxed);
 }
 
-/* What the node does not have of its last page reads as zeros. */
-static void read_succeeded(struct io *io, struct page *page, uint32_t i)
-{
-	const struct node *node = pagecache_node(io->volume->pagecache, page_key(page));
-	const uint64_t bytes = MIN(node_page_bytes(node, page_key_number(page_key(page))), page_bytes(io, i));
-
-	memset((char *)page_memory(page) + bytes, 0, PAGE_BYTES - bytes);
-	(void)page_change(page, PAGE_CLEAN, 0, 0);
-}
-
 static void read_done(struct block_request *request)
 {
 	struct io *io = container_of(request, struct io, request);
@@ -178,7 +161,7 @@ static void read_done(struct block_request *request)
 		struct page *page = io->pages[i];
 
 		if (request->status == STATUS_OK)
-			read_succeeded(io, page, i);
+			(void)page_change(page, PAGE_CLEAN, 0, 0);
 		else
 			read_failed(io, page, request->status);
 		platform_wake(&page->state);

@@ -3,7 +3,6 @@
 #include "apart.h"
 #include "exclusive.h"
 #include "runtime/base/bits.h"
-#include "runtime/base/string.h"
 #include "writeback.h"
 
 /* Beyond so many, pins are left to readers, of which each task has one at most. */
@@ -56,17 +55,6 @@ static status_t pin(struct node *node, uint64_t number, struct page **page)
 	return STATUS_BUSY;
 }
 
-/* A page that was not read, for the caller to fill; what lies behind the node's end is zero. */
-static status_t open_for_writing(struct node *node, uint64_t number, uint64_t bytes, struct page **page)
-{
-	const bool whole = bytes == node_page_bytes(node, number);
-	const status_t status = page_get_writing(node, number, whole, page);
-
-	if (status == STATUS_OK && whole)
-		memset((char *)page_memory(*page) + bytes, 0, PAGE_BYTES - bytes);
-	return status;
-}
-
 /* Maps the part of page `number` from `skip` on. */
 static status_t add_page(struct mapping *mapping, uint64_t number, uint64_t skip, uint64_t bytes)
 {
@@ -78,7 +66,7 @@ static status_t add_page(struct mapping *mapping, uint64_t number, uint64_t skip
 	if (mapping->access == MAP_READ)
 		status = pin(node, number, &page);
 	else
-		status = open_for_writing(node, number, bytes, &page);
+		status = page_get_writing(node, number, bytes == node_page_bytes(node, number), &page);
 	if (status != STATUS_OK)
 		return status;
 	apart_enter(node->volume, &page, &no_frames);

@@ -13,7 +13,7 @@ uint64_t node_pages(const struct node *node)
 
 uint64_t node_page_bytes(const struct node *node, uint64_t number)
 {
-	return MIN(PAGE_BYTES, node->bytes - number * PAGE_BYTES);
+	return MIN(PAGE_BYTES, align_up(node->bytes, node->volume->device->sector_bytes) - number * PAGE_BYTES);
 }
 
 uint64_t node_position(const struct node *node, uint64_t number)
@@ -39,6 +39,11 @@ struct node *pagecache_node(const struct pagecache *pagecache, uint64_t key)
 uint64_t pagecache_position(const struct pagecache *pagecache, uint64_t key)
 {
 	return node_position(pagecache_node(pagecache, key), page_key_number(key));
+}
+
+uint64_t pagecache_page_bytes(const struct pagecache *pagecache, uint64_t key)
+{
+	return node_page_bytes(pagecache_node(pagecache, key), page_key_number(key));
 }
 
 /* Opening and closing ------------------------------------------------------------------------------------------------------ */

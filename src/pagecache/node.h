@@ -7,8 +7,12 @@
  * Reads and writes have any offset and length and copy once. A write and a read of the same page exclude each other, so a page
  * is seen as it was before or after a write, never in between; across pages there is no such promise.
  *
+ * A node may end anywhere in a sector. What lies behind its end on the volume is not the node's: nothing here changes it, and
+ * the next node may begin at the next sector. Of the node's own last sector the rest keeps what it was when the page was read,
+ * so a write to that sector reads it first.
+ *
  * Nodes may overlap, as a file and the whole volume do; each caches for itself, so whoever writes through one of them must not
- * use the other for that range. All functions: where platform_may_sleep(), unless they say otherwise.
+ * use the other for that range, the last sector included. All functions: where platform_may_sleep(), unless they say otherwise.
  */
 #pragma once
 
@@ -89,5 +93,5 @@ uint64_t node_position(const struct node *node, uint64_t number);
 /* Pages that the node has, the last one perhaps in part. */
 uint64_t node_pages(const struct node *node);
 
-/* Bytes of this page that belong to the node: 4096, or less at its end. */
+/* Bytes of this page that the device transfers: 4096, or at the node's end less, in whole sectors. */
 uint64_t node_page_bytes(const struct node *node, uint64_t number);

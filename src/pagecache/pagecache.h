@@ -122,9 +122,10 @@ status_t pagecache_flush(struct pagecache *pagecache) MUST_CHECK;
 /* The sum over all volumes. */
 void pagecache_statistics(struct pagecache *pagecache, struct pagecache_statistics *statistics);
 
-/* The node of a page, which is open; and where the page lies, in bytes of its volume. */
+/* The node of a page, which is open; where the page lies, in bytes of its volume; and its node_page_bytes. */
 struct node *pagecache_node(const struct pagecache *pagecache, uint64_t key);
 uint64_t pagecache_position(const struct pagecache *pagecache, uint64_t key);
+uint64_t pagecache_page_bytes(const struct pagecache *pagecache, uint64_t key);
 
 /* cache, volumes, flush */
 void pagecache_commands_register(struct pagecache *pagecache, struct command_table *table);

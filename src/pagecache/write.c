@@ -10,18 +10,15 @@
 static status_t write_page(struct node *node, uint64_t offset, const char *data, size_t bytes)
 {
 	const uint64_t number = offset / PAGE_BYTES;
-	const uint64_t valid = node_page_bytes(node, number);
 	struct page *page = NULL;
 	status_t status;
 
 	status = writeback_throttle(node->volume);
 	if (status == STATUS_OK)
-		status = page_get_writing(node, number, bytes == valid, &page);
+		status = page_get_writing(node, number, bytes == node_page_bytes(node, number), &page);
 	if (status != STATUS_OK)
 		return status;
 	memcpy((char *)page_memory(page) + offset % PAGE_BYTES, data, bytes);
-	if (bytes == valid)
-		memset((char *)page_memory(page) + valid, 0, PAGE_BYTES - valid);
 	page_written(node->volume, page);
 	return STATUS_OK;
 }

@@ -155,6 +155,11 @@ static uint64_t position_of(const struct volume *volume, const struct page *page
 	return pagecache_position(volume->pagecache, page_key(page));
 }
 
+static uint64_t end_of(const struct volume *volume, const struct page *page)
+{
+	return position_of(volume, page) + pagecache_page_bytes(volume->pagecache, page_key(page));
+}
+
 /*
  * Claims the first page of a write. The write is in flight from here on: a flush that does not find the page in the dirty set
  * any more has to find the write. [D] is held.
@@ -217,7 +222,7 @@ static struct page *begin_run_locked(const struct io *io, struct page *page)
 		const uint64_t position = position_of(volume, page);
 		struct page *before = dirty_last_before(&volume->dirty, position);
 
-		if (!before || position_of(volume, before) + PAGE_BYTES != position ||
+		if (!before || end_of(volume, before) != position ||
 		    !page_is(page_state(before), PAGE_DIRTY) || (page_state(before) & PAGE_FAILED))
 			break;
 		page = before;
