@@ -327,8 +327,9 @@
 /* Drivers ------------------------------------------------------------------------------------------------------------------ */
 
 /*
- * Time in milliseconds after which a disk request counts as lost, and the driver begins to recover the device. Disks that spin
- * up, or retry a bad sector, take some seconds.
+ * Time in milliseconds for a disk to answer. A command that is older counts as lost if the disk has answered nothing for that
+ * long, or since the command as many others as its queues hold; then the driver begins to recover the device. One that is slow
+ * but answers is left alone. Disks that spin up, or retry a bad sector, take some seconds.
  */
 #ifndef DRIVER_IO_TIMEOUT_MS
 #define DRIVER_IO_TIMEOUT_MS 30000

@@ -18,6 +18,7 @@ void disk_queue_init(struct disk_queue *queue)
 	spinlock_init(&queue->lock, queue->name);
 	list_init(&queue->waiting);
 	queue->state = DISK_QUEUE_STOPPED;
+	atomic_fetch_add(&queue->activity->slots, queue->slot_count);
 	slots_free(queue);
 }
 
@@ -76,7 +77,10 @@ static bool is_issued(const struct block_request *request, const struct disk_pro
 
 void disk_queue_pump_locked(struct disk_queue *queue)
 {
-	const uint64_t deadline_ns = platform_now_ns() + queue->timeout_ns;
+	const struct disk_slot fresh = {
+		.deadline_ns = platform_now_ns() + queue->timeout_ns,
+		.completed = atomic_load(&queue->activity->completed),
+	};
 	bool filled = false;
 
 	while (queue->state == DISK_QUEUE_LIVE && queue->free_count > 0 && !list_is_empty(&queue->waiting)) {
@@ -84,7 +88,8 @@ void disk_queue_pump_locked(struct disk_queue *queue)
 		struct disk_progress *progress = disk_progress(request);
 		const unsigned slot = queue->free[--queue->free_count];
 
-		queue->slots[slot] = (struct disk_slot){ .request = request, .deadline_ns = deadline_ns };
+		queue->slots[slot] = fresh;
+		queue->slots[slot].request = request;
 		queue->fill(queue, slot, request);
 		progress->commands++;
 		progress->issued = is_issued(request, progress);
@@ -133,6 +138,10 @@ void disk_queue_complete_locked(struct disk_queue *queue, unsigned slot, status_
 	struct block_request *request = queue->slots[slot].request;
 	struct disk_progress *progress = disk_progress(request);
 
+	if (!queue->slots[slot].aborted) {
+		atomic_fetch_add(&queue->activity->completed, 1);
+		atomic_store(&queue->activity->last_ns, platform_now_ns());
+	}
 	queue->slots[slot] = (struct disk_slot){ 0 };
 	queue->free[queue->free_count++] = (uint16_t)slot;
 	if (status != STATUS_OK) {
@@ -220,11 +229,21 @@ void disk_queue_fail(struct disk_queue *queue, struct list *done)
 	spinlock_unlock(&queue->lock);
 }
 
-unsigned disk_queue_expired_locked(const struct disk_queue *queue, uint64_t now_ns)
+static bool is_late(const struct disk_queue *queue, const struct disk_slot *slot, uint64_t now_ns)
+{
+	const struct disk_activity *activity = queue->activity;
+
+	if (!slot->request || slot->deadline_ns >= now_ns)
+		return false;
+	return atomic_load(&activity->last_ns) + queue->timeout_ns < now_ns ||
+	       atomic_load(&activity->completed) - slot->completed >= atomic_load(&activity->slots);
+}
+
+unsigned disk_queue_late_locked(const struct disk_queue *queue, uint64_t now_ns)
 {
 	unsigned slot = 0;
 
-	while (slot < queue->slot_count && !(queue->slots[slot].request && queue->slots[slot].deadline_ns < now_ns))
+	while (slot < queue->slot_count && !is_late(queue, &queue->slots[slot], now_ns))
 		slot++;
 	return slot;
 }

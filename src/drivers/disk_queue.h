@@ -45,13 +45,26 @@ enum disk_queue_state {
 struct disk_slot {
 	struct block_request *request; /* [Q] NULL: free */
 	uint64_t deadline_ns;          /* [Q] */
+	uint64_t completed;            /* [Q] activity->completed when the device got the command */
 	bool aborted;                  /* [Q] the driver's: has asked the device to give it up */
+};
+
+/*
+ * What a device has answered on all of its queues: tells a slow one from one that is silent, or has lost a command. A command
+ * that has had its time is late if the device has answered nothing for that long, or since it got the command as many others as
+ * its queues hold. A device that answers, in whatever time, is left alone.
+ */
+struct disk_activity {
+	_Atomic uint64_t completed; /* commands; those that it was asked to give up are no answers */
+	_Atomic uint64_t last_ns;   /* when it completed the latest */
+	_Atomic uint32_t slots;     /* of all queues */
 };
 
 struct disk_queue {
 	struct spinlock lock;
 	const char *name;              /* [I] */
 	uint64_t timeout_ns;           /* [I] */
+	struct disk_activity *activity; /* [I] the device's, zeros at first */
 	enum disk_queue_state state;   /* [Q] */
 	unsigned slot_count;           /* [I] */
 	unsigned free_count;           /* [Q] */
@@ -65,7 +78,7 @@ struct disk_queue {
 	void (*ring)(struct disk_queue *queue);
 };
 
-/* Stopped. The caller filled in name, timeout_ns, slot_count, fill and ring. */
+/* Stopped. The caller filled in name, timeout_ns, activity, slot_count, fill and ring. */
 void disk_queue_init(struct disk_queue *queue);
 
 /* Checks the request against its device, and takes it. `target` is for the driver. */
@@ -109,5 +122,5 @@ void disk_queue_start(struct disk_queue *queue);
 /* The same when the device is gone: all requests, now and later, end with STATUS_GONE. */
 void disk_queue_fail(struct disk_queue *queue, struct list *done);
 
-/* A slot whose deadline is before `now_ns`; slot_count: none. */
-unsigned disk_queue_expired_locked(const struct disk_queue *queue, uint64_t now_ns);
+/* A slot whose command is late; slot_count: none. */
+unsigned disk_queue_late_locked(const struct disk_queue *queue, uint64_t now_ns);

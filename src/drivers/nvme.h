@@ -105,6 +105,7 @@ struct nvme {
 	bool gone;                     /* watch task */
 	unsigned resets;               /* watch task */
 	_Atomic unsigned errors;       /* [a] failed commands */
+	struct disk_activity activity; /* [a] */
 };
 
 /* nvme_controller.c: registers. All in a task that may sleep; failures are logged. */

@@ -91,6 +91,7 @@ void nvme_queue_init(struct nvme_queue *queue, const char *name, uint64_t timeou
 {
 	queue->disk.name = name;
 	queue->disk.timeout_ns = timeout_ns;
+	queue->disk.activity = &queue->nvme->activity;
 	queue->disk.slot_count = queue->ring.entries - 1u;
 	queue->disk.fill = queue_fill;
 	queue->disk.ring = queue_ring;

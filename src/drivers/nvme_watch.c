@@ -25,7 +25,7 @@ static bool late_take(struct nvme_queue *queue, unsigned *slot, bool *aborted)
 	bool late;
 
 	spinlock_lock(&queue->disk.lock);
-	*slot = disk_queue_expired_locked(&queue->disk, platform_now_ns());
+	*slot = disk_queue_late_locked(&queue->disk, platform_now_ns());
 	late = queue->disk.state == DISK_QUEUE_LIVE && *slot < queue->disk.slot_count;
 	if (late) {
 		*aborted = queue->disk.slots[*slot].aborted;
@@ -42,7 +42,7 @@ static void queue_look(struct nvme *nvme, struct nvme_queue *queue)
 	bool aborted;
 
 	spinlock_lock(&queue->disk.lock);
-	slot = disk_queue_expired_locked(&queue->disk, platform_now_ns());
+	slot = disk_queue_late_locked(&queue->disk, platform_now_ns());
 	spinlock_unlock(&queue->disk.lock);
 	if (slot == queue->disk.slot_count)
 		return;

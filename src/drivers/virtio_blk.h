@@ -67,6 +67,7 @@ struct virtio_blk {
 	bool gone;                     /* watch task */
 	unsigned resets;               /* watch task */
 	_Atomic unsigned errors;       /* [a] failed commands */
+	struct disk_activity activity; /* [a] */
 };
 
 /* virtio_blk.c: after a reset of the device: features, queues, ready. */

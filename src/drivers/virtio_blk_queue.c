@@ -96,6 +96,7 @@ void virtio_blk_queue_init(struct virtio_blk_queue *queue, const char *name, uin
 {
 	queue->disk.name = name;
 	queue->disk.timeout_ns = timeout_ns;
+	queue->disk.activity = &queue->disk_device->activity;
 	queue->disk.slot_count = queue->ring.entries;
 	queue->disk.fill = queue_fill;
 	queue->disk.ring = queue_ring;

@@ -15,7 +15,7 @@ static bool queue_is_late(struct virtio_blk_queue *queue)
 	bool late;
 
 	spinlock_lock(&queue->disk.lock);
-	late = disk_queue_expired_locked(&queue->disk, platform_now_ns()) < queue->disk.slot_count;
+	late = disk_queue_late_locked(&queue->disk, platform_now_ns()) < queue->disk.slot_count;
 	spinlock_unlock(&queue->disk.lock);
 	return late;
 }

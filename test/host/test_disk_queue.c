@@ -1,0 +1,232 @@
+/*
+ * When a disk's command is late: disks that answer in order and out of order, slowly, not at all, or never one of their
+ * commands, on several queues, beside a model that remembers every answer.
+ */
+#include <stdlib.h>
+
+#include "drivers/disk_queue.h"
+#include "host/host_test.h"
+#include "host/platform_host.h"
+#include "runtime/base/bits.h"
+#include "runtime/base/random.h"
+
+#define QUEUES      3
+#define SLOTS       5
+#define REQUESTS    (2 * QUEUES * SLOTS)
+#define TIMEOUT_NS  NS_PER_S
+#define ANSWERS_MAX 200000
+
+/* A command that the disk has. */
+struct command {
+	struct disk_queue *queue;
+	unsigned slot;
+	uint64_t issued_ns;
+	size_t answers_before; /* what the disk had answered by then */
+	bool lost;
+};
+
+struct disk {
+	struct block_device device;
+	struct disk_activity activity;
+	struct disk_queue queues[QUEUES];
+	struct command commands[QUEUES * SLOTS]; /* in the order of issue */
+	unsigned command_count;
+	uint64_t answers[ANSWERS_MAX]; /* when */
+	size_t answer_count;
+	struct block_request requests[REQUESTS];
+	bool busy[REQUESTS];
+};
+
+static struct disk disk;
+static struct random seed;
+
+static void request_done(struct block_request *request)
+{
+	disk.busy[request - disk.requests] = false;
+}
+
+static void fill(struct disk_queue *queue, unsigned slot, struct block_request *request)
+{
+	(void)request;
+	disk.commands[disk.command_count++] = (struct command){
+		.queue = queue,
+		.slot = slot,
+		.issued_ns = platform_now_ns(),
+		.answers_before = disk.answer_count,
+	};
+}
+
+static void ring(struct disk_queue *queue)
+{
+	(void)queue;
+}
+
+static void disk_init(void)
+{
+	disk = (struct disk){ .device = { .name = "fake", .size_bytes = GIB, .sector_bytes = 512, .write_cache = true } };
+	for (unsigned i = 0; i < QUEUES; i++) {
+		disk.queues[i] = (struct disk_queue){
+			.name = "fake",
+			.timeout_ns = TIMEOUT_NS,
+			.activity = &disk.activity,
+			.slot_count = SLOTS,
+			.fill = fill,
+			.ring = ring,
+		};
+		disk_queue_init(&disk.queues[i]);
+		disk_queue_start(&disk.queues[i]);
+	}
+}
+
+/* One request that nothing else uses, to the queue. */
+static void submit(unsigned queue)
+{
+	for (unsigned i = 0; i < REQUESTS; i++) {
+		if (disk.busy[i])
+			continue;
+		disk.busy[i] = true;
+		disk.requests[i] = (struct block_request){ .operation = BLOCK_FLUSH, .done = request_done };
+		disk_queue_submit(&disk.queues[queue], &disk.device, &disk.requests[i], 0);
+		return;
+	}
+}
+
+static void answer(unsigned index)
+{
+	const struct command command = disk.commands[index];
+	struct list done;
+
+	list_init(&done);
+	for (unsigned i = index; i + 1 < disk.command_count; i++)
+		disk.commands[i] = disk.commands[i + 1];
+	disk.command_count--;
+	if (!command.queue->slots[command.slot].aborted) {
+		ck_assert_uint_lt(disk.answer_count, ANSWERS_MAX);
+		disk.answers[disk.answer_count++] = platform_now_ns();
+	}
+	spinlock_lock(&command.queue->lock);
+	disk_queue_complete_locked(command.queue, command.slot, STATUS_OK, &done);
+	disk_queue_pump_locked(command.queue);
+	spinlock_unlock(&command.queue->lock);
+	disk_requests_finish(&done);
+}
+
+/* From the definition, by all that the disk has answered. */
+static bool is_late(const struct command *command)
+{
+	const uint64_t now = platform_now_ns();
+	bool silent = true;
+
+	if (now - command->issued_ns <= TIMEOUT_NS)
+		return false;
+	for (size_t i = disk.answer_count; i-- > 0 && disk.answers[i] + TIMEOUT_NS >= now;)
+		silent = false;
+	return silent || disk.answer_count - command->answers_before >= (size_t)QUEUES * SLOTS;
+}
+
+/* Returns how many are late. */
+static unsigned check_late(void)
+{
+	unsigned late = 0;
+
+	for (unsigned i = 0; i < QUEUES; i++) {
+		struct disk_queue *queue = &disk.queues[i];
+		unsigned first = SLOTS;
+
+		for (unsigned j = 0; j < disk.command_count; j++)
+			if (disk.commands[j].queue == queue && is_late(&disk.commands[j])) {
+				first = MIN(first, disk.commands[j].slot);
+				late++;
+			}
+		spinlock_lock(&queue->lock);
+		ck_assert_uint_eq(disk_queue_late_locked(queue, platform_now_ns()), first);
+		spinlock_unlock(&queue->lock);
+	}
+	return late;
+}
+
+START_TEST(a_late_command_is_what_the_rule_says)
+{
+	unsigned late = 0;
+
+	host_clock_set(HOST_CLOCK_MANUAL);
+	random_seed(&seed, 5);
+	for (unsigned round = 0; round < 300; round++) {
+		const uint64_t pace_ns = TIMEOUT_NS / (1 + random_below(&seed, 40));
+		const uint64_t answers_in = 1 + random_below(&seed, 20);
+
+		disk_init();
+		for (unsigned step = 0; step < 400; step++) {
+			host_clock_turn(random_below(&seed, pace_ns));
+			if (random_below(&seed, 2) == 0)
+				submit((unsigned)random_below(&seed, QUEUES));
+			if (disk.command_count > 0 && random_below(&seed, 20) < answers_in) {
+				const unsigned index = (unsigned)random_below(&seed, disk.command_count);
+
+				disk.commands[index].lost |= random_below(&seed, 30) == 0;
+				if (!disk.commands[index].lost)
+					answer(index);
+			}
+			late += check_late();
+		}
+	}
+	ck_assert_uint_gt(late, 1000);
+	host_clock_set(HOST_CLOCK_REAL);
+}
+END_TEST
+
+/* Its queues are always full, it serves them in order, and takes nearly the whole time for each command. */
+START_TEST(a_slow_disk_that_answers_is_never_late)
+{
+	host_clock_set(HOST_CLOCK_MANUAL);
+	disk_init();
+	for (unsigned step = 0; step < 1000; step++) {
+		for (unsigned i = 0; i < REQUESTS; i++)
+			submit(i % QUEUES);
+		host_clock_turn(TIMEOUT_NS - 1);
+		ck_assert_uint_eq(check_late(), 0);
+		answer(0);
+	}
+	host_clock_turn(TIMEOUT_NS + 1);
+	ck_assert_uint_eq(check_late(), disk.command_count); /* and then it is silent */
+	host_clock_set(HOST_CLOCK_REAL);
+}
+END_TEST
+
+/* One command is lost while all else is answered at once: it is found as soon as it has had its time. */
+START_TEST(a_lost_command_of_a_busy_disk_is_found)
+{
+	host_clock_set(HOST_CLOCK_MANUAL);
+	disk_init();
+	submit(0);
+	for (unsigned step = 0; step < QUEUES * SLOTS; step++) {
+		host_clock_turn(TIMEOUT_NS / (QUEUES * SLOTS));
+		ck_assert_uint_eq(check_late(), 0);
+		submit(1);
+		answer(1);
+	}
+	host_clock_turn(TIMEOUT_NS / (QUEUES * SLOTS));
+	ck_assert_uint_eq(check_late(), 1);
+	host_clock_set(HOST_CLOCK_REAL);
+}
+END_TEST
+
+/* What a disk gives up because it was asked to is no answer: the other silent commands stay late. */
+START_TEST(giving_up_is_no_answer)
+{
+	host_clock_set(HOST_CLOCK_MANUAL);
+	disk_init();
+	for (unsigned i = 0; i < SLOTS; i++)
+		submit(0);
+	host_clock_turn(TIMEOUT_NS + 1);
+	for (unsigned left = SLOTS; left > 0; left--) {
+		ck_assert_uint_eq(check_late(), left);
+		disk.queues[0].slots[disk.commands[0].slot].aborted = true;
+		answer(0);
+	}
+	host_clock_set(HOST_CLOCK_REAL);
+}
+END_TEST
+
+HOST_TEST_MAIN("disk_queue", a_late_command_is_what_the_rule_says, a_slow_disk_that_answers_is_never_late,
+	       a_lost_command_of_a_busy_disk_is_found, giving_up_is_no_answer)
