@@ -2,6 +2,7 @@
 
 #include "heap/dma.h"
 #include "heap/dma_quarantine.h"
+#include "runtime/base/block_device.h"
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mutex.h"
@@ -96,6 +97,10 @@ static status_t remove_locked(struct pci_function *function)
 {
 	if (!function->driver)
 		return STATUS_NOT_FOUND;
+	if (block_devices_retire(environment->block_devices, &function->device) != STATUS_OK) {
+		log_warn("%s: not removed: a volume is on its disk; detach the volume first", function->device.name);
+		return STATUS_BUSY;
+	}
 	function->driver->remove(function);
 	function->driver = NULL;
 	function_quiet(function);

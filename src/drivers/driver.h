@@ -7,8 +7,8 @@
  *
  * 1. probe either takes the function or fails and leaves nothing behind: no memory, no interrupt, no DMA. It logs why it
  *    failed.
- * 2. remove stops the device, completes what is under way with STATUS_GONE, and frees everything. Nobody may use the device's
- *    interfaces any more by then; they have to be let go before.
+ * 2. remove stops the device, completes what is under way with STATUS_GONE, and frees everything. The core calls it only while
+ *    no volume keeps one of the device's disks (block_device_get); all other interfaces have to be let go before.
  * 3. What a driver needs of the general heap it takes from driver_heap(function).
  * 4. After either, the core takes DMA and interrupts from the function, and reports memory that was left behind, with those who
  *    took it. What is of the general heap stays allocated; DMA memory stays in quarantine (heap/dma_quarantine.h) until the
@@ -28,7 +28,7 @@ struct driver_environment {
 	struct memory *memory;
 	struct block_device_table *block_devices;
 	struct command_table *commands;
-	uint64_t io_timeout_ns;     /* a disk request that takes longer is given up; 0: 30 s */
+	uint64_t io_timeout_ns;     /* a disk that answers nothing for longer is recovered; 0: 30 s */
 	bool no_message_interrupts; /* use interrupt lines even where MSI-X or MSI are there */
 };
 
@@ -65,7 +65,7 @@ void drivers_stop(void);
 /* One function. STATUS_BUSY: bound already; STATUS_NOT_FOUND: no driver wants it; else what probe returned. */
 status_t driver_probe(struct pci_function *function) MUST_CHECK;
 
-/* STATUS_NOT_FOUND: not bound. */
+/* STATUS_NOT_FOUND: not bound; STATUS_BUSY: a volume is on a disk of it; then nothing was done. */
 status_t driver_remove(struct pci_function *function) MUST_CHECK;
 
 /* From probe or remove: the device may go on writing to the memory that it has; what is freed of that stays until its reset. */

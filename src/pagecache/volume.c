@@ -161,17 +161,18 @@ status_t volume_attach(struct volume *volume, struct pagecache *pagecache, struc
 	(void)format_text(volume->name, sizeof(volume->name), "%s", name);
 	lists_init(volume);
 	volume->node.whole = (struct extent){ .pages = divide_round_up(bytes, PAGE_BYTES) };
-	status = node_open(&volume->node, volume, &volume->node.whole, 1, bytes);
+	status = block_device_get(device);
 	if (status != STATUS_OK)
 		return status;
+	status = node_open(&volume->node, volume, &volume->node.whole, 1, bytes);
+	if (status != STATUS_OK)
+		goto no_node;
 	status = objcache_reserve(&pagecache->requests, IO_OWN);
-	if (status == STATUS_OK && !volumes_insert(pagecache, volume)) {
-		objcache_unreserve(&pagecache->requests, IO_OWN);
+	if (status != STATUS_OK)
+		goto no_requests;
+	if (!volumes_insert(pagecache, volume)) {
 		status = STATUS_INVALID;
-	}
-	if (status != STATUS_OK) {
-		node_forget(&volume->node); /* no page was read yet */
-		return status;
+		goto no_name;
 	}
 	evict_cleaners_init(volume);
 	lookaside_init(volume);
@@ -179,6 +180,14 @@ status_t volume_attach(struct volume *volume, struct pagecache *pagecache, struc
 	cleaner_register(&pagecache->memory->cleaners, &volume->clean_cleaner);
 	cleaner_register(&pagecache->memory->cleaners, &volume->dirty_cleaner);
 	return STATUS_OK;
+
+no_name:
+	objcache_unreserve(&pagecache->requests, IO_OWN);
+no_requests:
+	node_forget(&volume->node); /* no page was read yet */
+no_node:
+	block_device_put(device);
+	return status;
 }
 
 status_t volume_flush_node(struct volume *volume, const struct node *node)
@@ -243,6 +252,7 @@ status_t volume_detach(struct volume *volume, bool discard)
 	page_heap_fini(volume);
 	node_forget(&volume->node);
 	objcache_unreserve(&volume->pagecache->requests, IO_OWN);
+	block_device_put(volume->device);
 	return status;
 }
 

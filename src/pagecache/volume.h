@@ -93,7 +93,7 @@ struct volume {
  * `volume` and keeps it until detached. STATUS_RANGE: not within the device. STATUS_INVALID: not whole sectors, a name
  * that is too long or taken, or a device that cannot take page-sized segments. STATUS_NO_MEMORY.
  * STATUS_UNSUPPORTED: the device's address mask does not cover all memory that pages may lie in, or the volume is larger than
- * 4 PB.
+ * 4 PB. STATUS_GONE: the device's driver is being removed; a volume that is attached keeps it from that.
  */
 status_t volume_attach(struct volume *volume, struct pagecache *pagecache, struct block_device *device, const char *name,
 		       uint64_t start_bytes, uint64_t bytes, const struct volume_config *config) MUST_CHECK;

@@ -252,5 +252,97 @@ START_TEST(block_devices_found)
 }
 END_TEST
 
+/* Disks of two functions, beside a count of those who keep each. */
+#define DISKS 5
+#define KEPT_MAX 3
+
+START_TEST(devices_are_retired_together_and_only_when_unused)
+{
+	static const struct device functions[2] = { { .name = "one" }, { .name = "two" } };
+	struct block_device disks[DISKS];
+	struct block_device_table table;
+	uint32_t kept[DISKS] = { 0 };
+	bool retired[2] = { false };
+	struct random random;
+
+	random_seed(&random, 3);
+	block_device_table_init(&table);
+	for (unsigned i = 0; i < DISKS; i++) {
+		disks[i] = test_device("disk");
+		disks[i].device = &functions[i % 2];
+		block_device_register(&table, &disks[i]);
+	}
+	for (unsigned step = 0; step < 100000; step++) {
+		const unsigned i = (unsigned)random_below(&random, DISKS);
+		const unsigned choice = (unsigned)random_below(&random, 8);
+		uint32_t all = 0;
+
+		for (unsigned j = i % 2; j < DISKS; j += 2)
+			all += kept[j];
+		if (choice < 3 && kept[i] < KEPT_MAX) {
+			ck_assert_int_eq(block_device_get(&disks[i]), retired[i % 2] ? STATUS_GONE : STATUS_OK);
+			kept[i] += !retired[i % 2];
+		} else if (choice < 7 && kept[i] > 0) {
+			block_device_put(&disks[i]);
+			kept[i]--;
+		} else if (!retired[i % 2]) {
+			ck_assert_int_eq(block_devices_retire(&table, &functions[i % 2]), all > 0 ? STATUS_BUSY : STATUS_OK);
+			retired[i % 2] = all == 0;
+		} else { /* probed again */
+			for (unsigned j = i % 2; j < DISKS; j += 2)
+				atomic_store(&disks[j].users, 0);
+			retired[i % 2] = false;
+		}
+	}
+}
+END_TEST
+
+struct removal {
+	struct block_device_table table;
+	struct block_device disk;
+	_Atomic bool there; /* the driver is bound */
+	_Atomic bool over;
+};
+
+static void keep_or_remove(void *context, unsigned index)
+{
+	struct removal *removal = context;
+
+	while (index > 0 && !atomic_load(&removal->over)) {
+		if (block_device_get(&removal->disk) != STATUS_OK)
+			continue;
+		ck_assert(atomic_load(&removal->there));
+		platform_yield();
+		ck_assert(atomic_load(&removal->there));
+		block_device_put(&removal->disk);
+		for (unsigned i = 0; i < 4; i++)
+			platform_yield();
+	}
+	for (unsigned i = 0; index == 0 && i < 1000; i++) {
+		while (block_devices_retire(&removal->table, NULL) != STATUS_OK)
+			platform_yield();
+		atomic_store(&removal->there, false);
+		platform_yield();
+		atomic_store(&removal->there, true);
+		atomic_store(&removal->disk.users, 0);
+		platform_yield();
+	}
+	if (index == 0)
+		atomic_store(&removal->over, true);
+}
+
+START_TEST(threads_keep_no_device_that_is_retired)
+{
+	static struct removal removal;
+
+	block_device_table_init(&removal.table);
+	removal.disk = test_device("disk");
+	block_device_register(&removal.table, &removal.disk);
+	atomic_store(&removal.there, true);
+	host_threads_run(2, keep_or_remove, &removal);
+}
+END_TEST
+
 HOST_TEST_MAIN("base", list_keeps_order, bits_and_powers, bitmap_bits_stand_alone, crc_known_values, crc_like_bit_by_bit,
-	       options_found, options_as_numbers, status_texts, block_requests_checked, block_devices_found)
+	       options_found, options_as_numbers, status_texts, block_requests_checked, block_devices_found,
+	       devices_are_retired_together_and_only_when_unused, threads_keep_no_device_that_is_retired)

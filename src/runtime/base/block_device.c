@@ -83,6 +83,49 @@ status_t block_device_transfer(struct block_device *device, enum block_operation
 	return transfer.request.status;
 }
 
+status_t block_device_get(struct block_device *device)
+{
+	uint32_t users = atomic_load(&device->users);
+
+	do {
+		if (users == BLOCK_DEVICE_RETIRED)
+			return STATUS_GONE;
+	} while (!atomic_compare_exchange_weak(&device->users, &users, users + 1));
+	return STATUS_OK;
+}
+
+void block_device_put(struct block_device *device)
+{
+	atomic_fetch_sub(&device->users, 1);
+}
+
+/* Changes the users of all block devices of `device` that have `from`; false: one of them has others. */
+static bool users_change_locked(struct block_device_table *table, const struct device *device, uint32_t from, uint32_t to)
+{
+	bool changed = true;
+
+	list_for_each (link, &table->devices) {
+		struct block_device *block = container_of(link, struct block_device, link);
+		uint32_t users = from;
+
+		if (block->device == device && !atomic_compare_exchange_strong(&block->users, &users, to))
+			changed = false;
+	}
+	return changed;
+}
+
+status_t block_devices_retire(struct block_device_table *table, const struct device *device)
+{
+	bool retired;
+
+	spinlock_lock(&table->lock);
+	retired = users_change_locked(table, device, 0, BLOCK_DEVICE_RETIRED);
+	if (!retired)
+		(void)users_change_locked(table, device, BLOCK_DEVICE_RETIRED, 0);
+	spinlock_unlock(&table->lock);
+	return retired ? STATUS_OK : STATUS_BUSY;
+}
+
 void block_device_table_init(struct block_device_table *table)
 {
 	spinlock_init(&table->lock, "block devices");

@@ -13,6 +13,7 @@
  * 5. A write that completed lies in the device, perhaps in its volatile cache; a flush that completed makes all writes durable
  *    that completed before it was submitted. A device without such a cache completes a flush at once.
  * 6. After the device is gone every request completes with STATUS_GONE; `gone` tells before one is made.
+ * 7. A volume keeps its device from attach to detach (block_device_get); meanwhile the driver cannot be removed.
  */
 #pragma once
 
@@ -50,6 +51,7 @@ struct block_device {
 	bool read_only;
 	bool write_cache;  /* flush does something */
 	_Atomic bool gone; /* set by the driver, for good: requests complete with STATUS_GONE */
+	_Atomic uint32_t users; /* that keep it; BLOCK_DEVICE_RETIRED: its driver is being removed */
 	/* Whose limits memory for requests has to keep; NULL: the device reaches all memory, in any pieces. */
 	const struct device *device;
 
@@ -67,6 +69,12 @@ uint64_t block_request_bytes(const struct block_request *request);
 status_t block_device_transfer(struct block_device *device, enum block_operation operation, uint64_t offset_bytes,
 			       const struct phys_range *segments, uint32_t segment_count) MUST_CHECK;
 
+/* Keeps the device until block_device_put. STATUS_GONE: its driver is being removed. Any context. */
+status_t block_device_get(struct block_device *device) MUST_CHECK;
+void block_device_put(struct block_device *device);
+
+#define BLOCK_DEVICE_RETIRED UINT32_MAX
+
 /* All block devices of a machine, in order of registration; names are unique. Tasks may look while drivers register. */
 struct block_device_table {
 	struct spinlock lock;
@@ -78,3 +86,9 @@ void block_device_register(struct block_device_table *table, struct block_device
 void block_device_unregister(struct block_device_table *table, struct block_device *device);
 struct block_device *block_device_find(struct block_device_table *table, const char *name);
 struct block_device *block_device_next(struct block_device_table *table, struct block_device *device); /* NULL: the first */
+
+/*
+ * Before the driver of `device` is removed: from here on no one can keep its block devices. STATUS_BUSY: one of them is kept,
+ * and all stay as they were; a block_device_get of another one may have failed meanwhile.
+ */
+status_t block_devices_retire(struct block_device_table *table, const struct device *device) MUST_CHECK;
