@@ -58,19 +58,6 @@ static uint32_t next_parts(struct cursor *cursor, uint64_t most, uint32_t parts_
 	return count;
 }
 
-/* Bytes that lie behind `offset` on the volume in one piece. */
-static uint64_t contiguous_bytes(const struct node *node, uint64_t offset, uint64_t most)
-{
-	const uint64_t first = offset / PAGE_BYTES;
-	const uint64_t position = node_position(node, first);
-	uint64_t pages = 1;
-
-	while (pages * PAGE_BYTES < offset % PAGE_BYTES + most &&
-	       node_position(node, first + pages) == position + pages * PAGE_BYTES)
-		pages++;
-	return MIN(most, pages * PAGE_BYTES - offset % PAGE_BYTES);
-}
-
 static status_t transfer(struct node *node, enum block_operation operation, uint64_t offset, uint64_t bytes,
 			 struct cursor *cursor)
 {
@@ -80,7 +67,8 @@ static status_t transfer(struct node *node, enum block_operation operation, uint
 	status_t status = STATUS_OK;
 
 	while (bytes > 0 && status == STATUS_OK) {
-		const uint64_t piece = contiguous_bytes(node, offset, MIN(bytes, most));
+		const uint64_t run_bytes = node_run_end(node, offset / PAGE_BYTES) * PAGE_BYTES - offset;
+		const uint64_t piece = MIN(MIN(bytes, most), run_bytes);
 		const uint64_t position =
 			node->volume->start_bytes + node_position(node, offset / PAGE_BYTES) + offset % PAGE_BYTES;
 		uint64_t done;
@@ -93,13 +81,59 @@ static status_t transfer(struct node *node, enum block_operation operation, uint
 	return status;
 }
 
-/* Makes what is dirty in the node part of what the device reads back, without making it durable. */
-static status_t write_dirty(struct node *node)
+/* A page that the device does not have as it is. */
+struct newer {
+	struct page *page;
+	uint32_t state;
+};
+
+static bool is_newer(void *context, struct page *page)
 {
-	mutex_lock(&node->volume->flush);
-	writeback_pass(node->volume, node);
-	mutex_unlock(&node->volume->flush);
-	return atomic_load(&node->failed_pages) > 0 ? atomic_load(&node->volume->write_status) : STATUS_OK;
+	struct newer *newer = context;
+
+	*newer = (struct newer){ page, page_state(page) };
+	return newer->state & PAGE_LISTED || page_is(newer->state, PAGE_WRITEBACK);
+}
+
+/* Writes a page that is dirty, and waits: a write by others that fails may be another page's fault, so one of its own decides. */
+static status_t write_dirty_page(struct node *node, uint64_t number)
+{
+	struct index *index = &node->volume->pagecache->index;
+	const uint64_t key = page_key_make(node->id, number);
+	struct lookup lookup;
+	struct newer newer;
+	bool tried = false;
+
+	for (;;) {
+		lookup.changes = atomic_load(&index_stripe(index, key)->changes); /* before the state, as in index.c */
+		if (!index_visit(index, key, is_newer, &newer))
+			return STATUS_OK;
+		if (page_is(newer.state, PAGE_WRITEBACK))
+			(void)platform_wait(&newer.page->state, newer.state, PLATFORM_FOREVER);
+		else if (tried)
+			return newer.state & PAGE_FAILED ? atomic_load(&node->volume->write_status) : STATUS_OK;
+		else if (page_is(newer.state, PAGE_WRITING))
+			index_wait(index, key, &lookup);
+		else
+			tried = writeback_start_range(node, number, number + 1, false) > 0;
+	}
+}
+
+/*
+ * Makes what is dirty in the range part of what the device reads back, without making it durable. All writes are started before
+ * the first is waited for.
+ */
+static status_t write_dirty(struct node *node, uint64_t offset, uint64_t bytes)
+{
+	const uint64_t end = divide_round_up(offset + bytes, PAGE_BYTES);
+	status_t status = STATUS_OK;
+
+	if (atomic_load(&node->volume->counts.dirty_pages) == 0)
+		return STATUS_OK;
+	(void)writeback_start_range(node, offset / PAGE_BYTES, end, false);
+	for (uint64_t number = offset / PAGE_BYTES; number < end && status == STATUS_OK; number++)
+		status = write_dirty_page(node, number);
+	return status;
 }
 
 /*
@@ -158,11 +192,11 @@ status_t node_direct(struct node *node, enum block_operation operation, uint64_t
 	if (status != STATUS_OK || bytes == 0)
 		return status;
 	/* Before a write, too: what it covers is forgotten, and a write that fails must not leave something older behind. */
-	status = write_dirty(node);
+	status = write_dirty(node, offset, bytes);
 	if (status != STATUS_OK)
 		return status;
 	if (operation == BLOCK_READ)
 		return transfer(node, operation, offset, bytes, &cursor);
 	status = direct_write(node, offset, bytes, &cursor);
-	return status == STATUS_OK ? write_dirty(node) : status;
+	return status == STATUS_OK ? write_dirty(node, offset, bytes) : status;
 }

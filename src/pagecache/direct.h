@@ -1,7 +1,10 @@
 /*
  * Direct I/O: between the device and the caller's memory, past the cache, and coherent with it: what is dirty in the range is
- * written before a direct read, and what is cached of it is forgotten before and after a direct write. Of pages that a write
- * covers in part, that part goes through the cache, and to the device from there.
+ * written before, and what is cached of it is forgotten before and after a direct write. Of pages that a write covers in part,
+ * that part goes through the cache, and to the device from there.
+ *
+ * It concerns the pages of its range and no others: those are neither written nor waited for, and a page elsewhere that cannot
+ * be written does not make it fail. It never waits for a flush of the device.
  */
 #pragma once
 
@@ -12,8 +15,8 @@
  * BLOCK_READ or BLOCK_WRITE of the node's bytes from `offset` on into or from the segments; it has been done, but not been made
  * durable, when it returns. STATUS_INVALID: offset, or a segment's address or length, is not aligned as the device demands
  * (sector_bytes, segment_alignment), or it is a flush; STATUS_RANGE: not within the node; STATUS_READ_ONLY; STATUS_GONE;
- * STATUS_NO_MEMORY: no frame for a page of which a write covers a part; what the device says: then a part may have been
- * transferred. Where platform_may_sleep().
+ * STATUS_NO_MEMORY: no frame for a page of which a write covers a part; what the device says, of a dirty page in the range, too:
+ * then a part may have been transferred. Where platform_may_sleep().
  */
 status_t node_direct(struct node *node, enum block_operation operation, uint64_t offset, const struct phys_range *segments,
 		     uint32_t segment_count) MUST_CHECK;

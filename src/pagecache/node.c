@@ -16,7 +16,7 @@ uint64_t node_page_bytes(const struct node *node, uint64_t number)
 	return MIN(PAGE_BYTES, align_up(node->bytes, node->volume->device->sector_bytes) - number * PAGE_BYTES);
 }
 
-uint64_t node_position(const struct node *node, uint64_t number)
+static const struct extent *extent_of(const struct node *node, uint64_t number)
 {
 	uint32_t low = 0, high = node->extent_count;
 
@@ -28,7 +28,21 @@ uint64_t node_position(const struct node *node, uint64_t number)
 		else
 			high = middle;
 	}
-	return node->extents[low].position + (number - node->extents[low].first) * PAGE_BYTES;
+	return &node->extents[low];
+}
+
+uint64_t node_position(const struct node *node, uint64_t number)
+{
+	const struct extent *extent = extent_of(node, number);
+
+	return extent->position + (number - extent->first) * PAGE_BYTES;
+}
+
+uint64_t node_run_end(const struct node *node, uint64_t number)
+{
+	const struct extent *extent = extent_of(node, number);
+
+	return extent->first + extent->pages;
 }
 
 struct node *pagecache_node(const struct pagecache *pagecache, uint64_t key)

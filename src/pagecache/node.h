@@ -90,6 +90,9 @@ bool node_evict_page(struct node *node, uint64_t number);
 /* Where the page, which the node has, lies in bytes of the volume. */
 uint64_t node_position(const struct node *node, uint64_t number);
 
+/* The page behind the last one that lies in one piece with this one on the volume. */
+uint64_t node_run_end(const struct node *node, uint64_t number);
+
 /* Pages that the node has, the last one perhaps in part. */
 uint64_t node_pages(const struct node *node);
 

@@ -31,16 +31,12 @@ static void write_behind(struct node *node, uint64_t from, uint64_t to)
 {
 	const uint64_t stretch = io_pages_max(node->volume) * PAGE_BYTES;
 	const uint64_t full = align_down(to, stretch);
-	struct sweep sweep = { .node = node, .any_epoch = true, .patient = true };
 
 	if (atomic_exchange_explicit(&node->written_to, to, memory_order_relaxed) != from)
 		atomic_store_explicit(&node->written_from, from, memory_order_relaxed);
 	if (full <= from || full - atomic_load_explicit(&node->written_from, memory_order_relaxed) < BEHIND_STRETCHES * stretch)
 		return;
-	sweep.position = node_position(node, align_down(MAX(from, stretch) - stretch, stretch) / PAGE_BYTES);
-	sweep.end = node_position(node, full / PAGE_BYTES - 1) + PAGE_BYTES;
-	while (writeback_start(node->volume, &sweep) > 0)
-		;
+	(void)writeback_start_range(node, align_down(MAX(from, stretch) - stretch, stretch) / PAGE_BYTES, full / PAGE_BYTES, true);
 }
 
 status_t node_write(struct node *node, uint64_t offset, const void *buffer, size_t bytes)

@@ -177,14 +177,15 @@ static bool begin_locked(struct io *io, struct page *page)
 	return true;
 }
 
-/* Claims what follows the last page, as far as it lies behind it on the disk. A failed page goes by itself. [D] is held. */
-static void extend_locked(struct io *io)
+/* Claims what follows the last page, as far as it lies behind it, and before `end`, on the disk. A failed page goes by itself. [D]
+ * is held. */
+static void extend_locked(struct io *io, uint64_t end)
 {
 	struct volume *volume = io->volume;
 
 	if (page_state(io->pages[0]) & PAGE_FAILED)
 		return;
-	while (io_has_room(io)) {
+	while (io_has_room(io) && io->end < end) {
 		struct page *page = dirty_first(&volume->dirty, io->end);
 
 		if (!page || position_of(volume, page) != io->end || (page_state(page) & PAGE_FAILED) ||
@@ -299,11 +300,33 @@ uint32_t writeback_start(struct volume *volume, struct sweep *sweep)
 		return 0;
 	spinlock_lock(&volume->lock);
 	if (begin_sweep_locked(io, sweep)) {
-		extend_locked(io);
+		extend_locked(io, sweep->end == 0 ? UINT64_MAX : sweep->end);
 		sweep->position = io->end;
 	}
 	spinlock_unlock(&volume->lock);
 	return submit(io);
+}
+
+uint32_t writeback_start_range(const struct node *node, uint64_t first, uint64_t end, bool patient)
+{
+	uint32_t all = 0, pages;
+
+	while (first < end) {
+		const uint64_t run = MIN(node_run_end(node, first), end);
+		struct sweep sweep = {
+			.node = node,
+			.position = node_position(node, first),
+			.end = node_position(node, run - 1) + node_page_bytes(node, run - 1),
+			.patient = patient,
+			.any_epoch = true,
+			.failed = patient ? SWEEP_FAILED_NOT : SWEEP_FAILED_TOO,
+		};
+
+		while ((pages = writeback_start(node->volume, &sweep)) > 0)
+			all += pages;
+		first = run;
+	}
+	return all;
 }
 
 bool writeback_start_page(struct volume *volume, struct page *page)
@@ -316,7 +339,7 @@ bool writeback_start_page(struct volume *volume, struct page *page)
 	spinlock_lock(&volume->lock);
 	state = page_state(page);
 	if (page_is(state, PAGE_DIRTY) && begin_locked(io, state & PAGE_FAILED ? page : begin_run_locked(io, page)))
-		extend_locked(io);
+		extend_locked(io, UINT64_MAX);
 	spinlock_unlock(&volume->lock);
 	(void)submit(io);
 	return true;

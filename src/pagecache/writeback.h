@@ -49,6 +49,12 @@ void writeback_discard(struct volume *volume);
 uint32_t writeback_start(struct volume *volume, struct sweep *sweep);
 
 /*
+ * Starts to write what is dirty of pages [first, end) of the node, and nothing else; those whose last write failed only if it
+ * is not patient. Returns how many pages these are. May wait for I/O objects, unless it is patient.
+ */
+uint32_t writeback_start_range(const struct node *node, uint64_t first, uint64_t end, bool patient);
+
+/*
  * Starts a write of this page if it is dirty, with its neighbours. Its block stays in the volume's page heap meanwhile: the
  * caller has fenced it or holds it. False: there is no I/O object for it.
  */
