@@ -23,7 +23,7 @@ static bool add_block(struct volume *volume)
 	frames->position = 0;
 	list_insert_last(&heap->apart, &frames->link);
 	heap->apart_blocks++;
-	atomic_fetch_add_explicit(&heap->blocks, 1, memory_order_relaxed);
+	page_heap_resize_locked(heap, 1);
 	if (!heap->apart_open || frames_cursor_is_done(heap->apart_open))
 		heap->apart_open = frames;
 	spinlock_unlock(&heap->lock);

@@ -15,7 +15,7 @@
 /* How far it got with a volume. */
 enum round {
 	ROUND_DONE, /* nothing is to be written */
-	ROUND_FULL, /* enough is on its way */
+	ROUND_FULL, /* as much as can be is on its way */
 	ROUND_MORE,
 };
 
@@ -30,9 +30,10 @@ static bool is_full(struct volume *volume)
 	return full;
 }
 
-static bool is_beyond_background(struct pagecache *pagecache)
+static bool is_beyond_background(struct volume *volume)
 {
-	return atomic_load(&pagecache->dirty_pages) > pagecache->dirty_background_pages;
+	atomic_store(&volume->background.due, false); /* before the look */
+	return atomic_load(&volume->counts.dirty_pages) > writeback_limits(volume).background;
 }
 
 /* Goes on with a sweep where the last one ended, round the disk once. */
@@ -187,17 +188,17 @@ static void clean_ahead(struct volume *volume)
 
 /* Rounds ------------------------------------------------------------------------------------------------------------------- */
 
-static bool write_share(struct volume *volume)
+static enum round write_share(struct volume *volume)
 {
 	struct sweep sweep = { .any_epoch = true };
 
-	if (!is_beyond_background(volume->pagecache))
-		return false;
+	if (!is_beyond_background(volume))
+		return ROUND_DONE;
 	if (sweep_on(volume, &sweep) > 0)
-		return true;
+		return ROUND_MORE;
 	if (!sweep.starved)
 		volume->background.wrapped = false;
-	return false;
+	return ROUND_FULL;
 }
 
 static enum round write_some(struct volume *volume, bool cursor_waits)
@@ -208,7 +209,7 @@ static enum round write_some(struct volume *volume, bool cursor_waits)
 	age(volume);
 	if (is_full(volume))
 		return ROUND_FULL;
-	return write_aged(volume) || retry(volume) || write_share(volume) ? ROUND_MORE : ROUND_DONE;
+	return write_aged(volume) || retry(volume) ? ROUND_MORE : write_share(volume);
 }
 
 static enum round write_some_of_all(struct pagecache *pagecache)
@@ -240,7 +241,7 @@ void pagecache_writeback_run(struct pagecache *pagecache)
 		const uint32_t progress = atomic_load(&pagecache->progress);
 		const enum round round = write_some_of_all(pagecache);
 
-		if (round == ROUND_FULL || (round == ROUND_DONE && is_beyond_background(pagecache)))
+		if (round == ROUND_FULL)
 			(void)platform_wait(&pagecache->progress, progress, platform_now_ns() + nap_ns);
 		else if (round == ROUND_DONE)
 			(void)platform_wait(&pagecache->kick, kick, platform_now_ns() + nap_ns);
@@ -250,8 +251,5 @@ void pagecache_writeback_run(struct pagecache *pagecache)
 void pagecache_stop(struct pagecache *pagecache)
 {
 	atomic_store(&pagecache->stopping, true);
-	atomic_fetch_add(&pagecache->kick, 1);
-	platform_wake(&pagecache->kick);
-	atomic_fetch_add(&pagecache->progress, 1);
-	platform_wake(&pagecache->progress);
+	writeback_wake(pagecache);
 }

@@ -92,7 +92,7 @@ static bool is_newer(void *context, struct page *page)
 	struct newer *newer = context;
 
 	*newer = (struct newer){ page, page_state(page) };
-	return newer->state & PAGE_LISTED || page_is(newer->state, PAGE_WRITEBACK);
+	return page_is_newer(newer->state);
 }
 
 /* Writes a page that is dirty, and waits: a write by others that fails may be another page's fault, so one of its own decides. */

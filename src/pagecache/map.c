@@ -114,14 +114,15 @@ static void mapping_list(struct mapping *mapping, const char *site)
 status_t node_map_at(struct node *node, uint64_t offset, uint64_t bytes, enum map_access access, struct mapping **result,
 		     const char *site)
 {
+	const uint64_t pages = divide_round_up(offset % PAGE_BYTES + bytes, PAGE_BYTES);
 	status_t status = map_check(node, offset, bytes, access);
 	struct mapping *mapping;
 
 	if (status == STATUS_OK && access == MAP_WRITE)
-		status = writeback_throttle(node->volume);
+		status = writeback_throttle(node, offset / PAGE_BYTES, pages);
 	if (status != STATUS_OK)
 		return status;
-	mapping = mapping_alloc(node, access, (uint32_t)(divide_round_up(offset % PAGE_BYTES + bytes, PAGE_BYTES)));
+	mapping = mapping_alloc(node, access, (uint32_t)pages);
 	if (!mapping)
 		return STATUS_NO_MEMORY;
 	for (uint64_t done = 0; done < bytes && status == STATUS_OK;) {

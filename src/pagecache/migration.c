@@ -111,7 +111,7 @@ bool migration_open(struct volume *volume)
 			      memory_order_relaxed);
 	heap->open[LANE_MAIN] = frames;
 	heap->lane_blocks[LANE_MAIN]++;
-	atomic_fetch_add_explicit(&heap->blocks, 1, memory_order_relaxed);
+	page_heap_resize_locked(heap, 1);
 	spinlock_unlock(&heap->lock);
 	return true;
 }

@@ -142,6 +142,12 @@ static inline bool page_is_readable(uint32_t state)
 	return page_content(state) >= PAGE_CLEAN;
 }
 
+/* Newer than the device: dirty, or on its way. */
+static inline bool page_is_newer(uint32_t state)
+{
+	return state & PAGE_LISTED || page_is(state, PAGE_WRITEBACK);
+}
+
 /* The state with another content, flags cleared and flags set. */
 static inline uint32_t page_state_with(uint32_t state, enum page_content content, uint32_t clear, uint32_t set)
 {

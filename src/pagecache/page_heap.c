@@ -187,6 +187,12 @@ void page_heap_init(struct page_heap *heap, const char *name, uint64_t retain_by
 	replacement_init(heap);
 }
 
+void page_heap_resize_locked(struct page_heap *heap, int blocks)
+{
+	atomic_fetch_add_explicit(&heap->blocks, (uint32_t)blocks, memory_order_relaxed);
+	atomic_fetch_add_explicit(&page_heap_volume(heap)->pagecache->blocks, (uint32_t)blocks, memory_order_relaxed);
+}
+
 void page_heap_fini(struct volume *volume)
 {
 	struct page_heap *heap = &volume->heap;
@@ -197,7 +203,7 @@ void page_heap_fini(struct volume *volume)
 
 		page_heap_unlink_locked(heap, frames);
 		set_volume_locked(frames, NULL);
-		atomic_fetch_sub_explicit(&heap->blocks, 1, memory_order_relaxed);
+		page_heap_resize_locked(heap, -1);
 		page_heap_give(volume, frames);
 	}
 	assert(atomic_load(&heap->blocks) == 0);
@@ -207,7 +213,7 @@ void page_heap_leave_locked(struct page_heap *heap, struct frames *frames)
 {
 	frames->role = FRAMES_NONE;
 	set_volume_locked(frames, NULL);
-	atomic_fetch_sub_explicit(&heap->blocks, 1, memory_order_relaxed);
+	page_heap_resize_locked(heap, -1);
 	heap->gone_blocks++;
 	heap->gone_turns = 0;
 }
@@ -254,7 +260,7 @@ static struct frames *empty_block_locked(struct page_heap *heap)
 		fresh = fresh_block(heap);
 		spinlock_lock(&heap->lock);
 		if (fresh) {
-			atomic_fetch_add_explicit(&heap->blocks, 1, memory_order_relaxed);
+			page_heap_resize_locked(heap, 1);
 			replacement_came_back_locked(heap);
 			set_volume_locked(fresh, page_heap_volume(heap));
 			empty_locked(heap, fresh);

@@ -170,6 +170,9 @@ void page_heap_queue_locked(struct page_heap *heap, struct frames *frames, enum 
 /* Looks at the score of a block again that is QUEUED or OPEN; does nothing to another one. [R] is held. */
 void page_heap_look_locked(struct page_heap *heap, struct frames *frames);
 
+/* So many blocks more belong to this heap, or less. [R] is held, or nothing else uses the heap. */
+void page_heap_resize_locked(struct page_heap *heap, int blocks);
+
 /* The block does not belong to this heap any more; it is in no list. [R] is held. */
 void page_heap_leave_locked(struct page_heap *heap, struct frames *frames);
 

@@ -61,17 +61,11 @@ static status_t requests_create(struct pagecache *pagecache)
 
 status_t pagecache_init(struct pagecache *pagecache, struct memory *memory, const struct pagecache_config *config)
 {
-	const uint64_t pages = memory_total_bytes(memory) / PAGE_BYTES;
 	status_t status = check_config(config);
 
 	if (status != STATUS_OK)
 		return status;
-	*pagecache = (struct pagecache){
-		.memory = memory,
-		.config = *config,
-		.dirty_background_pages = pages * config->dirty_background_percent / 100,
-		.dirty_max_pages = MAX(pages * config->dirty_max_percent / 100, 1u),
-	};
+	*pagecache = (struct pagecache){ .memory = memory, .config = *config };
 	if (config->nodes == 0)
 		pagecache->config.nodes = NODES_DEFAULT;
 	if (config->frame_wait_ns == 0)
@@ -166,7 +160,7 @@ static bool page_is_valid(struct pagecache *pagecache, struct page *page, struct
 	const uint32_t state = page_state(page);
 
 	census->cached++;
-	census->dirty += (state & PAGE_LISTED) || page_is(state, PAGE_WRITEBACK);
+	census->dirty += page_is_newer(state);
 	census->failed += (state & PAGE_FAILED) != 0;
 	census->listed += (state & PAGE_LISTED) != 0;
 	return page_state_is_legal(state) && page_content(state) >= PAGE_WRITING &&
@@ -186,6 +180,7 @@ static bool bucket_is_valid(struct pagecache *pagecache, uint32_t first, struct 
 static bool volumes_are_valid(struct pagecache *pagecache, uint64_t listed)
 {
 	uint64_t counted = 0;
+	uint32_t blocks = 0;
 
 	list_for_each (link, &pagecache->volumes) {
 		struct volume *volume = container_of(link, struct volume, link);
@@ -194,8 +189,9 @@ static bool volumes_are_valid(struct pagecache *pagecache, uint64_t listed)
 		if (count == UINT64_MAX || !page_heap_is_valid(volume))
 			return false;
 		counted += count;
+		blocks += atomic_load(&volume->heap.blocks);
 	}
-	return counted == listed;
+	return counted == listed && blocks == atomic_load(&pagecache->blocks);
 }
 
 bool pagecache_is_valid(struct pagecache *pagecache)

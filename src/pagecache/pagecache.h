@@ -28,8 +28,8 @@
 #include "runtime/base/mutex.h"
 
 struct pagecache_config {
-	unsigned dirty_background_percent; /* of all RAM of the memory: above, dirty pages are written in the background */
-	unsigned dirty_max_percent;        /* above, writers wait; more than background, at most 60 */
+	unsigned dirty_background_percent; /* of a volume's limit and dirty_max_percent: above, it is written in the background */
+	unsigned dirty_max_percent;        /* of what can be dirty: the limit of all volumes; more than background, at most 60 */
 	uint64_t dirty_age_ns;             /* dirty pages are written when they may be this old */
 	uint64_t retry_ns;         /* a page that could not be written is tried again after this; 0: after dirty_age_ns */
 	unsigned move_percent;     /* a drained block with at most this share of dirty pages has them moved */
@@ -81,15 +81,16 @@ struct pagecache {
 	_Atomic uint32_t requests_used;
 	_Atomic uint32_t requests_returned; /* changes when one comes back; who finds none sleeps on it */
 	struct mutex volumes_lock;
-	struct list volumes;             /* [volumes_lock], by name */
-	_Atomic uint32_t clock;          /* for frames->entered: blocks that cursors have begun */
-	_Atomic uint64_t dirty_pages;    /* DIRTY or WRITEBACK, of all volumes */
-	_Atomic uint64_t failed_pages;   /* of them FAILED */
-	uint64_t dirty_background_pages; /* [I] */
-	uint64_t dirty_max_pages;        /* [I] */
-	_Atomic uint32_t kick;           /* changes when the background writer has something to do */
-	_Atomic uint32_t progress;       /* changes when a write has ended */
-	_Atomic bool cursor_waits;       /* a cursor has met dirty pages */
+	struct list volumes;            /* [volumes_lock], by name */
+	_Atomic uint32_t volume_count;  /* [volumes_lock], read without */
+	_Atomic uint32_t clock;         /* for frames->entered: blocks that cursors have begun */
+	_Atomic uint32_t blocks;        /* of all page heaps */
+	_Atomic uint64_t dirty_pages;   /* DIRTY or WRITEBACK, of all volumes */
+	_Atomic uint64_t failed_pages;  /* of them FAILED */
+	_Atomic uint64_t cleaned_pages; /* written so far, by all volumes */
+	_Atomic uint32_t kick;          /* changes when the background writer has something to do */
+	_Atomic uint32_t progress;      /* changes then, too, and when a write has ended */
+	_Atomic bool cursor_waits;      /* a cursor has met dirty pages */
 	_Atomic bool stopping;
 	struct command commands[3];
 };

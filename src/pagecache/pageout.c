@@ -3,9 +3,11 @@
 #include "volume.h"
 #include "writeback.h"
 
-static bool is_near_limit(const struct pagecache *pagecache)
+static bool is_near_limit(const struct volume *volume)
 {
-	return atomic_load(&pagecache->dirty_pages) >= (pagecache->dirty_background_pages + pagecache->dirty_max_pages) / 2;
+	const struct dirty_limits limits = writeback_limits(volume);
+
+	return atomic_load(&volume->counts.dirty_pages) >= (limits.background + limits.max) / 2;
 }
 
 void pageout_note(struct volume *volume, struct frames *frames)
@@ -19,7 +21,7 @@ void pageout_note(struct volume *volume, struct frames *frames)
 	if (i == pageout->count && i < PAGEOUT_BLOCKS)
 		pageout->blocks[pageout->count++] = frames;
 	spinlock_unlock(&volume->lock);
-	if (is_near_limit(volume->pagecache))
+	if (is_near_limit(volume))
 		writeback_kick(volume->pagecache);
 }
 
@@ -109,7 +111,7 @@ void pageout_write_early(struct volume *volume)
 {
 	struct pageout noted;
 
-	if (!is_near_limit(volume->pagecache))
+	if (!is_near_limit(volume))
 		return;
 	spinlock_lock(&volume->lock);
 	noted = volume->pageout;

@@ -81,8 +81,10 @@ static bool volumes_insert(struct pagecache *pagecache, struct volume *volume)
 	position = pagecache->volumes.next;
 	while (position != &pagecache->volumes && strcmp(container_of(position, struct volume, link)->name, volume->name) < 0)
 		position = position->next;
-	if (inserted)
+	if (inserted) {
 		list_insert_after(position->previous, &volume->link);
+		atomic_fetch_add(&pagecache->volume_count, 1);
+	}
 	mutex_unlock(&pagecache->volumes_lock);
 	return inserted;
 }
@@ -101,6 +103,7 @@ static void volumes_remove(struct volume *volume)
 		mutex_lock(lock);
 	}
 	list_remove(&volume->link);
+	atomic_fetch_sub(&volume->pagecache->volume_count, 1);
 	mutex_unlock(lock);
 }
 

@@ -36,6 +36,7 @@ struct background {
 	uint64_t retry_position;   /* how far that is */
 	uint16_t boundary;         /* the epoch that it ended last */
 	uint16_t aged;             /* pages of this epoch and of earlier ones are old */
+	_Atomic bool due;          /* more is dirty than its share in the background; changed by others, too */
 	bool writes_aged;          /* the pass over them is under way */
 	bool wrapped;              /* the pass has begun at the start of the disk once */
 };
@@ -69,7 +70,8 @@ struct volume {
 	_Atomic status_t write_status;  /* of the latest write that failed */
 	_Atomic uint32_t progress;      /* changes when a write has ended */
 	_Atomic uint32_t reads;         /* under way; a detach waits until there are none */
-	_Atomic uint32_t debt;          /* of writers, in 256ths of a page, paid or not; see charge() */
+	_Atomic uint32_t debt;          /* of writers, in 256ths of a page; see pay() */
+	_Atomic uint64_t recent;        /* [D] pages written lately, read without; see recent_pages() */
 	_Atomic uint64_t cleaned_pages; /* written so far */
 	_Atomic uint64_t paid_pages;    /* of them counted for somebody's debt, or reserved for it */
 	_Atomic uint32_t requests_own;  /* I/O objects that it uses of those for itself */

@@ -13,7 +13,7 @@ static status_t write_page(struct node *node, uint64_t offset, const char *data,
 	struct page *page = NULL;
 	status_t status;
 
-	status = writeback_throttle(node->volume);
+	status = writeback_throttle(node, number, 1);
 	if (status == STATUS_OK)
 		status = page_get_writing(node, number, bytes == node_page_bytes(node, number), &page);
 	if (status != STATUS_OK)

@@ -14,16 +14,18 @@ static void progress(struct volume *volume)
 	memory_notice(volume->pagecache->memory);
 }
 
-static void wake_writer(struct pagecache *pagecache)
+void writeback_wake(struct pagecache *pagecache)
 {
 	atomic_fetch_add(&pagecache->kick, 1);
 	platform_wake(&pagecache->kick);
+	atomic_fetch_add(&pagecache->progress, 1);
+	platform_wake(&pagecache->progress);
 }
 
 void writeback_kick(struct pagecache *pagecache)
 {
 	if (!atomic_exchange(&pagecache->cursor_waits, true))
-		wake_writer(pagecache);
+		writeback_wake(pagecache);
 }
 
 void writeback_turn(struct volume *volume)
@@ -33,15 +35,6 @@ void writeback_turn(struct volume *volume)
 }
 
 /* Dirty -------------------------------------------------------------------------------------------------------------------- */
-
-static void count_dirty(struct volume *volume)
-{
-	struct pagecache *pagecache = volume->pagecache;
-
-	atomic_fetch_add_explicit(&volume->counts.dirty_pages, 1, memory_order_relaxed);
-	if (atomic_fetch_add(&pagecache->dirty_pages, 1) == pagecache->dirty_background_pages)
-		wake_writer(pagecache);
-}
 
 static void count_clean(struct volume *volume)
 {
@@ -76,7 +69,7 @@ void page_written(struct volume *volume, struct page *page)
 	before = page_change(page, PAGE_DIRTY, 0, PAGE_LISTED);
 	if (!(before & PAGE_LISTED)) {
 		list_locked(volume, page);
-		count_dirty(volume);
+		writeback_dirtied(volume);
 	}
 	spinlock_unlock(&volume->lock);
 	page_unpin(page);
@@ -241,7 +234,6 @@ static void write_ended_locked(struct volume *volume, struct page *page, status_
 	if (status == STATUS_OK) {
 		count_failed_locked(volume, page, failed, 0);
 		count_clean(volume);
-		atomic_fetch_add(&volume->cleaned_pages, 1);
 		(void)page_change(page, PAGE_CLEAN, PAGE_FAILED, 0);
 		return;
 	}
@@ -263,6 +255,8 @@ static void write_done(struct block_request *request)
 	if (request->status != STATUS_OK) {
 		atomic_store(&volume->write_status, request->status);
 		volume->retry_ns = platform_now_ns() + volume->pagecache->config.retry_ns;
+	} else {
+		writeback_completed(volume, io->count);
 	}
 	for (uint32_t i = 0; i < io->count; i++) {
 		write_ended_locked(volume, io->pages[i], request->status);

@@ -79,6 +79,34 @@ void writeback_kick(struct pagecache *pagecache);
 /* Probation's cursor begins a block: the same, if the volume has anything dirty. */
 void writeback_turn(struct volume *volume);
 
+/* Wakes the background writer. Any task context. */
+void writeback_wake(struct pagecache *pagecache);
+
+/*
+ * What a volume may have dirty. The limit of all is dirty_max_percent of what can be dirty: of the memory that is cached, or free
+ * above the low watermark. Of it, what other volumes have dirty is taken; of the rest, a volume may have all up to its share of
+ * the pages that all volumes wrote lately, and half in any case, but never less than the floor, so that no other one can stop
+ * it. So what is dirty settles below the limit and the floors, which are a quarter of it, or FLOOR_PAGES a volume.
+ *
+ * A writer waits for its own volume only, and never for what others hold that write, or have mapped. Pages that could not be
+ * written take room from good ones of their volume, down to the floor. It is refused only if they fill its limit, and a
+ * quarter of that of all.
+ */
+struct dirty_limits {
+	uint64_t background; /* beyond, the background writer writes */
+	uint64_t max;        /* beyond, writers wait */
+	uint64_t floor;      /* that `max` never falls below */
+	uint64_t all;        /* of all volumes */
+};
+
+struct dirty_limits writeback_limits(const struct volume *volume);
+
+/* A page has become dirty: counts it, and charges it to the writers. [D] is held. */
+void writeback_dirtied(struct volume *volume);
+
+/* So many have been written. [D] is held. */
+void writeback_completed(struct volume *volume, uint32_t pages);
+
 /*
  * How many pages must be cleaned for one that is dirtied, in 256ths (PRICE_PAGE): nothing up to the middle between the
  * background's share and the limit, then ever more, up to two pages at the limit. So dirty memory settles before the limit,
@@ -88,6 +116,8 @@ void writeback_turn(struct volume *volume);
 #define PRICE_PAGE 256u
 uint32_t writeback_price(uint64_t dirty, uint64_t background, uint64_t max);
 
-/* Before a page is dirtied: pays for it, and waits while too much memory is dirty. The status of the last failed write if this
- * volume's pages cannot be written. */
-status_t writeback_throttle(struct volume *volume) MUST_CHECK;
+/*
+ * Before pages [first, first + pages) of the node are dirtied: pays what the volume's writers owe, and waits until there is room
+ * for those that are not dirty yet. The status of the last failed write if the volume's pages cannot be written. Without pins.
+ */
+status_t writeback_throttle(const struct node *node, uint64_t first, uint64_t pages) MUST_CHECK;

@@ -1,24 +1,86 @@
-/* What writers pay for dirtying pages, and where they have to wait. */
+/*
+ * What a volume may have dirty, what its writers pay, and where they wait.
+ *
+ * The limit of all is a share of what can be dirty. Of it, a volume may use what the others leave: all of that up to its share
+ * of the pages that were written lately, and half of it in any case, so that one that begins to write has room for a burst.
+ */
 #include "writeback.h"
 
 #include "runtime/base/bits.h"
 
+#define FLOOR_SHARE    4u    /* of the limit, that the floors of all volumes are together; */
+#define FLOOR_VOLUMES  8u    /* for so many, if there are fewer */
+#define FLOOR_PAGES    16u   /* at least, for each volume */
+#define FAILED_SHARE   4u    /* of the limit, that pages which cannot be written may take before writers are refused */
+#define PERIOD_PAGES   8192u /* after so many that all volumes have written, what each wrote before counts half */
 #define PRICE_AT_LIMIT (2 * PRICE_PAGE)
 #define DEBT_PAGES     32u /* paid at once */
 #define DEBT_UNIT      (DEBT_PAGES * PRICE_PAGE)
 #define PAY_NS         (200 * NS_PER_MS) /* waited for at most, each time */
 
-/* What a dead disk cannot take counts only for those who write to it: it must not stop the others. */
-static bool is_beyond_limit(struct volume *volume)
-{
-	struct pagecache *pagecache = volume->pagecache;
-	const uint64_t dirty = atomic_load(&pagecache->dirty_pages);
+/* Limits ------------------------------------------------------------------------------------------------------------------- */
 
-	if (dirty < pagecache->dirty_max_pages)
-		return false;
-	return atomic_load(&volume->counts.failed_pages) > 0 ||
-	       dirty >= pagecache->dirty_max_pages + atomic_load(&pagecache->failed_pages);
+/* Of free memory, caches may take what lies above the low watermark. */
+static uint64_t max_of_all(const struct pagecache *pagecache)
+{
+	const uint64_t low_bytes = pagecache->memory->config.low_bytes;
+	const uint64_t free_bytes = MAX(memory_free_bytes(pagecache->memory), low_bytes) - low_bytes;
+	const uint64_t cached_pages = (uint64_t)atomic_load(&pagecache->blocks) * PAGES_PER_BLOCK;
+
+	return (cached_pages + free_bytes / PAGE_BYTES) * pagecache->config.dirty_max_percent / 100;
 }
+
+static uint64_t floor_of_each(const struct pagecache *pagecache, uint64_t max)
+{
+	return MAX(max / FLOOR_SHARE / MAX(atomic_load(&pagecache->volume_count), FLOOR_VOLUMES), FLOOR_PAGES);
+}
+
+/*
+ * What the volume wrote lately, halved for each period that has passed since: volume->recent has the period in its upper half
+ * and the pages in its lower one.
+ */
+static uint64_t recent_pages(uint64_t recent, uint64_t cleaned)
+{
+	const uint64_t periods = cleaned / PERIOD_PAGES - (recent >> 32);
+
+	return periods < 32 ? (uint32_t)recent >> periods : 0;
+}
+
+/* The volume's share of `max`, by what it wrote lately of what all did: halved likewise, a period is what is left of all before. */
+static uint64_t share_of(const struct volume *volume, uint64_t max)
+{
+	const uint64_t recent = atomic_load(&volume->recent);
+	const uint64_t cleaned = atomic_load(&volume->pagecache->cleaned_pages);
+	const uint64_t own = recent_pages(recent, cleaned);
+	const uint64_t all = cleaned % PERIOD_PAGES + PERIOD_PAGES - (PERIOD_PAGES >> MIN(cleaned / PERIOD_PAGES, 31u));
+
+	return all == 0 ? max : max * MIN(own, all) / all;
+}
+
+struct dirty_limits writeback_limits(const struct volume *volume)
+{
+	const struct pagecache *pagecache = volume->pagecache;
+	const uint64_t max = max_of_all(pagecache);
+	const uint64_t own = atomic_load(&volume->counts.dirty_pages);
+	const uint64_t all = atomic_load(&pagecache->dirty_pages);
+	const uint64_t room = max - MIN(max, all - MIN(own, all));
+	struct dirty_limits limits = { .floor = floor_of_each(pagecache, max), .all = max };
+
+	limits.max = MAX(MIN(room, MAX(share_of(volume, max), room / 2)), limits.floor);
+	limits.background = limits.max * pagecache->config.dirty_background_percent / pagecache->config.dirty_max_percent;
+	return limits;
+}
+
+void writeback_completed(struct volume *volume, uint32_t pages)
+{
+	const uint64_t cleaned = atomic_fetch_add(&volume->pagecache->cleaned_pages, pages) + pages;
+	const uint64_t before = recent_pages(atomic_load(&volume->recent), cleaned);
+
+	atomic_store(&volume->recent, cleaned / PERIOD_PAGES << 32 | (before + pages));
+	atomic_fetch_add(&volume->cleaned_pages, pages);
+}
+
+/* Paying ------------------------------------------------------------------------------------------------------------------- */
 
 uint32_t writeback_price(uint64_t dirty, uint64_t background, uint64_t max)
 {
@@ -30,32 +92,40 @@ uint32_t writeback_price(uint64_t dirty, uint64_t background, uint64_t max)
 			     (uint64_t)PRICE_AT_LIMIT);
 }
 
-static uint32_t price_now(const struct volume *volume)
+void writeback_dirtied(struct volume *volume)
 {
-	const struct pagecache *pagecache = volume->pagecache;
-	uint64_t dirty = atomic_load(&pagecache->dirty_pages);
+	const struct dirty_limits limits = writeback_limits(volume);
+	const uint64_t dirty = atomic_fetch_add(&volume->counts.dirty_pages, 1) + 1;
 
-	if (atomic_load(&volume->counts.failed_pages) == 0)
-		dirty -= MIN(dirty, atomic_load(&pagecache->failed_pages));
-	return writeback_price(dirty, pagecache->dirty_background_pages, pagecache->dirty_max_pages);
+	atomic_fetch_add(&volume->pagecache->dirty_pages, 1);
+	atomic_fetch_add(&volume->debt, writeback_price(dirty, limits.background, limits.max));
+	if (dirty > limits.background && !atomic_exchange(&volume->background.due, true))
+		writeback_wake(volume->pagecache);
 }
 
 /* Writers of one volume pay one after the other: what was cleaned counts for one of them. */
-static uint64_t due_at(struct volume *volume)
+static uint64_t due_at(struct volume *volume, uint64_t pages)
 {
 	const uint64_t cleaned = atomic_load(&volume->cleaned_pages);
 	uint64_t paid = atomic_load(&volume->paid_pages);
 
-	while (!atomic_compare_exchange_weak(&volume->paid_pages, &paid, MAX(paid, cleaned) + DEBT_PAGES))
+	while (!atomic_compare_exchange_weak(&volume->paid_pages, &paid, MAX(paid, cleaned) + pages))
 		;
-	return MAX(paid, cleaned) + DEBT_PAGES;
+	return MAX(paid, cleaned) + pages;
 }
 
-/* A debt is not waited for without end: the limit stands behind it. */
+/* Pays what the writers of the volume owe. It is not waited for without end: the limit stands behind it. */
 static void pay(struct volume *volume)
 {
+	uint32_t debt = atomic_load(&volume->debt);
+
+	do {
+		if (debt < DEBT_UNIT)
+			return;
+	} while (!atomic_compare_exchange_weak(&volume->debt, &debt, debt % DEBT_UNIT));
+
+	const uint64_t due = due_at(volume, debt / DEBT_UNIT * DEBT_PAGES);
 	const uint64_t limit_ns = platform_now_ns() + PAY_NS;
-	const uint64_t due = due_at(volume);
 
 	atomic_fetch_add_explicit(&volume->counts.throttled, 1, memory_order_relaxed);
 	while (atomic_load(&volume->cleaned_pages) < due && platform_now_ns() < limit_ns)
@@ -63,40 +133,63 @@ static void pay(struct volume *volume)
 			return;
 }
 
-_Static_assert((DEBT_UNIT & (DEBT_UNIT - 1)) == 0, "the debt wraps at a multiple of what is paid at once");
-_Static_assert(PRICE_AT_LIMIT <= DEBT_UNIT, "a page costs no more than what is paid at once");
+/* Waiting ------------------------------------------------------------------------------------------------------------------ */
 
-/* Whoever takes the debt past a multiple of what is paid at once, pays that. */
-static void charge(struct volume *volume)
+static bool is_dirty(void *context, struct page *page)
 {
-	const uint32_t price = price_now(volume);
-	uint32_t before;
-
-	if (price == 0)
-		return;
-	before = atomic_fetch_add(&volume->debt, price);
-	if (before / DEBT_UNIT != (before + price) / DEBT_UNIT)
-		pay(volume);
+	(void)context;
+	return page_is_newer(page_state(page));
 }
 
-status_t writeback_throttle(struct volume *volume)
+static uint64_t count_clean(const struct node *node, uint64_t first, uint64_t pages)
 {
-	struct pagecache *pagecache = volume->pagecache;
+	uint64_t clean = 0;
+
+	for (uint64_t number = first; number < first + pages; number++)
+		clean += !index_visit(&node->volume->pagecache->index, page_key_make(node->id, number), is_dirty, NULL);
+	return clean;
+}
+
+enum room {
+	ROOM_NOW,
+	ROOM_LATER, /* when something has been written */
+	ROOM_NEVER, /* pages that cannot be written fill the volume's limit, and too much of that of all */
+};
+
+/* Whether so many pages may become dirty. A page that could not be written takes room from good ones, but for the floor. */
+static enum room room_for(const struct volume *volume, uint64_t pages)
+{
+	const struct dirty_limits limits = writeback_limits(volume);
+	const uint64_t dirty = atomic_load(&volume->counts.dirty_pages);
+	const uint64_t failed = MIN(atomic_load(&volume->counts.failed_pages), dirty);
+
+	if (failed >= limits.max && atomic_load(&volume->pagecache->failed_pages) >= limits.all / FAILED_SHARE)
+		return ROOM_NEVER;
+	if (dirty == failed || dirty - failed + pages <= MAX(limits.max - MIN(failed, limits.max), limits.floor))
+		return ROOM_NOW;
+	return ROOM_LATER;
+}
+
+status_t writeback_throttle(const struct node *node, uint64_t first, uint64_t pages)
+{
+	struct volume *volume = node->volume;
 	bool counted = false;
+	enum room room;
 
-	charge(volume);
-	while (is_beyond_limit(volume)) {
-		const uint32_t seen = atomic_load(&pagecache->progress);
+	pay(volume);
+	while ((room = room_for(volume, pages)) != ROOM_NOW) {
+		const uint64_t clean = count_clean(node, first, pages);
 
+		if (clean == 0 || room_for(volume, clean) == ROOM_NOW)
+			break;
+		if (room == ROOM_NEVER)
+			return atomic_load(&volume->write_status);
 		if (!counted)
 			atomic_fetch_add_explicit(&volume->counts.throttled, 1, memory_order_relaxed);
 		counted = true;
-		if (writeback_make_progress(volume, PLATFORM_FOREVER))
-			continue;
-		/* What is dirty belongs to other volumes, or cannot be written. */
-		if (atomic_load(&volume->counts.failed_pages) > 0)
-			return atomic_load(&volume->write_status);
-		(void)platform_wait(&pagecache->progress, seen, platform_now_ns() + NS_PER_S);
+		/* False: all that could be written is in the hands of writers, of whom the caller may be one. */
+		if (!writeback_make_progress(volume, PLATFORM_FOREVER))
+			break;
 	}
 	return STATUS_OK;
 }

@@ -38,22 +38,6 @@ void model_read(struct model *model, struct node *node, uint64_t offset, uint64_
 
 /* Writing ------------------------------------------------------------------------------------------------------------------ */
 
-bool model_make_way(struct model *model, const struct volume *volume)
-{
-	const uint64_t limit = model->pagecache.dirty_max_pages;
-
-	for (unsigned round = 0; round < 1000; round++) {
-		const uint64_t own = atomic_load(&volume->counts.dirty_pages);
-		const uint64_t failed = model_failed_pages(model);
-
-		if (atomic_load(&model->pagecache.dirty_pages) - own <
-		    limit + failed - atomic_load(&volume->counts.failed_pages))
-			return true;
-		pagecache_writeback_step(&model->pagecache);
-	}
-	return false;
-}
-
 /* What a read of these bytes, which lie in one page, would give, without a frame for it. */
 static void peek(struct model *model, const struct node *node, uint64_t offset, unsigned char *data, uint64_t bytes)
 {
@@ -103,7 +87,7 @@ void model_write(struct model *model, struct node *node, uint64_t offset, uint64
 		return;
 	}
 	bytes = MIN(bytes, MODEL_BUFFER_BYTES);
-	if (model_is_mapped(model, node, offset, bytes, false) || !model_make_way(model, node->volume))
+	if (model_is_mapped(model, node, offset, bytes, false))
 		return;
 	fill(model, model->buffer, bytes);
 	status = node_write(node, offset, model->buffer, bytes);

@@ -24,6 +24,3 @@ void model_reattach(struct model *model, unsigned volume, bool discard, unsigned
 /* Takes `count` runs of memory, and writes to them. */
 void model_take(struct model *model, uint64_t blocks, uint32_t count, enum memory_wait wait);
 void model_free_run(struct model *model, uint32_t which);
-
-/* Writes until the dirty pages of other volumes leave this one room: without a background writer it would wait for ever. */
-bool model_make_way(struct model *model, const struct volume *volume);

@@ -60,8 +60,7 @@ void model_map(struct model *model, struct node *node, uint64_t offset, uint64_t
 	}
 	bytes = MIN(bytes, MAPPED_BYTES_MAX);
 	/* A mapping waits where a second one of the same task would have to wait for itself. */
-	if (model_is_mapped(model, node, offset, bytes, access == MAP_READ) ||
-	    (access == MAP_WRITE && !model_make_way(model, node->volume)))
+	if (model_is_mapped(model, node, offset, bytes, access == MAP_READ))
 		return;
 	status = node_map(node, offset, bytes, access, &mapping);
 	if (status != STATUS_OK) {

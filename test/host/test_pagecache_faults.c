@@ -220,7 +220,7 @@ static void write_or_watch(void *context, unsigned index)
 {
 	static char page[PAGE_BYTES];
 	struct cache_machine *machine = context;
-	const uint64_t limit = machine->pagecache.dirty_max_pages;
+	const uint64_t limit = writeback_limits(&machine->volume).all;
 
 	if (index < 2) {
 		for (uint64_t i = 0; i < limit * 3 / 4; i++)
@@ -241,7 +241,7 @@ START_TEST(threads_that_write_wait_at_the_limit)
 	struct cache_machine machine;
 
 	cache_machine_init(&machine, 32 * BLOCK_BYTES, true);
-	memset(machine.model, 0, machine.pagecache.dirty_max_pages / 4 * 6 * PAGE_BYTES);
+	memset(machine.model, 0, writeback_limits(&machine.volume).all / 4 * 6 * PAGE_BYTES);
 	fake_block_hold(&machine.disk, true);
 	host_threads_run(3, write_or_watch, &machine);
 	cache_machine_fini(&machine);

@@ -216,7 +216,7 @@ START_TEST(a_deadline_is_kept_on_a_silent_disk)
 	cache_machine_fill(&machine);
 	host_clock_set(HOST_CLOCK_SKIPPING);
 	/* Too much of each block to be moved. */
-	while (cache_machine_statistics(&machine).dirty_pages < machine.pagecache.dirty_background_pages)
+	while (cache_machine_statistics(&machine).dirty_pages < writeback_limits(&machine.volume).background)
 		cache_machine_write(&machine, &random, 3 * number++ * PAGE_BYTES, PAGE_BYTES);
 	fake_block_hold(&machine.disk, true);
 	for (uint64_t wait_ms = 1; wait_ms <= 1000; wait_ms *= 10) {
@@ -287,7 +287,7 @@ START_TEST(the_price_of_a_page_grows_without_a_step)
 }
 END_TEST
 
-/* Nothing is dirty, so who pays does not wait; but the price is that of a page just below the limit. */
+/* Nothing can be written, so who pays does not wait; but the price is that of a page just below the limit. */
 #define DEBTORS 3
 #define CHARGES 100000
 
@@ -296,22 +296,31 @@ static void dirty_often(void *context, unsigned index)
 	struct volume *volume = context;
 
 	(void)index;
-	for (unsigned i = 0; i < CHARGES; i++)
-		ck_assert_int_eq(writeback_throttle(volume), STATUS_OK);
+	for (unsigned i = 0; i < CHARGES; i++) {
+		spinlock_lock(&volume->lock);
+		writeback_dirtied(volume);
+		atomic_fetch_sub(&volume->counts.dirty_pages, 1);
+		atomic_fetch_sub(&volume->pagecache->dirty_pages, 1);
+		spinlock_unlock(&volume->lock);
+		ck_assert_int_eq(writeback_throttle(&volume->node, 0, 1), STATUS_OK);
+	}
 }
 
 START_TEST(threads_pay_what_they_owe)
 {
 	struct cache_machine machine;
-	struct pagecache *const pagecache = &machine.pagecache;
+	struct volume *const volume = &machine.volume;
 
 	cache_machine_init(&machine, DISK_BYTES, false);
-	const uint64_t dirty = pagecache->dirty_max_pages - 1;
-	const uint64_t price = writeback_price(dirty, pagecache->dirty_background_pages, pagecache->dirty_max_pages);
-	atomic_store(&pagecache->dirty_pages, dirty);
-	host_threads_run(DEBTORS, dirty_often, &machine.volume);
-	atomic_store(&pagecache->dirty_pages, 0);
-	ck_assert_uint_eq(cache_machine_statistics(&machine).throttled, DEBTORS * CHARGES * price / (32 * PRICE_PAGE));
+	const struct dirty_limits limits = writeback_limits(volume);
+	const uint64_t dirty = limits.max - 1;
+	const uint64_t price = writeback_price(dirty, limits.background, limits.max);
+	atomic_store(&volume->counts.dirty_pages, dirty - 1);
+	atomic_store(&machine.pagecache.dirty_pages, dirty - 1);
+	host_threads_run(DEBTORS, dirty_often, volume);
+	atomic_store(&volume->counts.dirty_pages, 0);
+	atomic_store(&machine.pagecache.dirty_pages, 0);
+	ck_assert_uint_eq(atomic_load(&volume->paid_pages) * PRICE_PAGE + atomic_load(&volume->debt), DEBTORS * CHARGES * price);
 	cache_machine_fini(&machine);
 }
 END_TEST
