@@ -1,3 +1,9 @@
+/*
+ * Every entry of a table passes through add(), which checks it against the limits of its table and against all partitions found
+ * so far; drop() removes those that overlap. The chain of an extended partition is kept in the same list while it is followed:
+ * each of its boot records (EBR) is an entry of one sector without a number. So a record met twice is a loop, and a logical
+ * partition that covers a record overlaps it.
+ */
 #include "partition.h"
 
 #include "runtime/base/bits.h"
@@ -10,11 +16,12 @@
 #define GPT_HEADER_BYTES    92
 #define GPT_ENTRY_BYTES_MIN 128
 #define GPT_ENTRY_BYTES_MAX 4096
-#define GPT_TABLE_BYTES_MAX (64 * KIB)
+#define GPT_TABLE_BYTES_MAX (4 * MIB) /* 32768 entries of the usual size */
 #define MBR_SIGNATURE       0xaa55
 #define MBR_ENTRIES         4
 #define MBR_TYPE_PROTECTIVE 0xee
 #define MBR_SECTOR_BYTES    512
+#define REFUSALS_LOGGED     64
 
 struct gpt_header {
 	uint64_t signature;
@@ -63,9 +70,14 @@ _Static_assert(sizeof(struct mbr) == MBR_SECTOR_BYTES, "MBR, table 5.1");
 /* One reading of a table. */
 struct reader {
 	struct block_device *device;
-	void *buffer; /* GPT_TABLE_BYTES_MAX, aligned to a page */
+	struct heap *heap;
+	void *buffer; /* what was read last, aligned to a page */
+	uint64_t buffer_bytes;
 	struct partition *partitions;
+	bool overlaps[PARTITIONS_MAX]; /* this partition, another one */
 	uint32_t count;
+	uint32_t last_number; /* of the logical partitions */
+	uint32_t refused;
 };
 
 static uint64_t sectors_of(const struct block_device *device)
@@ -73,19 +85,30 @@ static uint64_t sectors_of(const struct block_device *device)
 	return device->size_bytes / device->sector_bytes;
 }
 
+static status_t buffer_grow(struct reader *reader, uint64_t bytes)
+{
+	if (reader->buffer && bytes <= reader->buffer_bytes)
+		return STATUS_OK;
+	if (reader->buffer)
+		heap_free(reader->heap, reader->buffer);
+	reader->buffer = heap_alloc(reader->heap, bytes, PAGE_BYTES);
+	reader->buffer_bytes = bytes;
+	return reader->buffer ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
 /* In requests that the device takes: a table of the usual size is already more than some allow in one. */
 static status_t read_sectors(struct reader *reader, uint64_t sector, uint64_t bytes)
 {
 	struct block_device *device = reader->device;
-	const struct phys_addr start = platform_phys(reader->buffer);
 	const uint64_t most = align_down(device->transfer_bytes_max, device->sector_bytes);
 	const uint64_t whole = align_up(bytes, device->sector_bytes);
-	status_t status = STATUS_OK;
+	status_t status;
 
 	if (sector >= sectors_of(device) || whole > (sectors_of(device) - sector) * device->sector_bytes)
 		return STATUS_RANGE;
+	status = buffer_grow(reader, whole);
 	for (uint64_t done = 0; done < whole && status == STATUS_OK;) {
-		const struct phys_range segment = { { start.value + done }, MIN(whole - done, most) };
+		const struct phys_range segment = { { platform_phys(reader->buffer).value + done }, MIN(whole - done, most) };
 
 		status = block_device_transfer(device, BLOCK_READ, sector * device->sector_bytes + done, &segment, 1);
 		done += segment.bytes;
@@ -93,38 +116,62 @@ static status_t read_sectors(struct reader *reader, uint64_t sector, uint64_t by
 	return status;
 }
 
-static void add(struct reader *reader, uint32_t number, uint64_t first_sector, uint64_t sectors)
+/* A table may have thousands of entries, and each line takes a slow console some milliseconds. */
+static void refuse(struct reader *reader, uint32_t number, const char *why)
 {
-	const uint64_t sector_bytes = reader->device->sector_bytes;
-
-	reader->partitions[reader->count++] = (struct partition){
-		.number = number,
-		.start_bytes = first_sector * sector_bytes,
-		.bytes = sectors * sector_bytes,
-	};
+	if (reader->refused++ < REFUSALS_LOGGED)
+		log_warn("%s: partition %u is not used: it %s%s", reader->device->name, number, why,
+			 reader->refused == REFUSALS_LOGGED ? "; more like it follow, without a line each" : "");
 }
 
-/* Removes all partitions that share sectors with another one: nobody can say which one is right. */
-static void refuse_overlaps(struct reader *reader)
+/* Sectors [first, end). */
+struct range {
+	uint64_t first;
+	uint64_t end;
+};
+
+/* Adds a partition, which has to lie within `limits`. Number 0: sectors that no partition may cover. */
+static void add(struct reader *reader, uint32_t number, struct range range, struct range limits)
 {
-	bool refused[PARTITIONS_MAX] = { false };
+	const uint64_t sector_bytes = reader->device->sector_bytes;
+	struct partition partition = { number, range.first * sector_bytes, (range.end - range.first) * sector_bytes };
+	bool overlaps = false;
+
+	if (range.first < limits.first || range.end > limits.end || range.first >= range.end) {
+		refuse(reader, number, "does not lie within the range that its table describes, or the disk");
+		return;
+	}
+	for (uint32_t i = 0; i < reader->count; i++) {
+		const struct partition *other = &reader->partitions[i];
+
+		if (partition.start_bytes < other->start_bytes + other->bytes &&
+		    other->start_bytes < partition.start_bytes + partition.bytes)
+			reader->overlaps[i] = overlaps = true;
+	}
+	if (reader->count == PARTITIONS_MAX) {
+		refuse(reader, number, "is beyond as many as are supported");
+		return;
+	}
+	reader->overlaps[reader->count] = overlaps;
+	reader->partitions[reader->count++] = partition;
+}
+
+/*
+ * Removes what has no number, and all partitions that share sectors with another one: either table entry may be the wrong one.
+ */
+static void drop(struct reader *reader)
+{
 	uint32_t kept = 0;
 
 	for (uint32_t i = 0; i < reader->count; i++) {
-		for (uint32_t j = 0; j < i; j++) {
-			const struct partition *a = &reader->partitions[i], *b = &reader->partitions[j];
+		const struct partition partition = reader->partitions[i];
 
-			if (a->start_bytes < b->start_bytes + b->bytes && b->start_bytes < a->start_bytes + a->bytes)
-				refused[i] = refused[j] = true;
-		}
+		if (partition.number != 0 && reader->overlaps[i])
+			refuse(reader, partition.number, "overlaps another one, or a part of the table");
+		else if (partition.number != 0)
+			reader->partitions[kept++] = partition;
 	}
-	for (uint32_t i = 0; i < reader->count; i++) {
-		if (refused[i])
-			log_warn("%s: partition %u overlaps another one and is not used", reader->device->name,
-				 reader->partitions[i].number);
-		else
-			reader->partitions[kept++] = reader->partitions[i];
-	}
+	memset(reader->overlaps, 0, sizeof(reader->overlaps));
 	reader->count = kept;
 }
 
@@ -165,20 +212,9 @@ static void add_entry(struct reader *reader, const struct gpt_header *header, ui
 {
 	static const uint8_t unused[16];
 
-	if (memcmp(entry->type_guid, unused, sizeof(unused)) == 0)
-		return;
-	if (entry->first_sector < header->first_usable || entry->last_sector > header->last_usable ||
-	    entry->first_sector > entry->last_sector) {
-		log_warn("%s: partition %u lies outside of the disk's usable range and is not used", reader->device->name,
-			 number);
-		return;
-	}
-	if (reader->count == PARTITIONS_MAX) {
-		log_warn("%s: partition %u is beyond the %u that are supported and is not used", reader->device->name, number,
-			 PARTITIONS_MAX);
-		return;
-	}
-	add(reader, number, entry->first_sector, entry->last_sector - entry->first_sector + 1);
+	if (memcmp(entry->type_guid, unused, sizeof(unused)) != 0)
+		add(reader, number, (struct range){ entry->first_sector, entry->last_sector + 1 },
+		    (struct range){ header->first_usable, header->last_usable + 1 });
 }
 
 static status_t read_gpt(struct reader *reader, uint64_t sector)
@@ -224,15 +260,26 @@ static status_t read_either_gpt(struct reader *reader)
 
 /* MBR ---------------------------------------------------------------------------------------------------------------------- */
 
-/* Unused entries do not count. */
 static bool entry_is_used(const struct mbr_entry *entry)
 {
 	return entry->type != 0 && entry->sectors != 0;
 }
 
-static status_t read_mbr(struct reader *reader, struct mbr *mbr)
+static bool entry_is_extended(const struct mbr_entry *entry)
 {
-	const status_t status = read_sectors(reader, 0, MBR_SECTOR_BYTES);
+	return entry->type == 0x05 || entry->type == 0x0f || entry->type == 0x85;
+}
+
+/* The entry's sectors, which it counts from `base` on. */
+static struct range entry_range(const struct mbr_entry *entry, uint64_t base)
+{
+	return (struct range){ base + entry->first_sector, base + entry->first_sector + entry->sectors };
+}
+
+/* A boot record: the one in the first sector, or an extended partition's. */
+static status_t read_mbr(struct reader *reader, uint64_t sector, struct mbr *mbr)
+{
+	const status_t status = read_sectors(reader, sector, MBR_SECTOR_BYTES);
 
 	if (status != STATUS_OK)
 		return status;
@@ -240,39 +287,109 @@ static status_t read_mbr(struct reader *reader, struct mbr *mbr)
 	return mbr->signature == MBR_SIGNATURE ? STATUS_OK : STATUS_NOT_FOUND;
 }
 
-static bool mbr_is_protective(const struct mbr *mbr)
+/* Whether this is FAT's boot sector: a jump, and a BIOS parameter block. Tools that write a table may leave an old one. */
+static bool mbr_is_fat(const struct mbr *mbr)
 {
-	for (uint32_t i = 0; i < MBR_ENTRIES; i++)
-		if (mbr->entries[i].type == MBR_TYPE_PROTECTIVE)
-			return true;
-	return false;
+	const uint8_t *code = mbr->code;
+
+	return (code[0] == 0xeb || code[0] == 0xe9) && code[11] == 0 && is_power_of_two(code[12]) &&
+	       is_power_of_two(code[13]) && (code[14] | code[15]) != 0 && code[16] != 0 &&
+	       (code[21] == 0xf0 || code[21] >= 0xf8);
 }
 
-/* Boot code of file systems ends with the same signature; what is no table shows in these fields. */
-static bool entry_is_sane(const struct mbr_entry *entry, uint64_t sectors)
+/*
+ * Boot code of file systems ends with the same signature. What is no table shows in the status bytes; beside what looks like
+ * FAT, in any entry that cannot be right.
+ */
+static bool mbr_is_table(const struct mbr *mbr, uint64_t sectors)
 {
-	return (entry->status & 0x7f) == 0 && entry->first_sector > 0 &&
-	       (uint64_t)entry->first_sector + entry->sectors <= sectors;
-}
-
-/* One bad entry, or two that overlap, make all of the table invalid (5.2.1). */
-static status_t use_mbr(struct reader *reader, const struct mbr *mbr)
-{
-	const uint64_t sectors = sectors_of(reader->device);
-	uint32_t used;
+	bool lies_on_disk = true;
 
 	for (uint32_t i = 0; i < MBR_ENTRIES; i++) {
 		const struct mbr_entry *entry = &mbr->entries[i];
 
 		if (!entry_is_used(entry))
 			continue;
-		if (!entry_is_sane(entry, sectors))
-			return STATUS_NOT_FOUND;
-		add(reader, i + 1, entry->first_sector, entry->sectors);
+		if ((entry->status & 0x7f) != 0)
+			return false;
+		lies_on_disk &= entry->first_sector > 0 && entry_range(entry, 0).end <= sectors;
 	}
-	used = reader->count;
-	refuse_overlaps(reader);
-	return used > 0 && reader->count == used ? STATUS_OK : STATUS_NOT_FOUND;
+	return lies_on_disk || !mbr_is_fat(mbr);
+}
+
+/* Whether the chain may go on with this sector: one that it has not been at before. */
+static bool chain_accepts(const struct reader *reader, uint64_t sector, struct range container)
+{
+	for (uint32_t i = 0; i < reader->count; i++)
+		if (reader->partitions[i].number == 0 &&
+		    reader->partitions[i].start_bytes == sector * reader->device->sector_bytes)
+			return false;
+	return sector < container.end && reader->count < PARTITIONS_MAX;
+}
+
+/*
+ * Each EBR describes a logical partition, from its own sector on, and the next EBR, from the container's first sector on. The
+ * numbers go on from 5, in the order of the chain.
+ */
+static void read_chain(struct reader *reader, struct range container)
+{
+	struct mbr ebr;
+
+	for (uint64_t sector = container.first, next; sector != 0; sector = next) {
+		next = 0;
+		if (!chain_accepts(reader, sector, container) || read_mbr(reader, sector, &ebr) != STATUS_OK) {
+			log_warn("%s: the chain of logical partitions is damaged or too long; it is used up to sector %llu",
+				 reader->device->name, (unsigned long long)sector);
+			return;
+		}
+		add(reader, 0, (struct range){ sector, sector + 1 }, container);
+		for (uint32_t i = 0; i < MBR_ENTRIES; i++) {
+			const struct mbr_entry *entry = &ebr.entries[i];
+
+			if (entry_is_used(entry) && !entry_is_extended(entry))
+				add(reader, ++reader->last_number, entry_range(entry, sector),
+				    (struct range){ sector + 1, container.end });
+			else if (entry_is_used(entry) && next == 0)
+				next = container.first + entry->first_sector;
+		}
+	}
+}
+
+/* The containers take part while primary partitions are compared; then what is in them takes their place. */
+static status_t use_mbr(struct reader *reader, const struct mbr *mbr)
+{
+	const uint64_t sector_bytes = reader->device->sector_bytes;
+	const uint64_t sectors = sectors_of(reader->device);
+	uint32_t primaries;
+
+	if (!mbr_is_table(mbr, sectors))
+		return STATUS_NOT_FOUND;
+	for (uint32_t i = 0; i < MBR_ENTRIES; i++) {
+		const struct mbr_entry *entry = &mbr->entries[i];
+		struct range range = entry_range(entry, 0);
+
+		if (!entry_is_used(entry))
+			continue;
+		if (entry_is_extended(entry)) /* of one that is cut off, some logical partitions may be whole */
+			range.end = MIN(range.end, sectors);
+		if (entry->type == MBR_TYPE_PROTECTIVE)
+			refuse(reader, i + 1, "protects a GPT, but does not begin at sector 1");
+		else
+			add(reader, i + 1, range, (struct range){ 1, sectors });
+	}
+	drop(reader);
+	primaries = reader->count;
+	for (uint32_t i = 0; i < primaries; i++) {
+		const struct partition container = reader->partitions[i];
+
+		if (!entry_is_extended(&mbr->entries[container.number - 1]))
+			continue;
+		reader->partitions[i] = (struct partition){ 0 };
+		read_chain(reader, (struct range){ container.start_bytes / sector_bytes,
+						   (container.start_bytes + container.bytes) / sector_bytes });
+	}
+	drop(reader);
+	return reader->count > 0 ? STATUS_OK : STATUS_NOT_FOUND;
 }
 
 /*
@@ -282,32 +399,31 @@ static status_t use_mbr(struct reader *reader, const struct mbr *mbr)
 static status_t read_tables(struct reader *reader)
 {
 	struct mbr mbr;
-	status_t status = read_mbr(reader, &mbr);
+	bool protective = false;
+	status_t status = read_mbr(reader, 0, &mbr);
 
 	if (status != STATUS_OK)
 		return status;
-	if (!mbr_is_protective(&mbr))
+	for (uint32_t i = 0; i < MBR_ENTRIES; i++)
+		protective |= mbr.entries[i].type == MBR_TYPE_PROTECTIVE && mbr.entries[i].first_sector == GPT_PRIMARY_SECTOR;
+	if (!protective)
 		return use_mbr(reader, &mbr);
 	status = read_either_gpt(reader);
-	if (status == STATUS_OK)
-		refuse_overlaps(reader);
-	return status == STATUS_NOT_FOUND ? STATUS_CORRUPT : status;
+	drop(reader);
+	return status == STATUS_NOT_FOUND && !mbr_is_fat(&mbr) ? STATUS_CORRUPT : status;
 }
 
 status_t partitions_read(struct block_device *device, struct heap *heap, struct partition *partitions, uint32_t *count)
 {
-	struct reader reader = { .device = device, .partitions = partitions };
-	status_t status;
+	struct reader reader = { .device = device, .heap = heap, .partitions = partitions, .last_number = MBR_ENTRIES };
+	const status_t status = read_tables(&reader);
 
-	reader.buffer = heap_alloc(heap, GPT_TABLE_BYTES_MAX, PAGE_BYTES);
-	if (!reader.buffer)
-		return STATUS_NO_MEMORY;
-	status = read_tables(&reader);
 	if (status == STATUS_CORRUPT)
 		log_warn("%s: the partition table is damaged, and so is its copy; only the whole disk can be used",
 			 device->name);
 	if (status == STATUS_OK)
 		*count = reader.count;
-	heap_free(heap, reader.buffer);
+	if (reader.buffer)
+		heap_free(heap, reader.buffer);
 	return status;
 }

@@ -1,18 +1,23 @@
 /*
- * Partition tables: GPT, and the four primary entries of an MBR. The table is read past the cache.
+ * Partition tables: GPT, and an MBR with its logical partitions. The table is read past the cache.
  *
- * The MBR decides: one with an entry of type 0xEE protects a GPT, one without is the table itself, and without an MBR there is
- * no table. An MBR counts if all its entries lie on the disk and do not overlap. A GPT counts if its signature, its own CRC and
- * that of its entries are right and its sizes are sane; the backup in the last sector stands in for a primary that is damaged.
- * Entries outside of the usable range, and all that overlap another one, are refused with a line in the log; the others are
- * used. UEFI specification 2.10, chapter 5.
+ * The MBR decides: one with an entry of type 0xEE that begins at sector 1 protects a GPT, another one is the table itself, and
+ * without an MBR there is no table. A boot sector whose status bytes are not those of a table, or that is FAT's and has an
+ * entry which does not lie on the disk, belongs to a file system on the whole disk. A GPT counts if its signature, its own CRC
+ * and that of its entries are right, its sizes are sane, and its entries take 4 MB at most; the backup in the last sector
+ * stands in for a primary that is damaged. An extended partition is not one of the results: the logical partitions in it are,
+ * from number 5 on. A chain of them that leads outside, in a circle or to a damaged sector counts up to there.
+ *
+ * An entry that cannot be used costs that entry, and a line in the log: one outside of the usable range, the extended partition
+ * or the disk, and all that share sectors with another one or with a part of the table. UEFI specification 2.10, chapter 5.
  */
 #pragma once
 
 #include "runtime/base/block_device.h"
 #include "runtime/base/heap.h"
 
-#define PARTITIONS_MAX 128
+/* Each logical partition takes the place of two. */
+#define PARTITIONS_MAX 256
 
 struct partition {
 	uint32_t number; /* from 1, as in the table */
@@ -21,9 +26,10 @@ struct partition {
 };
 
 /*
- * Reads the table of `device` into `partitions`, which has room for PARTITIONS_MAX, sorted by number. `heap` gives a buffer.
- * STATUS_NOT_FOUND: there is no table; STATUS_CORRUPT: there is one, and neither copy can be believed; STATUS_NO_MEMORY; or
- * what the device says. Where platform_may_sleep().
+ * Reads the table of `device` into `partitions`, which has room for PARTITIONS_MAX, sorted by number. `heap` gives a buffer of
+ * as many bytes as the table has. STATUS_NOT_FOUND: there is no table, or not one partition of an MBR can be used;
+ * STATUS_CORRUPT: there is a GPT, and neither copy can be believed; STATUS_NO_MEMORY; or what the device says. Where
+ * platform_may_sleep().
  */
 status_t partitions_read(struct block_device *device, struct heap *heap, struct partition *partitions,
 			 uint32_t *count) MUST_CHECK;

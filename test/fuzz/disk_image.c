@@ -55,13 +55,55 @@ static void decode_copy(struct disk_copy *copy, struct input *input, const struc
 		decode_poke(&copy->pokes[i], input, image);
 }
 
+static uint8_t decode_type(struct input *input)
+{
+	static const uint8_t types[] = { 0x83, 0x0f, 0x05, 0x85, 0xee, 0x00, 0x0c, 0xef };
+
+	return types[input_byte(input) % sizeof(types)];
+}
+
+static bool is_extended(uint8_t type)
+{
+	return type == 0x0f || type == 0x05 || type == 0x85;
+}
+
+/* A chain of records one behind the other, each with its partition; some of them lie. */
+static void decode_links(struct disk_image *image, struct input *input)
+{
+	uint32_t container = 0, sector, i;
+
+	for (i = 0; i < image->entry_count && container == 0; i++)
+		if (is_extended(image->entries[i].type))
+			container = (uint32_t)image->entries[i].first;
+	image->link_count = input_below(input, DISK_LINKS_MAX + 1);
+	for (i = 0, sector = container; i < image->link_count; i++) {
+		struct disk_link *link = &image->links[i];
+		const uint8_t lies = input_byte(input);
+
+		*link = (struct disk_link){ .sector = sector, .first = 1 + lies % 2, .sectors = 1 + lies / 2 % 4 };
+		sector += link->first + link->sectors;
+		link->next = i + 1 < image->link_count ? sector - container : 0;
+		if (lies / 8 == 1)
+			link->first = (uint32_t)input_number(input, 2);
+		else if (lies / 8 == 2)
+			link->sectors = (uint32_t)input_number(input, 1 + input_below(input, 4));
+		else if (lies / 8 == 3)
+			link->next = (uint32_t)input_number(input, 1 + input_below(input, 4));
+		else if (lies / 8 == 4 && i > 0)
+			link->next = image->links[input_below(input, i)].sector - container;
+		else if (lies / 8 == 5)
+			link->damaged = true;
+	}
+}
+
 static void decode_entries(struct disk_image *image, struct input *input)
 {
 	image->entry_count = input_below(input, DISK_ENTRIES_MAX + 1);
 	for (uint32_t i = 0; i < image->entry_count; i++) {
 		struct disk_entry *entry = &image->entries[i];
 
-		entry->index = input_below(input, 256);
+		entry->index = input_below(input, image->table_entries > 256 ? image->table_entries : 256);
+		entry->type = decode_type(input);
 		entry->first = input_number(input, 2) % (image->sectors + 2);
 		entry->last = entry->first + input_number(input, 1) - 2; /* may end before it begins */
 	}
@@ -81,6 +123,8 @@ void disk_image_decode(struct disk_image *image, struct input *input)
 	image->table_entries = 128;
 	if (image->entry_bytes > ENTRY_BYTES)
 		image->table_entries = 1 + input_below(input, 256);
+	else
+		image->table_entries <<= input_below(input, 7);
 	decode_entries(image, input);
 	decode_copy(&image->copies[0], input, image);
 	decode_copy(&image->copies[1], input, image);
@@ -89,6 +133,8 @@ void disk_image_decode(struct disk_image *image, struct input *input)
 	image->pokes_mbr = input_byte(input) & 1;
 	if (image->pokes_mbr)
 		decode_poke(&image->mbr_poke, input, image);
+	image->fat = input_byte(input) & 1;
+	decode_links(image, input);
 }
 
 /* Layout ------------------------------------------------------------------------------------------------------------------- */
@@ -113,10 +159,10 @@ static uint64_t last_usable(const struct disk_image *image)
 	return image->sectors - 2 - table_sectors(image);
 }
 
-/* Whether the disk has room for the tables, and the reader for the entries. */
+/* Whether the disk has room for the tables. */
 static bool has_room(const struct disk_image *image)
 {
-	return table_bytes(image) <= 64 * KIB && 2 * table_sectors(image) + 4 <= image->sectors;
+	return 2 * table_sectors(image) + 4 <= image->sectors;
 }
 
 /* Writing ------------------------------------------------------------------------------------------------------------------ */
@@ -145,11 +191,31 @@ static void write_mbr(const struct disk_image *image, unsigned char *disk)
 	if (protective)
 		write_mbr_entry(disk, index++, 0xee, 1, image->sectors - 1);
 	for (uint32_t i = 0; image->mbr != DISK_MBR_PROTECTIVE && i < image->entry_count && index < MBR_ENTRIES; i++)
-		write_mbr_entry(disk, index++, 0x83, image->entries[i].first,
+		write_mbr_entry(disk, index++, image->entries[i].type, image->entries[i].first,
 				image->entries[i].last - image->entries[i].first + 1);
 	put(disk, 510, 512, 0xaa55, 2);
+	if (image->fat) {
+		put(disk, 0, 512, 0xeb, 1);
+		put(disk, 11, 512, 0x0001080200, 5); /* bytes of a sector, sectors of a cluster, reserved sectors */
+		put(disk, 16, 512, 2, 1);            /* FATs */
+		put(disk, 21, 512, 0xf8, 1);         /* medium */
+	}
 	if (image->pokes_mbr)
 		put(disk, 440 + image->mbr_poke.offset % 72, 512, image->mbr_poke.value, image->mbr_poke.bytes);
+}
+
+static void write_links(const struct disk_image *image, unsigned char *disk)
+{
+	for (uint32_t i = 0; i < image->link_count; i++) {
+		const struct disk_link *link = &image->links[i];
+		unsigned char *record = disk + (uint64_t)link->sector * image->sector_bytes;
+
+		if (link->sector == 0 || link->sector >= image->sectors)
+			continue;
+		write_mbr_entry(record, 0, 0x83, link->first, link->sectors);
+		write_mbr_entry(record, 1, link->next == 0 ? 0 : 0x05, link->next, 1);
+		put(record, 510, 512, link->damaged ? 0 : 0xaa55, 2);
+	}
 }
 
 static void write_entries(const struct disk_image *image, unsigned char *table, uint64_t room)
@@ -226,6 +292,8 @@ static void write_copy(const struct disk_image *image, unsigned char *disk, bool
 
 void disk_image_write(const struct disk_image *image, unsigned char *disk)
 {
+	if (image->mbr == DISK_MBR_LEGACY)
+		write_links(image, disk);
 	write_mbr(image, disk);
 	for (unsigned i = 0; i < 2 && has_room(image); i++)
 		if (!image->copies[i].missing)

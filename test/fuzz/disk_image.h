@@ -9,6 +9,7 @@
 
 #define DISK_ENTRIES_MAX 24
 #define DISK_POKES_MAX   6
+#define DISK_LINKS_MAX   160 /* more than a reader follows */
 
 enum disk_mbr {
 	DISK_MBR_PROTECTIVE,
@@ -26,8 +27,18 @@ enum disk_seal {
 
 struct disk_entry {
 	uint32_t index; /* in the GPT; in the MBR they go one after the other */
+	uint8_t type;   /* in the MBR */
 	uint64_t first;
 	uint64_t last;
+};
+
+/* A boot record in the first extended partition. */
+struct disk_link {
+	uint32_t sector; /* of the disk */
+	uint32_t first;  /* of the logical partition, from `sector` on */
+	uint32_t sectors;
+	uint32_t next; /* record, from the extended partition's first sector on; 0: this is the last one */
+	bool damaged;
 };
 
 /* Bytes that are overwritten. */
@@ -53,6 +64,9 @@ struct disk_image {
 	enum disk_mbr mbr;
 	bool pokes_mbr;
 	struct disk_poke mbr_poke;
+	bool fat; /* the first sector has what is FAT's there */
+	uint32_t link_count;
+	struct disk_link links[DISK_LINKS_MAX];
 	uint32_t entry_bytes;
 	uint32_t table_entries;
 	uint32_t entry_count;
@@ -67,7 +81,7 @@ void disk_image_decode(struct disk_image *image, struct input *input);
 /* Into `sectors` * `sector_bytes` of zeros. */
 void disk_image_write(const struct disk_image *image, unsigned char *disk);
 
-/* Whether the disk must be read as it is described: one good copy behind an MBR that says so, or an MBR. */
+/* Whether one good copy of a GPT lies behind an MBR that says so: then the disk must be read as it is described. */
 bool disk_image_is_good(const struct disk_image *image);
 
 /* What is to be found on a good one; at most DISK_ENTRIES_MAX. */

@@ -1,7 +1,8 @@
 /*
  * Partition tables. The input describes a disk: its size and sectors, an MBR, entries, and what is wrong with each copy of the
- * GPT, before or after the CRCs have been made right. All zeros are a good disk with an empty table. A table of which nothing
- * is wrong must be read as it was described; of any other, what is accepted must be a sane set of partitions.
+ * GPT, before or after the CRCs have been made right; or a chain of logical partitions. All zeros are a good disk with an empty
+ * table. A GPT of which nothing is wrong must be read as it was described, and any MBR as the model reads it; what is accepted
+ * of any other must be a sane set of partitions.
  */
 #include <sanitizer/asan_interface.h>
 #include <stdlib.h>
@@ -9,15 +10,19 @@
 
 #include "disk_image.h"
 #include "fake/fake_block.h"
+#include "fake/partition_model.h"
 #include "host/platform_host.h"
 #include "pagecache/partition.h"
+#include "runtime/base/bits.h"
 #include "runtime/base/crc32.h"
 
-#define ARENA_BYTES MIB
+#define ARENA_BYTES     (8 * MIB)
+#define TABLE_BYTES_MAX (4 * MIB) /* of a GPT */
 
 static struct host_arena *arena;
 static void (*submit)(struct block_device *device, struct block_request *request);
 static uint32_t requests;
+static uint32_t requests_max;
 static uint32_t buffers;
 
 /* The only memory that may be touched is what was asked for. */
@@ -26,7 +31,7 @@ static void *buffer_alloc(struct heap *heap, size_t bytes, size_t alignment)
 	char *memory = platform_virt(host_arena_range(arena).start);
 
 	(void)heap, (void)alignment;
-	assert(bytes < ARENA_BYTES && buffers == 0);
+	assert(bytes <= TABLE_BYTES_MAX && buffers == 0);
 	buffers++;
 	ASAN_UNPOISON_MEMORY_REGION(memory, bytes);
 	memset(memory, 0xa5, bytes);
@@ -49,8 +54,21 @@ static void submit_checked(struct block_device *device, struct block_request *re
 	assert(request->operation == BLOCK_READ);
 	assert(block_request_check(device, request) == STATUS_OK);
 	requests++;
-	assert(requests <= 64);
+	assert(requests <= requests_max);
 	submit(device, request);
+}
+
+/*
+ * The MBR and both headers; and each copy of the table once, of which a good one is as large as it is described, and another
+ * one may say that it takes the whole disk; or one record for each place in the result.
+ */
+static uint32_t requests_bound(const struct disk_image *image)
+{
+	const uint64_t disk_bytes = (uint64_t)image->sectors * image->sector_bytes;
+	const uint64_t described = (uint64_t)image->table_entries * image->entry_bytes;
+	const uint64_t bytes = disk_image_is_good(image) ? described : MIN(disk_bytes, TABLE_BYTES_MAX);
+
+	return (uint32_t)(3 + MAX(2 * divide_round_up(bytes, (uint64_t)image->transfer_bytes), (uint64_t)PARTITIONS_MAX));
 }
 
 static void disk_init(struct fake_block *disk, const struct disk_image *image)
@@ -127,23 +145,45 @@ static bool is_sealed(const struct fake_block *disk, uint64_t sector)
 	       crc32_update(0, disk->data + table * sector_bytes, table_bytes) == number_at(header, 88, 4);
 }
 
-/* Behind a protective MBR something has been sealed by somebody; another MBR is the table itself. */
-static void check_origin(const struct fake_block *disk, const struct partition *partitions, uint32_t count)
+/* What an MBR says that has been read as a whole. */
+static void check_mbr(const struct fake_block *disk, status_t status, const struct partition *partitions, uint32_t count)
 {
-	const uint64_t sector_bytes = disk->device.sector_bytes;
-	bool protective = false;
+	static struct partition_model model;
 
-	for (unsigned i = 0; i < 4; i++)
-		protective |= disk->data[446 + i * 16 + 4] == 0xee;
-	if (protective)
-		assert(is_sealed(disk, 1) || is_sealed(disk, disk->device.size_bytes / sector_bytes - 1));
-	for (uint32_t i = 0; !protective && i < count; i++) {
-		const uint64_t entry = 446 + (partitions[i].number - 1) * 16ull;
-
-		assert(partitions[i].number <= 4);
-		assert(partitions[i].start_bytes == number_at(disk->data, entry + 8, 4) * sector_bytes);
-		assert(partitions[i].bytes == number_at(disk->data, entry + 12, 4) * sector_bytes);
+	partition_model_read(&model, disk->data, disk->device.size_bytes / disk->device.sector_bytes,
+			     disk->device.sector_bytes);
+	assert(status == (model.count > 0 ? STATUS_OK : STATUS_NOT_FOUND));
+	assert(status != STATUS_OK || count == model.count);
+	for (uint32_t i = 0; i < model.count; i++) {
+		assert(partitions[i].number == model.partitions[i].number);
+		assert(partitions[i].start_bytes == model.partitions[i].start_bytes);
+		assert(partitions[i].bytes == model.partitions[i].bytes);
 	}
+}
+
+/* What is behind a protective MBR, of which only FAT's may be a file system's on the whole disk. */
+static void check_gpt(const struct disk_image *image, const struct fake_block *disk, status_t status,
+		      const struct partition *partitions, uint32_t count)
+{
+	if (status == STATUS_OK)
+		assert(is_sealed(disk, 1) || is_sealed(disk, disk->device.size_bytes / disk->device.sector_bytes - 1));
+	if (status == STATUS_NOT_FOUND)
+		assert(partition_model_is_fat(disk->data));
+	if (disk_image_is_good(image)) {
+		assert(status == STATUS_OK);
+		check_same(image, partitions, count);
+	}
+}
+
+static void check_result(const struct disk_image *image, const struct fake_block *disk, status_t status,
+			 const struct partition *partitions, uint32_t count)
+{
+	if (number_at(disk->data, 510, 2) != 0xaa55)
+		assert(status == STATUS_NOT_FOUND);
+	else if (partition_model_protects(disk->data))
+		check_gpt(image, disk, status, partitions, count);
+	else
+		check_mbr(disk, status, partitions, count);
 }
 
 static void run(const struct disk_image *image)
@@ -154,22 +194,17 @@ static void run(const struct disk_image *image)
 	status_t status;
 
 	requests = 0;
+	requests_max = requests_bound(image);
 	disk_init(&disk, image);
 	status = partitions_read(&disk.device, &heap, partitions, &count);
 	assert(buffers == 0);
-	if (status == STATUS_OK) {
+	if (status == STATUS_OK)
 		check_sane(&disk.device, partitions, count);
-		check_origin(&disk, partitions, count);
-	} else {
+	else
 		assert(status == STATUS_NOT_FOUND || status == STATUS_CORRUPT ||
 		       (status == STATUS_IO_ERROR && disk.fail_reads));
-	}
-	if (disk_image_is_good(image)) {
-		assert(status == STATUS_OK);
-		check_same(image, partitions, count);
-	} else if (image->mbr == DISK_MBR_PROTECTIVE && status == STATUS_NOT_FOUND) {
-		assert(image->sectors == 0 || image->pokes_mbr);
-	}
+	if (!disk.fail_reads)
+		check_result(image, &disk, status, partitions, count);
 	fake_block_fini(&disk);
 }
 
