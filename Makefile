@@ -37,6 +37,8 @@ help:
 	@echo "                trace's pages), BLOCKS=0 (not what it costs to take blocks), GUARANTEE=8 (a guarantee of 1/8, idle and lent)"
 	@echo "make bench-heap Weir's heap beside glibc, mimalloc, jemalloc and tcmalloc: ns, instructions, blocks of 2 MB that come back,"
 	@echo "                memory taken; ROUNDS=5"
+	@echo "make bench-holds  for how many instructions locks, preemption and interrupts are held, at most, on a machine of 1 TB;"
+	@echo "                BOUND=200000 is what none may exceed"
 	@echo "make lint       clang-tidy and cppcheck; make format: clang-format"
 	@echo "make setup      install the packages that are missing (all of the above do that where they need them)"
 	@echo "make clean"
@@ -45,7 +47,7 @@ help:
 
 # Asks for the packages that the goal needs; costs little when they are there.
 setup:
-	@boot/setup.sh $(if $(filter test host-tests fuzz fuzz-programs bench bench-heap bench-heap-programs lint format check-format $(BUILD)/test/%,$(MAKECMDGOALS)),test,$(if $(filter debug,$(MAKECMDGOALS)),debug,run))
+	@boot/setup.sh $(if $(filter test host-tests fuzz fuzz-programs bench bench-heap bench-heap-programs bench-holds lint format check-format $(BUILD)/test/%,$(MAKECMDGOALS)),test,$(if $(filter debug,$(MAKECMDGOALS)),debug,run))
 
 clean:
 	rm -rf $(BUILD)
@@ -64,7 +66,7 @@ IMAGE_FLAGS := -std=gnu11 -ffreestanding -fpie -fvisibility=hidden -fshort-wchar
 	-fno-omit-frame-pointer -fno-strict-aliasing -fno-stack-protector -fno-asynchronous-unwind-tables \
 	-ffunction-sections -fdata-sections -ffile-prefix-map=$(CURDIR)/= -O2 -g -Wall -Wextra -Wshadow -Werror -Isrc -I.
 ifneq ($(DEBUG),0)
-IMAGE_FLAGS += -DWEIR_DEBUG
+IMAGE_FLAGS += -DWEIR_DEBUG -DWEIR_HOLDS
 endif
 KERNEL_FLAGS := -mgeneral-regs-only
 EFI_FLAGS := -isystem /usr/include/efi -isystem /usr/include/efi/x86_64 -DGNU_EFI_USE_MS_ABI

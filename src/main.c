@@ -21,6 +21,7 @@
 #include "runtime/kernel/boot_heap.h"
 #include "runtime/kernel/clock.h"
 #include "runtime/kernel/console.h"
+#include "runtime/kernel/holds_command.h"
 #include "runtime/kernel/interrupt.h"
 #include "runtime/kernel/monitor.h"
 #include "runtime/kernel/power.h"
@@ -329,6 +330,7 @@ static void commands_start(void)
 	pagecache_commands_register(&pagecache, &commands);
 	task_commands_register(&commands);
 	interrupt_commands_register(&commands);
+	holds_commands_register(&commands);
 	power_commands_register(&commands);
 	monitor_commands_register(&commands);
 	command_register(&commands, &config_command);

@@ -5,6 +5,7 @@
 # BUILD of its own, looks for data races.
 
 TEST_DIR := $(BUILD)/test
+comma := ,
 
 PORTABLE_SOURCES := $(wildcard src/runtime/base/*.c src/heap/*.c src/pagecache/*.c test/fake/*.c) test/host/platform_host.c test/host/platform_memory.c \
 	$(patsubst %,src/runtime/kernel/%.c,boot_heap font fragment framebuffer keyboard line_editor terminal) \
@@ -139,6 +140,31 @@ $(TEST_DIR)/replay: $(call objects,fast,$(REPLAY_SOURCES)) $(TEST_DIR)/fast/port
 $(TEST_DIR)/replay_small: $(call objects,small,$(REPLAY_SOURCES)) $(TEST_DIR)/small/portable.a
 $(TEST_DIR)/replay $(TEST_DIR)/replay_small:
 	$(Q)$(CC) $(FAST_FLAGS) $^ -lz -o $@
+
+# How long anything is held, in instructions: the portable rooms once more, recording holds (runtime/base/holds.h) and counting
+# their own instructions (bench/holds/count.awk). Not counted: the host's platform, the bench, and the recording itself. By gcc
+# alone, which can leave a register to the count.
+COUNTED_FLAGS := $(HOST_FLAGS) -O2 -DWEIR_HOLDS -fno-pie -ffixed-r15 -mstringop-strategy=libcall
+COUNTED_BENCH := $(wildcard test/bench/holds/*.c)
+COUNT := awk -f test/bench/holds/count.awk
+$(call objects,counted,$(COUNTED_BENCH) src/runtime/base/holds.c test/host/platform_host.c test/host/platform_memory.c): COUNT := cat
+
+$(TEST_DIR)/counted/boot/%.o: FILE_FLAGS := $(EFI_FLAGS) -fshort-wchar -I.
+
+$(TEST_DIR)/counted/%.o: %.c test/bench/holds/count.awk | setup
+	@mkdir -p $(@D)
+	$(Q)gcc $(COUNTED_FLAGS) $(FILE_FLAGS) -MMD -MP -MT $@ -MF $(@:.o=.d) -S $< -o $(@:.o=.written.s)
+	$(Q)$(COUNT) $(@:.o=.written.s) > $(@:.o=.s)
+	$(Q)gcc -c $(@:.o=.s) -o $@
+
+.SECONDARY: $(call objects,counted,$(COUNTED_BENCH) $(PORTABLE_SOURCES))
+
+$(TEST_DIR)/holds: $(call objects,counted,$(COUNTED_BENCH) $(filter-out test/fake/%,$(PORTABLE_SOURCES)))
+	$(Q)gcc $(COUNTED_FLAGS) -no-pie $(addprefix -Wl$(comma)--wrap=,memcpy memmove memset memcmp) $^ -o $@
+
+.PHONY: bench-holds
+bench-holds: $(TEST_DIR)/holds
+	@BUILD=$(BUILD) test/bench/holds/run.sh $<
 
 # Weir's heap beside others: the same workloads, one program for each allocator, see test/bench/heap/subject.h. Other libraries than
 # the C library's malloc are preloaded. No call may be left out because the compiler knows what malloc does, and none may take a

@@ -157,6 +157,7 @@ void platform_preempt_enable(void)
 	platform_compiler_barrier();
 	if (platform_self.preempt_count == 0)
 		platform_panic("the preemption count falls below 0");
+	hold_preemption_end();
 	platform_self.preempt_count--;
 }
 #endif
@@ -176,6 +177,8 @@ uint64_t platform_interrupts_save(void)
 	const bool before = self.interrupts_off;
 
 	self.interrupts_off = true;
+	if (!before)
+		hold_interrupts_begin(__builtin_return_address(0));
 	return before;
 }
 
@@ -197,6 +200,8 @@ static void step_end(void)
 
 void platform_interrupts_restore(uint64_t state)
 {
+	if (!state)
+		hold_interrupts_end();
 	if (!state && self.call_pending) {
 		self.call_pending = 0;
 		call_run(true);

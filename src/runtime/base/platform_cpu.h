@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "holds.h"
 #include "types.h"
 
 /* What an operation under the preemption count may touch must stay between its two ends. */
@@ -40,6 +41,7 @@ static inline void platform_preempt_disable(void)
 {
 	platform_self.preempt_count++;
 	platform_compiler_barrier();
+	hold_preemption_begin();
 }
 
 #ifdef WEIR_DEBUG
@@ -48,6 +50,7 @@ void platform_preempt_enable(void);
 static inline void platform_preempt_enable(void)
 {
 	platform_compiler_barrier();
+	hold_preemption_end();
 	platform_self.preempt_count--;
 }
 #endif
@@ -96,12 +99,14 @@ static inline void platform_preempt_disable(void)
 	__asm__ volatile("incl %%gs:%c0" : : "i"(PLATFORM_PREEMPT_COUNT) : "memory");
 	if (platform_preempt_count() == 1)
 		__asm__ volatile("incl %%gs:%c0" : : "i"(PLATFORM_PREEMPT_EPOCH) : "memory");
+	hold_preemption_begin();
 }
 
 static inline void platform_preempt_enable(void)
 {
 	bool zero_or_less, due;
 
+	hold_preemption_end();
 	__asm__ volatile("decl %%gs:%c1" : "=@ccle"(zero_or_less) : "i"(PLATFORM_PREEMPT_COUNT) : "memory");
 	if (!zero_or_less)
 		return;

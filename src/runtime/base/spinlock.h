@@ -13,6 +13,7 @@
 struct spinlock {
 	_Atomic uint32_t holder; /* CPU + 1, or 0 */
 	const char *name;        /* [I] */
+	struct hold hold;        /* the holder's; empty but where holds are recorded (holds.h) */
 };
 
 static inline void spinlock_init(struct spinlock *lock, const char *name)
@@ -37,6 +38,7 @@ static inline void spinlock_lock(struct spinlock *lock)
 	if (!atomic_compare_exchange_strong_explicit(&lock->holder, &expected, platform_cpu() + 1, memory_order_acquire,
 						     memory_order_relaxed))
 		spinlock_lock_contended(lock);
+	hold_begin(&lock->hold);
 }
 
 static inline bool spinlock_try_lock(struct spinlock *lock)
@@ -45,8 +47,10 @@ static inline bool spinlock_try_lock(struct spinlock *lock)
 
 	platform_preempt_disable();
 	if (atomic_compare_exchange_strong_explicit(&lock->holder, &expected, platform_cpu() + 1, memory_order_acquire,
-						    memory_order_relaxed))
+						    memory_order_relaxed)) {
+		hold_begin(&lock->hold);
 		return true;
+	}
 	platform_preempt_enable();
 	return false;
 }
@@ -54,6 +58,7 @@ static inline bool spinlock_try_lock(struct spinlock *lock)
 static inline void spinlock_unlock(struct spinlock *lock)
 {
 	assert(spinlock_is_held(lock));
+	hold_end(&lock->hold, lock->name);
 	atomic_store_explicit(&lock->holder, 0, memory_order_release);
 	platform_preempt_enable();
 }

@@ -99,6 +99,7 @@ void interrupt_dispatch(struct interrupt_frame *frame)
 	struct cpu *cpu = cpu_current();
 	unsigned vector = (unsigned)frame->vector;
 
+	hold_interrupts_begin(__builtin_return_address(0));
 	cpu->interrupt_depth++;
 	cpu->slot = 0;
 	cpu->frame = frame;
@@ -108,6 +109,7 @@ void interrupt_dispatch(struct interrupt_frame *frame)
 	cpu->interrupt_depth--;
 	cpu->slot = cpu->id + 1;
 	scheduler_preempt();
+	hold_interrupts_end();
 }
 
 void interrupt_dispatch_nmi(struct interrupt_frame *frame)

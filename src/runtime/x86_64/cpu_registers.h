@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "runtime/base/holds.h"
 #include "runtime/base/types.h"
 
 #define RFLAGS_INTERRUPT (1ull << 9)
@@ -108,12 +109,14 @@ static inline uint64_t rflags_read(void)
 
 static inline void interrupts_enable(void)
 {
+	hold_interrupts_end();
 	__asm__ volatile("sti" : : : "memory");
 }
 
 static inline void interrupts_disable(void)
 {
 	__asm__ volatile("cli" : : : "memory");
+	hold_interrupts_begin(__builtin_return_address(0));
 }
 
 static inline bool interrupts_are_enabled(void)
@@ -129,6 +132,7 @@ static inline void cpu_halt(void)
 /* Turns interrupts on and halts in one step: an interrupt that is pending ends the halt. */
 static inline void cpu_enable_and_halt(void)
 {
+	hold_interrupts_end();
 	__asm__ volatile("sti; hlt" : : : "memory");
 }
 
