@@ -60,6 +60,9 @@ $(TEST_DIR)/test_replay_models: CHECK_LIBS += -lz
 $(TEST_DIR)/test_replay_models: \
 	$(call objects,checked,$(wildcard test/bench/replay/model*.c) test/bench/replay/trace.c)
 
+# The test comes in between where a lock is let go for others.
+$(TEST_DIR)/test_heap_large: CHECK_LIBS += -Wl,--wrap=spinlock_give_way
+
 $(TEST_DIR)/test_heap_bench: $(call objects,checked,test/bench/heap/regions.c test/bench/heap/measure.c)
 
 $(TEST_DIR)/bench_%: $(TEST_DIR)/fast/test/bench/bench_%.o $(TEST_DIR)/fast/test/bench/bench.o $(TEST_DIR)/fast/portable.a

@@ -5,6 +5,9 @@
 #include "runtime/base/string.h"
 #include "weights.h"
 
+#define PIECE_BLOCKS 512u /* that change hands in one hold of the lock */
+#define SEARCHES     4    /* for a run that is still there when it is taken */
+
 /* Block numbers (address >> BLOCK_SHIFT) of the whole blocks in a range. Block 0 is left out: its address is NULL. */
 static struct span range_blocks(const struct phys_range *range)
 {
@@ -69,7 +72,7 @@ status_t block_heap_init(struct block_heap *heap, const struct phys_range *range
 		for (uint64_t block = blocks.first; block < blocks.end; block++) {
 			assert(!heap->blocks[block - heap->first_block].present);
 			heap->blocks[block - heap->first_block].present = true;
-			search_set_free(heap, block - heap->first_block, true);
+			search_set_free(heap, block - heap->first_block);
 			heap->total_blocks++;
 		}
 	}
@@ -114,8 +117,10 @@ static void block_reset(struct block_heap *heap, uint64_t index, struct owner *o
 
 static void owner_add(struct block_heap *heap, struct owner *owner, uint64_t blocks)
 {
-	if (owner->blocks == 0)
+	if (owner->blocks == 0) {
+		owner->seen_blocks = 0;
 		list_insert_last(&heap->owners, &owner->link);
+	}
 	owner->blocks += blocks;
 }
 
@@ -126,16 +131,42 @@ static void owner_subtract(struct owner *owner, uint64_t blocks)
 		list_remove(&owner->link);
 }
 
+/* After every block that changes hands; `done`: the number of blocks so far. */
+static void give_way_at(struct block_heap *heap, uint64_t done)
+{
+	if (done % PIECE_BLOCKS == 0)
+		spinlock_give_way(&heap->lock);
+}
+
+/* The bitmap has it as taken: so others keep away until all descriptors say so, too. */
 static void run_take(struct block_heap *heap, uint64_t start, uint64_t blocks, struct owner *owner)
 {
-	for (uint64_t i = start; i < start + blocks; i++) {
-		assert(heap->blocks[i].present && !heap->blocks[i].taken);
-		block_reset(heap, i, owner);
-		search_set_free(heap, i, false);
-	}
-	heap->blocks[start].run_blocks = (uint32_t)blocks;
 	free_blocks_add(heap, -blocks);
 	owner_add(heap, owner, blocks);
+	for (uint64_t i = 0; i < blocks; i++) {
+		assert(heap->blocks[start + i].present && !heap->blocks[start + i].taken);
+		block_reset(heap, start + i, owner);
+		give_way_at(heap, i + 1);
+	}
+	heap->blocks[start].run_blocks = (uint32_t)blocks;
+}
+
+static bool is_available(const struct block_heap *heap, const struct run_request *request)
+{
+	const uint64_t available = atomic_load_explicit(&heap->free_blocks, memory_order_relaxed);
+
+	return request->blocks <= available && request->keep_blocks <= available - request->blocks;
+}
+
+static bool run_find(struct block_heap *heap, const struct run_request *request, uint64_t *start)
+{
+	for (unsigned i = 0; i < SEARCHES; i++) {
+		if (!is_available(heap, request) || !search_free_run(heap, request, start))
+			return false;
+		if (is_available(heap, request) && search_take(heap, request, *start))
+			return true;
+	}
+	return false;
 }
 
 static bool request_is_valid(const struct run_request *request)
@@ -161,9 +192,7 @@ status_t block_heap_alloc(struct block_heap *heap, const struct run_request *req
 	if (block_heap_must_fail(heap, "block", request->blocks << BLOCK_SHIFT))
 		return STATUS_NO_MEMORY;
 	spinlock_lock(&heap->lock);
-	const uint64_t available = atomic_load_explicit(&heap->free_blocks, memory_order_relaxed);
-	if (request->blocks <= available && request->keep_blocks <= available - request->blocks &&
-	    search_free_run(heap, request, &start)) {
+	if (run_find(heap, request, &start)) {
 		run_take(heap, start, request->blocks, request->owner);
 		*run = block_address(heap, &heap->blocks[start]);
 		status = STATUS_OK;
@@ -199,9 +228,10 @@ uint64_t block_heap_free(struct block_heap *heap, struct phys_addr run)
 	struct owner *owner = block->owner;
 	for (uint64_t i = start; i < start + blocks; i++) {
 		block_reset(heap, i, NULL);
-		search_set_free(heap, i, true);
+		search_set_free(heap, i);
 		if (i >= heap->watch_first && i < heap->watch_end)
 			heap->watched_blocks++;
+		give_way_at(heap, i + 1 - start);
 	}
 	free_blocks_add(heap, blocks);
 	owner_subtract(owner, blocks);
@@ -218,6 +248,7 @@ void block_heap_hand_over(struct block_heap *heap, struct phys_addr start, uint6
 		assert(heap->blocks[i].taken);
 		owner_subtract(heap->blocks[i].owner, 1);
 		block_reset(heap, i, owner);
+		give_way_at(heap, i + 1 - first);
 	}
 	heap->blocks[first].run_blocks = (uint32_t)blocks;
 	owner_add(heap, owner, blocks);
@@ -227,19 +258,13 @@ void block_heap_hand_over(struct block_heap *heap, struct phys_addr start, uint6
 uint64_t block_heap_free_within(struct block_heap *heap, struct phys_addr lowest, struct phys_addr highest)
 {
 	const struct span span = span_of(heap, lowest, highest);
-	uint64_t blocks = 0;
 
 	if (span.first >= span.end)
 		return 0;
 	if (span.end - span.first == heap->count)
 		return atomic_load_explicit(&heap->free_blocks, memory_order_relaxed);
 	spinlock_lock(&heap->lock);
-	for (uint64_t position = span.first; position < span.end;) {
-		const uint64_t first = bitmap_find_set(heap->free_map, position, span.end);
-
-		position = bitmap_find_clear(heap->free_map, first, span.end);
-		blocks += position - first;
-	}
+	const uint64_t blocks = bitmap_count(heap->free_map, span.first, span.end);
 	spinlock_unlock(&heap->lock);
 	return blocks;
 }

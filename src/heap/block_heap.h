@@ -11,8 +11,9 @@
  *    blocks survive.
  * 5. Blocks inside the fence are given only to requests that name it (`inside_fence`).
  *
- * Lock [H]: `lock`, a leaf; held for one pass over bitmaps or descriptors at most. All functions may be called with preemption
- * off, none in interrupt handlers, none sleeps, none reclaims (see memory.h for that).
+ * Lock [H]: `lock`, a leaf. No hold grows with the machine: long runs change hands, and are searched for, in pieces, with the
+ * lock free in between; a run that is on its way is taken in the bitmap, and so nobody else's. All functions may be called with
+ * preemption off, none in interrupt handlers, none sleeps, none reclaims (see memory.h for that).
  */
 #pragma once
 
@@ -48,7 +49,7 @@ struct block {
 	/* What it would cost the holder of a movable block to empty it, in 20ths of a page to be read again; 0: not known;
 	 * BLOCK_COST_FIXED: it cannot be emptied now. */
 	_Atomic uint32_t cost;
-	uint64_t seen_cost;  /* [H] what a report of the holders adds up */
+	uint64_t seen_cost;  /* the report's (holders.h): what it has added up */
 	uint64_t padding[3]; /* so that a shift finds it: every free of an object does */
 };
 

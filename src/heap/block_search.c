@@ -1,10 +1,12 @@
 /*
  * A summary with a bit for each word of the bitmap makes the search for a single block short. A run comes from the shortest
- * stretch that holds it.
+ * stretch that holds it; its search lets others have the lock now and then.
  */
 #include "block_search.h"
 
 #include "runtime/base/bits.h"
+
+#define STRIDE_BLOCKS 2048u /* searched in one hold of the lock */
 
 struct span span_of(const struct block_heap *heap, struct phys_addr lowest, struct phys_addr highest)
 {
@@ -111,17 +113,19 @@ struct best {
 	uint64_t length; /* of the stretch that it lies in; 0: nothing found yet */
 };
 
-static void find_run_in(const struct block_heap *heap, struct span span, const struct run_request *request, struct best *best)
+static void find_run_in(struct block_heap *heap, struct span span, const struct run_request *request, struct best *best)
 {
 	const bool from_top = !request->owner->movable;
+	struct span stretch;
+	uint64_t start;
 
-	for (uint64_t position = span.first; position < span.end;) {
-		struct span stretch;
-		uint64_t start;
+	for (uint64_t position = span.first; position < span.end; position = stretch.end) {
+		const uint64_t until = MIN(align_down(position, STRIDE_BLOCKS) + STRIDE_BLOCKS, span.end);
 
-		stretch.first = bitmap_find_set(heap->free_map, position, span.end);
-		stretch.end = bitmap_find_clear(heap->free_map, stretch.first, span.end);
-		position = stretch.end;
+		stretch.first = bitmap_find_run(heap->free_map, position, until, span.end, request->blocks);
+		stretch.end = stretch.first < until ? bitmap_find_clear(heap->free_map, stretch.first, span.end) : until;
+		if (stretch.end >= until && until < span.end)
+			spinlock_give_way(&heap->lock);
 
 		const uint64_t length = stretch.end - stretch.first;
 		if (best->length != 0 && (from_top ? length > best->length : length >= best->length))
@@ -131,7 +135,7 @@ static void find_run_in(const struct block_heap *heap, struct span span, const s
 	}
 }
 
-static bool search_zone(const struct block_heap *heap, const struct run_request *request, struct span whole, uint64_t *start)
+static bool search_zone(struct block_heap *heap, const struct run_request *request, struct span whole, uint64_t *start)
 {
 	const bool from_top = !request->owner->movable;
 	struct span parts[2] = { whole, { 0, 0 } };
@@ -152,25 +156,39 @@ static bool search_zone(const struct block_heap *heap, const struct run_request 
 	return best.length != 0;
 }
 
-bool search_free_run(const struct block_heap *heap, const struct run_request *request, uint64_t *start)
+bool search_free_run(struct block_heap *heap, const struct run_request *request, uint64_t *start)
 {
-	for (unsigned i = 0; i < zones_of(request); i++)
-		if (search_zone(heap, request, zone_span(heap, request, i), start))
+	uint64_t end = heap->count;
+
+	for (unsigned i = 0; i < zones_of(request); i++) {
+		struct span zone = zone_span(heap, request, i);
+
+		/* What begins in the zone before has been looked at. */
+		zone.end = MIN(zone.end, end);
+		if (search_zone(heap, request, zone, start))
 			return true;
+		end = zone.first + request->blocks - 1;
+	}
 	return false;
 }
 
-void search_set_free(struct block_heap *heap, uint64_t index, bool is_free)
+bool search_take(struct block_heap *heap, const struct run_request *request, uint64_t start)
 {
-	const uint64_t word = index / 64;
+	const struct span run = { start, start + request->blocks };
 
-	if (is_free)
-		bitmap_set(heap->free_map, index);
-	else
-		bitmap_clear(heap->free_map, index);
+	if (bitmap_find_clear(heap->free_map, run.first, run.end) != run.end ||
+	    (!request->inside_fence && run.first < heap->fence_end && run.end > heap->fence_first))
+		return false;
+	for (uint64_t word = run.first / 64; word * 64 < run.end; word++) {
+		heap->free_map[word] &= ~word_mask(run, word);
+		if (heap->free_map[word] == 0)
+			bitmap_clear(heap->word_map, word);
+	}
+	return true;
+}
 
-	if (heap->free_map[word] != 0)
-		bitmap_set(heap->word_map, word);
-	else
-		bitmap_clear(heap->word_map, word);
+void search_set_free(struct block_heap *heap, uint64_t index)
+{
+	bitmap_set(heap->free_map, index);
+	bitmap_set(heap->word_map, index / 64);
 }

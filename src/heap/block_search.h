@@ -35,8 +35,14 @@ struct span zone_span(const struct block_heap *heap, const struct run_request *r
 bool span_place(const struct block_heap *heap, struct span span, uint64_t blocks, const struct block_constraints *constraints,
 		bool from_top, uint64_t *start);
 
-/* Finds a free run for the request; keep_blocks is not looked at. */
-bool search_free_run(const struct block_heap *heap, const struct run_request *request, uint64_t *start);
+/*
+ * Finds a free run for the request; keep_blocks is not looked at. The search for a run of several blocks in a large memory lets
+ * others have [H] now and then, so what it finds may be gone, and what has become free behind it is not seen.
+ */
+bool search_free_run(struct block_heap *heap, const struct run_request *request, uint64_t *start);
 
-/* Updates the bitmaps for one block. */
-void search_set_free(struct block_heap *heap, uint64_t index, bool is_free);
+/* Clears the run's bits; false: it is not free any more, or behind a fence. */
+bool search_take(struct block_heap *heap, const struct run_request *request, uint64_t start);
+
+/* Sets the bit of one block. */
+void search_set_free(struct block_heap *heap, uint64_t index);

@@ -1,29 +1,29 @@
+/*
+ * What takes time goes on without the lock, or with the lock free now and then: blocks may change hands meanwhile, and a report
+ * may have a few of them as they were before, and others as they are now.
+ */
 #include "holders.h"
 
 #include "block_search.h"
 #include "runtime/base/format.h"
+#include "weights.h"
 
-static struct holder holder_make(const struct owner *owner, uint64_t blocks)
-{
-	struct holder holder = { .owner = owner, .blocks = blocks, .movable = owner->movable };
-
-	format_text(holder.name, sizeof(holder.name), "%s", owner->name);
-	return holder;
-}
+#define PIECE_BLOCKS 4096u /* counted in one hold of the lock */
 
 /* Puts it where it belongs; the last one goes if there is no room. */
-static unsigned insert(struct holder holders[HOLDERS_MAX], unsigned count, const struct holder *holder)
+static unsigned insert(struct holder holders[HOLDERS_MAX], unsigned count, const struct owner *owner, uint64_t blocks)
 {
 	unsigned place = count;
 
-	while (place > 0 && holders[place - 1].blocks < holder->blocks) {
+	while (place > 0 && holders[place - 1].blocks < blocks) {
 		if (place < HOLDERS_MAX)
 			holders[place] = holders[place - 1];
 		place--;
 	}
 	if (place == HOLDERS_MAX)
 		return count;
-	holders[place] = *holder;
+	holders[place] = (struct holder){ .owner = owner, .blocks = blocks, .movable = owner->movable };
+	format_text(holders[place].name, sizeof(holders[place].name), "%s", owner->name);
 	return MIN(count + 1, HOLDERS_MAX);
 }
 
@@ -34,21 +34,11 @@ unsigned holders_get(struct block_heap *heap, struct holder holders[HOLDERS_MAX]
 	spinlock_lock(&heap->lock);
 	list_for_each (link, &heap->owners) {
 		const struct owner *owner = container_of(link, struct owner, link);
-		const struct holder holder = holder_make(owner, owner->blocks);
 
-		count = insert(holders, count, &holder);
+		count = insert(holders, count, owner, owner->blocks);
 	}
 	spinlock_unlock(&heap->lock);
 	return count;
-}
-
-static uint64_t blocks_of(const struct block_heap *heap, struct span span, const struct owner *owner)
-{
-	uint64_t blocks = 0;
-
-	for (uint64_t i = span.first; i < span.end; i++)
-		blocks += heap->blocks[i].owner == owner;
-	return blocks;
 }
 
 unsigned holders_within(struct block_heap *heap, struct phys_addr lowest, struct phys_addr highest,
@@ -58,16 +48,25 @@ unsigned holders_within(struct block_heap *heap, struct phys_addr lowest, struct
 	unsigned count = 0;
 
 	spinlock_lock(&heap->lock);
+	list_for_each (link, &heap->owners)
+		container_of(link, struct owner, link)->seen_blocks = 0;
+	for (uint64_t i = span.first; i < span.end; i++) {
+		if (heap->blocks[i].owner)
+			heap->blocks[i].owner->seen_blocks++;
+		if (i % PIECE_BLOCKS == 0)
+			spinlock_give_way(&heap->lock);
+	}
 	list_for_each (link, &heap->owners) {
 		const struct owner *owner = container_of(link, struct owner, link);
-		const struct holder holder = holder_make(owner, blocks_of(heap, span, owner));
 
-		if (holder.blocks > 0)
-			count = insert(holders, count, &holder);
+		if (owner->seen_blocks > 0)
+			count = insert(holders, count, owner, owner->seen_blocks);
 	}
 	spinlock_unlock(&heap->lock);
 	return count;
 }
+
+#define SEEN_FIXED UINT64_MAX
 
 /* The window being looked at. */
 struct sum {
@@ -75,21 +74,27 @@ struct sum {
 	uint64_t cost;
 };
 
-/* What a block adds. Costs change meanwhile, so one that leaves may take less away than it added, or more: seen_cost knows. */
-static struct sum block_sum(const struct block *block)
+/* What a block adds when it enters; it takes away the same when it leaves, whatever has become of it. */
+static uint64_t block_see(const struct block_heap *heap, uint64_t index)
 {
-	struct sum sum = { 0 };
+	const uint32_t weight = weights_get(heap, index);
 
-	if (block->taken && block->owner->movable)
-		sum.cost = block->seen_cost;
-	else if (block->taken)
-		sum.fixed = 1;
-	return sum;
+	if (weight == WEIGHT_UNUSABLE)
+		return SEEN_FIXED;
+	return weight == 0 ? 0 : 1ull + atomic_load_explicit(&heap->blocks[index].cost, memory_order_relaxed);
 }
 
 static bool is_better(const struct sum *sum, const struct sum *best)
 {
 	return sum->fixed != best->fixed ? sum->fixed < best->fixed : sum->cost < best->cost;
+}
+
+static void sum_change(struct sum *sum, uint64_t seen, uint64_t sign)
+{
+	if (seen == SEEN_FIXED)
+		sum->fixed += sign;
+	else
+		sum->cost += sign * seen;
 }
 
 bool holders_best_window(struct block_heap *heap, uint64_t blocks, const struct block_constraints *constraints,
@@ -99,7 +104,6 @@ bool holders_best_window(struct block_heap *heap, uint64_t blocks, const struct 
 	struct sum sum = { 0 }, least = { UINT64_MAX, UINT64_MAX };
 	uint64_t stretch = span.first, start;
 
-	spinlock_lock(&heap->lock);
 	for (uint64_t i = span.first; i < span.end; i++) {
 		struct block *block = &heap->blocks[i];
 
@@ -108,9 +112,8 @@ bool holders_best_window(struct block_heap *heap, uint64_t blocks, const struct 
 			sum = (struct sum){ 0 };
 			continue;
 		}
-		block->seen_cost = 1ull + atomic_load_explicit(&block->cost, memory_order_relaxed);
-		sum.fixed += block_sum(block).fixed;
-		sum.cost += block_sum(block).cost;
+		block->seen_cost = block_see(heap, i);
+		sum_change(&sum, block->seen_cost, 1);
 		if (i + 1 - stretch < blocks)
 			continue;
 		const uint64_t first = i + 1 - blocks;
@@ -119,9 +122,7 @@ bool holders_best_window(struct block_heap *heap, uint64_t blocks, const struct 
 			least = sum;
 			*best = (struct stretch){ block_address(heap, &heap->blocks[first]), sum.fixed, sum.cost };
 		}
-		sum.fixed -= block_sum(&heap->blocks[first]).fixed;
-		sum.cost -= block_sum(&heap->blocks[first]).cost;
+		sum_change(&sum, heap->blocks[first].seen_cost, -1ull);
 	}
-	spinlock_unlock(&heap->lock);
 	return least.fixed != UINT64_MAX;
 }

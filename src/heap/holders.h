@@ -1,4 +1,7 @@
-/* Who holds blocks, as a snapshot that outlives them: taken under the block heap's lock, and printed without. */
+/*
+ * Who holds blocks, as a snapshot that outlives them: taken under the block heap's lock, and printed without. A large machine is
+ * looked at piece by piece, while it goes on. Any task context; one holders_within and one holders_best_window at a time.
+ */
 #pragma once
 
 #include "block_heap.h"
@@ -26,7 +29,7 @@ unsigned holders_within(struct block_heap *heap, struct phys_addr lowest, struct
  */
 struct stretch {
 	struct phys_addr start;
-	uint64_t fixed_blocks; /* in use, and not movable */
+	uint64_t fixed_blocks; /* in use, and not movable, or not to be emptied now */
 	uint64_t cost;         /* as in window.h, of the movable ones */
 };
 bool holders_best_window(struct block_heap *heap, uint64_t blocks, const struct block_constraints *constraints,

@@ -20,7 +20,8 @@ struct owner {
 	const char *name; /* [I] */
 	bool movable;    /* [I] its blocks can be emptied by a cleaner; they are placed at low addresses, others at high ones */
 	uint64_t blocks; /* [H] */
-	struct list link; /* [H] in the block heap's list while blocks > 0 */
+	uint64_t seen_blocks; /* [H] what a report has counted (heap/holders.h) */
+	struct list link;     /* [H] in the block heap's list while blocks > 0 */
 };
 
 static inline void owner_init(struct owner *owner, const char *name, bool movable)
@@ -28,5 +29,6 @@ static inline void owner_init(struct owner *owner, const char *name, bool movabl
 	owner->name = name;
 	owner->movable = movable;
 	owner->blocks = 0;
+	owner->seen_blocks = 0;
 	list_init(&owner->link);
 }

@@ -55,9 +55,14 @@ void weights_update(struct block_heap *heap, uint64_t index)
 	atomic_store_explicit(weight_of(heap, index), weight_made(&heap->blocks[index]), memory_order_relaxed);
 }
 
+uint32_t weights_get(const struct block_heap *heap, uint64_t index)
+{
+	return load(weight_of(heap, index)) & ~WEIGHT_AVOIDED;
+}
+
 bool weights_is_valid(const struct block_heap *heap, uint64_t index)
 {
-	return (load(weight_of(heap, index)) & (uint32_t)~WEIGHT_AVOIDED) == weight_made(&heap->blocks[index]);
+	return weights_get(heap, index) == weight_made(&heap->blocks[index]);
 }
 
 void block_heap_set_cost(struct block_heap *heap, struct phys_addr address, uint32_t cost)

@@ -9,7 +9,7 @@
  *	AVOIDED set    left out for a while, whatever it weighs
  *
  * Weights are written by one atomic operation each, and read without a lock: a search takes no lock, however long it is, and
- * what it finds has to be looked at again under [H]. It is exact, the least sum of weights of all windows, as long as nothing
+ * what it finds may have changed. It is exact, the least sum of weights of all windows, as long as nothing
  * changes meanwhile. A change during the search may be seen in part, and another window be chosen that was nearly the best.
  */
 #pragma once
@@ -26,6 +26,9 @@ void weights_update(struct block_heap *heap, uint64_t index);
 
 /* Whether it is that, or AVOIDED. [H] is held. */
 bool weights_is_valid(const struct block_heap *heap, uint64_t index);
+
+/* What the block weighs, AVOIDED or not. Any context. */
+uint32_t weights_get(const struct block_heap *heap, uint64_t index);
 
 /* The sum of the blocks [start, start + blocks); false: one of them is unusable. Any context. */
 bool weights_sum(const struct block_heap *heap, uint64_t start, uint64_t blocks, uint64_t *sum);

@@ -3,7 +3,7 @@
 #include "runtime/base/bits.h"
 #include "weights.h"
 
-#define SEARCHES       4 /* for one that is still there when it is looked at under the lock */
+#define SEARCHES       4 /* for one that is still there when it is looked at again */
 #define BELOW_4G_PRICE 2 /* times as much as above: devices that reach no further may want it */
 
 static uint64_t index_of(const struct block_heap *heap, const struct window *window)
@@ -20,15 +20,11 @@ static bool find_within(struct block_heap *heap, const struct run_request *reque
 {
 	for (unsigned i = 0; i < SEARCHES; i++) {
 		uint64_t start;
-		bool usable;
 
 		if (!weights_search(heap, span, request->blocks, &request->constraints, &start))
 			return false;
 		*window = (struct window){ .start = block_address(heap, &heap->blocks[start]), .blocks = request->blocks };
-		spinlock_lock(&heap->lock);
-		usable = weights_sum(heap, start, request->blocks, &window->weight);
-		spinlock_unlock(&heap->lock);
-		if (usable) {
+		if (weights_sum(heap, start, request->blocks, &window->weight)) {
 			window->busy_blocks = window_busy_blocks(heap, window);
 			return true;
 		}

@@ -4,7 +4,7 @@
  * holder says that it would cost to empty it. Who stays where he is put gets a window above 4 GB, unless one between 256 MB and
  * 4 GB weighs less than half; below that only if there is no other one.
  *
- * The search takes no lock; the window found is looked at once more under the block heap's. It takes at most about four
+ * The search takes no lock, and can be preempted; the window found is looked at once more. It takes at most about four
  * instructions for each block of the machine (make bench).
  */
 #pragma once

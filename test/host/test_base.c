@@ -83,6 +83,48 @@ START_TEST(bits_and_powers)
 }
 END_TEST
 
+/* Bit by bit. */
+static uint64_t slow_run(const uint64_t *map, uint64_t from, uint64_t until, uint64_t bits, uint64_t length)
+{
+	for (; from < until; from++) {
+		uint64_t i = from;
+
+		while (i < from + length && i < bits && bitmap_test(map, i))
+			i++;
+		if (i == from + length)
+			return from;
+	}
+	return until;
+}
+
+START_TEST(bitmap_runs_and_counts_like_bit_by_bit)
+{
+	enum { WORDS = 5 };
+	uint64_t map[WORDS];
+	struct random random;
+
+	random_seed(&random, 5);
+	for (unsigned round = 0; round < 200000; round++) {
+		const unsigned density = (unsigned)random_below(&random, 4);
+		uint64_t expected = 0;
+
+		for (unsigned i = 0; i < WORDS; i++) {
+			map[i] = random_next(&random);
+			for (unsigned j = 0; j < density * 3; j++)
+				map[i] |= random_next(&random) & random_next(&random);
+		}
+		const uint64_t end = 1 + random_below(&random, WORDS * 64);
+		const uint64_t until = random_below(&random, end + 1), from = random_below(&random, until + 1);
+		const uint64_t length = 1 + random_below(&random, random_below(&random, 2) ? 8 : 100);
+		ck_assert_uint_eq(bitmap_find_run(map, from, until, end, length),
+				  slow_run(map, from, until, align_up(end, 64), MIN(length, 64)));
+		for (uint64_t i = from; i < until; i++)
+			expected += bitmap_test(map, i);
+		ck_assert_uint_eq(bitmap_count(map, from, until), expected);
+	}
+}
+END_TEST
+
 START_TEST(bitmap_bits_stand_alone)
 {
 	uint64_t map[3] = { 0 };
@@ -253,7 +295,7 @@ START_TEST(block_devices_found)
 END_TEST
 
 /* Disks of two functions, beside a count of those who keep each. */
-#define DISKS 5
+#define DISKS    5
 #define KEPT_MAX 3
 
 START_TEST(devices_are_retired_together_and_only_when_unused)
@@ -343,6 +385,6 @@ START_TEST(threads_keep_no_device_that_is_retired)
 }
 END_TEST
 
-HOST_TEST_MAIN("base", list_keeps_order, bits_and_powers, bitmap_bits_stand_alone, crc_known_values, crc_like_bit_by_bit,
-	       options_found, options_as_numbers, status_texts, block_requests_checked, block_devices_found,
-	       devices_are_retired_together_and_only_when_unused, threads_keep_no_device_that_is_retired)
+HOST_TEST_MAIN("base", list_keeps_order, bits_and_powers, bitmap_bits_stand_alone, bitmap_runs_and_counts_like_bit_by_bit,
+	       crc_known_values, crc_like_bit_by_bit, options_found, options_as_numbers, status_texts, block_requests_checked,
+	       block_devices_found, devices_are_retired_together_and_only_when_unused, threads_keep_no_device_that_is_retired)

@@ -89,6 +89,55 @@ static inline uint64_t bitmap_find_clear(const uint64_t *map, uint64_t from, uin
 	return end;
 }
 
+static inline unsigned bits_count(uint64_t bits)
+{
+	bits -= bits >> 1 & 0x5555555555555555ull;
+	bits = (bits & 0x3333333333333333ull) + (bits >> 2 & 0x3333333333333333ull);
+	bits = (bits + (bits >> 4)) & 0x0f0f0f0f0f0f0f0full;
+	return (unsigned)(bits * 0x0101010101010101ull >> 56);
+}
+
+/* How many bits in [from, end) are set. */
+static inline uint64_t bitmap_count(const uint64_t *map, uint64_t from, uint64_t end)
+{
+	uint64_t count = 0;
+
+	for (; from < end; from = align_down(from, 64) + 64) {
+		uint64_t bits = map[from / 64] >> (from % 64);
+
+		if (end - from < 64)
+			bits &= (1ull << (end - from)) - 1;
+		count += bits_count(bits);
+	}
+	return count;
+}
+
+/*
+ * The first bit in [from, until) from which on `length` bits in a row, or 64 if that is less, are set; `until` when there is
+ * none. They may go on behind `until`, up to the end of the word that holds the last bit before `end`.
+ */
+static inline uint64_t bitmap_find_run(const uint64_t *map, uint64_t from, uint64_t until, uint64_t end, uint64_t length)
+{
+	const unsigned wanted = length < 64 ? (unsigned)length : 64;
+
+	for (; from < until; from = align_down(from, 64) + 64) {
+		uint64_t bits = map[from / 64] & ~0ull << (from % 64);
+		uint64_t next = align_down(from, 64) + 64 < end ? map[from / 64 + 1] : 0;
+
+		/* From each bit that is left on, so many are set. */
+		for (unsigned known = 1, more; known < wanted && bits != 0; known += more) {
+			more = known < wanted - known ? known : wanted - known;
+			bits &= bits >> more | next << (64 - more);
+			next &= next >> more;
+		}
+		if (bits != 0) {
+			from = align_down(from, 64) + (unsigned)__builtin_ctzll(bits);
+			return from < until ? from : until;
+		}
+	}
+	return until;
+}
+
 /* The last bit in [from, end) that is set; `end` when there is none. */
 static inline uint64_t bitmap_find_last_set(const uint64_t *map, uint64_t from, uint64_t end)
 {

@@ -1,5 +1,7 @@
 #include "spinlock.h"
 
+#define WAY_LOOKS 16 /* time for a CPU that waits to see that the lock is free */
+
 void spinlock_lock_contended(struct spinlock *lock)
 {
 	const uint32_t self = platform_cpu() + 1;
@@ -16,4 +18,12 @@ void spinlock_lock_contended(struct spinlock *lock)
 		expected = 0;
 	} while (!atomic_compare_exchange_weak_explicit(&lock->holder, &expected, self, memory_order_acquire,
 							memory_order_relaxed));
+}
+
+void spinlock_give_way(struct spinlock *lock)
+{
+	spinlock_unlock(lock);
+	for (unsigned i = 0; i < WAY_LOOKS && atomic_load_explicit(&lock->holder, memory_order_relaxed) == 0; i++)
+		platform_cpu_relax();
+	spinlock_lock(lock);
 }

@@ -63,6 +63,9 @@ static inline void spinlock_unlock(struct spinlock *lock)
 	platform_preempt_enable();
 }
 
+/* Has those in the meantime that wait for the lock, and more urgent tasks of this CPU; for who holds it again and again. */
+void spinlock_give_way(struct spinlock *lock);
+
 static inline uint64_t spinlock_lock_interrupts(struct spinlock *lock)
 {
 	uint64_t state = platform_interrupts_save();

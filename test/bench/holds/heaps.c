@@ -10,7 +10,7 @@
 #define OBJECTS         (4ull << 20) /* of each size */
 #define OBJECTS_AT_ONCE 1000         /* before another CPU goes on */
 #define LARGE_RUNS      256
-#define OWNED_OBJECTS   10000
+#define OWNED_OBJECTS   1000
 #define BUFFERS         10000
 #define COHERENT        20000
 
