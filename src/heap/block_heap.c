@@ -40,8 +40,20 @@ uint64_t block_heap_metadata_bytes(const struct phys_range *ranges, uint32_t cou
 		return 0;
 	const uint64_t blocks = extent.end - extent.first;
 	const uint64_t words = bitmap_words(blocks);
-	return blocks * sizeof(struct block) + (words + bitmap_words(words)) * sizeof(uint64_t) + blocks * sizeof(uint16_t) +
-	       words;
+	return blocks * sizeof(struct block) + count * sizeof(struct phys_range) +
+	       (words + bitmap_words(words)) * sizeof(uint64_t) + blocks * sizeof(uint16_t) + words;
+}
+
+/* Neighbours become one, so there are no more of them than the creator named. */
+static void ranges_find(struct block_heap *heap)
+{
+	for (uint64_t i = 0; i < heap->count; i++) {
+		if (!heap->blocks[i].present)
+			continue;
+		if (i == 0 || !heap->blocks[i - 1].present)
+			heap->ranges[heap->range_count++] = (struct phys_range){ block_address(heap, &heap->blocks[i]), 0 };
+		heap->ranges[heap->range_count - 1].bytes += BLOCK_BYTES;
+	}
 }
 
 status_t block_heap_init(struct block_heap *heap, const struct phys_range *ranges, uint32_t count, void *metadata)
@@ -59,7 +71,8 @@ status_t block_heap_init(struct block_heap *heap, const struct phys_range *range
 	heap->first_block = extent.first;
 	heap->count = extent.end - extent.first;
 	heap->blocks = metadata;
-	heap->free_map = (uint64_t *)(heap->blocks + heap->count);
+	heap->ranges = (struct phys_range *)(heap->blocks + heap->count);
+	heap->free_map = (uint64_t *)(heap->ranges + count);
 	heap->word_map = heap->free_map + bitmap_words(heap->count);
 	heap->weights = (_Atomic uint16_t *)(heap->word_map + bitmap_words(bitmap_words(heap->count)));
 	heap->fixed = (uint8_t *)(heap->weights + heap->count);
@@ -76,6 +89,7 @@ status_t block_heap_init(struct block_heap *heap, const struct phys_range *range
 			heap->total_blocks++;
 		}
 	}
+	ranges_find(heap);
 	for (uint64_t i = 0; i < heap->count; i++)
 		weights_update(heap, i);
 	atomic_init(&heap->free_blocks, heap->total_blocks);
@@ -266,18 +280,6 @@ uint64_t block_heap_free_within(struct block_heap *heap, struct phys_addr lowest
 	spinlock_lock(&heap->lock);
 	const uint64_t blocks = bitmap_count(heap->free_map, span.first, span.end);
 	spinlock_unlock(&heap->lock);
-	return blocks;
-}
-
-uint64_t block_heap_total_within(struct block_heap *heap, struct phys_addr lowest, struct phys_addr highest)
-{
-	const struct span span = span_of(heap, lowest, highest);
-	uint64_t blocks = 0;
-
-	if (span.first == 0 && span.end == heap->count)
-		return heap->total_blocks;
-	for (uint64_t i = span.first; i < span.end; i++)
-		blocks += heap->blocks[i].present;
 	return blocks;
 }
 

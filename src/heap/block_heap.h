@@ -86,6 +86,8 @@ struct block_heap {
 	uint64_t total_blocks;        /* [I] */
 	_Atomic uint64_t free_blocks; /* [H], read without */
 	struct block *blocks;         /* [I] */
+	struct phys_range *ranges;    /* [I] of blocks that are present, from the lowest one on; none touches the next */
+	uint32_t range_count;         /* [I] */
 	uint64_t *free_map;           /* [H] one bit for each block */
 	uint64_t *word_map;           /* [H] one bit for each word of free_map that is not 0 */
 	uint8_t *fixed;               /* [H] for each word of free_map: its blocks that are held by owners not movable */
@@ -123,9 +125,15 @@ uint64_t block_heap_free(struct block_heap *heap, struct phys_addr run);
 /* Gives taken blocks, as one run, to another owner: who held them does not any more. */
 void block_heap_hand_over(struct block_heap *heap, struct phys_addr start, uint64_t blocks, struct owner *owner);
 
-/* Free blocks, and all blocks, that lie wholly in [lowest, highest], as in struct block_constraints (highest 0: no limit). */
+/* Free blocks that lie wholly in [lowest, highest], as in struct block_constraints (highest 0: no limit). */
 uint64_t block_heap_free_within(struct block_heap *heap, struct phys_addr lowest, struct phys_addr highest);
-uint64_t block_heap_total_within(struct block_heap *heap, struct phys_addr lowest, struct phys_addr highest);
+
+/*
+ * Whether `count` runs of `blocks`, and one of `last_blocks`, which are fewer, or 0, could be had at the same time if all blocks
+ * were free. Exact; takes a few steps for each range of memory, whatever the lengths. No lock.
+ */
+bool block_heap_could_hold(const struct block_heap *heap, const struct block_constraints *constraints, uint64_t blocks,
+			   uint64_t count, uint64_t last_blocks);
 
 /* Only one fence at a time; whoever sets it serialises that. `blocks` 0 takes it down. */
 void block_heap_fence(struct block_heap *heap, struct phys_addr start, uint64_t blocks);

@@ -11,17 +11,17 @@
 /* Small objects --------------------------------------------------------------------------------------------------------- */
 
 /* An object of the device's zone; when the zone has none, it grows by a block that is waited for as the request says. */
-static status_t small_alloc(struct memory *memory, const struct device *device, uint64_t bytes, uint64_t alignment,
-			    enum memory_wait wait, uint64_t deadline_ns, void **object)
+static status_t small_alloc(struct memory *memory, const struct device *device, const struct dma_request *request,
+			    const struct dma_plan *plan, void **object)
 {
 	struct dma_zone *zone = dma_zone_get(memory, device);
 
 	if (!zone)
 		return STATUS_NO_MEMORY;
 	struct memory_source source = zone->source;
-	struct objcache *cache = general_heap_cache(&zone->heap, bytes, alignment);
-	source.wait = wait;
-	source.deadline_ns = deadline_ns;
+	struct objcache *cache = general_heap_cache(&zone->heap, plan->bytes, plan->constraints.alignment_bytes);
+	source.wait = request->wait;
+	source.deadline_ns = request->deadline_ns;
 	while (!(*object = objcache_alloc_held(cache))) {
 		const status_t status = objcache_grow(cache, &source.blocks);
 
@@ -123,8 +123,7 @@ static status_t fill_object(struct memory *memory, const struct dma_request *req
 {
 	status_t status;
 
-	status = small_alloc(memory, buffer->device, plan->bytes, plan->constraints.alignment_bytes, request->wait,
-			     request->deadline_ns, &buffer->memory);
+	status = small_alloc(memory, buffer->device, request, plan, &buffer->memory);
 	if (status == STATUS_OK)
 		pieces[0] = (struct phys_range){ platform_phys(buffer->memory), plan->bytes };
 	return status;
@@ -206,6 +205,13 @@ static status_t failed(struct memory *memory, const struct device *device, uint6
 	return status;
 }
 
+static bool could_succeed(struct memory *memory, const struct dma_plan *plan)
+{
+	const struct memory_request request = { .blocks = plan->run_blocks, .constraints = plan->constraints };
+
+	return memory_could_give(memory, &request, plan->runs, plan->last_blocks);
+}
+
 /* From the heaps, with whatever reclaim the request allows. */
 static status_t ordinary_alloc(struct memory *memory, const struct device *device, const struct dma_request *request,
 			       const struct dma_plan *plan, const struct kind *kind, struct dma_buffer **buffer)
@@ -215,6 +221,8 @@ static status_t ordinary_alloc(struct memory *memory, const struct device *devic
 
 	if (platform_in_handler())
 		return STATUS_NO_MEMORY;
+	if (!could_succeed(memory, plan))
+		return STATUS_RANGE;
 	client = dma_client_get(memory, device);
 	if (!client)
 		return STATUS_NO_MEMORY;
@@ -234,14 +242,14 @@ status_t dma_alloc_at(struct memory *memory, const struct device *device, const 
 	status = dma_plan_make(device, request, &plan);
 	if (status != STATUS_OK)
 		return status;
-	if (plan.bytes > memory_total_bytes(memory))
-		return STATUS_RANGE;
 	if (block_heap_must_fail(&memory->blocks, "dma", request->bytes))
 		return failed(memory, device, request->bytes, STATUS_NO_MEMORY);
 	status = ordinary_alloc(memory, device, request, &plan, &kind, buffer);
 	if (status == STATUS_NO_MEMORY || status == STATUS_TIMEOUT)
 		if (dma_guaranteed_alloc(memory, device, request, &plan, site, buffer) == STATUS_OK)
 			status = STATUS_OK;
+	if (status == STATUS_NO_MEMORY && !could_succeed(memory, &plan))
+		status = STATUS_RANGE;
 	return status == STATUS_OK ? STATUS_OK : failed(memory, device, request->bytes, status);
 }
 
@@ -293,11 +301,8 @@ status_t dma_coherent_alloc_at(struct memory *memory, const struct device *devic
 	struct dma_plan plan;
 	status_t status;
 
-	if (bytes > OBJCACHE_OBJECT_MAX || alignment > OBJCACHE_OBJECT_MAX)
+	if (dma_plan_make(device, &request, &plan) != STATUS_OK || !plan.small)
 		return STATUS_INVALID;
-	status = dma_plan_make(device, &request, &plan);
-	if (status != STATUS_OK)
-		return status;
 	if (block_heap_must_fail(&memory->blocks, "dma", bytes))
 		return failed(memory, device, bytes, STATUS_NO_MEMORY);
 	status = ordinary_alloc(memory, device, &request, &plan, &kind, &buffer);

@@ -12,9 +12,11 @@
  * 3. x86 is cache-coherent with its devices: no flushing, ordinary memory ordering.
  * 4. Segments cover the bytes in order, rounded up to 64 bytes. Each starts at a multiple of alignment_bytes or where the one
  *    before was cut at the device's boundary or length limit.
- * 5. Each buffer has one record, struct dma_buffer, wherever its memory comes from; coherent objects, too. It knows the line
+ * 5. Pieces are whole blocks, all of the same length but the last: so short as the least length of a segment and the number of
+ *    segments allow. Up to 1 MB, and with an alignment up to that, a buffer is one piece within a block.
+ * 6. Each buffer has one record, struct dma_buffer, wherever its memory comes from; coherent objects, too. It knows the line
  *    that asked for it (CALL_SITE in owner.h), and its state changes by the table in dma_record.c, each time in one atomic step.
- * 6. A driver that must have memory in handlers reserves it at probe:
+ * 7. A driver that must have memory in handlers reserves it at probe:
  *
  *	status = dma_guarantee_reserve(memory, &card->device, 16 * MIB);      e.g. 1024 x 16 KB, or 4 x 4 MB
  *
@@ -69,15 +71,19 @@ struct dma_coherent {
  * Where platform_may_sleep(), except for requests of one piece (segments_max 1, or at most 1 MB), and for all that fit into a
  * piece of the guarantee. With preemption off these take only what is free, or of the guarantee; in interrupt handlers they take
  * of the guarantee. Nothing is waited for there. The same holds for dma_free of such buffers.
- * STATUS_INVALID: a limit contradicts another one or the device's. STATUS_RANGE: the machine has no memory that the device
- * reaches in such pieces. STATUS_NO_MEMORY, STATUS_TIMEOUT: not now. *buffer is unchanged on failure.
+ * STATUS_INVALID: a limit contradicts another one or the device's. STATUS_RANGE: the machine could not give such pieces if all
+ * of its memory but min (memory.h) were free; known at once, however long the request would wait. STATUS_NO_MEMORY,
+ * STATUS_TIMEOUT: not now. *buffer is unchanged on failure.
  */
 #define dma_alloc(memory, device, request, buffer) dma_alloc_at(memory, device, request, buffer, CALL_SITE)
 status_t dma_alloc_at(struct memory *memory, const struct device *device, const struct dma_request *request,
 		      struct dma_buffer **buffer, const char *site) MUST_CHECK;
 void dma_free(struct memory *memory, struct dma_buffer *buffer); /* NULL: nothing */
 
-/* `bytes` from 1 (rounded up to 64) to 1 MB; `alignment` a power of two up to 1 MB, 0: 64. Zeroed. Any task context. */
+/*
+ * `bytes` from 1 (rounded up to 64) to 1 MB; `alignment` a power of two up to 1 MB, 0: 64. Zeroed. Any task context. Status as
+ * for dma_alloc; it crosses no boundary of the device's. STATUS_INVALID: longer than the device's segments or its boundary.
+ */
 #define dma_coherent_alloc(memory, device, bytes, alignment, coherent)                                                         \
 	dma_coherent_alloc_at(memory, device, bytes, alignment, coherent, CALL_SITE)
 status_t dma_coherent_alloc_at(struct memory *memory, const struct device *device, size_t bytes, size_t alignment,

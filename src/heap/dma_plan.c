@@ -56,25 +56,31 @@ static uint64_t pieces_segments(const struct dma_plan *plan, uint64_t piece_byte
 	return whole * divide_round_up(piece_bytes, plan->segment_bytes) + divide_round_up(rest, plan->segment_bytes);
 }
 
+/* A zone's objects are powers of two, each at a multiple of its length: they cross no boundary that is longer. */
 static void plan_small(struct dma_plan *plan, uint64_t alignment)
 {
 	plan->small = true;
+	plan->run_blocks = plan->runs = 1;
 	plan->constraints.alignment_bytes = alignment;
 	plan->segments = (uint32_t)divide_round_up(plan->bytes, plan->segment_bytes);
 }
 
-/* The shortest runs, in multiples of `step` blocks, that make no more than `segments_max` segments. */
-static bool plan_runs(struct dma_plan *plan, uint64_t step, uint64_t segments_max, uint64_t alignment)
+/*
+ * Of three lengths the shortest that keeps to `segments_max`: `step` blocks; as many as it takes when each run is one segment;
+ * so many that the runs are few. Each run ends with at most one segment that is shorter than it could be, so the last length
+ * always does: with n runs there are at most n - 1 segments more than the fewest.
+ */
+static void plan_runs(struct dma_plan *plan, uint64_t step, uint64_t segments_max, uint64_t alignment)
 {
 	const uint64_t blocks = divide_round_up(plan->bytes, BLOCK_BYTES);
-	uint64_t run = MIN(step, blocks);
-	uint64_t segments;
+	const uint64_t spare = segments_max - divide_round_up(plan->bytes, plan->segment_bytes);
+	const uint64_t lengths[] = { step, divide_round_up(blocks, segments_max), divide_round_up(blocks, spare + 1) };
+	uint64_t run = 0, segments = UINT64_MAX;
 
-	assert(run > 0);
-	while ((segments = pieces_segments(plan, run << BLOCK_SHIFT)) > segments_max || segments > UINT32_MAX) {
-		if (run == blocks)
-			return false;
-		run = MIN(run + step, blocks);
+	for (unsigned i = 0; segments > segments_max; i++) {
+		assert(i < ARRAY_LENGTH(lengths));
+		run = MIN(divide_round_up(lengths[i], step) * step, blocks);
+		segments = pieces_segments(plan, run << BLOCK_SHIFT);
 	}
 	plan->segments = (uint32_t)segments;
 	plan->run_blocks = run;
@@ -85,7 +91,6 @@ static bool plan_runs(struct dma_plan *plan, uint64_t step, uint64_t segments_ma
 		plan->constraints.boundary_bytes = plan->boundary_bytes;
 	else
 		plan->constraints.alignment_bytes = MAX(alignment, plan->boundary_bytes);
-	return true;
 }
 
 status_t dma_plan_make(const struct device *device, const struct dma_request *request, struct dma_plan *plan)
@@ -93,6 +98,7 @@ status_t dma_plan_make(const struct device *device, const struct dma_request *re
 	const uint64_t segments_max = MIN(limit(request->segments_max), limit(device->dma_segments_max));
 	const uint64_t alignment = MAX(request->alignment_bytes, GRAIN);
 	const uint64_t least = MAX(request->segment_bytes_min, GRAIN);
+	uint64_t fewest;
 
 	if (!limits_are_valid(device, request))
 		return STATUS_INVALID;
@@ -106,14 +112,17 @@ status_t dma_plan_make(const struct device *device, const struct dma_request *re
 		plan->segment_bytes = one_segment_bytes(device, plan->bytes);
 	else
 		plan->segment_bytes = segment_bytes(device, least);
-	if (plan->segment_bytes == 0 || divide_round_up(plan->bytes, plan->segment_bytes) > segments_max)
+	if (plan->segment_bytes == 0)
 		return STATUS_INVALID;
-	if (plan->bytes <= OBJCACHE_OBJECT_MAX && alignment <= OBJCACHE_OBJECT_MAX) {
+	fewest = divide_round_up(plan->bytes, plan->segment_bytes);
+	if (fewest > MIN(segments_max, UINT32_MAX))
+		return fewest > segments_max ? STATUS_INVALID : STATUS_RANGE;
+	if (plan->bytes <= OBJCACHE_OBJECT_MAX && alignment <= OBJCACHE_OBJECT_MAX)
 		plan_small(plan, alignment);
-		return STATUS_OK;
-	}
-	return plan_runs(plan, divide_round_up(MIN(least, plan->bytes), BLOCK_BYTES), segments_max, alignment) ? STATUS_OK
-													       : STATUS_INVALID;
+	else
+		plan_runs(plan, divide_round_up(MIN(least, plan->bytes), BLOCK_BYTES), MIN(segments_max, UINT32_MAX),
+			  alignment);
+	return STATUS_OK;
 }
 
 /* How much of [start, start + bytes) may go on in a segment that has `length` bytes already. */

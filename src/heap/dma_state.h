@@ -86,13 +86,16 @@ struct dma_plan {
 	uint64_t segment_bytes;  /* cut after so many, counted from the start of a piece; UINT64_MAX: not at all */
 	uint64_t boundary_bytes; /* a segment that grows over several pieces crosses no multiple of it; 0: none */
 	uint32_t segments;       /* at most so many */
-	bool small;              /* one object of the device's zone */
-	uint64_t run_blocks;     /* else runs of this length ... */
+	bool small;              /* one object of the device's zone, which lies in a block */
+	uint64_t run_blocks;     /* runs of this length ... */
 	uint32_t runs;
 	uint64_t last_blocks; /* ... and one of this length, or 0 */
 };
 
-/* STATUS_INVALID: the limits contradict one another. */
+/*
+ * Takes the same few steps for any number of bytes. STATUS_INVALID: the limits contradict one another. STATUS_RANGE: more
+ * segments than can be counted.
+ */
 status_t dma_plan_make(const struct device *device, const struct dma_request *request, struct dma_plan *plan) MUST_CHECK;
 
 /* Cuts pieces, in order, into segments; returns their number, at most plan->segments. */

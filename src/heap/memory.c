@@ -25,11 +25,20 @@ static bool request_is_valid(const struct memory_request *request, uint32_t coun
 {
 	const struct block_constraints *constraints = &request->constraints;
 
-	if (request->blocks == 0 || count == 0 || request->blocks > UINT32_MAX || !request->owner)
+	if (request->blocks == 0 || count == 0 || !request->owner)
 		return false;
 	if (!is_power_of_two(MAX(constraints->alignment_bytes, 1)) || !is_power_of_two(MAX(constraints->boundary_bytes, 1)))
 		return false;
 	return constraints->boundary_bytes == 0 || request->blocks <= constraints->boundary_bytes >> BLOCK_SHIFT;
+}
+
+bool memory_could_give(const struct memory *memory, const struct memory_request *request, uint32_t count, uint64_t last_blocks)
+{
+	const uint64_t all = memory->blocks.total_blocks;
+	const uint64_t most = all - (request->below_min ? 0 : MIN(memory->config.min_bytes >> BLOCK_SHIFT, all));
+
+	return request->blocks <= most && last_blocks <= most && request->blocks * count + last_blocks <= most &&
+	       block_heap_could_hold(&memory->blocks, &request->constraints, request->blocks, count, last_blocks);
 }
 
 static status_t reclaim_what_is_missing(struct reclaim *reclaim)
@@ -38,8 +47,7 @@ static status_t reclaim_what_is_missing(struct reclaim *reclaim)
 	const struct memory_request *request = reclaim->request;
 	status_t status = STATUS_NO_MEMORY;
 
-	if (block_heap_total_within(&memory->blocks, request->constraints.lowest, request->constraints.highest) <
-	    request->blocks * reclaim->count)
+	if (!memory_could_give(memory, request, reclaim->count, 0))
 		return STATUS_RANGE;
 	atomic_fetch_add_explicit(&memory->reclaims, 1, memory_order_relaxed);
 	trace_event(&memory->trace, TRACE_REQUEST, request->owner->name, reclaim->count, request->blocks);

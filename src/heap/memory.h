@@ -157,8 +157,14 @@ status_t memory_objcache_init(struct memory *memory, struct objcache *cache, str
 void memory_source_init(struct memory_source *source, struct memory *memory, const struct block_constraints *constraints);
 
 /*
- * One run. STATUS_NO_MEMORY: not to be had now, reported in the log; STATUS_TIMEOUT: deadline passed; STATUS_RANGE: the machine
- * has no such memory at all; STATUS_INVALID.
+ * Whether the machine could give these runs, and one of `last_blocks`, which are fewer, or 0, if all of its memory but min were
+ * free. It says no at once, whatever is asked for. Any context.
+ */
+bool memory_could_give(const struct memory *memory, const struct memory_request *request, uint32_t count, uint64_t last_blocks);
+
+/*
+ * One run. STATUS_RANGE, before anything is cleaned or waited for: memory_could_give says no. STATUS_NO_MEMORY: not to be had
+ * now, reported in the log; STATUS_TIMEOUT: deadline passed; STATUS_INVALID.
  */
 status_t memory_blocks_alloc(struct memory *memory, const struct memory_request *request, struct phys_addr *run) MUST_CHECK;
 

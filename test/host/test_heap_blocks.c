@@ -66,8 +66,9 @@ START_TEST(only_whole_blocks_are_used)
 	ck_assert_ptr_nonnull(block_heap_find(&small, (struct phys_addr){ BLOCK_BYTES }));
 	ck_assert_ptr_null(block_heap_find(&small, (struct phys_addr){ 6 * BLOCK_BYTES }));
 	ck_assert_ptr_null(block_heap_find(&small, (struct phys_addr){ 1003 * BLOCK_BYTES }));
-	ck_assert_uint_eq(block_heap_total_within(&small, (struct phys_addr){ 0 }, (struct phys_addr){ 0 }), 5);
-	ck_assert_uint_eq(block_heap_total_within(&small, (struct phys_addr){ 0 }, (struct phys_addr){ (1 << 24) - 1 }), 2);
+	const struct block_constraints anywhere = { 0 }, low = { .highest = { (1 << 24) - 1 } };
+	ck_assert(block_heap_could_hold(&small, &anywhere, 1, 5, 0) && !block_heap_could_hold(&small, &anywhere, 1, 6, 0));
+	ck_assert(block_heap_could_hold(&small, &low, 1, 2, 0) && !block_heap_could_hold(&small, &low, 1, 3, 0));
 	ck_assert(block_heap_is_valid(&small));
 	free(memory);
 
