@@ -60,8 +60,8 @@ static uint64_t given_before(const struct ledger *ledger, const struct cleaner *
 static void wait_for_rest(struct memory *memory)
 {
 	(void)guarantee_keep(&memory->guarantee);
-	if (turns_enter(&memory->turns, PLATFORM_FOREVER) == STATUS_OK)
-		turns_leave(&memory->turns);
+	if (fair_mutex_lock(&memory->reclaim_lock, URGENCY_NORMAL, PLATFORM_FOREVER) == STATUS_OK)
+		fair_mutex_unlock(&memory->reclaim_lock);
 }
 
 void ledger_close(const struct ledger *ledger, struct balance *balance)

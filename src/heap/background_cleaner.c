@@ -22,7 +22,7 @@ uint64_t memory_clean_step(struct memory *memory)
 	const uint64_t bytes = MIN(missing_bytes(memory), STEP_BLOCKS * BLOCK_BYTES);
 	uint64_t gained;
 
-	if (bytes == 0 || turns_enter(&memory->turns, PLATFORM_FOREVER) != STATUS_OK)
+	if (bytes == 0 || fair_mutex_lock(&memory->reclaim_lock, URGENCY_BACKGROUND, PLATFORM_FOREVER) != STATUS_OK)
 		return 0;
 	gained = reclaim_drain_round(memory, &(struct reclaim_target){
 						     .bytes = bytes,
@@ -30,7 +30,7 @@ uint64_t memory_clean_step(struct memory *memory)
 						     .may_write = true,
 						     .deadline_ns = PLATFORM_FOREVER,
 					     });
-	turns_leave(&memory->turns);
+	fair_mutex_unlock(&memory->reclaim_lock);
 	atomic_fetch_add_explicit(&memory->background_bytes, gained, memory_order_relaxed);
 	return gained;
 }

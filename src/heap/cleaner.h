@@ -4,7 +4,8 @@
  * 1. Cleaners are asked in order of cost, and within one cost by preference, lowest first; each for what is still missing. The
  *    engine (memory.h) tries the request again after each, and stops when it fits.
  * 2. A cleaner gives whole blocks to the block heap, within [lowest, highest] only, at most a block above target->bytes, and
- *    returns the bytes that reached it. It is believed only as far as the block heap confirms.
+ *    returns the bytes that reached it. It is believed only as far as the block heap confirms. It is asked for one block at a
+ *    time, or for all of a window; of that it gives a part, if it is wanted elsewhere (reclaim_target_is_wanted).
  * 3. It runs in a task, where platform_may_sleep(), one request at a time. It asks for no memory: the task carries a mark
  *    (platform_is_cleaning), under which an ordinary allocation ends in a panic. What it needs lies in reserves.
  * 4. It never waits for I/O, nor for anybody who does. With may_write it starts writes, says so in *under_way, and gives what
@@ -20,6 +21,7 @@
  */
 #pragma once
 
+#include "fair_mutex.h"
 #include "runtime/base/list.h"
 #include "runtime/base/spinlock.h"
 #include "runtime/base/types.h"
@@ -39,7 +41,15 @@ struct reclaim_target {
 	bool may_write;           /* it may start I/O */
 	bool *under_way;          /* set: I/O is, after which there will be more to give; may be NULL */
 	uint64_t deadline_ns;     /* platform_now_ns; PLATFORM_FOREVER: none */
+	const struct fair_mutex *turn; /* NULL: nobody waits for it to end */
+	enum urgency urgency;          /* of the request */
 };
+
+/* Whether somebody is in line who is as urgent as the request: then a cleaner that has given a block ends, and is asked again. */
+static inline bool reclaim_target_is_wanted(const struct reclaim_target *target)
+{
+	return target->turn && fair_mutex_is_wanted(target->turn, target->urgency);
+}
 
 struct cleaner {
 	const char *name;       /* [I] */

@@ -58,11 +58,11 @@ static void print_failure(struct memory *memory)
 	const struct block_constraints *constraints = &failure->constraints;
 	char bytes[FORMAT_BYTES_SIZE];
 
-	log_warn("memory: %s did not get %u of %u runs of %s (addresses 0x%llx to 0x%llx): %s", failure->owner,
-		 failure->missing, failure->count, format_bytes(bytes, failure->blocks << BLOCK_SHIFT),
-		 (unsigned long long)constraints->lowest.value,
+	log_warn("memory: %s %s %u of %u runs of %s (addresses 0x%llx to 0x%llx): %s", failure->owner,
+		 failure->status == STATUS_OK ? "waits for" : "did not get", failure->missing, failure->count,
+		 format_bytes(bytes, failure->blocks << BLOCK_SHIFT), (unsigned long long)constraints->lowest.value,
 		 (unsigned long long)(constraints->highest.value == 0 ? UINT64_MAX : constraints->highest.value),
-		 status_text(failure->status));
+		 failure->status == STATUS_OK ? "not to be had yet" : status_text(failure->status));
 	if (platform_may_sleep()) {
 		memory_report(memory);
 		print_best_window(memory, failure);
@@ -103,12 +103,11 @@ static void wake_task(struct memory *memory)
 void failure_report(const struct reclaim *reclaim, status_t status)
 {
 	struct memory *memory = reclaim->memory;
-	const bool in_a_hurry = reclaim->request->wait == MEMORY_WAIT_DEADLINE || !platform_may_sleep();
 
 	if (!is_due(&memory->failure) || !change_state(memory, FAILURE_NONE, FAILURE_NOTED))
 		return;
 	note(reclaim, status);
-	if (!in_a_hurry || !atomic_load(&memory->failure.has_task)) {
+	if (!atomic_load(&memory->failure.has_task)) {
 		print_failure(memory);
 		return;
 	}

@@ -1,10 +1,9 @@
 /*
- * Reports of requests that failed: what was missing, what each cleaner answered, what retain kept, and who is in the way in the
+ * Reports of requests that failed, or wait for long: what was missing, what each cleaner answered, what retain kept, and who is in the way in the
  * best window. At most one a second; one that comes while another one is waiting to be printed is left out.
  *
- * Printing takes its time, on a serial port a third of a second. So whoever has to be back by a deadline, or is in a handler,
- * leaves it to a task of its own: the report then shows memory as it is a moment later. Others print it themselves, as does
- * everybody while there is no such task.
+ * Printing takes its time, on a serial port a third of a second. No request waits for that: a task of its own prints the report,
+ * which shows memory as it is a moment later. Requests print themselves only while there is no such task.
  */
 #pragma once
 
@@ -12,7 +11,7 @@
 
 struct reclaim;
 
-/* Any context; in a handler without that task only what was missing. */
+/* STATUS_OK: the request goes on waiting. Any context, without a turn; in a handler without that task only what was missing. */
 void failure_report(const struct reclaim *reclaim, status_t status);
 
 /* Prints what others leave to it, until failure_report_stop; a task of low priority. Where platform_may_sleep(). */

@@ -123,9 +123,9 @@ static uint64_t drain_once(struct memory *memory, const struct reclaim_target *t
 {
 	uint64_t gained = 0;
 
-	if (turns_enter(&memory->turns, target->deadline_ns) == STATUS_OK) {
+	if (fair_mutex_lock(&memory->reclaim_lock, URGENCY_NORMAL, target->deadline_ns) == STATUS_OK) {
 		gained = reclaim_drain_round(memory, target);
-		turns_leave(&memory->turns);
+		fair_mutex_unlock(&memory->reclaim_lock);
 	}
 	return gained;
 }
@@ -294,7 +294,7 @@ status_t memory_init(struct memory *memory, const struct memory_config *config, 
 	bookkeeping_init(&memory->bookkeeping, &memory->blocks, (char *)metadata + descriptors_bytes(ranges, count),
 			 seed_bytes(ranges, count));
 	cleaner_registry_init(&memory->cleaners);
-	turns_init(&memory->turns, "reclaim");
+	fair_mutex_init(&memory->reclaim_lock, "reclaim");
 	status = trace_init(&memory->trace, &memory->bookkeeping, config->trace_events);
 	if (status != STATUS_OK)
 		return status;

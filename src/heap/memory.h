@@ -28,12 +28,12 @@
 #include "block_heap.h"
 #include "bookkeeping.h"
 #include "cleaner.h"
+#include "fair_mutex.h"
 #include "general_heap.h"
 #include "guarantee.h"
 #include "owned_heap.h"
 #include "runtime/base/command.h"
 #include "trace.h"
-#include "turns.h"
 
 struct memory_config {
 	uint64_t min_bytes;            /* free memory that only kernel objects may take */
@@ -107,14 +107,13 @@ struct memory {
 	struct block_heap blocks;
 	struct bookkeeping bookkeeping;
 	struct cleaner_registry cleaners;
-	struct memory_config config; /* [I] */
-	struct turns turns;          /* of rounds; [turn] is what its holder has for itself */
-	bool nesting;                /* [turn] a nested request asks cleaners */
-	uint64_t patience_again_ns;  /* [turn] until then nobody waits for windows (reclaim_runs.c) */
-	_Atomic uint32_t frees;      /* changes when something was freed, or can be given now; waiters sleep on it */
+	struct memory_config config;    /* [I] */
+	struct fair_mutex reclaim_lock; /* of cleaning; [turn] is what its holder has for itself */
+	bool nesting;                   /* [turn] a nested request asks cleaners */
+	uint64_t patience_again_ns;     /* [turn] until then nobody waits for windows (reclaim_runs.c) */
+	_Atomic uint32_t frees;         /* changes when something was freed, or can be given now; waiters sleep on it */
 	_Atomic uint32_t waiters;
 	_Atomic uint64_t claimed_blocks;    /* being reclaimed for requests under way */
-	_Atomic uint64_t single_blocks;     /* of them wanted one by one, anywhere */
 	_Atomic uint32_t kick;              /* changes when the background cleaner has something to do */
 	_Atomic bool stopping;              /* the background cleaner returns */
 	struct memory_source kernel_source; /* [I] reclaims, may use what lies below min */

@@ -1,13 +1,14 @@
 /*
- * Single blocks are asked for wherever the constraints allow; a run of blocks needs a window, which is fenced so that what the
- * cleaners free in it is taken by nobody else. The first round takes what is clean; later ones have dirty memory written, if
- * the request may wait. Waiting is done between rounds, when others have their turn.
+ * Single blocks are asked for wherever the constraints allow, one at a time; what has to stay free, anywhere. A run of blocks
+ * needs a window, which is fenced so that what the cleaners free in it is taken by nobody else. The first round takes what is
+ * clean; later ones have dirty memory written, if the request may wait. After each block a request lets others have their turn
+ * who are as urgent, and it waits between rounds, without the turn.
  */
 #include "reclaim_internal.h"
 
 #include "background_cleaner.h"
+#include "failure_report.h"
 #include "runtime/base/bits.h"
-#include "runtime/base/log.h"
 
 /* A request that gained nothing sleeps until something is freed or written, or so long: nobody tells when a page is unpinned.
  */
@@ -15,7 +16,6 @@
 #define PATIENT_NAP_NS (2 * NS_PER_MS) /* until a window is looked at again that has something in the way */
 #define COMPLAINT_NS   (10 * NS_PER_S) /* a request that waits this long is reported, once */
 #define ROUNDS_IN_ROW  4               /* that gained memory, but nothing that the request could take */
-#define JOINED_MAX     16              /* blocks for others that one round cleans */
 
 static bool needs_window(const struct memory_request *request)
 {
@@ -48,28 +48,20 @@ uint64_t reclaim_keep_blocks(const struct reclaim *reclaim)
 	return keep;
 }
 
-/* Others can be cleaned for as well: any block will do. */
-static bool is_single(const struct reclaim *reclaim)
-{
-	const struct block_constraints *constraints = &reclaim->request->constraints;
-	const struct block_heap *heap = &reclaim->memory->blocks;
-
-	return !needs_window(reclaim->request) && constraints->lowest.value <= heap->first_block << BLOCK_SHIFT &&
-	       (constraints->highest.value == 0 ||
-		constraints->highest.value >= ((heap->first_block + heap->count) << BLOCK_SHIFT) - 1);
-}
-
 static void claim(struct reclaim *reclaim, uint64_t blocks)
 {
 	atomic_fetch_add_explicit(&reclaim->memory->claimed_blocks, blocks, memory_order_relaxed);
-	if (is_single(reclaim))
-		atomic_fetch_add_explicit(&reclaim->memory->single_blocks, blocks, memory_order_relaxed);
 }
 
-/* Nobody waits for I/O when it is his turn, so those who must not wait for it stand in line, too. */
-static status_t enter(struct reclaim *reclaim)
+/* Nobody waits for I/O when it is his turn, so those who must not wait for it stand in line, too, before all others. */
+static enum urgency urgency_of(const struct reclaim *reclaim)
 {
-	const status_t status = turns_enter(&reclaim->memory->turns, deadline_of(reclaim->request));
+	return reclaim->request->wait == MEMORY_WAIT_NEVER ? URGENCY_HIGH : URGENCY_NORMAL;
+}
+
+static status_t enter(struct reclaim *reclaim, enum urgency urgency, uint64_t deadline_ns)
+{
+	const status_t status = fair_mutex_lock(&reclaim->memory->reclaim_lock, urgency, deadline_ns);
 
 	reclaim->has_turn = status == STATUS_OK;
 	return status;
@@ -78,7 +70,21 @@ static status_t enter(struct reclaim *reclaim)
 static void leave(struct reclaim *reclaim)
 {
 	reclaim->has_turn = false;
-	turns_leave(&reclaim->memory->turns);
+	fair_mutex_unlock(&reclaim->memory->reclaim_lock);
+}
+
+/*
+ * One turn for each of those in line. Whoever goes on when its deadline has passed has to tidy up; so it comes back before
+ * others then. A window is fenced again, should another one have been meanwhile.
+ */
+static void pass_turn_on(struct reclaim *reclaim, const struct reclaim_question *question)
+{
+	leave(reclaim);
+	if (enter(reclaim, urgency_of(reclaim), deadline_of(reclaim->request)) != STATUS_OK)
+		(void)enter(reclaim, URGENCY_HIGH, PLATFORM_FOREVER);
+	if (question->obstacles)
+		block_heap_fence(&reclaim->memory->blocks, question->lowest,
+				 (question->highest.value - question->lowest.value + 1) >> BLOCK_SHIFT);
 }
 
 bool reclaim_take_one(struct reclaim *reclaim, const struct block_constraints *constraints, bool inside_fence)
@@ -136,23 +142,6 @@ uint64_t reclaim_ask(struct memory *memory, struct cleaner *cleaner, const struc
 	return given;
 }
 
-uint64_t reclaim_drain_round(struct memory *memory, const struct reclaim_target *target)
-{
-	struct cleaner *cleaner = NULL;
-	uint64_t gained = 0;
-
-	while (gained < target->bytes && platform_now_ns() < target->deadline_ns &&
-	       (cleaner = cleaner_next(&memory->cleaners, cleaner))) {
-		struct reclaim_target rest = *target;
-
-		rest.bytes -= gained;
-		gained += reclaim_ask(memory, cleaner, &rest);
-	}
-	if (cleaner)
-		cleaner_put(&memory->cleaners, cleaner);
-	return gained;
-}
-
 bool reclaim_nested(struct reclaim *reclaim)
 {
 	struct memory *memory = reclaim->memory;
@@ -164,7 +153,7 @@ bool reclaim_nested(struct reclaim *reclaim)
 	struct cleaner *cleaner = NULL;
 
 	/* A cleaner that is asked here gets only what is free, should it need memory itself. */
-	if (!turns_is_held(&memory->turns) || memory->nesting)
+	if (!fair_mutex_is_held(&memory->reclaim_lock) || memory->nesting)
 		return false;
 	memory->nesting = true;
 	while (reclaim->got < reclaim->count && (cleaner = cleaner_next(&memory->cleaners, cleaner))) {
@@ -188,78 +177,116 @@ bool reclaim_is_late(const struct reclaim *reclaim)
 	return request->wait == MEMORY_WAIT_DEADLINE && platform_now_ns() >= request->deadline_ns;
 }
 
+/* A request takes single blocks one by one. Windows go whole, and writes are started together. */
+static uint64_t asked_bytes(const struct cleaner *cleaner, const struct reclaim_question *question, uint64_t blocks)
+{
+	return (question->together || question->obstacles || cleaner->cost == CLEANER_DIRTY ? blocks : 1) << BLOCK_SHIFT;
+}
+
+/* A cleaner that gives all it is asked for is asked again. What it gave is taken before others have their turn. */
 uint64_t reclaim_ask_cleaners(struct reclaim *reclaim, const struct reclaim_question *question)
 {
 	struct cleaner_registry *registry = &reclaim->memory->cleaners;
-	struct cleaner *cleaner = NULL;
-	uint64_t gained = 0;
+	struct reclaim_target target = {
+		.lowest = question->lowest,
+		.highest = question->highest,
+		.obstacles = question->obstacles,
+		.may_write = reclaim->may_write,
+		.under_way = &reclaim->under_way,
+		.deadline_ns = deadline_of(reclaim->request),
+		.turn = &reclaim->memory->reclaim_lock,
+		.urgency = urgency_of(reclaim),
+	};
+	struct cleaner *cleaner = cleaner_next(registry, NULL);
+	const uint64_t gained = reclaim->gained;
+	uint64_t blocks, given;
 
-	while ((cleaner = cleaner_next(registry, cleaner))) {
-		const uint64_t blocks = question->missing(reclaim, question->context);
-
-		if (blocks == 0 || cleaner->cost > question->highest_cost || reclaim_is_late(reclaim)) {
-			cleaner_put(registry, cleaner);
-			break;
+	while (cleaner && (blocks = question->missing(reclaim, question->context)) != 0 &&
+	       cleaner->cost <= question->highest_cost && !reclaim_is_late(reclaim)) {
+		target.bytes = asked_bytes(cleaner, question, blocks);
+		given = reclaim_ask(reclaim->memory, cleaner, &target);
+		reclaim->gained += given;
+		if (given > 0 && reclaim_target_is_wanted(&target)) {
+			(void)question->missing(reclaim, question->context);
+			pass_turn_on(reclaim, question);
+		} else if (given < target.bytes) {
+			cleaner = cleaner_next(registry, cleaner);
 		}
-		gained += reclaim_ask(reclaim->memory, cleaner,
-				      &(struct reclaim_target){
-					      .bytes = blocks << BLOCK_SHIFT,
-					      .lowest = question->lowest,
-					      .highest = question->highest,
-					      .obstacles = question->obstacles,
-					      .may_write = reclaim->may_write,
-					      .under_way = &reclaim->under_way,
-					      .deadline_ns = deadline_of(reclaim->request),
-				      });
 	}
-	return gained;
+	if (cleaner)
+		cleaner_put(registry, cleaner);
+	return reclaim->gained - gained;
 }
 
-/* Blocks that others stand in line for, of which this round cleans some, too. */
-static uint64_t joined_blocks(const struct reclaim *reclaim)
+static uint64_t missing_of_drain(struct reclaim *reclaim, const void *context)
 {
-	const uint64_t all = atomic_load_explicit(&reclaim->memory->single_blocks, memory_order_relaxed);
+	const struct reclaim_target *target = context;
 
-	return is_single(reclaim) ? MIN(reclaim_lacking(all, reclaim->count - reclaim->got), JOINED_MAX) : 0;
+	return reclaim_lacking(target->bytes, reclaim->gained) >> BLOCK_SHIFT;
 }
 
-/* Single blocks: takes what is free, and says how many blocks are still missing. */
-static uint64_t missing_blocks(struct reclaim *reclaim, const void *context)
+uint64_t reclaim_drain_round(struct memory *memory, const struct reclaim_target *target)
 {
-	const struct block_constraints *constraints = &reclaim->request->constraints;
-	struct block_heap *heap = &reclaim->memory->blocks;
-	uint64_t want, within, all;
+	const struct memory_request request = { .wait = MEMORY_WAIT_DEADLINE, .deadline_ns = target->deadline_ns };
+	struct reclaim reclaim = { .memory = memory, .request = &request, .may_write = target->may_write };
 
-	(void)context;
+	(void)reclaim_ask_cleaners(&reclaim, &(struct reclaim_question){
+						     .lowest = target->lowest,
+						     .highest = target->highest,
+						     .highest_cost = CLEANER_HELD,
+						     .missing = missing_of_drain,
+						     .context = target,
+						     .together = true,
+					     });
+	if (target->under_way)
+		*target->under_way = *target->under_way || reclaim.under_way;
+	return reclaim.gained;
+}
+
+/* The request itself, and what has to stay free: blocks that may be anywhere. */
+static uint64_t missing_reserve(const struct reclaim *reclaim)
+{
+	return reclaim_lacking(reclaim->count - reclaim->got + reclaim_keep_blocks(reclaim),
+			       atomic_load_explicit(&reclaim->memory->blocks.free_blocks, memory_order_relaxed));
+}
+
+/* Blocks that have to be where the request wants them; one more, if all is there and it does not get it. */
+static uint64_t missing_within(struct reclaim *reclaim, const void *context)
+{
+	const struct reclaim_question *question = context;
+	uint64_t lacking;
+
 	if (reclaim_take_free(reclaim))
 		return 0;
-	want = reclaim->count - reclaim->got + joined_blocks(reclaim);
-	within = block_heap_free_within(heap, constraints->lowest, constraints->highest);
-	all = atomic_load_explicit(&heap->free_blocks, memory_order_relaxed);
-	return MAX(MAX(reclaim_lacking(want, within), reclaim_lacking(want + reclaim_keep_blocks(reclaim), all)), 1);
+	lacking = reclaim_lacking(reclaim->count - reclaim->got,
+				  block_heap_free_within(&reclaim->memory->blocks, question->lowest, question->highest));
+	return lacking == 0 && missing_reserve(reclaim) == 0 ? 1 : lacking;
+}
+
+static uint64_t missing_elsewhere(struct reclaim *reclaim, const void *context)
+{
+	(void)context;
+	return reclaim_take_free(reclaim) ? 0 : missing_reserve(reclaim);
 }
 
 static uint64_t round_of_blocks(struct reclaim *reclaim)
 {
 	const struct block_constraints *constraints = &reclaim->request->constraints;
-	const struct phys_addr highest = { constraints->highest.value == 0 ? UINT64_MAX : constraints->highest.value };
-	const uint64_t gained = reclaim_ask_cleaners(reclaim, &(struct reclaim_question){
-								      .lowest = constraints->lowest,
-								      .highest = highest,
-								      .highest_cost = CLEANER_HELD,
-								      .missing = missing_blocks,
-							      });
+	struct reclaim_question question = {
+		.lowest = constraints->lowest,
+		.highest = { constraints->highest.value == 0 ? UINT64_MAX : constraints->highest.value },
+		.highest_cost = CLEANER_HELD,
+		.missing = missing_within,
+		.context = &question,
+	};
+	uint64_t gained = reclaim_ask_cleaners(reclaim, &question);
 
+	question.lowest.value = 0;
+	question.highest.value = UINT64_MAX;
+	question.missing = missing_elsewhere;
+	gained += reclaim_ask_cleaners(reclaim, &question);
 	(void)reclaim_take_free(reclaim);
 	return gained;
-}
-
-static void complain(const struct reclaim *reclaim)
-{
-	log_warn("memory: %s has been waiting for %llu MB for %llu s", reclaim->request->owner->name,
-		 (unsigned long long)((reclaim->count - reclaim->got) * reclaim->request->blocks << BLOCK_SHIFT) >> 20,
-		 (unsigned long long)(COMPLAINT_NS / NS_PER_S));
-	memory_report(reclaim->memory);
 }
 
 /* Whatever is freed meanwhile. */
@@ -283,10 +310,14 @@ static status_t wait_for_frees(struct reclaim *reclaim, uint32_t frees)
 	trace_event(&memory->trace, TRACE_WAIT, reclaim->request->owner->name, reclaim->count - reclaim->got,
 		    reclaim->request->blocks);
 	leave(reclaim);
+	if (platform_now_ns() >= reclaim->complaint_ns) {
+		reclaim->complaint_ns = PLATFORM_FOREVER;
+		failure_report(reclaim, STATUS_OK);
+	}
 	if (reclaim->is_patient)
 		nap(reclaim, PATIENT_NAP_NS);
 	memory_wait_for_frees(memory, frees, MIN(platform_now_ns() + NAP_NS, deadline_of(reclaim->request)));
-	return enter(reclaim);
+	return enter(reclaim, urgency_of(reclaim), deadline_of(reclaim->request));
 }
 
 /* One round; says whether it may gain more by another one at once. */
@@ -311,8 +342,6 @@ static status_t after_round(struct reclaim *reclaim, uint32_t frees, bool gains)
 
 static status_t rounds(struct reclaim *reclaim)
 {
-	const uint64_t complaint_ns = platform_now_ns() + COMPLAINT_NS;
-	bool complained = false;
 	unsigned in_vain = 0;
 	status_t status = STATUS_OK;
 
@@ -325,10 +354,6 @@ static status_t rounds(struct reclaim *reclaim)
 			break;
 		in_vain = reclaim->got == got ? in_vain + 1 : 0;
 		status = after_round(reclaim, frees, gains && in_vain % ROUNDS_IN_ROW != ROUNDS_IN_ROW - 1);
-		if (!complained && platform_now_ns() >= complaint_ns) {
-			complained = true;
-			complain(reclaim);
-		}
 	}
 	return status;
 }
@@ -352,7 +377,8 @@ status_t reclaim_run(struct reclaim *reclaim)
 
 	claim(reclaim, (reclaim->count - reclaim->got) * blocks);
 	reclaim->claims = true;
-	status = enter(reclaim);
+	reclaim->complaint_ns = platform_now_ns() + COMPLAINT_NS;
+	status = enter(reclaim, urgency_of(reclaim), deadline_of(reclaim->request));
 	if (status == STATUS_OK)
 		status = rounds(reclaim);
 	claim(reclaim, -((reclaim->count - reclaim->got) * blocks));

@@ -14,6 +14,8 @@ struct reclaim {
 	bool claims;              /* what has not been taken yet counts in memory->claimed_blocks */
 	bool may_write;           /* in this round */
 	bool under_way;           /* cleaners have started writes */
+	uint64_t gained;          /* bytes that cleaners gave, so far */
+	uint64_t complaint_ns;    /* when it is reported that it still waits */
 	bool is_patient;          /* the last round left heavy windows alone, for one that weighs little (reclaim_runs.c) */
 	uint64_t patience_end_ns; /* 0: it has not begun */
 };
@@ -33,6 +35,8 @@ bool reclaim_nested(struct reclaim *reclaim);
 /* Asks one cleaner, keeps its books, and returns the bytes that reached the block heap. The caller has the turn. */
 uint64_t reclaim_ask(struct memory *memory, struct cleaner *cleaner, const struct reclaim_target *target);
 
-/* Asks all in order, until `target->bytes` have been given or its deadline has passed; returns the bytes. The caller has the
- * turn. */
+/*
+ * Asks all in order, until `target->bytes` have been given or its deadline has passed; returns the bytes. The caller has the
+ * turn, and has it again when this returns: after each block it is passed on to requests that wait for it.
+ */
 uint64_t reclaim_drain_round(struct memory *memory, const struct reclaim_target *target);

@@ -11,11 +11,13 @@ struct reclaim_question {
 	uint64_t (*missing)(struct reclaim *reclaim, const void *context); /* blocks; 0: no more */
 	const void *context;
 	uint32_t *obstacles; /* as in struct reclaim_target */
+	bool together;       /* all that is missing is asked for at once */
 };
 
 /*
- * Asks the cleaners in order, until `missing` says 0 or the deadline has passed. After each of them `missing` is computed anew.
- * Returns the bytes gained. The caller has the turn.
+ * Asks the cleaners in order, each as long as it gives, until `missing` says 0 or the deadline has passed. `missing` is computed
+ * anew after each block; it takes what the request can have. Then others have their turn. Returns the bytes gained. The caller
+ * has the turn, before and afterwards.
  */
 uint64_t reclaim_ask_cleaners(struct reclaim *reclaim, const struct reclaim_question *question);
 

@@ -127,9 +127,15 @@ static bool is_late(const struct drain *drain)
 	return platform_now_ns() >= drain->target->deadline_ns;
 }
 
+/* Late, or others want the turn; those wait until there is a block. */
+static bool has_to_end(const struct drain *drain)
+{
+	return is_late(drain) || (drain->given > 0 && reclaim_target_is_wanted(drain->target));
+}
+
 static bool is_over(const struct drain *drain)
 {
-	return drain->over || drain->given >= drain->target->bytes || is_late(drain);
+	return drain->over || drain->given >= drain->target->bytes || has_to_end(drain);
 }
 
 /* The coldest block, fenced, unless the volume has to keep it. NULL: there is none. */
@@ -150,7 +156,7 @@ static struct frames *fence_block(struct drain *drain, struct frames_census *cen
 
 static void give_or_skip(struct drain *drain, struct frames *frames, struct frames_census *census)
 {
-	if (!is_late(drain) && give_block_traced(drain, frames, census))
+	if (!has_to_end(drain) && give_block_traced(drain, frames, census))
 		drain->given += BLOCK_BYTES;
 	else
 		list_insert_first(&drain->skipped, &frames->link);

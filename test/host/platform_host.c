@@ -60,10 +60,11 @@ static pthread_once_t cpu_once = PTHREAD_ONCE_INIT;
 
 _Thread_local struct platform_cpu platform_self;
 
-static _Thread_local struct {
+static _Thread_local struct host_task {
 	bool interrupts_off;
 	bool in_handler;
 	bool cleaning;
+	_Atomic unsigned own_priority, lent_priority;
 	volatile sig_atomic_t call_pending;
 	struct random random;
 } self;
@@ -256,6 +257,23 @@ bool platform_is_cleaning(void)
 const void *platform_task(void)
 {
 	return &self;
+}
+
+void host_priority_set(unsigned priority)
+{
+	atomic_store(&self.own_priority, priority);
+}
+
+unsigned platform_priority(void)
+{
+	return MAX(atomic_load(&self.own_priority), atomic_load(&self.lent_priority));
+}
+
+void platform_lend_priority(const void *task, unsigned priority)
+{
+	struct host_task *lent_to = (struct host_task *)task;
+
+	atomic_store(&lent_to->lent_priority, priority);
 }
 
 void platform_yield(void)

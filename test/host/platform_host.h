@@ -30,6 +30,9 @@ enum host_clock {
 void host_clock_set(enum host_clock mode); /* a manual clock starts where the real one stood */
 void host_clock_turn(uint64_t ns);
 
+/* What platform_priority says in the calling thread; at first 0. Threads run as the host likes, whatever it is. */
+void host_priority_set(unsigned priority);
+
 /* Seeds platform_random of the calling thread. */
 void host_random_seed(uint64_t seed);
 

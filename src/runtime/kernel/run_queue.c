@@ -23,7 +23,7 @@ void run_queue_insert(struct run_queue *queue, struct task *task, bool first)
 		atomic_fetch_add(&queue->movable, 1);
 }
 
-static void take_out(struct run_queue *queue, struct task *task)
+void run_queue_remove(struct run_queue *queue, struct task *task)
 {
 	list_remove(&task->queue_link);
 	if (list_is_empty(&queue->ready[task->priority]))
@@ -39,7 +39,7 @@ struct task *run_queue_take(struct run_queue *queue)
 	if (!queue->filled)
 		return queue->idle;
 	task = container_of(list_first(&queue->ready[log2_floor(queue->filled)]), struct task, queue_link);
-	take_out(queue, task);
+	run_queue_remove(queue, task);
 	return task;
 }
 
@@ -50,7 +50,7 @@ struct task *run_queue_take_movable(struct run_queue *queue)
 			struct task *task = container_of(link, struct task, queue_link);
 
 			if (!task->pinned) {
-				take_out(queue, task);
+				run_queue_remove(queue, task);
 				return task;
 			}
 		}

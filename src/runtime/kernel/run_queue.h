@@ -22,6 +22,9 @@ void run_queue_init(struct run_queue *queue);
 /* Makes `task` ready, before (`first`) or behind its equals. */
 void run_queue_insert(struct run_queue *queue, struct task *task, bool first);
 
+/* Takes a task out that is ready here. */
+void run_queue_remove(struct run_queue *queue, struct task *task);
+
 /* Takes out the best task; the idle task where there is none. */
 struct task *run_queue_take(struct run_queue *queue);
 

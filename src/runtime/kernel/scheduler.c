@@ -266,18 +266,26 @@ uint64_t scheduler_wake(struct task *task)
 	return kick;
 }
 
-void scheduler_set_priority(enum task_priority priority)
+/* A task on its way from one queue to another is in none; whoever queues it looks at its priority then. */
+void scheduler_set_priority(struct task *task, enum task_priority *part, enum task_priority priority)
 {
-	uint64_t state = platform_interrupts_save();
-	struct task *task = task_current();
+	uint64_t state = platform_interrupts_save(), kick = 0;
 	struct run_queue *queue = queue_lock(task);
-	bool better;
+	struct cpu *cpu = cpu_get(atomic_load(&task->cpu));
+	bool queued = !list_is_empty(&task->queue_link);
 
-	task->priority = priority;
-	better = run_queue_has_rival(queue, task, false);
-	if (better)
-		atomic_store(&cpu_current()->reschedule, true);
+	if (queued)
+		run_queue_remove(queue, task);
+	*part = priority;
+	task->priority = task->own > task->lent ? task->own : task->lent;
+	if (queued)
+		run_queue_insert(queue, task, false);
+	if (run_queue_has_rival(queue, atomic_load(&cpu->current), false)) {
+		atomic_store(&cpu->reschedule, true);
+		kick = cpu == cpu_current() ? 0 : 1ull << cpu->id;
+	}
 	spinlock_unlock(&queue->lock);
+	scheduler_kick(kick);
 	platform_interrupts_restore(state);
 }
 

@@ -46,7 +46,8 @@ _Noreturn void scheduler_end(void);
 /* First thing on a new task's stack. */
 void scheduler_begin(void);
 
-void scheduler_set_priority(enum task_priority priority);
+/* Sets task->own or task->lent, whichever `part` points to. Task context. */
+void scheduler_set_priority(struct task *task, enum task_priority *part, enum task_priority priority);
 
 /* CPU_VECTOR_RESCHEDULE: somebody queued a task here. */
 void scheduler_handle_kick(struct cpu *cpu);

@@ -71,7 +71,7 @@ static struct task *task_create(const struct task_options *options)
 		return NULL;
 	memset(task, 0, sizeof(*task));
 	task->canary = TASK_CANARY;
-	task->priority = options->priority;
+	task->priority = task->own = options->priority;
 	task->pinned = options->cpu >= 0;
 	atomic_store(&task->cpu, task->pinned ? (uint32_t)options->cpu : cpu_current_id());
 	list_init(&task->queue_link);
@@ -221,7 +221,7 @@ void task_sleep(uint64_t ns)
 void task_set_priority(enum task_priority priority)
 {
 	assert(platform_may_sleep());
-	scheduler_set_priority(priority);
+	scheduler_set_priority(task_current(), &task_current()->own, priority);
 }
 
 static size_t stack_used(const struct stack *stack)

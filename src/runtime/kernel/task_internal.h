@@ -24,7 +24,9 @@ struct task {
 	uint64_t canary;             /* [I] TASK_CANARY until it is freed */
 	void *context;               /* [Q] its stack pointer while it does not run */
 	enum task_run_state state;   /* [Q] */
-	enum task_priority priority; /* [Q] */
+	enum task_priority priority; /* [Q] the higher one of the next two */
+	enum task_priority own;      /* [Q] */
+	enum task_priority lent;     /* [Q] platform_lend_priority; TASK_IDLE: none */
 	bool blocking;               /* [Q] */
 	bool pinned;                 /* [I] */
 	bool idle;                   /* [I] the CPU's idle task: never in a queue */

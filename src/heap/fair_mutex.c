@@ -1,0 +1,132 @@
+/* Who unlocks hands the mutex to the next in line while it still holds the spinlock, so that no task can come in between. */
+#include "fair_mutex.h"
+
+#include "runtime/base/assert.h"
+#include "runtime/base/bits.h"
+
+struct waiter {
+	struct list link;
+	const void *task;
+	enum urgency urgency;
+	unsigned priority;
+	unsigned overtaken; /* times, since it is the first in line */
+	_Atomic uint32_t given;
+};
+
+void fair_mutex_init(struct fair_mutex *mutex, const char *name)
+{
+	spinlock_init(&mutex->lock, name);
+	atomic_init(&mutex->holder, NULL);
+	atomic_init(&mutex->wanted, -1);
+	mutex->lent = 0;
+	list_init(&mutex->line);
+	mutex->name = name;
+}
+
+bool fair_mutex_is_held(const struct fair_mutex *mutex)
+{
+	return atomic_load_explicit(&mutex->holder, memory_order_relaxed) == platform_task();
+}
+
+/* After each change: what those in line want of the holder. */
+static void line_changed_locked(struct fair_mutex *mutex)
+{
+	unsigned priority = 0;
+	int wanted = -1;
+
+	list_for_each (link, &mutex->line) {
+		const struct waiter *waiter = container_of(link, struct waiter, link);
+
+		wanted = MAX(wanted, (int)waiter->urgency);
+		priority = MAX(priority, waiter->priority);
+	}
+	atomic_store_explicit(&mutex->wanted, wanted, memory_order_relaxed);
+	if (priority != mutex->lent)
+		platform_lend_priority(atomic_load_explicit(&mutex->holder, memory_order_relaxed), priority);
+	mutex->lent = priority;
+}
+
+/* True: nobody had the mutex, and the caller has it now; else it stands in line. */
+static bool line_up(struct fair_mutex *mutex, struct waiter *waiter)
+{
+	bool entered;
+
+	spinlock_lock(&mutex->lock);
+	entered = !atomic_load_explicit(&mutex->holder, memory_order_relaxed);
+	if (entered)
+		atomic_store_explicit(&mutex->holder, waiter->task, memory_order_relaxed);
+	else
+		list_insert_last(&mutex->line, &waiter->link);
+	line_changed_locked(mutex);
+	spinlock_unlock(&mutex->lock);
+	return entered;
+}
+
+/* False: the mutex was given to the task meanwhile. */
+static bool give_up(struct fair_mutex *mutex, struct waiter *waiter)
+{
+	bool waiting;
+
+	spinlock_lock(&mutex->lock);
+	waiting = atomic_load_explicit(&waiter->given, memory_order_relaxed) == 0;
+	if (waiting) {
+		list_remove(&waiter->link);
+		line_changed_locked(mutex);
+	}
+	spinlock_unlock(&mutex->lock);
+	return waiting;
+}
+
+status_t fair_mutex_lock(struct fair_mutex *mutex, enum urgency urgency, uint64_t deadline_ns)
+{
+	struct waiter waiter = { .task = platform_task(), .urgency = urgency, .priority = platform_priority() };
+
+	assert(platform_may_sleep());
+	if (fair_mutex_is_held(mutex))
+		platform_panic("%s: its holder takes it twice", mutex->name);
+	if (line_up(mutex, &waiter))
+		return STATUS_OK;
+	while (atomic_load_explicit(&waiter.given, memory_order_acquire) == 0)
+		if (platform_wait(&waiter.given, 0, deadline_ns) == STATUS_TIMEOUT && give_up(mutex, &waiter))
+			return STATUS_TIMEOUT;
+	return STATUS_OK;
+}
+
+/* Out of the line; NULL: it is empty. */
+static struct waiter *take_next_locked(struct fair_mutex *mutex)
+{
+	const int wanted = atomic_load_explicit(&mutex->wanted, memory_order_relaxed);
+	struct waiter *first, *next;
+
+	if (list_is_empty(&mutex->line))
+		return NULL;
+	first = next = container_of(list_first(&mutex->line), struct waiter, link);
+	while ((int)next->urgency != wanted && first->overtaken < FAIR_MUTEX_OVERTAKES)
+		next = container_of(next->link.next, struct waiter, link);
+	first->overtaken += next != first;
+	list_remove(&next->link);
+	return next;
+}
+
+/* A low priority comes back last: before, it could keep the next one from being woken. */
+void fair_mutex_unlock(struct fair_mutex *mutex)
+{
+	struct waiter *next;
+	unsigned lent;
+
+	assert(fair_mutex_is_held(mutex));
+	spinlock_lock(&mutex->lock);
+	lent = mutex->lent;
+	mutex->lent = 0;
+	next = take_next_locked(mutex);
+	atomic_store_explicit(&mutex->holder, next ? next->task : NULL, memory_order_relaxed);
+	line_changed_locked(mutex);
+	/* From then on it may be gone; a wake needs only the address. */
+	if (next)
+		atomic_store_explicit(&next->given, 1, memory_order_release);
+	spinlock_unlock(&mutex->lock);
+	if (next)
+		platform_wake(&next->given);
+	if (lent != 0)
+		platform_lend_priority(platform_task(), 0);
+}
