@@ -201,7 +201,7 @@ START_TEST(a_failed_request_names_who_has_mapped)
 {
 	struct mapping *mapping;
 	struct owner owner;
-	struct memory_request request = { .owner = &owner };
+	struct memory_request request = { .owner = &owner, .below_min = true };
 	struct phys_addr run;
 	char site[80];
 
