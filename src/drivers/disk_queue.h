@@ -62,13 +62,13 @@ struct disk_activity {
 
 struct disk_queue {
 	struct spinlock lock;
-	const char *name;              /* [I] */
-	uint64_t timeout_ns;           /* [I] */
+	const char *name;               /* [I] */
+	uint64_t timeout_ns;            /* [I] */
 	struct disk_activity *activity; /* [I] the device's, zeros at first */
-	enum disk_queue_state state;   /* [Q] */
-	unsigned slot_count;           /* [I] */
-	unsigned free_count;           /* [Q] */
-	uint16_t free[DISK_SLOTS_MAX]; /* [Q] a stack */
+	enum disk_queue_state state;    /* [Q] */
+	unsigned slot_count;            /* [I] */
+	unsigned free_count;            /* [Q] */
+	uint16_t free[DISK_SLOTS_MAX];  /* [Q] a stack */
 	struct disk_slot slots[DISK_SLOTS_MAX];
 	struct list waiting; /* [Q] requests that are not wholly in commands */
 

@@ -28,9 +28,10 @@
 #include "runtime/base/mutex.h"
 
 struct pagecache_config {
-	unsigned dirty_background_percent; /* of a volume's limit and dirty_max_percent: above, it is written in the background */
-	unsigned dirty_max_percent;        /* of what can be dirty: the limit of all volumes; more than background, at most 60 */
-	uint64_t dirty_age_ns;             /* dirty pages are written when they may be this old */
+	unsigned
+		dirty_background_percent; /* of a volume's limit and dirty_max_percent: above, it is written in the background */
+	unsigned dirty_max_percent;       /* of what can be dirty: the limit of all volumes; more than background, at most 60 */
+	uint64_t dirty_age_ns;            /* dirty pages are written when they may be this old */
 	uint64_t retry_ns;         /* a page that could not be written is tried again after this; 0: after dirty_age_ns */
 	unsigned move_percent;     /* a drained block with at most this share of dirty pages has them moved */
 	uint32_t requests;         /* reserve of I/O objects, at least 2; each is 1 MB of I/O in flight */

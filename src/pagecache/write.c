@@ -36,7 +36,8 @@ static void write_behind(struct node *node, uint64_t from, uint64_t to)
 		atomic_store_explicit(&node->written_from, from, memory_order_relaxed);
 	if (full <= from || full - atomic_load_explicit(&node->written_from, memory_order_relaxed) < BEHIND_STRETCHES * stretch)
 		return;
-	(void)writeback_start_range(node, align_down(MAX(from, stretch) - stretch, stretch) / PAGE_BYTES, full / PAGE_BYTES, true);
+	(void)writeback_start_range(node, align_down(MAX(from, stretch) - stretch, stretch) / PAGE_BYTES, full / PAGE_BYTES,
+				    true);
 }
 
 status_t node_write(struct node *node, uint64_t offset, const void *buffer, size_t bytes)

@@ -216,8 +216,8 @@ static struct page *begin_run_locked(const struct io *io, struct page *page)
 		const uint64_t position = position_of(volume, page);
 		struct page *before = dirty_last_before(&volume->dirty, position);
 
-		if (!before || end_of(volume, before) != position ||
-		    !page_is(page_state(before), PAGE_DIRTY) || (page_state(before) & PAGE_FAILED))
+		if (!before || end_of(volume, before) != position || !page_is(page_state(before), PAGE_DIRTY) ||
+		    (page_state(before) & PAGE_FAILED))
 			break;
 		page = before;
 	}

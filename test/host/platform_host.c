@@ -319,6 +319,7 @@ void host_wait_for(const _Atomic int *stage, int wanted)
 
 static _Atomic int clock_mode = HOST_CLOCK_REAL;
 static _Atomic uint64_t clock_manual_ns;
+static bool (*clock_idle)(uint64_t deadline_ns);
 
 static uint64_t real_now_ns(void)
 {
@@ -337,6 +338,11 @@ void host_clock_set(enum host_clock mode)
 {
 	atomic_store(&clock_manual_ns, real_now_ns());
 	atomic_store(&clock_mode, (int)mode);
+}
+
+void host_clock_idle(bool (*idle)(uint64_t deadline_ns))
+{
+	clock_idle = idle;
 }
 
 void host_clock_turn(uint64_t ns)
@@ -382,7 +388,7 @@ status_t platform_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t
 	if (now >= deadline_ns)
 		return STATUS_TIMEOUT;
 	if (mode == HOST_CLOCK_ALONE)
-		return wait_alone(deadline_ns);
+		return clock_idle && clock_idle(deadline_ns) ? STATUS_OK : wait_alone(deadline_ns);
 	if (deadline_ns == PLATFORM_FOREVER) {
 		(void)sleep_on(word, expected, SLEEP_MAX_NS);
 		return STATUS_OK;

@@ -33,6 +33,12 @@ void host_clock_turn(uint64_t ns);
 /* What platform_priority says in the calling thread; at first 0. Threads run as the host likes, whatever it is. */
 void host_priority_set(unsigned priority);
 
+/*
+ * For HOST_CLOCK_ALONE: a wait first runs `idle`, which may turn the clock up to the deadline and do what others would do
+ * meanwhile. True: it did something, and the waiter looks again. NULL: nothing.
+ */
+void host_clock_idle(bool (*idle)(uint64_t deadline_ns));
+
 /* Seeds platform_random of the calling thread. */
 void host_random_seed(uint64_t seed);
 

@@ -189,7 +189,8 @@ START_TEST(a_good_page_that_failed_with_a_bad_one_is_written)
 	while (writeback_start_range(test.node, 0, 8, true) > 0)
 		;
 	ck_assert_uint_eq(cache_machine_statistics(&test.machine).failed_pages, 8);
-	ck_assert_int_eq(node_direct(test.node, BLOCK_READ, PAGE(5), &(struct phys_range){ test.block, PAGE_BYTES }, 1), STATUS_OK);
+	ck_assert_int_eq(node_direct(test.node, BLOCK_READ, PAGE(5), &(struct phys_range){ test.block, PAGE_BYTES }, 1),
+			 STATUS_OK);
 	ck_assert_int_eq(memcmp(platform_virt(test.block), test.machine.model + PAGE(5), PAGE_BYTES), 0);
 	ck_assert_uint_eq(cache_machine_statistics(&test.machine).failed_pages, 7);
 	ck_assert_int_eq(node_direct(test.node, BLOCK_READ, 0, &(struct phys_range){ test.block, PAGE_BYTES }, 1),

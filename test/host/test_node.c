@@ -176,7 +176,8 @@ START_TEST(a_disk_with_volumes_cannot_be_removed)
 	cache_machine_init(&machine, 4 * MIB, false);
 	block_device_table_init(&table);
 	block_device_register(&table, &machine.disk.device);
-	ck_assert_int_eq(volume_attach(&half, &machine.pagecache, &machine.disk.device, "half", 0, 2 * MIB, &config), STATUS_OK);
+	ck_assert_int_eq(volume_attach(&half, &machine.pagecache, &machine.disk.device, "half", 0, 2 * MIB, &config),
+			 STATUS_OK);
 	ck_assert_int_eq(volume_attach(&same, &machine.pagecache, &machine.disk.device, "half", 0, MIB, &config),
 			 STATUS_INVALID);
 	ck_assert_int_eq(block_devices_retire(&table, NULL), STATUS_BUSY);
@@ -191,6 +192,7 @@ START_TEST(a_disk_with_volumes_cannot_be_removed)
 }
 END_TEST
 
-HOST_TEST_MAIN("node", a_disk_with_volumes_cannot_be_removed, a_device_that_is_gone_takes_no_writes, reads_and_writes_go_where_the_extents_say,
-	       wrong_extents_are_refused, as_many_nodes_as_configured_and_ids_come_back,
-	       discarded_writes_are_forgotten_and_the_rest_is_not, emptied_blocks_are_given, a_failure_is_told_to_its_node_only)
+HOST_TEST_MAIN("node", a_disk_with_volumes_cannot_be_removed, a_device_that_is_gone_takes_no_writes,
+	       reads_and_writes_go_where_the_extents_say, wrong_extents_are_refused,
+	       as_many_nodes_as_configured_and_ids_come_back, discarded_writes_are_forgotten_and_the_rest_is_not,
+	       emptied_blocks_are_given, a_failure_is_told_to_its_node_only)

@@ -194,7 +194,8 @@ static void layout(void)
 
 START_TEST(a_node_changes_its_own_bytes_only)
 {
-	static void (*const operations[])(struct file *file) = { run_read, run_write, run_write, run_map, run_direct, run_rest };
+	static void (*const operations[])(struct file *
+					  file) = { run_read, run_write, run_write, run_map, run_direct, run_rest };
 	const struct memory_request request = { .blocks = 1, .owner = &machine.pagecache.owner };
 
 	random_seed(&seed, 7);

@@ -320,7 +320,8 @@ START_TEST(threads_pay_what_they_owe)
 	host_threads_run(DEBTORS, dirty_often, volume);
 	atomic_store(&volume->counts.dirty_pages, 0);
 	atomic_store(&machine.pagecache.dirty_pages, 0);
-	ck_assert_uint_eq(atomic_load(&volume->paid_pages) * PRICE_PAGE + atomic_load(&volume->debt), DEBTORS * CHARGES * price);
+	ck_assert_uint_eq(atomic_load(&volume->paid_pages) * PRICE_PAGE + atomic_load(&volume->debt),
+			  DEBTORS * CHARGES * price);
 	cache_machine_fini(&machine);
 }
 END_TEST

@@ -49,8 +49,8 @@ struct block_device {
 	uint32_t segments_max;
 	uint64_t transfer_bytes_max;
 	bool read_only;
-	bool write_cache;  /* flush does something */
-	_Atomic bool gone; /* set by the driver, for good: requests complete with STATUS_GONE */
+	bool write_cache;       /* flush does something */
+	_Atomic bool gone;      /* set by the driver, for good: requests complete with STATUS_GONE */
 	_Atomic uint32_t users; /* that keep it; BLOCK_DEVICE_RETIRED: its driver is being removed */
 	/* Whose limits memory for requests has to keep; NULL: the device reaches all memory, in any pieces. */
 	const struct device *device;
