@@ -41,7 +41,7 @@ uint64_t block_heap_metadata_bytes(const struct phys_range *ranges, uint32_t cou
 	const uint64_t blocks = extent.end - extent.first;
 	const uint64_t words = bitmap_words(blocks);
 	return blocks * sizeof(struct block) + count * sizeof(struct phys_range) +
-	       (words + bitmap_words(words)) * sizeof(uint64_t) + blocks * sizeof(uint16_t) + words;
+	       (2 * words + bitmap_words(words)) * sizeof(uint64_t) + blocks * sizeof(uint16_t);
 }
 
 /* Neighbours become one, so there are no more of them than the creator named. */
@@ -74,8 +74,8 @@ status_t block_heap_init(struct block_heap *heap, const struct phys_range *range
 	heap->ranges = (struct phys_range *)(heap->blocks + heap->count);
 	heap->free_map = (uint64_t *)(heap->ranges + count);
 	heap->word_map = heap->free_map + bitmap_words(heap->count);
-	heap->weights = (_Atomic uint16_t *)(heap->word_map + bitmap_words(bitmap_words(heap->count)));
-	heap->fixed = (uint8_t *)(heap->weights + heap->count);
+	heap->movable_map = heap->word_map + bitmap_words(bitmap_words(heap->count));
+	heap->weights = (_Atomic uint16_t *)(heap->movable_map + bitmap_words(heap->count));
 	for (uint64_t i = 0; i < heap->count; i++)
 		list_init(&heap->blocks[i].link);
 
@@ -86,6 +86,7 @@ status_t block_heap_init(struct block_heap *heap, const struct phys_range *range
 			assert(!heap->blocks[block - heap->first_block].present);
 			heap->blocks[block - heap->first_block].present = true;
 			search_set_free(heap, block - heap->first_block);
+			bitmap_set(heap->movable_map, block - heap->first_block);
 			heap->total_blocks++;
 		}
 	}
@@ -102,9 +103,12 @@ static void free_blocks_add(struct block_heap *heap, uint64_t blocks)
 			      memory_order_relaxed);
 }
 
-static bool is_fixed(const struct owner *owner)
+static void set_movable(struct block_heap *heap, uint64_t index, bool movable)
 {
-	return owner && !owner->movable;
+	if (bitmap_test(heap->movable_map, index) == movable)
+		return;
+	heap->unmovable[search_part(heap, index)] += movable ? UINT64_MAX : 1;
+	heap->movable_map[index / 64] ^= 1ull << (index % 64);
 }
 
 /* A new holder, or none. */
@@ -113,8 +117,7 @@ static void block_reset(struct block_heap *heap, uint64_t index, struct owner *o
 	struct block *block = &heap->blocks[index];
 
 	assert(!block->cache);
-	heap->fixed[index / 64] -= is_fixed(block->owner);
-	heap->fixed[index / 64] += is_fixed(owner);
+	set_movable(heap, index, !owner || owner->movable);
 	block->taken = owner != NULL;
 	block->generation++;
 	block->run_blocks = 0;

@@ -5,10 +5,15 @@
  * 2. free_blocks + sum of owner->blocks over the listed owners = total_blocks.
  * 3. A block belongs to the owner that took it until it is freed by the address of its run; the generation in its descriptor
  *    changes at both times. Freeing what is not the start of a run that is taken is reported by a panic: it is our own bug.
- * 4. Movable owners get the lowest address that is free, others the highest one: above 4 GB if they can, else above 256 MB, so
- *    that what devices with narrow masks can reach stays movable; and a single block among those 64 that have such a holder
- *    already, if one is free there. Runs come from the shortest stretch that holds them. So long runs of free or movable
- *    blocks survive.
+ * 4. Movable owners get the lowest address that is free. The blocks of others, the unmovable ones, lie together: above 4 GB,
+ *    between 256 MB and 4 GB, and below, each part of memory has a region of them, which grows down from the end of the part.
+ *    A short run of an owner that is not movable has a *place*: of the highest runs in the part whose blocks are free or
+ *    movable, one and a 20th of the number of unmovable blocks there, it is the one that weighs least (weights.h). So a region
+ *    reaches at most 5% further than the most blocks that were in it at once since its outermost one came, and it comes back
+ *    as they go. A `placed` request gets its place, if that is free, or nothing; reclaim empties it (reclaim_runs.c). A request
+ *    that cannot wait for that gets the highest block that is free: above 4 GB if it can, else above 256 MB, so that what
+ *    devices with narrow masks can reach stays movable. Longer runs come from the shortest stretch that holds them, or from the
+ *    window that weighs least (window.h).
  * 5. Blocks inside the fence are given only to requests that name it (`inside_fence`).
  *
  * Lock [H]: `lock`, a leaf. No hold grows with the machine: long runs change hands, and are searched for, in pieces, with the
@@ -26,6 +31,9 @@ struct objcache;
 struct objcache_record;
 
 #define BLOCK_COST_FIXED UINT32_MAX
+
+#define PLACED_BLOCKS_MAX 4 /* of a short run */
+#define MEMORY_PARTS      3 /* above 4 GB, above 256 MB, and the rest */
 
 /* All from `cache` on belongs to the holder of the block; the block heap clears it when the block changes hands. */
 struct block {
@@ -69,6 +77,7 @@ struct run_request {
 	struct owner *owner;
 	uint64_t keep_blocks; /* so many stay free, or the request fails */
 	bool inside_fence;
+	bool placed; /* only where its place is; at most PLACED_BLOCKS_MAX, of an owner that is not movable */
 };
 
 /*
@@ -81,18 +90,19 @@ struct fault_injector {
 
 struct block_heap {
 	struct spinlock lock;
-	uint64_t first_block;         /* [I] physical address >> BLOCK_SHIFT of descriptor 0 */
-	uint64_t count;               /* [I] descriptors */
-	uint64_t total_blocks;        /* [I] */
-	_Atomic uint64_t free_blocks; /* [H], read without */
-	struct block *blocks;         /* [I] */
-	struct phys_range *ranges;    /* [I] of blocks that are present, from the lowest one on; none touches the next */
-	uint32_t range_count;         /* [I] */
-	uint64_t *free_map;           /* [H] one bit for each block */
-	uint64_t *word_map;           /* [H] one bit for each word of free_map that is not 0 */
-	uint8_t *fixed;               /* [H] for each word of free_map: its blocks that are held by owners not movable */
-	_Atomic uint16_t *weights;    /* changes under [H], or by the block's holder; see weights.h */
-	uint64_t avoided_first;       /* descriptor indices [first, end): all that is avoided lies in it (window.h) */
+	uint64_t first_block;             /* [I] physical address >> BLOCK_SHIFT of descriptor 0 */
+	uint64_t count;                   /* [I] descriptors */
+	uint64_t total_blocks;            /* [I] */
+	_Atomic uint64_t free_blocks;     /* [H], read without */
+	struct block *blocks;             /* [I] */
+	struct phys_range *ranges;        /* [I] of blocks that are present, from the lowest one on; none touches the next */
+	uint32_t range_count;             /* [I] */
+	uint64_t *free_map;               /* [H] one bit for each block */
+	uint64_t *word_map;               /* [H] one bit for each word of free_map that is not 0 */
+	uint64_t *movable_map;            /* [H] one bit for each block that is free, or held by a movable owner */
+	uint64_t unmovable[MEMORY_PARTS]; /* [H] blocks held by owners that are not movable */
+	_Atomic uint16_t *weights;        /* changes under [H], or by the block's holder; see weights.h */
+	uint64_t avoided_first;           /* descriptor indices [first, end): all that is avoided lies in it (window.h) */
 	uint64_t avoided_end;
 	uint64_t fence_first;                 /* [H] descriptor indices [first, end); empty: no fence */
 	uint64_t fence_end;                   /* [H] */

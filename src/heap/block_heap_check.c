@@ -1,8 +1,10 @@
 /* The invariants of the block heap, checked one by one. */
 #include "block_heap.h"
 
+#include "block_search.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/log.h"
+#include "runtime/base/string.h"
 #include "weights.h"
 
 static bool block_is_valid(const struct block_heap *heap, uint64_t i)
@@ -39,17 +41,19 @@ static bool summary_is_valid(const struct block_heap *heap)
 	return true;
 }
 
-static bool fixed_is_valid(const struct block_heap *heap)
+static bool unmovable_are_valid(const struct block_heap *heap)
 {
-	for (uint64_t word = 0; word < bitmap_words(heap->count); word++) {
-		unsigned fixed = 0;
+	uint64_t unmovable[MEMORY_PARTS] = { 0 };
 
-		for (uint64_t i = word * 64; i < MIN(word * 64 + 64, heap->count); i++)
-			fixed += heap->blocks[i].taken && !heap->blocks[i].owner->movable;
-		if (fixed != heap->fixed[word])
+	for (uint64_t i = 0; i < heap->count; i++) {
+		const struct block *block = &heap->blocks[i];
+		const bool is_unmovable = block->taken && !block->owner->movable;
+
+		unmovable[search_part(heap, i)] += is_unmovable;
+		if (bitmap_test(heap->movable_map, i) != (block->present && !is_unmovable))
 			return false;
 	}
-	return true;
+	return memcmp(unmovable, heap->unmovable, sizeof(unmovable)) == 0;
 }
 
 static bool owners_are_valid(const struct block_heap *heap, uint64_t taken)
@@ -85,8 +89,8 @@ static const char *find_violation(const struct block_heap *heap)
 		return "the number of free blocks is wrong";
 	if (!summary_is_valid(heap))
 		return "the summary does not fit the bitmap";
-	if (!fixed_is_valid(heap))
-		return "blocks of owners that are not movable are counted wrongly";
+	if (!unmovable_are_valid(heap))
+		return "blocks of owners that are not movable are noted wrongly";
 	if (!runs_are_valid(heap))
 		return "a run is broken";
 	if (!owners_are_valid(heap, taken))

@@ -1,10 +1,15 @@
 /*
  * A summary with a bit for each word of the bitmap makes the search for a single block short. A run comes from the shortest
- * stretch that holds it; its search lets others have the lock now and then.
+ * stretch that holds it; its search lets others have the lock now and then. The search for a place goes down from the end of
+ * memory, and passes 64 unmovable blocks at a time.
  */
 #include "block_search.h"
 
 #include "runtime/base/bits.h"
+#include "weights.h"
+
+#define PLACE_SLACK 20u /* one more choice of a place for so many unmovable blocks: 5% of them */
+#define LOOKS_MAX   64u /* at places, whether they can be emptied or not */
 
 #define STRIDE_BLOCKS 2048u /* searched in one hold of the lock */
 
@@ -76,8 +81,8 @@ static uint64_t word_mask(struct span span, uint64_t word)
 	return mask;
 }
 
-/* The lowest or highest free block of the span; `apart`: only where somebody who is not movable has a block nearby. */
-static bool find_single_in(const struct block_heap *heap, struct span span, bool from_top, bool apart, uint64_t *start)
+/* The lowest or highest free block of the span. */
+static bool find_single_in(const struct block_heap *heap, struct span span, bool from_top, uint64_t *start)
 {
 	struct span words = { span.first / 64, divide_round_up(span.end, 64) };
 
@@ -88,7 +93,7 @@ static bool find_single_in(const struct block_heap *heap, struct span span, bool
 		if (word == words.end)
 			return false;
 		const uint64_t bits = heap->free_map[word] & word_mask(span, word);
-		if (bits != 0 && (!apart || heap->fixed[word] > 0)) {
+		if (bits != 0) {
 			*start = word * 64 + (from_top ? log2_floor(bits) : (unsigned)__builtin_ctzll(bits));
 			return true;
 		}
@@ -100,10 +105,10 @@ static bool find_single_in(const struct block_heap *heap, struct span span, bool
 	return false;
 }
 
-static bool find_single(const struct block_heap *heap, const struct span parts[2], bool from_top, bool apart, uint64_t *start)
+static bool find_single(const struct block_heap *heap, const struct span parts[2], bool from_top, uint64_t *start)
 {
 	for (int i = 0; i < 2; i++)
-		if (parts[i].first < parts[i].end && find_single_in(heap, parts[i], from_top, apart, start))
+		if (parts[i].first < parts[i].end && find_single_in(heap, parts[i], from_top, start))
 			return true;
 	return false;
 }
@@ -148,8 +153,7 @@ static bool search_zone(struct block_heap *heap, const struct run_request *reque
 		parts[!from_top] = (struct span){ MAX(whole.first, heap->fence_end), whole.end };
 	}
 	if (request->blocks == 1 && request->constraints.alignment_bytes <= BLOCK_BYTES)
-		return (from_top && find_single(heap, parts, from_top, true, start)) ||
-		       find_single(heap, parts, from_top, false, start);
+		return find_single(heap, parts, from_top, start);
 	for (int i = 0; i < 2; i++)
 		find_run_in(heap, parts[i], request, &best);
 	*start = best.start;
@@ -158,8 +162,10 @@ static bool search_zone(struct block_heap *heap, const struct run_request *reque
 
 bool search_free_run(struct block_heap *heap, const struct run_request *request, uint64_t *start)
 {
-	uint64_t end = heap->count;
+	uint64_t end = heap->count, weight;
 
+	if (request->placed)
+		return search_place(heap, request, start, &weight) && weight == 0;
 	for (unsigned i = 0; i < zones_of(request); i++) {
 		struct span zone = zone_span(heap, request, i);
 
@@ -170,6 +176,37 @@ bool search_free_run(struct block_heap *heap, const struct run_request *request,
 		end = zone.first + request->blocks - 1;
 	}
 	return false;
+}
+
+bool search_place(const struct block_heap *heap, const struct run_request *request, uint64_t *start, uint64_t *weight)
+{
+	struct span span = zone_span(heap, request, ZONE_ALL);
+	uint64_t last, place, sum, choices = 0;
+	unsigned part = MEMORY_PARTS;
+
+	*weight = UINT64_MAX;
+	for (unsigned looks = 0; looks < LOOKS_MAX && *weight != 0; looks++, span.end = place + request->blocks - 1) {
+		last = bitmap_find_last_set(heap->movable_map, span.first, MAX(span.first, span.end));
+		if (!span_place(heap, (struct span){ span.first, MIN(last + 1, span.end) }, request->blocks,
+				&request->constraints, true, &place))
+			break;
+		if ((place < heap->fence_end && place + request->blocks > heap->fence_first) ||
+		    !weights_sum(heap, place, request->blocks, &sum))
+			continue;
+		if (choices == 0) {
+			part = search_part(heap, place);
+			choices = 1 + heap->unmovable[part] / PLACE_SLACK;
+		}
+		if (search_part(heap, place) != part)
+			break;
+		if (sum < *weight) {
+			*weight = sum;
+			*start = place;
+		}
+		if (--choices == 0)
+			break;
+	}
+	return *weight != UINT64_MAX;
 }
 
 bool search_take(struct block_heap *heap, const struct run_request *request, uint64_t start)

@@ -17,8 +17,16 @@ enum zone {
 	ZONE_ABOVE_4G,
 	ZONE_ABOVE_256M,
 	ZONE_ALL,
-	ZONES,
+	ZONES = MEMORY_PARTS,
 };
+
+/* The part of memory that a block lies in: the first zone that has it. No lock needed. */
+static inline unsigned search_part(const struct block_heap *heap, uint64_t index)
+{
+	const uint64_t address = (heap->first_block + index) << BLOCK_SHIFT;
+
+	return (address < 4 * GIB) + (address < 256 * MIB);
+}
 
 /*
  * Where a request is looked for, in this order: what cannot be moved stays out of memory that devices with narrow masks need,
@@ -36,10 +44,13 @@ bool span_place(const struct block_heap *heap, struct span span, uint64_t blocks
 		bool from_top, uint64_t *start);
 
 /*
- * Finds a free run for the request; keep_blocks is not looked at. The search for a run of several blocks in a large memory lets
+ * Finds a free run for the request, placed or not; keep_blocks is not looked at. The search for a run of several blocks in a large memory lets
  * others have [H] now and then, so what it finds may be gone, and what has become free behind it is not seen.
  */
 bool search_free_run(struct block_heap *heap, const struct run_request *request, uint64_t *start);
+
+/* The place of a run (block_heap.h), and what it weighs: 0 if it is free. False: none near the region can be emptied now. */
+bool search_place(const struct block_heap *heap, const struct run_request *request, uint64_t *start, uint64_t *weight);
 
 /* Clears the run's bits; false: it is not free any more, or behind a fence. */
 bool search_take(struct block_heap *heap, const struct run_request *request, uint64_t start);

@@ -38,6 +38,8 @@ struct reclaim_target {
 	struct phys_addr lowest;  /* only blocks wholly within [lowest, highest] help */
 	struct phys_addr highest; /* last byte */
 	uint32_t *obstacles;      /* [lowest, highest] is a window: what is in the way there, so far; NULL: any block helps */
+	struct phys_addr wanted;  /* the block that helps most, if no other one is clearly cheaper; 0: none */
+	bool exchange;            /* of a window: what lies there moves to blocks that are free, so that nothing is lost */
 	bool may_write;           /* it may start I/O */
 	bool *under_way;          /* set: I/O is, after which there will be more to give; may be NULL */
 	uint64_t deadline_ns;     /* platform_now_ns; PLATFORM_FOREVER: none */

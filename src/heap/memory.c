@@ -75,6 +75,8 @@ status_t memory_blocks_alloc_many(struct memory *memory, const struct memory_req
 		platform_panic("memory: %s asks for %llu blocks while it cleans memory", request->owner->name,
 			       (unsigned long long)(count * request->blocks));
 	atomic_fetch_add_explicit(&memory->requests, 1, memory_order_relaxed);
+	reclaim.placed = !request->owner->movable && request->blocks <= PLACED_BLOCKS_MAX && platform_may_sleep() &&
+			 !platform_is_cleaning();
 	if (reclaim_take_free(&reclaim))
 		return STATUS_OK;
 	status = reclaim_what_is_missing(&reclaim);

@@ -95,10 +95,11 @@ bool reclaim_take_one(struct reclaim *reclaim, const struct block_constraints *c
 		.owner = reclaim->request->owner,
 		.keep_blocks = reclaim_keep_blocks(reclaim),
 		.inside_fence = inside_fence,
+		.placed = reclaim->placed && !inside_fence,
 	};
 
 	if (block_heap_alloc(&reclaim->memory->blocks, &request, &reclaim->runs[reclaim->got]) != STATUS_OK)
-		return false;
+		return request.placed && reclaim->has_turn && reclaim_take_place(reclaim, &request);
 	reclaim->got++;
 	if (reclaim->claims)
 		claim(reclaim, -request.blocks);
@@ -191,6 +192,7 @@ uint64_t reclaim_ask_cleaners(struct reclaim *reclaim, const struct reclaim_ques
 		.lowest = question->lowest,
 		.highest = question->highest,
 		.obstacles = question->obstacles,
+		.exchange = question->exchange,
 		.may_write = reclaim->may_write,
 		.under_way = &reclaim->under_way,
 		.deadline_ns = deadline_of(reclaim->request),
@@ -204,6 +206,7 @@ uint64_t reclaim_ask_cleaners(struct reclaim *reclaim, const struct reclaim_ques
 	while (cleaner && (blocks = question->missing(reclaim, question->context)) != 0 &&
 	       cleaner->cost <= question->highest_cost && !reclaim_is_late(reclaim)) {
 		target.bytes = asked_bytes(cleaner, question, blocks);
+		target.wanted = reclaim->place;
 		given = reclaim_ask(reclaim->memory, cleaner, &target);
 		reclaim->gained += given;
 		if (given > 0 && reclaim_target_is_wanted(&target)) {
@@ -382,8 +385,11 @@ status_t reclaim_run(struct reclaim *reclaim)
 	if (status == STATUS_OK)
 		status = rounds(reclaim);
 	claim(reclaim, -((reclaim->count - reclaim->got) * blocks));
+	reclaim->claims = reclaim->placed = false;
 	if (reclaim->has_turn)
 		leave(reclaim);
+	else if (reclaim_take_free(reclaim)) /* not in its place, for want of a turn */
+		return STATUS_OK;
 	if (status == STATUS_TIMEOUT)
 		note_lateness(reclaim);
 	return status;

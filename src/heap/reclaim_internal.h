@@ -11,6 +11,7 @@ struct reclaim_question {
 	uint64_t (*missing)(struct reclaim *reclaim, const void *context); /* blocks; 0: no more */
 	const void *context;
 	uint32_t *obstacles; /* as in struct reclaim_target */
+	bool exchange;       /* likewise */
 	bool together;       /* all that is missing is asked for at once */
 };
 
@@ -23,6 +24,12 @@ uint64_t reclaim_ask_cleaners(struct reclaim *reclaim, const struct reclaim_ques
 
 /* Takes one run under these constraints, if it is free. */
 bool reclaim_take_one(struct reclaim *reclaim, const struct block_constraints *constraints, bool inside_fence);
+
+/*
+ * Takes the run of a placed request, whose place is in use: has that emptied, or the next one if something is in the way. Where
+ * nothing helps, the run may lie anywhere. The caller has the turn.
+ */
+bool reclaim_take_place(struct reclaim *reclaim, const struct run_request *request);
 
 /* Blocks that the request has to leave free. */
 uint64_t reclaim_keep_blocks(const struct reclaim *reclaim);

@@ -56,10 +56,11 @@ static uint64_t window_take(struct reclaim *reclaim, const struct window *window
 	gained = reclaim_ask_cleaners(reclaim, &(struct reclaim_question){
 						       .lowest = inside.lowest,
 						       .highest = inside.highest,
-						       .highest_cost = CLEANER_HELD,
+						       .highest_cost = reclaim->placed ? CLEANER_CLEAN : CLEANER_HELD,
 						       .missing = missing_in_window,
 						       .context = window,
 						       .obstacles = obstacles,
+						       .exchange = reclaim->placed,
 					       });
 	if (window_busy_blocks(&reclaim->memory->blocks, window) == 0) {
 		gained += ask_anywhere(reclaim, CLEANER_HELD, missing_to_keep);
@@ -71,6 +72,26 @@ static uint64_t window_take(struct reclaim *reclaim, const struct window *window
 		window_avoid(&reclaim->memory->blocks, window);
 	block_heap_fence(&reclaim->memory->blocks, window->start, 0);
 	return gained;
+}
+
+bool reclaim_take_place(struct reclaim *reclaim, const struct run_request *request)
+{
+	struct block_heap *heap = &reclaim->memory->blocks;
+	const uint32_t got = reclaim->got;
+	struct window place;
+
+	for (unsigned tries = 0; reclaim->placed && reclaim->got == got; tries++) {
+		uint32_t obstacles = 0;
+
+		reclaim->placed = tries < WINDOW_TRIES && window_find(heap, request, &place);
+		reclaim->place.value = reclaim->placed && place.busy_blocks > 0 ? place.start.value : 0;
+		if (missing_to_keep(reclaim, NULL) > 0)
+			break;
+		if (reclaim->placed)
+			(void)window_take(reclaim, &place, &obstacles);
+	}
+	window_avoid_nothing(heap);
+	return reclaim->got > got || (!reclaim->placed && reclaim_take_one(reclaim, &request->constraints, false));
 }
 
 static uint64_t missing_everything(struct reclaim *reclaim, const void *context)
@@ -136,6 +157,8 @@ uint64_t reclaim_round_of_runs(struct reclaim *reclaim)
 	struct window window;
 
 	reclaim->is_patient = false;
+	if (reclaim->placed)
+		gained = ask_anywhere(reclaim, CLEANER_HELD, missing_to_keep);
 	for (unsigned failures = 0; failures < WINDOW_TRIES && !reclaim_take_free(reclaim) && !reclaim_is_late(reclaim);) {
 		if (window_find(heap, &request, &window)) {
 			const uint32_t got = reclaim->got;

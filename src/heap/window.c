@@ -16,12 +16,24 @@ uint64_t window_busy_blocks(struct block_heap *heap, const struct window *window
 	return window->blocks - block_heap_free_within(heap, window->start, window_last_byte(window));
 }
 
+static bool find_start(struct block_heap *heap, const struct run_request *request, struct span span, uint64_t *start)
+{
+	uint64_t weight;
+
+	if (!request->placed)
+		return weights_search(heap, span, request->blocks, &request->constraints, start);
+	spinlock_lock(&heap->lock);
+	const bool found = search_place(heap, request, start, &weight);
+	spinlock_unlock(&heap->lock);
+	return found;
+}
+
 static bool find_within(struct block_heap *heap, const struct run_request *request, struct span span, struct window *window)
 {
 	for (unsigned i = 0; i < SEARCHES; i++) {
 		uint64_t start;
 
-		if (!weights_search(heap, span, request->blocks, &request->constraints, &start))
+		if (!find_start(heap, request, span, &start))
 			return false;
 		*window = (struct window){ .start = block_address(heap, &heap->blocks[start]), .blocks = request->blocks };
 		if (weights_sum(heap, start, request->blocks, &window->weight)) {
@@ -52,7 +64,7 @@ static void look_below_4g(struct block_heap *heap, const struct run_request *req
 
 bool window_find(struct block_heap *heap, const struct run_request *request, struct window *window)
 {
-	for (unsigned zone = 0; zone < zones_of(request); zone++) {
+	for (unsigned zone = request->placed ? ZONE_ALL : 0; zone < zones_of(request); zone++) {
 		if (!find_within(heap, request, zone_span(heap, request, zone), window))
 			continue;
 		if (zone == ZONE_ABOVE_4G && !request->owner->movable)

@@ -18,7 +18,7 @@ struct window {
 	uint64_t weight;
 };
 
-/* The best window for request->blocks under its constraints; false: none. */
+/* The best window for request->blocks under its constraints, or its place if it is `placed` (block_heap.h); false: none. */
 bool window_find(struct block_heap *heap, const struct run_request *request, struct window *window);
 
 /*

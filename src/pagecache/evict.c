@@ -213,6 +213,39 @@ static bool is_obstacle(const struct drain *drain, const struct frames *frames, 
 	return census->stuck > 0 || !is_movable(drain, census);
 }
 
+/* Moves all that lies in a block to another one, TAKEN frame for frame; what is in use stays, and keeps the block from going. */
+static bool exchange_block(struct volume *volume, struct frames *frames, struct frames *fresh)
+{
+	page_heap_replace(volume, frames, fresh);
+	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++) {
+		if (page_is(page_state(&frames->pages[i]), PAGE_FREE))
+			continue;
+		page_set(&fresh->pages[i], page_state_make(PAGE_TAKEN, 0));
+		if (page_move_to(volume, &frames->pages[i], &fresh->pages[i]))
+			frame_return(&frames->pages[i]);
+	}
+	page_heap_unfence(volume, fresh);
+	return page_heap_release(volume, frames);
+}
+
+/* Of the blocks in the window none is lost: as many that are free come in for them. */
+static void exchange(struct drain *drain)
+{
+	struct volume *volume = drain->volume;
+	const struct run_request request = { .blocks = 1, .owner = &volume->heap.owner };
+	struct frames_census census;
+	struct frames *frames;
+	struct phys_addr fresh;
+
+	while (!is_over(drain) && (frames = page_heap_fence(volume, &drain->limits, &census)) != NULL) {
+		if (census.stuck == 0 && block_heap_alloc(&volume->pagecache->memory->blocks, &request, &fresh) == STATUS_OK &&
+		    exchange_block(volume, frames, frame_table_block(&volume->pagecache->table, fresh)))
+			drain->given += BLOCK_BYTES;
+		else
+			list_insert_first(&drain->skipped, &frames->link);
+	}
+}
+
 /*
  * Looks whether the volume could give what it has in the window before it loses any of it, and has later windows leave out what
  * is in the way. What is in use only now may have gone on when the block's turn comes; the next round looks again.
@@ -252,7 +285,10 @@ static void drain_begin(struct drain *drain, struct volume *volume, const struct
 	*drain = (struct drain){
 		.volume = volume,
 		.target = target,
-		.limits = { .lowest = target->lowest, .highest = target->highest, .window = target->obstacles != NULL },
+		.limits = { .lowest = target->lowest,
+			    .highest = target->highest,
+			    .window = target->obstacles != NULL,
+			    .wanted = target->wanted },
 		.keep = keep,
 	};
 	list_init(&drain->fenced);
@@ -278,7 +314,9 @@ uint64_t evict_blocks(struct volume *volume, const struct reclaim_target *target
 	drain_begin(&drain, volume, target, keep);
 	(void)lookaside_empty(volume);
 	apart_settle(volume);
-	if (!target->obstacles || (window_can_go(&drain) && *target->obstacles == 0))
+	if (target->exchange)
+		exchange(&drain);
+	else if (!target->obstacles || (window_can_go(&drain) && *target->obstacles == 0))
 		while (!is_over(&drain) && (target->obstacles ? give_window(&drain) : give_coldest(&drain)))
 			;
 	drain_end(&drain);

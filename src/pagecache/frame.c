@@ -230,14 +230,15 @@ static bool move_to(struct volume *volume, struct page *page, struct page *targe
 }
 
 /* `target` is TAKEN, or there is none. */
-static bool move_or_return(struct volume *volume, struct page *page, struct page *target)
+static bool move_or_return(struct volume *volume, struct page *page, struct page *target,
+			   uint32_t (*state_after)(uint32_t before))
 {
 	bool moved = false;
 
 	if (!target)
 		return false;
 	if (pin_for_move(page)) {
-		moved = move_to(volume, page, target, state_in_main);
+		moved = move_to(volume, page, target, state_after);
 		if (!moved)
 			page_unpin(page);
 	}
@@ -248,7 +249,7 @@ static bool move_or_return(struct volume *volume, struct page *page, struct page
 
 bool page_move(struct volume *volume, struct page *page)
 {
-	return is_movable(page_state(page), 0) && move_or_return(volume, page, take_target(volume));
+	return is_movable(page_state(page), 0) && move_or_return(volume, page, take_target(volume), state_in_main);
 }
 
 bool page_move_within(struct volume *volume, struct page *page, unsigned *budget)
@@ -260,7 +261,17 @@ bool page_move_within(struct volume *volume, struct page *page, unsigned *budget
 	target = page_heap_take_within(volume, LANE_MAIN, budget);
 	if (!target && *budget > 0)
 		target = take_target(volume);
-	return move_or_return(volume, page, target);
+	return move_or_return(volume, page, target, state_in_main);
+}
+
+static uint32_t state_unpinned(uint32_t before)
+{
+	return before & ~(uint32_t)PAGE_PINS;
+}
+
+bool page_move_to(struct volume *volume, struct page *page, struct page *target)
+{
+	return move_or_return(volume, page, target, state_unpinned);
 }
 
 static uint32_t state_as_before(uint32_t before)

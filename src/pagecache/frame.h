@@ -52,6 +52,9 @@ bool page_move(struct volume *volume, struct page *page);
  */
 bool page_move_within(struct volume *volume, struct page *page, unsigned *budget);
 
+/* Moves a page to `target`, which is TAKEN, as it is. False: somebody uses it; then `target` is FREE. */
+bool page_move_to(struct volume *volume, struct page *page, struct page *target);
+
 /*
  * Moves a page that the caller has pinned, or has WRITING, with the only pin, to `target`, which is TAKEN: it goes there as it
  * is, pin and all; its old frame is TAKEN then, the caller's. False: others have pinned it, or it is on its way to the device.

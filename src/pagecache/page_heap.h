@@ -103,6 +103,7 @@ void page_heap_let_go(struct volume *volume, struct frames *frames);
 struct fence_limits {
 	struct phys_addr lowest;  /* only blocks wholly within [lowest, highest] */
 	struct phys_addr highest; /* last byte */
+	struct phys_addr wanted;  /* rather this block, if no other one has a clearly lower score; 0: none */
 	bool window;              /* all blocks there are to go, in whatever order */
 	bool open;                /* open blocks, too, and the empty ones that are retained: nothing is to be left */
 };
@@ -112,6 +113,12 @@ struct fence_limits {
  * page_heap_release or page_heap_unfence.
  */
 struct frames *page_heap_fence(struct volume *volume, const struct fence_limits *limits, struct frames_census *census);
+
+/*
+ * A fresh block takes the place of a fenced one, whose pages are to be moved there: in its lane as the youngest, when it is
+ * unfenced. The fenced one does not count as gone, and must be released, or taken back by page_heap_unfence.
+ */
+void page_heap_replace(struct volume *volume, struct frames *frames, struct frames *fresh);
 
 /* Gives a fenced block back to the memory. False: a page is left, or a cursor still looks at it; it stays fenced. */
 bool page_heap_release(struct volume *volume, struct frames *frames);

@@ -84,6 +84,24 @@ static struct frames *find_coldest_locked(struct page_heap *heap, const struct f
 	return frames;
 }
 
+/* What is wanted goes instead of the coldest one where that is not clearly colder. */
+static struct frames *prefer_locked(struct page_heap *heap, struct phys_addr wanted, struct frames *coldest,
+				    struct frames_census *census)
+{
+	const struct block_heap *memory = &page_heap_volume(heap)->pagecache->memory->blocks;
+	const struct span span = span_of(memory, wanted, (struct phys_addr){ wanted.value + BLOCK_BYTES - 1 });
+	struct frames *frames = wanted.value != 0 && coldest ? lowest_of_span_locked(heap, span) : NULL;
+	struct frames_census found;
+
+	if (!frames)
+		return coldest;
+	page_heap_count_locked(heap, frames, &found);
+	if (page_heap_level(frames->score) > page_heap_level(coldest->score))
+		return coldest;
+	*census = found;
+	return frames;
+}
+
 static struct frames *find_open_locked(struct page_heap *heap, const struct fence_limits *limits)
 {
 	for (unsigned lane = 0; lane < LANES; lane++)
@@ -108,7 +126,7 @@ struct frames *page_heap_fence(struct volume *volume, const struct fence_limits 
 	spinlock_lock(&heap->lock);
 	frames = counted(find_empty_locked(heap, limits), census);
 	if (!frames)
-		frames = find_coldest_locked(heap, limits, census);
+		frames = prefer_locked(heap, limits->wanted, find_coldest_locked(heap, limits, census), census);
 	if (!frames && (limits->open || is_restricted(heap, limits)))
 		frames = counted(find_open_locked(heap, limits), census);
 	if (frames) {
@@ -117,6 +135,22 @@ struct frames *page_heap_fence(struct volume *volume, const struct fence_limits 
 	}
 	spinlock_unlock(&heap->lock);
 	return frames;
+}
+
+void page_heap_replace(struct volume *volume, struct frames *frames, struct frames *fresh)
+{
+	struct page_heap *heap = &volume->heap;
+
+	frames_prepare(fresh);
+	spinlock_lock(&heap->lock);
+	atomic_store_explicit(&fresh->volume, volume, memory_order_relaxed);
+	atomic_store_explicit(&fresh->entered, frames->entered, memory_order_relaxed);
+	fresh->role = FRAMES_FENCED;
+	fresh->lane = frames->lane;
+	fresh->position = 0;
+	replacement_came_back_locked(heap);
+	atomic_fetch_add_explicit(&heap->blocks, 1, memory_order_relaxed);
+	spinlock_unlock(&heap->lock);
 }
 
 static bool is_empty(const struct frames *frames)
