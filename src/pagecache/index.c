@@ -16,10 +16,10 @@ uint64_t index_bytes(uint64_t pages)
 
 void index_init(struct index *index, const struct frame_table *table, void *buckets, uint64_t bytes)
 {
-	index->blocks = table->blocks;
-	index->first_block = table->first_block;
+	index->blocks = (uintptr_t)table->blocks - table->first_block * sizeof(table->blocks[0]);
 	index->buckets = buckets;
 	index->bucket_mask = bytes / sizeof(uint32_t) - 1;
+	index->lap_mask = ~index->bucket_mask;
 	memset(buckets, 0xff, bytes); /* PAGE_NONE */
 	for (unsigned i = 0; i < INDEX_STRIPES; i++) {
 		spinlock_init(&index->stripes[i].lock, "page index");

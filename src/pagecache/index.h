@@ -29,10 +29,10 @@ struct index_stripe {
 } __attribute__((aligned(64)));
 
 struct index {
-	struct frames *const *blocks; /* [I] the table's, once more, for lookups */
-	uint64_t first_block;         /* [I] */
-	_Atomic uint32_t *buckets;    /* [I] frame of the first page, or PAGE_NONE */
-	uint64_t bucket_mask;         /* [I] */
+	uintptr_t blocks;          /* [I] where the table's `blocks` would have that of block 0 */
+	_Atomic uint32_t *buckets; /* [I] frame of the first page, or PAGE_NONE */
+	uint64_t bucket_mask;      /* [I] */
+	uint64_t lap_mask;         /* [I] the other bits of a key */
 	struct index_stripe stripes[INDEX_STRIPES];
 };
 

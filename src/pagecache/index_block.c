@@ -17,11 +17,11 @@ static uint32_t evict_neighbours_locked(struct index *index, const struct evicti
 					uint64_t key, uint64_t *keys)
 {
 	const uint64_t bucket = bucket_of(index, key);
-	const uint64_t numbers = PAGE_NUMBER_MAX - page_key_number(key) + 1; /* behind the last one comes another node */
+	const uint64_t lap = index->bucket_mask + 1 - (key & index->bucket_mask); /* the next lap begins at another bucket */
 	_Atomic uint32_t *const buckets = &index->buckets[bucket];
 	uint32_t i;
 
-	end = MIN(end, first + (uint32_t)MIN(STRIPE_BUCKETS - bucket % STRIPE_BUCKETS, numbers));
+	end = MIN(end, first + (uint32_t)MIN(STRIPE_BUCKETS - bucket % STRIPE_BUCKETS, lap));
 	for (i = first; i < end; i++) {
 		struct page *page = &evicting->pages[i];
 		const uint32_t state = page_state(page);

@@ -10,10 +10,17 @@
 #define LIKELY(condition)   __builtin_expect(!!(condition), 1)
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 
-/* Consecutive numbers go to consecutive buckets, which share cache lines; nodes are spread by a multiplication. */
+/*
+ * Where the chain of `key` begins. As many consecutive pages as there are buckets, a lap, take consecutive buckets, which share
+ * cache lines, and each lap begins at a bucket of its own: what two halves of a product make of its number, and of its node.
+ * One half alone is linear: some strides would meet few buckets. With this factor, no power of two costs more than a random
+ * hash.
+ */
 static inline uint64_t bucket_of(const struct index *index, uint64_t key)
 {
-	return (key + page_key_node(key) * 0x9e3779b97f4a7c15ull) & index->bucket_mask;
+	const unsigned __int128 product = (unsigned __int128)(key & index->lap_mask) * 0xfe8c9c8b17c55019ull;
+
+	return (key + ((uint64_t)(product >> 64) ^ (uint64_t)product >> PAGE_NUMBER_BITS)) & index->bucket_mask;
 }
 
 static inline struct index_stripe *stripe_of(struct index *index, uint64_t bucket)
@@ -23,7 +30,7 @@ static inline struct index_stripe *stripe_of(struct index *index, uint64_t bucke
 
 static inline struct frames *frames_of(const struct index *index, uint32_t frame)
 {
-	return index->blocks[frame / PAGES_PER_BLOCK - index->first_block];
+	return ((struct frames *const *)index->blocks)[frame / PAGES_PER_BLOCK];
 }
 
 static inline uint32_t load(const _Atomic uint32_t *link)
