@@ -31,6 +31,7 @@ help:
 	@echo "make debug      the same with gdb, at the first line of the kernel"
 	@echo "make iso img    media: $(BUILD)/weir.iso (optical drive, USB stick), $(BUILD)/weir.img (disk); COMMAND_LINE="
 	@echo "make test       all checks and tests, on the host and in the image"
+	@echo "make test-long  what takes longer, up to three hours: full scenarios, long fuzzing, 100 million takes; PARTS=\"takes fuzz\""
 	@echo "make fuzz       libFuzzer on heap, page cache and partition tables; FUZZ_SECONDS=60 for each"
 	@echo "make bench      ns and instructions per operation; with TRACE=file ... (R or W and a page number a line, gzip'd or not)"
 	@echo "                miss ratios of the page cache beside LRU, ARC, S3-FIFO and the optimum; SIZES=\"20 40\" (percent of the"
@@ -47,7 +48,7 @@ help:
 
 # Asks for the packages that the goal needs; costs little when they are there.
 setup:
-	@boot/setup.sh $(if $(filter test host-tests fuzz fuzz-programs bench bench-heap bench-heap-programs bench-holds lint format check-format $(BUILD)/test/%,$(MAKECMDGOALS)),test,$(if $(filter debug,$(MAKECMDGOALS)),debug,run))
+	@boot/setup.sh $(if $(filter test test-long host-tests fuzz fuzz-programs bench bench-heap bench-heap-programs bench-holds lint format check-format $(BUILD)/test/%,$(MAKECMDGOALS)),test,$(if $(filter debug,$(MAKECMDGOALS)),debug,run))
 
 clean:
 	rm -rf $(BUILD)

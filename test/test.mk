@@ -55,6 +55,10 @@ $(TEST_DIR)/%/portable.a:
 $(TEST_DIR)/test_%: $(TEST_DIR)/checked/test/host/test_%.o $(TEST_DIR)/checked/portable.a
 	$(Q)$(CC) $(CHECKED_FLAGS) $^ $(CHECK_LIBS) -o $@
 
+# The same without sanitizers and debug checks, for what is done very often.
+$(TEST_DIR)/optimized_test_%: $(TEST_DIR)/fast/test/host/test_%.o $(TEST_DIR)/fast/portable.a
+	$(Q)$(CC) $(FAST_FLAGS) $^ $(CHECK_LIBS) -o $@
+
 # The models and the trace reader of the replay bench, which lies further down.
 $(TEST_DIR)/test_replay_models: CHECK_LIBS += -lz
 $(TEST_DIR)/test_replay_models: \
@@ -103,11 +107,15 @@ $(TEST_DIR)/make_seeds: $(call objects,fast,test/fuzz/make_seeds.c)
 
 -include $(wildcard $(TEST_DIR)/*/boot/*.d $(TEST_DIR)/*/test/*/*.d $(TEST_DIR)/*/test/*/*/*.d $(TEST_DIR)/*/src/*/*.d $(TEST_DIR)/*/src/runtime/*/*.d)
 
-.PHONY: test host-tests host-test-programs fuzz fuzz-programs benches bench lint format check-format check-edges check-style
+.PHONY: test test-long host-tests host-test-programs fuzz fuzz-programs benches bench lint format check-format check-edges check-style
 
 # All checks and tests; the last line is "N passed, N failed".
 test: setup
 	@BUILD=$(BUILD) CC=$(CC) MAKE=$(MAKE) test/run.sh
+
+# What takes longer, in parts: PARTS="takes fuzz"; test/long/run.sh lists them.
+test-long: setup
+	@BUILD=$(BUILD) MAKE=$(MAKE) test/long/run.sh $(PARTS)
 
 host-test-programs: $(HOST_TESTS:%=$(TEST_DIR)/%)
 
