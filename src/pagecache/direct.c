@@ -81,38 +81,26 @@ static status_t transfer(struct node *node, enum block_operation operation, uint
 	return status;
 }
 
-/* A page that the device does not have as it is. */
-struct newer {
-	struct page *page;
-	uint32_t state;
-};
-
-static bool is_newer(void *context, struct page *page)
-{
-	struct newer *newer = context;
-
-	*newer = (struct newer){ page, page_state(page) };
-	return page_is_newer(newer->state);
-}
-
 /* Writes a page that is dirty, and waits: a write by others that fails may be another page's fault, so one of its own decides. */
 static status_t write_dirty_page(struct node *node, uint64_t number)
 {
 	struct index *index = &node->volume->pagecache->index;
 	const uint64_t key = page_key_make(node->id, number);
-	struct lookup lookup;
-	struct newer newer;
 	bool tried = false;
+	uint32_t state;
 
 	for (;;) {
-		lookup.changes = atomic_load(&index_stripe(index, key)->changes); /* before the state, as in index.c */
-		if (!index_visit(index, key, is_newer, &newer))
+		/* Before the state, as in index.c. */
+		const struct lookup lookup = { .changes = atomic_load(&index_stripe(index, key)->changes) };
+		struct page *page = index_find(index, key, &state);
+
+		if (!page_is_newer(state))
 			return STATUS_OK;
-		if (page_is(newer.state, PAGE_WRITEBACK))
-			(void)platform_wait(&newer.page->state, newer.state, PLATFORM_FOREVER);
+		if (page_is(state, PAGE_WRITEBACK))
+			(void)platform_wait(&page->state, state, PLATFORM_FOREVER);
 		else if (tried)
-			return newer.state & PAGE_FAILED ? atomic_load(&node->volume->write_status) : STATUS_OK;
-		else if (page_is(newer.state, PAGE_WRITING))
+			return state & PAGE_FAILED ? atomic_load(&node->volume->write_status) : STATUS_OK;
+		else if (page_is(state, PAGE_WRITING))
 			index_wait(index, key, &lookup);
 		else
 			tried = writeback_start_range(node, number, number + 1, false) > 0;

@@ -302,17 +302,16 @@ bool index_insert(struct index *index, struct page *page, uint64_t key, uint32_t
 	return inserted;
 }
 
-bool index_visit(struct index *index, uint64_t key, bool (*visit)(void *context, struct page *page), void *context)
+struct page *index_find(struct index *index, uint64_t key, uint32_t *state)
 {
 	struct index_stripe *const stripe = index_stripe(index, key);
 	struct page *page;
-	bool result;
 
 	spinlock_lock(&stripe->lock);
 	page = find_locked(index, key);
-	result = page && visit(context, page);
+	*state = page ? page_state(page) : 0;
 	spinlock_unlock(&stripe->lock);
-	return result;
+	return page;
 }
 
 struct index_stripe *index_lock_page(struct index *index, const struct page *page)

@@ -106,8 +106,8 @@ void index_wake(struct index_stripe *stripe);
 /* Inserts a page that is TAKEN, with `state` (pins included). False: that key is cached already; then nothing was done. */
 bool index_insert(struct index *index, struct page *page, uint64_t key, uint32_t state);
 
-/* Runs `visit` on the page, if it is cached, under [S], and returns its result; else false. */
-bool index_visit(struct index *index, uint64_t key, bool (*visit)(void *context, struct page *page), void *context);
+/* The page, if it is cached, and its state, at this moment: without a pin, either may change at once. NULL, 0: it is not. */
+struct page *index_find(struct index *index, uint64_t key, uint32_t *state);
 
 /*
  * Takes an idle page out; it is TAKEN then, the caller's. *before: its state until then. NULL, or false: not cached, or

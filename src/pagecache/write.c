@@ -70,25 +70,15 @@ bool node_evict_page(struct node *node, uint64_t number)
 
 /* Discarding --------------------------------------------------------------------------------------------------------------- */
 
-static bool found(void *context, struct page *page)
-{
-	(void)context;
-	(void)page;
-	return true;
-}
-
-static bool is_cached(struct node *node, uint64_t number)
-{
-	return index_visit(&node->volume->pagecache->index, page_key_make(node->id, number), found, NULL);
-}
-
 /* A page that comes back meanwhile was read by somebody later. */
 static status_t discard_page(struct node *node, uint64_t number)
 {
 	struct page *page = NULL;
 	status_t status;
+	uint32_t state;
 
-	if (node_evict_page(node, number) || !is_cached(node, number))
+	if (node_evict_page(node, number) ||
+	    !index_find(&node->volume->pagecache->index, page_key_make(node->id, number), &state))
 		return STATUS_OK;
 	status = page_get_writing(node, number, true, &page);
 	if (status == STATUS_OK)

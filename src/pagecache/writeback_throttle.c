@@ -25,14 +25,9 @@ static uint64_t max_of_all(const struct pagecache *pagecache)
 {
 	const uint64_t low_bytes = pagecache->memory->config.low_bytes;
 	const uint64_t free_bytes = MAX(memory_free_bytes(pagecache->memory), low_bytes) - low_bytes;
-	const uint64_t cached_pages = (uint64_t)atomic_load(&pagecache->blocks) * PAGES_PER_BLOCK;
+	const uint64_t cached_bytes = atomic_load(&pagecache->blocks) * BLOCK_BYTES;
 
-	return (cached_pages + free_bytes / PAGE_BYTES) * pagecache->config.dirty_max_percent / 100;
-}
-
-static uint64_t floor_of_each(const struct pagecache *pagecache, uint64_t max)
-{
-	return MAX(max / FLOOR_SHARE / MAX(atomic_load(&pagecache->volume_count), FLOOR_VOLUMES), FLOOR_PAGES);
+	return (cached_bytes + free_bytes) / PAGE_BYTES * pagecache->config.dirty_max_percent / 100;
 }
 
 /*
@@ -46,7 +41,7 @@ static uint64_t recent_pages(uint64_t recent, uint64_t cleaned)
 	return periods < 32 ? (uint32_t)recent >> periods : 0;
 }
 
-/* The volume's share of `max`, by what it wrote lately of what all did: halved likewise, a period is what is left of all before. */
+/* The volume's share of `max`, by what it wrote lately of what all did. Of all periods before, halved, one is left. */
 static uint64_t share_of(const struct volume *volume, uint64_t max)
 {
 	const uint64_t recent = atomic_load(&volume->recent);
@@ -64,7 +59,8 @@ struct dirty_limits writeback_limits(const struct volume *volume)
 	const uint64_t own = atomic_load(&volume->counts.dirty_pages);
 	const uint64_t all = atomic_load(&pagecache->dirty_pages);
 	const uint64_t room = max - MIN(max, all - MIN(own, all));
-	struct dirty_limits limits = { .floor = floor_of_each(pagecache, max), .all = max };
+	const uint32_t volumes = MAX(atomic_load(&pagecache->volume_count), FLOOR_VOLUMES);
+	struct dirty_limits limits = { .floor = MAX(max / FLOOR_SHARE / volumes, FLOOR_PAGES), .all = max };
 
 	limits.max = MAX(MIN(room, MAX(share_of(volume, max), room / 2)), limits.floor);
 	limits.background = limits.max * pagecache->config.dirty_background_percent / pagecache->config.dirty_max_percent;
@@ -135,55 +131,49 @@ static void pay(struct volume *volume)
 
 /* Waiting ------------------------------------------------------------------------------------------------------------------ */
 
-static bool is_dirty(void *context, struct page *page)
-{
-	(void)context;
-	return page_is_newer(page_state(page));
-}
-
 static uint64_t count_clean(const struct node *node, uint64_t first, uint64_t pages)
 {
 	uint64_t clean = 0;
+	uint32_t state;
 
-	for (uint64_t number = first; number < first + pages; number++)
-		clean += !index_visit(&node->volume->pagecache->index, page_key_make(node->id, number), is_dirty, NULL);
+	for (uint64_t number = first; number < first + pages; number++) {
+		(void)index_find(&node->volume->pagecache->index, page_key_make(node->id, number), &state);
+		clean += !page_is_newer(state);
+	}
 	return clean;
 }
 
-enum room {
-	ROOM_NOW,
-	ROOM_LATER, /* when something has been written */
-	ROOM_NEVER, /* pages that cannot be written fill the volume's limit, and too much of that of all */
-};
-
-/* Whether so many pages may become dirty. A page that could not be written takes room from good ones, but for the floor. */
-static enum room room_for(const struct volume *volume, uint64_t pages)
+/*
+ * Whether so many pages may become dirty. STATUS_BUSY: when something has been written. Another status: pages that failed with it
+ * fill the volume's limit, and too much of that of all. Until then they take room from good ones, but for the floor.
+ */
+static status_t check_room(const struct volume *volume, uint64_t pages)
 {
 	const struct dirty_limits limits = writeback_limits(volume);
 	const uint64_t dirty = atomic_load(&volume->counts.dirty_pages);
 	const uint64_t failed = MIN(atomic_load(&volume->counts.failed_pages), dirty);
 
 	if (failed >= limits.max && atomic_load(&volume->pagecache->failed_pages) >= limits.all / FAILED_SHARE)
-		return ROOM_NEVER;
+		return atomic_load(&volume->write_status);
 	if (dirty == failed || dirty - failed + pages <= MAX(limits.max - MIN(failed, limits.max), limits.floor))
-		return ROOM_NOW;
-	return ROOM_LATER;
+		return STATUS_OK;
+	return STATUS_BUSY;
 }
 
 status_t writeback_throttle(const struct node *node, uint64_t first, uint64_t pages)
 {
 	struct volume *volume = node->volume;
 	bool counted = false;
-	enum room room;
+	status_t status;
 
 	pay(volume);
-	while ((room = room_for(volume, pages)) != ROOM_NOW) {
+	while ((status = check_room(volume, pages)) != STATUS_OK) {
 		const uint64_t clean = count_clean(node, first, pages);
 
-		if (clean == 0 || room_for(volume, clean) == ROOM_NOW)
+		if (clean == 0 || check_room(volume, clean) == STATUS_OK)
 			break;
-		if (room == ROOM_NEVER)
-			return atomic_load(&volume->write_status);
+		if (status != STATUS_BUSY)
+			return status;
 		if (!counted)
 			atomic_fetch_add_explicit(&volume->counts.throttled, 1, memory_order_relaxed);
 		counted = true;

@@ -113,12 +113,6 @@ static uint64_t page_at(const struct cache *cache, uint64_t i)
 
 /* Reads against memcpy --------------------------------------------------------------------------------------------------- */
 
-static bool note_memory(void *context, struct page *page)
-{
-	*(void **)context = page_memory(page);
-	return true;
-}
-
 static uint64_t time_reads(struct cache *cache, char *target)
 {
 	const uint64_t start = now_ns();
@@ -146,9 +140,12 @@ static void compare_reads(void)
 	char *target = aligned_alloc(PAGE_BYTES, PAGE_BYTES);
 	uint64_t read_ns = UINT64_MAX, copy_ns = UINT64_MAX;
 
-	for (uint64_t i = 0; i < READS; i++)
-		(void)index_visit(&cache->pagecache.index, page_key_make(cache->volume.node.id, page_at(cache, i)), note_memory,
-				  &memories[i]);
+	for (uint64_t i = 0; i < READS; i++) {
+		const uint64_t key = page_key_make(cache->volume.node.id, page_at(cache, i));
+		uint32_t state;
+
+		memories[i] = page_memory(index_find(&cache->pagecache.index, key, &state));
+	}
 	for (unsigned round = 0; round < ROUNDS; round++) {
 		read_ns = MIN(read_ns, time_reads(cache, target));
 		copy_ns = MIN(copy_ns, time_copies(memories, target));

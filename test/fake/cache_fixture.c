@@ -115,19 +115,15 @@ void cache_machine_fill(struct cache_machine *machine)
 		cache_machine_read(machine, offset, MIB);
 }
 
-static bool note_address(void *context, struct page *page)
-{
-	*(uint64_t *)context = page_address(page).value;
-	return true;
-}
-
 uint64_t cache_machine_block(struct cache_machine *machine, uint64_t number)
 {
-	uint64_t address = 0;
+	const uint64_t key = page_key_make(machine->volume.node.id, number);
+	uint32_t state;
+	struct page *page = index_find(&machine->pagecache.index, key, &state);
 
-	if (!index_visit(&machine->pagecache.index, page_key_make(machine->volume.node.id, number), note_address, &address))
+	if (!page)
 		platform_panic("page %llu is not cached", (unsigned long long)number);
-	return align_down(address, BLOCK_BYTES);
+	return align_down(page_address(page).value, BLOCK_BYTES);
 }
 
 struct pagecache_statistics cache_machine_statistics(struct cache_machine *machine)

@@ -79,19 +79,13 @@ static void check_log(size_t first, uint64_t offset, uint64_t bytes)
 	}
 }
 
-/* Whether a page of the range is dirty. */
-static bool page_is_dirty(void *context, struct page *page)
-{
-	(void)context;
-	return page_state(page) & PAGE_LISTED;
-}
-
 static bool range_is_dirty(uint64_t offset, uint64_t bytes)
 {
-	for (uint64_t number = offset / PAGE_BYTES; number * PAGE_BYTES < offset + bytes; number++)
-		if (index_visit(&test.machine.pagecache.index, page_key_make(test.node->id, number), page_is_dirty, NULL))
-			return true;
-	return false;
+	uint32_t state = 0;
+
+	for (uint64_t number = offset / PAGE_BYTES; number * PAGE_BYTES < offset + bytes && !page_is_newer(state); number++)
+		(void)index_find(&test.machine.pagecache.index, page_key_make(test.node->id, number), &state);
+	return page_is_newer(state);
 }
 
 /* Returns whether it succeeded; it may fail only if a page of its range cannot be written. */
