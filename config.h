@@ -210,8 +210,9 @@
 #endif
 
 /*
- * Dirty pages, in percent of the RAM that the cache may use: from the first value on they are written in the background, at the
- * second one writers wait. The gap lets a burst pass; the upper bound limits what a drain may have to write.
+ * Dirty pages of all volumes, in percent of what can be dirty: what is cached, or free above MEMORY_LOW_BYTES. Each volume has a
+ * share, by how fast it writes; it is written in the background from the first value on, and its writers wait at the second one.
+ * The gap lets a burst pass; the upper bound limits what a drain may have to write.
  */
 #ifndef PAGECACHE_DIRTY_BACKGROUND_PERCENT
 #define PAGECACHE_DIRTY_BACKGROUND_PERCENT 10
