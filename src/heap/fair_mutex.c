@@ -1,4 +1,4 @@
-/* Who unlocks hands the mutex to the next in line while it still holds the spinlock, so that no task can come in between. */
+/* The holder makes the next in line the holder, in one step under the spinlock, so that no task comes in between. */
 #include "fair_mutex.h"
 
 #include "runtime/base/assert.h"
@@ -9,7 +9,8 @@ struct waiter {
 	const void *task;
 	enum urgency urgency;
 	unsigned priority;
-	unsigned overtaken; /* times, since it is the first in line */
+	bool returns;       /* has had the mutex, and passed it on: overtakes nobody anew */
+	unsigned overtaken; /* by so many others, since it is the first in line */
 	_Atomic uint32_t given;
 };
 
@@ -77,21 +78,6 @@ static bool give_up(struct fair_mutex *mutex, struct waiter *waiter)
 	return waiting;
 }
 
-status_t fair_mutex_lock(struct fair_mutex *mutex, enum urgency urgency, uint64_t deadline_ns)
-{
-	struct waiter waiter = { .task = platform_task(), .urgency = urgency, .priority = platform_priority() };
-
-	assert(platform_may_sleep());
-	if (fair_mutex_is_held(mutex))
-		platform_panic("%s: its holder takes it twice", mutex->name);
-	if (line_up(mutex, &waiter))
-		return STATUS_OK;
-	while (atomic_load_explicit(&waiter.given, memory_order_acquire) == 0)
-		if (platform_wait(&waiter.given, 0, deadline_ns) == STATUS_TIMEOUT && give_up(mutex, &waiter))
-			return STATUS_TIMEOUT;
-	return STATUS_OK;
-}
-
 /* Out of the line; NULL: it is empty. */
 static struct waiter *take_next_locked(struct fair_mutex *mutex)
 {
@@ -103,24 +89,32 @@ static struct waiter *take_next_locked(struct fair_mutex *mutex)
 	first = next = container_of(list_first(&mutex->line), struct waiter, link);
 	while ((int)next->urgency != wanted && first->overtaken < FAIR_MUTEX_OVERTAKES)
 		next = container_of(next->link.next, struct waiter, link);
-	first->overtaken += next != first;
+	first->overtaken += next != first && !next->returns;
 	list_remove(&next->link);
 	return next;
 }
 
-/* A low priority comes back last: before, it could keep the next one from being woken. */
-void fair_mutex_unlock(struct fair_mutex *mutex)
+/*
+ * The holder leaves, and stands in line again in the same step if it comes back (`again`): else those who want the mutex after
+ * it might not see it. Then it keeps the mutex if nobody else is in line: false. A low priority comes back last; before, it
+ * could keep the next task from being woken.
+ */
+static bool hand_over(struct fair_mutex *mutex, struct waiter *again)
 {
 	struct waiter *next;
-	unsigned lent;
+	unsigned lent = 0;
 
 	assert(fair_mutex_is_held(mutex));
 	spinlock_lock(&mutex->lock);
-	lent = mutex->lent;
-	mutex->lent = 0;
 	next = take_next_locked(mutex);
-	atomic_store_explicit(&mutex->holder, next ? next->task : NULL, memory_order_relaxed);
-	line_changed_locked(mutex);
+	if (next || !again) {
+		lent = mutex->lent;
+		mutex->lent = 0;
+		atomic_store_explicit(&mutex->holder, next ? next->task : NULL, memory_order_relaxed);
+		if (again)
+			list_insert_last(&mutex->line, &again->link);
+		line_changed_locked(mutex);
+	}
 	/* From then on it may be gone; a wake needs only the address. */
 	if (next)
 		atomic_store_explicit(&next->given, 1, memory_order_release);
@@ -129,4 +123,40 @@ void fair_mutex_unlock(struct fair_mutex *mutex)
 		platform_wake(&next->given);
 	if (lent != 0)
 		platform_lend_priority(platform_task(), 0);
+	return next || !again;
+}
+
+static status_t wait(struct fair_mutex *mutex, struct waiter *waiter, uint64_t deadline_ns)
+{
+	while (atomic_load_explicit(&waiter->given, memory_order_acquire) == 0)
+		if (platform_wait(&waiter->given, 0, deadline_ns) == STATUS_TIMEOUT && give_up(mutex, waiter))
+			return STATUS_TIMEOUT;
+	return STATUS_OK;
+}
+
+status_t fair_mutex_lock(struct fair_mutex *mutex, enum urgency urgency, uint64_t deadline_ns)
+{
+	struct waiter waiter = { .task = platform_task(), .urgency = urgency, .priority = platform_priority() };
+
+	assert(platform_may_sleep());
+	if (fair_mutex_is_held(mutex))
+		platform_panic("%s: its holder takes it twice", mutex->name);
+	return line_up(mutex, &waiter) ? STATUS_OK : wait(mutex, &waiter, deadline_ns);
+}
+
+status_t fair_mutex_pass_on(struct fair_mutex *mutex, enum urgency urgency, uint64_t deadline_ns)
+{
+	struct waiter waiter = {
+		.task = platform_task(),
+		.urgency = urgency,
+		.priority = platform_priority(),
+		.returns = true,
+	};
+
+	return hand_over(mutex, &waiter) ? wait(mutex, &waiter, deadline_ns) : STATUS_OK;
+}
+
+void fair_mutex_unlock(struct fair_mutex *mutex)
+{
+	(void)hand_over(mutex, NULL);
 }

@@ -2,7 +2,7 @@
  * Fair mutex: a lock for which tasks stand in line, asleep. Its holder passes it on; nobody takes it from those in line.
  *
  * 1. A more urgent task goes before less urgent ones, equally urgent ones go in the order in which they came. But the first in
- *    line is overtaken FAIR_MUTEX_OVERTAKES times at most, then it is its turn: none starves.
+ *    line is overtaken by FAIR_MUTEX_OVERTAKES others at most, then it is its turn: none starves.
  * 2. A holder with much to do passes the mutex on after each piece of work (fair_mutex_pass_on), if somebody in line is as
  *    urgent, and stands in line again, at its end.
  * 3. The holder runs at the priority of the highest of those in line, at least (platform_lend_priority).
@@ -38,6 +38,9 @@ void fair_mutex_init(struct fair_mutex *mutex, const char *name);
 status_t fair_mutex_lock(struct fair_mutex *mutex, enum urgency urgency, uint64_t deadline_ns) MUST_CHECK;
 
 void fair_mutex_unlock(struct fair_mutex *mutex);
+
+/* Gives the mutex to the next in line, and locks it again, behind those who are as urgent. */
+status_t fair_mutex_pass_on(struct fair_mutex *mutex, enum urgency urgency, uint64_t deadline_ns) MUST_CHECK;
 
 /* By the holder: whether somebody waits who is as urgent. */
 static inline bool fair_mutex_is_wanted(const struct fair_mutex *mutex, enum urgency urgency)

@@ -8,6 +8,7 @@
 
 #include "background_cleaner.h"
 #include "failure_report.h"
+#include "runtime/base/assert.h"
 #include "runtime/base/bits.h"
 
 /* A request that gained nothing sleeps until something is freed or written, or so long: nobody tells when a page is unpinned.
@@ -59,9 +60,10 @@ static enum urgency urgency_of(const struct reclaim *reclaim)
 	return reclaim->request->wait == MEMORY_WAIT_NEVER ? URGENCY_HIGH : URGENCY_NORMAL;
 }
 
-static status_t enter(struct reclaim *reclaim, enum urgency urgency, uint64_t deadline_ns)
+static status_t enter(struct reclaim *reclaim)
 {
-	const status_t status = fair_mutex_lock(&reclaim->memory->reclaim_lock, urgency, deadline_ns);
+	const status_t status =
+		fair_mutex_lock(&reclaim->memory->reclaim_lock, urgency_of(reclaim), deadline_of(reclaim->request));
 
 	reclaim->has_turn = status == STATUS_OK;
 	return status;
@@ -79,9 +81,12 @@ static void leave(struct reclaim *reclaim)
  */
 static void pass_turn_on(struct reclaim *reclaim, const struct reclaim_question *question)
 {
-	leave(reclaim);
-	if (enter(reclaim, urgency_of(reclaim), deadline_of(reclaim->request)) != STATUS_OK)
-		(void)enter(reclaim, URGENCY_HIGH, PLATFORM_FOREVER);
+	struct fair_mutex *turn = &reclaim->memory->reclaim_lock;
+	status_t status = fair_mutex_pass_on(turn, urgency_of(reclaim), deadline_of(reclaim->request));
+
+	if (status != STATUS_OK)
+		status = fair_mutex_lock(turn, URGENCY_HIGH, PLATFORM_FOREVER);
+	assert(status == STATUS_OK);
 	if (question->obstacles)
 		block_heap_fence(&reclaim->memory->blocks, question->lowest,
 				 (question->highest.value - question->lowest.value + 1) >> BLOCK_SHIFT);
@@ -246,48 +251,69 @@ uint64_t reclaim_drain_round(struct memory *memory, const struct reclaim_target 
 	return reclaim.gained;
 }
 
-/* The request itself, and what has to stay free: blocks that may be anywhere. */
-static uint64_t missing_reserve(const struct reclaim *reclaim)
+/* What a question is about. */
+struct asked {
+	struct phys_addr lowest, highest; /* of the request */
+	bool there;                       /* blocks that the request can have */
+	bool anywhere;                    /* free blocks that it has to leave, and that may be wherever there are any */
+};
+
+/* Free blocks between these addresses that the request could take: not those that others have a fence around. */
+static uint64_t free_outside_fence(struct block_heap *heap, struct phys_addr lowest, struct phys_addr highest)
 {
-	return reclaim_lacking(reclaim->count - reclaim->got + reclaim_keep_blocks(reclaim),
-			       atomic_load_explicit(&reclaim->memory->blocks.free_blocks, memory_order_relaxed));
+	const uint64_t first = (heap->first_block + heap->fence_first) << BLOCK_SHIFT;
+	const uint64_t end = (heap->first_block + heap->fence_end) << BLOCK_SHIFT;
+	const uint64_t free = block_heap_free_within(heap, lowest, highest);
+
+	lowest.value = MAX(lowest.value, first);
+	highest.value = MIN(highest.value, end - 1);
+	return first == end ? free : reclaim_lacking(free, block_heap_free_within(heap, lowest, highest));
 }
 
-/* Blocks that have to be where the request wants them; one more, if all is there and it does not get it. */
-static uint64_t missing_within(struct reclaim *reclaim, const void *context)
+/* If nothing is missing, others were faster. */
+static uint64_t missing_blocks(struct reclaim *reclaim, const void *context)
 {
-	const struct reclaim_question *question = context;
-	uint64_t lacking;
+	struct block_heap *heap = &reclaim->memory->blocks;
+	const struct asked *asked = context;
 
 	if (reclaim_take_free(reclaim))
 		return 0;
-	lacking = reclaim_lacking(reclaim->count - reclaim->got,
-				  block_heap_free_within(&reclaim->memory->blocks, question->lowest, question->highest));
-	return lacking == 0 && missing_reserve(reclaim) == 0 ? 1 : lacking;
-}
-
-static uint64_t missing_elsewhere(struct reclaim *reclaim, const void *context)
-{
-	(void)context;
-	return reclaim_take_free(reclaim) ? 0 : missing_reserve(reclaim);
+	const uint64_t want = reclaim->count - reclaim->got;
+	const uint64_t there = free_outside_fence(heap, asked->lowest, asked->highest);
+	const uint64_t lacking = reclaim_lacking(want, there);
+	const uint64_t reserve = reclaim_lacking(MIN(want, there) + reclaim_keep_blocks(reclaim),
+						 atomic_load_explicit(&heap->free_blocks, memory_order_relaxed));
+	if (lacking + reserve == 0)
+		return asked->there;
+	return (asked->there ? lacking : 0) + (asked->anywhere ? reserve : 0);
 }
 
 static uint64_t round_of_blocks(struct reclaim *reclaim)
 {
 	const struct block_constraints *constraints = &reclaim->request->constraints;
+	const struct phys_addr highest = { constraints->highest.value == 0 ? UINT64_MAX : constraints->highest.value };
+	struct asked asked = {
+		.lowest = constraints->lowest,
+		.highest = highest,
+		.there = true,
+		.anywhere = block_heap_is_within(&reclaim->memory->blocks, constraints->lowest, highest),
+	};
 	struct reclaim_question question = {
 		.lowest = constraints->lowest,
-		.highest = { constraints->highest.value == 0 ? UINT64_MAX : constraints->highest.value },
+		.highest = highest,
 		.highest_cost = CLEANER_HELD,
-		.missing = missing_within,
-		.context = &question,
+		.missing = missing_blocks,
+		.context = &asked,
 	};
 	uint64_t gained = reclaim_ask_cleaners(reclaim, &question);
 
-	question.lowest.value = 0;
-	question.highest.value = UINT64_MAX;
-	question.missing = missing_elsewhere;
-	gained += reclaim_ask_cleaners(reclaim, &question);
+	if (!asked.anywhere) {
+		asked.there = false;
+		asked.anywhere = true;
+		question.lowest.value = 0;
+		question.highest.value = UINT64_MAX;
+		gained += reclaim_ask_cleaners(reclaim, &question);
+	}
 	(void)reclaim_take_free(reclaim);
 	return gained;
 }
@@ -320,7 +346,7 @@ static status_t wait_for_frees(struct reclaim *reclaim, uint32_t frees)
 	if (reclaim->is_patient)
 		nap(reclaim, PATIENT_NAP_NS);
 	memory_wait_for_frees(memory, frees, MIN(platform_now_ns() + NAP_NS, deadline_of(reclaim->request)));
-	return enter(reclaim, urgency_of(reclaim), deadline_of(reclaim->request));
+	return enter(reclaim);
 }
 
 /* One round; says whether it may gain more by another one at once. */
@@ -381,7 +407,7 @@ status_t reclaim_run(struct reclaim *reclaim)
 	claim(reclaim, (reclaim->count - reclaim->got) * blocks);
 	reclaim->claims = true;
 	reclaim->complaint_ns = platform_now_ns() + COMPLAINT_NS;
-	status = enter(reclaim, urgency_of(reclaim), deadline_of(reclaim->request));
+	status = enter(reclaim);
 	if (status == STATUS_OK)
 		status = rounds(reclaim);
 	claim(reclaim, -((reclaim->count - reclaim->got) * blocks));

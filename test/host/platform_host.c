@@ -266,6 +266,11 @@ void host_priority_set(unsigned priority)
 
 unsigned platform_priority(void)
 {
+	return atomic_load(&self.own_priority);
+}
+
+unsigned host_priority(void)
+{
 	return MAX(atomic_load(&self.own_priority), atomic_load(&self.lent_priority));
 }
 

@@ -30,8 +30,9 @@ enum host_clock {
 void host_clock_set(enum host_clock mode); /* a manual clock starts where the real one stood */
 void host_clock_turn(uint64_t ns);
 
-/* What platform_priority says in the calling thread; at first 0. Threads run as the host likes, whatever it is. */
+/* The calling thread's priority, at first 0, and with what was lent to it. Threads run as the host likes, whatever it is. */
 void host_priority_set(unsigned priority);
+unsigned host_priority(void);
 
 /*
  * For HOST_CLOCK_ALONE: a wait first runs `idle`, which may turn the clock up to the deadline and do what others would do

@@ -88,7 +88,7 @@ const void *platform_task(void)
 
 unsigned platform_priority(void)
 {
-	return task_current()->priority;
+	return task_current()->own;
 }
 
 void platform_lend_priority(const void *task, unsigned priority)

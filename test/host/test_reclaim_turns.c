@@ -1,0 +1,343 @@
+/*
+ * Turns of reclaim: a request that must not wait waits for one block's work of others at most, whatever those are at, and the
+ * others still get what they ask for. Work is counted in blocks, by the thread that does it. And what a request has cleaned is
+ * what a look at all blocks says: so much at its addresses, and so much anywhere that enough stays free.
+ */
+#include "fake/heap_fixture.h"
+#include "host/host_test.h"
+#include "runtime/base/bits.h"
+#include "runtime/base/random.h"
+
+#include <string.h>
+
+#define BLOCKS   96
+#define MIN_FREE 3
+#define THREADS  6
+
+static struct machine machine;
+static struct memory *const memory = &machine.memory;
+
+/* A cache that gives whole blocks, the lowest first. */
+static struct {
+	struct cleaner cleaner;
+	struct owner owner;
+	_Atomic bool has[BLOCKS];
+	_Atomic uint64_t work[THREADS]; /* blocks given, by thread */
+	void (*before_block)(void);     /* in the middle of the work for a block */
+} cache;
+
+static _Thread_local unsigned self;
+
+static struct phys_addr address_of(uint64_t index)
+{
+	return (struct phys_addr){ MACHINE_START + index * BLOCK_BYTES };
+}
+
+static bool is_within(uint64_t index, struct phys_addr lowest, struct phys_addr highest)
+{
+	return address_of(index).value >= lowest.value && address_of(index + 1).value - 1 <= highest.value;
+}
+
+static uint64_t cache_clean(struct cleaner *cleaner, const struct reclaim_target *target)
+{
+	uint64_t given = 0;
+
+	(void)cleaner;
+	for (uint64_t i = 0; i < BLOCKS && given < target->bytes; i++) {
+		if (!atomic_load(&cache.has[i]) || !is_within(i, target->lowest, target->highest))
+			continue;
+		if (cache.before_block)
+			cache.before_block();
+		atomic_store(&cache.has[i], false);
+		memory_blocks_free(memory, address_of(i));
+		atomic_fetch_add(&cache.work[self], 1);
+		given += BLOCK_BYTES;
+		if (reclaim_target_is_wanted(target))
+			break;
+	}
+	return given;
+}
+
+static void cache_take(uint64_t leave_free)
+{
+	const struct run_request request = { .blocks = 1, .owner = &cache.owner, .keep_blocks = leave_free };
+	struct phys_addr block;
+
+	while (block_heap_alloc(&memory->blocks, &request, &block) == STATUS_OK)
+		atomic_store(&cache.has[(block.value - MACHINE_START) / BLOCK_BYTES], true);
+}
+
+static void setup(uint64_t min_blocks, void (*before_block)(void))
+{
+	host_log_level(LOG_ERROR);
+	machine_init(&machine, MACHINE_START, BLOCKS, min_blocks, min_blocks + 2);
+	memset(&cache, 0, sizeof(cache));
+	owner_init(&cache.owner, "cache", true);
+	cache.cleaner = (struct cleaner){ .name = "cache", .cost = CLEANER_CLEAN, .clean = cache_clean };
+	cache.before_block = before_block;
+	cleaner_register(&memory->cleaners, &cache.cleaner);
+}
+
+static void teardown(void)
+{
+	cleaner_unregister(&memory->cleaners, &cache.cleaner);
+	for (uint64_t i = 0; i < BLOCKS; i++)
+		if (atomic_load(&cache.has[i]))
+			memory_blocks_free(memory, address_of(i));
+	ck_assert_uint_eq(atomic_load(&memory->claimed_blocks), 0);
+	ck_assert_uint_eq(memory->blocks.fence_first, memory->blocks.fence_end);
+	machine_fini(&machine);
+}
+
+/* One at work, others in line ------------------------------------------------------------------------------------------------ */
+
+enum kind {
+	KIND_SINGLE, /* blocks from anywhere */
+	KIND_LOW,    /* from the lower half */
+	KIND_RUN,    /* in one piece */
+	KIND_DRAIN,
+	KINDS,
+};
+
+/* Thread 0 begins, those up to `hurried` come in the middle of one of its blocks and wait, then those that must not. */
+static struct {
+	enum kind kind[THREADS];
+	uint32_t blocks[THREADS];
+	unsigned threads, hurried;
+	uint64_t at_block; /* of thread 0's work */
+	_Atomic unsigned called;
+	uint64_t work_before[THREADS];  /* of the patient, when the thread asked */
+	uint64_t patient_work[THREADS]; /* until it began with its own last block */
+	status_t status[THREADS];
+} play;
+
+static size_t line_length(void)
+{
+	size_t length = 0;
+
+	spinlock_lock(&memory->reclaim_lock.lock);
+	list_for_each (link, &memory->reclaim_lock.line)
+		length++;
+	spinlock_unlock(&memory->reclaim_lock.lock);
+	return length;
+}
+
+static uint64_t work_of_the_patient(void)
+{
+	uint64_t work = 0;
+
+	for (unsigned i = 0; i < play.hurried; i++)
+		work += atomic_load(&cache.work[i]);
+	return work;
+}
+
+/* Thread 0 calls the others, each when those before it stand in line, and goes on when all do. */
+static void call_the_others(void)
+{
+	play.patient_work[self] = work_of_the_patient() - play.work_before[self];
+	if (self != 0 || atomic_load(&cache.work[0]) != play.at_block || atomic_load(&play.called) != 0)
+		return;
+	for (unsigned i = 1; i < play.threads; i++) {
+		atomic_store(&play.called, i);
+		while (line_length() != i)
+			platform_yield();
+	}
+}
+
+static status_t take_and_free(enum kind kind, uint32_t blocks, enum memory_wait wait)
+{
+	struct memory_request request = { .blocks = 1, .owner = &(struct owner){ 0 }, .wait = wait };
+	struct phys_addr runs[BLOCKS];
+	uint32_t count = blocks;
+	struct owner owner;
+	status_t status;
+
+	if (kind == KIND_DRAIN)
+		return memory_drain(memory, blocks * BLOCK_BYTES, false) >= blocks * BLOCK_BYTES ? STATUS_OK : STATUS_NO_MEMORY;
+	owner_init(&owner, "thread", false);
+	request.owner = &owner;
+	if (kind == KIND_LOW)
+		request.constraints.highest.value = address_of(BLOCKS / 2).value - 1;
+	if (kind == KIND_RUN) {
+		request.blocks = blocks;
+		count = 1;
+	}
+	status = memory_blocks_alloc_many(memory, &request, count, runs);
+	for (uint32_t i = 0; status == STATUS_OK && i < count; i++)
+		memory_blocks_free(memory, runs[i]);
+	return status;
+}
+
+static void perform(void *context, unsigned index)
+{
+	const enum memory_wait wait = index < play.hurried ? MEMORY_WAIT_FOREVER : MEMORY_WAIT_NEVER;
+
+	(void)context;
+	self = index;
+	while (atomic_load(&play.called) < index)
+		platform_yield();
+	play.work_before[index] = work_of_the_patient();
+	play.status[index] = take_and_free(play.kind[index], play.blocks[index], wait);
+	if (index == 0) /* it may have found a window with little to do */
+		atomic_store(&play.called, play.threads);
+}
+
+START_TEST(threads_that_must_not_wait_wait_for_one_block_of_others)
+{
+	unsigned interrupted = 0, given = 0, refused = 0;
+	struct random random;
+
+	random_seed(&random, 8);
+	for (unsigned loop = 0; loop < 150; loop++) {
+		uint64_t wanted = 0;
+
+		setup(MIN_FREE, call_the_others);
+		cache_take(MIN_FREE);
+		memset(&play, 0, sizeof(play));
+		play.threads = 2 + (unsigned)random_below(&random, THREADS - 1);
+		play.hurried = 1 + (unsigned)random_below(&random, play.threads - 1);
+		for (unsigned i = 0; i < play.threads; i++) {
+			/* A drain that must not wait is none. */
+			play.kind[i] = (enum kind)random_below(&random, i < play.hurried ? KINDS : KIND_DRAIN);
+			play.blocks[i] = 1 + (uint32_t)random_below(&random, 8);
+			wanted += play.blocks[i];
+		}
+		play.blocks[0] += 4;
+		/* What a drain has freed others find without a turn. */
+		play.at_block = play.kind[0] == KIND_DRAIN ? 0 : random_below(&random, play.blocks[0]);
+		host_threads_run(play.threads, perform, NULL);
+		for (unsigned i = 0; i < play.threads; i++) {
+			if (i < play.hurried) {
+				ck_assert_int_eq(play.status[i], STATUS_OK);
+				continue;
+			}
+			interrupted++;
+			ck_assert_uint_le(play.patient_work[i], 1);
+			ck_assert(play.status[i] == STATUS_OK ||
+				  (play.kind[i] == KIND_RUN && play.status[i] == STATUS_NO_MEMORY));
+			given += play.status[i] == STATUS_OK;
+			refused += play.status[i] != STATUS_OK;
+		}
+		/* Nobody has more cleaned than all ask for, but for windows that others spoilt. */
+		uint64_t cleaned = 0;
+		bool only_single = true;
+		for (unsigned i = 0; i < play.threads; i++) {
+			cleaned += atomic_load(&cache.work[i]);
+			only_single = only_single && play.kind[i] == KIND_SINGLE;
+		}
+		if (only_single)
+			ck_assert_uint_le(cleaned, wanted + 4);
+		teardown();
+	}
+	ck_assert_uint_gt(interrupted, 150);
+	ck_assert_uint_gt(given, 10 * refused);
+}
+END_TEST
+
+/* All at once ---------------------------------------------------------------------------------------------------------------- */
+
+static void crowd(void *context, unsigned index)
+{
+	struct random random;
+
+	(void)context;
+	self = index;
+	random_seed(&random, index + 40);
+	for (unsigned i = 0; i < 60; i++) {
+		const enum memory_wait waits[] = { MEMORY_WAIT_NEVER, MEMORY_WAIT_FOREVER };
+		const enum kind kind = (enum kind)random_below(&random, KINDS);
+		const enum memory_wait wait = waits[random_below(&random, 2)];
+		const status_t status = take_and_free(kind, 1 + (uint32_t)random_below(&random, 6), wait);
+
+		ck_assert(status == STATUS_OK || kind == KIND_DRAIN || wait == MEMORY_WAIT_NEVER);
+		if (random_below(&random, 4) == 0)
+			cache_take(MIN_FREE + 2);
+	}
+}
+
+START_TEST(threads_in_a_crowd_all_get_theirs)
+{
+	setup(MIN_FREE, NULL);
+	cache_take(MIN_FREE);
+	host_threads_run(THREADS, crowd, NULL);
+	teardown();
+}
+END_TEST
+
+/* What lacks, and where ------------------------------------------------------------------------------------------------------ */
+
+static uint64_t count_within(const struct block_constraints *constraints, const bool *is)
+{
+	uint64_t count = 0;
+
+	for (uint64_t i = 0; i < BLOCKS; i++)
+		count += is[i] && is_within(i, constraints->lowest, constraints->highest);
+	return count;
+}
+
+START_TEST(what_has_to_stay_free_may_be_anywhere)
+{
+	const struct block_constraints everywhere = { .highest = { UINT64_MAX } };
+	unsigned only_reserve = 0, refused = 0;
+	struct random random;
+
+	random_seed(&random, 9);
+	for (unsigned loop = 0; loop < 400; loop++) {
+		const uint64_t min = random_below(&random, 12), want = 1 + random_below(&random, 10);
+		const uint64_t first = random_below(&random, BLOCKS),
+			       last = first + random_below(&random, MIN(BLOCKS - first, 20));
+		const uint64_t free_parts = random_below(&random, 20), cached_parts = random_below(&random, 20);
+		const struct block_constraints there = { address_of(first), { address_of(last + 1).value - 1 }, 0, 0 };
+		bool is_free[BLOCKS] = { false }, is_cached[BLOCKS] = { false };
+		struct phys_addr held[BLOCKS], runs[10];
+		struct owner kernel, owner;
+
+		setup(min, NULL);
+		owner_init(&kernel, "kernel objects", false);
+		owner_init(&owner, "device", false);
+		for (uint64_t i = 0; i < BLOCKS; i++) {
+			const bool becomes_cached = random_below(&random, 20) < cached_parts;
+			const struct run_request one = {
+				.blocks = 1,
+				.constraints = { address_of(i), { address_of(i + 1).value - 1 }, 0, 0 },
+				.owner = becomes_cached ? &cache.owner : &kernel
+			};
+
+			is_free[i] = !becomes_cached && random_below(&random, 20) < free_parts;
+			is_cached[i] = becomes_cached;
+			if (!is_free[i])
+				ck_assert_int_eq(block_heap_alloc(&memory->blocks, &one, &held[i]), STATUS_OK);
+			atomic_store(&cache.has[i], becomes_cached);
+		}
+		const uint64_t free_there = count_within(&there, is_free), cached_there = count_within(&there, is_cached);
+		const uint64_t free_all = count_within(&everywhere, is_free), cached_all = count_within(&everywhere, is_cached);
+		const uint64_t lacking_there = want > free_there ? want - free_there : 0;
+		const uint64_t lacking_all = want + min > free_all ? want + min - free_all : 0;
+		const struct memory_request request = { .blocks = 1, .constraints = there, .owner = &owner };
+		const bool expected = lacking_there <= cached_there && lacking_all <= cached_all;
+		const status_t status = memory_blocks_alloc_many(memory, &request, (uint32_t)want, runs);
+
+		if (want > last - first + 1) {
+			ck_assert_int_eq(status, STATUS_RANGE);
+			ck_assert_uint_eq(atomic_load(&cache.work[0]), 0);
+		} else {
+			ck_assert_int_eq(status, expected ? STATUS_OK : STATUS_NO_MEMORY);
+			ck_assert_uint_le(atomic_load(&cache.work[0]), MAX(lacking_there, lacking_all));
+			ck_assert(!expected || atomic_load(&cache.work[0]) == MAX(lacking_there, lacking_all));
+			only_reserve += expected && lacking_there == 0 && lacking_all > 0;
+			refused += !expected;
+		}
+		for (uint64_t i = 0; status == STATUS_OK && i < want; i++)
+			memory_blocks_free(memory, runs[i]);
+		for (uint64_t i = 0; i < BLOCKS; i++)
+			if (!is_free[i] && !is_cached[i])
+				memory_blocks_free(memory, held[i]);
+		teardown();
+	}
+	ck_assert_uint_gt(only_reserve, 3);
+	ck_assert_uint_gt(refused, 50);
+}
+END_TEST
+
+HOST_TEST_MAIN("reclaim_turns", threads_that_must_not_wait_wait_for_one_block_of_others, threads_in_a_crowd_all_get_theirs,
+	       what_has_to_stay_free_may_be_anywhere)
