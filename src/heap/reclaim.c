@@ -226,6 +226,16 @@ uint64_t reclaim_ask_cleaners(struct reclaim *reclaim, const struct reclaim_ques
 	return reclaim->gained - gained;
 }
 
+uint64_t reclaim_ask_anywhere(struct reclaim *reclaim, enum cleaner_cost highest_cost,
+			      uint64_t (*missing)(struct reclaim *reclaim, const void *context))
+{
+	return reclaim_ask_cleaners(reclaim, &(struct reclaim_question){
+						     .highest = { UINT64_MAX },
+						     .highest_cost = highest_cost,
+						     .missing = missing,
+					     });
+}
+
 static uint64_t missing_of_drain(struct reclaim *reclaim, const void *context)
 {
 	const struct reclaim_target *target = context;
@@ -251,71 +261,58 @@ uint64_t reclaim_drain_round(struct memory *memory, const struct reclaim_target 
 	return reclaim.gained;
 }
 
-/* What a question is about. */
-struct asked {
-	struct phys_addr lowest, highest; /* of the request */
-	bool there;                       /* blocks that the request can have */
-	bool anywhere;                    /* free blocks that it has to leave, and that may be wherever there are any */
-};
-
-/* Free blocks between these addresses that the request could take: not those that others have a fence around. */
-static uint64_t free_outside_fence(struct block_heap *heap, struct phys_addr lowest, struct phys_addr highest)
+/* Nothing lacks, and still the request does not get it: others were faster, or have a fence around it. */
+static uint64_t missing_blocks(struct reclaim *reclaim, bool there, bool anywhere)
 {
-	const uint64_t first = (heap->first_block + heap->fence_first) << BLOCK_SHIFT;
-	const uint64_t end = (heap->first_block + heap->fence_end) << BLOCK_SHIFT;
-	const uint64_t free = block_heap_free_within(heap, lowest, highest);
-
-	lowest.value = MAX(lowest.value, first);
-	highest.value = MIN(highest.value, end - 1);
-	return first == end ? free : reclaim_lacking(free, block_heap_free_within(heap, lowest, highest));
-}
-
-/* If nothing is missing, others were faster. */
-static uint64_t missing_blocks(struct reclaim *reclaim, const void *context)
-{
+	const struct block_constraints *constraints = &reclaim->request->constraints;
 	struct block_heap *heap = &reclaim->memory->blocks;
-	const struct asked *asked = context;
 
 	if (reclaim_take_free(reclaim))
 		return 0;
 	const uint64_t want = reclaim->count - reclaim->got;
-	const uint64_t there = free_outside_fence(heap, asked->lowest, asked->highest);
-	const uint64_t lacking = reclaim_lacking(want, there);
-	const uint64_t reserve = reclaim_lacking(MIN(want, there) + reclaim_keep_blocks(reclaim),
+	const uint64_t free = block_heap_free_within(heap, constraints->lowest, constraints->highest);
+	const uint64_t lacking = reclaim_lacking(want, free);
+	const uint64_t reserve = reclaim_lacking(MIN(want, free) + reclaim_keep_blocks(reclaim),
 						 atomic_load_explicit(&heap->free_blocks, memory_order_relaxed));
 	if (lacking + reserve == 0)
-		return asked->there;
-	return (asked->there ? lacking : 0) + (asked->anywhere ? reserve : 0);
+		return there;
+	return (there ? lacking : 0) + (anywhere ? reserve : 0);
+}
+
+/* Blocks that the request can have. */
+static uint64_t missing_there(struct reclaim *reclaim, const void *is_anywhere)
+{
+	return missing_blocks(reclaim, true, is_anywhere != NULL);
+}
+
+/* Free ones that it has to leave, wherever they are. */
+static uint64_t missing_reserve(struct reclaim *reclaim, const void *context)
+{
+	(void)context;
+	return missing_blocks(reclaim, false, true);
 }
 
 static uint64_t round_of_blocks(struct reclaim *reclaim)
 {
 	const struct block_constraints *constraints = &reclaim->request->constraints;
 	const struct phys_addr highest = { constraints->highest.value == 0 ? UINT64_MAX : constraints->highest.value };
-	struct asked asked = {
-		.lowest = constraints->lowest,
-		.highest = highest,
-		.there = true,
-		.anywhere = block_heap_is_within(&reclaim->memory->blocks, constraints->lowest, highest),
-	};
-	struct reclaim_question question = {
+	const bool is_anywhere = block_heap_is_within(&reclaim->memory->blocks, constraints->lowest, highest);
+	const struct reclaim_question there = {
 		.lowest = constraints->lowest,
 		.highest = highest,
 		.highest_cost = CLEANER_HELD,
-		.missing = missing_blocks,
-		.context = &asked,
+		.missing = missing_there,
+		.context = is_anywhere ? reclaim : NULL,
 	};
-	uint64_t gained = reclaim_ask_cleaners(reclaim, &question);
+	const uint64_t before = reclaim->gained;
+	uint64_t gained;
 
-	if (!asked.anywhere) {
-		asked.there = false;
-		asked.anywhere = true;
-		question.lowest.value = 0;
-		question.highest.value = UINT64_MAX;
-		gained += reclaim_ask_cleaners(reclaim, &question);
-	}
-	(void)reclaim_take_free(reclaim);
-	return gained;
+	do {
+		gained = reclaim_ask_cleaners(reclaim, &there);
+		if (!is_anywhere)
+			gained += reclaim_ask_anywhere(reclaim, CLEANER_HELD, missing_reserve);
+	} while (!reclaim_take_free(reclaim) && gained > 0 && !reclaim_is_late(reclaim));
+	return reclaim->gained - before;
 }
 
 /* Whatever is freed meanwhile. */

@@ -22,6 +22,10 @@ struct reclaim_question {
  */
 uint64_t reclaim_ask_cleaners(struct reclaim *reclaim, const struct reclaim_question *question);
 
+/* The same, wherever the memory is. */
+uint64_t reclaim_ask_anywhere(struct reclaim *reclaim, enum cleaner_cost highest_cost,
+			      uint64_t (*missing)(struct reclaim *reclaim, const void *context));
+
 /* Takes one run under these constraints, if it is free. */
 bool reclaim_take_one(struct reclaim *reclaim, const struct block_constraints *constraints, bool inside_fence);
 

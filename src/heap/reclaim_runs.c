@@ -15,17 +15,6 @@
 #define PATIENCE_NS     (200 * NS_PER_MS)
 #define PATIENCE_OVER   (5 * NS_PER_S)
 
-/* Wherever the memory is. */
-static uint64_t ask_anywhere(struct reclaim *reclaim, enum cleaner_cost highest_cost,
-			     uint64_t (*missing)(struct reclaim *reclaim, const void *context))
-{
-	return reclaim_ask_cleaners(reclaim, &(struct reclaim_question){
-						     .highest = { UINT64_MAX },
-						     .highest_cost = highest_cost,
-						     .missing = missing,
-					     });
-}
-
 static uint64_t missing_in_window(struct reclaim *reclaim, const void *context)
 {
 	return window_busy_blocks(&reclaim->memory->blocks, context);
@@ -63,7 +52,7 @@ static uint64_t window_take(struct reclaim *reclaim, const struct window *window
 						       .exchange = reclaim->placed,
 					       });
 	if (window_busy_blocks(&reclaim->memory->blocks, window) == 0) {
-		gained += ask_anywhere(reclaim, CLEANER_HELD, missing_to_keep);
+		gained += reclaim_ask_anywhere(reclaim, CLEANER_HELD, missing_to_keep);
 		(void)reclaim_take_one(reclaim, &inside, true);
 	}
 	trace_event(&reclaim->memory->trace, TRACE_TAKEN, reclaim->request->owner->name, window->start.value >> BLOCK_SHIFT,
@@ -177,7 +166,7 @@ uint64_t reclaim_round_of_runs(struct reclaim *reclaim)
 		} else if (!asked_for_empty) {
 			/* Empty blocks of objcaches may be all that stands between movable ones. */
 			asked_for_empty = true;
-			gained += ask_anywhere(reclaim, CLEANER_FREE, missing_everything);
+			gained += reclaim_ask_anywhere(reclaim, CLEANER_FREE, missing_everything);
 		} else {
 			break;
 		}
