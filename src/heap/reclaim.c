@@ -104,7 +104,7 @@ bool reclaim_take_one(struct reclaim *reclaim, const struct block_constraints *c
 	};
 
 	if (block_heap_alloc(&reclaim->memory->blocks, &request, &reclaim->runs[reclaim->got]) != STATUS_OK)
-		return request.placed && reclaim->has_turn && reclaim_take_place(reclaim, &request);
+		return request.placed && reclaim->has_turn && !reclaim->passes && reclaim_take_place(reclaim, &request);
 	reclaim->got++;
 	if (reclaim->claims)
 		claim(reclaim, -request.blocks);
@@ -215,7 +215,9 @@ uint64_t reclaim_ask_cleaners(struct reclaim *reclaim, const struct reclaim_ques
 		given = reclaim_ask(reclaim->memory, cleaner, &target);
 		reclaim->gained += given;
 		if (given > 0 && reclaim_target_is_wanted(&target)) {
+			reclaim->passes = true;
 			(void)question->missing(reclaim, question->context);
+			reclaim->passes = false;
 			pass_turn_on(reclaim, question);
 		} else if (given < target.bytes) {
 			cleaner = cleaner_next(registry, cleaner);

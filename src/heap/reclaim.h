@@ -11,6 +11,7 @@ struct reclaim {
 	uint32_t count;
 	uint32_t got;
 	bool has_turn;
+	bool passes;              /* the turn on, as soon as it has taken what is free */
 	bool placed;              /* each run only in its place (block_heap.h), as long as that can be emptied */
 	struct phys_addr place;   /* where that is, if it is in use */
 	bool claims;              /* what has not been taken yet counts in memory->claimed_blocks */

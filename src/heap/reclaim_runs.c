@@ -147,7 +147,7 @@ uint64_t reclaim_round_of_runs(struct reclaim *reclaim)
 
 	reclaim->is_patient = false;
 	if (reclaim->placed)
-		gained = ask_anywhere(reclaim, CLEANER_HELD, missing_to_keep);
+		gained = reclaim_ask_anywhere(reclaim, CLEANER_HELD, missing_to_keep);
 	for (unsigned failures = 0; failures < WINDOW_TRIES && !reclaim_take_free(reclaim) && !reclaim_is_late(reclaim);) {
 		if (window_find(heap, &request, &window)) {
 			const uint32_t got = reclaim->got;
