@@ -3,32 +3,13 @@
 #include "frame.h"
 #include "replacement.h"
 #include "runtime/base/assert.h"
+#include "runtime/base/bits.h"
 
 #define SCAN_FRAMES (2 * PAGES_PER_BLOCK) /* that the cursor goes over for one page */
 #define MOVE_TRIES  4                     /* while others use the page */
+#define LOOKS_MAX   64u                   /* at blocks that are full, for one that is not any more */
 
 /* Blocks ------------------------------------------------------------------------------------------------------------------- */
-
-static bool add_block(struct volume *volume)
-{
-	struct page_heap *heap = &volume->heap;
-	struct frames *frames;
-
-	if (frames_alloc(volume->pagecache, &volume->pagecache->mapped_owner, &frames) != STATUS_OK)
-		return false;
-	spinlock_lock(&heap->lock);
-	atomic_store_explicit(&frames->volume, volume, memory_order_relaxed);
-	frames->role = FRAMES_APART;
-	frames->lane = LANE_PROBATION;
-	frames->position = 0;
-	list_insert_last(&heap->apart, &frames->link);
-	heap->apart_blocks++;
-	page_heap_resize_locked(heap, 1);
-	if (!heap->apart_open || frames_cursor_is_done(heap->apart_open))
-		heap->apart_open = frames;
-	spinlock_unlock(&heap->lock);
-	return true;
-}
 
 /* The block is in no list afterwards, and the caller's: hand_over. */
 static void remove_locked(struct page_heap *heap, struct frames *frames)
@@ -55,41 +36,61 @@ static void hand_over(struct volume *volume, struct frames *frames)
 	spinlock_unlock(&heap->lock);
 }
 
-static struct frames *take_idle(struct page_heap *heap)
+static bool add_block(struct volume *volume)
 {
-	struct frames *idle = NULL;
+	struct page_heap *heap = &volume->heap;
+	struct frames *frames;
+	bool is_open;
 
+	if (frames_alloc(volume->pagecache, &volume->pagecache->mapped_owner, &frames) != STATUS_OK)
+		return false;
 	spinlock_lock(&heap->lock);
-	list_for_each (link, &heap->apart) {
-		idle = container_of(link, struct frames, link);
-		if (idle->mapped == 0)
-			break;
-		idle = NULL;
-	}
-	if (idle)
-		remove_locked(heap, idle);
+	atomic_store_explicit(&frames->volume, volume, memory_order_relaxed);
+	frames->role = FRAMES_APART;
+	frames->lane = LANE_PROBATION;
+	frames->position = 0;
+	list_insert_last(&heap->apart, &frames->link);
+	heap->apart_blocks++;
+	page_heap_resize_locked(heap, 1);
+	is_open = !heap->apart_open || frames_cursor_is_done(heap->apart_open);
+	if (is_open)
+		heap->apart_open = frames;
+	else
+		remove_locked(heap, frames); /* another one was quicker */
 	spinlock_unlock(&heap->lock);
-	return idle;
+	if (!is_open)
+		hand_over(volume, frames);
+	return true;
 }
 
 void apart_settle(struct volume *volume)
 {
-	struct frames *frames;
+	struct page_heap *heap = &volume->heap;
+	struct frames *idle;
 
-	while ((frames = take_idle(&volume->heap)) != NULL)
-		hand_over(volume, frames);
+	spinlock_lock(&heap->lock);
+	idle = heap->apart_open;
+	if (idle && idle->mapped == 0)
+		remove_locked(heap, idle);
+	else
+		idle = NULL;
+	spinlock_unlock(&heap->lock);
+	if (idle)
+		hand_over(volume, idle);
 }
 
 /* Frames ------------------------------------------------------------------------------------------------------------------- */
 
-/* NULL: there is no block with frames ahead of the cursor. */
+/* NULL: there is no block with frames ahead of the cursor, as far as it looks. */
 static struct frames *cursor_locked(struct page_heap *heap)
 {
 	if (heap->apart_open && !frames_cursor_is_done(heap->apart_open))
 		return heap->apart_open;
-	list_for_each (link, &heap->apart) {
-		struct frames *frames = container_of(link, struct frames, link);
+	for (unsigned looks = 0; looks < MIN(heap->apart_blocks, LOOKS_MAX); looks++) {
+		struct list *first = list_take_first(&heap->apart);
+		struct frames *frames = container_of(first, struct frames, link);
 
+		list_insert_last(&heap->apart, first); /* the next time it looks at others */
 		if (frames->mapped > PAGES_PER_BLOCK / 2)
 			continue;
 		frames->position = 0;
@@ -221,7 +222,8 @@ bool apart_is_valid(const struct page_heap *heap)
 	list_for_each (link, &heap->apart) {
 		const struct frames *frames = container_of(link, struct frames, link);
 
-		if (frames->role != FRAMES_APART || (frames->mapped == 0 && frames_cursor_is_done(frames)))
+		if (frames->role != FRAMES_APART || (frames != heap->apart_open && !frames_cursor_is_done(frames)) ||
+		    (frames->mapped == 0 && frames_cursor_is_done(frames)))
 			return false;
 		blocks++;
 	}

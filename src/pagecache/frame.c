@@ -112,6 +112,10 @@ bool page_drop_key(struct volume *volume, uint64_t key)
 
 	if (!page)
 		return false;
+	spinlock_lock(&volume->heap.lock);
+	if (page_heap_has_lent_locked(volume, page_frames(page)))
+		page_heap_note_left_locked(&volume->heap, page_frames(page));
+	spinlock_unlock(&volume->heap.lock);
 	frame_return(page);
 	remember(volume, key, before);
 	return true;
@@ -186,9 +190,6 @@ static bool page_move_locked(struct volume *volume, struct page *from, struct pa
 {
 	uint32_t state = page_state(from);
 
-	/* A block that is lent may have gone, pins or not, and the page may have been read again since. */
-	if (!index_is_current(from))
-		return false;
 	do {
 		if (!is_movable(state, 1))
 			return false;
@@ -286,16 +287,78 @@ bool page_move_pinned(struct volume *volume, struct page *page, struct page *tar
 
 /* Lent pages --------------------------------------------------------------------------------------------------------------- */
 
+/* Nobody can tell what was copied meanwhile from what came later, but for the version. */
+static bool copy_clean(const struct page *page, struct page *target, uint32_t *version)
+{
+	*version = atomic_load_explicit(&page->version, memory_order_acquire);
+	if (!page_is(page_state(page), PAGE_CLEAN))
+		return false;
+	memcpy_unstable(page_memory(target), page_memory(page), PAGE_BYTES);
+	return true;
+}
+
+/*
+ * [S], [D] and [R] are held, and the page is in the index: so it is CLEAN, if its block is lent, and its pins are those of others
+ * that look it up and let it go. They would count as soon as the block was taken back, which is done under [R].
+ */
+static void leave_lent_locked(struct volume *volume, struct page *page, struct page *target, uint32_t *before)
+{
+	struct index *index = &volume->pagecache->index;
+
+	*before = page_leave_pinned(page);
+	page_heap_note_left_locked(&volume->heap, page_frames(page));
+	if (!target) {
+		index_remove_locked(index, page);
+		return;
+	}
+	pagecache_node(volume->pagecache, page_key(page))->moves++;
+	index_replace_locked(index, page, target);
+	page_set(target, state_in_main(*before));
+}
+
+bool page_leave_lent(struct volume *volume, struct page *page, struct page *target)
+{
+	struct index_stripe *stripe;
+	uint32_t before, version;
+	uint64_t key;
+	bool left;
+
+	if (target && !copy_clean(page, target, &version))
+		return false;
+	stripe = index_lock_page(&volume->pagecache->index, page);
+	if (!stripe)
+		return false;
+	spinlock_lock(&volume->lock);
+	spinlock_lock(&volume->heap.lock);
+	left = page_heap_has_lent_locked(volume, page_frames(page)) &&
+	       (!target || (index_is_current(page) && atomic_load(&page->version) == version));
+	key = page_key(page);
+	if (left)
+		leave_lent_locked(volume, page, target, &before);
+	spinlock_unlock(&volume->heap.lock);
+	spinlock_unlock(&volume->lock);
+	spinlock_unlock(&stripe->lock);
+	if (!left)
+		return false;
+	if (target)
+		atomic_fetch_add_explicit(&volume->counts.moved_pages, 1, memory_order_relaxed);
+	else
+		remember(volume, key, before);
+	if ((before & PAGE_PINS) == 0)
+		page_set_free(page);
+	return true;
+}
+
 struct page *page_pin(struct volume *volume, uint64_t key, struct lookup *lookup)
 {
 	struct page *page;
 
 	while ((page = index_pin(&volume->pagecache->index, key, lookup)) == NULL && lookup->status == STATUS_NOT_FOUND &&
 	       lookup->lent) {
-		if (page_move(volume, lookup->lent) || page_evict(volume, lookup->lent))
-			frame_return(lookup->lent);
-		else
-			platform_cpu_relax(); /* somebody else is just doing it, or the block is being revoked */
+		struct page *target = take_target(volume);
+
+		if (!page_leave_lent(volume, lookup->lent, target) && target)
+			frame_return(target);
 	}
 	return page;
 }

@@ -88,15 +88,6 @@ void frames_prepare(struct frames *frames)
 	frames->ready = true;
 }
 
-uint32_t frames_cached_pages(const struct frames *frames)
-{
-	uint32_t pages = 0;
-
-	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++)
-		pages += page_content(page_state(&frames->pages[i])) >= PAGE_WRITING;
-	return pages;
-}
-
 void frames_invalidate(struct frames *frames)
 {
 	uint16_t generation = (uint16_t)(frames_generation(frames) + 1);

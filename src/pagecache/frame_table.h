@@ -18,12 +18,13 @@
 struct frames {
 	struct volume *_Atomic volume; /* [R] of the page heap that has the block; NULL: none has */
 	struct phys_addr block;        /* [I] */
-	struct list link;              /* [R] in its queue, among the lent ones, or in the list of whoever fenced it */
+	struct list link;              /* [R] in its queue, or in the list of whoever fenced it */
 	struct list scored;            /* [R] QUEUED: among those of about the same score */
 	struct list aged;              /* [R] QUEUED: in the order in which scores were looked at */
 	_Atomic uint32_t generation;   /* 16 bits, not 0, and GENERATION_LENT; changes under [R], or as lend.h says */
 	_Atomic uint32_t entered; /* [R] when its cursor last went over it, on the page cache's clock of blocks; read without */
 	uint32_t score;           /* [R] what it would cost to lose the block, when it was looked at last */
+	_Atomic uint32_t cached;  /* [R] pages in it, when it was looked at last; LENT: now; read without */
 	uint32_t mapped;          /* [R] pages in it that are mapped (apart.h) */
 	uint32_t busy;            /* [R] frames that a cursor's visit is looking at: the block must stay */
 	uint32_t position;        /* [R] OPEN: next frame of the cursor */
@@ -55,9 +56,6 @@ void frame_table_fini(struct frame_table *table);
 
 /* Makes the block's pages, if that has not been done yet. */
 void frames_prepare(struct frames *frames);
-
-/* Pages that are cached in it. */
-uint32_t frames_cached_pages(const struct frames *frames);
 
 /* Its entries in the index do not count any more, and it is not lent. */
 void frames_invalidate(struct frames *frames);

@@ -40,11 +40,15 @@ static bool is_entry(const struct frames *frames, const struct page *page, uint6
 	       atomic_load_explicit(&page->generation, memory_order_relaxed) == frames_generation(frames);
 }
 
-/* The same, and that its pages can be pinned: the block is not lent. */
+/*
+ * The same, and that its pages can be pinned: the block is not lent. The block first: if it was lent when the pin came, and the
+ * page has left it since, and it was taken back, then the page is seen to be no entry any more (lend.h).
+ */
 static bool is_entry_to_pin(const struct frames *frames, const struct page *page, uint64_t key)
 {
-	return page_key(page) == key && atomic_load_explicit(&page->generation, memory_order_relaxed) ==
-						atomic_load_explicit(&frames->generation, memory_order_acquire);
+	const uint32_t generation = atomic_load_explicit(&frames->generation, memory_order_acquire);
+
+	return page_key(page) == key && atomic_load_explicit(&page->generation, memory_order_relaxed) == generation;
 }
 
 /* Pinning ------------------------------------------------------------------------------------------------------------------ */

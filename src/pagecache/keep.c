@@ -1,19 +1,11 @@
 #include "keep.h"
 
-/* Whether so much is cached where it counts, besides what is claimed and so many pages that are lent. */
-static bool has(struct volume *volume, uint64_t bytes, uint64_t lent)
-{
-	const uint64_t others = lent + atomic_load(&volume->claimed_pages);
-
-	return atomic_load(&volume->counts.cached_pages) * PAGE_BYTES >= bytes + others * PAGE_BYTES;
-}
-
-/* The pages of lent blocks are counted only where it matters. */
+/* Whether so much is cached where it counts, besides what is claimed. */
 static bool has_more(struct volume *volume, uint64_t bytes)
 {
-	const uint64_t most = (uint64_t)atomic_load(&volume->heap.lent_blocks) * PAGES_PER_BLOCK;
+	const uint64_t others = atomic_load(&volume->heap.lent_pages) + atomic_load(&volume->claimed_pages);
 
-	return has(volume, bytes, most) || has(volume, bytes, page_heap_lent_pages(&volume->heap));
+	return atomic_load(&volume->counts.cached_pages) * PAGE_BYTES >= bytes + others * PAGE_BYTES;
 }
 
 bool keep_claim(struct volume *volume, uint64_t keep, uint64_t pages)

@@ -4,9 +4,9 @@
  * 1. Every page in a lent block is CLEAN without pins, or FREE. Pages are read without pins (index.h): the copy counts only if
  *    the block's generation is still the same. Whoever wants to write, map, or pin a page moves it out first (page_pin).
  * 2. GENERATION_LENT is set, under [R], on a fenced block whose pages are as in 1., and these are looked at once more
- * afterwards. Pins are taken first and look for the flag afterwards. So no pin that counts is in a lent block.
+ *    afterwards. Pins are taken first and look for the flag afterwards. So no pin that counts is in a lent block.
  * 3. A block is revoked by a new generation, without any lock. Until it is settled its pages are entries of the index that do
- *    not count; its role is LENT, and nobody but lend_settle changes it.
+ *    not count; its role is LENT, and only `settle` changes it.
  */
 #pragma once
 

@@ -29,8 +29,8 @@ static const struct rule {
 	[PAGE_WRITING] = { BIT(PAGE_DIRTY) | BIT(PAGE_TAKEN), PINS_SOME, QUEUE_FLAGS | PAGE_LISTED | PAGE_FAILED, 0 },
 	/* read; failed */
 	[PAGE_READING] = { BIT(PAGE_CLEAN) | BIT(PAGE_GONE), PINS_SOME, QUEUE_FLAGS | PAGE_AHEAD, 0 },
-	/* a writer comes; evicted or moved away */
-	[PAGE_CLEAN] = { BIT(PAGE_WRITING) | BIT(PAGE_TAKEN), PINS_ANY, QUEUE_FLAGS | PAGE_AHEAD, 0 },
+	/* a writer comes; evicted or moved away; the same out of a lent block, while it has pins */
+	[PAGE_CLEAN] = { BIT(PAGE_WRITING) | BIT(PAGE_TAKEN) | BIT(PAGE_GONE), PINS_ANY, QUEUE_FLAGS | PAGE_AHEAD, 0 },
 	/* a writer comes; written back; moved away; its volume is given up */
 	[PAGE_DIRTY] = { BIT(PAGE_WRITING) | BIT(PAGE_WRITEBACK) | BIT(PAGE_TAKEN) | BIT(PAGE_CLEAN), PINS_ANY,
 			 QUEUE_FLAGS | PAGE_LISTED | PAGE_FAILED, PAGE_LISTED },
@@ -93,6 +93,16 @@ bool page_try_leave(struct page *page, uint32_t *before)
 							  memory_order_acq_rel, memory_order_acquire));
 	new_version(page);
 	return true;
+}
+
+uint32_t page_leave_pinned(struct page *page)
+{
+	uint32_t before = page_state(page), after;
+
+	do
+		after = before & PAGE_PINS ? page_state_with(before, PAGE_GONE, 0, 0) : page_state_make(PAGE_TAKEN, 0);
+	while (!page_try_change(page, &before, after));
+	return before;
 }
 
 uint32_t page_change(struct page *page, enum page_content content, uint32_t clear, uint32_t set)

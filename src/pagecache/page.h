@@ -8,7 +8,8 @@
  *	content    pins   meaning
  *	FREE       0      no page in this frame
  *	TAKEN      0      no page; the frame belongs to whoever took it: a miss, the target of a move, an eviction
- *	GONE       >= 1   its read failed: out of the index; `key` holds the negated status; the last unpin frees the frame
+ *	GONE       >= 1   out of the index; the last unpin frees the frame. Its read failed, and `key` holds the negated status;
+ *			  or it has left a lent block, where pins do not count (lend.h)
  *	WRITING    >= 1   a writer waits for the other pins, then has the page for itself
  *	READING    >= 1   on its way from the device; the I/O holds a pin
  *	CLEAN      >= 0   as on the device
@@ -136,6 +137,12 @@ static inline bool page_is_idle(uint32_t state)
 	return ((state - ((uint32_t)PAGE_CLEAN << PAGE_CONTENT_SHIFT)) & (PAGE_CONTENT | PAGE_PINS)) == 0;
 }
 
+/* FREE, or CLEAN without pins: as every page of a block that is lent. */
+static inline bool page_is_lendable(uint32_t state)
+{
+	return page_is(state, PAGE_FREE) || page_is_idle(state);
+}
+
 /* CLEAN, DIRTY or WRITEBACK. */
 static inline bool page_is_readable(uint32_t state)
 {
@@ -171,6 +178,9 @@ bool page_try_change(struct page *page, uint32_t *before, uint32_t after);
  * in the two below, and they are for each page that is evicted: the table is not asked.
  */
 bool page_try_leave(struct page *page, uint32_t *before);
+
+/* Makes a CLEAN page TAKEN, or GONE while it has pins, which none of their holders counts on. Returns the state before. */
+uint32_t page_leave_pinned(struct page *page);
 
 /* One try, for an idle page in state `before` that becomes FREE before its frame changes: so the version stays as it is. */
 static inline bool page_try_leave_free(struct page *page, uint32_t before)

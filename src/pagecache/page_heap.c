@@ -46,6 +46,7 @@ void page_heap_count_locked(struct page_heap *heap, struct frames *frames, struc
 {
 	const uint32_t score = replacement_look(frames, census);
 
+	atomic_store_explicit(&frames->cached, census->cached, memory_order_relaxed);
 	if (page_heap_level(score) != page_heap_level(frames->score)) {
 		level_leave_locked(heap, frames);
 		frames->score = score;
@@ -68,6 +69,8 @@ void page_heap_look_locked(struct page_heap *heap, struct frames *frames)
 
 void page_heap_queue_locked(struct page_heap *heap, struct frames *frames, enum lane lane, bool youngest)
 {
+	struct frames_census census;
+
 	frames->role = FRAMES_QUEUED;
 	frames->lane = (uint8_t)lane;
 	heap->lane_blocks[lane]++;
@@ -75,7 +78,8 @@ void page_heap_queue_locked(struct page_heap *heap, struct frames *frames, enum 
 		list_insert_last(&heap->queues[lane], &frames->link);
 	else
 		list_insert_first(&heap->queues[lane], &frames->link);
-	set_score_locked(heap, frames, replacement_score(frames));
+	set_score_locked(heap, frames, replacement_look(frames, &census));
+	atomic_store_explicit(&frames->cached, census.cached, memory_order_relaxed);
 	level_enter_locked(heap, frames);
 	list_insert_last(&heap->aged, &frames->aged);
 }
@@ -179,7 +183,6 @@ void page_heap_init(struct page_heap *heap, const char *name, uint64_t retain_by
 	list_init(&heap->empty);
 	list_init(&heap->aged);
 	list_init(&heap->apart);
-	list_init(&heap->lent);
 	for (unsigned i = 0; i < LANES; i++)
 		list_init(&heap->queues[i]);
 	for (unsigned i = 0; i < SCORE_LEVELS; i++)
@@ -439,7 +442,7 @@ bool page_heap_is_valid(struct volume *volume)
 		scored += list_length(&heap->levels[level]);
 	}
 	return scored == queued && list_length(&heap->aged) == queued && list_length(&heap->empty) == heap->empty_blocks &&
-	       apart_is_valid(heap) && list_length(&heap->lent) == atomic_load(&heap->lent_blocks) &&
+	       apart_is_valid(heap) && page_heap_lent_is_valid(volume) &&
 	       heap->lane_blocks[LANE_PROBATION] + heap->lane_blocks[LANE_MAIN] + heap->empty_blocks +
 			       atomic_load(&heap->lent_blocks) + heap->apart_blocks ==
 		       atomic_load(&heap->blocks);

@@ -8,7 +8,7 @@
  *	             \                            |
  *	              `--- page_heap_fence -------+--> FENCED --page_heap_release--> source
  *	                                                 |------page_heap_unfence--> QUEUED
- *	                                                 `--page_heap_lend--> LENT --page_heap_take_back--> FENCED
+ *	                                                 `--page_heap_lend--> LENT --page_heap_unfence--> QUEUED
  *	                                                                         `---page_heap_forget--> none, when revoked
  *
  * EMPTY blocks have no pages: fresh ones that came too many, and those of which a drain leaves `retain_bytes`. APART ones are
@@ -19,9 +19,7 @@
  * again first, and puts it higher if it has become hotter: what is taken in the end is the coldest. Besides, the ageing hand
  * goes on with the cursors: at every 16th frame it looks at the score anew that was looked at longest ago.
  *
- * Lock [R]: heap->lock, a leaf, held for the look at a block or two at most, or at all that are lent
- * (page_heap_lent_pages, where a volume is about down to what it keeps), or at many cold ones (page_heap_find_group); not
- * while a page is visited, copied or evicted: a visit counts in frames->busy, which keeps the block where it is.
+ * Lock [R]: heap->lock, a leaf, behind [S] and [D]; held for the look at a block or two at most; not while a page is visited, copied or evicted: a visit counts in frames->busy, which keeps the block where it is.
  */
 #pragma once
 
@@ -56,8 +54,8 @@ struct page_heap {
 	uint32_t apart_blocks;            /* [R] */
 	struct list aged;                 /* [R] QUEUED, the score that was looked at longest ago first */
 	_Atomic uint32_t blocks;          /* [R] all, FENCED, LENT and APART ones included; read without */
-	struct list lent;                 /* [R] LENT */
-	_Atomic uint32_t lent_blocks;     /* [R] read without */
+	_Atomic uint32_t lent_blocks;     /* [R] LENT; read without */
+	_Atomic uint64_t lent_pages;      /* [R] cached in these; read without */
 	uint32_t gone_blocks;             /* [R] given away not long ago and not yet replaced */
 	uint32_t gone_turns;              /* [R] blocks that the probation cursor has begun since */
 	uint32_t drained_blocks;          /* [R] of them given by drains for others, at most */
@@ -127,37 +125,36 @@ bool page_heap_release(struct volume *volume, struct frames *frames);
 void page_heap_note_demand(struct volume *volume, uint64_t blocks);
 
 /*
- * Puts a fenced block back into its queue, as the oldest, or, if it has lost many pages, into probation's; one that was open,
+ * Puts a block that is fenced, or lent, back into its queue, as the oldest, or, if it has lost many pages, into probation's; one that was open,
  * as the youngest.
  */
 void page_heap_unfence(struct volume *volume, struct frames *frames);
 
-/* Groups: adjacent blocks, aligned to their number, all QUEUED in this heap. */
-struct group_limits {
-	uint64_t blocks;                          /* a power of two */
-	uint64_t lowest_score;                    /* only groups of at least this one */
-	unsigned empty_percent;                   /* of its frames, at most */
-	struct phys_addr highest;                 /* last byte */
-	struct phys_addr avoid_first, avoid_last; /* not within */
-};
-
+/* Adjacent blocks, as many as a piece of the guarantee has and aligned to their number, all QUEUED in the heap of this volume. */
 struct heap_group {
+	struct volume *volume;
 	struct phys_addr start;
 	uint64_t score; /* sum over its blocks, when they were looked at last, and for frames that are empty */
 };
 
-/* The group of the lowest score among those around the coldest blocks. False: there is none. */
-bool page_heap_find_group(struct volume *volume, const struct group_limits *limits, struct heap_group *group);
+/*
+ * The group of the lowest score, but at least of this one, among those around the coldest blocks that the wish admits, but for
+ * its deadline; frames that are empty count as they were looked at last. False: there is none.
+ */
+bool page_heap_find_group(struct volume *volume, const struct guarantee_wish *wish, uint64_t lowest_score,
+			  struct heap_group *group);
 
 /* Fences all blocks of a group; false: it is none any more. */
 bool page_heap_fence_group(struct volume *volume, struct phys_addr start, uint64_t blocks);
 
-/* A fenced block is lent; false: a cursor still looks at it. The other way round: it is fenced again. See lend.h. */
+/* A fenced block is lent; false: a cursor still looks at it, or a page is not lendable, and it is as it was. See lend.h. */
 bool page_heap_lend(struct volume *volume, struct frames *frames);
-void page_heap_take_back(struct volume *volume, struct frames *frames);
 
-/* Pages cached in blocks that are lent. Looks at each. */
-uint64_t page_heap_lent_pages(struct page_heap *heap);
+/* Whether the block is this heap's, and lent, or revoked and not settled. [R] is held. */
+bool page_heap_has_lent_locked(const struct volume *volume, const struct frames *frames);
+
+/* Counts a page that has left such a block, before its frame is FREE. [R] is held. */
+void page_heap_note_left_locked(struct page_heap *heap, struct frames *frames);
 
 /* A lent block that was revoked, and has no page any more, leaves the heap. */
 void page_heap_forget(struct volume *volume, struct frames *frames);

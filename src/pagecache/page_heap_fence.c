@@ -149,7 +149,7 @@ void page_heap_replace(struct volume *volume, struct frames *frames, struct fram
 	fresh->lane = frames->lane;
 	fresh->position = 0;
 	replacement_came_back_locked(heap);
-	atomic_fetch_add_explicit(&heap->blocks, 1, memory_order_relaxed);
+	page_heap_resize_locked(heap, 1);
 	spinlock_unlock(&heap->lock);
 }
 
@@ -196,7 +196,10 @@ void page_heap_note_demand(struct volume *volume, uint64_t blocks)
  */
 static bool is_holey(const struct frames *frames)
 {
-	return frames_cursor_is_done(frames) && frames_cached_pages(frames) < PAGES_PER_BLOCK - PAGES_PER_BLOCK / HOLES_PART;
+	struct frames_census census;
+
+	replacement_census(frames, &census);
+	return frames_cursor_is_done(frames) && census.cached < PAGES_PER_BLOCK - PAGES_PER_BLOCK / HOLES_PART;
 }
 
 void page_heap_unfence(struct volume *volume, struct frames *frames)
@@ -204,7 +207,9 @@ void page_heap_unfence(struct volume *volume, struct frames *frames)
 	struct page_heap *heap = &volume->heap;
 
 	spinlock_lock(&heap->lock);
-	assert(frames->role == FRAMES_FENCED);
+	assert(frames->role == FRAMES_FENCED || frames->role == FRAMES_LENT);
+	if (frames->role == FRAMES_LENT)
+		page_heap_leave_lent_locked(heap, frames);
 	/* One that was open is not full of its pages yet. */
 	page_heap_queue_locked(heap, frames, is_holey(frames) ? LANE_PROBATION : frames->lane, !frames_cursor_is_done(frames));
 	frames->position = PAGES_PER_BLOCK;

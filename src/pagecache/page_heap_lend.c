@@ -1,10 +1,15 @@
 /* Groups of blocks, and the blocks that are lent: the page heap's part of lend.h. */
+#include "page_heap_internal.h"
 #include "replacement.h"
 #include "runtime/base/assert.h"
-#include "volume.h"
+#include "runtime/base/bits.h"
 
-#define BLOCKS_LOOKED_AT 64        /* the coldest ones; one of them has neighbours that are cold, too */
-#define BLOCKS_PASSED_BY (4 * KIB) /* that lie outside of the limits, before there seem to be no others: less than 1 ms */
+/*
+ * How long the lock is held for: some 64 of the coldest groups are looked at, or 4096 blocks passed by that lie outside of the
+ * limits, before there seem to be no others.
+ */
+#define LOOKS       (4 * KIB)
+#define GROUP_LOOKS 64u /* that one group counts for, or one for each of its blocks, if these are more */
 
 static struct frames *block_at(const struct volume *volume, uint64_t address)
 {
@@ -20,82 +25,67 @@ static bool is_queued_here_locked(const struct volume *volume, const struct fram
 	       frames->role == FRAMES_QUEUED && frames->busy == 0 && frames->mapped == 0;
 }
 
-static bool is_group_locked(const struct volume *volume, uint64_t start, uint64_t blocks)
+/* What it would cost to lose the blocks, and how many of their frames are empty. False: they are no group. [R] is held. */
+static bool look_at_group_locked(const struct volume *volume, uint64_t start, uint64_t blocks, uint64_t *score, uint64_t *empty)
 {
-	for (uint64_t i = 0; i < blocks; i++)
-		if (!is_queued_here_locked(volume, block_at(volume, start + (i << BLOCK_SHIFT))))
+	*score = *empty = 0;
+	for (uint64_t i = 0; i < blocks; i++) {
+		const struct frames *frames = block_at(volume, start + (i << BLOCK_SHIFT));
+
+		if (!is_queued_here_locked(volume, frames))
 			return false;
+		*score += frames->score;
+		*empty += PAGES_PER_BLOCK - atomic_load_explicit(&frames->cached, memory_order_relaxed);
+	}
 	return true;
 }
 
-/* What it would cost to lose the blocks. [R] is held. */
-static uint64_t group_score_locked(const struct volume *volume, uint64_t start, uint64_t blocks)
+static bool is_admitted(const struct guarantee *guarantee, const struct guarantee_wish *wish, uint64_t start)
 {
-	uint64_t score = 0;
+	const uint64_t last = start + (guarantee->piece_blocks << BLOCK_SHIFT) - 1;
 
-	for (uint64_t i = 0; i < blocks; i++)
-		score += block_at(volume, start + (i << BLOCK_SHIFT))->score;
-	return score;
-}
-
-/* Looks at each page. */
-static uint64_t group_empty_frames(const struct volume *volume, uint64_t start, uint64_t blocks)
-{
-	uint64_t empty = 0;
-
-	for (uint64_t i = 0; i < blocks; i++)
-		empty += PAGES_PER_BLOCK - frames_cached_pages(block_at(volume, start + (i << BLOCK_SHIFT)));
-	return empty;
-}
-
-static bool is_within_limits(const struct group_limits *limits, uint64_t start)
-{
-	const uint64_t last = start + (limits->blocks << BLOCK_SHIFT) - 1;
-
-	return last <= limits->highest.value && (start > limits->avoid_last.value || last < limits->avoid_first.value);
+	return (guarantee->highest.value == 0 || last <= guarantee->highest.value) &&
+	       (start > wish->avoid_last.value || last < wish->avoid_first.value);
 }
 
 /*
- * Takes the group, which lies within the limits, if it is a better one. An empty frame counts as a missed page: nobody fills it
- * while the block is lent, and the cursor would.
+ * Takes the group if it is a better one. An empty frame counts as a missed page: nobody fills it while the block is lent, and
+ * the cursor would.
  */
-static void consider_locked(const struct volume *volume, const struct group_limits *limits, uint64_t start,
+static void consider_locked(struct volume *volume, const struct guarantee_wish *wish, uint64_t lowest_score, uint64_t start,
 			    struct heap_group *group)
 {
+	const uint64_t blocks = volume->pagecache->memory->guarantee.piece_blocks;
 	uint64_t score, empty;
 
-	if (!is_group_locked(volume, start, limits->blocks))
+	if (!look_at_group_locked(volume, start, blocks, &score, &empty))
 		return;
-	score = group_score_locked(volume, start, limits->blocks);
-	if (score >= group->score)
-		return;
-	empty = group_empty_frames(volume, start, limits->blocks);
 	score += empty * REPLACEMENT_SCORE_PAGE;
-	if (score < group->score && score >= limits->lowest_score &&
-	    empty * 100 <= limits->blocks * PAGES_PER_BLOCK * limits->empty_percent)
-		*group = (struct heap_group){ { start }, score };
+	if (score < group->score && score >= lowest_score && empty * 100 <= blocks * PAGES_PER_BLOCK * wish->idle_percent_max)
+		*group = (struct heap_group){ volume, { start }, score };
 }
 
-bool page_heap_find_group(struct volume *volume, const struct group_limits *limits, struct heap_group *group)
+bool page_heap_find_group(struct volume *volume, const struct guarantee_wish *wish, uint64_t lowest_score,
+			  struct heap_group *group)
 {
+	const struct guarantee *guarantee = &volume->pagecache->memory->guarantee;
+	const uint64_t bytes = guarantee->piece_blocks << BLOCK_SHIFT;
+	const uint64_t group_looks = MAX(guarantee->piece_blocks, (uint64_t)GROUP_LOOKS);
 	struct page_heap *heap = &volume->heap;
-	unsigned looks = BLOCKS_LOOKED_AT, passes = BLOCKS_PASSED_BY;
+	uint64_t looks = 0;
 
 	group->score = UINT64_MAX;
 	spinlock_lock(&heap->lock);
-	for (uint64_t levels = heap->level_mask; levels != 0 && looks > 0 && passes > 0; levels &= levels - 1) {
+	for (uint64_t levels = heap->level_mask; levels != 0 && looks < LOOKS; levels &= levels - 1) {
 		list_for_each (link, &heap->levels[__builtin_ctzll(levels)]) {
-			const struct frames *frames = container_of(link, struct frames, scored);
-			const uint64_t start = frames->block.value & ~((limits->blocks << BLOCK_SHIFT) - 1);
+			const uint64_t start = align_down(container_of(link, struct frames, scored)->block.value, bytes);
+			const bool admitted = is_admitted(guarantee, wish, start);
 
-			if (looks == 0 || passes == 0)
+			if (admitted)
+				consider_locked(volume, wish, lowest_score, start, group);
+			looks += admitted ? group_looks : 1;
+			if (looks >= LOOKS)
 				break;
-			if (!is_within_limits(limits, start)) {
-				passes--;
-				continue;
-			}
-			looks--;
-			consider_locked(volume, limits, start, group);
 		}
 	}
 	spinlock_unlock(&heap->lock);
@@ -105,10 +95,11 @@ bool page_heap_find_group(struct volume *volume, const struct group_limits *limi
 bool page_heap_fence_group(struct volume *volume, struct phys_addr start, uint64_t blocks)
 {
 	struct page_heap *heap = &volume->heap;
+	uint64_t score, empty;
 	bool fenced;
 
 	spinlock_lock(&heap->lock);
-	fenced = is_group_locked(volume, start.value, blocks);
+	fenced = look_at_group_locked(volume, start.value, blocks, &score, &empty);
 	for (uint64_t i = 0; fenced && i < blocks; i++) {
 		struct frames *frames = block_at(volume, start.value + (i << BLOCK_SHIFT));
 
@@ -120,63 +111,69 @@ bool page_heap_fence_group(struct volume *volume, struct phys_addr start, uint64
 }
 
 /* Windows of blocks for large requests go round it where they can. */
-static void set_cost_locked(struct volume *volume, struct frames *frames)
+static void enter_lent_locked(struct volume *volume, struct frames *frames, uint32_t cached)
 {
+	struct page_heap *heap = &volume->heap;
+
+	frames->role = FRAMES_LENT;
+	atomic_store(&frames->cached, cached);
+	atomic_fetch_add(&heap->lent_blocks, 1);
+	atomic_fetch_add(&heap->lent_pages, cached);
 	block_heap_set_cost(&volume->pagecache->memory->blocks, frames->block, REPLACEMENT_SCORE_MAX);
 }
 
-static void enter_lent_locked(struct page_heap *heap, struct frames *frames)
+void page_heap_leave_lent_locked(struct page_heap *heap, struct frames *frames)
 {
-	frames->role = FRAMES_LENT;
-	list_insert_last(&heap->lent, &frames->link);
-	atomic_fetch_add(&heap->lent_blocks, 1);
-}
-
-static void leave_lent_locked(struct page_heap *heap, struct frames *frames)
-{
-	list_remove(&frames->link);
 	atomic_fetch_sub(&heap->lent_blocks, 1);
+	atomic_fetch_sub(&heap->lent_pages, atomic_load(&frames->cached));
+	atomic_fetch_and(&frames->generation, ~GENERATION_LENT);
 }
 
-uint64_t page_heap_lent_pages(struct page_heap *heap)
+void page_heap_note_left_locked(struct page_heap *heap, struct frames *frames)
 {
-	uint64_t pages = 0;
+	atomic_fetch_sub(&frames->cached, 1);
+	atomic_fetch_sub(&heap->lent_pages, 1);
+}
 
-	spinlock_lock(&heap->lock);
-	list_for_each (link, &heap->lent)
-		pages += frames_cached_pages(container_of(link, struct frames, link));
-	spinlock_unlock(&heap->lock);
-	return pages;
+bool page_heap_has_lent_locked(const struct volume *volume, const struct frames *frames)
+{
+	return atomic_load_explicit(&frames->volume, memory_order_relaxed) == volume && frames->role == FRAMES_LENT;
+}
+
+/* False: a page is not lendable. */
+static bool count_lendable(const struct frames *frames, uint32_t *cached)
+{
+	*cached = 0;
+	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++) {
+		const uint32_t state = page_state(&frames->pages[i]);
+
+		if (!page_is_lendable(state))
+			return false;
+		*cached += !page_is(state, PAGE_FREE);
+	}
+	return true;
 }
 
 bool page_heap_lend(struct volume *volume, struct frames *frames)
 {
 	struct page_heap *heap = &volume->heap;
+	uint32_t cached;
 	bool lent;
 
 	spinlock_lock(&heap->lock);
 	assert(frames->role == FRAMES_FENCED);
 	lent = frames->busy == 0;
 	if (lent) {
-		enter_lent_locked(heap, frames);
-		set_cost_locked(volume, frames);
-		/* Before the pages are looked at again: whoever pins one now finds it, or is found. */
+		/* Before the pages are looked at: whoever pins one now finds it, or is found. */
 		atomic_fetch_or(&frames->generation, GENERATION_LENT);
+		lent = count_lendable(frames, &cached);
+		if (lent)
+			enter_lent_locked(volume, frames, cached);
+		else
+			atomic_fetch_and(&frames->generation, ~GENERATION_LENT);
 	}
 	spinlock_unlock(&heap->lock);
 	return lent;
-}
-
-void page_heap_take_back(struct volume *volume, struct frames *frames)
-{
-	struct page_heap *heap = &volume->heap;
-
-	spinlock_lock(&heap->lock);
-	assert(frames->role == FRAMES_LENT);
-	leave_lent_locked(heap, frames);
-	frames->role = FRAMES_FENCED;
-	atomic_fetch_and(&frames->generation, ~GENERATION_LENT);
-	spinlock_unlock(&heap->lock);
 }
 
 void page_heap_forget(struct volume *volume, struct frames *frames)
@@ -185,7 +182,26 @@ void page_heap_forget(struct volume *volume, struct frames *frames)
 
 	spinlock_lock(&heap->lock);
 	assert(frames->role == FRAMES_LENT);
-	leave_lent_locked(heap, frames);
+	page_heap_leave_lent_locked(heap, frames);
 	page_heap_leave_locked(heap, frames);
 	spinlock_unlock(&heap->lock);
+}
+
+bool page_heap_lent_is_valid(struct volume *volume)
+{
+	const struct frame_table *table = &volume->pagecache->table;
+	uint64_t blocks = 0, pages = 0;
+
+	for (uint64_t i = 0; i < table->count; i++) {
+		const struct frames *frames = table->blocks[i];
+		uint32_t cached;
+
+		if (!frames || !page_heap_has_lent_locked(volume, frames))
+			continue;
+		if (frames_are_lent(frames) && (!count_lendable(frames, &cached) || cached != atomic_load(&frames->cached)))
+			return false;
+		blocks++;
+		pages += atomic_load(&frames->cached);
+	}
+	return blocks == atomic_load(&volume->heap.lent_blocks) && pages == atomic_load(&volume->heap.lent_pages);
 }

@@ -11,6 +11,8 @@
 #include "runtime/base/string.h"
 #include "writeback.h"
 
+#define PIN_NAP_NS (10 * NS_PER_MS) /* until pages are looked at again that were pinned: nobody tells when they are not */
+
 static struct volume *find_locked(struct pagecache *pagecache, const char *name)
 {
 	list_for_each (link, &pagecache->volumes) {
@@ -250,8 +252,12 @@ status_t volume_detach(struct volume *volume, bool discard)
 	reads_settle(volume);
 	writeback_discard(volume);
 	guarantee_recall(&volume->pagecache->memory->guarantee, &volume->heap.owner);
-	if (!evict_everything(volume))
-		platform_panic("volume %s is detached while its pages are in use", volume->name);
+	/* A lookup for another volume may hold a pin in passing here, and its task may be preempted. */
+	while (!evict_everything(volume)) {
+		if (!list_is_empty(&volume->mappings))
+			platform_panic("volume %s is detached while its pages are mapped", volume->name);
+		(void)platform_wait(&volume->users, 0, platform_now_ns() + PIN_NAP_NS);
+	}
 	page_heap_fini(volume);
 	node_forget(&volume->node);
 	objcache_unreserve(&volume->pagecache->requests, IO_OWN);

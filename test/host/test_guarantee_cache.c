@@ -7,6 +7,7 @@
 #include "heap/dma_quarantine.h"
 #include "host/host_test.h"
 #include "pagecache/evict.h"
+#include "pagecache/frame.h"
 #include "pagecache/keep.h"
 
 static const struct device device = { .name = "camera", .dma_mask = UINT64_MAX };
@@ -110,7 +111,7 @@ END_TEST
 /* Pages of the volume that are cached and not lent. */
 static uint64_t own_pages(struct cache_machine *machine)
 {
-	return atomic_load(&machine->volume.counts.cached_pages) - page_heap_lent_pages(&machine->volume.heap);
+	return atomic_load(&machine->volume.counts.cached_pages) - atomic_load(&machine->volume.heap.lent_pages);
 }
 
 /* Neither a drain nor a loan takes the volume below what it keeps, also when each of them alone would not. */
@@ -300,6 +301,81 @@ START_TEST(only_what_drains_take_is_demand)
 }
 END_TEST
 
+/* Of a block that is lent, one that is cached. */
+static struct page *lent_page(struct cache_machine *machine)
+{
+	const struct frame_table *table = &machine->pagecache.table;
+
+	for (uint64_t i = 0; i < table->count; i++)
+		for (uint32_t j = 0; table->blocks[i] && frames_are_lent(table->blocks[i]) && j < PAGES_PER_BLOCK; j++)
+			if (page_is_idle(page_state(&table->blocks[i]->pages[j])))
+				return &table->blocks[i]->pages[j];
+	ck_abort_msg("no page is lent");
+	return NULL;
+}
+
+/* What index_pin does to a page of a lent block before it lets it go again; its task may be preempted in between for long. */
+static struct page *pin_in_passing(struct cache_machine *machine)
+{
+	struct page *page = lent_page(machine);
+	uint32_t state = page_state(page);
+
+	ck_assert(page_try_change(page, &state, state + 1));
+	return page;
+}
+
+START_TEST(a_pin_in_passing_keeps_no_reader_waiting)
+{
+	struct cache_machine machine;
+	struct lookup lookup;
+
+	fill_and_lend(&machine);
+	struct page *page = pin_in_passing(&machine);
+	const uint64_t key = page_key(page);
+	const uint64_t lent_pages = atomic_load(&machine.volume.heap.lent_pages);
+	struct page *moved = page_pin(&machine.volume, key, &lookup);
+
+	ck_assert_ptr_nonnull(moved);
+	ck_assert_ptr_ne(moved, page);
+	ck_assert_int_eq(memcmp(page_memory(moved), machine.model + page_key_number(key) * PAGE_BYTES, PAGE_BYTES), 0);
+	page_unpin(moved);
+	ck_assert_uint_eq(atomic_load(&machine.volume.heap.lent_pages), lent_pages - 1);
+	ck_assert_uint_eq(page_content(page_state(page)), PAGE_GONE);
+	page_unpin(page);
+	ck_assert_uint_eq(page_state(page), page_state_make(PAGE_FREE, 0));
+	cache_machine_fini(&machine);
+}
+END_TEST
+
+/* The block goes to the device, back to the memory, and to the cache again, while the pin is still there. */
+START_TEST(a_pin_in_passing_keeps_no_piece_unsettled)
+{
+	struct guarantee_slot *slots[PIECES];
+	struct cache_machine machine;
+	unsigned taken = 0;
+
+	fill_and_lend(&machine);
+	struct guarantee *guarantee = &machine.memory.guarantee;
+	struct page *page = pin_in_passing(&machine);
+	while (frames_are_lent(page_frames(page)) && taken < PIECES)
+		slots[taken++] = guarantee_take(guarantee, &anywhere, PIECE_BYTES, &device);
+	ck_assert(!frames_are_lent(page_frames(page)));
+	keep(&machine);
+	ck_assert_ptr_null(atomic_load(&page_frames(page)->volume));
+	ck_assert_uint_eq(page_content(page_state(page)), PAGE_GONE);
+	while (taken > 0)
+		guarantee_give(guarantee, slots[--taken]);
+	for (uint64_t read = 0; read < 2 * MEMORY_BYTES; read += MIB) {
+		cache_machine_read(&machine, read % DISK_BYTES, MIB);
+		(void)guarantee_keep(guarantee);
+	}
+	ck_assert_uint_eq(page_content(page_state(page)), PAGE_GONE);
+	page_unpin(page);
+	ck_assert(pagecache_is_valid(&machine.pagecache));
+	cache_machine_fini(&machine);
+}
+END_TEST
+
 /* Of all that the cache has: blocks that are lent, or just being refilled, included. */
 static uint64_t empty_frames(struct cache_machine *machine)
 {
@@ -454,4 +530,5 @@ HOST_TEST_MAIN("guarantee_cache", what_is_lent_still_caches, lent_pages_that_are
 	       the_guarantee_is_taken_from_the_cache, what_is_lent_is_not_what_is_kept, a_device_at_work_keeps_its_pieces,
 	       a_detached_volume_gets_back_what_it_lent, the_cold_end_moves_on, nothing_is_lent_after_the_deadline,
 	       only_what_drains_take_is_demand, what_is_colder_but_outside_of_the_limits_is_passed_by,
-	       what_has_lost_pages_is_filled_again, threads_never_see_what_a_device_wrote, nor_do_they_beside_handlers)
+	       what_has_lost_pages_is_filled_again, a_pin_in_passing_keeps_no_reader_waiting,
+	       a_pin_in_passing_keeps_no_piece_unsettled, threads_never_see_what_a_device_wrote, nor_do_they_beside_handlers)

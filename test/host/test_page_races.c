@@ -88,5 +88,49 @@ START_TEST(a_block_that_went_to_another_volume_is_not_held)
 }
 END_TEST
 
+#define PAGES 8
+
+struct passing {
+	struct cache_machine machine;
+	struct page *page; /* the last one that is cached, pinned */
+};
+
+static bool note_page(void *context, struct page *page)
+{
+	*(struct page **)context = page;
+	return true;
+}
+
+/* One task detaches the volume; another one has found the page on a stale way, and has been preempted since. */
+static void detach_or_unpin(void *context, unsigned index)
+{
+	struct passing *passing = context;
+
+	if (index == 0) {
+		ck_assert_int_eq(volume_detach(&passing->machine.volume, false), STATUS_OK);
+		return;
+	}
+	while (atomic_load(&passing->machine.volume.counts.cached_pages) > 1)
+		platform_yield();
+	page_unpin(passing->page);
+}
+
+START_TEST(a_detach_waits_for_pins_in_passing)
+{
+	static struct passing passing;
+	struct cache_machine *machine = &passing.machine;
+	uint32_t state;
+
+	cache_machine_init(machine, DISK_BYTES, false);
+	cache_machine_read(machine, 0, (uint64_t)PAGES * PAGE_BYTES);
+	ck_assert(index_visit(&machine->pagecache.index, page_key_make(machine->volume.node.id, PAGES - 1), note_page,
+			      &passing.page));
+	state = page_state(passing.page);
+	ck_assert(page_try_change(passing.page, &state, state + 1));
+	host_threads_run(2, detach_or_unpin, &passing);
+	cache_machine_free(machine);
+}
+END_TEST
+
 HOST_TEST_MAIN("page races", a_block_that_went_to_another_volume_is_not_held, forgetting_a_dirty_page_wakes_flushes,
-	       a_frame_that_was_dropped_under_the_cursor_has_no_entry)
+	       a_frame_that_was_dropped_under_the_cursor_has_no_entry, a_detach_waits_for_pins_in_passing)

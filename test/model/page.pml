@@ -57,7 +57,10 @@ byte key[2] = OTHER;
 bool entry[2];
 bool lent[2]; /* its block is: GENERATION_LENT */
 bool gone[2]; /* its block's generation is another one by now */
-bool keeper;  /* guarantee->keeper */
+bool loan[2]; /* its block is FRAMES_LENT */
+byte busy[2]; /* movers that have its block fenced, or hold it */
+bool keeper;  /* guarantee->keeper, and the block of the first frame is fenced or lent */
+bool heap_lock; /* [R], where more than one step is taken under it */
 byte next[2] = NONE;
 byte version[2];
 
@@ -82,7 +85,7 @@ byte failures;
 	 (from == TAKEN && (to == FREE || to == READING || to == WRITING || to == CLEAN || to == DIRTY)) || \
 	 (from == GONE && to == FREE) || (from == WRITING && (to == DIRTY || to == TAKEN)) || \
 	 (from == READING && (to == CLEAN || to == GONE)) ||                              \
-	 (from == CLEAN && (to == WRITING || to == TAKEN || to == FREE)) ||               \
+	 (from == CLEAN && (to == WRITING || to == TAKEN || to == FREE || to == GONE)) || \
 	 (from == DIRTY && (to == WRITING || to == WRITEBACK || to == TAKEN || to == CLEAN)) || \
 	 (from == WRITEBACK && (to == CLEAN || to == DIRTY)))
 
@@ -197,6 +200,20 @@ inline unlink_and_unlock(f, l)
 	atomic { entry[f] = false; stripe_lock[l] = false }
 }
 
+/* page_leave_pinned: seen_pins says whether there were any. */
+inline leave_pinned(f)
+{
+	atomic {
+		assert(content[f] == CLEAN);
+		seen_pins = pins[f];
+		if
+		:: pins[f] > 0 -> change(f, GONE, pins[f], false)
+		:: else -> change(f, TAKEN, 0, false)
+		fi
+	}
+	if :: seen_pins == 0 -> new_version(f) :: else fi
+}
+
 #define IS_CURRENT(f) (entry[f] && !gone[f])
 #define IS_ENTRY(f)   (key[f] == K && IS_CURRENT(f))
 #define IS_FREE(f)    (content[f] == FREE && !lent[f] && !gone[f])
@@ -257,13 +274,18 @@ walk:
 	fi;
 	atomic {
 		if
-		:: content[f] >= READING -> pins[f]++; floor = acknowledged
+		:: content[f] >= READING -> pins[f]++; floor = acknowledged; seen_pins = lent[f] || gone[f]
 		:: else -> goto pin_slowly
 		fi
 	}
 #ifndef BREAK_LOOK_AGAIN
 	if :: key[f] != K -> goto pinned_another :: else fi;
-	if :: !IS_CURRENT(f) || lent[f] -> goto pinned_another :: else fi;
+#ifndef BREAK_BLOCK_FIRST
+	if :: !entry[f] || seen_pins -> goto pinned_another :: else fi;
+#else
+	if :: !entry[f] -> goto pinned_another :: else fi;
+	if :: lent[f] || gone[f] -> goto pinned_another :: else fi;
+#endif
 #endif
 	goto pinned;
 pinned_another:
@@ -289,7 +311,7 @@ find_again:
 #ifndef BREAK_LOOK_AGAIN_LOCKED
 	:: !IS_CURRENT(f) || lent[f] ->
 		unpin(f);
-		if :: lent[f] -> stripe_lock[K] = false; goto move :: else -> goto find_again fi
+		if :: lent[f] -> stripe_lock[K] = false; goto leave :: else -> goto find_again fi
 #endif
 	:: else
 	fi;
@@ -370,6 +392,7 @@ pinned:
 	if
 	:: seen_content == READING -> sleep_on_state(f); goto pinned
 	:: seen_content == GONE ->
+		assert(key[f] != K); /* it has the status of a read that failed */
 		unpin(f);
 		if :: op == READ -> goto again :: else -> goto pin fi
 	:: else
@@ -505,7 +528,9 @@ move:
 	atomic {
 		g = 1 - f;
 		if
-		:: IS_FREE(g) && (content[f] == CLEAN || content[f] == DIRTY) -> change(g, TAKEN, 0, false)
+		:: IS_FREE(g) && (content[f] == CLEAN || content[f] == DIRTY) && !gone[f] && !(keeper && f == 0) ->
+			change(g, TAKEN, 0, false);
+			busy[f]++
 		:: else -> goto again
 		fi
 	}
@@ -529,19 +554,6 @@ move:
 #endif
 	assert(key[f] == a && entry[f]);
 	lock(volume_lock);
-#ifndef BREAK_MOVE_IS_CURRENT
-	if
-	:: gone[f] ->
-		volume_lock = false;
-		stripe_lock[a] = false;
-#ifndef BREAK_MOVE_PINS
-		goto unpin_not_moved
-#else
-		goto not_moved
-#endif
-	:: else
-	fi;
-#endif
 	atomic {
 		if
 #ifndef BREAK_MOVE_PINS
@@ -575,13 +587,73 @@ move:
 		volume_lock = false;
 		stripe_lock[a] = false
 	}
-	atomic { change(f, FREE, 0, false) }
+	atomic { change(f, FREE, 0, false); busy[f]-- }
 	goto again;
 unpin_not_moved:
 	unpin(f);
 not_moved:
-	atomic { change(g, FREE, 0, false) }
+	atomic { change(g, FREE, 0, false); busy[f]-- }
 	goto again;
+
+	/* page_leave_lent */
+leave:
+	atomic {
+		g = NONE;
+		if
+		:: IS_FREE(1 - f) -> g = 1 - f; change(g, TAKEN, 0, false)
+		:: else
+		fi
+	}
+	if
+	:: g == NONE
+	:: else ->
+		new_version(g);
+		atomic {
+			seen = version[f];
+			if :: content[f] != CLEAN -> goto not_left :: else fi;
+			lo[g] = lo[f]
+		}
+		hi[g] = hi[f]
+	fi;
+leave_lock:
+	a = key[f];
+	atomic {
+		!stripe_lock[a];
+		if
+		:: !entry[f] -> goto not_left
+		:: entry[f] && key[f] != a -> goto leave_lock
+		:: else -> stripe_lock[a] = true
+		fi
+	}
+	atomic {
+		!heap_lock;
+		if
+#ifndef BREAK_LEAVE_LOANS
+		:: !loan[f] -> stripe_lock[a] = false; goto not_left
+#endif
+#ifndef BREAK_LEAVE_IS_CURRENT
+		:: g != NONE && gone[f] -> stripe_lock[a] = false; goto not_left
+#endif
+		:: g != NONE && version[f] != seen -> stripe_lock[a] = false; goto not_left
+		:: else -> heap_lock = true
+		fi
+	}
+	leave_pinned(f);
+	if
+	:: g == NONE -> unlink(f, next[f])
+	:: else ->
+		key[g] = a;
+		entry[g] = true;
+		next[g] = next[f];
+		unlink(f, g);
+		atomic { change(g, CLEAN, 0, false) }
+	fi;
+	atomic { heap_lock = false; stripe_lock[a] = false }
+	if :: seen_pins == 0 -> atomic { change(f, FREE, 0, false) } :: else fi;
+	goto pin;
+not_left:
+	if :: g != NONE -> atomic { change(g, FREE, 0, false) } :: else fi;
+	goto pin;
 
 	/* index_see, memcpy_unstable, index_saw_whole: without a pin */
 look:
@@ -618,39 +690,42 @@ look_on:
 lend:
 	atomic {
 		if
-		:: !keeper && content[f] == CLEAN && pins[f] == 0 && entry[f] -> keeper = true
+		:: !keeper && busy[f] == 0 && content[f] == CLEAN && pins[f] == 0 && entry[f] -> keeper = true
 		:: else -> goto again
 		fi
 	}
-	lent[f] = true;
+	atomic { !heap_lock -> heap_lock = true; lent[f] = true }
+	atomic {
+		heap_lock = false;
+		if
 #ifndef BREAK_LEND_LOOKS
-	if
-	:: (content[f] == CLEAN && pins[f] == 0) || content[f] == FREE
-	:: else -> lent[f] = false; keeper = false; goto again
-	fi;
+		:: !((content[f] == CLEAN && pins[f] == 0) || content[f] == FREE) ->
+			lent[f] = false;
+			keeper = false;
+			goto again
 #endif
+		:: else -> loan[f] = true
+		fi
+	}
 	if
-	:: true -> lent[f] = false; keeper = false; goto again
-	:: true
+	:: atomic { !heap_lock -> lent[f] = false; loan[f] = false; keeper = false } goto again
+	:: atomic { gone[f] = true; lent[f] = false }
 	fi;
-	atomic { gone[f] = true; lent[f] = false }
 	lo[f] = FOREIGN; /* a device writes */
 	hi[f] = FOREIGN;
 settle:
-	content[f] == FREE || (content[f] == CLEAN && pins[f] == 0);
-	if :: content[f] == FREE -> goto settled :: else fi;
 	a = key[f];
 	lock(stripe_lock[a]);
-	atomic {
-		if
-		:: entry[f] && key[f] == a && content[f] == CLEAN && pins[f] == 0 -> change(f, TAKEN, 0, false)
-		:: else -> stripe_lock[a] = false; goto settle
-		fi
-	}
+	if
+	:: !entry[f] -> stripe_lock[a] = false; goto settled
+	:: entry[f] && key[f] != a -> stripe_lock[a] = false; goto settle
+	:: else
+	fi;
+	leave_pinned(f); /* nobody else changes a role that is LENT, once it is revoked */
 	unlink_and_unlock(f, a);
-	atomic { change(f, FREE, 0, false) }
+	if :: seen_pins == 0 -> atomic { change(f, FREE, 0, false) } :: else fi;
 settled:
-	atomic { gone[f] = false; keeper = false }
+	atomic { loan[f] = false; gone[f] = false; keeper = false }
 	goto again;
 
 finished:
