@@ -350,7 +350,7 @@ END_TEST
 /* The block goes to the device, back to the memory, and to the cache again, while the pin is still there. */
 START_TEST(a_pin_in_passing_keeps_no_piece_unsettled)
 {
-	struct guarantee_slot *slots[PIECES];
+	struct phys_addr pieces[PIECES];
 	struct cache_machine machine;
 	unsigned taken = 0;
 
@@ -358,13 +358,13 @@ START_TEST(a_pin_in_passing_keeps_no_piece_unsettled)
 	struct guarantee *guarantee = &machine.memory.guarantee;
 	struct page *page = pin_in_passing(&machine);
 	while (frames_are_lent(page_frames(page)) && taken < PIECES)
-		slots[taken++] = guarantee_take(guarantee, &anywhere, PIECE_BYTES, &device);
+		ck_assert(guarantee_piece_take(guarantee, &pieces[taken++]));
 	ck_assert(!frames_are_lent(page_frames(page)));
 	keep(&machine);
 	ck_assert_ptr_null(atomic_load(&page_frames(page)->volume));
 	ck_assert_uint_eq(page_content(page_state(page)), PAGE_GONE);
 	while (taken > 0)
-		guarantee_give(guarantee, slots[--taken]);
+		guarantee_give(guarantee, pieces[--taken]);
 	for (uint64_t read = 0; read < 2 * MEMORY_BYTES; read += MIB) {
 		cache_machine_read(&machine, read % DISK_BYTES, MIB);
 		(void)guarantee_keep(guarantee);

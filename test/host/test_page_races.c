@@ -95,12 +95,6 @@ struct passing {
 	struct page *page; /* the last one that is cached, pinned */
 };
 
-static bool note_page(void *context, struct page *page)
-{
-	*(struct page **)context = page;
-	return true;
-}
-
 /* One task detaches the volume; another one has found the page on a stale way, and has been preempted since. */
 static void detach_or_unpin(void *context, unsigned index)
 {
@@ -123,9 +117,8 @@ START_TEST(a_detach_waits_for_pins_in_passing)
 
 	cache_machine_init(machine, DISK_BYTES, false);
 	cache_machine_read(machine, 0, (uint64_t)PAGES * PAGE_BYTES);
-	ck_assert(index_visit(&machine->pagecache.index, page_key_make(machine->volume.node.id, PAGES - 1), note_page,
-			      &passing.page));
-	state = page_state(passing.page);
+	passing.page = index_find(&machine->pagecache.index, page_key_make(machine->volume.node.id, PAGES - 1), &state);
+	ck_assert_ptr_nonnull(passing.page);
 	ck_assert(page_try_change(passing.page, &state, state + 1));
 	host_threads_run(2, detach_or_unpin, &passing);
 	cache_machine_free(machine);
