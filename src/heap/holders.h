@@ -1,6 +1,6 @@
 /*
- * Who holds blocks, as a snapshot that outlives them: taken under the block heap's lock, and printed without. A large machine is
- * looked at piece by piece, while it goes on. Any task context; one holders_within and one holders_best_window at a time.
+ * Who holds blocks, as a snapshot that outlives them: taken under the block heap's lock, and printed without. A large machine
+ * is looked at piece by piece, while it goes on. Any task context; one holders_within and one holders_best_window at a time.
  */
 #pragma once
 

@@ -462,14 +462,25 @@ static void output_write(FILE *file, const char *text, const char *end)
 	pthread_mutex_unlock(&output_lock);
 }
 
+/* As in the image, where text takes its time. */
+static void check_output(void)
+{
+#ifdef WEIR_DEBUG
+	if (!platform_may_sleep() && !self.in_handler)
+		platform_panic("text is printed with a lock, preemption or interrupts held");
+#endif
+}
+
 void platform_log(enum log_level level, const char *line)
 {
+	check_output();
 	if (level <= log_level)
 		output_write(stderr, line, "\n");
 }
 
 void platform_print(const char *text)
 {
+	check_output();
 	output_write(stdout, text, "");
 }
 

@@ -110,8 +110,8 @@ START_TEST(bitmap_runs_and_counts_like_bit_by_bit)
 
 		for (unsigned i = 0; i < WORDS; i++) {
 			map[i] = random_next(&random);
-			for (unsigned j = 0; j < density * 3; j++)
-				map[i] |= random_next(&random) & random_next(&random);
+			for (unsigned j = 0; j < density; j++)
+				map[i] |= random_next(&random);
 		}
 		const uint64_t end = 1 + random_below(&random, WORDS * 64);
 		const uint64_t until = random_below(&random, end + 1), from = random_below(&random, until + 1);

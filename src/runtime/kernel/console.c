@@ -2,8 +2,10 @@
 
 #include <stdatomic.h>
 
+#include "runtime/base/assert.h"
 #include "runtime/base/boot_info.h"
 #include "runtime/base/format.h"
+#include "runtime/base/log.h"
 #include "runtime/base/string.h"
 
 #include "console_devices.h"
@@ -31,8 +33,9 @@ static struct {
 	char serial[SERIAL_BYTES]; /* a ring: what the UART did not take yet */
 	size_t serial_head;
 	size_t serial_tail;
-	bool serial_stalled; /* the UART was busy for long; until it moves again, what it does not take at once is lost */
-	bool line_is_open;   /* the last character was no newline */
+	bool serial_stalled;  /* the UART was busy for long; until it moves again, what it does not take at once is lost */
+	uint64_t serial_lost; /* characters for which there was no room, and whose writers could not wait */
+	bool line_is_open;    /* the last character was no newline */
 	struct terminal terminal;
 
 	/* Whoever draws. */
@@ -86,18 +89,32 @@ static void serial_give_up_locked(uint64_t start)
 	console.serial_tail = console.serial_head;
 }
 
-static void serial_put_locked(char character)
+/*
+ * Whether the caller waits for the serial port. In a panic, and before the console's task runs, all do: nothing else would bring
+ * the text out.
+ */
+static bool may_wait(void)
+{
+	return !atomic_load_explicit(&console.refreshed_by_task, memory_order_relaxed) || atomic_load(&console.panic) ||
+	       platform_may_sleep();
+}
+
+static void serial_put_locked(char character, bool waits)
 {
 	const uint64_t start = __builtin_ia32_rdtsc();
 
 	while (console.serial_head - console.serial_tail == SERIAL_BYTES) {
+		if (!waits) {
+			console.serial_lost++;
+			return;
+		}
 		if (!serial_pump_locked())
 			serial_give_up_locked(start);
 	}
 	console.serial[console.serial_head++ % SERIAL_BYTES] = character;
 }
 
-static void write_locked(const char *text, size_t bytes, enum terminal_colour colour)
+static void write_locked(const char *text, size_t bytes, enum terminal_colour colour, bool waits)
 {
 	if (bytes == 0)
 		return;
@@ -107,29 +124,42 @@ static void write_locked(const char *text, size_t bytes, enum terminal_colour co
 		return;
 	for (size_t i = 0; i < bytes; i++) {
 		if (text[i] == '\n')
-			serial_put_locked('\r');
-		serial_put_locked(text[i]);
+			serial_put_locked('\r', waits);
+		serial_put_locked(text[i], waits);
 	}
 }
 
-/* Waits for the UART, a FIFO's load at a time, so that interrupts (where the caller has them on) and other writers get in. */
-static void serial_drain(void)
+/*
+ * Locks with room for so many characters, for which the caller waits first: a FIFO's load at a time, so that interrupts (where
+ * the caller has them on) and other writers get in.
+ */
+static uint64_t lock_with_room(size_t characters)
 {
 	uint64_t start = __builtin_ia32_rdtsc();
 
 	for (;;) {
 		const uint64_t state = lock();
 
+		if (console.serial_head - console.serial_tail + characters <= SERIAL_BYTES)
+			return state;
 		if (serial_pump_locked())
 			start = __builtin_ia32_rdtsc();
 		else
 			serial_give_up_locked(start);
-		const bool empty = console.serial_head == console.serial_tail;
 		unlock(state);
-		if (empty)
-			return;
 		platform_cpu_relax();
 	}
+}
+
+static void serial_drain(void)
+{
+	unlock(lock_with_room(SERIAL_BYTES));
+}
+
+/* For text of so many bytes; a newline becomes two characters. */
+static uint64_t lock_for(size_t bytes, bool waits)
+{
+	return waits ? lock_with_room(MIN(2 * bytes, SERIAL_BYTES)) : lock();
 }
 
 /* One row at a time, so that writers never wait for pixels. */
@@ -177,14 +207,30 @@ void console_init(const struct boot_info *boot)
 	terminal_init(&console.terminal, console.framebuffer.columns, console.framebuffer.rows);
 }
 
-void console_write(const char *text, size_t bytes)
+static void finish(bool waits)
 {
-	const uint64_t state = lock();
-
-	write_locked(text, bytes, TERMINAL_NORMAL);
-	unlock(state);
+	if (!waits)
+		return;
 	serial_drain();
 	draw_if_due();
+}
+
+/* Text takes its time: what holds a lock, preemption or interrupts in a task does not print. */
+static void check_context(bool waits)
+{
+	(void)waits;
+	debug_assert(waits || platform_in_handler());
+}
+
+void console_write(const char *text, size_t bytes)
+{
+	const bool waits = may_wait();
+
+	check_context(waits);
+	const uint64_t state = lock_for(bytes, waits);
+	write_locked(text, bytes, TERMINAL_NORMAL, waits);
+	unlock(state);
+	finish(waits);
 }
 
 static const char *const level_names[] = {
@@ -205,7 +251,9 @@ void console_log(enum log_level level, const char *line)
 {
 	char text[LOG_BYTES];
 	const uint64_t now_us = platform_now_ns() / NS_PER_US;
+	const bool waits = may_wait();
 
+	check_context(waits);
 	if (level > atomic_load_explicit(&console.log_level, memory_order_relaxed))
 		return;
 	const size_t length = format_text(text, sizeof(text) - 1, "[%5lu.%06lu] %-5s %s", now_us / 1000000, now_us % 1000000,
@@ -213,15 +261,14 @@ void console_log(enum log_level level, const char *line)
 	const size_t bytes = MIN(length, sizeof(text) - 2);
 	text[bytes] = '\n';
 
-	const uint64_t state = lock();
+	const uint64_t state = lock_for(bytes + 2, waits);
 	if (console.line_is_open) {
-		write_locked("\n", 1, TERMINAL_NORMAL);
+		write_locked("\n", 1, TERMINAL_NORMAL, waits);
 		atomic_fetch_add(&console.interruptions, 1);
 	}
-	write_locked(text, bytes + 1, level_colours[level]);
+	write_locked(text, bytes + 1, level_colours[level], waits);
 	unlock(state);
-	serial_drain();
-	draw_if_due();
+	finish(waits);
 }
 
 void console_set_log_level(enum log_level level)
@@ -275,8 +322,23 @@ bool console_listen_serial(void)
 	return console.uart.present;
 }
 
-void console_draw_from_task(void)
+/* What those who could not wait have lost. */
+static void lost_report(void)
+{
+	const uint64_t state = lock();
+	const uint64_t lost = console.serial_lost;
+
+	console.serial_lost = 0;
+	unlock(state);
+	if (lost > 0)
+		log_warn("console: the serial port lost %llu characters that interrupt handlers wrote too fast",
+			 (unsigned long long)lost);
+}
+
+void console_refresh_from_task(void)
 {
 	atomic_store(&console.refreshed_by_task, true);
+	serial_drain();
+	lost_report();
 	draw();
 }

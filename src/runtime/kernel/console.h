@@ -2,7 +2,9 @@
  * The console: text to the serial port and to the screen, keys from the serial port and the keyboard. Either may be missing.
  *
  * 1. Output works in every context from console_init on, interrupt handlers and panics included, on all CPUs at once. A call's
- *    text is not torn apart by another CPU's. Writers wait for the serial port only, with the caller's interrupts as they were.
+ *    text is not torn apart by another CPU's. A task waits for the serial port with its interrupts on. An interrupt handler
+ *    leaves its text to the next writer or to the console's task; what the buffer has no room for is lost on the serial port,
+ *    and counted. A task that holds a lock, preemption or interrupts does not print: debug builds check that.
  * 2. The screen shows text a little later: a writer draws at most some ten times a second, and once console_start ran, the
  *    console's task draws. So a flood of lines costs no drawing.
  * 3. The lock is innermost: nothing is taken under it, and it needs no per-CPU data.

@@ -9,5 +9,8 @@ bool console_poll_serial(char *character);
 /* Lets the serial port raise its interrupt. False: there is none. */
 bool console_listen_serial(void);
 
-/* Draws what changed. From the first call on writers leave drawing to the caller, except in a panic. */
-void console_draw_from_task(void);
+/*
+ * Draws what changed, and sends what writers that may not wait have left. From the first call on writers leave that to the
+ * caller, except in a panic.
+ */
+void console_refresh_from_task(void);

@@ -79,7 +79,7 @@ static void console_task(void *context)
 	for (;;) {
 		serial_interrupt(NULL);
 		keyboard_interrupt(NULL);
-		console_draw_from_task();
+		console_refresh_from_task();
 		task_sleep(input.period_ns);
 	}
 }

@@ -45,6 +45,8 @@ uint64_t platform_interrupts_save(void)
 	uint64_t state = rflags_read();
 
 	interrupts_disable();
+	if (state & RFLAGS_INTERRUPT)
+		hold_interrupts_begin(__builtin_return_address(0));
 	return state;
 }
 

@@ -116,7 +116,6 @@ static inline void interrupts_enable(void)
 static inline void interrupts_disable(void)
 {
 	__asm__ volatile("cli" : : : "memory");
-	hold_interrupts_begin(__builtin_return_address(0));
 }
 
 static inline bool interrupts_are_enabled(void)
