@@ -1,5 +1,6 @@
 /* What a machine can never give: arithmetic on its ranges beside a search through all places, and the answers that follow. */
 #include "fake/heap_fixture.h"
+#include "fake/place_model.h"
 #include "heap/dma_state.h"
 #include "host/host_test.h"
 #include "runtime/base/bits.h"
@@ -8,28 +9,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BLOCKS_MAX 48
+#define BLOCKS_MAX PLACE_MODEL_BLOCKS
 
 /* A machine of few blocks, with holes: ranges in any order, some of them touching. */
 struct map {
 	struct phys_range ranges[BLOCKS_MAX];
 	uint32_t count;
-	uint64_t first; /* block number of present[0] */
-	bool present[BLOCKS_MAX];
+	struct place_model present;
 };
 
 static void map_random(struct map *map, struct random *random)
 {
 	memset(map, 0, sizeof(*map));
-	map->first = 1 + random_below(random, 70);
+	map->present.first = 1 + random_below(random, 70);
 	for (unsigned i = 0; i < BLOCKS_MAX;) {
 		const unsigned blocks = 1 + (unsigned)random_below(random, 12);
 		const unsigned end = MIN(i + blocks, BLOCKS_MAX);
 
 		if (random_below(random, 4) != 0) {
-			map->ranges[map->count++] =
-				(struct phys_range){ { (map->first + i) << BLOCK_SHIFT }, (uint64_t)(end - i) << BLOCK_SHIFT };
-			memset(&map->present[i], true, end - i);
+			map->ranges[map->count++] = (struct phys_range){ { (map->present.first + i) << BLOCK_SHIFT },
+									 (uint64_t)(end - i) << BLOCK_SHIFT };
+			memset(&map->present.usable[i], true, end - i);
 		}
 		i = end;
 	}
@@ -42,40 +42,6 @@ static void map_random(struct map *map, struct random *random)
 	}
 }
 
-static bool fits_at(const struct map *map, const struct block_constraints *constraints, uint64_t index, uint64_t blocks)
-{
-	const uint64_t start = (map->first + index) << BLOCK_SHIFT, last = start + (blocks << BLOCK_SHIFT) - 1;
-
-	if (index + blocks > BLOCKS_MAX || start < constraints->lowest.value ||
-	    (constraints->highest.value != 0 && last > constraints->highest.value) ||
-	    start % MAX(constraints->alignment_bytes, 1) != 0)
-		return false;
-	if (constraints->boundary_bytes != 0 && start / constraints->boundary_bytes != last / constraints->boundary_bytes)
-		return false;
-	for (uint64_t i = index; i < index + blocks; i++)
-		if (!map->present[i])
-			return false;
-	return true;
-}
-
-/* The most runs that begin at `index` or above, for each index from the last one down; with and without the other run. */
-static bool model_could_hold(const struct map *map, const struct block_constraints *constraints, uint64_t blocks,
-			     uint64_t count, uint64_t last_blocks)
-{
-	int64_t most[BLOCKS_MAX + 1][2] = { [BLOCKS_MAX] = { 0, last_blocks == 0 ? 0 : INT64_MIN / 2 } };
-
-	for (uint64_t i = BLOCKS_MAX; i-- > 0;) {
-		for (unsigned with = 0; with < 2; with++) {
-			most[i][with] = most[i + 1][with];
-			if (fits_at(map, constraints, i, blocks))
-				most[i][with] = MAX(most[i][with], most[i + blocks][with] + 1);
-		}
-		if (last_blocks != 0 && fits_at(map, constraints, i, last_blocks))
-			most[i][1] = MAX(most[i][1], most[i + last_blocks][0]);
-	}
-	return most[0][1] >= (int64_t)count;
-}
-
 static struct block_constraints constraints_random(const struct map *map, struct random *random, uint64_t blocks)
 {
 	struct block_constraints constraints = { 0 };
@@ -85,9 +51,10 @@ static struct block_constraints constraints_random(const struct map *map, struct
 	if (random_below(random, 2))
 		constraints.boundary_bytes = (BLOCK_BYTES << log2_ceil(blocks)) << random_below(random, 4);
 	if (random_below(random, 3) == 0)
-		constraints.lowest.value = (map->first << BLOCK_SHIFT) + random_below(random, BLOCKS_MAX * BLOCK_BYTES);
+		constraints.lowest.value = (map->present.first << BLOCK_SHIFT) + random_below(random, BLOCKS_MAX * BLOCK_BYTES);
 	if (random_below(random, 3) == 0)
-		constraints.highest.value = (map->first << BLOCK_SHIFT) + random_below(random, BLOCKS_MAX * BLOCK_BYTES) - 1;
+		constraints.highest.value =
+			(map->present.first << BLOCK_SHIFT) + random_below(random, BLOCKS_MAX * BLOCK_BYTES) - 1;
 	return constraints;
 }
 
@@ -113,7 +80,7 @@ START_TEST(what_fits_is_what_a_search_through_all_places_finds)
 			const struct block_constraints constraints = constraints_random(&map, &random, blocks);
 			uint64_t count = 1;
 
-			while (model_could_hold(&map, &constraints, blocks, count, last_blocks)) {
+			while (place_model_holds(&map.present, &constraints, blocks, count, last_blocks)) {
 				ck_assert(block_heap_could_hold(&heap, &constraints, blocks, count, last_blocks));
 				count++;
 				fitting++;
