@@ -94,6 +94,22 @@ static bool is_within(const struct test_cache *cache, uint64_t block, const stru
 	return start >= target->lowest.value && start + BLOCK_BYTES - 1 <= target->highest.value;
 }
 
+/* What lies in the block moves to one that is free. */
+static bool exchange(struct test_cache *cache, uint64_t *block)
+{
+	const struct run_request request = { .blocks = 1, .owner = &cache->owner };
+	uint8_t *states = &cache->frames[*block * PAGES_PER_BLOCK];
+	struct phys_addr fresh;
+
+	if (memchr(states, FRAME_PINNED, PAGES_PER_BLOCK) ||
+	    block_heap_alloc(&cache->memory->blocks, &request, &fresh) != STATUS_OK)
+		return false;
+	*block = (fresh.value - cache->start) / BLOCK_BYTES;
+	memcpy(&cache->frames[*block * PAGES_PER_BLOCK], states, PAGES_PER_BLOCK);
+	memset(states, FRAME_NONE, PAGES_PER_BLOCK);
+	return true;
+}
+
 /* The oldest blocks first, the one that is being filled last. */
 static uint64_t clean(struct cleaner *self, const struct reclaim_target *target)
 {
@@ -105,7 +121,12 @@ static uint64_t clean(struct cleaner *self, const struct reclaim_target *target)
 	while (index < cache->blocks && given < target->bytes && platform_now_ns() < target->deadline_ns) {
 		const uint64_t block = cache->queue[index];
 
-		if (!is_within(cache, block, target) || !empty_block(cache, block, target)) {
+		if (is_within(cache, block, target) && target->exchange && exchange(cache, &cache->queue[index])) {
+			source->give(source, block_address_of(cache, block));
+			given += BLOCK_BYTES;
+			continue;
+		}
+		if (!is_within(cache, block, target) || target->exchange || !empty_block(cache, block, target)) {
 			index++;
 			continue;
 		}
