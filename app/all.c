@@ -29,6 +29,7 @@ static const struct part {
 	{ "starve", 5, 1, "", "hot_reads=20000" },
 	{ "volumes", 3, 1, "", "" },
 	{ "deadline", 40, 5, "", "" },
+	{ "burst", 4, 1, "", "hot_reads=20000" },
 	{ "aging", 5, 1, "", "hot_reads=20000 operations=20000" },
 };
 

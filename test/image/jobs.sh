@@ -117,7 +117,7 @@ checksum_image() {
 job capture 300 MEM=1G SMP=2 LOOPS=2
 verdict capture_is_good 2
 
-scenarios contiguous churn crowd storm starve volumes deadline
+scenarios contiguous churn crowd storm starve volumes deadline burst
 
 job hammer 120 MEM=512M SMP=8 SCENARIO=hammer OPTIONS="seconds=5 round_ms=1000"
 verdict hammer_is_good

@@ -1,0 +1,180 @@
+/*
+ * Contiguity for years: bursts of blocks that cannot be moved, 5 to 35% of the RAM, come into a full cache, beside the loads, and
+ * go; some of them stay for some more bursts. During each and after it, a quarter of the RAM, 1 GB at most, is wanted in one piece,
+ * anywhere and below 4 GB, whenever a range of such length has no block that cannot be moved. When all have gone, the longest
+ * range is what it was before, but for a 20th.
+ *
+ * Options: loops=8 (bursts), burst_bytes=1G (the piece), and those of trial.h.
+ */
+#include "heap/dma.h"
+#include "heap/memory.h"
+#include "report.h"
+#include "runtime/base/bits.h"
+#include "runtime/base/format.h"
+#include "runtime/base/log.h"
+#include "runtime/base/options.h"
+#include "runtime/base/random.h"
+#include "scenario.h"
+#include "trial.h"
+
+#define LOOPS_DEFAULT    8
+#define PERCENT_MIN      5
+#define PERCENT_MAX      35
+#define STAYING          16 /* one in so many stays for another burst */
+#define ALL_GO           4  /* after so many bursts */
+#define RANGE_PERCENT    95 /* of the longest range before, that is there when all have gone */
+#define LOST_MAX_PERCENT 102
+
+struct burst {
+	struct trial trial;
+	struct owner owner;
+	struct random random;
+	struct phys_addr *blocks;
+	uint64_t count, peak, pieces, no_range;
+	uint64_t piece_bytes;
+};
+
+static const struct device anywhere = { .name = "burst", .dma_mask = UINT64_MAX };
+static const struct device below_4g = { .name = "burst, low", .dma_mask = 4 * GIB - 1 };
+
+static struct memory *memory_of(const struct burst *burst)
+{
+	return burst->trial.environment->memory;
+}
+
+/* Blocks without one among them that cannot be moved. */
+static uint64_t longest_range(const struct burst *burst, const struct device *device)
+{
+	const struct block_heap *heap = &memory_of(burst)->blocks;
+	uint64_t length = 0, longest = 0;
+
+	for (uint64_t i = 0; i < heap->count && block_address(heap, &heap->blocks[i]).value <= device->dma_mask; i++) {
+		length = bitmap_test(heap->movable_map, i) ? length + 1 : 0;
+		longest = MAX(longest, length);
+	}
+	return longest;
+}
+
+static void keep_books(struct burst *burst, const struct ledger *ledger, uint64_t gained_bytes)
+{
+	struct balance balance;
+
+	ledger_close(ledger, &balance);
+	books_add(&burst->trial.books, gained_bytes, &balance);
+}
+
+static void take_piece(struct burst *burst, const struct device *device)
+{
+	const struct dma_request request = {
+		.bytes = burst->piece_bytes,
+		.segments_max = 1,
+		.wait = MEMORY_WAIT_DEADLINE,
+		.deadline_ns = platform_now_ns() + TRIAL_TAKE_NS,
+	};
+	struct dma_buffer *buffer;
+	struct ledger ledger;
+
+	if (longest_range(burst, device) < burst->piece_bytes >> BLOCK_SHIFT) {
+		burst->no_range++;
+		return;
+	}
+	burst->pieces++;
+	ledger_open(&ledger, burst->trial.environment);
+	const status_t status = dma_alloc(memory_of(burst), device, &request, &buffer);
+	keep_books(burst, &ledger, status == STATUS_OK ? burst->piece_bytes : 0);
+	if (status == STATUS_OK)
+		dma_free(memory_of(burst), buffer);
+	else
+		trial_fail(&burst->trial, "a piece that there is a range for", status);
+}
+
+static void take_blocks(struct burst *burst, uint64_t most)
+{
+	struct memory_request request = { .blocks = 1, .owner = &burst->owner, .wait = MEMORY_WAIT_DEADLINE };
+	const uint64_t before = burst->count;
+	status_t status = STATUS_OK;
+	struct ledger ledger;
+
+	ledger_open(&ledger, burst->trial.environment);
+	while (burst->count < most && status == STATUS_OK) {
+		request.deadline_ns = platform_now_ns() + TRIAL_TAKE_NS;
+		status = memory_blocks_alloc(memory_of(burst), &request, &burst->blocks[burst->count]);
+		burst->count += status == STATUS_OK;
+	}
+	keep_books(burst, &ledger, (burst->count - before) * BLOCK_BYTES);
+	if (status != STATUS_OK)
+		trial_fail(&burst->trial, "a block of a burst", status);
+	burst->peak = MAX(burst->peak, burst->count);
+}
+
+/* One in so many stays; 0: none. */
+static void give_blocks(struct burst *burst, uint64_t staying)
+{
+	for (uint64_t i = burst->count; i-- > 0;) {
+		if (staying != 0 && random_below(&burst->random, staying) == 0)
+			continue;
+		memory_blocks_free(memory_of(burst), burst->blocks[i]);
+		burst->blocks[i] = burst->blocks[--burst->count];
+	}
+	trial_refill_rest(&burst->trial);
+}
+
+static void run_loop(struct burst *burst, uint64_t loop)
+{
+	const uint64_t percent = PERCENT_MIN + random_below(&burst->random, PERCENT_MAX - PERCENT_MIN + 1);
+	const uint64_t most = memory_total_bytes(memory_of(burst)) / 100 * percent >> BLOCK_SHIFT;
+	char taken[FORMAT_BYTES_SIZE], stays[FORMAT_BYTES_SIZE], range[2][FORMAT_BYTES_SIZE];
+
+	take_blocks(burst, most);
+	format_bytes(taken, burst->count * BLOCK_BYTES);
+	format_bytes(range[0], longest_range(burst, &anywhere) << BLOCK_SHIFT);
+	take_piece(burst, &anywhere);
+	take_piece(burst, &below_4g);
+	give_blocks(burst, loop % ALL_GO == ALL_GO - 1 ? 0 : STAYING);
+	take_piece(burst, &anywhere);
+	take_piece(burst, &below_4g);
+	print("burst %llu: %s came, longest range then %s; %s stays, longest range %s\n", (unsigned long long)loop + 1, taken,
+	      range[0], format_bytes(stays, burst->count * BLOCK_BYTES),
+	      format_bytes(range[1], longest_range(burst, &anywhere) << BLOCK_SHIFT));
+}
+
+static void run(struct burst *burst, uint64_t loops)
+{
+	const uint64_t before = longest_range(burst, &anywhere);
+
+	for (uint64_t loop = 0; loop < loops; loop++)
+		run_loop(burst, loop);
+	give_blocks(burst, 0);
+	if (longest_range(burst, &anywhere) * 100 < before * RANGE_PERCENT)
+		trial_fail(&burst->trial, "the longest range is shorter than before", STATUS_RANGE);
+}
+
+SCENARIO(burst, "bursts of blocks that cannot be moved, and 1 GB in one piece meanwhile: loops=8 burst_bytes=1G")
+{
+	static struct burst burst;
+	const uint64_t bytes = options_get_number(scenario->options, "burst_bytes", GIB);
+	const uint64_t loops = options_get_number(scenario->options, "loops", LOOPS_DEFAULT);
+	struct heap *heap = memory_general_heap(scenario->environment->memory);
+	char text[TRIAL_TEXT_BYTES];
+	status_t status;
+
+	burst = (struct burst){ .piece_bytes = trial_scale(scenario->environment, bytes, 4, 16 * BLOCK_BYTES) };
+	owner_init(&burst.owner, "burst", false);
+	random_seed(&burst.random, 1);
+	burst.blocks =
+		heap_alloc(heap, (memory_total_bytes(scenario->environment->memory) >> BLOCK_SHIFT) * sizeof(*burst.blocks), 0);
+	if (!burst.blocks)
+		return STATUS_NO_MEMORY;
+	status = trial_begin(&burst.trial, scenario, burst.piece_bytes);
+	if (status == STATUS_OK) {
+		run(&burst, loops);
+		trial_end(&burst.trial);
+		trial_expect_lost(&burst.trial, "lost/gained", &burst.trial.books, LOST_MAX_PERCENT);
+		scenario_result(scenario, "%s bursts=%llu peak_blocks=%llu pieces=%llu no_range=%llu",
+				trial_format(text, &burst.trial), (unsigned long long)loops, (unsigned long long)burst.peak,
+				(unsigned long long)burst.pieces, (unsigned long long)burst.no_range);
+		status = trial_status(&burst.trial);
+	}
+	heap_free(heap, burst.blocks);
+	return status;
+}
