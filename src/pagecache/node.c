@@ -113,6 +113,7 @@ void node_forget(struct node *node)
 	spinlock_lock(&pagecache->nodes_lock);
 	pagecache->nodes[node->id] = NULL;
 	spinlock_unlock(&pagecache->nodes_lock);
+	readahead_fini(node);
 }
 
 status_t node_open(struct node *node, struct volume *volume, const struct extent *extents, uint32_t count, uint64_t bytes)
@@ -127,9 +128,12 @@ status_t node_open(struct node *node, struct volume *volume, const struct extent
 	atomic_init(&node->failed_pages, 0);
 	atomic_init(&node->written_from, 0);
 	atomic_init(&node->written_to, 0);
-	readahead_init(&node->readahead);
 	status = check_extents(node);
-	return status == STATUS_OK ? take_id(node) : status;
+	if (status == STATUS_OK)
+		status = take_id(node);
+	if (status == STATUS_OK)
+		readahead_init(node);
+	return status;
 }
 
 status_t node_flush(struct node *node)

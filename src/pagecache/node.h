@@ -65,6 +65,12 @@ status_t node_close(struct node *node, bool discard) MUST_CHECK;
 status_t node_read(struct node *node, uint64_t offset, void *buffer, size_t bytes) MUST_CHECK;
 
 /*
+ * The same for a reader that keeps its place for readahead itself, all zeros before its first read of the node: however many
+ * others there are, it is followed. One call at a time uses a stream; it ends with its memory.
+ */
+status_t node_read_stream(struct node *node, struct stream *stream, uint64_t offset, void *buffer, size_t bytes) MUST_CHECK;
+
+/*
  * Copies `buffer` into the cache; it reaches the device later. Waits while too much memory is dirty. STATUS_RANGE, nothing was
  * written; STATUS_READ_ONLY; STATUS_GONE, at once. STATUS_IO_ERROR and what else the device says: a page of which only a part
  * is written could not be read, or too much is dirty and the volume's pages cannot be written back; STATUS_NO_MEMORY. On these,

@@ -17,6 +17,7 @@ struct pending {
 /* What a read has in hand. */
 struct window {
 	struct node *node;
+	struct stream *stream; /* the reader's, or NULL */
 	uint64_t offset;
 	char *buffer; /* where `offset` goes */
 	size_t bytes;
@@ -164,13 +165,13 @@ static status_t read_window(struct window *window)
 	window_submit(window);
 	volume_count_lookups(window->node->volume, window->hits, window->misses, window->first_uses);
 	if (window->misses + window->first_uses > 0)
-		readahead_note(window->node, first, (uint32_t)(end - first));
+		readahead_note(window->node, window->stream, first, end, window->misses);
 	window_copy_pinned(window);
 	return window_copy_rest(window);
 }
 
 /* The common case: within one page, and cached. False: it is another one. */
-static bool read_hit(struct node *node, uint64_t offset, void *buffer, size_t bytes)
+static inline bool read_hit(struct node *node, struct stream *stream, uint64_t offset, void *buffer, size_t bytes)
 {
 	const struct part part = { offset % PAGE_BYTES, buffer, bytes };
 	const uint64_t number = offset / PAGE_BYTES;
@@ -181,22 +182,23 @@ static bool read_hit(struct node *node, uint64_t offset, void *buffer, size_t by
 		return false;
 	volume_count_lookups(node->volume, 1, 0, page_is_first_use(before));
 	if (page_is_first_use(before))
-		readahead_note(node, number, 1);
+		readahead_note(node, stream, number, number + 1, 0);
 	return true;
 }
 
-status_t node_read(struct node *node, uint64_t offset, void *buffer, size_t bytes)
+status_t node_read_stream(struct node *node, struct stream *stream, uint64_t offset, void *buffer, size_t bytes)
 {
 	char *target = buffer;
 	status_t status = node_check_range(node, offset, bytes);
 
 	if (status == STATUS_OK && bytes > 0 && offset % PAGE_BYTES + bytes <= PAGE_BYTES &&
-	    read_hit(node, offset, buffer, bytes))
+	    read_hit(node, stream, offset, buffer, bytes))
 		return STATUS_OK;
 	while (status == STATUS_OK && bytes > 0) {
 		struct window window;
 
 		window.node = node;
+		window.stream = stream;
 		window.offset = offset;
 		window.buffer = target;
 		window.bytes = (size_t)MIN((uint64_t)bytes, (offset / PAGE_BYTES + WINDOW_PAGES) * PAGE_BYTES - offset);
@@ -209,4 +211,9 @@ status_t node_read(struct node *node, uint64_t offset, void *buffer, size_t byte
 		bytes -= window.bytes;
 	}
 	return status;
+}
+
+status_t node_read(struct node *node, uint64_t offset, void *buffer, size_t bytes)
+{
+	return node_read_stream(node, NULL, offset, buffer, bytes);
 }

@@ -3,79 +3,133 @@
 #include "exclusive.h"
 #include "io.h"
 #include "runtime/base/bits.h"
+#include "runtime/base/string.h"
 
-#define STRIDE_MAX 1024 /* pages; what lies farther apart is no stream */
+#define STRIDE_MAX   1024 /* pages; what lies farther apart is no stream */
+#define STREAM_PAGES 64   /* of a node, for each stream in its table */
+#define STREAMS_MIN  8
+#define RECENT       16 /* pieces: in between, a stride of which only the first step was seen may be continued */
+#define TURNS_MAX    256
 
-/* Of a volume's cached pages, the share that one stream may fill with guesses: a quarter of a probation queue of usual size. */
-#define CACHE_SHARE 40
+/* Of a volume's memory, the share that guesses may fill: a probation queue of usual size. One stream has a quarter of it. */
+#define CACHE_SHARE 10
+#define TURNS_MIN   4
 
-void readahead_init(struct readahead *readahead)
+void readahead_init(struct node *node)
 {
+	struct readahead *readahead = &node->readahead;
+	const uint64_t count = MIN(MAX(node_pages(node) / STREAM_PAGES, STREAMS_MIN), READAHEAD_STREAMS);
+	const size_t bytes = count * sizeof(struct stream);
+
+	*readahead = (struct readahead){ .count = 0 };
 	spinlock_init(&readahead->lock, "readahead");
-	for (unsigned i = 0; i < READAHEAD_STREAMS; i++)
-		readahead->streams[i] = (struct stream){ .count = 0 };
+	if (node->volume->pagecache->config.readahead_bytes > 0)
+		readahead->streams =
+			heap_alloc(memory_general_heap(node->volume->pagecache->memory), bytes, _Alignof(struct stream));
+	if (!readahead->streams)
+		return;
+	memset(readahead->streams, 0, bytes);
+	readahead->latest = readahead->streams;
+	readahead->count = (uint32_t)count;
+}
+
+void readahead_fini(struct node *node)
+{
+	if (node->readahead.streams)
+		heap_free(memory_general_heap(node->volume->pagecache->memory), node->readahead.streams);
 }
 
 /* Streams ------------------------------------------------------------------------------------------------------------------ */
 
-static bool is_sequential(const struct stream *stream)
+/* What is read at once. */
+struct piece {
+	uint64_t first, end;
+	uint64_t misses;
+	uint32_t clock;
+};
+
+/* Whether the piece is behind the last one. What has been read ahead may be used out of order a little. */
+static bool goes_on(const struct stream *stream, const struct piece *piece)
 {
-	return stream->stride == (int64_t)stream->count;
+	return (stream->stride == 0 || stream->window == 0) && piece->first >= stream->first && piece->end > stream->end &&
+	       piece->first <= MAX(stream->end, stream->ahead);
 }
 
-/* Whether the stream was expected to come to this piece. What has been read ahead of it may be used out of order a little. */
-static bool expects(const struct stream *stream, uint64_t first)
+static bool goes_apart(const struct stream *stream, const struct piece *piece)
 {
-	if (stream->count == 0)
-		return false;
-	if (stream->window > 0 && is_sequential(stream))
-		return first > stream->last && first <= MAX(stream->ahead, stream->last + stream->count);
-	return stream->stride != 0 && (int64_t)first == (int64_t)stream->last + stream->stride;
+	return stream->stride != 0 && (stream->window > 0 || piece->clock - stream->used <= RECENT) &&
+	       (int64_t)piece->first == (int64_t)stream->first + stream->stride;
 }
 
-/* A stream that was seen once takes the piece as its second, which is near. */
-static bool could_be(const struct stream *stream, uint64_t first)
+/* A stream that begins with the piece, and perhaps goes on as it came there from the last piece of another one. */
+static struct stream stream_begin(const struct stream *from, const struct piece *piece)
 {
-	const int64_t distance = (int64_t)first - (int64_t)stream->last;
+	const int64_t distance = from && from->end != 0 ? (int64_t)piece->first - (int64_t)from->first : 0;
 
-	return stream->count != 0 && stream->window == 0 && distance != 0 && distance <= STRIDE_MAX && distance >= -STRIDE_MAX;
+	return (struct stream){
+		.first = piece->first,
+		.end = piece->end,
+		.stride = distance <= STRIDE_MAX && distance >= -STRIDE_MAX ? distance : 0,
+		.run = piece->end - piece->first,
+		.used = piece->clock,
+	};
 }
 
-static struct stream *find(struct readahead *readahead, uint64_t first)
+/* The piece is nobody's next one: it begins a stream in the place of one that is not missed. */
+static void add(struct readahead *readahead, const struct piece *piece)
 {
-	struct stream *near = NULL, *oldest = &readahead->streams[0];
+	struct stream *oldest = readahead->streams, *oldest_new = NULL, *near = NULL;
+	uint32_t fresh = 0;
 
-	for (struct stream *stream = readahead->streams; stream < readahead->streams + READAHEAD_STREAMS; stream++) {
-		if (expects(stream, first))
-			return stream;
-		if (could_be(stream, first) && (!near || first - stream->last == stream->count))
-			near = stream;
-		if (readahead->clock - stream->used > readahead->clock - oldest->used || stream->count == 0)
+	for (struct stream *stream = readahead->streams; stream < readahead->streams + readahead->count; stream++) {
+		const uint64_t distance = MAX(stream->first, piece->first) - MIN(stream->first, piece->first);
+		const uint32_t age = stream->end == 0 ? UINT32_MAX : piece->clock - stream->used;
+
+		if (oldest->end != 0 && age > piece->clock - oldest->used)
 			oldest = stream;
+		if (stream->window > 0)
+			continue;
+		fresh++;
+		if (!oldest_new || (oldest_new->end != 0 && age > piece->clock - oldest_new->used))
+			oldest_new = stream;
+		if (age <= RECENT && distance <= STRIDE_MAX && (!near || age < piece->clock - near->used))
+			near = stream;
 	}
-	if (near)
-		return near;
-	*oldest = (struct stream){ .count = 0 };
-	return oldest;
+	if (oldest_new && fresh > readahead->count / 4)
+		oldest = oldest_new;
+	*oldest = stream_begin(near, piece);
+}
+
+/*
+ * The stream that the piece belongs to; NULL: to none that has done the expected. A piece that goes on with a stride begins a
+ * stream, too: readers that take turns at equal distances look like one.
+ */
+static struct stream *find(struct readahead *readahead, const struct piece *piece)
+{
+	struct stream *apart = NULL;
+
+	if (readahead->count > 0 && readahead->latest->end != 0 && goes_on(readahead->latest, piece))
+		return readahead->latest;
+	for (struct stream *stream = readahead->streams; stream < readahead->streams + readahead->count; stream++) {
+		if (stream->end != 0 && goes_on(stream, piece))
+			return readahead->latest = stream;
+		if (goes_apart(stream, piece))
+			apart = stream;
+	}
+	if (readahead->count > 0)
+		add(readahead, piece);
+	return apart;
 }
 
 /* The largest window that the cache has room for. */
-static uint32_t window_max(const struct volume *volume)
+static uint64_t window_max(const struct stream *stream, const struct volume *volume)
 {
-	const uint64_t pages = atomic_load_explicit(&volume->heap.blocks, memory_order_relaxed) * PAGES_PER_BLOCK;
+	const struct pagecache *pagecache = volume->pagecache;
+	const uint64_t blocks = atomic_load_explicit(&volume->heap.blocks, memory_order_relaxed) +
+				atomic_load_explicit(&pagecache->memory->blocks.free_blocks, memory_order_relaxed);
 
-	return (uint32_t)MIN(volume->pagecache->config.readahead_bytes / PAGE_BYTES, pages / CACHE_SHARE);
-}
-
-/* As much as the stream has read so far. What was evicted unused meanwhile, if it is much, has been too much. */
-static void set_window(struct readahead *readahead, struct stream *stream, const struct volume *volume)
-{
-	const uint64_t wasted = atomic_load_explicit(&volume->counts.ahead_wasted, memory_order_relaxed);
-
-	if (wasted - readahead->wasted > stream->window)
-		stream->run = stream->run / 2;
-	readahead->wasted = wasted;
-	stream->window = (uint32_t)MIN(stream->run, (uint64_t)window_max(volume));
+	return MIN(pagecache->config.readahead_bytes / PAGE_BYTES,
+		   blocks * PAGES_PER_BLOCK / CACHE_SHARE / MAX(stream->turns, (uint32_t)TURNS_MIN));
 }
 
 /* The next pieces of a stream that are to be read: `pieces` of `count` pages each, `stride` apart. */
@@ -86,30 +140,34 @@ struct order {
 	uint64_t pieces;
 };
 
-/* A sequential stream: the window begins behind the piece, and is filled up when half of it has been used. */
-static bool order_sequential(struct stream *stream, struct order *order)
+/* In whole requests of `most` pages, as long as the window has room for one. */
+static bool order_sequential(struct stream *stream, uint64_t most, struct order *order)
 {
-	const uint64_t reader = stream->last + stream->count;
-	const uint64_t start = MAX(stream->ahead, reader);
+	const uint64_t start = MAX(stream->ahead, stream->end);
+	const uint64_t limit = stream->end + stream->window;
+	uint64_t room = limit > start ? limit - start : 0;
 
-	if (start - reader > stream->window / 2)
+	if (room == 0 || room < MIN(most, stream->window * 3ull / 4))
 		return false;
-	*order = (struct order){ .first = start, .count = reader + stream->window - start, .pieces = 1 };
-	stream->ahead = reader + stream->window;
-	return order->count > 0;
+	if (room > most)
+		room -= room % most;
+	*order = (struct order){ .first = start, .count = room, .pieces = 1 };
+	stream->ahead = start + room;
+	return true;
 }
 
 /* Pieces apart: as many as the window's pages make; asked for anew when half of them have been used. */
 static bool order_strided(struct stream *stream, struct order *order)
 {
-	const int64_t pieces = (int64_t)MAX(stream->window / stream->count, 1u);
-	const int64_t next = (int64_t)stream->last + stream->stride;
+	const uint64_t count = stream->end - stream->first;
+	const int64_t pieces = (int64_t)MAX(stream->window / count, 1ull);
+	const int64_t next = (int64_t)stream->first + stream->stride;
 	const int64_t behind = stream->ahead == 0 ? 0 : ((int64_t)stream->ahead - next) / stream->stride;
 	const int64_t have = MAX(behind, 0);
 
 	if (have > pieces / 2)
 		return false;
-	*order = (struct order){ .count = stream->count, .stride = stream->stride, .pieces = (uint64_t)(pieces - have) };
+	*order = (struct order){ .count = count, .stride = stream->stride, .pieces = (uint64_t)(pieces - have) };
 	if (next + have * stream->stride < 0)
 		return false;
 	order->first = (uint64_t)(next + have * stream->stride);
@@ -117,35 +175,28 @@ static bool order_strided(struct stream *stream, struct order *order)
 	return true;
 }
 
-/* What the piece makes of the stream; true: it was expected. [lock] is held. */
-static bool advance(struct readahead *readahead, struct stream *stream, uint64_t first, uint64_t count)
+/* Follows the stream to the piece, which it expected; true: something is to be read. */
+static bool follow(struct stream *stream, const struct volume *volume, const struct piece *piece, struct order *order)
 {
-	const bool expected = expects(stream, first);
-	const bool adjacent = stream->count == 0 || first == stream->last + stream->count;
+	const bool sequential = goes_on(stream, piece);
+	const uint64_t asked_to = sequential ? MAX(stream->ahead, piece->first) : piece->end;
 
-	if (adjacent || (expected && is_sequential(stream)))
-		stream->stride = (int64_t)count;
-	else if (!expected)
-		stream->stride = (int64_t)first - (int64_t)stream->last;
-	if (!expected) {
+	/* What was evicted unused, or did not get a frame, is asked for again. */
+	if (stream->window > 0 && piece->misses > piece->end - MIN(asked_to, piece->end)) {
+		stream->run /= 2;
 		stream->ahead = 0;
-		stream->run = 0;
 	}
-	stream->run += count;
-	stream->used = ++readahead->clock;
-	stream->last = first;
-	stream->count = count;
-	return expected;
-}
-
-/* Follows the stream to the piece; true: something is to be read. [lock] is held. */
-static bool follow(struct readahead *readahead, struct stream *stream, const struct volume *volume, uint64_t first,
-		   uint64_t count, struct order *order)
-{
-	if (!advance(readahead, stream, first, count))
+	if (sequential)
+		stream->stride = 0;
+	stream->turns = (stream->turns * 3 + MIN(piece->clock - stream->used, TURNS_MAX)) / 4;
+	stream->used = piece->clock;
+	stream->run += piece->end - piece->first;
+	stream->first = piece->first;
+	stream->end = piece->end;
+	stream->window = (uint32_t)MIN(stream->run, window_max(stream, volume));
+	if (stream->window == 0)
 		return false;
-	set_window(readahead, stream, volume);
-	return stream->window > 0 && (is_sequential(stream) ? order_sequential(stream, order) : order_strided(stream, order));
+	return sequential ? order_sequential(stream, io_pages_max(volume), order) : order_strided(stream, order);
 }
 
 /* Reading ------------------------------------------------------------------------------------------------------------------ */
@@ -202,18 +253,41 @@ static bool read_piece(struct node *node, uint64_t first, uint64_t last)
 	return more;
 }
 
-void readahead_note(struct node *node, uint64_t first, uint64_t count)
+/* A reader that keeps its stream has it for itself. */
+static bool follow_own(struct stream *stream, const struct volume *volume, const struct piece *piece, struct order *order)
 {
-	struct readahead *readahead = &node->readahead;
+	if (goes_on(stream, piece) || goes_apart(stream, piece))
+		return follow(stream, volume, piece, order);
+	*stream = stream_begin(stream, piece);
+	return false;
+}
+
+static bool follow_any(struct readahead *readahead, const struct volume *volume, const struct piece *piece, struct order *order)
+{
+	struct stream *stream;
+	bool read;
+
+	if (!spinlock_try_lock(&readahead->lock))
+		return false;
+	stream = find(readahead, piece);
+	read = stream && follow(stream, volume, piece, order);
+	spinlock_unlock(&readahead->lock);
+	return read;
+}
+
+void readahead_note(struct node *node, struct stream *stream, uint64_t first, uint64_t end, uint64_t misses)
+{
+	struct volume *volume = node->volume;
+	struct piece piece = { .first = first, .end = end, .misses = misses };
 	const uint64_t pages = node_pages(node);
 	struct order order = { .pieces = 0 };
 	bool read;
 
-	if (node->volume->pagecache->config.readahead_bytes == 0 || !spinlock_try_lock(&readahead->lock))
+	if (volume->pagecache->config.readahead_bytes == 0)
 		return;
-	read = follow(readahead, find(readahead, first), node->volume, first, count, &order);
-	spinlock_unlock(&readahead->lock);
-	for (uint64_t piece = 0; read && piece < order.pieces && order.first < pages; piece++) {
+	piece.clock = atomic_fetch_add_explicit(&volume->node.readahead.clock, 1, memory_order_relaxed) + 1;
+	read = stream ? follow_own(stream, volume, &piece, &order) : follow_any(&node->readahead, volume, &piece, &order);
+	for (uint64_t i = 0; read && i < order.pieces && order.first < pages; i++) {
 		read = read_piece(node, order.first, MIN(order.first + order.count, pages));
 		order.first += (uint64_t)order.stride;
 	}

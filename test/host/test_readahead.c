@@ -1,6 +1,7 @@
 /* What is read ahead, and what is not. */
 #include "fake/cache_fixture.h"
 #include "host/host_test.h"
+#include "runtime/base/bits.h"
 
 #define PAGE(n) ((n)*PAGE_BYTES)
 
@@ -109,5 +110,227 @@ START_TEST(it_can_be_switched_off)
 }
 END_TEST
 
+/* Many streams: a machine of 1 GB, and a disk that counts its requests, of 1 MB at most, and transfers nothing ----------------- */
+
+#define STREAMS 64
+
+static _Atomic uint64_t requests;
+
+static void submit_counted(struct block_device *device, struct block_request *request)
+{
+	atomic_fetch_add(&requests, 1);
+	request->status = block_request_check(device, request);
+	request->done(request);
+}
+
+static struct block_device counting_disk = {
+	.name = "counting",
+	.size_bytes = 1ull << 40,
+	.sector_bytes = 512,
+	.segment_alignment = 512,
+	.segments_max = 256,
+	.transfer_bytes_max = MIB,
+	.submit = submit_counted,
+};
+
+static struct volume volume;
+
+static void large_machine_start(void)
+{
+	static const struct guarantee_config no_guarantee;
+	const struct volume_config config = { .preference = 50 };
+
+	cache_machine_init_sized(&machine, GIB, 2 * BLOCK_BYTES, &no_guarantee);
+	machine.pagecache.config.readahead_bytes = 4 * MIB;
+	ck_assert_int_eq(
+		volume_attach(&volume, &machine.pagecache, &counting_disk, "counting", 0, counting_disk.size_bytes, &config),
+		STATUS_OK);
+	atomic_store(&requests, 0);
+}
+
+static void large_machine_stop(void)
+{
+	ck_assert_int_eq(volume_detach(&volume, false), STATUS_OK);
+	cache_machine_fini(&machine);
+}
+
+struct load {
+	uint64_t bytes;    /* of each stream */
+	uint64_t start;    /* of the first one */
+	uint64_t distance; /* from one stream's start to the next one's */
+	size_t call_max;   /* bytes of a call */
+	bool any_length;   /* of each call, up to that */
+	bool in_turns;     /* a call of each stream; else one stream after the other */
+	bool own;          /* the readers keep their streams */
+};
+
+struct reader {
+	struct stream own;
+	struct random random;
+	uint64_t done;
+};
+
+static bool read_once(const struct load *load, struct reader *reader, uint64_t start)
+{
+	static char buffer[MIB];
+	const size_t call = load->any_length ? 1 + random_below(&reader->random, load->call_max) : load->call_max;
+	const size_t bytes = MIN(call, load->bytes - reader->done);
+
+	ck_assert_int_eq(node_read_stream(&volume.node, load->own ? &reader->own : NULL, start + reader->done, buffer, bytes),
+			 STATUS_OK);
+	reader->done += bytes;
+	return reader->done < load->bytes;
+}
+
+static void load_run(const struct load *load)
+{
+	struct reader readers[STREAMS] = { 0 };
+	bool more = true;
+
+	for (unsigned i = 0; i < STREAMS; i++)
+		random_seed(&readers[i].random, i);
+	for (unsigned i = 0; !load->in_turns && i < STREAMS; i++)
+		while (read_once(load, &readers[i], load->start + i * load->distance))
+			;
+	while (load->in_turns && more) {
+		more = false;
+		for (unsigned i = 0; i < STREAMS; i++)
+			if (readers[i].done < load->bytes)
+				more |= read_once(load, &readers[i], load->start + i * load->distance);
+	}
+}
+
+struct cost {
+	uint64_t misses, requests;
+};
+
+static struct cost cost_of(const struct load *load)
+{
+	struct pagecache_statistics statistics;
+	struct cost cost;
+
+	large_machine_start();
+	load_run(load);
+	volume_statistics(&volume, &statistics);
+	cost = (struct cost){ statistics.misses, atomic_load(&requests) };
+	large_machine_stop();
+	return cost;
+}
+
+/* Streams that take turns cost what they cost one after the other, however they are cut into calls; and that is little. */
+static void expect_as_one(struct load load)
+{
+	const uint64_t least = divide_round_up(load.bytes, MIB);
+	struct load one_by_one = load;
+	struct cost one;
+
+	one_by_one.distance = 8 * GIB; /* what is read ahead of one is not the next one's */
+	one = cost_of(&one_by_one);
+	ck_assert_uint_le(one.requests, STREAMS * (least + least / 10 + 16));
+	ck_assert_uint_le(one.misses, STREAMS * 3 * (load.call_max / PAGE_BYTES + 2));
+	for (unsigned own = 0; own < 2; own++) {
+		struct cost many;
+
+		load.in_turns = true;
+		load.own = own == 1;
+		many = cost_of(&load);
+		ck_assert_msg(10 * many.misses <= 11 * one.misses && 10 * many.requests <= 11 * one.requests,
+			      "calls of %zu, own %u: %llu misses and %llu requests, one after the other %llu and %llu",
+			      load.call_max, own, (unsigned long long)many.misses, (unsigned long long)many.requests,
+			      (unsigned long long)one.misses, (unsigned long long)one.requests);
+	}
+}
+
+START_TEST(many_streams_cost_what_one_does)
+{
+	static const size_t calls[] = { 5000, MIB - 1 };
+
+	for (size_t i = 0; i < ARRAY_LENGTH(calls); i++)
+		expect_as_one((struct load){ .bytes = 16 * MIB, .distance = 16 * MIB, .call_max = calls[i] });
+	expect_as_one((struct load){ .bytes = 16 * MIB, .distance = 4 * GIB, .call_max = MIB, .any_length = true });
+}
+END_TEST
+
+START_TEST(many_streams_of_small_and_odd_calls_cost_what_one_does)
+{
+	static const size_t calls[] = { 1, 13, 511, PAGE_BYTES - 1, PAGE_BYTES + 1, 12289, 65536, 100001, 262144, MIB };
+
+	for (size_t i = 0; i < ARRAY_LENGTH(calls); i++) {
+		const uint64_t bytes = MIN(MAX(2 * MIB, 8 * calls[i]), 20000 + calls[i] * 4000ull);
+
+		expect_as_one((struct load){ .bytes = bytes, .start = 1000, .distance = 16 * MIB, .call_max = calls[i] });
+	}
+	expect_as_one((struct load){ .bytes = MIB, .distance = GIB, .call_max = 9000, .any_length = true });
+}
+END_TEST
+
+/* In turns 1 MB apart, the readers look like one with a stride, again and again. */
+START_TEST(streams_at_equal_distances_are_no_stride)
+{
+	const struct load load = { .bytes = MIB, .distance = MIB, .call_max = PAGE_BYTES, .in_turns = true };
+	const struct cost cost = cost_of(&load);
+
+	ck_assert_uint_le(cost.requests, 24 * STREAMS);
+	ck_assert_uint_le(cost.misses, 4 * STREAMS);
+}
+END_TEST
+
+/* Beside 32 streams, as many reads somewhere: these get nothing read ahead, and take no stream's place. */
+START_TEST(random_readers_push_no_stream_out)
+{
+	struct pagecache_statistics statistics;
+	struct random random;
+	char page[PAGE_BYTES];
+
+	random_seed(&random, 8);
+	large_machine_start();
+	for (uint64_t i = 0; i < 1024; i++) {
+		for (uint64_t stream = 0; stream < 32; stream++) {
+			ck_assert_int_eq(node_read(&volume.node, stream * GIB + PAGE(i), page, sizeof(page)), STATUS_OK);
+			ck_assert_int_eq(
+				node_read(&volume.node, 64 * GIB + PAGE(random_below(&random, 1 << 24)), page, sizeof(page)),
+				STATUS_OK);
+		}
+	}
+	volume_statistics(&volume, &statistics);
+	ck_assert_uint_le(statistics.misses, 1024 * 32 + 3 * 32);
+	ck_assert_uint_le(statistics.ahead_pages - statistics.ahead_used, 32 * 1024);
+	large_machine_stop();
+}
+END_TEST
+
+/* A table has room in proportion to its node, and what a reader keeps is followed without one. */
+START_TEST(tables_are_bounded)
+{
+	const struct extent extents[] = { { 0, 0, 1 }, { 0, 0, 40 * 64 }, { 0, 0, 1 << 20 } };
+	const uint32_t counts[] = { 8, 40, READAHEAD_STREAMS };
+
+	large_machine_start();
+	for (size_t i = 0; i < ARRAY_LENGTH(extents); i++) {
+		struct stream own = { 0 };
+		struct pagecache_statistics statistics;
+		uint64_t misses;
+		struct node node;
+		char page[PAGE_BYTES];
+
+		ck_assert_int_eq(node_open(&node, &volume, &extents[i], 1, PAGE(extents[i].pages)), STATUS_OK);
+		ck_assert_uint_eq(node.readahead.count, counts[i]);
+		node.readahead.count = 0; /* as if there had been no memory for it */
+		volume_statistics(&volume, &statistics);
+		misses = statistics.misses;
+		for (uint64_t number = 0; number < MIN(extents[i].pages, 2000ull); number++)
+			ck_assert_int_eq(node_read_stream(&node, &own, PAGE(number), page, sizeof(page)), STATUS_OK);
+		volume_statistics(&volume, &statistics);
+		ck_assert_uint_le(statistics.misses - misses, 2);
+		for (uint64_t number = 2100; number < MIN(extents[i].pages, 2200ull); number++)
+			ck_assert_int_eq(node_read(&node, PAGE(number), page, sizeof(page)), STATUS_OK);
+		ck_assert_int_eq(node_close(&node, false), STATUS_OK);
+	}
+	large_machine_stop();
+}
+END_TEST
+
 HOST_TEST_MAIN("readahead", a_sequential_reader_misses_only_at_first, streams_do_not_disturb_each_other,
-	       strides_are_followed_both_ways, random_readers_are_left_alone, the_end_of_a_node_ends_it, it_can_be_switched_off)
+	       strides_are_followed_both_ways, random_readers_are_left_alone, the_end_of_a_node_ends_it, it_can_be_switched_off,
+	       many_streams_cost_what_one_does, many_streams_of_small_and_odd_calls_cost_what_one_does,
+	       streams_at_equal_distances_are_no_stride, random_readers_push_no_stream_out, tables_are_bounded)
