@@ -4,6 +4,7 @@
 #include "runtime/base/bits.h"
 
 #define NAP_NS      (100 * NS_PER_MS)
+#define TRIM_NS     (1 * NS_PER_S)
 #define STEP_BLOCKS 1 /* in one turn: requests stand in line behind it */
 
 void memory_clean_kick(struct memory *memory)
@@ -35,6 +36,19 @@ uint64_t memory_clean_step(struct memory *memory)
 	return gained;
 }
 
+uint64_t memory_clean_trim(struct memory *memory)
+{
+	const bool before = platform_set_cleaning(true);
+	struct cleaner *cleaner = NULL;
+	uint64_t given = 0;
+
+	while ((cleaner = cleaner_next(&memory->cleaners, cleaner)))
+		given += cleaner->trim ? cleaner->trim(cleaner) : 0;
+	(void)platform_set_cleaning(before);
+	atomic_fetch_add_explicit(&memory->background_bytes, given, memory_order_relaxed);
+	return given;
+}
+
 /* Cleans up to high as it is now, or as far as it goes without waiting: it runs no race with caches that grow meanwhile. */
 static void clean_up(struct memory *memory)
 {
@@ -49,13 +63,19 @@ static void clean_up(struct memory *memory)
 
 void memory_clean_run(struct memory *memory)
 {
+	uint64_t trim_ns = 0;
+
 	while (!atomic_load_explicit(&memory->stopping, memory_order_acquire)) {
 		const uint32_t kick = atomic_load_explicit(&memory->kick, memory_order_acquire);
 
 		clean_up(memory);
+		if (platform_now_ns() >= trim_ns) {
+			(void)memory_clean_trim(memory);
+			trim_ns = platform_now_ns() + TRIM_NS;
+		}
 		(void)platform_wait(&memory->kick, kick, platform_now_ns() + NAP_NS);
 		if (memory_free_bytes(memory) >= memory->config.low_bytes)
-			(void)platform_wait(&memory->kick, kick, PLATFORM_FOREVER);
+			(void)platform_wait(&memory->kick, kick, trim_ns);
 	}
 }
 

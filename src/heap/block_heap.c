@@ -272,6 +272,19 @@ void block_heap_hand_over(struct block_heap *heap, struct phys_addr start, uint6
 	spinlock_unlock(&heap->lock);
 }
 
+struct phys_addr block_heap_cut_last(struct block_heap *heap, struct block *run)
+{
+	struct block *last;
+
+	spinlock_lock(&heap->lock);
+	last = run + run->run_blocks - 1;
+	if (last != run)
+		run->run_blocks--;
+	last->run_blocks = 1;
+	spinlock_unlock(&heap->lock);
+	return block_address(heap, last);
+}
+
 uint64_t block_heap_free_within(struct block_heap *heap, struct phys_addr lowest, struct phys_addr highest)
 {
 	const struct span span = span_of(heap, lowest, highest);

@@ -135,6 +135,9 @@ uint64_t block_heap_free(struct block_heap *heap, struct phys_addr run);
 /* Gives taken blocks, as one run, to another owner: who held them does not any more. */
 void block_heap_hand_over(struct block_heap *heap, struct phys_addr start, uint64_t blocks, struct owner *owner);
 
+/* Makes the last block of a run that is taken a run of its own, and returns it. */
+struct phys_addr block_heap_cut_last(struct block_heap *heap, struct block *run);
+
 /* Free blocks that lie wholly in [lowest, highest], as in struct block_constraints (highest 0: no limit). */
 uint64_t block_heap_free_within(struct block_heap *heap, struct phys_addr lowest, struct phys_addr highest);
 

@@ -53,11 +53,25 @@ static inline bool reclaim_target_is_wanted(const struct reclaim_target *target)
 	return target->turn && fair_mutex_is_wanted(target->turn, target->urgency);
 }
 
+/* Everything that can go without I/O, and so many bytes of it. */
+extern const struct reclaim_target reclaim_all;
+
+static inline struct reclaim_target reclaim_target_any(uint64_t bytes)
+{
+	return (struct reclaim_target){ .bytes = bytes, .highest = { UINT64_MAX }, .deadline_ns = PLATFORM_FOREVER };
+}
+
 struct cleaner {
 	const char *name;       /* [I] */
 	enum cleaner_cost cost; /* [I] */
 	unsigned preference;    /* [I] lower ones give first */
 	uint64_t (*clean)(struct cleaner *self, const struct reclaim_target *target);
+
+	/*
+	 * Gives what has been free since the call before this one, beyond what is retained, and returns the bytes. NULL: it
+	 * has no such memory. The background cleaner asks, about once a second; `clean` may run at the same time.
+	 */
+	uint64_t (*trim)(struct cleaner *self);
 
 	/* For reports; either may be NULL. Any task context. */
 	uint64_t (*held_back)(struct cleaner *self); /* bytes that it has and does not give: its retain, its keep */

@@ -85,7 +85,7 @@ static struct dma_zone *zone_find_locked(struct dma *dma, uint64_t lowest, uint6
 
 static struct dma_zone *zone_new(struct memory *memory, uint64_t lowest, uint64_t mask)
 {
-	struct dma_zone *zone = general_heap_alloc(&memory->general, sizeof(*zone), 0);
+	struct dma_zone *zone = bookkeeping_alloc(&memory->bookkeeping, sizeof(*zone));
 	const struct block_constraints constraints = { .lowest = { lowest }, .highest = { mask } };
 
 	if (!zone)
@@ -109,7 +109,7 @@ static struct dma_zone *zone_new(struct memory *memory, uint64_t lowest, uint64_
 		.bookkeeping = &memory->bookkeeping,
 	};
 	if (general_heap_init(&zone->heap, &config) != STATUS_OK) {
-		general_heap_free(&memory->general, zone);
+		bookkeeping_free(&memory->bookkeeping, zone, sizeof(*zone));
 		return NULL;
 	}
 	return zone;
@@ -120,7 +120,7 @@ static void zone_delete(struct memory *memory, struct dma_zone *zone)
 	const status_t status = general_heap_fini(&zone->heap);
 
 	assert(status == STATUS_OK);
-	general_heap_free(&memory->general, zone);
+	bookkeeping_free(&memory->bookkeeping, zone, sizeof(*zone));
 }
 
 /* Adds a zone, unless somebody else has just added one for this window; returns the one that counts. */
@@ -176,8 +176,6 @@ status_t dma_fini(struct memory *memory)
 {
 	struct dma *dma = memory->dma;
 
-	if (!dma)
-		return STATUS_OK; /* a call before this one has done it, and found something else busy */
 	if (!list_is_empty(&dma->buffers) || !list_is_empty(&dma->clients))
 		return STATUS_BUSY;
 	for (struct list *link; (link = list_take_first(&dma->zones));)

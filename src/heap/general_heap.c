@@ -49,7 +49,7 @@ static void debug_init(struct general_heap *heap)
 	heap_quarantine_init(&heap->quarantine);
 }
 
-/* Nobody waits any more. False: nobody has. */
+/* No object waits any more. False: none has. */
 static bool debug_settle(struct general_heap *heap)
 {
 	return heap_quarantine_empty(&heap->quarantine) > 0;
@@ -264,7 +264,7 @@ uint64_t general_heap_used_bytes(struct general_heap *heap)
 	uint64_t bytes;
 
 	general_heap_settle(heap);
-	general_heap_freed_runs_give(heap);
+	(void)general_heap_freed_runs_give(heap, &reclaim_all);
 	bytes = guard_pool_count(&heap->guard).live_bytes;
 	spinlock_lock(&heap->heap->lock);
 	bytes += heap->runs.blocks << BLOCK_SHIFT;
@@ -276,79 +276,20 @@ uint64_t general_heap_used_bytes(struct general_heap *heap)
 
 /* Draining -------------------------------------------------------------------------------------------------------------- */
 
-/* Only the classes that have empty blocks, from the largest down: its free objects are the least likely to be wanted soon. */
-static uint64_t drain_empty(struct general_heap *heap, uint64_t bytes, uint64_t retain, struct phys_addr lowest,
-			    struct phys_addr highest)
+static uint64_t settle(struct objcache_group *group, const struct reclaim_target *target)
 {
-	const uint64_t have = atomic_load_explicit(&heap->group.free_bytes, memory_order_relaxed);
-	const uint64_t spare = have > retain ? align_down(have - retain, BLOCK_BYTES) : 0;
-	const uint64_t want = MIN(bytes, spare);
-	unsigned class = heap->classes;
-	uint64_t given = 0;
-
-	while (given < want && (class = objcache_group_last(heap->group.empty, class)) > 0) {
-		class --;
-		given += objcache_drain_empty(&heap->cache[class], want - given, 0, lowest, highest);
-	}
-	return given;
-}
-
-/* Whether blocks might come back, and how much would be free then. Only the classes with blocks that are not empty. */
-static bool flush_is_worthwhile(struct general_heap *heap, uint64_t retain)
-{
-	uint64_t have = atomic_load_explicit(&heap->group.free_bytes, memory_order_relaxed);
-	unsigned class = heap->classes;
-	bool worthwhile = false;
-
-	while ((!worthwhile || have < retain + BLOCK_BYTES) && (class = objcache_group_last(heap->group.in_use, class)) > 0) {
-		uint64_t cached_bytes;
-
-		class --;
-		worthwhile |= objcache_flush_is_worthwhile(&heap->cache[class], &cached_bytes);
-		have += cached_bytes;
-	}
-	return worthwhile && have >= retain + BLOCK_BYTES;
-}
-
-static uint64_t drain(struct general_heap *heap, uint64_t bytes, uint64_t retain, struct phys_addr lowest,
-		      struct phys_addr highest)
-{
-	uint64_t given;
+	struct general_heap *heap = container_of(group, struct general_heap, group);
 
 	general_heap_settle(heap);
-	general_heap_freed_runs_give(heap);
-	given = drain_empty(heap, bytes, retain, lowest, highest);
 	general_heap_classes_review(heap);
-	if (given < bytes && flush_is_worthwhile(heap, retain)) {
-		objcaches_flush(heap->cache, heap->classes);
-		given += drain_empty(heap, bytes - given, retain, lowest, highest);
-	}
-	return given;
-}
-
-static uint64_t clean(struct cleaner *cleaner, const struct reclaim_target *target)
-{
-	struct general_heap *heap = container_of(cleaner, struct general_heap, cleaner);
-
-	return drain(heap, target->bytes, heap->config.retain_bytes, target->lowest, target->highest);
-}
-
-static uint64_t held_back(struct cleaner *cleaner)
-{
-	struct general_heap *heap = container_of(cleaner, struct general_heap, cleaner);
-	unsigned class = heap->classes;
-	uint64_t blocks = 0;
-
-	while ((class = objcache_group_last(heap->group.empty, class)) > 0)
-		blocks += objcache_count(&heap->cache[--class]).empty_blocks;
-	return blocks << BLOCK_SHIFT;
+	return general_heap_freed_runs_give(heap, target);
 }
 
 static uint64_t interface_drain(struct caching_heap *caching, uint64_t bytes, uint64_t retain)
 {
-	struct general_heap *heap = container_of(caching, struct general_heap, caching);
+	const struct reclaim_target target = reclaim_target_any(bytes);
 
-	return drain(heap, bytes, retain, (struct phys_addr){ 0 }, (struct phys_addr){ 0 });
+	return objcache_group_drain(&container_of(caching, struct general_heap, caching)->group, &target, retain);
 }
 
 bool general_heap_is_valid(struct general_heap *heap)
@@ -378,13 +319,7 @@ static void interface_free(struct heap *heap, void *memory)
 void general_heap_register(struct general_heap *heap, struct cleaner_registry *cleaners)
 {
 	heap->config.cleaners = cleaners;
-	heap->cleaner = (struct cleaner){
-		.name = heap->config.name,
-		.cost = CLEANER_FREE,
-		.clean = clean,
-		.held_back = held_back,
-	};
-	cleaner_register(cleaners, &heap->cleaner);
+	objcache_group_register(&heap->group, heap->config.name, cleaners);
 }
 
 status_t general_heap_init(struct general_heap *heap, const struct general_heap_config *config)
@@ -396,14 +331,14 @@ status_t general_heap_init(struct general_heap *heap, const struct general_heap_
 	heap->heap = config->source->heap;
 	heap->caching = (struct caching_heap){ { config->name, interface_alloc, interface_free }, interface_drain };
 	general_heap_runs_init(heap);
-	heap->map = (struct objcache_map){
-		.start = (uintptr_t)platform_virt((struct phys_addr){ heap->heap->first_block << BLOCK_SHIFT }),
-		.bytes = heap->heap->count << BLOCK_SHIFT,
-		.blocks = heap->heap->blocks,
-	};
+	heap->map = objcache_map_make(heap->heap);
 	status = general_heap_classes_init(heap);
 	if (status != STATUS_OK)
 		return status;
+	heap->group.caches = heap->cache;
+	heap->group.count = heap->classes;
+	heap->group.retain_bytes = config->retain_bytes;
+	heap->group.settle = settle;
 	debug_init(heap);
 	guard_pool_init(&heap->guard, config->name, &config->guard, heap->heap, config->bookkeeping);
 	if (config->cleaners)
@@ -416,7 +351,7 @@ status_t general_heap_fini(struct general_heap *heap)
 	if (general_heap_used_bytes(heap) != 0)
 		return STATUS_BUSY;
 	if (heap->config.cleaners)
-		cleaner_unregister(heap->config.cleaners, &heap->cleaner);
+		cleaner_unregister(heap->config.cleaners, &heap->group.cleaner);
 	guard_pool_fini(&heap->guard);
 	general_heap_classes_fini(heap);
 	return STATUS_OK;

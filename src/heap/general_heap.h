@@ -25,7 +25,7 @@
  * Contexts: as objcache.h; a drain and the counts, and init and fini, in tasks only. A handler gets no run, and a run that it
  * frees waits until a task allocates, frees or drains runs of this heap.
  *
- * Locks: [S] `class_lock` and [F] `freed_lock`, both leaves.
+ * Lock: [S] `class_lock`, a leaf.
  */
 #pragma once
 
@@ -80,12 +80,9 @@ struct general_heap {
 	unsigned classes;                 /* [I] */
 	struct objcache *cache;           /* [I] by class, smallest first */
 	struct general_heap_class *class; /* [I] the same */
-	struct spinlock freed_lock;       /* [F] taken with interrupts held */
-	struct list freed_runs;           /* [F] by handlers, for tasks to give back */
-	_Atomic bool has_freed_runs;      /* [F], read without */
+	struct list *_Atomic freed_runs;  /* by handlers, for tasks to give back: a stack, linked by `next` */
 	struct spinlock class_lock;       /* [S] who serves; never taken by a handler */
-	struct cleaner cleaner;
-	struct objcache_group group; /* of all classes */
+	struct objcache_group group;      /* of all classes */
 };
 
 /* STATUS_NO_MEMORY: no bookkeeping memory. */

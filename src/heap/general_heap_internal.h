@@ -52,8 +52,8 @@ struct block *general_heap_run_of(struct general_heap *heap, const void *memory)
 void *general_heap_run_alloc(struct general_heap *heap, size_t bytes, size_t alignment);
 void general_heap_run_free(struct general_heap *heap, void *memory);
 
-/* Gives back what handlers have freed. In tasks. */
-void general_heap_freed_runs_give(struct general_heap *heap);
+/* Gives back what handlers have freed, block by block, as far as the target wants it; returns the bytes. In tasks. */
+uint64_t general_heap_freed_runs_give(struct general_heap *heap, const struct reclaim_target *target);
 
 void general_heap_runs_init(struct general_heap *heap);
 

@@ -1,6 +1,6 @@
 /*
- * Runs of whole blocks, for what is larger than any class. Those that handlers free wait in a list, since the block heap's lock
- * may be held by whom the handler interrupted.
+ * Runs of whole blocks, for what is larger than any class. Those that handlers free wait, since the block heap's lock may be
+ * held by the task that the handler interrupted; a drain gives them back block by block, from their ends.
  */
 #include "general_heap_internal.h"
 #include "runtime/base/bits.h"
@@ -21,38 +21,57 @@ static void give(struct general_heap *heap, struct phys_addr run)
 	heap->config.runs->give(heap->config.runs, run);
 }
 
-static void give_later(struct general_heap *heap, struct block *block, const void *memory)
+static void give_later(struct general_heap *heap, struct block *run)
 {
-	const uint64_t state = spinlock_lock_interrupts(&heap->freed_lock);
+	struct list *first = atomic_load_explicit(&heap->freed_runs, memory_order_relaxed);
 
-	if (block->run_blocks == 0 || !is_aligned((uintptr_t)memory, BLOCK_BYTES))
-		platform_panic("heap %s: %p is not the start of a run", heap->config.name, memory);
-	block->holder = &heap->freed_runs;
-	list_insert_last(&heap->freed_runs, &block->link);
-	atomic_store_explicit(&heap->has_freed_runs, true, memory_order_relaxed);
-	spinlock_unlock_interrupts(&heap->freed_lock, state);
+	run->holder = &heap->freed_runs;
+	do
+		run->link.next = first;
+	while (!atomic_compare_exchange_weak_explicit(&heap->freed_runs, &first, &run->link, memory_order_release,
+						      memory_order_relaxed));
 }
 
-static struct block *freed_take(struct general_heap *heap)
+/* The last block of the run may go: the target wants more, and wants that one. */
+static bool is_wanted(const struct general_heap *heap, const struct block *run, const struct reclaim_target *target,
+		      uint64_t given)
 {
-	const uint64_t state = spinlock_lock_interrupts(&heap->freed_lock);
-	struct list *link = list_take_first(&heap->freed_runs);
+	const uint64_t last = block_address(heap->heap, run + run->run_blocks - 1).value;
 
-	atomic_store_explicit(&heap->has_freed_runs, !list_is_empty(&heap->freed_runs), memory_order_relaxed);
-	spinlock_unlock_interrupts(&heap->freed_lock, state);
-	return link ? container_of(link, struct block, link) : NULL;
+	return given < target->bytes && platform_now_ns() < target->deadline_ns && last >= target->lowest.value &&
+	       last + (BLOCK_BYTES - 1) <= target->highest.value;
 }
 
-void general_heap_freed_runs_give(struct general_heap *heap)
+static uint64_t run_give(struct general_heap *heap, struct block *run, const struct reclaim_target *target, uint64_t given)
 {
-	while (atomic_load_explicit(&heap->has_freed_runs, memory_order_relaxed)) {
-		struct block *block = freed_take(heap);
+	while (is_wanted(heap, run, target, given)) {
+		const bool is_last = run->run_blocks == 1;
 
-		if (!block)
-			break;
-		block->holder = NULL;
-		give(heap, block_address(heap->heap, block));
+		if (is_last)
+			run->holder = NULL;
+		give(heap, block_heap_cut_last(heap->heap, run));
+		given += BLOCK_BYTES;
+		if (is_last)
+			return given;
 	}
+	give_later(heap, run);
+	return given;
+}
+
+uint64_t general_heap_freed_runs_give(struct general_heap *heap, const struct reclaim_target *target)
+{
+	struct list *next = NULL;
+	uint64_t given = 0;
+
+	if (atomic_load_explicit(&heap->freed_runs, memory_order_relaxed) != NULL)
+		next = atomic_exchange_explicit(&heap->freed_runs, NULL, memory_order_acquire);
+	while (next) {
+		struct block *run = container_of(next, struct block, link);
+
+		next = next->next;
+		given = run_give(heap, run, target, given);
+	}
+	return given;
 }
 
 void general_heap_run_free(struct general_heap *heap, void *memory)
@@ -60,10 +79,12 @@ void general_heap_run_free(struct general_heap *heap, void *memory)
 	struct block *block = general_heap_run_of(heap, memory);
 
 	if (platform_in_handler()) {
-		give_later(heap, block, memory);
+		if (block->run_blocks == 0 || !is_aligned((uintptr_t)memory, BLOCK_BYTES))
+			platform_panic("heap %s: %p is not the start of a run", heap->config.name, memory);
+		give_later(heap, block);
 		return;
 	}
-	general_heap_freed_runs_give(heap);
+	(void)general_heap_freed_runs_give(heap, &reclaim_all);
 	give(heap, platform_phys(memory));
 }
 
@@ -74,7 +95,7 @@ void *general_heap_run_alloc(struct general_heap *heap, size_t bytes, size_t ali
 
 	if (platform_in_handler())
 		return NULL;
-	general_heap_freed_runs_give(heap);
+	(void)general_heap_freed_runs_give(heap, &reclaim_all);
 	if (source->take(source, &heap->runs, divide_round_up(bytes, BLOCK_BYTES), alignment, &run) != STATUS_OK)
 		return NULL;
 	return platform_virt(run);
@@ -83,6 +104,4 @@ void *general_heap_run_alloc(struct general_heap *heap, size_t bytes, size_t ali
 void general_heap_runs_init(struct general_heap *heap)
 {
 	owner_init(&heap->runs, heap->config.name, false);
-	spinlock_init(&heap->freed_lock, "freed runs");
-	list_init(&heap->freed_runs);
 }

@@ -138,6 +138,7 @@ uint64_t memory_drain_until(struct memory *memory, uint64_t bytes, bool may_wait
 	uint64_t gained = 0, now;
 	bool under_way;
 
+	bytes = MIN(bytes, memory_total_bytes(memory));
 	do {
 		const uint32_t frees = atomic_load_explicit(&memory->frees, memory_order_acquire);
 
@@ -314,14 +315,19 @@ status_t memory_init(struct memory *memory, const struct memory_config *config, 
 	status = general_heap_init(&memory->general, &general);
 	if (status == STATUS_OK)
 		status = guarantee_init(&memory->guarantee, memory, &config->guarantee);
-	return status == STATUS_OK ? dma_init(memory) : status;
+	if (status == STATUS_OK)
+		status = dma_init(memory);
+	if (status == STATUS_OK)
+		memory->own_bytes = general_heap_used_bytes(&memory->general);
+	return status;
 }
 
 status_t memory_fini(struct memory *memory)
 {
 	status_t status;
 
-	if (!guarantee_is_idle(&memory->guarantee))
+	/* Clients of DMA memory are objects of the general heap: with no others than at the beginning, there are none. */
+	if (!guarantee_is_idle(&memory->guarantee) || general_heap_used_bytes(&memory->general) != memory->own_bytes)
 		return STATUS_BUSY;
 	status = dma_fini(memory);
 	if (status != STATUS_OK)

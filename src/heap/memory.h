@@ -119,6 +119,7 @@ struct memory {
 	struct memory_source kernel_source; /* [I] reclaims, may use what lies below min */
 	struct memory_source cache_source;  /* [I] for caches */
 	struct general_heap general;
+	uint64_t own_bytes;       /* [I] of it, that serve this structure */
 	struct owned_heaps owned; /* parts of the general heap by owner */
 	struct guarantee guarantee;
 	struct dma *dma; /* [I] */
@@ -175,8 +176,9 @@ status_t memory_blocks_alloc_many(struct memory *memory, const struct memory_req
 void memory_blocks_free(struct memory *memory, struct phys_addr run);
 
 /*
- * Asks the cleaners for `bytes`, whatever is free, and returns what reached the block heap. `may_wait`: has dirty memory
- * written, and waits as long as there is progress. Where platform_may_sleep(), not while cleaning.
+ * Asks the cleaners for `bytes`, whatever is free, and returns what reached the block heap: at most `bytes` rounded up to a
+ * block. UINT64_MAX: all that may go. `may_wait`: has dirty memory written, and waits as long as there is progress. Where
+ * platform_may_sleep(), not while cleaning.
  */
 uint64_t memory_drain(struct memory *memory, uint64_t bytes, bool may_wait);
 

@@ -94,12 +94,6 @@ void objcache_block_give(struct objcache *cache, struct block *block)
 	config->source->give(config->source, address);
 }
 
-void objcache_blocks_give(struct objcache *cache, struct list *blocks)
-{
-	for (struct list *link; (link = list_take_first(blocks));)
-		objcache_block_give(cache, container_of(link, struct block, link));
-}
-
 /* Lists ----------------------------------------------------------------------------------------------------------------- */
 
 static void list_leave(struct objcache *cache, struct block *block)
@@ -107,8 +101,11 @@ static void list_leave(struct objcache *cache, struct block *block)
 	const uint32_t bucket = block->floor / cache->bucket_objects;
 
 	list_remove(&block->link);
-	if (block->role == OBJCACHE_EMPTY)
+	if (block->role == OBJCACHE_EMPTY) {
 		cache->counts.empty_blocks--;
+		cache->empty_low = MIN(cache->empty_low, cache->counts.empty_blocks);
+		atomic_fetch_sub_explicit(&cache->group->empty_blocks, 1, memory_order_relaxed);
+	}
 	if (block->role == OBJCACHE_PARTIAL && list_is_empty(&cache->buckets[bucket]))
 		cache->bucket_mask &= ~(1u << bucket);
 }
@@ -120,11 +117,13 @@ static void list_enter(struct objcache *cache, struct block *block, enum objcach
 
 	if (role == OBJCACHE_PARTIAL)
 		cache->bucket_mask |= 1u << bucket;
-	else if (role == OBJCACHE_EMPTY)
-		list = &cache->empty;
-	else
+	else if (role != OBJCACHE_EMPTY)
 		list = role == OBJCACHE_FULL ? &cache->full : &cache->nearly_full;
-	cache->counts.empty_blocks += role == OBJCACHE_EMPTY;
+	if (role == OBJCACHE_EMPTY) {
+		list = &cache->empty;
+		cache->counts.empty_blocks++;
+		atomic_fetch_add_explicit(&cache->group->empty_blocks, 1, memory_order_relaxed);
+	}
 	block->role = (uint8_t)role;
 	list_insert_first(list, &block->link);
 }
@@ -159,15 +158,9 @@ static uint32_t floor_of(const struct objcache *cache, uint32_t used)
 static void group_tell(struct objcache *cache)
 {
 	struct objcache_group *group = cache->group;
-	const bool empty = cache->counts.empty_blocks > 0;
-	const bool in_use = cache->counts.blocks > cache->counts.empty_blocks;
 
-	if (!group)
-		return;
-	if (objcache_group_bit(group->empty, cache->number) != empty)
-		objcache_group_bit_set(group->empty, cache->number, empty);
-	if (objcache_group_bit(group->in_use, cache->number) != in_use)
-		objcache_group_bit_set(group->in_use, cache->number, in_use);
+	objcache_group_bit_set(group->empty, cache->number, cache->counts.empty_blocks > 0);
+	objcache_group_bit_set(group->in_use, cache->number, cache->counts.blocks > cache->counts.empty_blocks);
 }
 
 void objcache_settle_locked(struct objcache *cache, struct block *block, uint32_t used)
@@ -188,32 +181,24 @@ void objcache_block_add_locked(struct objcache *cache, struct block *block)
 {
 	cache->counts.blocks++;
 	cache->counts.objects += cache->objects_per_block;
-	objcache_group_add(cache, cache->objects_per_block);
+	(void)objcache_group_add(cache, cache->objects_per_block);
 	objcache_settle_locked(cache, block, 0);
 }
 
-void objcache_block_remove_locked(struct objcache *cache, struct block *block)
+/* Lowers what is free in the group before it looks: others drain it, too. */
+bool objcache_block_remove_locked(struct objcache *cache, struct block *block, uint64_t retain)
 {
 	assert(block->role == OBJCACHE_EMPTY);
+	if (objcache_group_add(cache, -(int64_t)cache->objects_per_block) < retain) {
+		(void)objcache_group_add(cache, cache->objects_per_block);
+		return false;
+	}
 	list_leave(cache, block);
 	block->role = OBJCACHE_NONE;
 	cache->counts.blocks--;
 	cache->counts.objects -= cache->objects_per_block;
-	objcache_group_add(cache, -(int64_t)cache->objects_per_block);
 	group_tell(cache);
-}
-
-void objcache_surplus_locked(struct objcache *cache, struct list *blocks)
-{
-	const uint64_t keep = MAX(cache->config.retain_bytes >> BLOCK_SHIFT, 1);
-
-	while (cache->counts.empty_blocks > keep && !platform_in_handler() &&
-	       cache->counts.objects - cache->objects_per_block >= cache->config.reserve_objects) {
-		struct block *block = container_of(cache->empty.previous, struct block, link);
-
-		objcache_block_remove_locked(cache, block);
-		list_insert_last(blocks, &block->link);
-	}
+	return true;
 }
 
 /* Objects --------------------------------------------------------------------------------------------------------------- */
@@ -350,7 +335,7 @@ uint32_t objcache_take_locked(struct objcache *cache, struct objcache_slot *slot
 		count = (uint32_t)(taking.next - slots);
 	}
 	cache->taken += count;
-	objcache_group_add(cache, -(int64_t)count);
+	(void)objcache_group_add(cache, -(int64_t)count);
 	return count;
 }
 
@@ -370,7 +355,7 @@ void objcache_put_locked(struct objcache *cache, const struct objcache_slot *slo
 			objcache_settle_locked(cache, block, block->floor);
 	}
 	cache->taken -= count;
-	objcache_group_add(cache, count);
+	(void)objcache_group_add(cache, count);
 }
 
 status_t objcache_grow(struct objcache *cache, struct block_source *source)

@@ -88,7 +88,6 @@ struct objcache_counts {
 	uint64_t allocs;  /* calls that succeeded */
 	uint64_t frees;
 	uint64_t failures; /* calls of alloc that returned NULL */
-	uint64_t drained_blocks;
 };
 
 /* A CPU's share of the counts. */
@@ -119,6 +118,7 @@ struct objcache_cpu {
 	uint64_t unloaded;                       /* [C] objects that ever left `free`, in bulk */
 	uint64_t returned;                       /* [C] objects that went from `alloc` back into their blocks */
 	uint64_t detached;                       /* [C] the flush that wants it empty; 0: in use */
+	uint64_t operations;                     /* [C] up to the last trim */
 };
 
 /* Where the blocks of a heap lie. [I] */
@@ -129,14 +129,21 @@ struct objcache_map {
 };
 
 /*
- * What the caches of a general heap say of themselves, so that a drain looks only where something may be. Changed by a cache
- * under its [C], read without; bit i: cache i of the heap.
+ * What the caches of a general heap, or one alone, say of themselves, so that a drain looks only where something may be.
+ * Changed by a cache under its [C], read without; bit i: cache i of the heap.
  */
 #define OBJCACHE_GROUP_WORDS 2
 
 struct objcache_group {
+	struct cleaner cleaner;
+	struct objcache *caches; /* [I] neighbours */
+	unsigned count;          /* [I] */
+	uint64_t retain_bytes;   /* [I] that cleaners leave */
+	/* NULL, or what a drain does first; returns the bytes that it gave. */
+	uint64_t (*settle)(struct objcache_group *group, const struct reclaim_target *target);
 	_Atomic uint64_t empty[OBJCACHE_GROUP_WORDS];  /* has empty blocks */
 	_Atomic uint64_t in_use[OBJCACHE_GROUP_WORDS]; /* has others */
+	_Atomic uint64_t empty_blocks;                 /* of all */
 	_Atomic uint64_t free_bytes;                   /* free in the blocks of all */
 };
 
@@ -146,7 +153,7 @@ struct objcache {
 	struct objcache_map map;                      /* [I] */
 	uint64_t inverse;                             /* [I] of object_bytes, 2^64 / object_bytes rounded up */
 	const void *parent;                           /* [I] the general heap that it belongs to, or NULL */
-	struct objcache_group *group;                 /* [I] the same one's */
+	struct objcache_group *group;                 /* [I] the same one's, or its own */
 	struct caching_heap caching; /* alloc through the interface: bytes <= object_bytes, alignment <= the cache's */
 
 	struct objcache_config config; /* [I] */
@@ -155,8 +162,10 @@ struct objcache {
 	uint32_t worthwhile_objects;   /* [I] free objects from which on a block is not OBJCACHE_NEARLY_FULL */
 	uint32_t lines;                /* [I] of 64 states, of a block */
 	uint32_t magazine_slots;       /* [I] 0: no magazines */
+	uint64_t spared_blocks;        /* [I] empty blocks up to here stay after a free */
 	struct block_heap *heap;       /* [I] */
 	unsigned number;               /* [I] in its group */
+	struct objcache_group alone;   /* the group of a cache that belongs to no general heap */
 	struct owner owner;
 	struct list link; /* [G] in heap->caches */
 
@@ -175,8 +184,9 @@ struct objcache {
 	_Atomic uint32_t spare_count;                /* [C], read without */
 	uint64_t depot_objects;                      /* [C] */
 	uint64_t taken;                              /* [C] objects that are not free in their blocks */
+	uint64_t empty_low;                          /* [C] the fewest empty blocks since the last trim, */
+	uint32_t depot_low;                          /* [C] ... and the fewest magazines in the depot */
 	struct objcache_counts counts; /* [C] but for used and cached; allocs and frees: those without magazines */
-	struct cleaner cleaner;
 };
 
 /* STATUS_INVALID: sizes or alignment. STATUS_NO_MEMORY: no memory for the reserve. */
@@ -199,38 +209,29 @@ void objcache_free(struct objcache *cache, void *object); /* NULL: nothing */
 status_t objcache_grow(struct objcache *cache, struct block_source *source) MUST_CHECK;
 
 /*
- * Gives blocks within [lowest, highest] back in which nothing is allocated, until `bytes` went or only `retain` bytes of free
- * memory or the reserve are left. Returns the bytes that went. In tasks only. Does not sleep, but where platform_may_sleep() it
- * empties the magazines of all CPUs if it has to; elsewhere, those of the depot. (caching_heap_drain: anywhere in memory.)
+ * Drains caches that are neighbours in one group, or one cache alone. In tasks only.
+ *
+ * 1. Gives blocks in which nothing is allocated, within the target's addresses, until target->bytes went, the deadline has
+ *    passed, or one more would leave less than `retain` bytes free in the blocks of the group, or less than a reserve.
+ * 2. Returns the bytes that this call handed to the source: at most target->bytes, rounded up to a block.
+ * 3. Empty blocks go first, then what becomes empty as magazines are emptied: those of the depots, and where
+ *    platform_may_sleep() those of the CPUs, but for one that does not let go of its magazines for long: it empties them itself
+ *    at its next operation. Without other drains at the same time, it gives all that it may.
+ * 4. It looks at the deadline, and lets go of the lock and of interrupts, once a block and once a magazine.
  */
-uint64_t objcache_drain(struct objcache *cache, uint64_t bytes, uint64_t retain, struct phys_addr lowest,
-			struct phys_addr highest);
+uint64_t objcaches_drain(struct objcache *caches, unsigned count, const struct reclaim_target *target, uint64_t retain);
+
+/* The same for a group, after what it has to settle. */
+uint64_t objcache_group_drain(struct objcache_group *group, const struct reclaim_target *target, uint64_t retain);
 
 /*
- * The steps of a drain, for whoever drains several caches together. Empty blocks only; whether blocks might come back by
- * emptying magazines, and what is in those; and doing that, for an array of caches, but for magazines that another CPU does
- * not let go of for long: it empties them itself at its next operation. What has become empty beyond what the caches keep goes
- * back. Without platform_may_sleep() only the depots are emptied.
+ * Fills in the group's cleaner, and registers it unless `cleaners` is NULL. Its trim drains each cache for what that has not
+ * used since the last trim, down to what is retained and a block.
  */
-uint64_t objcache_drain_empty(struct objcache *cache, uint64_t bytes, uint64_t retain, struct phys_addr lowest,
-			      struct phys_addr highest);
-bool objcache_flush_is_worthwhile(struct objcache *cache, uint64_t *cached_bytes);
-void objcaches_flush(struct objcache *caches, unsigned count);
+void objcache_group_register(struct objcache_group *group, const char *name, struct cleaner_registry *cleaners);
 
-/* The number of the last cache below `end` that is in this map of a group, plus 1; 0: none. */
-static inline unsigned objcache_group_last(const _Atomic uint64_t map[OBJCACHE_GROUP_WORDS], unsigned end)
-{
-	while (end > 0) {
-		const unsigned word = (end - 1) / 64;
-		const uint64_t below = ~0ull >> (63 - (end - 1) % 64);
-		const uint64_t bits = atomic_load_explicit(&map[word], memory_order_relaxed) & below;
-
-		if (bits != 0)
-			return word * 64 + log2_floor(bits) + 1;
-		end = word * 64;
-	}
-	return 0;
-}
+/* Empties magazines as a drain does, all of them; empty blocks stay up to those that stay after a free. Not in handlers. */
+void objcache_flush(struct objcache *cache);
 
 /* A snapshot whose figures fit each other. */
 struct objcache_counts objcache_count(struct objcache *cache);

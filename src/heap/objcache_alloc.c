@@ -163,17 +163,11 @@ static void *single_alloc_locked(struct objcache *cache)
 /* Gives back what has become empty, if the cache has more of it than it keeps. */
 static void unlock_and_give(struct objcache *cache, uint64_t state)
 {
-	struct list surplus;
+	const bool has_surplus = cache->counts.empty_blocks > cache->spared_blocks;
 
-	if (objcache_likely(cache->counts.empty_blocks <= 1)) {
-		spinlock_unlock_interrupts(&cache->lock, state);
-		return;
-	}
-	list_init(&surplus);
-	objcache_surplus_locked(cache, &surplus);
 	spinlock_unlock_interrupts(&cache->lock, state);
-	if (!list_is_empty(&surplus))
-		objcache_blocks_give(cache, &surplus);
+	if (!objcache_likely(!has_surplus))
+		objcache_surplus_give(cache);
 }
 
 /* A CPU that comes for the first time gets magazines, if there is memory. */
@@ -209,7 +203,7 @@ static void *alloc_growing(struct objcache *cache)
 		if (platform_in_handler())
 			return NULL;
 		if (objcache_grow(cache, NULL) != STATUS_OK) {
-			objcaches_flush(cache, 1);
+			objcache_flush(cache);
 			return alloc_held_slow(cache);
 		}
 	}

@@ -131,8 +131,8 @@ bool objcache_is_valid(struct objcache *cache)
 	if (totals.blocks != cache->counts.blocks || totals.blocks != cache->owner.blocks ||
 	    totals.blocks * cache->objects_per_block != cache->counts.objects)
 		totals.violation = "the number of blocks is wrong";
-	if (cache->group && (objcache_group_bit(cache->group->empty, cache->number) != (totals.blocks > others) ||
-			     objcache_group_bit(cache->group->in_use, cache->number) != (others > 0)))
+	if (objcache_group_bit(cache->group->empty, cache->number) != (totals.blocks > others) ||
+	    objcache_group_bit(cache->group->in_use, cache->number) != (others > 0))
 		totals.violation = "what it tells its group is wrong";
 	if (totals.taken != cache->taken)
 		totals.violation = "the number of objects is wrong";

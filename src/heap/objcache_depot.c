@@ -62,6 +62,7 @@ static struct objcache_magazine *depot_take_locked(struct objcache *cache)
 
 	if (magazine) {
 		cache->depot_count--;
+		cache->depot_low = MIN(cache->depot_low, cache->depot_count);
 		cache->depot_objects -= magazine->count;
 		atomic_fetch_sub_explicit(&cache->heap->depot_bytes, depot_magazine_bytes(cache), memory_order_relaxed);
 	}
@@ -117,12 +118,17 @@ bool objcache_depot_take_object_locked(struct objcache *cache, struct objcache_s
 	return true;
 }
 
-void objcache_depot_empty_locked(struct objcache *cache)
+bool objcache_depot_flush(struct objcache *cache)
 {
-	for (struct objcache_magazine *magazine; (magazine = depot_take_locked(cache));) {
+	const uint64_t state = spinlock_lock_interrupts(&cache->lock);
+	struct objcache_magazine *magazine = depot_take_locked(cache);
+
+	if (magazine) {
 		objcache_put_locked(cache, magazine->slots + 1, magazine->count);
 		spare_add_locked(cache, magazine);
 	}
+	spinlock_unlock_interrupts(&cache->lock, state);
+	return magazine != NULL;
 }
 
 void objcache_spare_prepare(struct objcache *cache)

@@ -31,6 +31,15 @@ static inline void *objcache_alloc_fast(struct objcache *cache)
 	return object;
 }
 
+static inline struct objcache_map objcache_map_make(const struct block_heap *heap)
+{
+	return (struct objcache_map){
+		.start = (uintptr_t)platform_virt((struct phys_addr){ heap->first_block << BLOCK_SHIFT }),
+		.bytes = heap->count << BLOCK_SHIFT,
+		.blocks = heap->blocks,
+	};
+}
+
 /* Where in the heap's memory it would be. */
 static inline uint64_t objcache_map_offset(const struct objcache_map *map, const void *object)
 {

@@ -5,7 +5,8 @@
  *	objcache_alloc.c	alloc and free, and their long ways, which load and unload magazines
  *	objcache_magazine.c	a CPU's magazines: having them, and what is in them (objcache_magazine.h)
  *	objcache_depot.c	magazines that no CPU has, and the memory of all (objcache_magazine.h)
- *	objcache_life.c		beginning, end and draining
+ *	objcache_drain.c	what goes back to the source
+ *	objcache_life.c		beginning, end and counts
  *	objcache_check.c	reports of wrong uses, and the walker
  *	objcache_debug.c	what debug builds do
  */
@@ -21,27 +22,23 @@ static inline uint32_t objcache_block_used(const struct block *block)
 	return block->floor + block->credit;
 }
 
-static inline void objcache_group_bit_set(_Atomic uint64_t *words, unsigned number, bool value)
-{
-	const uint64_t bit = 1ull << (number % 64);
-
-	if (value)
-		atomic_fetch_or_explicit(&words[number / 64], bit, memory_order_relaxed);
-	else
-		atomic_fetch_and_explicit(&words[number / 64], ~bit, memory_order_relaxed);
-}
-
 static inline bool objcache_group_bit(const _Atomic uint64_t *words, unsigned number)
 {
 	return (atomic_load_explicit(&words[number / 64], memory_order_relaxed) >> (number % 64)) & 1;
 }
 
-/* So many objects more, or fewer, are free in the cache's blocks. */
-static inline void objcache_group_add(struct objcache *cache, int64_t objects)
+static inline void objcache_group_bit_set(_Atomic uint64_t *words, unsigned number, bool value)
 {
-	if (cache->group)
-		atomic_fetch_add_explicit(&cache->group->free_bytes, (uint64_t)objects * cache->config.object_bytes,
-					  memory_order_relaxed);
+	if (objcache_group_bit(words, number) != value)
+		atomic_fetch_xor_explicit(&words[number / 64], 1ull << (number % 64), memory_order_relaxed);
+}
+
+/* So many objects more, or fewer, are free in the cache's blocks; returns the bytes that are free in those of its group. */
+static inline uint64_t objcache_group_add(struct objcache *cache, int64_t objects)
+{
+	const uint64_t bytes = (uint64_t)objects * cache->config.object_bytes;
+
+	return atomic_fetch_add_explicit(&cache->group->free_bytes, bytes, memory_order_relaxed) + bytes;
 }
 
 /* Takes a fresh block from the source and makes it ready; it is in no list yet. Not under [C]. */
@@ -50,20 +47,17 @@ status_t objcache_block_take(struct objcache *cache, struct block_source *source
 /* Gives a block back that is in no list and holds no object. Not under [C]. */
 void objcache_block_give(struct objcache *cache, struct block *block);
 
-/* The same for a list of them. */
-void objcache_blocks_give(struct objcache *cache, struct list *blocks);
-
 /* Adds a block that objcache_block_take returned. */
 void objcache_block_add_locked(struct objcache *cache, struct block *block);
 
-/* Takes an empty block out of the cache. */
-void objcache_block_remove_locked(struct objcache *cache, struct block *block);
+/* Takes an empty block out of the cache. False: less than `retain` bytes would be free in its group; nothing was done. */
+bool objcache_block_remove_locked(struct objcache *cache, struct block *block, uint64_t retain) MUST_CHECK;
 
 /* Puts the block where it belongs, now that `used` of its objects are not free in it. */
 void objcache_settle_locked(struct objcache *cache, struct block *block, uint32_t used);
 
-/* Moves empty blocks of which the cache has enough to a list: the caller gives them. None in an interrupt handler. */
-void objcache_surplus_locked(struct objcache *cache, struct list *blocks);
+/* Gives empty blocks back of which the cache has enough. None in an interrupt handler, or where the task cleans. */
+void objcache_surplus_give(struct objcache *cache);
 
 /* Fills slots with 1 to `max` objects, if there are any, of the fullest blocks; they become OBJECT_CACHED. Returns how many. */
 uint32_t objcache_take_locked(struct objcache *cache, struct objcache_slot *slots, uint32_t max);
@@ -74,14 +68,6 @@ void objcache_put_locked(struct objcache *cache, const struct objcache_slot *slo
 static inline char *objcache_objects(const struct objcache *cache, const struct block *block)
 {
 	return (char *)(cache->map.start + ((uintptr_t)(block - cache->map.blocks) << BLOCK_SHIFT));
-}
-
-static inline bool objcache_block_is_within(const struct objcache *cache, const struct block *block, struct phys_addr lowest,
-					    struct phys_addr highest)
-{
-	const uint64_t start = block_address(cache->heap, block).value;
-
-	return start >= lowest.value && (highest.value == 0 || start + BLOCK_BYTES - 1 <= highest.value);
 }
 
 /* Ends in a panic. */

@@ -93,5 +93,5 @@ struct objcache_magazine *objcache_depot_store_locked(struct objcache *cache, st
 /* Takes one object out of the depot. False: it has none. */
 bool objcache_depot_take_object_locked(struct objcache *cache, struct objcache_slot *slot);
 
-/* Empties the depot into the blocks. */
-void objcache_depot_empty_locked(struct objcache *cache);
+/* Empties one magazine of the depot into the blocks. False: it has none. Not under [C]. */
+bool objcache_depot_flush(struct objcache *cache);

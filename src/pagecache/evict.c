@@ -419,7 +419,7 @@ void evict_cleaners_init(struct volume *volume)
 
 static bool has_more_than_keep(struct volume *volume)
 {
-	return atomic_load(&volume->heap.blocks) * BLOCK_BYTES >= volume->config.keep_bytes + BLOCK_BYTES;
+	return atomic_load(&volume->heap.blocks) > divide_round_up(volume->config.keep_bytes, BLOCK_BYTES);
 }
 
 /* volumes_lock is held. */
@@ -443,11 +443,7 @@ static struct volume *older_volume(struct volume *volume)
 
 bool evict_older_block(struct volume *volume)
 {
-	const struct reclaim_target target = {
-		.bytes = BLOCK_BYTES,
-		.highest = { UINT64_MAX },
-		.deadline_ns = PLATFORM_FOREVER,
-	};
+	const struct reclaim_target target = reclaim_target_any(BLOCK_BYTES);
 	struct pagecache *pagecache = volume->pagecache;
 	struct volume *other;
 	bool given;

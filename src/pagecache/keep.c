@@ -4,8 +4,9 @@
 static bool has_more(struct volume *volume, uint64_t bytes)
 {
 	const uint64_t others = atomic_load(&volume->heap.lent_pages) + atomic_load(&volume->claimed_pages);
+	const uint64_t cached = atomic_load(&volume->counts.cached_pages);
 
-	return atomic_load(&volume->counts.cached_pages) * PAGE_BYTES >= bytes + others * PAGE_BYTES;
+	return cached >= others && (cached - others) * PAGE_BYTES >= bytes;
 }
 
 bool keep_claim(struct volume *volume, uint64_t keep, uint64_t pages)

@@ -20,7 +20,8 @@ static bool is_restricted(struct page_heap *heap, const struct fence_limits *lim
 /* What is retained stays, except where certain addresses are wanted. */
 static struct frames *find_empty_locked(struct page_heap *heap, const struct fence_limits *limits)
 {
-	if (!limits->open && !is_restricted(heap, limits) && (uint64_t)heap->empty_blocks * BLOCK_BYTES <= heap->retain_bytes)
+	if (!limits->open && !is_restricted(heap, limits) &&
+	    (heap->empty_blocks == 0 || (heap->empty_blocks - 1) * BLOCK_BYTES < heap->retain_bytes))
 		return NULL;
 	list_for_each (link, &heap->empty) {
 		struct frames *frames = container_of(link, struct frames, link);

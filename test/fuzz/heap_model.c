@@ -454,18 +454,22 @@ void heap_model_drain(struct heap_model *model, unsigned which, uint64_t bytes, 
 {
 	const uint64_t before = block_heap_free_bytes(&model->blocks);
 	struct objcache *cache = &model->caches[which % HEAP_MODEL_CACHES].cache;
+	const struct reclaim_target target = {
+		.bytes = bytes,
+		.lowest = { START + lowest * BLOCK_BYTES },
+		.highest = { START + highest * BLOCK_BYTES - 1 },
+		.deadline_ns = PLATFORM_FOREVER,
+	};
 	uint64_t given;
 
 	if (which % 8 >= HEAP_MODEL_CACHES)
 		given = caching_heap_drain(&model->general.caching, bytes, retain);
 	else if (which & 8)
-		given = objcache_drain(cache, bytes, retain, (struct phys_addr){ START + lowest * BLOCK_BYTES },
-				       (struct phys_addr){ START + highest * BLOCK_BYTES - 1 });
+		given = objcaches_drain(cache, 1, &target, retain);
 	else
 		given = caching_heap_drain(&cache->caching, bytes, retain);
-	/* What a flush found too much has gone beyond what was asked for. */
 	assert(given < BLOCK_BYTES || given - BLOCK_BYTES < bytes);
-	assert(block_heap_free_bytes(&model->blocks) >= before + given);
+	assert(block_heap_free_bytes(&model->blocks) == before + given);
 }
 
 void heap_model_grow(struct heap_model *model, unsigned which)

@@ -336,7 +336,11 @@ static uint64_t real_now_ns(void)
 
 uint64_t platform_now_ns(void)
 {
-	return atomic_load(&clock_mode) == HOST_CLOCK_REAL ? real_now_ns() : atomic_load(&clock_manual_ns);
+	const int mode = atomic_load(&clock_mode);
+
+	if (mode == HOST_CLOCK_REAL)
+		return real_now_ns();
+	return mode == HOST_CLOCK_TICKING ? atomic_fetch_add(&clock_manual_ns, 1) : atomic_load(&clock_manual_ns);
 }
 
 void host_clock_set(enum host_clock mode)

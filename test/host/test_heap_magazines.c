@@ -10,8 +10,6 @@
 #include "runtime/base/bits.h"
 #include "runtime/base/random.h"
 
-static const struct phys_addr anywhere = { 0 };
-
 static struct machine machine;
 static struct memory *const memory = &machine.memory;
 static struct objcache cache;
@@ -46,7 +44,7 @@ static void expect_counts_fit(void)
 static void drain_something(struct object_model *model)
 {
 	const uint64_t before = memory_free_bytes(memory);
-	const uint64_t given = objcache_drain(&cache, random_below(&model->random, 8) * BLOCK_BYTES, 0, anywhere, anywhere);
+	const uint64_t given = caching_heap_drain(&cache.caching, random_below(&model->random, 8) * BLOCK_BYTES, 0);
 
 	ck_assert_uint_ge(memory_free_bytes(memory), before + given);
 }
@@ -102,7 +100,7 @@ static void free_twice_at_once(void *context)
 	block->states[index] = OBJECT_ALLOCATED;
 	objcache_free(&cache, twice->object);
 	if (twice->others == 0)
-		objcaches_flush(&cache, 1);
+		objcache_flush(&cache);
 	for (unsigned i = 0; i < twice->others; i++)
 		(void)objcache_alloc(&cache);
 }
@@ -215,7 +213,7 @@ START_TEST(churn_gives_blocks_back)
 		objcache_free(&cache, *object);
 		*object = objcache_alloc(&cache);
 	}
-	(void)objcache_drain(&cache, UINT64_MAX, 0, anywhere, anywhere);
+	(void)caching_heap_drain(&cache.caching, UINT64_MAX, 0);
 	ck_assert_uint_le(objcache_count(&cache).blocks, CHURN_BLOCKS / 10 + 3);
 	for (uint32_t i = 0; i < live; i++)
 		objcache_free(&cache, objects[i]);
@@ -240,7 +238,7 @@ START_TEST(the_few_free_objects_of_many_blocks_are_found)
 		objcache_free(&cache, objects[i]);
 		objects[i] = NULL;
 	}
-	objcaches_flush(&cache, 1);
+	objcache_flush(&cache);
 	for (unsigned i = 0; i < ALL; i++)
 		if (!objects[i])
 			objects[i] = objcache_alloc(&cache);
@@ -322,8 +320,8 @@ static void drain_while_others_work(void *context, unsigned index)
 	}
 	while (atomic_load(&running) != 0) {
 		expect_counts_fit();
-		(void)objcache_drain(&cache, UINT64_MAX, 0, anywhere, anywhere);
-		objcaches_flush(&cache, 1);
+		(void)caching_heap_drain(&cache.caching, UINT64_MAX, 0);
+		objcache_flush(&cache);
 		platform_yield();
 	}
 }
@@ -337,7 +335,7 @@ START_TEST(threads_exchange_objects_while_others_drain)
 	mailbox_clear();
 	ck_assert_uint_eq(objcache_count(&cache).used, 0);
 	/* What idle CPUs have in their magazines goes, too. */
-	(void)objcache_drain(&cache, UINT64_MAX, 0, anywhere, anywhere);
+	(void)caching_heap_drain(&cache.caching, UINT64_MAX, 0);
 	ck_assert_uint_eq(objcache_count(&cache).cached, 0);
 	ck_assert_uint_eq(objcache_count(&cache).blocks, 0);
 	teardown();
@@ -372,7 +370,7 @@ static void storm(void *context, unsigned index)
 	for (unsigned round = 0; atomic_load(&running) != 0; round++) {
 		platform_run_on_all_cpus(handler, context);
 		if (round % 16 == 0)
-			(void)objcache_drain(&cache, BLOCK_BYTES, 0, anywhere, anywhere);
+			(void)caching_heap_drain(&cache.caching, BLOCK_BYTES, 0);
 		platform_yield();
 	}
 }
@@ -425,7 +423,7 @@ static void be_interrupted(void *context, unsigned index)
 	}
 	host_wait_for(&stage, 1);
 	platform_run_on_all_cpus(handler, context);
-	objcaches_flush(&cache, 1);
+	objcache_flush(&cache);
 	atomic_store(&stage, 2);
 }
 

@@ -191,22 +191,23 @@ START_TEST(drain_never_overshoots_and_retains)
 {
 	enum { BLOCKS = 10, PER_BLOCK = 512 };
 	static void *objects[BLOCKS * PER_BLOCK];
-	const struct phys_addr anywhere = { 0 };
+	struct reclaim_target below = reclaim_target_any(UINT64_MAX);
 
+	below.highest.value = MACHINE_START - 1;
 	setup_with((struct objcache_config){ .name = "things", .object_bytes = 4096, .retain_bytes = 8 * BLOCK_BYTES });
 	for (unsigned i = 0; i < BLOCKS * PER_BLOCK; i++)
 		objects[i] = objcache_alloc(&cache);
 	for (unsigned i = 1; i < BLOCKS * PER_BLOCK; i++)
 		objcache_free(&cache, objects[i]);
-	objcaches_flush(&cache, 1);                                /* the last ones that were freed are in magazines */
+	objcache_flush(&cache);                                    /* the last ones that were freed are in magazines */
 	ck_assert_uint_eq(objcache_count(&cache).empty_blocks, 8); /* as much as retain_bytes says; the ninth went back */
 	ck_assert_uint_eq(objcache_count(&cache).blocks, 9);
-	ck_assert_uint_eq(objcache_drain(&cache, 1, 0, anywhere, anywhere), BLOCK_BYTES);
-	ck_assert_uint_eq(objcache_drain(&cache, BLOCK_BYTES + 1, 0, anywhere, anywhere), 2 * BLOCK_BYTES);
+	ck_assert_uint_eq(caching_heap_drain(&cache.caching, 1, 0), BLOCK_BYTES);
+	ck_assert_uint_eq(caching_heap_drain(&cache.caching, BLOCK_BYTES + 1, 0), 2 * BLOCK_BYTES);
 	ck_assert_uint_eq(caching_heap_drain(&cache.caching, UINT64_MAX, 3 * BLOCK_BYTES), 2 * BLOCK_BYTES);
 	ck_assert_uint_eq(objcache_count(&cache).empty_blocks, 3);
-	ck_assert_uint_eq(objcache_drain(&cache, UINT64_MAX, 0, anywhere, (struct phys_addr){ MACHINE_START - 1 }), 0);
-	ck_assert_uint_eq(objcache_drain(&cache, UINT64_MAX, 0, anywhere, anywhere), 3 * BLOCK_BYTES);
+	ck_assert_uint_eq(objcaches_drain(&cache, 1, &below, 0), 0);
+	ck_assert_uint_eq(caching_heap_drain(&cache.caching, UINT64_MAX, 0), 3 * BLOCK_BYTES);
 	ck_assert_uint_eq(objcache_count(&cache).blocks, 1);
 	objcache_free(&cache, objects[0]);
 	teardown();
@@ -215,12 +216,11 @@ END_TEST
 
 START_TEST(reserve_stays)
 {
-	const struct phys_addr anywhere = { 0 };
 	void *objects[600];
 
 	setup_with((struct objcache_config){ .name = "things", .object_bytes = 4096, .reserve_objects = 600 });
 	ck_assert_uint_eq(objcache_count(&cache).blocks, 2);
-	ck_assert_uint_eq(objcache_drain(&cache, UINT64_MAX, 0, anywhere, anywhere), 0);
+	ck_assert_uint_eq(caching_heap_drain(&cache.caching, UINT64_MAX, 0), 0);
 	for (unsigned i = 0; i < 600; i++)
 		ck_assert_ptr_nonnull(objects[i] = objcache_alloc_held(&cache));
 	for (unsigned i = 0; i < 600; i++)
@@ -288,7 +288,7 @@ static void hammer(void *context, unsigned index)
 				*objects[i] = index * OBJECTS + i;
 		}
 		if (index == 0 && step % 500 == 0)
-			(void)objcache_drain(&cache, UINT64_MAX, 0, (struct phys_addr){ 0 }, (struct phys_addr){ 0 });
+			(void)caching_heap_drain(&cache.caching, UINT64_MAX, 0);
 	}
 	for (unsigned i = 0; i < OBJECTS; i++)
 		objcache_free(&cache, objects[i]);

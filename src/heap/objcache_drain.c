@@ -1,0 +1,339 @@
+/*
+ * Draining. What goes back to the parent goes through give_block, one block at a time, and is counted there: a drain of a cache,
+ * of all classes of a general heap, what is too much after a free, and what has been idle for long differ in what they ask for.
+ * Magazines are emptied in steps, too, so that no lock is held for more than one of them.
+ */
+#include "objcache_internal.h"
+#include "objcache_magazine.h"
+
+/* The caches are neighbours in one group. */
+struct drain {
+	struct objcache *caches;
+	unsigned count;
+	const struct reclaim_target *target;
+	uint64_t retain; /* bytes that stay free in the blocks of the group, */
+	uint64_t spared; /* ... and empty blocks that stay in each cache */
+	uint64_t given;
+};
+
+static inline bool wants_more(const struct drain *drain)
+{
+	return drain->given < drain->target->bytes;
+}
+
+static inline bool goes_on(const struct drain *drain)
+{
+	const uint64_t deadline_ns = drain->target->deadline_ns;
+
+	return wants_more(drain) && (deadline_ns == PLATFORM_FOREVER || platform_now_ns() < deadline_ns) &&
+	       !(drain->given > 0 && reclaim_target_is_wanted(drain->target));
+}
+
+/* The last cache in this map of the group whose number is below `end`; NULL: none, or the target has been met. */
+static struct objcache *cache_below(const struct drain *drain, const _Atomic uint64_t *map, unsigned end)
+{
+	const unsigned first = drain->caches->number;
+
+	while (end > first && wants_more(drain)) {
+		const unsigned word = (end - 1) / 64;
+		const uint64_t below = ~0ull >> (63 - (end - 1) % 64);
+		const uint64_t bits = atomic_load_explicit(&map[word], memory_order_relaxed) & below;
+
+		end = word * 64;
+		if (bits != 0)
+			return end + log2_floor(bits) >= first ? &drain->caches[end + log2_floor(bits) - first] : NULL;
+	}
+	return NULL;
+}
+
+/* From the largest class down: its free objects are the least likely to be wanted soon. */
+#define for_each_cache(cache, drain, map)                                                                                      \
+	for (struct objcache *cache =                                                                                          \
+		     cache_below(drain, (drain)->caches->group->map, (drain)->caches->number + (drain)->count);                \
+	     cache; cache = cache_below(drain, (drain)->caches->group->map, cache->number))
+
+static struct block *empty_take_locked(struct objcache *cache, const struct drain *drain)
+{
+	const uint64_t reserve = cache->config.reserve_objects;
+
+	if (cache->counts.empty_blocks <= drain->spared || cache->counts.objects < reserve + cache->objects_per_block)
+		return NULL;
+	list_for_each (link, &cache->empty) {
+		struct block *block = container_of(link, struct block, link);
+		const uint64_t start = block_address(cache->heap, block).value;
+
+		if (start >= drain->target->lowest.value && start + (BLOCK_BYTES - 1) <= drain->target->highest.value)
+			return objcache_block_remove_locked(cache, block, drain->retain) ? block : NULL;
+	}
+	return NULL;
+}
+
+/* The one place where a block is handed to the parent. False: the cache has none that may go. */
+static bool give_block(struct drain *drain, struct objcache *cache)
+{
+	struct block *block;
+	uint64_t state;
+
+	if (!goes_on(drain))
+		return false;
+	state = spinlock_lock_interrupts(&cache->lock);
+	block = empty_take_locked(cache, drain);
+	spinlock_unlock_interrupts(&cache->lock, state);
+	if (!block)
+		return false;
+	objcache_block_give(cache, block);
+	drain->given += BLOCK_BYTES;
+	return true;
+}
+
+static void give_empty_of(struct drain *drain, struct objcache *cache)
+{
+	while (wants_more(drain) && give_block(drain, cache))
+		continue;
+}
+
+static void give_empty(struct drain *drain)
+{
+	for_each_cache (cache, drain, empty)
+		give_empty_of(drain, cache);
+}
+
+void objcache_surplus_give(struct objcache *cache)
+{
+	/* A task that cleans accounts for what it gives. */
+	if (!platform_in_handler() && !platform_is_cleaning())
+		give_empty_of(&(struct drain){ cache, 1, &reclaim_all, .spared = cache->spared_blocks }, cache);
+}
+
+/* Flushes ----------------------------------------------------------------------------------------------------------------- */
+
+struct flush {
+	uint64_t number;
+	/* Which CPUs were in the middle of something: perhaps of an operation on a magazine. */
+	_Atomic bool busy[PLATFORM_CPUS_MAX];
+};
+
+static void flush_note(void *context)
+{
+	struct flush *flush = context;
+
+	atomic_store_explicit(&flush->busy[platform_cpu()], platform_preempt_count() != 0, memory_order_relaxed);
+}
+
+static uint64_t flush_number(struct block_heap *heap)
+{
+	return atomic_fetch_add_explicit(&heap->flushes, 1, memory_order_relaxed) + 1;
+}
+
+static void detach(struct objcache *cache, uint64_t flush)
+{
+	const uint64_t state = spinlock_lock_interrupts(&cache->lock);
+
+	objcache_detach_locked(cache, flush);
+	spinlock_unlock_interrupts(&cache->lock, state);
+}
+
+/*
+ * Empties the magazines of a CPU that was not busy. One that was will do so itself at its next operation; and one that has come
+ * for the lock since has, and may be at its magazines again: they are not detached any more, or by another flush.
+ */
+static void flush_cpu(struct objcache *cache, unsigned slot, const struct flush *flush)
+{
+	const uint64_t state = spinlock_lock_interrupts(&cache->lock);
+	struct objcache_cpu *own = cache->own[slot];
+
+	if (own && own->detached == flush->number && !atomic_load_explicit(&flush->busy[slot - 1], memory_order_relaxed)) {
+		objcache_own_empty_locked(cache, own);
+		objcache_attach_locked(cache, slot);
+	}
+	spinlock_unlock_interrupts(&cache->lock, state);
+}
+
+static void flush_cpus(struct drain *drain)
+{
+	struct flush flush = { .number = flush_number(drain->caches->heap) };
+
+	for_each_cache (cache, drain, in_use)
+		detach(cache, flush.number);
+	/* Afterwards, each CPU either sees that it is detached, or was interrupted while it was at something. */
+	platform_run_on_all_cpus(flush_note, &flush);
+	for_each_cache (cache, drain, in_use) {
+		for (unsigned slot = 1; slot <= platform_cpu_count() && goes_on(drain); slot++) {
+			flush_cpu(cache, slot, &flush);
+			give_empty_of(drain, cache);
+		}
+	}
+}
+
+/* Empties magazines and gives what becomes empty, until the target has been met: those of the depots first. */
+static void flush_and_give(struct drain *drain)
+{
+	for_each_cache (cache, drain, in_use)
+		while (goes_on(drain) && objcache_depot_flush(cache))
+			give_empty_of(drain, cache);
+	if (platform_may_sleep() && goes_on(drain))
+		flush_cpus(drain);
+}
+
+void objcache_flush(struct objcache *cache)
+{
+	flush_and_give(&(struct drain){ cache, 1, &reclaim_all, .spared = cache->spared_blocks });
+}
+
+void objcaches_detach(struct block_heap *heap)
+{
+	const uint64_t number = flush_number(heap);
+
+	spinlock_lock(&heap->caches_lock);
+	list_for_each (link, &heap->caches)
+		detach(container_of(link, struct objcache, link), number);
+	spinlock_unlock(&heap->caches_lock);
+}
+
+/* Drains ------------------------------------------------------------------------------------------------------------------ */
+
+#define LOOKS_MAX 256 /* with so many nearly empty blocks, one may well become empty */
+
+/*
+ * Blocks that are full, or nearly, have at least so many objects that only as many cached ones could be all of them. The other
+ * lists are in order of fill: no block of a bucket that starts above `cached` can have only cached objects.
+ */
+static bool may_empty_a_block_locked(const struct objcache *cache, uint64_t cached)
+{
+	unsigned looks = 0;
+
+	if (cached + cache->worthwhile_objects > cache->objects_per_block)
+		return true;
+	for (unsigned i = 0; i < OBJCACHE_BUCKETS && (uint64_t)i * cache->bucket_objects < cached; i++)
+		list_for_each (link, &cache->buckets[i])
+			if (objcache_block_used(container_of(link, struct block, link)) <= cached || ++looks == LOOKS_MAX)
+				return true;
+	return false;
+}
+
+/* Whether blocks might come back, and enough would be free then. */
+static bool flush_is_worthwhile(const struct drain *drain)
+{
+	uint64_t have = atomic_load_explicit(&drain->caches->group->free_bytes, memory_order_relaxed);
+	uint64_t block_bytes = UINT64_MAX;
+
+	for_each_cache (cache, drain, in_use) {
+		const uint64_t state = spinlock_lock_interrupts(&cache->lock);
+		const uint64_t cached = cache->depot_objects + objcache_cpus_cached_locked(cache);
+		const bool worthwhile = may_empty_a_block_locked(cache, cached);
+
+		spinlock_unlock_interrupts(&cache->lock, state);
+		have += cached * cache->config.object_bytes;
+		if (worthwhile)
+			block_bytes = MIN(block_bytes, cache->objects_per_block * cache->config.object_bytes);
+		if (have >= block_bytes && have - block_bytes >= drain->retain)
+			return true;
+	}
+	return false;
+}
+
+static uint64_t give(struct drain *drain)
+{
+	give_empty(drain);
+	if (goes_on(drain) && flush_is_worthwhile(drain)) {
+		flush_and_give(drain);
+		give_empty(drain); /* of classes that were flushed before enough was free */
+	}
+	return drain->given;
+}
+
+uint64_t objcaches_drain(struct objcache *caches, unsigned count, const struct reclaim_target *target, uint64_t retain)
+{
+	return give(&(struct drain){ .caches = caches, .count = count, .target = target, .retain = retain });
+}
+
+/* True: a CPU has objects cached, and has done nothing since the last call. */
+static bool cpu_is_idle_locked(struct objcache *cache, unsigned slot)
+{
+	const struct objcache_cpu_counts counts = objcache_cpu_count_locked(cache, slot);
+	struct objcache_cpu *own = cache->own[slot];
+	const bool is_idle = counts.cached > 0 && own->operations == counts.allocs + counts.frees;
+
+	if (own)
+		own->operations = counts.allocs + counts.frees;
+	return is_idle;
+}
+
+/* Gives empty blocks that were there all the time since the last call, and empties magazines that were. */
+static uint64_t trim_cache(struct objcache *cache, uint64_t retain)
+{
+	const uint64_t state = spinlock_lock_interrupts(&cache->lock);
+	uint32_t magazines = cache->depot_low;
+	struct drain drain = {
+		.caches = cache,
+		.count = 1,
+		.target = &reclaim_all,
+		.retain = retain,
+		.spared = cache->counts.empty_blocks - cache->empty_low,
+	};
+	bool is_idle = false;
+
+	cache->depot_low = atomic_load_explicit(&cache->depot_count, memory_order_relaxed);
+	cache->empty_low = cache->counts.empty_blocks;
+	for (unsigned slot = 1; slot < cache->own_end; slot++)
+		is_idle |= cpu_is_idle_locked(cache, slot);
+	spinlock_unlock_interrupts(&cache->lock, state);
+
+	give_empty_of(&drain, cache);
+	for (; magazines > 0 && objcache_depot_flush(cache); magazines--)
+		give_empty_of(&drain, cache);
+	if (is_idle && flush_is_worthwhile(&drain))
+		flush_cpus(&drain);
+	return drain.given;
+}
+
+/* The cleaner of a group --------------------------------------------------------------------------------------------------- */
+
+#define SLACK_BYTES BLOCK_BYTES /* beyond what is retained: a block that comes and goes now and then stays */
+
+uint64_t objcache_group_drain(struct objcache_group *group, const struct reclaim_target *target, uint64_t retain)
+{
+	struct drain drain = { .caches = group->caches, .count = group->count, .target = target, .retain = retain };
+
+	if (group->settle)
+		drain.given = group->settle(group, target);
+	return give(&drain);
+}
+
+static uint64_t clean(struct cleaner *cleaner, const struct reclaim_target *target)
+{
+	struct objcache_group *group = container_of(cleaner, struct objcache_group, cleaner);
+
+	return objcache_group_drain(group, target, group->retain_bytes);
+}
+
+static uint64_t trim(struct cleaner *cleaner)
+{
+	struct objcache_group *group = container_of(cleaner, struct objcache_group, cleaner);
+	const uint64_t retain = MIN(group->retain_bytes, UINT64_MAX - SLACK_BYTES) + SLACK_BYTES;
+	uint64_t given = group->settle ? group->settle(group, &reclaim_all) : 0;
+
+	for (unsigned i = 0; i < group->count; i++)
+		given += trim_cache(&group->caches[i], retain);
+	return given;
+}
+
+static uint64_t held_back(struct cleaner *cleaner)
+{
+	struct objcache_group *group = container_of(cleaner, struct objcache_group, cleaner);
+
+	return atomic_load_explicit(&group->empty_blocks, memory_order_relaxed) << BLOCK_SHIFT;
+}
+
+void objcache_group_register(struct objcache_group *group, const char *name, struct cleaner_registry *cleaners)
+{
+	group->cleaner = (struct cleaner){
+		.name = name,
+		.cost = CLEANER_FREE,
+		.clean = clean,
+		.trim = trim,
+		.held_back = held_back,
+	};
+	if (cleaners)
+		cleaner_register(cleaners, &group->cleaner);
+}

@@ -1,0 +1,726 @@
+/*
+ * drain(bytes, retain) is a contract, of every heap that caches and of every volume: it gives at most `bytes` rounded up to a
+ * block, leaves `retain` bytes free if so many were, returns what reached the block heap, and stops at its deadline. Here against
+ * an obvious model: which objects live, and in which blocks.
+ */
+#include "host/host_test.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+#include "fake/cache_fixture.h"
+#include "fake/heap_fixture.h"
+#include "heap/background_cleaner.h"
+#include "heap/dma_state.h"
+#include "pagecache/evict.h"
+#include "runtime/base/bits.h"
+#include "runtime/base/random.h"
+
+#define WORLD_BLOCKS 112
+#define DISK_BLOCKS  32
+#define CACHES       4
+#define HEAPS        (CACHES + 3)
+#define ACTORS       3
+#define OBJECTS      6000
+#define WORLDS       6
+#define STEPS        1200
+
+/* A heap under test: an objcache, or the classes of a general heap. */
+struct subject {
+	struct caching_heap *caching;
+	struct objcache *caches;
+	unsigned count;
+	struct general_heap *general; /* NULL: an objcache */
+};
+
+static struct {
+	struct cache_machine machine;
+	struct objcache caches[CACHES];
+	uint64_t constructed[CACHES];
+	struct subject subjects[HEAPS];
+	struct {
+		void *memory;
+		struct subject *from;
+	} objects[OBJECTS];
+	unsigned live;
+	unsigned live_in_block[WORLD_BLOCKS];
+	struct random random;
+} world;
+
+static struct memory *const memory = &world.machine.memory;
+static struct device low_device = { .name = "low" };
+static const struct device any_device = { .name = "any", .dma_mask = UINT64_MAX };
+
+/* The model --------------------------------------------------------------------------------------------------------------- */
+
+static void construct(void *object, void *context)
+{
+	*(uint64_t *)object = (uintptr_t)context;
+	++*(uint64_t *)context;
+}
+
+static void destroy(void *object, void *context)
+{
+	ck_assert_uint_eq(*(uint64_t *)object, (uintptr_t)context);
+	--*(uint64_t *)context;
+}
+
+/* Extremes are as likely as what lies between. */
+static uint64_t random_bytes(void)
+{
+	static const uint64_t extremes[] = {
+		0, 1, BLOCK_BYTES - 1, BLOCK_BYTES, BLOCK_BYTES + 1, UINT64_MAX - MIB, UINT64_MAX
+	};
+	const uint64_t choice = random_below(&world.random, 2 * ARRAY_LENGTH(extremes));
+
+	return choice < ARRAY_LENGTH(extremes) ? extremes[choice] : random_below(&world.random, 24 * BLOCK_BYTES);
+}
+
+static uint64_t rounded_up(uint64_t bytes)
+{
+	return MIN(divide_round_up(bytes, BLOCK_BYTES), UINT64_MAX >> BLOCK_SHIFT) << BLOCK_SHIFT;
+}
+
+/* What it could hand out without another block: in its blocks and magazines. */
+static uint64_t free_bytes(const struct subject *subject)
+{
+	uint64_t bytes = 0;
+
+	for (unsigned i = 0; i < subject->count; i++) {
+		const struct objcache_counts counts = objcache_count(&subject->caches[i]);
+
+		bytes += (counts.objects - counts.used) * subject->caches[i].config.object_bytes;
+	}
+	return bytes;
+}
+
+static unsigned block_number(const void *object)
+{
+	return (unsigned)((platform_phys(object).value >> BLOCK_SHIFT) - memory->blocks.first_block);
+}
+
+/* Objects of the block that are allocated: the world's own, in the general heap also those of others. */
+static unsigned live_objects(const struct block *block)
+{
+	unsigned live = 0;
+
+	for (unsigned i = 0; i < block->cache->objects_per_block; i++)
+		live += block->states[i] == OBJECT_ALLOCATED;
+	ck_assert_uint_ge(live, world.live_in_block[block - memory->blocks.blocks]);
+	return live;
+}
+
+/*
+ * Whether the heap has a block within the target's addresses that could still go. What it retains is free in its blocks; but
+ * where magazines hold all of a block, the drain empties them.
+ */
+static bool could_give(const struct subject *subject, const struct reclaim_target *target, uint64_t retain)
+{
+	const uint64_t have = free_bytes(subject), in_blocks = atomic_load(&subject->caches->group->free_bytes);
+
+	for (unsigned i = 0; i < WORLD_BLOCKS; i++) {
+		const struct block *block = &memory->blocks.blocks[i];
+		const uint64_t start = block_address(&memory->blocks, block).value;
+		const struct objcache *cache = block->cache;
+		uint64_t bytes, free;
+
+		if (!cache || cache < subject->caches || cache >= subject->caches + subject->count ||
+		    start < target->lowest.value || start + (BLOCK_BYTES - 1) > target->highest.value ||
+		    live_objects(block) > 0)
+			continue;
+		bytes = cache->objects_per_block * cache->config.object_bytes;
+		free = objcache_block_is_empty(block) ? in_blocks : have;
+		if (free >= bytes && free - bytes >= retain &&
+		    cache->counts.objects - cache->objects_per_block >= cache->config.reserve_objects)
+			return true;
+	}
+	return false;
+}
+
+/* Heaps ------------------------------------------------------------------------------------------------------------------- */
+
+static void alloc_one(struct subject *subject)
+{
+	size_t bytes = 16ull << random_below(&world.random, 17);
+	void *object;
+
+	bytes += random_below(&world.random, bytes);
+	if (world.live == OBJECTS)
+		return;
+	object = subject->general ? general_heap_alloc(subject->general, bytes, 0) : objcache_alloc(subject->caches);
+	if (!object)
+		return;
+	if (!subject->general && subject->caches->config.construct)
+		ck_assert_uint_eq(*(uint64_t *)object, (uintptr_t)subject->caches->config.context);
+	world.objects[world.live].memory = object;
+	world.objects[world.live++].from = subject;
+	world.live_in_block[block_number(object)]++;
+}
+
+static void free_one(unsigned number)
+{
+	void *object = world.objects[number].memory;
+	struct subject *from = world.objects[number].from;
+
+	world.live_in_block[block_number(object)]--;
+	if (from->general)
+		general_heap_free(from->general, object);
+	else
+		objcache_free(from->caches, object);
+	world.objects[number] = world.objects[--world.live];
+}
+
+/* Many of one heap come and go, in an order of their own: that fills magazines, depots and blocks. */
+static void come_and_go(void)
+{
+	struct subject *subject = &world.subjects[random_below(&world.random, HEAPS)];
+	const bool comes = random_below(&world.random, OBJECTS) >= world.live;
+
+	for (uint64_t left = random_below(&world.random, 700); left > 0; left--) {
+		if (comes)
+			alloc_one(subject);
+		else if (world.live > 0)
+			free_one((unsigned)random_below(&world.random, world.live));
+	}
+}
+
+static _Atomic(void *) run_to_free;
+
+static void free_run_in_handler(void *general)
+{
+	void *run = platform_in_handler() ? atomic_exchange(&run_to_free, NULL) : NULL;
+
+	general_heap_free(general, run);
+}
+
+/* A run that a handler frees goes back in a drain, too, as far as the drain goes. */
+static void leave_a_run(void)
+{
+	atomic_store(&run_to_free,
+		     general_heap_alloc(&memory->general, (1 + random_below(&world.random, 3)) * BLOCK_BYTES + 1, 0));
+	platform_run_on_all_cpus(free_run_in_handler, &memory->general);
+}
+
+static void drain_heap(void)
+{
+	struct subject *subject = &world.subjects[random_below(&world.random, HEAPS)];
+	struct objcache_group *group = subject->caches->group;
+	struct reclaim_target target = reclaim_target_any(random_bytes());
+	const bool is_asked = random_below(&world.random, 2);
+	const uint64_t retain = is_asked ? group->retain_bytes : random_bytes();
+	uint64_t given;
+
+	if (subject->general)
+		general_heap_settle(subject->general);
+	if (is_asked && random_below(&world.random, 2)) {
+		target.lowest.value = (memory->blocks.first_block + random_below(&world.random, WORLD_BLOCKS)) << BLOCK_SHIFT;
+		target.highest.value = target.lowest.value + random_below(&world.random, WORLD_BLOCKS) * BLOCK_BYTES - 1;
+	}
+	const uint64_t have = free_bytes(subject), in_blocks = atomic_load(&group->free_bytes);
+	const uint64_t before = memory_free_bytes(memory);
+	const uint64_t before_within = block_heap_free_within(&memory->blocks, target.lowest, target.highest);
+
+	if (is_asked) {
+		const bool mark = platform_set_cleaning(true);
+
+		given = group->cleaner.clean(&group->cleaner, &target);
+		(void)platform_set_cleaning(mark);
+	} else {
+		given = caching_heap_drain(subject->caching, target.bytes, retain);
+	}
+	ck_assert_uint_eq(memory_free_bytes(memory), before + given);
+	ck_assert_uint_eq(block_heap_free_within(&memory->blocks, target.lowest, target.highest),
+			  before_within + (given >> BLOCK_SHIFT));
+	ck_assert_uint_le(given, rounded_up(target.bytes));
+	ck_assert_uint_ge(free_bytes(subject), MIN(retain, have));
+	ck_assert_uint_ge(atomic_load(&group->free_bytes), MIN(retain, in_blocks));
+	if (given < rounded_up(target.bytes))
+		ck_assert(!could_give(subject, &target, retain));
+}
+
+/* Volumes, and all together ----------------------------------------------------------------------------------------------- */
+
+/* Where the heaps have taken all memory, a read may fail. */
+static void read_pages(void)
+{
+	static unsigned char buffer[4 * MIB];
+	const uint64_t offset = random_below(&world.random, (DISK_BLOCKS - 2) * BLOCK_BYTES);
+	const size_t bytes = random_below(&world.random, 2) ? sizeof(buffer) : 40 * KIB;
+
+	if (node_read(&world.machine.volume.node, offset, buffer, bytes) == STATUS_OK)
+		ck_assert(memcmp(buffer, world.machine.model + offset, bytes) == 0);
+}
+
+/* As when two readers have come for one at the same time. */
+static void empty_block_add(void)
+{
+	struct volume *volume = &world.machine.volume;
+	struct block_source *source = &memory->cache_source.blocks;
+	struct phys_addr block;
+	struct frames *frames;
+
+	if (source->take(source, &volume->heap.owner, &block) != STATUS_OK)
+		return;
+	frames = frame_table_block(&world.machine.pagecache.table, block);
+	frames_prepare(frames);
+	spinlock_lock(&volume->heap.lock);
+	frames->role = FRAMES_EMPTY;
+	atomic_store(&frames->volume, volume);
+	list_insert_first(&volume->heap.empty, &frames->link);
+	volume->heap.empty_blocks++;
+	atomic_fetch_add(&volume->heap.blocks, 1);
+	spinlock_unlock(&volume->heap.lock);
+}
+
+static uint64_t cached_bytes(void)
+{
+	return atomic_load(&world.machine.volume.counts.cached_pages) * PAGE_BYTES;
+}
+
+static uint64_t moved_pages(void)
+{
+	return atomic_load(&world.machine.volume.counts.moved_pages);
+}
+
+static uint64_t empty_bytes(void)
+{
+	return world.machine.volume.heap.empty_blocks * BLOCK_BYTES;
+}
+
+/* A drain gives none of the empty blocks that are retained; pages that it moves may go there. */
+static void check_empty(uint64_t empty, uint64_t moved)
+{
+	if (moved_pages() == moved)
+		ck_assert_uint_ge(empty_bytes(), MIN(world.machine.volume.heap.retain_bytes, empty));
+}
+
+static void drain_volume(void)
+{
+	const struct reclaim_target target = reclaim_target_any(random_bytes());
+	const uint64_t keep = random_bytes(), cached = cached_bytes(), before = memory_free_bytes(memory);
+	const uint64_t empty = empty_bytes(), moved = moved_pages();
+	uint64_t given;
+
+	world.machine.volume.heap.retain_bytes = random_bytes();
+	given = evict_blocks(&world.machine.volume, &target, keep);
+
+	ck_assert_uint_eq(memory_free_bytes(memory), before + given);
+	ck_assert_uint_le(given, rounded_up(target.bytes));
+	ck_assert_uint_ge(cached_bytes(), MIN(keep, cached));
+	check_empty(empty, moved);
+}
+
+static void drain_all(void)
+{
+	const uint64_t bytes = random_bytes(), cached = cached_bytes(), empty = empty_bytes(), moved = moved_pages();
+	uint64_t have[HEAPS], before, given;
+
+	for (unsigned i = 0; i < HEAPS; i++) {
+		if (world.subjects[i].general)
+			general_heap_settle(world.subjects[i].general);
+		have[i] = free_bytes(&world.subjects[i]);
+	}
+	before = memory_free_bytes(memory);
+	given = memory_drain(memory, bytes, random_below(&world.random, 2));
+	ck_assert_uint_eq(memory_free_bytes(memory), before + given);
+	ck_assert_uint_le(given, rounded_up(bytes));
+	ck_assert_uint_ge(cached_bytes(), MIN(KEEP_BYTES, cached));
+	check_empty(empty, moved);
+	for (unsigned i = 0; i < HEAPS; i++) {
+		const uint64_t retain = world.subjects[i].caches->group->retain_bytes;
+
+		ck_assert_uint_ge(free_bytes(&world.subjects[i]), MIN(retain, have[i]));
+		if (world.subjects[i].general)
+			general_heap_settle(world.subjects[i].general);
+		if (given < rounded_up(MIN(bytes, memory_total_bytes(memory))))
+			ck_assert(!could_give(&world.subjects[i], &reclaim_all, retain));
+	}
+}
+
+static void trim_all(void)
+{
+	const uint64_t before = memory_free_bytes(memory);
+
+	ck_assert_uint_eq(memory_clean_trim(memory), memory_free_bytes(memory) - before);
+}
+
+static void step(void)
+{
+	static void (*const operations[])(void) = { come_and_go,  come_and_go, come_and_go,     drain_heap,
+						    drain_heap,   drain_heap,  leave_a_run,     read_pages,
+						    drain_volume, drain_all,   empty_block_add, trim_all };
+
+	operations[random_below(&world.random, ARRAY_LENGTH(operations))]();
+}
+
+/* Worlds ------------------------------------------------------------------------------------------------------------------ */
+
+static void cache_make(unsigned i)
+{
+	struct objcache_config config = {
+		.name = "driver's",
+		.object_bytes = 16 + random_below(&world.random, 16ull << random_below(&world.random, 16)),
+		.retain_bytes = random_bytes(),
+		.reserve_objects = i == 0 ? (uint32_t)random_below(&world.random, 50) : 0,
+		.context = &world.constructed[i],
+	};
+
+	config.construct = i % 2 ? construct : NULL;
+	config.destroy = i % 2 ? destroy : NULL;
+	ck_assert_int_eq(memory_objcache_init(memory, &world.caches[i], config), STATUS_OK);
+	world.subjects[i] = (struct subject){ .caching = &world.caches[i].caching, .caches = &world.caches[i], .count = 1 };
+}
+
+static void general_make(unsigned i, struct general_heap *general)
+{
+	world.subjects[i] = (struct subject){ &general->caching, general->cache, general->classes, general };
+	general->group.retain_bytes = random_bytes();
+}
+
+static void world_make(uint64_t seed)
+{
+	static const struct guarantee_config none;
+
+	memset(&world, 0, sizeof(world));
+	random_seed(&world.random, seed);
+	cache_machine_init_sized(&world.machine, WORLD_BLOCKS * BLOCK_BYTES, DISK_BLOCKS * BLOCK_BYTES, &none);
+	for (unsigned i = 0; i < CACHES; i++)
+		cache_make(i);
+	low_device.dma_mask = ((memory->blocks.first_block + WORLD_BLOCKS / 2) << BLOCK_SHIFT) - 1;
+	general_make(CACHES, &memory->general);
+	general_make(CACHES + 1, &dma_zone_get(memory, &any_device)->heap);
+	general_make(CACHES + 2, &dma_zone_get(memory, &low_device)->heap);
+}
+
+static void world_end(void)
+{
+	while (world.live > 0)
+		free_one(world.live - 1);
+	for (unsigned i = 0; i < CACHES; i++) {
+		ck_assert_int_eq(objcache_fini(&world.caches[i]), STATUS_OK);
+		ck_assert_uint_eq(world.constructed[i], 0);
+	}
+	cache_machine_fini(&world.machine);
+}
+
+/* Each actor is a CPU; whose turn it is says `stage`. */
+static _Atomic int stage;
+
+static void act(void *context, unsigned index)
+{
+	const uint64_t *seed = context;
+
+	while (atomic_load(&stage) < STEPS) {
+		if ((unsigned)atomic_load(&stage) % ACTORS != index) {
+			platform_yield();
+			continue;
+		}
+		if (atomic_load(&stage) % 500 == 0)
+			ck_assert_msg(memory_is_valid(memory), "seed %llu", (unsigned long long)*seed);
+		step();
+		atomic_fetch_add(&stage, 1);
+	}
+}
+
+START_TEST(threads_drain_all_kinds_of_heaps_by_contract)
+{
+	host_log_level(LOG_ERROR);
+	for (uint64_t seed = 1; seed <= WORLDS; seed++) {
+		world_make(seed);
+		atomic_store(&stage, 0);
+		host_threads_run(ACTORS, act, &seed);
+		world_end();
+	}
+}
+END_TEST
+
+/* Deadlines --------------------------------------------------------------------------------------------------------------- */
+
+#define MANY (16 * 512)
+
+static void *many[MANY];
+
+/* All objects of 16 blocks of 4 KB objects come and go: what has not gone at once is in empty blocks, depot and magazines. */
+static void many_come_and_go(struct caching_heap *heap)
+{
+	for (unsigned i = 0; i < MANY; i++)
+		ck_assert_ptr_nonnull(many[i] = heap_alloc(&heap->heap, 4096, 0));
+	for (unsigned i = 0; i < MANY; i++)
+		heap_free(&heap->heap, many[i]);
+}
+
+/* The clock turns at each look: as many looks as are left are as many blocks, or magazines, at most. */
+START_TEST(a_drain_looks_at_its_deadline_once_a_block_or_magazine)
+{
+	struct objcache *const cache = &world.caches[0];
+	struct reclaim_target target = reclaim_all;
+	bool gave_some = false;
+
+	world_make(1);
+	ck_assert_int_eq(objcache_fini(cache), STATUS_OK);
+	const struct objcache_config config = { .name = "pages", .object_bytes = 4096 };
+	ck_assert_int_eq(memory_objcache_init(memory, cache, config), STATUS_OK);
+	for (uint64_t looks = 0; looks < 40; looks++) {
+		many_come_and_go(&cache->caching);
+		const uint32_t magazines = atomic_load(&cache->depot_count);
+		ck_assert_uint_gt(magazines, 10);
+
+		host_clock_set(HOST_CLOCK_TICKING);
+		target.deadline_ns = platform_now_ns() + 1 + looks;
+		const uint64_t given = objcaches_drain(cache, 1, &target, 0);
+		host_clock_set(HOST_CLOCK_REAL);
+		ck_assert_uint_le(given >> BLOCK_SHIFT, looks);
+		ck_assert_uint_le(magazines - atomic_load(&cache->depot_count), looks);
+		gave_some |= given > BLOCK_BYTES;
+	}
+	ck_assert(gave_some);
+	for (uint64_t looks = 0; looks < 10; looks++) {
+		cache_machine_fill(&world.machine);
+		host_clock_set(HOST_CLOCK_TICKING);
+		target.deadline_ns = platform_now_ns() + 1 + looks;
+		ck_assert_uint_le(evict_blocks(&world.machine.volume, &target, 0) >> BLOCK_SHIFT, looks);
+		host_clock_set(HOST_CLOCK_REAL);
+	}
+	world_end();
+}
+END_TEST
+
+/* Situations -------------------------------------------------------------------------------------------------------------- */
+
+/* A depot full of objects: no more of it goes than is wanted, and what is to stay stays. */
+START_TEST(a_flush_gives_no_more_than_is_wanted)
+{
+	struct general_heap *const general = &memory->general;
+
+	world_make(2);
+	many_come_and_go(&general->caching);
+	general_heap_settle(general);
+	ck_assert_uint_gt(objcache_count(general_heap_cache(general, 4096, 0)).cached, 3 * 512);
+	const uint64_t have = free_bytes(&world.subjects[CACHES]), before = memory_free_bytes(memory);
+
+	ck_assert_uint_eq(caching_heap_drain(&general->caching, 2 * BLOCK_BYTES, have - 4 * BLOCK_BYTES), 2 * BLOCK_BYTES);
+	ck_assert_uint_eq(memory_free_bytes(memory), before + 2 * BLOCK_BYTES);
+	ck_assert_uint_ge(free_bytes(&world.subjects[CACHES]), have - 4 * BLOCK_BYTES);
+	ck_assert_uint_eq(caching_heap_drain(&general->caching, UINT64_MAX, UINT64_MAX), 0);
+	ck_assert_uint_eq(memory_free_bytes(memory), before + 2 * BLOCK_BYTES);
+	world_end();
+}
+END_TEST
+
+START_TEST(memory_is_drained_of_any_number_of_bytes)
+{
+	static const uint64_t numbers[] = { 0, 1, 3 * MIB, UINT64_MAX / 2, UINT64_MAX - MIB, UINT64_MAX };
+
+	world_make(3);
+	for (unsigned i = 0; i < ARRAY_LENGTH(numbers); i++) {
+		cache_machine_fill(&world.machine);
+		const uint64_t cached = cached_bytes(), given = memory_drain(memory, numbers[i], false);
+
+		if (numbers[i] < 4 * MIB)
+			ck_assert_uint_eq(given, rounded_up(numbers[i]));
+		else
+			ck_assert_uint_gt(given, cached - KEEP_BYTES - 4 * BLOCK_BYTES);
+	}
+	world_end();
+}
+END_TEST
+
+/* Memory that has been free for two rounds --------------------------------------------------------------------------------- */
+
+#define BUFFERS    14000
+#define SPARE_HEAP (2 * BLOCK_BYTES) /* of each heap: the slack, and what is left of a block */
+
+static struct machine large;
+
+static void *buffers[BUFFERS];
+
+static void take_and_free(struct heap *heap, size_t bytes, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		ck_assert_ptr_nonnull(buffers[i] = heap_alloc(heap, bytes, 0));
+	for (unsigned i = 0; i < count; i++)
+		heap_free(heap, buffers[(i * 7919) % count]);
+}
+
+static uint64_t missing_bytes(void)
+{
+	return memory_total_bytes(&large.memory) - memory_free_bytes(&large.memory) -
+	       (large.memory.bookkeeping.owner.blocks << BLOCK_SHIFT);
+}
+
+static void trim_twice(void)
+{
+	(void)memory_clean_trim(&large.memory);
+	(void)memory_clean_trim(&large.memory);
+}
+
+START_TEST(freed_memory_becomes_cache_again_after_two_rounds)
+{
+	static const struct memory_config config = { .atomic_percent = 100,
+						     .general_retain_bytes = BLOCK_BYTES,
+						     .dma_retain_bytes = BLOCK_BYTES };
+	struct objcache cache;
+
+	machine_init_with(&large, MACHINE_START, 2 * GIB / BLOCK_BYTES, &config);
+	take_and_free(&dma_zone_get(&large.memory, &any_device)->heap.caching.heap, 4096, BUFFERS);
+	ck_assert_uint_gt(missing_bytes(), 50 * MIB);
+	trim_twice();
+	ck_assert_uint_le(missing_bytes(), 2 * BLOCK_BYTES + SPARE_HEAP);
+
+	ck_assert_int_eq(
+		memory_objcache_init(&large.memory, &cache, (struct objcache_config){ .name = "frames", .object_bytes = 8000 }),
+		STATUS_OK);
+	take_and_free(&cache.caching.heap, 8000, 7000);
+	for (size_t bytes = 16; bytes <= OBJCACHE_OBJECT_MAX; bytes *= 2)
+		take_and_free(memory_general_heap(&large.memory), bytes, 100);
+	ck_assert_uint_gt(missing_bytes(), 50 * MIB);
+	trim_twice();
+	ck_assert_uint_le(missing_bytes(), 2 * BLOCK_BYTES + 3 * SPARE_HEAP);
+	ck_assert_int_eq(objcache_fini(&cache), STATUS_OK);
+	machine_fini(&large);
+}
+END_TEST
+
+/* What is used again between two rounds stays, as does what is retained. */
+START_TEST(memory_that_comes_and_goes_stays)
+{
+	static const struct memory_config config = { .atomic_percent = 100 };
+	struct objcache cache;
+
+	machine_init_with(&large, MACHINE_START, 256, &config);
+	ck_assert_int_eq(
+		memory_objcache_init(&large.memory, &cache, (struct objcache_config){ .name = "frames", .object_bytes = 8000 }),
+		STATUS_OK);
+	take_and_free(&cache.caching.heap, 8000, 7000);
+	const uint64_t held = missing_bytes();
+	ck_assert_uint_gt(held, 20 * MIB);
+	for (unsigned round = 0; round < 5; round++) {
+		ck_assert_uint_eq(memory_clean_trim(&large.memory), 0);
+		take_and_free(&cache.caching.heap, 8000, 7000);
+	}
+	ck_assert_uint_ge(missing_bytes(), held - BLOCK_BYTES);
+	trim_twice();
+	ck_assert_uint_le(missing_bytes(), SPARE_HEAP);
+	ck_assert_int_eq(objcache_fini(&cache), STATUS_OK);
+	machine_fini(&large);
+}
+END_TEST
+
+/* The background cleaner's task does so by the clock, which the test turns. */
+static void wait_or_clean(void *context, unsigned index)
+{
+	if (index == 0) {
+		memory_clean_run(context);
+		return;
+	}
+	while (missing_bytes() > 2 * BLOCK_BYTES + SPARE_HEAP)
+		platform_yield();
+	memory_clean_stop(context);
+}
+
+START_TEST(threads_see_freed_memory_become_cache_again)
+{
+	static const struct memory_config config = { .atomic_percent = 100 };
+
+	machine_init_with(&large, MACHINE_START, 256, &config);
+	take_and_free(&dma_zone_get(&large.memory, &any_device)->heap.caching.heap, 4096, 8000);
+	ck_assert_uint_gt(missing_bytes(), 20 * MIB);
+	host_clock_set(HOST_CLOCK_SKIPPING);
+	host_threads_run(2, wait_or_clean, &large.memory);
+	host_clock_set(HOST_CLOCK_REAL);
+	machine_fini(&large);
+}
+END_TEST
+
+/* Many at once ------------------------------------------------------------------------------------------------------------ */
+
+#define DRAINERS 4
+
+static struct objcache shared;
+static _Atomic uint64_t sum;
+
+static void drain_some(void *context, unsigned index)
+{
+	struct random random;
+
+	(void)context;
+	random_seed(&random, index);
+	for (unsigned i = 0; i < 200; i++) {
+		const uint64_t bytes = random_below(&random, 3 * BLOCK_BYTES);
+		const uint64_t given = caching_heap_drain(&shared.caching, bytes, 6 * BLOCK_BYTES);
+
+		ck_assert_uint_le(given, rounded_up(bytes));
+		atomic_fetch_add(&sum, given);
+	}
+}
+
+START_TEST(threads_that_drain_together_leave_what_is_retained)
+{
+	const struct objcache_config pages = { .name = "pages", .object_bytes = 4096, .retain_bytes = UINT64_MAX };
+
+	for (unsigned round = 0; round < 20; round++) {
+		machine_init(&large, MACHINE_START, 64, 0, 0);
+		ck_assert_int_eq(memory_objcache_init(&large.memory, &shared, pages), STATUS_OK);
+		many_come_and_go(&shared.caching);
+		const uint64_t before = memory_free_bytes(&large.memory);
+		atomic_store(&sum, 0);
+		host_threads_run(DRAINERS, drain_some, NULL);
+		ck_assert_uint_eq(memory_free_bytes(&large.memory), before + atomic_load(&sum));
+		ck_assert_uint_eq(atomic_load(&shared.group->free_bytes), 6 * BLOCK_BYTES);
+		ck_assert_int_eq(objcache_fini(&shared), STATUS_OK);
+		machine_fini(&large);
+	}
+}
+END_TEST
+
+/* The end ----------------------------------------------------------------------------------------------------------------- */
+
+/* Whatever is in the way: nothing has been torn down, everything works on, and the end comes once it is out of the way. */
+START_TEST(an_end_that_is_busy_changes_nothing)
+{
+	const struct memory_config config = {
+		.atomic_percent = 100,
+		.guarantee = { .bytes = 8 * BLOCK_BYTES, .piece_bytes = 2 * BLOCK_BYTES },
+	};
+	const struct dma_request request = { .bytes = MIB };
+	struct dma_coherent coherent = { 0 };
+
+	for (unsigned way = 0; way < 4; way++) {
+		struct dma_buffer *buffer = NULL;
+		void *object = NULL;
+
+		machine_init_with(&large, MACHINE_START, 64, &config);
+		ck_assert_ptr_nonnull(dma_zone_get(&large.memory, &any_device));
+		if (way == 0)
+			object = heap_alloc(memory_general_heap(&large.memory), 100, 0);
+		else if (way == 1)
+			object = heap_alloc(memory_general_heap(&large.memory), 2 * BLOCK_BYTES, 0);
+		else if (way == 2)
+			ck_assert_int_eq(dma_alloc(&large.memory, &any_device, &request, &buffer), STATUS_OK);
+		else
+			ck_assert_int_eq(dma_coherent_alloc(&large.memory, &any_device, 64, 0, &coherent), STATUS_OK);
+		for (unsigned again = 0; again < 3; again++) {
+			const uint64_t before = memory_free_bytes(&large.memory);
+			struct dma_buffer *other;
+
+			ck_assert_int_eq(memory_fini(&large.memory), STATUS_BUSY);
+			ck_assert_uint_eq(memory_free_bytes(&large.memory), before);
+			ck_assert(memory_is_valid(&large.memory));
+			ck_assert_int_eq(dma_alloc(&large.memory, &any_device, &request, &other), STATUS_OK);
+			dma_free(&large.memory, other);
+		}
+		heap_free(memory_general_heap(&large.memory), object);
+		if (buffer)
+			dma_free(&large.memory, buffer);
+		if (way == 3)
+			dma_coherent_free(&large.memory, &coherent);
+		machine_fini(&large);
+	}
+}
+END_TEST
+
+HOST_TEST_MAIN("drain", threads_drain_all_kinds_of_heaps_by_contract, a_drain_looks_at_its_deadline_once_a_block_or_magazine,
+	       a_flush_gives_no_more_than_is_wanted, memory_is_drained_of_any_number_of_bytes,
+	       freed_memory_becomes_cache_again_after_two_rounds, memory_that_comes_and_goes_stays,
+	       threads_see_freed_memory_become_cache_again, threads_that_drain_together_leave_what_is_retained,
+	       an_end_that_is_busy_changes_nothing)
