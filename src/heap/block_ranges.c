@@ -3,6 +3,7 @@
  * address to the next, and where runs must not cross a boundary, from one boundary to the next. So one division counts them.
  */
 #include "block_search.h"
+#include "runtime/base/assert.h"
 #include "runtime/base/bits.h"
 
 /* All in blocks. */
@@ -20,6 +21,7 @@ static void pack(struct packing *packing, uint64_t first, uint64_t end, uint64_t
 	const uint64_t start = align_up(first, packing->alignment);
 	const uint64_t distance = align_up(packing->blocks, packing->alignment);
 	const uint64_t room = start < end ? end - start : 0;
+	assert(distance > 0);
 	const uint64_t count = room < packing->blocks ? 0 : (room - packing->blocks) / distance + 1;
 	const uint64_t last = packing->last_blocks;
 

@@ -75,13 +75,14 @@ static void plan_runs(struct dma_plan *plan, uint64_t step, uint64_t segments_ma
 	const uint64_t blocks = divide_round_up(plan->bytes, BLOCK_BYTES);
 	const uint64_t spare = segments_max - divide_round_up(plan->bytes, plan->segment_bytes);
 	const uint64_t lengths[] = { step, divide_round_up(blocks, segments_max), divide_round_up(blocks, spare + 1) };
-	uint64_t run = 0, segments = UINT64_MAX;
+	uint64_t run, segments;
+	unsigned i = 0;
 
-	for (unsigned i = 0; segments > segments_max; i++) {
+	do {
 		assert(i < ARRAY_LENGTH(lengths));
-		run = MIN(divide_round_up(lengths[i], step) * step, blocks);
+		run = MIN(divide_round_up(lengths[i++], step) * step, blocks);
 		segments = pieces_segments(plan, run << BLOCK_SHIFT);
-	}
+	} while (segments > segments_max);
 	plan->segments = (uint32_t)segments;
 	plan->run_blocks = run;
 	plan->runs = (uint32_t)(blocks / run);

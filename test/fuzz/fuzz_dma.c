@@ -46,7 +46,7 @@ static struct phys_addr address_of(uint64_t index)
 
 static bool machine_init(struct input *input)
 {
-	const uint64_t holes = input_number(input, 5) & input_number(input, 5);
+	const uint64_t half = input_number(input, 5), holes = half & input_number(input, 5);
 	struct phys_range ranges[BLOCKS];
 	uint32_t count = 0;
 
@@ -161,7 +161,7 @@ static void any_request(struct input *input, struct dma_request *request)
 	request->zero = input_byte(input) & 1;
 }
 
-/* The model ------------------------------------------------------------------------------------------------------------------ */
+/* The model ----------------------------------------- */
 
 enum answer {
 	ANSWER_NEVER,
@@ -269,7 +269,7 @@ static void check_status(status_t status, enum answer answer, const struct dma_r
 	}
 }
 
-/* Requests ------------------------------------------------------------------------------------------------------------------- */
+/* Requests ----------------------------------------- */
 
 static void ask(struct input *input, bool coherent)
 {

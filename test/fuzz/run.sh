@@ -12,7 +12,7 @@ shift
 runs_of() {
 	case $1 in
 	*pagecache) echo 400 ;;
-	*heap) echo 400 ;;
+	*heap | *dma) echo 400 ;;
 	*) echo 20000 ;;
 	esac
 }

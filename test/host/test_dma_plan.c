@@ -1,4 +1,4 @@
-/* From limits to pieces: for any limits and any number of bytes, up to the largest; and coherent objects keep the limits, too. */
+/* From limits to pieces, for any limits and any number of bytes, up to the largest. Coherent objects keep the limits, too. */
 #include "fake/heap_fixture.h"
 #include "heap/dma_state.h"
 #include "host/host_test.h"

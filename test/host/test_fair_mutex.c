@@ -115,7 +115,7 @@ START_TEST(threads_give_their_place_up_at_the_deadline)
 }
 END_TEST
 
-/* Actors that do what they are told, one step at a time, beside a list of who should be where ------------------------------ */
+/* Actors that do what they are told, one step at a time, beside a list of who should be where ------------------------- */
 
 #define ACTORS 7
 #define STEPS  3000

@@ -89,7 +89,7 @@ static void teardown(void)
 	machine_fini(&machine);
 }
 
-/* One at work, others in line ------------------------------------------------------------------------------------------------ */
+/* One at work, others in line ----------------------------------------- */
 
 enum kind {
 	KIND_SINGLE, /* blocks from anywhere */
@@ -234,7 +234,7 @@ START_TEST(threads_that_must_not_wait_wait_for_one_block_of_others)
 }
 END_TEST
 
-/* All at once ---------------------------------------------------------------------------------------------------------------- */
+/* All at once ----------------------------------------- */
 
 static void crowd(void *context, unsigned index)
 {
@@ -264,7 +264,7 @@ START_TEST(threads_in_a_crowd_all_get_theirs)
 }
 END_TEST
 
-/* What lacks, and where ------------------------------------------------------------------------------------------------------ */
+/* What lacks, and where ----------------------------------------- */
 
 static uint64_t count_within(const struct block_constraints *constraints, const bool *is)
 {
