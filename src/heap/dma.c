@@ -200,7 +200,7 @@ static status_t buffer_alloc(struct memory *memory, struct dma_client *client, c
 static status_t failed(struct memory *memory, const struct device *device, uint64_t bytes, status_t status)
 {
 	atomic_fetch_add_explicit(&memory->dma->failures, 1, memory_order_relaxed);
-	if (!platform_in_handler())
+	if (platform_may_sleep())
 		log_debug("dma: %s: %llu bytes: %s", device->name, (unsigned long long)bytes, status_text(status));
 	return status;
 }

@@ -80,9 +80,9 @@ static void plan_runs(struct dma_plan *plan, uint64_t step, uint64_t segments_ma
 
 	do {
 		assert(i < ARRAY_LENGTH(lengths));
-		run = MIN(divide_round_up(lengths[i++], step) * step, blocks);
+		run = MIN(divide_round_up(lengths[i], step) * step, blocks);
 		segments = pieces_segments(plan, run << BLOCK_SHIFT);
-	} while (segments > segments_max);
+	} while (segments > segments_max && ++i);
 	plan->segments = (uint32_t)segments;
 	plan->run_blocks = run;
 	plan->runs = (uint32_t)(blocks / run);

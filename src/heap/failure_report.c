@@ -63,10 +63,8 @@ static void print_failure(struct memory *memory)
 		 format_bytes(bytes, failure->blocks << BLOCK_SHIFT), (unsigned long long)constraints->lowest.value,
 		 (unsigned long long)(constraints->highest.value == 0 ? UINT64_MAX : constraints->highest.value),
 		 failure->status == STATUS_OK ? "not to be had yet" : status_text(failure->status));
-	if (platform_may_sleep()) {
-		memory_report(memory);
-		print_best_window(memory, failure);
-	}
+	memory_report(memory);
+	print_best_window(memory, failure);
 	atomic_store(&memory->failure.state, FAILURE_NONE);
 }
 
@@ -100,25 +98,23 @@ static void wake_task(struct memory *memory)
 	platform_wake(&memory->failure.kick);
 }
 
-void failure_report(const struct reclaim *reclaim, status_t status)
-{
-	struct memory *memory = reclaim->memory;
-
-	if (!is_due(&memory->failure) || !change_state(memory, FAILURE_NONE, FAILURE_NOTED))
-		return;
-	note(reclaim, status);
-	if (!atomic_load(&memory->failure.has_task)) {
-		print_failure(memory);
-		return;
-	}
-	atomic_store(&memory->failure.state, FAILURE_LEFT);
-	wake_task(memory);
-}
-
 static void print_what_is_left(struct memory *memory)
 {
 	if (change_state(memory, FAILURE_LEFT, FAILURE_NOTED))
 		print_failure(memory);
+}
+
+void failure_report(const struct reclaim *reclaim, status_t status)
+{
+	struct memory *memory = reclaim->memory;
+
+	if (is_due(&memory->failure) && change_state(memory, FAILURE_NONE, FAILURE_NOTED)) {
+		note(reclaim, status);
+		atomic_store(&memory->failure.state, FAILURE_LEFT);
+		wake_task(memory);
+	}
+	if (!atomic_load(&memory->failure.has_task) && platform_may_sleep())
+		print_what_is_left(memory);
 }
 
 void failure_report_run(struct memory *memory)
