@@ -3,6 +3,7 @@
 
 #include <stdatomic.h>
 
+#include "heap/fair_mutex.h"
 #include "runtime/base/completion.h"
 #include "runtime/base/string.h"
 #include "runtime/kernel/clock.h"
@@ -299,4 +300,56 @@ IMAGE_TEST(task_priority_can_change)
 	task_set_priority(TASK_HIGH);
 	task_yield();
 	task_set_priority(TASK_NORMAL);
+}
+
+/* A task of low priority has what one of high priority waits for, and one in between does not leave the CPU. */
+struct inheritance {
+	struct fair_mutex mutex;
+	_Atomic uint32_t held;
+	_Atomic bool over;
+};
+
+static void hold_until_wanted(void *context)
+{
+	struct inheritance *inheritance = context;
+
+	if (fair_mutex_lock(&inheritance->mutex, URGENCY_NORMAL, PLATFORM_FOREVER) != STATUS_OK)
+		return;
+	atomic_store(&inheritance->held, 1);
+	platform_wake(&inheritance->held);
+	while (!fair_mutex_is_wanted(&inheritance->mutex, URGENCY_NORMAL) && !atomic_load(&inheritance->over))
+		platform_cpu_relax();
+	fair_mutex_unlock(&inheritance->mutex);
+}
+
+static void spin_until_over(void *context)
+{
+	struct inheritance *inheritance = context;
+
+	while (!atomic_load(&inheritance->over))
+		platform_cpu_relax();
+}
+
+IMAGE_TEST(task_inherits_the_priority_of_the_line)
+{
+	static const struct task_options low = { .name = "low", .priority = TASK_LOW, .cpu = 0 };
+	static const struct task_options between = { .name = "between", .priority = TASK_NORMAL, .cpu = 0 };
+	struct inheritance inheritance = { .held = 0 };
+	struct task *holder, *spinner;
+
+	fair_mutex_init(&inheritance.mutex, "inheritance");
+	task_set_priority(TASK_HIGH);
+	holder = start(test, &low, hold_until_wanted, &inheritance);
+	require(holder);
+	while (atomic_load(&inheritance.held) == 0)
+		(void)platform_wait(&inheritance.held, 0, PLATFORM_FOREVER);
+	spinner = start(test, &between, spin_until_over, &inheritance);
+	require(spinner);
+	expect_equal(fair_mutex_lock(&inheritance.mutex, URGENCY_NORMAL, clock_now_ns() + 20 * NS_PER_S), STATUS_OK);
+	atomic_store(&inheritance.over, true);
+	if (fair_mutex_is_held(&inheritance.mutex))
+		fair_mutex_unlock(&inheritance.mutex);
+	task_set_priority(TASK_NORMAL);
+	task_join(holder);
+	task_join(spinner);
 }
