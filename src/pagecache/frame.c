@@ -112,10 +112,8 @@ bool page_drop_key(struct volume *volume, uint64_t key)
 
 	if (!page)
 		return false;
-	spinlock_lock(&volume->heap.lock);
-	if (page_heap_has_lent_locked(volume, page_frames(page)))
-		page_heap_note_left_locked(&volume->heap, page_frames(page));
-	spinlock_unlock(&volume->heap.lock);
+	if (atomic_load_explicit(&volume->heap.lent_blocks, memory_order_relaxed) > 0)
+		page_heap_note_left(volume, page_frames(page));
 	frame_return(page);
 	remember(volume, key, before);
 	return true;
@@ -298,8 +296,8 @@ static bool copy_clean(const struct page *page, struct page *target, uint32_t *v
 }
 
 /*
- * [S], [D] and [R] are held, and the page is in the index: so it is CLEAN, if its block is lent, and its pins are those of others
- * that look it up and let it go. They would count as soon as the block was taken back, which is done under [R].
+ * [S], [D] and [R] are held, the page's block is lent, and the page is in the index: so it is CLEAN, and its pins are those of
+ * lookups that let it go again. They would count once the block was taken back, which is done under [R].
  */
 static void leave_lent_locked(struct volume *volume, struct page *page, struct page *target, uint32_t *before)
 {

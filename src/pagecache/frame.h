@@ -34,9 +34,9 @@ bool page_drop_key(struct volume *volume, uint64_t key);
 uint32_t frames_drop(struct volume *volume, struct frames *frames, uint32_t first, uint32_t hits);
 
 /*
- * Takes a page out of a block that is lent, or was revoked and is not settled: a copy of it goes to `target`, which is TAKEN; NULL:
- * it is dropped. No pin in such a block counts (lend.h), so nobody is waited for: a page that is pinned is GONE, and the last
- * unpin frees its frame. False: it is not there any more, and `target` is as it was.
+ * Takes a page out of a block that is lent, or was revoked and is not settled: a copy of it goes to `target`, which is TAKEN,
+ * or, if that is NULL, the page is dropped. No pin in such a block counts (lend.h), so this waits for none: a page with pins is
+ * GONE, and the last unpin frees its frame. False: the page is not there any more, and `target` is as it was.
  */
 bool page_leave_lent(struct volume *volume, struct page *page, struct page *target);
 

@@ -19,7 +19,9 @@
  * again first, and puts it higher if it has become hotter: what is taken in the end is the coldest. Besides, the ageing hand
  * goes on with the cursors: at every 16th frame it looks at the score anew that was looked at longest ago.
  *
- * Lock [R]: heap->lock, a leaf, behind [S] and [D]; held for the look at a block or two at most; not while a page is visited, copied or evicted: a visit counts in frames->busy, which keeps the block where it is.
+ * Lock [R]: heap->lock, a leaf, behind [S] and [D]. It is held for the look at a block or two, or at the scores of a bounded
+ * number of blocks (page_heap_find_group); not while a page is visited, copied or evicted: a visit counts in frames->busy,
+ * which keeps the block where it is.
  */
 #pragma once
 
@@ -125,12 +127,12 @@ bool page_heap_release(struct volume *volume, struct frames *frames);
 void page_heap_note_demand(struct volume *volume, uint64_t blocks);
 
 /*
- * Puts a block that is fenced, or lent, back into its queue, as the oldest, or, if it has lost many pages, into probation's; one that was open,
- * as the youngest.
+ * Puts a block that is fenced, or lent, back into its queue, as the oldest, or, if it has lost many pages, into probation's;
+ * one that was open, as the youngest.
  */
 void page_heap_unfence(struct volume *volume, struct frames *frames);
 
-/* Adjacent blocks, as many as a piece of the guarantee has and aligned to their number, all QUEUED in the heap of this volume. */
+/* Adjacent blocks, as many as a piece of the guarantee has and aligned to their number, all QUEUED in one page heap. */
 struct heap_group {
 	struct volume *volume;
 	struct phys_addr start;
@@ -153,8 +155,9 @@ bool page_heap_lend(struct volume *volume, struct frames *frames);
 /* Whether the block is this heap's, and lent, or revoked and not settled. [R] is held. */
 bool page_heap_has_lent_locked(const struct volume *volume, const struct frames *frames);
 
-/* Counts a page that has left such a block, before its frame is FREE. [R] is held. */
+/* Counts a page that has left such a block; the second one, a page that has left any. Before its frame is FREE. */
 void page_heap_note_left_locked(struct page_heap *heap, struct frames *frames);
+void page_heap_note_left(struct volume *volume, struct frames *frames);
 
 /* A lent block that was revoked, and has no page any more, leaves the heap. */
 void page_heap_forget(struct volume *volume, struct frames *frames);

@@ -135,6 +135,14 @@ void page_heap_note_left_locked(struct page_heap *heap, struct frames *frames)
 	atomic_fetch_sub(&heap->lent_pages, 1);
 }
 
+void page_heap_note_left(struct volume *volume, struct frames *frames)
+{
+	spinlock_lock(&volume->heap.lock);
+	if (page_heap_has_lent_locked(volume, frames))
+		page_heap_note_left_locked(&volume->heap, frames);
+	spinlock_unlock(&volume->heap.lock);
+}
+
 bool page_heap_has_lent_locked(const struct volume *volume, const struct frames *frames)
 {
 	return atomic_load_explicit(&frames->volume, memory_order_relaxed) == volume && frames->role == FRAMES_LENT;

@@ -1,6 +1,6 @@
 /*
- * Waits for a task that was preempted: the one that waits has the highest priority of tests, and both are bound to one CPU. If it
- * spins, the other one never goes on, and the machine is stopped as one that hangs.
+ * Waits for a task that was preempted: the one that waits has the highest priority, and both are bound to one CPU. If it spins,
+ * the other one never goes on, and the machine is stopped as one that hangs.
  */
 #include "image_test.h"
 

@@ -1,7 +1,7 @@
 /*
- * What a guarantee of DMA memory costs a cache, and what lending saves of that. Misses in percent: `none` of a cache that has all
- * of its blocks, `idle` of one without those of the guarantee, `lent` of one that has lent them. `bound` is idle - none: what
- * these blocks are worth in the hands of the cache. `saved` is idle - lent.
+ * What a guarantee of DMA memory costs a cache, and what lending saves of that. Misses in percent: `none` of a cache that has
+ * all of its blocks, `idle` of one without those of the guarantee, `lent` of one that has lent them. `bound` is idle - none:
+ * what these blocks are worth in the hands of the cache. `saved` is idle - lent.
  */
 #pragma once
 
