@@ -247,26 +247,26 @@ static void pin_another(struct meeting *meeting)
 	page_unpin(page);
 }
 
-/* Takes the guarantee until the page's block is gone, and waits until the keeper has settled it. */
+/* Takes the guarantee until the page's block is gone, and has it settled. */
 static void take_the_piece(struct meeting *meeting)
 {
-	const struct block_constraints anywhere = { .highest = { UINT64_MAX } };
+	static const struct device device = { .name = "test", .dma_mask = UINT64_MAX };
+	static struct phys_addr pieces[64];
 	struct guarantee *guarantee = &meeting->test->environment->memory->guarantee;
 	const struct frames *frames = page_frames(meeting->page);
-	static struct guarantee_slot *slots[64];
 	struct image_test_run *test = meeting->test;
 	const uint64_t deadline_ns = platform_now_ns() + WAIT_NS;
 	unsigned taken = 0;
 
-	while (frames_are_lent(frames) && taken < ARRAY_LENGTH(slots) &&
-	       (slots[taken] = guarantee_take(guarantee, &anywhere, 1, meeting)) != NULL)
+	while (frames_are_lent(frames) && taken < ARRAY_LENGTH(pieces) &&
+	       guarantee_take(guarantee, &device, guarantee_piece_bytes(guarantee), true, &pieces[taken]))
 		taken++;
 	expect(!frames_are_lent(frames));
 	while (atomic_load(&frames->volume) && platform_now_ns() < deadline_ns)
 		(void)guarantee_keep(guarantee);
 	expect(!atomic_load(&frames->volume));
 	while (taken > 0)
-		guarantee_give(guarantee, slots[--taken]);
+		guarantee_give(guarantee, pieces[--taken]);
 }
 
 static void meet_lent(struct meeting *meeting)
