@@ -71,7 +71,6 @@ static void report(struct bench_machine *machine, uint64_t bytes)
 
 	(void)holders_within(heap, (struct phys_addr){ 0 }, (struct phys_addr){ bytes - 1 }, holders);
 	(void)block_heap_free_within(heap, (struct phys_addr){ 0 }, (struct phys_addr){ bytes - 1 });
-	(void)block_heap_total_within(heap, (struct phys_addr){ 0 }, (struct phys_addr){ bytes - 1 });
 	block_heap_fence(heap, (struct phys_addr){ 4 * GIB }, bytes >> BLOCK_SHIFT);
 	block_heap_fence(heap, (struct phys_addr){ 0 }, 0);
 	block_heap_watch(heap, (struct phys_addr){ 0 }, (struct phys_addr){ bytes - 1 });
