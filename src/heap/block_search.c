@@ -11,7 +11,7 @@
 #define PLACE_SLACK 20u /* one more choice of a place for so many unmovable blocks: 5% of them */
 #define LOOKS_MAX   64u /* at places, whether they can be emptied or not */
 
-#define STRIDE_BLOCKS 2048u /* searched in one hold of the lock */
+#define STRIDE_BLOCKS 1024u /* searched in one hold of the lock */
 
 struct span span_of(const struct block_heap *heap, struct phys_addr lowest, struct phys_addr highest)
 {

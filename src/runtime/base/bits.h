@@ -102,12 +102,15 @@ static inline uint64_t bitmap_count(const uint64_t *map, uint64_t from, uint64_t
 {
 	uint64_t count = 0;
 
-	for (; from < end; from = align_down(from, 64) + 64) {
-		uint64_t bits = map[from / 64] >> (from % 64);
+	for (uint64_t word = from / 64; word * 64 < end && from < end; word++) {
+		uint64_t bits = map[word];
 
-		if (end - from < 64)
-			bits &= (1ull << (end - from)) - 1;
-		count += bits_count(bits);
+		if (word == from / 64)
+			bits &= ~0ull << (from % 64);
+		if (end - word * 64 < 64)
+			bits &= (1ull << (end - word * 64)) - 1;
+		if (bits != 0) /* whole words without a bit are common */
+			count += bits_count(bits);
 	}
 	return count;
 }
@@ -120,10 +123,14 @@ static inline uint64_t bitmap_find_run(const uint64_t *map, uint64_t from, uint6
 {
 	const unsigned wanted = length < 64 ? (unsigned)length : 64;
 
-	for (; from < until; from = align_down(from, 64) + 64) {
-		uint64_t bits = map[from / 64] & ~0ull << (from % 64);
-		uint64_t next = align_down(from, 64) + 64 < end ? map[from / 64 + 1] : 0;
+	for (uint64_t word = from / 64; word * 64 < until && from < until; word++) {
+		uint64_t bits = map[word], next;
 
+		if (word == from / 64)
+			bits &= ~0ull << (from % 64);
+		if (bits == 0)
+			continue;
+		next = word * 64 + 64 < end ? map[word + 1] : 0;
 		/* From each bit that is left on, so many are set. */
 		for (unsigned known = 1, more; known < wanted && bits != 0; known += more) {
 			more = known < wanted - known ? known : wanted - known;
@@ -131,8 +138,9 @@ static inline uint64_t bitmap_find_run(const uint64_t *map, uint64_t from, uint6
 			next &= next >> more;
 		}
 		if (bits != 0) {
-			from = align_down(from, 64) + (unsigned)__builtin_ctzll(bits);
-			return from < until ? from : until;
+			const uint64_t found = word * 64 + (unsigned)__builtin_ctzll(bits);
+
+			return found < until ? found : until;
 		}
 	}
 	return until;
