@@ -160,6 +160,8 @@ static void run_take(struct block_heap *heap, uint64_t start, uint64_t blocks, s
 {
 	free_blocks_add(heap, -blocks);
 	owner_add(heap, owner, blocks);
+	if (blocks > PIECE_BLOCKS)
+		spinlock_give_way(&heap->lock);
 	for (uint64_t i = 0; i < blocks; i++) {
 		assert(heap->blocks[start + i].present && !heap->blocks[start + i].taken);
 		block_reset(heap, start + i, owner);
