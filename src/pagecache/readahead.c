@@ -8,7 +8,7 @@
 #define STRIDE_MAX   1024 /* pages; what lies farther apart is no stream */
 #define STREAM_PAGES 64   /* of a node, for each stream in its table */
 #define STREAMS_MIN  8
-#define RECENT       16 /* pieces: in between, a stride of which only the first step was seen may be continued */
+#define RECENT       16 /* pieces: one that lies near a stream as old as that may be a stride away from it */
 #define TURNS_MAX    256
 
 /* Of a volume's memory, the share that guesses may fill: a probation queue of usual size. One stream has a quarter of it. */
@@ -57,8 +57,7 @@ static bool goes_on(const struct stream *stream, const struct piece *piece)
 
 static bool goes_apart(const struct stream *stream, const struct piece *piece)
 {
-	return stream->stride != 0 && (stream->window > 0 || piece->clock - stream->used <= RECENT) &&
-	       (int64_t)piece->first == (int64_t)stream->first + stream->stride;
+	return stream->stride != 0 && (int64_t)piece->first == (int64_t)stream->first + stream->stride;
 }
 
 /* A stream that begins with the piece, and perhaps goes on as it came there from the last piece of another one. */

@@ -275,7 +275,7 @@ START_TEST(streams_at_equal_distances_are_no_stride)
 }
 END_TEST
 
-/* Beside 32 streams, as many reads somewhere: these get nothing read ahead, and take no stream's place. */
+/* Beside 60 streams, later on, three times as many reads somewhere: these get nothing read ahead, and take no stream's place. */
 START_TEST(random_readers_push_no_stream_out)
 {
 	struct pagecache_statistics statistics;
@@ -284,17 +284,37 @@ START_TEST(random_readers_push_no_stream_out)
 
 	random_seed(&random, 8);
 	large_machine_start();
-	for (uint64_t i = 0; i < 1024; i++) {
-		for (uint64_t stream = 0; stream < 32; stream++) {
-			ck_assert_int_eq(node_read(&volume.node, stream * GIB + PAGE(i), page, sizeof(page)), STATUS_OK);
+	for (uint64_t i = 0; i < 256 * 60; i++) {
+		ck_assert_int_eq(node_read(&volume.node, i % 60 * GIB + PAGE(i / 60), page, sizeof(page)), STATUS_OK);
+		for (unsigned k = 0; i >= 4 * 60 && k < 3; k++)
 			ck_assert_int_eq(
 				node_read(&volume.node, 64 * GIB + PAGE(random_below(&random, 1 << 24)), page, sizeof(page)),
 				STATUS_OK);
-		}
 	}
 	volume_statistics(&volume, &statistics);
-	ck_assert_uint_le(statistics.misses, 1024 * 32 + 3 * 32);
-	ck_assert_uint_le(statistics.ahead_pages - statistics.ahead_used, 32 * 1024);
+	ck_assert_uint_le(statistics.misses, 3 * 256 * 60 + 4 * 60);
+	/* Of a stream that has read 256 pages, no more than as many. */
+	ck_assert_uint_le(statistics.ahead_pages - statistics.ahead_used, 256 * 60 + 100);
+	large_machine_stop();
+}
+END_TEST
+
+/* Of a full cache, what was read ahead and not used yet is a tenth, however many streams there are. */
+START_TEST(all_windows_together_have_a_share)
+{
+	struct pagecache_statistics statistics;
+	char page[PAGE_BYTES];
+
+	large_machine_start();
+	for (uint64_t i = 0; i < 8192; i++) {
+		for (uint64_t stream = 0; stream < STREAMS; stream++)
+			ck_assert_int_eq(node_read(&volume.node, stream * GIB + PAGE(i), page, sizeof(page)), STATUS_OK);
+		volume_statistics(&volume, &statistics);
+		ck_assert_uint_le(statistics.ahead_pages - statistics.ahead_used - statistics.ahead_wasted,
+				  (GIB / PAGE_BYTES) / 8);
+	}
+	ck_assert_uint_le(statistics.ahead_wasted, statistics.ahead_used / 100);
+	ck_assert_uint_le(statistics.misses, 4 * STREAMS);
 	large_machine_stop();
 }
 END_TEST
@@ -333,4 +353,5 @@ END_TEST
 HOST_TEST_MAIN("readahead", a_sequential_reader_misses_only_at_first, streams_do_not_disturb_each_other,
 	       strides_are_followed_both_ways, random_readers_are_left_alone, the_end_of_a_node_ends_it, it_can_be_switched_off,
 	       many_streams_cost_what_one_does, many_streams_of_small_and_odd_calls_cost_what_one_does,
-	       streams_at_equal_distances_are_no_stride, random_readers_push_no_stream_out, tables_are_bounded)
+	       streams_at_equal_distances_are_no_stride, random_readers_push_no_stream_out, all_windows_together_have_a_share,
+	       tables_are_bounded)
