@@ -74,7 +74,7 @@ static struct stream stream_begin(const struct stream *from, const struct piece 
 	};
 }
 
-/* The piece is nobody's next one: it begins a stream in the place of one that is not missed. */
+/* No stream expects the piece: it begins one in the place of the oldest. One that was never used is older than all. */
 static void add(struct readahead *readahead, const struct piece *piece)
 {
 	struct stream *oldest = readahead->streams, *oldest_new = NULL, *near = NULL;
@@ -82,21 +82,19 @@ static void add(struct readahead *readahead, const struct piece *piece)
 
 	for (struct stream *stream = readahead->streams; stream < readahead->streams + readahead->count; stream++) {
 		const uint64_t distance = MAX(stream->first, piece->first) - MIN(stream->first, piece->first);
-		const uint32_t age = stream->end == 0 ? UINT32_MAX : piece->clock - stream->used;
+		const uint32_t age = piece->clock - stream->used;
 
-		if (oldest->end != 0 && age > piece->clock - oldest->used)
+		if (age > piece->clock - oldest->used)
 			oldest = stream;
 		if (stream->window > 0)
 			continue;
 		fresh++;
-		if (!oldest_new || (oldest_new->end != 0 && age > piece->clock - oldest_new->used))
+		if (!oldest_new || age > piece->clock - oldest_new->used)
 			oldest_new = stream;
 		if (age <= RECENT && distance <= STRIDE_MAX && (!near || age < piece->clock - near->used))
 			near = stream;
 	}
-	if (oldest_new && fresh > readahead->count / 4)
-		oldest = oldest_new;
-	*oldest = stream_begin(near, piece);
+	*(fresh > readahead->count / 4 ? oldest_new : oldest) = stream_begin(near, piece);
 }
 
 /*

@@ -110,7 +110,10 @@ START_TEST(it_can_be_switched_off)
 }
 END_TEST
 
-/* Many streams: a machine of 1 GB, and a disk that counts its requests, of 1 MB at most, and transfers nothing ----------------- */
+/*
+ * Many streams: a machine of 1 GB, and a disk that counts its requests, of 1 MB at most, and transfers nothing
+ * -----------------
+ */
 
 #define STREAMS 64
 
@@ -275,7 +278,9 @@ START_TEST(streams_at_equal_distances_are_no_stride)
 }
 END_TEST
 
-/* Beside 60 streams, later on, three times as many reads somewhere: these get nothing read ahead, and take no stream's place. */
+/*
+ * Beside 60 streams, later on, three times as many reads somewhere: these get nothing read ahead, and take no stream's place.
+ */
 START_TEST(random_readers_push_no_stream_out)
 {
 	struct pagecache_statistics statistics;
