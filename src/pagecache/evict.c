@@ -288,7 +288,8 @@ static void drain_begin(struct drain *drain, struct volume *volume, const struct
 		.limits = { .lowest = target->lowest,
 			    .highest = target->highest,
 			    .window = target->obstacles != NULL,
-			    .wanted = target->wanted },
+			    .wanted = target->wanted,
+			    .queued = target->exchange },
 		.keep = keep,
 	};
 	list_init(&drain->fenced);

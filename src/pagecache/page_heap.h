@@ -105,6 +105,7 @@ struct fence_limits {
 	struct phys_addr highest; /* last byte */
 	struct phys_addr wanted;  /* rather this block, if no other one has a clearly lower score; 0: none */
 	bool window;              /* all blocks there are to go, in whatever order */
+	bool queued;              /* no open ones: a volume that has only these can still read */
 	bool open;                /* open blocks, too, and the empty ones that are retained: nothing is to be left */
 };
 

@@ -128,7 +128,7 @@ struct frames *page_heap_fence(struct volume *volume, const struct fence_limits 
 	frames = counted(find_empty_locked(heap, limits), census);
 	if (!frames)
 		frames = prefer_locked(heap, limits->wanted, find_coldest_locked(heap, limits, census), census);
-	if (!frames && (limits->open || is_restricted(heap, limits)))
+	if (!frames && !limits->queued && (limits->open || is_restricted(heap, limits)))
 		frames = counted(find_open_locked(heap, limits), census);
 	if (frames) {
 		page_heap_unlink_locked(heap, frames);

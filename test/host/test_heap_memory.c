@@ -231,7 +231,8 @@ START_TEST(constraints_bound_what_is_drained)
 	ck_assert_int_eq(memory_blocks_alloc_many(memory, &request, 6, runs), STATUS_OK);
 	for (unsigned i = 0; i < 6; i++)
 		ck_assert_uint_lt(runs[i].value, highest.value);
-	ck_assert_uint_eq(cache.cleaned_blocks, 6);
+	/* Four were free elsewhere: what lay in the way moved there. */
+	ck_assert_uint_eq(cache.cleaned_blocks, 2);
 	for (unsigned i = 0; i < 6; i++)
 		memory_blocks_free(memory, runs[i]);
 	struct memory_request impossible = request;
