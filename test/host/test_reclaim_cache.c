@@ -64,6 +64,37 @@ START_TEST(cleaning_needs_no_memory)
 }
 END_TEST
 
+/* Blocks that cannot be moved take the end of memory, and what lies there, dirty or not, moves to blocks that are free. */
+START_TEST(places_are_emptied_without_a_loss)
+{
+	const struct memory_request request = { .blocks = 1, .owner = &(struct owner){ .name = "driver" } };
+	struct cache_machine machine;
+	struct phys_addr blocks[6];
+	struct random random;
+
+	cache_machine_init(&machine, DISK_BYTES, false);
+	random_seed(&random, 4);
+	for (unsigned loop = 0; loop < 20; loop++) {
+		cache_machine_fill(&machine);
+		warm(&machine, &random);
+		/* More than is to stay free. */
+		(void)memory_drain(&machine.memory, 16 * BLOCK_BYTES, true);
+		const struct pagecache_statistics before = cache_machine_statistics(&machine);
+		for (unsigned i = 0; i < 6; i++)
+			ck_assert_int_eq(memory_blocks_alloc(&machine.memory, &request, &blocks[i]), STATUS_OK);
+		const struct pagecache_statistics after = cache_machine_statistics(&machine);
+		ck_assert_uint_eq(after.evicted_pages, before.evicted_pages);
+		ck_assert_uint_eq(after.cached_pages, before.cached_pages);
+		ck_assert_uint_eq(after.dirty_pages, before.dirty_pages);
+		ck_assert(pagecache_is_valid(&machine.pagecache));
+		for (unsigned i = 0; i < 6; i++)
+			memory_blocks_free(&machine.memory, blocks[i]);
+	}
+	ck_assert_uint_gt(cache_machine_statistics(&machine).moved_pages, 0);
+	cache_machine_fini(&machine);
+}
+END_TEST
+
 static uint32_t reserve_blocks(struct cache_machine *machine)
 {
 	return machine->pagecache.migration.count;
@@ -326,7 +357,7 @@ START_TEST(threads_pay_what_they_owe)
 }
 END_TEST
 
-HOST_TEST_MAIN("reclaim_cache", cleaning_needs_no_memory, the_migration_reserve_is_there_for_moves,
-	       threads_use_another_disk_while_one_is_silent, threads_do_not_wait_for_a_flush_of_another_disk,
-	       a_deadline_is_kept_on_a_silent_disk, a_block_is_written_in_the_order_of_the_disk,
-	       the_price_of_a_page_grows_without_a_step, threads_pay_what_they_owe)
+HOST_TEST_MAIN("reclaim_cache", cleaning_needs_no_memory, places_are_emptied_without_a_loss,
+	       the_migration_reserve_is_there_for_moves, threads_use_another_disk_while_one_is_silent,
+	       threads_do_not_wait_for_a_flush_of_another_disk, a_deadline_is_kept_on_a_silent_disk,
+	       a_block_is_written_in_the_order_of_the_disk, the_price_of_a_page_grows_without_a_step, threads_pay_what_they_owe)
