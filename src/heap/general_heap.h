@@ -20,7 +20,7 @@
  *
  * A drain looks only at the classes that have empty blocks; if those are not enough, at those that are in use, to see whether
  * emptying their magazines may bring blocks back. Free memory is what is free in the blocks: what a drain leaves of it does not
- * count what magazines have.
+ * count what magazines have. Runs that handlers have freed go first, block by block.
  *
  * Contexts: as objcache.h; a drain and the counts, and init and fini, in tasks only. A handler gets no run, and a run that it
  * frees waits until a task allocates, frees or drains runs of this heap.

@@ -74,7 +74,7 @@ static bool reserve(struct guarantee *guarantee, struct guarantee_account *fresh
 
 status_t guarantee_reserve(struct guarantee *guarantee, const struct device *device, uint64_t bytes)
 {
-	struct heap *heap = memory_general_heap(guarantee->memory);
+	struct bookkeeping *bookkeeping = &guarantee->memory->bookkeeping;
 	struct guarantee_account *fresh;
 	bool reserved;
 
@@ -84,13 +84,13 @@ status_t guarantee_reserve(struct guarantee *guarantee, const struct device *dev
 		return STATUS_NO_MEMORY;
 	if (!guarantee_is_reached(guarantee, device))
 		return STATUS_RANGE;
-	fresh = heap_alloc(heap, sizeof(*fresh), 0);
+	fresh = bookkeeping_alloc(bookkeeping, sizeof(*fresh));
 	if (!fresh)
 		return STATUS_NO_MEMORY;
 	account_init(fresh, device);
 	reserved = reserve(guarantee, fresh, divide_round_up(bytes, guarantee_piece_bytes(guarantee)));
 	if (list_is_empty(&fresh->link))
-		heap_free(heap, fresh);
+		bookkeeping_free(bookkeeping, fresh, sizeof(*fresh));
 	return reserved ? STATUS_OK : STATUS_NO_MEMORY;
 }
 
@@ -400,6 +400,7 @@ void guarantee_fini(struct guarantee *guarantee)
 	while ((link = list_first(&guarantee->idle)))
 		(void)guarantee_withdraw(guarantee, container_of(link, struct guarantee_slot, link), SLOT_IDLE);
 	while ((link = list_take_first(&guarantee->accounts)))
-		heap_free(memory_general_heap(guarantee->memory), container_of(link, struct guarantee_account, link));
+		bookkeeping_free(&guarantee->memory->bookkeeping, container_of(link, struct guarantee_account, link),
+				 sizeof(struct guarantee_account));
 	tables_free(guarantee);
 }

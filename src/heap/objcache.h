@@ -16,9 +16,10 @@
  *    come from the fullest block that has room, so that the emptiest blocks run dry. When all holes together would not free a
  *    block, the two magazines simply change places. Up to one empty block, or `retain_bytes` of them if that is more, are kept;
  *    further ones go back at once.
- * 4. A drain takes empty blocks first. Only if those are not enough, and where it may be worth it, it empties magazines:
- *    it takes them away from their CPUs, which then find none and come for the lock, and lets every CPU run a few
- *    instructions, so that nobody is left in the middle of an operation on one. Nobody waits for anybody.
+ * 4. A drain takes empty blocks first. Only if those are not enough, and where it may be worth it, it empties magazines, one
+ *    at a time, until it has what it wants: first those of the depot, then those of the CPUs. It takes these away, so that each
+ *    CPU finds none and comes for the lock, and lets every CPU run a few instructions, so that none is left in the middle of
+ *    an operation on one. No CPU waits for another. The background cleaner does the same with what has been idle for a while.
  * 5. A cache with a reserve, and one of objects above OBJCACHE_MAGAZINE_OBJECT_MAX, has no magazines: what is held can be had
  *    from every CPU, and little is held back.
  * 6. With a constructor, objects are constructed when their block is taken, stay so from free to alloc, and are destroyed when

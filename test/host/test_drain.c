@@ -269,6 +269,7 @@ static void empty_block_add(void)
 	list_insert_first(&volume->heap.empty, &frames->link);
 	volume->heap.empty_blocks++;
 	atomic_fetch_add(&volume->heap.blocks, 1);
+	atomic_fetch_add(&world.machine.pagecache.blocks, 1);
 	spinlock_unlock(&volume->heap.lock);
 }
 

@@ -31,8 +31,9 @@ static inline void heap_free(struct heap *heap, void *memory)
 struct caching_heap {
 	struct heap heap;
 	/*
-	 * Gives whole blocks back to the parent until `bytes` went there or only `retain` bytes of free memory remain here.
-	 * Returns the bytes that reached the parent; never more than a block above `bytes`. Never sleeps.
+	 * Gives whole blocks back to the parent until `bytes` went there, or one more would leave less than `retain` bytes free
+	 * here. Returns the bytes that this call handed to the parent: at most `bytes` rounded up to a block. Any values: with
+	 * UINT64_MAX, all that may go, or all stays. Waits for no I/O and for no other task. In tasks.
 	 */
 	uint64_t (*drain)(struct caching_heap *heap, uint64_t bytes, uint64_t retain);
 };
