@@ -274,6 +274,18 @@
 #define PAGECACHE_FRAME_WAIT_MS 10000
 #endif
 
+/*
+ * How long power-off waits, in milliseconds, until all that was written is durable. What is not by then is named and lost: a
+ * mapping that was forgotten, or a disk that does not answer, must not keep the machine from going off. A disk that is reset
+ * after DRIVER_IO_TIMEOUT_MS has another chance in twice that time, and one of 100 MB/s can write 6 GB.
+ */
+#ifndef POWER_OFF_FLUSH_MS
+#define POWER_OFF_FLUSH_MS 60000
+#endif
+
+#if POWER_OFF_FLUSH_MS < 1000
+#error "POWER_OFF_FLUSH_MS is at least 1000: healthy disks pause for that long."
+#endif
 #if PAGECACHE_MIGRATION_BYTES > (32 << 20)
 #error "PAGECACHE_MIGRATION_BYTES is at most 32 MB: a drain moves few pages, and uses what it frees itself."
 #endif

@@ -314,7 +314,7 @@ static void leak_log(const char *text)
  */
 static void farewell(void)
 {
-	const status_t status = pagecache_flush(&pagecache);
+	const status_t status = pagecache_flush_until(&pagecache, platform_now_ns() + POWER_OFF_FLUSH_MS * NS_PER_MS);
 
 	if (status != STATUS_OK)
 		log_error("not all that was written has reached the disks: %s", status_text(status));

@@ -115,6 +115,8 @@ static void reset(struct nvme *nvme)
 	atomic_store(&nvme->quiet, true);
 	for (unsigned i = 0; i < nvme->queue_count; i++)
 		disk_queue_stop(&nvme->queues[i]->disk);
+	for (unsigned i = 0; i < nvme->namespace_count; i++)
+		atomic_fetch_add(&nvme->namespaces[i]->block.cache_losses, 1);
 	if (is_sane(nvme))
 		nvme_queues_delete(nvme);
 	status = nvme_controller_disable(nvme);

@@ -66,6 +66,7 @@ static void reset(struct virtio_blk *disk)
 	log_warn("%s: reset %u: %s", disk->name, disk->resets, atomic_load(&disk->complaint));
 	for (unsigned i = 0; i < disk->queue_count; i++)
 		disk_queue_stop(&disk->queues[i]->disk);
+	atomic_fetch_add(&disk->block.cache_losses, 1);
 	status = virtio_reset(&disk->virtio);
 	if (status == STATUS_OK) {
 		queues_recall(disk, &done);

@@ -32,64 +32,38 @@ static bool is_full(struct volume *volume)
 
 static bool is_beyond_background(struct volume *volume)
 {
-	atomic_store(&volume->background.due, false); /* before the look */
+	atomic_store(&volume->beyond_background, false); /* before the look */
 	return atomic_load(&volume->counts.dirty_pages) > writeback_limits(volume).background;
 }
 
-/* Goes on with a sweep where the last one ended, round the disk once. */
-static uint32_t sweep_on(struct volume *volume, struct sweep *sweep)
+/*
+ * Old pages: the set of a node that is waiting turns when it is half of the age since it did, and what is old by then is
+ * written when half of the age has passed again. So a page is between half of the age and all of it old.
+ */
+static bool claim_aged(struct io *io, struct node *node, void *context)
 {
-	struct background *background = &volume->background;
-	uint32_t pages;
+	struct dirty_set *set = &node->dirty.sets[DIRTY_WAITING];
+	const uint64_t now = *(const uint64_t *)context;
 
-	sweep->at_once = true;
-	sweep->position = atomic_load(&background->position);
-	pages = writeback_start(volume, sweep);
-	if (sweep->starved)
-		return 0;
-	if (pages == 0 && !background->wrapped) {
-		background->wrapped = true;
-		sweep->position = 0;
-		pages = writeback_start(volume, sweep);
-	}
-	atomic_store(&background->position, pages == 0 ? 0 : sweep->position);
-	return pages;
+	if (now - set->turned_ns < node->volume->pagecache->config.dirty_age_ns / 2)
+		return false;
+	if (dirty_first_old(&node->dirty, DIRTY_WAITING))
+		return writeback_claim_old_locked(io, node, DIRTY_WAITING);
+	if (dirty_has_young(set))
+		dirty_turn(set, ++node->volume->clock, now);
+	return false;
 }
 
-/*
- * Old pages: when half of the age has passed, the epoch ends, and what was dirty half of the age before is old. So a page is
- * between half of the age and all of it old when the pass over old pages begins.
- */
-static void age(struct volume *volume)
+static bool claim_aged_of_all(struct volume *volume, struct io *io, void *context)
 {
-	struct background *background = &volume->background;
-	const uint64_t now = platform_now_ns();
-
-	if (background->writes_aged || now - background->epoch_ns < volume->pagecache->config.dirty_age_ns / 2)
-		return;
-	background->epoch_ns = now;
-	background->aged = background->boundary;
-	spinlock_lock(&volume->lock);
-	background->boundary = volume->epoch++;
-	spinlock_unlock(&volume->lock);
-	background->writes_aged = true;
-	background->wrapped = false;
+	return writeback_each_node_locked(volume, io, claim_aged, context);
 }
 
 static bool write_aged(struct volume *volume)
 {
-	struct background *background = &volume->background;
-	struct sweep sweep = { .epoch = background->aged };
+	uint64_t now = platform_now_ns();
 
-	if (!background->writes_aged)
-		return false;
-	if (sweep_on(volume, &sweep) > 0)
-		return true;
-	if (sweep.starved)
-		return false;
-	background->writes_aged = false;
-	background->wrapped = false;
-	return false;
+	return writeback_start(volume, claim_aged_of_all, &now, 0) == WRITEBACK_STARTED;
 }
 
 static bool retry_is_due(struct volume *volume)
@@ -104,21 +78,29 @@ static bool retry_is_due(struct volume *volume)
 	return due;
 }
 
-/* Failed pages are each a write of their own. One that fails again puts off the next try. */
+static bool claim_failed(struct io *io, struct node *node, void *context)
+{
+	(void)context;
+	if (!dirty_first_old(&node->dirty, DIRTY_FAILED) && dirty_has_young(&node->dirty.sets[DIRTY_FAILED]))
+		dirty_turn(&node->dirty.sets[DIRTY_FAILED], ++node->volume->clock, platform_now_ns());
+	return writeback_claim_old_locked(io, node, DIRTY_FAILED);
+}
+
+/* One of each node in turn. */
+static bool claim_failed_of_all(struct volume *volume, struct io *io, void *context)
+{
+	const bool claimed = writeback_each_node_locked(volume, io, claim_failed, context);
+	struct list *link = claimed ? list_take_first(&volume->dirty_nodes) : NULL;
+
+	if (link)
+		list_insert_last(&volume->dirty_nodes, link);
+	return claimed;
+}
+
+/* Failed pages are each a write of their own. One that fails again puts off the next try, which is another one's. */
 static bool retry(struct volume *volume)
 {
-	struct background *background = &volume->background;
-	struct sweep sweep = {
-		.position = background->retry_position, .any_epoch = true, .failed = SWEEP_FAILED_ONLY, .at_once = true
-	};
-	uint32_t pages;
-
-	if (!retry_is_due(volume))
-		return false;
-	pages = writeback_start(volume, &sweep);
-	if (!sweep.starved)
-		background->retry_position = pages > 0 ? sweep.position : 0;
-	return pages > 0;
+	return retry_is_due(volume) && writeback_start(volume, claim_failed_of_all, NULL, 0) == WRITEBACK_STARTED;
 }
 
 /* Ahead of the cursors ----------------------------------------------------------------------------------------------------- */
@@ -190,15 +172,9 @@ static void clean_ahead(struct volume *volume)
 
 static enum round write_share(struct volume *volume)
 {
-	struct sweep sweep = { .any_epoch = true };
-
 	if (!is_beyond_background(volume))
 		return ROUND_DONE;
-	if (sweep_on(volume, &sweep) > 0)
-		return ROUND_MORE;
-	if (!sweep.starved)
-		volume->background.wrapped = false;
-	return ROUND_FULL;
+	return writeback_start(volume, writeback_claim_any, NULL, 0) == WRITEBACK_STARTED ? ROUND_MORE : ROUND_FULL;
 }
 
 static enum round write_some(struct volume *volume, bool cursor_waits)
@@ -206,7 +182,6 @@ static enum round write_some(struct volume *volume, bool cursor_waits)
 	pageout_write_early(volume);
 	if (cursor_waits)
 		clean_ahead(volume);
-	age(volume);
 	if (is_full(volume))
 		return ROUND_FULL;
 	return write_aged(volume) || retry(volume) ? ROUND_MORE : write_share(volume);

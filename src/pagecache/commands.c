@@ -1,7 +1,8 @@
-/* What the monitor shows of the page cache: cache, volumes, flush. */
+/* The monitor's commands of the page cache: cache, volumes, volume, flush. */
 #include "io.h"
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"
+#include "runtime/base/string.h"
 #include "volume.h"
 
 static void print_statistics(const char *name, const struct pagecache_statistics *statistics)
@@ -46,24 +47,69 @@ static status_t cache_run(struct command *self, int argc, char **argv)
 	return STATUS_OK;
 }
 
+static struct volume *find_or_say(struct pagecache *pagecache, const char *name)
+{
+	struct volume *volume = volume_find(pagecache, name);
+
+	if (!volume)
+		print("there is no volume %s; `volumes` lists them\n", name);
+	return volume;
+}
+
+static void print_volume(const struct volume *volume)
+{
+	char start[FORMAT_BYTES_SIZE], bytes[FORMAT_BYTES_SIZE], keep[FORMAT_BYTES_SIZE];
+
+	print("%-16s %-12s %9s  %10s %8s  %10u%s\n", volume->name, volume->device->name,
+	      format_bytes(start, volume->start_bytes), format_bytes(bytes, volume->bytes),
+	      format_bytes(keep, volume->config.keep_bytes), volume->config.preference,
+	      volume->device->read_only ? "  read-only" : "");
+}
+
+/* What the disk has lost of a volume. */
+static void print_lost(struct volume *volume)
+{
+	struct ranges lost;
+
+	spinlock_lock(&volume->lock);
+	lost = volume->written.lost;
+	spinlock_unlock(&volume->lock);
+	print(lost.count > 0 ? "lost, until it is written again or `volume clear %s`:\n" : "nothing of %s is lost\n",
+	      volume->name);
+	for (uint32_t i = 0; i < lost.count; i++)
+		print("  bytes %llu to %llu\n", (unsigned long long)lost.list[i].start,
+		      (unsigned long long)lost.list[i].end - 1);
+}
+
 static status_t volumes_run(struct command *self, int argc, char **argv)
 {
 	struct pagecache *pagecache = self->context;
+	struct volume *one = argc > 1 ? find_or_say(pagecache, argv[1]) : NULL;
 
-	(void)argc;
-	(void)argv;
+	if (argc > 1 && !one)
+		return STATUS_NOT_FOUND;
 	print("volume           device           start        size     keep  preference\n");
 	mutex_lock(&pagecache->volumes_lock);
-	list_for_each (link, &pagecache->volumes) {
-		const struct volume *volume = container_of(link, struct volume, link);
-		char start[FORMAT_BYTES_SIZE], bytes[FORMAT_BYTES_SIZE], keep[FORMAT_BYTES_SIZE];
-
-		print("%-16s %-12s %9s  %10s %8s  %10u%s\n", volume->name, volume->device->name,
-		      format_bytes(start, volume->start_bytes), format_bytes(bytes, volume->bytes),
-		      format_bytes(keep, volume->config.keep_bytes), volume->config.preference,
-		      volume->device->read_only ? "  read-only" : "");
-	}
+	list_for_each (link, &pagecache->volumes)
+		if (!one || link == &one->link)
+			print_volume(container_of(link, struct volume, link));
 	mutex_unlock(&pagecache->volumes_lock);
+	if (one)
+		print_lost(one);
+	return STATUS_OK;
+}
+
+static status_t volume_run(struct command *self, int argc, char **argv)
+{
+	struct volume *volume;
+
+	if (argc != 3 || strcmp(argv[1], "clear") != 0)
+		return STATUS_INVALID;
+	volume = find_or_say(self->context, argv[2]);
+	if (!volume)
+		return STATUS_NOT_FOUND;
+	volume_error_clear(volume);
+	print("what %s has lost is not reported any more\n", volume->name);
 	return STATUS_OK;
 }
 
@@ -77,11 +123,9 @@ static status_t flush_run(struct command *self, int argc, char **argv)
 	if (argc == 1) {
 		status = pagecache_flush(self->context);
 	} else {
-		volume = volume_find(self->context, argv[1]);
-		if (!volume) {
-			print("there is no volume %s; `volumes` lists them\n", argv[1]);
+		volume = find_or_say(self->context, argv[1]);
+		if (!volume)
 			return STATUS_NOT_FOUND;
-		}
 		status = volume_flush(volume);
 	}
 	print(status == STATUS_OK ? "flushed\n" : "flush failed: %s; what could not be written stays in memory\n",
@@ -93,7 +137,14 @@ void pagecache_commands_register(struct pagecache *pagecache, struct command_tab
 {
 	const struct command commands[] = {
 		{ .name = "cache", .arguments = "", .help = "what the page cache holds and did", .run = cache_run },
-		{ .name = "volumes", .arguments = "", .help = "volumes with keep and preference", .run = volumes_run },
+		{ .name = "volumes",
+		  .arguments = "[VOLUME]",
+		  .help = "volumes with keep and preference; what one has lost",
+		  .run = volumes_run },
+		{ .name = "volume",
+		  .arguments = "clear VOLUME",
+		  .help = "accept what the volume has lost: flushes do not fail for it any more",
+		  .run = volume_run },
 		{ .name = "flush", .arguments = "[VOLUME]", .help = "make all writes durable", .run = flush_run },
 	};
 

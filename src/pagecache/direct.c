@@ -69,12 +69,14 @@ static status_t transfer(struct node *node, enum block_operation operation, uint
 	while (bytes > 0 && status == STATUS_OK) {
 		const uint64_t run_bytes = node_run_end(node, offset / PAGE_BYTES) * PAGE_BYTES - offset;
 		const uint64_t piece = MIN(MIN(bytes, most), run_bytes);
-		const uint64_t position =
-			node->volume->start_bytes + node_position(node, offset / PAGE_BYTES) + offset % PAGE_BYTES;
+		const uint64_t position = node_position(node, offset / PAGE_BYTES) + offset % PAGE_BYTES;
+		const uint64_t losses = written_losses(node->volume);
 		uint64_t done;
 		const uint32_t count = next_parts(cursor, piece, MIN(device->segments_max, (uint32_t)PARTS_MAX), parts, &done);
 
-		status = block_device_transfer(device, operation, position, parts, count);
+		status = block_device_transfer(device, operation, position + node->volume->start_bytes, parts, count);
+		if (operation == BLOCK_WRITE)
+			volume_note_written(node->volume, position, done, losses);
 		offset += done;
 		bytes -= done;
 	}

@@ -1,28 +1,11 @@
+/* Treaps of pages: two for each set, linked by frame numbers. page->set says which one a page is in. */
 #include "dirty.h"
 
-#include "node.h"
-#include "pagecache.h"
 #include "runtime/base/assert.h"
 
-static struct page *page_of(const struct dirty_set *set, uint32_t frame)
+static struct page *page_of(const struct dirty *dirty, uint32_t frame)
 {
-	return frame_table_page(&set->pagecache->table, frame);
-}
-
-/* Pages of nodes that overlap may lie at the same place; then frames decide. */
-struct place {
-	uint64_t position;
-	uint32_t frame;
-};
-
-static struct place place_of(const struct dirty_set *set, const struct page *page)
-{
-	return (struct place){ pagecache_position(set->pagecache, page_key(page)), page_frame(page) };
-}
-
-static bool is_before(struct place a, struct place b)
-{
-	return a.position != b.position ? a.position < b.position : a.frame < b.frame;
+	return frame_table_page(dirty->table, frame);
 }
 
 static uint32_t priority(uint32_t frame)
@@ -32,19 +15,22 @@ static uint32_t priority(uint32_t frame)
 	return frame ^ (frame >> 16);
 }
 
-void dirty_init(struct dirty_set *set, struct pagecache *pagecache)
+void dirty_init(struct dirty *dirty, const struct frame_table *table)
 {
-	set->pagecache = pagecache;
-	set->root = PAGE_NONE;
+	*dirty = (struct dirty){ .table = table, .ready = UINT64_MAX };
+	for (unsigned kind = 0; kind < DIRTY_KINDS; kind++)
+		dirty->sets[kind].roots[0] = dirty->sets[kind].roots[1] = PAGE_NONE;
 }
 
-/* Cuts a tree in two: what lies before the place, and the rest. */
-static void split(const struct dirty_set *set, uint32_t tree, struct place place, uint32_t *less, uint32_t *rest)
+/* Trees -------------------------------------------------------------------------------------------------------------------- */
+
+/* Cuts a tree in two: what lies before the key, and the rest. */
+static void split(const struct dirty *dirty, uint32_t tree, uint64_t key, uint32_t *less, uint32_t *rest)
 {
 	while (tree != PAGE_NONE) {
-		struct page *page = page_of(set, tree);
+		struct page *page = page_of(dirty, tree);
 
-		if (is_before(place_of(set, page), place)) {
+		if (page_key(page) < key) {
 			*less = tree;
 			less = &page->right;
 			tree = page->right;
@@ -58,119 +44,168 @@ static void split(const struct dirty_set *set, uint32_t tree, struct place place
 }
 
 /* Joins two trees, the first of which lies wholly before the second, at `link`. */
-static void merge(const struct dirty_set *set, uint32_t less, uint32_t rest, uint32_t *link)
+static void merge(const struct dirty *dirty, uint32_t less, uint32_t rest, uint32_t *link)
 {
 	while (less != PAGE_NONE && rest != PAGE_NONE) {
 		if (priority(less) > priority(rest)) {
 			*link = less;
-			link = &page_of(set, less)->right;
+			link = &page_of(dirty, less)->right;
 			less = *link;
 		} else {
 			*link = rest;
-			link = &page_of(set, rest)->left;
+			link = &page_of(dirty, rest)->left;
 			rest = *link;
 		}
 	}
 	*link = less != PAGE_NONE ? less : rest;
 }
 
-static uint32_t *child_towards(const struct dirty_set *set, struct page *page, struct place place)
+static uint32_t *child_towards(struct page *page, uint64_t key)
 {
-	return is_before(place, place_of(set, page)) ? &page->left : &page->right;
+	return key < page_key(page) ? &page->left : &page->right;
 }
 
-void dirty_insert(struct dirty_set *set, struct page *page)
+static uint32_t *root_of(struct dirty *dirty, const struct page *page)
 {
-	const struct place place = place_of(set, page);
-	uint32_t *link = &set->root;
-
-	while (*link != PAGE_NONE && priority(*link) > priority(place.frame))
-		link = child_towards(set, page_of(set, *link), place);
-	split(set, *link, place, &page->left, &page->right);
-	*link = place.frame;
+	return &dirty->sets[page->set / 2].roots[page->set % 2];
 }
 
-static uint32_t *link_of(struct dirty_set *set, const struct page *page)
+/* Into the tree that page->set says. */
+static void insert(struct dirty *dirty, struct page *page)
 {
-	const struct place place = place_of(set, page);
-	uint32_t *link = &set->root;
+	const uint32_t frame = page_frame(page);
+	uint32_t *link = root_of(dirty, page);
 
-	while (*link != place.frame) {
+	while (*link != PAGE_NONE && priority(*link) > priority(frame))
+		link = child_towards(page_of(dirty, *link), page_key(page));
+	split(dirty, *link, page_key(page), &page->left, &page->right);
+	*link = frame;
+	dirty->count++;
+}
+
+void dirty_remove(struct dirty *dirty, struct page *page)
+{
+	const uint32_t frame = page_frame(page);
+	uint32_t *link = root_of(dirty, page);
+
+	while (*link != frame) {
 		assert(*link != PAGE_NONE);
-		link = child_towards(set, page_of(set, *link), place);
+		link = child_towards(page_of(dirty, *link), page_key(page));
 	}
-	return link;
+	merge(dirty, page->left, page->right, link);
+	dirty->count--;
 }
 
-void dirty_remove(struct dirty_set *set, struct page *page)
+void dirty_replace(struct dirty *dirty, struct page *from, struct page *to)
 {
-	merge(set, page->left, page->right, link_of(set, page));
-}
-
-void dirty_replace(struct dirty_set *set, struct page *from, struct page *to)
-{
-	dirty_remove(set, from);
+	dirty_remove(dirty, from);
 	atomic_store_explicit(&to->key, page_key(from), memory_order_relaxed);
-	to->epoch = from->epoch;
-	dirty_insert(set, to);
+	to->set = from->set;
+	insert(dirty, to);
 }
 
-struct page *dirty_first(const struct dirty_set *set, uint64_t position)
+static struct page *first(const struct dirty *dirty, uint32_t tree, uint64_t number)
 {
-	const struct place place = { position, 0 };
 	struct page *found = NULL;
-	uint32_t frame = set->root;
 
-	while (frame != PAGE_NONE) {
-		struct page *page = page_of(set, frame);
+	while (tree != PAGE_NONE) {
+		struct page *page = page_of(dirty, tree);
 
-		if (is_before(place_of(set, page), place)) {
-			frame = page->right;
+		if (page_key_number(page_key(page)) < number) {
+			tree = page->right;
 		} else {
 			found = page;
-			frame = page->left;
+			tree = page->left;
 		}
 	}
 	return found;
 }
 
-struct page *dirty_last_before(const struct dirty_set *set, uint64_t position)
+/* Sets --------------------------------------------------------------------------------------------------------------------- */
+
+static uint32_t old_root(const struct dirty_set *set)
 {
-	const struct place place = { position, 0 };
-	struct page *found = NULL;
-	uint32_t frame = set->root;
-
-	while (frame != PAGE_NONE) {
-		struct page *page = page_of(set, frame);
-
-		if (is_before(place_of(set, page), place)) {
-			found = page;
-			frame = page->right;
-		} else {
-			frame = page->left;
-		}
-	}
-	return found;
+	return set->roots[!set->young];
 }
 
-static uint64_t count_checked(const struct dirty_set *set, uint32_t tree, struct place low, struct place high)
+void dirty_insert(struct dirty *dirty, enum dirty_kind kind, struct page *page)
+{
+	page->set = (uint16_t)((2 * kind + dirty->sets[kind].young) & 7);
+	insert(dirty, page);
+}
+
+void dirty_make_busy(struct dirty *dirty, struct page *page)
+{
+	dirty_remove(dirty, page);
+	dirty_insert(dirty, DIRTY_BUSY, page);
+}
+
+bool dirty_is_busy(const struct page *page)
+{
+	return page->set / 2 == DIRTY_BUSY;
+}
+
+struct page *dirty_first(const struct dirty *dirty, enum dirty_kind kind, uint64_t number)
+{
+	struct page *a = first(dirty, dirty->sets[kind].roots[0], number);
+	struct page *b = first(dirty, dirty->sets[kind].roots[1], number);
+
+	return !a || (b && page_key(b) < page_key(a)) ? b : a;
+}
+
+struct page *dirty_first_old(const struct dirty *dirty, enum dirty_kind kind)
+{
+	return first(dirty, old_root(&dirty->sets[kind]), 0);
+}
+
+void dirty_turn(struct dirty_set *set, uint64_t now, uint64_t now_ns)
+{
+	assert(old_root(set) == PAGE_NONE);
+	set->gone = set->turned;
+	set->turned = now;
+	set->turned_ns = now_ns;
+	set->young = !set->young;
+}
+
+bool dirty_has_young(const struct dirty_set *set)
+{
+	return set->roots[set->young] != PAGE_NONE;
+}
+
+/* What turned since was all there was, and what was there then was gone before it turned once more. */
+bool dirty_has_left(const struct dirty_set *set, uint64_t since)
+{
+	return set->gone >= since || (old_root(set) == PAGE_NONE && (set->turned >= since || !dirty_has_young(set)));
+}
+
+/* Checking ----------------------------------------------------------------------------------------------------------------- */
+
+static uint64_t count_checked(const struct dirty *dirty, uint32_t tree, uint64_t low, uint64_t high)
 {
 	struct page *page;
-	struct place place;
-	uint64_t left, right;
+	uint64_t key, left, right;
 
 	if (tree == PAGE_NONE)
 		return 0;
-	page = page_of(set, tree);
-	place = place_of(set, page);
-	if (is_before(place, low) || is_before(high, place))
+	page = page_of(dirty, tree);
+	key = page_key(page);
+	if (key < low || key > high)
 		return UINT64_MAX;
-	left = count_checked(set, page->left, low, place);
-	right = count_checked(set, page->right, place, high);
+	left = count_checked(dirty, page->left, low, key);
+	right = count_checked(dirty, page->right, key, high);
 	return left == UINT64_MAX || right == UINT64_MAX ? UINT64_MAX : left + right + 1;
 }
 
-uint64_t dirty_count_checked(const struct dirty_set *set)
+uint64_t dirty_count_checked(const struct dirty *dirty)
 {
-	return count_checked(set, set->root, (struct place){ 0, 0 }, (struct place){ UINT64_MAX, UINT32_MAX });
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < 2 * DIRTY_KINDS; i++) {
+		const uint64_t count = count_checked(dirty, dirty->sets[i / 2].roots[i % 2], 0, UINT64_MAX);
+
+		if (count == UINT64_MAX)
+			return UINT64_MAX;
+		sum += count;
+	}
+	return sum == dirty->count ? sum : UINT64_MAX;
 }

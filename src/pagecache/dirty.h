@@ -1,33 +1,66 @@
 /*
- * The dirty set of a volume: its dirty pages in the order of the disk. A treap through the descriptors of the pages, linked by
- * frame number; a page's priority is a hash of its frame, so the tree is as good as a random one, and inserting needs no
- * memory.
+ * The dirty pages of a node, by what keeps them from being clean:
  *
- * Pages are ordered by where they lie on the volume (node_position), whatever node they belong to. [D] is held for all of it.
- * Each operation looks at some 2 log2(pages) pages.
+ *	DIRTY_WAITING  to be written
+ *	DIRTY_FAILED   the last write failed (the page is FAILED, too)
+ *	DIRTY_BUSY     met by the writeback while a writer has the page; claimed as soon as the writer is done
+ *
+ * A set is two treaps through the descriptors of the pages, in the order of page numbers: new pages enter the young one; the
+ * writeback empties the old one, and turns the set when the old one is empty. So a pass finds its pages in time proportional to
+ * their number, and what becomes dirty meanwhile does not make it longer. Links are frame numbers, and a page's priority is a
+ * hash of its frame: inserting needs no memory, and each operation looks at some 2 log2(pages) pages.
+ *
+ * Times are the volume's clock of passes, 64 bits. [D] is held for all of it.
  */
 #pragma once
 
 #include "frame_table.h"
 
-struct pagecache;
-
-struct dirty_set {
-	struct pagecache *pagecache; /* [I] */
-	uint32_t root;               /* frame, or PAGE_NONE */
+enum dirty_kind {
+	DIRTY_WAITING,
+	DIRTY_FAILED,
+	DIRTY_BUSY,
+	DIRTY_KINDS,
 };
 
-void dirty_init(struct dirty_set *set, struct pagecache *pagecache);
+struct dirty_set {
+	uint32_t roots[2];  /* frames, or PAGE_NONE */
+	uint32_t young;     /* which of the two */
+	uint64_t turned;    /* when the young one became the old one */
+	uint64_t gone;      /* the pages that entered before have left */
+	uint64_t turned_ns; /* `turned`, on the platform's clock */
+};
 
-void dirty_insert(struct dirty_set *set, struct page *page);
-void dirty_remove(struct dirty_set *set, struct page *page);
+struct dirty {
+	const struct frame_table *table; /* [I] */
+	struct dirty_set sets[DIRTY_KINDS];
+	uint64_t count; /* pages in them */
+	uint64_t ready; /* no page of DIRTY_BUSY with a lower number can be claimed; UINT64_MAX: none can */
+};
+
+void dirty_init(struct dirty *dirty, const struct frame_table *table);
+
+/* Enters the young pages of the kind. */
+void dirty_insert(struct dirty *dirty, enum dirty_kind kind, struct page *page);
+void dirty_remove(struct dirty *dirty, struct page *page);
 
 /* Puts `to`, which has the key of `from`, in its place. */
-void dirty_replace(struct dirty_set *set, struct page *from, struct page *to);
+void dirty_replace(struct dirty *dirty, struct page *from, struct page *to);
 
-/* The first page at `position`, in bytes of the volume, or behind it; the last one before it. NULL: none. */
-struct page *dirty_first(const struct dirty_set *set, uint64_t position);
-struct page *dirty_last_before(const struct dirty_set *set, uint64_t position);
+/* Moves a page that a writer has to the young pages of DIRTY_BUSY. */
+void dirty_make_busy(struct dirty *dirty, struct page *page);
+bool dirty_is_busy(const struct page *page);
+
+/* The first page of the kind from this number on: of any age, or of the old ones. NULL: none. */
+struct page *dirty_first(const struct dirty *dirty, enum dirty_kind kind, uint64_t number);
+struct page *dirty_first_old(const struct dirty *dirty, enum dirty_kind kind);
+
+/* The young pages become the old ones, of which there is none. */
+void dirty_turn(struct dirty_set *set, uint64_t now, uint64_t now_ns);
+bool dirty_has_young(const struct dirty_set *set);
+
+/* Whether all pages have left that were in the set at that time. */
+bool dirty_has_left(const struct dirty_set *set, uint64_t since);
 
 /* Number of pages, with the order checked; UINT64_MAX: it is not right. For tests. */
-uint64_t dirty_count_checked(const struct dirty_set *set);
+uint64_t dirty_count_checked(const struct dirty *dirty);

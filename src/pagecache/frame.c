@@ -87,14 +87,36 @@ static inline void remember(struct volume *volume, uint64_t key, uint32_t state)
 	ghosts_add(&volume->pagecache->ghosts, key, lane_left(state));
 }
 
+/* Takes an idle page out of the index; it is TAKEN then. What the device may lose yet is noted as it leaves. [S] is held. */
+static bool leave_locked(struct volume *volume, struct page *page, uint32_t *before)
+{
+	bool left = page_try_leave(page, PAGE_UNFLUSHED, before);
+
+	if (!left && page_is_idle(*before)) {
+		spinlock_lock(&volume->lock);
+		written_leaves_locked(volume, page);
+		left = page_try_leave(page, 0, before);
+		spinlock_unlock(&volume->lock);
+	}
+	if (left)
+		index_remove_locked(&volume->pagecache->index, page);
+	return left;
+}
+
 bool page_evict(struct volume *volume, struct page *page)
 {
+	struct index_stripe *stripe =
+		page_is(page_state(page), PAGE_CLEAN) ? index_lock_page(&volume->pagecache->index, page) : NULL;
 	uint32_t before;
+	bool left;
 
-	if (!page_is(page_state(page), PAGE_CLEAN) || !index_evict_page(&volume->pagecache->index, page, &before))
+	if (!stripe)
 		return false;
-	remember(volume, page_key(page), before);
-	return true;
+	left = leave_locked(volume, page, &before);
+	spinlock_unlock(&stripe->lock);
+	if (left)
+		remember(volume, page_key(page), before);
+	return left;
 }
 
 bool page_drop(struct volume *volume, struct page *page)
@@ -107,10 +129,17 @@ bool page_drop(struct volume *volume, struct page *page)
 
 bool page_drop_key(struct volume *volume, uint64_t key)
 {
+	struct index *index = &volume->pagecache->index;
 	uint32_t before;
-	struct page *page = index_evict(&volume->pagecache->index, key, &before);
+	struct page *page = index_find(index, key, &before);
+	struct index_stripe *stripe = page ? index_lock_page(index, page) : NULL;
+	bool left = false;
 
-	if (!page)
+	if (stripe) {
+		left = page_key(page) == key && leave_locked(volume, page, &before);
+		spinlock_unlock(&stripe->lock);
+	}
+	if (!left)
 		return false;
 	if (atomic_load_explicit(&volume->heap.lent_blocks, memory_order_relaxed) > 0)
 		page_heap_note_left(volume, page_frames(page));
@@ -188,13 +217,16 @@ static bool page_move_locked(struct volume *volume, struct page *from, struct pa
 {
 	uint32_t state = page_state(from);
 
+	if (volume->written.settling && (state & PAGE_UNFLUSHED))
+		return false;
 	do {
 		if (!is_movable(state, 1))
 			return false;
 	} while (!page_try_change(from, &state, page_state_make(PAGE_TAKEN, 0)));
 	pagecache_node(volume->pagecache, page_key(from))->moves++;
 	if (state & PAGE_LISTED)
-		dirty_replace(&volume->dirty, from, to);
+		dirty_replace(&pagecache_node(volume->pagecache, page_key(from))->dirty, from, to);
+	to->flush = from->flush;
 	index_replace_locked(&volume->pagecache->index, from, to);
 	*before = state;
 	return true;

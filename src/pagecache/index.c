@@ -346,37 +346,6 @@ void index_remove_locked(struct index *index, struct page *page)
 	remove_at(link_of_page(index, page), page);
 }
 
-struct page *index_evict(struct index *index, uint64_t key, uint32_t *before)
-{
-	const uint64_t bucket = bucket_of(index, key);
-	struct index_stripe *const stripe = stripe_of(index, bucket);
-	_Atomic uint32_t *link;
-	struct page *page;
-
-	spinlock_lock(&stripe->lock);
-	page = find_link_locked(index, bucket, key, &link);
-	if (page && page_try_leave(page, before))
-		remove_at(link, page);
-	else
-		page = NULL;
-	spinlock_unlock(&stripe->lock);
-	return page;
-}
-
-bool index_evict_page(struct index *index, struct page *page, uint32_t *before)
-{
-	struct index_stripe *const stripe = index_lock_page(index, page);
-	bool evicted;
-
-	if (!stripe)
-		return false;
-	evicted = page_try_leave(page, before);
-	if (evicted)
-		index_remove_locked(index, page);
-	spinlock_unlock(&stripe->lock);
-	return evicted;
-}
-
 void index_replace_locked(struct index *index, struct page *from, struct page *to)
 {
 	set_entry(to, page_key(from));

@@ -110,16 +110,10 @@ bool index_insert(struct index *index, struct page *page, uint64_t key, uint32_t
 struct page *index_find(struct index *index, uint64_t key, uint32_t *state);
 
 /*
- * Takes an idle page out; it is TAKEN then, the caller's. *before: its state until then. NULL, or false: not cached, or
- * something else. Any task context.
- */
-struct page *index_evict(struct index *index, uint64_t key, uint32_t *before);
-bool index_evict_page(struct index *index, struct page *page, uint32_t *before);
-
-/*
- * The same for up to `most` pages whose frames lie one behind the other in a block; they are FREE then, and keys[] has their
- * keys. It goes on as long as they are idle and have the same flags, and their counters of hits have no other bits than `hits`:
- * PAGE_HITS, all of them; REPLACEMENT_COLD_HITS, those not worth moving. Returns how many they were.
+ * Takes out up to `most` idle pages whose frames lie one behind the other in a block; they are FREE then, and keys[] has their
+ * keys. None of them is UNFLUSHED. Any task context. It goes on as long as they are idle and have the same flags, and their
+ * counters of hits have no other bits than `hits`: PAGE_HITS, all of them; REPLACEMENT_COLD_HITS, those not worth moving.
+ * Returns how many they were.
  */
 uint32_t index_evict_many(struct index *index, struct page *pages, uint32_t most, uint32_t hits, uint64_t *keys);
 

@@ -47,7 +47,7 @@ uint32_t index_evict_many(struct index *index, struct page *pages, uint32_t most
 	};
 	uint32_t count = 0, before;
 
-	if (!page_is_idle(evicting.alike) || (evicting.alike & PAGE_HITS))
+	if (!page_is_idle(evicting.alike) || (evicting.alike & (PAGE_HITS | PAGE_UNFLUSHED)))
 		return 0;
 	do {
 		const uint64_t key = page_key(&pages[count]);

@@ -129,6 +129,7 @@ void io_submit(struct io *io, void (*done)(struct block_request *request))
 	for (uint32_t i = 0; i < io->count; i++)
 		add_segment(io, page_address(io->pages[i]), pagecache_page_bytes(volume->pagecache, page_key(io->pages[i])));
 	request->done = done;
+	io->losses = written_losses(volume);
 	volume->device->submit(volume->device, request);
 }
 
@@ -161,7 +162,7 @@ static void read_done(struct block_request *request)
 		struct page *page = io->pages[i];
 
 		if (request->status == STATUS_OK)
-			(void)page_change(page, PAGE_CLEAN, 0, 0);
+			(void)page_change(page, PAGE_CLEAN, 0, written_read(io->volume, page, io->losses));
 		else
 			read_failed(io, page, request->status);
 		platform_wake(&page->state);

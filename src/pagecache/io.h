@@ -15,10 +15,12 @@
 struct io {
 	struct block_request request;
 	struct volume *volume;
-	uint64_t start; /* bytes of the volume */
+	struct node *node; /* of a write */
+	uint64_t start;    /* bytes of the volume */
 	uint64_t end;
 	uint32_t count;
 	uint64_t write;   /* number of the write, see volume->in_flight */
+	uint64_t losses;  /* written_losses() when it was submitted */
 	struct list link; /* [D] in volume->in_flight */
 	struct page *pages[IO_PAGES_MAX];
 	struct phys_range segments[IO_PAGES_MAX];

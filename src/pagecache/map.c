@@ -93,7 +93,7 @@ static void mapping_cancel(struct mapping *mapping)
 		if (mapping->access == MAP_READ)
 			page_unpin(page);
 		else if (page_state(page) & PAGE_LISTED)
-			page_written(volume, page);
+			page_written(volume, page, 0);
 		else
 			page_give_up(volume, page);
 	}
@@ -141,6 +141,15 @@ status_t node_map_at(struct node *node, uint64_t offset, uint64_t bytes, enum ma
 	return STATUS_OK;
 }
 
+/* Whether the mapping has the page as a whole. */
+static bool has_whole(const struct mapping *mapping, uint32_t i)
+{
+	const struct phys_range *last = &mapping->segments[mapping->segment_count - 1];
+
+	return (i > 0 || mapping->segments[0].start.value % PAGE_BYTES == 0) &&
+	       (i < mapping->page_count - 1 || (last->start.value + last->bytes) % PAGE_BYTES == 0);
+}
+
 void node_unmap(struct mapping *mapping)
 {
 	struct volume *volume = mapping->node->volume;
@@ -153,7 +162,7 @@ void node_unmap(struct mapping *mapping)
 		if (mapping->access == MAP_READ)
 			page_unpin(mapping->pages[i]);
 		else
-			page_written(volume, mapping->pages[i]);
+			page_written(volume, mapping->pages[i], has_whole(mapping, i) ? PAGE_STALE : 0);
 	}
 	mapping_free(mapping);
 }

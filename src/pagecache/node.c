@@ -125,6 +125,8 @@ status_t node_open(struct node *node, struct volume *volume, const struct extent
 	node->extents = extents;
 	node->bytes = bytes;
 	node->moves = 0;
+	dirty_init(&node->dirty, &volume->pagecache->table);
+	list_init(&node->dirty_link);
 	atomic_init(&node->failed_pages, 0);
 	atomic_init(&node->written_from, 0);
 	atomic_init(&node->written_to, 0);
@@ -139,6 +141,11 @@ status_t node_open(struct node *node, struct volume *volume, const struct extent
 status_t node_flush(struct node *node)
 {
 	return volume_flush_node(node->volume, node);
+}
+
+status_t node_write_back(struct node *node)
+{
+	return flush_wait(node->volume, node, false, PLATFORM_FOREVER);
 }
 
 status_t node_close(struct node *node, bool discard)

@@ -16,6 +16,7 @@
  */
 #pragma once
 
+#include "dirty.h"
 #include "readahead.h"
 #include "runtime/base/status.h"
 #include "runtime/base/types.h"
@@ -38,6 +39,8 @@ struct node {
 	struct extent whole;           /* [I] what `extents` is for volume->node */
 	uint32_t moves;                /* [D] of its pages, to other frames */
 	_Atomic uint64_t failed_pages; /* dirty, and the last write of it failed */
+	struct dirty dirty;            /* [D] */
+	struct list dirty_link;        /* [D] in volume->dirty_nodes, as long as `dirty` has pages */
 	_Atomic uint64_t written_from; /* where the latest writer began to write without gaps, */
 	_Atomic uint64_t written_to;   /* and how far it is; in bytes */
 	struct readahead readahead;
@@ -80,6 +83,9 @@ status_t node_write(struct node *node, uint64_t offset, const void *buffer, size
 
 /* Makes every write to the node that returned before the call durable; as volume_flush, for these pages. */
 status_t node_flush(struct node *node) MUST_CHECK;
+
+/* Writes what is dirty, without making it durable: the device reads it back. */
+status_t node_write_back(struct node *node) MUST_CHECK;
 
 /*
  * Forgets what is cached of the pages that lie wholly in [offset, offset + bytes), what has not been written back included:

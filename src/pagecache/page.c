@@ -10,7 +10,8 @@ enum pins {
 
 #define BIT(content) (1u << (content))
 
-#define QUEUE_FLAGS (PAGE_MAIN | PAGE_HITS)
+#define QUEUE_FLAGS   (PAGE_MAIN | PAGE_HITS)
+#define WRITTEN_FLAGS (PAGE_UNFLUSHED | PAGE_STALE)
 
 /* The life of a page: what each content allows, and what may follow it. Flags of `must` are also in `may`. */
 static const struct rule {
@@ -26,16 +27,18 @@ static const struct rule {
 	/* the last unpin */
 	[PAGE_GONE] = { BIT(PAGE_FREE), PINS_SOME, QUEUE_FLAGS | PAGE_AHEAD, 0 },
 	/* written; discarded */
-	[PAGE_WRITING] = { BIT(PAGE_DIRTY) | BIT(PAGE_TAKEN), PINS_SOME, QUEUE_FLAGS | PAGE_LISTED | PAGE_FAILED, 0 },
+	[PAGE_WRITING] = { BIT(PAGE_DIRTY) | BIT(PAGE_TAKEN), PINS_SOME,
+			   QUEUE_FLAGS | WRITTEN_FLAGS | PAGE_LISTED | PAGE_FAILED, 0 },
 	/* read; failed */
 	[PAGE_READING] = { BIT(PAGE_CLEAN) | BIT(PAGE_GONE), PINS_SOME, QUEUE_FLAGS | PAGE_AHEAD, 0 },
-	/* a writer comes; evicted or moved away; the same out of a lent block, while it has pins */
-	[PAGE_CLEAN] = { BIT(PAGE_WRITING) | BIT(PAGE_TAKEN) | BIT(PAGE_GONE), PINS_ANY, QUEUE_FLAGS | PAGE_AHEAD, 0 },
+	/* a writer comes; evicted or moved away; the same out of a lent block, while it has pins; the device may have lost it */
+	[PAGE_CLEAN] = { BIT(PAGE_WRITING) | BIT(PAGE_TAKEN) | BIT(PAGE_GONE) | BIT(PAGE_DIRTY), PINS_ANY,
+			 QUEUE_FLAGS | WRITTEN_FLAGS | PAGE_AHEAD, 0 },
 	/* a writer comes; written back; moved away; its volume is given up */
 	[PAGE_DIRTY] = { BIT(PAGE_WRITING) | BIT(PAGE_WRITEBACK) | BIT(PAGE_TAKEN) | BIT(PAGE_CLEAN), PINS_ANY,
-			 QUEUE_FLAGS | PAGE_LISTED | PAGE_FAILED, PAGE_LISTED },
+			 QUEUE_FLAGS | WRITTEN_FLAGS | PAGE_LISTED | PAGE_FAILED, PAGE_LISTED },
 	/* done; failed */
-	[PAGE_WRITEBACK] = { BIT(PAGE_CLEAN) | BIT(PAGE_DIRTY), PINS_ANY, QUEUE_FLAGS | PAGE_FAILED, 0 },
+	[PAGE_WRITEBACK] = { BIT(PAGE_CLEAN) | BIT(PAGE_DIRTY), PINS_ANY, QUEUE_FLAGS | WRITTEN_FLAGS | PAGE_FAILED, 0 },
 };
 
 bool page_state_is_legal(uint32_t state)
@@ -83,11 +86,11 @@ bool page_try_change(struct page *page, uint32_t *before, uint32_t after)
 	return true;
 }
 
-bool page_try_leave(struct page *page, uint32_t *before)
+bool page_try_leave(struct page *page, uint32_t without, uint32_t *before)
 {
 	*before = page_state(page);
 	do {
-		if (!page_is_idle(*before))
+		if (!page_is_idle(*before) || (*before & without))
 			return false;
 	} while (!atomic_compare_exchange_strong_explicit(&page->state, before, page_state_make(PAGE_TAKEN, 0),
 							  memory_order_acq_rel, memory_order_acquire));

@@ -16,8 +16,10 @@
  *	DIRTY      >= 0   newer than the device
  *	WRITEBACK  >= 0   on its way to the device; readable, not writable
  *
- * LISTED: in the volume's dirty set, exactly while DIRTY, or WRITING what was DIRTY. FAILED: the last write of it failed; with
- * DIRTY, WRITING and WRITEBACK only. MAIN: belongs to the main queue (replacement.h). AHEAD: read ahead, not used yet.
+ * LISTED: in a dirty set of its node, exactly while DIRTY, or WRITING what was DIRTY. FAILED: the last write of it failed; with
+ * DIRTY, WRITING and WRITEBACK only. UNFLUSHED: the device has it, perhaps in a cache that it may lose yet (written.h). STALE:
+ * read where the device has lost what was written, and not overwritten as a whole since. MAIN: belongs to the main queue
+ * (replacement.h). AHEAD: read ahead, not used yet.
  *
  * 1. A pin keeps the page as it is. It is taken without any lock, by one compare-and-swap on the state, which succeeds only
  *    from READING on; and it counts only if the page's key and generation are the right ones afterwards (index.h).
@@ -56,6 +58,8 @@ enum page_content {
 #define PAGE_HITS          (PAGE_HITS_MAX * PAGE_HIT) /* the counter */
 #define PAGE_FAILED        (1u << 18)
 #define PAGE_LISTED        (1u << 19)
+#define PAGE_UNFLUSHED     (1u << 20)
+#define PAGE_STALE         (1u << 21)
 #define PAGE_CONTENT_SHIFT 28
 #define PAGE_CONTENT       (0xfu << PAGE_CONTENT_SHIFT)
 #define PAGE_PINNABLE      ((uint32_t)PAGE_READING << PAGE_CONTENT_SHIFT) /* states from here on can be pinned */
@@ -72,7 +76,8 @@ struct page {
 	_Atomic uint64_t key;        /* [S] while it is in the index */
 	_Atomic uint32_t next;       /* [S] frame (its address / 4096) of the next page in the bucket, or PAGE_NONE */
 	_Atomic uint16_t generation; /* [S] that of its block when it was inserted; 0: not in the index, as FREE ones are */
-	uint16_t epoch;              /* [D] volume->epoch when it became dirty */
+	uint16_t set : 3;            /* [D] while LISTED: which of its node's dirty sets it is in (dirty.c) */
+	uint16_t flush : 13;         /* [D] while UNFLUSHED: the latest device flush that had begun when it was written */
 	uint32_t left;               /* [D] in the dirty set: frames, or PAGE_NONE */
 	uint32_t right;              /* [D] */
 };
@@ -140,7 +145,7 @@ static inline bool page_is_idle(uint32_t state)
 /* FREE, or CLEAN without pins: as every page of a block that is lent. */
 static inline bool page_is_lendable(uint32_t state)
 {
-	return page_is(state, PAGE_FREE) || page_is_idle(state);
+	return page_is(state, PAGE_FREE) || (page_is_idle(state) && !(state & PAGE_UNFLUSHED));
 }
 
 /* CLEAN, DIRTY or WRITEBACK. */
@@ -174,10 +179,10 @@ bool page_change_is_legal(uint32_t before, uint32_t after);
 bool page_try_change(struct page *page, uint32_t *before, uint32_t after);
 
 /*
- * Makes an idle page TAKEN; *before is its state until then. False: it is something else. What follows what is plain here, and
- * in the two below, and they are for each page that is evicted: the table is not asked.
+ * Makes an idle page that has none of these flags TAKEN; *before is its state until then. False: it is something else. What
+ * follows what is plain here, and in the two below, and they are for each page that is evicted: the table is not asked.
  */
-bool page_try_leave(struct page *page, uint32_t *before);
+bool page_try_leave(struct page *page, uint32_t without, uint32_t *before);
 
 /* Makes a CLEAN page TAKEN, or GONE while it has pins, which none of their holders counts on. Returns the state before. */
 uint32_t page_leave_pinned(struct page *page);

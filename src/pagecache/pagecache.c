@@ -72,6 +72,7 @@ status_t pagecache_init(struct pagecache *pagecache, struct memory *memory, cons
 		pagecache->config.frame_wait_ns = FRAME_WAIT_NS;
 	if (config->retry_ns == 0)
 		pagecache->config.retry_ns = config->dirty_age_ns;
+	mutex_init(&pagecache->flush_lock, "flush of all");
 	mutex_init(&pagecache->volumes_lock, "volumes");
 	list_init(&pagecache->volumes);
 	status = frame_table_init(&pagecache->table, memory);
@@ -110,20 +111,6 @@ status_t pagecache_fini(struct pagecache *pagecache)
 	memory_blocks_free(pagecache->memory, pagecache->tables);
 	frame_table_fini(&pagecache->table);
 	return STATUS_OK;
-}
-
-status_t pagecache_flush(struct pagecache *pagecache)
-{
-	struct volume *volume = NULL;
-	status_t result = STATUS_OK;
-
-	while ((volume = volume_next(pagecache, volume)) != NULL) {
-		const status_t status = volume_flush(volume);
-
-		if (result == STATUS_OK)
-			result = status;
-	}
-	return result;
 }
 
 /* All members are 64-bit counts. */
@@ -177,6 +164,22 @@ static bool bucket_is_valid(struct pagecache *pagecache, uint32_t first, struct 
 	return true;
 }
 
+/* Pages in dirty sets; UINT64_MAX: something is wrong. */
+static uint64_t count_listed(const struct volume *volume)
+{
+	uint64_t sum = 0, nodes = 0;
+
+	list_for_each (link, &volume->dirty_nodes) {
+		const uint64_t count = dirty_count_checked(&container_of(link, struct node, dirty_link)->dirty);
+
+		if (count == 0 || count == UINT64_MAX)
+			return UINT64_MAX;
+		sum += count;
+		nodes++;
+	}
+	return nodes == volume->dirty_node_count ? sum : UINT64_MAX;
+}
+
 static bool volumes_are_valid(struct pagecache *pagecache, uint64_t listed)
 {
 	uint64_t counted = 0;
@@ -184,7 +187,7 @@ static bool volumes_are_valid(struct pagecache *pagecache, uint64_t listed)
 
 	list_for_each (link, &pagecache->volumes) {
 		struct volume *volume = container_of(link, struct volume, link);
-		const uint64_t count = dirty_count_checked(&volume->dirty);
+		const uint64_t count = count_listed(volume);
 
 		if (count == UINT64_MAX || !page_heap_is_valid(volume))
 			return false;

@@ -81,6 +81,8 @@ struct pagecache {
 	struct objcache requests; /* I/O objects */
 	_Atomic uint32_t requests_used;
 	_Atomic uint32_t requests_returned; /* changes when one comes back; who finds none sleeps on it */
+	struct mutex flush_lock;            /* of pagecache_flush */
+	uint64_t flushes;                   /* [flush_lock] its calls */
 	struct mutex volumes_lock;
 	struct list volumes;            /* [volumes_lock], by name */
 	_Atomic uint32_t volume_count;  /* [volumes_lock], read without */
@@ -93,7 +95,7 @@ struct pagecache {
 	_Atomic uint32_t progress;      /* changes then, too, and when a write has ended */
 	_Atomic bool cursor_waits;      /* a cursor has met dirty pages */
 	_Atomic bool stopping;
-	struct command commands[3];
+	struct command commands[4];
 };
 
 /*
@@ -118,7 +120,11 @@ void pagecache_writeback_step(struct pagecache *pagecache);
 /* Makes pagecache_writeback_run return; join its task afterwards. */
 void pagecache_stop(struct pagecache *pagecache);
 
-/* Writes back and flushes all volumes; the first error. */
+/*
+ * Writes back and flushes all volumes, all at the same time; the first error. What is not flushed by `deadline_ns` is given up
+ * with STATUS_TIMEOUT. Of each volume of which not all is durable then, the log says how much, and where.
+ */
+status_t pagecache_flush_until(struct pagecache *pagecache, uint64_t deadline_ns) MUST_CHECK;
 status_t pagecache_flush(struct pagecache *pagecache) MUST_CHECK;
 
 /* The sum over all volumes. */
@@ -129,7 +135,7 @@ struct node *pagecache_node(const struct pagecache *pagecache, uint64_t key);
 uint64_t pagecache_position(const struct pagecache *pagecache, uint64_t key);
 uint64_t pagecache_page_bytes(const struct pagecache *pagecache, uint64_t key);
 
-/* cache, volumes, flush */
+/* cache, volumes, volume, flush */
 void pagecache_commands_register(struct pagecache *pagecache, struct command_table *table);
 
 /* Checks every invariant of pages, index and counts; for tests, with nothing under way. */

@@ -66,9 +66,8 @@ static void lists_init(struct volume *volume)
 	list_init(&volume->link);
 	list_init(&volume->in_flight);
 	list_init(&volume->mappings);
-	dirty_init(&volume->dirty, volume->pagecache);
-	volume->epoch = 1;
-	volume->background.epoch_ns = platform_now_ns();
+	list_init(&volume->dirty_nodes);
+	written_init(volume);
 	page_heap_init(&volume->heap, volume->name, volume->config.retain_bytes);
 }
 
@@ -195,23 +194,9 @@ no_node:
 	return status;
 }
 
-status_t volume_flush_node(struct volume *volume, const struct node *node)
+status_t volume_flush_node(struct volume *volume, struct node *node)
 {
-	status_t status = STATUS_OK;
-
-	atomic_fetch_add_explicit(&volume->counts.flushes, 1, memory_order_relaxed);
-	mutex_lock(&volume->flush);
-	writeback_pass(volume, node);
-	if (atomic_load(node ? &node->failed_pages : &volume->counts.failed_pages) > 0)
-		status = atomic_load(&volume->write_status);
-	if (volume->device->write_cache) {
-		const status_t flushed = block_device_transfer(volume->device, BLOCK_FLUSH, 0, NULL, 0);
-
-		if (status == STATUS_OK)
-			status = flushed;
-	}
-	mutex_unlock(&volume->flush);
-	return status;
+	return flush_wait(volume, node, true, PLATFORM_FOREVER);
 }
 
 status_t volume_flush(struct volume *volume)

@@ -1,18 +1,17 @@
 /*
  * A volume: a range of a block device with a page heap, a drain preference and a `keep` of its own.
  *
- * Lock [D]: volume->lock, over the dirty set, the writes in flight, and the epochs. An epoch ends when a pass over the dirty
- * pages begins (writeback.h); a page remembers the one in which it became dirty.
+ * Lock [D]: volume->lock, over the dirty sets of its nodes, the writes in flight, and what was written but not flushed.
  */
 #pragma once
 
-#include "dirty.h"
+#include "flush.h"
 #include "lookaside.h"
 #include "node.h"
 #include "page_heap.h"
 #include "pageout.h"
 #include "pagecache.h"
-#include "runtime/base/block_device.h"
+#include "written.h"
 
 struct volume_config {
 	unsigned preference;   /* 0 to 100; lower ones give first */
@@ -29,18 +28,6 @@ struct volume_lookups {
 	_Atomic uint64_t ahead_used;
 } __attribute__((aligned(64)));
 
-/* How far the background writer is with a volume (background.c); its alone. */
-struct background {
-	_Atomic uint64_t position; /* where it goes on; others look, too */
-	uint64_t epoch_ns;         /* when it ended the last epoch */
-	uint64_t retry_position;   /* how far that is */
-	uint16_t boundary;         /* the epoch that it ended last */
-	uint16_t aged;             /* pages of this epoch and of earlier ones are old */
-	_Atomic bool due;          /* more is dirty than its share in the background; changed by others, too */
-	bool writes_aged;          /* the pass over them is under way */
-	bool wrapped;              /* the pass has begun at the start of the disk once */
-};
-
 struct volume {
 	struct pagecache *pagecache;
 	struct block_device *device;
@@ -55,22 +42,26 @@ struct volume {
 	struct cleaner lookaside_cleaner;
 	struct list link; /* in pagecache->volumes */
 
-	struct mutex flush;
-	struct spinlock lock;   /* [D] */
-	struct dirty_set dirty; /* [D] */
-	struct list mappings;   /* [D] those that last */
-	struct list in_flight;  /* [D] writes, from the claim of their first page on, by number */
-	uint32_t writes;        /* [D] how many */
-	uint64_t next_write;    /* [D] number of the next write */
-	uint16_t epoch;         /* [D] the present one */
-	uint16_t settled;       /* [flush] no page is dirty since this one or an earlier one */
-	uint64_t retry_ns;      /* [D] when failed pages are tried again */
-	struct pageout pageout; /* [D] */
-	struct background background;
+	struct mutex flush;             /* held while losses are seen to (written.h) */
+	struct spinlock lock;           /* [D] */
+	struct list dirty_nodes;        /* [D] that have dirty pages; those that were looked at last are at the end */
+	uint64_t dirty_node_count;      /* [D] */
+	uint64_t clock;                 /* [D] of passes, see dirty.h */
+	struct written written;         /* [D] */
+	struct flush flush_all;         /* [flush_lock] that of pagecache_flush, and */
+	uint64_t flush_all_number;      /* [flush_lock] of which call, */
+	bool flush_all_over;            /* [flush_lock] and whether it is over */
+	struct list mappings;           /* [D] those that last */
+	struct list in_flight;          /* [D] writes, from the claim of their first page on, by number */
+	uint32_t writes;                /* [D] how many */
+	uint64_t next_write;            /* [D] number of the next write */
+	uint64_t retry_ns;              /* [D] when failed pages are tried again */
+	struct pageout pageout;         /* [D] */
 	_Atomic status_t write_status;  /* of the latest write that failed */
 	_Atomic uint32_t progress;      /* changes when a write has ended */
 	_Atomic uint32_t reads;         /* under way; a detach waits until there are none */
 	_Atomic uint32_t debt;          /* of writers, in 256ths of a page; see pay() */
+	_Atomic bool beyond_background; /* more is dirty than its share in the background */
 	_Atomic uint64_t recent;        /* [D] pages written lately, read without; see recent_pages() */
 	_Atomic uint64_t cleaned_pages; /* written so far */
 	_Atomic uint64_t paid_pages;    /* of them counted for somebody's debt, or reserved for it */
@@ -118,13 +109,14 @@ struct volume *volume_find(struct pagecache *pagecache, const char *name);
 
 /*
  * Makes every write that returned before the call durable: writes the dirty pages, waits, and flushes the device's cache.
- * Returns how the latest of the writes failed, else how the device's flush did; pages that could not be written stay dirty, and
- * each flush tries them again.
+ * Returns how the latest of the writes failed, else how the device's flush did; pages that could not be written, or that the
+ * device may have lost, are dirty, and each flush tries them again. STATUS_IO_ERROR, too, as long as something is lost that is
+ * not cached any more (written.h).
  */
 status_t volume_flush(struct volume *volume) MUST_CHECK;
 
 /* The same for the pages of one node only (NULL: all); the device is flushed in any case. */
-status_t volume_flush_node(struct volume *volume, const struct node *node) MUST_CHECK;
+status_t volume_flush_node(struct volume *volume, struct node *node) MUST_CHECK;
 
 /* Drops all clean pages that are not in use, without I/O; returns how many. */
 uint64_t volume_drop(struct volume *volume);

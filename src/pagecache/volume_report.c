@@ -2,6 +2,7 @@
 
 #include "map.h"
 #include "runtime/base/bits.h"
+#include "runtime/base/format.h"
 #include "runtime/base/log.h"
 #include "volume.h"
 
@@ -99,4 +100,51 @@ void volume_explain(struct cleaner *cleaner, struct phys_addr lowest, struct phy
 			 (unsigned long long)counts.dirty, (unsigned long long)counts.moving,
 			 (unsigned long long)counts.pinned);
 	explain_mappings(volume, lowest, highest);
+}
+
+/* Flushes ------------------------------------------------------------------------------------------------------------------ */
+
+struct unflushed {
+	struct ranges ranges;
+	uint64_t dirty_pages, unflushed_pages;
+};
+
+static void add_unflushed(struct volume *volume, struct page *page, void *context)
+{
+	struct unflushed *unflushed = context;
+	const uint64_t start = pagecache_position(volume->pagecache, page_key(page));
+	const uint32_t state = page_state(page);
+
+	if ((state & PAGE_LISTED) || page_is(state, PAGE_WRITEBACK))
+		unflushed->dirty_pages++;
+	else if (written_is_at_risk_locked(volume, page))
+		unflushed->unflushed_pages++;
+	else
+		return;
+	ranges_add(&unflushed->ranges, start, MIN(start + PAGE_BYTES, volume->bytes));
+}
+
+void volume_report_unflushed(struct volume *volume, status_t status)
+{
+	const struct written *written = &volume->written;
+	struct unflushed unflushed = { .dirty_pages = 0 };
+	const struct ranges *ranges = &unflushed.ranges;
+	char lost[FORMAT_BYTES_SIZE], all[FORMAT_BYTES_SIZE];
+
+	written_visit(volume, add_unflushed, &unflushed);
+	spinlock_lock(&volume->lock);
+	format_bytes(lost, ranges_covered_bytes(&written->lost));
+	ranges_add_all(&unflushed.ranges, &written->lost);
+	ranges_add_all(&unflushed.ranges, &written->noted);
+	ranges_add_all(&unflushed.ranges, &written->noted_before);
+	spinlock_unlock(&volume->lock);
+	log_error("%s: flush failed: %s; %llu pages are dirty, %llu written and not flushed, %s lost; up to %s in %u ranges:",
+		  volume->name, status_text(status), (unsigned long long)unflushed.dirty_pages,
+		  (unsigned long long)unflushed.unflushed_pages, lost, format_bytes(all, ranges_covered_bytes(ranges)),
+		  ranges->count);
+	for (uint32_t i = 0; i < ranges->count; i++)
+		log_error("%s:   bytes %llu to %llu", volume->name, (unsigned long long)ranges->list[i].start,
+			  (unsigned long long)ranges->list[i].end - 1);
+	if (status == STATUS_TIMEOUT)
+		explain_mappings(volume, (struct phys_addr){ 0 }, (struct phys_addr){ UINT64_MAX });
 }

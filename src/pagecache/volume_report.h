@@ -1,8 +1,16 @@
-/* What a volume says when a request has failed: what it keeps, and which of its pages cannot be given, and why. */
+/*
+ * What a volume says when a request has failed: what it keeps, and which of its pages cannot be given, and why; and when a
+ * flush has failed: what is not on the disk.
+ */
 #pragma once
 
 #include "heap/cleaner.h"
 
+struct volume;
+
 /* For the volume's cleaner of clean pages, see cleaner.h. */
 uint64_t volume_held_back(struct cleaner *cleaner);
 void volume_explain(struct cleaner *cleaner, struct phys_addr lowest, struct phys_addr highest);
+
+/* What is dirty, written and not flushed, or lost; after a timeout the mappings, too. Where platform_may_sleep(). */
+void volume_report_unflushed(struct volume *volume, status_t status);

@@ -1,11 +1,14 @@
+/*
+ * Claiming and writing dirty pages. Every page that is dirty is in a set of its node, or in a write in flight; it goes from the
+ * one to the other under [D].
+ */
 #include "writeback.h"
 
 #include "frame.h"
 #include "runtime/base/assert.h"
+#include "written.h"
 
-#define EPOCHS_MAX 0x4000 /* half of what can be told apart */
-
-static void progress(struct volume *volume)
+void writeback_progress(struct volume *volume)
 {
 	atomic_fetch_add(&volume->progress, 1);
 	platform_wake(&volume->progress);
@@ -36,6 +39,11 @@ void writeback_turn(struct volume *volume)
 
 /* Dirty -------------------------------------------------------------------------------------------------------------------- */
 
+static struct node *node_of(const struct volume *volume, const struct page *page)
+{
+	return pagecache_node(volume->pagecache, page_key(page));
+}
+
 static void count_clean(struct volume *volume)
 {
 	atomic_fetch_sub_explicit(&volume->counts.dirty_pages, 1, memory_order_relaxed);
@@ -45,38 +53,34 @@ static void count_clean(struct volume *volume)
 /* `was`, `is`: FAILED or 0. [D] is held. */
 static void count_failed_locked(struct volume *volume, const struct page *page, uint32_t was, uint32_t is)
 {
-	struct node *node = pagecache_node(volume->pagecache, page_key(page));
-
 	if (was == is)
 		return;
-	atomic_fetch_add_explicit(&node->failed_pages, is ? 1 : UINT64_MAX, memory_order_relaxed);
+	atomic_fetch_add_explicit(&node_of(volume, page)->failed_pages, is ? 1 : UINT64_MAX, memory_order_relaxed);
 	atomic_fetch_add_explicit(&volume->counts.failed_pages, is ? 1 : UINT64_MAX, memory_order_relaxed);
 	atomic_fetch_add_explicit(&volume->pagecache->failed_pages, is ? 1 : UINT64_MAX, memory_order_relaxed);
 }
 
-static void list_locked(struct volume *volume, struct page *page)
+/* A node is among the dirty ones as long as a page is in its sets. */
+static void list_locked(struct volume *volume, struct page *page, enum dirty_kind kind)
 {
-	page->epoch = volume->epoch;
-	dirty_insert(&volume->dirty, page);
+	struct node *node = node_of(volume, page);
+
+	if (node->dirty.count == 0) {
+		list_insert_last(&volume->dirty_nodes, &node->dirty_link);
+		volume->dirty_node_count++;
+	}
+	dirty_insert(&node->dirty, kind, page);
 }
 
-void page_written(struct volume *volume, struct page *page)
+static void unlist_locked(struct volume *volume, struct page *page)
 {
-	struct index_stripe *stripe = index_stripe(&volume->pagecache->index, page_key(page));
-	uint32_t before;
+	struct node *node = node_of(volume, page);
 
-	spinlock_lock(&volume->lock);
-	before = page_change(page, PAGE_DIRTY, 0, PAGE_LISTED);
-	if (!(before & PAGE_LISTED)) {
-		list_locked(volume, page);
-		writeback_dirtied(volume);
+	dirty_remove(&node->dirty, page);
+	if (node->dirty.count == 0) {
+		list_remove(&node->dirty_link);
+		volume->dirty_node_count--;
 	}
-	spinlock_unlock(&volume->lock);
-	page_unpin(page);
-	index_wake(stripe);
-	/* A flush may have found the page being written to, and wait for it. */
-	if (before & PAGE_LISTED)
-		progress(volume);
 }
 
 /* [D] is held. */
@@ -84,7 +88,7 @@ static void forget_locked(struct volume *volume, struct page *page, enum page_co
 {
 	const uint32_t before = page_change(page, content, PAGE_LISTED | PAGE_FAILED, 0);
 
-	dirty_remove(&volume->dirty, page);
+	unlist_locked(volume, page);
 	count_failed_locked(volume, page, before & PAGE_FAILED, 0);
 	count_clean(volume);
 }
@@ -94,23 +98,52 @@ void page_forget(struct volume *volume, struct page *page)
 	bool listed;
 
 	spinlock_lock(&volume->lock);
+	written_leaves_locked(volume, page);
 	listed = page_state(page) & PAGE_LISTED;
 	if (listed)
 		forget_locked(volume, page, PAGE_WRITING);
 	spinlock_unlock(&volume->lock);
 	/* As in page_written: a flush may wait for this page. */
 	if (listed)
-		progress(volume);
+		writeback_progress(volume);
+}
+
+void page_dirty_again_locked(struct volume *volume, struct page *page)
+{
+	uint32_t state = page_state(page);
+	enum page_content content;
+
+	do {
+		if ((state & PAGE_LISTED) || !(page_is(state, PAGE_CLEAN) || page_is(state, PAGE_WRITING)))
+			return; /* it will be written in any case */
+		content = page_is(state, PAGE_CLEAN) ? PAGE_DIRTY : PAGE_WRITING;
+	} while (!page_try_change(page, &state, page_state_with(state, content, PAGE_AHEAD, PAGE_LISTED)));
+	list_locked(volume, page, content == PAGE_DIRTY ? DIRTY_WAITING : DIRTY_BUSY);
+	writeback_dirtied(volume);
+}
+
+/* The first dirty page of the volume, of any kind. [D] is held. */
+static struct page *dirty_any_locked(const struct volume *volume)
+{
+	const struct list *link = list_first(&volume->dirty_nodes);
+	struct page *page = NULL;
+
+	for (unsigned kind = 0; link && !page && kind < DIRTY_KINDS; kind++)
+		page = dirty_first(&container_of(link, struct node, dirty_link)->dirty, kind, 0);
+	return page;
 }
 
 void writeback_discard(struct volume *volume)
 {
 	struct page *page;
 
-	spinlock_lock(&volume->lock);
-	while ((page = dirty_first(&volume->dirty, 0)) != NULL)
-		forget_locked(volume, page, PAGE_CLEAN);
-	spinlock_unlock(&volume->lock);
+	do {
+		spinlock_lock(&volume->lock);
+		page = dirty_any_locked(volume);
+		if (page)
+			forget_locked(volume, page, PAGE_CLEAN);
+		spinlock_unlock(&volume->lock);
+	} while (page);
 }
 
 /* Claiming pages ----------------------------------------------------------------------------------------------------------- */
@@ -124,100 +157,119 @@ static bool claim_locked(struct volume *volume, struct page *page)
 		if (!page_is(state, PAGE_DIRTY))
 			return false;
 	} while (!page_try_change(page, &state, page_state_with(state, PAGE_WRITEBACK, PAGE_LISTED, 0)));
-	dirty_remove(&volume->dirty, page);
+	unlist_locked(volume, page);
 	return true;
 }
 
-/* Epochs wrap, long after a pass over all pages has left none behind: see pass_begin. */
-static bool is_since(const struct page *page, uint16_t epoch)
+/* The page behind the write's last one, if it is to be written and lies behind it on the disk. [D] is held. */
+static struct page *next_locked(const struct io *io, uint64_t end)
 {
-	return (int16_t)(page->epoch - epoch) <= 0;
-}
+	const uint64_t key = page_key(io->pages[io->count - 1]) + 1;
+	struct page *page = dirty_first(&io->node->dirty, DIRTY_WAITING, page_key_number(key));
 
-static bool is_wanted(const struct sweep *sweep, const struct page *page)
-{
-	if (sweep->node && page_key_node(page_key(page)) != sweep->node->id)
-		return false;
-	if (sweep->failed == (page_state(page) & PAGE_FAILED ? SWEEP_FAILED_NOT : SWEEP_FAILED_ONLY))
-		return false;
-	return sweep->any_epoch || is_since(page, sweep->epoch);
-}
-
-static uint64_t position_of(const struct volume *volume, const struct page *page)
-{
-	return pagecache_position(volume->pagecache, page_key(page));
-}
-
-static uint64_t end_of(const struct volume *volume, const struct page *page)
-{
-	return position_of(volume, page) + pagecache_page_bytes(volume->pagecache, page_key(page));
+	return page && page_key(page) == key && page_key_number(key) < end &&
+			       pagecache_position(io->volume->pagecache, key) == io->end
+		       ? page
+		       : NULL;
 }
 
 /*
- * Claims the first page of a write. The write is in flight from here on: a flush that does not find the page in the dirty set
- * any more has to find the write. [D] is held.
+ * Claims this page and what follows it, up to page `end` of its node; one that has failed goes by itself, so that it does not
+ * spoil another one's write. The write is in flight from here on: a flush that does not find the page in the dirty set any
+ * more has to find the write. [D] is held.
  */
-static bool begin_locked(struct io *io, struct page *page)
+static bool begin_locked(struct io *io, struct page *page, uint64_t end)
 {
 	struct volume *volume = io->volume;
 
 	if (!claim_locked(volume, page))
 		return false;
+	io->node = node_of(volume, page);
 	io->write = volume->next_write++;
 	list_insert_last(&volume->in_flight, &io->link);
 	volume->writes++;
 	(void)io_add(io, page);
+	while (!(page_state(page) & PAGE_FAILED) && io_has_room(io) && (page = next_locked(io, end)) != NULL &&
+	       claim_locked(volume, page))
+		(void)io_add(io, page);
 	return true;
 }
 
-/* Claims what follows the last page, as far as it lies behind it, and before `end`, on the disk. A failed page goes by itself. [D]
- * is held. */
-static void extend_locked(struct io *io, uint64_t end)
+bool writeback_claim_old_locked(struct io *io, struct node *node, enum dirty_kind kind)
 {
-	struct volume *volume = io->volume;
+	struct page *page = dirty_first_old(&node->dirty, kind);
 
-	if (page_state(io->pages[0]) & PAGE_FAILED)
-		return;
-	while (io_has_room(io) && io->end < end) {
-		struct page *page = dirty_first(&volume->dirty, io->end);
-
-		if (!page || position_of(volume, page) != io->end || (page_state(page) & PAGE_FAILED) ||
-		    !claim_locked(volume, page))
-			return;
-		(void)io_add(io, page);
-	}
+	if (page && !begin_locked(io, page, UINT64_MAX))
+		dirty_make_busy(&node->dirty, page);
+	return page;
 }
 
-/* The first page of the sweep that can be written. [D] is held. */
-static struct page *begin_sweep_locked(struct io *io, struct sweep *sweep)
+bool writeback_claim_ready_locked(struct io *io, struct node *node)
 {
-	struct volume *volume = io->volume;
-	uint64_t position = sweep->position;
-	struct page *page;
+	struct page *page = NULL;
 
-	while ((page = dirty_first(&volume->dirty, position)) != NULL &&
-	       (sweep->end == 0 || position_of(volume, page) < sweep->end)) {
-		if (is_wanted(sweep, page)) {
-			if (begin_locked(io, page))
-				return page;
-			sweep->busy = true;
-		}
-		position = position_of(volume, page) + 1;
+	if (node->dirty.ready != UINT64_MAX)
+		page = dirty_first(&node->dirty, DIRTY_BUSY, node->dirty.ready);
+	node->dirty.ready = page ? page_key_number(page_key(page)) + 1 : UINT64_MAX;
+	if (page)
+		(void)begin_locked(io, page, UINT64_MAX);
+	return page;
+}
+
+bool writeback_each_node_locked(struct volume *volume, struct io *io, bool (*claim)(struct io *, struct node *, void *),
+				void *context)
+{
+	for (uint64_t left = volume->dirty_node_count; left > 0; left--) {
+		struct list *link = list_first(&volume->dirty_nodes);
+
+		if (claim(io, container_of(link, struct node, dirty_link), context))
+			return true;
+		list_remove(link);
+		list_insert_last(&volume->dirty_nodes, link);
 	}
-	return NULL;
+	return false;
+}
+
+static bool claim_any_of_node(struct io *io, struct node *node, void *context)
+{
+	struct dirty_set *set = &node->dirty.sets[DIRTY_WAITING];
+
+	(void)context;
+	if (!dirty_first_old(&node->dirty, DIRTY_WAITING) && dirty_has_young(set))
+		dirty_turn(set, ++node->volume->clock, platform_now_ns());
+	return writeback_claim_ready_locked(io, node) || writeback_claim_old_locked(io, node, DIRTY_WAITING);
+}
+
+bool writeback_claim_any(struct volume *volume, struct io *io, void *context)
+{
+	return writeback_each_node_locked(volume, io, claim_any_of_node, context);
+}
+
+bool writeback_is_before_locked(const struct volume *volume, const struct node *node, uint64_t write)
+{
+	list_for_each (link, &volume->in_flight) {
+		const struct io *io = container_of(link, struct io, link);
+
+		if (io->write >= write)
+			break;
+		if (!node || io->node == node)
+			return true;
+	}
+	return false;
 }
 
 /* Back from a dirty page to where a write that ends with it, or goes on behind it, would begin. [D] is held. */
 static struct page *begin_run_locked(const struct io *io, struct page *page)
 {
-	const struct volume *volume = io->volume;
+	const struct pagecache *pagecache = io->volume->pagecache;
 
-	for (uint32_t i = 1; i < io_pages_max(volume) / 2; i++) {
-		const uint64_t position = position_of(volume, page);
-		struct page *before = dirty_last_before(&volume->dirty, position);
+	for (uint32_t i = 1; i < io_pages_max(io->volume) / 2 && page_key_number(page_key(page)) > 0; i++) {
+		const uint64_t key = page_key(page) - 1;
+		struct page *before = dirty_first(&pagecache_node(pagecache, key)->dirty, DIRTY_WAITING, page_key_number(key));
 
-		if (!before || end_of(volume, before) != position || !page_is(page_state(before), PAGE_DIRTY) ||
-		    (page_state(before) & PAGE_FAILED))
+		if (!before || page_key(before) != key || !page_is(page_state(before), PAGE_DIRTY) ||
+		    pagecache_position(pagecache, key) + pagecache_page_bytes(pagecache, key) !=
+			    pagecache_position(pagecache, key + 1))
 			break;
 		page = before;
 	}
@@ -226,26 +278,26 @@ static struct page *begin_run_locked(const struct io *io, struct page *page)
 
 /* Writing ------------------------------------------------------------------------------------------------------------------ */
 
-static void write_ended_locked(struct volume *volume, struct page *page, status_t status)
+/* Counted first: once it is CLEAN, the page may be evicted, and its node be closed. */
+static void write_ended_locked(struct volume *volume, struct page *page, status_t status, bool lost)
 {
-	/* Counted first: once it is CLEAN, the page may be evicted, and its node be closed. */
-	const uint32_t failed = page_state(page) & PAGE_FAILED;
+	const uint32_t failed = page_state(page) & PAGE_FAILED, fails = status == STATUS_OK ? 0 : PAGE_FAILED;
 
-	if (status == STATUS_OK) {
-		count_failed_locked(volume, page, failed, 0);
-		count_clean(volume);
-		(void)page_change(page, PAGE_CLEAN, PAGE_FAILED, 0);
+	count_failed_locked(volume, page, failed, fails);
+	if (fails || lost) {
+		(void)page_change(page, PAGE_DIRTY, failed, fails | PAGE_LISTED);
+		list_locked(volume, page, fails ? DIRTY_FAILED : DIRTY_WAITING);
 		return;
 	}
-	count_failed_locked(volume, page, failed, PAGE_FAILED);
-	(void)page_change(page, PAGE_DIRTY, 0, PAGE_FAILED | PAGE_LISTED);
-	list_locked(volume, page);
+	count_clean(volume);
+	(void)page_change(page, PAGE_CLEAN, failed, written_ended_locked(volume, page));
 }
 
 static void write_done(struct block_request *request)
 {
 	struct io *io = container_of(request, struct io, request);
 	struct volume *volume = io->volume;
+	bool lost;
 
 	if (request->status == STATUS_OK)
 		atomic_fetch_add_explicit(&volume->counts.written_bytes, block_request_bytes(request), memory_order_relaxed);
@@ -258,69 +310,87 @@ static void write_done(struct block_request *request)
 	} else {
 		writeback_completed(volume, io->count);
 	}
+	lost = written_is_lost(volume, io->losses);
 	for (uint32_t i = 0; i < io->count; i++) {
-		write_ended_locked(volume, io->pages[i], request->status);
+		write_ended_locked(volume, io->pages[i], request->status, lost);
 		platform_wake(&io->pages[i]->state);
 	}
 	list_remove(&io->link);
 	volume->writes--;
 	/* Under the lock: once the write is not in flight any more, the volume may be detached by whoever gets the lock. */
 	io_end(io);
-	progress(volume);
+	writeback_progress(volume);
 	spinlock_unlock(&volume->lock);
 }
 
-static uint32_t submit(struct io *io)
+static bool submit(struct io *io)
 {
-	const uint32_t count = io->count;
-
-	if (count == 0)
+	if (io->count == 0) {
 		io_end(io);
-	else
-		io_submit(io, write_done);
-	return count;
+		return false;
+	}
+	io_submit(io, write_done);
+	return true;
 }
 
-uint32_t writeback_start(struct volume *volume, struct sweep *sweep)
+enum writeback writeback_start(struct volume *volume, writeback_claim_t claim, void *context, uint32_t left)
 {
-	struct io *io;
+	struct io *io = io_try_begin(volume, BLOCK_WRITE, left);
+	bool more = true;
 
-	if (sweep->patient || sweep->at_once)
-		io = io_try_begin(volume, BLOCK_WRITE, sweep->patient ? volume->pagecache->config.requests / 2 : 0);
-	else
-		io = io_begin(volume, BLOCK_WRITE);
-	sweep->starved = !io;
 	if (!io)
-		return 0;
-	spinlock_lock(&volume->lock);
-	if (begin_sweep_locked(io, sweep)) {
-		extend_locked(io, sweep->end == 0 ? UINT64_MAX : sweep->end);
-		sweep->position = io->end;
+		return WRITEBACK_STARVED;
+	while (io->count == 0 && more) {
+		spinlock_lock(&volume->lock);
+		more = claim(volume, io, context);
+		spinlock_unlock(&volume->lock);
 	}
-	spinlock_unlock(&volume->lock);
-	return submit(io);
+	return submit(io) ? WRITEBACK_STARTED : WRITEBACK_NOTHING;
 }
 
-uint32_t writeback_start_range(const struct node *node, uint64_t first, uint64_t end, bool patient)
+struct range_claim {
+	struct node *node;
+	uint64_t first, end;
+	bool patient;
+	uint32_t pages;
+};
+
+/* The next page that is dirty; one that a writer has is passed by. */
+static bool claim_range(struct volume *volume, struct io *io, void *context)
 {
-	uint32_t all = 0, pages;
+	struct range_claim *range = context;
+	struct page *page = NULL;
 
-	while (first < end) {
-		const uint64_t run = MIN(node_run_end(node, first), end);
-		struct sweep sweep = {
-			.node = node,
-			.position = node_position(node, first),
-			.end = node_position(node, run - 1) + node_page_bytes(node, run - 1),
-			.patient = patient,
-			.any_epoch = true,
-			.failed = patient ? SWEEP_FAILED_NOT : SWEEP_FAILED_TOO,
-		};
+	(void)volume;
+	for (unsigned kind = DIRTY_WAITING; kind <= (range->patient ? DIRTY_WAITING : DIRTY_BUSY); kind++) {
+		struct page *other = dirty_first(&range->node->dirty, kind, range->first);
 
-		while ((pages = writeback_start(node->volume, &sweep)) > 0)
-			all += pages;
-		first = run;
+		page = !page || (other && page_key(other) < page_key(page)) ? other : page;
 	}
-	return all;
+	if (!page || page_key_number(page_key(page)) >= range->end)
+		return false;
+	range->first = page_key_number(page_key(page)) + 1;
+	if (begin_locked(io, page, range->end))
+		range->first += io->count - 1;
+	range->pages += io->count;
+	return true;
+}
+
+uint32_t writeback_start_range(struct node *node, uint64_t first, uint64_t end, bool patient)
+{
+	struct range_claim range = { .node = node, .first = first, .end = end, .patient = patient };
+	struct pagecache *pagecache = node->volume->pagecache;
+	const uint32_t left = patient ? pagecache->config.requests / 2 : 0;
+	enum writeback started;
+
+	do {
+		const uint32_t returned = atomic_load(&pagecache->requests_returned);
+
+		started = writeback_start(node->volume, claim_range, &range, left);
+		if (started == WRITEBACK_STARVED && !patient)
+			(void)platform_wait(&pagecache->requests_returned, returned, PLATFORM_FOREVER);
+	} while (started == WRITEBACK_STARTED || (started == WRITEBACK_STARVED && !patient));
+	return range.pages;
 }
 
 bool writeback_start_page(struct volume *volume, struct page *page)
@@ -332,11 +402,50 @@ bool writeback_start_page(struct volume *volume, struct page *page)
 		return false;
 	spinlock_lock(&volume->lock);
 	state = page_state(page);
-	if (page_is(state, PAGE_DIRTY) && begin_locked(io, state & PAGE_FAILED ? page : begin_run_locked(io, page)))
-		extend_locked(io, UINT64_MAX);
+	if (page_is(state, PAGE_DIRTY))
+		(void)begin_locked(io, state & PAGE_FAILED ? page : begin_run_locked(io, page), UINT64_MAX);
 	spinlock_unlock(&volume->lock);
 	(void)submit(io);
 	return true;
+}
+
+/* Writers ------------------------------------------------------------------------------------------------------------------ */
+
+/* The writeback has come by while the page was written to: it is claimed before another writer comes. [D] is held. */
+static struct io *begin_busy_locked(struct volume *volume, struct page *page)
+{
+	struct dirty *dirty = &node_of(volume, page)->dirty;
+	struct io *io = io_try_begin(volume, BLOCK_WRITE, 0);
+
+	if (!io)
+		dirty->ready = MIN(dirty->ready, page_key_number(page_key(page)));
+	else
+		(void)begin_locked(io, page, UINT64_MAX);
+	return io;
+}
+
+void page_written(struct volume *volume, struct page *page, uint32_t clear)
+{
+	struct index_stripe *stripe = index_stripe(&volume->pagecache->index, page_key(page));
+	struct io *io = NULL;
+	uint32_t before;
+
+	spinlock_lock(&volume->lock);
+	before = page_change(page, PAGE_DIRTY, clear, PAGE_LISTED);
+	if (!(before & PAGE_LISTED)) {
+		list_locked(volume, page, DIRTY_WAITING);
+		writeback_dirtied(volume);
+	} else if (dirty_is_busy(page)) {
+		io = begin_busy_locked(volume, page);
+	}
+	spinlock_unlock(&volume->lock);
+	page_unpin(page);
+	index_wake(stripe);
+	if (io)
+		(void)submit(io);
+	/* A flush may have found the page being written to, and wait for it. */
+	if (before & PAGE_LISTED)
+		writeback_progress(volume);
 }
 
 /* Waiting ------------------------------------------------------------------------------------------------------------------ */
@@ -346,7 +455,7 @@ static bool is_writing(struct volume *volume)
 	bool writing;
 
 	spinlock_lock(&volume->lock);
-	writing = volume->writes > 0;
+	writing = volume->writes > 0 || volume->written.running;
 	spinlock_unlock(&volume->lock);
 	return writing;
 }
@@ -354,13 +463,9 @@ static bool is_writing(struct volume *volume)
 bool writeback_make_progress(struct volume *volume, uint64_t deadline_ns)
 {
 	const uint32_t seen = atomic_load(&volume->progress);
-	struct sweep sweep = { .position = atomic_load(&volume->background.position), .any_epoch = true, .at_once = true };
 
-	if (writeback_start(volume, &sweep) == 0) {
-		sweep.position = 0;
-		if (writeback_start(volume, &sweep) == 0 && !is_writing(volume))
-			return false;
-	}
+	if (writeback_start(volume, writeback_claim_any, NULL, 0) != WRITEBACK_STARTED && !is_writing(volume))
+		return false;
 	(void)platform_wait(&volume->progress, seen, deadline_ns);
 	return true;
 }
@@ -374,63 +479,4 @@ void writeback_settle(struct volume *volume)
 			return;
 		(void)platform_wait(&volume->progress, seen, PLATFORM_FOREVER);
 	}
-}
-
-/* Passes ------------------------------------------------------------------------------------------------------------------- */
-
-static bool writes_before_locked(const struct volume *volume, uint64_t write)
-{
-	const struct list *first = list_first(&volume->in_flight);
-
-	return first && container_of(first, struct io, link)->write < write;
-}
-
-/*
- * One sweep over the set; then, once no page of the pass is left in it, *end is set: the writes before that number are those
- * that the pass waits for. True: it is over.
- */
-static bool pass_is_over(struct volume *volume, struct sweep *sweep, uint64_t *end)
-{
-	bool over;
-
-	sweep->position = 0;
-	sweep->busy = false;
-	if (*end == UINT64_MAX)
-		while (writeback_start(volume, sweep) > 0)
-			;
-	spinlock_lock(&volume->lock);
-	if (!sweep->busy && *end == UINT64_MAX)
-		*end = volume->next_write;
-	over = *end != UINT64_MAX && !writes_before_locked(volume, *end);
-	spinlock_unlock(&volume->lock);
-	return over;
-}
-
-/* A pass over one node leaves the pages of others behind; before these get too old, it becomes one over all. */
-static void pass_begin(struct volume *volume, struct sweep *sweep, const struct node *node)
-{
-	*sweep = (struct sweep){ .failed = SWEEP_FAILED_TOO };
-	spinlock_lock(&volume->lock);
-	sweep->epoch = volume->epoch++;
-	if (node && (uint16_t)(sweep->epoch - volume->settled) < EPOCHS_MAX)
-		sweep->node = node;
-	spinlock_unlock(&volume->lock);
-}
-
-void writeback_pass(struct volume *volume, const struct node *node)
-{
-	uint64_t end = UINT64_MAX;
-	struct sweep sweep;
-	uint32_t seen;
-
-	assert(mutex_is_held(&volume->flush));
-	pass_begin(volume, &sweep, node);
-	for (;;) {
-		seen = atomic_load(&volume->progress);
-		if (pass_is_over(volume, &sweep, &end))
-			break;
-		(void)platform_wait(&volume->progress, seen, PLATFORM_FOREVER);
-	}
-	if (!sweep.node)
-		volume->settled = sweep.epoch;
 }

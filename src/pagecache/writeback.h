@@ -1,58 +1,65 @@
 /*
- * Writeback: dirty pages go to the device in the order of the disk, merged into requests as large as the device takes. A page
- * on its way is readable and stays as it is until the write has ended.
+ * Writeback: dirty pages go to the device, of each node in the order of its pages, merged into requests as large as the device
+ * takes. A page on its way is readable and stays as it is until the write has ended.
  *
- * A pass writes what was dirty when it began: it ends the volume's epoch, sweeps over the dirty set in disk order, and leaves
- * alone what has become dirty later, except where that lies between pages it writes anyway. A page whose write fails becomes
- * one of the present epoch: the pass does not try it again, the next one does.
+ * Which pages are written next is for the caller to say, with a function that claims the first one. A claimed page is in
+ * flight: it has left its dirty set (dirty.h), and its write has a number and stands in volume->in_flight. A page that a
+ * writer has when the writeback comes by becomes one of DIRTY_BUSY, and is claimed when the writer is done: so a page that is
+ * written to again and again is written back once for each pass.
  *
- * Who dirties pages pays for it, see writeback_price: that is in writeback_throttle.c, all else in writeback.c.
+ * Who dirties pages pays for it, see writeback_price: that is in writeback_throttle.c. Flushes are in flush.h.
  */
 #pragma once
 
 #include "io.h"
 
-/* What becomes of pages whose last write failed. Each is a write by itself, so that it does not spoil another one's. */
-enum sweep_failed {
-	SWEEP_FAILED_NOT,
-	SWEEP_FAILED_TOO,
-	SWEEP_FAILED_ONLY,
+/* Claims the first page of a write, or several, and returns true; false: nothing is to be written. [D] is held. */
+typedef bool (*writeback_claim_t)(struct volume *volume, struct io *io, void *context);
+
+enum writeback {
+	WRITEBACK_NOTHING,
+	WRITEBACK_STARVED, /* there was no I/O object */
+	WRITEBACK_STARTED,
 };
 
-/* Which pages are to be written. */
-struct sweep {
-	const struct node *node; /* of this node only; NULL: all */
-	uint64_t position;       /* from here on, in bytes of the volume, */
-	uint64_t end;            /* and up to here; 0: to the end */
-	bool patient;            /* rather nothing than what others need to read: half of the I/O objects are left */
-	bool at_once;            /* rather nothing than waiting for an I/O object */
-	bool starved;            /* set: there was none */
-	uint16_t epoch;          /* dirty since this epoch or an earlier one, */
-	bool any_epoch;          /* or since any */
-	enum sweep_failed failed;
-	bool busy; /* set: a page of these is being written to, and has to be looked at again */
-};
+/*
+ * Starts one write. `left`: so many of the I/O objects for all must be left for others. Does not wait. Any task context.
+ */
+enum writeback writeback_start(struct volume *volume, writeback_claim_t claim, void *context, uint32_t left) MUST_CHECK;
 
-/* Ends the writing of a page: it is DIRTY afterwards; drops the writer's pin. */
-void page_written(struct volume *volume, struct page *page);
+/* The claims: an old page of this kind, of this node; what became ready of the busy ones; [D] is held. */
+bool writeback_claim_old_locked(struct io *io, struct node *node, enum dirty_kind kind);
+bool writeback_claim_ready_locked(struct io *io, struct node *node);
+
+/*
+ * Asks `claim` for each node that has dirty pages, until it says true. The next call begins where this one has ended.
+ */
+bool writeback_each_node_locked(struct volume *volume, struct io *io, bool (*claim)(struct io *, struct node *, void *),
+				void *context);
+
+/* For writeback_start: what is waiting, of any age. */
+bool writeback_claim_any(struct volume *volume, struct io *io, void *context);
+
+/*
+ * Starts to write what is dirty of pages [first, end) of the node, and nothing else; those whose last write failed only if it
+ * is not patient. Returns how many pages these are. May wait for I/O objects, unless it is patient.
+ */
+uint32_t writeback_start_range(struct node *node, uint64_t first, uint64_t end, bool patient);
+
+/* Whether a write of the node, or of any, with a lower number is in flight. [D] is held. */
+bool writeback_is_before_locked(const struct volume *volume, const struct node *node, uint64_t write);
+
+/* Ends the writing of a page: it is DIRTY afterwards, without the flags in `clear`; drops the writer's pin. */
+void page_written(struct volume *volume, struct page *page, uint32_t clear);
+
+/* Makes a page dirty that is CLEAN or WRITING: the device has lost it. [S] and [D] are held. */
+void page_dirty_again_locked(struct volume *volume, struct page *page);
 
 /* Takes a page that its only user has WRITING out of the dirty set, if it is there: what is new in it is forgotten. */
 void page_forget(struct volume *volume, struct page *page);
 
 /* Makes all dirty pages clean without writing them; nobody uses the volume, and no write is under way. */
 void writeback_discard(struct volume *volume);
-
-/*
- * Starts the write of the next pages of the sweep, which goes on behind them. Returns their number; 0: there are no more. May
- * wait for an I/O object, unless the sweep is patient or at_once.
- */
-uint32_t writeback_start(struct volume *volume, struct sweep *sweep);
-
-/*
- * Starts to write what is dirty of pages [first, end) of the node, and nothing else; those whose last write failed only if it
- * is not patient. Returns how many pages these are. May wait for I/O objects, unless it is patient.
- */
-uint32_t writeback_start_range(const struct node *node, uint64_t first, uint64_t end, bool patient);
 
 /*
  * Starts a write of this page if it is dirty, with its neighbours. Its block stays in the volume's page heap meanwhile: the
@@ -66,12 +73,11 @@ bool writeback_start_page(struct volume *volume, struct page *page);
  */
 bool writeback_make_progress(struct volume *volume, uint64_t deadline_ns);
 
-/* Waits until the writes under way have ended. Nobody starts another one meanwhile. */
-void writeback_settle(struct volume *volume);
+/* Something has ended that others may wait for. */
+void writeback_progress(struct volume *volume);
 
-/* Writes everything of the node (NULL: of the volume) that is dirty now, failed pages included, and waits. volume->flush is
- * held. */
-void writeback_pass(struct volume *volume, const struct node *node);
+/* Waits until the writes and the device flush under way have ended. Nobody starts another one meanwhile. */
+void writeback_settle(struct volume *volume);
 
 /* A cursor has met a dirty page: the background writer cleans what lies ahead. Any task context. */
 void writeback_kick(struct pagecache *pagecache);

@@ -95,7 +95,7 @@ void writeback_dirtied(struct volume *volume)
 
 	atomic_fetch_add(&volume->pagecache->dirty_pages, 1);
 	atomic_fetch_add(&volume->debt, writeback_price(dirty, limits.background, limits.max));
-	if (dirty > limits.background && !atomic_exchange(&volume->background.due, true))
+	if (dirty > limits.background && !atomic_exchange(&volume->beyond_background, true))
 		writeback_wake(volume->pagecache);
 }
 

@@ -34,6 +34,30 @@ static void transfer(struct fake_block *fake, const struct block_request *reques
 			memcpy(data, memory, request->segments[i].bytes);
 		data += request->segments[i].bytes;
 	}
+	if (fake->durable && request->operation == BLOCK_WRITE)
+		memset(fake->cached + request->offset_bytes / PAGE_BYTES, 1,
+		       (size_t)(data - fake->data - 1) / PAGE_BYTES - request->offset_bytes / PAGE_BYTES + 1);
+}
+
+/* What is in the cache becomes durable, or is lost. */
+static void empty_cache(struct fake_block *fake, bool lost)
+{
+	pthread_mutex_lock(&fake->mutex);
+	for (uint64_t page = 0; page * PAGE_BYTES < fake->device.size_bytes; page++) {
+		const uint64_t start = page * PAGE_BYTES, bytes = MIN(PAGE_BYTES, fake->device.size_bytes - start);
+
+		if (!fake->cached[page])
+			continue;
+		memcpy((lost ? fake->data : fake->durable) + start, (lost ? fake->durable : fake->data) + start, bytes);
+		fake->cached[page] = 0;
+	}
+	pthread_mutex_unlock(&fake->mutex);
+}
+
+static void reset(struct fake_block *fake)
+{
+	empty_cache(fake, true);
+	atomic_fetch_add(&fake->device.cache_losses, 1);
 }
 
 /* A log of the order in which things reached the disk; the mutex makes it that of the device. */
@@ -64,6 +88,8 @@ static void execute(struct fake_block *fake, struct block_request *request)
 {
 	if (fake->delay_ns > 0)
 		usleep((useconds_t)(fake->delay_ns / 1000));
+	if (atomic_exchange(&fake->must_reset, false))
+		reset(fake);
 	request->status = block_request_check(&fake->device, request);
 	if (request->status == STATUS_OK && must_fail(fake, request))
 		request->status = fake->fail_status;
@@ -75,6 +101,8 @@ static void execute(struct fake_block *fake, struct block_request *request)
 		atomic_fetch_add(&fake->flushes, 1);
 	if (request->status == STATUS_OK && request->operation != BLOCK_FLUSH)
 		transfer(fake, request);
+	if (fake->durable && request->operation == BLOCK_FLUSH)
+		empty_cache(fake, request->status != STATUS_OK);
 	if (request->status == STATUS_OK && request->operation != BLOCK_READ && fake->logging)
 		log_event(fake, request);
 	request->done(request);
@@ -138,6 +166,22 @@ uint32_t fake_block_hold(struct fake_block *fake, bool hold)
 	pthread_cond_signal(&fake->changed);
 	pthread_mutex_unlock(&fake->mutex);
 	return waiting;
+}
+
+void fake_block_forgetful(struct fake_block *fake)
+{
+	fake->durable = malloc(fake->device.size_bytes);
+	fake->cached = calloc(1, fake->device.size_bytes / PAGE_BYTES + 1);
+	assert(fake->durable && fake->cached);
+	memcpy(fake->durable, fake->data, fake->device.size_bytes);
+}
+
+void fake_block_reset(struct fake_block *fake)
+{
+	if (fake->threaded)
+		atomic_store(&fake->must_reset, true);
+	else
+		reset(fake);
 }
 
 void fake_block_log(struct fake_block *fake)
@@ -214,5 +258,7 @@ void fake_block_fini(struct fake_block *fake)
 		free(fake->log[i].data);
 	free(fake->log);
 	free(fake->log_start);
+	free(fake->durable);
+	free(fake->cached);
 	free(fake->data);
 }

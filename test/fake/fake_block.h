@@ -1,7 +1,8 @@
 /*
  * A block device over host memory. It completes requests at once, or from a thread of its own: in order or shuffled, after a
  * delay, or only when a test lets it. It fails those that a test asks it to, and can keep a log of what it did, from which the
- * disk can be made as a power cut at any point may leave it.
+ * disk can be made as a power cut at any point may leave it. A forgetful one has a volatile cache: it loses that when a flush
+ * fails, and when a test resets it.
  */
 #pragma once
 
@@ -32,6 +33,10 @@ struct fake_block {
 	bool shuffled;     /* the thread takes any of the requests that wait, not the oldest */
 	uint64_t delay_ns; /* that a request on the thread takes */
 
+	unsigned char *durable;  /* [mutex] what a power cut would leave; NULL: it is not forgetful */
+	unsigned char *cached;   /* by page: `data` is newer */
+	_Atomic bool must_reset; /* before the next request */
+
 	bool logging;
 	unsigned char *log_start;     /* [mutex] what the disk held when the log began */
 	struct fake_block_event *log; /* [mutex] */
@@ -55,6 +60,12 @@ void fake_block_fini(struct fake_block *fake);
 
 /* Holds all requests that have not been begun, or lets them go on. Returns how many wait. Only a threaded one. */
 uint32_t fake_block_hold(struct fake_block *fake, bool hold);
+
+/* Makes it forgetful. With nothing under way. */
+void fake_block_forgetful(struct fake_block *fake);
+
+/* A forgetful one loses its cache, before the next request or (without a thread) at once, and counts that as a driver does. */
+void fake_block_reset(struct fake_block *fake);
 
 /* Begins the log. With nothing under way. */
 void fake_block_log(struct fake_block *fake);

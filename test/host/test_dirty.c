@@ -1,88 +1,125 @@
-/* The dirty set against a plain array: pages of the whole volume, and of a node that has the same places in another order. */
+/* The dirty sets of a node against plain arrays: what is in which set, young or old, and what has left since when. */
 #include "fake/cache_fixture.h"
 #include "host/host_test.h"
 #include "pagecache/dirty.h"
 
-#define PAGES  200
-#define FRAMES 512
-#define STEPS  6000
-
-static const struct extent extents[] = {
-	{ 0, PAGES / 2 * PAGE_BYTES, PAGES / 2 },
-	{ PAGES / 2, 0, PAGES / 2 },
-};
+#define NUMBERS 300
+#define FRAMES  512
+#define STEPS   20000
 
 static struct cache_machine machine;
-static struct node turned;
-static struct dirty_set set;
+static struct dirty dirty;
 static struct page *frames; /* of a block that no volume has */
-static bool listed[FRAMES]; /* the reference, by frame */
-static uint64_t place[FRAMES];
+
+/* The reference. */
+static struct {
+	bool listed[FRAMES]; /* by frame */
+	bool used[NUMBERS];  /* a number is in the sets once */
+	enum dirty_kind kind[FRAMES];
+	bool old[FRAMES];
+	uint64_t entered[FRAMES];
+} model;
+static uint64_t now;
 
 static void setup(void)
 {
 	struct frame_table *table = &machine.pagecache.table;
 
 	cache_machine_init(&machine, DISK_BYTES, false);
-	ck_assert_int_eq(node_open(&turned, &machine.volume, extents, 2, PAGES * PAGE_BYTES), STATUS_OK);
 	frames_prepare(table->blocks[table->count - 1]);
 	frames = table->blocks[table->count - 1]->pages;
-	dirty_init(&set, &machine.pagecache);
-	memset(listed, 0, sizeof(listed));
+	dirty_init(&dirty, table);
+	memset(&model, 0, sizeof(model));
+	now = 0;
 }
 
-static void teardown(void)
+static uint64_t number_of(uint32_t i)
 {
-	ck_assert_int_eq(node_close(&turned, false), STATUS_OK);
-	cache_machine_fini(&machine);
+	return page_key_number(page_key(&frames[i]));
 }
 
-static void insert(uint32_t i, const struct node *node, uint64_t number)
+static void insert(uint32_t i, enum dirty_kind kind, uint64_t number)
 {
-	const uint64_t key = page_key_make(node->id, number);
-
-	atomic_store(&frames[i].key, key);
-	dirty_insert(&set, &frames[i]);
-	place[i] = pagecache_position(&machine.pagecache, key);
-	listed[i] = true;
+	atomic_store(&frames[i].key, page_key_make(machine.volume.node.id, number));
+	dirty_insert(&dirty, kind, &frames[i]);
+	model.listed[i] = model.used[number] = true;
+	model.kind[i] = kind;
+	model.old[i] = false;
+	model.entered[i] = ++now;
 }
 
 static void remove_frame(uint32_t i)
 {
-	dirty_remove(&set, &frames[i]);
-	listed[i] = false;
+	dirty_remove(&dirty, &frames[i]);
+	model.listed[i] = model.used[number_of(i)] = false;
 }
 
 static void replace(uint32_t from, uint32_t to)
 {
-	frames[from].epoch = (uint16_t)from;
-	dirty_replace(&set, &frames[from], &frames[to]);
-	ck_assert_uint_eq(frames[to].epoch, from);
+	dirty_replace(&dirty, &frames[from], &frames[to]);
 	ck_assert_uint_eq(page_key(&frames[to]), page_key(&frames[from]));
-	place[to] = place[from];
-	listed[from] = false;
-	listed[to] = true;
+	model.listed[from] = false;
+	model.listed[to] = true;
+	model.kind[to] = model.kind[from];
+	model.old[to] = model.old[from];
+	model.entered[to] = model.entered[from];
 }
 
-/* Of pages at the same place, the frame decides. */
-static struct page *first_at(uint64_t position)
+static void make_busy(uint32_t i)
+{
+	dirty_make_busy(&dirty, &frames[i]);
+	model.kind[i] = DIRTY_BUSY;
+	model.old[i] = false;
+	model.entered[i] = ++now;
+}
+
+static void turn(enum dirty_kind kind)
+{
+	for (uint32_t i = 0; i < FRAMES; i++)
+		if (model.listed[i] && model.kind[i] == kind)
+			model.old[i] = true;
+	dirty_turn(&dirty.sets[kind], ++now, 0);
+}
+
+static struct page *first_of_model(enum dirty_kind kind, uint64_t number, bool only_old)
 {
 	struct page *found = NULL;
 
 	for (uint32_t i = 0; i < FRAMES; i++)
-		if (listed[i] && place[i] >= position && (!found || place[i] < place[found - frames]))
+		if (model.listed[i] && model.kind[i] == kind && number_of(i) >= number && (model.old[i] || !only_old) &&
+		    (!found || number_of(i) < page_key_number(page_key(found))))
 			found = &frames[i];
 	return found;
 }
 
-static struct page *last_before(uint64_t position)
+/* What the sets say of a time may be late, never early; and it is right as soon as the set has turned since, twice at most. */
+static void check_has_left(enum dirty_kind kind, uint64_t since)
 {
-	struct page *found = NULL;
+	bool left = true;
 
 	for (uint32_t i = 0; i < FRAMES; i++)
-		if (listed[i] && place[i] < position && (!found || place[i] >= place[found - frames]))
-			found = &frames[i];
-	return found;
+		left = left && !(model.listed[i] && model.kind[i] == kind && model.entered[i] < since);
+	ck_assert(left || !dirty_has_left(&dirty.sets[kind], since));
+	if (left && !dirty_first_old(&dirty, kind) && dirty.sets[kind].turned >= since)
+		ck_assert(dirty_has_left(&dirty.sets[kind], since));
+}
+
+static void step(struct random *random)
+{
+	const uint32_t i = (uint32_t)random_below(random, FRAMES), other = (uint32_t)random_below(random, FRAMES);
+	const uint64_t number = random_below(random, NUMBERS);
+	const enum dirty_kind kind = (enum dirty_kind)random_below(random, DIRTY_KINDS);
+
+	if (random_below(random, 8) == 0 && !dirty_first_old(&dirty, kind))
+		turn(kind);
+	else if (!model.listed[i] && !model.used[number])
+		insert(i, kind, number);
+	else if (model.listed[i] && random_below(random, 4) == 0)
+		make_busy(i);
+	else if (model.listed[i] && !model.listed[other] && random_below(random, 2))
+		replace(i, other);
+	else if (model.listed[i])
+		remove_frame(i);
 }
 
 static uint64_t count(void)
@@ -90,73 +127,45 @@ static uint64_t count(void)
 	uint64_t pages = 0;
 
 	for (uint32_t i = 0; i < FRAMES; i++)
-		pages += listed[i];
+		pages += model.listed[i];
 	return pages;
-}
-
-static void step(struct random *random)
-{
-	const uint32_t i = (uint32_t)random_below(random, FRAMES), other = (uint32_t)random_below(random, FRAMES);
-
-	if (!listed[i])
-		insert(i, random_below(random, 2) ? &turned : &machine.volume.node, random_below(random, PAGES));
-	else if (random_below(random, 2) || listed[other])
-		remove_frame(i);
-	else
-		replace(i, other);
 }
 
 START_TEST(an_empty_set_has_nothing)
 {
 	setup();
-	ck_assert_ptr_null(dirty_first(&set, 0));
-	ck_assert_ptr_null(dirty_last_before(&set, UINT64_MAX));
-	ck_assert_uint_eq(dirty_count_checked(&set), 0);
-	teardown();
+	for (enum dirty_kind kind = 0; kind < DIRTY_KINDS; kind++) {
+		ck_assert_ptr_null(dirty_first(&dirty, kind, 0));
+		ck_assert_ptr_null(dirty_first_old(&dirty, kind));
+		ck_assert(dirty_has_left(&dirty.sets[kind], UINT64_MAX));
+	}
+	ck_assert_uint_eq(dirty_count_checked(&dirty), 0);
+	cache_machine_fini(&machine);
 }
 END_TEST
 
-START_TEST(random_changes_match_an_array)
+START_TEST(random_changes_match_arrays)
 {
 	struct random random;
 
 	setup();
 	random_seed(&random, 11);
 	for (unsigned i = 0; i < STEPS; i++) {
-		const uint64_t position = random_below(&random, (PAGES + 2) * PAGE_BYTES / 2048) * 2048;
+		const enum dirty_kind kind = (enum dirty_kind)random_below(&random, DIRTY_KINDS);
+		const uint64_t number = random_below(&random, NUMBERS + 2);
 
 		step(&random);
-		ck_assert_ptr_eq(dirty_first(&set, position), first_at(position));
-		ck_assert_ptr_eq(dirty_last_before(&set, position), last_before(position));
+		ck_assert_ptr_eq(dirty_first(&dirty, kind, number), first_of_model(kind, number, false));
+		ck_assert_ptr_eq(dirty_first_old(&dirty, kind), first_of_model(kind, 0, true));
+		check_has_left(kind, random_below(&random, now + 2));
 		if (i % 64 == 0)
-			ck_assert_uint_eq(dirty_count_checked(&set), count());
+			ck_assert_uint_eq(dirty_count_checked(&dirty), count());
 	}
 	for (uint32_t i = 0; i < FRAMES; i++)
-		if (listed[i])
+		if (model.listed[i])
 			remove_frame(i);
-	ck_assert_uint_eq(dirty_count_checked(&set), 0);
-	teardown();
-}
-END_TEST
-
-START_TEST(a_set_in_order_is_walked_in_order)
-{
-	uint64_t position = 0;
-	struct page *page;
-
-	setup();
-	for (uint32_t i = 0; i < FRAMES; i++)
-		insert(i, &machine.volume.node, i);
-	for (uint32_t i = 0; i < FRAMES; i++) {
-		page = dirty_first(&set, position);
-		ck_assert_ptr_eq(page, &frames[i]);
-		position = place[i] + 1;
-	}
-	ck_assert_ptr_null(dirty_first(&set, position));
-	for (uint32_t i = FRAMES; i-- > 0; position = place[i])
-		ck_assert_ptr_eq(dirty_last_before(&set, position), &frames[i]);
-	ck_assert_ptr_null(dirty_last_before(&set, position));
-	teardown();
+	ck_assert_uint_eq(dirty_count_checked(&dirty), 0);
+	cache_machine_fini(&machine);
 }
 END_TEST
 
@@ -164,13 +173,12 @@ START_TEST(a_wrong_order_is_found)
 {
 	setup();
 	for (uint32_t i = 0; i < 10; i++)
-		insert(i, &machine.volume.node, i);
-	ck_assert_uint_eq(dirty_count_checked(&set), 10);
+		insert(i, DIRTY_WAITING, i);
+	ck_assert_uint_eq(dirty_count_checked(&dirty), 10);
 	atomic_store(&frames[3].key, page_key_make(machine.volume.node.id, 8));
-	ck_assert_uint_eq(dirty_count_checked(&set), UINT64_MAX);
-	teardown();
+	ck_assert_uint_eq(dirty_count_checked(&dirty), UINT64_MAX);
+	cache_machine_fini(&machine);
 }
 END_TEST
 
-HOST_TEST_MAIN("dirty set", an_empty_set_has_nothing, random_changes_match_an_array, a_set_in_order_is_walked_in_order,
-	       a_wrong_order_is_found)
+HOST_TEST_MAIN("dirty set", an_empty_set_has_nothing, random_changes_match_arrays, a_wrong_order_is_found)

@@ -60,7 +60,7 @@ START_TEST(only_the_ways_of_the_picture_exist)
 {
 	static const char *const next[PAGE_CONTENTS] = {
 		[PAGE_FREE] = "T",     [PAGE_TAKEN] = "FWRCD", [PAGE_GONE] = "F",     [PAGE_WRITING] = "DT",
-		[PAGE_READING] = "CG", [PAGE_CLEAN] = "WTG",   [PAGE_DIRTY] = "WBTC", [PAGE_WRITEBACK] = "CD",
+		[PAGE_READING] = "CG", [PAGE_CLEAN] = "WTGD",  [PAGE_DIRTY] = "WBTC", [PAGE_WRITEBACK] = "CD",
 	};
 	static const char letters[PAGE_CONTENTS] = { 'F', 'T', 'G', 'W', 'R', 'C', 'D', 'B' };
 

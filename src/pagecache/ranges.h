@@ -1,0 +1,28 @@
+/*
+ * A bounded set of ranges of bytes. What is added is in it until it is removed: when it is full, the two ranges that lie
+ * closest are joined, with what lies between them. No lock; the set is its owner's.
+ */
+#pragma once
+
+#include "runtime/base/types.h"
+
+#define RANGES_MAX 32
+
+struct range {
+	uint64_t start, end;
+};
+
+/* In order, without overlap, and with something between two of them; all zero is an empty set. */
+struct ranges {
+	uint32_t count;
+	struct range list[RANGES_MAX + 1];
+};
+
+void ranges_add(struct ranges *ranges, uint64_t start, uint64_t end);
+void ranges_add_all(struct ranges *ranges, const struct ranges *others);
+
+/* A range of which the middle goes may then be joined with another one. */
+void ranges_remove(struct ranges *ranges, uint64_t start, uint64_t end);
+
+bool ranges_touch(const struct ranges *ranges, uint64_t start, uint64_t end);
+uint64_t ranges_covered_bytes(const struct ranges *ranges);

@@ -1,0 +1,315 @@
+/* Device flushes, and what becomes of written data when the device loses its cache. */
+#include "written.h"
+
+#include "io.h"
+#include "runtime/base/bits.h"
+#include "runtime/base/format.h"
+#include "runtime/base/log.h"
+#include "writeback.h"
+
+/* page->flush has the lowest 13 bits: flags are looked through before these come round. */
+#define FLUSH_MASK    0x1fffu
+#define CLEAN_FLUSHES 4096u
+
+void written_init(struct volume *volume)
+{
+	struct written *written = &volume->written;
+
+	written->begun = written->settled = written->cleaned = 1;
+	written->noticed = written->losses = written_losses(volume);
+}
+
+uint64_t written_losses(const struct volume *volume)
+{
+	return atomic_load(&volume->device->cache_losses);
+}
+
+bool written_is_lost(const struct volume *volume, uint64_t losses)
+{
+	return volume->device->write_cache && losses != written_losses(volume);
+}
+
+/* The number of an UNFLUSHED page's write, or 0 if that has been settled. [D] is held. */
+static uint64_t number_locked(const struct volume *volume, const struct page *page)
+{
+	const struct written *written = &volume->written;
+	const uint64_t since = (page->flush - written->settled) & FLUSH_MASK;
+
+	return since <= written->begun - written->settled ? written->settled + since : 0;
+}
+
+bool written_is_at_risk_locked(const struct volume *volume, const struct page *page)
+{
+	return number_locked(volume, page) != 0;
+}
+
+static struct range range_of(const struct volume *volume, const struct page *page)
+{
+	const uint64_t start = pagecache_position(volume->pagecache, page_key(page));
+
+	return (struct range){ start, MIN(start + PAGE_BYTES, volume->bytes) };
+}
+
+/* Notes ------------------------------------------------------------------------------------------------------------------- */
+
+/* The next number: what was noted until now has a lower one. */
+static void next_number_locked(struct written *written)
+{
+	written->begun++;
+	ranges_add_all(&written->noted_before, &written->noted);
+	written->noted.count = 0;
+}
+
+/* What is written from here on has a number of its own: it is not lost. [D] is held in all of these. */
+static void notice_loss_locked(struct volume *volume)
+{
+	struct written *written = &volume->written;
+	const uint64_t losses = written_losses(volume);
+
+	if (losses == written->noticed)
+		return;
+	written->noticed = losses;
+	next_number_locked(written);
+	written->lost_before = written->begun;
+}
+
+/* What was written there before does not matter any more. */
+static void supersede_locked(struct written *written, struct range range)
+{
+	ranges_remove(&written->noted, range.start, range.end);
+	ranges_remove(&written->noted_before, range.start, range.end);
+	ranges_remove(&written->lost, range.start, range.end);
+}
+
+uint32_t written_ended_locked(struct volume *volume, struct page *page)
+{
+	struct written *written = &volume->written;
+
+	if (!volume->device->write_cache)
+		return 0;
+	notice_loss_locked(volume);
+	if (!(page_state(page) & PAGE_STALE))
+		supersede_locked(written, range_of(volume, page));
+	page->flush = written->begun & FLUSH_MASK;
+	return PAGE_UNFLUSHED;
+}
+
+static uint32_t read_locked(struct volume *volume, struct page *page, uint64_t losses)
+{
+	struct written *written = &volume->written;
+	const struct range range = range_of(volume, page);
+	bool before;
+
+	notice_loss_locked(volume);
+	before = ranges_touch(&written->noted_before, range.start, range.end);
+	if (ranges_touch(&written->lost, range.start, range.end))
+		return PAGE_STALE;
+	if (!before && !ranges_touch(&written->noted, range.start, range.end))
+		return 0;
+	if (written->noticed != (before ? written->losses : losses) || written->noticed != losses)
+		return PAGE_STALE;
+	page->flush = written->begun & FLUSH_MASK;
+	return PAGE_UNFLUSHED;
+}
+
+uint32_t written_read(struct volume *volume, struct page *page, uint64_t losses)
+{
+	const struct written *written = &volume->written;
+	uint32_t flags = 0;
+
+	spinlock_lock(&volume->lock);
+	if (written->noted.count + written->noted_before.count + written->lost.count > 0)
+		flags = read_locked(volume, page, losses);
+	spinlock_unlock(&volume->lock);
+	return flags;
+}
+
+void written_leaves_locked(struct volume *volume, const struct page *page)
+{
+	struct written *written = &volume->written;
+	const uint64_t number = page_state(page) & PAGE_UNFLUSHED ? number_locked(volume, page) : 0;
+	struct range range;
+
+	if (number == 0)
+		return;
+	range = range_of(volume, page);
+	ranges_add(number == written->begun ? &written->noted : &written->noted_before, range.start, range.end);
+}
+
+void volume_note_written(struct volume *volume, uint64_t start, uint64_t bytes, uint64_t losses)
+{
+	struct written *written = &volume->written;
+	bool lost;
+
+	if (!volume->device->write_cache)
+		return;
+	spinlock_lock(&volume->lock);
+	notice_loss_locked(volume);
+	lost = losses != written->noticed;
+	if (!lost)
+		supersede_locked(written, (struct range){ start, start + bytes });
+	ranges_add(lost ? &written->lost : &written->noted, start, start + bytes);
+	spinlock_unlock(&volume->lock);
+}
+
+/* Device flushes ---------------------------------------------------------------------------------------------------------- */
+
+static void flush_done(struct block_request *request)
+{
+	struct volume *volume = container_of(request, struct volume, written.request);
+	struct written *written = &volume->written;
+
+	if (request->status != STATUS_OK)
+		atomic_fetch_add(&volume->device->cache_losses, 1);
+	spinlock_lock(&volume->lock);
+	written->status = request->status;
+	if (request->status == STATUS_OK && !written_is_lost(volume, written->losses)) {
+		written->good = written->running;
+		written->settled = MAX(written->settled, written->running);
+		written->noted_before.count = 0;
+	}
+	written->running = 0;
+	/* Under the lock: the volume may be detached as soon as no device flush is under way. */
+	writeback_progress(volume);
+	spinlock_unlock(&volume->lock);
+}
+
+bool written_flush_begin_locked(struct volume *volume)
+{
+	struct written *written = &volume->written;
+
+	if (written->running)
+		return false;
+	next_number_locked(written);
+	written->running = written->begun;
+	written->request = (struct block_request){ .operation = BLOCK_FLUSH, .done = flush_done };
+	list_init(&written->request.link);
+	return true;
+}
+
+/* Losses ------------------------------------------------------------------------------------------------------------------- */
+
+static bool may_not_be_durable(uint32_t state)
+{
+	return (state & (PAGE_LISTED | PAGE_UNFLUSHED)) || page_is(state, PAGE_WRITEBACK);
+}
+
+static void visit_page(struct volume *volume, struct page *page,
+		       void (*visit)(struct volume *volume, struct page *page, void *context), void *context)
+{
+	struct pagecache *pagecache = volume->pagecache;
+	struct index_stripe *stripe = index_lock_page(&pagecache->index, page);
+
+	if (!stripe)
+		return;
+	spinlock_lock(&volume->lock);
+	if (may_not_be_durable(page_state(page)) && pagecache_node(pagecache, page_key(page))->volume == volume)
+		visit(volume, page, context);
+	spinlock_unlock(&volume->lock);
+	spinlock_unlock(&stripe->lock);
+}
+
+void written_visit(struct volume *volume, void (*visit)(struct volume *volume, struct page *page, void *context), void *context)
+{
+	const struct frame_table *table = &volume->pagecache->table;
+
+	for (uint64_t block = 0; block < table->count; block++) {
+		struct frames *frames = table->blocks[block];
+
+		if (!frames || !atomic_load(&frames->ready) || atomic_load(&frames->volume) != volume)
+			continue;
+		for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++)
+			if (may_not_be_durable(page_state(&frames->pages[i])))
+				visit_page(volume, &frames->pages[i], visit, context);
+	}
+}
+
+/* What has a lower number than `before`, and is not settled, is lost. */
+static void look_at_locked(struct volume *volume, struct page *page, void *before)
+{
+	uint32_t state = page_state(page);
+	const uint64_t number = state & PAGE_UNFLUSHED ? number_locked(volume, page) : UINT64_MAX;
+
+	if (number >= *(const uint64_t *)before)
+		return;
+	if (number != 0)
+		page_dirty_again_locked(volume, page);
+	state = page_state(page);
+	while (!page_try_change(page, &state, state & ~PAGE_UNFLUSHED))
+		;
+}
+
+/* Begins to settle; false: there was no loss. */
+static bool settle_begin(struct volume *volume, uint64_t *losses, uint64_t *before)
+{
+	struct written *written = &volume->written;
+	bool lost;
+
+	spinlock_lock(&volume->lock);
+	notice_loss_locked(volume);
+	lost = volume->device->write_cache && written->noticed != written->losses;
+	*losses = written->noticed;
+	*before = lost ? written->lost_before : written->settled;
+	written->settling = true;
+	spinlock_unlock(&volume->lock);
+	return lost;
+}
+
+/* What was noted is lost. */
+static void settle_end(struct volume *volume, uint64_t losses, uint64_t before)
+{
+	struct written *written = &volume->written;
+	char text[FORMAT_BYTES_SIZE];
+	uint64_t bytes = 0;
+
+	spinlock_lock(&volume->lock);
+	written->settling = false;
+	if (losses != written->losses) {
+		bytes = ranges_covered_bytes(&written->noted_before);
+		ranges_add_all(&written->lost, &written->noted_before);
+		written->noted_before.count = 0;
+		written->settled = before;
+		written->losses = losses;
+	}
+	spinlock_unlock(&volume->lock);
+	if (bytes > 0)
+		log_error("%s: the disk may have lost %s that is not cached any more: flushes fail until it is written again; "
+			  "\"volumes %s\" says where",
+			  volume->name, format_bytes(text, bytes), volume->name);
+}
+
+void written_settle(struct volume *volume)
+{
+	struct written *written = &volume->written;
+	uint64_t losses, before;
+
+	mutex_lock(&volume->flush);
+	if (settle_begin(volume, &losses, &before) || before - written->cleaned >= CLEAN_FLUSHES) {
+		written_visit(volume, look_at_locked, &before);
+		written->cleaned = before;
+	}
+	settle_end(volume, losses, before);
+	mutex_unlock(&volume->flush);
+}
+
+bool written_has_lost_locked(const struct volume *volume, const struct node *node)
+{
+	const struct ranges *lost = &volume->written.lost;
+
+	if (!node || lost->count == 0)
+		return lost->count > 0;
+	for (uint32_t i = 0; i < node->extent_count; i++) {
+		const struct extent *extent = &node->extents[i];
+
+		if (ranges_touch(lost, extent->position, extent->position + extent->pages * PAGE_BYTES))
+			return true;
+	}
+	return false;
+}
+
+void volume_error_clear(struct volume *volume)
+{
+	spinlock_lock(&volume->lock);
+	volume->written.lost.count = 0;
+	spinlock_unlock(&volume->lock);
+}

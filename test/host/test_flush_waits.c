@@ -1,0 +1,235 @@
+/* What a flush waits for, and for how long: its own pages and no others, once each, and not beyond a deadline. */
+#include <string.h>
+
+#include "fake/cache_fixture.h"
+#include "host_test.h"
+#include "pagecache/direct.h"
+#include "pagecache/map.h"
+#include "pagecache/writeback.h"
+
+#define SMALL_DISK (16 * BLOCK_BYTES)
+#define NODE_PAGES 256ull
+
+static struct cache_machine machine;
+static struct node a, b;
+static const struct extent extents[2] = { { 0, 0, NODE_PAGES }, { 0, 4 * MIB, NODE_PAGES } };
+static char page[PAGE_BYTES];
+
+static void two_nodes(bool threaded)
+{
+	cache_machine_init(&machine, SMALL_DISK, threaded);
+	memset(machine.model, 0, MIB);
+	memset(machine.model + 4 * MIB, 0, MIB);
+	memset(machine.disk.data, 0, MIB);
+	memset(machine.disk.data + 4 * MIB, 0, MIB);
+	ck_assert_int_eq(node_open(&a, &machine.volume, &extents[0], 1, NODE_PAGES * PAGE_BYTES), STATUS_OK);
+	ck_assert_int_eq(node_open(&b, &machine.volume, &extents[1], 1, NODE_PAGES * PAGE_BYTES), STATUS_OK);
+}
+
+static void two_nodes_close(void)
+{
+	ck_assert_int_eq(node_close(&a, false), STATUS_OK);
+	ck_assert_int_eq(node_close(&b, false), STATUS_OK);
+	cache_machine_fini(&machine);
+}
+
+static void write_page(struct node *node, uint64_t number)
+{
+	ck_assert_int_eq(node_write(node, number * PAGE_BYTES, page, PAGE_BYTES), STATUS_OK);
+}
+
+/* The other node's trees lead nowhere meanwhile: who visits one of its pages does not come back. */
+START_TEST(a_flush_of_a_node_visits_only_its_pages)
+{
+	struct dirty hidden;
+
+	two_nodes(false);
+	for (uint64_t i = 0; i < NODE_PAGES; i += 2)
+		write_page(&b, i);
+	for (unsigned round = 0; round < 3; round++) {
+		write_page(&a, 7);
+		hidden = b.dirty;
+		for (unsigned kind = 0; kind < DIRTY_KINDS; kind++)
+			b.dirty.sets[kind].roots[0] = b.dirty.sets[kind].roots[1] = PAGE_NONE - 1;
+		ck_assert_int_eq(node_flush(&a), STATUS_OK);
+		ck_assert_uint_eq(machine.disk.writes, round + 1);
+		b.dirty = hidden;
+		ck_assert_uint_eq(cache_machine_statistics(&machine).dirty_pages, NODE_PAGES / 2);
+	}
+	two_nodes_close();
+}
+END_TEST
+
+/* What a writer dirties while the flush goes on is not the flush's: the writer stays ahead for ever here. */
+static void (*submit_to_disk)(struct block_device *device, struct block_request *request);
+static uint64_t dirtied;
+
+static void write_ahead(struct block_device *device, struct block_request *request)
+{
+	const bool is_write = request->operation == BLOCK_WRITE;
+
+	submit_to_disk(device, request);
+	if (is_write && dirtied < NODE_PAGES)
+		write_page(&a, dirtied++);
+}
+
+START_TEST(what_becomes_dirty_meanwhile_is_for_the_next_flush)
+{
+	two_nodes(false);
+	submit_to_disk = machine.disk.device.submit;
+	machine.disk.device.submit = write_ahead;
+	write_page(&a, 0);
+	dirtied = 1;
+	ck_assert_int_eq(node_flush(&a), STATUS_OK);
+	ck_assert_uint_eq(machine.disk.writes, 1);
+	ck_assert_uint_eq(cache_machine_statistics(&machine).dirty_pages, 1);
+	machine.disk.device.submit = submit_to_disk;
+	two_nodes_close();
+}
+END_TEST
+
+START_TEST(a_failed_page_is_tried_once_by_each_flush_of_its_node)
+{
+	two_nodes(false);
+	machine.disk.fail_writes = true;
+	machine.disk.fail_start = 3 * PAGE_BYTES;
+	machine.disk.fail_end = 4 * PAGE_BYTES;
+	write_page(&a, 3);
+	ck_assert_int_eq(node_flush(&a), STATUS_IO_ERROR);
+	for (unsigned i = 0; i < 5; i++) {
+		const uint64_t writes = machine.disk.writes;
+
+		write_page(&b, i);
+		ck_assert_int_eq(node_flush(&b), STATUS_OK);
+		ck_assert_uint_eq(machine.disk.writes, writes + 1);
+		ck_assert_int_eq(node_flush(&a), STATUS_IO_ERROR);
+		ck_assert_uint_eq(machine.disk.writes, writes + 2);
+	}
+	machine.disk.fail_writes = false;
+	two_nodes_close();
+}
+END_TEST
+
+/* Each page that is good is retried in its turn, whatever becomes of the others. */
+START_TEST(the_background_tries_all_failed_pages_in_turn)
+{
+	two_nodes(false);
+	host_clock_set(HOST_CLOCK_MANUAL);
+	machine.disk.fail_writes = true;
+	machine.disk.fail_end = UINT64_MAX;
+	for (uint64_t i = 0; i < 4; i++) {
+		write_page(&a, 2 * i);
+		write_page(&b, 2 * i);
+	}
+	ck_assert_int_eq(volume_flush(&machine.volume), STATUS_IO_ERROR);
+	machine.disk.fail_end = PAGE_BYTES; /* one stays bad */
+	for (unsigned i = 0; i < 4; i++) {
+		host_clock_turn(60 * NS_PER_S);
+		for (unsigned step = 0; step < 10; step++)
+			pagecache_writeback_step(&machine.pagecache);
+	}
+	ck_assert_uint_eq(cache_machine_statistics(&machine).failed_pages, 1);
+	machine.disk.fail_writes = false;
+	two_nodes_close();
+}
+END_TEST
+
+/* Old pages are written, however long a mapping stays, and however often sets have turned meanwhile. */
+START_TEST(a_mapping_may_last_for_any_number_of_passes)
+{
+	struct pagecache_config config = cache_machine_config;
+	struct mapping *mapping;
+
+	config.dirty_age_ns = 100 * NS_PER_MS;
+	host_clock_set(HOST_CLOCK_MANUAL);
+	cache_machine_init_config(&machine, SMALL_DISK, false, &config);
+	ck_assert_int_eq(node_write(&machine.volume.node, 0, page, 100), STATUS_OK);
+	ck_assert_int_eq(node_map(&machine.volume.node, 0, PAGE_BYTES, MAP_WRITE, &mapping), STATUS_OK);
+	for (unsigned round = 0; round < 70000; round++) {
+		host_clock_turn(50 * NS_PER_MS);
+		ck_assert_int_eq(node_write(&machine.volume.node, MIB, page, 1), STATUS_OK);
+		pagecache_writeback_step(&machine.pagecache);
+	}
+	memset(platform_virt(mapping->segments[0].start), 0x77, PAGE_BYTES);
+	memset(machine.model, 0x77, PAGE_BYTES);
+	machine.model[MIB] = 0;
+	node_unmap(mapping);
+	ck_assert_int_eq(volume_flush(&machine.volume), STATUS_OK);
+	ck_assert_uint_eq(cache_machine_statistics(&machine).dirty_pages, 0);
+	cache_machine_fini(&machine);
+}
+END_TEST
+
+/* One thread: who waited for the mapping of the other node would wait for ever. */
+START_TEST(direct_reads_of_a_node_do_not_wait_for_a_mapping_of_another)
+{
+	struct owner owner;
+	const struct memory_request request = { .blocks = 1, .owner = &owner, .wait = MEMORY_WAIT_NEVER };
+	struct phys_range segment = { .bytes = PAGE_BYTES };
+	struct mapping *mapping;
+
+	two_nodes(false);
+	owner_init(&owner, "test", false);
+	ck_assert_int_eq(memory_blocks_alloc(&machine.memory, &request, &segment.start), STATUS_OK);
+	write_page(&b, 0);
+	ck_assert_int_eq(node_map(&b, 0, PAGE_BYTES, MAP_WRITE, &mapping), STATUS_OK);
+	for (unsigned i = 0; i < 40000; i++) {
+		if (i % 16 == 0)
+			write_page(&a, i % NODE_PAGES);
+		ck_assert_int_eq(node_direct(&a, BLOCK_READ, 0, &segment, 1), STATUS_OK);
+	}
+	memset(platform_virt(mapping->segments[0].start), 0, PAGE_BYTES);
+	node_unmap(mapping);
+	memory_blocks_free(&machine.memory, segment.start);
+	two_nodes_close();
+}
+END_TEST
+
+/* A mapping that is forgotten, and a disk that does not answer, hold up neither other volumes nor the end. */
+START_TEST(threads_that_switch_off_do_not_wait_for_ever)
+{
+	static char log[4096];
+	const struct volume_config config = { .preference = 50 };
+	struct fake_block others[2];
+	struct volume volumes[2];
+	struct mapping *mapping;
+
+	two_nodes(true);
+	for (unsigned i = 0; i < 2; i++) {
+		fake_block_init(&others[i], SMALL_DISK, true);
+		ck_assert_int_eq(volume_attach(&volumes[i], &machine.pagecache, &others[i].device, i ? "z silent" : "a good", 0,
+					       SMALL_DISK, &config),
+				 STATUS_OK);
+		ck_assert_int_eq(node_write(&volumes[i].node, 5 * PAGE_BYTES, page, 10), STATUS_OK);
+	}
+	fake_block_hold(&others[1], true);
+	write_page(&a, 3);
+	write_page(&b, 3);
+	ck_assert_int_eq(node_map(&a, 3 * PAGE_BYTES, PAGE_BYTES, MAP_WRITE, &mapping), STATUS_OK);
+	host_output_capture(log, sizeof(log));
+	ck_assert_int_eq(pagecache_flush_until(&machine.pagecache, platform_now_ns() + 2 * NS_PER_S), STATUS_TIMEOUT);
+	host_output_capture(NULL, 0);
+	ck_assert_uint_eq(others[0].flushes, 1);
+	ck_assert_uint_eq(volumes[0].counts.dirty_pages, 0);
+	ck_assert_uint_eq(machine.disk.writes, 1); /* b's */
+	/* What is lost has a name. */
+	ck_assert_ptr_null(strstr(log, "a good"));
+	ck_assert_msg(strstr(log, "disk: flush failed") && strstr(log, "disk:   bytes 12288 to 16383"), "%s", log);
+	ck_assert_msg(strstr(log, "test_flush_waits.c"), "%s", log);
+	ck_assert_msg(strstr(log, "z silent: flush failed") && strstr(log, "z silent:   bytes 20480 to 24575"), "%s", log);
+	fake_block_hold(&others[1], false);
+	memset(platform_virt(mapping->segments[0].start), 0, PAGE_BYTES);
+	node_unmap(mapping);
+	ck_assert_int_eq(pagecache_flush(&machine.pagecache), STATUS_OK);
+	for (unsigned i = 0; i < 2; i++) {
+		ck_assert_int_eq(volume_detach(&volumes[i], false), STATUS_OK);
+		fake_block_fini(&others[i]);
+	}
+	two_nodes_close();
+}
+END_TEST
+
+HOST_TEST_MAIN("flush waits", a_flush_of_a_node_visits_only_its_pages, what_becomes_dirty_meanwhile_is_for_the_next_flush,
+	       a_failed_page_is_tried_once_by_each_flush_of_its_node, the_background_tries_all_failed_pages_in_turn,
+	       a_mapping_may_last_for_any_number_of_passes, direct_reads_of_a_node_do_not_wait_for_a_mapping_of_another,
+	       threads_that_switch_off_do_not_wait_for_ever)
