@@ -49,7 +49,7 @@ bool span_place(const struct block_heap *heap, struct span span, uint64_t blocks
  */
 bool search_free_run(struct block_heap *heap, const struct run_request *request, uint64_t *start);
 
-/* The place of a run (block_heap.h), and what it weighs: 0 if it is free. False: none near the region can be emptied now. */
+/* The place of a run (block_heap.h), and what it weighs: 0 if it is free. False: none near can be emptied now. */
 bool search_place(const struct block_heap *heap, const struct run_request *request, uint64_t *start, uint64_t *weight);
 
 /* Clears the run's bits; false: it is not free any more, or behind a fence. */

@@ -213,7 +213,7 @@ static bool is_obstacle(const struct drain *drain, const struct frames *frames, 
 	return census->stuck > 0 || !is_movable(drain, census);
 }
 
-/* Moves all that lies in a block to another one, TAKEN frame for frame; what is in use stays, and keeps the block from going. */
+/* Moves what lies in a block to another one, frame for frame; what is in use stays, and keeps the block from going. */
 static bool exchange_block(struct volume *volume, struct frames *frames, struct frames *fresh)
 {
 	page_heap_replace(volume, frames, fresh);
