@@ -44,8 +44,8 @@ bool span_place(const struct block_heap *heap, struct span span, uint64_t blocks
 		bool from_top, uint64_t *start);
 
 /*
- * Finds a free run for the request, placed or not; keep_blocks is not looked at. The search for a run of several blocks in a large memory lets
- * others have [H] now and then, so what it finds may be gone, and what has become free behind it is not seen.
+ * Finds a free run for the request, placed or not; keep_blocks is not looked at. The search for a run of several blocks in a
+ * large memory lets others have [H] now and then, so what it finds may be gone, and what has become free behind it is not seen.
  */
 bool search_free_run(struct block_heap *heap, const struct run_request *request, uint64_t *start);
 
