@@ -305,7 +305,8 @@ static void accounts_reap(struct guarantee *guarantee)
 			list_remove(gone);
 		spinlock_unlock_interrupts(&guarantee->lock, interrupts);
 		if (gone)
-			heap_free(memory_general_heap(guarantee->memory), container_of(gone, struct guarantee_account, link));
+			bookkeeping_free(&guarantee->memory->bookkeeping, container_of(gone, struct guarantee_account, link),
+					 sizeof(struct guarantee_account));
 	} while (gone);
 }
 

@@ -107,8 +107,9 @@ static void noting_init(struct noting_lender *lender, struct machine *machine)
 
 static void machine_with_guarantee(struct machine *machine, uint64_t blocks)
 {
-	machine_init(machine, MACHINE_START, blocks, 0, 0);
-	ck_assert_int_eq(guarantee_init(&machine->memory.guarantee, &machine->memory, &pieces_config), STATUS_OK);
+	const struct memory_config config = { .atomic_percent = 100, .guarantee = pieces_config };
+
+	machine_init_with(machine, MACHINE_START, blocks, &config);
 }
 
 /* Takes until nothing is left, and says how many there were. */
