@@ -158,7 +158,10 @@
 #define DMA_GUARANTEE_PIECE_BYTES (4ull << 20)
 #endif
 
-/* Address bits of the devices that the guarantee is for: it lies below 2^n, and serves no device that reaches less. 64: anywhere. */
+/*
+ * Address bits of the devices that the guarantee is for: it lies below 2^n, and serves no device that reaches less. 64:
+ * anywhere.
+ */
 #ifndef DMA_GUARANTEE_ADDRESS_BITS
 #define DMA_GUARANTEE_ADDRESS_BITS 64
 #endif
@@ -210,9 +213,9 @@
 #endif
 
 /*
- * Dirty pages of all volumes, in percent of what can be dirty: what is cached, or free above MEMORY_LOW_BYTES. Each volume has a
- * share, by how fast it writes; it is written in the background from the first value on, and its writers wait at the second one.
- * The gap lets a burst pass; the upper bound limits what a drain may have to write.
+ * Dirty pages of all volumes, in percent of what can be dirty: what is cached, or free above MEMORY_LOW_BYTES. Each volume
+ * has a share, by how fast it writes; it is written in the background from the first value on, and its writers wait at the
+ * second one. The gap lets a burst pass; the upper bound limits what a drain may have to write.
  */
 #ifndef PAGECACHE_DIRTY_BACKGROUND_PERCENT
 #define PAGECACHE_DIRTY_BACKGROUND_PERCENT 10

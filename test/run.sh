@@ -57,6 +57,7 @@ step "build the fuzz targets" make_quietly -j"$(nproc)" fuzz-programs
 step "fuzz partition tables, short" test/fuzz/run.sh short "$BUILD/test/fuzz_partition"
 step "fuzz the page cache, short" test/fuzz/run.sh short "$BUILD/test/fuzz_pagecache"
 step "fuzz the heap, short" test/fuzz/run.sh short "$BUILD/test/fuzz_heap"
+step "fuzz DMA requests, short" test/fuzz/run.sh short "$BUILD/test/fuzz_dma"
 step "heap bench, short" test/bench/heap/short.sh
 step "page states, all interleavings" test/model/run.sh
 step "build the image" make_quietly -j"$(nproc)" all iso img

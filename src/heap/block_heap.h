@@ -142,8 +142,8 @@ struct phys_addr block_heap_cut_last(struct block_heap *heap, struct block *run)
 uint64_t block_heap_free_within(struct block_heap *heap, struct phys_addr lowest, struct phys_addr highest);
 
 /*
- * Whether `count` runs of `blocks`, and one of `last_blocks`, which are fewer, or 0, could be had at the same time if all blocks
- * were free. Exact; takes a few steps for each range of memory, whatever the lengths. No lock.
+ * Whether `count` runs of `blocks`, and one of `last_blocks`, which are fewer, or 0, could be had at the same time if all
+ * blocks were free. Exact; takes a few steps for each range of memory, whatever the lengths. No lock.
  */
 bool block_heap_could_hold(const struct block_heap *heap, const struct block_constraints *constraints, uint64_t blocks,
 			   uint64_t count, uint64_t last_blocks);

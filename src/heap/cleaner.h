@@ -47,7 +47,10 @@ struct reclaim_target {
 	enum urgency urgency;          /* of the request */
 };
 
-/* Whether somebody is in line who is as urgent as the request: then a cleaner that has given a block ends, and is asked again. */
+/*
+ * Whether somebody is in line who is as urgent as the request: then a cleaner that has given a block ends, and is asked
+ * again.
+ */
 static inline bool reclaim_target_is_wanted(const struct reclaim_target *target)
 {
 	return target->turn && fair_mutex_is_wanted(target->turn, target->urgency);

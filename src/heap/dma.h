@@ -15,7 +15,8 @@
  * 5. Pieces are whole blocks, all of the same length but the last: so short as the least length of a segment and the number of
  *    segments allow. Up to 1 MB, and with an alignment up to that, a buffer is one piece within a block.
  * 6. Each buffer has one record, struct dma_buffer, wherever its memory comes from; coherent objects, too. It knows the line
- *    that asked for it (CALL_SITE in owner.h), and its state changes by the table in dma_record.c, each time in one atomic step.
+ *    that asked for it (CALL_SITE in owner.h), and its state changes by the table in dma_record.c, each time in one atomic
+ *    step.
  * 7. A driver that must have memory in handlers reserves it at probe:
  *
  *	status = dma_guarantee_reserve(memory, &card->device, 16 * MIB);      e.g. 1024 x 16 KB, or 4 x 4 MB
@@ -69,11 +70,11 @@ struct dma_coherent {
 
 /*
  * Where platform_may_sleep(), except for requests of one piece (segments_max 1, or at most 1 MB), and for all that fit into a
- * piece of the guarantee. With preemption off these take only what is free, or of the guarantee; in interrupt handlers they take
- * of the guarantee. Nothing is waited for there. The same holds for dma_free of such buffers.
- * STATUS_INVALID: a limit contradicts another one or the device's. STATUS_RANGE: the machine could not give such pieces if all
- * of its memory but min (memory.h) were free; known at once, however long the request would wait. STATUS_NO_MEMORY,
- * STATUS_TIMEOUT: not now. *buffer is unchanged on failure.
+ * piece of the guarantee. With preemption off these take only what is free, or of the guarantee; in interrupt handlers they
+ * take of the guarantee. Nothing is waited for there. The same holds for dma_free of such buffers. STATUS_INVALID: a limit
+ * contradicts another one or the device's. STATUS_RANGE: the machine could not give such pieces if all of its memory but min
+ * (memory.h) were free; known at once, however long the request would wait. STATUS_NO_MEMORY, STATUS_TIMEOUT: not now.
+ * *buffer is unchanged on failure.
  */
 #define dma_alloc(memory, device, request, buffer) dma_alloc_at(memory, device, request, buffer, CALL_SITE)
 status_t dma_alloc_at(struct memory *memory, const struct device *device, const struct dma_request *request,
@@ -100,8 +101,8 @@ status_t dma_address(const struct device *device, struct phys_addr address, uint
 /*
  * Sets whole pieces of the guarantee, of at least `bytes` together, apart for the device. For a driver's probe; the core ends
  * the reservation after remove, as soon as the last piece of it is back, out of quarantine, too. STATUS_INVALID: 0 bytes.
- * STATUS_RANGE: the device does not reach all of the guarantee (DMA_GUARANTEE_ADDRESS_BITS). STATUS_NO_MEMORY: less than that is
- * not reserved yet (DMA_GUARANTEE_BYTES). Where platform_may_sleep().
+ * STATUS_RANGE: the device does not reach all of the guarantee (DMA_GUARANTEE_ADDRESS_BITS). STATUS_NO_MEMORY: less than that
+ * is not reserved yet (DMA_GUARANTEE_BYTES). Where platform_may_sleep().
  */
 status_t dma_guarantee_reserve(struct memory *memory, const struct device *device, uint64_t bytes) MUST_CHECK;
 

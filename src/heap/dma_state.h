@@ -121,8 +121,8 @@ void dma_record_publish(struct memory *memory, struct dma_buffer *buffer);
 bool dma_record_event(struct memory *memory, struct dma_buffer *buffer, enum dma_event event);
 
 /*
- * A walk through all buffers: dma_walk_next returns each with [D] held, and NULL without at the end. In between the caller calls
- * dma_walk_release, and may do anything. Buffers that come meanwhile are seen, those that go are not.
+ * A walk through all buffers: dma_walk_next returns each with [D] held, and NULL without at the end. In between the caller
+ * calls dma_walk_release, and may do anything. Buffers that come meanwhile are seen, those that go are not.
  */
 struct dma_walk {
 	struct dma *dma;
@@ -151,8 +151,8 @@ void dma_buffer_destroy(struct memory *memory, struct dma_buffer *buffer);
 /* Buffers out of the guarantee -------------------------------------------------------------------------------------------- */
 
 /*
- * Any context; more than a piece, mapped side by side, only where platform_may_sleep(). STATUS_NO_MEMORY: that is not to be had,
- * or the lists of pieces and segments are longer than what lies beside one piece.
+ * Any context; more than a piece, mapped side by side, only where platform_may_sleep(). STATUS_NO_MEMORY: that is not to be
+ * had, or the lists of pieces and segments are longer than what lies beside one piece.
  */
 status_t dma_guaranteed_alloc(struct memory *memory, const struct device *device, const struct dma_request *request,
 			      const struct dma_plan *plan, const char *site, struct dma_buffer **buffer) MUST_CHECK;

@@ -7,26 +7,26 @@
  *	EMPTY --- free blocks ----+--> IDLE <--------------'
  *	      '-- a loan ----------> LOANED --- take (revokes) ---> OUT
  *
- * 1. Reserved first. `pieces` pieces are guaranteed. An account counts `reserved` and `out` pieces: one for each device that has
- *    reserved some, and a common one. What no account reserves or has out beyond its reservation is `unreserved`:
+ * 1. Reserved first. `pieces` pieces are guaranteed. An account counts `reserved` and `out` pieces: one for each device that
+ *    has reserved some, and a common one. What no account reserves or has out beyond its reservation is `unreserved`:
  *    unreserved = pieces - sum of max(reserved, out). A take within a reservation succeeds; one beyond it succeeds while
  *    something is unreserved.
  * 2. Then found. IDLE + LOANED pieces >= pieces - all that is out, at any moment. So a take that has been counted finds a piece
  *    at the head of a list. Idle pieces lie unused. Loaned ones are used by a donor, a cache, which loses them in a bounded
  *    number of steps and clears its own records away later (reap).
- * 3. Objects below a piece are powers of two from 4 KB on, and those of one size and account share pieces. A piece counts as out
- *    from its first object to its last one; a new one is opened only when all that are open for that size are full.
+ * 3. Objects below a piece are powers of two from 4 KB on, and those of one size and account share pieces. A piece counts as
+ *    out from its first object to its last one; a new one is opened only when all that are open for that size are full.
  * 4. A give counts at once. Takes, gives and reservations are atomic, each one short section under [E], and cost the same for
  *    64 MB and 64 GB.
- * 5. All else is done by the refill task: it reaps what was revoked, sets what windows have to know of a piece, replaces idle pieces by loans while memory is short, and
- *    moves pieces out of windows. It brings a new piece in before it withdraws an old one. As the cache turns over, so do
- *    the loans: the oldest go back to it, and its coldest blocks take their place. So the guarantee is the cold end of the order
- *    of eviction.
+ * 5. All else is done by the refill task: it reaps what was revoked, sets what windows have to know of a piece, replaces idle
+ *    pieces by loans while memory is short, and moves pieces out of windows. It brings a new piece in before it withdraws an
+ *    old one. As the cache turns over, so do the loans: the oldest go back to it, and its coldest blocks take their place. So
+ *    the guarantee is the cold end of the order of eviction.
  * 6. Beside each 4 KB of a piece lie GUARANTEE_RECORD_BYTES of a record, for the holder of the object that they are of.
  *
- * Memory that is IDLE or OUT belongs to guarantee->owner. Locks: [E] `lock`, a leaf, held with interrupts off, for the blocks of
- * one piece at most. [K] `refill`, a mutex, over all but taking, giving and reserving; behind the reclaim mutex, before the
- * donor's locks. Its holder does no I/O and starts no reclaim.
+ * Memory that is IDLE or OUT belongs to guarantee->owner. Locks: [E] `lock`, a leaf, held with interrupts off, for the blocks
+ * of one piece at most. [K] `refill`, a mutex, over all but taking, giving and reserving; behind the reclaim mutex, before
+ * the donor's locks. Its holder does no I/O and starts no reclaim.
  */
 #pragma once
 
@@ -181,8 +181,8 @@ bool guarantee_take(struct guarantee *guarantee, const struct device *device, ui
 		    struct phys_addr *start) MUST_CHECK;
 
 /*
- * For several whole pieces: counts them in one step, for an account; then as many calls of guarantee_take_counted find one each.
- * Any context.
+ * For several whole pieces: counts them in one step, for an account; then as many calls of guarantee_take_counted find one
+ * each. Any context.
  */
 bool guarantee_count(struct guarantee *guarantee, const struct device *device, uint32_t count, bool beyond,
 		     struct guarantee_account **account) MUST_CHECK;

@@ -56,7 +56,7 @@ void guarantee_print(struct guarantee *guarantee)
 		      account.ended ? "; ends with the last one" : "");
 }
 
-/* The walker: no operation is under way -------------------------------------------------------------------------------------- */
+/* The walker: no operation is under way ----------------------------------------------------------------------------------- */
 
 static bool blocks_are_valid(const struct guarantee *guarantee, const struct guarantee_slot *slot)
 {

@@ -70,8 +70,8 @@ uint64_t guarantee_withdraw(struct guarantee *guarantee, struct guarantee_slot *
 uint64_t guarantee_trim(struct guarantee *guarantee);
 
 /*
- * Has the lender forget the piece, if it was revoked, and sets what its blocks cost a window: one slot, or all that are due. Until
- * then a window may take a piece that is out for movable. [K] is held.
+ * Has the lender forget the piece, if it was revoked, and sets what its blocks cost a window: one slot, or all that are due.
+ * Until then a window may take a piece that is out for movable. [K] is held.
  */
 void guarantee_reap(struct guarantee *guarantee, struct guarantee_slot *slot);
 void guarantee_reap_all(struct guarantee *guarantee);

@@ -9,19 +9,20 @@
  * request for certain addresses takes a block there as soon as it is free, and if min blocks would not stay free, it has others
  * cleaned, anywhere. Only if none can be cleaned, it fails.
  *
- * Reclaim. A request that does not fit asks the cleaners for what is missing, in their order, and takes what they give: a round.
- * What is being reclaimed is claimed, so that caches do not grow into it. The reclaim lock makes rounds take turns (fair_mutex.h);
- * no turn waits for I/O or for the console. A request asks for single blocks one at a time, and after each block it passes its
- * turn on to requests in line that are as urgent. A run of blocks is made by choosing the window with the least to clean and
- * fencing it off, then the next best one; before a much heavier one is emptied, a request that may wait does so for a while
- * (reclaim_runs.c). The fence stands while others have a turn. Between its rounds a request sleeps until something has been
- * freed or written. When free memory falls below low, or a request fails, the background cleaner (background_cleaner.h) brings it
- * up to high.
+ * Reclaim. A request that does not fit asks the cleaners for what is missing, in their order, and takes what they give: a
+ * round. What is being reclaimed is claimed, so that caches do not grow into it. The reclaim lock makes rounds take turns
+ * (fair_mutex.h); no turn waits for I/O or for the console. A request asks for single blocks one at a time, and after each
+ * block it passes its turn on to requests in line that are as urgent. A run of blocks is made by choosing the window with the
+ * least to clean and fencing it off, then the next best one; before a much heavier one is emptied, a request that may wait
+ * does so for a while (reclaim_runs.c). The fence stands while others have a turn. Between its rounds a request sleeps until
+ * something has been freed or written. When free memory falls below low, or a request fails, the background cleaner
+ * (background_cleaner.h) brings it up to high.
  *
- * Waiting. MEMORY_WAIT_NEVER: takes what is free, and where platform_may_sleep() has cleaned what it asks for, as far as that goes
- * without I/O. It is more urgent than requests that may wait: those do at most one block's work before it has its turn.
- * MEMORY_WAIT_DEADLINE and MEMORY_WAIT_FOREVER: also have dirty memory written, and wait for that and for others to free, in rounds.
- * Without platform_may_sleep() all three take only what is free. What the machine can never give, none of them waits for.
+ * Waiting. MEMORY_WAIT_NEVER: takes what is free, and where platform_may_sleep() has cleaned what it asks for, as far as that
+ * goes without I/O. It is more urgent than requests that may wait: those do at most one block's work before it has its turn.
+ * MEMORY_WAIT_DEADLINE and MEMORY_WAIT_FOREVER: also have dirty memory written, and wait for that and for others to free, in
+ * rounds. Without platform_may_sleep() all three take only what is free. What the machine can never give, none of them waits
+ * for.
  *
  * A task that cleans must not allocate: a request of it ends in a panic, unless it is `nested`. Such a one gets what is free or
  * what the other cleaners give without I/O, and never starts a round.

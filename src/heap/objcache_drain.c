@@ -1,7 +1,7 @@
 /*
- * Draining. What goes back to the parent goes through give_block, one block at a time, and is counted there: a drain of a cache,
- * of all classes of a general heap, what is too much after a free, and what has been idle for long differ in what they ask for.
- * Magazines are emptied in steps, too, so that no lock is held for more than one of them.
+ * Draining. What goes back to the parent goes through give_block, one block at a time, and is counted there: a drain of a
+ * cache, of all classes of a general heap, what is too much after a free, and what has been idle for long differ in what they
+ * ask for. Magazines are emptied in steps, too, so that no lock is held for more than one of them.
  */
 #include "objcache_internal.h"
 #include "objcache_magazine.h"

@@ -16,9 +16,9 @@ struct reclaim_question {
 };
 
 /*
- * Asks the cleaners in order, each as long as it gives, until `missing` says 0 or the deadline has passed. `missing` is computed
- * anew after each block; it takes what the request can have. Then others have their turn. Returns the bytes gained. The caller
- * has the turn, before and afterwards.
+ * Asks the cleaners in order, each as long as it gives, until `missing` says 0 or the deadline has passed. `missing` is
+ * computed anew after each block; it takes what the request can have. Then others have their turn. Returns the bytes gained.
+ * The caller has the turn, before and afterwards.
  */
 uint64_t reclaim_ask_cleaners(struct reclaim *reclaim, const struct reclaim_question *question);
 

@@ -83,7 +83,10 @@ static status_t transfer(struct node *node, enum block_operation operation, uint
 	return status;
 }
 
-/* Writes a page that is dirty, and waits: a write by others that fails may be another page's fault, so one of its own decides. */
+/*
+ * Writes a page that is dirty, and waits: a write by others that fails may be another page's fault, so one of its own
+ * decides.
+ */
 static status_t write_dirty_page(struct node *node, uint64_t number)
 {
 	struct index *index = &node->volume->pagecache->index;

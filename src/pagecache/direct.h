@@ -15,8 +15,8 @@
  * BLOCK_READ or BLOCK_WRITE of the node's bytes from `offset` on into or from the segments; it has been done, but not been made
  * durable, when it returns. STATUS_INVALID: offset, or a segment's address or length, is not aligned as the device demands
  * (sector_bytes, segment_alignment), or it is a flush; STATUS_RANGE: not within the node; STATUS_READ_ONLY; STATUS_GONE;
- * STATUS_NO_MEMORY: no frame for a page of which a write covers a part; what the device says, of a dirty page in the range, too:
- * then a part may have been transferred. Where platform_may_sleep().
+ * STATUS_NO_MEMORY: no frame for a page of which a write covers a part; what the device says, of a dirty page in the range,
+ * too: then a part may have been transferred. Where platform_may_sleep().
  */
 status_t node_direct(struct node *node, enum block_operation operation, uint64_t offset, const struct phys_range *segments,
 		     uint32_t segment_count) MUST_CHECK;

@@ -89,10 +89,10 @@ void writeback_turn(struct volume *volume);
 void writeback_wake(struct pagecache *pagecache);
 
 /*
- * What a volume may have dirty. The limit of all is dirty_max_percent of what can be dirty: of the memory that is cached, or free
- * above the low watermark. Of it, what other volumes have dirty is taken; of the rest, a volume may have all up to its share of
- * the pages that all volumes wrote lately, and half in any case, but never less than the floor, so that no other one can stop
- * it. So what is dirty settles below the limit and the floors, which are a quarter of it, or FLOOR_PAGES a volume.
+ * What a volume may have dirty. The limit of all is dirty_max_percent of what can be dirty: of the memory that is cached, or
+ * free above the low watermark. Of it, what other volumes have dirty is taken; of the rest, a volume may have all up to its
+ * share of the pages that all volumes wrote lately, and half in any case, but never less than the floor, so that no other one
+ * can stop it. So what is dirty settles below the limit and the floors, which are a quarter of it, or FLOOR_PAGES a volume.
  *
  * A writer waits for its own volume only, and never for what others hold that write, or have mapped. Pages that could not be
  * written take room from good ones of their volume, down to the floor. It is refused only if they fill its limit, and a
@@ -123,7 +123,8 @@ void writeback_completed(struct volume *volume, uint32_t pages);
 uint32_t writeback_price(uint64_t dirty, uint64_t background, uint64_t max);
 
 /*
- * Before pages [first, first + pages) of the node are dirtied: pays what the volume's writers owe, and waits until there is room
- * for those that are not dirty yet. The status of the last failed write if the volume's pages cannot be written. Without pins.
+ * Before pages [first, first + pages) of the node are dirtied: pays what the volume's writers owe, and waits until there is
+ * room for those that are not dirty yet. The status of the last failed write if the volume's pages cannot be written. Without
+ * pins.
  */
 status_t writeback_throttle(const struct node *node, uint64_t first, uint64_t pages) MUST_CHECK;

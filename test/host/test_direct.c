@@ -211,7 +211,7 @@ START_TEST(a_mapping_elsewhere_is_not_waited_for)
 }
 END_TEST
 
-/* A flush of the device that lasts ------------------------------------------------------------------------------------------ */
+/* A flush of the device that lasts ---------------------------------------------------------------------------------------- */
 
 static void (*submit_to_disk)(struct block_device *device, struct block_request *request);
 static struct block_request *_Atomic flush;

@@ -1,7 +1,7 @@
 /*
- * What volumes may have dirty. One thread on the test's clock writes to disks of any speed, some of them silent, some with a bad
- * part, while memory comes and goes; disks work while it waits. Beside them stands a model: which pages are dirty, and what
- * each is charged. A wait that nothing can end is a panic.
+ * What volumes may have dirty. One thread on the test's clock writes to disks of any speed, some of them silent, some with a
+ * bad part, while memory comes and goes; disks work while it waits. Beside them stands a model: which pages are dirty, and
+ * what each is charged. A wait that nothing can end is a panic.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -499,8 +499,8 @@ static void read_anywhere(struct disk *disk)
 }
 
 /*
- * The first disk says nothing any more, with as much dirty as may be; memory is taken before or afterwards. The others are read:
- * each keeps some pages, as the wiring has it.
+ * The first disk says nothing any more, with as much dirty as may be; memory is taken before or afterwards. The others are
+ * read: each keeps some pages, as the wiring has it.
  */
 static void read_with_little_memory(unsigned taken_first)
 {
@@ -531,7 +531,10 @@ START_TEST(reads_work_beside_a_silent_disk_while_memory_is_taken)
 }
 END_TEST
 
-/* Two write to a silent disk until they wait; then one writes many times the limit to another disk, before the first one wakes. */
+/*
+ * Two write to a silent disk until they wait; then one writes many times the limit to another disk, before the first one
+ * wakes.
+ */
 struct race {
 	struct cache_machine machine;
 	struct fake_block silent;

@@ -1,6 +1,6 @@
 /*
- * What two actors do to the buffers of one device at once: every pair of operations, in every order of their steps, from a state
- * in which the device has one buffer of each kind. Whatever the order, no buffer is lost, and none is given twice.
+ * What two actors do to the buffers of one device at once: every pair of operations, in every order of their steps, from a
+ * state in which the device has one buffer of each kind. Whatever the order, no buffer is lost, and none is given twice.
  */
 #include "fake/heap_fixture.h"
 #include "fake/interleave.h"
@@ -243,5 +243,5 @@ START_TEST(only_what_a_device_has_goes_into_quarantine)
 }
 END_TEST
 
-HOST_TEST_MAIN("dma_records", two_actors_in_every_order, a_second_free_is_found,
-	       a_second_free_is_found_in_quarantine, only_what_a_device_has_goes_into_quarantine)
+HOST_TEST_MAIN("dma_records", two_actors_in_every_order, a_second_free_is_found, a_second_free_is_found_in_quarantine,
+	       only_what_a_device_has_goes_into_quarantine)

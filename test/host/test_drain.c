@@ -1,7 +1,7 @@
 /*
  * drain(bytes, retain) is a contract, of every heap that caches and of every volume: it gives at most `bytes` rounded up to a
- * block, leaves `retain` bytes free if so many were, returns what reached the block heap, and stops at its deadline. Here against
- * an obvious model: which objects live, and in which blocks.
+ * block, leaves `retain` bytes free if so many were, returns what reached the block heap, and stops at its deadline. Here
+ * against an obvious model: which objects live, and in which blocks.
  */
 #include "host/host_test.h"
 

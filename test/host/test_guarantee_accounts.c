@@ -250,7 +250,7 @@ START_TEST(a_take_succeeds_exactly_where_the_counts_allow)
 }
 END_TEST
 
-/* Requests for DMA memory, with nothing else free --------------------------------------------------------------------------- */
+/* Requests for DMA memory, with nothing else free ------------------------------------------------------------------------- */
 
 static struct owner hog;
 

@@ -167,7 +167,9 @@ static void run_rest(struct file *file)
 
 /* Layout ----------------------------------------------------------------------------------------------------------------- */
 
-/* Whole pages for each extent, but for the last of a node: that takes the sectors it needs, and the next one follows at once. */
+/*
+ * Whole pages for each extent, but for the last of a node: that takes the sectors it needs, and the next one follows at once.
+ */
 static void layout(void)
 {
 	uint64_t position = 0;

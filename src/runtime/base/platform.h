@@ -64,10 +64,10 @@ void platform_yield(void);
 const void *platform_task(void);
 
 /*
- * Priorities: a task of a higher one runs first. platform_priority is the running task's own one. For a lock whose holder is not
- * to be kept from the CPU by tasks that are less urgent than those in line: `task` runs at `priority` at least, until another
- * one is lent, or 0. One lock at a time lends to a task, which does not end meanwhile. Task context, with preemption off if
- * need be.
+ * Priorities: a task of a higher one runs first. platform_priority is the running task's own one. For a lock whose holder is
+ * not to be kept from the CPU by tasks that are less urgent than those in line: `task` runs at `priority` at least, until
+ * another one is lent, or 0. One lock at a time lends to a task, which does not end meanwhile. Task context, with preemption
+ * off if need be.
  */
 unsigned platform_priority(void);
 void platform_lend_priority(const void *task, unsigned priority);

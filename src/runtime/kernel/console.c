@@ -90,8 +90,8 @@ static void serial_give_up_locked(uint64_t start)
 }
 
 /*
- * Whether the caller waits for the serial port. In a panic, and before the console's task runs, all do: nothing else would bring
- * the text out.
+ * Whether the caller waits for the serial port. In a panic, and before the console's task runs, all do: nothing else would
+ * bring the text out.
  */
 static bool may_wait(void)
 {
