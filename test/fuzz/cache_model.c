@@ -133,6 +133,10 @@ void model_fini(struct model *model)
 {
 	model_check_valid(model);
 	/* What failed of one file fails the flush of another one, so the volumes go first. */
+	if (pagecache_flush(&model->pagecache) != STATUS_OK)
+		assert(model->may_have_lost);
+	for (unsigned i = 0; i < MODEL_VOLUMES; i++)
+		volume_error_clear(&model->volumes[i]);
 	must(pagecache_flush(&model->pagecache));
 	for (unsigned i = 0; i < MODEL_FILES; i++) {
 		if (!model->files[i].open)

@@ -49,6 +49,7 @@ struct model {
 	uint32_t run_count;
 	struct phys_addr direct; /* a block, for direct I/O */
 	struct random random;
+	bool may_have_lost; /* a device flush may have failed: what is not cached any more is told until it is cleared */
 
 	/* These last from one input to the next. */
 	struct host_arena *arena;

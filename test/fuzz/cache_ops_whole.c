@@ -95,7 +95,7 @@ static void check_flush(struct model *model, status_t status, bool may_fail)
 	if (status == STATUS_OK)
 		assert(!model->disk.fail_flushes);
 	else
-		assert(model_is_device_error(status) && (may_fail || model->disk.fail_flushes || model->disk.fail_writes));
+		assert(model_is_device_error(status) && (may_fail || model->may_have_lost || model->disk.fail_writes));
 }
 
 /* A page that is mapped for writing is dirty when that ends, and a flush waits for it. */
@@ -107,7 +107,13 @@ void model_flush(struct model *model, unsigned volume)
 		return;
 	status = volume_flush(&model->volumes[volume]);
 	check_flush(model, status, false);
-	if (status == STATUS_OK || !model->disk.fail_writes)
+	/* With no fault any more, what was lost is all that is told. */
+	if (status != STATUS_OK && !model->disk.fail_flushes && !model->disk.fail_writes) {
+		volume_error_clear(&model->volumes[volume]);
+		status = volume_flush(&model->volumes[volume]);
+		assert(status == STATUS_OK);
+	}
+	if (status == STATUS_OK) /* what a failed device flush may have lost is dirty again */
 		model_check_written(model, volume);
 }
 
@@ -120,7 +126,7 @@ void model_flush_node(struct model *model, struct node *node)
 		return;
 	status = node_flush(node);
 	check_flush(model, status, may_fail);
-	if (status == STATUS_OK || !model->disk.fail_writes)
+	if (status == STATUS_OK) /* what a failed device flush may have lost is dirty again */
 		model_check_node_written(model, node);
 }
 

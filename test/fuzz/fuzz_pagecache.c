@@ -8,7 +8,7 @@
 #define OPERATIONS_MAX 400
 
 /* A range of a node: mostly within it, in a few hot places or anywhere; and whatever is not. */
-struct range {
+struct node_range {
 	struct node *node;
 	uint64_t offset;
 	uint64_t bytes;
@@ -57,9 +57,9 @@ static uint64_t decode_bytes(struct input *input, const struct node *node, uint6
 	}
 }
 
-static struct range decode_range(struct model *model, struct input *input)
+static struct node_range decode_range(struct model *model, struct input *input)
 {
-	struct range range = { .node = model_node(model, input_below(input, MODEL_NODES)) };
+	struct node_range range = { .node = model_node(model, input_below(input, MODEL_NODES)) };
 
 	range.offset = decode_offset(input, range.node);
 	range.bytes = decode_bytes(input, range.node, range.offset);
@@ -74,6 +74,7 @@ static void set_faults(struct model *model, struct input *input)
 	model->disk.fail_reads = kind & 1;
 	model->disk.fail_writes = kind & 2;
 	model->disk.fail_flushes = (kind & 12) == 4;
+	model->may_have_lost |= model->disk.fail_flushes;
 	model->disk.fail_status = (kind & 0x70) == 0x10 ? STATUS_GONE : STATUS_IO_ERROR;
 	model->disk.fail_start = kind & 0x80 ? 0 : input_below(input, (uint32_t)pages) * PAGE_BYTES;
 	model->disk.fail_end = kind & 0x80 ? UINT64_MAX : model->disk.fail_start + input_byte(input) * PAGE_BYTES;
@@ -86,7 +87,7 @@ static void clear_faults(struct model *model)
 
 static void ranged(struct model *model, struct input *input, unsigned operation)
 {
-	const struct range range = decode_range(model, input);
+	const struct node_range range = decode_range(model, input);
 
 	switch (operation) {
 	case 0:
