@@ -93,7 +93,7 @@ static uint32_t length(const struct list *list)
 
 static bool counts_are_valid(struct guarantee *guarantee)
 {
-	uint32_t promised = guarantee->common.out, out = guarantee->common.out;
+	uint32_t out = guarantee->common.out, promised = out; /* the common account reserves nothing */
 
 	list_for_each (link, &guarantee->accounts) {
 		const struct guarantee_account *account = container_of(link, struct guarantee_account, link);
