@@ -12,7 +12,7 @@
 
 #define HOT_PERCENT      30
 #define WRITE_PERCENT    15
-#define DIRTY_GOAL_PARTS 65 /* of 1000 of the RAM */
+#define DIRTY_GOAL_PARTS 65 /* of 1000 of what can be dirty */
 
 #define BUFFER_BYTES   (1 * MIB)
 #define SCAN_PAGES_MIN (256 * KIB / PAGE_BYTES)
@@ -172,6 +172,15 @@ static void run_writer(void *context)
 	}
 }
 
+/* What is cached, or free: as in the limits of dirty memory, but for the reserves. */
+static uint64_t can_be_dirty(const struct loads *loads)
+{
+	struct pagecache_statistics statistics;
+
+	pagecache_statistics(loads->environment->pagecache, &statistics);
+	return statistics.cached_pages + memory_free_bytes(loads->environment->memory) / PAGE_BYTES;
+}
+
 /* The hot set at the start of the disk, the writer's region at its end. */
 static void place(struct loads *loads, uint64_t ram_pages)
 {
@@ -180,7 +189,7 @@ static void place(struct loads *loads, uint64_t ram_pages)
 	loads->hot_pages = MAX(MIN(ram_pages * HOT_PERCENT / 100, loads->pages / 2), 1);
 	loads->write_pages = MAX(MIN(ram_pages * WRITE_PERCENT / 100, loads->pages / 4), 1);
 	loads->write_first = loads->pages - loads->write_pages;
-	loads->dirty_goal_pages = MIN(ram_pages * DIRTY_GOAL_PARTS / 1000, loads->write_pages * 3 / 4);
+	loads->dirty_goal_pages = MIN(can_be_dirty(loads) * DIRTY_GOAL_PARTS / 1000, loads->write_pages * 3 / 4);
 	loads->scan_page = loads->pages / 2;
 }
 

@@ -137,7 +137,7 @@ status_t trial_begin(struct trial *trial, struct scenario *scenario, uint64_t re
 	trial->cached_bytes = fill_cache(&trial->loads);
 	trial->goal = (struct fill_goal){
 		.cached_bytes = fill_goal_bytes(trial->cached_bytes),
-		.dirty_bytes = MIN(environment->ram_bytes * DIRTY_PERCENT / 100, trial->loads.dirty_goal_pages * PAGE_BYTES),
+		.dirty_bytes = MIN(trial->cached_bytes * DIRTY_PERCENT / 100, trial->loads.dirty_goal_pages * PAGE_BYTES),
 		.patience_ns = TRIAL_PATIENCE_NS,
 	};
 	reach_steady_state(trial, request_bytes);
