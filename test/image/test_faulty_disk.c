@@ -73,15 +73,13 @@ static void fail_flush(struct image_test_run *test, struct volume *volume)
 	expect(faulty_disk_holds(test, volume, 0, 1));
 }
 
+/* The write fails once. The flush tries the page again by itself, so what has passed is not told. */
 static void fail_write(struct image_test_run *test, struct volume *volume)
 {
 	require(faulty_disk_write(volume, UNWRITABLE_PAGE, 2) == STATUS_OK);
-	expect_equal(volume_flush(volume), STATUS_IO_ERROR);
-	expect_equal(failed_pages(volume), 1);
-	expect_equal(dirty_pages(volume), 1);
-	expect(faulty_disk_reads(volume, UNWRITABLE_PAGE, 2));
 	expect_equal(volume_flush(volume), STATUS_OK);
 	expect_equal(failed_pages(volume), 0);
+	expect_equal(dirty_pages(volume), 0);
 	expect(faulty_disk_holds(test, volume, UNWRITABLE_PAGE, 2));
 }
 
@@ -112,7 +110,7 @@ static void fail_writes(struct image_test_run *test, struct volume *volume)
 		expect(!faulty_disk_holds(test, volume, STUBBORN_PAGE, 3));
 		expect(faulty_disk_reads(volume, STUBBORN_PAGE, 3));
 	}
-	expect_equal(reports, STUBBORN_WRITES);
+	expect(reports >= 2 && reports <= STUBBORN_WRITES); /* a flush tries it once or twice */
 	expect_equal(status, STATUS_OK);
 	expect_equal(dirty_pages(volume), 0);
 	expect_run(test, volume, true);
