@@ -75,7 +75,7 @@ static status_t transfer(struct node *node, enum block_operation operation, uint
 		const uint32_t count = next_parts(cursor, piece, MIN(device->segments_max, (uint32_t)PARTS_MAX), parts, &done);
 
 		status = block_device_transfer(device, operation, position + node->volume->start_bytes, parts, count);
-		if (operation == BLOCK_WRITE)
+		if (operation == BLOCK_WRITE && status == STATUS_OK)
 			volume_note_written(node->volume, position, done, losses);
 		offset += done;
 		bytes -= done;
@@ -91,6 +91,7 @@ static status_t write_dirty_page(struct node *node, uint64_t number)
 {
 	struct index *index = &node->volume->pagecache->index;
 	const uint64_t key = page_key_make(node->id, number);
+	uint64_t losses = 0;
 	bool tried = false;
 	uint32_t state;
 
@@ -101,14 +102,18 @@ static status_t write_dirty_page(struct node *node, uint64_t number)
 
 		if (!page_is_newer(state))
 			return STATUS_OK;
-		if (page_is(state, PAGE_WRITEBACK))
+		if (page_is(state, PAGE_WRITEBACK)) {
 			(void)platform_wait(&page->state, state, PLATFORM_FOREVER);
-		else if (tried)
-			return state & PAGE_FAILED ? atomic_load(&node->volume->write_status) : STATUS_OK;
-		else if (page_is(state, PAGE_WRITING))
+		} else if (tried && (state & PAGE_FAILED)) {
+			return atomic_load(&node->volume->write_status);
+		} else if (tried && losses == written_losses(node->volume)) {
+			return STATUS_OK; /* it was written, and a writer came since */
+		} else if (page_is(state, PAGE_WRITING)) {
 			index_wait(index, key, &lookup);
-		else
+		} else {
+			losses = written_losses(node->volume);
 			tried = writeback_start_range(node, number, number + 1, false) > 0;
+		}
 	}
 }
 
@@ -121,6 +126,7 @@ static status_t write_dirty(struct node *node, uint64_t offset, uint64_t bytes)
 	const uint64_t end = divide_round_up(offset + bytes, PAGE_BYTES);
 	status_t status = STATUS_OK;
 
+	written_settle(node->volume); /* what the device has lost is dirty again */
 	if (atomic_load(&node->volume->counts.dirty_pages) == 0)
 		return STATUS_OK;
 	(void)writeback_start_range(node, offset / PAGE_BYTES, end, false);

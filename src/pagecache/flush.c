@@ -135,7 +135,10 @@ static enum device_flush look_at_device(struct flush *flush)
 	flush->status = status_locked(flush);
 	if (flush->durable && (written->losses != flush->losses || written_is_lost(volume, written->losses))) {
 		/* A device flush that failed is told. After another loss, a reset, what is cached is written once more. */
-		flush->status = written->status == STATUS_OK ? STATUS_IO_ERROR : written->status;
+		if (written->status != STATUS_OK)
+			flush->status = written->status;
+		else if (flush->status == STATUS_OK)
+			flush->status = STATUS_IO_ERROR;
 		result = flush->again || written->status != STATUS_OK ? DEVICE_DONE : DEVICE_LOST;
 	} else if (!flush->durable || written->good >= flush->number) {
 		result = DEVICE_DONE;

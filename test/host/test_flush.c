@@ -101,6 +101,38 @@ START_TEST(what_was_evicted_and_lost_is_told_until_it_is_written_again_or_cleare
 }
 END_TEST
 
+/* Neither by a direct write that fails; a direct write that succeeds repairs it. */
+START_TEST(a_direct_write_repairs_what_it_has_written)
+{
+	struct owner owner;
+	const struct memory_request request = { .blocks = 1, .owner = &owner, .wait = MEMORY_WAIT_NEVER };
+	struct phys_range segment = { .bytes = PAGE_BYTES };
+	struct random random;
+
+	forgetful_machine(false);
+	random_seed(&random, 2);
+	owner_init(&owner, "test", false);
+	ck_assert_int_eq(memory_blocks_alloc(&machine.memory, &request, &segment.start), STATUS_OK);
+	cache_machine_write(&machine, &random, 3 * PAGE_BYTES, PAGE_BYTES);
+	ck_assert_int_eq(node_write_back(&machine.volume.node), STATUS_OK);
+	fake_block_reset(&machine.disk);
+	ck_assert_int_eq(node_direct(&machine.volume.node, BLOCK_READ, 3 * PAGE_BYTES, &segment, 1), STATUS_OK);
+	ck_assert_int_eq(memcmp(platform_virt(segment.start), machine.model + 3 * PAGE_BYTES, PAGE_BYTES), 0);
+	ck_assert(node_evict_page(&machine.volume.node, 3));
+	fake_block_reset(&machine.disk);
+	ck_assert_int_eq(volume_flush(&machine.volume), STATUS_IO_ERROR);
+	machine.disk.fail_writes = true;
+	machine.disk.fail_end = UINT64_MAX;
+	ck_assert_int_eq(node_direct(&machine.volume.node, BLOCK_WRITE, 3 * PAGE_BYTES, &segment, 1), STATUS_IO_ERROR);
+	machine.disk.fail_writes = false;
+	ck_assert_int_eq(volume_flush(&machine.volume), STATUS_IO_ERROR);
+	ck_assert_int_eq(node_direct(&machine.volume.node, BLOCK_WRITE, 3 * PAGE_BYTES, &segment, 1), STATUS_OK);
+	ck_assert_int_eq(volume_flush(&machine.volume), STATUS_OK);
+	memory_blocks_free(&machine.memory, segment.start);
+	cache_machine_fini(&machine);
+}
+END_TEST
+
 /* The disk loses what two volumes have written, in a flush of one. */
 START_TEST(a_flush_of_another_volume_of_the_disk_that_fails_is_seen)
 {
@@ -226,6 +258,19 @@ static void write_directly(struct random *random, unsigned node)
 		machine.model[position_of(node, number * PAGE_BYTES + i)] = data[i];
 }
 
+/* Past the cache is what is in it. */
+static void read_directly(struct random *random, unsigned node)
+{
+	const uint64_t number = random_below(random, node_pages(&nodes[node]));
+	const struct phys_range segment = { buffer, PAGE_BYTES };
+	unsigned char page[PAGE_BYTES];
+
+	if (node_direct(&nodes[node], BLOCK_READ, number * PAGE_BYTES, &segment, 1) != STATUS_OK)
+		return;
+	look(node, number, page);
+	ck_assert_int_eq(memcmp(platform_virt(buffer), page, PAGE_BYTES), 0);
+}
+
 static void map_some(struct random *random, unsigned node)
 {
 	const uint64_t offset = random_below(random, nodes[node].bytes - 3 * PAGE_BYTES) & ~511ull;
@@ -307,7 +352,7 @@ static void model_step(struct random *random)
 		write_some(random, node);
 		break;
 	case 4:
-		write_directly(random, node);
+		(random_below(random, 2) ? write_directly : read_directly)(random, node);
 		break;
 	case 5:
 		map_some(random, node);
@@ -483,5 +528,5 @@ END_TEST
 
 HOST_TEST_MAIN("flush", a_flush_after_one_that_failed_writes_again_what_the_disk_forgot, a_reset_is_made_good_by_the_next_flush,
 	       what_was_evicted_and_lost_is_told_until_it_is_written_again_or_cleared,
-	       a_flush_of_another_volume_of_the_disk_that_fails_is_seen, what_a_flush_says_is_true,
-	       threads_that_flush_at_once_are_told_the_truth)
+	       a_direct_write_repairs_what_it_has_written, a_flush_of_another_volume_of_the_disk_that_fails_is_seen,
+	       what_a_flush_says_is_true, threads_that_flush_at_once_are_told_the_truth)
