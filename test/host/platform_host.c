@@ -50,6 +50,7 @@ static void fail(const char *what)
 struct cpu {
 	bool taken;
 	pthread_t thread;
+	_Atomic uint64_t asked, answered; /* numbers of calls */
 };
 
 static pthread_mutex_t cpus_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -74,6 +75,7 @@ static struct {
 	pthread_mutex_t lock;
 	void (*run)(void *context);
 	void *context;
+	_Atomic uint64_t number; /* of the call; signals may come late, or twice */
 	_Atomic unsigned pending;
 } call = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
@@ -92,17 +94,26 @@ static void call_run(bool handler)
 	self.interrupts_off = before;
 }
 
+/* Once for each call: a signal that comes again, or from an earlier one, finds nothing to do. */
+static void call_answer(struct cpu *cpu)
+{
+	const uint64_t number = atomic_load(&call.number);
+
+	if (atomic_load(&cpu->asked) != number || atomic_exchange(&cpu->answered, number) == number)
+		return;
+	call_run(true);
+	atomic_fetch_sub(&call.pending, 1);
+}
+
 static void call_signal(int number)
 {
 	const int saved = errno;
 
 	(void)number;
-	if (self.interrupts_off) {
+	if (self.interrupts_off)
 		self.call_pending = 1;
-	} else {
-		call_run(true);
-		atomic_fetch_sub(&call.pending, 1);
-	}
+	else
+		call_answer(&cpus[platform_self.number - 1]);
 	errno = saved;
 }
 
@@ -110,8 +121,8 @@ static void cpu_release(void *value)
 {
 	pthread_mutex_lock(&cpus_lock);
 	((struct cpu *)value)->taken = false;
+	call_answer(value); /* the thread sanitizer forgets signals that were on their way with the thread */
 	pthread_mutex_unlock(&cpus_lock);
-	sched_yield(); /* a call that was on its way is taken here: the thread sanitizer forgets it with the thread */
 }
 
 static void cpu_setup(void)
@@ -205,14 +216,26 @@ void platform_interrupts_restore(uint64_t state)
 		hold_interrupts_end();
 	if (!state && self.call_pending) {
 		self.call_pending = 0;
-		call_run(true);
-		atomic_fetch_sub(&call.pending, 1);
+		call_answer(&cpus[platform_self.number - 1]);
 	}
 	self.interrupts_off = state;
 	if (!state && self.call_pending) /* came between the look and the store */
 		platform_interrupts_restore(platform_interrupts_save());
 	if (!state)
 		step_end();
+}
+
+#define RESEND_TURNS 10000 /* under the thread sanitizer, a signal is lost now and then */
+
+/* To all that have been asked and have not answered. */
+static void call_signal_all(uint64_t number)
+{
+	pthread_mutex_lock(&cpus_lock);
+	for (unsigned i = 0; i < cpu_count; i++)
+		if (cpus[i].taken && atomic_load(&cpus[i].asked) == number && atomic_load(&cpus[i].answered) != number &&
+		    pthread_kill(cpus[i].thread, CALL_SIGNAL) != 0)
+			fail("pthread_kill");
+	pthread_mutex_unlock(&cpus_lock);
 }
 
 void platform_run_on_all_cpus(void (*run)(void *context), void *context)
@@ -227,17 +250,21 @@ void platform_run_on_all_cpus(void (*run)(void *context), void *context)
 	pthread_mutex_lock(&cpus_lock);
 	call.run = run;
 	call.context = context;
+	const uint64_t number = atomic_fetch_add(&call.number, 1) + 1;
 	for (unsigned i = 0; i < cpu_count; i++) {
 		if (i == own || !cpus[i].taken)
 			continue;
 		atomic_fetch_add(&call.pending, 1);
-		if (pthread_kill(cpus[i].thread, CALL_SIGNAL) != 0)
-			fail("pthread_kill");
+		atomic_store(&cpus[i].asked, number);
 	}
 	pthread_mutex_unlock(&cpus_lock);
+	call_signal_all(number);
 	call_run(false);
-	while (atomic_load(&call.pending) != 0)
+	for (unsigned turns = 1; atomic_load(&call.pending) != 0; turns++) {
 		sched_yield();
+		if (turns % RESEND_TURNS == 0)
+			call_signal_all(number);
+	}
 	pthread_mutex_unlock(&call.lock);
 }
 

@@ -73,13 +73,25 @@ static void fail_flush(struct image_test_run *test, struct volume *volume)
 	expect(faulty_disk_holds(test, volume, 0, 1));
 }
 
-/* The write fails once. The flush tries the page again by itself, so what has passed is not told. */
+/*
+ * The write fails once. If it was the flush's own, the flush tries the page again and has nothing to tell; if the background
+ * writer was quicker, it tells, and the next one writes the page.
+ */
 static void fail_write(struct image_test_run *test, struct volume *volume)
 {
+	status_t status;
+
 	require(faulty_disk_write(volume, UNWRITABLE_PAGE, 2) == STATUS_OK);
-	expect_equal(volume_flush(volume), STATUS_OK);
+	status = volume_flush(volume);
+	if (status != STATUS_OK) {
+		expect_equal(status, STATUS_IO_ERROR);
+		expect_equal(failed_pages(volume), 1);
+		expect_equal(dirty_pages(volume), 1);
+		expect(faulty_disk_reads(volume, UNWRITABLE_PAGE, 2));
+		status = volume_flush(volume);
+	}
+	expect_equal(status, STATUS_OK);
 	expect_equal(failed_pages(volume), 0);
-	expect_equal(dirty_pages(volume), 0);
 	expect(faulty_disk_holds(test, volume, UNWRITABLE_PAGE, 2));
 }
 

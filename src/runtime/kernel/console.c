@@ -99,21 +99,17 @@ static bool may_wait(void)
 	       platform_may_sleep();
 }
 
-static void serial_put_locked(char character, bool waits)
+static void serial_put_locked(char character)
 {
 	const uint64_t start = __builtin_ia32_rdtsc();
 
-	while (console.serial_head - console.serial_tail == SERIAL_BYTES) {
-		if (!waits) {
-			console.serial_lost++;
-			return;
-		}
+	while (console.serial_head - console.serial_tail == SERIAL_BYTES)
 		if (!serial_pump_locked())
 			serial_give_up_locked(start);
-	}
 	console.serial[console.serial_head++ % SERIAL_BYTES] = character;
 }
 
+/* Text that cannot wait goes to the serial port as a whole or not at all: half a line would run into the next one. */
 static void write_locked(const char *text, size_t bytes, enum terminal_colour colour, bool waits)
 {
 	if (bytes == 0)
@@ -122,10 +118,14 @@ static void write_locked(const char *text, size_t bytes, enum terminal_colour co
 	terminal_write(&console.terminal, text, bytes, colour);
 	if (!console.uart.present)
 		return;
+	if (!waits && console.serial_head - console.serial_tail + 2 * bytes > SERIAL_BYTES) {
+		console.serial_lost += bytes;
+		return;
+	}
 	for (size_t i = 0; i < bytes; i++) {
 		if (text[i] == '\n')
-			serial_put_locked('\r', waits);
-		serial_put_locked(text[i], waits);
+			serial_put_locked('\r');
+		serial_put_locked(text[i]);
 	}
 }
 
