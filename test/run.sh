@@ -18,7 +18,7 @@ record() {
 
 # step NAME COMMAND...: one check, which passes when the command succeeds; its output is shown when it does not.
 step() {
-	local name=$1 output=$BUILD/test/step.output start=$SECONDS
+	local name=$1 output=$BUILD/test/${1// /-}.output start=$SECONDS
 	shift
 	if "$@" >"$output" 2>&1; then
 		echo "ok - $name" | record
@@ -33,7 +33,7 @@ step() {
 
 # tap NAME COMMAND...: a command that writes TAP lines itself. One that ends early, or without a single result, has failed.
 tap() {
-	local name=$1 output=$BUILD/test/tap.output start=$SECONDS status
+	local name=$1 output=$BUILD/test/${1// /-}.output start=$SECONDS status
 	shift
 	"$@" 2>&1 | tee "$output"
 	status=${PIPESTATUS[0]}
@@ -46,6 +46,14 @@ tap() {
 	echo "# $name: $((SECONDS - start)) s"
 }
 
+# side_by_side LINE...: checks that keep one CPU busy each, two at a time; what one of them prints stays together.
+side_by_side() {
+	printf '%s\0' "$@" | xargs -0 -P 2 -I{} bash -c 'text=$({} 2>&1); printf "%s\n" "$text"'
+}
+
+export results
+export -f make_quietly record step tap
+
 step "format" make_quietly check-format
 step "edges" make_quietly check-edges
 step "style" make_quietly check-style
@@ -54,21 +62,22 @@ tap "host tests" make_quietly -k host-tests
 step "build the host tests for data races" make_quietly -k -j"$(nproc)" SANITIZE=thread BUILD="$BUILD/thread" host-test-programs
 tap "host tests for data races" make_quietly -k SANITIZE=thread BUILD="$BUILD/thread" LABEL="host, races" host-tests
 step "build the fuzz targets" make_quietly -j"$(nproc)" fuzz-programs
-step "fuzz partition tables, short" test/fuzz/run.sh short "$BUILD/test/fuzz_partition"
-step "fuzz the page cache, short" test/fuzz/run.sh short "$BUILD/test/fuzz_pagecache"
-step "fuzz the heap, short" test/fuzz/run.sh short "$BUILD/test/fuzz_heap"
-step "fuzz DMA requests, short" test/fuzz/run.sh short "$BUILD/test/fuzz_dma"
-step "heap bench, short" test/bench/heap/short.sh
-step "page states, all interleavings" test/model/run.sh
+side_by_side \
+	'step "page states, all interleavings" test/model/run.sh' \
+	'step "fuzz the page cache, short" test/fuzz/run.sh short "$BUILD/test/fuzz_pagecache"' \
+	'step "fuzz the heap, short" test/fuzz/run.sh short "$BUILD/test/fuzz_heap"' \
+	'step "fuzz DMA requests, short" test/fuzz/run.sh short "$BUILD/test/fuzz_dma"' \
+	'step "fuzz partition tables, short" test/fuzz/run.sh short "$BUILD/test/fuzz_partition"' \
+	'step "heap bench, short" test/bench/heap/short.sh'
 step "build the image" make_quietly -j"$(nproc)" all iso img
 step "build the image with clang" test/check/build.sh CC=clang
 step "build the image with debug checks" test/check/build.sh DEBUG=1
 step "the same commit gives the same bytes" test/check/reproducible.sh
 step "lint" make_quietly lint
 tap "image tests" test/image/run.sh
-tap "monitor" test/image/monitor.sh
-tap "jobs" test/image/jobs.sh
-tap "crash" test/image/crash.sh
+side_by_side \
+	'tap "crash" test/image/crash.sh' \
+	'tap "monitor" test/image/monitor.sh; tap "jobs" test/image/jobs.sh'
 
 passed=$(grep -cE '^ok\b' "$results")
 failed=$(grep -cE '^not ok\b' "$results")
