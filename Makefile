@@ -79,15 +79,15 @@ $(BUILD)/image/src/main.c.o: $(BUILD)/image/config_values.h
 $(BUILD)/image/src/runtime/x86_64/string.c.o: FILE_FLAGS := \
 	$(if $(findstring clang,$(CC)),-fno-builtin,-fno-tree-loop-distribute-patterns)
 
-# What runs in interrupt handlers uses no vector registers, in the app either.
-$(BUILD)/image/app/%_handler.c.o: FILE_FLAGS := $(KERNEL_FLAGS)
+# Only files named *_vector.c use vector registers, and only tasks that are spawned with .vector run them: kernel/task.h.
+$(BUILD)/image/%_vector.c.o: KERNEL_FLAGS :=
 
 # A change of compiler or flags makes everything anew; a file that has gone makes the linker run.
 record = @mkdir -p $(@D) && echo '$(1)' | cmp -s - $@ || echo '$(1)' > $@
 
 FLAGS_RECORD := $(BUILD)/image/flags
 $(FLAGS_RECORD): FORCE
-	$(call record,$(CC) $(IMAGE_FLAGS) $(CONFIG) $(APP))
+	$(call record,$(CC) $(IMAGE_FLAGS) $(KERNEL_FLAGS) $(CONFIG) $(APP))
 
 OBJECTS_RECORD := $(BUILD)/image/objects
 $(OBJECTS_RECORD): FORCE
@@ -101,7 +101,7 @@ $(KERNEL_OBJECTS): $(BUILD)/image/%.o: % $(FLAGS_RECORD)
 	$(call compile,$(KERNEL_FLAGS))
 
 $(APP_OBJECTS): $(BUILD)/image/app/%.o: $(APP)/% $(FLAGS_RECORD)
-	$(call compile,-I$(APP))
+	$(call compile,$(KERNEL_FLAGS) -I$(APP))
 
 $(BUILD)/image/version.c: FORCE
 	@mkdir -p $(@D)

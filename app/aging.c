@@ -154,7 +154,7 @@ static void get_pin(struct ager *ager, struct slot *slot)
 
 static void get_task(struct ager *ager, struct slot *slot)
 {
-	const struct task_options options = { .name = "short", .priority = TASK_NORMAL, .vector = true, .cpu = -1 };
+	const struct task_options options = { .name = "short", .priority = TASK_NORMAL, .cpu = -1 };
 	struct task *task;
 
 	if (task_spawn(&options, idle_task, NULL, &task) == STATUS_OK)
@@ -201,7 +201,7 @@ static uint64_t grow_old(struct aging *aging, uint64_t operations)
 	uint64_t refused = 0;
 
 	for (unsigned i = 0; i < aging->count; i++) {
-		const struct task_options options = { .name = "ager", .priority = TASK_NORMAL, .vector = true, .cpu = -1 };
+		const struct task_options options = { .name = "ager", .priority = TASK_NORMAL, .cpu = -1 };
 		struct ager *ager = &aging->agers[i];
 
 		ager->aging = aging;

@@ -254,7 +254,7 @@ static void buffers_free(struct crash *self)
 
 static status_t task_start(unsigned number, const char *name, void (*run)(void *context), unsigned index)
 {
-	const struct task_options options = { .name = name, .priority = TASK_NORMAL, .vector = true, .cpu = -1 };
+	const struct task_options options = { .name = name, .priority = TASK_NORMAL, .cpu = -1 };
 
 	tasks[number].index = index;
 	random_seed(&tasks[number].random, crash.seed * TASKS + number + 1);

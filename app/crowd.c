@@ -58,9 +58,9 @@ static void start_all(struct crowd *crowd)
 	atomic_store(&crowd->start, 0);
 	for (uint64_t i = 0; i < crowd->size; i++) {
 		struct one *one = &crowd->ones[i];
-		const struct task_options options = {
-			.name = "crowd", .priority = TASK_HIGH, .vector = true, .cpu = (int)(i % platform_cpu_count())
-		};
+		const struct task_options options = { .name = "crowd",
+						      .priority = TASK_HIGH,
+						      .cpu = (int)(i % platform_cpu_count()) };
 		const status_t status = task_spawn(&options, run_one, one, &one->task);
 
 		if (status != STATUS_OK) {

@@ -1,13 +1,21 @@
 /*
  * A fault on purpose, to see what a panic prints and how it ends the machine. fault=null reads page 0; write writes to the
  * program's own code; execute jumps into data; stack runs over the guard page; divide divides by 0; assert fails an assertion;
- * overrun writes behind the end of an object of the heap, freed reads one that was freed: both need one that is guarded.
+ * overrun writes behind the end of an object of the heap, freed reads one that was freed: both need one that is guarded;
+ * vector copies with vector registers in a task that may not use them, handler does so in a timer callback that interrupts a
+ * task that may.
  */
+#include "fault.h"
+
+#include <stdatomic.h>
+
 #include "heap/memory.h"
 #include "runtime/base/assert.h"
 #include "runtime/base/log.h"
 #include "runtime/base/options.h"
 #include "runtime/base/string.h"
+#include "runtime/kernel/task.h"
+#include "runtime/kernel/timer.h"
 #include "scenario.h"
 
 /* What the compiler cannot see through: it would turn these into undefined behaviour of its own. */
@@ -103,7 +111,49 @@ static void fault_freed(struct memory *memory)
 	(void)*(volatile char *)opaque(object);
 }
 
-SCENARIO(fault, "fail on purpose: fault=null, write, execute, stack, divide, assert, overrun or freed")
+static _Atomic bool copied;
+
+static void sample_copy(void)
+{
+	static struct fault_sample from, to;
+
+	fault_sample_copy(&to, &from);
+	atomic_store(&copied, true);
+}
+
+static void copy_in_task(void *context)
+{
+	(void)context;
+	sample_copy();
+}
+
+static void fault_vector(void)
+{
+	const struct task_options options = { .name = "general", .priority = TASK_NORMAL, .cpu = -1 };
+	struct task *task;
+
+	if (task_spawn(&options, copy_in_task, NULL, &task) == STATUS_OK)
+		task_join(task);
+}
+
+static void copy_in_callback(struct timer *timer)
+{
+	(void)timer;
+	sample_copy();
+}
+
+/* Waits without sleeping: the callback interrupts this task, which may use vector registers. */
+static void fault_handler(void)
+{
+	static struct timer timer;
+
+	timer_init(&timer, copy_in_callback);
+	timer_start(&timer, platform_now_ns() + NS_PER_MS);
+	while (!atomic_load(&copied))
+		platform_cpu_relax();
+}
+
+SCENARIO(fault, "fail on purpose: fault=null, write, execute, stack, divide, assert, overrun, freed, vector or handler")
 {
 	char kind[16] = "null";
 
@@ -125,6 +175,10 @@ SCENARIO(fault, "fail on purpose: fault=null, write, execute, stack, divide, ass
 		fault_overrun(scenario->environment->memory);
 	else if (strcmp(kind, "freed") == 0)
 		fault_freed(scenario->environment->memory);
+	else if (strcmp(kind, "vector") == 0)
+		fault_vector();
+	else if (strcmp(kind, "handler") == 0)
+		fault_handler();
 	else
 		return STATUS_INVALID;
 	print("The fault was not noticed.\n");

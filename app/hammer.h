@@ -3,8 +3,6 @@
  * most one object: whoever finds a slot empty allocates into it, whoever finds it taken checks the object and frees or resizes
  * it. So most objects are freed by another CPU than the one that allocated them. What an object must hold is noted outside of
  * it.
- *
- * hammer_handler.c is built like the kernel: nothing in it uses vector registers.
  */
 #pragma once
 

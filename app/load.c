@@ -270,7 +270,7 @@ status_t loads_start(struct loads *loads)
 
 	atomic_store(&loads->stop, false);
 	for (unsigned i = 0; i < LOADS; i++) {
-		const struct task_options options = { .name = names[i], .priority = TASK_NORMAL, .vector = true, .cpu = -1 };
+		const struct task_options options = { .name = names[i], .priority = TASK_NORMAL, .cpu = -1 };
 
 		if (loads->only_writer && i != LOAD_WRITE)
 			continue;

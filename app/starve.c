@@ -129,7 +129,7 @@ static bool run_loop(struct starve *starve, uint32_t number)
 
 static status_t start(struct starve *starve, struct scenario *scenario)
 {
-	const struct task_options options = { .name = "flusher", .priority = TASK_NORMAL, .vector = true, .cpu = -1 };
+	const struct task_options options = { .name = "flusher", .priority = TASK_NORMAL, .cpu = -1 };
 	status_t status = trial_begin(&starve->trial, scenario, REQUEST_BYTES);
 
 	if (status != STATUS_OK)

@@ -37,7 +37,7 @@ static void start_here(void *context)
 
 static void start_cpu(struct storm *storm, unsigned id)
 {
-	const struct task_options options = { .name = "storm", .priority = TASK_HIGH, .vector = true, .cpu = (int)id };
+	const struct task_options options = { .name = "storm", .priority = TASK_HIGH, .cpu = (int)id };
 	struct task *task;
 	const status_t status = task_spawn(&options, start_here, &storm->cpus[id], &task);
 

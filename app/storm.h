@@ -1,6 +1,6 @@
 /*
  * The handlers of the scenario storm: on each CPU a timer whose interrupt takes a burst of DMA buffers, holds them until its
- * next turn, looks at them, and gives them back. storm_handler.c is built like the kernel: nothing in it uses vector registers.
+ * next turn, looks at them, and gives them back.
  */
 #pragma once
 

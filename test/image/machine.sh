@@ -105,6 +105,18 @@ machine_explained() { # NAME STATUS
 	fi
 }
 
+machine_vector() { # NAME STATUS
+	local fault where='in task general, which'
+	fault=$(machine_fault "$1" "$2")
+	[[ $1 != *handler ]] || where='in an interrupt handler or timer callback:'
+	if [[ $fault == ok* ]] && ! tr -d '\r' <"$work/$1.serial" |
+		grep -qE "^panic: vector .* in fault_sample_copy, $where.*\.vector = true"; then
+		echo "not ok - $1: the report does not name the function, where it ran, and the cure"
+	else
+		echo "$fault"
+	fi
+}
+
 machine_run() { # NAME
 	local name=$1 check seconds boot options status results
 	check=$(machine_field "$name" 2)

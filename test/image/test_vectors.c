@@ -5,7 +5,9 @@
 
 #include "runtime/base/string.h"
 #include "runtime/kernel/clock.h"
+#include "runtime/kernel/cpu.h"
 #include "runtime/kernel/task.h"
+#include "runtime/kernel/timer.h"
 #include "runtime/x86_64/cpu_registers.h"
 
 #define TASKS       6
@@ -24,7 +26,7 @@ struct worker {
 	unsigned checks;
 };
 
-/* This file is built without vector registers, so the compiler leaves them alone between these. */
+/* This file is built for general registers only, so the compiler leaves the others alone between these. */
 #define EACH_REGISTER(do)                                                                                                      \
 	do                                                                                                                     \
 	(0) do(1) do(2) do(3) do(4) do(5) do(6) do(7) do(8) do(9) do(10) do(11) do(12) do(13) do(14) do(15)
@@ -150,4 +152,99 @@ IMAGE_TEST(vector_registers_start_as_zeros)
 	require(task_spawn(&options, read_state, &dirty, &task) == STATUS_OK);
 	task_join(task);
 	expect(!dirty);
+}
+
+#define CALLBACKS 20
+
+struct words {
+	uint64_t words[8];
+};
+
+/* A callback as a driver has one: it copies a struct, and looks whether vector registers are forbidden meanwhile. */
+struct callback {
+	struct timer timer;
+	struct words from, to;
+	unsigned allowed;
+	_Atomic unsigned runs;
+};
+
+static bool registers_are_allowed(void)
+{
+	return (cr0_read() & CR0_TASK_SWITCHED) == 0;
+}
+
+static void copy_words(struct timer *timer)
+{
+	struct callback *callback = container_of(timer, struct callback, timer);
+
+	callback->to = callback->from;
+	callback->allowed += registers_are_allowed();
+	atomic_fetch_add(&callback->runs, 1);
+}
+
+/* The callback interrupts this very task: it runs on the CPU that started the timer, and this task does not leave that. */
+static void be_interrupted(void *context)
+{
+	struct image_test_run *test = context;
+	struct callback callback = { .from.words = { 1, 2, 3, 4, 5, 6, 7, 8 } };
+	struct vectors mine, seen;
+
+	memset(&mine, 0, sizeof(mine));
+	for (unsigned i = 0; i < REGISTERS; i++)
+		memset(mine.bytes[i], (int)i + 1, 16);
+	timer_init(&callback.timer, copy_words);
+	for (unsigned i = 0; i < CALLBACKS; i++) {
+		memset(&seen, 0, sizeof(seen));
+		load_sse(&mine);
+		timer_start(&callback.timer, platform_now_ns() + 100 * NS_PER_US);
+		while (atomic_load(&callback.runs) == i)
+			platform_cpu_relax();
+		expect(registers_are_allowed());
+		store_sse(&seen);
+		expect(memcmp(&mine, &seen, sizeof(mine)) == 0);
+		expect(memcmp(&callback.from, &callback.to, sizeof(callback.from)) == 0);
+	}
+	expect_equal(callback.allowed, 0);
+}
+
+IMAGE_TEST(vector_registers_are_forbidden_in_timer_callbacks)
+{
+	struct task_options options = { .name = "vectors", .priority = TASK_NORMAL, .vector = true, .cpu = 0 };
+	struct task *task;
+
+	require(task_spawn(&options, be_interrupted, test, &task) == STATUS_OK);
+	task_join(task);
+}
+
+static void note_allowed(void *context)
+{
+	if (cpu_current()->interrupt_depth > 0)
+		atomic_fetch_add((_Atomic unsigned *)context, registers_are_allowed());
+}
+
+static void work(void *context)
+{
+	while (!atomic_load((_Atomic bool *)context))
+		platform_cpu_relax();
+}
+
+IMAGE_TEST(vector_registers_are_forbidden_in_handlers_on_all_cpus)
+{
+	struct task_options options = { .name = "vectors", .priority = TASK_LOW, .vector = true };
+	struct task *tasks[PLATFORM_CPUS_MAX];
+	_Atomic unsigned allowed = 0;
+	_Atomic bool stop = false;
+
+	for (unsigned cpu = 0; cpu < cpu_count(); cpu++) {
+		options.cpu = (int)cpu;
+		require(task_spawn(&options, work, &stop, &tasks[cpu]) == STATUS_OK);
+	}
+	for (unsigned i = 0; i < CALLBACKS; i++) {
+		cpu_run_on_all(note_allowed, (void *)&allowed);
+		task_sleep(NS_PER_MS);
+	}
+	atomic_store(&stop, true);
+	for (unsigned cpu = 0; cpu < cpu_count(); cpu++)
+		task_join(tasks[cpu]);
+	expect_equal(allowed, 0);
 }

@@ -7,8 +7,11 @@
 #include "runtime/x86_64/paging.h"
 
 #include "address_space.h"
+#include "cpu.h"
 #include "guarded_memory.h"
 #include "panic.h"
+#include "symbols.h"
+#include "task.h"
 
 /* Intel SDM volume 3, section 4.7. */
 #define FAULT_PRESENT  (1u << 0)
@@ -30,7 +33,6 @@ static const char *exception_name(uint64_t vector)
 		[EXCEPTION_OVERFLOW] = "overflow exception",
 		[EXCEPTION_BOUND] = "bound exception",
 		[EXCEPTION_INVALID_OPCODE] = "invalid instruction (a compiler's trap, or execution went astray)",
-		[EXCEPTION_NO_DEVICE] = "vector or floating-point instruction where no vector registers may be used",
 		[EXCEPTION_DOUBLE_FAULT] = "double fault",
 		[EXCEPTION_INVALID_TSS] = "invalid task state segment",
 		[EXCEPTION_NO_SEGMENT] = "segment not present",
@@ -75,6 +77,28 @@ static _Noreturn void page_fault_report(struct interrupt_frame *frame, uint64_t 
 	panic(frame, "page fault: cannot %s 0x%llx: %s", access, (unsigned long long)address, reason);
 }
 
+static _Noreturn void vector_report(struct interrupt_frame *frame)
+{
+	uint64_t offset = 0;
+	const char *function = symbols_find(frame->rip, &offset);
+
+	if (!function)
+		function = "code that has no name";
+	if (cpu_current()->interrupt_depth > 0)
+		panic(frame,
+		      "vector or floating-point instruction in %s, in an interrupt handler or timer callback: these use "
+		      "general "
+		      "registers only. Do this work in a task that is spawned with .vector = true, or move %s to a file that "
+		      "is not "
+		      "named *_vector.c",
+		      function, function);
+	panic(frame,
+	      "vector or floating-point instruction in %s, in task %s, which may use none: spawn the task with .vector = true, "
+	      "or "
+	      "move %s to a file that is not named *_vector.c",
+	      function, task_name(task_current()), function);
+}
+
 void exception_dispatch(struct interrupt_frame *frame)
 {
 	uint64_t address = cr2_read();
@@ -89,6 +113,8 @@ void exception_dispatch(struct interrupt_frame *frame)
 		      owner);
 	if (page_fault)
 		page_fault_report(frame, address);
+	if (frame->vector == EXCEPTION_NO_DEVICE)
+		vector_report(frame);
 	panic(frame, "%s (vector %u, error code 0x%llx)", exception_name(frame->vector), (unsigned)frame->vector,
 	      (unsigned long long)frame->error_code);
 }

@@ -8,9 +8,11 @@
 #include "runtime/base/spinlock.h"
 #include "runtime/x86_64/apic.h"
 #include "runtime/x86_64/cpu_registers.h"
+#include "runtime/x86_64/fpu.h"
 #include "runtime/x86_64/interrupt_frame.h"
 #include "runtime/x86_64/pic.h"
 #include "scheduler.h"
+#include "task_internal.h"
 #include "timer.h"
 #include "watchdog.h"
 
@@ -94,6 +96,21 @@ static void dispatch(struct cpu *cpu, unsigned vector)
 	apic_end();
 }
 
+/*
+ * The vector registers still hold what the interrupted task has in them. A handler has no state of its own, so it may not use
+ * them: instead of spoiling the task's, an instruction that does is a panic.
+ */
+static void dispatch_guarded(struct cpu *cpu, unsigned vector)
+{
+	const bool registers_in_use = atomic_load(&cpu->current)->vector_state != NULL;
+
+	if (registers_in_use)
+		fpu_forbid();
+	dispatch(cpu, vector);
+	if (registers_in_use)
+		fpu_allow();
+}
+
 void interrupt_dispatch(struct interrupt_frame *frame)
 {
 	struct cpu *cpu = cpu_current();
@@ -104,7 +121,7 @@ void interrupt_dispatch(struct interrupt_frame *frame)
 	cpu->slot = 0;
 	cpu->frame = frame;
 	atomic_fetch_add_explicit(&cpu->interrupts[vector], 1, memory_order_relaxed);
-	dispatch(cpu, vector);
+	dispatch_guarded(cpu, vector);
 	assert(cpu == cpu_current() && cpu->interrupt_depth == 1);
 	cpu->interrupt_depth--;
 	cpu->slot = cpu->id + 1;

@@ -7,8 +7,10 @@
  * 2. Each CPU has a run queue. A wake-up puts a task on its last CPU, or on an idle one; an idle CPU takes waiting tasks from
  *    others. A task with `cpu` >= 0 stays on that CPU.
  * 3. A stack lies above an unmapped guard page: running over its end is reported as an overflow with the task's name.
- * 4. Only `vector` tasks may use SSE and AVX; their registers are kept across switches. In any other task such an instruction
- *    raises #NM, which ends in a panic.
+ * 4. All code is built to use general registers only, except files whose names end in _vector.c: there the compiler uses SSE,
+ *    and there are `float` and `double`. Their functions run only in tasks that were spawned with `vector`, whose registers are
+ *    kept across switches. In any other task, in an interrupt handler and in a timer callback, whatever it interrupts, a vector
+ *    instruction ends in a panic that names the function. app_main's task has `vector`.
  * 5. The structure belongs to task.c and friends; others see it as opaque.
  */
 #pragma once
@@ -34,7 +36,7 @@ enum task_priority {
 struct task_options {
 	const char *name; /* copied */
 	enum task_priority priority;
-	bool vector;        /* may use SSE and AVX */
+	bool vector;        /* may run the code of *_vector.c */
 	int cpu;            /* pinned to this CPU; -1: any */
 	size_t stack_bytes; /* 0: TASK_STACK_BYTES; rounded up to pages */
 };

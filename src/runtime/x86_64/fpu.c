@@ -18,11 +18,6 @@ static bool has_xsaveopt;
 static uint32_t components; /* of the XSAVE state */
 static size_t state_bytes = FXSAVE_BYTES;
 
-static void forbid(void)
-{
-	cr0_write(cr0_read() | CR0_TASK_SWITCHED);
-}
-
 static void xcr0_write(uint32_t value)
 {
 	__asm__ volatile("xsetbv" : : "c"(0), "a"(value), "d"(0));
@@ -39,6 +34,16 @@ static void detect(void)
 	has_xsaveopt = cpuid(LEAF_XSAVE, 1).eax & FEATURE_XSAVEOPT;
 }
 
+void fpu_forbid(void)
+{
+	cr0_write(cr0_read() | CR0_TASK_SWITCHED);
+}
+
+void fpu_allow(void)
+{
+	__asm__ volatile("clts" : : : "memory");
+}
+
 void fpu_init_cpu(void)
 {
 	bool first = components == 0 && !has_xsave;
@@ -52,7 +57,7 @@ void fpu_init_cpu(void)
 		if (first)
 			state_bytes = MAX(cpuid(LEAF_XSAVE, 0).ebx, XSAVE_LEGACY_BYTES); /* for what XCR0 enables now */
 	}
-	forbid();
+	fpu_forbid();
 }
 
 size_t fpu_state_bytes(void)
@@ -79,12 +84,12 @@ void fpu_save(void *state)
 		__asm__ volatile("xsave64 (%0)" : : "r"(state), "a"(components), "d"(0) : "memory");
 	else
 		__asm__ volatile("fxsave64 (%0)" : : "r"(state) : "memory");
-	forbid();
+	fpu_forbid();
 }
 
 void fpu_load(const void *state)
 {
-	__asm__ volatile("clts");
+	fpu_allow();
 	if (has_xsave)
 		__asm__ volatile("xrstor64 (%0)" : : "r"(state), "a"(components), "d"(0) : "memory");
 	else
