@@ -68,7 +68,10 @@ status_t driver_probe(struct pci_function *function) MUST_CHECK;
 /* STATUS_NOT_FOUND: not bound; STATUS_BUSY: a volume is on a disk of it; then nothing was done. */
 status_t driver_remove(struct pci_function *function) MUST_CHECK;
 
-/* From probe or remove: the device may go on writing to the memory that it has; what is freed of that stays until its reset. */
+/*
+ * From probe or remove, or as soon as the driver finds that it cannot stop the device: it may go on writing to the memory
+ * that it has; what is freed of that stays until its reset.
+ */
 void driver_device_is_loose(struct pci_function *function);
 
 /* From probe: the device has been reset, so nothing that it had is in use any more. */

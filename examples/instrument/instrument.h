@@ -1,0 +1,54 @@
+/*
+ * The driver of the instrument: a card that streams samples into buffers that the program queues.
+ *
+ *	struct instrument *card = instrument_find();
+ *	status = instrument_start(card);
+ *	status = instrument_queue(card, buffer);                      as many as there are, up to 1024 at once
+ *	status = instrument_next(card, deadline_ns, &filled);         in the order of queueing; queue it again when done with it
+ *	...
+ *	status = instrument_stop(card);                               the card lets all buffers go
+ *
+ * One task at a time uses the card. A buffer belongs to the card from instrument_queue until instrument_next returns it, or
+ * until instrument_stop.
+ */
+#pragma once
+
+#include "heap/dma.h"
+#include "runtime/base/status.h"
+
+struct instrument;
+
+struct instrument_filled {
+	struct dma_buffer *buffer;
+	uint64_t bytes;
+	uint64_t sample;  /* number of its first sample since the start */
+	uint64_t time_ns; /* of its last sample, on the card's clock */
+};
+
+/* The first card, or NULL. */
+struct instrument *instrument_find(void);
+
+/* What the card can reach, for dma_alloc. */
+const struct device *instrument_device(const struct instrument *card);
+
+/* Begins a stream at sample 0. STATUS_BUSY: one is running; STATUS_GONE: the card was given up. */
+status_t instrument_start(struct instrument *card) MUST_CHECK;
+
+/*
+ * Lends the card a buffer of one segment, of whole samples. STATUS_INVALID: it is not like that; STATUS_BUSY: the card has as
+ * many as it can have.
+ */
+status_t instrument_queue(struct instrument *card, struct dma_buffer *buffer) MUST_CHECK;
+
+/*
+ * Waits for the oldest queued buffer. STATUS_TIMEOUT: the deadline (platform_now_ns) passed, all stays as it is;
+ * STATUS_NOT_FOUND: none is queued; STATUS_IO_ERROR: the card reports a fault or nonsense, which is logged. Where
+ * platform_may_sleep().
+ */
+status_t instrument_next(struct instrument *card, uint64_t deadline_ns, struct instrument_filled *filled) MUST_CHECK;
+
+/*
+ * Ends the stream. When it returns STATUS_OK the card writes to no buffer any more. STATUS_TIMEOUT: it did not answer; it has
+ * been cut off from memory and stays unusable (STATUS_GONE). Where platform_may_sleep().
+ */
+status_t instrument_stop(struct instrument *card) MUST_CHECK;
