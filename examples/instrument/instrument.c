@@ -8,7 +8,7 @@
 #include "drivers/registers.h"
 #include "runtime/base/heap.h"
 #include "runtime/base/log.h"
-#include "window.h"
+#include "runtime/base/mutex.h"
 
 /* BAR 0 of an ivshmem device (docs/specs/ivshmem-spec.txt in QEMU's sources). */
 #define DOORBELL        12
@@ -22,8 +22,10 @@ struct instrument {
 	volatile struct window *window;
 	struct interrupt interrupt;
 	_Atomic uint32_t rings; /* interrupts so far; instrument_next sleeps on it */
-	uint32_t queued, taken; /* buffers of this stream, wrapping as the window's counts do */
-	uint64_t sample;        /* that the next buffer begins with */
+	struct mutex queueing;
+	_Atomic uint32_t queued; /* [queueing] buffers, wrapping as the window's count does */
+	_Atomic uint32_t taken;  /* of them by the program */
+	uint64_t sample;         /* that the next buffer begins with, if none is lost */
 	bool running, gone;
 	struct dma_buffer *buffers[WINDOW_SLOTS];
 };
@@ -81,7 +83,7 @@ static status_t wait_for_change(struct instrument *card, size_t offset, uint32_t
 	}
 }
 
-status_t instrument_start(struct instrument *card)
+status_t instrument_start(struct instrument *card, const struct instrument_stream *stream)
 {
 	if (card->gone)
 		return STATUS_GONE;
@@ -91,22 +93,21 @@ status_t instrument_start(struct instrument *card)
 	card->sample = 0;
 	card->running = true;
 	window_write(card, REGISTER(queued), card->queued);
+	register_write64(card->window, REGISTER(rate), stream->rate);
+	register_write64(card->window, REGISTER(trigger), stream->trigger);
 	window_write(card, REGISTER(control), WINDOW_RUN);
 	ring(card);
 	return STATUS_OK;
 }
 
-status_t instrument_queue(struct instrument *card, struct dma_buffer *buffer)
+static status_t queue_locked(struct instrument *card, struct dma_buffer *buffer)
 {
-	volatile struct window_slot *slot = &card->window->slots[card->queued % WINDOW_SLOTS];
+	const uint32_t index = card->queued % WINDOW_SLOTS;
+	volatile struct window_slot *slot = &card->window->slots[index];
 
-	if (card->gone)
-		return STATUS_GONE;
-	if (buffer->segment_count != 1 || buffer->bytes % sizeof(uint64_t) != 0 || buffer->bytes > UINT32_MAX)
-		return STATUS_INVALID;
 	if (card->queued - card->taken == WINDOW_SLOTS)
 		return STATUS_BUSY;
-	card->buffers[card->queued % WINDOW_SLOTS] = buffer;
+	card->buffers[index] = buffer;
 	register_write64(&slot->address, 0, buffer->segments[0].start.value);
 	register_write32(&slot->bytes, 0, (uint32_t)buffer->bytes);
 	window_write(card, REGISTER(queued), ++card->queued);
@@ -114,30 +115,55 @@ status_t instrument_queue(struct instrument *card, struct dma_buffer *buffer)
 	return STATUS_OK;
 }
 
-status_t instrument_next(struct instrument *card, uint64_t deadline_ns, struct instrument_filled *filled)
+status_t instrument_queue(struct instrument *card, struct dma_buffer *buffer)
 {
-	const uint32_t index = card->taken % WINDOW_SLOTS;
-	volatile struct window_slot *slot = &card->window->slots[index];
-	struct dma_buffer *buffer = card->buffers[index];
 	status_t status;
 
 	if (card->gone)
 		return STATUS_GONE;
-	if (card->queued == card->taken)
+	if (buffer->segment_count != 1 || buffer->bytes % sizeof(uint64_t) != 0 || buffer->bytes > UINT32_MAX)
+		return STATUS_INVALID;
+	mutex_lock(&card->queueing);
+	status = queue_locked(card, buffer);
+	mutex_unlock(&card->queueing);
+	return status;
+}
+
+/* What the card says of its oldest buffer; false: that cannot be. */
+static bool read_slot(struct instrument *card, struct instrument_filled *filled)
+{
+	const uint32_t index = card->taken % WINDOW_SLOTS;
+	volatile struct window_slot *slot = &card->window->slots[index];
+
+	filled->buffer = card->buffers[index];
+	filled->bytes = register_read32(&slot->written, 0);
+	filled->sample = register_read64(&slot->sample, 0);
+	filled->time_ns = register_read64(&slot->time_ns, 0);
+	filled->trigger = register_read64(&slot->trigger, 0);
+	return filled->bytes == filled->buffer->bytes && filled->sample >= card->sample;
+}
+
+status_t instrument_next(struct instrument *card, uint64_t deadline_ns, struct instrument_filled *filled)
+{
+	const uint32_t queued = card->queued - card->taken;
+	status_t status;
+
+	if (card->gone)
+		return STATUS_GONE;
+	if (queued == 0)
 		return STATUS_NOT_FOUND;
 	status = wait_for_change(card, REGISTER(filled), card->taken, deadline_ns);
 	if (status != STATUS_OK)
 		return status;
-	const uint32_t fault = window_read(card, REGISTER(fault)), written = register_read32(&slot->written, 0);
+	const uint32_t fault = window_read(card, REGISTER(fault));
+	const uint32_t done = window_read(card, REGISTER(filled)) - card->taken;
 
-	if (fault != WINDOW_FAULT_NONE || window_read(card, REGISTER(filled)) - card->taken > card->queued - card->taken ||
-	    written != buffer->bytes) {
-		log_error("%s: fault %u, buffer %u of %u, %u of its %lu bytes written", card->function->device.name, fault,
-			  card->taken, card->queued, written, buffer->bytes);
+	if (fault != WINDOW_FAULT_NONE || done > card->queued - card->taken || !read_slot(card, filled)) {
+		log_error("%s: fault %u, %u of %u buffers filled, the next one with %lu bytes", card->function->device.name,
+			  fault, done, queued, done > 0 ? filled->bytes : 0);
 		return STATUS_IO_ERROR;
 	}
-	*filled = (struct instrument_filled){ buffer, written, card->sample, register_read64(&slot->time_ns, 0) };
-	card->sample += written / sizeof(uint64_t);
+	card->sample = filled->sample + filled->bytes / sizeof(uint64_t);
 	card->taken++;
 	return STATUS_OK;
 }
@@ -152,7 +178,6 @@ status_t instrument_stop(struct instrument *card)
 	ring(card);
 	status = wait_for_change(card, REGISTER(running), WINDOW_RUN, platform_now_ns() + STOP_WAIT_NS);
 	card->running = false;
-	card->taken = card->queued;
 	if (status == STATUS_OK)
 		return STATUS_OK;
 	/* It may go on when the buffers are somebody else's. */
@@ -193,6 +218,7 @@ static status_t probe(const struct driver_environment *environment, struct pci_f
 	if (!card)
 		return STATUS_NO_MEMORY;
 	*card = (struct instrument){ .function = function };
+	mutex_init(&card->queueing, "instrument");
 	status = card_open(card);
 	if (status != STATUS_OK) {
 		pci_interrupts_close(function);

@@ -8,21 +8,28 @@
  *	...
  *	status = instrument_stop(card);                               the card lets all buffers go
  *
- * One task at a time uses the card. A buffer belongs to the card from instrument_queue until instrument_next returns it, or
- * until instrument_stop.
+ * One task at a time starts, stops, and takes buffers; any task may queue one. A buffer belongs to the card from
+ * instrument_queue until instrument_next returns it, or until instrument_stop.
  */
 #pragma once
 
 #include "heap/dma.h"
 #include "runtime/base/status.h"
+#include "window.h"
 
 struct instrument;
+
+struct instrument_stream {
+	uint64_t rate;    /* samples a second; 0: as many as there are buffers for */
+	uint64_t trigger; /* the sample that the trigger input comes with, or WINDOW_NO_TRIGGER */
+};
 
 struct instrument_filled {
 	struct dma_buffer *buffer;
 	uint64_t bytes;
-	uint64_t sample;  /* number of its first sample since the start */
+	uint64_t sample;  /* number of its first sample since the start; what is between two buffers was lost */
 	uint64_t time_ns; /* of its last sample, on the card's clock */
+	uint64_t trigger; /* the sample in it that the trigger came with, or WINDOW_NO_TRIGGER */
 };
 
 /* The first card, or NULL. */
@@ -32,11 +39,11 @@ struct instrument *instrument_find(void);
 const struct device *instrument_device(const struct instrument *card);
 
 /* Begins a stream at sample 0. STATUS_BUSY: one is running; STATUS_GONE: the card was given up. */
-status_t instrument_start(struct instrument *card) MUST_CHECK;
+status_t instrument_start(struct instrument *card, const struct instrument_stream *stream) MUST_CHECK;
 
 /*
  * Lends the card a buffer of one segment, of whole samples. STATUS_INVALID: it is not like that; STATUS_BUSY: the card has as
- * many as it can have.
+ * many as it can have. Where platform_may_sleep().
  */
 status_t instrument_queue(struct instrument *card, struct dma_buffer *buffer) MUST_CHECK;
 

@@ -112,10 +112,11 @@ static status_t read_back(struct recording *recording)
 
 static status_t record(struct recording *recording)
 {
+	const struct instrument_stream stream = { .rate = 0, .trigger = WINDOW_NO_TRIGGER };
 	status_t status = failed("take the buffers", buffers_take(recording)), stopped;
 
 	if (status == STATUS_OK)
-		status = failed("start the card", instrument_start(recording->card));
+		status = failed("start the card", instrument_start(recording->card, &stream));
 	if (status == STATUS_OK)
 		status = buffers_store(recording);
 	stopped = failed("stop the card", instrument_stop(recording->card));

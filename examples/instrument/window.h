@@ -19,6 +19,9 @@
 #define WINDOW_SLOTS       1024u
 #define WINDOW_SAMPLE_STEP 0x9e3779b97f4a7c15ull
 
+#define WINDOW_FIFO_SAMPLES (64u << 10)
+#define WINDOW_NO_TRIGGER   UINT64_MAX
+
 #define WINDOW_RUN 1u /* in control and running */
 
 enum window_fault {
@@ -31,7 +34,8 @@ struct window_slot {
 	uint32_t bytes;   /* driver: a multiple of 8 */
 	uint32_t written; /* card */
 	uint64_t time_ns; /* card: when the last sample was taken, on the card's clock */
-	uint64_t reserved;
+	uint64_t sample;  /* card: number of the first sample */
+	uint64_t trigger; /* card: the sample in it that the trigger came with, or WINDOW_NO_TRIGGER */
 };
 
 struct window {
@@ -44,7 +48,9 @@ struct window {
 	uint32_t reserved[10];
 	uint32_t control; /* driver */
 	uint32_t queued;  /* driver: buffers so far */
-	uint32_t reserved_too[14];
+	uint64_t rate;    /* driver: samples a second; 0: as the buffers come */
+	uint64_t trigger; /* driver: a sample, or WINDOW_NO_TRIGGER */
+	uint32_t reserved_too[10];
 	struct window_slot slots[WINDOW_SLOTS];
 };
 

@@ -33,7 +33,8 @@ struct card {
 	uint64_t ram_bytes, low_bytes;
 	volatile struct window *window;
 	int window_file, bell, interrupt; /* the guest rings `bell`; the card rings `interrupt` */
-	uint64_t sample;
+	uint64_t sample;                  /* the next one that a buffer gets */
+	uint64_t start_ns;                /* of the stream */
 };
 
 static _Noreturn void fail(const char *what)
@@ -99,8 +100,10 @@ static void fill_one(struct card *card)
 		window->fault = WINDOW_FAULT_ADDRESS;
 		return;
 	}
+	slot->sample = card->sample;
 	for (uint32_t i = 0; i < bytes / sizeof(*samples); i++)
 		samples[i] = ++card->sample * WINDOW_SAMPLE_STEP;
+	slot->trigger = window->trigger - slot->sample < card->sample - slot->sample ? window->trigger : WINDOW_NO_TRIGGER;
 	slot->written = bytes;
 	slot->time_ns = now_ns();
 	__atomic_thread_fence(__ATOMIC_RELEASE);
@@ -113,7 +116,35 @@ static void interrupt(const struct card *card)
 		fail("cannot interrupt");
 }
 
-/* Does what the registers ask for, until nothing is left to do. */
+/* Samples that have been taken since the start of the stream. */
+static uint64_t taken(const struct card *card)
+{
+	const uint64_t ns = now_ns() - card->start_ns, rate = card->window->rate;
+
+	return ns / 1000000000 * rate + ns % 1000000000 * (rate / 1000) / 1000000;
+}
+
+/* Whether the next buffer can be filled; without one, what the FIFO cannot keep is lost. */
+static bool is_ready(struct card *card)
+{
+	volatile struct window *window = card->window;
+	const bool queued = window->filled != window->queued;
+
+	if (!(window->control & WINDOW_RUN) || window->fault != WINDOW_FAULT_NONE)
+		return false;
+	if (window->rate == 0)
+		return queued;
+	const uint64_t waiting = taken(card) - card->sample;
+
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	if (queued)
+		return waiting >= window->slots[window->filled % WINDOW_SLOTS].bytes / sizeof(uint64_t);
+	if (waiting > WINDOW_FIFO_SAMPLES)
+		card->sample += waiting - WINDOW_FIFO_SAMPLES;
+	return false;
+}
+
+/* Does what the registers ask for, until nothing is left to do now. */
 static void serve(struct card *card)
 {
 	volatile struct window *window = card->window;
@@ -121,12 +152,12 @@ static void serve(struct card *card)
 
 	if (control != window->running) {
 		card->sample = 0;
+		card->start_ns = now_ns();
 		window->fault = WINDOW_FAULT_NONE;
 		window->running = control;
 		interrupt(card);
 	}
-	while ((window->control & WINDOW_RUN) && window->filled != window->queued && window->fault == WINDOW_FAULT_NONE) {
-		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	while (is_ready(card)) {
 		fill_one(card);
 		interrupt(card);
 	}
@@ -192,10 +223,10 @@ int main(int argc, char **argv)
 	events[0] = (struct pollfd){ .fd = connection(argv[1]), .events = POLLIN };
 	events[1] = (struct pollfd){ .fd = card.bell, .events = POLLIN };
 	greet(&card, events[0].fd);
-	while (poll(events, 2, -1) > 0 && events[0].revents == 0) {
+	while (poll(events, 2, card.window->rate > 0 ? 1 : -1) >= 0 && events[0].revents == 0) {
 		eventfd_t rings;
 
-		if (eventfd_read(card.bell, &rings) != 0)
+		if (events[1].revents != 0 && eventfd_read(card.bell, &rings) != 0)
 			fail("cannot hear the doorbell");
 		serve(&card);
 	}
