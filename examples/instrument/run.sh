@@ -1,17 +1,24 @@
 #!/usr/bin/env bash
 # run.sh [VARIABLE=VALUE...]: starts the card, and beside it the machine with the program: MEM=2G, OPTIONS="buffers=256 rounds=2",
-# BUILD=, and what else `make run` knows. Everything that it makes lies in BUILD and goes with the run, but for the image.
+# DISK= (instead of a blank one of 4 GB), APP= (another program for the card), BUILD=, and what else `make run` knows. What a run
+# leaves behind is the image in BUILD.
 set -euo pipefail
 
 here=$(dirname "$0")
-tree=${WEIR:-$here/../..}
+tree=$(cd "${WEIR:-$here/../..}" && pwd)
 mem=2G
-build=$tree/build/instrument
+app=examples/instrument
+build=
+disk=
+qemu_args=
 rest=()
 for word; do
 	case $word in
 	MEM=*) mem=${word#*=} ;;
+	APP=*) app=${word#*=} ;;
 	BUILD=*) build=${word#*=} ;;
+	DISK=*) disk=${word#*=} ;;
+	QEMU_ARGS=*) qemu_args=${word#*=} ;;
 	*=*) rest+=("$word") ;;
 	*) echo "run.sh: \"$word\" is not VARIABLE=VALUE" >&2 && exit 2 ;;
 	esac
@@ -23,20 +30,21 @@ case $mem in
 esac
 # q35 has this much of its memory below 4 GB.
 low_mib=$((mib < 2816 ? mib : 2048))
+build=${build:-$tree/build/$(basename "$app")}
 
 mkdir -p "$build"
-cc -std=gnu11 -O2 -Wall -Wextra -Werror -I"$tree" "$here/host/card.c" -o "$build/card"
+cc -std=gnu11 -O2 -Wall -Wextra -Werror -I"$tree" "$tree/examples/instrument/host/card.c" -o "$build/card"
 work=$(mktemp -d "$build/card.XXXXXX")
 card=
 trap '[ -z "$card" ] || kill "$card" 2>/dev/null || true; rm -rf "$work"' EXIT
 truncate -s ${mib}M "$work/ram"
-truncate -s 4G "$work/disk.img"
+[ -n "$disk" ] || { disk=$work/disk.img && truncate -s 4G "$disk"; }
 "$build/card" "$work/socket" "$work/ram" $low_mib >"$work/card.output" &
 card=$!
 until grep -q ready "$work/card.output" && [ -S "$work/socket" ]; do
 	kill -0 $card 2>/dev/null || { echo "run.sh: the card has ended" >&2 && exit 1; }
 	sleep 0.05
 done
-make --no-print-directory -C "$tree" run APP=examples/instrument BUILD="$build" MEM="$mem" DISK="$work/disk.img" "${rest[@]}" \
+make --no-print-directory -C "$tree" run APP="$app" BUILD="$build" MEM="$mem" DISK="$disk" "${rest[@]}" \
 	QEMU_ARGS="-object memory-backend-file,id=ram,share=on,mem-path=$work/ram,size=${mib}M -machine memory-backend=ram \
--chardev socket,id=card,path=$work/socket -device ivshmem-doorbell,chardev=card,vectors=1"
+-chardev socket,id=card,path=$work/socket -device ivshmem-doorbell,chardev=card,vectors=1 $qemu_args"
