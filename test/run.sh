@@ -57,6 +57,7 @@ export -f make_quietly record step tap
 step "format" make_quietly check-format
 step "edges" make_quietly check-edges
 step "style" make_quietly check-style
+step "code in the documents" make_quietly check-documents
 step "build the host tests" make_quietly -k -j"$(nproc)" host-test-programs
 tap "host tests" make_quietly -k host-tests
 step "build the host tests for data races" make_quietly -k -j"$(nproc)" SANITIZE=thread BUILD="$BUILD/thread" host-test-programs

@@ -107,7 +107,7 @@ $(TEST_DIR)/make_seeds: $(call objects,fast,test/fuzz/make_seeds.c)
 
 -include $(wildcard $(TEST_DIR)/*/boot/*.d $(TEST_DIR)/*/test/*/*.d $(TEST_DIR)/*/test/*/*/*.d $(TEST_DIR)/*/src/*/*.d $(TEST_DIR)/*/src/runtime/*/*.d)
 
-.PHONY: test test-long host-tests host-test-programs fuzz fuzz-programs benches bench lint format check-format check-edges check-style
+.PHONY: test test-long host-tests host-test-programs fuzz fuzz-programs benches bench lint format check-format check-edges check-style check-documents
 
 # All checks and tests; the last line is "N passed, N failed".
 test: setup
@@ -225,6 +225,10 @@ check-edges:
 
 check-style:
 	@test/check/style.sh
+
+# The code in the documents compiles as a part of the image would.
+check-documents:
+	@BUILD=$(BUILD) CC=$(CC) test/check/documents.sh $(IMAGE_FLAGS) $(KERNEL_FLAGS)
 
 # clang-tidy and cppcheck look at a file again only when it, one of its headers, or the rules have changed.
 LINT_SOURCES = $(filter-out boot/% test/host/test_loader.c,$(C_SOURCES))
