@@ -1,4 +1,7 @@
 #include "disk_queue.h"
+#include "runtime/base/log.h"
+
+#define ERRORS_LOGGED_MAX 32
 
 _Static_assert(sizeof(struct disk_progress) <= sizeof(((struct block_request *)0)->driver), "fits into the request");
 _Static_assert(DISK_SEGMENTS_MAX <= UINT16_MAX && DISK_SLOTS_MAX <= UINT8_MAX, "fit into the progress");
@@ -246,4 +249,29 @@ unsigned disk_queue_late_locked(const struct disk_queue *queue, uint64_t now_ns)
 	while (slot < queue->slot_count && !is_late(queue, &queue->slots[slot], now_ns))
 		slot++;
 	return slot;
+}
+
+void disk_failure_note(struct disk_failures *failures, const char *disk, const struct block_request *request, unsigned code)
+{
+	if (failures->count++ > 0)
+		return;
+	failures->disk = disk;
+	failures->operation = request->operation;
+	failures->offset_bytes = request->offset_bytes;
+	failures->code = code;
+}
+
+void disk_failures_log(const struct disk_failures *failures, _Atomic unsigned *errors)
+{
+	static const char *const operations[] = { "read", "write", "flush" };
+	unsigned before;
+
+	if (failures->count == 0)
+		return;
+	before = atomic_fetch_add(errors, failures->count);
+	if (before >= ERRORS_LOGGED_MAX)
+		return;
+	log_warn("%s: %s at %llu failed: status 0x%x%s%s", failures->disk, operations[failures->operation],
+		 (unsigned long long)failures->offset_bytes, failures->code, failures->count > 1 ? ", and others with it" : "",
+		 before + failures->count >= ERRORS_LOGGED_MAX ? "; no more are logged" : "");
 }

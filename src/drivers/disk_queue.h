@@ -124,3 +124,17 @@ void disk_queue_fail(struct disk_queue *queue, struct list *done);
 
 /* A slot whose command is late; slot_count: none. */
 unsigned disk_queue_late_locked(const struct disk_queue *queue, uint64_t now_ns);
+
+/* Commands that failed, noted with the lock held and logged without: the first of those that were completed together. */
+struct disk_failures {
+	unsigned count;
+	const char *disk;
+	enum block_operation operation;
+	uint64_t offset_bytes;
+	unsigned code; /* what the device said */
+};
+
+void disk_failure_note(struct disk_failures *failures, const char *disk, const struct block_request *request, unsigned code);
+
+/* `errors` counts all of the device's; one that has reported so many of them is not worth more lines. */
+void disk_failures_log(const struct disk_failures *failures, _Atomic unsigned *errors);

@@ -1,10 +1,7 @@
 /* An I/O queue: requests become commands, completions end them. */
 #include "nvme.h"
 #include "runtime/base/bits.h"
-#include "runtime/base/log.h"
 #include "runtime/base/string.h"
-
-#define ERRORS_LOGGED_MAX 32
 
 /* A transfer as the controller sees it; section 4.3: PRP entries. */
 struct transfer {
@@ -116,21 +113,11 @@ status_t nvme_status(uint16_t status)
 	}
 }
 
-static void failure_log(const struct nvme_queue *queue, struct block_request *request, uint16_t status)
-{
-	static const char *const operations[] = { "read", "write", "flush" };
-	const unsigned errors = atomic_fetch_add(&queue->nvme->errors, 1);
-
-	if (errors < ERRORS_LOGGED_MAX)
-		log_warn("%s: %s at %llu failed: status type %u, code 0x%x%s", namespace_of(queue, request)->name,
-			 operations[request->operation], (unsigned long long)request->offset_bytes, NVME_STATUS_TYPE(status),
-			 NVME_STATUS_CODE(status), errors + 1 == ERRORS_LOGGED_MAX ? "; no more are logged" : "");
-}
-
 /* False: there was none. A device that makes no sense is stopped, and will be reset. */
-static bool completion_take(struct nvme_queue *queue, struct list *done)
+static bool completion_take(struct nvme_queue *queue, struct list *done, struct disk_failures *failures)
 {
 	struct nvme_completion completion;
+	struct block_request *request;
 	const enum nvme_ring_result result = nvme_ring_take(&queue->ring, &completion);
 
 	if (result == NVME_RING_EMPTY)
@@ -141,24 +128,28 @@ static bool completion_take(struct nvme_queue *queue, struct list *done)
 								      : "completed a command that it does not have");
 		return false;
 	}
+	request = queue->disk.slots[completion.id].request;
 	if (!NVME_STATUS_IS_OK(completion.status))
-		failure_log(queue, queue->disk.slots[completion.id].request, completion.status);
+		disk_failure_note(failures, namespace_of(queue, request)->name, request,
+				  NVME_STATUS_TYPE(completion.status) << 8 | NVME_STATUS_CODE(completion.status));
 	disk_queue_complete_locked(&queue->disk, completion.id, nvme_status(completion.status), done);
 	return true;
 }
 
 void nvme_queue_process(struct nvme_queue *queue)
 {
+	struct disk_failures failures = { .count = 0 };
 	struct list done;
 
 	list_init(&done);
 	spinlock_lock(&queue->disk.lock);
 	if (queue->disk.state == DISK_QUEUE_LIVE) {
-		while (completion_take(queue, &done))
+		while (completion_take(queue, &done, &failures))
 			;
 		nvme_ring_release(&queue->ring);
 		disk_queue_pump_locked(&queue->disk);
 	}
 	spinlock_unlock(&queue->disk.lock);
+	disk_failures_log(&failures, &queue->nvme->errors);
 	disk_requests_finish(&done);
 }

@@ -1,12 +1,10 @@
 /* A queue of a virtio disk: requests become tables of descriptors. Virtio 1.1, section 5.2.6. */
 #include "runtime/base/bits.h"
-#include "runtime/base/log.h"
 #include "virtio_blk.h"
 
-#define SECTOR_SHIFT      9
-#define ERRORS_LOGGED_MAX 32
-#define HEADER_BYTES      offsetof(struct virtio_blk_header, status)
-#define TABLE_BYTES       (VIRTIO_BLK_DESCRIPTORS * sizeof(struct virtqueue_descriptor))
+#define SECTOR_SHIFT 9
+#define HEADER_BYTES offsetof(struct virtio_blk_header, status)
+#define TABLE_BYTES  (VIRTIO_BLK_DESCRIPTORS * sizeof(struct virtqueue_descriptor))
 
 enum request_type {
 	TYPE_READ = 0,
@@ -149,26 +147,18 @@ void virtio_blk_queue_free(struct virtio_blk *disk, struct virtio_blk_queue *que
 	heap_free(driver_heap(disk->virtio.function), queue);
 }
 
-static status_t slot_status(struct virtio_blk_queue *queue, unsigned slot)
+static status_t slot_status(struct virtio_blk_queue *queue, unsigned slot, struct disk_failures *failures)
 {
-	static const char *const operations[] = { "read", "write", "flush" };
-	struct virtio_blk *disk = queue->disk_device;
-	const struct block_request *request = queue->disk.slots[slot].request;
 	const uint8_t status = *(volatile uint8_t *)&header_of(queue, slot)->status;
-	unsigned errors;
 
 	if (status == REQUEST_OK)
 		return STATUS_OK;
-	errors = atomic_fetch_add(&disk->errors, 1);
-	if (errors < ERRORS_LOGGED_MAX)
-		log_warn("%s: %s at %llu failed: status %u%s", disk->name, operations[request->operation],
-			 (unsigned long long)request->offset_bytes, status,
-			 errors + 1 == ERRORS_LOGGED_MAX ? "; no more are logged" : "");
+	disk_failure_note(failures, queue->disk_device->name, queue->disk.slots[slot].request, status);
 	return status == REQUEST_UNSUPPORTED ? STATUS_UNSUPPORTED : STATUS_IO_ERROR;
 }
 
 /* False: there was none. A device that makes no sense is stopped, and will be reset. */
-static bool completion_take(struct virtio_blk_queue *queue, struct list *done)
+static bool completion_take(struct virtio_blk_queue *queue, struct list *done, struct disk_failures *failures)
 {
 	unsigned slot;
 	const enum virtqueue_result result = virtqueue_take(&queue->ring, &slot);
@@ -182,24 +172,26 @@ static bool completion_take(struct virtio_blk_queue *queue, struct list *done)
 								: "completed a command that it does not have");
 		return false;
 	}
-	disk_queue_complete_locked(&queue->disk, slot, slot_status(queue, slot), done);
+	disk_queue_complete_locked(&queue->disk, slot, slot_status(queue, slot, failures), done);
 	return true;
 }
 
 void virtio_blk_queue_process(struct virtio_blk_queue *queue)
 {
+	struct disk_failures failures = { .count = 0 };
 	struct list done;
 
 	list_init(&done);
 	spinlock_lock(&queue->disk.lock);
 	while (queue->disk.state == DISK_QUEUE_LIVE) {
 		virtqueue_interrupts_off(&queue->ring);
-		while (completion_take(queue, &done))
+		while (completion_take(queue, &done, &failures))
 			;
 		disk_queue_pump_locked(&queue->disk);
 		if (!virtqueue_interrupts_on(&queue->ring))
 			break;
 	}
 	spinlock_unlock(&queue->disk.lock);
+	disk_failures_log(&failures, &queue->disk_device->errors);
 	disk_requests_finish(&done);
 }

@@ -21,6 +21,7 @@ media_prepare() {
 	for kind in iso img; do
 		boot/media.sh $kind "$BUILD/weir.efi" "$work/test.$kind" "test=all" || return 1
 	done
+	test/check/build.sh DEBUG=1 || return 1
 	# An image that does not wait long for a disk, and then leaves it alone, so that a slow one has time to recover.
 	"$MAKE" --no-print-directory -j"$(nproc)" BUILD="$BUILD/impatient" \
 		CONFIG="-DDRIVER_IO_TIMEOUT_MS=1000 -DPAGECACHE_RETRY_MS=120000" "$BUILD/impatient/weir.efi" || return 1
@@ -35,6 +36,7 @@ media_prepare() {
 machine_boot_arguments() {
 	case $1 in
 	efi) printf '%s\n' -kernel "$BUILD/weir.efi" -append "$2" ;;
+	debug) printf '%s\n' -kernel "$BUILD/variant-DEBUG-1/weir.efi" -append "$2" ;;
 	impatient) printf '%s\n' -kernel "$BUILD/impatient/weir.efi" -append "$2" ;;
 	cd) printf '%s\n' -cdrom "$work/test.iso" ;;
 	usb)
