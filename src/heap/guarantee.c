@@ -302,7 +302,7 @@ void guarantee_give(struct guarantee *guarantee, struct phys_addr start)
 static void lists_init(struct guarantee *guarantee)
 {
 	spinlock_init(&guarantee->lock, "guarantee");
-	mutex_init(&guarantee->refill, "guarantee");
+	mutex_init(&guarantee->refill, "guarantee refill");
 	list_init(&guarantee->idle);
 	list_init(&guarantee->loaned);
 	list_init(&guarantee->empty);

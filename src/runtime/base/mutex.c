@@ -9,6 +9,13 @@ void mutex_init(struct mutex *mutex, const char *name)
 	atomic_init(&mutex->state, FREE);
 	atomic_init(&mutex->owner, NULL);
 	mutex->name = name;
+	lock_order_init(&mutex->mark);
+}
+
+static void take(struct mutex *mutex)
+{
+	atomic_store_explicit(&mutex->owner, platform_task(), memory_order_relaxed);
+	lock_order_begin(&mutex->mark, mutex->name, platform_task());
 }
 
 bool mutex_try_lock(struct mutex *mutex)
@@ -18,13 +25,14 @@ bool mutex_try_lock(struct mutex *mutex)
 	if (!atomic_compare_exchange_strong_explicit(&mutex->state, &expected, HELD, memory_order_acquire,
 						     memory_order_relaxed))
 		return false;
-	atomic_store_explicit(&mutex->owner, platform_task(), memory_order_relaxed);
+	take(mutex);
 	return true;
 }
 
 status_t mutex_lock_until(struct mutex *mutex, uint64_t deadline_ns)
 {
 	assert(platform_may_sleep());
+	lock_order_wait(&mutex->mark, mutex->name, platform_task());
 	if (mutex_try_lock(mutex))
 		return STATUS_OK;
 	if (mutex_is_held(mutex))
@@ -34,7 +42,7 @@ status_t mutex_lock_until(struct mutex *mutex, uint64_t deadline_ns)
 		if (platform_wait(&mutex->state, CONTENDED, deadline_ns) == STATUS_TIMEOUT)
 			return STATUS_TIMEOUT;
 	}
-	atomic_store_explicit(&mutex->owner, platform_task(), memory_order_relaxed);
+	take(mutex);
 	return STATUS_OK;
 }
 
@@ -47,6 +55,7 @@ void mutex_lock(struct mutex *mutex)
 void mutex_unlock(struct mutex *mutex)
 {
 	assert(mutex_is_held(mutex));
+	lock_order_end(&mutex->mark, platform_task());
 	atomic_store_explicit(&mutex->owner, NULL, memory_order_relaxed);
 	if (atomic_exchange_explicit(&mutex->state, FREE, memory_order_release) == CONTENDED)
 		platform_wake(&mutex->state);

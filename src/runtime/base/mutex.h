@@ -6,12 +6,14 @@
 
 #include <stdatomic.h>
 
+#include "lock_order.h"
 #include "platform.h"
 
 struct mutex {
 	_Atomic uint32_t state;    /* 0 free, 1 held, 2 held and somebody may wait */
 	const void *_Atomic owner; /* platform_task() of the holder */
 	const char *name;          /* [I] */
+	struct lock_mark mark;     /* lock_order.h */
 };
 
 void mutex_init(struct mutex *mutex, const char *name);

@@ -9,17 +9,20 @@
 #include <stdatomic.h>
 
 #include "assert.h"
+#include "lock_order.h"
 
 struct spinlock {
 	_Atomic uint32_t holder; /* CPU + 1, or 0 */
 	const char *name;        /* [I] */
 	struct hold hold;        /* the holder's; empty but where holds are recorded (holds.h) */
+	struct lock_mark mark;   /* empty but where the order of locks is checked (lock_order.h) */
 };
 
 static inline void spinlock_init(struct spinlock *lock, const char *name)
 {
 	atomic_init(&lock->holder, 0);
 	lock->name = name;
+	lock_order_init(&lock->mark);
 }
 
 static inline bool spinlock_is_held(const struct spinlock *lock)
@@ -35,9 +38,11 @@ static inline void spinlock_lock(struct spinlock *lock)
 	uint32_t expected = 0;
 
 	platform_preempt_disable();
+	lock_order_wait(&lock->mark, lock->name, NULL);
 	if (!atomic_compare_exchange_strong_explicit(&lock->holder, &expected, platform_cpu() + 1, memory_order_acquire,
 						     memory_order_relaxed))
 		spinlock_lock_contended(lock);
+	lock_order_begin(&lock->mark, lock->name, NULL);
 	hold_begin(&lock->hold);
 }
 
@@ -48,6 +53,7 @@ static inline bool spinlock_try_lock(struct spinlock *lock)
 	platform_preempt_disable();
 	if (atomic_compare_exchange_strong_explicit(&lock->holder, &expected, platform_cpu() + 1, memory_order_acquire,
 						    memory_order_relaxed)) {
+		lock_order_begin(&lock->mark, lock->name, NULL);
 		hold_begin(&lock->hold);
 		return true;
 	}
@@ -59,6 +65,7 @@ static inline void spinlock_unlock(struct spinlock *lock)
 {
 	assert(spinlock_is_held(lock));
 	hold_end(&lock->hold, lock->name);
+	lock_order_end(&lock->mark, NULL);
 	atomic_store_explicit(&lock->holder, 0, memory_order_release);
 	platform_preempt_enable();
 }
