@@ -1,8 +1,8 @@
 /*
- * The order of locks, held against the code: in debug builds each lock belongs to the class of its name, and the first time that
- * a lock of class B is waited for while one of class A is held, "A before B" becomes a rule. A rule that contradicts those
- * before, over however many classes, is a panic with both places: some interleaving of the two deadlocks, whether or not
- * it came about this time.
+ * The order of locks, held against the code: in debug builds each lock belongs to the class of its name, and the first time
+ * that a lock of class B is waited for while one of class A is held, "A before B" becomes a rule. A rule that contradicts
+ * those before, over however many classes, is a panic with both places: some interleaving of the two deadlocks, whether or
+ * not it came about this time.
  *
  * 1. Spinlocks count for the CPU that holds them, interrupt handlers on it included; mutexes for the task that does.
  * 2. Locks of one class have no order among themselves here.
