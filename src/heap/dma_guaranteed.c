@@ -65,9 +65,9 @@ static struct dma_buffer *object_take(struct guarantee *guarantee, const struct 
 	struct dma_buffer *buffer;
 	struct phys_addr start;
 
-	if (!guarantee_take(guarantee, device, object_bytes(plan), may_go_beyond(request), &start))
+	buffer = guarantee_take(guarantee, device, object_bytes(plan), may_go_beyond(request), &start);
+	if (!buffer)
 		return NULL;
-	buffer = guarantee_record(guarantee, start);
 	dma_record_init(buffer, device, request, 1, site);
 	*(struct phys_range *)buffer->pieces = (struct phys_range){ start, plan->bytes };
 	return buffer;
@@ -82,16 +82,19 @@ static struct dma_buffer *pieces_take(struct guarantee *guarantee, const struct 
 	struct phys_range *pieces;
 	struct phys_addr start;
 
-	if (!pieces_fit(guarantee, plan, count) ||
-	    !guarantee_count(guarantee, device, (uint32_t)count, may_go_beyond(request), &account))
+	if (!pieces_fit(guarantee, plan, count))
 		return NULL;
-	start = guarantee_take_counted(guarantee, account);
-	buffer = guarantee_record(guarantee, start);
+	account = guarantee_count(guarantee, device, (uint32_t)count, may_go_beyond(request));
+	if (!account)
+		return NULL;
+	buffer = guarantee_take_counted(guarantee, account, &start);
 	dma_record_init(buffer, device, request, (uint32_t)count, site);
 	pieces = (struct phys_range *)buffer->pieces;
 	pieces[0] = (struct phys_range){ start, piece_bytes };
-	for (uint64_t i = 1; i < count; i++)
-		pieces[i] = (struct phys_range){ guarantee_take_counted(guarantee, account), piece_bytes };
+	for (uint64_t i = 1; i < count; i++) {
+		(void)guarantee_take_counted(guarantee, account, &start);
+		pieces[i] = (struct phys_range){ start, piece_bytes };
+	}
 	return buffer;
 }
 
@@ -101,7 +104,7 @@ status_t dma_guaranteed_alloc(struct memory *memory, const struct device *device
 	struct guarantee *guarantee = &memory->guarantee;
 	struct dma_buffer *buffer;
 
-	if (guarantee->count == 0 || !guarantee_is_reached(guarantee, device))
+	if (!guarantee->slots || !guarantee_is_reached(guarantee, device))
 		return STATUS_NO_MEMORY;
 	buffer = (object_bytes(plan) <= guarantee_piece_bytes(guarantee) ? object_take : pieces_take)(guarantee, device,
 												      request, plan, site);

@@ -9,6 +9,9 @@
 
 /* Accounts ---------------------------------------------------------------------------------------------------------------- */
 
+/* The common account is for all that have reserved nothing. */
+static const struct device others = { .name = "others" };
+
 static void account_init(struct guarantee_account *account, const struct device *device)
 {
 	*account = (struct guarantee_account){ .device = device };
@@ -19,10 +22,10 @@ static void account_init(struct guarantee_account *account, const struct device 
 
 static struct guarantee_account *account_find_locked(struct guarantee *guarantee, const struct device *device)
 {
-	list_for_each (link, &guarantee->accounts) {
+	list_for_each (link, &guarantee->reserving) {
 		struct guarantee_account *account = container_of(link, struct guarantee_account, link);
 
-		if (account->device == device && !account->ended)
+		if (account->device == device)
 			return account;
 	}
 	return NULL;
@@ -43,12 +46,20 @@ static bool account_change_locked(struct guarantee *guarantee, struct guarantee_
 	return true;
 }
 
+/* The reservation has ended, and the last piece is back. */
+static void account_close_locked(struct guarantee *guarantee, struct guarantee_account *account)
+{
+	(void)account_change_locked(guarantee, account, 0, 0, false);
+	list_remove(&account->link);
+	list_insert_last(&guarantee->unused, &account->link);
+}
+
 /* A piece is back. */
 static void account_credit_locked(struct guarantee *guarantee, struct guarantee_account *account)
 {
-	const bool last = account->ended && account->out == 1;
-
-	(void)account_change_locked(guarantee, account, last ? 0 : account->reserved, account->out - 1, true);
+	(void)account_change_locked(guarantee, account, account->reserved, account->out - 1, true);
+	if (!account->device && account->out == 0)
+		account_close_locked(guarantee, account);
 }
 
 bool guarantee_is_reached(const struct guarantee *guarantee, const struct device *device)
@@ -57,40 +68,35 @@ bool guarantee_is_reached(const struct guarantee *guarantee, const struct device
 	       device->dma_mask >= guarantee->highest.value;
 }
 
-/* Adds to what the device has, or to `fresh`, which it has from then on. */
-static bool reserve(struct guarantee *guarantee, struct guarantee_account *fresh, uint64_t pieces)
+/* Adds to what the device has. While something is unreserved, an account is unused. */
+static bool reserve_locked(struct guarantee *guarantee, const struct device *device, uint64_t pieces)
 {
-	const uint64_t interrupts = spinlock_lock_interrupts(&guarantee->lock);
-	struct guarantee_account *account = account_find_locked(guarantee, fresh->device);
-	bool reserved;
+	struct guarantee_account *account = account_find_locked(guarantee, device);
+	struct list *unused = list_first(&guarantee->unused);
 
-	account = account ? account : fresh;
-	reserved = account_change_locked(guarantee, account, account->reserved + pieces, account->out, true);
-	if (reserved && account == fresh)
-		list_insert_last(&guarantee->accounts, &fresh->link);
-	spinlock_unlock_interrupts(&guarantee->lock, interrupts);
-	return reserved;
+	if (!account && unused)
+		account = container_of(unused, struct guarantee_account, link);
+	if (!account || !account_change_locked(guarantee, account, account->reserved + pieces, account->out, true))
+		return false;
+	account->device = device;
+	list_remove(&account->link);
+	list_insert_last(&guarantee->reserving, &account->link);
+	return true;
 }
 
 status_t guarantee_reserve(struct guarantee *guarantee, const struct device *device, uint64_t bytes)
 {
-	struct bookkeeping *bookkeeping = &guarantee->memory->bookkeeping;
-	struct guarantee_account *fresh;
 	bool reserved;
 
 	if (bytes == 0)
 		return STATUS_INVALID;
-	if (guarantee->count == 0 || bytes > guarantee->pieces * guarantee_piece_bytes(guarantee))
+	if (bytes > guarantee->pieces * guarantee_piece_bytes(guarantee))
 		return STATUS_NO_MEMORY;
 	if (!guarantee_is_reached(guarantee, device))
 		return STATUS_RANGE;
-	fresh = bookkeeping_alloc(bookkeeping, sizeof(*fresh));
-	if (!fresh)
-		return STATUS_NO_MEMORY;
-	account_init(fresh, device);
-	reserved = reserve(guarantee, fresh, divide_round_up(bytes, guarantee_piece_bytes(guarantee)));
-	if (list_is_empty(&fresh->link))
-		bookkeeping_free(bookkeeping, fresh, sizeof(*fresh));
+	const uint64_t interrupts = spinlock_lock_interrupts(&guarantee->lock);
+	reserved = reserve_locked(guarantee, device, divide_round_up(bytes, guarantee_piece_bytes(guarantee)));
+	spinlock_unlock_interrupts(&guarantee->lock, interrupts);
 	return reserved ? STATUS_OK : STATUS_NO_MEMORY;
 }
 
@@ -100,13 +106,11 @@ void guarantee_end_reservation(struct guarantee *guarantee, const struct device 
 	struct guarantee_account *account = account_find_locked(guarantee, device);
 
 	if (account) {
-		account->ended = true;
+		account->device = NULL;
 		if (account->out == 0)
-			(void)account_change_locked(guarantee, account, 0, 0, false);
+			account_close_locked(guarantee, account);
 	}
 	spinlock_unlock_interrupts(&guarantee->lock, interrupts);
-	if (account)
-		guarantee_wake_refill(guarantee);
 }
 
 /* Pieces ------------------------------------------------------------------------------------------------------------------ */
@@ -117,11 +121,21 @@ static void due_locked(struct guarantee *guarantee, struct guarantee_slot *slot)
 		list_insert_last(&guarantee->due, &slot->due);
 }
 
+/* Ends a section under [E]. Of slots that are due, the first one wakes the refill task. */
+static void unlock_and_wake(struct guarantee *guarantee, uint64_t interrupts)
+{
+	const bool wake = guarantee->rested && !list_is_empty(&guarantee->due);
+
+	guarantee->rested = guarantee->rested && !wake;
+	spinlock_unlock_interrupts(&guarantee->lock, interrupts);
+	if (wake)
+		guarantee_wake_refill(guarantee);
+}
+
 void guarantee_revoke_locked(struct guarantee *guarantee, struct guarantee_slot *slot)
 {
 	for (uint64_t i = 0; i < guarantee->piece_blocks; i++)
 		guarantee->lender->revoke(guarantee->lender, guarantee_block(slot->start, i));
-	list_remove(&slot->link);
 	slot->revoked = true;
 	guarantee->loans--;
 	guarantee->steps_max = 1 + guarantee->piece_blocks;
@@ -136,74 +150,63 @@ static struct guarantee_slot *piece_take_locked(struct guarantee *guarantee, str
 
 	first = first ? first : list_first(&guarantee->loaned);
 	assert(first); /* it has been counted */
+	list_remove(first);
 	slot = container_of(first, struct guarantee_slot, link);
 	if (slot->state == SLOT_LOANED)
 		guarantee_revoke_locked(guarantee, slot);
-	else
-		list_remove(&slot->link);
 	slot->state = SLOT_OUT;
 	slot->account = account;
 	slot->shift = (uint8_t)shift;
 	slot->used = slot->fresh = 0;
 	slot->returned = GUARANTEE_NONE;
 	due_locked(guarantee, slot);
-	list_insert_first(&account->open[shift - GUARANTEE_OBJECT_SHIFT], &slot->link);
 	return slot;
 }
 
 static void piece_give_locked(struct guarantee *guarantee, struct guarantee_slot *slot)
 {
-	list_remove(&slot->link);
 	account_credit_locked(guarantee, slot->account);
 	slot->account = NULL;
 	slot->state = SLOT_IDLE;
 	due_locked(guarantee, slot);
+	list_remove(&slot->link);
 	list_insert_first(&guarantee->idle, &slot->link);
 }
 
 /* Objects of a piece ------------------------------------------------------------------------------------------------------ */
 
-static uint32_t piece_objects(const struct guarantee *guarantee, const struct guarantee_slot *slot)
+static void *record_of(const struct guarantee *guarantee, const struct guarantee_slot *slot, uint64_t object)
 {
-	return 1u << (guarantee->piece_shift - slot->shift);
-}
-
-static char *record_of(const struct guarantee *guarantee, const struct guarantee_slot *slot, uint64_t offset)
-{
-	const uint64_t bytes = ((uint64_t)(slot - guarantee->slots) << guarantee->piece_shift) + offset;
+	const uint64_t bytes = ((uint64_t)(slot - guarantee->slots) << guarantee->piece_shift) + (object << slot->shift);
 
 	return guarantee->records + (bytes >> GUARANTEE_OBJECT_SHIFT) * GUARANTEE_RECORD_BYTES;
 }
 
-void *guarantee_record(const struct guarantee *guarantee, struct phys_addr start)
+static struct list *open_list(const struct guarantee_slot *slot)
 {
-	const struct guarantee_slot *slot = guarantee_slot_at(guarantee, start);
-
-	return record_of(guarantee, slot, start.value - slot->start.value);
+	return &slot->account->open[slot->shift - GUARANTEE_OBJECT_SHIFT];
 }
 
-/* Of an object that was given back: the next one. */
-static uint32_t *link_of(const struct guarantee *guarantee, const struct guarantee_slot *slot, uint32_t object)
+/* Returns its record; that of an object that was given back begins with the number of the next one. */
+static void *object_take_locked(struct guarantee *guarantee, struct guarantee_slot *slot, struct phys_addr *start)
 {
-	return (uint32_t *)record_of(guarantee, slot, (uint64_t)object << slot->shift);
-}
+	const bool fresh = slot->returned == GUARANTEE_NONE;
+	const uint32_t object = fresh ? slot->fresh++ : slot->returned;
+	void *record = record_of(guarantee, slot, object);
 
-static struct phys_addr object_take_locked(struct guarantee *guarantee, struct guarantee_slot *slot)
-{
-	uint32_t object = slot->returned;
-
-	if (object == GUARANTEE_NONE)
-		object = slot->fresh++;
-	else
-		slot->returned = *link_of(guarantee, slot, object);
-	if (++slot->used == piece_objects(guarantee, slot))
+	if (!fresh)
+		slot->returned = *(uint32_t *)record;
+	if (++slot->used == 1u << (guarantee->piece_shift - slot->shift))
 		list_remove(&slot->link);
+	else if (list_is_empty(&slot->link))
+		list_insert_first(open_list(slot), &slot->link);
 	guarantee->taken++;
-	return (struct phys_addr){ slot->start.value + ((uint64_t)object << slot->shift) };
+	start->value = slot->start.value + ((uint64_t)object << slot->shift);
+	return record;
 }
 
-static bool take_locked(struct guarantee *guarantee, struct guarantee_account *account, unsigned shift, bool beyond,
-			struct phys_addr *start)
+static void *take_locked(struct guarantee *guarantee, struct guarantee_account *account, unsigned shift, bool beyond,
+			 struct phys_addr *start)
 {
 	struct list *open = list_first(&account->open[shift - GUARANTEE_OBJECT_SHIFT]);
 	struct guarantee_slot *slot;
@@ -213,59 +216,52 @@ static bool take_locked(struct guarantee *guarantee, struct guarantee_account *a
 	else if (account_change_locked(guarantee, account, account->reserved, account->out + 1ull, beyond))
 		slot = piece_take_locked(guarantee, account, shift);
 	else
-		return false;
-	*start = object_take_locked(guarantee, slot);
-	return true;
+		return NULL;
+	return object_take_locked(guarantee, slot, start);
 }
 
-bool guarantee_take(struct guarantee *guarantee, const struct device *device, uint64_t bytes, bool beyond,
-		    struct phys_addr *start)
+void *guarantee_take(struct guarantee *guarantee, const struct device *device, uint64_t bytes, bool beyond,
+		     struct phys_addr *start)
 {
 	const unsigned shift = MAX(log2_ceil(bytes), GUARANTEE_OBJECT_SHIFT);
 	struct guarantee_account *account;
-	bool taken = false;
+	void *record = NULL;
 
-	if (guarantee->count == 0 || bytes > guarantee_piece_bytes(guarantee))
-		return false;
+	if (!guarantee->slots || bytes > guarantee_piece_bytes(guarantee))
+		return NULL;
 	const uint64_t interrupts = spinlock_lock_interrupts(&guarantee->lock);
-	const uint32_t out = guarantee->out;
 	account = account_find_locked(guarantee, device);
 	if (account)
-		taken = take_locked(guarantee, account, shift, beyond, start);
-	if (!taken && beyond)
-		taken = take_locked(guarantee, &guarantee->common, shift, true, start);
-	guarantee->refused += !taken;
-	const bool opened = guarantee->out != out;
-	spinlock_unlock_interrupts(&guarantee->lock, interrupts);
-	if (opened)
-		guarantee_wake_refill(guarantee);
-	return taken;
+		record = take_locked(guarantee, account, shift, beyond, start);
+	if (!record && beyond)
+		record = take_locked(guarantee, &guarantee->common, shift, true, start);
+	guarantee->refused += !record;
+	unlock_and_wake(guarantee, interrupts);
+	return record;
 }
 
-bool guarantee_count(struct guarantee *guarantee, const struct device *device, uint32_t count, bool beyond,
-		     struct guarantee_account **account)
+struct guarantee_account *guarantee_count(struct guarantee *guarantee, const struct device *device, uint32_t count, bool beyond)
 {
 	const uint64_t interrupts = spinlock_lock_interrupts(&guarantee->lock);
+	struct guarantee_account *account = account_find_locked(guarantee, device);
 	bool counted;
 
-	*account = account_find_locked(guarantee, device);
-	*account = *account ? *account : &guarantee->common;
-	counted = account_change_locked(guarantee, *account, (*account)->reserved, (uint64_t)(*account)->out + count, beyond);
+	account = account ? account : &guarantee->common;
+	counted = account_change_locked(guarantee, account, account->reserved, (uint64_t)account->out + count, beyond);
 	guarantee->refused += !counted;
 	spinlock_unlock_interrupts(&guarantee->lock, interrupts);
-	return counted;
+	return counted ? account : NULL;
 }
 
 /* What has been counted is there, however the lock changes hands meanwhile. */
-struct phys_addr guarantee_take_counted(struct guarantee *guarantee, struct guarantee_account *account)
+void *guarantee_take_counted(struct guarantee *guarantee, struct guarantee_account *account, struct phys_addr *start)
 {
 	const uint64_t interrupts = spinlock_lock_interrupts(&guarantee->lock);
-	struct phys_addr start;
+	struct guarantee_slot *slot = piece_take_locked(guarantee, account, guarantee->piece_shift);
+	void *record = object_take_locked(guarantee, slot, start);
 
-	start = object_take_locked(guarantee, piece_take_locked(guarantee, account, guarantee->piece_shift));
-	spinlock_unlock_interrupts(&guarantee->lock, interrupts);
-	guarantee_wake_refill(guarantee);
-	return start;
+	unlock_and_wake(guarantee, interrupts);
+	return record;
 }
 
 /* The object that begins there, in a piece that is out; panics otherwise. */
@@ -285,16 +281,15 @@ void guarantee_give(struct guarantee *guarantee, struct phys_addr start)
 	struct guarantee_slot *slot = guarantee_slot_at(guarantee, start);
 	const uint32_t object = object_of_locked(slot, start);
 
-	if (slot->used-- == piece_objects(guarantee, slot))
-		list_insert_first(&slot->account->open[slot->shift - GUARANTEE_OBJECT_SHIFT], &slot->link);
-	*link_of(guarantee, slot, object) = slot->returned;
-	slot->returned = object;
-	const bool closed = slot->used == 0;
-	if (closed)
+	if (--slot->used == 0) {
 		piece_give_locked(guarantee, slot);
-	spinlock_unlock_interrupts(&guarantee->lock, interrupts);
-	if (closed)
-		guarantee_wake_refill(guarantee);
+	} else {
+		*(uint32_t *)record_of(guarantee, slot, object) = slot->returned;
+		slot->returned = object;
+		if (list_is_empty(&slot->link)) /* it was full */
+			list_insert_first(open_list(slot), &slot->link);
+	}
+	unlock_and_wake(guarantee, interrupts);
 }
 
 /* Life -------------------------------------------------------------------------------------------------------------------- */
@@ -305,25 +300,10 @@ static void lists_init(struct guarantee *guarantee)
 	mutex_init(&guarantee->refill, "guarantee refill");
 	list_init(&guarantee->idle);
 	list_init(&guarantee->loaned);
-	list_init(&guarantee->empty);
 	list_init(&guarantee->due);
-	list_init(&guarantee->accounts);
-	account_init(&guarantee->common, NULL);
-}
-
-static bool tables_alloc(struct guarantee *guarantee)
-{
-	struct heap *heap = memory_general_heap(guarantee->memory);
-	const uint64_t bytes = guarantee->count * guarantee_piece_bytes(guarantee);
-
-	guarantee->slots = heap_alloc(heap, guarantee->count * sizeof(guarantee->slots[0]), 0);
-	guarantee->places = heap_alloc(heap, guarantee->place_count * sizeof(guarantee->places[0]), 0);
-	guarantee->records = heap_alloc(heap, (bytes >> GUARANTEE_OBJECT_SHIFT) * GUARANTEE_RECORD_BYTES, 0);
-	if (!guarantee->slots || !guarantee->places || !guarantee->records)
-		return false;
-	memset(guarantee->slots, 0, guarantee->count * sizeof(guarantee->slots[0]));
-	memset(guarantee->places, 0, guarantee->place_count * sizeof(guarantee->places[0]));
-	return true;
+	list_init(&guarantee->reserving);
+	list_init(&guarantee->unused);
+	account_init(&guarantee->common, &others);
 }
 
 static void tables_free(struct guarantee *guarantee)
@@ -331,26 +311,54 @@ static void tables_free(struct guarantee *guarantee)
 	struct heap *heap = memory_general_heap(guarantee->memory);
 
 	heap_free(heap, guarantee->slots);
+	heap_free(heap, guarantee->accounts);
 	heap_free(heap, guarantee->places);
 	heap_free(heap, guarantee->records);
-	guarantee->pieces = guarantee->count = 0;
+	guarantee->slots = NULL;
+	guarantee->pieces = 0;
+}
+
+static bool tables_alloc(struct guarantee *guarantee)
+{
+	struct heap *heap = memory_general_heap(guarantee->memory);
+	const uint32_t slots = guarantee->pieces + 1;
+	const uint64_t objects = slots * guarantee_piece_bytes(guarantee) >> GUARANTEE_OBJECT_SHIFT;
+
+	guarantee->slots = heap_alloc(heap, slots * sizeof(guarantee->slots[0]), 0);
+	guarantee->accounts = heap_alloc(heap, guarantee->pieces * sizeof(guarantee->accounts[0]), 0);
+	guarantee->places = heap_alloc(heap, guarantee->place_count * sizeof(guarantee->places[0]), 0);
+	guarantee->records = heap_alloc(heap, objects * GUARANTEE_RECORD_BYTES, 0);
+	if (!guarantee->slots || !guarantee->accounts || !guarantee->places || !guarantee->records) {
+		tables_free(guarantee);
+		return false;
+	}
+	memset(guarantee->places, 0, guarantee->place_count * sizeof(guarantee->places[0]));
+	for (uint32_t i = 0; i < slots; i++) {
+		guarantee->slots[i] = (struct guarantee_slot){ .state = SLOT_EMPTY };
+		list_init(&guarantee->slots[i].link);
+		list_init(&guarantee->slots[i].due);
+	}
+	for (uint32_t i = 0; i < guarantee->pieces; i++) {
+		account_init(&guarantee->accounts[i], NULL);
+		list_insert_last(&guarantee->unused, &guarantee->accounts[i].link);
+	}
+	return true;
 }
 
 /* Memory is never less fragmented than now: what is not found is not promised. */
 static void fill_first(struct guarantee *guarantee)
 {
 	const uint32_t wanted = guarantee->pieces;
+	uint32_t found = 0;
 
-	for (uint32_t i = 0; i < guarantee->count; i++) {
-		list_init(&guarantee->slots[i].due);
-		list_insert_last(&guarantee->empty, &guarantee->slots[i].link);
-	}
-	guarantee_fill(guarantee);
-	guarantee->pieces = guarantee->unreserved = guarantee->filled;
-	if (guarantee->pieces < wanted)
+	guarantee->spare = guarantee->slots;
+	while (found < wanted && guarantee_bring(guarantee, &(struct guarantee_wish){ .avoid_first = { 1 } }))
+		guarantee->spare = &guarantee->slots[++found];
+	guarantee->pieces = guarantee->unreserved = found;
+	if (found < wanted)
 		log_warn("memory: only %u of the %u pieces of the DMA guarantee were found; set DMA_GUARANTEE_BYTES or "
 			 "DMA_GUARANTEE_PIECE_BYTES lower",
-			 guarantee->pieces, wanted);
+			 found, wanted);
 }
 
 status_t guarantee_init(struct guarantee *guarantee, struct memory *memory, const struct guarantee_config *config)
@@ -367,16 +375,13 @@ status_t guarantee_init(struct guarantee *guarantee, struct memory *memory, cons
 	    config->bytes > memory_total_bytes(memory) / 2)
 		return STATUS_INVALID;
 	guarantee->pieces = (uint32_t)divide_round_up(config->bytes, config->piece_bytes);
-	guarantee->count = guarantee->pieces + 1;
 	guarantee->piece_blocks = config->piece_bytes >> BLOCK_SHIFT;
 	guarantee->piece_shift = log2_floor(config->piece_bytes);
 	guarantee->first_place = memory->blocks.first_block << BLOCK_SHIFT >> guarantee->piece_shift;
 	guarantee->place_count = ((end - 1) >> guarantee->piece_shift) - guarantee->first_place + 1;
 	guarantee->highest.value = config->highest.value == 0 ? end - 1 : MIN(config->highest.value, end - 1);
-	if (!tables_alloc(guarantee)) {
-		tables_free(guarantee);
+	if (!tables_alloc(guarantee))
 		return STATUS_NO_MEMORY;
-	}
 	guarantee->cleaner = (struct cleaner){ .name = "dma guarantee", .cost = CLEANER_CLEAN, .clean = guarantee_clean };
 	cleaner_register(&memory->cleaners, &guarantee->cleaner);
 	fill_first(guarantee);
@@ -392,15 +397,10 @@ void guarantee_fini(struct guarantee *guarantee)
 {
 	struct list *link;
 
-	if (guarantee->count == 0)
+	if (!guarantee->slots)
 		return;
 	cleaner_unregister(&guarantee->memory->cleaners, &guarantee->cleaner);
-	guarantee->pieces = 0;
-	guarantee_reap_all(guarantee);
 	while ((link = list_first(&guarantee->idle)))
-		(void)guarantee_withdraw(guarantee, container_of(link, struct guarantee_slot, link), SLOT_IDLE);
-	while ((link = list_take_first(&guarantee->accounts)))
-		bookkeeping_free(&guarantee->memory->bookkeeping, container_of(link, struct guarantee_account, link),
-				 sizeof(struct guarantee_account));
+		(void)guarantee_withdraw(guarantee, container_of(link, struct guarantee_slot, link));
 	tables_free(guarantee);
 }

@@ -19,9 +19,10 @@
  * 4. A give counts at once. Takes, gives and reservations are atomic, each one short section under [E], and cost the same for
  *    64 MB and 64 GB.
  * 5. All else is done by the refill task: it reaps what was revoked, sets what windows have to know of a piece, replaces idle
- *    pieces by loans while memory is short, and moves pieces out of windows. It brings a new piece in before it withdraws an
- *    old one. As the cache turns over, so do the loans: the oldest go back to it, and its coldest blocks take their place. So
- *    the guarantee is the cold end of the order of eviction.
+ *    pieces by loans while memory is short, and moves pieces out of windows. It brings a new piece into the spare slot before
+ *    it withdraws an old one: that one, or, when it has been taken meanwhile, another one that is not out. As the cache turns
+ *    over, so do the loans: the oldest go back to it, and its coldest blocks take their place. So the guarantee is the cold
+ *    end of the order of eviction.
  * 6. Beside each 4 KB of a piece lie GUARANTEE_RECORD_BYTES of a record, for the holder of the object that they are of.
  *
  * Memory that is IDLE or OUT belongs to guarantee->owner. Locks: [E] `lock`, a leaf, held with interrupts off, for the blocks
@@ -40,17 +41,17 @@
 #define GUARANTEE_OBJECT_SHIFT 12 /* the smallest object */
 #define GUARANTEE_SIZES        32 /* powers of two from there on; a piece is one of them */
 #define GUARANTEE_RECORD_BYTES 128
+#define GUARANTEE_IDLE_PERCENT 10 /* of a loan lie idle, at most: another one with less takes its place */
 
 struct guarantee_account {
 	struct list link;                  /* [E] */
-	const struct device *device;       /* [I] NULL: the common one */
+	const struct device *device;       /* [E] NULL: the reservation ends when the last piece is back, or has ended */
 	uint32_t reserved, out;            /* [E] pieces */
-	bool ended;                        /* [E] the reservation ends when the last piece is back */
 	struct list open[GUARANTEE_SIZES]; /* [E] pieces with room, by size of object */
 };
 
 struct guarantee_slot {
-	struct list link;                  /* [E] in the list of its state, or of its account's pieces with room */
+	struct list link;                  /* [E] in the list of its state, or of its account's pieces with room; or alone */
 	struct list due;                   /* [E] in the list of what the refill task has to look at; or alone */
 	struct phys_addr start;            /* [E] changes under [K] only */
 	struct guarantee_account *account; /* [E] OUT: of whom */
@@ -65,7 +66,6 @@ struct guarantee_slot {
 /* Which blocks are to be lent. */
 struct guarantee_wish {
 	struct phys_addr avoid_first, avoid_last; /* outside of this range; none: first > last */
-	unsigned idle_percent_max;                /* of them lie idle, at most */
 	uint64_t deadline_ns;                     /* looked at once a block; PLATFORM_FOREVER: none */
 };
 
@@ -73,7 +73,7 @@ struct guarantee_wish {
 struct guarantee_lender {
 	/*
 	 * Lends guarantee->piece_blocks adjacent blocks, aligned to their length, of what it would miss least, within the
-	 * guarantee's limits. False: there are none just now.
+	 * guarantee's limits, of which at most GUARANTEE_IDLE_PERCENT lie idle. False: there are none just now.
 	 */
 	bool (*lend)(struct guarantee_lender *self, const struct guarantee_wish *wish, struct phys_addr *start);
 	/* How much of a block that it lent lies idle, in percent: a writer to what is cached there moves it out. */
@@ -105,28 +105,29 @@ struct memory;
 
 struct guarantee {
 	struct memory *memory;
-	uint32_t pieces;              /* [I] guaranteed */
-	uint32_t count;               /* [I] slots: one more, for the piece that replaces another one */
-	uint64_t piece_blocks;        /* [I] */
-	unsigned piece_shift;         /* [I] a piece has 1 << piece_shift bytes */
-	struct phys_addr highest;     /* [I] last byte of the memory that it lies in */
-	struct guarantee_slot *slots; /* [I] */
-	char *records;                /* [I] */
-	uint32_t *places;             /* [E] by address: 1 + the slot of the piece there, or 0 */
-	uint64_t first_place;         /* [I] address >> piece_shift of the first of them */
-	uint64_t place_count;         /* [I] */
+	uint32_t pieces;                    /* [I] guaranteed */
+	uint64_t piece_blocks;              /* [I] */
+	unsigned piece_shift;               /* [I] a piece has 1 << piece_shift bytes */
+	struct phys_addr highest;           /* [I] last byte of the memory that it lies in */
+	struct guarantee_slot *slots;       /* [I] one more than pieces; NULL: no guarantee */
+	struct guarantee_account *accounts; /* [I] as many as pieces: each that is in use has reserved one, or has one out */
+	char *records;                      /* [I] */
+	uint32_t *places;                   /* [E] by address: 1 + the slot of the piece there, or 0 */
+	uint64_t first_place;               /* [I] address >> piece_shift of the first of them */
+	uint64_t place_count;               /* [I] */
 	struct owner owner;
 
 	struct spinlock lock;                          /* [E] */
-	struct list idle, loaned, empty;               /* [E] slots; the oldest first */
+	struct list idle, loaned;                      /* [E] slots; the oldest first */
 	struct list due;                               /* [E] slots that were taken or given since the refill task looked */
-	struct list accounts;                          /* [E] without the common one */
+	bool rested;                                   /* [E] it found none, and has not been woken since */
+	struct list reserving, unused;                 /* [E] accounts */
 	struct guarantee_account common;               /* [E] */
-	uint32_t filled;                               /* [E] slots that are not EMPTY */
 	uint32_t loans, out, unreserved;               /* [E] pieces */
 	uint64_t taken, refused, steps_max, exchanged; /* [E] */
 
 	struct mutex refill;             /* [K] */
+	struct guarantee_slot *spare;    /* [K] the one that is EMPTY; NULL: while a new piece is in, and an old one not out */
 	struct guarantee_lender *lender; /* [K] or NULL */
 	uint64_t idle_look_ns;           /* [K] when loans are looked at next for how much lies idle in them */
 	uint32_t idle_look;              /* [K] the slot where that look begins */
@@ -175,24 +176,22 @@ bool guarantee_is_reached(const struct guarantee *guarantee, const struct device
 
 /*
  * One object of at least `bytes`, at most a piece, aligned to its length, the next power of two. `beyond`: what is unreserved
- * may be taken, too. False: that is all out. Any context; a bounded number of steps.
+ * may be taken, too. Returns its record, of GUARANTEE_RECORD_BYTES for each 4 KB; NULL: all that may be taken is out. Any
+ * context; a bounded number of steps.
  */
-bool guarantee_take(struct guarantee *guarantee, const struct device *device, uint64_t bytes, bool beyond,
-		    struct phys_addr *start) MUST_CHECK;
+void *guarantee_take(struct guarantee *guarantee, const struct device *device, uint64_t bytes, bool beyond,
+		     struct phys_addr *start) MUST_CHECK;
 
 /*
  * For several whole pieces: counts them in one step, for an account; then as many calls of guarantee_take_counted find one
- * each. Any context.
+ * each, and return its record. NULL: not so many may be taken. Any context.
  */
-bool guarantee_count(struct guarantee *guarantee, const struct device *device, uint32_t count, bool beyond,
-		     struct guarantee_account **account) MUST_CHECK;
-struct phys_addr guarantee_take_counted(struct guarantee *guarantee, struct guarantee_account *account);
+struct guarantee_account *guarantee_count(struct guarantee *guarantee, const struct device *device, uint32_t count,
+					  bool beyond) MUST_CHECK;
+void *guarantee_take_counted(struct guarantee *guarantee, struct guarantee_account *account, struct phys_addr *start);
 
 /* An object or a piece. Any context. Anything else is a bug of ours, and panics. */
 void guarantee_give(struct guarantee *guarantee, struct phys_addr start);
-
-/* The record of the object that begins there; one of `bytes` has GUARANTEE_RECORD_BYTES for each 4 KB. */
-void *guarantee_record(const struct guarantee *guarantee, struct phys_addr start);
 
 /* The cache has begun to refill another block; what it does so in `lend` does not count. Any task context. */
 void guarantee_turn(struct guarantee *guarantee);

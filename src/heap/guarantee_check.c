@@ -8,7 +8,7 @@ void guarantee_statistics(struct guarantee *guarantee, struct guarantee_statisti
 	const uint64_t interrupts = spinlock_lock_interrupts(&guarantee->lock);
 
 	*statistics = (struct guarantee_statistics){
-		.free = (uint64_t)MAX(guarantee->filled, guarantee->loans + guarantee->out) - guarantee->loans - guarantee->out,
+		.free = MAX(guarantee->pieces, guarantee->loans + guarantee->out) - guarantee->loans - guarantee->out,
 		.lent = guarantee->loans,
 		.out = guarantee->out,
 		.unreserved = guarantee->unreserved,
@@ -20,27 +20,20 @@ void guarantee_statistics(struct guarantee *guarantee, struct guarantee_statisti
 	spinlock_unlock_interrupts(&guarantee->lock, interrupts);
 }
 
-/* The reservation at that place in the list; false: the list is shorter. */
-static bool reservation_at(struct guarantee *guarantee, unsigned place, struct guarantee_account *account)
+static void account_print(struct guarantee *guarantee, const struct guarantee_account *account)
 {
 	const uint64_t interrupts = spinlock_lock_interrupts(&guarantee->lock);
-	bool found = false;
+	const char *name = account->device ? account->device->name : "a device that is gone";
+	const uint32_t reserved = account->reserved, out = account->out;
 
-	list_for_each (link, &guarantee->accounts) {
-		if (place-- > 0)
-			continue;
-		*account = *container_of(link, struct guarantee_account, link);
-		found = true;
-		break;
-	}
 	spinlock_unlock_interrupts(&guarantee->lock, interrupts);
-	return found;
+	if (reserved > 0)
+		print("    %-20s reserved %u pieces, has %u out\n", name, reserved, out);
 }
 
 void guarantee_print(struct guarantee *guarantee)
 {
 	struct guarantee_statistics statistics;
-	struct guarantee_account account;
 	char piece[FORMAT_BYTES_SIZE];
 
 	guarantee_statistics(guarantee, &statistics);
@@ -51,9 +44,8 @@ void guarantee_print(struct guarantee *guarantee)
 	      (unsigned long long)statistics.lent, (unsigned long long)statistics.out,
 	      (unsigned long long)statistics.unreserved, (unsigned long long)statistics.taken,
 	      (unsigned long long)statistics.refused);
-	for (unsigned place = 0; reservation_at(guarantee, place, &account); place++)
-		print("    %-20s reserved %u pieces, has %u out%s\n", account.device->name, account.reserved, account.out,
-		      account.ended ? "; ends with the last one" : "");
+	for (uint32_t i = 0; i < guarantee->pieces; i++)
+		account_print(guarantee, &guarantee->accounts[i]);
 }
 
 /* The walker: no operation is under way ----------------------------------------------------------------------------------- */
@@ -73,8 +65,7 @@ static bool slot_is_valid(const struct guarantee *guarantee, const struct guaran
 {
 	if (slot->state == SLOT_EMPTY)
 		return list_is_empty(&slot->due);
-	if (slot->state == SLOT_MOVING || guarantee_slot_at(guarantee, slot->start) != slot ||
-	    (slot->state == SLOT_OUT) != (slot->account != NULL))
+	if (guarantee_slot_at(guarantee, slot->start) != slot || (slot->state == SLOT_OUT) != (slot->account != NULL))
 		return false;
 	if (slot->state == SLOT_OUT &&
 	    (slot->used == 0 || slot->used > slot->fresh || slot->fresh > guarantee_piece_bytes(guarantee) >> slot->shift))
@@ -95,24 +86,22 @@ static bool counts_are_valid(struct guarantee *guarantee)
 {
 	uint32_t out = guarantee->common.out, promised = out; /* the common account reserves nothing */
 
-	list_for_each (link, &guarantee->accounts) {
+	list_for_each (link, &guarantee->reserving) {
 		const struct guarantee_account *account = container_of(link, struct guarantee_account, link);
 
 		promised += MAX(account->reserved, account->out);
 		out += account->out;
 	}
-	const uint32_t free = length(&guarantee->idle) + length(&guarantee->loaned);
 	return guarantee->common.reserved == 0 && promised + guarantee->unreserved == guarantee->pieces &&
-	       out == guarantee->out && free + out == guarantee->filled && free + out >= guarantee->pieces &&
-	       length(&guarantee->loaned) == guarantee->loans &&
-	       guarantee->filled + length(&guarantee->empty) == guarantee->count;
+	       out == guarantee->out && length(&guarantee->idle) + length(&guarantee->loaned) + out == guarantee->pieces &&
+	       length(&guarantee->loaned) == guarantee->loans;
 }
 
 bool guarantee_is_valid(struct guarantee *guarantee)
 {
 	uint64_t own = 0;
 
-	for (uint32_t i = 0; i < guarantee->count; i++) {
+	for (uint32_t i = 0; guarantee->slots && i <= guarantee->pieces; i++) {
 		const struct guarantee_slot *slot = &guarantee->slots[i];
 
 		if (!slot_is_valid(guarantee, slot))

@@ -13,7 +13,6 @@
 
 enum slot_state {
 	SLOT_EMPTY,
-	SLOT_MOVING, /* the refill task has it */
 	SLOT_IDLE,
 	SLOT_LOANED,
 	SLOT_OUT,
@@ -54,20 +53,15 @@ static inline void guarantee_wake_refill(struct guarantee *guarantee)
 /* Revokes the loan. [E] is held. */
 void guarantee_revoke_locked(struct guarantee *guarantee, struct guarantee_slot *slot);
 
-/* A new piece in place of another one; it lies idle, or is on loan. False: there is none, or no slot for it. [K] is held. */
-bool guarantee_bring(struct guarantee *guarantee, struct guarantee_wish wish);
-
-/* Fills empty slots, as far as there is memory. [K] is held. */
-void guarantee_fill(struct guarantee *guarantee);
+/* A piece for the spare slot; it lies idle, or is on loan. False: there is none. [K] is held. */
+bool guarantee_bring(struct guarantee *guarantee, const struct guarantee_wish *wish);
 
 /*
- * Withdraws a piece in this state, if there is one more than guaranteed: its blocks are the lender's again, or the memory's.
- * Returns the bytes that reached the block heap, of which no waiter has been told yet. [K] is held.
+ * Withdraws the piece of the slot, or, if that is out by now, another one: it is the lender's again, or the memory's. There is
+ * one more than guaranteed, so one is not out. Returns the bytes that reached the block heap out of this slot, of which no
+ * waiter has been told yet. [K] is held.
  */
-uint64_t guarantee_withdraw(struct guarantee *guarantee, struct guarantee_slot *slot, enum slot_state state);
-
-/* Withdraws what came in while the piece that was to go was taken. Returns bytes as above. [K] is held. */
-uint64_t guarantee_trim(struct guarantee *guarantee);
+uint64_t guarantee_withdraw(struct guarantee *guarantee, struct guarantee_slot *slot);
 
 /*
  * Has the lender forget the piece, if it was revoked, and sets what its blocks cost a window: one slot, or all that are due.

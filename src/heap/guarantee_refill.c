@@ -6,8 +6,7 @@
 #include "runtime/base/assert.h"
 #include "runtime/base/bits.h"
 
-#define IDLE_PERCENT 10 /* of a lent piece, from which on another one is lent instead */
-#define IDLE_LOOKS   64 /* loans that one round looks at */
+#define IDLE_LOOKS 64 /* loans that one round looks at */
 
 #define NAP_NS       (100 * NS_PER_MS)
 #define SHORT_NAP_NS NS_PER_MS
@@ -25,7 +24,7 @@ static uint64_t turn_blocks(const struct guarantee *guarantee)
 void guarantee_turn(struct guarantee *guarantee)
 {
 	/* What the lender moves to be able to lend would make the refill task ask for more, without end. */
-	if (guarantee->count == 0 || mutex_is_held(&guarantee->refill))
+	if (!guarantee->slots || mutex_is_held(&guarantee->refill))
 		return;
 	if (atomic_fetch_add_explicit(&guarantee->turned_blocks, 1, memory_order_relaxed) + 1 >= turn_blocks(guarantee))
 		guarantee_wake_refill(guarantee);
@@ -42,23 +41,18 @@ enum slot_state guarantee_state(struct guarantee *guarantee, const struct guaran
 	return state;
 }
 
-/* The first slot of a list, or NULL. A slot leaves `empty` and `due` under [K] only; others may be taken meanwhile. */
+/* The first slot of a list, or NULL. A slot leaves `due` under [K] only; others may be taken meanwhile. */
 static struct guarantee_slot *first_of(struct guarantee *guarantee, const struct list *list)
 {
 	const uint64_t interrupts = spinlock_lock_interrupts(&guarantee->lock);
 	struct list *first = list_first(list);
 
+	guarantee->rested = guarantee->rested || list_is_empty(&guarantee->due);
 	spinlock_unlock_interrupts(&guarantee->lock, interrupts);
-	return first ? container_of(first, struct guarantee_slot, link) : NULL;
-}
-
-static struct guarantee_slot *first_due(struct guarantee *guarantee)
-{
-	const uint64_t interrupts = spinlock_lock_interrupts(&guarantee->lock);
-	struct list *first = list_first(&guarantee->due);
-
-	spinlock_unlock_interrupts(&guarantee->lock, interrupts);
-	return first ? container_of(first, struct guarantee_slot, due) : NULL;
+	if (!first)
+		return NULL;
+	return list == &guarantee->due ? container_of(first, struct guarantee_slot, due)
+				       : container_of(first, struct guarantee_slot, link);
 }
 
 void guarantee_reap(struct guarantee *guarantee, struct guarantee_slot *slot)
@@ -86,73 +80,59 @@ void guarantee_reap_all(struct guarantee *guarantee)
 {
 	struct guarantee_slot *slot;
 
-	while ((slot = first_due(guarantee)))
+	while ((slot = first_of(guarantee, &guarantee->due)))
 		guarantee_reap(guarantee, slot);
 }
 
-static void slot_fill(struct guarantee *guarantee, struct guarantee_slot *slot, struct phys_addr start, enum slot_state state)
+static void slot_fill(struct guarantee *guarantee, struct phys_addr start, enum slot_state state)
 {
+	struct guarantee_slot *slot = guarantee->spare;
 	const uint64_t interrupts = spinlock_lock_interrupts(&guarantee->lock);
 
 	assert(slot->state == SLOT_EMPTY);
-	list_remove(&slot->link);
 	slot->start = start;
 	slot->state = (uint8_t)state;
 	guarantee->places[guarantee_place(guarantee, start)] = (uint32_t)(slot - guarantee->slots) + 1;
-	guarantee->filled++;
 	guarantee->loans += state == SLOT_LOANED;
 	list_insert_last(state == SLOT_LOANED ? &guarantee->loaned : &guarantee->idle, &slot->link);
 	spinlock_unlock_interrupts(&guarantee->lock, interrupts);
+	guarantee->spare = NULL;
 }
 
-/* Has a piece to itself that is one too many. False: it is in another state by now, or none is too many. */
-static bool slot_detach(struct guarantee *guarantee, struct guarantee_slot *slot, enum slot_state state)
+/* The slot if its piece is not out, or else another one like that; nothing finds it any more. */
+static struct guarantee_slot *slot_detach(struct guarantee *guarantee, struct guarantee_slot *slot, bool *loaned)
 {
 	const uint64_t interrupts = spinlock_lock_interrupts(&guarantee->lock);
-	const bool detached = slot->state == state && list_is_empty(&slot->due) && guarantee->filled > guarantee->pieces;
+	struct list *other = list_first(list_is_empty(&guarantee->idle) ? &guarantee->loaned : &guarantee->idle);
 
-	if (detached) {
-		list_remove(&slot->link);
-		slot->state = SLOT_MOVING;
-		guarantee->loans -= state == SLOT_LOANED;
+	if (slot->state == SLOT_OUT) {
+		assert(other); /* at most as many as guaranteed are out */
+		slot = container_of(other, struct guarantee_slot, link);
 	}
-	spinlock_unlock_interrupts(&guarantee->lock, interrupts);
-	return detached;
-}
-
-static void slot_empty(struct guarantee *guarantee, struct guarantee_slot *slot)
-{
-	const uint64_t interrupts = spinlock_lock_interrupts(&guarantee->lock);
-
+	*loaned = slot->state == SLOT_LOANED;
+	list_remove(&slot->link);
 	slot->state = SLOT_EMPTY;
 	guarantee->places[guarantee_place(guarantee, slot->start)] = 0;
-	guarantee->filled--;
+	guarantee->loans -= *loaned;
 	guarantee->exchanged++;
-	list_insert_last(&guarantee->empty, &slot->link);
 	spinlock_unlock_interrupts(&guarantee->lock, interrupts);
+	return slot;
 }
 
 /* Pieces ------------------------------------------------------------------------------------------------------------------ */
 
-/* A new piece may come from anywhere, and there is time. */
-static const struct guarantee_wish anywhere = { .avoid_first = { 1 }, .deadline_ns = PLATFORM_FOREVER };
-
-/* At first any memory will do; in place of another piece, only what caches well. */
-static bool bring_loan(struct guarantee *guarantee, struct guarantee_wish wish)
+static bool bring_loan(struct guarantee *guarantee, const struct guarantee_wish *wish)
 {
-	struct guarantee_slot *slot = first_of(guarantee, &guarantee->empty);
 	struct phys_addr start;
 
-	wish.idle_percent_max = guarantee->filled < guarantee->pieces ? 100 : IDLE_PERCENT;
-	if (!slot || !guarantee->lender || !guarantee->lender->lend(guarantee->lender, &wish, &start))
+	if (!guarantee->lender || !guarantee->lender->lend(guarantee->lender, wish, &start))
 		return false;
-	slot_fill(guarantee, slot, start, SLOT_LOANED);
+	slot_fill(guarantee, start, SLOT_LOANED);
 	return true;
 }
 
 static bool bring_idle(struct guarantee *guarantee, const struct guarantee_wish *wish)
 {
-	struct guarantee_slot *slot = first_of(guarantee, &guarantee->empty);
 	const struct run_request request = {
 		.blocks = guarantee->piece_blocks,
 		.constraints = { .highest = guarantee->highest, .alignment_bytes = guarantee_piece_bytes(guarantee) },
@@ -161,13 +141,13 @@ static bool bring_idle(struct guarantee *guarantee, const struct guarantee_wish 
 	};
 	struct phys_addr start;
 
-	if (!slot || block_heap_alloc(&guarantee->memory->blocks, &request, &start) != STATUS_OK)
+	if (block_heap_alloc(&guarantee->memory->blocks, &request, &start) != STATUS_OK)
 		return false;
 	if (start.value <= wish->avoid_last.value && start.value + guarantee_piece_bytes(guarantee) > wish->avoid_first.value) {
 		memory_blocks_free(guarantee->memory, start);
 		return false;
 	}
-	slot_fill(guarantee, slot, start, SLOT_IDLE);
+	slot_fill(guarantee, start, SLOT_IDLE);
 	return true;
 }
 
@@ -181,63 +161,41 @@ static bool memory_is_short(const struct guarantee *guarantee)
 }
 
 /* Memory that is short is rather lent than taken. */
-bool guarantee_bring(struct guarantee *guarantee, struct guarantee_wish wish)
+bool guarantee_bring(struct guarantee *guarantee, const struct guarantee_wish *wish)
 {
 	if (memory_is_short(guarantee))
-		return bring_loan(guarantee, wish) || bring_idle(guarantee, &wish);
-	return bring_idle(guarantee, &wish) || bring_loan(guarantee, wish);
+		return bring_loan(guarantee, wish) || bring_idle(guarantee, wish);
+	return bring_idle(guarantee, wish) || bring_loan(guarantee, wish);
 }
 
-void guarantee_fill(struct guarantee *guarantee)
+uint64_t guarantee_withdraw(struct guarantee *guarantee, struct guarantee_slot *slot)
 {
-	while (guarantee->filled < guarantee->pieces && guarantee_bring(guarantee, anywhere))
-		;
-}
+	struct guarantee_slot *const wanted = slot;
+	bool loaned;
 
-uint64_t guarantee_withdraw(struct guarantee *guarantee, struct guarantee_slot *slot, enum slot_state state)
-{
-	assert(state == SLOT_IDLE || state == SLOT_LOANED);
-	if (!slot_detach(guarantee, slot, state))
-		return 0;
-	if (state == SLOT_IDLE)
+	slot = slot_detach(guarantee, slot, &loaned);
+	guarantee_reap(guarantee, slot); /* it was lent, taken and given back, perhaps */
+	for (uint64_t i = 0; loaned && i < guarantee->piece_blocks; i++)
+		guarantee->lender->take_back(guarantee->lender, guarantee_block(slot->start, i));
+	if (!loaned)
 		(void)block_heap_free(&guarantee->memory->blocks, slot->start);
-	else
-		for (uint64_t i = 0; i < guarantee->piece_blocks; i++)
-			guarantee->lender->take_back(guarantee->lender, guarantee_block(slot->start, i));
-	slot_empty(guarantee, slot);
-	return state == SLOT_IDLE ? guarantee_piece_bytes(guarantee) : 0;
-}
-
-uint64_t guarantee_trim(struct guarantee *guarantee)
-{
-	struct guarantee_slot *idle, *loan;
-	uint64_t given = 0;
-
-	while (guarantee->filled > guarantee->pieces) {
-		idle = first_of(guarantee, &guarantee->idle);
-		loan = idle ? NULL : first_of(guarantee, &guarantee->loaned);
-		if (!idle && !loan)
-			break;
-		if (idle) {
-			guarantee_reap(guarantee, idle); /* it was lent, taken and given back, perhaps */
-			given += guarantee_withdraw(guarantee, idle, SLOT_IDLE);
-		} else {
-			(void)guarantee_withdraw(guarantee, loan, SLOT_LOANED);
-		}
-	}
-	return given;
+	guarantee->spare = slot;
+	if (!loaned && slot != wanted)
+		memory_notice(guarantee->memory);
+	return loaned || slot != wanted ? 0 : guarantee_piece_bytes(guarantee);
 }
 
 /* Rounds ------------------------------------------------------------------------------------------------------------------ */
 
-/* Where memory is short, what lies idle is given to it. */
-static bool exchange_idle(struct guarantee *guarantee)
+/* Another loan takes the place of a slot's piece. */
+static bool exchange(struct guarantee *guarantee, struct guarantee_slot *slot)
 {
-	struct guarantee_slot *slot = first_of(guarantee, &guarantee->idle);
+	/* A new piece may come from anywhere, and there is time. */
+	static const struct guarantee_wish anywhere = { .avoid_first = { 1 }, .deadline_ns = PLATFORM_FOREVER };
 
-	if (!slot || !memory_is_short(guarantee) || !bring_loan(guarantee, anywhere))
+	if (!slot || !bring_loan(guarantee, &anywhere))
 		return false;
-	if (guarantee_withdraw(guarantee, slot, SLOT_IDLE) > 0)
+	if (guarantee_withdraw(guarantee, slot) > 0)
 		memory_notice(guarantee->memory);
 	return true;
 }
@@ -249,13 +207,9 @@ static void rotate(struct guarantee *guarantee)
 	const uint64_t pieces = turned / turn_blocks(guarantee);
 
 	atomic_fetch_sub_explicit(&guarantee->turned_blocks, (uint32_t)(pieces * turn_blocks(guarantee)), memory_order_relaxed);
-	for (uint64_t i = 0; i < MIN(pieces, guarantee->pieces); i++) {
-		struct guarantee_slot *slot = first_of(guarantee, &guarantee->loaned);
-
-		if (!slot || !bring_loan(guarantee, anywhere))
+	for (uint64_t i = 0; i < MIN(pieces, guarantee->pieces); i++)
+		if (!exchange(guarantee, first_of(guarantee, &guarantee->loaned)))
 			return;
-		(void)guarantee_withdraw(guarantee, slot, SLOT_LOANED);
-	}
 }
 
 static bool is_sparse(const struct guarantee *guarantee, const struct guarantee_slot *slot)
@@ -264,7 +218,7 @@ static bool is_sparse(const struct guarantee *guarantee, const struct guarantee_
 
 	for (uint64_t i = 0; i < guarantee->piece_blocks; i++)
 		percent += guarantee->lender->idle_percent(guarantee->lender, guarantee_block(slot->start, i));
-	return percent > IDLE_PERCENT * guarantee->piece_blocks;
+	return percent > GUARANTEE_IDLE_PERCENT * guarantee->piece_blocks;
 }
 
 /* A piece in which little is cached any more is of more use to the cache: one in a round, and the next one after a nap. */
@@ -275,54 +229,26 @@ static void exchange_sparse(struct guarantee *guarantee)
 	if (now < guarantee->idle_look_ns)
 		return;
 	guarantee->idle_look_ns = now + NAP_NS;
-	for (uint32_t i = 0; i < MIN(IDLE_LOOKS, guarantee->count); i++) {
-		struct guarantee_slot *slot = &guarantee->slots[guarantee->idle_look++ % guarantee->count];
+	for (uint32_t i = 0; i < MIN(IDLE_LOOKS, guarantee->pieces + 1); i++) {
+		struct guarantee_slot *slot = &guarantee->slots[guarantee->idle_look++ % (guarantee->pieces + 1)];
 
 		if (guarantee_state(guarantee, slot) != SLOT_LOANED || !is_sparse(guarantee, slot))
 			continue;
-		if (bring_loan(guarantee, anywhere))
-			(void)guarantee_withdraw(guarantee, slot, SLOT_LOANED);
+		(void)exchange(guarantee, slot);
 		return;
 	}
-}
-
-/* Reservations whose last piece is back. */
-static void accounts_reap(struct guarantee *guarantee)
-{
-	struct list *gone = NULL;
-
-	do {
-		const uint64_t interrupts = spinlock_lock_interrupts(&guarantee->lock);
-
-		gone = NULL;
-		list_for_each (link, &guarantee->accounts) {
-			const struct guarantee_account *account = container_of(link, struct guarantee_account, link);
-
-			if (account->ended && account->out == 0)
-				gone = link;
-		}
-		if (gone)
-			list_remove(gone);
-		spinlock_unlock_interrupts(&guarantee->lock, interrupts);
-		if (gone)
-			bookkeeping_free(&guarantee->memory->bookkeeping, container_of(gone, struct guarantee_account, link),
-					 sizeof(struct guarantee_account));
-	} while (gone);
 }
 
 bool guarantee_keep(struct guarantee *guarantee)
 {
 	bool exchanged;
 
-	accounts_reap(guarantee);
 	mutex_lock(&guarantee->refill);
 	guarantee_reap_all(guarantee);
-	guarantee_fill(guarantee);
-	exchanged = exchange_idle(guarantee);
+	/* Where memory is short, what lies idle is given to it. */
+	exchanged = memory_is_short(guarantee) && exchange(guarantee, first_of(guarantee, &guarantee->idle));
 	rotate(guarantee);
 	exchange_sparse(guarantee);
-	if (guarantee_trim(guarantee) > 0)
-		memory_notice(guarantee->memory);
 	mutex_unlock(&guarantee->refill);
 	return exchanged;
 }
@@ -353,6 +279,7 @@ static void loan_end(struct guarantee *guarantee, struct guarantee_slot *slot, c
 
 	if (slot->state == SLOT_LOANED &&
 	    (!owner || block_heap_find(&guarantee->memory->blocks, slot->start)->owner == owner)) {
+		list_remove(&slot->link);
 		guarantee_revoke_locked(guarantee, slot);
 		slot->state = SLOT_IDLE;
 		list_insert_last(&guarantee->idle, &slot->link);
@@ -363,7 +290,7 @@ static void loan_end(struct guarantee *guarantee, struct guarantee_slot *slot, c
 /* The pieces stay: what is guaranteed is there all the time. Memory that is short is given back as others lend. */
 static void loans_end(struct guarantee *guarantee, const struct owner *owner)
 {
-	for (uint32_t i = 0; i < guarantee->count; i++)
+	for (uint32_t i = 0; i <= guarantee->pieces; i++)
 		loan_end(guarantee, &guarantee->slots[i], owner);
 	guarantee_reap_all(guarantee);
 }

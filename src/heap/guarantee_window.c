@@ -5,22 +5,6 @@
 #include "guarantee_internal.h"
 #include "window.h"
 
-/* Another piece elsewhere takes its place, unless there is one too many. False: there is no other one. */
-static bool move_away(struct guarantee *guarantee, struct guarantee_slot *slot, enum slot_state state,
-		      const struct guarantee_wish *wish, uint64_t *given)
-{
-	const struct phys_addr start = slot->start;
-
-	guarantee_reap(guarantee, slot);
-	*given += guarantee_trim(guarantee);
-	if (guarantee_slot_at(guarantee, start) != slot)
-		return true;
-	if (!guarantee_bring(guarantee, *wish))
-		return false;
-	*given += guarantee_withdraw(guarantee, slot, state);
-	return true;
-}
-
 /* The piece stays in the window, and windows that come later leave it out, all of it. */
 static void exclude(const struct guarantee *guarantee, struct phys_addr start, uint32_t *obstacles)
 {
@@ -84,7 +68,9 @@ static uint64_t clear_range(struct guarantee *guarantee, const struct reclaim_ta
 
 		if (state != SLOT_IDLE && state != SLOT_LOANED)
 			continue;
-		no_place = no_place || !move_away(guarantee, slot, state, &wish, &given);
+		no_place = no_place || !guarantee_bring(guarantee, &wish);
+		if (!no_place)
+			given += guarantee_withdraw(guarantee, slot);
 		if (platform_now_ns() >= target->deadline_ns || (no_place && !target->obstacles))
 			break;
 		if (target->obstacles && guarantee_slot_at(guarantee, start) == slot)

@@ -77,7 +77,7 @@ static bool lend_group(struct volume *volume, struct phys_addr start, const stru
 	if (!page_heap_fence_group(volume, start, piece_blocks(volume)))
 		return false;
 	(void)lookaside_empty(volume);
-	lent = group_pages(volume, start, &pages) && (frames - pages) * 100 <= frames * wish->idle_percent_max &&
+	lent = group_pages(volume, start, &pages) && (frames - pages) * 100 <= frames * GUARANTEE_IDLE_PERCENT &&
 	       keep_claim(volume, volume->config.keep_bytes, pages);
 	if (lent) {
 		lent = lend_blocks(volume, start, wish->deadline_ns);

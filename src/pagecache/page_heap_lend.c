@@ -52,8 +52,7 @@ static bool is_admitted(const struct guarantee *guarantee, const struct guarante
  * Takes the group if it is a better one. An empty frame counts as a missed page: nobody fills it while the block is lent, and
  * the cursor would.
  */
-static void consider_locked(struct volume *volume, const struct guarantee_wish *wish, uint64_t lowest_score, uint64_t start,
-			    struct heap_group *group)
+static void consider_locked(struct volume *volume, uint64_t lowest_score, uint64_t start, struct heap_group *group)
 {
 	const uint64_t blocks = volume->pagecache->memory->guarantee.piece_blocks;
 	uint64_t score, empty;
@@ -61,7 +60,7 @@ static void consider_locked(struct volume *volume, const struct guarantee_wish *
 	if (!look_at_group_locked(volume, start, blocks, &score, &empty))
 		return;
 	score += empty * REPLACEMENT_SCORE_PAGE;
-	if (score < group->score && score >= lowest_score && empty * 100 <= blocks * PAGES_PER_BLOCK * wish->idle_percent_max)
+	if (score < group->score && score >= lowest_score && empty * 100 <= blocks * PAGES_PER_BLOCK * GUARANTEE_IDLE_PERCENT)
 		*group = (struct heap_group){ volume, { start }, score };
 }
 
@@ -82,7 +81,7 @@ bool page_heap_find_group(struct volume *volume, const struct guarantee_wish *wi
 			const bool admitted = is_admitted(guarantee, wish, start);
 
 			if (admitted)
-				consider_locked(volume, wish, lowest_score, start, group);
+				consider_locked(volume, lowest_score, start, group);
 			looks += admitted ? group_looks : 1;
 			if (looks >= LOOKS)
 				break;

@@ -92,7 +92,8 @@ static void run_refused(void *context, uint64_t operations)
 	struct phys_addr start;
 
 	for (uint64_t i = 0; i < operations; i++)
-		bench_use(guarantee_take(&setting->memory.guarantee, &(struct device){ .name = "guest" }, 64, false, &start));
+		bench_use(guarantee_take(&setting->memory.guarantee, &(struct device){ .name = "guest" }, 64, false, &start) !=
+			  NULL);
 }
 
 const struct bench benches[] = {

@@ -239,7 +239,7 @@ static void run_model(uint64_t seed, uint64_t piece_bytes, unsigned steps)
 		guarantee_end_reservation(guarantee, &devices[i]);
 	(void)guarantee_keep(guarantee);
 	ck_assert_uint_eq(guarantee_statistics_of(guarantee).unreserved, guarantee->pieces);
-	ck_assert(list_is_empty(&guarantee->accounts));
+	ck_assert(list_is_empty(&guarantee->reserving));
 	machine_fini(&machine);
 }
 

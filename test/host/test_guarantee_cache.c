@@ -234,7 +234,6 @@ static void take_back(struct cache_machine *machine, struct phys_addr start)
 
 static const struct guarantee_wish any_piece = {
 	.avoid_first = { 1 },
-	.idle_percent_max = 100,
 	.deadline_ns = PLATFORM_FOREVER,
 };
 
