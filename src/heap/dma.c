@@ -11,17 +11,16 @@
 /* Small objects --------------------------------------------------------------------------------------------------------- */
 
 /* An object of the device's zone; when the zone has none, it grows by a block that is waited for as the request says. */
-static status_t small_alloc(struct memory *memory, const struct device *device, const struct dma_request *request,
-			    const struct dma_plan *plan, void **object)
+static status_t small_alloc(struct memory *memory, const struct dma_plan *plan, void **object)
 {
-	struct dma_zone *zone = dma_zone_get(memory, device);
+	struct dma_zone *zone = dma_zone_get(memory, plan->device);
 
 	if (!zone)
 		return STATUS_NO_MEMORY;
 	struct memory_source source = zone->source;
 	struct objcache *cache = general_heap_cache(&zone->heap, plan->bytes, plan->constraints.alignment_bytes);
-	source.wait = request->wait;
-	source.deadline_ns = request->deadline_ns;
+	source.wait = plan->request->wait;
+	source.deadline_ns = plan->request->deadline_ns;
 	while (!(*object = objcache_alloc_held(cache))) {
 		const status_t status = objcache_grow(cache, &source.blocks);
 
@@ -81,24 +80,23 @@ static bool pieces_are_adjacent(const struct phys_range *pieces, uint32_t count)
 	return true;
 }
 
-static uint64_t buffer_mapped_bytes(const struct dma_buffer *buffer)
+static uint64_t pieces_bytes(const struct phys_range *pieces, uint32_t count)
 {
 	uint64_t bytes = 0;
 
-	for (uint32_t i = 0; i < buffer->piece_count; i++)
-		bytes += buffer->pieces[i].bytes;
+	while (count > 0)
+		bytes += pieces[--count].bytes;
 	return bytes;
 }
 
-static status_t blocks_alloc(struct memory *memory, const struct dma_request *request, const struct dma_plan *plan,
-			     struct owner *owner, struct phys_range *pieces)
+static status_t blocks_alloc(struct memory *memory, const struct dma_plan *plan, struct owner *owner, struct phys_range *pieces)
 {
 	struct memory_request blocks = {
 		.blocks = plan->run_blocks,
 		.constraints = plan->constraints,
 		.owner = owner,
-		.wait = request->wait,
-		.deadline_ns = request->deadline_ns,
+		.wait = plan->request->wait,
+		.deadline_ns = plan->request->deadline_ns,
 	};
 	struct phys_range *last = &pieces[plan->runs];
 	status_t status;
@@ -118,14 +116,12 @@ static status_t blocks_alloc(struct memory *memory, const struct dma_request *re
 	return status;
 }
 
-static status_t fill_object(struct memory *memory, const struct dma_request *request, const struct dma_plan *plan,
-			    struct dma_buffer *buffer, struct phys_range *pieces)
+static status_t fill_object(struct memory *memory, const struct dma_plan *plan, struct dma_buffer *buffer)
 {
-	status_t status;
+	const status_t status = small_alloc(memory, plan, &buffer->memory);
 
-	status = small_alloc(memory, buffer->device, request, plan, &buffer->memory);
 	if (status == STATUS_OK)
-		pieces[0] = (struct phys_range){ platform_phys(buffer->memory), plan->bytes };
+		*(struct phys_range *)buffer->pieces = (struct phys_range){ platform_phys(buffer->memory), plan->bytes };
 	return status;
 }
 
@@ -142,14 +138,14 @@ status_t dma_buffer_map(struct dma_buffer *buffer)
 	return status;
 }
 
-static status_t fill_blocks(struct memory *memory, const struct dma_request *request, const struct dma_plan *plan,
-			    struct dma_buffer *buffer, struct phys_range *pieces)
+static status_t fill_blocks(struct memory *memory, const struct dma_plan *plan, struct dma_buffer *buffer)
 {
+	struct phys_range *pieces = (struct phys_range *)buffer->pieces;
 	status_t status;
 
 	if (buffer->piece_count > 1 && !platform_may_sleep())
 		return STATUS_NO_MEMORY;
-	status = blocks_alloc(memory, request, plan, &buffer->client->owner, pieces);
+	status = blocks_alloc(memory, plan, &buffer->client->owner, pieces);
 	if (status != STATUS_OK)
 		return status;
 	status = dma_buffer_map(buffer);
@@ -158,24 +154,18 @@ static status_t fill_blocks(struct memory *memory, const struct dma_request *req
 	return status;
 }
 
-void dma_buffer_finish(struct memory *memory, const struct dma_request *request, const struct dma_plan *plan,
-		       struct dma_buffer *buffer)
+void dma_buffer_finish(struct memory *memory, const struct dma_plan *plan, struct dma_buffer *buffer)
 {
 	buffer->segment_count =
 		dma_plan_cut(plan, buffer->pieces, buffer->piece_count, (struct device_segment *)buffer->segments);
-	if (request->zero)
+	if (plan->request->zero)
 		memset(buffer->memory, 0, plan->bytes);
-	dma_record_publish(memory, buffer);
+	atomic_store_explicit(&buffer->state, DMA_STATE_LIVE, memory_order_release);
+	atomic_fetch_add_explicit(&memory->dma->allocs, 1, memory_order_relaxed);
 }
 
-/* What one kind of buffer differs in from the other. */
-struct kind {
-	bool coherent;
-	const char *site;
-};
-
-static status_t buffer_alloc(struct memory *memory, struct dma_client *client, const struct dma_request *request,
-			     const struct dma_plan *plan, const struct kind *kind, struct dma_buffer **result)
+static status_t buffer_alloc(struct memory *memory, struct dma_client *client, const struct dma_plan *plan,
+			     struct dma_buffer **result)
 {
 	const uint32_t pieces = plan->small ? 1 : plan->runs + (plan->last_blocks != 0);
 	struct dma_buffer *buffer = general_heap_alloc(&memory->general, dma_record_bytes(pieces, plan->segments), 0);
@@ -183,26 +173,19 @@ static status_t buffer_alloc(struct memory *memory, struct dma_client *client, c
 
 	if (!buffer)
 		return STATUS_NO_MEMORY;
-	dma_record_init(buffer, client->device, request, pieces, kind->site);
+	dma_record_init(buffer, plan, pieces, plan->small ? DMA_SOURCE_OBJECT : DMA_SOURCE_BLOCKS);
 	buffer->client = client;
-	buffer->coherent = kind->coherent;
-	buffer->source = plan->small ? DMA_SOURCE_OBJECT : DMA_SOURCE_BLOCKS;
-	status = (plan->small ? fill_object : fill_blocks)(memory, request, plan, buffer, (struct phys_range *)buffer->pieces);
+	status = plan->small ? fill_object(memory, plan, buffer) : fill_blocks(memory, plan, buffer);
 	if (status != STATUS_OK) {
 		general_heap_free(&memory->general, buffer);
 		return status;
 	}
-	dma_buffer_finish(memory, request, plan, buffer);
+	const uint64_t interrupts = guarantee_lock(&memory->guarantee);
+	dma_record_insert_locked(memory, buffer);
+	guarantee_unlock(&memory->guarantee, interrupts);
+	dma_buffer_finish(memory, plan, buffer);
 	*result = buffer;
 	return STATUS_OK;
-}
-
-static status_t failed(struct memory *memory, const struct device *device, uint64_t bytes, status_t status)
-{
-	atomic_fetch_add_explicit(&memory->dma->failures, 1, memory_order_relaxed);
-	if (platform_may_sleep())
-		log_debug("dma: %s: %llu bytes: %s", device->name, (unsigned long long)bytes, status_text(status));
-	return status;
 }
 
 static bool could_succeed(struct memory *memory, const struct dma_plan *plan)
@@ -212,9 +195,8 @@ static bool could_succeed(struct memory *memory, const struct dma_plan *plan)
 	return memory_could_give(memory, &request, plan->runs, plan->last_blocks);
 }
 
-/* From the heaps, with whatever reclaim the request allows. */
-static status_t ordinary_alloc(struct memory *memory, const struct device *device, const struct dma_request *request,
-			       const struct dma_plan *plan, const struct kind *kind, struct dma_buffer **buffer)
+/* From the heaps, with what reclaim the request allows. */
+static status_t ordinary_alloc(struct memory *memory, const struct dma_plan *plan, struct dma_buffer **buffer)
 {
 	struct dma_client *client;
 	status_t status;
@@ -223,34 +205,47 @@ static status_t ordinary_alloc(struct memory *memory, const struct device *devic
 		return STATUS_NO_MEMORY;
 	if (!could_succeed(memory, plan))
 		return STATUS_RANGE;
-	client = dma_client_get(memory, device);
+	client = dma_client_get(memory, plan->device);
 	if (!client)
 		return STATUS_NO_MEMORY;
-	status = buffer_alloc(memory, client, request, plan, kind, buffer);
+	status = buffer_alloc(memory, client, plan, buffer);
 	if (status != STATUS_OK)
 		dma_client_put(memory, client);
+	return status;
+}
+
+/* A coherent object is never one of the guarantee's. */
+static status_t alloc(struct memory *memory, const struct dma_plan *plan, struct dma_buffer **buffer)
+{
+	status_t status = STATUS_NO_MEMORY;
+
+	if (!block_heap_must_fail(&memory->blocks, "dma", plan->request->bytes)) {
+		status = ordinary_alloc(memory, plan, buffer);
+		if ((status == STATUS_NO_MEMORY || status == STATUS_TIMEOUT) && !plan->coherent &&
+		    dma_guaranteed_alloc(memory, plan, buffer) == STATUS_OK)
+			status = STATUS_OK;
+		if (status == STATUS_NO_MEMORY && !could_succeed(memory, plan))
+			status = STATUS_RANGE;
+	}
+	if (status == STATUS_OK)
+		return STATUS_OK;
+	atomic_fetch_add_explicit(&memory->dma->failures, 1, memory_order_relaxed);
+	if (platform_may_sleep())
+		log_debug("dma: %s: %llu bytes: %s", plan->device->name, (unsigned long long)plan->request->bytes,
+			  status_text(status));
 	return status;
 }
 
 status_t dma_alloc_at(struct memory *memory, const struct device *device, const struct dma_request *request,
 		      struct dma_buffer **buffer, const char *site)
 {
-	const struct kind kind = { .site = site };
 	struct dma_plan plan;
-	status_t status;
+	const status_t status = dma_plan_make(device, request, &plan);
 
-	status = dma_plan_make(device, request, &plan);
 	if (status != STATUS_OK)
 		return status;
-	if (block_heap_must_fail(&memory->blocks, "dma", request->bytes))
-		return failed(memory, device, request->bytes, STATUS_NO_MEMORY);
-	status = ordinary_alloc(memory, device, request, &plan, &kind, buffer);
-	if (status == STATUS_NO_MEMORY || status == STATUS_TIMEOUT)
-		if (dma_guaranteed_alloc(memory, device, request, &plan, site, buffer) == STATUS_OK)
-			status = STATUS_OK;
-	if (status == STATUS_NO_MEMORY && !could_succeed(memory, &plan))
-		status = STATUS_RANGE;
-	return status == STATUS_OK ? STATUS_OK : failed(memory, device, request->bytes, status);
+	plan.site = site;
+	return alloc(memory, &plan, buffer);
 }
 
 /* The record of a guaranteed buffer lies beside its first piece, and goes with it. */
@@ -265,7 +260,7 @@ void dma_buffer_destroy(struct memory *memory, struct dma_buffer *buffer)
 	struct dma_client *client = buffer->client;
 
 	if (buffer->mapped)
-		platform_unmap(buffer->memory, buffer_mapped_bytes(buffer));
+		platform_unmap(buffer->memory, pieces_bytes(buffer->pieces, buffer->piece_count));
 	if (buffer->source == DMA_SOURCE_GUARANTEED) {
 		guaranteed_give(memory, buffer);
 		return;
@@ -296,18 +291,17 @@ status_t dma_coherent_alloc_at(struct memory *memory, const struct device *devic
 		.wait = MEMORY_WAIT_NEVER,
 		.zero = true,
 	};
-	const struct kind kind = { .coherent = true, .site = site };
 	struct dma_buffer *buffer;
 	struct dma_plan plan;
 	status_t status;
 
 	if (dma_plan_make(device, &request, &plan) != STATUS_OK || !plan.small)
 		return STATUS_INVALID;
-	if (block_heap_must_fail(&memory->blocks, "dma", bytes))
-		return failed(memory, device, bytes, STATUS_NO_MEMORY);
-	status = ordinary_alloc(memory, device, &request, &plan, &kind, &buffer);
+	plan.site = site;
+	plan.coherent = true;
+	status = alloc(memory, &plan, &buffer);
 	if (status != STATUS_OK)
-		return failed(memory, device, bytes, status);
+		return status;
 	*coherent = (struct dma_coherent){ buffer->memory, buffer->segments[0].start, bytes, device, buffer };
 	return STATUS_OK;
 }

@@ -27,9 +27,9 @@ void dma_guarantee_end(struct memory *memory, const struct device *device)
 }
 
 /* A request that may wait leaves what is not reserved to those that must not. */
-static bool may_go_beyond(const struct dma_request *request)
+static bool may_go_beyond(const struct dma_plan *plan)
 {
-	return request->wait == MEMORY_WAIT_NEVER || !platform_may_sleep();
+	return plan->request->wait == MEMORY_WAIT_NEVER || !platform_may_sleep();
 }
 
 /* The alignment is that of a power of two; and an object has room for segments in proportion to its length. */
@@ -40,13 +40,6 @@ static uint64_t object_bytes(const struct dma_plan *plan)
 	return MAX(MAX(plan->bytes, plan->constraints.alignment_bytes), records << GUARANTEE_OBJECT_SHIFT);
 }
 
-/* The segments that whole pieces are cut into. */
-static uint64_t pieces_segments(const struct dma_plan *plan, uint64_t piece_bytes)
-{
-	return plan->bytes / piece_bytes * divide_round_up(piece_bytes, plan->segment_bytes) +
-	       divide_round_up(plan->bytes % piece_bytes, plan->segment_bytes);
-}
-
 /* A piece is as good as several adjacent runs of the plan. */
 static bool pieces_fit(const struct guarantee *guarantee, const struct dma_plan *plan, uint64_t pieces)
 {
@@ -54,28 +47,33 @@ static bool pieces_fit(const struct guarantee *guarantee, const struct dma_plan 
 	const uint64_t records = dma_record_bytes(pieces, plan->segments) / GUARANTEE_RECORD_BYTES + 1;
 
 	return platform_may_sleep() && !plan->small && plan->run_blocks <= guarantee->piece_blocks &&
-	       plan->constraints.alignment_bytes <= piece_bytes && pieces_segments(plan, piece_bytes) <= plan->segments &&
+	       plan->constraints.alignment_bytes <= piece_bytes && dma_plan_segments(plan, piece_bytes) <= plan->segments &&
 	       records << GUARANTEE_OBJECT_SHIFT <= piece_bytes;
 }
 
-/* The record lies beside the first piece. */
-static struct dma_buffer *object_take(struct guarantee *guarantee, const struct device *device,
-				      const struct dma_request *request, const struct dma_plan *plan, const char *site)
+static struct dma_buffer *object_take(struct memory *memory, const struct dma_plan *plan, uint64_t bytes)
 {
-	struct dma_buffer *buffer;
+	const bool beyond = may_go_beyond(plan);
+	const uint64_t interrupts = guarantee_lock(&memory->guarantee);
 	struct phys_addr start;
+	struct dma_buffer *buffer = guarantee_take_locked(&memory->guarantee, plan->device, bytes, beyond, &start);
 
-	buffer = guarantee_take(guarantee, device, object_bytes(plan), may_go_beyond(request), &start);
+	if (buffer) {
+		dma_record_init(buffer, plan, 1, DMA_SOURCE_GUARANTEED);
+		dma_record_insert_locked(memory, buffer);
+	}
+	guarantee_unlock(&memory->guarantee, interrupts);
 	if (!buffer)
 		return NULL;
-	dma_record_init(buffer, device, request, 1, site);
 	*(struct phys_range *)buffer->pieces = (struct phys_range){ start, plan->bytes };
+	buffer->memory = platform_virt(start);
 	return buffer;
 }
 
-static struct dma_buffer *pieces_take(struct guarantee *guarantee, const struct device *device,
-				      const struct dma_request *request, const struct dma_plan *plan, const char *site)
+/* The record lies beside the first piece. */
+static struct dma_buffer *pieces_take(struct memory *memory, const struct dma_plan *plan)
 {
+	struct guarantee *guarantee = &memory->guarantee;
 	const uint64_t piece_bytes = guarantee_piece_bytes(guarantee), count = divide_round_up(plan->bytes, piece_bytes);
 	struct guarantee_account *account;
 	struct dma_buffer *buffer;
@@ -84,38 +82,39 @@ static struct dma_buffer *pieces_take(struct guarantee *guarantee, const struct 
 
 	if (!pieces_fit(guarantee, plan, count))
 		return NULL;
-	account = guarantee_count(guarantee, device, (uint32_t)count, may_go_beyond(request));
+	account = guarantee_count(guarantee, plan->device, (uint32_t)count, may_go_beyond(plan));
 	if (!account)
 		return NULL;
 	buffer = guarantee_take_counted(guarantee, account, &start);
-	dma_record_init(buffer, device, request, (uint32_t)count, site);
+	dma_record_init(buffer, plan, (uint32_t)count, DMA_SOURCE_GUARANTEED);
 	pieces = (struct phys_range *)buffer->pieces;
 	pieces[0] = (struct phys_range){ start, piece_bytes };
 	for (uint64_t i = 1; i < count; i++) {
 		(void)guarantee_take_counted(guarantee, account, &start);
 		pieces[i] = (struct phys_range){ start, piece_bytes };
 	}
+	if (dma_buffer_map(buffer) != STATUS_OK) {
+		dma_buffer_destroy(memory, buffer);
+		return NULL;
+	}
+	const uint64_t interrupts = guarantee_lock(guarantee);
+	dma_record_insert_locked(memory, buffer);
+	guarantee_unlock(guarantee, interrupts);
 	return buffer;
 }
 
-status_t dma_guaranteed_alloc(struct memory *memory, const struct device *device, const struct dma_request *request,
-			      const struct dma_plan *plan, const char *site, struct dma_buffer **result)
+status_t dma_guaranteed_alloc(struct memory *memory, const struct dma_plan *plan, struct dma_buffer **result)
 {
-	struct guarantee *guarantee = &memory->guarantee;
+	const struct guarantee *guarantee = &memory->guarantee;
+	const uint64_t bytes = object_bytes(plan);
 	struct dma_buffer *buffer;
 
-	if (!guarantee->slots || !guarantee_is_reached(guarantee, device))
+	if (!guarantee->slots || !guarantee_is_reached(guarantee, plan->device))
 		return STATUS_NO_MEMORY;
-	buffer = (object_bytes(plan) <= guarantee_piece_bytes(guarantee) ? object_take : pieces_take)(guarantee, device,
-												      request, plan, site);
+	buffer = bytes <= guarantee_piece_bytes(guarantee) ? object_take(memory, plan, bytes) : pieces_take(memory, plan);
 	if (!buffer)
 		return STATUS_NO_MEMORY;
-	buffer->source = DMA_SOURCE_GUARANTEED;
-	if (dma_buffer_map(buffer) != STATUS_OK) {
-		dma_buffer_destroy(memory, buffer);
-		return STATUS_NO_MEMORY;
-	}
-	dma_buffer_finish(memory, request, plan, buffer);
+	dma_buffer_finish(memory, plan, buffer);
 	*result = buffer;
 	return STATUS_OK;
 }

@@ -15,6 +15,11 @@ static uint64_t limit(uint64_t value)
 	return value == 0 ? UINT64_MAX : value;
 }
 
+static bool is_power_or_zero(uint64_t value)
+{
+	return (value & (value - 1)) == 0;
+}
+
 static bool limits_are_valid(const struct device *device, const struct dma_request *request)
 {
 	if (device->dma_mask == 0 || device->dma_lowest > device->dma_mask || request->bytes == 0 ||
@@ -22,8 +27,8 @@ static bool limits_are_valid(const struct device *device, const struct dma_reque
 		return false;
 	if (device->dma_segment_bytes_max != 0 && device->dma_segment_bytes_max < GRAIN)
 		return false;
-	return is_power_of_two(MAX(device->dma_boundary_bytes, 1)) && is_power_of_two(MAX(request->alignment_bytes, 1)) &&
-	       is_power_of_two(MAX(request->segment_bytes_min, 1)) &&
+	return is_power_or_zero(device->dma_boundary_bytes) && is_power_or_zero(request->alignment_bytes) &&
+	       is_power_or_zero(request->segment_bytes_min) &&
 	       (device->dma_boundary_bytes == 0 || device->dma_boundary_bytes >= GRAIN);
 }
 
@@ -48,7 +53,7 @@ static uint64_t one_segment_bytes(const struct device *device, uint64_t bytes)
 	return bytes <= limit(device->dma_segment_bytes_max) && bytes <= limit(device->dma_boundary_bytes) ? bytes : 0;
 }
 
-static uint64_t pieces_segments(const struct dma_plan *plan, uint64_t piece_bytes)
+uint64_t dma_plan_segments(const struct dma_plan *plan, uint64_t piece_bytes)
 {
 	const uint64_t whole = plan->bytes / piece_bytes;
 	const uint64_t rest = plan->bytes % piece_bytes;
@@ -57,12 +62,12 @@ static uint64_t pieces_segments(const struct dma_plan *plan, uint64_t piece_byte
 }
 
 /* A zone's objects are powers of two, each at a multiple of its length: they cross no boundary that is longer. */
-static void plan_small(struct dma_plan *plan, uint64_t alignment)
+static void plan_small(struct dma_plan *plan, uint64_t fewest, uint64_t alignment)
 {
 	plan->small = true;
 	plan->run_blocks = plan->runs = 1;
 	plan->constraints.alignment_bytes = alignment;
-	plan->segments = (uint32_t)divide_round_up(plan->bytes, plan->segment_bytes);
+	plan->segments = (uint32_t)fewest;
 }
 
 /*
@@ -70,19 +75,16 @@ static void plan_small(struct dma_plan *plan, uint64_t alignment)
  * so many that the runs are few. Each run ends with at most one segment that is shorter than it could be, so the last length
  * always does: with n runs there are at most n - 1 segments more than the fewest.
  */
-static void plan_runs(struct dma_plan *plan, uint64_t step, uint64_t segments_max, uint64_t alignment)
+static void plan_runs(struct dma_plan *plan, uint64_t step, uint64_t fewest, uint64_t segments_max, uint64_t alignment)
 {
 	const uint64_t blocks = divide_round_up(plan->bytes, BLOCK_BYTES);
-	const uint64_t spare = segments_max - divide_round_up(plan->bytes, plan->segment_bytes);
-	const uint64_t lengths[] = { step, divide_round_up(blocks, segments_max), divide_round_up(blocks, spare + 1) };
-	uint64_t run, segments;
-	unsigned i = 0;
+	const uint64_t spare = segments_max - fewest;
+	uint64_t run = MIN(step, blocks), segments = dma_plan_segments(plan, run << BLOCK_SHIFT);
 
-	do {
-		assert(i < ARRAY_LENGTH(lengths));
-		run = MIN(divide_round_up(lengths[i], step) * step, blocks);
-		segments = pieces_segments(plan, run << BLOCK_SHIFT);
-	} while (segments > segments_max && ++i);
+	for (uint64_t fewer = segments_max; segments > segments_max; fewer = spare + 1) {
+		run = MIN(align_up(divide_round_up(blocks, fewer), step), blocks);
+		segments = dma_plan_segments(plan, run << BLOCK_SHIFT);
+	}
 	plan->segments = (uint32_t)segments;
 	plan->run_blocks = run;
 	plan->runs = (uint32_t)(blocks / run);
@@ -104,6 +106,8 @@ status_t dma_plan_make(const struct device *device, const struct dma_request *re
 	if (!limits_are_valid(device, request))
 		return STATUS_INVALID;
 	*plan = (struct dma_plan){
+		.device = device,
+		.request = request,
 		.bytes = align_up(request->bytes, GRAIN),
 		.constraints.lowest = { device->dma_lowest },
 		.constraints.highest = { device->dma_mask },
@@ -119,9 +123,9 @@ status_t dma_plan_make(const struct device *device, const struct dma_request *re
 	if (fewest > MIN(segments_max, UINT32_MAX))
 		return fewest > segments_max ? STATUS_INVALID : STATUS_RANGE;
 	if (plan->bytes <= OBJCACHE_OBJECT_MAX && alignment <= OBJCACHE_OBJECT_MAX)
-		plan_small(plan, alignment);
+		plan_small(plan, fewest, alignment);
 	else
-		plan_runs(plan, divide_round_up(MIN(least, plan->bytes), BLOCK_BYTES), MIN(segments_max, UINT32_MAX),
+		plan_runs(plan, divide_round_up(MIN(least, plan->bytes), BLOCK_BYTES), fewest, MIN(segments_max, UINT32_MAX),
 			  alignment);
 	return STATUS_OK;
 }

@@ -19,14 +19,14 @@ static void owner_rename(struct block_heap *heap, struct owner *owner, const cha
 static void client_quarantine(struct memory *memory, const struct device *device)
 {
 	struct dma *dma = memory->dma;
-	const uint64_t interrupts = spinlock_lock_interrupts(&dma->lock);
+	const uint64_t interrupts = guarantee_lock(&memory->guarantee);
 	struct dma_client *client = dma_client_find_locked(dma, device);
 
 	if (client) {
 		client->quarantined = true;
 		client->references++;
 	}
-	spinlock_unlock_interrupts(&dma->lock, interrupts);
+	guarantee_unlock(&memory->guarantee, interrupts);
 	if (!client)
 		return;
 	format_text(client->name, sizeof(client->name), "%s, quarantined", device->name);

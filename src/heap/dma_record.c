@@ -14,49 +14,53 @@ static const uint8_t next_state[DMA_STATES][DMA_EVENTS] = {
 	[DMA_STATE_KEPT] = { DMA_WRONG, DMA_STATE_KEPT, DMA_STATE_GONE },
 };
 
-uint64_t dma_record_bytes(uint64_t pieces, uint64_t segments)
+void dma_record_init(struct dma_buffer *buffer, const struct dma_plan *plan, uint32_t pieces, enum dma_source source)
 {
-	return sizeof(struct dma_buffer) + pieces * sizeof(struct phys_range) + segments * sizeof(struct device_segment);
-}
-
-void dma_record_init(struct dma_buffer *buffer, const struct device *device, const struct dma_request *request, uint32_t pieces,
-		     const char *site)
-{
-	*buffer = (struct dma_buffer){ .bytes = request->bytes, .device = device, .piece_count = pieces, .site = site };
-	buffer->pieces = (struct phys_range *)(buffer + 1);
+	*buffer = (struct dma_buffer){
+		.bytes = plan->request->bytes,
+		.pieces = (struct phys_range *)(buffer + 1),
+		.piece_count = pieces,
+		.device = plan->device,
+		.site = plan->site,
+		.source = (uint8_t)source,
+		.coherent = plan->coherent,
+	};
 	buffer->segments = (struct device_segment *)(buffer->pieces + pieces);
-	list_init(&buffer->link);
 }
 
-void dma_record_publish(struct memory *memory, struct dma_buffer *buffer)
+void dma_record_insert_locked(struct memory *memory, struct dma_buffer *buffer)
 {
-	struct dma *dma = memory->dma;
-	const uint64_t interrupts = spinlock_lock_interrupts(&dma->lock);
-
-	buffer->state = DMA_STATE_LIVE;
-	list_insert_last(&dma->buffers, &buffer->link);
-	spinlock_unlock_interrupts(&dma->lock, interrupts);
-	atomic_fetch_add_explicit(&dma->allocs, 1, memory_order_relaxed);
+	list_insert_last(&memory->dma->buffers, &buffer->link);
 }
 
-static bool event_locked(struct dma_buffer *buffer, enum dma_event event)
+static enum dma_state state_of(const struct dma_buffer *buffer)
 {
-	const uint8_t next = buffer->state < DMA_STATES ? next_state[buffer->state][event] : DMA_WRONG;
+	return (enum dma_state)atomic_load_explicit(&buffer->state, memory_order_acquire);
+}
+
+static bool event_locked(struct memory *memory, struct dma_buffer *buffer, enum dma_event event)
+{
+	const enum dma_state state = state_of(buffer);
+	const uint8_t next = state < DMA_STATES ? next_state[state][event] : DMA_WRONG;
 
 	if (next == DMA_WRONG)
 		platform_panic("dma: %p is freed twice, or is no DMA buffer", (void *)buffer);
-	buffer->state = next;
-	if (next == DMA_STATE_GONE)
-		list_remove(&buffer->link);
-	return next == DMA_STATE_GONE;
+	atomic_store_explicit(&buffer->state, next, memory_order_relaxed);
+	if (next != DMA_STATE_GONE)
+		return false;
+	list_remove(&buffer->link);
+	if (buffer->source != DMA_SOURCE_GUARANTEED || buffer->piece_count > 1)
+		return true;
+	guarantee_give_locked(&memory->guarantee, buffer->pieces[0].start);
+	return false;
 }
 
 bool dma_record_event(struct memory *memory, struct dma_buffer *buffer, enum dma_event event)
 {
-	const uint64_t interrupts = spinlock_lock_interrupts(&memory->dma->lock);
-	const bool gone = event_locked(buffer, event);
+	const uint64_t interrupts = guarantee_lock(&memory->guarantee);
+	const bool gone = event_locked(memory, buffer, event);
 
-	spinlock_unlock_interrupts(&memory->dma->lock, interrupts);
+	guarantee_unlock(&memory->guarantee, interrupts);
 	return gone;
 }
 
@@ -64,26 +68,26 @@ bool dma_record_event(struct memory *memory, struct dma_buffer *buffer, enum dma
 
 void dma_walk_begin(struct memory *memory, struct dma_walk *walk)
 {
-	*walk = (struct dma_walk){ .dma = memory->dma };
-	walk->interrupts = spinlock_lock_interrupts(&walk->dma->lock);
-	list_insert_first(&walk->dma->buffers, &walk->place.link);
+	*walk = (struct dma_walk){ .memory = memory };
+	walk->interrupts = guarantee_lock(&memory->guarantee);
+	list_insert_first(&memory->dma->buffers, &walk->place.link);
 	dma_walk_release(walk);
 }
 
 void dma_walk_release(struct dma_walk *walk)
 {
-	spinlock_unlock_interrupts(&walk->dma->lock, walk->interrupts);
+	guarantee_unlock(&walk->memory->guarantee, walk->interrupts);
 }
 
-/* The places of other walks are passed by: they are GONE, which no buffer in the list is. */
+/* What is GONE is passed by: the places of other walks, and buffers that are not published yet. */
 struct dma_buffer *dma_walk_next(struct dma_walk *walk)
 {
-	struct list *const buffers = &walk->dma->buffers;
+	struct list *const buffers = &walk->memory->dma->buffers;
 	struct list *link;
 
-	walk->interrupts = spinlock_lock_interrupts(&walk->dma->lock);
+	walk->interrupts = guarantee_lock(&walk->memory->guarantee);
 	link = walk->place.link.next;
-	while (link != buffers && container_of(link, struct dma_buffer, link)->state == DMA_STATE_GONE)
+	while (link != buffers && state_of(container_of(link, struct dma_buffer, link)) == DMA_STATE_GONE)
 		link = link->next;
 	list_remove(&walk->place.link);
 	if (link != buffers) {
@@ -106,7 +110,7 @@ uint64_t dma_records_event(struct memory *memory, const struct device *device, b
 
 		if (meant) {
 			bytes += buffer->bytes;
-			gone = event_locked(buffer, event);
+			gone = event_locked(memory, buffer, event);
 		}
 		dma_walk_release(&walk);
 		if (gone)

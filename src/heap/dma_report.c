@@ -97,7 +97,7 @@ void dma_print(struct memory *memory)
 
 /* Holders within a range ------------------------------------------------------------------------------------------------ */
 
-/* The first of its pieces that lies there; NULL: none does. [D] is held. */
+/* The first of its pieces that lies there; NULL: none does. [E] is held. */
 static const struct phys_range *piece_within(const struct dma_buffer *buffer, uint64_t lowest, uint64_t highest)
 {
 	for (uint32_t i = 0; i < buffer->piece_count; i++)

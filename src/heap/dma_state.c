@@ -37,7 +37,7 @@ struct dma_client *dma_client_get(struct memory *memory, const struct device *de
 	struct dma_client *fresh = NULL;
 
 	for (;;) {
-		const uint64_t interrupts = spinlock_lock_interrupts(&dma->lock);
+		const uint64_t interrupts = guarantee_lock(&memory->guarantee);
 
 		client = dma_client_find_locked(dma, device);
 		if (!client && fresh) {
@@ -47,7 +47,7 @@ struct dma_client *dma_client_get(struct memory *memory, const struct device *de
 		}
 		if (client)
 			client->references++;
-		spinlock_unlock_interrupts(&dma->lock, interrupts);
+		guarantee_unlock(&memory->guarantee, interrupts);
 		if (client)
 			break;
 		fresh = client_new(memory, device);
@@ -60,12 +60,12 @@ struct dma_client *dma_client_get(struct memory *memory, const struct device *de
 
 void dma_client_put(struct memory *memory, struct dma_client *client)
 {
-	const uint64_t interrupts = spinlock_lock_interrupts(&memory->dma->lock);
+	const uint64_t interrupts = guarantee_lock(&memory->guarantee);
 	const bool last = --client->references == 0;
 
 	if (last)
 		list_remove(&client->link);
-	spinlock_unlock_interrupts(&memory->dma->lock, interrupts);
+	guarantee_unlock(&memory->guarantee, interrupts);
 	if (last)
 		general_heap_free(&memory->general, client);
 }
@@ -126,12 +126,12 @@ static void zone_delete(struct memory *memory, struct dma_zone *zone)
 /* Adds a zone, unless somebody else has just added one for this window; returns the one that counts. */
 static struct dma_zone *zone_add(struct memory *memory, struct dma_zone *zone)
 {
-	const uint64_t interrupts = spinlock_lock_interrupts(&memory->dma->lock);
+	const uint64_t interrupts = guarantee_lock(&memory->guarantee);
 	struct dma_zone *other = zone_find_locked(memory->dma, zone->lowest, zone->mask);
 
 	if (!other)
 		list_insert_last(&memory->dma->zones, &zone->link);
-	spinlock_unlock_interrupts(&memory->dma->lock, interrupts);
+	guarantee_unlock(&memory->guarantee, interrupts);
 	if (other)
 		zone_delete(memory, zone);
 	else
@@ -147,9 +147,9 @@ struct dma_zone *dma_zone_get(struct memory *memory, const struct device *device
 	const uint64_t lowest = device->dma_lowest <= heap->first_block << BLOCK_SHIFT ? 0 : device->dma_lowest;
 	struct dma_zone *zone;
 
-	const uint64_t interrupts = spinlock_lock_interrupts(&memory->dma->lock);
+	const uint64_t interrupts = guarantee_lock(&memory->guarantee);
 	zone = zone_find_locked(memory->dma, lowest, mask);
-	spinlock_unlock_interrupts(&memory->dma->lock, interrupts);
+	guarantee_unlock(&memory->guarantee, interrupts);
 	if (zone)
 		return zone;
 	zone = zone_new(memory, lowest, mask);
@@ -164,7 +164,6 @@ status_t dma_init(struct memory *memory)
 
 	if (!dma)
 		return STATUS_NO_MEMORY;
-	spinlock_init(&dma->lock, "dma");
 	list_init(&dma->buffers);
 	list_init(&dma->clients);
 	list_init(&dma->zones);

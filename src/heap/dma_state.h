@@ -9,7 +9,8 @@
  *	dma_quarantine.c	memory of devices that may still be at work
  *	dma_report.c		what the monitor shows
  *
- * Lock [D]: dma->lock, a leaf, held with interrupts off for one record or a look through all clients.
+ * Lock [E]: that of the guarantee, a leaf, held with interrupts off for one record or a look through all clients. So a take out
+ * of the guarantee and its record, and a free, are one section each.
  */
 #pragma once
 
@@ -19,7 +20,7 @@
  * A zone: small objects that devices with the same window can reach. Zones are made when the first device needs them, and stay.
  */
 struct dma_zone {
-	struct list link; /* [D] */
+	struct list link; /* [E] */
 	/* [I] All of the machine's memory: 0 and UINT64_MAX. */
 	uint64_t lowest;
 	uint64_t mask;
@@ -30,12 +31,12 @@ struct dma_zone {
 
 /* Who owns the blocks of a device's buffers; exists while it has any. One that is quarantined gets nothing new. */
 struct dma_client {
-	struct list link; /* [D] */
+	struct list link; /* [E] */
 	const struct device *device;
-	bool quarantined;                   /* [D] */
+	bool quarantined;                   /* [E] */
 	char name[GENERAL_HEAP_NAME_BYTES]; /* of the owner, when quarantined */
 	struct owner owner;
-	uint64_t references; /* [D] buffers, and calls under way */
+	uint64_t references; /* [E] buffers, and calls under way */
 };
 
 /* Where a buffer's memory comes from. */
@@ -62,10 +63,9 @@ enum dma_event {
 };
 
 struct dma {
-	struct spinlock lock; /* [D] */
-	struct list buffers;  /* [D] all of them, in the order in which they were made */
-	struct list clients;  /* [D] */
-	struct list zones;    /* [D] */
+	struct list buffers; /* [E] all of them, in the order in which they were made */
+	struct list clients; /* [E] */
+	struct list zones;   /* [E] */
 	_Atomic uint64_t allocs, failures;
 };
 
@@ -73,14 +73,18 @@ struct dma {
 struct dma_client *dma_client_get(struct memory *memory, const struct device *device);
 void dma_client_put(struct memory *memory, struct dma_client *client);
 
-/* The device's client that is not in quarantine, or NULL. [D] is held. */
+/* The device's client that is not in quarantine, or NULL. [E] is held. */
 struct dma_client *dma_client_find_locked(struct dma *dma, const struct device *device);
 
 /* The zone for a device; NULL: no memory for a new one. */
 struct dma_zone *dma_zone_get(struct memory *memory, const struct device *device);
 
-/* How a request is to be served. */
+/* A request, and how it is to be served. */
 struct dma_plan {
+	const struct device *device;
+	const struct dma_request *request;
+	const char *site; /* that and the next one: by the caller */
+	bool coherent;
 	uint64_t bytes; /* rounded up to 64 */
 	struct block_constraints constraints;
 	uint64_t segment_bytes;  /* cut after so many, counted from the start of a piece; UINT64_MAX: not at all */
@@ -98,6 +102,9 @@ struct dma_plan {
  */
 status_t dma_plan_make(const struct device *device, const struct dma_request *request, struct dma_plan *plan) MUST_CHECK;
 
+/* The segments that pieces of this length are cut into, if none of them are adjacent. */
+uint64_t dma_plan_segments(const struct dma_plan *plan, uint64_t piece_bytes);
+
 /* Cuts pieces, in order, into segments; returns their number, at most plan->segments. */
 uint32_t dma_plan_cut(const struct dma_plan *plan, const struct phys_range *pieces, uint32_t count,
 		      struct device_segment *segments);
@@ -105,27 +112,29 @@ uint32_t dma_plan_cut(const struct dma_plan *plan, const struct phys_range *piec
 /* Records ----------------------------------------------------------------------------------------------------------------- */
 
 /* The length of a record: the buffer, and behind it the lists of its pieces and segments. */
-uint64_t dma_record_bytes(uint64_t pieces, uint64_t segments);
+static inline uint64_t dma_record_bytes(uint64_t pieces, uint64_t segments)
+{
+	return sizeof(struct dma_buffer) + pieces * sizeof(struct phys_range) + segments * sizeof(struct device_segment);
+}
 
-/* A record of that length, with room for so many pieces. */
-void dma_record_init(struct dma_buffer *buffer, const struct device *device, const struct dma_request *request, uint32_t pieces,
-		     const char *site);
+/* A record of that length, with room for so many pieces; DMA_STATE_GONE. */
+void dma_record_init(struct dma_buffer *buffer, const struct dma_plan *plan, uint32_t pieces, enum dma_source source);
 
-/* The buffer is the driver's from now on. Any context. */
-void dma_record_publish(struct memory *memory, struct dma_buffer *buffer);
+/* It is in the list from now on, and seen there from dma_buffer_finish on. [E] is held. */
+void dma_record_insert_locked(struct memory *memory, struct dma_buffer *buffer);
 
 /*
- * What happens to one buffer, in one step. True: it is nobody's any more, in no list, and the caller destroys it. What must not
- * happen, as a second free, panics. Any context.
+ * What happens to one buffer, in one step. An object of the guarantee that is nobody's any more goes back in this step. True:
+ * the caller destroys what is nobody's any more, and in no list. What must not happen, as a second free, panics. Any context.
  */
 bool dma_record_event(struct memory *memory, struct dma_buffer *buffer, enum dma_event event);
 
 /*
- * A walk through all buffers: dma_walk_next returns each with [D] held, and NULL without at the end. In between the caller
+ * A walk through all buffers: dma_walk_next returns each with [E] held, and NULL without at the end. In between the caller
  * calls dma_walk_release, and may do anything. Buffers that come meanwhile are seen, those that go are not.
  */
 struct dma_walk {
-	struct dma *dma;
+	struct memory *memory;
 	struct dma_buffer place; /* in the list, behind the buffer that was seen last */
 	uint64_t interrupts;
 };
@@ -145,7 +154,7 @@ static inline bool dma_is_quarantined(const struct dma_buffer *buffer)
 	return buffer->state != DMA_STATE_LIVE;
 }
 
-/* Gives the memory back, and the record. In handlers only what is DMA_SOURCE_GUARANTEED. */
+/* Gives the memory back, and the record. Where platform_may_sleep(), or for one piece. */
 void dma_buffer_destroy(struct memory *memory, struct dma_buffer *buffer);
 
 /* Buffers out of the guarantee -------------------------------------------------------------------------------------------- */
@@ -154,15 +163,13 @@ void dma_buffer_destroy(struct memory *memory, struct dma_buffer *buffer);
  * Any context; more than a piece, mapped side by side, only where platform_may_sleep(). STATUS_NO_MEMORY: that is not to be
  * had, or the lists of pieces and segments are longer than what lies beside one piece.
  */
-status_t dma_guaranteed_alloc(struct memory *memory, const struct device *device, const struct dma_request *request,
-			      const struct dma_plan *plan, const char *site, struct dma_buffer **buffer) MUST_CHECK;
+status_t dma_guaranteed_alloc(struct memory *memory, const struct dma_plan *plan, struct dma_buffer **buffer) MUST_CHECK;
 
 /* Makes the pieces of a buffer visible side by side; for dma.c and dma_guaranteed.c. STATUS_NO_MEMORY. */
 status_t dma_buffer_map(struct dma_buffer *buffer) MUST_CHECK;
 
-/* Cuts its pieces into segments, and publishes it. */
-void dma_buffer_finish(struct memory *memory, const struct dma_request *request, const struct dma_plan *plan,
-		       struct dma_buffer *buffer);
+/* Cuts the pieces of a buffer in the list into segments; it is the driver's from now on. */
+void dma_buffer_finish(struct memory *memory, const struct dma_plan *plan, struct dma_buffer *buffer);
 
 /* Life -------------------------------------------------------------------------------------------------------------------- */
 

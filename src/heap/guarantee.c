@@ -32,8 +32,8 @@ static struct guarantee_account *account_find_locked(struct guarantee *guarantee
 }
 
 /* False: it would take more than is unreserved, or any of that though it must not. */
-static bool account_change_locked(struct guarantee *guarantee, struct guarantee_account *account, uint64_t reserved,
-				  uint64_t out, bool beyond)
+static inline bool account_change_locked(struct guarantee *guarantee, struct guarantee_account *account, uint64_t reserved,
+					 uint64_t out, bool beyond)
 {
 	const uint64_t before = MAX(account->reserved, account->out), after = MAX(reserved, out);
 
@@ -121,17 +121,6 @@ static void due_locked(struct guarantee *guarantee, struct guarantee_slot *slot)
 		list_insert_last(&guarantee->due, &slot->due);
 }
 
-/* Ends a section under [E]. Of slots that are due, the first one wakes the refill task. */
-static void unlock_and_wake(struct guarantee *guarantee, uint64_t interrupts)
-{
-	const bool wake = guarantee->rested && !list_is_empty(&guarantee->due);
-
-	guarantee->rested = guarantee->rested && !wake;
-	spinlock_unlock_interrupts(&guarantee->lock, interrupts);
-	if (wake)
-		guarantee_wake_refill(guarantee);
-}
-
 void guarantee_revoke_locked(struct guarantee *guarantee, struct guarantee_slot *slot)
 {
 	for (uint64_t i = 0; i < guarantee->piece_blocks; i++)
@@ -143,7 +132,8 @@ void guarantee_revoke_locked(struct guarantee *guarantee, struct guarantee_slot 
 }
 
 /* Idle memory costs nothing; of what is on loan, the oldest would have gone back to be refilled next. */
-static struct guarantee_slot *piece_take_locked(struct guarantee *guarantee, struct guarantee_account *account, unsigned shift)
+static inline struct guarantee_slot *piece_take_locked(struct guarantee *guarantee, struct guarantee_account *account,
+						       unsigned shift)
 {
 	struct list *first = list_first(&guarantee->idle);
 	struct guarantee_slot *slot;
@@ -188,7 +178,7 @@ static struct list *open_list(const struct guarantee_slot *slot)
 }
 
 /* Returns its record; that of an object that was given back begins with the number of the next one. */
-static void *object_take_locked(struct guarantee *guarantee, struct guarantee_slot *slot, struct phys_addr *start)
+static inline void *object_take_locked(struct guarantee *guarantee, struct guarantee_slot *slot, struct phys_addr *start)
 {
 	const bool fresh = slot->returned == GUARANTEE_NONE;
 	const uint32_t object = fresh ? slot->fresh++ : slot->returned;
@@ -220,8 +210,8 @@ static void *take_locked(struct guarantee *guarantee, struct guarantee_account *
 	return object_take_locked(guarantee, slot, start);
 }
 
-void *guarantee_take(struct guarantee *guarantee, const struct device *device, uint64_t bytes, bool beyond,
-		     struct phys_addr *start)
+void *guarantee_take_locked(struct guarantee *guarantee, const struct device *device, uint64_t bytes, bool beyond,
+			    struct phys_addr *start)
 {
 	const unsigned shift = MAX(log2_ceil(bytes), GUARANTEE_OBJECT_SHIFT);
 	struct guarantee_account *account;
@@ -229,14 +219,12 @@ void *guarantee_take(struct guarantee *guarantee, const struct device *device, u
 
 	if (!guarantee->slots || bytes > guarantee_piece_bytes(guarantee))
 		return NULL;
-	const uint64_t interrupts = spinlock_lock_interrupts(&guarantee->lock);
 	account = account_find_locked(guarantee, device);
 	if (account)
 		record = take_locked(guarantee, account, shift, beyond, start);
 	if (!record && beyond)
 		record = take_locked(guarantee, &guarantee->common, shift, true, start);
 	guarantee->refused += !record;
-	unlock_and_wake(guarantee, interrupts);
 	return record;
 }
 
@@ -260,7 +248,7 @@ void *guarantee_take_counted(struct guarantee *guarantee, struct guarantee_accou
 	struct guarantee_slot *slot = piece_take_locked(guarantee, account, guarantee->piece_shift);
 	void *record = object_take_locked(guarantee, slot, start);
 
-	unlock_and_wake(guarantee, interrupts);
+	guarantee_unlock(guarantee, interrupts);
 	return record;
 }
 
@@ -275,21 +263,27 @@ static uint32_t object_of_locked(const struct guarantee_slot *slot, struct phys_
 	return (uint32_t)(offset >> slot->shift);
 }
 
-void guarantee_give(struct guarantee *guarantee, struct phys_addr start)
+void guarantee_give_locked(struct guarantee *guarantee, struct phys_addr start)
 {
-	const uint64_t interrupts = spinlock_lock_interrupts(&guarantee->lock);
 	struct guarantee_slot *slot = guarantee_slot_at(guarantee, start);
 	const uint32_t object = object_of_locked(slot, start);
 
 	if (--slot->used == 0) {
 		piece_give_locked(guarantee, slot);
-	} else {
-		*(uint32_t *)record_of(guarantee, slot, object) = slot->returned;
-		slot->returned = object;
-		if (list_is_empty(&slot->link)) /* it was full */
-			list_insert_first(open_list(slot), &slot->link);
+		return;
 	}
-	unlock_and_wake(guarantee, interrupts);
+	*(uint32_t *)record_of(guarantee, slot, object) = slot->returned;
+	slot->returned = object;
+	if (list_is_empty(&slot->link)) /* it was full */
+		list_insert_first(open_list(slot), &slot->link);
+}
+
+void guarantee_give(struct guarantee *guarantee, struct phys_addr start)
+{
+	const uint64_t interrupts = guarantee_lock(guarantee);
+
+	guarantee_give_locked(guarantee, start);
+	guarantee_unlock(guarantee, interrupts);
 }
 
 /* Life -------------------------------------------------------------------------------------------------------------------- */

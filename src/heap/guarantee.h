@@ -174,13 +174,36 @@ void guarantee_end_reservation(struct guarantee *guarantee, const struct device 
 /* Whether the device reaches all memory of the guarantee, so that any piece serves it. */
 bool guarantee_is_reached(const struct guarantee *guarantee, const struct device *device);
 
+/* The refill task has something to do. Any context. */
+void guarantee_wake_refill(struct guarantee *guarantee);
+
+/*
+ * A take, and what its holder does with the record, are one section under [E]. Its end wakes the refill task, if a slot is due
+ * for the first time since it looked. Any context.
+ */
+static inline uint64_t guarantee_lock(struct guarantee *guarantee)
+{
+	return spinlock_lock_interrupts(&guarantee->lock);
+}
+
+static inline void guarantee_unlock(struct guarantee *guarantee, uint64_t interrupts)
+{
+	const bool wake = guarantee->rested && !list_is_empty(&guarantee->due);
+
+	if (wake)
+		guarantee->rested = false;
+	spinlock_unlock_interrupts(&guarantee->lock, interrupts);
+	if (wake)
+		guarantee_wake_refill(guarantee);
+}
+
 /*
  * One object of at least `bytes`, at most a piece, aligned to its length, the next power of two. `beyond`: what is unreserved
- * may be taken, too. Returns its record, of GUARANTEE_RECORD_BYTES for each 4 KB; NULL: all that may be taken is out. Any
- * context; a bounded number of steps.
+ * may be taken, too. Returns its record, of GUARANTEE_RECORD_BYTES for each 4 KB; NULL: all that may be taken is out. A
+ * bounded number of steps. [E] is held.
  */
-void *guarantee_take(struct guarantee *guarantee, const struct device *device, uint64_t bytes, bool beyond,
-		     struct phys_addr *start) MUST_CHECK;
+void *guarantee_take_locked(struct guarantee *guarantee, const struct device *device, uint64_t bytes, bool beyond,
+			    struct phys_addr *start) MUST_CHECK;
 
 /*
  * For several whole pieces: counts them in one step, for an account; then as many calls of guarantee_take_counted find one
@@ -192,6 +215,7 @@ void *guarantee_take_counted(struct guarantee *guarantee, struct guarantee_accou
 
 /* An object or a piece. Any context. Anything else is a bug of ours, and panics. */
 void guarantee_give(struct guarantee *guarantee, struct phys_addr start);
+void guarantee_give_locked(struct guarantee *guarantee, struct phys_addr start);
 
 /* The cache has begun to refill another block; what it does so in `lend` does not count. Any task context. */
 void guarantee_turn(struct guarantee *guarantee);

@@ -43,13 +43,6 @@ static inline struct guarantee_slot *guarantee_slot_at(const struct guarantee *g
 /* The state as it is at this moment. */
 enum slot_state guarantee_state(struct guarantee *guarantee, const struct guarantee_slot *slot);
 
-/* The refill task has something to do. Any context. */
-static inline void guarantee_wake_refill(struct guarantee *guarantee)
-{
-	atomic_fetch_add(&guarantee->kick, 1);
-	platform_wake(&guarantee->kick);
-}
-
 /* Revokes the loan. [E] is held. */
 void guarantee_revoke_locked(struct guarantee *guarantee, struct guarantee_slot *slot);
 

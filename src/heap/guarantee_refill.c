@@ -30,6 +30,12 @@ void guarantee_turn(struct guarantee *guarantee)
 		guarantee_wake_refill(guarantee);
 }
 
+void guarantee_wake_refill(struct guarantee *guarantee)
+{
+	atomic_fetch_add(&guarantee->kick, 1);
+	platform_wake(&guarantee->kick);
+}
+
 /* Slots ------------------------------------------------------------------------------------------------------------------- */
 
 enum slot_state guarantee_state(struct guarantee *guarantee, const struct guarantee_slot *slot)

@@ -3,10 +3,11 @@
 
 #include <stdlib.h>
 
+#include "fake/guarantee_fixture.h"
 #include "heap/memory.h"
 #include "host/platform_host.h"
 
-#define PIECE_BYTES (4 * MIB)
+#define GUARANTEED_PIECE (4 * MIB)
 
 static const struct device card = { .name = "card", .dma_mask = UINT64_MAX };
 
@@ -26,7 +27,7 @@ static void *setup(uint64_t guarantee_bytes)
 {
 	const struct memory_config config = {
 		.atomic_percent = 100,
-		.guarantee = { .bytes = guarantee_bytes, .piece_bytes = PIECE_BYTES },
+		.guarantee = { .bytes = guarantee_bytes, .piece_bytes = GUARANTEED_PIECE },
 	};
 	struct setting *setting = calloc(1, sizeof(*setting));
 	struct phys_range range;
@@ -72,7 +73,7 @@ static void take_and_give(struct setting *setting, uint64_t bytes, uint64_t oper
 
 static void run_pieces(void *context, uint64_t operations)
 {
-	take_and_give(context, PIECE_BYTES, operations);
+	take_and_give(context, GUARANTEED_PIECE, operations);
 }
 
 /* One object stays, so that no piece opens and closes each time. */
@@ -92,8 +93,7 @@ static void run_refused(void *context, uint64_t operations)
 	struct phys_addr start;
 
 	for (uint64_t i = 0; i < operations; i++)
-		bench_use(guarantee_take(&setting->memory.guarantee, &(struct device){ .name = "guest" }, 64, false, &start) !=
-			  NULL);
+		bench_use(guarantee_take(&setting->memory.guarantee, &(struct device){ .name = "guest" }, 64, false, &start));
 }
 
 const struct bench benches[] = {

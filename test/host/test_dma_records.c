@@ -29,8 +29,9 @@ static struct dma_buffer *take(const struct device *whose, uint64_t bytes, bool 
 	struct dma_plan plan;
 	status_t status = dma_plan_make(whose, &request, &plan);
 
+	plan.site = "here";
 	if (status == STATUS_OK && from_guarantee)
-		status = dma_guaranteed_alloc(memory, whose, &request, &plan, "here", &buffer);
+		status = dma_guaranteed_alloc(memory, &plan, &buffer);
 	else if (status == STATUS_OK)
 		status = dma_alloc(memory, whose, &request, &buffer);
 	return status == STATUS_OK ? buffer : NULL;
@@ -229,7 +230,8 @@ START_TEST(only_what_a_device_has_goes_into_quarantine)
 		dma_free(memory, pieces[i]);
 	ck_assert_uint_eq(dma_device_leaks(memory, &device), 0);
 	ck_assert_int_eq(dma_plan_make(&device, &request, &plan), STATUS_OK);
-	ck_assert_int_eq(dma_guaranteed_alloc(memory, &device, &request, &plan, "here", &large), STATUS_OK);
+	plan.site = "here";
+	ck_assert_int_eq(dma_guaranteed_alloc(memory, &plan, &large), STATUS_OK);
 	ck_assert_uint_eq(dma_device_leaks(memory, &device), 1);
 	ck_assert_uint_eq(dma_quarantine(memory, &device), 2 * PIECE_BYTES);
 	dma_free(memory, large);
