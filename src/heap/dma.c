@@ -11,9 +11,10 @@
 /* Small objects --------------------------------------------------------------------------------------------------------- */
 
 /* An object of the device's zone; when the zone has none, it grows by a block that is waited for as the request says. */
-static status_t small_alloc(struct memory *memory, const struct dma_plan *plan, void **object)
+static status_t fill_object(struct memory *memory, const struct dma_plan *plan, struct dma_buffer *buffer)
 {
 	struct dma_zone *zone = dma_zone_get(memory, plan->device);
+	status_t status = STATUS_OK;
 
 	if (!zone)
 		return STATUS_NO_MEMORY;
@@ -21,13 +22,11 @@ static status_t small_alloc(struct memory *memory, const struct dma_plan *plan, 
 	struct objcache *cache = general_heap_cache(&zone->heap, plan->bytes, plan->constraints.alignment_bytes);
 	source.wait = plan->request->wait;
 	source.deadline_ns = plan->request->deadline_ns;
-	while (!(*object = objcache_alloc_held(cache))) {
-		const status_t status = objcache_grow(cache, &source.blocks);
-
-		if (status != STATUS_OK)
-			return status;
-	}
-	return STATUS_OK;
+	while (status == STATUS_OK && !(buffer->memory = objcache_alloc_held(cache)))
+		status = objcache_grow(cache, &source.blocks);
+	if (status == STATUS_OK)
+		*(struct phys_range *)buffer->pieces = (struct phys_range){ platform_phys(buffer->memory), plan->bytes };
+	return status;
 }
 
 static void small_free(struct memory *memory, void *object)
@@ -80,15 +79,6 @@ static bool pieces_are_adjacent(const struct phys_range *pieces, uint32_t count)
 	return true;
 }
 
-static uint64_t pieces_bytes(const struct phys_range *pieces, uint32_t count)
-{
-	uint64_t bytes = 0;
-
-	while (count > 0)
-		bytes += pieces[--count].bytes;
-	return bytes;
-}
-
 static status_t blocks_alloc(struct memory *memory, const struct dma_plan *plan, struct owner *owner, struct phys_range *pieces)
 {
 	struct memory_request blocks = {
@@ -113,15 +103,6 @@ static status_t blocks_alloc(struct memory *memory, const struct dma_plan *plan,
 	status = memory_blocks_alloc(memory, &blocks, &last->start);
 	if (status != STATUS_OK)
 		pieces_free(memory, pieces, plan->runs);
-	return status;
-}
-
-static status_t fill_object(struct memory *memory, const struct dma_plan *plan, struct dma_buffer *buffer)
-{
-	const status_t status = small_alloc(memory, plan, &buffer->memory);
-
-	if (status == STATUS_OK)
-		*(struct phys_range *)buffer->pieces = (struct phys_range){ platform_phys(buffer->memory), plan->bytes };
 	return status;
 }
 
@@ -260,7 +241,8 @@ void dma_buffer_destroy(struct memory *memory, struct dma_buffer *buffer)
 	struct dma_client *client = buffer->client;
 
 	if (buffer->mapped)
-		platform_unmap(buffer->memory, pieces_bytes(buffer->pieces, buffer->piece_count));
+		platform_unmap(buffer->memory, (buffer->piece_count - 1) * buffer->pieces[0].bytes +
+						       buffer->pieces[buffer->piece_count - 1].bytes);
 	if (buffer->source == DMA_SOURCE_GUARANTEED) {
 		guaranteed_give(memory, buffer);
 		return;

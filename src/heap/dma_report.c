@@ -6,46 +6,26 @@
 #define BUFFERS_SHOWN 8
 #define ROWS_MAX      32 /* devices that are told apart */
 
-/* What one device has, or has in quarantine. */
+/* What one device has, or has in quarantine: buffers, and coherent objects. */
 struct row {
 	const struct device *device;
 	bool quarantined;
-	uint64_t buffers, buffer_bytes, objects, object_bytes;
+	uint64_t counts[2], bytes[2];
 };
 
-static struct row *row_of(struct row *rows, unsigned *count, const struct dma_buffer *buffer)
+static void rows_add(struct row *rows, unsigned *count, const struct dma_buffer *buffer)
 {
 	const bool quarantined = dma_is_quarantined(buffer);
 	unsigned i = 0;
 
 	while (i < *count && (rows[i].device != buffer->device || rows[i].quarantined != quarantined))
 		i++;
-	if (i == *count && *count < ROWS_MAX)
+	if (i == ROWS_MAX)
+		return;
+	if (i == *count)
 		rows[(*count)++] = (struct row){ .device = buffer->device, .quarantined = quarantined };
-	return i < *count ? &rows[i] : NULL;
-}
-
-static void row_add(struct row *row, const struct dma_buffer *buffer)
-{
-	row->buffers += !buffer->coherent;
-	row->buffer_bytes += buffer->coherent ? 0 : buffer->bytes;
-	row->objects += buffer->coherent;
-	row->object_bytes += buffer->coherent ? buffer->bytes : 0;
-}
-
-static unsigned rows_get(struct memory *memory, struct row rows[ROWS_MAX])
-{
-	struct dma_buffer *buffer;
-	struct dma_walk walk;
-	unsigned count = 0;
-
-	for (dma_walk_begin(memory, &walk); (buffer = dma_walk_next(&walk)); dma_walk_release(&walk)) {
-		struct row *row = row_of(rows, &count, buffer);
-
-		if (row)
-			row_add(row, buffer);
-	}
-	return count;
+	rows[i].counts[buffer->coherent]++;
+	rows[i].bytes[buffer->coherent] += buffer->bytes;
 }
 
 /* Those that are no coherent objects, the first ones. */
@@ -76,8 +56,8 @@ static void row_print(struct memory *memory, const struct row *row)
 	char bytes[FORMAT_BYTES_SIZE], coherent[FORMAT_BYTES_SIZE];
 
 	print("%s%s: %llu buffers, %s; %llu coherent objects, %s\n", row->device->name, row->quarantined ? ", quarantined" : "",
-	      (unsigned long long)row->buffers, format_bytes(bytes, row->buffer_bytes), (unsigned long long)row->objects,
-	      format_bytes(coherent, row->object_bytes));
+	      (unsigned long long)row->counts[0], format_bytes(bytes, row->bytes[0]), (unsigned long long)row->counts[1],
+	      format_bytes(coherent, row->bytes[1]));
 	row_print_buffers(memory, row);
 }
 
@@ -85,8 +65,12 @@ void dma_print(struct memory *memory)
 {
 	struct dma *dma = memory->dma;
 	struct row rows[ROWS_MAX];
-	const unsigned count = rows_get(memory, rows);
+	struct dma_buffer *buffer;
+	struct dma_walk walk;
+	unsigned count = 0;
 
+	for (dma_walk_begin(memory, &walk); (buffer = dma_walk_next(&walk)); dma_walk_release(&walk))
+		rows_add(rows, &count, buffer);
 	print("%llu buffers made, %llu requests failed\n",
 	      (unsigned long long)atomic_load_explicit(&dma->allocs, memory_order_relaxed),
 	      (unsigned long long)atomic_load_explicit(&dma->failures, memory_order_relaxed));

@@ -123,37 +123,32 @@ static void zone_delete(struct memory *memory, struct dma_zone *zone)
 	bookkeeping_free(&memory->bookkeeping, zone, sizeof(*zone));
 }
 
-/* Adds a zone, unless somebody else has just added one for this window; returns the one that counts. */
-static struct dma_zone *zone_add(struct memory *memory, struct dma_zone *zone)
-{
-	const uint64_t interrupts = guarantee_lock(&memory->guarantee);
-	struct dma_zone *other = zone_find_locked(memory->dma, zone->lowest, zone->mask);
-
-	if (!other)
-		list_insert_last(&memory->dma->zones, &zone->link);
-	guarantee_unlock(&memory->guarantee, interrupts);
-	if (other)
-		zone_delete(memory, zone);
-	else
-		general_heap_register(&zone->heap, &memory->cleaners);
-	return other ? other : zone;
-}
-
 struct dma_zone *dma_zone_get(struct memory *memory, const struct device *device)
 {
 	const struct block_heap *heap = &memory->blocks;
 	const uint64_t end = (heap->first_block + heap->count) << BLOCK_SHIFT;
 	const uint64_t mask = device->dma_mask >= end - 1 ? UINT64_MAX : device->dma_mask;
 	const uint64_t lowest = device->dma_lowest <= heap->first_block << BLOCK_SHIFT ? 0 : device->dma_lowest;
-	struct dma_zone *zone;
+	struct dma_zone *zone, *fresh = NULL;
 
-	const uint64_t interrupts = guarantee_lock(&memory->guarantee);
-	zone = zone_find_locked(memory->dma, lowest, mask);
-	guarantee_unlock(&memory->guarantee, interrupts);
-	if (zone)
-		return zone;
-	zone = zone_new(memory, lowest, mask);
-	return zone ? zone_add(memory, zone) : NULL;
+	for (;;) {
+		const uint64_t interrupts = guarantee_lock(&memory->guarantee);
+
+		zone = zone_find_locked(memory->dma, lowest, mask);
+		if (!zone && fresh)
+			list_insert_last(&memory->dma->zones, &fresh->link);
+		guarantee_unlock(&memory->guarantee, interrupts);
+		if (zone || fresh)
+			break;
+		fresh = zone_new(memory, lowest, mask);
+		if (!fresh)
+			return NULL;
+	}
+	if (zone && fresh)
+		zone_delete(memory, fresh);
+	else if (fresh)
+		general_heap_register(&fresh->heap, &memory->cleaners);
+	return zone ? zone : fresh;
 }
 
 /* Life ------------------------------------------------------------------------------------------------------------------ */

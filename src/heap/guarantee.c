@@ -300,32 +300,21 @@ static void lists_init(struct guarantee *guarantee)
 	account_init(&guarantee->common, &others);
 }
 
-static void tables_free(struct guarantee *guarantee)
-{
-	struct heap *heap = memory_general_heap(guarantee->memory);
-
-	heap_free(heap, guarantee->slots);
-	heap_free(heap, guarantee->accounts);
-	heap_free(heap, guarantee->places);
-	heap_free(heap, guarantee->records);
-	guarantee->slots = NULL;
-	guarantee->pieces = 0;
-}
-
+/* One allocation, of which the records are the first part. */
 static bool tables_alloc(struct guarantee *guarantee)
 {
-	struct heap *heap = memory_general_heap(guarantee->memory);
 	const uint32_t slots = guarantee->pieces + 1;
 	const uint64_t objects = slots * guarantee_piece_bytes(guarantee) >> GUARANTEE_OBJECT_SHIFT;
+	const uint64_t bytes = objects * GUARANTEE_RECORD_BYTES + slots * sizeof(guarantee->slots[0]) +
+			       guarantee->pieces * sizeof(guarantee->accounts[0]) +
+			       guarantee->place_count * sizeof(guarantee->places[0]);
 
-	guarantee->slots = heap_alloc(heap, slots * sizeof(guarantee->slots[0]), 0);
-	guarantee->accounts = heap_alloc(heap, guarantee->pieces * sizeof(guarantee->accounts[0]), 0);
-	guarantee->places = heap_alloc(heap, guarantee->place_count * sizeof(guarantee->places[0]), 0);
-	guarantee->records = heap_alloc(heap, objects * GUARANTEE_RECORD_BYTES, 0);
-	if (!guarantee->slots || !guarantee->accounts || !guarantee->places || !guarantee->records) {
-		tables_free(guarantee);
+	guarantee->records = heap_alloc(memory_general_heap(guarantee->memory), bytes, 0);
+	if (!guarantee->records)
 		return false;
-	}
+	guarantee->slots = (struct guarantee_slot *)(guarantee->records + objects * GUARANTEE_RECORD_BYTES);
+	guarantee->accounts = (struct guarantee_account *)(guarantee->slots + slots);
+	guarantee->places = (uint32_t *)(guarantee->accounts + guarantee->pieces);
 	memset(guarantee->places, 0, guarantee->place_count * sizeof(guarantee->places[0]));
 	for (uint32_t i = 0; i < slots; i++) {
 		guarantee->slots[i] = (struct guarantee_slot){ .state = SLOT_EMPTY };
@@ -374,8 +363,10 @@ status_t guarantee_init(struct guarantee *guarantee, struct memory *memory, cons
 	guarantee->first_place = memory->blocks.first_block << BLOCK_SHIFT >> guarantee->piece_shift;
 	guarantee->place_count = ((end - 1) >> guarantee->piece_shift) - guarantee->first_place + 1;
 	guarantee->highest.value = config->highest.value == 0 ? end - 1 : MIN(config->highest.value, end - 1);
-	if (!tables_alloc(guarantee))
+	if (!tables_alloc(guarantee)) {
+		guarantee->pieces = 0;
 		return STATUS_NO_MEMORY;
+	}
 	guarantee->cleaner = (struct cleaner){ .name = "dma guarantee", .cost = CLEANER_CLEAN, .clean = guarantee_clean };
 	cleaner_register(&memory->cleaners, &guarantee->cleaner);
 	fill_first(guarantee);
@@ -396,5 +387,6 @@ void guarantee_fini(struct guarantee *guarantee)
 	cleaner_unregister(&guarantee->memory->cleaners, &guarantee->cleaner);
 	while ((link = list_first(&guarantee->idle)))
 		(void)guarantee_withdraw(guarantee, container_of(link, struct guarantee_slot, link));
-	tables_free(guarantee);
+	heap_free(memory_general_heap(guarantee->memory), guarantee->records);
+	guarantee->slots = NULL;
 }

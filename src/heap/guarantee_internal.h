@@ -40,9 +40,6 @@ static inline struct guarantee_slot *guarantee_slot_at(const struct guarantee *g
 	return number == 0 ? NULL : &guarantee->slots[number - 1];
 }
 
-/* The state as it is at this moment. */
-enum slot_state guarantee_state(struct guarantee *guarantee, const struct guarantee_slot *slot);
-
 /* Revokes the loan. [E] is held. */
 void guarantee_revoke_locked(struct guarantee *guarantee, struct guarantee_slot *slot);
 

@@ -6,8 +6,6 @@
 #include "runtime/base/assert.h"
 #include "runtime/base/bits.h"
 
-#define IDLE_LOOKS 64 /* loans that one round looks at */
-
 #define NAP_NS       (100 * NS_PER_MS)
 #define SHORT_NAP_NS NS_PER_MS
 
@@ -37,15 +35,6 @@ void guarantee_wake_refill(struct guarantee *guarantee)
 }
 
 /* Slots ------------------------------------------------------------------------------------------------------------------- */
-
-enum slot_state guarantee_state(struct guarantee *guarantee, const struct guarantee_slot *slot)
-{
-	const uint64_t interrupts = spinlock_lock_interrupts(&guarantee->lock);
-	const enum slot_state state = (enum slot_state)slot->state;
-
-	spinlock_unlock_interrupts(&guarantee->lock, interrupts);
-	return state;
-}
 
 /* The first slot of a list, or NULL. A slot leaves `due` under [K] only; others may be taken meanwhile. */
 static struct guarantee_slot *first_of(struct guarantee *guarantee, const struct list *list)
@@ -218,33 +207,6 @@ static void rotate(struct guarantee *guarantee)
 			return;
 }
 
-static bool is_sparse(const struct guarantee *guarantee, const struct guarantee_slot *slot)
-{
-	unsigned percent = 0;
-
-	for (uint64_t i = 0; i < guarantee->piece_blocks; i++)
-		percent += guarantee->lender->idle_percent(guarantee->lender, guarantee_block(slot->start, i));
-	return percent > GUARANTEE_IDLE_PERCENT * guarantee->piece_blocks;
-}
-
-/* A piece in which little is cached any more is of more use to the cache: one in a round, and the next one after a nap. */
-static void exchange_sparse(struct guarantee *guarantee)
-{
-	const uint64_t now = platform_now_ns();
-
-	if (now < guarantee->idle_look_ns)
-		return;
-	guarantee->idle_look_ns = now + NAP_NS;
-	for (uint32_t i = 0; i < MIN(IDLE_LOOKS, guarantee->pieces + 1); i++) {
-		struct guarantee_slot *slot = &guarantee->slots[guarantee->idle_look++ % (guarantee->pieces + 1)];
-
-		if (guarantee_state(guarantee, slot) != SLOT_LOANED || !is_sparse(guarantee, slot))
-			continue;
-		(void)exchange(guarantee, slot);
-		return;
-	}
-}
-
 bool guarantee_keep(struct guarantee *guarantee)
 {
 	bool exchanged;
@@ -254,7 +216,6 @@ bool guarantee_keep(struct guarantee *guarantee)
 	/* Where memory is short, what lies idle is given to it. */
 	exchanged = memory_is_short(guarantee) && exchange(guarantee, first_of(guarantee, &guarantee->idle));
 	rotate(guarantee);
-	exchange_sparse(guarantee);
 	mutex_unlock(&guarantee->refill);
 	return exchanged;
 }
@@ -278,26 +239,25 @@ void guarantee_stop(struct guarantee *guarantee)
 
 /* Donors ------------------------------------------------------------------------------------------------------------------ */
 
-/* Revokes the loan, if it still is one and belongs to `owner` (NULL: to anyone). */
-static void loan_end(struct guarantee *guarantee, struct guarantee_slot *slot, const struct owner *owner)
-{
-	const uint64_t interrupts = spinlock_lock_interrupts(&guarantee->lock);
-
-	if (slot->state == SLOT_LOANED &&
-	    (!owner || block_heap_find(&guarantee->memory->blocks, slot->start)->owner == owner)) {
-		list_remove(&slot->link);
-		guarantee_revoke_locked(guarantee, slot);
-		slot->state = SLOT_IDLE;
-		list_insert_last(&guarantee->idle, &slot->link);
-	}
-	spinlock_unlock_interrupts(&guarantee->lock, interrupts);
-}
-
-/* The pieces stay: what is guaranteed is there all the time. Memory that is short is given back as others lend. */
+/*
+ * Revokes all loans that belong to `owner` (NULL: to anyone). The pieces stay: what is guaranteed is there all the time. Memory
+ * that is short is given back as others lend.
+ */
 static void loans_end(struct guarantee *guarantee, const struct owner *owner)
 {
-	for (uint32_t i = 0; i <= guarantee->pieces; i++)
-		loan_end(guarantee, &guarantee->slots[i], owner);
+	for (uint32_t i = 0; guarantee->slots && i <= guarantee->pieces; i++) {
+		struct guarantee_slot *slot = &guarantee->slots[i];
+		const uint64_t interrupts = spinlock_lock_interrupts(&guarantee->lock);
+
+		if (slot->state == SLOT_LOANED &&
+		    (!owner || block_heap_find(&guarantee->memory->blocks, slot->start)->owner == owner)) {
+			list_remove(&slot->link);
+			guarantee_revoke_locked(guarantee, slot);
+			slot->state = SLOT_IDLE;
+			list_insert_last(&guarantee->idle, &slot->link);
+		}
+		spinlock_unlock_interrupts(&guarantee->lock, interrupts);
+	}
 	guarantee_reap_all(guarantee);
 }
 

@@ -3,6 +3,7 @@
  * first; one that is out, or has no other place, is in the way.
  */
 #include "guarantee_internal.h"
+#include "runtime/base/bits.h"
 #include "window.h"
 
 /* The piece stays in the window, and windows that come later leave it out, all of it. */
@@ -15,33 +16,35 @@ static void exclude(const struct guarantee *guarantee, struct phys_addr start, u
 }
 
 /* The next slot with a piece in the range, from *address on, which goes on behind it; NULL: there is no more. */
-static struct guarantee_slot *next_in(struct guarantee *guarantee, const struct reclaim_target *target, uint64_t *address)
+static struct guarantee_slot *next_in(struct guarantee *guarantee, const struct reclaim_target *target, uint64_t *address,
+				      enum slot_state *state)
 {
-	const struct block_heap *heap = &guarantee->memory->blocks;
-	const uint64_t end = (heap->first_block + heap->count) << BLOCK_SHIFT;
+	const uint64_t bytes = guarantee_piece_bytes(guarantee);
+	const uint64_t first = guarantee->first_place << guarantee->piece_shift;
+	const uint64_t end = first + guarantee->place_count * bytes;
 	struct guarantee_slot *slot = NULL;
 
-	while (!slot && *address <= target->highest.value && *address < end) {
+	for (*address = MAX(*address, first); !slot && *address <= target->highest.value && *address < end;
+	     *address = align_down(*address, bytes) + bytes) {
+		const uint64_t interrupts = spinlock_lock_interrupts(&guarantee->lock);
+
 		slot = guarantee_slot_at(guarantee, (struct phys_addr){ *address });
-		*address = (*address / guarantee_piece_bytes(guarantee) + 1) * guarantee_piece_bytes(guarantee);
+		*state = slot ? (enum slot_state)slot->state : SLOT_EMPTY;
+		spinlock_unlock_interrupts(&guarantee->lock, interrupts);
 	}
 	return slot;
-}
-
-static uint64_t first_address(const struct guarantee *guarantee, const struct reclaim_target *target)
-{
-	return MAX(target->lowest.value, guarantee->memory->blocks.first_block << BLOCK_SHIFT);
 }
 
 /* Pieces that are out stay. True: there are some. */
 static bool is_taken(struct guarantee *guarantee, const struct reclaim_target *target)
 {
-	uint64_t address = first_address(guarantee, target);
+	uint64_t address = target->lowest.value;
+	enum slot_state state;
 	struct guarantee_slot *slot;
 	bool taken = false;
 
-	while ((slot = next_in(guarantee, target, &address))) {
-		if (guarantee_state(guarantee, slot) != SLOT_OUT)
+	while ((slot = next_in(guarantee, target, &address, &state))) {
+		if (state != SLOT_OUT)
 			continue;
 		guarantee_reap(guarantee, slot);
 		exclude(guarantee, slot->start, target->obstacles);
@@ -58,15 +61,15 @@ static uint64_t clear_range(struct guarantee *guarantee, const struct reclaim_ta
 		.avoid_last = target->highest,
 		.deadline_ns = target->deadline_ns,
 	};
-	uint64_t address = first_address(guarantee, target), given = 0;
+	uint64_t address = target->lowest.value, given = 0;
+	enum slot_state state;
 	struct guarantee_slot *slot;
 	bool no_place = false;
 
-	while (given < target->bytes && (slot = next_in(guarantee, target, &address))) {
-		const enum slot_state state = guarantee_state(guarantee, slot);
+	while (given < target->bytes && (slot = next_in(guarantee, target, &address, &state))) {
 		const struct phys_addr start = slot->start;
 
-		if (state != SLOT_IDLE && state != SLOT_LOANED)
+		if (state == SLOT_OUT)
 			continue;
 		no_place = no_place || !guarantee_bring(guarantee, &wish);
 		if (!no_place)
