@@ -24,7 +24,7 @@ static struct objcache *cache_of(const struct general_heap *heap, const void *me
 	return block && block->holder == heap ? block->cache : NULL;
 }
 
-#ifdef WEIR_DEBUG
+/* What debug builds do: called only if OBJCACHE_DEBUG. */
 static void debug_alloc(struct general_heap *heap, void *memory, size_t bytes, const void *site)
 {
 	struct objcache *cache = memory ? cache_of(heap, memory) : NULL;
@@ -44,17 +44,6 @@ static bool debug_free(struct general_heap *heap, void *memory, const void *site
 	return true;
 }
 
-static void debug_init(struct general_heap *heap)
-{
-	heap_quarantine_init(&heap->quarantine);
-}
-
-/* No object waits any more. False: none has. */
-static bool debug_settle(struct general_heap *heap)
-{
-	return heap_quarantine_empty(&heap->quarantine) > 0;
-}
-
 static void debug_resize(struct general_heap *heap, void *memory, size_t bytes)
 {
 	struct objcache *cache = cache_of(heap, memory);
@@ -62,14 +51,6 @@ static void debug_resize(struct general_heap *heap, void *memory, size_t bytes)
 	if (cache)
 		objcache_debug_resize(cache, memory, bytes);
 }
-#else
-#define debug_alloc(heap, memory, bytes, site) ((void)(memory)) /* not even a look for the caller */
-#define debug_init(heap)                       ((void)(heap))
-#define debug_free(heap, memory, site)         false
-#define debug_settle(heap)                     ((void)(heap), false)
-#define debug_resize(heap, memory, bytes)      ((void)(memory))
-#endif
-
 /* The class has no object and gets no block: it may have one although another serves it, or a larger one has one to spare. */
 static void *alloc_stand_in(struct general_heap *heap, unsigned class, size_t bytes, size_t alignment)
 {
@@ -111,7 +92,7 @@ static __attribute__((noinline)) void *alloc_slow(struct general_heap *heap, siz
 		memory = alloc_loading(heap, class, bytes, alignment, site);
 	if (!memory)
 		memory = alloc_stand_in(heap, class, bytes, alignment);
-	return !memory && debug_settle(heap) ? alloc_stand_in(heap, class, bytes, alignment) : memory;
+	return !memory && general_heap_settle(heap) ? alloc_stand_in(heap, class, bytes, alignment) : memory;
 }
 
 /*
@@ -125,14 +106,16 @@ FOR_CALLER void *alloc_for_caller(struct general_heap *heap, size_t bytes, size_
 {
 	void *memory = NULL;
 
-	objcache_debug_begin(heap->cache);
+	if (OBJCACHE_DEBUG)
+		objcache_forbid_cleaning(heap->cache);
 	if (objcache_likely(alignment == 0 && bytes - 1 < GENERAL_HEAP_SMALL_BYTES))
 		memory = objcache_alloc_fast(atomic_load_explicit(&heap->small[(bytes - 1) / 16], memory_order_relaxed));
 	if (objcache_likely(memory))
 		__asm__ volatile("" : : "D"(heap)); /* it stays in its register, or gcc copies it at the beginning */
 	else
 		memory = alloc_slow(heap, bytes, alignment, CALLER);
-	debug_alloc(heap, memory, bytes, CALLER);
+	if (OBJCACHE_DEBUG)
+		debug_alloc(heap, memory, bytes, CALLER);
 	return memory;
 }
 
@@ -145,9 +128,11 @@ void *general_heap_alloc_at(struct general_heap *heap, size_t bytes, size_t alig
 {
 	void *memory;
 
-	objcache_debug_begin(heap->cache);
+	if (OBJCACHE_DEBUG)
+		objcache_forbid_cleaning(heap->cache);
 	memory = alloc_slow(heap, bytes, alignment, site);
-	debug_alloc(heap, memory, bytes, site);
+	if (OBJCACHE_DEBUG)
+		debug_alloc(heap, memory, bytes, site);
 	return memory;
 }
 
@@ -193,7 +178,7 @@ FOR_CALLER void free_for_caller(struct general_heap *heap, void *memory)
 	if (objcache_likely(offset < heap->map.bytes)) {
 		block = &heap->map.blocks[offset >> BLOCK_SHIFT];
 		if (objcache_likely(block->holder == heap)) {
-			if (debug_free(heap, memory, CALLER))
+			if (OBJCACHE_DEBUG && debug_free(heap, memory, CALLER))
 				return;
 			if (objcache_likely(objcache_free_fast(block->cache, block, offset, memory)))
 				return;
@@ -209,7 +194,7 @@ void general_heap_free(struct general_heap *heap, void *memory)
 
 void general_heap_free_at(struct general_heap *heap, void *memory, const void *site)
 {
-	if (!debug_free(heap, memory, site))
+	if (!OBJCACHE_DEBUG || !debug_free(heap, memory, site))
 		free_slow(heap, memory, site);
 }
 
@@ -228,7 +213,8 @@ size_t general_heap_usable_bytes(struct general_heap *heap, const void *memory)
 {
 	const size_t bytes = usable_bytes(heap, memory);
 
-	debug_resize(heap, (void *)memory, bytes);
+	if (OBJCACHE_DEBUG)
+		debug_resize(heap, (void *)memory, bytes);
 	return bytes;
 }
 
@@ -241,7 +227,8 @@ void *general_heap_resize(struct general_heap *heap, void *memory, size_t bytes,
 		return NULL;
 	const bool fits = bytes <= usable && is_aligned(platform_phys(memory).value, MAX(alignment, 1));
 	if (fits && bytes >= usable / 2) {
-		debug_resize(heap, memory, bytes);
+		if (OBJCACHE_DEBUG)
+			debug_resize(heap, memory, bytes);
 		return memory;
 	}
 	other = alloc_for_caller(heap, bytes, alignment);
@@ -254,16 +241,16 @@ void *general_heap_resize(struct general_heap *heap, void *memory, size_t bytes,
 	return other;
 }
 
-void general_heap_settle(struct general_heap *heap)
+bool general_heap_settle(struct general_heap *heap)
 {
-	(void)debug_settle(heap);
+	return OBJCACHE_DEBUG && heap_quarantine_empty(&heap->quarantine) > 0;
 }
 
 uint64_t general_heap_used_bytes(struct general_heap *heap)
 {
 	uint64_t bytes;
 
-	general_heap_settle(heap);
+	(void)general_heap_settle(heap);
 	(void)general_heap_freed_runs_give(heap, &reclaim_all);
 	bytes = guard_pool_count(&heap->guard).live_bytes;
 	spinlock_lock(&heap->heap->lock);
@@ -280,7 +267,7 @@ static uint64_t settle(struct objcache_group *group, const struct reclaim_target
 {
 	struct general_heap *heap = container_of(group, struct general_heap, group);
 
-	general_heap_settle(heap);
+	(void)general_heap_settle(heap);
 	general_heap_classes_review(heap);
 	return general_heap_freed_runs_give(heap, target);
 }
@@ -339,7 +326,8 @@ status_t general_heap_init(struct general_heap *heap, const struct general_heap_
 	heap->group.count = heap->classes;
 	heap->group.retain_bytes = config->retain_bytes;
 	heap->group.settle = settle;
-	debug_init(heap);
+	if (OBJCACHE_DEBUG)
+		heap_quarantine_init(&heap->quarantine);
 	guard_pool_init(&heap->guard, config->name, &config->guard, heap->heap, config->bookkeeping);
 	if (config->cleaners)
 		general_heap_register(heap, config->cleaners);

@@ -74,9 +74,7 @@ struct general_heap {
 	struct block_heap *heap;           /* [I] */
 	struct owner runs;                 /* owner of the runs */
 	struct guard_pool guard;
-#ifdef WEIR_DEBUG
 	struct heap_quarantine quarantine;
-#endif
 	unsigned classes;                 /* [I] */
 	struct objcache *cache;           /* [I] by class, smallest first */
 	struct general_heap_class *class; /* [I] the same */
@@ -118,8 +116,11 @@ struct objcache *general_heap_cache(struct general_heap *heap, size_t bytes, siz
 /* Bytes that the allocation really has, all of which the caller may use from then on. */
 size_t general_heap_usable_bytes(struct general_heap *heap, const void *memory);
 
-/* Debug builds: nothing that was freed waits any more, so that counts of the classes are exact. Any context. */
-void general_heap_settle(struct general_heap *heap);
+/*
+ * Debug builds: nothing that was freed waits any more, so that counts of the classes are exact. Any context. False: nothing
+ * has.
+ */
+bool general_heap_settle(struct general_heap *heap);
 
 /* Bytes allocated, rounded up to their classes. */
 uint64_t general_heap_used_bytes(struct general_heap *heap);

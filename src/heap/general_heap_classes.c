@@ -145,9 +145,10 @@ static bool own_would_save_a_block(struct general_heap *heap, unsigned class)
 	const unsigned power = heap->class[class].power;
 	const uint64_t samples = samples_get(heap, class);
 	const uint64_t all = samples_all(heap, power);
+	const struct objcache_counts counts = objcache_count(&heap->cache[power]);
 
 	return samples >= SAMPLES_MIN && all >= samples &&
-	       waste_bytes(heap, class, objcache_taken(&heap->cache[power]) * samples / all) >= BLOCK_BYTES;
+	       waste_bytes(heap, class, (counts.used + counts.cached) * samples / all) >= BLOCK_BYTES;
 }
 
 unsigned general_heap_server_choose(struct general_heap *heap, unsigned class)

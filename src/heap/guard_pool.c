@@ -133,19 +133,13 @@ static void patterns_write(const struct guard_pool *pool, const struct guard_slo
 	memset(end, PATTERN, (size_t)(slot_end(pool, slot) - end));
 }
 
-static bool is_pattern(const char *start, const char *end)
-{
-	for (; start < end; start++)
-		if (*start != (char)PATTERN)
-			return false;
-	return true;
-}
-
 static void patterns_check(const struct guard_pool *pool, const struct guard_slot *slot, const void *site)
 {
-	if (!is_pattern(pattern_start(slot), slot->object))
+	const char *start = pattern_start(slot), *end = slot->object + slot->bytes;
+
+	if (!memory_is_filled(start, PATTERN, (size_t)(slot->object - start)))
 		object_is_wrong(pool, slot, slot->object, "was written to before its start", site);
-	if (!is_pattern(slot->object + slot->bytes, slot_end(pool, slot)))
+	if (!memory_is_filled(end, PATTERN, (size_t)(slot_end(pool, slot) - end)))
 		object_is_wrong(pool, slot, slot->object, "was written to behind its end", site);
 }
 

@@ -1,5 +1,5 @@
 /*
- * Debug builds: freed objects of a general heap wait here before they can be allocated again, so that a write to one through a
+ * Only if OBJCACHE_DEBUG: freed objects of a general heap wait here before they can be allocated again, so that a write to one through a
  * stale pointer hits junk that nobody owns, and is reported with both callers when its wait ends.
  *
  * The oldest leaves when another one comes; a drain, and whoever counts or ends the heap, empties it. An object that waits is
@@ -11,9 +11,7 @@
 
 #include "objcache.h"
 
-#ifdef WEIR_DEBUG
-
-#define HEAP_QUARANTINE_OBJECTS 256
+#define HEAP_QUARANTINE_OBJECTS (OBJCACHE_DEBUG ? 256 : 0)
 #define HEAP_QUARANTINE_BYTES   (512 * KIB) /* of objects, at most */
 
 struct heap_quarantine {
@@ -33,5 +31,3 @@ void heap_quarantine_add(struct heap_quarantine *quarantine, struct objcache *ca
 
 /* Lets all go; returns how many that were. */
 uint32_t heap_quarantine_empty(struct heap_quarantine *quarantine);
-
-#endif

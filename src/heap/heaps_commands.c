@@ -24,7 +24,8 @@ static void report_fill(struct cache_report *report, struct objcache *cache)
 	report->object_bytes = cache->config.object_bytes;
 	report->retain_bytes = cache->config.retain_bytes;
 	report->sites = (struct site_tally){ .count = 0 };
-	objcache_tally(cache, &report->sites);
+	if (OBJCACHE_DEBUG)
+		objcache_tally(cache, &report->sites);
 }
 
 /* The next cache in the list that has, or had, any object; false: there is none. Nothing is held when its line is printed. */
@@ -95,7 +96,7 @@ status_t heaps_run(struct command *self, int argc, char **argv)
 		return STATUS_INVALID;
 	print("%-20s %8s %9s %8s %9s %7s %9s %8s %8s\n", "cache", "object", "used", "cached", "free", "blocks", "bytes",
 	      "retain", "failures");
-	general_heap_settle(&memory->general);
+	(void)general_heap_settle(&memory->general);
 	while (report_next(&memory->blocks, &place, &report))
 		report_print(&report);
 	print("\n%-20s %9s %9s %9s %9s\n", "heap", "used", "held", "in runs", "retain");
@@ -156,7 +157,7 @@ void memory_leaks_write(struct memory *memory, void (*line)(const char *text))
 {
 	struct site_tally guarded = { .count = 0 };
 
-	general_heap_settle(&memory->general);
+	(void)general_heap_settle(&memory->general);
 	owned_heaps_write(&memory->owned, line);
 	caches_write(memory, line);
 	runs_write(memory, line);
@@ -214,7 +215,7 @@ status_t heaps_top_run(struct command *self, int argc, char **argv)
 	(void)argv;
 	if (argc != 1)
 		return STATUS_INVALID;
-	general_heap_settle(&memory->general);
+	(void)general_heap_settle(&memory->general);
 	while (report_next(&memory->blocks, &place, &report))
 		top_add(&top, report.name, report.counts.used, report.counts.used * report.object_bytes);
 	top_add(&top, "general, in runs", memory->general.runs.blocks, memory->general.runs.blocks << BLOCK_SHIFT);

@@ -16,27 +16,17 @@ static size_t states_bytes(const struct objcache *cache)
 	return (size_t)cache->lines * LINE_STATES;
 }
 
-static uint32_t common_divisor(uint32_t a, uint32_t b)
-{
-	while (b != 0) {
-		const uint32_t rest = a % b;
-
-		a = b;
-		b = rest;
-	}
-	return a;
-}
-
-/* Lines are looked through from a random one on in steps that lead past all of them. */
+/* Lines are looked through from a random one on in steps that lead past all of them: of a prime that is larger. */
 static void order_init(const struct objcache *cache, struct block *block)
 {
+	static const uint32_t primes[] = { 2053, 2063, 2069, 2081, 2083, 2087, 2089, 2099 };
 	const uint64_t random = platform_random();
 
 	block->line = (uint32_t)(random % cache->lines);
-	block->stride = (uint32_t)((random >> 32) % cache->lines);
-	while (common_divisor(block->stride, cache->lines) != 1)
-		block->stride++;
+	block->stride = primes[(random >> 32) % ARRAY_LENGTH(primes)] % cache->lines;
 }
+
+_Static_assert(BLOCK_BYTES / OBJCACHE_OBJECT_MIN / LINE_STATES < 2053, "lines of a block");
 
 static void objects_each(const struct objcache *cache, struct block *block, void (*visit)(void *object, void *context))
 {
@@ -58,7 +48,8 @@ static status_t block_prepare(struct objcache *cache, struct block *block)
 	block->states = states;
 	block->role = OBJCACHE_NONE;
 	order_init(cache, block);
-	objcache_debug_block(cache, block);
+	if (OBJCACHE_DEBUG)
+		objcache_debug_block(cache, block);
 	objects_each(cache, block, config->construct);
 	block->holder = cache->parent ? cache->parent : cache;
 	block->cache = cache;
@@ -87,7 +78,8 @@ void objcache_block_give(struct objcache *cache, struct block *block)
 
 	assert(block->cache == cache && objcache_block_used(block) == 0 && block->role == OBJCACHE_NONE);
 	objects_each(cache, block, config->destroy);
-	objcache_debug_block_end(cache, block);
+	if (OBJCACHE_DEBUG)
+		objcache_debug_block_end(cache, block);
 	block->cache = NULL;
 	block->holder = NULL;
 	bookkeeping_free(config->bookkeeping, block->states, states_bytes(cache));
@@ -98,37 +90,28 @@ void objcache_block_give(struct objcache *cache, struct block *block)
 
 static void list_leave(struct objcache *cache, struct block *block)
 {
-	const uint32_t bucket = block->floor / cache->bucket_objects;
-
 	list_remove(&block->link);
+	if (list_is_empty(&cache->blocks[block->role]))
+		cache->roles &= ~(1u << block->role);
 	if (block->role == OBJCACHE_EMPTY) {
 		cache->counts.empty_blocks--;
 		cache->empty_low = MIN(cache->empty_low, cache->counts.empty_blocks);
 		atomic_fetch_sub_explicit(&cache->group->empty_blocks, 1, memory_order_relaxed);
 	}
-	if (block->role == OBJCACHE_PARTIAL && list_is_empty(&cache->buckets[bucket]))
-		cache->bucket_mask &= ~(1u << bucket);
 }
 
 static void list_enter(struct objcache *cache, struct block *block, enum objcache_role role)
 {
-	const uint32_t bucket = block->floor / cache->bucket_objects;
-	struct list *list = &cache->buckets[bucket];
-
-	if (role == OBJCACHE_PARTIAL)
-		cache->bucket_mask |= 1u << bucket;
-	else if (role != OBJCACHE_EMPTY)
-		list = role == OBJCACHE_FULL ? &cache->full : &cache->nearly_full;
+	block->role = (uint8_t)role;
+	list_insert_first(&cache->blocks[role], &block->link);
+	cache->roles |= 1u << role;
 	if (role == OBJCACHE_EMPTY) {
-		list = &cache->empty;
 		cache->counts.empty_blocks++;
 		atomic_fetch_add_explicit(&cache->group->empty_blocks, 1, memory_order_relaxed);
 	}
-	block->role = (uint8_t)role;
-	list_insert_first(list, &block->link);
 }
 
-static enum objcache_role role_of(const struct objcache *cache, uint32_t used)
+enum objcache_role objcache_role_of(const struct objcache *cache, uint32_t used)
 {
 	const uint32_t free = cache->objects_per_block - used;
 
@@ -136,50 +119,47 @@ static enum objcache_role role_of(const struct objcache *cache, uint32_t used)
 		return OBJCACHE_EMPTY;
 	if (free == 0)
 		return OBJCACHE_FULL;
-	return free < cache->worthwhile_objects ? OBJCACHE_NEARLY_FULL : OBJCACHE_PARTIAL;
+	return free < cache->worthwhile_objects ? OBJCACHE_NEARLY_FULL : OBJCACHE_PARTIAL + (used - 1) / cache->bucket_objects;
 }
 
-/* The number of used objects at which the block belongs elsewhere. */
-static uint32_t floor_of(const struct objcache *cache, uint32_t used)
+/* The number of used objects at which a block of that list belongs elsewhere. */
+static uint32_t floor_of(const struct objcache *cache, enum objcache_role role)
 {
-	switch (role_of(cache, used)) {
-	case OBJCACHE_PARTIAL:
-		return (used - 1) / cache->bucket_objects * cache->bucket_objects;
+	switch (role) {
+	case OBJCACHE_EMPTY:
+		return 0;
 	case OBJCACHE_NEARLY_FULL:
 		return cache->objects_per_block - cache->worthwhile_objects;
 	case OBJCACHE_FULL:
-		return used - 1;
+		return cache->objects_per_block - 1;
 	default:
-		return 0;
+		return (role - OBJCACHE_PARTIAL) * cache->bucket_objects;
 	}
 }
 
-/* Blocks have come, gone, or become empty, or are not any more. */
+/* The cache has its first block, or none any more. */
 static void group_tell(struct objcache *cache)
 {
-	struct objcache_group *group = cache->group;
-
-	objcache_group_bit_set(group->empty, cache->number, cache->counts.empty_blocks > 0);
-	objcache_group_bit_set(group->in_use, cache->number, cache->counts.blocks > cache->counts.empty_blocks);
+	atomic_fetch_xor_explicit(&cache->group->has_blocks[cache->number / 64], 1ull << (cache->number % 64),
+				  memory_order_relaxed);
 }
 
 void objcache_settle_locked(struct objcache *cache, struct block *block, uint32_t used)
 {
-	const enum objcache_role role = role_of(cache, used);
-	const uint32_t floor = floor_of(cache, used);
+	const enum objcache_role role = objcache_role_of(cache, used);
 
-	if (block->role != role || block->floor != floor) {
+	if (block->role != role) {
 		list_leave(cache, block);
-		block->floor = floor;
 		list_enter(cache, block, role);
-		group_tell(cache);
+		block->floor = floor_of(cache, role);
 	}
-	block->credit = used - floor;
+	block->credit = used - block->floor;
 }
 
 void objcache_block_add_locked(struct objcache *cache, struct block *block)
 {
-	cache->counts.blocks++;
+	if (cache->counts.blocks++ == 0)
+		group_tell(cache);
 	cache->counts.objects += cache->objects_per_block;
 	(void)objcache_group_add(cache, cache->objects_per_block);
 	objcache_settle_locked(cache, block, 0);
@@ -195,9 +175,9 @@ bool objcache_block_remove_locked(struct objcache *cache, struct block *block, u
 	}
 	list_leave(cache, block);
 	block->role = OBJCACHE_NONE;
-	cache->counts.blocks--;
 	cache->counts.objects -= cache->objects_per_block;
-	group_tell(cache);
+	if (--cache->counts.blocks == 0)
+		group_tell(cache);
 	return true;
 }
 
@@ -205,13 +185,9 @@ bool objcache_block_remove_locked(struct objcache *cache, struct block *block, u
 
 static struct block *fullest_block(struct objcache *cache)
 {
-	struct list *list = &cache->nearly_full;
+	const uint32_t roles = cache->roles & ((1u << OBJCACHE_FULL) - 1);
 
-	if (cache->bucket_mask != 0)
-		list = &cache->buckets[log2_floor(cache->bucket_mask)];
-	else if (!list_is_empty(&cache->empty))
-		list = &cache->empty;
-	return list_is_empty(list) ? NULL : container_of(list->next, struct block, link);
+	return roles == 0 ? NULL : container_of(cache->blocks[log2_floor(roles)].next, struct block, link);
 }
 
 struct taking {

@@ -41,6 +41,12 @@
 #include "runtime/base/heap.h"
 #include "site_tally.h"
 
+#ifdef WEIR_DEBUG
+#define OBJCACHE_DEBUG true
+#else
+#define OBJCACHE_DEBUG false
+#endif
+
 #define OBJCACHE_OBJECT_MIN          16
 #define OBJCACHE_OBJECT_MAX          (1 * MIB)
 #define OBJCACHE_MAGAZINE_OBJECT_MAX (32 * KIB)
@@ -54,12 +60,14 @@ enum object_state {
 	OBJECT_NONE = 4,  /* behind the last object */
 };
 
+/* Which list a block is in. Objects are taken from the last list that has blocks, but for that of full ones. */
 enum objcache_role {
 	OBJCACHE_NONE,
-	OBJCACHE_EMPTY,
-	OBJCACHE_PARTIAL,     /* in a bucket by fill */
 	OBJCACHE_NEARLY_FULL, /* so few free objects that they are looked for only when there are no others */
-	OBJCACHE_FULL,
+	OBJCACHE_EMPTY,
+	OBJCACHE_PARTIAL, /* the first of OBJCACHE_BUCKETS, by fill */
+	OBJCACHE_FULL = OBJCACHE_PARTIAL + OBJCACHE_BUCKETS,
+	OBJCACHE_ROLES,
 };
 
 struct objcache_config {
@@ -105,7 +113,6 @@ struct objcache_slot {
 
 struct objcache_magazine {
 	struct list link;             /* [C] in the depot */
-	uint32_t count;               /* [C] in the depot */
 	struct objcache_slot slots[]; /* the first one ends the others: its state is never OBJECT_CACHED */
 };
 
@@ -142,10 +149,9 @@ struct objcache_group {
 	uint64_t retain_bytes;   /* [I] that cleaners leave */
 	/* NULL, or what a drain does first; returns the bytes that it gave. */
 	uint64_t (*settle)(struct objcache_group *group, const struct reclaim_target *target);
-	_Atomic uint64_t empty[OBJCACHE_GROUP_WORDS];  /* has empty blocks */
-	_Atomic uint64_t in_use[OBJCACHE_GROUP_WORDS]; /* has others */
-	_Atomic uint64_t empty_blocks;                 /* of all */
-	_Atomic uint64_t free_bytes;                   /* free in the blocks of all */
+	_Atomic uint64_t has_blocks[OBJCACHE_GROUP_WORDS];
+	_Atomic uint64_t empty_blocks; /* of all */
+	_Atomic uint64_t free_bytes;   /* free in the blocks of all */
 };
 
 struct objcache {
@@ -174,16 +180,12 @@ struct objcache {
 	struct objcache_cpu
 		*_Atomic own[PLATFORM_CPUS_MAX + 1]; /* [C], read without; what cpus[] has when it is not detached */
 	unsigned own_end;                            /* [C] no slot from here on has any */
-	struct list buckets[OBJCACHE_BUCKETS];       /* [C] PARTIAL blocks by fill */
-	uint32_t bucket_mask;                        /* [C] bit i: buckets[i] is not empty */
-	struct list empty;                           /* [C] */
-	struct list nearly_full;                     /* [C] */
-	struct list full;                            /* [C] */
+	struct list blocks[OBJCACHE_ROLES];          /* [C] by role */
+	uint32_t roles;                              /* [C] bit i: blocks[i] is not empty */
 	struct list depot;                           /* [C] full magazines, the last one that came first */
 	struct list spare;                           /* [C] empty magazines */
 	_Atomic uint32_t depot_count;                /* [C], read without */
 	_Atomic uint32_t spare_count;                /* [C], read without */
-	uint64_t depot_objects;                      /* [C] */
 	uint64_t taken;                              /* [C] objects that are not free in their blocks */
 	uint64_t empty_low;                          /* [C] the fewest empty blocks since the last trim, */
 	uint32_t depot_low;                          /* [C] ... and the fewest magazines in the depot */
@@ -238,18 +240,8 @@ void objcache_flush(struct objcache *cache);
 struct objcache_counts objcache_count(struct objcache *cache);
 struct objcache_cpu_counts objcache_cpu_count(struct objcache *cache, unsigned cpu);
 
-/* Debug builds: sums up who allocated the objects that are allocated. Others do not know. O(objects). */
-#ifdef WEIR_DEBUG
+/* Sums up who allocated the objects that are allocated; only if OBJCACHE_DEBUG. O(objects). */
 void objcache_tally(struct objcache *cache, struct site_tally *tally);
-#else
-static inline void objcache_tally(struct objcache *cache, struct site_tally *tally)
-{
-	(void)cache, (void)tally;
-}
-#endif
-
-/* Objects that are allocated or cached; cheaper than all counts. */
-uint64_t objcache_taken(struct objcache *cache);
 
 /* True while all objects of an objcache's block are free in it; without a lock only a hint. */
 static inline bool objcache_block_is_empty(const struct block *block)

@@ -28,30 +28,14 @@ static void swap_locked(struct objcache *cache, struct objcache_cpu *own)
 	own->unloaded += count;
 }
 
-static bool load_from_depot_locked(struct objcache *cache, struct objcache_cpu *own)
-{
-	struct objcache_magazine *loaded = objcache_depot_load_locked(cache, own->alloc);
-
-	if (!loaded)
-		return false;
-	objcache_own_alloc_set(own, loaded, loaded->count);
-	own->loaded += loaded->count;
-	return true;
-}
-
 /*
  * On top of what was freed here, three quarters are enough: so both magazines together have room for it when more is freed than
  * allocated for a while, and do not hand full ones to the depot, and to other CPUs, only to ask for others soon.
  */
-static uint32_t topped_up(const struct objcache *cache)
-{
-	return cache->magazine_slots / 4 * 3;
-}
-
 static void load_from_blocks_locked(struct objcache *cache, struct objcache_cpu *own)
 {
 	const uint32_t have = objcache_own_alloc_count(own);
-	const uint32_t want = have == 0 ? cache->magazine_slots : topped_up(cache);
+	const uint32_t want = cache->magazine_slots / 4 * (have == 0 ? 4 : 3);
 	const uint32_t count = objcache_take_locked(cache, own->alloc->slots + 1 + have, want - have);
 
 	objcache_own_alloc_set(own, own->alloc, have + count);
@@ -67,7 +51,7 @@ static bool load_locked(struct objcache *cache, struct objcache_cpu *own)
 	const bool compact = is_compact_locked(cache);
 
 	if ((objcache_own_free_count(own) == 0 || (compact && objcache_own_free_count(own) < cache->magazine_slots / 2)) &&
-	    load_from_depot_locked(cache, own))
+	    objcache_depot_load_locked(cache, own))
 		return true;
 	if (compact)
 		swap_locked(cache, own);
@@ -75,7 +59,7 @@ static bool load_locked(struct objcache *cache, struct objcache_cpu *own)
 		objcache_own_free_put_locked(cache, own);
 	if (objcache_own_alloc_count(own) < cache->magazine_slots / 2)
 		load_from_blocks_locked(cache, own);
-	return objcache_own_alloc_count(own) == 0 && load_from_depot_locked(cache, own);
+	return objcache_own_alloc_count(own) == 0 && objcache_depot_load_locked(cache, own);
 }
 
 #define REST_SHARE 4 /* of a magazine: who has no more left than that will soon want what has just been freed */
@@ -86,20 +70,12 @@ static bool load_locked(struct objcache *cache, struct objcache_cpu *own)
  */
 static void unload_locked(struct objcache *cache, struct objcache_cpu *own)
 {
-	struct objcache_magazine *empty;
-
 	if (objcache_own_alloc_count(own) <= cache->magazine_slots / REST_SHARE && is_compact_locked(cache)) {
 		objcache_own_alloc_put_locked(cache, own);
 		swap_locked(cache, own);
-		return;
-	}
-	empty = objcache_depot_store_locked(cache, own->free);
-	if (!empty) {
+	} else if (!objcache_depot_store_locked(cache, own)) {
 		objcache_own_free_put_locked(cache, own);
-		return;
 	}
-	own->unloaded += cache->magazine_slots;
-	objcache_own_free_set(cache, own, empty);
 }
 
 /* *cold: the objects come from the depot. */
@@ -153,8 +129,9 @@ static void *single_alloc_locked(struct objcache *cache)
 {
 	struct objcache_slot slot;
 
-	if (objcache_take_locked(cache, &slot, 1) == 0 && !objcache_depot_take_object_locked(cache, &slot))
-		return NULL;
+	while (objcache_take_locked(cache, &slot, 1) == 0)
+		if (!objcache_depot_flush_locked(cache))
+			return NULL;
 	*slot.state = OBJECT_ALLOCATED;
 	cache->counts.allocs++;
 	return slot.object;
@@ -174,7 +151,7 @@ static void unlock_and_give(struct objcache *cache, uint64_t state)
 static void own_prepare(struct objcache *cache)
 {
 	if (!atomic_load_explicit(&cache->own[platform_cpu_slot()], memory_order_relaxed) && cache->magazine_slots != 0 &&
-	    !platform_in_handler())
+	    objcache_may_trade())
 		objcache_own_make(cache);
 }
 
@@ -268,11 +245,13 @@ void *objcache_alloc(struct objcache *cache)
 {
 	void *object;
 
-	objcache_debug_begin(cache);
+	if (OBJCACHE_DEBUG)
+		objcache_forbid_cleaning(cache);
 	object = objcache_alloc_fast(cache);
 	if (!objcache_likely(object))
 		object = objcache_alloc_slow(cache, true);
-	objcache_debug_alloc(cache, object, cache->config.object_bytes, __builtin_return_address(0));
+	if (OBJCACHE_DEBUG)
+		objcache_debug_alloc(cache, object, cache->config.object_bytes, __builtin_return_address(0));
 	return object;
 }
 
@@ -282,7 +261,8 @@ void *objcache_alloc_held(struct objcache *cache)
 
 	if (!objcache_likely(object))
 		object = objcache_alloc_slow(cache, false);
-	objcache_debug_alloc(cache, object, cache->config.object_bytes, __builtin_return_address(0));
+	if (OBJCACHE_DEBUG)
+		objcache_debug_alloc(cache, object, cache->config.object_bytes, __builtin_return_address(0));
 	return object;
 }
 
@@ -291,7 +271,8 @@ void objcache_free(struct objcache *cache, void *object)
 	const uint64_t offset = objcache_map_offset(&cache->map, object);
 	const struct block *block;
 
-	(void)objcache_debug_free(cache, object, __builtin_return_address(0));
+	if (OBJCACHE_DEBUG)
+		(void)objcache_debug_free(cache, object, __builtin_return_address(0));
 	if (objcache_likely(offset < cache->map.bytes)) {
 		block = &cache->map.blocks[offset >> BLOCK_SHIFT];
 		if (objcache_likely(block->cache == cache && objcache_free_fast(cache, block, offset, object)))

@@ -7,16 +7,18 @@ _Noreturn void objcache_object_is_wrong(const struct objcache *cache, const void
 {
 	char now[CODE_SITE_BYTES], allocated[CODE_SITE_BYTES], freed[CODE_SITE_BYTES];
 
-	platform_panic("objcache %s: object %p %s%s%s%s", cache->config.name, object, what,
-		       code_site_format(now, "freed now by", site),
-		       code_site_format(allocated, "allocated by", objcache_site_of(cache, object, false)),
-		       code_site_format(freed, "freed before by", objcache_site_of(cache, object, true)));
+	platform_panic(
+		"objcache %s: object %p %s%s%s%s", cache->config.name, object, what,
+		code_site_format(now, "freed now by", site),
+		code_site_format(allocated, "allocated by", OBJCACHE_DEBUG ? objcache_site_of(cache, object, false) : NULL),
+		code_site_format(freed, "freed before by", OBJCACHE_DEBUG ? objcache_site_of(cache, object, true) : NULL));
 }
 
 /* Walker ---------------------------------------------------------------------------------------------------------------- */
 
 struct totals {
 	uint64_t blocks;
+	uint64_t empty_blocks;
 	uint64_t taken;
 	uint64_t cached; /* by state */
 	uint64_t slots;  /* in magazines */
@@ -38,43 +40,30 @@ static const char *block_violation(const struct objcache *cache, const struct bl
 
 	if (!block->taken || block->cache != cache || block->owner != &cache->owner || block->run_blocks != 1)
 		return "a block does not belong to it";
-	if (block->role != role)
+	if (block->role != role || role != objcache_role_of(cache, objcache_block_used(block)))
 		return "a block is in the wrong list";
 	if (!block->states || count_states(cache, block, OBJECT_FREE) != free)
 		return "a block's count does not fit the states of its objects";
-	if ((role == OBJCACHE_EMPTY) != (free == cache->objects_per_block))
-		return "a block is empty, or not, and in the wrong list";
-	if ((role == OBJCACHE_FULL) != (free == 0))
-		return "a block is full, or not, and in the wrong list";
-	if ((role == OBJCACHE_NEARLY_FULL) != (free > 0 && free < cache->worthwhile_objects))
-		return "a block is nearly full, or not, and in the wrong list";
 	return NULL;
 }
 
-static void list_check(const struct objcache *cache, const struct list *list, enum objcache_role role, struct totals *totals)
+static void list_check(const struct objcache *cache, enum objcache_role role, struct totals *totals)
 {
+	const struct list *list = &cache->blocks[role];
+
 	list_for_each (link, list) {
 		const struct block *block = container_of(link, struct block, link);
 		const char *violation = block_violation(cache, block, role);
 
 		totals->blocks++;
+		totals->empty_blocks += role == OBJCACHE_EMPTY;
 		totals->taken += objcache_block_used(block);
 		totals->cached += count_states(cache, block, OBJECT_CACHED);
 		if (violation)
 			totals->violation = violation;
 	}
-}
-
-static void buckets_check(const struct objcache *cache, struct totals *totals)
-{
-	for (unsigned i = 0; i < OBJCACHE_BUCKETS; i++) {
-		list_check(cache, &cache->buckets[i], OBJCACHE_PARTIAL, totals);
-		if (((cache->bucket_mask >> i) & 1) == list_is_empty(&cache->buckets[i]))
-			totals->violation = "the mask of buckets is wrong";
-		list_for_each (link, &cache->buckets[i])
-			if ((objcache_block_used(container_of(link, struct block, link)) - 1) / cache->bucket_objects != i)
-				totals->violation = "a block is in the wrong bucket";
-	}
+	if (((cache->roles >> role) & 1) == list_is_empty(list))
+		totals->violation = "the mask of lists is wrong";
 }
 
 static void slots_check(const struct objcache *cache, const struct objcache_slot *first, const struct objcache_slot *end,
@@ -92,16 +81,16 @@ static void slots_check(const struct objcache *cache, const struct objcache_slot
 
 static void magazines_check(const struct objcache *cache, struct totals *totals)
 {
-	uint64_t in_depot = 0;
+	uint32_t in_depot = 0;
 
 	list_for_each (link, &cache->depot) {
 		const struct objcache_magazine *magazine = container_of(link, struct objcache_magazine, link);
 
-		slots_check(cache, magazine->slots + 1, magazine->slots + 1 + magazine->count, totals);
-		in_depot += magazine->count;
+		slots_check(cache, magazine->slots + 1, magazine->slots + 1 + cache->magazine_slots, totals);
+		in_depot++;
 	}
-	if (in_depot != cache->depot_objects)
-		totals->violation = "the number of objects in the depot is wrong";
+	if (in_depot != cache->depot_count)
+		totals->violation = "the number of magazines in the depot is wrong";
 	for (unsigned slot = 1; slot <= PLATFORM_CPUS_MAX; slot++) {
 		const struct objcache_cpu *own = cache->own[slot];
 
@@ -120,20 +109,14 @@ bool objcache_is_valid(struct objcache *cache)
 	const uint64_t state = spinlock_lock_interrupts(&cache->lock);
 
 	magazines_check(cache, &totals);
-	buckets_check(cache, &totals);
-	list_check(cache, &cache->full, OBJCACHE_FULL, &totals);
-	list_check(cache, &cache->nearly_full, OBJCACHE_NEARLY_FULL, &totals);
-
-	const uint64_t others = totals.blocks;
-	list_check(cache, &cache->empty, OBJCACHE_EMPTY, &totals);
-	if (totals.blocks - others != cache->counts.empty_blocks)
+	for (unsigned role = 0; role < OBJCACHE_ROLES; role++)
+		list_check(cache, role, &totals);
+	if (totals.empty_blocks != cache->counts.empty_blocks)
 		totals.violation = "the number of empty blocks is wrong";
 	if (totals.blocks != cache->counts.blocks || totals.blocks != cache->owner.blocks ||
-	    totals.blocks * cache->objects_per_block != cache->counts.objects)
+	    totals.blocks * cache->objects_per_block != cache->counts.objects ||
+	    objcache_has_blocks(cache) != (totals.blocks > 0))
 		totals.violation = "the number of blocks is wrong";
-	if (objcache_group_bit(cache->group->empty, cache->number) != (totals.blocks > others) ||
-	    objcache_group_bit(cache->group->in_use, cache->number) != (others > 0))
-		totals.violation = "what it tells its group is wrong";
 	if (totals.taken != cache->taken)
 		totals.violation = "the number of objects is wrong";
 	if (totals.slots != totals.cached)

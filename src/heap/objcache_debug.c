@@ -11,7 +11,6 @@
 
 #define JUNK_ALLOCATED 0xa5
 #define JUNK_FREE      0x5a
-#define JUNK_FREE_WORD 0x5a5a5a5a5a5a5a5aull
 #define JUNK_RED       0xbd
 #define CHUNK_RECORDS  512u
 
@@ -97,34 +96,22 @@ static bool has_junk(const struct objcache *cache)
 	return !cache->config.construct;
 }
 
-static void red_zone_write(const struct objcache *cache, void *object, size_t bytes)
-{
-	memset((char *)object + bytes, JUNK_RED, cache->config.object_bytes - bytes);
-}
-
 static void red_zone_check(const struct objcache *cache, const void *object, size_t bytes, const void *site)
 {
-	const unsigned char *at = object;
-
-	for (size_t i = bytes; i < cache->config.object_bytes; i++)
-		if (at[i] != JUNK_RED)
-			objcache_object_is_wrong(cache, object, "was written to behind its end", site);
+	if (!memory_is_filled((const char *)object + bytes, JUNK_RED, cache->config.object_bytes - bytes))
+		objcache_object_is_wrong(cache, object, "was written to behind its end", site);
 }
 
 static void red_zone_set(struct objcache *cache, void *object, size_t bytes, struct objcache_record *record)
 {
 	atomic_store(&record->bytes, (uint32_t)bytes);
-	red_zone_write(cache, object, bytes);
+	memset((char *)object + bytes, JUNK_RED, cache->config.object_bytes - bytes);
 }
 
-/* Objects are whole words. */
-static void junk_check(const struct objcache *cache, const void *object)
+void objcache_debug_check_free(const struct objcache *cache, const void *object)
 {
-	const uint64_t *words = object;
-
-	for (size_t i = 0; i < cache->config.object_bytes / sizeof(*words); i++)
-		if (words[i] != JUNK_FREE_WORD)
-			objcache_object_is_wrong(cache, object, "was written to while it was free", NULL);
+	if (!memory_is_filled(object, JUNK_FREE, cache->config.object_bytes))
+		objcache_object_is_wrong(cache, object, "was written to while it was free", NULL);
 }
 
 void objcache_debug_alloc(struct objcache *cache, void *object, size_t bytes, const void *site)
@@ -134,7 +121,7 @@ void objcache_debug_alloc(struct objcache *cache, void *object, size_t bytes, co
 	if (!object)
 		return;
 	if (has_junk(cache)) {
-		junk_check(cache, object);
+		objcache_debug_check_free(cache, object);
 		memset(object, JUNK_ALLOCATED, cache->config.object_bytes);
 	}
 	record = record_make(cache, object);
@@ -178,11 +165,6 @@ bool objcache_debug_free(struct objcache *cache, void *object, const void *site)
 	return cache->parent && record && has_junk(cache);
 }
 
-void objcache_debug_check_free(const struct objcache *cache, const void *object)
-{
-	junk_check(cache, object);
-}
-
 const void *objcache_site_of(const struct objcache *cache, const void *object, bool freed)
 {
 	const struct objcache_record *record = record_get(cache, object);
@@ -208,20 +190,13 @@ static void block_tally(const struct objcache *cache, const struct block *block,
 	}
 }
 
-static void list_tally(const struct objcache *cache, const struct list *list, struct site_tally *tally)
-{
-	list_for_each (link, list)
-		block_tally(cache, container_of(link, struct block, link), tally);
-}
-
 void objcache_tally(struct objcache *cache, struct site_tally *tally)
 {
 	const uint64_t state = spinlock_lock_interrupts(&cache->lock);
 
-	for (unsigned i = 0; i < OBJCACHE_BUCKETS; i++)
-		list_tally(cache, &cache->buckets[i], tally);
-	list_tally(cache, &cache->nearly_full, tally);
-	list_tally(cache, &cache->full, tally);
+	for (unsigned role = 0; role < OBJCACHE_ROLES; role++)
+		list_for_each (link, &cache->blocks[role])
+			block_tally(cache, container_of(link, struct block, link), tally);
 	spinlock_unlock_interrupts(&cache->lock, state);
 }
 

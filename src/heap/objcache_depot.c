@@ -26,18 +26,6 @@ void objcache_magazine_delete(struct objcache *cache, struct objcache_magazine *
 	bookkeeping_free(cache->config.bookkeeping, magazine, magazine_bytes(cache));
 }
 
-void objcache_depot_init(struct objcache *cache)
-{
-	list_init(&cache->depot);
-	list_init(&cache->spare);
-}
-
-void objcache_depot_fini(struct objcache *cache)
-{
-	for (struct list *link; (link = list_take_first(&cache->spare));)
-		objcache_magazine_delete(cache, container_of(link, struct objcache_magazine, link));
-}
-
 #define DEPOT_SHARE 32  /* of the memory of the heap, for the depots of all objcaches together */
 #define DEPOT_MAX   512 /* magazines of one: their memory, up to 2 MB, stays with the bookkeeping */
 
@@ -49,7 +37,7 @@ static bool depot_may_grow(const struct objcache *cache)
 	       all < cache->heap->total_blocks * (BLOCK_BYTES / DEPOT_SHARE);
 }
 
-/* What a magazine in the depot counts for, however many objects it has. */
+/* What a magazine in the depot counts for. */
 static uint64_t depot_magazine_bytes(const struct objcache *cache)
 {
 	return cache->magazine_slots * cache->config.object_bytes + magazine_bytes(cache);
@@ -58,24 +46,13 @@ static uint64_t depot_magazine_bytes(const struct objcache *cache)
 static struct objcache_magazine *depot_take_locked(struct objcache *cache)
 {
 	struct list *link = list_take_first(&cache->depot);
-	struct objcache_magazine *magazine = link ? container_of(link, struct objcache_magazine, link) : NULL;
 
-	if (magazine) {
-		cache->depot_count--;
-		cache->depot_low = MIN(cache->depot_low, cache->depot_count);
-		cache->depot_objects -= magazine->count;
-		atomic_fetch_sub_explicit(&cache->heap->depot_bytes, depot_magazine_bytes(cache), memory_order_relaxed);
-	}
-	return magazine;
-}
-
-static void depot_add_locked(struct objcache *cache, struct objcache_magazine *magazine, uint32_t count)
-{
-	magazine->count = count;
-	list_insert_first(&cache->depot, &magazine->link);
-	cache->depot_count++;
-	cache->depot_objects += count;
-	atomic_fetch_add_explicit(&cache->heap->depot_bytes, depot_magazine_bytes(cache), memory_order_relaxed);
+	if (!link)
+		return NULL;
+	cache->depot_count--;
+	cache->depot_low = MIN(cache->depot_low, cache->depot_count);
+	atomic_fetch_sub_explicit(&cache->heap->depot_bytes, depot_magazine_bytes(cache), memory_order_relaxed);
+	return container_of(link, struct objcache_magazine, link);
 }
 
 static void spare_add_locked(struct objcache *cache, struct objcache_magazine *magazine)
@@ -84,51 +61,73 @@ static void spare_add_locked(struct objcache *cache, struct objcache_magazine *m
 	cache->spare_count++;
 }
 
-struct objcache_magazine *objcache_depot_load_locked(struct objcache *cache, struct objcache_magazine *empty)
+static struct objcache_magazine *spare_take_locked(struct objcache *cache)
 {
-	struct objcache_magazine *loaded = depot_take_locked(cache);
+	struct list *link = list_take_first(&cache->spare);
 
-	if (loaded)
-		spare_add_locked(cache, empty);
-	return loaded;
-}
-
-struct objcache_magazine *objcache_depot_store_locked(struct objcache *cache, struct objcache_magazine *full)
-{
-	struct list *empty = depot_may_grow(cache) ? list_take_first(&cache->spare) : NULL;
-
-	if (!empty)
+	if (!link)
 		return NULL;
 	cache->spare_count--;
-	depot_add_locked(cache, full, cache->magazine_slots);
-	return container_of(empty, struct objcache_magazine, link);
+	return container_of(link, struct objcache_magazine, link);
 }
 
-bool objcache_depot_take_object_locked(struct objcache *cache, struct objcache_slot *slot)
+bool objcache_depot_load_locked(struct objcache *cache, struct objcache_cpu *own)
 {
-	struct objcache_magazine *magazine = depot_take_locked(cache);
+	struct objcache_magazine *full = depot_take_locked(cache);
 
-	if (!magazine)
+	if (!full)
 		return false;
-	*slot = magazine->slots[magazine->count];
-	if (magazine->count == 1)
-		spare_add_locked(cache, magazine);
-	else
-		depot_add_locked(cache, magazine, magazine->count - 1);
+	spare_add_locked(cache, own->alloc);
+	objcache_own_alloc_set(own, full, cache->magazine_slots);
+	own->loaded += cache->magazine_slots;
+	return true;
+}
+
+bool objcache_depot_store_locked(struct objcache *cache, struct objcache_cpu *own)
+{
+	struct objcache_magazine *empty = depot_may_grow(cache) ? spare_take_locked(cache) : NULL;
+
+	if (!empty)
+		return false;
+	list_insert_first(&cache->depot, &own->free->link);
+	cache->depot_count++;
+	atomic_fetch_add_explicit(&cache->heap->depot_bytes, depot_magazine_bytes(cache), memory_order_relaxed);
+	own->unloaded += cache->magazine_slots;
+	objcache_own_free_set(cache, own, empty);
+	return true;
+}
+
+bool objcache_depot_flush_locked(struct objcache *cache)
+{
+	struct objcache_magazine *full = depot_take_locked(cache);
+
+	if (!full)
+		return false;
+	objcache_put_locked(cache, full->slots + 1, cache->magazine_slots);
+	spare_add_locked(cache, full);
 	return true;
 }
 
 bool objcache_depot_flush(struct objcache *cache)
 {
 	const uint64_t state = spinlock_lock_interrupts(&cache->lock);
-	struct objcache_magazine *magazine = depot_take_locked(cache);
+	const bool found = objcache_depot_flush_locked(cache);
 
-	if (magazine) {
-		objcache_put_locked(cache, magazine->slots + 1, magazine->count);
-		spare_add_locked(cache, magazine);
-	}
 	spinlock_unlock_interrupts(&cache->lock, state);
-	return magazine != NULL;
+	return found;
+}
+
+void objcache_spare_delete(struct objcache *cache)
+{
+	struct objcache_magazine *magazine;
+	uint64_t state;
+
+	do {
+		state = spinlock_lock_interrupts(&cache->lock);
+		magazine = spare_take_locked(cache);
+		spinlock_unlock_interrupts(&cache->lock, state);
+		objcache_magazine_delete(cache, magazine);
+	} while (magazine);
 }
 
 void objcache_spare_prepare(struct objcache *cache)
@@ -137,7 +136,7 @@ void objcache_spare_prepare(struct objcache *cache)
 	uint64_t state;
 
 	if (atomic_load_explicit(&cache->spare_count, memory_order_relaxed) > 0 || cache->magazine_slots == 0 ||
-	    platform_in_handler() || !depot_may_grow(cache))
+	    !objcache_may_trade() || !depot_may_grow(cache))
 		return;
 	magazine = objcache_magazine_new(cache);
 	if (!magazine)

@@ -29,28 +29,19 @@ static inline bool goes_on(const struct drain *drain)
 	       !(drain->given > 0 && reclaim_target_is_wanted(drain->target));
 }
 
-/* The last cache in this map of the group whose number is below `end`; NULL: none, or the target has been met. */
-static struct objcache *cache_below(const struct drain *drain, const _Atomic uint64_t *map, unsigned end)
+/* The last cache before this one that has blocks; NULL: none, or the target has been met. */
+static struct objcache *cache_before(const struct drain *drain, struct objcache *cache)
 {
-	const unsigned first = drain->caches->number;
-
-	while (end > first && wants_more(drain)) {
-		const unsigned word = (end - 1) / 64;
-		const uint64_t below = ~0ull >> (63 - (end - 1) % 64);
-		const uint64_t bits = atomic_load_explicit(&map[word], memory_order_relaxed) & below;
-
-		end = word * 64;
-		if (bits != 0)
-			return end + log2_floor(bits) >= first ? &drain->caches[end + log2_floor(bits) - first] : NULL;
-	}
+	while (wants_more(drain) && cache-- > drain->caches)
+		if (objcache_has_blocks(cache))
+			return cache;
 	return NULL;
 }
 
 /* From the largest class down: its free objects are the least likely to be wanted soon. */
-#define for_each_cache(cache, drain, map)                                                                                      \
-	for (struct objcache *cache =                                                                                          \
-		     cache_below(drain, (drain)->caches->group->map, (drain)->caches->number + (drain)->count);                \
-	     cache; cache = cache_below(drain, (drain)->caches->group->map, cache->number))
+#define for_each_cache(cache, drain)                                                                                           \
+	for (struct objcache *cache = cache_before(drain, (drain)->caches + (drain)->count); cache;                            \
+	     cache = cache_before(drain, cache))
 
 static struct block *empty_take_locked(struct objcache *cache, const struct drain *drain)
 {
@@ -58,7 +49,7 @@ static struct block *empty_take_locked(struct objcache *cache, const struct drai
 
 	if (cache->counts.empty_blocks <= drain->spared || cache->counts.objects < reserve + cache->objects_per_block)
 		return NULL;
-	list_for_each (link, &cache->empty) {
+	list_for_each (link, &cache->blocks[OBJCACHE_EMPTY]) {
 		struct block *block = container_of(link, struct block, link);
 		const uint64_t start = block_address(cache->heap, block).value;
 
@@ -94,14 +85,14 @@ static void give_empty_of(struct drain *drain, struct objcache *cache)
 
 static void give_empty(struct drain *drain)
 {
-	for_each_cache (cache, drain, empty)
-		give_empty_of(drain, cache);
+	if (atomic_load_explicit(&drain->caches->group->empty_blocks, memory_order_relaxed) > 0)
+		for_each_cache (cache, drain)
+			give_empty_of(drain, cache);
 }
 
 void objcache_surplus_give(struct objcache *cache)
 {
-	/* A task that cleans accounts for what it gives. */
-	if (!platform_in_handler() && !platform_is_cleaning())
+	if (objcache_may_trade())
 		give_empty_of(&(struct drain){ cache, 1, &reclaim_all, .spared = cache->spared_blocks }, cache);
 }
 
@@ -125,14 +116,6 @@ static uint64_t flush_number(struct block_heap *heap)
 	return atomic_fetch_add_explicit(&heap->flushes, 1, memory_order_relaxed) + 1;
 }
 
-static void detach(struct objcache *cache, uint64_t flush)
-{
-	const uint64_t state = spinlock_lock_interrupts(&cache->lock);
-
-	objcache_detach_locked(cache, flush);
-	spinlock_unlock_interrupts(&cache->lock, state);
-}
-
 /*
  * Empties the magazines of a CPU that was not busy. One that was will do so itself at its next operation; and one that has come
  * for the lock since has, and may be at its magazines again: they are not detached any more, or by another flush.
@@ -142,10 +125,8 @@ static void flush_cpu(struct objcache *cache, unsigned slot, const struct flush 
 	const uint64_t state = spinlock_lock_interrupts(&cache->lock);
 	struct objcache_cpu *own = cache->own[slot];
 
-	if (own && own->detached == flush->number && !atomic_load_explicit(&flush->busy[slot - 1], memory_order_relaxed)) {
-		objcache_own_empty_locked(cache, own);
-		objcache_attach_locked(cache, slot);
-	}
+	if (own && own->detached == flush->number && !atomic_load_explicit(&flush->busy[slot - 1], memory_order_relaxed))
+		(void)objcache_attach_locked(cache, slot);
 	spinlock_unlock_interrupts(&cache->lock, state);
 }
 
@@ -153,11 +134,11 @@ static void flush_cpus(struct drain *drain)
 {
 	struct flush flush = { .number = flush_number(drain->caches->heap) };
 
-	for_each_cache (cache, drain, in_use)
-		detach(cache, flush.number);
+	for_each_cache (cache, drain)
+		objcache_detach(cache, flush.number);
 	/* Afterwards, each CPU either sees that it is detached, or was interrupted while it was at something. */
 	platform_run_on_all_cpus(flush_note, &flush);
-	for_each_cache (cache, drain, in_use) {
+	for_each_cache (cache, drain) {
 		for (unsigned slot = 1; slot <= platform_cpu_count() && goes_on(drain); slot++) {
 			flush_cpu(cache, slot, &flush);
 			give_empty_of(drain, cache);
@@ -168,7 +149,7 @@ static void flush_cpus(struct drain *drain)
 /* Empties magazines and gives what becomes empty, until the target has been met: those of the depots first. */
 static void flush_and_give(struct drain *drain)
 {
-	for_each_cache (cache, drain, in_use)
+	for_each_cache (cache, drain)
 		while (goes_on(drain) && objcache_depot_flush(cache))
 			give_empty_of(drain, cache);
 	if (platform_may_sleep() && goes_on(drain))
@@ -186,7 +167,7 @@ void objcaches_detach(struct block_heap *heap)
 
 	spinlock_lock(&heap->caches_lock);
 	list_for_each (link, &heap->caches)
-		detach(container_of(link, struct objcache, link), number);
+		objcache_detach(container_of(link, struct objcache, link), number);
 	spinlock_unlock(&heap->caches_lock);
 }
 
@@ -196,7 +177,7 @@ void objcaches_detach(struct block_heap *heap)
 
 /*
  * Blocks that are full, or nearly, have at least so many objects that only as many cached ones could be all of them. The other
- * lists are in order of fill: no block of a bucket that starts above `cached` can have only cached objects.
+ * lists are in order of fill: no block of a list behind the one for `cached` objects can have only cached ones.
  */
 static bool may_empty_a_block_locked(const struct objcache *cache, uint64_t cached)
 {
@@ -204,8 +185,8 @@ static bool may_empty_a_block_locked(const struct objcache *cache, uint64_t cach
 
 	if (cached + cache->worthwhile_objects > cache->objects_per_block)
 		return true;
-	for (unsigned i = 0; i < OBJCACHE_BUCKETS && (uint64_t)i * cache->bucket_objects < cached; i++)
-		list_for_each (link, &cache->buckets[i])
+	for (unsigned role = OBJCACHE_PARTIAL; cached > 0 && role <= objcache_role_of(cache, (uint32_t)cached); role++)
+		list_for_each (link, &cache->blocks[role])
 			if (objcache_block_used(container_of(link, struct block, link)) <= cached || ++looks == LOOKS_MAX)
 				return true;
 	return false;
@@ -217,9 +198,9 @@ static bool flush_is_worthwhile(const struct drain *drain)
 	uint64_t have = atomic_load_explicit(&drain->caches->group->free_bytes, memory_order_relaxed);
 	uint64_t block_bytes = UINT64_MAX;
 
-	for_each_cache (cache, drain, in_use) {
+	for_each_cache (cache, drain) {
 		const uint64_t state = spinlock_lock_interrupts(&cache->lock);
-		const uint64_t cached = cache->depot_objects + objcache_cpus_cached_locked(cache);
+		const uint64_t cached = objcache_count_locked(cache).cached;
 		const bool worthwhile = may_empty_a_block_locked(cache, cached);
 
 		spinlock_unlock_interrupts(&cache->lock, state);
@@ -259,7 +240,10 @@ static bool cpu_is_idle_locked(struct objcache *cache, unsigned slot)
 	return is_idle;
 }
 
-/* Gives empty blocks that were there all the time since the last call, and empties magazines that were. */
+/*
+ * Gives empty blocks that were there all the time since the last call, and empties magazines that were. Those are emptied
+ * whatever is retained: only so is what they have counted as free, in this cache or the next one of the group.
+ */
 static uint64_t trim_cache(struct objcache *cache, uint64_t retain)
 {
 	const uint64_t state = spinlock_lock_interrupts(&cache->lock);
@@ -277,12 +261,14 @@ static uint64_t trim_cache(struct objcache *cache, uint64_t retain)
 	cache->empty_low = cache->counts.empty_blocks;
 	for (unsigned slot = 1; slot < cache->own_end; slot++)
 		is_idle |= cpu_is_idle_locked(cache, slot);
+	is_idle = is_idle && may_empty_a_block_locked(cache, objcache_count_locked(cache).cached);
 	spinlock_unlock_interrupts(&cache->lock, state);
 
 	give_empty_of(&drain, cache);
 	for (; magazines > 0 && objcache_depot_flush(cache); magazines--)
 		give_empty_of(&drain, cache);
-	if (is_idle && flush_is_worthwhile(&drain))
+	objcache_spare_delete(cache);
+	if (is_idle)
 		flush_cpus(&drain);
 	return drain.given;
 }

@@ -112,27 +112,7 @@ static inline void objcache_forbid_cleaning(const struct objcache *cache)
 		platform_panic("objcache %s is asked for an object while the task cleans memory", cache->config.name);
 }
 
-/* What debug builds do beside each operation. */
-#ifdef WEIR_DEBUG
-static inline void objcache_debug_begin(const struct objcache *cache)
-{
-	objcache_forbid_cleaning(cache);
-}
+/* What debug builds do beside each operation: called only if OBJCACHE_DEBUG. */
 void objcache_debug_alloc(struct objcache *cache, void *object, size_t bytes, const void *site);
 void objcache_debug_resize(struct objcache *cache, void *object, size_t bytes);
 bool objcache_debug_free(struct objcache *cache, void *object, const void *site); /* true: it may wait in a quarantine */
-#else
-static inline void objcache_debug_begin(const struct objcache *cache)
-{
-	(void)cache;
-}
-static inline void objcache_debug_alloc(struct objcache *cache, void *object, size_t bytes, const void *site)
-{
-	(void)cache, (void)object, (void)bytes, (void)site;
-}
-static inline bool objcache_debug_free(struct objcache *cache, void *object, const void *site)
-{
-	(void)cache, (void)object, (void)site;
-	return false;
-}
-#endif

@@ -22,16 +22,22 @@ static inline uint32_t objcache_block_used(const struct block *block)
 	return block->floor + block->credit;
 }
 
-static inline bool objcache_group_bit(const _Atomic uint64_t *words, unsigned number)
+/* Handlers cannot take and give memory, and a task that cleans must not take any, and accounts for what it gives. */
+static inline bool objcache_may_trade(void)
 {
-	return (atomic_load_explicit(&words[number / 64], memory_order_relaxed) >> (number % 64)) & 1;
+	return !platform_in_handler() && !platform_is_cleaning();
 }
 
-static inline void objcache_group_bit_set(_Atomic uint64_t *words, unsigned number, bool value)
+/* Without a lock, a hint. */
+static inline bool objcache_has_blocks(const struct objcache *cache)
 {
-	if (objcache_group_bit(words, number) != value)
-		atomic_fetch_xor_explicit(&words[number / 64], 1ull << (number % 64), memory_order_relaxed);
+	const _Atomic uint64_t *word = &cache->group->has_blocks[cache->number / 64];
+
+	return (atomic_load_explicit(word, memory_order_relaxed) >> (cache->number % 64)) & 1;
 }
+
+/* The list for a block of which so many objects are not free in it. */
+enum objcache_role objcache_role_of(const struct objcache *cache, uint32_t used);
 
 /* So many objects more, or fewer, are free in the cache's blocks; returns the bytes that are free in those of its group. */
 static inline uint64_t objcache_group_add(struct objcache *cache, int64_t objects)
@@ -73,24 +79,8 @@ static inline char *objcache_objects(const struct objcache *cache, const struct 
 /* Ends in a panic. */
 _Noreturn void objcache_object_is_wrong(const struct objcache *cache, const void *object, const char *what, const void *site);
 
-/* Debug builds: of a block that has come, and of one that goes; and who allocated or freed an object, if that is known. */
-#ifdef WEIR_DEBUG
+/* Only if OBJCACHE_DEBUG: of a block that has come, and of one that goes; and who allocated or freed an object, if known. */
 void objcache_debug_block(struct objcache *cache, struct block *block);
 void objcache_debug_block_end(struct objcache *cache, struct block *block);
 void objcache_debug_check_free(const struct objcache *cache, const void *object); /* nobody has written to it */
 const void *objcache_site_of(const struct objcache *cache, const void *object, bool freed);
-#else
-static inline const void *objcache_site_of(const struct objcache *cache, const void *object, bool freed)
-{
-	(void)cache, (void)object, (void)freed;
-	return NULL;
-}
-static inline void objcache_debug_block_end(struct objcache *cache, struct block *block)
-{
-	(void)cache, (void)block;
-}
-static inline void objcache_debug_block(struct objcache *cache, struct block *block)
-{
-	(void)cache, (void)block;
-}
-#endif

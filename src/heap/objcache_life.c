@@ -18,12 +18,11 @@ struct objcache_cpu_counts objcache_cpu_count(struct objcache *cache, unsigned c
  * What has been loaded and is not there any more was allocated. The CPUs go on meanwhile: frees are taken from the other
  * figures, so that these fit each other at any moment.
  */
-struct objcache_counts objcache_count(struct objcache *cache)
+struct objcache_counts objcache_count_locked(const struct objcache *cache)
 {
-	const uint64_t state = spinlock_lock_interrupts(&cache->lock);
 	struct objcache_counts counts = cache->counts;
 
-	counts.cached = cache->depot_objects;
+	counts.cached = objcache_depot_objects(cache);
 	for (unsigned slot = 1; slot < cache->own_end; slot++) {
 		const struct objcache_cpu_counts own = objcache_cpu_count_locked(cache, slot);
 
@@ -33,17 +32,16 @@ struct objcache_counts objcache_count(struct objcache *cache)
 	counts.cached = MIN(counts.cached, cache->taken);
 	counts.used = cache->taken - counts.cached;
 	counts.frees = counts.allocs - MIN(counts.used, counts.allocs);
-	spinlock_unlock_interrupts(&cache->lock, state);
 	return counts;
 }
 
-uint64_t objcache_taken(struct objcache *cache)
+struct objcache_counts objcache_count(struct objcache *cache)
 {
 	const uint64_t state = spinlock_lock_interrupts(&cache->lock);
-	const uint64_t taken = cache->taken;
+	const struct objcache_counts counts = objcache_count_locked(cache);
 
 	spinlock_unlock_interrupts(&cache->lock, state);
-	return taken;
+	return counts;
 }
 
 /* The caching heap -------------------------------------------------------------------------------------------------------- */
@@ -81,15 +79,6 @@ static bool config_is_valid(const struct objcache_config *config)
 	if (config->alignment > OBJCACHE_OBJECT_MAX || !is_power_of_two(MAX(config->alignment, 1)))
 		return false;
 	return true;
-}
-
-static void lists_init(struct objcache *cache)
-{
-	for (unsigned i = 0; i < OBJCACHE_BUCKETS; i++)
-		list_init(&cache->buckets[i]);
-	list_init(&cache->empty);
-	list_init(&cache->nearly_full);
-	list_init(&cache->full);
 }
 
 #define WORTHWHILE_SHARE 256         /* of a block's objects: fewer free ones are not looked for if there are others */
@@ -172,9 +161,11 @@ status_t objcache_init(struct objcache *cache, const struct objcache_config *con
 	cache->map = objcache_map_make(cache->heap);
 	spinlock_init(&cache->lock, config->name);
 	owner_init(&cache->owner, config->name, false);
-	lists_init(cache);
+	for (unsigned role = 0; role < OBJCACHE_ROLES; role++)
+		list_init(&cache->blocks[role]);
+	list_init(&cache->depot);
+	list_init(&cache->spare);
 	objcache_magazines_init(cache);
-	objcache_depot_init(cache);
 
 	status = reserve_fill(cache);
 	if (status != STATUS_OK) {
@@ -214,6 +205,6 @@ status_t objcache_fini(struct objcache *cache)
 	magazines_empty(cache);
 	give_all(cache);
 	objcache_magazines_fini(cache);
-	objcache_depot_fini(cache);
+	objcache_spare_delete(cache);
 	return STATUS_OK;
 }

@@ -67,14 +67,17 @@ void objcache_own_make(struct objcache *cache)
 		own_delete(cache, own);
 }
 
-void objcache_detach_locked(struct objcache *cache, uint64_t flush)
+void objcache_detach(struct objcache *cache, uint64_t flush)
 {
+	const uint64_t state = spinlock_lock_interrupts(&cache->lock);
+
 	for (unsigned slot = 1; slot < cache->own_end; slot++) {
 		if (!cache->own[slot])
 			continue;
 		cache->own[slot]->detached = flush;
 		atomic_store_explicit(&cache->cpus[slot], &no_magazines, memory_order_relaxed);
 	}
+	spinlock_unlock_interrupts(&cache->lock, state);
 }
 
 static bool must_go_the_long_way(const struct objcache *cache)
@@ -82,24 +85,17 @@ static bool must_go_the_long_way(const struct objcache *cache)
 	return atomic_load_explicit(&cache->heap->fault, memory_order_relaxed) != NULL;
 }
 
-void objcache_attach_locked(struct objcache *cache, unsigned slot)
-{
-	struct objcache_cpu *own = cache->own[slot];
-
-	if (must_go_the_long_way(cache))
-		return;
-	own->detached = 0;
-	atomic_store_explicit(&cache->cpus[slot], own, memory_order_release);
-}
-
-/* Not inline: objcache_own_locked would save registers for it each time. NULL as there. */
-static __attribute__((noinline)) struct objcache_cpu *own_attach_locked(struct objcache *cache, unsigned slot)
+/* Not inline: objcache_own_locked would save registers for it each time. */
+__attribute__((noinline)) bool objcache_attach_locked(struct objcache *cache, unsigned slot)
 {
 	struct objcache_cpu *own = cache->own[slot];
 
 	objcache_own_empty_locked(cache, own);
-	objcache_attach_locked(cache, slot);
-	return own->detached == 0 ? own : NULL;
+	if (must_go_the_long_way(cache))
+		return false;
+	own->detached = 0;
+	atomic_store_explicit(&cache->cpus[slot], own, memory_order_release);
+	return true;
 }
 
 struct objcache_cpu *objcache_own_locked(struct objcache *cache)
@@ -110,7 +106,7 @@ struct objcache_cpu *objcache_own_locked(struct objcache *cache)
 	if (!own)
 		return NULL;
 	if (own->detached != 0)
-		return own_attach_locked(cache, slot);
+		return objcache_attach_locked(cache, slot) ? own : NULL;
 	return must_go_the_long_way(cache) ? NULL : own;
 }
 
@@ -152,14 +148,4 @@ struct objcache_cpu_counts objcache_cpu_count_locked(const struct objcache *cach
 		.allocs = own->loaded - own->returned - to_alloc,
 		.frees = own->unloaded + freed,
 	};
-}
-
-uint64_t objcache_cpus_cached_locked(const struct objcache *cache)
-{
-	uint64_t cached = 0;
-
-	for (unsigned slot = 1; slot < cache->own_end; slot++)
-		if (cache->own[slot])
-			cached += objcache_own_alloc_count(cache->own[slot]) + objcache_own_free_count(cache->own[slot]);
-	return cached;
 }

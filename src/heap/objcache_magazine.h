@@ -61,15 +61,15 @@ void objcache_own_alloc_put_locked(struct objcache *cache, struct objcache_cpu *
 void objcache_own_free_put_locked(struct objcache *cache, struct objcache_cpu *own);
 void objcache_own_empty_locked(struct objcache *cache, struct objcache_cpu *own);
 
-/* Takes the magazines away from all CPUs, for the flush of that number, and gives them back to one. */
-void objcache_detach_locked(struct objcache *cache, uint64_t flush);
-void objcache_attach_locked(struct objcache *cache, unsigned slot);
+/* Takes the magazines away from all CPUs, for the flush of that number; not under [C]. */
+void objcache_detach(struct objcache *cache, uint64_t flush);
 
-/* What the CPU in that slot has and did. */
+/* Empties those of one CPU and gives them back. False: it has to do without (objcache_own_locked). */
+bool objcache_attach_locked(struct objcache *cache, unsigned slot);
+
+/* The counts of the cache, and what the CPU in that slot has and did. */
+struct objcache_counts objcache_count_locked(const struct objcache *cache);
 struct objcache_cpu_counts objcache_cpu_count_locked(const struct objcache *cache, unsigned slot);
-
-/* Objects in the magazines of all CPUs. */
-uint64_t objcache_cpus_cached_locked(const struct objcache *cache);
 
 /* Magazines that no CPU has, in objcache_depot.c: those of the depot have objects, spare ones have none. */
 
@@ -77,21 +77,24 @@ uint64_t objcache_cpus_cached_locked(const struct objcache *cache);
 struct objcache_magazine *objcache_magazine_new(struct objcache *cache);
 void objcache_magazine_delete(struct objcache *cache, struct objcache_magazine *magazine); /* NULL: nothing */
 
-/* There are none; and gives the memory of spare ones back when the depot is empty. */
-void objcache_depot_init(struct objcache *cache);
-void objcache_depot_fini(struct objcache *cache);
+/* Those of the depot are full. [C] */
+static inline uint64_t objcache_depot_objects(const struct objcache *cache)
+{
+	return (uint64_t)cache->depot_count * cache->magazine_slots;
+}
+
+/* Gives the memory of spare ones back. Not under [C]. */
+void objcache_spare_delete(struct objcache *cache);
 
 /* Makes a spare one for the next store, if there is none and the depot may grow. Not under [C]. */
 void objcache_spare_prepare(struct objcache *cache);
 
-/* Exchanges an empty magazine for one of the depot, with ->count objects. NULL: the depot has none; nothing was done. */
-struct objcache_magazine *objcache_depot_load_locked(struct objcache *cache, struct objcache_magazine *empty);
+/* Exchanges a CPU's empty `alloc` for one of the depot. False: the depot has none; nothing was done. */
+bool objcache_depot_load_locked(struct objcache *cache, struct objcache_cpu *own);
 
-/* Exchanges a full magazine for a spare one. NULL: there is none, or the depots have their share; nothing was done. */
-struct objcache_magazine *objcache_depot_store_locked(struct objcache *cache, struct objcache_magazine *full);
+/* Exchanges a CPU's full `free` for a spare one. False: there is none, or the depots have their share; nothing was done. */
+bool objcache_depot_store_locked(struct objcache *cache, struct objcache_cpu *own);
 
-/* Takes one object out of the depot. False: it has none. */
-bool objcache_depot_take_object_locked(struct objcache *cache, struct objcache_slot *slot);
-
-/* Empties one magazine of the depot into the blocks. False: it has none. Not under [C]. */
-bool objcache_depot_flush(struct objcache *cache);
+/* Empties one magazine of the depot into the blocks. False: it has none. */
+bool objcache_depot_flush_locked(struct objcache *cache);
+bool objcache_depot_flush(struct objcache *cache); /* not under [C] */

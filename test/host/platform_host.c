@@ -79,19 +79,29 @@ static struct {
 	_Atomic unsigned pending;
 } call = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-/* On the calling thread itself it is no handler. What the call consists of was set before `pending`. */
-static void call_run(bool handler)
+static void run_without_interrupts(void (*run)(void *context), void *context, bool handler)
 {
 	const bool before = self.interrupts_off;
 
-	(void)atomic_load(&call.pending);
 	self.interrupts_off = true;
 	self.in_handler = handler;
 	platform_self.slot = handler ? 0 : platform_self.number;
-	call.run(call.context);
+	run(context);
 	platform_self.slot = platform_self.number;
 	self.in_handler = false;
 	self.interrupts_off = before;
+}
+
+void host_handler_run(void (*run)(void *context), void *context)
+{
+	run_without_interrupts(run, context, true);
+}
+
+/* On the calling thread itself it is no handler. What the call consists of was set before `pending`. */
+static void call_run(bool handler)
+{
+	(void)atomic_load(&call.pending);
+	run_without_interrupts(call.run, call.context, handler);
 }
 
 /* Once for each call: a signal that comes again, or from an earlier one, finds nothing to do. */
@@ -133,6 +143,14 @@ static void cpu_setup(void)
 		fail("host platform");
 }
 
+static void cpu_take_locked(unsigned cpu)
+{
+	cpus[cpu] = (struct cpu){ .taken = true, .thread = pthread_self() };
+	platform_self.number = cpu + 1;
+	platform_self.slot = cpu + 1;
+	pthread_setspecific(cpu_key, &cpus[cpu]);
+}
+
 unsigned platform_cpu_enter(void)
 {
 	unsigned cpu = 0;
@@ -145,12 +163,21 @@ unsigned platform_cpu_enter(void)
 		fprintf(stderr, "host platform: more than %u threads at once; see host_cpus_set\n", cpu_count);
 		abort();
 	}
-	cpus[cpu] = (struct cpu){ .taken = true, .thread = pthread_self() };
-	platform_self.number = cpu + 1;
-	platform_self.slot = cpu + 1;
-	pthread_setspecific(cpu_key, &cpus[cpu]);
+	cpu_take_locked(cpu);
 	pthread_mutex_unlock(&cpus_lock);
 	return cpu;
+}
+
+void host_cpu_change(unsigned cpu)
+{
+	const unsigned before = platform_cpu();
+
+	pthread_mutex_lock(&cpus_lock);
+	cpus[before].taken = false;
+	if (cpus[cpu].taken)
+		fail("host platform: the CPU has a thread");
+	cpu_take_locked(cpu);
+	pthread_mutex_unlock(&cpus_lock);
 }
 
 void host_cpus_set(unsigned count)

@@ -54,6 +54,12 @@ void host_output_capture(char *buffer, size_t size); /* NULL: to stderr and stdo
  */
 bool host_panics(void (*run)(void *context), void *context, char *message, size_t size);
 
+/* The calling thread goes on as another CPU, which has no thread, as a task that has moved there. */
+void host_cpu_change(unsigned cpu);
+
+/* Calls `run` as an interrupt handler that has interrupted the calling thread does. */
+void host_handler_run(void (*run)(void *context), void *context);
+
 /* Runs `run(context, i)` for i from 0 to count - 1 in threads of their own, at once, and waits for all. */
 void host_threads_run(unsigned count, void (*run)(void *context, unsigned index), void *context);
 

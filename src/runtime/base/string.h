@@ -16,6 +16,14 @@ int strcmp(const char *a, const char *b);
 int strncmp(const char *a, const char *b, size_t limit);
 char *strchr(const char *text, int character);
 
+/* Whether all bytes have that value. */
+static inline bool memory_is_filled(const void *memory, unsigned char value, size_t bytes)
+{
+	const unsigned char *first = memory;
+
+	return bytes == 0 || (*first == value && memcmp(first, first + 1, bytes - 1) == 0);
+}
+
 /*
  * Copies memory that others may be changing: what it gets counts only if the caller finds out afterwards that nobody did. What
  * is loaded after it is loaded later: x86 keeps the order of loads, and the compiler is told to. The thread sanitizer does not
