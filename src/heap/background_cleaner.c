@@ -3,9 +3,8 @@
 #include "reclaim_internal.h"
 #include "runtime/base/bits.h"
 
-#define NAP_NS      (100 * NS_PER_MS)
-#define TRIM_NS     (1 * NS_PER_S)
-#define STEP_BLOCKS 1 /* in one turn: requests stand in line behind it */
+#define NAP_NS  (100 * NS_PER_MS)
+#define TRIM_NS (1 * NS_PER_S)
 
 void memory_clean_kick(struct memory *memory)
 {
@@ -20,7 +19,7 @@ static uint64_t missing_bytes(struct memory *memory)
 
 uint64_t memory_clean_step(struct memory *memory)
 {
-	const uint64_t bytes = MIN(missing_bytes(memory), STEP_BLOCKS * BLOCK_BYTES);
+	const uint64_t bytes = MIN(missing_bytes(memory), BLOCK_BYTES); /* requests stand in line behind it */
 	uint64_t gained;
 
 	if (bytes == 0 || fair_mutex_lock(&memory->reclaim_lock, URGENCY_BACKGROUND, PLATFORM_FOREVER) != STATUS_OK)

@@ -56,6 +56,12 @@ static inline bool reclaim_target_is_wanted(const struct reclaim_target *target)
 	return target->turn && fair_mutex_is_wanted(target->turn, target->urgency);
 }
 
+/* Whether the block at that address helps. */
+static inline bool reclaim_target_has(const struct reclaim_target *target, struct phys_addr block)
+{
+	return block.value >= target->lowest.value && block.value + (BLOCK_BYTES - 1) <= target->highest.value;
+}
+
 /* Everything that can go without I/O, and so many bytes of it. */
 extern const struct reclaim_target reclaim_all;
 

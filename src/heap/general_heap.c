@@ -67,7 +67,7 @@ static void *alloc_stand_in(struct general_heap *heap, unsigned class, size_t by
 /* Of the class, which has to be loaded for it, or guarded if it is time for that: what has no magazines is too large for it. */
 static void *alloc_loading(struct general_heap *heap, unsigned class, size_t bytes, size_t alignment, const void *site)
 {
-	struct objcache *cache = &heap->cache[general_heap_server_loaded(heap, class)];
+	struct objcache *cache = &heap->cache[general_heap_server_choose(heap, class)];
 	void *memory = NULL;
 
 	if (guard_pool_is_due(&heap->guard, objcache_load_objects(cache)))
@@ -317,7 +317,7 @@ status_t general_heap_init(struct general_heap *heap, const struct general_heap_
 	heap->config = *config;
 	heap->heap = config->source->heap;
 	heap->caching = (struct caching_heap){ { config->name, interface_alloc, interface_free }, interface_drain };
-	general_heap_runs_init(heap);
+	owner_init(&heap->runs, config->name, false);
 	heap->map = objcache_map_make(heap->heap);
 	status = general_heap_classes_init(heap);
 	if (status != STATUS_OK)

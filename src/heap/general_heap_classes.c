@@ -84,9 +84,7 @@ unsigned general_heap_class_of(const struct general_heap *heap, size_t bytes, si
 
 static bool own_is_affordable(const struct general_heap *heap)
 {
-	const uint32_t count = atomic_load_explicit(&heap->own_classes, memory_order_relaxed);
-
-	return count < heap->heap->total_blocks / OWN_SHARE;
+	return heap->own_classes < heap->heap->total_blocks / OWN_SHARE;
 }
 
 /* What so many objects of the class take more than they need where the power of two serves them. */
@@ -105,24 +103,14 @@ static void server_set(struct general_heap *heap, unsigned class, bool is_own)
 		atomic_store_explicit(&heap->small[i], &heap->cache[general_heap_server(heap, class)], memory_order_relaxed);
 }
 
-static uint32_t samples_get(const struct general_heap *heap, unsigned class)
-{
-	return atomic_load_explicit(&heap->class[class].samples, memory_order_relaxed);
-}
-
-static void samples_set(struct general_heap *heap, unsigned class, uint32_t samples)
-{
-	atomic_store_explicit(&heap->class[class].samples, samples, memory_order_relaxed);
-}
-
 /* Unless somebody else has. */
 static void own_change(struct general_heap *heap, unsigned class, bool is_own)
 {
 	spinlock_lock(&heap->class_lock);
-	if (atomic_load_explicit(&heap->class[class].is_own, memory_order_relaxed) != is_own) {
+	if (heap->class[class].is_own != is_own) {
 		server_set(heap, class, is_own);
-		samples_set(heap, class, 0);
-		atomic_fetch_add_explicit(&heap->own_classes, is_own ? 1 : UINT32_MAX, memory_order_relaxed);
+		heap->class[class].samples = 0;
+		heap->own_classes += is_own ? 1 : -1;
 	}
 	spinlock_unlock(&heap->class_lock);
 }
@@ -133,9 +121,9 @@ static uint32_t samples_all(struct general_heap *heap, unsigned power)
 	uint32_t all = 0;
 
 	for (unsigned i = power + 1; i > 0 && heap->class[i - 1].power == power; i--)
-		all += samples_get(heap, i - 1);
+		all += heap->class[i - 1].samples;
 	for (unsigned i = power + 1; all >= SAMPLES_MAX && i > 0 && heap->class[i - 1].power == power; i--)
-		samples_set(heap, i - 1, samples_get(heap, i - 1) / 2);
+		heap->class[i - 1].samples /= 2;
 	return all;
 }
 
@@ -143,24 +131,22 @@ static uint32_t samples_all(struct general_heap *heap, unsigned power)
 static bool own_would_save_a_block(struct general_heap *heap, unsigned class)
 {
 	const unsigned power = heap->class[class].power;
-	const uint64_t samples = samples_get(heap, class);
+	const uint64_t samples = ++heap->class[class].samples;
 	const uint64_t all = samples_all(heap, power);
-	const struct objcache_counts counts = objcache_count(&heap->cache[power]);
 
-	return samples >= SAMPLES_MIN && all >= samples &&
-	       waste_bytes(heap, class, (counts.used + counts.cached) * samples / all) >= BLOCK_BYTES;
+	if (samples < SAMPLES_MIN || all < samples)
+		return false;
+	const struct objcache_counts counts = objcache_count(&heap->cache[power]);
+	return waste_bytes(heap, class, (counts.used + counts.cached) * samples / all) >= BLOCK_BYTES;
 }
 
 unsigned general_heap_server_choose(struct general_heap *heap, unsigned class)
 {
 	const bool is_power = heap->class[class].power == class;
-	bool is_own = own_is_affordable(heap);
 
-	if (!is_own) {
-		samples_set(heap, class, samples_get(heap, class) + 1);
-		is_own = own_would_save_a_block(heap, class);
-	}
-	if (is_own && !is_power && !platform_in_handler())
+	if (general_heap_server(heap, class) == class && !is_power)
+		return class;
+	if ((own_is_affordable(heap) || own_would_save_a_block(heap, class)) && !is_power && !platform_in_handler())
 		own_change(heap, class, true);
 	return general_heap_server(heap, class);
 }
@@ -169,7 +155,7 @@ static void class_review(struct general_heap *heap, unsigned class)
 {
 	struct general_heap_class *info = &heap->class[class];
 	const uint64_t used = objcache_count(&heap->cache[class]).used;
-	const uint64_t before = atomic_exchange_explicit(&info->used_before, used, memory_order_relaxed);
+	const uint64_t before = atomic_exchange(&info->used_before, used);
 
 	if (used <= before && waste_bytes(heap, class, used) < BLOCK_BYTES / 4)
 		own_change(heap, class, false);

@@ -29,18 +29,10 @@ static inline unsigned general_heap_server(const struct general_heap *heap, unsi
 }
 
 /*
- * For a class that does not serve itself, and whose server has to be loaded for it: lets it serve itself if that can be
- * afforded, or else notes the load, and lets it if that saves a block; returns who serves it from now on.
+ * Who serves a class that has to be loaded, from now on: the class itself if that can be afforded or saves a block, as far as
+ * notes of such loads tell. One that serves itself writes nothing that all CPUs look at.
  */
 unsigned general_heap_server_choose(struct general_heap *heap, unsigned class);
-
-/* Who serves a class that has to be loaded. Those that serve themselves write nothing that all CPUs look at. */
-static inline unsigned general_heap_server_loaded(struct general_heap *heap, unsigned class)
-{
-	const bool is_own = atomic_load_explicit(&heap->class[class].is_own, memory_order_relaxed);
-
-	return is_own ? class : general_heap_server_choose(heap, class);
-}
 
 /* Has classes with few objects served by a power of two again. */
 void general_heap_classes_review(struct general_heap *heap);
@@ -54,8 +46,6 @@ void general_heap_run_free(struct general_heap *heap, void *memory);
 
 /* Gives back what handlers have freed, block by block, as far as the target wants it; returns the bytes. In tasks. */
 uint64_t general_heap_freed_runs_give(struct general_heap *heap, const struct reclaim_target *target);
-
-void general_heap_runs_init(struct general_heap *heap);
 
 /* STATUS_NO_MEMORY: no bookkeeping memory. */
 status_t general_heap_classes_init(struct general_heap *heap) MUST_CHECK;

@@ -16,11 +16,6 @@ struct block *general_heap_run_of(struct general_heap *heap, const void *memory)
 	return block;
 }
 
-static void give(struct general_heap *heap, struct phys_addr run)
-{
-	heap->config.runs->give(heap->config.runs, run);
-}
-
 static void give_later(struct general_heap *heap, struct block *run)
 {
 	struct list *first = atomic_load_explicit(&heap->freed_runs, memory_order_relaxed);
@@ -36,20 +31,20 @@ static void give_later(struct general_heap *heap, struct block *run)
 static bool is_wanted(const struct general_heap *heap, const struct block *run, const struct reclaim_target *target,
 		      uint64_t given)
 {
-	const uint64_t last = block_address(heap->heap, run + run->run_blocks - 1).value;
-
-	return given < target->bytes && platform_now_ns() < target->deadline_ns && last >= target->lowest.value &&
-	       last + (BLOCK_BYTES - 1) <= target->highest.value;
+	return given < target->bytes && platform_now_ns() < target->deadline_ns &&
+	       reclaim_target_has(target, block_address(heap->heap, run + run->run_blocks - 1));
 }
 
 static uint64_t run_give(struct general_heap *heap, struct block *run, const struct reclaim_target *target, uint64_t given)
 {
+	struct run_source *source = heap->config.runs;
+
 	while (is_wanted(heap, run, target, given)) {
 		const bool is_last = run->run_blocks == 1;
 
 		if (is_last)
 			run->holder = NULL;
-		give(heap, block_heap_cut_last(heap->heap, run));
+		source->give(source, block_heap_cut_last(heap->heap, run));
 		given += BLOCK_BYTES;
 		if (is_last)
 			return given;
@@ -85,7 +80,7 @@ void general_heap_run_free(struct general_heap *heap, void *memory)
 		return;
 	}
 	(void)general_heap_freed_runs_give(heap, &reclaim_all);
-	give(heap, platform_phys(memory));
+	heap->config.runs->give(heap->config.runs, platform_phys(memory));
 }
 
 void *general_heap_run_alloc(struct general_heap *heap, size_t bytes, size_t alignment)
@@ -99,9 +94,4 @@ void *general_heap_run_alloc(struct general_heap *heap, size_t bytes, size_t ali
 	if (source->take(source, &heap->runs, divide_round_up(bytes, BLOCK_BYTES), alignment, &run) != STATUS_OK)
 		return NULL;
 	return platform_virt(run);
-}
-
-void general_heap_runs_init(struct general_heap *heap)
-{
-	owner_init(&heap->runs, heap->config.name, false);
 }

@@ -18,21 +18,6 @@ static uint32_t slots_of(const struct guard_pool *pool, enum guard_kind kind)
 	return pool->first[kind + 1] - pool->first[kind];
 }
 
-static enum guard_kind kind_of(const struct guard_pool *pool, const struct guard_slot *slot)
-{
-	return slot < pool->slots + pool->first[GUARD_SMALL] ? GUARD_LARGE : GUARD_SMALL;
-}
-
-/* Where the slot's hidden page begins, behind those for the object. */
-static char *slot_end(const struct guard_pool *pool, const struct guard_slot *slot)
-{
-	const uint32_t number = (uint32_t)(slot - pool->slots);
-	const uint64_t large = MIN(number + 1, pool->first[GUARD_SMALL]);
-	const uint64_t pages = large * (GUARD_LARGE_PAGES + 1) + (number + 1 - large) * 2;
-
-	return (char *)pool->range.start + (pages - 1) * PAGE_BYTES;
-}
-
 /* The slot whose pages, or whose hidden page, have the address; NULL: behind all slots. */
 static struct guard_slot *slot_at(const struct guard_pool *pool, const void *address)
 {
@@ -49,19 +34,9 @@ static char *pages_of(const struct guard_slot *slot)
 	return (char *)align_down((uintptr_t)slot->object, PAGE_BYTES);
 }
 
-static uint64_t pages_bytes(const struct guard_pool *pool, const struct guard_slot *slot)
+static uint64_t pages_bytes(const struct guard_slot *slot)
 {
-	return (uint64_t)(slot_end(pool, slot) - pages_of(slot));
-}
-
-static enum guard_state state_of(const struct guard_slot *slot)
-{
-	return (enum guard_state)atomic_load_explicit(&slot->state, memory_order_relaxed);
-}
-
-static void state_set(struct guard_slot *slot, enum guard_state state)
-{
-	atomic_store_explicit(&slot->state, (uint8_t)state, memory_order_relaxed);
+	return (uint64_t)(slot->end - pages_of(slot));
 }
 
 /* Reports ----------------------------------------------------------------------------------------------------------------- */
@@ -80,7 +55,7 @@ static _Noreturn void object_is_wrong(const struct guard_pool *pool, const struc
 /* How far the address is from the object; 0: within. */
 static uint64_t distance(const struct guard_slot *slot, const char *address)
 {
-	if (state_of(slot) == GUARD_UNUSED)
+	if (slot->state == GUARD_UNUSED)
 		return UINT64_MAX;
 	if (address < slot->object)
 		return (uint64_t)(slot->object - address);
@@ -105,7 +80,7 @@ static void explain(const struct platform_guarded *range, const void *at, char *
 	const struct guard_slot *slot = slot_meant(pool, address);
 	char where[64] = "in", allocated[CODE_SITE_BYTES], freed[CODE_SITE_BYTES];
 
-	if (!slot || state_of(slot) == GUARD_UNUSED) {
+	if (!slot || slot->state == GUARD_UNUSED) {
 		format_text(text, size, "it is an unused guard page of heap %s", pool->name);
 		return;
 	}
@@ -125,12 +100,12 @@ static char *pattern_start(const struct guard_slot *slot)
 	return slot->object - MIN((uint64_t)(slot->object - pages_of(slot)), (uint64_t)PATTERN_BYTES);
 }
 
-static void patterns_write(const struct guard_pool *pool, const struct guard_slot *slot)
+static void patterns_write(const struct guard_slot *slot)
 {
 	char *end = slot->object + slot->bytes;
 
 	memset(pattern_start(slot), PATTERN, (size_t)(slot->object - pattern_start(slot)));
-	memset(end, PATTERN, (size_t)(slot_end(pool, slot) - end));
+	memset(end, PATTERN, (size_t)(slot->end - end));
 }
 
 static void patterns_check(const struct guard_pool *pool, const struct guard_slot *slot, const void *site)
@@ -139,7 +114,7 @@ static void patterns_check(const struct guard_pool *pool, const struct guard_slo
 
 	if (!memory_is_filled(start, PATTERN, (size_t)(slot->object - start)))
 		object_is_wrong(pool, slot, slot->object, "was written to before its start", site);
-	if (!memory_is_filled(end, PATTERN, (size_t)(slot_end(pool, slot) - end)))
+	if (!memory_is_filled(end, PATTERN, (size_t)(slot->end - end)))
 		object_is_wrong(pool, slot, slot->object, "was written to behind its end", site);
 }
 
@@ -169,8 +144,9 @@ bool guard_pool_choose(struct guard_pool *pool)
 	return platform_now_ns() >= atomic_load_explicit(&pool->countdown[slot].next_ns, memory_order_relaxed);
 }
 
-static struct guard_slot *slot_take(struct guard_pool *pool, enum guard_kind kind, const void *site)
+static struct guard_slot *slot_take(struct guard_pool *pool, size_t bytes, const void *site)
 {
+	const enum guard_kind kind = bytes <= PAGE_BYTES ? GUARD_SMALL : GUARD_LARGE;
 	const uint8_t bucket = bucket_of(site);
 	const uint64_t state = spinlock_lock_interrupts(&pool->lock);
 	struct guard_slot *slot = NULL;
@@ -179,31 +155,24 @@ static struct guard_slot *slot_take(struct guard_pool *pool, enum guard_kind kin
 	    pool->live[kind][bucket] < MAX(slots_of(pool, kind) / CALLER_SHARE, 1u)) {
 		slot = container_of(list_take_first(&pool->free[kind]), struct guard_slot, link);
 		slot->bucket = bucket;
+		slot->bytes = (uint32_t)bytes;
 		pool->live_slots[kind]++;
 		pool->live[kind][bucket]++;
+		pool->live_bytes += bytes;
+		pool->allocs++;
 	}
 	spinlock_unlock_interrupts(&pool->lock, state);
 	return slot;
 }
 
-static void slot_fill(struct guard_pool *pool, struct guard_slot *slot, size_t bytes, size_t alignment, const void *site)
+static void slot_fill(struct guard_slot *slot, size_t alignment, const void *site)
 {
-	slot->bytes = (uint32_t)bytes;
-	slot->object = (char *)align_down((uintptr_t)slot_end(pool, slot) - bytes, alignment);
+	slot->object = (char *)align_down((uintptr_t)slot->end - slot->bytes, alignment);
 	slot->allocated_by = site;
 	slot->freed_by = NULL;
-	platform_show(pages_of(slot), pages_bytes(pool, slot));
-	patterns_write(pool, slot);
-}
-
-static void slot_count(struct guard_pool *pool, struct guard_slot *slot)
-{
-	const uint64_t state = spinlock_lock_interrupts(&pool->lock);
-
-	state_set(slot, GUARD_LIVE);
-	pool->live_bytes += slot->bytes;
-	pool->allocs++;
-	spinlock_unlock_interrupts(&pool->lock, state);
+	platform_show(pages_of(slot), pages_bytes(slot));
+	patterns_write(slot);
+	slot->state = GUARD_LIVE;
 }
 
 void *guard_pool_alloc(struct guard_pool *pool, size_t bytes, size_t alignment, const void *site)
@@ -212,11 +181,10 @@ void *guard_pool_alloc(struct guard_pool *pool, size_t bytes, size_t alignment, 
 
 	if (bytes > GUARD_BYTES_MAX || alignment > PAGE_BYTES || platform_in_handler() || platform_is_cleaning())
 		return NULL;
-	slot = slot_take(pool, bytes <= PAGE_BYTES ? GUARD_SMALL : GUARD_LARGE, site);
+	slot = slot_take(pool, bytes, site);
 	if (!slot)
 		return NULL;
-	slot_fill(pool, slot, bytes, MAX(alignment, 16u), site);
-	slot_count(pool, slot);
+	slot_fill(slot, MAX(alignment, 16u), site);
 	atomic_store_explicit(&pool->countdown[platform_cpu_slot()].next_ns, platform_now_ns() + pool->interval_ns,
 			      memory_order_relaxed);
 	return slot->object;
@@ -228,23 +196,23 @@ static struct guard_slot *slot_leave(struct guard_pool *pool, const void *object
 	struct guard_slot *slot = slot_at(pool, object);
 	const uint64_t state = spinlock_lock_interrupts(&pool->lock);
 
-	if (!slot || state_of(slot) == GUARD_UNUSED)
+	if (!slot || slot->state == GUARD_UNUSED)
 		platform_panic("heap %s: %p is no memory of this heap", pool->name, object);
 	if (object != slot->object)
 		object_is_wrong(pool, slot, object, "is not the start of an object", site);
-	if (state_of(slot) != GUARD_LIVE)
+	if (slot->state != GUARD_LIVE)
 		object_is_wrong(pool, slot, object, "is free already", site);
-	state_set(slot, GUARD_LEAVING);
+	slot->state = GUARD_LEAVING;
 	spinlock_unlock_interrupts(&pool->lock, state);
 	return slot;
 }
 
 static void slot_give(struct guard_pool *pool, struct guard_slot *slot)
 {
-	const enum guard_kind kind = kind_of(pool, slot);
+	const enum guard_kind kind = slot < pool->slots + pool->first[GUARD_SMALL] ? GUARD_LARGE : GUARD_SMALL;
 	const uint64_t state = spinlock_lock_interrupts(&pool->lock);
 
-	state_set(slot, GUARD_FREED);
+	slot->state = GUARD_FREED;
 	pool->live_slots[kind]--;
 	pool->live[kind][slot->bucket]--;
 	pool->live_bytes -= slot->bytes;
@@ -258,7 +226,7 @@ void guard_pool_free(struct guard_pool *pool, void *object, const void *site)
 
 	patterns_check(pool, slot, site);
 	slot->freed_by = site;
-	platform_hide(pages_of(slot), pages_bytes(pool, slot));
+	platform_hide(pages_of(slot), pages_bytes(slot));
 	slot_give(pool, slot);
 }
 
@@ -266,7 +234,7 @@ size_t guard_pool_usable_bytes(const struct guard_pool *pool, const void *object
 {
 	const struct guard_slot *slot = slot_at(pool, object);
 
-	if (!slot || slot->object != object || state_of(slot) != GUARD_LIVE)
+	if (!slot || slot->object != object || slot->state != GUARD_LIVE)
 		platform_panic("heap %s: %p is no memory of this heap", pool->name, object);
 	return slot->bytes;
 }
@@ -291,11 +259,11 @@ struct guard_counts guard_pool_count(struct guard_pool *pool)
 	return counts;
 }
 
-void guard_pool_each_live(struct guard_pool *pool, void (*each)(void *context, size_t bytes, const void *site), void *context)
+void guard_pool_tally(const struct guard_pool *pool, struct site_tally *tally)
 {
 	for (uint32_t i = 0; i < pool->first[GUARD_KINDS]; i++)
-		if (state_of(&pool->slots[i]) == GUARD_LIVE)
-			each(context, pool->slots[i].bytes, pool->slots[i].allocated_by);
+		if (pool->slots[i].state == GUARD_LIVE)
+			site_tally_add(tally, pool->slots[i].allocated_by, 1, pool->slots[i].bytes);
 }
 
 bool guard_pool_is_valid(struct guard_pool *pool)
@@ -307,17 +275,17 @@ bool guard_pool_is_valid(struct guard_pool *pool)
 	for (uint32_t i = 0; i < pool->first[GUARD_KINDS]; i++) {
 		const struct guard_slot *slot = &pool->slots[i];
 
-		if (state_of(slot) != GUARD_LIVE)
+		if (slot->state != GUARD_LIVE)
 			continue;
 		live++;
 		bytes += slot->bytes;
-		if (slot_at(pool, slot->object) != slot || slot->object + slot->bytes > slot_end(pool, slot))
+		if (slot_at(pool, slot->object) != slot || slot->object + slot->bytes > slot->end)
 			return false;
 		patterns_check(pool, slot, NULL);
 	}
 	for (unsigned kind = 0; kind < GUARD_KINDS; kind++)
 		list_for_each (link, &pool->free[kind])
-			free += state_of(container_of(link, struct guard_slot, link)) != GUARD_LIVE;
+			free += container_of(link, struct guard_slot, link)->state != GUARD_LIVE;
 	return live == pool->live_slots[GUARD_LARGE] + pool->live_slots[GUARD_SMALL] && bytes == pool->live_bytes &&
 	       live + free == pool->first[GUARD_KINDS];
 }
@@ -340,10 +308,15 @@ static void layout_choose(struct guard_pool *pool)
 
 static void slots_init(struct guard_pool *pool)
 {
+	char *end = pool->range.start;
+
 	for (unsigned kind = 0; kind < GUARD_KINDS; kind++) {
 		list_init(&pool->free[kind]);
-		for (uint32_t i = pool->first[kind]; i < pool->first[kind + 1]; i++)
+		for (uint32_t i = pool->first[kind]; i < pool->first[kind + 1]; i++) {
+			end += (kind == GUARD_LARGE ? GUARD_LARGE_PAGES + 1 : 2) * PAGE_BYTES;
+			pool->slots[i].end = end - PAGE_BYTES;
 			list_insert_last(&pool->free[kind], &pool->slots[i].link);
+		}
 	}
 }
 

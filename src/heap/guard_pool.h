@@ -22,6 +22,7 @@
 #include "block_heap.h"
 #include "bookkeeping.h"
 #include "runtime/base/platform.h"
+#include "site_tally.h"
 
 struct guard_config {
 	uint32_t one_in;      /* objects; 0: none is guarded */
@@ -41,6 +42,7 @@ struct guard_slot {
 	_Atomic uint8_t state;    /* [P], read without */
 	uint8_t bucket;           /* [P] of the caller, in pool->live */
 	uint32_t bytes;           /* [P] that were asked for */
+	char *end;                /* [I] where its hidden page begins, behind those for the object */
 	char *object;             /* [P] stays after the free, as do the others */
 	const void *allocated_by; /* [P] */
 	const void *freed_by;     /* [P] NULL: live */
@@ -130,8 +132,8 @@ size_t guard_pool_usable_bytes(const struct guard_pool *pool, const void *object
 
 struct guard_counts guard_pool_count(struct guard_pool *pool);
 
-/* Calls `each` for every live object, without a lock: who frees meanwhile may be seen or not. */
-void guard_pool_each_live(struct guard_pool *pool, void (*each)(void *context, size_t bytes, const void *site), void *context);
+/* Sums up who allocated the live objects, without a lock: who frees meanwhile may be seen or not. */
+void guard_pool_tally(const struct guard_pool *pool, struct site_tally *tally);
 
 /* Checks every invariant; no operation may be under way. */
 bool guard_pool_is_valid(struct guard_pool *pool);

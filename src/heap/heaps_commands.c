@@ -12,8 +12,7 @@
 struct cache_report {
 	char name[GENERAL_HEAP_NAME_BYTES];
 	struct objcache_counts counts;
-	uint64_t object_bytes;
-	uint64_t retain_bytes;
+	struct objcache_config config;
 	struct site_tally sites;
 };
 
@@ -21,8 +20,7 @@ static void report_fill(struct cache_report *report, struct objcache *cache)
 {
 	format_text(report->name, sizeof(report->name), "%s", cache->config.name);
 	report->counts = objcache_count(cache);
-	report->object_bytes = cache->config.object_bytes;
-	report->retain_bytes = cache->config.retain_bytes;
+	report->config = cache->config;
 	report->sites = (struct site_tally){ .count = 0 };
 	if (OBJCACHE_DEBUG)
 		objcache_tally(cache, &report->sites);
@@ -54,11 +52,11 @@ static void report_print(const struct cache_report *report)
 	const struct objcache_counts *counts = &report->counts;
 	char size[FORMAT_BYTES_SIZE], held[FORMAT_BYTES_SIZE], retain[FORMAT_BYTES_SIZE];
 
-	print("%-20s %8s %9llu %8llu %9llu %7llu %9s %8s %8llu\n", report->name, format_bytes(size, report->object_bytes),
-	      (unsigned long long)counts->used, (unsigned long long)counts->cached,
-	      (unsigned long long)(counts->objects - counts->used - counts->cached), (unsigned long long)counts->blocks,
-	      format_bytes(held, counts->blocks << BLOCK_SHIFT), format_bytes(retain, report->retain_bytes),
-	      (unsigned long long)counts->failures);
+	print("%-20s %8s %9llu %8llu %9llu %7llu %9s %8s %8llu\n", report->name,
+	      format_bytes(size, report->config.object_bytes), (unsigned long long)counts->used,
+	      (unsigned long long)counts->cached, (unsigned long long)(counts->objects - counts->used - counts->cached),
+	      (unsigned long long)counts->blocks, format_bytes(held, counts->blocks << BLOCK_SHIFT),
+	      format_bytes(retain, report->config.retain_bytes), (unsigned long long)counts->failures);
 }
 
 /* General heaps ----------------------------------------------------------------------------------------------------------- */
@@ -91,9 +89,7 @@ status_t heaps_run(struct command *self, int argc, char **argv)
 	struct cache_report report;
 	unsigned place = 0;
 
-	(void)argv;
-	if (argc != 1)
-		return STATUS_INVALID;
+	(void)argc, (void)argv;
 	print("%-20s %8s %9s %8s %9s %7s %9s %8s %8s\n", "cache", "object", "used", "cached", "free", "blocks", "bytes",
 	      "retain", "failures");
 	(void)general_heap_settle(&memory->general);
@@ -109,11 +105,6 @@ status_t heaps_run(struct command *self, int argc, char **argv)
 }
 
 /* Who has what ------------------------------------------------------------------------------------------------------------ */
-
-static void guarded_add(void *context, size_t bytes, const void *site)
-{
-	site_tally_add(context, site, 1, bytes);
-}
 
 /* Only debug builds know. */
 static void report_sites_write(struct cache_report *report, void (*line)(const char *text))
@@ -135,7 +126,7 @@ static void caches_write(struct memory *memory, void (*line)(const char *text))
 			continue;
 		format_text(text, sizeof(text), "%-20s %llu objects, %llu bytes", report.name,
 			    (unsigned long long)report.counts.used,
-			    (unsigned long long)(report.counts.used * report.object_bytes));
+			    (unsigned long long)(report.counts.used * report.config.object_bytes));
 		line(text);
 		report_sites_write(&report, line);
 	}
@@ -161,67 +152,13 @@ void memory_leaks_write(struct memory *memory, void (*line)(const char *text))
 	owned_heaps_write(&memory->owned, line);
 	caches_write(memory, line);
 	runs_write(memory, line);
-	guard_pool_each_live(&memory->general.guard, guarded_add, &guarded);
+	guard_pool_tally(&memory->general.guard, &guarded);
 	site_tally_write(&guarded, "guarded              ", line);
 }
 
 status_t heaps_leaks_run(struct command *self, int argc, char **argv)
 {
-	(void)argv;
-	if (argc != 1)
-		return STATUS_INVALID;
+	(void)argc, (void)argv;
 	memory_leaks_write(self->context, site_tally_print);
-	return STATUS_OK;
-}
-
-/* The largest ------------------------------------------------------------------------------------------------------------- */
-
-#define TOP_MAX 16
-
-struct top {
-	struct top_entry {
-		char name[GENERAL_HEAP_NAME_BYTES];
-		uint64_t objects;
-		uint64_t bytes;
-	} entries[TOP_MAX];
-	unsigned count;
-};
-
-/* The entries are in order; the least goes if there are too many. */
-static void top_add(struct top *top, const char *name, uint64_t objects, uint64_t bytes)
-{
-	unsigned place = top->count;
-
-	if (bytes == 0)
-		return;
-	while (place > 0 && top->entries[place - 1].bytes < bytes)
-		place--;
-	if (place == TOP_MAX)
-		return;
-	top->count = MIN(top->count + 1, TOP_MAX);
-	for (unsigned i = top->count - 1; i > place; i--)
-		top->entries[i] = top->entries[i - 1];
-	top->entries[place] = (struct top_entry){ .objects = objects, .bytes = bytes };
-	format_text(top->entries[place].name, sizeof(top->entries[place].name), "%s", name);
-}
-
-status_t heaps_top_run(struct command *self, int argc, char **argv)
-{
-	struct memory *memory = self->context;
-	struct top top = { .count = 0 };
-	struct cache_report report;
-	unsigned place = 0;
-
-	(void)argv;
-	if (argc != 1)
-		return STATUS_INVALID;
-	(void)general_heap_settle(&memory->general);
-	while (report_next(&memory->blocks, &place, &report))
-		top_add(&top, report.name, report.counts.used, report.counts.used * report.object_bytes);
-	top_add(&top, "general, in runs", memory->general.runs.blocks, memory->general.runs.blocks << BLOCK_SHIFT);
-	print("%-20s %9s %12s\n", "cache", "used", "bytes");
-	for (unsigned i = 0; i < top.count; i++)
-		print("%-20s %9llu %12llu\n", top.entries[i].name, (unsigned long long)top.entries[i].objects,
-		      (unsigned long long)top.entries[i].bytes);
 	return STATUS_OK;
 }

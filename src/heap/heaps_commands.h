@@ -8,6 +8,3 @@ status_t heaps_run(struct command *self, int argc, char **argv);
 
 /* What is allocated, and by whom as far as is known: by owners, by caches, and who allocated what happens to be guarded. */
 status_t heaps_leaks_run(struct command *self, int argc, char **argv);
-
-/* Who uses most bytes, largest first. */
-status_t heaps_top_run(struct command *self, int argc, char **argv);

@@ -217,7 +217,7 @@ void memory_print_owners(struct memory *memory);
  */
 void memory_leaks_write(struct memory *memory, void (*line)(const char *text));
 
-/* mem, mem owners, mem map, heaps, heaps leaks, heaps top, cleaners, dma, drain, trace. */
+/* mem, mem owners, mem map, heaps, heaps leaks, cleaners, dma, drain, trace. */
 void memory_commands_register(struct memory *memory, struct command_table *table);
 
 /* Checks every invariant of everything in it; for tests. No operation may be under way. */

@@ -14,9 +14,7 @@ static status_t mem_run(struct command *self, int argc, char **argv)
 	const struct memory_statistics statistics = memory_statistics(memory);
 	char text[FORMAT_BYTES_SIZE];
 
-	(void)argv;
-	if (argc != 1)
-		return STATUS_INVALID;
+	(void)argc, (void)argv;
 	print("total     %s\n", format_bytes(text, memory_total_bytes(memory)));
 	print("free      %s\n", format_bytes(text, memory_free_bytes(memory)));
 	print("min       %s\n", format_bytes(text, memory->config.min_bytes));
@@ -31,9 +29,7 @@ static status_t mem_run(struct command *self, int argc, char **argv)
 
 static status_t owners_run(struct command *self, int argc, char **argv)
 {
-	(void)argv;
-	if (argc != 1)
-		return STATUS_INVALID;
+	(void)argc, (void)argv;
 	memory_print_owners(self->context);
 	return STATUS_OK;
 }
@@ -42,9 +38,7 @@ static status_t map_run(struct command *self, int argc, char **argv)
 {
 	struct memory *memory = self->context;
 
-	(void)argv;
-	if (argc != 1)
-		return STATUS_INVALID;
+	(void)argc, (void)argv;
 	block_map_print(&memory->blocks);
 	return STATUS_OK;
 }
@@ -55,9 +49,7 @@ static status_t cleaners_run(struct command *self, int argc, char **argv)
 	struct memory *memory = self->context;
 	struct cleaner *cleaner = NULL;
 
-	(void)argv;
-	if (argc != 1)
-		return STATUS_INVALID;
+	(void)argc, (void)argv;
 	print("%-20s %5s %10s %9s %9s %9s %9s\n", "cleaner", "cost", "preference", "calls", "asked", "claimed", "given");
 	while ((cleaner = cleaner_next(&memory->cleaners, cleaner))) {
 		char asked[FORMAT_BYTES_SIZE], claimed[FORMAT_BYTES_SIZE], given[FORMAT_BYTES_SIZE];
@@ -71,9 +63,7 @@ static status_t cleaners_run(struct command *self, int argc, char **argv)
 
 static status_t dma_run(struct command *self, int argc, char **argv)
 {
-	(void)argv;
-	if (argc != 1)
-		return STATUS_INVALID;
+	(void)argc, (void)argv;
 	dma_print(self->context);
 	return STATUS_OK;
 }
@@ -108,26 +98,15 @@ static status_t trace_run(struct command *self, int argc, char **argv)
 void memory_commands_register(struct memory *memory, struct command_table *table)
 {
 	static const struct command commands[] = {
-		{ .name = "mem", .arguments = "", .help = "memory in numbers", .run = mem_run },
-		{ .name = "mem owners", .arguments = "", .help = "who holds how much memory", .run = owners_run },
-		{ .name = "mem map",
-		  .arguments = "",
-		  .help = "the blocks as a picture, by owner and temperature",
-		  .run = map_run },
-		{ .name = "heaps",
-		  .arguments = "",
-		  .help = "all objcaches and heaps: what is used, kept and free",
-		  .run = heaps_run },
+		{ .name = "mem", .help = "memory in numbers", .run = mem_run },
+		{ .name = "mem owners", .help = "who holds how much memory", .run = owners_run },
+		{ .name = "mem map", .help = "the blocks as a picture, by owner and temperature", .run = map_run },
+		{ .name = "heaps", .help = "all objcaches and heaps: what is used, kept and free", .run = heaps_run },
 		{ .name = "heaps leaks",
-		  .arguments = "",
 		  .help = "what is allocated, and by whom, as far as that is known",
 		  .run = heaps_leaks_run },
-		{ .name = "heaps top", .arguments = "", .help = "who uses most of the heaps", .run = heaps_top_run },
-		{ .name = "cleaners",
-		  .arguments = "",
-		  .help = "who gives memory, in order, and what each gave",
-		  .run = cleaners_run },
-		{ .name = "dma", .arguments = "", .help = "the DMA buffers of each device", .run = dma_run },
+		{ .name = "cleaners", .help = "who gives memory, in order, and what each gave", .run = cleaners_run },
+		{ .name = "dma", .help = "the DMA buffers of each device", .run = dma_run },
 		{ .name = "drain", .arguments = "BYTES", .help = "ask the cleaners for memory (64M, 1G)", .run = drain_run },
 		{ .name = "trace", .arguments = "[EVENTS]", .help = "the last events of reclaim", .run = trace_run },
 	};

@@ -51,9 +51,8 @@ static struct block *empty_take_locked(struct objcache *cache, const struct drai
 		return NULL;
 	list_for_each (link, &cache->blocks[OBJCACHE_EMPTY]) {
 		struct block *block = container_of(link, struct block, link);
-		const uint64_t start = block_address(cache->heap, block).value;
 
-		if (start >= drain->target->lowest.value && start + (BLOCK_BYTES - 1) <= drain->target->highest.value)
+		if (reclaim_target_has(drain->target, block_address(cache->heap, block)))
 			return objcache_block_remove_locked(cache, block, drain->retain) ? block : NULL;
 	}
 	return NULL;

@@ -126,11 +126,6 @@ static uint64_t tally(struct owned_heap *owned, bool left, struct site_tally *su
 	return objects;
 }
 
-void owned_heap_tally(struct owned_heap *owned, struct site_tally *sums)
-{
-	(void)tally(owned, false, sums);
-}
-
 uint64_t owned_heap_report_left(struct owned_heap *owned)
 {
 	struct site_tally sums = { .count = 0 };
@@ -166,7 +161,7 @@ void owned_heaps_write(struct owned_heaps *registry, void (*line)(const char *te
 		struct site_tally sums = { .count = 0 };
 		char prefix[PREFIX_BYTES];
 
-		owned_heap_tally(owned, &sums);
+		(void)tally(owned, false, &sums);
 		format_text(prefix, sizeof(prefix), "%-20s ", owned->heap.name);
 		site_tally_write(&sums, prefix, line);
 	}

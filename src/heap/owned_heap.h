@@ -50,9 +50,6 @@ status_t owned_heap_fini(struct owned_heap *owned, struct owned_heaps *registry)
 
 struct owned_counts owned_heap_count(struct owned_heap *owned);
 
-/* Sums up what the owner has. */
-void owned_heap_tally(struct owned_heap *owned, struct site_tally *tally);
-
 /* When the owner has gone: logs what it has left since the last report, as an error, and returns how many objects that are. */
 uint64_t owned_heap_report_left(struct owned_heap *owned);
 

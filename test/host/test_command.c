@@ -22,8 +22,8 @@ static status_t invalid = STATUS_INVALID;
 static status_t io_error = STATUS_IO_ERROR;
 
 static struct command commands[] = {
-	{ .name = "tasks", .arguments = "", .help = "list tasks", .run = record },
-	{ .name = "mem", .arguments = "", .help = "memory", .run = record },
+	{ .name = "tasks", .arguments = "[WORDS]", .help = "list tasks", .run = record },
+	{ .name = "mem", .arguments = "[WORD]", .help = "memory", .run = record },
 	{ .name = "mem owners", .arguments = "[NAME]", .help = "by owner", .run = record },
 	{ .name = "memory", .arguments = "", .help = "other", .run = record },
 	{ .name = "drain", .arguments = "BYTES", .help = "give back", .run = record, .context = &invalid },
@@ -83,8 +83,8 @@ START_TEST(longest_name_wins)
 	ck_assert_str_eq(called, "[mem owners][nvme][x]");
 	execute("\"mem\" 'owners' y");
 	ck_assert_str_eq(called, "[mem owners][y]");
-	execute("memory owners");
-	ck_assert_str_eq(called, "[memory][owners]");
+	execute("memory");
+	ck_assert_str_eq(called, "[memory]");
 }
 END_TEST
 
@@ -96,6 +96,9 @@ START_TEST(wrong_lines_are_explained)
 	ck_assert_int_eq(execute("tasks 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15"), STATUS_OK);
 	ck_assert_int_eq(execute("tasks 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16"), STATUS_INVALID);
 	ck_assert_ptr_nonnull(strstr(output, "at most 16"));
+	ck_assert_int_eq(execute("memory owners"), STATUS_INVALID); /* it has no arguments */
+	ck_assert_str_eq(called, "nothing");
+	ck_assert_ptr_nonnull(strstr(output, "usage: memory\n"));
 }
 END_TEST
 

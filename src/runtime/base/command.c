@@ -12,6 +12,8 @@ void command_register(struct command_table *table, struct command *command)
 {
 	struct list *position = &table->commands;
 
+	if (!command->arguments)
+		command->arguments = "";
 	list_for_each (link, &table->commands) {
 		if (strcmp(container_of(link, struct command, link)->name, command->name) > 0)
 			break;
@@ -150,7 +152,9 @@ status_t command_execute(struct command_table *table, char *line)
 	memcpy(name, command->name, strlen(command->name) + 1);
 	words[name_words - 1] = name;
 
-	const status_t status = command->run(command, count - name_words + 1, words + name_words - 1);
+	status_t status = STATUS_INVALID;
+	if (*command->arguments != '\0' || count == name_words)
+		status = command->run(command, count - name_words + 1, words + name_words - 1);
 	if (status == STATUS_INVALID)
 		command_print_usage(command);
 	return status;

@@ -10,7 +10,7 @@
 
 struct command {
 	const char *name;      /* [I] "drain" */
-	const char *arguments; /* [I] "BYTES"; "" when there are none */
+	const char *arguments; /* [I] "BYTES"; NULL or "": none, and a line with some is refused */
 	const char *help;      /* [I] one line */
 	/* argv[0] is the name. STATUS_INVALID makes the monitor print the usage. */
 	status_t (*run)(struct command *self, int argc, char **argv);
