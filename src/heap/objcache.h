@@ -187,6 +187,7 @@ struct objcache {
 	_Atomic uint32_t depot_count;                /* [C], read without */
 	_Atomic uint32_t spare_count;                /* [C], read without */
 	uint64_t taken;                              /* [C] objects that are not free in their blocks */
+	uint64_t recent_blocks;                      /* empty ones that stay in this trim; its own */
 	uint64_t empty_low;                          /* [C] the fewest empty blocks since the last trim, */
 	uint32_t depot_low;                          /* [C] ... and the fewest magazines in the depot */
 	struct objcache_counts counts; /* [C] but for used and cached; allocs and frees: those without magazines */

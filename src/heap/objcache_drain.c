@@ -240,36 +240,28 @@ static bool cpu_is_idle_locked(struct objcache *cache, unsigned slot)
 }
 
 /*
- * Gives empty blocks that were there all the time since the last call, and empties magazines that were. Those are emptied
- * whatever is retained: only so is what they have counted as free, in this cache or the next one of the group.
+ * Empties the magazines that have been idle since the last call, whatever is retained: only so is what they have counted as
+ * free. Notes how many empty blocks have not been idle.
  */
-static uint64_t trim_cache(struct objcache *cache, uint64_t retain)
+static void trim_magazines(struct objcache *cache)
 {
 	const uint64_t state = spinlock_lock_interrupts(&cache->lock);
 	uint32_t magazines = cache->depot_low;
-	struct drain drain = {
-		.caches = cache,
-		.count = 1,
-		.target = &reclaim_all,
-		.retain = retain,
-		.spared = cache->counts.empty_blocks - cache->empty_low,
-	};
 	bool is_idle = false;
 
 	cache->depot_low = atomic_load_explicit(&cache->depot_count, memory_order_relaxed);
+	cache->recent_blocks = cache->counts.empty_blocks - cache->empty_low;
 	cache->empty_low = cache->counts.empty_blocks;
 	for (unsigned slot = 1; slot < cache->own_end; slot++)
 		is_idle |= cpu_is_idle_locked(cache, slot);
 	is_idle = is_idle && may_empty_a_block_locked(cache, objcache_count_locked(cache).cached);
 	spinlock_unlock_interrupts(&cache->lock, state);
 
-	give_empty_of(&drain, cache);
-	for (; magazines > 0 && objcache_depot_flush(cache); magazines--)
-		give_empty_of(&drain, cache);
+	while (magazines-- > 0 && objcache_depot_flush(cache))
+		continue;
 	objcache_spare_delete(cache);
 	if (is_idle)
-		flush_cpus(&drain);
-	return drain.given;
+		flush_cpus(&(struct drain){ cache, 1, &reclaim_all, .spared = UINT64_MAX });
 }
 
 /* The cleaner of a group --------------------------------------------------------------------------------------------------- */
@@ -299,7 +291,14 @@ static uint64_t trim(struct cleaner *cleaner)
 	uint64_t given = group->settle ? group->settle(group, &reclaim_all) : 0;
 
 	for (unsigned i = 0; i < group->count; i++)
-		given += trim_cache(&group->caches[i], retain);
+		trim_magazines(&group->caches[i]);
+	for (unsigned i = group->count; i-- > 0;) {
+		struct objcache *cache = &group->caches[i];
+		struct drain drain = { cache, 1, &reclaim_all, .retain = retain, .spared = cache->recent_blocks };
+
+		give_empty_of(&drain, cache);
+		given += drain.given;
+	}
 	return given;
 }
 

@@ -134,6 +134,7 @@ uint64_t reclaim_ask(struct memory *memory, struct cleaner *cleaner, const struc
 	cleaner->asked = false;
 	(void)platform_set_cleaning(before);
 	given = block_heap_watched_blocks(&memory->blocks) << BLOCK_SHIFT;
+	given = MIN(claimed, given); /* others free meanwhile, too */
 	trace_event(&memory->trace, TRACE_ANSWERED, cleaner->name, given >> BLOCK_SHIFT, claimed >> BLOCK_SHIFT);
 	atomic_fetch_add_explicit(&memory->cleaned_bytes, given, memory_order_relaxed);
 

@@ -340,11 +340,23 @@ static void trim_all(void)
 	ck_assert_uint_eq(memory_clean_trim(memory), memory_free_bytes(memory) - before);
 }
 
+/* What has been free for two rounds goes, but for what is retained and a block; wherever it lies, and whichever CPU had it. */
+static void trim_twice_all(void)
+{
+	trim_all();
+	trim_all();
+	for (unsigned i = 0; i < HEAPS; i++) {
+		const uint64_t retain = world.subjects[i].caches->group->retain_bytes;
+
+		ck_assert(!could_give(&world.subjects[i], &reclaim_all, MIN(retain, UINT64_MAX - BLOCK_BYTES) + BLOCK_BYTES));
+	}
+}
+
 static void step(void)
 {
-	static void (*const operations[])(void) = { come_and_go,  come_and_go, come_and_go,     drain_heap,
-						    drain_heap,   drain_heap,  leave_a_run,     read_pages,
-						    drain_volume, drain_all,   empty_block_add, trim_all };
+	static void (*const operations[])(void) = { come_and_go,     come_and_go, come_and_go,   drain_heap,   drain_heap,
+						    drain_heap,      leave_a_run, read_pages,    drain_volume, drain_all,
+						    empty_block_add, trim_all,    trim_twice_all };
 
 	operations[random_below(&world.random, ARRAY_LENGTH(operations))]();
 }
@@ -418,11 +430,11 @@ END_TEST
 
 /* Deadlines --------------------------------------------------------------------------------------------------------------- */
 
-#define MANY (16 * 512)
+#define MANY (8 * 512)
 
 static void *many[MANY];
 
-/* All objects of 16 blocks of 4 KB objects come and go: what has not gone at once is in empty blocks, depot and magazines. */
+/* All objects of 8 blocks of 4 KB objects come and go: what has not gone at once is in empty blocks, depot and magazines. */
 static void many_come_and_go(struct caching_heap *heap)
 {
 	for (unsigned i = 0; i < MANY; i++)
@@ -456,6 +468,14 @@ START_TEST(a_drain_looks_at_its_deadline_once_a_block_or_magazine)
 		gave_some |= given > BLOCK_BYTES;
 	}
 	ck_assert(gave_some);
+	for (uint64_t looks = 0; looks < 40; looks += 3) {
+		many_come_and_go(&memory->general.caching);
+		cache_machine_fill(&world.machine);
+		host_clock_set(HOST_CLOCK_TICKING);
+		ck_assert_uint_le(
+			memory_drain_until(memory, UINT64_MAX, looks % 2, platform_now_ns() + 1 + looks) >> BLOCK_SHIFT, looks);
+		host_clock_set(HOST_CLOCK_REAL);
+	}
 	for (uint64_t looks = 0; looks < 10; looks++) {
 		cache_machine_fill(&world.machine);
 		host_clock_set(HOST_CLOCK_TICKING);
@@ -563,6 +583,24 @@ START_TEST(freed_memory_becomes_cache_again_after_two_rounds)
 }
 END_TEST
 
+/* No size's magazines alone have as much as is retained, but all together have. */
+START_TEST(magazines_of_idle_cpus_become_cache_again)
+{
+	static const struct memory_config config = { .atomic_percent = 100, .general_retain_bytes = 16 * BLOCK_BYTES };
+
+	machine_init_with(&large, MACHINE_START, 2 * GIB / BLOCK_BYTES, &config);
+	for (unsigned cpu = 0; cpu < 4; cpu++) {
+		host_cpu_change(cpu);
+		for (size_t bytes = 4096; bytes <= OBJCACHE_MAGAZINE_OBJECT_MAX; bytes += bytes / 8)
+			take_and_free(memory_general_heap(&large.memory), bytes, 200);
+	}
+	ck_assert_uint_gt(missing_bytes(), 60 * MIB);
+	trim_twice();
+	ck_assert_uint_le(missing_bytes(), 16 * BLOCK_BYTES + SPARE_HEAP);
+	machine_fini(&large);
+}
+END_TEST
+
 /* What is used again between two rounds stays, as does what is retained. */
 START_TEST(memory_that_comes_and_goes_stays)
 {
@@ -655,6 +693,53 @@ START_TEST(threads_that_drain_together_leave_what_is_retained)
 }
 END_TEST
 
+/* Threads take blocks and free them while others drain: a drain counts what it gave, not what came back meanwhile. */
+static _Atomic unsigned draining;
+
+static void drain_or_pass_blocks(void *context, unsigned index)
+{
+	static struct owner owner = { .name = "passing" };
+	const struct run_request request = { .blocks = 1, .owner = &owner };
+	struct random random;
+	struct phys_addr block;
+
+	random_seed(&random, index);
+	for (unsigned i = 0; index < 2 && i < 50; i++) {
+		const uint64_t bytes = random_below(&random, 3 * BLOCK_BYTES);
+		const uint64_t given = memory_drain(context, bytes, index == 1);
+
+		ck_assert_uint_le(given, rounded_up(bytes));
+		atomic_fetch_add(&sum, given);
+	}
+	if (index < 2)
+		atomic_fetch_sub(&draining, 1);
+	while (index >= 2 && atomic_load(&draining) > 0)
+		if (block_heap_alloc(&large.memory.blocks, &request, &block) == STATUS_OK)
+			memory_blocks_free(context, block);
+}
+
+START_TEST(threads_that_free_are_not_counted_by_a_drain)
+{
+	const struct objcache_config pages = { .name = "pages", .object_bytes = 4096 };
+
+	for (unsigned round = 0; round < 10; round++) {
+		machine_init(&large, MACHINE_START, 64, 0, 0);
+		ck_assert_int_eq(memory_objcache_init(&large.memory, &shared, pages), STATUS_OK);
+		many_come_and_go(&shared.caching);
+		take_and_free(memory_general_heap(&large.memory), 3000, 5000);
+		(void)general_heap_settle(&large.memory.general);
+		const uint64_t before = memory_free_bytes(&large.memory);
+		atomic_store(&sum, 0);
+		atomic_store(&draining, 2);
+		host_threads_run(2 + DRAINERS, drain_or_pass_blocks, &large.memory);
+		ck_assert_uint_gt(atomic_load(&sum), 0);
+		ck_assert_uint_eq(memory_free_bytes(&large.memory), before + atomic_load(&sum));
+		ck_assert_int_eq(objcache_fini(&shared), STATUS_OK);
+		machine_fini(&large);
+	}
+}
+END_TEST
+
 /* The end ----------------------------------------------------------------------------------------------------------------- */
 
 /* Whatever is in the way: nothing has been torn down, everything works on, and the end comes once it is out of the way. */
@@ -703,6 +788,7 @@ END_TEST
 
 HOST_TEST_MAIN("drain", all_kinds_of_heaps_are_drained_by_contract, a_drain_looks_at_its_deadline_once_a_block_or_magazine,
 	       a_flush_gives_no_more_than_is_wanted, memory_is_drained_of_any_number_of_bytes,
-	       freed_memory_becomes_cache_again_after_two_rounds, memory_that_comes_and_goes_stays,
-	       threads_see_freed_memory_become_cache_again, threads_that_drain_together_leave_what_is_retained,
+	       freed_memory_becomes_cache_again_after_two_rounds, magazines_of_idle_cpus_become_cache_again,
+	       memory_that_comes_and_goes_stays, threads_see_freed_memory_become_cache_again,
+	       threads_that_drain_together_leave_what_is_retained, threads_that_free_are_not_counted_by_a_drain,
 	       an_end_that_is_busy_changes_nothing)
