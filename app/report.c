@@ -9,20 +9,12 @@
 
 const char *format_share(char buffer[FORMAT_SHARE_BYTES], uint64_t part, uint64_t whole)
 {
-	const uint64_t parts = whole == 0 ? 0 : part * 10000 / whole;
-
-	format_text(buffer, FORMAT_SHARE_BYTES, "%llu.%04llu", (unsigned long long)(parts / 10000),
-		    (unsigned long long)(parts % 10000));
-	return buffer;
+	return format_fixed(buffer, whole == 0 ? 0 : part, MAX(whole, 1), 4);
 }
 
 const char *format_hundredths(char buffer[FORMAT_SHARE_BYTES], uint64_t part, uint64_t whole)
 {
-	const uint64_t parts = whole == 0 ? 0 : part * 100 / whole;
-
-	format_text(buffer, FORMAT_SHARE_BYTES, "%llu.%02llu", (unsigned long long)(parts / 100),
-		    (unsigned long long)(parts % 100));
-	return buffer;
+	return format_fixed(buffer, whole == 0 ? 0 : part, MAX(whole, 1), 2);
 }
 
 uint64_t rate_bytes(uint64_t bytes, uint64_t ns)

@@ -2,15 +2,16 @@
 #pragma once
 
 #include "app.h"
+#include "runtime/base/format.h"
 
 /* Whether somebody sits at a terminal: lines may be redrawn then. */
 bool app_is_interactive(const struct app_environment *environment);
 
-/* part / whole with four digits, "0.8712"; "0.0000" when `whole` is 0. Parts below 2^50. Returns `buffer`. */
-#define FORMAT_SHARE_BYTES 32
+/* part / whole with four digits, "0.8712"; "0.0000" when `whole` is 0. Returns `buffer`. */
+#define FORMAT_SHARE_BYTES FORMAT_FIXED_SIZE
 const char *format_share(char buffer[FORMAT_SHARE_BYTES], uint64_t part, uint64_t whole);
 
-/* part / whole with two digits, "87.05"; the same, for parts below 2^57. */
+/* The same with two digits, "87.05". */
 const char *format_hundredths(char buffer[FORMAT_SHARE_BYTES], uint64_t part, uint64_t whole);
 
 /* Bytes a second, below 2^44 bytes; 0 for no time at all. */

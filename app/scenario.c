@@ -22,15 +22,15 @@ static const struct scenario_entry *find(const char *name)
 	return NULL;
 }
 
-void scenario_result(struct scenario *scenario, const char *format, ...)
+PRINTF_LIKE(2, 3) void scenario_result(struct scenario *scenario, const char *format, ...)
 {
 	struct scenario_results *results = scenario->results;
 	char text[SCENARIO_RESULT_BYTES];
-	va_list arguments;
+	__builtin_ms_va_list arguments;
 
-	va_start(arguments, format);
+	__builtin_ms_va_start(arguments, format);
 	(void)format_text_list(text, sizeof(text), format, arguments);
-	va_end(arguments);
+	__builtin_ms_va_end(arguments);
 	print("result: %s %s\n", scenario->name, text);
 	if (!results || results->count == SCENARIO_RESULTS_MAX)
 		return;

@@ -20,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "runtime/base/format.h"
 #include "runtime/base/random.h"
 
 #define PANIC_EXIT    99
@@ -542,14 +543,14 @@ void platform_print(const char *text)
 	output_write(stdout, text, "");
 }
 
-void platform_panic(const char *format, ...)
+PRINTF_LIKE(1, 2) void platform_panic(const char *format, ...)
 {
 	char message[512];
-	va_list arguments;
+	__builtin_ms_va_list arguments;
 
-	va_start(arguments, format);
-	vsnprintf(message, sizeof(message), format, arguments);
-	va_end(arguments);
+	__builtin_ms_va_start(arguments, format);
+	format_text_list(message, sizeof(message), format, arguments);
+	__builtin_ms_va_end(arguments);
 	if (panic_pipe >= 0) {
 		if (write(panic_pipe, message, strlen(message)) < 0)
 			fail("write");

@@ -1,6 +1,11 @@
 #include "format.h"
 
+#include "decimal.h"
 #include "string.h"
+
+#define FLOAT_SIGN     (1ull << 63)
+#define FLOAT_INFINITY (0x7ffull << 52) /* above: not a number */
+#define FLOAT_DIGITS   6                /* behind the point, if no precision is given */
 
 struct output {
 	char *buffer;
@@ -77,29 +82,76 @@ static void put_number(struct output *output, const struct conversion *conversio
 		put_repeated(output, ' ', padding);
 }
 
-static int64_t read_signed(const struct conversion *conversion, va_list *arguments)
+static void put_digits(struct output *output, const struct decimal *decimal, int count, int precision)
+{
+	for (int power = count - 1; power >= 0; power--)
+		put(output, (char)('0' + decimal_digit(decimal, power)));
+	if (precision > 0)
+		put(output, '.');
+	for (int power = -1; power >= -precision; power--)
+		put(output, (char)('0' + decimal_digit(decimal, power)));
+}
+
+static void put_finite(struct output *output, const struct conversion *conversion, const char *sign, uint64_t bits)
+{
+	const int precision = conversion->precise ? conversion->precision : FLOAT_DIGITS;
+	struct decimal decimal;
+
+	decimal_set(&decimal, bits);
+	decimal_round(&decimal, precision);
+
+	const int count = decimal_integer_digits(&decimal);
+	const int padding = conversion->width - (int)strlen(sign) - count - (precision > 0 ? 1 + precision : 0);
+	const bool zeros = conversion->zeros && !conversion->left;
+
+	if (!conversion->left && !zeros)
+		put_repeated(output, ' ', padding);
+	while (*sign)
+		put(output, *sign++);
+	if (zeros)
+		put_repeated(output, '0', padding);
+	put_digits(output, &decimal, count, precision);
+	if (conversion->left)
+		put_repeated(output, ' ', padding);
+}
+
+/* A double, as its bits. */
+static void put_float(struct output *output, const struct conversion *conversion, uint64_t bits)
+{
+	const bool negative = bits & FLOAT_SIGN;
+
+	bits &= ~FLOAT_SIGN;
+	if (bits > FLOAT_INFINITY)
+		put_padded(output, conversion, negative ? "-nan" : "nan", negative ? 4 : 3);
+	else if (bits == FLOAT_INFINITY)
+		put_padded(output, conversion, negative ? "-inf" : "inf", negative ? 4 : 3);
+	else
+		put_finite(output, conversion, negative ? "-" : "", bits);
+}
+
+static int64_t read_signed(const struct conversion *conversion, __builtin_ms_va_list *arguments)
 {
 	if (conversion->rank > 0)
-		return va_arg(*arguments, int64_t);
-	const int value = va_arg(*arguments, int);
+		return __builtin_va_arg(*arguments, int64_t);
+	const int value = __builtin_va_arg(*arguments, int);
 	return conversion->rank == -2 ? (signed char)value : conversion->rank == -1 ? (short)value : value;
 }
 
-static uint64_t read_unsigned(const struct conversion *conversion, va_list *arguments)
+static uint64_t read_unsigned(const struct conversion *conversion, __builtin_ms_va_list *arguments)
 {
 	if (conversion->rank > 0)
-		return va_arg(*arguments, uint64_t);
-	const unsigned value = va_arg(*arguments, unsigned);
+		return __builtin_va_arg(*arguments, uint64_t);
+	const unsigned value = __builtin_va_arg(*arguments, unsigned);
 	return conversion->rank == -2 ? (unsigned char)value : conversion->rank == -1 ? (unsigned short)value : value;
 }
 
-static int read_count(const char **format, va_list *arguments)
+static int read_count(const char **format, __builtin_ms_va_list *arguments)
 {
 	int count = 0;
 
 	if (**format == '*') {
 		(*format)++;
-		return va_arg(*arguments, int);
+		return __builtin_va_arg(*arguments, int);
 	}
 	for (; **format >= '0' && **format <= '9'; (*format)++)
 		count = MIN(count * 10 + (**format - '0'), 9999);
@@ -107,7 +159,7 @@ static int read_count(const char **format, va_list *arguments)
 }
 
 /* Reads flags, width, precision and length; leaves `*format` at the letter of the conversion. */
-static struct conversion read_conversion(const char **format, va_list *arguments)
+static struct conversion read_conversion(const char **format, __builtin_ms_va_list *arguments)
 {
 	struct conversion conversion = { 0 };
 
@@ -140,7 +192,7 @@ static struct conversion read_conversion(const char **format, va_list *arguments
 }
 
 /* One conversion, whose '%' was read already. Returns what follows it. */
-static const char *convert(struct output *output, const char *format, va_list *arguments)
+static const char *convert(struct output *output, const char *format, __builtin_ms_va_list *arguments)
 {
 	const char *start = format;
 	struct conversion conversion = read_conversion(&format, arguments);
@@ -165,15 +217,18 @@ static const char *convert(struct output *output, const char *format, va_list *a
 		put_number(output, &conversion, "", read_unsigned(&conversion, arguments), 16, letter == 'X');
 		break;
 	case 'p':
-		put_number(output, &conversion, "0x", (uintptr_t)va_arg(*arguments, void *), 16, false);
+		put_number(output, &conversion, "0x", (uintptr_t) __builtin_va_arg(*arguments, void *), 16, false);
+		break;
+	case 'f':
+		put_float(output, &conversion, __builtin_va_arg(*arguments, uint64_t));
 		break;
 	case 'c': {
-		const char character = (char)va_arg(*arguments, int);
+		const char character = (char)__builtin_va_arg(*arguments, int);
 		put_padded(output, &conversion, &character, 1);
 		break;
 	}
 	case 's':
-		put_text(output, &conversion, va_arg(*arguments, const char *));
+		put_text(output, &conversion, __builtin_va_arg(*arguments, const char *));
 		break;
 	case '%':
 		put(output, '%');
@@ -185,32 +240,46 @@ static const char *convert(struct output *output, const char *format, va_list *a
 	return format + 1;
 }
 
-size_t format_text_list(char *buffer, size_t size, const char *format, va_list arguments)
+size_t format_text_list(char *buffer, size_t size, const char *format, __builtin_ms_va_list arguments)
 {
 	struct output output = { .buffer = buffer, .size = size };
-	va_list rest;
 
-	va_copy(rest, arguments);
 	while (*format) {
 		if (*format == '%')
-			format = convert(&output, format + 1, &rest);
+			format = convert(&output, format + 1, &arguments);
 		else
 			put(&output, *format++);
 	}
-	va_end(rest);
 	if (size > 0)
 		buffer[MIN(output.length, size - 1)] = '\0';
 	return output.length;
 }
 
-size_t format_text(char *buffer, size_t size, const char *format, ...)
+PRINTF_LIKE(3, 4) size_t format_text(char *buffer, size_t size, const char *format, ...)
 {
-	va_list arguments;
+	__builtin_ms_va_list arguments;
 
-	va_start(arguments, format);
+	__builtin_ms_va_start(arguments, format);
 	const size_t length = format_text_list(buffer, size, format, arguments);
-	va_end(arguments);
+	__builtin_ms_va_end(arguments);
 	return length;
+}
+
+const char *format_fixed(char buffer[FORMAT_FIXED_SIZE], uint64_t numerator, uint64_t denominator, unsigned digits)
+{
+	size_t length = format_text(buffer, FORMAT_FIXED_SIZE, digits > 0 ? "%lu." : "%lu", numerator / denominator);
+	unsigned __int128 rest = numerator % denominator;
+
+	/* Long division, ten subtractions a digit at most: 128 bits have no instruction for it. */
+	while (digits-- > 0) {
+		char digit = '0';
+
+		for (rest *= 10; rest >= denominator; rest -= denominator)
+			digit++;
+		buffer[length++] = digit;
+	}
+	buffer[length] = '\0';
+	return buffer;
 }
 
 const char *format_bytes(char buffer[FORMAT_BYTES_SIZE], uint64_t bytes)

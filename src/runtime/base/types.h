@@ -54,5 +54,11 @@ struct device_segment {
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 
-#define MUST_CHECK               __attribute__((warn_unused_result))
-#define PRINTF_LIKE(text, first) __attribute__((format(printf, text, first)))
+#define MUST_CHECK __attribute__((warn_unused_result))
+
+/*
+ * For a function that takes a format and its arguments, at its declaration and its definition. It is called by Microsoft's
+ * convention, which passes each of these arguments in a general register or on the stack, a double too: so a double gets
+ * through code that has no vector registers. The function reads them with a __builtin_ms_va_list, see format.h.
+ */
+#define PRINTF_LIKE(text, first) __attribute__((format(printf, text, first), ms_abi))

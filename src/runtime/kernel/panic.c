@@ -85,7 +85,8 @@ static void reading_time_give(void)
 	clock_delay_ns(READING_SECONDS * NS_PER_S);
 }
 
-static _Noreturn void report(const struct interrupt_frame *frame, uint64_t frame_pointer, const char *format, va_list arguments)
+static _Noreturn void report(const struct interrupt_frame *frame, uint64_t frame_pointer, const char *format,
+			     __builtin_ms_va_list arguments)
 {
 	static char message[MESSAGE_BYTES];
 
@@ -108,18 +109,18 @@ static _Noreturn void report(const struct interrupt_frame *frame, uint64_t frame
 	power_exit(PANIC_EXIT_STATUS);
 }
 
-void panic(const struct interrupt_frame *frame, const char *format, ...)
+PRINTF_LIKE(2, 3) void panic(const struct interrupt_frame *frame, const char *format, ...)
 {
-	va_list arguments;
+	__builtin_ms_va_list arguments;
 
-	va_start(arguments, format);
+	__builtin_ms_va_start(arguments, format);
 	report(frame, (uintptr_t)__builtin_frame_address(0), format, arguments);
 }
 
-void platform_panic(const char *format, ...)
+PRINTF_LIKE(1, 2) void platform_panic(const char *format, ...)
 {
-	va_list arguments;
+	__builtin_ms_va_list arguments;
 
-	va_start(arguments, format);
+	__builtin_ms_va_start(arguments, format);
 	report(NULL, (uintptr_t)__builtin_frame_address(0), format, arguments);
 }
