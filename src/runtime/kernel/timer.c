@@ -14,6 +14,7 @@ struct timer_queue {
 	struct spinlock lock;
 	struct timer *first;           /* [lock] root of the heap */
 	struct timer *_Atomic running; /* [lock] whose `run` runs now, without the lock */
+	bool repeat;                   /* [lock] `running` is periodic, and nobody has started or cancelled it meanwhile */
 } __attribute__((aligned(64)));
 
 static struct timer_queue queues[PLATFORM_CPUS_MAX];
@@ -123,25 +124,48 @@ static struct timer_queue *queue_lock(struct timer *timer)
 	}
 }
 
-void timer_start(struct timer *timer, uint64_t deadline_ns)
+/* Takes the timer out of its queue, whether it waits there or is to come back. Returns whether it waited. */
+static bool queue_forget(struct timer_queue *queue, struct timer *timer)
+{
+	const bool was_pending = timer->pending;
+
+	if (was_pending)
+		queue_remove(queue, timer);
+	if (atomic_load(&queue->running) == timer)
+		queue->repeat = false;
+	return was_pending;
+}
+
+static void start(struct timer *timer, uint64_t deadline_ns, uint64_t period_ns)
 {
 	uint64_t state = platform_interrupts_save();
 	uint32_t cpu = cpu_current_id();
 	struct timer_queue *queue = queue_lock(timer);
 
-	if (timer->pending)
-		queue_remove(queue, timer);
+	(void)queue_forget(queue, timer);
 	atomic_store(&timer->cpu, cpu);
 	spinlock_unlock(&queue->lock);
 
 	queue = &queues[cpu];
 	spinlock_lock(&queue->lock);
 	timer->deadline_ns = deadline_ns;
+	timer->period_ns = period_ns;
+	timer->missed = 0;
 	queue_insert(queue, timer);
 	if (queue->first == timer)
 		queue_program(queue);
 	spinlock_unlock(&queue->lock);
 	platform_interrupts_restore(state);
+}
+
+void timer_start(struct timer *timer, uint64_t deadline_ns)
+{
+	start(timer, deadline_ns, 0);
+}
+
+void timer_start_periodic(struct timer *timer, uint64_t first_ns, uint64_t period_ns)
+{
+	start(timer, first_ns, MAX(period_ns, TIMER_PERIOD_MIN_NS));
 }
 
 bool timer_cancel(struct timer *timer)
@@ -153,10 +177,7 @@ bool timer_cancel(struct timer *timer)
 		struct timer_queue *queue = queue_lock(timer);
 		bool elsewhere = queue != &queues[cpu_current_id()] && atomic_load(&queue->running) == timer;
 
-		if (timer->pending) {
-			queue_remove(queue, timer);
-			was_pending = true;
-		}
+		was_pending |= queue_forget(queue, timer);
 		spinlock_unlock(&queue->lock);
 		platform_interrupts_restore(state);
 		if (!elsewhere)
@@ -164,6 +185,16 @@ bool timer_cancel(struct timer *timer)
 		while (atomic_load(&queue->running) == timer)
 			platform_cpu_relax();
 	}
+}
+
+/* Arms a periodic timer again, for the next deadline after `now`; so the interrupt ends even if the periods are too short. */
+static void queue_repeat(struct timer_queue *queue, struct timer *timer, uint64_t now)
+{
+	const uint64_t missed = now > timer->deadline_ns ? (now - timer->deadline_ns) / timer->period_ns : 0;
+
+	timer->missed += missed;
+	timer->deadline_ns += (missed + 1) * timer->period_ns;
+	queue_insert(queue, timer);
 }
 
 void timer_handle_interrupt(void)
@@ -177,11 +208,14 @@ void timer_handle_interrupt(void)
 
 		queue_remove(queue, timer);
 		atomic_store(&queue->running, timer);
+		queue->repeat = timer->period_ns != 0;
 		spinlock_unlock(&queue->lock);
 		timer->run(timer);
 		spinlock_lock(&queue->lock);
 		atomic_store(&queue->running, NULL);
 		now = clock_now_ns();
+		if (queue->repeat)
+			queue_repeat(queue, timer, now);
 	}
 	queue_program(queue);
 	spinlock_unlock(&queue->lock);

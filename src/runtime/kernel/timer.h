@@ -1,6 +1,11 @@
 /*
- * One-shot timers. `run` is called once, in interrupt context on the CPU that started the timer, at or soon after the deadline.
- * The owner keeps the timer alive while it is pending. In a task that may sleep, wait with a deadline instead.
+ * Timers. `run` is called in interrupt context on the CPU that started the timer, at or soon after the deadline: once, or for
+ * each period. The owner keeps the timer alive while it is pending. In a task that may sleep, wait with a deadline instead.
+ *
+ *	timer_init(&it->timer, sample);
+ *	timer_start_periodic(&it->timer, clock_now_ns() + NS_PER_MS, NS_PER_MS);
+ *	...
+ *	(void)timer_cancel(&it->timer);
  */
 #pragma once
 
@@ -10,7 +15,9 @@
 
 struct timer {
 	uint64_t deadline_ns;            /* [queue lock] */
-	void (*run)(struct timer *self); /* [I] interrupt context; may start the timer again */
+	uint64_t period_ns;              /* [queue lock] 0: once */
+	uint64_t missed;                 /* [queue lock] periods without a call of their own; `run` may read it */
+	void (*run)(struct timer *self); /* [I] interrupt context; may start or cancel the timer */
 	struct timer *child;             /* [queue lock] pairing heap, ordered by deadline */
 	struct timer *sibling;           /* [queue lock] */
 	struct timer *previous;          /* [queue lock] elder sibling, or parent of the eldest */
@@ -27,8 +34,16 @@ void timer_init(struct timer *timer, void (*run)(struct timer *self));
 void timer_start(struct timer *timer, uint64_t deadline_ns);
 
 /*
- * Disarms; true: it was pending. When it returns, `run` is not running, except when it is called from `run` itself. Any
- * context, but no lock may be held that `run` takes.
+ * The same for `first_ns` and every `period_ns` from then on; a period below TIMER_PERIOD_MIN_NS counts as that. Deadlines
+ * stay on this grid, so that delays do not add up. Where deadlines pass while `run` still runs or interrupts are off, `missed`
+ * counts them, and the next call is for the next deadline.
+ */
+#define TIMER_PERIOD_MIN_NS (10 * NS_PER_US)
+void timer_start_periodic(struct timer *timer, uint64_t first_ns, uint64_t period_ns);
+
+/*
+ * Disarms, for good; true: it was pending. When it returns, `run` is not running, except when it is called from `run` itself.
+ * Any context, but no lock may be held that `run` takes.
  */
 bool timer_cancel(struct timer *timer);
 
