@@ -174,6 +174,7 @@ EFI_STATUS efi_main(EFI_HANDLE image_handle, EFI_SYSTEM_TABLE *system)
 	status = machine_check(&loader, &map, boot);
 	if (status != EFI_SUCCESS)
 		return refuse(&loader, status);
+	loader_read_clock(&loader, boot);
 	status = loader_exit_boot_services(&loader, &map);
 	if (status != EFI_SUCCESS) {
 		loader_print(&loader, "The firmware does not let go of the machine (ExitBootServices fails).\n");

@@ -30,6 +30,9 @@ void loader_find_command_line(const struct loader *loader, struct boot_info *boo
 /* Fills in framebuffer. */
 void loader_find_framebuffer(const struct loader *loader, struct boot_info *boot);
 
+/* Fills in wall_ns and wall_tsc, if the firmware tells a time that can be. Before boot services are left. */
+void loader_read_clock(const struct loader *loader, struct boot_info *boot);
+
 /*
  * The memory map. prepare allocates room for it (two thirds more than it needs now). exit_boot_services takes the map and
  * leaves boot services, again if the map changed on the way; when it returns EFI_SUCCESS, no service can be called any more.

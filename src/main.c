@@ -20,6 +20,7 @@
 #include "runtime/base/version.h"
 #include "runtime/kernel/boot_heap.h"
 #include "runtime/kernel/clock.h"
+#include "runtime/kernel/clock_wall.h"
 #include "runtime/kernel/console.h"
 #include "runtime/kernel/holds_command.h"
 #include "runtime/kernel/interrupt.h"
@@ -331,6 +332,7 @@ static void commands_start(void)
 	task_commands_register(&commands);
 	interrupt_commands_register(&commands);
 	holds_commands_register(&commands);
+	clock_wall_commands_register(&commands);
 	power_commands_register(&commands);
 	monitor_commands_register(&commands);
 	command_register(&commands, &config_command);

@@ -22,6 +22,8 @@ static struct {
 	unsigned exits;
 	UINTN pages_given;
 	const char *file; /* weir.cfg; NULL: there is none */
+	EFI_TIME time;
+	EFI_STATUS time_status;
 } firmware;
 
 static uint8_t pages_memory[PAGES_MAX][PAGE_BYTES] __attribute__((aligned(4096)));
@@ -112,6 +114,13 @@ static EFI_STATUS EFIAPI fake_handle_protocol(EFI_HANDLE handle, EFI_GUID *proto
 	return EFI_SUCCESS;
 }
 
+static EFI_STATUS EFIAPI fake_get_time(EFI_TIME *time, EFI_TIME_CAPABILITIES *capabilities)
+{
+	(void)capabilities;
+	*time = firmware.time;
+	return firmware.time_status;
+}
+
 static EFI_BOOT_SERVICES services = {
 	.GetMemoryMap = fake_get_memory_map,
 	.AllocatePages = fake_allocate_pages,
@@ -119,7 +128,9 @@ static EFI_BOOT_SERVICES services = {
 	.HandleProtocol = fake_handle_protocol,
 };
 static EFI_LOADED_IMAGE image;
-static const struct loader loader = { .services = &services, .image = &image };
+static EFI_RUNTIME_SERVICES runtime_services = { .GetTime = fake_get_time };
+static EFI_SYSTEM_TABLE firmware_table = { .RuntimeServices = &runtime_services };
+static const struct loader loader = { .system = &firmware_table, .services = &services, .image = &image };
 static struct boot_info boot;
 
 /* The memory map ------------------------------------------------------------------------------------------------------------
@@ -288,5 +299,47 @@ START_TEST(long_options_are_cut)
 }
 END_TEST
 
+/* The clock ------------------------------------------------------------------------------------------------------------- */
+
+static uint64_t clock_read(EFI_TIME time)
+{
+	firmware.time = time;
+	boot.wall_ns = boot.wall_tsc = 0;
+	loader_read_clock(&loader, &boot);
+	return boot.wall_ns;
+}
+
+#define LEAP_EVE_SECONDS 1709164799ull /* 2024-02-28 23:59:59 */
+#define LEAP_EVE         .Year = 2024, .Month = 2, .Day = 28, .Hour = 23, .Minute = 59, .Second = 59
+
+START_TEST(clock_in_all_zones)
+{
+	const uint64_t utc = LEAP_EVE_SECONDS * NS_PER_S;
+
+	ck_assert_uint_eq(clock_read((EFI_TIME){ LEAP_EVE, .TimeZone = 2047 }), utc);
+	ck_assert_uint_ne(boot.wall_tsc, 0);
+	ck_assert_uint_eq(clock_read((EFI_TIME){ LEAP_EVE, .Nanosecond = 999999999 }), utc + 999999999);
+	/* Local time is UTC less the zone: what is west of Greenwich has a positive one. */
+	for (int zone = -1440; zone <= 1440; zone++)
+		ck_assert_int_eq((int64_t)(clock_read((EFI_TIME){ LEAP_EVE, .TimeZone = (INT16)zone }) - utc),
+				 zone * 60 * (int64_t)NS_PER_S);
+}
+END_TEST
+
+START_TEST(clock_that_makes_no_sense)
+{
+	ck_assert_uint_eq(clock_read((EFI_TIME){ 0 }), 0);
+	ck_assert_uint_eq(clock_read((EFI_TIME){ LEAP_EVE, .TimeZone = 1441 }), 0);
+	ck_assert_uint_eq(clock_read((EFI_TIME){ LEAP_EVE, .TimeZone = -1441 }), 0);
+	ck_assert_uint_eq(clock_read((EFI_TIME){ LEAP_EVE, .Nanosecond = 1000000000 }), 0);
+	ck_assert_uint_eq(clock_read((EFI_TIME){ .Year = 9999, .Month = 12, .Day = 31, .TimeZone = 2047 }), 0);
+	ck_assert_uint_eq(clock_read((EFI_TIME){ .Year = 1970, .Month = 1, .Day = 1, .TimeZone = -60 }), 0);
+	ck_assert_uint_eq(clock_read((EFI_TIME){ .Year = 2023, .Month = 2, .Day = 29, .TimeZone = 2047 }), 0);
+	firmware.time_status = EFI_DEVICE_ERROR;
+	ck_assert_uint_eq(clock_read((EFI_TIME){ LEAP_EVE, .TimeZone = 2047 }), 0);
+}
+END_TEST
+
 HOST_TEST_MAIN("loader", map_is_sorted_and_merged, map_has_every_type, image_is_cut_out, exit_tries_again_with_a_new_map,
-	       exit_gives_up, options_of_every_kind, file_becomes_one_line, long_options_are_cut)
+	       exit_gives_up, options_of_every_kind, file_becomes_one_line, long_options_are_cut, clock_in_all_zones,
+	       clock_that_makes_no_sense)

@@ -61,6 +61,8 @@ struct boot_info {
 	char command_line[BOOT_COMMAND_LINE_BYTES]; /* NUL-terminated ASCII; may be empty */
 	const char *command_line_source;            /* "load options", "weir.cfg" or "none" */
 	uint64_t exit_boot_services_tsc;            /* time-stamp counter right after leaving boot services */
+	uint64_t wall_ns;                           /* UTC, ns since 1970, by the firmware; 0: it does not tell */
+	uint64_t wall_tsc;                          /* the time-stamp counter then */
 	const char *firmware_vendor;                /* ASCII, for the log */
 	uint32_t firmware_revision;
 };

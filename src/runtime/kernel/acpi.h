@@ -94,7 +94,9 @@ struct acpi_power {
 	uint8_t reset_value;
 	struct acpi_address reset;
 	uint16_t pm_timer;
-	bool pm_timer_32; /* 32 bits wide instead of 24 */
+	bool pm_timer_32;         /* 32 bits wide instead of 24 */
+	uint8_t century_register; /* of the CMOS clock; 0: it has none */
+	bool no_cmos_clock;
 };
 
 /* Zero where the FADT is missing. */

@@ -26,12 +26,15 @@ enum madt_entry {
 #define FADT_PM1B_CONTROL   68
 #define FADT_PM_TIMER       76
 #define FADT_PM_TIMER_BYTES 91
+#define FADT_CENTURY        108
+#define FADT_BOOT_FLAGS     109
 #define FADT_FLAGS          112
 #define FADT_RESET          116
 #define FADT_RESET_VALUE    128
 #define FADT_X_PM1A_CONTROL 172
 #define FADT_X_PM1B_CONTROL 184
 #define FADT_X_PM_TIMER     208
+#define FADT_NO_CMOS_CLOCK  (1u << 5) /* of the boot flags */
 #define FADT_TIMER_32_BITS  (1u << 8)
 #define FADT_HAS_RESET      (1u << 10)
 
@@ -126,6 +129,8 @@ void acpi_read_fadt(const struct acpi_header *fadt, struct acpi_power *power)
 		.reset = acpi_read_address(fadt, FADT_RESET),
 		.reset_value = (uint8_t)acpi_read(fadt, FADT_RESET_VALUE, 1),
 		.pm_timer_32 = flags & FADT_TIMER_32_BITS,
+		.century_register = (uint8_t)acpi_read(fadt, FADT_CENTURY, 1),
+		.no_cmos_clock = acpi_read(fadt, FADT_BOOT_FLAGS, 2) & FADT_NO_CMOS_CLOCK,
 	};
 	power->has_reset = (flags & FADT_HAS_RESET) && power->reset.address;
 	if (acpi_read(fadt, FADT_PM_TIMER_BYTES, 1) == 4)

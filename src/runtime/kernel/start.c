@@ -3,6 +3,7 @@
 #include "acpi.h"
 #include "address_space.h"
 #include "clock.h"
+#include "clock_wall.h"
 #include "cpu.h"
 #include "deferred.h"
 #include "interrupt_internal.h"
@@ -111,6 +112,7 @@ void kernel_start(const struct kernel_config *config, const struct boot_info *bo
 	acpi_init(boot);
 	acpi_read_madt(acpi_find_table("APIC", 0, 0), &start.interrupts);
 	clock_init(boot->exit_boot_services_tsc);
+	clock_wall_init(boot);
 	local_apic_start(&start.interrupts);
 	timer_calibrate();
 	fpu_init_cpu();
