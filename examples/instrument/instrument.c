@@ -193,10 +193,10 @@ static status_t card_open(struct instrument *card)
 {
 	struct pci_function *function = card->function;
 	volatile void *window;
-	status_t status = pci_bar_map(function, 0, 0, DOORBELL_BYTES, &card->bell);
+	status_t status = pci_bar_map(function, 0, 0, DOORBELL_BYTES, PCI_REGISTERS, &card->bell);
 
 	if (status == STATUS_OK)
-		status = pci_bar_map(function, 2, 0, WINDOW_BYTES, &window);
+		status = pci_bar_map(function, 2, 0, WINDOW_BYTES, PCI_REGISTERS, &window);
 	if (status != STATUS_OK)
 		return status;
 	card->window = window;

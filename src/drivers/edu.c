@@ -119,7 +119,7 @@ status_t edu_transfer(struct edu *edu, enum edu_direction direction, const struc
 static status_t edu_start(struct edu *edu)
 {
 	struct pci_function *function = edu->function;
-	status_t status = pci_bar_map(function, 0, 0, EDU_REGISTERS_BYTES, &edu->registers);
+	status_t status = pci_bar_map(function, 0, 0, EDU_REGISTERS_BYTES, PCI_REGISTERS, &edu->registers);
 
 	if (status != STATUS_OK)
 		return status;

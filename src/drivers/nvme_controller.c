@@ -15,7 +15,7 @@ status_t nvme_controller_open(struct nvme *nvme)
 	uint64_t stride, doorbells;
 	status_t status;
 
-	status = pci_bar_map(nvme->function, 0, 0, NVME_DOORBELLS, &registers);
+	status = pci_bar_map(nvme->function, 0, 0, NVME_DOORBELLS, PCI_REGISTERS, &registers);
 	if (status != STATUS_OK)
 		return status;
 	nvme->cap = register_read64(registers, NVME_CAP);
@@ -36,7 +36,8 @@ status_t nvme_controller_open(struct nvme *nvme)
 		log_error("%s: BAR 0 has no room for doorbells", nvme->name);
 		return STATUS_UNSUPPORTED;
 	}
-	return pci_bar_map(nvme->function, 0, 0, NVME_DOORBELLS + (2ull * nvme->queue_count + 2) * stride, &nvme->registers);
+	return pci_bar_map(nvme->function, 0, 0, NVME_DOORBELLS + (2ull * nvme->queue_count + 2) * stride, PCI_REGISTERS,
+			   &nvme->registers);
 }
 
 /* Waits until the status register, masked, has `value`. */

@@ -156,7 +156,8 @@ void pci_disable(struct pci_function *function)
 	const uint16_t command = pci_read16(function, PCI_COMMAND);
 
 	pci_write16(function, PCI_COMMAND,
-		    (uint16_t)((command & ~(PCI_COMMAND_MEMORY | PCI_COMMAND_BUS_MASTER)) | PCI_COMMAND_LINE_DISABLE));
+		    (uint16_t)((command & ~(PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_BUS_MASTER)) |
+			       PCI_COMMAND_LINE_DISABLE));
 }
 
 void pci_stop_dma(struct pci_function *function)

@@ -2,7 +2,7 @@
  * PCI: the functions of the machine, their configuration space, registers (BARs) and interrupts.
  *
  *	pci_enable(function, PCI_MEMORY | PCI_BUS_MASTER);
- *	status = pci_bar_map(function, 0, 0, sizeof(struct registers), &registers);
+ *	status = pci_bar_map(function, 0, 0, sizeof(struct registers), PCI_REGISTERS, &registers);
  *	vectors = pci_interrupts_open(function, 1);
  *	status = pci_interrupt_attach(function, 0, &it->interrupt, "it", -1, handler, it);
  *	...
@@ -23,6 +23,7 @@
 #include "runtime/base/device.h"
 #include "runtime/base/list.h"
 #include "runtime/base/status.h"
+#include "runtime/kernel/address_space.h"
 #include "runtime/kernel/interrupt.h"
 
 struct command_table;
@@ -97,6 +98,7 @@ unsigned pci_capability_find(const struct pci_function *function, uint8_t id, un
 
 /* What the function may do; pci_disable takes all of it away, and interrupt lines, too. A function starts disabled. */
 enum pci_rights {
+	PCI_IO = 1 << 0,         /* answer to its I/O BARs */
 	PCI_MEMORY = 1 << 1,     /* answer to its memory BARs */
 	PCI_BUS_MASTER = 1 << 2, /* DMA and message interrupts */
 };
@@ -114,11 +116,26 @@ void pci_stop_dma(struct pci_function *function);
 status_t pci_reset(struct pci_function *function) MUST_CHECK;
 
 /*
- * Maps bytes [offset, offset + bytes) of a memory BAR, uncached, for good. STATUS_UNSUPPORTED: no such memory BAR, or firmware
- * gave it no address; STATUS_RANGE: it is smaller; STATUS_NO_MEMORY. Failures are logged.
+ * Maps bytes [offset, offset + bytes) of a memory BAR, for good: as registers (registers.h), or write-combining, for memory
+ * that the CPU fills in bulk, as sample or frame memory (write_combining_flush in registers.h). A page has one type: a BAR with
+ * both is mapped in two parts that share none. STATUS_UNSUPPORTED: no such memory BAR, or firmware gave it no address;
+ * STATUS_RANGE: it is smaller; STATUS_BUSY: a page is mapped already as the other type; STATUS_NO_MEMORY. Failures are logged.
+ *
+ * Memory behind a BAR lies at `bars[bar].start`, where other devices reach it, too: that address may be a segment of
+ * node_direct (pagecache/direct.h).
  */
-status_t pci_bar_map(struct pci_function *function, unsigned bar, uint64_t offset, uint64_t bytes,
+enum pci_mapping {
+	PCI_REGISTERS = MMIO_REGISTERS,
+	PCI_WRITE_COMBINING = MMIO_WRITE_COMBINING,
+};
+status_t pci_bar_map(struct pci_function *function, unsigned bar, uint64_t offset, uint64_t bytes, enum pci_mapping mapping,
 		     volatile void **registers) MUST_CHECK;
+
+/*
+ * The port of byte `offset` of an I/O BAR that has `bytes` from there on; for kernel/port_io.h. The function answers once it
+ * has PCI_IO. Status as above.
+ */
+status_t pci_bar_ports(struct pci_function *function, unsigned bar, uint64_t offset, uint64_t bytes, uint16_t *port) MUST_CHECK;
 
 /*
  * Interrupts. open chooses MSI-X, else MSI, else the line, and returns how many vectors there are, from 1 to `wanted`: one for

@@ -11,6 +11,8 @@
 #define BAR_FLAGS_IO     3u
 #define BAR_FLAGS_MEMORY 15u
 
+#define PORTS 0x10000u /* of the CPU */
+
 /* Writes all ones and sees which bits stay: those of the size do not. */
 static uint32_t bar_probe(const struct pci_function *function, unsigned offset, uint32_t *value)
 {
@@ -64,16 +66,16 @@ void pci_bars_read(struct pci_function *function)
 	pci_write16(function, PCI_COMMAND, command);
 }
 
-status_t pci_bar_map(struct pci_function *function, unsigned index, uint64_t offset, uint64_t bytes, volatile void **registers)
+/* Whether the BAR is there, of that kind, and has these bytes; else the reason is logged. */
+static status_t bar_check(const struct pci_function *function, unsigned index, bool io, uint64_t offset, uint64_t bytes)
 {
-	const struct pci_bar *bar;
-	void *mapped;
+	static const struct pci_bar none;
+	const struct pci_bar *bar = index < PCI_BARS ? &function->bars[index] : &none;
 
-	if (index >= PCI_BARS || function->bars[index].bytes == 0 || function->bars[index].io) {
-		log_error("%s: there is no memory BAR %u", function->device.name, index);
+	if (bar->bytes == 0 || bar->io != io) {
+		log_error("%s: there is no %s BAR %u", function->device.name, io ? "I/O" : "memory", index);
 		return STATUS_UNSUPPORTED;
 	}
-	bar = &function->bars[index];
 	if (bar->start == 0) {
 		log_error("%s: firmware gave BAR %u no address", function->device.name, index);
 		return STATUS_UNSUPPORTED;
@@ -83,12 +85,41 @@ status_t pci_bar_map(struct pci_function *function, unsigned index, uint64_t off
 			  (unsigned long long)bar->bytes, (unsigned long long)bytes, (unsigned long long)offset);
 		return STATUS_RANGE;
 	}
-	mapped = mmio_map((struct phys_addr){ bar->start + offset }, bytes);
-	if (!mapped) {
-		log_error("%s: BAR %u at 0x%llx cannot be mapped", function->device.name, index,
-			  (unsigned long long)bar->start);
-		return STATUS_NO_MEMORY;
+	return STATUS_OK;
+}
+
+status_t pci_bar_map(struct pci_function *function, unsigned index, uint64_t offset, uint64_t bytes, enum pci_mapping mapping,
+		     volatile void **registers)
+{
+	status_t status = bar_check(function, index, false, offset, bytes);
+	uint64_t address;
+	void *mapped;
+
+	if (status != STATUS_OK)
+		return status;
+	address = function->bars[index].start + offset;
+	status = mmio_map_as((struct phys_addr){ address }, bytes, (enum mmio_type)mapping, &mapped);
+	if (status == STATUS_BUSY)
+		log_error("%s: BAR %u cannot be mapped at 0x%llx, part of which is mapped as another type of memory",
+			  function->device.name, index, (unsigned long long)address);
+	else if (status != STATUS_OK)
+		log_error("%s: BAR %u at 0x%llx cannot be mapped: %s", function->device.name, index,
+			  (unsigned long long)address, status_text(status));
+	else
+		*registers = mapped;
+	return status == STATUS_RANGE ? STATUS_UNSUPPORTED : status;
+}
+
+status_t pci_bar_ports(struct pci_function *function, unsigned index, uint64_t offset, uint64_t bytes, uint16_t *port)
+{
+	status_t status = bar_check(function, index, true, offset, bytes);
+
+	if (status != STATUS_OK)
+		return status;
+	if (function->bars[index].start + offset + bytes > PORTS) {
+		log_error("%s: I/O BAR %u lies beyond the CPU's ports", function->device.name, index);
+		return STATUS_UNSUPPORTED;
 	}
-	*registers = mapped;
+	*port = (uint16_t)(function->bars[index].start + offset);
 	return STATUS_OK;
 }

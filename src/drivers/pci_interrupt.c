@@ -82,7 +82,7 @@ static unsigned msix_open(struct pci_function *function)
 	entries = (pci_read16(function, capability + MSIX_CONTROL) & MSIX_CONTROL_SIZE) + 1;
 	where = pci_read32(function, capability + MSIX_TABLE);
 	if (pci_bar_map(function, where & MSIX_TABLE_BAR, where & ~MSIX_TABLE_BAR, (uint64_t)entries * MSIX_ENTRY_BYTES,
-			&table) != STATUS_OK)
+			PCI_REGISTERS, &table) != STATUS_OK)
 		return 0;
 	function->msix_table = table;
 	control_change(function, capability + MSIX_CONTROL, 0, MSIX_CONTROL_MASK | MSIX_CONTROL_ENABLE);

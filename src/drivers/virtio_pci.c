@@ -72,7 +72,8 @@ static status_t registers_map(struct virtio *virtio, unsigned type, uint32_t byt
 			continue; /* there may be another one */
 		*bytes = length;
 		*capability = at;
-		return pci_bar_map(function, bar, pci_read32(function, at + CAPABILITY_OFFSET), length, registers);
+		return pci_bar_map(function, bar, pci_read32(function, at + CAPABILITY_OFFSET), length, PCI_REGISTERS,
+				   registers);
 	}
 	return STATUS_NOT_FOUND;
 }

@@ -133,35 +133,49 @@ status_t address_space_init(struct heap *heap)
 	return STATUS_OK;
 }
 
-/* Maps at the physical address whatever pages of the range are not mapped yet. */
-static bool map_identity(struct phys_addr address, uint64_t bytes, unsigned flags)
+/* Maps at the physical address what pages of the range are not mapped yet. STATUS_BUSY: one that is differs in its type. */
+static status_t map_identity(struct phys_addr address, uint64_t bytes, unsigned flags)
 {
 	uint64_t page, end;
 
 	if (bytes == 0 || address.value >= physical_limit || bytes > physical_limit - address.value)
-		return false;
+		return STATUS_RANGE;
 	end = align_up(address.value + bytes, PAGE_BYTES);
 	for (page = align_down(address.value, PAGE_BYTES); page < end; page += PAGE_BYTES) {
-		status_t status;
+		status_t status = STATUS_BUSY;
+		unsigned is;
 
-		if (paging_translate(page, NULL, NULL))
-			continue;
-		status = paging_map(page, (struct phys_addr){ page }, PAGE_BYTES, flags);
-		if (status != STATUS_OK && status != STATUS_BUSY) /* busy: somebody else was faster */
-			return false;
+		if (!paging_translate(page, NULL, NULL))
+			status = paging_map(page, (struct phys_addr){ page }, PAGE_BYTES, flags);
+		if (status == STATUS_BUSY && paging_translate(page, NULL, &is)) /* before, or another task was faster */
+			status = (is ^ flags) & PAGING_WRITE_COMBINING ? STATUS_BUSY : STATUS_OK;
+		if (status != STATUS_OK)
+			return status;
 	}
-	return true;
+	return STATUS_OK;
+}
+
+status_t mmio_map_as(struct phys_addr address, uint64_t bytes, enum mmio_type type, void **mapped)
+{
+	const unsigned flags = PAGING_WRITE | (type == MMIO_WRITE_COMBINING ? PAGING_WRITE_COMBINING : PAGING_UNCACHED);
+	status_t status = STATUS_BUSY;
+
+	/* A large BAR gets large pages, if nothing of it is mapped yet. */
+	if (bytes > 0 && is_aligned(address.value | bytes, BLOCK_BYTES) && address.value < physical_limit &&
+	    bytes <= physical_limit - address.value)
+		status = paging_map(address.value, address, bytes, flags);
+	if (status != STATUS_OK)
+		status = map_identity(address, bytes, flags);
+	if (status == STATUS_OK)
+		*mapped = (void *)address.value;
+	return status;
 }
 
 void *mmio_map(struct phys_addr address, uint64_t bytes)
 {
-	const unsigned flags = PAGING_WRITE | PAGING_UNCACHED;
+	void *mapped;
 
-	/* A large BAR gets large pages, if nothing of it is mapped yet. */
-	if (bytes > 0 && is_aligned(address.value | bytes, BLOCK_BYTES) && address.value < physical_limit &&
-	    bytes <= physical_limit - address.value && paging_map(address.value, address, bytes, flags) == STATUS_OK)
-		return (void *)address.value;
-	return map_identity(address, bytes, flags) ? (void *)address.value : NULL;
+	return mmio_map_as(address, bytes, MMIO_REGISTERS, &mapped) == STATUS_OK ? mapped : NULL;
 }
 
 const void *firmware_map(struct phys_addr address, uint64_t bytes)
@@ -169,7 +183,7 @@ const void *firmware_map(struct phys_addr address, uint64_t bytes)
 	/* Page 0 stays unmapped. */
 	if (address.value < PAGE_BYTES)
 		return NULL;
-	return map_identity(address, bytes, 0) ? (const void *)address.value : NULL;
+	return map_identity(address, bytes, 0) == STATUS_OK ? (const void *)address.value : NULL;
 }
 
 struct flush {
