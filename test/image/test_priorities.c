@@ -247,10 +247,19 @@ static void pin_another(struct meeting *meeting)
 	page_unpin(page);
 }
 
+static bool take_piece(struct guarantee *guarantee, struct phys_addr *piece)
+{
+	static const struct device device = { .name = "test", .dma_mask = UINT64_MAX };
+	const uint64_t interrupts = guarantee_lock(guarantee);
+	const void *record = guarantee_take_locked(guarantee, &device, guarantee_piece_bytes(guarantee), true, piece);
+
+	guarantee_unlock(guarantee, interrupts);
+	return record != NULL;
+}
+
 /* Takes the guarantee until the page's block is gone, and has it settled. */
 static void take_the_piece(struct meeting *meeting)
 {
-	static const struct device device = { .name = "test", .dma_mask = UINT64_MAX };
 	static struct phys_addr pieces[64];
 	struct guarantee *guarantee = &meeting->test->environment->memory->guarantee;
 	const struct frames *frames = page_frames(meeting->page);
@@ -258,8 +267,7 @@ static void take_the_piece(struct meeting *meeting)
 	const uint64_t deadline_ns = platform_now_ns() + WAIT_NS;
 	unsigned taken = 0;
 
-	while (frames_are_lent(frames) && taken < ARRAY_LENGTH(pieces) &&
-	       guarantee_take(guarantee, &device, guarantee_piece_bytes(guarantee), true, &pieces[taken]))
+	while (frames_are_lent(frames) && taken < ARRAY_LENGTH(pieces) && take_piece(guarantee, &pieces[taken]))
 		taken++;
 	expect(!frames_are_lent(frames));
 	while (atomic_load(&frames->volume) && platform_now_ns() < deadline_ns)
