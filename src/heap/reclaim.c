@@ -75,21 +75,19 @@ static void leave(struct reclaim *reclaim)
 	fair_mutex_unlock(&reclaim->memory->reclaim_lock);
 }
 
-/*
- * One turn for each of those in line. Whoever goes on when its deadline has passed has to tidy up; so it comes back before
- * others then. A window is fenced again, should another one have been meanwhile.
- */
-static void pass_turn_on(struct reclaim *reclaim, const struct reclaim_question *question)
+/* Whoever goes on when its deadline has passed has to tidy up; so it comes back before others then. */
+void reclaim_pass_turn_on(struct reclaim *reclaim)
 {
 	struct fair_mutex *turn = &reclaim->memory->reclaim_lock;
-	status_t status = fair_mutex_pass_on(turn, urgency_of(reclaim), deadline_of(reclaim->request));
+	status_t status;
+
+	if (!fair_mutex_is_wanted(turn, urgency_of(reclaim)))
+		return;
+	status = fair_mutex_pass_on(turn, urgency_of(reclaim), deadline_of(reclaim->request));
 
 	if (status != STATUS_OK)
 		status = fair_mutex_lock(turn, URGENCY_HIGH, PLATFORM_FOREVER);
 	assert(status == STATUS_OK);
-	if (question->obstacles)
-		block_heap_fence(&reclaim->memory->blocks, question->lowest,
-				 (question->highest.value - question->lowest.value + 1) >> BLOCK_SHIFT);
 }
 
 bool reclaim_take_one(struct reclaim *reclaim, const struct block_constraints *constraints, bool inside_fence)
@@ -217,9 +215,15 @@ uint64_t reclaim_ask_cleaners(struct reclaim *reclaim, const struct reclaim_ques
 		reclaim->gained += given;
 		if (given > 0 && reclaim_target_is_wanted(&target)) {
 			reclaim->passes = true;
-			(void)question->missing(reclaim, question->context);
+			blocks = question->missing(reclaim, question->context);
 			reclaim->passes = false;
-			pass_turn_on(reclaim, question);
+			/* An emptied place is taken first: another one would move what it moves there. */
+			if (blocks == 0 && question->exchange)
+				break;
+			reclaim_pass_turn_on(reclaim);
+			if (question->obstacles)
+				block_heap_fence(&reclaim->memory->blocks, question->lowest,
+						 (question->highest.value - question->lowest.value + 1) >> BLOCK_SHIFT);
 		} else if (given < target.bytes) {
 			cleaner = cleaner_next(registry, cleaner);
 		}

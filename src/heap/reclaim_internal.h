@@ -35,6 +35,9 @@ bool reclaim_take_one(struct reclaim *reclaim, const struct block_constraints *c
  */
 bool reclaim_take_place(struct reclaim *reclaim, const struct run_request *request);
 
+/* One turn for each of those in line who are as urgent. Another window may be fenced afterwards. */
+void reclaim_pass_turn_on(struct reclaim *reclaim);
+
 /* Blocks that the request has to leave free. */
 uint64_t reclaim_keep_blocks(const struct reclaim *reclaim);
 

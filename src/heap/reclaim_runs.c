@@ -80,6 +80,8 @@ bool reclaim_take_place(struct reclaim *reclaim, const struct run_request *reque
 			(void)window_take(reclaim, &place, &obstacles);
 	}
 	window_avoid_nothing(heap);
+	if (reclaim->got > got && reclaim->got < reclaim->count)
+		reclaim_pass_turn_on(reclaim);
 	return reclaim->got > got || (!reclaim->placed && reclaim_take_one(reclaim, &request->constraints, false));
 }
 

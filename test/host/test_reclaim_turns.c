@@ -23,6 +23,7 @@ static struct {
 	struct owner owner;
 	_Atomic bool has[BLOCKS];
 	_Atomic uint64_t work[THREADS]; /* blocks given, by thread */
+	bool exchanges;                 /* it moves what is in a place, to a block that is free */
 	void (*before_block)(void);     /* in the middle of the work for a block */
 } cache;
 
@@ -38,6 +39,18 @@ static bool is_within(uint64_t index, struct phys_addr lowest, struct phys_addr 
 	return address_of(index).value >= lowest.value && address_of(index + 1).value - 1 <= highest.value;
 }
 
+/* What is in the block moves to a free one, if there is one. */
+static bool move_away(uint64_t index)
+{
+	const struct run_request request = { .blocks = 1, .owner = &cache.owner };
+	struct phys_addr fresh;
+
+	if (block_heap_alloc(&memory->blocks, &request, &fresh) != STATUS_OK)
+		return false;
+	atomic_store(&cache.has[(fresh.value - MACHINE_START) / BLOCK_BYTES], true);
+	return atomic_load(&cache.has[index]);
+}
+
 static uint64_t cache_clean(struct cleaner *cleaner, const struct reclaim_target *target)
 {
 	uint64_t given = 0;
@@ -48,6 +61,8 @@ static uint64_t cache_clean(struct cleaner *cleaner, const struct reclaim_target
 			continue;
 		if (cache.before_block)
 			cache.before_block();
+		if (target->exchange && cache.exchanges && !move_away(i))
+			break;
 		atomic_store(&cache.has[i], false);
 		memory_blocks_free(memory, address_of(i));
 		atomic_fetch_add(&cache.work[self], 1);
@@ -264,6 +279,40 @@ START_TEST(threads_in_a_crowd_all_get_theirs)
 }
 END_TEST
 
+/* Each has a place of its own emptied, into the one block that is free. */
+static _Atomic bool all_came;
+
+static void wait_for_all(void)
+{
+	uint64_t work = 0;
+
+	for (unsigned i = 0; i < THREADS; i++)
+		work += atomic_load(&cache.work[i]);
+	ck_assert_uint_le(work, 3 * THREADS);
+	if (!atomic_exchange(&all_came, true))
+		while (line_length() != THREADS - 1)
+			platform_yield();
+}
+
+static void take_one(void *context, unsigned index)
+{
+	(void)context;
+	self = index;
+	ck_assert_int_eq(take_and_free(KIND_SINGLE, 1, MEMORY_WAIT_NEVER), STATUS_OK);
+}
+
+START_TEST(threads_do_not_take_each_others_emptied_places_without_end)
+{
+	setup(0, wait_for_all);
+	cache.exchanges = true;
+	cache_take(0);
+	atomic_store(&cache.has[0], false);
+	memory_blocks_free(memory, address_of(0));
+	host_threads_run(THREADS, take_one, NULL);
+	teardown();
+}
+END_TEST
+
 /* What lacks, and where ----------------------------------------- */
 
 static uint64_t count_within(const struct block_constraints *constraints, const bool *is)
@@ -340,4 +389,4 @@ START_TEST(what_has_to_stay_free_may_be_anywhere)
 END_TEST
 
 HOST_TEST_MAIN("reclaim_turns", threads_that_must_not_wait_wait_for_one_block_of_others, threads_in_a_crowd_all_get_theirs,
-	       what_has_to_stay_free_may_be_anywhere)
+	       threads_do_not_take_each_others_emptied_places_without_end, what_has_to_stay_free_may_be_anywhere)
