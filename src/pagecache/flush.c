@@ -133,7 +133,7 @@ static enum device_flush look_at_device(struct flush *flush)
 
 	spinlock_lock(&volume->lock);
 	flush->status = status_locked(flush);
-	if (flush->durable && (written->losses != flush->losses || written_is_lost(volume, written->losses))) {
+	if (flush->durable && (written->losses != flush->losses || written_is_lost_locked(volume, written->losses))) {
 		/* A device flush that failed is told. After another loss, a reset, what is cached is written once more. */
 		if (written->status != STATUS_OK)
 			flush->status = written->status;

@@ -310,7 +310,7 @@ static void write_done(struct block_request *request)
 	} else {
 		writeback_completed(volume, io->count);
 	}
-	lost = written_is_lost(volume, io->losses);
+	lost = written_is_lost_locked(volume, io->losses);
 	for (uint32_t i = 0; i < io->count; i++) {
 		write_ended_locked(volume, io->pages[i], request->status, lost);
 		platform_wake(&io->pages[i]->state);

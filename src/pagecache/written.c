@@ -24,11 +24,6 @@ uint64_t written_losses(const struct volume *volume)
 	return atomic_load(&volume->device->cache_losses);
 }
 
-bool written_is_lost(const struct volume *volume, uint64_t losses)
-{
-	return volume->device->write_cache && losses != written_losses(volume);
-}
-
 /* The number of an UNFLUSHED page's write, or 0 if that has been settled. [D] is held. */
 static uint64_t number_locked(const struct volume *volume, const struct page *page)
 {
@@ -73,6 +68,12 @@ static void notice_loss_locked(struct volume *volume)
 	written->lost_before = written->begun;
 }
 
+bool written_is_lost_locked(struct volume *volume, uint64_t losses)
+{
+	notice_loss_locked(volume);
+	return volume->device->write_cache && losses != volume->written.noticed;
+}
+
 /* What was written there before does not matter any more. */
 static void supersede_locked(struct written *written, struct range range)
 {
@@ -87,7 +88,6 @@ uint32_t written_ended_locked(struct volume *volume, struct page *page)
 
 	if (!volume->device->write_cache)
 		return 0;
-	notice_loss_locked(volume);
 	if (!(page_state(page) & PAGE_STALE))
 		supersede_locked(written, range_of(volume, page));
 	page->flush = written->begun & FLUSH_MASK;
@@ -144,8 +144,7 @@ void volume_note_written(struct volume *volume, uint64_t start, uint64_t bytes, 
 	if (!volume->device->write_cache)
 		return;
 	spinlock_lock(&volume->lock);
-	notice_loss_locked(volume);
-	lost = losses != written->noticed;
+	lost = written_is_lost_locked(volume, losses);
 	if (!lost)
 		supersede_locked(written, (struct range){ start, start + bytes });
 	ranges_add(lost ? &written->lost : &written->noted, start, start + bytes);
@@ -163,7 +162,7 @@ static void flush_done(struct block_request *request)
 		atomic_fetch_add(&volume->device->cache_losses, 1);
 	spinlock_lock(&volume->lock);
 	written->status = request->status;
-	if (request->status == STATUS_OK && !written_is_lost(volume, written->losses)) {
+	if (request->status == STATUS_OK && !written_is_lost_locked(volume, written->losses)) {
 		written->good = written->running;
 		written->settled = MAX(written->settled, written->running);
 		written->noted_before.count = 0;
@@ -246,8 +245,7 @@ static bool settle_begin(struct volume *volume, uint64_t *losses, uint64_t *befo
 	bool lost;
 
 	spinlock_lock(&volume->lock);
-	notice_loss_locked(volume);
-	lost = volume->device->write_cache && written->noticed != written->losses;
+	lost = written_is_lost_locked(volume, written->losses);
 	*losses = written->noticed;
 	*before = lost ? written->lost_before : written->settled;
 	written->settling = true;

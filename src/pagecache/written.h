@@ -42,10 +42,13 @@ struct written {
 /* The rest of it is zero. */
 void written_init(struct volume *volume);
 
-/* A write of these pages has ended well, the device's losses being `losses` when it began; whether it may be lost again. */
-bool written_is_lost(const struct volume *volume, uint64_t losses);
+/*
+ * What began when the device's losses were `losses` has ended well; whether it may be lost again. If not, what
+ * written_ended_locked gives it before [D], which is held, is released counts from before any loss that is seen later.
+ */
+bool written_is_lost_locked(struct volume *volume, uint64_t losses);
 
-/* What the page, whose write has ended, is from now on: PAGE_UNFLUSHED or nothing. [D] is held. */
+/* What the page, whose write has ended and is not lost, is from now on: PAGE_UNFLUSHED or nothing. [D] is held. */
 uint32_t written_ended_locked(struct volume *volume, struct page *page);
 
 /* The page was read from the device, the losses being `losses` when that began: PAGE_UNFLUSHED, PAGE_STALE, or nothing. */

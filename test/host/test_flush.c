@@ -165,6 +165,30 @@ START_TEST(a_flush_sees_a_reset_while_it_writes)
 }
 END_TEST
 
+/* What write_done does, and between its look at the losses and its last page another one is counted. */
+START_TEST(a_loss_that_is_counted_while_a_write_ends_is_seen)
+{
+	struct volume *volume = &machine.volume;
+	struct random random;
+	struct page *page;
+	uint32_t state;
+
+	forgetful_machine(false);
+	random_seed(&random, 2);
+	cache_machine_write(&machine, &random, 3 * PAGE_BYTES, PAGE_BYTES);
+	ck_assert_int_eq(node_write_back(&volume->node), STATUS_OK);
+	page = index_find(&machine.pagecache.index, page_key_make(volume->node.id, 3), &state);
+	spinlock_lock(&volume->lock);
+	ck_assert(!written_is_lost_locked(volume, written_losses(volume)));
+	fake_block_reset(&machine.disk);
+	(void)written_ended_locked(volume, page);
+	spinlock_unlock(&volume->lock);
+	ck_assert_int_eq(volume_flush(volume), STATUS_OK);
+	ck_assert_int_eq(memcmp(machine.disk.durable, machine.model, SMALL_DISK), 0);
+	cache_machine_fini(&machine);
+}
+END_TEST
+
 /* A direct write that fails repairs nothing. */
 START_TEST(a_direct_write_repairs_what_it_has_written)
 {
@@ -593,5 +617,6 @@ END_TEST
 HOST_TEST_MAIN("flush", a_flush_after_one_that_failed_writes_again_what_the_disk_forgot, a_reset_is_made_good_by_the_next_flush,
 	       what_was_evicted_and_lost_is_told_until_it_is_written_again_or_cleared,
 	       what_was_written_again_before_the_loss_is_seen_is_repaired, a_flush_sees_a_reset_while_it_writes,
-	       a_direct_write_repairs_what_it_has_written, a_flush_of_another_volume_of_the_disk_that_fails_is_seen,
-	       what_a_flush_says_is_true, threads_that_flush_at_once_are_told_the_truth)
+	       a_loss_that_is_counted_while_a_write_ends_is_seen, a_direct_write_repairs_what_it_has_written,
+	       a_flush_of_another_volume_of_the_disk_that_fails_is_seen, what_a_flush_says_is_true,
+	       threads_that_flush_at_once_are_told_the_truth)
