@@ -86,6 +86,16 @@ void flush_begin(struct flush *flush, struct volume *volume, struct node *node, 
 	begin(flush);
 }
 
+/* What is dirty and could not be written, or was lost, is told by every flush. [D] is held. */
+static status_t status_locked(const struct flush *flush)
+{
+	struct volume *volume = flush->volume;
+
+	if (atomic_load(flush->node ? &flush->node->failed_pages : &volume->counts.failed_pages) > 0)
+		return atomic_load(&volume->write_status);
+	return flush->durable && written_has_lost_locked(volume, flush->node) ? STATUS_IO_ERROR : STATUS_OK;
+}
+
 /* True: all that was dirty has been written, or has failed. */
 static bool writes_have_ended(struct flush *flush)
 {
@@ -103,19 +113,10 @@ static bool writes_have_ended(struct flush *flush)
 	if (ended && flush->stage == FLUSH_WRITES) {
 		flush->stage = FLUSH_DEVICE;
 		flush->number = volume->written.begun + 1;
+		flush->failed = status_locked(flush);
 	}
 	spinlock_unlock(&volume->lock);
 	return ended;
-}
-
-/* What is dirty and could not be written, or was lost, is told by every flush. [D] is held. */
-static status_t status_locked(const struct flush *flush)
-{
-	struct volume *volume = flush->volume;
-
-	if (atomic_load(flush->node ? &flush->node->failed_pages : &volume->counts.failed_pages) > 0)
-		return atomic_load(&volume->write_status);
-	return flush->durable && written_has_lost_locked(volume, flush->node) ? STATUS_IO_ERROR : STATUS_OK;
 }
 
 enum device_flush {
@@ -132,7 +133,7 @@ static enum device_flush look_at_device(struct flush *flush)
 	enum device_flush result = DEVICE_WAIT;
 
 	spinlock_lock(&volume->lock);
-	flush->status = status_locked(flush);
+	flush->status = flush->failed != STATUS_OK ? flush->failed : status_locked(flush);
 	if (flush->durable && (written->losses != flush->losses || written_is_lost_locked(volume, written->losses))) {
 		/* A device flush that failed is told. After another loss, a reset, what is cached is written once more. */
 		if (written->status != STATUS_OK)

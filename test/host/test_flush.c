@@ -121,9 +121,49 @@ START_TEST(what_was_written_again_before_the_loss_is_seen_is_repaired)
 }
 END_TEST
 
+/* What happens to the next request of a kind: right before the disk executes it, or right after, before its end is seen. */
+static void (*submit_to_disk)(struct block_device *device, struct block_request *request);
+static enum block_operation hooked;
+static void (*before_it)(void);
+static void (*after_it)(void);
+
+static void hold_back(struct block_request *request)
+{
+	(void)request;
+}
+
+static void submit_hooked(struct block_device *device, struct block_request *request)
+{
+	void (*const before)(void) = request->operation == hooked ? before_it : NULL;
+	void (*const after)(void) = request->operation == hooked ? after_it : NULL;
+	void (*const done)(struct block_request *) = request->done;
+
+	if (request->operation == hooked)
+		before_it = after_it = NULL;
+	if (before)
+		before();
+	if (after)
+		request->done = hold_back;
+	submit_to_disk(device, request);
+	if (after) {
+		request->done = done;
+		after();
+		done(request);
+	}
+}
+
+static void hook(enum block_operation operation, void (*before)(void), void (*after)(void))
+{
+	if (machine.disk.device.submit != submit_hooked)
+		submit_to_disk = machine.disk.device.submit;
+	machine.disk.device.submit = submit_hooked;
+	hooked = operation;
+	before_it = before;
+	after_it = after;
+}
+
 /* The disk is reset when it has a write: before that ends, or after it, and then another flush sees to the loss at once. */
 static void (*write_done)(struct block_request *request);
-static void (*submit_to_disk)(struct block_device *device, struct block_request *request);
 static bool ends_first;
 
 static void reset_and_end(struct block_request *request)
@@ -185,6 +225,52 @@ START_TEST(a_loss_that_is_counted_while_a_write_ends_is_seen)
 	spinlock_unlock(&volume->lock);
 	ck_assert_int_eq(volume_flush(volume), STATUS_OK);
 	ck_assert_int_eq(memcmp(machine.disk.durable, machine.model, SMALL_DISK), 0);
+	cache_machine_fini(&machine);
+}
+END_TEST
+
+/* Page 3, while the disk's flush is under way. */
+static void write_again(void)
+{
+	struct random random;
+
+	random_seed(&random, 3);
+	machine.disk.fail_writes = false;
+	cache_machine_write(&machine, &random, 3 * PAGE_BYTES, PAGE_BYTES);
+	ck_assert_int_eq(node_write_back(&machine.volume.node), STATUS_OK);
+}
+
+static void retry(void)
+{
+	machine.disk.fail_writes = false;
+	host_clock_turn(60 * NS_PER_S);
+	pagecache_writeback_step(&machine.pagecache);
+	ck_assert_uint_eq(cache_machine_statistics(&machine).failed_pages, 0);
+}
+
+/* A page that could not be written, or was lost, before the disk's flush, and is written during that. */
+START_TEST(what_is_repaired_while_the_disk_flushes_waits_for_the_next_flush)
+{
+	struct random random;
+
+	host_clock_set(HOST_CLOCK_MANUAL);
+	forgetful_machine(false);
+	random_seed(&random, 2);
+	for (unsigned way = 0; way < 3; way++) {
+		cache_machine_write(&machine, &random, 3 * PAGE_BYTES, PAGE_BYTES);
+		if (way == 2) {
+			ck_assert_int_eq(node_write_back(&machine.volume.node), STATUS_OK);
+			ck_assert(node_evict_page(&machine.volume.node, 3));
+			fake_block_reset(&machine.disk);
+		} else {
+			machine.disk.fail_writes = true;
+			machine.disk.fail_end = UINT64_MAX;
+		}
+		hook(BLOCK_FLUSH, NULL, way == 0 ? retry : write_again);
+		ck_assert_int_eq(way == 1 ? node_flush(&machine.volume.node) : volume_flush(&machine.volume), STATUS_IO_ERROR);
+		ck_assert_int_eq(volume_flush(&machine.volume), STATUS_OK);
+		ck_assert_int_eq(memcmp(machine.disk.durable, machine.model, SMALL_DISK), 0);
+	}
 	cache_machine_fini(&machine);
 }
 END_TEST
@@ -617,6 +703,7 @@ END_TEST
 HOST_TEST_MAIN("flush", a_flush_after_one_that_failed_writes_again_what_the_disk_forgot, a_reset_is_made_good_by_the_next_flush,
 	       what_was_evicted_and_lost_is_told_until_it_is_written_again_or_cleared,
 	       what_was_written_again_before_the_loss_is_seen_is_repaired, a_flush_sees_a_reset_while_it_writes,
-	       a_loss_that_is_counted_while_a_write_ends_is_seen, a_direct_write_repairs_what_it_has_written,
+	       a_loss_that_is_counted_while_a_write_ends_is_seen,
+	       what_is_repaired_while_the_disk_flushes_waits_for_the_next_flush, a_direct_write_repairs_what_it_has_written,
 	       a_flush_of_another_volume_of_the_disk_that_fails_is_seen, what_a_flush_says_is_true,
 	       threads_that_flush_at_once_are_told_the_truth)
