@@ -76,6 +76,8 @@ struct guarantee_lender {
 	 * guarantee's limits, of which at most GUARANTEE_IDLE_PERCENT lie idle. False: there are none just now.
 	 */
 	bool (*lend)(struct guarantee_lender *self, const struct guarantee_wish *wish, struct phys_addr *start);
+	/* How much of a block that it lent lies idle, in percent: a writer to what is cached there moves it out. [E] is held. */
+	unsigned (*idle_percent)(struct guarantee_lender *self, struct phys_addr block);
 	/* Gets a block back that it lent. */
 	void (*take_back)(struct guarantee_lender *self, struct phys_addr block);
 	/* Another holder has the block from now on: nothing read from it afterwards counts. Any context, no lock, a few steps. */
@@ -127,6 +129,8 @@ struct guarantee {
 	struct mutex refill;             /* [K] */
 	struct guarantee_slot *spare;    /* [K] the one that is EMPTY; NULL: while a new piece is in, and an old one not out */
 	struct guarantee_lender *lender; /* [K] or NULL */
+	uint64_t idle_look_ns;           /* [K] when loans are looked at next for how much lies idle in them */
+	uint32_t idle_look;              /* [K] the slot where that look begins */
 	struct cleaner cleaner;
 	_Atomic uint32_t turned_blocks; /* blocks that the cache has begun to refill since the refill task looked */
 	_Atomic uint32_t kick;          /* changes when the refill task has something to do */

@@ -6,6 +6,7 @@
 #include "runtime/base/assert.h"
 #include "runtime/base/bits.h"
 
+#define IDLE_LOOKS   64 /* loans that one round looks at */
 #define NAP_NS       (100 * NS_PER_MS)
 #define SHORT_NAP_NS NS_PER_MS
 
@@ -207,6 +208,33 @@ static void rotate(struct guarantee *guarantee)
 			return;
 }
 
+static bool is_sparse(struct guarantee *guarantee, const struct guarantee_slot *slot)
+{
+	const uint64_t interrupts = spinlock_lock_interrupts(&guarantee->lock);
+	unsigned percent = 0;
+
+	for (uint64_t i = 0; slot->state == SLOT_LOANED && i < guarantee->piece_blocks; i++)
+		percent += guarantee->lender->idle_percent(guarantee->lender, guarantee_block(slot->start, i));
+	spinlock_unlock_interrupts(&guarantee->lock, interrupts);
+	return percent > GUARANTEE_IDLE_PERCENT * guarantee->piece_blocks;
+}
+
+/* A piece in which little is cached any more is of more use to the cache: one in a round, and the next one after a nap. */
+static void exchange_sparse(struct guarantee *guarantee)
+{
+	const uint64_t now = platform_now_ns();
+	struct guarantee_slot *slot = NULL;
+
+	if (!guarantee->slots || now < guarantee->idle_look_ns)
+		return;
+	guarantee->idle_look_ns = now + NAP_NS;
+	for (uint32_t i = 0; !slot && i < MIN(IDLE_LOOKS, guarantee->pieces + 1); i++) {
+		slot = &guarantee->slots[guarantee->idle_look++ % (guarantee->pieces + 1)];
+		slot = is_sparse(guarantee, slot) ? slot : NULL;
+	}
+	(void)exchange(guarantee, slot);
+}
+
 bool guarantee_keep(struct guarantee *guarantee)
 {
 	bool exchanged;
@@ -216,6 +244,7 @@ bool guarantee_keep(struct guarantee *guarantee)
 	/* Where memory is short, what lies idle is given to it. */
 	exchanged = memory_is_short(guarantee) && exchange(guarantee, first_of(guarantee, &guarantee->idle));
 	rotate(guarantee);
+	exchange_sparse(guarantee);
 	mutex_unlock(&guarantee->refill);
 	return exchanged;
 }

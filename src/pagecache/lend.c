@@ -138,6 +138,12 @@ static bool lend(struct guarantee_lender *self, const struct guarantee_wish *wis
 	return lent;
 }
 
+static unsigned idle_percent(struct guarantee_lender *self, struct phys_addr block)
+{
+	return (unsigned)((PAGES_PER_BLOCK - atomic_load(&group_frames(pagecache_of(self), block, 0)->cached)) * 100 /
+			  PAGES_PER_BLOCK);
+}
+
 static void take_back(struct guarantee_lender *self, struct phys_addr block)
 {
 	struct frames *frames = group_frames(pagecache_of(self), block, 0);
@@ -165,6 +171,7 @@ void lend_init(struct pagecache *pagecache)
 {
 	pagecache->lender = (struct guarantee_lender){
 		.lend = lend,
+		.idle_percent = idle_percent,
 		.take_back = take_back,
 		.revoke = revoke,
 		.settle = settle,

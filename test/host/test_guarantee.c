@@ -69,6 +69,12 @@ static bool noting_lend(struct guarantee_lender *self, const struct guarantee_wi
 	return true;
 }
 
+static unsigned noting_idle_percent(struct guarantee_lender *self, struct phys_addr block)
+{
+	ck_assert_int_eq(*note_of(self, block), LENT);
+	return 0;
+}
+
 static void noting_take_back(struct guarantee_lender *self, struct phys_addr block)
 {
 	struct noting_lender *lender = container_of(self, struct noting_lender, lender);
@@ -91,7 +97,7 @@ static void noting_settle(struct guarantee_lender *self, struct phys_addr block)
 static void noting_init(struct noting_lender *lender, struct machine *machine)
 {
 	*lender = (struct noting_lender){
-		.lender = { noting_lend, noting_take_back, noting_revoke, noting_settle },
+		.lender = { noting_lend, noting_idle_percent, noting_take_back, noting_revoke, noting_settle },
 		.memory = &machine->memory,
 		.start = MACHINE_START,
 	};

@@ -166,6 +166,14 @@ static bool donor_lend(struct guarantee_lender *self, const struct guarantee_wis
 	return true;
 }
 
+/* Now and then, little is cached there. */
+static unsigned donor_idle_percent(struct guarantee_lender *self, struct phys_addr block)
+{
+	(void)self;
+	ck_assert_int_eq(*loan_of(block), LENT);
+	return (unsigned)any(2) * 100;
+}
+
 static void donor_take_back(struct guarantee_lender *self, struct phys_addr block)
 {
 	(void)self;
@@ -192,6 +200,7 @@ static void donor_comes(void)
 {
 	donor.lender = (struct guarantee_lender){
 		.lend = donor_lend,
+		.idle_percent = donor_idle_percent,
 		.take_back = donor_take_back,
 		.revoke = donor_revoke,
 		.settle = donor_settle,
