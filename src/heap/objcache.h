@@ -239,7 +239,6 @@ void objcache_flush(struct objcache *cache);
 
 /* A snapshot whose figures fit each other. */
 struct objcache_counts objcache_count(struct objcache *cache);
-struct objcache_cpu_counts objcache_cpu_count(struct objcache *cache, unsigned cpu);
 
 /* Sums up who allocated the objects that are allocated; only if OBJCACHE_DEBUG. O(objects). */
 void objcache_tally(struct objcache *cache, struct site_tally *tally);

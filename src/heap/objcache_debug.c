@@ -44,34 +44,29 @@ void objcache_debug_block_end(struct objcache *cache, struct block *block)
 	block->records = NULL;
 }
 
-/* NULL: there is none. */
-static struct objcache_record *record_get(const struct objcache *cache, const void *object)
+/* NULL: there is none, and it cannot be made, or is not to be. */
+static struct objcache_record *record_find(const struct objcache *cache, const void *object, bool make)
 {
 	const struct block *block = objcache_map_find(&cache->map, object);
-	struct objcache_record *chunk;
+	struct objcache_record *none = NULL, *chunk;
 	uint64_t index;
 
 	if (!block || block->cache != cache || !block->records ||
 	    !objcache_index(cache, objcache_map_offset(&cache->map, object), &index))
 		return NULL;
-	chunk = atomic_load(&block->records[index / CHUNK_RECORDS]);
+	struct objcache_record *_Atomic *place = &block->records[index / CHUNK_RECORDS];
+	if (make && !atomic_load(place) && !platform_in_handler()) {
+		chunk = bookkeeping_alloc(cache->config.bookkeeping, chunk_bytes(cache));
+		if (chunk && !atomic_compare_exchange_strong(place, &none, chunk))
+			bookkeeping_free(cache->config.bookkeeping, chunk, chunk_bytes(cache));
+	}
+	chunk = atomic_load(place);
 	return chunk ? &chunk[index % CHUNK_RECORDS] : NULL;
 }
 
-/* The same, of an object that is being allocated; made if it can be. */
-static struct objcache_record *record_make(struct objcache *cache, const void *object)
+static struct objcache_record *record_get(const struct objcache *cache, const void *object)
 {
-	const struct block *block = objcache_map_find(&cache->map, object);
-	struct objcache_record *none = NULL, *chunk;
-	uint64_t index = 0;
-
-	if (record_get(cache, object) || !block->records || platform_in_handler())
-		return record_get(cache, object);
-	(void)objcache_index(cache, objcache_map_offset(&cache->map, object), &index);
-	chunk = bookkeeping_alloc(cache->config.bookkeeping, chunk_bytes(cache));
-	if (chunk && !atomic_compare_exchange_strong(&block->records[index / CHUNK_RECORDS], &none, chunk))
-		bookkeeping_free(cache->config.bookkeeping, chunk, chunk_bytes(cache));
-	return record_get(cache, object);
+	return record_find(cache, object, false);
 }
 
 /* Of an allocated object; NULL: it was allocated in a handler before there was a record, so nothing is known of it. */
@@ -124,7 +119,7 @@ void objcache_debug_alloc(struct objcache *cache, void *object, size_t bytes, co
 		objcache_debug_check_free(cache, object);
 		memset(object, JUNK_ALLOCATED, cache->config.object_bytes);
 	}
-	record = record_make(cache, object);
+	record = record_find(cache, object, true);
 	if (!record)
 		return;
 	atomic_store(&record->allocated_by, site);

@@ -1,5 +1,5 @@
 /*
- * Draining. What goes back to the parent goes through give_block, one block at a time, and is counted there: a drain of a
+ * Draining. What goes back to the parent goes through give_empty_of, one block at a time, and is counted there: a drain of a
  * cache, of all classes of a general heap, what is too much after a free, and what has been idle for long differ in what they
  * ask for. Magazines are emptied in steps, too, so that no lock is held for more than one of them.
  */
@@ -58,28 +58,19 @@ static struct block *empty_take_locked(struct objcache *cache, const struct drai
 	return NULL;
 }
 
-/* The one place where a block is handed to the parent. False: the cache has none that may go. */
-static bool give_block(struct drain *drain, struct objcache *cache)
-{
-	struct block *block;
-	uint64_t state;
-
-	if (!goes_on(drain))
-		return false;
-	state = spinlock_lock_interrupts(&cache->lock);
-	block = empty_take_locked(cache, drain);
-	spinlock_unlock_interrupts(&cache->lock, state);
-	if (!block)
-		return false;
-	objcache_block_give(cache, block);
-	drain->given += BLOCK_BYTES;
-	return true;
-}
-
+/* The one place where blocks are handed to the parent, one at a time. */
 static void give_empty_of(struct drain *drain, struct objcache *cache)
 {
-	while (wants_more(drain) && give_block(drain, cache))
-		continue;
+	while (goes_on(drain)) {
+		const uint64_t state = spinlock_lock_interrupts(&cache->lock);
+		struct block *block = empty_take_locked(cache, drain);
+
+		spinlock_unlock_interrupts(&cache->lock, state);
+		if (!block)
+			return;
+		objcache_block_give(cache, block);
+		drain->given += BLOCK_BYTES;
+	}
 }
 
 static void give_empty(struct drain *drain)

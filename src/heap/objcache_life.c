@@ -5,15 +5,6 @@
 
 /* Counts ---------------------------------------------------------------------------------------------------------------- */
 
-struct objcache_cpu_counts objcache_cpu_count(struct objcache *cache, unsigned cpu)
-{
-	const uint64_t state = spinlock_lock_interrupts(&cache->lock);
-	const struct objcache_cpu_counts counts = objcache_cpu_count_locked(cache, cpu + 1);
-
-	spinlock_unlock_interrupts(&cache->lock, state);
-	return counts;
-}
-
 /*
  * What has been loaded and is not there any more was allocated. The CPUs go on meanwhile: frees are taken from the other
  * figures, so that these fit each other at any moment.

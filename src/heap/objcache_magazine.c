@@ -32,17 +32,17 @@ void objcache_magazines_fini(struct objcache *cache)
 static struct objcache_cpu *own_new(struct objcache *cache)
 {
 	struct objcache_cpu *own = bookkeeping_alloc(cache->config.bookkeeping, sizeof(*own));
-	struct objcache_magazine *alloc = objcache_magazine_new(cache);
-	struct objcache_magazine *free = objcache_magazine_new(cache);
 
-	if (!own || !alloc || !free) {
-		bookkeeping_free(cache->config.bookkeeping, own, sizeof(*own));
-		objcache_magazine_delete(cache, alloc);
-		objcache_magazine_delete(cache, free);
+	if (!own)
+		return NULL;
+	own->alloc = objcache_magazine_new(cache);
+	own->free = objcache_magazine_new(cache);
+	if (!own->alloc || !own->free) {
+		own_delete(cache, own);
 		return NULL;
 	}
-	objcache_own_alloc_set(own, alloc, 0);
-	objcache_own_free_set(cache, own, free);
+	objcache_own_alloc_set(own, own->alloc, 0);
+	objcache_own_free_set(cache, own, own->free);
 	own->detached = UINT64_MAX; /* attached by its first use */
 	return own;
 }

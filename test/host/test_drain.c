@@ -704,7 +704,7 @@ static void drain_or_pass_blocks(void *context, unsigned index)
 	struct phys_addr block;
 
 	random_seed(&random, index);
-	for (unsigned i = 0; index < 2 && i < 50; i++) {
+	for (unsigned i = 0; index < 2 && i < 20; i++) {
 		const uint64_t bytes = random_below(&random, 3 * BLOCK_BYTES);
 		const uint64_t given = memory_drain(context, bytes, index == 1);
 
@@ -722,7 +722,7 @@ START_TEST(threads_that_free_are_not_counted_by_a_drain)
 {
 	const struct objcache_config pages = { .name = "pages", .object_bytes = 4096 };
 
-	for (unsigned round = 0; round < 10; round++) {
+	for (unsigned round = 0; round < 5; round++) {
 		machine_init(&large, MACHINE_START, 64, 0, 0);
 		ck_assert_int_eq(memory_objcache_init(&large.memory, &shared, pages), STATUS_OK);
 		many_come_and_go(&shared.caching);
@@ -731,7 +731,7 @@ START_TEST(threads_that_free_are_not_counted_by_a_drain)
 		const uint64_t before = memory_free_bytes(&large.memory);
 		atomic_store(&sum, 0);
 		atomic_store(&draining, 2);
-		host_threads_run(2 + DRAINERS, drain_or_pass_blocks, &large.memory);
+		host_threads_run(4, drain_or_pass_blocks, &large.memory);
 		ck_assert_uint_gt(atomic_load(&sum), 0);
 		ck_assert_uint_eq(memory_free_bytes(&large.memory), before + atomic_load(&sum));
 		ck_assert_int_eq(objcache_fini(&shared), STATUS_OK);

@@ -7,6 +7,7 @@
 #include "fake/heap_fixture.h"
 #include "fake/object_model.h"
 #include "heap/objcache.h"
+#include "heap/objcache_magazine.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/random.h"
 
@@ -401,18 +402,18 @@ static void be_busy(void)
 
 	ck_assert_ptr_nonnull(object);
 	platform_preempt_disable();
-	const struct objcache_cpu_counts before = objcache_cpu_count(&cache, cpu);
+	const struct objcache_cpu_counts before = objcache_cpu_count_locked(&cache, cpu + 1);
 	ck_assert_uint_gt(before.cached, 0);
 	atomic_store(&stage, 1);
 	host_wait_for(&stage, 2);
-	const struct objcache_cpu_counts after = objcache_cpu_count(&cache, cpu);
+	const struct objcache_cpu_counts after = objcache_cpu_count_locked(&cache, cpu + 1);
 	platform_preempt_enable();
 	ck_assert_uint_eq(after.cached, before.cached);
 	ck_assert_uint_eq(after.allocs, before.allocs);
 	ck_assert_uint_eq(after.frees, before.frees);
 	/* It empties them itself, next time. */
 	objcache_free(&cache, object);
-	ck_assert_uint_eq(objcache_cpu_count(&cache, cpu).cached, 1);
+	ck_assert_uint_eq(objcache_cpu_count_locked(&cache, cpu + 1).cached, 1);
 }
 
 static void be_interrupted(void *context, unsigned index)
