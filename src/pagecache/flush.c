@@ -181,7 +181,7 @@ status_t flush_wait(struct volume *volume, struct node *node, bool durable, uint
 	flush_begin(&flush, volume, node, durable);
 	for (;;) {
 		const uint32_t returned = atomic_load(&pagecache->requests_returned);
-		const uint32_t progress = atomic_load(&volume->progress);
+		const uint32_t progress = atomic_load(&volume->progress), others = atomic_load(&pagecache->progress);
 
 		if (flush_step(&flush))
 			return flush.status;
@@ -189,6 +189,8 @@ status_t flush_wait(struct volume *volume, struct node *node, bool durable, uint
 			return STATUS_TIMEOUT;
 		if (flush.starved)
 			(void)platform_wait(&pagecache->requests_returned, returned, deadline_ns);
+		else if (flush.stage == FLUSH_DEVICE) /* perhaps for another volume's */
+			(void)platform_wait(&pagecache->progress, others, deadline_ns);
 		else
 			(void)platform_wait(&volume->progress, progress, deadline_ns);
 	}

@@ -168,6 +168,7 @@ static void flush_done(struct block_request *request)
 		written->noted_before.count = 0;
 	}
 	written->running = 0;
+	atomic_store(&volume->device->flushing, false);
 	/* Under the lock: the volume may be detached as soon as no device flush is under way. */
 	writeback_progress(volume);
 	spinlock_unlock(&volume->lock);
@@ -177,7 +178,7 @@ bool written_flush_begin_locked(struct volume *volume)
 {
 	struct written *written = &volume->written;
 
-	if (written->running)
+	if (atomic_exchange(&volume->device->flushing, true))
 		return false;
 	next_number_locked(written);
 	written->running = written->begun;

@@ -74,7 +74,10 @@ void written_visit(struct volume *volume, void (*visit)(struct volume *volume, s
 /* Whether an UNFLUSHED page may yet be lost. [D] is held. */
 bool written_is_at_risk_locked(const struct volume *volume, const struct page *page);
 
-/* Begins a device flush, if none is under way; the caller submits the request when [D], which is held, has been released. */
+/*
+ * Begins a device flush, if none is under way, of another volume of the device neither; the caller submits the request when
+ * [D], which is held, has been released. When one ends, pagecache->progress changes.
+ */
 bool written_flush_begin_locked(struct volume *volume);
 
 /*

@@ -55,6 +55,9 @@ struct block_device {
 	/* Times that the volatile cache may have been lost: a flush failed (its submitter counts), or the device was reset (its
 	 * driver counts, when no request is under way at the device, and before any of those ends). */
 	_Atomic uint64_t cache_losses;
+	/* A flush is under way, from its submit until its submitter has counted: one that were to begin before might end well
+	 * after what it should have flushed was lost. */
+	_Atomic bool flushing;
 	/* Whose limits memory for requests has to keep; NULL: the device reaches all memory, in any pieces. */
 	const struct device *device;
 
