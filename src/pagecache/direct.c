@@ -58,29 +58,36 @@ static uint32_t next_parts(struct cursor *cursor, uint64_t most, uint32_t parts_
 	return count;
 }
 
+/* *end: up to there it was done. */
 static status_t transfer(struct node *node, enum block_operation operation, uint64_t offset, uint64_t bytes,
-			 struct cursor *cursor)
+			 struct cursor *cursor, uint64_t *end)
 {
 	struct block_device *device = node->volume->device;
 	const uint64_t most = align_down(device->transfer_bytes_max, device->sector_bytes);
 	struct phys_range parts[PARTS_MAX];
 	status_t status = STATUS_OK;
 
-	while (bytes > 0 && status == STATUS_OK) {
+	for (*end = offset; bytes > 0 && status == STATUS_OK; bytes -= *end - offset, offset = *end) {
 		const uint64_t run_bytes = node_run_end(node, offset / PAGE_BYTES) * PAGE_BYTES - offset;
 		const uint64_t piece = MIN(MIN(bytes, most), run_bytes);
 		const uint64_t position = node_position(node, offset / PAGE_BYTES) + offset % PAGE_BYTES;
-		const uint64_t losses = written_losses(node->volume);
 		uint64_t done;
 		const uint32_t count = next_parts(cursor, piece, MIN(device->segments_max, (uint32_t)PARTS_MAX), parts, &done);
 
 		status = block_device_transfer(device, operation, position + node->volume->start_bytes, parts, count);
-		if (operation == BLOCK_WRITE && status == STATUS_OK)
-			volume_note_written(node->volume, position, done, losses);
-		offset += done;
-		bytes -= done;
+		*end += status == STATUS_OK ? done : 0;
 	}
 	return status;
+}
+
+static void note_written(struct node *node, uint64_t offset, uint64_t end, uint64_t losses)
+{
+	while (offset < end) {
+		const uint64_t number = offset / PAGE_BYTES, run_end = MIN(end, node_run_end(node, number) * PAGE_BYTES);
+
+		volume_note_written(node->volume, node_position(node, number) + offset % PAGE_BYTES, run_end - offset, losses);
+		offset = run_end;
+	}
 }
 
 /*
@@ -156,14 +163,20 @@ static status_t write_part(struct node *node, uint64_t offset, uint64_t bytes, s
 	return status;
 }
 
-/* Whole pages, or up to the end of the node. */
+/*
+ * Whole pages, or up to the end of the node. What readers bring back meanwhile may be old, and a loss may make it dirty, so that
+ * it is written over this: a loss since the first discard counts, and nothing is noted before all that is old has gone.
+ */
 static status_t write_whole(struct node *node, uint64_t offset, uint64_t bytes, struct cursor *cursor)
 {
+	const uint64_t losses = written_losses(node->volume);
 	status_t status = node_discard(node, offset, bytes);
+	uint64_t end = offset;
 
 	if (status == STATUS_OK)
-		status = transfer(node, BLOCK_WRITE, offset, bytes, cursor);
+		status = transfer(node, BLOCK_WRITE, offset, bytes, cursor, &end);
 	const status_t forgotten = node_discard(node, offset, bytes);
+	note_written(node, offset, end, losses);
 	return status == STATUS_OK ? forgotten : status;
 }
 
@@ -181,6 +194,23 @@ static status_t direct_write(struct node *node, uint64_t offset, uint64_t bytes,
 	return status;
 }
 
+/* When the device loses what was written for it, it is written once more, and what was read may be old. */
+static status_t direct_read(struct node *node, uint64_t offset, uint64_t bytes, const struct cursor *start)
+{
+	uint64_t losses, end;
+	status_t status;
+
+	do {
+		struct cursor cursor = *start;
+
+		losses = written_losses(node->volume);
+		status = write_dirty(node, offset, bytes);
+		if (status == STATUS_OK)
+			status = transfer(node, BLOCK_READ, offset, bytes, &cursor, &end);
+	} while (status == STATUS_OK && node->volume->device->write_cache && losses != written_losses(node->volume));
+	return status;
+}
+
 status_t node_direct(struct node *node, enum block_operation operation, uint64_t offset, const struct phys_range *segments,
 		     uint32_t segment_count)
 {
@@ -190,12 +220,12 @@ status_t node_direct(struct node *node, enum block_operation operation, uint64_t
 
 	if (status != STATUS_OK || bytes == 0)
 		return status;
-	/* Before a write, too: what it covers is forgotten, and a write that fails must not leave something older behind. */
+	if (operation == BLOCK_READ)
+		return direct_read(node, offset, bytes, &cursor);
+	/* What the write covers is forgotten, and one that fails must not leave something older behind. */
 	status = write_dirty(node, offset, bytes);
 	if (status != STATUS_OK)
 		return status;
-	if (operation == BLOCK_READ)
-		return transfer(node, operation, offset, bytes, &cursor);
 	status = direct_write(node, offset, bytes, &cursor);
 	return status == STATUS_OK ? write_dirty(node, offset, bytes) : status;
 }

@@ -59,7 +59,7 @@ void written_leaves_locked(struct volume *volume, const struct page *page);
 
 /*
  * Bytes [start, start + bytes) of the volume were written past the cache, and no page of them is cached. `losses`:
- * written_losses() before the write was submitted. Any task context.
+ * written_losses() before the last page of them was cached that is older. Any task context.
  */
 void volume_note_written(struct volume *volume, uint64_t start, uint64_t bytes, uint64_t losses);
 uint64_t written_losses(const struct volume *volume);

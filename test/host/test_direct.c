@@ -2,6 +2,7 @@
  * Direct I/O concerns its range only: random transfers over a cache that is dirty everywhere and a disk with bad sectors,
  * compared with a flat array; the disk's log shows what each one had written.
  */
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -253,6 +254,133 @@ START_TEST(threads_transfer_while_the_device_flushes)
 }
 END_TEST
 
+/* Losses ------------------------------------------------------------------------------------------------------------------- */
+
+static char ignored[2]; /* what is logged */
+
+static void start_forgetful(void)
+{
+	start(false);
+	fake_block_forgetful(&test.machine.disk);
+	host_output_capture(ignored, sizeof(ignored));
+	submit_to_disk = test.machine.disk.device.submit;
+}
+
+static unsigned resets; /* before so many reads */
+
+static void submit_reads_after_a_reset(struct block_device *device, struct block_request *request)
+{
+	if (request->operation == BLOCK_READ && resets > 0) {
+		resets--;
+		fake_block_reset(&test.machine.disk);
+	}
+	submit_to_disk(device, request);
+}
+
+START_TEST(what_the_disk_loses_before_a_transfer_is_read_all_the_same)
+{
+	struct phys_range segment = { .bytes = PAGE(3) };
+
+	start_forgetful();
+	segment.start = test.block;
+	test.machine.disk.device.submit = submit_reads_after_a_reset;
+	cache_machine_write(&test.machine, &test.random, 0, PAGE(3));
+	ck_assert_int_eq(node_write_back(test.node), STATUS_OK);
+	for (resets = 2; resets > 0;) {
+		ck_assert_int_eq(node_direct(test.node, BLOCK_READ, 0, &segment, 1), STATUS_OK);
+		ck_assert_int_eq(memcmp(platform_virt(test.block), test.machine.model, PAGE(3)), 0);
+	}
+	end();
+}
+END_TEST
+
+/*
+ * A reader has asked for page 0 when a direct write of two pages comes, and gets what is there before, after the first page was
+ * transferred. The disk loses its cache then (way 0), or before the first page is transferred (way 1), and a flush sees that.
+ */
+static struct block_request *_Atomic held_read;
+static void (*read_done)(struct block_request *request);
+static unsigned way;
+static pthread_t reader;
+
+static void hold_read(struct block_request *request)
+{
+	atomic_store(&held_read, request);
+}
+
+static void *read_first_page(void *context)
+{
+	static char byte;
+
+	(void)context;
+	ck_assert_int_eq(node_read(test.node, 0, &byte, 1), STATUS_OK);
+	return NULL;
+}
+
+static void begin_read(void)
+{
+	ck_assert_int_eq(pthread_create(&reader, NULL, read_first_page, NULL), 0);
+	while (!atomic_load(&held_read))
+		platform_yield();
+}
+
+static void end_read_and_lose(void)
+{
+	read_done(atomic_load(&held_read));
+	pthread_join(reader, NULL);
+	fake_block_reset(&test.machine.disk);
+	(void)!volume_flush(&test.machine.volume);
+}
+
+static void submit_beside_a_reader(struct block_device *device, struct block_request *request)
+{
+	const uint64_t loses_at = way == 0 ? PAGE(1) : 0;
+
+	if (request->operation == BLOCK_READ && !read_done) {
+		read_done = request->done;
+		request->done = hold_read;
+	} else if (request->operation == BLOCK_WRITE && request->offset_bytes <= PAGE(1) && !atomic_load(&held_read)) {
+		begin_read();
+		if (loses_at == 0)
+			end_read_and_lose();
+	} else if (request->operation == BLOCK_WRITE && request->offset_bytes == PAGE(1) && loses_at == PAGE(1)) {
+		way = 2;
+		end_read_and_lose();
+	}
+	submit_to_disk(device, request);
+}
+
+START_TEST(what_a_reader_brings_back_is_not_written_over_a_transfer)
+{
+	struct phys_range segment = { .bytes = PAGE(2) };
+
+	for (unsigned first_way = 0; first_way < 2; first_way++) {
+		start_forgetful();
+		segment.start = test.block;
+		way = first_way;
+		read_done = NULL;
+		atomic_store(&held_read, NULL);
+		/* The page was written before, and is not durable. */
+		cache_machine_write(&test.machine, &test.random, 0, PAGE(1));
+		ck_assert_int_eq(node_write_back(test.node), STATUS_OK);
+		ck_assert(node_evict_page(test.node, 0));
+		test.machine.disk.device.transfer_bytes_max = PAGE_BYTES;
+		test.machine.disk.device.submit = submit_beside_a_reader;
+		memset(platform_virt(test.block), 'D', PAGE(2));
+		ck_assert_int_eq(node_direct(test.node, BLOCK_WRITE, 0, &segment, 1), STATUS_OK);
+		memset(test.machine.model, 'D', PAGE(2));
+		(void)!volume_flush(&test.machine.volume);
+		for (uint64_t page = 0; page < 2; page++)
+			ck_assert(ranges_touch(&test.machine.volume.written.lost, PAGE(page), PAGE(page + 1)) ||
+				  memcmp(test.machine.disk.durable + PAGE(page), platform_virt(test.block), PAGE_BYTES) == 0);
+		cache_machine_write(&test.machine, &test.random, 0, PAGE(2));
+		ck_assert_int_eq(volume_flush(&test.machine.volume), STATUS_OK);
+		end();
+	}
+}
+END_TEST
+
 HOST_TEST_MAIN("direct", a_transfer_concerns_its_range_only, bad_sectors_elsewhere_do_no_harm,
 	       a_good_page_that_failed_with_a_bad_one_is_written, a_mapping_elsewhere_is_not_waited_for,
-	       threads_transfer_while_the_device_flushes)
+	       threads_transfer_while_the_device_flushes, what_the_disk_loses_before_a_transfer_is_read_all_the_same,
+	       what_a_reader_brings_back_is_not_written_over_a_transfer)
