@@ -42,7 +42,8 @@ static struct range range_of(const struct volume *volume, const struct page *pag
 {
 	const uint64_t start = pagecache_position(volume->pagecache, page_key(page));
 
-	return (struct range){ start, MIN(start + PAGE_BYTES, volume->bytes) };
+	/* The next node may begin behind its last sector. */
+	return (struct range){ start, start + pagecache_page_bytes(volume->pagecache, page_key(page)) };
 }
 
 /* Notes ------------------------------------------------------------------------------------------------------------------- */
@@ -299,8 +300,9 @@ bool written_has_lost_locked(const struct volume *volume, const struct node *nod
 		return lost->count > 0;
 	for (uint32_t i = 0; i < node->extent_count; i++) {
 		const struct extent *extent = &node->extents[i];
+		const uint64_t last = extent->first + extent->pages - 1;
 
-		if (ranges_touch(lost, extent->position, extent->position + extent->pages * PAGE_BYTES))
+		if (ranges_touch(lost, extent->position, node_position(node, last) + node_page_bytes(node, last)))
 			return true;
 	}
 	return false;

@@ -9,6 +9,7 @@
 #include "host/host_test.h"
 #include "pagecache/direct.h"
 #include "pagecache/map.h"
+#include "runtime/base/bits.h"
 
 #define SECTOR      512u
 #define NODES       12
@@ -217,4 +218,77 @@ START_TEST(a_node_changes_its_own_bytes_only)
 }
 END_TEST
 
-HOST_TEST_MAIN("node_tails", a_node_changes_its_own_bytes_only)
+/* Losses ------------------------------------------------------------------------------------------------------------------- */
+
+static char ignored[2]; /* what is logged */
+
+static void open_forgetful(struct file *file, uint64_t position, uint64_t bytes)
+{
+	*file = (struct file){ .extents = { { 0, position, divide_round_up(bytes, PAGE_BYTES) } }, .bytes = bytes };
+	ck_assert_int_eq(node_open(&file->node, &machine.volume, file->extents, 1, bytes), STATUS_OK);
+}
+
+static void machine_forgetful(void)
+{
+	cache_machine_init(&machine, DISK, false);
+	fake_block_forgetful(&machine.disk);
+	host_output_capture(ignored, sizeof(ignored));
+}
+
+/* All of the node, and to the model. */
+static void write_all(struct file *file)
+{
+	for (uint64_t i = 0; i < file->bytes; i++)
+		buffer[i] = (unsigned char)below(256);
+	ck_assert_int_eq(node_write(&file->node, 0, buffer, file->bytes), STATUS_OK);
+	model_write(file, 0, buffer, file->bytes);
+}
+
+static void write_and_evict(struct file *file)
+{
+	write_all(file);
+	ck_assert_int_eq(node_write_back(&file->node), STATUS_OK);
+	ck_assert(node_evict_page(&file->node, node_pages(&file->node) - 1));
+}
+
+/* Of two nodes that share 4 KB of the disk, the second has lost what was written. */
+START_TEST(what_is_lost_is_told_of_its_own_node_only)
+{
+	struct file *first = &files[0], *second = &files[1];
+
+	random_seed(&seed, 8);
+	machine_forgetful();
+	open_forgetful(first, 0, SECTOR);
+	open_forgetful(second, SECTOR, SECTOR);
+	for (unsigned way = 0; way < 2; way++) {
+		write_and_evict(second);
+		if (way == 1)
+			write_and_evict(first);
+		fake_block_reset(&machine.disk);
+		ck_assert_int_eq(node_flush(&second->node), STATUS_IO_ERROR);
+		ck_assert_int_eq(node_flush(&first->node), way == 0 ? STATUS_OK : STATUS_IO_ERROR);
+		write_all(first);
+		ck_assert_int_eq(node_flush(&first->node), STATUS_OK);
+		ck_assert_int_eq(node_flush(&second->node), STATUS_IO_ERROR);
+		ck_assert_int_eq(volume_flush(&machine.volume), STATUS_IO_ERROR);
+		write_all(second);
+		ck_assert_int_eq(volume_flush(&machine.volume), STATUS_OK);
+		ck_assert_int_eq(memcmp(machine.disk.durable, machine.model, DISK), 0);
+		/* What is noted of the second one stays when the first one is written. */
+		write_and_evict(second);
+		write_and_evict(first);
+		write_all(first);
+		ck_assert_int_eq(node_write_back(&first->node), STATUS_OK);
+		fake_block_reset(&machine.disk);
+		ck_assert_int_eq(volume_flush(&machine.volume), STATUS_IO_ERROR);
+		ck_assert_int_eq(node_flush(&first->node), STATUS_OK);
+		write_all(second);
+		ck_assert_int_eq(volume_flush(&machine.volume), STATUS_OK);
+	}
+	ck_assert_int_eq(node_close(&first->node, false), STATUS_OK);
+	ck_assert_int_eq(node_close(&second->node, false), STATUS_OK);
+	cache_machine_fini(&machine);
+}
+END_TEST
+
+HOST_TEST_MAIN("node_tails", a_node_changes_its_own_bytes_only, what_is_lost_is_told_of_its_own_node_only)
