@@ -145,9 +145,10 @@ status_t node_map_at(struct node *node, uint64_t offset, uint64_t bytes, enum ma
 static bool has_whole(const struct mapping *mapping, uint32_t i)
 {
 	const struct phys_range *last = &mapping->segments[mapping->segment_count - 1];
+	const uint64_t own = node_own_bytes(mapping->node, page_key_number(page_key(mapping->pages[i])));
 
 	return (i > 0 || mapping->segments[0].start.value % PAGE_BYTES == 0) &&
-	       (i < mapping->page_count - 1 || (last->start.value + last->bytes) % PAGE_BYTES == 0);
+	       (i < mapping->page_count - 1 || (last->start.value + last->bytes - 1) % PAGE_BYTES + 1 == own);
 }
 
 void node_unmap(struct mapping *mapping)

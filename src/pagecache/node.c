@@ -11,9 +11,14 @@ uint64_t node_pages(const struct node *node)
 	return divide_round_up(node->bytes, PAGE_BYTES);
 }
 
+uint64_t node_own_bytes(const struct node *node, uint64_t number)
+{
+	return MIN(PAGE_BYTES, node->bytes - number * PAGE_BYTES);
+}
+
 uint64_t node_page_bytes(const struct node *node, uint64_t number)
 {
-	return MIN(PAGE_BYTES, align_up(node->bytes, node->volume->device->sector_bytes) - number * PAGE_BYTES);
+	return align_up(node_own_bytes(node, number), node->volume->device->sector_bytes);
 }
 
 static const struct extent *extent_of(const struct node *node, uint64_t number)

@@ -108,5 +108,8 @@ uint64_t node_run_end(const struct node *node, uint64_t number);
 /* Pages that the node has, the last one perhaps in part. */
 uint64_t node_pages(const struct node *node);
 
+/* Bytes of this page that are the node's: 4096, or at its end less. */
+uint64_t node_own_bytes(const struct node *node, uint64_t number);
+
 /* Bytes of this page that the device transfers: 4096, or at the node's end less, in whole sectors. */
 uint64_t node_page_bytes(const struct node *node, uint64_t number);

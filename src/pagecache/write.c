@@ -19,7 +19,7 @@ static status_t write_page(struct node *node, uint64_t offset, const char *data,
 	if (status != STATUS_OK)
 		return status;
 	memcpy((char *)page_memory(page) + offset % PAGE_BYTES, data, bytes);
-	page_written(node->volume, page, bytes == node_page_bytes(node, number) ? PAGE_STALE : 0);
+	page_written(node->volume, page, bytes == node_own_bytes(node, number) ? PAGE_STALE : 0);
 	return STATUS_OK;
 }
 

@@ -291,4 +291,49 @@ START_TEST(what_is_lost_is_told_of_its_own_node_only)
 }
 END_TEST
 
-HOST_TEST_MAIN("node_tails", a_node_changes_its_own_bytes_only, what_is_lost_is_told_of_its_own_node_only)
+/* The last page, up to the node's end, or less. */
+static void map_and_write(struct file *file, uint64_t less)
+{
+	const uint64_t start = align_down(file->bytes - 1, PAGE_BYTES);
+	struct mapping *mapping;
+
+	ck_assert_int_eq(node_map(&file->node, start, file->bytes - start - less, MAP_WRITE, &mapping), STATUS_OK);
+	for (uint64_t i = 0; i < file->bytes - start - less; i++)
+		buffer[i] = (unsigned char)below(256);
+	memcpy(platform_virt(mapping->segments[0].start), buffer, file->bytes - start - less);
+	model_write(file, start, buffer, file->bytes - start - less);
+	node_unmap(mapping);
+}
+
+START_TEST(what_is_lost_of_the_last_page_can_be_repaired)
+{
+	static const uint64_t ends[] = {
+		1, 100, SECTOR, SECTOR + 1, PAGE_BYTES - 1, PAGE_BYTES, PAGE_BYTES + 904, 2 * PAGE_BYTES - SECTOR
+	};
+	struct file *file = &files[0];
+
+	random_seed(&seed, 9);
+	machine_forgetful();
+	for (unsigned i = 0; i < 2 * ARRAY_LENGTH(ends); i++) {
+		open_forgetful(file, 0, ends[i / 2]);
+		write_and_evict(file);
+		fake_block_reset(&machine.disk);
+		ck_assert_int_eq(node_flush(&file->node), STATUS_IO_ERROR);
+		if ((file->bytes - 1) % PAGE_BYTES > 0) {
+			map_and_write(file, 1); /* a part of it does not repair the rest */
+			ck_assert_int_eq(node_flush(&file->node), STATUS_IO_ERROR);
+		}
+		if (i % 2)
+			map_and_write(file, 0);
+		else
+			write_all(file);
+		ck_assert_int_eq(node_flush(&file->node), STATUS_OK);
+		ck_assert_int_eq(node_close(&file->node, false), STATUS_OK);
+		ck_assert_int_eq(memcmp(machine.disk.durable, machine.model, DISK), 0);
+	}
+	cache_machine_fini(&machine);
+}
+END_TEST
+
+HOST_TEST_MAIN("node_tails", a_node_changes_its_own_bytes_only, what_is_lost_is_told_of_its_own_node_only,
+	       what_is_lost_of_the_last_page_can_be_repaired)
