@@ -103,7 +103,8 @@ static bool leave_locked(struct volume *volume, struct page *page, uint32_t *bef
 	return left;
 }
 
-bool page_evict(struct volume *volume, struct page *page)
+/* The page of this key, if it is still the one in its frame. */
+static bool evict(struct volume *volume, struct page *page, uint64_t key)
 {
 	struct index_stripe *stripe =
 		page_is(page_state(page), PAGE_CLEAN) ? index_lock_page(&volume->pagecache->index, page) : NULL;
@@ -112,11 +113,16 @@ bool page_evict(struct volume *volume, struct page *page)
 
 	if (!stripe)
 		return false;
-	left = leave_locked(volume, page, &before);
+	left = page_key(page) == key && leave_locked(volume, page, &before);
 	spinlock_unlock(&stripe->lock);
 	if (left)
-		remember(volume, page_key(page), before);
+		remember(volume, key, before);
 	return left;
+}
+
+bool page_evict(struct volume *volume, struct page *page)
+{
+	return evict(volume, page, page_key(page));
 }
 
 bool page_drop(struct volume *volume, struct page *page)
@@ -127,20 +133,24 @@ bool page_drop(struct volume *volume, struct page *page)
 	return true;
 }
 
+static __attribute__((noinline)) bool drop_unflushed(struct volume *volume, uint64_t key)
+{
+	uint32_t state;
+	struct page *page = index_find(&volume->pagecache->index, key, &state);
+
+	if (!page || !evict(volume, page, key))
+		return false;
+	frame_return(page);
+	return true;
+}
+
 bool page_drop_key(struct volume *volume, uint64_t key)
 {
-	struct index *index = &volume->pagecache->index;
 	uint32_t before;
-	struct page *page = index_find(index, key, &before);
-	struct index_stripe *stripe = page ? index_lock_page(index, page) : NULL;
-	bool left = false;
+	struct page *page = index_evict(&volume->pagecache->index, key, &before);
 
-	if (stripe) {
-		left = page_key(page) == key && leave_locked(volume, page, &before);
-		spinlock_unlock(&stripe->lock);
-	}
-	if (!left)
-		return false;
+	if (!page)
+		return (before & PAGE_UNFLUSHED) && drop_unflushed(volume, key);
 	if (atomic_load_explicit(&volume->heap.lent_blocks, memory_order_relaxed) > 0)
 		page_heap_note_left(volume, page_frames(page));
 	frame_return(page);

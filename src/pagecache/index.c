@@ -236,12 +236,12 @@ void index_prefetch(const struct index *index, uint64_t key)
 		__builtin_prefetch(memory + (size_t)line * 64);
 }
 
-bool index_has(struct index *index, uint64_t key)
+struct page *index_look(const struct index *index, uint64_t key)
 {
 	struct frames *frames;
 	struct page *page = walk(index, key, &frames);
 
-	return page && is_entry(frames, page, key) && page_content(page_state(page)) >= PAGE_WRITING;
+	return page && is_entry(frames, page, key) && page_content(page_state(page)) >= PAGE_WRITING ? page : NULL;
 }
 
 static __attribute__((noinline)) void unpin_slowly(struct page *page, uint32_t before)
@@ -314,6 +314,24 @@ struct page *index_find(struct index *index, uint64_t key, uint32_t *state)
 	spinlock_lock(&stripe->lock);
 	page = find_locked(index, key);
 	*state = page ? page_state(page) : 0;
+	spinlock_unlock(&stripe->lock);
+	return page;
+}
+
+struct page *index_evict(struct index *index, uint64_t key, uint32_t *before)
+{
+	const uint64_t bucket = bucket_of(index, key);
+	struct index_stripe *const stripe = stripe_of(index, bucket);
+	_Atomic uint32_t *link;
+	struct page *page;
+
+	*before = 0;
+	spinlock_lock(&stripe->lock);
+	page = find_link_locked(index, bucket, key, &link);
+	if (page && page_try_leave(page, PAGE_UNFLUSHED, before))
+		remove_at(link, page);
+	else
+		page = NULL;
 	spinlock_unlock(&stripe->lock);
 	return page;
 }

@@ -91,8 +91,8 @@ bool index_saw_whole(const struct sight *sight);
  */
 void index_prefetch(const struct index *index, uint64_t key);
 
-/* Whether the page is cached, at this moment and as far as can be told without a lock. */
-bool index_has(struct index *index, uint64_t key);
+/* The page, if it is cached, at this moment and as far as can be told without a lock. */
+struct page *index_look(const struct index *index, uint64_t key);
 
 /* Any task context. The last unpin of a page that is GONE returns its frame. */
 void page_unpin(struct page *page);
@@ -108,6 +108,12 @@ bool index_insert(struct index *index, struct page *page, uint64_t key, uint32_t
 
 /* The page, if it is cached, and its state, at this moment: without a pin, either may change at once. NULL, 0: it is not. */
 struct page *index_find(struct index *index, uint64_t key, uint32_t *state);
+
+/*
+ * Takes an idle page out that is not UNFLUSHED; it is TAKEN then, the caller's. *before: its state until then, or what it is
+ * instead; 0: not cached. Any task context.
+ */
+struct page *index_evict(struct index *index, uint64_t key, uint32_t *before);
 
 /*
  * Takes out up to `most` idle pages whose frames lie one behind the other in a block; they are FREE then, and keys[] has their

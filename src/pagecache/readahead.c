@@ -204,7 +204,7 @@ static struct page *take(struct node *node, uint64_t number, bool *more)
 	struct page *page;
 
 	*more = true;
-	if (index_has(&node->volume->pagecache->index, page_key_make(node->id, number)))
+	if (index_look(&node->volume->pagecache->index, page_key_make(node->id, number)))
 		return NULL;
 	page = lookaside_take(node->volume, LANE_PROBATION);
 	*more = page != NULL;

@@ -131,7 +131,7 @@ void model_evict(struct model *model, struct node *node, uint64_t number)
 {
 	if (number < node_pages(node) && node_evict_page(node, number)) {
 		assert(!model_is_mapped(model, node, number * PAGE_BYTES, 1, false));
-		assert(!index_has(&model->pagecache.index, page_key_make(node->id, number)));
+		assert(!index_look(&model->pagecache.index, page_key_make(node->id, number)));
 	}
 }
 

@@ -17,7 +17,7 @@ static void read_pages(uint64_t first, uint64_t count)
 
 static bool is_cached(uint64_t number)
 {
-	return index_has(&machine.pagecache.index, page_key_make(machine.volume.node.id, number));
+	return index_look(&machine.pagecache.index, page_key_make(machine.volume.node.id, number));
 }
 
 static uint64_t cached_of(uint64_t first, uint64_t count)
