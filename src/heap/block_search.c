@@ -125,6 +125,9 @@ static void find_run_in(struct block_heap *heap, struct span span, const struct 
 	uint64_t start;
 
 	for (uint64_t position = span.first; position < span.end; position = stretch.end) {
+		const uint64_t word = bitmap_find_set(heap->word_map, position / 64, divide_round_up(span.end, 64));
+
+		position = MIN(MAX(position, word * 64), span.end);
 		const uint64_t until = MIN(align_down(position, STRIDE_BLOCKS) + STRIDE_BLOCKS, span.end);
 
 		stretch.first = bitmap_find_run(heap->free_map, position, until, span.end, request->blocks);
@@ -165,7 +168,7 @@ bool search_free_run(struct block_heap *heap, const struct run_request *request,
 	uint64_t end = heap->count, weight;
 
 	if (request->placed)
-		return search_place(heap, request, start, &weight) && weight == 0;
+		return search_place(heap, request, false, start, &weight) && weight == 0;
 	for (unsigned i = 0; i < zones_of(request); i++) {
 		struct span zone = zone_span(heap, request, i);
 
@@ -178,7 +181,8 @@ bool search_free_run(struct block_heap *heap, const struct run_request *request,
 	return false;
 }
 
-bool search_place(const struct block_heap *heap, const struct run_request *request, uint64_t *start, uint64_t *weight)
+bool search_place(const struct block_heap *heap, const struct run_request *request, bool in_use, uint64_t *start,
+		  uint64_t *weight)
 {
 	struct span span = zone_span(heap, request, ZONE_ALL);
 	uint64_t last, place, sum, choices = 0;
@@ -191,7 +195,7 @@ bool search_place(const struct block_heap *heap, const struct run_request *reque
 				&request->constraints, true, &place))
 			break;
 		if ((place < heap->fence_end && place + request->blocks > heap->fence_first) ||
-		    !weights_sum(heap, place, request->blocks, &sum))
+		    !weights_sum(heap, place, request->blocks, &sum) || (in_use && sum == 0))
 			continue;
 		if (choices == 0) {
 			part = search_part(heap, place);

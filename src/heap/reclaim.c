@@ -7,6 +7,7 @@
 #include "reclaim_internal.h"
 
 #include "background_cleaner.h"
+#include "block_search.h"
 #include "failure_report.h"
 #include "runtime/base/assert.h"
 #include "runtime/base/bits.h"
@@ -188,6 +189,21 @@ static uint64_t asked_bytes(const struct cleaner *cleaner, const struct reclaim_
 	return (question->together || question->obstacles || cleaner->cost == CLEANER_DIRTY ? blocks : 1) << BLOCK_SHIFT;
 }
 
+/* What is cleaned for nobody's place had better lie where the next block will want to be. */
+static struct phys_addr next_place(struct memory *memory)
+{
+	const struct run_request request = { .blocks = 1, .owner = &memory->bookkeeping.owner };
+	struct block_heap *heap = &memory->blocks;
+	struct phys_addr place = { 0 };
+	uint64_t start, weight;
+
+	spinlock_lock(&heap->lock);
+	if (search_place(heap, &request, true, &start, &weight))
+		place = block_address(heap, &heap->blocks[start]);
+	spinlock_unlock(&heap->lock);
+	return place;
+}
+
 /* A cleaner that gives all it is asked for is asked again. What it gave is taken before others have their turn. */
 uint64_t reclaim_ask_cleaners(struct reclaim *reclaim, const struct reclaim_question *question)
 {
@@ -210,7 +226,7 @@ uint64_t reclaim_ask_cleaners(struct reclaim *reclaim, const struct reclaim_ques
 	while (cleaner && (blocks = question->missing(reclaim, question->context)) != 0 &&
 	       cleaner->cost <= question->highest_cost && !reclaim_is_late(reclaim)) {
 		target.bytes = asked_bytes(cleaner, question, blocks);
-		target.wanted = reclaim->place;
+		target.wanted = reclaim->place.value != 0 ? reclaim->place : next_place(reclaim->memory);
 		given = reclaim_ask(reclaim->memory, cleaner, &target);
 		reclaim->gained += given;
 		if (given > 0 && reclaim_target_is_wanted(&target)) {

@@ -23,7 +23,7 @@ static bool find_start(struct block_heap *heap, const struct run_request *reques
 	if (!request->placed)
 		return weights_search(heap, span, request->blocks, &request->constraints, start);
 	spinlock_lock(&heap->lock);
-	const bool found = search_place(heap, request, start, &weight);
+	const bool found = search_place(heap, request, false, start, &weight);
 	spinlock_unlock(&heap->lock);
 	return found;
 }

@@ -23,6 +23,7 @@ static void level_enter_locked(struct page_heap *heap, struct frames *frames)
 
 	list_insert_last(&heap->levels[level], &frames->scored);
 	heap->level_mask |= 1ull << level;
+	heap->level_blocks[level]++;
 }
 
 static void level_leave_locked(struct page_heap *heap, struct frames *frames)
@@ -30,7 +31,7 @@ static void level_leave_locked(struct page_heap *heap, struct frames *frames)
 	const unsigned level = page_heap_level(frames->score);
 
 	list_remove(&frames->scored);
-	if (list_is_empty(&heap->levels[level]))
+	if (--heap->level_blocks[level] == 0)
 		heap->level_mask &= ~(1ull << level);
 }
 

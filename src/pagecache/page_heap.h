@@ -43,27 +43,28 @@ enum frames_role {
 struct page_heap {
 	struct spinlock lock;
 	struct owner owner;
-	uint64_t retain_bytes;            /* [I] */
-	struct list empty;                /* [R] */
-	uint32_t empty_blocks;            /* [R] */
-	struct list queues[LANES];        /* [R] QUEUED, oldest first */
-	struct frames *open[LANES];       /* [R] or NULL */
-	uint32_t lane_blocks[LANES];      /* [R] OPEN and QUEUED */
-	struct list levels[SCORE_LEVELS]; /* [R] QUEUED */
-	uint64_t level_mask;              /* [R] bit i: levels[i] is not empty */
-	struct list apart;                /* [R] APART */
-	struct frames *apart_open;        /* [R] the one of them that frames are taken from, or NULL */
-	uint32_t apart_blocks;            /* [R] */
-	struct list aged;                 /* [R] QUEUED, the score that was looked at longest ago first */
-	_Atomic uint32_t blocks;          /* [R] all, FENCED, LENT and APART ones included; read without */
-	_Atomic uint32_t lent_blocks;     /* [R] LENT; read without */
-	_Atomic uint64_t lent_pages;      /* [R] cached in these; read without */
-	uint32_t gone_blocks;             /* [R] given away not long ago and not yet replaced */
-	uint32_t gone_turns;              /* [R] blocks that the probation cursor has begun since */
-	uint32_t drained_blocks;          /* [R] of them given by drains for others, at most */
-	uint32_t demand_blocks;           /* [R] the most of these at any time, somewhat less after each turn of the cache */
-	uint32_t demand_turns;            /* [R] blocks that the probation cursor has begun since it became less */
-	_Atomic uint64_t target;          /* [R] of the probation queue, see replacement.c; read without */
+	uint64_t retain_bytes;               /* [I] */
+	struct list empty;                   /* [R] */
+	uint32_t empty_blocks;               /* [R] */
+	struct list queues[LANES];           /* [R] QUEUED, oldest first */
+	struct frames *open[LANES];          /* [R] or NULL */
+	uint32_t lane_blocks[LANES];         /* [R] OPEN and QUEUED */
+	struct list levels[SCORE_LEVELS];    /* [R] QUEUED */
+	uint64_t level_mask;                 /* [R] bit i: levels[i] is not empty */
+	uint32_t level_blocks[SCORE_LEVELS]; /* [R] */
+	struct list apart;                   /* [R] APART */
+	struct frames *apart_open;           /* [R] the one of them that frames are taken from, or NULL */
+	uint32_t apart_blocks;               /* [R] */
+	struct list aged;                    /* [R] QUEUED, the score that was looked at longest ago first */
+	_Atomic uint32_t blocks;             /* [R] all, FENCED, LENT and APART ones included; read without */
+	_Atomic uint32_t lent_blocks;        /* [R] LENT; read without */
+	_Atomic uint64_t lent_pages;         /* [R] cached in these; read without */
+	uint32_t gone_blocks;                /* [R] given away not long ago and not yet replaced */
+	uint32_t gone_turns;                 /* [R] blocks that the probation cursor has begun since */
+	uint32_t drained_blocks;             /* [R] of them given by drains for others, at most */
+	uint32_t demand_blocks;              /* [R] the most of these at any time, somewhat less after each turn of the cache */
+	uint32_t demand_turns;               /* [R] blocks that the probation cursor has begun since it became less */
+	_Atomic uint64_t target;             /* [R] of the probation queue, see replacement.c; read without */
 };
 
 struct pagecache;
@@ -103,7 +104,7 @@ void page_heap_let_go(struct volume *volume, struct frames *frames);
 struct fence_limits {
 	struct phys_addr lowest;  /* only blocks wholly within [lowest, highest] */
 	struct phys_addr highest; /* last byte */
-	struct phys_addr wanted;  /* rather this block, if no other one has a clearly lower score; 0: none */
+	struct phys_addr wanted;  /* rather this block, unless others are clearly colder than all that will go; 0: none */
 	bool window;              /* all blocks there are to go, in whatever order */
 	bool queued;              /* no open ones: a volume that has only these can still read */
 	bool open;                /* open blocks, too, and the empty ones that are retained: nothing is to be left */

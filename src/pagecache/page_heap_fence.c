@@ -3,9 +3,11 @@
 #include "page_heap_internal.h"
 #include "replacement.h"
 #include "runtime/base/assert.h"
+#include "runtime/base/bits.h"
 
-#define HOLES_PART 8  /* of a block that has lost so many pages */
-#define LOOKS_MAX  64 /* at blocks that turned out hotter than thought, before the next best one will do */
+#define HOLES_PART  8  /* of a block that has lost so many pages */
+#define LITTLE_PART 8  /* of the cache: less than that is not much to be taken at a time */
+#define LOOKS_MAX   64 /* at blocks that turned out hotter than thought, before the next best one will do */
 
 static bool is_within(const struct frames *frames, const struct fence_limits *limits)
 {
@@ -85,7 +87,23 @@ static struct frames *find_coldest_locked(struct page_heap *heap, const struct f
 	return frames;
 }
 
-/* What is wanted goes instead of the coldest one where that is not clearly colder. */
+/*
+ * What is taken comes in pieces, and nothing tells how many. But as much will be taken as was at a time before: this is the
+ * highest level among as many of the coldest blocks. Where that is little, copies cost less than what would be missed: 0.
+ */
+static unsigned demand_level_locked(const struct page_heap *heap)
+{
+	const uint64_t demand = heap->demand_blocks, all = atomic_load_explicit(&heap->blocks, memory_order_relaxed);
+	unsigned level = 0;
+
+	if (demand * LITTLE_PART < all)
+		return 0;
+	for (uint64_t blocks = heap->level_blocks[0]; blocks < demand && level < SCORE_LEVELS - 1;)
+		blocks += heap->level_blocks[++level];
+	return level;
+}
+
+/* What is wanted goes instead of the coldest one where that is not clearly colder, or where it will go soon anyway. */
 static struct frames *prefer_locked(struct page_heap *heap, struct phys_addr wanted, struct frames *coldest,
 				    struct frames_census *census)
 {
@@ -97,7 +115,7 @@ static struct frames *prefer_locked(struct page_heap *heap, struct phys_addr wan
 	if (!frames)
 		return coldest;
 	page_heap_count_locked(heap, frames, &found);
-	if (page_heap_level(frames->score) > page_heap_level(coldest->score))
+	if (page_heap_level(frames->score) > MAX(page_heap_level(coldest->score), demand_level_locked(heap)))
 		return coldest;
 	*census = found;
 	return frames;

@@ -8,6 +8,8 @@
 #include "runtime/base/assert.h"
 #include "written.h"
 
+#define CLAIM_PAGES 64u /* in one hold of the lock */
+
 void writeback_progress(struct volume *volume)
 {
 	atomic_fetch_add(&volume->progress, 1);
@@ -190,8 +192,11 @@ static bool begin_locked(struct io *io, struct page *page, uint64_t end)
 	volume->writes++;
 	(void)io_add(io, page);
 	while (!(page_state(page) & PAGE_FAILED) && io_has_room(io) && (page = next_locked(io, end)) != NULL &&
-	       claim_locked(volume, page))
+	       claim_locked(volume, page)) {
 		(void)io_add(io, page);
+		if (io->count % CLAIM_PAGES == 0)
+			spinlock_give_way(&volume->lock);
+	}
 	return true;
 }
 
