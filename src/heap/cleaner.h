@@ -89,7 +89,6 @@ struct cleaner {
 
 	struct list link;          /* [L] in order of (cost, preference) */
 	bool leaving;              /* [L] is being unregistered: not asked any more */
-	bool asked;                /* [turn] it is being asked */
 	_Atomic uint32_t running;  /* [L] calls under way; the one who unregisters waits on it */
 	uint64_t calls;            /* [L] */
 	uint64_t asked_bytes;      /* [L] sum of what it was asked for */

@@ -51,9 +51,7 @@ static status_t reclaim_what_is_missing(struct reclaim *reclaim)
 		return STATUS_RANGE;
 	atomic_fetch_add_explicit(&memory->reclaims, 1, memory_order_relaxed);
 	trace_event(&memory->trace, TRACE_REQUEST, request->owner->name, reclaim->count, request->blocks);
-	if (platform_is_cleaning())
-		status = reclaim_nested(reclaim) ? STATUS_OK : STATUS_NO_MEMORY;
-	else if (platform_may_sleep())
+	if (platform_may_sleep())
 		status = reclaim_run(reclaim);
 	if (status == STATUS_OK)
 		trace_event(&memory->trace, TRACE_GIVEN, request->owner->name, reclaim->count, request->blocks);
@@ -71,12 +69,11 @@ status_t memory_blocks_alloc_many(struct memory *memory, const struct memory_req
 
 	if (!request_is_valid(request, count))
 		return STATUS_INVALID;
-	if (platform_is_cleaning() && !request->nested)
+	if (platform_is_cleaning())
 		platform_panic("memory: %s asks for %llu blocks while it cleans memory", request->owner->name,
 			       (unsigned long long)(count * request->blocks));
 	atomic_fetch_add_explicit(&memory->requests, 1, memory_order_relaxed);
-	reclaim.placed = !request->owner->movable && request->blocks <= PLACED_BLOCKS_MAX && platform_may_sleep() &&
-			 !platform_is_cleaning();
+	reclaim.placed = !request->owner->movable && request->blocks <= PLACED_BLOCKS_MAX && platform_may_sleep();
 	if (reclaim_take_free(&reclaim))
 		return STATUS_OK;
 	status = reclaim_what_is_missing(&reclaim);

@@ -24,8 +24,7 @@
  * rounds. Without platform_may_sleep() all three take only what is free. What the machine can never give, none of them waits
  * for.
  *
- * A task that cleans must not allocate: a request of it ends in a panic, unless it is `nested`. Such a one gets what is free or
- * what the other cleaners give without I/O, and never starts a round.
+ * A task that cleans must not allocate: a request of it ends in a panic.
  *
  * Lock order: reclaim lock -> (locks of the cleaners' owners) -> registry lock | objcache lock | bookkeeping -> block heap
  * lock.
@@ -67,7 +66,6 @@ struct memory_request {
 	struct block_constraints constraints;
 	struct owner *owner;
 	bool below_min; /* a kernel object: may use what lies below min */
-	bool nested;    /* the caller may be cleaning */
 	enum memory_wait wait;
 	uint64_t deadline_ns; /* platform_now_ns, for MEMORY_WAIT_DEADLINE */
 };
@@ -116,7 +114,6 @@ struct memory {
 	struct cleaner_registry cleaners;
 	struct memory_config config;    /* [I] */
 	struct fair_mutex reclaim_lock; /* of cleaning; [turn] is what its holder has for itself */
-	bool nesting;                   /* [turn] a nested request asks cleaners */
 	uint64_t patience_again_ns;     /* [turn] until then nobody waits for windows (reclaim_runs.c) */
 	_Atomic uint32_t frees;         /* changes when something was freed, or can be given now; waiters sleep on it */
 	_Atomic uint32_t waiters;

@@ -128,9 +128,7 @@ uint64_t reclaim_ask(struct memory *memory, struct cleaner *cleaner, const struc
 	block_heap_watch(&memory->blocks, target->lowest, target->highest);
 	trace_event(&memory->trace, TRACE_ASKED, cleaner->name, target->bytes >> BLOCK_SHIFT, target->may_write);
 	before = platform_set_cleaning(true);
-	cleaner->asked = true;
 	claimed = cleaner->clean(cleaner, target);
-	cleaner->asked = false;
 	(void)platform_set_cleaning(before);
 	given = block_heap_watched_blocks(&memory->blocks) << BLOCK_SHIFT;
 	given = MIN(claimed, given); /* others free meanwhile, too */
@@ -146,34 +144,6 @@ uint64_t reclaim_ask(struct memory *memory, struct cleaner *cleaner, const struc
 	cleaner->last_given_bytes = given;
 	spinlock_unlock(&memory->cleaners.lock);
 	return given;
-}
-
-bool reclaim_nested(struct reclaim *reclaim)
-{
-	struct memory *memory = reclaim->memory;
-	const struct reclaim_target target = {
-		.bytes = reclaim->request->blocks << BLOCK_SHIFT,
-		.highest = { UINT64_MAX },
-		.deadline_ns = PLATFORM_FOREVER,
-	};
-	struct cleaner *cleaner = NULL;
-
-	/* A cleaner that is asked here gets only what is free, should it need memory itself. */
-	if (!fair_mutex_is_held(&memory->reclaim_lock) || memory->nesting)
-		return false;
-	memory->nesting = true;
-	while (reclaim->got < reclaim->count && (cleaner = cleaner_next(&memory->cleaners, cleaner))) {
-		if (cleaner->cost > CLEANER_CLEAN)
-			break;
-		if (cleaner->asked)
-			continue;
-		(void)cleaner->clean(cleaner, &target);
-		(void)reclaim_take_free(reclaim);
-	}
-	if (cleaner)
-		cleaner_put(&memory->cleaners, cleaner);
-	memory->nesting = false;
-	return reclaim->got == reclaim->count;
 }
 
 bool reclaim_is_late(const struct reclaim *reclaim)

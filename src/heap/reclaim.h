@@ -32,9 +32,6 @@ bool reclaim_take_free(struct reclaim *reclaim);
  */
 status_t reclaim_run(struct reclaim *reclaim) MUST_CHECK;
 
-/* From inside of a cleaner: asks others for what they can give without I/O. True when all have been taken. */
-bool reclaim_nested(struct reclaim *reclaim);
-
 /* Asks one cleaner, keeps its books, and returns the bytes that reached the block heap. The caller has the turn. */
 uint64_t reclaim_ask(struct memory *memory, struct cleaner *cleaner, const struct reclaim_target *target);
 

@@ -154,53 +154,32 @@ static struct frames *fence_block(struct drain *drain, struct frames_census *cen
 	return frames;
 }
 
-static void give_or_skip(struct drain *drain, struct frames *frames, struct frames_census *census)
+/*
+ * Gives the coldest block, or all of a window, which is fenced at once: what is moved out of one of its blocks must not go into
+ * another. False: there is no further block.
+ */
+static bool give_some(struct drain *drain)
 {
-	if (!has_to_end(drain) && give_block_traced(drain, frames, census))
-		drain->given += BLOCK_BYTES;
-	else
-		list_insert_first(&drain->skipped, &frames->link);
-}
-
-/* Fences a whole window at once: what is moved out of one of its blocks must not go into another. */
-static void fence_window(struct drain *drain)
-{
-	const uint64_t missing = divide_round_up(drain->target->bytes - drain->given, BLOCK_BYTES);
+	const struct reclaim_target *target = drain->target;
+	const uint64_t most = target->obstacles ? divide_round_up(target->bytes - drain->given, BLOCK_BYTES) : 1;
 	struct frames_census census;
 	struct frames *frames;
-
-	for (uint64_t i = 0; i < missing && !is_late(drain) && (frames = fence_block(drain, &census)) != NULL; i++)
-		list_insert_last(&drain->fenced, &frames->link);
-}
-
-/* False: there is no further block. */
-static bool give_window(struct drain *drain)
-{
-	struct frames_census census;
 	struct list *link;
 
-	fence_window(drain);
+	for (uint64_t i = 0; i < most && !is_late(drain) && (frames = fence_block(drain, &census)) != NULL; i++)
+		list_insert_last(&drain->fenced, &frames->link);
 	if (list_is_empty(&drain->fenced))
 		return false;
 	while ((link = list_take_first(&drain->fenced)) != NULL) {
-		struct frames *frames = container_of(link, struct frames, link);
-
+		frames = container_of(link, struct frames, link);
 		/* Since it was fenced, the blocks before it were emptied: that takes long. */
-		replacement_census(frames, &census);
-		give_or_skip(drain, frames, &census);
+		if (most > 1)
+			replacement_census(frames, &census);
+		if (!has_to_end(drain) && give_block_traced(drain, frames, &census))
+			drain->given += BLOCK_BYTES;
+		else
+			list_insert_first(&drain->skipped, &frames->link);
 	}
-	let_go(drain);
-	return true;
-}
-
-static bool give_coldest(struct drain *drain)
-{
-	struct frames_census census;
-	struct frames *frames = fence_block(drain, &census);
-
-	if (!frames)
-		return false;
-	give_or_skip(drain, frames, &census);
 	let_go(drain);
 	return true;
 }
@@ -318,7 +297,7 @@ uint64_t evict_blocks(struct volume *volume, const struct reclaim_target *target
 	if (target->exchange)
 		exchange(&drain);
 	else if (!target->obstacles || (window_can_go(&drain) && *target->obstacles == 0))
-		while (!is_over(&drain) && (target->obstacles ? give_window(&drain) : give_coldest(&drain)))
+		while (!is_over(&drain) && give_some(&drain))
 			;
 	drain_end(&drain);
 	(void)platform_set_cleaning(before);

@@ -214,16 +214,11 @@ uint32_t replacement_look(const struct frames *frames, struct frames_census *cen
 	return score + (is_young(frames) ? WEIGHT_YOUNG * used : 0);
 }
 
-uint32_t replacement_score(const struct frames *frames)
+uint32_t replacement_score_open(const struct frames *frames)
 {
 	struct frames_census census;
 
-	return replacement_look(frames, &census);
-}
-
-uint32_t replacement_score_open(const struct frames *frames)
-{
-	return MAX(replacement_score(frames), (uint32_t)weights_open[frames->lane] * PAGES_PER_BLOCK);
+	return MAX(replacement_look(frames, &census), (uint32_t)weights_open[frames->lane] * PAGES_PER_BLOCK);
 }
 
 static uint32_t hot_pages(const struct frames *frames)

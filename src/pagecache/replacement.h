@@ -75,12 +75,10 @@ void replacement_came_back_locked(struct page_heap *heap);
 /* Probation's cursor begins a block. [R] is held. */
 void replacement_turn_locked(struct page_heap *heap);
 
-/* What it would cost to lose the block now, in 20ths of a page that is missed. [R] is held. */
-uint32_t replacement_score(const struct frames *frames);
 #define REPLACEMENT_SCORE_PAGE 20u /* a page that is missed */
 #define REPLACEMENT_SCORE_MAX  (4 * REPLACEMENT_SCORE_PAGE * PAGES_PER_BLOCK)
 
-/* The same, and what lies in it. [R] is held. */
+/* What it would cost to lose the block now, in 20ths of a page that is missed, and what lies in it. [R] is held. */
 uint32_t replacement_look(const struct frames *frames, struct frames_census *census);
 
 /* Only what lies in it; [R] need not be held. */

@@ -364,40 +364,6 @@ START_TEST(atomic_requests_never_drain)
 }
 END_TEST
 
-struct nested {
-	struct cleaner cleaner;
-	status_t status;
-};
-
-static uint64_t ask_for_memory(struct cleaner *self, const struct reclaim_target *target)
-{
-	struct nested *nested = container_of(self, struct nested, cleaner);
-	const struct memory_request request = { .blocks = 1, .owner = &driver, .nested = true, .wait = MEMORY_WAIT_FOREVER };
-	struct phys_addr run;
-
-	(void)target;
-	nested->status = memory_blocks_alloc(memory, &request, &run);
-	return 0;
-}
-
-START_TEST(request_inside_a_cleaner_does_not_recurse)
-{
-	struct nested nested = { .cleaner = { .name = "nested", .cost = CLEANER_CLEAN, .clean = ask_for_memory } };
-	struct phys_addr runs[8];
-
-	setup(8, 0, 0);
-	cleaner_register(&memory->cleaners, &nested.cleaner);
-	const struct memory_request request = { .blocks = 1, .owner = &driver };
-	ck_assert_int_eq(memory_blocks_alloc_many(memory, &request, 8, runs), STATUS_OK);
-	ck_assert_int_eq(memory_blocks_alloc(memory, &request, runs + 8 - 1), STATUS_NO_MEMORY);
-	ck_assert_int_eq(nested.status, STATUS_NO_MEMORY);
-	cleaner_unregister(&memory->cleaners, &nested.cleaner);
-	for (unsigned i = 0; i < 8; i++)
-		memory_blocks_free(memory, runs[i]);
-	machine_fini(&machine);
-}
-END_TEST
-
 static void crowd(void *context, unsigned index)
 {
 	struct test_cache *cache = context;
@@ -440,4 +406,4 @@ HOST_TEST_MAIN("heap_memory", two_instances_live_side_by_side, cleaners_come_in_
 	       unregistering_threads_wait_for_the_call, request_drains_just_what_is_missing, less_preferred_cache_gives_first,
 	       window_is_emptied_for_a_run, constraints_bound_what_is_drained, dirty_memory_takes_waiting,
 	       deadline_is_kept_and_everything_given_back, waiting_threads_get_what_others_free, atomic_requests_never_drain,
-	       request_inside_a_cleaner_does_not_recurse, requests_of_threads_all_succeed)
+	       requests_of_threads_all_succeed)

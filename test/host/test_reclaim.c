@@ -26,22 +26,20 @@ static uint64_t free_blocks(void)
 struct greedy {
 	struct cleaner cleaner;
 	bool objects;
-	bool nested;
-	status_t status;
-	struct phys_addr run;
 };
 
 static uint64_t want_memory(struct cleaner *self, const struct reclaim_target *target)
 {
 	struct greedy *greedy = container_of(self, struct greedy, cleaner);
-	const struct memory_request request = { .blocks = 1, .owner = &driver, .nested = greedy->nested };
+	const struct memory_request request = { .blocks = 1, .owner = &driver };
+	struct phys_addr run;
 
 	(void)target;
 	ck_assert(platform_is_cleaning());
 	if (greedy->objects)
 		heap_free(memory_general_heap(memory), heap_alloc(memory_general_heap(memory), 100, 0));
 	else
-		greedy->status = memory_blocks_alloc(memory, &request, &greedy->run);
+		ck_assert_int_eq(memory_blocks_alloc(memory, &request, &run), STATUS_OK);
 	return 0;
 }
 
@@ -65,35 +63,6 @@ START_TEST(whoever_cleans_must_not_allocate)
 	ck_assert_ptr_nonnull(strstr(message, "while the task cleans"));
 	ck_assert(!platform_is_cleaning());
 	cleaner_unregister(&memory->cleaners, &greedy.cleaner);
-	machine_fini(&machine);
-}
-END_TEST
-
-START_TEST(a_nested_request_gets_what_others_can_give)
-{
-	struct greedy greedy = { .cleaner = { .name = "greedy", .cost = CLEANER_FREE, .clean = want_memory }, .nested = true };
-	struct test_cache cache;
-	uint64_t blocks;
-
-	setup(16, 0, 2);
-	test_cache_init(&cache, &machine, "pages", 0);
-	blocks = test_cache_fill(&cache, FRAME_CLEAN);
-	const struct memory_request request = { .blocks = 1, .owner = &driver };
-	struct phys_addr runs[2];
-	ck_assert_int_eq(memory_blocks_alloc_many(memory, &request, 2, runs), STATUS_OK);
-	ck_assert_uint_eq(free_blocks(), 0);
-	cleaner_register(&memory->cleaners, &greedy.cleaner);
-	ck_assert_uint_eq(memory_drain(memory, 2 * BLOCK_BYTES, false), 2 * BLOCK_BYTES);
-	ck_assert_int_eq(greedy.status, STATUS_OK);
-	/* One for the nested request; what it freed counts for the drain as well. */
-	ck_assert_uint_ge(cache.cleaned_blocks, 2);
-	ck_assert_uint_le(cache.cleaned_blocks, 3);
-	ck_assert_uint_eq(cache.blocks, blocks - cache.cleaned_blocks);
-	cleaner_unregister(&memory->cleaners, &greedy.cleaner);
-	memory_blocks_free(memory, greedy.run);
-	memory_blocks_free(memory, runs[0]);
-	memory_blocks_free(memory, runs[1]);
-	test_cache_fini(&cache);
 	machine_fini(&machine);
 }
 END_TEST
@@ -363,9 +332,8 @@ START_TEST(threads_find_memory_cleaned_in_the_background)
 }
 END_TEST
 
-HOST_TEST_MAIN("reclaim", whoever_cleans_must_not_allocate, a_nested_request_gets_what_others_can_give,
-	       handlers_on_threads_do_not_inherit_the_mark, requests_that_make_no_sense_are_refused,
-	       kernel_objects_leave_a_share_where_nothing_may_sleep, threads_that_must_not_wait_do_not_wait_for_others,
-	       a_deadline_is_overrun_by_the_work_of_one_block_at_most, threads_share_rounds_and_take_no_more_than_they_ask_for,
-	       watermarks_must_be_in_order, the_background_cleaner_stops_at_the_high_watermark,
-	       threads_find_memory_cleaned_in_the_background)
+HOST_TEST_MAIN("reclaim", whoever_cleans_must_not_allocate, handlers_on_threads_do_not_inherit_the_mark,
+	       requests_that_make_no_sense_are_refused, kernel_objects_leave_a_share_where_nothing_may_sleep,
+	       threads_that_must_not_wait_do_not_wait_for_others, a_deadline_is_overrun_by_the_work_of_one_block_at_most,
+	       threads_share_rounds_and_take_no_more_than_they_ask_for, watermarks_must_be_in_order,
+	       the_background_cleaner_stops_at_the_high_watermark, threads_find_memory_cleaned_in_the_background)
