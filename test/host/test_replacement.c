@@ -1,5 +1,6 @@
 /* Which pages stay: scans, hot pages, ghosts, drains, and a cache that shrinks and grows. */
 #include "fake/cache_fixture.h"
+#include "heap/background_cleaner.h"
 #include "host/host_test.h"
 #include "pagecache/replacement.h"
 
@@ -184,6 +185,66 @@ START_TEST(probation_stays_as_large_as_what_was_taken_of_it)
 }
 END_TEST
 
+static bool gives_wanted(const struct frames *wanted)
+{
+	const struct fence_limits limits = { .highest = { UINT64_MAX }, .wanted = wanted->block };
+	struct frames_census census;
+	struct frames *given = page_heap_fence(&machine.volume, &limits, &census);
+	const bool is_wanted = given == wanted;
+
+	ck_assert_ptr_nonnull(given);
+	page_heap_unfence(&machine.volume, given);
+	return is_wanted;
+}
+
+/* A block of young pages goes where it is wanted, though older ones are colder, if as much as both was taken at a time before. */
+START_TEST(what_is_wanted_goes_where_much_is_taken)
+{
+	struct page_heap *heap = &machine.volume.heap;
+	const struct frames *wanted;
+
+	machine_start();
+	wanted = container_of(heap->queues[LANE_PROBATION].previous, struct frames, link);
+	ck_assert(!gives_wanted(wanted));
+	heap->demand_blocks = heap->lane_blocks[LANE_PROBATION] - 1;
+	ck_assert(gives_wanted(wanted));
+	heap->demand_blocks = heap->blocks / 10;
+	ck_assert(!gives_wanted(wanted));
+	heap->demand_blocks = 0;
+	check_and_stop();
+}
+END_TEST
+
+/* The background cleaner frees the blocks where the next ones will want to be, the highest first. */
+START_TEST(the_background_cleaner_frees_the_next_places)
+{
+	struct block_heap *blocks = &machine.memory.blocks;
+	struct run_request request = { .blocks = 1, .owner = &machine.pagecache.owner, .placed = true };
+	struct phys_addr taken[4];
+	uint64_t i = 0;
+
+	machine_start();
+	machine.volume.heap.demand_blocks = machine.volume.heap.blocks;
+	while (i < ARRAY_LENGTH(taken) && block_heap_free_bytes(blocks) > 0) {
+		const struct run_request any = { .blocks = 1, .owner = &machine.pagecache.owner };
+
+		ck_assert_int_eq(block_heap_alloc(blocks, &any, &taken[i++]), STATUS_OK);
+	}
+	ck_assert_uint_eq(block_heap_alloc(blocks, &request, &taken[0]), STATUS_NO_MEMORY);
+	for (unsigned k = 0; k < 2; k++)
+		ck_assert_uint_eq(memory_clean_step(&machine.memory), BLOCK_BYTES);
+	struct phys_addr placed[2];
+	for (unsigned k = 0; k < 2; k++)
+		ck_assert_int_eq(block_heap_alloc(blocks, &request, &placed[k]), STATUS_OK);
+	for (unsigned k = 0; k < 2; k++)
+		memory_blocks_free(&machine.memory, placed[k]);
+	while (i > 0)
+		memory_blocks_free(&machine.memory, taken[--i]);
+	machine.volume.heap.demand_blocks = 0;
+	check_and_stop();
+}
+END_TEST
+
 /* Of a cache that has nearly gone, no more than a third is expected to go again; meanwhile main's misses change nothing. */
 START_TEST(demand_has_a_limit_and_stops_the_target)
 {
@@ -277,4 +338,5 @@ END_TEST
 HOST_TEST_MAIN("replacement", a_scan_does_not_push_out_what_is_used, a_page_that_comes_back_soon_goes_to_main,
 	       a_drain_keeps_what_is_hot, where_all_is_hot_a_drain_copies_nothing, a_hot_block_of_main_does_not_spoil_a_drain,
 	       demand_has_a_limit_and_stops_the_target, probation_stays_as_large_as_what_was_taken_of_it,
+	       what_is_wanted_goes_where_much_is_taken, the_background_cleaner_frees_the_next_places,
 	       a_run_is_emptied_whatever_lies_in_it, a_pinned_page_keeps_its_block, a_cache_that_shrinks_and_grows_has_no_holes)
