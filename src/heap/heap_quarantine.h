@@ -11,7 +11,7 @@
 
 #include "objcache.h"
 
-#define HEAP_QUARANTINE_OBJECTS (OBJCACHE_DEBUG ? 256 : 0)
+#define HEAP_QUARANTINE_OBJECTS (OBJCACHE_DEBUG ? 256 : 1)
 #define HEAP_QUARANTINE_BYTES   (512 * KIB) /* of objects, at most */
 
 struct heap_quarantine {

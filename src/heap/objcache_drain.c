@@ -29,19 +29,28 @@ static inline bool goes_on(const struct drain *drain)
 	       !(drain->given > 0 && reclaim_target_is_wanted(drain->target));
 }
 
-/* The last cache before this one that has blocks; NULL: none, or the target has been met. */
-static struct objcache *cache_before(const struct drain *drain, struct objcache *cache)
+/* The last cache of a number below `end` that has blocks; NULL: none, or the target has been met. */
+static struct objcache *cache_below(const struct drain *drain, unsigned end)
 {
-	while (wants_more(drain) && cache-- > drain->caches)
-		if (objcache_has_blocks(cache))
-			return cache;
+	const unsigned first = drain->caches->number;
+
+	while (end > first && wants_more(drain)) {
+		const unsigned word = (end - 1) / 64;
+		const uint64_t below = ~0ull >> (63 - (end - 1) % 64);
+		const uint64_t bits =
+			atomic_load_explicit(&drain->caches->group->has_blocks[word], memory_order_relaxed) & below;
+
+		end = word * 64 + (bits == 0 ? 0 : log2_floor(bits));
+		if (bits != 0 && end >= first)
+			return &drain->caches[end - first];
+	}
 	return NULL;
 }
 
 /* From the largest class down: its free objects are the least likely to be wanted soon. */
 #define for_each_cache(cache, drain)                                                                                           \
-	for (struct objcache *cache = cache_before(drain, (drain)->caches + (drain)->count); cache;                            \
-	     cache = cache_before(drain, cache))
+	for (struct objcache *cache = cache_below(drain, (drain)->caches->number + (drain)->count); cache;                     \
+	     cache = cache_below(drain, cache->number))
 
 static struct block *empty_take_locked(struct objcache *cache, const struct drain *drain)
 {
@@ -165,6 +174,16 @@ void objcaches_detach(struct block_heap *heap)
 
 #define LOOKS_MAX 256 /* with so many nearly empty blocks, one may well become empty */
 
+static uint64_t cached_locked(const struct objcache *cache)
+{
+	uint64_t cached = objcache_depot_objects(cache);
+
+	for (unsigned slot = 1; slot < cache->own_end; slot++)
+		if (cache->own[slot])
+			cached += objcache_own_alloc_count(cache->own[slot]) + objcache_own_free_count(cache->own[slot]);
+	return cached;
+}
+
 /*
  * Blocks that are full, or nearly, have at least so many objects that only as many cached ones could be all of them. The other
  * lists are in order of fill: no block of a list behind the one for `cached` objects can have only cached ones.
@@ -172,11 +191,13 @@ void objcaches_detach(struct block_heap *heap)
 static bool may_empty_a_block_locked(const struct objcache *cache, uint64_t cached)
 {
 	unsigned looks = 0;
+	uint32_t roles;
 
 	if (cached + cache->worthwhile_objects > cache->objects_per_block)
 		return true;
-	for (unsigned role = OBJCACHE_PARTIAL; cached > 0 && role <= objcache_role_of(cache, (uint32_t)cached); role++)
-		list_for_each (link, &cache->blocks[role])
+	for (roles = cache->roles & ((2u << objcache_role_of(cache, (uint32_t)cached)) - (1u << OBJCACHE_PARTIAL)); roles != 0;
+	     roles &= roles - 1)
+		list_for_each (link, &cache->blocks[__builtin_ctz(roles)])
 			if (objcache_block_used(container_of(link, struct block, link)) <= cached || ++looks == LOOKS_MAX)
 				return true;
 	return false;
@@ -190,7 +211,7 @@ static bool flush_is_worthwhile(const struct drain *drain)
 
 	for_each_cache (cache, drain) {
 		const uint64_t state = spinlock_lock_interrupts(&cache->lock);
-		const uint64_t cached = objcache_count_locked(cache).cached;
+		const uint64_t cached = cached_locked(cache);
 		const bool worthwhile = may_empty_a_block_locked(cache, cached);
 
 		spinlock_unlock_interrupts(&cache->lock, state);
@@ -245,7 +266,7 @@ static void trim_magazines(struct objcache *cache)
 	cache->empty_low = cache->counts.empty_blocks;
 	for (unsigned slot = 1; slot < cache->own_end; slot++)
 		is_idle |= cpu_is_idle_locked(cache, slot);
-	is_idle = is_idle && may_empty_a_block_locked(cache, objcache_count_locked(cache).cached);
+	is_idle = is_idle && may_empty_a_block_locked(cache, cached_locked(cache));
 	spinlock_unlock_interrupts(&cache->lock, state);
 
 	while (magazines-- > 0 && objcache_depot_flush(cache))

@@ -9,8 +9,9 @@
  * What has been loaded and is not there any more was allocated. The CPUs go on meanwhile: frees are taken from the other
  * figures, so that these fit each other at any moment.
  */
-struct objcache_counts objcache_count_locked(const struct objcache *cache)
+struct objcache_counts objcache_count(struct objcache *cache)
 {
+	const uint64_t state = spinlock_lock_interrupts(&cache->lock);
 	struct objcache_counts counts = cache->counts;
 
 	counts.cached = objcache_depot_objects(cache);
@@ -23,14 +24,6 @@ struct objcache_counts objcache_count_locked(const struct objcache *cache)
 	counts.cached = MIN(counts.cached, cache->taken);
 	counts.used = cache->taken - counts.cached;
 	counts.frees = counts.allocs - MIN(counts.used, counts.allocs);
-	return counts;
-}
-
-struct objcache_counts objcache_count(struct objcache *cache)
-{
-	const uint64_t state = spinlock_lock_interrupts(&cache->lock);
-	const struct objcache_counts counts = objcache_count_locked(cache);
-
 	spinlock_unlock_interrupts(&cache->lock, state);
 	return counts;
 }

@@ -67,8 +67,7 @@ void objcache_detach(struct objcache *cache, uint64_t flush);
 /* Empties those of one CPU and gives them back. False: it has to do without (objcache_own_locked). */
 bool objcache_attach_locked(struct objcache *cache, unsigned slot);
 
-/* The counts of the cache, and what the CPU in that slot has and did. */
-struct objcache_counts objcache_count_locked(const struct objcache *cache);
+/* What the CPU in that slot has and did. */
 struct objcache_cpu_counts objcache_cpu_count_locked(const struct objcache *cache, unsigned slot);
 
 /* Magazines that no CPU has, in objcache_depot.c: those of the depot have objects, spare ones have none. */
