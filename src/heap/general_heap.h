@@ -18,9 +18,9 @@
  * If the config says so, one in so many objects is guarded (guard_pool.h): it is chosen when a magazine has to be loaded, its
  * usable bytes are those that were asked for, and wrong uses of it fault or are found when it is freed.
  *
- * A drain looks only at the classes that have empty blocks; if those are not enough, at those that are in use, to see whether
- * emptying their magazines may bring blocks back. Free memory is what is free in the blocks: what a drain leaves of it does not
- * count what magazines have. Runs that handlers have freed go first, block by block.
+ * A drain looks only at the classes that have blocks: for empty ones first, and if those are not enough, whether emptying
+ * magazines may bring blocks back. Free memory is what is free in the blocks: what a drain leaves of it does not count what
+ * magazines have. Runs that handlers have freed go first, block by block.
  *
  * Contexts: as objcache.h; a drain and the counts, and init and fini, in tasks only. A handler gets no run, and a run that it
  * frees waits until a task allocates, frees or drains runs of this heap.

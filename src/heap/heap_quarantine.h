@@ -1,6 +1,6 @@
 /*
- * Only if OBJCACHE_DEBUG: freed objects of a general heap wait here before they can be allocated again, so that a write to one through a
- * stale pointer hits junk that nobody owns, and is reported with both callers when its wait ends.
+ * Only if OBJCACHE_DEBUG: freed objects of a general heap wait here before they can be allocated again, so that a write to one
+ * through a stale pointer hits junk that nobody owns, and is reported with both callers when its wait ends.
  *
  * The oldest leaves when another one comes; a drain, and whoever counts or ends the heap, empties it. An object that waits is
  * still allocated for its cache, and known to be freed by its record (objcache_debug.c).
