@@ -55,6 +55,7 @@ static uint64_t one_segment_bytes(const struct device *device, uint64_t bytes)
 
 uint64_t dma_plan_segments(const struct dma_plan *plan, uint64_t piece_bytes)
 {
+	assert(piece_bytes > 0);
 	const uint64_t whole = plan->bytes / piece_bytes;
 	const uint64_t rest = plan->bytes % piece_bytes;
 

@@ -1,5 +1,5 @@
 /*
- * The list of all DMA buffers, and the one table of what may happen to them. A transition is one step under [D]; the thread
+ * The list of all DMA buffers, and the one table of what may happen to them. A transition is one step under [E]; the thread
  * that makes a buffer GONE takes it out of the list in that step, and is the only one that knows it from then on.
  */
 #include "dma_state.h"

@@ -1,7 +1,7 @@
 /*
- * Loans against an obvious model: three devices reserve, take and give pieces, a donor lends memory and takes it back, the cache
- * turns over, and windows are cleared, in any order, and while a loan is on its way. Each block says whose it is: the donor and
- * the devices write to theirs, and find it again.
+ * Loans against an obvious model: three devices reserve, take and give pieces, a donor lends memory and takes it back, the
+ * cache turns over, and windows are cleared, in any order, and while a loan is on its way. Each block says whose it is: the
+ * donor and the devices write to theirs, and find it again.
  */
 #include "fake/guarantee_fixture.h"
 #include "fake/heap_fixture.h"
