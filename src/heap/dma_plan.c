@@ -88,6 +88,7 @@ static void plan_runs(struct dma_plan *plan, uint64_t step, uint64_t fewest, uin
 	}
 	plan->segments = (uint32_t)segments;
 	plan->run_blocks = run;
+	assert(run > 0);
 	plan->runs = (uint32_t)(blocks / run);
 	plan->last_blocks = blocks % run;
 	plan->constraints.alignment_bytes = alignment;
