@@ -467,11 +467,16 @@ static bool is_writing(struct volume *volume)
 
 bool writeback_make_progress(struct volume *volume, uint64_t deadline_ns)
 {
-	const uint32_t seen = atomic_load(&volume->progress);
+	struct pagecache *pagecache = volume->pagecache;
+	const uint32_t seen = atomic_load(&volume->progress), returned = atomic_load(&pagecache->requests_returned);
+	const enum writeback started = writeback_start(volume, writeback_claim_any, NULL, 0);
 
-	if (writeback_start(volume, writeback_claim_any, NULL, 0) != WRITEBACK_STARTED && !is_writing(volume))
+	if (started == WRITEBACK_STARVED && atomic_load(&volume->counts.dirty_pages) > 0)
+		(void)platform_wait(&pagecache->requests_returned, returned, deadline_ns);
+	else if (started == WRITEBACK_STARTED || is_writing(volume))
+		(void)platform_wait(&volume->progress, seen, deadline_ns);
+	else
 		return false;
-	(void)platform_wait(&volume->progress, seen, deadline_ns);
 	return true;
 }
 

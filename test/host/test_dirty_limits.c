@@ -10,6 +10,7 @@
 #include "fake/cache_fixture.h"
 #include "host/host_test.h"
 #include "pagecache/direct.h"
+#include "pagecache/io.h"
 #include "pagecache/map.h"
 #include "pagecache/writeback.h"
 #include "runtime/base/bits.h"
@@ -584,5 +585,47 @@ START_TEST(threads_write_beside_a_silent_disk)
 }
 END_TEST
 
+/* I/O objects -------------------------------------------------------------------------------------------------------------- */
+
+static struct io *objects[64];
+static unsigned object_count;
+static uint64_t dirty_when_it_waited;
+
+/* They come back when a writer would wait for ever. */
+static bool objects_return(uint64_t deadline_ns)
+{
+	if (deadline_ns != PLATFORM_FOREVER || object_count == 0)
+		return false;
+	dirty_when_it_waited = atomic_load(&machine.volume.counts.dirty_pages);
+	while (object_count > 0)
+		io_end(objects[--object_count]);
+	return true;
+}
+
+START_TEST(writers_keep_the_limit_while_there_is_no_io_object)
+{
+	static const char page[PAGE_BYTES];
+	uint64_t limit;
+
+	cache_machine_init(&machine, 8 * BLOCK_BYTES, false);
+	host_clock_set(HOST_CLOCK_ALONE);
+	host_clock_idle(objects_return);
+	limit = writeback_limits(&machine.volume).max;
+	while ((objects[object_count] = io_try_begin(&machine.volume, BLOCK_READ, 0)) != NULL)
+		object_count++;
+	for (uint64_t number = 0; number < limit + 64; number++) {
+		ck_assert_int_eq(node_write(&machine.volume.node, number * PAGE_BYTES, page, PAGE_BYTES), STATUS_OK);
+		ck_assert_uint_le(atomic_load(&machine.volume.counts.dirty_pages), limit);
+	}
+	ck_assert_uint_eq(object_count, 0);
+	ck_assert_uint_eq(dirty_when_it_waited, limit);
+	memset(machine.model, 0, (limit + 64) * PAGE_BYTES);
+	host_clock_idle(NULL);
+	host_clock_set(HOST_CLOCK_REAL);
+	cache_machine_fini(&machine);
+}
+END_TEST
+
 HOST_TEST_MAIN("dirty_limits", volumes_keep_their_limits_and_wait_for_themselves_only,
-	       reads_work_beside_a_silent_disk_while_memory_is_taken, threads_write_beside_a_silent_disk)
+	       reads_work_beside_a_silent_disk_while_memory_is_taken, threads_write_beside_a_silent_disk,
+	       writers_keep_the_limit_while_there_is_no_io_object)
