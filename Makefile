@@ -1,27 +1,12 @@
 # Weir. `make help` lists what can be asked for.
 
-BUILD ?= build
-APP ?= app
-CC = gcc
-LD = ld
-OBJCOPY = objcopy
-HOST_CC = cc
-DEBUG ?= 0
-CONFIG ?=
-Q = @
+ROOT :=
+include mk/variables.mk
 
-# A build must not depend on the builder's language, time or place.
-export LC_ALL := C
 export SOURCE_DATE_EPOCH := $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
-VERSION := $(shell GIT_OPTIONAL_LOCKS=0 git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 .DEFAULT_GOAL := all
-.PHONY: all iso img run debug setup clean help FORCE
-.DELETE_ON_ERROR:
-
-all: $(BUILD)/weir.efi
-iso: $(BUILD)/weir.iso
-img: $(BUILD)/weir.img
+.PHONY: setup clean help install new
 
 help:
 	@echo "make            the image, $(BUILD)/weir.efi"
@@ -30,147 +15,61 @@ help:
 	@echo "                ACCEL=tcg|kvm SCREEN=gtk OPTIONS= QEMU_ARGS=, all described in boot/run.sh"
 	@echo "make debug      the same with gdb, at the first line of the kernel"
 	@echo "make iso img    media: $(BUILD)/weir.iso (optical drive, USB stick), $(BUILD)/weir.img (disk); COMMAND_LINE="
-	@echo "make test       all checks and tests, on the host and in the image"
+	@echo "make new APP=folder     a program of your own to begin with; make run, debug, iso, img or test APP=folder builds it"
+	@echo "make install PREFIX=folder  what programs need to be built without this tree"
+	@echo "make test       all checks and tests, on the host and in the image; with APP=folder the tests of that program"
 	@echo "make test-long  what takes longer, up to three hours: full scenarios, long fuzzing, 100 million takes; PARTS=\"takes fuzz\""
 	@echo "make fuzz       libFuzzer on heap, page cache and partition tables; FUZZ_SECONDS=60 for each"
 	@echo "make bench      ns and instructions per operation; with TRACE=file ... (R or W and a page number a line, gzip'd or not)"
 	@echo "                miss ratios of the page cache beside LRU, ARC, S3-FIFO and the optimum; SIZES=\"20 40\" (percent of the"
 	@echo "                trace's pages), BLOCKS=0 (not what it costs to take blocks), GUARANTEE=8 (a guarantee of 1/8, idle and lent)"
 	@echo "make bench-heap Weir's heap beside glibc, mimalloc, jemalloc and tcmalloc: ns, instructions, blocks of 2 MB that come back,"
-	@echo "                memory taken; ROUNDS=5"
+	@echo "                memory taken; ROUNDS=5 ALLOCATORS=\"weir glibc\" WORKLOADS=\"pair random\" INSTRUCTIONS=0"
 	@echo "make bench-holds  for how many instructions locks, preemption and interrupts are held, at most, on a machine of 1 TB;"
 	@echo "                BOUND=200000 is what none may exceed"
 	@echo "make lint       clang-tidy and cppcheck; make format: clang-format"
-	@echo "make setup      install the packages that are missing (all of the above do that where they need them)"
-	@echo "make clean"
+	@echo "make setup      install the packages that are missing; plain make, iso and img only name them, the others install them"
+	@echo "make clean      remove what builds made in BUILD"
 	@echo
 	@echo "For all: CC=gcc|clang DEBUG=1 BUILD=build APP=app (another program for the image) CONFIG=-DNAME=value (see config.h)"
 
-# Asks for the packages that the goal needs; costs little when they are there.
+GOALS := $(or $(MAKECMDGOALS),all)
+
+# Asks for the packages that the goals need; costs little when they are there. What only builds names them, all else installs them.
+SETUP_WAY := $(if $(filter-out all iso img library install $(filter-out $(BUILD)/test/%,$(filter $(BUILD)/%,$(GOALS))),$(GOALS)),install,name)
+SETUP_FOR := $(if $(filter test test-long host-tests host-test-programs fuzz fuzz-programs bench bench-heap bench-heap-programs \
+	bench-holds lint format check-format check-headers $(BUILD)/test/%,$(GOALS)),test,$(if $(filter debug,$(GOALS)),debug,$(if \
+	$(filter run setup,$(GOALS)),run,$(if $(filter iso img %.iso %.img,$(GOALS)),media,build))))
 setup:
-	@boot/setup.sh $(if $(filter test test-long host-tests fuzz fuzz-programs bench bench-heap bench-heap-programs bench-holds lint format check-format $(BUILD)/test/%,$(MAKECMDGOALS)),test,$(if $(filter debug,$(MAKECMDGOALS)),debug,run))
+	@boot/setup.sh $(SETUP_WAY) $(SETUP_FOR)
 
 clean:
-	rm -rf $(BUILD)
+	@mk/build_folder.sh clean $(BUILD)
 
-# The image ---------------------------------------------------------------------------------------------------------------
+new:
+	@mk/new.sh $(call quote,$(APP))
 
-KERNEL_SOURCES := $(sort $(wildcard src/main.c boot/*.c src/runtime/base/*.c src/runtime/x86_64/*.[cS] \
-	src/runtime/kernel/*.[cS] src/heap/*.c src/pagecache/*.c src/drivers/*.c test/image/*.c))
-APP_SOURCES := $(sort $(wildcard $(APP)/*.c))
-KERNEL_OBJECTS := $(patsubst %,$(BUILD)/image/%.o,$(KERNEL_SOURCES))
-APP_OBJECTS := $(patsubst %,$(BUILD)/image/app/%.o,$(notdir $(APP_SOURCES)))
-IMAGE_OBJECTS := $(KERNEL_OBJECTS) $(APP_OBJECTS) $(BUILD)/image/version.o
+ifneq ($(filter-out clean help new setup format check-format check-edges check-style,$(GOALS)),)
+$(call check,mk/build_folder.sh claim $(call quote,$(BUILD)))
+LIBRARY := $(BUILD)/image
+TOOLS = $(BUILD)
 
-# -fpie: the firmware loads the image anywhere. -mno-red-zone: interrupts use the interrupted stack.
-IMAGE_FLAGS := -std=gnu11 -ffreestanding -fpie -fvisibility=hidden -fshort-wchar -mno-red-zone -fcf-protection=none \
-	-fno-omit-frame-pointer -fno-strict-aliasing -fno-stack-protector -fno-asynchronous-unwind-tables \
-	-ffunction-sections -fdata-sections -ffile-prefix-map=$(CURDIR)/= -O2 -g -Wall -Wextra -Wshadow -Werror -Isrc -I.
-ifneq ($(DEBUG),0)
-IMAGE_FLAGS += -DWEIR_DEBUG -DWEIR_HOLDS
+# Weir's own tests in the image belong to the program in app/, whose parts they use.
+TEST_OBJECTS = $(if $(filter app,$(PROGRAM)),$(patsubst %,$(BUILD)/image/%.o,$(filter-out %/image_test.c,$(wildcard test/image/*.c))))
+include mk/image.mk
+include mk/library.mk
+$(TEST_OBJECTS): $(BUILD)/image/%.o: % $(FLAGS_RECORD) | setup
+	$(call compile,$(KERNEL_FLAGS))
+-include $(TEST_OBJECTS:.o=.d)
+else
+$(variables_check)
 endif
-KERNEL_FLAGS := -mgeneral-regs-only
-EFI_FLAGS := -isystem /usr/include/efi -isystem /usr/include/efi/x86_64 -DGNU_EFI_USE_MS_ABI
 
-$(BUILD)/image/boot/%.o: FILE_FLAGS := $(EFI_FLAGS)
-$(BUILD)/image/src/main.c.o: FILE_FLAGS := $(CONFIG) -I$(BUILD)/image
-$(BUILD)/image/src/main.c.o: $(BUILD)/image/config_values.h
-# Its loops must not become calls of the functions that they implement.
-$(BUILD)/image/src/runtime/x86_64/string.c.o: FILE_FLAGS := \
-	$(if $(findstring clang,$(CC)),-fno-builtin,-fno-tree-loop-distribute-patterns)
+.PHONY: library-debug
+library-debug:
+	+@$(MAKE) --no-print-directory BUILD=$(BUILD)/debug DEBUG=1 library
 
-# Only files named *_vector.c use vector registers, and only tasks that are spawned with .vector run them: kernel/task.h.
-$(BUILD)/image/%_vector.c.o: KERNEL_FLAGS :=
+install: library library-debug
+	@mk/install.sh $(call quote,$(PREFIX)) $(BUILD)
 
-# A change of compiler or flags makes everything anew; a file that has gone makes the linker run.
-record = @mkdir -p $(@D) && echo '$(1)' | cmp -s - $@ || echo '$(1)' > $@
-
-FLAGS_RECORD := $(BUILD)/image/flags
-$(FLAGS_RECORD): FORCE
-	$(call record,$(CC) $(IMAGE_FLAGS) $(KERNEL_FLAGS) $(CONFIG) $(APP))
-
-OBJECTS_RECORD := $(BUILD)/image/objects
-$(OBJECTS_RECORD): FORCE
-	$(call record,$(IMAGE_OBJECTS))
-
-$(IMAGE_OBJECTS): | setup
-
-compile = @mkdir -p $(@D) && echo "  CC   $<" && $(CC) $(IMAGE_FLAGS) $(1) $(FILE_FLAGS) -MMD -MP -c $< -o $@
-
-$(KERNEL_OBJECTS): $(BUILD)/image/%.o: % $(FLAGS_RECORD)
-	$(call compile,$(KERNEL_FLAGS))
-
-$(APP_OBJECTS): $(BUILD)/image/app/%.o: $(APP)/% $(FLAGS_RECORD)
-	$(call compile,$(KERNEL_FLAGS) -I$(APP))
-
-$(BUILD)/image/version.c: FORCE
-	@mkdir -p $(@D)
-	@printf '#include "runtime/base/version.h"\n\nconst char weir_version[] = "%s";\n' '$(VERSION)' > $@.new
-	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
-
-$(BUILD)/image/version.o: $(BUILD)/image/version.c $(FLAGS_RECORD)
-	$(call compile,$(KERNEL_FLAGS))
-
-$(BUILD)/image/weir.lds: boot/weir.lds
-	@mkdir -p $(@D)
-	$(Q)$(CC) -E -P -x c $< -o $@
-
-# Every tunable by name, for the monitor's `config`.
-$(BUILD)/image/config_values.h: config.h
-	@mkdir -p $(@D)
-	$(Q)sed -n 's/^#define \([A-Z][A-Z_]*\) .*/CONFIG_VALUE(\1)/p' $< > $@
-
-# Linked twice: the names of the functions that the first link has placed go into the second one.
-LINK = $(LD) -pie --no-dynamic-linker -z text -z norelro -z noexecstack --gc-sections --fatal-warnings --build-id=none \
-	-T $(BUILD)/image/weir.lds /usr/lib/crt0-efi-x86_64.o $(IMAGE_OBJECTS)
-LINK_LIBRARIES = /usr/lib/libgnuefi.a
-LINK_NEEDS = $(IMAGE_OBJECTS) $(OBJECTS_RECORD) $(BUILD)/image/weir.lds
-
-$(BUILD)/image/symbols%.o: $(BUILD)/image/symbols%.S
-	$(Q)$(CC) -c $< -o $@
-
-$(BUILD)/image/symbols0.S: boot/make_symbols.sh
-	$(Q)boot/make_symbols.sh < /dev/null > $@
-
-$(BUILD)/image/symbols1.S: $(BUILD)/image/first.elf boot/make_symbols.sh
-	$(Q)nm -n $< | boot/make_symbols.sh > $@
-
-$(BUILD)/image/first.elf: $(LINK_NEEDS) $(BUILD)/image/symbols0.o
-	$(Q)$(LINK) $(BUILD)/image/symbols0.o $(LINK_LIBRARIES) -o $@
-
-$(BUILD)/weir.elf: $(LINK_NEEDS) $(BUILD)/image/symbols1.o
-	@echo "  LD   $@"
-	$(Q)$(LINK) $(BUILD)/image/symbols1.o $(LINK_LIBRARIES) -o $@
-
-EFI_SECTIONS := .text .rodata .relro .reloc .dynamic .rela .data .bss
-
-$(BUILD)/weir.efi: $(BUILD)/weir.elf
-	@echo "  EFI  $@"
-	$(Q)$(OBJCOPY) -S $(EFI_SECTIONS:%=-j %) --target efi-app-x86_64 --file-alignment 512 --section-alignment 4096 $< $@
-
-# Media and machines ------------------------------------------------------------------------------------------------------
-
-COMMAND_LINE ?=
-$(BUILD)/weir.iso $(BUILD)/weir.img: $(BUILD)/weir.%: $(BUILD)/weir.efi boot/media.sh FORCE
-	@echo "  $*  $@"
-	$(Q)boot/media.sh $* $< $@ '$(COMMAND_LINE)'
-
-# Disks of numbered pages, and of page references; the image knows the same formats.
-$(BUILD)/make_pattern: app/pattern.h
-$(BUILD)/make_trace: app/trace_format.h
-$(BUILD)/make_pattern $(BUILD)/make_trace: $(BUILD)/%: test/tools/%.c | setup
-	@mkdir -p $(@D)
-	$(Q)$(HOST_CC) -std=gnu11 -O2 -Wall -Wextra -Werror -I. -Isrc $< -o $@
-
-MACHINE_VARIABLES := MEM SMP MACHINE SCENARIO LOOPS DISK DISK_MBPS SLOW_IOPS TRACE ACCEL CPU SCREEN TIMEOUT OPTIONS QEMU_ARGS GDB_ARGS OVMF
-export $(MACHINE_VARIABLES)
-
-run: $(BUILD)/weir.efi $(BUILD)/make_pattern $(BUILD)/make_trace
-	@BUILD=$(BUILD) boot/run.sh
-
-debug: $(BUILD)/weir.efi $(BUILD)/make_pattern $(BUILD)/make_trace
-	@BUILD=$(BUILD) boot/debug.sh
-
--include $(KERNEL_OBJECTS:.o=.d) $(APP_OBJECTS:.o=.d)
-
--include test/test.mk
+include test/test.mk

@@ -59,7 +59,7 @@ static void print_cell(const struct column *column, const char *text)
 	char cell[CELL_BYTES];
 	uint64_t value;
 
-	if (!options_get(text, column->key, cell, sizeof(cell)))
+	if (!options_read(text, column->key, cell, sizeof(cell)))
 		print(" %*s", column->width, "-");
 	else if (column->unit != 0 && parse_number(cell, &value) == STATUS_OK)
 		print(" %*llu", column->width, (unsigned long long)(value / column->unit));
@@ -71,8 +71,8 @@ static void print_row(const struct scenario_result *result)
 {
 	char name[2 * CELL_BYTES], detail[CELL_BYTES] = "";
 
-	if (!options_get(result->text, "way", detail, sizeof(detail)))
-		options_get(result->text, "what", detail, sizeof(detail));
+	if (!options_read(result->text, "way", detail, sizeof(detail)))
+		options_read(result->text, "what", detail, sizeof(detail));
 	format_text(name, sizeof(name), "%s%s", detail[0] ? "  " : "", detail[0] ? detail : result->name);
 	print("%-24s", name);
 	for (unsigned i = 0; i < ARRAY_LENGTH(columns); i++)
@@ -153,7 +153,7 @@ SCENARIO(all, "all scenarios about taking memory, and a table: loops=1 (times as
 		failed += verdicts[i].status != STATUS_OK;
 	}
 	for (unsigned i = 0; i < results.count; i++)
-		missed += options_get_number(results.lines[i].text, "missed", 0);
+		missed += options_read_number(results.lines[i].text, "missed", 0);
 	print_table(&results, verdicts);
 	scenario_result(scenario, "scenarios=%llu failures=%llu missed=%llu seconds=%llu", (unsigned long long)run,
 			(unsigned long long)failed, (unsigned long long)missed,

@@ -1,12 +1,7 @@
 /*
  * The program in the image. The wiring (src/main.c) brings the machine up and calls app_main, in a task that may sleep and use
- * vector registers; app_main runs the scenario that the command line names and ends the machine, or stays in the monitor.
- *
- * Options on the command line:
- *   scenario=NAME    what to run; "capture" where nothing is said
- *   monitor=1        stay in the monitor afterwards; without it the machine ends with the scenario's result
- *   test=all|A[,B]   run these in-image tests instead of a scenario
- * and those of the scenarios, each described in its file.
+ * vector registers. A program either has scenarios (scenario.h) and leaves app_main to the library, or has an app_main of its
+ * own, which must not return: it ends with power_exit or monitor_run.
  */
 #pragma once
 

@@ -39,7 +39,7 @@ static struct block_device *find(const struct scenario *scenario, const char *ke
 	struct block_device *device = NULL;
 	char name[32];
 
-	if (options_get(scenario->options, key, name, sizeof(name))) {
+	if (options_read(scenario->options, key, name, sizeof(name))) {
 		device = block_device_find(environment->block_devices, name);
 		return device && carries(environment->memory, device, seed) ? device : NULL;
 	}
@@ -65,6 +65,8 @@ void disks_print(const struct app_environment *environment)
 status_t disks_find(const struct scenario *scenario, struct disks *disks)
 {
 	const struct app_environment *environment = scenario->environment;
+	OPTION_NAME("data", false);
+	OPTION_NAME("digitizer", false);
 	struct block_device *data = find(scenario, "data", PATTERN_SEED_DATA);
 	struct block_device *digitizer = find(scenario, "digitizer", PATTERN_SEED_DIGITIZER);
 
@@ -87,6 +89,7 @@ status_t disks_find(const struct scenario *scenario, struct disks *disks)
 
 struct volume *disks_find_slow(const struct scenario *scenario)
 {
+	OPTION_NAME("slow", false);
 	struct block_device *slow = find(scenario, "slow", PATTERN_SEED_SLOW);
 	struct volume *volume = slow ? volume_find(scenario->environment->pagecache, slow->name) : NULL;
 
@@ -106,7 +109,8 @@ struct volume *disks_find_volume(const struct scenario *scenario, const char *ke
 	struct volume *volume = NULL;
 	char name[VOLUME_NAME_BYTES];
 
-	if (options_get(scenario->options, key, name, sizeof(name)))
+	OPTION_NAME("volume", false);
+	if (options_read(scenario->options, key, name, sizeof(name)))
 		volume = volume_find(environment->pagecache, name);
 	else if (device)
 		volume = volume_find(environment->pagecache, device->name);

@@ -5,6 +5,7 @@
 #include "report.h"
 #include "runtime/base/log.h"
 #include "runtime/kernel/task.h"
+#include "scenario.h"
 
 #define READ_PAGES (1 * MIB / PAGE_BYTES)
 #define POLL_NS    (5 * NS_PER_MS)

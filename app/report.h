@@ -4,9 +4,6 @@
 #include "app.h"
 #include "runtime/base/format.h"
 
-/* Whether somebody sits at a terminal: lines may be redrawn then. */
-bool app_is_interactive(const struct app_environment *environment);
-
 /* part / whole with four digits, "0.8712"; "0.0000" when `whole` is 0. Returns `buffer`. */
 #define FORMAT_SHARE_BYTES FORMAT_FIXED_SIZE
 const char *format_share(char buffer[FORMAT_SHARE_BYTES], uint64_t part, uint64_t whole);

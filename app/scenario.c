@@ -1,10 +1,20 @@
+/*
+ * The table that SCENARIO fills, and what runs its entries: the command line at the start, and the monitor's `run`. A program's
+ * main function is one of them, unless the program has an app_main of its own.
+ */
 #include "scenario.h"
 
 #include "runtime/base/boot_info.h"
 #include "runtime/base/command.h"
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"
+#include "runtime/base/nearest.h"
+#include "runtime/base/options.h"
 #include "runtime/base/string.h"
+#include "runtime/kernel/monitor.h"
+#include "runtime/kernel/power.h"
+
+#define NAME_BYTES 64
 
 extern const struct scenario_entry *__start_scenarios[], *__stop_scenarios[];
 
@@ -14,12 +24,33 @@ void scenario_print_all(void)
 		print("  %-10s %s\n", (*entry)->name, (*entry)->help);
 }
 
+/* NULL for a name: the first one. */
 static const struct scenario_entry *find(const char *name)
 {
 	for (const struct scenario_entry **entry = __start_scenarios; entry != __stop_scenarios; entry++)
-		if (strcmp((*entry)->name, name) == 0)
+		if (!name || strcmp((*entry)->name, name) == 0)
 			return *entry;
 	return NULL;
+}
+
+static const char *nearest_name(const char *name)
+{
+	struct nearest nearest;
+
+	nearest_init(&nearest, name);
+	for (const struct scenario_entry **entry = __start_scenarios; entry != __stop_scenarios; entry++)
+		nearest_offer(&nearest, (*entry)->name);
+	return nearest.found;
+}
+
+static void print_missing(const char *name)
+{
+	if (!find(NULL)) {
+		print("This image has no scenarios.\n");
+		return;
+	}
+	print("There is no scenario \"%s\"; the nearest one is \"%s\". These there are:\n", name, nearest_name(name));
+	scenario_print_all();
 }
 
 PRINTF_LIKE(2, 3) void scenario_result(struct scenario *scenario, const char *format, ...)
@@ -43,10 +74,11 @@ status_t scenario_run(struct scenario *scenario)
 	const struct scenario_entry *entry = find(scenario->name);
 
 	if (!entry) {
-		print("There is no scenario \"%s\". These there are:\n", scenario->name);
-		scenario_print_all();
+		print_missing(scenario->name);
 		return STATUS_NOT_FOUND;
 	}
+	if (!options_check(scenario->options))
+		return STATUS_INVALID;
 	const status_t status = entry->run(scenario);
 	if (status != STATUS_OK)
 		print("Scenario %s failed: %s.\n", scenario->name, status_text(status));
@@ -97,4 +129,47 @@ void scenario_commands_register(const struct app_environment *environment)
 
 	run.context = (void *)environment;
 	command_register(environment->commands, &run);
+}
+
+static const char *default_name(void)
+{
+	const struct scenario_entry *entry = find("main");
+
+	if (!entry)
+		entry = find("capture");
+	if (!entry)
+		entry = find(NULL);
+	return entry ? entry->name : "";
+}
+
+static status_t run_as_told(const struct app_environment *environment)
+{
+	const char *options = environment->command_line;
+	struct scenario scenario = { .environment = environment, .name = default_name(), .options = options };
+	char name[NAME_BYTES];
+
+	if (options_get(options, "scenario", name, sizeof(name)))
+		scenario.name = name;
+	else if (options_read(options, "test", name, sizeof(name)))
+		scenario.name = "test";
+	return scenario_run(&scenario);
+}
+
+bool app_is_interactive(const struct app_environment *environment)
+{
+	return options_get_number(environment->command_line, "monitor", 0) != 0;
+}
+
+void scenario_main(const struct app_environment *environment)
+{
+	scenario_commands_register(environment);
+	log_info("app started %llu ms after boot services ended", (unsigned long long)(environment->boot_ns / NS_PER_MS));
+	const status_t status = run_as_told(environment);
+
+	power_set_result(status == STATUS_OK ? 0 : 1);
+	if (app_is_interactive(environment)) {
+		print("The monitor is open: help lists its commands, run the scenarios, poweroff ends.\n");
+		monitor_run(environment->commands);
+	}
+	power_exit(status == STATUS_OK ? 0 : 1);
 }

@@ -8,6 +8,12 @@
  *		return STATUS_OK;
  *	}
  *
+ * Options on the command line:
+ *   scenario=NAME    what to run; where nothing is said, "main", else "capture", else the image's first scenario
+ *   monitor=1        stay in the monitor afterwards; without it the machine ends with the scenario's result
+ *   test=all|A[,B]   run these in-image tests instead of a scenario; in the test image
+ * and those that the scenarios ask for with options_get. A word that nothing asks for is an error before anything runs.
+ *
  * A scenario runs in a task that may sleep and use vector registers, one at a time. It prints its result in one line that
  * starts with "result: NAME", the last one if it prints others, and returns STATUS_OK only if everything that it promises was
  * kept.
@@ -54,8 +60,20 @@ struct scenario_entry {
 /* Prints "result: " and the scenario's name before the text; "key=value ...", readable with options_get. */
 void scenario_result(struct scenario *scenario, const char *format, ...) PRINTF_LIKE(2, 3);
 
-/* Runs scenario->name. STATUS_NOT_FOUND: there is none; the names that there are were printed. */
+/*
+ * What app_main does unless the program has one of its own: runs the scenario that the command line names, and ends the machine
+ * with its result, or stays in the monitor, whose `poweroff` then ends the machine with that result.
+ */
+_Noreturn void scenario_main(const struct app_environment *environment);
+
+/*
+ * Runs scenario->name. STATUS_NOT_FOUND: there is none. STATUS_INVALID: its options are unknown or malformed. In both cases
+ * nothing ran, and a message was printed.
+ */
 status_t scenario_run(struct scenario *scenario) MUST_CHECK;
+
+/* Whether a user sits at a terminal, where lines may be redrawn: monitor=1. */
+bool app_is_interactive(const struct app_environment *environment);
 
 /* One line for each scenario. */
 void scenario_print_all(void);

@@ -8,7 +8,7 @@ port=${GDB_PORT:-1234}
 log=$build/debug.log
 
 OPTIONS="gdb=1 ${OPTIONS:-}" QEMU_ARGS="-gdb tcp:localhost:$port ${QEMU_ARGS:-}" TIMEOUT=0 \
-	setsid boot/run.sh </dev/null >"$log" 2>&1 &
+	setsid "${ROOT:-}boot/run.sh" </dev/null >"$log" 2>&1 &
 run=$!
 trap 'kill -- -$run 2>/dev/null' EXIT
 
@@ -24,5 +24,5 @@ if [ -z "$base" ]; then
 	exit 1
 fi
 # shellcheck disable=SC2086 # several words are meant
-gdb -q -ex "set confirm off" -ex "symbol-file -o $base $build/weir.elf" -ex "target remote localhost:$port" \
+gdb -q -ex "set confirm off" -ex "symbol-file -o $base $build/${IMAGE:-weir}.elf" -ex "target remote localhost:$port" \
 	-ex "set variable loader_debugger_is_there = 1" -ex "hbreak kernel_main" -ex continue ${GDB_ARGS:-}

@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
-# Runs the image in QEMU with a data disk and a "digitizer", for `make run`. Ends with 0 only if the machine switched itself
-# off.
+# Runs the image in QEMU, for `make run`. Ends with 0 only if the machine switched itself off.
 #
 #   MEM=4G         RAM of the machine
 #   SMP=2          CPUs
 #   MACHINE=q35    QEMU's machine: q35 or pc
 #   SCENARIO=      what to run; capture where nothing is said
 #   LOOPS=         of the scenario
-#   DISK=          a raw image as data disk instead of the numbered pages of the test pattern; it is not changed
+#   DEVICES=       what the machine has: data (a disk of 1.5 x MEM with the numbered pages of the test pattern), digitizer (an NVMe
+#                  disk of 1 GB that plays one), slow (a third disk), edu (QEMU's example of a PCI device); a program's app.mk
+#                  says what it needs, and has edu where it says nothing
+#   DISK=          a raw image as data disk instead of the test pattern; it is not changed
 #   DISK_MBPS=     MB a second that data disk and digitizer do each, read or written; empty or 0: as fast as the host is
-#   SLOW_IOPS=     requests a second of a third disk, which is attached for the scenarios deadline and all, or where this is
-#                  given; 5
+#   SLOW_IOPS=     requests a second of the slow disk, which is attached where this is given, too; 5
 #   TRACE=         lines "R <page>" and "W <page>", gzip'd or not, for the scenario replay: attached as a read-only disk, and the
 #                  data disk, without DISK=, is a blank one that has all of these pages
 #   ACCEL=         tcg or kvm; kvm where the CPU and /dev/kvm allow it
@@ -20,14 +21,19 @@
 #   OPTIONS=       more words for the image's command line
 #   QEMU_ARGS=     more arguments for QEMU
 #   OVMF=          the UEFI firmware
+#
+# From make come BUILD, where the image and the disks are, IMAGE, its name, and TOOLS, where make_pattern is.
 set -euo pipefail
 
 build=${BUILD:-build}
+tools=${TOOLS:-$build}
+image=${IMAGE:-weir}
 mem=${MEM:-4G}
 smp=${SMP:-2}
 machine=${MACHINE:-q35}
 digitizer_mib=1024
 slow_mib=128
+memory_least_mib=256
 
 fail() {
 	echo "run: $*" >&2
@@ -37,7 +43,7 @@ fail() {
 # mebibytes SIZE: 4G, 512M, 512
 mebibytes() {
 	local number=${1%[GgMm]*}
-	[[ $number =~ ^[1-9][0-9]*$ && $1 =~ ^[0-9]+([GgMm][Bb]?)?$ ]] || fail "MEM=$1 is not a size like 4G or 512M"
+	[[ $number =~ ^[1-9][0-9]{0,8}$ && $1 =~ ^[0-9]+([GgMm][Bb]?)?$ ]] || fail "MEM=$1 is not a size like 4G or 512M"
 	case $1 in
 	*[Gg]*) echo $((number * 1024)) ;;
 	*) echo "$number" ;;
@@ -46,7 +52,12 @@ mebibytes() {
 
 firmware_find() {
 	local file
-	for file in ${OVMF:-} /usr/share/ovmf/OVMF.fd /usr/share/qemu/OVMF.fd /usr/share/edk2/x64/OVMF.4m.fd \
+	if [ -n "${OVMF:-}" ]; then
+		[ -f "$OVMF" ] && [ -r "$OVMF" ] || fail "cannot read OVMF=$OVMF, which is to be a UEFI firmware"
+		echo "$OVMF"
+		return
+	fi
+	for file in /usr/share/ovmf/OVMF.fd /usr/share/qemu/OVMF.fd /usr/share/edk2/x64/OVMF.4m.fd \
 		/usr/share/edk2/ovmf/OVMF_CODE.fd /usr/share/OVMF/OVMF_CODE_4M.fd /usr/share/OVMF/OVMF_CODE.fd; do
 		if [ -r "$file" ]; then
 			echo "$file"
@@ -66,16 +77,32 @@ accelerator_find() {
 	fi
 }
 
-# pattern_make FILE MEBIBYTES SEED: a disk of numbered pages, made once, and again when the pattern has changed.
-pattern_make() {
-	local free
-	[ -e "$1" ] && [ ! "$build/make_pattern" -nt "$1" ] && return
-	rm -f "$1"
+has() {
+	[[ " $devices " == *" $1 "* ]]
+}
+
+# patterns_make FILE MEBIBYTES SEED...: disks of numbered pages, made once, and again when the pattern has changed.
+patterns_make() {
+	local free needed=0 missing=()
+	while [ $# -gt 0 ]; do
+		if [ ! -e "$1" ] || [ "$tools/make_pattern" -nt "$1" ]; then
+			missing+=("$1" "$2" "$3")
+			needed=$((needed + $2))
+		fi
+		shift 3
+	done
+	[ ${#missing[@]} -gt 0 ] || return 0
 	free=$(df --output=avail -B 1M "$build" | tail -1)
-	[ "$free" -gt $(($2 + 512)) ] || fail "$1 needs $2 MB on the disk, and only $free MB are free; try MEM=1G"
-	echo "Making $1 ($2 MB), once."
-	"$build/make_pattern" "$1.part" $(($2 * 1048576)) "$3"
-	mv "$1.part" "$1"
+	echo "This needs $needed MB on the disk, in $build, for the machine's disks; $free MB are free. MEM=1G needs less."
+	[ "$free" -gt $((needed + 512)) ] || fail "there is too little room on the disk"
+	set -- "${missing[@]}"
+	while [ $# -gt 0 ]; do
+		echo "Making $1 ($2 MB), once."
+		rm -f "$1"
+		"$tools/make_pattern" "$control/pattern.img" $(($2 * 1048576)) "$3"
+		mv "$control/pattern.img" "$1"
+		shift 3
+	done
 }
 
 # trace_make TEXT: sets $trace, the disk with the trace, and $trace_disk, a blank one for it, which takes no room.
@@ -86,35 +113,49 @@ trace_make() {
 	name=${name%%[-.]*}
 	trace=$control/trace.img
 	trace_disk=$control/blank.img
-	pages=$(gzip -dcf <"$1" | "$build/make_trace" "$trace" "${name//[^A-Za-z0-9_]/_}") ||
+	pages=$(gzip -dcf <"$1" | "$tools/make_trace" "$trace" "${name//[^A-Za-z0-9_]/_}") ||
 		fail "TRACE=$1 is not a trace"
 	truncate -s $(((pages * 4096 + 1048575) / 1048576))M "$trace_disk" || fail "no disk can have all $pages pages of TRACE=$1"
 }
 
-control=$(mktemp -d "$build/run.XXXXXX")
-trap 'rm -rf "$control"' EXIT
+terminal=0
+[ -t 0 ] && [ -t 1 ] && terminal=1
+if [ $terminal = 1 ]; then
+	echo "To leave QEMU: poweroff in the monitor, which flushes first. Ctrl-A X ends QEMU at once, and flushes nothing."
+fi
 
 memory_mib=$(mebibytes "$mem")
+[ "$memory_mib" -ge $memory_least_mib ] || fail "MEM=$mem is too little: firmware and image need $memory_least_mib MB"
+firmware=$(firmware_find)
+[[ ${SLOW_IOPS:-5} =~ ^[1-9][0-9]*$ ]] || fail "SLOW_IOPS=$SLOW_IOPS is not a number above 0"
+[[ ${DISK_MBPS:-0} =~ ^[0-9]+$ ]] || fail "DISK_MBPS=$DISK_MBPS is not a number"
+[ -z "${DISK:-}" ] || [ -r "$DISK" ] || fail "cannot read DISK=$DISK"
+devices=${DEVICES:-edu}${SLOW_IOPS:+ slow}
+for device in $devices; do
+	[[ $device =~ ^(data|digitizer|slow|edu|none)$ ]] || fail "DEVICES=: there is no $device; they are data, digitizer, slow, edu, or none"
+done
+
+control=$(mktemp -d "$build/run.XXXXXX")
+trap 'rm -rf "$control"' EXIT
+# Without these bash waits for what runs in the foreground, and leaves without the line above.
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
 disk=${DISK:-}
 trace=
 trace_disk=
 [ -z "${TRACE:-}" ] || trace_make "$TRACE"
 [ -n "$disk" ] || disk=$trace_disk
-if [ -z "$disk" ]; then
-	disk=$build/data-$((memory_mib * 3 / 2))M.img
-	pattern_make "$disk" $((memory_mib * 3 / 2)) 1
-fi
-[ -r "$disk" ] || fail "cannot read DISK=$disk"
 digitizer=$build/digitizer.img
-pattern_make "$digitizer" $digitizer_mib 2
-slow=
-case ${SCENARIO:-}${SLOW_IOPS:+slow} in
-all | deadline | *slow)
-	slow=$build/slow.img
-	pattern_make "$slow" $slow_mib 3
-	[[ ${SLOW_IOPS:-5} =~ ^[1-9][0-9]*$ ]] || fail "SLOW_IOPS=$SLOW_IOPS is not a number above 0"
-	;;
-esac
+slow=$build/slow.img
+patterns=()
+if [ -z "$disk" ] && has data; then
+	disk=$build/data-$((memory_mib * 3 / 2))M.img
+	patterns+=("$disk" $((memory_mib * 3 / 2)) 1)
+fi
+! has digitizer || patterns+=("$digitizer" $digitizer_mib 2)
+! has slow || patterns+=("$slow" $slow_mib 3)
+patterns_make "${patterns[@]}"
 
 accelerator=$(accelerator_find)
 case $accelerator in
@@ -123,15 +164,12 @@ tcg*) cpu=${CPU:-max} ;;
 esac
 [ "$accelerator" = tcg ] && accelerator=tcg,thread=multi
 
-terminal=0
-[ -t 0 ] && [ -t 1 ] && terminal=1
 options=()
 [ -z "${SCENARIO:-}" ] || options+=("scenario=$SCENARIO")
 [ -z "${LOOPS:-}" ] || options+=("loops=$LOOPS")
 options+=("monitor=$terminal")
 [ -z "${OPTIONS:-}" ] || options+=("$OPTIONS")
 
-firmware=$(firmware_find)
 case $firmware in
 *CODE*) firmware=(-drive "if=pflash,format=raw,readonly=on,file=$firmware") ;;
 *) firmware=(-bios "$firmware") ;;
@@ -139,20 +177,21 @@ esac
 
 # QEMU lets a disk that was idle do a tenth of a second's worth at once, and nothing beyond.
 throttle=
-[[ ${DISK_MBPS:-0} =~ ^[0-9]+$ ]] || fail "DISK_MBPS=$DISK_MBPS is not a number"
 [ "${DISK_MBPS:-0}" -eq 0 ] || throttle=,throttling.bps-total=$((DISK_MBPS * 1048576))
 
 # What is written to the disks goes to temporary files: each run begins with the same content.
 arguments=(
 	-machine "$machine" -accel "$accelerator" -cpu "$cpu" -smp "$smp" -m "$memory_mib"M "${firmware[@]}"
-	-kernel "$build/weir.efi" -append "${options[*]}"
-	-drive "if=none,id=data,format=raw,snapshot=on,file=$disk$throttle" -device virtio-blk-pci,drive=data
-	-drive "if=none,id=digitizer,format=raw,snapshot=on,file=$digitizer$throttle"
-	-device nvme,drive=digitizer,serial=digitizer
-	-device edu -device isa-debug-exit,iobase=0xf4,iosize=4
-	-net none -display "${SCREEN:-none}"
+	-kernel "$build/$image.efi" -append "${options[*]}"
+	-device isa-debug-exit,iobase=0xf4,iosize=4 -net none -display "${SCREEN:-none}"
 )
-[ -z "$slow" ] ||
+[ -z "$disk" ] ||
+	arguments+=(-drive "if=none,id=data,format=raw,snapshot=on,file=${disk//,/,,}$throttle" -device virtio-blk-pci,drive=data)
+! has digitizer ||
+	arguments+=(-drive "if=none,id=digitizer,format=raw,snapshot=on,file=$digitizer$throttle"
+		-device nvme,drive=digitizer,serial=digitizer)
+! has edu || arguments+=(-device edu)
+! has slow ||
 	arguments+=(-drive "if=none,id=slow,format=raw,snapshot=on,file=$slow,throttling.iops-total=${SLOW_IOPS:-5}"
 		-device virtio-blk-pci,drive=slow)
 [ -z "$trace" ] ||

@@ -87,13 +87,18 @@ static struct command_table commands;
 
 /* config ------------------------------------------------------------------------------------------------------------------- */
 
+/* A text, or a number. */
 struct config_value {
 	const char *name;
+	const char *text;
 	uint64_t value;
 };
 
 static const struct config_value config_values[] = {
-#define CONFIG_VALUE(name) { #name, name },
+#define CONFIG_VALUE(name)                                                                                                     \
+	{ #name, _Generic((name), char * : (name), default : NULL), _Generic((name), char * : 0, default : (name)) },
+#define CONFIG_TEXT(name)      { #name, CONFIG_AS_WRITTEN(name), 0 },
+#define CONFIG_AS_WRITTEN(...) #__VA_ARGS__
 #include "config_values.h"
 };
 
@@ -103,15 +108,19 @@ static status_t config_run(struct command *self, int argc, char **argv)
 	(void)argc;
 	(void)argv;
 	print("%-36s %s\n", "version", weir_version);
-	for (size_t i = 0; i < ARRAY_LENGTH(config_values); i++)
-		print("%-36s %llu\n", config_values[i].name, (unsigned long long)config_values[i].value);
+	for (const struct config_value *value = config_values; value != config_values + ARRAY_LENGTH(config_values); value++) {
+		if (value->text)
+			print("%-36s %s\n", value->name, value->text);
+		else
+			print("%-36s %llu\n", value->name, (unsigned long long)value->value);
+	}
 	return STATUS_OK;
 }
 
 static struct command config_command = {
 	.name = "config",
 	.arguments = "",
-	.help = "the version, and the values of config.h as built",
+	.help = "the version, and the values of config.h and weir_config.h as built",
 	.run = config_run,
 };
 

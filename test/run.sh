@@ -71,7 +71,7 @@ side_by_side \
 	'step "fuzz DMA requests, short" test/fuzz/run.sh short "$BUILD/test/fuzz_dma"' \
 	'step "fuzz partition tables, short" test/fuzz/run.sh short "$BUILD/test/fuzz_partition"' \
 	'step "heap bench, short" test/bench/heap/short.sh'
-step "build the image" make_quietly -j"$(nproc)" all iso img
+step "build the image" make_quietly -j"$(nproc)" all iso img "$BUILD/weir_test.efi"
 step "no vector registers but where a file is named for them" test/check/registers.sh
 step "build the image with clang" test/check/build.sh CC=clang
 step "build the image with debug checks" test/check/build.sh DEBUG=1

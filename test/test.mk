@@ -5,12 +5,11 @@
 # BUILD of its own, looks for data races.
 
 TEST_DIR := $(BUILD)/test
-comma := ,
 
 PORTABLE_SOURCES := $(wildcard src/runtime/base/*.c src/heap/*.c src/pagecache/*.c test/fake/*.c) test/host/platform_host.c test/host/platform_memory.c \
 	$(patsubst %,src/runtime/kernel/%.c,boot_heap font fragment framebuffer keyboard line_editor rtc terminal) \
 	$(patsubst %,boot/%.c,command_line loader_text memory_map wall_clock) src/drivers/disk_queue.c
-SANITIZE ?= address,undefined
+SANITIZE = address,undefined
 # Races need threads, and without debug checks they come often; the other tests would only be slow under the thread sanitizer.
 HOST_TEST_SOURCES := $(if $(filter thread,$(SANITIZE)),$(shell grep -l 'START_TEST.*threads' test/host/test_*.c),$(wildcard test/host/test_*.c))
 HOST_TESTS := $(patsubst test/host/%.c,%,$(HOST_TEST_SOURCES))
@@ -109,9 +108,13 @@ $(TEST_DIR)/make_seeds: $(call objects,fast,test/fuzz/make_seeds.c)
 
 .PHONY: test test-long host-tests host-test-programs fuzz fuzz-programs benches bench lint format check-format check-edges check-style check-documents
 
-# All checks and tests; the last line is "N passed, N failed".
+# All checks and tests; the last line is "N passed, N failed". With another program than the default one, the tests of that.
+ifeq ($(PROGRAM),app)
 test: setup
 	@BUILD=$(BUILD) CC=$(CC) MAKE=$(MAKE) test/run.sh
+else
+test: program-test
+endif
 
 # What takes longer, in parts: PARTS="takes fuzz"; test/long/run.sh lists them.
 test-long: setup
@@ -127,10 +130,9 @@ benches: $(BENCHES:%=$(TEST_DIR)/%)
 
 fuzz-programs: $(FUZZERS:%=$(TEST_DIR)/%) $(TEST_DIR)/make_seeds
 
-# FUZZ_SECONDS for each target; what it has learned stays in $(BUILD)/fuzz. One of them: make fuzz FUZZERS=fuzz_partition
-FUZZ_SECONDS ?= 60
+# FUZZ_SECONDS (60) for each target; what it has learned stays in $(BUILD)/fuzz. One of them: make fuzz FUZZERS=fuzz_partition
 fuzz: fuzz-programs
-	@BUILD=$(BUILD) test/fuzz/run.sh $(FUZZ_SECONDS) $(FUZZERS:%=$(TEST_DIR)/%)
+	@BUILD=$(BUILD) test/fuzz/run.sh $(or $(FUZZ_SECONDS),60) $(FUZZERS:%=$(TEST_DIR)/%)
 
 # Nanoseconds and instructions per operation; with TRACE=file ..., replacement: miss ratios beside reference models.
 ifeq ($(TRACE),)
@@ -206,7 +208,7 @@ bench-heap-programs: $(HEAP_PROGRAMS)
 
 # ROUNDS=5: how often all are measured in turns. A library that cannot be installed is not measured.
 bench-heap: bench-heap-programs
-	@boot/setup.sh peers || echo "Going on without."
+	@boot/setup.sh install peers || echo "Going on without."
 	@BUILD=$(BUILD) test/bench/heap/run.sh
 
 # Checks of the sources ------------------------------------------------------------------------------------------------------
@@ -232,7 +234,7 @@ check-documents:
 
 # clang-tidy and cppcheck look at a file again only when it, one of its headers, or the rules have changed.
 LINT_SOURCES = $(filter-out boot/% test/host/test_loader.c,$(C_SOURCES))
-LINT_FLAGS := -std=gnu11 -Isrc -Itest -I. -I$(BUILD)/image
+LINT_FLAGS := -std=gnu11 -Isrc -Itest -I. -I$(BUILD)/image/config
 
 lint: setup
 	@$(MAKE) --no-print-directory -j$(shell nproc) -k lint-files
@@ -240,16 +242,20 @@ lint: setup
 .PHONY: lint-files
 lint-files: $(patsubst %.c,$(BUILD)/lint/%.ok,$(LINT_SOURCES))
 
-$(BUILD)/lint/src/main.ok: $(BUILD)/image/config_values.h
+$(BUILD)/lint/src/main.ok: $(CONFIG_VALUES)
 $(BUILD)/lint/test/bench/heap/subject_weir.ok: LINT_FLAGS += -DSUBJECT_WEIR
 # What only debug builds have.
 $(BUILD)/lint/src/heap/objcache_debug.ok $(BUILD)/lint/src/heap/heap_quarantine.ok $(BUILD)/lint/test/host/test_heap_debug.ok: \
 	LINT_FLAGS += -DWEIR_DEBUG
 
+# An example is compiled with its own values.
+lint_example = $(if $(filter examples/%,$(1)),$(call lint_folder,examples/$(word 2,$(subst /, ,$(1)))))
+lint_folder = -I$(1) $(if $(wildcard $(1)/weir_config.h),-include $(1)/weir_config.h)
+
 $(BUILD)/lint/%.ok: %.c .clang-tidy test/check/lint.sh
 	@mkdir -p $(@D)
-	@test/check/lint.sh $< $(LINT_FLAGS)
-	@$(CC) $(LINT_FLAGS) -MM -MP -MT $@ -MF $(@:.ok=.d) $<
+	@test/check/lint.sh $< $(LINT_FLAGS) $(call lint_example,$<)
+	@$(CC) $(LINT_FLAGS) $(call lint_example,$<) -MM -MP -MT $@ -MF $(@:.ok=.d) $<
 	@touch $@
 
 -include $(wildcard $(BUILD)/lint/*/*.d $(BUILD)/lint/*/*/*.d $(BUILD)/lint/*/*/*/*.d)

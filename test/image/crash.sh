@@ -12,11 +12,11 @@ firmware=${OVMF:-/usr/share/ovmf/OVMF.fd}
 limit=80
 # Pages get old soon and are kept by nothing, so that the background writer and the drains write beside the flushes.
 config="-DPAGECACHE_DIRTY_AGE_MS=100 -DPAGECACHE_KEEP_BYTES=0"
-image=$BUILD/crash/weir.efi
+image=$BUILD/crash/weir_test.efi
 
 prepare() {
-	"$MAKE" --no-print-directory BUILD="$BUILD" "$BUILD/test/crash_replay" &&
-		"$MAKE" --no-print-directory -j"$(nproc)" BUILD="$BUILD/crash" CONFIG="$config" "$image"
+	"$MAKE" --no-print-directory -j"$(nproc)" BUILD="$BUILD" "$BUILD/test/crash_replay" library &&
+		"$MAKE" --no-print-directory -j"$(nproc)" BUILD="$BUILD/crash" LIBRARY="$BUILD/image" CONFIG="$config" "$image"
 }
 
 # crash_run NAME VOLUME DEVICE...: one machine. The disk takes writes slowly and flushes at once, so that a flush that did not wait

@@ -11,7 +11,9 @@ struct volume *faulty_disk_volume(const struct image_test_run *test, const char 
 {
 	char name[VOLUME_NAME_BYTES];
 
-	if (!options_get(test->environment->command_line, key, name, sizeof(name)))
+	OPTION_NAME("faulty", false);
+	OPTION_NAME("stuck", false);
+	if (!options_read(test->environment->command_line, key, name, sizeof(name)))
 		return NULL;
 	return volume_find(test->environment->pagecache, name);
 }

@@ -1,5 +1,7 @@
 #include "image_test.h"
 
+#include "app/scenario.h"
+#include "runtime/base/options.h"
 #include "runtime/base/platform.h"
 #include "runtime/base/string.h"
 
@@ -112,4 +114,12 @@ status_t image_tests_run(const struct app_environment *environment, const char *
 			failed += !run_one(environment, *entry, ++number);
 	print("# %u tests, %u failed\n", number, failed);
 	return failed == 0 ? STATUS_OK : STATUS_CORRUPT;
+}
+
+SCENARIO(test, "run the in-image tests: test=all or test=NAME,NAME*")
+{
+	char names[512] = "all";
+
+	(void)options_get(scenario->options, "test", names, sizeof(names));
+	return image_tests_run(scenario->environment, names);
 }

@@ -2,14 +2,15 @@
 # What a person types: `make run`, with short jobs. Writes TAP; the output of each job is in $BUILD/test/image/NAME.job.
 set -uo pipefail
 
-export BUILD=${BUILD:-build} MAKE=${MAKE:-make} ACCEL=${ACCEL:-tcg}
+export BUILD=${BUILD:-build} MAKE=${MAKE:-make}
+accelerator=${ACCEL:-tcg}
 work=$BUILD/test/image
 mkdir -p "$work"
 
 # job NAME SECONDS VARIABLE=VALUE...: runs it; afterwards $status and $result, the line that begins with "result:", tell.
 job() {
 	name=$1
-	timeout "$2" "$MAKE" --no-print-directory BUILD="$BUILD" run "${@:3}" </dev/null >"$work/$name.job" 2>&1
+	timeout "$2" "$MAKE" --no-print-directory BUILD="$BUILD" ACCEL="$accelerator" run "${@:3}" </dev/null >"$work/$name.job" 2>&1
 	status=$?
 	result=$(tr -d '\r' <"$work/$name.job" | grep '^result: ' | tail -1)
 }
@@ -146,7 +147,7 @@ job replay_cut 120 MEM=1G SCENARIO=replay \
 	QEMU_ARGS="-drive if=none,id=cut,format=raw,readonly=on,file=$work/short.trace -device virtio-blk-pci,drive=cut"
 verdict_refused "is cut off"
 
-job replay_foreign 120 MEM=1G SCENARIO=replay OPTIONS=trace=nvme0n1
+job replay_foreign 120 MEM=1G SCENARIO=replay OPTIONS=trace=nvme0n1 DEVICES="data digitizer"
 verdict_refused "nvme0n1 holds no trace"
 
 job replay_missing 120 MEM=1G SCENARIO=replay

@@ -17,14 +17,14 @@ machine_is_large() {
 # Media of their own, whose command line starts the tests, and disks with the numbered pages of the test pattern.
 media_prepare() {
 	local kind
-	"$MAKE" --no-print-directory "$BUILD/weir.efi" "$BUILD/make_pattern" || return 1
+	"$MAKE" --no-print-directory BUILD="$BUILD" "$BUILD/weir.efi" "$BUILD/weir_test.efi" "$BUILD/make_pattern" || return 1
 	for kind in iso img; do
-		boot/media.sh $kind "$BUILD/weir.efi" "$work/test.$kind" "test=all" || return 1
+		boot/media.sh $kind "$BUILD/weir_test.efi" "$work/test.$kind" "test=all" || return 1
 	done
-	test/check/build.sh DEBUG=1 || return 1
+	"$MAKE" --no-print-directory -j"$(nproc)" BUILD="$BUILD/debug" DEBUG=1 "$BUILD/debug/weir_test.efi" || return 1
 	# An image that does not wait long for a disk, and then leaves it alone, so that a slow one has time to recover.
-	"$MAKE" --no-print-directory -j"$(nproc)" BUILD="$BUILD/impatient" \
-		CONFIG="-DDRIVER_IO_TIMEOUT_MS=1000 -DPAGECACHE_RETRY_MS=120000" "$BUILD/impatient/weir.efi" || return 1
+	"$MAKE" --no-print-directory -j"$(nproc)" BUILD="$BUILD/impatient" LIBRARY="$BUILD/image" \
+		CONFIG="-DDRIVER_IO_TIMEOUT_MS=1000 -DPAGECACHE_RETRY_MS=120000" "$BUILD/impatient/weir_test.efi" || return 1
 	for kind in faulty-virtio faulty-nvme stuck-virtio stuck-nvme; do
 		rm -f "$work/$kind.img"
 		truncate -s 16M "$work/$kind.img" || return 1
@@ -35,9 +35,9 @@ media_prepare() {
 # machine_boot_arguments BOOT OPTIONS: one argument a line.
 machine_boot_arguments() {
 	case $1 in
-	efi) printf '%s\n' -kernel "$BUILD/weir.efi" -append "$2" ;;
-	debug) printf '%s\n' -kernel "$BUILD/variant-DEBUG-1/weir.efi" -append "$2" ;;
-	impatient) printf '%s\n' -kernel "$BUILD/impatient/weir.efi" -append "$2" ;;
+	efi) printf '%s\n' -kernel "$BUILD/weir_test.efi" -append "$2" ;;
+	debug) printf '%s\n' -kernel "$BUILD/debug/weir_test.efi" -append "$2" ;;
+	impatient) printf '%s\n' -kernel "$BUILD/impatient/weir_test.efi" -append "$2" ;;
 	cd) printf '%s\n' -cdrom "$work/test.iso" ;;
 	usb)
 		printf '%s\n' -device qemu-xhci -drive "if=none,id=stick,format=raw,snapshot=on,file=$work/test.iso" \

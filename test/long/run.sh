@@ -12,7 +12,8 @@
 #   holds      the longest stretches under locks, on a machine of 1 TB
 set -uo pipefail
 
-export BUILD=${BUILD:-build} MAKE=${MAKE:-make} ACCEL=${ACCEL:-tcg}
+export BUILD=${BUILD:-build} MAKE=${MAKE:-make}
+accelerator=${ACCEL:-tcg}
 work=$BUILD/long
 results=$work/results.tap
 all=(takes fuzz scenarios burst hammer crash holds)
@@ -72,7 +73,7 @@ results_are_good() { # OUTPUT
 scenario() {
 	local name=$1 seconds=$2 output=$work/${1// /-}.output status
 	shift 2
-	timeout "$seconds" "$MAKE" --no-print-directory BUILD="$BUILD" run "$@" </dev/null >"$output" 2>&1
+	timeout "$seconds" "$MAKE" --no-print-directory BUILD="$BUILD" ACCEL="$accelerator" run "$@" </dev/null >"$output" 2>&1
 	status=$?
 	verdict "$name" "$output" eval "[ $status -eq 0 ] && results_are_good '$output'"
 }

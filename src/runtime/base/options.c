@@ -3,13 +3,6 @@
 #include "format.h"
 #include "string.h"
 
-struct option {
-	const char *key;
-	size_t key_length;
-	const char *value;
-	size_t value_length;
-};
-
 static bool is_blank(char c)
 {
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
@@ -35,27 +28,32 @@ static const char *option_read(const char *text, struct option *option)
 	return *text == '"' ? text + 1 : text;
 }
 
+bool options_next(const char **line, struct option *option)
+{
+	while (is_blank(**line))
+		++*line;
+	if (**line == '\0')
+		return false;
+	*line = option_read(*line, option);
+	return true;
+}
+
 static bool options_find(const char *line, const char *key, struct option *found)
 {
 	const size_t key_length = strlen(key);
+	struct option option;
 	bool present = false;
 
-	for (;;) {
-		struct option option;
-
-		while (is_blank(*line))
-			line++;
-		if (*line == '\0')
-			return present;
-		line = option_read(line, &option);
+	while (options_next(&line, &option)) {
 		if (option.key_length == key_length && memcmp(option.key, key, key_length) == 0) {
 			*found = option;
 			present = true;
 		}
 	}
+	return present;
 }
 
-const char *options_get(const char *line, const char *key, char *buffer, size_t size)
+const char *options_read(const char *line, const char *key, char *buffer, size_t size)
 {
 	struct option option;
 
@@ -67,12 +65,12 @@ const char *options_get(const char *line, const char *key, char *buffer, size_t 
 	return buffer;
 }
 
-uint64_t options_get_number(const char *line, const char *key, uint64_t fallback)
+uint64_t options_read_number(const char *line, const char *key, uint64_t fallback)
 {
 	char text[32];
 	uint64_t value;
 
-	if (!options_get(line, key, text, sizeof(text)) || parse_number(text, &value) != STATUS_OK)
+	if (!options_read(line, key, text, sizeof(text)) || parse_number(text, &value) != STATUS_OK)
 		return fallback;
 	return value;
 }

@@ -22,6 +22,9 @@ _Noreturn void power_reboot(void);
  */
 _Noreturn void power_exit(unsigned status);
 
+/* What `poweroff` in the monitor ends an emulator with that has such a device: the result of what ran before; 0 at first. */
+void power_set_result(unsigned status);
+
 /* Whether there is such a device: then this is an emulator that is told how a run ended, and nobody reads the screen. */
 bool power_has_debug_exit(void);
 

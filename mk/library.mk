@@ -1,0 +1,47 @@
+# libweir.a: what does not depend on config.h; and libprogram.a: what a program is built on unless it has its own.
+
+LIBRARY_SOURCES := $(sort $(wildcard boot/*.c src/runtime/base/*.c src/runtime/x86_64/*.[cS] src/runtime/kernel/*.[cS] \
+	src/heap/*.c src/pagecache/*.c src/drivers/*.c))
+LIBRARY_OBJECTS := $(LIBRARY_SOURCES:%=$(BUILD)/image/%.o)
+FRAME_OBJECTS := $(patsubst %,$(BUILD)/image/%.o,app/app.c app/scenario.c test/image/image_test.c)
+
+EFI_FLAGS := -isystem /usr/include/efi -isystem /usr/include/efi/x86_64 -DGNU_EFI_USE_MS_ABI
+$(BUILD)/image/boot/%.o: FILE_FLAGS := $(EFI_FLAGS)
+# Its loops must not become calls of the functions that they implement.
+$(BUILD)/image/src/runtime/x86_64/string.c.o: FILE_FLAGS := \
+	$(if $(findstring clang,$(CC)),-fno-builtin,-fno-tree-loop-distribute-patterns)
+
+$(LIBRARY_OBJECTS) $(FRAME_OBJECTS): $(BUILD)/image/%.o: % $(FLAGS_RECORD) | setup
+	$(call compile,$(KERNEL_FLAGS))
+
+
+VERSION := $(shell GIT_OPTIONAL_LOCKS=0 git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+$(BUILD)/image/version.c: FORCE
+	@mkdir -p $(@D)
+	@printf '#include "runtime/base/version.h"\n\nconst char weir_version[] = "%s";\n' '$(VERSION)' > $@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+$(BUILD)/image/version.o: $(BUILD)/image/version.c $(FLAGS_RECORD) | setup
+	$(call compile,$(KERNEL_FLAGS))
+
+$(BUILD)/image/library.objects: FORCE
+	$(call record,$(LIBRARY_OBJECTS) $(FRAME_OBJECTS))
+
+$(BUILD)/image/libweir.a: $(LIBRARY_OBJECTS) $(BUILD)/image/version.o $(BUILD)/image/library.objects
+$(BUILD)/image/libprogram.a: $(FRAME_OBJECTS)
+$(BUILD)/image/libweir.a $(BUILD)/image/libprogram.a:
+	@rm -f $@
+	$(Q)ar rcsD $@ $(filter %.o,$^)
+
+# Disks of numbered pages, and of page references; the image knows the same formats.
+$(BUILD)/make_pattern: app/pattern.h
+$(BUILD)/make_trace: app/trace_format.h
+$(BUILD)/make_pattern $(BUILD)/make_trace: $(BUILD)/%: test/tools/%.c | setup
+	@mkdir -p $(@D)
+	$(Q)$(HOST_CC) -std=gnu11 -O2 -Wall -Wextra -Werror -I. -Isrc $< -o $@
+
+.PHONY: library
+library: $(BUILD)/image/libweir.a $(BUILD)/image/libprogram.a $(BUILD)/make_pattern $(BUILD)/make_trace
+
+-include $(LIBRARY_OBJECTS:.o=.d) $(FRAME_OBJECTS:.o=.d)

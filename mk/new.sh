@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# new.sh FOLDER: a program to begin with, a copy of the example hello, whose Makefile says where Weir is.
+set -euo pipefail
+
+weir=$(realpath "$(dirname "$0")/..")
+folder=${1/#\~\//$HOME/}
+
+if [ -z "$folder" ] || [ "$folder" = app ]; then
+	echo "Please say where: make new APP=folder" >&2
+	exit 1
+fi
+if [ -e "$folder" ] && { [ ! -d "$folder" ] || [ -n "$(ls -A "$folder")" ]; }; then
+	echo "APP=$folder is there already; a program begins in a folder that is new or empty." >&2
+	exit 1
+fi
+mkdir -p "$folder"
+cp -R "$weir/examples/hello/." "$folder"
+WEIR=${weir// /\\\\ } awk '/^WEIR = / { print "WEIR = " ENVIRON["WEIR"]; next } { print }' "$weir/examples/hello/Makefile" \
+	>"$folder/Makefile"
+cat <<END
+$folder is a program: hello.c, weir_config.h, a test, a Makefile and a README. It runs, and is tested, by
+
+    make run APP=$(printf %q "$folder")        make test APP=$(printf %q "$folder")
+
+or by \`make run\` and \`make test\` in that folder.
+END
