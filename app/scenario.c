@@ -24,13 +24,25 @@ void scenario_print_all(void)
 		print("  %-10s %s\n", (*entry)->name, (*entry)->help);
 }
 
-/* NULL for a name: the first one. */
 static const struct scenario_entry *find(const char *name)
 {
 	for (const struct scenario_entry **entry = __start_scenarios; entry != __stop_scenarios; entry++)
-		if (!name || strcmp((*entry)->name, name) == 0)
+		if (strcmp((*entry)->name, name) == 0)
 			return *entry;
 	return NULL;
+}
+
+/* NULL: there is none, or not only one. */
+static const struct scenario_entry *find_only(void)
+{
+	const struct scenario_entry *only = NULL;
+	unsigned count = 0;
+
+	for (const struct scenario_entry **entry = __start_scenarios; entry != __stop_scenarios; entry++) {
+		only = *entry;
+		count++;
+	}
+	return count == 1 ? only : NULL;
 }
 
 static const char *nearest_name(const char *name)
@@ -45,11 +57,16 @@ static const char *nearest_name(const char *name)
 
 static void print_missing(const char *name)
 {
-	if (!find(NULL)) {
+	const char *nearest = nearest_name(name);
+
+	if (!nearest) {
 		print("This image has no scenarios.\n");
 		return;
 	}
-	print("There is no scenario \"%s\"; the nearest one is \"%s\". These there are:\n", name, nearest_name(name));
+	if (name[0] == '\0')
+		print("There is no scenario \"main\", so scenario=NAME has to name one. These there are:\n");
+	else
+		print("There is no scenario \"%s\"; the nearest one is \"%s\". These there are:\n", name, nearest);
 	scenario_print_all();
 }
 
@@ -138,7 +155,7 @@ static const char *default_name(void)
 	if (!entry)
 		entry = find("capture");
 	if (!entry)
-		entry = find(NULL);
+		entry = find_only();
 	return entry ? entry->name : "";
 }
 

@@ -9,7 +9,7 @@
  *	}
  *
  * Options on the command line:
- *   scenario=NAME    what to run; where nothing is said, "main", else "capture", else the image's first scenario
+ *   scenario=NAME    what to run; where nothing is said, "main", or "capture", or the only one that there is
  *   monitor=1        stay in the monitor afterwards; without it the machine ends with the scenario's result
  *   test=all|A[,B]   run these in-image tests instead of a scenario; in the test image
  * and those that the scenarios ask for with options_get. A word that nothing asks for is an error before anything runs.

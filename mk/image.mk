@@ -107,8 +107,8 @@ $(BUILD)/$(1).elf: $(BUILD)/image/$(1)_first.elf $(BUILD)/image/$(1)_symbols.o
 	$$(Q)$$(LINK) $(2) $(BUILD)/image/$(1)_symbols.o $(3) $(LIBRARY)/libprogram.a $$(PROGRAM_LIBS) /usr/lib/libgnuefi.a -o $$@
 endef
 $(eval $(call image_rules,weir,$(PROGRAM_OBJECTS)))
-# The tests that have registered themselves are run by a scenario, which is in the library.
-$(eval $(call image_rules,weir_test,$(PROGRAM_OBJECTS) $(PROGRAM_TEST_OBJECTS) $(TEST_OBJECTS),-u image_tests_run))
+# The scenario that runs tests is in the library; it is what starts even if the program has an app_main of its own.
+$(eval $(call image_rules,weir_test,$(PROGRAM_OBJECTS) $(PROGRAM_TEST_OBJECTS) $(TEST_OBJECTS),-u image_tests_run -u scenario_main --wrap=app_main --defsym=__wrap_app_main=scenario_main))
 
 EFI_SECTIONS := .text .rodata .relro .reloc .dynamic .rela .data .bss
 

@@ -15,7 +15,7 @@ if [ -e "$folder" ] && { [ ! -d "$folder" ] || [ -n "$(ls -A "$folder")" ]; }; t
 fi
 mkdir -p "$folder"
 cp -R "$weir/examples/hello/." "$folder"
-WEIR=${weir// /\\\\ } awk '/^WEIR = / { print "WEIR = " ENVIRON["WEIR"]; next } { print }' "$weir/examples/hello/Makefile" \
+WEIR=${weir// /\\ } awk '/^WEIR = / { print "WEIR = " ENVIRON["WEIR"]; next } { print }' "$weir/examples/hello/Makefile" \
 	>"$folder/Makefile"
 cat <<END
 $folder is a program: hello.c, weir_config.h, a test, a Makefile and a README. It runs, and is tested, by

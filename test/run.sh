@@ -74,12 +74,12 @@ side_by_side \
 step "build the image" make_quietly -j"$(nproc)" all iso img "$BUILD/weir_test.efi"
 step "no vector registers but where a file is named for them" test/check/registers.sh
 step "build the image with clang" test/check/build.sh CC=clang
-step "build the image with debug checks" test/check/build.sh DEBUG=1
+step "build the image with debug checks" make_quietly -j"$(nproc)" DEBUG=1 BUILD="$BUILD/debug" all
 step "the same commit gives the same bytes" test/check/reproducible.sh
 step "lint" make_quietly lint
 tap "image tests" test/image/run.sh
 side_by_side \
-	'tap "crash" test/image/crash.sh' \
+	'tap "crash" test/image/crash.sh; tap "programs" test/check/programs.sh; tap "first contact" test/check/first_contact.sh' \
 	'tap "monitor" test/image/monitor.sh; tap "jobs" test/image/jobs.sh'
 
 passed=$(grep -cE '^ok\b' "$results")

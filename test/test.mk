@@ -248,14 +248,15 @@ $(BUILD)/lint/test/bench/heap/subject_weir.ok: LINT_FLAGS += -DSUBJECT_WEIR
 $(BUILD)/lint/src/heap/objcache_debug.ok $(BUILD)/lint/src/heap/heap_quarantine.ok $(BUILD)/lint/test/host/test_heap_debug.ok: \
 	LINT_FLAGS += -DWEIR_DEBUG
 
-# An example is compiled with its own values.
-lint_example = $(if $(filter examples/%,$(1)),$(call lint_folder,examples/$(word 2,$(subst /, ,$(1)))))
+# A program is compiled with its own values.
+lint_program = $(if $(filter examples/%,$(1)),$(call lint_folder,examples/$(word 2,$(subst /, ,$(1)))))$(if \
+	$(filter test/program/%,$(1)),$(call lint_folder,test/program) -Itest/program/include -DPARTS_FLAG=1)
 lint_folder = -I$(1) $(if $(wildcard $(1)/weir_config.h),-include $(1)/weir_config.h)
 
 $(BUILD)/lint/%.ok: %.c .clang-tidy test/check/lint.sh
 	@mkdir -p $(@D)
-	@test/check/lint.sh $< $(LINT_FLAGS) $(call lint_example,$<)
-	@$(CC) $(LINT_FLAGS) $(call lint_example,$<) -MM -MP -MT $@ -MF $(@:.ok=.d) $<
+	@test/check/lint.sh $< $(LINT_FLAGS) $(call lint_program,$<)
+	@$(CC) $(LINT_FLAGS) $(call lint_program,$<) -MM -MP -MT $@ -MF $(@:.ok=.d) $<
 	@touch $@
 
 -include $(wildcard $(BUILD)/lint/*/*.d $(BUILD)/lint/*/*/*.d $(BUILD)/lint/*/*/*/*.d)
