@@ -1,0 +1,2 @@
+# The card and its driver are those of the other example.
+SOURCES += ../instrument/instrument.c
