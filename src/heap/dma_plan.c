@@ -55,7 +55,6 @@ static uint64_t one_segment_bytes(const struct device *device, uint64_t bytes)
 
 uint64_t dma_plan_segments(const struct dma_plan *plan, uint64_t piece_bytes)
 {
-	assert(piece_bytes > 0);
 	const uint64_t whole = plan->bytes / piece_bytes;
 	const uint64_t rest = plan->bytes % piece_bytes;
 
@@ -80,15 +79,18 @@ static void plan_runs(struct dma_plan *plan, uint64_t step, uint64_t fewest, uin
 {
 	const uint64_t blocks = divide_round_up(plan->bytes, BLOCK_BYTES);
 	const uint64_t spare = segments_max - fewest;
-	uint64_t run = MIN(step, blocks), segments = dma_plan_segments(plan, run << BLOCK_SHIFT);
+	uint64_t run = MIN(step, blocks), fewer = segments_max, segments;
 
-	for (uint64_t fewer = segments_max; segments > segments_max; fewer = spare + 1) {
-		run = MIN(align_up(divide_round_up(blocks, fewer), step), blocks);
+	for (;;) {
+		assert(run > 0);
 		segments = dma_plan_segments(plan, run << BLOCK_SHIFT);
+		if (segments <= segments_max)
+			break;
+		run = MIN(align_up(divide_round_up(blocks, fewer), step), blocks);
+		fewer = spare + 1;
 	}
 	plan->segments = (uint32_t)segments;
 	plan->run_blocks = run;
-	assert(run > 0);
 	plan->runs = (uint32_t)(blocks / run);
 	plan->last_blocks = blocks % run;
 	plan->constraints.alignment_bytes = alignment;
