@@ -197,7 +197,7 @@ static bool gives_wanted(const struct frames *wanted)
 	return is_wanted;
 }
 
-/* A block of young pages goes where it is wanted, though older ones are colder, if as much as both was taken at a time before. */
+/* A block of young pages goes where it is wanted, though older ones are colder, if as much as both was taken before. */
 START_TEST(what_is_wanted_goes_where_much_is_taken)
 {
 	struct page_heap *heap = &machine.volume.heap;
