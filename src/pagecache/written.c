@@ -270,6 +270,7 @@ static void settle_end(struct volume *volume, uint64_t losses, uint64_t before)
 		written->noted_before.count = 0;
 		written->settled = before;
 		written->losses = losses;
+		written->status = STATUS_OK; /* of a device flush before; what follows tells for itself */
 	}
 	spinlock_unlock(&volume->lock);
 	if (bytes > 0)

@@ -275,6 +275,30 @@ START_TEST(what_is_repaired_while_the_disk_flushes_waits_for_the_next_flush)
 }
 END_TEST
 
+static void lose(void)
+{
+	fake_block_reset(&machine.disk);
+}
+
+/* A flush that failed long ago is not told again: with a reset while the next one writes, that begins once more. */
+START_TEST(a_flush_tells_of_itself_only)
+{
+	struct random random;
+
+	forgetful_machine(false);
+	random_seed(&random, 2);
+	cache_machine_write(&machine, &random, 0, PAGE_BYTES);
+	machine.disk.fail_flushes = true;
+	ck_assert_int_eq(volume_flush(&machine.volume), STATUS_IO_ERROR);
+	machine.disk.fail_flushes = false;
+	cache_machine_write(&machine, &random, MIB, PAGE_BYTES);
+	hook(BLOCK_WRITE, lose, NULL);
+	ck_assert_int_eq(volume_flush(&machine.volume), STATUS_OK);
+	ck_assert_int_eq(memcmp(machine.disk.durable, machine.model, SMALL_DISK), 0);
+	cache_machine_fini(&machine);
+}
+END_TEST
+
 /* A direct write that fails repairs nothing. */
 START_TEST(a_direct_write_repairs_what_it_has_written)
 {
@@ -771,7 +795,7 @@ END_TEST
 HOST_TEST_MAIN("flush", a_flush_after_one_that_failed_writes_again_what_the_disk_forgot, a_reset_is_made_good_by_the_next_flush,
 	       what_was_evicted_and_lost_is_told_until_it_is_written_again_or_cleared,
 	       what_was_written_again_before_the_loss_is_seen_is_repaired, a_flush_sees_a_reset_while_it_writes,
-	       a_loss_that_is_counted_while_a_write_ends_is_seen,
+	       a_loss_that_is_counted_while_a_write_ends_is_seen, a_flush_tells_of_itself_only,
 	       what_is_repaired_while_the_disk_flushes_waits_for_the_next_flush, a_direct_write_repairs_what_it_has_written,
 	       a_flush_of_another_volume_of_the_disk_that_fails_is_seen,
 	       threads_flush_two_volumes_of_a_disk_one_after_the_other, what_a_flush_says_is_true,
