@@ -45,6 +45,8 @@ static bool claim_aged(struct io *io, struct node *node, void *context)
 	struct dirty_set *set = &node->dirty.sets[DIRTY_WAITING];
 	const uint64_t now = *(const uint64_t *)context;
 
+	if (writeback_claim_ready_locked(io, node))
+		return true;
 	if (now - set->turned_ns < node->volume->pagecache->config.dirty_age_ns / 2)
 		return false;
 	if (dirty_first_old(&node->dirty, DIRTY_WAITING))
