@@ -198,18 +198,22 @@ status_t flush_wait(struct volume *volume, struct node *node, bool durable, uint
 
 /* All volumes -------------------------------------------------------------------------------------------------------------- */
 
-/* Begins flushes where there is none, and takes them on. True: all are over. *starved: one waits for an I/O object. */
-static bool step_all(struct pagecache *pagecache, bool *starved)
+/*
+ * Begins flushes where there is none of this call or a later one, and takes them on. True: all are over. *starved: one waits
+ * for an I/O object. Calls at the same time take on the same flushes; none holds the lock while it waits.
+ */
+static bool step_all(struct pagecache *pagecache, uint64_t call, bool *starved)
 {
 	struct volume *volume = NULL;
 	bool over = true;
 
 	*starved = false;
+	mutex_lock(&pagecache->flush_lock);
 	while ((volume = volume_next(pagecache, volume)) != NULL) {
 		struct flush *flush = &volume->flush_all;
 
-		if (volume->flush_all_number != pagecache->flushes) {
-			volume->flush_all_number = pagecache->flushes;
+		if (volume->flush_all_number < call) {
+			volume->flush_all_number = atomic_load(&pagecache->flushes);
 			flush_begin(flush, volume, NULL, true);
 			volume->flush_all_over = false;
 		}
@@ -218,46 +222,47 @@ static bool step_all(struct pagecache *pagecache, bool *starved)
 		over = over && volume->flush_all_over;
 		*starved = *starved || (!volume->flush_all_over && flush->starved);
 	}
+	mutex_unlock(&pagecache->flush_lock);
 	return over;
 }
 
-static status_t results(struct pagecache *pagecache)
+static status_t results(struct pagecache *pagecache, uint64_t call)
 {
 	struct volume *volume = NULL;
 	status_t result = STATUS_OK;
 
+	mutex_lock(&pagecache->flush_lock);
 	while ((volume = volume_next(pagecache, volume)) != NULL) {
 		const status_t status = volume->flush_all_over ? volume->flush_all.status : STATUS_TIMEOUT;
 
+		if (volume->flush_all_number < call)
+			continue; /* it was attached meanwhile */
 		if (status != STATUS_OK)
 			volume_report_unflushed(volume, status);
 		if (result == STATUS_OK)
 			result = status;
 	}
+	mutex_unlock(&pagecache->flush_lock);
 	return result;
 }
 
 status_t pagecache_flush_until(struct pagecache *pagecache, uint64_t deadline_ns)
 {
-	status_t status;
+	const uint64_t call = atomic_fetch_add(&pagecache->flushes, 1) + 1;
 
-	mutex_lock(&pagecache->flush_lock);
-	pagecache->flushes++;
 	for (;;) {
 		const uint32_t returned = atomic_load(&pagecache->requests_returned);
 		const uint32_t progress = atomic_load(&pagecache->progress);
 		bool starved;
 
-		if (step_all(pagecache, &starved) || platform_now_ns() >= deadline_ns)
+		if (step_all(pagecache, call, &starved) || platform_now_ns() >= deadline_ns)
 			break;
 		if (starved)
 			(void)platform_wait(&pagecache->requests_returned, returned, deadline_ns);
 		else
 			(void)platform_wait(&pagecache->progress, progress, deadline_ns);
 	}
-	status = results(pagecache);
-	mutex_unlock(&pagecache->flush_lock);
-	return status;
+	return results(pagecache, call);
 }
 
 status_t pagecache_flush(struct pagecache *pagecache)

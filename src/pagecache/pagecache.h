@@ -81,8 +81,8 @@ struct pagecache {
 	struct objcache requests; /* I/O objects */
 	_Atomic uint32_t requests_used;
 	_Atomic uint32_t requests_returned; /* changes when one comes back; who finds none sleeps on it */
-	struct mutex flush_lock;            /* of pagecache_flush */
-	uint64_t flushes;                   /* [flush_lock] its calls */
+	struct mutex flush_lock;            /* of the volumes' flush_all */
+	_Atomic uint64_t flushes;           /* calls of pagecache_flush */
 	struct mutex volumes_lock;
 	struct list volumes;            /* [volumes_lock], by name */
 	_Atomic uint32_t volume_count;  /* [volumes_lock], read without */

@@ -49,7 +49,7 @@ struct volume {
 	uint64_t clock;                 /* [D] of passes, see dirty.h */
 	struct written written;         /* [D] */
 	struct flush flush_all;         /* [flush_lock] that of pagecache_flush, and */
-	uint64_t flush_all_number;      /* [flush_lock] of which call, */
+	uint64_t flush_all_number;      /* [flush_lock] begun when so many had been called, */
 	bool flush_all_over;            /* [flush_lock] and whether it is over */
 	struct list mappings;           /* [D] those that last */
 	struct list in_flight;          /* [D] writes, from the claim of their first page on, by number */

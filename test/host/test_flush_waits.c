@@ -229,7 +229,96 @@ START_TEST(threads_that_switch_off_do_not_wait_for_ever)
 }
 END_TEST
 
+/* The background writer has come by while a mapping had the page, and there is no I/O object when that ends. */
+START_TEST(what_a_mapping_leaves_is_written_by_age_without_an_io_object)
+{
+	struct io *objects[64];
+	struct mapping *mapping;
+	unsigned count = 0;
+
+	host_clock_set(HOST_CLOCK_MANUAL);
+	two_nodes(false);
+	write_page(&a, 3);
+	ck_assert_int_eq(node_map(&a, 3 * PAGE_BYTES, PAGE_BYTES, MAP_WRITE, &mapping), STATUS_OK);
+	for (unsigned i = 0; i < 3; i++) {
+		host_clock_turn(machine.pagecache.config.dirty_age_ns);
+		pagecache_writeback_step(&machine.pagecache);
+	}
+	while ((objects[count] = io_try_begin(&machine.volume, BLOCK_READ, 0)) != NULL)
+		count++;
+	node_unmap(mapping);
+	while (count > 0)
+		io_end(objects[--count]);
+	ck_assert_uint_eq(cache_machine_statistics(&machine).dirty_pages, 1);
+	pagecache_writeback_step(&machine.pagecache);
+	ck_assert_uint_eq(cache_machine_statistics(&machine).dirty_pages, 0);
+	two_nodes_close();
+}
+END_TEST
+
+/* Another flush of all waits for a mapping that is not unmapped. */
+static struct mapping *forgotten;
+
+static void flush_or_switch_off(void *context, unsigned index)
+{
+	(void)context;
+	if (index == 0) {
+		ck_assert_int_eq(pagecache_flush(&machine.pagecache), STATUS_OK);
+		return;
+	}
+	while (atomic_load(&machine.volume.counts.flushes) == 0)
+		platform_yield();
+	for (unsigned i = 0; i < 2; i++)
+		ck_assert_int_eq(pagecache_flush_until(&machine.pagecache, platform_now_ns() + 20 * NS_PER_MS), STATUS_TIMEOUT);
+	node_unmap(forgotten);
+}
+
+START_TEST(threads_that_switch_off_do_not_wait_for_a_flush_that_hangs)
+{
+	static char ignored[2];
+
+	two_nodes(true);
+	host_output_capture(ignored, sizeof(ignored));
+	write_page(&a, 3);
+	ck_assert_int_eq(node_map(&a, 3 * PAGE_BYTES, PAGE_BYTES, MAP_WRITE, &forgotten), STATUS_OK);
+	host_threads_run(2, flush_or_switch_off, NULL);
+	two_nodes_close();
+}
+END_TEST
+
+/* Another volume comes when the flush of the first is nearly over. */
+static void (*submit_to_disk)(struct block_device *device, struct block_request *request);
+static struct fake_block late_disk;
+static struct volume late;
+
+static void attach_and_submit(struct block_device *device, struct block_request *request)
+{
+	const struct volume_config config = { .preference = 50 };
+
+	if (request->operation == BLOCK_FLUSH && !late.pagecache)
+		ck_assert_int_eq(volume_attach(&late, &machine.pagecache, &late_disk.device, "another", 0, MIB, &config),
+				 STATUS_OK);
+	submit_to_disk(device, request);
+}
+
+START_TEST(a_volume_that_comes_meanwhile_is_for_the_next_flush)
+{
+	two_nodes(false);
+	fake_block_init(&late_disk, MIB, false);
+	submit_to_disk = machine.disk.device.submit;
+	machine.disk.device.submit = attach_and_submit;
+	write_page(&a, 3);
+	ck_assert_int_eq(pagecache_flush(&machine.pagecache), STATUS_OK);
+	ck_assert_ptr_nonnull(late.pagecache);
+	ck_assert_int_eq(volume_detach(&late, false), STATUS_OK);
+	fake_block_fini(&late_disk);
+	two_nodes_close();
+}
+END_TEST
+
 HOST_TEST_MAIN("flush waits", a_flush_of_a_node_visits_only_its_pages, what_becomes_dirty_meanwhile_is_for_the_next_flush,
 	       a_failed_page_is_tried_once_by_each_flush_of_its_node, the_background_tries_all_failed_pages_in_turn,
 	       a_mapping_may_last_for_any_number_of_passes, direct_reads_of_a_node_do_not_wait_for_a_mapping_of_another,
-	       threads_that_switch_off_do_not_wait_for_ever)
+	       threads_that_switch_off_do_not_wait_for_ever, threads_that_switch_off_do_not_wait_for_a_flush_that_hangs,
+	       a_volume_that_comes_meanwhile_is_for_the_next_flush,
+	       what_a_mapping_leaves_is_written_by_age_without_an_io_object)
