@@ -164,8 +164,8 @@ static status_t write_part(struct node *node, uint64_t offset, uint64_t bytes, s
 }
 
 /*
- * Whole pages, or up to the end of the node. What readers bring back meanwhile may be old, and a loss may make it dirty, so that
- * it is written over this: a loss since the first discard counts, and nothing is noted before all that is old has gone.
+ * Whole pages, or up to the end of the node. What readers bring back meanwhile may be old, and a loss may make it dirty, so
+ * that it is written over this: a loss since the first discard counts, and nothing is noted before all that is old has gone.
  */
 static status_t write_whole(struct node *node, uint64_t offset, uint64_t bytes, struct cursor *cursor)
 {

@@ -69,7 +69,8 @@ bool writeback_start_page(struct volume *volume, struct page *page);
 
 /*
  * For somebody who needs clean pages: sees to it that something of the volume is being written and waits until a write has
- * ended, or an I/O object has come back if there is none, or the clock shows `deadline_ns`. False: nothing is dirty, or nothing of it can be written.
+ * ended, or an I/O object has come back if there is none, or the clock shows `deadline_ns`. False: nothing is dirty, or nothing
+ * of it can be written.
  */
 bool writeback_make_progress(struct volume *volume, uint64_t deadline_ns);
 
