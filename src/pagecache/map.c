@@ -81,7 +81,10 @@ static void mapping_free(struct mapping *mapping)
 	heap_free(memory_general_heap(mapping->node->volume->pagecache->memory), mapping);
 }
 
-/* Nothing was transferred. What a page for writing contains counts only if it was dirty before: it may never have been read. */
+/*
+ * Nothing was transferred. What a page for writing contains counts only if it was dirty before: it may never have been read. One
+ * that is UNFLUSHED may become dirty at any time, by a loss.
+ */
 static void mapping_cancel(struct mapping *mapping)
 {
 	struct volume *volume = mapping->node->volume;
@@ -92,7 +95,7 @@ static void mapping_cancel(struct mapping *mapping)
 		apart_leave(volume, page);
 		if (mapping->access == MAP_READ)
 			page_unpin(page);
-		else if (page_state(page) & PAGE_LISTED)
+		else if (page_state(page) & (PAGE_LISTED | PAGE_UNFLUSHED))
 			page_written(volume, page, 0);
 		else
 			page_give_up(volume, page);

@@ -299,6 +299,29 @@ START_TEST(a_flush_tells_of_itself_only)
 }
 END_TEST
 
+/* It cannot read its second page. The first one has been written, and is not durable. */
+START_TEST(a_mapping_that_fails_forgets_nothing)
+{
+	struct mapping *mapping;
+	struct random random;
+
+	forgetful_machine(false);
+	random_seed(&random, 2);
+	cache_machine_write(&machine, &random, 3 * PAGE_BYTES, PAGE_BYTES);
+	ck_assert_int_eq(node_write_back(&machine.volume.node), STATUS_OK);
+	machine.disk.fail_reads = true;
+	machine.disk.fail_start = 4 * PAGE_BYTES;
+	machine.disk.fail_end = 5 * PAGE_BYTES;
+	ck_assert_int_eq(node_map(&machine.volume.node, 3 * PAGE_BYTES, PAGE_BYTES + 512, MAP_WRITE, &mapping),
+			 STATUS_IO_ERROR);
+	machine.disk.fail_reads = false;
+	fake_block_reset(&machine.disk);
+	ck_assert_int_eq(volume_flush(&machine.volume), STATUS_OK);
+	ck_assert_int_eq(memcmp(machine.disk.durable, machine.model, SMALL_DISK), 0);
+	cache_machine_fini(&machine);
+}
+END_TEST
+
 /* A direct write that fails repairs nothing. */
 START_TEST(a_direct_write_repairs_what_it_has_written)
 {
@@ -796,7 +819,7 @@ HOST_TEST_MAIN("flush", a_flush_after_one_that_failed_writes_again_what_the_disk
 	       what_was_evicted_and_lost_is_told_until_it_is_written_again_or_cleared,
 	       what_was_written_again_before_the_loss_is_seen_is_repaired, a_flush_sees_a_reset_while_it_writes,
 	       a_loss_that_is_counted_while_a_write_ends_is_seen, a_flush_tells_of_itself_only,
-	       what_is_repaired_while_the_disk_flushes_waits_for_the_next_flush, a_direct_write_repairs_what_it_has_written,
-	       a_flush_of_another_volume_of_the_disk_that_fails_is_seen,
+	       a_mapping_that_fails_forgets_nothing, what_is_repaired_while_the_disk_flushes_waits_for_the_next_flush,
+	       a_direct_write_repairs_what_it_has_written, a_flush_of_another_volume_of_the_disk_that_fails_is_seen,
 	       threads_flush_two_volumes_of_a_disk_one_after_the_other, what_a_flush_says_is_true,
 	       threads_that_flush_at_once_are_told_the_truth)
