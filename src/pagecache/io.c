@@ -28,13 +28,15 @@ static bool count_down(_Atomic uint32_t *count)
 }
 
 /* Only what is really used is counted: who finds none may sleep until one comes back. */
-static bool count_begun(struct volume *volume, uint32_t left)
+static bool count_begun(struct volume *volume, enum block_operation operation, uint32_t left)
 {
 	struct pagecache *pagecache = volume->pagecache;
 	const uint32_t requests = pagecache->config.requests;
+	const bool reads = operation == BLOCK_READ;
+	const uint32_t reserved = reads ? left : MAX(left, divide_round_up(requests, IO_READ_SHARE));
 
-	return count_up(&pagecache->requests_used, requests - MIN(left, requests)) ||
-	       (left == 0 && count_up(&volume->requests_own, platform_is_cleaning() ? IO_OWN : IO_OWN - 1));
+	return count_up(&pagecache->requests_used, requests - MIN(reserved, requests)) ||
+	       (left == 0 && count_up(&volume->requests_own[operation], reads || platform_is_cleaning() ? IO_OWN : IO_OWN - 1));
 }
 
 struct io *io_try_begin(struct volume *volume, enum block_operation operation, uint32_t left)
@@ -42,7 +44,7 @@ struct io *io_try_begin(struct volume *volume, enum block_operation operation, u
 	struct pagecache *pagecache = volume->pagecache;
 	struct io *io;
 
-	if (!count_begun(volume, left))
+	if (!count_begun(volume, operation, left))
 		return NULL;
 	io = objcache_alloc_held(&pagecache->requests);
 	assert(io); /* they are held in reserve */
@@ -72,10 +74,11 @@ void io_end(struct io *io)
 {
 	struct volume *volume = io->volume;
 	struct pagecache *pagecache = volume->pagecache;
+	const enum block_operation operation = io->request.operation;
 
 	objcache_free(&pagecache->requests, io);
 	/* Its own first, so that they are there when the others are not. */
-	if (!count_down(&volume->requests_own))
+	if (!count_down(&volume->requests_own[operation]))
 		atomic_fetch_sub(&pagecache->requests_used, 1);
 	atomic_fetch_add(&pagecache->requests_returned, 1);
 	platform_wake(&pagecache->requests_returned);

@@ -2,15 +2,17 @@
  * I/O of pages: consecutive pages of a volume in one request to the device. The objects come from a reserve; who finds none
  * waits until one comes back, so I/O never fails for want of memory.
  *
- * `requests` of them are for all volumes. When these are under way, which one silent disk may bring about, each volume has
- * IO_OWN more for itself, the last of which only a task that cleans may take.
+ * `requests` of them are for all volumes, the last quarter for reads only: a disk that serves reads and no writes holds up
+ * neither its own nor another one's. When these are under way, which a silent disk may bring about, each volume has IO_OWN more
+ * for its reads and IO_OWN for its writes, the last of which only a task that cleans may take.
  */
 #pragma once
 
 #include "volume.h"
 
-#define IO_PAGES_MAX 256
-#define IO_OWN       4
+#define IO_PAGES_MAX  256
+#define IO_OWN        2
+#define IO_READ_SHARE 4
 
 struct io {
 	struct block_request request;

@@ -171,7 +171,7 @@ status_t volume_attach(struct volume *volume, struct pagecache *pagecache, struc
 	status = node_open(&volume->node, volume, &volume->node.whole, 1, bytes);
 	if (status != STATUS_OK)
 		goto no_node;
-	status = objcache_reserve(&pagecache->requests, IO_OWN);
+	status = objcache_reserve(&pagecache->requests, 2 * IO_OWN);
 	if (status != STATUS_OK)
 		goto no_requests;
 	if (!volumes_insert(pagecache, volume)) {
@@ -186,7 +186,7 @@ status_t volume_attach(struct volume *volume, struct pagecache *pagecache, struc
 	return STATUS_OK;
 
 no_name:
-	objcache_unreserve(&pagecache->requests, IO_OWN);
+	objcache_unreserve(&pagecache->requests, 2 * IO_OWN);
 no_requests:
 	node_forget(&volume->node); /* no page was read yet */
 no_node:
@@ -245,7 +245,7 @@ status_t volume_detach(struct volume *volume, bool discard)
 	}
 	page_heap_fini(volume);
 	node_forget(&volume->node);
-	objcache_unreserve(&volume->pagecache->requests, IO_OWN);
+	objcache_unreserve(&volume->pagecache->requests, 2 * IO_OWN);
 	block_device_put(volume->device);
 	return status;
 }

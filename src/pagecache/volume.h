@@ -42,34 +42,34 @@ struct volume {
 	struct cleaner lookaside_cleaner;
 	struct list link; /* in pagecache->volumes */
 
-	struct mutex flush;             /* held while losses are seen to (written.h) */
-	struct spinlock lock;           /* [D] */
-	struct list dirty_nodes;        /* [D] that have dirty pages; those that were looked at last are at the end */
-	uint64_t dirty_node_count;      /* [D] */
-	uint64_t clock;                 /* [D] of passes, see dirty.h */
-	struct written written;         /* [D] */
-	struct flush flush_all;         /* [flush_lock] that of pagecache_flush, and */
-	uint64_t flush_all_number;      /* [flush_lock] begun when so many had been called, */
-	bool flush_all_over;            /* [flush_lock] and whether it is over */
-	struct list mappings;           /* [D] those that last */
-	struct list in_flight;          /* [D] writes, from the claim of their first page on, by number */
-	uint32_t writes;                /* [D] how many */
-	uint64_t next_write;            /* [D] number of the next write */
-	uint64_t retry_ns;              /* [D] when failed pages are tried again */
-	struct pageout pageout;         /* [D] */
-	_Atomic status_t write_status;  /* of the latest write that failed */
-	_Atomic uint32_t progress;      /* changes when a write has ended */
-	_Atomic uint32_t reads;         /* under way; a detach waits until there are none */
-	_Atomic uint32_t debt;          /* of writers, in 256ths of a page; see pay() */
-	_Atomic bool beyond_background; /* more is dirty than its share in the background */
-	_Atomic uint64_t recent;        /* [D] pages written lately, read without; see recent_pages() */
-	_Atomic uint64_t cleaned_pages; /* written so far */
-	_Atomic uint64_t paid_pages;    /* of them counted for somebody's debt, or reserved for it */
-	_Atomic uint32_t requests_own;  /* I/O objects that it uses of those for itself */
-	_Atomic uint32_t users;         /* who goes through all volumes, and is at this one; a detach waits for them */
-	bool leaving;                   /* [volumes_lock] is being detached: passed over */
-	_Atomic uint64_t claimed_pages; /* keep.h */
-	_Atomic uint32_t cleaning;      /* drains that are under way: the page heap does not grow; who waits sleeps on it */
+	struct mutex flush;               /* held while losses are seen to (written.h) */
+	struct spinlock lock;             /* [D] */
+	struct list dirty_nodes;          /* [D] that have dirty pages; those that were looked at last are at the end */
+	uint64_t dirty_node_count;        /* [D] */
+	uint64_t clock;                   /* [D] of passes, see dirty.h */
+	struct written written;           /* [D] */
+	struct flush flush_all;           /* [flush_lock] that of pagecache_flush, and */
+	uint64_t flush_all_number;        /* [flush_lock] begun when so many had been called, */
+	bool flush_all_over;              /* [flush_lock] and whether it is over */
+	struct list mappings;             /* [D] those that last */
+	struct list in_flight;            /* [D] writes, from the claim of their first page on, by number */
+	uint32_t writes;                  /* [D] how many */
+	uint64_t next_write;              /* [D] number of the next write */
+	uint64_t retry_ns;                /* [D] when failed pages are tried again */
+	struct pageout pageout;           /* [D] */
+	_Atomic status_t write_status;    /* of the latest write that failed */
+	_Atomic uint32_t progress;        /* changes when a write has ended */
+	_Atomic uint32_t reads;           /* under way; a detach waits until there are none */
+	_Atomic uint32_t debt;            /* of writers, in 256ths of a page; see pay() */
+	_Atomic bool beyond_background;   /* more is dirty than its share in the background */
+	_Atomic uint64_t recent;          /* [D] pages written lately, read without; see recent_pages() */
+	_Atomic uint64_t cleaned_pages;   /* written so far */
+	_Atomic uint64_t paid_pages;      /* of them counted for somebody's debt, or reserved for it */
+	_Atomic uint32_t requests_own[2]; /* I/O objects that it uses of those for itself: for reads, and for writes */
+	_Atomic uint32_t users;           /* who goes through all volumes, and is at this one; a detach waits for them */
+	bool leaving;                     /* [volumes_lock] is being detached: passed over */
+	_Atomic uint64_t claimed_pages;   /* keep.h */
+	_Atomic uint32_t cleaning;        /* drains that are under way: the page heap does not grow; who waits sleeps on it */
 
 	struct {
 		_Atomic uint64_t cached_pages, dirty_pages, failed_pages;

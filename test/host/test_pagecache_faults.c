@@ -4,6 +4,7 @@
 #include "fake/cache_fixture.h"
 #include "host_test.h"
 #include "pagecache/writeback.h"
+#include "runtime/base/bits.h"
 
 #define REGION_PAGES 64ull
 #define SMALL_DISK   (16 * BLOCK_BYTES)
@@ -252,7 +253,106 @@ START_TEST(threads_that_write_wait_at_the_limit)
 }
 END_TEST
 
+/* Reads of a disk that keeps all writes to itself, and of another one, find I/O objects: several at a time. */
+static struct list kept_writes;
+static void (*serve)(struct block_device *device, struct block_request *request);
+
+static void submit_keeping_writes(struct block_device *device, struct block_request *request)
+{
+	if (request->operation == BLOCK_WRITE)
+		list_insert_last(&kept_writes, &request->link);
+	else
+		serve(device, request);
+}
+
+START_TEST(a_disk_that_keeps_its_writes_serves_reads)
+{
+	const struct volume_config config = { .preference = 50 };
+	struct cache_machine machine;
+	struct io *reads[2];
+	struct volume other;
+	struct random random;
+	struct list *link;
+
+	cache_machine_init(&machine, SMALL_DISK, false);
+	random_seed(&random, 3);
+	ck_assert_int_eq(volume_attach(&other, &machine.pagecache, &machine.disk.device, "other", 0, MIB, &config), STATUS_OK);
+	list_init(&kept_writes);
+	serve = machine.disk.device.submit;
+	machine.disk.device.submit = submit_keeping_writes;
+	for (uint64_t number = 0; number < 4 * REGION_PAGES; number += 2)
+		cache_machine_write(&machine, &random, number * PAGE_BYTES, PAGE_BYTES);
+	while (writeback_start(&machine.volume, writeback_claim_any, NULL, 0) == WRITEBACK_STARTED)
+		;
+	ck_assert_uint_ge(machine.volume.writes, machine.pagecache.config.requests / 2);
+	/* Another reader has one, and reads ahead are for what is left of half. */
+	for (unsigned i = 0; i < ARRAY_LENGTH(reads); i++)
+		ck_assert_ptr_nonnull(reads[i] = io_try_begin(i == 0 ? &machine.volume : &other, BLOCK_READ, 0));
+	cache_machine_read(&machine, 5 * BLOCK_BYTES, MIB);
+	for (unsigned i = 0; i < ARRAY_LENGTH(reads); i++)
+		io_end(reads[i]);
+	machine.disk.device.submit = serve;
+	while ((link = list_take_first(&kept_writes)))
+		serve(&machine.disk.device, container_of(link, struct block_request, link));
+	ck_assert_int_eq(volume_flush(&machine.volume), STATUS_OK);
+	ck_assert_int_eq(volume_detach(&other, false), STATUS_OK);
+	cache_machine_fini(&machine);
+}
+END_TEST
+
+/* However reads and writes begin and end, the writes of all volumes leave a quarter of the shared objects, and two of each. */
+START_TEST(writes_never_take_the_last_objects)
+{
+	enum { MOST = 64 };
+	const struct volume_config config = { .preference = 50 };
+	struct io *writes[MOST], *reads[MOST];
+	unsigned write_count = 0, read_count = 0;
+	struct cache_machine machine;
+	struct volume volumes[3];
+	struct random random;
+
+	cache_machine_init(&machine, SMALL_DISK, false);
+	random_seed(&random, 4);
+	for (unsigned i = 0; i < ARRAY_LENGTH(volumes); i++) {
+		const char name[] = { (char)('a' + i), 0 };
+
+		ck_assert_int_eq(volume_attach(&volumes[i], &machine.pagecache, &machine.disk.device, name, 0, MIB, &config),
+				 STATUS_OK);
+	}
+	for (unsigned step = 0; step < 100000; step++) {
+		struct volume *volume = &volumes[random_below(&random, ARRAY_LENGTH(volumes))];
+		const bool write = random_below(&random, 2);
+		struct io **ios = write ? writes : reads;
+		unsigned *count = write ? &write_count : &read_count;
+
+		if (random_below(&random, 8) < 3 && *count > 0) {
+			const unsigned i = (unsigned)random_below(&random, *count);
+
+			io_end(ios[i]);
+			ios[i] = ios[--*count];
+		} else if ((ios[*count] = io_try_begin(volume, write ? BLOCK_WRITE : BLOCK_READ, 0)) != NULL) {
+			++*count;
+		} else {
+			/* None is refused for nothing. */
+			ck_assert_uint_ge(write_count + read_count, machine.pagecache.config.requests / 4 * 3);
+		}
+		ck_assert_uint_le(write_count, machine.pagecache.config.requests / 4 * 3 + ARRAY_LENGTH(volumes));
+		ck_assert_uint_le(write_count + read_count,
+				  machine.pagecache.config.requests + 2 * IO_OWN * ARRAY_LENGTH(volumes));
+	}
+	while (write_count > 0)
+		io_end(writes[--write_count]);
+	while (read_count > 0)
+		io_end(reads[--read_count]);
+	ck_assert_uint_eq(atomic_load(&machine.pagecache.requests_used), 0);
+	for (unsigned i = 0; i < ARRAY_LENGTH(volumes); i++)
+		ck_assert_int_eq(volume_detach(&volumes[i], false), STATUS_OK);
+	cache_machine_fini(&machine);
+}
+END_TEST
+
 HOST_TEST_MAIN("pagecache_faults", a_bad_page_spoils_no_other, threads_get_the_good_pages_of_a_failed_request,
 	       a_write_error_is_told_by_every_flush_and_costs_nothing, a_failed_device_flush_is_told,
 	       a_dead_disk_does_not_stop_writers_to_another, threads_find_old_pages_written,
-	       threads_that_write_wait_at_the_limit)
+	       threads_that_write_wait_at_the_limit, a_disk_that_keeps_its_writes_serves_reads,
+	       writes_never_take_the_last_objects)
