@@ -42,17 +42,15 @@ static bool is_beyond_background(struct volume *volume)
  */
 static bool claim_aged(struct io *io, struct node *node, void *context)
 {
-	struct dirty_set *set = &node->dirty.sets[DIRTY_WAITING];
 	const uint64_t now = *(const uint64_t *)context;
 
 	if (writeback_claim_ready_locked(io, node))
 		return true;
-	if (now - set->turned_ns < node->volume->pagecache->config.dirty_age_ns / 2)
+	if (now - node->dirty.sets[DIRTY_WAITING].turned_ns < node->volume->pagecache->config.dirty_age_ns / 2)
 		return false;
 	if (dirty_first_old(&node->dirty, DIRTY_WAITING))
 		return writeback_claim_old_locked(io, node, DIRTY_WAITING);
-	if (dirty_has_young(set))
-		dirty_turn(set, ++node->volume->clock, now);
+	dirty_turn(&node->dirty, DIRTY_WAITING, ++node->volume->clock, now);
 	return false;
 }
 
@@ -83,8 +81,7 @@ static bool retry_is_due(struct volume *volume)
 static bool claim_failed(struct io *io, struct node *node, void *context)
 {
 	(void)context;
-	if (!dirty_first_old(&node->dirty, DIRTY_FAILED) && dirty_has_young(&node->dirty.sets[DIRTY_FAILED]))
-		dirty_turn(&node->dirty.sets[DIRTY_FAILED], ++node->volume->clock, platform_now_ns());
+	dirty_turn(&node->dirty, DIRTY_FAILED, ++node->volume->clock, platform_now_ns());
 	return writeback_claim_old_locked(io, node, DIRTY_FAILED);
 }
 

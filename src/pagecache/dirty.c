@@ -158,24 +158,27 @@ struct page *dirty_first_old(const struct dirty *dirty, enum dirty_kind kind)
 	return first(dirty, old_root(&dirty->sets[kind]), 0);
 }
 
-void dirty_turn(struct dirty_set *set, uint64_t now, uint64_t now_ns)
+static bool has_young(const struct dirty_set *set)
 {
-	assert(old_root(set) == PAGE_NONE);
+	return set->roots[set->young] != PAGE_NONE;
+}
+
+void dirty_turn(struct dirty *dirty, enum dirty_kind kind, uint64_t now, uint64_t now_ns)
+{
+	struct dirty_set *set = &dirty->sets[kind];
+
+	if (old_root(set) != PAGE_NONE || !has_young(set))
+		return;
 	set->gone = set->turned;
 	set->turned = now;
 	set->turned_ns = now_ns;
 	set->young = !set->young;
 }
 
-bool dirty_has_young(const struct dirty_set *set)
-{
-	return set->roots[set->young] != PAGE_NONE;
-}
-
 /* What turned since was all there was, and what was there then was gone before it turned once more. */
 bool dirty_has_left(const struct dirty_set *set, uint64_t since)
 {
-	return set->gone >= since || (old_root(set) == PAGE_NONE && (set->turned >= since || !dirty_has_young(set)));
+	return set->gone >= since || (old_root(set) == PAGE_NONE && (set->turned >= since || !has_young(set)));
 }
 
 /* Checking ----------------------------------------------------------------------------------------------------------------- */

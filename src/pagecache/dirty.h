@@ -55,9 +55,8 @@ bool dirty_is_busy(const struct page *page);
 struct page *dirty_first(const struct dirty *dirty, enum dirty_kind kind, uint64_t number);
 struct page *dirty_first_old(const struct dirty *dirty, enum dirty_kind kind);
 
-/* The young pages become the old ones, of which there is none. */
-void dirty_turn(struct dirty_set *set, uint64_t now, uint64_t now_ns);
-bool dirty_has_young(const struct dirty_set *set);
+/* The young pages become the old ones, if there are young ones and no old ones. */
+void dirty_turn(struct dirty *dirty, enum dirty_kind kind, uint64_t now, uint64_t now_ns);
 
 /* Whether all pages have left that were in the set at that time. */
 bool dirty_has_left(const struct dirty_set *set, uint64_t since);

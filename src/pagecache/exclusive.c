@@ -60,24 +60,29 @@ status_t page_wait_read(struct page *page)
 
 /* Reading one page --------------------------------------------------------------------------------------------------------- */
 
-/* Reads one page that is not cached. NULL in *page: another one was quicker. The caller gets a pin. */
-static status_t start_single_read(struct node *node, uint64_t number, struct page **page)
+/* A frame for a page that is not cached, in this state. NULL in *page: another one was quicker. */
+static status_t insert_fresh(struct node *node, uint64_t number, uint32_t state, struct page **page)
 {
 	enum lane lane = replacement_admit(node->volume, page_key_make(node->id, number));
 	struct page *fresh = frame_take(node->volume, &lane);
-	struct io *io;
 
-	*page = NULL;
 	if (!fresh)
 		return STATUS_NO_MEMORY;
+	*page = page_insert(node, fresh, lane, number, state) ? fresh : NULL;
+	return STATUS_OK;
+}
+
+/* The same, read by now or soon: with a pin for the read, and one for the caller. */
+static status_t start_single_read(struct node *node, uint64_t number, struct page **page)
+{
+	const status_t status = insert_fresh(node, number, page_state_make(PAGE_READING, 2), page);
+	struct io *io;
+
+	if (status != STATUS_OK || !*page)
+		return status;
 	io = io_begin(node->volume, BLOCK_READ);
-	if (!page_insert(node, fresh, lane, number, page_state_make(PAGE_READING, 2))) {
-		io_end(io);
-		return STATUS_OK;
-	}
-	(void)io_add(io, fresh);
+	(void)io_add(io, *page);
 	io_submit_read(io);
-	*page = fresh;
 	return STATUS_OK;
 }
 
@@ -151,20 +156,6 @@ static bool begin_write(struct node *node, struct page *page, uint64_t key)
 	return true;
 }
 
-/* A page that will be overwritten as a whole needs no reading. NULL in *page: another one was quicker. */
-static status_t insert_writing(struct node *node, uint64_t number, struct page **page)
-{
-	enum lane lane = replacement_admit(node->volume, page_key_make(node->id, number));
-	struct page *fresh = frame_take(node->volume, &lane);
-
-	*page = NULL;
-	if (!fresh)
-		return STATUS_NO_MEMORY;
-	if (page_insert(node, fresh, lane, number, page_state_make(PAGE_WRITING, 1)))
-		*page = fresh;
-	return STATUS_OK;
-}
-
 status_t page_get_writing(struct node *node, uint64_t number, bool whole, struct page **result)
 {
 	struct index *index = &node->volume->pagecache->index;
@@ -180,7 +171,9 @@ status_t page_get_writing(struct node *node, uint64_t number, bool whole, struct
 			continue;
 		}
 		if (!page) {
-			status = whole ? insert_writing(node, number, result) : page_get(node, number, &page);
+			/* One that will be overwritten as a whole needs no reading. */
+			status = whole ? insert_fresh(node, number, page_state_make(PAGE_WRITING, 1), result)
+				       : page_get(node, number, &page);
 			if (status != STATUS_OK || (whole && *result))
 				return status;
 			if (whole)

@@ -9,10 +9,8 @@
 
 static void turn_if_due(struct node *node, enum dirty_kind kind, uint64_t since)
 {
-	struct dirty_set *set = &node->dirty.sets[kind];
-
-	if (!dirty_has_left(set, since) && !dirty_first_old(&node->dirty, kind))
-		dirty_turn(set, ++node->volume->clock, platform_now_ns());
+	if (!dirty_has_left(&node->dirty.sets[kind], since))
+		dirty_turn(&node->dirty, kind, ++node->volume->clock, platform_now_ns());
 }
 
 static bool claim_of_node(struct io *io, struct node *node, void *context)

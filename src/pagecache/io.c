@@ -36,7 +36,7 @@ static bool count_begun(struct volume *volume, enum block_operation operation, u
 	const uint32_t reserved = reads ? left : MAX(left, divide_round_up(requests, IO_READ_SHARE));
 
 	return count_up(&pagecache->requests_used, requests - MIN(reserved, requests)) ||
-	       (left == 0 && count_up(&volume->requests_own[operation], reads || platform_is_cleaning() ? IO_OWN : IO_OWN - 1));
+	       (left == 0 && count_up(&volume->requests[operation], reads || platform_is_cleaning() ? IO_OWN : IO_OWN - 1));
 }
 
 struct io *io_try_begin(struct volume *volume, enum block_operation operation, uint32_t left)
@@ -78,7 +78,7 @@ void io_end(struct io *io)
 
 	objcache_free(&pagecache->requests, io);
 	/* Its own first, so that they are there when the others are not. */
-	if (!count_down(&volume->requests_own[operation]))
+	if (!count_down(&volume->requests[operation]))
 		atomic_fetch_sub(&pagecache->requests_used, 1);
 	atomic_fetch_add(&pagecache->requests_returned, 1);
 	platform_wake(&pagecache->requests_returned);
@@ -105,19 +105,12 @@ bool io_add(struct io *io, struct page *page)
 	return true;
 }
 
-static void add_segment(struct io *io, struct phys_addr start, uint64_t bytes)
+void io_add_segment(struct phys_range *segments, uint32_t *count, struct phys_addr start, uint64_t bytes)
 {
-	struct block_request *request = &io->request;
-
-	if (request->segment_count > 0) {
-		struct phys_range *last = &io->segments[request->segment_count - 1];
-
-		if (last->start.value + last->bytes == start.value) {
-			last->bytes += bytes;
-			return;
-		}
-	}
-	io->segments[request->segment_count++] = (struct phys_range){ start, bytes };
+	if (*count > 0 && segments[*count - 1].start.value + segments[*count - 1].bytes == start.value)
+		segments[*count - 1].bytes += bytes;
+	else
+		segments[(*count)++] = (struct phys_range){ start, bytes };
 }
 
 void io_submit(struct io *io, void (*done)(struct block_request *request))
@@ -130,7 +123,8 @@ void io_submit(struct io *io, void (*done)(struct block_request *request))
 	request->segments = io->segments;
 	request->segment_count = 0;
 	for (uint32_t i = 0; i < io->count; i++)
-		add_segment(io, page_address(io->pages[i]), pagecache_page_bytes(volume->pagecache, page_key(io->pages[i])));
+		io_add_segment(io->segments, &request->segment_count, page_address(io->pages[i]),
+			       pagecache_page_bytes(volume->pagecache, page_key(io->pages[i])));
 	request->done = done;
 	io->losses = written_losses(volume);
 	volume->device->submit(volume->device, request);

@@ -48,6 +48,9 @@ static inline bool io_has_room(const struct io *io)
 /* Appends a page that has its key. False: full, or it does not lie behind the last one. */
 bool io_add(struct io *io, struct page *page);
 
+/* Appends bytes of memory to a list of segments, which has room; what lies behind the last one is joined with it. */
+void io_add_segment(struct phys_range *segments, uint32_t *count, struct phys_addr start, uint64_t bytes);
+
 /* `done` gets io->request.status and calls io_end in the end. */
 void io_submit(struct io *io, void (*done)(struct block_request *request));
 

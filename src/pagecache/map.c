@@ -2,6 +2,7 @@
 
 #include "apart.h"
 #include "exclusive.h"
+#include "io.h"
 #include "runtime/base/bits.h"
 #include "writeback.h"
 
@@ -35,16 +36,6 @@ static struct mapping *mapping_alloc(struct node *node, enum map_access access, 
 	return mapping;
 }
 
-static void add_segment(struct mapping *mapping, struct phys_addr start, uint64_t bytes)
-{
-	struct phys_range *last = mapping->segment_count > 0 ? &mapping->segments[mapping->segment_count - 1] : NULL;
-
-	if (last && last->start.value + last->bytes == start.value)
-		last->bytes += bytes;
-	else
-		mapping->segments[mapping->segment_count++] = (struct phys_range){ start, bytes };
-}
-
 static status_t pin(struct node *node, uint64_t number, struct page **page)
 {
 	const status_t status = page_get(node, number, page);
@@ -59,7 +50,6 @@ static status_t pin(struct node *node, uint64_t number, struct page **page)
 static status_t add_page(struct mapping *mapping, uint64_t number, uint64_t skip, uint64_t bytes)
 {
 	struct node *node = mapping->node;
-	bool no_frames = mapping->no_frames;
 	struct page *page;
 	status_t status;
 
@@ -69,10 +59,10 @@ static status_t add_page(struct mapping *mapping, uint64_t number, uint64_t skip
 		status = page_get_writing(node, number, bytes == node_page_bytes(node, number), &page);
 	if (status != STATUS_OK)
 		return status;
-	apart_enter(node->volume, &page, &no_frames);
-	mapping->no_frames = no_frames;
+	apart_enter(node->volume, &page, &mapping->no_frames);
 	mapping->pages[mapping->page_count++] = page;
-	add_segment(mapping, (struct phys_addr){ page_address(page).value + skip }, bytes);
+	io_add_segment(mapping->segments, &mapping->segment_count, (struct phys_addr){ page_address(page).value + skip },
+		       bytes);
 	return STATUS_OK;
 }
 

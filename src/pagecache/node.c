@@ -125,16 +125,11 @@ status_t node_open(struct node *node, struct volume *volume, const struct extent
 {
 	status_t status;
 
-	node->volume = volume;
-	node->extent_count = count;
-	node->extents = extents;
-	node->bytes = bytes;
-	node->moves = 0;
+	*node = (struct node){
+		.volume = volume, .extent_count = count, .extents = extents, .bytes = bytes, .whole = node->whole
+	};
 	dirty_init(&node->dirty, &volume->pagecache->table);
 	list_init(&node->dirty_link);
-	atomic_init(&node->failed_pages, 0);
-	atomic_init(&node->written_from, 0);
-	atomic_init(&node->written_to, 0);
 	status = check_extents(node);
 	if (status == STATUS_OK)
 		status = take_id(node);

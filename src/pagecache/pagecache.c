@@ -113,26 +113,12 @@ status_t pagecache_fini(struct pagecache *pagecache)
 	return STATUS_OK;
 }
 
-/* All members are 64-bit counts. */
-static void add(struct pagecache_statistics *sum, const struct pagecache_statistics *one)
-{
-	const uint64_t *from = (const uint64_t *)one;
-	uint64_t *to = (uint64_t *)sum;
-
-	for (size_t i = 0; i < sizeof(*sum) / sizeof(uint64_t); i++)
-		to[i] += from[i];
-}
-
 void pagecache_statistics(struct pagecache *pagecache, struct pagecache_statistics *statistics)
 {
 	memset(statistics, 0, sizeof(*statistics));
 	mutex_lock(&pagecache->volumes_lock);
-	list_for_each (link, &pagecache->volumes) {
-		struct pagecache_statistics one;
-
-		volume_statistics(container_of(link, struct volume, link), &one);
-		add(statistics, &one);
-	}
+	list_for_each (link, &pagecache->volumes)
+		volume_statistics_add(container_of(link, struct volume, link), statistics);
 	mutex_unlock(&pagecache->volumes_lock);
 }
 

@@ -250,29 +250,24 @@ status_t volume_detach(struct volume *volume, bool discard)
 	return status;
 }
 
-void volume_statistics(struct volume *volume, struct pagecache_statistics *statistics)
+/* All members are counts. */
+void volume_statistics_add(const struct volume *volume, struct pagecache_statistics *sum)
 {
-	*statistics = (struct pagecache_statistics){
-		.cached_pages = atomic_load(&volume->counts.cached_pages),
-		.dirty_pages = atomic_load(&volume->counts.dirty_pages),
-		.failed_pages = atomic_load(&volume->counts.failed_pages),
-		.blocks = atomic_load(&volume->heap.blocks),
-		.inserted_pages = atomic_load(&volume->counts.inserted_pages),
-		.evicted_pages = atomic_load(&volume->counts.evicted_pages),
-		.moved_pages = atomic_load(&volume->counts.moved_pages),
-		.mapped_in_place = atomic_load(&volume->counts.mapped_in_place),
-		.ahead_pages = atomic_load(&volume->counts.ahead_pages),
-		.ahead_wasted = atomic_load(&volume->counts.ahead_wasted),
-		.read_bytes = atomic_load(&volume->counts.read_bytes),
-		.written_bytes = atomic_load(&volume->counts.written_bytes),
-		.read_errors = atomic_load(&volume->counts.read_errors),
-		.write_errors = atomic_load(&volume->counts.write_errors),
-		.flushes = atomic_load(&volume->counts.flushes),
-		.throttled = atomic_load(&volume->counts.throttled),
-	};
+	const _Atomic uint64_t *from = (const _Atomic uint64_t *)&volume->counts;
+	_Atomic uint64_t *to = (_Atomic uint64_t *)sum;
+
+	for (size_t i = 0; i < sizeof(*sum) / sizeof(*to); i++)
+		to[i] += from[i];
+	sum->blocks += atomic_load(&volume->heap.blocks);
 	for (unsigned cpu = 0; cpu < platform_cpu_count(); cpu++) {
-		statistics->hits += atomic_load_explicit(&volume->lookups[cpu].hits, memory_order_relaxed);
-		statistics->ahead_used += atomic_load_explicit(&volume->lookups[cpu].ahead_used, memory_order_relaxed);
-		statistics->misses += atomic_load_explicit(&volume->lookups[cpu].misses, memory_order_relaxed);
+		sum->hits += volume->lookups[cpu].hits;
+		sum->ahead_used += volume->lookups[cpu].ahead_used;
+		sum->misses += volume->lookups[cpu].misses;
 	}
+}
+
+void volume_statistics(const struct volume *volume, struct pagecache_statistics *statistics)
+{
+	memset(statistics, 0, sizeof(*statistics));
+	volume_statistics_add(volume, statistics);
 }

@@ -42,40 +42,36 @@ struct volume {
 	struct cleaner lookaside_cleaner;
 	struct list link; /* in pagecache->volumes */
 
-	struct mutex flush;               /* held while losses are seen to (written.h) */
-	struct spinlock lock;             /* [D] */
-	struct list dirty_nodes;          /* [D] that have dirty pages; those that were looked at last are at the end */
-	uint64_t dirty_node_count;        /* [D] */
-	uint64_t clock;                   /* [D] of passes, see dirty.h */
-	struct written written;           /* [D] */
-	struct flush flush_all;           /* [flush_lock] that of pagecache_flush, and */
-	uint64_t flush_all_number;        /* [flush_lock] begun when so many had been called, */
-	bool flush_all_over;              /* [flush_lock] and whether it is over */
-	struct list mappings;             /* [D] those that last */
-	struct list in_flight;            /* [D] writes, from the claim of their first page on, by number */
-	uint32_t writes;                  /* [D] how many */
-	uint64_t next_write;              /* [D] number of the next write */
-	uint64_t retry_ns;                /* [D] when failed pages are tried again */
-	struct pageout pageout;           /* [D] */
-	_Atomic status_t write_status;    /* of the latest write that failed */
-	_Atomic uint32_t progress;        /* changes when a write has ended */
-	_Atomic uint32_t reads;           /* under way; a detach waits until there are none */
-	_Atomic uint32_t debt;            /* of writers, in 256ths of a page; see pay() */
-	_Atomic bool beyond_background;   /* more is dirty than its share in the background */
-	_Atomic uint64_t recent;          /* [D] pages written lately, read without; see recent_pages() */
-	_Atomic uint64_t cleaned_pages;   /* written so far */
-	_Atomic uint64_t paid_pages;      /* of them counted for somebody's debt, or reserved for it */
-	_Atomic uint32_t requests_own[2]; /* I/O objects that it uses of those for itself: for reads, and for writes */
-	_Atomic uint32_t users;           /* who goes through all volumes, and is at this one; a detach waits for them */
-	bool leaving;                     /* [volumes_lock] is being detached: passed over */
-	_Atomic uint64_t claimed_pages;   /* keep.h */
-	_Atomic uint32_t cleaning;        /* drains that are under way: the page heap does not grow; who waits sleeps on it */
+	struct mutex flush;             /* held while losses are seen to (written.h) */
+	struct spinlock lock;           /* [D] */
+	struct list dirty_nodes;        /* [D] that have dirty pages; those that were looked at last are at the end */
+	uint64_t dirty_node_count;      /* [D] */
+	uint64_t clock;                 /* [D] of passes, see dirty.h */
+	struct written written;         /* [D] */
+	struct flush flush_all;         /* [flush_lock] that of pagecache_flush, and */
+	uint64_t flush_all_number;      /* [flush_lock] begun when so many had been called, */
+	bool flush_all_over;            /* [flush_lock] and whether it is over */
+	struct list mappings;           /* [D] those that last */
+	struct list in_flight;          /* [D] writes, from the claim of their first page on, by number */
+	uint32_t writes;                /* [D] how many */
+	uint64_t next_write;            /* [D] number of the next write */
+	uint64_t retry_ns;              /* [D] when failed pages are tried again */
+	struct pageout pageout;         /* [D] */
+	_Atomic status_t write_status;  /* of the latest write that failed */
+	_Atomic uint32_t progress;      /* changes when a write has ended */
+	_Atomic uint32_t reads;         /* under way; a detach waits until there are none */
+	_Atomic uint32_t debt;          /* of writers, in 256ths of a page; see pay() */
+	_Atomic bool beyond_background; /* more is dirty than its share in the background */
+	_Atomic uint64_t recent;        /* [D] pages written lately, read without; see recent_pages() */
+	_Atomic uint64_t cleaned_pages; /* written so far */
+	_Atomic uint64_t paid_pages;    /* of them counted for somebody's debt, or reserved for it */
+	_Atomic uint32_t requests[2];   /* I/O objects that it uses of those for itself: for reads, and for writes */
+	_Atomic uint32_t users;         /* who goes through all volumes, and is at this one; a detach waits for them */
+	bool leaving;                   /* [volumes_lock] is being detached: passed over */
+	_Atomic uint64_t claimed_pages; /* keep.h */
+	_Atomic uint32_t cleaning;      /* drains that are under way: the page heap does not grow; who waits sleeps on it */
 
-	struct {
-		_Atomic uint64_t cached_pages, dirty_pages, failed_pages;
-		_Atomic uint64_t inserted_pages, evicted_pages, moved_pages, mapped_in_place, ahead_pages, ahead_wasted;
-		_Atomic uint64_t read_bytes, written_bytes, read_errors, write_errors, flushes, throttled;
-	} counts;
+	struct pagecache_statistics counts; /* without blocks, and without what `lookups` counts */
 	struct volume_lookups lookups[PLATFORM_CPUS_MAX];
 	struct lookaside lookasides[PLATFORM_CPUS_MAX];
 };
@@ -121,4 +117,6 @@ status_t volume_flush_node(struct volume *volume, struct node *node) MUST_CHECK;
 /* Drops all clean pages that are not in use, without I/O; returns how many. */
 uint64_t volume_drop(struct volume *volume);
 
-void volume_statistics(struct volume *volume, struct pagecache_statistics *statistics);
+/* What the volume counts; added to what is in *sum. */
+void volume_statistics(const struct volume *volume, struct pagecache_statistics *statistics);
+void volume_statistics_add(const struct volume *volume, struct pagecache_statistics *sum);

@@ -237,11 +237,8 @@ bool writeback_each_node_locked(struct volume *volume, struct io *io, bool (*cla
 
 static bool claim_any_of_node(struct io *io, struct node *node, void *context)
 {
-	struct dirty_set *set = &node->dirty.sets[DIRTY_WAITING];
-
 	(void)context;
-	if (!dirty_first_old(&node->dirty, DIRTY_WAITING) && dirty_has_young(set))
-		dirty_turn(set, ++node->volume->clock, platform_now_ns());
+	dirty_turn(&node->dirty, DIRTY_WAITING, ++node->volume->clock, platform_now_ns());
 	return writeback_claim_ready_locked(io, node) || writeback_claim_old_locked(io, node, DIRTY_WAITING);
 }
 
@@ -398,20 +395,20 @@ uint32_t writeback_start_range(struct node *node, uint64_t first, uint64_t end, 
 	return range.pages;
 }
 
-bool writeback_start_page(struct volume *volume, struct page *page)
+static bool claim_around(struct volume *volume, struct io *io, void *context)
 {
-	struct io *io = io_try_begin(volume, BLOCK_WRITE, 0);
-	uint32_t state;
+	struct page *page = context;
+	const uint32_t state = page_state(page);
 
-	if (!io)
-		return false;
-	spinlock_lock(&volume->lock);
-	state = page_state(page);
+	(void)volume;
 	if (page_is(state, PAGE_DIRTY))
 		(void)begin_locked(io, state & PAGE_FAILED ? page : begin_run_locked(io, page), UINT64_MAX);
-	spinlock_unlock(&volume->lock);
-	(void)submit(io);
-	return true;
+	return false;
+}
+
+bool writeback_start_page(struct volume *volume, struct page *page)
+{
+	return writeback_start(volume, claim_around, page, 0) != WRITEBACK_STARVED;
 }
 
 /* Writers ------------------------------------------------------------------------------------------------------------------ */

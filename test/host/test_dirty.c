@@ -75,10 +75,14 @@ static void make_busy(uint32_t i)
 
 static void turn(enum dirty_kind kind)
 {
+	bool has_old = false;
+
+	for (uint32_t i = 0; i < FRAMES; i++)
+		has_old |= model.listed[i] && model.kind[i] == kind && model.old[i];
 	for (uint32_t i = 0; i < FRAMES; i++)
 		if (model.listed[i] && model.kind[i] == kind)
-			model.old[i] = true;
-	dirty_turn(&dirty.sets[kind], ++now, 0);
+			model.old[i] |= !has_old;
+	dirty_turn(&dirty, kind, ++now, 0);
 }
 
 static struct page *first_of_model(enum dirty_kind kind, uint64_t number, bool only_old)
