@@ -72,8 +72,8 @@ static void mapping_free(struct mapping *mapping)
 }
 
 /*
- * Nothing was transferred. What a page for writing contains counts only if it was dirty before: it may never have been read. One
- * that is UNFLUSHED may become dirty at any time, by a loss.
+ * Nothing was transferred. What a page for writing contains counts only if it was dirty before: it may never have been read.
+ * One that is UNFLUSHED may become dirty at any time, by a loss.
  */
 static void mapping_cancel(struct mapping *mapping)
 {
