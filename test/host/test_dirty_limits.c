@@ -611,7 +611,8 @@ START_TEST(writers_keep_the_limit_while_there_is_no_io_object)
 	host_clock_set(HOST_CLOCK_ALONE);
 	host_clock_idle(objects_return);
 	limit = writeback_limits(&machine.volume).max;
-	while ((objects[object_count] = io_try_begin(&machine.volume, BLOCK_READ, 0)) != NULL)
+	while ((objects[object_count] = io_try_begin(&machine.volume, BLOCK_READ, 0)) != NULL ||
+	       (objects[object_count] = io_try_begin(&machine.volume, BLOCK_WRITE, 0)) != NULL)
 		object_count++;
 	for (uint64_t number = 0; number < limit + 64; number++) {
 		ck_assert_int_eq(node_write(&machine.volume.node, number * PAGE_BYTES, page, PAGE_BYTES), STATUS_OK);

@@ -244,7 +244,8 @@ START_TEST(what_a_mapping_leaves_is_written_by_age_without_an_io_object)
 		host_clock_turn(machine.pagecache.config.dirty_age_ns);
 		pagecache_writeback_step(&machine.pagecache);
 	}
-	while ((objects[count] = io_try_begin(&machine.volume, BLOCK_READ, 0)) != NULL)
+	while ((objects[count] = io_try_begin(&machine.volume, BLOCK_READ, 0)) != NULL ||
+	       (objects[count] = io_try_begin(&machine.volume, BLOCK_WRITE, 0)) != NULL)
 		count++;
 	node_unmap(mapping);
 	while (count > 0)
