@@ -66,8 +66,20 @@ static status_t add_page(struct mapping *mapping, uint64_t number, uint64_t skip
 	return STATUS_OK;
 }
 
+/* What is mapped for writing is dirty sooner or later; one mapping there can always be. */
+static bool reserve(struct volume *volume, uint64_t pages)
+{
+	const uint64_t before = atomic_fetch_add(&volume->mapped_pages, pages);
+
+	if (before == 0 || before + pages <= writeback_limits(volume).max)
+		return true;
+	atomic_fetch_sub(&volume->mapped_pages, pages);
+	return false;
+}
+
 static void mapping_free(struct mapping *mapping)
 {
+	atomic_fetch_sub(&mapping->node->volume->mapped_pages, mapping->reserved);
 	heap_free(memory_general_heap(mapping->node->volume->pagecache->memory), mapping);
 }
 
@@ -118,6 +130,10 @@ status_t node_map_at(struct node *node, uint64_t offset, uint64_t bytes, enum ma
 	mapping = mapping_alloc(node, access, (uint32_t)pages);
 	if (!mapping)
 		return STATUS_NO_MEMORY;
+	if (access == MAP_WRITE && reserve(node->volume, pages))
+		mapping->reserved = (uint32_t)pages;
+	else if (access == MAP_WRITE)
+		status = STATUS_BUSY;
 	for (uint64_t done = 0; done < bytes && status == STATUS_OK;) {
 		const uint64_t skip = (offset + done) % PAGE_BYTES;
 		const uint64_t part = MIN(PAGE_BYTES - skip, bytes - done);

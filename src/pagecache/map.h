@@ -35,6 +35,7 @@ struct mapping {
 	const char *site;            /* [I] where node_map was called */
 	struct list link;            /* [D] in volume->mappings, once all pages are mapped */
 	uint32_t page_count;         /* [I] */
+	uint32_t reserved;           /* [I] pages of volume->mapped_pages that are its own */
 	uint32_t segment_count;      /* [I] */
 	struct phys_range *segments; /* [I] bytes [offset, offset + bytes) in order, neighbours joined */
 	struct page *pages[];        /* [I] */
@@ -42,7 +43,8 @@ struct mapping {
 
 /*
  * The memory for `mapping` comes from the general heap. STATUS_RANGE: the range does not lie within the node, or is longer than
- * MAP_BYTES_MAX; STATUS_INVALID: no bytes; STATUS_READ_ONLY, STATUS_GONE; STATUS_BUSY: a page has too many pins already;
+ * MAP_BYTES_MAX; STATUS_INVALID: no bytes; STATUS_READ_ONLY, STATUS_GONE; STATUS_BUSY: a page has too many pins already, or
+ * the mappings for writing that there are have as many pages as may be dirty on the volume: unmap some;
  * STATUS_NO_MEMORY; what the device says. On failure nothing is mapped. The caller holds no pins, and no other mapping of these
  * pages. Where platform_may_sleep().
  */

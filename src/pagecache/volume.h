@@ -51,6 +51,7 @@ struct volume {
 	struct flush flush_all;         /* [flush_lock] that of pagecache_flush, and */
 	uint64_t flush_all_number;      /* [flush_lock] begun when so many had been called, */
 	bool flush_all_over;            /* [flush_lock] and whether it is over */
+	_Atomic uint64_t mapped_pages;  /* of mappings for writing */
 	struct list mappings;           /* [D] those that last */
 	struct list in_flight;          /* [D] writes, from the claim of their first page on, by number */
 	uint32_t writes;                /* [D] how many */

@@ -144,7 +144,7 @@ static uint64_t count_clean(const struct node *node, uint64_t first, uint64_t pa
 }
 
 /*
- * Whether so many pages may become dirty. STATUS_BUSY: when something has been written. Another status: pages that failed
+ * Whether so many pages may become dirty, beside those that are mapped. STATUS_BUSY: when something has been written. Another status: pages that failed
  * with it fill the volume's limit, and too much of that of all. Until then they take room from good ones, but for the floor.
  */
 static status_t check_room(const struct volume *volume, uint64_t pages)
@@ -155,6 +155,7 @@ static status_t check_room(const struct volume *volume, uint64_t pages)
 
 	if (failed >= limits.max && atomic_load(&volume->pagecache->failed_pages) >= limits.all / FAILED_SHARE)
 		return atomic_load(&volume->write_status);
+	pages += atomic_load(&volume->mapped_pages);
 	if (dirty == failed || dirty - failed + pages <= MAX(limits.max - MIN(failed, limits.max), limits.floor))
 		return STATUS_OK;
 	return STATUS_BUSY;

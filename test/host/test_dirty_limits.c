@@ -627,6 +627,52 @@ START_TEST(writers_keep_the_limit_while_there_is_no_io_object)
 }
 END_TEST
 
+/* Mappings ------------------------------------------------------------------------------------------------------------------ */
+
+/* 1 MB of what is there already. */
+static status_t map_and_fill(unsigned number, struct mapping **mapping)
+{
+	const status_t status = node_map(&machine.volume.node, number * MIB, MIB, MAP_WRITE, mapping);
+	const unsigned char *from = machine.model + number * MIB;
+
+	for (uint32_t i = 0; status == STATUS_OK && i < (*mapping)->segment_count; i++) {
+		memcpy(platform_virt((*mapping)->segments[i].start), from, (*mapping)->segments[i].bytes);
+		from += (*mapping)->segments[i].bytes;
+	}
+	return status;
+}
+
+START_TEST(mappings_for_writing_stay_within_the_limit)
+{
+	static struct mapping *mappings[DISK_BYTES / MIB], *more;
+	status_t status = STATUS_OK;
+	unsigned count = 0;
+	uint64_t limit;
+
+	cache_machine_init(&machine, DISK_BYTES, true);
+	limit = writeback_limits(&machine.volume).max;
+	(void)fake_block_hold(&machine.disk, true);
+	while (status == STATUS_OK) {
+		ck_assert_uint_lt(count, ARRAY_LENGTH(mappings));
+		status = map_and_fill(count, &mappings[count]);
+		count += status == STATUS_OK;
+	}
+	ck_assert_int_eq(status, STATUS_BUSY);
+	ck_assert_uint_gt((count + 1) * MIB / PAGE_BYTES, limit);
+	node_unmap(mappings[--count]);
+	ck_assert_uint_le(atomic_load(&machine.volume.counts.dirty_pages), limit);
+	while (count > 0)
+		node_unmap(mappings[--count]);
+	ck_assert_uint_le(atomic_load(&machine.volume.counts.dirty_pages), limit);
+	ck_assert_uint_eq(atomic_load(&machine.volume.mapped_pages), 0);
+	(void)fake_block_hold(&machine.disk, false);
+	ck_assert_int_eq(volume_flush(&machine.volume), STATUS_OK);
+	ck_assert_int_eq(map_and_fill(0, &more), STATUS_OK);
+	node_unmap(more);
+	cache_machine_fini(&machine);
+}
+END_TEST
+
 HOST_TEST_MAIN("dirty_limits", volumes_keep_their_limits_and_wait_for_themselves_only,
 	       reads_work_beside_a_silent_disk_while_memory_is_taken, threads_write_beside_a_silent_disk,
-	       writers_keep_the_limit_while_there_is_no_io_object)
+	       writers_keep_the_limit_while_there_is_no_io_object, mappings_for_writing_stay_within_the_limit)
