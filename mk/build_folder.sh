@@ -6,8 +6,8 @@ set -euo pipefail
 action=$1 folder=$2
 mark=$folder/.weir-build
 # What a build makes at the top of its folder, as patterns; builds within it are folders with a mark of their own.
-made=(image library program weir weir.efi weir.elf weir.iso weir.img weir_test.efi weir_test.elf weir_test.iso weir_test.img
-	make_pattern make_trace 'data-*M.img' digitizer.img slow.img 'run.??????' debug.log test lint fuzz model long)
+made=(image program host weir weir.efi weir.elf weir.iso weir.img weir_test.efi weir_test.elf weir_test.iso weir_test.img
+	make_pattern make_trace 'data-*M.img' digitizer.img slow.img 'run.??????' 'card.??????' debug.log test lint fuzz model long)
 
 claim() {
 	[ ! -e "$mark" ] || return 0
@@ -33,7 +33,7 @@ clean() {
 		done < <(compgen -G "$folder/$pattern")
 	done
 	for entry in "$folder"/*/; do
-		[ ! -e "$entry.weir-build" ] || "$0" clean "${entry%/}"
+		[ -L "${entry%/}" ] || [ ! -e "$entry.weir-build" ] || "$0" clean "${entry%/}"
 	done
 	rm -f "$mark"
 	rmdir "$folder" 2>/dev/null && return

@@ -57,6 +57,7 @@ export -f make_quietly record step tap
 step "format" make_quietly check-format
 step "edges" make_quietly check-edges
 step "style" make_quietly check-style
+step "headers as C++20" test/check/headers.sh
 step "each message is explained" test/check/troubleshooting.sh
 step "code in the documents" make_quietly check-documents
 step "build the host tests" make_quietly -k -j"$(nproc)" host-test-programs

@@ -32,14 +32,15 @@ esac
 low_mib=$((mib < 2816 ? mib : 2048))
 build=${build:-$tree/build/$(basename "$app")}
 
-mkdir -p "$build"
-cc -std=gnu11 -O2 -Wall -Wextra -Werror -I"$tree" "$tree/examples/instrument/host/card.c" -o "$build/card"
+"$tree/mk/build_folder.sh" claim "$build"
+mkdir -p "$build/host"
+cc -std=gnu11 -O2 -Wall -Wextra -Werror -I"$tree" "$tree/examples/instrument/host/card.c" -o "$build/host/card"
 work=$(mktemp -d "$build/card.XXXXXX")
 card=
 trap '[ -z "$card" ] || kill "$card" 2>/dev/null || true; rm -rf "$work"' EXIT
 truncate -s ${mib}M "$work/ram"
 [ -n "$disk" ] || { disk=$work/disk.img && truncate -s 4G "$disk"; }
-"$build/card" "$work/socket" "$work/ram" $low_mib >"$work/card.output" &
+"$build/host/card" "$work/socket" "$work/ram" $low_mib >"$work/card.output" &
 card=$!
 until grep -q ready "$work/card.output" && [ -S "$work/socket" ]; do
 	kill -0 $card 2>/dev/null || { echo "run.sh: the card has ended" >&2 && exit 1; }

@@ -11,6 +11,7 @@ for word; do
 done
 work=$build/test
 disk=$work/recordings.img
+"$tree/mk/build_folder.sh" claim "$build"
 rm -rf "$work"
 mkdir -p "$work"
 truncate -s 128M "$disk"

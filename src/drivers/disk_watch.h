@@ -4,8 +4,7 @@
  */
 #pragma once
 
-#include <stdatomic.h>
-
+#include "runtime/base/atomic.h"
 #include "runtime/base/status.h"
 #include "runtime/base/types.h"
 

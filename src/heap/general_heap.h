@@ -75,12 +75,12 @@ struct general_heap {
 	struct owner runs;                 /* owner of the runs */
 	struct guard_pool guard;
 	struct heap_quarantine quarantine;
-	unsigned classes;                 /* [I] */
-	struct objcache *cache;           /* [I] by class, smallest first */
-	struct general_heap_class *class; /* [I] the same */
-	struct list *_Atomic freed_runs;  /* by handlers, for tasks to give back: a stack, linked by `next` */
-	struct spinlock class_lock;       /* [S] who serves; never taken by a handler */
-	struct objcache_group group;      /* of all classes */
+	unsigned classes;                      /* [I] */
+	struct objcache *cache;                /* [I] by class, smallest first */
+	struct general_heap_class *class_info; /* [I] the same */
+	struct list *_Atomic freed_runs;       /* by handlers, for tasks to give back: a stack, linked by `next` */
+	struct spinlock class_lock;            /* [S] who serves; never taken by a handler */
+	struct objcache_group group;           /* of all classes */
 };
 
 /* STATUS_NO_MEMORY: no bookkeeping memory. */

@@ -90,7 +90,8 @@ static bool own_is_affordable(const struct general_heap *heap)
 /* What so many objects of the class take more than they need where the power of two serves them. */
 static uint64_t waste_bytes(const struct general_heap *heap, unsigned class, uint64_t objects)
 {
-	return objects * (general_heap_class_bytes(heap, heap->class[class].power) - general_heap_class_bytes(heap, class));
+	return objects *
+	       (general_heap_class_bytes(heap, heap->class_info[class].power) - general_heap_class_bytes(heap, class));
 }
 
 static void server_set(struct general_heap *heap, unsigned class, bool is_own)
@@ -98,7 +99,7 @@ static void server_set(struct general_heap *heap, unsigned class, bool is_own)
 	const size_t below = class > 0 ? general_heap_class_bytes(heap, class - 1) : 0;
 	const size_t end = MIN(general_heap_class_bytes(heap, class), (size_t)GENERAL_HEAP_SMALL_BYTES);
 
-	atomic_store_explicit(&heap->class[class].is_own, is_own, memory_order_relaxed);
+	atomic_store_explicit(&heap->class_info[class].is_own, is_own, memory_order_relaxed);
 	for (size_t i = below / 16; i < end / 16; i++)
 		atomic_store_explicit(&heap->small[i], &heap->cache[general_heap_server(heap, class)], memory_order_relaxed);
 }
@@ -107,9 +108,9 @@ static void server_set(struct general_heap *heap, unsigned class, bool is_own)
 static void own_change(struct general_heap *heap, unsigned class, bool is_own)
 {
 	spinlock_lock(&heap->class_lock);
-	if (heap->class[class].is_own != is_own) {
+	if (heap->class_info[class].is_own != is_own) {
 		server_set(heap, class, is_own);
-		heap->class[class].samples = 0;
+		heap->class_info[class].samples = 0;
 		heap->own_classes += is_own ? 1 : -1;
 	}
 	spinlock_unlock(&heap->class_lock);
@@ -120,18 +121,18 @@ static uint32_t samples_all(struct general_heap *heap, unsigned power)
 {
 	uint32_t all = 0;
 
-	for (unsigned i = power + 1; i > 0 && heap->class[i - 1].power == power; i--)
-		all += heap->class[i - 1].samples;
-	for (unsigned i = power + 1; all >= SAMPLES_MAX && i > 0 && heap->class[i - 1].power == power; i--)
-		heap->class[i - 1].samples /= 2;
+	for (unsigned i = power + 1; i > 0 && heap->class_info[i - 1].power == power; i--)
+		all += heap->class_info[i - 1].samples;
+	for (unsigned i = power + 1; all >= SAMPLES_MAX && i > 0 && heap->class_info[i - 1].power == power; i--)
+		heap->class_info[i - 1].samples /= 2;
 	return all;
 }
 
 /* As far as the samples tell, which are guesses: other CPUs may count at the same time. */
 static bool own_would_save_a_block(struct general_heap *heap, unsigned class)
 {
-	const unsigned power = heap->class[class].power;
-	const uint64_t samples = ++heap->class[class].samples;
+	const unsigned power = heap->class_info[class].power;
+	const uint64_t samples = ++heap->class_info[class].samples;
 	const uint64_t all = samples_all(heap, power);
 
 	if (samples < SAMPLES_MIN || all < samples)
@@ -142,7 +143,7 @@ static bool own_would_save_a_block(struct general_heap *heap, unsigned class)
 
 unsigned general_heap_server_choose(struct general_heap *heap, unsigned class)
 {
-	const bool is_power = heap->class[class].power == class;
+	const bool is_power = heap->class_info[class].power == class;
 
 	if (general_heap_server(heap, class) == class && !is_power)
 		return class;
@@ -153,7 +154,7 @@ unsigned general_heap_server_choose(struct general_heap *heap, unsigned class)
 
 static void class_review(struct general_heap *heap, unsigned class)
 {
-	struct general_heap_class *info = &heap->class[class];
+	struct general_heap_class *info = &heap->class_info[class];
 	const uint64_t used = objcache_count(&heap->cache[class]).used;
 	const uint64_t before = atomic_exchange(&info->used_before, used);
 
@@ -164,7 +165,7 @@ static void class_review(struct general_heap *heap, unsigned class)
 void general_heap_classes_review(struct general_heap *heap)
 {
 	for (unsigned class = 0; class < heap->classes && !own_is_affordable(heap); class ++)
-		if (heap->class[class].power != class && general_heap_server(heap, class) == class)
+		if (heap->class_info[class].power != class && general_heap_server(heap, class) == class)
 			class_review(heap, class);
 }
 
@@ -172,7 +173,7 @@ void general_heap_classes_review(struct general_heap *heap)
 
 static status_t class_init(struct general_heap *heap, unsigned class, uint32_t bytes)
 {
-	char *name = heap->class[class].name;
+	char *name = heap->class_info[class].name;
 	const struct objcache_config config = {
 		.name = name,
 		.object_bytes = bytes,
@@ -192,7 +193,7 @@ static status_t class_init(struct general_heap *heap, unsigned class, uint32_t b
 static void classes_delete(struct general_heap *heap)
 {
 	bookkeeping_free(heap->config.bookkeeping, heap->cache, heap->classes * sizeof(*heap->cache));
-	bookkeeping_free(heap->config.bookkeeping, heap->class, heap->classes * sizeof(*heap->class));
+	bookkeeping_free(heap->config.bookkeeping, heap->class_info, heap->classes * sizeof(*heap->class_info));
 }
 
 static status_t classes_new(struct general_heap *heap)
@@ -201,8 +202,8 @@ static status_t classes_new(struct general_heap *heap)
 		heap->classes++;
 	assert(heap->classes <= OBJCACHE_GROUP_WORDS * 64);
 	heap->cache = bookkeeping_alloc(heap->config.bookkeeping, heap->classes * sizeof(*heap->cache));
-	heap->class = bookkeeping_alloc(heap->config.bookkeeping, heap->classes * sizeof(*heap->class));
-	if (heap->cache && heap->class)
+	heap->class_info = bookkeeping_alloc(heap->config.bookkeeping, heap->classes * sizeof(*heap->class_info));
+	if (heap->cache && heap->class_info)
 		return STATUS_OK;
 	classes_delete(heap);
 	return STATUS_NO_MEMORY;
@@ -213,7 +214,7 @@ static void servers_init(struct general_heap *heap)
 	for (unsigned class = 0; class < heap->classes; class ++) {
 		const size_t power = 1ull << log2_ceil(general_heap_class_bytes(heap, class));
 
-		heap->class[class].power = (uint8_t)general_heap_class_find(heap, class, power, 1);
+		heap->class_info[class].power = (uint8_t)general_heap_class_find(heap, class, power, 1);
 		server_set(heap, class, false);
 	}
 }

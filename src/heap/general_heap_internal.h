@@ -23,7 +23,7 @@ unsigned general_heap_class_find(const struct general_heap *heap, unsigned class
 /* The class that serves this one. */
 static inline unsigned general_heap_server(const struct general_heap *heap, unsigned class)
 {
-	const struct general_heap_class *info = &heap->class[class];
+	const struct general_heap_class *info = &heap->class_info[class];
 
 	return atomic_load_explicit(&info->is_own, memory_order_relaxed) ? class : info->power;
 }

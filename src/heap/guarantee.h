@@ -31,10 +31,9 @@
  */
 #pragma once
 
-#include <stdatomic.h>
-
 #include "block_heap.h"
 #include "cleaner.h"
+#include "runtime/base/atomic.h"
 #include "runtime/base/device.h"
 #include "runtime/base/mutex.h"
 

@@ -12,9 +12,8 @@
  */
 #pragma once
 
-#include <stdatomic.h>
-
 #include "bookkeeping.h"
+#include "runtime/base/atomic.h"
 
 #define EVENT_NAME_BYTES 24
 #define TRACE_EVENTS_MAX 16384

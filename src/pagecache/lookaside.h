@@ -14,13 +14,13 @@
  */
 #pragma once
 
-#include <stdatomic.h>
+#include "ghost.h"
+#include "runtime/base/atomic.h"
 
 #define LOOKASIDE_FRAMES 8 /* at most; a cache line of them */
 
 struct page;
 struct volume;
-enum lane;
 
 struct lookaside {
 	struct page *_Atomic frames[LOOKASIDE_FRAMES];

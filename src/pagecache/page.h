@@ -32,9 +32,8 @@
  */
 #pragma once
 
-#include <stdatomic.h>
-
 #include "runtime/base/assert.h"
+#include "runtime/base/atomic.h"
 #include "runtime/base/types.h"
 
 enum page_content {

@@ -4,8 +4,7 @@
  */
 #pragma once
 
-#include <stdatomic.h>
-
+#include "atomic.h"
 #include "platform.h"
 
 struct completion {

@@ -19,6 +19,8 @@ struct hold {
 #ifdef WEIR_HOLDS
 	uint64_t since;
 	const void *site; /* NULL: none is */
+#else
+	uint8_t none[0]; /* so that it has no size in C++ either */
 #endif
 };
 

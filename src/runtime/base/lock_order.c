@@ -66,11 +66,11 @@ static uint16_t class_find(const char *name)
 
 static uint16_t class_of(struct lock_mark *mark, const char *name)
 {
-	uint16_t class = atomic_load_explicit(&mark->class, memory_order_relaxed);
+	uint16_t class = atomic_load_explicit(&mark->lock_class, memory_order_relaxed);
 
 	if (class == 0) {
 		class = class_find(name);
-		atomic_store_explicit(&mark->class, class, memory_order_relaxed);
+		atomic_store_explicit(&mark->lock_class, class, memory_order_relaxed);
 	}
 	return class;
 }
@@ -164,7 +164,7 @@ void lock_order_begin(struct lock_mark *mark, const char *name, const void *task
 
 void lock_order_end(struct lock_mark *mark, const void *task)
 {
-	const uint16_t class = atomic_load_explicit(&mark->class, memory_order_relaxed);
+	const uint16_t class = atomic_load_explicit(&mark->lock_class, memory_order_relaxed);
 	const uint32_t top = atomic_load(&mutexes_top);
 	const unsigned cpu = platform_cpu();
 

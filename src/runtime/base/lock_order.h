@@ -13,18 +13,19 @@
  */
 #pragma once
 
+#include "atomic.h"
 #include "types.h"
 
 #ifdef WEIR_DEBUG
 
 /* Lies in the lock; zero at first. */
 struct lock_mark {
-	_Atomic uint16_t class; /* 0: not looked up yet */
+	_Atomic uint16_t lock_class; /* 0: not looked up yet */
 };
 
 static inline void lock_order_init(struct lock_mark *mark)
 {
-	mark->class = 0;
+	mark->lock_class = 0;
 }
 
 /* Before the wait; then once the lock is held; and before it is let go. `task`: of a mutex, the holder; NULL: a spinlock. */
@@ -35,6 +36,7 @@ void lock_order_end(struct lock_mark *mark, const void *task);
 #else
 
 struct lock_mark {
+	uint8_t none[0]; /* so that it has no size in C++ either */
 };
 
 static inline void lock_order_init(struct lock_mark *mark)

@@ -4,8 +4,7 @@
  */
 #pragma once
 
-#include <stdatomic.h>
-
+#include "atomic.h"
 #include "lock_order.h"
 #include "platform.h"
 

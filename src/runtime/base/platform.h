@@ -10,6 +10,7 @@
 
 #include <stdarg.h>
 
+#include "atomic.h"
 #include "status.h"
 #include "types.h"
 

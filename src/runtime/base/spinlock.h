@@ -6,8 +6,7 @@
  */
 #pragma once
 
-#include <stdatomic.h>
-
+#include "atomic.h"
 #include "assert.h"
 #include "lock_order.h"
 

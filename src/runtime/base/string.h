@@ -6,7 +6,7 @@
 
 #include "types.h"
 
-void *memcpy(void *restrict target, const void *restrict source, size_t bytes);
+void *memcpy(void *__restrict target, const void *__restrict source, size_t bytes);
 void *memmove(void *target, const void *source, size_t bytes);
 void *memset(void *target, int value, size_t bytes);
 int memcmp(const void *a, const void *b, size_t bytes);
@@ -19,7 +19,7 @@ char *strchr(const char *text, int character);
 /* Whether all bytes have that value. */
 static inline bool memory_is_filled(const void *memory, unsigned char value, size_t bytes)
 {
-	const unsigned char *first = memory;
+	const unsigned char *first = (const unsigned char *)memory;
 
 	return bytes == 0 || (*first == value && memcmp(first, first + 1, bytes - 1) == 0);
 }

@@ -10,6 +10,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* C11's words, for programs in C++ that include these headers. */
+#ifdef __cplusplus
+#define _Static_assert static_assert
+#define _Noreturn __attribute__((noreturn))
+#define _Alignof alignof
+#define _Alignas alignas
+#endif
+
 #define KIB (1ull << 10)
 #define MIB (1ull << 20)
 #define GIB (1ull << 30)

@@ -3,8 +3,7 @@
  */
 #pragma once
 
-#include <stdatomic.h>
-
+#include "runtime/base/atomic.h"
 #include "runtime/base/platform.h"
 
 struct heap;

@@ -8,8 +8,7 @@
  */
 #pragma once
 
-#include <stdatomic.h>
-
+#include "runtime/base/atomic.h"
 #include "runtime/base/list.h"
 #include "runtime/base/status.h"
 #include "runtime/base/types.h"

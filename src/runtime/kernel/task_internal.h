@@ -1,9 +1,8 @@
 /* What task.c, scheduler.c and wait.c share. Others use task.h. */
 #pragma once
 
-#include <stdatomic.h>
-
 #include "address_space.h"
+#include "runtime/base/atomic.h"
 #include "runtime/base/list.h"
 #include "runtime/base/spinlock.h"
 #include "task.h"

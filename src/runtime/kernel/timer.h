@@ -9,8 +9,7 @@
  */
 #pragma once
 
-#include <stdatomic.h>
-
+#include "runtime/base/atomic.h"
 #include "runtime/base/types.h"
 
 struct timer {

@@ -1,6 +1,7 @@
 /* Wait and wake by address: platform_wait and platform_wake, see platform.h for the contract. */
 #pragma once
 
+#include "runtime/base/atomic.h"
 #include "runtime/base/status.h"
 #include "runtime/base/types.h"
 
