@@ -52,9 +52,9 @@ if ! heard 60 'weir> $'; then
 fi
 
 say "lists commands" 'help\r' '^  poweroff '
+say "tells the date" 'date\r' "^$(date -u +%Y)-[01][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9] UTC, by the firmware"
 say "explains one" 'help tasks\r' '^usage: tasks'
 say "completes" 'hel\t tasks\r' '^usage: tasks'
-say "tells the date" 'date\r' "^$(date -u +%Y)-[01][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9] UTC, by the firmware"
 say "edits" 'elp takss\001h\005\b\bsk\x7fs\x1b[D\x1b[D\x1b[C\r' 'no such command|usage: tasks'
 say "remembers" 'zzz\x15\x1b[A\x1b[A\r' '^usage: tasks'
 say "explains unknown commands" 'nonsense\r' '^Unknown command "nonsense"'
