@@ -81,29 +81,25 @@ static bool pieces_are_adjacent(const struct phys_range *pieces, uint32_t count)
 
 static status_t blocks_alloc(struct memory *memory, const struct dma_plan *plan, struct owner *owner, struct phys_range *pieces)
 {
-	struct memory_request blocks = {
+	const struct memory_request blocks = {
 		.blocks = plan->run_blocks,
+		.last_blocks = plan->last_blocks,
 		.constraints = plan->constraints,
 		.owner = owner,
 		.wait = plan->request->wait,
 		.deadline_ns = plan->request->deadline_ns,
 	};
-	struct phys_range *last = &pieces[plan->runs];
-	status_t status;
+	const bool last = plan->last_blocks != 0;
+	struct phys_addr *runs = (struct phys_addr *)pieces;
+	const status_t status = memory_blocks_alloc_many(memory, &blocks, plan->runs, runs);
 
-	status = memory_blocks_alloc_many(memory, &blocks, plan->runs, (struct phys_addr *)pieces);
 	if (status != STATUS_OK)
 		return status;
-	runs_sort((struct phys_addr *)pieces, plan->runs);
-	pieces_spread(pieces, (const struct phys_addr *)pieces, plan->runs, plan->run_blocks << BLOCK_SHIFT);
-	if (plan->last_blocks == 0)
-		return STATUS_OK;
-	blocks.blocks = plan->last_blocks;
-	last->bytes = plan->last_blocks << BLOCK_SHIFT;
-	status = memory_blocks_alloc(memory, &blocks, &last->start);
-	if (status != STATUS_OK)
-		pieces_free(memory, pieces, plan->runs);
-	return status;
+	runs_sort(runs, plan->runs - last);
+	pieces_spread(pieces, runs, plan->runs, plan->run_blocks << BLOCK_SHIFT);
+	if (last)
+		pieces[plan->runs - 1].bytes = plan->last_blocks << BLOCK_SHIFT;
+	return STATUS_OK;
 }
 
 status_t dma_buffer_map(struct dma_buffer *buffer)
@@ -148,7 +144,7 @@ void dma_buffer_finish(struct memory *memory, const struct dma_plan *plan, struc
 static status_t buffer_alloc(struct memory *memory, struct dma_client *client, const struct dma_plan *plan,
 			     struct dma_buffer **result)
 {
-	const uint32_t pieces = plan->small ? 1 : plan->runs + (plan->last_blocks != 0);
+	const uint32_t pieces = plan->runs;
 	struct dma_buffer *buffer = general_heap_alloc(&memory->general, dma_record_bytes(pieces, plan->segments), 0);
 	status_t status;
 
@@ -171,9 +167,13 @@ static status_t buffer_alloc(struct memory *memory, struct dma_client *client, c
 
 static bool could_succeed(struct memory *memory, const struct dma_plan *plan)
 {
-	const struct memory_request request = { .blocks = plan->run_blocks, .constraints = plan->constraints };
+	const struct memory_request request = {
+		.blocks = plan->run_blocks,
+		.last_blocks = plan->last_blocks,
+		.constraints = plan->constraints,
+	};
 
-	return memory_could_give(memory, &request, plan->runs, plan->last_blocks);
+	return memory_could_give(memory, &request, plan->runs);
 }
 
 /* From the heaps, with what reclaim the request allows. */

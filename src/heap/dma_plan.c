@@ -91,7 +91,7 @@ static void plan_runs(struct dma_plan *plan, uint64_t step, uint64_t fewest, uin
 	}
 	plan->segments = (uint32_t)segments;
 	plan->run_blocks = run;
-	plan->runs = (uint32_t)(blocks / run);
+	plan->runs = (uint32_t)divide_round_up(blocks, run);
 	plan->last_blocks = blocks % run;
 	plan->constraints.alignment_bytes = alignment;
 	if (plan->boundary_bytes >= run << BLOCK_SHIFT)

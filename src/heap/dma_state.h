@@ -91,9 +91,9 @@ struct dma_plan {
 	uint64_t boundary_bytes; /* a segment that grows over several pieces crosses no multiple of it; 0: none */
 	uint32_t segments;       /* at most so many */
 	bool small;              /* one object of the device's zone, which lies in a block */
-	uint64_t run_blocks;     /* runs of this length ... */
+	uint64_t run_blocks;     /* each run has this length, ... */
 	uint32_t runs;
-	uint64_t last_blocks; /* ... and one of this length, or 0 */
+	uint64_t last_blocks; /* ... but the last one this, if it is not 0 */
 };
 
 /*

@@ -15,30 +15,25 @@
 
 /* Requests -------------------------------------------------------------------------------------------------------------- */
 
-static void give_back(struct reclaim *reclaim)
-{
-	while (reclaim->got > 0)
-		memory_blocks_free(reclaim->memory, reclaim->runs[--reclaim->got]);
-}
-
 static bool request_is_valid(const struct memory_request *request, uint32_t count)
 {
 	const struct block_constraints *constraints = &request->constraints;
 
-	if (request->blocks == 0 || count == 0 || !request->owner)
+	if (request->blocks == 0 || request->last_blocks > request->blocks || count == 0 || !request->owner)
 		return false;
 	if (!is_power_of_two(MAX(constraints->alignment_bytes, 1)) || !is_power_of_two(MAX(constraints->boundary_bytes, 1)))
 		return false;
 	return constraints->boundary_bytes == 0 || request->blocks <= constraints->boundary_bytes >> BLOCK_SHIFT;
 }
 
-bool memory_could_give(const struct memory *memory, const struct memory_request *request, uint32_t count, uint64_t last_blocks)
+bool memory_could_give(const struct memory *memory, const struct memory_request *request, uint32_t count)
 {
+	const uint64_t last_blocks = request->last_blocks, equal = last_blocks == 0 ? count : count - 1;
 	const uint64_t all = memory->blocks.total_blocks;
 	const uint64_t most = all - (request->below_min ? 0 : MIN(memory->config.min_bytes >> BLOCK_SHIFT, all));
 
-	return request->blocks <= most && last_blocks <= most && request->blocks * count + last_blocks <= most &&
-	       block_heap_could_hold(&memory->blocks, &request->constraints, request->blocks, count, last_blocks);
+	return request->blocks <= most && request->blocks * equal + last_blocks <= most &&
+	       block_heap_could_hold(&memory->blocks, &request->constraints, request->blocks, equal, last_blocks);
 }
 
 static status_t reclaim_what_is_missing(struct reclaim *reclaim)
@@ -47,7 +42,7 @@ static status_t reclaim_what_is_missing(struct reclaim *reclaim)
 	const struct memory_request *request = reclaim->request;
 	status_t status = STATUS_NO_MEMORY;
 
-	if (!memory_could_give(memory, request, reclaim->count, 0))
+	if (!memory_could_give(memory, request, reclaim->count))
 		return STATUS_RANGE;
 	atomic_fetch_add_explicit(&memory->reclaims, 1, memory_order_relaxed);
 	trace_event(&memory->trace, TRACE_REQUEST, request->owner->name, reclaim->count, request->blocks);
@@ -81,7 +76,8 @@ status_t memory_blocks_alloc_many(struct memory *memory, const struct memory_req
 		atomic_fetch_add_explicit(&memory->failures, 1, memory_order_relaxed);
 		memory_clean_kick(memory);
 		failure_report(&reclaim, status);
-		give_back(&reclaim);
+		reclaim_give_back(&reclaim);
+		memory_notice(memory);
 	}
 	return status;
 }

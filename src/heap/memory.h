@@ -62,13 +62,19 @@ enum memory_wait {
 };
 
 struct memory_request {
-	uint64_t blocks; /* of one run */
+	uint64_t blocks;      /* of one run */
+	uint64_t last_blocks; /* of the last run, if it is shorter; or 0 */
 	struct block_constraints constraints;
 	struct owner *owner;
 	bool below_min; /* a kernel object: may use what lies below min */
 	enum memory_wait wait;
 	uint64_t deadline_ns; /* platform_now_ns, for MEMORY_WAIT_DEADLINE */
 };
+
+static inline uint64_t memory_request_last_blocks(const struct memory_request *request)
+{
+	return request->last_blocks != 0 ? request->last_blocks : request->blocks;
+}
 
 struct memory_statistics {
 	uint64_t requests;
@@ -161,10 +167,10 @@ status_t memory_objcache_init(struct memory *memory, struct objcache *cache, str
 void memory_source_init(struct memory_source *source, struct memory *memory, const struct block_constraints *constraints);
 
 /*
- * Whether the machine could give these runs, and one of `last_blocks`, which are fewer, or 0, if all of its memory but min were
- * free. It says no at once, whatever is asked for. Any context.
+ * Whether the machine could give `count` runs if all of its memory but min were free. It says no at once, whatever is asked
+ * for. Any context.
  */
-bool memory_could_give(const struct memory *memory, const struct memory_request *request, uint32_t count, uint64_t last_blocks);
+bool memory_could_give(const struct memory *memory, const struct memory_request *request, uint32_t count);
 
 /*
  * One run. STATUS_RANGE, before anything is cleaned or waited for: memory_could_give says no. STATUS_NO_MEMORY: not to be had
@@ -172,7 +178,11 @@ bool memory_could_give(const struct memory *memory, const struct memory_request 
  */
 status_t memory_blocks_alloc(struct memory *memory, const struct memory_request *request, struct phys_addr *run) MUST_CHECK;
 
-/* `count` runs of request->blocks each, reclaimed for together; all or nothing. */
+/*
+ * `count` runs, reclaimed for together; all or nothing. A request that sleeps holds none of them meanwhile, so that requests
+ * which together want more than there is all end. Each run is taken where it weighs least: several runs of several blocks may
+ * leave gaps that are too short for the last one, though the machine could give them.
+ */
 status_t memory_blocks_alloc_many(struct memory *memory, const struct memory_request *request, uint32_t count,
 				  struct phys_addr *runs) MUST_CHECK;
 

@@ -50,6 +50,13 @@ uint64_t reclaim_keep_blocks(const struct reclaim *reclaim)
 	return keep;
 }
 
+static uint64_t missing_in_all(const struct reclaim *reclaim)
+{
+	const uint32_t runs = reclaim->count - reclaim->got;
+
+	return runs == 0 ? 0 : (runs - 1) * reclaim->request->blocks + memory_request_last_blocks(reclaim->request);
+}
+
 static void claim(struct reclaim *reclaim, uint64_t blocks)
 {
 	atomic_fetch_add_explicit(&reclaim->memory->claimed_blocks, blocks, memory_order_relaxed);
@@ -94,7 +101,7 @@ void reclaim_pass_turn_on(struct reclaim *reclaim)
 bool reclaim_take_one(struct reclaim *reclaim, const struct block_constraints *constraints, bool inside_fence)
 {
 	const struct run_request request = {
-		.blocks = reclaim->request->blocks,
+		.blocks = reclaim_run_blocks(reclaim),
 		.constraints = *constraints,
 		.owner = reclaim->request->owner,
 		.keep_blocks = reclaim_keep_blocks(reclaim),
@@ -110,6 +117,17 @@ bool reclaim_take_one(struct reclaim *reclaim, const struct block_constraints *c
 	if (memory_free_bytes(reclaim->memory) < reclaim->memory->config.low_bytes)
 		memory_clean_kick(reclaim->memory);
 	return true;
+}
+
+/* Claimed again first, so that it is there when the request looks again. */
+void reclaim_give_back(struct reclaim *reclaim)
+{
+	while (reclaim->got > 0) {
+		reclaim->got--;
+		if (reclaim->claims)
+			claim(reclaim, reclaim_run_blocks(reclaim));
+		(void)block_heap_free(&reclaim->memory->blocks, reclaim->runs[reclaim->got]);
+	}
 }
 
 bool reclaim_take_free(struct reclaim *reclaim)
@@ -320,7 +338,9 @@ static void nap(const struct reclaim *reclaim, uint64_t ns)
 
 /*
  * Until something was freed or written, or for a nap. What is in the way of a window is not freed: whoever waits for that does
- * not look at all its pages again at each write. Others have their turn meanwhile.
+ * not look at all its pages again at each write. Others have their turn meanwhile, and what the request has got so far: no
+ * request that sleeps holds what another one waits for, or what is in its own way. It wakes no sleeper by that, or two of them
+ * would wake each other without end; the next one with a turn finds it.
  */
 static status_t wait_for_frees(struct reclaim *reclaim, uint32_t frees)
 {
@@ -328,6 +348,7 @@ static status_t wait_for_frees(struct reclaim *reclaim, uint32_t frees)
 
 	trace_event(&memory->trace, TRACE_WAIT, reclaim->request->owner->name, reclaim->count - reclaim->got,
 		    reclaim->request->blocks);
+	reclaim_give_back(reclaim);
 	leave(reclaim);
 	if (platform_now_ns() >= reclaim->complaint_ns) {
 		reclaim->complaint_ns = PLATFORM_FOREVER;
@@ -391,16 +412,15 @@ static void note_lateness(struct reclaim *reclaim)
 
 status_t reclaim_run(struct reclaim *reclaim)
 {
-	const uint64_t blocks = reclaim->request->blocks;
 	status_t status;
 
-	claim(reclaim, (reclaim->count - reclaim->got) * blocks);
+	claim(reclaim, missing_in_all(reclaim));
 	reclaim->claims = true;
 	reclaim->complaint_ns = platform_now_ns() + COMPLAINT_NS;
 	status = enter(reclaim);
 	if (status == STATUS_OK)
 		status = rounds(reclaim);
-	claim(reclaim, -((reclaim->count - reclaim->got) * blocks));
+	claim(reclaim, -missing_in_all(reclaim));
 	reclaim->claims = reclaim->placed = false;
 	if (reclaim->has_turn)
 		leave(reclaim);

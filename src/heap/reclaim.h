@@ -23,8 +23,19 @@ struct reclaim {
 	uint64_t patience_end_ns; /* 0: it has not begun */
 };
 
+/* Blocks of the run that is taken next. */
+static inline uint64_t reclaim_run_blocks(const struct reclaim *reclaim)
+{
+	const struct memory_request *request = reclaim->request;
+
+	return reclaim->got + 1 == reclaim->count ? memory_request_last_blocks(request) : request->blocks;
+}
+
 /* Takes runs that are free; returns true when all have been taken. Any task context. */
 bool reclaim_take_free(struct reclaim *reclaim);
+
+/* Frees all runs that have been taken, but wakes no task that waits for memory. */
+void reclaim_give_back(struct reclaim *reclaim);
 
 /*
  * Goes through rounds of cleaning until all runs have been taken; what was taken on failure stays in `runs`. Where

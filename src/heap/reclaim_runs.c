@@ -26,7 +26,7 @@ static uint64_t missing_to_keep(struct reclaim *reclaim, const void *context)
 	const uint64_t all = atomic_load_explicit(&reclaim->memory->blocks.free_blocks, memory_order_relaxed);
 
 	(void)context;
-	return reclaim_lacking(reclaim->request->blocks + reclaim_keep_blocks(reclaim), all);
+	return reclaim_lacking(reclaim_run_blocks(reclaim) + reclaim_keep_blocks(reclaim), all);
 }
 
 /* Empties one window and takes it; or counts what is in the way. */
@@ -138,8 +138,7 @@ uint64_t reclaim_round_of_runs(struct reclaim *reclaim)
 {
 	struct block_heap *heap = &reclaim->memory->blocks;
 	const uint64_t won_before = blocks_won(reclaim);
-	const struct run_request request = {
-		.blocks = reclaim->request->blocks,
+	struct run_request request = {
 		.constraints = reclaim->request->constraints,
 		.owner = reclaim->request->owner,
 	};
@@ -151,6 +150,7 @@ uint64_t reclaim_round_of_runs(struct reclaim *reclaim)
 	if (reclaim->placed)
 		gained = reclaim_ask_anywhere(reclaim, CLEANER_HELD, missing_to_keep);
 	for (unsigned failures = 0; failures < WINDOW_TRIES && !reclaim_take_free(reclaim) && !reclaim_is_late(reclaim);) {
+		request.blocks = reclaim_run_blocks(reclaim);
 		if (window_find(heap, &request, &window)) {
 			const uint32_t got = reclaim->got;
 			uint32_t obstacles = 0;

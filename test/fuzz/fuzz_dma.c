@@ -170,9 +170,14 @@ enum answer {
 	ANSWER_EITHER, /* given or not now: that depends on objects that are free within blocks */
 };
 
+static uint32_t equal_runs(const struct dma_plan *plan)
+{
+	return plan->runs - (plan->last_blocks != 0);
+}
+
 static enum answer model_answer(const struct dma_plan *plan)
 {
-	const uint64_t blocks = plan->run_blocks * plan->runs + plan->last_blocks;
+	const uint64_t blocks = plan->run_blocks * equal_runs(plan) + plan->last_blocks;
 	const uint64_t free = memory_free_bytes(memory) >> BLOCK_SHIFT;
 	struct place_model now = { .first = fuzz.present.first };
 
@@ -182,10 +187,10 @@ static enum answer model_answer(const struct dma_plan *plan)
 		now.usable[i] = block && !block->taken;
 	}
 	if (blocks + fuzz.min_blocks > memory->blocks.total_blocks ||
-	    !place_model_holds(&fuzz.present, &plan->constraints, plan->run_blocks, plan->runs, plan->last_blocks))
+	    !place_model_holds(&fuzz.present, &plan->constraints, plan->run_blocks, equal_runs(plan), plan->last_blocks))
 		return ANSWER_NEVER;
 	if (blocks + fuzz.min_blocks <= free &&
-	    place_model_holds(&now, &plan->constraints, plan->run_blocks, plan->runs, plan->last_blocks))
+	    place_model_holds(&now, &plan->constraints, plan->run_blocks, equal_runs(plan), plan->last_blocks))
 		return ANSWER_GIVEN;
 	return plan->small ? ANSWER_EITHER : ANSWER_NOT_NOW;
 }
@@ -226,7 +231,7 @@ struct warmth {
 
 static bool warm_up(struct warmth *warmth, const struct device *device, const struct dma_plan *plan)
 {
-	const uint64_t bytes = dma_record_bytes(plan->small ? 1 : plan->runs + (plan->last_blocks != 0), plan->segments);
+	const uint64_t bytes = dma_record_bytes(plan->runs, plan->segments);
 
 	*warmth = (struct warmth){ 0 };
 	if (bytes > RECORD_MAX || (plan->small && !dma_zone_get(memory, device)))

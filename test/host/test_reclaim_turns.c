@@ -313,6 +313,97 @@ START_TEST(threads_do_not_take_each_others_emptied_places_without_end)
 }
 END_TEST
 
+/*
+ * More wanted than there is: each alone can have what it asks for, and gives all of it back. Runs lie anywhere: each leaves a
+ * gap before it that is too short, at most.
+ */
+#define MOST_BLOCKS 70
+
+static void want_most(void *context, unsigned index)
+{
+	struct random random;
+
+	(void)context;
+	self = index;
+	random_seed(&random, index + 60);
+	for (unsigned i = 0; i < 40; i++) {
+		struct phys_addr runs[MOST_BLOCKS];
+		struct owner owner;
+		const uint64_t blocks = 1 + (random_below(&random, 2) ? random_below(&random, 6) : 0);
+		const uint32_t count = 1 + (uint32_t)random_below(&random, MOST_BLOCKS / (2 * blocks - 1));
+		const struct memory_request request = {
+			.blocks = blocks,
+			.last_blocks = random_below(&random, blocks),
+			.owner = &owner,
+			.wait = MEMORY_WAIT_FOREVER,
+		};
+
+		owner_init(&owner, "thread", false);
+		ck_assert_int_eq(memory_blocks_alloc_many(memory, &request, count, runs), STATUS_OK);
+		ck_assert_uint_eq(owner.blocks, blocks * (count - 1) + (request.last_blocks ? request.last_blocks : blocks));
+		platform_yield();
+		for (uint32_t k = 0; k < count; k++)
+			memory_blocks_free(memory, runs[k]);
+		if (random_below(&random, 4) == 0)
+			cache_take(MIN_FREE);
+	}
+}
+
+START_TEST(threads_that_together_want_more_than_there_is_all_get_theirs)
+{
+	setup(0, NULL);
+	host_threads_run(THREADS, want_most, NULL);
+	teardown();
+}
+END_TEST
+
+/* The middle of its four blocks is free at first. What it takes there leaves no second run. */
+static struct phys_addr outer[4];
+
+static void ask_or_free(void *context, unsigned index)
+{
+	const struct memory_request request = {
+		.blocks = 2,
+		.constraints.highest = { address_of(4).value - 1 },
+		.owner = context,
+		.wait = MEMORY_WAIT_FOREVER,
+	};
+	struct phys_addr runs[2];
+
+	if (index == 1) {
+		while (atomic_load(&memory->waiters) == 0)
+			platform_yield();
+		memory_blocks_free(memory, outer[0]);
+		memory_blocks_free(memory, outer[3]);
+		return;
+	}
+	ck_assert_int_eq(memory_blocks_alloc_many(memory, &request, 2, runs), STATUS_OK);
+	memory_blocks_free(memory, runs[0]);
+	memory_blocks_free(memory, runs[1]);
+}
+
+START_TEST(threads_have_nothing_of_their_own_in_their_way)
+{
+	struct owner owner;
+
+	setup(0, NULL);
+	owner_init(&owner, "owner", false);
+	for (uint64_t i = 0; i < 4; i++) {
+		const struct memory_request request = {
+			.blocks = 1,
+			.constraints = { .lowest = address_of(i), .highest = { address_of(i + 1).value - 1 } },
+			.owner = &owner,
+		};
+
+		ck_assert_int_eq(memory_blocks_alloc(memory, &request, &outer[i]), STATUS_OK);
+	}
+	memory_blocks_free(memory, outer[1]);
+	memory_blocks_free(memory, outer[2]);
+	host_threads_run(2, ask_or_free, &owner);
+	teardown();
+}
+END_TEST
+
 /* What lacks, and where ----------------------------------------- */
 
 static uint64_t count_within(const struct block_constraints *constraints, const bool *is)
@@ -389,4 +480,6 @@ START_TEST(what_has_to_stay_free_may_be_anywhere)
 END_TEST
 
 HOST_TEST_MAIN("reclaim_turns", threads_that_must_not_wait_wait_for_one_block_of_others, threads_in_a_crowd_all_get_theirs,
-	       threads_do_not_take_each_others_emptied_places_without_end, what_has_to_stay_free_may_be_anywhere)
+	       threads_do_not_take_each_others_emptied_places_without_end,
+	       threads_that_together_want_more_than_there_is_all_get_theirs, threads_have_nothing_of_their_own_in_their_way,
+	       what_has_to_stay_free_may_be_anywhere)
