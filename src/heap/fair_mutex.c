@@ -9,8 +9,8 @@ struct waiter {
 	const void *task;
 	enum urgency urgency;
 	unsigned priority;
-	bool returns;       /* has had the mutex, and passed it on: overtakes nobody anew */
-	unsigned overtaken; /* by so many others, since it is the first in line */
+	bool returns;       /* has had the mutex, and passed it on */
+	unsigned overtaken; /* since it is the first in line; FAIR_MUTEX_RETURNS for each that came, 1 for each that returned */
 	_Atomic uint32_t given;
 };
 
@@ -87,9 +87,10 @@ static struct waiter *take_next_locked(struct fair_mutex *mutex)
 	if (list_is_empty(&mutex->line))
 		return NULL;
 	first = next = container_of(list_first(&mutex->line), struct waiter, link);
-	while ((int)next->urgency != wanted && first->overtaken < FAIR_MUTEX_OVERTAKES)
+	while ((int)next->urgency != wanted && first->overtaken < FAIR_MUTEX_OVERTAKES * FAIR_MUTEX_RETURNS)
 		next = container_of(next->link.next, struct waiter, link);
-	first->overtaken += next != first && !next->returns;
+	if (next != first)
+		first->overtaken += next->returns ? 1 : FAIR_MUTEX_RETURNS;
 	list_remove(&next->link);
 	return next;
 }

@@ -2,7 +2,8 @@
  * Fair mutex: a lock for which tasks stand in line, asleep. Its holder passes it on; nobody takes it from those in line.
  *
  * 1. A more urgent task goes before less urgent ones, equally urgent ones go in the order in which they came. But the first in
- *    line is overtaken by FAIR_MUTEX_OVERTAKES others at most, then it is its turn: none starves.
+ *    line is overtaken by FAIR_MUTEX_OVERTAKES others at most, then it is its turn: none starves. Of those that had the mutex
+ *    and passed it on, FAIR_MUTEX_RETURNS count as one.
  * 2. A holder with much to do passes the mutex on after each piece of work (fair_mutex_pass_on), if somebody in line is as
  *    urgent, and stands in line again, at its end.
  * 3. The holder runs at the priority of the highest of those in line, at least (platform_lend_priority).
@@ -16,6 +17,7 @@
 #include "runtime/base/status.h"
 
 #define FAIR_MUTEX_OVERTAKES 8
+#define FAIR_MUTEX_RETURNS   16
 
 enum urgency {
 	URGENCY_BACKGROUND, /* makes nobody pass the mutex on who is not in the background as well */

@@ -140,7 +140,7 @@ struct actor {
 	bool waits;         /* the model: is in line ... */
 	uint64_t came;      /* ... since then */
 	bool returns;       /* ... having passed the mutex on */
-	unsigned overtaken; /* ... and so often passed by while it was the first */
+	unsigned overtaken; /* ... and passed by while it was the first, in FAIR_MUTEX_RETURNS */
 };
 
 struct stage {
@@ -207,10 +207,10 @@ static struct actor *model_next(struct stage *stage)
 		if (!next || actor->urgency > next->urgency || (actor->urgency == next->urgency && actor->came < next->came))
 			next = actor;
 	}
-	if (first && first->overtaken == FAIR_MUTEX_OVERTAKES)
+	if (first && first->overtaken >= FAIR_MUTEX_OVERTAKES * FAIR_MUTEX_RETURNS)
 		next = first;
-	if (first && first != next && !next->returns)
-		first->overtaken++;
+	if (first && first != next)
+		first->overtaken += next->returns ? 1 : FAIR_MUTEX_RETURNS;
 	return next;
 }
 
@@ -342,6 +342,44 @@ START_TEST(threads_get_it_as_the_model_says_and_lend_their_priority)
 }
 END_TEST
 
+/* Two in a hurry who pass the mutex to and fro, and one who is not. */
+#define PASSES_MOST (FAIR_MUTEX_OVERTAKES * FAIR_MUTEX_RETURNS)
+
+struct ball {
+	struct fair_mutex mutex;
+	unsigned passes; /* under the mutex */
+	_Atomic bool caught;
+};
+
+static void pass_or_catch(void *context, unsigned index)
+{
+	const enum urgency urgency = index == 1 ? URGENCY_NORMAL : URGENCY_HIGH;
+	struct ball *ball = context;
+
+	while (index > 0 && (!atomic_load(&ball->mutex.holder) || line_length(&ball->mutex) != index - 1))
+		platform_yield();
+	ck_assert_int_eq(fair_mutex_lock(&ball->mutex, urgency, PLATFORM_FOREVER), STATUS_OK);
+	while (index == 0 && ball->passes == 0 && line_length(&ball->mutex) != 2)
+		platform_yield();
+	if (index == 1)
+		atomic_store(&ball->caught, true);
+	while (!atomic_load(&ball->caught) && fair_mutex_is_wanted(&ball->mutex, urgency)) {
+		ck_assert_uint_le(++ball->passes, PASSES_MOST + 1);
+		ck_assert_int_eq(fair_mutex_pass_on(&ball->mutex, urgency, PLATFORM_FOREVER), STATUS_OK);
+	}
+	fair_mutex_unlock(&ball->mutex);
+}
+
+START_TEST(threads_that_pass_it_to_and_fro_let_others_in)
+{
+	static struct ball ball;
+
+	fair_mutex_init(&ball.mutex, "ball");
+	host_threads_run(3, pass_or_catch, &ball);
+	ck_assert_uint_gt(ball.passes, PASSES_MOST - FAIR_MUTEX_RETURNS);
+}
+END_TEST
+
 /* Without any order: each has it alone, passes it on while it is wanted, and keeps no priority that was lent to it. */
 struct mob {
 	struct fair_mutex mutex;
@@ -399,4 +437,4 @@ END_TEST
 
 HOST_TEST_MAIN("fair_mutex", threads_have_the_turn_one_at_a_time, threads_have_the_turn_in_the_order_in_which_they_came,
 	       threads_give_their_place_up_at_the_deadline, threads_get_it_as_the_model_says_and_lend_their_priority,
-	       threads_that_jostle_have_it_alone)
+	       threads_that_pass_it_to_and_fro_let_others_in, threads_that_jostle_have_it_alone)
