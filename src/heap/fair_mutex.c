@@ -98,7 +98,7 @@ static struct waiter *take_next_locked(struct fair_mutex *mutex)
 /*
  * The holder leaves, and stands in line again in the same step if it comes back (`again`): else those who want the mutex after
  * it might not see it. Then it keeps the mutex if nobody else is in line: false. A low priority comes back last; before, it
- * could keep the next task from being woken.
+ * could keep the next task from being woken. By then it may have the mutex again, with another loan.
  */
 static bool hand_over(struct fair_mutex *mutex, struct waiter *again)
 {
@@ -122,8 +122,11 @@ static bool hand_over(struct fair_mutex *mutex, struct waiter *again)
 	spinlock_unlock(&mutex->lock);
 	if (next)
 		platform_wake(&next->given);
-	if (lent != 0)
-		platform_lend_priority(platform_task(), 0);
+	if (lent != 0) {
+		spinlock_lock(&mutex->lock);
+		platform_lend_priority(platform_task(), fair_mutex_is_held(mutex) ? mutex->lent : 0);
+		spinlock_unlock(&mutex->lock);
+	}
 	return next || !again;
 }
 

@@ -390,6 +390,9 @@ struct mob {
 
 static void work(struct mob *mob)
 {
+	spinlock_lock(&mob->mutex.lock);
+	ck_assert_uint_ge(host_priority(), mob->mutex.lent);
+	spinlock_unlock(&mob->mutex.lock);
 	ck_assert_uint_eq(mob->inside++, 0);
 	mob->pieces++;
 	ck_assert_uint_eq(--mob->inside, 0);
