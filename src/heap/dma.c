@@ -202,8 +202,7 @@ static status_t alloc(struct memory *memory, const struct dma_plan *plan, struct
 
 	if (!block_heap_must_fail(&memory->blocks, "dma", plan->request->bytes)) {
 		status = ordinary_alloc(memory, plan, buffer);
-		if ((status == STATUS_NO_MEMORY || status == STATUS_TIMEOUT) && !plan->coherent &&
-		    dma_guaranteed_alloc(memory, plan, buffer) == STATUS_OK)
+		if (status != STATUS_OK && !plan->coherent && dma_guaranteed_alloc(memory, plan, buffer) == STATUS_OK)
 			status = STATUS_OK;
 		if (status == STATUS_NO_MEMORY && !could_succeed(memory, plan))
 			status = STATUS_RANGE;

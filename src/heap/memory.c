@@ -30,7 +30,9 @@ bool memory_could_give(const struct memory *memory, const struct memory_request 
 {
 	const uint64_t last_blocks = request->last_blocks, equal = last_blocks == 0 ? count : count - 1;
 	const uint64_t all = memory->blocks.total_blocks;
-	const uint64_t most = all - (request->below_min ? 0 : MIN(memory->config.min_bytes >> BLOCK_SHIFT, all));
+	const uint64_t reserves = (request->below_min ? 0 : memory->config.min_bytes >> BLOCK_SHIFT) +
+				  memory->guarantee.pieces * memory->guarantee.piece_blocks;
+	const uint64_t most = all - MIN(reserves, all);
 
 	return request->blocks <= most && request->blocks * equal + last_blocks <= most &&
 	       block_heap_could_hold(&memory->blocks, &request->constraints, request->blocks, equal, last_blocks);

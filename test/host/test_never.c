@@ -152,6 +152,35 @@ START_TEST(what_can_never_be_given_is_refused_at_once)
 }
 END_TEST
 
+/* Whatever of it is idle or on loan: it is there for those that must not wait. */
+START_TEST(what_is_guaranteed_is_never_given)
+{
+	const struct memory_config config = {
+		.min_bytes = 2 * BLOCK_BYTES,
+		.low_bytes = 4 * BLOCK_BYTES,
+		.atomic_percent = 100,
+		.guarantee = { .bytes = 32 * BLOCK_BYTES, .piece_bytes = 4 * BLOCK_BYTES },
+	};
+	const struct device device = { .name = "device", .dma_mask = UINT64_MAX };
+	struct dma_request request = { .bytes = 31 * BLOCK_BYTES, .wait = MEMORY_WAIT_FOREVER };
+	struct dma_buffer *buffer;
+
+	host_log_level(LOG_ERROR);
+	host_clock_set(HOST_CLOCK_ALONE);
+	machine_init_with(&machine, MACHINE_START, 64, &config);
+	ck_assert_int_eq(dma_alloc(memory, &device, &request, &buffer), STATUS_RANGE);
+	/* What the device has reserved it gets, though the other memory is too small. */
+	ck_assert_int_eq(guarantee_reserve(&memory->guarantee, &device, request.bytes), STATUS_OK);
+	ck_assert_int_eq(dma_alloc(memory, &device, &request, &buffer), STATUS_OK);
+	dma_free(memory, buffer);
+	guarantee_end_reservation(&memory->guarantee, &device);
+	request.bytes = 24 * BLOCK_BYTES;
+	ck_assert_int_eq(dma_alloc(memory, &device, &request, &buffer), STATUS_OK);
+	dma_free(memory, buffer);
+	machine_fini(&machine);
+}
+END_TEST
+
 START_TEST(a_hole_is_no_memory)
 {
 	struct host_arena *arena = host_arena_create(64 * GIB, 32 * BLOCK_BYTES);
@@ -228,4 +257,4 @@ START_TEST(devices_hear_at_once_what_they_can_never_have)
 END_TEST
 
 HOST_TEST_MAIN("never", what_fits_is_what_a_search_through_all_places_finds, what_can_never_be_given_is_refused_at_once,
-	       a_hole_is_no_memory, devices_hear_at_once_what_they_can_never_have)
+	       what_is_guaranteed_is_never_given, a_hole_is_no_memory, devices_hear_at_once_what_they_can_never_have)
