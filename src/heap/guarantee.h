@@ -212,7 +212,10 @@ struct guarantee_account *guarantee_count(struct guarantee *guarantee, const str
 					  bool beyond) MUST_CHECK;
 void *guarantee_take_counted(struct guarantee *guarantee, struct guarantee_account *account, struct phys_addr *start);
 
-/* An object or a piece. Any context. Anything else is a bug of ours, and panics. */
+/*
+ * An object or a piece. Any context. What is not out is a bug of ours. It panics, unless its piece is out for other objects and
+ * this one was given back before: that only the holder of its record can see, as dma_free does.
+ */
 void guarantee_give(struct guarantee *guarantee, struct phys_addr start);
 void guarantee_give_locked(struct guarantee *guarantee, struct phys_addr start);
 

@@ -148,7 +148,10 @@ uint64_t memory_metadata_bytes(const struct phys_range *ranges, uint32_t count);
 status_t memory_init(struct memory *memory, const struct memory_config *config, const struct phys_range *ranges, uint32_t count,
 		     void *metadata) MUST_CHECK;
 
-/* For tests. STATUS_BUSY: memory is still allocated; then nothing was done. */
+/*
+ * For tests. STATUS_BUSY: an object of the general heap, DMA memory or a piece of the guarantee is still allocated, or a cache
+ * lends; then nothing was done. Blocks and objcaches of others are not looked for: their owners have freed them before.
+ */
 status_t memory_fini(struct memory *memory) MUST_CHECK;
 
 /* The general heap; reclaims where platform_may_sleep(). Serves kernel, drivers and app. */
