@@ -27,7 +27,7 @@
  *
  * Memory that is IDLE or OUT belongs to guarantee->owner. Locks: [E] `lock`, a leaf, held with interrupts off, for the blocks
  * of one piece at most. [K] `refill`, a mutex, over all but taking, giving and reserving; behind the reclaim mutex, before
- * the donor's locks. Its holder does no I/O and starts no reclaim.
+ * the donor's locks. Its holder does no I/O and starts no reclaim; the refill task and a recall pass it on after each piece.
  */
 #pragma once
 
@@ -156,7 +156,7 @@ void guarantee_clear_lender(struct guarantee *guarantee, struct guarantee_lender
 
 /*
  * Revokes all loans whose first block belongs to `owner`, so that they belong to the guarantee, and reaps all that was revoked.
- * Where platform_may_sleep().
+ * Of that owner no more is lent. Where platform_may_sleep().
  */
 void guarantee_recall(struct guarantee *guarantee, const struct owner *owner);
 

@@ -72,14 +72,6 @@ void guarantee_reap(struct guarantee *guarantee, struct guarantee_slot *slot)
 	spinlock_unlock_interrupts(&guarantee->lock, interrupts);
 }
 
-void guarantee_reap_all(struct guarantee *guarantee)
-{
-	struct guarantee_slot *slot;
-
-	while ((slot = first_of(guarantee, &guarantee->due)))
-		guarantee_reap(guarantee, slot);
-}
-
 static void slot_fill(struct guarantee *guarantee, struct phys_addr start, enum slot_state state)
 {
 	struct guarantee_slot *slot = guarantee->spare;
@@ -203,9 +195,11 @@ static void rotate(struct guarantee *guarantee)
 	const uint64_t pieces = turned / turn_blocks(guarantee);
 
 	atomic_fetch_sub_explicit(&guarantee->turned_blocks, (uint32_t)(pieces * turn_blocks(guarantee)), memory_order_relaxed);
-	for (uint64_t i = 0; i < MIN(pieces, guarantee->pieces); i++)
+	for (uint64_t i = 0; i < MIN(pieces, guarantee->pieces); i++) {
 		if (!exchange(guarantee, first_of(guarantee, &guarantee->loaned)))
 			return;
+		mutex_pass_on(&guarantee->refill);
+	}
 }
 
 static bool is_sparse(struct guarantee *guarantee, const struct guarantee_slot *slot)
@@ -237,10 +231,14 @@ static void exchange_sparse(struct guarantee *guarantee)
 
 bool guarantee_keep(struct guarantee *guarantee)
 {
+	struct guarantee_slot *slot;
 	bool exchanged;
 
 	mutex_lock(&guarantee->refill);
-	guarantee_reap_all(guarantee);
+	while ((slot = first_of(guarantee, &guarantee->due))) {
+		guarantee_reap(guarantee, slot);
+		mutex_pass_on(&guarantee->refill);
+	}
 	/* Where memory is short, what lies idle is given to it. */
 	exchanged = memory_is_short(guarantee) && exchange(guarantee, first_of(guarantee, &guarantee->idle));
 	rotate(guarantee);
@@ -270,7 +268,8 @@ void guarantee_stop(struct guarantee *guarantee)
 
 /*
  * Revokes all loans that belong to `owner` (NULL: to anyone). The pieces stay: what is guaranteed is there all the time. Memory
- * that is short is given back as others lend.
+ * that is short is given back as others lend. A volume that goes lends no more meanwhile, so that a request which waits for [K]
+ * comes in between; a lender that goes could lend anew.
  */
 static void loans_end(struct guarantee *guarantee, const struct owner *owner)
 {
@@ -286,8 +285,10 @@ static void loans_end(struct guarantee *guarantee, const struct owner *owner)
 			list_insert_last(&guarantee->idle, &slot->link);
 		}
 		spinlock_unlock_interrupts(&guarantee->lock, interrupts);
+		guarantee_reap(guarantee, slot);
+		if (owner)
+			mutex_pass_on(&guarantee->refill);
 	}
-	guarantee_reap_all(guarantee);
 }
 
 void guarantee_recall(struct guarantee *guarantee, const struct owner *owner)

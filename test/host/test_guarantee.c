@@ -28,6 +28,8 @@ struct noting_lender {
 	bool stolen;
 	struct phys_addr stolen_piece;
 	unsigned asked;
+	bool pauses; /* at the first block that it forgets, until a task waits for the refill mutex */
+	_Atomic unsigned forgotten;
 	enum note notes[LENDER_BLOCKS];
 };
 
@@ -91,7 +93,12 @@ static void noting_revoke(struct guarantee_lender *self, struct phys_addr block)
 
 static void noting_settle(struct guarantee_lender *self, struct phys_addr block)
 {
+	struct noting_lender *lender = container_of(self, struct noting_lender, lender);
+
 	note(self, block, REVOKED, FORGOTTEN);
+	if (atomic_fetch_add(&lender->forgotten, 1) == 0 && lender->pauses)
+		while (atomic_load(&lender->memory->guarantee.refill.state) != 2)
+			platform_yield();
 }
 
 static void noting_init(struct noting_lender *lender, struct machine *machine)
@@ -534,9 +541,56 @@ START_TEST(threads_take_pieces_while_windows_are_cleared)
 }
 END_TEST
 
-HOST_TEST_MAIN("guarantee", threads_take_pieces_while_windows_are_cleared, all_that_is_guaranteed_is_there_at_any_moment,
-	       no_more_than_is_guaranteed_counts, lending_asks_for_no_more_lending, impossible_configs_are_refused,
-	       a_run_through_it_moves_it_away, pieces_do_not_move_to_and_fro_without_end,
-	       a_piece_that_cannot_move_is_in_the_way, a_piece_that_is_out_is_in_the_way,
-	       a_piece_that_is_taken_while_it_moves_makes_room_later, who_is_late_does_not_wait_for_the_keeper,
-	       pieces_move_until_the_deadline)
+/* A task that comes in the middle of the first of all pieces waits for that one. */
+static struct {
+	struct machine machine;
+	struct noting_lender lender;
+} recalling;
+
+static void recall_or_come(void *context, unsigned index)
+{
+	struct guarantee *guarantee = &recalling.machine.memory.guarantee;
+
+	(void)context;
+	if (index == 0) {
+		guarantee_recall(guarantee, &recalling.lender.owner);
+		return;
+	}
+	while (atomic_load(&recalling.lender.forgotten) == 0)
+		platform_yield();
+	mutex_lock(&guarantee->refill);
+	ck_assert_uint_le(atomic_load(&recalling.lender.forgotten), PIECE_BYTES / BLOCK_BYTES);
+	mutex_unlock(&guarantee->refill);
+}
+
+START_TEST(threads_wait_for_one_piece_of_a_recall)
+{
+	struct machine *machine = &recalling.machine;
+	struct guarantee *guarantee = &machine->memory.guarantee;
+
+	machine_with_guarantee(machine, 32);
+	noting_init(&recalling.lender, machine);
+	recalling.lender.pauses = true;
+	while (guarantee_statistics_of(guarantee).lent < PIECES) {
+		const struct run_request rest = {
+			.blocks = 1,
+			.owner = &recalling.lender.owner,
+			.keep_blocks = PIECES * PIECE_BYTES / BLOCK_BYTES,
+		};
+		struct phys_addr block;
+
+		while (block_heap_alloc(&machine->memory.blocks, &rest, &block) == STATUS_OK)
+			;
+		(void)guarantee_keep(guarantee);
+	}
+	host_threads_run(2, recall_or_come, NULL);
+	ck_assert_uint_eq(atomic_load(&recalling.lender.forgotten), PIECES * PIECE_BYTES / BLOCK_BYTES);
+}
+END_TEST
+
+HOST_TEST_MAIN("guarantee", threads_wait_for_one_piece_of_a_recall, threads_take_pieces_while_windows_are_cleared,
+	       all_that_is_guaranteed_is_there_at_any_moment, no_more_than_is_guaranteed_counts,
+	       lending_asks_for_no_more_lending, impossible_configs_are_refused, a_run_through_it_moves_it_away,
+	       pieces_do_not_move_to_and_fro_without_end, a_piece_that_cannot_move_is_in_the_way,
+	       a_piece_that_is_out_is_in_the_way, a_piece_that_is_taken_while_it_moves_makes_room_later,
+	       who_is_late_does_not_wait_for_the_keeper, pieces_move_until_the_deadline)

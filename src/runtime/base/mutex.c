@@ -61,6 +61,16 @@ void mutex_unlock(struct mutex *mutex)
 		platform_wake(&mutex->state);
 }
 
+/* The task that waits may reach its deadline instead of taking it. */
+void mutex_pass_on(struct mutex *mutex)
+{
+	if (atomic_load_explicit(&mutex->state, memory_order_relaxed) != CONTENDED)
+		return;
+	mutex_unlock(mutex);
+	(void)platform_wait(&mutex->state, FREE, platform_now_ns() + NS_PER_MS);
+	mutex_lock(mutex);
+}
+
 bool mutex_is_held(const struct mutex *mutex)
 {
 	return atomic_load_explicit(&mutex->owner, memory_order_relaxed) == platform_task();

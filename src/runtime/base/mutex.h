@@ -21,4 +21,6 @@ bool mutex_try_lock(struct mutex *mutex);
 /* STATUS_TIMEOUT: not held by the caller when `deadline_ns` (platform_now_ns) had passed. */
 status_t mutex_lock_until(struct mutex *mutex, uint64_t deadline_ns) MUST_CHECK;
 void mutex_unlock(struct mutex *mutex);
+/* Lets a task that waits have it first, if there is one, and locks it again. */
+void mutex_pass_on(struct mutex *mutex);
 bool mutex_is_held(const struct mutex *mutex); /* by the running task */
