@@ -247,7 +247,7 @@ bool guarantee_keep(struct guarantee *guarantee)
 	return exchanged;
 }
 
-/* It runs before others, and leaves them time between two rounds, whatever it finds. */
+/* It runs before others. It naps between two rounds, unless a take or the cache has given it work anew meanwhile. */
 void guarantee_run(struct guarantee *guarantee)
 {
 	while (!atomic_load(&guarantee->stopping)) {
