@@ -54,7 +54,8 @@ bool guarantee_bring(struct guarantee *guarantee, const struct guarantee_wish *w
 uint64_t guarantee_withdraw(struct guarantee *guarantee, struct guarantee_slot *slot);
 
 /*
- * Has the lender forget the piece, if it was revoked, and sets what its blocks cost a window. Until then a window may take a piece that is out for movable. [K] is held.
+ * Has the lender forget the piece, if it was revoked, and sets what its blocks cost a window. Until then a window may take a
+ * piece that is out for movable. [K] is held.
  */
 void guarantee_reap(struct guarantee *guarantee, struct guarantee_slot *slot);
 

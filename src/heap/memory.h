@@ -170,8 +170,8 @@ status_t memory_objcache_init(struct memory *memory, struct objcache *cache, str
 void memory_source_init(struct memory_source *source, struct memory *memory, const struct block_constraints *constraints);
 
 /*
- * Whether the machine could give `count` runs if all of its memory but min and the guarantee were free. It says no at once, whatever is asked
- * for. Any context.
+ * Whether the machine could give `count` runs if all of its memory but min and the guarantee were free. It says no at once,
+ * whatever is asked for. Any context.
  */
 bool memory_could_give(const struct memory *memory, const struct memory_request *request, uint32_t count);
 

@@ -144,8 +144,9 @@ static uint64_t count_clean(const struct node *node, uint64_t first, uint64_t pa
 }
 
 /*
- * Whether so many pages may become dirty, beside those that are mapped. STATUS_BUSY: when something has been written. Another status: pages that failed
- * with it fill the volume's limit, and too much of that of all. Until then they take room from good ones, but for the floor.
+ * Whether so many pages may become dirty, beside those that are mapped. STATUS_BUSY: when something has been written. Another
+ * status: pages that failed with it fill the volume's limit, and too much of that of all. Until then they take room from good
+ * ones, but for the floor.
  */
 static status_t check_room(const struct volume *volume, uint64_t pages)
 {

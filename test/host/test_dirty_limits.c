@@ -627,7 +627,7 @@ START_TEST(writers_keep_the_limit_while_there_is_no_io_object)
 }
 END_TEST
 
-/* Mappings ------------------------------------------------------------------------------------------------------------------ */
+/* Mappings ---------------------------------------------------------------------------------------------------------------- */
 
 /* 1 MB of what is there already. */
 static status_t map_and_fill(unsigned number, struct mapping **mapping)
