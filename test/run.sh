@@ -51,8 +51,12 @@ side_by_side() {
 	printf '%s\0' "$@" | xargs -0 -P 2 -I{} bash -c 'text=$({} 2>&1); printf "%s\n" "$text"'
 }
 
+example() {
+	step "the example $1" "examples/$1/test.sh" BUILD="$BUILD/$1" LIBRARY="$BUILD/image"
+}
+
 export results
-export -f make_quietly record step tap
+export -f make_quietly record step tap example
 
 step "format" make_quietly check-format
 step "edges" make_quietly check-edges
@@ -81,7 +85,8 @@ step "lint" make_quietly lint
 tap "image tests" test/image/run.sh
 side_by_side \
 	'tap "crash" test/image/crash.sh; tap "programs" test/check/programs.sh; tap "first contact" test/check/first_contact.sh' \
-	'tap "monitor" test/image/monitor.sh; tap "jobs" test/image/jobs.sh'
+	'tap "monitor" test/image/monitor.sh; tap "jobs" test/image/jobs.sh' \
+	'example instrument; example recorder'
 
 passed=$(grep -cE '^ok\b' "$results")
 failed=$(grep -cE '^not ok\b' "$results")

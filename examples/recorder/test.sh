@@ -6,6 +6,7 @@ set -euo pipefail
 here=$(dirname "$0")
 tree=$(cd "$here/../.." && pwd)
 build=$tree/build/recorder
+more=("$@")
 for word; do
 	case $word in BUILD=*) build=${word#*=} ;; esac
 done
@@ -26,7 +27,7 @@ fail() {
 
 # machine DRIVE_OPTIONS OPTIONS: the machine's output goes to $work/output
 machine() {
-	"$here/../instrument/run.sh" APP=examples/recorder BUILD="$build" MEM=512M TIMEOUT=120 \
+	"$here/../instrument/run.sh" "${more[@]}" APP=examples/recorder BUILD="$build" MEM=512M TIMEOUT=120 \
 		OPTIONS="volume=virtio1 buffer_bytes=256K buffers=32 $2" \
 		QEMU_ARGS="-drive if=none,id=recordings,format=raw,file=$disk$1 -device virtio-blk-pci,drive=recordings" \
 		>"$work/output" 2>&1 </dev/null
