@@ -11,6 +11,7 @@ export SOURCE_DATE_EPOCH := $(shell git log -1 --format=%ct 2>/dev/null || echo 
 help:
 	@echo "make            the image, $(BUILD)/weir.efi"
 	@echo "make run        build and start it in QEMU; MEM=4G SMP=2 MACHINE=q35|pc SCENARIO= LOOPS= DISK= TIMEOUT="
+	@echo "                DISK_WRITE=1 (DISK= keeps what is written) DEVICES=none (a machine without our disks and edu)"
 	@echo "                DISK_MBPS= (throttles the disks) SLOW_IOPS= (of a third disk) TRACE= (page references for SCENARIO=replay)"
 	@echo "                ACCEL=tcg|kvm SCREEN=gtk OPTIONS= QEMU_ARGS=, all described in boot/run.sh"
 	@echo "make debug      the same with gdb, at the first line of the kernel"

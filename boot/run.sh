@@ -9,7 +9,8 @@
 #   DEVICES=       what the machine has: data (a disk of 1.5 x MEM with the numbered pages of the test pattern), digitizer (an NVMe
 #                  disk of 1 GB that plays one), slow (a third disk), edu (QEMU's example of a PCI device); a program's app.mk
 #                  says what it needs, and has edu where it says nothing
-#   DISK=          a raw image as data disk instead of the test pattern; it is not changed
+#   DISK=          a raw image as data disk instead of the test pattern; it is not changed, unless
+#   DISK_WRITE=1   DISK= keeps what the machine writes to it
 #   DISK_MBPS=     MB a second that data disk and digitizer do each, read or written; empty or 0: as fast as the host is
 #   SLOW_IOPS=     requests a second of the slow disk, which is attached where this is given, too; 5
 #   TRACE=         lines "R <page>" and "W <page>", gzip'd or not, for the scenario replay: attached as a read-only disk, and the
@@ -130,6 +131,13 @@ firmware=$(firmware_find)
 [[ ${SLOW_IOPS:-5} =~ ^[1-9][0-9]*$ ]] || fail "SLOW_IOPS=$SLOW_IOPS is not a number above 0"
 [[ ${DISK_MBPS:-0} =~ ^[0-9]+$ ]] || fail "DISK_MBPS=$DISK_MBPS is not a number"
 [ -z "${DISK:-}" ] || [ -r "$DISK" ] || fail "cannot read DISK=$DISK"
+[[ ${DISK_WRITE:-0} = [01] ]] || fail "DISK_WRITE=$DISK_WRITE is neither 0 nor 1"
+snapshot=,snapshot=on
+if [ "${DISK_WRITE:-0}" = 1 ]; then
+	[ -n "${DISK:-}" ] || fail "DISK_WRITE=1 is for a disk of your own: name it with DISK=; the test pattern's stays as it is"
+	[ -w "$DISK" ] || fail "cannot write to DISK=$DISK"
+	snapshot=
+fi
 devices=${DEVICES:-edu}${SLOW_IOPS:+ slow}
 for device in $devices; do
 	[[ $device =~ ^(data|digitizer|slow|edu|none)$ ]] || fail "DEVICES=: there is no $device; they are data, digitizer, slow, edu, or none"
@@ -179,14 +187,14 @@ esac
 throttle=
 [ "${DISK_MBPS:-0}" -eq 0 ] || throttle=,throttling.bps-total=$((DISK_MBPS * 1048576))
 
-# What is written to the disks goes to temporary files: each run begins with the same content.
+# What is written to the disks goes to temporary files, so that each run begins with the same content; but for DISK_WRITE=1.
 arguments=(
 	-machine "$machine" -accel "$accelerator" -cpu "$cpu" -smp "$smp" -m "$memory_mib"M "${firmware[@]}"
 	-kernel "$build/$image.efi" -append "${options[*]}"
 	-device isa-debug-exit,iobase=0xf4,iosize=4 -net none -display "${SCREEN:-none}"
 )
 [ -z "$disk" ] ||
-	arguments+=(-drive "if=none,id=data,format=raw,snapshot=on,file=${disk//,/,,}$throttle" -device virtio-blk-pci,drive=data)
+	arguments+=(-drive "if=none,id=data,format=raw$snapshot,file=${disk//,/,,}$throttle" -device virtio-blk-pci,drive=data)
 ! has digitizer ||
 	arguments+=(-drive "if=none,id=digitizer,format=raw,snapshot=on,file=$digitizer$throttle"
 		-device nvme,drive=digitizer,serial=digitizer)

@@ -24,6 +24,9 @@ for given; do
 	DEBUG | BLOCKS | INSTRUCTIONS)
 		[[ $value =~ ^[01]$ ]] || fail "$name=$value: it is 0 or 1"
 		;;
+	DISK_WRITE)
+		[[ $value =~ ^[01]?$ ]] || fail "$name=$value: it is 0 or 1"
+		;;
 	SMP | LOOPS | FUZZ_SECONDS | ROUNDS | SLICES | BOUND | GDB_PORT | MEMORY_MB | SLOW_IOPS | GUARANTEE)
 		[[ -z $value || $value =~ ^[1-9][0-9]{0,17}$ ]] || fail "$name=$value: it is a whole number above 0"
 		;;

@@ -115,6 +115,15 @@ checksum_image() {
 	rm -rf "$tree"
 }
 
+# A disk of one's own, on a machine without the other devices: crash writes only to a disk that holds nothing.
+disk_is_empty() {
+	cmp -s "$work/own.img" <(head -c 8M /dev/zero)
+}
+
+own_disk() { # NAME VARIABLE=VALUE...
+	job "$1" 120 SCENARIO=crash MEM=512M SMP=1 DEVICES=none OPTIONS="volume=virtio0 flushes=5" "${@:2}"
+}
+
 job capture 300 MEM=1G SMP=2 LOOPS=2
 verdict capture_is_good 2
 
@@ -157,3 +166,16 @@ printf 'R 1\nX 2\n' >"$work/bad.trace"
 job replay_bad_line 120 SCENARIO=replay TRACE="$work/bad.trace"
 verdict_refused 'line 2, "X 2", is not'
 rm -f "$work/short.trace" "$work/trace.gz" "$work/bad.trace"
+
+truncate -s 8M "$work/own.img"
+own_disk disk_is_left_alone DISK="$work/own.img"
+verdict disk_is_empty
+own_disk disk_keeps_writes DISK="$work/own.img" DISK_WRITE=1
+verdict eval '! disk_is_empty'
+own_disk disk_has_kept_writes DISK="$work/own.img" DISK_WRITE=1
+verdict_refused "overwrites only disks that hold nothing"
+own_disk disk_write_without_disk DISK_WRITE=1
+verdict_refused "DISK_WRITE=1 is for a disk of your own"
+own_disk disk_write_odd DISK="$work/own.img" DISK_WRITE=yes
+verdict_refused "DISK_WRITE=yes: it is 0 or 1"
+rm -f "$work/own.img"

@@ -35,7 +35,7 @@ media_prepare() {
 # machine_boot_arguments BOOT OPTIONS: one argument a line.
 machine_boot_arguments() {
 	case $1 in
-	efi) printf '%s\n' -kernel "$BUILD/weir_test.efi" -append "$2" ;;
+	efi | bare) printf '%s\n' -kernel "$BUILD/weir_test.efi" -append "$2" ;;
 	debug) printf '%s\n' -kernel "$BUILD/debug/weir_test.efi" -append "$2" ;;
 	impatient) printf '%s\n' -kernel "$BUILD/impatient/weir_test.efi" -append "$2" ;;
 	cd) printf '%s\n' -cdrom "$work/test.iso" ;;
@@ -125,11 +125,11 @@ machine_run() { # NAME
 	seconds=$(machine_field "$name" 3)
 	boot=$(machine_field "$name" 4)
 	options=$(machine_field "$name" 5)
-	local arguments boot_arguments device_arguments
+	local arguments boot_arguments device_arguments=()
 	read -ra arguments <<<"$(machine_field "$name" 6)"
 	arguments=("${arguments[@]//@work@/$work}")
 	mapfile -t boot_arguments < <(machine_boot_arguments "$boot" "$options")
-	mapfile -t device_arguments < <(machine_device_arguments)
+	[ "$boot" = bare ] || mapfile -t device_arguments < <(machine_device_arguments)
 
 	rm -f "$work/$name.serial"
 	touch "$work/$name.serial"
