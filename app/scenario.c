@@ -135,6 +135,12 @@ static status_t command_run(struct command *self, int argc, char **argv)
 	return scenario_run(&scenario);
 }
 
+static const char *run_argument(struct command *self, int position, unsigned index)
+{
+	(void)self;
+	return position == 1 && index < (size_t)(__stop_scenarios - __start_scenarios) ? __start_scenarios[index]->name : NULL;
+}
+
 void scenario_commands_register(const struct app_environment *environment)
 {
 	static struct command run = {
@@ -142,6 +148,7 @@ void scenario_commands_register(const struct app_environment *environment)
 		.arguments = "[SCENARIO [key=value...]]",
 		.help = "run a scenario; without one, list them",
 		.run = command_run,
+		.argument = run_argument,
 	};
 
 	run.context = (void *)environment;

@@ -133,6 +133,26 @@ static status_t flush_run(struct command *self, int argc, char **argv)
 	return STATUS_OK;
 }
 
+static const char *volume_argument(struct command *self, int position, unsigned index)
+{
+	static char name[VOLUME_NAME_BYTES];
+	struct volume *volume = NULL;
+
+	while (position == 1 && (volume = volume_next(self->context, volume)) != NULL) {
+		if (index-- > 0)
+			continue;
+		memcpy(name, volume->name, sizeof(name));
+		volume_put(volume);
+		return name;
+	}
+	return NULL;
+}
+
+static const char *clear_argument(struct command *self, int position, unsigned index)
+{
+	return position == 1 ? (index == 0 ? "clear" : NULL) : volume_argument(self, position - 1, index);
+}
+
 void pagecache_commands_register(struct pagecache *pagecache, struct command_table *table)
 {
 	const struct command commands[] = {
@@ -140,12 +160,18 @@ void pagecache_commands_register(struct pagecache *pagecache, struct command_tab
 		{ .name = "volumes",
 		  .arguments = "[VOLUME]",
 		  .help = "volumes with keep and preference; what one has lost",
-		  .run = volumes_run },
+		  .run = volumes_run,
+		  .argument = volume_argument },
 		{ .name = "volume",
 		  .arguments = "clear VOLUME",
 		  .help = "accept what the volume has lost: flushes do not fail for it any more",
-		  .run = volume_run },
-		{ .name = "flush", .arguments = "[VOLUME]", .help = "make all writes durable", .run = flush_run },
+		  .run = volume_run,
+		  .argument = clear_argument },
+		{ .name = "flush",
+		  .arguments = "[VOLUME]",
+		  .help = "make all writes durable",
+		  .run = flush_run,
+		  .argument = volume_argument },
 	};
 
 	for (size_t i = 0; i < ARRAY_LENGTH(commands); i++) {

@@ -15,12 +15,17 @@ static void write_to_terminal(const char *text, size_t bytes)
 	terminal_write(&terminal, text, bytes, TERMINAL_NORMAL);
 }
 
-static const char *candidate(void *context, unsigned index)
+static const char *candidate(void *context, const char *line, size_t length, unsigned index)
 {
 	static const char *const names[] = { "caches", "cleaners", "config", "mem", "mem owners", "memory", "tasks", NULL };
+	static const char *const ends[] = { "tasks all", "tasks any", NULL };
+	static char text[LINE_EDITOR_BYTES]; /* good until the next call, and no longer */
+	const char *name = length > 5 ? ends[index] : names[index];
 
 	(void)context;
-	return names[index];
+	(void)line;
+	memset(text, 0x5a, sizeof(text));
+	return name ? strcpy(text, name) : NULL;
 }
 
 static void start(void)
@@ -175,6 +180,13 @@ START_TEST(completion)
 	ck_assert_str_eq(shown(terminal.row - 1), "caches  cleaners  config");
 	type("l 5\x02\x02\t");
 	expect("cleaners 5", 8);
+	/* Arguments: what stands before them is not shown again. */
+	type("\x05\x15tasks \t");
+	expect("tasks a", 7);
+	type("\t");
+	ck_assert_str_eq(shown(terminal.row - 1), "all  any");
+	type("n\t");
+	expect("tasks any ", 10);
 }
 END_TEST
 

@@ -112,6 +112,76 @@ void command_print_usage(const struct command *command)
 	print("usage: %s%s%s\n       %s\n", command->name, *command->arguments ? " " : "", command->arguments, command->help);
 }
 
+/* Whether the name begins with these words. */
+static bool name_begins(const char *name, char *const *words, int count)
+{
+	for (int i = 0; i < count; i++) {
+		const size_t length = strlen(words[i]);
+
+		if (strncmp(name, words[i], length) != 0 || (name[length] != '\0' && name[length] != ' '))
+			return false;
+		name += length + (name[length] == ' ' ? 1 : 0);
+	}
+	return true;
+}
+
+unsigned command_print_usages(struct command_table *table, char *const *words, int count)
+{
+	unsigned found = 0;
+
+	list_for_each (link, &table->commands) {
+		const struct command *command = container_of(link, struct command, link);
+
+		if (!name_begins(command->name, words, count))
+			continue;
+		command_print_usage(command);
+		found++;
+	}
+	return found;
+}
+
+static struct command *command_at(struct command_table *table, unsigned *index)
+{
+	list_for_each (link, &table->commands) {
+		if ((*index)-- == 0)
+			return container_of(link, struct command, link);
+	}
+	return NULL;
+}
+
+const char *command_candidate(struct command_table *table, const char *line, size_t length, unsigned index,
+			      char text[COMMAND_LINE_BYTES])
+{
+	const struct command *named = command_at(table, &index); /* counts `index` down to arguments */
+	char *words[COMMAND_ARGUMENTS_MAX], *at = text;
+	const char *argument;
+	int count = 0, name_words;
+
+	if (named)
+		return named->name;
+	while (length > 0 && line[length - 1] != ' ')
+		length--;
+	if (length >= COMMAND_LINE_BYTES)
+		return NULL;
+	memcpy(text, line, length);
+	text[length] = '\0';
+	while (count < COMMAND_ARGUMENTS_MAX && *at != '\0') {
+		words[count] = word_take(&at);
+		if (!words[count])
+			return NULL; /* within a quote */
+		count += *words[count] != '\0';
+	}
+	struct command *command = command_find(table, words, count, &name_words);
+	if (!command || !command->argument)
+		return NULL;
+	argument = command->argument(command, count - name_words + 1, index);
+	if (!argument || length + strlen(argument) >= COMMAND_LINE_BYTES)
+		return NULL;
+	memcpy(text, line, length);
+	memcpy(text + length, argument, strlen(argument) + 1);
+	return text;
+}
+
 /* Names that begin as the first word does are the likely ones to be meant. */
 static void unknown_print(struct command_table *table, const char *word)
 {

@@ -14,6 +14,8 @@ struct command {
 	const char *help;      /* [I] one line */
 	/* argv[0] is the name. STATUS_INVALID makes the monitor print the usage. */
 	status_t (*run)(struct command *self, int argc, char **argv);
+	/* [I] For Tab: the index-th text that argv[position] may be, or NULL: no more; good until the next call. NULL: none. */
+	const char *(*argument)(struct command *self, int position, unsigned index);
 	void *context;    /* [I] the subsystem's object */
 	struct list link; /* [T] in the table, sorted by name */
 };
@@ -32,6 +34,18 @@ struct command *command_find(struct command_table *table, char *const *words, in
 
 /* Prints how the command is called and what it does. */
 void command_print_usage(const struct command *command);
+
+/* The same for all whose names begin with these words, each spelled whole; returns how many these are. */
+unsigned command_print_usages(struct command_table *table, char *const *words, int count);
+
+/*
+ * For Tab: the index-th line that the first `length` bytes of `line` may become, or NULL: no more. Names of commands come
+ * first, then, behind the name of a command, what its next argument may be; the caller keeps those that begin as the line does.
+ * The result is in `text`, or lives on.
+ */
+#define COMMAND_LINE_BYTES 256
+const char *command_candidate(struct command_table *table, const char *line, size_t length, unsigned index,
+			      char text[COMMAND_LINE_BYTES]);
 
 /*
  * Splits `line` (which is modified) at blanks, except within single or double quotes, finds its command and runs it; returns

@@ -12,7 +12,7 @@ static void write_text(const struct line_editor *editor, const char *text)
 }
 
 void line_editor_init(struct line_editor *editor, const char *prompt, void (*write)(const char *text, size_t bytes),
-		      const char *(*candidate)(void *context, unsigned index), void *context)
+		      line_editor_candidate *candidate, void *context)
 {
 	memset(editor, 0, sizeof(*editor));
 	editor->prompt = prompt;
@@ -130,15 +130,28 @@ static size_t common_length(const char *a, const char *b)
 	return length;
 }
 
-static void candidates_print(struct line_editor *editor)
+/* The index-th candidate that begins as the line does up to the cursor, counting `*from` on; NULL: no more. */
+static const char *candidate_next(struct line_editor *editor, unsigned *from)
 {
 	const char *text;
 
+	while ((text = editor->candidate(editor->context, editor->line, editor->cursor, (*from)++)) != NULL)
+		if (strncmp(text, editor->line, editor->cursor) == 0)
+			return text;
+	return NULL;
+}
+
+/* Only the words that are to choose between, not those before. */
+static void candidates_print(struct line_editor *editor)
+{
+	const char *text;
+	size_t word = editor->cursor;
+
+	while (word > 0 && editor->line[word - 1] != ' ')
+		word--;
 	write_text(editor, "\n");
-	for (unsigned i = 0; (text = editor->candidate(editor->context, i)) != NULL; i++) {
-		if (strncmp(text, editor->line, editor->cursor) != 0)
-			continue;
-		write_text(editor, text);
+	for (unsigned i = 0; (text = candidate_next(editor, &i)) != NULL;) {
+		write_text(editor, text + word);
 		write_text(editor, "  ");
 	}
 	write_text(editor, "\n");
@@ -148,17 +161,18 @@ static void candidates_print(struct line_editor *editor)
 /* Inserts what all candidates that begin like the line have in common; where that is nothing, shows them. */
 static void complete(struct line_editor *editor)
 {
-	const char *first = NULL;
+	char first[LINE_EDITOR_BYTES];
 	const char *text;
 	size_t common = 0;
 	unsigned count = 0;
 
-	for (unsigned i = 0; editor->candidate && (text = editor->candidate(editor->context, i)) != NULL; i++) {
-		if (strncmp(text, editor->line, editor->cursor) != 0)
-			continue;
-		common = first ? MIN(common, common_length(first, text)) : strlen(text);
-		first = first ? first : text;
-		count++;
+	for (unsigned i = 0; editor->candidate && (text = candidate_next(editor, &i)) != NULL; count++) {
+		if (count == 0) {
+			common = strnlen(text, sizeof(first) - 1);
+			memcpy(first, text, common);
+			first[common] = '\0';
+		}
+		common = MIN(common, common_length(first, text));
 	}
 	if (count == 0)
 		return;

@@ -18,11 +18,17 @@
 #define LINE_EDITOR_COLUMNS 72  /* shown of a line; longer ones scroll sideways */
 #define LINE_EDITOR_HISTORY 16
 
+/*
+ * The index-th line that the first `length` bytes of `line` may be completed to, or NULL: no more. Only those that begin so
+ * count. The text is good until the next call.
+ */
+typedef const char *line_editor_candidate(void *context, const char *line, size_t length, unsigned index);
+
 struct line_editor {
-	const char *prompt;                                      /* [I] */
-	void (*write)(const char *text, size_t bytes);           /* [I] to the terminal */
-	const char *(*candidate)(void *context, unsigned index); /* [I] texts to complete to, in order; NULL ends them */
-	void *context;                                           /* [I] of candidate */
+	const char *prompt;                            /* [I] */
+	void (*write)(const char *text, size_t bytes); /* [I] to the terminal */
+	line_editor_candidate *candidate;              /* [I] */
+	void *context;                                 /* [I] of candidate */
 
 	char line[LINE_EDITOR_BYTES]; /* NUL-terminated at `length` */
 	size_t length;
@@ -40,7 +46,7 @@ struct line_editor {
 };
 
 void line_editor_init(struct line_editor *editor, const char *prompt, void (*write)(const char *text, size_t bytes),
-		      const char *(*candidate)(void *context, unsigned index), void *context);
+		      line_editor_candidate *candidate, void *context);
 
 /* Empties the line and shows the prompt. */
 void line_editor_start(struct line_editor *editor);

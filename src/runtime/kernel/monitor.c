@@ -6,20 +6,11 @@
 #include "console.h"
 #include "line_editor.h"
 
-static struct command *command_at(struct command_table *table, unsigned index)
+static const char *candidate(void *context, const char *line, size_t length, unsigned index)
 {
-	list_for_each (link, &table->commands) {
-		if (index-- == 0)
-			return container_of(link, struct command, link);
-	}
-	return NULL;
-}
+	static char text[COMMAND_LINE_BYTES];
 
-static const char *command_name_at(void *context, unsigned index)
-{
-	const struct command *command = command_at(context, index);
-
-	return command ? command->name : NULL;
+	return command_candidate(context, line, length, index, text);
 }
 
 static void help_print_all(struct command_table *table)
@@ -38,19 +29,23 @@ static void help_print_all(struct command_table *table)
 static status_t help_run(struct command *self, int argc, char **argv)
 {
 	struct command_table *table = self->context;
-	int words;
 
 	if (argc == 1) {
 		help_print_all(table);
 		return STATUS_OK;
 	}
-	const struct command *command = command_find(table, argv + 1, argc - 1, &words);
-	if (!command || words != argc - 1) {
-		print("There is no such command; \"help\" lists all.\n");
-		return STATUS_NOT_FOUND;
-	}
-	command_print_usage(command);
-	return STATUS_OK;
+	if (command_print_usages(table, argv + 1, argc - 1) > 0)
+		return STATUS_OK;
+	print("There is no such command; \"help\" lists all.\n");
+	return STATUS_NOT_FOUND;
+}
+
+static const char *help_argument(struct command *self, int position, unsigned index)
+{
+	char text[COMMAND_LINE_BYTES];
+
+	/* Without a line there are only the names. */
+	return position == 1 ? command_candidate(self->context, "", 0, index, text) : NULL;
 }
 
 void monitor_commands_register(struct command_table *table)
@@ -58,8 +53,9 @@ void monitor_commands_register(struct command_table *table)
 	static struct command help = {
 		.name = "help",
 		.arguments = "[COMMAND]",
-		.help = "list all commands, or show how one is called",
+		.help = "list all commands, or show how those are called whose names begin so",
 		.run = help_run,
+		.argument = help_argument,
 	};
 
 	help.context = table;
@@ -88,7 +84,7 @@ void monitor_run(struct command_table *table)
 {
 	static struct line_editor editor;
 
-	line_editor_init(&editor, "weir> ", console_write, command_name_at, table);
+	line_editor_init(&editor, "weir> ", console_write, candidate, table);
 	print("\n\"help\" lists the commands.\n");
 	for (;;) {
 		line_read(&editor);
