@@ -53,6 +53,10 @@ void disks_print(const struct app_environment *environment)
 {
 	struct block_device *device = NULL;
 
+	if (!block_device_next(environment->block_devices, NULL)) {
+		print("There is no disk that Weir drives.\n");
+		return;
+	}
 	print("The disks are:");
 	while ((device = block_device_next(environment->block_devices, device))) {
 		char bytes[FORMAT_BYTES_SIZE];
@@ -73,7 +77,8 @@ status_t disks_find(const struct scenario *scenario, struct disks *disks)
 	if (!data || !digitizer) {
 		print("This needs a data disk and a digitizer whose 4 KB pages are numbered, as `make run` makes them\n"
 		      "(make_pattern FILE BYTES %d, and %d for the digitizer); there is no such %s.\n"
-		      "To read a disk with content of its own, take SCENARIO=checksum.\n",
+		      "`run checksum volume=NAME` reads a disk with content of its own, and `run` lists what else this machine "
+		      "can do.\n",
 		      PATTERN_SEED_DATA, PATTERN_SEED_DIGITIZER, data ? "digitizer" : "data disk");
 		disks_print(environment);
 		return STATUS_NOT_FOUND;

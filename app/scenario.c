@@ -13,8 +13,10 @@
 #include "runtime/base/string.h"
 #include "runtime/kernel/monitor.h"
 #include "runtime/kernel/power.h"
+#include "runtime/kernel/task.h"
 
-#define NAME_BYTES 64
+#define NAME_BYTES      64
+#define READING_SECONDS 30u
 
 extern const struct scenario_entry *__start_scenarios[], *__stop_scenarios[];
 
@@ -179,9 +181,24 @@ static status_t run_as_told(const struct app_environment *environment)
 	return scenario_run(&scenario);
 }
 
+/* Where nothing names what is to run, the monitor stays open: a medium that is just started must not restart the machine. */
 bool app_is_interactive(const struct app_environment *environment)
 {
-	return options_get_number(environment->command_line, "monitor", 0) != 0;
+	const char *options = environment->command_line;
+	char name[NAME_BYTES];
+	const bool told =
+		options_get(options, "scenario", name, sizeof(name)) || options_get(options, "test", name, sizeof(name));
+
+	return options_get_number(options, "monitor", told ? 0 : 1) != 0;
+}
+
+/* Nothing restarts or switches off before its last lines could be read. */
+static void reading_time_give(status_t status)
+{
+	if (power_has_debug_exit())
+		return;
+	print("The machine %s in %u seconds.\n", status == STATUS_OK ? "switches itself off" : "restarts", READING_SECONDS);
+	task_sleep(READING_SECONDS * NS_PER_S);
 }
 
 void scenario_main(const struct app_environment *environment)
@@ -195,5 +212,6 @@ void scenario_main(const struct app_environment *environment)
 		print("The monitor is open: help lists its commands, run the scenarios, poweroff ends.\n");
 		monitor_run(environment->commands);
 	}
+	reading_time_give(status);
 	power_exit(status == STATUS_OK ? 0 : 1);
 }

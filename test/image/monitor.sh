@@ -88,4 +88,31 @@ if tail -c +$((seen + 1)) "$transcript" | grep -qE 'memory: [0-9]+ bytes of the 
 else
 	echo "not ok - monitor: poweroff says what is allocated"
 fi
-rm -f "$work/monitor.keys"
+
+# The medium as it is handed out, on a machine with a foreign disk, and on one without any: the monitor stays open.
+truncate -s 4M "$work/own.img"
+boot/media.sh iso "$BUILD/weir.efi" "$work/plain.iso" "" >/dev/null || echo "not ok - monitor: no plain medium"
+
+stays_in_monitor() { # NAME PATTERN QEMU-ARGUMENT...
+	local name=$1 pattern=$2
+	transcript=$work/monitor-plain.serial
+	seen=0
+	: >"$transcript"
+	timeout 120 qemu-system-x86_64 -accel tcg -bios "$firmware" -M q35 -smp 1 -m 512M -display none -net none -monitor none \
+		-no-reboot -serial stdio -cdrom "$work/plain.iso" "${@:3}" <&$keys >"$transcript" 2>"$work/monitor.qemu" &
+	machine=$!
+	if heard 90 'weir> $' && heard 1 "$pattern" && heard 1 'run checksum volume=NAME. reads a disk'; then
+		echo "ok - monitor: $name"
+	else
+		echo "not ok - monitor: $name"
+		tr -d '\r' <"$transcript" | tail -40 | sed 's/^/#   /'
+	fi
+	say "$name, and obeys" 'run boot\r' '^result: boot '
+	printf 'poweroff\r' >&$keys
+	wait $machine || echo "not ok - monitor: $name: poweroff: status $?"
+}
+
+stays_in_monitor "stays open on a machine without disks" '^There is no disk that Weir drives'
+stays_in_monitor "stays open beside a disk of one's own" '^The disks are: virtio0 \(4 MB\)' \
+	-drive "if=none,id=own,format=raw,file=$work/own.img" -device virtio-blk-pci,drive=own
+rm -f "$work/monitor.keys" "$work/plain.iso" "$work/own.img"
