@@ -182,7 +182,7 @@ static void run_ager(void *context)
 {
 	struct ager *ager = context;
 
-	for (uint64_t i = 0; i < ager->operations; i++) {
+	for (uint64_t i = 0; i < ager->operations && !scenario_is_cancelled(); i++) {
 		struct slot *slot = &ager->slots[random_below(&ager->random, SLOTS)];
 
 		if (slot->kind != KIND_NONE)

@@ -145,7 +145,7 @@ SCENARIO(all, "all scenarios about taking memory, and a table: loops=1 (times as
 
 	results.count = 0;
 	options_get(scenario->options, "only", only, sizeof(only));
-	for (unsigned i = 0; i < PARTS; i++) {
+	for (unsigned i = 0; i < PARTS && !scenario_is_cancelled(); i++) {
 		if (only[0] != '\0' && !is_listed(only, parts[i].name))
 			continue;
 		run_part(scenario, &parts[i], times, &results, &verdicts[i]);

@@ -138,11 +138,11 @@ static void run_loop(struct burst *burst, uint64_t loop)
 	      format_bytes(range[1], longest_range(burst, &anywhere) << BLOCK_SHIFT));
 }
 
-static void run(struct burst *burst, uint64_t loops)
+static void run(struct burst *burst, uint64_t *loops)
 {
 	const uint64_t before = longest_range(burst, &anywhere);
 
-	for (uint64_t loop = 0; loop < loops; loop++)
+	for (uint64_t loop = 0; scenario_goes_on(loop, loops); loop++)
 		run_loop(burst, loop);
 	give_blocks(burst, 0);
 	if (longest_range(burst, &anywhere) * 100 < before * RANGE_PERCENT)
@@ -153,7 +153,7 @@ SCENARIO(burst, "bursts of blocks that cannot be moved, and 1 GB in one piece me
 {
 	static struct burst burst;
 	const uint64_t bytes = options_get_number(scenario->options, "burst_bytes", GIB);
-	const uint64_t loops = options_get_number(scenario->options, "loops", LOOPS_DEFAULT);
+	uint64_t loops = options_get_number(scenario->options, "loops", LOOPS_DEFAULT);
 	struct heap *heap = memory_general_heap(scenario->environment->memory);
 	char text[TRIAL_TEXT_BYTES];
 	status_t status;
@@ -167,7 +167,7 @@ SCENARIO(burst, "bursts of blocks that cannot be moved, and 1 GB in one piece me
 		return STATUS_NO_MEMORY;
 	status = trial_begin(&burst.trial, scenario, burst.piece_bytes);
 	if (status == STATUS_OK) {
-		run(&burst, loops);
+		run(&burst, &loops);
 		trial_end(&burst.trial);
 		trial_expect_lost(&burst.trial, "lost/gained", &burst.trial.books, LOST_MAX_PERCENT);
 		scenario_result(scenario, "%s bursts=%llu peak_blocks=%llu pieces=%llu no_range=%llu",

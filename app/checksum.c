@@ -18,7 +18,7 @@ static status_t checksum(const struct scenario *scenario, struct volume *volume,
 	uint64_t offset = 0;
 
 	progress_start(&progress, "reading", volume->bytes, app_is_interactive(scenario->environment));
-	while (offset < volume->bytes && status == STATUS_OK) {
+	while (offset < volume->bytes && status == STATUS_OK && !scenario_is_cancelled()) {
 		const uint64_t bytes = MIN(READ_BYTES, volume->bytes - offset);
 
 		status = node_read(&volume->node, offset, buffer, bytes);
@@ -29,6 +29,8 @@ static status_t checksum(const struct scenario *scenario, struct volume *volume,
 		}
 	}
 	progress_end(&progress, offset);
+	if (status == STATUS_OK && offset < volume->bytes)
+		return STATUS_CANCELLED;
 	if (status != STATUS_OK)
 		print("%s cannot be read at byte %llu or soon after: %s\n", volume->name, (unsigned long long)offset,
 		      status_text(status));

@@ -157,7 +157,7 @@ SCENARIO(churn, "56 x 1 MB out of a window of 56 MB that is cached, too: loops=1
 		return status;
 	churn.us = heap_alloc(memory_general_heap(memory), churn.loops * sizeof(*churn.us), 0);
 	status = buffers_init(&churn.buffers, memory, &churn.device, &request, BUFFERS);
-	for (uint64_t loop = 0; loop < churn.loops && churn.us && status == STATUS_OK; loop++)
+	for (uint64_t loop = 0; churn.us && status == STATUS_OK && scenario_goes_on(loop, &churn.loops); loop++)
 		run_loop(&churn, loop);
 	buffers_fini(&churn.buffers);
 	trial_end(&churn.trial);

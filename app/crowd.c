@@ -149,7 +149,7 @@ SCENARIO(crowd, "several tasks take memory at once: loops=20 crowd=4 crowd_bytes
 	if (status != STATUS_OK)
 		return status;
 	status = prepare(&crowd, bytes);
-	for (uint64_t loop = 0; loop < loops && status == STATUS_OK; loop++)
+	for (uint64_t loop = 0; status == STATUS_OK && scenario_goes_on(loop, &loops); loop++)
 		run_loop(&crowd, loop);
 	finish(&crowd);
 	trial_end(&crowd.trial);

@@ -222,7 +222,7 @@ static void print_state(const struct deadline *self)
 SCENARIO(deadline, "requests that cannot be served in time, beside a slow disk: loops=40")
 {
 	static struct deadline deadline;
-	const uint64_t loops = options_get_number(scenario->options, "loops", LOOPS_DEFAULT);
+	uint64_t loops = options_get_number(scenario->options, "loops", LOOPS_DEFAULT);
 	status_t status;
 
 	deadline = (struct deadline){ .device = { .name = "deadline", .dma_mask = UINT64_MAX } };
@@ -232,10 +232,11 @@ SCENARIO(deadline, "requests that cannot be served in time, beside a slow disk: 
 	status = prepare(&deadline, scenario);
 	if (status != STATUS_OK)
 		return status;
+	loops = MIN(MAX(loops, 1), LOOPS_MAX);
 	take_the_rest(&deadline);
 	print_state(&deadline);
 	sleepers_start(&deadline);
-	for (uint64_t loop = 0; loop < MIN(MAX(loops, 1), LOOPS_MAX); loop++)
+	for (uint64_t loop = 0; scenario_goes_on(loop, &loops); loop++)
 		run_request(&deadline);
 	const uint64_t sleepers_us = sleepers_stop(&deadline);
 	print_state(&deadline);

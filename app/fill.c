@@ -3,6 +3,7 @@
 #include "heap/memory.h"
 #include "pagecache/volume.h"
 #include "report.h"
+#include "scenario.h"
 #include "runtime/base/log.h"
 #include "runtime/kernel/task.h"
 #include "scenario.h"
@@ -34,7 +35,7 @@ uint64_t fill_cache(struct loads *loads)
 
 	progress_start(&progress, "filling the page cache", MIN(disk_bytes, free_bytes - MIN(free_bytes, low_bytes)),
 		       app_is_interactive(environment));
-	while (number < loads->pages && memory_may_grow(environment->memory)) {
+	while (number < loads->pages && memory_may_grow(environment->memory) && !scenario_is_cancelled()) {
 		const uint64_t count = MIN(READ_PAGES, loads->pages - number);
 
 		loads_read(loads, number, count, loads->buffers[0]);

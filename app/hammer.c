@@ -290,7 +290,7 @@ SCENARIO(hammer, "tasks and handlers of all CPUs at the heap, beside drains: sec
 	run.used_bytes_before = general_heap_used_bytes(run.hammer.heap);
 	workers_init(&run);
 	status = caches_init(&run, &caches);
-	while (status == STATUS_OK && platform_now_ns() < end_ns)
+	while (status == STATUS_OK && platform_now_ns() < end_ns && !scenario_is_cancelled())
 		status = round_run(&run, round_ns);
 	if (status == STATUS_TIMEOUT) {
 		print("FAILED: a handler does not come to its end\n");

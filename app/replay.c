@@ -91,13 +91,15 @@ static status_t run(struct replay *replay, const struct app_environment *environ
 	uint64_t done = 0, word;
 
 	progress_start(&progress, "replaying", replay->references * PAGE_BYTES, app_is_interactive(environment));
-	for (; done < replay->references && status == STATUS_OK; done++) {
+	for (; done < replay->references && status == STATUS_OK && !scenario_is_cancelled(); done++) {
 		status = trace_next(&replay->trace, &word);
 		if (status == STATUS_OK)
 			status = refer(replay, word);
 		progress_update(&progress, done * PAGE_BYTES);
 	}
 	progress_end(&progress, done * PAGE_BYTES);
+	if (status == STATUS_OK && done < replay->references)
+		return STATUS_CANCELLED;
 	if (status != STATUS_OK)
 		print("Reference %llu failed: %s\n", (unsigned long long)done, status_text(status));
 	return status;

@@ -118,7 +118,7 @@ static void run_loop(struct rounds *rounds)
 
 void rounds_run(struct rounds *rounds)
 {
-	while (rounds->done < rounds->loops)
+	while (scenario_goes_on(rounds->done, &rounds->loops))
 		run_loop(rounds);
 	sort_numbers(rounds->us, rounds->done);
 	rounds->p50_us = rounds->us[rounds->done / 2];

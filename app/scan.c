@@ -52,7 +52,7 @@ static void read_hot_set(struct scan *scan)
 	uint64_t done = 0;
 
 	progress_start(&progress, "reading the hot set", total_bytes, app_is_interactive(scan->environment));
-	for (uint64_t pass = 0; pass < scan->warm_passes; pass++) {
+	for (uint64_t pass = 0; pass < scan->warm_passes && !scenario_is_cancelled(); pass++) {
 		for (uint64_t first = 0, count; first < loads->hot_pages; first += count) {
 			count = MIN(PIECE_PAGES, loads->hot_pages - first);
 			loads_read(loads, loads->hot_first + first, count, loads->buffers[0]);
@@ -69,7 +69,7 @@ static void warm_up(struct scan *scan)
 	char share[FORMAT_SHARE_BYTES];
 
 	read_hot_set(scan);
-	for (uint64_t round = 0; round < scan->warm_rounds; round++)
+	for (uint64_t round = 0; round < scan->warm_rounds && !scenario_is_cancelled(); round++)
 		scan->before = loads_measure_hits(loads, loads->hot_pages);
 	print("The hot set has %llu pages; of the last %llu hot reads, %s hit.\n", (unsigned long long)loads->hot_pages,
 	      (unsigned long long)loads->hot_pages, format_share(share, scan->before, loads->hot_pages));
@@ -105,7 +105,7 @@ static void run(struct scan *scan)
 	for (unsigned tenth = 0; tenth < TENTHS; tenth++) {
 		const uint64_t goal_pages = scan->goal_pages * (tenth + 1) / TENTHS;
 
-		while (scan->scanned_pages < goal_pages && scan->loads.errors == 0) {
+		while (scan->scanned_pages < goal_pages && scan->loads.errors == 0 && !scenario_is_cancelled()) {
 			scan_piece(scan);
 			scan->hits[tenth] += loads_measure_hits(&scan->loads, scan->hot_reads);
 			scan->reads[tenth] += scan->hot_reads;

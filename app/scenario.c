@@ -11,6 +11,7 @@
 #include "runtime/base/nearest.h"
 #include "runtime/base/options.h"
 #include "runtime/base/string.h"
+#include "runtime/kernel/console.h"
 #include "runtime/kernel/monitor.h"
 #include "runtime/kernel/power.h"
 #include "runtime/kernel/task.h"
@@ -88,6 +89,18 @@ PRINTF_LIKE(2, 3) void scenario_result(struct scenario *scenario, const char *fo
 	memcpy(results->lines[results->count++].text, text, sizeof(text));
 }
 
+bool scenario_is_cancelled(void)
+{
+	return console_break_requested();
+}
+
+bool scenario_goes_on(uint64_t done, uint64_t *loops)
+{
+	if (done > 0 && done < *loops && scenario_is_cancelled())
+		*loops = done;
+	return done < *loops;
+}
+
 status_t scenario_run(struct scenario *scenario)
 {
 	const struct scenario_entry *entry = find(scenario->name);
@@ -98,8 +111,12 @@ status_t scenario_run(struct scenario *scenario)
 	}
 	if (!options_check(scenario->options))
 		return STATUS_INVALID;
-	const status_t status = entry->run(scenario);
-	if (status != STATUS_OK)
+	status_t status = entry->run(scenario);
+	if (status == STATUS_OK && scenario_is_cancelled())
+		status = STATUS_CANCELLED;
+	if (status == STATUS_CANCELLED)
+		print("Scenario %s was ended by Ctrl-C.\n", scenario->name);
+	else if (status != STATUS_OK)
 		print("Scenario %s failed: %s.\n", scenario->name, status_text(status));
 	return status;
 }

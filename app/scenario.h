@@ -75,6 +75,15 @@ status_t scenario_run(struct scenario *scenario) MUST_CHECK;
 /* Whether a user sits at a terminal, where lines may be redrawn: monitor=1. */
 bool app_is_interactive(const struct app_environment *environment);
 
+/*
+ * The condition of a scenario's loop: whether it goes on after `done` loops. Not after all `*loops`, and not after Ctrl-C, but
+ * for the first one: then *loops becomes what was done, and the results are those of fewer loops.
+ */
+bool scenario_goes_on(uint64_t done, uint64_t *loops);
+
+/* For what has no loops to count: whether Ctrl-C came. scenario_run turns success into STATUS_CANCELLED then. */
+bool scenario_is_cancelled(void);
+
 /* One line for each scenario. */
 void scenario_print_all(void);
 

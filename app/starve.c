@@ -162,7 +162,7 @@ static void print_result(struct starve *starve)
 SCENARIO(starve, "write dirty pages when all other memory is gone: loops=10")
 {
 	static struct starve starve;
-	const uint64_t loops = MAX(options_get_number(scenario->options, "loops", LOOPS_DEFAULT), 1);
+	uint64_t loops = MAX(options_get_number(scenario->options, "loops", LOOPS_DEFAULT), 1);
 	status_t status;
 	bool alive = true;
 
@@ -170,7 +170,7 @@ SCENARIO(starve, "write dirty pages when all other memory is gone: loops=10")
 	status = start(&starve, scenario);
 	if (status != STATUS_OK)
 		return status;
-	for (uint32_t number = 1; number <= loops && alive; number++)
+	for (uint32_t number = 1; alive && scenario_goes_on(number - 1, &loops); number++)
 		alive = run_loop(&starve, number);
 	starve.trial.failures += starve.failed;
 	hog_free(&starve.hog);

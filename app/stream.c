@@ -199,7 +199,7 @@ static status_t measure(struct streaming *stream, uint64_t rounds)
 
 	for (unsigned way = 0; way < WAYS && status == STATUS_OK; way++)
 		status = run_way(stream, way, &ignored);
-	for (uint64_t round = 0; round < rounds; round++) {
+	for (uint64_t round = 0; scenario_goes_on(round, &rounds); round++) {
 		char text[WAYS][FORMAT_SHARE_BYTES];
 
 		for (unsigned way = 0; way < WAYS && status == STATUS_OK; way++)

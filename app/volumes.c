@@ -207,13 +207,13 @@ static void finish(struct volumes *self)
 SCENARIO(volumes, "the less preferred volume gives first, down to its keep: loops=5 cheap_keep=32M dear_keep=64M")
 {
 	static struct volumes volumes;
-	const uint64_t loops = MAX(options_get_number(scenario->options, "loops", LOOPS_DEFAULT), 1);
+	uint64_t loops = MAX(options_get_number(scenario->options, "loops", LOOPS_DEFAULT), 1);
 	char books[BOOKS_TEXT_BYTES];
 	status_t status;
 
 	volumes = (struct volumes){ .trial.environment = scenario->environment };
 	status = prepare(&volumes, scenario);
-	for (uint64_t loop = 0; loop < loops && status == STATUS_OK; loop++)
+	for (uint64_t loop = 0; status == STATUS_OK && scenario_goes_on(loop, &loops); loop++)
 		run_loop(&volumes, loop);
 	finish(&volumes);
 	if (status != STATUS_OK)

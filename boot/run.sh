@@ -205,7 +205,7 @@ arguments=(
 [ -z "$trace" ] ||
 	arguments+=(-drive "if=none,id=trace,format=raw,readonly=on,file=$trace" -device virtio-blk-pci,drive=trace)
 if [ $terminal = 1 ]; then
-	arguments+=(-chardev stdio,id=console,mux=on,signal=on -serial chardev:console -mon chardev=console)
+	arguments+=(-chardev stdio,id=console,mux=on,signal=off -serial chardev:console -mon chardev=console)
 else
 	arguments+=(-serial stdio -monitor none -no-reboot)
 fi
@@ -222,8 +222,19 @@ export TMPDIR=$PWD/$build
 [[ $build = /* ]] && TMPDIR=$build
 command=(timeout --foreground --kill-after=10 "${TIMEOUT:-0}" qemu-system-x86_64 "${arguments[@]}")
 status=0
+# What was typed while nothing read it is for the machine, not for the shell behind it.
+typed_ahead_drop() {
+	local settings
+	settings=$(stty -g) || return 0
+	stty -icanon -echo min 0 time 1
+	cat >/dev/null
+	stty "$settings"
+}
+
 if [ $terminal = 1 ]; then
+	echo "poweroff ends the machine and writes its disks; Ctrl-C ends what runs in it; Ctrl-A X ends QEMU at once, without a flush."
 	"${command[@]}" || status=$?
+	typed_ahead_drop
 else
 	"${command[@]}" {input}>&- {output}>&- | sed -u -e 's/\r$//' -e 's/\x1b\[[0-9;=]*[A-Za-z]//g' || status=${PIPESTATUS[0]}
 fi

@@ -109,7 +109,8 @@ status_t image_tests_run(const struct app_environment *environment, const char *
 	if (*names == '\0' || !each_name_matches(names))
 		return STATUS_NOT_FOUND;
 	print("1..%u\n", count_chosen(names));
-	for (const struct image_test **entry = __start_image_tests; entry != __stop_image_tests; entry++)
+	for (const struct image_test **entry = __start_image_tests; entry != __stop_image_tests && !scenario_is_cancelled();
+	     entry++)
 		if (is_chosen(*entry, names))
 			failed += !run_one(environment, *entry, ++number);
 	print("# %u tests, %u failed\n", number, failed);

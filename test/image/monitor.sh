@@ -17,6 +17,15 @@ heard() {
 	done
 }
 
+# until_complete SECONDS TEXT: waits until the text and the end of its line are in what came since the last step.
+until_complete() {
+	local deadline=$((SECONDS + $1))
+	until tail -c +$((seen + 1)) "$transcript" | tr -d '\r' | tr '\n' '|' | grep -qF -- "$2|"; do
+		[ $SECONDS -lt $deadline ] || return 1
+		sleep 0.1
+	done
+}
+
 # say NAME KEYS PATTERN: types, and expects an answer with the pattern, and the prompt behind it.
 say() {
 	seen=$(stat -c %s "$transcript")
@@ -63,6 +72,11 @@ say "completes arguments" 'run bo\t\r' '^result: boot '
 say "completes names of volumes" 'flush virti\t\r' '^flushed'
 say "explains unknown commands" 'nonsense\r' '^Unknown command "nonsense"'
 say "runs a scenario" 'run boot\r' '^result: boot '
+say "cancels a line at Ctrl-C" 'flush nonsense\x03help tasks\r' '^usage: tasks'
+seen=$(stat -c %s "$transcript")
+printf 'run churn loops=1000000\r' >&$keys
+until_complete 20 'loops=1000000' # before, Ctrl-C would be for the line
+say "ends a scenario at Ctrl-C" '\x03' '^Scenario churn was ended by Ctrl-C'
 say "drains" 'drain 4M\r' ' reached the block heap'
 say "refuses to drain nonsense" 'drain much\r' 'usage: drain|not a'
 say "shows what drivers have" 'heaps leaks\r' '^edu 00:[0-9a-f.]+ +[0-9]+ objects, [0-9]+ bytes, allocated by edu_probe\+0x'

@@ -27,6 +27,8 @@ const char *status_text(status_t status)
 		return "busy";
 	case STATUS_RANGE:
 		return "out of range";
+	case STATUS_CANCELLED:
+		return "cancelled";
 	default:
 		return "unknown status";
 	}

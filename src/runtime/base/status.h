@@ -21,6 +21,7 @@ enum {
 	STATUS_CORRUPT = -9,     /* data or a table is damaged */
 	STATUS_BUSY = -10,       /* in use; try again later */
 	STATUS_RANGE = -11,      /* outside of the object's bounds */
+	STATUS_CANCELLED = -12,  /* ended on request before it was done */
 };
 
 /* A few words on `status` for people; never NULL. */

@@ -41,6 +41,14 @@ status_t console_parse_log_level(const char *text, enum log_level *level) MUST_C
  */
 char console_read_character(void);
 
+/*
+ * Ctrl-C: read like any character, and what was typed before it is dropped. For work that runs while nothing reads: whether
+ * one came that the reader has not cleared. Any context.
+ */
+#define CONSOLE_BREAK '\x03'
+bool console_break_requested(void);
+void console_break_clear(void);
+
 /* How often a log line has cut an unfinished line; a line editor that sees it change shows its line again. */
 unsigned console_interruptions(void);
 

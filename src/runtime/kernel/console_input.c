@@ -25,6 +25,7 @@ static struct {
 	char ring[INPUT_BYTES];   /* [lock]; when it is full, what comes is dropped */
 	_Atomic uint32_t head;    /* [lock] to change */
 	uint32_t tail;            /* [lock] */
+	_Atomic bool break_requested;
 	struct interrupt serial_interrupt;
 	struct interrupt keyboard_interrupt;
 	uint64_t period_ns;
@@ -34,6 +35,10 @@ static void put_locked(char character)
 {
 	const uint32_t head = atomic_load_explicit(&input.head, memory_order_relaxed);
 
+	if (character == CONSOLE_BREAK) {
+		input.tail = head;
+		atomic_store(&input.break_requested, true);
+	}
 	if (head - input.tail == INPUT_BYTES)
 		return;
 	input.ring[head % INPUT_BYTES] = character;
@@ -103,6 +108,16 @@ status_t console_start(void)
 	if (input.keyboard.present && !attach(&input.keyboard_interrupt, "keyboard", KEYBOARD_LINE, keyboard_interrupt))
 		input.period_ns = POLL_PERIOD_NS;
 	return task_spawn(&options, console_task, NULL, NULL);
+}
+
+bool console_break_requested(void)
+{
+	return atomic_load(&input.break_requested);
+}
+
+void console_break_clear(void)
+{
+	atomic_store(&input.break_requested, false);
 }
 
 char console_read_character(void)

@@ -70,6 +70,10 @@ static void line_read(struct line_editor *editor)
 	for (;;) {
 		const char character = console_read_character();
 
+		/* This one is for the line; one that comes when the line is complete is for its command. */
+		if (character == CONSOLE_BREAK)
+			console_break_clear();
+
 		/* The log came in between: show again what the key will change. */
 		if (console_interruptions() != interruptions) {
 			interruptions = console_interruptions();
@@ -89,7 +93,7 @@ void monitor_run(struct command_table *table)
 	for (;;) {
 		line_read(&editor);
 		const status_t status = command_execute(table, editor.line);
-		if (status != STATUS_OK && status != STATUS_INVALID && status != STATUS_NOT_FOUND)
+		if (status != STATUS_OK && status != STATUS_INVALID && status != STATUS_NOT_FOUND && status != STATUS_CANCELLED)
 			print("%s\n", status_text(status));
 	}
 }
