@@ -25,7 +25,7 @@
 struct drain {
 	struct volume *volume;
 	const struct reclaim_target *target;
-	struct fence_limits limits;
+	struct fence_limits limits; /* of a window: what is left of it */
 	uint64_t keep;
 	bool write;          /* dirty pages are no obstacle: they get written */
 	struct list fenced;  /* to be looked at */
@@ -138,10 +138,27 @@ static bool is_over(const struct drain *drain)
 	return drain->over || drain->given >= drain->target->bytes || has_to_end(drain);
 }
 
-/* The coldest block, fenced, unless the volume has to keep it. NULL: there is none. */
+/* The next block of the window, by address. An exchange leaves open ones: a volume that has only these can still read. */
+static struct frames *fence_next(struct drain *drain, struct frames_census *census)
+{
+	const struct frame_table *table = &drain->volume->pagecache->table;
+	struct phys_addr *next = &drain->limits.lowest;
+
+	while (next->value < drain->limits.highest.value && !is_late(drain)) {
+		struct frames *frames = frame_table_block(table, *next);
+
+		next->value += BLOCK_BYTES;
+		if (frames && page_heap_fence_block(drain->volume, frames, !drain->target->exchange, census))
+			return frames;
+	}
+	return NULL;
+}
+
+/* The coldest block, or the next one of a window, fenced, unless the volume has to keep it. NULL: there is none. */
 static struct frames *fence_block(struct drain *drain, struct frames_census *census)
 {
-	struct frames *frames = page_heap_fence(drain->volume, &drain->limits, census);
+	struct frames *frames =
+		drain->target->obstacles ? fence_next(drain, census) : page_heap_fence(drain->volume, &drain->limits, census);
 
 	if (!frames)
 		return NULL;
@@ -216,7 +233,7 @@ static void exchange(struct drain *drain)
 	struct frames *frames;
 	struct phys_addr fresh;
 
-	while (!is_over(drain) && (frames = page_heap_fence(volume, &drain->limits, &census)) != NULL) {
+	while (!is_over(drain) && (frames = fence_next(drain, &census)) != NULL) {
 		if (census.stuck == 0 && block_heap_alloc(&volume->pagecache->memory->blocks, &request, &fresh) == STATUS_OK &&
 		    exchange_block(volume, frames, frame_table_block(&volume->pagecache->table, fresh)))
 			drain->given += BLOCK_BYTES;
@@ -264,11 +281,7 @@ static void drain_begin(struct drain *drain, struct volume *volume, const struct
 	*drain = (struct drain){
 		.volume = volume,
 		.target = target,
-		.limits = { .lowest = target->lowest,
-			    .highest = target->highest,
-			    .window = target->obstacles != NULL,
-			    .wanted = target->wanted,
-			    .queued = target->exchange },
+		.limits = { .lowest = target->lowest, .highest = target->highest, .wanted = target->wanted },
 		.keep = keep,
 	};
 	list_init(&drain->fenced);

@@ -20,8 +20,8 @@
  * goes on with the cursors: at every 16th frame it looks at the score anew that was looked at longest ago.
  *
  * Lock [R]: heap->lock, a leaf, behind [S] and [D]. It is held for the look at a block or two, or at the scores of a bounded
- * number of blocks (page_heap_find_group); not while a page is visited, copied or evicted: a visit counts in frames->busy,
- * which keeps the block where it is.
+ * number of blocks (page_heap_find_group; page_heap_fence lets it go between such parts); not while a page is visited, copied
+ * or evicted: a visit counts in frames->busy, which keeps the block where it is.
  */
 #pragma once
 
@@ -105,8 +105,6 @@ struct fence_limits {
 	struct phys_addr lowest;  /* only blocks wholly within [lowest, highest] */
 	struct phys_addr highest; /* last byte */
 	struct phys_addr wanted;  /* rather this block, unless others are clearly colder than all that will go; 0: none */
-	bool window;              /* all blocks there are to go, in whatever order */
-	bool queued;              /* no open ones: a volume that has only these can still read */
 	bool open;                /* open blocks, too, and the empty ones that are retained: nothing is to be left */
 };
 
@@ -115,6 +113,9 @@ struct fence_limits {
  * page_heap_release or page_heap_unfence.
  */
 struct frames *page_heap_fence(struct volume *volume, const struct fence_limits *limits, struct frames_census *census);
+
+/* Fences this block, if it is the volume's and QUEUED, EMPTY, or, if `open`, OPEN. In constant time, for all of a window. */
+bool page_heap_fence_block(struct volume *volume, struct frames *frames, bool open, struct frames_census *census);
 
 /*
  * A fresh block takes the place of a fenced one, whose pages are to be moved there: in its lane as the youngest, when it is

@@ -5,9 +5,11 @@
 #include "runtime/base/assert.h"
 #include "runtime/base/bits.h"
 
-#define HOLES_PART  8  /* of a block that has lost so many pages */
-#define LITTLE_PART 8  /* of the cache: less than that is not much to be taken at a time */
-#define LOOKS_MAX   64 /* at blocks that turned out hotter than thought, before the next best one will do */
+#define HOLES_PART  8   /* of a block that has lost so many pages */
+#define LITTLE_PART 8   /* of the cache: less than that is not much to be taken at a time */
+#define LOOKS_MAX   64  /* at blocks that turned out hotter than thought, before the next best one will do */
+#define LOOK_STEPS  128 /* past blocks that lie elsewhere: they take about as long as a look */
+#define STEPS_MAX   256 /* in one hold of the lock */
 
 static bool is_within(const struct frames *frames, const struct fence_limits *limits)
 {
@@ -34,55 +36,77 @@ static struct frames *find_empty_locked(struct page_heap *heap, const struct fen
 	return NULL;
 }
 
-/* The one of the lowest score in the span, by going through the blocks that lie there. */
+/* The role is this heap's to read only if the block is its own. */
+static bool is_queued_locked(struct page_heap *heap, const struct frames *frames)
+{
+	return frames && atomic_load_explicit(&frames->volume, memory_order_relaxed) == page_heap_volume(heap) &&
+	       frames->role == FRAMES_QUEUED;
+}
+
+/* By going through the blocks that lie in the span. Lets the lock go meanwhile; so what it finds may be gone at the end. */
 static struct frames *lowest_of_span_locked(struct page_heap *heap, struct span span)
 {
-	const struct volume *volume = page_heap_volume(heap);
-	struct frames *const *blocks = volume->pagecache->table.blocks;
-	struct frames *lowest = NULL;
+	struct frames *const *blocks = page_heap_volume(heap)->pagecache->table.blocks;
+	struct frames *lowest;
 
-	for (uint64_t i = span.first; i < span.end; i++) {
-		struct frames *frames = blocks[i];
+	do {
+		unsigned lowest_level = SCORE_LEVELS;
 
-		if (frames && atomic_load_explicit(&frames->volume, memory_order_relaxed) == volume &&
-		    frames->role == FRAMES_QUEUED &&
-		    (!lowest || page_heap_level(frames->score) < page_heap_level(lowest->score)))
-			lowest = frames;
-	}
+		lowest = NULL;
+		for (uint64_t i = span.first; i < span.end; i++) {
+			if ((i - span.first) % STEPS_MAX == STEPS_MAX - 1) {
+				spinlock_unlock(&heap->lock);
+				spinlock_lock(&heap->lock);
+			}
+			if (is_queued_locked(heap, blocks[i]) && page_heap_level(blocks[i]->score) < lowest_level) {
+				lowest = blocks[i];
+				lowest_level = page_heap_level(lowest->score);
+			}
+		}
+	} while (lowest && !is_queued_locked(heap, lowest));
 	return lowest;
 }
 
-static struct frames *lowest_locked(struct page_heap *heap, const struct fence_limits *limits)
+/*
+ * The one of the lowest score. The coldest blocks mostly lie within the limits; where many do not, the limits are narrow. Adds
+ * to *steps what it had to pass by.
+ */
+static struct frames *lowest_locked(struct page_heap *heap, const struct fence_limits *limits, uint64_t *steps)
 {
 	const struct block_heap *memory = &page_heap_volume(heap)->pagecache->memory->blocks;
 	const struct span span = span_of(memory, limits->lowest, limits->highest);
+	const uint64_t steps_end = *steps + STEPS_MAX;
 
-	/* A window is short, and what lies in it would have to be picked out of all blocks. */
-	if (limits->window && span.end < span.first + atomic_load_explicit(&heap->blocks, memory_order_relaxed))
-		return lowest_of_span_locked(heap, span);
 	for (uint64_t levels = heap->level_mask; levels != 0; levels &= levels - 1) {
 		list_for_each (link, &heap->levels[__builtin_ctzll(levels)]) {
 			struct frames *frames = container_of(link, struct frames, scored);
 
 			if (is_within(frames, limits))
 				return frames;
+			if (++*steps == steps_end) {
+				*steps += span.end - span.first;
+				return lowest_of_span_locked(heap, span);
+			}
 		}
 	}
 	return NULL;
 }
 
-/* Hits do not tell the block: whatever seems to be the coldest is looked at again. */
+/* Hits do not tell the block: whatever seems to be the coldest is looked at again. Lets the lock go between two looks. */
 static struct frames *find_coldest_locked(struct page_heap *heap, const struct fence_limits *limits,
 					  struct frames_census *census)
 {
 	struct frames *frames;
+	uint64_t steps = 0;
 
-	for (unsigned looks = 0; (frames = lowest_locked(heap, limits)) != NULL; looks++) {
+	for (unsigned looks = 0; (frames = lowest_locked(heap, limits, &steps)) != NULL; looks++) {
 		const unsigned level = page_heap_level(frames->score);
 
 		page_heap_count_locked(heap, frames, census);
-		if (page_heap_level(frames->score) <= level || looks == LOOKS_MAX)
+		if (page_heap_level(frames->score) <= level || looks + steps / LOOK_STEPS >= LOOKS_MAX)
 			break;
+		spinlock_unlock(&heap->lock);
+		spinlock_lock(&heap->lock);
 	}
 	return frames;
 }
@@ -107,12 +131,13 @@ static unsigned demand_level_locked(const struct page_heap *heap)
 static struct frames *prefer_locked(struct page_heap *heap, struct phys_addr wanted, struct frames *coldest,
 				    struct frames_census *census)
 {
-	const struct block_heap *memory = &page_heap_volume(heap)->pagecache->memory->blocks;
-	const struct span span = span_of(memory, wanted, (struct phys_addr){ wanted.value + BLOCK_BYTES - 1 });
-	struct frames *frames = wanted.value != 0 && coldest ? lowest_of_span_locked(heap, span) : NULL;
 	struct frames_census found;
+	struct frames *frames;
 
-	if (!frames)
+	if (wanted.value == 0 || !coldest)
+		return coldest;
+	frames = frame_table_block(&page_heap_volume(heap)->pagecache->table, wanted);
+	if (!is_queued_locked(heap, frames))
 		return coldest;
 	page_heap_count_locked(heap, frames, &found);
 	if (page_heap_level(frames->score) > MAX(page_heap_level(coldest->score), demand_level_locked(heap)))
@@ -137,6 +162,12 @@ static struct frames *counted(struct frames *frames, struct frames_census *censu
 	return frames;
 }
 
+static void fence_locked(struct page_heap *heap, struct frames *frames)
+{
+	page_heap_unlink_locked(heap, frames);
+	frames->role = FRAMES_FENCED;
+}
+
 struct frames *page_heap_fence(struct volume *volume, const struct fence_limits *limits, struct frames_census *census)
 {
 	struct page_heap *heap = &volume->heap;
@@ -146,14 +177,28 @@ struct frames *page_heap_fence(struct volume *volume, const struct fence_limits 
 	frames = counted(find_empty_locked(heap, limits), census);
 	if (!frames)
 		frames = prefer_locked(heap, limits->wanted, find_coldest_locked(heap, limits, census), census);
-	if (!frames && !limits->queued && (limits->open || is_restricted(heap, limits)))
+	if (!frames && (limits->open || is_restricted(heap, limits)))
 		frames = counted(find_open_locked(heap, limits), census);
-	if (frames) {
-		page_heap_unlink_locked(heap, frames);
-		frames->role = FRAMES_FENCED;
-	}
+	if (frames)
+		fence_locked(heap, frames);
 	spinlock_unlock(&heap->lock);
 	return frames;
+}
+
+bool page_heap_fence_block(struct volume *volume, struct frames *frames, bool open, struct frames_census *census)
+{
+	struct page_heap *heap = &volume->heap;
+	bool fenced;
+
+	if (atomic_load_explicit(&frames->volume, memory_order_relaxed) != volume)
+		return false;
+	spinlock_lock(&heap->lock);
+	fenced = atomic_load_explicit(&frames->volume, memory_order_relaxed) == volume &&
+		 (frames->role == FRAMES_QUEUED || frames->role == FRAMES_EMPTY || (open && frames->role == FRAMES_OPEN));
+	if (fenced)
+		fence_locked(heap, counted(frames, census));
+	spinlock_unlock(&heap->lock);
+	return fenced;
 }
 
 void page_heap_replace(struct volume *volume, struct frames *frames, struct frames *fresh)

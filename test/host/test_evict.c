@@ -5,12 +5,16 @@
 #include "fake/cache_fixture.h"
 #include "host/host_test.h"
 #include "pagecache/exclusive.h"
+#include "pagecache/evict.h"
 #include "pagecache/frame.h"
+#include "pagecache/page_heap_internal.h"
 #include "pagecache/replacement.h"
 #include "runtime/base/bits.h"
 
 #define ROUNDS 12
 #define TWINS  2
+
+#define WIDE_BLOCKS 1024 /* of memory: far more than are gone through at once */
 
 static struct cache_machine machines[TWINS];
 
@@ -212,4 +216,128 @@ START_TEST(threads_read_into_what_is_dropped)
 }
 END_TEST
 
-HOST_TEST_MAIN("evict", many_at_once_go_as_one_by_one, threads_read_into_what_is_dropped)
+/* So many blocks, whose pages differ in number and hits, and whose scores are looked at. Nothing is read. */
+static void fill_blocks(struct cache_machine *machine, uint32_t blocks, struct random *random)
+{
+	struct page_heap *heap = &machine->volume.heap;
+	uint64_t number = 0;
+
+	while (atomic_load(&heap->blocks) < blocks) {
+		struct page *page = page_heap_take(&machine->volume, LANE_PROBATION);
+		const uint64_t block = page_frame(page) / PAGES_PER_BLOCK;
+		const uint32_t flags = (uint32_t)random_below(random, 4) * PAGE_HIT;
+
+		if (random_below(random, 400) >= block * 7 % 64 || number == DISK_BYTES / PAGE_BYTES ||
+		    !page_insert(&machine->volume.node, page, LANE_PROBATION, number++, page_state_make(PAGE_CLEAN, flags)))
+			frame_return(page);
+	}
+	spinlock_lock(&heap->lock);
+	for (uint64_t i = 0; i < machine->pagecache.table.count; i++)
+		if (machine->pagecache.table.blocks[i])
+			page_heap_look_locked(heap, machine->pagecache.table.blocks[i]);
+	spinlock_unlock(&heap->lock);
+}
+
+/* SCORE_LEVELS: no block within the limits is queued. */
+static unsigned lowest_level(struct cache_machine *machine, const struct fence_limits *limits)
+{
+	const struct frame_table *table = &machine->pagecache.table;
+	unsigned lowest = SCORE_LEVELS;
+
+	for (uint64_t i = 0; i < table->count; i++) {
+		const struct frames *frames = table->blocks[i];
+
+		if (frames && atomic_load(&frames->volume) == &machine->volume && frames->role == FRAMES_QUEUED &&
+		    frames->block.value >= limits->lowest.value &&
+		    frames->block.value + BLOCK_BYTES - 1 <= limits->highest.value)
+			lowest = MIN(lowest, page_heap_level(frames->score));
+	}
+	return lowest;
+}
+
+/* However many colder blocks lie elsewhere. */
+START_TEST(the_coldest_block_within_limits_goes)
+{
+	struct cache_machine *machine = &machines[0];
+	const struct frame_table *table = &machine->pagecache.table;
+	struct frames_census census;
+	struct frames *frames;
+	unsigned found = 0;
+	struct random random;
+
+	random_seed(&random, 1);
+	cache_machine_init_sized(machine, WIDE_BLOCKS * BLOCK_BYTES, DISK_BYTES, &(struct guarantee_config){ 0 });
+	fill_blocks(machine, WIDE_BLOCKS - WIDE_BLOCKS / 16, &random);
+	for (unsigned i = 0; i < 300; i++) {
+		const uint64_t length = 1 + random_below(&random, i % 2 == 0 ? 8 : table->count);
+		const uint64_t first = random_below(&random, table->count);
+		const uint64_t start = (table->first_block + first) << BLOCK_SHIFT;
+		const struct fence_limits limits = { { start }, .highest = { start + length * BLOCK_BYTES - 1 } };
+		const unsigned level = lowest_level(machine, &limits);
+
+		if (level == SCORE_LEVELS)
+			continue;
+		found++;
+		frames = page_heap_fence(&machine->volume, &limits, &census);
+		ck_assert_ptr_nonnull(frames);
+		ck_assert_uint_ge(frames->block.value, limits.lowest.value);
+		ck_assert_uint_le(frames->block.value + BLOCK_BYTES - 1, limits.highest.value);
+		ck_assert_uint_eq(page_heap_level(frames->score), level);
+		page_heap_unfence(&machine->volume, frames);
+	}
+	ck_assert_uint_gt(found, 150);
+	cache_machine_fini(machine);
+}
+END_TEST
+
+static bool is_queued(struct cache_machine *machine, uint64_t block)
+{
+	const struct frames *frames = machine->pagecache.table.blocks[block];
+
+	return frames && atomic_load(&frames->volume) == &machine->volume && frames->role == FRAMES_QUEUED;
+}
+
+/* The first of `length` blocks side by side that are queued. */
+static uint64_t find_queued(struct cache_machine *machine, unsigned length)
+{
+	for (uint64_t i = 0, run = 0; i < machine->pagecache.table.count; i++) {
+		run = is_queued(machine, i) ? run + 1 : 0;
+		if (run == length)
+			return i + 1 - length;
+	}
+	platform_panic("no window");
+}
+
+/* One step for each: what is colder does not go first, for which all would have to be looked at each time. */
+START_TEST(a_window_goes_by_address)
+{
+	struct cache_machine *machine = &machines[0];
+	struct frames *const *blocks;
+	uint32_t obstacles = 0;
+
+	cache_machine_init(machine, DISK_BYTES, false);
+	cache_machine_fill(machine);
+	blocks = &machine->pagecache.table.blocks[find_queued(machine, 6)];
+	for (uint32_t i = 0; i < 2 * PAGES_PER_BLOCK; i++) {
+		struct page *page = &blocks[i / PAGES_PER_BLOCK]->pages[i % PAGES_PER_BLOCK];
+		uint32_t state = page_state(page);
+
+		if (page_is(state, PAGE_CLEAN))
+			ck_assert(page_try_change(page, &state, state | PAGE_HITS));
+	}
+	const struct reclaim_target target = {
+		.bytes = 2 * BLOCK_BYTES,
+		.lowest = blocks[0]->block,
+		.highest = { blocks[5]->block.value + BLOCK_BYTES - 1 },
+		.obstacles = &obstacles,
+		.deadline_ns = PLATFORM_FOREVER,
+	};
+	ck_assert_uint_eq(evict_blocks(&machine->volume, &target, 0), 2 * BLOCK_BYTES);
+	for (unsigned i = 0; i < 6; i++)
+		ck_assert_int_eq(atomic_load(&blocks[i]->volume) == NULL, i < 2);
+	cache_machine_fini(machine);
+}
+END_TEST
+
+HOST_TEST_MAIN("evict", many_at_once_go_as_one_by_one, threads_read_into_what_is_dropped, the_coldest_block_within_limits_goes,
+	       a_window_goes_by_address)
