@@ -22,6 +22,7 @@
 #define MAPPINGS     1000
 #define PIECES       256 /* of the guarantee, taken at once */
 #define WINDOW_BYTES GIB
+#define LOW_BLOCKS   64 /* of the cache, below 4 GB: all of them hot */
 
 static struct block_device disks[VOLUMES];
 static char names[VOLUMES][VOLUME_NAME_BYTES];
@@ -182,6 +183,39 @@ static void map_and_ask(struct bench_machine *machine)
 		node_unmap(mappings[i]);
 }
 
+static bool low_block_take(struct bench_machine *machine, struct phys_addr *block)
+{
+	const struct memory_request request = { .blocks = 1,
+						.owner = &machine->fixed,
+						.constraints = { .highest = { 4 * GIB - 1 } } };
+
+	return memory_blocks_alloc(&machine->memory, &request, block) == STATUS_OK;
+}
+
+/* Takes all there is below 4 GB, so that the cache lies above. */
+static void low_blocks_take(struct bench_machine *machine, struct phys_addr *blocks)
+{
+	uint64_t count = 0;
+
+	while (count < 4 * GIB / BLOCK_BYTES && low_block_take(machine, &blocks[count]))
+		count++;
+	must(count >= LOW_BLOCKS, "too little is free below 4 GB");
+}
+
+/* The cache gets some of it, and hits what it has there; then a device that reaches no more wants all of it. */
+static void low_blocks_ask(struct bench_machine *machine, struct phys_addr *blocks)
+{
+	unsigned taken = 0;
+
+	for (unsigned i = 0; i < LOW_BLOCKS; i++)
+		memory_blocks_free(&machine->memory, blocks[i]);
+	for (unsigned i = 0; i < 4; i++)
+		read(machine, 0, 64 * GIB, GIB);
+	while (taken < LOW_BLOCKS && low_block_take(machine, &blocks[taken]))
+		taken++;
+	must(taken > LOW_BLOCKS / 2, "the cache gives nothing below 4 GB");
+}
+
 /* One piece, without waiting, as in an interrupt handler. */
 static struct dma_buffer *piece_take(struct bench_machine *machine)
 {
@@ -246,11 +280,14 @@ static void volumes_detach(struct bench_machine *machine)
 
 void cache_look_at(struct bench_machine *machine)
 {
+	static struct phys_addr low_blocks[4 * GIB / BLOCK_BYTES];
 	struct pagecache_statistics statistics;
 
 	cache_start(machine);
+	low_blocks_take(machine, low_blocks);
 	memory_take_all_but(machine, CACHE_GB * GIB);
 	cache_fill(machine);
+	low_blocks_ask(machine, low_blocks);
 	pagecache_statistics(&machine->pagecache, &statistics);
 	write_and_flush(machine);
 	direct_and_discard(machine);
