@@ -14,9 +14,11 @@
  * (fair_mutex.h); no turn waits for I/O or for the console. A request asks for single blocks one at a time, and after each
  * block it passes its turn on to requests in line that are as urgent. A run of blocks is made by choosing the window with the
  * least to clean and fencing it off, then the next best one; before a much heavier one is emptied, a request that may wait
- * does so for a while (reclaim_runs.c). The fence stands while others have a turn. Between its rounds a request sleeps until
- * something has been freed or written. When free memory falls below low, or a request fails, the background cleaner
- * (background_cleaner.h) brings it up to high.
+ * does so for a while (reclaim_runs.c). The fence stands while others have a turn, unless one of them fences a window of its
+ * own: there is one fence. Then caches may take what was emptied so far. A request that still empties its window fences it
+ * anew when its turn comes again; if blocks of it are gone at the end, it takes the next best one. Between its rounds a
+ * request sleeps until something has been freed or written. When free memory falls below low, or a request fails, the
+ * background cleaner (background_cleaner.h) brings it up to high.
  *
  * Waiting. MEMORY_WAIT_NEVER: takes what is free, and where platform_may_sleep() has cleaned what it asks for, as far as that
  * goes without I/O. It is more urgent than requests that may wait: those do at most one block's work before it has its turn.
