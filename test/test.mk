@@ -54,6 +54,10 @@ $(TEST_DIR)/%/portable.a:
 $(TEST_DIR)/test_%: $(TEST_DIR)/checked/test/host/test_%.o $(TEST_DIR)/checked/portable.a
 	$(Q)$(CC) $(CHECKED_FLAGS) $^ $(CHECK_LIBS) -o $@
 
+# Blocks as small as in benches of small caches.
+$(TEST_DIR)/test_small_blocks: $(call objects,small,test/host/test_small_blocks.c) $(TEST_DIR)/small/portable.a
+	$(Q)$(CC) $(FAST_FLAGS) $^ $(CHECK_LIBS) -o $@
+
 # The same without sanitizers and debug checks, for what is done very often.
 $(TEST_DIR)/optimized_test_%: $(TEST_DIR)/fast/test/host/test_%.o $(TEST_DIR)/fast/portable.a
 	$(Q)$(CC) $(FAST_FLAGS) $^ $(CHECK_LIBS) -o $@

@@ -1,6 +1,6 @@
 /*
- * The general heap: memory of any size from 16 bytes on, behind struct heap. Size classes over objcaches up to 1 MB, runs of
- * whole blocks above. Free finds the class by the physical address, so it needs no size.
+ * The general heap: memory of any size from 16 bytes on, behind struct heap. Size classes over objcaches up to 1 MB, half a
+ * block, runs of whole blocks above. Free finds the class by the physical address, so it needs no size.
  *
  * Classes: multiples of 16 bytes up to 128, then eight for each doubling up to 256 KB, so at most an eighth of what was asked
  * for is added; above, what a block holds 7 to 2 times, because all sizes in between take as much of it.
@@ -34,8 +34,10 @@
 #include "objcache.h"
 
 #define GENERAL_HEAP_SMALL_BYTES 4096 /* up to here a table finds the class */
-#define GENERAL_HEAP_STEPS       112  /* of sizes, eight up to 128 bytes and for each doubling up to OBJCACHE_OBJECT_MAX */
 #define GENERAL_HEAP_NAME_BYTES  32
+
+/* Of sizes: eight up to 128 bytes, and for each doubling up to OBJCACHE_OBJECT_MAX. */
+#define GENERAL_HEAP_STEPS (8 * (BLOCK_SHIFT - 7))
 
 /* Takes runs of blocks; beside block_source, which takes single ones. */
 struct run_source {

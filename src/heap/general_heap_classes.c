@@ -12,7 +12,7 @@
 
 #define CLASS_STEPS     8u /* for each doubling */
 #define STEP_SHIFT      3u /* CLASS_STEPS */
-#define STEPPED_MAX     (256 * KIB)
+#define STEPPED_MAX     MIN(256 * KIB, OBJCACHE_OBJECT_MAX)
 #define FIRST_STEP_MAX  (16 * CLASS_STEPS)
 #define FIRST_SHIFT     7u /* FIRST_STEP_MAX */
 #define POWER_CLASS_MIN 64u

@@ -48,7 +48,7 @@
 #endif
 
 #define OBJCACHE_OBJECT_MIN          16
-#define OBJCACHE_OBJECT_MAX          (1 * MIB)
+#define OBJCACHE_OBJECT_MAX          (BLOCK_BYTES / 2)
 #define OBJCACHE_MAGAZINE_OBJECT_MAX (32 * KIB)
 #define OBJCACHE_MAGAZINE_SLOTS      248 /* at most; with its head 4 KB */
 #define OBJCACHE_BUCKETS             16

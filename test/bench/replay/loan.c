@@ -17,11 +17,30 @@ static double copies_per_100(const struct outcome *outcome)
 	return outcome->misses == 0 ? 0 : 100.0 * (double)outcome->copies / (double)outcome->misses;
 }
 
+/* A cache lends a piece only where it keeps blocks of its own: it needs more than a piece beside the guarantee. */
+static bool can_lend(const struct trace *trace, unsigned size_percent, uint64_t blocks, uint64_t guarantee_blocks)
+{
+	const uint64_t own = blocks - guarantee_blocks;
+
+	if (blocks > guarantee_blocks && own > REPLAY_PIECE_BLOCKS)
+		return true;
+	fprintf(stderr,
+		"replay: %s has too few pages for a cache of %u%% that lends: a guarantee of %llu of its %llu blocks has to "
+		"leave more than %u; choose a larger size\n",
+		trace->name, size_percent, (unsigned long long)guarantee_blocks, (unsigned long long)blocks,
+		REPLAY_PIECE_BLOCKS);
+	return false;
+}
+
 void loan_print(const struct trace *trace, unsigned size_percent, uint64_t blocks, unsigned part)
 {
 	const struct taking nothing = { .period = 0 };
 	const uint64_t pieces = MAX((blocks + part * REPLAY_PIECE_BLOCKS / 2) / (part * REPLAY_PIECE_BLOCKS), 1u);
 	const uint64_t guarantee_blocks = pieces * REPLAY_PIECE_BLOCKS;
+
+	if (!can_lend(trace, size_percent, blocks, guarantee_blocks))
+		return;
+
 	const struct outcome none = run_cache(trace, blocks, &nothing, RUN_WRITER_PERIOD);
 	const struct outcome idle = run_cache(trace, blocks - guarantee_blocks, &nothing, RUN_WRITER_PERIOD);
 	const struct outcome lent = run_cache_lent(trace, blocks, guarantee_blocks, RUN_WRITER_PERIOD);

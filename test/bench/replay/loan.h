@@ -7,5 +7,8 @@
 
 #include "trace.h"
 
-/* Of a cache of so many blocks, at least 4, of which 1/part are the guarantee, rounded to pieces: prints a line. */
+/*
+ * Of a cache of so many blocks, of which 1/part are the guarantee, rounded to pieces: prints a line, or says that these are too
+ * few to lend.
+ */
 void loan_print(const struct trace *trace, unsigned size_percent, uint64_t blocks, unsigned part);
