@@ -131,7 +131,7 @@ status_t node_map_at(struct node *node, uint64_t offset, uint64_t bytes, enum ma
 	if (!mapping)
 		return STATUS_NO_MEMORY;
 	if (access == MAP_WRITE && reserve(node->volume, pages))
-		mapping->reserved = (uint32_t)pages;
+		mapping->reserved = (uint16_t)pages;
 	else if (access == MAP_WRITE)
 		status = STATUS_BUSY;
 	for (uint64_t done = 0; done < bytes && status == STATUS_OK;) {

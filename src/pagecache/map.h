@@ -32,10 +32,10 @@ struct mapping {
 	struct node *node;           /* [I] */
 	enum map_access access;      /* [I] */
 	bool no_frames;              /* [I] from some page on there was no memory to set pages apart */
+	uint16_t reserved;           /* [I] pages of volume->mapped_pages that are its own */
 	const char *site;            /* [I] where node_map was called */
 	struct list link;            /* [D] in volume->mappings, once all pages are mapped */
 	uint32_t page_count;         /* [I] */
-	uint32_t reserved;           /* [I] pages of volume->mapped_pages that are its own */
 	uint32_t segment_count;      /* [I] */
 	struct phys_range *segments; /* [I] bytes [offset, offset + bytes) in order, neighbours joined */
 	struct page *pages[];        /* [I] */

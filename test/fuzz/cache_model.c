@@ -5,7 +5,7 @@
 
 #include "runtime/base/bits.h"
 
-#define MODEL_BLOCKS 11
+#define MODEL_BLOCKS 12
 
 /* The first volume ends in the middle of a page. */
 #define WHOLE_BYTES (1400 * PAGE_BYTES + 1536)

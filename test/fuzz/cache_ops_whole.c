@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cache_ops.h"
+#include "pagecache/writeback.h"
 #include "runtime/base/bits.h"
 
 #define MAPPED_BYTES_MAX (64 * PAGE_BYTES)
@@ -45,6 +46,21 @@ static bool map_may_fail(struct model *model, const struct node *node, status_t 
 		atomic_load(&node->volume->device->gone));
 }
 
+/* There is another mapping for writing already, and with this one they would have more pages than may be dirty. */
+static bool is_beyond_limit(const struct model *model, const struct node *node, uint64_t offset, uint64_t bytes)
+{
+	const uint64_t pages = divide_round_up(offset % PAGE_BYTES + bytes, PAGE_BYTES);
+	uint64_t mapped = 0;
+
+	for (unsigned i = 0; i < MODEL_MAPPINGS; i++) {
+		const struct mapping *mapping = model->mappings[i].mapping;
+
+		if (mapping && mapping->access == MAP_WRITE && mapping->node->volume == node->volume)
+			mapped += mapping->page_count;
+	}
+	return mapped > 0 && mapped + pages > writeback_limits(node->volume).max;
+}
+
 void model_map(struct model *model, struct node *node, uint64_t offset, uint64_t bytes, enum map_access access)
 {
 	struct model_mapping *free = free_mapping(model);
@@ -64,7 +80,8 @@ void model_map(struct model *model, struct node *node, uint64_t offset, uint64_t
 		return;
 	status = node_map(node, offset, bytes, access, &mapping);
 	if (status != STATUS_OK) {
-		assert(map_may_fail(model, node, status, offset, bytes));
+		assert(status == STATUS_BUSY ? access == MAP_WRITE && is_beyond_limit(model, node, offset, bytes)
+					     : map_may_fail(model, node, status, offset, bytes));
 		return;
 	}
 	*free = (struct model_mapping){ mapping, offset / PAGE_BYTES, mapping->page_count };
