@@ -305,7 +305,7 @@ START_TEST(writes_never_take_the_last_objects)
 {
 	enum { MOST = 64 };
 	const struct volume_config config = { .preference = 50 };
-	struct io *writes[MOST], *reads[MOST];
+	struct io *writes[MOST] = { NULL }, *reads[MOST] = { NULL };
 	unsigned write_count = 0, read_count = 0;
 	struct cache_machine machine;
 	struct volume volumes[3];
