@@ -3,7 +3,6 @@
 #include "heap/memory.h"
 #include "pagecache/volume.h"
 #include "report.h"
-#include "scenario.h"
 #include "runtime/base/log.h"
 #include "runtime/kernel/task.h"
 #include "scenario.h"

@@ -26,9 +26,9 @@ static bool can_lend(const struct trace *trace, unsigned size_percent, uint64_t 
 		return true;
 	fprintf(stderr,
 		"replay: %s has too few pages for a cache of %u%% that lends: a guarantee of %llu of its %llu blocks has to "
-		"leave more than %u; choose a larger size\n",
+		"leave more than %llu; choose a larger size\n",
 		trace->name, size_percent, (unsigned long long)guarantee_blocks, (unsigned long long)blocks,
-		REPLAY_PIECE_BLOCKS);
+		(unsigned long long)REPLAY_PIECE_BLOCKS);
 	return false;
 }
 
