@@ -3,7 +3,7 @@
 # without; and each struct in them has the same size and alignment as in C.
 set -uo pipefail
 
-work=$BUILD/test/headers
+work=${BUILD:-build}/test/headers
 mkdir -p "$work"
 flags=(-ffreestanding -Isrc -I. -Wall -Werror)
 failed=0
