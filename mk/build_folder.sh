@@ -10,6 +10,10 @@ made=(image program host weir weir.efi weir.elf weir.iso weir.img weir_test.efi 
 	make_pattern make_trace 'data-*M.img' digitizer.img slow.img 'run.??????' 'card.??????' debug.log test lint fuzz model long)
 
 claim() {
+	if [[ ! $folder =~ ^[A-Za-z0-9_./+@~-]+$ ]]; then
+		echo "BUILD=$folder: the name of that folder has letters, digits and . / _ + @ - only"
+		exit 1
+	fi
 	[ ! -e "$mark" ] || return 0
 	if [ -e "$folder" ] && [ -n "$(ls -A "$folder" 2>&1)" ]; then
 		echo "BUILD=$folder has other things in it, and \`make clean\` will not tell them apart. Choose a folder that is new" \

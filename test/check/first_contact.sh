@@ -60,6 +60,7 @@ mistakes() {
 	refused 'there is no toaster' DEVICES=toaster
 	refused 'no folder APP=/nonexistent' APP=/nonexistent
 	refused 'BUILD=a b: ' BUILD="a b"
+	if [ -e "a b" ]; then echo "not ok - first contact: a refused BUILD is there"; fi
 }
 
 # Each name, with its first letter twice, is nearest to itself.
