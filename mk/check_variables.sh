@@ -33,6 +33,9 @@ for given; do
 	TIMEOUT | DISK_MBPS)
 		[[ -z $value || $value =~ ^[0-9]{1,18}$ ]] || fail "$name=$value: it is a whole number; 0: no limit"
 		;;
+	BUILD)
+		[[ $value =~ ^[A-Za-z0-9_./+@~-]+$ ]] || fail "BUILD=$value: the name of that folder has letters, digits and . / _ + @ - only"
+		;;
 	APP)
 		[ -d "$value" ] || [ ! -e "$value" ] || fail "APP=$value is not a folder"
 		;;
