@@ -45,7 +45,7 @@ setup:
 	@boot/setup.sh $(SETUP_WAY) $(SETUP_FOR)
 
 clean:
-	@mk/build_folder.sh clean $(call quote,$(BUILD))
+	@mk/build_folder.sh clean $(BUILD)
 
 new:
 	@mk/new.sh $(call quote,$(APP))
