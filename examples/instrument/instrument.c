@@ -180,7 +180,7 @@ status_t instrument_stop(struct instrument *card)
 	card->running = false;
 	if (status == STATUS_OK)
 		return STATUS_OK;
-	/* It may go on when the buffers are somebody else's. */
+	/* The card may still write when the buffers belong to another owner. */
 	pci_stop_dma(card->function);
 	driver_device_is_loose(card->function);
 	card->gone = true;

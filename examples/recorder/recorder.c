@@ -288,7 +288,7 @@ static status_t card_start(struct recorder *recorder)
 	return status;
 }
 
-/* The writer first: without it the capturing task has nobody to release to. */
+/* The writer first: the capturing task releases to it. */
 static status_t tasks_start(struct recorder *recorder)
 {
 	const struct task_options writer = { .name = "recorder writer", .priority = TASK_NORMAL, .cpu = -1 };

@@ -29,8 +29,8 @@ static inline unsigned general_heap_server(const struct general_heap *heap, unsi
 }
 
 /*
- * Who serves a class that has to be loaded, from now on: the class itself if that can be afforded or saves a block, as far as
- * notes of such loads tell. One that serves itself writes nothing that all CPUs look at.
+ * The class that serves one that has to be loaded, from now on: that one itself if the memory for it is there or a block is
+ * saved, as far as notes of such loads tell. A class that serves itself writes nothing that all CPUs look at.
  */
 unsigned general_heap_server_choose(struct general_heap *heap, unsigned class);
 

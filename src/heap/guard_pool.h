@@ -132,7 +132,7 @@ size_t guard_pool_usable_bytes(const struct guard_pool *pool, const void *object
 
 struct guard_counts guard_pool_count(struct guard_pool *pool);
 
-/* Sums up who allocated the live objects, without a lock: who frees meanwhile may be seen or not. */
+/* Sums up the live objects by call site, without a lock: one that is freed meanwhile may be counted or not. */
 void guard_pool_tally(const struct guard_pool *pool, struct site_tally *tally);
 
 /* Checks every invariant; no operation may be under way. */

@@ -173,7 +173,7 @@ void memory_source_init(struct memory_source *source, struct memory *memory, con
 
 /*
  * Whether the machine could give `count` runs if all of its memory but min and the guarantee were free. It says no at once,
- * whatever is asked for. Any context.
+ * for any request. Any context.
  */
 bool memory_could_give(const struct memory *memory, const struct memory_request *request, uint32_t count);
 

@@ -83,7 +83,7 @@ static void leave(struct reclaim *reclaim)
 	fair_mutex_unlock(&reclaim->memory->reclaim_lock);
 }
 
-/* Whoever goes on when its deadline has passed has to tidy up; so it comes back before others then. */
+/* A request whose deadline has passed has to tidy up before it goes on; so it comes back before others then. */
 void reclaim_pass_turn_on(struct reclaim *reclaim)
 {
 	struct fair_mutex *turn = &reclaim->memory->reclaim_lock;

@@ -92,7 +92,7 @@ static struct frames *lowest_locked(struct page_heap *heap, const struct fence_l
 	return NULL;
 }
 
-/* Hits do not tell the block: whatever seems to be the coldest is looked at again. Lets the lock go between two looks. */
+/* Hits do not tell the block: the block that seems to be the coldest is looked at again. Lets the lock go between two looks. */
 static struct frames *find_coldest_locked(struct page_heap *heap, const struct fence_limits *limits,
 					  struct frames_census *census)
 {

@@ -1,6 +1,6 @@
 /*
- * A graph of at most LOCK_CLASSES classes, as a bit for each edge. Who adds an edge sets its bit first and searches a way back
- * after that; of two that add edges of one cycle at the same time, the later one finds it.
+ * A graph of at most LOCK_CLASSES classes, as a bit for each edge. A CPU that adds an edge sets its bit first and searches a
+ * way back after that; of two that add edges of one cycle at the same time, the later one finds it.
  */
 #ifdef WEIR_DEBUG
 #include "lock_order.h"
@@ -44,18 +44,29 @@ static bool is_named(const struct lock_class *class, const char *name)
 	return strncmp(class->name, name, NAME_BYTES - 1) == 0;
 }
 
+/* Names a free class. With interrupts off, so that nothing on this CPU comes in between and waits for the name. */
+static bool class_claim(struct lock_class *class, const char *name)
+{
+	const uint64_t interrupts = platform_interrupts_save();
+	uint32_t state = FREE;
+	const bool claimed = atomic_compare_exchange_strong(&class->state, &state, BUSY);
+
+	if (claimed) {
+		memcpy(class->name, name, strnlen(name, NAME_BYTES - 1));
+		atomic_store(&class->state, KNOWN);
+	}
+	platform_interrupts_restore(interrupts);
+	return claimed;
+}
+
 /* The class of that name, a new one if need be. */
 static uint16_t class_find(const char *name)
 {
 	for (uint16_t i = 1; i < LOCK_CLASSES - 1; i++) {
 		struct lock_class *class = &classes[i];
-		uint32_t state = FREE;
 
-		if (atomic_compare_exchange_strong(&class->state, &state, BUSY)) {
-			memcpy(class->name, name, strnlen(name, NAME_BYTES - 1));
-			atomic_store(&class->state, KNOWN);
+		if (class_claim(class, name))
 			return i;
-		}
 		while (atomic_load(&class->state) == BUSY)
 			platform_cpu_relax();
 		if (is_named(class, name))
@@ -177,9 +188,10 @@ void lock_order_end(struct lock_mark *mark, const void *task)
 	for (uint32_t i = held[cpu].count; !task && i-- > 0;) {
 		if (held[cpu].classes[i] != class)
 			continue;
-		held[cpu].count--;
-		for (; i < held[cpu].count; i++)
+		/* A handler may come in between: what it takes lies behind, and has gone when it ends. */
+		for (; i + 1 < held[cpu].count; i++)
 			held[cpu].classes[i] = held[cpu].classes[i + 1];
+		held[cpu].count--;
 		return;
 	}
 }
