@@ -4,6 +4,7 @@
 #include "heap/dma.h"
 #include "heap/memory.h"
 #include "host/platform_host.h"
+#include "runtime/base/bits.h"
 
 struct machine {
 	struct host_arena *arena;
@@ -12,6 +13,12 @@ struct machine {
 };
 
 #define MACHINE_START (4 * GIB)
+
+/* What a drain of so many bytes gives at most. */
+static inline uint64_t block_round_up(uint64_t bytes)
+{
+	return MIN(divide_round_up(bytes, BLOCK_BYTES), UINT64_MAX >> BLOCK_SHIFT) << BLOCK_SHIFT;
+}
 
 /* `blocks` blocks from `start`; watermarks in blocks. */
 void machine_init(struct machine *machine, uint64_t start, uint64_t blocks, uint64_t min_blocks, uint64_t low_blocks);

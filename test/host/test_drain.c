@@ -76,11 +76,6 @@ static uint64_t random_bytes(void)
 	return choice < ARRAY_LENGTH(extremes) ? extremes[choice] : random_below(&world.random, 24 * BLOCK_BYTES);
 }
 
-static uint64_t rounded_up(uint64_t bytes)
-{
-	return MIN(divide_round_up(bytes, BLOCK_BYTES), UINT64_MAX >> BLOCK_SHIFT) << BLOCK_SHIFT;
-}
-
 /* What it could hand out without another block: in its blocks and magazines. */
 static uint64_t free_bytes(const struct subject *subject)
 {
@@ -226,10 +221,10 @@ static void drain_heap(void)
 	ck_assert_uint_eq(memory_free_bytes(memory), before + given);
 	ck_assert_uint_eq(block_heap_free_within(&memory->blocks, target.lowest, target.highest),
 			  before_within + (given >> BLOCK_SHIFT));
-	ck_assert_uint_le(given, rounded_up(target.bytes));
+	ck_assert_uint_le(given, block_round_up(target.bytes));
 	ck_assert_uint_ge(free_bytes(subject), MIN(retain, have));
 	ck_assert_uint_ge(atomic_load(&group->free_bytes), MIN(retain, in_blocks));
-	if (given < rounded_up(target.bytes))
+	if (given < block_round_up(target.bytes))
 		ck_assert(!could_give(subject, &target, retain));
 }
 
@@ -301,7 +296,7 @@ static void drain_volume(void)
 	given = evict_blocks(&world.machine.volume, &target, keep);
 
 	ck_assert_uint_eq(memory_free_bytes(memory), before + given);
-	ck_assert_uint_le(given, rounded_up(target.bytes));
+	ck_assert_uint_le(given, block_round_up(target.bytes));
 	ck_assert_uint_ge(cached_bytes(), MIN(keep, cached));
 	check_empty(empty, moved);
 }
@@ -319,7 +314,7 @@ static void drain_all(void)
 	before = memory_free_bytes(memory);
 	given = memory_drain(memory, bytes, random_below(&world.random, 2));
 	ck_assert_uint_eq(memory_free_bytes(memory), before + given);
-	ck_assert_uint_le(given, rounded_up(bytes));
+	ck_assert_uint_le(given, block_round_up(bytes));
 	ck_assert_uint_ge(cached_bytes(), MIN(KEEP_BYTES, cached));
 	check_empty(empty, moved);
 	for (unsigned i = 0; i < HEAPS; i++) {
@@ -328,7 +323,7 @@ static void drain_all(void)
 		ck_assert_uint_ge(free_bytes(&world.subjects[i]), MIN(retain, have[i]));
 		if (world.subjects[i].general)
 			general_heap_settle(world.subjects[i].general);
-		if (given < rounded_up(MIN(bytes, memory_total_bytes(memory))))
+		if (given < block_round_up(MIN(bytes, memory_total_bytes(memory))))
 			ck_assert(!could_give(&world.subjects[i], &reclaim_all, retain));
 	}
 }
@@ -427,368 +422,4 @@ START_TEST(all_kinds_of_heaps_are_drained_by_contract)
 	}
 }
 END_TEST
-
-/* Deadlines --------------------------------------------------------------------------------------------------------------- */
-
-#define MANY (8 * 512)
-
-static void *many[MANY];
-
-/* All objects of 8 blocks of 4 KB objects come and go: what has not gone at once is in empty blocks, depot and magazines. */
-static void many_come_and_go(struct caching_heap *heap)
-{
-	for (unsigned i = 0; i < MANY; i++)
-		ck_assert_ptr_nonnull(many[i] = heap_alloc(&heap->heap, 4096, 0));
-	for (unsigned i = 0; i < MANY; i++)
-		heap_free(&heap->heap, many[i]);
-}
-
-/* The clock turns at each look: as many looks as are left are as many blocks, or magazines, at most. */
-START_TEST(a_drain_looks_at_its_deadline_once_a_block_or_magazine)
-{
-	struct objcache *const cache = &world.caches[0];
-	struct reclaim_target target = reclaim_all;
-	bool gave_some = false;
-
-	world_make(1);
-	ck_assert_int_eq(objcache_fini(cache), STATUS_OK);
-	const struct objcache_config config = { .name = "pages", .object_bytes = 4096 };
-	ck_assert_int_eq(memory_objcache_init(memory, cache, config), STATUS_OK);
-	for (uint64_t looks = 0; looks < 40; looks++) {
-		many_come_and_go(&cache->caching);
-		const uint32_t magazines = atomic_load(&cache->depot_count);
-		ck_assert_uint_gt(magazines, 10);
-
-		host_clock_set(HOST_CLOCK_TICKING);
-		target.deadline_ns = platform_now_ns() + 1 + looks;
-		const uint64_t given = objcaches_drain(cache, 1, &target, 0);
-		host_clock_set(HOST_CLOCK_REAL);
-		ck_assert_uint_le(given >> BLOCK_SHIFT, looks);
-		ck_assert_uint_le(magazines - atomic_load(&cache->depot_count), looks);
-		gave_some |= given > BLOCK_BYTES;
-	}
-	ck_assert(gave_some);
-	for (uint64_t looks = 0; looks < 40; looks += 3) {
-		many_come_and_go(&memory->general.caching);
-		cache_machine_fill(&world.machine);
-		host_clock_set(HOST_CLOCK_TICKING);
-		ck_assert_uint_le(
-			memory_drain_until(memory, UINT64_MAX, looks % 2, platform_now_ns() + 1 + looks) >> BLOCK_SHIFT, looks);
-		host_clock_set(HOST_CLOCK_REAL);
-	}
-	for (uint64_t looks = 0; looks < 10; looks++) {
-		cache_machine_fill(&world.machine);
-		host_clock_set(HOST_CLOCK_TICKING);
-		target.deadline_ns = platform_now_ns() + 1 + looks;
-		ck_assert_uint_le(evict_blocks(&world.machine.volume, &target, 0) >> BLOCK_SHIFT, looks);
-		host_clock_set(HOST_CLOCK_REAL);
-	}
-	world_end();
-}
-END_TEST
-
-/* Situations -------------------------------------------------------------------------------------------------------------- */
-
-/* A depot full of objects: no more of it goes than is wanted, and what is to stay stays. */
-START_TEST(a_flush_gives_no_more_than_is_wanted)
-{
-	struct general_heap *const general = &memory->general;
-
-	world_make(2);
-	many_come_and_go(&general->caching);
-	general_heap_settle(general);
-	ck_assert_uint_gt(objcache_count(general_heap_cache(general, 4096, 0)).cached, 3 * 512);
-	const uint64_t have = free_bytes(&world.subjects[CACHES]), before = memory_free_bytes(memory);
-
-	ck_assert_uint_eq(caching_heap_drain(&general->caching, 2 * BLOCK_BYTES, have - 4 * BLOCK_BYTES), 2 * BLOCK_BYTES);
-	ck_assert_uint_eq(memory_free_bytes(memory), before + 2 * BLOCK_BYTES);
-	ck_assert_uint_ge(free_bytes(&world.subjects[CACHES]), have - 4 * BLOCK_BYTES);
-	ck_assert_uint_eq(caching_heap_drain(&general->caching, UINT64_MAX, UINT64_MAX), 0);
-	ck_assert_uint_eq(memory_free_bytes(memory), before + 2 * BLOCK_BYTES);
-	world_end();
-}
-END_TEST
-
-START_TEST(memory_is_drained_of_any_number_of_bytes)
-{
-	static const uint64_t numbers[] = { 0, 1, 3 * MIB, UINT64_MAX / 2, UINT64_MAX - MIB, UINT64_MAX };
-
-	world_make(3);
-	for (unsigned i = 0; i < ARRAY_LENGTH(numbers); i++) {
-		cache_machine_fill(&world.machine);
-		const uint64_t cached = cached_bytes(), given = memory_drain(memory, numbers[i], false);
-
-		if (numbers[i] < 4 * MIB)
-			ck_assert_uint_eq(given, rounded_up(numbers[i]));
-		else
-			ck_assert_uint_gt(given, cached - KEEP_BYTES - 4 * BLOCK_BYTES);
-	}
-	world_end();
-}
-END_TEST
-
-/* Memory that has been free for two rounds --------------------------------------------------------------------------------- */
-
-#define BUFFERS    14000
-#define SPARE_HEAP (2 * BLOCK_BYTES) /* of each heap: the slack, and what is left of a block */
-
-static struct machine large;
-
-static void *buffers[BUFFERS];
-
-static void take_and_free(struct heap *heap, size_t bytes, unsigned count)
-{
-	for (unsigned i = 0; i < count; i++)
-		ck_assert_ptr_nonnull(buffers[i] = heap_alloc(heap, bytes, 0));
-	for (unsigned i = 0; i < count; i++)
-		heap_free(heap, buffers[(i * 7919) % count]);
-}
-
-static uint64_t missing_bytes(void)
-{
-	return memory_total_bytes(&large.memory) - memory_free_bytes(&large.memory) -
-	       (large.memory.bookkeeping.owner.blocks << BLOCK_SHIFT);
-}
-
-static void trim_twice(void)
-{
-	(void)memory_clean_trim(&large.memory);
-	(void)memory_clean_trim(&large.memory);
-}
-
-START_TEST(freed_memory_becomes_cache_again_after_two_rounds)
-{
-	static const struct memory_config config = { .atomic_percent = 100,
-						     .general_retain_bytes = BLOCK_BYTES,
-						     .dma_retain_bytes = BLOCK_BYTES };
-	struct objcache cache;
-
-	machine_init_with(&large, MACHINE_START, 2 * GIB / BLOCK_BYTES, &config);
-	take_and_free(&dma_zone_get(&large.memory, &any_device)->heap.caching.heap, 4096, BUFFERS);
-	ck_assert_uint_gt(missing_bytes(), 50 * MIB);
-	trim_twice();
-	ck_assert_uint_le(missing_bytes(), 2 * BLOCK_BYTES + SPARE_HEAP);
-
-	ck_assert_int_eq(
-		memory_objcache_init(&large.memory, &cache, (struct objcache_config){ .name = "frames", .object_bytes = 8000 }),
-		STATUS_OK);
-	take_and_free(&cache.caching.heap, 8000, 7000);
-	for (size_t bytes = 16; bytes <= OBJCACHE_OBJECT_MAX; bytes *= 2)
-		take_and_free(memory_general_heap(&large.memory), bytes, 100);
-	ck_assert_uint_gt(missing_bytes(), 50 * MIB);
-	trim_twice();
-	ck_assert_uint_le(missing_bytes(), 2 * BLOCK_BYTES + 3 * SPARE_HEAP);
-	ck_assert_int_eq(objcache_fini(&cache), STATUS_OK);
-	machine_fini(&large);
-}
-END_TEST
-
-/* No size's magazines alone have as much as is retained, but all together have. */
-START_TEST(magazines_of_idle_cpus_become_cache_again)
-{
-	static const struct memory_config config = { .atomic_percent = 100, .general_retain_bytes = 16 * BLOCK_BYTES };
-
-	machine_init_with(&large, MACHINE_START, 2 * GIB / BLOCK_BYTES, &config);
-	for (unsigned cpu = 0; cpu < 4; cpu++) {
-		host_cpu_change(cpu);
-		for (size_t bytes = 4096; bytes <= OBJCACHE_MAGAZINE_OBJECT_MAX; bytes += bytes / 8)
-			take_and_free(memory_general_heap(&large.memory), bytes, 200);
-	}
-	ck_assert_uint_gt(missing_bytes(), 60 * MIB);
-	trim_twice();
-	ck_assert_uint_le(missing_bytes(), 16 * BLOCK_BYTES + SPARE_HEAP);
-	machine_fini(&large);
-}
-END_TEST
-
-/* What is used again between two rounds stays, as does what is retained. */
-START_TEST(memory_that_comes_and_goes_stays)
-{
-	static const struct memory_config config = { .atomic_percent = 100 };
-	struct objcache cache;
-
-	machine_init_with(&large, MACHINE_START, 256, &config);
-	ck_assert_int_eq(
-		memory_objcache_init(&large.memory, &cache, (struct objcache_config){ .name = "frames", .object_bytes = 8000 }),
-		STATUS_OK);
-	take_and_free(&cache.caching.heap, 8000, 7000);
-	const uint64_t held = missing_bytes();
-	ck_assert_uint_gt(held, 20 * MIB);
-	for (unsigned round = 0; round < 5; round++) {
-		ck_assert_uint_eq(memory_clean_trim(&large.memory), 0);
-		take_and_free(&cache.caching.heap, 8000, 7000);
-	}
-	ck_assert_uint_ge(missing_bytes(), held - BLOCK_BYTES);
-	trim_twice();
-	ck_assert_uint_le(missing_bytes(), SPARE_HEAP);
-	ck_assert_int_eq(objcache_fini(&cache), STATUS_OK);
-	machine_fini(&large);
-}
-END_TEST
-
-/* The background cleaner's task does so by the clock, which the test turns. */
-static void wait_or_clean(void *context, unsigned index)
-{
-	if (index == 0) {
-		memory_clean_run(context);
-		return;
-	}
-	while (missing_bytes() > 2 * BLOCK_BYTES + SPARE_HEAP)
-		platform_yield();
-	memory_clean_stop(context);
-}
-
-START_TEST(threads_see_freed_memory_become_cache_again)
-{
-	static const struct memory_config config = { .atomic_percent = 100 };
-
-	machine_init_with(&large, MACHINE_START, 256, &config);
-	take_and_free(&dma_zone_get(&large.memory, &any_device)->heap.caching.heap, 4096, 8000);
-	ck_assert_uint_gt(missing_bytes(), 20 * MIB);
-	host_clock_set(HOST_CLOCK_SKIPPING);
-	host_threads_run(2, wait_or_clean, &large.memory);
-	host_clock_set(HOST_CLOCK_REAL);
-	machine_fini(&large);
-}
-END_TEST
-
-/* Many at once ------------------------------------------------------------------------------------------------------------ */
-
-#define DRAINERS 4
-
-static struct objcache shared;
-static _Atomic uint64_t sum;
-
-static void drain_some(void *context, unsigned index)
-{
-	struct random random;
-
-	(void)context;
-	random_seed(&random, index);
-	for (unsigned i = 0; i < 200; i++) {
-		const uint64_t bytes = random_below(&random, 3 * BLOCK_BYTES);
-		const uint64_t given = caching_heap_drain(&shared.caching, bytes, 6 * BLOCK_BYTES);
-
-		ck_assert_uint_le(given, rounded_up(bytes));
-		atomic_fetch_add(&sum, given);
-	}
-}
-
-START_TEST(threads_that_drain_together_leave_what_is_retained)
-{
-	const struct objcache_config pages = { .name = "pages", .object_bytes = 4096, .retain_bytes = UINT64_MAX };
-
-	for (unsigned round = 0; round < 20; round++) {
-		machine_init(&large, MACHINE_START, 64, 0, 0);
-		ck_assert_int_eq(memory_objcache_init(&large.memory, &shared, pages), STATUS_OK);
-		many_come_and_go(&shared.caching);
-		const uint64_t before = memory_free_bytes(&large.memory);
-		atomic_store(&sum, 0);
-		host_threads_run(DRAINERS, drain_some, NULL);
-		ck_assert_uint_eq(memory_free_bytes(&large.memory), before + atomic_load(&sum));
-		ck_assert_uint_eq(atomic_load(&shared.group->free_bytes), 6 * BLOCK_BYTES);
-		ck_assert_int_eq(objcache_fini(&shared), STATUS_OK);
-		machine_fini(&large);
-	}
-}
-END_TEST
-
-/* Threads take blocks and free them while others drain: a drain counts what it gave, not what came back meanwhile. */
-static _Atomic unsigned draining;
-
-static void drain_or_pass_blocks(void *context, unsigned index)
-{
-	static struct owner owner = { .name = "passing" };
-	const struct run_request request = { .blocks = 1, .owner = &owner };
-	struct random random;
-	struct phys_addr block;
-
-	random_seed(&random, index);
-	for (unsigned i = 0; index < 2 && i < 20; i++) {
-		const uint64_t bytes = random_below(&random, 3 * BLOCK_BYTES);
-		const uint64_t given = memory_drain(context, bytes, index == 1);
-
-		ck_assert_uint_le(given, rounded_up(bytes));
-		atomic_fetch_add(&sum, given);
-	}
-	if (index < 2)
-		atomic_fetch_sub(&draining, 1);
-	while (index >= 2 && atomic_load(&draining) > 0)
-		if (block_heap_alloc(&large.memory.blocks, &request, &block) == STATUS_OK)
-			memory_blocks_free(context, block);
-}
-
-START_TEST(threads_that_free_are_not_counted_by_a_drain)
-{
-	const struct objcache_config pages = { .name = "pages", .object_bytes = 4096 };
-
-	for (unsigned round = 0; round < 5; round++) {
-		machine_init(&large, MACHINE_START, 64, 0, 0);
-		ck_assert_int_eq(memory_objcache_init(&large.memory, &shared, pages), STATUS_OK);
-		many_come_and_go(&shared.caching);
-		take_and_free(memory_general_heap(&large.memory), 3000, 5000);
-		(void)general_heap_settle(&large.memory.general);
-		const uint64_t before = memory_free_bytes(&large.memory);
-		atomic_store(&sum, 0);
-		atomic_store(&draining, 2);
-		host_threads_run(4, drain_or_pass_blocks, &large.memory);
-		ck_assert_uint_gt(atomic_load(&sum), 0);
-		ck_assert_uint_eq(memory_free_bytes(&large.memory), before + atomic_load(&sum));
-		ck_assert_int_eq(objcache_fini(&shared), STATUS_OK);
-		machine_fini(&large);
-	}
-}
-END_TEST
-
-/* The end ----------------------------------------------------------------------------------------------------------------- */
-
-/* Whatever is in the way: nothing has been torn down, everything works on, and the end comes once it is out of the way. */
-START_TEST(an_end_that_is_busy_changes_nothing)
-{
-	const struct memory_config config = {
-		.atomic_percent = 100,
-		.guarantee = { .bytes = 8 * BLOCK_BYTES, .piece_bytes = 2 * BLOCK_BYTES },
-	};
-	const struct dma_request request = { .bytes = MIB };
-	struct dma_coherent coherent = { 0 };
-
-	for (unsigned way = 0; way < 4; way++) {
-		struct dma_buffer *buffer = NULL;
-		void *object = NULL;
-
-		machine_init_with(&large, MACHINE_START, 64, &config);
-		ck_assert_ptr_nonnull(dma_zone_get(&large.memory, &any_device));
-		if (way == 0)
-			object = heap_alloc(memory_general_heap(&large.memory), 100, 0);
-		else if (way == 1)
-			object = heap_alloc(memory_general_heap(&large.memory), 2 * BLOCK_BYTES, 0);
-		else if (way == 2)
-			ck_assert_int_eq(dma_alloc(&large.memory, &any_device, &request, &buffer), STATUS_OK);
-		else
-			ck_assert_int_eq(dma_coherent_alloc(&large.memory, &any_device, 64, 0, &coherent), STATUS_OK);
-		for (unsigned again = 0; again < 3; again++) {
-			const uint64_t before = memory_free_bytes(&large.memory);
-			struct dma_buffer *other;
-
-			ck_assert_int_eq(memory_fini(&large.memory), STATUS_BUSY);
-			ck_assert_uint_eq(memory_free_bytes(&large.memory), before);
-			ck_assert(memory_is_valid(&large.memory));
-			ck_assert_int_eq(dma_alloc(&large.memory, &any_device, &request, &other), STATUS_OK);
-			dma_free(&large.memory, other);
-		}
-		heap_free(memory_general_heap(&large.memory), object);
-		if (buffer)
-			dma_free(&large.memory, buffer);
-		if (way == 3)
-			dma_coherent_free(&large.memory, &coherent);
-		machine_fini(&large);
-	}
-}
-END_TEST
-
-HOST_TEST_MAIN("drain", all_kinds_of_heaps_are_drained_by_contract, a_drain_looks_at_its_deadline_once_a_block_or_magazine,
-	       a_flush_gives_no_more_than_is_wanted, memory_is_drained_of_any_number_of_bytes,
-	       freed_memory_becomes_cache_again_after_two_rounds, magazines_of_idle_cpus_become_cache_again,
-	       memory_that_comes_and_goes_stays, threads_see_freed_memory_become_cache_again,
-	       threads_that_drain_together_leave_what_is_retained, threads_that_free_are_not_counted_by_a_drain,
-	       an_end_that_is_busy_changes_nothing)
+HOST_TEST_MAIN("drain", all_kinds_of_heaps_are_drained_by_contract)
