@@ -57,7 +57,8 @@ static uint64_t window_take(struct reclaim *reclaim, const struct window *window
 	}
 	trace_event(&reclaim->memory->trace, TRACE_TAKEN, reclaim->request->owner->name, window->start.value >> BLOCK_SHIFT,
 		    reclaim->got - got);
-	if (*obstacles == 0 && reclaim->got == got)
+	/* What came in the way of a window that is nearly empty is known when its cleaners look at it again. */
+	if (*obstacles == 0 && reclaim->got == got && gained == 0)
 		window_avoid(&reclaim->memory->blocks, window);
 	block_heap_fence(&reclaim->memory->blocks, window->start, 0);
 	return gained;

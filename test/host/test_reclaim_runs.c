@@ -15,6 +15,7 @@ struct two_windows {
 	struct owner owner;
 	struct phys_addr blocks[2 * WINDOW_BLOCKS]; /* by address; 0: given */
 	unsigned in_the_way;                        /* for so many calls yet */
+	bool comes_late;                            /* only when the other blocks have been given */
 	unsigned given;
 };
 
@@ -22,9 +23,10 @@ static uint64_t give_window(struct cleaner *self, const struct reclaim_target *t
 {
 	struct two_windows *windows = container_of(self, struct two_windows, cleaner);
 	const struct window first = { .start = windows->blocks[0], .blocks = 1 };
+	const bool in_the_way = first.start.value != 0 && target->lowest.value <= first.start.value && windows->in_the_way > 0;
 	uint64_t given = 0;
 
-	if (target->obstacles && target->lowest.value <= first.start.value && windows->in_the_way > 0) {
+	if (target->obstacles && in_the_way && (!windows->comes_late || windows->given > 0)) {
 		windows->in_the_way--;
 		++*target->obstacles;
 		window_avoid(&memory->blocks, &first);
@@ -34,6 +36,8 @@ static uint64_t give_window(struct cleaner *self, const struct reclaim_target *t
 		const struct phys_addr block = windows->blocks[i];
 
 		if (block.value == 0 || block.value < target->lowest.value || block.value > target->highest.value)
+			continue;
+		if (i == 0 && in_the_way)
 			continue;
 		(void)block_heap_free(&memory->blocks, block);
 		windows->blocks[i].value = 0;
@@ -131,4 +135,23 @@ START_TEST(a_cold_window_is_not_waited_for_without_end)
 }
 END_TEST
 
-HOST_TEST_MAIN("reclaim_runs", a_cold_window_is_waited_for, a_cold_window_is_not_waited_for_without_end)
+/* The other window would be lost beside what the first one has given already. */
+START_TEST(a_window_that_is_nearly_empty_is_waited_for)
+{
+	struct two_windows windows;
+
+	two_windows_init(&windows, 5, 10000);
+	windows.comes_late = true;
+	ck_assert_uint_eq(two_windows_ask(&windows, MEMORY_WAIT_FOREVER).value, MACHINE_START);
+	ck_assert_uint_eq(windows.given, WINDOW_BLOCKS);
+
+	/* Not without end. */
+	two_windows_init(&windows, 1000, 10000);
+	windows.comes_late = true;
+	ck_assert_uint_eq(two_windows_ask(&windows, MEMORY_WAIT_FOREVER).value, MACHINE_START + WINDOW_BLOCKS * BLOCK_BYTES);
+	ck_assert_uint_eq(windows.given, 2 * WINDOW_BLOCKS - 1);
+}
+END_TEST
+
+HOST_TEST_MAIN("reclaim_runs", a_window_that_is_nearly_empty_is_waited_for, a_cold_window_is_waited_for,
+	       a_cold_window_is_not_waited_for_without_end)
