@@ -6,7 +6,7 @@
 
 TEST_DIR := $(BUILD)/test
 
-PORTABLE_SOURCES := $(wildcard src/runtime/base/*.c src/heap/*.c src/pagecache/*.c test/fake/*.c) test/host/platform_host.c test/host/platform_memory.c \
+PORTABLE_SOURCES := $(wildcard src/runtime/base/*.c src/heap/*.c src/pagecache/*.c test/fake/*.c test/host/platform_*.c) \
 	$(patsubst %,src/runtime/kernel/%.c,boot_heap font fragment framebuffer keyboard line_editor rtc terminal) \
 	$(patsubst %,boot/%.c,command_line loader_text memory_map wall_clock) src/drivers/disk_queue.c
 SANITIZE = address,undefined
@@ -164,7 +164,7 @@ $(TEST_DIR)/replay $(TEST_DIR)/replay_small:
 COUNTED_FLAGS := $(HOST_FLAGS) -O2 -DWEIR_HOLDS -fno-pie -ffixed-r15 -mstringop-strategy=libcall
 COUNTED_BENCH := $(wildcard test/bench/holds/*.c)
 COUNT := awk -f test/bench/holds/count.awk
-$(call objects,counted,$(COUNTED_BENCH) src/runtime/base/holds.c test/host/platform_host.c test/host/platform_memory.c): COUNT := cat
+$(call objects,counted,$(COUNTED_BENCH) src/runtime/base/holds.c $(wildcard test/host/platform_*.c)): COUNT := cat
 
 $(TEST_DIR)/counted/boot/%.o: FILE_FLAGS := $(EFI_FLAGS) -fshort-wchar -I.
 

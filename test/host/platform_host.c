@@ -6,47 +6,22 @@
 #include "platform_host.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
-#include "runtime/base/format.h"
 #include "runtime/base/random.h"
 
-#define PANIC_EXIT    99
-#define CALL_SIGNAL   SIGUSR1
-#define WAIT_SLICE_NS NS_PER_MS
+#define CALL_SIGNAL SIGUSR1
 
-/*
- * The thread sanitizer holds signals back while a thread sleeps in a system call: none sleeps for long there, so a wake-up that
- * is missing only shows in other builds.
- */
-#ifndef __has_feature
-#define __has_feature(feature) 0
-#endif
-#if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
-#define SLEEP_MAX_NS (5 * NS_PER_MS)
-#else
-#define SLEEP_MAX_NS PLATFORM_FOREVER
-#endif
-
-static void fail(const char *what)
+void host_fail(const char *what)
 {
 	perror(what);
 	abort();
 }
-
-/* Threads as CPUs -------------------------------------------------------------------------------------------------------- */
 
 struct cpu {
 	bool taken;
@@ -141,7 +116,7 @@ static void cpu_setup(void)
 	struct sigaction action = { .sa_handler = call_signal, .sa_flags = SA_RESTART };
 
 	if (pthread_key_create(&cpu_key, cpu_release) != 0 || sigaction(CALL_SIGNAL, &action, NULL) != 0)
-		fail("host platform");
+		host_fail("host platform");
 }
 
 static void cpu_take_locked(unsigned cpu)
@@ -176,7 +151,7 @@ void host_cpu_change(unsigned cpu)
 	pthread_mutex_lock(&cpus_lock);
 	cpus[before].taken = false;
 	if (cpus[cpu].taken)
-		fail("host platform: the CPU has a thread");
+		host_fail("host platform: the CPU has a thread");
 	cpu_take_locked(cpu);
 	pthread_mutex_unlock(&cpus_lock);
 }
@@ -262,7 +237,7 @@ static void call_signal_all(uint64_t number)
 	for (unsigned i = 0; i < cpu_count; i++)
 		if (cpus[i].taken && atomic_load(&cpus[i].asked) == number && atomic_load(&cpus[i].answered) != number &&
 		    pthread_kill(cpus[i].thread, CALL_SIGNAL) != 0)
-			fail("pthread_kill");
+			host_fail("pthread_kill");
 	pthread_mutex_unlock(&cpus_lock);
 }
 
@@ -363,7 +338,7 @@ void host_threads_run(unsigned count, void (*run)(void *context, unsigned index)
 	for (unsigned i = 0; i < count; i++) {
 		threads[i] = (struct thread){ .run = run, .context = context, .index = i };
 		if (pthread_create(&threads[i].id, NULL, thread_main, &threads[i]) != 0)
-			fail("pthread_create");
+			host_fail("pthread_create");
 	}
 	for (unsigned i = 0; i < count; i++)
 		pthread_join(threads[i].id, NULL);
@@ -373,103 +348,6 @@ void host_wait_for(const _Atomic int *stage, int wanted)
 {
 	while (atomic_load(stage) != wanted)
 		platform_yield();
-}
-
-/* Clock, waiting, random ------------------------------------------------------------------------------------------------- */
-
-static _Atomic int clock_mode = HOST_CLOCK_REAL;
-static _Atomic uint64_t clock_manual_ns;
-static bool (*clock_idle)(uint64_t deadline_ns);
-
-static uint64_t real_now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
-uint64_t platform_now_ns(void)
-{
-	const int mode = atomic_load(&clock_mode);
-
-	if (mode == HOST_CLOCK_REAL)
-		return real_now_ns();
-	return mode == HOST_CLOCK_TICKING ? atomic_fetch_add(&clock_manual_ns, 1) : atomic_load(&clock_manual_ns);
-}
-
-void host_clock_set(enum host_clock mode)
-{
-	atomic_store(&clock_manual_ns, real_now_ns());
-	atomic_store(&clock_mode, (int)mode);
-}
-
-void host_clock_idle(bool (*idle)(uint64_t deadline_ns))
-{
-	clock_idle = idle;
-}
-
-void host_clock_turn(uint64_t ns)
-{
-	atomic_fetch_add(&clock_manual_ns, ns);
-}
-
-static long futex(const _Atomic uint32_t *word, int operation, uint32_t value, const struct timespec *timeout)
-{
-	return syscall(SYS_futex, word, operation | FUTEX_PRIVATE_FLAG, value, timeout, NULL, 0);
-}
-
-/* True: it timed out. */
-static bool sleep_on(const _Atomic uint32_t *word, uint32_t expected, uint64_t ns)
-{
-	const struct timespec timeout = { (time_t)(ns / NS_PER_S), (long)(ns % NS_PER_S) };
-
-	return futex(word, FUTEX_WAIT, expected, ns == PLATFORM_FOREVER ? NULL : &timeout) != 0 && errno == ETIMEDOUT;
-}
-
-/* Nobody else can end the wait. */
-static status_t wait_alone(uint64_t deadline_ns)
-{
-	if (deadline_ns == PLATFORM_FOREVER)
-		platform_panic("the only thread waits for ever");
-	atomic_store(&clock_manual_ns, deadline_ns);
-	return STATUS_TIMEOUT;
-}
-
-/*
- * A clock that tests turn cannot end a wait of the kernel's, so there the wait ends early every now and then. One without a
- * deadline ends when it is woken, and not before (but see SLEEP_MAX_NS): a wake-up that is missing shows.
- */
-status_t platform_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns)
-{
-	const int mode = atomic_load(&clock_mode);
-	const uint64_t now = platform_now_ns();
-
-	if (!platform_may_sleep())
-		platform_panic("platform_wait where nothing may sleep");
-	if (atomic_load(word) != expected)
-		return STATUS_OK;
-	if (now >= deadline_ns)
-		return STATUS_TIMEOUT;
-	if (mode == HOST_CLOCK_ALONE)
-		return clock_idle && clock_idle(deadline_ns) ? STATUS_OK : wait_alone(deadline_ns);
-	if (deadline_ns == PLATFORM_FOREVER) {
-		(void)sleep_on(word, expected, SLEEP_MAX_NS);
-		return STATUS_OK;
-	}
-	if (sleep_on(word, expected,
-		     MIN(deadline_ns - now, mode == HOST_CLOCK_REAL ? MIN(SLEEP_MAX_NS, NS_PER_S) : WAIT_SLICE_NS)) &&
-	    mode == HOST_CLOCK_SKIPPING) {
-		uint64_t before = now;
-
-		atomic_compare_exchange_strong(&clock_manual_ns, &before, deadline_ns);
-	}
-	return atomic_load(word) == expected && platform_now_ns() >= deadline_ns ? STATUS_TIMEOUT : STATUS_OK;
-}
-
-void platform_wake(const _Atomic uint32_t *word)
-{
-	(void)futex(word, FUTEX_WAKE, INT_MAX, NULL);
 }
 
 void host_random_seed(uint64_t seed)
@@ -482,109 +360,4 @@ uint64_t platform_random(void)
 	if (self.random.state == 0)
 		random_seed(&self.random, 1 + platform_cpu());
 	return random_next(&self.random);
-}
-
-/* Output and panic ------------------------------------------------------------------------------------------------------- */
-
-static enum log_level log_level = LOG_WARN;
-static pthread_mutex_t output_lock = PTHREAD_MUTEX_INITIALIZER;
-static char *output;
-static size_t output_size, output_length;
-static int panic_pipe = -1;
-
-void host_log_level(enum log_level level)
-{
-	log_level = level;
-}
-
-void host_output_capture(char *buffer, size_t size)
-{
-	pthread_mutex_lock(&output_lock);
-	output = buffer;
-	output_size = size;
-	output_length = 0;
-	if (buffer)
-		buffer[0] = '\0';
-	pthread_mutex_unlock(&output_lock);
-}
-
-static void output_write(FILE *file, const char *text, const char *end)
-{
-	pthread_mutex_lock(&output_lock);
-	if (output) {
-		const int length = snprintf(output + output_length, output_size - output_length, "%s%s", text, end);
-
-		output_length = MIN(output_length + (size_t)length, output_size - 1);
-	} else {
-		fprintf(file, "%s%s", text, end);
-	}
-	pthread_mutex_unlock(&output_lock);
-}
-
-/* As in the image, where text takes its time. */
-static void check_output(void)
-{
-#ifdef WEIR_DEBUG
-	if (!platform_may_sleep() && !self.in_handler)
-		platform_panic("text is printed with a lock, preemption or interrupts held");
-#endif
-}
-
-void platform_log(enum log_level level, const char *line)
-{
-	check_output();
-	if (level <= log_level)
-		output_write(stderr, line, "\n");
-}
-
-void platform_print(const char *text)
-{
-	check_output();
-	output_write(stdout, text, "");
-}
-
-PRINTF_LIKE(1, 2) void platform_panic(const char *format, ...)
-{
-	char message[512];
-	__builtin_ms_va_list arguments;
-
-	__builtin_ms_va_start(arguments, format);
-	format_text_list(message, sizeof(message), format, arguments);
-	__builtin_ms_va_end(arguments);
-	if (panic_pipe >= 0) {
-		if (write(panic_pipe, message, strlen(message)) < 0)
-			fail("write");
-		_exit(PANIC_EXIT);
-	}
-	fprintf(stderr, "panic: %s\n", message);
-	abort();
-}
-
-bool host_panics(void (*run)(void *context), void *context, char *message, size_t size)
-{
-	int ends[2], result;
-	size_t length = 0;
-	ssize_t got;
-
-	fflush(NULL);
-	if (pipe(ends) != 0)
-		fail("pipe");
-	const pid_t child = fork();
-	if (child < 0)
-		fail("fork");
-	if (child == 0) {
-		close(ends[0]);
-		panic_pipe = ends[1];
-		run(context);
-		_exit(0);
-	}
-	close(ends[1]);
-	while (length + 1 < size && (got = read(ends[0], message + length, size - 1 - length)) > 0)
-		length += (size_t)got;
-	if (size > 0)
-		message[length] = '\0';
-	close(ends[0]);
-	if (waitpid(child, &result, 0) != child)
-		fail("waitpid");
-	return WIFEXITED(result) && WEXITSTATUS(result) == PANIC_EXIT;
 }

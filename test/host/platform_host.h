@@ -63,6 +63,9 @@ void host_handler_run(void (*run)(void *context), void *context);
 /* Runs `run(context, i)` for i from 0 to count - 1 in threads of their own, at once, and waits for all. */
 void host_threads_run(unsigned count, void (*run)(void *context, unsigned index), void *context);
 
+/* Says what the host refused, and aborts the test. */
+void host_fail(const char *what);
+
 /*
  * Calls `hook` in each thread that has interrupts on again and holds no spinlock: where a section ends that handlers may enter,
  * too. NULL: none.
