@@ -12,6 +12,17 @@
 #define HEAP_MODEL_OBJECTS 6000
 #define HEAP_MODEL_CACHES  4
 
+/* What the objcaches are. */
+struct heap_model_kind {
+	const char *name;
+	size_t object_bytes, alignment;
+	uint32_t reserve_objects;
+	uint64_t retain_bytes;
+	bool constructs;
+};
+extern const struct heap_model_kind heap_model_kinds[HEAP_MODEL_CACHES];
+#define HEAP_MODEL_RESERVED 2 /* the one with a reserve */
+
 /* One of the objcaches. */
 struct heap_model_cache {
 	struct objcache cache;
@@ -51,6 +62,22 @@ struct heap_model_setup {
 	bool powers_only;
 };
 
+/* The word at the end of an object that its constructor writes. */
+#define HEAP_MODEL_BUILT 0x6275696c74ull
+
+static inline uint64_t *heap_model_built_word(const struct heap_model_cache *from, void *object)
+{
+	return (uint64_t *)object + from->cache.config.object_bytes / sizeof(uint64_t) - 1;
+}
+
+static inline bool heap_model_is_built(const struct heap_model_cache *from, void *object)
+{
+	return *heap_model_built_word(from, object) == (HEAP_MODEL_BUILT ^ (uintptr_t)object);
+}
+
+/* Gives the object a stamp of its own. */
+void heap_model_stamp(struct heap_model *model, struct heap_model_object *object);
+
 /* False: there was no memory to begin with, and nothing is left to end. */
 bool heap_model_init(struct heap_model *model, const struct heap_model_setup *setup);
 
@@ -79,5 +106,8 @@ void heap_model_inject(struct heap_model *model, uint64_t bits);     /* 0: no in
 
 /* What the counts say is what was noted. */
 void heap_model_check_counts(struct heap_model *model);
+
+/* The object's content, or its first `bytes`, which have been copied to `memory`. */
+void heap_model_check_bytes(const struct heap_model_object *object, const unsigned char *memory, size_t bytes);
 void heap_model_check_content(const struct heap_model_object *object);
 void heap_model_check_valid(struct heap_model *model);
