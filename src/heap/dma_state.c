@@ -178,30 +178,3 @@ status_t dma_fini(struct memory *memory)
 	bookkeeping_free(&memory->bookkeeping, dma, sizeof(*dma));
 	return STATUS_OK;
 }
-
-/* Whether each buffer's client knows the device, and is in quarantine if the buffer is. */
-static bool buffer_is_valid(const struct dma_buffer *buffer)
-{
-	const bool guaranteed = buffer->source == DMA_SOURCE_GUARANTEED;
-
-	if (buffer->state == DMA_STATE_GONE || guaranteed != (buffer->client == NULL) || buffer->segment_count == 0)
-		return false;
-	return guaranteed || (buffer->client->device == buffer->device && buffer->client->references > 0 &&
-			      buffer->client->quarantined == dma_is_quarantined(buffer));
-}
-
-bool dma_is_valid(struct memory *memory)
-{
-	uint64_t owned = 0;
-
-	list_for_each (link, &memory->dma->buffers) {
-		const struct dma_buffer *buffer = container_of(link, struct dma_buffer, link);
-
-		if (!buffer_is_valid(buffer))
-			return false;
-		owned += buffer->client != NULL;
-	}
-	list_for_each (link, &memory->dma->clients)
-		owned -= container_of(link, struct dma_client, link)->references;
-	return owned == 0;
-}

@@ -179,5 +179,3 @@ void dma_print(struct memory *memory);               /* what each device has */
 
 /* Logs the buffers that lie in [lowest, highest], the first ones, with where they were taken. */
 void dma_explain(struct memory *memory, struct phys_addr lowest, struct phys_addr highest);
-
-bool dma_is_valid(struct memory *memory);

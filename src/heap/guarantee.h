@@ -234,9 +234,6 @@ void guarantee_statistics(struct guarantee *guarantee, struct guarantee_statisti
 /* What is free, lent and out, and a line for each reservation. */
 void guarantee_print(struct guarantee *guarantee);
 
-/* Checks every invariant; for tests, with nothing under way. */
-bool guarantee_is_valid(struct guarantee *guarantee);
-
 static inline uint64_t guarantee_piece_bytes(const struct guarantee *guarantee)
 {
 	return guarantee->piece_blocks << BLOCK_SHIFT;

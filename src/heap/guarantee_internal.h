@@ -4,7 +4,7 @@
  *	guarantee.c		taking, giving and reserving; beginning and end
  *	guarantee_refill.c	filling, loans, exchanging
  *	guarantee_window.c	windows with pieces in them: the cleaner
- *	guarantee_check.c	figures, and the walker
+ *	guarantee_check.c	figures
  */
 #pragma once
 

@@ -377,12 +377,3 @@ void memory_set_fault_injector(struct memory *memory, struct fault_injector *fau
 	atomic_store_explicit(&memory->blocks.fault, fault, memory_order_release);
 	objcaches_detach(&memory->blocks); /* no allocation goes past the injector */
 }
-
-bool memory_is_valid(struct memory *memory)
-{
-	list_for_each (link, &memory->blocks.caches)
-		if (!objcache_is_valid(container_of(link, struct objcache, link)))
-			return false;
-	return guard_pool_is_valid(&memory->general.guard) && general_heap_is_valid(&memory->general) &&
-	       block_heap_is_valid(&memory->blocks) && guarantee_is_valid(&memory->guarantee) && dma_is_valid(memory);
-}

@@ -231,6 +231,3 @@ void memory_leaks_write(struct memory *memory, void (*line)(const char *text));
 
 /* mem, mem owners, mem map, heaps, heaps leaks, cleaners, dma, drain, trace. */
 void memory_commands_register(struct memory *memory, struct command_table *table);
-
-/* Checks every invariant of everything in it; for tests. No operation may be under way. */
-bool memory_is_valid(struct memory *memory);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "fake/fake_block.h"
+#include "fake/memory_check.h"
 #include "host/platform_host.h"
 #include "pagecache/volume.h"
 #include "runtime/base/random.h"

@@ -1,7 +1,7 @@
 /* A guarantee of a few pieces, for the tests of it with all kinds of lenders. */
 #pragma once
 
-#include "heap/guarantee.h"
+#include "fake/memory_check.h"
 
 #define PIECES      4
 #define PIECE_BYTES (2 * BLOCK_BYTES)

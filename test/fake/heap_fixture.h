@@ -1,6 +1,7 @@
 /* A machine's memory for the tests of the heap: an arena, its metadata, and a small cache that gives way like a page cache. */
 #pragma once
 
+#include "fake/memory_check.h"
 #include "heap/dma.h"
 #include "heap/memory.h"
 #include "host/platform_host.h"

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fake/memory_check.h"
 #include "runtime/base/bits.h"
 
 #define MODEL_BLOCKS 12

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fake/memory_check.h"
 #include "fake/place_model.h"
 #include "heap/dma_state.h"
 #include "host/platform_host.h"
