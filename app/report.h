@@ -3,6 +3,7 @@
 
 #include "app.h"
 #include "runtime/base/format.h"
+#include "runtime/base/sort.h"
 
 /* part / whole with four digits, "0.8712"; "0.0000" when `whole` is 0. Returns `buffer`. */
 #define FORMAT_SHARE_BYTES FORMAT_FIXED_SIZE
@@ -13,9 +14,6 @@ const char *format_hundredths(char buffer[FORMAT_SHARE_BYTES], uint64_t part, ui
 
 /* Bytes a second, below 2^44 bytes; 0 for no time at all. */
 uint64_t rate_bytes(uint64_t bytes, uint64_t ns);
-
-/* Sorts ascending. */
-void sort_numbers(uint64_t *numbers, uint64_t count);
 
 /*
  * Progress of something that is counted in bytes: on a terminal a bar that is redrawn, elsewhere a line for each tenth; with

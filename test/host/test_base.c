@@ -10,6 +10,7 @@
 #include "runtime/base/list.h"
 #include "runtime/base/options.h"
 #include "runtime/base/random.h"
+#include "runtime/base/sort.h"
 
 struct item {
 	int value;
@@ -186,6 +187,33 @@ START_TEST(crc_like_bit_by_bit)
 		ck_assert_uint_eq(crc32c_update(0, start, bytes), crc_by_bits(0x82f63b78, start, bytes));
 		ck_assert_uint_eq(crc32c_update(crc32c_update(0, start, half), start + half, bytes - half),
 				  crc32c_update(0, start, bytes));
+	}
+}
+END_TEST
+
+/* Beside counting how many are smaller: each number of which n are smaller is at n, or right behind another one like it. */
+START_TEST(numbers_are_sorted)
+{
+	uint64_t numbers[100], before[100];
+	struct random random;
+
+	random_seed(&random, 1);
+	for (unsigned round = 0; round < 2000; round++) {
+		const uint64_t count = random_below(&random, ARRAY_LENGTH(numbers) + 1);
+		const uint64_t range = random_below(&random, 2) ? random_below(&random, 20) + 1 : UINT64_MAX;
+
+		for (uint64_t i = 0; i < count; i++)
+			before[i] = numbers[i] = random_below(&random, range) - (round % 2);
+		sort_numbers(numbers, count);
+		for (uint64_t i = 0; i < count; i++) {
+			uint64_t smaller = 0, alike = 0;
+
+			for (uint64_t j = 0; j < count; j++) {
+				smaller += before[j] < numbers[i];
+				alike += before[j] == numbers[i];
+			}
+			ck_assert(smaller <= i && i < smaller + alike);
+		}
 	}
 }
 END_TEST
@@ -386,5 +414,6 @@ START_TEST(threads_keep_no_device_that_is_retired)
 END_TEST
 
 HOST_TEST_MAIN("base", list_keeps_order, bits_and_powers, bitmap_bits_stand_alone, bitmap_runs_and_counts_like_bit_by_bit,
-	       crc_known_values, crc_like_bit_by_bit, options_found, options_as_numbers, status_texts, block_requests_checked,
-	       block_devices_found, devices_are_retired_together_and_only_when_unused, threads_keep_no_device_that_is_retired)
+	       crc_known_values, crc_like_bit_by_bit, numbers_are_sorted, options_found, options_as_numbers, status_texts,
+	       block_requests_checked, block_devices_found, devices_are_retired_together_and_only_when_unused,
+	       threads_keep_no_device_that_is_retired)
