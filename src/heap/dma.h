@@ -52,7 +52,7 @@ struct dma_buffer {
 	const struct device *device;
 	const char *site;          /* where it was asked for */
 	struct list link;          /* [E] */
-	struct dma_client *client; /* owner of its blocks; NULL where they are the guarantee's */
+	struct dma_client *client; /* owner of its runs of blocks; NULL: it has none */
 	_Atomic uint8_t state;     /* enum dma_state; but for dma_buffer_finish, it changes under [E] */
 	uint8_t source;            /* [I] enum dma_source */
 	bool mapped;               /* [I] `memory` is from platform_map; else the direct map serves */

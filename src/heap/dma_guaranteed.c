@@ -29,7 +29,7 @@ void dma_guarantee_end(struct memory *memory, const struct device *device)
 /* A request that may wait leaves what is not reserved to those that must not. */
 static bool may_go_beyond(const struct dma_plan *plan)
 {
-	return plan->request->wait == MEMORY_WAIT_NEVER || !platform_may_sleep();
+	return plan->run.wait == MEMORY_WAIT_NEVER || !platform_may_sleep();
 }
 
 /* The alignment is that of a power of two; and an object has room for segments in proportion to its length. */
@@ -37,7 +37,7 @@ static uint64_t object_bytes(const struct dma_plan *plan)
 {
 	const uint64_t records = divide_round_up(dma_record_bytes(1, plan->segments), GUARANTEE_RECORD_BYTES);
 
-	return MAX(MAX(plan->bytes, plan->constraints.alignment_bytes), records << GUARANTEE_OBJECT_SHIFT);
+	return MAX(MAX(plan->bytes, plan->run.constraints.alignment_bytes), records << GUARANTEE_OBJECT_SHIFT);
 }
 
 /* A piece is as good as several adjacent runs of the plan. */
@@ -46,75 +46,43 @@ static bool pieces_fit(const struct guarantee *guarantee, const struct dma_plan 
 	const uint64_t piece_bytes = guarantee_piece_bytes(guarantee);
 	const uint64_t records = dma_record_bytes(pieces, plan->segments) / GUARANTEE_RECORD_BYTES + 1;
 
-	return platform_may_sleep() && !plan->small && plan->run_blocks <= guarantee->piece_blocks &&
-	       plan->constraints.alignment_bytes <= piece_bytes && dma_plan_segments(plan, piece_bytes) <= plan->segments &&
+	return platform_may_sleep() && !plan->small && plan->run.blocks <= guarantee->piece_blocks &&
+	       plan->run.constraints.alignment_bytes <= piece_bytes && dma_plan_segments(plan, piece_bytes) <= plan->segments &&
 	       records << GUARANTEE_OBJECT_SHIFT <= piece_bytes;
-}
-
-static struct dma_buffer *object_take(struct memory *memory, const struct dma_plan *plan, uint64_t bytes)
-{
-	const bool beyond = may_go_beyond(plan);
-	const uint64_t interrupts = guarantee_lock(&memory->guarantee);
-	struct phys_addr start;
-	struct dma_buffer *buffer = guarantee_take_locked(&memory->guarantee, plan->device, bytes, beyond, &start);
-
-	if (buffer) {
-		dma_record_init(buffer, plan, 1, DMA_SOURCE_GUARANTEED);
-		dma_record_insert_locked(memory, buffer);
-	}
-	guarantee_unlock(&memory->guarantee, interrupts);
-	if (!buffer)
-		return NULL;
-	*(struct phys_range *)buffer->pieces = (struct phys_range){ start, plan->bytes };
-	buffer->memory = platform_virt(start);
-	return buffer;
-}
-
-/* The record lies beside the first piece. */
-static struct dma_buffer *pieces_take(struct memory *memory, const struct dma_plan *plan)
-{
-	struct guarantee *guarantee = &memory->guarantee;
-	const uint64_t piece_bytes = guarantee_piece_bytes(guarantee), count = divide_round_up(plan->bytes, piece_bytes);
-	struct guarantee_account *account;
-	struct dma_buffer *buffer;
-	struct phys_range *pieces;
-	struct phys_addr start;
-
-	if (!pieces_fit(guarantee, plan, count))
-		return NULL;
-	account = guarantee_count(guarantee, plan->device, (uint32_t)count, may_go_beyond(plan));
-	if (!account)
-		return NULL;
-	buffer = guarantee_take_counted(guarantee, account, &start);
-	dma_record_init(buffer, plan, (uint32_t)count, DMA_SOURCE_GUARANTEED);
-	pieces = (struct phys_range *)buffer->pieces;
-	pieces[0] = (struct phys_range){ start, piece_bytes };
-	for (uint64_t i = 1; i < count; i++) {
-		(void)guarantee_take_counted(guarantee, account, &start);
-		pieces[i] = (struct phys_range){ start, piece_bytes };
-	}
-	if (dma_buffer_map(buffer) != STATUS_OK) {
-		dma_buffer_destroy(memory, buffer);
-		return NULL;
-	}
-	const uint64_t interrupts = guarantee_lock(guarantee);
-	dma_record_insert_locked(memory, buffer);
-	guarantee_unlock(guarantee, interrupts);
-	return buffer;
 }
 
 status_t dma_guaranteed_alloc(struct memory *memory, const struct dma_plan *plan, struct dma_buffer **result)
 {
-	const struct guarantee *guarantee = &memory->guarantee;
-	const uint64_t bytes = object_bytes(plan);
+	struct guarantee *guarantee = &memory->guarantee;
+	const uint64_t piece_bytes = guarantee_piece_bytes(guarantee);
+	const bool beyond = may_go_beyond(plan);
+	uint64_t bytes = object_bytes(plan), count = 1, interrupts;
 	struct dma_buffer *buffer;
+	struct phys_range *pieces;
+	struct phys_addr start;
 
 	if (!guarantee->slots || !guarantee_is_reached(guarantee, plan->device))
 		return STATUS_NO_MEMORY;
-	buffer = bytes <= guarantee_piece_bytes(guarantee) ? object_take(memory, plan, bytes) : pieces_take(memory, plan);
+	if (bytes > piece_bytes) {
+		bytes = plan->bytes;
+		count = divide_round_up(bytes, piece_bytes);
+		if (!pieces_fit(guarantee, plan, count))
+			return STATUS_NO_MEMORY;
+	}
+	/* The record lies beside the first piece. */
+	interrupts = guarantee_lock(guarantee);
+	buffer = guarantee_take_locked(guarantee, plan->device, bytes, beyond, &start);
+	if (buffer) {
+		dma_record_init(buffer, plan, (uint32_t)count, DMA_SOURCE_GUARANTEED);
+		if (count == 1)
+			list_insert_last(&memory->dma.buffers, &buffer->link);
+	}
+	guarantee_unlock(guarantee, interrupts);
 	if (!buffer)
 		return STATUS_NO_MEMORY;
-	dma_buffer_finish(memory, plan, buffer);
-	*result = buffer;
-	return STATUS_OK;
+	pieces = (struct phys_range *)buffer->pieces;
+	pieces[0] = (struct phys_range){ start, MIN(bytes, piece_bytes) };
+	for (uint64_t i = 1; i < count; i++)
+		pieces[i] = (struct phys_range){ guarantee_take_next(guarantee, start), piece_bytes };
+	return dma_buffer_finish(memory, plan, buffer, result);
 }

@@ -32,25 +32,17 @@ static bool limits_are_valid(const struct device *device, const struct dma_reque
 	       (device->dma_boundary_bytes == 0 || device->dma_boundary_bytes >= GRAIN);
 }
 
-/* The length at which pieces are cut; 0: there is none. */
-static uint64_t segment_bytes(const struct device *device, uint64_t least)
+/* The length at which pieces are cut; 0: there is none. `least`: all segments are so long but the last one. */
+static uint64_t segment_bytes(const struct device *device, uint64_t least, uint64_t bytes)
 {
 	const uint64_t longest = limit(device->dma_segment_bytes_max);
 	const uint64_t boundary = limit(device->dma_boundary_bytes);
 
-	if (least > longest || least > boundary)
+	if (MIN(least, bytes) > MIN(longest, boundary))
 		return 0;
-	if (longest == UINT64_MAX || longest >= boundary)
-		return boundary;
-	if (boundary != UINT64_MAX)
-		return 1ull << log2_floor(longest);
-	return align_down(longest, MAX(least, GRAIN));
-}
-
-/* The same when the whole has to be one segment. */
-static uint64_t one_segment_bytes(const struct device *device, uint64_t bytes)
-{
-	return bytes <= limit(device->dma_segment_bytes_max) && bytes <= limit(device->dma_boundary_bytes) ? bytes : 0;
+	if (least >= bytes || longest >= boundary)
+		return MIN(longest, boundary);
+	return boundary == UINT64_MAX ? align_down(longest, least) : 1ull << log2_floor(longest);
 }
 
 uint64_t dma_plan_segments(const struct dma_plan *plan, uint64_t piece_bytes)
@@ -61,24 +53,16 @@ uint64_t dma_plan_segments(const struct dma_plan *plan, uint64_t piece_bytes)
 	return whole * divide_round_up(piece_bytes, plan->segment_bytes) + divide_round_up(rest, plan->segment_bytes);
 }
 
-/* A zone's objects are powers of two, each at a multiple of its length: they cross no boundary that is longer. */
-static void plan_small(struct dma_plan *plan, uint64_t fewest, uint64_t alignment)
-{
-	plan->small = true;
-	plan->run_blocks = plan->runs = 1;
-	plan->constraints.alignment_bytes = alignment;
-	plan->segments = (uint32_t)fewest;
-}
-
 /*
  * Of three lengths the shortest that keeps to `segments_max`: `step` blocks; as many as it takes when each run is one segment;
  * so many that the runs are few. Each run ends with at most one segment that is shorter than it could be, so the last length
  * always does: with n runs there are at most n - 1 segments more than the fewest.
  */
-static void plan_runs(struct dma_plan *plan, uint64_t step, uint64_t fewest, uint64_t segments_max, uint64_t alignment)
+static void plan_runs(struct dma_plan *plan, uint64_t step, uint64_t segments_max)
 {
 	const uint64_t blocks = divide_round_up(plan->bytes, BLOCK_BYTES);
-	const uint64_t spare = segments_max - fewest;
+	struct block_constraints *constraints = &plan->run.constraints;
+	const uint64_t spare = segments_max - plan->segments;
 	uint64_t run = MIN(step, blocks), fewer = segments_max, segments;
 
 	for (;;) {
@@ -90,21 +74,21 @@ static void plan_runs(struct dma_plan *plan, uint64_t step, uint64_t fewest, uin
 		fewer = spare + 1;
 	}
 	plan->segments = (uint32_t)segments;
-	plan->run_blocks = run;
+	plan->run.blocks = run;
+	plan->run.last_blocks = blocks % run;
 	plan->runs = (uint32_t)divide_round_up(blocks, run);
-	plan->last_blocks = blocks % run;
-	plan->constraints.alignment_bytes = alignment;
 	if (plan->boundary_bytes >= run << BLOCK_SHIFT)
-		plan->constraints.boundary_bytes = plan->boundary_bytes;
+		constraints->boundary_bytes = plan->boundary_bytes;
 	else
-		plan->constraints.alignment_bytes = MAX(alignment, plan->boundary_bytes);
+		constraints->alignment_bytes = MAX(constraints->alignment_bytes, plan->boundary_bytes);
 }
 
 status_t dma_plan_make(const struct device *device, const struct dma_request *request, struct dma_plan *plan)
 {
 	const uint64_t segments_max = MIN(limit(request->segments_max), limit(device->dma_segments_max));
 	const uint64_t alignment = MAX(request->alignment_bytes, GRAIN);
-	const uint64_t least = MAX(request->segment_bytes_min, GRAIN);
+	const uint64_t bytes = align_up(request->bytes, GRAIN);
+	const uint64_t least = segments_max == 1 ? bytes : MAX(request->segment_bytes_min, GRAIN);
 	uint64_t fewest;
 
 	if (!limits_are_valid(device, request))
@@ -112,25 +96,27 @@ status_t dma_plan_make(const struct device *device, const struct dma_request *re
 	*plan = (struct dma_plan){
 		.device = device,
 		.request = request,
-		.bytes = align_up(request->bytes, GRAIN),
-		.constraints.lowest = { device->dma_lowest },
-		.constraints.highest = { device->dma_mask },
+		.bytes = bytes,
+		.segment_bytes = segment_bytes(device, least, bytes),
 		.boundary_bytes = device->dma_boundary_bytes,
+		.run = {
+			.constraints = { { device->dma_lowest }, { device->dma_mask }, .alignment_bytes = alignment },
+			.wait = request->wait,
+			.deadline_ns = request->deadline_ns,
+		},
 	};
-	if (least >= plan->bytes || segments_max == 1)
-		plan->segment_bytes = one_segment_bytes(device, plan->bytes);
-	else
-		plan->segment_bytes = segment_bytes(device, least);
 	if (plan->segment_bytes == 0)
 		return STATUS_INVALID;
 	fewest = divide_round_up(plan->bytes, plan->segment_bytes);
 	if (fewest > MIN(segments_max, UINT32_MAX))
 		return fewest > segments_max ? STATUS_INVALID : STATUS_RANGE;
-	if (plan->bytes <= OBJCACHE_OBJECT_MAX && alignment <= OBJCACHE_OBJECT_MAX)
-		plan_small(plan, fewest, alignment);
+	plan->segments = (uint32_t)fewest;
+	plan->small = bytes <= OBJCACHE_OBJECT_MAX && alignment <= OBJCACHE_OBJECT_MAX;
+	if (plan->small)
+		/* A zone's objects are powers of two, each at a multiple of its length: they cross no boundary that is longer. */
+		plan->run.blocks = plan->runs = 1;
 	else
-		plan_runs(plan, divide_round_up(MIN(least, plan->bytes), BLOCK_BYTES), fewest, MIN(segments_max, UINT32_MAX),
-			  alignment);
+		plan_runs(plan, divide_round_up(MIN(least, bytes), BLOCK_BYTES), MIN(segments_max, UINT32_MAX));
 	return STATUS_OK;
 }
 

@@ -28,11 +28,6 @@ void dma_record_init(struct dma_buffer *buffer, const struct dma_plan *plan, uin
 	buffer->segments = (struct device_segment *)(buffer->pieces + pieces);
 }
 
-void dma_record_insert_locked(struct memory *memory, struct dma_buffer *buffer)
-{
-	list_insert_last(&memory->dma->buffers, &buffer->link);
-}
-
 static enum dma_state state_of(const struct dma_buffer *buffer)
 {
 	return (enum dma_state)atomic_load_explicit(&buffer->state, memory_order_acquire);
@@ -49,7 +44,7 @@ static bool event_locked(struct memory *memory, struct dma_buffer *buffer, enum 
 	if (next != DMA_STATE_GONE)
 		return false;
 	list_remove(&buffer->link);
-	if (buffer->source != DMA_SOURCE_GUARANTEED || buffer->piece_count > 1)
+	if (!dma_is_guaranteed_object(buffer))
 		return true;
 	guarantee_give_locked(&memory->guarantee, buffer->pieces[0].start);
 	return false;
@@ -66,11 +61,11 @@ bool dma_record_event(struct memory *memory, struct dma_buffer *buffer, enum dma
 
 /* Walks ------------------------------------------------------------------------------------------------------------------- */
 
-void dma_walk_begin(struct memory *memory, struct dma_walk *walk)
+void dma_walk_begin(struct memory *memory, const struct device *device, bool quarantined, struct dma_walk *walk)
 {
-	*walk = (struct dma_walk){ .memory = memory };
+	*walk = (struct dma_walk){ .memory = memory, .device = device, .quarantined = quarantined };
 	walk->interrupts = guarantee_lock(&memory->guarantee);
-	list_insert_first(&memory->dma->buffers, &walk->place.link);
+	list_insert_first(&memory->dma.buffers, &walk->place.link);
 	dma_walk_release(walk);
 }
 
@@ -79,39 +74,44 @@ void dma_walk_release(struct dma_walk *walk)
 	guarantee_unlock(&walk->memory->guarantee, walk->interrupts);
 }
 
-/* What is GONE is passed by: the places of other walks, and buffers that are not published yet. */
+/* What is GONE is the place of another walk, or a buffer that is not published yet. */
+static bool is_meant(const struct dma_walk *walk, const struct dma_buffer *buffer)
+{
+	return state_of(buffer) != DMA_STATE_GONE &&
+	       (!walk->device || (buffer->device == walk->device && dma_is_quarantined(buffer) == walk->quarantined));
+}
+
+/* One buffer in each hold of the lock, however many are not meant. */
 struct dma_buffer *dma_walk_next(struct dma_walk *walk)
 {
-	struct list *const buffers = &walk->memory->dma->buffers;
-	struct list *link;
+	struct list *const buffers = &walk->memory->dma.buffers;
 
-	walk->interrupts = guarantee_lock(&walk->memory->guarantee);
-	link = walk->place.link.next;
-	while (link != buffers && state_of(container_of(link, struct dma_buffer, link)) == DMA_STATE_GONE)
-		link = link->next;
-	list_remove(&walk->place.link);
-	if (link != buffers) {
+	for (;; dma_walk_release(walk)) {
+		walk->interrupts = guarantee_lock(&walk->memory->guarantee);
+		struct list *const link = walk->place.link.next;
+		struct dma_buffer *const buffer = container_of(link, struct dma_buffer, link);
+
+		list_remove(&walk->place.link);
+		if (link == buffers)
+			break;
 		list_insert_after(link, &walk->place.link);
-		return container_of(link, struct dma_buffer, link);
+		if (is_meant(walk, buffer))
+			return buffer;
 	}
 	dma_walk_release(walk);
 	return NULL;
 }
 
-uint64_t dma_records_event(struct memory *memory, const struct device *device, bool quarantined, enum dma_event event)
+uint64_t dma_records_event(struct memory *memory, const struct device *device, enum dma_event event)
 {
 	struct dma_buffer *buffer;
 	struct dma_walk walk;
 	uint64_t bytes = 0;
 
-	for (dma_walk_begin(memory, &walk); (buffer = dma_walk_next(&walk));) {
-		const bool meant = buffer->device == device && dma_is_quarantined(buffer) == quarantined;
-		bool gone = false;
+	for (dma_walk_begin(memory, device, event == DMA_EVENT_RESET, &walk); (buffer = dma_walk_next(&walk));) {
+		bytes += buffer->bytes;
+		const bool gone = event_locked(memory, buffer, event);
 
-		if (meant) {
-			bytes += buffer->bytes;
-			gone = event_locked(memory, buffer, event);
-		}
 		dma_walk_release(&walk);
 		if (gone)
 			dma_buffer_destroy(memory, buffer);

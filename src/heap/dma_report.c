@@ -36,13 +36,12 @@ static void row_print_buffers(struct memory *memory, const struct row *row)
 	struct dma_walk walk;
 	uint64_t seen = 0;
 
-	for (dma_walk_begin(memory, &walk); (buffer = dma_walk_next(&walk));) {
+	for (dma_walk_begin(memory, row->device, row->quarantined, &walk); (buffer = dma_walk_next(&walk));) {
 		const struct dma_buffer shown = *buffer;
 		const uint64_t first = buffer->segments[0].start.value;
 
 		dma_walk_release(&walk);
-		if (shown.coherent || shown.device != row->device || dma_is_quarantined(&shown) != row->quarantined ||
-		    seen++ >= BUFFERS_SHOWN)
+		if (shown.coherent || seen++ >= BUFFERS_SHOWN)
 			continue;
 		print("    %9s in %u segments, first at 0x%llx, taken at %s\n", format_bytes(bytes, shown.bytes),
 		      shown.segment_count, (unsigned long long)first, shown.site);
@@ -63,13 +62,13 @@ static void row_print(struct memory *memory, const struct row *row)
 
 void dma_print(struct memory *memory)
 {
-	struct dma *dma = memory->dma;
+	struct dma *dma = &memory->dma;
 	struct row rows[ROWS_MAX];
 	struct dma_buffer *buffer;
 	struct dma_walk walk;
 	unsigned count = 0;
 
-	for (dma_walk_begin(memory, &walk); (buffer = dma_walk_next(&walk)); dma_walk_release(&walk))
+	for (dma_walk_begin(memory, NULL, false, &walk); (buffer = dma_walk_next(&walk)); dma_walk_release(&walk))
 		rows_add(rows, &count, buffer);
 	print("%llu buffers made, %llu requests failed\n",
 	      (unsigned long long)atomic_load_explicit(&dma->allocs, memory_order_relaxed),
@@ -98,7 +97,7 @@ void dma_explain(struct memory *memory, struct phys_addr lowest, struct phys_add
 	struct dma_walk walk;
 	uint64_t found = 0;
 
-	for (dma_walk_begin(memory, &walk); (buffer = dma_walk_next(&walk));) {
+	for (dma_walk_begin(memory, NULL, false, &walk); (buffer = dma_walk_next(&walk));) {
 		const struct phys_range *piece = piece_within(buffer, lowest.value, highest.value);
 		const struct phys_range where = piece ? *piece : (struct phys_range){ .bytes = 0 };
 		const struct dma_buffer shown = *buffer;

@@ -3,58 +3,45 @@
 
 #include "runtime/base/bits.h"
 #include "runtime/base/format.h"
-#include "runtime/base/string.h"
 
 /* Clients --------------------------------------------------------------------------------------------------------------- */
 
-struct dma_client *dma_client_find_locked(struct dma *dma, const struct device *device)
+/* The device's client that is not in quarantine, or else `fresh` (or NULL), with one more reference. */
+static struct dma_client *client_find(struct memory *memory, const struct device *device, struct dma_client *fresh)
 {
-	list_for_each (link, &dma->clients) {
+	const uint64_t interrupts = guarantee_lock(&memory->guarantee);
+	struct dma_client *found = fresh;
+
+	list_for_each (link, &memory->dma.clients) {
 		struct dma_client *client = container_of(link, struct dma_client, link);
 
-		if (client->device == device && !client->quarantined)
-			return client;
+		if (client->device == device && !dma_client_is_quarantined(client))
+			found = client;
 	}
-	return NULL;
-}
-
-static struct dma_client *client_new(struct memory *memory, const struct device *device)
-{
-	struct dma_client *client = general_heap_alloc(&memory->general, sizeof(*client), 0);
-
-	if (!client)
-		return NULL;
-	memset(client, 0, sizeof(*client));
-	client->device = device;
-	owner_init(&client->owner, device->name, false);
-	return client;
+	if (found && found == fresh)
+		list_insert_last(&memory->dma.clients, &fresh->link);
+	if (found)
+		found->references++;
+	guarantee_unlock(&memory->guarantee, interrupts);
+	return found;
 }
 
 struct dma_client *dma_client_get(struct memory *memory, const struct device *device)
 {
-	struct dma *dma = memory->dma;
-	struct dma_client *client;
-	struct dma_client *fresh = NULL;
+	struct dma_client *client = client_find(memory, device, NULL);
+	struct dma_client *fresh;
 
-	for (;;) {
-		const uint64_t interrupts = guarantee_lock(&memory->guarantee);
-
-		client = dma_client_find_locked(dma, device);
-		if (!client && fresh) {
-			list_insert_last(&dma->clients, &fresh->link);
-			client = fresh;
-			fresh = NULL;
-		}
-		if (client)
-			client->references++;
-		guarantee_unlock(&memory->guarantee, interrupts);
-		if (client)
-			break;
-		fresh = client_new(memory, device);
-		if (!fresh)
-			return NULL;
-	}
-	general_heap_free(&memory->general, fresh);
+	if (client)
+		return client;
+	fresh = general_heap_alloc(&memory->general, sizeof(*fresh), 0);
+	if (!fresh)
+		return NULL;
+	*fresh = (struct dma_client){ .device = device };
+	format_text(fresh->quarantined, sizeof(fresh->quarantined), "%s, quarantined", device->name);
+	owner_init(&fresh->owner, device->name, false);
+	client = client_find(memory, device, fresh);
+	if (client != fresh)
+		general_heap_free(&memory->general, fresh);
 	return client;
 }
 
@@ -72,47 +59,23 @@ void dma_client_put(struct memory *memory, struct dma_client *client)
 
 /* Zones ----------------------------------------------------------------------------------------------------------------- */
 
-static struct dma_zone *zone_find_locked(struct dma *dma, uint64_t lowest, uint64_t mask)
+/* The zone under these constraints, or else `fresh`, or NULL. */
+static struct dma_zone *zone_find(struct memory *memory, const struct block_constraints *constraints, struct dma_zone *fresh)
 {
-	list_for_each (link, &dma->zones) {
+	const uint64_t interrupts = guarantee_lock(&memory->guarantee);
+	struct dma_zone *found = fresh;
+
+	list_for_each (link, &memory->dma.zones) {
 		struct dma_zone *zone = container_of(link, struct dma_zone, link);
 
-		if (zone->lowest == lowest && zone->mask == mask)
-			return zone;
+		if (zone->source.constraints.lowest.value == constraints->lowest.value &&
+		    zone->source.constraints.highest.value == constraints->highest.value)
+			found = zone;
 	}
-	return NULL;
-}
-
-static struct dma_zone *zone_new(struct memory *memory, uint64_t lowest, uint64_t mask)
-{
-	struct dma_zone *zone = bookkeeping_alloc(&memory->bookkeeping, sizeof(*zone));
-	const struct block_constraints constraints = { .lowest = { lowest }, .highest = { mask } };
-
-	if (!zone)
-		return NULL;
-	memory_source_init(&zone->source, memory, &constraints);
-	zone->lowest = lowest;
-	zone->mask = mask;
-	if (lowest != 0)
-		format_text(zone->name, sizeof(zone->name), "dma-from-%lluM", (unsigned long long)(lowest / MIB));
-	else if (mask == UINT64_MAX)
-		format_text(zone->name, sizeof(zone->name), "dma");
-	else
-		format_text(zone->name, sizeof(zone->name), "dma-%ubit", log2_floor(mask) + 1);
-
-	const struct general_heap_config config = {
-		.name = zone->name,
-		.powers_only = true,
-		.retain_bytes = memory->config.dma_retain_bytes,
-		.source = &zone->source.blocks,
-		.runs = &zone->source.runs,
-		.bookkeeping = &memory->bookkeeping,
-	};
-	if (general_heap_init(&zone->heap, &config) != STATUS_OK) {
-		bookkeeping_free(&memory->bookkeeping, zone, sizeof(*zone));
-		return NULL;
-	}
-	return zone;
+	if (found && found == fresh)
+		list_insert_last(&memory->dma.zones, &fresh->link);
+	guarantee_unlock(&memory->guarantee, interrupts);
+	return found;
 }
 
 static void zone_delete(struct memory *memory, struct dma_zone *zone)
@@ -123,58 +86,68 @@ static void zone_delete(struct memory *memory, struct dma_zone *zone)
 	bookkeeping_free(&memory->bookkeeping, zone, sizeof(*zone));
 }
 
+static struct dma_zone *zone_new(struct memory *memory, const struct block_constraints *constraints)
+{
+	const uint64_t lowest = constraints->lowest.value, highest = constraints->highest.value;
+	struct dma_zone *zone = bookkeeping_alloc(&memory->bookkeeping, sizeof(*zone));
+
+	if (!zone)
+		return NULL;
+	memory_source_init(&zone->source, memory, constraints);
+	if (lowest != 0)
+		format_text(zone->name, sizeof(zone->name), "dma-from-%lluM", (unsigned long long)(lowest / MIB));
+	else if (highest == UINT64_MAX)
+		format_text(zone->name, sizeof(zone->name), "dma");
+	else
+		format_text(zone->name, sizeof(zone->name), "dma-%ubit", log2_floor(highest) + 1);
+
+	const struct general_heap_config config = {
+		.name = zone->name,
+		.powers_only = true,
+		.retain_bytes = memory->config.dma_retain_bytes,
+		.source = &zone->source.blocks,
+		.runs = &zone->source.runs,
+		.bookkeeping = &memory->bookkeeping,
+		.cleaners = &memory->cleaners,
+	};
+	if (general_heap_init(&zone->heap, &config) != STATUS_OK) {
+		bookkeeping_free(&memory->bookkeeping, zone, sizeof(*zone));
+		return NULL;
+	}
+	return zone;
+}
+
 struct dma_zone *dma_zone_get(struct memory *memory, const struct device *device)
 {
 	const struct block_heap *heap = &memory->blocks;
 	const uint64_t end = (heap->first_block + heap->count) << BLOCK_SHIFT;
-	const uint64_t mask = device->dma_mask >= end - 1 ? UINT64_MAX : device->dma_mask;
-	const uint64_t lowest = device->dma_lowest <= heap->first_block << BLOCK_SHIFT ? 0 : device->dma_lowest;
-	struct dma_zone *zone, *fresh = NULL;
+	const struct block_constraints constraints = {
+		.lowest = { device->dma_lowest <= heap->first_block << BLOCK_SHIFT ? 0 : device->dma_lowest },
+		.highest = { device->dma_mask >= end - 1 ? UINT64_MAX : device->dma_mask },
+	};
+	struct dma_zone *zone = zone_find(memory, &constraints, NULL);
+	struct dma_zone *fresh;
 
-	for (;;) {
-		const uint64_t interrupts = guarantee_lock(&memory->guarantee);
-
-		zone = zone_find_locked(memory->dma, lowest, mask);
-		if (!zone && fresh)
-			list_insert_last(&memory->dma->zones, &fresh->link);
-		guarantee_unlock(&memory->guarantee, interrupts);
-		if (zone || fresh)
-			break;
-		fresh = zone_new(memory, lowest, mask);
-		if (!fresh)
-			return NULL;
-	}
-	if (zone && fresh)
+	if (zone)
+		return zone;
+	fresh = zone_new(memory, &constraints);
+	zone = fresh ? zone_find(memory, &constraints, fresh) : NULL;
+	if (zone != fresh)
 		zone_delete(memory, fresh);
-	else if (fresh)
-		general_heap_register(&fresh->heap, &memory->cleaners);
-	return zone ? zone : fresh;
+	return zone;
 }
 
 /* Life ------------------------------------------------------------------------------------------------------------------ */
 
-status_t dma_init(struct memory *memory)
+void dma_init(struct memory *memory)
 {
-	struct dma *dma = bookkeeping_alloc(&memory->bookkeeping, sizeof(*dma));
-
-	if (!dma)
-		return STATUS_NO_MEMORY;
-	list_init(&dma->buffers);
-	list_init(&dma->clients);
-	list_init(&dma->zones);
-	memory->dma = dma;
-	return STATUS_OK;
+	list_init(&memory->dma.buffers);
+	list_init(&memory->dma.clients);
+	list_init(&memory->dma.zones);
 }
 
-status_t dma_fini(struct memory *memory)
+void dma_fini(struct memory *memory)
 {
-	struct dma *dma = memory->dma;
-
-	if (!list_is_empty(&dma->buffers) || !list_is_empty(&dma->clients))
-		return STATUS_BUSY;
-	for (struct list *link; (link = list_take_first(&dma->zones));)
+	for (struct list *link; (link = list_take_first(&memory->dma.zones));)
 		zone_delete(memory, container_of(link, struct dma_zone, link));
-	memory->dma = NULL;
-	bookkeeping_free(&memory->bookkeeping, dma, sizeof(*dma));
-	return STATUS_OK;
 }

@@ -20,24 +20,26 @@
  * A zone: small objects that devices with the same window can reach. Zones are made when the first device needs them, and stay.
  */
 struct dma_zone {
-	struct list link; /* [E] */
-	/* [I] All of the machine's memory: 0 and UINT64_MAX. */
-	uint64_t lowest;
-	uint64_t mask;
-	struct memory_source source;
+	struct list link;            /* [E] */
+	struct memory_source source; /* its constraints are [I]; for all of the machine's memory 0 and UINT64_MAX */
 	struct general_heap heap;
 	char name[GENERAL_HEAP_NAME_BYTES];
 };
 
-/* Who owns the blocks of a device's buffers; exists while it has any. One that is quarantined gets nothing new. */
+/* Who owns the blocks of a device's buffers; exists while it has any of blocks. One in quarantine gets nothing new. */
 struct dma_client {
 	struct list link; /* [E] */
 	const struct device *device;
-	bool quarantined;                   /* [E] */
-	char name[GENERAL_HEAP_NAME_BYTES]; /* of the owner, when quarantined */
-	struct owner owner;
-	uint64_t references; /* [E] buffers, and calls under way */
+	struct owner owner;                        /* its name changes under [H] and [E] */
+	char quarantined[GENERAL_HEAP_NAME_BYTES]; /* the owner's name in quarantine */
+	uint64_t references;                       /* [E] buffers, and calls under way */
 };
+
+/* [H] or [E] is held. */
+static inline bool dma_client_is_quarantined(const struct dma_client *client)
+{
+	return client->owner.name == client->quarantined;
+}
 
 /* Where a buffer's memory comes from. */
 enum dma_source {
@@ -62,19 +64,9 @@ enum dma_event {
 	DMA_EVENTS,
 };
 
-struct dma {
-	struct list buffers; /* [E] all of them, in the order in which they were made */
-	struct list clients; /* [E] */
-	struct list zones;   /* [E] */
-	_Atomic uint64_t allocs, failures;
-};
-
 /* The device's client with one more reference; NULL: no memory for one. */
 struct dma_client *dma_client_get(struct memory *memory, const struct device *device);
 void dma_client_put(struct memory *memory, struct dma_client *client);
-
-/* The device's client that is not in quarantine, or NULL. [E] is held. */
-struct dma_client *dma_client_find_locked(struct dma *dma, const struct device *device);
 
 /* The zone for a device; NULL: no memory for a new one. */
 struct dma_zone *dma_zone_get(struct memory *memory, const struct device *device);
@@ -85,15 +77,13 @@ struct dma_plan {
 	const struct dma_request *request;
 	const char *site; /* that and the next one: by the caller */
 	bool coherent;
-	uint64_t bytes; /* rounded up to 64 */
-	struct block_constraints constraints;
-	uint64_t segment_bytes;  /* cut after so many, counted from the start of a piece; UINT64_MAX: not at all */
+	bool small;              /* one object of the device's zone, which lies in a block */
+	uint64_t bytes;          /* rounded up to 64 */
+	uint64_t segment_bytes;  /* cut after so many, counted from the start of a piece */
 	uint64_t boundary_bytes; /* a segment that grows over several pieces crosses no multiple of it; 0: none */
 	uint32_t segments;       /* at most so many */
-	bool small;              /* one object of the device's zone, which lies in a block */
-	uint64_t run_blocks;     /* each run has this length, ... */
 	uint32_t runs;
-	uint64_t last_blocks; /* ... but the last one this, if it is not 0 */
+	struct memory_request run; /* what each of them is; the owner by the caller */
 };
 
 /*
@@ -120,8 +110,11 @@ static inline uint64_t dma_record_bytes(uint64_t pieces, uint64_t segments)
 /* A record of that length, with room for so many pieces; DMA_STATE_GONE. */
 void dma_record_init(struct dma_buffer *buffer, const struct dma_plan *plan, uint32_t pieces, enum dma_source source);
 
-/* It is in the list from now on, and seen there from dma_buffer_finish on. [E] is held. */
-void dma_record_insert_locked(struct memory *memory, struct dma_buffer *buffer);
+/* It comes and goes in the sections under [E] in which the guarantee gives it and has it back. */
+static inline bool dma_is_guaranteed_object(const struct dma_buffer *buffer)
+{
+	return buffer->source == DMA_SOURCE_GUARANTEED && buffer->piece_count == 1;
+}
 
 /*
  * What happens to one buffer, in one step. An object of the guarantee that is nobody's any more goes back in this step. True:
@@ -130,24 +123,27 @@ void dma_record_insert_locked(struct memory *memory, struct dma_buffer *buffer);
 bool dma_record_event(struct memory *memory, struct dma_buffer *buffer, enum dma_event event);
 
 /*
- * A walk through all buffers: dma_walk_next returns each with [E] held, and NULL without at the end. In between the caller
- * calls dma_walk_release, and may do anything. Buffers that come meanwhile are seen, those that go are not.
+ * A walk through the buffers of a device that are in quarantine, or are not; through all, if it is NULL. dma_walk_next returns
+ * each with [E] held, and NULL without at the end. In between the caller calls dma_walk_release, and may do anything. Buffers
+ * that come meanwhile are seen, those that go are not.
  */
 struct dma_walk {
 	struct memory *memory;
+	const struct device *device;
+	bool quarantined;
 	struct dma_buffer place; /* in the list, behind the buffer that was seen last */
 	uint64_t interrupts;
 };
 
-void dma_walk_begin(struct memory *memory, struct dma_walk *walk);
+void dma_walk_begin(struct memory *memory, const struct device *device, bool quarantined, struct dma_walk *walk);
 struct dma_buffer *dma_walk_next(struct dma_walk *walk);
 void dma_walk_release(struct dma_walk *walk);
 
 /*
- * An event for each buffer of the device that is in quarantine, or is not; destroys those that are nobody's afterwards. Returns
- * the bytes. Where platform_may_sleep().
+ * DMA_EVENT_RESET for each buffer of the device that is in quarantine, or another event for each that is not; destroys those
+ * that are nobody's afterwards. Returns the bytes. Where platform_may_sleep().
  */
-uint64_t dma_records_event(struct memory *memory, const struct device *device, bool quarantined, enum dma_event event);
+uint64_t dma_records_event(struct memory *memory, const struct device *device, enum dma_event event);
 
 static inline bool dma_is_quarantined(const struct dma_buffer *buffer)
 {
@@ -165,17 +161,18 @@ void dma_buffer_destroy(struct memory *memory, struct dma_buffer *buffer);
  */
 status_t dma_guaranteed_alloc(struct memory *memory, const struct dma_plan *plan, struct dma_buffer **buffer) MUST_CHECK;
 
-/* Makes the pieces of a buffer visible side by side; for dma.c and dma_guaranteed.c. STATUS_NO_MEMORY. */
-status_t dma_buffer_map(struct dma_buffer *buffer) MUST_CHECK;
-
-/* Cuts the pieces of a buffer in the list into segments; it is the driver's from now on. */
-void dma_buffer_finish(struct memory *memory, const struct dma_plan *plan, struct dma_buffer *buffer);
+/*
+ * The memory is there: maps its pieces side by side, and cuts them into segments; the buffer is the driver's from now on.
+ * STATUS_NO_MEMORY: it cannot be mapped, and memory and record have gone back.
+ */
+status_t dma_buffer_finish(struct memory *memory, const struct dma_plan *plan, struct dma_buffer *buffer,
+			   struct dma_buffer **result) MUST_CHECK;
 
 /* Life -------------------------------------------------------------------------------------------------------------------- */
 
-status_t dma_init(struct memory *memory) MUST_CHECK;
-status_t dma_fini(struct memory *memory) MUST_CHECK; /* STATUS_BUSY: a device has DMA memory */
-void dma_print(struct memory *memory);               /* what each device has */
+void dma_init(struct memory *memory);
+void dma_fini(struct memory *memory);  /* no device has DMA memory */
+void dma_print(struct memory *memory); /* what each device has */
 
 /* Logs the buffers that lie in [lowest, highest], the first ones, with where they were taken. */
 void dma_explain(struct memory *memory, struct phys_addr lowest, struct phys_addr highest);

@@ -46,20 +46,14 @@ static inline bool account_change_locked(struct guarantee *guarantee, struct gua
 	return true;
 }
 
-/* The reservation has ended, and the last piece is back. */
-static void account_close_locked(struct guarantee *guarantee, struct guarantee_account *account)
+/* A reservation that has ended is over when its last piece is back. */
+static void account_settle_locked(struct guarantee *guarantee, struct guarantee_account *account)
 {
+	if (account->device || account->out > 0)
+		return;
 	(void)account_change_locked(guarantee, account, 0, 0, false);
 	list_remove(&account->link);
 	list_insert_last(&guarantee->unused, &account->link);
-}
-
-/* A piece is back. */
-static void account_credit_locked(struct guarantee *guarantee, struct guarantee_account *account)
-{
-	(void)account_change_locked(guarantee, account, account->reserved, account->out - 1, true);
-	if (!account->device && account->out == 0)
-		account_close_locked(guarantee, account);
 }
 
 bool guarantee_is_reached(const struct guarantee *guarantee, const struct device *device)
@@ -107,8 +101,7 @@ void guarantee_end_reservation(struct guarantee *guarantee, const struct device 
 
 	if (account) {
 		account->device = NULL;
-		if (account->out == 0)
-			account_close_locked(guarantee, account);
+		account_settle_locked(guarantee, account);
 	}
 	spinlock_unlock_interrupts(&guarantee->lock, interrupts);
 }
@@ -155,7 +148,10 @@ static inline struct guarantee_slot *piece_take_locked(struct guarantee *guarant
 
 static void piece_give_locked(struct guarantee *guarantee, struct guarantee_slot *slot)
 {
-	account_credit_locked(guarantee, slot->account);
+	struct guarantee_account *account = slot->account;
+
+	(void)account_change_locked(guarantee, account, account->reserved, account->out - 1, true);
+	account_settle_locked(guarantee, account);
 	slot->account = NULL;
 	slot->state = SLOT_IDLE;
 	due_locked(guarantee, slot);
@@ -195,15 +191,15 @@ static inline void *object_take_locked(struct guarantee *guarantee, struct guara
 	return record;
 }
 
-static void *take_locked(struct guarantee *guarantee, struct guarantee_account *account, unsigned shift, bool beyond,
-			 struct phys_addr *start)
+static void *take_locked(struct guarantee *guarantee, struct guarantee_account *account, unsigned shift, uint64_t pieces,
+			 bool beyond, struct phys_addr *start)
 {
 	struct list *open = list_first(&account->open[shift - GUARANTEE_OBJECT_SHIFT]);
 	struct guarantee_slot *slot;
 
 	if (open)
 		slot = container_of(open, struct guarantee_slot, link);
-	else if (account_change_locked(guarantee, account, account->reserved, account->out + 1ull, beyond))
+	else if (account_change_locked(guarantee, account, account->reserved, account->out + pieces, beyond))
 		slot = piece_take_locked(guarantee, account, shift);
 	else
 		return NULL;
@@ -213,43 +209,32 @@ static void *take_locked(struct guarantee *guarantee, struct guarantee_account *
 void *guarantee_take_locked(struct guarantee *guarantee, const struct device *device, uint64_t bytes, bool beyond,
 			    struct phys_addr *start)
 {
-	const unsigned shift = MAX(log2_ceil(bytes), GUARANTEE_OBJECT_SHIFT);
+	const unsigned shift = MIN(MAX(log2_ceil(bytes), GUARANTEE_OBJECT_SHIFT), guarantee->piece_shift);
+	const uint64_t pieces = ((bytes - 1) >> guarantee->piece_shift) + 1;
 	struct guarantee_account *account;
 	void *record = NULL;
 
-	if (!guarantee->slots || bytes > guarantee_piece_bytes(guarantee))
+	if (!guarantee->slots)
 		return NULL;
 	account = account_find_locked(guarantee, device);
 	if (account)
-		record = take_locked(guarantee, account, shift, beyond, start);
+		record = take_locked(guarantee, account, shift, pieces, beyond, start);
 	if (!record && beyond)
-		record = take_locked(guarantee, &guarantee->common, shift, true, start);
+		record = take_locked(guarantee, &guarantee->common, shift, pieces, true, start);
 	guarantee->refused += !record;
 	return record;
 }
 
-struct guarantee_account *guarantee_count(struct guarantee *guarantee, const struct device *device, uint32_t count, bool beyond)
-{
-	const uint64_t interrupts = spinlock_lock_interrupts(&guarantee->lock);
-	struct guarantee_account *account = account_find_locked(guarantee, device);
-	bool counted;
-
-	account = account ? account : &guarantee->common;
-	counted = account_change_locked(guarantee, account, account->reserved, (uint64_t)account->out + count, beyond);
-	guarantee->refused += !counted;
-	spinlock_unlock_interrupts(&guarantee->lock, interrupts);
-	return counted ? account : NULL;
-}
-
 /* What has been counted is there, however the lock changes hands meanwhile. */
-void *guarantee_take_counted(struct guarantee *guarantee, struct guarantee_account *account, struct phys_addr *start)
+struct phys_addr guarantee_take_next(struct guarantee *guarantee, struct phys_addr first)
 {
 	const uint64_t interrupts = spinlock_lock_interrupts(&guarantee->lock);
-	struct guarantee_slot *slot = piece_take_locked(guarantee, account, guarantee->piece_shift);
-	void *record = object_take_locked(guarantee, slot, start);
+	struct guarantee_account *account = guarantee_slot_at(guarantee, first)->account;
+	struct phys_addr start;
 
+	(void)object_take_locked(guarantee, piece_take_locked(guarantee, account, guarantee->piece_shift), &start);
 	guarantee_unlock(guarantee, interrupts);
-	return record;
+	return start;
 }
 
 /* The object that begins there, in a piece that is out; panics otherwise. */

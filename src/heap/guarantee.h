@@ -197,20 +197,14 @@ static inline void guarantee_unlock(struct guarantee *guarantee, uint64_t interr
 }
 
 /*
- * One object of at least `bytes`, at most a piece, aligned to its length, the next power of two. `beyond`: what is unreserved
- * may be taken, too. Returns its record, of GUARANTEE_RECORD_BYTES for each 4 KB; NULL: all that may be taken is out. A
- * bounded number of steps. [E] is held.
+ * One object of at least `bytes`, aligned to its length, the next power of two. Of more than a piece as many pieces as that
+ * takes are counted in this step, and the first one is found; guarantee_take_next finds each of the others. `beyond`: what is
+ * unreserved may be taken, too. Returns the object's record, of GUARANTEE_RECORD_BYTES for each 4 KB; NULL: all that may be
+ * taken is out. A bounded number of steps. [E] is held.
  */
 void *guarantee_take_locked(struct guarantee *guarantee, const struct device *device, uint64_t bytes, bool beyond,
 			    struct phys_addr *start) MUST_CHECK;
-
-/*
- * For several whole pieces: counts them in one step, for an account; then as many calls of guarantee_take_counted find one
- * each, and return its record. NULL: not so many may be taken. Any context.
- */
-struct guarantee_account *guarantee_count(struct guarantee *guarantee, const struct device *device, uint32_t count,
-					  bool beyond) MUST_CHECK;
-void *guarantee_take_counted(struct guarantee *guarantee, struct guarantee_account *account, struct phys_addr *start);
+struct phys_addr guarantee_take_next(struct guarantee *guarantee, struct phys_addr first); /* any context */
 
 /*
  * An object or a piece. Any context. What is not out is a bug of ours. It panics, unless its piece is out for other objects and

@@ -98,7 +98,7 @@ status_t heaps_run(struct command *self, int argc, char **argv)
 	print("\n%-20s %9s %9s %9s %9s\n", "heap", "used", "held", "in runs", "retain");
 	heap_print(&memory->general);
 	/* Zones are only added, at the end. */
-	list_for_each (link, &memory->dma->zones)
+	list_for_each (link, &memory->dma.zones)
 		heap_print(&container_of(link, struct dma_zone, link)->heap);
 	guarded_print(&memory->general.guard);
 	return STATUS_OK;

@@ -310,8 +310,7 @@ status_t memory_init(struct memory *memory, const struct memory_config *config, 
 	status = general_heap_init(&memory->general, &general);
 	if (status == STATUS_OK)
 		status = guarantee_init(&memory->guarantee, memory, &config->guarantee);
-	if (status == STATUS_OK)
-		status = dma_init(memory);
+	dma_init(memory);
 	if (status == STATUS_OK)
 		memory->own_bytes = general_heap_used_bytes(&memory->general);
 	return status;
@@ -319,14 +318,10 @@ status_t memory_init(struct memory *memory, const struct memory_config *config, 
 
 status_t memory_fini(struct memory *memory)
 {
-	status_t status;
-
-	/* Clients of DMA memory are objects of the general heap: with no others than at the beginning, there are none. */
+	/* Records of DMA buffers are the guarantee's, or objects of the general heap. */
 	if (!guarantee_is_idle(&memory->guarantee) || general_heap_used_bytes(&memory->general) != memory->own_bytes)
 		return STATUS_BUSY;
-	status = dma_fini(memory);
-	if (status != STATUS_OK)
-		return status;
+	dma_fini(memory);
 	guarantee_fini(&memory->guarantee);
 	return general_heap_fini(&memory->general);
 }

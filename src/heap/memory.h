@@ -101,7 +101,13 @@ struct memory_source {
 	uint64_t deadline_ns;
 };
 
-struct dma;
+/* DMA memory, for dma*.c (dma_state.h). */
+struct dma {
+	struct list buffers; /* [E] all of them, in the order in which they were made */
+	struct list clients; /* [E] */
+	struct list zones;   /* [E] */
+	_Atomic uint64_t allocs, failures;
+};
 
 /* The request that is to be reported next (failure_report.h). What is not atomic belongs to whoever has set the state. */
 struct memory_failure {
@@ -134,7 +140,7 @@ struct memory {
 	uint64_t own_bytes;       /* [I] of it, that serve this structure */
 	struct owned_heaps owned; /* parts of the general heap by owner */
 	struct guarantee guarantee;
-	struct dma *dma; /* [I] */
+	struct dma dma;
 	_Atomic uint64_t requests, reclaims, failures, cleaned_bytes, windows, timeouts, late_ns_max, background_bytes;
 	struct memory_failure failure;
 	struct event_trace trace;

@@ -69,29 +69,30 @@ bool guarantee_is_valid(struct guarantee *guarantee)
 
 /* DMA buffers ------------------------------------------------------------------------------------------------------------- */
 
-/* Whether each buffer's client knows the device, and is in quarantine if the buffer is. */
+/* Whether each buffer of blocks has a client that knows the device, and is in quarantine if the buffer is. */
 static bool buffer_is_valid(const struct dma_buffer *buffer)
 {
-	const bool guaranteed = buffer->source == DMA_SOURCE_GUARANTEED;
+	const struct dma_client *client = buffer->client;
 
-	if (buffer->state == DMA_STATE_GONE || guaranteed != (buffer->client == NULL) || buffer->segment_count == 0)
+	if (buffer->state == DMA_STATE_GONE || (buffer->source == DMA_SOURCE_BLOCKS) != (client != NULL) ||
+	    buffer->segment_count == 0)
 		return false;
-	return guaranteed || (buffer->client->device == buffer->device && buffer->client->references > 0 &&
-			      buffer->client->quarantined == dma_is_quarantined(buffer));
+	return !client || (client->device == buffer->device && client->references > 0 &&
+			   dma_client_is_quarantined(client) == dma_is_quarantined(buffer));
 }
 
 static bool dma_is_valid(struct memory *memory)
 {
 	uint64_t owned = 0;
 
-	list_for_each (link, &memory->dma->buffers) {
+	list_for_each (link, &memory->dma.buffers) {
 		const struct dma_buffer *buffer = container_of(link, struct dma_buffer, link);
 
 		if (!buffer_is_valid(buffer))
 			return false;
 		owned += buffer->client != NULL;
 	}
-	list_for_each (link, &memory->dma->clients)
+	list_for_each (link, &memory->dma.clients)
 		owned -= container_of(link, struct dma_client, link)->references;
 	return owned == 0;
 }

@@ -173,12 +173,12 @@ enum answer {
 
 static uint32_t equal_runs(const struct dma_plan *plan)
 {
-	return plan->runs - (plan->last_blocks != 0);
+	return plan->runs - (plan->run.last_blocks != 0);
 }
 
 static enum answer model_answer(const struct dma_plan *plan)
 {
-	const uint64_t blocks = plan->run_blocks * equal_runs(plan) + plan->last_blocks;
+	const uint64_t blocks = plan->run.blocks * equal_runs(plan) + plan->run.last_blocks;
 	const uint64_t free = memory_free_bytes(memory) >> BLOCK_SHIFT;
 	struct place_model now = { .first = fuzz.present.first };
 
@@ -188,10 +188,11 @@ static enum answer model_answer(const struct dma_plan *plan)
 		now.usable[i] = block && !block->taken;
 	}
 	if (blocks + fuzz.min_blocks > memory->blocks.total_blocks ||
-	    !place_model_holds(&fuzz.present, &plan->constraints, plan->run_blocks, equal_runs(plan), plan->last_blocks))
+	    !place_model_holds(&fuzz.present, &plan->run.constraints, plan->run.blocks, equal_runs(plan),
+			       plan->run.last_blocks))
 		return ANSWER_NEVER;
 	if (blocks + fuzz.min_blocks <= free &&
-	    place_model_holds(&now, &plan->constraints, plan->run_blocks, equal_runs(plan), plan->last_blocks))
+	    place_model_holds(&now, &plan->run.constraints, plan->run.blocks, equal_runs(plan), plan->run.last_blocks))
 		return ANSWER_GIVEN;
 	return plan->small ? ANSWER_EITHER : ANSWER_NOT_NOW;
 }

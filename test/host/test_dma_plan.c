@@ -45,30 +45,30 @@ static void check_runs(const struct device *device, const struct dma_request *re
 				  device->dma_segments_max ? device->dma_segments_max : UINT32_MAX);
 	const uint64_t step = divide_round_up(MIN(MAX(request->segment_bytes_min, 1), plan->bytes), BLOCK_BYTES);
 	const uint64_t blocks = divide_round_up(plan->bytes, BLOCK_BYTES);
-	const uint64_t run_bytes = plan->run_blocks << BLOCK_SHIFT;
+	const uint64_t run_bytes = plan->run.blocks << BLOCK_SHIFT;
 
-	ck_assert_uint_eq(plan->run_blocks * (plan->runs - (plan->last_blocks != 0)) + plan->last_blocks, blocks);
-	ck_assert_uint_lt(plan->last_blocks, plan->run_blocks);
-	ck_assert(plan->run_blocks % step == 0 || plan->run_blocks == blocks);
+	ck_assert_uint_eq(plan->run.blocks * (plan->runs - (plan->run.last_blocks != 0)) + plan->run.last_blocks, blocks);
+	ck_assert_uint_lt(plan->run.last_blocks, plan->run.blocks);
+	ck_assert(plan->run.blocks % step == 0 || plan->run.blocks == blocks);
 	ck_assert_uint_eq(plan->segments, segments_with(plan, run_bytes));
 	ck_assert_uint_le(plan->segments, most);
-	ck_assert_uint_ge(plan->constraints.alignment_bytes, MAX(request->alignment_bytes, 1));
+	ck_assert_uint_ge(plan->run.constraints.alignment_bytes, MAX(request->alignment_bytes, 1));
 	/* No segment but the last is too short, and none too long. */
 	if (plan->segments > 1)
 		ck_assert_uint_ge(plan->segment_bytes, request->segment_bytes_min);
 	if (device->dma_segment_bytes_max != 0)
 		ck_assert_uint_le(MIN(plan->segment_bytes, run_bytes), MAX(device->dma_segment_bytes_max, plan->bytes));
 	/* A boundary is kept by the place of a run, or by cuts at its multiples. */
-	if (device->dma_boundary_bytes != 0 && plan->constraints.boundary_bytes == 0) {
-		ck_assert_uint_ge(plan->constraints.alignment_bytes, device->dma_boundary_bytes);
+	if (device->dma_boundary_bytes != 0 && plan->run.constraints.boundary_bytes == 0) {
+		ck_assert_uint_ge(plan->run.constraints.alignment_bytes, device->dma_boundary_bytes);
 		ck_assert(plan->segments == 1 || device->dma_boundary_bytes % plan->segment_bytes == 0);
 	}
-	if (plan->constraints.boundary_bytes != 0)
-		ck_assert_uint_le(run_bytes, plan->constraints.boundary_bytes);
+	if (plan->run.constraints.boundary_bytes != 0)
+		ck_assert_uint_le(run_bytes, plan->run.constraints.boundary_bytes);
 	/* No shorter runs would do, of which each is one segment, nor the shortest. */
-	if (plan->run_blocks > step) {
+	if (plan->run.blocks > step) {
 		ck_assert_uint_gt(segments_with(plan, step << BLOCK_SHIFT), most);
-		const uint64_t shorter = (plan->run_blocks - 1) / step * step << BLOCK_SHIFT;
+		const uint64_t shorter = (plan->run.blocks - 1) / step * step << BLOCK_SHIFT;
 		ck_assert(shorter > plan->segment_bytes || segments_with(plan, shorter) > most);
 	}
 }
@@ -91,7 +91,7 @@ START_TEST(any_number_of_bytes_is_planned)
 			continue;
 		check_runs(&device, &request, &plan);
 		planned++;
-		long_runs += plan.run_blocks > UINT32_MAX;
+		long_runs += plan.run.blocks > UINT32_MAX;
 	}
 	ck_assert_uint_gt(planned, 5000);
 	ck_assert_uint_gt(contradictions, 5000);

@@ -147,8 +147,8 @@ static void end(void *context)
 	guarantee_statistics(&memory->guarantee, &statistics);
 	ck_assert_uint_eq(statistics.out, 0);
 	ck_assert_uint_eq(statistics.unreserved, PIECES);
-	ck_assert(list_is_empty(&memory->dma->buffers));
-	ck_assert(list_is_empty(&memory->dma->clients));
+	ck_assert(list_is_empty(&memory->dma.buffers));
+	ck_assert(list_is_empty(&memory->dma.clients));
 	ck_assert(memory_is_valid(memory));
 }
 
