@@ -19,20 +19,18 @@ static uint64_t missing_bytes(struct memory *memory)
 
 uint64_t memory_clean_step(struct memory *memory)
 {
-	const uint64_t bytes = MIN(missing_bytes(memory), BLOCK_BYTES); /* requests stand in line behind it */
-	uint64_t gained;
+	struct reclaim reclaim = {
+		.memory = memory,
+		.bytes = MIN(missing_bytes(memory), BLOCK_BYTES), /* requests stand in line behind it */
+		.urgency = URGENCY_BACKGROUND,
+		.deadline_ns = PLATFORM_FOREVER,
+		.may_write = true,
+	};
 
-	if (bytes == 0 || fair_mutex_lock(&memory->reclaim_lock, URGENCY_BACKGROUND, PLATFORM_FOREVER) != STATUS_OK)
-		return 0;
-	gained = reclaim_drain_round(memory, &(struct reclaim_target){
-						     .bytes = bytes,
-						     .highest = { UINT64_MAX },
-						     .may_write = true,
-						     .deadline_ns = PLATFORM_FOREVER,
-					     });
-	fair_mutex_unlock(&memory->reclaim_lock);
-	atomic_fetch_add_explicit(&memory->background_bytes, gained, memory_order_relaxed);
-	return gained;
+	if (reclaim.bytes > 0)
+		reclaim_drain(&reclaim);
+	atomic_fetch_add_explicit(&memory->background_bytes, reclaim.gained, memory_order_relaxed);
+	return reclaim.gained;
 }
 
 uint64_t memory_clean_trim(struct memory *memory)

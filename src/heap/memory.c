@@ -116,43 +116,31 @@ void memory_blocks_free(struct memory *memory, struct phys_addr run)
 
 /* Draining ---------------------------------------------------------------------------------------------------------------- */
 
-static uint64_t drain_once(struct memory *memory, const struct reclaim_target *target)
-{
-	uint64_t gained = 0;
-
-	if (fair_mutex_lock(&memory->reclaim_lock, URGENCY_NORMAL, target->deadline_ns) == STATUS_OK) {
-		gained = reclaim_drain_round(memory, target);
-		fair_mutex_unlock(&memory->reclaim_lock);
-	}
-	return gained;
-}
-
 uint64_t memory_drain_until(struct memory *memory, uint64_t bytes, bool may_wait, uint64_t deadline_ns)
 {
 	uint64_t patience_ns = platform_now_ns() + DRAIN_PATIENCE_NS;
-	uint64_t gained = 0, now;
-	bool under_way;
+	struct reclaim drain = {
+		.memory = memory,
+		.bytes = align_up(MIN(bytes, memory_total_bytes(memory)), BLOCK_BYTES),
+		.urgency = URGENCY_NORMAL,
+		.deadline_ns = deadline_ns,
+		.may_write = may_wait,
+	};
+	uint64_t now;
 
-	bytes = MIN(bytes, memory_total_bytes(memory));
 	do {
 		const uint32_t frees = atomic_load_explicit(&memory->frees, memory_order_acquire);
+		const uint64_t before = drain.gained;
 
-		under_way = false;
-		const uint64_t more = drain_once(memory, &(struct reclaim_target){
-								 .bytes = align_up(bytes - gained, BLOCK_BYTES),
-								 .highest = { UINT64_MAX },
-								 .may_write = may_wait,
-								 .under_way = &under_way,
-								 .deadline_ns = deadline_ns,
-							 });
-		gained += more;
+		drain.under_way = false;
+		reclaim_drain(&drain);
 		now = platform_now_ns();
-		if (more > 0)
+		if (drain.gained > before)
 			patience_ns = now + DRAIN_PATIENCE_NS;
-		if (gained < bytes && under_way)
+		if (drain.gained < drain.bytes && drain.under_way)
 			memory_wait_for_frees(memory, frees, MIN(patience_ns, deadline_ns));
-	} while (gained < bytes && under_way && now < MIN(patience_ns, deadline_ns));
-	return gained;
+	} while (drain.gained < drain.bytes && drain.under_way && now < MIN(patience_ns, deadline_ns));
+	return drain.gained;
 }
 
 uint64_t memory_drain(struct memory *memory, uint64_t bytes, bool may_wait)

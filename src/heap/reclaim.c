@@ -24,11 +24,6 @@ static bool needs_window(const struct memory_request *request)
 	return request->blocks > 1 || request->constraints.alignment_bytes > BLOCK_BYTES;
 }
 
-static uint64_t deadline_of(const struct memory_request *request)
-{
-	return request->wait == MEMORY_WAIT_DEADLINE ? request->deadline_ns : PLATFORM_FOREVER;
-}
-
 /* What lies below min serves kernel objects; where nothing may sleep, and nobody can reclaim, only a share of it. */
 static uint64_t keep_below_min(const struct reclaim *reclaim)
 {
@@ -62,16 +57,9 @@ static void claim(struct reclaim *reclaim, uint64_t blocks)
 	atomic_fetch_add_explicit(&reclaim->memory->claimed_blocks, blocks, memory_order_relaxed);
 }
 
-/* Nobody waits for I/O when it is his turn, so those who must not wait for it stand in line, too, before all others. */
-static enum urgency urgency_of(const struct reclaim *reclaim)
-{
-	return reclaim->request->wait == MEMORY_WAIT_NEVER ? URGENCY_HIGH : URGENCY_NORMAL;
-}
-
 static status_t enter(struct reclaim *reclaim)
 {
-	const status_t status =
-		fair_mutex_lock(&reclaim->memory->reclaim_lock, urgency_of(reclaim), deadline_of(reclaim->request));
+	const status_t status = fair_mutex_lock(&reclaim->memory->reclaim_lock, reclaim->urgency, reclaim->deadline_ns);
 
 	reclaim->has_turn = status == STATUS_OK;
 	return status;
@@ -89,10 +77,9 @@ void reclaim_pass_turn_on(struct reclaim *reclaim)
 	struct fair_mutex *turn = &reclaim->memory->reclaim_lock;
 	status_t status;
 
-	if (!fair_mutex_is_wanted(turn, urgency_of(reclaim)))
+	if (!fair_mutex_is_wanted(turn, reclaim->urgency))
 		return;
-	status = fair_mutex_pass_on(turn, urgency_of(reclaim), deadline_of(reclaim->request));
-
+	status = fair_mutex_pass_on(turn, reclaim->urgency, reclaim->deadline_ns);
 	if (status != STATUS_OK)
 		status = fair_mutex_lock(turn, URGENCY_HIGH, PLATFORM_FOREVER);
 	assert(status == STATUS_OK);
@@ -138,7 +125,8 @@ bool reclaim_take_free(struct reclaim *reclaim)
 	return true;
 }
 
-uint64_t reclaim_ask(struct memory *memory, struct cleaner *cleaner, const struct reclaim_target *target)
+/* Asks one cleaner, keeps its books, and returns the bytes that reached the block heap. */
+static uint64_t ask(struct memory *memory, struct cleaner *cleaner, const struct reclaim_target *target)
 {
 	uint64_t claimed, given;
 	bool before;
@@ -164,19 +152,6 @@ uint64_t reclaim_ask(struct memory *memory, struct cleaner *cleaner, const struc
 	return given;
 }
 
-bool reclaim_is_late(const struct reclaim *reclaim)
-{
-	const struct memory_request *request = reclaim->request;
-
-	return request->wait == MEMORY_WAIT_DEADLINE && platform_now_ns() >= request->deadline_ns;
-}
-
-/* A request takes single blocks one by one. Windows go whole, and writes are started together. */
-static uint64_t asked_bytes(const struct cleaner *cleaner, const struct reclaim_question *question, uint64_t blocks)
-{
-	return (question->together || question->obstacles || cleaner->cost == CLEANER_DIRTY ? blocks : 1) << BLOCK_SHIFT;
-}
-
 /* What is cleaned for nobody's place had better lie where the next block will want to be. */
 static struct phys_addr next_place(struct memory *memory)
 {
@@ -196,38 +171,34 @@ static struct phys_addr next_place(struct memory *memory)
 uint64_t reclaim_ask_cleaners(struct reclaim *reclaim, const struct reclaim_question *question)
 {
 	struct cleaner_registry *registry = &reclaim->memory->cleaners;
-	struct reclaim_target target = {
-		.lowest = question->lowest,
-		.highest = question->highest,
-		.obstacles = question->obstacles,
-		.exchange = question->exchange,
-		.may_write = reclaim->may_write,
-		.under_way = &reclaim->under_way,
-		.deadline_ns = deadline_of(reclaim->request),
-		.turn = &reclaim->memory->reclaim_lock,
-		.urgency = urgency_of(reclaim),
-	};
 	struct cleaner *cleaner = cleaner_next(registry, NULL);
+	struct reclaim_target target = question->target;
 	const uint64_t gained = reclaim->gained;
 	uint64_t blocks, given;
 
-	while (cleaner && (blocks = question->missing(reclaim, question->context)) != 0 &&
-	       cleaner->cost <= question->highest_cost && !reclaim_is_late(reclaim)) {
-		target.bytes = asked_bytes(cleaner, question, blocks);
+	target.may_write = reclaim->may_write;
+	target.under_way = &reclaim->under_way;
+	target.deadline_ns = reclaim->deadline_ns;
+	target.turn = &reclaim->memory->reclaim_lock;
+	target.urgency = reclaim->urgency;
+	while (cleaner && (blocks = question->missing(reclaim, &target)) != 0 && cleaner->cost <= question->highest_cost &&
+	       !reclaim_is_late(reclaim)) {
+		/* A request takes single blocks one by one. Windows go whole, and writes are started together. */
+		target.bytes = (question->together || cleaner->cost == CLEANER_DIRTY ? blocks : 1) << BLOCK_SHIFT;
 		target.wanted = reclaim->place.value != 0 ? reclaim->place : next_place(reclaim->memory);
-		given = reclaim_ask(reclaim->memory, cleaner, &target);
+		given = ask(reclaim->memory, cleaner, &target);
 		reclaim->gained += given;
 		if (given > 0 && reclaim_target_is_wanted(&target)) {
 			reclaim->passes = true;
-			blocks = question->missing(reclaim, question->context);
+			blocks = question->missing(reclaim, &target);
 			reclaim->passes = false;
 			/* An emptied place is taken first: another one would move what it moves there. */
-			if (blocks == 0 && question->exchange)
+			if (blocks == 0 && target.exchange)
 				break;
 			reclaim_pass_turn_on(reclaim);
-			if (question->obstacles)
-				block_heap_fence(&reclaim->memory->blocks, question->lowest,
-						 (question->highest.value - question->lowest.value + 1) >> BLOCK_SHIFT);
+			if (target.obstacles)
+				block_heap_fence(&reclaim->memory->blocks, target.lowest,
+						 (target.highest.value - target.lowest.value + 1) >> BLOCK_SHIFT);
 		} else if (given < target.bytes) {
 			cleaner = cleaner_next(registry, cleaner);
 		}
@@ -238,38 +209,28 @@ uint64_t reclaim_ask_cleaners(struct reclaim *reclaim, const struct reclaim_ques
 }
 
 uint64_t reclaim_ask_anywhere(struct reclaim *reclaim, enum cleaner_cost highest_cost,
-			      uint64_t (*missing)(struct reclaim *reclaim, const void *context))
+			      uint64_t (*missing)(struct reclaim *reclaim, const struct reclaim_target *target))
 {
 	return reclaim_ask_cleaners(reclaim, &(struct reclaim_question){
-						     .highest = { UINT64_MAX },
+						     .target.highest = { UINT64_MAX },
 						     .highest_cost = highest_cost,
+						     .together = reclaim->bytes != 0,
 						     .missing = missing,
 					     });
 }
 
-static uint64_t missing_of_drain(struct reclaim *reclaim, const void *context)
+static uint64_t missing_of_drain(struct reclaim *reclaim, const struct reclaim_target *target)
 {
-	const struct reclaim_target *target = context;
-
-	return reclaim_lacking(target->bytes, reclaim->gained) >> BLOCK_SHIFT;
+	(void)target;
+	return reclaim_lacking(reclaim->bytes, reclaim->gained) >> BLOCK_SHIFT;
 }
 
-uint64_t reclaim_drain_round(struct memory *memory, const struct reclaim_target *target)
+void reclaim_drain(struct reclaim *reclaim)
 {
-	const struct memory_request request = { .wait = MEMORY_WAIT_DEADLINE, .deadline_ns = target->deadline_ns };
-	struct reclaim reclaim = { .memory = memory, .request = &request, .may_write = target->may_write };
-
-	(void)reclaim_ask_cleaners(&reclaim, &(struct reclaim_question){
-						     .lowest = target->lowest,
-						     .highest = target->highest,
-						     .highest_cost = CLEANER_HELD,
-						     .missing = missing_of_drain,
-						     .context = target,
-						     .together = true,
-					     });
-	if (target->under_way)
-		*target->under_way = *target->under_way || reclaim.under_way;
-	return reclaim.gained;
+	if (enter(reclaim) != STATUS_OK)
+		return;
+	(void)reclaim_ask_anywhere(reclaim, CLEANER_HELD, missing_of_drain);
+	leave(reclaim);
 }
 
 /* Nothing lacks, and still the request does not get it: others were faster, or have a fence around it. */
@@ -291,15 +252,15 @@ static uint64_t missing_blocks(struct reclaim *reclaim, bool there, bool anywher
 }
 
 /* Blocks that the request can have. */
-static uint64_t missing_there(struct reclaim *reclaim, const void *is_anywhere)
+static uint64_t missing_there(struct reclaim *reclaim, const struct reclaim_target *target)
 {
-	return missing_blocks(reclaim, true, is_anywhere != NULL);
+	return missing_blocks(reclaim, true, block_heap_is_within(&reclaim->memory->blocks, target->lowest, target->highest));
 }
 
 /* Free ones that it has to leave, wherever they are. */
-static uint64_t missing_reserve(struct reclaim *reclaim, const void *context)
+static uint64_t missing_reserve(struct reclaim *reclaim, const struct reclaim_target *target)
 {
-	(void)context;
+	(void)target;
 	return missing_blocks(reclaim, false, true);
 }
 
@@ -307,33 +268,20 @@ static uint64_t round_of_blocks(struct reclaim *reclaim)
 {
 	const struct block_constraints *constraints = &reclaim->request->constraints;
 	const struct phys_addr highest = { constraints->highest.value == 0 ? UINT64_MAX : constraints->highest.value };
-	const bool is_anywhere = block_heap_is_within(&reclaim->memory->blocks, constraints->lowest, highest);
 	const struct reclaim_question there = {
-		.lowest = constraints->lowest,
-		.highest = highest,
+		.target = { .lowest = constraints->lowest, .highest = highest },
 		.highest_cost = CLEANER_HELD,
 		.missing = missing_there,
-		.context = is_anywhere ? reclaim : NULL,
 	};
 	const uint64_t before = reclaim->gained;
 	uint64_t gained;
 
 	do {
 		gained = reclaim_ask_cleaners(reclaim, &there);
-		if (!is_anywhere)
+		if (!block_heap_is_within(&reclaim->memory->blocks, constraints->lowest, highest))
 			gained += reclaim_ask_anywhere(reclaim, CLEANER_HELD, missing_reserve);
 	} while (!reclaim_take_free(reclaim) && gained > 0 && !reclaim_is_late(reclaim));
 	return reclaim->gained - before;
-}
-
-/* Whatever is freed meanwhile. */
-static void nap(const struct reclaim *reclaim, uint64_t ns)
-{
-	struct memory *memory = reclaim->memory;
-	const uint64_t end_ns = MIN(platform_now_ns() + ns, deadline_of(reclaim->request));
-
-	while (platform_now_ns() < end_ns)
-		memory_wait_for_frees(memory, atomic_load_explicit(&memory->frees, memory_order_acquire), end_ns);
 }
 
 /*
@@ -344,6 +292,7 @@ static void nap(const struct reclaim *reclaim, uint64_t ns)
  */
 static status_t wait_for_frees(struct reclaim *reclaim, uint32_t frees)
 {
+	const uint64_t patient_ns = MIN(platform_now_ns() + PATIENT_NAP_NS, reclaim->deadline_ns);
 	struct memory *memory = reclaim->memory;
 
 	trace_event(&memory->trace, TRACE_WAIT, reclaim->request->owner->name, reclaim->count - reclaim->got,
@@ -354,30 +303,10 @@ static status_t wait_for_frees(struct reclaim *reclaim, uint32_t frees)
 		reclaim->complaint_ns = PLATFORM_FOREVER;
 		failure_report(reclaim, STATUS_OK);
 	}
-	if (reclaim->is_patient)
-		nap(reclaim, PATIENT_NAP_NS);
-	memory_wait_for_frees(memory, frees, MIN(platform_now_ns() + NAP_NS, deadline_of(reclaim->request)));
+	while (reclaim->is_patient && platform_now_ns() < patient_ns)
+		memory_wait_for_frees(memory, atomic_load_explicit(&memory->frees, memory_order_acquire), patient_ns);
+	memory_wait_for_frees(memory, frees, MIN(platform_now_ns() + NAP_NS, reclaim->deadline_ns));
 	return enter(reclaim);
-}
-
-/* One round; says whether it may gain more by another one at once. */
-static bool round_gains(struct reclaim *reclaim)
-{
-	const bool wrote = reclaim->may_write;
-	const uint64_t gained = needs_window(reclaim->request) ? reclaim_round_of_runs(reclaim) : round_of_blocks(reclaim);
-
-	reclaim->may_write = reclaim->request->wait != MEMORY_WAIT_NEVER;
-	return (gained != 0 && !reclaim->is_patient) || !wrote;
-}
-
-/* What follows a round that left something missing. */
-static status_t after_round(struct reclaim *reclaim, uint32_t frees, bool gains)
-{
-	if (reclaim->request->wait == MEMORY_WAIT_NEVER)
-		return STATUS_NO_MEMORY;
-	if (reclaim_is_late(reclaim))
-		return STATUS_TIMEOUT;
-	return gains ? STATUS_OK : wait_for_frees(reclaim, frees);
 }
 
 static status_t rounds(struct reclaim *reclaim)
@@ -388,12 +317,20 @@ static status_t rounds(struct reclaim *reclaim)
 	while (status == STATUS_OK && !reclaim_take_free(reclaim)) {
 		const uint32_t frees = atomic_load_explicit(&reclaim->memory->frees, memory_order_acquire);
 		const uint32_t got = reclaim->got;
-		const bool gains = round_gains(reclaim);
+		const bool wrote = reclaim->may_write;
+		const uint64_t gained =
+			needs_window(reclaim->request) ? reclaim_round_of_runs(reclaim) : round_of_blocks(reclaim);
 
 		if (reclaim->got == reclaim->count)
 			break;
+		if (reclaim->request->wait == MEMORY_WAIT_NEVER)
+			return STATUS_NO_MEMORY;
+		if (reclaim_is_late(reclaim))
+			return STATUS_TIMEOUT;
+		reclaim->may_write = true;
 		in_vain = reclaim->got == got ? in_vain + 1 : 0;
-		status = after_round(reclaim, frees, gains && in_vain % ROUNDS_IN_ROW != ROUNDS_IN_ROW - 1);
+		if ((wrote && (gained == 0 || reclaim->is_patient)) || in_vain % ROUNDS_IN_ROW == ROUNDS_IN_ROW - 1)
+			status = wait_for_frees(reclaim, frees);
 	}
 	return status;
 }
@@ -401,7 +338,7 @@ static status_t rounds(struct reclaim *reclaim)
 static void note_lateness(struct reclaim *reclaim)
 {
 	struct memory *memory = reclaim->memory;
-	const uint64_t late_ns = reclaim_lacking(platform_now_ns(), reclaim->request->deadline_ns);
+	const uint64_t late_ns = reclaim_lacking(platform_now_ns(), reclaim->deadline_ns);
 	uint64_t most = atomic_load_explicit(&memory->late_ns_max, memory_order_relaxed);
 
 	atomic_fetch_add_explicit(&memory->timeouts, 1, memory_order_relaxed);
@@ -414,6 +351,10 @@ status_t reclaim_run(struct reclaim *reclaim)
 {
 	status_t status;
 
+	/* No turn waits for I/O, so requests that must not wait for it stand in line, too, before all others. */
+	reclaim->urgency = reclaim->request->wait == MEMORY_WAIT_NEVER ? URGENCY_HIGH : URGENCY_NORMAL;
+	reclaim->deadline_ns =
+		reclaim->request->wait == MEMORY_WAIT_DEADLINE ? reclaim->request->deadline_ns : PLATFORM_FOREVER;
 	claim(reclaim, missing_in_all(reclaim));
 	reclaim->claims = true;
 	reclaim->complaint_ns = platform_now_ns() + COMPLAINT_NS;

@@ -3,13 +3,16 @@
 
 #include "memory.h"
 
-/* A request on its way: `count` runs, of which `got` have been taken into `runs`. */
+/* A request on its way: `count` runs, of which `got` have been taken into `runs`. A drain has `bytes` instead. */
 struct reclaim {
 	struct memory *memory;
 	const struct memory_request *request;
 	struct phys_addr *runs;
 	uint32_t count;
 	uint32_t got;
+	uint64_t bytes;
+	enum urgency urgency;
+	uint64_t deadline_ns; /* PLATFORM_FOREVER: none */
 	bool has_turn;
 	bool passes;              /* the turn on, as soon as it has taken what is free */
 	bool placed;              /* each run only in its place (block_heap.h), as long as that can be emptied */
@@ -43,11 +46,8 @@ void reclaim_give_back(struct reclaim *reclaim);
  */
 status_t reclaim_run(struct reclaim *reclaim) MUST_CHECK;
 
-/* Asks one cleaner, keeps its books, and returns the bytes that reached the block heap. The caller has the turn. */
-uint64_t reclaim_ask(struct memory *memory, struct cleaner *cleaner, const struct reclaim_target *target);
-
 /*
- * Asks all in order, until `target->bytes` have been given or its deadline has passed; returns the bytes. The caller has the
- * turn, and has it again when this returns: after each block it is passed on to requests that wait for it.
+ * Takes a turn and asks all cleaners in order, until `gained` has come to `bytes` or the deadline has passed. After each block
+ * the turn is passed on to requests that wait for it. The caller fills in memory, bytes, urgency, deadline_ns and may_write.
  */
-uint64_t reclaim_drain_round(struct memory *memory, const struct reclaim_target *target);
+void reclaim_drain(struct reclaim *reclaim);

@@ -5,14 +5,10 @@
 
 /* What the cleaners are asked for. */
 struct reclaim_question {
-	struct phys_addr lowest;        /* only blocks wholly within [lowest, highest] help */
-	struct phys_addr highest;       /* last byte */
+	struct reclaim_target target;   /* where, and what of a window; the rest is the request's, or by what is missing */
 	enum cleaner_cost highest_cost; /* nobody who costs more is asked */
-	uint64_t (*missing)(struct reclaim *reclaim, const void *context); /* blocks; 0: no more */
-	const void *context;
-	uint32_t *obstacles; /* as in struct reclaim_target */
-	bool exchange;       /* likewise */
-	bool together;       /* all that is missing is asked for at once */
+	bool together;                  /* all that is missing is asked for at once */
+	uint64_t (*missing)(struct reclaim *reclaim, const struct reclaim_target *target); /* blocks; 0: no more */
 };
 
 /*
@@ -24,7 +20,7 @@ uint64_t reclaim_ask_cleaners(struct reclaim *reclaim, const struct reclaim_ques
 
 /* The same, wherever the memory is. */
 uint64_t reclaim_ask_anywhere(struct reclaim *reclaim, enum cleaner_cost highest_cost,
-			      uint64_t (*missing)(struct reclaim *reclaim, const void *context));
+			      uint64_t (*missing)(struct reclaim *reclaim, const struct reclaim_target *target));
 
 /* Takes one run under these constraints, if it is free. */
 bool reclaim_take_one(struct reclaim *reclaim, const struct block_constraints *constraints, bool inside_fence);
@@ -41,8 +37,10 @@ void reclaim_pass_turn_on(struct reclaim *reclaim);
 /* Blocks that the request has to leave free. */
 uint64_t reclaim_keep_blocks(const struct reclaim *reclaim);
 
-/* Whether the request's deadline has passed. */
-bool reclaim_is_late(const struct reclaim *reclaim);
+static inline bool reclaim_is_late(const struct reclaim *reclaim)
+{
+	return reclaim->deadline_ns != PLATFORM_FOREVER && platform_now_ns() >= reclaim->deadline_ns;
+}
 
 /*
  * One round for a request that needs windows; takes what it can, but may leave heavy ones for a later round (is_patient), and

@@ -15,43 +15,43 @@
 #define PATIENCE_NS     (200 * NS_PER_MS)
 #define PATIENCE_OVER   (5 * NS_PER_S)
 
-static uint64_t missing_in_window(struct reclaim *reclaim, const void *context)
+static uint64_t missing_in_window(struct reclaim *reclaim, const struct reclaim_target *window)
 {
-	return window_busy_blocks(&reclaim->memory->blocks, context);
+	return ((window->highest.value - window->lowest.value + 1) >> BLOCK_SHIFT) -
+	       block_heap_free_within(&reclaim->memory->blocks, window->lowest, window->highest);
 }
 
 /* The window is free; what lacks now is free memory elsewhere that the request has to leave. */
-static uint64_t missing_to_keep(struct reclaim *reclaim, const void *context)
+static uint64_t missing_to_keep(struct reclaim *reclaim, const struct reclaim_target *target)
 {
 	const uint64_t all = atomic_load_explicit(&reclaim->memory->blocks.free_blocks, memory_order_relaxed);
 
-	(void)context;
+	(void)target;
 	return reclaim_lacking(reclaim_run_blocks(reclaim) + reclaim_keep_blocks(reclaim), all);
 }
 
 /* Empties one window and takes it; or counts what is in the way. */
 static uint64_t window_take(struct reclaim *reclaim, const struct window *window, uint32_t *obstacles)
 {
-	struct block_constraints inside = reclaim->request->constraints;
+	const struct reclaim_question question = {
+		.target = { .lowest = window->start,
+			    .highest = window_last_byte(window),
+			    .obstacles = obstacles,
+			    .exchange = reclaim->placed },
+		.highest_cost = reclaim->placed ? CLEANER_CLEAN : CLEANER_HELD,
+		.together = true,
+		.missing = missing_in_window,
+	};
+	const struct block_constraints inside = { .lowest = question.target.lowest, .highest = question.target.highest };
 	const uint32_t got = reclaim->got;
 	uint64_t gained;
 
-	inside.lowest = window->start;
-	inside.highest = window_last_byte(window);
 	atomic_fetch_add_explicit(&reclaim->memory->windows, 1, memory_order_relaxed);
 	trace_event(&reclaim->memory->trace, TRACE_WINDOW, reclaim->request->owner->name, window->start.value >> BLOCK_SHIFT,
 		    window->weight);
 	block_heap_fence(&reclaim->memory->blocks, window->start, window->blocks);
-	gained = reclaim_ask_cleaners(reclaim, &(struct reclaim_question){
-						       .lowest = inside.lowest,
-						       .highest = inside.highest,
-						       .highest_cost = reclaim->placed ? CLEANER_CLEAN : CLEANER_HELD,
-						       .missing = missing_in_window,
-						       .context = window,
-						       .obstacles = obstacles,
-						       .exchange = reclaim->placed,
-					       });
-	if (window_busy_blocks(&reclaim->memory->blocks, window) == 0) {
+	gained = reclaim_ask_cleaners(reclaim, &question);
+	if (missing_in_window(reclaim, &question.target) == 0) {
 		gained += reclaim_ask_anywhere(reclaim, CLEANER_HELD, missing_to_keep);
 		(void)reclaim_take_one(reclaim, &inside, true);
 	}
@@ -74,7 +74,7 @@ bool reclaim_take_place(struct reclaim *reclaim, const struct run_request *reque
 		uint32_t obstacles = 0;
 
 		reclaim->placed = tries < WINDOW_TRIES && window_find(heap, request, &place);
-		reclaim->place.value = reclaim->placed && place.busy_blocks > 0 ? place.start.value : 0;
+		reclaim->place.value = reclaim->placed && place.weight > 0 ? place.start.value : 0;
 		if (missing_to_keep(reclaim, NULL) > 0)
 			break;
 		if (reclaim->placed)
@@ -86,9 +86,9 @@ bool reclaim_take_place(struct reclaim *reclaim, const struct run_request *reque
 	return reclaim->got > got || (!reclaim->placed && reclaim_take_one(reclaim, &request->constraints, false));
 }
 
-static uint64_t missing_everything(struct reclaim *reclaim, const void *context)
+static uint64_t missing_everything(struct reclaim *reclaim, const struct reclaim_target *target)
 {
-	(void)context;
+	(void)target;
 	return reclaim->memory->blocks.total_blocks;
 }
 
@@ -99,11 +99,9 @@ static uint64_t blocks_won(const struct reclaim *reclaim)
 	       reclaim->got * reclaim->request->blocks;
 }
 
-static uint64_t patience_ns(const struct memory_request *request, uint64_t now)
+static uint64_t patience_ns(const struct reclaim *reclaim, uint64_t now)
 {
-	if (request->wait != MEMORY_WAIT_DEADLINE)
-		return PATIENCE_NS;
-	return MIN(reclaim_lacking(request->deadline_ns, now) / 4, PATIENCE_NS);
+	return MIN(reclaim_lacking(reclaim->deadline_ns, now) / 4, PATIENCE_NS);
 }
 
 /* Begins with the first call. */
@@ -115,11 +113,11 @@ static bool has_patience(struct reclaim *reclaim)
 	if (reclaim->request->wait == MEMORY_WAIT_NEVER || now < memory->patience_again_ns)
 		return false;
 	if (reclaim->patience_end_ns == 0)
-		reclaim->patience_end_ns = now + patience_ns(reclaim->request, now);
+		reclaim->patience_end_ns = now + patience_ns(reclaim, now);
 	if (now < reclaim->patience_end_ns)
 		return true;
 	/* What a near deadline cut short says nothing about others. */
-	if (patience_ns(reclaim->request, now) == PATIENCE_NS)
+	if (patience_ns(reclaim, now) == PATIENCE_NS)
 		memory->patience_again_ns = now + PATIENCE_OVER;
 	return false;
 }
@@ -162,7 +160,7 @@ uint64_t reclaim_round_of_runs(struct reclaim *reclaim)
 			gained += window_take(reclaim, &window, &obstacles);
 			if (reclaim->got > got)
 				continue;
-			if (window.busy_blocks == 0)
+			if (window.weight == 0)
 				break; /* not this window is the trouble, but what has to stay free */
 			lightest = obstacles > 0 ? MIN(lightest, window.weight) : lightest;
 			failures++;
