@@ -40,30 +40,9 @@ static bool is_beyond_background(struct volume *volume)
  * Old pages: the set of a node that is waiting turns when it is half of the age since it did, and what is old by then is
  * written when half of the age has passed again. So a page is between half of the age and all of it old.
  */
-static bool claim_aged(struct io *io, struct node *node, void *context)
-{
-	const uint64_t now = *(const uint64_t *)context;
-
-	if (writeback_claim_ready_locked(io, node))
-		return true;
-	if (now - node->dirty.sets[DIRTY_WAITING].turned_ns < node->volume->pagecache->config.dirty_age_ns / 2)
-		return false;
-	if (dirty_first_old(&node->dirty, DIRTY_WAITING))
-		return writeback_claim_old_locked(io, node, DIRTY_WAITING);
-	dirty_turn(&node->dirty, DIRTY_WAITING, ++node->volume->clock, now);
-	return false;
-}
-
-static bool claim_aged_of_all(struct volume *volume, struct io *io, void *context)
-{
-	return writeback_each_node_locked(volume, io, claim_aged, context);
-}
-
 static bool write_aged(struct volume *volume)
 {
-	uint64_t now = platform_now_ns();
-
-	return writeback_start(volume, claim_aged_of_all, &now, 0) == WRITEBACK_STARTED;
+	return writeback_start_old(volume, DIRTY_WAITING, volume->pagecache->config.dirty_age_ns / 2) == WRITEBACK_STARTED;
 }
 
 static bool retry_is_due(struct volume *volume)
@@ -78,28 +57,10 @@ static bool retry_is_due(struct volume *volume)
 	return due;
 }
 
-static bool claim_failed(struct io *io, struct node *node, void *context)
-{
-	(void)context;
-	dirty_turn(&node->dirty, DIRTY_FAILED, ++node->volume->clock, platform_now_ns());
-	return writeback_claim_old_locked(io, node, DIRTY_FAILED);
-}
-
-/* One of each node in turn. */
-static bool claim_failed_of_all(struct volume *volume, struct io *io, void *context)
-{
-	const bool claimed = writeback_each_node_locked(volume, io, claim_failed, context);
-	struct list *link = claimed ? list_take_first(&volume->dirty_nodes) : NULL;
-
-	if (link)
-		list_insert_last(&volume->dirty_nodes, link);
-	return claimed;
-}
-
 /* Failed pages are each a write of their own. One that fails again puts off the next try, which is another one's. */
 static bool retry(struct volume *volume)
 {
-	return retry_is_due(volume) && writeback_start(volume, claim_failed_of_all, NULL, 0) == WRITEBACK_STARTED;
+	return retry_is_due(volume) && writeback_start_old(volume, DIRTY_FAILED, 0) == WRITEBACK_STARTED;
 }
 
 /* Ahead of the cursors ----------------------------------------------------------------------------------------------------- */
@@ -173,7 +134,7 @@ static enum round write_share(struct volume *volume)
 {
 	if (!is_beyond_background(volume))
 		return ROUND_DONE;
-	return writeback_start(volume, writeback_claim_any, NULL, 0) == WRITEBACK_STARTED ? ROUND_MORE : ROUND_FULL;
+	return writeback_start_old(volume, DIRTY_WAITING, 0) == WRITEBACK_STARTED ? ROUND_MORE : ROUND_FULL;
 }
 
 static enum round write_some(struct volume *volume, bool cursor_waits)

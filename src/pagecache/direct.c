@@ -119,7 +119,7 @@ static status_t write_dirty_page(struct node *node, uint64_t number)
 			index_wait(index, key, &lookup);
 		} else {
 			losses = written_losses(node->volume);
-			tried = writeback_start_range(node, number, number + 1, false) > 0;
+			tried = writeback_start_range(node, number, number + 1, false);
 		}
 	}
 }

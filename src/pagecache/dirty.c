@@ -1,4 +1,4 @@
-/* Treaps of pages: two for each set, linked by frame numbers. page->set says which one a page is in. */
+/* One treap of pages a node, linked by frame numbers, ordered by set and then by page number. page->set says which set it is in. */
 #include "dirty.h"
 
 #include "runtime/base/assert.h"
@@ -17,20 +17,28 @@ static uint32_t priority(uint32_t frame)
 
 void dirty_init(struct dirty *dirty, const struct frame_table *table)
 {
-	*dirty = (struct dirty){ .table = table, .ready = UINT64_MAX };
-	for (unsigned kind = 0; kind < DIRTY_KINDS; kind++)
-		dirty->sets[kind].roots[0] = dirty->sets[kind].roots[1] = PAGE_NONE;
+	*dirty = (struct dirty){ .table = table, .root = PAGE_NONE, .ready = UINT64_MAX };
 }
 
-/* Trees -------------------------------------------------------------------------------------------------------------------- */
+/* Tree --------------------------------------------------------------------------------------------------------------------- */
 
-/* Cuts a tree in two: what lies before the key, and the rest. */
-static void split(const struct dirty *dirty, uint32_t tree, uint64_t key, uint32_t *less, uint32_t *rest)
+static uint64_t place_make(uint32_t set, uint64_t number)
+{
+	return (uint64_t)set << PAGE_NUMBER_BITS | number;
+}
+
+static uint64_t place_of(const struct page *page)
+{
+	return place_make(page->set, page_key_number(page_key(page)));
+}
+
+/* Cuts a tree in two: what lies before the place, and the rest. */
+static void split(const struct dirty *dirty, uint32_t tree, uint64_t place, uint32_t *less, uint32_t *rest)
 {
 	while (tree != PAGE_NONE) {
 		struct page *page = page_of(dirty, tree);
 
-		if (page_key(page) < key) {
+		if (place_of(page) < place) {
 			*less = tree;
 			less = &page->right;
 			tree = page->right;
@@ -60,37 +68,31 @@ static void merge(const struct dirty *dirty, uint32_t less, uint32_t rest, uint3
 	*link = less != PAGE_NONE ? less : rest;
 }
 
-static uint32_t *child_towards(struct page *page, uint64_t key)
+static uint32_t *child_towards(struct page *page, uint64_t place)
 {
-	return key < page_key(page) ? &page->left : &page->right;
+	return place < place_of(page) ? &page->left : &page->right;
 }
 
-static uint32_t *root_of(struct dirty *dirty, const struct page *page)
-{
-	return &dirty->sets[page->set / 2].roots[page->set % 2];
-}
-
-/* Into the tree that page->set says. */
+/* Into the set that page->set says. */
 static void insert(struct dirty *dirty, struct page *page)
 {
 	const uint32_t frame = page_frame(page);
-	uint32_t *link = root_of(dirty, page);
+	uint32_t *link = &dirty->root;
 
 	while (*link != PAGE_NONE && priority(*link) > priority(frame))
-		link = child_towards(page_of(dirty, *link), page_key(page));
-	split(dirty, *link, page_key(page), &page->left, &page->right);
+		link = child_towards(page_of(dirty, *link), place_of(page));
+	split(dirty, *link, place_of(page), &page->left, &page->right);
 	*link = frame;
 	dirty->count++;
 }
 
 void dirty_remove(struct dirty *dirty, struct page *page)
 {
-	const uint32_t frame = page_frame(page);
-	uint32_t *link = root_of(dirty, page);
+	uint32_t *link = &dirty->root;
 
-	while (*link != frame) {
+	while (*link != page_frame(page)) {
 		assert(*link != PAGE_NONE);
-		link = child_towards(page_of(dirty, *link), page_key(page));
+		link = child_towards(page_of(dirty, *link), place_of(page));
 	}
 	merge(dirty, page->left, page->right, link);
 	dirty->count--;
@@ -104,33 +106,31 @@ void dirty_replace(struct dirty *dirty, struct page *from, struct page *to)
 	insert(dirty, to);
 }
 
-static struct page *first(const struct dirty *dirty, uint32_t tree, uint64_t number)
+/* The first page of one of the sets from this number on. */
+static struct page *first(const struct dirty *dirty, uint32_t set, uint64_t number)
 {
 	struct page *found = NULL;
 
-	while (tree != PAGE_NONE) {
+	for (uint32_t tree = dirty->root; tree != PAGE_NONE;) {
 		struct page *page = page_of(dirty, tree);
 
-		if (page_key_number(page_key(page)) < number) {
-			tree = page->right;
-		} else {
+		if (place_of(page) >= place_make(set, number))
 			found = page;
-			tree = page->left;
-		}
+		tree = found == page ? page->left : page->right;
 	}
-	return found;
+	return found && found->set == set ? found : NULL;
 }
 
 /* Sets --------------------------------------------------------------------------------------------------------------------- */
 
-static uint32_t old_root(const struct dirty_set *set)
+static uint32_t young_of(const struct dirty *dirty, enum dirty_kind kind)
 {
-	return set->roots[!set->young];
+	return 2 * kind + dirty->sets[kind].young;
 }
 
 void dirty_insert(struct dirty *dirty, enum dirty_kind kind, struct page *page)
 {
-	page->set = (uint16_t)((2 * kind + dirty->sets[kind].young) & 7);
+	page->set = (uint16_t)(young_of(dirty, kind) & 7);
 	insert(dirty, page);
 }
 
@@ -147,38 +147,39 @@ bool dirty_is_busy(const struct page *page)
 
 struct page *dirty_first(const struct dirty *dirty, enum dirty_kind kind, uint64_t number)
 {
-	struct page *a = first(dirty, dirty->sets[kind].roots[0], number);
-	struct page *b = first(dirty, dirty->sets[kind].roots[1], number);
+	struct page *a = first(dirty, 2 * kind, number);
+	struct page *b = first(dirty, 2 * kind + 1, number);
 
 	return !a || (b && page_key(b) < page_key(a)) ? b : a;
 }
 
 struct page *dirty_first_old(const struct dirty *dirty, enum dirty_kind kind)
 {
-	return first(dirty, old_root(&dirty->sets[kind]), 0);
+	return first(dirty, young_of(dirty, kind) ^ 1, 0);
 }
 
-static bool has_young(const struct dirty_set *set)
+static bool has_young(const struct dirty *dirty, enum dirty_kind kind)
 {
-	return set->roots[set->young] != PAGE_NONE;
+	return first(dirty, young_of(dirty, kind), 0);
 }
 
-void dirty_turn(struct dirty *dirty, enum dirty_kind kind, uint64_t now, uint64_t now_ns)
+void dirty_turn(struct dirty *dirty, enum dirty_kind kind, uint64_t now)
 {
 	struct dirty_set *set = &dirty->sets[kind];
 
-	if (old_root(set) != PAGE_NONE || !has_young(set))
+	if (dirty_first_old(dirty, kind) || !has_young(dirty, kind))
 		return;
 	set->gone = set->turned;
 	set->turned = now;
-	set->turned_ns = now_ns;
 	set->young = !set->young;
 }
 
 /* What turned since was all there was, and what was there then was gone before it turned once more. */
-bool dirty_has_left(const struct dirty_set *set, uint64_t since)
+bool dirty_has_left(const struct dirty *dirty, enum dirty_kind kind, uint64_t since)
 {
-	return set->gone >= since || (old_root(set) == PAGE_NONE && (set->turned >= since || !has_young(set)));
+	const struct dirty_set *set = &dirty->sets[kind];
+
+	return set->gone >= since || (!dirty_first_old(dirty, kind) && (set->turned >= since || !has_young(dirty, kind)));
 }
 
 /* Checking ----------------------------------------------------------------------------------------------------------------- */
@@ -186,29 +187,22 @@ bool dirty_has_left(const struct dirty_set *set, uint64_t since)
 static uint64_t count_checked(const struct dirty *dirty, uint32_t tree, uint64_t low, uint64_t high)
 {
 	struct page *page;
-	uint64_t key, left, right;
+	uint64_t place, left, right;
 
 	if (tree == PAGE_NONE)
 		return 0;
 	page = page_of(dirty, tree);
-	key = page_key(page);
-	if (key < low || key > high)
+	place = place_of(page);
+	if (place < low || place > high)
 		return UINT64_MAX;
-	left = count_checked(dirty, page->left, low, key);
-	right = count_checked(dirty, page->right, key, high);
+	left = count_checked(dirty, page->left, low, place);
+	right = count_checked(dirty, page->right, place, high);
 	return left == UINT64_MAX || right == UINT64_MAX ? UINT64_MAX : left + right + 1;
 }
 
 uint64_t dirty_count_checked(const struct dirty *dirty)
 {
-	uint64_t sum = 0;
+	const uint64_t count = count_checked(dirty, dirty->root, 0, UINT64_MAX);
 
-	for (unsigned i = 0; i < 2 * DIRTY_KINDS; i++) {
-		const uint64_t count = count_checked(dirty, dirty->sets[i / 2].roots[i % 2], 0, UINT64_MAX);
-
-		if (count == UINT64_MAX)
-			return UINT64_MAX;
-		sum += count;
-	}
-	return sum == dirty->count ? sum : UINT64_MAX;
+	return count == dirty->count ? count : UINT64_MAX;
 }

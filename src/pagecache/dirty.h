@@ -5,12 +5,13 @@
  *	DIRTY_FAILED   the last write failed (the page is FAILED, too)
  *	DIRTY_BUSY     met by the writeback while a writer has the page; claimed as soon as the writer is done
  *
- * A set is two treaps through the descriptors of the pages, in the order of page numbers: new pages enter the young one; the
- * writeback empties the old one, and turns the set when the old one is empty. So a pass finds its pages in time proportional to
- * their number, and what becomes dirty meanwhile does not make it longer. Links are frame numbers, and a page's priority is a
- * hash of its frame: inserting needs no memory, and each operation looks at some 2 log2(pages) pages.
+ * Of each kind there are two sets, in the order of page numbers: new pages enter the young one; the writeback empties the old
+ * one, and turns the two when the old one is empty. So a pass finds its pages in time proportional to their number, and what
+ * becomes dirty meanwhile does not make it longer. All sets of a node are one treap through the descriptors of the pages. Links
+ * are frame numbers, and a page's priority is a hash of its frame: inserting needs no memory, and each operation looks at some
+ * 2 log2(pages) pages.
  *
- * Times are the volume's clock of passes, 64 bits. [D] is held for all of it.
+ * Times are the volume's clock of passes, 64 bits: nanoseconds, and no two are the same. [D] is held for all of it.
  */
 #pragma once
 
@@ -24,16 +25,15 @@ enum dirty_kind {
 };
 
 struct dirty_set {
-	uint32_t roots[2];  /* frames, or PAGE_NONE */
-	uint32_t young;     /* which of the two */
-	uint64_t turned;    /* when the young one became the old one */
-	uint64_t gone;      /* the pages that entered before have left */
-	uint64_t turned_ns; /* `turned`, on the platform's clock */
+	uint32_t young;  /* which of the two */
+	uint64_t turned; /* when the young one became the old one */
+	uint64_t gone;   /* the pages that entered before have left */
 };
 
 struct dirty {
 	const struct frame_table *table; /* [I] */
 	struct dirty_set sets[DIRTY_KINDS];
+	uint32_t root;  /* frame, or PAGE_NONE */
 	uint64_t count; /* pages in them */
 	uint64_t ready; /* no page of DIRTY_BUSY with a lower number can be claimed; UINT64_MAX: none can */
 };
@@ -56,10 +56,10 @@ struct page *dirty_first(const struct dirty *dirty, enum dirty_kind kind, uint64
 struct page *dirty_first_old(const struct dirty *dirty, enum dirty_kind kind);
 
 /* The young pages become the old ones, if there are young ones and no old ones. */
-void dirty_turn(struct dirty *dirty, enum dirty_kind kind, uint64_t now, uint64_t now_ns);
+void dirty_turn(struct dirty *dirty, enum dirty_kind kind, uint64_t now);
 
-/* Whether all pages have left that were in the set at that time. */
-bool dirty_has_left(const struct dirty_set *set, uint64_t since);
+/* Whether all pages of the kind have left that were there at that time. */
+bool dirty_has_left(const struct dirty *dirty, enum dirty_kind kind, uint64_t since);
 
 /* Number of pages, with the order checked; UINT64_MAX: it is not right. For tests. */
 uint64_t dirty_count_checked(const struct dirty *dirty);

@@ -5,60 +5,31 @@
 #include "volume_report.h"
 #include "writeback.h"
 
-/* Claiming: [D] is held in all of it --------------------------------------------------------------------------------------- */
-
-static void turn_if_due(struct node *node, enum dirty_kind kind, uint64_t since)
+/* Whether all pages of the kind have left that were there when the stage began; makes them the old ones. [D] is held. */
+static bool have_left(const struct flush *flush, struct dirty *dirty, enum dirty_kind kind)
 {
-	if (!dirty_has_left(&node->dirty.sets[kind], since))
-		dirty_turn(&node->dirty, kind, ++node->volume->clock, platform_now_ns());
+	if (!dirty_has_left(dirty, kind, flush->since))
+		dirty_turn(dirty, kind, writeback_clock_locked(flush->volume));
+	return dirty_has_left(dirty, kind, flush->since);
 }
 
-static bool claim_of_node(struct io *io, struct node *node, void *context)
+static struct page *pick(struct node *node, void *context)
 {
 	struct flush *flush = context;
+	struct page *page = writeback_ready_locked(node);
 
-	if (writeback_claim_ready_locked(io, node))
-		return true;
+	if (page)
+		return page;
 	if (flush->stage == FLUSH_BUSY) {
-		turn_if_due(node, DIRTY_BUSY, flush->since);
-		flush->waits = flush->waits || !dirty_has_left(&node->dirty.sets[DIRTY_BUSY], flush->since);
-		return false;
+		flush->waits = !have_left(flush, &node->dirty, DIRTY_BUSY) || flush->waits;
+		return NULL;
 	}
 	/* Before the first write begins: what fails meanwhile is for the next flush. */
-	turn_if_due(node, DIRTY_FAILED, flush->since);
-	for (enum dirty_kind kind = DIRTY_WAITING; kind <= DIRTY_FAILED; kind++) {
-		turn_if_due(node, kind, flush->since);
-		if (!dirty_has_left(&node->dirty.sets[kind], flush->since))
-			return writeback_claim_old_locked(io, node, kind);
-	}
-	return false;
-}
-
-static bool claim_of_all(struct flush *flush, struct io *io)
-{
-	if (flush->node)
-		return claim_of_node(io, flush->node, flush);
-	return writeback_each_node_locked(flush->volume, io, claim_of_node, flush);
-}
-
-static bool claim(struct volume *volume, struct io *io, void *context)
-{
-	struct flush *flush = context;
-
-	if (claim_of_all(flush, io))
-		return true;
-	if (flush->stage == FLUSH_CLAIM) {
-		flush->stage = FLUSH_BUSY;
-		flush->since = ++volume->clock;
-	}
-	flush->waits = false;
-	if (claim_of_all(flush, io))
-		return true;
-	if (!flush->waits) {
-		flush->stage = FLUSH_WRITES;
-		flush->number = volume->next_write;
-	}
-	return false;
+	(void)have_left(flush, &node->dirty, DIRTY_FAILED);
+	for (enum dirty_kind kind = DIRTY_WAITING; kind <= DIRTY_FAILED; kind++)
+		if (!have_left(flush, &node->dirty, kind))
+			return writeback_old_locked(node, kind);
+	return NULL;
 }
 
 /* Stages ------------------------------------------------------------------------------------------------------------------- */
@@ -71,7 +42,7 @@ static void begin(struct flush *flush)
 		written_settle(volume);
 	spinlock_lock(&volume->lock);
 	flush->stage = FLUSH_CLAIM;
-	flush->since = ++volume->clock;
+	flush->since = writeback_clock_locked(volume);
 	flush->losses = volume->written.losses;
 	spinlock_unlock(&volume->lock);
 }
@@ -94,17 +65,36 @@ static status_t status_locked(const struct flush *flush)
 	return flush->durable && written_has_lost_locked(volume, flush->node) ? STATUS_IO_ERROR : STATUS_OK;
 }
 
+/* Begins all writes. True: it has come to FLUSH_WRITES. */
+static bool writes_have_begun(struct flush *flush)
+{
+	struct volume *volume = flush->volume;
+	enum writeback started;
+
+	while (flush->stage < FLUSH_WRITES) {
+		flush->waits = false;
+		started = writeback_start(volume, flush->node, pick, flush);
+		flush->starved = started == WRITEBACK_STARVED;
+		if (started == WRITEBACK_STARTED)
+			continue;
+		if (flush->starved || flush->waits)
+			return false;
+		spinlock_lock(&volume->lock);
+		flush->stage++;
+		flush->since = writeback_clock_locked(volume);
+		flush->number = volume->next_write;
+		spinlock_unlock(&volume->lock);
+	}
+	return true;
+}
+
 /* True: all that was dirty has been written, or has failed. */
 static bool writes_have_ended(struct flush *flush)
 {
 	struct volume *volume = flush->volume;
-	enum writeback started = WRITEBACK_NOTHING;
 	bool ended;
 
-	while (flush->stage < FLUSH_WRITES && (started = writeback_start(volume, claim, flush, 0)) == WRITEBACK_STARTED)
-		;
-	flush->starved = started == WRITEBACK_STARVED;
-	if (flush->stage < FLUSH_WRITES)
+	if (!writes_have_begun(flush))
 		return false;
 	spinlock_lock(&volume->lock);
 	ended = flush->stage == FLUSH_DEVICE || !writeback_is_before_locked(volume, flush->node, flush->number);

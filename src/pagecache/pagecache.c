@@ -153,7 +153,7 @@ static bool bucket_is_valid(struct pagecache *pagecache, uint32_t first, struct 
 /* Pages in dirty sets; UINT64_MAX: something is wrong. */
 static uint64_t count_listed(const struct volume *volume)
 {
-	uint64_t sum = 0, nodes = 0;
+	uint64_t sum = 0;
 
 	list_for_each (link, &volume->dirty_nodes) {
 		const uint64_t count = dirty_count_checked(&container_of(link, struct node, dirty_link)->dirty);
@@ -161,9 +161,8 @@ static uint64_t count_listed(const struct volume *volume)
 		if (count == 0 || count == UINT64_MAX)
 			return UINT64_MAX;
 		sum += count;
-		nodes++;
 	}
-	return nodes == volume->dirty_node_count ? sum : UINT64_MAX;
+	return sum;
 }
 
 static bool volumes_are_valid(struct pagecache *pagecache, uint64_t listed)

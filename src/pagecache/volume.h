@@ -45,7 +45,6 @@ struct volume {
 	struct mutex flush;             /* held while losses are seen to (written.h) */
 	struct spinlock lock;           /* [D] */
 	struct list dirty_nodes;        /* [D] that have dirty pages; those that were looked at last are at the end */
-	uint64_t dirty_node_count;      /* [D] */
 	uint64_t clock;                 /* [D] of passes, see dirty.h */
 	struct written written;         /* [D] */
 	struct flush flush_all;         /* [flush_lock] that of pagecache_flush, and */

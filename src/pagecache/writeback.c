@@ -5,7 +5,7 @@
 #include "writeback.h"
 
 #include "frame.h"
-#include "runtime/base/assert.h"
+#include "runtime/base/bits.h"
 #include "written.h"
 
 #define CLAIM_PAGES 64u /* in one hold of the lock */
@@ -67,10 +67,8 @@ static void list_locked(struct volume *volume, struct page *page, enum dirty_kin
 {
 	struct node *node = node_of(volume, page);
 
-	if (node->dirty.count == 0) {
+	if (node->dirty.count == 0)
 		list_insert_last(&volume->dirty_nodes, &node->dirty_link);
-		volume->dirty_node_count++;
-	}
 	dirty_insert(&node->dirty, kind, page);
 }
 
@@ -79,10 +77,8 @@ static void unlist_locked(struct volume *volume, struct page *page)
 	struct node *node = node_of(volume, page);
 
 	dirty_remove(&node->dirty, page);
-	if (node->dirty.count == 0) {
+	if (node->dirty.count == 0)
 		list_remove(&node->dirty_link);
-		volume->dirty_node_count--;
-	}
 }
 
 /* [D] is held. */
@@ -163,29 +159,39 @@ static bool claim_locked(struct volume *volume, struct page *page)
 	return true;
 }
 
+/* The page of this key, if it waits to be written. [D] is held. */
+static struct page *waiting_locked(const struct volume *volume, uint64_t key)
+{
+	struct node *node = pagecache_node(volume->pagecache, key);
+	struct page *page = dirty_first(&node->dirty, DIRTY_WAITING, page_key_number(key));
+
+	return page && page_key(page) == key ? page : NULL;
+}
+
 /* The page behind the write's last one, if it is to be written and lies behind it on the disk. [D] is held. */
 static struct page *next_locked(const struct io *io, uint64_t end)
 {
 	const uint64_t key = page_key(io->pages[io->count - 1]) + 1;
-	struct page *page = dirty_first(&io->node->dirty, DIRTY_WAITING, page_key_number(key));
+	struct page *page = page_key_number(key) < end ? waiting_locked(io->volume, key) : NULL;
 
-	return page && page_key(page) == key && page_key_number(key) < end &&
-			       pagecache_position(io->volume->pagecache, key) == io->end
-		       ? page
-		       : NULL;
+	return page && pagecache_position(io->volume->pagecache, key) == io->end ? page : NULL;
 }
 
 /*
  * Claims this page and what follows it, up to page `end` of its node; one that has failed goes by itself, so that it does not
  * spoil another one's write. The write is in flight from here on: a flush that does not find the page in the dirty set any
- * more has to find the write. [D] is held.
+ * more has to find the write. NULL: a writer has the page, or it is DIRTY and there is no I/O object. [D] is held.
  */
-static bool begin_locked(struct io *io, struct page *page, uint64_t end)
+static struct io *begin_locked(struct volume *volume, struct page *page, uint64_t end, uint32_t left)
 {
-	struct volume *volume = io->volume;
+	struct io *io = page_is(page_state(page), PAGE_DIRTY) ? io_try_begin(volume, BLOCK_WRITE, left) : NULL;
 
-	if (!claim_locked(volume, page))
-		return false;
+	if (!io)
+		return NULL;
+	if (!claim_locked(volume, page)) {
+		io_end(io);
+		return NULL;
+	}
 	io->node = node_of(volume, page);
 	io->write = volume->next_write++;
 	list_insert_last(&volume->in_flight, &io->link);
@@ -197,54 +203,7 @@ static bool begin_locked(struct io *io, struct page *page, uint64_t end)
 		if (io->count % CLAIM_PAGES == 0)
 			spinlock_give_way(&volume->lock);
 	}
-	return true;
-}
-
-bool writeback_claim_old_locked(struct io *io, struct node *node, enum dirty_kind kind)
-{
-	struct page *page = dirty_first_old(&node->dirty, kind);
-
-	if (page && !begin_locked(io, page, UINT64_MAX))
-		dirty_make_busy(&node->dirty, page);
-	return page;
-}
-
-bool writeback_claim_ready_locked(struct io *io, struct node *node)
-{
-	struct page *page = NULL;
-
-	if (node->dirty.ready != UINT64_MAX)
-		page = dirty_first(&node->dirty, DIRTY_BUSY, node->dirty.ready);
-	node->dirty.ready = page ? page_key_number(page_key(page)) + 1 : UINT64_MAX;
-	if (page)
-		(void)begin_locked(io, page, UINT64_MAX);
-	return page;
-}
-
-bool writeback_each_node_locked(struct volume *volume, struct io *io, bool (*claim)(struct io *, struct node *, void *),
-				void *context)
-{
-	for (uint64_t left = volume->dirty_node_count; left > 0; left--) {
-		struct list *link = list_first(&volume->dirty_nodes);
-
-		if (claim(io, container_of(link, struct node, dirty_link), context))
-			return true;
-		list_remove(link);
-		list_insert_last(&volume->dirty_nodes, link);
-	}
-	return false;
-}
-
-static bool claim_any_of_node(struct io *io, struct node *node, void *context)
-{
-	(void)context;
-	dirty_turn(&node->dirty, DIRTY_WAITING, ++node->volume->clock, platform_now_ns());
-	return writeback_claim_ready_locked(io, node) || writeback_claim_old_locked(io, node, DIRTY_WAITING);
-}
-
-bool writeback_claim_any(struct volume *volume, struct io *io, void *context)
-{
-	return writeback_each_node_locked(volume, io, claim_any_of_node, context);
+	return io;
 }
 
 bool writeback_is_before_locked(const struct volume *volume, const struct node *node, uint64_t write)
@@ -261,15 +220,15 @@ bool writeback_is_before_locked(const struct volume *volume, const struct node *
 }
 
 /* Back from a dirty page to where a write that ends with it, or goes on behind it, would begin. [D] is held. */
-static struct page *begin_run_locked(const struct io *io, struct page *page)
+static struct page *begin_run_locked(const struct volume *volume, struct page *page)
 {
-	const struct pagecache *pagecache = io->volume->pagecache;
+	const struct pagecache *pagecache = volume->pagecache;
 
-	for (uint32_t i = 1; i < io_pages_max(io->volume) / 2 && page_key_number(page_key(page)) > 0; i++) {
+	for (uint32_t i = 1; i < io_pages_max(volume) / 2 && page_key_number(page_key(page)) > 0; i++) {
 		const uint64_t key = page_key(page) - 1;
-		struct page *before = dirty_first(&pagecache_node(pagecache, key)->dirty, DIRTY_WAITING, page_key_number(key));
+		struct page *before = waiting_locked(volume, key);
 
-		if (!before || page_key(before) != key || !page_is(page_state(before), PAGE_DIRTY) ||
+		if (!before || !page_is(page_state(before), PAGE_DIRTY) ||
 		    pagecache_position(pagecache, key) + pagecache_page_bytes(pagecache, key) !=
 			    pagecache_position(pagecache, key + 1))
 			break;
@@ -325,110 +284,159 @@ static void write_done(struct block_request *request)
 	spinlock_unlock(&volume->lock);
 }
 
-static bool submit(struct io *io)
+/* Picks of all nodes in turn; one that has failed is followed by another node's. [D] is held. */
+static struct page *pick_of_all_locked(struct volume *volume, writeback_pick_t pick, void *context)
 {
-	if (io->count == 0) {
-		io_end(io);
-		return false;
+	list_for_each (link, &volume->dirty_nodes) {
+		struct page *page = pick(container_of(link, struct node, dirty_link), context);
+
+		if (!page)
+			continue;
+		list_remove(&volume->dirty_nodes);
+		list_insert_after(page_state(page) & PAGE_FAILED ? link : link->previous, &volume->dirty_nodes);
+		return page;
 	}
-	io_submit(io, write_done);
-	return true;
+	return NULL;
 }
 
-enum writeback writeback_start(struct volume *volume, writeback_claim_t claim, void *context, uint32_t left)
+static enum writeback start(struct volume *volume, struct node *node, writeback_pick_t pick, void *context, uint64_t end,
+			    uint32_t left)
 {
-	struct io *io = io_try_begin(volume, BLOCK_WRITE, left);
-	bool more = true;
+	struct io *io = NULL;
+	struct page *page;
+	bool starved;
 
-	if (!io)
-		return WRITEBACK_STARVED;
-	while (io->count == 0 && more) {
+	do {
 		spinlock_lock(&volume->lock);
-		more = claim(volume, io, context);
+		page = node ? pick(node, context) : pick_of_all_locked(volume, pick, context);
+		if (page)
+			io = begin_locked(volume, page, end, left);
+		starved = page && !io && page_is(page_state(page), PAGE_DIRTY);
 		spinlock_unlock(&volume->lock);
-	}
-	return submit(io) ? WRITEBACK_STARTED : WRITEBACK_NOTHING;
+	} while (page && !io && !starved);
+	if (io)
+		io_submit(io, write_done);
+	return io ? WRITEBACK_STARTED : starved ? WRITEBACK_STARVED : WRITEBACK_NOTHING;
 }
 
-struct range_claim {
-	struct node *node;
-	uint64_t first, end;
-	bool patient;
-	uint32_t pages;
+enum writeback writeback_start(struct volume *volume, struct node *node, writeback_pick_t pick, void *context)
+{
+	return start(volume, node, pick, context, UINT64_MAX, 0);
+}
+
+/* Picks -------------------------------------------------------------------------------------------------------------------- */
+
+uint64_t writeback_clock_locked(struct volume *volume)
+{
+	volume->clock = MAX(volume->clock + 1, platform_now_ns());
+	return volume->clock;
+}
+
+struct page *writeback_ready_locked(struct node *node)
+{
+	struct dirty *dirty = &node->dirty;
+	struct page *page = dirty->ready == UINT64_MAX ? NULL : dirty_first(dirty, DIRTY_BUSY, dirty->ready);
+
+	dirty->ready = page ? page_key_number(page_key(page)) + !page_is(page_state(page), PAGE_DIRTY) : UINT64_MAX;
+	return page;
+}
+
+struct page *writeback_old_locked(struct node *node, enum dirty_kind kind)
+{
+	struct page *page = dirty_first_old(&node->dirty, kind);
+
+	if (page && !page_is(page_state(page), PAGE_DIRTY))
+		dirty_make_busy(&node->dirty, page);
+	return page;
+}
+
+struct old {
+	enum dirty_kind kind;
+	uint64_t age_ns;
 };
 
-/* The next page that is dirty; one that a writer has is passed by. */
-static bool claim_range(struct volume *volume, struct io *io, void *context)
+static struct page *pick_old(struct node *node, void *context)
 {
-	struct range_claim *range = context;
+	const struct old *old = context;
+	const uint64_t *turned = &node->dirty.sets[old->kind].turned;
+	const uint64_t now = writeback_clock_locked(node->volume);
+	struct page *page = writeback_ready_locked(node);
+
+	if (!page && now - *turned >= old->age_ns)
+		dirty_turn(&node->dirty, old->kind, now);
+	return page || now - *turned < old->age_ns ? page : writeback_old_locked(node, old->kind);
+}
+
+enum writeback writeback_start_old(struct volume *volume, enum dirty_kind kind, uint64_t age_ns)
+{
+	return writeback_start(volume, NULL, pick_old, &(struct old){ kind, age_ns });
+}
+
+struct range_pick {
+	uint64_t first, end;
+	enum dirty_kind last_kind;
+};
+
+/* The next page that is dirty. */
+static struct page *pick_of_range(struct node *node, void *context)
+{
+	struct range_pick *range = context;
 	struct page *page = NULL;
 
-	(void)volume;
-	for (unsigned kind = DIRTY_WAITING; kind <= (range->patient ? DIRTY_WAITING : DIRTY_BUSY); kind++) {
-		struct page *other = dirty_first(&range->node->dirty, kind, range->first);
+	for (enum dirty_kind kind = DIRTY_WAITING; kind <= range->last_kind; kind++) {
+		struct page *other = dirty_first(&node->dirty, kind, range->first);
 
 		page = !page || (other && page_key(other) < page_key(page)) ? other : page;
 	}
 	if (!page || page_key_number(page_key(page)) >= range->end)
-		return false;
-	range->first = page_key_number(page_key(page)) + 1;
-	if (begin_locked(io, page, range->end))
-		range->first += io->count - 1;
-	range->pages += io->count;
-	return true;
+		return NULL;
+	range->first = page_key_number(page_key(page)) + 1; /* also if its write fails at once */
+	return page;
 }
 
-uint32_t writeback_start_range(struct node *node, uint64_t first, uint64_t end, bool patient)
+bool writeback_start_range(struct node *node, uint64_t first, uint64_t end, bool patient)
 {
-	struct range_claim range = { .node = node, .first = first, .end = end, .patient = patient };
+	struct range_pick range = { first, end, patient ? DIRTY_WAITING : DIRTY_BUSY };
 	struct pagecache *pagecache = node->volume->pagecache;
 	const uint32_t left = patient ? pagecache->config.requests / 2 : 0;
 	enum writeback started;
+	bool any = false;
 
 	do {
 		const uint32_t returned = atomic_load(&pagecache->requests_returned);
 
-		started = writeback_start(node->volume, claim_range, &range, left);
-		if (started == WRITEBACK_STARVED && !patient)
+		started = start(node->volume, node, pick_of_range, &range, end, left);
+		any = any || started == WRITEBACK_STARTED;
+		if (started != WRITEBACK_STARVED)
+			continue;
+		range.first--;
+		if (!patient)
 			(void)platform_wait(&pagecache->requests_returned, returned, PLATFORM_FOREVER);
 	} while (started == WRITEBACK_STARTED || (started == WRITEBACK_STARVED && !patient));
-	return range.pages;
-}
-
-static bool claim_around(struct volume *volume, struct io *io, void *context)
-{
-	struct page *page = context;
-	const uint32_t state = page_state(page);
-
-	(void)volume;
-	if (page_is(state, PAGE_DIRTY))
-		(void)begin_locked(io, state & PAGE_FAILED ? page : begin_run_locked(io, page), UINT64_MAX);
-	return false;
+	return any;
 }
 
 bool writeback_start_page(struct volume *volume, struct page *page)
 {
-	return writeback_start(volume, claim_around, page, 0) != WRITEBACK_STARVED;
+	struct io *io = NULL;
+	bool starved;
+
+	spinlock_lock(&volume->lock);
+	if (page_is(page_state(page), PAGE_DIRTY))
+		io = begin_locked(volume, begin_run_locked(volume, page), UINT64_MAX, 0);
+	starved = !io && page_is(page_state(page), PAGE_DIRTY);
+	spinlock_unlock(&volume->lock);
+	if (io)
+		io_submit(io, write_done);
+	return !starved;
 }
 
 /* Writers ------------------------------------------------------------------------------------------------------------------ */
 
-/* The writeback has come by while the page was written to: it is claimed before another writer comes. [D] is held. */
-static struct io *begin_busy_locked(struct volume *volume, struct page *page)
-{
-	struct dirty *dirty = &node_of(volume, page)->dirty;
-	struct io *io = io_try_begin(volume, BLOCK_WRITE, 0);
-
-	if (!io)
-		dirty->ready = MIN(dirty->ready, page_key_number(page_key(page)));
-	else
-		(void)begin_locked(io, page, UINT64_MAX);
-	return io;
-}
-
 void page_written(struct volume *volume, struct page *page, uint32_t clear)
 {
 	struct index_stripe *stripe = index_stripe(&volume->pagecache->index, page_key(page));
+	uint64_t *ready = &node_of(volume, page)->dirty.ready;
 	struct io *io = NULL;
 	uint32_t before;
 
@@ -438,13 +446,16 @@ void page_written(struct volume *volume, struct page *page, uint32_t clear)
 		list_locked(volume, page, DIRTY_WAITING);
 		writeback_dirtied(volume);
 	} else if (dirty_is_busy(page)) {
-		io = begin_busy_locked(volume, page);
+		/* The writeback has come by meanwhile: it is claimed before another writer comes. */
+		io = begin_locked(volume, page, UINT64_MAX, 0);
+		if (!io)
+			*ready = MIN(*ready, page_key_number(page_key(page)));
 	}
 	spinlock_unlock(&volume->lock);
 	page_unpin(page);
 	index_wake(stripe);
 	if (io)
-		(void)submit(io);
+		io_submit(io, write_done);
 	/* A flush may have found the page being written to, and wait for it. */
 	if (before & PAGE_LISTED)
 		writeback_progress(volume);
@@ -466,9 +477,9 @@ bool writeback_make_progress(struct volume *volume, uint64_t deadline_ns)
 {
 	struct pagecache *pagecache = volume->pagecache;
 	const uint32_t seen = atomic_load(&volume->progress), returned = atomic_load(&pagecache->requests_returned);
-	const enum writeback started = writeback_start(volume, writeback_claim_any, NULL, 0);
+	const enum writeback started = writeback_start_old(volume, DIRTY_WAITING, 0);
 
-	if (started == WRITEBACK_STARVED && atomic_load(&volume->counts.dirty_pages) > 0)
+	if (started == WRITEBACK_STARVED)
 		(void)platform_wait(&pagecache->requests_returned, returned, deadline_ns);
 	else if (started == WRITEBACK_STARTED || is_writing(volume))
 		(void)platform_wait(&volume->progress, seen, deadline_ns);

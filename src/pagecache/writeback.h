@@ -2,10 +2,10 @@
  * Writeback: dirty pages go to the device, of each node in the order of its pages, merged into requests as large as the device
  * takes. A page on its way is readable and stays as it is until the write has ended.
  *
- * Which pages are written next is for the caller to say, with a function that claims the first one. A claimed page is in
- * flight: it has left its dirty set (dirty.h), and its write has a number and stands in volume->in_flight. A page that a
- * writer has when the writeback comes by becomes one of DIRTY_BUSY, and is claimed when the writer is done: so a page that is
- * written to again and again is written back once for each pass.
+ * Which page is written next is for the caller to say, with a function that picks it from the sets of a node (dirty.h). It is
+ * claimed, with what follows it, and is in flight then: it has left its set, and its write has a number and stands in
+ * volume->in_flight. A page that a writer has when the writeback comes by becomes one of DIRTY_BUSY, and is claimed when the
+ * writer is done: so a page that is written to again and again is written back once for each pass.
  *
  * Who dirties pages pays for it, see writeback_price: that is in writeback_throttle.c. Flushes are in flush.h.
  */
@@ -13,8 +13,11 @@
 
 #include "io.h"
 
-/* Claims the first page of a write, or several, and returns true; false: nothing is to be written. [D] is held. */
-typedef bool (*writeback_claim_t)(struct volume *volume, struct io *io, void *context);
+/*
+ * The page of the node to be written next; NULL: there is none. If a writer has it, it is not written, and is not picked again.
+ * [D] is held.
+ */
+typedef struct page *(*writeback_pick_t)(struct node *node, void *context);
 
 enum writeback {
 	WRITEBACK_NOTHING,
@@ -23,28 +26,26 @@ enum writeback {
 };
 
 /*
- * Starts one write. `left`: so many of the I/O objects for all must be left for others. Does not wait. Any task context.
+ * Starts one write, of what is picked of the node (NULL: of the nodes in turn, beginning where the last call has ended). Does
+ * not wait. Any task context.
  */
-enum writeback writeback_start(struct volume *volume, writeback_claim_t claim, void *context, uint32_t left) MUST_CHECK;
+enum writeback writeback_start(struct volume *volume, struct node *node, writeback_pick_t pick, void *context) MUST_CHECK;
 
-/* The claims: an old page of this kind, of this node; what became ready of the busy ones; [D] is held. */
-bool writeback_claim_old_locked(struct io *io, struct node *node, enum dirty_kind kind);
-bool writeback_claim_ready_locked(struct io *io, struct node *node);
+/* The same for pages of the kind that have been old for `age_ns`, and what became ready of the busy ones. */
+enum writeback writeback_start_old(struct volume *volume, enum dirty_kind kind, uint64_t age_ns) MUST_CHECK;
 
-/*
- * Asks `claim` for each node that has dirty pages, until it says true. The next call begins where this one has ended.
- */
-bool writeback_each_node_locked(struct volume *volume, struct io *io, bool (*claim)(struct io *, struct node *, void *),
-				void *context);
+/* For picks: what became ready of the busy pages; the first of the old ones, which becomes busy if a writer has it. */
+struct page *writeback_ready_locked(struct node *node);
+struct page *writeback_old_locked(struct node *node, enum dirty_kind kind);
 
-/* For writeback_start: what is waiting, of any age. */
-bool writeback_claim_any(struct volume *volume, struct io *io, void *context);
+/* The next time on the volume's clock of passes, in nanoseconds. [D] is held. */
+uint64_t writeback_clock_locked(struct volume *volume);
 
 /*
  * Starts to write what is dirty of pages [first, end) of the node, and nothing else; those whose last write failed only if it
- * is not patient. Returns how many pages these are. May wait for I/O objects, unless it is patient.
+ * is not patient. True: there was something to be written. May wait for I/O objects, unless it is patient.
  */
-uint32_t writeback_start_range(struct node *node, uint64_t first, uint64_t end, bool patient);
+bool writeback_start_range(struct node *node, uint64_t first, uint64_t end, bool patient);
 
 /* Whether a write of the node, or of any, with a lower number is in flight. [D] is held. */
 bool writeback_is_before_locked(const struct volume *volume, const struct node *node, uint64_t write);
@@ -62,8 +63,8 @@ void page_forget(struct volume *volume, struct page *page);
 void writeback_discard(struct volume *volume);
 
 /*
- * Starts a write of this page if it is dirty, with its neighbours. Its block stays in the volume's page heap meanwhile: the
- * caller has fenced it or holds it. False: there is no I/O object for it.
+ * Starts a write of this page if it is dirty and has not failed, with its neighbours. Its block stays in the volume's page heap
+ * meanwhile: the caller has fenced it or holds it. False: there is no I/O object for it.
  */
 bool writeback_start_page(struct volume *volume, struct page *page);
 

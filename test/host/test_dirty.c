@@ -82,7 +82,7 @@ static void turn(enum dirty_kind kind)
 	for (uint32_t i = 0; i < FRAMES; i++)
 		if (model.listed[i] && model.kind[i] == kind)
 			model.old[i] |= !has_old;
-	dirty_turn(&dirty, kind, ++now, 0);
+	dirty_turn(&dirty, kind, ++now);
 }
 
 static struct page *first_of_model(enum dirty_kind kind, uint64_t number, bool only_old)
@@ -103,9 +103,9 @@ static void check_has_left(enum dirty_kind kind, uint64_t since)
 
 	for (uint32_t i = 0; i < FRAMES; i++)
 		left = left && !(model.listed[i] && model.kind[i] == kind && model.entered[i] < since);
-	ck_assert(left || !dirty_has_left(&dirty.sets[kind], since));
+	ck_assert(left || !dirty_has_left(&dirty, kind, since));
 	if (left && !dirty_first_old(&dirty, kind) && dirty.sets[kind].turned >= since)
-		ck_assert(dirty_has_left(&dirty.sets[kind], since));
+		ck_assert(dirty_has_left(&dirty, kind, since));
 }
 
 static void step(struct random *random)
@@ -141,7 +141,7 @@ START_TEST(an_empty_set_has_nothing)
 	for (enum dirty_kind kind = 0; kind < DIRTY_KINDS; kind++) {
 		ck_assert_ptr_null(dirty_first(&dirty, kind, 0));
 		ck_assert_ptr_null(dirty_first_old(&dirty, kind));
-		ck_assert(dirty_has_left(&dirty.sets[kind], UINT64_MAX));
+		ck_assert(dirty_has_left(&dirty, kind, UINT64_MAX));
 	}
 	ck_assert_uint_eq(dirty_count_checked(&dirty), 0);
 	cache_machine_fini(&machine);

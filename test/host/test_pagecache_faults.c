@@ -282,7 +282,7 @@ START_TEST(a_disk_that_keeps_its_writes_serves_reads)
 	machine.disk.device.submit = submit_keeping_writes;
 	for (uint64_t number = 0; number < 4 * REGION_PAGES; number += 2)
 		cache_machine_write(&machine, &random, number * PAGE_BYTES, PAGE_BYTES);
-	while (writeback_start(&machine.volume, writeback_claim_any, NULL, 0) == WRITEBACK_STARTED)
+	while (writeback_start_old(&machine.volume, DIRTY_WAITING, 0) == WRITEBACK_STARTED)
 		;
 	ck_assert_uint_ge(machine.volume.writes, machine.pagecache.config.requests / 2);
 	/* Another reader has one, and reads ahead are for what is left of half. */
