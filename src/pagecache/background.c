@@ -19,15 +19,9 @@ enum round {
 	ROUND_MORE,
 };
 
-static bool is_full(struct volume *volume)
+static bool is_full(const struct volume *volume)
 {
-	const uint32_t most = MAX(volume->pagecache->config.requests / SHARE, 1u);
-	bool full;
-
-	spinlock_lock(&volume->lock);
-	full = volume->writes >= most;
-	spinlock_unlock(&volume->lock);
-	return full;
+	return atomic_load(&volume->writes) >= MAX(volume->pagecache->config.requests / SHARE, 1u);
 }
 
 static bool is_beyond_background(struct volume *volume)
@@ -45,22 +39,11 @@ static bool write_aged(struct volume *volume)
 	return writeback_start_old(volume, DIRTY_WAITING, volume->pagecache->config.dirty_age_ns / 2) == WRITEBACK_STARTED;
 }
 
-static bool retry_is_due(struct volume *volume)
-{
-	bool due;
-
-	if (atomic_load(&volume->counts.failed_pages) == 0)
-		return false;
-	spinlock_lock(&volume->lock);
-	due = platform_now_ns() >= volume->retry_ns;
-	spinlock_unlock(&volume->lock);
-	return due;
-}
-
 /* Failed pages are each a write of their own. One that fails again puts off the next try, which is another one's. */
 static bool retry(struct volume *volume)
 {
-	return retry_is_due(volume) && writeback_start_old(volume, DIRTY_FAILED, 0) == WRITEBACK_STARTED;
+	return atomic_load(&volume->counts.failed_pages) > 0 && platform_now_ns() >= atomic_load(&volume->retry_ns) &&
+	       writeback_start_old(volume, DIRTY_FAILED, 0) == WRITEBACK_STARTED;
 }
 
 /* Ahead of the cursors ----------------------------------------------------------------------------------------------------- */
@@ -81,50 +64,43 @@ static void clean_block(struct volume *volume, struct frames *frames, uint32_t f
  * The blocks that cursors, or drains, come to soon: what is left of the open ones, and the older half of probation, up to so
  * many. What is dirty and cold there has been written once and will hardly be written again.
  */
-#define AHEAD_BLOCKS 16
+#define AHEAD_BLOCKS 16u
 
 struct ahead {
-	struct frames *frames[AHEAD_BLOCKS];
-	uint32_t first[AHEAD_BLOCKS]; /* frame */
-	unsigned count;
+	struct frames *frames;
+	uint32_t first; /* frame */
 };
 
-static void ahead_add(struct ahead *ahead, struct frames *frames, uint32_t first)
+/* Returns how many they are. */
+static unsigned ahead_find(struct page_heap *heap, struct ahead *ahead)
 {
-	if (ahead->count == AHEAD_BLOCKS)
-		return;
-	ahead->frames[ahead->count] = frames;
-	ahead->first[ahead->count++] = first;
-}
-
-static void ahead_find(struct page_heap *heap, struct ahead *ahead)
-{
-	uint32_t half;
+	unsigned count = 0, most;
 
 	spinlock_lock(&heap->lock);
 	for (unsigned lane = 0; lane < LANES; lane++)
 		if (heap->open[lane])
-			ahead_add(ahead, heap->open[lane], heap->open[lane]->position);
-	half = heap->lane_blocks[LANE_PROBATION] / 2 + 1;
+			ahead[count++] = (struct ahead){ heap->open[lane], heap->open[lane]->position };
+	most = MIN(count + heap->lane_blocks[LANE_PROBATION] / 2 + 1, AHEAD_BLOCKS);
 	list_for_each (link, &heap->queues[LANE_PROBATION]) {
-		if (half-- == 0)
+		if (count == most)
 			break;
-		ahead_add(ahead, container_of(link, struct frames, link), 0);
+		ahead[count++] = (struct ahead){ container_of(link, struct frames, link), 0 };
 	}
 	spinlock_unlock(&heap->lock);
+	return count;
 }
 
 /* A block may have gone to another volume meanwhile: its pages are not this one's to write then. */
 static void clean_ahead(struct volume *volume)
 {
-	struct ahead ahead = { .count = 0 };
+	struct ahead ahead[AHEAD_BLOCKS];
+	const unsigned count = ahead_find(&volume->heap, ahead);
 
-	ahead_find(&volume->heap, &ahead);
-	for (unsigned i = 0; i < ahead.count && atomic_load(&volume->counts.dirty_pages) > 0; i++) {
-		if (!page_heap_hold(volume, ahead.frames[i]))
+	for (unsigned i = 0; i < count && atomic_load(&volume->counts.dirty_pages) > 0; i++) {
+		if (!page_heap_hold(volume, ahead[i].frames))
 			continue;
-		clean_block(volume, ahead.frames[i], ahead.first[i]);
-		page_heap_let_go(volume, ahead.frames[i]);
+		clean_block(volume, ahead[i].frames, ahead[i].first);
+		page_heap_let_go(volume, ahead[i].frames);
 	}
 }
 

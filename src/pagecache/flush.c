@@ -38,8 +38,7 @@ static void begin(struct flush *flush)
 {
 	struct volume *volume = flush->volume;
 
-	if (flush->durable)
-		written_settle(volume);
+	written_settle(volume);
 	spinlock_lock(&volume->lock);
 	flush->stage = FLUSH_CLAIM;
 	flush->since = writeback_clock_locked(volume);
@@ -47,11 +46,10 @@ static void begin(struct flush *flush)
 	spinlock_unlock(&volume->lock);
 }
 
-void flush_begin(struct flush *flush, struct volume *volume, struct node *node, bool durable)
+void flush_begin(struct flush *flush, struct volume *volume, struct node *node)
 {
-	if (durable)
-		atomic_fetch_add_explicit(&volume->counts.flushes, 1, memory_order_relaxed);
-	*flush = (struct flush){ .volume = volume, .node = node, .durable = durable && volume->device->write_cache };
+	atomic_fetch_add_explicit(&volume->counts.flushes, 1, memory_order_relaxed);
+	*flush = (struct flush){ .volume = volume, .node = node };
 	begin(flush);
 }
 
@@ -62,7 +60,7 @@ static status_t status_locked(const struct flush *flush)
 
 	if (atomic_load(flush->node ? &flush->node->failed_pages : &volume->counts.failed_pages) > 0)
 		return atomic_load(&volume->write_status);
-	return flush->durable && written_has_lost_locked(volume, flush->node) ? STATUS_IO_ERROR : STATUS_OK;
+	return written_has_lost_locked(volume, flush->node) ? STATUS_IO_ERROR : STATUS_OK;
 }
 
 /* Begins all writes. True: it has come to FLUSH_WRITES. */
@@ -122,14 +120,14 @@ static enum device_flush look_at_device(struct flush *flush)
 
 	spinlock_lock(&volume->lock);
 	flush->status = flush->failed != STATUS_OK ? flush->failed : status_locked(flush);
-	if (flush->durable && (written->losses != flush->losses || written_is_lost_locked(volume, written->losses))) {
+	if (written->losses != flush->losses || written_is_lost_locked(volume, written->losses)) {
 		/* A device flush that failed is told. After another loss, a reset, what is cached is written once more. */
 		if (written->status != STATUS_OK)
 			flush->status = written->status;
 		else if (flush->status == STATUS_OK)
 			flush->status = STATUS_IO_ERROR;
 		result = flush->again || written->status != STATUS_OK ? DEVICE_DONE : DEVICE_LOST;
-	} else if (!flush->durable || written->good >= flush->number) {
+	} else if (!volume->device->write_cache || written->good >= flush->number) {
 		result = DEVICE_DONE;
 	} else if (written_flush_begin_locked(volume)) {
 		result = DEVICE_BEGIN;
@@ -142,13 +140,14 @@ bool flush_step(struct flush *flush)
 {
 	struct volume *volume = flush->volume;
 
-	while (writes_have_ended(flush)) {
+	while (flush->stage != FLUSH_OVER && writes_have_ended(flush)) {
 		switch (look_at_device(flush)) {
 		case DEVICE_WAIT:
 			return false;
 		case DEVICE_DONE:
-			if (flush->durable && flush->status != STATUS_OK)
+			if (flush->status != STATUS_OK)
 				written_settle(volume); /* what is cached is written again in the background, too */
+			flush->stage = FLUSH_OVER;
 			return true;
 		case DEVICE_BEGIN:
 			volume->device->submit(volume->device, &volume->written.request);
@@ -158,18 +157,18 @@ bool flush_step(struct flush *flush)
 			begin(flush);
 		}
 	}
-	return false;
+	return flush->stage == FLUSH_OVER;
 }
 
-status_t flush_wait(struct volume *volume, struct node *node, bool durable, uint64_t deadline_ns)
+status_t flush_wait(struct volume *volume, struct node *node, uint64_t deadline_ns)
 {
 	struct pagecache *pagecache = volume->pagecache;
 	struct flush flush;
 
-	flush_begin(&flush, volume, node, durable);
+	flush_begin(&flush, volume, node);
 	for (;;) {
 		const uint32_t returned = atomic_load(&pagecache->requests_returned);
-		const uint32_t progress = atomic_load(&volume->progress), others = atomic_load(&pagecache->progress);
+		const uint32_t progress = atomic_load(&pagecache->progress);
 
 		if (flush_step(&flush))
 			return flush.status;
@@ -177,10 +176,8 @@ status_t flush_wait(struct volume *volume, struct node *node, bool durable, uint
 			return STATUS_TIMEOUT;
 		if (flush.starved)
 			(void)platform_wait(&pagecache->requests_returned, returned, deadline_ns);
-		else if (flush.stage == FLUSH_DEVICE) /* perhaps for another volume's */
-			(void)platform_wait(&pagecache->progress, others, deadline_ns);
-		else
-			(void)platform_wait(&volume->progress, progress, deadline_ns);
+		else /* perhaps for another volume's flush of the device */
+			(void)platform_wait(&pagecache->progress, progress, deadline_ns);
 	}
 }
 
@@ -202,13 +199,10 @@ static bool step_all(struct pagecache *pagecache, uint64_t call, bool *starved)
 
 		if (volume->flush_all_number < call) {
 			volume->flush_all_number = atomic_load(&pagecache->flushes);
-			flush_begin(flush, volume, NULL, true);
-			volume->flush_all_over = false;
+			flush_begin(flush, volume, NULL);
 		}
-		if (!volume->flush_all_over)
-			volume->flush_all_over = flush_step(flush);
-		over = over && volume->flush_all_over;
-		*starved = *starved || (!volume->flush_all_over && flush->starved);
+		over = flush_step(flush) && over;
+		*starved = flush->starved || *starved;
 	}
 	mutex_unlock(&pagecache->flush_lock);
 	return over;
@@ -221,7 +215,7 @@ static status_t results(struct pagecache *pagecache, uint64_t call)
 
 	mutex_lock(&pagecache->flush_lock);
 	while ((volume = volume_next(pagecache, volume)) != NULL) {
-		const status_t status = volume->flush_all_over ? volume->flush_all.status : STATUS_TIMEOUT;
+		const status_t status = volume->flush_all.stage == FLUSH_OVER ? volume->flush_all.status : STATUS_TIMEOUT;
 
 		if (volume->flush_all_number < call)
 			continue; /* it was attached meanwhile */

@@ -24,12 +24,12 @@ enum flush_stage {
 	FLUSH_BUSY,
 	FLUSH_WRITES,
 	FLUSH_DEVICE,
+	FLUSH_OVER,
 };
 
 struct flush {
 	struct volume *volume;
 	struct node *node; /* NULL: all of the volume */
-	bool durable;      /* the device is flushed, too */
 	bool again;        /* it has begun again */
 	bool starved;      /* it waits for an I/O object */
 	bool waits;        /* for a page that a writer has */
@@ -42,10 +42,10 @@ struct flush {
 };
 
 /* A flush that is not over may be forgotten at any time: what it began ends by itself. Where platform_may_sleep(). */
-void flush_begin(struct flush *flush, struct volume *volume, struct node *node, bool durable);
+void flush_begin(struct flush *flush, struct volume *volume, struct node *node);
 
 /* Goes on as far as it can without waiting for the disk or for a page. True: it is over, with flush->status. */
 bool flush_step(struct flush *flush);
 
 /* Both, and waits; STATUS_TIMEOUT: it was not over when `deadline_ns` had passed. */
-status_t flush_wait(struct volume *volume, struct node *node, bool durable, uint64_t deadline_ns) MUST_CHECK;
+status_t flush_wait(struct volume *volume, struct node *node, uint64_t deadline_ns) MUST_CHECK;

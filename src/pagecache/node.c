@@ -143,11 +143,6 @@ status_t node_flush(struct node *node)
 	return volume_flush_node(node->volume, node);
 }
 
-status_t node_write_back(struct node *node)
-{
-	return flush_wait(node->volume, node, false, PLATFORM_FOREVER);
-}
-
 status_t node_close(struct node *node, bool discard)
 {
 	status_t status = node_flush(node);

@@ -84,9 +84,6 @@ status_t node_write(struct node *node, uint64_t offset, const void *buffer, size
 /* Makes every write to the node that returned before the call durable; as volume_flush, for these pages. */
 status_t node_flush(struct node *node) MUST_CHECK;
 
-/* Writes what is dirty, without making it durable: the device reads it back. */
-status_t node_write_back(struct node *node) MUST_CHECK;
-
 /*
  * Forgets what is cached of the pages that lie wholly in [offset, offset + bytes), what has not been written back included:
  * they are read from the device again. Waits for those who use one of them. STATUS_RANGE.

@@ -32,21 +32,32 @@ static void join_closest(struct ranges *ranges)
 	splice(ranges, best, 1, 0);
 }
 
-void ranges_add(struct ranges *ranges, uint64_t start, uint64_t end)
+/* Puts all of [start, end) in, or takes it out; one range stands for it and those that it touches, or two for what is left. */
+static void replace(struct ranges *ranges, uint64_t start, uint64_t end, bool in)
 {
 	const uint32_t first = find(ranges, start);
+	struct range before = { start, start }, after = { end, end };
 	uint32_t last = first;
 
-	if (start >= end)
-		return;
 	for (; last < ranges->count && ranges->list[last].start <= end; last++) {
-		start = MIN(start, ranges->list[last].start);
-		end = MAX(end, ranges->list[last].end);
+		before.start = MIN(before.start, ranges->list[last].start);
+		after.end = MAX(after.end, ranges->list[last].end);
 	}
-	splice(ranges, first, last - first, 1);
-	ranges->list[first] = (struct range){ start, end };
+	if (in)
+		before.end = after.start = after.end;
+	splice(ranges, first, last - first, (before.start < before.end) + (after.start < after.end));
+	if (before.start < before.end)
+		ranges->list[first] = before;
+	if (after.start < after.end)
+		ranges->list[first + (before.start < before.end)] = after;
 	if (ranges->count > RANGES_MAX)
 		join_closest(ranges);
+}
+
+void ranges_add(struct ranges *ranges, uint64_t start, uint64_t end)
+{
+	if (start < end)
+		replace(ranges, start, end, true);
 }
 
 void ranges_add_all(struct ranges *ranges, const struct ranges *others)
@@ -57,19 +68,8 @@ void ranges_add_all(struct ranges *ranges, const struct ranges *others)
 
 void ranges_remove(struct ranges *ranges, uint64_t start, uint64_t end)
 {
-	for (uint32_t i = find(ranges, start); i < ranges->count && ranges->list[i].start < end;) {
-		const struct range whole = ranges->list[i];
-		uint32_t rest = 0;
-
-		splice(ranges, i, 1, (whole.start < start) + (whole.end > end));
-		if (whole.start < start)
-			ranges->list[i + rest++] = (struct range){ whole.start, MIN(whole.end, start) };
-		if (whole.end > end)
-			ranges->list[i + rest++] = (struct range){ MAX(whole.start, end), whole.end };
-		i += rest;
-	}
-	if (ranges->count > RANGES_MAX)
-		join_closest(ranges);
+	if (start < end)
+		replace(ranges, start, end, false);
 }
 
 bool ranges_touch(const struct ranges *ranges, uint64_t start, uint64_t end)

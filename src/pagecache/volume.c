@@ -196,7 +196,7 @@ no_node:
 
 status_t volume_flush_node(struct volume *volume, struct node *node)
 {
-	return flush_wait(volume, node, true, PLATFORM_FOREVER);
+	return flush_wait(volume, node, PLATFORM_FOREVER);
 }
 
 status_t volume_flush(struct volume *volume)

@@ -109,6 +109,25 @@ void cache_machine_write(struct cache_machine *machine, struct random *random, u
 	must(node_write(&machine->volume.node, offset, machine->model + offset, bytes));
 }
 
+static bool is_writing(struct volume *volume)
+{
+	spinlock_lock(&volume->lock);
+	const bool writing = !list_is_empty(&volume->in_flight);
+	spinlock_unlock(&volume->lock);
+	return writing;
+}
+
+status_t cache_write_back(struct node *node)
+{
+	struct volume *volume = node->volume;
+	uint32_t progress = atomic_load(&volume->progress);
+
+	(void)writeback_start_range(node, 0, UINT64_MAX, false);
+	for (; is_writing(volume); progress = atomic_load(&volume->progress))
+		(void)platform_wait(&volume->progress, progress, PLATFORM_FOREVER);
+	return atomic_load(&node->failed_pages) > 0 ? atomic_load(&volume->write_status) : STATUS_OK;
+}
+
 void cache_machine_fill(struct cache_machine *machine)
 {
 	for (uint64_t offset = 0; offset < machine->disk.device.size_bytes && memory_may_grow(&machine->memory); offset += MIB)

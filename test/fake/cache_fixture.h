@@ -51,6 +51,9 @@ void cache_machine_read(struct cache_machine *machine, uint64_t offset, size_t b
 /* Writes something new, to the model, too. */
 void cache_machine_write(struct cache_machine *machine, struct random *random, uint64_t offset, size_t bytes);
 
+/* Writes what is dirty of the node, without a flush of the device. How the latest of the writes failed. */
+status_t cache_write_back(struct node *node);
+
 /* Reads the volume from its start until the cache does not grow any more. */
 void cache_machine_fill(struct cache_machine *machine);
 

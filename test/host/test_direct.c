@@ -285,7 +285,7 @@ START_TEST(what_the_disk_loses_before_a_transfer_is_read_all_the_same)
 	segment.start = test.block;
 	test.machine.disk.device.submit = submit_reads_after_a_reset;
 	cache_machine_write(&test.machine, &test.random, 0, PAGE(3));
-	ck_assert_int_eq(node_write_back(test.node), STATUS_OK);
+	ck_assert_int_eq(cache_write_back(test.node), STATUS_OK);
 	for (resets = 2; resets > 0;) {
 		ck_assert_int_eq(node_direct(test.node, BLOCK_READ, 0, &segment, 1), STATUS_OK);
 		ck_assert_int_eq(memcmp(platform_virt(test.block), test.machine.model, PAGE(3)), 0);
@@ -362,7 +362,7 @@ START_TEST(what_a_reader_brings_back_is_not_written_over_a_transfer)
 		atomic_store(&held_read, NULL);
 		/* The page was written before, and is not durable. */
 		cache_machine_write(&test.machine, &test.random, 0, PAGE(1));
-		ck_assert_int_eq(node_write_back(test.node), STATUS_OK);
+		ck_assert_int_eq(cache_write_back(test.node), STATUS_OK);
 		ck_assert(node_evict_page(test.node, 0));
 		test.machine.disk.device.transfer_bytes_max = PAGE_BYTES;
 		test.machine.disk.device.submit = submit_beside_a_reader;

@@ -54,7 +54,7 @@ START_TEST(a_reset_is_made_good_by_the_next_flush)
 	for (unsigned i = 0; i < 100; i++) {
 		cache_machine_write(&machine, &random, random_below(&random, SMALL_DISK - 20000), 20000);
 		if (random_below(&random, 2))
-			ck_assert_int_eq(node_write_back(&machine.volume.node), STATUS_OK);
+			ck_assert_int_eq(cache_write_back(&machine.volume.node), STATUS_OK);
 		if (random_below(&random, 2))
 			fake_block_reset(&machine.disk);
 		if (random_below(&random, 2))
@@ -77,7 +77,7 @@ START_TEST(what_was_evicted_and_lost_is_told_until_it_is_written_again_or_cleare
 	ck_assert_int_eq(node_open(&elsewhere, &machine.volume, &extent, 1, PAGE_BYTES), STATUS_OK);
 	for (unsigned way = 0; way < 3; way++) {
 		cache_machine_write(&machine, &random, 3 * PAGE_BYTES, PAGE_BYTES);
-		ck_assert_int_eq(node_write_back(&machine.volume.node), STATUS_OK);
+		ck_assert_int_eq(cache_write_back(&machine.volume.node), STATUS_OK);
 		ck_assert(node_evict_page(&machine.volume.node, 3));
 		fake_block_reset(&machine.disk);
 		for (unsigned i = 0; i < 3; i++)
@@ -109,11 +109,11 @@ START_TEST(what_was_written_again_before_the_loss_is_seen_is_repaired)
 	forgetful_machine(false);
 	random_seed(&random, 2);
 	cache_machine_write(&machine, &random, 3 * PAGE_BYTES, PAGE_BYTES);
-	ck_assert_int_eq(node_write_back(&machine.volume.node), STATUS_OK);
+	ck_assert_int_eq(cache_write_back(&machine.volume.node), STATUS_OK);
 	ck_assert(node_evict_page(&machine.volume.node, 3));
 	fake_block_reset(&machine.disk);
 	cache_machine_write(&machine, &random, 3 * PAGE_BYTES, PAGE_BYTES);
-	ck_assert_int_eq(node_write_back(&machine.volume.node), STATUS_OK);
+	ck_assert_int_eq(cache_write_back(&machine.volume.node), STATUS_OK);
 	ck_assert(node_evict_page(&machine.volume.node, 3));
 	ck_assert_int_eq(volume_flush(&machine.volume), STATUS_OK);
 	ck_assert_int_eq(memcmp(machine.disk.durable, machine.model, SMALL_DISK), 0);
@@ -216,7 +216,7 @@ START_TEST(a_loss_that_is_counted_while_a_write_ends_is_seen)
 	forgetful_machine(false);
 	random_seed(&random, 2);
 	cache_machine_write(&machine, &random, 3 * PAGE_BYTES, PAGE_BYTES);
-	ck_assert_int_eq(node_write_back(&volume->node), STATUS_OK);
+	ck_assert_int_eq(cache_write_back(&volume->node), STATUS_OK);
 	page = index_find(&machine.pagecache.index, page_key_make(volume->node.id, 3), &state);
 	spinlock_lock(&volume->lock);
 	ck_assert(!written_is_lost_locked(volume, written_losses(volume)));
@@ -237,7 +237,7 @@ static void write_again(void)
 	random_seed(&random, 3);
 	machine.disk.fail_writes = false;
 	cache_machine_write(&machine, &random, 3 * PAGE_BYTES, PAGE_BYTES);
-	ck_assert_int_eq(node_write_back(&machine.volume.node), STATUS_OK);
+	ck_assert_int_eq(cache_write_back(&machine.volume.node), STATUS_OK);
 }
 
 static void retry(void)
@@ -259,7 +259,7 @@ START_TEST(what_is_repaired_while_the_disk_flushes_waits_for_the_next_flush)
 	for (unsigned way = 0; way < 3; way++) {
 		cache_machine_write(&machine, &random, 3 * PAGE_BYTES, PAGE_BYTES);
 		if (way == 2) {
-			ck_assert_int_eq(node_write_back(&machine.volume.node), STATUS_OK);
+			ck_assert_int_eq(cache_write_back(&machine.volume.node), STATUS_OK);
 			ck_assert(node_evict_page(&machine.volume.node, 3));
 			fake_block_reset(&machine.disk);
 		} else {
@@ -308,7 +308,7 @@ START_TEST(a_mapping_that_fails_forgets_nothing)
 	forgetful_machine(false);
 	random_seed(&random, 2);
 	cache_machine_write(&machine, &random, 3 * PAGE_BYTES, PAGE_BYTES);
-	ck_assert_int_eq(node_write_back(&machine.volume.node), STATUS_OK);
+	ck_assert_int_eq(cache_write_back(&machine.volume.node), STATUS_OK);
 	machine.disk.fail_reads = true;
 	machine.disk.fail_start = 4 * PAGE_BYTES;
 	machine.disk.fail_end = 5 * PAGE_BYTES;
@@ -335,7 +335,7 @@ START_TEST(a_direct_write_repairs_what_it_has_written)
 	owner_init(&owner, "test", false);
 	ck_assert_int_eq(memory_blocks_alloc(&machine.memory, &request, &segment.start), STATUS_OK);
 	cache_machine_write(&machine, &random, 3 * PAGE_BYTES, PAGE_BYTES);
-	ck_assert_int_eq(node_write_back(&machine.volume.node), STATUS_OK);
+	ck_assert_int_eq(cache_write_back(&machine.volume.node), STATUS_OK);
 	fake_block_reset(&machine.disk);
 	ck_assert_int_eq(node_direct(&machine.volume.node, BLOCK_READ, 3 * PAGE_BYTES, &segment, 1), STATUS_OK);
 	ck_assert_int_eq(memcmp(platform_virt(segment.start), machine.model + 3 * PAGE_BYTES, PAGE_BYTES), 0);
@@ -363,7 +363,7 @@ static struct flush other_flush;
 
 static void flush_other(void)
 {
-	flush_begin(&other_flush, &other, NULL, true);
+	flush_begin(&other_flush, &other, NULL);
 	for (unsigned i = 0; i < 3; i++)
 		ck_assert(!flush_step(&other_flush));
 }
@@ -379,7 +379,7 @@ START_TEST(a_flush_of_another_volume_of_the_disk_that_fails_is_seen)
 	for (unsigned way = 0; way < 2; way++) {
 		page[9] = (char)way;
 		ck_assert_int_eq(node_write(&other.node, 0, page, PAGE_BYTES), STATUS_OK);
-		ck_assert_int_eq(node_write_back(&other.node), STATUS_OK);
+		ck_assert_int_eq(cache_write_back(&other.node), STATUS_OK);
 		machine.disk.fail_flushes = true;
 		if (way == 1)
 			hook(BLOCK_FLUSH, NULL, flush_other);
@@ -641,7 +641,7 @@ static void model_step(struct random *random)
 			STATUS_OK);
 		break;
 	case 9:
-		if (node_write_back(&nodes[node]) != STATUS_OK)
+		if (cache_write_back(&nodes[node]) != STATUS_OK)
 			ck_assert_uint_gt(atomic_load(&nodes[node].failed_pages), 0);
 		break;
 	case 10:

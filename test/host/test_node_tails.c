@@ -247,7 +247,7 @@ static void write_all(struct file *file)
 static void write_and_evict(struct file *file)
 {
 	write_all(file);
-	ck_assert_int_eq(node_write_back(&file->node), STATUS_OK);
+	ck_assert_int_eq(cache_write_back(&file->node), STATUS_OK);
 	ck_assert(node_evict_page(&file->node, node_pages(&file->node) - 1));
 }
 
@@ -278,7 +278,7 @@ START_TEST(what_is_lost_is_told_of_its_own_node_only)
 		write_and_evict(second);
 		write_and_evict(first);
 		write_all(first);
-		ck_assert_int_eq(node_write_back(&first->node), STATUS_OK);
+		ck_assert_int_eq(cache_write_back(&first->node), STATUS_OK);
 		fake_block_reset(&machine.disk);
 		ck_assert_int_eq(volume_flush(&machine.volume), STATUS_IO_ERROR);
 		ck_assert_int_eq(node_flush(&first->node), STATUS_OK);
