@@ -29,6 +29,7 @@ help:
 	@echo "make bench-holds  for how many instructions locks, preemption and interrupts are held, at most, on a machine of 1 TB;"
 	@echo "                BOUND=200000 is what none may exceed"
 	@echo "make lint       clang-tidy and cppcheck; make format: clang-format"
+	@echo "make check-house  how long files and functions are, riddles, words used for two things; OFFENDERS=1 lists the places"
 	@echo "make setup      install the packages that are missing; plain make, iso and img only name them, the others install them"
 	@echo "make clean      remove what builds made in BUILD"
 	@echo
@@ -39,7 +40,7 @@ GOALS := $(or $(MAKECMDGOALS),all)
 # Asks for the packages that the goals need; costs little when they are there. What only builds names them, all else installs them.
 SETUP_WAY := $(if $(filter-out all iso img library install $(filter-out $(BUILD)/test/%,$(filter $(BUILD)/%,$(GOALS))),$(GOALS)),install,name)
 SETUP_FOR := $(if $(filter test test-long host-tests host-test-programs fuzz fuzz-programs bench bench-heap bench-heap-programs \
-	bench-holds lint format check-format check-headers $(BUILD)/test/%,$(GOALS)),test,$(if $(filter debug,$(GOALS)),debug,$(if \
+	bench-holds lint format check-format check-house $(BUILD)/test/%,$(GOALS)),test,$(if $(filter debug,$(GOALS)),debug,$(if \
 	$(filter run setup,$(GOALS)),run,$(if $(filter iso img %.iso %.img,$(GOALS)),media,build))))
 setup:
 	@boot/setup.sh $(SETUP_WAY) $(SETUP_FOR)

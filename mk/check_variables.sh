@@ -24,7 +24,7 @@ for given; do
 	DEBUG | BLOCKS | INSTRUCTIONS)
 		[[ $value =~ ^[01]$ ]] || fail "$name=$value: it is 0 or 1"
 		;;
-	DISK_WRITE)
+	DISK_WRITE | OFFENDERS)
 		[[ $value =~ ^[01]?$ ]] || fail "$name=$value: it is 0 or 1"
 		;;
 	SMP | LOOPS | FUZZ_SECONDS | ROUNDS | SLICES | BOUND | GDB_PORT | MEMORY_MB | SLOW_IOPS | GUARANTEE)

@@ -61,6 +61,7 @@ export -f make_quietly record step tap example
 step "format" make_quietly check-format
 step "edges" make_quietly check-edges
 step "style" make_quietly check-style
+step "the house is measured rightly" test/check/house_test.sh
 step "headers as C++20" test/check/headers.sh
 step "each message is explained" test/check/troubleshooting.sh
 step "code in the documents" make_quietly check-documents

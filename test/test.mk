@@ -110,7 +110,7 @@ $(TEST_DIR)/make_seeds: $(call objects,fast,test/fuzz/make_seeds.c)
 
 -include $(wildcard $(TEST_DIR)/*/boot/*.d $(TEST_DIR)/*/test/*/*.d $(TEST_DIR)/*/test/*/*/*.d $(TEST_DIR)/*/src/*/*.d $(TEST_DIR)/*/src/runtime/*/*.d)
 
-.PHONY: test test-long host-tests host-test-programs fuzz fuzz-programs benches bench lint format check-format check-edges check-style check-documents
+.PHONY: test test-long host-tests host-test-programs fuzz fuzz-programs benches bench lint format check-format check-edges check-style check-house check-documents
 
 # All checks and tests; the last line is "N passed, N failed". With another program than the default one, the tests of that.
 ifeq ($(PROGRAM),app)
@@ -232,6 +232,10 @@ check-edges:
 
 check-style:
 	@test/check/style.sh
+
+# What the tree measures; OFFENDERS=1 lists each place that counts.
+check-house: $(CONFIG_VALUES) | setup
+	@test/check/house.sh $(if $(filter 1,$(OFFENDERS)),list) -- -I$(BUILD)/image/config
 
 # The code in the documents compiles as a part of the image would.
 check-documents:

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Of the lines of members.pl, sorted: those that reach into another folder's struct, as PLACE: WHAT, once for each line of code and
+# struct. A line of open_structs.txt whose struct no header of its folder defines is one, too.
+set -euo pipefail
+
+list=test/check/open_structs.txt
+awk -F '\t' -v list="$list" '
+	function folder(path) { sub(/:.*/, "", path); sub(/^\.\//, "", path); sub(/\/[^\/]*$/, "", path); return path }
+	BEGIN {
+		while ((getline line < list) > 0)
+			if (line !~ /^(#|$)/)
+				open[line] = 1
+	}
+	folder($1) != "src" && folder($2) ~ /^(src|app)/ && folder($1) != folder($2) && !((folder($2) " " $3) in open) &&
+		!((folder($2) " *") in open) && !(($1 " " $3) in seen) {
+		seen[$1 " " $3] = 1
+		print $1 ": reaches " $4 " of struct " $3 " in " $2
+	}'
+grep -nvE '^(#|$)' "$list" | while IFS=' :' read -r line folder name; do
+	[ "$name" = "*" ] || grep -qsE "^struct $name \{" "$folder"/*.h ||
+		echo "$list:$line: no header of $folder defines struct $name"
+done
