@@ -60,6 +60,7 @@ export -f make_quietly record step tap example
 
 step "format" make_quietly check-format
 step "edges" make_quietly check-edges
+step "wrong edges are denied" test/check/edges_test.sh
 step "style" make_quietly check-style
 step "the house is measured rightly" test/check/house_test.sh
 step "headers as C++20" test/check/headers.sh

@@ -1,55 +1,96 @@
 #!/usr/bin/env bash
-# Which room may include which. Prints each #include that is not allowed and fails if there is one.
+# Which folder may include which headers: edges.txt names them, all others are denied. Prints each #include that is not allowed as
+# FILE:LINE: RULE: TEXT, and fails if there is one.
 set -euo pipefail
+export LC_ALL=C
 
-git ls-files -co --exclude-standard 'src/*.[chS]' 'boot/*.[chS]' 'app/*.[chS]' 'test/*.[chS]' | xargs awk '
-function room_of(path) {
-	if (match(path, /^src\/runtime\/[a-z0-9_]+\//))
-		return substr(path, 13, RLENGTH - 13)
-	if (path ~ /^src\/[a-z]+\//)
-		return substr(path, 5, index(substr(path, 5), "/") - 1)
-	if (path == "src/main.c")
-		return "wiring"
-	return substr(path, 1, index(path, "/") - 1)
-}
-BEGIN {
-	allowed["base"] = " base "
-	allowed["x86_64"] = " base x86_64 "
-	allowed["kernel"] = " base x86_64 kernel "
-	allowed["heap"] = " base heap "
-	allowed["pagecache"] = " base heap pagecache "
-	allowed["drivers"] = " base heap kernel drivers "
-	allowed["boot"] = " base boot "
-}
-FNR == 1 { room = room_of(FILENAME) }
-/^[ \t]*#[ \t]*include[ \t]*"/ {
-	name = $0
-	sub(/^[^"]*"/, "", name)
-	sub(/".*$/, "", name)
-	if (name == "config.h") {
-		if (room == "wiring")
-			next
-		wrong("only src/main.c reads config.h")
-	} else if (name !~ /\//) {
-		next # the same directory
-	} else if (name ~ /^\.\.?\//) {
-		wrong("relative path")
-	} else {
-		target = room_of("src/" name)
-		if (name ~ /^(boot|app|test)\//)
-			target = room_of(name)
-		if ((room in allowed) && !index(allowed[room], " " target " "))
-			wrong(room " must not know " target)
-	}
-}
-# The C library exists on the host only; the image has its own few functions.
-/^[ \t]*#[ \t]*include[ \t]*</ && room != "test" && room != "boot" {
-	if ($0 !~ /<(stdatomic|stdarg|stdbool|stddef|stdint|limits|cpuid|immintrin)\.h>/)
-		wrong("not a header of a freestanding compiler")
+table=test/check/edges.txt
+git ls-files -co --exclude-standard | sort -u | awk -v table="$table" '
+function folder_of(path) {
+	return sub(/\/[^\/]*$/, "", path) ? path : "."
 }
 function wrong(why) {
-	printf "%s:%d: %s: %s\n", FILENAME, FNR, why, $0
+	printf "%s:%d: %s: %s\n", file, line, why, text
 	failed = 1
 }
-END { exit failed }
+# The pattern as a regular expression; a star in <> may stand for folders.
+function expression(pattern) {
+	gsub(/[.+]/, "[&]", pattern)
+	gsub(/\*/, pattern ~ /^</ ? ".*" : "[^/]*", pattern)
+	return "^" pattern "$"
+}
+function read_table(   number, row, words, count, i) {
+	while ((getline row < table) > 0) {
+		number++
+		if (row ~ /^(#|$)/)
+			continue
+		count = split(row, words, /:? +|:$/)
+		if (!(words[1] in place))
+			place[words[1]] = table ":" number
+		for (i = 2; i <= count; i++)
+			if (words[i] != "")
+				allowed[words[1], ++patterns[words[1]]] = expression(words[i])
+	}
+	if (!number)
+		print table ": there is no table"
+	failed = !number
+}
+function is_allowed(folder, name,   i) {
+	for (i = 1; i <= patterns[folder]; i++)
+		if (name ~ allowed[folder, i])
+			return 1
+	return 0
+}
+function check(folder,   name) {
+	if (text !~ /^[ \t]*(#|%:)[ \t]*include[ \t]*("[^"]+"|<[^>]+>)[ \t]*(\/\/.*|\/\*.*\*\/[ \t]*)?$/) {
+		wrong("an include names one header, on one line")
+		return
+	}
+	name = text
+	sub(/^[^"<]*/, "", name)
+	if (name ~ /^</) {
+		sub(/>.*/, ">", name)
+		if (substr(name, 2, length(name) - 2) in headers)
+			wrong("a header of the tree stands in quotes")
+		else if (name !~ /^<(stdatomic|stdarg|stdbool|stddef|stdint|limits|cpuid|immintrin)[.]h>$/ && !is_allowed(folder, name))
+			wrong(folder " may not include " name ", by " place[folder])
+		return
+	}
+	sub(/^"/, "", name)
+	sub(/".*/, "", name)
+	if (name ~ /(^|\/)[.][.]?(\/|$)|\/\/|^\//)
+		wrong("the name of a header has no path like this")
+	else if (!((folder "/" name) in files && name !~ /\//) && !is_allowed(folder, name))
+		wrong(folder " may not include " name ", by " place[folder])
+}
+BEGIN { read_table() }
+{ files[$0] = 1 }
+/[.](c|h|S|cc|cpp|hh|hpp|inc|lds)$/ { sources[++count] = $0 }
+/[.](h|hh|hpp|inc)$/ { headers[$0] = 1; name = $0; if (sub(/^(src|test)\//, "", name)) headers[name] = 1 }
+END {
+	for (i = 1; i <= count; i++) {
+		file = sources[i]
+		folder = folder_of(file)
+		used[folder] = 1
+		text = ""
+		line = 0
+		if (!(folder in place)) {
+			line = 1
+			wrong("the folder " folder " has no line in " table)
+			continue
+		}
+		while ((getline text < file) > 0) {
+			line++
+			if (text ~ /^[ \t]*(#|%:)[ \t]*(include|import)/ || text ~ /^[ \t]*[.](include|incbin)[ \t]/)
+				check(folder)
+		}
+		close(file)
+	}
+	for (folder in place)
+		if (!(folder in used)) {
+			print place[folder] ": there is no source in " folder
+			failed = 1
+		}
+	exit failed
+}
 '
