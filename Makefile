@@ -6,7 +6,7 @@ include mk/variables.mk
 export SOURCE_DATE_EPOCH := $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 
 .DEFAULT_GOAL := all
-.PHONY: setup clean help install new
+.PHONY: setup clean help install new compile_commands.json
 
 help:
 	@echo "make            the image, $(BUILD)/weir.efi"
@@ -28,6 +28,7 @@ help:
 	@echo "                memory taken; ROUNDS=5 ALLOCATORS=\"weir glibc\" WORKLOADS=\"pair random\" INSTRUCTIONS=0"
 	@echo "make bench-holds  for how many instructions locks, preemption and interrupts are held, at most, on a machine of 1 TB;"
 	@echo "                BOUND=200000 is what none may exceed"
+	@echo "make compile_commands.json  how each file is compiled, for editors and clang's tools"
 	@echo "make lint       clang-tidy and cppcheck; make format: clang-format"
 	@echo "make check-house  how long files and functions are, riddles, words used for two things; OFFENDERS=1 lists the places"
 	@echo "make setup      install the packages that are missing; plain make, iso and img only name them, the others install them"
@@ -73,5 +74,11 @@ library-debug:
 
 install: library library-debug
 	@mk/install.sh $(call quote,$(PREFIX)) $(BUILD)
+
+# For editors: how each file of the image, the tests and the benches is compiled.
+compile_commands.json:
+	@$(MAKE) -Bn --no-print-directory all $(BUILD)/weir_test.efi host-test-programs benches fuzz-programs bench-heap-programs \
+		$(addprefix $(TEST_DIR)/,replay ratio_pagecache crash_replay crc32c) | \
+		mk/compile_commands.sh $@
 
 include test/test.mk

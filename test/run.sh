@@ -66,6 +66,7 @@ step "the house is measured rightly" test/check/house_test.sh
 step "headers as C++20" test/check/headers.sh
 step "each message is explained" test/check/troubleshooting.sh
 step "code in the documents" make_quietly check-documents
+step "how each file is compiled" test/check/compile_commands.sh
 step "build the host tests" make_quietly -k -j"$(nproc)" host-test-programs
 tap "host tests" make_quietly -k host-tests
 step "build the host tests for data races" make_quietly -k -j"$(nproc)" SANITIZE=thread BUILD="$BUILD/thread" host-test-programs
