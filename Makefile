@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 # Weir. `make help` lists what can be asked for.
 
 ROOT :=

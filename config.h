@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Every tunable of Weir, with its unit, its default, the reason for the default, and a check that refuses values that cannot
  * work. Edit here and build again, or give single values to make: `make CONFIG="-DDMA_RETAIN_BYTES=0"`. Only src/main.c, the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 # Builds a program in a folder of its own, for the program's Makefile, which says where Weir is, and includes this file:
 #
 #	WEIR = /opt/weir

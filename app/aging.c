@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Fragmentation by long use: a million allocations and frees of all kinds and sizes, by several tasks, beside the loads:
  * objects and runs of the general heap, DMA buffers, stacks of tasks, mapped (pinned) pages of the cache. A quarter of what

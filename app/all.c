@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * All scenarios about taking memory, one after the other, in one boot, and a table of their results at the end.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* The program that is a set of scenarios; one with an app_main of its own does without this file. */
 #include "scenario.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The program in the image. The wiring (src/main.c) brings the machine up and calls app_main, in a task that may sleep and use
  * vector registers. A program either has scenarios (scenario.h) and leaves app_main to the library, or has an app_main of its

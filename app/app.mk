@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 # The default program. What every program is built on is in the library; what only tests use is in the test image.
 SOURCES := $(filter-out app.c scenario.c,$(SOURCES))
 TEST_SCENARIOS += crash fault hammer

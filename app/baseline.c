@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * For comparison: a request, such as that of the scenario capture, served the naive ways, in the same run and on the same
  * machine.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* A request served the naive ways, to compare with: see baseline.c. */
 #pragma once
 

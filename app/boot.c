@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* How long the start took, and nothing else. */
 #include "runtime/base/log.h"
 #include "scenario.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* A set of DMA buffers of one kind, taken and freed together: 256 x 4 MB of a digitizer, or 1 GB in one piece. */
 #pragma once
 

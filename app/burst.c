@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Contiguity for years: bursts of blocks that cannot be moved, 5 to 35% of the RAM, come into a full cache, beside the loads,
  * and go; some of them stay for some more bursts. During each and after it, a quarter of the RAM, 1 GB at most, is wanted in

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The main job: memory full of cached disk pages, readers and a writer at work, and again and again 1 GB of DMA memory as
  * 256 x 4 MB, which a real device fills past the cache and which is verified and given back.

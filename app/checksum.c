@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Reads a whole volume through the cache and prints its CRC-32C, which is what the host computes over the same image
  * (test/tools/crc32c.c). Options: volume=NAME; the first disk where nothing is said.

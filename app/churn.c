@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * 56 buffers of 1 MB for a device that sees only a window of 56 MB, which the page cache uses, too: two of them share a block,
  * and there is none to spare. Taken, looked at, and given back in any order, beside the loads, which fill the window again.

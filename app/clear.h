@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* The yardstick: how long it takes to zero memory with the fastest way that there is on this machine. */
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * One piece out of a full cache: 1 GB in one segment, 50 times, beside the loads; then 256 MB, 64 MB, and 1 GB below 4 GB. On a
  * smaller machine a quarter of its RAM, and parts of that; and where all memory lies below 4 GB, below the largest power of two

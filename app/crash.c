@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Writes, flushes and promises for the crash test: the disk below records the order in which it was written and flushed, and
  * test/tools/crash_replay.c looks whether every state that a crash can leave keeps all promises (crash_format.h). Writers write

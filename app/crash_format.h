@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * What the scenario `crash` writes, so that a tool on the host (test/tools/crash_replay.c) can say of any state of the disk
  * whether something is lost. The disk, all zero at first:

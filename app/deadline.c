@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Deadlines while nothing can be had in time: all memory is taken, mapped, or dirty and has to be written to a disk that does a
  * few requests a second. Requests for 4 to 64 MB with deadlines from now to half a second either succeed or return when their

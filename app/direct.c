@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 #include "direct.h"
 
 #include "heap/dma.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Reading and writing a block device past the page cache, into and from DMA memory, as a driver for a digitizer would: several
  * requests in flight, each as long as the device takes.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Which disk plays which part: told apart by the test pattern that they carry, not by name. */
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * A fault on purpose, to see what a panic prints and how it ends the machine. fault=null reads page 0; write writes to the
  * program's own code; execute jumps into data; stack runs over the guard page; divide divides by 0; assert fails an assertion;

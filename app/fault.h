@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* What the scenario fault has in a file of its own: code that uses vector registers. */
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* A struct copy as any driver may have one. In a file of this name the compiler uses vector registers for it. */
 #include "fault.h"
 

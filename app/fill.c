@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 #include "fill.h"
 
 #include "heap/memory.h"

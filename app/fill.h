@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Getting the page cache full, and waiting until it is full again. */
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The heap under all that may happen to it at once: on every CPU two tasks and an interrupt handler allocate, check, resize
  * and free objects of all sizes, most of them another CPU's, from the general heap and from objcaches with constructors; other

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * What tasks and interrupt handlers of the scenario hammer do to the heap. All of them share a table of slots, each with at
  * most one object: whoever finds a slot empty allocates into it, whoever finds it taken checks the object and frees or resizes

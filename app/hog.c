@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 #include "hog.h"
 
 #define OBJECT_BYTES_MAX (1 * MIB)

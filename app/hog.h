@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Somebody who takes all memory there is: blocks that are free or that cleaners give without waiting, and then every object of
  * the general heap, down to the smallest, so that nothing is left but what others hold in reserve.

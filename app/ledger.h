@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The books of a request for memory: what the page cache lost while it was served, and who gave.
  *

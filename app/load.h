@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The loads beside a capture: two readers and a writer on the data disk, each a task, through the page cache.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * LRU by single pages, as most page caches have it: which pages go, in which order, and how many of them have to go until a
  * request for DMA memory would fit. A block is to be had when its last page has gone.

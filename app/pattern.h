@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The test pattern: every 4 KB page carries its own number, a version and content derived from both, so that each read can be
  * verified on its own, wherever it came from. The same in the image and in the tools on the host.

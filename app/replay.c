@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Replays a trace of page references through the page cache, with as much memory as the machine has: `make run SCENARIO=replay
  * TRACE=file MEM=512M`. Each reference reads or writes one whole page of the data disk.

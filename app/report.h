@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* How scenarios talk: numbers for people, a progress bar, percentiles. */
 #pragma once
 

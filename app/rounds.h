@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Rounds: the same DMA memory taken out of a full cache again and again, beside the loads of a trial; filled by the digitizer,
  * past the cache; verified; and given back, until the cache is full again.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * A scan beside a hot set: whether pages that are read once push out those that are read again and again.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The table that SCENARIO fills, and what runs its entries: the command line at the start, and the monitor's `run`. A program's
  * main function is one of them, unless the program has an app_main of its own.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Scenarios: what the image can be asked to do, by scenario=NAME on the command line or `run NAME` in the monitor. Each
  * registers itself in a linker section:

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Everything else taken: out of a full cache with many dirty pages, all blocks and all objects of the general heap go, at once;
  * readers go on and drink whatever is retained; and then the dirty pages have to be written, by the drivers, from their

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Requests that may not wait: each CPU has a device, which reserves its part of the guarantee. Its interrupt handler takes 4
  * KB to 4 MB at a time, in bursts that together are the whole guarantee, and gives them back a moment later, while a writer

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Sequential reading and writing, through the page cache and past it, on both disks: how much of the device's speed the cache
  * lets through. With `make run DISK_MBPS=200` the disk is the limit and not an emulated CPU.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * A trace of page references on a disk of its own (trace_format.h), read past the page cache, so that reading it changes
  * nothing there.

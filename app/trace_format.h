@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * A trace of page references as a disk: what test/tools/make_trace.c writes and the scenario replay reads.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * What the scenarios that take memory have in common: memory full of cached pages, the loads at work, and at the end a look
  * whether anything was lost.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Two volumes that share the cache: one that nobody cares about much, and one that is dear. Memory is taken bit by bit until
  * there is no more: first the less preferred one gives, down to its keep, and only then the other one, down to its own.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Ranks with Zipf's distribution: rank r is drawn in proportion to 1 / (r + 1)^0.9, as requests for the pages of a hot set are.
  *

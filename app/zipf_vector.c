@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* The table of a Zipf distribution. Drawing from it is in zipf.c, and uses no vector registers. */
 #include "zipf.h"
 

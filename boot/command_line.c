@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The command line: the load options that the firmware, its shell or an emulator passes, or else the text file \weir.cfg on the
  * volume that the image was loaded from.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* The way from the firmware to the kernel; each step with its message when the machine cannot go on. */
 #include "loader.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The loader: the part of the image that runs under UEFI boot services. It collects what the kernel needs to know in the
  * image's boot_info, leaves boot services, and jumps to kernel_entry. What it writes lies in the image; it allocates only the

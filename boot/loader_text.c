@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Text to the firmware's console, and from the firmware's 16-bit characters. */
 #include "loader.h"
 

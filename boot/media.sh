@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # media.sh iso|img EFI OUTPUT [COMMAND LINE]: makes media that UEFI firmware starts the image from. The command line goes into
 # weir.cfg. The same input gives the same bytes; no root needed.
 #

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The firmware's memory map and the way out of boot services. UEFI 2.10, sections 7.2 (types and attributes) and 7.4
  * (ExitBootServices: the map must not have changed since it was taken; after a first failure only the map may be taken again).

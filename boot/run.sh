@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # Runs the image in QEMU, for `make run`. Ends with 0 only if the machine switched itself off.
 #
 #   MEM=4G         RAM of the machine

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # setup.sh install|name GOAL: looks for what this machine lacks to reach a goal, and installs it, or only names it and fails.
 #
 #   build   an image              media   an ISO and a disk image as well       run     QEMU beside all that

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* The time of day by the firmware's runtime services, which the kernel does not keep. UEFI specification 2.10, section 8.3. */
 #include "loader.h"
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # build_folder.sh claim|clean FOLDER: a build writes only into a folder that it made, or found empty, and marks that as its own.
 # clean removes what builds made there, and the folder with it unless something else is in it; no other folder.
 set -euo pipefail

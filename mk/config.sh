@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # config.sh CONFIG FOLDER CONFIG_H [WEIR_CONFIG_H]: makes two headers in the folder, and leaves them alone where nothing changes.
 #
 #   program_config.h  what goes before config.h: the program's weir_config.h, and the values in CONFIG, words -DNAME=VALUE

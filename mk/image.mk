@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 # From a program's folder, and the library that libweir.a is, to an image, media, and a machine that runs it. For the tree and for
 # an installation alike; before this file
 #

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # install.sh FOLDER BUILD: puts what programs need to be built, and started in QEMU, into a folder of its own: headers, libraries
 # (as built by BUILD, and by BUILD/debug with DEBUG=1), the wiring and config.h as source, tools, launcher, and the example that
 # `make new` copies. The names are those of the source tree, so that one set of rules serves both.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 # libweir.a: what does not depend on config.h; and libprogram.a: what a program is built on unless it has its own.
 
 LIBRARY_SOURCES := $(sort $(wildcard boot/*.c src/runtime/base/*.c src/runtime/x86_64/*.[cS] src/runtime/kernel/*.[cS] \

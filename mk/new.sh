@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # new.sh FOLDER: a program to begin with, a copy of the example hello, whose Makefile says where Weir is.
 set -euo pipefail
 

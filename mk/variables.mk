@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 # The variables that the command line may set, and their defaults. An assignment here goes before the environment, so that only
 # the command line, or a program's app.mk, sets them. An unknown name and a malformed value end make with a message.
 

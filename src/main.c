@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The wiring: brings the machine up in the order in which one part needs another, hands each its share of config.h, and starts
  * the app. Nothing else reads config.h.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * recording: reads recordings (examples/recorder/format.h) from a disk or an image, on any PC.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * A program for Weir: a scenario, which runs when the machine has started. It takes DMA memory for a device that is only
  * pretended, prints where that lies, and gives it back.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* What this program changes of Weir's config.h, and values of its own. The monitor's `config` shows all of them. */
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The driver of the instrument: a card that streams samples into buffers that the program queues.
  *

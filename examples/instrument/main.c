@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * What a program with an instrument does: takes its buffers, lets the card fill them, checks the samples, writes them to a
  * volume, and reads them back. Between the rounds all buffers are freed, so the memory is page cache when the next round

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # The small run: two rounds, every sample right.
 set -euo pipefail
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The card's register window, as its data sheet would describe it: 1 MB of memory that card and driver share (BAR 2 of an
  * ivshmem device). All fields are little-endian; each has one writer.

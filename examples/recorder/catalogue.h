@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The catalogue of a volume (format.h): which recordings there are, and where the next one begins.
  *

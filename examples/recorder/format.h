@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Recordings on a volume. All numbers are little-endian.
  *

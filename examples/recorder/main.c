@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The program: one recording as the command line says, or any number of them from the monitor.
  *

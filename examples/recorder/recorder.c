@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Two tasks. The capturing one takes buffers from the card as they come, and decides what is recorded; it never waits for the
  * volume. The writer is the only one who does. What they share are the three counters of the ring.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The recorder: a card fills DMA buffers in turn without a gap, and a writer streams them past the cache to a volume.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 #include "disk_queue.h"
 #include "runtime/base/log.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * What the queues of all disks have in common: slots for the commands that the device has, requests that wait for one, in
  * order, and cutting a request to what one command can carry. The driver writes the commands and finds out which are done.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The task that watches over a disk: it looks at it once in a while, and at once when somebody raises the alarm. Whatever takes
  * long, like a reset, is done in it, and nowhere else, so that it needs no lock against itself.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Drivers: each says what it matches, and is probed for every PCI function that does. See docs/DRIVERS.md.
  *

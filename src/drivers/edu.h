@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * QEMU's "edu" device, the worked example of a driver for hardware of one's own (docs/DRIVERS.md): it computes factorials, and
  * copies between main memory and 4 KB of its own, with addresses of at most 28 bits.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* NVMe: from a PCI function to block devices, and back. */
 #include "nvme.h"
 

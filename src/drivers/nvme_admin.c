@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Admin commands. They are few, and one at a time: the task that wants one waits for it, and takes the completion itself when
  * the interrupt does not come.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* The controller's registers: on, off, and shut down. Base specification 1.4, sections 3.1 and 7.6. */
 #include "nvme.h"
 #include "registers.h"

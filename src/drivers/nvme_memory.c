@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Memory that a controller shares with us: rings and PRP lists. */
 #include "nvme.h"
 

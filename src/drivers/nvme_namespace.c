@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Namespaces: which ones there are, and each as a block device. Base specification 1.4, section 5.15. */
 #include "nvme.h"
 #include "runtime/base/format.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* An I/O queue: requests become commands, completions end them. */
 #include "nvme.h"
 #include "runtime/base/bits.h"

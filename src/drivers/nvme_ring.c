@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 #include "nvme_ring.h"
 
 #include "registers.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Registers and structures of NVM Express, base specification 1.4. All little-endian. */
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * What happens when a controller does not do as it should. Runs in the controller's watch task alone.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* PCI: finding the functions of the machine. */
 #include "pci.h"
 

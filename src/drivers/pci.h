@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * PCI: the functions of the machine, their configuration space, registers (BARs) and interrupts.
  *

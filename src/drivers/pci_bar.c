@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Base address registers: where they are, how large, and mapping them. PCI 3.0, section 6.2.5.1. */
 #include "pci_internal.h"
 #include "runtime/base/bits.h"

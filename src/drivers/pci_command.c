@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* The monitor command `pci`. */
 #include "driver.h"
 #include "pci_internal.h"

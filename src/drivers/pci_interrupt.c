@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Capabilities, and the interrupts of a function: MSI-X (PCI 3.0, section 6.8.2), else MSI (6.8.1), else its line. All is
  * masked until a handler is there.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Access to device registers in memory. Each is one load or store of exactly that width, in program order; memory that was
  * written before a register write is visible to the device when it sees that write.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* virtio block devices: from a PCI function to a block device, and back. */
 #include "virtio_blk.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * virtio block devices; virtio 1.1, section 5.2. One queue for each CPU where the device offers several.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* A queue of a virtio disk: requests become tables of descriptors. Virtio 1.1, section 5.2.6. */
 #include "runtime/base/bits.h"
 #include "virtio_blk.h"

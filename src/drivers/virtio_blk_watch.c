@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* What happens when a virtio disk does not do as it should. Runs in its watch task alone. */
 #include "runtime/base/log.h"
 #include "virtio_blk.h"

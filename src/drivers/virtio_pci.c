@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 #include "virtio_pci.h"
 
 #include "registers.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The PCI side of a virtio device: virtio 1.1, sections 3.1 (initialization) and 4.1 (PCI). Only the modern interface.
  *

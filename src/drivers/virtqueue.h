@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * A split virtqueue whose entries are all indirect descriptor tables; virtio 1.1, section 2.6. The entry of slot N is
  * descriptor N. Not locked; whoever uses it sees to that, except for virtqueue_interrupts_off. What the device writes is

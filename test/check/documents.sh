@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # documents.sh FLAGS...: compiles each piece of C in docs that begins with an #include, as part of the image would be.
 set -euo pipefail
 

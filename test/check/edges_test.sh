@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # edges_test.sh: edges.sh passes a copy of the tree, and fails for each wrong include that is planted there, alone, with its line and
 # the rule.
 set -euo pipefail

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # What happens to a user who mistypes, has variables in the environment, presses Ctrl-C, or has no room: each promise of make and
 # the launcher. Writes TAP. What each step printed is in $BUILD/test/first_contact.
 set -uo pipefail

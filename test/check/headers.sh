@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # headers.sh: each header that a program may include compiles as C++20, alone, as it is and within extern "C", with debug checks and
 # without; and each struct in them has the same size and alignment as in C.
 set -uo pipefail

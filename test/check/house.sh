@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # house.sh [list] [-- FLAGS...]: measures the tree that it stands in, and prints one line `result: house ...`. With `list` it first
 # prints each offender as FILE:LINE: FIGURE: WHAT. FLAGS go to clang, which parses the code. Fails unless every figure below that
 # says (0) is 0, the median is at most 10 and the 90th percentile at most 22.

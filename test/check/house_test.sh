@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # house_test.sh: house.sh finds nothing in a small tree without faults, and exactly the one fault of each kind that is planted there.
 set -euo pipefail
 export LC_ALL=C

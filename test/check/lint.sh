@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # lint.sh FILE FLAGS...: clang-tidy and cppcheck on one C file; silent when both are content.
 set -uo pipefail
 

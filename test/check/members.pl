@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 # Reads clang's tree of one file (-ast-dump), and prints for each member that is reached from another file than the one that declares
 # it: PLACE, the declaring file, the struct, the member; with tabs between them. A struct without a name counts to the one around it.
 use strict;

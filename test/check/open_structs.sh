@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # Of the lines of members.pl, sorted: those that reach into another folder's struct, as PLACE: WHAT, once for each line of code and
 # struct. A line of open_structs.txt whose struct no header of its folder defines is one, too.
 set -euo pipefail

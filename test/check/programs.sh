@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # Programs in folders of their own are built, started and tested, by the tree and by an installation, from a path with blanks in
 # it. Writes TAP. What each step printed is in $BUILD/test/programs.
 set -uo pipefail

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 # Reads names of files, and prints PLACE: WORDS for each riddle in the comments and strings of C files and in the text of documents.
 # Code in documents counts as text. A riddle is
 #   a pronoun that names nobody: nobody, somebody, anybody, everybody, no one, someone, anyone, whoever, whomever, and whatever,

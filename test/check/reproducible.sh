@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # A second build of the image, elsewhere, has the same bytes as the first one.
 set -euo pipefail
 second=$BUILD/second

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # What clang-format and clang-tidy do not see. Prints each place and fails if there is one.
 set -uo pipefail
 shopt -s lastpipe # so that what `complain` finds, behind a pipe, is not forgotten

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: BSD-2-Clause
 # terms.pl GLOSSARY: reads names of files, and prints each word that the glossary says not to use and that one of them uses, and each
 # word that it explains twice. Before each, lines "at PLACE: WORD" for the places.
 #

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Tests that run in the image, on a machine of their own: `make test`. */
 #include "app/scenario.h"
 #include "heap/memory.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The instrument, played by a program beside QEMU: card SOCKET RAM_FILE LOW_MIB
  *

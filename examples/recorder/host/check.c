@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * check: reads samples of the card from standard input and says which they are: the first one, how many, and the gaps
  * between.

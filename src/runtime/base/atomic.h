@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Atomic operations. In C this is <stdatomic.h>. C++ lacks that before C++23, so there it is done here, for the inline
  * functions of Weir's headers: an atomic object has the same size and place, and is accessed by the same instructions. A

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Arithmetic on bits, powers of two and bitmaps of 64-bit words. No locking, no allocation. */
 #pragma once
 

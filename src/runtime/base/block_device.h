@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The interface of a block device: where drivers and page cache meet.
  *

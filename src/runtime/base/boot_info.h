@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * What the loader hands to the kernel. The loader fills it before it leaves boot services and never touches it again; it lies,
  * with all that it points to, in memory of type BOOT_MEMORY_KERNEL. From the first instruction of the kernel on, the firmware's

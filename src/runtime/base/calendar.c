@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* A year of the calculation begins in March: a leap day is its last one, and the months before it have a regular pattern. */
 #include "calendar.h"
 

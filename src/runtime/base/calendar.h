@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Dates of the Gregorian calendar and seconds since 1970, both UTC, without leap seconds. Any context. */
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * A closure: a function and what it works on, embedded in the object that owns both. Whoever keeps a pointer to a closure runs
  * it with closure_run; the function finds its object with container_of. The owner keeps it alive while anybody may run it.

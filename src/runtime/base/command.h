@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * A monitor command. Each lives beside its subsystem, which fills a `struct command` and adds it to the table that the wiring
  * hands over; the monitor (kernel/monitor.c) reads lines and runs them. Commands run in the monitor's task and may sleep; they

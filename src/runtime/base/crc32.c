@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Slicing-by-8 (Kounavis and Berry, 2005): eight table look-ups take eight bytes at once. table[k][i] is the remainder of byte
  * i with k bytes of zeros behind it.

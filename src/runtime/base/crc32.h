@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Cyclic redundancy checks of 32 bits, reflected, initial and final value all ones. Any context, any CPU at once.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The mantissa stands in the two words before the point; the exponent is applied by doubling or halving all words, some bits
  * at a time. Nothing is lost: a word holds nine digits, and 10^9 can be halved nine times.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The exact decimal digits of a double, by integer arithmetic alone: the number comes as its bits (IEEE 754, binary64), so that
  * code without vector registers can print it. No memory, no locks, any context; takes 620 bytes of stack.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Text formatting for the log, the console and reports, the same in the image and on the host.
  *

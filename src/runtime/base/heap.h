@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The interface of a heap. Heaps compose behind it: whoever needs memory takes a `struct heap *` and does not know which one.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Places lie in a hash table that only grows: who comes first to a place claims its entry by one compare-and-swap, and all find
  * it without a lock from then on.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Holds: the longest stretch for which each spinlock, preemption off and interrupts off was held, by the place in the code that
  * took it. A hold keeps other CPUs or more urgent tasks waiting, so each has to be short however large the machine is.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Intrusive, circular, doubly linked list. The head is a link, too. A link that is in no list points to itself after
  * list_remove, so removing twice is harmless. No locking of its own.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * A graph of at most LOCK_CLASSES classes, as a bit for each edge. A CPU that adds an edge sets its bit first and searches a
  * way back after that; of two that add edges of one cycle at the same time, the later one finds it.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The order of locks, held against the code: in debug builds each lock belongs to the class of its name, and the first time
  * that a lock of class B is waited for while one of class A is held, "A before B" becomes a rule. A rule that contradicts

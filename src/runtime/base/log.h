@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* The log: one line a call, with level and time; and print, which writes to the console as is. Any context. */
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Which of several names is meant by a word that is none of them: the one that is spelled most like it.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Options on the command line of the image: words "key=value", separated by blanks. A word without "=" is a key with an empty
  * value. Where a key is given twice, the last one counts. A value with blanks stands in double quotes: disk="My Disk".

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The one seam between the portable rooms (base, heap, page cache) and whatever runs underneath: the kernel, or a host process
  * in tests. Bound at link time; kernel/platform_kernel.c and test/host/platform_host.c implement it.

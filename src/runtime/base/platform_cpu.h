@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The few operations of platform.h that heaps and locks do all the time, as single instructions on words of the running CPU:
  * behind the GS base in the image (struct cpu of the kernel begins with them), and the thread's own on the host, where a thread

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 #include "spinlock.h"
 
 #define WAY_LOOKS 16 /* time for a CPU that waits to see that the lock is free */

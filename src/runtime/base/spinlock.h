@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Spinlock. Held for a short, bounded time; its holder is not preempted, and must not sleep.
  *

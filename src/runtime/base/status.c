@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 #include "status.h"
 
 const char *status_text(status_t status)

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* The version of this build, from git: the last tag or commit, and whether the tree had changes. */
 #pragma once
 

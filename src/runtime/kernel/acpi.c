@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* ACPI: the way from the RSDP to the tables. All are checked once, here; what is intact is kept in a list. */
 #include "acpi.h"
 

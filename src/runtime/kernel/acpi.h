@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * ACPI tables: found from the RSDP, each checked for signature, length and checksum before anything in it is believed. A table
  * that is broken gives one line in the log and is treated as absent. No AML is run.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* ACPI: what the kernel reads out of single tables. Works on checked tables alone, so that it can be tested anywhere. */
 #include "acpi.h"
 

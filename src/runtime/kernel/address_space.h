@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Virtual addresses beyond the direct map. RAM is mapped at its physical address for good (x86_64/paging.h); here are fresh
  * ranges from 64 TB upwards, for buffers that are contiguous only virtually and for stacks with guard pages, and the mapping of

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Backtraces along the frame pointers. Each frame is looked up in the page tables before it is read, so a broken chain ends the
  * trace and does no harm. Any context.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Memory is kept in two forms: runs of whole free blocks, and fragments, which are blocks of which not all is ours or free. */
 #include "boot_heap.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The heap that everything starts from: the RAM that the firmware let go. It serves what is needed before there is a block heap
  * (tables, stacks, the block heap's own metadata), hands the free 2 MB blocks over to that, and goes on serving pages out of

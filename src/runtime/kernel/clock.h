@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The clock: nanoseconds since start-up, monotonic, the same on all CPUs; and busy waiting. It counts the time-stamp counter,
  * calibrated at start-up against the HPET, the ACPI PM timer or the PIT.

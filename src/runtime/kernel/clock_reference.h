@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Clocks of known rate, to measure the time-stamp counter with. */
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Keeps what the time of day was at time 0 of the clock: the rest is an addition. */
 #include "clock_wall.h"
 

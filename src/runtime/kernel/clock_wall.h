@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The time of day, UTC. Firmware tells it at start-up, or else the CMOS clock; from then on it goes with clock_now_ns, and
  * never jumps. It is right to about a second, as far as the machine's own clock is.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The console: text to the serial port and to the screen, keys from the serial port and the keyboard. Either may be missing.
  *

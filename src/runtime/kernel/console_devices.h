@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* What console.c, which owns the devices' output and lock, offers to console_input.c. For these two alone. */
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Characters come by interrupt, and the console's task looks once more at each of its rounds, so neither a lost interrupt nor a
  * device without one makes the console deaf.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * CPUs and what each has of its own, found through the GS base. Ids run from 0 (the one that booted) to cpu_count() - 1.
  */

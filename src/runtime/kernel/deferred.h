@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Deferred work: what an interrupt handler leaves for a task. Each CPU has a task of priority TASK_DEFERRED that runs the work
  * queued on that CPU, in order, with interrupts and preemption on. Work may take spinlocks; it must not wait for anything that

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Exceptions: none of them is part of normal work, so each ends in a panic that says in words what went wrong. */
 #include "runtime/base/format.h"
 #include "runtime/base/platform.h"

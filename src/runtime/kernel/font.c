@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The drawings: bands of twelve characters side by side, in ASCII order from the blank on, a blank column between two. They
  * leave out two empty rows above and one below. Capitals stand on the tenth row, small letters are seven rows high.

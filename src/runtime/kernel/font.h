@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* The font of the screen: 8 x 16 pixels for each printable ASCII character. Portable. */
 #pragma once
 

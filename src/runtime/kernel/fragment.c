@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 #include "fragment.h"
 
 #include "runtime/base/assert.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 #include "framebuffer.h"
 
 #define SCALE_WIDTH_PIXELS 2560 /* screens at least this wide are drawn at twice the size */

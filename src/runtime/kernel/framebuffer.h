@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Draws a terminal's cells into a linear framebuffer of 32-bit pixels. It writes pixels and never reads one, and remembers what
  * it has drawn, so that only cells that changed cost something. No locking, portable.

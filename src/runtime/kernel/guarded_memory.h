@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* platform_guard and its like (platform.h): one range of the direct map, and the explanation of faults there. */
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Only debug builds have it: see holds_command.h. */
 #ifndef WEIR_HOLDS
 #define WEIR_HOLDS

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* The monitor command `holds`: for how long locks, preemption off and interrupts off were held. Only in debug builds. */
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Interrupts: from the vector to whoever wants it, and the vectors of messages. Lines are in interrupt_line.c. */
 #include "interrupt.h"
 

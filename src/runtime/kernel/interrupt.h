@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Interrupts of devices. A handler runs with interrupts off, on the stack of the task that it interrupted; it does the minimum
  * (look at the device, quiet it, queue deferred work) and must not sleep, nor take a lock other than with

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* The monitor command `interrupts`. */
 #include "cpu.h"
 #include "interrupt_internal.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* What the files of the interrupt code and the start-up share. Others use interrupt.h. */
 #pragma once
 

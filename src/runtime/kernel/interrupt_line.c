@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Interrupts of lines, shared by several devices, through the 8259 pair. */
 #include "cpu.h"
 #include "interrupt_internal.h"

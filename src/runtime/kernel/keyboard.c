@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* IBM PS/2 Hardware Interface Technical Reference, "Keyboard and Auxiliary Device Controller" and "Keyboards". */
 #include "keyboard.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * A PS/2 keyboard with the US layout behind an 8042 controller, real or emulated by firmware. No locking of its own. Only the
  * controller's scan code set 1 (translated) is understood, which is what PCs start with.

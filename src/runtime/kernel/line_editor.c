@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 #include "line_editor.h"
 
 #include "runtime/base/string.h"

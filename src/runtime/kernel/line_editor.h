@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * One line of input, edited at a terminal: cursor keys, Home, End, Delete, Ctrl-A/E/B/F/D/K/U/W/L/C/P/N, history with the
  * arrows, completion with Tab. No locking, no allocation, portable.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 #include "monitor.h"
 
 #include "runtime/base/format.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* The monitor: reads commands from the console and runs them, one after the other, in the calling task. */
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The end: prints what went wrong, registers and a backtrace to every console, stops the other CPUs, and ends the machine with
  * a failing status (power_exit). A failure inside of the report does not start another one. platform_panic is panic() without a

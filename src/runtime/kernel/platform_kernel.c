@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* platform.h for the image. What each function promises is said there. */
 #include "runtime/base/platform.h"
 

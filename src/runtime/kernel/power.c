@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 #include "power.h"
 
 #include <stdatomic.h>

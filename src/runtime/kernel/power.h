@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Leaving: ACPI power-off, reset, and the exit status for an emulator. Any context, also after a panic; no locks, no memory. */
 #pragma once
 

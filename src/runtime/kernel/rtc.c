@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Each number may be binary or two decimal digits; what is neither becomes one that no date has. */
 #include "rtc.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The clock in the CMOS memory: Motorola's MC146818, which every PC has or imitates. What its registers mean is here; reading
  * them is clock_wall.c's.

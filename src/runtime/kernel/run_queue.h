@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The ready tasks of a CPU: a list for each priority. The caller holds the lock.
  */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The scheduler: a run queue for each CPU, switching, waking, and taking work from others.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Starting the other CPUs. */
 #pragma once
 

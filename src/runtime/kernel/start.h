@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * From one CPU with paging and a heap to a machine with tasks: ACPI, local APIC, clock, interrupts, address space, the other
  * CPUs, and the first task.

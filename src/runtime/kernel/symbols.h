@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The names of the image's functions, made from the linked image and linked into it in a second pass. No locks, no memory; any
  * context.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Tasks: their birth, their end, and the list of all. */
 #include "task.h"
 

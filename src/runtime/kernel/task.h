@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Tasks: threads of control with a stack of their own, preempted by the timer.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* The monitor command `tasks`. */
 #include "runtime/base/command.h"
 #include "runtime/base/format.h"

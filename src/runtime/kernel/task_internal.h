@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* What task.c, scheduler.c and wait.c share. Others use task.h. */
 #pragma once
 

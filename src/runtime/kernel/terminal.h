@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The text on the screen, as a grid of cells: what a terminal shows, without the pixels. No locking, no allocation, portable.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Timers: a pairing heap for each CPU, and the APIC timer set to the earliest deadline in it. */
 #include "timer.h"
 

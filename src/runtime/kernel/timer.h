@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Timers. `run` is called in interrupt context on the CPU that started the timer, at or soon after the deadline: once, or for
  * each period. The owner keeps the timer alive while it is pending. In a task that may sleep, wait with a deadline instead.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* TL16C550C data sheet (Texas Instruments, SLLS177), section "Principles of operation". */
 #include "uart.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * A serial port with a 16550 UART: 115200 baud, 8 data bits, no parity, FIFOs on. No locking of its own; the console calls it
  * under its lock. Never waits.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Wait and wake by address, for platform.h. Waiters lie on their own stacks, in the bucket that the address hashes to.
  *

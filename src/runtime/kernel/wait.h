@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Wait and wake by address: platform_wait and platform_wake, see platform.h for the contract. */
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The watchdog: reports, once for each occasion and with a backtrace, a CPU that stays with preemption off, or with interrupts
  * off (in a handler, say), for longer than a limit.

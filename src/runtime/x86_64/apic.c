@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 #include "apic.h"
 
 #include "cpu_registers.h"

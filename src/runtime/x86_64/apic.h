@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The local APIC of the running CPU: interrupts to other CPUs, the end of an interrupt, the timer. Registers are reached in
  * memory (xAPIC), or as MSRs where the firmware left the x2APIC on. Intel SDM volume 3, chapter 11.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 #include "boot_stacks.h"
 
 struct boot_stack boot_stacks[BOOT_STACKS];

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 #include "context.h"
 
 /* What context_switch leaves on the stack, from the stack pointer up. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Switching between stacks. A context is a stack pointer, below which the registers lie that a function call preserves; all
  * else is saved by the caller by the rules of the call. Interrupts are off at a switch; the flags are the caller's business.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 #include "descriptors.h"
 
 #include "boot_stacks.h"

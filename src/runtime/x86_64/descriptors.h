@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Segments, task state and interrupt vectors of a CPU. Each CPU has its own GDT and TSS; the IDT is one for all. Double fault,
  * NMI and machine check run on stacks of their own, so that a broken stack can still be reported.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Where the CPU enters C: from the loader, and at exceptions and interrupts. The stubs, 16 bytes each, bring every vector to one
  * form (interrupt_frame.h): those that push no error code push a 0.

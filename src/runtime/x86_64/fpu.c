@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 #include "fpu.h"
 
 #include "cpu_registers.h"

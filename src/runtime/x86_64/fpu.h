@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The vector registers (x87, SSE, AVX) of a CPU. They are forbidden (CR0.TS: using them raises #NM) except while a task runs
  * that may use them, and no interrupt handler on top of it. Only such tasks have a saved state: a switch saves it when such a

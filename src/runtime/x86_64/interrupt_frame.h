@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * What an exception or interrupt leaves on the stack, and where it goes from there. entry.S has a stub for each of the 256
  * vectors; it saves all general registers, calls one of the functions below, restores the registers as they then stand in the

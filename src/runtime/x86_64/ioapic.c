@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 #include "ioapic.h"
 
 #define SELECT      0x00

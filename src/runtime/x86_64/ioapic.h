@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* I/O APICs. Weir routes nothing through them; whatever the firmware left open there is closed. Intel 82093AA data sheet. */
 #pragma once
 

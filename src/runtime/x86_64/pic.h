@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The pair of 8259 interrupt controllers, which serves the legacy lines: its output reaches CPU 0 as ExtINT through LINT0
  * (virtual wire), so no routing tables of the firmware are needed. Not locked; the caller does. Intel 8259A data sheet.

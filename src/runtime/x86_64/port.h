@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* The I/O ports of the CPU (Intel SDM volume 1, chapter 19). Any context. */
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Where a CPU starts: in real mode, at the beginning of the page that this code is copied to (trampoline.c). It goes through
  * protected mode to long mode and calls `entry` in the parameters at the end. Whoever comes second without a new aim halts.

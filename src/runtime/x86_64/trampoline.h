@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The code below 1 MB at which other CPUs start, with page tables of its own: like the kernel's, but with the first GB mapped
  * executable, and the root below 4 GB, because the CPU loads it in 32-bit mode.
