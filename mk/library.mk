@@ -15,8 +15,8 @@ $(BUILD)/image/src/runtime/x86_64/string.c.o: FILE_FLAGS := \
 $(LIBRARY_OBJECTS) $(FRAME_OBJECTS): $(BUILD)/image/%.o: % $(FLAGS_RECORD) | setup
 	$(call compile,$(KERNEL_FLAGS))
 
-
-VERSION := $(shell GIT_OPTIONAL_LOCKS=0 git describe --tags --always --dirty 2>/dev/null || echo unknown)
+# The newest version in CHANGELOG.md, and the commit.
+VERSION := $(shell sed -n 's/^\#\# //p;T;q' CHANGELOG.md)+$(shell GIT_OPTIONAL_LOCKS=0 git describe --always --dirty 2>/dev/null || echo unknown)
 
 $(BUILD)/image/version.c: FORCE
 	@mkdir -p $(@D)

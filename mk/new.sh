@@ -18,6 +18,8 @@ mkdir -p "$folder"
 cp -R "$weir/examples/hello/." "$folder"
 WEIR=${weir// /\\ } awk '/^WEIR = / { print "WEIR = " ENVIRON["WEIR"]; next } { print }' "$weir/examples/hello/Makefile" \
 	>"$folder/Makefile"
+# The program is its author's, and so is the choice of a licence.
+find "$folder" -type f -exec sed -i '/^[/#]* SPDX-License-Identifier: /d' {} +
 cat <<END
 $folder is a program: hello.c, weir_config.h, a test, a Makefile and a README. It runs, and is tested, by
 
