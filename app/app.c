@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The program that is a set of scenarios; one with an app_main of its own does without this file. */
+/*
+ * The main function of a program that is a set of scenarios. It stands alone in its file: a
+ * program that has an app_main of its own does not get this one from the library.
+ */
 #include "scenario.h"
 
 _Noreturn void app_main(const struct app_environment *environment)

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* How long the start took, and nothing else. */
+/*
+ * The scenario boot: how long the start took, and nothing else. It is what other tests start when
+ * they want a machine that does nothing by itself.
+ */
 #include "runtime/base/log.h"
 #include "scenario.h"
 

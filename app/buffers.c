@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Takes, fills, checks and frees a set of DMA buffers. Each buffer is a request of its own with a
+ * deadline of its own, as a driver would ask for them; those that were taken stay when a later one
+ * fails.
+ */
 #include "buffers.h"
 
 #include "direct.h"

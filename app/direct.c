@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * A ring of requests over one cursor: a request is cut where the cursor stands, and submitted as
+ * soon as the oldest slot is free. So the device always has up to 32 requests, in order, whatever
+ * the pieces of the buffers are.
+ */
 #include "direct.h"
 
 #include "heap/dma.h"

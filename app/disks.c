@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Finds the disks of a scenario by what stands in their first page, since names depend on the
+ * machine. The page is read past the cache, so looking changes nothing there.
+ */
 #include "disks.h"
 
 #include "direct.h"

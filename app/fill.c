@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Fills the page cache by reading, and waits until it is full again. Progress is what counts, not
+ * time: as long as the figures rise, a slow disk may take as long as it likes.
+ */
 #include "fill.h"
 
 #include "heap/memory.h"

@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * One step of the hammer: a slot is claimed, and its object allocated, resized or freed. What an
+ * object must hold is a stamp that the slot keeps, outside of the object, so damage shows wherever
+ * it comes from. Interrupt handlers do the same steps as tasks.
+ */
 #include "hammer.h"
 
 #include "runtime/base/log.h"

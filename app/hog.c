@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Takes memory and keeps it. The list of what was taken lies in that memory itself, so the last
+ * block and the last object can be taken, too.
+ */
 #include "hog.h"
 
 #define OBJECT_BYTES_MAX (1 * MIB)

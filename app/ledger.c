@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Copies all counters when a request begins, and subtracts them when it is over. Before the second
+ * look it waits until reclaim is idle, so that what cleaners do afterwards counts as part of the
+ * request.
+ */
 #include "ledger.h"
 
 #include "heap/memory.h"

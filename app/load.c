@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The three loads. The writer keeps the version of each page of its region, so that the disk can
+ * be compared at the end; the readers verify each page by itself, since a page of the pattern says
+ * what it must hold.
+ */
 #include "load.h"
 
 #include <stdatomic.h>

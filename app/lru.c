@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * LRU by single pages, built from stamps after the loads have stopped: sorting once is the same as
+ * a list that was kept all the time. It counts the pages that each block has left, so one pass
+ * over the blocks says whether a request fits.
+ */
 #include "lru.h"
 
 #include "pagecache/volume.h"

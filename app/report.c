@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Text for people. Shares are computed in integers, since scenarios may run where no vector
+ * registers are. A progress bar is redrawn on a terminal, and is a line for each tenth in a log.
+ */
 #include "report.h"
 
 #include "runtime/base/format.h"

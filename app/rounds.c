@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * One round after the other: take, read by DMA, verify, print, free, refill. The time that counts
+ * is from the first request to the last buffer, with the task at high priority, as a driver with
+ * data coming in would have it.
+ */
 #include "rounds.h"
 
 #include "clear.h"

@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The timer's handler of one CPU: every other turn takes a burst of buffers, and the next one
+ * checks and frees them. Only its CPU uses its struct, so it needs no lock; the pause between
+ * turns is random, so CPUs drift against each other.
+ */
 #include "runtime/base/bits.h"
 #include "storm.h"
 

@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Reads a trace from its disk, a chunk at a time, past the cache. The header is checked against
+ * the length of the disk before the first reference, so a trace that was cut off is refused by
+ * name.
+ */
 #include "trace.h"
 
 #include "direct.h"

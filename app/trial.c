@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The frame of a scenario that takes memory: fill the cache, let the loads make it theirs, measure
+ * hits, and compare everything at the end. What is not as promised is a failure; a figure that is
+ * worse than it may be is only missed, since a small or busy machine has others.
+ */
 #include "trial.h"
 
 #include <stdatomic.h>

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Draws a rank: a binary search for the group that a random number falls into, and then any rank
+ * of the group. It uses no floating point, so handlers may call it.
+ */
 #include "zipf.h"
 
 #include "runtime/base/bits.h"

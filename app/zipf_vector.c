@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The table of a Zipf distribution. Drawing from it is in zipf.c, and uses no vector registers. */
+/*
+ * The table of a Zipf distribution, made once. It needs roots, and so vector registers, which only
+ * files with this name may use; drawing from it is in zipf.c and needs none.
+ */
 #include "zipf.h"
 
 #include "runtime/base/heap.h"

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The way from the firmware to the kernel; each step with its message when the machine cannot go on. */
+/*
+ * The way from the firmware to the kernel, step by step. Each condition that can be checked while
+ * the firmware still prints is checked before boot services are left, so that each way in which
+ * the machine cannot go on has its message.
+ */
 #include "loader.h"
 
 #include "runtime/base/options.h"

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Text to the firmware's console, and from the firmware's 16-bit characters. */
+/*
+ * Text to the firmware's console, and from the firmware's 16-bit characters. Only ASCII goes
+ * either way, so one character is one unit; texts are printed in chunks from the stack, without an
+ * allocation.
+ */
 #include "loader.h"
 
 #define CHUNK 64

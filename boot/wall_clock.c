@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The time of day by the firmware's runtime services, which the kernel does not keep. UEFI specification 2.10, section 8.3. */
+/*
+ * The time of day by the firmware's runtime services, which the kernel does not keep. The
+ * time-stamp counter is read beside it, so the kernel can tell the time later. A time that cannot
+ * be is left out. UEFI specification 2.10, section 8.3.
+ */
 #include "loader.h"
 
 #include "runtime/base/calendar.h"

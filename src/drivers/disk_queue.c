@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * A request is cut into commands only as slots become free, and its place in the cutting is kept
+ * in the request itself. So nothing is allocated, a request larger than one command needs no
+ * second object, and after a reset it starts over by setting that place back.
+ */
 #include "disk_queue.h"
 #include "runtime/base/log.h"
 

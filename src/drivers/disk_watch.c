@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * A task that waits on one word of events: an alarm and a stop each set a bit in it and wake the
+ * task, and a period without either is a look, too. So a device that says nothing at all is looked
+ * at.
+ */
 #include "disk_watch.h"
 
 #include "runtime/base/platform.h"

@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Matches drivers with PCI functions. The linker collects the drivers in a table, so none is named
+ * here. What a driver leaves behind when it goes is cut off from the machine first, in one place,
+ * and then reported.
+ */
 #include "driver.h"
 
 #include "heap/dma.h"

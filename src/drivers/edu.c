@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The worked example of a driver: one transfer at a time, under a mutex. The interrupt handler
+ * only quiets the device and signals a completion, which the task of the transfer waits for.
+ */
 #include "edu.h"
 
 #include "driver.h"

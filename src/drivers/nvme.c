@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* NVMe: from a PCI function to block devices, and back. */
+/*
+ * NVMe: from a PCI function to block devices, and back. Starting goes through fixed steps, and
+ * stopping undoes as many of them as were done, in reverse order: so a start that fails half way
+ * uses the same code as a removal.
+ */
 #include "nvme.h"
 
 #include "registers.h"

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The controller's registers: on, off, and shut down. Base specification 1.4, sections 3.1 and 7.6. */
+/*
+ * The controller's registers: on, off, and shut down. Each of the three writes a bit and waits
+ * until the status register agrees, within the time that the controller itself announces. Base
+ * specification 1.4, sections 3.1 and 7.6.
+ */
 #include "nvme.h"
 #include "registers.h"
 #include "runtime/base/log.h"

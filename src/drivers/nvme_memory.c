@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Memory that a controller shares with us: rings and PRP lists. */
+/*
+ * Memory that controller and driver share: rings and PRP lists. All of it is allocated when a
+ * queue is made, at the controller's page size, so I/O needs none.
+ */
 #include "nvme.h"
 
 static volatile void *doorbell(const struct nvme *nvme, unsigned index)

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Namespaces: which ones there are, and each as a block device. Base specification 1.4, section 5.15. */
+/*
+ * Namespaces: which ones there are, and each as a block device. A namespace that cannot be used is
+ * passed over with a line in the log, and does not keep the others from working. Base
+ * specification 1.4, section 5.15.
+ */
 #include "nvme.h"
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* An I/O queue: requests become commands, completions end them. */
+/*
+ * An I/O queue: requests become commands, completions end them. A command covers as much of a
+ * request as PRP entries can say; the id of a command is the number of its slot, so a completion
+ * leads to its request without a search.
+ */
 #include "nvme.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/string.h"

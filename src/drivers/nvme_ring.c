@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * A pair of rings. A phase bit, which flips each time round, tells new completions from old ones,
+ * so the device's progress is seen without reading a register. Each entry is copied once and then
+ * checked.
+ */
 #include "nvme_ring.h"
 
 #include "registers.h"

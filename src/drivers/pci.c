@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* PCI: finding the functions of the machine. */
+/*
+ * Finds the functions of the machine: from each host bridge down through all bridges, each bus
+ * once. Numbers come from firmware and devices, so a bridge whose buses cannot be is passed over,
+ * and no loop of bridges can trap the scan.
+ */
 #include "pci.h"
 
 #include "pci_internal.h"

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Base address registers: where they are, how large, and mapping them. PCI 3.0, section 6.2.5.1. */
+/*
+ * Base address registers: where they are, how large, and mapping them. A register that is written
+ * with ones gives back which bits it has, and so its size; the function is closed meanwhile. PCI
+ * 3.0, section 6.2.5.1.
+ */
 #include "pci_internal.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/log.h"

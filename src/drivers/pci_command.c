@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The monitor command `pci`. */
+/*
+ * The monitor command `pci`: functions with class, driver, BARs and interrupts, as they were found
+ * at start-up. It reads nothing from the devices.
+ */
 #include "driver.h"
 #include "pci_internal.h"
 #include "runtime/base/command.h"

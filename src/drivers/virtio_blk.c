@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* virtio block devices: from a PCI function to a block device, and back. */
+/*
+ * virtio block devices: from a PCI function to a block device, and back. The same steps start a
+ * device at probe and after a reset (virtio_blk_start); stopping undoes what was started, in
+ * reverse order.
+ */
 #include "virtio_blk.h"
 
 #include "runtime/base/bits.h"

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* A queue of a virtio disk: requests become tables of descriptors. Virtio 1.1, section 5.2.6. */
+/*
+ * A queue of a virtio disk: requests become tables of descriptors. Each slot has its own table,
+ * header and status byte, allocated with the queue, and the slot's number is the entry in the
+ * ring: so a completion leads to its request without a search. Virtio 1.1, section 5.2.6.
+ */
 #include "runtime/base/bits.h"
 #include "virtio_blk.h"
 

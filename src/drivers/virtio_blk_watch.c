@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* What happens when a virtio disk does not do as it should. Runs in its watch task alone. */
+/*
+ * What happens when a virtio disk does not do as it should: a command that is late is looked for
+ * once more, and then the device is reset, or given up. Runs in the disk's watch task alone, so no
+ * two resets meet.
+ */
 #include "runtime/base/log.h"
 #include "virtio_blk.h"
 

@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The registers of a modern virtio device, found through its capabilities. A structure that lies
+ * in no usable BAR is passed over for the next one of its kind. After each wait the status
+ * register is looked at, since a device that has gone reads as all ones.
+ */
 #include "virtio_pci.h"
 
 #include "registers.h"

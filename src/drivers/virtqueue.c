@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The three parts of a split virtqueue. Indices count up freely and are taken modulo the size, so
+ * full and empty differ; fences stand where the device may look between two writes. An index or id
+ * that cannot be is reported, not followed.
+ */
 #include "virtqueue.h"
 
 #include "registers.h"

@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Checks requests, waits for one where the caller wants to, and keeps the table of disks. The
+ * users of a disk are one counter: a volume adds itself to it, and a driver that is removed swaps
+ * 0 for RETIRED, so no volume can come in between.
+ */
 #include "block_device.h"
 
 #include "bits.h"

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* A year of the calculation begins in March: a leap day is its last one, and the months before it have a regular pattern. */
+/*
+ * Dates and seconds. A year of the calculation begins in March: so a leap day is the last day of
+ * its year, the months before it have a regular pattern, and divisions take the place of tables
+ * and cases.
+ */
 #include "calendar.h"
 
 #define DAY_SECONDS  86400u

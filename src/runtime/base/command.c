@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Splits lines into words, finds the command that the first words name, and completes lines.
+ * Commands stand in one sorted list; a name of two words is compared word by word, so blanks
+ * between them do not count.
+ */
 #include "command.h"
 
 #include "log.h"

@@ -1,4 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Formats text. Each conversion reads its flags into a struct conversion and writes through put(),
+ * which counts every character but stores only those that fit: so the length of a text that was
+ * cut is known. A double is printed from its bits (decimal.h), so no code here needs vector
+ * registers.
+ */
 #include "format.h"
 
 #include "decimal.h"

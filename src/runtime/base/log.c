@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Formats a line on the caller's stack and hands it to the platform as a whole. Nothing is shared,
+ * so any context may log, and lines of two CPUs cannot mix here.
+ */
 #include "log.h"
 
 #include "format.h"

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * One word says free, held, or held with waiters. Only the last state makes unlock wake a task, so
+ * a lock that no other task wants costs one atomic operation to take and one to release.
+ */
 #include "mutex.h"
 
 #include "assert.h"

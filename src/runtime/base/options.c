@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Reads words "key=value" out of the command line, which stays as it is: each look goes through
+ * the line once, and the last word with the key counts.
+ */
 #include "options.h"
 
 #include "format.h"

@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * What a CPU does when a spinlock is held: it reads until the lock looks free, and only then tries
+ * to take it, so waiting CPUs leave the holder's cache line alone. The fast path is inline, in
+ * spinlock.h.
+ */
 #include "spinlock.h"
 
 #define WAY_LOOKS 16 /* time for a CPU that waits to see that the lock is free */

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The words for each status, which messages end with. The switch has no default, so the compiler
+ * warns when a new status has no words here.
+ */
 #include "status.h"
 
 const char *status_text(status_t status)

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* ACPI: the way from the RSDP to the tables. All are checked once, here; what is intact is kept in a list. */
+/*
+ * The way from the RSDP to the ACPI tables. Every table is checked once, at start-up; intact ones
+ * are kept in a list, and all others are treated as absent. So code that looks for a table need
+ * not check it again.
+ */
 #include "acpi.h"
 
 #include "address_space.h"

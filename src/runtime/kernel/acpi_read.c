@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* ACPI: what the kernel reads out of single tables. Works on checked tables alone, so that it can be tested anywhere. */
+/*
+ * What the kernel reads out of single ACPI tables. It works on tables that are checked already and
+ * touches no hardware, so tests on the host can run it.
+ */
 #include "acpi.h"
 
 #include "runtime/base/log.h"

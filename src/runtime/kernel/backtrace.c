@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Follows the chain of frame pointers. Each link is looked up in the page tables before it is
+ * read, and has to lie above the one before: so a broken chain ends, and a loop cannot be long.
+ */
 #include "backtrace.h"
 
 #include "runtime/base/bits.h"

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Memory is kept in two forms: runs of whole free blocks, and fragments, which are blocks of which not all is ours or free. */
+/*
+ * Memory is kept in two forms: runs of whole free blocks, and fragments, which are blocks of which
+ * not all is ours or free. An allocation takes from the fragment that fits best, and breaks a
+ * block only if none fits. Both tables are made at the start and cannot overflow.
+ */
 #include "boot_heap.h"
 
 #include "runtime/base/bits.h"

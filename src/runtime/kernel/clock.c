@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Nanoseconds are ticks of the time-stamp counter times a factor, which start-up measures against
+ * a clock of known rate. A CPU whose counter is out of step gets an offset. The median of three
+ * measurements is taken, since an interruption makes one of them wrong.
+ */
 #include "clock.h"
 
 #include "clock_reference.h"

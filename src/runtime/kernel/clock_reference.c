@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Three clocks of known rate, the best one first: HPET, ACPI PM timer, PIT. Each has a function
+ * that starts it and one that reads it; one that stands still is passed over.
+ */
 #include "clock_reference.h"
 
 #include "acpi.h"

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Keeps what the time of day was at time 0 of the clock: the rest is an addition. */
+/*
+ * Keeps the time of day at time 0 of the clock; any later time of day is that plus the clock. So
+ * the hardware is read once, and the time of day never jumps.
+ */
 #include "clock_wall.h"
 
 #include "acpi.h"

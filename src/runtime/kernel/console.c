@@ -1,4 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Text goes to the serial port through a ring, and into a grid of cells, under one lock. That lock
+ * gives up on a holder that is stuck, since torn text in a panic is better than none. Pixels are
+ * drawn from the cells, row by row, outside of the lock, and at most some ten times a second: so a
+ * flood of lines costs no drawing.
+ */
 #include "console.h"
 
 #include <stdatomic.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Characters come by interrupt, and the console's task looks once more at each of its rounds, so neither a lost interrupt nor a
- * device without one makes the console deaf.
+ * Characters come by interrupt, and the console's task looks for more at each of its rounds. So a
+ * lost interrupt, or a device without one, does not make the console deaf.
  */
 #include "console.h"
 

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The table of CPUs, and calls that run on all of them. A CPU finds its own struct through the GS
+ * base. A call is sent as an interrupt, and each CPU counts itself off when it is done.
+ */
 #include "cpu.h"
 
 #include "clock.h"

@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * One queue of work and one task for each CPU. Only the queue's own CPU touches it, with
+ * interrupts off, so it needs no lock. The task announces that it sleeps in the same step in which
+ * it finds the queue empty, so no work is left behind.
+ */
 #include "deferred.h"
 
 #include "cpu.h"

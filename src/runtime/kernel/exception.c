@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Exceptions: none of them is part of normal work, so each ends in a panic that says in words what went wrong. */
+/*
+ * Exceptions. None is part of normal work, so each ends in a panic that says in words what went
+ * wrong: which access, to what, and by which function.
+ */
 #include "runtime/base/format.h"
 #include "runtime/base/platform.h"
 #include "runtime/x86_64/boot_stacks.h"

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Two bitmaps of 512 bits describe a block: which pages are in use, and which of them begin an
+ * allocation. So free needs no length, and a search for free pages is one for a run of bits.
+ */
 #include "fragment.h"
 
 #include "runtime/base/assert.h"

@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Draws glyphs into the framebuffer, two pixels with each store. It remembers what each cell shows
+ * and draws only cells that have changed, because writing to a framebuffer is slow and reading
+ * from it is slower.
+ */
 #include "framebuffer.h"
 
 #define SCALE_WIDTH_PIXELS 2560 /* screens at least this wide are drawn at twice the size */

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Guarded memory of platform.h: one range at a time, whose large pages are split at the start so
+ * that single pages can be hidden. The report of a fault asks here what lies at the address.
+ */
 #include "guarded_memory.h"
 
 #include <stdatomic.h>

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Only debug builds have it: see holds_command.h. */
+/*
+ * The monitor command `holds`: prints the table of the longest holds, the longest first. Only
+ * debug builds register it (holds_command.h), but every build compiles it, so the switch is set
+ * here.
+ */
 #ifndef WEIR_HOLDS
 #define WEIR_HOLDS
 #endif

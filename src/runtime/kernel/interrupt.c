@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Interrupts: from the vector to whoever wants it, and the vectors of messages. Lines are in interrupt_line.c. */
+/*
+ * From a vector to its handler, and which vectors are taken by messages. Each CPU has a table by
+ * vector, which dispatch reads without a lock; a handler is off for good when every CPU has run an
+ * empty call, which none does inside of a handler. Lines are in interrupt_line.c.
+ */
 #include "interrupt.h"
 
 #include "cpu.h"

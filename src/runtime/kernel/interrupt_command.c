@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The monitor command `interrupts`. */
+/*
+ * The monitor command `interrupts`: counts of each CPU and of each device. It copies one entry at
+ * a time under the lock, because printing is too slow for a spinlock.
+ */
 #include "cpu.h"
 #include "interrupt_internal.h"
 #include "runtime/base/command.h"

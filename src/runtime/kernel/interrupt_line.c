@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Interrupts of lines, shared by several devices, through the 8259 pair. */
+/*
+ * Interrupts of lines, through the 8259 pair. Devices may share a line: every handler of it runs
+ * at each interrupt, and the line is open as long as it has one.
+ */
 #include "cpu.h"
 #include "interrupt_internal.h"
 #include "runtime/x86_64/pic.h"

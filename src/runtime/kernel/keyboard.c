@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* IBM PS/2 Hardware Interface Technical Reference, "Keyboard and Auxiliary Device Controller" and "Keyboards". */
+/*
+ * Two tables of characters by scan code, without Shift and with it, and one of escape sequences
+ * for the keys that move. The keypad always moves, so the prefix 0xe0 need not be told apart
+ * there. IBM PS/2 Hardware Interface Technical Reference, "Keyboard and Auxiliary Device
+ * Controller" and "Keyboards".
+ */
 #include "keyboard.h"
 
 #include "runtime/base/string.h"

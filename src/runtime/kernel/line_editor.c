@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The line, its cursor and the history are text; each key changes them and then redraws the line.
+ * The usual key, a character at the end, is only echoed, which leaves a clean transcript on a
+ * serial line.
+ */
 #include "line_editor.h"
 
 #include "runtime/base/string.h"

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Reads a line with the line editor and runs the command that it names, for good. It also has the
+ * command `help`, which lists the table that all commands register in.
+ */
 #include "monitor.h"
 
 #include "runtime/base/format.h"

@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The report of a panic. The first CPU that panics becomes the reporter by one compare-and-swap;
+ * it stops the others by NMI, prints, and ends the machine. It takes no lock that the failed code
+ * may hold.
+ */
 #include "panic.h"
 
 #include <stdatomic.h>

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* platform.h for the image. What each function promises is said there. */
+/*
+ * platform.h for the image: each function there is one call into the kernel or the CPU's room. The
+ * header says what each of them promises.
+ */
 #include "runtime/base/platform.h"
 
 #include "address_space.h"

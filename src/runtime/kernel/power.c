@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Ways out, tried in turn: ACPI's soft-off or reset register, the keyboard controller, a triple
+ * fault. What they need of the ACPI tables is read at start-up, so leaving works after a panic,
+ * too, without locks or memory.
+ */
 #include "power.h"
 
 #include <stdatomic.h>

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Each number may be binary or two decimal digits; what is neither becomes one that no date has. */
+/*
+ * What the registers of the CMOS clock mean. Each number may be binary or two decimal digits; one
+ * that is neither becomes a number that no date has, so a check of the date finds it.
+ */
 #include "rtc.h"
 
 #define AFTERNOON   0x80

@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * A list of ready tasks for each priority, and a word with a bit for each list that is not empty:
+ * the best task is found by one search for a bit. The count of tasks that may leave the CPU is
+ * read by other CPUs without the lock.
+ */
 #include "run_queue.h"
 
 #include "runtime/base/bits.h"

@@ -1,4 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Which task runs where. Each CPU switches to the best task of its own queue; a task that becomes
+ * ready goes to its last CPU or to one that is idle; an idle CPU takes tasks from others. A
+ * queue's lock is held across a switch, and the next task releases it: so a task is never seen
+ * half saved.
+ */
 #include "scheduler.h"
 
 #include "clock.h"

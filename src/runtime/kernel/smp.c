@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Starts the other CPUs, one after the other. A new CPU gets stacks, descriptors and an idle task
+ * first, and then goes through stages that it and the first CPU tell each other by one word. On
+ * the way both compare their time-stamp counters.
+ */
 #include "smp.h"
 
 #include "acpi.h"

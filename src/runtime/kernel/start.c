@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The order in which the kernel starts. kernel_start does what needs no waiting, on the first CPU
+ * alone, and makes that code its idle task; the first task does the rest, because it may sleep.
+ */
 #include "start.h"
 
 #include "acpi.h"

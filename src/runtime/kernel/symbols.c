@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Finds the function of an address by a binary search in a table that the build makes from the
+ * linked image. Names are text in one array, so the table needs no relocation.
+ */
 #include "symbols.h"
 
 struct symbol {

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Tasks: their birth, their end, and the list of all. */
+/*
+ * Tasks: their start, their end, and the list of all. A task cannot free the stack that it runs
+ * on: the next task on its CPU marks it as gone, and then its joiner, or the reaper task, frees
+ * it.
+ */
 #include "task.h"
 
 #include "clock.h"

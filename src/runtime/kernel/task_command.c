@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The monitor command `tasks`. */
+/*
+ * The monitor command `tasks`: a line for each task, fetched one at a time by rising id. So no
+ * lock is held while it prints, and tasks may come and go.
+ */
 #include "runtime/base/command.h"
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"

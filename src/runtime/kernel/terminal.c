@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * A grid of cells and an index of its first row: scrolling moves the index, not the text. Each
+ * write raises a number, by which the console sees that there is something to draw.
+ */
 #include "terminal.h"
 
 #define TAB_COLUMNS 8

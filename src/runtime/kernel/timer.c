@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Timers: a pairing heap for each CPU, and the APIC timer set to the earliest deadline in it. */
+/*
+ * A pairing heap of timers for each CPU, ordered by deadline, and the CPU's APIC timer set to the
+ * first one. An interrupt that comes too early costs nothing but a look, so removing a timer
+ * leaves the hardware as it is. `run` is called without the lock, so that it may start or cancel
+ * timers.
+ */
 #include "timer.h"
 
 #include "clock.h"

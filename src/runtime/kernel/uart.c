@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* TL16C550C data sheet (Texas Instruments, SLLS177), section "Principles of operation". */
+/*
+ * Registers of a 16550. It is written and read as far as its FIFOs go, and never waited for; the
+ * console does the waiting. TL16C550C data sheet (Texas Instruments, SLLS177), section "Principles
+ * of operation".
+ */
 #include "uart.h"
 
 #include "runtime/x86_64/port.h"

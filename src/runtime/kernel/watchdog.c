@@ -1,4 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Each CPU's timer looks at its own preemption count, and at the timer ticks of the next CPU. If a
+ * neighbour stops ticking, an NMI lets it record a backtrace, because its interrupts are off.
+ * Looks are counted, not time: a CPU that an emulator does not run takes no looks, and raises no
+ * alarm.
+ */
 #include "watchdog.h"
 
 #include "backtrace.h"

@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Registers of the local APIC, through memory or MSRs: one flag, found at the start, chooses the
+ * way, and all else is the same. The timer counts to a value of the time-stamp counter where the
+ * CPU can, and counts down where it cannot.
+ */
 #include "apic.h"
 
 #include "cpu_registers.h"

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The stacks that stand in the image, each above a page of its own that paging_init takes away. A
+ * fault in such a page is explained by the name of the stack above it.
+ */
 #include "boot_stacks.h"
 
 struct boot_stack boot_stacks[BOOT_STACKS];

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Lays out the stack of a new context as context_switch would have left it, with `entry` as the
+ * return address: so the first switch to it needs no case of its own.
+ */
 #include "context.h"
 
 /* What context_switch leaves on the stack, from the stack pointer up. */

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Fills and loads GDT, TSS and IDT. The IDT's gates lead to stubs of equal size in entry.S, so a
+ * gate's address follows from its number.
+ */
 #include "descriptors.h"
 
 #include "boot_stacks.h"

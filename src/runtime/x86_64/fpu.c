@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Saves and loads vector registers with the best instruction that the CPU has: XSAVEOPT, XSAVE or
+ * FXSAVE. The first CPU finds out which; the size of a state follows from what it turned on.
+ */
 #include "fpu.h"
 
 #include "cpu_registers.h"

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Masks every input of an I/O APIC: two registers for each input, reached through an index
+ * register and a data register.
+ */
 #include "ioapic.h"
 
 #define SELECT      0x00

@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Tables of four or five levels, walked from the root. A table that is needed is allocated with
+ * the lock released and handed in afterwards, since the heap may need page tables itself. The walk
+ * reads entries whole, so a lookup needs no lock.
+ */
 #include "paging.h"
 
 #include <stdatomic.h>

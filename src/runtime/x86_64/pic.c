@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Two chips behind four ports: a line's number says which of them is meant. Masks are kept here,
+ * because a write sets all eight lines of a chip at once.
+ */
 #include "pic.h"
 
 #include "port.h"

@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Copies the start-up code below 1 MB, gives it page tables of its own, and tells it where the
+ * next CPU goes on. The tables are made anew from the kernel's for each CPU, so they know all that
+ * is mapped by then.
+ */
 #include "trampoline.h"
 
 #include "paging.h"
