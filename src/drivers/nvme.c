@@ -93,6 +93,7 @@ static void controller_read(struct nvme *nvme, const uint8_t *answer)
 
 	memcpy(&shutdown_us, answer + NVME_CONTROLLER_RTD3E, sizeof(shutdown_us));
 	memcpy(&nvme->namespaces_numbered, answer + NVME_CONTROLLER_NAMESPACES, sizeof(nvme->namespaces_numbered));
+	memcpy(nvme->serial, answer + NVME_CONTROLLER_SERIAL, NVME_SERIAL_BYTES);
 	text_copy(nvme->model, answer + NVME_CONTROLLER_MODEL, NVME_MODEL_BYTES - 1);
 	nvme->write_cache = answer[NVME_CONTROLLER_CACHE] & NVME_CACHE_PRESENT;
 	nvme->shutdown_ns = MIN(MAX(shutdown_us * NS_PER_US, SHUTDOWN_MIN_NS), SHUTDOWN_MAX_NS);

@@ -26,6 +26,7 @@
 #define NVME_NAMESPACES_MAX 16
 #define NVME_NAME_BYTES     24
 #define NVME_MODEL_BYTES    41
+#define NVME_SERIAL_BYTES   20
 
 struct nvme;
 
@@ -91,6 +92,7 @@ struct nvme {
 	bool write_cache;                             /* [I] */
 	uint32_t namespaces_numbered;                 /* [I] largest number of a namespace */
 	char model[NVME_MODEL_BYTES];                 /* [I] */
+	char serial[NVME_SERIAL_BYTES];               /* [I] without a NUL */
 
 	struct nvme_admin admin;
 	struct nvme_queue *queues[PLATFORM_CPUS_MAX]; /* [I] */

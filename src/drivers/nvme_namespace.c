@@ -86,6 +86,7 @@ static status_t namespace_add(struct nvme *nvme, uint32_t id, const uint8_t *ans
 		.index = (uint8_t)nvme->namespace_count,
 	};
 	format_text(disk->name, sizeof(disk->name), "%sn%u", nvme->name, id);
+	block_device_set_serial(&disk->block, nvme->serial, NVME_SERIAL_BYTES);
 	list_init(&disk->block.link);
 	nvme->namespaces[nvme->namespace_count++] = disk;
 	namespace_announce(disk);

@@ -35,6 +35,7 @@ enum config_field {
 #define SECTOR_SHIFT        9
 #define SECTOR_BYTES_MIN    512u
 #define SECTOR_BYTES_MAX    4096u
+#define SERIAL_BYTES        20u /* section 5.2.6.1 */
 #define WATCH_PERIOD_SHARE  8
 #define WATCH_PERIOD_MAX_NS NS_PER_S
 
@@ -236,6 +237,26 @@ static void disk_stop(struct virtio_blk *disk)
 	heap_free(driver_heap(disk->virtio.function), disk);
 }
 
+/* A device may not know the command, or have no number: then it has none. */
+static void serial_read(struct virtio_blk *disk)
+{
+	struct memory *memory = disk->environment->memory;
+	const uint32_t bytes = disk->block.sector_bytes;
+	struct dma_coherent answer;
+	struct phys_range segment;
+
+	if (disk->block.size_bytes == 0 ||
+	    dma_coherent_alloc(memory, &disk->virtio.function->device, bytes, bytes, &answer) != STATUS_OK)
+		return;
+	memset(answer.memory, 0, bytes);
+	segment = (struct phys_range){ platform_phys(answer.memory), bytes };
+	disk->identifying = true;
+	if (block_device_transfer(&disk->block, BLOCK_READ, 0, &segment, 1) == STATUS_OK)
+		block_device_set_serial(&disk->block, answer.memory, SERIAL_BYTES);
+	disk->identifying = false;
+	dma_coherent_free(memory, &answer);
+}
+
 static void disk_announce(const struct virtio_blk *disk)
 {
 	char bytes[FORMAT_BYTES_SIZE];
@@ -271,6 +292,7 @@ static status_t virtio_blk_probe(const struct driver_environment *environment, s
 	function->driver_data = disk;
 	for (unsigned i = 0; i < disk->queue_count; i++)
 		disk_queue_start(&disk->queues[i]->disk);
+	serial_read(disk);
 	block_device_register(environment->block_devices, &disk->block);
 	disk_announce(disk);
 	return STATUS_OK;

@@ -63,6 +63,7 @@ struct virtio_blk {
 	unsigned queue_count;                               /* [I] */
 	struct virtio_blk_vector vectors[PLATFORM_CPUS_MAX];
 	unsigned vector_count; /* [I] */
+	bool identifying;      /* probe: what is read is the serial number */
 	struct disk_watch watch;
 	const char *_Atomic complaint; /* [a] why it must be reset; NULL: all is well */
 	bool gone;                     /* watch task */

@@ -15,6 +15,7 @@ enum request_type {
 	TYPE_READ = 0,
 	TYPE_WRITE = 1,
 	TYPE_FLUSH = 4,
+	TYPE_GET_ID = 8,
 };
 
 enum request_status {
@@ -77,7 +78,7 @@ static void queue_fill(struct disk_queue *disk_queue, unsigned slot, struct bloc
 	struct virtio_blk_header *header = header_of(queue, slot);
 	struct table table = { (void *)((char *)queue->tables.memory + slot * TABLE_BYTES), 0 };
 
-	header->type = types[request->operation];
+	header->type = queue->disk_device->identifying ? TYPE_GET_ID : types[request->operation];
 	header->sector = 0;
 	header->status = REQUEST_PENDING;
 	table_add(&table, header_address, HEADER_BYTES, 0);

@@ -19,6 +19,18 @@ uint64_t block_request_bytes(const struct block_request *request)
 	return bytes;
 }
 
+void block_device_set_serial(struct block_device *device, const void *text, size_t length)
+{
+	const char *from = text, *end = from + strnlen(from, MIN(length, BLOCK_SERIAL_BYTES - 1));
+
+	while (from < end && *from == ' ')
+		from++;
+	while (from < end && end[-1] == ' ')
+		end--;
+	for (size_t i = 0; from + i <= end; i++)
+		device->serial[i] = from + i == end ? '\0' : from[i] >= ' ' && from[i] <= '~' ? from[i] : '?';
+}
+
 static bool segments_are_valid(const struct block_device *device, const struct block_request *request)
 {
 	uint64_t bytes = 0;

@@ -42,8 +42,11 @@ struct block_request {
 	uint64_t driver[2]; /* the device's */
 };
 
+#define BLOCK_SERIAL_BYTES 24
+
 struct block_device {
-	const char *name; /* "nvme0n1" */
+	const char *name;                /* "nvme0n1" */
+	char serial[BLOCK_SERIAL_BYTES]; /* what the disk says of itself; "": nothing */
 	uint64_t size_bytes;
 	uint32_t sector_bytes; /* 512 to 4096, power of two */
 	uint32_t segment_alignment;
@@ -65,6 +68,9 @@ struct block_device {
 	void (*submit)(struct block_device *device, struct block_request *request);
 	struct list link; /* in the list of all devices */
 };
+
+/* Takes over a serial number of `length` bytes, without the blanks around it. Before the device is registered. */
+void block_device_set_serial(struct block_device *device, const void *text, size_t length);
 
 /* Checks rule 4. STATUS_OK, STATUS_INVALID, STATUS_RANGE, or STATUS_READ_ONLY. */
 status_t block_request_check(const struct block_device *device, const struct block_request *request) MUST_CHECK;
