@@ -201,7 +201,7 @@
 #endif
 
 /*
- * Cached bytes that a volume keeps under any pressure, unless the wiring gives it a value of its own. 8 MB keep directories and
+ * Cached bytes that a volume keeps under any pressure, unless a rule gives it a value of its own. 8 MB keep directories and
  * the like warm on a volume that everybody drains.
  */
 #ifndef PAGECACHE_KEEP_BYTES
@@ -211,6 +211,20 @@
 /* Drain preference of a volume, 0 to 100: volumes with lower values give first. */
 #ifndef PAGECACHE_PREFERENCE
 #define PAGECACHE_PREFERENCE 50
+#endif
+
+/*
+ * Rules for volumes that are to have other values than these three, in the words of src/volume_rules.h: by the name of a disk
+ * or of a volume, by the disk's serial number, or by a partition's label or GUID. As an example:
+ *
+ *	#define PAGECACHE_VOLUMES             \
+ *		"serial=S4EWNF0M preference=0;" \
+ *		"label='My data' cache_min=1G retain=0"
+ *
+ * The command line's volumes="..." goes before it, and the monitor's `volumes set` before that. None: all volumes are alike.
+ */
+#ifndef PAGECACHE_VOLUMES
+#define PAGECACHE_VOLUMES ""
 #endif
 
 /*

@@ -120,10 +120,14 @@ struct volume *disks_find_volume(const struct scenario *scenario, const char *ke
 	char name[VOLUME_NAME_BYTES];
 
 	OPTION_NAME("volume", false);
-	if (options_read(scenario->options, key, name, sizeof(name)))
+	if (options_read(scenario->options, key, name, sizeof(name))) {
 		volume = volume_find(environment->pagecache, name);
-	else if (device)
-		volume = volume_find(environment->pagecache, device->name);
+	} else if (device) {
+		while ((volume = volume_next(environment->pagecache, volume)) != NULL && volume->device != device)
+			continue;
+		if (volume)
+			volume_put(volume);
+	}
 	if (!volume) {
 		print("There is no such volume; %s=NAME names one, and `volumes` in the monitor lists them.\n", key);
 		disks_print(environment);

@@ -27,7 +27,7 @@ status_t disks_find(const struct scenario *scenario, struct disks *disks) MUST_C
  */
 struct volume *disks_find_slow(const struct scenario *scenario);
 
-/* The volume named by the option `key`, else the first whole disk's. NULL: there is none; a message was printed. */
+/* The volume named by the option `key`, else the first one on the first disk. NULL: there is none; a message was printed. */
 struct volume *disks_find_volume(const struct scenario *scenario, const char *key);
 
 /* The device's first page, read past the cache; dma_free frees it. NULL: it cannot be had. Where platform_may_sleep(). */

@@ -3,9 +3,8 @@
  * Two volumes that share the cache: one that nobody cares about much, and one that is dear. Memory is taken bit by bit until
  * there is no more: first the less preferred one gives, down to its keep, and only then the other one, down to its own.
  *
- * The volumes are attached for the time of the scenario, over the data disk and the digitizer, with preferences and keeps of
- * their own; the cache holds nothing else. Options: loops=5, cheap_keep=32M, dear_keep=64M, data=NAME and digitizer=NAME (see
- * disks.h).
+ * They are the volumes of the data disk and of the digitizer, which have preferences and keeps for it while the scenario runs;
+ * the cache holds nothing else. Options: loops=5, cheap_keep=32M, dear_keep=64M, data=NAME and digitizer=NAME (see disks.h).
  */
 #include "buffers.h"
 #include "disks.h"
@@ -32,7 +31,8 @@
 #define SLACK_BYTES (8 * BLOCK_BYTES)
 
 struct side {
-	struct volume volume;
+	struct volume *volume;
+	struct volume_config before; /* what it has outside of the scenario */
 	uint64_t seed;
 	uint64_t keep_bytes;
 	uint64_t position;     /* the next page to read */
@@ -51,31 +51,32 @@ struct volumes {
 
 static uint64_t cached_bytes(const struct side *side)
 {
-	return atomic_load_explicit(&side->volume.counts.cached_pages, memory_order_relaxed) * PAGE_BYTES;
+	return atomic_load_explicit(&side->volume->counts.cached_pages, memory_order_relaxed) * PAGE_BYTES;
 }
 
-static status_t attach(struct volumes *self, struct side *side, struct block_device *device, const char *name,
-		       unsigned preference)
+static void begin(struct side *side, struct volume *volume, unsigned preference)
 {
 	const struct volume_config config = { .preference = preference,
 					      .keep_bytes = side->keep_bytes,
 					      .retain_bytes = RETAIN_BYTES };
 
-	return volume_attach(&side->volume, self->trial.environment->pagecache, device, name, 0,
-			     device->size_bytes / READ_BYTES * READ_BYTES, &config);
+	side->volume = volume;
+	side->before = volume_configuration(volume);
+	(void)volume_drop(volume);
+	volume_configure(volume, &config);
 }
 
 /* The next megabyte of the volume, round and round. */
 static void read_some(struct volumes *self, struct side *side)
 {
 	const uint64_t *page = self->page_buffer;
-	const status_t status = node_read(&side->volume.node, side->position * PAGE_BYTES, self->page_buffer, READ_BYTES);
+	const status_t status = node_read(&side->volume->node, side->position * PAGE_BYTES, self->page_buffer, READ_BYTES);
 
 	if (status != STATUS_OK)
 		trial_fail(&self->trial, "reading", status);
 	for (uint64_t i = 0; i < READ_PAGES && status == STATUS_OK; i++, page += PATTERN_PAGE_WORDS)
 		self->trial.bad_pages += !pattern_verify(page, side->seed, side->position + i);
-	side->position = (side->position + READ_PAGES) % (side->volume.bytes / PAGE_BYTES);
+	side->position = (side->position + READ_PAGES) % (side->volume->bytes / READ_BYTES * READ_PAGES);
 }
 
 /* What is left to a volume when it has given all it may: its keep, and what it has lent to the guarantee. */
@@ -150,21 +151,12 @@ static void run_loop(struct volumes *self, uint64_t loop)
 	buffers_free(&self->buffers);
 }
 
-/* The other volumes hold nothing that could give first. */
-static void drop_others(const struct disks *disks, struct pagecache *pagecache)
-{
-	struct volume *digitizer = volume_find(pagecache, disks->digitizer->name);
-
-	(void)volume_drop(disks->data);
-	if (digitizer)
-		(void)volume_drop(digitizer);
-}
-
 static status_t prepare(struct volumes *self, struct scenario *scenario)
 {
 	static const struct device any = { .name = "volumes", .dma_mask = UINT64_MAX };
 	const struct app_environment *environment = scenario->environment;
 	const struct dma_request request = buffers_piece(false);
+	struct volume *digitizer;
 	status_t status = disks_find(scenario, &self->disks);
 
 	if (status != STATUS_OK)
@@ -175,33 +167,32 @@ static status_t prepare(struct volumes *self, struct scenario *scenario)
 	self->dear.seed = PATTERN_SEED_DIGITIZER;
 	self->cheap.keep_bytes = options_get_number(scenario->options, "cheap_keep", CHEAP_KEEP);
 	self->dear.keep_bytes = options_get_number(scenario->options, "dear_keep", DEAR_KEEP);
+	digitizer = volume_find(environment->pagecache, self->disks.digitizer->name);
+	if (!digitizer || MIN(digitizer->bytes, self->disks.data->bytes) < READ_BYTES)
+		return STATUS_NOT_FOUND;
 	status = volume_flush(self->disks.data);
-	if (status == STATUS_OK)
-		status = attach(self, &self->cheap, self->disks.data->device, "cheap", CHEAP_PREFERENCE);
-	if (status == STATUS_OK)
-		status = attach(self, &self->dear, self->disks.digitizer, "dear", DEAR_PREFERENCE);
-	if (status == STATUS_OK)
-		status = buffers_init(&self->buffers, environment->memory, &any, &request,
-				      environment->ram_bytes / BUFFERS_PIECE_BYTES);
+	if (status != STATUS_OK)
+		return status;
+	begin(&self->cheap, self->disks.data, CHEAP_PREFERENCE);
+	begin(&self->dear, digitizer, DEAR_PREFERENCE);
+	status =
+		buffers_init(&self->buffers, environment->memory, &any, &request, environment->ram_bytes / BUFFERS_PIECE_BYTES);
 	self->page_buffer = heap_alloc(memory_general_heap(environment->memory), READ_BYTES, PAGE_BYTES);
-	drop_others(&self->disks, environment->pagecache);
 	return status == STATUS_OK && !self->page_buffer ? STATUS_NO_MEMORY : status;
 }
 
-static void detach(struct volumes *self, struct side *side)
+static void end(struct side *side)
 {
-	const status_t status = side->volume.pagecache ? volume_detach(&side->volume, false) : STATUS_OK;
-
-	if (status != STATUS_OK)
-		trial_fail(&self->trial, "detaching a volume", status);
+	if (side->volume)
+		volume_configure(side->volume, &side->before);
 }
 
 static void finish(struct volumes *self)
 {
 	if (self->buffers.list)
 		buffers_fini(&self->buffers);
-	detach(self, &self->cheap);
-	detach(self, &self->dear);
+	end(&self->cheap);
+	end(&self->dear);
 	heap_free(memory_general_heap(self->trial.environment->memory), self->page_buffer);
 }
 

@@ -10,11 +10,8 @@
 #include "heap/background_cleaner.h"
 #include "heap/failure_report.h"
 #include "heap/memory.h"
-#include "pagecache/partition.h"
-#include "pagecache/volume.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/boot_info.h"
-#include "runtime/base/format.h"
 #include "runtime/base/log.h"
 #include "runtime/base/options.h"
 #include "runtime/base/string.h"
@@ -31,6 +28,7 @@
 #include "runtime/kernel/task.h"
 #include "runtime/x86_64/descriptors.h"
 #include "runtime/x86_64/paging.h"
+#include "volumes.h"
 
 static const struct kernel_config kernel_config = {
 	.cpus_max = KERNEL_CPUS_MAX,
@@ -83,6 +81,7 @@ static const struct volume_config volume_config = {
 
 static struct memory memory;
 static struct pagecache pagecache;
+static struct volumes volumes;
 static struct block_device_table block_devices;
 static struct command_table commands;
 
@@ -198,42 +197,6 @@ static uint64_t ram_bytes(const struct boot_info *boot)
 	return bytes;
 }
 
-/* Volumes ------------------------------------------------------------------------------------------------------------------ */
-
-static void volume_start(struct block_device *device, const char *name, uint64_t start_bytes, uint64_t bytes)
-{
-	struct volume *volume = heap_alloc(memory_general_heap(&memory), sizeof(*volume), _Alignof(struct volume));
-	status_t status = STATUS_NO_MEMORY;
-
-	if (volume)
-		status = volume_attach(volume, &pagecache, device, name, start_bytes, bytes, &volume_config);
-	if (status == STATUS_OK)
-		return;
-	log_error("volume %s cannot be attached: %s", name, status_text(status));
-	heap_free(memory_general_heap(&memory), volume);
-}
-
-/* Each device as a whole, and each of its partitions: "nvme0n1", "nvme0n1p2". */
-static void volumes_start(void)
-{
-	static struct partition partitions[PARTITIONS_MAX];
-	struct block_device *device = NULL;
-
-	while ((device = block_device_next(&block_devices, device)) != NULL) {
-		uint32_t count = 0;
-
-		volume_start(device, device->name, 0, device->size_bytes);
-		if (partitions_read(device, memory_general_heap(&memory), partitions, &count) != STATUS_OK)
-			continue;
-		for (uint32_t i = 0; i < count; i++) {
-			char name[VOLUME_NAME_BYTES];
-
-			(void)format_text(name, sizeof(name), "%sp%u", device->name, partitions[i].number);
-			volume_start(device, name, partitions[i].start_bytes, partitions[i].bytes);
-		}
-	}
-}
-
 /* Tasks of the memory runtime --------------------------------------------------------------------------------------------- */
 
 static void writeback_task(void *context)
@@ -278,14 +241,14 @@ static void tasks_start(void)
 	start("reports", TASK_NORMAL, report_task, &memory);
 }
 
-static void pagecache_start(void)
+static void pagecache_start(const char *command_line)
 {
 	const status_t status = pagecache_init(&pagecache, &memory, &pagecache_config);
 
 	if (status != STATUS_OK)
 		platform_panic("the page cache cannot start: %s", status_text(status));
 	tasks_start();
-	volumes_start();
+	volumes_start(&volumes, &pagecache, &block_devices, &volume_config, PAGECACHE_VOLUMES, command_line);
 }
 
 /* Start -------------------------------------------------------------------------------------------------------------------- */
@@ -339,6 +302,7 @@ static void commands_start(void)
 {
 	memory_commands_register(&memory, &commands);
 	pagecache_commands_register(&pagecache, &commands);
+	volumes_commands_register(&volumes, &commands);
 	task_commands_register(&commands);
 	interrupt_commands_register(&commands);
 	holds_commands_register(&commands);
@@ -357,7 +321,7 @@ static void first_task(void *context)
 		log_warn("console: no input");
 	command_table_init(&commands);
 	drivers_begin(boot->command_line);
-	pagecache_start();
+	pagecache_start(boot->command_line);
 	power_set_farewell(farewell);
 	commands_start();
 	environment = (struct app_environment){

@@ -19,10 +19,20 @@ static bool comes_before(const struct cleaner *a, const struct cleaner *b)
 	return a->cost != b->cost ? a->cost < b->cost : a->preference < b->preference;
 }
 
-void cleaner_register(struct cleaner_registry *registry, struct cleaner *cleaner)
+static void insert_locked(struct cleaner_registry *registry, struct cleaner *cleaner)
 {
 	struct list *position = &registry->cleaners;
 
+	list_for_each (link, &registry->cleaners) {
+		if (comes_before(cleaner, container_of(link, struct cleaner, link)))
+			break;
+		position = link;
+	}
+	list_insert_after(position, &cleaner->link);
+}
+
+void cleaner_register(struct cleaner_registry *registry, struct cleaner *cleaner)
+{
 	assert(cleaner->name && cleaner->clean);
 	cleaner->leaving = false;
 	atomic_init(&cleaner->running, 0);
@@ -31,12 +41,16 @@ void cleaner_register(struct cleaner_registry *registry, struct cleaner *cleaner
 	cleaner->last_asked_bytes = cleaner->last_given_bytes = 0;
 
 	spinlock_lock(&registry->lock);
-	list_for_each (link, &registry->cleaners) {
-		if (comes_before(cleaner, container_of(link, struct cleaner, link)))
-			break;
-		position = link;
-	}
-	list_insert_after(position, &cleaner->link);
+	insert_locked(registry, cleaner);
+	spinlock_unlock(&registry->lock);
+}
+
+void cleaner_set_preference(struct cleaner_registry *registry, struct cleaner *cleaner, unsigned preference)
+{
+	spinlock_lock(&registry->lock);
+	list_remove(&cleaner->link);
+	cleaner->preference = preference;
+	insert_locked(registry, cleaner);
 	spinlock_unlock(&registry->lock);
 }
 

@@ -73,7 +73,7 @@ static inline struct reclaim_target reclaim_target_any(uint64_t bytes)
 struct cleaner {
 	const char *name;       /* [I] */
 	enum cleaner_cost cost; /* [I] */
-	unsigned preference;    /* [I] lower ones give first */
+	unsigned preference;    /* [L] lower ones give first */
 	uint64_t (*clean)(struct cleaner *self, const struct reclaim_target *target);
 
 	/*
@@ -107,6 +107,12 @@ void cleaner_registry_init(struct cleaner_registry *registry);
 
 /* The caller filled in the [I] members and `clean`. Any task context. */
 void cleaner_register(struct cleaner_registry *registry, struct cleaner *cleaner);
+
+/*
+ * Gives a registered cleaner another place in the order. The caller holds memory->reclaim_lock, so that no request is in the
+ * middle of a walk, which might miss it.
+ */
+void cleaner_set_preference(struct cleaner_registry *registry, struct cleaner *cleaner, unsigned preference);
 
 /* Where platform_may_sleep(), and not from inside this cleaner. Harmless for one that is not registered. */
 void cleaner_unregister(struct cleaner_registry *registry, struct cleaner *cleaner);

@@ -58,12 +58,13 @@ static struct volume *find_or_say(struct pagecache *pagecache, const char *name)
 
 static void print_volume(const struct volume *volume)
 {
-	char start[FORMAT_BYTES_SIZE], bytes[FORMAT_BYTES_SIZE], keep[FORMAT_BYTES_SIZE];
+	const struct volume_config config = volume_configuration(volume);
+	char start[FORMAT_BYTES_SIZE], bytes[FORMAT_BYTES_SIZE], keep[FORMAT_BYTES_SIZE], retain[FORMAT_BYTES_SIZE];
 
-	print("%-16s %-12s %9s  %10s %8s  %10u%s\n", volume->name, volume->device->name,
-	      format_bytes(start, volume->start_bytes), format_bytes(bytes, volume->bytes),
-	      format_bytes(keep, volume->config.keep_bytes), volume->config.preference,
-	      volume->device->read_only ? "  read-only" : "");
+	print("%-16s %-12s %9s  %10s  %10u  %9s %8s%s\n", volume->name, volume->device->name,
+	      format_bytes(start, volume->start_bytes), format_bytes(bytes, volume->bytes), config.preference,
+	      format_bytes(keep, config.keep_bytes), format_bytes(retain, config.retain_bytes),
+	      config.read_only ? "  read-only" : "");
 }
 
 /* What the disk has lost of a volume. */
@@ -88,7 +89,7 @@ static status_t volumes_run(struct command *self, int argc, char **argv)
 
 	if (argc > 1 && !one)
 		return STATUS_NOT_FOUND;
-	print("volume           device           start        size     keep  preference\n");
+	print("volume           device           start        size  preference  cache_min   retain\n");
 	mutex_lock(&pagecache->volumes_lock);
 	list_for_each (link, &pagecache->volumes)
 		if (!one || link == &one->link)
@@ -133,12 +134,12 @@ static status_t flush_run(struct command *self, int argc, char **argv)
 	return STATUS_OK;
 }
 
-static const char *volume_argument(struct command *self, int position, unsigned index)
+const char *volume_name_argument(struct pagecache *pagecache, unsigned index)
 {
 	static char name[VOLUME_NAME_BYTES];
 	struct volume *volume = NULL;
 
-	while (position == 1 && (volume = volume_next(self->context, volume)) != NULL) {
+	while ((volume = volume_next(pagecache, volume)) != NULL) {
 		if (index-- > 0)
 			continue;
 		memcpy(name, volume->name, sizeof(name));
@@ -146,6 +147,11 @@ static const char *volume_argument(struct command *self, int position, unsigned 
 		return name;
 	}
 	return NULL;
+}
+
+static const char *volume_argument(struct command *self, int position, unsigned index)
+{
+	return position == 1 ? volume_name_argument(self->context, index) : NULL;
 }
 
 static const char *clear_argument(struct command *self, int position, unsigned index)
@@ -159,7 +165,7 @@ void pagecache_commands_register(struct pagecache *pagecache, struct command_tab
 		{ .name = "cache", .arguments = "", .help = "what the page cache holds and did", .run = cache_run },
 		{ .name = "volumes",
 		  .arguments = "[VOLUME]",
-		  .help = "volumes with keep and preference; what one has lost",
+		  .help = "volumes, which of them give first, and what they keep; what one has lost",
 		  .run = volumes_run,
 		  .argument = volume_argument },
 		{ .name = "volume",

@@ -176,11 +176,10 @@ void page_heap_give(struct volume *volume, struct frames *frames)
 	source->give(source, frames->block);
 }
 
-void page_heap_init(struct page_heap *heap, const char *name, uint64_t retain_bytes)
+void page_heap_init(struct page_heap *heap, const char *name)
 {
 	spinlock_init(&heap->lock, "page heap");
 	owner_init(&heap->owner, name, true);
-	heap->retain_bytes = retain_bytes;
 	list_init(&heap->empty);
 	list_init(&heap->aged);
 	list_init(&heap->apart);

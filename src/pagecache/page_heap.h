@@ -43,7 +43,6 @@ enum frames_role {
 struct page_heap {
 	struct spinlock lock;
 	struct owner owner;
-	uint64_t retain_bytes;               /* [I] */
 	struct list empty;                   /* [R] */
 	uint32_t empty_blocks;               /* [R] */
 	struct list queues[LANES];           /* [R] QUEUED, oldest first */
@@ -73,7 +72,7 @@ struct volume;
 /* A block of the memory for pages, of this owner; it is in no page heap yet. Without waiting. STATUS_NO_MEMORY. */
 status_t frames_alloc(struct pagecache *pagecache, struct owner *owner, struct frames **frames) MUST_CHECK;
 
-void page_heap_init(struct page_heap *heap, const char *name, uint64_t retain_bytes);
+void page_heap_init(struct page_heap *heap, const char *name);
 
 /* Gives the empty blocks back. No other block is left. */
 void page_heap_fini(struct volume *volume);

@@ -25,7 +25,7 @@ static bool is_restricted(struct page_heap *heap, const struct fence_limits *lim
 static struct frames *find_empty_locked(struct page_heap *heap, const struct fence_limits *limits)
 {
 	if (!limits->open && !is_restricted(heap, limits) &&
-	    (heap->empty_blocks == 0 || (heap->empty_blocks - 1) * BLOCK_BYTES < heap->retain_bytes))
+	    (heap->empty_blocks == 0 || (heap->empty_blocks - 1) * BLOCK_BYTES < page_heap_volume(heap)->config.retain_bytes))
 		return NULL;
 	list_for_each (link, &heap->empty) {
 		struct frames *frames = container_of(link, struct frames, link);

@@ -48,7 +48,10 @@ struct gpt_entry {
 	uint64_t first_sector;
 	uint64_t last_sector;
 	uint64_t attributes;
+	uint16_t label[PARTITION_LABEL_UNITS];
 } __attribute__((packed));
+
+_Static_assert(sizeof(struct gpt_entry) == GPT_ENTRY_BYTES_MIN, "GPT entry, table 5.6");
 
 struct mbr_entry {
 	uint8_t status;
@@ -130,11 +133,18 @@ struct range {
 	uint64_t end;
 };
 
-/* Adds a partition, which has to lie within `limits`. Number 0: sectors that no partition may cover. */
-static void add(struct reader *reader, uint32_t number, struct range range, struct range limits)
+/*
+ * Adds a partition, which has to lie within `limits`. Number 0: sectors that no partition may cover. `entry`: of a GPT; or
+ * NULL.
+ */
+static void add(struct reader *reader, uint32_t number, struct range range, struct range limits, const struct gpt_entry *entry)
 {
 	const uint64_t sector_bytes = reader->device->sector_bytes;
-	struct partition partition = { number, range.first * sector_bytes, (range.end - range.first) * sector_bytes };
+	struct partition partition = {
+		.number = number,
+		.start_bytes = range.first * sector_bytes,
+		.bytes = (range.end - range.first) * sector_bytes,
+	};
 	bool overlaps = false;
 
 	if (range.first < limits.first || range.end > limits.end || range.first >= range.end) {
@@ -151,6 +161,10 @@ static void add(struct reader *reader, uint32_t number, struct range range, stru
 	if (reader->count == PARTITIONS_MAX) {
 		refuse(reader, number, "is beyond as many as are supported");
 		return;
+	}
+	if (entry) {
+		memcpy(partition.guid, entry->guid, sizeof(partition.guid));
+		memcpy(partition.label, entry->label, sizeof(partition.label));
 	}
 	reader->overlaps[reader->count] = overlaps;
 	reader->partitions[reader->count++] = partition;
@@ -214,7 +228,7 @@ static void add_entry(struct reader *reader, const struct gpt_header *header, ui
 
 	if (memcmp(entry->type_guid, unused, sizeof(unused)) != 0)
 		add(reader, number, (struct range){ entry->first_sector, entry->last_sector + 1 },
-		    (struct range){ header->first_usable, header->last_usable + 1 });
+		    (struct range){ header->first_usable, header->last_usable + 1 }, entry);
 }
 
 static status_t read_gpt(struct reader *reader, uint64_t sector)
@@ -342,13 +356,13 @@ static void read_chain(struct reader *reader, struct range container)
 				 reader->device->name, (unsigned long long)sector);
 			return;
 		}
-		add(reader, 0, (struct range){ sector, sector + 1 }, container);
+		add(reader, 0, (struct range){ sector, sector + 1 }, container, NULL);
 		for (uint32_t i = 0; i < MBR_ENTRIES; i++) {
 			const struct mbr_entry *entry = &ebr.entries[i];
 
 			if (entry_is_used(entry) && !entry_is_extended(entry))
 				add(reader, ++reader->last_number, entry_range(entry, sector),
-				    (struct range){ sector + 1, container.end });
+				    (struct range){ sector + 1, container.end }, NULL);
 			else if (entry_is_used(entry) && next == 0)
 				next = container.first + entry->first_sector;
 		}
@@ -375,7 +389,7 @@ static status_t use_mbr(struct reader *reader, const struct mbr *mbr)
 		if (entry->type == MBR_TYPE_PROTECTIVE)
 			refuse(reader, i + 1, "protects a GPT, but does not begin at sector 1");
 		else
-			add(reader, i + 1, range, (struct range){ 1, sectors });
+			add(reader, i + 1, range, (struct range){ 1, sectors }, NULL);
 	}
 	drop(reader);
 	primaries = reader->count;

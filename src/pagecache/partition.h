@@ -19,10 +19,15 @@
 /* Each logical partition takes the place of two. */
 #define PARTITIONS_MAX 256
 
+#define PARTITION_GUID_BYTES  16
+#define PARTITION_LABEL_UNITS 36
+
 struct partition {
 	uint32_t number; /* from 1, as in the table */
 	uint64_t start_bytes;
 	uint64_t bytes;
+	uint8_t guid[PARTITION_GUID_BYTES];    /* of a GPT, as it stands there; else zeros */
+	uint16_t label[PARTITION_LABEL_UNITS]; /* the same; UTF-16, up to the first zero, if there is one */
 };
 
 /*

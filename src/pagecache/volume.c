@@ -68,30 +68,52 @@ static void lists_init(struct volume *volume)
 	list_init(&volume->mappings);
 	list_init(&volume->dirty_nodes);
 	written_init(volume);
-	page_heap_init(&volume->heap, volume->name, volume->config.retain_bytes);
+	page_heap_init(&volume->heap, volume->name);
 }
 
-/* Sorted by name; false: the name is taken. */
-static bool volumes_insert(struct pagecache *pagecache, struct volume *volume)
+/* Each caches for itself: what is written through the one would be stale in the other. */
+static bool excludes(const struct volume *a, const struct volume *b)
 {
-	struct list *position;
-	bool inserted;
+	return a->device == b->device && a->start_bytes < b->start_bytes + b->bytes &&
+	       b->start_bytes < a->start_bytes + a->bytes && !(a->config.read_only && b->config.read_only);
+}
+
+/* Sorted by name. */
+static status_t volumes_insert(struct pagecache *pagecache, struct volume *volume)
+{
+	struct list *position = &pagecache->volumes;
+	char in_the_way[VOLUME_NAME_BYTES] = "";
+	status_t status = STATUS_OK;
 
 	mutex_lock(&pagecache->volumes_lock);
-	inserted = !find_locked(pagecache, volume->name);
-	position = pagecache->volumes.next;
-	while (position != &pagecache->volumes && strcmp(container_of(position, struct volume, link)->name, volume->name) < 0)
-		position = position->next;
-	if (inserted) {
-		list_insert_after(position->previous, &volume->link);
+	list_for_each (link, &pagecache->volumes) {
+		const struct volume *other = container_of(link, struct volume, link);
+		const int order = strcmp(other->name, volume->name);
+
+		if (order < 0)
+			position = link;
+		if (order == 0)
+			status = STATUS_INVALID;
+		else if (excludes(other, volume))
+			memcpy(in_the_way, other->name, sizeof(in_the_way));
+	}
+	if (status == STATUS_OK && in_the_way[0] != '\0')
+		status = STATUS_BUSY;
+	if (status == STATUS_OK) {
+		list_insert_after(position, &volume->link);
 		atomic_fetch_add(&pagecache->volume_count, 1);
 	}
 	mutex_unlock(&pagecache->volumes_lock);
-	return inserted;
+	if (status == STATUS_BUSY)
+		log_error(
+			"volume %s: it shares sectors with %s, and each would cache them for itself: only one can be attached, "
+			"or both read-only",
+			volume->name, in_the_way);
+	return status;
 }
 
-/* Waits until nobody is at it any more, who may be on the way to the next one. */
-static void volumes_remove(struct volume *volume)
+/* Waits until no walk over all volumes is at this one; it may be on the way to the next one. */
+static void users_settle(struct volume *volume)
 {
 	struct mutex *lock = &volume->pagecache->volumes_lock;
 	uint32_t users;
@@ -103,6 +125,15 @@ static void volumes_remove(struct volume *volume)
 		(void)platform_wait(&volume->users, users, PLATFORM_FOREVER);
 		mutex_lock(lock);
 	}
+	mutex_unlock(lock);
+}
+
+/* From here on another volume may have these sectors. */
+static void volumes_remove(struct volume *volume)
+{
+	struct mutex *lock = &volume->pagecache->volumes_lock;
+
+	mutex_lock(lock);
 	list_remove(&volume->link);
 	atomic_fetch_sub(&volume->pagecache->volume_count, 1);
 	mutex_unlock(lock);
@@ -143,6 +174,33 @@ struct volume *volume_next(struct pagecache *pagecache, struct volume *previous)
 	return next;
 }
 
+static void configure(struct volume *volume, const struct volume_config *config)
+{
+	volume->config.preference = config->preference;
+	volume->config.keep_bytes = config->keep_bytes;
+	volume->config.retain_bytes = config->retain_bytes;
+}
+
+struct volume_config volume_configuration(const struct volume *volume)
+{
+	return (struct volume_config){ volume->config.preference, volume->config.keep_bytes, volume->config.retain_bytes,
+				       volume->config.read_only };
+}
+
+/* In turn with requests: each asks the cleaners in one order. */
+void volume_configure(struct volume *volume, const struct volume_config *config)
+{
+	struct memory *memory = volume->pagecache->memory;
+	struct cleaner *const cleaners[] = { &volume->lookaside_cleaner, &volume->clean_cleaner, &volume->dirty_cleaner };
+	const status_t status = fair_mutex_lock(&memory->reclaim_lock, URGENCY_NORMAL, PLATFORM_FOREVER);
+
+	assert(status == STATUS_OK);
+	configure(volume, config);
+	for (size_t i = 0; i < ARRAY_LENGTH(cleaners); i++)
+		cleaner_set_preference(&memory->cleaners, cleaners[i], config->preference);
+	fair_mutex_unlock(&memory->reclaim_lock);
+}
+
 status_t volume_attach(struct volume *volume, struct pagecache *pagecache, struct block_device *device, const char *name,
 		       uint64_t start_bytes, uint64_t bytes, const struct volume_config *config)
 {
@@ -161,7 +219,8 @@ status_t volume_attach(struct volume *volume, struct pagecache *pagecache, struc
 	volume->device = device;
 	volume->start_bytes = start_bytes;
 	volume->bytes = bytes;
-	volume->config = *config;
+	configure(volume, config);
+	volume->config.read_only = config->read_only || device->read_only;
 	(void)format_text(volume->name, sizeof(volume->name), "%s", name);
 	lists_init(volume);
 	volume->node.whole = (struct extent){ .pages = divide_round_up(bytes, PAGE_BYTES) };
@@ -174,10 +233,9 @@ status_t volume_attach(struct volume *volume, struct pagecache *pagecache, struc
 	status = objcache_reserve(&pagecache->requests, 2 * IO_OWN);
 	if (status != STATUS_OK)
 		goto no_requests;
-	if (!volumes_insert(pagecache, volume)) {
-		status = STATUS_INVALID;
-		goto no_name;
-	}
+	status = volumes_insert(pagecache, volume);
+	if (status != STATUS_OK)
+		goto no_place;
 	evict_cleaners_init(volume);
 	lookaside_init(volume);
 	cleaner_register(&pagecache->memory->cleaners, &volume->lookaside_cleaner);
@@ -185,7 +243,7 @@ status_t volume_attach(struct volume *volume, struct pagecache *pagecache, struc
 	cleaner_register(&pagecache->memory->cleaners, &volume->dirty_cleaner);
 	return STATUS_OK;
 
-no_name:
+no_place:
 	objcache_unreserve(&pagecache->requests, 2 * IO_OWN);
 no_requests:
 	node_forget(&volume->node); /* no page was read yet */
@@ -228,12 +286,13 @@ status_t volume_detach(struct volume *volume, bool discard)
 
 	if (status != STATUS_OK && !discard)
 		return status;
-	volumes_remove(volume);
+	users_settle(volume);
 	cleaner_unregister(cleaners, &volume->lookaside_cleaner);
 	cleaner_unregister(cleaners, &volume->clean_cleaner);
 	cleaner_unregister(cleaners, &volume->dirty_cleaner);
 	/* After a flush that failed, the background writer may have tried once more. */
 	writeback_settle(volume);
+	volumes_remove(volume);
 	reads_settle(volume);
 	writeback_discard(volume);
 	guarantee_recall(&volume->pagecache->memory->guarantee, &volume->heap.owner);

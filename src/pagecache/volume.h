@@ -17,6 +17,7 @@ struct volume_config {
 	unsigned preference;   /* 0 to 100; lower ones give first */
 	uint64_t keep_bytes;   /* cached bytes that it keeps under any pressure */
 	uint64_t retain_bytes; /* free frames that a drain leaves */
+	bool read_only;        /* nothing is written through it, and what lies under it does not change */
 };
 
 #define VOLUME_NAME_BYTES 32
@@ -32,10 +33,14 @@ struct volume {
 	struct pagecache *pagecache;
 	struct block_device *device;
 	char name[VOLUME_NAME_BYTES];
-	uint64_t start_bytes;        /* [I] on the device */
-	uint64_t bytes;              /* [I] */
-	struct volume_config config; /* [I] */
-	struct node node;            /* the whole volume */
+	uint64_t start_bytes; /* [I] on the device */
+	uint64_t bytes;       /* [I] */
+	struct {
+		_Atomic unsigned preference;
+		_Atomic uint64_t keep_bytes, retain_bytes;
+		bool read_only; /* [I] the device's, too */
+	} config;               /* volume_configure changes it */
+	struct node node;       /* the whole volume */
 	struct page_heap heap;
 	struct cleaner clean_cleaner;
 	struct cleaner dirty_cleaner;
@@ -82,12 +87,13 @@ struct volume {
 };
 
 /*
- * Attaches bytes [start_bytes, start_bytes + bytes) of `device`; both are multiples of its sector. Volumes may overlap, such as
- * a disk and its partitions, but each caches for itself: who writes to one of them must not use the other. The caller owns
- * `volume` and keeps it until detached. STATUS_RANGE: not within the device. STATUS_INVALID: not whole sectors, a name
- * that is too long or taken, or a device that cannot take page-sized segments. STATUS_NO_MEMORY.
- * STATUS_UNSUPPORTED: the device's address mask does not cover all memory that pages may lie in, or the volume is larger than
- * 4 PB. STATUS_GONE: the device's driver is being removed; a volume that is attached keeps it from that.
+ * Attaches bytes [start_bytes, start_bytes + bytes) of `device`; both are multiples of its sector. The caller owns `volume` and
+ * keeps it until detached. Volumes that share sectors, such as a disk and its partitions, cache them each for itself; so they
+ * are attached at the same time only if all of them are read-only. STATUS_BUSY: another volume has some of these sectors, and
+ * one of the two can be written; the log names it. STATUS_RANGE: not within the device. STATUS_INVALID: not whole sectors, a
+ * name that is too long or taken, or a device that cannot take page-sized segments. STATUS_NO_MEMORY. STATUS_UNSUPPORTED: the
+ * device's address mask does not cover all memory that pages may lie in, or the volume is larger than 4 PB. STATUS_GONE: the
+ * device's driver is being removed; a volume that is attached keeps it from that.
  */
 status_t volume_attach(struct volume *volume, struct pagecache *pagecache, struct block_device *device, const char *name,
 		       uint64_t start_bytes, uint64_t bytes, const struct volume_config *config) MUST_CHECK;
@@ -99,11 +105,23 @@ status_t volume_attach(struct volume *volume, struct pagecache *pagecache, struc
 status_t volume_detach(struct volume *volume, bool discard) MUST_CHECK;
 
 /*
+ * Gives an attached volume another preference, cache minimum and retain; it stays read-only or not. What is cached stays, and
+ * requests go by the new values from now on. Where platform_may_sleep(); waits for the request that is being cleaned for.
+ */
+void volume_configure(struct volume *volume, const struct volume_config *config);
+
+/* What the volume has now. */
+struct volume_config volume_configuration(const struct volume *volume);
+
+/*
  * Iteration: the next volume by name, which is not detached until it is passed in as `previous` (NULL: start; a walk that ends
  * early calls volume_put). No lock is held between. NULL: no more.
  */
 struct volume *volume_next(struct pagecache *pagecache, struct volume *previous);
 void volume_put(struct volume *volume);
+
+/* For Tab: the name of the index-th volume; good until the next call. NULL: there are fewer. */
+const char *volume_name_argument(struct pagecache *pagecache, unsigned index);
 
 /* The attached volume of that name; it stays attached as long as nobody detaches it. NULL: none. */
 struct volume *volume_find(struct pagecache *pagecache, const char *name);

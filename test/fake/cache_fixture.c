@@ -22,6 +22,13 @@ static void must(status_t status)
 		platform_panic("%s", status_text(status));
 }
 
+static void attach(struct cache_machine *machine, uint64_t bytes)
+{
+	static const struct volume_config config = { .preference = 50, .keep_bytes = KEEP_BYTES };
+
+	must(volume_attach(&machine->volume, &machine->pagecache, &machine->disk.device, "disk", 0, bytes, &config));
+}
+
 static void init(struct cache_machine *machine, uint64_t memory_bytes, uint64_t disk_bytes, bool threaded,
 		 const struct pagecache_config *config, const struct guarantee_config *guarantee)
 {
@@ -32,7 +39,6 @@ static void init(struct cache_machine *machine, uint64_t memory_bytes, uint64_t 
 		.dma_retain_bytes = BLOCK_BYTES,
 		.guarantee = *guarantee,
 	};
-	static const struct volume_config volume_config = { .preference = 50, .keep_bytes = KEEP_BYTES };
 	static _Atomic uint64_t machines;
 	struct phys_range range;
 
@@ -46,8 +52,13 @@ static void init(struct cache_machine *machine, uint64_t memory_bytes, uint64_t 
 	for (uint64_t i = 0; i < disk_bytes; i += 8)
 		memcpy(machine->disk.data + i, &i, 8);
 	memcpy(machine->model, machine->disk.data, disk_bytes);
-	must(volume_attach(&machine->volume, &machine->pagecache, &machine->disk.device, "disk", 0, disk_bytes,
-			   &volume_config));
+	attach(machine, disk_bytes);
+}
+
+void cache_machine_shrink(struct cache_machine *machine, uint64_t bytes)
+{
+	must(volume_detach(&machine->volume, false));
+	attach(machine, bytes);
 }
 
 void cache_machine_init_config(struct cache_machine *machine, uint64_t disk_bytes, bool threaded,

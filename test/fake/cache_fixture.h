@@ -39,6 +39,9 @@ void cache_machine_init_guarantee(struct cache_machine *machine, uint64_t disk_b
 void cache_machine_init_sized(struct cache_machine *machine, uint64_t memory_bytes, uint64_t disk_bytes,
 			      const struct guarantee_config *guarantee);
 
+/* Leaves the volume only the first bytes of the disk, so that others may have the rest; nothing is cached then. */
+void cache_machine_shrink(struct cache_machine *machine, uint64_t bytes);
+
 /* Checks everything, detaches, and compares disk and model. */
 void cache_machine_fini(struct cache_machine *machine);
 

@@ -282,7 +282,7 @@ static uint64_t empty_bytes(void)
 static void check_empty(uint64_t empty, uint64_t moved)
 {
 	if (moved_pages() == moved)
-		ck_assert_uint_ge(empty_bytes(), MIN(world.machine.volume.heap.retain_bytes, empty));
+		ck_assert_uint_ge(empty_bytes(), MIN(world.machine.volume.config.retain_bytes, empty));
 }
 
 static void drain_volume(void)
@@ -292,7 +292,7 @@ static void drain_volume(void)
 	const uint64_t empty = empty_bytes(), moved = moved_pages();
 	uint64_t given;
 
-	world.machine.volume.heap.retain_bytes = random_bytes();
+	world.machine.volume.config.retain_bytes = random_bytes();
 	given = evict_blocks(&world.machine.volume, &target, keep);
 
 	ck_assert_uint_eq(memory_free_bytes(memory), before + given);

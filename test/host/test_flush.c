@@ -374,6 +374,7 @@ START_TEST(a_flush_of_another_volume_of_the_disk_that_fails_is_seen)
 	static char page[PAGE_BYTES] = "other";
 
 	forgetful_machine(false);
+	cache_machine_shrink(&machine, 8 * MIB);
 	ck_assert_int_eq(volume_attach(&other, &machine.pagecache, &machine.disk.device, "other", 8 * MIB, MIB, &config),
 			 STATUS_OK);
 	for (unsigned way = 0; way < 2; way++) {
@@ -421,6 +422,7 @@ START_TEST(threads_flush_two_volumes_of_a_disk_one_after_the_other)
 	const struct volume_config config = { .preference = 50 };
 
 	forgetful_machine(false);
+	cache_machine_shrink(&machine, 8 * MIB);
 	ck_assert_int_eq(volume_attach(&other, &machine.pagecache, &machine.disk.device, "other", 8 * MIB, MIB, &config),
 			 STATUS_OK);
 	hook(BLOCK_FLUSH, NULL, wait_for_other);
@@ -793,6 +795,7 @@ START_TEST(threads_that_flush_at_once_are_told_the_truth)
 
 	config.dirty_age_ns = 40 * NS_PER_MS;
 	cache_machine_init_config(&machine, 8 * MIB, true, &config);
+	cache_machine_shrink(&machine, OTHER_START);
 	ck_assert_int_eq(
 		volume_attach(&other, &machine.pagecache, &machine.disk.device, "other", OTHER_START, MIB, &other_config),
 		STATUS_OK);

@@ -176,9 +176,10 @@ START_TEST(a_disk_with_volumes_cannot_be_removed)
 	cache_machine_init(&machine, 4 * MIB, false);
 	block_device_table_init(&table);
 	block_device_register(&table, &machine.disk.device);
-	ck_assert_int_eq(volume_attach(&half, &machine.pagecache, &machine.disk.device, "half", 0, 2 * MIB, &config),
+	cache_machine_shrink(&machine, 2 * MIB);
+	ck_assert_int_eq(volume_attach(&half, &machine.pagecache, &machine.disk.device, "half", 2 * MIB, 2 * MIB, &config),
 			 STATUS_OK);
-	ck_assert_int_eq(volume_attach(&same, &machine.pagecache, &machine.disk.device, "half", 0, MIB, &config),
+	ck_assert_int_eq(volume_attach(&same, &machine.pagecache, &machine.disk.device, "half", 2 * MIB, MIB, &config),
 			 STATUS_INVALID);
 	ck_assert_int_eq(block_devices_retire(&table, NULL), STATUS_BUSY);
 	cache_machine_read(&machine, 0, MIB);
@@ -186,7 +187,7 @@ START_TEST(a_disk_with_volumes_cannot_be_removed)
 	ck_assert_int_eq(block_devices_retire(&table, NULL), STATUS_BUSY);
 	ck_assert_int_eq(volume_detach(&half, false), STATUS_OK);
 	ck_assert_int_eq(block_devices_retire(&table, NULL), STATUS_OK);
-	ck_assert_int_eq(volume_attach(&half, &machine.pagecache, &machine.disk.device, "half", 0, 2 * MIB, &config),
+	ck_assert_int_eq(volume_attach(&half, &machine.pagecache, &machine.disk.device, "half", 2 * MIB, 2 * MIB, &config),
 			 STATUS_GONE);
 	cache_machine_free(&machine);
 }

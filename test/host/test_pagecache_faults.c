@@ -276,7 +276,10 @@ START_TEST(a_disk_that_keeps_its_writes_serves_reads)
 
 	cache_machine_init(&machine, SMALL_DISK, false);
 	random_seed(&random, 3);
-	ck_assert_int_eq(volume_attach(&other, &machine.pagecache, &machine.disk.device, "other", 0, MIB, &config), STATUS_OK);
+	cache_machine_shrink(&machine, SMALL_DISK - MIB);
+	ck_assert_int_eq(
+		volume_attach(&other, &machine.pagecache, &machine.disk.device, "other", SMALL_DISK - MIB, MIB, &config),
+		STATUS_OK);
 	list_init(&kept_writes);
 	serve = machine.disk.device.submit;
 	machine.disk.device.submit = submit_keeping_writes;
@@ -313,11 +316,13 @@ START_TEST(writes_never_take_the_last_objects)
 
 	cache_machine_init(&machine, SMALL_DISK, false);
 	random_seed(&random, 4);
+	cache_machine_shrink(&machine, MIB);
 	for (unsigned i = 0; i < ARRAY_LENGTH(volumes); i++) {
 		const char name[] = { (char)('a' + i), 0 };
 
-		ck_assert_int_eq(volume_attach(&volumes[i], &machine.pagecache, &machine.disk.device, name, 0, MIB, &config),
-				 STATUS_OK);
+		ck_assert_int_eq(
+			volume_attach(&volumes[i], &machine.pagecache, &machine.disk.device, name, (1 + i) * MIB, MIB, &config),
+			STATUS_OK);
 	}
 	for (unsigned step = 0; step < 100000; step++) {
 		struct volume *volume = &volumes[random_below(&random, ARRAY_LENGTH(volumes))];

@@ -22,7 +22,7 @@ bool disk_place_release(struct image_test_run *test, struct block_device *disk, 
 	};
 	memcpy(place->name, disk->name, strlen(disk->name) + 1);
 	if (place->function && place->volume) {
-		place->config = place->volume->config;
+		place->config = volume_configuration(place->volume);
 		if (volume_detach(place->volume, false) == STATUS_OK)
 			return true;
 	}

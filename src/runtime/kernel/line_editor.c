@@ -186,7 +186,7 @@ static void complete(struct line_editor *editor)
 		insert(editor, first + editor->cursor, common - editor->cursor);
 	else if (count > 1)
 		candidates_print(editor);
-	if (count == 1 && editor->cursor == editor->length)
+	if (count == 1 && editor->cursor == editor->length && editor->line[editor->cursor - 1] != '=')
 		insert(editor, " ", 1);
 }
 
