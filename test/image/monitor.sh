@@ -129,4 +129,58 @@ stays_in_monitor() { # NAME PATTERN QEMU-ARGUMENT...
 stays_in_monitor "stays open on a machine without disks" '^There is no disk that Weir drives'
 stays_in_monitor "stays open beside a disk of one's own" '^The disks are: virtio0 \(4 MB\)' \
 	-drive "if=none,id=own,format=raw,file=$work/own.img" -device virtio-blk-pci,drive=own
-rm -f "$work/monitor.keys" "$work/plain.iso" "$work/own.img"
+
+# Two disks, one with partitions: rules by each kind of name, on the command line and typed.
+truncate -s 64M "$work/parts.img"
+sgdisk --clear --new=1:2048:+16M --change-name="1:My data" --new=2:0:+16M --change-name=2:scratch \
+	--partition-guid=2:5F3B0A1C-0000-4111-8222-0123456789AB "$work/parts.img" >/dev/null || echo "not ok - monitor: no partitions"
+truncate -s 32M "$work/own.img"
+
+volumes_session() { # NAME RULES
+	transcript=$work/monitor-volumes-$1.serial
+	seen=0
+	: >"$transcript"
+	timeout 120 qemu-system-x86_64 -accel tcg -bios "$firmware" -M q35 -smp 2 -m 512M -display none -net none -monitor none \
+		-no-reboot -serial stdio -kernel "$BUILD/weir.efi" -append "scenario=boot monitor=1 volumes=\"$2\"" \
+		-drive "if=none,id=parts,format=raw,snapshot=on,file=$work/parts.img" \
+		-device virtio-blk-pci,drive=parts,serial=PARTS-7 \
+		-drive "if=none,id=own,format=raw,snapshot=on,file=$work/own.img" -device nvme,drive=own,serial=S-99 \
+		<&$keys >"$transcript" 2>"$work/monitor.qemu" &
+	machine=$!
+	heard 90 'weir> $' || echo "not ok - monitor: volumes, $1: no prompt"
+}
+
+volumes_end() { # NAME PATTERN: ends the session, in which the pattern must not have been seen
+	printf 'poweroff\r' >&$keys
+	wait $machine || echo "not ok - monitor: volumes, $1: poweroff: status $?"
+	if tr -d '\r' <"$transcript" | grep -E -- "$2"; then
+		echo "not ok - monitor: volumes, $1: what shares sectors is not attached together"
+	else
+		echo "ok - monitor: volumes, $1: what shares sectors is not attached together"
+	fi
+}
+
+row() { # NAME PREFERENCE CACHE_MIN RETAIN, as `volumes` shows them
+	echo "^$1 .* $2 +$3 +$4\$"
+}
+
+volumes_session parts "label=scratch preference=1; serial=S-99 cache_min=16M retain=0; 'My data' preference=90; virtoi0 retain=0"
+heard 1 'volumes=: there is no volume virtoi0; the nearest name is virtio0' || echo "not ok - monitor: volumes: a rule that fits none"
+say "volumes by label" 'volumes\r' "$(row virtio0p2 1 '8 MB' '2 MB')"
+say "volumes by a label with a blank" 'volumes\r' "$(row virtio0p1 90 '8 MB' '2 MB')"
+say "volumes by serial number" 'volumes\r' "$(row nvme0n1 50 '16 MB' 0)"
+say "names of volumes" 'volumes names\r' '^virtio0p2 +virtio0 +PARTS-7 +5f3b0a1c-0000-4111-8222-0123456789ab scratch$'
+say "sets by GUID" 'volumes set guid=5F3B0A1C-0000-4111-8222-0123456789AB preference=7\r' '^virtio0p2: preference 7, '
+say "sets all of a disk" "volumes set serial=PARTS-7 cache_min=4M\r" '^virtio0p2: preference 7, cache_min 4 MB, '
+say "sets with Tab" 'volumes set nv\tret\t4M\r' '^nvme0n1: preference 50, cache_min 16 MB, retain 4 MB'
+say "shows what was set" 'volumes\r' "$(row virtio0p1 90 '4 MB' '2 MB')"
+say "names the nearest volume" 'volumes set nvme0n2 preference=1\r' 'there is no volume nvme0n2; the nearest name is nvme0n1'
+say "names the nearest setting" 'volumes set nvme0n1 prefrence=1\r' 'there is no prefrence=; the nearest one is preference='
+say "refuses too much" 'volumes set nvme0n1 cache_min=400M\r' 'all volumes together would keep 408 MB; half of the memory'
+say "reads a partition" 'run checksum volume=virtio0p2\r' '^result: checksum '
+volumes_end parts '^virtio0 '
+
+volumes_session whole "virtio0 whole=1 preference=3"
+say "a disk as a whole" 'volumes\r' "$(row virtio0 3 '8 MB' '2 MB')"
+volumes_end whole '^virtio0p[12] '
+rm -f "$work/monitor.keys" "$work/plain.iso" "$work/own.img" "$work/parts.img"
