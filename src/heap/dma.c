@@ -191,12 +191,6 @@ status_t dma_alloc_at(struct memory *memory, const struct device *device, const 
 	return alloc(memory, device, request, false, site, buffer);
 }
 
-void dma_free(struct memory *memory, struct dma_buffer *buffer)
-{
-	if (buffer && dma_record_event(memory, buffer, DMA_EVENT_FREE))
-		dma_buffer_destroy(memory, buffer);
-}
-
 /* Coherent objects ------------------------------------------------------------------------------------------------------ */
 
 status_t dma_coherent_alloc_at(struct memory *memory, const struct device *device, size_t bytes, size_t alignment,

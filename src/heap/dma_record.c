@@ -14,25 +14,15 @@ static const uint8_t next_state[DMA_STATES][DMA_EVENTS] = {
 	[DMA_STATE_KEPT] = { DMA_WRONG, DMA_STATE_KEPT, DMA_STATE_GONE },
 };
 
-void dma_record_init(struct dma_buffer *buffer, const struct dma_plan *plan, uint32_t pieces, enum dma_source source)
-{
-	*buffer = (struct dma_buffer){
-		.bytes = plan->request->bytes,
-		.pieces = (struct phys_range *)(buffer + 1),
-		.piece_count = pieces,
-		.device = plan->device,
-		.site = plan->site,
-		.source = (uint8_t)source,
-		.coherent = plan->coherent,
-	};
-	buffer->segments = (struct device_segment *)(buffer->pieces + pieces);
-}
-
 static enum dma_state state_of(const struct dma_buffer *buffer)
 {
 	return (enum dma_state)atomic_load_explicit(&buffer->state, memory_order_acquire);
 }
 
+/*
+ * What happens to one buffer, in one step. An object of the guarantee that is nobody's any more goes back in this step. True:
+ * the caller destroys what is nobody's any more, and in no list.
+ */
 static bool event_locked(struct memory *memory, struct dma_buffer *buffer, enum dma_event event)
 {
 	const enum dma_state state = state_of(buffer);
@@ -50,13 +40,18 @@ static bool event_locked(struct memory *memory, struct dma_buffer *buffer, enum 
 	return false;
 }
 
-bool dma_record_event(struct memory *memory, struct dma_buffer *buffer, enum dma_event event)
+void dma_free(struct memory *memory, struct dma_buffer *buffer)
 {
-	const uint64_t interrupts = guarantee_lock(&memory->guarantee);
-	const bool gone = event_locked(memory, buffer, event);
+	uint64_t interrupts;
+	bool gone;
 
+	if (!buffer)
+		return;
+	interrupts = guarantee_lock(&memory->guarantee);
+	gone = event_locked(memory, buffer, DMA_EVENT_FREE);
 	guarantee_unlock(&memory->guarantee, interrupts);
-	return gone;
+	if (gone)
+		dma_buffer_destroy(memory, buffer);
 }
 
 /* Walks ------------------------------------------------------------------------------------------------------------------- */

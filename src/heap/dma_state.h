@@ -108,19 +108,26 @@ static inline uint64_t dma_record_bytes(uint64_t pieces, uint64_t segments)
 }
 
 /* A record of that length, with room for so many pieces; DMA_STATE_GONE. */
-void dma_record_init(struct dma_buffer *buffer, const struct dma_plan *plan, uint32_t pieces, enum dma_source source);
+static inline void dma_record_init(struct dma_buffer *buffer, const struct dma_plan *plan, uint32_t pieces,
+				   enum dma_source source)
+{
+	*buffer = (struct dma_buffer){
+		.bytes = plan->request->bytes,
+		.pieces = (struct phys_range *)(buffer + 1),
+		.piece_count = pieces,
+		.device = plan->device,
+		.site = plan->site,
+		.source = (uint8_t)source,
+		.coherent = plan->coherent,
+	};
+	buffer->segments = (struct device_segment *)(buffer->pieces + pieces);
+}
 
 /* It comes and goes in the sections under [E] in which the guarantee gives it and has it back. */
 static inline bool dma_is_guaranteed_object(const struct dma_buffer *buffer)
 {
 	return buffer->source == DMA_SOURCE_GUARANTEED && buffer->piece_count == 1;
 }
-
-/*
- * What happens to one buffer, in one step. An object of the guarantee that is nobody's any more goes back in this step. True:
- * the caller destroys what is nobody's any more, and in no list. What must not happen, as a second free, panics. Any context.
- */
-bool dma_record_event(struct memory *memory, struct dma_buffer *buffer, enum dma_event event);
 
 /*
  * A walk through the buffers of a device that are in quarantine, or are not; through all, if it is NULL. dma_walk_next returns

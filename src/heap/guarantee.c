@@ -56,12 +56,6 @@ static void account_settle_locked(struct guarantee *guarantee, struct guarantee_
 	list_insert_last(&guarantee->unused, &account->link);
 }
 
-bool guarantee_is_reached(const struct guarantee *guarantee, const struct device *device)
-{
-	return device->dma_lowest <= guarantee->memory->blocks.first_block << BLOCK_SHIFT &&
-	       device->dma_mask >= guarantee->highest.value;
-}
-
 /* Adds to what the device has. While something is unreserved, an account is unused. */
 static bool reserve_locked(struct guarantee *guarantee, const struct device *device, uint64_t pieces)
 {
@@ -161,11 +155,9 @@ static void piece_give_locked(struct guarantee *guarantee, struct guarantee_slot
 
 /* Objects of a piece ------------------------------------------------------------------------------------------------------ */
 
-static void *record_of(const struct guarantee *guarantee, const struct guarantee_slot *slot, uint64_t object)
+static void *record_of(const struct guarantee_slot *slot, uint64_t object)
 {
-	const uint64_t bytes = ((uint64_t)(slot - guarantee->slots) << guarantee->piece_shift) + (object << slot->shift);
-
-	return guarantee->records + (bytes >> GUARANTEE_OBJECT_SHIFT) * GUARANTEE_RECORD_BYTES;
+	return slot->records + (object << (slot->shift - GUARANTEE_OBJECT_SHIFT)) * GUARANTEE_RECORD_BYTES;
 }
 
 static struct list *open_list(const struct guarantee_slot *slot)
@@ -178,7 +170,7 @@ static inline void *object_take_locked(struct guarantee *guarantee, struct guara
 {
 	const bool fresh = slot->returned == GUARANTEE_NONE;
 	const uint32_t object = fresh ? slot->fresh++ : slot->returned;
-	void *record = record_of(guarantee, slot, object);
+	void *record = record_of(slot, object);
 
 	if (!fresh)
 		slot->returned = *(uint32_t *)record;
@@ -191,9 +183,11 @@ static inline void *object_take_locked(struct guarantee *guarantee, struct guara
 	return record;
 }
 
-static void *take_locked(struct guarantee *guarantee, struct guarantee_account *account, unsigned shift, uint64_t pieces,
-			 bool beyond, struct phys_addr *start)
+static inline void *take_locked(struct guarantee *guarantee, struct guarantee_account *account, uint64_t bytes, bool beyond,
+				struct phys_addr *start)
 {
+	const unsigned shift = MIN(MAX(log2_ceil(bytes), GUARANTEE_OBJECT_SHIFT), guarantee->piece_shift);
+	const uint64_t pieces = ((bytes - 1) >> guarantee->piece_shift) + 1;
 	struct list *open = list_first(&account->open[shift - GUARANTEE_OBJECT_SHIFT]);
 	struct guarantee_slot *slot;
 
@@ -209,18 +203,13 @@ static void *take_locked(struct guarantee *guarantee, struct guarantee_account *
 void *guarantee_take_locked(struct guarantee *guarantee, const struct device *device, uint64_t bytes, bool beyond,
 			    struct phys_addr *start)
 {
-	const unsigned shift = MIN(MAX(log2_ceil(bytes), GUARANTEE_OBJECT_SHIFT), guarantee->piece_shift);
-	const uint64_t pieces = ((bytes - 1) >> guarantee->piece_shift) + 1;
-	struct guarantee_account *account;
+	struct guarantee_account *const common = beyond ? &guarantee->common : NULL;
+	struct guarantee_account *account = account_find_locked(guarantee, device);
 	void *record = NULL;
 
-	if (!guarantee->slots)
-		return NULL;
-	account = account_find_locked(guarantee, device);
-	if (account)
-		record = take_locked(guarantee, account, shift, pieces, beyond, start);
-	if (!record && beyond)
-		record = take_locked(guarantee, &guarantee->common, shift, pieces, true, start);
+	account = account ? account : common;
+	while (account && !(record = take_locked(guarantee, account, bytes, beyond, start)))
+		account = account == common ? NULL : common;
 	guarantee->refused += !record;
 	return record;
 }
@@ -257,7 +246,7 @@ void guarantee_give_locked(struct guarantee *guarantee, struct phys_addr start)
 		piece_give_locked(guarantee, slot);
 		return;
 	}
-	*(uint32_t *)record_of(guarantee, slot, object) = slot->returned;
+	*(uint32_t *)record_of(slot, object) = slot->returned;
 	slot->returned = object;
 	if (list_is_empty(&slot->link)) /* it was full */
 		list_insert_first(open_list(slot), &slot->link);
@@ -289,20 +278,21 @@ static void lists_init(struct guarantee *guarantee)
 static bool tables_alloc(struct guarantee *guarantee)
 {
 	const uint32_t slots = guarantee->pieces + 1;
-	const uint64_t objects = slots * guarantee_piece_bytes(guarantee) >> GUARANTEE_OBJECT_SHIFT;
-	const uint64_t bytes = objects * GUARANTEE_RECORD_BYTES + slots * sizeof(guarantee->slots[0]) +
-			       guarantee->pieces * sizeof(guarantee->accounts[0]) +
-			       guarantee->place_count * sizeof(guarantee->places[0]);
+	const uint64_t records = (guarantee_piece_bytes(guarantee) >> GUARANTEE_OBJECT_SHIFT) * GUARANTEE_RECORD_BYTES;
+	char *tables = heap_alloc(memory_general_heap(guarantee->memory),
+				  slots * (records + sizeof(guarantee->slots[0])) +
+					  guarantee->pieces * sizeof(guarantee->accounts[0]) +
+					  guarantee->place_count * sizeof(guarantee->places[0]),
+				  0);
 
-	guarantee->records = heap_alloc(memory_general_heap(guarantee->memory), bytes, 0);
-	if (!guarantee->records)
+	if (!tables)
 		return false;
-	guarantee->slots = (struct guarantee_slot *)(guarantee->records + objects * GUARANTEE_RECORD_BYTES);
+	guarantee->slots = (struct guarantee_slot *)(tables + slots * records);
 	guarantee->accounts = (struct guarantee_account *)(guarantee->slots + slots);
 	guarantee->places = (uint32_t *)(guarantee->accounts + guarantee->pieces);
 	memset(guarantee->places, 0, guarantee->place_count * sizeof(guarantee->places[0]));
 	for (uint32_t i = 0; i < slots; i++) {
-		guarantee->slots[i] = (struct guarantee_slot){ .state = SLOT_EMPTY };
+		guarantee->slots[i] = (struct guarantee_slot){ .records = tables + i * records, .state = SLOT_EMPTY };
 		list_init(&guarantee->slots[i].link);
 		list_init(&guarantee->slots[i].due);
 	}
@@ -345,8 +335,8 @@ status_t guarantee_init(struct guarantee *guarantee, struct memory *memory, cons
 	guarantee->pieces = (uint32_t)divide_round_up(config->bytes, config->piece_bytes);
 	guarantee->piece_blocks = config->piece_bytes >> BLOCK_SHIFT;
 	guarantee->piece_shift = log2_floor(config->piece_bytes);
-	guarantee->first_place = memory->blocks.first_block << BLOCK_SHIFT >> guarantee->piece_shift;
-	guarantee->place_count = ((end - 1) >> guarantee->piece_shift) - guarantee->first_place + 1;
+	guarantee->lowest.value = memory->blocks.first_block << BLOCK_SHIFT;
+	guarantee->place_count = guarantee_place(guarantee, (struct phys_addr){ end - 1 }) + 1;
 	guarantee->highest.value = config->highest.value == 0 ? end - 1 : MIN(config->highest.value, end - 1);
 	if (!tables_alloc(guarantee)) {
 		guarantee->pieces = 0;
@@ -372,6 +362,6 @@ void guarantee_fini(struct guarantee *guarantee)
 	cleaner_unregister(&guarantee->memory->cleaners, &guarantee->cleaner);
 	while ((link = list_first(&guarantee->idle)))
 		(void)guarantee_withdraw(guarantee, container_of(link, struct guarantee_slot, link));
-	heap_free(memory_general_heap(guarantee->memory), guarantee->records);
+	heap_free(memory_general_heap(guarantee->memory), guarantee->slots[0].records);
 	guarantee->slots = NULL;
 }

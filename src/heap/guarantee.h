@@ -53,6 +53,7 @@ struct guarantee_slot {
 	struct list link;                  /* [E] in the list of its state, or of its account's pieces with room; or alone */
 	struct list due;                   /* [E] in the list of what the refill task has to look at; or alone */
 	struct phys_addr start;            /* [E] changes under [K] only */
+	char *records;                     /* [I] of what may lie in the piece */
 	struct guarantee_account *account; /* [E] OUT: of whom */
 	uint32_t used;                     /* [E] OUT: objects */
 	uint32_t fresh;                    /* [E] OUT: objects from this one on were never given */
@@ -107,12 +108,10 @@ struct guarantee {
 	uint32_t pieces;                    /* [I] guaranteed */
 	uint64_t piece_blocks;              /* [I] */
 	unsigned piece_shift;               /* [I] a piece has 1 << piece_shift bytes */
-	struct phys_addr highest;           /* [I] last byte of the memory that it lies in */
+	struct phys_addr lowest, highest;   /* [I] first and last byte of the memory that it lies in */
 	struct guarantee_slot *slots;       /* [I] one more than pieces; NULL: no guarantee */
 	struct guarantee_account *accounts; /* [I] as many as pieces: each that is in use has reserved one, or has one out */
-	char *records;                      /* [I] */
-	uint32_t *places;                   /* [E] by address: 1 + the slot of the piece there, or 0 */
-	uint64_t first_place;               /* [I] address >> piece_shift of the first of them */
+	uint32_t *places;                   /* [E] from `lowest` on: 1 + the slot of the piece there, or 0 */
 	uint64_t place_count;               /* [I] */
 	struct owner owner;
 
@@ -171,7 +170,10 @@ status_t guarantee_reserve(struct guarantee *guarantee, const struct device *dev
 void guarantee_end_reservation(struct guarantee *guarantee, const struct device *device);
 
 /* Whether the device reaches all memory of the guarantee, so that any piece serves it. */
-bool guarantee_is_reached(const struct guarantee *guarantee, const struct device *device);
+static inline bool guarantee_is_reached(const struct guarantee *guarantee, const struct device *device)
+{
+	return device->dma_lowest <= guarantee->lowest.value && device->dma_mask >= guarantee->highest.value;
+}
 
 /* The refill task has something to do. Any context. */
 void guarantee_wake_refill(struct guarantee *guarantee);

@@ -28,7 +28,7 @@ static inline struct phys_addr guarantee_block(struct phys_addr start, uint64_t 
 /* The place of an address among those that a piece can have. */
 static inline uint64_t guarantee_place(const struct guarantee *guarantee, struct phys_addr address)
 {
-	return (address.value >> guarantee->piece_shift) - guarantee->first_place;
+	return (address.value >> guarantee->piece_shift) - (guarantee->lowest.value >> guarantee->piece_shift);
 }
 
 /* The slot of the piece that has the address; NULL: there is none. [E] or [K] is held, or the piece is the caller's. */

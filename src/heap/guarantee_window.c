@@ -20,7 +20,7 @@ static struct guarantee_slot *next_in(struct guarantee *guarantee, const struct 
 				      enum slot_state *state)
 {
 	const uint64_t bytes = guarantee_piece_bytes(guarantee);
-	const uint64_t first = guarantee->first_place << guarantee->piece_shift;
+	const uint64_t first = align_down(guarantee->lowest.value, bytes);
 	const uint64_t end = first + guarantee->place_count * bytes;
 	struct guarantee_slot *slot = NULL;
 
