@@ -124,10 +124,9 @@ static uint64_t percentile(const struct storm *storm, uint64_t per_mille)
 static void print_result(struct storm *storm, uint64_t requests, uint64_t refused, uint64_t overwritten, uint64_t bytes)
 {
 	struct memory *memory = storm->trial.environment->memory;
-	struct guarantee_statistics statistics;
+	const struct guarantee_statistics statistics = guarantee_statistics(&memory->guarantee);
 	char text[TRIAL_TEXT_BYTES];
 
-	guarantee_statistics(&memory->guarantee, &statistics);
 	scenario_result(storm->trial.scenario,
 			"%s cpus=%u requests=%llu taken_bytes=%llu refused=%llu overwritten=%llu guarantee_bytes=%llu "
 			"steps_max=%llu exchanged=%llu "

@@ -83,10 +83,8 @@ static void read_some(struct volumes *self, struct side *side)
 static uint64_t floor_bytes(struct volumes *self, const struct side *side)
 {
 	struct guarantee *guarantee = &self->trial.environment->memory->guarantee;
-	struct guarantee_statistics statistics;
 
-	guarantee_statistics(guarantee, &statistics);
-	return side->keep_bytes + statistics.lent * guarantee->piece_blocks * BLOCK_BYTES;
+	return side->keep_bytes + guarantee_statistics(guarantee).lent * guarantee->piece_blocks * BLOCK_BYTES;
 }
 
 /* By turns, until memory is full. */

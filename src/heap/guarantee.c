@@ -37,10 +37,10 @@ static inline bool account_change_locked(struct guarantee *guarantee, struct gua
 {
 	const uint64_t before = MAX(account->reserved, account->out), after = MAX(reserved, out);
 
-	if (after > before && after - before > (beyond ? guarantee->unreserved : 0))
+	if (after > before && after - before > (beyond ? guarantee->counts.unreserved : 0))
 		return false;
-	guarantee->unreserved += (uint32_t)(before - after);
-	guarantee->out += (uint32_t)out - account->out;
+	guarantee->counts.unreserved += before - after;
+	guarantee->counts.out += out - account->out;
 	account->reserved = (uint32_t)reserved;
 	account->out = (uint32_t)out;
 	return true;
@@ -113,8 +113,8 @@ void guarantee_revoke_locked(struct guarantee *guarantee, struct guarantee_slot 
 	for (uint64_t i = 0; i < guarantee->piece_blocks; i++)
 		guarantee->lender->revoke(guarantee->lender, guarantee_block(slot->start, i));
 	slot->revoked = true;
-	guarantee->loans--;
-	guarantee->steps_max = 1 + guarantee->piece_blocks;
+	guarantee->counts.lent--;
+	guarantee->counts.steps_max = 1 + guarantee->piece_blocks;
 	due_locked(guarantee, slot);
 }
 
@@ -178,7 +178,7 @@ static inline void *object_take_locked(struct guarantee *guarantee, struct guara
 		list_remove(&slot->link);
 	else if (list_is_empty(&slot->link))
 		list_insert_first(open_list(slot), &slot->link);
-	guarantee->taken++;
+	guarantee->counts.taken++;
 	start->value = slot->start.value + ((uint64_t)object << slot->shift);
 	return record;
 }
@@ -210,7 +210,7 @@ void *guarantee_take_locked(struct guarantee *guarantee, const struct device *de
 	account = account ? account : common;
 	while (account && !(record = take_locked(guarantee, account, bytes, beyond, start)))
 		account = account == common ? NULL : common;
-	guarantee->refused += !record;
+	guarantee->counts.refused += !record;
 	return record;
 }
 
@@ -312,7 +312,7 @@ static void fill_first(struct guarantee *guarantee)
 	guarantee->spare = guarantee->slots;
 	while (found < wanted && guarantee_bring(guarantee, &(struct guarantee_wish){ .avoid_first = { 1 } }))
 		guarantee->spare = &guarantee->slots[++found];
-	guarantee->pieces = guarantee->unreserved = found;
+	guarantee->pieces = guarantee->counts.unreserved = found;
 	if (found < wanted)
 		log_warn("memory: only %u of the %u pieces of the DMA guarantee were found; set DMA_GUARANTEE_BYTES or "
 			 "DMA_GUARANTEE_PIECE_BYTES lower",
@@ -350,7 +350,7 @@ status_t guarantee_init(struct guarantee *guarantee, struct memory *memory, cons
 
 bool guarantee_is_idle(const struct guarantee *guarantee)
 {
-	return guarantee->out == 0 && !guarantee->lender;
+	return guarantee->counts.out == 0 && !guarantee->lender;
 }
 
 void guarantee_fini(struct guarantee *guarantee)

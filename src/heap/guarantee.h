@@ -93,7 +93,7 @@ struct guarantee_config {
 };
 
 struct guarantee_statistics {
-	uint64_t free, lent, out; /* pieces now */
+	uint64_t lent, out, free; /* pieces now */
 	uint64_t unreserved;      /* pieces that may be taken beyond reservations */
 	uint64_t taken;           /* objects */
 	uint64_t refused;
@@ -115,14 +115,13 @@ struct guarantee {
 	uint64_t place_count;               /* [I] */
 	struct owner owner;
 
-	struct spinlock lock;                          /* [E] */
-	struct list idle, loaned;                      /* [E] slots; the oldest first */
-	struct list due;                               /* [E] slots that were taken or given since the refill task looked */
-	bool rested;                                   /* [E] it found none, and has not been woken since */
-	struct list reserving, unused;                 /* [E] accounts */
-	struct guarantee_account common;               /* [E] */
-	uint32_t loans, out, unreserved;               /* [E] pieces */
-	uint64_t taken, refused, steps_max, exchanged; /* [E] */
+	struct spinlock lock;               /* [E] */
+	struct list idle, loaned;           /* [E] slots; the oldest first */
+	struct list due;                    /* [E] slots that were taken or given since the refill task looked */
+	bool rested;                        /* [E] it found none, and has not been woken since */
+	struct list reserving, unused;      /* [E] accounts */
+	struct guarantee_account common;    /* [E] */
+	struct guarantee_statistics counts; /* [E] but for `free`, which is what is left */
 
 	struct mutex refill;             /* [K] */
 	struct guarantee_slot *spare;    /* [K] the one that is EMPTY; NULL: while a new piece is in, and an old one not out */
@@ -225,7 +224,7 @@ bool guarantee_keep(struct guarantee *guarantee);
 void guarantee_run(struct guarantee *guarantee);
 void guarantee_stop(struct guarantee *guarantee);
 
-void guarantee_statistics(struct guarantee *guarantee, struct guarantee_statistics *statistics);
+struct guarantee_statistics guarantee_statistics(struct guarantee *guarantee);
 
 /* What is free, lent and out, and a line for each reservation. */
 void guarantee_print(struct guarantee *guarantee);

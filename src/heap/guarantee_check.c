@@ -3,47 +3,35 @@
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"
 
-void guarantee_statistics(struct guarantee *guarantee, struct guarantee_statistics *statistics)
+struct guarantee_statistics guarantee_statistics(struct guarantee *guarantee)
 {
 	const uint64_t interrupts = spinlock_lock_interrupts(&guarantee->lock);
-
-	*statistics = (struct guarantee_statistics){
-		.free = MAX(guarantee->pieces, guarantee->loans + guarantee->out) - guarantee->loans - guarantee->out,
-		.lent = guarantee->loans,
-		.out = guarantee->out,
-		.unreserved = guarantee->unreserved,
-		.taken = guarantee->taken,
-		.refused = guarantee->refused,
-		.steps_max = guarantee->steps_max,
-		.exchanged = guarantee->exchanged,
-	};
-	spinlock_unlock_interrupts(&guarantee->lock, interrupts);
-}
-
-static void account_print(struct guarantee *guarantee, const struct guarantee_account *account)
-{
-	const uint64_t interrupts = spinlock_lock_interrupts(&guarantee->lock);
-	const char *name = account->device ? account->device->name : "a device that is gone";
-	const uint32_t reserved = account->reserved, out = account->out;
+	struct guarantee_statistics statistics = guarantee->counts;
 
 	spinlock_unlock_interrupts(&guarantee->lock, interrupts);
-	if (reserved > 0)
-		print("    %-20s reserved %u pieces, has %u out\n", name, reserved, out);
+	statistics.free = guarantee->pieces - MIN(guarantee->pieces, statistics.lent + statistics.out);
+	return statistics;
 }
 
 void guarantee_print(struct guarantee *guarantee)
 {
-	struct guarantee_statistics statistics;
+	const struct guarantee_statistics statistics = guarantee_statistics(guarantee);
 	char piece[FORMAT_BYTES_SIZE];
 
-	guarantee_statistics(guarantee, &statistics);
 	print("guarantee: %u pieces of %s: %llu free, %llu lent, %llu out, %llu not reserved; %llu objects taken, %llu "
-	      "requests "
-	      "refused\n",
+	      "requests refused\n",
 	      guarantee->pieces, format_bytes(piece, guarantee_piece_bytes(guarantee)), (unsigned long long)statistics.free,
 	      (unsigned long long)statistics.lent, (unsigned long long)statistics.out,
 	      (unsigned long long)statistics.unreserved, (unsigned long long)statistics.taken,
 	      (unsigned long long)statistics.refused);
-	for (uint32_t i = 0; i < guarantee->pieces; i++)
-		account_print(guarantee, &guarantee->accounts[i]);
+	for (uint32_t i = 0; i < guarantee->pieces; i++) {
+		const struct guarantee_account *account = &guarantee->accounts[i];
+		const uint64_t interrupts = spinlock_lock_interrupts(&guarantee->lock);
+		const char *name = account->device ? account->device->name : "a device that is gone";
+		const uint32_t reserved = account->reserved, out = account->out;
+
+		spinlock_unlock_interrupts(&guarantee->lock, interrupts);
+		if (reserved > 0)
+			print("    %-20s reserved %u pieces, has %u out\n", name, reserved, out);
+	}
 }

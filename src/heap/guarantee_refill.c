@@ -81,7 +81,7 @@ static void slot_fill(struct guarantee *guarantee, struct phys_addr start, enum 
 	slot->start = start;
 	slot->state = (uint8_t)state;
 	guarantee->places[guarantee_place(guarantee, start)] = (uint32_t)(slot - guarantee->slots) + 1;
-	guarantee->loans += state == SLOT_LOANED;
+	guarantee->counts.lent += state == SLOT_LOANED;
 	list_insert_last(state == SLOT_LOANED ? &guarantee->loaned : &guarantee->idle, &slot->link);
 	spinlock_unlock_interrupts(&guarantee->lock, interrupts);
 	guarantee->spare = NULL;
@@ -101,8 +101,8 @@ static struct guarantee_slot *slot_detach(struct guarantee *guarantee, struct gu
 	list_remove(&slot->link);
 	slot->state = SLOT_EMPTY;
 	guarantee->places[guarantee_place(guarantee, slot->start)] = 0;
-	guarantee->loans -= *loaned;
-	guarantee->exchanged++;
+	guarantee->counts.lent -= *loaned;
+	guarantee->counts.exchanged++;
 	spinlock_unlock_interrupts(&guarantee->lock, interrupts);
 	return slot;
 }

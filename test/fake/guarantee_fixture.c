@@ -18,11 +18,3 @@ bool guarantee_piece_take(struct guarantee *guarantee, struct phys_addr *start)
 
 	return guarantee_take(guarantee, &device, guarantee_piece_bytes(guarantee), true, start);
 }
-
-struct guarantee_statistics guarantee_statistics_of(struct guarantee *guarantee)
-{
-	struct guarantee_statistics statistics;
-
-	guarantee_statistics(guarantee, &statistics);
-	return statistics;
-}

@@ -14,5 +14,3 @@ bool guarantee_piece_take(struct guarantee *guarantee, struct phys_addr *start);
 /* One object, as guarantee_take_locked; its record is of no use. */
 bool guarantee_take(struct guarantee *guarantee, const struct device *device, uint64_t bytes, bool beyond,
 		    struct phys_addr *start);
-
-struct guarantee_statistics guarantee_statistics_of(struct guarantee *guarantee);

@@ -47,9 +47,10 @@ static bool counts_are_valid(struct guarantee *guarantee)
 		promised += MAX(account->reserved, account->out);
 		out += account->out;
 	}
-	return guarantee->common.reserved == 0 && promised + guarantee->unreserved == guarantee->pieces &&
-	       out == guarantee->out && length(&guarantee->idle) + length(&guarantee->loaned) + out == guarantee->pieces &&
-	       length(&guarantee->loaned) == guarantee->loans;
+	return guarantee->common.reserved == 0 && promised + guarantee->counts.unreserved == guarantee->pieces &&
+	       out == guarantee->counts.out &&
+	       length(&guarantee->idle) + length(&guarantee->loaned) + out == guarantee->pieces &&
+	       length(&guarantee->loaned) == guarantee->counts.lent;
 }
 
 bool guarantee_is_valid(struct guarantee *guarantee)

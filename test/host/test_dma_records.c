@@ -134,8 +134,6 @@ static void begin(void *context)
 /* The driver frees what it still has, the device is reset, and nothing is left. */
 static void end(void *context)
 {
-	struct guarantee_statistics statistics;
-
 	(void)context;
 	ck_assert(memory_is_valid(memory));
 	drop(&object);
@@ -144,9 +142,8 @@ static void end(void *context)
 	(void)dma_quarantine_end(memory, &device);
 	dma_guarantee_end(memory, &device);
 	(void)guarantee_keep(&memory->guarantee);
-	guarantee_statistics(&memory->guarantee, &statistics);
-	ck_assert_uint_eq(statistics.out, 0);
-	ck_assert_uint_eq(statistics.unreserved, PIECES);
+	ck_assert_uint_eq(guarantee_statistics(&memory->guarantee).out, 0);
+	ck_assert_uint_eq(guarantee_statistics(&memory->guarantee).unreserved, PIECES);
 	ck_assert(list_is_empty(&memory->dma.buffers));
 	ck_assert(list_is_empty(&memory->dma.clients));
 	ck_assert(memory_is_valid(memory));
@@ -220,7 +217,6 @@ START_TEST(only_what_a_device_has_goes_into_quarantine)
 {
 	struct dma_buffer *pieces[PIECES], *large;
 	const struct dma_request request = { .bytes = 2 * PIECE_BYTES, .segment_bytes_min = PIECE_BYTES };
-	struct guarantee_statistics statistics;
 	struct dma_plan plan;
 
 	setup();
@@ -235,11 +231,9 @@ START_TEST(only_what_a_device_has_goes_into_quarantine)
 	ck_assert_uint_eq(dma_device_leaks(memory, &device), 1);
 	ck_assert_uint_eq(dma_quarantine(memory, &device), 2 * PIECE_BYTES);
 	dma_free(memory, large);
-	guarantee_statistics(&memory->guarantee, &statistics);
-	ck_assert_uint_eq(statistics.out, 2);
+	ck_assert_uint_eq(guarantee_statistics(&memory->guarantee).out, 2);
 	ck_assert_uint_eq(dma_quarantine_end(memory, &device), 2 * PIECE_BYTES);
-	guarantee_statistics(&memory->guarantee, &statistics);
-	ck_assert_uint_eq(statistics.out, 0);
+	ck_assert_uint_eq(guarantee_statistics(&memory->guarantee).out, 0);
 	ck_assert(memory_is_valid(memory));
 	machine_fini(&machine);
 }

@@ -165,7 +165,7 @@ START_TEST(all_that_is_guaranteed_is_there_at_any_moment)
 	}
 	while (out > 0)
 		guarantee_give(guarantee, pieces[--out]);
-	ck_assert_uint_gt(guarantee_statistics_of(guarantee).exchanged, 1000);
+	ck_assert_uint_gt(guarantee_statistics(guarantee).exchanged, 1000);
 	guarantee_clear_lender(guarantee, &lender.lender);
 	ck_assert_uint_eq(lender.owner.blocks, 0);
 	machine_fini(&machine);
@@ -182,9 +182,9 @@ START_TEST(no_more_than_is_guaranteed_counts)
 	machine_with_guarantee(&machine, LENDER_BLOCKS);
 	taken = take_all(guarantee, pieces);
 	ck_assert_uint_eq(taken, PIECES);
-	ck_assert_uint_eq(guarantee_statistics_of(guarantee).refused, 0);
+	ck_assert_uint_eq(guarantee_statistics(guarantee).refused, 0);
 	ck_assert(!guarantee_piece_take(guarantee, &another));
-	ck_assert_uint_eq(guarantee_statistics_of(guarantee).refused, 1);
+	ck_assert_uint_eq(guarantee_statistics(guarantee).refused, 1);
 	ck_assert_int_eq(memory_fini(&machine.memory), STATUS_BUSY);
 	guarantee_give(guarantee, pieces[2]);
 	ck_assert(guarantee_piece_take(guarantee, &another));
@@ -209,16 +209,16 @@ START_TEST(lending_asks_for_no_more_lending)
 	for (unsigned i = 0; i < 2 * PIECES; i++)
 		(void)guarantee_keep(guarantee);
 	lender.turns = 8;
-	exchanged = guarantee_statistics_of(guarantee).exchanged;
+	exchanged = guarantee_statistics(guarantee).exchanged;
 	/* What is lent turns over once while the memory does. */
 	for (uint64_t turn = 0; turn < LENDER_BLOCKS / PIECES; turn++) {
-		ck_assert_uint_eq(guarantee_statistics_of(guarantee).exchanged, exchanged);
+		ck_assert_uint_eq(guarantee_statistics(guarantee).exchanged, exchanged);
 		guarantee_turn(guarantee);
 		(void)guarantee_keep(guarantee);
 	}
 	for (unsigned i = 0; i < 10; i++)
 		(void)guarantee_keep(guarantee);
-	ck_assert_uint_eq(guarantee_statistics_of(guarantee).exchanged, exchanged + 1);
+	ck_assert_uint_eq(guarantee_statistics(guarantee).exchanged, exchanged + 1);
 	guarantee_clear_lender(guarantee, &lender.lender);
 	machine_fini(&machine);
 }
@@ -260,7 +260,7 @@ START_TEST(a_run_through_it_moves_it_away)
 	ck_assert_int_eq(memory_blocks_alloc(&machine.memory, &block, &top), STATUS_OK);
 	ck_assert_int_eq(memory_blocks_alloc(&machine.memory, &run, &bottom), STATUS_OK);
 	ck_assert_uint_eq(bottom.value, MACHINE_START);
-	ck_assert_uint_ge(guarantee_statistics_of(&machine.memory.guarantee).free, PIECES);
+	ck_assert_uint_ge(guarantee_statistics(&machine.memory.guarantee).free, PIECES);
 	ck_assert(memory_is_valid(&machine.memory));
 	memory_blocks_free(&machine.memory, top);
 	memory_blocks_free(&machine.memory, bottom);
@@ -301,8 +301,8 @@ START_TEST(pieces_do_not_move_to_and_fro_without_end)
 	}
 	run.deadline_ns = platform_now_ns() + NS_PER_S;
 	ck_assert_int_eq(memory_blocks_alloc(&machine.memory, &run, &address), STATUS_TIMEOUT);
-	ck_assert_uint_gt(guarantee_statistics_of(&machine.memory.guarantee).exchanged, PIECES);
-	ck_assert_uint_ge(guarantee_statistics_of(&machine.memory.guarantee).free, PIECES);
+	ck_assert_uint_gt(guarantee_statistics(&machine.memory.guarantee).exchanged, PIECES);
+	ck_assert_uint_ge(guarantee_statistics(&machine.memory.guarantee).free, PIECES);
 	for (unsigned i = 0; i < 2; i++)
 		memory_blocks_free(&machine.memory, in_the_way[i]);
 	ck_assert_int_eq(memory_blocks_alloc(&machine.memory, &run, &address), STATUS_OK);
@@ -322,7 +322,7 @@ static void lend_lowest(struct machine *machine, struct noting_lender *lender, s
 	machine->memory.config.low_bytes = LENDER_BLOCKS * BLOCK_BYTES;
 	for (unsigned i = 0; i < 2 * PIECES; i++)
 		(void)guarantee_keep(&machine->memory.guarantee);
-	ck_assert_uint_ge(guarantee_statistics_of(&machine->memory.guarantee).lent, PIECES);
+	ck_assert_uint_ge(guarantee_statistics(&machine->memory.guarantee).lent, PIECES);
 	lender->asked = 0;
 	target->bytes = LOWEST_BLOCKS * BLOCK_BYTES;
 	target->lowest.value = MACHINE_START;
@@ -358,7 +358,7 @@ START_TEST(a_piece_that_cannot_move_is_in_the_way)
 	lender.refuses = true;
 	ck_assert(window_find(&machine.memory.blocks, &run, &window));
 	(void)guarantee->cleaner.clean(&guarantee->cleaner, &target);
-	ck_assert_uint_eq(obstacles, guarantee_statistics_of(guarantee).lent);
+	ck_assert_uint_eq(obstacles, guarantee_statistics(guarantee).lent);
 	ck_assert_uint_eq(obstacles, PIECES);
 	ck_assert_uint_eq(lender.asked, 1);
 	ck_assert(!window_find(&machine.memory.blocks, &run, &window));
@@ -536,7 +536,7 @@ START_TEST(threads_take_pieces_while_windows_are_cleared)
 
 	machine_with_guarantee(&clearing.machine, LENDER_BLOCKS);
 	host_threads_run(2, clear_or_take, &clearing);
-	ck_assert_uint_gt(guarantee_statistics_of(&clearing.machine.memory.guarantee).exchanged, 0);
+	ck_assert_uint_gt(guarantee_statistics(&clearing.machine.memory.guarantee).exchanged, 0);
 	machine_fini(&clearing.machine);
 }
 END_TEST
@@ -571,7 +571,7 @@ START_TEST(threads_wait_for_one_piece_of_a_recall)
 	machine_with_guarantee(machine, 32);
 	noting_init(&recalling.lender, machine);
 	recalling.lender.pauses = true;
-	while (guarantee_statistics_of(guarantee).lent < PIECES) {
+	while (guarantee_statistics(guarantee).lent < PIECES) {
 		const struct run_request rest = {
 			.blocks = 1,
 			.owner = &recalling.lender.owner,

@@ -199,7 +199,7 @@ static void step_give(struct random *random)
 
 static void check_counts(void)
 {
-	const struct guarantee_statistics statistics = guarantee_statistics_of(guarantee);
+	const struct guarantee_statistics statistics = guarantee_statistics(guarantee);
 	uint64_t out = 0;
 
 	for (unsigned i = 0; i <= DEVICES; i++)
@@ -238,7 +238,7 @@ static void run_model(uint64_t seed, uint64_t piece_bytes, unsigned steps)
 	for (unsigned i = 0; i < DEVICES; i++)
 		guarantee_end_reservation(guarantee, &devices[i]);
 	(void)guarantee_keep(guarantee);
-	ck_assert_uint_eq(guarantee_statistics_of(guarantee).unreserved, guarantee->pieces);
+	ck_assert_uint_eq(guarantee_statistics(guarantee).unreserved, guarantee->pieces);
 	ck_assert(list_is_empty(&guarantee->reserving));
 	machine_fini(&machine);
 }
@@ -310,7 +310,7 @@ START_TEST(runs_of_one_request_share_pieces)
 		const struct dma_request request = { .bytes = mb * MIB };
 
 		ck_assert_int_eq(dma_alloc(memory, &devices[0], &request, &buffer), STATUS_OK);
-		ck_assert_uint_eq(guarantee_statistics_of(guarantee).out, divide_round_up(mb, 4));
+		ck_assert_uint_eq(guarantee_statistics(guarantee).out, divide_round_up(mb, 4));
 		memset(buffer->memory, (int)mb, buffer->bytes);
 		dma_free(memory, buffer);
 	}
@@ -404,13 +404,13 @@ START_TEST(a_reservation_ends_with_its_last_piece)
 	ck_assert_int_eq(dma_alloc(memory, &devices[0], &request, &buffer), STATUS_OK);
 	platform_preempt_enable();
 	dma_guarantee_end(memory, &devices[0]);
-	ck_assert_uint_eq(guarantee_statistics_of(guarantee).unreserved, 1);
+	ck_assert_uint_eq(guarantee_statistics(guarantee).unreserved, 1);
 	/* The next driver of the device begins anew. */
 	ck_assert_int_eq(dma_guarantee_reserve(memory, &devices[0], 4 * MIB), STATUS_OK);
 	dma_free(memory, buffer);
-	ck_assert_uint_eq(guarantee_statistics_of(guarantee).unreserved, 3);
+	ck_assert_uint_eq(guarantee_statistics(guarantee).unreserved, 3);
 	dma_guarantee_end(memory, &devices[0]);
-	ck_assert_uint_eq(guarantee_statistics_of(guarantee).unreserved, 4);
+	ck_assert_uint_eq(guarantee_statistics(guarantee).unreserved, 4);
 }
 END_TEST
 
@@ -483,7 +483,7 @@ START_TEST(threads_within_their_reservations_are_never_refused)
 	host_threads_run(THREADS + 1, taker, NULL);
 	ck_assert_uint_eq(refused, 0);
 	ck_assert(guarantee_is_valid(guarantee));
-	ck_assert_uint_eq(guarantee_statistics_of(guarantee).out, 0);
+	ck_assert_uint_eq(guarantee_statistics(guarantee).out, 0);
 	machine_fini(&machine);
 }
 END_TEST

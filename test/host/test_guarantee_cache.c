@@ -29,7 +29,7 @@ static void fill_and_lend(struct cache_machine *machine)
 		cache_machine_fill(machine);
 		keep(machine);
 	}
-	ck_assert_uint_ge(guarantee_statistics_of(&machine->memory.guarantee).lent, PIECES);
+	ck_assert_uint_ge(guarantee_statistics(&machine->memory.guarantee).lent, PIECES);
 	ck_assert(pagecache_is_valid(&machine->pagecache));
 	ck_assert(memory_is_valid(&machine->memory));
 }
@@ -101,8 +101,8 @@ START_TEST(the_guarantee_is_taken_from_the_cache)
 	for (unsigned i = 0; i < PIECES; i++)
 		dma_free(&machine.memory, buffers[i]);
 	keep(&machine);
-	ck_assert_uint_ge(guarantee_statistics_of(&machine.memory.guarantee).free +
-				  guarantee_statistics_of(&machine.memory.guarantee).lent,
+	ck_assert_uint_ge(guarantee_statistics(&machine.memory.guarantee).free +
+				  guarantee_statistics(&machine.memory.guarantee).lent,
 			  PIECES);
 	cache_machine_fini(&machine);
 }
@@ -155,7 +155,7 @@ START_TEST(a_device_at_work_keeps_its_pieces)
 	uint64_t bytes = 0;
 
 	fill_and_lend(&machine);
-	for (; guarantee_statistics_of(&memory->guarantee).out < 2; bytes += PIECE_BYTES) {
+	for (; guarantee_statistics(&memory->guarantee).out < 2; bytes += PIECE_BYTES) {
 		platform_preempt_disable();
 		ck_assert_int_eq(dma_alloc(memory, &device, &piece_request, &buffer), STATUS_OK);
 		platform_preempt_enable();
@@ -164,9 +164,9 @@ START_TEST(a_device_at_work_keeps_its_pieces)
 	dma_free(memory, buffer);
 	ck_assert_uint_eq(dma_device_leaks(memory, &device), 0);
 	ck_assert_uint_eq(dma_quarantine_bytes(memory, &device), bytes);
-	ck_assert_uint_eq(guarantee_statistics_of(&memory->guarantee).out, 2);
+	ck_assert_uint_eq(guarantee_statistics(&memory->guarantee).out, 2);
 	ck_assert_uint_eq(dma_quarantine_end(memory, &device), bytes);
-	ck_assert_uint_eq(guarantee_statistics_of(&memory->guarantee).out, 0);
+	ck_assert_uint_eq(guarantee_statistics(&memory->guarantee).out, 0);
 	keep(&machine);
 	ck_assert(memory_is_valid(memory));
 	cache_machine_fini(&machine);
@@ -198,12 +198,12 @@ START_TEST(the_cold_end_moves_on)
 	uint64_t exchanged;
 
 	fill_and_lend(&machine);
-	exchanged = guarantee_statistics_of(&machine.memory.guarantee).exchanged;
+	exchanged = guarantee_statistics(&machine.memory.guarantee).exchanged;
 	for (uint64_t read = 0; read < turns * MEMORY_BYTES; read += MIB) {
 		cache_machine_read(&machine, read % DISK_BYTES, MIB);
 		(void)guarantee_keep(&machine.memory.guarantee);
 	}
-	exchanged = guarantee_statistics_of(&machine.memory.guarantee).exchanged - exchanged;
+	exchanged = guarantee_statistics(&machine.memory.guarantee).exchanged - exchanged;
 	ck_assert_uint_gt(exchanged, 10);
 	ck_assert_uint_ge(exchanged, (turns - 1) * PIECES);
 	ck_assert_uint_le(exchanged, (turns + 1) * PIECES);
@@ -507,7 +507,7 @@ static void crowd_run(unsigned roles)
 	owner_init(&crowd.run_owner, "runs", false);
 	crowd.running = roles - 2;
 	host_threads_run(roles, crowd_member, &crowd);
-	ck_assert_uint_gt(guarantee_statistics_of(&crowd.machine.memory.guarantee).taken, 0);
+	ck_assert_uint_gt(guarantee_statistics(&crowd.machine.memory.guarantee).taken, 0);
 	ck_assert_uint_gt(memory_statistics(&crowd.machine.memory).windows, 0);
 	cache_machine_fini(&crowd.machine);
 }

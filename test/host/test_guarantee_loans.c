@@ -267,7 +267,7 @@ static void step(void)
 
 static void check(void)
 {
-	const struct guarantee_statistics statistics = guarantee_statistics_of(guarantee);
+	const struct guarantee_statistics statistics = guarantee_statistics(guarantee);
 
 	ck_assert_uint_eq(statistics.out, model.count);
 	ck_assert_uint_eq(statistics.unreserved, unreserved());
@@ -297,8 +297,8 @@ START_TEST(a_loan_is_never_counted_as_given_and_refuses_no_take)
 		ck_assert(i % 32 != 0 || memory_is_valid(memory));
 	}
 	ck_assert_uint_gt(lent, STEPS / 4);
-	ck_assert_uint_gt(guarantee_statistics_of(guarantee).exchanged, STEPS / 100);
-	ck_assert_uint_le(guarantee_statistics_of(guarantee).steps_max, 8);
+	ck_assert_uint_gt(guarantee_statistics(guarantee).exchanged, STEPS / 100);
+	ck_assert_uint_le(guarantee_statistics(guarantee).steps_max, 8);
 	while (model.count > 0)
 		step_give();
 	guarantee_clear_lender(guarantee, &donor.lender);
