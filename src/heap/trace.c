@@ -55,22 +55,12 @@ static uint64_t state_done(uint64_t number)
 	return 2 * (number + 1);
 }
 
-static void name_write(struct trace_entry *entry, const char *who)
-{
-	uint64_t words[ARRAY_LENGTH(entry->name)] = { 0 };
-	char *name = (char *)words;
-
-	for (unsigned i = 0; who && who[i] != '\0' && i < EVENT_NAME_BYTES - 1; i++)
-		name[i] = who[i];
-	for (unsigned i = 0; i < ARRAY_LENGTH(words); i++)
-		atomic_store_explicit(&entry->name[i], words[i], memory_order_release);
-}
-
-/* Each part is released after the state, so whoever sees a new part and then looks at the state again sees it changed. */
+/* Each word is released after the state, so a reader that sees a new word and then looks at the state again sees it changed. */
 void trace_event(struct event_trace *trace, enum trace_kind kind, const char *who, uint64_t first, uint64_t second)
 {
+	struct trace_record record = { .kind = kind, .cpu = platform_cpu(), .first = first, .second = second };
+	uint64_t words[TRACE_WORDS], number, before;
 	struct trace_entry *entry;
-	uint64_t number, before;
 
 	if (trace->events == 0)
 		return;
@@ -83,34 +73,28 @@ void trace_event(struct event_trace *trace, enum trace_kind kind, const char *wh
 		atomic_fetch_add_explicit(&trace->lost, 1, memory_order_relaxed);
 		return;
 	}
-	atomic_store_explicit(&entry->time_ns, platform_now_ns(), memory_order_release);
-	atomic_store_explicit(&entry->kind, (uint64_t)platform_cpu() << 32 | (uint64_t)kind, memory_order_release);
-	atomic_store_explicit(&entry->first, first, memory_order_release);
-	atomic_store_explicit(&entry->second, second, memory_order_release);
-	name_write(entry, who);
+	record.time_ns = platform_now_ns();
+	for (unsigned i = 0; who && who[i] != '\0' && i < EVENT_NAME_BYTES - 1; i++)
+		record.who[i] = who[i];
+	memcpy(words, &record, sizeof(words));
+	for (unsigned i = 0; i < TRACE_WORDS; i++)
+		atomic_store_explicit(&entry->words[i], words[i], memory_order_release);
 	atomic_store_explicit(&entry->state, state_done(number), memory_order_release);
 }
 
 bool trace_read(struct event_trace *trace, uint64_t number, struct trace_record *record)
 {
-	uint64_t words[EVENT_NAME_BYTES / sizeof(uint64_t)];
 	struct trace_entry *entry;
-	uint64_t kind;
+	uint64_t words[TRACE_WORDS];
 
 	if (trace->events == 0)
 		return false;
 	entry = entry_of(trace, number);
 	if (atomic_load_explicit(&entry->state, memory_order_acquire) != state_done(number))
 		return false;
-	record->time_ns = atomic_load_explicit(&entry->time_ns, memory_order_acquire);
-	kind = atomic_load_explicit(&entry->kind, memory_order_acquire);
-	record->kind = (enum trace_kind)(uint32_t)kind;
-	record->cpu = (unsigned)(kind >> 32);
-	record->first = atomic_load_explicit(&entry->first, memory_order_acquire);
-	record->second = atomic_load_explicit(&entry->second, memory_order_acquire);
-	for (unsigned i = 0; i < ARRAY_LENGTH(words); i++)
-		words[i] = atomic_load_explicit(&entry->name[i], memory_order_acquire);
-	memcpy(record->who, words, sizeof(record->who));
+	for (unsigned i = 0; i < TRACE_WORDS; i++)
+		words[i] = atomic_load_explicit(&entry->words[i], memory_order_acquire);
+	memcpy(record, words, sizeof(words));
 	return atomic_load_explicit(&entry->state, memory_order_relaxed) == state_done(number);
 }
 

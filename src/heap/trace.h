@@ -34,12 +34,20 @@ enum trace_kind {
 	TRACE_KINDS,
 };
 
+/* An event as it was written. */
+struct trace_record {
+	uint64_t time_ns;
+	enum trace_kind kind;
+	unsigned cpu;
+	uint64_t first, second;
+	char who[EVENT_NAME_BYTES];
+};
+
+#define TRACE_WORDS (sizeof(struct trace_record) / sizeof(uint64_t))
+
 struct trace_entry {
-	_Atomic uint64_t state; /* 0: never written; else 2 * (place + 1), minus one while it is being written */
-	_Atomic uint64_t time_ns;
-	_Atomic uint64_t kind; /* and the CPU << 32 */
-	_Atomic uint64_t first, second;
-	_Atomic uint64_t name[EVENT_NAME_BYTES / sizeof(uint64_t)];
+	_Atomic uint64_t state;              /* 0: never written; else 2 * (place + 1), minus one while it is being written */
+	_Atomic uint64_t words[TRACE_WORDS]; /* of the record */
 };
 
 struct event_trace {
@@ -57,15 +65,6 @@ status_t trace_init(struct event_trace *trace, struct bookkeeping *bookkeeping, 
 
 /* `who` is copied; it may be NULL. */
 void trace_event(struct event_trace *trace, enum trace_kind kind, const char *who, uint64_t first, uint64_t second);
-
-/* An event as it was written. */
-struct trace_record {
-	uint64_t time_ns;
-	enum trace_kind kind;
-	unsigned cpu;
-	uint64_t first, second;
-	char who[EVENT_NAME_BYTES];
-};
 
 /* The event of that number, from trace->next - events on; false: it is not there any more, or not there yet. Any context. */
 bool trace_read(struct event_trace *trace, uint64_t number, struct trace_record *record);
