@@ -1,6 +1,6 @@
 #include "guard_pool.h"
 
-#include "code_site.h"
+#include "site_tally.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"

@@ -21,7 +21,7 @@ static void report_fill(struct cache_report *report, struct objcache *cache)
 	format_text(report->name, sizeof(report->name), "%s", cache->config.name);
 	report->counts = objcache_count(cache);
 	report->config = cache->config;
-	report->sites = (struct site_tally){ .count = 0 };
+	report->sites = (struct site_tally){ 0 };
 	if (OBJCACHE_DEBUG)
 		objcache_tally(cache, &report->sites);
 }
@@ -146,7 +146,7 @@ static void runs_write(struct memory *memory, void (*line)(const char *text))
 
 void memory_leaks_write(struct memory *memory, void (*line)(const char *text))
 {
-	struct site_tally guarded = { .count = 0 };
+	struct site_tally guarded = { 0 };
 
 	(void)general_heap_settle(&memory->general);
 	owned_heaps_write(&memory->owned, line);

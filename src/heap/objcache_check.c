@@ -1,5 +1,5 @@
 /* Reports of wrong uses, and the walker over all invariants. */
-#include "code_site.h"
+#include "site_tally.h"
 #include "objcache_internal.h"
 #include "runtime/base/log.h"
 

@@ -128,7 +128,7 @@ static uint64_t tally(struct owned_heap *owned, bool left, struct site_tally *su
 
 uint64_t owned_heap_report_left(struct owned_heap *owned)
 {
-	struct site_tally sums = { .count = 0 };
+	struct site_tally sums = { 0 };
 	const uint64_t objects = tally(owned, true, &sums);
 	char prefix[PREFIX_BYTES];
 
@@ -158,7 +158,7 @@ void owned_heaps_write(struct owned_heaps *registry, void (*line)(const char *te
 	struct owned_heap *owned;
 
 	for (unsigned place = 0; (owned = owned_at(registry, place)); place++) {
-		struct site_tally sums = { .count = 0 };
+		struct site_tally sums = { 0 };
 		char prefix[PREFIX_BYTES];
 
 		(void)tally(owned, false, &sums);

@@ -1,3 +1,4 @@
+/* A tally is an unsorted list; the line that is written next is looked for in it, as the lists are short. */
 #include "site_tally.h"
 
 #include "runtime/base/format.h"
@@ -7,61 +8,47 @@
 #define NAME_BYTES 64
 #define LINE_BYTES 192
 
-static void sum_add(struct site_sum *sum, uint64_t objects, uint64_t bytes)
+const char *code_site_format(char text[CODE_SITE_BYTES], const char *what, const void *site)
 {
-	sum->objects += objects;
-	sum->bytes += bytes;
+	char name[NAME_BYTES];
+
+	text[0] = '\0';
+	if (site)
+		format_text(text, CODE_SITE_BYTES, "; %s %s", what, platform_code_name(name, sizeof(name), site));
+	return text;
 }
 
 void site_tally_add(struct site_tally *tally, const void *site, uint64_t objects, uint64_t bytes)
 {
-	for (unsigned i = 0; i < tally->count; i++) {
-		if (tally->sums[i].site == site) {
-			sum_add(&tally->sums[i], objects, bytes);
-			return;
-		}
-	}
-	if (tally->count == SITE_TALLY_MAX)
-		sum_add(&tally->others, objects, bytes);
-	else
-		tally->sums[tally->count++] = (struct site_sum){ site, objects, bytes };
-}
+	struct site_sum *sum = tally->sums;
 
-/* There are few. */
-static void sort(struct site_tally *tally)
-{
-	for (unsigned i = 1; i < tally->count; i++) {
-		const struct site_sum sum = tally->sums[i];
-		unsigned place = i;
-
-		for (; place > 0 && tally->sums[place - 1].bytes < sum.bytes; place--)
-			tally->sums[place] = tally->sums[place - 1];
-		tally->sums[place] = sum;
-	}
-}
-
-static void sum_write(const struct site_sum *sum, const char *prefix, const char *who, void (*line)(const char *text))
-{
-	char text[LINE_BYTES];
-
-	if (sum->objects == 0)
-		return;
-	format_text(text, sizeof(text), "%s%llu objects, %llu bytes, allocated by %s", prefix, (unsigned long long)sum->objects,
-		    (unsigned long long)sum->bytes, who);
-	line(text);
+	while (sum < &tally->sums[SITE_TALLY_MAX] && sum->objects > 0 && sum->site != site)
+		sum++;
+	sum->site = site;
+	sum->objects += objects;
+	sum->bytes += bytes;
 }
 
 void site_tally_write(struct site_tally *tally, const char *prefix, void (*line)(const char *text))
 {
-	char name[NAME_BYTES];
+	struct site_sum *const others = &tally->sums[SITE_TALLY_MAX];
+	char text[LINE_BYTES], name[NAME_BYTES];
 
-	sort(tally);
-	for (unsigned i = 0; i < tally->count; i++) {
-		const struct site_sum *sum = &tally->sums[i];
+	for (;;) {
+		struct site_sum *most = others;
 
-		sum_write(sum, prefix, sum->site ? platform_code_name(name, sizeof(name), sum->site) : "somebody", line);
+		for (struct site_sum *sum = tally->sums; sum < others; sum++)
+			if (sum->objects > 0 && (most == others || sum->bytes > most->bytes))
+				most = sum;
+		if (most->objects == 0)
+			return;
+		const char *who = most->site ? platform_code_name(name, sizeof(name), most->site) : "somebody";
+		format_text(text, sizeof(text), "%s%llu objects, %llu bytes, allocated by %s", prefix,
+			    (unsigned long long)most->objects, (unsigned long long)most->bytes,
+			    most == others ? "others" : who);
+		line(text);
+		most->objects = 0;
 	}
-	sum_write(&tally->others, prefix, "others", line);
 }
 
 void site_tally_print(const char *text)

@@ -1,23 +1,33 @@
-/* Objects summed up by who allocated them, for reports: the few with most bytes by name, the others as one. */
+/*
+ * Places in the code, in reports: of one object, and of many, summed up by who allocated them: the few with most bytes by name,
+ * the others as one.
+ */
 #pragma once
 
 #include "runtime/base/types.h"
 
+#define CODE_SITE_BYTES 96
+
+/* "; allocated by edu_probe+0x1c" for what = "allocated by", or nothing if `site` is NULL. Returns `text`. */
+const char *code_site_format(char text[CODE_SITE_BYTES], const char *what, const void *site);
+
 #define SITE_TALLY_MAX 24
 
+/* All zero at first. */
 struct site_tally {
 	struct site_sum {
 		const void *site; /* NULL: not known */
-		uint64_t objects;
+		uint64_t objects; /* 0: not in use */
 		uint64_t bytes;
-	} sums[SITE_TALLY_MAX];
-	unsigned count;
-	struct site_sum others; /* for which there was no room */
+	} sums[SITE_TALLY_MAX + 1]; /* the last one is for those for which there was no room */
 };
 
 void site_tally_add(struct site_tally *tally, const void *site, uint64_t objects, uint64_t bytes);
 
-/* One line for each, those with most bytes first: `prefix`, then "3 objects, 288 bytes, allocated by edu_probe+0x1c". */
+/*
+ * One line for each, those with most bytes first: `prefix`, then "3 objects, 288 bytes, allocated by edu_probe+0x1c". Empties
+ * the tally.
+ */
 void site_tally_write(struct site_tally *tally, const char *prefix, void (*line)(const char *text));
 
 /* What `line` may be. */
