@@ -116,17 +116,27 @@ struct objcache_magazine {
 	struct objcache_slot slots[]; /* the first one ends the others: its state is never OBJECT_CACHED */
 };
 
-/* One CPU's part of a cache; nobody else touches it but under [C] when it has been detached. */
+/* A magazine that a CPU uses: its objects are in slots[1] to top[-1]. */
+struct objcache_stack {
+	struct objcache_slot *_Atomic top; /* [c] where the next object goes, up to `limit` */
+	struct objcache_slot *limit;
+	struct objcache_magazine *magazine; /* NULL: the dummy */
+	uint64_t loaded;                    /* [C] objects that ever came in bulk, less those that left so */
+};
+
+/* One CPU's part of a cache: it changes the tops, and all else under [C]; other CPUs do so when it has been detached. */
 struct objcache_cpu {
-	struct objcache_slot *_Atomic alloc_top; /* [c] allocated next; below slots[1]: none left */
-	struct objcache_slot *_Atomic free_top;  /* [c] where the next one that is freed goes, up to free_limit */
-	struct objcache_slot *free_limit;        /* [c] */
-	struct objcache_magazine *alloc, *free;  /* [c], and changed under [C] only; NULL: the dummy */
-	uint64_t loaded;                         /* [C] objects that ever came into `alloc` */
-	uint64_t unloaded;                       /* [C] objects that ever left `free`, in bulk */
-	uint64_t returned;                       /* [C] objects that went from `alloc` back into their blocks */
-	uint64_t detached;                       /* [C] the flush that wants it empty; 0: in use */
-	uint64_t operations;                     /* [C] up to the last trim */
+	struct objcache_stack alloc; /* objects are allocated from here, */
+	struct objcache_stack free;  /* ... and freed into this one */
+	uint64_t detached;           /* [C] the flush that wants it empty; 0: in use */
+	uint64_t operations;         /* [C] up to the last trim */
+};
+
+/* Magazines that no CPU has. */
+struct objcache_depot {
+	struct list magazines;  /* [C] the last one that came first */
+	_Atomic uint32_t count; /* [C], read without */
+	uint32_t low;           /* [C] the fewest since the last trim */
 };
 
 /* Where the blocks of a heap lie. [I] */
@@ -182,14 +192,11 @@ struct objcache {
 	unsigned own_end;                            /* [C] no slot from here on has any */
 	struct list blocks[OBJCACHE_ROLES];          /* [C] by role */
 	uint32_t roles;                              /* [C] bit i: blocks[i] is not empty */
-	struct list depot;                           /* [C] full magazines, the last one that came first */
-	struct list spare;                           /* [C] empty magazines */
-	_Atomic uint32_t depot_count;                /* [C], read without */
-	_Atomic uint32_t spare_count;                /* [C], read without */
+	struct objcache_depot depot;                 /* full ones */
+	struct objcache_depot spare;                 /* empty ones */
 	uint64_t taken;                              /* [C] objects that are not free in their blocks */
 	uint64_t recent_blocks;                      /* empty ones that stay in this trim; its own */
-	uint64_t empty_low;                          /* [C] the fewest empty blocks since the last trim, */
-	uint32_t depot_low;                          /* [C] ... and the fewest magazines in the depot */
+	uint64_t empty_low;                          /* [C] the fewest empty blocks since the last trim */
 	struct objcache_counts counts; /* [C] but for used and cached; allocs and frees: those without magazines */
 };
 
@@ -213,7 +220,7 @@ void objcache_free(struct objcache *cache, void *object); /* NULL: nothing */
 status_t objcache_grow(struct objcache *cache, struct block_source *source) MUST_CHECK;
 
 /*
- * Drains caches that are neighbours in one group, or one cache alone. In tasks only.
+ * Drains the caches of a group, after what it has to settle. In tasks only.
  *
  * 1. Gives blocks in which nothing is allocated, within the target's addresses, until target->bytes went, the deadline has
  *    passed, or one more would leave less than `retain` bytes free in the blocks of the group, or less than a reserve.
@@ -223,9 +230,6 @@ status_t objcache_grow(struct objcache *cache, struct block_source *source) MUST
  *    at its next operation. Without other drains at the same time, it gives all that it may.
  * 4. It looks at the deadline, and lets go of the lock and of interrupts, once a block and once a magazine.
  */
-uint64_t objcaches_drain(struct objcache *caches, unsigned count, const struct reclaim_target *target, uint64_t retain);
-
-/* The same for a group, after what it has to settle. */
 uint64_t objcache_group_drain(struct objcache_group *group, const struct reclaim_target *target, uint64_t retain);
 
 /*

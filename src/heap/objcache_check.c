@@ -83,13 +83,13 @@ static void magazines_check(const struct objcache *cache, struct totals *totals)
 {
 	uint32_t in_depot = 0;
 
-	list_for_each (link, &cache->depot) {
+	list_for_each (link, &cache->depot.magazines) {
 		const struct objcache_magazine *magazine = container_of(link, struct objcache_magazine, link);
 
 		slots_check(cache, magazine->slots + 1, magazine->slots + 1 + cache->magazine_slots, totals);
 		in_depot++;
 	}
-	if (in_depot != cache->depot_count)
+	if (in_depot != cache->depot.count)
 		totals->violation = "the number of magazines in the depot is wrong";
 	for (unsigned slot = 1; slot <= PLATFORM_CPUS_MAX; slot++) {
 		const struct objcache_cpu *own = cache->own[slot];
@@ -98,8 +98,8 @@ static void magazines_check(const struct objcache *cache, struct totals *totals)
 			continue;
 		if (slot >= cache->own_end)
 			totals->violation = "a CPU beyond the last one has magazines";
-		slots_check(cache, own->alloc->slots + 1, own->alloc_top + 1, totals);
-		slots_check(cache, own->free->slots + 1, own->free_top, totals);
+		slots_check(cache, own->alloc.magazine->slots + 1, own->alloc.top, totals);
+		slots_check(cache, own->free.magazine->slots + 1, own->free.top, totals);
 	}
 }
 

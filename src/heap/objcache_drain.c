@@ -89,10 +89,12 @@ static void give_empty(struct drain *drain)
 			give_empty_of(drain, cache);
 }
 
-void objcache_surplus_give(struct objcache *cache)
+uint64_t objcache_give_empty(struct objcache *cache, uint64_t spared, uint64_t retain)
 {
-	if (objcache_may_trade())
-		give_empty_of(&(struct drain){ cache, 1, &reclaim_all, .spared = cache->spared_blocks }, cache);
+	struct drain drain = { cache, 1, &reclaim_all, .retain = retain, .spared = spared };
+
+	give_empty_of(&drain, cache);
+	return drain.given;
 }
 
 /* Flushes ----------------------------------------------------------------------------------------------------------------- */
@@ -125,7 +127,7 @@ static void flush_cpu(struct objcache *cache, unsigned slot, const struct flush 
 	struct objcache_cpu *own = cache->own[slot];
 
 	if (own && own->detached == flush->number && !atomic_load_explicit(&flush->busy[slot - 1], memory_order_relaxed))
-		(void)objcache_attach_locked(cache, slot);
+		(void)objcache_attach_locked(cache, own, slot);
 	spinlock_unlock_interrupts(&cache->lock, state);
 }
 
@@ -174,16 +176,6 @@ void objcaches_detach(struct block_heap *heap)
 
 #define LOOKS_MAX 256 /* with so many nearly empty blocks, one may well become empty */
 
-static uint64_t cached_locked(const struct objcache *cache)
-{
-	uint64_t cached = objcache_depot_objects(cache);
-
-	for (unsigned slot = 1; slot < cache->own_end; slot++)
-		if (cache->own[slot])
-			cached += objcache_own_alloc_count(cache->own[slot]) + objcache_own_free_count(cache->own[slot]);
-	return cached;
-}
-
 /*
  * Blocks that are full, or nearly, have at least so many objects that only as many cached ones could be all of them. The other
  * lists are in order of fill: no block of a list behind the one for `cached` objects can have only cached ones.
@@ -211,7 +203,7 @@ static bool flush_is_worthwhile(const struct drain *drain)
 
 	for_each_cache (cache, drain) {
 		const uint64_t state = spinlock_lock_interrupts(&cache->lock);
-		const uint64_t cached = cached_locked(cache);
+		const uint64_t cached = objcache_count_locked(cache).cached;
 		const bool worthwhile = may_empty_a_block_locked(cache, cached);
 
 		spinlock_unlock_interrupts(&cache->lock, state);
@@ -222,21 +214,6 @@ static bool flush_is_worthwhile(const struct drain *drain)
 			return true;
 	}
 	return false;
-}
-
-static uint64_t give(struct drain *drain)
-{
-	give_empty(drain);
-	if (goes_on(drain) && flush_is_worthwhile(drain)) {
-		flush_and_give(drain);
-		give_empty(drain); /* of classes that were flushed before enough was free */
-	}
-	return drain->given;
-}
-
-uint64_t objcaches_drain(struct objcache *caches, unsigned count, const struct reclaim_target *target, uint64_t retain)
-{
-	return give(&(struct drain){ .caches = caches, .count = count, .target = target, .retain = retain });
 }
 
 /* True: a CPU has objects cached, and has done nothing since the last call. */
@@ -258,15 +235,15 @@ static bool cpu_is_idle_locked(struct objcache *cache, unsigned slot)
 static void trim_magazines(struct objcache *cache)
 {
 	const uint64_t state = spinlock_lock_interrupts(&cache->lock);
-	uint32_t magazines = cache->depot_low;
+	uint32_t magazines = cache->depot.low;
 	bool is_idle = false;
 
-	cache->depot_low = atomic_load_explicit(&cache->depot_count, memory_order_relaxed);
+	cache->depot.low = atomic_load_explicit(&cache->depot.count, memory_order_relaxed);
 	cache->recent_blocks = cache->counts.empty_blocks - cache->empty_low;
 	cache->empty_low = cache->counts.empty_blocks;
 	for (unsigned slot = 1; slot < cache->own_end; slot++)
 		is_idle |= cpu_is_idle_locked(cache, slot);
-	is_idle = is_idle && may_empty_a_block_locked(cache, cached_locked(cache));
+	is_idle = is_idle && may_empty_a_block_locked(cache, objcache_count_locked(cache).cached);
 	spinlock_unlock_interrupts(&cache->lock, state);
 
 	while (magazines-- > 0 && objcache_depot_flush(cache))
@@ -286,7 +263,12 @@ uint64_t objcache_group_drain(struct objcache_group *group, const struct reclaim
 
 	if (group->settle)
 		drain.given = group->settle(group, target);
-	return give(&drain);
+	give_empty(&drain);
+	if (goes_on(&drain) && flush_is_worthwhile(&drain)) {
+		flush_and_give(&drain);
+		give_empty(&drain); /* of classes that were flushed before enough was free */
+	}
+	return drain.given;
 }
 
 static uint64_t clean(struct cleaner *cleaner, const struct reclaim_target *target)
@@ -304,13 +286,8 @@ static uint64_t trim(struct cleaner *cleaner)
 
 	for (unsigned i = 0; i < group->count; i++)
 		trim_magazines(&group->caches[i]);
-	for (unsigned i = group->count; i-- > 0;) {
-		struct objcache *cache = &group->caches[i];
-		struct drain drain = { cache, 1, &reclaim_all, .retain = retain, .spared = cache->recent_blocks };
-
-		give_empty_of(&drain, cache);
-		given += drain.given;
-	}
+	for (unsigned i = group->count; i-- > 0;)
+		given += objcache_give_empty(&group->caches[i], group->caches[i].recent_blocks, retain);
 	return given;
 }
 

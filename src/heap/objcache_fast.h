@@ -9,6 +9,11 @@
 
 #define objcache_likely(condition) __builtin_expect(!!(condition), 1)
 
+static inline struct objcache_slot *objcache_stack_top(const struct objcache_stack *stack)
+{
+	return atomic_load_explicit(&stack->top, memory_order_relaxed);
+}
+
 /* NULL: only the long way. A magazine's lowest slot has a state that is not OBJECT_CACHED. */
 static inline void *objcache_alloc_fast(struct objcache *cache)
 {
@@ -18,10 +23,10 @@ static inline void *objcache_alloc_fast(struct objcache *cache)
 
 	platform_preempt_disable();
 	own = atomic_load_explicit(&cache->cpus[platform_cpu_slot()], memory_order_acquire);
-	top = atomic_load_explicit(&own->alloc_top, memory_order_relaxed);
+	top = objcache_stack_top(&own->alloc) - 1;
 	if (objcache_likely(*top->state == OBJECT_CACHED)) {
 		*top->state = OBJECT_ALLOCATED;
-		atomic_store_explicit(&own->alloc_top, top - 1, memory_order_relaxed);
+		atomic_store_explicit(&own->alloc.top, top, memory_order_relaxed);
 		platform_compiler_barrier(); /* the object is read last, into the register that it is returned in */
 		object = top->object;
 		if (!object)
@@ -90,11 +95,11 @@ static inline bool objcache_free_fast(struct objcache *cache, const struct block
 		return false;
 	platform_preempt_disable();
 	own = atomic_load_explicit(&cache->cpus[platform_cpu_slot()], memory_order_acquire);
-	top = atomic_load_explicit(&own->free_top, memory_order_relaxed);
-	if (objcache_likely(top != own->free_limit)) {
+	top = objcache_stack_top(&own->free);
+	if (objcache_likely(top != own->free.limit)) {
 		*state = OBJECT_CACHED;
 		*top = (struct objcache_slot){ object, state };
-		atomic_store_explicit(&own->free_top, top + 1, memory_order_relaxed);
+		atomic_store_explicit(&own->free.top, top + 1, memory_order_relaxed);
 		done = true;
 	}
 	platform_preempt_enable();

@@ -2,9 +2,8 @@
  * What the files of the objcache share; nobody else includes it. `_locked`: with [C] held.
  *
  *	objcache.c		blocks, their lists by fill, and growing
- *	objcache_alloc.c	alloc and free, and their long ways, which load and unload magazines
- *	objcache_magazine.c	a CPU's magazines: having them, and what is in them (objcache_magazine.h)
- *	objcache_depot.c	magazines that no CPU has, and the memory of all (objcache_magazine.h)
+ *	objcache_alloc.c	alloc and free, and their long ways
+ *	objcache_magazine.c	magazines, and how they are loaded and unloaded (objcache_magazine.h)
  *	objcache_drain.c	what goes back to the source
  *	objcache_life.c		beginning, end and counts
  *	objcache_check.c	reports of wrong uses, and the walker
@@ -62,8 +61,10 @@ bool objcache_block_remove_locked(struct objcache *cache, struct block *block, u
 /* Puts the block where it belongs, now that `used` of its objects are not free in it. */
 void objcache_settle_locked(struct objcache *cache, struct block *block, uint32_t used);
 
-/* Gives empty blocks back of which the cache has enough. None in an interrupt handler, or where the task cleans. */
-void objcache_surplus_give(struct objcache *cache);
+/* Gives empty blocks back, but for so many, and as long as `retain` bytes stay free in the group. Where objcache_may_trade(). */
+uint64_t objcache_give_empty(struct objcache *cache, uint64_t spared, uint64_t retain);
+
+struct objcache_counts objcache_count_locked(const struct objcache *cache);
 
 /* Fills slots with 1 to `max` objects, if there are any, of the fullest blocks; they become OBJECT_CACHED. Returns how many. */
 uint32_t objcache_take_locked(struct objcache *cache, struct objcache_slot *slots, uint32_t max);

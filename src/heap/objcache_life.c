@@ -5,16 +5,12 @@
 
 /* Counts ---------------------------------------------------------------------------------------------------------------- */
 
-/*
- * What has been loaded and is not there any more was allocated. The CPUs go on meanwhile: frees are taken from the other
- * figures, so that these fit each other at any moment.
- */
-struct objcache_counts objcache_count(struct objcache *cache)
+/* The CPUs go on meanwhile: frees are taken from the other figures, so that these fit each other at any moment. */
+struct objcache_counts objcache_count_locked(const struct objcache *cache)
 {
-	const uint64_t state = spinlock_lock_interrupts(&cache->lock);
 	struct objcache_counts counts = cache->counts;
 
-	counts.cached = objcache_depot_objects(cache);
+	counts.cached = (uint64_t)cache->depot.count * cache->magazine_slots;
 	for (unsigned slot = 1; slot < cache->own_end; slot++) {
 		const struct objcache_cpu_counts own = objcache_cpu_count_locked(cache, slot);
 
@@ -24,6 +20,14 @@ struct objcache_counts objcache_count(struct objcache *cache)
 	counts.cached = MIN(counts.cached, cache->taken);
 	counts.used = cache->taken - counts.cached;
 	counts.frees = counts.allocs - MIN(counts.used, counts.allocs);
+	return counts;
+}
+
+struct objcache_counts objcache_count(struct objcache *cache)
+{
+	const uint64_t state = spinlock_lock_interrupts(&cache->lock);
+	const struct objcache_counts counts = objcache_count_locked(cache);
+
 	spinlock_unlock_interrupts(&cache->lock, state);
 	return counts;
 }
@@ -34,7 +38,7 @@ static uint64_t interface_drain(struct caching_heap *heap, uint64_t bytes, uint6
 {
 	const struct reclaim_target target = reclaim_target_any(bytes);
 
-	return objcaches_drain(container_of(heap, struct objcache, caching), 1, &target, retain);
+	return objcache_group_drain(container_of(heap, struct objcache, caching)->group, &target, retain);
 }
 
 static void *interface_alloc(struct heap *heap, size_t bytes, size_t alignment)
@@ -124,7 +128,7 @@ void objcache_unreserve(struct objcache *cache, uint32_t objects)
 static void give_all(struct objcache *cache)
 {
 	cache->config.reserve_objects = 0;
-	(void)objcaches_drain(cache, 1, &reclaim_all, 0);
+	(void)objcache_give_empty(cache, 0, 0);
 }
 
 status_t objcache_init(struct objcache *cache, const struct objcache_config *config)
@@ -147,8 +151,6 @@ status_t objcache_init(struct objcache *cache, const struct objcache_config *con
 	owner_init(&cache->owner, config->name, false);
 	for (unsigned role = 0; role < OBJCACHE_ROLES; role++)
 		list_init(&cache->blocks[role]);
-	list_init(&cache->depot);
-	list_init(&cache->spare);
 	objcache_magazines_init(cache);
 
 	status = reserve_fill(cache);
@@ -163,19 +165,6 @@ status_t objcache_init(struct objcache *cache, const struct objcache_config *con
 	return STATUS_OK;
 }
 
-/* Nobody uses the cache any more. */
-static void magazines_empty(struct objcache *cache)
-{
-	while (objcache_depot_flush(cache))
-		continue;
-
-	const uint64_t state = spinlock_lock_interrupts(&cache->lock);
-	for (unsigned slot = 1; slot < cache->own_end; slot++)
-		if (cache->own[slot])
-			objcache_own_empty_locked(cache, cache->own[slot]);
-	spinlock_unlock_interrupts(&cache->lock, state);
-}
-
 status_t objcache_fini(struct objcache *cache)
 {
 	if (objcache_count(cache).used != 0)
@@ -186,9 +175,7 @@ status_t objcache_fini(struct objcache *cache)
 	list_remove(&cache->link);
 	spinlock_unlock(&cache->heap->caches_lock);
 
-	magazines_empty(cache);
-	give_all(cache);
 	objcache_magazines_fini(cache);
-	objcache_spare_delete(cache);
+	give_all(cache);
 	return STATUS_OK;
 }

@@ -1,58 +1,301 @@
-/* A CPU's magazines: how it comes by them, loses them and gets them back, and what is in them. */
-#include "objcache_internal.h"
+/*
+ * Magazines: a CPU's, those of the depot, which are full, and spare ones, which are empty. A CPU's stack that has run empty, or
+ * full, gets another magazine from there or from the other stack, or is loaded from the blocks, or unloaded into them.
+ */
 #include "objcache_magazine.h"
 
+#include "objcache_internal.h"
+
+/* Ends each magazine: the state of its lowest slot. */
+static uint8_t end_state = OBJECT_NONE;
+
 /* Where nobody has a magazine: nothing to be had, no room. Never written to. */
-static uint8_t no_state = OBJECT_NONE;
-static struct objcache_slot no_slot = { NULL, &no_state };
-static struct objcache_cpu no_magazines = { .alloc_top = &no_slot, .free_top = &no_slot, .free_limit = &no_slot };
+static struct objcache_slot no_slot = { NULL, &end_state };
+static struct objcache_cpu no_magazines = { .alloc.top = &no_slot + 1, .free = { .top = &no_slot, .limit = &no_slot } };
+
+/* Magazines that no CPU has ----------------------------------------------------------------------------------------------- */
+
+static size_t magazine_bytes(const struct objcache *cache)
+{
+	return sizeof(struct objcache_magazine) + (cache->magazine_slots + 1) * sizeof(struct objcache_slot);
+}
+
+static struct objcache_magazine *magazine_new(struct objcache *cache)
+{
+	struct objcache_magazine *magazine = bookkeeping_alloc(cache->config.bookkeeping, magazine_bytes(cache));
+
+	if (magazine)
+		magazine->slots[0].state = &end_state;
+	return magazine;
+}
+
+static void magazine_delete(struct objcache *cache, struct objcache_magazine *magazine)
+{
+	bookkeeping_free(cache->config.bookkeeping, magazine, magazine_bytes(cache));
+}
+
+#define DEPOT_SHARE 32  /* of the memory of the heap, for the depots of all objcaches together */
+#define DEPOT_MAX   512 /* magazines of one: their memory, up to 2 MB, stays with the bookkeeping */
+
+static bool depot_may_grow(const struct objcache *cache)
+{
+	const uint64_t all = atomic_load_explicit(&cache->heap->depot_bytes, memory_order_relaxed);
+
+	return atomic_load_explicit(&cache->depot.count, memory_order_relaxed) < DEPOT_MAX &&
+	       all < cache->heap->total_blocks * (BLOCK_BYTES / DEPOT_SHARE);
+}
+
+/* There is one magazine more, or one fewer; the spare ones take no share of the memory. */
+static inline void depot_change_locked(struct objcache *cache, struct objcache_depot *depot, int change)
+{
+	const uint64_t bytes = cache->magazine_slots * cache->config.object_bytes + magazine_bytes(cache);
+	const uint32_t count = atomic_load_explicit(&depot->count, memory_order_relaxed) + (uint32_t)change;
+
+	atomic_store_explicit(&depot->count, count, memory_order_relaxed);
+	depot->low = MIN(depot->low, count);
+	if (depot == &cache->depot)
+		atomic_fetch_add_explicit(&cache->heap->depot_bytes, bytes * (uint64_t)change, memory_order_relaxed);
+}
+
+static inline void depot_add_locked(struct objcache *cache, struct objcache_depot *depot, struct objcache_magazine *magazine)
+{
+	list_insert_first(&depot->magazines, &magazine->link);
+	depot_change_locked(cache, depot, 1);
+}
+
+static inline struct objcache_magazine *depot_take_locked(struct objcache *cache, struct objcache_depot *depot)
+{
+	struct list *link = list_take_first(&depot->magazines);
+
+	if (!link)
+		return NULL;
+	depot_change_locked(cache, depot, -1);
+	return container_of(link, struct objcache_magazine, link);
+}
+
+bool objcache_depot_flush_locked(struct objcache *cache)
+{
+	struct objcache_magazine *full = depot_take_locked(cache, &cache->depot);
+
+	if (!full)
+		return false;
+	objcache_put_locked(cache, full->slots + 1, cache->magazine_slots);
+	depot_add_locked(cache, &cache->spare, full);
+	return true;
+}
+
+bool objcache_depot_flush(struct objcache *cache)
+{
+	const uint64_t state = spinlock_lock_interrupts(&cache->lock);
+	const bool found = objcache_depot_flush_locked(cache);
+
+	spinlock_unlock_interrupts(&cache->lock, state);
+	return found;
+}
+
+void objcache_spare_delete(struct objcache *cache)
+{
+	struct objcache_magazine *magazine;
+	uint64_t state;
+
+	do {
+		state = spinlock_lock_interrupts(&cache->lock);
+		magazine = depot_take_locked(cache, &cache->spare);
+		spinlock_unlock_interrupts(&cache->lock, state);
+		magazine_delete(cache, magazine);
+	} while (magazine);
+}
+
+void objcache_spare_prepare(struct objcache *cache)
+{
+	struct objcache_magazine *magazine;
+	uint64_t state;
+
+	if (atomic_load_explicit(&cache->spare.count, memory_order_relaxed) > 0 || cache->magazine_slots == 0 ||
+	    !objcache_may_trade() || !depot_may_grow(cache))
+		return;
+	magazine = magazine_new(cache);
+	if (!magazine)
+		return;
+	state = spinlock_lock_interrupts(&cache->lock);
+	depot_add_locked(cache, &cache->spare, magazine);
+	spinlock_unlock_interrupts(&cache->lock, state);
+}
+
+/* Stacks ------------------------------------------------------------------------------------------------------------------ */
+
+/* The stack has another magazine, or what is in its own has changed in bulk. */
+static inline void stack_set(const struct objcache *cache, struct objcache_stack *stack, struct objcache_magazine *magazine,
+			     uint32_t count)
+{
+	stack->loaded += (uint64_t)count - (stack->magazine ? objcache_stack_count(stack) : 0);
+	stack->magazine = magazine;
+	stack->limit = magazine->slots + 1 + cache->magazine_slots;
+	atomic_store_explicit(&stack->top, magazine->slots + 1 + count, memory_order_relaxed);
+}
+
+/* Back into the blocks. */
+static void stack_put_locked(struct objcache *cache, struct objcache_stack *stack)
+{
+	objcache_put_locked(cache, stack->magazine->slots + 1, objcache_stack_count(stack));
+	stack_set(cache, stack, stack->magazine, 0);
+}
+
+/* Exchanges the magazine, which goes to `to`, for one of `from`, with `count` objects. False: it has none; nothing was done. */
+static bool stack_exchange_locked(struct objcache *cache, struct objcache_stack *stack, struct objcache_depot *from,
+				  struct objcache_depot *to, uint32_t count)
+{
+	struct objcache_magazine *other = depot_take_locked(cache, from);
+
+	if (!other)
+		return false;
+	depot_add_locked(cache, to, stack->magazine);
+	stack_set(cache, stack, other, count);
+	return true;
+}
+
+/* What was freed is what is allocated next. The magazine to allocate from is empty. */
+static void swap_locked(const struct objcache *cache, struct objcache_cpu *own)
+{
+	struct objcache_magazine *empty = own->alloc.magazine;
+
+	stack_set(cache, &own->alloc, own->free.magazine, objcache_stack_count(&own->free));
+	stack_set(cache, &own->free, empty, 0);
+}
+
+/*
+ * On top of what was freed here, three quarters are enough: so both magazines together have room for it when more is freed than
+ * allocated for a while, and do not hand full ones to the depot, and to other CPUs, only to ask for others soon.
+ */
+static void load_from_blocks_locked(struct objcache *cache, struct objcache_stack *stack)
+{
+	const uint32_t have = objcache_stack_count(stack);
+	const uint32_t want = cache->magazine_slots / 4 * (have == 0 ? 4 : 3);
+	const uint32_t count = objcache_take_locked(cache, objcache_stack_top(stack), want - have);
+
+	stack_set(cache, stack, stack->magazine, have + count);
+}
+
+/*
+ * True if no block could be emptied by moving all objects together, but for the few holes of blocks that are nearly full: then
+ * there is no better place for an object than where it is.
+ */
+static bool is_compact_locked(const struct objcache *cache)
+{
+	const uint64_t all = cache->objects_per_block;
+	const uint64_t holes = cache->counts.objects - cache->taken - cache->counts.empty_blocks * all;
+
+	return holes < all + cache->counts.blocks * cache->worthwhile_objects;
+}
+
+static bool load_from_depot_locked(struct objcache *cache, struct objcache_cpu *own)
+{
+	return stack_exchange_locked(cache, &own->alloc, &cache->depot, &cache->spare, cache->magazine_slots);
+}
+
+/*
+ * The magazine to allocate from is empty. Where nothing has been freed since the last time, the cache grows, and takes what is
+ * quickest; otherwise objects come and go, and places matter. True: what is loaded now comes from the depot.
+ */
+static bool load_locked(struct objcache *cache, struct objcache_cpu *own)
+{
+	const uint32_t freed = objcache_stack_count(&own->free);
+	const bool compact = is_compact_locked(cache);
+
+	if ((freed == 0 || (compact && freed < cache->magazine_slots / 2)) && load_from_depot_locked(cache, own))
+		return true;
+	if (compact)
+		swap_locked(cache, own);
+	else
+		stack_put_locked(cache, &own->free);
+	if (objcache_stack_count(&own->alloc) < cache->magazine_slots / 2)
+		load_from_blocks_locked(cache, &own->alloc);
+	return objcache_stack_count(&own->alloc) == 0 && load_from_depot_locked(cache, own);
+}
+
+#define REST_SHARE 4 /* of a magazine: who has no more left than that will soon want what has just been freed */
+
+/*
+ * The magazine to free into is full. In the depot it is for whoever comes first: who frees about as much as he allocates rather
+ * gives up the few objects that are left of the other one.
+ */
+static void unload_locked(struct objcache *cache, struct objcache_cpu *own)
+{
+	if (objcache_stack_count(&own->alloc) <= cache->magazine_slots / REST_SHARE && is_compact_locked(cache)) {
+		stack_put_locked(cache, &own->alloc);
+		swap_locked(cache, own);
+	} else if (!depot_may_grow(cache) || !stack_exchange_locked(cache, &own->free, &cache->spare, &cache->depot, 0)) {
+		stack_put_locked(cache, &own->free);
+	}
+}
+
+/* A CPU's ----------------------------------------------------------------------------------------------------------------- */
 
 void objcache_magazines_init(struct objcache *cache)
 {
+	list_init(&cache->depot.magazines);
+	list_init(&cache->spare.magazines);
 	for (unsigned slot = 0; slot <= PLATFORM_CPUS_MAX; slot++)
 		atomic_init(&cache->cpus[slot], &no_magazines);
 }
 
 static void own_delete(struct objcache *cache, struct objcache_cpu *own)
 {
-	objcache_magazine_delete(cache, own->alloc);
-	objcache_magazine_delete(cache, own->free);
+	magazine_delete(cache, own->alloc.magazine);
+	magazine_delete(cache, own->free.magazine);
 	bookkeeping_free(cache->config.bookkeeping, own, sizeof(*own));
+}
+
+static void own_empty_locked(struct objcache *cache, struct objcache_cpu *own)
+{
+	stack_put_locked(cache, &own->alloc);
+	stack_put_locked(cache, &own->free);
 }
 
 void objcache_magazines_fini(struct objcache *cache)
 {
-	for (unsigned slot = 0; slot <= PLATFORM_CPUS_MAX; slot++) {
-		if (cache->own[slot])
-			own_delete(cache, cache->own[slot]);
-		cache->own[slot] = NULL;
+	while (objcache_depot_flush(cache))
+		continue;
+	objcache_spare_delete(cache);
+	for (unsigned slot = 1; slot < cache->own_end; slot++) {
+		struct objcache_cpu *own = cache->own[slot];
+
+		if (!own)
+			continue;
+		const uint64_t state = spinlock_lock_interrupts(&cache->lock);
+		own_empty_locked(cache, own);
+		spinlock_unlock_interrupts(&cache->lock, state);
+		own_delete(cache, own);
 	}
 }
 
 static struct objcache_cpu *own_new(struct objcache *cache)
 {
 	struct objcache_cpu *own = bookkeeping_alloc(cache->config.bookkeeping, sizeof(*own));
+	struct objcache_magazine *alloc = magazine_new(cache), *free = magazine_new(cache);
 
-	if (!own)
-		return NULL;
-	own->alloc = objcache_magazine_new(cache);
-	own->free = objcache_magazine_new(cache);
-	if (!own->alloc || !own->free) {
-		own_delete(cache, own);
-		return NULL;
+	if (own && alloc && free) {
+		stack_set(cache, &own->alloc, alloc, 0);
+		stack_set(cache, &own->free, free, 0);
+		own->detached = UINT64_MAX; /* attached by its first use */
+		return own;
 	}
-	objcache_own_alloc_set(own, own->alloc, 0);
-	objcache_own_free_set(cache, own, own->free);
-	own->detached = UINT64_MAX; /* attached by its first use */
-	return own;
+	magazine_delete(cache, alloc);
+	magazine_delete(cache, free);
+	bookkeeping_free(cache->config.bookkeeping, own, sizeof(*own));
+	return NULL;
 }
 
-void objcache_own_make(struct objcache *cache)
+void objcache_own_prepare(struct objcache *cache)
 {
-	struct objcache_cpu *own = own_new(cache);
+	struct objcache_cpu *own;
 	uint64_t state;
 	unsigned slot;
 
+	if (atomic_load_explicit(&cache->own[platform_cpu_slot()], memory_order_relaxed) || cache->magazine_slots == 0 ||
+	    !objcache_may_trade())
+		return;
+	own = own_new(cache);
 	if (!own)
 		return;
 	state = spinlock_lock_interrupts(&cache->lock);
@@ -80,18 +323,11 @@ void objcache_detach(struct objcache *cache, uint64_t flush)
 	spinlock_unlock_interrupts(&cache->lock, state);
 }
 
-static bool must_go_the_long_way(const struct objcache *cache)
-{
-	return atomic_load_explicit(&cache->heap->fault, memory_order_relaxed) != NULL;
-}
-
 /* Not inline: objcache_own_locked would save registers for it each time. */
-__attribute__((noinline)) bool objcache_attach_locked(struct objcache *cache, unsigned slot)
+__attribute__((noinline)) bool objcache_attach_locked(struct objcache *cache, struct objcache_cpu *own, unsigned slot)
 {
-	struct objcache_cpu *own = cache->own[slot];
-
-	objcache_own_empty_locked(cache, own);
-	if (must_go_the_long_way(cache))
+	own_empty_locked(cache, own);
+	if (atomic_load_explicit(&cache->heap->fault, memory_order_relaxed))
 		return false;
 	own->detached = 0;
 	atomic_store_explicit(&cache->cpus[slot], own, memory_order_release);
@@ -101,39 +337,36 @@ __attribute__((noinline)) bool objcache_attach_locked(struct objcache *cache, un
 struct objcache_cpu *objcache_own_locked(struct objcache *cache)
 {
 	const unsigned slot = platform_cpu_slot();
-	struct objcache_cpu *own = slot != 0 ? cache->own[slot] : NULL;
+	struct objcache_cpu *own = cache->own[slot];
 
-	if (!own)
+	return own && (own->detached == 0 || objcache_attach_locked(cache, own, slot)) ? own : NULL;
+}
+
+void *objcache_own_alloc_locked(struct objcache *cache, struct objcache_cpu *own, bool *cold)
+{
+	struct objcache_slot *top;
+
+	if (objcache_stack_count(&own->alloc) == 0)
+		*cold = load_locked(cache, own);
+	if (objcache_stack_count(&own->alloc) == 0)
 		return NULL;
-	if (own->detached != 0)
-		return objcache_attach_locked(cache, slot) ? own : NULL;
-	return must_go_the_long_way(cache) ? NULL : own;
+	top = objcache_stack_top(&own->alloc) - 1;
+	if (*top->state != OBJECT_CACHED)
+		objcache_object_is_wrong(cache, top->object, "was freed twice at once", NULL);
+	*top->state = OBJECT_ALLOCATED;
+	atomic_store_explicit(&own->alloc.top, top, memory_order_relaxed);
+	return top->object;
 }
 
-void objcache_own_free_put_locked(struct objcache *cache, struct objcache_cpu *own)
+void objcache_own_free_locked(struct objcache *cache, struct objcache_cpu *own, const struct objcache_slot *slot)
 {
-	const uint32_t count = objcache_own_free_count(own);
-
-	objcache_put_locked(cache, own->free->slots + 1, count);
-	own->unloaded += count;
-	objcache_own_free_set(cache, own, own->free);
+	if (objcache_stack_top(&own->free) == own->free.limit)
+		unload_locked(cache, own);
+	*objcache_stack_top(&own->free) = *slot;
+	atomic_store_explicit(&own->free.top, objcache_stack_top(&own->free) + 1, memory_order_relaxed);
 }
 
-void objcache_own_alloc_put_locked(struct objcache *cache, struct objcache_cpu *own)
-{
-	const uint32_t count = objcache_own_alloc_count(own);
-
-	objcache_put_locked(cache, own->alloc->slots + 1, count);
-	own->returned += count;
-	objcache_own_alloc_set(own, own->alloc, 0);
-}
-
-void objcache_own_empty_locked(struct objcache *cache, struct objcache_cpu *own)
-{
-	objcache_own_alloc_put_locked(cache, own);
-	objcache_own_free_put_locked(cache, own);
-}
-
+/* What has been loaded and is not there any more was allocated. */
 struct objcache_cpu_counts objcache_cpu_count_locked(const struct objcache *cache, unsigned slot)
 {
 	const struct objcache_cpu *own = cache->own[slot];
@@ -141,11 +374,11 @@ struct objcache_cpu_counts objcache_cpu_count_locked(const struct objcache *cach
 
 	if (!own)
 		return (struct objcache_cpu_counts){ 0 };
-	to_alloc = objcache_own_alloc_count(own);
-	freed = objcache_own_free_count(own);
+	to_alloc = objcache_stack_count(&own->alloc);
+	freed = objcache_stack_count(&own->free);
 	return (struct objcache_cpu_counts){
 		.cached = to_alloc + freed,
-		.allocs = own->loaded - own->returned - to_alloc,
-		.frees = own->unloaded + freed,
+		.allocs = own->alloc.loaded - to_alloc,
+		.frees = freed - own->free.loaded,
 	};
 }

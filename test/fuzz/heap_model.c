@@ -202,7 +202,7 @@ void heap_model_drain(struct heap_model *model, unsigned which, uint64_t bytes, 
 	if (which % 8 >= HEAP_MODEL_CACHES)
 		given = caching_heap_drain(&model->general.caching, bytes, retain);
 	else if (which & 8)
-		given = objcaches_drain(cache, 1, &target, retain);
+		given = objcache_group_drain(cache->group, &target, retain);
 	else
 		given = caching_heap_drain(&cache->caching, bytes, retain);
 	assert(given < BLOCK_BYTES || given - BLOCK_BYTES < bytes);

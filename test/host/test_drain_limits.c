@@ -65,15 +65,15 @@ START_TEST(a_drain_looks_at_its_deadline_once_a_block_or_magazine)
 	ck_assert_int_eq(memory_objcache_init(memory, cache, pages), STATUS_OK);
 	for (uint64_t looks = 0; looks < 40; looks++) {
 		many_come_and_go(&cache->caching);
-		const uint32_t magazines = atomic_load(&cache->depot_count);
+		const uint32_t magazines = atomic_load(&cache->depot.count);
 		ck_assert_uint_gt(magazines, 10);
 
 		host_clock_set(HOST_CLOCK_TICKING);
 		target.deadline_ns = platform_now_ns() + 1 + looks;
-		const uint64_t given = objcaches_drain(cache, 1, &target, 0);
+		const uint64_t given = objcache_group_drain(cache->group, &target, 0);
 		host_clock_set(HOST_CLOCK_REAL);
 		ck_assert_uint_le(given >> BLOCK_SHIFT, looks);
-		ck_assert_uint_le(magazines - atomic_load(&cache->depot_count), looks);
+		ck_assert_uint_le(magazines - atomic_load(&cache->depot.count), looks);
 		gave_some |= given > BLOCK_BYTES;
 	}
 	ck_assert(gave_some);

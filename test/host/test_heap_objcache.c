@@ -206,7 +206,7 @@ START_TEST(drain_never_overshoots_and_retains)
 	ck_assert_uint_eq(caching_heap_drain(&cache.caching, BLOCK_BYTES + 1, 0), 2 * BLOCK_BYTES);
 	ck_assert_uint_eq(caching_heap_drain(&cache.caching, UINT64_MAX, 3 * BLOCK_BYTES), 2 * BLOCK_BYTES);
 	ck_assert_uint_eq(objcache_count(&cache).empty_blocks, 3);
-	ck_assert_uint_eq(objcaches_drain(&cache, 1, &below, 0), 0);
+	ck_assert_uint_eq(objcache_group_drain(cache.group, &below, 0), 0);
 	ck_assert_uint_eq(caching_heap_drain(&cache.caching, UINT64_MAX, 0), 3 * BLOCK_BYTES);
 	ck_assert_uint_eq(objcache_count(&cache).blocks, 1);
 	objcache_free(&cache, objects[0]);
