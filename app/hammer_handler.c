@@ -123,7 +123,7 @@ static void alloc_general(struct hammer_worker *worker, struct hammer_slot *slot
 
 	switch (random_below(&worker->random, 8)) {
 	case 0:
-		memory = general_heap_alloc_zeroed(hammer->heap, bytes, 0);
+		memory = heap_alloc_zeroed(&hammer->heap->caching.heap, bytes, 0);
 		check_zeros(hammer, memory, bytes);
 		break;
 	case 1:
@@ -131,7 +131,7 @@ static void alloc_general(struct hammer_worker *worker, struct hammer_slot *slot
 		memory = general_heap_alloc(hammer->heap, bytes, alignment);
 		break;
 	case 2:
-		memory = general_heap_alloc_array(hammer->heap, bytes, 1, 0);
+		memory = heap_alloc_array(&hammer->heap->caching.heap, bytes, 1, 0);
 		break;
 	default:
 		memory = general_heap_alloc(hammer->heap, bytes, 0);

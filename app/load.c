@@ -13,7 +13,6 @@
 #include "pagecache/volume.h"
 #include "pattern.h"
 #include "runtime/base/log.h"
-#include "runtime/base/string.h"
 #include "runtime/kernel/task.h"
 
 #define HOT_PERCENT      30
@@ -201,11 +200,7 @@ static void place(struct loads *loads, uint64_t ram_pages)
 
 static uint32_t *table_alloc(struct heap *heap, uint64_t pages)
 {
-	uint32_t *table = heap_alloc(heap, pages * sizeof(*table), 0);
-
-	if (table)
-		memset(table, 0, pages * sizeof(*table));
-	return table;
+	return heap_alloc_zeroed(heap, pages * sizeof(uint32_t), 0);
 }
 
 static void begin(struct loads *loads, const struct app_environment *environment, struct volume *volume, uint64_t seed)

@@ -207,10 +207,9 @@ static status_t nvme_probe(const struct driver_environment *environment, struct 
 
 	if (indices == UINT32_MAX)
 		return STATUS_UNSUPPORTED;
-	nvme = heap_alloc(driver_heap(function), sizeof(*nvme), 0);
+	nvme = heap_alloc_zeroed(driver_heap(function), sizeof(*nvme), 0);
 	if (!nvme)
 		return STATUS_NO_MEMORY;
-	memset(nvme, 0, sizeof(*nvme));
 	nvme->function = function;
 	nvme->environment = environment;
 	nvme->timeout_ns = environment->io_timeout_ns ? environment->io_timeout_ns : DISK_TIMEOUT_NS;

@@ -9,7 +9,6 @@
 #include "runtime/base/bits.h"
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"
-#include "runtime/base/string.h"
 
 /* Virtio 1.1, section 5.2.3. */
 #define FEATURE_SIZE_MAX (1ull << 1)
@@ -274,10 +273,9 @@ static status_t virtio_blk_probe(const struct driver_environment *environment, s
 
 	if (indices == UINT32_MAX)
 		return STATUS_UNSUPPORTED;
-	disk = heap_alloc(driver_heap(function), sizeof(*disk), 0);
+	disk = heap_alloc_zeroed(driver_heap(function), sizeof(*disk), 0);
 	if (!disk)
 		return STATUS_NO_MEMORY;
-	memset(disk, 0, sizeof(*disk));
 	disk->virtio.function = function;
 	disk->environment = environment;
 	disk->timeout_ns = environment->io_timeout_ns ? environment->io_timeout_ns : DISK_TIMEOUT_NS;

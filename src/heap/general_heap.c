@@ -24,33 +24,17 @@ static struct objcache *cache_of(const struct general_heap *heap, const void *me
 	return block && block->holder == heap ? block->cache : NULL;
 }
 
-/* What debug builds do: called only if OBJCACHE_DEBUG. */
-static void debug_alloc(struct general_heap *heap, void *memory, size_t bytes, const void *site)
-{
-	struct objcache *cache = memory ? cache_of(heap, memory) : NULL;
-
-	if (cache)
-		objcache_debug_alloc(cache, memory, bytes, site);
-}
-
-/* True: that was all, it waits until it can be allocated again. */
+/* Only if OBJCACHE_DEBUG. True: that was all, it waits until it can be allocated again. */
 static bool debug_free(struct general_heap *heap, void *memory, const void *site)
 {
-	struct objcache *cache = memory ? cache_of(heap, memory) : NULL;
+	struct objcache *cache = cache_of(heap, memory);
 
-	if (!cache || !objcache_debug_free(cache, memory, site))
+	if (!objcache_debug_free(cache, memory, site))
 		return false;
 	heap_quarantine_add(&heap->quarantine, cache, memory);
 	return true;
 }
 
-static void debug_resize(struct general_heap *heap, void *memory, size_t bytes)
-{
-	struct objcache *cache = cache_of(heap, memory);
-
-	if (cache)
-		objcache_debug_resize(cache, memory, bytes);
-}
 /* The class has no object and gets no block: it may have one although another serves it, or a larger one has one to spare. */
 static void *alloc_stand_in(struct general_heap *heap, unsigned class, size_t bytes, size_t alignment)
 {
@@ -115,7 +99,7 @@ FOR_CALLER void *alloc_for_caller(struct general_heap *heap, size_t bytes, size_
 	else
 		memory = alloc_slow(heap, bytes, alignment, CALLER);
 	if (OBJCACHE_DEBUG)
-		debug_alloc(heap, memory, bytes, CALLER);
+		objcache_debug_alloc(cache_of(heap, memory), memory, bytes, CALLER);
 	return memory;
 }
 
@@ -132,26 +116,8 @@ void *general_heap_alloc_at(struct general_heap *heap, size_t bytes, size_t alig
 		objcache_forbid_cleaning(heap->cache);
 	memory = alloc_slow(heap, bytes, alignment, site);
 	if (OBJCACHE_DEBUG)
-		debug_alloc(heap, memory, bytes, site);
+		objcache_debug_alloc(cache_of(heap, memory), memory, bytes, site);
 	return memory;
-}
-
-void *general_heap_alloc_zeroed(struct general_heap *heap, size_t bytes, size_t alignment)
-{
-	void *memory = alloc_for_caller(heap, bytes, alignment);
-
-	if (memory)
-		memset(memory, 0, bytes);
-	return memory;
-}
-
-void *general_heap_alloc_array(struct general_heap *heap, size_t count, size_t bytes, size_t alignment)
-{
-	size_t all;
-
-	if (__builtin_mul_overflow(count, bytes, &all))
-		return NULL;
-	return alloc_for_caller(heap, all, alignment);
 }
 
 static __attribute__((noinline)) void free_slow(struct general_heap *heap, void *memory, const void *site)
@@ -214,7 +180,7 @@ size_t general_heap_usable_bytes(struct general_heap *heap, const void *memory)
 	const size_t bytes = usable_bytes(heap, memory);
 
 	if (OBJCACHE_DEBUG)
-		debug_resize(heap, (void *)memory, bytes);
+		objcache_debug_resize(cache_of(heap, memory), memory, bytes);
 	return bytes;
 }
 
@@ -228,7 +194,7 @@ void *general_heap_resize(struct general_heap *heap, void *memory, size_t bytes,
 	const bool fits = bytes <= usable && is_aligned(platform_phys(memory).value, MAX(alignment, 1));
 	if (fits && bytes >= usable / 2) {
 		if (OBJCACHE_DEBUG)
-			debug_resize(heap, memory, bytes);
+			objcache_debug_resize(cache_of(heap, memory), memory, bytes);
 		return memory;
 	}
 	other = alloc_for_caller(heap, bytes, alignment);

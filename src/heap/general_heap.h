@@ -99,12 +99,6 @@ void general_heap_free(struct general_heap *heap, void *memory);
 void *general_heap_alloc_at(struct general_heap *heap, size_t bytes, size_t alignment, const void *site);
 void general_heap_free_at(struct general_heap *heap, void *memory, const void *site);
 
-/* The same, filled with zeros. */
-void *general_heap_alloc_zeroed(struct general_heap *heap, size_t bytes, size_t alignment);
-
-/* `count` elements of so many bytes each; NULL also where the product does not fit into size_t. */
-void *general_heap_alloc_array(struct general_heap *heap, size_t count, size_t bytes, size_t alignment);
-
 /*
  * Makes an allocation larger or smaller; its content stays as far as it fits. In place where the new size has the same class or
  * fills at least half of what is there, as far as its alignment allows; otherwise elsewhere. NULL: as for alloc, and then

@@ -36,13 +36,13 @@ static void objects_each(const struct objcache *cache, struct block *block, void
 		visit(objects + (size_t)i * cache->config.object_bytes, cache->config.context);
 }
 
-static status_t block_prepare(struct objcache *cache, struct block *block)
+/* Makes a fresh block ready; it is in no list yet. False: no memory. */
+static bool block_prepare(struct objcache *cache, struct block *block)
 {
-	const struct objcache_config *config = &cache->config;
-	uint8_t *states = bookkeeping_alloc(config->bookkeeping, states_bytes(cache));
+	uint8_t *states = bookkeeping_alloc(cache->config.bookkeeping, states_bytes(cache));
 
 	if (!states)
-		return STATUS_NO_MEMORY;
+		return false;
 	memset(states, OBJECT_FREE, cache->objects_per_block);
 	memset(states + cache->objects_per_block, OBJECT_NONE, states_bytes(cache) - cache->objects_per_block);
 	block->states = states;
@@ -50,25 +50,10 @@ static status_t block_prepare(struct objcache *cache, struct block *block)
 	order_init(cache, block);
 	if (OBJCACHE_DEBUG)
 		objcache_debug_block(cache, block);
-	objects_each(cache, block, config->construct);
+	objects_each(cache, block, cache->config.construct);
 	block->holder = cache->parent ? cache->parent : cache;
 	block->cache = cache;
-	return STATUS_OK;
-}
-
-status_t objcache_block_take(struct objcache *cache, struct block_source *source, struct block **block)
-{
-	struct phys_addr address;
-	status_t status;
-
-	status = source->take(source, &cache->owner, &address);
-	if (status != STATUS_OK)
-		return status;
-	*block = block_heap_find(cache->heap, address);
-	status = block_prepare(cache, *block);
-	if (status != STATUS_OK)
-		source->give(source, address);
-	return status;
+	return true;
 }
 
 void objcache_block_give(struct objcache *cache, struct block *block)
@@ -144,7 +129,8 @@ static void group_tell(struct objcache *cache)
 				  memory_order_relaxed);
 }
 
-void objcache_settle_locked(struct objcache *cache, struct block *block, uint32_t used)
+/* Puts the block where it belongs, now that `used` of its objects are not free in it. */
+static void settle_locked(struct objcache *cache, struct block *block, uint32_t used)
 {
 	const enum objcache_role role = objcache_role_of(cache, used);
 
@@ -156,13 +142,29 @@ void objcache_settle_locked(struct objcache *cache, struct block *block, uint32_
 	block->credit = used - block->floor;
 }
 
-void objcache_block_add_locked(struct objcache *cache, struct block *block)
+status_t objcache_grow(struct objcache *cache, struct block_source *source)
 {
+	struct phys_addr address;
+	struct block *block;
+	status_t status;
+
+	source = source ? source : cache->config.source;
+	status = source->take(source, &cache->owner, &address);
+	if (status != STATUS_OK)
+		return status;
+	block = block_heap_find(cache->heap, address);
+	if (!block_prepare(cache, block)) {
+		source->give(source, address);
+		return STATUS_NO_MEMORY;
+	}
+	const uint64_t state = spinlock_lock_interrupts(&cache->lock);
 	if (cache->counts.blocks++ == 0)
 		group_tell(cache);
 	cache->counts.objects += cache->objects_per_block;
 	(void)objcache_group_add(cache, cache->objects_per_block);
-	objcache_settle_locked(cache, block, 0);
+	settle_locked(cache, block, 0);
+	spinlock_unlock_interrupts(&cache->lock, state);
+	return STATUS_OK;
 }
 
 /* Lowers what is free in the group before it looks: others drain it, too. */
@@ -307,7 +309,7 @@ uint32_t objcache_take_locked(struct objcache *cache, struct objcache_slot *slot
 
 		block_take(cache, block, &taking);
 		assert(taking.next > before);
-		objcache_settle_locked(cache, block, objcache_block_used(block) + (uint32_t)(taking.next - before));
+		settle_locked(cache, block, objcache_block_used(block) + (uint32_t)(taking.next - before));
 		count = (uint32_t)(taking.next - slots);
 	}
 	cache->taken += count;
@@ -328,25 +330,10 @@ void objcache_put_locked(struct objcache *cache, const struct objcache_slot *slo
 			objcache_object_is_wrong(cache, slots[i].object, "was freed twice at once", NULL);
 		*slots[i].state = OBJECT_FREE;
 		if (__builtin_expect(--block->credit == 0, 0))
-			objcache_settle_locked(cache, block, block->floor);
+			settle_locked(cache, block, block->floor);
 	}
 	cache->taken -= count;
 	(void)objcache_group_add(cache, count);
-}
-
-status_t objcache_grow(struct objcache *cache, struct block_source *source)
-{
-	struct block *block;
-	uint64_t state;
-	status_t status;
-
-	status = objcache_block_take(cache, source ? source : cache->config.source, &block);
-	if (status != STATUS_OK)
-		return status;
-	state = spinlock_lock_interrupts(&cache->lock);
-	objcache_block_add_locked(cache, block);
-	spinlock_unlock_interrupts(&cache->lock, state);
-	return STATUS_OK;
 }
 
 struct objcache *objcache_of(const struct block_heap *heap, const void *object)

@@ -129,29 +129,28 @@ void objcache_free_slow(struct objcache *cache, void *object, const void *site)
 	unlock_and_give(cache, own, state);
 }
 
-void *objcache_alloc(struct objcache *cache)
+static inline __attribute__((always_inline)) void *alloc(struct objcache *cache, bool grow, const void *site)
 {
 	void *object;
 
-	if (OBJCACHE_DEBUG)
+	if (OBJCACHE_DEBUG && grow)
 		objcache_forbid_cleaning(cache);
 	object = objcache_alloc_fast(cache);
 	if (!objcache_likely(object))
-		object = objcache_alloc_slow(cache, true);
+		object = objcache_alloc_slow(cache, grow);
 	if (OBJCACHE_DEBUG)
-		objcache_debug_alloc(cache, object, cache->config.object_bytes, __builtin_return_address(0));
+		objcache_debug_alloc(cache, object, cache->config.object_bytes, site);
 	return object;
+}
+
+void *objcache_alloc(struct objcache *cache)
+{
+	return alloc(cache, true, __builtin_return_address(0));
 }
 
 void *objcache_alloc_held(struct objcache *cache)
 {
-	void *object = objcache_alloc_fast(cache);
-
-	if (!objcache_likely(object))
-		object = objcache_alloc_slow(cache, false);
-	if (OBJCACHE_DEBUG)
-		objcache_debug_alloc(cache, object, cache->config.object_bytes, __builtin_return_address(0));
-	return object;
+	return alloc(cache, false, __builtin_return_address(0));
 }
 
 void objcache_free(struct objcache *cache, void *object)

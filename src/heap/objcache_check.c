@@ -70,8 +70,7 @@ static void slots_check(const struct objcache *cache, const struct objcache_slot
 			struct totals *totals)
 {
 	for (const struct objcache_slot *slot = first; slot < end; slot++) {
-		const struct block *block = objcache_map_find(&cache->map, slot->object);
-		const uint8_t *state = block && block->cache == cache ? objcache_state(cache, block, slot->object) : NULL;
+		const uint8_t *state = objcache_state_find(cache, slot->object);
 
 		totals->slots++;
 		if (!state || state != slot->state || *state != OBJECT_CACHED)

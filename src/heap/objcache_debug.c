@@ -64,15 +64,10 @@ static struct objcache_record *record_find(const struct objcache *cache, const v
 	return chunk ? &chunk[index % CHUNK_RECORDS] : NULL;
 }
 
-static struct objcache_record *record_get(const struct objcache *cache, const void *object)
-{
-	return record_find(cache, object, false);
-}
-
 /* Of an allocated object; NULL: it was allocated in a handler before there was a record, so nothing is known of it. */
 static struct objcache_record *record_live(const struct objcache *cache, const void *object)
 {
-	struct objcache_record *record = record_get(cache, object);
+	struct objcache_record *record = record_find(cache, object, false);
 
 	return record && atomic_load(&record->allocated_by) && !atomic_load(&record->freed_by) ? record : NULL;
 }
@@ -80,7 +75,7 @@ static struct objcache_record *record_live(const struct objcache *cache, const v
 /* Of an object that is allocated for the cache, of a general heap: it was freed, and waits in a quarantine. */
 static bool is_waiting(const struct objcache *cache, const void *object)
 {
-	const struct objcache_record *record = record_get(cache, object);
+	const struct objcache_record *record = record_find(cache, object, false);
 
 	return cache->parent && record && atomic_load(&record->freed_by);
 }
@@ -97,7 +92,7 @@ static void red_zone_check(const struct objcache *cache, const void *object, siz
 		objcache_object_is_wrong(cache, object, "was written to behind its end", site);
 }
 
-static void red_zone_set(struct objcache *cache, void *object, size_t bytes, struct objcache_record *record)
+static void red_zone_set(const struct objcache *cache, const void *object, size_t bytes, struct objcache_record *record)
 {
 	atomic_store(&record->bytes, (uint32_t)bytes);
 	memset((char *)object + bytes, JUNK_RED, cache->config.object_bytes - bytes);
@@ -113,7 +108,7 @@ void objcache_debug_alloc(struct objcache *cache, void *object, size_t bytes, co
 {
 	struct objcache_record *record;
 
-	if (!object)
+	if (!cache || !object)
 		return;
 	if (has_junk(cache)) {
 		objcache_debug_check_free(cache, object);
@@ -130,9 +125,9 @@ void objcache_debug_alloc(struct objcache *cache, void *object, size_t bytes, co
 }
 
 /* What was asked for is more or less than it was; the red zone moves. */
-void objcache_debug_resize(struct objcache *cache, void *object, size_t bytes)
+void objcache_debug_resize(const struct objcache *cache, const void *object, size_t bytes)
 {
-	struct objcache_record *record = record_live(cache, object);
+	struct objcache_record *record = cache ? record_live(cache, object) : NULL;
 
 	if (!record || !has_junk(cache))
 		return;
@@ -143,12 +138,12 @@ void objcache_debug_resize(struct objcache *cache, void *object, size_t bytes)
 /* Wrong frees are left to objcache_free. */
 bool objcache_debug_free(struct objcache *cache, void *object, const void *site)
 {
-	const struct block *block = objcache_map_find(&cache->map, object);
-	const uint8_t *state = block && block->cache == cache ? objcache_state(cache, block, object) : NULL;
-	struct objcache_record *record = record_live(cache, object);
+	const uint8_t *state = cache ? objcache_state_find(cache, object) : NULL;
+	struct objcache_record *record;
 
 	if (!state || *state != OBJECT_ALLOCATED)
 		return false;
+	record = record_live(cache, object);
 	if (is_waiting(cache, object))
 		objcache_object_is_wrong(cache, object, "is free already", site);
 	if (record && has_junk(cache))
@@ -162,7 +157,7 @@ bool objcache_debug_free(struct objcache *cache, void *object, const void *site)
 
 const void *objcache_site_of(const struct objcache *cache, const void *object, bool freed)
 {
-	const struct objcache_record *record = record_get(cache, object);
+	const struct objcache_record *record = record_find(cache, object, false);
 
 	if (!record)
 		return NULL;

@@ -79,6 +79,14 @@ static inline uint8_t *objcache_state(const struct objcache *cache, const struct
 	return objcache_index(cache, objcache_map_offset(&cache->map, object), &index) ? &block->states[index] : NULL;
 }
 
+/* The same, of any address; NULL also in a block that is not the cache's. */
+static inline uint8_t *objcache_state_find(const struct objcache *cache, const void *object)
+{
+	const struct block *block = objcache_map_find(&cache->map, object);
+
+	return block && block->cache == cache ? objcache_state(cache, block, object) : NULL;
+}
+
 /* With the object's block and offset. False: nothing was done. */
 static inline bool objcache_free_fast(struct objcache *cache, const struct block *block, uint64_t offset, void *object)
 {
@@ -117,7 +125,7 @@ static inline void objcache_forbid_cleaning(const struct objcache *cache)
 		platform_panic("objcache %s is asked for an object while the task cleans memory", cache->config.name);
 }
 
-/* What debug builds do beside each operation: called only if OBJCACHE_DEBUG. */
+/* What debug builds do beside each operation: called only if OBJCACHE_DEBUG. No cache, or no object: nothing. */
 void objcache_debug_alloc(struct objcache *cache, void *object, size_t bytes, const void *site);
-void objcache_debug_resize(struct objcache *cache, void *object, size_t bytes);
+void objcache_debug_resize(const struct objcache *cache, const void *object, size_t bytes);
 bool objcache_debug_free(struct objcache *cache, void *object, const void *site); /* true: it may wait in a quarantine */

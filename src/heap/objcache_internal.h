@@ -46,20 +46,11 @@ static inline uint64_t objcache_group_add(struct objcache *cache, int64_t object
 	return atomic_fetch_add_explicit(&cache->group->free_bytes, bytes, memory_order_relaxed) + bytes;
 }
 
-/* Takes a fresh block from the source and makes it ready; it is in no list yet. Not under [C]. */
-status_t objcache_block_take(struct objcache *cache, struct block_source *source, struct block **block) MUST_CHECK;
-
 /* Gives a block back that is in no list and holds no object. Not under [C]. */
 void objcache_block_give(struct objcache *cache, struct block *block);
 
-/* Adds a block that objcache_block_take returned. */
-void objcache_block_add_locked(struct objcache *cache, struct block *block);
-
 /* Takes an empty block out of the cache. False: less than `retain` bytes would be free in its group; nothing was done. */
 bool objcache_block_remove_locked(struct objcache *cache, struct block *block, uint64_t retain) MUST_CHECK;
-
-/* Puts the block where it belongs, now that `used` of its objects are not free in it. */
-void objcache_settle_locked(struct objcache *cache, struct block *block, uint32_t used);
 
 /* Gives empty blocks back, but for so many, and as long as `retain` bytes stay free in the group. Where objcache_may_trade(). */
 uint64_t objcache_give_empty(struct objcache *cache, uint64_t spared, uint64_t retain);

@@ -64,10 +64,9 @@ status_t frame_table_init(struct frame_table *table, struct memory *memory)
 	owner_init(&table->owner, "page descriptors", false);
 	if (table->first_block + table->count > BLOCKS_MAX)
 		return STATUS_UNSUPPORTED;
-	table->blocks = heap_alloc(memory_general_heap(memory), bytes, 0);
+	table->blocks = heap_alloc_zeroed(memory_general_heap(memory), bytes, 0);
 	if (!table->blocks)
 		return STATUS_NO_MEMORY;
-	memset(table->blocks, 0, bytes);
 	status = make_frames(table);
 	if (status != STATUS_OK)
 		frame_table_fini(table);

@@ -25,10 +25,9 @@ void readahead_init(struct node *node)
 	spinlock_init(&readahead->lock, "readahead");
 	if (node->volume->pagecache->config.readahead_bytes > 0)
 		readahead->streams =
-			heap_alloc(memory_general_heap(node->volume->pagecache->memory), bytes, _Alignof(struct stream));
+			heap_alloc_zeroed(memory_general_heap(node->volume->pagecache->memory), bytes, _Alignof(struct stream));
 	if (!readahead->streams)
 		return;
-	memset(readahead->streams, 0, bytes);
 	readahead->latest = readahead->streams;
 	readahead->count = (uint32_t)count;
 }

@@ -49,13 +49,13 @@ void heap_model_alloc(struct heap_model *model, size_t bytes, size_t alignment, 
 		return;
 	switch (way) {
 	case HEAP_MODEL_ZEROED:
-		object.memory = general_heap_alloc_zeroed(&model->general, bytes, alignment);
+		object.memory = heap_alloc_zeroed(&model->general.caching.heap, bytes, alignment);
 		if (object.memory)
 			check_zeros(object.memory, bytes);
 		break;
 	case HEAP_MODEL_ARRAY:
 		object.bytes = bytes / 3 * 3;
-		object.memory = general_heap_alloc_array(&model->general, 3, bytes / 3, alignment);
+		object.memory = heap_alloc_array(&model->general.caching.heap, 3, bytes / 3, alignment);
 		break;
 	case HEAP_MODEL_INTERFACE:
 		object.memory = heap_alloc(&model->general.caching.heap, bytes, alignment);
@@ -80,10 +80,10 @@ void heap_model_alloc_wrong(struct heap_model *model, unsigned kind, uint64_t nu
 
 	assert(!general_heap_alloc(heap, 0, 16ull << kind % 8));
 	assert(!general_heap_alloc(heap, bytes, wrong_alignment));
-	assert(!general_heap_alloc_zeroed(heap, MAX(too_large, number), 0));
+	assert(!heap_alloc_zeroed(&heap->caching.heap, MAX(too_large, number), 0));
 	assert(!general_heap_alloc(heap, SIZE_MAX - number % 65536, kind % 2 * 4096));
-	assert(!general_heap_alloc_array(heap, SIZE_MAX / bytes + 1, bytes, 0));
-	assert(!general_heap_alloc_array(heap, kind % 2, (kind + 1) % 2, 0));
+	assert(!heap_alloc_array(&heap->caching.heap, SIZE_MAX / bytes + 1, bytes, 0));
+	assert(!heap_alloc_array(&heap->caching.heap, kind % 2, (kind + 1) % 2, 0));
 	assert(!general_heap_cache(heap, bytes, wrong_alignment) && !general_heap_cache(heap, 0, 0));
 	assert(!heap_alloc(&model->caches[0].cache.caching.heap, 49 + number % 100000, 0));
 	general_heap_free(heap, NULL);

@@ -196,7 +196,7 @@ static void general_work(void)
 	unsigned char *objects[ARRAY_LENGTH(sizes)];
 
 	for (unsigned i = 0; i < ARRAY_LENGTH(sizes); i++) {
-		must_get(objects[i], general_heap_alloc_zeroed(heap, sizes[i], 0));
+		must_get(objects[i], heap_alloc_zeroed(&heap->caching.heap, sizes[i], 0));
 		ck_assert(is_all(objects[i], sizes[i], 0));
 		memset(objects[i], (int)i + 1, sizes[i]);
 	}

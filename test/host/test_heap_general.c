@@ -144,7 +144,7 @@ START_TEST(general_heap_clears_multiplies_and_resizes)
 	unsigned char *object, *other;
 
 	setup(128);
-	object = general_heap_alloc_zeroed(heap, 3000, 0);
+	object = heap_alloc_zeroed(&heap->caching.heap, 3000, 0);
 	for (unsigned i = 0; i < 3000; i++)
 		ck_assert_uint_eq(object[i], 0);
 	memset(object, 7, 3000);
@@ -164,9 +164,9 @@ START_TEST(general_heap_clears_multiplies_and_resizes)
 	ck_assert_ptr_nonnull(other);
 	general_heap_free(heap, other);
 
-	ck_assert_ptr_null(general_heap_alloc_array(heap, SIZE_MAX / 8 + 2, 8, 0));
-	ck_assert_ptr_null(general_heap_alloc_array(heap, 0, 8, 0));
-	object = general_heap_alloc_array(heap, 100, 30, 4096);
+	ck_assert_ptr_null(heap_alloc_array(&heap->caching.heap, SIZE_MAX / 8 + 2, 8, 0));
+	ck_assert_ptr_null(heap_alloc_array(&heap->caching.heap, 0, 8, 0));
+	object = heap_alloc_array(&heap->caching.heap, 100, 30, 4096);
 	ck_assert_uint_eq(platform_phys(object).value % 4096, 0);
 	general_heap_free(heap, object);
 	machine_fini(&machine);

@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include "string.h"
 #include "types.h"
 
 struct heap {
@@ -27,6 +28,24 @@ static inline void *heap_alloc(struct heap *heap, size_t bytes, size_t alignment
 static inline void heap_free(struct heap *heap, void *memory)
 {
 	heap->free(heap, memory);
+}
+
+/* The same, filled with zeros. */
+static inline void *heap_alloc_zeroed(struct heap *heap, size_t bytes, size_t alignment)
+{
+	void *memory = heap_alloc(heap, bytes, alignment);
+
+	if (memory)
+		memset(memory, 0, bytes);
+	return memory;
+}
+
+/* `count` elements of so many bytes each; NULL also where the product does not fit into size_t. */
+static inline void *heap_alloc_array(struct heap *heap, size_t count, size_t bytes, size_t alignment)
+{
+	size_t all;
+
+	return __builtin_mul_overflow(count, bytes, &all) ? NULL : heap_alloc(heap, all, alignment);
 }
 
 struct caching_heap {

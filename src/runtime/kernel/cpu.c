@@ -8,7 +8,6 @@
 #include "clock.h"
 #include "runtime/base/heap.h"
 #include "runtime/base/mutex.h"
-#include "runtime/base/string.h"
 #include "runtime/x86_64/apic.h"
 #include "runtime/x86_64/cpu_registers.h"
 
@@ -44,11 +43,10 @@ void cpu_init_first(void)
 
 struct cpu *cpu_add(struct heap *heap, uint32_t apic_id)
 {
-	struct cpu *cpu = heap_alloc(heap, sizeof(*cpu), CPU_ALIGNMENT);
+	struct cpu *cpu = heap_alloc_zeroed(heap, sizeof(*cpu), CPU_ALIGNMENT);
 
 	if (!cpu)
 		return NULL;
-	memset(cpu, 0, sizeof(*cpu));
 	cpu->self = cpu;
 	cpu->id = count;
 	cpu->slot = count + 1;

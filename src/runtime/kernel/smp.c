@@ -15,7 +15,6 @@
 #include "runtime/base/format.h"
 #include "runtime/base/heap.h"
 #include "runtime/base/log.h"
-#include "runtime/base/string.h"
 #include "runtime/x86_64/apic.h"
 #include "runtime/x86_64/cpu_registers.h"
 #include "runtime/x86_64/descriptors.h"
@@ -123,12 +122,11 @@ static status_t stacks_alloc(struct secondary *secondary, struct stack *main_sta
 
 static struct secondary *secondary_create(struct heap *heap, uint32_t apic_id)
 {
-	struct secondary *secondary = heap_alloc(heap, sizeof(*secondary), 64);
+	struct secondary *secondary = heap_alloc_zeroed(heap, sizeof(*secondary), 64);
 	struct stack stack = { 0 };
 
 	if (!secondary)
 		return NULL;
-	memset(secondary, 0, sizeof(*secondary));
 	secondary->cpu = cpu_add(heap, apic_id);
 	if (!secondary->cpu || stacks_alloc(secondary, &stack) != STATUS_OK)
 		return NULL; /* start-up without memory does not go on for long; what is lost does not matter */

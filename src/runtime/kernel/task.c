@@ -70,11 +70,10 @@ static void task_free(struct task *task)
 
 static struct task *task_create(const struct task_options *options)
 {
-	struct task *task = heap_alloc(memory, sizeof(*task), 64);
+	struct task *task = heap_alloc_zeroed(memory, sizeof(*task), 64);
 
 	if (!task)
 		return NULL;
-	memset(task, 0, sizeof(*task));
 	task->canary = TASK_CANARY;
 	task->priority = task->own = options->priority;
 	task->pinned = options->cpu >= 0;

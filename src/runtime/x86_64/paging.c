@@ -12,7 +12,6 @@
 #include "runtime/base/boot_info.h"
 #include "runtime/base/heap.h"
 #include "runtime/base/spinlock.h"
-#include "runtime/base/string.h"
 
 #include "boot_stacks.h"
 #include "cpu_registers.h"
@@ -84,11 +83,7 @@ static struct page_table *table_of(uint64_t entry)
 
 static struct page_table *table_alloc(void)
 {
-	struct page_table *table = heap_alloc(table_heap, sizeof(*table), PAGE_BYTES);
-
-	if (table)
-		memset(table, 0, sizeof(*table));
-	return table;
+	return heap_alloc_zeroed(table_heap, sizeof(struct page_table), PAGE_BYTES);
 }
 
 static uint64_t rights_of(unsigned flags)
