@@ -248,8 +248,7 @@ uint64_t block_heap_free(struct block_heap *heap, struct phys_addr run)
 	for (uint64_t i = start; i < start + blocks; i++) {
 		block_reset(heap, i, NULL);
 		search_set_free(heap, i);
-		if (i >= heap->watch_first && i < heap->watch_end)
-			heap->watched_blocks++;
+		heap->watched_blocks += i >= heap->watch.first && i < heap->watch.end;
 		give_way_at(heap, i + 1 - start);
 	}
 	free_blocks_add(heap, blocks);
@@ -304,18 +303,15 @@ uint64_t block_heap_free_within(struct block_heap *heap, struct phys_addr lowest
 void block_heap_fence(struct block_heap *heap, struct phys_addr start, uint64_t blocks)
 {
 	spinlock_lock(&heap->lock);
-	heap->fence_first = blocks == 0 ? 0 : (start.value >> BLOCK_SHIFT) - heap->first_block;
-	heap->fence_end = heap->fence_first + blocks;
+	heap->fence.first = blocks == 0 ? 0 : (start.value >> BLOCK_SHIFT) - heap->first_block;
+	heap->fence.end = heap->fence.first + blocks;
 	spinlock_unlock(&heap->lock);
 }
 
 void block_heap_watch(struct block_heap *heap, struct phys_addr lowest, struct phys_addr highest)
 {
-	const struct span span = span_of(heap, lowest, highest);
-
 	spinlock_lock(&heap->lock);
-	heap->watch_first = span.first;
-	heap->watch_end = span.end;
+	heap->watch = span_of(heap, lowest, highest);
 	heap->watched_blocks = 0;
 	spinlock_unlock(&heap->lock);
 }

@@ -71,6 +71,12 @@ struct block_constraints {
 	uint64_t boundary_bytes;
 };
 
+/* Descriptor indices [first, end); empty when first >= end. */
+struct span {
+	uint64_t first;
+	uint64_t end;
+};
+
 struct run_request {
 	uint64_t blocks;
 	struct block_constraints constraints;
@@ -78,6 +84,7 @@ struct run_request {
 	uint64_t keep_blocks; /* so many stay free, or the request fails */
 	bool inside_fence;
 	bool placed; /* only where its place is; at most PLACED_BLOCKS_MAX, of an owner that is not movable */
+	bool later;  /* of a window: its place if what is free were taken already */
 };
 
 /*
@@ -102,18 +109,15 @@ struct block_heap {
 	uint64_t *movable_map;            /* [H] one bit for each block that is free, or held by a movable owner */
 	uint64_t unmovable[MEMORY_PARTS]; /* [H] blocks held by owners that are not movable */
 	_Atomic uint16_t *weights;        /* changes under [H], or by the block's holder; see weights.h */
-	uint64_t avoided_first;           /* descriptor indices [first, end): all that is avoided lies in it (window.h) */
-	uint64_t avoided_end;
-	uint64_t fence_first;                 /* [H] descriptor indices [first, end); empty: no fence */
-	uint64_t fence_end;                   /* [H] */
-	uint64_t watch_first;                 /* [H] descriptor indices: frees within are counted */
-	uint64_t watch_end;                   /* [H] */
-	uint64_t watched_blocks;              /* [H] freed there since the watch was set */
-	struct list owners;                   /* [H] those with blocks, in the order of their first block */
-	struct spinlock caches_lock;          /* [G], taken before the locks of objcaches */
-	struct list caches;                   /* [G] all objcaches */
-	_Atomic uint64_t flushes;             /* of objcaches, so far; each has a number */
-	_Atomic uint64_t depot_bytes;         /* in the depots of objcaches, with their magazines */
+	struct span avoided;              /* all that is avoided lies in it (window.h) */
+	struct span fence;                /* [H] empty: no fence */
+	struct span watch;                /* [H] frees within are counted */
+	uint64_t watched_blocks;          /* [H] freed there since the watch was set */
+	struct list owners;               /* [H] those with blocks, in the order of their first block */
+	struct spinlock caches_lock;      /* [G], taken before the locks of objcaches */
+	struct list caches;               /* [G] all objcaches */
+	_Atomic uint64_t flushes;         /* of objcaches, so far; each has a number */
+	_Atomic uint64_t depot_bytes;     /* in the depots of objcaches, with their magazines */
 	struct fault_injector *_Atomic fault; /* NULL: none */
 };
 

@@ -82,7 +82,7 @@ static uint64_t word_mask(struct span span, uint64_t word)
 }
 
 /* The lowest or highest free block of the span. */
-static bool find_single_in(const struct block_heap *heap, struct span span, bool from_top, uint64_t *start)
+static bool find_single(const struct block_heap *heap, struct span span, bool from_top, uint64_t *start)
 {
 	struct span words = { span.first / 64, divide_round_up(span.end, 64) };
 
@@ -102,14 +102,6 @@ static bool find_single_in(const struct block_heap *heap, struct span span, bool
 		else
 			words.first = word + 1;
 	}
-	return false;
-}
-
-static bool find_single(const struct block_heap *heap, const struct span parts[2], bool from_top, uint64_t *start)
-{
-	for (int i = 0; i < 2; i++)
-		if (parts[i].first < parts[i].end && find_single_in(heap, parts[i], from_top, start))
-			return true;
 	return false;
 }
 
@@ -149,14 +141,12 @@ static bool search_zone(struct block_heap *heap, const struct run_request *reque
 	struct span parts[2] = { whole, { 0, 0 } };
 	struct best best = { 0, 0 };
 
-	if (whole.first >= whole.end)
-		return false;
-	if (!request->inside_fence && heap->fence_first < heap->fence_end) {
-		parts[from_top] = (struct span){ whole.first, MIN(whole.end, heap->fence_first) };
-		parts[!from_top] = (struct span){ MAX(whole.first, heap->fence_end), whole.end };
+	if (!request->inside_fence && heap->fence.first < heap->fence.end) {
+		parts[from_top] = (struct span){ whole.first, MIN(whole.end, heap->fence.first) };
+		parts[!from_top] = (struct span){ MAX(whole.first, heap->fence.end), whole.end };
 	}
 	if (request->blocks == 1 && request->constraints.alignment_bytes <= BLOCK_BYTES)
-		return find_single(heap, parts, from_top, start);
+		return find_single(heap, parts[0], from_top, start) || find_single(heap, parts[1], from_top, start);
 	for (int i = 0; i < 2; i++)
 		find_run_in(heap, parts[i], request, &best);
 	*start = best.start;
@@ -168,7 +158,7 @@ bool search_free_run(struct block_heap *heap, const struct run_request *request,
 	uint64_t end = heap->count, weight;
 
 	if (request->placed)
-		return search_place(heap, request, false, start, &weight) && weight == 0;
+		return search_place(heap, request, start, &weight) && weight == 0;
 	for (unsigned i = 0; i < zones_of(request); i++) {
 		struct span zone = zone_span(heap, request, i);
 
@@ -181,8 +171,12 @@ bool search_free_run(struct block_heap *heap, const struct run_request *request,
 	return false;
 }
 
-bool search_place(const struct block_heap *heap, const struct run_request *request, bool in_use, uint64_t *start,
-		  uint64_t *weight)
+static bool is_fenced(const struct block_heap *heap, const struct run_request *request, uint64_t start)
+{
+	return !request->inside_fence && start < heap->fence.end && start + request->blocks > heap->fence.first;
+}
+
+bool search_place(const struct block_heap *heap, const struct run_request *request, uint64_t *start, uint64_t *weight)
 {
 	struct span span = zone_span(heap, request, ZONE_ALL);
 	uint64_t last, place, sum, choices = 0;
@@ -194,8 +188,8 @@ bool search_place(const struct block_heap *heap, const struct run_request *reque
 		if (!span_place(heap, (struct span){ span.first, MIN(last + 1, span.end) }, request->blocks,
 				&request->constraints, true, &place))
 			break;
-		if ((place < heap->fence_end && place + request->blocks > heap->fence_first) ||
-		    !weights_sum(heap, place, request->blocks, &sum) || (in_use && sum == 0))
+		if (is_fenced(heap, request, place) || !weights_sum(heap, place, request->blocks, &sum) ||
+		    (request->later && sum == 0))
 			continue;
 		if (choices == 0) {
 			part = search_part(heap, place);
@@ -217,8 +211,7 @@ bool search_take(struct block_heap *heap, const struct run_request *request, uin
 {
 	const struct span run = { start, start + request->blocks };
 
-	if (bitmap_find_clear(heap->free_map, run.first, run.end) != run.end ||
-	    (!request->inside_fence && run.first < heap->fence_end && run.end > heap->fence_first))
+	if (bitmap_find_clear(heap->free_map, run.first, run.end) != run.end || is_fenced(heap, request, start))
 		return false;
 	for (uint64_t word = run.first / 64; word * 64 < run.end; word++) {
 		heap->free_map[word] &= ~word_mask(run, word);

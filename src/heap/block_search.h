@@ -3,12 +3,6 @@
 
 #include "block_heap.h"
 
-/* Descriptor indices [first, end); empty when first >= end. */
-struct span {
-	uint64_t first;
-	uint64_t end;
-};
-
 /* The blocks that lie wholly in [lowest, highest] (highest 0: no limit). No lock needed. */
 struct span span_of(const struct block_heap *heap, struct phys_addr lowest, struct phys_addr highest);
 
@@ -49,12 +43,8 @@ bool span_place(const struct block_heap *heap, struct span span, uint64_t blocks
  */
 bool search_free_run(struct block_heap *heap, const struct run_request *request, uint64_t *start);
 
-/*
- * The place of a run (block_heap.h), and what it weighs: 0 if it is free. `in_use`: as if what is free were taken already, so
- * the place of a run that comes later. False: none near can be emptied now.
- */
-bool search_place(const struct block_heap *heap, const struct run_request *request, bool in_use, uint64_t *start,
-		  uint64_t *weight);
+/* The place of a run (block_heap.h), and what it weighs: 0 if it is free. False: none near can be emptied now. */
+bool search_place(const struct block_heap *heap, const struct run_request *request, uint64_t *start, uint64_t *weight);
 
 /* Clears the run's bits; false: it is not free any more, or behind a fence. */
 bool search_take(struct block_heap *heap, const struct run_request *request, uint64_t start);

@@ -7,10 +7,10 @@
 #include "reclaim_internal.h"
 
 #include "background_cleaner.h"
-#include "block_search.h"
 #include "failure_report.h"
 #include "runtime/base/assert.h"
 #include "runtime/base/bits.h"
+#include "window.h"
 
 /* A request that gained nothing sleeps until something is freed or written, or so long: nobody tells when a page is unpinned.
  */
@@ -155,16 +155,15 @@ static uint64_t ask(struct memory *memory, struct cleaner *cleaner, const struct
 /* What is cleaned for nobody's place had better lie where the next block will want to be. */
 static struct phys_addr next_place(struct memory *memory)
 {
-	const struct run_request request = { .blocks = 1, .owner = &memory->bookkeeping.owner };
-	struct block_heap *heap = &memory->blocks;
-	struct phys_addr place = { 0 };
-	uint64_t start, weight;
+	const struct run_request request = {
+		.blocks = 1,
+		.owner = &memory->bookkeeping.owner,
+		.placed = true,
+		.later = true,
+	};
+	struct window place;
 
-	spinlock_lock(&heap->lock);
-	if (search_place(heap, &request, true, &start, &weight))
-		place = block_address(heap, &heap->blocks[start]);
-	spinlock_unlock(&heap->lock);
-	return place;
+	return window_find(&memory->blocks, &request, &place) ? place.start : (struct phys_addr){ 0 };
 }
 
 /* A cleaner that gives all it is asked for is asked again. What it gave is taken before others have their turn. */

@@ -21,11 +21,13 @@
 /* Positions count from the top of memory down. */
 struct search {
 	const _Atomic uint16_t *weights;
-	uint64_t first_block;
-	uint64_t count;
+	uint64_t end_block; /* behind the one at position 0 */
 	uint64_t blocks;
 	uint64_t alignment_mask;
 	uint64_t boundary;
+	uint64_t at; /* of the window being looked at */
+	uint64_t end;
+	int64_t sum;
 	int64_t best; /* only windows that weigh less are of interest */
 	uint64_t best_at;
 	bool found;
@@ -77,18 +79,27 @@ void block_heap_set_cost(struct block_heap *heap, struct phys_addr address, uint
 	} while (!atomic_compare_exchange_weak_explicit(weight, &before, after, memory_order_relaxed, memory_order_relaxed));
 }
 
-void weights_avoid(struct block_heap *heap, uint64_t start, uint64_t blocks)
+void weights_set_avoided(struct block_heap *heap, struct span span, bool avoided)
 {
-	for (uint64_t i = start; i < start + blocks; i++)
-		if (atomic_load_explicit(weight_of(heap, i), memory_order_relaxed) != 0)
+	for (uint64_t i = span.first; i < span.end; i++) {
+		if (avoided && load(weight_of(heap, i)) != 0)
 			atomic_fetch_or_explicit(weight_of(heap, i), WEIGHT_AVOIDED, memory_order_relaxed);
+		else if (load(weight_of(heap, i)) & WEIGHT_AVOIDED)
+			atomic_fetch_and_explicit(weight_of(heap, i), (uint16_t)~WEIGHT_AVOIDED, memory_order_relaxed);
+	}
 }
 
-void weights_avoid_no_more(struct block_heap *heap, uint64_t start, uint64_t blocks)
+bool weights_sum(const struct block_heap *heap, uint64_t start, uint64_t blocks, uint64_t *sum)
 {
-	for (uint64_t i = start; i < start + blocks; i++)
-		if (load(weight_of(heap, i)) & WEIGHT_AVOIDED)
-			atomic_fetch_and_explicit(weight_of(heap, i), (uint16_t)~WEIGHT_AVOIDED, memory_order_relaxed);
+	*sum = 0;
+	for (uint64_t i = start; i < start + blocks; i++) {
+		const uint32_t weight = load(weight_of(heap, i));
+
+		if (weight & BARRIER)
+			return false;
+		*sum += weight;
+	}
+	return true;
 }
 
 /* Four weights, each as it was at some moment. A single load, of an address that need not be aligned. */
@@ -100,11 +111,9 @@ __attribute__((no_sanitize("thread"))) static inline uint64_t load_word(const _A
 	return word;
 }
 
-/* ONES, but for the compiler some number: it would make six instructions of each multiplication by this constant. */
-static inline uint64_t ones(void)
+/* For the compiler some number: it would make six instructions of each multiplication by ONES. */
+static inline uint64_t opaque(uint64_t value)
 {
-	uint64_t value = ONES;
-
 	__asm__("" : "+r"(value));
 	return value;
 }
@@ -112,7 +121,7 @@ static inline uint64_t ones(void)
 /* Adds up whole steps of the blocks [i, end), up to one with an unusable block; returns where it ended. */
 static uint64_t add_steps(const struct search *search, uint64_t i, uint64_t end, int64_t *sum)
 {
-	const uint64_t multiplier = ones();
+	const uint64_t multiplier = opaque(ONES);
 	uint64_t total = 0;
 
 	for (; i + STEP <= end; i += STEP) {
@@ -126,30 +135,27 @@ static uint64_t add_steps(const struct search *search, uint64_t i, uint64_t end,
 	return i;
 }
 
-/*
- * The sum of the window at *at; if one of its blocks is unusable, of the first one behind that, and so on. False: there is none
- * before `end`.
- */
-static bool fill(const struct search *search, uint64_t *at, uint64_t end, int64_t *sum)
+/* Sums the window up; if one of its blocks is unusable, the first one behind that, and so on. False: there is none any more. */
+static bool fill(struct search *search)
 {
-	uint64_t i = *at;
+	uint64_t i = search->at;
 
-	*sum = 0;
-	while (*at + search->blocks <= end) {
-		const uint64_t behind = *at + search->blocks;
+	search->sum = 0;
+	while (search->at + search->blocks <= search->end) {
+		const uint64_t behind = search->at + search->blocks;
 
-		i = add_steps(search, i, behind, sum);
+		i = add_steps(search, i, behind, &search->sum);
 		for (const uint64_t stop = MIN(i + STEP, behind); i < stop; i++) {
 			const uint32_t weight = load(&search->weights[i]);
 
 			if (weight & BARRIER) {
-				*at = i + 1;
-				*sum = 0;
+				search->at = i + 1;
+				search->sum = 0;
 			} else {
-				*sum += weight;
+				search->sum += weight;
 			}
 		}
-		if (i == *at + search->blocks)
+		if (i == search->at + search->blocks)
 			return true;
 	}
 	return false;
@@ -158,106 +164,70 @@ static bool fill(const struct search *search, uint64_t *at, uint64_t end, int64_
 /* The number of the lowest block of the window. */
 static uint64_t block_at(const struct search *search, uint64_t at)
 {
-	return search->first_block + search->count - at - search->blocks;
+	return search->end_block - at - search->blocks;
 }
 
-static void offer(struct search *search, uint64_t at, int64_t sum)
+static void offer(struct search *search)
 {
-	const uint64_t block = block_at(search, at);
+	const uint64_t block = block_at(search, search->at);
 
-	if (sum >= search->best || (block & search->alignment_mask) != 0 ||
+	if (search->sum >= search->best || (block & search->alignment_mask) != 0 ||
 	    (search->boundary != 0 && (block & (search->boundary - 1)) + search->blocks > search->boundary))
 		return;
-	search->best = sum;
-	search->best_at = at;
+	search->best = search->sum;
+	search->best_at = search->at;
 	search->found = true;
 }
 
-/* The window, and where the block lies that enters next. */
-struct slide {
-	uint64_t at;
-	uint64_t in;
-	uint64_t end;
-	int64_t sum;
-};
-
-/* Goes on while no step can reach the best one. */
-static void slide_far(const struct search *search, struct slide *slide)
+/* Goes on by whole steps, of which none has a window that is better than the best one. Inlined, it would lack registers. */
+static __attribute__((noinline)) void slide_steps(struct search *search)
 {
-	const _Atomic uint16_t *out = &search->weights[slide->at], *in = &search->weights[slide->in];
-	const _Atomic uint16_t *const last = &search->weights[MAX(slide->end, STEP) - STEP];
-	const int64_t near = search->best + REACH;
-	const uint64_t multiplier = ones();
-	int64_t sum = slide->sum;
+	const uint64_t multiplier = opaque(ONES), barriers = opaque(BARRIER * ONES);
+	const _Atomic uint16_t *out = &search->weights[search->at];
+	uint64_t above = (uint64_t)(search->sum - search->best + 0x8000); /* its highest bit is set: not better than the best */
 
-	/* Differences are made positive, by 4096 for each of the four places. */
-	while (in <= last && sum >= near) {
-		const uint64_t first = load_word(in), second = load_word(in + 4);
+	for (uint64_t left = (search->end - search->at - search->blocks) / STEP; left > 0; left--, out += STEP) {
+		const uint64_t first = load_word(out + search->blocks), second = load_word(out + search->blocks + 4);
 
-		if ((first | second) & BARRIER * ONES)
+		if ((first | second) & barriers)
 			break;
-		const uint64_t change = first + second + 0x1000 * ONES - load_word(out) - load_word(out + 4);
-		sum += (int64_t)(change * multiplier >> 48) - 0x4000;
-		in += STEP;
-		out += STEP;
+		if (above >= 0x8000 + REACH) { /* differences are made positive, by 4096 for each of the four places */
+			const uint64_t change = first + second + 0x1000 * ONES - load_word(out) - load_word(out + 4);
+			above += (change * multiplier >> 48) - 0x4000;
+		} else {
+			const uint64_t four = (first - load_word(out) + above) * multiplier;
+			const uint64_t eight = (second - load_word(out + 4) + (four >> 48)) * multiplier;
+			if ((four & eight & SIGNS) != SIGNS)
+				break;
+			above = eight >> 48;
+		}
 	}
-	slide->sum = sum;
-	slide->at = (uint64_t)(out - search->weights);
-	slide->in = (uint64_t)(in - search->weights);
-}
-
-/* Goes on while each step can be told from the best one in 16 bits, and none is better. */
-static void slide_near(const struct search *search, struct slide *slide)
-{
-	const _Atomic uint16_t *out = &search->weights[slide->at], *in = &search->weights[slide->in];
-	const _Atomic uint16_t *const last = &search->weights[MAX(slide->end, STEP) - STEP];
-	const uint64_t multiplier = ones();
-	uint64_t above = (uint64_t)(slide->sum - search->best + 0x8000); /* its highest bit is set: not better than the best */
-
-	while (in <= last && above <= 0x8000 + REACH) {
-		const uint64_t first = load_word(in), second = load_word(in + 4);
-
-		if ((first | second) & BARRIER * ONES)
-			break;
-		const uint64_t four = (first - load_word(out) + above) * multiplier;
-		const uint64_t eight = (second - load_word(out + 4) + (four >> 48)) * multiplier;
-		if ((four & eight & SIGNS) != SIGNS)
-			break;
-		above = eight >> 48;
-		in += STEP;
-		out += STEP;
-	}
-	slide->sum = search->best + (int64_t)above - 0x8000;
-	slide->at = (uint64_t)(out - search->weights);
-	slide->in = (uint64_t)(in - search->weights);
+	search->sum = search->best + (int64_t)above - 0x8000;
+	search->at = (uint64_t)(out - search->weights);
 }
 
 /* Block by block; false: the next one is unusable, or there is none. */
-static bool slide_step(struct search *search, struct slide *slide)
+static bool slide_step(struct search *search)
 {
 	for (unsigned i = 0; i < STEP; i++) {
-		if (slide->in == slide->end || (load(&search->weights[slide->in]) & BARRIER))
+		const uint64_t in = search->at + search->blocks;
+
+		if (in == search->end || (load(&search->weights[in]) & BARRIER))
 			return false;
-		slide->sum += (int64_t)load(&search->weights[slide->in++]) - (int64_t)load(&search->weights[slide->at++]);
-		offer(search, slide->at, slide->sum);
+		search->sum += (int64_t)load(&search->weights[in]) - (int64_t)load(&search->weights[search->at++]);
+		offer(search);
 	}
 	return true;
 }
 
-static void scan(struct search *search, uint64_t at, uint64_t end)
+static void scan(struct search *search)
 {
-	struct slide slide = { .at = at, .end = end };
-
-	while (fill(search, &slide.at, end, &slide.sum)) {
-		slide.in = slide.at + search->blocks;
-		offer(search, slide.at, slide.sum);
+	for (; fill(search); search->at += search->blocks + 1) {
+		offer(search);
 		do {
-			if (slide.sum >= search->best + REACH)
-				slide_far(search, &slide);
-			if (slide.sum >= search->best && slide.sum <= search->best + REACH)
-				slide_near(search, &slide);
-		} while (slide_step(search, &slide));
-		slide.at = slide.in + 1;
+			if (search->sum >= search->best)
+				slide_steps(search);
+		} while (slide_step(search));
 	}
 }
 
@@ -265,57 +235,38 @@ static void scan(struct search *search, uint64_t at, uint64_t end)
  * An upper bound for the best one: where weights fall from window to window, each would be the best so far otherwise. It stays
  * the answer if all windows have become heavier since.
  */
-static void look_at_samples(struct search *search, uint64_t at, uint64_t end)
+static void look_at_samples(struct search *search, uint64_t first, uint64_t end)
 {
-	const uint64_t samples = MIN((end - at) / (8 * search->blocks), (uint64_t)SAMPLES);
+	const uint64_t samples = MIN((end - first) / (8 * search->blocks), (uint64_t)SAMPLES);
 
 	for (uint64_t i = 0; i < samples; i++) {
-		const uint64_t place = at + (end - at) / samples * i;
-		uint64_t sample = place + (block_at(search, place) & search->alignment_mask);
-		int64_t sum;
-
-		if (fill(search, &sample, MIN(sample + search->blocks, end), &sum))
-			offer(search, sample, sum);
+		search->at = first + (end - first) / samples * i;
+		search->at += block_at(search, search->at) & search->alignment_mask;
+		search->end = MIN(search->at + search->blocks, end);
+		if (fill(search))
+			offer(search);
 	}
 	if (search->found)
 		search->best++;
 }
 
-static struct search search_make(const struct block_heap *heap, uint64_t blocks)
+bool weights_search(const struct block_heap *heap, struct span span, const struct run_request *request, uint64_t *start)
 {
-	return (struct search){
+	struct search search = {
 		.weights = heap->weights,
-		.first_block = heap->first_block,
-		.count = heap->count,
-		.blocks = blocks,
-		.best = (int64_t)(blocks * WEIGHT_MAX + 1),
+		.end_block = heap->first_block + heap->count,
+		.blocks = request->blocks,
+		.alignment_mask = MAX(request->constraints.alignment_bytes >> BLOCK_SHIFT, 1) - 1,
+		.boundary = request->constraints.boundary_bytes >> BLOCK_SHIFT,
+		.best = (int64_t)(request->blocks * WEIGHT_MAX + 1),
 	};
-}
 
-bool weights_sum(const struct block_heap *heap, uint64_t start, uint64_t blocks, uint64_t *sum)
-{
-	const struct search search = search_make(heap, blocks);
-	uint64_t at = heap->count - start - blocks;
-	int64_t found;
-
-	if (!fill(&search, &at, at + blocks, &found))
+	if (!span_place(heap, span, request->blocks, &request->constraints, false, start))
 		return false;
-	*sum = (uint64_t)found;
-	return true;
-}
-
-bool weights_search(const struct block_heap *heap, struct span span, uint64_t blocks,
-		    const struct block_constraints *constraints, uint64_t *start)
-{
-	struct search search = search_make(heap, blocks);
-	uint64_t somewhere;
-
-	if (!span_place(heap, span, blocks, constraints, false, &somewhere))
-		return false;
-	search.alignment_mask = MAX(constraints->alignment_bytes >> BLOCK_SHIFT, 1) - 1;
-	search.boundary = constraints->boundary_bytes >> BLOCK_SHIFT;
 	look_at_samples(&search, heap->count - span.end, heap->count - span.first);
-	scan(&search, heap->count - span.end, heap->count - span.first);
-	*start = heap->count - search.best_at - blocks;
+	search.at = heap->count - span.end;
+	search.end = heap->count - span.first;
+	scan(&search);
+	*start = block_at(&search, search.best_at) - heap->first_block;
 	return search.found;
 }

@@ -34,9 +34,7 @@ uint32_t weights_get(const struct block_heap *heap, uint64_t index);
 bool weights_sum(const struct block_heap *heap, uint64_t start, uint64_t blocks, uint64_t *sum);
 
 /* The window in the span that weighs least, of those that keep alignment and boundary; false: there is none. Any context. */
-bool weights_search(const struct block_heap *heap, struct span span, uint64_t blocks,
-		    const struct block_constraints *constraints, uint64_t *start);
+bool weights_search(const struct block_heap *heap, struct span span, const struct run_request *request, uint64_t *start);
 
 /* Makes blocks that are in use AVOIDED, or not any more. Any context. */
-void weights_avoid(struct block_heap *heap, uint64_t start, uint64_t blocks);
-void weights_avoid_no_more(struct block_heap *heap, uint64_t start, uint64_t blocks);
+void weights_set_avoided(struct block_heap *heap, struct span span, bool avoided);

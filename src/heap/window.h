@@ -14,8 +14,7 @@
 struct window {
 	struct phys_addr start;
 	uint64_t blocks;
-	uint64_t busy_blocks; /* not free when it was chosen */
-	uint64_t weight;
+	uint64_t weight; /* 0: all of it was free */
 };
 
 /* The best window for request->blocks under its constraints, or its place if it is `placed` (block_heap.h); false: none. */
@@ -27,9 +26,6 @@ bool window_find(struct block_heap *heap, const struct run_request *request, str
  */
 void window_avoid(struct block_heap *heap, const struct window *window);
 void window_avoid_nothing(struct block_heap *heap);
-
-/* Blocks of the window that are in use. */
-uint64_t window_busy_blocks(struct block_heap *heap, const struct window *window);
 
 static inline struct phys_addr window_last_byte(const struct window *window)
 {

@@ -414,8 +414,9 @@ START_TEST(windows_are_the_best)
 		}
 		ck_assert_int_eq(window_find(&heap, &request, &window), best != UINT64_MAX);
 		if (best != UINT64_MAX) {
-			ck_assert_uint_eq(window.busy_blocks, best);
-			ck_assert_uint_eq(window_busy_blocks(&heap, &window), best);
+			ck_assert_uint_eq(window.weight, best);
+			ck_assert_uint_eq(block_heap_free_within(&heap, window.start, window_last_byte(&window)),
+					  window.blocks - best);
 			window_avoid(&heap, &window);
 			struct window next;
 			if (window_find(&heap, &request, &next) && best > 0)

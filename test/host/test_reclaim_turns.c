@@ -100,7 +100,7 @@ static void teardown(void)
 		if (atomic_load(&cache.has[i]))
 			memory_blocks_free(memory, address_of(i));
 	ck_assert_uint_eq(atomic_load(&memory->claimed_blocks), 0);
-	ck_assert_uint_eq(memory->blocks.fence_first, memory->blocks.fence_end);
+	ck_assert_uint_eq(memory->blocks.fence.first, memory->blocks.fence.end);
 	machine_fini(&machine);
 }
 
