@@ -86,7 +86,8 @@ status_t node_flush(struct node *node) MUST_CHECK;
 
 /*
  * Forgets what is cached of the pages that lie wholly in [offset, offset + bytes), what has not been written back included:
- * they are read from the device again. Waits for those who use one of them. STATUS_RANGE.
+ * they are read from the device again. What the device has lost of it is not written again then; flushes tell of it
+ * (written.h). Waits for those who use one of them. STATUS_RANGE.
  */
 status_t node_discard(struct node *node, uint64_t offset, uint64_t bytes) MUST_CHECK;
 

@@ -28,7 +28,7 @@ static const struct rule {
 	[PAGE_GONE] = { BIT(PAGE_FREE), PINS_SOME, QUEUE_FLAGS | PAGE_AHEAD, 0 },
 	/* written; discarded */
 	[PAGE_WRITING] = { BIT(PAGE_DIRTY) | BIT(PAGE_TAKEN), PINS_SOME,
-			   QUEUE_FLAGS | WRITTEN_FLAGS | PAGE_LISTED | PAGE_FAILED, 0 },
+			   QUEUE_FLAGS | WRITTEN_FLAGS | PAGE_LISTED | PAGE_FAILED | PAGE_LOST, 0 },
 	/* read; failed */
 	[PAGE_READING] = { BIT(PAGE_CLEAN) | BIT(PAGE_GONE), PINS_SOME, QUEUE_FLAGS | PAGE_AHEAD, 0 },
 	/* a writer comes; evicted or moved away; the same out of a lent block, while it has pins; the device may have lost it */
@@ -36,9 +36,10 @@ static const struct rule {
 			 QUEUE_FLAGS | WRITTEN_FLAGS | PAGE_AHEAD, 0 },
 	/* a writer comes; written back; moved away; its volume is given up */
 	[PAGE_DIRTY] = { BIT(PAGE_WRITING) | BIT(PAGE_WRITEBACK) | BIT(PAGE_TAKEN) | BIT(PAGE_CLEAN), PINS_ANY,
-			 QUEUE_FLAGS | WRITTEN_FLAGS | PAGE_LISTED | PAGE_FAILED, PAGE_LISTED },
+			 QUEUE_FLAGS | WRITTEN_FLAGS | PAGE_LISTED | PAGE_FAILED | PAGE_LOST, PAGE_LISTED },
 	/* done; failed */
-	[PAGE_WRITEBACK] = { BIT(PAGE_CLEAN) | BIT(PAGE_DIRTY), PINS_ANY, QUEUE_FLAGS | WRITTEN_FLAGS | PAGE_FAILED, 0 },
+	[PAGE_WRITEBACK] = { BIT(PAGE_CLEAN) | BIT(PAGE_DIRTY), PINS_ANY, QUEUE_FLAGS | WRITTEN_FLAGS | PAGE_FAILED | PAGE_LOST,
+			     0 },
 };
 
 bool page_state_is_legal(uint32_t state)

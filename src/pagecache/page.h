@@ -18,7 +18,8 @@
  *
  * LISTED: in a dirty set of its node, exactly while DIRTY, or WRITING what was DIRTY. FAILED: the last write of it failed; with
  * DIRTY, WRITING and WRITEBACK only. UNFLUSHED: the device has it, perhaps in a cache that it may lose yet (written.h). STALE:
- * read where the device has lost what was written, and not overwritten as a whole since. MAIN: belongs to the main queue
+ * read where the device has lost what was written, and not overwritten as a whole since. LOST: dirty, or on its way, and the
+ * device has lost what was written of it before. MAIN: belongs to the main queue
  * (replacement.h). AHEAD: read ahead, not used yet.
  *
  * 1. A pin keeps the page as it is. It is taken without any lock, by one compare-and-swap on the state, which succeeds only
@@ -59,6 +60,7 @@ enum page_content {
 #define PAGE_LISTED        (1u << 19)
 #define PAGE_UNFLUSHED     (1u << 20)
 #define PAGE_STALE         (1u << 21)
+#define PAGE_LOST          (1u << 22)
 #define PAGE_CONTENT_SHIFT 28
 #define PAGE_CONTENT       (0xfu << PAGE_CONTENT_SHIFT)
 #define PAGE_PINNABLE      ((uint32_t)PAGE_READING << PAGE_CONTENT_SHIFT) /* states from here on can be pinned */

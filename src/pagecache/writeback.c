@@ -84,7 +84,7 @@ static void unlist_locked(struct volume *volume, struct page *page)
 /* [D] is held. */
 static void forget_locked(struct volume *volume, struct page *page, enum page_content content)
 {
-	const uint32_t before = page_change(page, content, PAGE_LISTED | PAGE_FAILED, 0);
+	const uint32_t before = page_change(page, content, PAGE_LISTED | PAGE_FAILED | PAGE_LOST, 0);
 
 	unlist_locked(volume, page);
 	count_failed_locked(volume, page, before & PAGE_FAILED, 0);
@@ -110,12 +110,16 @@ void page_dirty_again_locked(struct volume *volume, struct page *page)
 {
 	uint32_t state = page_state(page);
 	enum page_content content;
+	bool newer;
 
 	do {
-		if ((state & PAGE_LISTED) || !(page_is(state, PAGE_CLEAN) || page_is(state, PAGE_WRITING)))
-			return; /* it will be written in any case */
-		content = page_is(state, PAGE_CLEAN) ? PAGE_DIRTY : PAGE_WRITING;
-	} while (!page_try_change(page, &state, page_state_with(state, content, PAGE_AHEAD, PAGE_LISTED)));
+		newer = page_is_newer(state); /* it will be written in any case */
+		content = page_is(state, PAGE_CLEAN) ? PAGE_DIRTY : page_content(state);
+	} while (!page_try_change(
+		page, &state,
+		page_state_with(state, content, PAGE_AHEAD | PAGE_UNFLUSHED, PAGE_LOST | (newer ? 0 : PAGE_LISTED))));
+	if (newer)
+		return;
 	list_locked(volume, page, content == PAGE_DIRTY ? DIRTY_WAITING : DIRTY_BUSY);
 	writeback_dirtied(volume);
 }
@@ -246,12 +250,12 @@ static void write_ended_locked(struct volume *volume, struct page *page, status_
 
 	count_failed_locked(volume, page, failed, fails);
 	if (fails || lost) {
-		(void)page_change(page, PAGE_DIRTY, failed, fails | PAGE_LISTED);
+		(void)page_change(page, PAGE_DIRTY, failed, (fails ? fails : PAGE_LOST) | PAGE_LISTED);
 		list_locked(volume, page, fails ? DIRTY_FAILED : DIRTY_WAITING);
 		return;
 	}
 	count_clean(volume);
-	(void)page_change(page, PAGE_CLEAN, failed, written_ended_locked(volume, page));
+	(void)page_change(page, PAGE_CLEAN, failed | PAGE_LOST, written_ended_locked(volume, page));
 }
 
 static void write_done(struct block_request *request)

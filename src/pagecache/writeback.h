@@ -53,10 +53,13 @@ bool writeback_is_before_locked(const struct volume *volume, const struct node *
 /* Ends the writing of a page: it is DIRTY afterwards, without the flags in `clear`; drops the writer's pin. */
 void page_written(struct volume *volume, struct page *page, uint32_t clear);
 
-/* Makes a page dirty that is CLEAN or WRITING: the device has lost it. [S] and [D] are held. */
+/* The device has lost what was written of the page, which is UNFLUSHED: it is dirty, and LOST. [S] and [D] are held. */
 void page_dirty_again_locked(struct volume *volume, struct page *page);
 
-/* Takes a page that its only user has WRITING out of the dirty set, if it is there: what is new in it is forgotten. */
+/*
+ * Takes a page that its only user has WRITING out of the dirty set, if it is there: what is new in it is forgotten. If the device
+ * has lost what was written of it before, flushes tell of that.
+ */
 void page_forget(struct volume *volume, struct page *page);
 
 /* Makes all dirty pages clean without writing them; nobody uses the volume, and no write is under way. */

@@ -129,12 +129,12 @@ void written_leaves_locked(struct volume *volume, const struct page *page)
 {
 	struct written *written = &volume->written;
 	const uint64_t number = page_state(page) & PAGE_UNFLUSHED ? number_locked(volume, page) : 0;
-	struct range range;
+	const struct range range = range_of(volume, page);
 
-	if (number == 0)
-		return;
-	range = range_of(volume, page);
-	ranges_add(number == written->begun ? &written->noted : &written->noted_before, range.start, range.end);
+	if (page_state(page) & PAGE_LOST)
+		ranges_add(&written->lost, range.start, range.end);
+	if (number != 0)
+		ranges_add(number == written->begun ? &written->noted : &written->noted_before, range.start, range.end);
 }
 
 void volume_note_written(struct volume *volume, uint64_t start, uint64_t bytes, uint64_t losses)
@@ -235,9 +235,9 @@ static void look_at_locked(struct volume *volume, struct page *page, void *befor
 		return;
 	if (number != 0)
 		page_dirty_again_locked(volume, page);
-	state = page_state(page);
-	while (!page_try_change(page, &state, state & ~PAGE_UNFLUSHED))
-		;
+	else
+		while (!page_try_change(page, &state, state & ~PAGE_UNFLUSHED))
+			;
 }
 
 /* Begins to settle; false: there was no loss. */

@@ -6,8 +6,9 @@
  *    or a later one, has ended well, with no loss since the write was submitted.
  * 2. A page that was written is UNFLUSHED and has that number. When it leaves the cache before it is durable, its range is
  *    noted. Direct writes are noted at once.
- * 3. After a loss, pages that are UNFLUSHED become dirty again: the next writeback writes them. What was noted is lost: every
- *    flush that touches it says so until it has been written again as a whole, or volume_error_clear was called.
+ * 3. After a loss, pages that are UNFLUSHED become dirty again, and LOST: the next writeback writes them. What was noted is
+ *    lost, and so is a page that is LOST when it is discarded: every flush that touches it says so until it has been written
+ *    again as a whole, or volume_error_clear was called.
  * 4. The ranges are bounded (ranges.h). Where two are joined, what lies between them counts as lost, too.
  *
  * A device without a volatile cache has none of this. [D] protects all; volume->flush is held by the task that sees to a loss.

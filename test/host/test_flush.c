@@ -101,6 +101,36 @@ START_TEST(what_was_evicted_and_lost_is_told_until_it_is_written_again_or_cleare
 }
 END_TEST
 
+/* It was written, and dirty again, or yet, when it is discarded. What was never written is the caller's to forget. */
+START_TEST(a_discard_of_what_the_disk_has_lost_is_told)
+{
+	struct node *node = &machine.volume.node;
+	struct random random;
+
+	forgetful_machine(false);
+	random_seed(&random, 2);
+	for (unsigned way = 0; way < 3; way++) {
+		cache_machine_write(&machine, &random, 3 * PAGE_BYTES, PAGE_BYTES);
+		ck_assert_int_eq(cache_write_back(node), STATUS_OK);
+		if (way == 1)
+			cache_machine_write(&machine, &random, 3 * PAGE_BYTES, PAGE_BYTES);
+		machine.disk.fail_flushes = way < 2;
+		machine.disk.fail_writes = way == 1;
+		machine.disk.fail_end = UINT64_MAX;
+		ck_assert_int_eq(volume_flush(&machine.volume), way < 2 ? STATUS_IO_ERROR : STATUS_OK);
+		machine.disk.fail_flushes = machine.disk.fail_writes = false;
+		ck_assert_int_eq(node_write(node, 5 * PAGE_BYTES, "new", 3), STATUS_OK);
+		ck_assert_int_eq(node_discard(node, 3 * PAGE_BYTES, 3 * PAGE_BYTES), STATUS_OK);
+		ck_assert_int_eq(volume_flush(&machine.volume), way < 2 ? STATUS_IO_ERROR : STATUS_OK);
+		ck_assert_uint_eq(machine.volume.written.lost.count, way < 2);
+		cache_machine_write(&machine, &random, 3 * PAGE_BYTES, PAGE_BYTES);
+		ck_assert_int_eq(volume_flush(&machine.volume), STATUS_OK);
+		ck_assert_int_eq(memcmp(machine.disk.durable, machine.model, SMALL_DISK), 0);
+	}
+	cache_machine_fini(&machine);
+}
+END_TEST
+
 /* What is written between the loss and the flush that sees it is not lost. */
 START_TEST(what_was_written_again_before_the_loss_is_seen_is_repaired)
 {
@@ -449,7 +479,9 @@ static const struct extent extents[2][2] = {
 	{ { 0, MODEL_BYTES / 4 * 3, MODEL_PAGES / 4 }, { MODEL_PAGES / 4, MODEL_BYTES / 2, MODEL_PAGES / 4 } },
 };
 static struct phys_addr buffer;
-static bool joined; /* ranges were, since the last clearing: more may be told than is lost */
+static unsigned char acknowledged[SMALL_DISK]; /* what the disk has said that it has written, lost or not */
+static bool resets_at_end;                     /* the disk is reset when it has the next write, before the cache sees that */
+static bool joined;                            /* ranges were, since the last clearing: more may be told than is lost */
 
 static uint64_t position_of(unsigned node, uint64_t offset)
 {
@@ -468,6 +500,30 @@ static void look(unsigned node, uint64_t number, unsigned char *page)
 		memcpy(page, page_memory(cached), PAGE_BYTES);
 	else
 		memcpy(page, machine.disk.data + position_of(node, number * PAGE_BYTES), PAGE_BYTES);
+}
+
+/* The end of a write, before the cache sees it. */
+static void acknowledge(struct block_request *request)
+{
+	uint64_t position = request->offset_bytes;
+
+	for (uint32_t i = 0; request->status == STATUS_OK && i < request->segment_count; i++) {
+		memcpy(acknowledged + position, platform_virt(request->segments[i].start), request->segments[i].bytes);
+		position += request->segments[i].bytes;
+	}
+	if (resets_at_end)
+		fake_block_reset(&machine.disk);
+	resets_at_end = false;
+	write_done(request);
+}
+
+static void submit_and_note(struct block_device *device, struct block_request *request)
+{
+	if (request->operation == BLOCK_WRITE) {
+		write_done = request->done;
+		request->done = acknowledge;
+	}
+	submit_to_disk(device, request);
 }
 
 /* Whether something of the node is not what was written last; `accept`: then that is what is expected from now on. */
@@ -590,14 +646,33 @@ static void flush_and_check(struct random *random)
 	machine.disk.fail_flushes = machine.disk.fail_writes = false;
 }
 
+/* What has not been written is given up; what has been is the disk's to keep, and a flush tells when it did not. */
+static void discard_some(struct random *random, unsigned node)
+{
+	const uint64_t any = random_below(random, node_pages(&nodes[node]));
+	const struct page *dirty = dirty_first(&nodes[node].dirty, DIRTY_WAITING, any);
+	const uint64_t number = dirty ? page_key_number(page_key(dirty)) : any;
+	const uint64_t pages = random_below(random, 20) == 0 ? node_pages(&nodes[node]) - number : 1;
+
+	ck_assert_int_eq(node_discard(&nodes[node], number * PAGE_BYTES, pages * PAGE_BYTES), STATUS_OK);
+	for (uint64_t i = 0; i < pages; i++) {
+		const uint64_t position = position_of(node, (number + i) * PAGE_BYTES);
+
+		memcpy(machine.model + position, acknowledged + position, PAGE_BYTES);
+	}
+}
+
 static void lose_some(struct random *random, unsigned node)
 {
-	switch (random_below(random, 3)) {
+	switch (random_below(random, 4)) {
 	case 0:
 		(void)node_evict_page(&nodes[node], random_below(random, node_pages(&nodes[node])));
 		break;
 	case 1:
 		(void)volume_drop(&machine.volume);
+		break;
+	case 2:
+		discard_some(random, node);
 		break;
 	default:
 		(void)memory_drain(&machine.memory, BLOCK_BYTES, false);
@@ -612,6 +687,7 @@ static void clear(void)
 	volume_error_clear(&machine.volume);
 	(void)is_damaged(0, true);
 	(void)is_damaged(1, true);
+	memcpy(acknowledged, machine.disk.data, SMALL_DISK);
 	joined = false;
 }
 
@@ -620,6 +696,7 @@ static void model_step(struct random *random)
 	const unsigned node = (unsigned)random_below(random, 2);
 	unsigned char page[PAGE_BYTES];
 
+	resets_at_end = random_below(random, 8) == 0;
 	switch (random_below(random, 16)) {
 	case 0:
 	case 1:
@@ -696,6 +773,9 @@ START_TEST(what_a_flush_says_is_true)
 	struct random random;
 
 	forgetful_machine(false);
+	submit_to_disk = machine.disk.device.submit;
+	machine.disk.device.submit = submit_and_note;
+	memcpy(acknowledged, machine.disk.data, SMALL_DISK);
 	owner_init(&owner, "test", false);
 	ck_assert_int_eq(memory_blocks_alloc(&machine.memory, &request, &buffer), STATUS_OK);
 	ck_assert_int_eq(node_open(&nodes[0], &machine.volume, extents[0], 1, MODEL_BYTES / 2), STATUS_OK);
@@ -821,8 +901,9 @@ END_TEST
 HOST_TEST_MAIN("flush", a_flush_after_one_that_failed_writes_again_what_the_disk_forgot, a_reset_is_made_good_by_the_next_flush,
 	       what_was_evicted_and_lost_is_told_until_it_is_written_again_or_cleared,
 	       what_was_written_again_before_the_loss_is_seen_is_repaired, a_flush_sees_a_reset_while_it_writes,
-	       a_loss_that_is_counted_while_a_write_ends_is_seen, a_flush_tells_of_itself_only,
-	       a_mapping_that_fails_forgets_nothing, what_is_repaired_while_the_disk_flushes_waits_for_the_next_flush,
-	       a_direct_write_repairs_what_it_has_written, a_flush_of_another_volume_of_the_disk_that_fails_is_seen,
+	       a_discard_of_what_the_disk_has_lost_is_told, a_loss_that_is_counted_while_a_write_ends_is_seen,
+	       a_flush_tells_of_itself_only, a_mapping_that_fails_forgets_nothing,
+	       what_is_repaired_while_the_disk_flushes_waits_for_the_next_flush, a_direct_write_repairs_what_it_has_written,
+	       a_flush_of_another_volume_of_the_disk_that_fails_is_seen,
 	       threads_flush_two_volumes_of_a_disk_one_after_the_other, what_a_flush_says_is_true,
 	       threads_that_flush_at_once_are_told_the_truth)
