@@ -294,7 +294,8 @@
 
 /*
  * How long power-off waits, in milliseconds, until all that was written is durable. What is not by then is named and lost: a
- * mapping that was forgotten, or a disk that does not answer, must not keep the machine from going off. A disk that is reset
+ * mapping that was forgotten, or a disk that does not answer, must not keep the machine from going off. The detach of a volume
+ * waits as long, and leaves it attached then. A disk that is reset
  * after DRIVER_IO_TIMEOUT_MS has another chance in twice that time, and one of 100 MB/s can write 6 GB.
  */
 #ifndef POWER_OFF_FLUSH_MS

@@ -71,6 +71,7 @@ static const struct pagecache_config pagecache_config = {
 	.nodes = PAGECACHE_NODES,
 	.migration_blocks = (PAGECACHE_MIGRATION_BYTES + BLOCK_BYTES - 1) / BLOCK_BYTES,
 	.frame_wait_ns = PAGECACHE_FRAME_WAIT_MS * NS_PER_MS,
+	.flush_wait_ns = POWER_OFF_FLUSH_MS * NS_PER_MS,
 };
 
 static const struct volume_config volume_config = {

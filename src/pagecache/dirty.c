@@ -1,4 +1,4 @@
-/* One treap of pages a node, linked by frame numbers, ordered by set and then by page number. page->set says which set it is in. */
+/* One treap of pages a node, linked by frame numbers, in the order of sets and then of pages: page->set and page->key. */
 #include "dirty.h"
 
 #include "runtime/base/assert.h"

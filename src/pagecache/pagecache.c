@@ -9,6 +9,7 @@
 #define DIRTY_PERCENT_MAX 60
 #define NODES_DEFAULT     4096
 #define FRAME_WAIT_NS     NS_PER_S
+#define FLUSH_WAIT_NS     (60 * NS_PER_S)
 
 static status_t check_config(const struct pagecache_config *config)
 {
@@ -70,6 +71,8 @@ status_t pagecache_init(struct pagecache *pagecache, struct memory *memory, cons
 		pagecache->config.nodes = NODES_DEFAULT;
 	if (config->frame_wait_ns == 0)
 		pagecache->config.frame_wait_ns = FRAME_WAIT_NS;
+	if (config->flush_wait_ns == 0)
+		pagecache->config.flush_wait_ns = FLUSH_WAIT_NS;
 	if (config->retry_ns == 0)
 		pagecache->config.retry_ns = config->dirty_age_ns;
 	mutex_init(&pagecache->flush_lock, "flush of all");

@@ -39,6 +39,7 @@ struct pagecache_config {
 	uint32_t lookaside_frames; /* that a CPU keeps of each volume for its next misses, at most LOOKASIDE_FRAMES; 0: none */
 	uint32_t migration_blocks; /* reserve for pages that are moved by a drain; at most MIGRATION_BLOCKS_MAX */
 	uint64_t frame_wait_ns;    /* how long a reader or writer waits for a frame before it gets no memory; 0: 1 s */
+	uint64_t flush_wait_ns;    /* how long the detach of a volume waits for its flush; 0: 60 s */
 	uint32_t nodes;            /* that can be open at once, volumes included; at most PAGE_NODE_MAX; 0: 4096 */
 };
 

@@ -9,6 +9,7 @@
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"
 #include "runtime/base/string.h"
+#include "volume_report.h"
 #include "writeback.h"
 
 #define PIN_NAP_NS (10 * NS_PER_MS) /* until pages are looked at again that were pinned: nobody tells when they are not */
@@ -282,8 +283,13 @@ static void reads_settle(struct volume *volume)
 status_t volume_detach(struct volume *volume, bool discard)
 {
 	struct cleaner_registry *cleaners = &volume->pagecache->memory->cleaners;
-	status_t status = volume_flush(volume);
+	status_t status;
 
+	if (volume_report_mapped(volume))
+		return STATUS_BUSY;
+	status = flush_wait(volume, NULL, platform_now_ns() + volume->pagecache->config.flush_wait_ns);
+	if (status != STATUS_OK)
+		volume_report_unflushed(volume, status);
 	if (status != STATUS_OK && !discard)
 		return status;
 	users_settle(volume);
@@ -297,11 +303,8 @@ status_t volume_detach(struct volume *volume, bool discard)
 	writeback_discard(volume);
 	guarantee_recall(&volume->pagecache->memory->guarantee, &volume->heap.owner);
 	/* A lookup for another volume may hold a pin in passing here, and its task may be preempted. */
-	while (!evict_everything(volume)) {
-		if (!list_is_empty(&volume->mappings))
-			platform_panic("volume %s is detached while its pages are mapped", volume->name);
+	while (!evict_everything(volume))
 		(void)platform_wait(&volume->users, 0, platform_now_ns() + PIN_NAP_NS);
-	}
 	page_heap_fini(volume);
 	node_forget(&volume->node);
 	objcache_unreserve(&volume->pagecache->requests, 2 * IO_OWN);

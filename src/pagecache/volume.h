@@ -99,8 +99,10 @@ status_t volume_attach(struct volume *volume, struct pagecache *pagecache, struc
 		       uint64_t start_bytes, uint64_t bytes, const struct volume_config *config) MUST_CHECK;
 
 /*
- * Flushes, drops all pages and detaches. Nobody may use the volume any more. When the flush fails its status is returned and
- * the volume stays, unless `discard`: then what could not be written is lost, and the status tells so.
+ * Flushes, drops all pages and detaches. Nobody may use the volume any more. STATUS_BUSY: pages of it are mapped, and the
+ * volume stays; the log says where. When the flush fails, or is not over after pagecache_config.flush_wait_ns (STATUS_TIMEOUT),
+ * the log says what is not durable, its status is returned, and the volume stays, unless `discard`: then what could not be
+ * written is lost. What the device has yet of it is waited for all the same; its driver ends that.
  */
 status_t volume_detach(struct volume *volume, bool discard) MUST_CHECK;
 

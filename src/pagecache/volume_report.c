@@ -102,6 +102,18 @@ void volume_explain(struct cleaner *cleaner, struct phys_addr lowest, struct phy
 	explain_mappings(volume, lowest, highest);
 }
 
+bool volume_report_mapped(struct volume *volume)
+{
+	spinlock_lock(&volume->lock);
+	const bool mapped = !list_is_empty(&volume->mappings);
+	spinlock_unlock(&volume->lock);
+	if (mapped) {
+		log_error("%s: not detached: its pages are mapped", volume->name);
+		explain_mappings(volume, (struct phys_addr){ 0 }, (struct phys_addr){ UINT64_MAX });
+	}
+	return mapped;
+}
+
 /* Flushes ------------------------------------------------------------------------------------------------------------------ */
 
 struct unflushed {

@@ -12,5 +12,8 @@ struct volume;
 uint64_t volume_held_back(struct cleaner *cleaner);
 void volume_explain(struct cleaner *cleaner, struct phys_addr lowest, struct phys_addr highest);
 
+/* False: nothing of the volume is mapped; else says where. */
+bool volume_report_mapped(struct volume *volume);
+
 /* What is dirty, written and not flushed, or lost; after a timeout the mappings, too. Where platform_may_sleep(). */
 void volume_report_unflushed(struct volume *volume, status_t status);

@@ -289,7 +289,7 @@ static void write_done(struct block_request *request)
 }
 
 /* Picks of all nodes in turn; one that has failed is followed by another node's. [D] is held. */
-static struct page *pick_of_all_locked(struct volume *volume, writeback_pick_t pick, void *context)
+static struct page *pick_of_all_locked(struct volume *volume, struct page *(*pick)(struct node *, void *), void *context)
 {
 	list_for_each (link, &volume->dirty_nodes) {
 		struct page *page = pick(container_of(link, struct node, dirty_link), context);
@@ -303,8 +303,8 @@ static struct page *pick_of_all_locked(struct volume *volume, writeback_pick_t p
 	return NULL;
 }
 
-static enum writeback start(struct volume *volume, struct node *node, writeback_pick_t pick, void *context, uint64_t end,
-			    uint32_t left)
+static enum writeback start(struct volume *volume, struct node *node, struct page *(*pick)(struct node *, void *),
+			    void *context, uint64_t end, uint32_t left)
 {
 	struct io *io = NULL;
 	struct page *page;
@@ -323,7 +323,8 @@ static enum writeback start(struct volume *volume, struct node *node, writeback_
 	return io ? WRITEBACK_STARTED : starved ? WRITEBACK_STARVED : WRITEBACK_NOTHING;
 }
 
-enum writeback writeback_start(struct volume *volume, struct node *node, writeback_pick_t pick, void *context)
+enum writeback writeback_start(struct volume *volume, struct node *node, struct page *(*pick)(struct node *, void *),
+			       void *context)
 {
 	return start(volume, node, pick, context, UINT64_MAX, 0);
 }

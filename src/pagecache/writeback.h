@@ -13,12 +13,6 @@
 
 #include "io.h"
 
-/*
- * The page of the node to be written next; NULL: there is none. If a writer has it, it is not written, and is not picked again.
- * [D] is held.
- */
-typedef struct page *(*writeback_pick_t)(struct node *node, void *context);
-
 enum writeback {
 	WRITEBACK_NOTHING,
 	WRITEBACK_STARVED, /* there was no I/O object */
@@ -28,8 +22,12 @@ enum writeback {
 /*
  * Starts one write, of what is picked of the node (NULL: of the nodes in turn, beginning where the last call has ended). Does
  * not wait. Any task context.
+ *
+ * `pick` returns the page of the node to be written next, or NULL. If a writer has it, it is not written, and is not picked
+ * again. [D] is held.
  */
-enum writeback writeback_start(struct volume *volume, struct node *node, writeback_pick_t pick, void *context) MUST_CHECK;
+enum writeback writeback_start(struct volume *volume, struct node *node, struct page *(*pick)(struct node *node, void *context),
+			       void *context) MUST_CHECK;
 
 /* The same for pages of the kind that have been old for `age_ns`, and what became ready of the busy ones. */
 enum writeback writeback_start_old(struct volume *volume, enum dirty_kind kind, uint64_t age_ns) MUST_CHECK;
@@ -57,8 +55,8 @@ void page_written(struct volume *volume, struct page *page, uint32_t clear);
 void page_dirty_again_locked(struct volume *volume, struct page *page);
 
 /*
- * Takes a page that its only user has WRITING out of the dirty set, if it is there: what is new in it is forgotten. If the device
- * has lost what was written of it before, flushes tell of that.
+ * Takes a page that its only user has WRITING out of the dirty set, if it is there: what is new in it is forgotten. If the
+ * device has lost what was written of it before, flushes tell of that.
  */
 void page_forget(struct volume *volume, struct page *page);
 
