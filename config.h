@@ -14,7 +14,7 @@
 #endif
 
 /* A task's turn, in milliseconds, while another one of the same priority waits for the CPU. Long against a task switch (some
- * microseconds), short for somebody who types at the monitor. */
+ * microseconds), short for a user at the monitor. */
 #ifndef KERNEL_SLICE_MS
 #define KERNEL_SLICE_MS 5
 #endif
@@ -66,7 +66,7 @@
 
 /*
  * The high watermark, in bytes, up to which the background cleaner frees. 0: low and a fourth of min, 4 MB at least: the cache
- * takes it again as soon as nobody needs it.
+ * takes it again as soon as no request needs it.
  */
 #ifndef MEMORY_HIGH_BYTES
 #define MEMORY_HIGH_BYTES 0
@@ -202,7 +202,7 @@
 
 /*
  * Cached bytes that a volume keeps under any pressure, unless a rule gives it a value of its own. 8 MB keep directories and
- * the like warm on a volume that everybody drains.
+ * the like warm on a volume that every request drains.
  */
 #ifndef PAGECACHE_KEEP_BYTES
 #define PAGECACHE_KEEP_BYTES (8ull << 20)
@@ -286,7 +286,7 @@
 
 /*
  * How long a reader or writer waits, in milliseconds, for a page frame before it gets an error. Only a machine whose memory is
- * all taken or pinned comes to it, and by then whoever waits had rather know.
+ * all taken or pinned comes to it, and then an error is better than waiting on.
  */
 #ifndef PAGECACHE_FRAME_WAIT_MS
 #define PAGECACHE_FRAME_WAIT_MS 10000
@@ -350,7 +350,7 @@
 #error "PAGECACHE_DIRTY_MAX_PERCENT is 1 to 60: with more dirty memory a drain would have to wait for the disk."
 #endif
 #if PAGECACHE_DIRTY_BACKGROUND_PERCENT < 0 || PAGECACHE_DIRTY_BACKGROUND_PERCENT >= PAGECACHE_DIRTY_MAX_PERCENT
-#error "PAGECACHE_DIRTY_BACKGROUND_PERCENT must be below PAGECACHE_DIRTY_MAX_PERCENT, or writers wait before anybody writes."
+#error "PAGECACHE_DIRTY_BACKGROUND_PERCENT must be below PAGECACHE_DIRTY_MAX_PERCENT, or writers wait before writing begins."
 #endif
 #if PAGECACHE_DIRTY_AGE_MS < 100
 #error "PAGECACHE_DIRTY_AGE_MS is at least 100: below that every write would go to the disk on its own."

@@ -8,7 +8,7 @@
  *	weir    ask for the memory, and let the cleaners give what is missing
  *
  * Before each way the loads run until memory is full again; then they rest and the disk is flushed, so that all pages are clean
- * and nobody but the request changes the cache.
+ * and only the request changes the cache.
  *
  * Options: capture_bytes=1G, contiguous=1 (all of it in one piece), data=NAME and digitizer=NAME (see disks.h).
  */
@@ -84,7 +84,7 @@ static void warm_up(struct baseline *baseline)
 	} while (now.inserted_pages - before.inserted_pages < before.cached_pages && platform_now_ns() - start_ns < WARM_NS);
 }
 
-/* Full again, all pages clean, and nobody at work. */
+/* Memory is full again, all pages are clean, and the loads rest. */
 static status_t prepare_way(struct baseline *baseline)
 {
 	status_t status = loads_start(&baseline->loads);

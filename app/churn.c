@@ -30,7 +30,7 @@ struct churn {
 	uint64_t loops;
 	uint64_t *us;
 	uint64_t outside;       /* buffers that the device cannot reach */
-	uint64_t overwritten;   /* pages that somebody else wrote to */
+	uint64_t overwritten;   /* pages with another writer's content */
 	uint64_t cached_blocks; /* of the window, in the page cache's hands when the loops began */
 };
 

@@ -95,7 +95,7 @@ static uint64_t time_ns(const struct method *method, const struct dma_buffer *bu
 	return platform_now_ns() - before;
 }
 
-/* By the best of some tries, since somebody else may run in between. */
+/* The best of some tries counts, since other tasks may run during one. */
 static const struct method *find_fastest(const struct dma_buffer *buffer)
 {
 	const struct method *fastest = NULL;

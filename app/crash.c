@@ -2,7 +2,7 @@
 /*
  * Writes, flushes and promises for the crash test: the disk below records the order in which it was written and flushed, and
  * test/tools/crash_replay.c looks whether every state that a crash can leave keeps all promises (crash_format.h). Writers write
- * whole and partial pages and read them back; flushers flush, several at once; somebody takes memory away, so that pages are
+ * whole and partial pages and read them back; flushers flush, several at once; a task takes memory away, so that pages are
  * also written, dropped and read again outside of flushes.
  *
  * Options: volume=NAME, which must hold nothing but zeros; flushes=N of each flusher; seed=N.

@@ -35,7 +35,7 @@ struct crowd {
 		uint64_t us; /* of this loop */
 	} ones[CROWD_MAX];
 	uint64_t us[LOOPS_MAX]; /* of the last one of each loop */
-	uint64_t first_us;      /* least that anybody needed, and most */
+	uint64_t first_us;      /* least that a task needed, and most */
 	uint64_t last_us;
 };
 

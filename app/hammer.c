@@ -160,7 +160,7 @@ static status_t round_end(struct run *run)
 	return STATUS_OK;
 }
 
-/* Nobody is at the heap now. */
+/* No task or handler uses the heap now. */
 static void walk(struct run *run)
 {
 	struct block_heap *heap = &run->hammer.memory->blocks;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What tasks and interrupt handlers of the scenario hammer do to the heap. All of them share a table of slots, each with at
- * most one object: whoever finds a slot empty allocates into it, whoever finds it taken checks the object and frees or resizes
- * it. So most objects are freed by another CPU than the one that allocated them. What an object must hold is noted outside of
- * it.
+ * What tasks and interrupt handlers of the scenario hammer do to the heap. All of them share a
+ * table of slots, each with at most one object. A step that finds its slot empty allocates into it;
+ * one that finds it taken checks the object, and frees or resizes it. So most objects are freed by
+ * another CPU than the one that allocated them. What an object must hold is noted outside of it.
  */
 #pragma once
 
@@ -22,7 +22,7 @@ enum hammer_phase {
 };
 
 struct hammer_slot {
-	_Atomic bool held;         /* somebody is at it; the rest is that one's */
+	_Atomic bool held;         /* a task or handler owns the slot, and all of it */
 	struct hammer_cache *from; /* NULL: the general heap */
 	unsigned char *memory;     /* NULL: none */
 	size_t bytes;              /* that are stamped */

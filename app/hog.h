@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Somebody who takes all memory there is: blocks that are free or that cleaners give without waiting, and then every object of
- * the general heap, down to the smallest, so that nothing is left but what others hold in reserve.
+ * Takes all memory there is: blocks that are free or that cleaners give without waiting, and then
+ * objects of the general heap, down to the smallest, so that nothing is left but what others hold
+ * in reserve.
  */
 #pragma once
 

@@ -60,8 +60,8 @@ static uint64_t given_before(const struct ledger *ledger, const struct cleaner *
 }
 
 /*
- * A round of the keeper clears away what was cached in pieces of the guarantee that were taken. Cleaners run by turns: whoever
- * has his knows that they rest.
+ * The refill task's round clears away what was cached in pieces of the guarantee that were taken.
+ * Holding the reclaim lock means that no cleaner runs.
  */
 static void wait_for_rest(struct memory *memory)
 {
@@ -95,7 +95,7 @@ const char *balance_format_givers(char buffer[BALANCE_GIVERS_BYTES], const struc
 	size_t length = 0;
 
 	if (balance->giver_count == 0)
-		format_text(buffer, BALANCE_GIVERS_BYTES, "nobody, it was free");
+		format_text(buffer, BALANCE_GIVERS_BYTES, "free memory");
 	for (unsigned i = 0; i < balance->giver_count && length < BALANCE_GIVERS_BYTES; i++)
 		length += format_text(buffer + length, BALANCE_GIVERS_BYTES - length, "%s%s %s of %s", i == 0 ? "" : ", ",
 				      format_bytes(bytes, balance->givers[i].given_bytes), balance->givers[i].what,

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The books of a request for memory: what the page cache lost while it was served, and who gave.
+ * What a request for memory cost: what the page cache lost while it was served, and which cleaners gave.
  *
  *	ledger_open(&ledger, environment);
  *	... the request ...
  *	ledger_close(&ledger, &balance);
  *
- * Lost is what was evicted minus what was inserted, by anyone, until the cleaners have come to rest.
+ * Lost is what was evicted minus what was inserted, by all tasks, from the request until reclaim is idle.
  */
 #pragma once
 

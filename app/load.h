@@ -38,7 +38,7 @@ struct loads {
 	struct zipf zipf;
 	uint32_t *versions; /* of the pages of the writer's region, as written last; 0: not by this writer */
 	uint32_t version;   /* what this writer begins with: none writes what another one did */
-	uint32_t *stamps;   /* of all pages, as used last; NULL: nobody wants to know */
+	uint32_t *stamps;   /* of all pages, as used last; NULL: no stamps are kept */
 
 	struct task *tasks[LOADS];
 	void *buffers[LOADS];
@@ -73,7 +73,7 @@ void loads_stop(struct loads *loads);
 /* Reads `count` whole pages into `buffer`, through the cache, and verifies them. */
 void loads_read(struct loads *loads, uint64_t first, uint64_t count, void *buffer);
 
-/* The share of `reads` reads like the hot reader's that hit the cache, while nobody else reads; in hits. */
+/* The share of `reads` reads like the hot reader's that hit the cache, while no other load reads; in hits. */
 uint64_t loads_measure_hits(struct loads *loads, uint64_t reads);
 
 /*

@@ -21,7 +21,10 @@ struct lru {
 status_t lru_init(struct lru *lru, struct loads *loads) MUST_CHECK;
 void lru_fini(struct lru *lru);
 
-/* Sorts what is cached now, which a real list would have done on every access. Nobody else is at work, from here on. */
+/*
+ * Sorts what is cached now, as a real list would have done at every access. From here on, no other
+ * task uses the cache.
+ */
 void lru_order(struct lru *lru);
 
 /*

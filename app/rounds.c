@@ -47,7 +47,10 @@ static void fail(struct rounds *rounds, const char *what, status_t status)
 	trial_fail(rounds->trial, what, status);
 }
 
-/* Takes the memory and keeps the books of it. Whoever has data coming in runs before those who read files. */
+/*
+ * Takes the memory and counts what that cost. A task with data coming in runs before those that
+ * read files.
+ */
 static uint64_t take(struct rounds *rounds, struct balance *balance)
 {
 	struct ledger ledger;

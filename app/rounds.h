@@ -20,7 +20,7 @@ struct rounds {
 	uint64_t p50_us, max_us;
 	uint64_t failures;
 	uint64_t zero_us;                   /* to zero as much, the fastest way */
-	char slowest[BALANCE_GIVERS_BYTES]; /* who gave in the slowest loop */
+	char slowest[BALANCE_GIVERS_BYTES]; /* which cleaners gave in the slowest loop */
 };
 
 /*

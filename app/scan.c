@@ -3,7 +3,7 @@
  * A scan beside a hot set: whether pages that are read once push out those that are read again and again.
  *
  * One task does both, in a fixed proportion, so that hits and misses can be told apart and the proportion does not depend on
- * who is faster: a piece of the scan, then `hot_reads` single pages of the hot set (30% of RAM, Zipf 0.9, scattered). The set
+ * speeds: a piece of the scan, then `hot_reads` single pages of the hot set (30% of RAM, Zipf 0.9, scattered). The set
  * is warm before: it was read in order `warm_passes` times, and then as Zipf's distribution has it. With warm_passes=1 some of
  * its pages have been read once when the scan begins, like those of the scan, and no rule can tell them from it.
  *

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Everything else taken: out of a full cache with many dirty pages, all blocks and all objects of the general heap go, at once;
- * readers go on and drink whatever is retained; and then the dirty pages have to be written, by the drivers, from their
+ * readers go on and use up what is retained; and then the dirty pages have to be written, by the drivers, from their
  * reserves. Again and again.
  *
  * A flush that makes no progress for a minute is a deadlock. What was written is compared at the end, when memory has come
@@ -175,7 +175,10 @@ SCENARIO(starve, "write dirty pages when all other memory is gone: loops=10")
 		alive = run_loop(&starve, number);
 	starve.trial.failures += starve.failed;
 	hog_free(&starve.hog);
-	/* Who is stuck cannot be joined, not even now that there is memory, unless that was all it wanted. */
+	/*
+	 * A flusher that is stuck cannot be joined, even now that there is memory, unless memory
+	 * was all that it lacked.
+	 */
 	if (!alive && !wait_for_flush(&starve, starve.wanted)) {
 		print_result(&starve);
 		return STATUS_TIMEOUT;

@@ -26,7 +26,7 @@ struct storm_cpu {
 	uint32_t held;
 	uint64_t done_bursts;
 	uint64_t requests, refused, bytes;
-	uint64_t overwritten; /* buffers in which somebody else wrote */
+	uint64_t overwritten; /* buffers with another writer's content */
 	uint64_t samples;
 	uint32_t ns[STORM_SAMPLES_MAX]; /* of each request, the first ones only */
 	_Atomic bool done;

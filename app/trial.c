@@ -96,7 +96,7 @@ const char *trial_format(char buffer[TRIAL_TEXT_BYTES], const struct trial *tria
 	return buffer;
 }
 
-/* The hot reader's hits while nobody else reads. */
+/* The hot reader's hits while no other load reads. */
 static uint64_t measure_hot_hits(struct trial *trial)
 {
 	loads_stop(&trial->loads);

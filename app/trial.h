@@ -58,7 +58,7 @@ void trial_warm(struct trial *trial);
 /* Stops the loads, compares what they wrote, and frees them. */
 void trial_end(struct trial *trial);
 
-/* STATUS_CORRUPT: something failed. Figures that were missed are for whoever reads the result: they want a machine of some
+/* STATUS_CORRUPT: something failed. Figures that were missed are only reported: they want a machine of some
  * size. */
 status_t trial_status(const struct trial *trial) MUST_CHECK;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Two volumes that share the cache: one that nobody cares about much, and one that is dear. Memory is taken bit by bit until
+ * Two volumes that share the cache: one of low preference, and one that is dear. Memory is taken bit by bit until
  * there is no more: first the less preferred one gives, down to its keep, and only then the other one, down to its own.
  *
  * They are the volumes of the data disk and of the digitizer, which have preferences and keeps for it while the scenario runs;

@@ -230,8 +230,9 @@ static void start(const char *name, enum task_priority priority, void (*run)(voi
 }
 
 /*
- * What is given in a handler is to be there again soon: before whatever else wants to run. Requests of high priority stand in
- * line behind the cleaner: whoever just reads files must not keep it from ending its turn.
+ * The guarantee's task has high priority, so that memory which a handler took is replaced before
+ * ordinary work goes on. So has the cleaner: requests of high priority wait for the end of its
+ * turn, and tasks that only read files must not delay that.
  */
 static void tasks_start(void)
 {
@@ -284,8 +285,9 @@ static void leak_log(const char *text)
 }
 
 /*
- * Before the power goes: what was written is made durable, then the devices are told. What is allocated then is not wrong as
- * such, since drivers and the page cache live to the end: who looks for leaks reads it with loglevel=debug.
+ * Before the power goes: dirty pages are made durable, then the devices are told. Memory that is
+ * allocated by then is no error, since drivers and the page cache live to the end; loglevel=debug
+ * lists it for a look for leaks.
  */
 static void farewell(void)
 {

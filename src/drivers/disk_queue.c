@@ -188,7 +188,10 @@ static void slots_empty_locked(struct disk_queue *queue)
 
 		if (!request)
 			continue;
-		/* One that has several commands comes here several times, and may be waiting for more. */
+		/*
+		 * A request with several commands comes here several times, and may be in the
+		 * waiting list already.
+		 */
 		list_remove(&request->link);
 		list_insert_first(&queue->waiting, &request->link);
 	}

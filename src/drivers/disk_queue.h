@@ -10,7 +10,7 @@
  * 1. Nothing here allocates; the slots are there from the start.
  * 2. A slot belongs to the device until the driver completes it, or has stopped the device's DMA and calls disk_queue_recall or
  *    disk_queue_fail.
- * 3. `done` of a request runs without the lock, by disk_requests_finish.
+ * 3. disk_requests_finish runs `done` of the requests, without the lock.
  *
  * Lock [Q]: queue->lock; tasks and deferred work only. Functions named _locked want it held.
  */
@@ -51,9 +51,10 @@ struct disk_slot {
 };
 
 /*
- * What a device has answered on all of its queues: tells a slow one from one that is silent, or has lost a command. A command
- * that has had its time is late if the device has answered nothing for that long, or since it got the command as many others as
- * its queues hold. A device that answers, in whatever time, is left alone.
+ * What a device has answered on all of its queues. It tells a slow device from one that is silent,
+ * or has lost a command. A command whose time is over counts as late in two cases: the device has
+ * answered nothing for that long, or it has answered as many other commands since then as its
+ * queues hold. A device that is slow, but answers, is left alone.
  */
 struct disk_activity {
 	_Atomic uint64_t completed; /* commands; those that it was asked to give up are no answers */
@@ -137,5 +138,8 @@ struct disk_failures {
 
 void disk_failure_note(struct disk_failures *failures, const char *disk, const struct block_request *request, unsigned code);
 
-/* `errors` counts all of the device's; one that has reported so many of them is not worth more lines. */
+/*
+ * Logs a failure of the device. `errors` counts all of its failures; after the first few no more
+ * are logged.
+ */
 void disk_failures_log(const struct disk_failures *failures, _Atomic unsigned *errors);

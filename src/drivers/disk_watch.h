@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The task that watches over a disk: it looks at it once in a while, and at once when somebody raises the alarm. Whatever takes
- * long, like a reset, is done in it, and nowhere else, so that it needs no lock against itself.
+ * The task that watches over a disk. It looks at the disk once in each period, and at once after
+ * disk_watch_alarm. All that takes long, such as a reset, is done in this task alone, so that it
+ * needs no lock against itself.
  */
 #pragma once
 

@@ -46,7 +46,10 @@ static void quarantine_try_end(struct pci_function *function)
 		driver_device_was_reset(function);
 }
 
-/* Whatever the driver forgot: the function does no harm any more, and what it might still write to is nobody else's. */
+/*
+ * The driver may have forgotten to stop its device: from here on the function neither writes to
+ * memory nor interrupts, and memory that it may still know stays in quarantine.
+ */
 static void function_quiet(struct pci_function *function)
 {
 	uint64_t leaks;

@@ -95,7 +95,7 @@ static status_t transfer_locked(struct edu *edu, uint64_t source, uint64_t targe
 	status = completion_wait(&edu->transferred, platform_now_ns() + TRANSFER_TIME_NS);
 	if (status == STATUS_OK)
 		return STATUS_OK;
-	/* It may still come, when the buffer is somebody else's. */
+	/* The transfer may still come, when the buffer has another owner. */
 	pci_stop_dma(edu->function);
 	edu->gone = true;
 	log_error("%s: a transfer did not end; given up", edu->function->device.name);

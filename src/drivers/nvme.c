@@ -165,7 +165,7 @@ static status_t controller_start(struct nvme *nvme)
 				nvme_watch_look);
 }
 
-/* Ends its work, in order if it can. Nobody may start it again. */
+/* Ends the controller's work, in order if it can. From here on no task may start it again. */
 static void controller_quiet(struct nvme *nvme)
 {
 	disk_watch_stop(&nvme->watch);

@@ -67,7 +67,9 @@ struct nvme_namespace {
 	uint8_t index;
 };
 
-/* One command at a time; whoever takes completions leaves the result here. */
+/*
+ * One command at a time. The task or deferred work that takes completions leaves the result here.
+ */
 struct nvme_admin {
 	struct spinlock lock;
 	struct nvme_ring ring; /* [A] */
@@ -116,7 +118,7 @@ status_t nvme_controller_open(struct nvme *nvme) MUST_CHECK; /* maps registers, 
 status_t nvme_controller_enable(struct nvme *nvme) MUST_CHECK;
 status_t nvme_controller_disable(struct nvme *nvme) MUST_CHECK; /* afterwards it does no DMA */
 void nvme_controller_shutdown(struct nvme *nvme);
-/* Lets the interrupt line through again, unless nobody takes completions; with messages, nothing. Any context. */
+/* Opens the interrupt line again, unless completions are not taken (`quiet`); does nothing with messages. Any context. */
 void nvme_line_unmask(struct nvme *nvme);
 
 /* nvme_admin.c */

@@ -33,7 +33,7 @@ enum nvme_register {
 #define NVME_CSTS_FATAL         (1u << 1)
 #define NVME_CSTS_SHUTDOWN_MASK (3u << 2)
 #define NVME_CSTS_SHUTDOWN_DONE (2u << 2)
-#define NVME_CSTS_ABSENT        UINT32_MAX /* nobody answers any more */
+#define NVME_CSTS_ABSENT        UINT32_MAX /* the controller is not there any more */
 
 /* Section 4.2. */
 struct nvme_command {

@@ -59,7 +59,7 @@ static void queue_look(struct nvme *nvme, struct nvme_queue *queue)
 	}
 }
 
-/* Worth talking to, before it is disabled. */
+/* Whether the controller can be told to shut down before it is disabled. */
 static bool is_sane(struct nvme *nvme)
 {
 	return (register_read32(nvme->registers, NVME_CSTS) & (NVME_CSTS_FATAL | NVME_CSTS_READY)) == NVME_CSTS_READY;

@@ -13,7 +13,7 @@
 #include "runtime/base/log.h"
 #include "runtime/base/string.h"
 
-#define FUNCTIONS_MAX 1024 /* against machines that show the same devices everywhere */
+#define FUNCTIONS_MAX 1024 /* for machines that show the same devices at every address */
 #define HOSTS_MAX     64
 
 static struct list functions = { &functions, &functions };

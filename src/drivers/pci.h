@@ -111,8 +111,8 @@ void pci_stop_dma(struct pci_function *function);
 
 /*
  * Resets the function, if it can be reset from outside: it forgets everything, and has no DMA under way any more. Its addresses
- * are kept; it is disabled then. STATUS_UNSUPPORTED: it cannot; STATUS_IO_ERROR: it does not come back, logged. Nobody uses the
- * function meanwhile. Where platform_may_sleep(); takes a tenth of a second.
+ * are kept; it is disabled then. STATUS_UNSUPPORTED: it cannot; STATUS_IO_ERROR: it does not come back, logged. No other
+ * task uses the function meanwhile. Where platform_may_sleep(); takes a tenth of a second.
  */
 status_t pci_reset(struct pci_function *function) MUST_CHECK;
 

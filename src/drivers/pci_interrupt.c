@@ -184,7 +184,7 @@ void pci_interrupts_close(struct pci_function *function)
 {
 	interrupts_quiet(function);
 	if (function->vectors > 0 && function->interrupt_mode != PCI_INTERRUPTS_LINE)
-		task_sleep(MESSAGE_NS); /* a message may be on its way; it shall find its handler */
+		task_sleep(MESSAGE_NS); /* a message may be on its way, and must find its handler */
 	for (unsigned vector = 0; vector < function->vectors; vector++) {
 		if (function->interrupts[vector])
 			interrupt_detach(function->interrupts[vector]);

@@ -49,7 +49,10 @@ static bool reset_way_find(const struct pci_function *function, struct reset_way
 	return true;
 }
 
-/* What is still pending then is lost in the reset; it has been waited for as long as the specification wants. */
+/*
+ * A transaction that is still pending then is lost in the reset; the specification asks for no
+ * longer wait.
+ */
 static void pending_wait(const struct pci_function *function, const struct reset_way *way)
 {
 	const uint64_t deadline_ns = platform_now_ns() + PENDING_NS;

@@ -208,7 +208,7 @@ static status_t disk_start(struct virtio_blk *disk, struct pci_function *functio
 				virtio_blk_watch_look);
 }
 
-/* Ends its work. Nobody may start it again. */
+/* Ends the disk's work. From here on no task may start it again. */
 static void disk_quiet(struct virtio_blk *disk)
 {
 	disk_watch_stop(&disk->watch);

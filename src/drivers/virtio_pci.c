@@ -38,7 +38,7 @@ enum common_register {
 #define STATUS_DRIVER_OK   4u
 #define STATUS_FEATURES_OK 8u
 #define STATUS_NEEDS_RESET 64u
-#define STATUS_ABSENT      0xffu /* nobody answers */
+#define STATUS_ABSENT      0xffu /* the device is not there any more */
 
 /* The capability, section 4.1.4. */
 enum capability_field {

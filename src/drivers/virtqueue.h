@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * A split virtqueue whose entries are all indirect descriptor tables; virtio 1.1, section 2.6. The entry of slot N is
- * descriptor N. Not locked; whoever uses it sees to that, except for virtqueue_interrupts_off. What the device writes is
+ * descriptor N. The caller locks it, except for virtqueue_interrupts_off. What the device writes is
  * checked for being in range; whether the slot is in use is the caller's to know.
  */
 #pragma once

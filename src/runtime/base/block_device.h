@@ -6,11 +6,11 @@
  *    needs no allocation: the driver's part lies in `driver`, and what else it needs comes from its own reserve. submit never
  *    fails for want of memory or of a queue entry; requests beyond the queue's depth wait inside of the driver, in order.
  * 2. submit may be called in any task context, also with preemption off, and does not sleep. It may complete the request at
- * once.
+ *    once.
  * 3. `done` runs exactly once, in a task with preemption on or off, never in an interrupt handler; it must not sleep.
  * 4. offset and length are multiples of `sector_bytes`, within `size_bytes`; segments are multiples of `segment_alignment`
- *    bytes in address and length, at most `segments_max` of them and `transfer_bytes_max` in all. Whatever breaks that
- * completes with STATUS_INVALID or STATUS_RANGE.
+ *    bytes in address and length, at most `segments_max` of them and `transfer_bytes_max` in all. A request that breaks
+ *    this rule completes with STATUS_INVALID or STATUS_RANGE.
  * 5. A write that completed lies in the device, perhaps in its volatile cache; a flush that completed makes all writes durable
  *    that completed before it was submitted. A device without such a cache completes a flush at once.
  * 6. After the device is gone every request completes with STATUS_GONE; `gone` tells before one is made.
@@ -59,8 +59,11 @@ struct block_device {
 	/* Times that the volatile cache may have been lost: a flush failed (its submitter counts), or the device was reset (its
 	 * driver counts, when no request is under way at the device, and before any of those ends). */
 	_Atomic uint64_t cache_losses;
-	/* A flush is under way, from its submit until its submitter has counted: one that were to begin before might end well
-	 * after what it should have flushed was lost. */
+	/*
+	 * A flush is under way, from its submit until its submitter has counted a loss or none. A
+	 * second flush that began meanwhile could end well after the first one lost what both
+	 * should have flushed.
+	 */
 	_Atomic bool flushing;
 	/* Whose limits memory for requests has to keep; NULL: the device reaches all memory, in any pieces. */
 	const struct device *device;
@@ -101,7 +104,8 @@ struct block_device *block_device_find(struct block_device_table *table, const c
 struct block_device *block_device_next(struct block_device_table *table, struct block_device *device); /* NULL: the first */
 
 /*
- * Before the driver of `device` is removed: from here on no one can keep its block devices. STATUS_BUSY: one of them is kept,
- * and all stay as they were; a block_device_get of another one may have failed meanwhile.
+ * Before the driver of `device` is removed: from here on block_device_get of its block devices
+ * fails. STATUS_BUSY: one of them is kept, and all stay as they were; a block_device_get of another
+ * one may have failed meanwhile.
  */
 status_t block_devices_retire(struct block_device_table *table, const struct device *device) MUST_CHECK;

@@ -12,7 +12,7 @@
 #include "types.h"
 
 enum boot_memory_type {
-	BOOT_MEMORY_USABLE,     /* RAM that nobody uses: conventional memory, and what boot services and the loader left */
+	BOOT_MEMORY_USABLE,     /* free RAM: conventional memory, and what boot services and the loader left */
 	BOOT_MEMORY_KERNEL,     /* the image and everything that the loader allocated for it */
 	BOOT_MEMORY_RUNTIME,    /* RAM that firmware keeps (runtime services, ACPI NVS, reserved) */
 	BOOT_MEMORY_ACPI,       /* RAM with ACPI tables */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A closure: a function and what it works on, embedded in the object that owns both. Whoever keeps a pointer to a closure runs
- * it with closure_run; the function finds its object with container_of. The owner keeps it alive while anybody may run it.
+ * A closure: a function and what it works on, embedded in the object that owns both. Code that has
+ * a pointer to a closure runs it with closure_run; the function finds its object with container_of.
+ * The owner keeps the closure alive as long as it may be run.
  */
 #pragma once
 

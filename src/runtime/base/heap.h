@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The interface of a heap. Heaps compose behind it: whoever needs memory takes a `struct heap *` and does not know which one.
+ * The interface of a heap. Heaps compose behind it: code that needs memory takes a `struct heap *` and does not know which one.
  *
  * 1. alloc returns memory aligned as asked (a power of two; 0 means 16), or NULL. Contents are undefined.
  * 2. free takes what alloc of the same heap returned, or NULL, and needs no size.

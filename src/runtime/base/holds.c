@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Places lie in a hash table that only grows: who comes first to a place claims its entry by one compare-and-swap, and all find
- * it without a lock from then on.
+ * Places lie in a hash table that only grows. The first hold of a place claims its entry by one
+ * compare-and-swap; all later ones find it without a lock.
  */
 #ifndef WEIR_HOLDS
 #define WEIR_HOLDS /* builds that do not record leave out what calls this */

@@ -142,7 +142,7 @@ void lock_order_wait(struct lock_mark *mark, const char *name, const void *task)
 	for (uint32_t i = 0; i < top; i++)
 		if (atomic_load_explicit(&mutexes[i].task, memory_order_relaxed) == self)
 			edge_add(mutexes[i].class, class, site);
-	if (task) /* who sleeps holds no spinlock */
+	if (task) /* a task that may sleep holds no spinlock */
 		return;
 	for (uint32_t i = 0; i < held[platform_cpu()].count; i++)
 		edge_add(held[platform_cpu()].classes[i], class, site);

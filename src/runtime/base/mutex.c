@@ -42,7 +42,7 @@ status_t mutex_lock_until(struct mutex *mutex, uint64_t deadline_ns)
 		return STATUS_OK;
 	if (mutex_is_held(mutex))
 		platform_panic("mutex %s: its owner takes it twice", mutex->name);
-	/* From here on the state says that somebody may wait, so the holder's unlock wakes. */
+	/* From here on the state says that a task may wait, so the holder's unlock wakes. */
 	while (atomic_exchange_explicit(&mutex->state, CONTENDED, memory_order_acquire) != FREE) {
 		if (platform_wait(&mutex->state, CONTENDED, deadline_ns) == STATUS_TIMEOUT)
 			return STATUS_TIMEOUT;
@@ -66,7 +66,10 @@ void mutex_unlock(struct mutex *mutex)
 		platform_wake(&mutex->state);
 }
 
-/* The task that waits may reach its deadline instead of taking it. */
+/*
+ * The waiting task may reach its deadline instead of taking the mutex, so the wait here has a
+ * limit.
+ */
 void mutex_pass_on(struct mutex *mutex)
 {
 	if (atomic_load_explicit(&mutex->state, memory_order_relaxed) != CONTENDED)

@@ -10,7 +10,7 @@
 #include "platform.h"
 
 struct mutex {
-	_Atomic uint32_t state;    /* 0 free, 1 held, 2 held and somebody may wait */
+	_Atomic uint32_t state;    /* 0 free, 1 held, 2 held, and a task may wait */
 	const void *_Atomic owner; /* platform_task() of the holder */
 	const char *name;          /* [I] */
 	struct lock_mark mark;     /* lock_order.h */
@@ -22,6 +22,6 @@ bool mutex_try_lock(struct mutex *mutex);
 /* STATUS_TIMEOUT: not held by the caller when `deadline_ns` (platform_now_ns) had passed. */
 status_t mutex_lock_until(struct mutex *mutex, uint64_t deadline_ns) MUST_CHECK;
 void mutex_unlock(struct mutex *mutex);
-/* Lets a task that waits have it first, if there is one, and locks it again. */
+/* Lets a waiting task, if there is one, take the mutex first, and locks it again. */
 void mutex_pass_on(struct mutex *mutex);
 bool mutex_is_held(const struct mutex *mutex); /* by the running task */

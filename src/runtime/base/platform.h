@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The one seam between the portable rooms (base, heap, page cache) and whatever runs underneath: the kernel, or a host process
+ * The one seam between the portable rooms (base, heap, page cache) and what runs underneath: the kernel, or a host process
  * in tests. Bound at link time; kernel/platform_kernel.c and test/host/platform_host.c implement it.
  *
  * Contexts. Code runs in a task or in an interrupt handler. A task that raised its CPU's preemption count stays on that CPU and
@@ -19,7 +19,7 @@
  * What is done all the time is inline, in platform_cpu.h:
  *
  *	unsigned platform_cpu(void)		the running CPU; only stable while preemption or interrupts are off
- *	unsigned platform_cpu_slot(void)	its id + 1 in a task, and 0 in an interrupt handler: whoever indexes by it keeps
+ *	unsigned platform_cpu_slot(void)	its id + 1 in a task, and 0 in an interrupt handler. A table indexed by it keeps
  *						handlers out of what tasks of this CPU are in the middle of. As stable.
  *	void platform_preempt_disable(void)	raises the calling CPU's preemption count
  *	void platform_preempt_enable(void)	lowers it; may switch to another task when it reaches 0
@@ -66,18 +66,21 @@ void platform_yield(void);
 const void *platform_task(void);
 
 /*
- * Priorities: a task of a higher one runs first. platform_priority is the running task's own one. For a lock whose holder is
- * not to be kept from the CPU by tasks that are less urgent than those in line: `task` runs at `priority` at least, until
- * another one is lent, or 0. One lock at a time lends to a task, which does not end meanwhile. Task context, with preemption
- * off if need be.
+ * Priorities: a task of a higher one runs first. platform_priority is the running task's own one.
+ *
+ * platform_lend_priority is for a lock whose holder must not be kept from the CPU by tasks that are
+ * less urgent than the waiting ones: `task` runs at `priority` at least, until another priority is
+ * lent, or 0. One lock at a time lends to a task, which does not end meanwhile. Task context;
+ * preemption may be off.
  */
 unsigned platform_priority(void);
 void platform_lend_priority(const void *task, unsigned priority);
 
 /*
- * The mark of a task that cleans memory, for whoever must not ask for more meanwhile. platform_set_cleaning sets or clears it
- * for the running task and returns what it was; tasks only. platform_is_cleaning is false in an interrupt handler, whatever
- * task it interrupted.
+ * The mark of a task that cleans memory, which must not ask for more meanwhile.
+ * platform_set_cleaning sets or clears it for the running task and returns what it was; tasks only.
+ * platform_is_cleaning is false in an interrupt handler, whatever the mark of the task that it
+ * interrupted.
  */
 bool platform_set_cleaning(bool cleaning);
 bool platform_is_cleaning(void);

@@ -30,7 +30,7 @@ static inline bool spinlock_is_held(const struct spinlock *lock)
 	return atomic_load_explicit(&lock->holder, memory_order_relaxed) == platform_cpu() + 1;
 }
 
-/* Slow path: the lock was held by somebody else. Preemption is off. */
+/* Slow path: another CPU held the lock. Preemption is off. */
 void spinlock_lock_contended(struct spinlock *lock);
 
 static inline void spinlock_lock(struct spinlock *lock)
@@ -70,7 +70,10 @@ static inline void spinlock_unlock(struct spinlock *lock)
 	platform_preempt_enable();
 }
 
-/* Has those in the meantime that wait for the lock, and more urgent tasks of this CPU; for who holds it again and again. */
+/*
+ * Lets CPUs that wait for the lock, and more urgent tasks of this CPU, go first, and takes it
+ * again. For a holder that takes the lock again and again.
+ */
 void spinlock_give_way(struct spinlock *lock);
 
 static inline uint64_t spinlock_lock_interrupts(struct spinlock *lock)

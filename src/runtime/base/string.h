@@ -26,9 +26,10 @@ static inline bool memory_is_filled(const void *memory, unsigned char value, siz
 }
 
 /*
- * Copies memory that others may be changing: what it gets counts only if the caller finds out afterwards that nobody did. What
- * is loaded after it is loaded later: x86 keeps the order of loads, and the compiler is told to. The thread sanitizer does not
- * look into it.
+ * Copies memory that others may be changing. The copy counts only if the caller finds out
+ * afterwards that no change came in between. Loads behind the call are not moved before it: x86
+ * keeps the order of loads, and the compiler is told to. The thread sanitizer does not look into
+ * it.
  */
 static inline void memcpy_unstable(void *target, const void *source, size_t bytes)
 {

@@ -134,7 +134,10 @@ status_t address_space_init(struct heap *heap)
 	return STATUS_OK;
 }
 
-/* Maps at the physical address what pages of the range are not mapped yet. STATUS_BUSY: one that is differs in its type. */
+/*
+ * Maps the pages of the range that are not mapped yet at their physical address. STATUS_BUSY: a
+ * page is mapped already as another type.
+ */
 static status_t map_identity(struct phys_addr address, uint64_t bytes, unsigned flags)
 {
 	uint64_t page, end;

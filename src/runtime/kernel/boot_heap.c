@@ -74,7 +74,9 @@ static void runs_add(uint64_t start, uint64_t blocks)
 	state.report.free_bytes += blocks * BLOCK_BYTES;
 }
 
-/* The end of the smallest run that is long enough, where it hurts long runs least; 0: there is none. */
+/*
+ * The end of the smallest run that is long enough, so that long runs stay long; 0: there is none.
+ */
 static uint64_t runs_take(uint64_t blocks)
 {
 	struct run *best = NULL;

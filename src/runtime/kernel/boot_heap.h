@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The heap that everything starts from: the RAM that the firmware let go. It serves what is needed before there is a block heap
- * (tables, stacks, the block heap's own metadata), hands the free 2 MB blocks over to that, and goes on serving pages out of
- * the fragments that are left: from page tables to stacks. When those are used up, it asks its parent.
+ * The heap that everything starts from: the RAM that the firmware let go. It serves what is needed
+ * before there is a block heap (tables, stacks, the block heap's own metadata), and hands the free
+ * 2 MB blocks over to that. From then on it serves pages out of the fragments that are left, for
+ * page tables and stacks. When those are used up, it asks its parent.
  *
- * It hands out whole pages from the fragment that fits best, and breaks a block only when no fragment fits, so that as much as
- * possible remains whole. RAM below 1 MB is kept for those who need it there. Takes a spinlock; not for interrupt handlers.
+ * It hands out whole pages from the fragment that fits best, and breaks a block only when no
+ * fragment fits, so that as much as possible remains whole. RAM below 1 MB is kept for code that
+ * needs it there. Takes a spinlock; not for interrupt handlers.
  */
 #pragma once
 

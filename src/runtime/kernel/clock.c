@@ -24,7 +24,7 @@
 static uint64_t multiplier;
 static uint64_t hz;
 static uint64_t origin;
-static uint64_t offsets[PLATFORM_CPUS_MAX]; /* what a CPU's counter lacks to the first one's; wraps */
+static uint64_t offsets[PLATFORM_CPUS_MAX]; /* what a CPU's counter is behind the first CPU's; wraps */
 static bool has_offsets;
 
 /* One reading of both clocks at nearly the same moment. */

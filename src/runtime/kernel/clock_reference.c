@@ -108,7 +108,7 @@ static void pit_start(struct clock_reference *reference)
 	*reference = (struct clock_reference){ "PIT", PIT_HZ, 0xffff, pit_read };
 }
 
-/* A clock that is described but stands still must not stop the start-up. */
+/* A clock that the tables describe, but that stands still, must not stop the start-up. */
 static bool is_running(const struct clock_reference *reference)
 {
 	uint64_t first = reference->read();

@@ -22,7 +22,7 @@
 
 /* The console works before the clock does, so it counts cycles; the CPUs at hand make 2^30 to 2^33 a second. */
 #define REFRESH_CYCLES (1ull << 28) /* between two drawings by writers */
-#define STUCK_CYCLES   (1ull << 32) /* nobody rightly holds the lock, and no UART stays busy, for as long */
+#define STUCK_CYCLES   (1ull << 32) /* no holder needs the lock, and no UART stays busy, for as long */
 
 #define SERIAL_BYTES 4096
 #define LOG_BYTES    640
@@ -45,7 +45,7 @@ static struct {
 	bool line_is_open;    /* the last character was no newline */
 	struct terminal terminal;
 
-	/* Whoever draws. */
+	/* Owned by the CPU that set `drawing`. */
 	struct framebuffer framebuffer;
 	uint64_t drawn_changes;
 	uint64_t drawn_at_cycles;
@@ -87,7 +87,10 @@ static bool serial_pump_locked(void)
 	return taken > 0 || left == 0;
 }
 
-/* Nothing has moved since `start`: sees to it that nobody waits for good. */
+/*
+ * Nothing has moved since `start`. After a while the port counts as stalled, so that no writer
+ * waits for good.
+ */
 static void serial_give_up_locked(uint64_t start)
 {
 	if (!console.serial_stalled && __builtin_ia32_rdtsc() - start <= STUCK_CYCLES)
@@ -329,7 +332,7 @@ bool console_listen_serial(void)
 	return console.uart.present;
 }
 
-/* What those who could not wait have lost. */
+/* Characters that were lost, since their writers could not wait. */
 static void lost_report(void)
 {
 	const uint64_t state = lock();

@@ -56,5 +56,5 @@ unsigned console_interruptions(void);
 /* Brings everything written so far to the screen. Any context. */
 void console_flush(void);
 
-/* The machine has failed: from now on the lock is not waited for, whoever held it. */
+/* The machine has failed: from now on no CPU waits long for the lock. */
 void console_panic(void);

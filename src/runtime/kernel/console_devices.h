@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* What console.c, which owns the devices' output and lock, offers to console_input.c. For these two alone. */
+/* What console.c, which owns the devices' output and lock, offers to console_input.c. No other file includes it. */
 #pragma once
 
 #include "runtime/base/types.h"

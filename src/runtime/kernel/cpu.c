@@ -18,7 +18,9 @@ static struct cpu first_cpu;
 static struct cpu *cpus[PLATFORM_CPUS_MAX] = { &first_cpu };
 static unsigned count = 1;
 
-/* One call at a time: whoever holds the mutex owns `run` and `context` until `missing` is 0. */
+/*
+ * One call at a time: the task that holds the mutex owns `run` and `context` until `missing` is 0.
+ */
 static struct {
 	struct mutex mutex;
 	void (*run)(void *context);
@@ -99,12 +101,15 @@ static void call_others(void)
 		atomic_store(&cpus[i]->call_pending, true);
 		apic_send(cpus[i]->apic_id, CPU_VECTOR_CALL);
 	}
-	/* This CPU is the one that was left out: no move in between. */
+	/*
+	 * This CPU's own share. Interrupts have been off since the loop, so it is still the one
+	 * that was left out.
+	 */
 	call.run(call.context);
 	platform_interrupts_restore(state);
 }
 
-/* Mostly a matter of microseconds; but a CPU of an emulator may have to wait for its turn. */
+/* Calls mostly end within microseconds; but an emulator may not run a CPU for a while. */
 static void call_wait(void)
 {
 	uint64_t spin_end_ns = clock_now_ns() + CALL_SPIN_NS;

@@ -35,7 +35,7 @@ struct cpu {
 	const struct interrupt_frame *frame; /* [c] what the running handler interrupted */
 	_Atomic bool call_pending;           /* [a] cpu_run_on_all waits for this CPU */
 	struct task *_Atomic current;        /* [c] the running task */
-	_Atomic uint64_t spurious;           /* [c] interrupts that nobody asked for */
+	_Atomic uint64_t spurious;           /* [c] interrupts without a device behind them */
 	_Atomic uint64_t interrupts[256];    /* [c] by vector */
 	struct interrupt *_Atomic handlers[CPU_MESSAGE_VECTORS]; /* [a] of messages */
 };
@@ -115,5 +115,5 @@ void cpu_kick(struct cpu *cpu);
 /* Asks all other CPUs to stop for good, by NMI, without waiting for them; for panic. Any context. */
 void cpu_stop_others(void);
 
-/* True once cpu_stop_others was called: whoever takes an NMI now halts. */
+/* True once cpu_stop_others was called: a CPU that takes an NMI from then on halts. */
 bool cpu_is_stopping(void);

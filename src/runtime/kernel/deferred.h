@@ -27,8 +27,8 @@ void deferred_init(struct deferred *deferred, void (*run)(struct deferred *self)
 bool deferred_queue(struct deferred *deferred);
 
 /*
- * Waits until `deferred` is neither queued nor running. Nobody may queue it meanwhile (detach its interrupt first); then it may
- * be freed. Where platform_may_sleep(), not in deferred work.
+ * Waits until `deferred` is neither queued nor running. It must not be queued meanwhile (detach its
+ * interrupt first); then it may be freed. Where platform_may_sleep(), not in deferred work.
  */
 void deferred_flush(struct deferred *deferred);
 

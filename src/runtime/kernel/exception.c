@@ -23,7 +23,7 @@
 #define FAULT_RESERVED (1u << 3)
 #define FAULT_EXECUTE  (1u << 4)
 
-/* Addresses below are a member or an element of a null pointer's target, rather than something else gone wrong. */
+/* Addresses below this one are taken for a member or an element of a null pointer's target. */
 #define NULL_POINTER_BYTES (64 * KIB)
 
 #define EXPLANATION_BYTES 400

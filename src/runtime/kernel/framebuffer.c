@@ -79,7 +79,10 @@ static void draw_cell(struct framebuffer *framebuffer, unsigned row, unsigned co
 	const uint64_t paper = framebuffer->background;
 	const unsigned scale = framebuffer->scale;
 	const unsigned line_pairs = framebuffer->stride_pixels / 2;
-	/* By the bits of two neighbours. The left pixel has the lower address and thus the lower half. */
+	/*
+	 * Two pixels, by the bits of two neighbours. The left pixel has the lower address, and so
+	 * the lower half.
+	 */
 	const uint64_t pairs[4] = { paper << 32 | paper, ink << 32 | paper, paper << 32 | ink, ink << 32 | ink };
 	const uint8_t *glyph = framebuffer->font.rows[cell.cell.character - ' '];
 	volatile uint64_t *target = framebuffer->pixels + (uint64_t)row * FONT_HEIGHT * scale * line_pairs +

@@ -102,8 +102,9 @@ static void dispatch(struct cpu *cpu, unsigned vector)
 }
 
 /*
- * The vector registers still hold what the interrupted task has in them. A handler has no state of its own, so it may not use
- * them: instead of spoiling the task's, an instruction that does is a panic.
+ * The vector registers still hold what the interrupted task has in them. A handler has no saved
+ * state of its own, so it may not use them: a vector instruction in it is a panic, instead of
+ * damage to the task's numbers.
  */
 static void dispatch_guarded(struct cpu *cpu, unsigned vector)
 {

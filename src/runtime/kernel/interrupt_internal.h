@@ -15,7 +15,7 @@ extern struct list interrupts_attached; /* [interrupt_lock] */
 
 void interrupt_prepare(struct interrupt *interrupt, const char *name, void (*handler)(void *context), void *context);
 
-/* Counts an interrupt that nobody handles; the first few are logged. */
+/* Counts an interrupt without a handler; the first few are logged. */
 void interrupt_unexpected(struct cpu *cpu, unsigned vector, const char *what);
 
 /* A line of the 8259 pair was raised. */

@@ -61,7 +61,10 @@ static void insert(struct line_editor *editor, const char *text, size_t bytes)
 	memcpy(editor->line + editor->cursor, text, bytes);
 	editor->length += bytes;
 	editor->cursor += bytes;
-	/* The usual case needs no new drawing of the whole line, and leaves a clean transcript. */
+	/*
+	 * A character at the end is only echoed: no new drawing of the line, and a clean
+	 * transcript.
+	 */
 	if (editor->cursor == editor->length && editor->length <= LINE_EDITOR_COLUMNS)
 		editor->write(text, bytes);
 	else
@@ -147,7 +150,7 @@ static const char *candidate_next(struct line_editor *editor, unsigned *from)
 	return NULL;
 }
 
-/* Only the words that are to choose between, not those before. */
+/* Prints only the words to choose from, not those before them. */
 static void candidates_print(struct line_editor *editor)
 {
 	const char *text;

@@ -75,7 +75,10 @@ static void line_read(struct line_editor *editor)
 	for (;;) {
 		const char character = console_read_character();
 
-		/* This one is for the line; one that comes when the line is complete is for its command. */
+		/*
+		 * Clears the Ctrl-C that belongs to this line; one that comes when the line is
+		 * complete is for its command.
+		 */
 		if (character == CONSOLE_BREAK)
 			console_break_clear();
 

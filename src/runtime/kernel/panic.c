@@ -39,7 +39,10 @@ bool panic_is_active(void)
 	return atomic_load_explicit(&reporter, memory_order_relaxed) != 0;
 }
 
-/* Only one report is made. Who comes later on another CPU waits for its end; who comes again on the same one ends it. */
+/*
+ * Only one report is made. A CPU that panics later waits for its end; the reporting CPU, when it
+ * panics again, ends it.
+ */
 static void reporter_become(void)
 {
 	uint32_t expected = 0;
@@ -81,7 +84,7 @@ static void registers_print(const struct interrupt_frame *frame)
 		      i % 3 == 2 || i + 1 == ARRAY_LENGTH(registers) ? "\n" : "");
 }
 
-/* On a real machine somebody may want to read the screen before it is gone. */
+/* On a real machine the user wants to read the screen before it is gone. */
 static void reading_time_give(void)
 {
 	if (power_has_debug_exit())

@@ -34,7 +34,7 @@
 static void (*farewell)(void); /* set at start-up */
 static _Atomic unsigned result;
 
-/* No clock is needed here, nor does it matter how long exactly: the machine is to go away meanwhile. */
+/* A rough delay without a clock: the machine is to go away meanwhile. */
 static void spin(unsigned spins)
 {
 	while (spins--)

@@ -26,7 +26,7 @@ _Noreturn void power_exit(unsigned status);
 /* What `poweroff` in the monitor ends an emulator with that has such a device: the result of what ran before; 0 at first. */
 void power_set_result(unsigned status);
 
-/* Whether there is such a device: then this is an emulator that is told how a run ended, and nobody reads the screen. */
+/* Whether there is such a device: then this is an emulator that is told how a run ended, and the screen has no reader. */
 bool power_has_debug_exit(void);
 
 /* The monitor commands `poweroff` and `reboot`. */

@@ -12,9 +12,9 @@ struct run_queue {
 	struct spinlock lock;
 	struct list ready[TASK_PRIORITIES]; /* [lock] */
 	uint32_t filled;                    /* [lock] bit n: ready[n] is not empty */
-	_Atomic uint32_t movable;           /* [lock] ready tasks that are not pinned; others peek */
+	_Atomic uint32_t movable;           /* [lock] ready tasks that are not pinned; other CPUs read it without */
 	struct task *idle;                  /* [I] */
-	struct task *previous;              /* [lock] across a switch: whom the CPU comes from */
+	struct task *previous;              /* [lock] across a switch: the task that left the CPU */
 	struct timer slice;                 /* ends the turn of the running task; its CPU's alone */
 } __attribute__((aligned(64)));
 

@@ -54,7 +54,10 @@ static void slice_begin(struct run_queue *queue)
 		timer_start(&queue->slice, clock_now_ns() + slice_ns);
 }
 
-/* An idle CPU may have what was just put back into this queue; not for deferred work, which is soon over. */
+/*
+ * An idle CPU may take the task that was just put back into this queue. Not while deferred work
+ * runs, which is soon over.
+ */
 static bool should_offer(const struct task *previous, const struct task *task)
 {
 	return previous != task && previous->state == TASK_READY && !previous->idle && !previous->pinned &&
@@ -102,7 +105,7 @@ static void put_away(struct run_queue *queue, struct task *task, enum reason rea
 	} else if (reason == REASON_WAIT && task->blocking) {
 		task->state = TASK_WAITING;
 	} else {
-		/* Whoever is pushed aside by a better task has not had its turn. */
+		/* A task that a better one pushes aside has not had its turn. */
 		bool first = reason == REASON_PREEMPTED && run_queue_has_rival(queue, task, false);
 
 		run_queue_insert(queue, task, first);
@@ -196,8 +199,9 @@ static bool is_idle(unsigned cpu)
 }
 
 /*
- * Where a task that becomes ready runs soonest: its last CPU if that is idle, or on its way there (it need not be woken, and
- * still knows the task's data), else one that halts.
+ * Where a task that becomes ready runs soonest: on its last CPU, if that is idle or on its way to
+ * idle, since it need not be woken and still has the task's data in its cache; else on a CPU that
+ * halts.
  */
 static unsigned place(const struct task *task)
 {
@@ -262,7 +266,7 @@ uint64_t scheduler_wake(struct task *task)
 
 	task->blocking = false;
 	if (waited) {
-		/* Ready, but in no queue: until hand_over nobody else touches it. */
+		/* Ready, but in no queue: until hand_over no other CPU touches it. */
 		task->state = TASK_READY;
 		atomic_store(&task->cpu, place(task));
 	}
@@ -273,7 +277,10 @@ uint64_t scheduler_wake(struct task *task)
 	return kick;
 }
 
-/* A task on its way from one queue to another is in none; whoever queues it looks at its priority then. */
+/*
+ * A task on its way from one queue to another is in none; the CPU that queues it looks at its
+ * priority then.
+ */
 void scheduler_set_priority(struct task *task, enum task_priority *part, enum task_priority priority)
 {
 	uint64_t state = platform_interrupts_save(), kick = 0;
@@ -329,7 +336,7 @@ static bool steal(unsigned self)
 			atomic_store(&task->cpu, self);
 		spinlock_unlock(&queue->lock);
 		if (task) {
-			scheduler_kick(hand_over(task)); /* nobody: it is for this CPU */
+			scheduler_kick(hand_over(task)); /* no CPU: the task is for this one */
 			return true;
 		}
 	}
@@ -344,7 +351,7 @@ _Noreturn void scheduler_idle(void)
 	platform_preempt_enable();
 	for (;;) {
 		interrupts_disable();
-		/* Whoever queues work from here on sees the bit, and its kick ends the halt. */
+		/* A CPU that queues work from here on sees the bit, and its kick ends the halt. */
 		atomic_fetch_or(&idle_cpus, bit);
 		if (!atomic_load(&cpu->reschedule) && !steal(cpu->id)) {
 			cpu_enable_and_halt();

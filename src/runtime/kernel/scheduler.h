@@ -2,9 +2,10 @@
 /*
  * The scheduler: a run queue for each CPU, switching, waking, and taking work from others.
  *
- * A queue's lock is held across the switch from one task to the next: the next one releases it. So whoever holds the lock of a
- * task's queue sees it either still running or with its registers saved. Two queues are never locked at once.
- * Order: wait bucket, then queue. Taken with interrupts off; nothing is written to the APIC under them.
+ * A queue's lock is held across the switch from one task to the next: the next one releases it. So
+ * a CPU that holds the lock of a task's queue sees the task either still running or with its
+ * registers saved. Two queues are never locked at once. Order: wait bucket, then queue. Taken with
+ * interrupts off; nothing is written to the APIC under them.
  */
 #pragma once
 
@@ -50,7 +51,7 @@ void scheduler_begin(void);
 /* Sets task->own or task->lent, whichever `part` points to. Task context. */
 void scheduler_set_priority(struct task *task, enum task_priority *part, enum task_priority priority);
 
-/* CPU_VECTOR_RESCHEDULE: somebody queued a task here. */
+/* CPU_VECTOR_RESCHEDULE: another CPU queued a task here. */
 void scheduler_handle_kick(struct cpu *cpu);
 
 /* Switches if that is due and allowed: the end of an interrupt (interrupts off), or of a time without preemption. */

@@ -129,7 +129,7 @@ static struct secondary *secondary_create(struct heap *heap, uint32_t apic_id)
 		return NULL;
 	secondary->cpu = cpu_add(heap, apic_id);
 	if (!secondary->cpu || stacks_alloc(secondary, &stack) != STATUS_OK)
-		return NULL; /* start-up without memory does not go on for long; what is lost does not matter */
+		return NULL; /* Start-up without memory does not go on for long, so what is lost here does not matter. */
 	task_init_idle(&secondary->idle, secondary->cpu->id, &stack);
 	atomic_store(&secondary->cpu->current, &secondary->idle);
 	return secondary;
@@ -177,7 +177,7 @@ static bool secondary_start(const struct trampoline *trampoline, struct heap *he
 		send(apic_send_startup, apic_id, page);
 	if (!answers(secondary, ANSWER_WAIT_NS)) {
 		log_error("smp: the CPU with APIC id %u does not answer; left out", apic_id);
-		send(send_init, apic_id, page); /* so that it does not come later, when nobody expects it */
+		send(send_init, apic_id, page); /* so that the CPU does not start later, unexpected */
 		clock_delay_ns(INIT_WAIT_NS);
 		return false;
 	}

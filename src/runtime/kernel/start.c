@@ -31,7 +31,7 @@
 
 static struct task first_idle; /* what runs from kernel_main on becomes the first CPU's idle task */
 
-/* For start_task, which runs while the structures that kernel_start got may be gone. */
+/* A copy for start_task, since the structures that kernel_start got may be gone when it runs. */
 static struct {
 	struct kernel_config config;
 	struct acpi_interrupts interrupts;

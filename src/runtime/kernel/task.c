@@ -25,7 +25,7 @@ static struct spinlock all_lock = { .name = "all tasks" };
 static struct list all = { &all, &all }; /* [all_lock] by id */
 static uint64_t last_id;                 /* [all_lock] */
 
-/* Tasks that nobody joins, on their way out. Filled where nothing may be freed. */
+/* Tasks that are not joined, on their way out. Filled where nothing may be freed. */
 static struct spinlock dead_lock = { .name = "dead tasks" };
 static struct list dead = { &dead, &dead }; /* [dead_lock] */
 static _Atomic uint32_t dead_count;

@@ -59,7 +59,7 @@ void task_init(struct heap *heap);
 /* Makes `task` the idle task of `cpu`, which will run on `stack`; no bytes: on the stack that is in use now. */
 void task_init_idle(struct task *task, unsigned cpu, const struct stack *stack);
 
-/* Starts the task that frees those that nobody joins. Once. */
+/* Starts the reaper, the task that frees tasks which are not joined. Once. */
 status_t task_start_reaper(void) MUST_CHECK;
 
 /* Gives a task an id and adds it to the list of all. */

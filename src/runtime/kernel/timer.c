@@ -19,8 +19,8 @@
 struct timer_queue {
 	struct spinlock lock;
 	struct timer *first;           /* [lock] root of the heap */
-	struct timer *_Atomic running; /* [lock] whose `run` runs now, without the lock */
-	bool repeat;                   /* [lock] `running` is periodic, and nobody has started or cancelled it meanwhile */
+	struct timer *_Atomic running; /* [lock] the timer whose `run` runs now, without the lock */
+	bool repeat;                   /* [lock] `running` is periodic, and was neither started nor cancelled meanwhile */
 } __attribute__((aligned(64)));
 
 static struct timer_queue queues[PLATFORM_CPUS_MAX];
@@ -103,7 +103,7 @@ static void queue_program(struct timer_queue *queue)
 	uint64_t now, wait_ns;
 
 	if (!queue->first)
-		return; /* what is set already only comes too early */
+		return; /* the deadline that is set already only comes too early */
 	now = clock_now_ns();
 	wait_ns = queue->first->deadline_ns > now ? MIN(queue->first->deadline_ns - now, WAIT_MAX_NS) : 0;
 	if (apic_timer_has_deadline())

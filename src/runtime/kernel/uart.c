@@ -38,7 +38,7 @@ static void register_write(const struct uart *uart, enum uart_register which, ui
 	port_write8((uint16_t)(uart->port + which), value);
 }
 
-/* A register without a function keeps what is written; an empty bus does not. */
+/* The scratch register keeps what is written; an empty bus does not. */
 static bool scratch_keeps(const struct uart *uart, uint8_t value)
 {
 	register_write(uart, UART_SCRATCH, value);

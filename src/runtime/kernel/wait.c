@@ -2,7 +2,7 @@
 /*
  * Wait and wake by address, for platform.h. Waiters lie on their own stacks, in the bucket that the address hashes to.
  *
- * A waiter counts itself in its bucket before it looks at the word, and whoever wakes changes the word before it looks at the
+ * A waiter counts itself in its bucket before it looks at the word, and a waker changes the word before it looks at the
  * count (both sequentially consistent): one of the two sees the other. Bucket locks are taken with interrupts off, before those
  * of run queues.
  */

@@ -90,7 +90,7 @@ static void check_neighbour(unsigned self)
 
 	if (other == self)
 		return;
-	/* Between two looks there may be no tick of a healthy CPU; such a probe does no harm. */
+	/* A healthy CPU may have no tick between two looks; an NMI then does no harm. */
 	if (ticks == watch->seen_ticks && ticks > 0)
 		apic_send_nmi(cpu_get(other)->apic_id);
 	watch->seen_ticks = ticks;

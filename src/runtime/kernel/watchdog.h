@@ -4,8 +4,8 @@
  * off (in a handler, say), for longer than a limit.
  *
  * Time is counted in looks that the suspect itself takes part in: its own timer ticks for preemption, NMIs that it has answered
- * for interrupts. An emulator that does not run a CPU for a while therefore raises no alarm. With a single CPU, nobody notices
- * that interrupts are off.
+ * for interrupts. An emulator that does not run a CPU for a while therefore raises no alarm. With a single CPU, interrupts
+ * that are off are not noticed.
  */
 #pragma once
 

@@ -7,7 +7,7 @@
 
 #include "runtime/base/types.h"
 
-/* Saves the running context in `*save` and goes on with `load`. Returns when somebody switches back. */
+/* Saves the running context in `*save` and goes on with `load`. Returns when another context switches back. */
 void context_switch(void **save, void *load);
 
 /* A context that, when switched to, calls `entry` on the empty stack that ends at `stack_top`; entry never returns. */

@@ -96,7 +96,7 @@ void descriptors_init_cpu(struct descriptors *descriptors, void *const stack_top
 	descriptors->gdt[SELECTOR_TSS / 8] = TSS_PRESENT | limit | (base & 0xffffff) << 16 | (base >> 24 & 0xff) << 56;
 	descriptors->gdt[SELECTOR_TSS / 8 + 1] = base >> 32;
 	descriptors_load(descriptors);
-	/* Until now a machine check would have reset the machine without a word. */
+	/* Until now a machine check would have reset the machine without a report. */
 	if (cpuid(1, 0).edx & CPUID_MACHINE_CHECK)
 		cr4_write(cr4_read() | CR4_MACHINE_CHECK);
 }

@@ -67,5 +67,5 @@ void exception_dispatch(struct interrupt_frame *frame);
 /* The NMI, on a stack of its own; in kernel/interrupt.c. Must not sleep, switch tasks or take locks. */
 void interrupt_dispatch_nmi(struct interrupt_frame *frame);
 
-/* Vectors 32 to 255, on the stack of whatever was interrupted; in kernel/interrupt.c. It may switch tasks. */
+/* Vectors 32 to 255, on the stack of the interrupted code; in kernel/interrupt.c. It may switch tasks. */
 void interrupt_dispatch(struct interrupt_frame *frame);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* I/O APICs. Weir routes nothing through them; whatever the firmware left open there is closed. Intel 82093AA data sheet. */
+/*
+ * I/O APICs. Weir routes nothing through them, and closes all inputs that the firmware left open.
+ * Intel 82093AA data sheet.
+ */
 #pragma once
 
 #include "runtime/base/types.h"

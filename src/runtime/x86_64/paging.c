@@ -40,7 +40,7 @@ struct page_table {
 	_Atomic uint64_t entries[ENTRIES];
 };
 
-/* One mapping on its way: tables are allocated with the lock released, and handed in one at a time. */
+/* A mapping under way: tables are allocated with the lock released, and handed in one at a time. */
 struct mapping {
 	uint64_t virtual;
 	uint64_t physical;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Where a CPU starts: in real mode, at the beginning of the page that this code is copied to (trampoline.c). It goes through
- * protected mode to long mode and calls `entry` in the parameters at the end. Whoever comes second without a new aim halts.
+ * Where a CPU starts: in real mode, at the beginning of the page that this code is copied to
+ * (trampoline.c). It goes through protected mode to long mode and calls `entry` in the parameters
+ * at the end. A second CPU that comes here without a new aim halts.
  *
  * Intel SDM volume 3, sections 9.4.4 and 10.8.5.
  */
