@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Two tables say what a rule may have: selectors, and settings with their ranges. A text is cut into words, and each word is
  * looked up by what stands before its "=".

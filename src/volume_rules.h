@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Rules for volumes: text that says what certain volumes have instead of the defaults. The same text stands in config.h
  * (PAGECACHE_VOLUMES), on the command line (volumes="..."), and behind the monitor's `volumes set`.

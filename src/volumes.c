@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Volumes of disks, with the names that rules and people know them by. The page cache knows a volume by its own name only; what
  * else it is called is kept beside it, in a struct named_volume.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The volumes that the image makes of its disks: each partition is one ("nvme0n1p2"); a disk without a partition table that can
  * be used is one as a whole ("nvme0n1"), and so is a disk for which a rule says whole=1. A disk as a whole and its partitions

@@ -36,11 +36,14 @@ function read_table(   number, row, words, count, i) {
 		print table ": there is no table"
 	failed = !number
 }
-function is_allowed(folder, name,   i) {
-	for (i = 1; i <= patterns[folder]; i++)
-		if (name ~ allowed[folder, i])
+function has_pattern(place, name,   i) {
+	for (i = 1; i <= patterns[place]; i++)
+		if (name ~ allowed[place, i])
 			return 1
 	return 0
+}
+function is_allowed(folder, name) {
+	return has_pattern(folder, name) || has_pattern(file, name)
 }
 function check(folder,   name) {
 	if (text !~ /^[ \t]*(#|%:)[ \t]*include[ \t]*("[^"]+"|<[^>]+>)[ \t]*(\/\/.*|\/\*.*\*\/[ \t]*)?$/) {
@@ -72,7 +75,7 @@ END {
 	for (i = 1; i <= count; i++) {
 		file = sources[i]
 		folder = folder_of(file)
-		used[folder] = 1
+		used[folder] = used[file] = 1
 		text = ""
 		line = 0
 		if (!(folder in place)) {

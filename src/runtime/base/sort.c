@@ -1,4 +1,8 @@
-/* A heap sort: the largest of what is not sorted yet is on top of a binary heap, and goes behind it. */
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * A heap sort: the largest number of what is not sorted yet is on top of a binary heap, and goes
+ * behind it. It needs no other memory, and no order of the input makes it slow.
+ */
 #include "sort.h"
 
 static void sift_down(uint64_t *numbers, uint64_t root, uint64_t count)

@@ -1,4 +1,5 @@
-/* Sorting, without other memory and within n log n steps whatever comes in. Any context. */
+// SPDX-License-Identifier: BSD-2-Clause
+/* Sorting, without other memory and within n log n steps for any input. Any context. */
 #pragma once
 
 #include "types.h"
