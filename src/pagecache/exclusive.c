@@ -24,7 +24,7 @@ status_t node_check_range(const struct node *node, uint64_t offset, uint64_t byt
 
 status_t node_check_writable(const struct node *node)
 {
-	if (node->volume->config.read_only)
+	if (node->volume->config.read_only || node->volume->device->read_only)
 		return STATUS_READ_ONLY;
 	return atomic_load_explicit(&node->volume->device->gone, memory_order_relaxed) ? STATUS_GONE : STATUS_OK;
 }
