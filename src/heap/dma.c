@@ -207,7 +207,7 @@ status_t dma_coherent_alloc_at(struct memory *memory, const struct device *devic
 	const status_t status = alloc(memory, device, &request, true, site, &buffer);
 
 	if (status == STATUS_OK)
-		*coherent = (struct dma_coherent){ buffer->memory, buffer->segments[0].start, bytes, device, buffer };
+		*coherent = (struct dma_coherent){ buffer->memory, buffer->segments[0].start, buffer };
 	return status;
 }
 

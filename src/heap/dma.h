@@ -63,8 +63,6 @@ struct dma_buffer {
 struct dma_coherent {
 	void *memory; /* zeroed */
 	struct device_addr address;
-	size_t bytes;
-	const struct device *device;
 	struct dma_buffer *buffer;
 };
 

@@ -9,12 +9,9 @@
 
 /* Accounts ---------------------------------------------------------------------------------------------------------------- */
 
-/* The common account is for all that have reserved nothing. */
-static const struct device others = { .name = "others" };
-
-static void account_init(struct guarantee_account *account, const struct device *device)
+static void account_init(struct guarantee_account *account)
 {
-	*account = (struct guarantee_account){ .device = device };
+	*account = (struct guarantee_account){ .device = NULL };
 	list_init(&account->link);
 	for (unsigned i = 0; i < GUARANTEE_SIZES; i++)
 		list_init(&account->open[i]);
@@ -49,7 +46,7 @@ static inline bool account_change_locked(struct guarantee *guarantee, struct gua
 /* A reservation that has ended is over when its last piece is back. */
 static void account_settle_locked(struct guarantee *guarantee, struct guarantee_account *account)
 {
-	if (account->device || account->out > 0)
+	if (account->device || account->out > 0 || account == &guarantee->common)
 		return;
 	(void)account_change_locked(guarantee, account, 0, 0, false);
 	list_remove(&account->link);
@@ -271,7 +268,7 @@ static void lists_init(struct guarantee *guarantee)
 	list_init(&guarantee->due);
 	list_init(&guarantee->reserving);
 	list_init(&guarantee->unused);
-	account_init(&guarantee->common, &others);
+	account_init(&guarantee->common);
 }
 
 /* One allocation, of which the records are the first part. */
@@ -297,7 +294,7 @@ static bool tables_alloc(struct guarantee *guarantee)
 		list_init(&guarantee->slots[i].due);
 	}
 	for (uint32_t i = 0; i < guarantee->pieces; i++) {
-		account_init(&guarantee->accounts[i], NULL);
+		account_init(&guarantee->accounts[i]);
 		list_insert_last(&guarantee->unused, &guarantee->accounts[i].link);
 	}
 	return true;
@@ -338,10 +335,8 @@ status_t guarantee_init(struct guarantee *guarantee, struct memory *memory, cons
 	guarantee->lowest.value = memory->blocks.first_block << BLOCK_SHIFT;
 	guarantee->place_count = guarantee_place(guarantee, (struct phys_addr){ end - 1 }) + 1;
 	guarantee->highest.value = config->highest.value == 0 ? end - 1 : MIN(config->highest.value, end - 1);
-	if (!tables_alloc(guarantee)) {
-		guarantee->pieces = 0;
+	if (!tables_alloc(guarantee))
 		return STATUS_NO_MEMORY;
-	}
 	guarantee->cleaner = (struct cleaner){ .name = "dma guarantee", .cost = CLEANER_CLEAN, .clean = guarantee_clean };
 	cleaner_register(&memory->cleaners, &guarantee->cleaner);
 	fill_first(guarantee);

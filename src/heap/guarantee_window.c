@@ -15,9 +15,9 @@ static void exclude(const struct guarantee *guarantee, struct phys_addr start, u
 	++*obstacles;
 }
 
-/* The next slot with a piece in the range, from *address on, which goes on behind it; NULL: there is no more. */
-static struct guarantee_slot *next_in(struct guarantee *guarantee, const struct reclaim_target *target, uint64_t *address,
-				      enum slot_state *state)
+/* The next slot in the range whose piece is out, or is not, from *address on, which goes on behind it; NULL: that was all. */
+static struct guarantee_slot *next_in(struct guarantee *guarantee, const struct reclaim_target *target, bool out,
+				      uint64_t *address)
 {
 	const uint64_t bytes = guarantee_piece_bytes(guarantee);
 	const uint64_t first = align_down(guarantee->lowest.value, bytes);
@@ -29,7 +29,8 @@ static struct guarantee_slot *next_in(struct guarantee *guarantee, const struct 
 		const uint64_t interrupts = spinlock_lock_interrupts(&guarantee->lock);
 
 		slot = guarantee_slot_at(guarantee, (struct phys_addr){ *address });
-		*state = slot ? (enum slot_state)slot->state : SLOT_EMPTY;
+		if (slot && (slot->state == SLOT_OUT) != out)
+			slot = NULL;
 		spinlock_unlock_interrupts(&guarantee->lock, interrupts);
 	}
 	return slot;
@@ -39,16 +40,12 @@ static struct guarantee_slot *next_in(struct guarantee *guarantee, const struct 
 static bool is_taken(struct guarantee *guarantee, const struct reclaim_target *target)
 {
 	uint64_t address = target->lowest.value;
-	enum slot_state state;
 	struct guarantee_slot *slot;
 	bool taken = false;
 
-	while ((slot = next_in(guarantee, target, &address, &state))) {
-		if (state != SLOT_OUT)
-			continue;
+	for (; (slot = next_in(guarantee, target, true, &address)); taken = true) {
 		guarantee_reap(guarantee, slot);
 		exclude(guarantee, slot->start, target->obstacles);
-		taken = true;
 	}
 	return taken;
 }
@@ -62,15 +59,12 @@ static uint64_t clear_range(struct guarantee *guarantee, const struct reclaim_ta
 		.deadline_ns = target->deadline_ns,
 	};
 	uint64_t address = target->lowest.value, given = 0;
-	enum slot_state state;
 	struct guarantee_slot *slot;
 	bool no_place = false;
 
-	while (given < target->bytes && (slot = next_in(guarantee, target, &address, &state))) {
+	while (given < target->bytes && (slot = next_in(guarantee, target, false, &address))) {
 		const struct phys_addr start = slot->start;
 
-		if (state == SLOT_OUT)
-			continue;
 		no_place = no_place || !guarantee_bring(guarantee, &wish);
 		if (!no_place)
 			given += guarantee_withdraw(guarantee, slot);

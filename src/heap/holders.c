@@ -13,39 +13,41 @@
 /* Puts it where it belongs; the last one goes if there is no room. */
 static unsigned insert(struct holder holders[HOLDERS_MAX], unsigned count, const struct owner *owner, uint64_t blocks)
 {
-	unsigned place = count;
+	unsigned place = MIN(count, HOLDERS_MAX - 1);
 
-	while (place > 0 && holders[place - 1].blocks < blocks) {
-		if (place < HOLDERS_MAX)
-			holders[place] = holders[place - 1];
-		place--;
-	}
-	if (place == HOLDERS_MAX)
+	if (blocks == 0 || (count == HOLDERS_MAX && holders[place].blocks >= blocks))
 		return count;
+	for (; place > 0 && holders[place - 1].blocks < blocks; place--)
+		holders[place] = holders[place - 1];
 	holders[place] = (struct holder){ .owner = owner, .blocks = blocks, .movable = owner->movable };
 	format_text(holders[place].name, sizeof(holders[place].name), "%s", owner->name);
 	return MIN(count + 1, HOLDERS_MAX);
 }
 
-unsigned holders_get(struct block_heap *heap, struct holder holders[HOLDERS_MAX])
+/* What the owners have, or have within what was looked at. The heap's lock is held, and let go. */
+static unsigned collect(struct block_heap *heap, bool seen, struct holder holders[HOLDERS_MAX])
 {
 	unsigned count = 0;
 
-	spinlock_lock(&heap->lock);
 	list_for_each (link, &heap->owners) {
 		const struct owner *owner = container_of(link, struct owner, link);
 
-		count = insert(holders, count, owner, owner->blocks);
+		count = insert(holders, count, owner, seen ? owner->seen_blocks : owner->blocks);
 	}
 	spinlock_unlock(&heap->lock);
 	return count;
+}
+
+unsigned holders_get(struct block_heap *heap, struct holder holders[HOLDERS_MAX])
+{
+	spinlock_lock(&heap->lock);
+	return collect(heap, false, holders);
 }
 
 unsigned holders_within(struct block_heap *heap, struct phys_addr lowest, struct phys_addr highest,
 			struct holder holders[HOLDERS_MAX])
 {
 	const struct span span = span_of(heap, lowest, highest);
-	unsigned count = 0;
 
 	spinlock_lock(&heap->lock);
 	list_for_each (link, &heap->owners)
@@ -56,14 +58,7 @@ unsigned holders_within(struct block_heap *heap, struct phys_addr lowest, struct
 		if (i % PIECE_BLOCKS == 0)
 			spinlock_give_way(&heap->lock);
 	}
-	list_for_each (link, &heap->owners) {
-		const struct owner *owner = container_of(link, struct owner, link);
-
-		if (owner->seen_blocks > 0)
-			count = insert(holders, count, owner, owner->seen_blocks);
-	}
-	spinlock_unlock(&heap->lock);
-	return count;
+	return collect(heap, true, holders);
 }
 
 #define SEEN_FIXED UINT64_MAX
