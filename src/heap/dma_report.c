@@ -28,36 +28,28 @@ static void rows_add(struct row *rows, unsigned *count, const struct dma_buffer 
 	rows[i].bytes[buffer->coherent] += buffer->bytes;
 }
 
-/* Those that are no coherent objects, the first ones. */
-static void row_print_buffers(struct memory *memory, const struct row *row)
+/* Sums, and the first ones that are no coherent objects. */
+static void row_print(struct memory *memory, const struct row *row)
 {
-	char bytes[FORMAT_BYTES_SIZE];
+	char bytes[FORMAT_BYTES_SIZE], coherent[FORMAT_BYTES_SIZE];
 	struct dma_buffer *buffer;
 	struct dma_walk walk;
 	uint64_t seen = 0;
 
+	print("%s%s: %llu buffers, %s; %llu coherent objects, %s\n", row->device->name, row->quarantined ? ", quarantined" : "",
+	      (unsigned long long)row->counts[0], format_bytes(bytes, row->bytes[0]), (unsigned long long)row->counts[1],
+	      format_bytes(coherent, row->bytes[1]));
 	for (dma_walk_begin(memory, row->device, row->quarantined, &walk); (buffer = dma_walk_next(&walk));) {
 		const struct dma_buffer shown = *buffer;
 		const uint64_t first = buffer->segments[0].start.value;
 
 		dma_walk_release(&walk);
-		if (shown.coherent || seen++ >= BUFFERS_SHOWN)
-			continue;
-		print("    %9s in %u segments, first at 0x%llx, taken at %s\n", format_bytes(bytes, shown.bytes),
-		      shown.segment_count, (unsigned long long)first, shown.site);
+		if (!shown.coherent && seen++ < BUFFERS_SHOWN)
+			print("    %9s in %u segments, first at 0x%llx, taken at %s\n", format_bytes(bytes, shown.bytes),
+			      shown.segment_count, (unsigned long long)first, shown.site);
 	}
 	if (seen > BUFFERS_SHOWN)
 		print("    and %llu more\n", (unsigned long long)(seen - BUFFERS_SHOWN));
-}
-
-static void row_print(struct memory *memory, const struct row *row)
-{
-	char bytes[FORMAT_BYTES_SIZE], coherent[FORMAT_BYTES_SIZE];
-
-	print("%s%s: %llu buffers, %s; %llu coherent objects, %s\n", row->device->name, row->quarantined ? ", quarantined" : "",
-	      (unsigned long long)row->counts[0], format_bytes(bytes, row->bytes[0]), (unsigned long long)row->counts[1],
-	      format_bytes(coherent, row->bytes[1]));
-	row_print_buffers(memory, row);
 }
 
 void dma_print(struct memory *memory)

@@ -87,26 +87,6 @@ static void slot_fill(struct guarantee *guarantee, struct phys_addr start, enum 
 	guarantee->spare = NULL;
 }
 
-/* The slot if its piece is not out, or else another one like that; nothing finds it any more. */
-static struct guarantee_slot *slot_detach(struct guarantee *guarantee, struct guarantee_slot *slot, bool *loaned)
-{
-	const uint64_t interrupts = spinlock_lock_interrupts(&guarantee->lock);
-	struct list *other = list_first(list_is_empty(&guarantee->idle) ? &guarantee->loaned : &guarantee->idle);
-
-	if (slot->state == SLOT_OUT) {
-		assert(other); /* at most as many as guaranteed are out */
-		slot = container_of(other, struct guarantee_slot, link);
-	}
-	*loaned = slot->state == SLOT_LOANED;
-	list_remove(&slot->link);
-	slot->state = SLOT_EMPTY;
-	guarantee->places[guarantee_place(guarantee, slot->start)] = 0;
-	guarantee->counts.lent -= *loaned;
-	guarantee->counts.exchanged++;
-	spinlock_unlock_interrupts(&guarantee->lock, interrupts);
-	return slot;
-}
-
 /* Pieces ------------------------------------------------------------------------------------------------------------------ */
 
 static bool bring_loan(struct guarantee *guarantee, const struct guarantee_wish *wish)
@@ -158,19 +138,33 @@ bool guarantee_bring(struct guarantee *guarantee, const struct guarantee_wish *w
 
 uint64_t guarantee_withdraw(struct guarantee *guarantee, struct guarantee_slot *slot)
 {
-	struct guarantee_slot *const wanted = slot;
+	const uint64_t interrupts = spinlock_lock_interrupts(&guarantee->lock);
+	struct list *other = list_first(list_is_empty(&guarantee->idle) ? &guarantee->loaned : &guarantee->idle);
+	const bool wanted = slot->state != SLOT_OUT;
 	bool loaned;
 
-	slot = slot_detach(guarantee, slot, &loaned);
+	if (!wanted) {
+		assert(other); /* at most as many as guaranteed are out */
+		slot = container_of(other, struct guarantee_slot, link);
+	}
+	loaned = slot->state == SLOT_LOANED;
+	list_remove(&slot->link);
+	slot->state = SLOT_EMPTY;
+	guarantee->places[guarantee_place(guarantee, slot->start)] = 0;
+	guarantee->counts.lent -= loaned;
+	guarantee->counts.exchanged++;
+	spinlock_unlock_interrupts(&guarantee->lock, interrupts);
 	guarantee_reap(guarantee, slot); /* it was lent, taken and given back, perhaps */
-	for (uint64_t i = 0; loaned && i < guarantee->piece_blocks; i++)
-		guarantee->lender->take_back(guarantee->lender, guarantee_block(slot->start, i));
-	if (!loaned)
-		(void)block_heap_free(&guarantee->memory->blocks, slot->start);
 	guarantee->spare = slot;
-	if (!loaned && slot != wanted)
-		memory_notice(guarantee->memory);
-	return loaned || slot != wanted ? 0 : guarantee_piece_bytes(guarantee);
+	if (!loaned) {
+		(void)block_heap_free(&guarantee->memory->blocks, slot->start);
+		if (!wanted)
+			memory_notice(guarantee->memory);
+		return wanted ? guarantee_piece_bytes(guarantee) : 0;
+	}
+	for (uint64_t i = 0; i < guarantee->piece_blocks; i++)
+		guarantee->lender->take_back(guarantee->lender, guarantee_block(slot->start, i));
+	return 0;
 }
 
 /* Rounds ------------------------------------------------------------------------------------------------------------------ */

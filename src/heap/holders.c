@@ -63,12 +63,6 @@ unsigned holders_within(struct block_heap *heap, struct phys_addr lowest, struct
 
 #define SEEN_FIXED UINT64_MAX
 
-/* The window being looked at. */
-struct sum {
-	uint64_t fixed;
-	uint64_t cost;
-};
-
 /* What a block adds when it enters; it takes away the same when it leaves, whatever has become of it. */
 static uint64_t block_see(const struct block_heap *heap, uint64_t index)
 {
@@ -79,24 +73,17 @@ static uint64_t block_see(const struct block_heap *heap, uint64_t index)
 	return weight == 0 ? 0 : 1ull + atomic_load_explicit(&heap->blocks[index].cost, memory_order_relaxed);
 }
 
-static bool is_better(const struct sum *sum, const struct sum *best)
+/* Blocks that no cleaner can give count first: they are the upper half of a sum, and what the others cost is the lower one. */
+static unsigned __int128 part_of_sum(uint64_t seen)
 {
-	return sum->fixed != best->fixed ? sum->fixed < best->fixed : sum->cost < best->cost;
-}
-
-static void sum_change(struct sum *sum, uint64_t seen, uint64_t sign)
-{
-	if (seen == SEEN_FIXED)
-		sum->fixed += sign;
-	else
-		sum->cost += sign * seen;
+	return seen == SEEN_FIXED ? (unsigned __int128)1 << 64 : seen;
 }
 
 bool holders_best_window(struct block_heap *heap, uint64_t blocks, const struct block_constraints *constraints,
 			 struct stretch *best)
 {
 	const struct span span = span_of(heap, constraints->lowest, constraints->highest);
-	struct sum sum = { 0 }, least = { UINT64_MAX, UINT64_MAX };
+	unsigned __int128 sum = 0, least = ~sum;
 	uint64_t stretch = span.first, start;
 
 	for (uint64_t i = span.first; i < span.end; i++) {
@@ -104,20 +91,20 @@ bool holders_best_window(struct block_heap *heap, uint64_t blocks, const struct 
 
 		if (!block->present) {
 			stretch = i + 1;
-			sum = (struct sum){ 0 };
+			sum = 0;
 			continue;
 		}
 		block->seen_cost = block_see(heap, i);
-		sum_change(&sum, block->seen_cost, 1);
+		sum += part_of_sum(block->seen_cost);
 		if (i + 1 - stretch < blocks)
 			continue;
 		const uint64_t first = i + 1 - blocks;
-		if (is_better(&sum, &least) &&
-		    span_place(heap, (struct span){ first, i + 1 }, blocks, constraints, false, &start)) {
+		if (sum < least && span_place(heap, (struct span){ first, i + 1 }, blocks, constraints, false, &start)) {
 			least = sum;
-			*best = (struct stretch){ block_address(heap, &heap->blocks[first]), sum.fixed, sum.cost };
+			*best = (struct stretch){ block_address(heap, &heap->blocks[first]), (uint64_t)(sum >> 64),
+						  (uint64_t)sum };
 		}
-		sum_change(&sum, heap->blocks[first].seen_cost, -1ull);
+		sum -= part_of_sum(heap->blocks[first].seen_cost);
 	}
-	return least.fixed != UINT64_MAX;
+	return ~least != 0;
 }
