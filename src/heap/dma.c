@@ -67,22 +67,26 @@ static status_t fill_blocks(struct memory *memory, const struct dma_plan *plan, 
 static status_t buffer_map(struct dma_buffer *buffer)
 {
 	const struct phys_range *pieces = buffer->pieces;
+	status_t status;
 	uint32_t i = 1;
 
 	while (i < buffer->piece_count && pieces[i - 1].start.value + pieces[i - 1].bytes == pieces[i].start.value)
 		i++;
-	buffer->mapped = i < buffer->piece_count;
-	if (buffer->mapped)
-		return platform_map(pieces, buffer->piece_count, &buffer->memory);
 	buffer->memory = platform_virt(pieces[0].start);
-	return STATUS_OK;
+	if (i == buffer->piece_count)
+		return STATUS_OK;
+	status = platform_map(pieces, buffer->piece_count, &buffer->memory);
+	buffer->mapped = status == STATUS_OK;
+	return status;
 }
 
-/* Gives the memory back, and the record. */
-static void buffer_release(struct memory *memory, struct dma_buffer *buffer)
+void dma_buffer_destroy(struct memory *memory, struct dma_buffer *buffer)
 {
 	const enum dma_source source = (enum dma_source)buffer->source;
+	const struct phys_range *last = &buffer->pieces[buffer->piece_count - 1];
 
+	if (buffer->mapped)
+		platform_unmap(buffer->memory, (buffer->piece_count - 1) * buffer->pieces[0].bytes + last->bytes);
 	/* The record of a guaranteed buffer lies beside its first piece, and goes with it. */
 	for (uint32_t i = buffer->piece_count; i-- > 0;) {
 		const struct phys_addr start = buffer->pieces[i].start;
@@ -101,22 +105,13 @@ static void buffer_release(struct memory *memory, struct dma_buffer *buffer)
 	general_heap_free(&memory->general, buffer);
 }
 
-void dma_buffer_destroy(struct memory *memory, struct dma_buffer *buffer)
-{
-	const struct phys_range *last = &buffer->pieces[buffer->piece_count - 1];
-
-	if (buffer->mapped)
-		platform_unmap(buffer->memory, (buffer->piece_count - 1) * buffer->pieces[0].bytes + last->bytes);
-	buffer_release(memory, buffer);
-}
-
 status_t dma_buffer_finish(struct memory *memory, const struct dma_plan *plan, struct dma_buffer *buffer,
 			   struct dma_buffer **result)
 {
 	const status_t status = buffer_map(buffer);
 
 	if (status != STATUS_OK) {
-		buffer_release(memory, buffer);
+		dma_buffer_destroy(memory, buffer);
 		return status;
 	}
 	buffer->segment_count =

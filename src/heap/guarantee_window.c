@@ -20,11 +20,10 @@ static struct guarantee_slot *next_in(struct guarantee *guarantee, const struct 
 				      uint64_t *address)
 {
 	const uint64_t bytes = guarantee_piece_bytes(guarantee);
-	const uint64_t first = align_down(guarantee->lowest.value, bytes);
-	const uint64_t end = first + guarantee->place_count * bytes;
+	const uint64_t last = MIN(target->highest.value, guarantee->highest.value);
 	struct guarantee_slot *slot = NULL;
 
-	for (*address = MAX(*address, first); !slot && *address <= target->highest.value && *address < end;
+	for (*address = MAX(*address, guarantee->lowest.value); !slot && *address <= last;
 	     *address = align_down(*address, bytes) + bytes) {
 		const uint64_t interrupts = spinlock_lock_interrupts(&guarantee->lock);
 
