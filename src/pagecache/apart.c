@@ -214,18 +214,3 @@ void apart_leave(struct volume *volume, const struct page *page)
 	if (idle)
 		hand_over(volume, frames);
 }
-
-bool apart_is_valid(const struct page_heap *heap)
-{
-	uint32_t blocks = 0;
-
-	list_for_each (link, &heap->apart) {
-		const struct frames *frames = container_of(link, struct frames, link);
-
-		if (frames->role != FRAMES_APART || (frames != heap->apart_open && !frames_cursor_is_done(frames)) ||
-		    (frames->mapped == 0 && frames_cursor_is_done(frames)))
-			return false;
-		blocks++;
-	}
-	return blocks == heap->apart_blocks && (!heap->apart_open || heap->apart_open->role == FRAMES_APART);
-}

@@ -31,6 +31,3 @@ void apart_leave(struct volume *volume, const struct page *page);
 
 /* Blocks without mapped pages become ordinary ones. Any task context. */
 void apart_settle(struct volume *volume);
-
-/* For page_heap_is_valid. */
-bool apart_is_valid(const struct page_heap *heap);

@@ -184,6 +184,3 @@ void page_heap_resize_locked(struct page_heap *heap, int blocks);
 
 /* The block does not belong to this heap any more; it is in no list. [R] is held. */
 void page_heap_leave_locked(struct page_heap *heap, struct frames *frames);
-
-/* Checks lists, counts and levels; for tests, with nothing under way. */
-bool page_heap_is_valid(struct volume *volume);

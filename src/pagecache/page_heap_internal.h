@@ -24,8 +24,5 @@ void page_heap_count_locked(struct page_heap *heap, struct frames *frames, struc
 /* The block is not lent any more, whatever it is to be instead. [R] is held. */
 void page_heap_leave_lent_locked(struct page_heap *heap, struct frames *frames);
 
-/* Checks counts, and pages unless their block was revoked, for page_heap_is_valid. */
-bool page_heap_lent_is_valid(struct volume *volume);
-
 /* A block that is in no heap any more goes to the memory. [R] is not held. */
 void page_heap_give(struct volume *volume, struct frames *frames);

@@ -193,22 +193,3 @@ void page_heap_forget(struct volume *volume, struct frames *frames)
 	page_heap_leave_locked(heap, frames);
 	spinlock_unlock(&heap->lock);
 }
-
-bool page_heap_lent_is_valid(struct volume *volume)
-{
-	const struct frame_table *table = &volume->pagecache->table;
-	uint64_t blocks = 0, pages = 0;
-
-	for (uint64_t i = 0; i < table->count; i++) {
-		const struct frames *frames = table->blocks[i];
-		uint32_t cached;
-
-		if (!frames || !page_heap_has_lent_locked(volume, frames))
-			continue;
-		if (frames_are_lent(frames) && (!count_lendable(frames, &cached) || cached != atomic_load(&frames->cached)))
-			return false;
-		blocks++;
-		pages += atomic_load(&frames->cached);
-	}
-	return blocks == atomic_load(&volume->heap.lent_blocks) && pages == atomic_load(&volume->heap.lent_pages);
-}

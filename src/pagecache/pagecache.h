@@ -138,6 +138,3 @@ uint64_t pagecache_page_bytes(const struct pagecache *pagecache, uint64_t key);
 
 /* cache, volumes, volume, flush */
 void pagecache_commands_register(struct pagecache *pagecache, struct command_table *table);
-
-/* Checks every invariant of pages, index and counts; for tests, with nothing under way. */
-bool pagecache_is_valid(struct pagecache *pagecache);

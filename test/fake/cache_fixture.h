@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "fake/cache_check.h"
 #include "fake/fake_block.h"
 #include "fake/memory_check.h"
 #include "host/platform_host.h"

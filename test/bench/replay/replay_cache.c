@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "fake/cache_check.h"
 #include "host/platform_host.h"
 #include "model.h"
 #include "runtime/base/status.h"
