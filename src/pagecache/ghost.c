@@ -65,31 +65,22 @@ static enum lane lane_of(uint32_t ghost)
 	return ghost & LANE_BIT ? LANE_MAIN : LANE_PROBATION;
 }
 
-/* What time it is in each queue, in units. */
-struct times {
-	uint32_t now[LANES];
-};
-
 static uint32_t unit_now(const struct ghosts *ghosts, enum lane lane)
 {
 	return (uint32_t)(atomic_load_explicit(&ghosts->now[lane], memory_order_relaxed) / ghosts->unit);
 }
 
-/* In this lane it is `now`: others may have gone on meanwhile. */
-static struct times times_at(const struct ghosts *ghosts, enum lane lane, uint32_t now)
+/* What time it is in each queue, in units. In this one it is `now`: others may have gone on meanwhile. */
+static void times_at(const struct ghosts *ghosts, enum lane lane, uint32_t now, uint32_t times[LANES])
 {
-	const enum lane other = (enum lane)(LANE_MAIN - lane);
-	struct times times;
-
-	times.now[lane] = now;
-	times.now[other] = unit_now(ghosts, other);
-	return times;
+	times[lane] = now;
+	times[LANE_MAIN - lane] = unit_now(ghosts, LANE_MAIN - lane);
 }
 
 /* In units. */
-static uint32_t age_of(const struct times *times, uint32_t ghost)
+static uint32_t age_of(const uint32_t times[LANES], uint32_t ghost)
 {
-	return (times->now[lane_of(ghost)] - ghost) & TIME_MASK;
+	return (times[lane_of(ghost)] - ghost) & TIME_MASK;
 }
 
 /*
@@ -98,65 +89,51 @@ static uint32_t age_of(const struct times *times, uint32_t ghost)
  */
 static void sweep(struct ghosts *ghosts, enum lane lane, uint64_t now)
 {
-	const struct times times = times_at(ghosts, lane, (uint32_t)now);
 	const uint64_t ways = ghosts->sets * WAYS;
 	const uint64_t part = divide_round_up(ways, UNITS);
 	const uint64_t first = now % UNITS * part;
 	const uint64_t end = MIN(first + part, ways);
-	_Atomic uint32_t *const table = ghosts->table;
+	uint32_t times[LANES];
 
+	times_at(ghosts, lane, (uint32_t)now, times);
 	for (uint64_t i = first; i < end; i++) {
-		const uint32_t ghost = load(&table[i]);
+		const uint32_t ghost = load(&ghosts->table[i]);
 
-		if (ghost != 0 && age_of(&times, ghost) > UNITS_MAX)
-			clear(&table[i]);
+		if (ghost != 0 && age_of(times, ghost) > UNITS_MAX)
+			clear(&ghosts->table[i]);
 	}
 }
 
-/* In a set whose first place is taken and whose last one is not. Others may fill it meanwhile. */
-static _Atomic uint32_t *free_place(_Atomic uint32_t *set)
+/* In a full set, that of the oldest; a free one counts as that. */
+static _Atomic uint32_t *oldest_place(const struct ghosts *ghosts, _Atomic uint32_t *set, uint32_t ghost)
 {
-	_Atomic uint32_t *const last = &set[WAYS - 1];
+	_Atomic uint32_t *oldest = set;
+	uint32_t times[LANES], age = 0;
 
-	do
-		set++;
-	while (set < last && load(set) != 0);
-	return set;
-}
+	times_at(ghosts, lane_of(ghost), ghost & TIME_MASK, times);
+	for (_Atomic uint32_t *place = set; place < set + WAYS; place++) {
+		const uint32_t other = load(place);
 
-/* That of the oldest, but the first free one if there is one. */
-static _Atomic uint32_t *oldest_place(_Atomic uint32_t *set, const struct times *times)
-{
-	_Atomic uint32_t *best = set;
-	uint32_t best_age = 0;
-
-	for (unsigned i = 0; i < WAYS; i++) {
-		const uint32_t ghost = load(&set[i]);
-		uint32_t age;
-
-		if (ghost == 0)
-			return &set[i];
-		age = age_of(times, ghost);
-		if (age >= best_age) {
-			best_age = age;
-			best = &set[i];
+		if (other == 0)
+			return place;
+		if (age_of(times, other) >= age) {
+			age = age_of(times, other);
+			oldest = place;
 		}
 	}
-	return best;
+	return oldest;
 }
 
 /* To a set that has some. They fill up from the first place on: mostly they are full, or have the last one free. */
 static __attribute__((noinline)) void add_among(const struct ghosts *ghosts, _Atomic uint32_t *set, uint32_t ghost)
 {
-	_Atomic uint32_t *place;
+	_Atomic uint32_t *place = set + 1;
 
-	if (load(&set[WAYS - 1]) == 0) {
-		place = free_place(set);
-	} else {
-		const struct times times = times_at(ghosts, lane_of(ghost), ghost & TIME_MASK);
-
-		place = oldest_place(set, &times);
-	}
+	if (load(&set[WAYS - 1]) != 0)
+		place = oldest_place(ghosts, set, ghost);
+	else
+		while (place < &set[WAYS - 1] && load(place) != 0)
+			place++;
 	atomic_store_explicit(place, ghost, memory_order_relaxed);
 }
 

@@ -56,9 +56,9 @@ static bool is_entry_to_pin(const struct frames *frames, const struct page *page
 /* The state with one hit more; the first use of a page that was read ahead is no hit. */
 static uint32_t state_hit(uint32_t state)
 {
-	if (UNLIKELY(state & PAGE_AHEAD))
-		return state & ~PAGE_AHEAD;
-	return (state & PAGE_HITS) == PAGE_HITS ? state : state + PAGE_HIT;
+	if (LIKELY(!(state & PAGE_AHEAD)))
+		return (state & PAGE_HITS) == PAGE_HITS ? state : state + PAGE_HIT;
+	return state - PAGE_AHEAD;
 }
 
 /* Pins whatever page this is; false: it cannot be pinned now. Pins are as many as tasks read it, or MAP_PINS_MAX: they fit. */
@@ -76,7 +76,7 @@ static inline bool try_pin(struct page *page, uint32_t *before)
 }
 
 /* The page, and what leads to it: its bucket, or the page before it. */
-static struct page *find_link_locked(struct index *index, uint64_t bucket, uint64_t key, _Atomic uint32_t **link)
+static inline struct page *find_link_locked(struct index *index, uint64_t bucket, uint64_t key, _Atomic uint32_t **link)
 {
 	uint32_t frame;
 

@@ -71,11 +71,6 @@ static bool is_owned(uint32_t state)
 	return page_is(state, PAGE_TAKEN) || page_is(state, PAGE_WRITING);
 }
 
-static void new_version(struct page *page)
-{
-	atomic_fetch_add_explicit(&page->version, 1, memory_order_acq_rel);
-}
-
 /* NOLINTNEXTLINE(readability-non-const-parameter): what it is now goes there. */
 bool page_try_change(struct page *page, uint32_t *before, uint32_t after)
 {
@@ -83,19 +78,7 @@ bool page_try_change(struct page *page, uint32_t *before, uint32_t after)
 	if (!atomic_compare_exchange_strong_explicit(&page->state, before, after, memory_order_acq_rel, memory_order_acquire))
 		return false;
 	if (is_owned(after) && page_content(*before) != page_content(after))
-		new_version(page);
-	return true;
-}
-
-bool page_try_leave(struct page *page, uint32_t without, uint32_t *before)
-{
-	*before = page_state(page);
-	do {
-		if (!page_is_idle(*before) || (*before & without))
-			return false;
-	} while (!atomic_compare_exchange_strong_explicit(&page->state, before, page_state_make(PAGE_TAKEN, 0),
-							  memory_order_acq_rel, memory_order_acquire));
-	new_version(page);
+		page_new_version(page);
 	return true;
 }
 

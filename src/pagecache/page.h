@@ -179,11 +179,27 @@ bool page_change_is_legal(uint32_t before, uint32_t after);
 /* One try to change the state from *before, checked against the table; on failure *before is what it is now. */
 bool page_try_change(struct page *page, uint32_t *before, uint32_t after);
 
+/* Of a page that has just become WRITING or TAKEN. */
+static inline void page_new_version(struct page *page)
+{
+	atomic_fetch_add_explicit(&page->version, 1, memory_order_acq_rel);
+}
+
 /*
  * Makes an idle page that has none of these flags TAKEN; *before is its state until then. False: it is something else. What
  * follows what is plain here, and in the two below, and they are for each page that is evicted: the table is not asked.
  */
-bool page_try_leave(struct page *page, uint32_t without, uint32_t *before);
+static inline bool page_try_leave(struct page *page, uint32_t without, uint32_t *before)
+{
+	*before = page_state(page);
+	do {
+		if (!page_is_idle(*before) || (*before & without))
+			return false;
+	} while (!atomic_compare_exchange_strong_explicit(&page->state, before, page_state_make(PAGE_TAKEN, 0),
+							  memory_order_acq_rel, memory_order_acquire));
+	page_new_version(page);
+	return true;
+}
 
 /* Makes a CLEAN page TAKEN, or GONE while it has pins, which none of their holders counts on. Returns the state before. */
 uint32_t page_leave_pinned(struct page *page);
