@@ -5,9 +5,8 @@
 #include "runtime/base/assert.h"
 #include "runtime/base/bits.h"
 
-#define SCAN_FRAMES (2 * PAGES_PER_BLOCK) /* that the cursor goes over for one page */
-#define MOVE_TRIES  4                     /* while others use the page */
-#define LOOKS_MAX   64u                   /* at blocks that are full, for one that is not any more */
+#define MOVE_TRIES 4   /* while others use the page */
+#define LOOKS_MAX  64u /* at blocks that are full, for one that is not any more */
 
 /* Blocks ------------------------------------------------------------------------------------------------------------------- */
 
@@ -119,7 +118,7 @@ static struct page *next_frame(struct page_heap *heap)
 /* A frame, TAKEN, and counted. */
 static struct page *take_frame(struct volume *volume)
 {
-	for (unsigned scanned = 0; scanned < SCAN_FRAMES; scanned++) {
+	for (unsigned scanned = 0; scanned < PAGE_HEAP_BUDGET; scanned++) {
 		struct page *page = next_frame(&volume->heap);
 
 		if (!page && !add_block(volume))
@@ -185,12 +184,12 @@ void apart_enter(struct volume *volume, struct page **page, bool *no_frames)
 		*no_frames = !target;
 	}
 	if (target && move(volume, *page, target)) {
-		frame_return(*page);
+		page_set_free(*page);
 		*page = target;
 		return;
 	}
 	if (target) {
-		frame_return(target);
+		page_set_free(target);
 		apart_leave(volume, target);
 	}
 	enter_in_place(volume, *page);

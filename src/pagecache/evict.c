@@ -51,29 +51,24 @@ static bool has_failed(const struct frames *frames)
 	return false;
 }
 
-/* What is dirty goes wherever there is a frame. */
-static bool move(struct drain *drain, struct page *page, uint32_t state)
-{
-	if (page_is(state, PAGE_DIRTY))
-		return page_move(drain->volume, page);
-	if (!page_move_within(drain->volume, page, &drain->room))
-		return false;
-	drain->room += ROOM_PAGE_FRAMES;
-	return true;
-}
-
-/* There is no frame for a hot page: then it is lost. A page that is not dirty any more when it is to be moved was written. */
+/*
+ * There is no frame for a hot page: then it is lost; what is dirty goes wherever there is one. A page that is not dirty any more
+ * when it is to be moved was written.
+ */
 static bool empty_frame(struct drain *drain, struct page *page)
 {
 	const uint32_t state = page_state(page);
+	const bool dirty = page_is(state, PAGE_DIRTY);
 
 	if (page_is(state, PAGE_FREE))
 		return true;
-	if (!page_is(state, PAGE_DIRTY) && !replacement_is_worth_moving(state) && page_drop(drain->volume, page))
+	if (!dirty && !replacement_is_worth_moving(state) && page_drop(drain->volume, page))
 		return true;
-	if (!move(drain, page, state))
+	if (!page_move(drain->volume, page, dirty ? NULL : &drain->room))
 		return page_drop(drain->volume, page);
-	frame_return(page);
+	if (!dirty)
+		drain->room += ROOM_PAGE_FRAMES;
+	page_set_free(page);
 	return true;
 }
 
@@ -218,7 +213,7 @@ static bool exchange_block(struct volume *volume, struct frames *frames, struct 
 			continue;
 		page_set(&fresh->pages[i], page_state_make(PAGE_TAKEN, 0));
 		if (page_move_to(volume, &frames->pages[i], &fresh->pages[i]))
-			frame_return(&frames->pages[i]);
+			page_set_free(&frames->pages[i]);
 	}
 	page_heap_unfence(volume, fresh);
 	return page_heap_release(volume, frames);

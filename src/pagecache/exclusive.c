@@ -36,7 +36,7 @@ bool page_insert(struct node *node, struct page *page, enum lane lane, uint64_t 
 	if (lane == LANE_MAIN)
 		state |= PAGE_MAIN;
 	if (!index_insert(&volume->pagecache->index, page, page_key_make(node->id, number), state)) {
-		frame_return(page);
+		page_set_free(page);
 		return false;
 	}
 	atomic_fetch_add_explicit(&volume->counts.cached_pages, 1, memory_order_relaxed);
@@ -199,7 +199,7 @@ void page_give_up(struct volume *volume, struct page *page)
 	index_remove_locked(&volume->pagecache->index, page);
 	spinlock_unlock(&stripe->lock);
 	index_wake(stripe);
-	frame_return(page);
+	page_set_free(page);
 	atomic_fetch_sub_explicit(&volume->counts.cached_pages, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&volume->counts.evicted_pages, 1, memory_order_relaxed);
 }

@@ -1,5 +1,6 @@
 #include "frame.h"
 
+#include "index_internal.h"
 #include "migration.h"
 #include "replacement.h"
 #include "runtime/base/assert.h"
@@ -14,18 +15,16 @@
 
 struct page *frame_try_take(struct volume *volume, enum lane *lane)
 {
-	const enum lane other = *lane == LANE_MAIN ? LANE_PROBATION : LANE_MAIN;
-	struct page *page;
-
 	if (block_heap_must_fail(&volume->pagecache->memory->blocks, "page", PAGE_BYTES))
 		return NULL;
-	page = lookaside_take(volume, *lane);
-	if (page)
-		return page;
-	page = lookaside_take(volume, other);
-	if (page)
-		*lane = other;
-	return page;
+	for (unsigned tries = 0; tries < LANES; tries++) {
+		struct page *page = lookaside_take(volume, *lane);
+
+		if (page)
+			return page;
+		*lane = LANE_MAIN - *lane;
+	}
+	return NULL;
 }
 
 /* Has others give what is missing for this volume to grow by one block. */
@@ -59,12 +58,6 @@ struct page *frame_take(struct volume *volume, enum lane *lane)
 	}
 }
 
-void frame_return(struct page *page)
-{
-	assert(page_is(page_state(page), PAGE_TAKEN));
-	page_set_free(page);
-}
-
 /* Leaving a frame ---------------------------------------------------------------------------------------------------------- */
 
 static enum lane lane_left(uint32_t state)
@@ -87,8 +80,11 @@ static inline void remember(struct volume *volume, uint64_t key, uint32_t state)
 	ghosts_add(&volume->pagecache->ghosts, key, lane_left(state));
 }
 
-/* Takes an idle page out of the index; it is TAKEN then. What the device may lose yet is noted as it leaves. [S] is held. */
-static bool leave_locked(struct volume *volume, struct page *page, uint32_t *before)
+/*
+ * Takes an idle page out of the index; it is TAKEN then. What the device may lose yet is noted as it leaves. [S] is held, and the
+ * page is the one of the entry.
+ */
+static bool leave_locked(struct volume *volume, struct page *page, const struct index_entry *entry, uint32_t *before)
 {
 	bool left = page_try_leave(page, PAGE_UNFLUSHED, before);
 
@@ -99,62 +95,48 @@ static bool leave_locked(struct volume *volume, struct page *page, uint32_t *bef
 		spinlock_unlock(&volume->lock);
 	}
 	if (left)
-		index_remove_locked(&volume->pagecache->index, page);
+		index_remove_at(entry->link, page);
 	return left;
 }
 
-/* The page of this key, if it is still the one in its frame. */
-static bool evict(struct volume *volume, struct page *page, uint64_t key)
+/* The page of this key, but no other than `wanted`, unless that is NULL; TAKEN. NULL: it is not to be had. */
+static struct page *evict(struct volume *volume, uint64_t key, const struct page *wanted)
 {
-	struct index_stripe *stripe =
-		page_is(page_state(page), PAGE_CLEAN) ? index_lock_page(&volume->pagecache->index, page) : NULL;
+	struct index_entry entry;
+	struct page *page = index_lock_key(&volume->pagecache->index, key, &entry);
 	uint32_t before;
-	bool left;
 
-	if (!stripe)
-		return false;
-	left = page_key(page) == key && leave_locked(volume, page, &before);
-	spinlock_unlock(&stripe->lock);
-	if (left)
+	if (page && ((wanted && page != wanted) || !leave_locked(volume, page, &entry, &before)))
+		page = NULL;
+	spinlock_unlock(&entry.stripe->lock);
+	if (page)
 		remember(volume, key, before);
-	return left;
+	return page;
 }
 
 bool page_evict(struct volume *volume, struct page *page)
 {
-	return evict(volume, page, page_key(page));
+	return page_is(page_state(page), PAGE_CLEAN) && evict(volume, page_key(page), page);
 }
 
 bool page_drop(struct volume *volume, struct page *page)
 {
-	if (!page_evict(volume, page))
-		return false;
-	frame_return(page);
-	return true;
-}
+	const bool evicted = page_evict(volume, page);
 
-static __attribute__((noinline)) bool drop_unflushed(struct volume *volume, uint64_t key)
-{
-	uint32_t state;
-	struct page *page = index_find(&volume->pagecache->index, key, &state);
-
-	if (!page || !evict(volume, page, key))
-		return false;
-	frame_return(page);
-	return true;
+	if (evicted)
+		page_set_free(page);
+	return evicted;
 }
 
 bool page_drop_key(struct volume *volume, uint64_t key)
 {
-	uint32_t before;
-	struct page *page = index_evict(&volume->pagecache->index, key, &before);
+	struct page *page = evict(volume, key, NULL);
 
 	if (!page)
-		return (before & PAGE_UNFLUSHED) && drop_unflushed(volume, key);
+		return false;
 	if (atomic_load_explicit(&volume->heap.lent_blocks, memory_order_relaxed) > 0)
 		page_heap_note_left(volume, page_frames(page));
-	frame_return(page);
-	remember(volume, key, before);
+	page_set_free(page);
 	return true;
 }
 
@@ -196,13 +178,19 @@ static bool is_movable(uint32_t state, uint32_t pins)
 	       (state & PAGE_PINS) == pins;
 }
 
-/* A frame of the main queue; for a drain, of the reserve if its cursor finds none. */
-static struct page *take_target(struct volume *volume)
+/*
+ * A frame of the main queue, within *budget frames unless that is NULL; for a drain, of the reserve if its cursor finds none. A
+ * cursor that has no block to look in uses up nothing of the budget.
+ */
+static struct page *take_target(struct volume *volume, unsigned *budget)
 {
-	struct page *target = page_heap_take(volume, LANE_MAIN);
+	struct page *target = NULL;
 
-	while (!target && platform_is_cleaning() && migration_open(volume))
+	if (budget && (page_heap_take_many(volume, LANE_MAIN, &target, 1, budget) > 0 || *budget == 0))
+		return target;
+	do
 		target = page_heap_take(volume, LANE_MAIN);
+	while (!target && platform_is_cleaning() && migration_open(volume));
 	return target;
 }
 
@@ -242,15 +230,14 @@ static bool page_move_locked(struct volume *volume, struct page *from, struct pa
 	return true;
 }
 
-/* The state of a page in main, where nobody has pinned it yet. */
 static uint32_t state_in_main(uint32_t before)
 {
-	return page_state_with(before, page_content(before), PAGE_PINS | PAGE_HITS | PAGE_AHEAD,
+	return page_state_with(before, page_content(before), PAGE_HITS | PAGE_AHEAD,
 			       PAGE_MAIN | replacement_hits_after_move(before) * PAGE_HIT);
 }
 
-/* Copies a page that has a pin, and puts the copy in its place. */
-static bool move_to(struct volume *volume, struct page *page, struct page *target, uint32_t (*state_after)(uint32_t before))
+/* Copies a page that has a pin, and puts the copy, pin and all, in its place. */
+static bool move_to(struct volume *volume, struct page *page, struct page *target, bool to_main)
 {
 	struct index_stripe *stripe;
 	uint32_t before;
@@ -262,7 +249,7 @@ static bool move_to(struct volume *volume, struct page *page, struct page *targe
 	spinlock_lock(&volume->lock);
 	moved = page_move_locked(volume, page, target, &before);
 	if (moved)
-		page_set(target, state_after(before));
+		page_set(target, to_main ? state_in_main(before) : before);
 	spinlock_unlock(&volume->lock);
 	spinlock_unlock(&stripe->lock);
 	if (moved)
@@ -271,71 +258,37 @@ static bool move_to(struct volume *volume, struct page *page, struct page *targe
 }
 
 /* `target` is TAKEN, or there is none. */
-static bool move_or_return(struct volume *volume, struct page *page, struct page *target,
-			   uint32_t (*state_after)(uint32_t before))
+static bool move_or_return(struct volume *volume, struct page *page, struct page *target, bool to_main)
 {
 	bool moved = false;
 
 	if (!target)
 		return false;
 	if (pin_for_move(page)) {
-		moved = move_to(volume, page, target, state_after);
-		if (!moved)
-			page_unpin(page);
+		moved = move_to(volume, page, target, to_main);
+		page_unpin(moved ? target : page);
 	}
 	if (!moved)
-		frame_return(target);
+		page_set_free(target);
 	return moved;
 }
 
-bool page_move(struct volume *volume, struct page *page)
+bool page_move(struct volume *volume, struct page *page, unsigned *budget)
 {
-	return is_movable(page_state(page), 0) && move_or_return(volume, page, take_target(volume), state_in_main);
-}
-
-bool page_move_within(struct volume *volume, struct page *page, unsigned *budget)
-{
-	struct page *target;
-
-	if (!is_movable(page_state(page), 0))
-		return false;
-	target = page_heap_take_within(volume, LANE_MAIN, budget);
-	if (!target && *budget > 0)
-		target = take_target(volume);
-	return move_or_return(volume, page, target, state_in_main);
-}
-
-static uint32_t state_unpinned(uint32_t before)
-{
-	return before & ~(uint32_t)PAGE_PINS;
+	return is_movable(page_state(page), 0) && move_or_return(volume, page, take_target(volume, budget), true);
 }
 
 bool page_move_to(struct volume *volume, struct page *page, struct page *target)
 {
-	return move_or_return(volume, page, target, state_unpinned);
-}
-
-static uint32_t state_as_before(uint32_t before)
-{
-	return before;
+	return move_or_return(volume, page, target, false);
 }
 
 bool page_move_pinned(struct volume *volume, struct page *page, struct page *target)
 {
-	return is_movable(page_state(page), 1) && move_to(volume, page, target, state_as_before);
+	return is_movable(page_state(page), 1) && move_to(volume, page, target, false);
 }
 
 /* Lent pages --------------------------------------------------------------------------------------------------------------- */
-
-/* Nobody can tell what was copied meanwhile from what came later, but for the version. */
-static bool copy_clean(const struct page *page, struct page *target, uint32_t *version)
-{
-	*version = atomic_load_explicit(&page->version, memory_order_acquire);
-	if (!page_is(page_state(page), PAGE_CLEAN))
-		return false;
-	memcpy_unstable(page_memory(target), page_memory(page), PAGE_BYTES);
-	return true;
-}
 
 /*
  * [S], [D] and [R] are held, the page's block is lent, and the page is in the index: so it is CLEAN, and its pins are those of
@@ -353,25 +306,29 @@ static void leave_lent_locked(struct volume *volume, struct page *page, struct p
 	}
 	pagecache_node(volume->pagecache, page_key(page))->moves++;
 	index_replace_locked(index, page, target);
-	page_set(target, state_in_main(*before));
+	page_set(target, state_in_main(*before & ~PAGE_PINS));
 }
 
 bool page_leave_lent(struct volume *volume, struct page *page, struct page *target)
 {
 	struct index_stripe *stripe;
-	uint32_t before, version;
+	uint32_t before;
 	uint64_t key;
 	bool left;
 
-	if (target && !copy_clean(page, target, &version))
+	/* Nobody can tell what was copied meanwhile from what came later, but for the version. */
+	const uint32_t version = atomic_load_explicit(&page->version, memory_order_acquire);
+	if (target && !page_is(page_state(page), PAGE_CLEAN))
 		return false;
+	if (target)
+		memcpy_unstable(page_memory(target), page_memory(page), PAGE_BYTES);
 	stripe = index_lock_page(&volume->pagecache->index, page);
 	if (!stripe)
 		return false;
 	spinlock_lock(&volume->lock);
 	spinlock_lock(&volume->heap.lock);
 	left = page_heap_has_lent_locked(volume, page_frames(page)) &&
-	       (!target || (index_is_current(page) && atomic_load(&page->version) == version));
+	       (!target || (page_is_current(page) && atomic_load(&page->version) == version));
 	key = page_key(page);
 	if (left)
 		leave_lent_locked(volume, page, target, &before);
@@ -395,10 +352,10 @@ struct page *page_pin(struct volume *volume, uint64_t key, struct lookup *lookup
 
 	while ((page = index_pin(&volume->pagecache->index, key, lookup)) == NULL && lookup->status == STATUS_NOT_FOUND &&
 	       lookup->lent) {
-		struct page *target = take_target(volume);
+		struct page *target = take_target(volume, NULL);
 
 		if (!page_leave_lent(volume, lookup->lent, target) && target)
-			frame_return(target);
+			page_set_free(target);
 	}
 	return page;
 }

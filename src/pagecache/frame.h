@@ -15,9 +15,6 @@ struct page *frame_try_take(struct volume *volume, enum lane *lane);
 /* The same, but writes dirty pages and drains others for config.frame_wait_ns. NULL: no memory. Without pins. */
 struct page *frame_take(struct volume *volume, enum lane *lane);
 
-/* Gives back a frame that is TAKEN: the cursor will come by. */
-void frame_return(struct page *page);
-
 /* Takes a clean page without pins out of the index; it is TAKEN then, the caller's. False: it is something else. */
 bool page_evict(struct volume *volume, struct page *page);
 
@@ -48,16 +45,11 @@ struct page *page_pin(struct volume *volume, uint64_t key, struct lookup *lookup
 
 /*
  * Moves a clean or dirty page without pins to main, as the rule says; its old frame is TAKEN then, the caller's. Readers go on
- * meanwhile. False: somebody uses it, or main has no frame for it.
+ * meanwhile. False: somebody uses it, or main has no frame for it. With a budget, main's cursor goes over no more than *budget
+ * frames, which are taken off; a cursor that has no block to look in costs nothing, and then a cleaning task has the migration
+ * reserve.
  */
-bool page_move(struct volume *volume, struct page *page);
-
-/*
- * The same, while main's cursor finds a frame within *budget frames; those that it went over are taken off. A cursor that has
- * no block to look in costs nothing, and then a cleaning task has the migration reserve, as in page_move. False also when
- * *budget is used up.
- */
-bool page_move_within(struct volume *volume, struct page *page, unsigned *budget);
+bool page_move(struct volume *volume, struct page *page, unsigned *budget);
 
 /* Moves a page to `target`, which is TAKEN, as it is. False: somebody uses it; then `target` is FREE. */
 bool page_move_to(struct volume *volume, struct page *page, struct page *target);

@@ -112,6 +112,12 @@ static inline uint16_t frames_generation(const struct frames *frames)
 	return (uint16_t)atomic_load_explicit(&frames->generation, memory_order_acquire);
 }
 
+/* Whether the page's block is still the one that it was inserted into. */
+static inline bool page_is_current(const struct page *page)
+{
+	return atomic_load_explicit(&page->generation, memory_order_acquire) == frames_generation(page_frames(page));
+}
+
 static inline bool frames_are_lent(const struct frames *frames)
 {
 	return atomic_load_explicit(&frames->generation, memory_order_acquire) & GENERATION_LENT;

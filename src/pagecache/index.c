@@ -33,15 +33,8 @@ struct index_stripe *index_stripe(struct index *index, uint64_t key)
 	return stripe_of(index, bucket_of(index, key));
 }
 
-/* Whether the descriptor is the entry of `key`: neither that of another page, nor in a block that was revoked. */
-static bool is_entry(const struct frames *frames, const struct page *page, uint64_t key)
-{
-	return page_key(page) == key &&
-	       atomic_load_explicit(&page->generation, memory_order_relaxed) == frames_generation(frames);
-}
-
 /*
- * The same, and that its pages can be pinned: the block is not lent. The block first: if it was lent when the pin came, and the
+ * Whether it is an entry (is_entry), and its pages can be pinned: the block is not lent. The block first: if it was lent when the pin came, and the
  * page has left it since, and it was taken back, then the page is seen to be no entry any more (lend.h).
  */
 static bool is_entry_to_pin(const struct frames *frames, const struct page *page, uint64_t key)
@@ -73,22 +66,6 @@ static inline bool try_pin(struct page *page, uint32_t *before)
 								 memory_order_acq_rel, memory_order_acquire)));
 	*before = state;
 	return true;
-}
-
-/* The page, and what leads to it: its bucket, or the page before it. */
-static inline struct page *find_link_locked(struct index *index, uint64_t bucket, uint64_t key, _Atomic uint32_t **link)
-{
-	uint32_t frame;
-
-	for (*link = &index->buckets[bucket]; (frame = load(*link)) != PAGE_NONE;) {
-		struct frames *frames = frames_of(index, frame);
-		struct page *page = &frames->pages[frame % PAGES_PER_BLOCK];
-
-		if (is_entry(frames, page, key) && page_content(page_state(page)) >= PAGE_WRITING)
-			return page;
-		*link = &page->next;
-	}
-	return NULL;
 }
 
 static struct page *find_locked(struct index *index, uint64_t key)
@@ -210,11 +187,6 @@ const void *index_see(const struct index *index, uint64_t key, struct sight *sig
 	return (const char *)platform_virt(sight->frames->block) + (size_t)(page - sight->frames->pages) * PAGE_BYTES;
 }
 
-bool index_is_current(const struct page *page)
-{
-	return atomic_load_explicit(&page->generation, memory_order_acquire) == frames_generation(page_frames(page));
-}
-
 bool index_saw_whole(const struct sight *sight)
 {
 	return load(&sight->page->version) == sight->version &&
@@ -308,31 +280,11 @@ bool index_insert(struct index *index, struct page *page, uint64_t key, uint32_t
 
 struct page *index_find(struct index *index, uint64_t key, uint32_t *state)
 {
-	struct index_stripe *const stripe = index_stripe(index, key);
-	struct page *page;
+	struct index_entry entry;
+	struct page *page = index_lock_key(index, key, &entry);
 
-	spinlock_lock(&stripe->lock);
-	page = find_locked(index, key);
 	*state = page ? page_state(page) : 0;
-	spinlock_unlock(&stripe->lock);
-	return page;
-}
-
-struct page *index_evict(struct index *index, uint64_t key, uint32_t *before)
-{
-	const uint64_t bucket = bucket_of(index, key);
-	struct index_stripe *const stripe = stripe_of(index, bucket);
-	_Atomic uint32_t *link;
-	struct page *page;
-
-	*before = 0;
-	spinlock_lock(&stripe->lock);
-	page = find_link_locked(index, bucket, key, &link);
-	if (page && page_try_leave(page, PAGE_UNFLUSHED, before))
-		remove_at(link, page);
-	else
-		page = NULL;
-	spinlock_unlock(&stripe->lock);
+	spinlock_unlock(&entry.stripe->lock);
 	return page;
 }
 
@@ -361,7 +313,7 @@ static _Atomic uint32_t *link_of_page(struct index *index, const struct page *pa
 
 void index_remove_locked(struct index *index, struct page *page)
 {
-	remove_at(link_of_page(index, page), page);
+	index_remove_at(link_of_page(index, page), page);
 }
 
 void index_replace_locked(struct index *index, struct page *from, struct page *to)

@@ -79,9 +79,6 @@ struct page *index_pin(struct index *index, uint64_t key, struct lookup *lookup)
  */
 const void *index_see(const struct index *index, uint64_t key, struct sight *sight);
 
-/* Whether the page's block is still the one that it was inserted into. */
-bool index_is_current(const struct page *page);
-
 /* Whether what memcpy_unstable has got from the page since index_see was the page, whole. */
 bool index_saw_whole(const struct sight *sight);
 
@@ -108,12 +105,6 @@ bool index_insert(struct index *index, struct page *page, uint64_t key, uint32_t
 
 /* The page, if it is cached, and its state, at this moment: without a pin, either may change at once. NULL, 0: it is not. */
 struct page *index_find(struct index *index, uint64_t key, uint32_t *state);
-
-/*
- * Takes an idle page out that is not UNFLUSHED; it is TAKEN then, the caller's. *before: its state until then, or what it is
- * instead; 0: not cached. Any task context.
- */
-struct page *index_evict(struct index *index, uint64_t key, uint32_t *before);
 
 /*
  * Takes out up to `most` idle pages whose frames lie one behind the other in a block; they are FREE then, and keys[] has their

@@ -30,7 +30,7 @@ static uint32_t evict_neighbours_locked(struct index *index, const struct evicti
 		if (((state ^ evicting->alike) & ~evicting->hits) || page_key(page) != key + (i - first) ||
 		    !page_try_leave_free(page, state))
 			break;
-		remove_at(link_of(index, &buckets[i - first], evicting->frame + i), page);
+		index_remove_at(link_of(index, &buckets[i - first], evicting->frame + i), page);
 		page_set_free(page);
 		keys[i] = key + (i - first);
 	}

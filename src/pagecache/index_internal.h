@@ -1,4 +1,4 @@
-/* The inside of the index: buckets, stripes and links. For index.c and index_block.c only. */
+/* The inside of the index: buckets, stripes and links. For the files of the index, and frame.c: each miss evicts there. */
 #pragma once
 
 #include "index.h"
@@ -57,7 +57,47 @@ static inline _Atomic uint32_t *link_of(struct index *index, _Atomic uint32_t *b
 	return link;
 }
 
-static inline void remove_at(_Atomic uint32_t *link, struct page *page)
+/* Whether the descriptor is the entry of `key`: neither that of another page, nor in a block that was revoked. */
+static inline bool is_entry(const struct frames *frames, const struct page *page, uint64_t key)
+{
+	return page_key(page) == key &&
+	       atomic_load_explicit(&page->generation, memory_order_relaxed) == frames_generation(frames);
+}
+
+/* The page, and what leads to it: its bucket, or the page before it. */
+static inline struct page *find_link_locked(struct index *index, uint64_t bucket, uint64_t key, _Atomic uint32_t **link)
+{
+	uint32_t frame;
+
+	for (*link = &index->buckets[bucket]; (frame = load(*link)) != PAGE_NONE;) {
+		struct frames *frames = frames_of(index, frame);
+		struct page *page = &frames->pages[frame % PAGES_PER_BLOCK];
+
+		if (is_entry(frames, page, key) && page_content(page_state(page)) >= PAGE_WRITING)
+			return page;
+		*link = &page->next;
+	}
+	return NULL;
+}
+
+/* Where a page is found: the stripe, which is locked, and what leads to the page in its chain. */
+struct index_entry {
+	struct index_stripe *stripe;
+	_Atomic uint32_t *link;
+};
+
+/* The page, if it is cached, and, in any case, the lock of its stripe, which the caller gives back. */
+static inline struct page *index_lock_key(struct index *index, uint64_t key, struct index_entry *entry)
+{
+	const uint64_t bucket = bucket_of(index, key);
+
+	entry->stripe = stripe_of(index, bucket);
+	spinlock_lock(&entry->stripe->lock);
+	return find_link_locked(index, bucket, key, &entry->link);
+}
+
+/* Takes a page that index_lock_key has found out of its chain and leaves its state alone. [S] is held. */
+static inline void index_remove_at(_Atomic uint32_t *link, struct page *page)
 {
 	store(link, load(&page->next));
 	atomic_store_explicit(&page->generation, 0, memory_order_release);

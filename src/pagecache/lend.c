@@ -33,9 +33,9 @@ static bool make_lendable(struct volume *volume, struct frames *frames)
 
 		if (page_is_lendable(page_state(page)))
 			continue;
-		if (!page_move(volume, page))
+		if (!page_move(volume, page, NULL))
 			return false;
-		frame_return(page);
+		page_set_free(page);
 	}
 	return true;
 }

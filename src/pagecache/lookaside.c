@@ -17,7 +17,7 @@ static unsigned empty_one(struct lookaside *lookaside)
 
 		if (!page)
 			continue;
-		frame_return(page);
+		page_set_free(page);
 		returned++;
 	}
 	return returned;
@@ -40,14 +40,15 @@ static void slot_put(struct page *_Atomic *slot, struct page *page)
 	struct page *nobody = NULL;
 
 	if (!atomic_compare_exchange_strong(slot, &nobody, page))
-		frame_return(page);
+		page_set_free(page);
 }
 
 static struct page *refill(struct volume *volume, struct lookaside *lookaside)
 {
 	struct page *pages[LOOKASIDE_FRAMES + 1];
-	const unsigned count =
-		page_heap_take_many(volume, LANE_PROBATION, pages, volume->pagecache->config.lookaside_frames + 1);
+	const unsigned most = volume->pagecache->config.lookaside_frames + 1;
+	unsigned budget = PAGE_HEAP_BUDGET;
+	const unsigned count = page_heap_take_many(volume, LANE_PROBATION, pages, most, &budget);
 
 	if (count == 0)
 		return NULL;

@@ -211,7 +211,7 @@ static inline bool page_try_leave_free(struct page *page, uint32_t before)
 						       memory_order_acq_rel, memory_order_acquire);
 }
 
-/* Makes a page FREE that is TAKEN, and the caller's. */
+/* Gives back a frame that is TAKEN, and the caller's: a cursor will come by. */
 static inline void page_set_free(struct page *page)
 {
 	debug_assert(page_is(page_state(page), PAGE_TAKEN));

@@ -6,8 +6,6 @@
 #include "runtime/base/assert.h"
 #include "writeback.h"
 
-#define SCAN_FRAMES (2 * PAGES_PER_BLOCK) /* that a cursor goes over before somebody has to do something about it */
-
 #define AGEING_FRAMES 16 /* that a cursor goes over before another block's score is looked at: 32 pages for each one missed */
 
 /* Lists -------------------------------------------------------------------------------------------------------------------- */
@@ -355,7 +353,7 @@ static unsigned visit(struct volume *volume, enum lane lane, unsigned most, stru
 	return count;
 }
 
-static unsigned take(struct volume *volume, enum lane lane, struct page **pages, unsigned most, unsigned *budget)
+unsigned page_heap_take_many(struct volume *volume, enum lane lane, struct page **pages, unsigned most, unsigned *budget)
 {
 	unsigned taken = 0, count;
 
@@ -364,25 +362,12 @@ static unsigned take(struct volume *volume, enum lane lane, struct page **pages,
 	return taken;
 }
 
-unsigned page_heap_take_many(struct volume *volume, enum lane lane, struct page **pages, unsigned most)
-{
-	unsigned budget = SCAN_FRAMES;
-
-	return take(volume, lane, pages, most, &budget);
-}
-
-struct page *page_heap_take_within(struct volume *volume, enum lane lane, unsigned *budget)
-{
-	struct page *page;
-
-	return take(volume, lane, &page, 1, budget) > 0 ? page : NULL;
-}
-
 struct page *page_heap_take(struct volume *volume, enum lane lane)
 {
-	unsigned budget = SCAN_FRAMES;
+	unsigned budget = PAGE_HEAP_BUDGET;
+	struct page *page;
 
-	return page_heap_take_within(volume, lane, &budget);
+	return page_heap_take_many(volume, lane, &page, 1, &budget) > 0 ? page : NULL;
 }
 
 uint32_t page_heap_age(struct page_heap *heap, uint32_t now)

@@ -30,6 +30,8 @@
 
 #define SCORE_LEVELS 64
 
+#define PAGE_HEAP_BUDGET (2 * PAGES_PER_BLOCK) /* frames that a cursor goes over before somebody has to do something about it */
+
 enum frames_role {
 	FRAMES_NONE, /* in no page heap */
 	FRAMES_EMPTY,
@@ -83,14 +85,11 @@ void page_heap_fini(struct volume *volume);
  */
 struct page *page_heap_take(struct volume *volume, enum lane lane);
 
-/* The same, while the cursor goes over no more than *budget frames; those that it went over are taken off. */
-struct page *page_heap_take_within(struct volume *volume, enum lane lane, unsigned *budget);
-
 /*
- * The same for up to `most` neighbours at once; returns how many there are in `pages`, in address order, at least one unless
- * there is none to be had. For lookasides.
+ * The same for up to `most` neighbours at once, while the cursor goes over no more than *budget frames; those that it went over
+ * are taken off. Returns how many there are in `pages`, in address order, at least one unless there is none to be had.
  */
-unsigned page_heap_take_many(struct volume *volume, enum lane lane, struct page **pages, unsigned most);
+unsigned page_heap_take_many(struct volume *volume, enum lane lane, struct page **pages, unsigned most, unsigned *budget);
 
 /*
  * Has the block stay in this page heap, for a short time, until page_heap_let_go; its pages come and go as ever. False: it is

@@ -131,7 +131,7 @@ static bool main_hand(struct volume *volume, struct page *page)
 /* What cannot be moved has been pinned or written meanwhile, and stays. */
 static bool probation_hand(struct volume *volume, struct page *page)
 {
-	return replacement_is_hot(page_state(page)) ? page_move(volume, page) : page_evict(volume, page);
+	return replacement_is_hot(page_state(page)) ? page_move(volume, page, NULL) : page_evict(volume, page);
 }
 
 bool replacement_visit(struct volume *volume, struct page *page, enum lane lane)

@@ -138,7 +138,7 @@ static void take_frame(void *context, uint64_t operations)
 	enum lane lane = LANE_PROBATION;
 
 	for (uint64_t i = 0; i < operations; i++)
-		frame_return(frame_try_take(&setting->volume, &lane));
+		page_set_free(frame_try_take(&setting->volume, &lane));
 }
 
 /* Of whole blocks: as many pages as that many operations, in a cache of clean pages that nobody uses. */

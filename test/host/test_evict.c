@@ -43,7 +43,7 @@ static void fill_block(struct cache_machine *machine, struct frames *frames, str
 		if (random_below(random, 256) < odd ||
 		    !page_insert(&machine->volume.node, page, LANE_PROBATION, number, page_state_make(PAGE_CLEAN, flags))) {
 			if (page_is(page_state(page), PAGE_TAKEN))
-				frame_return(page);
+				page_set_free(page);
 			continue;
 		}
 		state = page_state(page);
@@ -61,7 +61,7 @@ static struct frames *empty_block(struct cache_machine *machine)
 
 	ck_assert_ptr_nonnull(page);
 	frames = page_frames(page);
-	frame_return(page);
+	page_set_free(page);
 	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++)
 		ck_assert(page_is(page_state(&frames->pages[i]), PAGE_FREE));
 	return frames;
@@ -229,7 +229,7 @@ static void fill_blocks(struct cache_machine *machine, uint32_t blocks, struct r
 
 		if (random_below(random, 400) >= block * 7 % 64 || number == DISK_BYTES / PAGE_BYTES ||
 		    !page_insert(&machine->volume.node, page, LANE_PROBATION, number++, page_state_make(PAGE_CLEAN, flags)))
-			frame_return(page);
+			page_set_free(page);
 	}
 	spinlock_lock(&heap->lock);
 	for (uint64_t i = 0; i < machine->pagecache.table.count; i++)
