@@ -6,12 +6,6 @@
 #define NAP_NS  (100 * NS_PER_MS)
 #define TRIM_NS (1 * NS_PER_S)
 
-void memory_clean_kick(struct memory *memory)
-{
-	atomic_fetch_add_explicit(&memory->kick, 1, memory_order_release);
-	platform_wake(&memory->kick);
-}
-
 static uint64_t missing_bytes(struct memory *memory)
 {
 	return align_up(reclaim_lacking(memory->config.high_bytes, memory_free_bytes(memory)), BLOCK_BYTES);
@@ -29,7 +23,7 @@ uint64_t memory_clean_step(struct memory *memory)
 
 	if (reclaim.bytes > 0)
 		reclaim_drain(&reclaim);
-	atomic_fetch_add_explicit(&memory->background_bytes, reclaim.gained, memory_order_relaxed);
+	atomic_fetch_add_explicit(&memory->statistics.background_bytes, reclaim.gained, memory_order_relaxed);
 	return reclaim.gained;
 }
 
@@ -42,7 +36,7 @@ uint64_t memory_clean_trim(struct memory *memory)
 	while ((cleaner = cleaner_next(&memory->cleaners, cleaner)))
 		given += cleaner->trim ? cleaner->trim(cleaner) : 0;
 	(void)platform_set_cleaning(before);
-	atomic_fetch_add_explicit(&memory->background_bytes, given, memory_order_relaxed);
+	atomic_fetch_add_explicit(&memory->statistics.background_bytes, given, memory_order_relaxed);
 	return given;
 }
 
@@ -50,34 +44,25 @@ uint64_t memory_clean_trim(struct memory *memory)
 static void clean_up(struct memory *memory)
 {
 	const uint64_t bytes = missing_bytes(memory);
-	uint64_t gained = 0, more;
+	uint64_t gained = 0, more = 1;
 
-	do {
+	for (; more > 0 && gained < bytes && !atomic_load(&memory->background.stopping); gained += more)
 		more = memory_clean_step(memory);
-		gained += more;
-	} while (more > 0 && gained < bytes && !atomic_load_explicit(&memory->stopping, memory_order_relaxed));
 }
 
 void memory_clean_run(struct memory *memory)
 {
 	uint64_t trim_ns = 0;
+	uint32_t kicks;
 
-	while (!atomic_load_explicit(&memory->stopping, memory_order_acquire)) {
-		const uint32_t kick = atomic_load_explicit(&memory->kick, memory_order_acquire);
-
+	while (worker_begins(&memory->background, &kicks)) {
 		clean_up(memory);
 		if (platform_now_ns() >= trim_ns) {
 			(void)memory_clean_trim(memory);
 			trim_ns = platform_now_ns() + TRIM_NS;
 		}
-		(void)platform_wait(&memory->kick, kick, platform_now_ns() + NAP_NS);
+		worker_wait(&memory->background, kicks, platform_now_ns() + NAP_NS);
 		if (memory_free_bytes(memory) >= memory->config.low_bytes)
-			(void)platform_wait(&memory->kick, kick, trim_ns);
+			worker_wait(&memory->background, kicks, trim_ns);
 	}
-}
-
-void memory_clean_stop(struct memory *memory)
-{
-	atomic_store_explicit(&memory->stopping, true, memory_order_release);
-	memory_clean_kick(memory);
 }

@@ -12,7 +12,7 @@
 
 #include "memory.h"
 
-/* Runs until memory_clean_stop, in a task of its own. Where platform_may_sleep(). */
+/* Runs until memory->background is stopped (worker.h), in a task of its own. Where platform_may_sleep(). */
 void memory_clean_run(struct memory *memory);
 
 /* One turn of it, for those who have no such task: the bytes that were gained; 0: nothing is to be done, or can be. */
@@ -20,9 +20,3 @@ uint64_t memory_clean_step(struct memory *memory);
 
 /* One round of trims, likewise; returns the bytes that were given. A task that does not clean. */
 uint64_t memory_clean_trim(struct memory *memory);
-
-/* Makes memory_clean_run return; join its task afterwards. */
-void memory_clean_stop(struct memory *memory);
-
-/* Something happened that it should look at. Any context. */
-void memory_clean_kick(struct memory *memory);

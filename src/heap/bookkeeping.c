@@ -1,5 +1,4 @@
-/* A free chunk holds the link to the next one; nothing but its own size class knows it. A larger chunk is cut when none fits.
- */
+/* A free chunk holds the link to the next one of its size. A larger chunk is cut when none fits. */
 #include "bookkeeping.h"
 
 #include "runtime/base/bits.h"
@@ -19,16 +18,6 @@ static size_t order_bytes(unsigned order)
 	return (size_t)BOOKKEEPING_CHUNK_MIN << order;
 }
 
-void bookkeeping_init(struct bookkeeping *bookkeeping, struct block_heap *heap, void *seed, uint64_t seed_bytes)
-{
-	memset(bookkeeping, 0, sizeof(*bookkeeping));
-	spinlock_init(&bookkeeping->lock, "bookkeeping");
-	owner_init(&bookkeeping->owner, "bookkeeping", false);
-	bookkeeping->heap = heap;
-	bookkeeping->fresh = seed;
-	bookkeeping->fresh_end = bookkeeping->fresh + align_down(seed_bytes, BOOKKEEPING_CHUNK_MIN);
-}
-
 static void chunk_put(struct bookkeeping *bookkeeping, void *memory, unsigned order)
 {
 	struct bookkeeping_chunk *chunk = memory;
@@ -37,57 +26,48 @@ static void chunk_put(struct bookkeeping *bookkeeping, void *memory, unsigned or
 	bookkeeping->free[order] = chunk;
 }
 
-static void *chunk_take(struct bookkeeping *bookkeeping, unsigned order)
+/* Makes chunks of it, the largest ones first. */
+static void memory_add(struct bookkeeping *bookkeeping, char *memory, uint64_t bytes)
 {
-	struct bookkeeping_chunk *chunk = bookkeeping->free[order];
-
-	bookkeeping->free[order] = chunk->next;
-	return chunk;
+	for (unsigned order = BOOKKEEPING_ORDERS; order-- > 0;)
+		for (; bytes >= order_bytes(order); bytes -= order_bytes(order), memory += order_bytes(order))
+			chunk_put(bookkeeping, memory, order);
 }
 
-/* Takes from the smallest larger free chunk and frees the rest of it in halves. */
-static void *chunk_cut(struct bookkeeping *bookkeeping, unsigned order)
+void bookkeeping_init(struct bookkeeping *bookkeeping, struct block_heap *heap, void *seed, uint64_t seed_bytes)
 {
-	for (unsigned larger = order; larger < BOOKKEEPING_ORDERS; larger++) {
-		if (!bookkeeping->free[larger])
-			continue;
-		char *chunk = chunk_take(bookkeeping, larger);
-		while (larger > order) {
-			larger--;
-			chunk_put(bookkeeping, chunk + order_bytes(larger), larger);
-		}
-		return chunk;
-	}
-	return NULL;
+	memset(bookkeeping, 0, sizeof(*bookkeeping));
+	spinlock_init(&bookkeeping->lock, "bookkeeping");
+	owner_init(&bookkeeping->owner, "bookkeeping", false);
+	bookkeeping->heap = heap;
+	memory_add(bookkeeping, seed, seed_bytes);
 }
 
-/* Frees what is left of the fresh memory and replaces it by a block. */
-static bool fresh_refill(struct bookkeeping *bookkeeping)
+static bool refill(struct bookkeeping *bookkeeping)
 {
 	const struct run_request request = { .blocks = 1, .owner = &bookkeeping->owner };
 	struct phys_addr block;
 
 	if (block_heap_alloc(bookkeeping->heap, &request, &block) != STATUS_OK)
 		return false;
-	for (unsigned order = BOOKKEEPING_ORDERS; order-- > 0;) {
-		while ((size_t)(bookkeeping->fresh_end - bookkeeping->fresh) >= order_bytes(order)) {
-			chunk_put(bookkeeping, bookkeeping->fresh, order);
-			bookkeeping->fresh += order_bytes(order);
-		}
-	}
-	bookkeeping->fresh = platform_virt(block);
-	bookkeeping->fresh_end = bookkeeping->fresh + BLOCK_BYTES;
+	memory_add(bookkeeping, platform_virt(block), BLOCK_BYTES);
 	return true;
 }
 
-static void *chunk_fresh(struct bookkeeping *bookkeeping, unsigned order)
+/* Takes the smallest free chunk that is large enough, and frees the rest of it in halves. */
+static void *chunk_take(struct bookkeeping *bookkeeping, unsigned order)
 {
-	char *chunk;
+	struct bookkeeping_chunk *chunk;
+	unsigned larger = order;
 
-	if ((size_t)(bookkeeping->fresh_end - bookkeeping->fresh) < order_bytes(order) && !fresh_refill(bookkeeping))
+	while (larger < BOOKKEEPING_ORDERS && !bookkeeping->free[larger])
+		larger++;
+	if (larger == BOOKKEEPING_ORDERS)
 		return NULL;
-	chunk = bookkeeping->fresh;
-	bookkeeping->fresh += order_bytes(order);
+	chunk = bookkeeping->free[larger];
+	bookkeeping->free[larger] = chunk->next;
+	while (larger-- > order)
+		chunk_put(bookkeeping, (char *)chunk + order_bytes(larger), larger);
 	return chunk;
 }
 
@@ -99,9 +79,9 @@ void *bookkeeping_alloc(struct bookkeeping *bookkeeping, size_t bytes)
 	if (bytes > BOOKKEEPING_CHUNK_MAX || block_heap_must_fail(bookkeeping->heap, "bookkeeping", bytes))
 		return NULL;
 	spinlock_lock(&bookkeeping->lock);
-	chunk = chunk_cut(bookkeeping, order);
-	if (!chunk)
-		chunk = chunk_fresh(bookkeeping, order);
+	chunk = chunk_take(bookkeeping, order);
+	if (!chunk && refill(bookkeeping))
+		chunk = chunk_take(bookkeeping, order);
 	if (chunk)
 		bookkeeping->used_bytes += order_bytes(order);
 	spinlock_unlock(&bookkeeping->lock);

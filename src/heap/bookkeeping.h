@@ -17,9 +17,7 @@ struct bookkeeping {
 	struct block_heap *heap; /* [I] */
 	struct owner owner;
 	struct bookkeeping_chunk *free[BOOKKEEPING_ORDERS]; /* [B] by size */
-	char *fresh;                                        /* [B] never used yet, up to fresh_end */
-	char *fresh_end;
-	uint64_t used_bytes; /* [B] */
+	uint64_t used_bytes;                                /* [B] */
 };
 
 /* `seed` is aligned to 64 bytes; seed_bytes may be 0. */

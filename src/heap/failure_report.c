@@ -8,18 +8,6 @@
 
 #define PAUSE_NS NS_PER_S
 
-/* Of memory->failure: whoever takes it from NONE to NOTED fills it, whoever takes it from LEFT to NOTED prints it. */
-enum failure_state {
-	FAILURE_NONE,
-	FAILURE_NOTED,
-	FAILURE_LEFT,
-};
-
-static bool change_state(struct memory *memory, uint32_t before, uint32_t after)
-{
-	return atomic_compare_exchange_strong(&memory->failure.state, &before, after);
-}
-
 /* Who is in the way between these addresses: holders of blocks, then of what cleaners cannot give. */
 static void print_between(struct memory *memory, struct phys_addr lowest, struct phys_addr highest)
 {
@@ -36,7 +24,7 @@ static void print_between(struct memory *memory, struct phys_addr lowest, struct
 			cleaner->explain(cleaner, lowest, highest);
 }
 
-static void print_best_window(struct memory *memory, const struct memory_failure *failure)
+static void print_best_window(struct memory *memory, const struct failure_note *failure)
 {
 	struct stretch best;
 	char bytes[FORMAT_BYTES_SIZE];
@@ -52,9 +40,8 @@ static void print_best_window(struct memory *memory, const struct memory_failure
 	print_between(memory, best.start, last);
 }
 
-static void print_failure(struct memory *memory)
+static void print_failure(struct memory *memory, const struct failure_note *failure)
 {
-	const struct memory_failure *failure = &memory->failure;
 	const struct block_constraints *constraints = &failure->constraints;
 	char bytes[FORMAT_BYTES_SIZE];
 
@@ -65,74 +52,62 @@ static void print_failure(struct memory *memory)
 		 failure->status == STATUS_OK ? "not to be had yet" : status_text(failure->status));
 	memory_report(memory);
 	print_best_window(memory, failure);
-	atomic_store(&memory->failure.state, FAILURE_NONE);
 }
 
 static void note(const struct reclaim *reclaim, status_t status)
 {
 	const struct memory_request *request = reclaim->request;
 	struct memory_failure *failure = &reclaim->memory->failure;
-
-	format_text(failure->owner, sizeof(failure->owner), "%s",
-		    request->owner ? request->owner->name : "somebody without an owner");
-	failure->missing = reclaim->count - reclaim->got;
-	failure->count = reclaim->count;
-	failure->blocks = request->blocks;
-	failure->constraints = request->constraints;
-	failure->status = status;
-}
-
-static bool is_due(struct memory_failure *failure)
-{
 	const uint64_t now = platform_now_ns();
-	uint64_t last = atomic_load_explicit(&failure->reported_ns, memory_order_relaxed);
+	const uint64_t interrupts = spinlock_lock_interrupts(&failure->lock);
 
-	return (last == 0 || now - last >= PAUSE_NS) &&
-	       atomic_compare_exchange_strong_explicit(&failure->reported_ns, &last, now, memory_order_relaxed,
-						       memory_order_relaxed);
+	if (!failure->note.is_due && (failure->reported_ns == 0 || now - failure->reported_ns >= PAUSE_NS)) {
+		failure->reported_ns = now;
+		failure->note = (struct failure_note){
+			.is_due = true,
+			.missing = reclaim->count - reclaim->got,
+			.count = reclaim->count,
+			.blocks = request->blocks,
+			.constraints = request->constraints,
+			.status = status,
+		};
+		format_text(failure->note.owner, sizeof(failure->note.owner), "%s", request->owner->name);
+	}
+	spinlock_unlock_interrupts(&failure->lock, interrupts);
 }
 
-static void wake_task(struct memory *memory)
+static void print_what_is_noted(struct memory *memory)
 {
-	atomic_fetch_add(&memory->failure.kick, 1);
-	platform_wake(&memory->failure.kick);
-}
+	const uint64_t interrupts = spinlock_lock_interrupts(&memory->failure.lock);
+	const struct failure_note failure = memory->failure.note;
 
-static void print_what_is_left(struct memory *memory)
-{
-	if (change_state(memory, FAILURE_LEFT, FAILURE_NOTED))
-		print_failure(memory);
+	memory->failure.note.is_due = false;
+	spinlock_unlock_interrupts(&memory->failure.lock, interrupts);
+	if (failure.is_due)
+		print_failure(memory, &failure);
 }
 
 void failure_report(const struct reclaim *reclaim, status_t status)
 {
 	struct memory *memory = reclaim->memory;
 
-	if (is_due(&memory->failure) && change_state(memory, FAILURE_NONE, FAILURE_NOTED)) {
-		note(reclaim, status);
-		atomic_store(&memory->failure.state, FAILURE_LEFT);
-		wake_task(memory);
-	}
-	if (!atomic_load(&memory->failure.has_task) && platform_may_sleep())
-		print_what_is_left(memory);
+	note(reclaim, status);
+	if (atomic_load(&memory->failure.has_task))
+		worker_kick(&memory->failure.worker);
+	else if (platform_may_sleep())
+		print_what_is_noted(memory);
 }
 
 void failure_report_run(struct memory *memory)
 {
-	atomic_store(&memory->failure.has_task, true);
-	while (!atomic_load(&memory->failure.stopping)) {
-		const uint32_t kick = atomic_load(&memory->failure.kick);
+	struct worker *worker = &memory->failure.worker;
+	uint32_t kicks;
 
-		print_what_is_left(memory);
-		if (!atomic_load(&memory->failure.stopping))
-			(void)platform_wait(&memory->failure.kick, kick, PLATFORM_FOREVER);
+	atomic_store(&memory->failure.has_task, true);
+	while (worker_begins(worker, &kicks)) {
+		print_what_is_noted(memory);
+		worker_wait(worker, kicks, PLATFORM_FOREVER);
 	}
 	atomic_store(&memory->failure.has_task, false);
-	print_what_is_left(memory);
-}
-
-void failure_report_stop(struct memory *memory)
-{
-	atomic_store(&memory->failure.stopping, true);
-	wake_task(memory);
+	print_what_is_noted(memory);
 }

@@ -1,6 +1,5 @@
 #include "memory.h"
 
-#include "background_cleaner.h"
 #include "dma_state.h"
 #include "failure_report.h"
 #include "reclaim_internal.h"
@@ -46,7 +45,7 @@ static status_t reclaim_what_is_missing(struct reclaim *reclaim)
 
 	if (!memory_could_give(memory, request, reclaim->count))
 		return STATUS_RANGE;
-	atomic_fetch_add_explicit(&memory->reclaims, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&memory->statistics.reclaims, 1, memory_order_relaxed);
 	trace_event(&memory->trace, TRACE_REQUEST, request->owner->name, reclaim->count, request->blocks);
 	if (platform_may_sleep())
 		status = reclaim_run(reclaim);
@@ -69,14 +68,14 @@ status_t memory_blocks_alloc_many(struct memory *memory, const struct memory_req
 	if (platform_is_cleaning())
 		platform_panic("memory: %s asks for %llu blocks while it cleans memory", request->owner->name,
 			       (unsigned long long)(count * request->blocks));
-	atomic_fetch_add_explicit(&memory->requests, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&memory->statistics.requests, 1, memory_order_relaxed);
 	reclaim.placed = !request->owner->movable && request->blocks <= PLACED_BLOCKS_MAX && platform_may_sleep();
 	if (reclaim_take_free(&reclaim))
 		return STATUS_OK;
 	status = reclaim_what_is_missing(&reclaim);
 	if (status != STATUS_OK) {
-		atomic_fetch_add_explicit(&memory->failures, 1, memory_order_relaxed);
-		memory_clean_kick(memory);
+		atomic_fetch_add_explicit(&memory->statistics.failures, 1, memory_order_relaxed);
+		worker_kick(&memory->background);
 		failure_report(&reclaim, status);
 		reclaim_give_back(&reclaim);
 		memory_notice(memory);
@@ -281,6 +280,7 @@ status_t memory_init(struct memory *memory, const struct memory_config *config, 
 			 seed_bytes(ranges, count));
 	cleaner_registry_init(&memory->cleaners);
 	fair_mutex_init(&memory->reclaim_lock, "reclaim");
+	spinlock_init(&memory->failure.lock, "failure report");
 	status = trace_init(&memory->trace, &memory->bookkeeping, config->trace_events);
 	if (status != STATUS_OK)
 		return status;
@@ -339,20 +339,6 @@ uint64_t memory_free_bytes(struct memory *memory)
 uint64_t memory_total_bytes(struct memory *memory)
 {
 	return memory->blocks.total_blocks << BLOCK_SHIFT;
-}
-
-struct memory_statistics memory_statistics(struct memory *memory)
-{
-	return (struct memory_statistics){
-		.requests = atomic_load_explicit(&memory->requests, memory_order_relaxed),
-		.reclaims = atomic_load_explicit(&memory->reclaims, memory_order_relaxed),
-		.failures = atomic_load_explicit(&memory->failures, memory_order_relaxed),
-		.cleaned_bytes = atomic_load_explicit(&memory->cleaned_bytes, memory_order_relaxed),
-		.windows = atomic_load_explicit(&memory->windows, memory_order_relaxed),
-		.timeouts = atomic_load_explicit(&memory->timeouts, memory_order_relaxed),
-		.late_ns_max = atomic_load_explicit(&memory->late_ns_max, memory_order_relaxed),
-		.background_bytes = atomic_load_explicit(&memory->background_bytes, memory_order_relaxed),
-	};
 }
 
 void memory_set_fault_injector(struct memory *memory, struct fault_injector *fault)

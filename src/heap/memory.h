@@ -41,6 +41,7 @@
 #include "guarantee.h"
 #include "owned_heap.h"
 #include "runtime/base/command.h"
+#include "runtime/base/worker.h"
 #include "trace.h"
 
 struct memory_config {
@@ -79,14 +80,14 @@ static inline uint64_t memory_request_last_blocks(const struct memory_request *r
 }
 
 struct memory_statistics {
-	uint64_t requests;
-	uint64_t reclaims; /* requests that did not fit at once */
-	uint64_t failures;
-	uint64_t cleaned_bytes;    /* reached the block heap through cleaners */
-	uint64_t windows;          /* windows tried for runs */
-	uint64_t timeouts;         /* failures whose deadline had passed */
-	uint64_t late_ns_max;      /* how long after its deadline a request returned, at most */
-	uint64_t background_bytes; /* of cleaned_bytes, for the background cleaner */
+	_Atomic uint64_t requests;
+	_Atomic uint64_t reclaims; /* requests that did not fit at once */
+	_Atomic uint64_t failures;
+	_Atomic uint64_t cleaned_bytes;    /* reached the block heap through cleaners */
+	_Atomic uint64_t windows;          /* windows tried for runs */
+	_Atomic uint64_t timeouts;         /* failures whose deadline had passed */
+	_Atomic uint64_t late_ns_max;      /* how long after its deadline a request returned, at most */
+	_Atomic uint64_t background_bytes; /* of cleaned_bytes, for the background cleaner */
 };
 
 /* The memory behind the interfaces that objcaches and general heaps take blocks from. */
@@ -109,17 +110,20 @@ struct dma {
 	_Atomic uint64_t allocs, failures;
 };
 
-/* The request that is to be reported next (failure_report.h). What is not atomic belongs to whoever has set the state. */
+/* The request that is to be reported next (failure_report.h). [F]: lock, a leaf. */
 struct memory_failure {
-	_Atomic uint32_t state;
-	_Atomic uint32_t kick; /* changes when the task has something to do */
-	_Atomic bool has_task, stopping;
-	_Atomic uint64_t reported_ns; /* time of the last report */
-	char owner[MEMORY_FAILURE_NAME_BYTES];
-	uint32_t missing, count; /* runs */
-	uint64_t blocks;         /* of each run */
-	struct block_constraints constraints;
-	status_t status;
+	struct spinlock lock;
+	struct worker worker;
+	_Atomic bool has_task;
+	uint64_t reported_ns; /* [F] time of the last report */
+	struct failure_note { /* [F] */
+		bool is_due;
+		char owner[MEMORY_FAILURE_NAME_BYTES];
+		uint32_t missing, count; /* runs */
+		uint64_t blocks;         /* of each run */
+		struct block_constraints constraints;
+		status_t status;
+	} note;
 };
 
 struct memory {
@@ -132,8 +136,7 @@ struct memory {
 	_Atomic uint32_t frees;         /* changes when something was freed, or can be given now; waiters sleep on it */
 	_Atomic uint32_t waiters;
 	_Atomic uint64_t claimed_blocks;    /* being reclaimed for requests under way */
-	_Atomic uint32_t kick;              /* changes when the background cleaner has something to do */
-	_Atomic bool stopping;              /* the background cleaner returns */
+	struct worker background;           /* the background cleaner */
 	struct memory_source kernel_source; /* [I] reclaims, may use what lies below min */
 	struct memory_source cache_source;  /* [I] for caches */
 	struct general_heap general;
@@ -141,7 +144,7 @@ struct memory {
 	struct owned_heaps owned; /* parts of the general heap by owner */
 	struct guarantee guarantee;
 	struct dma dma;
-	_Atomic uint64_t requests, reclaims, failures, cleaned_bytes, windows, timeouts, late_ns_max, background_bytes;
+	struct memory_statistics statistics;
 	struct memory_failure failure;
 	struct event_trace trace;
 };
@@ -218,7 +221,6 @@ bool memory_may_grow(struct memory *memory);
 
 uint64_t memory_free_bytes(struct memory *memory);
 uint64_t memory_total_bytes(struct memory *memory);
-struct memory_statistics memory_statistics(struct memory *memory);
 
 /* NULL: none. The injector lives until another one is set and nobody allocates. */
 void memory_set_fault_injector(struct memory *memory, struct fault_injector *fault);

@@ -11,7 +11,7 @@
 static status_t mem_run(struct command *self, int argc, char **argv)
 {
 	struct memory *memory = self->context;
-	const struct memory_statistics statistics = memory_statistics(memory);
+	struct memory_statistics *statistics = &memory->statistics;
 	char text[FORMAT_BYTES_SIZE];
 
 	(void)argc, (void)argv;
@@ -19,10 +19,10 @@ static status_t mem_run(struct command *self, int argc, char **argv)
 	print("free      %s\n", format_bytes(text, memory_free_bytes(memory)));
 	print("min       %s\n", format_bytes(text, memory->config.min_bytes));
 	print("low       %s\n", format_bytes(text, memory->config.low_bytes));
-	print("requests  %llu, of them %llu reclaimed, %llu failed\n", (unsigned long long)statistics.requests,
-	      (unsigned long long)statistics.reclaims, (unsigned long long)statistics.failures);
-	print("cleaned   %s", format_bytes(text, statistics.cleaned_bytes));
-	print(", %llu windows tried\n", (unsigned long long)statistics.windows);
+	print("requests  %llu, of them %llu reclaimed, %llu failed\n", (unsigned long long)statistics->requests,
+	      (unsigned long long)statistics->reclaims, (unsigned long long)statistics->failures);
+	print("cleaned   %s", format_bytes(text, statistics->cleaned_bytes));
+	print(", %llu windows tried\n", (unsigned long long)statistics->windows);
 	print("books     %s\n", format_bytes(text, memory->bookkeeping.used_bytes));
 	return STATUS_OK;
 }

@@ -6,7 +6,6 @@
  */
 #include "reclaim_internal.h"
 
-#include "background_cleaner.h"
 #include "failure_report.h"
 #include "runtime/base/assert.h"
 #include "runtime/base/bits.h"
@@ -102,7 +101,7 @@ bool reclaim_take_one(struct reclaim *reclaim, const struct block_constraints *c
 	if (reclaim->claims)
 		claim(reclaim, -request.blocks);
 	if (memory_free_bytes(reclaim->memory) < reclaim->memory->config.low_bytes)
-		memory_clean_kick(reclaim->memory);
+		worker_kick(&reclaim->memory->background);
 	return true;
 }
 
@@ -139,7 +138,7 @@ static uint64_t ask(struct memory *memory, struct cleaner *cleaner, const struct
 	given = block_heap_watched_blocks(&memory->blocks) << BLOCK_SHIFT;
 	given = MIN(claimed, given); /* others free meanwhile, too */
 	trace_event(&memory->trace, TRACE_ANSWERED, cleaner->name, given >> BLOCK_SHIFT, claimed >> BLOCK_SHIFT);
-	atomic_fetch_add_explicit(&memory->cleaned_bytes, given, memory_order_relaxed);
+	atomic_fetch_add_explicit(&memory->statistics.cleaned_bytes, given, memory_order_relaxed);
 
 	spinlock_lock(&memory->cleaners.lock);
 	cleaner->calls++;
@@ -338,10 +337,10 @@ static void note_lateness(struct reclaim *reclaim)
 {
 	struct memory *memory = reclaim->memory;
 	const uint64_t late_ns = reclaim_lacking(platform_now_ns(), reclaim->deadline_ns);
-	uint64_t most = atomic_load_explicit(&memory->late_ns_max, memory_order_relaxed);
+	uint64_t most = atomic_load_explicit(&memory->statistics.late_ns_max, memory_order_relaxed);
 
-	atomic_fetch_add_explicit(&memory->timeouts, 1, memory_order_relaxed);
-	while (most < late_ns && !atomic_compare_exchange_weak_explicit(&memory->late_ns_max, &most, late_ns,
+	atomic_fetch_add_explicit(&memory->statistics.timeouts, 1, memory_order_relaxed);
+	while (most < late_ns && !atomic_compare_exchange_weak_explicit(&memory->statistics.late_ns_max, &most, late_ns,
 									memory_order_relaxed, memory_order_relaxed))
 		;
 }

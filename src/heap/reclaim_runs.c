@@ -46,7 +46,7 @@ static uint64_t window_take(struct reclaim *reclaim, const struct window *window
 	const uint32_t got = reclaim->got;
 	uint64_t gained;
 
-	atomic_fetch_add_explicit(&reclaim->memory->windows, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&reclaim->memory->statistics.windows, 1, memory_order_relaxed);
 	trace_event(&reclaim->memory->trace, TRACE_WINDOW, reclaim->request->owner->name, window->start.value >> BLOCK_SHIFT,
 		    window->weight);
 	block_heap_fence(&reclaim->memory->blocks, window->start, window->blocks);

@@ -221,7 +221,7 @@ START_TEST(a_task_prints_what_failed_in_a_hurry)
 	atomic_store(&memory->failure.has_task, true); /* which has not run yet */
 	ck_assert_int_eq(memory_blocks_alloc(memory, &more, &other), STATUS_TIMEOUT);
 	ck_assert_str_eq(text, "");
-	failure_report_stop(memory);
+	worker_stop(&memory->failure.worker);
 	failure_report_run(memory);
 	release();
 	expect_text("driver did not get 1 of 1 runs of 4 MB");

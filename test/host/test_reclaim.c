@@ -223,8 +223,8 @@ START_TEST(a_deadline_is_overrun_by_the_work_of_one_block_at_most)
 		ck_assert_uint_eq(atomic_load(&memory->claimed_blocks), 0);
 		(void)test_cache_fill(&cache, FRAME_DIRTY);
 	}
-	ck_assert_uint_eq(memory_statistics(memory).timeouts, 12);
-	ck_assert_uint_le(memory_statistics(memory).late_ns_max, NS_PER_MS);
+	ck_assert_uint_eq(memory->statistics.timeouts, 12);
+	ck_assert_uint_le(memory->statistics.late_ns_max, NS_PER_MS);
 	test_cache_fini(&cache);
 	machine_fini(&machine);
 }
@@ -288,7 +288,7 @@ START_TEST(the_background_cleaner_stops_at_the_high_watermark)
 	while (memory_clean_step(memory) > 0)
 		;
 	ck_assert_uint_eq(free_blocks(), 8);
-	ck_assert_uint_eq(memory_statistics(memory).background_bytes, 4 * BLOCK_BYTES);
+	ck_assert_uint_eq(memory->statistics.background_bytes, 4 * BLOCK_BYTES);
 	test_cache_fini(&cache);
 	machine_fini(&machine);
 }
@@ -315,7 +315,7 @@ static void clean_or_take(void *context, unsigned index)
 			memory_blocks_free(memory, runs[i]);
 		(void)test_cache_fill(context, FRAME_CLEAN);
 	}
-	memory_clean_stop(memory);
+	worker_stop(&memory->background);
 }
 
 START_TEST(threads_find_memory_cleaned_in_the_background)

@@ -262,7 +262,7 @@ START_TEST(a_deadline_is_kept_on_a_silent_disk)
 		ck_assert_uint_eq(owner.blocks, 0);
 		ck_assert_uint_eq(atomic_load(&machine.memory.claimed_blocks), 0);
 	}
-	ck_assert_uint_le(memory_statistics(&machine.memory).late_ns_max, NS_PER_MS);
+	ck_assert_uint_le(machine.memory.statistics.late_ns_max, NS_PER_MS);
 	fake_block_hold(&machine.disk, false);
 	host_clock_set(HOST_CLOCK_REAL);
 	ck_assert_int_eq(volume_flush(&machine.volume), STATUS_OK); /* what was held is under way */

@@ -118,7 +118,7 @@ static void wait_or_clean(void *context, unsigned index)
 	}
 	while (missing_bytes() > 2 * BLOCK_BYTES + SPARE_HEAP)
 		platform_yield();
-	memory_clean_stop(context);
+	worker_stop(&((struct memory *)context)->background);
 }
 
 START_TEST(threads_see_freed_memory_become_cache_again)
