@@ -196,6 +196,7 @@ bool block_heap_is_valid(struct block_heap *heap);
 /* Where blocks come from for whoever builds on them: the bare heap, or memory.h with reclaim and watermarks. */
 struct block_source {
 	struct block_heap *heap;
-	status_t (*take)(struct block_source *source, struct owner *owner, struct phys_addr *block);
-	void (*give)(struct block_source *source, struct phys_addr block);
+	status_t (*take)(struct block_source *source, struct owner *owner, uint64_t blocks, uint64_t alignment_bytes,
+			 struct phys_addr *run);
+	void (*give)(struct block_source *source, struct phys_addr run);
 };

@@ -21,8 +21,8 @@ static status_t fill_object(struct memory *memory, const struct dma_plan *plan, 
 		return STATUS_NO_MEMORY;
 	struct memory_source source = zone->source;
 	struct objcache *cache = general_heap_cache(&zone->heap, plan->bytes, plan->run.constraints.alignment_bytes);
-	source.wait = plan->run.wait;
-	source.deadline_ns = plan->run.deadline_ns;
+	source.request.wait = plan->run.wait;
+	source.request.deadline_ns = plan->run.deadline_ns;
 	while (status == STATUS_OK && !(object = objcache_alloc_held(cache)))
 		status = objcache_grow(cache, &source.blocks);
 	if (status == STATUS_OK)

@@ -68,8 +68,8 @@ static struct dma_zone *zone_find(struct memory *memory, const struct block_cons
 	list_for_each (link, &memory->dma.zones) {
 		struct dma_zone *zone = container_of(link, struct dma_zone, link);
 
-		if (zone->source.constraints.lowest.value == constraints->lowest.value &&
-		    zone->source.constraints.highest.value == constraints->highest.value)
+		if (zone->source.request.constraints.lowest.value == constraints->lowest.value &&
+		    zone->source.request.constraints.highest.value == constraints->highest.value)
 			found = zone;
 	}
 	if (found && found == fresh)
@@ -106,7 +106,7 @@ static struct dma_zone *zone_new(struct memory *memory, const struct block_const
 		.powers_only = true,
 		.retain_bytes = memory->config.dma_retain_bytes,
 		.source = &zone->source.blocks,
-		.runs = &zone->source.runs,
+		.runs = &zone->source.blocks,
 		.bookkeeping = &memory->bookkeeping,
 		.cleaners = &memory->cleaners,
 	};

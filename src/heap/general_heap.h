@@ -39,20 +39,13 @@
 /* Of sizes: eight up to 128 bytes, and for each doubling up to OBJCACHE_OBJECT_MAX. */
 #define GENERAL_HEAP_STEPS (8 * (BLOCK_SHIFT - 7))
 
-/* Takes runs of blocks; beside block_source, which takes single ones. */
-struct run_source {
-	status_t (*take)(struct run_source *source, struct owner *owner, uint64_t blocks, uint64_t alignment_bytes,
-			 struct phys_addr *run);
-	void (*give)(struct run_source *source, struct phys_addr run);
-};
-
 struct general_heap_config {
 	const char *name;
 	bool powers_only;      /* classes are powers of two from 64 bytes on: objects never cross a multiple of their size */
 	uint64_t retain_bytes; /* free bytes that a drain leaves in all classes together */
 	struct guard_config guard;
 	struct block_source *source;
-	struct run_source *runs;
+	struct block_source *runs; /* for what is too large for a class */
 	struct bookkeeping *bookkeeping;
 	struct cleaner_registry *cleaners; /* NULL: general_heap_register comes later, or nobody drains it */
 };

@@ -37,7 +37,7 @@ static bool is_wanted(const struct general_heap *heap, const struct block *run, 
 
 static uint64_t run_give(struct general_heap *heap, struct block *run, const struct reclaim_target *target, uint64_t given)
 {
-	struct run_source *source = heap->config.runs;
+	struct block_source *source = heap->config.runs;
 
 	while (is_wanted(heap, run, target, given)) {
 		const bool is_last = run->run_blocks == 1;
@@ -85,7 +85,7 @@ void general_heap_run_free(struct general_heap *heap, void *memory)
 
 void *general_heap_run_alloc(struct general_heap *heap, size_t bytes, size_t alignment)
 {
-	struct run_source *source = heap->config.runs;
+	struct block_source *source = heap->config.runs;
 	struct phys_addr run;
 
 	if (platform_in_handler())

@@ -149,67 +149,45 @@ uint64_t memory_drain(struct memory *memory, uint64_t bytes, bool may_wait)
 
 /* Sources --------------------------------------------------------------------------------------------------------------- */
 
-static status_t cache_take(struct memory *memory, struct owner *owner, struct phys_addr *block)
+static status_t source_take(struct block_source *source, struct owner *owner, uint64_t blocks, uint64_t alignment_bytes,
+			    struct phys_addr *run)
 {
+	const struct memory_source *self = container_of(source, struct memory_source, blocks);
+	struct memory_request request = self->request;
+
+	request.blocks = blocks;
+	request.owner = owner;
+	request.constraints.alignment_bytes = alignment_bytes;
+	return memory_blocks_alloc(self->memory, &request, run);
+}
+
+/* Never reclaims, and takes nothing below low. */
+static status_t cache_take(struct block_source *source, struct owner *owner, uint64_t blocks, uint64_t alignment_bytes,
+			   struct phys_addr *run)
+{
+	struct memory *memory = container_of(source, struct memory_source, blocks)->memory;
 	const struct run_request request = {
-		.blocks = 1,
+		.blocks = blocks,
+		.constraints.alignment_bytes = alignment_bytes,
 		.owner = owner,
 		.keep_blocks = divide_round_up(memory->config.low_bytes, BLOCK_BYTES) +
 			       atomic_load_explicit(&memory->claimed_blocks, memory_order_relaxed),
 	};
 
-	return block_heap_alloc(&memory->blocks, &request, block);
+	return block_heap_alloc(&memory->blocks, &request, run);
 }
 
-static status_t source_take(struct block_source *source, struct owner *owner, struct phys_addr *block)
+static void source_give(struct block_source *source, struct phys_addr run)
 {
-	const struct memory_source *self = container_of(source, struct memory_source, blocks);
-	const struct memory_request request = {
-		.blocks = 1,
-		.constraints = self->constraints,
-		.owner = owner,
-		.below_min = self->below_min,
-		.wait = self->wait,
-		.deadline_ns = self->deadline_ns,
-	};
-
-	return self->cache ? cache_take(self->memory, owner, block) : memory_blocks_alloc(self->memory, &request, block);
-}
-
-static void source_give(struct block_source *source, struct phys_addr block)
-{
-	memory_blocks_free(container_of(source, struct memory_source, blocks)->memory, block);
-}
-
-static status_t source_take_run(struct run_source *source, struct owner *owner, uint64_t blocks, uint64_t alignment_bytes,
-				struct phys_addr *run)
-{
-	const struct memory_source *self = container_of(source, struct memory_source, runs);
-	struct memory_request request = {
-		.blocks = blocks,
-		.constraints = self->constraints,
-		.owner = owner,
-		.wait = self->wait,
-		.deadline_ns = self->deadline_ns,
-	};
-
-	request.constraints.alignment_bytes = alignment_bytes;
-	return memory_blocks_alloc(self->memory, &request, run);
-}
-
-static void source_give_run(struct run_source *source, struct phys_addr run)
-{
-	memory_blocks_free(container_of(source, struct memory_source, runs)->memory, run);
+	memory_blocks_free(container_of(source, struct memory_source, blocks)->memory, run);
 }
 
 void memory_source_init(struct memory_source *source, struct memory *memory, const struct block_constraints *constraints)
 {
 	*source = (struct memory_source){
 		.blocks = { .heap = &memory->blocks, .take = source_take, .give = source_give },
-		.runs = { .take = source_take_run, .give = source_give_run },
 		.memory = memory,
-		.constraints = *constraints,
-		.wait = MEMORY_WAIT_NEVER,
+		.request = { .constraints = *constraints, .wait = MEMORY_WAIT_NEVER },
 	};
 }
 
@@ -254,9 +232,10 @@ static void sources_init(struct memory *memory)
 	const struct block_constraints anywhere = { 0 };
 
 	memory_source_init(&memory->kernel_source, memory, &anywhere);
-	memory->kernel_source.below_min = true;
+	memory->kernel_source.request.below_min = true;
+	memory_source_init(&memory->large_source, memory, &anywhere);
 	memory_source_init(&memory->cache_source, memory, &anywhere);
-	memory->cache_source.cache = true;
+	memory->cache_source.blocks.take = cache_take;
 }
 
 status_t memory_init(struct memory *memory, const struct memory_config *config, const struct phys_range *ranges, uint32_t count,
@@ -291,7 +270,7 @@ status_t memory_init(struct memory *memory, const struct memory_config *config, 
 		.retain_bytes = config->general_retain_bytes,
 		.guard = config->guard,
 		.source = &memory->kernel_source.blocks,
-		.runs = &memory->kernel_source.runs,
+		.runs = &memory->large_source.blocks,
 		.bookkeeping = &memory->bookkeeping,
 		.cleaners = &memory->cleaners,
 	};

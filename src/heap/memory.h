@@ -90,16 +90,11 @@ struct memory_statistics {
 	_Atomic uint64_t background_bytes; /* of cleaned_bytes, for the background cleaner */
 };
 
-/* The memory behind the interfaces that objcaches and general heaps take blocks from. */
+/* The memory behind the interface that objcaches and general heaps take blocks from. */
 struct memory_source {
 	struct block_source blocks;
-	struct run_source runs;
 	struct memory *memory;
-	struct block_constraints constraints;
-	bool below_min;
-	bool cache; /* never reclaims, and takes nothing below low */
-	enum memory_wait wait;
-	uint64_t deadline_ns;
+	struct memory_request request; /* of each take, but for what it names */
 };
 
 /* DMA memory, for dma*.c (dma_state.h). */
@@ -138,7 +133,8 @@ struct memory {
 	_Atomic uint64_t claimed_blocks;    /* being reclaimed for requests under way */
 	struct worker background;           /* the background cleaner */
 	struct memory_source kernel_source; /* [I] reclaims, may use what lies below min */
-	struct memory_source cache_source;  /* [I] for caches */
+	struct memory_source large_source;  /* [I] the same, without: for large objects of the general heap */
+	struct memory_source cache_source;  /* [I] for caches: never reclaims, and takes nothing below low */
 	struct general_heap general;
 	uint64_t own_bytes;       /* [I] of it, that serve this structure */
 	struct owned_heaps owned; /* parts of the general heap by owner */
@@ -176,7 +172,7 @@ status_t memory_objcache_init(struct memory *memory, struct objcache *cache, str
 
 /*
  * A source of blocks under constraints, which takes nothing below min. It reclaims where platform_may_sleep(), and waits as
- * source->wait says (at first MEMORY_WAIT_NEVER).
+ * source->request.wait says (at first MEMORY_WAIT_NEVER).
  */
 void memory_source_init(struct memory_source *source, struct memory *memory, const struct block_constraints *constraints);
 

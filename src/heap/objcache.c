@@ -149,7 +149,7 @@ status_t objcache_grow(struct objcache *cache, struct block_source *source)
 	status_t status;
 
 	source = source ? source : cache->config.source;
-	status = source->take(source, &cache->owner, &address);
+	status = source->take(source, &cache->owner, 1, 0, &address);
 	if (status != STATUS_OK)
 		return status;
 	block = block_heap_find(cache->heap, address);

@@ -160,7 +160,7 @@ static struct frames *fresh_block(struct page_heap *heap)
 	struct phys_addr block;
 	struct frames *frames;
 
-	if (!may_grow(volume) || source->take(source, &heap->owner, &block) != STATUS_OK)
+	if (!may_grow(volume) || source->take(source, &heap->owner, 1, 0, &block) != STATUS_OK)
 		return NULL;
 	frames = frame_table_block(&pagecache->table, block);
 	frames_prepare(frames);

@@ -173,7 +173,7 @@ static bool open_block(struct test_cache *cache)
 	struct phys_addr fresh;
 	uint64_t block;
 
-	if (source->take(source, &cache->owner, &fresh) == STATUS_OK) {
+	if (source->take(source, &cache->owner, 1, 0, &fresh) == STATUS_OK) {
 		block = (fresh.value - cache->start) / BLOCK_BYTES;
 	} else {
 		if (cache->blocks == 0)

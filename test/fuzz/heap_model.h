@@ -44,7 +44,6 @@ struct heap_model {
 	struct block_heap blocks;
 	struct bookkeeping bookkeeping;
 	struct block_source source;
-	struct run_source runs;
 	struct fault_injector injector;
 	uint64_t fail_bits;   /* the next takes of the source: bit 0 says whether the next one fails, and goes to the end */
 	uint64_t inject_bits; /* the same for the injector, while it is set */

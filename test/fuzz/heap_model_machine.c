@@ -104,25 +104,15 @@ static status_t run_take(struct heap_model *model, struct owner *owner, uint64_t
 	return block_heap_alloc(&model->blocks, &request, run);
 }
 
-static status_t source_take(struct block_source *source, struct owner *owner, struct phys_addr *block)
+static status_t source_take(struct block_source *source, struct owner *owner, uint64_t blocks, uint64_t alignment,
+			    struct phys_addr *run)
 {
-	return run_take(container_of(source, struct heap_model, source), owner, 1, 0, block);
+	return run_take(container_of(source, struct heap_model, source), owner, blocks, alignment, run);
 }
 
-static void source_give(struct block_source *source, struct phys_addr block)
+static void source_give(struct block_source *source, struct phys_addr run)
 {
-	block_heap_free(&container_of(source, struct heap_model, source)->blocks, block);
-}
-
-static status_t runs_take(struct run_source *source, struct owner *owner, uint64_t blocks, uint64_t alignment,
-			  struct phys_addr *run)
-{
-	return run_take(container_of(source, struct heap_model, runs), owner, blocks, alignment, run);
-}
-
-static void runs_give(struct run_source *source, struct phys_addr run)
-{
-	block_heap_free(&container_of(source, struct heap_model, runs)->blocks, run);
+	block_heap_free(&container_of(source, struct heap_model, source)->blocks, run);
 }
 
 static bool must_fail(struct fault_injector *injector, const char *where, uint64_t bytes)
@@ -211,13 +201,12 @@ bool heap_model_init(struct heap_model *model, const struct heap_model_setup *se
 	assert(status == STATUS_OK && setup->seed_bytes <= SEED_MAX);
 	bookkeeping_init(&model->bookkeeping, &model->blocks, seed, setup->seed_bytes);
 	model->source = (struct block_source){ &model->blocks, source_take, source_give };
-	model->runs = (struct run_source){ runs_take, runs_give };
 	model->injector.must_fail = must_fail;
 	const struct general_heap_config config = {
 		.name = "general",
 		.powers_only = setup->powers_only,
 		.source = &model->source,
-		.runs = &model->runs,
+		.runs = &model->source,
 		.bookkeeping = &model->bookkeeping,
 	};
 	status = general_heap_init(&model->general, &config);

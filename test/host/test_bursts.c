@@ -106,7 +106,7 @@ static void cache_grow(void)
 	struct phys_addr block;
 
 	while (m.memory.blocks.free_blocks > m.memory.config.low_bytes >> BLOCK_SHIFT &&
-	       source->take(source, &m.cache, &block) == STATUS_OK) {
+	       source->take(source, &m.cache, 1, 0, &block) == STATUS_OK) {
 		block_heap_set_cost(&m.memory.blocks, block, (uint32_t)(1 + random_below(&m.random, COST_MAX)));
 		m.cached[m.cached_count++] = block;
 		m.cached_at[index_of(block)] = m.cached_count;

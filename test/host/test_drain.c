@@ -249,7 +249,7 @@ static void empty_block_add(void)
 	struct phys_addr block;
 	struct frames *frames;
 
-	if (source->take(source, &volume->heap.owner, &block) != STATUS_OK)
+	if (source->take(source, &volume->heap.owner, 1, 0, &block) != STATUS_OK)
 		return;
 	frames = frame_table_block(&world.machine.pagecache.table, block);
 	frames_prepare(frames);
