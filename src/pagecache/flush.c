@@ -71,7 +71,7 @@ static bool writes_have_begun(struct flush *flush)
 
 	while (flush->stage < FLUSH_WRITES) {
 		flush->waits = false;
-		started = writeback_start(volume, flush->node, pick, flush);
+		started = writeback_start(volume, flush->node, UINT64_MAX, pick, flush);
 		flush->starved = started == WRITEBACK_STARVED;
 		if (started == WRITEBACK_STARTED)
 			continue;

@@ -77,17 +77,21 @@ static bool reserve(struct volume *volume, uint64_t pages)
 	return false;
 }
 
-static void mapping_free(struct mapping *mapping)
+/* Whether the mapping has the page as a whole. */
+static bool has_whole(const struct mapping *mapping, uint32_t i)
 {
-	atomic_fetch_sub(&mapping->node->volume->mapped_pages, mapping->reserved);
-	heap_free(memory_general_heap(mapping->node->volume->pagecache->memory), mapping);
+	const struct phys_range *last = &mapping->segments[mapping->segment_count - 1];
+	const uint64_t own = node_own_bytes(mapping->node, page_key_number(page_key(mapping->pages[i])));
+
+	return (i > 0 || mapping->segments[0].start.value % PAGE_BYTES == 0) &&
+	       (i < mapping->page_count - 1 || (last->start.value + last->bytes - 1) % PAGE_BYTES + 1 == own);
 }
 
 /*
- * Nothing was transferred. What a page for writing contains counts only if it was dirty before: it may never have been read.
+ * If nothing was transferred, what a page for writing contains counts only if it was dirty before: it may never have been read.
  * One that is UNFLUSHED may become dirty at any time, by a loss.
  */
-static void mapping_cancel(struct mapping *mapping)
+static void mapping_end(struct mapping *mapping, bool transferred)
 {
 	struct volume *volume = mapping->node->volume;
 
@@ -97,12 +101,13 @@ static void mapping_cancel(struct mapping *mapping)
 		apart_leave(volume, page);
 		if (mapping->access == MAP_READ)
 			page_unpin(page);
-		else if (page_state(page) & (PAGE_LISTED | PAGE_UNFLUSHED))
-			page_written(volume, page, 0);
+		else if (transferred || (page_state(page) & (PAGE_LISTED | PAGE_UNFLUSHED)))
+			page_written(volume, page, transferred && has_whole(mapping, i) ? PAGE_STALE : 0);
 		else
 			page_give_up(volume, page);
 	}
-	mapping_free(mapping);
+	atomic_fetch_sub(&volume->mapped_pages, mapping->reserved);
+	heap_free(memory_general_heap(volume->pagecache->memory), mapping);
 }
 
 /* From here on it is a pin that may last. */
@@ -142,22 +147,12 @@ status_t node_map_at(struct node *node, uint64_t offset, uint64_t bytes, enum ma
 		done += part;
 	}
 	if (status != STATUS_OK) {
-		mapping_cancel(mapping);
+		mapping_end(mapping, false);
 		return status;
 	}
 	mapping_list(mapping, site);
 	*result = mapping;
 	return STATUS_OK;
-}
-
-/* Whether the mapping has the page as a whole. */
-static bool has_whole(const struct mapping *mapping, uint32_t i)
-{
-	const struct phys_range *last = &mapping->segments[mapping->segment_count - 1];
-	const uint64_t own = node_own_bytes(mapping->node, page_key_number(page_key(mapping->pages[i])));
-
-	return (i > 0 || mapping->segments[0].start.value % PAGE_BYTES == 0) &&
-	       (i < mapping->page_count - 1 || (last->start.value + last->bytes - 1) % PAGE_BYTES + 1 == own);
 }
 
 void node_unmap(struct mapping *mapping)
@@ -167,12 +162,5 @@ void node_unmap(struct mapping *mapping)
 	spinlock_lock(&volume->lock);
 	list_remove(&mapping->link);
 	spinlock_unlock(&volume->lock);
-	for (uint32_t i = 0; i < mapping->page_count; i++) {
-		apart_leave(volume, mapping->pages[i]);
-		if (mapping->access == MAP_READ)
-			page_unpin(mapping->pages[i]);
-		else
-			page_written(volume, mapping->pages[i], has_whole(mapping, i) ? PAGE_STALE : 0);
-	}
-	mapping_free(mapping);
+	mapping_end(mapping, true);
 }

@@ -37,7 +37,7 @@ struct node {
 	const struct extent *extents;  /* [I] in the order of the node's pages, without gaps */
 	uint64_t bytes;                /* [I] */
 	struct extent whole;           /* [I] what `extents` is for volume->node */
-	uint32_t moves;                /* [D] of its pages, to other frames */
+	_Atomic uint32_t moves;        /* [D] of its pages, to other frames; read without */
 	_Atomic uint64_t failed_pages; /* dirty, and the last write of it failed */
 	struct dirty dirty;            /* [D] */
 	struct list dirty_link;        /* [D] in volume->dirty_nodes, as long as `dirty` has pages */

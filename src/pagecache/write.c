@@ -106,16 +106,6 @@ static status_t discard_frames(struct node *node, uint64_t first, uint64_t end)
 	return status;
 }
 
-static uint32_t moves(struct node *node)
-{
-	uint32_t count;
-
-	spinlock_lock(&node->volume->lock);
-	count = node->moves;
-	spinlock_unlock(&node->volume->lock);
-	return count;
-}
-
 /*
  * Looks at the pages that the volume has, when those are fewer than the numbers that are asked for. A page may have been moved
  * to where it had looked already; then it looks again.
@@ -126,9 +116,9 @@ static status_t discard_cached(struct node *node, uint64_t first, uint64_t end)
 	uint32_t before;
 
 	do {
-		before = moves(node);
+		before = atomic_load(&node->moves);
 		status = discard_frames(node, first, end);
-	} while (status == STATUS_OK && moves(node) != before);
+	} while (status == STATUS_OK && atomic_load(&node->moves) != before);
 	return status;
 }
 

@@ -124,30 +124,6 @@ void page_dirty_again_locked(struct volume *volume, struct page *page)
 	writeback_dirtied(volume);
 }
 
-/* The first dirty page of the volume, of any kind. [D] is held. */
-static struct page *dirty_any_locked(const struct volume *volume)
-{
-	const struct list *link = list_first(&volume->dirty_nodes);
-	struct page *page = NULL;
-
-	for (unsigned kind = 0; link && !page && kind < DIRTY_KINDS; kind++)
-		page = dirty_first(&container_of(link, struct node, dirty_link)->dirty, kind, 0);
-	return page;
-}
-
-void writeback_discard(struct volume *volume)
-{
-	struct page *page;
-
-	do {
-		spinlock_lock(&volume->lock);
-		page = dirty_any_locked(volume);
-		if (page)
-			forget_locked(volume, page, PAGE_CLEAN);
-		spinlock_unlock(&volume->lock);
-	} while (page);
-}
-
 /* Claiming pages ----------------------------------------------------------------------------------------------------------- */
 
 /* DIRTY becomes WRITEBACK, unless somebody is writing to the page. [D] is held. */
@@ -186,9 +162,9 @@ static struct page *next_locked(const struct io *io, uint64_t end)
  * spoil another one's write. The write is in flight from here on: a flush that does not find the page in the dirty set any
  * more has to find the write. NULL: a writer has the page, or it is DIRTY and there is no I/O object. [D] is held.
  */
-static struct io *begin_locked(struct volume *volume, struct page *page, uint64_t end, uint32_t left)
+static struct io *begin_locked(struct volume *volume, struct page *page, uint64_t end)
 {
-	struct io *io = page_is(page_state(page), PAGE_DIRTY) ? io_try_begin(volume, BLOCK_WRITE, left) : NULL;
+	struct io *io = page_is(page_state(page), PAGE_DIRTY) ? io_try_begin(volume, BLOCK_WRITE, 0) : NULL;
 
 	if (!io)
 		return NULL;
@@ -303,8 +279,8 @@ static struct page *pick_of_all_locked(struct volume *volume, struct page *(*pic
 	return NULL;
 }
 
-static enum writeback start(struct volume *volume, struct node *node, struct page *(*pick)(struct node *, void *),
-			    void *context, uint64_t end, uint32_t left)
+enum writeback writeback_start(struct volume *volume, struct node *node, uint64_t end,
+			       struct page *(*pick)(struct node *, void *), void *context)
 {
 	struct io *io = NULL;
 	struct page *page;
@@ -314,19 +290,13 @@ static enum writeback start(struct volume *volume, struct node *node, struct pag
 		spinlock_lock(&volume->lock);
 		page = node ? pick(node, context) : pick_of_all_locked(volume, pick, context);
 		if (page)
-			io = begin_locked(volume, page, end, left);
+			io = begin_locked(volume, page, end);
 		starved = page && !io && page_is(page_state(page), PAGE_DIRTY);
 		spinlock_unlock(&volume->lock);
 	} while (page && !io && !starved);
 	if (io)
 		io_submit(io, write_done);
 	return io ? WRITEBACK_STARTED : starved ? WRITEBACK_STARVED : WRITEBACK_NOTHING;
-}
-
-enum writeback writeback_start(struct volume *volume, struct node *node, struct page *(*pick)(struct node *, void *),
-			       void *context)
-{
-	return start(volume, node, pick, context, UINT64_MAX, 0);
 }
 
 /* Picks -------------------------------------------------------------------------------------------------------------------- */
@@ -374,7 +344,7 @@ static struct page *pick_old(struct node *node, void *context)
 
 enum writeback writeback_start_old(struct volume *volume, enum dirty_kind kind, uint64_t age_ns)
 {
-	return writeback_start(volume, NULL, pick_old, &(struct old){ kind, age_ns });
+	return writeback_start(volume, NULL, UINT64_MAX, pick_old, &(struct old){ kind, age_ns });
 }
 
 struct range_pick {
@@ -403,37 +373,47 @@ bool writeback_start_range(struct node *node, uint64_t first, uint64_t end, bool
 {
 	struct range_pick range = { first, end, patient ? DIRTY_WAITING : DIRTY_BUSY };
 	struct pagecache *pagecache = node->volume->pagecache;
-	const uint32_t left = patient ? pagecache->config.requests / 2 : 0;
-	enum writeback started;
 	bool any = false;
 
-	do {
+	while (!patient || atomic_load(&pagecache->requests_used) < pagecache->config.requests / 2) {
 		const uint32_t returned = atomic_load(&pagecache->requests_returned);
+		const enum writeback started = writeback_start(node->volume, node, end, pick_of_range, &range);
 
-		started = start(node->volume, node, pick_of_range, &range, end, left);
 		any = any || started == WRITEBACK_STARTED;
-		if (started != WRITEBACK_STARVED)
+		if (started == WRITEBACK_NOTHING || (started == WRITEBACK_STARVED && patient))
+			break;
+		if (started == WRITEBACK_STARTED)
 			continue;
 		range.first--;
-		if (!patient)
-			(void)platform_wait(&pagecache->requests_returned, returned, PLATFORM_FOREVER);
-	} while (started == WRITEBACK_STARTED || (started == WRITEBACK_STARVED && !patient));
+		(void)platform_wait(&pagecache->requests_returned, returned, PLATFORM_FOREVER);
+	}
 	return any;
+}
+
+static struct page *pick_around(struct node *node, void *context)
+{
+	struct page *page = context;
+
+	return page_is(page_state(page), PAGE_DIRTY) ? begin_run_locked(node->volume, page) : NULL;
 }
 
 bool writeback_start_page(struct volume *volume, struct page *page)
 {
-	struct io *io = NULL;
-	bool starved;
+	/* The page may be any node's of the volume. */
+	return writeback_start(volume, &volume->node, UINT64_MAX, pick_around, page) != WRITEBACK_STARVED;
+}
 
-	spinlock_lock(&volume->lock);
-	if (page_is(page_state(page), PAGE_DIRTY))
-		io = begin_locked(volume, begin_run_locked(volume, page), UINT64_MAX, 0);
-	starved = !io && page_is(page_state(page), PAGE_DIRTY);
-	spinlock_unlock(&volume->lock);
-	if (io)
-		io_submit(io, write_done);
-	return !starved;
+void writeback_discard(struct volume *volume)
+{
+	struct page *page;
+
+	do {
+		spinlock_lock(&volume->lock);
+		page = pick_of_all_locked(volume, pick_of_range, &(struct range_pick){ 0, UINT64_MAX, DIRTY_BUSY });
+		if (page)
+			forget_locked(volume, page, PAGE_CLEAN);
+		spinlock_unlock(&volume->lock);
+	} while (page);
 }
 
 /* Writers ------------------------------------------------------------------------------------------------------------------ */
@@ -452,7 +432,7 @@ void page_written(struct volume *volume, struct page *page, uint32_t clear)
 		writeback_dirtied(volume);
 	} else if (dirty_is_busy(page)) {
 		/* The writeback has come by meanwhile: it is claimed before another writer comes. */
-		io = begin_locked(volume, page, UINT64_MAX, 0);
+		io = begin_locked(volume, page, UINT64_MAX);
 		if (!io)
 			*ready = MIN(*ready, page_key_number(page_key(page)));
 	}

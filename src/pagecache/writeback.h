@@ -20,14 +20,14 @@ enum writeback {
 };
 
 /*
- * Starts one write, of what is picked of the node (NULL: of the nodes in turn, beginning where the last call has ended). Does
- * not wait. Any task context.
+ * Starts one write, of what is picked of the node (NULL: of the nodes in turn, beginning where the last call has ended) and of
+ * what follows up to page `end`. Does not wait. Any task context.
  *
  * `pick` returns the page of the node to be written next, or NULL. If a writer has it, it is not written, and is not picked
  * again. [D] is held.
  */
-enum writeback writeback_start(struct volume *volume, struct node *node, struct page *(*pick)(struct node *node, void *context),
-			       void *context) MUST_CHECK;
+enum writeback writeback_start(struct volume *volume, struct node *node, uint64_t end,
+			       struct page *(*pick)(struct node *node, void *context), void *context) MUST_CHECK;
 
 /* The same for pages of the kind that have been old for `age_ns`, and what became ready of the busy ones. */
 enum writeback writeback_start_old(struct volume *volume, enum dirty_kind kind, uint64_t age_ns) MUST_CHECK;

@@ -24,18 +24,12 @@ uint64_t written_losses(const struct volume *volume)
 	return atomic_load(&volume->device->cache_losses);
 }
 
-/* The number of an UNFLUSHED page's write, or 0 if that has been settled. [D] is held. */
-static uint64_t number_locked(const struct volume *volume, const struct page *page)
+uint64_t written_number_locked(const struct volume *volume, const struct page *page)
 {
 	const struct written *written = &volume->written;
 	const uint64_t since = (page->flush - written->settled) & FLUSH_MASK;
 
 	return since <= written->begun - written->settled ? written->settled + since : 0;
-}
-
-bool written_is_at_risk_locked(const struct volume *volume, const struct page *page)
-{
-	return number_locked(volume, page) != 0;
 }
 
 static struct range range_of(const struct volume *volume, const struct page *page)
@@ -95,22 +89,21 @@ uint32_t written_ended_locked(struct volume *volume, struct page *page)
 	return PAGE_UNFLUSHED;
 }
 
+/* [D] is held, and something is noted or lost. */
 static uint32_t read_locked(struct volume *volume, struct page *page, uint64_t losses)
 {
 	struct written *written = &volume->written;
 	const struct range range = range_of(volume, page);
-	bool before;
+	bool before, noted;
 
 	notice_loss_locked(volume);
 	before = ranges_touch(&written->noted_before, range.start, range.end);
-	if (ranges_touch(&written->lost, range.start, range.end))
-		return PAGE_STALE;
-	if (!before && !ranges_touch(&written->noted, range.start, range.end))
-		return 0;
-	if (written->noticed != (before ? written->losses : losses) || written->noticed != losses)
+	noted = before || ranges_touch(&written->noted, range.start, range.end);
+	if (ranges_touch(&written->lost, range.start, range.end) ||
+	    (noted && (written->noticed != losses || (before && losses != written->losses))))
 		return PAGE_STALE;
 	page->flush = written->begun & FLUSH_MASK;
-	return PAGE_UNFLUSHED;
+	return noted ? PAGE_UNFLUSHED : 0;
 }
 
 uint32_t written_read(struct volume *volume, struct page *page, uint64_t losses)
@@ -128,7 +121,7 @@ uint32_t written_read(struct volume *volume, struct page *page, uint64_t losses)
 void written_leaves_locked(struct volume *volume, const struct page *page)
 {
 	struct written *written = &volume->written;
-	const uint64_t number = page_state(page) & PAGE_UNFLUSHED ? number_locked(volume, page) : 0;
+	const uint64_t number = page_state(page) & PAGE_UNFLUSHED ? written_number_locked(volume, page) : 0;
 	const struct range range = range_of(volume, page);
 
 	if (page_state(page) & PAGE_LOST)
@@ -192,7 +185,7 @@ bool written_flush_begin_locked(struct volume *volume)
 
 static bool may_not_be_durable(uint32_t state)
 {
-	return (state & (PAGE_LISTED | PAGE_UNFLUSHED)) || page_is(state, PAGE_WRITEBACK);
+	return page_is_newer(state) || (state & PAGE_UNFLUSHED);
 }
 
 static void visit_page(struct volume *volume, struct page *page,
@@ -229,7 +222,7 @@ void written_visit(struct volume *volume, void (*visit)(struct volume *volume, s
 static void look_at_locked(struct volume *volume, struct page *page, void *before)
 {
 	uint32_t state = page_state(page);
-	const uint64_t number = state & PAGE_UNFLUSHED ? number_locked(volume, page) : UINT64_MAX;
+	const uint64_t number = state & PAGE_UNFLUSHED ? written_number_locked(volume, page) : UINT64_MAX;
 
 	if (number >= *(const uint64_t *)before)
 		return;
@@ -238,21 +231,6 @@ static void look_at_locked(struct volume *volume, struct page *page, void *befor
 	else
 		while (!page_try_change(page, &state, state & ~PAGE_UNFLUSHED))
 			;
-}
-
-/* Begins to settle; false: there was no loss. */
-static bool settle_begin(struct volume *volume, uint64_t *losses, uint64_t *before)
-{
-	struct written *written = &volume->written;
-	bool lost;
-
-	spinlock_lock(&volume->lock);
-	lost = written_is_lost_locked(volume, written->losses);
-	*losses = written->noticed;
-	*before = lost ? written->lost_before : written->settled;
-	written->settling = true;
-	spinlock_unlock(&volume->lock);
-	return lost;
 }
 
 /* What was noted is lost. */
@@ -283,9 +261,16 @@ void written_settle(struct volume *volume)
 {
 	struct written *written = &volume->written;
 	uint64_t losses, before;
+	bool lost;
 
 	mutex_lock(&volume->flush);
-	if (settle_begin(volume, &losses, &before) || before - written->cleaned >= CLEAN_FLUSHES) {
+	spinlock_lock(&volume->lock);
+	lost = written_is_lost_locked(volume, written->losses);
+	losses = written->noticed;
+	before = lost ? written->lost_before : written->settled;
+	written->settling = true;
+	spinlock_unlock(&volume->lock);
+	if (lost || before - written->cleaned >= CLEAN_FLUSHES) {
 		written_visit(volume, look_at_locked, &before);
 		written->cleaned = before;
 	}

@@ -72,8 +72,8 @@ uint64_t written_losses(const struct volume *volume);
 void written_visit(struct volume *volume, void (*visit)(struct volume *volume, struct page *page, void *context),
 		   void *context);
 
-/* Whether an UNFLUSHED page may yet be lost. [D] is held. */
-bool written_is_at_risk_locked(const struct volume *volume, const struct page *page);
+/* The number of an UNFLUSHED page's write; 0: it is durable, or has been seen to. [D] is held. */
+uint64_t written_number_locked(const struct volume *volume, const struct page *page);
 
 /*
  * Begins a device flush, if none is under way, of another volume of the device neither; the caller submits the request when
