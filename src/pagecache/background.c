@@ -30,20 +30,16 @@ static bool is_beyond_background(struct volume *volume)
 	return atomic_load(&volume->counts.dirty_pages) > writeback_limits(volume).background;
 }
 
-/*
- * Old pages: the set of a node that is waiting turns when it is half of the age since it did, and what is old by then is
- * written when half of the age has passed again. So a page is between half of the age and all of it old.
- */
-static bool write_aged(struct volume *volume)
+static bool start(struct volume *volume, enum dirty_kind kind, uint64_t age_ns)
 {
-	return writeback_start_old(volume, DIRTY_WAITING, volume->pagecache->config.dirty_age_ns / 2) == WRITEBACK_STARTED;
+	return writeback_start_old(volume, kind, age_ns) == WRITEBACK_STARTED;
 }
 
 /* Failed pages are each a write of their own. One that fails again puts off the next try, which is another one's. */
 static bool retry(struct volume *volume)
 {
 	return atomic_load(&volume->counts.failed_pages) > 0 && platform_now_ns() >= atomic_load(&volume->retry_ns) &&
-	       writeback_start_old(volume, DIRTY_FAILED, 0) == WRITEBACK_STARTED;
+	       start(volume, DIRTY_FAILED, 0);
 }
 
 /* Ahead of the cursors ----------------------------------------------------------------------------------------------------- */
@@ -106,13 +102,6 @@ static void clean_ahead(struct volume *volume)
 
 /* Rounds ------------------------------------------------------------------------------------------------------------------- */
 
-static enum round write_share(struct volume *volume)
-{
-	if (!is_beyond_background(volume))
-		return ROUND_DONE;
-	return writeback_start_old(volume, DIRTY_WAITING, 0) == WRITEBACK_STARTED ? ROUND_MORE : ROUND_FULL;
-}
-
 static enum round write_some(struct volume *volume, bool cursor_waits)
 {
 	pageout_write_early(volume);
@@ -120,7 +109,15 @@ static enum round write_some(struct volume *volume, bool cursor_waits)
 		clean_ahead(volume);
 	if (is_full(volume))
 		return ROUND_FULL;
-	return write_aged(volume) || retry(volume) ? ROUND_MORE : write_share(volume);
+	/*
+	 * Old pages: the set of a node that is waiting turns when it is half of the age since it did, and what is old by then
+	 * is written when half of the age has passed again. So a page is between half of the age and all of it old.
+	 */
+	if (start(volume, DIRTY_WAITING, volume->pagecache->config.dirty_age_ns / 2) || retry(volume))
+		return ROUND_MORE;
+	if (!is_beyond_background(volume))
+		return ROUND_DONE;
+	return start(volume, DIRTY_WAITING, 0) ? ROUND_MORE : ROUND_FULL;
 }
 
 static enum round write_some_of_all(struct pagecache *pagecache)

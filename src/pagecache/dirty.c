@@ -158,16 +158,11 @@ struct page *dirty_first_old(const struct dirty *dirty, enum dirty_kind kind)
 	return first(dirty, young_of(dirty, kind) ^ 1, 0);
 }
 
-static bool has_young(const struct dirty *dirty, enum dirty_kind kind)
-{
-	return first(dirty, young_of(dirty, kind), 0);
-}
-
 void dirty_turn(struct dirty *dirty, enum dirty_kind kind, uint64_t now)
 {
 	struct dirty_set *set = &dirty->sets[kind];
 
-	if (dirty_first_old(dirty, kind) || !has_young(dirty, kind))
+	if (dirty_first_old(dirty, kind) || !dirty_first(dirty, kind, 0))
 		return;
 	set->gone = set->turned;
 	set->turned = now;
@@ -179,7 +174,7 @@ bool dirty_has_left(const struct dirty *dirty, enum dirty_kind kind, uint64_t si
 {
 	const struct dirty_set *set = &dirty->sets[kind];
 
-	return set->gone >= since || (!dirty_first_old(dirty, kind) && (set->turned >= since || !has_young(dirty, kind)));
+	return set->gone >= since || !dirty_first(dirty, kind, 0) || (set->turned >= since && !dirty_first_old(dirty, kind));
 }
 
 /* Checking ----------------------------------------------------------------------------------------------------------------- */

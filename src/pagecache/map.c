@@ -110,17 +110,6 @@ static void mapping_end(struct mapping *mapping, bool transferred)
 	heap_free(memory_general_heap(volume->pagecache->memory), mapping);
 }
 
-/* From here on it is a pin that may last. */
-static void mapping_list(struct mapping *mapping, const char *site)
-{
-	struct volume *volume = mapping->node->volume;
-
-	mapping->site = site;
-	spinlock_lock(&volume->lock);
-	list_insert_last(&volume->mappings, &mapping->link);
-	spinlock_unlock(&volume->lock);
-}
-
 status_t node_map_at(struct node *node, uint64_t offset, uint64_t bytes, enum map_access access, struct mapping **result,
 		     const char *site)
 {
@@ -150,7 +139,10 @@ status_t node_map_at(struct node *node, uint64_t offset, uint64_t bytes, enum ma
 		mapping_end(mapping, false);
 		return status;
 	}
-	mapping_list(mapping, site);
+	mapping->site = site;
+	spinlock_lock(&node->volume->lock);
+	list_insert_last(&node->volume->mappings, &mapping->link); /* from here on it is a pin that may last */
+	spinlock_unlock(&node->volume->lock);
 	*result = mapping;
 	return STATUS_OK;
 }

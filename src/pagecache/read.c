@@ -24,7 +24,7 @@ struct window {
 	struct io *io; /* being filled */
 	uint64_t hits, misses, first_uses;
 	uint32_t pending_count;
-	struct pending pending[WINDOW_PAGES];
+	struct pending *pending; /* WINDOW_PAGES of them */
 };
 
 static void window_submit(struct window *window)
@@ -43,6 +43,12 @@ static void window_read(struct window *window, struct page *page)
 	(void)io_add(window->io, page);
 }
 
+static void count_hit(struct window *window, uint32_t before)
+{
+	window->hits++;
+	window->first_uses += page_is_first_use(before);
+}
+
 /*
  * Pins one page, or takes a frame for it. NULL: it is being written to, or there is no frame without waiting; waiting has to be
  * done without pins.
@@ -57,8 +63,7 @@ static struct page *window_pin(struct window *window, uint64_t number)
 
 	page = page_pin(node->volume, key, &lookup);
 	if (page) {
-		window->hits++;
-		window->first_uses += page_is_first_use(lookup.before);
+		count_hit(window, lookup.before);
 		return page;
 	}
 	if (lookup.status != STATUS_NOT_FOUND)
@@ -97,35 +102,28 @@ static void window_copy_out(struct window *window, struct page *page, uint64_t n
 	page_unpin(page);
 }
 
-/* A request fails as a whole, so each page that it could not read gets another try. */
-static void window_copy_pinned(struct window *window)
+/* A request fails as a whole, so each page that it could not read gets another try, when no pin is held any more. */
+static status_t window_copy(struct window *window)
 {
-	for (uint32_t i = 0; i < window->pending_count; i++) {
-		struct pending *pending = &window->pending[i];
+	status_t status = STATUS_OK;
+	uint32_t left = 0;
 
-		if (!pending->page)
-			continue;
-		if (page_wait_read(pending->page) == STATUS_OK)
-			window_copy_out(window, pending->page, pending->number);
+	for (uint32_t i = 0; i < window->pending_count; i++) {
+		const struct pending pending = window->pending[i];
+
+		if (pending.page && page_wait_read(pending.page) == STATUS_OK)
+			window_copy_out(window, pending.page, pending.number);
 		else
-			window->pending[i].page = NULL;
+			window->pending[left++].number = pending.number;
 	}
-}
-
-static status_t window_copy_rest(struct window *window)
-{
-	for (uint32_t i = 0; i < window->pending_count; i++) {
+	for (uint32_t i = 0; i < left && status == STATUS_OK; i++) {
 		struct page *page;
-		status_t status;
 
-		if (window->pending[i].page)
-			continue;
 		status = page_get(window->node, window->pending[i].number, &page);
-		if (status != STATUS_OK)
-			return status;
-		window_copy_out(window, page, window->pending[i].number);
+		if (status == STATUS_OK)
+			window_copy_out(window, page, window->pending[i].number);
 	}
-	return STATUS_OK;
+	return status;
 }
 
 /* Copies a page that is cached, without a pin. False: it has to be pinned, or read. */
@@ -142,32 +140,25 @@ static inline bool copy_seen(struct node *node, uint64_t number, const struct pa
 	return index_saw_whole(&sight);
 }
 
-static bool window_copy_seen(struct window *window, uint64_t number)
-{
-	const struct part part = part_of(number, window->offset, window->buffer, window->bytes);
-	uint32_t before;
-
-	if (!copy_seen(window->node, number, &part, &before))
-		return false;
-	window->hits++;
-	window->first_uses += page_is_first_use(before);
-	return true;
-}
-
 static status_t read_window(struct window *window)
 {
 	const uint64_t first = window->offset / PAGE_BYTES;
 	const uint64_t end = divide_round_up(window->offset + window->bytes, PAGE_BYTES);
+	uint32_t before;
 
-	for (uint64_t number = first; number < end; number++)
-		if (!window_copy_seen(window, number))
+	for (uint64_t number = first; number < end; number++) {
+		const struct part part = part_of(number, window->offset, window->buffer, window->bytes);
+
+		if (copy_seen(window->node, number, &part, &before))
+			count_hit(window, before);
+		else
 			window->pending[window->pending_count++] = (struct pending){ number, window_pin(window, number) };
+	}
 	window_submit(window);
 	volume_count_lookups(window->node->volume, window->hits, window->misses, window->first_uses);
 	if (window->misses + window->first_uses > 0)
 		readahead_note(window->node, window->stream, first, end, window->misses);
-	window_copy_pinned(window);
-	return window_copy_rest(window);
+	return window_copy(window);
 }
 
 /* The common case: within one page, and cached. False: it is another one. */
@@ -195,16 +186,13 @@ status_t node_read_stream(struct node *node, struct stream *stream, uint64_t off
 	    read_hit(node, stream, offset, buffer, bytes))
 		return STATUS_OK;
 	while (status == STATUS_OK && bytes > 0) {
-		struct window window;
+		const uint64_t most = (offset / PAGE_BYTES + WINDOW_PAGES) * PAGE_BYTES - offset;
+		struct pending pending[WINDOW_PAGES];
+		struct window window = {
+			.node = node, .stream = stream, .offset = offset, .buffer = target, .pending = pending
+		};
 
-		window.node = node;
-		window.stream = stream;
-		window.offset = offset;
-		window.buffer = target;
-		window.bytes = (size_t)MIN((uint64_t)bytes, (offset / PAGE_BYTES + WINDOW_PAGES) * PAGE_BYTES - offset);
-		window.io = NULL;
-		window.hits = window.misses = window.first_uses = 0;
-		window.pending_count = 0;
+		window.bytes = (size_t)MIN((uint64_t)bytes, most);
 		status = read_window(&window);
 		offset += window.bytes;
 		target += window.bytes;
