@@ -11,70 +11,38 @@
 #include "runtime/base/log.h"
 #include "runtime/base/string.h"
 
-#define WATCH_PERIOD_SHARE  8
-#define WATCH_PERIOD_MAX_NS NS_PER_S
-#define SHUTDOWN_MIN_NS     (2 * NS_PER_S)
-#define SHUTDOWN_MAX_NS     (60 * NS_PER_S)
+#define SHUTDOWN_MIN_NS (2 * NS_PER_S)
+#define SHUTDOWN_MAX_NS (60 * NS_PER_S)
 
 static uint32_t indices; /* in use; changed by probe and remove, of which one runs at a time */
 
-static void vector_handle(void *context)
+/* A line stays raised until the completions were taken, so it has to be masked. */
+static bool nvme_quiet(struct disk_device *device, unsigned vector)
 {
-	struct nvme_vector *vector = context;
-
-	/* A line stays raised until the completions were taken, so it has to be masked. */
-	if (vector->nvme->function->interrupt_mode == PCI_INTERRUPTS_LINE)
-		register_write32(vector->nvme->registers, NVME_INTMS, 1);
-	deferred_queue(&vector->deferred);
+	(void)vector;
+	if (device->function->interrupt_mode == PCI_INTERRUPTS_LINE)
+		register_write32(nvme_of(device)->registers, NVME_INTMS, 1);
+	return true;
 }
 
-static void vector_run(struct deferred *deferred)
+static void nvme_serve(struct disk_device *device, unsigned vector)
 {
-	struct nvme_vector *vector = container_of(deferred, struct nvme_vector, deferred);
-	struct nvme *nvme = vector->nvme;
-
-	if (vector->index == 0)
-		nvme_admin_process(nvme);
-	for (unsigned i = vector->index; i < nvme->queue_count; i += nvme->vector_count) {
-		if (nvme->queues[i])
-			nvme_queue_process(nvme->queues[i]);
-	}
-	nvme_line_unmask(nvme);
+	if (vector == 0)
+		nvme_admin_process(nvme_of(device));
+	disk_vector_serve(device, vector);
+	nvme_line_unmask(nvme_of(device));
 }
 
-static status_t vectors_open(struct nvme *nvme)
-{
-	status_t status = STATUS_OK;
-
-	nvme->vector_count = pci_interrupts_open(nvme->function, nvme->queue_count);
-	if (nvme->vector_count == 0) {
-		log_error("%s: no interrupt", nvme->name);
-		return STATUS_UNSUPPORTED;
-	}
-	for (unsigned i = 0; status == STATUS_OK && i < nvme->vector_count; i++) {
-		struct nvme_vector *vector = &nvme->vectors[i];
-
-		vector->nvme = nvme;
-		vector->index = i;
-		deferred_init(&vector->deferred, vector_run);
-		format_text(vector->name, sizeof(vector->name), "%s queue %u", nvme->name, i);
-		status = pci_interrupt_attach(nvme->function, i, &vector->interrupt, vector->name,
-					      (int)(i % platform_cpu_count()), vector_handle, vector);
-	}
-	if (status != STATUS_OK)
-		log_error("%s: interrupts cannot be attached: %s", nvme->name, status_text(status));
-	return status;
-}
-
-/* No handler and no deferred work runs any more. */
-static void vectors_close(struct nvme *nvme)
-{
-	pci_interrupts_close(nvme->function);
-	for (unsigned i = 0; i < nvme->vector_count; i++) {
-		if (nvme->vectors[i].nvme)
-			deferred_flush(&nvme->vectors[i].deferred);
-	}
-}
+static const struct disk_operations operations = {
+	.quiet = nvme_quiet,
+	.serve = nvme_serve,
+	.process = nvme_queue_process,
+	.look = nvme_look,
+	.late = nvme_late,
+	.halt = nvme_halt,
+	.empty_locked = nvme_queue_empty_locked,
+	.restart = nvme_restart,
+};
 
 /* Text of a fixed width, padded with blanks; the device's, so anything may be in it. */
 static void text_copy(char *text, const uint8_t *from, size_t bytes)
@@ -104,11 +72,12 @@ static void controller_read(struct nvme *nvme, const uint8_t *answer)
 
 static status_t controller_identify(struct nvme *nvme)
 {
-	struct memory *memory = nvme->environment->memory;
+	struct memory *memory = nvme->common.environment->memory;
 	struct dma_coherent answer;
 	status_t status;
 
-	status = dma_coherent_alloc(memory, &nvme->function->device, NVME_IDENTIFY_BYTES, 1ull << nvme->page_shift, &answer);
+	status = dma_coherent_alloc(memory, &nvme->common.function->device, NVME_IDENTIFY_BYTES, 1ull << nvme->page_shift,
+				    &answer);
 	if (status != STATUS_OK)
 		return status;
 	status = nvme_identify(nvme, NVME_IDENTIFY_CONTROLLER, 0, &answer);
@@ -120,15 +89,15 @@ static status_t controller_identify(struct nvme *nvme)
 
 static status_t queues_alloc(struct nvme *nvme)
 {
-	unsigned wanted = nvme->queue_count;
+	unsigned wanted = nvme->common.queue_count;
 	status_t status;
 
 	status = nvme_queues_negotiate(nvme, &wanted);
 	if (status != STATUS_OK)
 		return status;
-	nvme->queue_count = wanted;
+	nvme->common.queue_count = wanted;
 	for (unsigned i = 0; i < wanted; i++) {
-		status = nvme_queue_alloc(nvme, i + 1, &nvme->queues[i]);
+		status = nvme_queue_alloc(nvme, i);
 		if (status != STATUS_OK)
 			return status;
 	}
@@ -139,19 +108,19 @@ static status_t controller_start(struct nvme *nvme)
 {
 	status_t status;
 
-	pci_enable(nvme->function, PCI_MEMORY);
+	pci_enable(nvme->common.function, PCI_MEMORY);
 	status = nvme_controller_open(nvme);
 	if (status == STATUS_OK)
 		status = nvme_controller_disable(nvme);
 	if (status == STATUS_OK) {
-		driver_device_was_reset(nvme->function);
+		driver_device_was_reset(nvme->common.function);
 		status = nvme_admin_alloc(nvme);
 	}
 	if (status == STATUS_OK)
-		status = vectors_open(nvme);
+		status = disk_vectors_open(&nvme->common);
 	if (status != STATUS_OK)
 		return status;
-	pci_enable(nvme->function, PCI_BUS_MASTER);
+	pci_enable(nvme->common.function, PCI_BUS_MASTER);
 	status = nvme_controller_enable(nvme);
 	if (status == STATUS_OK)
 		status = controller_identify(nvme);
@@ -161,88 +130,70 @@ static status_t controller_start(struct nvme *nvme)
 		status = nvme_namespaces_find(nvme);
 	if (status != STATUS_OK)
 		return status;
-	return disk_watch_start(&nvme->watch, nvme->name, MIN(nvme->timeout_ns / WATCH_PERIOD_SHARE, WATCH_PERIOD_MAX_NS),
-				nvme_watch_look);
+	return disk_device_watch(&nvme->common);
 }
 
 /* Ends the controller's work, in order if it can. From here on no task may start it again. */
 static void controller_quiet(struct nvme *nvme)
 {
-	disk_watch_stop(&nvme->watch);
-	atomic_store(&nvme->quiet, true);
-	for (unsigned i = 0; i < nvme->queue_count && nvme->queues[i]; i++)
-		disk_queue_stop(&nvme->queues[i]->disk);
-	if (nvme->registers && !nvme->gone && nvme->admin.open) {
+	disk_device_stop(&nvme->common);
+	if (nvme->registers && !nvme->common.gone && nvme->admin.open) {
 		nvme_queues_delete(nvme);
 		nvme_controller_shutdown(nvme);
 	}
-	if (nvme->registers && (nvme->gone || nvme_controller_disable(nvme) != STATUS_OK))
-		driver_device_is_loose(nvme->function);
-	pci_stop_dma(nvme->function);
+	if (nvme->registers && (nvme->common.gone || nvme_controller_disable(nvme) != STATUS_OK))
+		driver_device_is_loose(nvme->common.function);
+	pci_stop_dma(nvme->common.function);
 }
 
 /* Stops what controller_start has started, as far as it came, and frees everything. */
 static void controller_stop(struct nvme *nvme)
 {
-	struct list done;
-
-	list_init(&done);
 	controller_quiet(nvme);
-	vectors_close(nvme);
-	for (unsigned i = 0; i < nvme->queue_count && nvme->queues[i]; i++)
-		disk_queue_fail(&nvme->queues[i]->disk, &done);
-	disk_requests_finish(&done);
-	for (unsigned i = 0; i < nvme->queue_count && nvme->queues[i]; i++)
-		nvme_queue_free(nvme, nvme->queues[i]);
+	disk_vectors_close(&nvme->common);
+	disk_device_fail(&nvme->common);
+	for (unsigned i = 0; disk_device_queue(&nvme->common, i); i++)
+		nvme_queue_free(nvme, nvme_queue_at(nvme, i));
 	nvme_namespaces_free(nvme);
 	nvme_admin_free(nvme);
-	indices &= ~(1u << nvme->index);
-	heap_free(driver_heap(nvme->function), nvme);
+	disk_device_fini(&nvme->common);
+	heap_free(driver_heap(nvme->common.function), nvme);
 }
 
 static status_t nvme_probe(const struct driver_environment *environment, struct pci_function *function)
 {
-	struct nvme *nvme;
+	struct nvme *nvme = heap_alloc_zeroed(driver_heap(function), sizeof(*nvme), 0);
 	status_t status;
 
-	if (indices == UINT32_MAX)
-		return STATUS_UNSUPPORTED;
-	nvme = heap_alloc_zeroed(driver_heap(function), sizeof(*nvme), 0);
 	if (!nvme)
 		return STATUS_NO_MEMORY;
-	nvme->function = function;
-	nvme->environment = environment;
-	nvme->timeout_ns = environment->io_timeout_ns ? environment->io_timeout_ns : DISK_TIMEOUT_NS;
-	nvme->index = (unsigned)__builtin_ctz(~indices);
-	indices |= 1u << nvme->index;
-	format_text(nvme->name, sizeof(nvme->name), "nvme%u", nvme->index);
+	status = disk_device_init(&nvme->common, &operations, environment, function, "nvme", &indices);
+	if (status != STATUS_OK) {
+		heap_free(driver_heap(function), nvme);
+		return status;
+	}
 	spinlock_init(&nvme->admin.lock, "nvme admin");
 	status = controller_start(nvme);
 	if (status != STATUS_OK) {
 		controller_stop(nvme);
 		return status;
 	}
-	function->driver_data = nvme;
-	for (unsigned i = 0; i < nvme->queue_count; i++)
-		disk_queue_start(&nvme->queues[i]->disk);
-	for (unsigned i = 0; i < nvme->namespace_count; i++)
-		block_device_register(environment->block_devices, &nvme->namespaces[i]->block);
-	log_info("%s: %u queues, %u interrupts", nvme->name, nvme->queue_count, nvme->vector_count);
+	function->driver_data = &nvme->common;
+	disk_device_start(&nvme->common);
+	disk_device_publish(&nvme->common);
+	log_info("%s: %u queues, %u interrupts", nvme->common.name, nvme->common.queue_count, nvme->common.vector_count);
 	return STATUS_OK;
 }
 
 static void nvme_remove(struct pci_function *function)
 {
-	struct nvme *nvme = function->driver_data;
-
-	for (unsigned i = 0; i < nvme->namespace_count; i++)
-		block_device_unregister(nvme->environment->block_devices, &nvme->namespaces[i]->block);
-	controller_stop(nvme);
+	disk_device_withdraw(function->driver_data);
+	controller_stop(nvme_of(function->driver_data));
 }
 
 static void nvme_shutdown(struct pci_function *function)
 {
-	controller_quiet(function->driver_data);
+	controller_quiet(nvme_of(function->driver_data));
 }
 
 static const struct pci_id ids[] = { { .vendor_id = PCI_ANY, .class_code = 0x010802 }, { 0 } };

@@ -16,17 +16,13 @@
  */
 #pragma once
 
-#include "disk_queue.h"
-#include "disk_watch.h"
-#include "driver.h"
+#include "disk_device.h"
 #include "heap/dma.h"
 #include "nvme_ring.h"
-#include "runtime/kernel/deferred.h"
 
-#define NVME_NAMESPACES_MAX 16
-#define NVME_NAME_BYTES     24
-#define NVME_MODEL_BYTES    41
-#define NVME_SERIAL_BYTES   20
+#define NVME_NAME_BYTES   DISK_NAME_BYTES
+#define NVME_MODEL_BYTES  41
+#define NVME_SERIAL_BYTES 20
 
 struct nvme;
 
@@ -49,14 +45,6 @@ struct nvme_queue {
 #define NVME_LIST_ENTRIES  256
 #define NVME_LIST_BYTES    (NVME_LIST_ENTRIES * 8ull)
 #define NVME_QUEUE_ENTRIES 64 /* a page of commands */
-
-struct nvme_vector {
-	struct interrupt interrupt;
-	struct deferred deferred;
-	struct nvme *nvme;
-	char name[NVME_NAME_BYTES];
-	unsigned index;
-};
 
 struct nvme_namespace {
 	struct block_device block;
@@ -81,44 +69,40 @@ struct nvme_admin {
 };
 
 struct nvme {
-	struct pci_function *function;                /* [I] */
-	const struct driver_environment *environment; /* [I] */
-	unsigned index;                               /* [I] nvme0, nvme1 ... */
-	char name[NVME_NAME_BYTES];                   /* [I] */
-	volatile void *registers;                     /* [I] */
-	uint64_t cap;                                 /* [I] */
-	unsigned page_shift;                          /* [I] */
-	uint64_t timeout_ns;                          /* [I] of I/O and admin commands */
-	uint64_t shutdown_ns;                         /* [I] */
-	uint32_t transfer_bytes_max;                  /* [I] of one command */
-	bool write_cache;                             /* [I] */
-	uint32_t namespaces_numbered;                 /* [I] largest number of a namespace */
-	char model[NVME_MODEL_BYTES];                 /* [I] */
-	char serial[NVME_SERIAL_BYTES];               /* [I] without a NUL */
-
+	struct disk_device common;
+	volatile void *registers;       /* [I] */
+	uint64_t cap;                   /* [I] */
+	unsigned page_shift;            /* [I] */
+	uint64_t shutdown_ns;           /* [I] */
+	uint32_t transfer_bytes_max;    /* [I] of one command */
+	bool write_cache;               /* [I] */
+	uint32_t namespaces_numbered;   /* [I] largest number of a namespace */
+	char model[NVME_MODEL_BYTES];   /* [I] */
+	char serial[NVME_SERIAL_BYTES]; /* [I] without a NUL */
 	struct nvme_admin admin;
-	struct nvme_queue *queues[PLATFORM_CPUS_MAX]; /* [I] */
-	unsigned queue_count;                         /* [I] */
-	struct nvme_vector vectors[PLATFORM_CPUS_MAX];
-	unsigned vector_count;                                  /* [I] */
-	struct nvme_namespace *namespaces[NVME_NAMESPACES_MAX]; /* [I] */
-	unsigned namespace_count;                               /* [I] */
-
-	struct disk_watch watch;
-	const char *_Atomic complaint; /* [a] why it must be reset; NULL: all is well */
-	_Atomic bool quiet;            /* [a] the line stays masked: completions are not taken */
-	bool gone;                     /* watch task */
-	unsigned resets;               /* watch task */
-	_Atomic unsigned errors;       /* [a] failed commands */
-	struct disk_activity activity; /* [a] */
 };
+
+static inline struct nvme *nvme_of(struct disk_device *device)
+{
+	return container_of(device, struct nvme, common);
+}
+
+static inline struct nvme_queue *nvme_queue_at(const struct nvme *nvme, unsigned index)
+{
+	return container_of(nvme->common.queues[index], struct nvme_queue, disk);
+}
+
+static inline struct nvme_namespace *nvme_namespace_at(const struct nvme *nvme, unsigned index)
+{
+	return container_of(nvme->common.blocks[index], struct nvme_namespace, block);
+}
 
 /* nvme_controller.c: registers. All in a task that may sleep; failures are logged. */
 status_t nvme_controller_open(struct nvme *nvme) MUST_CHECK; /* maps registers, looks whether it is fit */
 status_t nvme_controller_enable(struct nvme *nvme) MUST_CHECK;
 status_t nvme_controller_disable(struct nvme *nvme) MUST_CHECK; /* afterwards it does no DMA */
 void nvme_controller_shutdown(struct nvme *nvme);
-/* Opens the interrupt line again, unless completions are not taken (`quiet`); does nothing with messages. Any context. */
+/* Opens the interrupt line again, unless completions are not taken; does nothing with messages. Any context. */
 void nvme_line_unmask(struct nvme *nvme);
 
 /* nvme_admin.c */
@@ -142,18 +126,21 @@ status_t nvme_ring_alloc(struct nvme *nvme, unsigned id, unsigned entries, struc
 			 struct nvme_ring_memory *memory) MUST_CHECK;
 void nvme_ring_free(struct nvme *nvme, struct nvme_ring_memory *memory);
 
-status_t nvme_queue_alloc(struct nvme *nvme, unsigned id, struct nvme_queue **result) MUST_CHECK;
+status_t nvme_queue_alloc(struct nvme *nvme, unsigned index) MUST_CHECK;
 void nvme_queue_free(struct nvme *nvme, struct nvme_queue *queue);
 
 /* nvme_queue.c */
 void nvme_queue_init(struct nvme_queue *queue, const char *name, uint64_t timeout_ns); /* stopped; the ring is there */
-void nvme_queue_process(struct nvme_queue *queue); /* takes completions; tasks and deferred work */
+void nvme_queue_process(struct disk_queue *queue);
+void nvme_queue_empty_locked(struct disk_queue *queue);
 status_t nvme_status(uint16_t status);
 
 /* nvme_namespace.c */
 status_t nvme_namespaces_find(struct nvme *nvme) MUST_CHECK;
 void nvme_namespaces_free(struct nvme *nvme);
 
-/* nvme_watch.c */
-void nvme_watch_look(struct disk_watch *watch);
-void nvme_complain(struct nvme *nvme, const char *complaint); /* the controller must be reset. Any context */
+/* nvme_watch.c: of struct disk_operations. */
+void nvme_look(struct disk_device *device);
+void nvme_late(struct disk_device *device, struct disk_queue *queue);
+status_t nvme_halt(struct disk_device *device) MUST_CHECK;
+status_t nvme_restart(struct disk_device *device) MUST_CHECK;

@@ -32,7 +32,7 @@ static bool completion_take(struct nvme *nvme)
 		return false;
 	if (result == NVME_RING_BROKEN || completion.id != admin->id || atomic_load(&admin->done)) {
 		admin->open = false;
-		nvme_complain(nvme, "completed an admin command that it does not have");
+		disk_device_request_reset(&nvme->common, "completed an admin command that it does not have");
 		return false;
 	}
 	admin->completion = completion;
@@ -93,9 +93,9 @@ status_t nvme_admin_run(struct nvme *nvme, struct nvme_command *command, uint32_
 	status = command_submit(admin, command);
 	if (status != STATUS_OK)
 		return status;
-	status = command_wait(nvme, platform_now_ns() + MIN(nvme->timeout_ns, ADMIN_TIMEOUT_NS));
+	status = command_wait(nvme, platform_now_ns() + MIN(nvme->common.timeout_ns, ADMIN_TIMEOUT_NS));
 	if (status != STATUS_OK) {
-		log_error("%s: no answer to admin command 0x%x", nvme->name, command->opcode);
+		log_error("%s: no answer to admin command 0x%x", nvme->common.name, command->opcode);
 		spinlock_lock(&admin->lock);
 		admin->open = false; /* until it was reset: the completion might still come */
 		spinlock_unlock(&admin->lock);
@@ -103,7 +103,7 @@ status_t nvme_admin_run(struct nvme *nvme, struct nvme_command *command, uint32_
 	}
 	code = admin->completion.status;
 	if (!NVME_STATUS_IS_OK(code)) {
-		log_debug("%s: admin command 0x%x failed: status type %u, code 0x%x", nvme->name, command->opcode,
+		log_debug("%s: admin command 0x%x failed: status type %u, code 0x%x", nvme->common.name, command->opcode,
 			  NVME_STATUS_TYPE(code), NVME_STATUS_CODE(code));
 		return nvme_status(code);
 	}
@@ -164,16 +164,16 @@ static status_t queue_create(struct nvme *nvme, const struct nvme_queue *queue, 
 
 status_t nvme_queues_create(struct nvme *nvme)
 {
-	unsigned granted = nvme->queue_count;
+	unsigned granted = nvme->common.queue_count;
 	status_t status;
 
 	status = nvme_queues_negotiate(nvme, &granted);
-	if (status == STATUS_OK && granted < nvme->queue_count)
+	if (status == STATUS_OK && granted < nvme->common.queue_count)
 		status = STATUS_UNSUPPORTED;
-	for (unsigned i = 0; status == STATUS_OK && i < nvme->queue_count; i++)
-		status = queue_create(nvme, nvme->queues[i], i % nvme->vector_count);
+	for (unsigned i = 0; status == STATUS_OK && i < nvme->common.queue_count; i++)
+		status = queue_create(nvme, nvme_queue_at(nvme, i), i % nvme->common.vector_count);
 	if (status != STATUS_OK)
-		log_error("%s: the I/O queues cannot be created: %s", nvme->name, status_text(status));
+		log_error("%s: the I/O queues cannot be created: %s", nvme->common.name, status_text(status));
 	return status;
 }
 
@@ -191,8 +191,8 @@ static status_t queue_delete(struct nvme *nvme, const struct nvme_queue *queue)
 
 void nvme_queues_delete(struct nvme *nvme)
 {
-	for (unsigned i = 0; i < nvme->queue_count && nvme->queues[i]; i++) {
-		if (queue_delete(nvme, nvme->queues[i]) != STATUS_OK && !nvme->admin.open)
+	for (unsigned i = 0; disk_device_queue(&nvme->common, i); i++) {
+		if (queue_delete(nvme, nvme_queue_at(nvme, i)) != STATUS_OK && !nvme->admin.open)
 			return;
 	}
 }

@@ -20,29 +20,29 @@ status_t nvme_controller_open(struct nvme *nvme)
 	uint64_t stride, doorbells;
 	status_t status;
 
-	status = pci_bar_map(nvme->function, 0, 0, NVME_DOORBELLS, PCI_REGISTERS, &registers);
+	status = pci_bar_map(nvme->common.function, 0, 0, NVME_DOORBELLS, PCI_REGISTERS, &registers);
 	if (status != STATUS_OK)
 		return status;
 	nvme->cap = register_read64(registers, NVME_CAP);
 	nvme->page_shift = MAX(NVME_CAP_PAGE_SHIFT_MIN(nvme->cap), (unsigned)PAGE_SHIFT);
 	if (nvme->cap == UINT64_MAX || !(nvme->cap & NVME_CAP_COMMANDS_NVM) || NVME_CAP_ENTRIES_MAX(nvme->cap) < 2) {
-		log_error("%s: capabilities 0x%llx: no NVM command set", nvme->name, (unsigned long long)nvme->cap);
+		log_error("%s: capabilities 0x%llx: no NVM command set", nvme->common.name, (unsigned long long)nvme->cap);
 		return STATUS_UNSUPPORTED;
 	}
 	if (nvme->page_shift > PAGE_SHIFT_MAX) {
-		log_error("%s: the controller wants pages of at least 2^%u bytes", nvme->name, nvme->page_shift);
+		log_error("%s: the controller wants pages of at least 2^%u bytes", nvme->common.name, nvme->page_shift);
 		return STATUS_UNSUPPORTED;
 	}
 	/* As many doorbells as the BAR has room for: two for the admin queue, and two for each other one. */
 	stride = NVME_CAP_STRIDE_BYTES(nvme->cap);
-	doorbells = (nvme->function->bars[0].bytes - NVME_DOORBELLS) / stride;
-	nvme->queue_count = (unsigned)MIN(platform_cpu_count(), doorbells / 2 > 0 ? doorbells / 2 - 1 : 0);
-	if (nvme->queue_count == 0) {
-		log_error("%s: BAR 0 has no room for doorbells", nvme->name);
+	doorbells = (nvme->common.function->bars[0].bytes - NVME_DOORBELLS) / stride;
+	nvme->common.queue_count = (unsigned)MIN(platform_cpu_count(), doorbells / 2 > 0 ? doorbells / 2 - 1 : 0);
+	if (nvme->common.queue_count == 0) {
+		log_error("%s: BAR 0 has no room for doorbells", nvme->common.name);
 		return STATUS_UNSUPPORTED;
 	}
-	return pci_bar_map(nvme->function, 0, 0, NVME_DOORBELLS + (2ull * nvme->queue_count + 2) * stride, PCI_REGISTERS,
-			   &nvme->registers);
+	return pci_bar_map(nvme->common.function, 0, 0, NVME_DOORBELLS + (2ull * nvme->common.queue_count + 2) * stride,
+			   PCI_REGISTERS, &nvme->registers);
 }
 
 /* Waits until the status register, masked, has `value`. */
@@ -81,13 +81,13 @@ status_t nvme_controller_disable(struct nvme *nvme)
 	/* Being disabled while it is still becoming ready is not allowed; one that never does so is disabled all the same. */
 	if (configuration & NVME_CC_ENABLE) {
 		if (status_wait(nvme, NVME_CSTS_READY, NVME_CSTS_READY, ready_ns(nvme)) != STATUS_OK)
-			log_debug("%s: was enabled and is not ready", nvme->name);
+			log_debug("%s: was enabled and is not ready", nvme->common.name);
 		configuration &= ~(NVME_CC_ENABLE | NVME_CC_SHUTDOWN_MASK);
 		register_write32(nvme->registers, NVME_CC, configuration);
 	}
 	status = status_wait(nvme, NVME_CSTS_READY, 0, ready_ns(nvme));
 	if (status != STATUS_OK)
-		log_error("%s: the controller does not stop: %s", nvme->name, status_text(status));
+		log_error("%s: the controller does not stop: %s", nvme->common.name, status_text(status));
 	return status;
 }
 
@@ -103,7 +103,7 @@ status_t nvme_controller_enable(struct nvme *nvme)
 	register_write32(nvme->registers, NVME_CC, NVME_CC_ENABLE | NVME_CC_PAGE_SHIFT(nvme->page_shift) | NVME_CC_ENTRY_SIZES);
 	status = status_wait(nvme, NVME_CSTS_READY, NVME_CSTS_READY, ready_ns(nvme));
 	if (status != STATUS_OK) {
-		log_error("%s: the controller does not start: %s", nvme->name, status_text(status));
+		log_error("%s: the controller does not start: %s", nvme->common.name, status_text(status));
 		return status;
 	}
 	spinlock_lock(&admin->lock);
@@ -120,12 +120,12 @@ void nvme_controller_shutdown(struct nvme *nvme)
 		return;
 	register_write32(nvme->registers, NVME_CC, (configuration & ~NVME_CC_SHUTDOWN_MASK) | NVME_CC_SHUTDOWN_NORMAL);
 	if (status_wait(nvme, NVME_CSTS_SHUTDOWN_MASK, NVME_CSTS_SHUTDOWN_DONE, nvme->shutdown_ns) != STATUS_OK)
-		log_warn("%s: did not finish its shutdown", nvme->name);
+		log_warn("%s: did not finish its shutdown", nvme->common.name);
 }
 
 void nvme_line_unmask(struct nvme *nvme)
 {
-	if (nvme->function->interrupt_mode == PCI_INTERRUPTS_LINE && !atomic_load(&nvme->quiet) &&
-	    !atomic_load(&nvme->complaint))
+	if (nvme->common.function->interrupt_mode == PCI_INTERRUPTS_LINE && !atomic_load(&nvme->common.stopped) &&
+	    !atomic_load(&nvme->common.reset_reason))
 		register_write32(nvme->registers, NVME_INTMC, 1);
 }

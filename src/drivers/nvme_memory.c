@@ -14,8 +14,8 @@ status_t nvme_ring_alloc(struct nvme *nvme, unsigned id, unsigned entries, struc
 			 struct nvme_ring_memory *memory)
 {
 	const size_t alignment = (size_t)1 << nvme->page_shift;
-	struct memory *from = nvme->environment->memory;
-	const struct device *device = &nvme->function->device;
+	struct memory *from = nvme->common.environment->memory;
+	const struct device *device = &nvme->common.function->device;
 	status_t status;
 
 	status = dma_coherent_alloc(from, device, entries * sizeof(*ring->submissions), alignment, &memory->submissions);
@@ -40,14 +40,14 @@ status_t nvme_ring_alloc(struct nvme *nvme, unsigned id, unsigned entries, struc
 
 void nvme_ring_free(struct nvme *nvme, struct nvme_ring_memory *memory)
 {
-	dma_coherent_free(nvme->environment->memory, &memory->submissions);
-	dma_coherent_free(nvme->environment->memory, &memory->completions);
+	dma_coherent_free(nvme->common.environment->memory, &memory->submissions);
+	dma_coherent_free(nvme->common.environment->memory, &memory->completions);
 	*memory = (struct nvme_ring_memory){ 0 };
 }
 
-status_t nvme_queue_alloc(struct nvme *nvme, unsigned id, struct nvme_queue **result)
+status_t nvme_queue_alloc(struct nvme *nvme, unsigned index)
 {
-	struct heap *heap = driver_heap(nvme->function);
+	struct heap *heap = driver_heap(nvme->common.function);
 	const unsigned entries = MIN(NVME_CAP_ENTRIES_MAX(nvme->cap), NVME_QUEUE_ENTRIES);
 	struct nvme_queue *queue = heap_alloc(heap, sizeof(*queue), 0);
 	status_t status;
@@ -59,22 +59,22 @@ status_t nvme_queue_alloc(struct nvme *nvme, unsigned id, struct nvme_queue **re
 		.page_bytes = 1ull << nvme->page_shift,
 		.command_bytes_max = nvme->transfer_bytes_max,
 	};
-	status = nvme_ring_alloc(nvme, id, entries, &queue->ring, &queue->memory);
+	status = nvme_ring_alloc(nvme, index + 1, entries, &queue->ring, &queue->memory);
 	if (status == STATUS_OK)
-		status = dma_coherent_alloc(nvme->environment->memory, &nvme->function->device, (entries - 1) * NVME_LIST_BYTES,
-					    PAGE_BYTES, &queue->lists);
+		status = dma_coherent_alloc(nvme->common.environment->memory, &nvme->common.function->device,
+					    (entries - 1) * NVME_LIST_BYTES, PAGE_BYTES, &queue->lists);
 	if (status != STATUS_OK) {
 		nvme_queue_free(nvme, queue);
 		return status;
 	}
-	nvme_queue_init(queue, nvme->name, nvme->timeout_ns);
-	*result = queue;
+	nvme_queue_init(queue, nvme->common.name, nvme->common.timeout_ns);
+	nvme->common.queues[index] = &queue->disk;
 	return STATUS_OK;
 }
 
 void nvme_queue_free(struct nvme *nvme, struct nvme_queue *queue)
 {
-	dma_coherent_free(nvme->environment->memory, &queue->lists);
+	dma_coherent_free(nvme->common.environment->memory, &queue->lists);
 	nvme_ring_free(nvme, &queue->memory);
-	heap_free(driver_heap(nvme->function), queue);
+	heap_free(driver_heap(nvme->common.function), queue);
 }

@@ -21,9 +21,8 @@ struct format {
 static void namespace_submit(struct block_device *device, struct block_request *request)
 {
 	struct nvme_namespace *disk = container_of(device, struct nvme_namespace, block);
-	struct nvme *nvme = disk->nvme;
 
-	disk_queue_submit(&nvme->queues[platform_cpu() % nvme->queue_count]->disk, device, request, disk->index);
+	disk_device_submit(&disk->nvme->common, device, request, disk->index);
 }
 
 /* False: this driver cannot use it; the log says why. */
@@ -39,12 +38,12 @@ static bool namespace_is_fit(const struct nvme *nvme, uint32_t id, const uint8_t
 	if (format->metadata_bytes != 0)
 		log_warn("%s: namespace %u is formatted with %u bytes of metadata per block, which is not supported; format it "
 			 "without",
-			 nvme->name, id, format->metadata_bytes);
+			 nvme->common.name, id, format->metadata_bytes);
 	else if (format->sector_shift < SECTOR_SHIFT_MIN || format->sector_shift > SECTOR_SHIFT_MAX)
-		log_warn("%s: namespace %u has blocks of 2^%u bytes; supported are 512 to 4096", nvme->name, id,
+		log_warn("%s: namespace %u has blocks of 2^%u bytes; supported are 512 to 4096", nvme->common.name, id,
 			 format->sector_shift);
 	else if (blocks > UINT64_MAX >> format->sector_shift)
-		log_warn("%s: namespace %u has an impossible size", nvme->name, id);
+		log_warn("%s: namespace %u has an impossible size", nvme->common.name, id);
 	else
 		return true;
 	return false;
@@ -61,7 +60,7 @@ static void namespace_announce(const struct nvme_namespace *disk)
 
 static status_t namespace_add(struct nvme *nvme, uint32_t id, const uint8_t *answer, const struct format *format)
 {
-	struct nvme_namespace *disk = heap_alloc(driver_heap(nvme->function), sizeof(*disk), 0);
+	struct nvme_namespace *disk = heap_alloc(driver_heap(nvme->common.function), sizeof(*disk), 0);
 	uint64_t blocks;
 
 	if (!disk)
@@ -77,18 +76,18 @@ static status_t namespace_add(struct nvme *nvme, uint32_t id, const uint8_t *ans
 			.transfer_bytes_max = DISK_TRANSFER_BYTES_MAX,
 			.read_only = answer[NVME_NAMESPACE_ATTRIBUTES] & NVME_ATTRIBUTE_PROTECTED,
 			.write_cache = nvme->write_cache,
-			.device = &nvme->function->device,
+			.device = &nvme->common.function->device,
 			.submit = namespace_submit,
 		},
 		.nvme = nvme,
 		.id = id,
 		.sector_shift = format->sector_shift,
-		.index = (uint8_t)nvme->namespace_count,
+		.index = (uint8_t)nvme->common.block_count,
 	};
-	format_text(disk->name, sizeof(disk->name), "%sn%u", nvme->name, id);
+	format_text(disk->name, sizeof(disk->name), "%sn%u", nvme->common.name, id);
 	block_device_set_serial(&disk->block, nvme->serial, NVME_SERIAL_BYTES);
 	list_init(&disk->block.link);
-	nvme->namespaces[nvme->namespace_count++] = disk;
+	nvme->common.blocks[nvme->common.block_count++] = &disk->block;
 	namespace_announce(disk);
 	return STATUS_OK;
 }
@@ -98,14 +97,14 @@ static status_t namespace_probe(struct nvme *nvme, uint32_t id, const struct dma
 	struct format format;
 	status_t status;
 
-	if (nvme->namespace_count == NVME_NAMESPACES_MAX) {
-		log_warn("%s: more than %d namespaces; %u is ignored", nvme->name, NVME_NAMESPACES_MAX, id);
+	if (nvme->common.block_count == DISK_BLOCKS_MAX) {
+		log_warn("%s: more than %d namespaces; %u is ignored", nvme->common.name, DISK_BLOCKS_MAX, id);
 		return STATUS_OK;
 	}
 	memset(answer->memory, 0, NVME_IDENTIFY_BYTES);
 	status = nvme_identify(nvme, NVME_IDENTIFY_NAMESPACE, id, answer);
 	if (status != STATUS_OK) {
-		log_warn("%s: namespace %u cannot be identified: %s", nvme->name, id, status_text(status));
+		log_warn("%s: namespace %u cannot be identified: %s", nvme->common.name, id, status_text(status));
 		return nvme->admin.open ? STATUS_OK : status;
 	}
 	return namespace_is_fit(nvme, id, answer->memory, &format) ? namespace_add(nvme, id, answer->memory, &format)
@@ -130,25 +129,25 @@ static status_t ids_read(struct nvme *nvme, const struct dma_coherent *answer, u
 
 status_t nvme_namespaces_find(struct nvme *nvme)
 {
-	uint32_t ids[2 * NVME_NAMESPACES_MAX];
+	uint32_t ids[2 * DISK_BLOCKS_MAX];
 	struct dma_coherent answer;
 	status_t status;
 
-	status = dma_coherent_alloc(nvme->environment->memory, &nvme->function->device, NVME_IDENTIFY_BYTES,
+	status = dma_coherent_alloc(nvme->common.environment->memory, &nvme->common.function->device, NVME_IDENTIFY_BYTES,
 				    1ull << nvme->page_shift, &answer);
 	if (status != STATUS_OK)
 		return status;
 	status = ids_read(nvme, &answer, ids, ARRAY_LENGTH(ids));
 	for (unsigned i = 0; status == STATUS_OK && i < ARRAY_LENGTH(ids) && ids[i] != 0; i++)
 		status = namespace_probe(nvme, ids[i], &answer);
-	dma_coherent_free(nvme->environment->memory, &answer);
-	if (status == STATUS_OK && nvme->namespace_count == 0)
-		log_warn("%s: no namespace that can be used", nvme->name);
+	dma_coherent_free(nvme->common.environment->memory, &answer);
+	if (status == STATUS_OK && nvme->common.block_count == 0)
+		log_warn("%s: no namespace that can be used", nvme->common.name);
 	return status;
 }
 
 void nvme_namespaces_free(struct nvme *nvme)
 {
-	while (nvme->namespace_count > 0)
-		heap_free(driver_heap(nvme->function), nvme->namespaces[--nvme->namespace_count]);
+	while (nvme->common.block_count > 0)
+		heap_free(driver_heap(nvme->common.function), nvme_namespace_at(nvme, --nvme->common.block_count));
 }

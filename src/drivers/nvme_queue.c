@@ -48,7 +48,7 @@ static bool transfer_extend(const struct nvme_queue *queue, struct transfer *tra
 
 static const struct nvme_namespace *namespace_of(const struct nvme_queue *queue, struct block_request *request)
 {
-	return queue->nvme->namespaces[disk_progress(request)->target];
+	return nvme_namespace_at(queue->nvme, disk_progress(request)->target);
 }
 
 static void command_fill(struct nvme_queue *queue, unsigned slot, struct block_request *request, struct nvme_command *command)
@@ -89,11 +89,16 @@ static void queue_ring(struct disk_queue *disk_queue)
 	nvme_ring_submit(&container_of(disk_queue, struct nvme_queue, disk)->ring);
 }
 
+void nvme_queue_empty_locked(struct disk_queue *disk_queue)
+{
+	nvme_ring_reset(&container_of(disk_queue, struct nvme_queue, disk)->ring);
+}
+
 void nvme_queue_init(struct nvme_queue *queue, const char *name, uint64_t timeout_ns)
 {
 	queue->disk.name = name;
 	queue->disk.timeout_ns = timeout_ns;
-	queue->disk.activity = &queue->nvme->activity;
+	queue->disk.activity = &queue->nvme->common.activity;
 	queue->disk.slot_count = queue->ring.entries - 1u;
 	queue->disk.fill = queue_fill;
 	queue->disk.ring = queue_ring;
@@ -129,8 +134,9 @@ static bool completion_take(struct nvme_queue *queue, struct list *done, struct 
 		return false;
 	if (result == NVME_RING_BROKEN || !disk_slot_is_busy_locked(&queue->disk, completion.id)) {
 		queue->disk.state = DISK_QUEUE_STOPPED;
-		nvme_complain(queue->nvme, result == NVME_RING_BROKEN ? "a completion belongs to no queue"
-								      : "completed a command that it does not have");
+		disk_device_request_reset(&queue->nvme->common, result == NVME_RING_BROKEN
+									? "a completion belongs to no queue"
+									: "completed a command that it does not have");
 		return false;
 	}
 	request = queue->disk.slots[completion.id].request;
@@ -141,8 +147,9 @@ static bool completion_take(struct nvme_queue *queue, struct list *done, struct 
 	return true;
 }
 
-void nvme_queue_process(struct nvme_queue *queue)
+void nvme_queue_process(struct disk_queue *disk_queue)
 {
+	struct nvme_queue *queue = container_of(disk_queue, struct nvme_queue, disk);
 	struct disk_failures failures = { .count = 0 };
 	struct list done;
 
@@ -155,6 +162,6 @@ void nvme_queue_process(struct nvme_queue *queue)
 		disk_queue_pump_locked(&queue->disk);
 	}
 	spinlock_unlock(&queue->disk.lock);
-	disk_failures_log(&failures, &queue->nvme->errors);
+	disk_failures_log(&failures, &queue->nvme->common.errors);
 	disk_requests_finish(&done);
 }

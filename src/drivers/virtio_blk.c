@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * virtio block devices: from a PCI function to a block device, and back. The same steps start a
- * device at probe and after a reset (virtio_blk_start); stopping undoes what was started, in
- * reverse order.
+ * virtio block devices: from a PCI function to a block device, and back. Queues are made once,
+ * after the device said how many it has; a reset hands the same queues to it again. Stopping
+ * undoes what was started, in reverse order.
  */
 #include "virtio_blk.h"
 
@@ -31,75 +31,27 @@ enum config_field {
 	CONFIG_NUM_QUEUES = 34,
 };
 
-#define SECTOR_SHIFT        9
-#define SECTOR_BYTES_MIN    512u
-#define SECTOR_BYTES_MAX    4096u
-#define SERIAL_BYTES        20u /* section 5.2.6.1 */
-#define WATCH_PERIOD_SHARE  8
-#define WATCH_PERIOD_MAX_NS NS_PER_S
+#define SECTOR_SHIFT     9
+#define SECTOR_BYTES_MIN 512u
+#define SECTOR_BYTES_MAX 4096u
+#define SERIAL_BYTES     20u /* section 5.2.6.1 */
 
 static uint32_t indices; /* in use; changed by probe and remove, of which one runs at a time */
 
 static void disk_submit(struct block_device *device, struct block_request *request)
 {
-	struct virtio_blk *disk = container_of(device, struct virtio_blk, block);
-
-	disk_queue_submit(&disk->queues[platform_cpu() % disk->queue_count]->disk, device, request, 0);
+	disk_device_submit(&container_of(device, struct virtio_blk, block)->common, device, request, 0);
 }
 
-static void vector_handle(void *context)
+static bool disk_quiet(struct disk_device *device, unsigned vector)
 {
-	struct virtio_blk_vector *vector = context;
-	struct virtio_blk *disk = vector->disk_device;
+	struct virtio_blk *disk = virtio_blk_of(device);
 
-	if (disk->virtio.function->interrupt_mode == PCI_INTERRUPTS_LINE && !virtio_isr_take(&disk->virtio))
-		return;
-	for (unsigned i = vector->index; i < disk->queue_count; i += disk->vector_count)
-		virtqueue_interrupts_off(&disk->queues[i]->ring);
-	deferred_queue(&vector->deferred);
-}
-
-static void vector_run(struct deferred *deferred)
-{
-	struct virtio_blk_vector *vector = container_of(deferred, struct virtio_blk_vector, deferred);
-	struct virtio_blk *disk = vector->disk_device;
-
-	for (unsigned i = vector->index; i < disk->queue_count; i += disk->vector_count)
-		virtio_blk_queue_process(disk->queues[i]);
-}
-
-/* The device's queues exist by then. */
-static status_t vectors_open(struct virtio_blk *disk)
-{
-	status_t status = STATUS_OK;
-
-	disk->vector_count = pci_interrupts_open(disk->virtio.function, disk->queue_count);
-	if (disk->vector_count == 0) {
-		log_error("%s: no interrupt", disk->name);
-		return STATUS_UNSUPPORTED;
-	}
-	for (unsigned i = 0; status == STATUS_OK && i < disk->vector_count; i++) {
-		struct virtio_blk_vector *vector = &disk->vectors[i];
-
-		vector->disk_device = disk;
-		vector->index = i;
-		deferred_init(&vector->deferred, vector_run);
-		format_text(vector->name, sizeof(vector->name), "%s queue %u", disk->name, i);
-		status = pci_interrupt_attach(disk->virtio.function, i, &vector->interrupt, vector->name,
-					      (int)(i % platform_cpu_count()), vector_handle, vector);
-	}
-	if (status != STATUS_OK)
-		log_error("%s: interrupts cannot be attached: %s", disk->name, status_text(status));
-	return status;
-}
-
-static void vectors_close(struct virtio_blk *disk)
-{
-	pci_interrupts_close(disk->virtio.function);
-	for (unsigned i = 0; i < disk->vector_count; i++) {
-		if (disk->vectors[i].disk_device)
-			deferred_flush(&disk->vectors[i].deferred);
-	}
+	if (device->function->interrupt_mode == PCI_INTERRUPTS_LINE && !virtio_isr_take(&disk->virtio))
+		return false;
+	for (unsigned i = vector; disk_device_queue(device, i); i += device->vector_count)
+		virtqueue_interrupts_off(&virtio_blk_queue_at(disk, i)->ring);
+	return true;
 }
 
 /* A field of the configuration, or `fallback` without the feature that it comes with. */
@@ -122,13 +74,13 @@ static status_t geometry_read(struct virtio_blk *disk)
 	if (virtio_config_read(&disk->virtio, CONFIG_CAPACITY, &capacity, sizeof(capacity)) != STATUS_OK ||
 	    capacity > UINT64_MAX >> SECTOR_SHIFT || !is_power_of_two(sector_bytes) || sector_bytes < SECTOR_BYTES_MIN ||
 	    sector_bytes > SECTOR_BYTES_MAX || size_max < sector_bytes || seg_max == 0) {
-		log_error("%s: impossible capacity, sector size (%u) or limits", disk->name, sector_bytes);
+		log_error("%s: impossible capacity, sector size (%u) or limits", disk->common.name, sector_bytes);
 		return STATUS_UNSUPPORTED;
 	}
 	disk->segment_bytes_max = (uint32_t)align_down(MIN(size_max, DISK_TRANSFER_BYTES_MAX), sector_bytes);
 	disk->segments_max = MIN(seg_max, VIRTIO_BLK_DESCRIPTORS - 2u);
 	disk->block = (struct block_device){
-		.name = disk->name,
+		.name = disk->common.name,
 		.size_bytes = align_down(capacity << SECTOR_SHIFT, sector_bytes),
 		.sector_bytes = sector_bytes,
 		.segment_alignment = sector_bytes,
@@ -140,6 +92,7 @@ static status_t geometry_read(struct virtio_blk *disk)
 		.submit = disk_submit,
 	};
 	list_init(&disk->block.link);
+	disk->common.blocks[disk->common.block_count++] = &disk->block;
 	return STATUS_OK;
 }
 
@@ -149,8 +102,8 @@ static status_t queues_alloc(struct virtio_blk *disk)
 	status_t status;
 
 	wanted = MIN(MAX(wanted, 1u), platform_cpu_count());
-	for (; disk->queue_count < wanted; disk->queue_count++) {
-		status = virtio_blk_queue_alloc(disk, disk->queue_count, &disk->queues[disk->queue_count]);
+	for (; disk->common.queue_count < wanted; disk->common.queue_count++) {
+		status = virtio_blk_queue_alloc(disk, disk->common.queue_count);
 		if (status != STATUS_OK)
 			return status;
 	}
@@ -162,14 +115,35 @@ static status_t queues_enable(struct virtio_blk *disk)
 	const bool messages = disk->virtio.function->interrupt_mode == PCI_INTERRUPTS_MSIX;
 	status_t status = STATUS_OK;
 
-	for (unsigned i = 0; status == STATUS_OK && i < disk->queue_count; i++)
-		status = virtio_queue_enable(&disk->virtio, &disk->queues[i]->ring, disk->queues[i]->ring_memory.address,
-					     messages ? i % disk->vector_count : VIRTIO_VECTOR_NONE);
+	for (unsigned i = 0; status == STATUS_OK && i < disk->common.queue_count; i++) {
+		struct virtio_blk_queue *queue = virtio_blk_queue_at(disk, i);
+
+		status = virtio_queue_enable(&disk->virtio, &queue->ring, queue->ring_memory.address,
+					     messages ? i % disk->common.vector_count : VIRTIO_VECTOR_NONE);
+	}
 	return status;
 }
 
-status_t virtio_blk_start(struct virtio_blk *disk)
+static void disk_look(struct disk_device *device)
 {
+	if (virtio_is_broken(&virtio_blk_of(device)->virtio))
+		disk_device_request_reset(device, "it asks for a reset, or is gone");
+}
+
+static void disk_late(struct disk_device *device, struct disk_queue *queue)
+{
+	(void)queue;
+	disk_device_request_reset(device, "a command takes too long");
+}
+
+static status_t disk_halt(struct disk_device *device)
+{
+	return virtio_reset(&virtio_blk_of(device)->virtio);
+}
+
+static status_t disk_restart(struct disk_device *device)
+{
+	struct virtio_blk *disk = virtio_blk_of(device);
 	status_t status;
 
 	status = virtio_negotiate(&disk->virtio, FEATURES_WANTED, FEATURES_NEEDED);
@@ -179,6 +153,17 @@ status_t virtio_blk_start(struct virtio_blk *disk)
 		virtio_ready(&disk->virtio);
 	return status;
 }
+
+static const struct disk_operations operations = {
+	.quiet = disk_quiet,
+	.serve = disk_vector_serve,
+	.process = virtio_blk_queue_process,
+	.look = disk_look,
+	.late = disk_late,
+	.halt = disk_halt,
+	.empty_locked = virtio_blk_queue_empty_locked,
+	.restart = disk_restart,
+};
 
 static status_t disk_start(struct virtio_blk *disk, struct pci_function *function)
 {
@@ -197,24 +182,21 @@ static status_t disk_start(struct virtio_blk *disk, struct pci_function *functio
 	if (status == STATUS_OK)
 		status = queues_alloc(disk);
 	if (status == STATUS_OK)
-		status = vectors_open(disk);
+		status = disk_vectors_open(&disk->common);
 	if (status == STATUS_OK)
 		status = queues_enable(disk);
 	if (status != STATUS_OK)
 		return status;
 	pci_enable(function, PCI_BUS_MASTER);
 	virtio_ready(&disk->virtio);
-	return disk_watch_start(&disk->watch, disk->name, MIN(disk->timeout_ns / WATCH_PERIOD_SHARE, WATCH_PERIOD_MAX_NS),
-				virtio_blk_watch_look);
+	return disk_device_watch(&disk->common);
 }
 
 /* Ends the disk's work. From here on no task may start it again. */
-static void disk_quiet(struct virtio_blk *disk)
+static void disk_end(struct virtio_blk *disk)
 {
-	disk_watch_stop(&disk->watch);
-	for (unsigned i = 0; i < disk->queue_count; i++)
-		disk_queue_stop(&disk->queues[i]->disk);
-	if (disk->virtio.common && (disk->gone || virtio_reset(&disk->virtio) != STATUS_OK))
+	disk_device_stop(&disk->common);
+	if (disk->virtio.common && (disk->common.gone || virtio_reset(&disk->virtio) != STATUS_OK))
 		driver_device_is_loose(disk->virtio.function);
 	pci_stop_dma(disk->virtio.function);
 }
@@ -222,24 +204,19 @@ static void disk_quiet(struct virtio_blk *disk)
 /* Stops what disk_start has started, as far as it came, and frees everything. */
 static void disk_stop(struct virtio_blk *disk)
 {
-	struct list done;
-
-	list_init(&done);
-	disk_quiet(disk);
-	vectors_close(disk);
-	for (unsigned i = 0; i < disk->queue_count; i++)
-		disk_queue_fail(&disk->queues[i]->disk, &done);
-	disk_requests_finish(&done);
-	for (unsigned i = 0; i < disk->queue_count; i++)
-		virtio_blk_queue_free(disk, disk->queues[i]);
-	indices &= ~(1u << disk->index);
+	disk_end(disk);
+	disk_vectors_close(&disk->common);
+	disk_device_fail(&disk->common);
+	for (unsigned i = 0; disk_device_queue(&disk->common, i); i++)
+		virtio_blk_queue_free(disk, virtio_blk_queue_at(disk, i));
+	disk_device_fini(&disk->common);
 	heap_free(driver_heap(disk->virtio.function), disk);
 }
 
 /* A device may not know the command, or have no number: then it has none. */
 static void serial_read(struct virtio_blk *disk)
 {
-	struct memory *memory = disk->environment->memory;
+	struct memory *memory = disk->common.environment->memory;
 	const uint32_t bytes = disk->block.sector_bytes;
 	struct dma_coherent answer;
 	struct phys_range segment;
@@ -260,53 +237,47 @@ static void disk_announce(const struct virtio_blk *disk)
 {
 	char bytes[FORMAT_BYTES_SIZE];
 
-	log_info("%s: %s, sectors of %u bytes%s%s, %u queues, %u interrupts", disk->name,
+	log_info("%s: %s, sectors of %u bytes%s%s, %u queues, %u interrupts", disk->common.name,
 		 format_bytes(bytes, disk->block.size_bytes), disk->block.sector_bytes,
-		 disk->block.write_cache ? ", write cache" : "", disk->block.read_only ? ", read-only" : "", disk->queue_count,
-		 disk->vector_count);
+		 disk->block.write_cache ? ", write cache" : "", disk->block.read_only ? ", read-only" : "",
+		 disk->common.queue_count, disk->common.vector_count);
 }
 
 static status_t virtio_blk_probe(const struct driver_environment *environment, struct pci_function *function)
 {
-	struct virtio_blk *disk;
+	struct virtio_blk *disk = heap_alloc_zeroed(driver_heap(function), sizeof(*disk), 0);
 	status_t status;
 
-	if (indices == UINT32_MAX)
-		return STATUS_UNSUPPORTED;
-	disk = heap_alloc_zeroed(driver_heap(function), sizeof(*disk), 0);
 	if (!disk)
 		return STATUS_NO_MEMORY;
 	disk->virtio.function = function;
-	disk->environment = environment;
-	disk->timeout_ns = environment->io_timeout_ns ? environment->io_timeout_ns : DISK_TIMEOUT_NS;
-	disk->index = (unsigned)__builtin_ctz(~indices);
-	indices |= 1u << disk->index;
-	format_text(disk->name, sizeof(disk->name), "virtio%u", disk->index);
+	status = disk_device_init(&disk->common, &operations, environment, function, "virtio", &indices);
+	if (status != STATUS_OK) {
+		heap_free(driver_heap(function), disk);
+		return status;
+	}
 	status = disk_start(disk, function);
 	if (status != STATUS_OK) {
 		disk_stop(disk);
 		return status;
 	}
-	function->driver_data = disk;
-	for (unsigned i = 0; i < disk->queue_count; i++)
-		disk_queue_start(&disk->queues[i]->disk);
+	function->driver_data = &disk->common;
+	disk_device_start(&disk->common);
 	serial_read(disk);
-	block_device_register(environment->block_devices, &disk->block);
+	disk_device_publish(&disk->common);
 	disk_announce(disk);
 	return STATUS_OK;
 }
 
 static void virtio_blk_remove(struct pci_function *function)
 {
-	struct virtio_blk *disk = function->driver_data;
-
-	block_device_unregister(disk->environment->block_devices, &disk->block);
-	disk_stop(disk);
+	disk_device_withdraw(function->driver_data);
+	disk_stop(virtio_blk_of(function->driver_data));
 }
 
 static void virtio_blk_shutdown(struct pci_function *function)
 {
-	disk_quiet(function->driver_data);
+	disk_end(virtio_blk_of(function->driver_data));
 }
 
 /* The id of modern devices, and of those that also have the interface from before 1.0. */

@@ -11,14 +11,10 @@
  */
 #pragma once
 
-#include "disk_queue.h"
-#include "disk_watch.h"
-#include "driver.h"
+#include "disk_device.h"
 #include "heap/dma.h"
-#include "runtime/kernel/deferred.h"
 #include "virtio_pci.h"
 
-#define VIRTIO_BLK_NAME_BYTES  16
 #define VIRTIO_BLK_SLOTS       64
 #define VIRTIO_BLK_DESCRIPTORS 256 /* in the table of a slot: a page; two are for header and status */
 
@@ -42,45 +38,28 @@ struct virtio_blk_queue {
 	unsigned segments_max;          /* [I] of one command */
 };
 
-struct virtio_blk_vector {
-	struct interrupt interrupt;
-	struct deferred deferred;
-	struct virtio_blk *disk_device;
-	char name[2 * VIRTIO_BLK_NAME_BYTES];
-	unsigned index;
-};
-
 struct virtio_blk {
+	struct disk_device common;
 	struct block_device block;
 	struct virtio virtio;
-	const struct driver_environment *environment;       /* [I] */
-	unsigned index;                                     /* [I] */
-	char name[VIRTIO_BLK_NAME_BYTES];                   /* [I] */
-	uint64_t timeout_ns;                                /* [I] */
-	uint32_t segment_bytes_max;                         /* [I] */
-	unsigned segments_max;                              /* [I] */
-	struct virtio_blk_queue *queues[PLATFORM_CPUS_MAX]; /* [I] */
-	unsigned queue_count;                               /* [I] */
-	struct virtio_blk_vector vectors[PLATFORM_CPUS_MAX];
-	unsigned vector_count; /* [I] */
-	bool identifying;      /* probe: what is read is the serial number */
-	struct disk_watch watch;
-	const char *_Atomic complaint; /* [a] why it must be reset; NULL: all is well */
-	bool gone;                     /* watch task */
-	unsigned resets;               /* watch task */
-	_Atomic unsigned errors;       /* [a] failed commands */
-	struct disk_activity activity; /* [a] */
+	uint32_t segment_bytes_max; /* [I] */
+	unsigned segments_max;      /* [I] */
+	bool identifying;           /* probe: what is read is the serial number */
 };
 
-/* virtio_blk.c: after a reset of the device: features, queues, ready. */
-status_t virtio_blk_start(struct virtio_blk *disk) MUST_CHECK;
+static inline struct virtio_blk *virtio_blk_of(struct disk_device *device)
+{
+	return container_of(device, struct virtio_blk, common);
+}
+
+static inline struct virtio_blk_queue *virtio_blk_queue_at(const struct virtio_blk *disk, unsigned index)
+{
+	return container_of(disk->common.queues[index], struct virtio_blk_queue, disk);
+}
 
 /* virtio_blk_queue.c */
-status_t virtio_blk_queue_alloc(struct virtio_blk *disk, unsigned index, struct virtio_blk_queue **result) MUST_CHECK;
+status_t virtio_blk_queue_alloc(struct virtio_blk *disk, unsigned index) MUST_CHECK;
 void virtio_blk_queue_free(struct virtio_blk *disk, struct virtio_blk_queue *queue);
 void virtio_blk_queue_init(struct virtio_blk_queue *queue, const char *name, uint64_t timeout_ns);
-void virtio_blk_queue_process(struct virtio_blk_queue *queue);
-
-/* virtio_blk_watch.c */
-void virtio_blk_watch_look(struct disk_watch *watch);
-void virtio_blk_complain(struct virtio_blk *disk, const char *complaint); /* the device must be reset. Any context */
+void virtio_blk_queue_process(struct disk_queue *queue);
+void virtio_blk_queue_empty_locked(struct disk_queue *queue);

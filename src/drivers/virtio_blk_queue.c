@@ -96,20 +96,27 @@ static void queue_ring(struct disk_queue *disk_queue)
 	virtqueue_submit(&container_of(disk_queue, struct virtio_blk_queue, disk)->ring);
 }
 
+void virtio_blk_queue_empty_locked(struct disk_queue *disk_queue)
+{
+	struct virtio_blk_queue *queue = container_of(disk_queue, struct virtio_blk_queue, disk);
+
+	virtqueue_reset(&queue->ring, queue->ring_memory.memory);
+}
+
 void virtio_blk_queue_init(struct virtio_blk_queue *queue, const char *name, uint64_t timeout_ns)
 {
 	queue->disk.name = name;
 	queue->disk.timeout_ns = timeout_ns;
-	queue->disk.activity = &queue->disk_device->activity;
+	queue->disk.activity = &queue->disk_device->common.activity;
 	queue->disk.slot_count = queue->ring.entries;
 	queue->disk.fill = queue_fill;
 	queue->disk.ring = queue_ring;
 	disk_queue_init(&queue->disk);
 }
 
-status_t virtio_blk_queue_alloc(struct virtio_blk *disk, unsigned index, struct virtio_blk_queue **result)
+status_t virtio_blk_queue_alloc(struct virtio_blk *disk, unsigned index)
 {
-	struct memory *memory = disk->environment->memory;
+	struct memory *memory = disk->common.environment->memory;
 	const struct device *device = &disk->virtio.function->device;
 	const unsigned size = MIN(virtio_queue_size(&disk->virtio, index), VIRTIO_BLK_SLOTS);
 	struct virtio_blk_queue *queue;
@@ -138,14 +145,14 @@ status_t virtio_blk_queue_alloc(struct virtio_blk *disk, unsigned index, struct 
 		return status;
 	}
 	virtqueue_reset(&queue->ring, queue->ring_memory.memory);
-	virtio_blk_queue_init(queue, disk->name, disk->timeout_ns);
-	*result = queue;
+	virtio_blk_queue_init(queue, disk->common.name, disk->common.timeout_ns);
+	disk->common.queues[index] = &queue->disk;
 	return STATUS_OK;
 }
 
 void virtio_blk_queue_free(struct virtio_blk *disk, struct virtio_blk_queue *queue)
 {
-	struct memory *memory = disk->environment->memory;
+	struct memory *memory = disk->common.environment->memory;
 
 	dma_coherent_free(memory, &queue->ring_memory);
 	dma_coherent_free(memory, &queue->tables);
@@ -159,7 +166,7 @@ static status_t slot_status(struct virtio_blk_queue *queue, unsigned slot, struc
 
 	if (status == REQUEST_OK)
 		return STATUS_OK;
-	disk_failure_note(failures, queue->disk_device->name, queue->disk.slots[slot].request, status);
+	disk_failure_note(failures, queue->disk_device->common.name, queue->disk.slots[slot].request, status);
 	return status == REQUEST_UNSUPPORTED ? STATUS_UNSUPPORTED : STATUS_IO_ERROR;
 }
 
@@ -173,17 +180,18 @@ static bool completion_take(struct virtio_blk_queue *queue, struct list *done, s
 		return false;
 	if (result == VIRTQUEUE_BROKEN || !disk_slot_is_busy_locked(&queue->disk, slot)) {
 		queue->disk.state = DISK_QUEUE_STOPPED;
-		virtio_blk_complain(queue->disk_device, result == VIRTQUEUE_BROKEN
-								? "its used ring makes no sense"
-								: "completed a command that it does not have");
+		disk_device_request_reset(&queue->disk_device->common, result == VIRTQUEUE_BROKEN
+									       ? "its used ring makes no sense"
+									       : "completed a command that it does not have");
 		return false;
 	}
 	disk_queue_complete_locked(&queue->disk, slot, slot_status(queue, slot, failures), done);
 	return true;
 }
 
-void virtio_blk_queue_process(struct virtio_blk_queue *queue)
+void virtio_blk_queue_process(struct disk_queue *disk_queue)
 {
+	struct virtio_blk_queue *queue = container_of(disk_queue, struct virtio_blk_queue, disk);
 	struct disk_failures failures = { .count = 0 };
 	struct list done;
 
@@ -198,6 +206,6 @@ void virtio_blk_queue_process(struct virtio_blk_queue *queue)
 			break;
 	}
 	spinlock_unlock(&queue->disk.lock);
-	disk_failures_log(&failures, &queue->disk_device->errors);
+	disk_failures_log(&failures, &queue->disk_device->common.errors);
 	disk_requests_finish(&done);
 }

@@ -2,9 +2,7 @@
 #include "app/pattern.h"
 #include "disk_place.h"
 #include "disk_test.h"
-#include "drivers/driver.h"
-#include "drivers/nvme.h"
-#include "drivers/virtio_blk.h"
+#include "drivers/disk_device.h"
 #include "heap/dma_quarantine.h"
 #include "pagecache/volume.h"
 #include "runtime/base/string.h"
@@ -220,8 +218,7 @@ IMAGE_TEST(disk_that_vanishes_ends_its_requests)
 }
 
 /* Requests survive a reset of their device. */
-static void reset_under_load(struct image_test_run *test, struct block_device *device, uint64_t seed,
-			     void (*complain)(struct pci_function *function))
+static void reset_under_load(struct image_test_run *test, struct block_device *device, uint64_t seed)
 {
 	static struct disk_test_request *requests[DEPTH];
 	struct pci_function *function = disk_function(device);
@@ -233,7 +230,7 @@ static void reset_under_load(struct image_test_run *test, struct block_device *d
 	for (unsigned i = 0; i < DEPTH; i++) {
 		disk_test_submit(device, requests[i], BLOCK_READ, i * MIB / 4);
 		if (i == DEPTH / 2)
-			complain(function);
+			disk_device_request_reset(function->driver_data, "a test asks for it");
 	}
 	for (unsigned i = 0; i < DEPTH; i++) {
 		expect_equal(disk_test_wait(requests[i]), STATUS_OK);
@@ -242,25 +239,13 @@ static void reset_under_load(struct image_test_run *test, struct block_device *d
 	}
 }
 
-static void complain_nvme(struct pci_function *function)
-{
-	nvme_complain(function->driver_data, "a test asks for it");
-}
-
-static void complain_virtio(struct pci_function *function)
-{
-	virtio_blk_complain(function->driver_data, "a test asks for it");
-}
-
 IMAGE_TEST(disk_goes_on_after_a_reset)
 {
 	struct block_device *device = NULL;
 	uint64_t seed;
 
 	while ((device = disk_test_next(test, device, &seed))) {
-		const bool is_nvme = strcmp(disk_function(device)->driver->name, "nvme") == 0;
-
 		for (unsigned i = 0; i < 3; i++)
-			reset_under_load(test, device, seed, is_nvme ? complain_nvme : complain_virtio);
+			reset_under_load(test, device, seed);
 	}
 }

@@ -58,7 +58,7 @@ static struct nvme_queue *nvme_fake_start(void)
 
 	memset(&nvme_fake, 0, sizeof(nvme_fake));
 	nvme_fake.disk = (struct nvme_namespace){ .name = "fake", .id = 1, .sector_shift = 9 };
-	nvme_fake.nvme.namespaces[0] = &nvme_fake.disk;
+	nvme_fake.nvme.common.blocks[0] = &nvme_fake.disk.block;
 	queue->nvme = &nvme_fake.nvme;
 	queue->page_bytes = PAGE_BYTES;
 	queue->command_bytes_max = 64 * KIB;
@@ -86,7 +86,7 @@ static void nvme_fake_complete(unsigned entry, unsigned id, unsigned queue_id, u
 		.id = (uint16_t)id,
 		.status = (uint16_t)(status << 1 | NVME_STATUS_PHASE),
 	};
-	nvme_queue_process(&nvme_fake.queue);
+	nvme_queue_process(&nvme_fake.queue.disk);
 }
 
 static void nvme_fake_end(struct image_test_run *test, unsigned requests)
@@ -115,7 +115,7 @@ IMAGE_TEST(nvme_completes_what_the_controller_says)
 	expect_equal(nvme_fake.submissions[ENTRIES - 1].dwords[0], (ENTRIES - 1) * PAGE_BYTES / SECTOR); /* in order */
 	nvme_fake_complete(1, nvme_fake.submissions[3].id, 1, 4, NVME_CODE_RANGE);
 	expect_equal(nvme_fake.requests[3].request.status, STATUS_RANGE);
-	expect(!nvme_fake.nvme.complaint);
+	expect(!nvme_fake.nvme.common.reset_reason);
 	nvme_fake_end(test, REQUESTS);
 	expect_equal(nvme_fake.requests[1].request.status, STATUS_GONE);
 }
@@ -134,7 +134,7 @@ IMAGE_TEST(nvme_stops_a_controller_that_lies)
 		if (lies[i].id == 0) /* the same one twice */
 			nvme_fake_complete(0, 0, 1, 1, 0);
 		nvme_fake_complete(lies[i].id == 0, lies[i].id, lies[i].queue_id, lies[i].head, 0);
-		expect(nvme_fake.nvme.complaint != NULL);
+		expect(nvme_fake.nvme.common.reset_reason != NULL);
 		expect_equal(queue->disk.state, DISK_QUEUE_STOPPED);
 		expect_equal(nvme_fake.requests[0].done, lies[i].id == 0);
 		nvme_fake_end(test, 1);
@@ -223,7 +223,7 @@ static struct virtio_blk_queue *virtio_fake_start(void)
 	struct virtio_blk_queue *queue = &virtio_fake.queue;
 
 	memset(&virtio_fake, 0, sizeof(virtio_fake));
-	memcpy(virtio_fake.disk.name, "fake", 5);
+	memcpy(virtio_fake.disk.common.name, "fake", 5);
 	virtio_fake.notify = UINT16_MAX;
 	queue->disk_device = &virtio_fake.disk;
 	queue->segment_bytes_max = MIB;
@@ -246,7 +246,7 @@ static void virtio_fake_complete(uint16_t index, uint32_t id)
 
 	((volatile struct virtqueue_used *)&used[2])[(uint16_t)(index - 1) % ENTRIES].id = id;
 	used[1] = index;
-	virtio_blk_queue_process(&virtio_fake.queue);
+	virtio_blk_queue_process(&virtio_fake.queue.disk);
 }
 
 static void virtio_fake_end(struct image_test_run *test, unsigned requests)
@@ -275,7 +275,7 @@ IMAGE_TEST(virtio_completes_what_the_device_says)
 	virtio_fake_complete(2, 3);                                                 /* without writing a status */
 	expect_equal(virtio_fake.requests[3].done, 1);
 	expect_equal(virtio_fake.requests[3].request.status, STATUS_IO_ERROR);
-	expect(!virtio_fake.disk.complaint);
+	expect(!virtio_fake.disk.common.reset_reason);
 	virtio_fake_end(test, REQUESTS);
 }
 
@@ -316,7 +316,7 @@ IMAGE_TEST(virtio_stops_a_device_that_lies)
 
 		fake_submit(&queue->disk, &any_disk, &virtio_fake.requests[0], 0);
 		virtio_fake_complete(lies[i].index, lies[i].id);
-		expect(virtio_fake.disk.complaint != NULL);
+		expect(virtio_fake.disk.common.reset_reason != NULL);
 		expect_equal(queue->disk.state, DISK_QUEUE_STOPPED);
 		expect_equal(virtio_fake.requests[0].done, 0);
 		virtio_fake_end(test, 1);
