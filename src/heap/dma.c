@@ -82,7 +82,6 @@ static status_t buffer_map(struct dma_buffer *buffer)
 
 void dma_buffer_destroy(struct memory *memory, struct dma_buffer *buffer)
 {
-	const enum dma_source source = (enum dma_source)buffer->source;
 	const struct phys_range *last = &buffer->pieces[buffer->piece_count - 1];
 
 	if (buffer->mapped)
@@ -91,16 +90,16 @@ void dma_buffer_destroy(struct memory *memory, struct dma_buffer *buffer)
 	for (uint32_t i = buffer->piece_count; i-- > 0;) {
 		const struct phys_addr start = buffer->pieces[i].start;
 
-		if (source == DMA_SOURCE_GUARANTEED)
+		if (buffer->guaranteed)
 			guarantee_give(&memory->guarantee, start);
-		else if (source == DMA_SOURCE_BLOCKS)
+		else if (buffer->client)
 			memory_blocks_free(memory, start);
 		else
 			objcache_free(objcache_of(&memory->blocks, platform_virt(start)), platform_virt(start));
 	}
-	if (source == DMA_SOURCE_GUARANTEED)
+	if (buffer->guaranteed)
 		return;
-	if (source == DMA_SOURCE_BLOCKS)
+	if (buffer->client)
 		dma_client_put(memory, buffer->client);
 	general_heap_free(&memory->general, buffer);
 }
@@ -136,14 +135,12 @@ static status_t ordinary_alloc(struct memory *memory, const struct dma_plan *pla
 	struct dma_buffer *buffer;
 	status_t status;
 
-	if (platform_in_handler())
-		return STATUS_NO_MEMORY;
 	if (!memory_could_give(memory, &plan->run, plan->runs))
 		return STATUS_RANGE;
 	buffer = general_heap_alloc(&memory->general, dma_record_bytes(plan->runs, plan->segments), 0);
 	if (!buffer)
 		return STATUS_NO_MEMORY;
-	dma_record_init(buffer, plan, plan->runs, plan->small ? DMA_SOURCE_OBJECT : DMA_SOURCE_BLOCKS);
+	dma_record_init(buffer, plan, plan->runs, false);
 	status = plan->small ? fill_object(memory, plan, buffer) : fill_blocks(memory, plan, buffer);
 	if (status == STATUS_OK)
 		return dma_buffer_finish(memory, plan, buffer, result);
@@ -164,9 +161,9 @@ static status_t alloc(struct memory *memory, const struct device *device, const 
 		return status;
 	plan.site = site;
 	plan.coherent = coherent;
-	status = STATUS_NO_MEMORY;
+	status = STATUS_NO_MEMORY; /* in handlers */
 	if (!block_heap_must_fail(&memory->blocks, "dma", request->bytes)) {
-		status = ordinary_alloc(memory, &plan, result);
+		status = platform_in_handler() ? STATUS_NO_MEMORY : ordinary_alloc(memory, &plan, result);
 		if (status != STATUS_OK && !coherent && dma_guaranteed_alloc(memory, &plan, result) == STATUS_OK)
 			status = STATUS_OK;
 		if (status == STATUS_NO_MEMORY && !memory_could_give(memory, &plan.run, plan.runs))

@@ -52,9 +52,9 @@ struct dma_buffer {
 	const struct device *device;
 	const char *site;          /* where it was asked for */
 	struct list link;          /* [E] */
-	struct dma_client *client; /* owner of its runs of blocks; NULL: it has none */
+	struct dma_client *client; /* [I] owner of its runs of blocks; NULL: objects, of the device's zone or the guarantee */
 	_Atomic uint8_t state;     /* enum dma_state; but for dma_buffer_finish, it changes under [E] */
-	uint8_t source;            /* [I] enum dma_source */
+	bool guaranteed;           /* [I] objects or pieces of the guarantee, which has the record, too */
 	bool mapped;               /* [I] `memory` is from platform_map; else the direct map serves */
 	bool coherent;             /* [I] a coherent object */
 };

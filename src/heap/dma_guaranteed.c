@@ -73,7 +73,7 @@ status_t dma_guaranteed_alloc(struct memory *memory, const struct dma_plan *plan
 	interrupts = guarantee_lock(guarantee);
 	buffer = guarantee_take_locked(guarantee, plan->device, bytes, beyond, &start);
 	if (buffer) {
-		dma_record_init(buffer, plan, (uint32_t)count, DMA_SOURCE_GUARANTEED);
+		dma_record_init(buffer, plan, (uint32_t)count, true);
 		if (count == 1)
 			list_insert_last(&memory->dma.buffers, &buffer->link);
 	}

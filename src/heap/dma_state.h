@@ -41,13 +41,6 @@ static inline bool dma_client_is_quarantined(const struct dma_client *client)
 	return client->owner.name == client->quarantined;
 }
 
-/* Where a buffer's memory comes from. */
-enum dma_source {
-	DMA_SOURCE_OBJECT,     /* an object of the device's zone */
-	DMA_SOURCE_BLOCKS,     /* runs of blocks */
-	DMA_SOURCE_GUARANTEED, /* an object or pieces of the guarantee, which has the record, too */
-};
-
 /* See dma_record.c. */
 enum dma_state {
 	DMA_STATE_GONE, /* destroyed, or in no list yet */
@@ -108,8 +101,7 @@ static inline uint64_t dma_record_bytes(uint64_t pieces, uint64_t segments)
 }
 
 /* A record of that length, with room for so many pieces; DMA_STATE_GONE. */
-static inline void dma_record_init(struct dma_buffer *buffer, const struct dma_plan *plan, uint32_t pieces,
-				   enum dma_source source)
+static inline void dma_record_init(struct dma_buffer *buffer, const struct dma_plan *plan, uint32_t pieces, bool guaranteed)
 {
 	*buffer = (struct dma_buffer){
 		.bytes = plan->request->bytes,
@@ -117,7 +109,7 @@ static inline void dma_record_init(struct dma_buffer *buffer, const struct dma_p
 		.piece_count = pieces,
 		.device = plan->device,
 		.site = plan->site,
-		.source = (uint8_t)source,
+		.guaranteed = guaranteed,
 		.coherent = plan->coherent,
 	};
 	buffer->segments = (struct device_segment *)(buffer->pieces + pieces);
@@ -126,7 +118,7 @@ static inline void dma_record_init(struct dma_buffer *buffer, const struct dma_p
 /* It comes and goes in the sections under [E] in which the guarantee gives it and has it back. */
 static inline bool dma_is_guaranteed_object(const struct dma_buffer *buffer)
 {
-	return buffer->source == DMA_SOURCE_GUARANTEED && buffer->piece_count == 1;
+	return buffer->guaranteed && buffer->piece_count == 1;
 }
 
 /*

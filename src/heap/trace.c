@@ -1,10 +1,7 @@
 #include "trace.h"
 
-#include "runtime/base/bits.h"
 #include "runtime/base/log.h"
 #include "runtime/base/string.h"
-
-#define CHUNK_EVENTS (BOOKKEEPING_CHUNK_MAX / sizeof(struct trace_entry))
 
 static const struct {
 	const char *name, *first, *second;
@@ -24,18 +21,13 @@ static const struct {
 
 status_t trace_init(struct event_trace *trace, struct bookkeeping *bookkeeping, uint64_t events)
 {
-	const uint64_t chunks = divide_round_up(events, CHUNK_EVENTS);
-
 	*trace = (struct event_trace){ 0 };
-	if (events == 0)
-		return STATUS_OK;
-	if (events > TRACE_EVENTS_MAX || !is_power_of_two(events))
+	if (events > TRACE_EVENTS_MAX || (events & (events - 1)) != 0)
 		return STATUS_INVALID;
-	trace->chunks = bookkeeping_alloc(bookkeeping, chunks * sizeof(trace->chunks[0]));
-	if (!trace->chunks)
-		return STATUS_NO_MEMORY;
-	for (uint64_t i = 0; i < chunks; i++) {
-		trace->chunks[i] = bookkeeping_alloc(bookkeeping, MIN(events, CHUNK_EVENTS) * sizeof(struct trace_entry));
+	for (uint64_t i = 0; i * TRACE_CHUNK_EVENTS < events; i++) {
+		const uint64_t chunk = MIN(events, TRACE_CHUNK_EVENTS);
+
+		trace->chunks[i] = bookkeeping_alloc(bookkeeping, chunk * sizeof(struct trace_entry));
 		if (!trace->chunks[i])
 			return STATUS_NO_MEMORY;
 	}
@@ -43,11 +35,11 @@ status_t trace_init(struct event_trace *trace, struct bookkeeping *bookkeeping, 
 	return STATUS_OK;
 }
 
-static struct trace_entry *entry_of(const struct event_trace *trace, uint64_t number)
+static struct trace_entry *entry_of(struct event_trace *trace, uint64_t number)
 {
 	const uint64_t place = number & (trace->events - 1);
 
-	return &trace->chunks[place / CHUNK_EVENTS][place % CHUNK_EVENTS];
+	return &trace->chunks[place / TRACE_CHUNK_EVENTS][place % TRACE_CHUNK_EVENTS];
 }
 
 static uint64_t state_done(uint64_t number)

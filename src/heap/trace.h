@@ -50,10 +50,12 @@ struct trace_entry {
 	_Atomic uint64_t words[TRACE_WORDS]; /* of the record */
 };
 
+#define TRACE_CHUNK_EVENTS (BOOKKEEPING_CHUNK_MAX / sizeof(struct trace_entry))
+
 struct event_trace {
-	struct trace_entry **chunks; /* [I] NULL: nothing is kept */
-	uint64_t events;             /* [I] in the ring; a power of two */
-	_Atomic uint64_t next;       /* events so far */
+	struct trace_entry *chunks[TRACE_EVENTS_MAX / TRACE_CHUNK_EVENTS]; /* [I] */
+	uint64_t events;                                                   /* [I] in the ring; 0, or a power of two */
+	_Atomic uint64_t next;                                             /* events so far */
 	_Atomic uint64_t lost;
 };
 

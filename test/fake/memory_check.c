@@ -71,14 +71,14 @@ bool guarantee_is_valid(struct guarantee *guarantee)
 /* DMA buffers ------------------------------------------------------------------------------------------------------------- */
 
 /* Whether each buffer of blocks has a client that knows the device, and is in quarantine if the buffer is. */
-static bool buffer_is_valid(const struct dma_buffer *buffer)
+static bool buffer_is_valid(struct memory *memory, const struct dma_buffer *buffer)
 {
 	const struct dma_client *client = buffer->client;
 
-	if (buffer->state == DMA_STATE_GONE || (buffer->source == DMA_SOURCE_BLOCKS) != (client != NULL) ||
-	    buffer->segment_count == 0)
+	if (buffer->state == DMA_STATE_GONE || (buffer->guaranteed && client) || buffer->segment_count == 0)
 		return false;
-	return !client || (client->device == buffer->device && client->references > 0 &&
+	const struct block *block = block_heap_find(&memory->blocks, buffer->pieces[0].start);
+	return !client || (block->owner == &client->owner && client->device == buffer->device && client->references > 0 &&
 			   dma_client_is_quarantined(client) == dma_is_quarantined(buffer));
 }
 
@@ -89,7 +89,7 @@ static bool dma_is_valid(struct memory *memory)
 	list_for_each (link, &memory->dma.buffers) {
 		const struct dma_buffer *buffer = container_of(link, struct dma_buffer, link);
 
-		if (!buffer_is_valid(buffer))
+		if (!buffer_is_valid(memory, buffer))
 			return false;
 		owned += buffer->client != NULL;
 	}
