@@ -36,6 +36,7 @@
 #include "runtime/base/atomic.h"
 #include "runtime/base/device.h"
 #include "runtime/base/mutex.h"
+#include "runtime/base/worker.h"
 
 #define GUARANTEE_OBJECT_SHIFT 12 /* the smallest object */
 #define GUARANTEE_SIZES        32 /* powers of two from there on; a piece is one of them */
@@ -130,8 +131,7 @@ struct guarantee {
 	uint32_t idle_look;              /* [K] the slot where that look begins */
 	struct cleaner cleaner;
 	_Atomic uint32_t turned_blocks; /* blocks that the cache has begun to refill since the refill task looked */
-	_Atomic uint32_t kick;          /* changes when the refill task has something to do */
-	_Atomic bool stopping;
+	struct worker worker;           /* the refill task */
 };
 
 /*
@@ -174,9 +174,6 @@ static inline bool guarantee_is_reached(const struct guarantee *guarantee, const
 	return device->dma_lowest <= guarantee->lowest.value && device->dma_mask >= guarantee->highest.value;
 }
 
-/* The refill task has something to do. Any context. */
-void guarantee_wake_refill(struct guarantee *guarantee);
-
 /*
  * A take, and what its holder does with the record, are one section under [E]. Its end wakes the refill task, if a slot is due
  * for the first time since it looked. Any context.
@@ -194,7 +191,7 @@ static inline void guarantee_unlock(struct guarantee *guarantee, uint64_t interr
 		guarantee->rested = false;
 	spinlock_unlock_interrupts(&guarantee->lock, interrupts);
 	if (wake)
-		guarantee_wake_refill(guarantee);
+		worker_kick(&guarantee->worker);
 }
 
 /*
@@ -220,9 +217,8 @@ void guarantee_turn(struct guarantee *guarantee);
 /* One round of the refill task; true: it is worth another one soon. Where platform_may_sleep(). */
 bool guarantee_keep(struct guarantee *guarantee);
 
-/* The refill task: rounds until guarantee_stop. */
+/* The refill task: rounds until its worker is stopped. */
 void guarantee_run(struct guarantee *guarantee);
-void guarantee_stop(struct guarantee *guarantee);
 
 struct guarantee_statistics guarantee_statistics(struct guarantee *guarantee);
 

@@ -26,13 +26,7 @@ void guarantee_turn(struct guarantee *guarantee)
 	if (!guarantee->slots || mutex_is_held(&guarantee->refill))
 		return;
 	if (atomic_fetch_add_explicit(&guarantee->turned_blocks, 1, memory_order_relaxed) + 1 >= turn_blocks(guarantee))
-		guarantee_wake_refill(guarantee);
-}
-
-void guarantee_wake_refill(struct guarantee *guarantee)
-{
-	atomic_fetch_add(&guarantee->kick, 1);
-	platform_wake(&guarantee->kick);
+		worker_kick(&guarantee->worker);
 }
 
 /* Slots ------------------------------------------------------------------------------------------------------------------- */
@@ -244,18 +238,13 @@ bool guarantee_keep(struct guarantee *guarantee)
 /* It runs before others. It naps between two rounds, unless a take or the cache has given it work anew meanwhile. */
 void guarantee_run(struct guarantee *guarantee)
 {
-	while (!atomic_load(&guarantee->stopping)) {
-		const uint32_t kick = atomic_load(&guarantee->kick);
+	uint32_t kicks;
+
+	while (worker_begins(&guarantee->worker, &kicks)) {
 		const uint64_t nap_ns = guarantee_keep(guarantee) ? SHORT_NAP_NS : NAP_NS;
 
-		(void)platform_wait(&guarantee->kick, kick, platform_now_ns() + nap_ns);
+		worker_wait(&guarantee->worker, kicks, platform_now_ns() + nap_ns);
 	}
-}
-
-void guarantee_stop(struct guarantee *guarantee)
-{
-	atomic_store(&guarantee->stopping, true);
-	guarantee_wake_refill(guarantee);
 }
 
 /* Donors ------------------------------------------------------------------------------------------------------------------ */
@@ -290,7 +279,7 @@ void guarantee_recall(struct guarantee *guarantee, const struct owner *owner)
 	mutex_lock(&guarantee->refill);
 	loans_end(guarantee, owner);
 	mutex_unlock(&guarantee->refill);
-	guarantee_wake_refill(guarantee);
+	worker_kick(&guarantee->worker);
 }
 
 void guarantee_set_lender(struct guarantee *guarantee, struct guarantee_lender *lender)
@@ -299,7 +288,7 @@ void guarantee_set_lender(struct guarantee *guarantee, struct guarantee_lender *
 	if (!guarantee->lender)
 		guarantee->lender = lender;
 	mutex_unlock(&guarantee->refill);
-	guarantee_wake_refill(guarantee);
+	worker_kick(&guarantee->worker);
 }
 
 void guarantee_clear_lender(struct guarantee *guarantee, struct guarantee_lender *lender)

@@ -492,7 +492,7 @@ static void crowd_member(void *context, unsigned index)
 		for (unsigned i = 0; i < CROWD_ROUNDS; i++)
 			crowd_work(crowd, (enum role)index, &random);
 		if (atomic_fetch_sub(&crowd->running, 1) == 1) {
-			guarantee_stop(&crowd->machine.memory.guarantee);
+			worker_stop(&crowd->machine.memory.guarantee.worker);
 			pagecache_stop(&crowd->machine.pagecache);
 		}
 	}
