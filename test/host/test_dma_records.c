@@ -177,6 +177,58 @@ START_TEST(two_actors_in_every_order)
 }
 END_TEST
 
+/* Two that need the client of a device, and a zone for its window, which no other device has: they get the same ones. */
+static struct device newcomer = { .name = "newcomer" };
+static struct dma_zone *zones[2];
+static struct dma_client *clients[2];
+static unsigned round_number, actors;
+
+static void begin_first(void *context)
+{
+	(void)context;
+	newcomer.dma_mask = MACHINE_START + ++round_number;
+	actors = 0;
+}
+
+static void need_both(void *context)
+{
+	const unsigned self = actors++;
+
+	(void)context;
+	ck_assert_ptr_nonnull(zones[self] = dma_zone_get(memory, &newcomer));
+	ck_assert_ptr_nonnull(clients[self] = dma_client_get(memory, &newcomer));
+}
+
+static void end_first(void *context)
+{
+	unsigned count = 0;
+
+	(void)context;
+	list_for_each (link, &memory->dma.zones)
+		count++;
+	ck_assert_uint_eq(count, round_number);
+	ck_assert_ptr_eq(zones[0], zones[1]);
+	ck_assert_ptr_eq(clients[0], clients[1]);
+	dma_client_put(memory, clients[0]);
+	ck_assert(!list_is_empty(&memory->dma.clients));
+	dma_client_put(memory, clients[1]);
+	ck_assert(list_is_empty(&memory->dma.clients));
+}
+
+START_TEST(a_client_and_a_zone_are_made_once)
+{
+	setup();
+	ck_assert_uint_gt(interleave(&(struct interleaving){
+				  .begin = begin_first,
+				  .actors = { need_both, need_both },
+				  .end = end_first,
+				  .switches_max = 2,
+			  }),
+			  20);
+	ck_assert(memory_is_valid(memory));
+}
+END_TEST
+
 static void free_twice(void *context)
 {
 	struct dma_buffer *mine = context;
@@ -239,5 +291,5 @@ START_TEST(only_what_a_device_has_goes_into_quarantine)
 }
 END_TEST
 
-HOST_TEST_MAIN("dma_records", two_actors_in_every_order, a_second_free_is_found, a_second_free_is_found_in_quarantine,
-	       only_what_a_device_has_goes_into_quarantine)
+HOST_TEST_MAIN("dma_records", two_actors_in_every_order, a_client_and_a_zone_are_made_once, a_second_free_is_found,
+	       a_second_free_is_found_in_quarantine, only_what_a_device_has_goes_into_quarantine)
