@@ -209,7 +209,7 @@ void *general_heap_resize(struct general_heap *heap, void *memory, size_t bytes,
 
 bool general_heap_settle(struct general_heap *heap)
 {
-	return OBJCACHE_DEBUG && heap_quarantine_empty(&heap->quarantine) > 0;
+	return OBJCACHE_DEBUG && heap_quarantine_empty(&heap->quarantine);
 }
 
 uint64_t general_heap_used_bytes(struct general_heap *heap)

@@ -35,6 +35,7 @@
 
 #define GENERAL_HEAP_SMALL_BYTES 4096 /* up to here a table finds the class */
 #define GENERAL_HEAP_NAME_BYTES  32
+#define GENERAL_HEAP_CLASSES_MAX (64 * OBJCACHE_GROUP_WORDS)
 
 /* Of sizes: eight up to 128 bytes, and for each doubling up to OBJCACHE_OBJECT_MAX. */
 #define GENERAL_HEAP_STEPS (8 * (BLOCK_SHIFT - 7))
@@ -70,12 +71,12 @@ struct general_heap {
 	struct owner runs;                 /* owner of the runs */
 	struct guard_pool guard;
 	struct heap_quarantine quarantine;
-	unsigned classes;                      /* [I] */
-	struct objcache *cache;                /* [I] by class, smallest first */
-	struct general_heap_class *class_info; /* [I] the same */
-	struct list *_Atomic freed_runs;       /* by handlers, for tasks to give back: a stack, linked by `next` */
-	struct spinlock class_lock;            /* [S] who serves; never taken by a handler */
-	struct objcache_group group;           /* of all classes */
+	unsigned classes;                /* [I] */
+	struct objcache *cache;          /* [I] by class, smallest first */
+	struct list *_Atomic freed_runs; /* by handlers, for tasks to give back: a stack, linked by `next` */
+	struct spinlock class_lock;      /* [S] who serves; never taken by a handler */
+	struct objcache_group group;     /* of all classes */
+	struct general_heap_class class_info[GENERAL_HEAP_CLASSES_MAX];
 };
 
 /* STATUS_NO_MEMORY: no bookkeeping memory. */

@@ -61,14 +61,6 @@ static unsigned step_of(size_t bytes)
 	return (log - FIRST_SHIFT + 1) * CLASS_STEPS + (unsigned)((bytes - 1) >> (log - STEP_SHIFT)) % CLASS_STEPS;
 }
 
-/* The sizes of a step are above this. */
-static size_t step_floor(unsigned step)
-{
-	if (step < CLASS_STEPS)
-		return (size_t)step * 16;
-	return (size_t)(CLASS_STEPS + step % CLASS_STEPS) << (FIRST_SHIFT - STEP_SHIFT + step / CLASS_STEPS - 1);
-}
-
 unsigned general_heap_class_of(const struct general_heap *heap, size_t bytes, size_t alignment)
 {
 	if (bytes > OBJCACHE_OBJECT_MAX)
@@ -171,8 +163,9 @@ void general_heap_classes_review(struct general_heap *heap)
 
 /* Life ------------------------------------------------------------------------------------------------------------------ */
 
-static status_t class_init(struct general_heap *heap, unsigned class, uint32_t bytes)
+static void class_init(struct general_heap *heap, unsigned class, uint32_t bytes)
 {
+	struct objcache *cache = &heap->cache[class];
 	char *name = heap->class_info[class].name;
 	const struct objcache_config config = {
 		.name = name,
@@ -180,62 +173,42 @@ static status_t class_init(struct general_heap *heap, unsigned class, uint32_t b
 		.source = heap->config.source,
 		.bookkeeping = heap->config.bookkeeping,
 	};
-	status_t status;
 
 	format_text(name, GENERAL_HEAP_NAME_BYTES, "%s-%u", heap->config.name, bytes);
-	status = objcache_init(&heap->cache[class], &config);
-	heap->cache[class].parent = heap;
-	heap->cache[class].group = &heap->group;
-	heap->cache[class].number = class;
-	return status;
+	const status_t status = objcache_init(cache, &config);
+	assert(status == STATUS_OK);
+	cache->parent = heap;
+	cache->group = &heap->group;
+	cache->number = class;
 }
 
-static void classes_delete(struct general_heap *heap)
+static size_t caches_bytes(const struct general_heap *heap)
 {
-	bookkeeping_free(heap->config.bookkeeping, heap->cache, heap->classes * sizeof(*heap->cache));
-	bookkeeping_free(heap->config.bookkeeping, heap->class_info, heap->classes * sizeof(*heap->class_info));
+	return heap->classes * sizeof(*heap->cache);
 }
 
-static status_t classes_new(struct general_heap *heap)
+status_t general_heap_classes_init(struct general_heap *heap)
 {
+	unsigned class = 0, step = 0;
+
 	for (uint32_t bytes = 0; (bytes = next_bytes(heap, bytes)) != 0;)
 		heap->classes++;
-	assert(heap->classes <= OBJCACHE_GROUP_WORDS * 64);
-	heap->cache = bookkeeping_alloc(heap->config.bookkeeping, heap->classes * sizeof(*heap->cache));
-	heap->class_info = bookkeeping_alloc(heap->config.bookkeeping, heap->classes * sizeof(*heap->class_info));
-	if (heap->cache && heap->class_info)
-		return STATUS_OK;
-	classes_delete(heap);
-	return STATUS_NO_MEMORY;
-}
-
-static void servers_init(struct general_heap *heap)
-{
-	for (unsigned class = 0; class < heap->classes; class ++) {
+	assert(heap->classes <= GENERAL_HEAP_CLASSES_MAX);
+	heap->cache = bookkeeping_alloc(heap->config.bookkeeping, caches_bytes(heap));
+	if (!heap->cache)
+		return STATUS_NO_MEMORY;
+	spinlock_init(&heap->class_lock, "size classes");
+	for (uint32_t bytes = 0; (bytes = next_bytes(heap, bytes)) != 0; class ++) {
+		class_init(heap, class, bytes);
+		while (step <= step_of(bytes))
+			heap->steps[step++] = (uint8_t) class;
+	}
+	for (class = 0; class < heap->classes; class ++) {
 		const size_t power = 1ull << log2_ceil(general_heap_class_bytes(heap, class));
 
 		heap->class_info[class].power = (uint8_t)general_heap_class_find(heap, class, power, 1);
 		server_set(heap, class, false);
 	}
-}
-
-status_t general_heap_classes_init(struct general_heap *heap)
-{
-	const status_t status = classes_new(heap);
-	uint32_t bytes = 0;
-
-	if (status != STATUS_OK)
-		return status;
-	spinlock_init(&heap->class_lock, "size classes");
-	for (unsigned class = 0; class < heap->classes; class ++) {
-		bytes = next_bytes(heap, bytes);
-		const status_t made = class_init(heap, class, bytes);
-
-		assert(made == STATUS_OK);
-	}
-	for (unsigned step = 0; step < GENERAL_HEAP_STEPS; step++)
-		heap->steps[step] = (uint8_t)general_heap_class_find(heap, 0, step_floor(step) + 1, 1);
-	servers_init(heap);
 	return STATUS_OK;
 }
 
@@ -246,5 +219,5 @@ void general_heap_classes_fini(struct general_heap *heap)
 
 		assert(status == STATUS_OK);
 	}
-	classes_delete(heap);
+	bookkeeping_free(heap->config.bookkeeping, heap->cache, caches_bytes(heap));
 }

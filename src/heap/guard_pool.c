@@ -158,8 +158,9 @@ static struct guard_slot *slot_take(struct guard_pool *pool, size_t bytes, const
 		slot->bytes = (uint32_t)bytes;
 		pool->live_slots[kind]++;
 		pool->live[kind][bucket]++;
-		pool->live_bytes += bytes;
-		pool->allocs++;
+		pool->counts.live++;
+		pool->counts.live_bytes += bytes;
+		pool->counts.allocs++;
 	}
 	spinlock_unlock_interrupts(&pool->lock, state);
 	return slot;
@@ -202,7 +203,7 @@ static struct guard_slot *slot_leave(struct guard_pool *pool, const void *object
 		object_is_wrong(pool, slot, object, "is not the start of an object", site);
 	if (slot->state != GUARD_LIVE)
 		object_is_wrong(pool, slot, object, "is free already", site);
-	slot->state = GUARD_LEAVING;
+	slot->state = GUARD_FREED;
 	spinlock_unlock_interrupts(&pool->lock, state);
 	return slot;
 }
@@ -212,10 +213,10 @@ static void slot_give(struct guard_pool *pool, struct guard_slot *slot)
 	const enum guard_kind kind = slot < pool->slots + pool->first[GUARD_SMALL] ? GUARD_LARGE : GUARD_SMALL;
 	const uint64_t state = spinlock_lock_interrupts(&pool->lock);
 
-	slot->state = GUARD_FREED;
 	pool->live_slots[kind]--;
 	pool->live[kind][slot->bucket]--;
-	pool->live_bytes -= slot->bytes;
+	pool->counts.live--;
+	pool->counts.live_bytes -= slot->bytes;
 	list_insert_last(&pool->free[kind], &slot->link);
 	spinlock_unlock_interrupts(&pool->lock, state);
 }
@@ -243,18 +244,9 @@ size_t guard_pool_usable_bytes(const struct guard_pool *pool, const void *object
 
 struct guard_counts guard_pool_count(struct guard_pool *pool)
 {
-	struct guard_counts counts = { 0 };
-	uint64_t state;
+	const uint64_t state = spinlock_lock_interrupts(&pool->lock);
+	const struct guard_counts counts = pool->counts;
 
-	if (pool->one_in == 0)
-		return counts;
-	state = spinlock_lock_interrupts(&pool->lock);
-	counts = (struct guard_counts){
-		.slots = pool->first[GUARD_KINDS],
-		.live = pool->live_slots[GUARD_LARGE] + pool->live_slots[GUARD_SMALL],
-		.live_bytes = pool->live_bytes,
-		.allocs = pool->allocs,
-	};
 	spinlock_unlock_interrupts(&pool->lock, state);
 	return counts;
 }
@@ -270,8 +262,6 @@ bool guard_pool_is_valid(struct guard_pool *pool)
 {
 	uint64_t live = 0, bytes = 0, free = 0;
 
-	if (pool->one_in == 0)
-		return true;
 	for (uint32_t i = 0; i < pool->first[GUARD_KINDS]; i++) {
 		const struct guard_slot *slot = &pool->slots[i];
 
@@ -283,11 +273,11 @@ bool guard_pool_is_valid(struct guard_pool *pool)
 			return false;
 		patterns_check(pool, slot, NULL);
 	}
-	for (unsigned kind = 0; kind < GUARD_KINDS; kind++)
+	for (unsigned kind = 0; pool->one_in > 0 && kind < GUARD_KINDS; kind++)
 		list_for_each (link, &pool->free[kind])
 			free += container_of(link, struct guard_slot, link)->state != GUARD_LIVE;
-	return live == pool->live_slots[GUARD_LARGE] + pool->live_slots[GUARD_SMALL] && bytes == pool->live_bytes &&
-	       live + free == pool->first[GUARD_KINDS];
+	return live == pool->live_slots[GUARD_LARGE] + pool->live_slots[GUARD_SMALL] && live == pool->counts.live &&
+	       bytes == pool->counts.live_bytes && live + free == pool->counts.slots;
 }
 
 /* Life -------------------------------------------------------------------------------------------------------------------- */
@@ -318,30 +308,31 @@ static void slots_init(struct guard_pool *pool)
 			list_insert_last(&pool->free[kind], &pool->slots[i].link);
 		}
 	}
-}
-
-static void run_give(struct guard_pool *pool)
-{
-	(void)block_heap_free(pool->heap, platform_phys(pool->range.start));
+	pool->counts.slots = pool->first[GUARD_KINDS];
 }
 
 static status_t memory_take(struct guard_pool *pool, uint64_t bytes)
 {
 	const struct run_request request = { .blocks = bytes >> BLOCK_SHIFT, .owner = &pool->owner };
 	struct phys_addr run;
-	status_t status = block_heap_alloc(pool->heap, &request, &run);
+	const status_t status = block_heap_alloc(pool->heap, &request, &run);
 
 	if (status != STATUS_OK)
 		return status;
 	pool->range = (struct platform_guarded){ .start = platform_virt(run), .bytes = bytes, .explain = explain };
 	layout_choose(pool);
 	pool->slots = bookkeeping_alloc(pool->bookkeeping, slots_bytes(pool));
-	status = pool->slots ? platform_guard(&pool->range) : STATUS_NO_MEMORY;
-	if (status != STATUS_OK) {
-		bookkeeping_free(pool->bookkeeping, pool->slots, slots_bytes(pool));
-		run_give(pool);
-	}
-	return status;
+	return pool->slots ? platform_guard(&pool->range) : STATUS_NO_MEMORY;
+}
+
+static void memory_give(struct guard_pool *pool)
+{
+	if (pool->range.bytes == 0)
+		return;
+	bookkeeping_free(pool->bookkeeping, pool->slots, slots_bytes(pool));
+	(void)block_heap_free(pool->heap, platform_phys(pool->range.start));
+	pool->range.bytes = 0;
+	pool->first[GUARD_SMALL] = pool->first[GUARD_KINDS] = 0;
 }
 
 void guard_pool_init(struct guard_pool *pool, const char *name, const struct guard_config *config, struct block_heap *heap,
@@ -349,21 +340,17 @@ void guard_pool_init(struct guard_pool *pool, const char *name, const struct gua
 {
 	status_t status;
 
-	memset(pool, 0, sizeof(*pool));
+	*pool = (struct guard_pool){ .name = name, .heap = heap, .bookkeeping = bookkeeping };
 	for (unsigned slot = 0; slot < ARRAY_LENGTH(pool->countdown); slot++)
 		atomic_init(&pool->countdown[slot].left, INT64_MAX);
-	if (config->one_in == 0 || config->bytes == 0)
-		return;
-	pool->name = name;
-	pool->heap = heap;
-	pool->bookkeeping = bookkeeping;
 	spinlock_init(&pool->lock, "guard pool");
 	owner_init(&pool->owner, "guarded objects", false);
+	if (config->one_in == 0 || config->bytes == 0)
+		return;
 	status = memory_take(pool, config->bytes);
 	if (status != STATUS_OK) {
 		log_warn("heap %s: no object is guarded: %s", name, status_text(status));
-		pool->range.bytes = 0;
-		pool->first[GUARD_SMALL] = pool->first[GUARD_KINDS] = 0;
+		memory_give(pool);
 		return;
 	}
 	slots_init(pool);
@@ -376,11 +363,8 @@ void guard_pool_init(struct guard_pool *pool, const char *name, const struct gua
 
 void guard_pool_fini(struct guard_pool *pool)
 {
-	if (pool->one_in == 0)
-		return;
-	platform_unguard(&pool->range);
-	bookkeeping_free(pool->bookkeeping, pool->slots, slots_bytes(pool));
-	run_give(pool);
+	if (pool->one_in != 0)
+		platform_unguard(&pool->range);
 	pool->one_in = 0;
-	pool->range.bytes = 0;
+	memory_give(pool);
 }

@@ -33,8 +33,7 @@ struct guard_config {
 enum guard_state {
 	GUARD_UNUSED,
 	GUARD_LIVE,
-	GUARD_LEAVING, /* being freed */
-	GUARD_FREED,
+	GUARD_FREED, /* or about to be */
 };
 
 struct guard_slot {
@@ -86,10 +85,9 @@ struct guard_pool {
 	uint32_t first[GUARD_KINDS + 1]; /* [I] the number of the first slot of each kind, and of all */
 	struct spinlock lock;
 	struct list free[GUARD_KINDS];             /* [P] the one that was freed first comes first */
-	uint32_t live_slots[GUARD_KINDS];          /* [P] */
-	uint32_t live[GUARD_KINDS][GUARD_BUCKETS]; /* [P] slots with objects, by caller */
-	uint64_t live_bytes;                       /* [P] */
-	uint64_t allocs;                           /* [P] */
+	uint32_t live_slots[GUARD_KINDS];          /* [P] slots with objects, */
+	uint32_t live[GUARD_KINDS][GUARD_BUCKETS]; /* [P] ... and those of each caller */
+	struct guard_counts counts;                /* [P] */
 };
 
 /*

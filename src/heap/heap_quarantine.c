@@ -11,11 +11,11 @@ void heap_quarantine_init(struct heap_quarantine *quarantine)
 	quarantine->bytes = 0;
 }
 
-/* Lets the oldest go if there are more than `objects` or `bytes`. */
-static bool oldest_release(struct heap_quarantine *quarantine, uint32_t objects, uint64_t bytes)
+/* Lets the oldest go. False: none waits. */
+static bool oldest_release(struct heap_quarantine *quarantine)
 {
 	const uint64_t state = spinlock_lock_interrupts(&quarantine->lock);
-	const bool found = quarantine->count > objects || quarantine->bytes > bytes;
+	const bool found = quarantine->count > 0;
 	struct objcache *cache = quarantine->waiting[quarantine->first].cache;
 	void *object = quarantine->waiting[quarantine->first].object;
 
@@ -32,18 +32,20 @@ static bool oldest_release(struct heap_quarantine *quarantine, uint32_t objects,
 	return found;
 }
 
-/* The place in the ring; false: others have filled it meanwhile. */
+/* False: there are too many; an object that is too large for all others waits alone. */
 static bool insert(struct heap_quarantine *quarantine, struct objcache *cache, void *object)
 {
 	const uint64_t state = spinlock_lock_interrupts(&quarantine->lock);
-	const bool fits = quarantine->count < HEAP_QUARANTINE_OBJECTS;
+	const uint64_t bytes = quarantine->bytes + cache->config.object_bytes;
+	const bool fits =
+		quarantine->count == 0 || (quarantine->count < HEAP_QUARANTINE_OBJECTS && bytes <= HEAP_QUARANTINE_BYTES);
 
 	if (fits) {
 		const uint32_t place = (quarantine->first + quarantine->count++) % HEAP_QUARANTINE_OBJECTS;
 
 		quarantine->waiting[place].cache = cache;
 		quarantine->waiting[place].object = object;
-		quarantine->bytes += cache->config.object_bytes;
+		quarantine->bytes = bytes;
 	}
 	spinlock_unlock_interrupts(&quarantine->lock, state);
 	return fits;
@@ -52,23 +54,21 @@ static bool insert(struct heap_quarantine *quarantine, struct objcache *cache, v
 void heap_quarantine_add(struct heap_quarantine *quarantine, struct objcache *cache, void *object)
 {
 	while (!insert(quarantine, cache, object))
-		(void)oldest_release(quarantine, HEAP_QUARANTINE_OBJECTS - 1, UINT64_MAX);
-	while (oldest_release(quarantine, HEAP_QUARANTINE_OBJECTS, HEAP_QUARANTINE_BYTES))
-		;
+		(void)oldest_release(quarantine);
 }
 
-uint32_t heap_quarantine_empty(struct heap_quarantine *quarantine)
+bool heap_quarantine_empty(struct heap_quarantine *quarantine)
 {
 	const bool in_task = !platform_in_handler();
 	const bool before = in_task && platform_set_cleaning(true);
-	uint32_t objects = 0;
+	bool found = false;
 
 	/* The mark keeps blocks that become empty here: a drain counts what goes. */
-	while (oldest_release(quarantine, 0, 0))
-		objects++;
+	while (oldest_release(quarantine))
+		found = true;
 	if (in_task)
 		(void)platform_set_cleaning(before);
-	return objects;
+	return found;
 }
 
 #endif

@@ -12,7 +12,7 @@
 #include "objcache.h"
 
 #define HEAP_QUARANTINE_OBJECTS (OBJCACHE_DEBUG ? 256 : 1)
-#define HEAP_QUARANTINE_BYTES   (512 * KIB) /* of objects, at most */
+#define HEAP_QUARANTINE_BYTES   (512 * KIB) /* of objects, at most; a larger one waits alone */
 
 struct heap_quarantine {
 	struct spinlock lock;
@@ -29,5 +29,5 @@ void heap_quarantine_init(struct heap_quarantine *quarantine);
 /* Takes an object that objcache_debug_free has seen, and lets go what does not fit any more. */
 void heap_quarantine_add(struct heap_quarantine *quarantine, struct objcache *cache, void *object);
 
-/* Lets all go; returns how many that were. */
-uint32_t heap_quarantine_empty(struct heap_quarantine *quarantine);
+/* Lets all go. False: none waited. */
+bool heap_quarantine_empty(struct heap_quarantine *quarantine);

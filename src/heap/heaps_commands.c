@@ -29,22 +29,16 @@ static void report_fill(struct cache_report *report, struct objcache *cache)
 /* The next cache in the list that has, or had, any object; false: there is none. Nothing is held when its line is printed. */
 static bool report_next(struct block_heap *heap, unsigned *place, struct cache_report *report)
 {
-	unsigned at = 0;
-	bool found = false;
+	struct list *link;
 
 	spinlock_lock(&heap->caches_lock);
-	list_for_each (link, &heap->caches) {
-		if (at++ < *place)
-			continue;
-		report_fill(report, container_of(link, struct objcache, link));
-		if (report->counts.blocks == 0 && report->counts.allocs == 0)
-			continue;
-		*place = at;
-		found = true;
-		break;
-	}
+	do {
+		link = list_at(&heap->caches, (*place)++);
+		if (link)
+			report_fill(report, container_of(link, struct objcache, link));
+	} while (link && report->counts.blocks == 0 && report->counts.allocs == 0);
 	spinlock_unlock(&heap->caches_lock);
-	return found;
+	return link;
 }
 
 static void report_print(const struct cache_report *report)
@@ -106,15 +100,6 @@ status_t heaps_run(struct command *self, int argc, char **argv)
 
 /* Who has what ------------------------------------------------------------------------------------------------------------ */
 
-/* Only debug builds know. */
-static void report_sites_write(struct cache_report *report, void (*line)(const char *text))
-{
-	char prefix[GENERAL_HEAP_NAME_BYTES + 2];
-
-	format_text(prefix, sizeof(prefix), "%-20s ", "");
-	site_tally_write(&report->sites, prefix, line);
-}
-
 static void caches_write(struct memory *memory, void (*line)(const char *text))
 {
 	struct cache_report report;
@@ -128,7 +113,7 @@ static void caches_write(struct memory *memory, void (*line)(const char *text))
 			    (unsigned long long)report.counts.used,
 			    (unsigned long long)(report.counts.used * report.config.object_bytes));
 		line(text);
-		report_sites_write(&report, line);
+		site_tally_write(&report.sites, "                     ", line); /* only debug builds know */
 	}
 }
 
@@ -149,7 +134,7 @@ void memory_leaks_write(struct memory *memory, void (*line)(const char *text))
 	struct site_tally guarded = { 0 };
 
 	(void)general_heap_settle(&memory->general);
-	owned_heaps_write(&memory->owned, line);
+	owned_heaps_write(&memory->owned, OWNED_ALL, line);
 	caches_write(memory, line);
 	runs_write(memory, line);
 	guard_pool_tally(&memory->general.guard, &guarded);

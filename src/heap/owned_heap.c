@@ -17,27 +17,25 @@ static void object_add(struct owned_heap *owned, struct owned_object *object)
 	const uint64_t state = spinlock_lock_interrupts(&owned->lock);
 
 	list_insert_first(&owned->objects, &object->link);
-	owned->count++;
-	owned->bytes += object->bytes;
 	spinlock_unlock_interrupts(&owned->lock, state);
 }
 
 static struct owned_object *object_remove(struct owned_heap *owned, const void *memory)
 {
-	struct owned_object *object = NULL;
+	struct owned_object *found = NULL;
 	const uint64_t state = spinlock_lock_interrupts(&owned->lock);
 
 	list_for_each (link, &owned->objects) {
-		if (container_of(link, struct owned_object, link)->memory != memory)
+		struct owned_object *object = container_of(link, struct owned_object, link);
+
+		if (object->memory != memory)
 			continue;
-		object = container_of(link, struct owned_object, link);
-		list_remove(&object->link);
-		owned->count--;
-		owned->bytes -= object->bytes;
+		list_remove(link);
+		found = object;
 		break;
 	}
 	spinlock_unlock_interrupts(&owned->lock, state);
-	return object;
+	return found;
 }
 
 static void *owned_alloc(struct heap *heap, size_t bytes, size_t alignment)
@@ -90,7 +88,7 @@ void owned_heap_init(struct owned_heap *owned, struct owned_heaps *registry, str
 
 status_t owned_heap_fini(struct owned_heap *owned, struct owned_heaps *registry)
 {
-	if (owned_heap_count(owned).objects != 0)
+	if (!list_is_empty(&owned->objects))
 		return STATUS_BUSY;
 	spinlock_lock(&registry->lock);
 	list_remove(&owned->link);
@@ -98,71 +96,48 @@ status_t owned_heap_fini(struct owned_heap *owned, struct owned_heaps *registry)
 	return STATUS_OK;
 }
 
-struct owned_counts owned_heap_count(struct owned_heap *owned)
+void owned_heap_tally(struct owned_heap *owned, enum owned_objects which, struct site_tally *sums)
 {
 	const uint64_t state = spinlock_lock_interrupts(&owned->lock);
-	const struct owned_counts counts = { owned->count, owned->bytes };
-
-	spinlock_unlock_interrupts(&owned->lock, state);
-	return counts;
-}
-
-/* `left`: only what has not been reported yet, which it then is. */
-static uint64_t tally(struct owned_heap *owned, bool left, struct site_tally *sums)
-{
-	const uint64_t state = spinlock_lock_interrupts(&owned->lock);
-	uint64_t objects = 0;
 
 	list_for_each (link, &owned->objects) {
 		struct owned_object *object = container_of(link, struct owned_object, link);
 
-		if (left && object->reported)
+		if (which != OWNED_ALL && object->reported != (which == OWNED_LEFT))
 			continue;
+		object->reported |= which == OWNED_NOT_REPORTED;
 		site_tally_add(sums, object->site, 1, object->bytes);
-		object->reported |= left;
-		objects++;
 	}
 	spinlock_unlock_interrupts(&owned->lock, state);
-	return objects;
+}
+
+static uint64_t owned_write(struct owned_heap *owned, enum owned_objects which, void (*line)(const char *text))
+{
+	struct site_tally sums = { 0 };
+	char prefix[PREFIX_BYTES];
+
+	owned_heap_tally(owned, which, &sums);
+	format_text(prefix, sizeof(prefix), which == OWNED_ALL ? "%-20s " : "%s left behind: ", owned->heap.name);
+	site_tally_write(&sums, prefix, line);
+	return sums.all.objects;
 }
 
 uint64_t owned_heap_report_left(struct owned_heap *owned)
 {
-	struct site_tally sums = { 0 };
-	const uint64_t objects = tally(owned, true, &sums);
-	char prefix[PREFIX_BYTES];
-
-	format_text(prefix, sizeof(prefix), "%s left behind: ", owned->heap.name);
-	site_tally_write(&sums, prefix, site_tally_log_error);
-	return objects;
+	return owned_write(owned, OWNED_NOT_REPORTED, site_tally_log_error);
 }
 
-/* The owned heap at that place in the list; NULL: the list is shorter. */
-static struct owned_heap *owned_at(struct owned_heaps *registry, unsigned place)
+/* The lock is not held when a line is written. */
+void owned_heaps_write(struct owned_heaps *registry, enum owned_objects which, void (*line)(const char *text))
 {
-	struct owned_heap *owned = NULL;
+	struct list *link;
 
-	spinlock_lock(&registry->lock);
-	list_for_each (link, &registry->list) {
-		if (place-- > 0)
-			continue;
-		owned = container_of(link, struct owned_heap, link);
-		break;
-	}
-	spinlock_unlock(&registry->lock);
-	return owned;
-}
-
-void owned_heaps_write(struct owned_heaps *registry, void (*line)(const char *text))
-{
-	struct owned_heap *owned;
-
-	for (unsigned place = 0; (owned = owned_at(registry, place)); place++) {
-		struct site_tally sums = { 0 };
-		char prefix[PREFIX_BYTES];
-
-		(void)tally(owned, false, &sums);
-		format_text(prefix, sizeof(prefix), "%-20s ", owned->heap.name);
-		site_tally_write(&sums, prefix, line);
+	for (unsigned place = 0;; place++) {
+		spinlock_lock(&registry->lock);
+		link = list_at(&registry->list, place);
+		spinlock_unlock(&registry->lock);
+		if (!link)
+			return;
+		(void)owned_write(container_of(link, struct owned_heap, link), which, line);
 	}
 }

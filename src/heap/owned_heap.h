@@ -31,14 +31,10 @@ struct owned_heap {
 	struct list link;            /* [R] */
 	struct spinlock lock;
 	struct list objects; /* [O] struct owned_object, the last one first */
-	uint64_t count;      /* [O] */
-	uint64_t bytes;      /* [O] that were asked for */
 };
 
-struct owned_counts {
-	uint64_t objects;
-	uint64_t bytes;
-};
+/* What the owner has: all of it, what no report has named, or what one has, since the owner has gone without it. */
+enum owned_objects { OWNED_ALL, OWNED_NOT_REPORTED, OWNED_LEFT };
 
 void owned_heaps_init(struct owned_heaps *registry);
 
@@ -48,10 +44,11 @@ void owned_heap_init(struct owned_heap *owned, struct owned_heaps *registry, str
 /* STATUS_BUSY: something is still allocated; nothing was done. */
 status_t owned_heap_fini(struct owned_heap *owned, struct owned_heaps *registry) MUST_CHECK;
 
-struct owned_counts owned_heap_count(struct owned_heap *owned);
+/* Adds up such objects by call site; what was not reported is from then on. */
+void owned_heap_tally(struct owned_heap *owned, enum owned_objects which, struct site_tally *sums);
 
 /* When the owner has gone: logs what it has left since the last report, as an error, and returns how many objects that are. */
 uint64_t owned_heap_report_left(struct owned_heap *owned);
 
-/* One line for each owner and place that has something. The owners must not go meanwhile. */
-void owned_heaps_write(struct owned_heaps *registry, void (*line)(const char *text));
+/* One line for each owner and place that has such objects. The owners must not go meanwhile. */
+void owned_heaps_write(struct owned_heaps *registry, enum owned_objects which, void (*line)(const char *text));

@@ -22,6 +22,8 @@ void site_tally_add(struct site_tally *tally, const void *site, uint64_t objects
 {
 	struct site_sum *sum = tally->sums;
 
+	tally->all.objects += objects;
+	tally->all.bytes += bytes;
 	while (sum < &tally->sums[SITE_TALLY_MAX] && sum->objects > 0 && sum->site != site)
 		sum++;
 	sum->site = site;

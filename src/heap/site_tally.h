@@ -20,6 +20,7 @@ struct site_tally {
 		uint64_t objects; /* 0: not in use */
 		uint64_t bytes;
 	} sums[SITE_TALLY_MAX + 1]; /* the last one is for those for which there was no room */
+	struct site_sum all;
 };
 
 void site_tally_add(struct site_tally *tally, const void *site, uint64_t objects, uint64_t bytes);

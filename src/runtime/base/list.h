@@ -55,6 +55,16 @@ static inline struct list *list_first(const struct list *head)
 	return list_is_empty(head) ? NULL : head->next;
 }
 
+/* The link at that place, counted from 0; NULL when the list is shorter. */
+static inline struct list *list_at(const struct list *head, unsigned place)
+{
+	struct list *link = head->next;
+
+	while (link != head && place-- > 0)
+		link = link->next;
+	return link != head ? link : NULL;
+}
+
 /* Removes and returns the first link; NULL when the list is empty. */
 static inline struct list *list_take_first(struct list *head)
 {
