@@ -279,15 +279,15 @@ static void drivers_begin(const char *command_line)
 		log_error("drivers: %s", status_text(status));
 }
 
-static void leak_log(const char *text)
+static void in_use_log(const char *text)
 {
 	log_debug("memory: %s", text);
 }
 
 /*
- * Before the power goes: dirty pages are made durable, then the devices are told. Memory that is
- * allocated by then is no error, since drivers and the page cache live to the end; loglevel=debug
- * lists it for a look for leaks.
+ * Before the power goes: dirty pages are made durable, then the devices are told. Drivers, the page
+ * cache and the program live to the end, so their memory is no leak, and only loglevel=debug lists
+ * it. What a driver left behind is one.
  */
 static void farewell(void)
 {
@@ -296,9 +296,10 @@ static void farewell(void)
 	if (status != STATUS_OK)
 		log_error("not all that was written has reached the disks: %s", status_text(status));
 	drivers_stop();
-	log_info("memory: %llu bytes of the general heap are still allocated",
-		 (unsigned long long)general_heap_used_bytes(&memory.general));
-	memory_leaks_write(&memory, leak_log);
+	owned_heaps_write(&memory.owned, OWNED_LEFT, site_tally_log_error);
+	log_debug("memory: %llu bytes of the general heap are in use",
+		  (unsigned long long)general_heap_used_bytes(&memory.general));
+	memory_leaks_write(&memory, in_use_log);
 }
 
 static void commands_start(void)

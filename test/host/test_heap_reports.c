@@ -109,6 +109,15 @@ START_TEST(an_owner_has_what_it_did_not_free)
 }
 END_TEST
 
+/* As at the end of a run. */
+static const char *left_output(void)
+{
+	host_output_capture(text, sizeof(text));
+	owned_heaps_write(&memory->owned, OWNED_LEFT, site_tally_print);
+	host_output_capture(NULL, 0);
+	return text;
+}
+
 /* "allocated by" a place within the function. */
 static void expect_site(const char *output, const char *before, const void *function)
 {
@@ -127,8 +136,9 @@ START_TEST(what_is_left_behind_is_reported_once_with_its_callers)
 	memory_owned_heap_init(memory, &owned, "camera 00:05.0");
 	for (unsigned i = 0; i < 3; i++)
 		objects[i] = camera_probe(&owned.heap, 100);
-	host_output_capture(text, sizeof(text));
 	objects[3] = camera_start(&owned.heap, 5000);
+	ck_assert_str_eq(left_output(), ""); /* a driver at work */
+	host_output_capture(text, sizeof(text));
 	ck_assert_uint_eq(owned_heap_report_left(&owned), 4);
 	host_output_capture(NULL, 0);
 	expect_site(text, "camera 00:05.0 left behind: 3 objects, 300 bytes, allocated by ", camera_probe);
@@ -141,9 +151,14 @@ START_TEST(what_is_left_behind_is_reported_once_with_its_callers)
 	host_output_capture(NULL, 0);
 	ck_assert_str_eq(text, "");
 	expect_site(output_of("heaps leaks"), "camera 00:05.0       3 objects, 300 bytes, allocated by ", camera_probe);
+	heap_free(&owned.heap, objects[0]);
+	objects[0] = camera_probe(&owned.heap, 200); /* the driver has come back */
+	expect_site(left_output(), "camera 00:05.0 left behind: 2 objects, 200 bytes, allocated by ", camera_probe);
+	expect_site(text, "camera 00:05.0 left behind: 1 objects, 5000 bytes, allocated by ", camera_start);
 	for (unsigned i = 0; i < 4; i++)
 		heap_free(&owned.heap, objects[i]);
 	ck_assert_ptr_null(strstr(output_of("heaps leaks"), "camera"));
+	ck_assert_str_eq(left_output(), "");
 	ck_assert_int_eq(owned_heap_fini(&owned, &memory->owned), STATUS_OK);
 	machine_fini(&machine);
 }
