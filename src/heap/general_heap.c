@@ -48,13 +48,16 @@ static void *alloc_stand_in(struct general_heap *heap, unsigned class, size_t by
 	return memory;
 }
 
-/* Of the class, which has to be loaded for it, or guarded if it is time for that: what has no magazines is too large for it. */
+/*
+ * Of the class, which has to be loaded for it, with three quarters of a magazine or so, or guarded if it is time for that: what
+ * has no magazines is too large for it.
+ */
 static void *alloc_loading(struct general_heap *heap, unsigned class, size_t bytes, size_t alignment, const void *site)
 {
 	struct objcache *cache = &heap->cache[general_heap_server_choose(heap, class)];
 	void *memory = NULL;
 
-	if (guard_pool_is_due(&heap->guard, objcache_load_objects(cache)))
+	if (guard_pool_is_due(&heap->guard, cache->magazine_slots * 3 / 4))
 		memory = guard_pool_alloc(&heap->guard, bytes, alignment, site);
 	return memory ? memory : objcache_alloc_slow(cache, true);
 }
@@ -269,12 +272,6 @@ static void interface_free(struct heap *heap, void *memory)
 	free_for_caller(container_of(heap, struct general_heap, caching.heap), memory);
 }
 
-void general_heap_register(struct general_heap *heap, struct cleaner_registry *cleaners)
-{
-	heap->config.cleaners = cleaners;
-	objcache_group_register(&heap->group, heap->config.name, cleaners);
-}
-
 status_t general_heap_init(struct general_heap *heap, const struct general_heap_config *config)
 {
 	status_t status;
@@ -295,8 +292,7 @@ status_t general_heap_init(struct general_heap *heap, const struct general_heap_
 	if (OBJCACHE_DEBUG)
 		heap_quarantine_init(&heap->quarantine);
 	guard_pool_init(&heap->guard, config->name, &config->guard, heap->heap, config->bookkeeping);
-	if (config->cleaners)
-		general_heap_register(heap, config->cleaners);
+	objcache_group_register(&heap->group, config->name, config->cleaners);
 	return STATUS_OK;
 }
 

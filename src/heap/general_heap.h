@@ -48,7 +48,7 @@ struct general_heap_config {
 	struct block_source *source;
 	struct block_source *runs; /* for what is too large for a class */
 	struct bookkeeping *bookkeeping;
-	struct cleaner_registry *cleaners; /* NULL: general_heap_register comes later, or nobody drains it */
+	struct cleaner_registry *cleaners; /* NULL: nobody drains it */
 };
 
 struct general_heap_class {
@@ -82,9 +82,6 @@ struct general_heap {
 /* STATUS_NO_MEMORY: no bookkeeping memory. */
 status_t general_heap_init(struct general_heap *heap, const struct general_heap_config *config) MUST_CHECK;
 status_t general_heap_fini(struct general_heap *heap) MUST_CHECK; /* STATUS_BUSY: something is still allocated */
-
-/* Has the heap drained by this registry; once. Any task context. */
-void general_heap_register(struct general_heap *heap, struct cleaner_registry *cleaners);
 
 void *general_heap_alloc(struct general_heap *heap, size_t bytes, size_t alignment);
 void general_heap_free(struct general_heap *heap, void *memory);

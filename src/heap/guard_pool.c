@@ -13,11 +13,6 @@
 
 /* Places ------------------------------------------------------------------------------------------------------------------ */
 
-static uint32_t slots_of(const struct guard_pool *pool, enum guard_kind kind)
-{
-	return pool->first[kind + 1] - pool->first[kind];
-}
-
 /* The slot whose pages, or whose hidden page, have the address; NULL: behind all slots. */
 static struct guard_slot *slot_at(const struct guard_pool *pool, const void *address)
 {
@@ -102,9 +97,9 @@ static char *pattern_start(const struct guard_slot *slot)
 
 static void patterns_write(const struct guard_slot *slot)
 {
-	char *end = slot->object + slot->bytes;
+	char *start = pattern_start(slot), *end = slot->object + slot->bytes;
 
-	memset(pattern_start(slot), PATTERN, (size_t)(slot->object - pattern_start(slot)));
+	memset(start, PATTERN, (size_t)(slot->object - start));
 	memset(end, PATTERN, (size_t)(slot->end - end));
 }
 
@@ -138,8 +133,6 @@ bool guard_pool_choose(struct guard_pool *pool)
 {
 	const unsigned slot = platform_cpu_slot();
 
-	if (platform_in_handler() || platform_is_cleaning())
-		return false;
 	count_down(pool, slot);
 	return platform_now_ns() >= atomic_load_explicit(&pool->countdown[slot].next_ns, memory_order_relaxed);
 }
@@ -147,12 +140,12 @@ bool guard_pool_choose(struct guard_pool *pool)
 static struct guard_slot *slot_take(struct guard_pool *pool, size_t bytes, const void *site)
 {
 	const enum guard_kind kind = bytes <= PAGE_BYTES ? GUARD_SMALL : GUARD_LARGE;
+	const uint32_t slots = pool->first[kind + 1] - pool->first[kind];
 	const uint8_t bucket = bucket_of(site);
 	const uint64_t state = spinlock_lock_interrupts(&pool->lock);
 	struct guard_slot *slot = NULL;
 
-	if (pool->live_slots[kind] < slots_of(pool, kind) / 2 &&
-	    pool->live[kind][bucket] < MAX(slots_of(pool, kind) / CALLER_SHARE, 1u)) {
+	if (pool->live_slots[kind] < slots / 2 && pool->live[kind][bucket] < MAX(slots / CALLER_SHARE, 1u)) {
 		slot = container_of(list_take_first(&pool->free[kind]), struct guard_slot, link);
 		slot->bucket = bucket;
 		slot->bytes = (uint32_t)bytes;
@@ -166,16 +159,6 @@ static struct guard_slot *slot_take(struct guard_pool *pool, size_t bytes, const
 	return slot;
 }
 
-static void slot_fill(struct guard_slot *slot, size_t alignment, const void *site)
-{
-	slot->object = (char *)align_down((uintptr_t)slot->end - slot->bytes, alignment);
-	slot->allocated_by = site;
-	slot->freed_by = NULL;
-	platform_show(pages_of(slot), pages_bytes(slot));
-	patterns_write(slot);
-	slot->state = GUARD_LIVE;
-}
-
 void *guard_pool_alloc(struct guard_pool *pool, size_t bytes, size_t alignment, const void *site)
 {
 	struct guard_slot *slot;
@@ -185,7 +168,12 @@ void *guard_pool_alloc(struct guard_pool *pool, size_t bytes, size_t alignment, 
 	slot = slot_take(pool, bytes, site);
 	if (!slot)
 		return NULL;
-	slot_fill(slot, MAX(alignment, 16u), site);
+	slot->object = (char *)align_down((uintptr_t)slot->end - bytes, MAX(alignment, 16u));
+	slot->allocated_by = site;
+	slot->freed_by = NULL;
+	platform_show(pages_of(slot), pages_bytes(slot));
+	patterns_write(slot);
+	slot->state = GUARD_LIVE;
 	atomic_store_explicit(&pool->countdown[platform_cpu_slot()].next_ns, platform_now_ns() + pool->interval_ns,
 			      memory_order_relaxed);
 	return slot->object;
@@ -208,27 +196,21 @@ static struct guard_slot *slot_leave(struct guard_pool *pool, const void *object
 	return slot;
 }
 
-static void slot_give(struct guard_pool *pool, struct guard_slot *slot)
+void guard_pool_free(struct guard_pool *pool, void *object, const void *site)
 {
+	struct guard_slot *slot = slot_leave(pool, object, site);
 	const enum guard_kind kind = slot < pool->slots + pool->first[GUARD_SMALL] ? GUARD_LARGE : GUARD_SMALL;
-	const uint64_t state = spinlock_lock_interrupts(&pool->lock);
 
+	patterns_check(pool, slot, site);
+	slot->freed_by = site;
+	platform_hide(pages_of(slot), pages_bytes(slot));
+	const uint64_t state = spinlock_lock_interrupts(&pool->lock);
 	pool->live_slots[kind]--;
 	pool->live[kind][slot->bucket]--;
 	pool->counts.live--;
 	pool->counts.live_bytes -= slot->bytes;
 	list_insert_last(&pool->free[kind], &slot->link);
 	spinlock_unlock_interrupts(&pool->lock, state);
-}
-
-void guard_pool_free(struct guard_pool *pool, void *object, const void *site)
-{
-	struct guard_slot *slot = slot_leave(pool, object, site);
-
-	patterns_check(pool, slot, site);
-	slot->freed_by = site;
-	platform_hide(pages_of(slot), pages_bytes(slot));
-	slot_give(pool, slot);
 }
 
 size_t guard_pool_usable_bytes(const struct guard_pool *pool, const void *object)
@@ -287,15 +269,6 @@ static uint64_t slots_bytes(const struct guard_pool *pool)
 	return pool->first[GUARD_KINDS] * sizeof(*pool->slots);
 }
 
-static void layout_choose(struct guard_pool *pool)
-{
-	const uint64_t pages = pool->range.bytes / PAGE_BYTES;
-	const uint64_t large = pages / LARGE_SHARE / (GUARD_LARGE_PAGES + 1);
-
-	pool->first[GUARD_SMALL] = (uint32_t)large;
-	pool->first[GUARD_KINDS] = (uint32_t)(large + (pages - large * (GUARD_LARGE_PAGES + 1)) / 2);
-}
-
 static void slots_init(struct guard_pool *pool)
 {
 	char *end = pool->range.start;
@@ -314,13 +287,15 @@ static void slots_init(struct guard_pool *pool)
 static status_t memory_take(struct guard_pool *pool, uint64_t bytes)
 {
 	const struct run_request request = { .blocks = bytes >> BLOCK_SHIFT, .owner = &pool->owner };
+	const uint64_t pages = bytes / PAGE_BYTES, large = pages / LARGE_SHARE / (GUARD_LARGE_PAGES + 1);
 	struct phys_addr run;
 	const status_t status = block_heap_alloc(pool->heap, &request, &run);
 
 	if (status != STATUS_OK)
 		return status;
 	pool->range = (struct platform_guarded){ .start = platform_virt(run), .bytes = bytes, .explain = explain };
-	layout_choose(pool);
+	pool->first[GUARD_SMALL] = (uint32_t)large;
+	pool->first[GUARD_KINDS] = (uint32_t)(large + (pages - large * (GUARD_LARGE_PAGES + 1)) / 2);
 	pool->slots = bookkeeping_alloc(pool->bookkeeping, slots_bytes(pool));
 	return pool->slots ? platform_guard(&pool->range) : STATUS_NO_MEMORY;
 }

@@ -100,7 +100,7 @@ void guard_pool_init(struct guard_pool *pool, const char *name, const struct gua
 /* Nothing is live. */
 void guard_pool_fini(struct guard_pool *pool);
 
-/* Begins to count anew; false: the CPU had one guarded not long ago, or it is nobody who gets one. */
+/* Begins to count anew; false: the CPU had one guarded not long ago. */
 bool guard_pool_choose(struct guard_pool *pool);
 
 /* Counts objects that the heap has handed out; true: let the next one be guarded. */

@@ -96,30 +96,18 @@ static void list_enter(struct objcache *cache, struct block *block, enum objcach
 	}
 }
 
-enum objcache_role objcache_role_of(const struct objcache *cache, uint32_t used)
+enum objcache_role objcache_role_of(const struct objcache *cache, uint32_t used, uint32_t *floor)
 {
-	const uint32_t free = cache->objects_per_block - used;
+	const uint32_t nearly_all = cache->objects_per_block - cache->worthwhile_objects;
+	const uint32_t bucket = (MAX(used, 1u) - 1) / cache->bucket_objects;
 
+	*floor = bucket * cache->bucket_objects;
 	if (used == 0)
 		return OBJCACHE_EMPTY;
-	if (free == 0)
-		return OBJCACHE_FULL;
-	return free < cache->worthwhile_objects ? OBJCACHE_NEARLY_FULL : OBJCACHE_PARTIAL + (used - 1) / cache->bucket_objects;
-}
-
-/* The number of used objects at which a block of that list belongs elsewhere. */
-static uint32_t floor_of(const struct objcache *cache, enum objcache_role role)
-{
-	switch (role) {
-	case OBJCACHE_EMPTY:
-		return 0;
-	case OBJCACHE_NEARLY_FULL:
-		return cache->objects_per_block - cache->worthwhile_objects;
-	case OBJCACHE_FULL:
-		return cache->objects_per_block - 1;
-	default:
-		return (role - OBJCACHE_PARTIAL) * cache->bucket_objects;
-	}
+	if (used <= nearly_all)
+		return OBJCACHE_PARTIAL + bucket;
+	*floor = used == cache->objects_per_block ? used - 1 : nearly_all;
+	return used == cache->objects_per_block ? OBJCACHE_FULL : OBJCACHE_NEARLY_FULL;
 }
 
 /* The cache has its first block, or none any more. */
@@ -132,12 +120,13 @@ static void group_tell(struct objcache *cache)
 /* Puts the block where it belongs, now that `used` of its objects are not free in it. */
 static void settle_locked(struct objcache *cache, struct block *block, uint32_t used)
 {
-	const enum objcache_role role = objcache_role_of(cache, used);
+	uint32_t floor;
+	const enum objcache_role role = objcache_role_of(cache, used, &floor);
 
 	if (block->role != role) {
 		list_leave(cache, block);
 		list_enter(cache, block, role);
-		block->floor = floor_of(cache, role);
+		block->floor = floor;
 	}
 	block->credit = used - block->floor;
 }

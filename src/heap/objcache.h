@@ -197,7 +197,7 @@ struct objcache {
 	uint64_t taken;                              /* [C] objects that are not free in their blocks */
 	uint64_t recent_blocks;                      /* empty ones that stay in this trim; its own */
 	uint64_t empty_low;                          /* [C] the fewest empty blocks since the last trim */
-	struct objcache_counts counts; /* [C] but for used and cached; allocs and frees: those without magazines */
+	struct objcache_counts counts;               /* [C] but for used, cached and frees; allocs: those without magazines */
 };
 
 /* STATUS_INVALID: sizes or alignment. STATUS_NO_MEMORY: no memory for the reserve. */
@@ -251,12 +251,6 @@ void objcache_tally(struct objcache *cache, struct site_tally *tally);
 static inline bool objcache_block_is_empty(const struct block *block)
 {
 	return block->role == OBJCACHE_EMPTY;
-}
-
-/* Objects that a CPU has after a load, about: half of a magazine to all of it. For who counts them without the lock. */
-static inline uint32_t objcache_load_objects(const struct objcache *cache)
-{
-	return cache->magazine_slots * 3 / 4;
 }
 
 /* The cache whose block holds the object, or NULL. */

@@ -120,12 +120,10 @@ void objcache_free_slow(struct objcache *cache, void *object, const void *site)
 		objcache_object_is_wrong(cache, object, "is free already", site);
 	*slot.state = OBJECT_CACHED;
 	own = objcache_own_locked(cache);
-	if (own) {
+	if (own)
 		objcache_own_free_locked(cache, own, &slot);
-	} else {
+	else
 		objcache_put_locked(cache, &slot, 1);
-		cache->counts.frees++;
-	}
 	unlock_and_give(cache, own, state);
 }
 

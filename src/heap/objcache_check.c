@@ -36,13 +36,14 @@ static uint32_t count_states(const struct objcache *cache, const struct block *b
 
 static const char *block_violation(const struct objcache *cache, const struct block *block, enum objcache_role role)
 {
-	const uint32_t free = cache->objects_per_block - objcache_block_used(block);
+	const uint32_t used = objcache_block_used(block);
+	uint32_t floor;
 
 	if (!block->taken || block->cache != cache || block->owner != &cache->owner || block->run_blocks != 1)
 		return "a block does not belong to it";
-	if (block->role != role || role != objcache_role_of(cache, objcache_block_used(block)))
+	if (block->role != role || role != objcache_role_of(cache, used, &floor) || block->floor != floor)
 		return "a block is in the wrong list";
-	if (!block->states || count_states(cache, block, OBJECT_FREE) != free)
+	if (!block->states || count_states(cache, block, OBJECT_FREE) != cache->objects_per_block - used)
 		return "a block's count does not fit the states of its objects";
 	return NULL;
 }
@@ -114,7 +115,7 @@ bool objcache_is_valid(struct objcache *cache)
 		totals.violation = "the number of empty blocks is wrong";
 	if (totals.blocks != cache->counts.blocks || totals.blocks != cache->owner.blocks ||
 	    totals.blocks * cache->objects_per_block != cache->counts.objects ||
-	    objcache_has_blocks(cache) != (totals.blocks > 0))
+	    ((cache->group->has_blocks[cache->number / 64] >> (cache->number % 64)) & 1) != (totals.blocks > 0))
 		totals.violation = "the number of blocks is wrong";
 	if (totals.taken != cache->taken)
 		totals.violation = "the number of objects is wrong";

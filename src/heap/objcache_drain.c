@@ -183,12 +183,12 @@ void objcaches_detach(struct block_heap *heap)
 static bool may_empty_a_block_locked(const struct objcache *cache, uint64_t cached)
 {
 	unsigned looks = 0;
-	uint32_t roles;
+	uint32_t roles, floor;
 
 	if (cached + cache->worthwhile_objects > cache->objects_per_block)
 		return true;
-	for (roles = cache->roles & ((2u << objcache_role_of(cache, (uint32_t)cached)) - (1u << OBJCACHE_PARTIAL)); roles != 0;
-	     roles &= roles - 1)
+	for (roles = cache->roles & ((2u << objcache_role_of(cache, (uint32_t)cached, &floor)) - (1u << OBJCACHE_PARTIAL));
+	     roles != 0; roles &= roles - 1)
 		list_for_each (link, &cache->blocks[__builtin_ctz(roles)])
 			if (objcache_block_used(container_of(link, struct block, link)) <= cached || ++looks == LOOKS_MAX)
 				return true;

@@ -27,16 +27,8 @@ static inline bool objcache_may_trade(void)
 	return !platform_in_handler() && !platform_is_cleaning();
 }
 
-/* Without a lock, a hint. */
-static inline bool objcache_has_blocks(const struct objcache *cache)
-{
-	const _Atomic uint64_t *word = &cache->group->has_blocks[cache->number / 64];
-
-	return (atomic_load_explicit(word, memory_order_relaxed) >> (cache->number % 64)) & 1;
-}
-
-/* The list for a block of which so many objects are not free in it. */
-enum objcache_role objcache_role_of(const struct objcache *cache, uint32_t used);
+/* The list for a block of which so many objects are not free in it, until it is *floor of them. */
+enum objcache_role objcache_role_of(const struct objcache *cache, uint32_t used, uint32_t *floor);
 
 /* So many objects more, or fewer, are free in the cache's blocks; returns the bytes that are free in those of its group. */
 static inline uint64_t objcache_group_add(struct objcache *cache, int64_t objects)

@@ -12,14 +12,6 @@ struct owned_object {
 	bool reported;    /* [O] as left behind */
 };
 
-static void object_add(struct owned_heap *owned, struct owned_object *object)
-{
-	const uint64_t state = spinlock_lock_interrupts(&owned->lock);
-
-	list_insert_first(&owned->objects, &object->link);
-	spinlock_unlock_interrupts(&owned->lock, state);
-}
-
 static struct owned_object *object_remove(struct owned_heap *owned, const void *memory)
 {
 	struct owned_object *found = NULL;
@@ -50,7 +42,9 @@ static void *owned_alloc(struct heap *heap, size_t bytes, size_t alignment)
 		return NULL;
 	}
 	*object = (struct owned_object){ .memory = memory, .bytes = bytes, .site = site };
-	object_add(owned, object);
+	const uint64_t state = spinlock_lock_interrupts(&owned->lock);
+	list_insert_first(&owned->objects, &object->link);
+	spinlock_unlock_interrupts(&owned->lock, state);
 	return memory;
 }
 
