@@ -1,7 +1,7 @@
 /*
- * What the files of the objcache share about magazines; nobody else includes it. `_locked`: with [C] held. A CPU puts objects
- * on the top of its stacks, and takes them off. All else is done under [C], by that CPU or, once it has been detached and is not
- * in the middle of something, by others.
+ * What the files of the objcache share about magazines; no other file includes it. `_locked`: with
+ * [C] held. A CPU puts objects on the top of its stacks, and takes them off. All else is done under
+ * [C], by that CPU or, once it has been detached and is not in an operation, by others.
  */
 #pragma once
 
