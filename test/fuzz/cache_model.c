@@ -3,11 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-<<<<<<< HEAD
-#include "fake/memory_check.h"
-=======
 #include "fake/cache_check.h"
->>>>>>> 77f9483 (The walker over the page cache lies with the tests)
+#include "fake/memory_check.h"
 #include "runtime/base/bits.h"
 
 #define MODEL_BLOCKS 12
