@@ -10,28 +10,25 @@
 
 /* Blocks ------------------------------------------------------------------------------------------------------------------- */
 
-/* The block is in no list afterwards, and the caller's: hand_over. */
-static void remove_locked(struct page_heap *heap, struct frames *frames)
-{
-	list_remove(&frames->link);
-	frames->role = FRAMES_NONE;
-	heap->apart_blocks--;
-	if (heap->apart_open == frames)
-		heap->apart_open = NULL;
-}
-
-/* One that the cursor has gone over is full of pages that were just used; of another one the frames are wanted first. */
-static void hand_over(struct volume *volume, struct frames *frames)
+/*
+ * Ends a hold of the lock. A block that need not be set apart any more, unless that is NULL, becomes an ordinary one then. One
+ * that the cursor has gone over is full of pages that were just used; of another one the frames are wanted first.
+ */
+static void unlock(struct volume *volume, struct frames *idle)
 {
 	struct pagecache *pagecache = volume->pagecache;
 	struct page_heap *heap = &volume->heap;
 
-	block_heap_hand_over(&pagecache->memory->blocks, frames->block, 1, &heap->owner);
-	atomic_store_explicit(&frames->entered, atomic_load_explicit(&pagecache->clock, memory_order_relaxed),
+	if (idle)
+		page_heap_unlink_locked(heap, idle);
+	spinlock_unlock(&heap->lock);
+	if (!idle)
+		return;
+	block_heap_hand_over(&pagecache->memory->blocks, idle->block, 1, &heap->owner);
+	atomic_store_explicit(&idle->entered, atomic_load_explicit(&pagecache->clock, memory_order_relaxed),
 			      memory_order_relaxed);
 	spinlock_lock(&heap->lock);
-	page_heap_queue_locked(heap, frames, LANE_PROBATION, frames_cursor_is_done(frames));
-	frames->position = PAGES_PER_BLOCK;
+	page_heap_queue_locked(heap, idle, LANE_PROBATION, frames_cursor_is_done(idle));
 	spinlock_unlock(&heap->lock);
 }
 
@@ -44,38 +41,22 @@ static bool add_block(struct volume *volume)
 	if (frames_alloc(volume->pagecache, &volume->pagecache->mapped_owner, &frames) != STATUS_OK)
 		return false;
 	spinlock_lock(&heap->lock);
-	atomic_store_explicit(&frames->volume, volume, memory_order_relaxed);
-	frames->role = FRAMES_APART;
-	frames->lane = LANE_PROBATION;
-	frames->position = 0;
+	page_heap_enter_locked(heap, frames, FRAMES_APART, LANE_PROBATION);
 	list_insert_last(&heap->apart, &frames->link);
 	heap->apart_blocks++;
-	page_heap_resize_locked(heap, 1);
 	is_open = !heap->apart_open || frames_cursor_is_done(heap->apart_open);
 	if (is_open)
 		heap->apart_open = frames;
-	else
-		remove_locked(heap, frames); /* another one was quicker */
-	spinlock_unlock(&heap->lock);
-	if (!is_open)
-		hand_over(volume, frames);
+	unlock(volume, is_open ? NULL : frames); /* another one was quicker */
 	return true;
 }
 
 void apart_settle(struct volume *volume)
 {
 	struct page_heap *heap = &volume->heap;
-	struct frames *idle;
 
 	spinlock_lock(&heap->lock);
-	idle = heap->apart_open;
-	if (idle && idle->mapped == 0)
-		remove_locked(heap, idle);
-	else
-		idle = NULL;
-	spinlock_unlock(&heap->lock);
-	if (idle)
-		hand_over(volume, idle);
+	unlock(volume, heap->apart_open && heap->apart_open->mapped == 0 ? heap->apart_open : NULL);
 }
 
 /* Frames ------------------------------------------------------------------------------------------------------------------- */
@@ -133,27 +114,18 @@ static struct page *take_frame(struct volume *volume)
 
 /* Pages -------------------------------------------------------------------------------------------------------------------- */
 
-static bool enter_here(struct volume *volume, const struct page *page)
+/* Counts the page as mapped where it is, in a block that is set apart, or, if `in_place`, in any. */
+static bool enter(struct volume *volume, const struct page *page, bool in_place)
 {
 	struct frames *frames = page_frames(page);
-	bool apart;
+	bool entered;
 
 	spinlock_lock(&volume->heap.lock);
-	apart = frames->role == FRAMES_APART;
-	frames->mapped += apart;
-	spinlock_unlock(&volume->heap.lock);
-	return apart;
-}
-
-static void enter_in_place(struct volume *volume, struct page *page)
-{
-	struct frames *frames = page_frames(page);
-
-	spinlock_lock(&volume->heap.lock);
-	if (frames->mapped++ == 0)
+	entered = in_place || frames->role == FRAMES_APART;
+	if (entered && frames->mapped++ == 0)
 		page_heap_look_locked(&volume->heap, frames);
 	spinlock_unlock(&volume->heap.lock);
-	atomic_fetch_add_explicit(&volume->counts.mapped_in_place, 1, memory_order_relaxed);
+	return entered;
 }
 
 /* Readers leave soon, and what is on its way to the device arrives; a writer waits for this pin. */
@@ -177,7 +149,7 @@ void apart_enter(struct volume *volume, struct page **page, bool *no_frames)
 {
 	struct page *target = NULL;
 
-	if (enter_here(volume, *page))
+	if (enter(volume, *page, false))
 		return;
 	if (!*no_frames) {
 		target = take_frame(volume);
@@ -192,24 +164,20 @@ void apart_enter(struct volume *volume, struct page **page, bool *no_frames)
 		page_set_free(target);
 		apart_leave(volume, target);
 	}
-	enter_in_place(volume, *page);
+	(void)enter(volume, *page, true);
+	atomic_fetch_add_explicit(&volume->counts.mapped_in_place, 1, memory_order_relaxed);
 }
 
 void apart_leave(struct volume *volume, const struct page *page)
 {
 	struct frames *frames = page_frames(page);
-	struct page_heap *heap = &volume->heap;
 	bool idle;
 
-	spinlock_lock(&heap->lock);
+	spinlock_lock(&volume->heap.lock);
 	assert(frames->mapped > 0);
 	frames->mapped--;
 	idle = frames->mapped == 0 && frames->role == FRAMES_APART && frames_cursor_is_done(frames);
-	if (idle)
-		remove_locked(heap, frames);
-	else if (frames->mapped == 0)
-		page_heap_look_locked(heap, frames);
-	spinlock_unlock(&heap->lock);
-	if (idle)
-		hand_over(volume, frames);
+	if (frames->mapped == 0)
+		page_heap_look_locked(&volume->heap, frames);
+	unlock(volume, idle ? frames : NULL);
 }

@@ -28,7 +28,6 @@ struct drain {
 	struct fence_limits limits; /* of a window: what is left of it */
 	uint64_t keep;
 	bool write;          /* dirty pages are no obstacle: they get written */
-	struct list fenced;  /* to be looked at */
 	struct list skipped; /* could not be emptied */
 	uint64_t claimed;    /* pages, of the blocks that are fenced together */
 	uint64_t given;
@@ -81,33 +80,28 @@ static bool empty_block(struct drain *drain, struct frames *frames)
 	return true;
 }
 
-static bool give_block(struct drain *drain, struct frames *frames, const struct frames_census *census)
+static bool empty_and_release(struct drain *drain, struct frames *frames, const struct frames_census *census)
 {
-	struct volume *volume = drain->volume;
-
 	if (!is_movable(drain, census) && !has_failed(frames))
-		pageout_note(volume, frames);
+		pageout_note(drain->volume, frames);
 	if (census->stuck > 0 || !is_movable(drain, census))
 		return false;
 	drain->room = MIN(drain->room + ROOM_BLOCK_FRAMES, ROOM_FRAMES_MAX);
-	return empty_block(drain, frames) && page_heap_release(volume, frames);
+	return empty_block(drain, frames) && page_heap_release(drain->volume, frames);
 }
 
 /* Pages that a cursor moves meanwhile count as well. */
-static bool give_block_traced(struct drain *drain, struct frames *frames, struct frames_census *census)
+static bool give_block(struct drain *drain, struct frames *frames, struct frames_census *census)
 {
-	struct volume *volume = drain->volume;
-	struct event_trace *trace = &volume->pagecache->memory->trace;
+	const struct volume *volume = drain->volume;
 	const uint64_t moved = atomic_load_explicit(&volume->counts.moved_pages, memory_order_relaxed);
-	const bool given = give_block(drain, frames, census);
+	const bool given = empty_and_release(drain, frames, census);
 
-	if (given) {
-		trace_event(trace, TRACE_BLOCK, volume->name, frames->block.value >> BLOCK_SHIFT,
-			    atomic_load_explicit(&volume->counts.moved_pages, memory_order_relaxed) - moved);
-	} else {
-		replacement_census(frames, census);
-		trace_event(trace, TRACE_STUCK, volume->name, frames->block.value >> BLOCK_SHIFT, census->stuck);
-	}
+	if (!given)
+		(void)replacement_census(frames, census);
+	trace_event(&volume->pagecache->memory->trace, given ? TRACE_BLOCK : TRACE_STUCK, volume->name,
+		    frames->block.value >> BLOCK_SHIFT,
+		    given ? atomic_load_explicit(&volume->counts.moved_pages, memory_order_relaxed) - moved : census->stuck);
 	return given;
 }
 
@@ -176,18 +170,19 @@ static bool give_some(struct drain *drain)
 	const uint64_t most = target->obstacles ? divide_round_up(target->bytes - drain->given, BLOCK_BYTES) : 1;
 	struct frames_census census;
 	struct frames *frames;
-	struct list *link;
+	struct list fenced, *link;
 
+	list_init(&fenced);
 	for (uint64_t i = 0; i < most && !is_late(drain) && (frames = fence_block(drain, &census)) != NULL; i++)
-		list_insert_last(&drain->fenced, &frames->link);
-	if (list_is_empty(&drain->fenced))
+		list_insert_last(&fenced, &frames->link);
+	if (list_is_empty(&fenced))
 		return false;
-	while ((link = list_take_first(&drain->fenced)) != NULL) {
+	while ((link = list_take_first(&fenced)) != NULL) {
 		frames = container_of(link, struct frames, link);
 		/* Since it was fenced, the blocks before it were emptied: that takes long. */
 		if (most > 1)
-			replacement_census(frames, &census);
-		if (!has_to_end(drain) && give_block_traced(drain, frames, &census))
+			(void)replacement_census(frames, &census);
+		if (!has_to_end(drain) && give_block(drain, frames, &census))
 			drain->given += BLOCK_BYTES;
 		else
 			list_insert_first(&drain->skipped, &frames->link);
@@ -205,9 +200,10 @@ static bool is_obstacle(const struct drain *drain, const struct frames *frames, 
 }
 
 /* Moves what lies in a block to another one, frame for frame; what is in use stays, and keeps the block from going. */
-static bool exchange_block(struct volume *volume, struct frames *frames, struct frames *fresh)
+static bool exchange_block(struct volume *volume, struct frames *frames, struct phys_addr block)
 {
-	page_heap_replace(volume, frames, fresh);
+	struct frames *fresh = page_heap_replace(volume, frames, block);
+
 	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++) {
 		if (page_is(page_state(&frames->pages[i]), PAGE_FREE))
 			continue;
@@ -230,7 +226,7 @@ static void exchange(struct drain *drain)
 
 	while (!is_over(drain) && (frames = fence_next(drain, &census)) != NULL) {
 		if (census.stuck == 0 && block_heap_alloc(&volume->pagecache->memory->blocks, &request, &fresh) == STATUS_OK &&
-		    exchange_block(volume, frames, frame_table_block(&volume->pagecache->table, fresh)))
+		    exchange_block(volume, frames, fresh))
 			drain->given += BLOCK_BYTES;
 		else
 			list_insert_first(&drain->skipped, &frames->link);
@@ -256,7 +252,7 @@ static bool window_can_go(struct drain *drain)
 
 		if (!frames || !page_heap_hold(volume, frames))
 			continue;
-		replacement_census(frames, &census);
+		(void)replacement_census(frames, &census);
 		pages += census.cached;
 		if (is_obstacle(drain, frames, &census)) {
 			window_avoid(blocks, &block);
@@ -279,7 +275,6 @@ static void drain_begin(struct drain *drain, struct volume *volume, const struct
 		.limits = { .lowest = target->lowest, .highest = target->highest, .wanted = target->wanted },
 		.keep = keep,
 	};
-	list_init(&drain->fenced);
 	list_init(&drain->skipped);
 	atomic_fetch_add(&volume->cleaning, 1);
 }
@@ -343,26 +338,22 @@ static bool write_blocks(struct volume *volume, const struct reclaim_target *tar
 
 bool evict_everything(struct volume *volume)
 {
-	const struct fence_limits limits = { .highest = { UINT64_MAX }, .open = true };
-	struct list left;
+	const struct reclaim_target target = { .highest = { UINT64_MAX } };
 	struct frames_census census;
 	struct frames *frames;
-	struct list *link;
+	struct drain drain;
 
-	list_init(&left);
-	atomic_fetch_add(&volume->cleaning, 1);
+	drain_begin(&drain, volume, &target, 0);
+	drain.limits.open = true;
 	(void)lookaside_empty(volume);
 	apart_settle(volume);
-	while ((frames = page_heap_fence(volume, &limits, &census)) != NULL) {
+	while ((frames = page_heap_fence(volume, &drain.limits, &census)) != NULL) {
 		for (uint32_t i = 0; (i = frames_drop(volume, frames, i, PAGE_HITS)) < PAGES_PER_BLOCK; i++)
 			(void)page_drop(volume, &frames->pages[i]);
 		if (!page_heap_release(volume, frames))
-			list_insert_last(&left, &frames->link);
+			list_insert_first(&drain.skipped, &frames->link);
 	}
-	while ((link = list_take_first(&left)) != NULL)
-		page_heap_unfence(volume, container_of(link, struct frames, link));
-	atomic_fetch_sub(&volume->cleaning, 1);
-	platform_wake(&volume->cleaning);
+	drain_end(&drain);
 	return atomic_load(&volume->heap.blocks) == 0;
 }
 

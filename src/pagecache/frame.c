@@ -230,12 +230,6 @@ static bool page_move_locked(struct volume *volume, struct page *from, struct pa
 	return true;
 }
 
-static uint32_t state_in_main(uint32_t before)
-{
-	return page_state_with(before, page_content(before), PAGE_HITS | PAGE_AHEAD,
-			       PAGE_MAIN | replacement_hits_after_move(before) * PAGE_HIT);
-}
-
 /* Copies a page that has a pin, and puts the copy, pin and all, in its place. */
 static bool move_to(struct volume *volume, struct page *page, struct page *target, bool to_main)
 {
@@ -249,7 +243,7 @@ static bool move_to(struct volume *volume, struct page *page, struct page *targe
 	spinlock_lock(&volume->lock);
 	moved = page_move_locked(volume, page, target, &before);
 	if (moved)
-		page_set(target, to_main ? state_in_main(before) : before);
+		page_set(target, to_main ? replacement_state_in_main(before) : before);
 	spinlock_unlock(&volume->lock);
 	spinlock_unlock(&stripe->lock);
 	if (moved)
@@ -306,7 +300,7 @@ static void leave_lent_locked(struct volume *volume, struct page *page, struct p
 	}
 	pagecache_node(volume->pagecache, page_key(page))->moves++;
 	index_replace_locked(index, page, target);
-	page_set(target, state_in_main(*before & ~PAGE_PINS));
+	page_set(target, replacement_state_in_main(*before & ~PAGE_PINS));
 }
 
 bool page_leave_lent(struct volume *volume, struct page *page, struct page *target)
@@ -327,7 +321,7 @@ bool page_leave_lent(struct volume *volume, struct page *page, struct page *targ
 		return false;
 	spinlock_lock(&volume->lock);
 	spinlock_lock(&volume->heap.lock);
-	left = page_heap_has_lent_locked(volume, page_frames(page)) &&
+	left = page_heap_has_locked(volume, page_frames(page), ROLE_BIT(FRAMES_LENT)) &&
 	       (!target || (page_is_current(page) && atomic_load(&page->version) == version));
 	key = page_key(page);
 	if (left)

@@ -79,12 +79,14 @@ void frame_table_fini(struct frame_table *table)
 	heap_free(memory_general_heap(table->memory), table->blocks);
 }
 
-void frames_prepare(struct frames *frames)
+struct frames *frames_prepare(const struct frame_table *table, struct phys_addr block)
 {
-	if (frames->ready)
-		return;
-	memset(frames->pages, 0, sizeof(frames->pages));
+	struct frames *frames = frame_table_block(table, block);
+
+	if (!frames->ready)
+		memset(frames->pages, 0, sizeof(frames->pages));
 	frames->ready = true;
+	return frames;
 }
 
 void frames_invalidate(struct frames *frames)

@@ -36,6 +36,7 @@ struct frames {
 
 /* What lies in a block, as far as it matters to whoever wants to have it. */
 struct frames_census {
+	uint32_t used;   /* frames that are not FREE */
 	uint32_t cached; /* pages */
 	uint32_t dirty;  /* dirty, movable */
 	uint32_t stuck;  /* in use, being read or written, or taken by somebody */
@@ -54,25 +55,23 @@ struct frame_table {
 status_t frame_table_init(struct frame_table *table, struct memory *memory) MUST_CHECK;
 void frame_table_fini(struct frame_table *table);
 
-/* Makes the block's pages, if that has not been done yet. */
-void frames_prepare(struct frames *frames);
+/* The block at this address; makes its pages, if that has not been done yet. */
+struct frames *frames_prepare(const struct frame_table *table, struct phys_addr block);
 
 /* Its entries in the index do not count any more, and it is not lent. */
 void frames_invalidate(struct frames *frames);
 
+/* NULL: no memory lies there. */
 static inline struct frames *frame_table_block(const struct frame_table *table, struct phys_addr address)
 {
-	return table->blocks[(address.value >> BLOCK_SHIFT) - table->first_block];
-}
+	const uint64_t index = (address.value >> BLOCK_SHIFT) - table->first_block;
 
-static inline struct frames *frame_table_frames(const struct frame_table *table, uint32_t frame)
-{
-	return table->blocks[frame / PAGES_PER_BLOCK - table->first_block];
+	return index < table->count ? table->blocks[index] : NULL;
 }
 
 static inline struct page *frame_table_page(const struct frame_table *table, uint32_t frame)
 {
-	return &frame_table_frames(table, frame)->pages[frame % PAGES_PER_BLOCK];
+	return &table->blocks[frame / PAGES_PER_BLOCK - table->first_block]->pages[frame % PAGES_PER_BLOCK];
 }
 
 /* Descriptors of blocks lie one behind the other in blocks of their own, from the start on. */

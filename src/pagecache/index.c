@@ -68,51 +68,37 @@ static inline bool try_pin(struct page *page, uint32_t *before)
 	return true;
 }
 
-static struct page *find_locked(struct index *index, uint64_t key)
+/*
+ * A page that is found but cannot be pinned, and not WRITING, has just been evicted; one whose entry does not count any more was
+ * in a block that has just been revoked (lend.h). Under [S] no other takes its key.
+ */
+static __attribute__((noinline)) struct page *pin_slowly(struct index *index, uint64_t key, struct lookup *lookup)
 {
-	_Atomic uint32_t *link;
+	struct index_entry entry;
+	struct page *page = index_lock_key(index, key, &entry);
 
-	return find_link_locked(index, bucket_of(index, key), key, &link);
-}
-
-static struct page *pin_locked(struct index *index, uint64_t key, struct lookup *lookup)
-{
-	struct page *page;
-
-	/*
-	 * A page that is found but cannot be pinned, and not WRITING, has just been evicted; one whose entry does not count any
-	 * more was in a block that has just been revoked (lend.h). Under [S] no other takes its key.
-	 */
-	while ((page = find_locked(index, key)) != NULL) {
+	lookup->lent = NULL;
+	lookup->status = STATUS_NOT_FOUND;
+	/* Read before the state: a writer ends without this lock, first in the state, then in `changes`. */
+	lookup->changes = load(&entry.stripe->changes);
+	for (; page; page = find_link_locked(index, bucket_of(index, key), key, &entry.link)) {
 		if (page_is(page_state(page), PAGE_WRITING)) {
 			lookup->status = STATUS_BUSY;
-			return NULL;
+			page = NULL;
+			break;
 		}
 		if (!try_pin(page, &lookup->before))
 			continue;
 		if (is_entry_to_pin(page_frames(page), page, key))
-			return page;
+			break;
 		page_unpin(page);
 		if (frames_are_lent(page_frames(page))) {
 			lookup->lent = page;
+			page = NULL;
 			break;
 		}
 	}
-	lookup->status = STATUS_NOT_FOUND;
-	return NULL;
-}
-
-static __attribute__((noinline)) struct page *pin_slowly(struct index *index, uint64_t key, struct lookup *lookup)
-{
-	struct index_stripe *const stripe = index_stripe(index, key);
-	struct page *page;
-
-	lookup->lent = NULL;
-	spinlock_lock(&stripe->lock);
-	/* Read before the state: a writer ends without this lock, first in the state, then in `changes`. */
-	lookup->changes = load(&stripe->changes);
-	page = pin_locked(index, key, lookup);
-	spinlock_unlock(&stripe->lock);
+	spinlock_unlock(&entry.stripe->lock);
 	return page;
 }
 
@@ -290,20 +276,19 @@ struct page *index_find(struct index *index, uint64_t key, uint32_t *state)
 
 struct index_stripe *index_lock_page(struct index *index, const struct page *page)
 {
-	struct index_stripe *stripe;
-
 	/* The page may become another one before the lock is there. */
 	for (;;) {
-		stripe = index_stripe(index, page_key(page));
+		struct index_stripe *const stripe = index_stripe(index, page_key(page));
+		bool there;
+
 		spinlock_lock(&stripe->lock);
-		if (atomic_load_explicit(&page->generation, memory_order_relaxed) == 0)
-			break;
-		if (stripe == index_stripe(index, page_key(page)))
+		there = atomic_load_explicit(&page->generation, memory_order_relaxed) != 0;
+		if (there && stripe == index_stripe(index, page_key(page)))
 			return stripe;
 		spinlock_unlock(&stripe->lock);
+		if (!there)
+			return NULL;
 	}
-	spinlock_unlock(&stripe->lock);
-	return NULL;
 }
 
 static _Atomic uint32_t *link_of_page(struct index *index, const struct page *page)

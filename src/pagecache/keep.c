@@ -1,20 +1,14 @@
 #include "keep.h"
 
-/* Whether so much is cached where it counts, besides what is claimed. */
-static bool has_more(struct volume *volume, uint64_t bytes)
-{
-	const uint64_t others = atomic_load(&volume->heap.lent_pages) + atomic_load(&volume->claimed_pages);
-	const uint64_t cached = atomic_load(&volume->counts.cached_pages);
-
-	return cached >= others && (cached - others) * PAGE_BYTES >= bytes;
-}
-
 bool keep_claim(struct volume *volume, uint64_t keep, uint64_t pages)
 {
+	uint64_t cached, others;
+
 	if (pages == 0)
 		return true;
-	atomic_fetch_add(&volume->claimed_pages, pages);
-	if (has_more(volume, keep))
+	others = atomic_fetch_add(&volume->claimed_pages, pages) + pages + atomic_load(&volume->heap.lent_pages);
+	cached = atomic_load(&volume->counts.cached_pages);
+	if (cached >= others && (cached - others) * PAGE_BYTES >= keep)
 		return true;
 	keep_let_go(volume, pages);
 	return false;

@@ -52,39 +52,39 @@ static bool lend_blocks(struct volume *volume, struct phys_addr start, uint64_t 
 	return true;
 }
 
-/* The pages of a fenced group. False: one of them is in somebody's use just now. */
-static bool group_pages(const struct volume *volume, struct phys_addr start, uint64_t *pages)
-{
-	*pages = 0;
-	for (uint64_t i = 0; i < piece_blocks(volume); i++) {
-		struct frames_census census;
-
-		replacement_census(group_frames(volume->pagecache, start, i), &census);
-		if (census.stuck > 0)
-			return false;
-		*pages += census.cached;
-	}
-	return true;
-}
-
-/* A group that is free to be fenced, if the volume does not have to keep it. */
-static bool lend_group(struct volume *volume, struct phys_addr start, const struct guarantee_wish *wish)
+/* What lies in the blocks of a group may be lent: none of it is in use just now, and the volume does not have to keep it. */
+static bool lend_fenced(struct volume *volume, struct phys_addr start, const struct frames_census *all,
+			const struct guarantee_wish *wish)
 {
 	const uint64_t frames = piece_blocks(volume) * PAGES_PER_BLOCK;
-	uint64_t pages;
 	bool lent;
 
-	if (!page_heap_fence_group(volume, start, piece_blocks(volume)))
+	if (all->stuck > 0 || (frames - all->cached) * 100 > frames * GUARANTEE_IDLE_PERCENT ||
+	    !keep_claim(volume, volume->config.keep_bytes, all->cached))
 		return false;
+	lent = lend_blocks(volume, start, wish->deadline_ns);
+	keep_let_go(volume, all->cached);
+	return lent;
+}
+
+/* Fences the blocks of a group, if they still are the volume's, and lends them. */
+static bool lend_group(struct volume *volume, struct phys_addr start, const struct guarantee_wish *wish)
+{
+	const uint64_t blocks = piece_blocks(volume);
+	struct frames_census census, all = { 0 };
+	uint64_t fenced = 0;
+	bool lent;
+
 	(void)lookaside_empty(volume);
-	lent = group_pages(volume, start, &pages) && (frames - pages) * 100 <= frames * GUARANTEE_IDLE_PERCENT &&
-	       keep_claim(volume, volume->config.keep_bytes, pages);
-	if (lent) {
-		lent = lend_blocks(volume, start, wish->deadline_ns);
-		keep_let_go(volume, pages);
+	while (fenced < blocks &&
+	       page_heap_fence_block(volume, group_frames(volume->pagecache, start, fenced), false, &census)) {
+		all.cached += census.cached;
+		all.stuck += census.stuck;
+		fenced++;
 	}
-	for (uint64_t i = 0; !lent && i < piece_blocks(volume); i++)
-		page_heap_unfence(volume, group_frames(volume->pagecache, start, i));
+	lent = fenced == blocks && lend_fenced(volume, start, &all, wish);
+	while (!lent && fenced > 0)
+		page_heap_unfence(volume, group_frames(volume->pagecache, start, --fenced));
 	return lent;
 }
 

@@ -3,11 +3,6 @@
 #include "apart.h"
 #include "frame.h"
 
-static struct page *slot_take(struct page *_Atomic *slot)
-{
-	return atomic_load_explicit(slot, memory_order_relaxed) ? atomic_exchange(slot, NULL) : NULL;
-}
-
 static unsigned empty_one(struct lookaside *lookaside)
 {
 	unsigned returned = 0;
@@ -27,20 +22,9 @@ unsigned lookaside_empty(struct volume *volume)
 {
 	unsigned returned = 0;
 
-	if (volume->pagecache->config.lookaside_frames == 0)
-		return 0;
 	for (unsigned cpu = 0; cpu < platform_cpu_count(); cpu++)
 		returned += empty_one(&volume->lookasides[cpu]);
 	return returned;
-}
-
-/* Leaves the slot alone if another task of this CPU was quicker. */
-static void slot_put(struct page *_Atomic *slot, struct page *page)
-{
-	struct page *nobody = NULL;
-
-	if (!atomic_compare_exchange_strong(slot, &nobody, page))
-		page_set_free(page);
 }
 
 static struct page *refill(struct volume *volume, struct lookaside *lookaside)
@@ -52,8 +36,13 @@ static struct page *refill(struct volume *volume, struct lookaside *lookaside)
 
 	if (count == 0)
 		return NULL;
-	for (unsigned i = 1; i < count; i++)
-		slot_put(&lookaside->frames[i - 1], pages[i]);
+	for (unsigned i = 1; i < count; i++) {
+		struct page *none = NULL;
+
+		/* Another task of this CPU may have been quicker. */
+		if (!atomic_compare_exchange_strong(&lookaside->frames[i - 1], &none, pages[i]))
+			page_set_free(pages[i]);
+	}
 	if (atomic_load(&volume->cleaning) != 0)
 		(void)empty_one(lookaside);
 	return pages[0];
@@ -67,9 +56,9 @@ struct page *lookaside_take(struct volume *volume, enum lane lane)
 	    atomic_load_explicit(&volume->cleaning, memory_order_relaxed) != 0)
 		return page_heap_take(volume, lane);
 	for (unsigned i = 0; i < LOOKASIDE_FRAMES; i++) {
-		struct page *page = slot_take(&lookaside->frames[i]);
+		struct page *page = atomic_load_explicit(&lookaside->frames[i], memory_order_relaxed);
 
-		if (page)
+		if (page && (page = atomic_exchange(&lookaside->frames[i], NULL)) != NULL)
 			return page;
 	}
 	return refill(volume, lookaside);

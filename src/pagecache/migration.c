@@ -5,12 +5,7 @@
 
 static bool is_full(struct migration *migration)
 {
-	bool full;
-
-	spinlock_lock(&migration->lock);
-	full = migration->count == migration->wanted;
-	spinlock_unlock(&migration->lock);
-	return full;
+	return atomic_load_explicit(&migration->count, memory_order_relaxed) == migration->wanted;
 }
 
 /* False: somebody else has filled it meanwhile. */
@@ -37,31 +32,30 @@ static struct frames *take(struct migration *migration)
 	return frames;
 }
 
-static status_t fetch(struct pagecache *pagecache)
+void migration_refill(struct pagecache *pagecache)
 {
+	struct migration *migration = &pagecache->migration;
 	struct frames *frames;
-	const status_t status = frames_alloc(pagecache, &pagecache->migration.owner, &frames);
 
-	if (status == STATUS_OK && !put(&pagecache->migration, frames))
-		memory_blocks_free(pagecache->memory, frames->block);
-	return status;
+	while (!is_full(migration) && frames_alloc(pagecache, &migration->owner, &frames) == STATUS_OK)
+		if (!put(migration, frames))
+			memory_blocks_free(pagecache->memory, frames->block);
 }
 
 status_t migration_init(struct pagecache *pagecache, uint32_t blocks)
 {
 	struct migration *migration = &pagecache->migration;
-	status_t status = STATUS_OK;
 
 	assert(blocks <= MIGRATION_BLOCKS_MAX);
 	spinlock_init(&migration->lock, "migration");
 	owner_init(&migration->owner, "page migration", false);
 	migration->wanted = blocks;
 	migration->count = 0;
-	while (status == STATUS_OK && !is_full(migration))
-		status = fetch(pagecache);
-	if (status != STATUS_OK)
-		migration_fini(pagecache);
-	return status;
+	migration_refill(pagecache);
+	if (is_full(migration))
+		return STATUS_OK;
+	migration_fini(pagecache);
+	return STATUS_NO_MEMORY;
 }
 
 void migration_fini(struct pagecache *pagecache)
@@ -70,24 +64,6 @@ void migration_fini(struct pagecache *pagecache)
 
 	while ((frames = take(&pagecache->migration)) != NULL)
 		memory_blocks_free(pagecache->memory, frames->block);
-}
-
-void migration_refill(struct pagecache *pagecache)
-{
-	while (!is_full(&pagecache->migration) && fetch(pagecache) == STATUS_OK)
-		;
-}
-
-/* What was open before becomes the youngest of its queue, however far its cursor has come. [R] is held. */
-static void close_main_locked(struct page_heap *heap)
-{
-	struct frames *frames = heap->open[LANE_MAIN];
-
-	if (!frames)
-		return;
-	page_heap_unlink_locked(heap, frames);
-	page_heap_queue_locked(heap, frames, LANE_MAIN, true);
-	frames->position = PAGES_PER_BLOCK;
 }
 
 bool migration_open(struct volume *volume)
@@ -102,16 +78,9 @@ bool migration_open(struct volume *volume)
 		return false;
 	block_heap_hand_over(&pagecache->memory->blocks, frames->block, 1, &heap->owner);
 	spinlock_lock(&heap->lock);
-	close_main_locked(heap);
-	atomic_store_explicit(&frames->volume, volume, memory_order_relaxed);
-	frames->role = FRAMES_OPEN;
-	frames->lane = LANE_MAIN;
-	frames->position = 0;
-	atomic_store_explicit(&frames->entered, atomic_fetch_add_explicit(&pagecache->clock, 1, memory_order_relaxed),
-			      memory_order_relaxed);
-	heap->open[LANE_MAIN] = frames;
-	heap->lane_blocks[LANE_MAIN]++;
-	page_heap_resize_locked(heap, 1);
+	page_heap_close_locked(heap, LANE_MAIN); /* however far its cursor has come */
+	page_heap_enter_locked(heap, frames, FRAMES_OPEN, LANE_MAIN);
+	page_heap_open_locked(heap, frames, LANE_MAIN);
 	spinlock_unlock(&heap->lock);
 	return true;
 }

@@ -13,7 +13,7 @@ struct migration {
 	struct spinlock lock;
 	struct owner owner;
 	uint32_t wanted;                             /* [I] blocks */
-	uint32_t count;                              /* [lock] */
+	_Atomic uint32_t count;                      /* [lock]; read without */
 	struct frames *blocks[MIGRATION_BLOCKS_MAX]; /* [lock] */
 };
 

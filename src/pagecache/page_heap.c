@@ -8,6 +8,11 @@
 
 #define AGEING_FRAMES 16 /* that a cursor goes over before another block's score is looked at: 32 pages for each one missed */
 
+bool page_heap_has_locked(const struct volume *volume, const struct frames *frames, unsigned roles)
+{
+	return frames && atomic_load_explicit(&frames->volume, memory_order_relaxed) == volume && (roles >> frames->role & 1);
+}
+
 /* Lists -------------------------------------------------------------------------------------------------------------------- */
 
 unsigned page_heap_level(uint32_t score)
@@ -68,62 +73,60 @@ void page_heap_look_locked(struct page_heap *heap, struct frames *frames)
 
 void page_heap_queue_locked(struct page_heap *heap, struct frames *frames, enum lane lane, bool youngest)
 {
-	struct frames_census census;
+	struct list *queue = &heap->queues[lane];
 
 	frames->role = FRAMES_QUEUED;
 	frames->lane = (uint8_t)lane;
+	frames->position = PAGES_PER_BLOCK;
 	heap->lane_blocks[lane]++;
-	if (youngest)
-		list_insert_last(&heap->queues[lane], &frames->link);
-	else
-		list_insert_first(&heap->queues[lane], &frames->link);
-	set_score_locked(heap, frames, replacement_look(frames, &census));
-	atomic_store_explicit(&frames->cached, census.cached, memory_order_relaxed);
+	list_insert_after(youngest ? queue->previous : queue, &frames->link);
 	level_enter_locked(heap, frames);
-	list_insert_last(&heap->aged, &frames->aged);
+	page_heap_look_locked(heap, frames);
 }
 
 void page_heap_unlink_locked(struct page_heap *heap, struct frames *frames)
 {
-	switch (frames->role) {
-	case FRAMES_EMPTY:
-		heap->empty_blocks--;
-		break;
-	case FRAMES_OPEN:
+	const enum frames_role role = frames->role;
+
+	heap->empty_blocks -= role == FRAMES_EMPTY;
+	heap->apart_blocks -= role == FRAMES_APART;
+	heap->lane_blocks[frames->lane] -= role == FRAMES_OPEN || role == FRAMES_QUEUED;
+	if (role == FRAMES_OPEN)
 		heap->open[frames->lane] = NULL;
-		heap->lane_blocks[frames->lane]--;
-		break;
-	case FRAMES_QUEUED:
-		heap->lane_blocks[frames->lane]--;
+	if (role == FRAMES_QUEUED) {
 		level_leave_locked(heap, frames);
 		list_remove(&frames->aged);
-		break;
-	default:
-		break;
 	}
+	if (heap->apart_open == frames)
+		heap->apart_open = NULL;
 	list_remove(&frames->link);
 	frames->role = FRAMES_NONE;
 }
 
-static void empty_locked(struct page_heap *heap, struct frames *frames)
+/* So many blocks more belong to this heap, or less. */
+static void resize_locked(struct page_heap *heap, int blocks)
 {
-	frames->role = FRAMES_EMPTY;
-	list_insert_first(&heap->empty, &frames->link);
-	heap->empty_blocks++;
+	atomic_fetch_add_explicit(&heap->blocks, (uint32_t)blocks, memory_order_relaxed);
+	atomic_fetch_add_explicit(&page_heap_volume(heap)->pagecache->blocks, (uint32_t)blocks, memory_order_relaxed);
 }
 
-/* Other page heaps look at it, under locks of their own. */
-static void set_volume_locked(struct frames *frames, struct volume *volume)
+void page_heap_enter_locked(struct page_heap *heap, struct frames *frames, enum frames_role role, enum lane lane)
 {
-	atomic_store_explicit(&frames->volume, volume, memory_order_relaxed);
+	/* Other page heaps look at it, under locks of their own. */
+	atomic_store_explicit(&frames->volume, page_heap_volume(heap), memory_order_relaxed);
+	frames->role = (uint8_t)role;
+	frames->lane = (uint8_t)lane;
+	frames->position = 0;
+	resize_locked(heap, 1);
 }
 
-static void age_locked(struct page_heap *heap)
+void page_heap_leave_locked(struct page_heap *heap, struct frames *frames)
 {
-	struct list *first = list_first(&heap->aged);
-
-	if (first)
-		page_heap_look_locked(heap, container_of(first, struct frames, aged));
+	frames->role = FRAMES_NONE;
+	atomic_store_explicit(&frames->volume, NULL, memory_order_relaxed);
+	resize_locked(heap, -1);
+	heap->gone_blocks++;
+	heap->gone_turns = 0;
 }
 
 /* Blocks come and go ------------------------------------------------------------------------------------------------------- */
@@ -144,34 +147,21 @@ status_t frames_alloc(struct pagecache *pagecache, struct owner *owner, struct f
 	struct phys_addr block;
 	const status_t status = memory_blocks_alloc(pagecache->memory, &request, &block);
 
-	if (status != STATUS_OK)
-		return status;
-	*frames = frame_table_block(&pagecache->table, block);
-	frames_prepare(*frames);
-	return STATUS_OK;
+	if (status == STATUS_OK)
+		*frames = frames_prepare(&pagecache->table, block);
+	return status;
 }
 
 /* A block that is in no list yet. No lock is held. */
 static struct frames *fresh_block(struct page_heap *heap)
 {
 	struct volume *volume = page_heap_volume(heap);
-	struct pagecache *pagecache = volume->pagecache;
-	struct block_source *source = &pagecache->memory->cache_source.blocks;
+	struct block_source *source = &volume->pagecache->memory->cache_source.blocks;
 	struct phys_addr block;
-	struct frames *frames;
 
 	if (!may_grow(volume) || source->take(source, &heap->owner, 1, 0, &block) != STATUS_OK)
 		return NULL;
-	frames = frame_table_block(&pagecache->table, block);
-	frames_prepare(frames);
-	return frames;
-}
-
-void page_heap_give(struct volume *volume, struct frames *frames)
-{
-	struct block_source *source = &volume->pagecache->memory->cache_source.blocks;
-
-	source->give(source, frames->block);
+	return frames_prepare(&volume->pagecache->table, block);
 }
 
 void page_heap_init(struct page_heap *heap, const char *name)
@@ -188,52 +178,27 @@ void page_heap_init(struct page_heap *heap, const char *name)
 	replacement_init(heap);
 }
 
-void page_heap_resize_locked(struct page_heap *heap, int blocks)
-{
-	atomic_fetch_add_explicit(&heap->blocks, (uint32_t)blocks, memory_order_relaxed);
-	atomic_fetch_add_explicit(&page_heap_volume(heap)->pagecache->blocks, (uint32_t)blocks, memory_order_relaxed);
-}
-
-void page_heap_fini(struct volume *volume)
-{
-	struct page_heap *heap = &volume->heap;
-	struct list *link;
-
-	while ((link = list_first(&heap->empty)) != NULL) {
-		struct frames *frames = container_of(link, struct frames, link);
-
-		page_heap_unlink_locked(heap, frames);
-		set_volume_locked(frames, NULL);
-		page_heap_resize_locked(heap, -1);
-		page_heap_give(volume, frames);
-	}
-	assert(atomic_load(&heap->blocks) == 0);
-}
-
-void page_heap_leave_locked(struct page_heap *heap, struct frames *frames)
-{
-	frames->role = FRAMES_NONE;
-	set_volume_locked(frames, NULL);
-	page_heap_resize_locked(heap, -1);
-	heap->gone_blocks++;
-	heap->gone_turns = 0;
-}
-
 /* Cursors ------------------------------------------------------------------------------------------------------------------ */
 
-static void open_locked(struct page_heap *heap, struct frames *frames, enum lane lane)
+void page_heap_open_locked(struct page_heap *heap, struct frames *frames, enum lane lane)
 {
-	page_heap_unlink_locked(heap, frames);
+	_Atomic uint32_t *clock = &page_heap_volume(heap)->pagecache->clock;
+
 	frames->role = FRAMES_OPEN;
 	frames->lane = (uint8_t)lane;
 	frames->position = 0;
 	heap->open[lane] = frames;
 	heap->lane_blocks[lane]++;
-	atomic_store_explicit(&frames->entered,
-			      atomic_fetch_add_explicit(&page_heap_volume(heap)->pagecache->clock, 1, memory_order_relaxed),
+	atomic_store_explicit(&frames->entered, atomic_fetch_add_explicit(clock, 1, memory_order_relaxed),
 			      memory_order_relaxed);
+}
+
+static void begin_locked(struct page_heap *heap, struct frames *frames, enum lane lane)
+{
+	page_heap_unlink_locked(heap, frames);
+	page_heap_open_locked(heap, frames, lane);
 	/* Single blocks are taken from the levels, where it is not; but a run may be worth its loss. */
-	set_score_locked(heap, frames, replacement_score_open(frames));
+	page_heap_look_locked(heap, frames);
 	if (lane == LANE_PROBATION) {
 		replacement_turn_locked(heap);
 		writeback_turn(page_heap_volume(heap));
@@ -241,14 +206,22 @@ static void open_locked(struct page_heap *heap, struct frames *frames, enum lane
 	guarantee_turn(&page_heap_volume(heap)->pagecache->memory->guarantee);
 }
 
-static void close_locked(struct page_heap *heap, enum lane lane)
+void page_heap_close_locked(struct page_heap *heap, enum lane lane)
 {
 	struct frames *frames = heap->open[lane];
 
-	if (frames) {
-		page_heap_unlink_locked(heap, frames);
-		page_heap_queue_locked(heap, frames, lane, true);
-	}
+	if (!frames)
+		return;
+	page_heap_unlink_locked(heap, frames);
+	page_heap_queue_locked(heap, frames, lane, true);
+}
+
+/* The open block of a lane, if its cursor has frames ahead; else there is none afterwards. */
+static struct frames *open_block_locked(struct page_heap *heap, enum lane lane)
+{
+	if (heap->open[lane] && frames_cursor_is_done(heap->open[lane]))
+		page_heap_close_locked(heap, lane);
+	return heap->open[lane];
 }
 
 /* An empty block, fresh from the memory if there is no other. Lets the lock go for that. */
@@ -261,10 +234,10 @@ static struct frames *empty_block_locked(struct page_heap *heap)
 		fresh = fresh_block(heap);
 		spinlock_lock(&heap->lock);
 		if (fresh) {
-			page_heap_resize_locked(heap, 1);
+			page_heap_enter_locked(heap, fresh, FRAMES_EMPTY, LANE_PROBATION);
 			replacement_came_back_locked(heap);
-			set_volume_locked(fresh, page_heap_volume(heap));
-			empty_locked(heap, fresh);
+			list_insert_first(&heap->empty, &fresh->link);
+			heap->empty_blocks++;
 		}
 	}
 	return list_is_empty(&heap->empty) ? NULL : container_of(heap->empty.next, struct frames, link);
@@ -273,33 +246,20 @@ static struct frames *empty_block_locked(struct page_heap *heap)
 /* The open block of a lane, with frames ahead of its cursor. NULL: the heap has no block for it. */
 static struct frames *cursor_locked(struct page_heap *heap, enum lane lane)
 {
-	struct frames *next = NULL;
+	struct frames *open = open_block_locked(heap, lane), *next = NULL;
 
-	if (heap->open[lane] && !frames_cursor_is_done(heap->open[lane]))
-		return heap->open[lane];
-	close_locked(heap, lane);
-	if (replacement_wants_fresh_locked(heap, lane))
+	if (!open && replacement_wants_fresh_locked(heap, lane)) {
 		next = empty_block_locked(heap);
-	/* Somebody else may have opened one while the lock was free; a fresh one then waits. */
-	if (heap->open[lane] && !frames_cursor_is_done(heap->open[lane]))
-		return heap->open[lane];
-	close_locked(heap, lane);
+		/* Somebody else may have opened one while the lock was free; a fresh one then waits. */
+		open = open_block_locked(heap, lane);
+	}
+	if (open)
+		return open;
 	if (!next)
 		next = replacement_next_locked(heap, lane);
 	if (next)
-		open_locked(heap, next, lane);
+		begin_locked(heap, next, lane);
 	return next;
-}
-
-/* The visit is over. If the block is to be drained, the frames that were won are free again. Returns how many are not. */
-static unsigned visit_end(struct page_heap *heap, struct frames *frames, struct page **pages, unsigned taken)
-{
-	spinlock_lock(&heap->lock);
-	frames->busy--;
-	while (frames->role == FRAMES_FENCED && taken > 0)
-		page_set(pages[--taken], page_state_make(PAGE_FREE, 0));
-	spinlock_unlock(&heap->lock);
-	return taken;
 }
 
 bool page_heap_hold(struct volume *volume, struct frames *frames)
@@ -308,9 +268,7 @@ bool page_heap_hold(struct volume *volume, struct frames *frames)
 	bool held;
 
 	spinlock_lock(&heap->lock);
-	/* The role is this heap's to read only if the block is its own. */
-	held = atomic_load_explicit(&frames->volume, memory_order_relaxed) == volume && frames->role != FRAMES_FENCED &&
-	       frames->role != FRAMES_LENT;
+	held = page_heap_has_locked(volume, frames, ~(ROLE_BIT(FRAMES_FENCED) | ROLE_BIT(FRAMES_LENT)));
 	if (held)
 		frames->busy++;
 	spinlock_unlock(&heap->lock);
@@ -342,14 +300,19 @@ static unsigned visit(struct volume *volume, enum lane lane, unsigned most, stru
 	count = MIN(most, (unsigned)PAGES_PER_BLOCK - first);
 	frames->position += count;
 	frames->busy++;
-	if (first / AGEING_FRAMES != frames->position / AGEING_FRAMES)
-		age_locked(heap);
+	if (first / AGEING_FRAMES != frames->position / AGEING_FRAMES && !list_is_empty(&heap->aged))
+		page_heap_look_locked(heap, container_of(heap->aged.next, struct frames, aged));
 	spinlock_unlock(&heap->lock);
 
 	for (unsigned i = first; i < first + count; i++)
 		if (replacement_visit(volume, &frames->pages[i], lane))
 			pages[(*taken)++] = &frames->pages[i];
-	*taken = visit_end(heap, frames, pages, *taken);
+	spinlock_lock(&heap->lock);
+	frames->busy--;
+	/* If the block is to be drained, the frames that were won are free again. */
+	while (frames->role == FRAMES_FENCED && *taken > 0)
+		page_set_free(pages[--*taken]);
+	spinlock_unlock(&heap->lock);
 	return count;
 }
 
@@ -370,18 +333,22 @@ struct page *page_heap_take(struct volume *volume, enum lane lane)
 	return page_heap_take_many(volume, lane, &page, 1, &budget) > 0 ? page : NULL;
 }
 
+struct frames *page_heap_oldest_locked(struct page_heap *heap, enum lane lane)
+{
+	struct list *link = list_first(&heap->queues[lane]);
+
+	return link ? container_of(link, struct frames, link) : NULL;
+}
+
 uint32_t page_heap_age(struct page_heap *heap, uint32_t now)
 {
+	const struct frames *frames;
 	uint32_t age = 0;
 
 	spinlock_lock(&heap->lock);
-	for (unsigned lane = 0; lane < LANES && age == 0; lane++) {
-		struct list *link = list_first(&heap->queues[lane]);
-
-		if (link)
-			age = now -
-			      atomic_load_explicit(&container_of(link, struct frames, link)->entered, memory_order_relaxed);
-	}
+	for (unsigned lane = 0; lane < LANES && age == 0; lane++)
+		if ((frames = page_heap_oldest_locked(heap, lane)) != NULL)
+			age = now - atomic_load_explicit(&frames->entered, memory_order_relaxed);
 	spinlock_unlock(&heap->lock);
 	return age;
 }

@@ -76,9 +76,6 @@ status_t frames_alloc(struct pagecache *pagecache, struct owner *owner, struct f
 
 void page_heap_init(struct page_heap *heap, const char *name);
 
-/* Gives the empty blocks back. No other block is left. */
-void page_heap_fini(struct volume *volume);
-
 /*
  * A frame at the cursor of this lane, TAKEN. May evict the page that was there, and move others; does not wait. NULL: nothing
  * that the cursor came by could be given up, and the heap cannot grow.
@@ -116,10 +113,10 @@ struct frames *page_heap_fence(struct volume *volume, const struct fence_limits 
 bool page_heap_fence_block(struct volume *volume, struct frames *frames, bool open, struct frames_census *census);
 
 /*
- * A fresh block takes the place of a fenced one, whose pages are to be moved there: in its lane as the youngest, when it is
- * unfenced. The fenced one does not count as gone, and must be released, or taken back by page_heap_unfence.
+ * A fresh block of memory takes the place of a fenced one, whose pages are to be moved there: in its lane as the youngest, when
+ * it is unfenced. The fenced one does not count as gone, and must be released, or taken back by page_heap_unfence.
  */
-void page_heap_replace(struct volume *volume, struct frames *frames, struct frames *fresh);
+struct frames *page_heap_replace(struct volume *volume, struct frames *frames, struct phys_addr block);
 
 /* Gives a fenced block back to the memory. False: a page is left, or a cursor still looks at it; it stays fenced. */
 bool page_heap_release(struct volume *volume, struct frames *frames);
@@ -147,16 +144,14 @@ struct heap_group {
 bool page_heap_find_group(struct volume *volume, const struct guarantee_wish *wish, uint64_t lowest_score,
 			  struct heap_group *group);
 
-/* Fences all blocks of a group; false: it is none any more. */
-bool page_heap_fence_group(struct volume *volume, struct phys_addr start, uint64_t blocks);
-
 /* A fenced block is lent; false: a cursor still looks at it, or a page is not lendable, and it is as it was. See lend.h. */
 bool page_heap_lend(struct volume *volume, struct frames *frames);
 
-/* Whether the block is this heap's, and lent, or revoked and not settled. [R] is held. */
-bool page_heap_has_lent_locked(const struct volume *volume, const struct frames *frames);
+/* Whether the block is this volume's, in one of these roles: bits. [R] is held: the role is the heap's that has the block. */
+#define ROLE_BIT(role) (1u << (role))
+bool page_heap_has_locked(const struct volume *volume, const struct frames *frames, unsigned roles);
 
-/* Counts a page that has left such a block; the second one, a page that has left any. Before its frame is FREE. */
+/* Counts a page that has left a LENT block; the second one, a page that has left any. Before its frame is FREE. */
 void page_heap_note_left_locked(struct page_heap *heap, struct frames *frames);
 void page_heap_note_left(struct volume *volume, struct frames *frames);
 
@@ -169,6 +164,9 @@ void page_heap_forget(struct volume *volume, struct frames *frames);
  */
 uint32_t page_heap_age(struct page_heap *heap, uint32_t now);
 
+/* The block of the queue that is refilled next; NULL: it has none. [R] is held. */
+struct frames *page_heap_oldest_locked(struct page_heap *heap, enum lane lane);
+
 /* Takes the block out of its queue, its levels and its counts. [R] is held. */
 void page_heap_unlink_locked(struct page_heap *heap, struct frames *frames);
 
@@ -178,8 +176,12 @@ void page_heap_queue_locked(struct page_heap *heap, struct frames *frames, enum 
 /* Looks at the score of a block again that is QUEUED or OPEN; does nothing to another one. [R] is held. */
 void page_heap_look_locked(struct page_heap *heap, struct frames *frames);
 
-/* So many blocks more belong to this heap, or less. [R] is held, or nothing else uses the heap. */
-void page_heap_resize_locked(struct page_heap *heap, int blocks);
+/* A block that is in no page heap becomes this one's, in a role and for a lane. The caller puts it in a list. [R] is held. */
+void page_heap_enter_locked(struct page_heap *heap, struct frames *frames, enum frames_role role, enum lane lane);
+
+/* Makes a block that is in no list the open one of a lane that has none; closes the one of a lane, if there is one. */
+void page_heap_open_locked(struct page_heap *heap, struct frames *frames, enum lane lane);
+void page_heap_close_locked(struct page_heap *heap, enum lane lane);
 
 /* The block does not belong to this heap any more; it is in no list. [R] is held. */
 void page_heap_leave_locked(struct page_heap *heap, struct frames *frames);

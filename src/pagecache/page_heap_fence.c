@@ -36,11 +36,9 @@ static struct frames *find_empty_locked(struct page_heap *heap, const struct fen
 	return NULL;
 }
 
-/* The role is this heap's to read only if the block is its own. */
 static bool is_queued_locked(struct page_heap *heap, const struct frames *frames)
 {
-	return frames && atomic_load_explicit(&frames->volume, memory_order_relaxed) == page_heap_volume(heap) &&
-	       frames->role == FRAMES_QUEUED;
+	return page_heap_has_locked(page_heap_volume(heap), frames, ROLE_BIT(FRAMES_QUEUED));
 }
 
 /* By going through the blocks that lie in the span. Lets the lock go meanwhile; so what it finds may be gone at the end. */
@@ -158,7 +156,7 @@ static struct frames *find_open_locked(struct page_heap *heap, const struct fenc
 static struct frames *counted(struct frames *frames, struct frames_census *census)
 {
 	if (frames)
-		replacement_census(frames, census);
+		(void)replacement_census(frames, census);
 	return frames;
 }
 
@@ -187,34 +185,31 @@ struct frames *page_heap_fence(struct volume *volume, const struct fence_limits 
 
 bool page_heap_fence_block(struct volume *volume, struct frames *frames, bool open, struct frames_census *census)
 {
+	const unsigned roles = ROLE_BIT(FRAMES_QUEUED) | ROLE_BIT(FRAMES_EMPTY) | (open ? ROLE_BIT(FRAMES_OPEN) : 0);
 	struct page_heap *heap = &volume->heap;
 	bool fenced;
 
 	if (atomic_load_explicit(&frames->volume, memory_order_relaxed) != volume)
 		return false;
 	spinlock_lock(&heap->lock);
-	fenced = atomic_load_explicit(&frames->volume, memory_order_relaxed) == volume &&
-		 (frames->role == FRAMES_QUEUED || frames->role == FRAMES_EMPTY || (open && frames->role == FRAMES_OPEN));
+	fenced = page_heap_has_locked(volume, frames, roles);
 	if (fenced)
 		fence_locked(heap, counted(frames, census));
 	spinlock_unlock(&heap->lock);
 	return fenced;
 }
 
-void page_heap_replace(struct volume *volume, struct frames *frames, struct frames *fresh)
+struct frames *page_heap_replace(struct volume *volume, struct frames *frames, struct phys_addr block)
 {
+	struct frames *fresh = frames_prepare(&volume->pagecache->table, block);
 	struct page_heap *heap = &volume->heap;
 
-	frames_prepare(fresh);
 	spinlock_lock(&heap->lock);
-	atomic_store_explicit(&fresh->volume, volume, memory_order_relaxed);
+	page_heap_enter_locked(heap, fresh, FRAMES_FENCED, frames->lane);
 	atomic_store_explicit(&fresh->entered, frames->entered, memory_order_relaxed);
-	fresh->role = FRAMES_FENCED;
-	fresh->lane = frames->lane;
-	fresh->position = 0;
 	replacement_came_back_locked(heap);
-	page_heap_resize_locked(heap, 1);
 	spinlock_unlock(&heap->lock);
+	return fresh;
 }
 
 static bool is_empty(const struct frames *frames)
@@ -229,6 +224,7 @@ static bool is_empty(const struct frames *frames)
 
 bool page_heap_release(struct volume *volume, struct frames *frames)
 {
+	struct block_source *source = &volume->pagecache->memory->cache_source.blocks;
 	struct page_heap *heap = &volume->heap;
 	bool released;
 
@@ -241,7 +237,7 @@ bool page_heap_release(struct volume *volume, struct frames *frames)
 	}
 	spinlock_unlock(&heap->lock);
 	if (released)
-		page_heap_give(volume, frames);
+		source->give(source, frames->block);
 	return released;
 }
 
@@ -262,7 +258,7 @@ static bool is_holey(const struct frames *frames)
 {
 	struct frames_census census;
 
-	replacement_census(frames, &census);
+	(void)replacement_census(frames, &census);
 	return frames_cursor_is_done(frames) && census.cached < PAGES_PER_BLOCK - PAGES_PER_BLOCK / HOLES_PART;
 }
 
@@ -276,6 +272,5 @@ void page_heap_unfence(struct volume *volume, struct frames *frames)
 		page_heap_leave_lent_locked(heap, frames);
 	/* One that was open is not full of its pages yet. */
 	page_heap_queue_locked(heap, frames, is_holey(frames) ? LANE_PROBATION : frames->lane, !frames_cursor_is_done(frames));
-	frames->position = PAGES_PER_BLOCK;
 	spinlock_unlock(&heap->lock);
 }

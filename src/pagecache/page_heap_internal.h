@@ -1,7 +1,7 @@
 /*
  * What the files of the page heap share; nobody else includes it.
  *
- *	page_heap.c		lists and scores, blocks that come and go, cursors; the walker
+ *	page_heap.c		lists and scores, blocks that come and go, cursors
  *	page_heap_fence.c	blocks that are to go
  *	page_heap_lend.c	groups of blocks, and what is lent
  */
@@ -23,6 +23,3 @@ void page_heap_count_locked(struct page_heap *heap, struct frames *frames, struc
 
 /* The block is not lent any more, whatever it is to be instead. [R] is held. */
 void page_heap_leave_lent_locked(struct page_heap *heap, struct frames *frames);
-
-/* A block that is in no heap any more goes to the memory. [R] is not held. */
-void page_heap_give(struct volume *volume, struct frames *frames);

@@ -1,5 +1,6 @@
 #include "pageout.h"
 
+#include "runtime/base/sort.h"
 #include "volume.h"
 #include "writeback.h"
 
@@ -33,42 +34,6 @@ struct order {
 	uint64_t places[PAGES_PER_BLOCK];
 };
 
-static uint64_t place_make(uint64_t position, uint32_t frame)
-{
-	return position / PAGE_BYTES * PAGES_PER_BLOCK + frame;
-}
-
-/* Lets the place at `i` sink until the largest one of its heap is on top. */
-static void sink(struct order *order, uint32_t i, uint32_t count)
-{
-	for (;;) {
-		uint32_t largest = i;
-
-		for (uint32_t child = 2 * i + 1; child <= 2 * i + 2 && child < count; child++)
-			if (order->places[child] > order->places[largest])
-				largest = child;
-		if (largest == i)
-			return;
-		const uint64_t place = order->places[i];
-		order->places[i] = order->places[largest];
-		order->places[largest] = place;
-		i = largest;
-	}
-}
-
-static void sort(struct order *order)
-{
-	for (uint32_t i = order->count / 2; i-- > 0;)
-		sink(order, i, order->count);
-	for (uint32_t end = order->count; end-- > 1;) {
-		const uint64_t place = order->places[0];
-
-		order->places[0] = order->places[end];
-		order->places[end] = place;
-		sink(order, 0, end);
-	}
-}
-
 /* The block's dirty pages. [D] keeps their keys from changing. */
 static void order_make(struct volume *volume, struct frames *frames, struct order *order)
 {
@@ -79,10 +44,11 @@ static void order_make(struct volume *volume, struct frames *frames, struct orde
 		const uint32_t state = page_state(page);
 
 		if (page_is(state, PAGE_DIRTY) && (state & PAGE_LISTED) && !(state & PAGE_FAILED))
-			order->places[order->count++] = place_make(pagecache_position(volume->pagecache, page_key(page)), i);
+			order->places[order->count++] =
+				pagecache_position(volume->pagecache, page_key(page)) / PAGE_BYTES * PAGES_PER_BLOCK + i;
 	}
 	spinlock_unlock(&volume->lock);
-	sort(order);
+	sort_numbers(order->places, order->count);
 }
 
 static bool is_writing(const struct frames *frames)

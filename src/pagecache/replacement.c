@@ -46,14 +46,11 @@ bool replacement_is_worth_moving(uint32_t state)
 	return page_hits(state) >= REPLACEMENT_HOT_HITS;
 }
 
-uint32_t replacement_hits_after_move(uint32_t state)
+uint32_t replacement_state_in_main(uint32_t state)
 {
-	return state & PAGE_MAIN ? page_hits(state) - MIN(page_hits(state), 1u) : 0;
-}
+	const uint32_t hits = state & PAGE_MAIN ? page_hits(state) - MIN(page_hits(state), 1u) : 0;
 
-static uint64_t share(uint64_t pages, unsigned percent)
-{
-	return pages * percent / 100;
+	return page_state_with(state, page_content(state), PAGE_HITS | PAGE_AHEAD, PAGE_MAIN | hits * PAGE_HIT);
 }
 
 static uint64_t pages_of(const struct page_heap *heap)
@@ -104,26 +101,17 @@ enum lane replacement_admit(struct volume *volume, uint64_t key)
 
 	if (!ghosts_take(&volume->pagecache->ghosts, key, &lane, &age))
 		return LANE_PROBATION;
-	if (age <= share(pages, RECENT_PERCENT))
+	if (age <= pages * RECENT_PERCENT / 100)
 		adapt(&volume->heap, lane);
-	return lane == LANE_PROBATION && age <= share(pages, GHOST_PERCENT) ? LANE_MAIN : LANE_PROBATION;
-}
-
-/* Main's hand: whether the page stays, and as what. */
-static bool stays_in_main(uint32_t state, uint32_t *after)
-{
-	if (!replacement_is_hot(state))
-		return false;
-	*after = (state & ~(uint32_t)PAGE_HITS) | PAGE_MAIN | replacement_hits_after_move(state) * PAGE_HIT;
-	return true;
+	return lane == LANE_PROBATION && age <= pages * GHOST_PERCENT / 100 ? LANE_MAIN : LANE_PROBATION;
 }
 
 static bool main_hand(struct volume *volume, struct page *page)
 {
-	uint32_t state = page_state(page), after;
+	uint32_t state = page_state(page);
 
-	while (page_content(state) >= PAGE_READING && stays_in_main(state, &after))
-		if (page_try_change(page, &state, after))
+	while (page_content(state) >= PAGE_READING && replacement_is_hot(state))
+		if (page_try_change(page, &state, replacement_state_in_main(state)))
 			return false;
 	return page_evict(volume, page);
 }
@@ -173,20 +161,18 @@ static uint32_t survey_page(uint32_t state, struct frames_census *census)
 	return page_is(state, PAGE_CLEAN) ? 0 : WEIGHT_BUSY;
 }
 
-/* Returns the score, without youth; *used: frames that are not FREE. */
-static uint32_t survey(const struct frames *frames, struct frames_census *census, uint32_t *used)
+uint32_t replacement_census(const struct frames *frames, struct frames_census *census)
 {
 	uint32_t score = 0, others = 0;
 
-	*used = PAGES_PER_BLOCK;
-	*census = (struct frames_census){ 0 };
+	*census = (struct frames_census){ .used = PAGES_PER_BLOCK };
 	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++) {
 		const uint32_t state = page_state(&frames->pages[i]);
 
 		if (!page_is_idle(state)) {
 			others++;
 			if (page_is(state, PAGE_FREE)) {
-				--*used;
+				census->used--;
 				continue;
 			}
 			score += survey_page(state, census);
@@ -197,21 +183,13 @@ static uint32_t survey(const struct frames *frames, struct frames_census *census
 	return score;
 }
 
-void replacement_census(const struct frames *frames, struct frames_census *census)
-{
-	uint32_t used;
-
-	(void)survey(frames, census, &used);
-}
-
 uint32_t replacement_look(const struct frames *frames, struct frames_census *census)
 {
-	uint32_t used;
-	const uint32_t score = survey(frames, census, &used);
+	const uint32_t score = replacement_census(frames, census);
 
 	if (frames->mapped > 0)
 		return REPLACEMENT_SCORE_MAX; /* it cannot go now */
-	return score + (is_young(frames) ? WEIGHT_YOUNG * used : 0);
+	return score + (is_young(frames) ? WEIGHT_YOUNG * census->used : 0);
 }
 
 uint32_t replacement_score_open(const struct frames *frames)
@@ -230,13 +208,6 @@ static uint32_t hot_pages(const struct frames *frames)
 	return hot;
 }
 
-static struct frames *oldest(struct page_heap *heap, enum lane lane)
-{
-	struct list *link = list_first(&heap->queues[lane]);
-
-	return link ? container_of(link, struct frames, link) : NULL;
-}
-
 /* In whole blocks, and at least one: between this and the next one, blocks would change sides for nothing. */
 static uint64_t target_blocks(const struct page_heap *heap)
 {
@@ -253,7 +224,7 @@ bool replacement_wants_fresh_locked(const struct page_heap *heap, enum lane lane
 /* A hot block of probation takes the place of a colder one of main, as its oldest: no page has to be moved. */
 static struct frames *exchange_locked(struct page_heap *heap, struct frames *frames)
 {
-	struct frames *other = oldest(heap, LANE_MAIN);
+	struct frames *other = page_heap_oldest_locked(heap, LANE_MAIN);
 	const uint32_t hot = hot_pages(frames);
 
 	if (!other || hot * 100 <= EXCHANGE_HOT_PERCENT * PAGES_PER_BLOCK || hot_pages(other) * 100 >= hot * EXCHANGE_PERCENT)
@@ -265,8 +236,8 @@ static struct frames *exchange_locked(struct page_heap *heap, struct frames *fra
 
 static struct frames *next_of_probation_locked(struct page_heap *heap)
 {
-	struct frames *own = oldest(heap, LANE_PROBATION);
-	struct frames *other = oldest(heap, LANE_MAIN);
+	struct frames *own = page_heap_oldest_locked(heap, LANE_PROBATION);
+	struct frames *other = page_heap_oldest_locked(heap, LANE_MAIN);
 	const bool keep_main = heap->gone_blocks > 0 && heap->lane_blocks[LANE_PROBATION] >= 2;
 
 	if (!own || (other && heap->lane_blocks[LANE_PROBATION] < target_blocks(heap) && !keep_main))
@@ -276,8 +247,8 @@ static struct frames *next_of_probation_locked(struct page_heap *heap)
 
 static struct frames *next_of_main_locked(struct page_heap *heap)
 {
-	struct frames *own = oldest(heap, LANE_MAIN);
-	struct frames *other = oldest(heap, LANE_PROBATION);
+	struct frames *own = page_heap_oldest_locked(heap, LANE_MAIN);
+	struct frames *other = page_heap_oldest_locked(heap, LANE_PROBATION);
 
 	return !own || (other && heap->lane_blocks[LANE_PROBATION] > target_blocks(heap)) ? other : own;
 }

@@ -57,10 +57,10 @@ bool replacement_visit(struct volume *volume, struct page *page, enum lane lane)
 #define REPLACEMENT_COLD_HITS ((REPLACEMENT_HOT_HITS - 1) * PAGE_HIT)
 _Static_assert((REPLACEMENT_HOT_HITS & (REPLACEMENT_HOT_HITS - 1)) == 0, "hot is one bit or more of the counter");
 
-/* Whether a cursor spares the page; whether a drain moves it; and how many hits it keeps then. */
+/* Whether a cursor spares the page; whether a drain moves it; and its state when it is moved to main, or spared there. */
 bool replacement_is_hot(uint32_t state);
 bool replacement_is_worth_moving(uint32_t state);
-uint32_t replacement_hits_after_move(uint32_t state);
+uint32_t replacement_state_in_main(uint32_t state);
 
 /* Whether a fresh block should come in for this lane. [R] is held. */
 bool replacement_wants_fresh_locked(const struct page_heap *heap, enum lane lane);
@@ -81,8 +81,8 @@ void replacement_turn_locked(struct page_heap *heap);
 /* What it would cost to lose the block now, in 20ths of a page that is missed, and what lies in it. [R] is held. */
 uint32_t replacement_look(const struct frames *frames, struct frames_census *census);
 
-/* Only what lies in it; [R] need not be held. */
-void replacement_census(const struct frames *frames, struct frames_census *census);
+/* What lies in it, and the score without its place in the queue; [R] need not be held. */
+uint32_t replacement_census(const struct frames *frames, struct frames_census *census);
 
 /* The score of a block that its cursor begins: what it will be worth, unless what is in it now is worth more. [R] is held. */
 uint32_t replacement_score_open(const struct frames *frames);

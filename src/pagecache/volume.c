@@ -305,7 +305,6 @@ status_t volume_detach(struct volume *volume, bool discard)
 	/* A lookup for another volume may hold a pin in passing here, and its task may be preempted. */
 	while (!evict_everything(volume))
 		(void)platform_wait(&volume->users, 0, platform_now_ns() + PIN_NAP_NS);
-	page_heap_fini(volume);
 	node_forget(&volume->node);
 	objcache_unreserve(&volume->pagecache->requests, 2 * IO_OWN);
 	block_device_put(volume->device);

@@ -68,7 +68,7 @@ static bool lent_is_valid(struct volume *volume)
 		const struct frames *frames = table->blocks[i];
 		uint32_t cached;
 
-		if (!frames || !page_heap_has_lent_locked(volume, frames))
+		if (!frames || !page_heap_has_locked(volume, frames, ROLE_BIT(FRAMES_LENT)))
 			continue;
 		if (frames_are_lent(frames) && (!count_lendable(frames, &cached) || cached != atomic_load(&frames->cached)))
 			return false;

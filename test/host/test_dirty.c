@@ -26,8 +26,7 @@ static void setup(void)
 	struct frame_table *table = &machine.pagecache.table;
 
 	cache_machine_init(&machine, DISK_BYTES, false);
-	frames_prepare(table->blocks[table->count - 1]);
-	frames = table->blocks[table->count - 1]->pages;
+	frames = frames_prepare(table, table->blocks[table->count - 1]->block)->pages;
 	dirty_init(&dirty, table);
 	memset(&model, 0, sizeof(model));
 	now = 0;

@@ -251,8 +251,7 @@ static void empty_block_add(void)
 
 	if (source->take(source, &volume->heap.owner, 1, 0, &block) != STATUS_OK)
 		return;
-	frames = frame_table_block(&world.machine.pagecache.table, block);
-	frames_prepare(frames);
+	frames = frames_prepare(&world.machine.pagecache.table, block);
 	spinlock_lock(&volume->heap.lock);
 	frames->role = FRAMES_EMPTY;
 	atomic_store(&frames->volume, volume);

@@ -218,7 +218,7 @@ inline leave_pinned(f)
 #define IS_ENTRY(f)   (key[f] == K && IS_CURRENT(f))
 #define IS_FREE(f)    (content[f] == FREE && !lent[f] && !gone[f])
 
-/* find_locked */
+/* find_link_locked */
 inline find(f)
 {
 	f = bucket;
