@@ -188,17 +188,11 @@ static bool run_find(struct block_heap *heap, const struct run_request *request,
 	return false;
 }
 
-static bool request_is_valid(const struct run_request *request)
+bool block_constraints_allow(const struct block_constraints *constraints, uint64_t blocks)
 {
-	const struct block_constraints *constraints = &request->constraints;
-
-	if (request->blocks == 0 || request->blocks > UINT32_MAX)
-		return false;
-	if (constraints->alignment_bytes != 0 && !is_power_of_two(constraints->alignment_bytes))
-		return false;
-	if (constraints->boundary_bytes == 0)
-		return true;
-	return is_power_of_two(constraints->boundary_bytes) && request->blocks <= constraints->boundary_bytes >> BLOCK_SHIFT;
+	return blocks != 0 && is_power_of_two(MAX(constraints->alignment_bytes, 1)) &&
+	       is_power_of_two(MAX(constraints->boundary_bytes, 1)) &&
+	       (constraints->boundary_bytes == 0 || blocks <= constraints->boundary_bytes >> BLOCK_SHIFT);
 }
 
 status_t block_heap_alloc(struct block_heap *heap, const struct run_request *request, struct phys_addr *run)
@@ -206,7 +200,7 @@ status_t block_heap_alloc(struct block_heap *heap, const struct run_request *req
 	status_t status = STATUS_NO_MEMORY;
 	uint64_t start;
 
-	if (!request_is_valid(request))
+	if (request->blocks > UINT32_MAX || !block_constraints_allow(&request->constraints, request->blocks))
 		return STATUS_INVALID;
 	if (block_heap_must_fail(heap, "block", request->blocks << BLOCK_SHIFT))
 		return STATUS_NO_MEMORY;

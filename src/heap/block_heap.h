@@ -71,6 +71,9 @@ struct block_constraints {
 	uint64_t boundary_bytes;
 };
 
+/* Whether they make sense for runs of so many blocks. */
+bool block_constraints_allow(const struct block_constraints *constraints, uint64_t blocks);
+
 /* Descriptor indices [first, end); empty when first >= end. */
 struct span {
 	uint64_t first;

@@ -19,8 +19,7 @@ struct picture {
 /* What lies under one character. */
 struct cell {
 	uint64_t present, taken, fixed, cost;
-	uint64_t held[LETTERS + 1];       /* by letter */
-	uint64_t held_fixed[LETTERS + 1]; /* of them, not movable */
+	uint64_t held[2][LETTERS + 1]; /* by letter; of those, not movable */
 };
 
 static unsigned letter_of(const struct picture *picture, const struct owner *owner)
@@ -37,65 +36,48 @@ static void cell_add(struct cell *cell, const struct picture *picture, const str
 	if (!block->taken)
 		return;
 	const unsigned letter = letter_of(picture, block->owner);
+	const bool is_fixed = !block->owner->movable;
 	cell->taken++;
-	cell->held[letter]++;
-	if (block->owner->movable) {
-		cell->cost += atomic_load_explicit(&block->cost, memory_order_relaxed);
-	} else {
-		cell->fixed++;
-		cell->held_fixed[letter]++;
-	}
+	cell->fixed += is_fixed;
+	cell->cost += atomic_load_explicit(&block->cost, memory_order_relaxed);
+	cell->held[0][letter]++;
+	cell->held[1][letter] += is_fixed;
 }
 
-static struct cell cell_look(const struct picture *picture, uint64_t number)
+static void cell_draw(const struct cell *cell, char *owner, char *temperature)
 {
-	struct block_heap *heap = picture->heap;
-	const uint64_t first = number * picture->cell_blocks;
-	struct cell cell = { 0 };
-
-	spinlock_lock(&heap->lock);
-	for (uint64_t i = first; i < MIN(first + picture->cell_blocks, heap->count); i++)
-		cell_add(&cell, picture, &heap->blocks[i]);
-	spinlock_unlock(&heap->lock);
-	return cell;
-}
-
-static char owner_character(const struct cell *cell)
-{
-	const uint64_t *held = cell->fixed > 0 ? cell->held_fixed : cell->held;
+	const uint64_t *held = cell->held[cell->fixed > 0];
 	unsigned most = 0;
 
+	*owner = *temperature = cell->present == 0 ? ' ' : '.';
 	if (cell->taken == 0)
-		return cell->present == 0 ? ' ' : '.';
+		return;
 	for (unsigned i = 1; i <= LETTERS; i++)
 		if (held[i] > held[most])
 			most = i;
-	if (most == LETTERS)
-		return OTHER;
-	return (char)((held[most] == cell->present ? 'A' : 'a') + (char)most);
+	*owner = most == LETTERS ? OTHER : (char)((held[most] == cell->present ? 'A' : 'a') + (char)most);
+	*temperature = cell->fixed > 0 ? '#'
+				       : (char)('0' + MIN(log2_floor(cell->cost / cell->taken + 1) * TEMPERATURES / COST_BITS,
+							  TEMPERATURES - 1));
 }
 
-static char temperature_character(const struct cell *cell)
+static void row_print(const struct picture *picture, uint64_t first)
 {
-	if (cell->taken == 0)
-		return cell->present == 0 ? ' ' : '.';
-	if (cell->fixed > 0)
-		return '#';
-	return (char)('0' + (char)MIN(log2_floor(cell->cost / cell->taken + 1) * TEMPERATURES / COST_BITS, TEMPERATURES - 1));
-}
-
-static void row_print(const struct picture *picture, uint64_t row)
-{
-	const uint64_t address = (picture->heap->first_block + row * BLOCK_MAP_COLUMNS * picture->cell_blocks) << BLOCK_SHIFT;
 	char owners[BLOCK_MAP_COLUMNS + 1] = { 0 }, temperatures[BLOCK_MAP_COLUMNS + 1] = { 0 };
+	struct block_heap *heap = picture->heap;
+	uint64_t i = first;
 
 	for (unsigned column = 0; column < BLOCK_MAP_COLUMNS; column++) {
-		const struct cell cell = cell_look(picture, row * BLOCK_MAP_COLUMNS + column);
+		const uint64_t end = MIN(i + picture->cell_blocks, heap->count);
+		struct cell cell = { 0 };
 
-		owners[column] = owner_character(&cell);
-		temperatures[column] = temperature_character(&cell);
+		spinlock_lock(&heap->lock);
+		for (; i < end; i++)
+			cell_add(&cell, picture, &heap->blocks[i]);
+		spinlock_unlock(&heap->lock);
+		cell_draw(&cell, &owners[column], &temperatures[column]);
 	}
-	print("0x%010llx %s %s\n", (unsigned long long)address, owners, temperatures);
+	print("0x%010llx %s %s\n", (unsigned long long)(heap->first_block + first) << BLOCK_SHIFT, owners, temperatures);
 }
 
 void block_map_print(struct block_heap *heap)
@@ -106,8 +88,8 @@ void block_map_print(struct block_heap *heap)
 	picture.cell_blocks = MAX(divide_round_up(heap->count, cells), 1);
 	picture.holder_count = holders_get(heap, picture.holders);
 	print("%-12s %-*s %s\n", "", BLOCK_MAP_COLUMNS, "by owner", "by temperature");
-	for (uint64_t row = 0; row * BLOCK_MAP_COLUMNS * picture.cell_blocks < heap->count; row++)
-		row_print(&picture, row);
+	for (uint64_t i = 0; i < heap->count; i += BLOCK_MAP_COLUMNS * picture.cell_blocks)
+		row_print(&picture, i);
 	print("a character: %llu blocks; . free, # not movable, 0 cold to 9 hot\n", (unsigned long long)picture.cell_blocks);
 	for (unsigned i = 0; i < MIN(picture.holder_count, LETTERS); i++)
 		print("%c %s%s", 'A' + (int)i, picture.holders[i].name,

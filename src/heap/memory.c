@@ -7,23 +7,12 @@
 #include "runtime/base/bits.h"
 #include "runtime/base/string.h"
 
-/* Beyond 64 bytes for each block: what the objcaches of the general heap and this room need at first. */
+/* Beyond half of what the descriptors take: what the objcaches of the general heap and this room need at first. */
 #define SEED_BYTES (768 * KIB)
 
 #define DRAIN_PATIENCE_NS (5 * NS_PER_S) /* a drain that has gained nothing for so long ends */
 
 /* Requests -------------------------------------------------------------------------------------------------------------- */
-
-static bool request_is_valid(const struct memory_request *request, uint32_t count)
-{
-	const struct block_constraints *constraints = &request->constraints;
-
-	if (request->blocks == 0 || request->last_blocks > request->blocks || count == 0 || !request->owner)
-		return false;
-	if (!is_power_of_two(MAX(constraints->alignment_bytes, 1)) || !is_power_of_two(MAX(constraints->boundary_bytes, 1)))
-		return false;
-	return constraints->boundary_bytes == 0 || request->blocks <= constraints->boundary_bytes >> BLOCK_SHIFT;
-}
 
 bool memory_could_give(const struct memory *memory, const struct memory_request *request, uint32_t count)
 {
@@ -63,7 +52,8 @@ status_t memory_blocks_alloc_many(struct memory *memory, const struct memory_req
 	struct reclaim reclaim = { .memory = memory, .request = request, .runs = runs, .count = count };
 	status_t status;
 
-	if (!request_is_valid(request, count))
+	if (count == 0 || !request->owner || request->last_blocks > request->blocks ||
+	    !block_constraints_allow(&request->constraints, request->blocks))
 		return STATUS_INVALID;
 	if (platform_is_cleaning())
 		platform_panic("memory: %s asks for %llu blocks while it cleans memory", request->owner->name,
@@ -80,16 +70,6 @@ status_t memory_blocks_alloc_many(struct memory *memory, const struct memory_req
 		reclaim_give_back(&reclaim);
 		memory_notice(memory);
 	}
-	return status;
-}
-
-status_t memory_blocks_alloc(struct memory *memory, const struct memory_request *request, struct phys_addr *run)
-{
-	struct phys_addr result;
-	const status_t status = memory_blocks_alloc_many(memory, request, 1, &result);
-
-	if (status == STATUS_OK)
-		*run = result;
 	return status;
 }
 
@@ -201,30 +181,21 @@ status_t memory_objcache_init(struct memory *memory, struct objcache *cache, str
 
 /* Life ------------------------------------------------------------------------------------------------------------------ */
 
-static uint64_t ranges_blocks(const struct phys_range *ranges, uint32_t count)
-{
-	uint64_t blocks = 0;
-
-	for (uint32_t i = 0; i < count; i++)
-		blocks += ranges[i].bytes >> BLOCK_SHIFT;
-	return blocks;
-}
-
 static uint64_t descriptors_bytes(const struct phys_range *ranges, uint32_t count)
 {
 	return align_up(block_heap_metadata_bytes(ranges, count), BOOKKEEPING_CHUNK_MIN);
 }
 
-static uint64_t seed_bytes(const struct phys_range *ranges, uint32_t count)
+static uint64_t seed_bytes(uint64_t descriptors)
 {
-	return ranges_blocks(ranges, count) * BOOKKEEPING_CHUNK_MIN + SEED_BYTES;
+	return descriptors / 2 + SEED_BYTES;
 }
 
 uint64_t memory_metadata_bytes(const struct phys_range *ranges, uint32_t count)
 {
 	const uint64_t descriptors = descriptors_bytes(ranges, count);
 
-	return descriptors == 0 ? 0 : descriptors + seed_bytes(ranges, count);
+	return descriptors == 0 ? 0 : descriptors + seed_bytes(descriptors);
 }
 
 static void sources_init(struct memory *memory)
@@ -241,6 +212,7 @@ static void sources_init(struct memory *memory)
 status_t memory_init(struct memory *memory, const struct memory_config *config, const struct phys_range *ranges, uint32_t count,
 		     void *metadata)
 {
+	const uint64_t descriptors = descriptors_bytes(ranges, count);
 	status_t status;
 
 	if (config->low_bytes < config->min_bytes || config->atomic_percent > 100 ||
@@ -255,8 +227,7 @@ status_t memory_init(struct memory *memory, const struct memory_config *config, 
 	status = block_heap_init(&memory->blocks, ranges, count, metadata);
 	if (status != STATUS_OK)
 		return status;
-	bookkeeping_init(&memory->bookkeeping, &memory->blocks, (char *)metadata + descriptors_bytes(ranges, count),
-			 seed_bytes(ranges, count));
+	bookkeeping_init(&memory->bookkeeping, &memory->blocks, (char *)metadata + descriptors, seed_bytes(descriptors));
 	cleaner_registry_init(&memory->cleaners);
 	fair_mutex_init(&memory->reclaim_lock, "reclaim");
 	spinlock_init(&memory->failure.lock, "failure report");

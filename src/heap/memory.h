@@ -183,18 +183,19 @@ void memory_source_init(struct memory_source *source, struct memory *memory, con
 bool memory_could_give(const struct memory *memory, const struct memory_request *request, uint32_t count);
 
 /*
- * One run. STATUS_RANGE, before anything is cleaned or waited for: memory_could_give says no. STATUS_NO_MEMORY: not to be had
- * now, reported in the log; STATUS_TIMEOUT: deadline passed; STATUS_INVALID.
- */
-status_t memory_blocks_alloc(struct memory *memory, const struct memory_request *request, struct phys_addr *run) MUST_CHECK;
-
-/*
- * `count` runs, reclaimed for together; all or nothing. A request that sleeps holds none of them meanwhile, so that requests
+ * `count` runs, reclaimed for together; all or nothing. STATUS_RANGE, before anything is cleaned or waited for:
+ * memory_could_give says no. STATUS_NO_MEMORY: not to be had now, reported in the log; STATUS_TIMEOUT: deadline passed;
+ * STATUS_INVALID. A request that sleeps holds none of them meanwhile, so that requests
  * which together want more than there is all end. Each run is taken where it weighs least: several runs of several blocks may
  * leave gaps that are too short for the last one, though the machine could give them.
  */
 status_t memory_blocks_alloc_many(struct memory *memory, const struct memory_request *request, uint32_t count,
 				  struct phys_addr *runs) MUST_CHECK;
+
+static inline status_t memory_blocks_alloc(struct memory *memory, const struct memory_request *request, struct phys_addr *run)
+{
+	return memory_blocks_alloc_many(memory, request, 1, run);
+}
 
 /* Frees one run. */
 void memory_blocks_free(struct memory *memory, struct phys_addr run);
