@@ -88,6 +88,7 @@ struct run_request {
 	bool inside_fence;
 	bool placed; /* only where its place is; at most PLACED_BLOCKS_MAX, of an owner that is not movable */
 	bool later;  /* of a window: its place if what is free were taken already */
+	bool packed; /* of a window: the highest one, whatever it weighs */
 };
 
 /*

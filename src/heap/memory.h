@@ -185,9 +185,9 @@ bool memory_could_give(const struct memory *memory, const struct memory_request 
 /*
  * `count` runs, reclaimed for together; all or nothing. STATUS_RANGE, before anything is cleaned or waited for:
  * memory_could_give says no. STATUS_NO_MEMORY: not to be had now, reported in the log; STATUS_TIMEOUT: deadline passed;
- * STATUS_INVALID. A request that sleeps holds none of them meanwhile, so that requests
- * which together want more than there is all end. Each run is taken where it weighs least: several runs of several blocks may
- * leave gaps that are too short for the last one, though the machine could give them.
+ * STATUS_INVALID. A request that sleeps holds none of them meanwhile, so that requests which together want more than there is
+ * all end. Each run is taken where it weighs least; where that leaves no place for the last ones, they are packed. A last run
+ * that is shorter may miss its place then, if the alignment is more than a block.
  */
 status_t memory_blocks_alloc_many(struct memory *memory, const struct memory_request *request, uint32_t count,
 				  struct phys_addr *runs) MUST_CHECK;

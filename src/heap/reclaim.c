@@ -92,12 +92,13 @@ bool reclaim_take_one(struct reclaim *reclaim, const struct block_constraints *c
 		.owner = reclaim->request->owner,
 		.keep_blocks = reclaim_keep_blocks(reclaim),
 		.inside_fence = inside_fence,
-		.placed = reclaim->placed && !inside_fence,
+		.placed = reclaim->placed && !reclaim->displaced && !inside_fence,
 	};
 
 	if (block_heap_alloc(&reclaim->memory->blocks, &request, &reclaim->runs[reclaim->got]) != STATUS_OK)
 		return request.placed && reclaim->has_turn && !reclaim->passes && reclaim_take_place(reclaim, &request);
 	reclaim->got++;
+	reclaim->displaced = false;
 	if (reclaim->claims)
 		claim(reclaim, -request.blocks);
 	if (memory_free_bytes(reclaim->memory) < reclaim->memory->config.low_bytes)

@@ -15,7 +15,8 @@ struct reclaim {
 	uint64_t deadline_ns; /* PLATFORM_FOREVER: none */
 	bool has_turn;
 	bool passes;              /* the turn on, as soon as it has taken what is free */
-	bool placed;              /* each run only in its place (block_heap.h), as long as that can be emptied */
+	bool placed;              /* each run only in its place (block_heap.h), if that can be emptied */
+	bool displaced;           /* that of the next run cannot be */
 	struct phys_addr place;   /* where that is, if it is in use */
 	bool claims;              /* what has not been taken yet counts in memory->claimed_blocks */
 	bool may_write;           /* in this round */

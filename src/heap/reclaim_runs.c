@@ -31,14 +31,15 @@ static uint64_t missing_to_keep(struct reclaim *reclaim, const struct reclaim_ta
 }
 
 /* Empties one window and takes it; or counts what is in the way. */
-static uint64_t window_take(struct reclaim *reclaim, const struct window *window, uint32_t *obstacles)
+static uint64_t window_take(struct reclaim *reclaim, const struct run_request *request, const struct window *window,
+			    uint32_t *obstacles)
 {
 	const struct reclaim_question question = {
 		.target = { .lowest = window->start,
 			    .highest = window_last_byte(window),
 			    .obstacles = obstacles,
-			    .exchange = reclaim->placed },
-		.highest_cost = reclaim->placed ? CLEANER_CLEAN : CLEANER_HELD,
+			    .exchange = request->placed },
+		.highest_cost = request->placed ? CLEANER_CLEAN : CLEANER_HELD,
 		.together = true,
 		.missing = missing_in_window,
 	};
@@ -70,20 +71,22 @@ bool reclaim_take_place(struct reclaim *reclaim, const struct run_request *reque
 	const uint32_t got = reclaim->got;
 	struct window place;
 
-	for (unsigned tries = 0; reclaim->placed && reclaim->got == got; tries++) {
+	for (unsigned tries = 0; !reclaim->displaced && reclaim->got == got; tries++) {
 		uint32_t obstacles = 0;
 
-		reclaim->placed = tries < WINDOW_TRIES && window_find(heap, request, &place);
-		reclaim->place.value = reclaim->placed && place.weight > 0 ? place.start.value : 0;
+		reclaim->displaced = tries == WINDOW_TRIES || !window_find(heap, request, &place);
+		reclaim->place.value = !reclaim->displaced && place.weight > 0 ? place.start.value : 0;
 		if (missing_to_keep(reclaim, NULL) > 0)
 			break;
-		if (reclaim->placed)
-			(void)window_take(reclaim, &place, &obstacles);
+		if (!reclaim->displaced)
+			(void)window_take(reclaim, request, &place, &obstacles);
 	}
 	window_avoid_nothing(heap);
+	if (reclaim->displaced)
+		(void)reclaim_take_one(reclaim, &request->constraints, false);
 	if (reclaim->got > got && reclaim->got < reclaim->count)
 		reclaim_pass_turn_on(reclaim);
-	return reclaim->got > got || (!reclaim->placed && reclaim_take_one(reclaim, &request->constraints, false));
+	return reclaim->got > got;
 }
 
 static uint64_t missing_everything(struct reclaim *reclaim, const struct reclaim_target *target)
@@ -129,7 +132,16 @@ static bool is_too_heavy(struct reclaim *reclaim, uint64_t lightest, const struc
 	       has_patience(reclaim);
 }
 
+/* Each run for itself takes what is free, and then what weighs least; packed, only what is next to those before it. */
+static bool has_all(struct reclaim *reclaim, const struct run_request *request)
+{
+	return request->packed ? reclaim->got == reclaim->count : reclaim_take_free(reclaim);
+}
+
 /*
+ * Where runs that were taken for what they weigh leave no window for the last ones, they are given back and packed, from the top
+ * of memory down: as many equal runs as fit at all fit so.
+ *
  * What was freed in one window may have been taken in another: the guarantee moves its pieces out of the way, and back when the
  * next window is tried. So a round has gained no more than there is in the end; else it would go on like that without end.
  */
@@ -148,16 +160,16 @@ uint64_t reclaim_round_of_runs(struct reclaim *reclaim)
 	reclaim->is_patient = false;
 	if (reclaim->placed)
 		gained = reclaim_ask_anywhere(reclaim, CLEANER_HELD, missing_to_keep);
-	for (unsigned failures = 0; failures < WINDOW_TRIES && !reclaim_take_free(reclaim) && !reclaim_is_late(reclaim);) {
+	for (unsigned failures = 0; failures < WINDOW_TRIES && !has_all(reclaim, &request) && !reclaim_is_late(reclaim);) {
 		request.blocks = reclaim_run_blocks(reclaim);
 		if (window_find(heap, &request, &window)) {
 			const uint32_t got = reclaim->got;
 			uint32_t obstacles = 0;
 
-			reclaim->is_patient = is_too_heavy(reclaim, lightest, &window);
+			reclaim->is_patient = !request.packed && is_too_heavy(reclaim, lightest, &window);
 			if (reclaim->is_patient)
 				break;
-			gained += window_take(reclaim, &window, &obstacles);
+			gained += window_take(reclaim, &request, &window, &obstacles);
 			if (reclaim->got > got)
 				continue;
 			if (window.weight == 0)
@@ -168,6 +180,10 @@ uint64_t reclaim_round_of_runs(struct reclaim *reclaim)
 			/* Empty blocks of objcaches may be all that stands between movable ones. */
 			asked_for_empty = true;
 			gained += reclaim_ask_anywhere(reclaim, CLEANER_FREE, missing_everything);
+		} else if (reclaim->got > 0 && !request.packed) {
+			reclaim_give_back(reclaim);
+			request.packed = true;
+			failures = 0;
 		} else {
 			break;
 		}

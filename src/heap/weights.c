@@ -29,6 +29,7 @@ struct search {
 	uint64_t end;
 	int64_t sum;
 	int64_t best; /* only windows that weigh less are of interest */
+	bool packed;  /* the first one will do */
 	uint64_t best_at;
 	bool found;
 };
@@ -177,6 +178,8 @@ static void offer(struct search *search)
 	search->best = search->sum;
 	search->best_at = search->at;
 	search->found = true;
+	if (search->packed)
+		search->end = search->at + search->blocks;
 }
 
 /* Goes on by whole steps, of which none has a window that is better than the best one. Inlined, it would lack registers. */
@@ -259,11 +262,13 @@ bool weights_search(const struct block_heap *heap, struct span span, const struc
 		.alignment_mask = MAX(request->constraints.alignment_bytes >> BLOCK_SHIFT, 1) - 1,
 		.boundary = request->constraints.boundary_bytes >> BLOCK_SHIFT,
 		.best = (int64_t)(request->blocks * WEIGHT_MAX + 1),
+		.packed = request->packed,
 	};
 
 	if (!span_place(heap, span, request->blocks, &request->constraints, false, start))
 		return false;
-	look_at_samples(&search, heap->count - span.end, heap->count - span.first);
+	if (!request->packed)
+		look_at_samples(&search, heap->count - span.end, heap->count - span.first);
 	search.at = heap->count - span.end;
 	search.end = heap->count - span.first;
 	scan(&search);

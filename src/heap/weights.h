@@ -33,7 +33,10 @@ uint32_t weights_get(const struct block_heap *heap, uint64_t index);
 /* The sum of the blocks [start, start + blocks); false: one of them is unusable. Any context. */
 bool weights_sum(const struct block_heap *heap, uint64_t start, uint64_t blocks, uint64_t *sum);
 
-/* The window in the span that weighs least, of those that keep alignment and boundary; false: there is none. Any context. */
+/*
+ * The window in the span that weighs least, or the highest one if it is `packed`, of those that keep alignment and boundary;
+ * false: there is none. Any context.
+ */
 bool weights_search(const struct block_heap *heap, struct span span, const struct run_request *request, uint64_t *start);
 
 /* Makes blocks that are in use AVOIDED, or not any more. Any context. */

@@ -45,7 +45,7 @@ bool window_find(struct block_heap *heap, const struct run_request *request, str
 {
 	struct window below;
 
-	for (unsigned zone = request->placed ? ZONE_ALL : 0; zone < zones_of(request); zone++) {
+	for (unsigned zone = request->placed || request->packed ? zones_of(request) - 1 : 0; zone < zones_of(request); zone++) {
 		if (!find_within(heap, request, zone_span(heap, request, zone), window))
 			continue;
 		if (zone == ZONE_ABOVE_4G && !request->owner->movable &&

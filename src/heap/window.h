@@ -17,7 +17,7 @@ struct window {
 	uint64_t weight; /* 0: all of it was free */
 };
 
-/* The best window for request->blocks under its constraints, or its place if it is `placed` (block_heap.h); false: none. */
+/* The best window for request->blocks under its constraints, or its place, or the highest one (block_heap.h); false: none. */
 bool window_find(struct block_heap *heap, const struct run_request *request, struct window *window);
 
 /*

@@ -80,6 +80,8 @@ static uint64_t model_search(const struct run_request *request, uint64_t floor, 
 			best = weight;
 			*best_start = start;
 		}
+		if (best != UINT64_MAX && request->packed)
+			break;
 	}
 	return best;
 }
@@ -90,7 +92,7 @@ static void check_search(const struct run_request *request)
 	uint64_t best = UINT64_MAX, start = 0;
 	struct window window;
 
-	for (unsigned i = request->owner->movable ? 2 : 0; i < 3 && best == UINT64_MAX; i++) {
+	for (unsigned i = request->owner->movable || request->packed ? 2 : 0; i < 3 && best == UINT64_MAX; i++) {
 		best = model_search(request, floors[i], &start);
 		if (i > 0 || best == UINT64_MAX)
 			continue;
@@ -119,6 +121,7 @@ static struct run_request random_request(struct random *random, uint64_t most)
 				       .owner = &owners[random_below(random, 2) * 2] };
 	const uint64_t top = (heap.first_block + heap.count) << BLOCK_SHIFT;
 
+	request.packed = random_below(random, 4) == 0;
 	if (random_below(random, 2) == 0)
 		request.blocks = 1 + request.blocks % 9;
 	if (random_below(random, 3) == 0)

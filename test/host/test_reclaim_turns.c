@@ -4,6 +4,7 @@
  * what a look at all blocks says: so much at its addresses, and so much anywhere that enough stays free.
  */
 #include "fake/heap_fixture.h"
+#include "heap/window.h"
 #include "host/host_test.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/random.h"
@@ -24,6 +25,7 @@ static struct {
 	_Atomic bool has[BLOCKS];
 	_Atomic uint64_t work[THREADS]; /* blocks given, by thread */
 	bool exchanges;                 /* it moves what is in a place, to a block that is free */
+	unsigned in_the_way;            /* ... but for so many places something stays there */
 	void (*before_block)(void);     /* in the middle of the work for a block */
 } cache;
 
@@ -56,6 +58,14 @@ static uint64_t cache_clean(struct cleaner *cleaner, const struct reclaim_target
 	uint64_t given = 0;
 
 	(void)cleaner;
+	if (target->exchange && cache.in_the_way > 0) {
+		const struct window place = { .start = target->lowest, .blocks = 1 };
+
+		cache.in_the_way--;
+		++*target->obstacles;
+		window_avoid(&memory->blocks, &place);
+		return 0;
+	}
 	for (uint64_t i = 0; i < BLOCKS && given < target->bytes; i++) {
 		if (!atomic_load(&cache.has[i]) || !is_within(i, target->lowest, target->highest))
 			continue;
@@ -479,7 +489,36 @@ START_TEST(what_has_to_stay_free_may_be_anywhere)
 }
 END_TEST
 
+/* The first of several blocks finds something in each place that it tries: it lies elsewhere, the others in their places. */
+START_TEST(a_run_without_a_place_leaves_the_others_theirs)
+{
+	const uint64_t low = 16, count = 6;
+	struct memory_request request = { .blocks = 1, .wait = MEMORY_WAIT_NEVER };
+	struct phys_addr runs[BLOCKS];
+	struct owner driver;
+
+	setup(0, NULL);
+	owner_init(&driver, "driver", false);
+	request.owner = &driver;
+	cache_take(0);
+	for (uint64_t i = 0; i < low; i++) {
+		atomic_store(&cache.has[i], false);
+		memory_blocks_free(memory, address_of(i));
+	}
+	cache.exchanges = true;
+	cache.in_the_way = 8;
+	ck_assert_int_eq(memory_blocks_alloc_many(memory, &request, (uint32_t)count, runs), STATUS_OK);
+	ck_assert_uint_eq(cache.in_the_way, 0);
+	ck_assert_uint_eq(runs[0].value, address_of(low - 1).value);
+	for (uint64_t i = 1; i < count; i++)
+		ck_assert_uint_eq(runs[i].value, address_of(BLOCKS - i).value);
+	for (uint64_t i = 0; i < count; i++)
+		memory_blocks_free(memory, runs[i]);
+	teardown();
+}
+END_TEST
+
 HOST_TEST_MAIN("reclaim_turns", threads_that_must_not_wait_wait_for_one_block_of_others, threads_in_a_crowd_all_get_theirs,
 	       threads_do_not_take_each_others_emptied_places_without_end,
 	       threads_that_together_want_more_than_there_is_all_get_theirs, threads_have_nothing_of_their_own_in_their_way,
-	       what_has_to_stay_free_may_be_anywhere)
+	       what_has_to_stay_free_may_be_anywhere, a_run_without_a_place_leaves_the_others_theirs)
