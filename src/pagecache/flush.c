@@ -67,15 +67,15 @@ static status_t status_locked(const struct flush *flush)
 static bool writes_have_begun(struct flush *flush)
 {
 	struct volume *volume = flush->volume;
-	enum writeback started;
 
 	while (flush->stage < FLUSH_WRITES) {
+		enum writeback started;
+
 		flush->waits = false;
 		started = writeback_start(volume, flush->node, UINT64_MAX, pick, flush);
-		flush->starved = started == WRITEBACK_STARVED;
 		if (started == WRITEBACK_STARTED)
 			continue;
-		if (flush->starved || flush->waits)
+		if (started == WRITEBACK_STARVED || flush->waits)
 			return false;
 		spinlock_lock(&volume->lock);
 		flush->stage++;
@@ -167,42 +167,35 @@ status_t flush_wait(struct volume *volume, struct node *node, uint64_t deadline_
 
 	flush_begin(&flush, volume, node);
 	for (;;) {
-		const uint32_t returned = atomic_load(&pagecache->requests_returned);
 		const uint32_t progress = atomic_load(&pagecache->progress);
 
 		if (flush_step(&flush))
 			return flush.status;
 		if (platform_now_ns() >= deadline_ns)
 			return STATUS_TIMEOUT;
-		if (flush.starved)
-			(void)platform_wait(&pagecache->requests_returned, returned, deadline_ns);
-		else /* perhaps for another volume's flush of the device */
-			(void)platform_wait(&pagecache->progress, progress, deadline_ns);
+		/* Perhaps for another volume's flush of the device, or its I/O objects. */
+		(void)platform_wait(&pagecache->progress, progress, deadline_ns);
 	}
 }
 
 /* All volumes -------------------------------------------------------------------------------------------------------------- */
 
 /*
- * Begins flushes where there is none of this call or a later one, and takes them on. True: all are over. *starved: one waits
- * for an I/O object. Calls at the same time take on the same flushes; none holds the lock while it waits.
+ * Begins flushes where there is none of this call or a later one, and takes them on. True: all are over. Calls at the same time
+ * take on the same flushes; none holds the lock while it waits.
  */
-static bool step_all(struct pagecache *pagecache, uint64_t call, bool *starved)
+static bool step_all(struct pagecache *pagecache, uint64_t call)
 {
 	struct volume *volume = NULL;
 	bool over = true;
 
-	*starved = false;
 	mutex_lock(&pagecache->flush_lock);
 	while ((volume = volume_next(pagecache, volume)) != NULL) {
-		struct flush *flush = &volume->flush_all;
-
 		if (volume->flush_all_number < call) {
 			volume->flush_all_number = atomic_load(&pagecache->flushes);
-			flush_begin(flush, volume, NULL);
+			flush_begin(&volume->flush_all, volume, NULL);
 		}
-		over = flush_step(flush) && over;
-		*starved = flush->starved || *starved;
+		over = flush_step(&volume->flush_all) && over;
 	}
 	mutex_unlock(&pagecache->flush_lock);
 	return over;
@@ -233,18 +226,12 @@ status_t pagecache_flush_until(struct pagecache *pagecache, uint64_t deadline_ns
 	const uint64_t call = atomic_fetch_add(&pagecache->flushes, 1) + 1;
 
 	for (;;) {
-		const uint32_t returned = atomic_load(&pagecache->requests_returned);
 		const uint32_t progress = atomic_load(&pagecache->progress);
-		bool starved;
 
-		if (step_all(pagecache, call, &starved) || platform_now_ns() >= deadline_ns)
-			break;
-		if (starved)
-			(void)platform_wait(&pagecache->requests_returned, returned, deadline_ns);
-		else
-			(void)platform_wait(&pagecache->progress, progress, deadline_ns);
+		if (step_all(pagecache, call) || platform_now_ns() >= deadline_ns)
+			return results(pagecache, call);
+		(void)platform_wait(&pagecache->progress, progress, deadline_ns);
 	}
-	return results(pagecache, call);
 }
 
 status_t pagecache_flush(struct pagecache *pagecache)

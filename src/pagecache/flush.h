@@ -31,7 +31,6 @@ struct flush {
 	struct volume *volume;
 	struct node *node; /* NULL: all of the volume */
 	bool again;        /* it has begun again */
-	bool starved;      /* it waits for an I/O object */
 	bool waits;        /* for a page that a writer has */
 	enum flush_stage stage;
 	uint64_t since;  /* on volume->clock: dirty, or busy, by then */

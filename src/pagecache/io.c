@@ -27,7 +27,7 @@ static bool count_down(_Atomic uint32_t *count)
 	return true;
 }
 
-/* Only what is really used is counted: who finds none may sleep until one comes back. */
+/* Only what is really used is counted: a task that finds none may sleep until one comes back. */
 static bool count_begun(struct volume *volume, enum block_operation operation, uint32_t left)
 {
 	struct pagecache *pagecache = volume->pagecache;
@@ -44,8 +44,11 @@ struct io *io_try_begin(struct volume *volume, enum block_operation operation, u
 	struct pagecache *pagecache = volume->pagecache;
 	struct io *io;
 
-	if (!count_begun(volume, operation, left))
-		return NULL;
+	if (!count_begun(volume, operation, left)) {
+		atomic_store(&pagecache->starved, true); /* what comes back from here on is told */
+		if (!count_begun(volume, operation, left))
+			return NULL;
+	}
 	io = objcache_alloc_held(&pagecache->requests);
 	assert(io); /* they are held in reserve */
 	io->request.operation = operation;
@@ -61,12 +64,12 @@ struct io *io_begin(struct volume *volume, enum block_operation operation)
 	struct pagecache *pagecache = volume->pagecache;
 
 	for (;;) {
-		const uint32_t returned = atomic_load(&pagecache->requests_returned);
+		const uint32_t progress = atomic_load(&pagecache->progress);
 		struct io *io = io_try_begin(volume, operation, 0);
 
 		if (io)
 			return io;
-		(void)platform_wait(&pagecache->requests_returned, returned, PLATFORM_FOREVER);
+		(void)platform_wait(&pagecache->progress, progress, PLATFORM_FOREVER);
 	}
 }
 
@@ -80,8 +83,10 @@ void io_end(struct io *io)
 	/* Its own first, so that they are there when the others are not. */
 	if (!count_down(&volume->requests[operation]))
 		atomic_fetch_sub(&pagecache->requests_used, 1);
-	atomic_fetch_add(&pagecache->requests_returned, 1);
-	platform_wake(&pagecache->requests_returned);
+	if (atomic_exchange(&pagecache->starved, false)) {
+		atomic_fetch_add(&pagecache->progress, 1);
+		platform_wake(&pagecache->progress);
+	}
 }
 
 uint32_t io_pages_max(const struct volume *volume)

@@ -1,6 +1,6 @@
 /*
- * I/O of pages: consecutive pages of a volume in one request to the device. The objects come from a reserve; who finds none
- * waits until one comes back, so I/O never fails for want of memory.
+ * I/O of pages: consecutive pages of a volume in one request to the device. The objects come from a reserve; a task that finds
+ * none waits on pagecache->progress until one comes back, so I/O never fails for want of memory.
  *
  * `requests` of them are for all volumes, the last quarter for reads only: a disk that serves reads and no writes holds up
  * neither its own nor another one's. When these are under way, which a silent disk may bring about, each volume has IO_OWN more

@@ -81,9 +81,9 @@ struct pagecache {
 	struct migration migration;
 	struct objcache requests; /* I/O objects */
 	_Atomic uint32_t requests_used;
-	_Atomic uint32_t requests_returned; /* changes when one comes back; who finds none sleeps on it */
-	struct mutex flush_lock;            /* of the volumes' flush_all */
-	_Atomic uint64_t flushes;           /* calls of pagecache_flush */
+	_Atomic bool starved;     /* none was left for a task, which waits until `progress` tells of one */
+	struct mutex flush_lock;  /* of the volumes' flush_all */
+	_Atomic uint64_t flushes; /* calls of pagecache_flush */
 	struct mutex volumes_lock;
 	struct list volumes;            /* [volumes_lock], by name */
 	_Atomic uint32_t volume_count;  /* [volumes_lock], read without */
@@ -93,7 +93,7 @@ struct pagecache {
 	_Atomic uint64_t failed_pages;  /* of them FAILED */
 	_Atomic uint64_t cleaned_pages; /* written so far, by all volumes */
 	_Atomic uint32_t kick;          /* changes when the background writer has something to do */
-	_Atomic uint32_t progress;      /* changes then, too, and when a write has ended */
+	_Atomic uint32_t progress;      /* changes then, too, and when a write has ended, or an I/O object is missed no more */
 	_Atomic bool cursor_waits;      /* a cursor has met dirty pages */
 	_Atomic bool stopping;
 	struct command commands[4];

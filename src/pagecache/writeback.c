@@ -46,22 +46,6 @@ static struct node *node_of(const struct volume *volume, const struct page *page
 	return pagecache_node(volume->pagecache, page_key(page));
 }
 
-static void count_clean(struct volume *volume)
-{
-	atomic_fetch_sub_explicit(&volume->counts.dirty_pages, 1, memory_order_relaxed);
-	atomic_fetch_sub(&volume->pagecache->dirty_pages, 1);
-}
-
-/* `was`, `is`: FAILED or 0. [D] is held. */
-static void count_failed_locked(struct volume *volume, const struct page *page, uint32_t was, uint32_t is)
-{
-	if (was == is)
-		return;
-	atomic_fetch_add_explicit(&node_of(volume, page)->failed_pages, is ? 1 : UINT64_MAX, memory_order_relaxed);
-	atomic_fetch_add_explicit(&volume->counts.failed_pages, is ? 1 : UINT64_MAX, memory_order_relaxed);
-	atomic_fetch_add_explicit(&volume->pagecache->failed_pages, is ? 1 : UINT64_MAX, memory_order_relaxed);
-}
-
 /* A node is among the dirty ones as long as a page is in its sets. */
 static void list_locked(struct volume *volume, struct page *page, enum dirty_kind kind)
 {
@@ -81,14 +65,29 @@ static void unlist_locked(struct volume *volume, struct page *page)
 		list_remove(&node->dirty_link);
 }
 
-/* [D] is held. */
-static void forget_locked(struct volume *volume, struct page *page, enum page_content content)
+/*
+ * The end of a write, or of a page's being dirty: of LISTED, FAILED and LOST it has what is in `set`. Counted first: once it is
+ * CLEAN, the page may be evicted, and its node be closed. [D] is held.
+ */
+static void end_locked(struct volume *volume, struct page *page, enum page_content content, uint32_t set)
 {
-	const uint32_t before = page_change(page, content, PAGE_LISTED | PAGE_FAILED | PAGE_LOST, 0);
+	const uint32_t before = page_state(page);
+	const uint64_t fails = (set & PAGE_FAILED ? 1u : 0u) - (uint64_t)(before & PAGE_FAILED ? 1 : 0);
 
-	unlist_locked(volume, page);
-	count_failed_locked(volume, page, before & PAGE_FAILED, 0);
-	count_clean(volume);
+	if (fails != 0) {
+		atomic_fetch_add_explicit(&node_of(volume, page)->failed_pages, fails, memory_order_relaxed);
+		atomic_fetch_add_explicit(&volume->counts.failed_pages, fails, memory_order_relaxed);
+		atomic_fetch_add_explicit(&volume->pagecache->failed_pages, fails, memory_order_relaxed);
+	}
+	if (before & PAGE_LISTED)
+		unlist_locked(volume, page);
+	if (!(set & PAGE_LISTED)) {
+		atomic_fetch_sub_explicit(&volume->counts.dirty_pages, 1, memory_order_relaxed);
+		atomic_fetch_sub(&volume->pagecache->dirty_pages, 1);
+	}
+	(void)page_change(page, content, PAGE_LISTED | PAGE_FAILED | PAGE_LOST, set);
+	if (set & PAGE_LISTED)
+		list_locked(volume, page, set & PAGE_FAILED ? DIRTY_FAILED : DIRTY_WAITING);
 }
 
 void page_forget(struct volume *volume, struct page *page)
@@ -99,7 +98,7 @@ void page_forget(struct volume *volume, struct page *page)
 	written_leaves_locked(volume, page);
 	listed = page_state(page) & PAGE_LISTED;
 	if (listed)
-		forget_locked(volume, page, PAGE_WRITING);
+		end_locked(volume, page, PAGE_WRITING, 0);
 	spinlock_unlock(&volume->lock);
 	/* As in page_written: a flush may wait for this page. */
 	if (listed)
@@ -219,19 +218,14 @@ static struct page *begin_run_locked(const struct volume *volume, struct page *p
 
 /* Writing ------------------------------------------------------------------------------------------------------------------ */
 
-/* Counted first: once it is CLEAN, the page may be evicted, and its node be closed. */
 static void write_ended_locked(struct volume *volume, struct page *page, status_t status, bool lost)
 {
-	const uint32_t failed = page_state(page) & PAGE_FAILED, fails = status == STATUS_OK ? 0 : PAGE_FAILED;
-
-	count_failed_locked(volume, page, failed, fails);
-	if (fails || lost) {
-		(void)page_change(page, PAGE_DIRTY, failed, (fails ? fails : PAGE_LOST) | PAGE_LISTED);
-		list_locked(volume, page, fails ? DIRTY_FAILED : DIRTY_WAITING);
-		return;
-	}
-	count_clean(volume);
-	(void)page_change(page, PAGE_CLEAN, failed | PAGE_LOST, written_ended_locked(volume, page));
+	if (status != STATUS_OK)
+		end_locked(volume, page, PAGE_DIRTY, (page_state(page) & PAGE_LOST) | PAGE_FAILED | PAGE_LISTED);
+	else if (lost)
+		end_locked(volume, page, PAGE_DIRTY, PAGE_LOST | PAGE_LISTED);
+	else
+		end_locked(volume, page, PAGE_CLEAN, written_ended_locked(volume, page));
 }
 
 static void write_done(struct block_request *request)
@@ -376,7 +370,7 @@ bool writeback_start_range(struct node *node, uint64_t first, uint64_t end, bool
 	bool any = false;
 
 	while (!patient || atomic_load(&pagecache->requests_used) < pagecache->config.requests / 2) {
-		const uint32_t returned = atomic_load(&pagecache->requests_returned);
+		const uint32_t progress = atomic_load(&pagecache->progress);
 		const enum writeback started = writeback_start(node->volume, node, end, pick_of_range, &range);
 
 		any = any || started == WRITEBACK_STARTED;
@@ -385,7 +379,7 @@ bool writeback_start_range(struct node *node, uint64_t first, uint64_t end, bool
 		if (started == WRITEBACK_STARTED)
 			continue;
 		range.first--;
-		(void)platform_wait(&pagecache->requests_returned, returned, PLATFORM_FOREVER);
+		(void)platform_wait(&pagecache->progress, progress, PLATFORM_FOREVER);
 	}
 	return any;
 }
@@ -411,7 +405,7 @@ void writeback_discard(struct volume *volume)
 		spinlock_lock(&volume->lock);
 		page = pick_of_all_locked(volume, pick_of_range, &(struct range_pick){ 0, UINT64_MAX, DIRTY_BUSY });
 		if (page)
-			forget_locked(volume, page, PAGE_CLEAN);
+			end_locked(volume, page, PAGE_CLEAN, 0);
 		spinlock_unlock(&volume->lock);
 	} while (page);
 }
@@ -461,11 +455,11 @@ static bool is_writing(struct volume *volume)
 bool writeback_make_progress(struct volume *volume, uint64_t deadline_ns)
 {
 	struct pagecache *pagecache = volume->pagecache;
-	const uint32_t seen = atomic_load(&volume->progress), returned = atomic_load(&pagecache->requests_returned);
+	const uint32_t seen = atomic_load(&volume->progress), others = atomic_load(&pagecache->progress);
 	const enum writeback started = writeback_start_old(volume, DIRTY_WAITING, 0);
 
 	if (started == WRITEBACK_STARVED)
-		(void)platform_wait(&pagecache->requests_returned, returned, deadline_ns);
+		(void)platform_wait(&pagecache->progress, others, deadline_ns);
 	else if (started == WRITEBACK_STARTED || is_writing(volume))
 		(void)platform_wait(&volume->progress, seen, deadline_ns);
 	else
