@@ -83,7 +83,6 @@ static void insert(struct dirty *dirty, struct page *page)
 		link = child_towards(page_of(dirty, *link), place_of(page));
 	split(dirty, *link, place_of(page), &page->left, &page->right);
 	*link = frame;
-	dirty->count++;
 }
 
 void dirty_remove(struct dirty *dirty, struct page *page)
@@ -95,7 +94,6 @@ void dirty_remove(struct dirty *dirty, struct page *page)
 		link = child_towards(page_of(dirty, *link), place_of(page));
 	}
 	merge(dirty, page->left, page->right, link);
-	dirty->count--;
 }
 
 void dirty_replace(struct dirty *dirty, struct page *from, struct page *to)
@@ -175,29 +173,4 @@ bool dirty_has_left(const struct dirty *dirty, enum dirty_kind kind, uint64_t si
 	const struct dirty_set *set = &dirty->sets[kind];
 
 	return set->gone >= since || !dirty_first(dirty, kind, 0) || (set->turned >= since && !dirty_first_old(dirty, kind));
-}
-
-/* Checking ----------------------------------------------------------------------------------------------------------------- */
-
-static uint64_t count_checked(const struct dirty *dirty, uint32_t tree, uint64_t low, uint64_t high)
-{
-	struct page *page;
-	uint64_t place, left, right;
-
-	if (tree == PAGE_NONE)
-		return 0;
-	page = page_of(dirty, tree);
-	place = place_of(page);
-	if (place < low || place > high)
-		return UINT64_MAX;
-	left = count_checked(dirty, page->left, low, place);
-	right = count_checked(dirty, page->right, place, high);
-	return left == UINT64_MAX || right == UINT64_MAX ? UINT64_MAX : left + right + 1;
-}
-
-uint64_t dirty_count_checked(const struct dirty *dirty)
-{
-	const uint64_t count = count_checked(dirty, dirty->root, 0, UINT64_MAX);
-
-	return count == dirty->count ? count : UINT64_MAX;
 }

@@ -34,7 +34,6 @@ struct dirty {
 	const struct frame_table *table; /* [I] */
 	struct dirty_set sets[DIRTY_KINDS];
 	uint32_t root;  /* frame, or PAGE_NONE */
-	uint64_t count; /* pages in them */
 	uint64_t ready; /* no page of DIRTY_BUSY with a lower number can be claimed; UINT64_MAX: none can */
 };
 
@@ -60,6 +59,3 @@ void dirty_turn(struct dirty *dirty, enum dirty_kind kind, uint64_t now);
 
 /* Whether all pages of the kind have left that were there at that time. */
 bool dirty_has_left(const struct dirty *dirty, enum dirty_kind kind, uint64_t since);
-
-/* Number of pages, with the order checked; UINT64_MAX: it is not right. For tests. */
-uint64_t dirty_count_checked(const struct dirty *dirty);

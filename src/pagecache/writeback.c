@@ -51,7 +51,7 @@ static void list_locked(struct volume *volume, struct page *page, enum dirty_kin
 {
 	struct node *node = node_of(volume, page);
 
-	if (node->dirty.count == 0)
+	if (node->dirty.root == PAGE_NONE)
 		list_insert_last(&volume->dirty_nodes, &node->dirty_link);
 	dirty_insert(&node->dirty, kind, page);
 }
@@ -61,7 +61,7 @@ static void unlist_locked(struct volume *volume, struct page *page)
 	struct node *node = node_of(volume, page);
 
 	dirty_remove(&node->dirty, page);
-	if (node->dirty.count == 0)
+	if (node->dirty.root == PAGE_NONE)
 		list_remove(&node->dirty_link);
 }
 

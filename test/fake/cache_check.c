@@ -126,6 +126,27 @@ static bool bucket_is_valid(struct pagecache *pagecache, uint32_t first, struct 
 	return true;
 }
 
+static uint64_t count_checked(const struct dirty *dirty, uint32_t tree, uint64_t low, uint64_t high)
+{
+	struct page *page;
+	uint64_t place, left, right;
+
+	if (tree == PAGE_NONE)
+		return 0;
+	page = frame_table_page(dirty->table, tree);
+	place = (uint64_t)page->set << PAGE_NUMBER_BITS | page_key_number(page_key(page));
+	if (place < low || place > high)
+		return UINT64_MAX;
+	left = count_checked(dirty, page->left, low, place);
+	right = count_checked(dirty, page->right, place, high);
+	return left == UINT64_MAX || right == UINT64_MAX ? UINT64_MAX : left + right + 1;
+}
+
+uint64_t dirty_count_checked(const struct dirty *dirty)
+{
+	return count_checked(dirty, dirty->root, 0, UINT64_MAX);
+}
+
 /* Pages in dirty sets; UINT64_MAX: something is wrong. */
 static uint64_t count_listed(const struct volume *volume)
 {

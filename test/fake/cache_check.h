@@ -1,7 +1,11 @@
 /* A walker over everything that a page cache keeps, held against the rules of page.h, page_heap.h, apart.h and lend.h. */
 #pragma once
 
+#include "pagecache/dirty.h"
 #include "pagecache/pagecache.h"
 
 /* Checks every invariant of pages, index, page heaps and counts, with nothing under way. */
 bool pagecache_is_valid(struct pagecache *pagecache);
+
+/* Number of pages in the sets of a node, with the order checked; UINT64_MAX: it is not right. */
+uint64_t dirty_count_checked(const struct dirty *dirty);
