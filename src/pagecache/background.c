@@ -143,21 +143,21 @@ void pagecache_writeback_step(struct pagecache *pagecache)
 void pagecache_writeback_run(struct pagecache *pagecache)
 {
 	const uint64_t nap_ns = MIN(NAP_NS, MAX(pagecache->config.dirty_age_ns / 4, NS_PER_MS));
+	uint32_t kicks;
 
-	while (!atomic_load(&pagecache->stopping)) {
-		const uint32_t kick = atomic_load(&pagecache->kick);
+	while (worker_begins(&pagecache->writer, &kicks)) {
 		const uint32_t progress = atomic_load(&pagecache->progress);
 		const enum round round = write_some_of_all(pagecache);
 
 		if (round == ROUND_FULL)
 			(void)platform_wait(&pagecache->progress, progress, platform_now_ns() + nap_ns);
 		else if (round == ROUND_DONE)
-			(void)platform_wait(&pagecache->kick, kick, platform_now_ns() + nap_ns);
+			worker_wait(&pagecache->writer, kicks, platform_now_ns() + nap_ns);
 	}
 }
 
 void pagecache_stop(struct pagecache *pagecache)
 {
-	atomic_store(&pagecache->stopping, true);
+	worker_stop(&pagecache->writer);
 	writeback_wake(pagecache);
 }

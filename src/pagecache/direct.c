@@ -32,7 +32,6 @@ static status_t check(const struct node *node, enum block_operation operation, u
 /* Where a transfer has got to. */
 struct cursor {
 	const struct phys_range *segments;
-	uint32_t count;
 	uint32_t index;
 	uint64_t skip; /* bytes of segments[index] that are done */
 };
@@ -42,7 +41,7 @@ static uint32_t next_parts(struct cursor *cursor, uint64_t most, uint32_t parts_
 {
 	uint32_t count = 0;
 
-	for (*bytes = 0; *bytes < most && count < parts_max && cursor->index < cursor->count;) {
+	for (*bytes = 0; *bytes < most && count < parts_max;) {
 		const struct phys_range *segment = &cursor->segments[cursor->index];
 		const uint64_t part = MIN(segment->bytes - cursor->skip, most - *bytes);
 
@@ -207,14 +206,14 @@ static status_t direct_read(struct node *node, uint64_t offset, uint64_t bytes, 
 		status = write_dirty(node, offset, bytes);
 		if (status == STATUS_OK)
 			status = transfer(node, BLOCK_READ, offset, bytes, &cursor, &end);
-	} while (status == STATUS_OK && node->volume->device->write_cache && losses != written_losses(node->volume));
+	} while (status == STATUS_OK && losses != written_losses(node->volume));
 	return status;
 }
 
 status_t node_direct(struct node *node, enum block_operation operation, uint64_t offset, const struct phys_range *segments,
 		     uint32_t segment_count)
 {
-	struct cursor cursor = { .segments = segments, .count = segment_count };
+	struct cursor cursor = { .segments = segments };
 	uint64_t bytes;
 	status_t status = check(node, operation, offset, segments, segment_count, &bytes);
 

@@ -80,7 +80,6 @@ static bool writes_have_begun(struct flush *flush)
 		spinlock_lock(&volume->lock);
 		flush->stage++;
 		flush->since = writeback_clock_locked(volume);
-		flush->number = volume->next_write;
 		spinlock_unlock(&volume->lock);
 	}
 	return true;
@@ -95,7 +94,7 @@ static bool writes_have_ended(struct flush *flush)
 	if (!writes_have_begun(flush))
 		return false;
 	spinlock_lock(&volume->lock);
-	ended = flush->stage == FLUSH_DEVICE || !writeback_is_before_locked(volume, flush->node, flush->number);
+	ended = flush->stage == FLUSH_DEVICE || !writeback_is_before_locked(volume, flush->node, flush->since);
 	if (ended && flush->stage == FLUSH_WRITES) {
 		flush->stage = FLUSH_DEVICE;
 		flush->number = volume->written.begun + 1;
@@ -127,7 +126,7 @@ static enum device_flush look_at_device(struct flush *flush)
 		else if (flush->status == STATUS_OK)
 			flush->status = STATUS_IO_ERROR;
 		result = flush->again || written->status != STATUS_OK ? DEVICE_DONE : DEVICE_LOST;
-	} else if (!volume->device->write_cache || written->good >= flush->number) {
+	} else if (!volume->device->write_cache || written->settled >= flush->number) {
 		result = DEVICE_DONE;
 	} else if (written_flush_begin_locked(volume)) {
 		result = DEVICE_BEGIN;

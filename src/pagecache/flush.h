@@ -33,8 +33,8 @@ struct flush {
 	bool again;        /* it has begun again */
 	bool waits;        /* for a page that a writer has */
 	enum flush_stage stage;
-	uint64_t since;  /* on volume->clock: dirty, or busy, by then */
-	uint64_t number; /* the writes before it; the device flush, or a later one */
+	uint64_t since;  /* on volume->clock: dirty, busy, or begun to be written, by then */
+	uint64_t number; /* of the device flush, or a later one */
 	uint64_t losses; /* of the device's cache that were seen to when it began */
 	status_t failed; /* what could not be written before the device's flush: that does not cover a later try */
 	status_t status; /* when it is over */

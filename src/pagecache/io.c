@@ -52,8 +52,6 @@ struct io *io_try_begin(struct volume *volume, enum block_operation operation, u
 	io = objcache_alloc_held(&pagecache->requests);
 	assert(io); /* they are held in reserve */
 	io->request.operation = operation;
-	list_init(&io->request.link);
-	list_init(&io->link);
 	io->volume = volume;
 	io->count = 0;
 	return io;

@@ -21,7 +21,7 @@ struct io {
 	uint64_t start;    /* bytes of the volume */
 	uint64_t end;
 	uint32_t count;
-	uint64_t write;   /* number of the write, see volume->in_flight */
+	uint64_t write;   /* when it was begun, on volume->clock */
 	uint64_t losses;  /* written_losses() when it was submitted */
 	struct list link; /* [D] in volume->in_flight */
 	struct page *pages[IO_PAGES_MAX];

@@ -11,15 +11,11 @@
 
 static status_t map_check(const struct node *node, uint64_t offset, uint64_t bytes, enum map_access access)
 {
-	status_t status = node_check_range(node, offset, bytes);
-
-	if (status == STATUS_OK && bytes > MAP_BYTES_MAX)
-		status = STATUS_RANGE;
-	if (status == STATUS_OK && bytes == 0)
-		status = STATUS_INVALID;
-	if (status == STATUS_OK && access == MAP_WRITE)
-		status = node_check_writable(node);
-	return status;
+	if (node_check_range(node, offset, bytes) != STATUS_OK || bytes > MAP_BYTES_MAX)
+		return STATUS_RANGE;
+	if (bytes == 0)
+		return STATUS_INVALID;
+	return access == MAP_WRITE ? node_check_writable(node) : STATUS_OK;
 }
 
 static struct mapping *mapping_alloc(struct node *node, enum map_access access, uint32_t pages)

@@ -26,6 +26,7 @@
 #include "migration.h"
 #include "runtime/base/command.h"
 #include "runtime/base/mutex.h"
+#include "runtime/base/worker.h"
 
 struct pagecache_config {
 	unsigned
@@ -92,10 +93,9 @@ struct pagecache {
 	_Atomic uint64_t dirty_pages;   /* DIRTY or WRITEBACK, of all volumes */
 	_Atomic uint64_t failed_pages;  /* of them FAILED */
 	_Atomic uint64_t cleaned_pages; /* written so far, by all volumes */
-	_Atomic uint32_t kick;          /* changes when the background writer has something to do */
+	struct worker writer;           /* the background writer; kicked when it has something to do */
 	_Atomic uint32_t progress;      /* changes then, too, and when a write has ended, or an I/O object is missed no more */
 	_Atomic bool cursor_waits;      /* a cursor has met dirty pages */
-	_Atomic bool stopping;
 	struct command commands[4];
 };
 

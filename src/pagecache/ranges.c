@@ -39,6 +39,8 @@ static void replace(struct ranges *ranges, uint64_t start, uint64_t end, bool in
 	struct range before = { start, start }, after = { end, end };
 	uint32_t last = first;
 
+	if (start >= end)
+		return;
 	for (; last < ranges->count && ranges->list[last].start <= end; last++) {
 		before.start = MIN(before.start, ranges->list[last].start);
 		after.end = MAX(after.end, ranges->list[last].end);
@@ -56,8 +58,7 @@ static void replace(struct ranges *ranges, uint64_t start, uint64_t end, bool in
 
 void ranges_add(struct ranges *ranges, uint64_t start, uint64_t end)
 {
-	if (start < end)
-		replace(ranges, start, end, true);
+	replace(ranges, start, end, true);
 }
 
 void ranges_add_all(struct ranges *ranges, const struct ranges *others)
@@ -68,8 +69,7 @@ void ranges_add_all(struct ranges *ranges, const struct ranges *others)
 
 void ranges_remove(struct ranges *ranges, uint64_t start, uint64_t end)
 {
-	if (start < end)
-		replace(ranges, start, end, false);
+	replace(ranges, start, end, false);
 }
 
 bool ranges_touch(const struct ranges *ranges, uint64_t start, uint64_t end)

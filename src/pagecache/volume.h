@@ -50,15 +50,14 @@ struct volume {
 	struct mutex flush;             /* held while losses are seen to (written.h) */
 	struct spinlock lock;           /* [D] */
 	struct list dirty_nodes;        /* [D] that have dirty pages; those that were looked at last are at the end */
-	uint64_t clock;                 /* [D] of passes, see dirty.h */
+	uint64_t clock;                 /* [D] of passes and writes, see dirty.h */
 	struct written written;         /* [D] */
 	struct flush flush_all;         /* [flush_lock] that of pagecache_flush, */
 	uint64_t flush_all_number;      /* [flush_lock] begun when so many had been called */
 	_Atomic uint64_t mapped_pages;  /* of mappings for writing */
 	struct list mappings;           /* [D] those that last */
-	struct list in_flight;          /* [D] writes, from the claim of their first page on, by number */
+	struct list in_flight;          /* [D] writes, from the claim of their first page on, in the order of `clock` */
 	_Atomic uint32_t writes;        /* [D] how many, read without */
-	uint64_t next_write;            /* [D] number of the next write */
 	_Atomic uint64_t retry_ns;      /* [D] read without: when failed pages are tried again */
 	struct pageout pageout;         /* [D] */
 	_Atomic status_t write_status;  /* of the latest write that failed */

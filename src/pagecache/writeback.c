@@ -21,8 +21,7 @@ void writeback_progress(struct volume *volume)
 
 void writeback_wake(struct pagecache *pagecache)
 {
-	atomic_fetch_add(&pagecache->kick, 1);
-	platform_wake(&pagecache->kick);
+	worker_kick(&pagecache->writer);
 	atomic_fetch_add(&pagecache->progress, 1);
 	platform_wake(&pagecache->progress);
 }
@@ -37,6 +36,12 @@ void writeback_turn(struct volume *volume)
 {
 	if (atomic_load_explicit(&volume->counts.dirty_pages, memory_order_relaxed) > 0)
 		writeback_kick(volume->pagecache);
+}
+
+uint64_t writeback_clock_locked(struct volume *volume)
+{
+	volume->clock = MAX(volume->clock + 1, platform_now_ns());
+	return volume->clock;
 }
 
 /* Dirty -------------------------------------------------------------------------------------------------------------------- */
@@ -172,7 +177,7 @@ static struct io *begin_locked(struct volume *volume, struct page *page, uint64_
 		return NULL;
 	}
 	io->node = node_of(volume, page);
-	io->write = volume->next_write++;
+	io->write = writeback_clock_locked(volume);
 	list_insert_last(&volume->in_flight, &io->link);
 	volume->writes++;
 	(void)io_add(io, page);
@@ -294,12 +299,6 @@ enum writeback writeback_start(struct volume *volume, struct node *node, uint64_
 }
 
 /* Picks -------------------------------------------------------------------------------------------------------------------- */
-
-uint64_t writeback_clock_locked(struct volume *volume)
-{
-	volume->clock = MAX(volume->clock + 1, platform_now_ns());
-	return volume->clock;
-}
 
 struct page *writeback_ready_locked(struct node *node)
 {

@@ -3,8 +3,7 @@
  * takes. A page on its way is readable and stays as it is until the write has ended.
  *
  * Which page is written next is for the caller to say, with a function that picks it from the sets of a node (dirty.h). It is
- * claimed, with what follows it, and is in flight then: it has left its set, and its write has a number and stands in
- * volume->in_flight. A page that a writer has when the writeback comes by becomes one of DIRTY_BUSY, and is claimed when the
+ * claimed, with what follows it, and is in flight then: it has left its set, and its write stands in volume->in_flight. A page that a writer has when the writeback comes by becomes one of DIRTY_BUSY, and is claimed when the
  * writer is done: so a page that is written to again and again is written back once for each pass.
  *
  * Who dirties pages pays for it, see writeback_price: that is in writeback_throttle.c. Flushes are in flush.h.
@@ -45,7 +44,7 @@ uint64_t writeback_clock_locked(struct volume *volume);
  */
 bool writeback_start_range(struct node *node, uint64_t first, uint64_t end, bool patient);
 
-/* Whether a write of the node, or of any, with a lower number is in flight. [D] is held. */
+/* Whether a write of the node, or of any, that began before this time is in flight. [D] is held. */
 bool writeback_is_before_locked(const struct volume *volume, const struct node *node, uint64_t write);
 
 /* Ends the writing of a page: it is DIRTY afterwards, without the flags in `clear`; drops the writer's pin. */

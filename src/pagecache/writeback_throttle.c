@@ -99,30 +99,23 @@ void writeback_dirtied(struct volume *volume)
 		writeback_wake(volume->pagecache);
 }
 
-/* Writers of one volume pay one after the other: what was cleaned counts for one of them. */
-static uint64_t due_at(struct volume *volume, uint64_t pages)
-{
-	const uint64_t cleaned = atomic_load(&volume->cleaned_pages);
-	uint64_t paid = atomic_load(&volume->paid_pages);
-
-	while (!atomic_compare_exchange_weak(&volume->paid_pages, &paid, MAX(paid, cleaned) + pages))
-		;
-	return MAX(paid, cleaned) + pages;
-}
-
-/* Pays what the writers of the volume owe. It is not waited for without end: the limit stands behind it. */
+/*
+ * Pays what the writers of the volume owe, one after the other: what was cleaned counts for one of them. It is not waited for
+ * without end: the limit stands behind it.
+ */
 static void pay(struct volume *volume)
 {
+	const uint64_t limit_ns = platform_now_ns() + PAY_NS, cleaned = atomic_load(&volume->cleaned_pages);
+	uint64_t paid = atomic_load(&volume->paid_pages), due;
 	uint32_t debt = atomic_load(&volume->debt);
 
 	do {
 		if (debt < DEBT_UNIT)
 			return;
 	} while (!atomic_compare_exchange_weak(&volume->debt, &debt, debt % DEBT_UNIT));
-
-	const uint64_t due = due_at(volume, debt / DEBT_UNIT * DEBT_PAGES);
-	const uint64_t limit_ns = platform_now_ns() + PAY_NS;
-
+	do
+		due = MAX(paid, cleaned) + debt / DEBT_UNIT * DEBT_PAGES;
+	while (!atomic_compare_exchange_weak(&volume->paid_pages, &paid, due));
 	atomic_fetch_add_explicit(&volume->counts.throttled, 1, memory_order_relaxed);
 	while (atomic_load(&volume->cleaned_pages) < due && platform_now_ns() < limit_ns)
 		if (!writeback_make_progress(volume, limit_ns))

@@ -157,7 +157,6 @@ static void flush_done(struct block_request *request)
 	spinlock_lock(&volume->lock);
 	written->status = request->status;
 	if (request->status == STATUS_OK && !written_is_lost_locked(volume, written->losses)) {
-		written->good = written->running;
 		written->settled = MAX(written->settled, written->running);
 		written->noted_before.count = 0;
 	}
@@ -177,7 +176,6 @@ bool written_flush_begin_locked(struct volume *volume)
 	next_number_locked(written);
 	written->running = written->begun;
 	written->request = (struct block_request){ .operation = BLOCK_FLUSH, .done = flush_done };
-	list_init(&written->request.link);
 	return true;
 }
 

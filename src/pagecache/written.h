@@ -27,7 +27,6 @@ struct written {
 	struct block_request request; /* the device flush under way */
 	uint64_t running;             /* its number; 0: none */
 	uint64_t begun;               /* the latest */
-	uint64_t good;                /* the latest that ended well */
 	uint64_t settled;             /* what has a lower number is durable, dirty again, or lost */
 	uint64_t cleaned;             /* the number when pages were looked at that need not be UNFLUSHED any more */
 	uint64_t noticed;             /* of the device's losses */
