@@ -181,56 +181,48 @@ status_t flush_wait(struct volume *volume, struct node *node, uint64_t deadline_
 
 /*
  * Begins flushes where there is none of this call or a later one, and takes them on. True: all are over. Calls at the same time
- * take on the same flushes; none holds the lock while it waits.
+ * take on the same flushes; none holds the lock while it waits. With `result`, the last step: what is not over is given up, and
+ * what is not durable is told.
  */
-static bool step_all(struct pagecache *pagecache, uint64_t call)
+static bool step_all(struct pagecache *pagecache, uint64_t call, status_t *result)
 {
 	struct volume *volume = NULL;
 	bool over = true;
 
 	mutex_lock(&pagecache->flush_lock);
 	while ((volume = volume_next(pagecache, volume)) != NULL) {
+		struct flush *flush = &volume->flush_all;
+		status_t status;
+
 		if (volume->flush_all_number < call) {
+			if (result)
+				continue; /* it was attached meanwhile */
 			volume->flush_all_number = atomic_load(&pagecache->flushes);
-			flush_begin(&volume->flush_all, volume, NULL);
+			flush_begin(flush, volume, NULL);
 		}
-		over = flush_step(&volume->flush_all) && over;
+		status = flush_step(flush) ? flush->status : STATUS_TIMEOUT;
+		over = over && flush->stage == FLUSH_OVER;
+		if (result && status != STATUS_OK)
+			volume_report_unflushed(volume, status);
+		if (result && *result == STATUS_OK)
+			*result = status;
 	}
 	mutex_unlock(&pagecache->flush_lock);
 	return over;
 }
 
-static status_t results(struct pagecache *pagecache, uint64_t call)
-{
-	struct volume *volume = NULL;
-	status_t result = STATUS_OK;
-
-	mutex_lock(&pagecache->flush_lock);
-	while ((volume = volume_next(pagecache, volume)) != NULL) {
-		const status_t status = volume->flush_all.stage == FLUSH_OVER ? volume->flush_all.status : STATUS_TIMEOUT;
-
-		if (volume->flush_all_number < call)
-			continue; /* it was attached meanwhile */
-		if (status != STATUS_OK)
-			volume_report_unflushed(volume, status);
-		if (result == STATUS_OK)
-			result = status;
-	}
-	mutex_unlock(&pagecache->flush_lock);
-	return result;
-}
-
 status_t pagecache_flush_until(struct pagecache *pagecache, uint64_t deadline_ns)
 {
 	const uint64_t call = atomic_fetch_add(&pagecache->flushes, 1) + 1;
+	uint32_t progress = atomic_load(&pagecache->progress);
+	status_t result = STATUS_OK;
 
-	for (;;) {
-		const uint32_t progress = atomic_load(&pagecache->progress);
-
-		if (step_all(pagecache, call) || platform_now_ns() >= deadline_ns)
-			return results(pagecache, call);
+	while (!step_all(pagecache, call, NULL) && platform_now_ns() < deadline_ns) {
 		(void)platform_wait(&pagecache->progress, progress, deadline_ns);
+		progress = atomic_load(&pagecache->progress);
 	}
+	(void)step_all(pagecache, call, &result);
+	return result;
 }
 
 status_t pagecache_flush(struct pagecache *pagecache)

@@ -3,29 +3,7 @@
 #include "frame.h"
 #include "runtime/base/assert.h"
 #include "runtime/base/bits.h"
-
-/* One more of at most `most`. */
-static bool count_up(_Atomic uint32_t *count, uint32_t most)
-{
-	uint32_t used = atomic_load(count);
-
-	do {
-		if (used >= most)
-			return false;
-	} while (!atomic_compare_exchange_weak(count, &used, used + 1));
-	return true;
-}
-
-static bool count_down(_Atomic uint32_t *count)
-{
-	uint32_t used = atomic_load(count);
-
-	do {
-		if (used == 0)
-			return false;
-	} while (!atomic_compare_exchange_weak(count, &used, used - 1));
-	return true;
-}
+#include "runtime/base/bounded_count.h"
 
 /* Only what is really used is counted: a task that finds none may sleep until one comes back. */
 static bool count_begun(struct volume *volume, enum block_operation operation, uint32_t left)
@@ -99,9 +77,7 @@ bool io_add(struct io *io, struct page *page)
 {
 	const uint64_t position = pagecache_position(io->volume->pagecache, page_key(page));
 
-	if (io->count == 0)
-		io->start = position;
-	else if (!io_has_room(io) || position != io->end)
+	if (io->count > 0 && (io->count == io_pages_max(io->volume) || position != io->end))
 		return false;
 	io->end = position + pagecache_page_bytes(io->volume->pagecache, page_key(page));
 	io->pages[io->count++] = page;
@@ -122,7 +98,7 @@ void io_submit(struct io *io, void (*done)(struct block_request *request))
 	struct block_request *request = &io->request;
 
 	assert(io->count > 0);
-	request->offset_bytes = volume->start_bytes + io->start;
+	request->offset_bytes = volume->start_bytes + pagecache_position(volume->pagecache, page_key(io->pages[0]));
 	request->segments = io->segments;
 	request->segment_count = 0;
 	for (uint32_t i = 0; i < io->count; i++)

@@ -18,8 +18,7 @@ struct io {
 	struct block_request request;
 	struct volume *volume;
 	struct node *node; /* of a write */
-	uint64_t start;    /* bytes of the volume */
-	uint64_t end;
+	uint64_t end;      /* of the pages, in bytes of the volume */
 	uint32_t count;
 	uint64_t write;   /* when it was begun, on volume->clock */
 	uint64_t losses;  /* written_losses() when it was submitted */
@@ -39,11 +38,6 @@ void io_end(struct io *io);
 
 /* Pages that one request to this volume's device can take. */
 uint32_t io_pages_max(const struct volume *volume);
-
-static inline bool io_has_room(const struct io *io)
-{
-	return io->count < io_pages_max(io->volume);
-}
 
 /* Appends a page that has its key. False: full, or it does not lie behind the last one. */
 bool io_add(struct io *io, struct page *page);

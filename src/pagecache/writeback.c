@@ -156,7 +156,8 @@ static struct page *waiting_locked(const struct volume *volume, uint64_t key)
 static struct page *next_locked(const struct io *io, uint64_t end)
 {
 	const uint64_t key = page_key(io->pages[io->count - 1]) + 1;
-	struct page *page = page_key_number(key) < end ? waiting_locked(io->volume, key) : NULL;
+	const bool room = page_key_number(key) < end && io->count < io_pages_max(io->volume);
+	struct page *page = room ? waiting_locked(io->volume, key) : NULL;
 
 	return page && pagecache_position(io->volume->pagecache, key) == io->end ? page : NULL;
 }
@@ -181,8 +182,7 @@ static struct io *begin_locked(struct volume *volume, struct page *page, uint64_
 	list_insert_last(&volume->in_flight, &io->link);
 	volume->writes++;
 	(void)io_add(io, page);
-	while (!(page_state(page) & PAGE_FAILED) && io_has_room(io) && (page = next_locked(io, end)) != NULL &&
-	       claim_locked(volume, page)) {
+	while (!(page_state(page) & PAGE_FAILED) && (page = next_locked(io, end)) != NULL && claim_locked(volume, page)) {
 		(void)io_add(io, page);
 		if (io->count % CLAIM_PAGES == 0)
 			spinlock_give_way(&volume->lock);

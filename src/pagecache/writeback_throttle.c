@@ -158,11 +158,10 @@ static status_t check_room(const struct volume *volume, uint64_t pages)
 status_t writeback_throttle(const struct node *node, uint64_t first, uint64_t pages)
 {
 	struct volume *volume = node->volume;
-	bool counted = false;
 	status_t status;
 
 	pay(volume);
-	while ((status = check_room(volume, pages)) != STATUS_OK) {
+	for (bool counted = false; (status = check_room(volume, pages)) != STATUS_OK; counted = true) {
 		const uint64_t clean = count_clean(node, first, pages);
 
 		if (clean == 0 || check_room(volume, clean) == STATUS_OK)
@@ -171,7 +170,6 @@ status_t writeback_throttle(const struct node *node, uint64_t first, uint64_t pa
 			return status;
 		if (!counted)
 			atomic_fetch_add_explicit(&volume->counts.throttled, 1, memory_order_relaxed);
-		counted = true;
 		/* False: all that could be written is in the hands of writers, of whom the caller may be one. */
 		if (!writeback_make_progress(volume, PLATFORM_FOREVER))
 			break;

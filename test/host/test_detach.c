@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* The end of a volume: what keeps it from going is named, in time, and it stays; what goes leaves nothing behind. */
 #include <string.h>
 

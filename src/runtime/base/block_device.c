@@ -7,6 +7,7 @@
 #include "block_device.h"
 
 #include "bits.h"
+#include "bounded_count.h"
 #include "completion.h"
 #include "string.h"
 
@@ -103,13 +104,7 @@ status_t block_device_transfer(struct block_device *device, enum block_operation
 
 status_t block_device_get(struct block_device *device)
 {
-	uint32_t users = atomic_load(&device->users);
-
-	do {
-		if (users == BLOCK_DEVICE_RETIRED)
-			return STATUS_GONE;
-	} while (!atomic_compare_exchange_weak(&device->users, &users, users + 1));
-	return STATUS_OK;
+	return count_up(&device->users, BLOCK_DEVICE_RETIRED - 1) ? STATUS_OK : STATUS_GONE;
 }
 
 void block_device_put(struct block_device *device)
