@@ -14,7 +14,7 @@
 #define ROUNDS      4000
 #define CACHE_BYTES (96 * MIB)
 
-struct worker {
+struct heap_worker {
 	struct heap *heap;
 	struct task *task;
 	unsigned seed;
@@ -28,7 +28,7 @@ static bool holds_only(const uint8_t *object, size_t bytes, uint8_t value)
 
 static void use_heap(void *context)
 {
-	struct worker *worker = context;
+	struct heap_worker *worker = context;
 	uint8_t *objects[OBJECTS] = { 0 };
 	size_t sizes[OBJECTS];
 	struct random random;
@@ -55,10 +55,10 @@ static void use_heap(void *context)
 IMAGE_TEST(heap_objects_keep_their_contents)
 {
 	const struct task_options options = { .name = "heap user", .priority = TASK_NORMAL, .cpu = -1 };
-	struct worker workers[WORKERS];
+	struct heap_worker workers[WORKERS];
 
 	for (unsigned i = 0; i < WORKERS; i++) {
-		workers[i] = (struct worker){ .heap = memory_general_heap(test->environment->memory), .seed = i + 1 };
+		workers[i] = (struct heap_worker){ .heap = memory_general_heap(test->environment->memory), .seed = i + 1 };
 		expect_equal(task_spawn(&options, use_heap, &workers[i], &workers[i].task), STATUS_OK);
 	}
 	for (unsigned i = 0; i < WORKERS; i++) {
