@@ -5,7 +5,7 @@
  * there was at the end stays. Then the requests of the scenarios capture and contiguous, which were measured before, too: what
  * is lost and copied for each byte may have grown by a tenth.
  *
- * Options: operations=1000000 (in all), loops=10 (of each measurement), and those of trial.h.
+ * Options: operations=1000000 (in all), loops=10 (of each measurement), and those of testbed.h.
  */
 #include <stdatomic.h>
 
@@ -14,7 +14,7 @@
 #include "pagecache/map.h"
 #include "pagecache/volume.h"
 #include "report.h"
-#include "rounds.h"
+#include "capture_loop.h"
 #include "runtime/base/block_device.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/log.h"
@@ -61,7 +61,7 @@ struct ager {
 };
 
 struct aging {
-	struct trial trial;
+	struct testbed testbed;
 	struct device device;
 	unsigned count;
 	uint64_t held_max; /* bytes, of each */
@@ -84,7 +84,7 @@ static void idle_task(void *context)
 
 static void put(struct ager *ager, struct slot *slot)
 {
-	struct memory *memory = ager->aging->trial.environment->memory;
+	struct memory *memory = ager->aging->testbed.environment->memory;
 
 	switch (slot->kind) {
 	case KIND_HEAP:
@@ -109,7 +109,7 @@ static void put(struct ager *ager, struct slot *slot)
 static void get_heap(struct ager *ager, struct slot *slot)
 {
 	const uint64_t bytes = random_size(&ager->random, HEAP_SHIFT_MIN, HEAP_SHIFT_MAX);
-	unsigned char *memory = heap_alloc(memory_general_heap(ager->aging->trial.environment->memory), bytes, 0);
+	unsigned char *memory = heap_alloc(memory_general_heap(ager->aging->testbed.environment->memory), bytes, 0);
 
 	if (!memory) {
 		ager->refused++;
@@ -125,13 +125,13 @@ static void get_dma(struct ager *ager, struct slot *slot)
 		.bytes = random_size(&ager->random, DMA_SHIFT_MIN, DMA_SHIFT_MAX),
 		.segments_max = random_below(&ager->random, 2) ? 1 : 0,
 		.wait = MEMORY_WAIT_DEADLINE,
-		.deadline_ns = platform_now_ns() + TRIAL_TAKE_NS,
+		.deadline_ns = platform_now_ns() + TESTBED_TAKE_NS,
 	};
 	struct dma_buffer *buffer;
-	const status_t status = dma_alloc(ager->aging->trial.environment->memory, &ager->aging->device, &request, &buffer);
+	const status_t status = dma_alloc(ager->aging->testbed.environment->memory, &ager->aging->device, &request, &buffer);
 
 	if (status != STATUS_OK)
-		trial_fail(&ager->aging->trial, "a DMA buffer while ageing", status);
+		testbed_fail(&ager->aging->testbed, "a DMA buffer while ageing", status);
 	else
 		*slot = (struct slot){ KIND_DMA, request.bytes, buffer };
 }
@@ -139,7 +139,7 @@ static void get_dma(struct ager *ager, struct slot *slot)
 /* Not where the writer writes: it would wait for us. */
 static void get_pin(struct ager *ager, struct slot *slot)
 {
-	const struct loads *loads = &ager->aging->trial.loads;
+	const struct loads *loads = &ager->aging->testbed.loads;
 	const uint64_t pages = 1 + random_below(&ager->random, PIN_PAGES_MAX);
 	const uint64_t first = random_below(&ager->random, loads->write_first - pages);
 	struct mapping *mapping;
@@ -150,7 +150,7 @@ static void get_pin(struct ager *ager, struct slot *slot)
 	else if (status == STATUS_NO_MEMORY)
 		ager->refused++;
 	else
-		trial_fail(&ager->aging->trial, "mapping pages", status);
+		testbed_fail(&ager->aging->testbed, "mapping pages", status);
 }
 
 static void get_task(struct ager *ager, struct slot *slot)
@@ -210,7 +210,7 @@ static uint64_t grow_old(struct aging *aging, uint64_t operations)
 		random_seed(&ager->random, i + 1);
 		if (task_spawn(&options, run_ager, ager, &ager->task) != STATUS_OK) {
 			ager->task = NULL;
-			trial_fail(&aging->trial, "starting a task", STATUS_NO_MEMORY);
+			testbed_fail(&aging->testbed, "starting a task", STATUS_NO_MEMORY);
 		}
 	}
 	for (unsigned i = 0; i < aging->count; i++) {
@@ -231,79 +231,80 @@ static void forget_all(struct aging *aging)
 }
 
 /* What the requests of one scenario cost. */
-static struct books measure(struct trial *trial, const char *what, const struct dma_request *request, uint64_t count)
+static struct reclaim_totals measure(struct testbed *testbed, const char *what, const struct dma_request *request,
+				     uint64_t count)
 {
-	static struct rounds rounds;
-	char books[BOOKS_TEXT_BYTES], figures[ROUNDS_TEXT_BYTES];
-	const status_t status = rounds_init(&rounds, trial, what, direct_device(trial->disks.digitizer), request, count,
-					    options_get_number(trial->scenario->options, "loops", LOOPS_DEFAULT));
+	static struct capture_loop loop;
+	char totals[RECLAIM_TOTALS_BYTES], figures[CAPTURE_LOOP_TEXT_BYTES];
+	const status_t status = capture_loop_init(&loop, testbed, what, direct_device(testbed->disks.digitizer), request, count,
+						  options_get_number(testbed->scenario->options, "loops", LOOPS_DEFAULT));
 
 	if (status != STATUS_OK) {
-		trial_fail(trial, "preparing", status);
-		return (struct books){ 0 };
+		testbed_fail(testbed, "preparing", status);
+		return (struct reclaim_totals){ 0 };
 	}
-	rounds_run(&rounds);
-	rounds_fini(&rounds);
-	scenario_result(trial->scenario, "what=\"%s\" failures=%llu %s %s", what, (unsigned long long)rounds.failures,
-			books_format(books, &rounds.books), rounds_format(figures, &rounds));
-	return rounds.books;
+	capture_loop_run(&loop);
+	capture_loop_fini(&loop);
+	scenario_result(testbed->scenario, "what=\"%s\" failures=%llu %s %s", what, (unsigned long long)loop.failures,
+			reclaim_totals_format(totals, &loop.totals), capture_loop_format(figures, &loop));
+	return loop.totals;
 }
 
 /* A tenth more for each byte that was gained, and a little that may be chance. */
-static void expect_cost(struct trial *trial, const char *what, uint64_t before, uint64_t before_gained, uint64_t after,
+static void expect_cost(struct testbed *testbed, const char *what, uint64_t before, uint64_t before_gained, uint64_t after,
 			uint64_t after_gained)
 {
 	const uint64_t limit = before_gained == 0 ? 0 : before * GROWTH_PERCENT / before_gained;
 
-	trial_expect_share(trial, what, after, after_gained, limit + SLACK_PERCENT);
+	testbed_expect_share(testbed, what, after, after_gained, limit + SLACK_PERCENT);
 }
 
-static void compare(struct trial *trial, const char *lost, const char *copied, const struct books *before,
-		    const struct books *after)
+static void compare(struct testbed *testbed, const char *lost, const char *copied, const struct reclaim_totals *before,
+		    const struct reclaim_totals *after)
 {
-	expect_cost(trial, lost, (uint64_t)MAX(before->lost_bytes, 0), before->gained_bytes,
+	expect_cost(testbed, lost, (uint64_t)MAX(before->lost_bytes, 0), before->gained_bytes,
 		    (uint64_t)MAX(after->lost_bytes, 0), after->gained_bytes);
-	expect_cost(trial, copied, before->moved_pages * PAGE_BYTES, before->gained_bytes, after->moved_pages * PAGE_BYTES,
+	expect_cost(testbed, copied, before->moved_pages * PAGE_BYTES, before->gained_bytes, after->moved_pages * PAGE_BYTES,
 		    after->gained_bytes);
 }
 
 static uint64_t run(struct aging *aging, uint64_t bytes)
 {
-	struct trial *trial = &aging->trial;
-	const uint64_t operations = options_get_number(trial->scenario->options, "operations", OPERATIONS);
+	struct testbed *testbed = &aging->testbed;
+	const uint64_t operations = options_get_number(testbed->scenario->options, "operations", OPERATIONS);
 	const struct dma_request piece = buffers_piece(false), one = { .bytes = bytes, .segments_max = 1 };
 	const uint64_t pieces = bytes / BUFFERS_PIECE_BYTES;
-	struct books before[2], after[2];
+	struct reclaim_totals before[2], after[2];
 
-	before[0] = measure(trial, "capture before", &piece, pieces);
-	before[1] = measure(trial, "contiguous before", &one, 1);
+	before[0] = measure(testbed, "capture before", &piece, pieces);
+	before[1] = measure(testbed, "contiguous before", &one, 1);
 	const uint64_t refused = grow_old(aging, operations);
-	trial_refill_rest(trial);
-	after[0] = measure(trial, "capture after", &piece, pieces);
-	after[1] = measure(trial, "contiguous after", &one, 1);
+	testbed_refill_rest(testbed);
+	after[0] = measure(testbed, "capture after", &piece, pieces);
+	after[1] = measure(testbed, "contiguous after", &one, 1);
 	forget_all(aging);
-	compare(trial, "lost/gained of capture after", "copied/gained of capture after", &before[0], &after[0]);
-	compare(trial, "lost/gained of contiguous after", "copied/gained of contiguous after", &before[1], &after[1]);
+	compare(testbed, "lost/gained of capture after", "copied/gained of capture after", &before[0], &after[0]);
+	compare(testbed, "lost/gained of contiguous after", "copied/gained of contiguous after", &before[1], &after[1]);
 	return refused;
 }
 
 SCENARIO(aging, "a million allocations of all kinds, then capture and contiguous: operations=1000000 loops=10")
 {
 	static struct aging aging;
-	uint64_t bytes = trial_scale(scenario->environment, GIB, 4, 16 * BLOCK_BYTES);
-	char text[TRIAL_TEXT_BYTES];
+	uint64_t bytes = testbed_scale(scenario->environment, GIB, 4, 16 * BLOCK_BYTES);
+	char text[TESTBED_TEXT_BYTES];
 	status_t status;
 
 	aging = (struct aging){ .device = { .name = "aging", .dma_mask = UINT64_MAX } };
 	aging.count = MIN(platform_cpu_count() + 1, AGERS_MAX);
 	aging.held_max = scenario->environment->ram_bytes / HELD_PART / aging.count;
-	status = trial_begin(&aging.trial, scenario, bytes);
+	status = testbed_begin(&aging.testbed, scenario, bytes);
 	if (status != STATUS_OK)
 		return status;
-	bytes = MIN(bytes, aging.trial.disks.digitizer->size_bytes);
+	bytes = MIN(bytes, aging.testbed.disks.digitizer->size_bytes);
 	const uint64_t refused = run(&aging, bytes);
-	trial_end(&aging.trial);
-	scenario_result(scenario, "%s operations=%llu refused=%llu", trial_format(text, &aging.trial),
+	testbed_end(&aging.testbed);
+	scenario_result(scenario, "%s operations=%llu refused=%llu", testbed_format(text, &aging.testbed),
 			(unsigned long long)aging.done, (unsigned long long)refused);
-	return trial_status(&aging.trial);
+	return testbed_status(&aging.testbed);
 }

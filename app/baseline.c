@@ -19,7 +19,7 @@
 #include "disks.h"
 #include "fill.h"
 #include "heap/memory.h"
-#include "ledger.h"
+#include "reclaim_stats.h"
 #include "lru.h"
 #include "pagecache/volume.h"
 #include "report.h"
@@ -27,7 +27,7 @@
 #include "runtime/base/log.h"
 #include "runtime/base/options.h"
 #include "runtime/kernel/task.h"
-#include "trial.h"
+#include "testbed.h"
 
 #define WARM_NS (30 * NS_PER_S) /* at most, to let the loads put the whole cache into an order of their own */
 
@@ -46,7 +46,7 @@ struct baseline {
 
 static bool take_by_cleaners(struct baseline *baseline)
 {
-	const status_t status = buffers_take(&baseline->buffers, TRIAL_TAKE_NS);
+	const status_t status = buffers_take(&baseline->buffers, TESTBED_TAKE_NS);
 
 	baseline->gained_bytes = buffers_bytes(&baseline->buffers);
 	return status == STATUS_OK;
@@ -100,8 +100,8 @@ static status_t prepare_way(struct baseline *baseline)
 
 static void try_way(struct baseline *baseline, const char *name, bool (*take)(struct baseline *baseline))
 {
-	struct ledger ledger;
-	struct balance balance;
+	struct reclaim_stats stats;
+	struct reclaim_delta delta;
 	char ratio[FORMAT_SHARE_BYTES];
 	const status_t status = prepare_way(baseline);
 	bool fits;
@@ -111,21 +111,21 @@ static void try_way(struct baseline *baseline, const char *name, bool (*take)(st
 		baseline->failed = true;
 		return;
 	}
-	ledger_open(&ledger, baseline->loads.environment);
+	reclaim_stats_open(&stats, baseline->loads.environment);
 	const uint64_t before_ns = platform_now_ns();
 	fits = take(baseline);
 	const uint64_t us = (platform_now_ns() - before_ns) / NS_PER_US;
-	ledger_close(&ledger, &balance);
+	reclaim_stats_close(&stats, &delta);
 
 	const uint64_t gained = baseline->gained_bytes;
-	const uint64_t lost = balance.lost_bytes > 0 ? (uint64_t)balance.lost_bytes : 0;
+	const uint64_t lost = delta.lost_bytes > 0 ? (uint64_t)delta.lost_bytes : 0;
 	buffers_free(&baseline->buffers);
 	/* The next way begins with blocks that are filled in order, not with what this one left of them. */
 	(void)volume_drop(baseline->disks.data);
 	scenario_result(
 		baseline->scenario,
 		"way=%s fits=%d gained_bytes=%llu lost_bytes=%llu evicted_bytes=%llu lost_per_gained=%s alloc_us_p50=%llu",
-		name, fits, (unsigned long long)gained, (unsigned long long)lost, (unsigned long long)balance.evicted_bytes,
+		name, fits, (unsigned long long)gained, (unsigned long long)lost, (unsigned long long)delta.evicted_bytes,
 		format_share(ratio, lost, gained), (unsigned long long)us);
 }
 
@@ -154,7 +154,7 @@ static status_t prepare(struct baseline *baseline, const struct device *device, 
 		finish(baseline);
 		return status;
 	}
-	baseline->goal = (struct fill_goal){ .patience_ns = TRIAL_PATIENCE_NS };
+	baseline->goal = (struct fill_goal){ .patience_ns = TESTBED_PATIENCE_NS };
 	baseline->goal.cached_bytes = fill_goal_bytes(fill_cache(&baseline->loads));
 	return STATUS_OK;
 }
@@ -176,22 +176,22 @@ status_t baseline_run(struct scenario *scenario, const struct device *device, co
 	return bad ? STATUS_CORRUPT : STATUS_OK;
 }
 
-void baseline_beside(struct trial *trial, const struct device *device, const struct dma_request *request, uint64_t count)
+void baseline_beside(struct testbed *testbed, const struct device *device, const struct dma_request *request, uint64_t count)
 {
 	status_t status;
 
-	if (options_get_number(trial->scenario->options, "baseline", 0) == 0)
+	if (options_get_number(testbed->scenario->options, "baseline", 0) == 0)
 		return;
-	status = baseline_run(trial->scenario, device, request, count);
+	status = baseline_run(testbed->scenario, device, request, count);
 	if (status != STATUS_OK)
-		trial_fail(trial, "the baseline", status);
+		testbed_fail(testbed, "the baseline", status);
 }
 
 SCENARIO(baseline, "the same request the naive ways: dropping the cache, LRU page by page")
 {
 	const bool contiguous = options_get_number(scenario->options, "contiguous", 0) != 0;
-	const uint64_t bytes = trial_scale(scenario->environment, options_get_number(scenario->options, "capture_bytes", GIB),
-					   4, BUFFERS_PIECE_BYTES);
+	const uint64_t bytes = testbed_scale(scenario->environment, options_get_number(scenario->options, "capture_bytes", GIB),
+					     4, BUFFERS_PIECE_BYTES);
 	const struct dma_request one = { .bytes = bytes, .segments_max = 1 }, piece = buffers_piece(false);
 	struct disks disks;
 	status_t status = disks_find(scenario, &disks);

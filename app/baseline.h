@@ -8,7 +8,7 @@
 struct device;
 struct dma_request;
 struct scenario;
-struct trial;
+struct testbed;
 
 /*
  * Gets the cache full with loads of its own, then serves a request for `count` buffers in each way, and prints a result line
@@ -17,5 +17,5 @@ struct trial;
 status_t baseline_run(struct scenario *scenario, const struct device *device, const struct dma_request *request,
 		      uint64_t count) MUST_CHECK;
 
-/* The same after a trial has ended, if its option baseline=1 asks for it; what goes wrong counts as its failure. */
-void baseline_beside(struct trial *trial, const struct device *device, const struct dma_request *request, uint64_t count);
+/* The same after a testbed has ended, if its option baseline=1 asks for it; what goes wrong counts as its failure. */
+void baseline_beside(struct testbed *testbed, const struct device *device, const struct dma_request *request, uint64_t count);

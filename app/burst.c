@@ -5,7 +5,7 @@
  * one piece, anywhere and below 4 GB, whenever a range of such length has no block that cannot be moved. When all have gone,
  * the longest range is what it was before, but for a 20th.
  *
- * Options: loops=8 (bursts), burst_bytes=1G (the piece), and those of trial.h.
+ * Options: loops=8 (bursts), burst_bytes=1G (the piece), and those of testbed.h.
  */
 #include "heap/dma.h"
 #include "heap/memory.h"
@@ -16,7 +16,7 @@
 #include "runtime/base/options.h"
 #include "runtime/base/random.h"
 #include "scenario.h"
-#include "trial.h"
+#include "testbed.h"
 
 #define LOOPS_DEFAULT    8
 #define PERCENT_MIN      5
@@ -27,7 +27,7 @@
 #define LOST_MAX_PERCENT 102
 
 struct burst {
-	struct trial trial;
+	struct testbed testbed;
 	struct owner owner;
 	struct random random;
 	struct phys_addr *blocks;
@@ -40,7 +40,7 @@ static const struct device below_4g = { .name = "burst, low", .dma_mask = 4 * GI
 
 static struct memory *memory_of(const struct burst *burst)
 {
-	return burst->trial.environment->memory;
+	return burst->testbed.environment->memory;
 }
 
 /* Blocks without one among them that cannot be moved. */
@@ -56,12 +56,12 @@ static uint64_t longest_range(const struct burst *burst, const struct device *de
 	return longest;
 }
 
-static void keep_books(struct burst *burst, const struct ledger *ledger, uint64_t gained_bytes)
+static void keep_books(struct burst *burst, const struct reclaim_stats *stats, uint64_t gained_bytes)
 {
-	struct balance balance;
+	struct reclaim_delta delta;
 
-	ledger_close(ledger, &balance);
-	books_add(&burst->trial.books, gained_bytes, &balance);
+	reclaim_stats_close(stats, &delta);
+	reclaim_totals_add(&burst->testbed.totals, gained_bytes, &delta);
 }
 
 static void take_piece(struct burst *burst, const struct device *device)
@@ -70,23 +70,23 @@ static void take_piece(struct burst *burst, const struct device *device)
 		.bytes = burst->piece_bytes,
 		.segments_max = 1,
 		.wait = MEMORY_WAIT_DEADLINE,
-		.deadline_ns = platform_now_ns() + TRIAL_TAKE_NS,
+		.deadline_ns = platform_now_ns() + TESTBED_TAKE_NS,
 	};
 	struct dma_buffer *buffer;
-	struct ledger ledger;
+	struct reclaim_stats stats;
 
 	if (longest_range(burst, device) < burst->piece_bytes >> BLOCK_SHIFT) {
 		burst->no_range++;
 		return;
 	}
 	burst->pieces++;
-	ledger_open(&ledger, burst->trial.environment);
+	reclaim_stats_open(&stats, burst->testbed.environment);
 	const status_t status = dma_alloc(memory_of(burst), device, &request, &buffer);
-	keep_books(burst, &ledger, status == STATUS_OK ? burst->piece_bytes : 0);
+	keep_books(burst, &stats, status == STATUS_OK ? burst->piece_bytes : 0);
 	if (status == STATUS_OK)
 		dma_free(memory_of(burst), buffer);
 	else
-		trial_fail(&burst->trial, "a piece that there is a range for", status);
+		testbed_fail(&burst->testbed, "a piece that there is a range for", status);
 }
 
 static void take_blocks(struct burst *burst, uint64_t most)
@@ -94,17 +94,17 @@ static void take_blocks(struct burst *burst, uint64_t most)
 	struct memory_request request = { .blocks = 1, .owner = &burst->owner, .wait = MEMORY_WAIT_DEADLINE };
 	const uint64_t before = burst->count;
 	status_t status = STATUS_OK;
-	struct ledger ledger;
+	struct reclaim_stats stats;
 
-	ledger_open(&ledger, burst->trial.environment);
+	reclaim_stats_open(&stats, burst->testbed.environment);
 	while (burst->count < most && status == STATUS_OK) {
-		request.deadline_ns = platform_now_ns() + TRIAL_TAKE_NS;
+		request.deadline_ns = platform_now_ns() + TESTBED_TAKE_NS;
 		status = memory_blocks_alloc(memory_of(burst), &request, &burst->blocks[burst->count]);
 		burst->count += status == STATUS_OK;
 	}
-	keep_books(burst, &ledger, (burst->count - before) * BLOCK_BYTES);
+	keep_books(burst, &stats, (burst->count - before) * BLOCK_BYTES);
 	if (status != STATUS_OK)
-		trial_fail(&burst->trial, "a block of a burst", status);
+		testbed_fail(&burst->testbed, "a block of a burst", status);
 	burst->peak = MAX(burst->peak, burst->count);
 }
 
@@ -117,7 +117,7 @@ static void give_blocks(struct burst *burst, uint64_t staying)
 		memory_blocks_free(memory_of(burst), burst->blocks[i]);
 		burst->blocks[i] = burst->blocks[--burst->count];
 	}
-	trial_refill_rest(&burst->trial);
+	testbed_refill_rest(&burst->testbed);
 }
 
 static void run_loop(struct burst *burst, uint64_t loop)
@@ -147,7 +147,7 @@ static void run(struct burst *burst, uint64_t *loops)
 		run_loop(burst, loop);
 	give_blocks(burst, 0);
 	if (longest_range(burst, &anywhere) * 100 < before * RANGE_PERCENT)
-		trial_fail(&burst->trial, "the longest range is shorter than before", STATUS_RANGE);
+		testbed_fail(&burst->testbed, "the longest range is shorter than before", STATUS_RANGE);
 }
 
 SCENARIO(burst, "bursts of blocks that cannot be moved, and 1 GB in one piece meanwhile: loops=8 burst_bytes=1G")
@@ -156,25 +156,25 @@ SCENARIO(burst, "bursts of blocks that cannot be moved, and 1 GB in one piece me
 	const uint64_t bytes = options_get_number(scenario->options, "burst_bytes", GIB);
 	uint64_t loops = options_get_number(scenario->options, "loops", LOOPS_DEFAULT);
 	struct heap *heap = memory_general_heap(scenario->environment->memory);
-	char text[TRIAL_TEXT_BYTES];
+	char text[TESTBED_TEXT_BYTES];
 	status_t status;
 
-	burst = (struct burst){ .piece_bytes = trial_scale(scenario->environment, bytes, 4, 16 * BLOCK_BYTES) };
+	burst = (struct burst){ .piece_bytes = testbed_scale(scenario->environment, bytes, 4, 16 * BLOCK_BYTES) };
 	owner_init(&burst.owner, "burst", false);
 	random_seed(&burst.random, 1);
 	burst.blocks =
 		heap_alloc(heap, (memory_total_bytes(scenario->environment->memory) >> BLOCK_SHIFT) * sizeof(*burst.blocks), 0);
 	if (!burst.blocks)
 		return STATUS_NO_MEMORY;
-	status = trial_begin(&burst.trial, scenario, burst.piece_bytes);
+	status = testbed_begin(&burst.testbed, scenario, burst.piece_bytes);
 	if (status == STATUS_OK) {
 		run(&burst, &loops);
-		trial_end(&burst.trial);
-		trial_expect_lost(&burst.trial, "lost/gained", &burst.trial.books, LOST_MAX_PERCENT);
+		testbed_end(&burst.testbed);
+		testbed_expect_lost(&burst.testbed, "lost/gained", &burst.testbed.totals, LOST_MAX_PERCENT);
 		scenario_result(scenario, "%s bursts=%llu peak_blocks=%llu pieces=%llu no_range=%llu",
-				trial_format(text, &burst.trial), (unsigned long long)loops, (unsigned long long)burst.peak,
+				testbed_format(text, &burst.testbed), (unsigned long long)loops, (unsigned long long)burst.peak,
 				(unsigned long long)burst.pieces, (unsigned long long)burst.no_range);
-		status = trial_status(&burst.trial);
+		status = testbed_status(&burst.testbed);
 	}
 	heap_free(heap, burst.blocks);
 	return status;

@@ -4,12 +4,12 @@
  * 256 x 4 MB, which a real device fills past the cache and which is verified and given back.
  *
  * Options: loops=20, capture_bytes=1G (a quarter of a small machine's RAM at most), contiguous=1 (each 4 MB in one piece, not
- * in two), baseline=1 (the naive ways in the same boot, see baseline.c), and those of trial.h.
+ * in two), baseline=1 (the naive ways in the same boot, see baseline.c), and those of testbed.h.
  */
 #include "baseline.h"
 #include "direct.h"
 #include "report.h"
-#include "rounds.h"
+#include "capture_loop.h"
 #include "runtime/base/block_device.h"
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"
@@ -27,38 +27,38 @@ static uint64_t choose_bytes(const struct scenario *scenario)
 	uint64_t bytes;
 
 	if (wanted <= environment->ram_bytes / 16 * 9)
-		return trial_scale(environment, wanted, 16, BUFFERS_PIECE_BYTES);
-	bytes = trial_scale(environment, wanted, 4, BUFFERS_PIECE_BYTES);
+		return testbed_scale(environment, wanted, 16, BUFFERS_PIECE_BYTES);
+	bytes = testbed_scale(environment, wanted, 4, BUFFERS_PIECE_BYTES);
 	print("With %s of RAM, a capture takes %s.\n", format_bytes(ram, environment->ram_bytes), format_bytes(text, bytes));
 	return bytes;
 }
 
 SCENARIO(capture, "take 1 GB for DMA out of a full cache, again and again: loops=20 capture_bytes=1G contiguous=0 baseline=0")
 {
-	static struct trial trial;
-	static struct rounds rounds;
+	static struct testbed testbed;
+	static struct capture_loop loop;
 	const struct dma_request request = buffers_piece(options_get_number(scenario->options, "contiguous", 0) != 0);
 	const uint64_t loops = options_get_number(scenario->options, "loops", LOOPS_DEFAULT);
 	uint64_t bytes = choose_bytes(scenario);
-	char text[TRIAL_TEXT_BYTES], figures[ROUNDS_TEXT_BYTES];
-	status_t status = trial_begin(&trial, scenario, bytes);
+	char text[TESTBED_TEXT_BYTES], figures[CAPTURE_LOOP_TEXT_BYTES];
+	status_t status = testbed_begin(&testbed, scenario, bytes);
 
 	if (status != STATUS_OK)
 		return status;
-	trial_warm(&trial);
-	const struct device *device = direct_device(trial.disks.digitizer);
-	bytes = MIN(bytes, trial.disks.digitizer->size_bytes);
-	status = rounds_init(&rounds, &trial, "capture", device, &request, bytes / BUFFERS_PIECE_BYTES, loops);
+	testbed_warm(&testbed);
+	const struct device *device = direct_device(testbed.disks.digitizer);
+	bytes = MIN(bytes, testbed.disks.digitizer->size_bytes);
+	status = capture_loop_init(&loop, &testbed, "capture", device, &request, bytes / BUFFERS_PIECE_BYTES, loops);
 	if (status == STATUS_OK)
-		rounds_run(&rounds);
-	rounds_fini(&rounds);
-	trial_end(&trial);
-	trial_expect_lost(&trial, "lost/gained", &rounds.books, LOST_MAX_PERCENT);
-	trial_expect_hits(&trial, HIT_POINTS);
-	trial_expect_share(&trial, "p50 of getting the memory, in parts of the time to zero it,", rounds.p50_us, rounds.zero_us,
-			   100);
-	baseline_beside(&trial, device, &request, bytes / BUFFERS_PIECE_BYTES);
-	scenario_result(scenario, "%s %s capture_bytes=%llu", trial_format(text, &trial), rounds_format(figures, &rounds),
-			(unsigned long long)bytes);
-	return status == STATUS_OK ? trial_status(&trial) : status;
+		capture_loop_run(&loop);
+	capture_loop_fini(&loop);
+	testbed_end(&testbed);
+	testbed_expect_lost(&testbed, "lost/gained", &loop.totals, LOST_MAX_PERCENT);
+	testbed_expect_hits(&testbed, HIT_POINTS);
+	testbed_expect_share(&testbed, "p50 of getting the memory, in parts of the time to zero it,", loop.p50_us, loop.zero_us,
+			     100);
+	baseline_beside(&testbed, device, &request, bytes / BUFFERS_PIECE_BYTES);
+	scenario_result(scenario, "%s %s capture_bytes=%llu", testbed_format(text, &testbed),
+			capture_loop_format(figures, &loop), (unsigned long long)bytes);
+	return status == STATUS_OK ? testbed_status(&testbed) : status;
 }

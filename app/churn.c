@@ -3,7 +3,7 @@
  * 56 buffers of 1 MB for a device that sees only a window of 56 MB, which the page cache uses, too: two of them share a block,
  * and there is none to spare. Taken, looked at, and given back in any order, beside the loads, which fill the window again.
  *
- * Options: loops=10000, baseline=1 (the naive ways in the same boot, see baseline.c), and those of trial.h.
+ * Options: loops=10000, baseline=1 (the naive ways in the same boot, see baseline.c), and those of testbed.h.
  */
 #include "baseline.h"
 #include "buffers.h"
@@ -13,7 +13,7 @@
 #include "runtime/base/log.h"
 #include "runtime/base/options.h"
 #include "runtime/base/random.h"
-#include "trial.h"
+#include "testbed.h"
 
 #define LOOPS_DEFAULT 10000
 #define BUFFERS       56
@@ -23,7 +23,7 @@
 #define LOOPS_SHOWN   20 /* in all */
 
 struct churn {
-	struct trial trial;
+	struct testbed testbed;
 	struct device device;
 	struct buffers buffers;
 	struct random random;
@@ -60,7 +60,7 @@ static status_t find_window(struct churn *churn, struct memory *memory)
 
 static uint64_t count_cached_blocks(const struct churn *churn)
 {
-	const struct block_heap *heap = &churn->trial.environment->memory->blocks;
+	const struct block_heap *heap = &churn->testbed.environment->memory->blocks;
 	uint64_t count = 0;
 
 	for (uint64_t i = 0; i < WINDOW_BLOCKS; i++) {
@@ -114,31 +114,32 @@ static void shuffle(struct churn *churn)
 static void run_loop(struct churn *churn, uint64_t loop)
 {
 	const uint64_t cached = count_cached_blocks(churn);
-	struct balance balance;
-	struct ledger ledger;
+	struct reclaim_delta delta;
+	struct reclaim_stats stats;
 	status_t status;
 
 	churn->cached_blocks += cached;
-	ledger_open(&ledger, churn->trial.environment);
+	reclaim_stats_open(&stats, churn->testbed.environment);
 	const uint64_t before_ns = platform_now_ns();
-	status = buffers_take(&churn->buffers, TRIAL_TAKE_NS);
+	status = buffers_take(&churn->buffers, TESTBED_TAKE_NS);
 	churn->us[loop] = (platform_now_ns() - before_ns) / NS_PER_US;
-	ledger_close(&ledger, &balance);
+	reclaim_stats_close(&stats, &delta);
 	if (status != STATUS_OK)
-		trial_fail(&churn->trial, "taking the whole window", status);
-	books_add(&churn->trial.books, buffers_bytes(&churn->buffers), &balance);
+		testbed_fail(&churn->testbed, "taking the whole window", status);
+	reclaim_totals_add(&churn->testbed.totals, buffers_bytes(&churn->buffers), &delta);
 	stamp(churn, loop);
 	if (status != STATUS_OK || loop % MAX(churn->loops / LOOPS_SHOWN, 1) == 0) {
-		char givers[BALANCE_GIVERS_BYTES];
+		char givers[RECLAIM_GIVERS_BYTES];
 
 		print("churn, loop %llu: %llu of %u MB in %llu us, of %llu cached blocks; from: %s\n",
 		      (unsigned long long)loop + 1, (unsigned long long)churn->buffers.taken, BUFFERS,
-		      (unsigned long long)churn->us[loop], (unsigned long long)cached, balance_format_givers(givers, &balance));
+		      (unsigned long long)churn->us[loop], (unsigned long long)cached,
+		      reclaim_delta_format_givers(givers, &delta));
 	}
 	check(churn, loop);
 	shuffle(churn);
 	buffers_free(&churn->buffers);
-	trial_refill(&churn->trial);
+	testbed_refill(&churn->testbed);
 }
 
 SCENARIO(churn, "56 x 1 MB out of a window of 56 MB that is cached, too: loops=10000 baseline=0")
@@ -146,14 +147,14 @@ SCENARIO(churn, "56 x 1 MB out of a window of 56 MB that is cached, too: loops=1
 	static struct churn churn;
 	struct memory *memory = scenario->environment->memory;
 	const struct dma_request request = { .bytes = PIECE_BYTES, .segments_max = 1 };
-	char text[TRIAL_TEXT_BYTES], share[FORMAT_SHARE_BYTES];
+	char text[TESTBED_TEXT_BYTES], share[FORMAT_SHARE_BYTES];
 	status_t status;
 
 	churn = (struct churn){ .loops = MAX(options_get_number(scenario->options, "loops", LOOPS_DEFAULT), 1) };
 	random_seed(&churn.random, 56);
 	status = find_window(&churn, memory);
 	if (status == STATUS_OK)
-		status = trial_begin(&churn.trial, scenario, WINDOW_BYTES);
+		status = testbed_begin(&churn.testbed, scenario, WINDOW_BYTES);
 	if (status != STATUS_OK)
 		return status;
 	churn.us = heap_alloc(memory_general_heap(memory), churn.loops * sizeof(*churn.us), 0);
@@ -161,18 +162,18 @@ SCENARIO(churn, "56 x 1 MB out of a window of 56 MB that is cached, too: loops=1
 	for (uint64_t loop = 0; churn.us && status == STATUS_OK && scenario_goes_on(loop, &churn.loops); loop++)
 		run_loop(&churn, loop);
 	buffers_fini(&churn.buffers);
-	trial_end(&churn.trial);
-	churn.trial.failures += churn.outside + churn.overwritten;
-	baseline_beside(&churn.trial, &churn.device, &request, BUFFERS);
+	testbed_end(&churn.testbed);
+	churn.testbed.failures += churn.outside + churn.overwritten;
+	baseline_beside(&churn.testbed, &churn.device, &request, BUFFERS);
 	if (!churn.us || status != STATUS_OK)
 		return STATUS_NO_MEMORY;
 	sort_numbers(churn.us, churn.loops);
 	scenario_result(scenario,
 			"%s loops=%llu outside=%llu overwritten=%llu alloc_us_p50=%llu alloc_us_max=%llu window_cached=%s",
-			trial_format(text, &churn.trial), (unsigned long long)churn.loops, (unsigned long long)churn.outside,
-			(unsigned long long)churn.overwritten, (unsigned long long)churn.us[churn.loops / 2],
-			(unsigned long long)churn.us[churn.loops - 1],
+			testbed_format(text, &churn.testbed), (unsigned long long)churn.loops,
+			(unsigned long long)churn.outside, (unsigned long long)churn.overwritten,
+			(unsigned long long)churn.us[churn.loops / 2], (unsigned long long)churn.us[churn.loops - 1],
 			format_share(share, churn.cached_blocks, churn.loops * WINDOW_BLOCKS));
 	heap_free(memory_general_heap(memory), churn.us);
-	return trial_status(&churn.trial);
+	return testbed_status(&churn.testbed);
 }

@@ -13,7 +13,7 @@
 #include "direct.h"
 #include "disks.h"
 #include "heap/dma.h"
-#include "hog.h"
+#include "memhog.h"
 #include "pagecache/map.h"
 #include "pagecache/volume.h"
 #include "pattern.h"
@@ -23,7 +23,7 @@
 #include "runtime/base/options.h"
 #include "runtime/base/random.h"
 #include "runtime/kernel/task.h"
-#include "trial.h"
+#include "testbed.h"
 
 #define LOOPS_DEFAULT   40
 #define LOOPS_MAX       10000
@@ -45,11 +45,11 @@ struct sleeper {
 };
 
 struct deadline {
-	struct trial trial; /* only its counts */
+	struct testbed testbed; /* only its counts */
 	struct disks disks;
 	struct loads writer; /* on the slow disk */
 	struct fill_goal goal;
-	struct hog hog;
+	struct memhog memhog;
 	struct mapping *pins[PINS];
 	struct device device;
 	struct random random;
@@ -110,7 +110,7 @@ static void pin_some(struct deadline *self)
 
 		if (status != STATUS_OK) {
 			self->pins[i] = NULL;
-			trial_fail(&self->trial, "mapping pages", status);
+			testbed_fail(&self->testbed, "mapping pages", status);
 		}
 	}
 }
@@ -125,7 +125,7 @@ static void unpin_all(struct deadline *self)
 /* Neither free nor clean. What the disk has written meanwhile is taken, too. */
 static void take_the_rest(struct deadline *self)
 {
-	(void)hog_take_blocks(&self->hog);
+	(void)memhog_take_blocks(&self->memhog);
 }
 
 /* The request failed in time, or it did not; in any case nothing may be left of it. */
@@ -134,7 +134,7 @@ static void judge(struct deadline *self, const struct dma_request *request, stat
 {
 	if (status == STATUS_TIMEOUT && end_ns < request->deadline_ns) {
 		self->early_us_max = MAX(self->early_us_max, (request->deadline_ns - end_ns) / NS_PER_US);
-		trial_fail(&self->trial, "timed out too early", status);
+		testbed_fail(&self->testbed, "timed out too early", status);
 	} else if (status == STATUS_TIMEOUT) {
 		const uint64_t over_us = (end_ns - request->deadline_ns) / NS_PER_US;
 
@@ -145,13 +145,13 @@ static void judge(struct deadline *self, const struct dma_request *request, stat
 			self->worst.allowed_us = allowed_us;
 		}
 	} else if (status != STATUS_OK) {
-		trial_fail(&self->trial, "a request with a deadline", status);
+		testbed_fail(&self->testbed, "a request with a deadline", status);
 	}
 }
 
 static void run_request(struct deadline *self)
 {
-	struct memory *memory = self->trial.environment->memory;
+	struct memory *memory = self->testbed.environment->memory;
 	const uint64_t allowed_ns = random_below(&self->random, DEADLINE_MAX_NS);
 	struct dma_request request = { .bytes = 1ull << (REQUEST_SHIFT + random_below(&self->random, REQUEST_SIZES)),
 				       .segments_max = random_below(&self->random, 2) ? 1 : 0,
@@ -181,14 +181,14 @@ static status_t prepare(struct deadline *self, struct scenario *scenario)
 		status = loads_init_writer(&self->writer, environment, slow, PATTERN_SEED_SLOW, dirty_bytes);
 	if (status != STATUS_OK)
 		return status;
-	self->goal = (struct fill_goal){ .dirty_bytes = dirty_bytes / 2, .patience_ns = TRIAL_PATIENCE_NS };
-	hog_init(&self->hog, environment->memory);
+	self->goal = (struct fill_goal){ .dirty_bytes = dirty_bytes / 2, .patience_ns = TESTBED_PATIENCE_NS };
+	memhog_init(&self->memhog, environment->memory);
 	pin_some(self);
 	status = loads_start(&self->writer);
 	if (status == STATUS_OK)
 		status = fill_wait(&self->writer, &self->goal);
 	if (status != STATUS_OK)
-		trial_fail(&self->trial, "dirtying pages", status);
+		testbed_fail(&self->testbed, "dirtying pages", status);
 	return STATUS_OK;
 }
 
@@ -196,16 +196,16 @@ static void finish(struct deadline *self)
 {
 	status_t status;
 
-	hog_free(&self->hog);
+	memhog_free(&self->memhog);
 	unpin_all(self);
 	loads_stop(&self->writer);
 	status = volume_flush(self->writer.volume);
 	if (status == STATUS_OK)
 		status = loads_compare(&self->writer);
 	if (status != STATUS_OK)
-		trial_fail(&self->trial, "writing and reading back", status);
-	self->trial.failures += self->writer.errors + self->leaks;
-	self->trial.bad_pages = self->writer.bad_pages;
+		testbed_fail(&self->testbed, "writing and reading back", status);
+	self->testbed.failures += self->writer.errors + self->leaks;
+	self->testbed.bad_pages = self->writer.bad_pages;
 	loads_fini(&self->writer);
 }
 
@@ -214,8 +214,8 @@ static void print_state(const struct deadline *self)
 	struct pagecache_statistics statistics;
 	char taken[FORMAT_BYTES_SIZE], dirty[FORMAT_BYTES_SIZE], cached[FORMAT_BYTES_SIZE];
 
-	pagecache_statistics(self->trial.environment->pagecache, &statistics);
-	print("deadline: %s taken; of %s in the cache %s are dirty\n", format_bytes(taken, self->hog.block_bytes),
+	pagecache_statistics(self->testbed.environment->pagecache, &statistics);
+	print("deadline: %s taken; of %s in the cache %s are dirty\n", format_bytes(taken, self->memhog.block_bytes),
 	      format_bytes(cached, statistics.cached_pages * PAGE_BYTES),
 	      format_bytes(dirty, statistics.dirty_pages * PAGE_BYTES));
 }
@@ -227,8 +227,8 @@ SCENARIO(deadline, "requests that cannot be served in time, beside a slow disk: 
 	status_t status;
 
 	deadline = (struct deadline){ .device = { .name = "deadline", .dma_mask = UINT64_MAX } };
-	deadline.trial.scenario = scenario;
-	deadline.trial.environment = scenario->environment;
+	deadline.testbed.scenario = scenario;
+	deadline.testbed.environment = scenario->environment;
 	random_seed(&deadline.random, 7);
 	status = prepare(&deadline, scenario);
 	if (status != STATUS_OK)
@@ -244,17 +244,17 @@ SCENARIO(deadline, "requests that cannot be served in time, beside a slow disk: 
 	finish(&deadline);
 	sort_numbers(deadline.over_us, deadline.timeouts);
 	const uint64_t last = deadline.timeouts == 0 ? 0 : deadline.timeouts - 1;
-	trial_expect_share(&deadline.trial, "the longest time beyond a deadline, in ms,", deadline.worst.over_us, 1000,
-			   100 * (OVER_MAX_MS + sleepers_us / 1000));
+	testbed_expect_share(&deadline.testbed, "the longest time beyond a deadline, in ms,", deadline.worst.over_us, 1000,
+			     100 * (OVER_MAX_MS + sleepers_us / 1000));
 	scenario_result(scenario,
 			"failures=%llu missed=%llu bad_pages=%llu timeouts=%llu served=%llu leaks=%llu over_us_p50=%llu "
 			"over_us_max=%llu sleepers_over_us_max=%llu "
 			"worst_bytes=%llu worst_allowed_us=%llu early_us_max=%llu",
-			(unsigned long long)deadline.trial.failures, (unsigned long long)deadline.trial.missed,
-			(unsigned long long)deadline.trial.bad_pages, (unsigned long long)deadline.timeouts,
+			(unsigned long long)deadline.testbed.failures, (unsigned long long)deadline.testbed.missed,
+			(unsigned long long)deadline.testbed.bad_pages, (unsigned long long)deadline.timeouts,
 			(unsigned long long)deadline.served, (unsigned long long)deadline.leaks,
 			(unsigned long long)deadline.over_us[last / 2], (unsigned long long)deadline.worst.over_us,
 			(unsigned long long)sleepers_us, (unsigned long long)deadline.worst.bytes,
 			(unsigned long long)deadline.worst.allowed_us, (unsigned long long)deadline.early_us_max);
-	return trial_status(&deadline.trial);
+	return testbed_status(&deadline.testbed);
 }

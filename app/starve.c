@@ -5,33 +5,33 @@
  * reserves. Again and again.
  *
  * A flush that makes no progress for a minute is a deadlock. What was written is compared at the end, when memory has come
- * back. Options: loops=10 (flushes), and those of trial.h.
+ * back. Options: loops=10 (flushes), and those of testbed.h.
  */
 #include <stdatomic.h>
 
-#include "hog.h"
+#include "memhog.h"
 #include "pagecache/volume.h"
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"
 #include "runtime/base/options.h"
 #include "runtime/kernel/task.h"
-#include "trial.h"
+#include "testbed.h"
 
 #define LOOPS_DEFAULT 10
 #define REQUEST_BYTES (64 * MIB)
 #define POLL_NS       (10 * NS_PER_MS)
 
 struct starve {
-	struct trial trial;
-	struct hog hog;
+	struct testbed testbed;
+	struct memhog memhog;
 	struct task *flusher;
 	_Atomic uint32_t wanted, done; /* flushes; UINT32_MAX: the flusher ends */
 	_Atomic uint64_t failed;       /* flushes */
 	uint64_t flushes, deadlocks;
 	uint64_t flush_us_max, written_bytes;
 	uint64_t dirty_bytes;   /* when the flushes began, in all */
-	uint64_t taken_bytes;   /* by the hog, at most */
-	uint64_t free_bytes;    /* that the hog left, at least */
+	uint64_t taken_bytes;   /* by memhog, at most */
+	uint64_t free_bytes;    /* that memhog left, at least */
 	uint64_t errors_before; /* of the loads, before they starved */
 };
 
@@ -50,7 +50,7 @@ static void run_flusher(void *context)
 			(void)platform_wait(&starve->wanted, wanted, PLATFORM_FOREVER);
 			continue;
 		}
-		if (volume_flush(starve->trial.disks.data) != STATUS_OK)
+		if (volume_flush(starve->testbed.disks.data) != STATUS_OK)
 			atomic_fetch_add(&starve->failed, 1);
 		atomic_store(&starve->done, ++done);
 	}
@@ -66,7 +66,7 @@ static struct pagecache_statistics statistics_of(const struct starve *starve)
 {
 	struct pagecache_statistics statistics;
 
-	volume_statistics(starve->trial.disks.data, &statistics);
+	volume_statistics(starve->testbed.disks.data, &statistics);
 	return statistics;
 }
 
@@ -81,7 +81,7 @@ static bool wait_for_flush(struct starve *starve, uint32_t number)
 		if (now_written != written) {
 			written = now_written;
 			since_ns = platform_now_ns();
-		} else if (platform_now_ns() - since_ns > TRIAL_PATIENCE_NS) {
+		} else if (platform_now_ns() - since_ns > TESTBED_PATIENCE_NS) {
 			return false;
 		}
 		task_sleep(POLL_NS);
@@ -91,11 +91,11 @@ static bool wait_for_flush(struct starve *starve, uint32_t number)
 
 static void take_all(struct starve *starve)
 {
-	struct memory *memory = starve->trial.environment->memory;
+	struct memory *memory = starve->testbed.environment->memory;
 
-	(void)hog_take_blocks(&starve->hog);
-	(void)hog_take_objects(&starve->hog);
-	starve->taken_bytes = MAX(starve->taken_bytes, starve->hog.block_bytes + starve->hog.object_bytes);
+	(void)memhog_take_blocks(&starve->memhog);
+	(void)memhog_take_objects(&starve->memhog);
+	starve->taken_bytes = MAX(starve->taken_bytes, starve->memhog.block_bytes + starve->memhog.object_bytes);
 	starve->free_bytes = MIN(starve->free_bytes, memory_free_bytes(memory));
 }
 
@@ -109,8 +109,8 @@ static bool run_loop(struct starve *starve, uint32_t number)
 	want(starve, number);
 	if (!wait_for_flush(starve, number)) {
 		starve->deadlocks++;
-		trial_fail(&starve->trial, "a flush makes no progress", STATUS_TIMEOUT);
-		memory_report(starve->trial.environment->memory);
+		testbed_fail(&starve->testbed, "a flush makes no progress", STATUS_TIMEOUT);
+		memory_report(starve->testbed.environment->memory);
 		return false;
 	}
 	const uint64_t us = (platform_now_ns() - before_ns) / NS_PER_US,
@@ -120,41 +120,41 @@ static bool run_loop(struct starve *starve, uint32_t number)
 	starve->written_bytes += bytes;
 	starve->dirty_bytes += before.dirty_pages * PAGE_BYTES;
 	print("starve, flush %u: %s taken; of %s left in the cache %s were dirty; wrote %s in %llu us\n", (unsigned)number,
-	      format_bytes(taken, starve->hog.block_bytes + starve->hog.object_bytes),
+	      format_bytes(taken, starve->memhog.block_bytes + starve->memhog.object_bytes),
 	      format_bytes(cached, before.cached_pages * PAGE_BYTES), format_bytes(dirty, before.dirty_pages * PAGE_BYTES),
 	      format_bytes(written, bytes), (unsigned long long)us);
-	hog_free(&starve->hog);
-	trial_refill_rest(&starve->trial);
+	memhog_free(&starve->memhog);
+	testbed_refill_rest(&starve->testbed);
 	return true;
 }
 
 static status_t start(struct starve *starve, struct scenario *scenario)
 {
 	const struct task_options options = { .name = "flusher", .priority = TASK_NORMAL, .cpu = -1 };
-	status_t status = trial_begin(&starve->trial, scenario, REQUEST_BYTES);
+	status_t status = testbed_begin(&starve->testbed, scenario, REQUEST_BYTES);
 
 	if (status != STATUS_OK)
 		return status;
-	hog_init(&starve->hog, scenario->environment->memory);
+	memhog_init(&starve->memhog, scenario->environment->memory);
 	starve->free_bytes = UINT64_MAX;
-	starve->errors_before = starve->trial.loads.errors;
+	starve->errors_before = starve->testbed.loads.errors;
 	status = task_spawn(&options, run_flusher, starve, &starve->flusher);
 	if (status != STATUS_OK)
-		trial_end(&starve->trial);
+		testbed_end(&starve->testbed);
 	return status;
 }
 
 static void print_result(struct starve *starve)
 {
-	char text[TRIAL_TEXT_BYTES];
+	char text[TESTBED_TEXT_BYTES];
 
-	scenario_result(starve->trial.scenario,
+	scenario_result(starve->testbed.scenario,
 			"%s loops=%llu deadlocks=%llu read_errors=%llu taken_bytes=%llu free_bytes=%llu written_bytes=%llu "
 			"dirty_bytes=%llu "
 			"flush_us_max=%llu",
-			trial_format(text, &starve->trial), (unsigned long long)starve->flushes,
+			testbed_format(text, &starve->testbed), (unsigned long long)starve->flushes,
 			(unsigned long long)starve->deadlocks,
-			(unsigned long long)(starve->trial.loads.errors - starve->errors_before),
+			(unsigned long long)(starve->testbed.loads.errors - starve->errors_before),
 			(unsigned long long)starve->taken_bytes, (unsigned long long)starve->free_bytes,
 			(unsigned long long)starve->written_bytes, (unsigned long long)starve->dirty_bytes,
 			(unsigned long long)starve->flush_us_max);
@@ -173,8 +173,8 @@ SCENARIO(starve, "write dirty pages when all other memory is gone: loops=10")
 		return status;
 	for (uint32_t number = 1; alive && scenario_goes_on(number - 1, &loops); number++)
 		alive = run_loop(&starve, number);
-	starve.trial.failures += starve.failed;
-	hog_free(&starve.hog);
+	starve.testbed.failures += starve.failed;
+	memhog_free(&starve.memhog);
 	/*
 	 * A flusher that is stuck cannot be joined, even now that there is memory, unless memory
 	 * was all that it lacked.
@@ -185,7 +185,7 @@ SCENARIO(starve, "write dirty pages when all other memory is gone: loops=10")
 	}
 	want(&starve, UINT32_MAX);
 	task_join(starve.flusher);
-	trial_end(&starve.trial);
+	testbed_end(&starve.testbed);
 	print_result(&starve);
-	return trial_status(&starve.trial);
+	return testbed_status(&starve.testbed);
 }

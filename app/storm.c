@@ -5,7 +5,7 @@
  * dirties pages as fast as it can.
  *
  * Where there is no guarantee (guarantee=0 on the command line) the same requests are made, and how many are refused is
- * reported. Options: loops=5000 (bursts of each CPU), and those of trial.h.
+ * reported. Options: loops=5000 (bursts of each CPU), and those of testbed.h.
  */
 #include "storm.h"
 
@@ -14,7 +14,7 @@
 #include "runtime/base/log.h"
 #include "runtime/base/options.h"
 #include "runtime/kernel/task.h"
-#include "trial.h"
+#include "testbed.h"
 
 #define LOOPS_DEFAULT  5000
 #define CPUS_MAX       8
@@ -23,7 +23,7 @@
 #define POLL_NS        (10 * NS_PER_MS)
 
 struct storm {
-	struct trial trial;
+	struct testbed testbed;
 	struct device devices[CPUS_MAX]; /* one for each CPU, with a reservation of its own */
 	unsigned count;
 	struct storm_cpu cpus[CPUS_MAX];
@@ -46,27 +46,27 @@ static void start_cpu(struct storm *storm, unsigned id)
 		task_join(task);
 		return;
 	}
-	trial_fail(&storm->trial, "starting a task", status);
+	testbed_fail(&storm->testbed, "starting a task", status);
 	storm->cpus[id].done = true;
 }
 
 /* As much as a burst takes: at most a piece for each buffer. */
 static void reserve(struct storm *storm, unsigned i, uint64_t bytes)
 {
-	struct memory *memory = storm->trial.environment->memory;
+	struct memory *memory = storm->testbed.environment->memory;
 	status_t status = STATUS_OK;
 
 	storm->devices[i] = (struct device){ .name = "storm", .dma_mask = UINT64_MAX };
 	if (memory->guarantee.pieces > 0 && bytes > 0)
 		status = dma_guarantee_reserve(memory, &storm->devices[i], bytes);
 	if (status != STATUS_OK)
-		trial_fail(&storm->trial, "reserving a part of the guarantee", status);
+		testbed_fail(&storm->testbed, "reserving a part of the guarantee", status);
 }
 
 /* The pieces of the guarantee, dealt out to the CPUs. */
 static void prepare(struct storm *storm, uint64_t loops)
 {
-	struct memory *memory = storm->trial.environment->memory;
+	struct memory *memory = storm->testbed.environment->memory;
 	const uint32_t pieces = memory->guarantee.pieces;
 	const uint64_t piece_bytes = pieces > 0 ? memory->guarantee.piece_blocks * BLOCK_BYTES : PIECE_WITHOUT;
 	const uint32_t wanted = pieces > 0 ? pieces : PIECES_WITHOUT;
@@ -99,7 +99,7 @@ static bool wait_for_end(struct storm *storm)
 			if (now != done) {
 				done = now;
 				since_ns = platform_now_ns();
-			} else if (platform_now_ns() - since_ns > TRIAL_PATIENCE_NS) {
+			} else if (platform_now_ns() - since_ns > TESTBED_PATIENCE_NS) {
 				return false;
 			}
 			task_sleep(POLL_NS);
@@ -123,15 +123,15 @@ static uint64_t percentile(const struct storm *storm, uint64_t per_mille)
 
 static void print_result(struct storm *storm, uint64_t requests, uint64_t refused, uint64_t overwritten, uint64_t bytes)
 {
-	struct memory *memory = storm->trial.environment->memory;
+	struct memory *memory = storm->testbed.environment->memory;
 	const struct guarantee_statistics statistics = guarantee_statistics(&memory->guarantee);
-	char text[TRIAL_TEXT_BYTES];
+	char text[TESTBED_TEXT_BYTES];
 
-	scenario_result(storm->trial.scenario,
+	scenario_result(storm->testbed.scenario,
 			"%s cpus=%u requests=%llu taken_bytes=%llu refused=%llu overwritten=%llu guarantee_bytes=%llu "
 			"steps_max=%llu exchanged=%llu "
 			"alloc_ns_p50=%llu alloc_ns_p999=%llu alloc_ns_max=%llu",
-			trial_format(text, &storm->trial), storm->count, (unsigned long long)requests,
+			testbed_format(text, &storm->testbed), storm->count, (unsigned long long)requests,
 			(unsigned long long)bytes, (unsigned long long)refused, (unsigned long long)overwritten,
 			(unsigned long long)(memory->guarantee.pieces * memory->guarantee.piece_blocks * BLOCK_BYTES),
 			(unsigned long long)statistics.steps_max, (unsigned long long)statistics.exchanged,
@@ -142,7 +142,7 @@ static void print_result(struct storm *storm, uint64_t requests, uint64_t refuse
 /* The handlers rest. */
 static void judge(struct storm *storm)
 {
-	struct memory *memory = storm->trial.environment->memory;
+	struct memory *memory = storm->testbed.environment->memory;
 	uint64_t requests = 0, refused = 0, overwritten = 0, bytes = 0;
 
 	for (unsigned i = 0; i < storm->count; i++) {
@@ -150,15 +150,15 @@ static void judge(struct storm *storm)
 		refused += storm->cpus[i].refused;
 		overwritten += storm->cpus[i].overwritten;
 		bytes += storm->cpus[i].bytes;
-		storm->trial.failures += dma_device_leaks(memory, &storm->devices[i]);
+		storm->testbed.failures += dma_device_leaks(memory, &storm->devices[i]);
 		dma_guarantee_end(memory, &storm->devices[i]);
 	}
 	if (memory->guarantee.pieces > 0 && refused > 0) {
 		print("FAILED: %llu of %llu requests within the guarantee were refused\n", (unsigned long long)refused,
 		      (unsigned long long)requests);
-		storm->trial.failures += refused;
+		storm->testbed.failures += refused;
 	}
-	storm->trial.failures += overwritten;
+	storm->testbed.failures += overwritten;
 	sort_samples(storm);
 	print_result(storm, requests, refused, overwritten, bytes);
 }
@@ -171,18 +171,18 @@ SCENARIO(storm, "interrupt handlers on every CPU take the whole guarantee in bur
 
 	storm = (struct storm){ .samples = 0 };
 	storm.count = MIN(platform_cpu_count(), CPUS_MAX);
-	status = trial_begin(&storm.trial, scenario, PIECES_WITHOUT * PIECE_WITHOUT);
+	status = testbed_begin(&storm.testbed, scenario, PIECES_WITHOUT * PIECE_WITHOUT);
 	if (status != STATUS_OK)
 		return status;
 	/* The writer never finds that enough is dirty: the page cache has to stop it. */
-	storm.trial.loads.dirty_goal_pages = UINT64_MAX;
+	storm.testbed.loads.dirty_goal_pages = UINT64_MAX;
 	prepare(&storm, MAX(options_get_number(scenario->options, "loops", LOOPS_DEFAULT), 1));
 	for (unsigned i = 0; i < storm.count; i++)
 		start_cpu(&storm, i);
 	ended = wait_for_end(&storm);
 	if (!ended)
-		trial_fail(&storm.trial, "the handlers make no progress", STATUS_TIMEOUT);
-	trial_end(&storm.trial);
+		testbed_fail(&storm.testbed, "the handlers make no progress", STATUS_TIMEOUT);
+	testbed_end(&storm.testbed);
 	judge(&storm);
-	return ended ? trial_status(&storm.trial) : STATUS_TIMEOUT;
+	return ended ? testbed_status(&storm.testbed) : STATUS_TIMEOUT;
 }

@@ -8,7 +8,7 @@
  */
 #include "buffers.h"
 #include "disks.h"
-#include "ledger.h"
+#include "reclaim_stats.h"
 #include "pagecache/volume.h"
 #include "pattern.h"
 #include "report.h"
@@ -16,7 +16,7 @@
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"
 #include "runtime/base/options.h"
-#include "trial.h"
+#include "testbed.h"
 
 #define LOOPS_DEFAULT    5
 #define CHEAP_PREFERENCE 10
@@ -41,7 +41,7 @@ struct side {
 };
 
 struct volumes {
-	struct trial trial; /* only its counts and books */
+	struct testbed testbed; /* only its counts and totals */
 	struct disks disks;
 	struct side cheap, dear;
 	struct buffers buffers;
@@ -73,16 +73,16 @@ static void read_some(struct volumes *self, struct side *side)
 	const status_t status = node_read(&side->volume->node, side->position * PAGE_BYTES, self->page_buffer, READ_BYTES);
 
 	if (status != STATUS_OK)
-		trial_fail(&self->trial, "reading", status);
+		testbed_fail(&self->testbed, "reading", status);
 	for (uint64_t i = 0; i < READ_PAGES && status == STATUS_OK; i++, page += PATTERN_PAGE_WORDS)
-		self->trial.bad_pages += !pattern_verify(page, side->seed, side->position + i);
+		self->testbed.bad_pages += !pattern_verify(page, side->seed, side->position + i);
 	side->position = (side->position + READ_PAGES) % (side->volume->bytes / READ_BYTES * READ_PAGES);
 }
 
 /* What is left to a volume when it has given all it may: its keep, and what it has lent to the guarantee. */
 static uint64_t floor_bytes(struct volumes *self, const struct side *side)
 {
-	struct guarantee *guarantee = &self->trial.environment->memory->guarantee;
+	struct guarantee *guarantee = &self->testbed.environment->memory->guarantee;
 
 	return side->keep_bytes + guarantee_statistics(guarantee).lent * guarantee->piece_blocks * BLOCK_BYTES;
 }
@@ -90,9 +90,9 @@ static uint64_t floor_bytes(struct volumes *self, const struct side *side)
 /* By turns, until memory is full. */
 static void fill(struct volumes *self)
 {
-	const uint64_t most = 2 * self->trial.environment->ram_bytes / READ_BYTES;
+	const uint64_t most = 2 * self->testbed.environment->ram_bytes / READ_BYTES;
 
-	for (uint64_t i = 0; i < most && memory_may_grow(self->trial.environment->memory); i++) {
+	for (uint64_t i = 0; i < most && memory_may_grow(self->testbed.environment->memory); i++) {
 		read_some(self, &self->cheap);
 		read_some(self, &self->dear);
 	}
@@ -103,7 +103,7 @@ static void fill(struct volumes *self)
 /* One buffer more; false: there is no more. What was taken from the guarantee before is not cached any more. */
 static bool take_one(struct volumes *self)
 {
-	(void)guarantee_keep(&self->trial.environment->memory->guarantee);
+	(void)guarantee_keep(&self->testbed.environment->memory->guarantee);
 
 	const uint64_t cheap = cached_bytes(&self->cheap), dear = cached_bytes(&self->dear);
 	struct dma_request request = self->buffers.request;
@@ -123,23 +123,23 @@ static void expect_left(struct volumes *self, struct side *side)
 {
 	side->left_bytes = cached_bytes(side);
 	if (side->left_bytes < side->keep_bytes)
-		trial_fail(&self->trial, "a volume lost what it was to keep", STATUS_RANGE);
+		testbed_fail(&self->testbed, "a volume lost what it was to keep", STATUS_RANGE);
 	if (side->left_bytes > floor_bytes(self, side) + SLACK_BYTES)
-		trial_fail(&self->trial, "a volume did not give all but its keep", STATUS_RANGE);
+		testbed_fail(&self->testbed, "a volume did not give all but its keep", STATUS_RANGE);
 }
 
 static void run_loop(struct volumes *self, uint64_t loop)
 {
 	char cheap[2][FORMAT_BYTES_SIZE], dear[2][FORMAT_BYTES_SIZE], got[FORMAT_BYTES_SIZE];
-	struct balance balance;
-	struct ledger ledger;
+	struct reclaim_delta delta;
+	struct reclaim_stats stats;
 
 	fill(self);
-	ledger_open(&ledger, self->trial.environment);
+	reclaim_stats_open(&stats, self->testbed.environment);
 	while (take_one(self))
 		continue;
-	ledger_close(&ledger, &balance);
-	books_add(&self->trial.books, buffers_bytes(&self->buffers), &balance);
+	reclaim_stats_close(&stats, &delta);
+	reclaim_totals_add(&self->testbed.totals, buffers_bytes(&self->buffers), &delta);
 	expect_left(self, &self->cheap);
 	expect_left(self, &self->dear);
 	print("volumes, loop %llu: %s taken; the less preferred one has %s of %s left, the other one %s of %s\n",
@@ -159,8 +159,8 @@ static status_t prepare(struct volumes *self, struct scenario *scenario)
 
 	if (status != STATUS_OK)
 		return status;
-	self->trial.scenario = scenario;
-	self->trial.environment = environment;
+	self->testbed.scenario = scenario;
+	self->testbed.environment = environment;
 	self->cheap.seed = PATTERN_SEED_DATA;
 	self->dear.seed = PATTERN_SEED_DIGITIZER;
 	self->cheap.keep_bytes = options_get_number(scenario->options, "cheap_keep", CHEAP_KEEP);
@@ -191,17 +191,17 @@ static void finish(struct volumes *self)
 		buffers_fini(&self->buffers);
 	end(&self->cheap);
 	end(&self->dear);
-	heap_free(memory_general_heap(self->trial.environment->memory), self->page_buffer);
+	heap_free(memory_general_heap(self->testbed.environment->memory), self->page_buffer);
 }
 
 SCENARIO(volumes, "the less preferred volume gives first, down to its keep: loops=5 cheap_keep=32M dear_keep=64M")
 {
 	static struct volumes volumes;
 	uint64_t loops = MAX(options_get_number(scenario->options, "loops", LOOPS_DEFAULT), 1);
-	char books[BOOKS_TEXT_BYTES];
+	char totals[RECLAIM_TOTALS_BYTES];
 	status_t status;
 
-	volumes = (struct volumes){ .trial.environment = scenario->environment };
+	volumes = (struct volumes){ .testbed.environment = scenario->environment };
 	status = prepare(&volumes, scenario);
 	for (uint64_t loop = 0; status == STATUS_OK && scenario_goes_on(loop, &loops); loop++)
 		run_loop(&volumes, loop);
@@ -209,14 +209,14 @@ SCENARIO(volumes, "the less preferred volume gives first, down to its keep: loop
 	if (status != STATUS_OK)
 		return status;
 	if (volumes.wrong_order_bytes > 0)
-		trial_fail(&volumes.trial, "the dear volume gave while the other one had more than its keep", STATUS_RANGE);
+		testbed_fail(&volumes.testbed, "the dear volume gave while the other one had more than its keep", STATUS_RANGE);
 	scenario_result(scenario,
 			"failures=%llu missed=%llu bad_pages=%llu %s loops=%llu wrong_order_bytes=%llu cheap_left_bytes=%llu "
 			"cheap_keep_bytes=%llu dear_left_bytes=%llu dear_keep_bytes=%llu",
-			(unsigned long long)volumes.trial.failures, (unsigned long long)volumes.trial.missed,
-			(unsigned long long)volumes.trial.bad_pages, books_format(books, &volumes.trial.books),
+			(unsigned long long)volumes.testbed.failures, (unsigned long long)volumes.testbed.missed,
+			(unsigned long long)volumes.testbed.bad_pages, reclaim_totals_format(totals, &volumes.testbed.totals),
 			(unsigned long long)loops, (unsigned long long)volumes.wrong_order_bytes,
 			(unsigned long long)volumes.cheap.left_bytes, (unsigned long long)volumes.cheap.keep_bytes,
 			(unsigned long long)volumes.dear.left_bytes, (unsigned long long)volumes.dear.keep_bytes);
-	return trial_status(&volumes.trial);
+	return testbed_status(&volumes.testbed);
 }

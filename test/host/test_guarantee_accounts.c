@@ -252,18 +252,18 @@ END_TEST
 
 /* Requests for DMA memory, with nothing else free ------------------------------------------------------------------------- */
 
-static struct owner hog;
+static struct owner memhog;
 
 /* All other memory is taken, but for some objects of the general heap. */
 static void take_all_memory(void)
 {
-	const struct memory_request request = { .blocks = 1, .owner = &hog, .wait = MEMORY_WAIT_NEVER, .below_min = true };
+	const struct memory_request request = { .blocks = 1, .owner = &memhog, .wait = MEMORY_WAIT_NEVER, .below_min = true };
 	const struct dma_request warm = { .bytes = 64 };
 	struct dma_buffer *buffer;
 	struct phys_addr block;
 
 	ck_assert_int_eq(dma_alloc(memory, &devices[0], &warm, &buffer), STATUS_OK);
-	owner_init(&hog, "hog", false);
+	owner_init(&memhog, "hog", false);
 	while (memory_blocks_alloc(memory, &request, &block) == STATUS_OK)
 		;
 }

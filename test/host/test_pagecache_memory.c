@@ -16,7 +16,7 @@ START_TEST(without_a_frame_there_is_an_error_and_no_harm)
 	size_t count = 0;
 
 	host_log_level(LOG_ERROR);
-	owner_init(&owner, "hog", false);
+	owner_init(&owner, "memhog", false);
 	request.owner = &owner;
 	cache_machine_init(&machine, SMALL_DISK, false);
 	while (memory_blocks_alloc(&machine.memory, &request, &blocks[count]) == STATUS_OK)

@@ -9,24 +9,24 @@
 #include "heap/memory.h"
 
 /* Stands in what was taken. */
-struct hog_piece {
-	struct hog_piece *next;
+struct memhog_piece {
+	struct memhog_piece *next;
 };
 
-struct hog {
+struct memhog {
 	struct memory *memory;
 	struct owner owner;
-	struct hog_piece *blocks;
-	struct hog_piece *objects;
+	struct memhog_piece *blocks;
+	struct memhog_piece *objects;
 	uint64_t block_bytes;
 	uint64_t object_bytes;
 };
 
-void hog_init(struct hog *hog, struct memory *memory);
+void memhog_init(struct memhog *memhog, struct memory *memory);
 
 /* Both until nothing more is to be had now; they return what they got. Where platform_may_sleep(). */
-uint64_t hog_take_blocks(struct hog *hog);
-uint64_t hog_take_objects(struct hog *hog);
+uint64_t memhog_take_blocks(struct memhog *memhog);
+uint64_t memhog_take_objects(struct memhog *memhog);
 
 /* Gives everything back. */
-void hog_free(struct hog *hog);
+void memhog_free(struct memhog *memhog);
