@@ -29,20 +29,15 @@ static void print_statistics(const char *name, const struct pagecache_statistics
 
 static status_t cache_run(struct command *self, int argc, char **argv)
 {
-	struct pagecache *pagecache = self->context;
 	struct pagecache_statistics statistics;
+	struct volume *volume = NULL;
 
-	(void)argc;
-	(void)argv;
-	mutex_lock(&pagecache->volumes_lock);
-	list_for_each (link, &pagecache->volumes) {
-		struct volume *volume = container_of(link, struct volume, link);
-
+	(void)argc, (void)argv;
+	while ((volume = volume_next(self->context, volume)) != NULL) {
 		volume_statistics(volume, &statistics);
 		print_statistics(volume->name, &statistics);
 	}
-	mutex_unlock(&pagecache->volumes_lock);
-	pagecache_statistics(pagecache, &statistics);
+	pagecache_statistics(self->context, &statistics);
 	print_statistics("all", &statistics);
 	return STATUS_OK;
 }
@@ -84,17 +79,14 @@ static void print_lost(struct volume *volume)
 
 static status_t volumes_run(struct command *self, int argc, char **argv)
 {
-	struct pagecache *pagecache = self->context;
-	struct volume *one = argc > 1 ? find_or_say(pagecache, argv[1]) : NULL;
+	struct volume *one = argc > 1 ? find_or_say(self->context, argv[1]) : NULL, *volume = NULL;
 
 	if (argc > 1 && !one)
 		return STATUS_NOT_FOUND;
 	print("volume           device           start        size  preference  cache_min   retain\n");
-	mutex_lock(&pagecache->volumes_lock);
-	list_for_each (link, &pagecache->volumes)
-		if (!one || link == &one->link)
-			print_volume(container_of(link, struct volume, link));
-	mutex_unlock(&pagecache->volumes_lock);
+	while ((volume = volume_next(self->context, volume)) != NULL)
+		if (!one || volume == one)
+			print_volume(volume);
 	if (one)
 		print_lost(one);
 	return STATUS_OK;

@@ -68,32 +68,25 @@ uint64_t pagecache_page_bytes(const struct pagecache *pagecache, uint64_t key)
 /* Opening and closing ------------------------------------------------------------------------------------------------------ */
 
 /* Of the last extent, the volume need only have what the node has. */
-static status_t check_extent(const struct node *node, const struct extent *extent)
-{
-	const struct volume *volume = node->volume;
-	const uint64_t bytes = MIN(extent->pages * PAGE_BYTES, node->bytes - extent->first * PAGE_BYTES);
-
-	if (!is_aligned(extent->position, volume->device->sector_bytes))
-		return STATUS_INVALID;
-	return extent->position <= volume->bytes && bytes <= volume->bytes - extent->position ? STATUS_OK : STATUS_RANGE;
-}
-
 static status_t check_extents(const struct node *node)
 {
+	const struct volume *volume = node->volume;
 	uint64_t pages = 0;
-	status_t status = STATUS_OK;
 
 	if (node->bytes == 0 || node_pages(node) > PAGE_NUMBER_MAX)
 		return STATUS_INVALID;
-	for (uint32_t i = 0; i < node->extent_count && status == STATUS_OK; i++) {
+	for (uint32_t i = 0; i < node->extent_count; i++) {
 		const struct extent *extent = &node->extents[i];
+		const uint64_t bytes = MIN(extent->pages * PAGE_BYTES, node->bytes - pages * PAGE_BYTES);
 
-		if (extent->first != pages || extent->pages == 0 || extent->pages > node_pages(node) - pages)
+		if (extent->first != pages || extent->pages == 0 || extent->pages > node_pages(node) - pages ||
+		    !is_aligned(extent->position, volume->device->sector_bytes))
 			return STATUS_INVALID;
+		if (extent->position > volume->bytes || bytes > volume->bytes - extent->position)
+			return STATUS_RANGE;
 		pages += extent->pages;
-		status = check_extent(node, extent);
 	}
-	return status == STATUS_OK && pages != node_pages(node) ? STATUS_INVALID : status;
+	return pages == node_pages(node) ? STATUS_OK : STATUS_INVALID;
 }
 
 static status_t take_id(struct node *node)
@@ -140,22 +133,18 @@ status_t node_open(struct node *node, struct volume *volume, const struct extent
 
 status_t node_flush(struct node *node)
 {
-	return volume_flush_node(node->volume, node);
+	return flush_wait(node->volume, node, PLATFORM_FOREVER);
 }
 
 status_t node_close(struct node *node, bool discard)
 {
-	status_t status = node_flush(node);
+	const status_t status = node_flush(node);
+	status_t dropped;
 
 	if (status != STATUS_OK && !discard)
 		return status;
-	for (;;) {
-		const status_t dropped = node_discard(node, 0, node->bytes);
-
-		if (dropped == STATUS_OK)
-			break;
+	while ((dropped = node_discard(node, 0, node->bytes)) != STATUS_OK)
 		assert(dropped == STATUS_NO_MEMORY); /* somebody evicted a page just then; there is memory for it now */
-	}
 	node_forget(node);
 	return status;
 }

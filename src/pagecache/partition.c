@@ -73,9 +73,9 @@ _Static_assert(sizeof(struct mbr) == MBR_SECTOR_BYTES, "MBR, table 5.1");
 /* One reading of a table. */
 struct reader {
 	struct block_device *device;
+	uint64_t sectors;
 	struct heap *heap;
 	void *buffer; /* what was read last, aligned to a page */
-	uint64_t buffer_bytes;
 	struct partition *partitions;
 	bool overlaps[PARTITIONS_MAX]; /* this partition, another one */
 	uint32_t count;
@@ -83,20 +83,10 @@ struct reader {
 	uint32_t refused;
 };
 
-static uint64_t sectors_of(const struct block_device *device)
+static void buffer_free(struct reader *reader)
 {
-	return device->size_bytes / device->sector_bytes;
-}
-
-static status_t buffer_grow(struct reader *reader, uint64_t bytes)
-{
-	if (reader->buffer && bytes <= reader->buffer_bytes)
-		return STATUS_OK;
 	if (reader->buffer)
 		heap_free(reader->heap, reader->buffer);
-	reader->buffer = heap_alloc(reader->heap, bytes, PAGE_BYTES);
-	reader->buffer_bytes = bytes;
-	return reader->buffer ? STATUS_OK : STATUS_NO_MEMORY;
 }
 
 /* In requests that the device takes: a table of the usual size is already more than some allow in one. */
@@ -107,9 +97,11 @@ static status_t read_sectors(struct reader *reader, uint64_t sector, uint64_t by
 	const uint64_t whole = align_up(bytes, device->sector_bytes);
 	status_t status;
 
-	if (sector >= sectors_of(device) || whole > (sectors_of(device) - sector) * device->sector_bytes)
+	if (sector >= reader->sectors || whole > (reader->sectors - sector) * device->sector_bytes)
 		return STATUS_RANGE;
-	status = buffer_grow(reader, whole);
+	buffer_free(reader);
+	reader->buffer = heap_alloc(reader->heap, whole, PAGE_BYTES);
+	status = reader->buffer ? STATUS_OK : STATUS_NO_MEMORY;
 	for (uint64_t done = 0; done < whole && status == STATUS_OK;) {
 		const struct phys_range segment = { { platform_phys(reader->buffer).value + done }, MIN(whole - done, most) };
 
@@ -191,42 +183,36 @@ static void drop(struct reader *reader)
 
 /* GPT ---------------------------------------------------------------------------------------------------------------------- */
 
-/* What is usable leaves out both headers, the MBR, and the entries of this copy: no partition can overwrite them (5.3.2). */
-static bool usable_range_is_sane(const struct gpt_header *header, uint64_t table_bytes, const struct block_device *device)
+static uint64_t table_bytes(const struct gpt_header *header)
 {
-	const uint64_t table_end = header->entries_sector + divide_round_up(table_bytes, device->sector_bytes);
-
-	return header->first_usable > GPT_PRIMARY_SECTOR && header->first_usable <= header->last_usable &&
-	       header->last_usable < sectors_of(device) - 1 &&
-	       (table_end <= header->first_usable || header->entries_sector > header->last_usable);
+	return (uint64_t)header->entry_count * header->entry_bytes;
 }
 
-static bool header_is_sane(const struct reader *reader, struct gpt_header *header, uint64_t sector)
+/* The CRC is that of the header with a CRC of zero; what lies behind our struct belongs to it. */
+static bool header_is_sealed(const struct reader *reader, const struct gpt_header *header)
 {
-	const uint64_t sectors = sectors_of(reader->device);
-	const uint32_t crc = header->header_crc;
-	uint64_t table_bytes;
-
-	if (header->signature != GPT_SIGNATURE || header->header_bytes < GPT_HEADER_BYTES ||
-	    header->header_bytes > reader->device->sector_bytes)
+	if (header->header_bytes < GPT_HEADER_BYTES || header->header_bytes > reader->device->sector_bytes)
 		return false;
-	/* The CRC is that of the header with a CRC of zero; what lies behind our struct belongs to it. */
 	((struct gpt_header *)reader->buffer)->header_crc = 0;
-	if (crc32_update(0, reader->buffer, header->header_bytes) != crc || header->this_sector != sector)
-		return false;
-	if (header->entry_bytes < GPT_ENTRY_BYTES_MIN || header->entry_bytes > GPT_ENTRY_BYTES_MAX ||
-	    !is_power_of_two(header->entry_bytes) || header->entry_count == 0)
-		return false;
-	table_bytes = (uint64_t)header->entry_count * header->entry_bytes;
-	return table_bytes <= GPT_TABLE_BYTES_MAX && header->entries_sector < sectors &&
-	       usable_range_is_sane(header, table_bytes, reader->device);
+	return crc32_update(0, reader->buffer, header->header_bytes) == header->header_crc;
+}
+
+/* What is usable leaves out both headers, the MBR, and the entries of this copy: no partition can overwrite them (5.3.2). */
+static bool header_is_sane(const struct reader *reader, const struct gpt_header *header, uint64_t sector)
+{
+	const uint64_t table_sectors = divide_round_up(table_bytes(header), reader->device->sector_bytes);
+
+	return header->this_sector == sector && header->entry_bytes >= GPT_ENTRY_BYTES_MIN &&
+	       header->entry_bytes <= GPT_ENTRY_BYTES_MAX && is_power_of_two(header->entry_bytes) && header->entry_count != 0 &&
+	       table_bytes(header) <= GPT_TABLE_BYTES_MAX && header->entries_sector < reader->sectors &&
+	       header->first_usable > GPT_PRIMARY_SECTOR && header->first_usable <= header->last_usable &&
+	       header->last_usable < reader->sectors - 1 &&
+	       (header->entries_sector + table_sectors <= header->first_usable || header->entries_sector > header->last_usable);
 }
 
 static void add_entry(struct reader *reader, const struct gpt_header *header, uint32_t number, const struct gpt_entry *entry)
 {
-	static const uint8_t unused[16];
-
-	if (memcmp(entry->type_guid, unused, sizeof(unused)) != 0)
+	if (!memory_is_filled(entry->type_guid, 0, sizeof(entry->type_guid)))
 		add(reader, number, (struct range){ entry->first_sector, entry->last_sector + 1 },
 		    (struct range){ header->first_usable, header->last_usable + 1 }, entry);
 }
@@ -242,13 +228,14 @@ static status_t read_gpt(struct reader *reader, uint64_t sector)
 	memcpy(&header, reader->buffer, sizeof(header));
 	if (header.signature != GPT_SIGNATURE)
 		return STATUS_NOT_FOUND;
-	if (!header_is_sane(reader, &header, sector))
+	if (!header_is_sealed(reader, &header) || !header_is_sane(reader, &header, sector))
 		return STATUS_CORRUPT;
-	status = read_sectors(reader, header.entries_sector, (uint64_t)header.entry_count * header.entry_bytes);
+	status = read_sectors(reader, header.entries_sector, table_bytes(&header));
+	if (status == STATUS_RANGE ||
+	    (status == STATUS_OK && crc32_update(0, reader->buffer, table_bytes(&header)) != header.entries_crc))
+		return STATUS_CORRUPT;
 	if (status != STATUS_OK)
-		return status == STATUS_RANGE ? STATUS_CORRUPT : status;
-	if (crc32_update(0, reader->buffer, (size_t)header.entry_count * header.entry_bytes) != header.entries_crc)
-		return STATUS_CORRUPT;
+		return status;
 	for (uint32_t i = 0; i < header.entry_count; i++)
 		add_entry(reader, &header, i + 1,
 			  (const void *)((const char *)reader->buffer + (size_t)i * header.entry_bytes));
@@ -257,15 +244,14 @@ static status_t read_gpt(struct reader *reader, uint64_t sector)
 
 static status_t read_either_gpt(struct reader *reader)
 {
-	const uint64_t sectors = sectors_of(reader->device);
 	status_t primary, backup;
 
-	if (sectors < 3)
+	if (reader->sectors < 3)
 		return STATUS_NOT_FOUND;
 	primary = read_gpt(reader, GPT_PRIMARY_SECTOR);
 	if (primary == STATUS_OK)
 		return STATUS_OK;
-	backup = read_gpt(reader, sectors - 1);
+	backup = read_gpt(reader, reader->sectors - 1);
 	if (backup == STATUS_OK)
 		log_warn("%s: the partition table at the start is damaged (%s); its copy at the end is used",
 			 reader->device->name, status_text(primary));
@@ -373,10 +359,9 @@ static void read_chain(struct reader *reader, struct range container)
 static status_t use_mbr(struct reader *reader, const struct mbr *mbr)
 {
 	const uint64_t sector_bytes = reader->device->sector_bytes;
-	const uint64_t sectors = sectors_of(reader->device);
 	uint32_t primaries;
 
-	if (!mbr_is_table(mbr, sectors))
+	if (!mbr_is_table(mbr, reader->sectors))
 		return STATUS_NOT_FOUND;
 	for (uint32_t i = 0; i < MBR_ENTRIES; i++) {
 		const struct mbr_entry *entry = &mbr->entries[i];
@@ -385,11 +370,11 @@ static status_t use_mbr(struct reader *reader, const struct mbr *mbr)
 		if (!entry_is_used(entry))
 			continue;
 		if (entry_is_extended(entry)) /* of one that is cut off, some logical partitions may be whole */
-			range.end = MIN(range.end, sectors);
+			range.end = MIN(range.end, reader->sectors);
 		if (entry->type == MBR_TYPE_PROTECTIVE)
 			refuse(reader, i + 1, "protects a GPT, but does not begin at sector 1");
 		else
-			add(reader, i + 1, range, (struct range){ 1, sectors }, NULL);
+			add(reader, i + 1, range, (struct range){ 1, reader->sectors }, NULL);
 	}
 	drop(reader);
 	primaries = reader->count;
@@ -429,7 +414,13 @@ static status_t read_tables(struct reader *reader)
 
 status_t partitions_read(struct block_device *device, struct heap *heap, struct partition *partitions, uint32_t *count)
 {
-	struct reader reader = { .device = device, .heap = heap, .partitions = partitions, .last_number = MBR_ENTRIES };
+	struct reader reader = {
+		.device = device,
+		.sectors = device->size_bytes / device->sector_bytes,
+		.heap = heap,
+		.partitions = partitions,
+		.last_number = MBR_ENTRIES,
+	};
 	const status_t status = read_tables(&reader);
 
 	if (status == STATUS_CORRUPT)
@@ -437,7 +428,6 @@ status_t partitions_read(struct block_device *device, struct heap *heap, struct 
 			 device->name);
 	if (status == STATUS_OK)
 		*count = reader.count;
-	if (reader.buffer)
-		heap_free(heap, reader.buffer);
+	buffer_free(&reader);
 	return status;
 }

@@ -197,55 +197,36 @@ static bool follow(struct stream *stream, const struct volume *volume, const str
 
 /* Reading ------------------------------------------------------------------------------------------------------------------ */
 
-/* A frame for the page, in the index, READING. NULL with *more: it is cached already; without: there is no frame to be had. */
-static struct page *take(struct node *node, uint64_t number, bool *more)
+/*
+ * Reads what is missing of [first, last); false: there are no more frames or I/O objects. Half of the objects is for those who
+ * wait for what they read.
+ */
+static bool read_piece(struct node *node, uint64_t first, uint64_t last)
 {
-	struct page *page;
+	struct volume *volume = node->volume;
+	struct io *io = io_try_begin(volume, BLOCK_READ, volume->pagecache->config.requests / 2);
+	bool more = io != NULL;
 
-	*more = true;
-	if (index_look(&node->volume->pagecache->index, page_key_make(node->id, number)))
-		return NULL;
-	page = lookaside_take(node->volume, LANE_PROBATION);
-	*more = page != NULL;
-	return page && page_insert(node, page, LANE_PROBATION, number, page_state_make(PAGE_READING, PAGE_AHEAD | 1)) ? page
-														      : NULL;
-}
+	for (uint64_t number = first; more && number < last; number++) {
+		struct page *page;
 
-/* Leaves half of the I/O objects to those who wait for what they read. */
-static struct io *begin(struct volume *volume)
-{
-	return io_try_begin(volume, BLOCK_READ, volume->pagecache->config.requests / 2);
-}
-
-static void end(struct io *io)
-{
+		if (index_look(&volume->pagecache->index, page_key_make(node->id, number)))
+			continue;
+		page = lookaside_take(volume, LANE_PROBATION);
+		more = page != NULL;
+		if (!more || !page_insert(node, page, LANE_PROBATION, number, page_state_make(PAGE_READING, PAGE_AHEAD | 1)))
+			continue;
+		atomic_fetch_add_explicit(&volume->counts.ahead_pages, 1, memory_order_relaxed);
+		if (io_add(io, page))
+			continue;
+		io_submit_read(io);
+		io = io_begin(volume, BLOCK_READ); /* the page is in the index: it has to be read */
+		(void)io_add(io, page);
+	}
 	if (io && io->count > 0)
 		io_submit_read(io);
 	else if (io)
 		io_end(io);
-}
-
-/* Reads what is missing of [first, last); false: there are no more frames or I/O objects. */
-static bool read_piece(struct node *node, uint64_t first, uint64_t last)
-{
-	struct io *io = begin(node->volume);
-	uint64_t pages = 0;
-	bool more = io != NULL;
-
-	for (uint64_t number = first; more && number < last; number++) {
-		struct page *page = take(node, number, &more);
-
-		if (!page)
-			continue;
-		pages++;
-		if (io_add(io, page))
-			continue;
-		io_submit_read(io);
-		io = io_begin(node->volume, BLOCK_READ); /* the page is in the index: it has to be read */
-		(void)io_add(io, page);
-	}
-	end(io);
-	atomic_fetch_add_explicit(&node->volume->counts.ahead_pages, pages, memory_order_relaxed);
 	return more;
 }
 

@@ -14,25 +14,16 @@
 
 #define PIN_NAP_NS (10 * NS_PER_MS) /* until pages are looked at again that were pinned: nobody tells when they are not */
 
-static struct volume *find_locked(struct pagecache *pagecache, const char *name)
-{
-	list_for_each (link, &pagecache->volumes) {
-		struct volume *volume = container_of(link, struct volume, link);
-
-		if (strcmp(volume->name, name) == 0)
-			return volume;
-	}
-	return NULL;
-}
-
 struct volume *volume_find(struct pagecache *pagecache, const char *name)
 {
-	struct volume *volume;
+	struct volume *found = NULL;
 
 	mutex_lock(&pagecache->volumes_lock);
-	volume = find_locked(pagecache, name);
+	list_for_each (link, &pagecache->volumes)
+		if (strcmp(container_of(link, struct volume, link)->name, name) == 0)
+			found = container_of(link, struct volume, link);
 	mutex_unlock(&pagecache->volumes_lock);
-	return volume;
+	return found;
 }
 
 /* Whether the device reaches every frame that a page may get. */
@@ -111,33 +102,6 @@ static status_t volumes_insert(struct pagecache *pagecache, struct volume *volum
 			"or both read-only",
 			volume->name, in_the_way);
 	return status;
-}
-
-/* Waits until no walk over all volumes is at this one; it may be on the way to the next one. */
-static void users_settle(struct volume *volume)
-{
-	struct mutex *lock = &volume->pagecache->volumes_lock;
-	uint32_t users;
-
-	mutex_lock(lock);
-	volume->leaving = true;
-	while ((users = atomic_load(&volume->users)) != 0) {
-		mutex_unlock(lock);
-		(void)platform_wait(&volume->users, users, PLATFORM_FOREVER);
-		mutex_lock(lock);
-	}
-	mutex_unlock(lock);
-}
-
-/* From here on another volume may have these sectors. */
-static void volumes_remove(struct volume *volume)
-{
-	struct mutex *lock = &volume->pagecache->volumes_lock;
-
-	mutex_lock(lock);
-	list_remove(&volume->link);
-	atomic_fetch_sub(&volume->pagecache->volume_count, 1);
-	mutex_unlock(lock);
 }
 
 /* Under volumes_lock, so that this is the last access to a volume that is detached. */
@@ -253,14 +217,9 @@ no_node:
 	return status;
 }
 
-status_t volume_flush_node(struct volume *volume, struct node *node)
-{
-	return flush_wait(volume, node, PLATFORM_FOREVER);
-}
-
 status_t volume_flush(struct volume *volume)
 {
-	return volume_flush_node(volume, NULL);
+	return flush_wait(volume, NULL, PLATFORM_FOREVER);
 }
 
 uint64_t volume_drop(struct volume *volume)
@@ -271,18 +230,38 @@ uint64_t volume_drop(struct volume *volume)
 	return atomic_load(&volume->counts.evicted_pages) - before;
 }
 
-/* A reader may be gone while the end of its read still has to drop a pin. */
-static void reads_settle(struct volume *volume)
+/* Waits until a count is zero. */
+static void settle(_Atomic uint32_t *count)
 {
-	uint32_t reads;
+	uint32_t now;
 
-	while ((reads = atomic_load(&volume->reads)) != 0)
-		(void)platform_wait(&volume->reads, reads, PLATFORM_FOREVER);
+	while ((now = atomic_load(count)) != 0)
+		(void)platform_wait(count, now, PLATFORM_FOREVER);
+}
+
+/* Nobody finds the volume from now on: no walk over all of them, no request for memory, no background writer. */
+static void withdraw(struct volume *volume)
+{
+	struct cleaner_registry *cleaners = &volume->pagecache->memory->cleaners;
+	struct mutex *lock = &volume->pagecache->volumes_lock;
+
+	mutex_lock(lock);
+	volume->leaving = true;
+	mutex_unlock(lock);
+	settle(&volume->users);
+	cleaner_unregister(cleaners, &volume->lookaside_cleaner);
+	cleaner_unregister(cleaners, &volume->clean_cleaner);
+	cleaner_unregister(cleaners, &volume->dirty_cleaner);
+	/* After a flush that failed, the background writer may have tried once more. */
+	writeback_settle(volume);
+	mutex_lock(lock); /* whoever put the volume last has let go of it; another one may have its sectors */
+	list_remove(&volume->link);
+	atomic_fetch_sub(&volume->pagecache->volume_count, 1);
+	mutex_unlock(lock);
 }
 
 status_t volume_detach(struct volume *volume, bool discard)
 {
-	struct cleaner_registry *cleaners = &volume->pagecache->memory->cleaners;
 	status_t status;
 
 	if (volume_report_mapped(volume))
@@ -292,14 +271,8 @@ status_t volume_detach(struct volume *volume, bool discard)
 		volume_report_unflushed(volume, status);
 	if (status != STATUS_OK && !discard)
 		return status;
-	users_settle(volume);
-	cleaner_unregister(cleaners, &volume->lookaside_cleaner);
-	cleaner_unregister(cleaners, &volume->clean_cleaner);
-	cleaner_unregister(cleaners, &volume->dirty_cleaner);
-	/* After a flush that failed, the background writer may have tried once more. */
-	writeback_settle(volume);
-	volumes_remove(volume);
-	reads_settle(volume);
+	withdraw(volume);
+	settle(&volume->reads); /* a reader may be gone while the end of its read still has to drop a pin */
 	writeback_discard(volume);
 	guarantee_recall(&volume->pagecache->memory->guarantee, &volume->heap.owner);
 	/* A lookup for another volume may hold a pin in passing here, and its task may be preempted. */

@@ -135,9 +135,6 @@ struct volume *volume_find(struct pagecache *pagecache, const char *name);
  */
 status_t volume_flush(struct volume *volume) MUST_CHECK;
 
-/* The same for the pages of one node only (NULL: all); the device is flushed in any case. */
-status_t volume_flush_node(struct volume *volume, struct node *node) MUST_CHECK;
-
 /* Drops all clean pages that are not in use, without I/O; returns how many. */
 uint64_t volume_drop(struct volume *volume);
 
