@@ -322,9 +322,5 @@ void volumes_commands_register(struct volumes *volumes, struct command_table *ta
 		{ .name = "volumes names", .help = "disk, serial number, label and GUID of each volume", .run = names_run },
 	};
 
-	for (size_t i = 0; i < ARRAY_LENGTH(commands); i++) {
-		volumes->commands[i] = commands[i];
-		volumes->commands[i].context = volumes;
-		command_register(table, &volumes->commands[i]);
-	}
+	commands_register(table, volumes->commands, commands, ARRAY_LENGTH(commands), volumes);
 }

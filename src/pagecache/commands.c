@@ -1,4 +1,4 @@
-/* The monitor's commands of the page cache: cache, volumes, volume, flush. */
+/* The monitor's commands of the page cache: cache, volumes, volume clear, flush. */
 #include "io.h"
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"
@@ -42,13 +42,14 @@ static status_t cache_run(struct command *self, int argc, char **argv)
 	return STATUS_OK;
 }
 
-static struct volume *find_or_say(struct pagecache *pagecache, const char *name)
+/* The volume that the command is given, if any. STATUS_NOT_FOUND: it is none, as has been printed. */
+static status_t volume_named(struct command *self, int argc, char **argv, struct volume **volume)
 {
-	struct volume *volume = volume_find(pagecache, name);
-
-	if (!volume)
-		print("there is no volume %s; `volumes` lists them\n", name);
-	return volume;
+	*volume = argc == 2 ? volume_find(self->context, argv[1]) : NULL;
+	if (argc != 2 || *volume)
+		return argc <= 2 ? STATUS_OK : STATUS_INVALID;
+	print("there is no volume %s; `volumes` lists them\n", argv[1]);
+	return STATUS_NOT_FOUND;
 }
 
 static void print_volume(const struct volume *volume)
@@ -79,10 +80,11 @@ static void print_lost(struct volume *volume)
 
 static status_t volumes_run(struct command *self, int argc, char **argv)
 {
-	struct volume *one = argc > 1 ? find_or_say(self->context, argv[1]) : NULL, *volume = NULL;
+	struct volume *one, *volume = NULL;
+	const status_t status = volume_named(self, argc, argv, &one);
 
-	if (argc > 1 && !one)
-		return STATUS_NOT_FOUND;
+	if (status != STATUS_OK)
+		return status;
 	print("volume           device           start        size  preference  cache_min   retain\n");
 	while ((volume = volume_next(self->context, volume)) != NULL)
 		if (!one || volume == one)
@@ -92,15 +94,13 @@ static status_t volumes_run(struct command *self, int argc, char **argv)
 	return STATUS_OK;
 }
 
-static status_t volume_run(struct command *self, int argc, char **argv)
+static status_t clear_run(struct command *self, int argc, char **argv)
 {
 	struct volume *volume;
+	const status_t status = volume_named(self, argc, argv, &volume);
 
-	if (argc != 3 || strcmp(argv[1], "clear") != 0)
-		return STATUS_INVALID;
-	volume = find_or_say(self->context, argv[2]);
 	if (!volume)
-		return STATUS_NOT_FOUND;
+		return status == STATUS_OK ? STATUS_INVALID : status;
 	volume_error_clear(volume);
 	print("what %s has lost is not reported any more\n", volume->name);
 	return STATUS_OK;
@@ -109,18 +109,11 @@ static status_t volume_run(struct command *self, int argc, char **argv)
 static status_t flush_run(struct command *self, int argc, char **argv)
 {
 	struct volume *volume;
-	status_t status;
+	status_t status = volume_named(self, argc, argv, &volume);
 
-	if (argc > 2)
-		return STATUS_INVALID;
-	if (argc == 1) {
-		status = pagecache_flush(self->context);
-	} else {
-		volume = find_or_say(self->context, argv[1]);
-		if (!volume)
-			return STATUS_NOT_FOUND;
-		status = volume_flush(volume);
-	}
+	if (status != STATUS_OK)
+		return status;
+	status = volume ? volume_flush(volume) : pagecache_flush(self->context);
 	print(status == STATUS_OK ? "flushed\n" : "flush failed: %s; what could not be written stays in memory\n",
 	      status_text(status));
 	return STATUS_OK;
@@ -146,11 +139,6 @@ static const char *volume_argument(struct command *self, int position, unsigned 
 	return position == 1 ? volume_name_argument(self->context, index) : NULL;
 }
 
-static const char *clear_argument(struct command *self, int position, unsigned index)
-{
-	return position == 1 ? (index == 0 ? "clear" : NULL) : volume_argument(self, position - 1, index);
-}
-
 void pagecache_commands_register(struct pagecache *pagecache, struct command_table *table)
 {
 	const struct command commands[] = {
@@ -160,11 +148,11 @@ void pagecache_commands_register(struct pagecache *pagecache, struct command_tab
 		  .help = "volumes, which of them give first, and what they keep; what one has lost",
 		  .run = volumes_run,
 		  .argument = volume_argument },
-		{ .name = "volume",
-		  .arguments = "clear VOLUME",
+		{ .name = "volume clear",
+		  .arguments = "VOLUME",
 		  .help = "accept what the volume has lost: flushes do not fail for it any more",
-		  .run = volume_run,
-		  .argument = clear_argument },
+		  .run = clear_run,
+		  .argument = volume_argument },
 		{ .name = "flush",
 		  .arguments = "[VOLUME]",
 		  .help = "make all writes durable",
@@ -172,9 +160,5 @@ void pagecache_commands_register(struct pagecache *pagecache, struct command_tab
 		  .argument = volume_argument },
 	};
 
-	for (size_t i = 0; i < ARRAY_LENGTH(commands); i++) {
-		pagecache->commands[i] = commands[i];
-		pagecache->commands[i].context = pagecache;
-		command_register(table, &pagecache->commands[i]);
-	}
+	commands_register(table, pagecache->commands, commands, ARRAY_LENGTH(commands), pagecache);
 }

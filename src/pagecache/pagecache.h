@@ -136,5 +136,5 @@ struct node *pagecache_node(const struct pagecache *pagecache, uint64_t key);
 uint64_t pagecache_position(const struct pagecache *pagecache, uint64_t key);
 uint64_t pagecache_page_bytes(const struct pagecache *pagecache, uint64_t key);
 
-/* cache, volumes, volume, flush */
+/* cache, volumes, volume clear, flush */
 void pagecache_commands_register(struct pagecache *pagecache, struct command_table *table);

@@ -8,14 +8,9 @@
 
 #define MAPPINGS_SHOWN 8
 
-static struct volume *volume_of(struct cleaner *cleaner)
-{
-	return container_of(cleaner, struct volume, clean_cleaner);
-}
-
 uint64_t volume_held_back(struct cleaner *cleaner)
 {
-	struct volume *volume = volume_of(cleaner);
+	struct volume *volume = container_of(cleaner, struct volume, clean_cleaner);
 	uint64_t empty_blocks;
 
 	spinlock_lock(&volume->heap.lock);
@@ -82,7 +77,7 @@ static void count_page(struct page_counts *counts, uint32_t state)
 
 void volume_explain(struct cleaner *cleaner, struct phys_addr lowest, struct phys_addr highest)
 {
-	struct volume *volume = volume_of(cleaner);
+	struct volume *volume = container_of(cleaner, struct volume, clean_cleaner);
 	const struct frame_table *table = &volume->pagecache->table;
 	const uint64_t last = MIN(highest.value >> BLOCK_SHIFT, table->first_block + table->count - 1);
 	struct page_counts counts = { 0 };

@@ -28,6 +28,16 @@ void command_register(struct command_table *table, struct command *command)
 	list_insert_after(position, &command->link);
 }
 
+void commands_register(struct command_table *table, struct command *copies, const struct command *commands, size_t count,
+		       void *context)
+{
+	for (size_t i = 0; i < count; i++) {
+		copies[i] = commands[i];
+		copies[i].context = context;
+		command_register(table, &copies[i]);
+	}
+}
+
 static bool is_blank(char c)
 {
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';

@@ -28,6 +28,10 @@ struct command_table {
 void command_table_init(struct command_table *table);
 void command_register(struct command_table *table, struct command *command);
 
+/* Registers copies, for which the caller gives the room, with this context. */
+void commands_register(struct command_table *table, struct command *copies, const struct command *commands, size_t count,
+		       void *context);
+
 #define COMMAND_ARGUMENTS_MAX 16
 
 /* The command with the longest name that the first words spell, and how many words that name has; NULL: none. */
