@@ -209,6 +209,22 @@ static void rules_report(struct volumes *volumes, const char *text, const char *
 	}
 }
 
+static bool options_are_right(const char *text)
+{
+	struct volume_rule rule;
+	status_t status;
+	bool right = strlen(text) < VOLUME_RULES_BYTES - 1;
+
+	if (!right)
+		log_error("volumes=: it has more than %d letters, and is cut off", VOLUME_RULES_BYTES - 2);
+	while ((status = volume_rule_next(&text, &rule)) != STATUS_NOT_FOUND) {
+		if (status != STATUS_OK)
+			log_error("volumes=: %s", rule.error);
+		right &= status == STATUS_OK;
+	}
+	return right;
+}
+
 void volumes_start(struct volumes *volumes, struct pagecache *pagecache, struct block_device_table *disks,
 		   const struct volume_config *defaults, const char *table, const char *command_line)
 {
@@ -217,9 +233,8 @@ void volumes_start(struct volumes *volumes, struct pagecache *pagecache, struct 
 
 	*volumes = (struct volumes){ .pagecache = pagecache, .defaults = *defaults, .table = table };
 	list_init(&volumes->attached);
-	if (options_get(command_line, "volumes", volumes->options, sizeof(volumes->options)) &&
-	    strlen(volumes->options) == sizeof(volumes->options) - 1)
-		log_error("volumes=: it has more than %d letters, and is cut off", VOLUME_RULES_BYTES - 2);
+	OPTION_NAME_CHECKED("volumes", false, options_are_right);
+	(void)options_read(command_line, "volumes", volumes->options, sizeof(volumes->options));
 	partitions = heap_alloc(heap_of(volumes), PARTITIONS_MAX * sizeof(*partitions), 0);
 	while (partitions && (disk = block_device_next(disks, disk)) != NULL)
 		start_disk(volumes, disk, partitions);

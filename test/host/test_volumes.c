@@ -6,6 +6,7 @@
 #include "pagecache/direct.h"
 #include "pagecache/map.h"
 #include "runtime/base/crc32.h"
+#include "runtime/base/options.h"
 #include "volumes.h"
 
 #define SMALL_DISK   (4 * MIB)
@@ -190,6 +191,23 @@ START_TEST(a_cache_minimum_beyond_half_of_the_memory_is_refused)
 	ck_assert_uint_eq(config_of("virtio0p1").keep_bytes, 20 * MIB);
 	ck_assert_uint_eq(config_of("virtio0p2").keep_bytes, MIB); /* 4, 1 and 20 MB are kept, of 40 */
 	disks_fini();
+}
+END_TEST
+
+START_TEST(a_run_does_not_begin_with_wrong_rules)
+{
+	char line[700] = "volumes=\"virtio0 preference=5;";
+
+	host_output_capture(output, sizeof(output));
+	ck_assert(options_check("volumes=\"virtio0 preference=5; serial='a b' retain=0\""));
+	ck_assert_str_eq(output, "");
+	ck_assert(!options_check("volumes=\"virtio0 preference=5; serial='a b' retian=0\""));
+	expect_output("volumes=: there is no retian=; the nearest one is retain=");
+	ck_assert(!options_check("volumes=virtio0"));
+	memset(line + strlen(line), ' ', 600);
+	ck_assert(!options_check(line));
+	expect_output("volumes=: it has more than 510 letters, and is cut off");
+	host_output_capture(NULL, 0);
 }
 END_TEST
 
@@ -540,8 +558,8 @@ START_TEST(threads_change_values_while_others_drain_read_and_write)
 END_TEST
 
 HOST_TEST_MAIN("volumes", partitions_are_attached_or_the_disk_as_a_whole, rules_of_the_table_and_of_the_command_line_count,
-	       a_cache_minimum_beyond_half_of_the_memory_is_refused, values_are_set_at_run_time,
-	       what_cannot_be_set_is_refused_with_a_reason, tab_knows_volumes_and_settings,
+	       a_cache_minimum_beyond_half_of_the_memory_is_refused, a_run_does_not_begin_with_wrong_rules,
+	       values_are_set_at_run_time, what_cannot_be_set_is_refused_with_a_reason, tab_knows_volumes_and_settings,
 	       volumes_never_show_each_other_stale_data, nothing_writes_through_a_read_only_volume,
 	       a_refusal_names_the_volume_that_is_in_the_way, drains_go_by_the_values_of_the_moment,
 	       threads_change_values_while_others_drain_read_and_write)

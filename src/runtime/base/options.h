@@ -12,14 +12,16 @@
 struct option_name {
 	const char *key;
 	bool is_number;
+	bool (*check)(const char *value); /* logs what is wrong with the value, and returns false then; NULL: any is right */
 };
 
 /* Makes a key known. options_get and options_get_number do that by themselves, if the key is a literal. */
-#define OPTION_NAME(option_key, option_is_number)                                                                              \
+#define OPTION_NAME_CHECKED(option_key, option_is_number, option_check)                                                        \
 	do {                                                                                                                   \
-		static const struct option_name option_name = { option_key, option_is_number };                                \
+		static const struct option_name option_name = { option_key, option_is_number, option_check };                  \
 		static const struct option_name *option_link __attribute__((section("option_names"), used)) = &option_name;    \
 	} while (0)
+#define OPTION_NAME(option_key, option_is_number) OPTION_NAME_CHECKED(option_key, option_is_number, NULL)
 
 /* Copies the value of `key` into `buffer` (cut to fit, NUL-terminated) and returns it; NULL and no change without such a key.
  */
@@ -52,7 +54,8 @@ struct option {
 bool options_next(const char **line, struct option *option);
 
 /*
- * Whether all words of the line are known, and all numbers numbers. Logs an error for each that is not, with the known key
- * that is spelled most like it. What is known is what the image asks for anywhere, whether or not this run does.
+ * Whether all words of the line are known, and all values right: numbers, or what their own check accepts. Logs an error for
+ * each that is not; for a word, with the known key that is spelled most like it. What is known is what the image asks for
+ * anywhere, whether or not this run does.
  */
 bool options_check(const char *line) MUST_CHECK;

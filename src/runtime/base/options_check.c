@@ -9,28 +9,32 @@
 #include "options.h"
 #include "string.h"
 
-#define WORD_BYTES 64
+#define WORD_BYTES  64
+#define VALUE_BYTES 512
 
 extern const struct option_name *__start_option_names[], *__stop_option_names[];
 
-static void copy(char *buffer, const char *text, size_t length)
+static void copy(char *buffer, size_t size, const char *text, size_t length)
 {
-	length = MIN(length, WORD_BYTES - 1);
+	length = MIN(length, size - 1);
 	memcpy(buffer, text, length);
 	buffer[length] = '\0';
 }
 
 /* `key` is a number where all that ask for it want one. */
-static bool is_known(const char *key, bool *is_number)
+static bool is_known(const char *key, bool *is_number, bool (**check)(const char *value))
 {
 	bool known = false;
 
+	*check = NULL;
 	*is_number = true;
 	for (const struct option_name **name = __start_option_names; name != __stop_option_names; name++) {
 		if (strcmp((*name)->key, key) != 0)
 			continue;
 		known = true;
 		*is_number &= (*name)->is_number;
+		if ((*name)->check)
+			*check = (*name)->check;
 	}
 	return known;
 }
@@ -47,13 +51,14 @@ static const char *nearest_key(const char *key)
 
 static bool option_check(const struct option *option)
 {
-	char key[WORD_BYTES], value[WORD_BYTES];
+	char key[WORD_BYTES], value[VALUE_BYTES];
+	bool (*check)(const char *value);
 	bool is_number;
 	uint64_t number;
 
-	copy(key, option->key, option->key_length);
-	copy(value, option->value, option->value_length);
-	if (!is_known(key, &is_number)) {
+	copy(key, sizeof(key), option->key, option->key_length);
+	copy(value, sizeof(value), option->value, option->value_length);
+	if (!is_known(key, &is_number, &check)) {
 		log_error("there is no option %s=; the nearest one is %s=", key, nearest_key(key));
 		return false;
 	}
@@ -61,7 +66,7 @@ static bool option_check(const struct option *option)
 		log_error("%s=%s: it is a number, 0 or more, as 20 or 64M", key, value);
 		return false;
 	}
-	return true;
+	return !check || check(value);
 }
 
 bool options_check(const char *line)
