@@ -44,27 +44,27 @@ struct pagecache_config {
 	uint32_t nodes;            /* that can be open at once, volumes included; at most PAGE_NODE_MAX; 0: 4096 */
 };
 
-/* Counts since start-up, and gauges; of a volume, or the sum over all. */
+/* Counts since start-up, and gauges; of a volume, which counts in them, or the sum over all. */
 struct pagecache_statistics {
-	uint64_t cached_pages; /* gauge */
-	uint64_t dirty_pages;  /* gauge; DIRTY or WRITEBACK */
-	uint64_t failed_pages; /* gauge; dirty, and the last write of it failed */
-	uint64_t blocks;       /* gauge */
-	uint64_t hits;
-	uint64_t misses;
-	uint64_t inserted_pages;
-	uint64_t evicted_pages; /* dropped by anyone: cursor, drain, a failed read */
-	uint64_t moved_pages;
-	uint64_t mapped_in_place; /* that could not be set apart (apart.h) */
-	uint64_t ahead_pages;     /* read ahead */
-	uint64_t ahead_used;      /* of them used */
-	uint64_t ahead_wasted;    /* of them evicted unused */
-	uint64_t read_bytes;      /* from the device */
-	uint64_t written_bytes;   /* to the device */
-	uint64_t read_errors;
-	uint64_t write_errors;
-	uint64_t flushes;
-	uint64_t throttled; /* writes that waited for the dirty limit */
+	_Atomic uint64_t cached_pages; /* gauge */
+	_Atomic uint64_t dirty_pages;  /* gauge; DIRTY or WRITEBACK */
+	_Atomic uint64_t failed_pages; /* gauge; dirty, and the last write of it failed */
+	_Atomic uint64_t blocks;       /* gauge */
+	_Atomic uint64_t hits;
+	_Atomic uint64_t misses;
+	_Atomic uint64_t inserted_pages;
+	_Atomic uint64_t evicted_pages; /* dropped by anyone: cursor, drain, a failed read */
+	_Atomic uint64_t moved_pages;
+	_Atomic uint64_t mapped_in_place; /* that could not be set apart (apart.h) */
+	_Atomic uint64_t ahead_pages;     /* read ahead */
+	_Atomic uint64_t ahead_used;      /* of them used */
+	_Atomic uint64_t ahead_wasted;    /* of them evicted unused */
+	_Atomic uint64_t read_bytes;      /* from the device */
+	_Atomic uint64_t written_bytes;   /* to the device */
+	_Atomic uint64_t read_errors;
+	_Atomic uint64_t write_errors;
+	_Atomic uint64_t flushes;
+	_Atomic uint64_t throttled; /* writes that waited for the dirty limit */
 };
 
 struct pagecache {

@@ -284,15 +284,10 @@ status_t volume_detach(struct volume *volume, bool discard)
 	return status;
 }
 
-_Static_assert(sizeof(struct volume_counts) == sizeof(struct pagecache_statistics) &&
-		       offsetof(struct volume_counts, evicted_pages) == offsetof(struct pagecache_statistics, evicted_pages) &&
-		       offsetof(struct volume_counts, throttled) == offsetof(struct pagecache_statistics, throttled),
-	       "the same members in the same order");
-
 void volume_statistics_add(const struct volume *volume, struct pagecache_statistics *sum)
 {
 	const _Atomic uint64_t *from = (const _Atomic uint64_t *)&volume->counts;
-	uint64_t *to = (uint64_t *)sum;
+	_Atomic uint64_t *to = (_Atomic uint64_t *)sum;
 
 	for (size_t i = 0; i < sizeof(*sum) / sizeof(*to); i++)
 		to[i] += from[i];

@@ -74,13 +74,7 @@ struct volume {
 	_Atomic uint64_t claimed_pages; /* keep.h */
 	_Atomic uint32_t cleaning;      /* drains that are under way: the page heap does not grow; who waits sleeps on it */
 
-	/* Member for member those of struct pagecache_statistics; without blocks, and without what `lookups` counts. */
-	struct volume_counts {
-		_Atomic uint64_t cached_pages, dirty_pages, failed_pages, blocks;
-		_Atomic uint64_t hits, misses, inserted_pages, evicted_pages, moved_pages;
-		_Atomic uint64_t mapped_in_place, ahead_pages, ahead_used, ahead_wasted;
-		_Atomic uint64_t read_bytes, written_bytes, read_errors, write_errors, flushes, throttled;
-	} counts;
+	struct pagecache_statistics counts; /* without blocks, and without what `lookups` counts */
 	struct volume_lookups lookups[PLATFORM_CPUS_MAX];
 	struct lookaside lookasides[PLATFORM_CPUS_MAX];
 };
