@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Every tunable of Weir, with its unit, its default, the reason for the default, and a check that refuses values that cannot
- * work. Edit here and build again, or give single values to make: `make CONFIG="-DDMA_RETAIN_BYTES=0"`. Only src/main.c, the
- * wiring, reads this file; everything else gets its values in structs. The monitor's `config` shows them as built.
+ * Every tunable of Weir, with its unit, its default, the reason for the default, and a check that
+ * refuses values that cannot work. Edit here and build again, or give single values to make:
+ * `make CONFIG="-DDMA_RETAIN_BYTES=0"`. Only src/main.c, the wiring, reads this file; everything
+ * else gets its values in structs. The monitor's `config` shows what is in force. A value is a
+ * whole number, or an expression of numbers: 64ull << 10.
  */
 #pragma once
+
+#include "runtime/base/config_check.h"
 
 /* Kernel ------------------------------------------------------------------------------------------------------------------ */
 
@@ -12,12 +16,14 @@
 #ifndef KERNEL_CPUS_MAX
 #define KERNEL_CPUS_MAX 64
 #endif
+CONFIG_RANGE(KERNEL_CPUS_MAX, 1, 64, "the kernel's tables hold 64");
 
 /* A task's turn, in milliseconds, while another one of the same priority waits for the CPU. Long against a task switch (some
  * microseconds), short for a user at the monitor. */
 #ifndef KERNEL_SLICE_MS
 #define KERNEL_SLICE_MS 5
 #endif
+CONFIG_RANGE(KERNEL_SLICE_MS, 1, 1000, "while one task runs for longer, the others seem to stand still");
 
 /*
  * Time in milliseconds that a CPU may spend in one interrupt handler or with preemption off before it is reported with its
@@ -26,24 +32,16 @@
 #ifndef KERNEL_WATCHDOG_MS
 #define KERNEL_WATCHDOG_MS 2000
 #endif
+CONFIG_RANGE_OR_0(KERNEL_WATCHDOG_MS, 10, 3600000, "0 turns it off, and an hour is never reached");
+CONFIG_RULE(KERNEL_WATCHDOG_MS == 0 || KERNEL_WATCHDOG_MS >= 10 * (KERNEL_SLICE_MS),
+	    "KERNEL_WATCHDOG_MS is 0 (off) or at least ten times KERNEL_SLICE_MS, or ordinary work would be reported");
 
 /* Stack of the app's main task, in bytes. */
 #ifndef KERNEL_MAIN_STACK_BYTES
 #define KERNEL_MAIN_STACK_BYTES (64ull << 10)
 #endif
-
-#if KERNEL_CPUS_MAX < 1 || KERNEL_CPUS_MAX > 64
-#error "KERNEL_CPUS_MAX is 1 to 64."
-#endif
-#if KERNEL_SLICE_MS < 1 || KERNEL_SLICE_MS > 1000
-#error "KERNEL_SLICE_MS is 1 to 1000."
-#endif
-#if KERNEL_WATCHDOG_MS != 0 && KERNEL_WATCHDOG_MS < 10 * KERNEL_SLICE_MS
-#error "KERNEL_WATCHDOG_MS is 0 (off) or at least ten slices, or ordinary work would be reported."
-#endif
-#if KERNEL_MAIN_STACK_BYTES < (16 << 10) || KERNEL_MAIN_STACK_BYTES % 4096 != 0
-#error "KERNEL_MAIN_STACK_BYTES is a multiple of 4096, and at least 16 << 10."
-#endif
+CONFIG_RANGE(KERNEL_MAIN_STACK_BYTES, 16 << 10, 252 << 10, "a stack has 256 KB of addresses, with a page that faults");
+CONFIG_RULE((KERNEL_MAIN_STACK_BYTES) % 4096 == 0, "KERNEL_MAIN_STACK_BYTES is a multiple of 4096, the size of a page");
 
 /* Memory ------------------------------------------------------------------------------------------------------------------ */
 
@@ -54,6 +52,7 @@
 #ifndef MEMORY_MIN_BYTES
 #define MEMORY_MIN_BYTES 0
 #endif
+CONFIG_RANGE_OR_0(MEMORY_MIN_BYTES, 4 << 20, 1ull << 40, "the kernel needs 4 MB for its own objects");
 
 /*
  * The low watermark, in bytes: the page cache takes new memory only while more than this is free, and below it the background
@@ -63,6 +62,9 @@
 #ifndef MEMORY_LOW_BYTES
 #define MEMORY_LOW_BYTES 0
 #endif
+CONFIG_RANGE_OR_0(MEMORY_LOW_BYTES, 4 << 20, 1ull << 40, "the kernel's share lies below");
+CONFIG_RULE((MEMORY_LOW_BYTES) == 0 || (MEMORY_LOW_BYTES) >= (MEMORY_MIN_BYTES),
+	    "MEMORY_LOW_BYTES is 0 or at least MEMORY_MIN_BYTES: caches stop growing before the kernel's share begins");
 
 /*
  * The high watermark, in bytes, up to which the background cleaner frees. 0: low and a fourth of min, 4 MB at least: the cache
@@ -71,6 +73,10 @@
 #ifndef MEMORY_HIGH_BYTES
 #define MEMORY_HIGH_BYTES 0
 #endif
+CONFIG_RANGE_OR_0(MEMORY_HIGH_BYTES, 4 << 20, 1ull << 40, "the low watermark lies below");
+CONFIG_RULE(
+	(MEMORY_HIGH_BYTES) == 0 || ((MEMORY_LOW_BYTES) != 0 && (MEMORY_HIGH_BYTES) >= (MEMORY_LOW_BYTES)),
+	"MEMORY_HIGH_BYTES is 0, or at least MEMORY_LOW_BYTES, which then must not be 0: the background cleaner begins there");
 
 /*
  * Of what lies below min, the share in percent that the kernel's allocations may take where nothing may sleep, in interrupt
@@ -79,23 +85,7 @@
 #ifndef MEMORY_ATOMIC_PERCENT
 #define MEMORY_ATOMIC_PERCENT 50
 #endif
-
-#if MEMORY_MIN_BYTES != 0 && MEMORY_MIN_BYTES < (4 << 20)
-#error "MEMORY_MIN_BYTES: the kernel needs at least 4 MB for its own objects; set it to 4 << 20 or more."
-#endif
-#if MEMORY_LOW_BYTES != 0 && MEMORY_LOW_BYTES < MEMORY_MIN_BYTES
-#error "MEMORY_LOW_BYTES must be at least MEMORY_MIN_BYTES: caches stop growing before the kernel's share begins."
-#endif
-#if MEMORY_LOW_BYTES > (128 << 20)
-#error "MEMORY_LOW_BYTES above 128 MB would leave no page cache on the smallest machines (256 MB); set it to at most 128 << 20."
-#endif
-
-#if MEMORY_HIGH_BYTES != 0 && MEMORY_HIGH_BYTES < MEMORY_LOW_BYTES
-#error "MEMORY_HIGH_BYTES must be at least MEMORY_LOW_BYTES, where the background cleaner begins."
-#endif
-#if MEMORY_ATOMIC_PERCENT < 0 || MEMORY_ATOMIC_PERCENT > 100
-#error "MEMORY_ATOMIC_PERCENT is 0 to 100."
-#endif
+CONFIG_RANGE(MEMORY_ATOMIC_PERCENT, 0, 100, "it is a share");
 
 /*
  * Free memory, in bytes, that a drain leaves in the caches of the general heap (small objects of kernel, drivers and app), so
@@ -104,6 +94,7 @@
 #ifndef GENERAL_HEAP_RETAIN_BYTES
 #define GENERAL_HEAP_RETAIN_BYTES (2ull << 20)
 #endif
+CONFIG_RANGE(GENERAL_HEAP_RETAIN_BYTES, 0, 64 << 20, "a retain above 64 MB keeps memory from requests that need it");
 
 /*
  * One in so many objects of the general heap is guarded: it lies alone on a page at the edge of one that is not mapped, so that
@@ -113,6 +104,7 @@
 #ifndef HEAP_GUARD_ONE_IN
 #define HEAP_GUARD_ONE_IN 16384
 #endif
+CONFIG_RANGE_OR_0(HEAP_GUARD_ONE_IN, 16, 1000000000, "more often, all memory would come from the few guarded pages");
 
 /*
  * Milliseconds in which a CPU has one object guarded at most, as that costs as much as some hundred others: who allocates
@@ -121,6 +113,7 @@
 #ifndef HEAP_GUARD_INTERVAL_MS
 #define HEAP_GUARD_INTERVAL_MS 10
 #endif
+CONFIG_RANGE(HEAP_GUARD_INTERVAL_MS, 0, 1000000, "0 guards one in HEAP_GUARD_ONE_IN, however fast they come");
 
 /*
  * Memory, in bytes, for guarded objects: 2 MB are some two hundred of them, and half of these stay out of use after they were
@@ -129,21 +122,14 @@
 #ifndef HEAP_GUARD_BYTES
 #define HEAP_GUARD_BYTES (2ull << 20)
 #endif
-
-#if HEAP_GUARD_ONE_IN < 0 || (HEAP_GUARD_ONE_IN > 0 && HEAP_GUARD_ONE_IN < 16) || HEAP_GUARD_ONE_IN > 1000000000
-#error "HEAP_GUARD_ONE_IN is 0 (none) or 16 to 1000000000: more often, all memory would come from the few guarded pages."
-#endif
-#if HEAP_GUARD_INTERVAL_MS < 0 || HEAP_GUARD_INTERVAL_MS > 1000000
-#error "HEAP_GUARD_INTERVAL_MS is 0 (guard one in HEAP_GUARD_ONE_IN, however fast they come) to 1000000 milliseconds."
-#endif
-#if HEAP_GUARD_BYTES % (2 << 20) != 0 || HEAP_GUARD_BYTES < (2 << 20) || HEAP_GUARD_BYTES > (32 << 20)
-#error "HEAP_GUARD_BYTES is a multiple of 2 << 20, up to 32 << 20; to have none, set HEAP_GUARD_ONE_IN to 0."
-#endif
+CONFIG_RANGE(HEAP_GUARD_BYTES, 2 << 20, 32 << 20, "it is made of 2 MB blocks; to have none, set HEAP_GUARD_ONE_IN to 0");
+CONFIG_RULE((HEAP_GUARD_BYTES) % (2 << 20) == 0, "HEAP_GUARD_BYTES is a multiple of 2 << 20: it is made of 2 MB blocks");
 
 /* Free memory, in bytes, that a drain leaves for the small coherent DMA objects of drivers (queues, tables). One block. */
 #ifndef DMA_RETAIN_BYTES
 #define DMA_RETAIN_BYTES (2ull << 20)
 #endif
+CONFIG_RANGE(DMA_RETAIN_BYTES, 0, 64 << 20, "a retain above 64 MB keeps memory from requests that need it");
 
 /*
  * The guarantee: so much DMA memory, in bytes, is there at any moment without waiting, in interrupt handlers too, in pieces of
@@ -158,6 +144,12 @@
 #ifndef DMA_GUARANTEE_PIECE_BYTES
 #define DMA_GUARANTEE_PIECE_BYTES (4ull << 20)
 #endif
+CONFIG_RANGE_OR_0(DMA_GUARANTEE_BYTES, 2 << 20, 1ull << 40, "0 turns it off, and it is made of 2 MB blocks");
+CONFIG_RANGE(DMA_GUARANTEE_PIECE_BYTES, 2 << 20, 1 << 30, "the guarantee is made of 2 MB blocks");
+CONFIG_RULE(((DMA_GUARANTEE_PIECE_BYTES) & ((DMA_GUARANTEE_PIECE_BYTES)-1)) == 0,
+	    "DMA_GUARANTEE_PIECE_BYTES is a power of two, such as 4 << 20");
+CONFIG_RULE((DMA_GUARANTEE_BYTES) == 0 || (DMA_GUARANTEE_BYTES) >= (DMA_GUARANTEE_PIECE_BYTES),
+	    "DMA_GUARANTEE_BYTES is 0 or at least one piece, DMA_GUARANTEE_PIECE_BYTES");
 
 /*
  * Address bits of the devices that the guarantee is for: it lies below 2^n, and serves no device that reaches less. 64:
@@ -166,29 +158,16 @@
 #ifndef DMA_GUARANTEE_ADDRESS_BITS
 #define DMA_GUARANTEE_ADDRESS_BITS 64
 #endif
-
-#if DMA_GUARANTEE_PIECE_BYTES < (2 << 20) || (DMA_GUARANTEE_PIECE_BYTES & (DMA_GUARANTEE_PIECE_BYTES - 1)) != 0
-#error "DMA_GUARANTEE_PIECE_BYTES is a power of two, and at least 2 << 20: the guarantee is made of whole 2 MB blocks."
-#endif
-#if DMA_GUARANTEE_BYTES != 0 && DMA_GUARANTEE_BYTES < DMA_GUARANTEE_PIECE_BYTES
-#error "DMA_GUARANTEE_BYTES is 0 or at least one piece (DMA_GUARANTEE_PIECE_BYTES)."
-#endif
-#if DMA_GUARANTEE_ADDRESS_BITS < 24 || DMA_GUARANTEE_ADDRESS_BITS > 64
-#error "DMA_GUARANTEE_ADDRESS_BITS is 24 to 64."
-#endif
-
-#if GENERAL_HEAP_RETAIN_BYTES > (64 << 20) || DMA_RETAIN_BYTES > (64 << 20)
-#error "A retain above 64 MB keeps memory from requests that need it; set GENERAL_HEAP_RETAIN_BYTES and DMA_RETAIN_BYTES lower."
-#endif
+CONFIG_RANGE(DMA_GUARANTEE_ADDRESS_BITS, 24, 64, "no device reaches less than 16 MB, or more than 64 bits");
+CONFIG_RULE((DMA_GUARANTEE_ADDRESS_BITS) > 30 || (DMA_GUARANTEE_PIECE_BYTES) <= 1ull << ((DMA_GUARANTEE_ADDRESS_BITS) % 64),
+	    "DMA_GUARANTEE_PIECE_BYTES is at most 2 to the power of DMA_GUARANTEE_ADDRESS_BITS: pieces lie below that");
 
 /* Events of reclaim that are kept for the monitor's `trace`, 64 bytes each; 0: none. 1024 are those of some dozen requests. */
 #ifndef MEMORY_TRACE_EVENTS
 #define MEMORY_TRACE_EVENTS 1024
 #endif
-
-#if MEMORY_TRACE_EVENTS < 0 || MEMORY_TRACE_EVENTS > 16384 || (MEMORY_TRACE_EVENTS & (MEMORY_TRACE_EVENTS - 1)) != 0
-#error "MEMORY_TRACE_EVENTS is 0 or a power of two up to 16384."
-#endif
+CONFIG_RANGE(MEMORY_TRACE_EVENTS, 0, 16384, "0 records none, and 16384 take 1 MB");
+CONFIG_RULE(((MEMORY_TRACE_EVENTS) & ((MEMORY_TRACE_EVENTS)-1)) == 0, "MEMORY_TRACE_EVENTS is 0 or a power of two");
 
 /* Page cache -------------------------------------------------------------------------------------------------------------- */
 
@@ -199,6 +178,7 @@
 #ifndef PAGECACHE_RETAIN_BYTES
 #define PAGECACHE_RETAIN_BYTES (2ull << 20)
 #endif
+CONFIG_RANGE(PAGECACHE_RETAIN_BYTES, 0, 64 << 20, "a retain above 64 MB keeps memory from requests that need it");
 
 /*
  * Cached bytes that a volume keeps under any pressure, unless a rule gives it a value of its own. 8 MB keep directories and
@@ -207,11 +187,13 @@
 #ifndef PAGECACHE_KEEP_BYTES
 #define PAGECACHE_KEEP_BYTES (8ull << 20)
 #endif
+CONFIG_RANGE(PAGECACHE_KEEP_BYTES, 0, 1ull << 40, "each volume keeps as much");
 
 /* Drain preference of a volume, 0 to 100: volumes with lower values give first. */
 #ifndef PAGECACHE_PREFERENCE
 #define PAGECACHE_PREFERENCE 50
 #endif
+CONFIG_RANGE(PAGECACHE_PREFERENCE, 0, 100, "0 gives first, 100 last");
 
 /*
  * Rules for volumes that are to have other values than these three, in the words of src/volume_rules.h: by the name of a disk
@@ -226,6 +208,7 @@
 #ifndef PAGECACHE_VOLUMES
 #define PAGECACHE_VOLUMES ""
 #endif
+CONFIG_STRING(PAGECACHE_VOLUMES, "a text in quotes, such as \"serial=S4EWNF0M preference=0\"");
 
 /*
  * Dirty pages of all volumes, in percent of what can be dirty: what is cached, or free above MEMORY_LOW_BYTES. Each volume
@@ -238,11 +221,16 @@
 #ifndef PAGECACHE_DIRTY_MAX_PERCENT
 #define PAGECACHE_DIRTY_MAX_PERCENT 20
 #endif
+CONFIG_RANGE(PAGECACHE_DIRTY_BACKGROUND_PERCENT, 0, 59, "it lies below PAGECACHE_DIRTY_MAX_PERCENT");
+CONFIG_RANGE(PAGECACHE_DIRTY_MAX_PERCENT, 1, 60, "with more dirty memory a drain would have to wait for the disk");
+CONFIG_RULE(PAGECACHE_DIRTY_BACKGROUND_PERCENT < PAGECACHE_DIRTY_MAX_PERCENT,
+	    "PAGECACHE_DIRTY_BACKGROUND_PERCENT is below PAGECACHE_DIRTY_MAX_PERCENT, or writers wait before writing begins");
 
 /* Age in milliseconds at which a dirty page is written even if there are few. What a power cut may cost without a flush. */
 #ifndef PAGECACHE_DIRTY_AGE_MS
 #define PAGECACHE_DIRTY_AGE_MS 30000
 #endif
+CONFIG_RANGE(PAGECACHE_DIRTY_AGE_MS, 100, 86400000, "100 ms, or each write goes to the disk on its own, to a day");
 
 /*
  * A block that is drained may have this share of dirty pages, in percent, and is then emptied by moving them; one with more is
@@ -251,6 +239,7 @@
 #ifndef PAGECACHE_MOVE_PERCENT
 #define PAGECACHE_MOVE_PERCENT 25
 #endif
+CONFIG_RANGE(PAGECACHE_MOVE_PERCENT, 0, 100, "0 never moves dirty pages");
 
 /*
  * Time in milliseconds after which the background writer tries a page again that could not be written; each flush tries it,
@@ -259,6 +248,7 @@
 #ifndef PAGECACHE_RETRY_MS
 #define PAGECACHE_RETRY_MS 5000
 #endif
+CONFIG_RANGE(PAGECACHE_RETRY_MS, 100, 3600000, "100 ms, or a page that cannot be written keeps the disk busy, to an hour");
 
 /*
  * How far a sequential or strided reader is read ahead of, in bytes at most; 0: not at all. 4 MB keep a disk of 2 GB/s busy for
@@ -267,6 +257,7 @@
 #ifndef PAGECACHE_READAHEAD_BYTES
 #define PAGECACHE_READAHEAD_BYTES (4ull << 20)
 #endif
+CONFIG_RANGE_OR_0(PAGECACHE_READAHEAD_BYTES, 4096, 64 << 20, "a page, to 64 MB, or guesses push out what is used");
 
 /*
  * Frames that each CPU keeps of each volume for its next misses, 0 to 8: with 8, only every ninth miss takes the lock of the
@@ -275,6 +266,7 @@
 #ifndef PAGECACHE_LOOKASIDE_FRAMES
 #define PAGECACHE_LOOKASIDE_FRAMES 8
 #endif
+CONFIG_RANGE(PAGECACHE_LOOKASIDE_FRAMES, 0, 8, "0 has none");
 
 /*
  * Memory, in bytes, that stands ready for pages that a drain moves away, rounded up to whole blocks. One block takes the dirty
@@ -283,6 +275,7 @@
 #ifndef PAGECACHE_MIGRATION_BYTES
 #define PAGECACHE_MIGRATION_BYTES (2ull << 20)
 #endif
+CONFIG_RANGE(PAGECACHE_MIGRATION_BYTES, 0, 32 << 20, "a drain moves few pages, and uses what it frees itself");
 
 /*
  * How long a reader or writer waits, in milliseconds, for a page frame before it gets an error. Only a machine whose memory is
@@ -291,6 +284,7 @@
 #ifndef PAGECACHE_FRAME_WAIT_MS
 #define PAGECACHE_FRAME_WAIT_MS 10000
 #endif
+CONFIG_RANGE(PAGECACHE_FRAME_WAIT_MS, 100, 3600000, "dirty pages have to be written meanwhile; an hour at most");
 
 /*
  * How long power-off waits, in milliseconds, until all that was written is durable. What is not by then is named and lost: a
@@ -301,60 +295,19 @@
 #ifndef POWER_OFF_FLUSH_MS
 #define POWER_OFF_FLUSH_MS 60000
 #endif
-
-#if POWER_OFF_FLUSH_MS < 1000
-#error "POWER_OFF_FLUSH_MS is at least 1000: healthy disks pause for that long."
-#endif
-#if PAGECACHE_MIGRATION_BYTES > (32 << 20)
-#error "PAGECACHE_MIGRATION_BYTES is at most 32 MB: a drain moves few pages, and uses what it frees itself."
-#endif
-#if PAGECACHE_FRAME_WAIT_MS < 100
-#error "PAGECACHE_FRAME_WAIT_MS is at least 100: dirty pages have to be written meanwhile."
-#endif
+CONFIG_RANGE(POWER_OFF_FLUSH_MS, 1000, 86400000, "healthy disks pause for a second; a day at most");
 
 /* Nodes (volumes, files) that can be open at once: 8 bytes each. */
 #ifndef PAGECACHE_NODES
 #define PAGECACHE_NODES 4096
 #endif
+CONFIG_RANGE(PAGECACHE_NODES, 16, 16777215, "each disk and each partition is one");
 
 /* I/O requests of the page cache that can be under way at once, 1 MB each: their objects are held in reserve, 7 KB each. */
 #ifndef PAGECACHE_REQUESTS
 #define PAGECACHE_REQUESTS 64
 #endif
-
-#if PAGECACHE_MOVE_PERCENT < 0 || PAGECACHE_MOVE_PERCENT > 100
-#error "PAGECACHE_MOVE_PERCENT is 0 (dirty pages are never moved) to 100."
-#endif
-#if PAGECACHE_RETRY_MS < 100
-#error "PAGECACHE_RETRY_MS is at least 100: a page that cannot be written must not keep the disk busy."
-#endif
-#if PAGECACHE_READAHEAD_BYTES > (64 << 20)
-#error "PAGECACHE_READAHEAD_BYTES is at most 64 MB: guesses would push out what is used."
-#endif
-#if PAGECACHE_LOOKASIDE_FRAMES < 0 || PAGECACHE_LOOKASIDE_FRAMES > 8
-#error "PAGECACHE_LOOKASIDE_FRAMES is 0 (none) to 8."
-#endif
-#if PAGECACHE_NODES < 16 || PAGECACHE_NODES > 16777215
-#error "PAGECACHE_NODES is 16 to 16777215: each disk and each partition is one."
-#endif
-#if PAGECACHE_REQUESTS < 2 || PAGECACHE_REQUESTS > 4096
-#error "PAGECACHE_REQUESTS is 2 to 4096."
-#endif
-#if PAGECACHE_RETAIN_BYTES > (64 << 20)
-#error "PAGECACHE_RETAIN_BYTES above 64 MB keeps memory from requests that need it; set it lower."
-#endif
-#if PAGECACHE_PREFERENCE < 0 || PAGECACHE_PREFERENCE > 100
-#error "PAGECACHE_PREFERENCE is 0 (gives first) to 100 (gives last)."
-#endif
-#if PAGECACHE_DIRTY_MAX_PERCENT < 1 || PAGECACHE_DIRTY_MAX_PERCENT > 60
-#error "PAGECACHE_DIRTY_MAX_PERCENT is 1 to 60: with more dirty memory a drain would have to wait for the disk."
-#endif
-#if PAGECACHE_DIRTY_BACKGROUND_PERCENT < 0 || PAGECACHE_DIRTY_BACKGROUND_PERCENT >= PAGECACHE_DIRTY_MAX_PERCENT
-#error "PAGECACHE_DIRTY_BACKGROUND_PERCENT must be below PAGECACHE_DIRTY_MAX_PERCENT, or writers wait before writing begins."
-#endif
-#if PAGECACHE_DIRTY_AGE_MS < 100
-#error "PAGECACHE_DIRTY_AGE_MS is at least 100: below that every write would go to the disk on its own."
-#endif
+CONFIG_RANGE(PAGECACHE_REQUESTS, 2, 4096, "one reads while another writes; 4096 take 28 MB");
 
 /* Drivers ------------------------------------------------------------------------------------------------------------------ */
 
@@ -366,7 +319,4 @@
 #ifndef DRIVER_IO_TIMEOUT_MS
 #define DRIVER_IO_TIMEOUT_MS 30000
 #endif
-
-#if DRIVER_IO_TIMEOUT_MS < 1000
-#error "DRIVER_IO_TIMEOUT_MS is at least 1000: healthy disks pause for that long."
-#endif
+CONFIG_RANGE(DRIVER_IO_TIMEOUT_MS, 1000, 3600000, "healthy disks pause for a second; an hour at most");

@@ -71,9 +71,17 @@ $(CONFIG_HEADER) $(CONFIG_VALUES) &: FORCE
 
 $(foreach file,$(sort $(SOURCES) $(TEST_SOURCES)),$(eval $(call program_rule,$(file))))
 
+# The checks of config.h, alone and first: a value that cannot work ends the build with what they say.
+CONFIG_CHECKED := $(BUILD)/image/config/checked
+$(CONFIG_CHECKED): $(ROOT)config.h $(FLAGS_RECORD) $(CONFIG_HEADER) | setup
+	$(Q)$(CC) $(IMAGE_FLAGS) -MMD -MP -MT $@ -MF $@.d -include $(CONFIG_HEADER) $(if $(PROGRAM_CONFIG),-I$(PROGRAM)) \
+		-include $< -fsyntax-only -x c /dev/null
+	@touch $@
+-include $(CONFIG_CHECKED).d
+
 # The wiring, which config.h goes into.
 WIRING := $(BUILD)/image/src/main.c.o
-$(WIRING): $(ROOT)src/main.c $(FLAGS_RECORD) $(CONFIG_HEADER) $(CONFIG_VALUES) | setup
+$(WIRING): $(ROOT)src/main.c $(FLAGS_RECORD) $(CONFIG_HEADER) $(CONFIG_VALUES) $(CONFIG_CHECKED) | setup
 	$(call compile,$(KERNEL_FLAGS) -include $(CONFIG_HEADER) -I$(BUILD)/image/config $(if $(PROGRAM_CONFIG),-I$(PROGRAM)))
 
 $(BUILD)/image/weir.lds: $(ROOT)boot/weir.lds

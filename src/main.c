@@ -12,10 +12,12 @@
 #include "heap/memory.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/boot_info.h"
+#include "runtime/base/config_value.h"
 #include "runtime/base/log.h"
 #include "runtime/base/options.h"
 #include "runtime/base/string.h"
 #include "runtime/base/version.h"
+#include "runtime/kernel/address_space.h"
 #include "runtime/kernel/boot_heap.h"
 #include "runtime/kernel/clock.h"
 #include "runtime/kernel/clock_wall.h"
@@ -32,8 +34,8 @@
 
 static const struct kernel_config kernel_config = {
 	.cpus_max = KERNEL_CPUS_MAX,
-	.slice_ns = KERNEL_SLICE_MS * NS_PER_MS,
-	.watchdog_ns = KERNEL_WATCHDOG_MS * NS_PER_MS,
+	.slice_ns = NS_PER_MS * (KERNEL_SLICE_MS),
+	.watchdog_ns = NS_PER_MS * (KERNEL_WATCHDOG_MS),
 	.first_task_stack_bytes = KERNEL_MAIN_STACK_BYTES,
 };
 
@@ -45,14 +47,14 @@ static struct memory_config memory_config = {
 	.general_retain_bytes = GENERAL_HEAP_RETAIN_BYTES,
 	.guard = {
 		.one_in = HEAP_GUARD_ONE_IN,
-		.interval_ns = HEAP_GUARD_INTERVAL_MS * NS_PER_MS,
+		.interval_ns = NS_PER_MS * (HEAP_GUARD_INTERVAL_MS),
 		.bytes = HEAP_GUARD_BYTES,
 	},
 	.dma_retain_bytes = DMA_RETAIN_BYTES,
 	.guarantee = {
 		.bytes = DMA_GUARANTEE_BYTES,
 		.piece_bytes = DMA_GUARANTEE_PIECE_BYTES,
-		.highest = { DMA_GUARANTEE_ADDRESS_BITS == 64 ? 0 : (1ull << (DMA_GUARANTEE_ADDRESS_BITS % 64)) - 1 },
+		.highest = { (DMA_GUARANTEE_ADDRESS_BITS) == 64 ? 0 : (1ull << ((DMA_GUARANTEE_ADDRESS_BITS) % 64)) - 1 },
 	},
 	.trace_events = MEMORY_TRACE_EVENTS,
 };
@@ -62,16 +64,16 @@ static struct memory_config memory_config = {
 static const struct pagecache_config pagecache_config = {
 	.dirty_background_percent = PAGECACHE_DIRTY_BACKGROUND_PERCENT,
 	.dirty_max_percent = PAGECACHE_DIRTY_MAX_PERCENT,
-	.dirty_age_ns = PAGECACHE_DIRTY_AGE_MS * NS_PER_MS,
+	.dirty_age_ns = NS_PER_MS * (PAGECACHE_DIRTY_AGE_MS),
 	.move_percent = PAGECACHE_MOVE_PERCENT,
 	.requests = PAGECACHE_REQUESTS,
-	.retry_ns = PAGECACHE_RETRY_MS * NS_PER_MS,
+	.retry_ns = NS_PER_MS * (PAGECACHE_RETRY_MS),
 	.readahead_bytes = PAGECACHE_READAHEAD_BYTES,
 	.lookaside_frames = PAGECACHE_LOOKASIDE_FRAMES,
 	.nodes = PAGECACHE_NODES,
-	.migration_blocks = (PAGECACHE_MIGRATION_BYTES + BLOCK_BYTES - 1) / BLOCK_BYTES,
-	.frame_wait_ns = PAGECACHE_FRAME_WAIT_MS * NS_PER_MS,
-	.flush_wait_ns = POWER_OFF_FLUSH_MS * NS_PER_MS,
+	.migration_blocks = ((PAGECACHE_MIGRATION_BYTES) + BLOCK_BYTES - 1) / BLOCK_BYTES,
+	.frame_wait_ns = NS_PER_MS * (PAGECACHE_FRAME_WAIT_MS),
+	.flush_wait_ns = NS_PER_MS * (POWER_OFF_FLUSH_MS),
 };
 
 static const struct volume_config volume_config = {
@@ -88,41 +90,49 @@ static struct command_table commands;
 
 /* config ------------------------------------------------------------------------------------------------------------------- */
 
-/* A text, or a number. */
-struct config_value {
-	const char *name;
-	const char *text;
-	uint64_t value;
-};
-
-static const struct config_value config_values[] = {
-#define CONFIG_VALUE(name)                                                                                                     \
-	{ #name, _Generic((name), char * : (name), default : NULL), _Generic((name), char * : 0, default : (name)) },
-#define CONFIG_TEXT(name)      { #name, CONFIG_AS_WRITTEN(name), 0 },
 #define CONFIG_AS_WRITTEN(...) #__VA_ARGS__
+#define CONFIG_TEXT_OF(value, written)                                                                                         \
+	_Generic((value), char * : (value), float : (written), double : (written), default : NULL)
+
+static struct config_value config_values[] = {
+#define CONFIG_VALUE(value, origin)                                                                                            \
+	{                                                                                                                      \
+		.name = #value,                                                                                                \
+		.text = CONFIG_TEXT_OF(value, CONFIG_AS_WRITTEN(value)),                                                       \
+		.number = (unsigned long long)CONFIG_NUMBER(value),                                                            \
+		.is_negative = CONFIG_NUMBER(value) < 0,                                                                       \
+		.from = (origin),                                                                                              \
+	},
+#define CONFIG_TEXT(value, origin) { .name = #value, .text = CONFIG_AS_WRITTEN(value), .from = (origin) },
 #include "config_values.h"
 };
 
-static status_t config_run(struct command *self, int argc, char **argv)
-{
-	(void)self;
-	(void)argc;
-	(void)argv;
-	print("%-36s %s\n", "version", weir_version);
-	for (const struct config_value *value = config_values; value != config_values + ARRAY_LENGTH(config_values); value++) {
-		if (value->text)
-			print("%-36s %s\n", value->name, value->text);
-		else
-			print("%-36s %llu\n", value->name, (unsigned long long)value->value);
-	}
-	return STATUS_OK;
-}
+static struct config_table config_table = {
+	.values = config_values,
+	.count = ARRAY_LENGTH(config_values),
+	.version = weir_version,
+};
 
-static struct command config_command = {
-	.name = "config",
-	.arguments = "",
-	.help = "the version, and the values of config.h and weir_config.h as built",
-	.run = config_run,
+/* The limits that config.h spells as numbers. */
+_Static_assert(PLATFORM_CPUS_MAX == 64, "KERNEL_CPUS_MAX");
+_Static_assert(STACK_BYTES_MAX == 252 << 10, "KERNEL_MAIN_STACK_BYTES");
+_Static_assert(LOOKASIDE_FRAMES == 8, "PAGECACHE_LOOKASIDE_FRAMES");
+_Static_assert(MIGRATION_BLOCKS_MAX == (32 << 20) / BLOCK_BYTES, "PAGECACHE_MIGRATION_BYTES");
+_Static_assert(PAGE_NODE_MAX == 16777215, "PAGECACHE_NODES");
+
+/* What may take that share of the memory at most, so that a machine that boots has some left to work with. */
+static const struct config_share config_shares[] = {
+	{ "MEMORY_MIN_BYTES", MEMORY_MIN_BYTES, 1, 4 },
+	{ "MEMORY_LOW_BYTES", MEMORY_LOW_BYTES, 1, 4 },
+	{ "MEMORY_HIGH_BYTES", MEMORY_HIGH_BYTES, 1, 2 },
+	{ "GENERAL_HEAP_RETAIN_BYTES", GENERAL_HEAP_RETAIN_BYTES, 1, 8 },
+	{ "HEAP_GUARD_BYTES", HEAP_GUARD_BYTES, 1, 8 },
+	{ "DMA_RETAIN_BYTES", DMA_RETAIN_BYTES, 1, 8 },
+	{ "PAGECACHE_RETAIN_BYTES", PAGECACHE_RETAIN_BYTES, 1, 8 },
+	{ "PAGECACHE_KEEP_BYTES", PAGECACHE_KEEP_BYTES, 1, 8 },
+	{ "PAGECACHE_MIGRATION_BYTES", PAGECACHE_MIGRATION_BYTES, 1, 8 },
+	{ "PAGECACHE_NODES", PAGECACHE_NODES, sizeof(struct node *), 16 },
+	{ "PAGECACHE_REQUESTS", PAGECACHE_REQUESTS, 7 * KIB, 16 },
 };
 
 /* Memory ------------------------------------------------------------------------------------------------------------------- */
@@ -170,9 +180,32 @@ static uint64_t guarantee_bytes(const char *command_line, uint64_t all)
 {
 	const uint64_t wanted = options_get_number(command_line, "guarantee", memory_config.guarantee.bytes);
 
-	if (wanted > all / GUARANTEE_SHARE)
-		log_warn("memory: the DMA guarantee is cut to an eighth of the memory");
-	return align_down(MIN(wanted, all / GUARANTEE_SHARE), memory_config.guarantee.piece_bytes);
+	const uint64_t given = align_down(MIN(wanted, all / GUARANTEE_SHARE), memory_config.guarantee.piece_bytes);
+
+	if (wanted > given)
+		log_warn("memory: the DMA guarantee is %llu bytes instead of %llu: whole pieces, in an eighth of the memory",
+			 (unsigned long long)given, (unsigned long long)wanted);
+	return given;
+}
+
+/* Refuses what is too much for the machine, and chooses what config.h and the command line leave open. */
+static void memory_configure(const char *command_line, uint64_t all)
+{
+	const char *origin = options_get(command_line, "guarantee", (char[2]){ 0 }, 2) ? "command line" : "this machine";
+	const struct memory_config built = memory_config;
+
+	for (size_t i = 0; i < ARRAY_LENGTH(config_shares); i++)
+		config_share_check(&config_shares[i], all);
+	memory_config.guarantee.bytes = guarantee_bytes(command_line, all);
+	if (memory_config.guarantee.bytes != built.guarantee.bytes)
+		config_value_set(&config_table, "DMA_GUARANTEE_BYTES", memory_config.guarantee.bytes, origin);
+	watermarks_choose(&memory_config, all);
+	if (memory_config.min_bytes != built.min_bytes)
+		config_value_set(&config_table, "MEMORY_MIN_BYTES", memory_config.min_bytes, "this machine");
+	if (memory_config.low_bytes != built.low_bytes)
+		config_value_set(&config_table, "MEMORY_LOW_BYTES", memory_config.low_bytes, "this machine");
+	if (memory_config.high_bytes != built.high_bytes)
+		config_value_set(&config_table, "MEMORY_HIGH_BYTES", memory_config.high_bytes, "this machine");
 }
 
 static void memory_start(const char *command_line)
@@ -180,8 +213,7 @@ static void memory_start(const char *command_line)
 	static struct phys_range ranges[MEMORY_RANGES_MAX];
 	const size_t count = boot_heap_take_blocks(ranges, MEMORY_RANGES_MAX);
 
-	memory_config.guarantee.bytes = guarantee_bytes(command_line, ranges_bytes(ranges, count));
-	watermarks_choose(&memory_config, ranges_bytes(ranges, count));
+	memory_configure(command_line, ranges_bytes(ranges, count));
 	if (count == 0 ||
 	    memory_init(&memory, &memory_config, ranges, (uint32_t)count, metadata_take(ranges, count)) != STATUS_OK)
 		platform_panic("there is too little memory: no whole 2 MB block is left for the heap");
@@ -268,7 +300,7 @@ static void drivers_begin(const char *command_line)
 		.memory = &memory,
 		.block_devices = &block_devices,
 		.commands = &commands,
-		.io_timeout_ns = DRIVER_IO_TIMEOUT_MS * NS_PER_MS,
+		.io_timeout_ns = NS_PER_MS * (DRIVER_IO_TIMEOUT_MS),
 	};
 	status_t status;
 
@@ -291,7 +323,7 @@ static void in_use_log(const char *text)
  */
 static void farewell(void)
 {
-	const status_t status = pagecache_flush_until(&pagecache, platform_now_ns() + POWER_OFF_FLUSH_MS * NS_PER_MS);
+	const status_t status = pagecache_flush_until(&pagecache, platform_now_ns() + NS_PER_MS * (POWER_OFF_FLUSH_MS));
 
 	if (status != STATUS_OK)
 		log_error("not all that was written has reached the disks: %s", status_text(status));
@@ -313,7 +345,7 @@ static void commands_start(void)
 	clock_wall_commands_register(&commands);
 	power_commands_register(&commands);
 	monitor_commands_register(&commands);
-	command_register(&commands, &config_command);
+	config_commands_register(&config_table, &commands);
 }
 
 static void first_task(void *context)
@@ -361,6 +393,7 @@ _Noreturn void kernel_main(const struct boot_info *boot)
 	log_level_from(boot->command_line);
 	log_info("Weir %s", weir_version);
 	log_info("command line (%s): %s", boot->command_line_source, boot->command_line);
+	config_table.command_line = boot->command_line;
 	descriptors_init();
 	boot_heap_init(boot);
 	paging_init(boot, boot_heap());

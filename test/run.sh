@@ -89,7 +89,8 @@ tap "image tests" test/image/run.sh
 side_by_side \
 	'tap "crash" test/image/crash.sh; tap "programs" test/check/programs.sh; tap "first contact" test/check/first_contact.sh' \
 	'tap "monitor" test/image/monitor.sh; tap "jobs" test/image/jobs.sh' \
-	'example instrument; example recorder'
+	'example instrument; example recorder' \
+	'tap "values of config.h" test/check/config.sh'
 
 passed=$(grep -cE '^ok\b' "$results")
 failed=$(grep -cE '^not ok\b' "$results")
