@@ -24,6 +24,8 @@
 #include "runtime/kernel/console.h"
 #include "runtime/kernel/holds_command.h"
 #include "runtime/kernel/interrupt.h"
+#include "runtime/kernel/log_command.h"
+#include "runtime/kernel/log_disk.h"
 #include "runtime/kernel/monitor.h"
 #include "runtime/kernel/power.h"
 #include "runtime/kernel/start.h"
@@ -285,6 +287,31 @@ static void pagecache_start(const char *command_line)
 	volumes_start(&volumes, &pagecache, &block_devices, &volume_config, PAGECACHE_VOLUMES, command_line);
 }
 
+/* The log ---------------------------------------------------------------------------------------------------------------- */
+
+/* log=VOLUME: what fails is logged, and costs the log alone. */
+static void log_start(const char *command_line)
+{
+	static char name[VOLUME_NAME_BYTES];
+	struct volume *volume;
+
+	if (!options_get(command_line, "log", name, sizeof(name)))
+		return;
+	volume = volume_find(&pagecache, name);
+	if (!volume) {
+		log_error("log=%s: there is no volume of that name", name);
+		return;
+	}
+	(void)!log_disk_start(&(struct log_disk_config){
+		.name = name,
+		.device = volume->device,
+		.start_bytes = volume->start_bytes,
+		.bytes = volume->bytes,
+		.heap = memory_general_heap(&memory),
+		.commands = &commands,
+	});
+}
+
 /* Start -------------------------------------------------------------------------------------------------------------------- */
 
 static bool lines_wanted(const char *command_line)
@@ -327,6 +354,7 @@ static void farewell(void)
 
 	if (status != STATUS_OK)
 		log_error("not all that was written has reached the disks: %s", status_text(status));
+	log_disk_finish();
 	drivers_stop();
 	owned_heaps_write(&memory.owned, OWNED_LEFT, site_tally_log_error);
 	log_debug("memory: %llu bytes of the general heap are in use",
@@ -345,6 +373,7 @@ static void commands_start(void)
 	clock_wall_commands_register(&commands);
 	power_commands_register(&commands);
 	monitor_commands_register(&commands);
+	log_commands_register(&commands);
 	config_commands_register(&config_table, &commands);
 }
 
@@ -360,6 +389,7 @@ static void first_task(void *context)
 	pagecache_start(boot->command_line);
 	power_set_farewell(farewell);
 	commands_start();
+	log_start(boot->command_line);
 	environment = (struct app_environment){
 		.memory = &memory,
 		.pagecache = &pagecache,

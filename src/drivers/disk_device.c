@@ -100,6 +100,19 @@ void disk_device_submit(struct disk_device *device, const struct block_device *b
 	disk_queue_submit(device->queues[platform_cpu() % device->queue_count], block, request, target);
 }
 
+status_t disk_device_panic_transfer(struct disk_device *device, const struct block_device *block, struct block_request *request,
+				    uint8_t target)
+{
+	if (!device->taken_over) {
+		const status_t status = device->gone ? STATUS_GONE : device->operations->take_over(device);
+
+		if (status != STATUS_OK)
+			return status;
+		device->taken_over = true;
+	}
+	return disk_queue_panic_transfer(device->queues[0], block, request, target, device->operations->poll);
+}
+
 void disk_device_publish(struct disk_device *device)
 {
 	for (unsigned i = 0; i < device->block_count; i++)

@@ -46,6 +46,11 @@ struct disk_operations {
 	void (*empty_locked)(struct disk_queue *queue);
 	/* Watch task. Brings the device back with the queues that it had. */
 	status_t (*restart)(struct disk_device *device);
+
+	/* After a panic, without locks: the same as halt and restart for the first queue, which does not interrupt. */
+	status_t (*take_over)(struct disk_device *device);
+	/* After that: takes the completion of slot 0. STATUS_BUSY: there is none yet. */
+	status_t (*poll)(struct disk_queue *queue);
 };
 
 struct disk_vector {
@@ -75,6 +80,7 @@ struct disk_device {
 	const char *_Atomic reset_reason; /* [a] NULL: all is well */
 	_Atomic bool stopped;             /* [a] completions are not taken: during a reset, and at the end */
 	bool gone;                        /* watch task */
+	bool taken_over;                  /* after a panic */
 	unsigned resets;                  /* watch task */
 	_Atomic unsigned errors;          /* [a] failed commands */
 	struct disk_activity activity;    /* [a] */
@@ -105,6 +111,10 @@ void disk_vector_serve(struct disk_device *device, unsigned vector);
 /* What a block device's submit does; `target` is for the driver. */
 void disk_device_submit(struct disk_device *device, const struct block_device *block, struct block_request *request,
 			uint8_t target);
+
+/* What its panic_transfer does. */
+status_t disk_device_panic_transfer(struct disk_device *device, const struct block_device *block, struct block_request *request,
+				    uint8_t target) MUST_CHECK;
 
 /* Starts the watch task. */
 status_t disk_device_watch(struct disk_device *device) MUST_CHECK;

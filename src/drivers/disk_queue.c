@@ -241,6 +241,40 @@ void disk_queue_fail(struct disk_queue *queue, struct list *done)
 	spinlock_unlock(&queue->lock);
 }
 
+#define PANIC_NS (5 * NS_PER_S) /* a device may take as long for a command */
+
+static status_t panic_command(struct disk_queue *queue, struct block_request *request,
+			      status_t (*poll)(struct disk_queue *queue))
+{
+	const uint64_t deadline_ns = platform_now_ns() + PANIC_NS;
+	status_t status;
+
+	queue->fill(queue, 0, request);
+	queue->ring(queue);
+	while ((status = poll(queue)) == STATUS_BUSY) {
+		if (platform_now_ns() > deadline_ns)
+			return STATUS_TIMEOUT;
+		platform_cpu_relax();
+	}
+	return status;
+}
+
+status_t disk_queue_panic_transfer(struct disk_queue *queue, const struct block_device *device, struct block_request *request,
+				   uint8_t target, status_t (*poll)(struct disk_queue *queue))
+{
+	struct disk_progress *progress = disk_progress(request);
+	status_t status = block_request_check(device, request);
+
+	*progress = (struct disk_progress){ .target = target };
+	if (request->operation == BLOCK_FLUSH && !device->write_cache)
+		return STATUS_OK;
+	while (status == STATUS_OK && !progress->issued) {
+		status = panic_command(queue, request, poll);
+		progress->issued = is_issued(request, progress);
+	}
+	return status;
+}
+
 static bool is_late(const struct disk_queue *queue, const struct disk_slot *slot, uint64_t now_ns)
 {
 	const struct disk_activity *activity = queue->activity;

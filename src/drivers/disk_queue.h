@@ -124,6 +124,13 @@ void disk_queue_start(struct disk_queue *queue);
 /* The same when the device is gone: all requests, now and later, end with STATUS_GONE. */
 void disk_queue_fail(struct disk_queue *queue, struct list *done);
 
+/*
+ * For block_device.panic_transfer: the request, a command at a time in slot 0, of a queue that nothing else uses any more, and
+ * whose device was started anew. `poll` takes a completion: STATUS_BUSY: there is none yet. Without the lock.
+ */
+status_t disk_queue_panic_transfer(struct disk_queue *queue, const struct block_device *device, struct block_request *request,
+				   uint8_t target, status_t (*poll)(struct disk_queue *queue)) MUST_CHECK;
+
 /* A slot whose command is late; slot_count: none. */
 unsigned disk_queue_late_locked(const struct disk_queue *queue, uint64_t now_ns);
 

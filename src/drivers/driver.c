@@ -13,6 +13,9 @@
 #include "runtime/base/log.h"
 #include "runtime/base/mutex.h"
 #include "runtime/base/string.h"
+#include "runtime/kernel/clock.h"
+#include "runtime/kernel/panic.h"
+#include "runtime/kernel/task.h"
 
 /* The linker makes these of the section. */
 extern const struct driver *const __start_drivers[];
@@ -20,6 +23,14 @@ extern const struct driver *const __stop_drivers[];
 
 static struct mutex lock; /* one probe or remove at a time */
 static const struct driver_environment *environment;
+
+void driver_pause(uint64_t ns)
+{
+	if (panic_is_active())
+		clock_delay_ns(ns);
+	else
+		task_sleep(ns);
+}
 
 static bool driver_wants(const struct driver *driver, const struct pci_function *function)
 {

@@ -47,6 +47,9 @@ static inline struct heap *driver_heap(struct pci_function *function)
 	return &function->owned.heap;
 }
 
+/* For a loop that waits for a device: sleeps, or, after a panic, waits awake. */
+void driver_pause(uint64_t ns);
+
 /* Puts the driver into the table. */
 #define DRIVER(identifier)                                                                                                     \
 	static const struct driver *const driver_link_##identifier __attribute__((section("drivers"), used)) = &(identifier)

@@ -42,6 +42,8 @@ static const struct disk_operations operations = {
 	.halt = nvme_halt,
 	.empty_locked = nvme_queue_empty_locked,
 	.restart = nvme_restart,
+	.take_over = nvme_take_over,
+	.poll = nvme_queue_poll,
 };
 
 /* Text of a fixed width, padded with blanks; the device's, so anything may be in it. */

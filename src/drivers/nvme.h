@@ -101,6 +101,9 @@ static inline struct nvme_namespace *nvme_namespace_at(const struct nvme *nvme, 
 status_t nvme_controller_open(struct nvme *nvme) MUST_CHECK; /* maps registers, looks whether it is fit */
 status_t nvme_controller_enable(struct nvme *nvme) MUST_CHECK;
 status_t nvme_controller_disable(struct nvme *nvme) MUST_CHECK; /* afterwards it does no DMA */
+/* The same but for the admin queue's lock, and whether it is open: also after a panic. */
+status_t nvme_registers_enable(struct nvme *nvme) MUST_CHECK;
+status_t nvme_registers_disable(struct nvme *nvme) MUST_CHECK;
 void nvme_controller_shutdown(struct nvme *nvme);
 /* Opens the interrupt line again, unless completions are not taken; does nothing with messages. Any context. */
 void nvme_line_unmask(struct nvme *nvme);
@@ -114,6 +117,8 @@ void nvme_admin_process(struct nvme *nvme); /* takes completions; tasks and defe
 status_t nvme_identify(struct nvme *nvme, unsigned what, uint32_t namespace_id, const struct dma_coherent *answer) MUST_CHECK;
 status_t nvme_queues_negotiate(struct nvme *nvme, unsigned *count) MUST_CHECK;
 status_t nvme_queues_create(struct nvme *nvme) MUST_CHECK; /* tells the controller of all queues */
+/* The two commands that tell it of one: completions first. `vector` -1: it does not interrupt. */
+void nvme_queue_commands(const struct nvme_queue *queue, int vector, struct nvme_command commands[2]);
 /*
  * Takes the queues back, which ends the commands in them; gives up when the controller does not answer. Section 7.3: what a
  * controller expects before it is shut down, and kinder to it than being disabled amid transfers.
@@ -134,6 +139,10 @@ void nvme_queue_init(struct nvme_queue *queue, const char *name, uint64_t timeou
 void nvme_queue_process(struct disk_queue *queue);
 void nvme_queue_empty_locked(struct disk_queue *queue);
 status_t nvme_status(uint16_t status);
+
+/* nvme_panic.c: after a panic, see disk_device.h */
+status_t nvme_take_over(struct disk_device *device) MUST_CHECK;
+status_t nvme_queue_poll(struct disk_queue *queue) MUST_CHECK;
 
 /* nvme_namespace.c */
 status_t nvme_namespaces_find(struct nvme *nvme) MUST_CHECK;

@@ -141,24 +141,33 @@ status_t nvme_queues_negotiate(struct nvme *nvme, unsigned *count)
 	return STATUS_OK;
 }
 
-static status_t queue_create(struct nvme *nvme, const struct nvme_queue *queue, unsigned vector)
+void nvme_queue_commands(const struct nvme_queue *queue, int vector, struct nvme_command commands[2])
 {
 	const uint32_t size_and_id = (queue->ring.entries - 1u) << 16 | queue->ring.id;
-	struct nvme_command completions = {
+
+	commands[0] = (struct nvme_command){
 		.opcode = NVME_ADMIN_CREATE_COMPLETION,
 		.prp = { queue->memory.completions.address.value },
-		.dwords = { size_and_id, NVME_QUEUE_CONTIGUOUS | NVME_QUEUE_INTERRUPTS | vector << 16 },
+		.dwords = { size_and_id, NVME_QUEUE_CONTIGUOUS },
 	};
-	struct nvme_command submissions = {
+	if (vector >= 0)
+		commands[0].dwords[1] |= NVME_QUEUE_INTERRUPTS | (uint32_t)vector << 16;
+	commands[1] = (struct nvme_command){
 		.opcode = NVME_ADMIN_CREATE_SUBMISSION,
 		.prp = { queue->memory.submissions.address.value },
 		.dwords = { size_and_id, NVME_QUEUE_CONTIGUOUS | (uint32_t)queue->ring.id << 16 },
 	};
+}
+
+static status_t queue_create(struct nvme *nvme, const struct nvme_queue *queue, unsigned vector)
+{
+	struct nvme_command commands[2];
 	status_t status;
 
-	status = nvme_admin_run(nvme, &completions, NULL);
+	nvme_queue_commands(queue, (int)vector, commands);
+	status = nvme_admin_run(nvme, &commands[0], NULL);
 	if (status == STATUS_OK)
-		status = nvme_admin_run(nvme, &submissions, NULL);
+		status = nvme_admin_run(nvme, &commands[1], NULL);
 	return status;
 }
 

@@ -7,7 +7,6 @@
 #include "nvme.h"
 #include "registers.h"
 #include "runtime/base/log.h"
-#include "runtime/kernel/task.h"
 
 #define READY_POLL_NS             (1 * NS_PER_MS)
 #define READY_MIN_NS              (1 * NS_PER_S) /* some controllers promise less than they need */
@@ -61,7 +60,7 @@ static status_t status_wait(struct nvme *nvme, uint32_t mask, uint32_t value, ui
 			return STATUS_IO_ERROR;
 		if (platform_now_ns() > deadline_ns)
 			return STATUS_TIMEOUT;
-		task_sleep(READY_POLL_NS);
+		driver_pause(READY_POLL_NS);
 	}
 }
 
@@ -72,12 +71,17 @@ static uint64_t ready_ns(const struct nvme *nvme)
 
 status_t nvme_controller_disable(struct nvme *nvme)
 {
-	uint32_t configuration = register_read32(nvme->registers, NVME_CC);
-	status_t status;
-
 	spinlock_lock(&nvme->admin.lock);
 	nvme->admin.open = false;
 	spinlock_unlock(&nvme->admin.lock);
+	return nvme_registers_disable(nvme);
+}
+
+status_t nvme_registers_disable(struct nvme *nvme)
+{
+	uint32_t configuration = register_read32(nvme->registers, NVME_CC);
+	status_t status;
+
 	/* Being disabled while it is still becoming ready is not allowed; one that never does so is disabled all the same. */
 	if (configuration & NVME_CC_ENABLE) {
 		if (status_wait(nvme, NVME_CSTS_READY, NVME_CSTS_READY, ready_ns(nvme)) != STATUS_OK)
@@ -91,7 +95,7 @@ status_t nvme_controller_disable(struct nvme *nvme)
 	return status;
 }
 
-status_t nvme_controller_enable(struct nvme *nvme)
+status_t nvme_registers_enable(struct nvme *nvme)
 {
 	struct nvme_admin *admin = &nvme->admin;
 	status_t status;
@@ -102,13 +106,20 @@ status_t nvme_controller_enable(struct nvme *nvme)
 	register_write64(nvme->registers, NVME_ACQ, admin->memory.completions.address.value);
 	register_write32(nvme->registers, NVME_CC, NVME_CC_ENABLE | NVME_CC_PAGE_SHIFT(nvme->page_shift) | NVME_CC_ENTRY_SIZES);
 	status = status_wait(nvme, NVME_CSTS_READY, NVME_CSTS_READY, ready_ns(nvme));
-	if (status != STATUS_OK) {
+	if (status != STATUS_OK)
 		log_error("%s: the controller does not start: %s", nvme->common.name, status_text(status));
+	return status;
+}
+
+status_t nvme_controller_enable(struct nvme *nvme)
+{
+	const status_t status = nvme_registers_enable(nvme);
+
+	if (status != STATUS_OK)
 		return status;
-	}
-	spinlock_lock(&admin->lock);
-	admin->open = true;
-	spinlock_unlock(&admin->lock);
+	spinlock_lock(&nvme->admin.lock);
+	nvme->admin.open = true;
+	spinlock_unlock(&nvme->admin.lock);
 	return STATUS_OK;
 }
 

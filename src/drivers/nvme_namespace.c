@@ -25,6 +25,13 @@ static void namespace_submit(struct block_device *device, struct block_request *
 	disk_device_submit(&disk->nvme->common, device, request, disk->index);
 }
 
+static status_t namespace_panic_transfer(struct block_device *device, struct block_request *request)
+{
+	const struct nvme_namespace *disk = container_of(device, struct nvme_namespace, block);
+
+	return disk_device_panic_transfer(&disk->nvme->common, device, request, disk->index);
+}
+
 /* False: this driver cannot use it; the log says why. */
 static bool namespace_is_fit(const struct nvme *nvme, uint32_t id, const uint8_t *answer, struct format *format)
 {
@@ -78,6 +85,7 @@ static status_t namespace_add(struct nvme *nvme, uint32_t id, const uint8_t *ans
 			.write_cache = nvme->write_cache,
 			.device = &nvme->common.function->device,
 			.submit = namespace_submit,
+			.panic_transfer = namespace_panic_transfer,
 		},
 		.nvme = nvme,
 		.id = id,

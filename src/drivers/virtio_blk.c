@@ -43,6 +43,11 @@ static void disk_submit(struct block_device *device, struct block_request *reque
 	disk_device_submit(&container_of(device, struct virtio_blk, block)->common, device, request, 0);
 }
 
+static status_t disk_panic_transfer(struct block_device *device, struct block_request *request)
+{
+	return disk_device_panic_transfer(&container_of(device, struct virtio_blk, block)->common, device, request, 0);
+}
+
 static bool disk_quiet(struct disk_device *device, unsigned vector)
 {
 	struct virtio_blk *disk = virtio_blk_of(device);
@@ -90,6 +95,7 @@ static status_t geometry_read(struct virtio_blk *disk)
 		.write_cache = (disk->virtio.features & FEATURE_FLUSH) != 0,
 		.device = &disk->virtio.function->device,
 		.submit = disk_submit,
+		.panic_transfer = disk_panic_transfer,
 	};
 	list_init(&disk->block.link);
 	disk->common.blocks[disk->common.block_count++] = &disk->block;
@@ -154,6 +160,19 @@ static status_t disk_restart(struct disk_device *device)
 	return status;
 }
 
+static status_t disk_take_over(struct disk_device *device)
+{
+	const status_t status = disk_halt(device);
+
+	if (status != STATUS_OK)
+		return status;
+	for (unsigned i = 0; disk_device_queue(device, i); i++) {
+		virtio_blk_queue_empty_locked(device->queues[i]);
+		virtqueue_interrupts_off(&virtio_blk_queue_at(virtio_blk_of(device), i)->ring);
+	}
+	return disk_restart(device);
+}
+
 static const struct disk_operations operations = {
 	.quiet = disk_quiet,
 	.serve = disk_vector_serve,
@@ -163,6 +182,8 @@ static const struct disk_operations operations = {
 	.halt = disk_halt,
 	.empty_locked = virtio_blk_queue_empty_locked,
 	.restart = disk_restart,
+	.take_over = disk_take_over,
+	.poll = virtio_blk_queue_poll,
 };
 
 static status_t disk_start(struct virtio_blk *disk, struct pci_function *function)

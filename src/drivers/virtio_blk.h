@@ -63,3 +63,4 @@ void virtio_blk_queue_free(struct virtio_blk *disk, struct virtio_blk_queue *que
 void virtio_blk_queue_init(struct virtio_blk_queue *queue, const char *name, uint64_t timeout_ns);
 void virtio_blk_queue_process(struct disk_queue *queue);
 void virtio_blk_queue_empty_locked(struct disk_queue *queue);
+status_t virtio_blk_queue_poll(struct disk_queue *queue) MUST_CHECK; /* after a panic */

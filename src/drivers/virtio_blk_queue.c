@@ -170,6 +170,19 @@ static status_t slot_status(struct virtio_blk_queue *queue, unsigned slot, struc
 	return status == REQUEST_UNSUPPORTED ? STATUS_UNSUPPORTED : STATUS_IO_ERROR;
 }
 
+status_t virtio_blk_queue_poll(struct disk_queue *disk_queue)
+{
+	struct virtio_blk_queue *queue = container_of(disk_queue, struct virtio_blk_queue, disk);
+	unsigned slot;
+	const enum virtqueue_result result = virtqueue_take(&queue->ring, &slot);
+
+	if (result == VIRTQUEUE_EMPTY)
+		return STATUS_BUSY;
+	if (result == VIRTQUEUE_BROKEN || slot != 0)
+		return STATUS_IO_ERROR;
+	return *(volatile uint8_t *)&header_of(queue, 0)->status == REQUEST_OK ? STATUS_OK : STATUS_IO_ERROR;
+}
+
 /* False: there was none. A device that makes no sense is stopped, and will be reset. */
 static bool completion_take(struct virtio_blk_queue *queue, struct list *done, struct disk_failures *failures)
 {

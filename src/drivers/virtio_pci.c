@@ -6,12 +6,12 @@
  */
 #include "virtio_pci.h"
 
+#include "driver.h"
 #include "registers.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/log.h"
 #include "runtime/base/platform.h"
 #include "runtime/base/string.h"
-#include "runtime/kernel/task.h"
 
 /* The common structure, section 4.1.4.3. */
 enum common_register {
@@ -115,7 +115,7 @@ status_t virtio_reset(struct virtio *virtio)
 			log_error("%s: the device does not reset", virtio->function->device.name);
 			return STATUS_TIMEOUT;
 		}
-		task_sleep(RESET_POLL_NS);
+		driver_pause(RESET_POLL_NS);
 	}
 }
 

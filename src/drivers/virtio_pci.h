@@ -32,7 +32,8 @@ struct virtio {
 /* Finds and maps the registers. STATUS_UNSUPPORTED: no modern virtio device, or its capabilities make no sense; logged. */
 status_t virtio_open(struct virtio *virtio, struct pci_function *function) MUST_CHECK;
 
-/* Waits until the device is reset. STATUS_TIMEOUT: it does not do so, or is not there. Where platform_may_sleep(). */
+/* Waits until the device is reset. STATUS_TIMEOUT: it does not do so, or is not there. Where
+ * platform_may_sleep(), or after a panic. */
 status_t virtio_reset(struct virtio *virtio) MUST_CHECK;
 
 /* After a reset: agrees on what of `wanted` the device offers; `needed` must be. STATUS_UNSUPPORTED, logged. */

@@ -228,5 +228,91 @@ START_TEST(giving_up_is_no_answer)
 }
 END_TEST
 
-HOST_TEST_MAIN("disk_queue", a_late_command_is_what_the_rule_says, a_slow_disk_that_answers_is_never_late,
-	       a_lost_command_of_a_busy_disk_is_found, giving_up_is_no_answer)
+/* A disk after a panic: a command carries so much, takes some polls, and fails at some point, or never answers. */
+static struct {
+	uint32_t bytes_max;
+	unsigned polls_left;
+	unsigned commands;
+	unsigned commands_until_failure;
+	bool silent;
+	uint64_t next_byte; /* of the disk: where the next command has to go on */
+} dead;
+
+static void dead_fill(struct disk_queue *queue, unsigned slot, struct block_request *request)
+{
+	(void)queue;
+	ck_assert_uint_eq(slot, 0);
+	ck_assert_uint_eq(disk_progress(request)->target, 3);
+	dead.polls_left = 5;
+	dead.commands++;
+	if (request->operation == BLOCK_FLUSH)
+		return;
+	ck_assert_uint_eq(request->offset_bytes + disk_progress(request)->issued_bytes, dead.next_byte);
+	for (uint32_t left = dead.bytes_max; left > 0 && disk_peek(request).bytes > 0;) {
+		const uint32_t bytes = (uint32_t)MIN(disk_peek(request).bytes, left);
+
+		disk_advance(request, bytes);
+		dead.next_byte += bytes;
+		left -= bytes;
+	}
+}
+
+static status_t dead_poll(struct disk_queue *queue)
+{
+	(void)queue;
+	host_clock_turn(NS_PER_MS);
+	if (dead.silent || dead.polls_left-- > 0)
+		return STATUS_BUSY;
+	return dead.commands == dead.commands_until_failure ? STATUS_IO_ERROR : STATUS_OK;
+}
+
+static status_t dead_transfer(enum block_operation operation, uint64_t offset_bytes, uint64_t bytes)
+{
+	struct block_device device = {
+		.size_bytes = MIB,
+		.sector_bytes = 512,
+		.segment_alignment = 512,
+		.segments_max = 4,
+		.transfer_bytes_max = MIB,
+		.write_cache = true,
+	};
+	struct disk_queue queue = { .fill = dead_fill, .ring = ring };
+	const struct phys_range segments[] = { { { 4096 }, bytes / 2 }, { { 65536 }, bytes / 2 } };
+	struct block_request request = {
+		.operation = operation,
+		.offset_bytes = offset_bytes,
+		.segments = operation == BLOCK_FLUSH ? NULL : segments,
+		.segment_count = operation == BLOCK_FLUSH ? 0 : 2,
+	};
+
+	dead.next_byte = offset_bytes;
+	dead.commands = 0;
+	return disk_queue_panic_transfer(&queue, &device, &request, 3, dead_poll);
+}
+
+START_TEST(after_a_panic_a_request_is_polled_to_its_end)
+{
+	host_clock_set(HOST_CLOCK_MANUAL);
+	dead.bytes_max = 1536;
+	ck_assert_int_eq(dead_transfer(BLOCK_WRITE, 8192, 4096), STATUS_OK);
+	ck_assert_uint_eq(dead.next_byte, 8192 + 4096);
+	ck_assert_uint_eq(dead.commands, 3);
+	ck_assert_int_eq(dead_transfer(BLOCK_FLUSH, 0, 0), STATUS_OK);
+	ck_assert_uint_eq(dead.commands, 1);
+	/* Nothing is given to the disk that does not lie on it. */
+	ck_assert_int_eq(dead_transfer(BLOCK_WRITE, MIB - 2048, 4096), STATUS_RANGE);
+	ck_assert_uint_eq(dead.commands, 0);
+	for (unsigned fails = 1; fails <= 3; fails++) {
+		dead.commands_until_failure = fails;
+		ck_assert_int_eq(dead_transfer(BLOCK_WRITE, 8192, 4096), STATUS_IO_ERROR);
+		ck_assert_uint_eq(dead.commands, fails);
+	}
+	dead.silent = true;
+	ck_assert_int_eq(dead_transfer(BLOCK_WRITE, 8192, 4096), STATUS_TIMEOUT);
+	ck_assert_uint_eq(dead.commands, 1);
+	host_clock_set(HOST_CLOCK_REAL);
+}
+END_TEST
+
+HOST_TEST_MAIN("disk_queue", after_a_panic_a_request_is_polled_to_its_end, a_late_command_is_what_the_rule_says,
+	       a_slow_disk_that_answers_is_never_late, a_lost_command_of_a_busy_disk_is_found, giving_up_is_no_answer)

@@ -70,6 +70,7 @@ say "tells the date" 'date\r' "^$(date -u +%Y)-[01][0-9]-[0-3][0-9] [0-2][0-9]:[
 say "explains all that begin so" 'help mem\r' '^usage: mem owners'
 say "completes arguments" 'run bo\t\r' '^result: boot '
 say "completes names of volumes" 'flush virti\t\r' '^flushed'
+say "shows what scrolled by" 'log\r' '^result: boot '
 say "explains unknown commands" 'nonsense\r' '^Unknown command "nonsense"'
 say "runs a scenario" 'run boot\r' '^result: boot '
 say "cancels a line at Ctrl-C" 'flush nonsense\x03help tasks\r' '^usage: tasks'

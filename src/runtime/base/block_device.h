@@ -15,6 +15,8 @@
  *    that completed before it was submitted. A device without such a cache completes a flush at once.
  * 6. After the device is gone every request completes with STATUS_GONE; `gone` tells before one is made.
  * 7. A volume keeps its device from attach to detach (block_device_get); meanwhile the driver cannot be removed.
+ * 8. After a panic only panic_transfer is called: it takes the device over, which ends all that was under way, and carries a
+ *    request out by polling. Nothing sleeps, no lock is taken that another CPU may hold, nothing is allocated.
  */
 #pragma once
 
@@ -69,6 +71,8 @@ struct block_device {
 	const struct device *device;
 
 	void (*submit)(struct block_device *device, struct block_request *request);
+	/* Rule 8; a write or a flush. All other CPUs have been stopped. Returns how it ended; NULL: the device has none. */
+	status_t (*panic_transfer)(struct block_device *device, struct block_request *request);
 	struct list link; /* in the list of all devices */
 };
 

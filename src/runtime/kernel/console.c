@@ -13,6 +13,7 @@
 #include "runtime/base/boot_info.h"
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"
+#include "runtime/base/log_ring.h"
 #include "runtime/base/string.h"
 
 #include "console_devices.h"
@@ -43,6 +44,8 @@ static struct {
 	bool serial_stalled;  /* the UART was busy for long; until it moves again, what it does not take at once is lost */
 	uint64_t serial_lost; /* characters for which there was no room, and whose writers could not wait */
 	bool line_is_open;    /* the last character was no newline */
+	struct log_ring history;
+	char history_text[CONSOLE_HISTORY_BYTES];
 	struct terminal terminal;
 
 	/* Owned by the CPU that set `drawing`. */
@@ -211,6 +214,7 @@ void console_init(const struct boot_info *boot)
 {
 	const struct boot_framebuffer *screen = &boot->framebuffer;
 
+	log_ring_init(&console.history, console.history_text, CONSOLE_HISTORY_BYTES);
 	uart_init(&console.uart, UART_COM1_PORT);
 	/* Mapped at its physical address by the firmware now, and by our own page tables later. */
 	framebuffer_init(&console.framebuffer, screen, (void *)screen->base.value);
@@ -232,15 +236,45 @@ static void check_context(bool waits)
 	debug_assert(waits || platform_in_handler());
 }
 
-void console_write(const char *text, size_t bytes)
+static void write_all(const char *text, size_t bytes, bool recorded)
 {
 	const bool waits = may_wait();
 
 	check_context(waits);
 	const uint64_t state = lock_for(bytes, waits);
 	write_locked(text, bytes, TERMINAL_NORMAL, waits);
+	if (recorded)
+		log_ring_write(&console.history, text, bytes);
 	unlock(state);
 	finish(waits);
+}
+
+void console_write(const char *text, size_t bytes)
+{
+	write_all(text, bytes, true);
+}
+
+void console_replay(const char *text, size_t bytes)
+{
+	write_all(text, bytes, false);
+}
+
+size_t console_history_read(uint64_t *position, char *text, size_t bytes)
+{
+	const uint64_t state = lock();
+	const size_t count = log_ring_read(&console.history, position, text, bytes);
+
+	unlock(state);
+	return count;
+}
+
+uint64_t console_history_end(void)
+{
+	const uint64_t state = lock();
+	const uint64_t end = console.history.end;
+
+	unlock(state);
+	return end;
 }
 
 static const char *const level_names[] = {
@@ -274,9 +308,11 @@ void console_log(enum log_level level, const char *line)
 	const uint64_t state = lock_for(bytes + 2, waits);
 	if (console.line_is_open) {
 		write_locked("\n", 1, TERMINAL_NORMAL, waits);
+		log_ring_write(&console.history, "\n", 1);
 		atomic_fetch_add(&console.interruptions, 1);
 	}
 	write_locked(text, bytes + 1, level_colours[level], waits);
+	log_ring_write(&console.history, text, bytes + 1);
 	unlock(state);
 	finish(waits);
 }

@@ -27,6 +27,17 @@ status_t console_start(void) MUST_CHECK;
 /* Writes as is. */
 void console_write(const char *text, size_t bytes);
 
+/* The same for text of the history: it does not go there again. */
+void console_replay(const char *text, size_t bytes);
+
+/*
+ * The history: the latest CONSOLE_HISTORY_BYTES of all that was written, by position as in
+ * runtime/base/log_ring.h. Any context, panics included.
+ */
+#define CONSOLE_HISTORY_BYTES (64 * KIB)
+size_t console_history_read(uint64_t *position, char *text, size_t bytes);
+uint64_t console_history_end(void);
+
 /* Writes "[    1.234567] info  line" and a newline, if `level` is at most the log level. */
 void console_log(enum log_level level, const char *line);
 

@@ -28,6 +28,13 @@
 /* The APIC id of the CPU that reports, + 1; 0: all is well. */
 static _Atomic uint32_t reporter;
 
+static void (*_Atomic writer)(void);
+
+void panic_set_writer(void (*write)(void))
+{
+	atomic_store(&writer, write);
+}
+
 /* Works on a CPU that has no per-CPU data yet. */
 static uint32_t apic_id(void)
 {
@@ -114,6 +121,9 @@ static _Noreturn void report(const struct interrupt_frame *frame, uint64_t frame
 		print("backtrace:\n");
 		backtrace_print(0, frame_pointer);
 	}
+	void (*const write)(void) = atomic_load(&writer);
+	if (write)
+		write();
 	reading_time_give();
 	power_exit(PANIC_EXIT_STATUS);
 }

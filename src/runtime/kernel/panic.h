@@ -18,3 +18,9 @@ _Noreturn void panic(const struct interrupt_frame *frame, const char *format, ..
 
 /* True once a panic has begun on any CPU. */
 bool panic_is_active(void);
+
+/*
+ * What runs once the report is printed, with interrupts off and all other CPUs stopped: it keeps the report. It must not
+ * sleep, and what it waits for has a deadline. At start-up, once.
+ */
+void panic_set_writer(void (*write)(void));
