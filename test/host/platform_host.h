@@ -18,6 +18,9 @@ struct host_arena *host_arena_create(uint64_t start, uint64_t bytes);
 struct phys_range host_arena_range(const struct host_arena *arena);
 void host_arena_destroy(struct host_arena *arena);
 
+/* Whether platform_map has no room from now on. */
+void host_map_refuse(bool refuse);
+
 /* Highest number of threads at once, which is platform_cpu_count(). Default 16. Before the first heap. */
 void host_cpus_set(unsigned count);
 

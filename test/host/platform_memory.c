@@ -98,6 +98,13 @@ void *platform_virt(struct phys_addr address)
 	return arena->memory + (address.value - arena->start);
 }
 
+static _Atomic bool map_refuse;
+
+void host_map_refuse(bool refuse)
+{
+	atomic_store(&map_refuse, refuse);
+}
+
 status_t platform_map(const struct phys_range *pieces, uint32_t count, void **mapped)
 {
 	uint64_t bytes = 0;
@@ -105,6 +112,8 @@ status_t platform_map(const struct phys_range *pieces, uint32_t count, void **ma
 
 	if (!platform_may_sleep())
 		platform_panic("platform_map where nothing may sleep");
+	if (atomic_load(&map_refuse))
+		return STATUS_NO_MEMORY;
 	for (uint32_t i = 0; i < count; i++)
 		bytes += pieces[i].bytes;
 	base = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

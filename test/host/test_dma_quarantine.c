@@ -109,6 +109,7 @@ START_TEST(the_next_driver_has_memory_of_its_own)
 	second = take(&broken, 4 * MIB);
 	ck_assert_uint_eq(dma_quarantine(memory, &broken), 4 * MIB);
 	third = take(&broken, 8 * MIB);
+	ck_assert(memory_is_valid(memory));
 	ck_assert_uint_eq(dma_quarantine_bytes(memory, &broken), 6 * MIB);
 	dma_free(memory, second);
 	ck_assert_uint_eq(dma_quarantine_end(memory, &broken), 6 * MIB);
