@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "fake/guarantee_fixture.h"
-#include "heap/memory.h"
+#include "heap/dma_state.h"
 #include "host/platform_host.h"
 
 #define GUARANTEED_PIECE (4 * MIB)
@@ -87,6 +87,22 @@ static void run_objects(void *context, uint64_t operations)
 	guarantee_give(&setting->memory.guarantee, start);
 }
 
+/* As dma_alloc does in a handler, with the buffer's record. */
+static void run_buffers(void *context, uint64_t operations)
+{
+	const struct dma_request request = { .bytes = GUARANTEED_PIECE, .segments_max = 1 };
+	struct setting *setting = context;
+	struct dma_buffer *buffer;
+	struct dma_plan plan;
+
+	for (uint64_t i = 0; i < operations; i++) {
+		must(dma_plan_make(&card, &request, &plan) == STATUS_OK);
+		plan.site = CALL_SITE;
+		must(dma_guaranteed_alloc(&setting->memory, &plan, &buffer) == STATUS_OK);
+		dma_free(&setting->memory, buffer);
+	}
+}
+
 static void run_refused(void *context, uint64_t operations)
 {
 	struct setting *setting = context;
@@ -100,6 +116,7 @@ const struct bench benches[] = {
 	{ "guarantee of 64 MB, take and give a piece", setup_small, run_pieces, teardown, false, 0 },
 	{ "guarantee of 4 GB, take and give a piece", setup_large, run_pieces, teardown, false, 0 },
 	{ "guarantee of 4 GB, take and give 16 KB", setup_large, run_objects, teardown, false, 0 },
+	{ "guarantee of 4 GB, DMA buffer of a piece, take and free", setup_large, run_buffers, teardown, false, 0 },
 	{ "guarantee of 4 GB, refuse", setup_large, run_refused, teardown, false, 0 },
 	{ .name = NULL },
 };
