@@ -21,27 +21,19 @@ _Static_assert(FIRST_STEP_MAX == 1u << FIRST_SHIFT && CLASS_STEPS == 1u << STEP_
 _Static_assert(OBJCACHE_OBJECT_MAX == FIRST_STEP_MAX << (GENERAL_HEAP_STEPS / CLASS_STEPS - 1), "the steps reach all classes");
 
 /* The size of the class after that of `bytes`, or 0 if that is the last one. */
-static uint32_t next_class_bytes(uint32_t bytes)
+static uint32_t next_bytes(const struct general_heap *heap, uint32_t bytes)
 {
+	if (bytes == OBJCACHE_OBJECT_MAX)
+		return 0;
+	if (heap->config.powers_only)
+		return MAX(bytes * 2, POWER_CLASS_MIN);
 	if (bytes < FIRST_STEP_MAX)
 		return bytes + 16;
 	if (bytes < STEPPED_MAX)
 		return bytes + (1u << (log2_floor(bytes) - STEP_SHIFT));
-	if (bytes == OBJCACHE_OBJECT_MAX)
-		return 0;
 	/* So many fit into a block; the next size is what one less allows. */
 	const uint32_t in_block = (uint32_t)(BLOCK_BYTES / bytes);
 	return (uint32_t)align_down(BLOCK_BYTES / (in_block - 1), PAGE_BYTES);
-}
-
-static uint32_t next_power(uint32_t bytes)
-{
-	return bytes == OBJCACHE_OBJECT_MAX ? 0 : MAX(bytes * 2, POWER_CLASS_MIN);
-}
-
-static uint32_t next_bytes(const struct general_heap *heap, uint32_t bytes)
-{
-	return heap->config.powers_only ? next_power(bytes) : next_class_bytes(bytes);
 }
 
 unsigned general_heap_class_find(const struct general_heap *heap, unsigned class, size_t bytes, size_t alignment)
@@ -144,21 +136,17 @@ unsigned general_heap_server_choose(struct general_heap *heap, unsigned class)
 	return general_heap_server(heap, class);
 }
 
-static void class_review(struct general_heap *heap, unsigned class)
-{
-	struct general_heap_class *info = &heap->class_info[class];
-	const uint64_t used = objcache_count(&heap->cache[class]).used;
-	const uint64_t before = atomic_exchange(&info->used_before, used);
-
-	if (used <= before && waste_bytes(heap, class, used) < BLOCK_BYTES / 4)
-		own_change(heap, class, false);
-}
-
 void general_heap_classes_review(struct general_heap *heap)
 {
-	for (unsigned class = 0; class < heap->classes && !own_is_affordable(heap); class ++)
-		if (heap->class_info[class].power != class && general_heap_server(heap, class) == class)
-			class_review(heap, class);
+	for (unsigned class = 0; class < heap->classes && !own_is_affordable(heap); class ++) {
+		struct general_heap_class *info = &heap->class_info[class];
+
+		if (info->power == class || general_heap_server(heap, class) != class)
+			continue;
+		const uint64_t used = objcache_count(&heap->cache[class]).used;
+		if (used <= atomic_exchange(&info->used_before, used) && waste_bytes(heap, class, used) < BLOCK_BYTES / 4)
+			own_change(heap, class, false);
+	}
 }
 
 /* Life ------------------------------------------------------------------------------------------------------------------ */

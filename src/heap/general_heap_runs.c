@@ -35,26 +35,9 @@ static bool is_wanted(const struct general_heap *heap, const struct block *run, 
 	       reclaim_target_has(target, block_address(heap->heap, run + run->run_blocks - 1));
 }
 
-static uint64_t run_give(struct general_heap *heap, struct block *run, const struct reclaim_target *target, uint64_t given)
-{
-	struct block_source *source = heap->config.runs;
-
-	while (is_wanted(heap, run, target, given)) {
-		const bool is_last = run->run_blocks == 1;
-
-		if (is_last)
-			run->holder = NULL;
-		source->give(source, block_heap_cut_last(heap->heap, run));
-		given += BLOCK_BYTES;
-		if (is_last)
-			return given;
-	}
-	give_later(heap, run);
-	return given;
-}
-
 uint64_t general_heap_freed_runs_give(struct general_heap *heap, const struct reclaim_target *target)
 {
+	struct block_source *source = heap->config.runs;
 	struct list *next = NULL;
 	uint64_t given = 0;
 
@@ -62,9 +45,16 @@ uint64_t general_heap_freed_runs_give(struct general_heap *heap, const struct re
 		next = atomic_exchange_explicit(&heap->freed_runs, NULL, memory_order_acquire);
 	while (next) {
 		struct block *run = container_of(next, struct block, link);
+		uint32_t blocks = run->run_blocks;
 
 		next = next->next;
-		given = run_give(heap, run, target, given);
+		for (; blocks > 0 && is_wanted(heap, run, target, given); blocks--, given += BLOCK_BYTES) {
+			if (blocks == 1)
+				run->holder = NULL;
+			source->give(source, block_heap_cut_last(heap->heap, run));
+		}
+		if (blocks > 0)
+			give_later(heap, run);
 	}
 	return given;
 }

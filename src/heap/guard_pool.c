@@ -125,7 +125,10 @@ _Static_assert(GUARD_BUCKETS == 1 << (64 - 58), "as many as bucket_of tells apar
 /* Half of `one_in` at least, so that nothing that repeats itself is guarded always, or never. */
 static void count_down(struct guard_pool *pool, unsigned slot)
 {
-	atomic_store_explicit(&pool->countdown[slot].left, pool->one_in / 2 + platform_random() % pool->one_in,
+	const uint64_t one_in = pool->one_in;
+
+	atomic_store_explicit(&pool->countdown[slot].left,
+			      (int64_t)(one_in == 0 ? INT64_MAX : one_in / 2 + platform_random() % one_in),
 			      memory_order_relaxed);
 }
 
@@ -282,6 +285,7 @@ static void slots_init(struct guard_pool *pool)
 		}
 	}
 	pool->counts.slots = pool->first[GUARD_KINDS];
+	platform_hide(pool->range.start, pool->range.bytes);
 }
 
 static status_t memory_take(struct guard_pool *pool, uint64_t bytes)
@@ -289,7 +293,7 @@ static status_t memory_take(struct guard_pool *pool, uint64_t bytes)
 	const struct run_request request = { .blocks = bytes >> BLOCK_SHIFT, .owner = &pool->owner };
 	const uint64_t pages = bytes / PAGE_BYTES, large = pages / LARGE_SHARE / (GUARD_LARGE_PAGES + 1);
 	struct phys_addr run;
-	const status_t status = block_heap_alloc(pool->heap, &request, &run);
+	status_t status = block_heap_alloc(pool->heap, &request, &run);
 
 	if (status != STATUS_OK)
 		return status;
@@ -297,7 +301,10 @@ static status_t memory_take(struct guard_pool *pool, uint64_t bytes)
 	pool->first[GUARD_SMALL] = (uint32_t)large;
 	pool->first[GUARD_KINDS] = (uint32_t)(large + (pages - large * (GUARD_LARGE_PAGES + 1)) / 2);
 	pool->slots = bookkeeping_alloc(pool->bookkeeping, slots_bytes(pool));
-	return pool->slots ? platform_guard(&pool->range) : STATUS_NO_MEMORY;
+	status = pool->slots ? platform_guard(&pool->range) : STATUS_NO_MEMORY;
+	if (status == STATUS_OK)
+		slots_init(pool);
+	return status;
 }
 
 static void memory_give(struct guard_pool *pool)
@@ -313,25 +320,21 @@ static void memory_give(struct guard_pool *pool)
 void guard_pool_init(struct guard_pool *pool, const char *name, const struct guard_config *config, struct block_heap *heap,
 		     struct bookkeeping *bookkeeping)
 {
-	status_t status;
+	const bool wanted = config->one_in != 0 && config->bytes != 0;
+	status_t status = STATUS_OK;
 
 	*pool = (struct guard_pool){ .name = name, .heap = heap, .bookkeeping = bookkeeping };
-	for (unsigned slot = 0; slot < ARRAY_LENGTH(pool->countdown); slot++)
-		atomic_init(&pool->countdown[slot].left, INT64_MAX);
 	spinlock_init(&pool->lock, "guard pool");
 	owner_init(&pool->owner, "guarded objects", false);
-	if (config->one_in == 0 || config->bytes == 0)
-		return;
-	status = memory_take(pool, config->bytes);
+	if (wanted)
+		status = memory_take(pool, config->bytes);
 	if (status != STATUS_OK) {
 		log_warn("heap %s: no object is guarded: %s", name, status_text(status));
 		memory_give(pool);
-		return;
+	} else if (wanted) {
+		pool->one_in = config->one_in;
+		pool->interval_ns = config->interval_ns;
 	}
-	slots_init(pool);
-	platform_hide(pool->range.start, pool->range.bytes);
-	pool->one_in = config->one_in;
-	pool->interval_ns = config->interval_ns;
 	for (unsigned slot = 0; slot < ARRAY_LENGTH(pool->countdown); slot++)
 		count_down(pool, slot);
 }

@@ -7,8 +7,6 @@
 void heap_quarantine_init(struct heap_quarantine *quarantine)
 {
 	spinlock_init(&quarantine->lock, "heap quarantine");
-	quarantine->first = quarantine->count = 0;
-	quarantine->bytes = 0;
 }
 
 /* Lets the oldest go. False: none waits. */

@@ -24,6 +24,7 @@ struct heap_quarantine {
 	uint64_t bytes;                     /* [lock] */
 };
 
+/* All zero. */
 void heap_quarantine_init(struct heap_quarantine *quarantine);
 
 /* Takes an object that objcache_debug_free has seen, and lets go what does not fit any more. */

@@ -16,27 +16,28 @@ struct cache_report {
 	struct site_tally sites;
 };
 
-static void report_fill(struct cache_report *report, struct objcache *cache)
-{
-	format_text(report->name, sizeof(report->name), "%s", cache->config.name);
-	report->counts = objcache_count(cache);
-	report->config = cache->config;
-	report->sites = (struct site_tally){ 0 };
-	if (OBJCACHE_DEBUG)
-		objcache_tally(cache, &report->sites);
-}
-
-/* The next cache in the list that has, or had, any object; false: there is none. Nothing is held when its line is printed. */
+/*
+ * The next cache in the list that has, or had, any object; false: there is none. Nothing is held when
+ * its line is printed.
+ */
 static bool report_next(struct block_heap *heap, unsigned *place, struct cache_report *report)
 {
+	struct objcache *cache = NULL;
 	struct list *link;
 
 	spinlock_lock(&heap->caches_lock);
 	do {
 		link = list_at(&heap->caches, (*place)++);
-		if (link)
-			report_fill(report, container_of(link, struct objcache, link));
-	} while (link && report->counts.blocks == 0 && report->counts.allocs == 0);
+		if (!link)
+			break;
+		cache = container_of(link, struct objcache, link);
+		*report = (struct cache_report){ .counts = objcache_count(cache), .config = cache->config };
+	} while (report->counts.blocks == 0 && report->counts.allocs == 0);
+	if (link) {
+		format_text(report->name, sizeof(report->name), "%s", cache->config.name);
+		if (OBJCACHE_DEBUG)
+			objcache_tally(cache, &report->sites);
+	}
 	spinlock_unlock(&heap->caches_lock);
 	return link;
 }
@@ -117,27 +118,21 @@ static void caches_write(struct memory *memory, void (*line)(const char *text))
 	}
 }
 
-static void runs_write(struct memory *memory, void (*line)(const char *text))
-{
-	const struct general_heap *heap = &memory->general;
-	char text[LINE_BYTES];
-
-	if (heap->runs.blocks == 0)
-		return;
-	format_text(text, sizeof(text), "%-20s %llu bytes in runs of blocks", heap->config.name,
-		    (unsigned long long)heap->runs.blocks << BLOCK_SHIFT);
-	line(text);
-}
-
 void memory_leaks_write(struct memory *memory, void (*line)(const char *text))
 {
+	const struct general_heap *heap = &memory->general;
 	struct site_tally guarded = { 0 };
+	char text[LINE_BYTES];
 
 	(void)general_heap_settle(&memory->general);
 	owned_heaps_write(&memory->owned, OWNED_ALL, line);
 	caches_write(memory, line);
-	runs_write(memory, line);
-	guard_pool_tally(&memory->general.guard, &guarded);
+	if (heap->runs.blocks > 0) {
+		format_text(text, sizeof(text), "%-20s %llu bytes in runs of blocks", heap->config.name,
+			    (unsigned long long)heap->runs.blocks << BLOCK_SHIFT);
+		line(text);
+	}
+	guard_pool_tally(&heap->guard, &guarded);
 	site_tally_write(&guarded, "guarded              ", line);
 }
 

@@ -101,19 +101,19 @@ void *objcache_alloc_slow(struct objcache *cache, bool grow)
 
 void objcache_free_slow(struct objcache *cache, void *object, const void *site)
 {
-	const struct block *block = objcache_map_find(&cache->map, object);
-	struct objcache_slot slot = { .object = object };
+	const struct objcache_slot slot = { object, objcache_state_find(cache, object) };
 	struct objcache_cpu *own;
 	uint64_t state;
 
 	if (!object)
 		return;
-	if (!block || block->cache != cache)
-		objcache_object_is_wrong(cache, object, "is no memory of this cache", site);
-	slot.state = objcache_state(cache, block, object);
-	if (!slot.state || *slot.state == OBJECT_NONE)
-		objcache_object_is_wrong(cache, object, "is not the start of an object", site);
+	if (!slot.state || *slot.state == OBJECT_NONE) {
+		const struct block *block = objcache_map_find(&cache->map, object);
+		const bool is_ours = block && block->cache == cache;
 
+		objcache_object_is_wrong(cache, object,
+					 is_ours ? "is not the start of an object" : "is no memory of this cache", site);
+	}
 	objcache_spare_prepare(cache);
 	state = spinlock_lock_interrupts(&cache->lock);
 	if (*slot.state != OBJECT_ALLOCATED)

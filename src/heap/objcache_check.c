@@ -67,10 +67,11 @@ static void list_check(const struct objcache *cache, enum objcache_role role, st
 		totals->violation = "the mask of lists is wrong";
 }
 
-static void slots_check(const struct objcache *cache, const struct objcache_slot *first, const struct objcache_slot *end,
+/* The objects of a magazine, up to that slot. */
+static void slots_check(const struct objcache *cache, const struct objcache_magazine *magazine, const struct objcache_slot *end,
 			struct totals *totals)
 {
-	for (const struct objcache_slot *slot = first; slot < end; slot++) {
+	for (const struct objcache_slot *slot = magazine->slots + 1; slot < end; slot++) {
 		const uint8_t *state = objcache_state_find(cache, slot->object);
 
 		totals->slots++;
@@ -86,7 +87,7 @@ static void magazines_check(const struct objcache *cache, struct totals *totals)
 	list_for_each (link, &cache->depot.magazines) {
 		const struct objcache_magazine *magazine = container_of(link, struct objcache_magazine, link);
 
-		slots_check(cache, magazine->slots + 1, magazine->slots + 1 + cache->magazine_slots, totals);
+		slots_check(cache, magazine, magazine->slots + 1 + cache->magazine_slots, totals);
 		in_depot++;
 	}
 	if (in_depot != cache->depot.count)
@@ -98,8 +99,8 @@ static void magazines_check(const struct objcache *cache, struct totals *totals)
 			continue;
 		if (slot >= cache->own_end)
 			totals->violation = "a CPU beyond the last one has magazines";
-		slots_check(cache, own->alloc.magazine->slots + 1, own->alloc.top, totals);
-		slots_check(cache, own->free.magazine->slots + 1, own->free.top, totals);
+		slots_check(cache, own->alloc.magazine, own->alloc.top, totals);
+		slots_check(cache, own->free.magazine, own->free.top, totals);
 	}
 }
 

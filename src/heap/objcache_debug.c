@@ -80,7 +80,10 @@ static bool is_waiting(const struct objcache *cache, const void *object)
 	return cache->parent && record && atomic_load(&record->freed_by);
 }
 
-/* Objects of constructors keep what is in them. */
+/*
+ * Objects of constructors keep what is in them; they are asked for whole, so they have no red zone,
+ * and no general heap has any.
+ */
 static bool has_junk(const struct objcache *cache)
 {
 	return !cache->config.construct;
@@ -119,9 +122,7 @@ void objcache_debug_alloc(struct objcache *cache, void *object, size_t bytes, co
 		return;
 	atomic_store(&record->allocated_by, site);
 	atomic_store(&record->freed_by, NULL);
-	atomic_store(&record->bytes, (uint32_t)cache->config.object_bytes);
-	if (has_junk(cache))
-		red_zone_set(cache, object, bytes, record);
+	red_zone_set(cache, object, bytes, record);
 }
 
 /* What was asked for is more or less than it was; the red zone moves. */
@@ -129,7 +130,7 @@ void objcache_debug_resize(const struct objcache *cache, const void *object, siz
 {
 	struct objcache_record *record = cache ? record_live(cache, object) : NULL;
 
-	if (!record || !has_junk(cache))
+	if (!record)
 		return;
 	red_zone_check(cache, object, atomic_load(&record->bytes), NULL);
 	red_zone_set(cache, object, bytes, record);
@@ -146,13 +147,13 @@ bool objcache_debug_free(struct objcache *cache, void *object, const void *site)
 	record = record_live(cache, object);
 	if (is_waiting(cache, object))
 		objcache_object_is_wrong(cache, object, "is free already", site);
-	if (record && has_junk(cache))
+	if (record) {
 		red_zone_check(cache, object, atomic_load(&record->bytes), site);
+		atomic_store(&record->freed_by, site);
+	}
 	if (has_junk(cache))
 		memset(object, JUNK_FREE, cache->config.object_bytes);
-	if (record)
-		atomic_store(&record->freed_by, site);
-	return cache->parent && record && has_junk(cache);
+	return cache->parent && record;
 }
 
 const void *objcache_site_of(const struct objcache *cache, const void *object, bool freed)

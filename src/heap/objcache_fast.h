@@ -71,20 +71,15 @@ static inline bool objcache_index(const struct objcache *cache, uint64_t offset,
 	return (uint64_t)product < cache->inverse;
 }
 
-/* The object's state, or NULL if no object begins there. */
-static inline uint8_t *objcache_state(const struct objcache *cache, const struct block *block, const void *object)
-{
-	uint64_t index;
-
-	return objcache_index(cache, objcache_map_offset(&cache->map, object), &index) ? &block->states[index] : NULL;
-}
-
-/* The same, of any address; NULL also in a block that is not the cache's. */
+/* The object's state; NULL: no object of the cache begins there. */
 static inline uint8_t *objcache_state_find(const struct objcache *cache, const void *object)
 {
 	const struct block *block = objcache_map_find(&cache->map, object);
+	uint64_t index;
 
-	return block && block->cache == cache ? objcache_state(cache, block, object) : NULL;
+	if (!block || block->cache != cache || !objcache_index(cache, objcache_map_offset(&cache->map, object), &index))
+		return NULL;
+	return &block->states[index];
 }
 
 /* With the object's block and offset. False: nothing was done. */
