@@ -41,15 +41,6 @@ static bool is_movable(const struct drain *drain, const struct frames_census *ce
 	return census->dirty <= drain->volume->pagecache->config.move_percent * PAGES_PER_BLOCK / 100;
 }
 
-/* A page that could not be written will not be the next time; a drain does not try. */
-static bool has_failed(const struct frames *frames)
-{
-	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++)
-		if (page_state(&frames->pages[i]) & PAGE_FAILED)
-			return true;
-	return false;
-}
-
 /*
  * There is no frame for a hot page: then it is lost; what is dirty goes wherever there is one. A page that is not dirty any more
  * when it is to be moved was written.
@@ -82,7 +73,7 @@ static bool empty_block(struct drain *drain, struct frames *frames)
 
 static bool empty_and_release(struct drain *drain, struct frames *frames, const struct frames_census *census)
 {
-	if (!is_movable(drain, census) && !has_failed(frames))
+	if (!is_movable(drain, census) && census->failed == 0)
 		pageout_note(drain->volume, frames);
 	if (census->stuck > 0 || !is_movable(drain, census))
 		return false;
@@ -192,10 +183,10 @@ static bool give_some(struct drain *drain)
 }
 
 /* Whether a block that is the volume's seems to be in the way of the window that it lies in. */
-static bool is_obstacle(const struct drain *drain, const struct frames *frames, const struct frames_census *census)
+static bool is_obstacle(const struct drain *drain, const struct frames_census *census)
 {
 	if (drain->write)
-		return census->stuck > census->ends || (has_failed(frames) && !is_movable(drain, census));
+		return census->stuck > census->ends || (census->failed > 0 && !is_movable(drain, census));
 	return census->stuck > 0 || !is_movable(drain, census);
 }
 
@@ -254,7 +245,7 @@ static bool window_can_go(struct drain *drain)
 			continue;
 		(void)replacement_census(frames, &census);
 		pages += census.cached;
-		if (is_obstacle(drain, frames, &census)) {
+		if (is_obstacle(drain, &census)) {
 			window_avoid(blocks, &block);
 			obstacles++;
 		}
@@ -325,7 +316,7 @@ static bool write_blocks(struct volume *volume, const struct reclaim_target *tar
 	if (target->obstacles && !window_can_go(&drain))
 		drain.over = true;
 	while (writing < most && !is_over(&drain) && (frames = fence_block(&drain, &census)) != NULL) {
-		if (!has_failed(frames))
+		if (census.failed == 0)
 			writing += pageout_write_block(volume, frames);
 		list_insert_first(&drain.skipped, &frames->link);
 		if (!target->obstacles)
@@ -396,12 +387,7 @@ void evict_cleaners_init(struct volume *volume)
 
 /* Between volumes ---------------------------------------------------------------------------------------------------------- */
 
-static bool has_more_than_keep(struct volume *volume)
-{
-	return atomic_load(&volume->heap.blocks) > divide_round_up(volume->config.keep_bytes, BLOCK_BYTES);
-}
-
-/* volumes_lock is held. */
+/* One that has more than it keeps. volumes_lock is held. */
 static struct volume *older_volume(struct volume *volume)
 {
 	const uint32_t now = atomic_load(&volume->pagecache->clock);
@@ -410,12 +396,14 @@ static struct volume *older_volume(struct volume *volume)
 
 	list_for_each (link, &volume->pagecache->volumes) {
 		struct volume *other = container_of(link, struct volume, link);
+		const uint32_t other_age = page_heap_age(&other->heap, now);
 
 		if (other == volume || other->leaving || other->config.preference > volume->config.preference ||
-		    !has_more_than_keep(other) || page_heap_age(&other->heap, now) <= age)
+		    atomic_load(&other->heap.blocks) <= divide_round_up(other->config.keep_bytes, BLOCK_BYTES) ||
+		    other_age <= age)
 			continue;
 		oldest = other;
-		age = page_heap_age(&other->heap, now);
+		age = other_age;
 	}
 	return oldest;
 }

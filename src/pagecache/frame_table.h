@@ -41,6 +41,7 @@ struct frames_census {
 	uint32_t dirty;  /* dirty, movable */
 	uint32_t stuck;  /* in use, being read or written, or taken by somebody */
 	uint32_t ends;   /* of these, written: that ends by itself */
+	uint32_t failed; /* could not be written, and will not be the next time: a drain does not try */
 };
 
 struct frame_table {

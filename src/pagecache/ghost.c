@@ -55,11 +55,6 @@ static uint32_t load(const _Atomic uint32_t *ghost)
 	return atomic_load_explicit(ghost, memory_order_relaxed);
 }
 
-static void clear(_Atomic uint32_t *ghost)
-{
-	atomic_store_explicit(ghost, 0, memory_order_relaxed);
-}
-
 static enum lane lane_of(uint32_t ghost)
 {
 	return ghost & LANE_BIT ? LANE_MAIN : LANE_PROBATION;
@@ -100,7 +95,7 @@ static void sweep(struct ghosts *ghosts, enum lane lane, uint64_t now)
 		const uint32_t ghost = load(&ghosts->table[i]);
 
 		if (ghost != 0 && age_of(times, ghost) > UNITS_MAX)
-			clear(&ghosts->table[i]);
+			atomic_store_explicit(&ghosts->table[i], 0, memory_order_relaxed);
 	}
 }
 
@@ -205,7 +200,7 @@ bool ghosts_take(struct ghosts *ghosts, uint64_t key, enum lane *lane, uint64_t 
 			continue;
 		*lane = lane_of(ghost);
 		*age = (uint64_t)((unit_now(ghosts, *lane) - ghost) & TIME_MASK) * ghosts->unit;
-		clear(&set[i]);
+		atomic_store_explicit(&set[i], 0, memory_order_relaxed);
 		return true;
 	}
 	return false;

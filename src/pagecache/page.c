@@ -65,19 +65,14 @@ bool page_change_is_legal(uint32_t before, uint32_t after)
 	return page_state_is_legal(after) && from < PAGE_CONTENTS && (from == to || (rules[from].next & BIT(to)));
 }
 
-/* Whoever made the page so may change what is in the frame. */
-static bool is_owned(uint32_t state)
-{
-	return page_is(state, PAGE_TAKEN) || page_is(state, PAGE_WRITING);
-}
-
 /* NOLINTNEXTLINE(readability-non-const-parameter): what it is now goes there. */
 bool page_try_change(struct page *page, uint32_t *before, uint32_t after)
 {
 	assert(page_change_is_legal(*before, after));
 	if (!atomic_compare_exchange_strong_explicit(&page->state, before, after, memory_order_acq_rel, memory_order_acquire))
 		return false;
-	if (is_owned(after) && page_content(*before) != page_content(after))
+	/* Whoever made the page so may change what is in the frame. */
+	if ((page_is(after, PAGE_TAKEN) || page_is(after, PAGE_WRITING)) && page_content(*before) != page_content(after))
 		page_new_version(page);
 	return true;
 }

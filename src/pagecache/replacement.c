@@ -152,6 +152,7 @@ static uint32_t survey_page(uint32_t state, struct frames_census *census)
 {
 	census->cached += page_content(state) >= PAGE_WRITING;
 	census->ends += page_is(state, PAGE_WRITEBACK);
+	census->failed += (state & PAGE_FAILED) != 0;
 	if (page_is(state, PAGE_DIRTY) && (state & PAGE_PINS) == 0)
 		census->dirty++;
 	else
