@@ -76,9 +76,6 @@ status_t block_heap_init(struct block_heap *heap, const struct phys_range *range
 	heap->word_map = heap->free_map + bitmap_words(heap->count);
 	heap->movable_map = heap->word_map + bitmap_words(bitmap_words(heap->count));
 	heap->weights = (_Atomic uint16_t *)(heap->movable_map + bitmap_words(heap->count));
-	for (uint64_t i = 0; i < heap->count; i++)
-		list_init(&heap->blocks[i].link);
-
 	for (uint32_t i = 0; i < count; i++) {
 		const struct span blocks = range_blocks(&ranges[i]);
 
@@ -91,8 +88,10 @@ status_t block_heap_init(struct block_heap *heap, const struct phys_range *range
 		}
 	}
 	ranges_find(heap);
-	for (uint64_t i = 0; i < heap->count; i++)
+	for (uint64_t i = 0; i < heap->count; i++) {
+		list_init(&heap->blocks[i].link);
 		weights_update(heap, i);
+	}
 	atomic_init(&heap->free_blocks, heap->total_blocks);
 	return STATUS_OK;
 }
@@ -302,18 +301,12 @@ void block_heap_fence(struct block_heap *heap, struct phys_addr start, uint64_t 
 	spinlock_unlock(&heap->lock);
 }
 
-void block_heap_watch(struct block_heap *heap, struct phys_addr lowest, struct phys_addr highest)
-{
-	spinlock_lock(&heap->lock);
-	heap->watch = span_of(heap, lowest, highest);
-	heap->watched_blocks = 0;
-	spinlock_unlock(&heap->lock);
-}
-
-uint64_t block_heap_watched_blocks(struct block_heap *heap)
+uint64_t block_heap_watch(struct block_heap *heap, struct phys_addr lowest, struct phys_addr highest)
 {
 	spinlock_lock(&heap->lock);
 	const uint64_t blocks = heap->watched_blocks;
+	heap->watch = span_of(heap, lowest, highest);
+	heap->watched_blocks = 0;
 	spinlock_unlock(&heap->lock);
 	return blocks;
 }

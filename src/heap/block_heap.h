@@ -159,9 +159,8 @@ bool block_heap_could_hold(const struct block_heap *heap, const struct block_con
 /* Only one fence at a time; whoever sets it serialises that. `blocks` 0 takes it down. */
 void block_heap_fence(struct block_heap *heap, struct phys_addr start, uint64_t blocks);
 
-/* Counts what is freed within [lowest, highest] from now on; the second call reads the count. One watch at a time, likewise. */
-void block_heap_watch(struct block_heap *heap, struct phys_addr lowest, struct phys_addr highest);
-uint64_t block_heap_watched_blocks(struct block_heap *heap);
+/* Counts what is freed within [lowest, highest] from now on; returns the count before. One watch at a time, likewise. */
+uint64_t block_heap_watch(struct block_heap *heap, struct phys_addr lowest, struct phys_addr highest);
 
 /* The descriptor of the block that holds `address`, or NULL if that is no memory of this heap. */
 struct block *block_heap_find(const struct block_heap *heap, struct phys_addr address);

@@ -39,12 +39,6 @@ struct span zone_span(const struct block_heap *heap, const struct run_request *r
 	return span_of(heap, (struct phys_addr){ MAX(request->constraints.lowest.value, floor) }, request->constraints.highest);
 }
 
-/* First block number >= `block`, or last one <= it, that is aligned. */
-static uint64_t aligned(uint64_t block, uint64_t alignment_blocks, bool down)
-{
-	return down ? align_down(block, alignment_blocks) : align_up(block, alignment_blocks);
-}
-
 bool span_place(const struct block_heap *heap, struct span span, uint64_t blocks, const struct block_constraints *constraints,
 		bool from_top, uint64_t *start)
 {
@@ -52,17 +46,16 @@ bool span_place(const struct block_heap *heap, struct span span, uint64_t blocks
 	const uint64_t boundary = constraints->boundary_bytes >> BLOCK_SHIFT;
 	const uint64_t lowest = heap->first_block + span.first;
 	const uint64_t end = heap->first_block + span.end;
-	uint64_t place;
+	uint64_t place, cut;
 
 	if (span.first >= span.end || span.end - span.first < blocks)
 		return false;
-	place = aligned(from_top ? end - blocks : lowest, alignment, from_top);
-	if (boundary != 0 && align_down(place, boundary) != align_down(place + blocks - 1, boundary)) {
-		const uint64_t cut = align_down(place + blocks - 1, boundary);
-
+	place = from_top ? align_down(end - blocks, alignment) : align_up(lowest, alignment);
+	cut = boundary == 0 ? 0 : align_down(place + blocks - 1, boundary);
+	if (cut > place) {
 		if (from_top && cut < blocks)
 			return false;
-		place = aligned(from_top ? cut - blocks : cut, alignment, from_top);
+		place = from_top ? align_down(cut - blocks, alignment) : align_up(cut, alignment);
 	}
 	if (place < lowest || place + blocks > end)
 		return false;

@@ -56,15 +56,13 @@ void cleaner_set_preference(struct cleaner_registry *registry, struct cleaner *c
 
 void cleaner_unregister(struct cleaner_registry *registry, struct cleaner *cleaner)
 {
+	uint32_t running;
+
 	if (!cleaner->link.next || list_is_empty(&cleaner->link))
 		return;
 	spinlock_lock(&registry->lock);
 	cleaner->leaving = true;
-	for (;;) {
-		const uint32_t running = atomic_load_explicit(&cleaner->running, memory_order_relaxed);
-
-		if (running == 0)
-			break;
+	while ((running = atomic_load_explicit(&cleaner->running, memory_order_relaxed)) != 0) {
 		spinlock_unlock(&registry->lock);
 		(void)platform_wait(&cleaner->running, running, PLATFORM_FOREVER);
 		spinlock_lock(&registry->lock);

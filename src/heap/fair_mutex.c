@@ -47,37 +47,6 @@ static void line_changed_locked(struct fair_mutex *mutex)
 	mutex->lent = priority;
 }
 
-/* True: nobody had the mutex, and the caller has it now; else it stands in line. */
-static bool line_up(struct fair_mutex *mutex, struct waiter *waiter)
-{
-	bool entered;
-
-	spinlock_lock(&mutex->lock);
-	entered = !atomic_load_explicit(&mutex->holder, memory_order_relaxed);
-	if (entered)
-		atomic_store_explicit(&mutex->holder, waiter->task, memory_order_relaxed);
-	else
-		list_insert_last(&mutex->line, &waiter->link);
-	line_changed_locked(mutex);
-	spinlock_unlock(&mutex->lock);
-	return entered;
-}
-
-/* False: the mutex was given to the task meanwhile. */
-static bool give_up(struct fair_mutex *mutex, struct waiter *waiter)
-{
-	bool waiting;
-
-	spinlock_lock(&mutex->lock);
-	waiting = atomic_load_explicit(&waiter->given, memory_order_relaxed) == 0;
-	if (waiting) {
-		list_remove(&waiter->link);
-		line_changed_locked(mutex);
-	}
-	spinlock_unlock(&mutex->lock);
-	return waiting;
-}
-
 /* Out of the line; NULL: it is empty. */
 static struct waiter *take_next_locked(struct fair_mutex *mutex)
 {
@@ -130,32 +99,56 @@ static bool hand_over(struct fair_mutex *mutex, struct waiter *again)
 	return next || !again;
 }
 
+/* A mutex that is given at the last moment has been taken. */
 static status_t wait(struct fair_mutex *mutex, struct waiter *waiter, uint64_t deadline_ns)
 {
-	while (atomic_load_explicit(&waiter->given, memory_order_acquire) == 0)
-		if (platform_wait(&waiter->given, 0, deadline_ns) == STATUS_TIMEOUT && give_up(mutex, waiter))
+	while (atomic_load_explicit(&waiter->given, memory_order_acquire) == 0) {
+		if (platform_wait(&waiter->given, 0, deadline_ns) != STATUS_TIMEOUT)
+			continue;
+		spinlock_lock(&mutex->lock);
+		const bool leaves = atomic_load_explicit(&waiter->given, memory_order_relaxed) == 0;
+		if (leaves) {
+			list_remove(&waiter->link);
+			line_changed_locked(mutex);
+		}
+		spinlock_unlock(&mutex->lock);
+		if (leaves)
 			return STATUS_TIMEOUT;
+	}
 	return STATUS_OK;
+}
+
+static struct waiter waiter_make(enum urgency urgency, bool returns)
+{
+	return (struct waiter){
+		.task = platform_task(),
+		.urgency = urgency,
+		.priority = platform_priority(),
+		.returns = returns,
+	};
 }
 
 status_t fair_mutex_lock(struct fair_mutex *mutex, enum urgency urgency, uint64_t deadline_ns)
 {
-	struct waiter waiter = { .task = platform_task(), .urgency = urgency, .priority = platform_priority() };
+	struct waiter waiter = waiter_make(urgency, false);
 
 	assert(platform_may_sleep());
 	if (fair_mutex_is_held(mutex))
 		platform_panic("%s: its holder takes it twice", mutex->name);
-	return line_up(mutex, &waiter) ? STATUS_OK : wait(mutex, &waiter, deadline_ns);
+	spinlock_lock(&mutex->lock);
+	const bool is_free = !atomic_load_explicit(&mutex->holder, memory_order_relaxed);
+	if (is_free)
+		atomic_store_explicit(&mutex->holder, waiter.task, memory_order_relaxed);
+	else
+		list_insert_last(&mutex->line, &waiter.link);
+	line_changed_locked(mutex);
+	spinlock_unlock(&mutex->lock);
+	return is_free ? STATUS_OK : wait(mutex, &waiter, deadline_ns);
 }
 
 status_t fair_mutex_pass_on(struct fair_mutex *mutex, enum urgency urgency, uint64_t deadline_ns)
 {
-	struct waiter waiter = {
-		.task = platform_task(),
-		.urgency = urgency,
-		.priority = platform_priority(),
-		.returns = true,
-	};
+	struct waiter waiter = waiter_make(urgency, true);
 
 	return hand_over(mutex, &waiter) ? wait(mutex, &waiter, deadline_ns) : STATUS_OK;
 }

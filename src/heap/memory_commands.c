@@ -8,13 +8,23 @@
 
 #define TRACE_SHOWN 40 /* events, if nothing is said */
 
-static status_t mem_run(struct command *self, int argc, char **argv)
+struct memory_command {
+	struct command command;
+	void (*print)(struct memory *memory); /* or command.run is set */
+};
+
+static status_t print_run(struct command *self, int argc, char **argv)
 {
-	struct memory *memory = self->context;
+	(void)argc, (void)argv;
+	container_of(self, struct memory_command, command)->print(self->context);
+	return STATUS_OK;
+}
+
+static void mem_print(struct memory *memory)
+{
 	struct memory_statistics *statistics = &memory->statistics;
 	char text[FORMAT_BYTES_SIZE];
 
-	(void)argc, (void)argv;
 	print("total     %s\n", format_bytes(text, memory_total_bytes(memory)));
 	print("free      %s\n", format_bytes(text, memory_free_bytes(memory)));
 	print("min       %s\n", format_bytes(text, memory->config.min_bytes));
@@ -24,32 +34,18 @@ static status_t mem_run(struct command *self, int argc, char **argv)
 	print("cleaned   %s", format_bytes(text, statistics->cleaned_bytes));
 	print(", %llu windows tried\n", (unsigned long long)statistics->windows);
 	print("books     %s\n", format_bytes(text, memory->bookkeeping.used_bytes));
-	return STATUS_OK;
 }
 
-static status_t owners_run(struct command *self, int argc, char **argv)
+static void map_print(struct memory *memory)
 {
-	(void)argc, (void)argv;
-	memory_print_owners(self->context);
-	return STATUS_OK;
-}
-
-static status_t map_run(struct command *self, int argc, char **argv)
-{
-	struct memory *memory = self->context;
-
-	(void)argc, (void)argv;
 	block_map_print(&memory->blocks);
-	return STATUS_OK;
 }
 
-static status_t cleaners_run(struct command *self, int argc, char **argv)
+static void cleaners_print(struct memory *memory)
 {
 	static const char *const costs[] = { "free", "clean", "dirty", "held" };
-	struct memory *memory = self->context;
 	struct cleaner *cleaner = NULL;
 
-	(void)argc, (void)argv;
 	print("%-20s %5s %10s %9s %9s %9s %9s\n", "cleaner", "cost", "preference", "calls", "asked", "claimed", "given");
 	while ((cleaner = cleaner_next(&memory->cleaners, cleaner))) {
 		char asked[FORMAT_BYTES_SIZE], claimed[FORMAT_BYTES_SIZE], given[FORMAT_BYTES_SIZE];
@@ -58,14 +54,6 @@ static status_t cleaners_run(struct command *self, int argc, char **argv)
 		      (unsigned long long)cleaner->calls, format_bytes(asked, cleaner->asked_bytes),
 		      format_bytes(claimed, cleaner->claimed_bytes), format_bytes(given, cleaner->given_bytes));
 	}
-	return STATUS_OK;
-}
-
-static status_t dma_run(struct command *self, int argc, char **argv)
-{
-	(void)argc, (void)argv;
-	dma_print(self->context);
-	return STATUS_OK;
 }
 
 static status_t drain_run(struct command *self, int argc, char **argv)
@@ -97,29 +85,33 @@ static status_t trace_run(struct command *self, int argc, char **argv)
 
 void memory_commands_register(struct memory *memory, struct command_table *table)
 {
-	static const struct command commands[] = {
-		{ .name = "mem", .help = "memory in numbers", .run = mem_run },
-		{ .name = "mem owners", .help = "who holds how much memory", .run = owners_run },
-		{ .name = "mem map", .help = "the blocks as a picture, by owner and temperature", .run = map_run },
-		{ .name = "heaps", .help = "all objcaches and heaps: what is used, kept and free", .run = heaps_run },
-		{ .name = "heaps leaks",
-		  .help = "what is allocated, and by whom, as far as that is known",
-		  .run = heaps_leaks_run },
-		{ .name = "cleaners", .help = "who gives memory, in order, and what each gave", .run = cleaners_run },
-		{ .name = "dma", .help = "the DMA buffers of each device", .run = dma_run },
-		{ .name = "drain", .arguments = "BYTES", .help = "ask the cleaners for memory (64M, 1G)", .run = drain_run },
-		{ .name = "trace", .arguments = "[EVENTS]", .help = "the last events of reclaim", .run = trace_run },
+	static const struct memory_command commands[] = {
+		{ { .name = "mem", .help = "memory in numbers" }, mem_print },
+		{ { .name = "mem owners", .help = "who holds how much memory" }, memory_print_owners },
+		{ { .name = "mem map", .help = "the blocks as a picture, by owner and temperature" }, map_print },
+		{ { .name = "heaps", .help = "all objcaches and heaps: what is used, kept and free", .run = heaps_run }, NULL },
+		{ { .name = "heaps leaks",
+		    .help = "what is allocated, and by whom, as far as that is known",
+		    .run = heaps_leaks_run },
+		  NULL },
+		{ { .name = "cleaners", .help = "who gives memory, in order, and what each gave" }, cleaners_print },
+		{ { .name = "dma", .help = "the DMA buffers of each device" }, dma_print },
+		{ { .name = "drain", .arguments = "BYTES", .help = "ask the cleaners for memory (64M, 1G)", .run = drain_run },
+		  NULL },
+		{ { .name = "trace", .arguments = "[EVENTS]", .help = "the last events of reclaim", .run = trace_run }, NULL },
 	};
 
 	for (unsigned i = 0; i < ARRAY_LENGTH(commands); i++) {
-		struct command *command = bookkeeping_alloc(&memory->bookkeeping, sizeof(*command));
+		struct memory_command *command = bookkeeping_alloc(&memory->bookkeeping, sizeof(*command));
 
 		if (!command) {
 			log_warn("memory: no room for the monitor commands");
 			return;
 		}
 		*command = commands[i];
-		command->context = memory;
-		command_register(table, command);
+		command->command.context = memory;
+		if (command->print)
+			command->command.run = print_run;
+		command_register(table, &command->command);
 	}
 }

@@ -26,9 +26,6 @@ struct owner {
 
 static inline void owner_init(struct owner *owner, const char *name, bool movable)
 {
-	owner->name = name;
-	owner->movable = movable;
-	owner->blocks = 0;
-	owner->seen_blocks = 0;
+	*owner = (struct owner){ .name = name, .movable = movable };
 	list_init(&owner->link);
 }

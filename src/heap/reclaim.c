@@ -131,12 +131,12 @@ static uint64_t ask(struct memory *memory, struct cleaner *cleaner, const struct
 	uint64_t claimed, given;
 	bool before;
 
-	block_heap_watch(&memory->blocks, target->lowest, target->highest);
+	(void)block_heap_watch(&memory->blocks, target->lowest, target->highest);
 	trace_event(&memory->trace, TRACE_ASKED, cleaner->name, target->bytes >> BLOCK_SHIFT, target->may_write);
 	before = platform_set_cleaning(true);
 	claimed = cleaner->clean(cleaner, target);
 	(void)platform_set_cleaning(before);
-	given = block_heap_watched_blocks(&memory->blocks) << BLOCK_SHIFT;
+	given = block_heap_watch(&memory->blocks, target->lowest, target->highest) << BLOCK_SHIFT;
 	given = MIN(claimed, given); /* others free meanwhile, too */
 	trace_event(&memory->trace, TRACE_ANSWERED, cleaner->name, given >> BLOCK_SHIFT, claimed >> BLOCK_SHIFT);
 	atomic_fetch_add_explicit(&memory->statistics.cleaned_bytes, given, memory_order_relaxed);

@@ -73,7 +73,7 @@ static void report(struct bench_machine *machine, uint64_t bytes)
 	(void)block_heap_free_within(heap, (struct phys_addr){ 0 }, (struct phys_addr){ bytes - 1 });
 	block_heap_fence(heap, (struct phys_addr){ 4 * GIB }, bytes >> BLOCK_SHIFT);
 	block_heap_fence(heap, (struct phys_addr){ 0 }, 0);
-	block_heap_watch(heap, (struct phys_addr){ 0 }, (struct phys_addr){ bytes - 1 });
+	(void)block_heap_watch(heap, (struct phys_addr){ 0 }, (struct phys_addr){ bytes - 1 });
 }
 
 /* Each has a block here and there. */
