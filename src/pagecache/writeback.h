@@ -3,8 +3,9 @@
  * takes. A page on its way is readable and stays as it is until the write has ended.
  *
  * Which page is written next is for the caller to say, with a function that picks it from the sets of a node (dirty.h). It is
- * claimed, with what follows it, and is in flight then: it has left its set, and its write stands in volume->in_flight. A page that a writer has when the writeback comes by becomes one of DIRTY_BUSY, and is claimed when the
- * writer is done: so a page that is written to again and again is written back once for each pass.
+ * claimed, with what follows it, and is in flight then: it has left its set, and its write stands in volume->in_flight. A page
+ * that a writer has when the writeback comes by becomes one of DIRTY_BUSY, and is claimed when the writer is done: so a page
+ * that is written to again and again is written back once for each pass.
  *
  * Who dirties pages pays for it, see writeback_price: that is in writeback_throttle.c. Flushes are in flush.h.
  */

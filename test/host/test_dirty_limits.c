@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fake/cache_fixture.h"
+#include "fake/timed_disks.h"
 #include "host/host_test.h"
 #include "pagecache/direct.h"
 #include "pagecache/io.h"
@@ -15,132 +15,22 @@
 #include "pagecache/writeback.h"
 #include "runtime/base/bits.h"
 
-#define DISKS        4
-#define DISK_PAGES   (8 * PAGES_PER_BLOCK)
-#define BAD_PAGES    100
-#define TAKEN_MAX    32 /* blocks that others take, of 40 */
-#define ROUNDS       6
-#define STEPS        3000
-#define DEBT_UNIT    (32 * PRICE_PAGE)
-#define PERIOD_PAGES 8192
-
-struct disk {
-	struct fake_block fake;
-	struct volume volume;
-	uint64_t ns_per_page;
-	bool silent;
-	bool paused;            /* it reads, and does not write */
-	struct list queue;      /* requests; driver[0]: since when */
-	uint64_t idle_since_ns; /* when it completed the last one */
-	bool dirty[DISK_PAGES];
-	bool in_flight[DISK_PAGES];
-	uint64_t dirty_count;
-	double recent; /* pages written, half as many after each period */
-};
+#define TAKEN_MAX 32 /* blocks that others take, of 40 */
+#define ROUNDS    6
+#define STEPS     3000
+#define DEBT_UNIT (32 * PRICE_PAGE)
 
 static struct cache_machine machine;
-static struct disk disks[DISKS];
 static struct random seed;
 static struct phys_addr taken[TAKEN_MAX];
 static unsigned taken_count;
 static uint64_t writes, refused, waits;
-static uint64_t written; /* pages, by all disks */
 static struct owner owner;
 static struct phys_addr block; /* for direct I/O */
-static void (*execute)(struct block_device *device, struct block_request *request);
 
 static uint64_t below(uint64_t bound)
 {
 	return random_below(&seed, bound);
-}
-
-/* Disks ------------------------------------------------------------------------------------------------------------------- */
-
-static uint64_t page_count(const struct block_request *request)
-{
-	return block_request_bytes(request) / PAGE_BYTES;
-}
-
-static void submit(struct block_device *device, struct block_request *request)
-{
-	struct disk *disk = container_of(container_of(device, struct fake_block, device), struct disk, fake);
-
-	for (uint64_t i = 0; request->operation == BLOCK_WRITE && i < page_count(request); i++)
-		disk->in_flight[request->offset_bytes / PAGE_BYTES + i] = true;
-	request->driver[0] = platform_now_ns();
-	list_insert_last(&disk->queue, &request->link);
-}
-
-static uint64_t next_done_ns(const struct disk *disk)
-{
-	const struct block_request *request;
-
-	if (disk->silent || list_is_empty(&disk->queue))
-		return UINT64_MAX;
-	request = container_of(disk->queue.next, struct block_request, link);
-	return MAX(disk->idle_since_ns, request->driver[0]) + page_count(request) * disk->ns_per_page;
-}
-
-static bool is_bad(const struct disk *disk, const struct block_request *request)
-{
-	return disk->fake.fail_writes && request->offset_bytes < disk->fake.fail_end &&
-	       request->offset_bytes + block_request_bytes(request) > disk->fake.fail_start;
-}
-
-/* A period ends when all disks together have written so many pages. */
-static void count_written(struct disk *disk, uint64_t pages)
-{
-	const uint64_t before = written;
-
-	written += pages;
-	for (unsigned i = 0; before / PERIOD_PAGES != written / PERIOD_PAGES && i < DISKS; i++)
-		disks[i].recent /= 2;
-	disk->recent += (double)pages;
-}
-
-static void disk_complete(struct disk *disk)
-{
-	uint64_t cleaned = 0;
-	struct block_request *request = container_of(list_take_first(&disk->queue), struct block_request, link);
-
-	disk->idle_since_ns = platform_now_ns();
-	for (uint64_t i = 0; request->operation == BLOCK_WRITE && i < page_count(request); i++) {
-		const uint64_t number = request->offset_bytes / PAGE_BYTES + i;
-
-		disk->in_flight[number] = false;
-		if (!is_bad(disk, request) && disk->dirty[number]) {
-			disk->dirty[number] = false;
-			cleaned++;
-		}
-	}
-	disk->dirty_count -= cleaned;
-	count_written(disk, cleaned);
-	execute(&disk->fake.device, request);
-}
-
-/* The disk that is done first. */
-static bool disks_work(uint64_t deadline_ns)
-{
-	struct disk *first = &disks[0];
-
-	for (unsigned i = 1; i < DISKS; i++)
-		if (next_done_ns(&disks[i]) < next_done_ns(first))
-			first = &disks[i];
-	if (next_done_ns(first) == UINT64_MAX || next_done_ns(first) > deadline_ns)
-		return false;
-	if (next_done_ns(first) > platform_now_ns())
-		host_clock_turn(next_done_ns(first) - platform_now_ns());
-	disk_complete(first);
-	return true;
-}
-
-static void time_pass(uint64_t ns)
-{
-	const uint64_t until = platform_now_ns() + ns;
-
-	while (disks_work(until))
-		;
-	host_clock_turn(until - platform_now_ns());
 }
 
 /* Model ------------------------------------------------------------------------------------------------------------------- */
@@ -394,55 +284,23 @@ static void run_take(struct disk *disk)
 static void (*const operations[])(struct disk *disk) = { run_write, run_writes,     run_writes, run_writes, run_map, run_direct,
 							 run_read,  run_background, run_time,   run_state,  run_take };
 
-static void disks_start(bool all_healthy)
+static void machine_start(bool all_healthy)
 {
-	const struct volume_config config = { .preference = 50, .keep_bytes = BLOCK_BYTES / 2 };
-
-	written = 0;
 	cache_machine_init(&machine, 2 * MIB, false);
-	host_clock_set(HOST_CLOCK_ALONE);
-	host_clock_idle(disks_work);
+	disks_start(&machine.pagecache, &seed, all_healthy);
 	owner_init(&owner, "others", false);
 	ck_assert_int_eq(memory_blocks_alloc(
 				 &machine.memory,
 				 &(struct memory_request){ .blocks = 1, .owner = &owner, .wait = MEMORY_WAIT_NEVER }, &block),
 			 STATUS_OK);
-	for (unsigned i = 0; i < DISKS; i++) {
-		struct disk *disk = &disks[i];
-		const char name[] = { (char)('a' + i), 0 };
-
-		memset(disk, 0, sizeof(*disk));
-		fake_block_init(&disk->fake, DISK_PAGES * PAGE_BYTES, false);
-		disk->fake.fail_end = BAD_PAGES * PAGE_BYTES;
-		execute = disk->fake.device.submit;
-		disk->fake.device.submit = submit;
-		list_init(&disk->queue);
-		disk->ns_per_page = 1 + (1000ull << below(10));
-		disk->silent = !all_healthy && below(4) == 0;
-		ck_assert_int_eq(volume_attach(&disk->volume, &machine.pagecache, &disk->fake.device, name, 0,
-					       DISK_PAGES * PAGE_BYTES, &config),
-				 STATUS_OK);
-	}
 }
 
-static void disks_end(void)
+static void machine_end(void)
 {
-	for (unsigned i = 0; i < DISKS; i++) {
-		disks[i].silent = false;
-		disks[i].fake.fail_writes = false;
-	}
 	while (taken_count > 0)
 		memory_blocks_free(&machine.memory, taken[--taken_count]);
 	memory_blocks_free(&machine.memory, block);
-	time_pass(NS_PER_S);
-	ck_assert(pagecache_is_valid(&machine.pagecache));
-	for (unsigned i = 0; i < DISKS; i++) {
-		waits += atomic_load(&disks[i].volume.counts.throttled);
-		ck_assert_int_eq(volume_detach(&disks[i].volume, false), STATUS_OK);
-		fake_block_fini(&disks[i].fake);
-	}
-	host_clock_idle(NULL);
-	host_clock_set(HOST_CLOCK_REAL);
+	waits += disks_end();
 	cache_machine_fini(&machine);
 }
 
@@ -451,12 +309,12 @@ START_TEST(volumes_keep_their_limits_and_wait_for_themselves_only)
 	host_log_level(LOG_ERROR); /* requests of others may fail */
 	random_seed(&seed, 8);
 	for (unsigned round = 0; round < ROUNDS; round++) {
-		disks_start(false);
+		machine_start(false);
 		for (unsigned step = 0; step < STEPS; step++) {
 			operations[below(ARRAY_LENGTH(operations))](&disks[below(DISKS)]);
 			check();
 		}
-		disks_end();
+		machine_end();
 	}
 	ck_assert_uint_lt(refused, writes / 50);
 	ck_assert_uint_gt(waits, writes / 100);
@@ -505,7 +363,7 @@ static void read_anywhere(struct disk *disk)
  */
 static void read_with_little_memory(unsigned taken_first)
 {
-	disks_start(true);
+	machine_start(true);
 	for (unsigned i = 0; i < DISKS; i++)
 		read_anywhere(&disks[i]);
 	if (taken_first)
@@ -520,7 +378,7 @@ static void read_with_little_memory(unsigned taken_first)
 		read_anywhere(&disks[i]);
 		ck_assert_uint_le(platform_now_ns() - began_ns, 1000 * 2 * IO_PAGES_MAX * disks[i].ns_per_page);
 	}
-	disks_end();
+	machine_end();
 }
 
 START_TEST(reads_work_beside_a_silent_disk_while_memory_is_taken)
@@ -532,147 +390,5 @@ START_TEST(reads_work_beside_a_silent_disk_while_memory_is_taken)
 }
 END_TEST
 
-/*
- * Two write to a silent disk until they wait; then one writes many times the limit to another disk, before the first one
- * wakes.
- */
-struct race {
-	struct cache_machine machine;
-	struct fake_block silent;
-	struct volume volume;
-	_Atomic uint64_t failures;
-};
-
-static void write_or_clean(void *context, unsigned index)
-{
-	static char page[PAGE_BYTES];
-	struct race *race = context;
-	struct volume *volume = index < 3 ? &race->volume : &race->machine.volume;
-	const uint64_t pages = race->silent.device.size_bytes / PAGE_BYTES;
-
-	if (index == 0) {
-		pagecache_writeback_run(&race->machine.pagecache);
-		return;
-	}
-	while (index == 3 && atomic_load(&race->volume.counts.throttled) < 2)
-		platform_yield();
-	for (uint64_t i = index % 2; i < pages; i += index < 3 ? 2 : 1)
-		if (node_write(&volume->node, i * PAGE_BYTES, page, PAGE_BYTES) != STATUS_OK)
-			atomic_fetch_add(&race->failures, 1);
-	if (index == 3) {
-		(void)fake_block_hold(&race->silent, false);
-		pagecache_stop(&race->machine.pagecache);
-	}
-}
-
-START_TEST(threads_write_beside_a_silent_disk)
-{
-	const struct volume_config config = { .preference = 50 };
-	static struct race race;
-
-	cache_machine_init(&race.machine, 32 * BLOCK_BYTES, true);
-	fake_block_init(&race.silent, 32 * BLOCK_BYTES, true);
-	ck_assert_int_eq(volume_attach(&race.volume, &race.machine.pagecache, &race.silent.device, "silent", 0,
-				       32 * BLOCK_BYTES, &config),
-			 STATUS_OK);
-	(void)fake_block_hold(&race.silent, true);
-	host_threads_run(4, write_or_clean, &race);
-	ck_assert_uint_eq(atomic_load(&race.failures), 0);
-	ck_assert_int_eq(volume_detach(&race.volume, false), STATUS_OK);
-	memset(race.machine.model + PAGE_BYTES, 0, race.machine.disk.device.size_bytes - PAGE_BYTES);
-	fake_block_fini(&race.silent);
-	cache_machine_fini(&race.machine);
-}
-END_TEST
-
-/* I/O objects -------------------------------------------------------------------------------------------------------------- */
-
-static struct io *objects[64];
-static unsigned object_count;
-static uint64_t dirty_when_it_waited;
-
-/* They come back when a writer would wait for ever. */
-static bool objects_return(uint64_t deadline_ns)
-{
-	if (deadline_ns != PLATFORM_FOREVER || object_count == 0)
-		return false;
-	dirty_when_it_waited = atomic_load(&machine.volume.counts.dirty_pages);
-	while (object_count > 0)
-		io_end(objects[--object_count]);
-	return true;
-}
-
-START_TEST(writers_keep_the_limit_while_there_is_no_io_object)
-{
-	static const char page[PAGE_BYTES];
-	uint64_t limit;
-
-	cache_machine_init(&machine, 8 * BLOCK_BYTES, false);
-	host_clock_set(HOST_CLOCK_ALONE);
-	host_clock_idle(objects_return);
-	limit = writeback_limits(&machine.volume).max;
-	while ((objects[object_count] = io_try_begin(&machine.volume, BLOCK_READ, 0)) != NULL ||
-	       (objects[object_count] = io_try_begin(&machine.volume, BLOCK_WRITE, 0)) != NULL)
-		object_count++;
-	for (uint64_t number = 0; number < limit + 64; number++) {
-		ck_assert_int_eq(node_write(&machine.volume.node, number * PAGE_BYTES, page, PAGE_BYTES), STATUS_OK);
-		ck_assert_uint_le(atomic_load(&machine.volume.counts.dirty_pages), limit);
-	}
-	ck_assert_uint_eq(object_count, 0);
-	ck_assert_uint_eq(dirty_when_it_waited, limit);
-	memset(machine.model, 0, (limit + 64) * PAGE_BYTES);
-	host_clock_idle(NULL);
-	host_clock_set(HOST_CLOCK_REAL);
-	cache_machine_fini(&machine);
-}
-END_TEST
-
-/* Mappings ---------------------------------------------------------------------------------------------------------------- */
-
-/* 1 MB of what is there already. */
-static status_t map_and_fill(unsigned number, struct mapping **mapping)
-{
-	const status_t status = node_map(&machine.volume.node, number * MIB, MIB, MAP_WRITE, mapping);
-	const unsigned char *from = machine.model + number * MIB;
-
-	for (uint32_t i = 0; status == STATUS_OK && i < (*mapping)->segment_count; i++) {
-		memcpy(platform_virt((*mapping)->segments[i].start), from, (*mapping)->segments[i].bytes);
-		from += (*mapping)->segments[i].bytes;
-	}
-	return status;
-}
-
-START_TEST(mappings_for_writing_stay_within_the_limit)
-{
-	static struct mapping *mappings[DISK_BYTES / MIB], *more;
-	status_t status = STATUS_OK;
-	unsigned count = 0;
-	uint64_t limit;
-
-	cache_machine_init(&machine, DISK_BYTES, true);
-	limit = writeback_limits(&machine.volume).max;
-	(void)fake_block_hold(&machine.disk, true);
-	while (status == STATUS_OK) {
-		ck_assert_uint_lt(count, ARRAY_LENGTH(mappings));
-		status = map_and_fill(count, &mappings[count]);
-		count += status == STATUS_OK;
-	}
-	ck_assert_int_eq(status, STATUS_BUSY);
-	ck_assert_uint_gt((count + 1) * MIB / PAGE_BYTES, limit);
-	node_unmap(mappings[--count]);
-	ck_assert_uint_le(atomic_load(&machine.volume.counts.dirty_pages), limit);
-	while (count > 0)
-		node_unmap(mappings[--count]);
-	ck_assert_uint_le(atomic_load(&machine.volume.counts.dirty_pages), limit);
-	ck_assert_uint_eq(atomic_load(&machine.volume.mapped_pages), 0);
-	(void)fake_block_hold(&machine.disk, false);
-	ck_assert_int_eq(volume_flush(&machine.volume), STATUS_OK);
-	ck_assert_int_eq(map_and_fill(0, &more), STATUS_OK);
-	node_unmap(more);
-	cache_machine_fini(&machine);
-}
-END_TEST
-
 HOST_TEST_MAIN("dirty_limits", volumes_keep_their_limits_and_wait_for_themselves_only,
-	       reads_work_beside_a_silent_disk_while_memory_is_taken, threads_write_beside_a_silent_disk,
-	       writers_keep_the_limit_while_there_is_no_io_object, mappings_for_writing_stay_within_the_limit)
+	       reads_work_beside_a_silent_disk_while_memory_is_taken)
