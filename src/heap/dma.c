@@ -63,28 +63,23 @@ static status_t fill_blocks(struct memory *memory, const struct dma_plan *plan, 
 
 /* Buffers --------------------------------------------------------------------------------------------------------------- */
 
-/* Makes the pieces of a buffer visible side by side. */
+/* Makes the pieces of a buffer visible side by side: in the direct map, if they follow each other there. */
 static status_t buffer_map(struct dma_buffer *buffer)
 {
 	const struct phys_range *pieces = buffer->pieces;
-	status_t status;
 	uint32_t i = 1;
 
 	while (i < buffer->piece_count && pieces[i - 1].start.value + pieces[i - 1].bytes == pieces[i].start.value)
 		i++;
 	buffer->memory = platform_virt(pieces[0].start);
-	if (i == buffer->piece_count)
-		return STATUS_OK;
-	status = platform_map(pieces, buffer->piece_count, &buffer->memory);
-	buffer->mapped = status == STATUS_OK;
-	return status;
+	return i == buffer->piece_count ? STATUS_OK : platform_map(pieces, buffer->piece_count, &buffer->memory);
 }
 
 void dma_buffer_destroy(struct memory *memory, struct dma_buffer *buffer)
 {
 	const struct phys_range *last = &buffer->pieces[buffer->piece_count - 1];
 
-	if (buffer->mapped)
+	if (buffer->memory != platform_virt(buffer->pieces[0].start))
 		platform_unmap(buffer->memory, (buffer->piece_count - 1) * buffer->pieces[0].bytes + last->bytes);
 	/* The record of a guaranteed buffer lies beside its first piece, and goes with it. */
 	for (uint32_t i = buffer->piece_count; i-- > 0;) {

@@ -55,7 +55,6 @@ struct dma_buffer {
 	struct dma_client *client; /* [I] owner of its runs of blocks; NULL: objects, of the device's zone or the guarantee */
 	_Atomic uint8_t state;     /* enum dma_state; but for dma_buffer_finish, it changes under [E] */
 	bool guaranteed;           /* [I] objects or pieces of the guarantee, which has the record, too */
-	bool mapped;               /* [I] `memory` is from platform_map; else the direct map serves */
 	bool coherent;             /* [I] a coherent object */
 };
 

@@ -54,24 +54,10 @@ static void account_settle_locked(struct guarantee *guarantee, struct guarantee_
 }
 
 /* Adds to what the device has. While something is unreserved, an account is unused. */
-static bool reserve_locked(struct guarantee *guarantee, const struct device *device, uint64_t pieces)
-{
-	struct guarantee_account *account = account_find_locked(guarantee, device);
-	struct list *unused = list_first(&guarantee->unused);
-
-	if (!account && unused)
-		account = container_of(unused, struct guarantee_account, link);
-	if (!account || !account_change_locked(guarantee, account, account->reserved + pieces, account->out, true))
-		return false;
-	account->device = device;
-	list_remove(&account->link);
-	list_insert_last(&guarantee->reserving, &account->link);
-	return true;
-}
-
 status_t guarantee_reserve(struct guarantee *guarantee, const struct device *device, uint64_t bytes)
 {
-	bool reserved;
+	struct guarantee_account *account;
+	status_t status = STATUS_NO_MEMORY;
 
 	if (bytes == 0)
 		return STATUS_INVALID;
@@ -79,10 +65,19 @@ status_t guarantee_reserve(struct guarantee *guarantee, const struct device *dev
 		return STATUS_NO_MEMORY;
 	if (!guarantee_is_reached(guarantee, device))
 		return STATUS_RANGE;
+	const uint64_t pieces = divide_round_up(bytes, guarantee_piece_bytes(guarantee));
 	const uint64_t interrupts = spinlock_lock_interrupts(&guarantee->lock);
-	reserved = reserve_locked(guarantee, device, divide_round_up(bytes, guarantee_piece_bytes(guarantee)));
+	account = account_find_locked(guarantee, device);
+	if (!account && !list_is_empty(&guarantee->unused))
+		account = container_of(guarantee->unused.next, struct guarantee_account, link);
+	if (account && account_change_locked(guarantee, account, account->reserved + pieces, account->out, true)) {
+		account->device = device;
+		list_remove(&account->link);
+		list_insert_last(&guarantee->reserving, &account->link);
+		status = STATUS_OK;
+	}
 	spinlock_unlock_interrupts(&guarantee->lock, interrupts);
-	return reserved ? STATUS_OK : STATUS_NO_MEMORY;
+	return status;
 }
 
 void guarantee_end_reservation(struct guarantee *guarantee, const struct device *device)
@@ -223,28 +218,20 @@ struct phys_addr guarantee_take_next(struct guarantee *guarantee, struct phys_ad
 	return start;
 }
 
-/* The object that begins there, in a piece that is out; panics otherwise. */
-static uint32_t object_of_locked(const struct guarantee_slot *slot, struct phys_addr start)
-{
-	const uint64_t offset = slot ? start.value - slot->start.value : 0;
-
-	if (!slot || slot->state != SLOT_OUT || (offset & ((1ull << slot->shift) - 1)) != 0 ||
-	    offset >> slot->shift >= slot->fresh)
-		platform_panic("guarantee: 0x%llx is given back, but is not out", (unsigned long long)start.value);
-	return (uint32_t)(offset >> slot->shift);
-}
-
 void guarantee_give_locked(struct guarantee *guarantee, struct phys_addr start)
 {
 	struct guarantee_slot *slot = guarantee_slot_at(guarantee, start);
-	const uint32_t object = object_of_locked(slot, start);
+	const uint64_t offset = slot ? start.value - slot->start.value : 0;
 
+	if (!slot || slot->state != SLOT_OUT || !is_aligned(offset, 1ull << slot->shift) ||
+	    offset >> slot->shift >= slot->fresh)
+		platform_panic("guarantee: 0x%llx is given back, but is not out", (unsigned long long)start.value);
 	if (--slot->used == 0) {
 		piece_give_locked(guarantee, slot);
 		return;
 	}
-	*(uint32_t *)record_of(slot, object) = slot->returned;
-	slot->returned = object;
+	*(uint32_t *)record_of(slot, offset >> slot->shift) = slot->returned;
+	slot->returned = (uint32_t)(offset >> slot->shift);
 	if (list_is_empty(&slot->link)) /* it was full */
 		list_insert_first(open_list(slot), &slot->link);
 }
@@ -356,7 +343,7 @@ void guarantee_fini(struct guarantee *guarantee)
 		return;
 	cleaner_unregister(&guarantee->memory->cleaners, &guarantee->cleaner);
 	while ((link = list_first(&guarantee->idle)))
-		(void)guarantee_withdraw(guarantee, container_of(link, struct guarantee_slot, link));
+		(void)guarantee_withdraw(guarantee, container_of(link, struct guarantee_slot, link), false);
 	heap_free(memory_general_heap(guarantee->memory), guarantee->slots[0].records);
 	guarantee->slots = NULL;
 }

@@ -48,10 +48,10 @@ bool guarantee_bring(struct guarantee *guarantee, const struct guarantee_wish *w
 
 /*
  * Withdraws the piece of the slot, or, if that is out by now, another one: it is the lender's again, or the memory's. There is
- * one more than guaranteed, so one is not out. Returns the bytes that reached the block heap out of this slot, of which no
- * waiter has been told yet. [K] is held.
+ * one more than guaranteed, so one is not out. Returns the bytes that reached the block heap out of this slot; waiters are
+ * told of them if `tell` says so. [K] is held.
  */
-uint64_t guarantee_withdraw(struct guarantee *guarantee, struct guarantee_slot *slot);
+uint64_t guarantee_withdraw(struct guarantee *guarantee, struct guarantee_slot *slot, bool tell);
 
 /*
  * Has the lender forget the piece, if it was revoked, and sets what its blocks cost a window. Until then a window may take a

@@ -130,7 +130,7 @@ bool guarantee_bring(struct guarantee *guarantee, const struct guarantee_wish *w
 	return bring_idle(guarantee, wish) || bring_loan(guarantee, wish);
 }
 
-uint64_t guarantee_withdraw(struct guarantee *guarantee, struct guarantee_slot *slot)
+uint64_t guarantee_withdraw(struct guarantee *guarantee, struct guarantee_slot *slot, bool tell)
 {
 	const uint64_t interrupts = spinlock_lock_interrupts(&guarantee->lock);
 	struct list *other = list_first(list_is_empty(&guarantee->idle) ? &guarantee->loaned : &guarantee->idle);
@@ -152,7 +152,7 @@ uint64_t guarantee_withdraw(struct guarantee *guarantee, struct guarantee_slot *
 	guarantee->spare = slot;
 	if (!loaned) {
 		(void)block_heap_free(&guarantee->memory->blocks, slot->start);
-		if (!wanted)
+		if (tell || !wanted)
 			memory_notice(guarantee->memory);
 		return wanted ? guarantee_piece_bytes(guarantee) : 0;
 	}
@@ -171,8 +171,7 @@ static bool exchange(struct guarantee *guarantee, struct guarantee_slot *slot)
 
 	if (!slot || !bring_loan(guarantee, &anywhere))
 		return false;
-	if (guarantee_withdraw(guarantee, slot) > 0)
-		memory_notice(guarantee->memory);
+	(void)guarantee_withdraw(guarantee, slot, true);
 	return true;
 }
 

@@ -66,7 +66,7 @@ static uint64_t clear_range(struct guarantee *guarantee, const struct reclaim_ta
 
 		no_place = no_place || !guarantee_bring(guarantee, &wish);
 		if (!no_place)
-			given += guarantee_withdraw(guarantee, slot);
+			given += guarantee_withdraw(guarantee, slot, !target->obstacles);
 		if (platform_now_ns() >= target->deadline_ns || (no_place && !target->obstacles))
 			break;
 		if (target->obstacles && guarantee_slot_at(guarantee, start) == slot)
@@ -90,7 +90,5 @@ uint64_t guarantee_clean(struct cleaner *self, const struct reclaim_target *targ
 	if (!target->obstacles || !is_taken(guarantee, target))
 		given = clear_range(guarantee, target);
 	mutex_unlock(&guarantee->refill);
-	if (given > 0 && !target->obstacles)
-		memory_notice(guarantee->memory);
 	return given;
 }

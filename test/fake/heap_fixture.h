@@ -30,6 +30,12 @@ void machine_init_with(struct machine *machine, uint64_t start, uint64_t blocks,
 /* Everything must have been freed. */
 void machine_fini(struct machine *machine);
 
+/* Whether the buffer is mapped elsewhere than in the direct map. */
+static inline bool dma_buffer_is_mapped(const struct dma_buffer *buffer)
+{
+	return buffer->memory != platform_virt(buffer->pieces[0].start);
+}
+
 /* Lets one allocation fail: the first one after `left` others. For memory_set_fault_injector. */
 struct nth_fault {
 	struct fault_injector injector;

@@ -299,7 +299,7 @@ static void check_refused_map(bool from_guarantee, uint64_t bytes, struct dma_bu
 	for (unsigned i = 0; i < 2; i++)
 		drop(&all[i * 2]);
 	buffer = take(&device, 2 * bytes, from_guarantee);
-	ck_assert(buffer && buffer->mapped);
+	ck_assert(buffer && dma_buffer_is_mapped(buffer));
 	drop(&buffer);
 	const uint64_t leaks = dma_device_leaks(memory, &device), out = guarantee_statistics(&memory->guarantee).out;
 	const uint64_t free_bytes = memory_free_bytes(memory);

@@ -207,7 +207,7 @@ START_TEST(scattered_blocks_are_mapped_in_a_row)
 	owner_init(&owner, "holes", true);
 	ck_assert_int_eq(dma_alloc(memory, &plain, &request, &buffer), STATUS_OK);
 	ck_assert_uint_eq(buffer->segment_count, 1);
-	ck_assert(!buffer->mapped);
+	ck_assert(!dma_buffer_is_mapped(buffer));
 	dma_free(memory, buffer);
 
 	const struct memory_request one = { .blocks = 1, .owner = &owner };
@@ -216,7 +216,7 @@ START_TEST(scattered_blocks_are_mapped_in_a_row)
 		memory_blocks_free(memory, blocks[i]);
 	ck_assert_int_eq(dma_alloc(memory, &plain, &request, &buffer), STATUS_OK);
 	ck_assert_uint_gt(buffer->segment_count, 1);
-	ck_assert(buffer->mapped);
+	ck_assert(dma_buffer_is_mapped(buffer));
 	check_buffer(&plain, &request, buffer);
 	const struct dma_request two = { .bytes = 40 * MIB, .segments_max = 2 };
 	struct dma_buffer *none;
@@ -337,7 +337,7 @@ START_TEST(one_piece_out_of_a_full_cache)
 		const uint64_t evicted = cache.cleaned_blocks;
 		ck_assert_int_eq(dma_alloc(memory, &plain, &request, &buffer), STATUS_OK);
 		ck_assert_uint_eq(buffer->segment_count, 1);
-		ck_assert(!buffer->mapped);
+		ck_assert(!dma_buffer_is_mapped(buffer));
 		check_buffer(&plain, &request, buffer);
 		ck_assert_uint_le(cache.cleaned_blocks - evicted, 33);
 		dma_free(memory, buffer);

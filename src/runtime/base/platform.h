@@ -98,7 +98,8 @@ void *platform_virt(struct phys_addr address);
 /*
  * Maps the pieces one behind the other into one fresh range of virtual addresses, readable, writable, never executable. Pieces
  * are whole pages. platform_unmap takes what platform_map returned and its total bytes; afterwards no CPU can reach the memory
- * through it any more. Both only where platform_may_sleep(). STATUS_NO_MEMORY: no page tables or no addresses left.
+ * through it any more. Both only where platform_may_sleep(). STATUS_NO_MEMORY: no page tables or no addresses left;
+ * *mapped is unchanged.
  */
 status_t platform_map(const struct phys_range *pieces, uint32_t count, void **mapped) MUST_CHECK;
 void platform_unmap(void *mapped, uint64_t bytes);
