@@ -188,7 +188,7 @@ static uint64_t descriptors_bytes(const struct phys_range *ranges, uint32_t coun
 
 static uint64_t seed_bytes(uint64_t descriptors)
 {
-	return descriptors / 2 + SEED_BYTES;
+	return align_up(descriptors / 2, BOOKKEEPING_CHUNK_MIN) + SEED_BYTES;
 }
 
 uint64_t memory_metadata_bytes(const struct phys_range *ranges, uint32_t count)
