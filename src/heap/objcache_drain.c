@@ -203,7 +203,7 @@ static bool flush_is_worthwhile(const struct drain *drain)
 
 	for_each_cache (cache, drain) {
 		const uint64_t state = spinlock_lock_interrupts(&cache->lock);
-		const uint64_t cached = objcache_count_locked(cache).cached;
+		const uint64_t cached = objcache_cached_locked(cache);
 		const bool worthwhile = may_empty_a_block_locked(cache, cached);
 
 		spinlock_unlock_interrupts(&cache->lock, state);
@@ -243,7 +243,7 @@ static void trim_magazines(struct objcache *cache)
 	cache->empty_low = cache->counts.empty_blocks;
 	for (unsigned slot = 1; slot < cache->own_end; slot++)
 		is_idle |= cpu_is_idle_locked(cache, slot);
-	is_idle = is_idle && may_empty_a_block_locked(cache, objcache_count_locked(cache).cached);
+	is_idle = is_idle && may_empty_a_block_locked(cache, objcache_cached_locked(cache));
 	spinlock_unlock_interrupts(&cache->lock, state);
 
 	while (magazines-- > 0 && objcache_depot_flush(cache))

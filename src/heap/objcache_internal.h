@@ -47,8 +47,6 @@ bool objcache_block_remove_locked(struct objcache *cache, struct block *block, u
 /* Gives empty blocks back, but for so many, and as long as `retain` bytes stay free in the group. Where objcache_may_trade(). */
 uint64_t objcache_give_empty(struct objcache *cache, uint64_t spared, uint64_t retain);
 
-struct objcache_counts objcache_count_locked(const struct objcache *cache);
-
 /* Fills slots with 1 to `max` objects, if there are any, of the fullest blocks; they become OBJECT_CACHED. Returns how many. */
 uint32_t objcache_take_locked(struct objcache *cache, struct objcache_slot *slots, uint32_t max);
 
