@@ -97,7 +97,7 @@ static void model_init_once(struct model *model)
 
 	model->arena = host_arena_create(4 * GIB, MODEL_BLOCKS * BLOCK_BYTES);
 	range = host_arena_range(model->arena);
-	model->metadata = aligned_alloc(64, memory_metadata_bytes(&range, 1));
+	model->metadata = aligned_alloc(64, align_up(memory_metadata_bytes(&range, 1), 64));
 	model->expected = malloc(DISK_BYTES);
 }
 
