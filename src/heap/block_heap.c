@@ -96,12 +96,6 @@ status_t block_heap_init(struct block_heap *heap, const struct phys_range *range
 	return STATUS_OK;
 }
 
-static void free_blocks_add(struct block_heap *heap, uint64_t blocks)
-{
-	atomic_store_explicit(&heap->free_blocks, atomic_load_explicit(&heap->free_blocks, memory_order_relaxed) + blocks,
-			      memory_order_relaxed);
-}
-
 static void set_movable(struct block_heap *heap, uint64_t index, bool movable)
 {
 	if (bitmap_test(heap->movable_map, index) == movable)
@@ -131,20 +125,16 @@ static void block_reset(struct block_heap *heap, uint64_t index, struct owner *o
 	weights_update(heap, index);
 }
 
-static void owner_add(struct block_heap *heap, struct owner *owner, uint64_t blocks)
+/* It is listed while it has blocks. */
+static void owner_change(struct block_heap *heap, struct owner *owner, uint64_t blocks)
 {
-	if (owner->blocks == 0) {
-		owner->seen_blocks = 0;
-		list_insert_last(&heap->owners, &owner->link);
-	}
-	owner->blocks += blocks;
-}
-
-static void owner_subtract(struct owner *owner, uint64_t blocks)
-{
-	owner->blocks -= blocks;
 	if (owner->blocks == 0)
-		list_remove(&owner->link);
+		list_insert_last(&heap->owners, &owner->link);
+	owner->blocks += blocks;
+	if (owner->blocks != 0)
+		return;
+	owner->seen_blocks = 0;
+	list_remove(&owner->link);
 }
 
 /* After every block that changes hands; `done`: the number of blocks so far. */
@@ -157,8 +147,8 @@ static void give_way_at(struct block_heap *heap, uint64_t done)
 /* The bitmap has it as taken: so others keep away until all descriptors say so, too. */
 static void run_take(struct block_heap *heap, uint64_t start, uint64_t blocks, struct owner *owner)
 {
-	free_blocks_add(heap, -blocks);
-	owner_add(heap, owner, blocks);
+	atomic_fetch_sub_explicit(&heap->free_blocks, blocks, memory_order_relaxed);
+	owner_change(heap, owner, blocks);
 	if (blocks > PIECE_BLOCKS)
 		spinlock_give_way(&heap->lock);
 	for (uint64_t i = 0; i < blocks; i++) {
@@ -244,8 +234,8 @@ uint64_t block_heap_free(struct block_heap *heap, struct phys_addr run)
 		heap->watched_blocks += i >= heap->watch.first && i < heap->watch.end;
 		give_way_at(heap, i + 1 - start);
 	}
-	free_blocks_add(heap, blocks);
-	owner_subtract(owner, blocks);
+	atomic_fetch_add_explicit(&heap->free_blocks, blocks, memory_order_relaxed);
+	owner_change(heap, owner, -blocks);
 	spinlock_unlock(&heap->lock);
 	return blocks;
 }
@@ -257,12 +247,12 @@ void block_heap_hand_over(struct block_heap *heap, struct phys_addr start, uint6
 	spinlock_lock(&heap->lock);
 	for (uint64_t i = first; i < first + blocks; i++) {
 		assert(heap->blocks[i].taken);
-		owner_subtract(heap->blocks[i].owner, 1);
+		owner_change(heap, heap->blocks[i].owner, -1ull);
 		block_reset(heap, i, owner);
 		give_way_at(heap, i + 1 - first);
 	}
 	heap->blocks[first].run_blocks = (uint32_t)blocks;
-	owner_add(heap, owner, blocks);
+	owner_change(heap, owner, blocks);
 	spinlock_unlock(&heap->lock);
 }
 

@@ -18,30 +18,17 @@
 #define COMPLAINT_NS   (10 * NS_PER_S) /* a request that waits this long is reported, once */
 #define ROUNDS_IN_ROW  4               /* that gained memory, but nothing that the request could take */
 
-static bool needs_window(const struct memory_request *request)
-{
-	return request->blocks > 1 || request->constraints.alignment_bytes > BLOCK_BYTES;
-}
-
 /* What lies below min serves kernel objects; where nothing may sleep, and nobody can reclaim, only a share of it. */
-static uint64_t keep_below_min(const struct reclaim *reclaim)
-{
-	const struct memory_config *config = &reclaim->memory->config;
-
-	if (!reclaim->request->below_min)
-		return divide_round_up(config->min_bytes, BLOCK_BYTES);
-	return platform_may_sleep() ? 0
-				    : divide_round_up(config->min_bytes / 100 * (100 - config->atomic_percent), BLOCK_BYTES);
-}
-
 uint64_t reclaim_keep_blocks(const struct reclaim *reclaim)
 {
-	uint64_t keep = keep_below_min(reclaim);
+	const uint64_t min = reclaim->memory->config.min_bytes,
+		       share = min / 100 * (100 - reclaim->memory->config.atomic_percent);
 
-	/* What somebody else is having cleaned is not ours; kernel objects take it all the same. */
-	if (!reclaim->has_turn && !reclaim->request->below_min)
-		keep += atomic_load_explicit(&reclaim->memory->claimed_blocks, memory_order_relaxed);
-	return keep;
+	if (reclaim->request->below_min)
+		return platform_may_sleep() ? 0 : divide_round_up(share, BLOCK_BYTES);
+	/* What is being cleaned for another request is not this one's. */
+	return (min >> BLOCK_SHIFT) +
+	       (reclaim->has_turn ? 0 : atomic_load_explicit(&reclaim->memory->claimed_blocks, memory_order_relaxed));
 }
 
 static uint64_t missing_in_all(const struct reclaim *reclaim)
@@ -53,7 +40,8 @@ static uint64_t missing_in_all(const struct reclaim *reclaim)
 
 static void claim(struct reclaim *reclaim, uint64_t blocks)
 {
-	atomic_fetch_add_explicit(&reclaim->memory->claimed_blocks, blocks, memory_order_relaxed);
+	if (reclaim->claims)
+		atomic_fetch_add_explicit(&reclaim->memory->claimed_blocks, blocks, memory_order_relaxed);
 }
 
 static status_t enter(struct reclaim *reclaim)
@@ -99,8 +87,7 @@ bool reclaim_take_one(struct reclaim *reclaim, const struct block_constraints *c
 		return request.placed && reclaim->has_turn && !reclaim->passes && reclaim_take_place(reclaim, &request);
 	reclaim->got++;
 	reclaim->displaced = false;
-	if (reclaim->claims)
-		claim(reclaim, -request.blocks);
+	claim(reclaim, -request.blocks);
 	if (memory_free_bytes(reclaim->memory) < reclaim->memory->config.low_bytes)
 		worker_kick(&reclaim->memory->background);
 	return true;
@@ -111,8 +98,7 @@ void reclaim_give_back(struct reclaim *reclaim)
 {
 	while (reclaim->got > 0) {
 		reclaim->got--;
-		if (reclaim->claims)
-			claim(reclaim, reclaim_run_blocks(reclaim));
+		claim(reclaim, reclaim_run_blocks(reclaim));
 		(void)block_heap_free(&reclaim->memory->blocks, reclaim->runs[reclaim->got]);
 	}
 }
@@ -310,6 +296,8 @@ static status_t wait_for_frees(struct reclaim *reclaim, uint32_t frees)
 
 static status_t rounds(struct reclaim *reclaim)
 {
+	const struct memory_request *request = reclaim->request;
+	const bool needs_window = request->blocks > 1 || request->constraints.alignment_bytes > BLOCK_BYTES;
 	unsigned in_vain = 0;
 	status_t status = STATUS_OK;
 
@@ -317,12 +305,11 @@ static status_t rounds(struct reclaim *reclaim)
 		const uint32_t frees = atomic_load_explicit(&reclaim->memory->frees, memory_order_acquire);
 		const uint32_t got = reclaim->got;
 		const bool wrote = reclaim->may_write;
-		const uint64_t gained =
-			needs_window(reclaim->request) ? reclaim_round_of_runs(reclaim) : round_of_blocks(reclaim);
+		const uint64_t gained = needs_window ? reclaim_round_of_runs(reclaim) : round_of_blocks(reclaim);
 
 		if (reclaim->got == reclaim->count)
 			break;
-		if (reclaim->request->wait == MEMORY_WAIT_NEVER)
+		if (request->wait == MEMORY_WAIT_NEVER)
 			return STATUS_NO_MEMORY;
 		if (reclaim_is_late(reclaim))
 			return STATUS_TIMEOUT;
@@ -354,8 +341,8 @@ status_t reclaim_run(struct reclaim *reclaim)
 	reclaim->urgency = reclaim->request->wait == MEMORY_WAIT_NEVER ? URGENCY_HIGH : URGENCY_NORMAL;
 	reclaim->deadline_ns =
 		reclaim->request->wait == MEMORY_WAIT_DEADLINE ? reclaim->request->deadline_ns : PLATFORM_FOREVER;
-	claim(reclaim, missing_in_all(reclaim));
 	reclaim->claims = true;
+	claim(reclaim, missing_in_all(reclaim));
 	reclaim->complaint_ns = platform_now_ns() + COMPLAINT_NS;
 	status = enter(reclaim);
 	if (status == STATUS_OK)

@@ -6,30 +6,21 @@
 #define SEARCHES       4 /* for one that is still there when it is looked at again */
 #define BELOW_4G_PRICE 2 /* times as much as above: devices that reach no further may want it */
 
-static bool find_start(struct block_heap *heap, const struct run_request *request, struct span span, uint64_t *start)
-{
-	uint64_t weight;
-
-	if (!request->placed)
-		return weights_search(heap, span, request, start);
-	spinlock_lock(&heap->lock);
-	const bool found = search_place(heap, request, start, &weight);
-	spinlock_unlock(&heap->lock);
-	return found;
-}
-
 static bool find_within(struct block_heap *heap, const struct run_request *request, struct span span, struct window *window)
 {
-	for (unsigned i = 0; i < SEARCHES; i++) {
-		uint64_t start;
+	bool found = false;
+	uint64_t start = 0;
 
-		if (!find_start(heap, request, span, &start))
-			return false;
-		*window = (struct window){ .start = block_address(heap, &heap->blocks[start]), .blocks = request->blocks };
-		if (weights_sum(heap, start, request->blocks, &window->weight))
-			return true;
+	if (request->placed) {
+		spinlock_lock(&heap->lock);
+		found = search_place(heap, request, &start, &window->weight);
+		spinlock_unlock(&heap->lock);
 	}
-	return false;
+	for (unsigned i = 0; i < SEARCHES && !request->placed && !found && weights_search(heap, span, request, &start); i++)
+		found = weights_sum(heap, start, request->blocks, &window->weight);
+	window->start = block_address(heap, &heap->blocks[start]);
+	window->blocks = request->blocks;
+	return found;
 }
 
 /* Holds the windows that begin between 256 MB and 4 GB. */
