@@ -27,16 +27,16 @@ struct span span_of(const struct block_heap *heap, struct phys_addr lowest, stru
 
 static const uint64_t zone_floors[ZONES] = { [ZONE_ABOVE_4G] = 4 * GIB, [ZONE_ABOVE_256M] = 256 * MIB };
 
-unsigned zones_of(const struct run_request *request)
+unsigned zone_first(const struct run_request *request)
 {
-	return request->owner->movable ? 1 : ZONES;
+	return request->owner->movable || request->placed || request->packed ? ZONE_ALL : ZONE_ABOVE_4G;
 }
 
 struct span zone_span(const struct block_heap *heap, const struct run_request *request, unsigned zone)
 {
-	const uint64_t floor = request->owner->movable ? 0 : zone_floors[zone];
+	const struct phys_addr lowest = { MAX(request->constraints.lowest.value, zone_floors[zone]) };
 
-	return span_of(heap, (struct phys_addr){ MAX(request->constraints.lowest.value, floor) }, request->constraints.highest);
+	return span_of(heap, lowest, request->constraints.highest);
 }
 
 bool span_place(const struct block_heap *heap, struct span span, uint64_t blocks, const struct block_constraints *constraints,
@@ -152,7 +152,7 @@ bool search_free_run(struct block_heap *heap, const struct run_request *request,
 
 	if (request->placed)
 		return search_place(heap, request, start, &weight) && weight == 0;
-	for (unsigned i = 0; i < zones_of(request); i++) {
+	for (unsigned i = zone_first(request); i < ZONES; i++) {
 		struct span zone = zone_span(heap, request, i);
 
 		/* What begins in the zone before has been looked at. */

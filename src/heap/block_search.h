@@ -24,10 +24,10 @@ static inline unsigned search_part(const struct block_heap *heap, uint64_t index
 
 /*
  * Where a request is looked for, in this order: what cannot be moved stays out of memory that devices with narrow masks need,
- * below 4 GB and below 256 MB, as long as it fits elsewhere (but see window.h). For what can be moved there is one zone, with
- * all memory. No lock needed.
+ * below 4 GB and below 256 MB, as long as it fits elsewhere (but see window.h). For what can be moved, and what goes by place,
+ * there is one zone, with all memory. No lock needed.
  */
-unsigned zones_of(const struct run_request *request);
+unsigned zone_first(const struct run_request *request);
 struct span zone_span(const struct block_heap *heap, const struct run_request *request, unsigned zone);
 
 /*

@@ -36,11 +36,10 @@ bool window_find(struct block_heap *heap, const struct run_request *request, str
 {
 	struct window below;
 
-	for (unsigned zone = request->placed || request->packed ? zones_of(request) - 1 : 0; zone < zones_of(request); zone++) {
+	for (unsigned zone = zone_first(request); zone < ZONES; zone++) {
 		if (!find_within(heap, request, zone_span(heap, request, zone), window))
 			continue;
-		if (zone == ZONE_ABOVE_4G && !request->owner->movable &&
-		    find_within(heap, request, span_below_4g(heap, request), &below) &&
+		if (zone == ZONE_ABOVE_4G && find_within(heap, request, span_below_4g(heap, request), &below) &&
 		    below.weight < window->weight / BELOW_4G_PRICE)
 			*window = below;
 		return true;
