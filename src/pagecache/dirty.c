@@ -3,11 +3,6 @@
 
 #include "runtime/base/assert.h"
 
-static struct page *page_of(const struct dirty *dirty, uint32_t frame)
-{
-	return frame_table_page(dirty->table, frame);
-}
-
 static uint32_t priority(uint32_t frame)
 {
 	frame = (frame ^ (frame >> 16)) * 0x7feb352du;
@@ -36,7 +31,7 @@ static uint64_t place_of(const struct page *page)
 static void split(const struct dirty *dirty, uint32_t tree, uint64_t place, uint32_t *less, uint32_t *rest)
 {
 	while (tree != PAGE_NONE) {
-		struct page *page = page_of(dirty, tree);
+		struct page *page = frame_table_page(dirty->table, tree);
 
 		if (place_of(page) < place) {
 			*less = tree;
@@ -57,11 +52,11 @@ static void merge(const struct dirty *dirty, uint32_t less, uint32_t rest, uint3
 	while (less != PAGE_NONE && rest != PAGE_NONE) {
 		if (priority(less) > priority(rest)) {
 			*link = less;
-			link = &page_of(dirty, less)->right;
+			link = &frame_table_page(dirty->table, less)->right;
 			less = *link;
 		} else {
 			*link = rest;
-			link = &page_of(dirty, rest)->left;
+			link = &frame_table_page(dirty->table, rest)->left;
 			rest = *link;
 		}
 	}
@@ -80,7 +75,7 @@ static void insert(struct dirty *dirty, struct page *page)
 	uint32_t *link = &dirty->root;
 
 	while (*link != PAGE_NONE && priority(*link) > priority(frame))
-		link = child_towards(page_of(dirty, *link), place_of(page));
+		link = child_towards(frame_table_page(dirty->table, *link), place_of(page));
 	split(dirty, *link, place_of(page), &page->left, &page->right);
 	*link = frame;
 }
@@ -91,7 +86,7 @@ void dirty_remove(struct dirty *dirty, struct page *page)
 
 	while (*link != page_frame(page)) {
 		assert(*link != PAGE_NONE);
-		link = child_towards(page_of(dirty, *link), place_of(page));
+		link = child_towards(frame_table_page(dirty->table, *link), place_of(page));
 	}
 	merge(dirty, page->left, page->right, link);
 }
@@ -110,7 +105,7 @@ static struct page *first(const struct dirty *dirty, uint32_t set, uint64_t numb
 	struct page *found = NULL;
 
 	for (uint32_t tree = dirty->root; tree != PAGE_NONE;) {
-		struct page *page = page_of(dirty, tree);
+		struct page *page = frame_table_page(dirty->table, tree);
 
 		if (place_of(page) >= place_make(set, number))
 			found = page;

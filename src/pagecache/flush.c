@@ -34,12 +34,13 @@ static struct page *pick(struct node *node, void *context)
 
 /* Stages ------------------------------------------------------------------------------------------------------------------- */
 
-static void begin(struct flush *flush)
+static void begin(struct flush *flush, bool again)
 {
 	struct volume *volume = flush->volume;
 
 	written_settle(volume);
 	spinlock_lock(&volume->lock);
+	flush->again = again;
 	flush->stage = FLUSH_CLAIM;
 	flush->since = writeback_clock_locked(volume);
 	flush->losses = volume->written.losses;
@@ -50,7 +51,7 @@ void flush_begin(struct flush *flush, struct volume *volume, struct node *node)
 {
 	atomic_fetch_add_explicit(&volume->counts.flushes, 1, memory_order_relaxed);
 	*flush = (struct flush){ .volume = volume, .node = node };
-	begin(flush);
+	begin(flush, false);
 }
 
 /* What is dirty and could not be written, or was lost, is told by every flush. [D] is held. */
@@ -104,58 +105,40 @@ static bool writes_have_ended(struct flush *flush)
 	return ended;
 }
 
-enum device_flush {
-	DEVICE_WAIT,
-	DEVICE_BEGIN,
-	DEVICE_LOST,
-	DEVICE_DONE, /* well, or not: flush->status */
-};
-
-static enum device_flush look_at_device(struct flush *flush)
+/* The flush of the device, this one's or another one that covers it. False: there is nothing to be done for it now. */
+static bool device_step(struct flush *flush)
 {
 	struct volume *volume = flush->volume;
 	const struct written *written = &volume->written;
-	enum device_flush result = DEVICE_WAIT;
+	bool lost, begins = false;
 
 	spinlock_lock(&volume->lock);
 	flush->status = flush->failed != STATUS_OK ? flush->failed : status_locked(flush);
-	if (written->losses != flush->losses || written_is_lost_locked(volume, written->losses)) {
-		/* A device flush that failed is told. After another loss, a reset, what is cached is written once more. */
-		if (written->status != STATUS_OK)
-			flush->status = written->status;
-		else if (flush->status == STATUS_OK)
-			flush->status = STATUS_IO_ERROR;
-		result = flush->again || written->status != STATUS_OK ? DEVICE_DONE : DEVICE_LOST;
-	} else if (!volume->device->write_cache || written->settled >= flush->number) {
-		result = DEVICE_DONE;
-	} else if (written_flush_begin_locked(volume)) {
-		result = DEVICE_BEGIN;
-	}
+	lost = written->losses != flush->losses || written_is_lost_locked(volume, written->losses);
+	/* A device flush that failed is told. After another loss, a reset, what is cached is written once more. */
+	if (lost && written->status != STATUS_OK)
+		flush->status = written->status;
+	else if (lost && flush->status == STATUS_OK)
+		flush->status = STATUS_IO_ERROR;
+	if (lost ? flush->again || written->status != STATUS_OK
+		 : !volume->device->write_cache || written->settled >= flush->number)
+		flush->stage = FLUSH_OVER;
+	else if (!lost)
+		begins = written_flush_begin_locked(volume);
 	spinlock_unlock(&volume->lock);
-	return result;
+	if (begins)
+		volume->device->submit(volume->device, &volume->written.request);
+	if (flush->stage == FLUSH_OVER && flush->status != STATUS_OK)
+		written_settle(volume); /* what is cached is written again in the background, too */
+	if (flush->stage != FLUSH_OVER && lost)
+		begin(flush, true);
+	return begins || lost;
 }
 
 bool flush_step(struct flush *flush)
 {
-	struct volume *volume = flush->volume;
-
-	while (flush->stage != FLUSH_OVER && writes_have_ended(flush)) {
-		switch (look_at_device(flush)) {
-		case DEVICE_WAIT:
-			return false;
-		case DEVICE_DONE:
-			if (flush->status != STATUS_OK)
-				written_settle(volume); /* what is cached is written again in the background, too */
-			flush->stage = FLUSH_OVER;
-			return true;
-		case DEVICE_BEGIN:
-			volume->device->submit(volume->device, &volume->written.request);
-			break;
-		case DEVICE_LOST:
-			flush->again = true;
-			begin(flush);
-		}
-	}
+	while (flush->stage != FLUSH_OVER && writes_have_ended(flush) && device_step(flush))
+		;
 	return flush->stage == FLUSH_OVER;
 }
 

@@ -110,21 +110,19 @@ void page_forget(struct volume *volume, struct page *page)
 		writeback_progress(volume);
 }
 
-void page_dirty_again_locked(struct volume *volume, struct page *page)
+void page_settle_locked(struct volume *volume, struct page *page, bool lost)
 {
-	uint32_t state = page_state(page);
-	enum page_content content;
-	bool newer;
+	uint32_t state = page_state(page), after;
 
 	do {
-		newer = page_is_newer(state); /* it will be written in any case */
-		content = page_is(state, PAGE_CLEAN) ? PAGE_DIRTY : page_content(state);
-	} while (!page_try_change(
-		page, &state,
-		page_state_with(state, content, PAGE_AHEAD | PAGE_UNFLUSHED, PAGE_LOST | (newer ? 0 : PAGE_LISTED))));
-	if (newer)
-		return;
-	list_locked(volume, page, content == PAGE_DIRTY ? DIRTY_WAITING : DIRTY_BUSY);
+		after = state & ~PAGE_UNFLUSHED;
+		if (lost)
+			after = page_state_with(after, page_is(state, PAGE_CLEAN) ? PAGE_DIRTY : page_content(state),
+						PAGE_AHEAD, PAGE_LOST | (page_is_newer(state) ? 0 : PAGE_LISTED));
+	} while (!page_try_change(page, &state, after));
+	if (!lost || page_is_newer(state))
+		return; /* it will be written in any case */
+	list_locked(volume, page, page_is(after, PAGE_DIRTY) ? DIRTY_WAITING : DIRTY_BUSY);
 	writeback_dirtied(volume);
 }
 

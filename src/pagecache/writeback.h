@@ -51,8 +51,11 @@ bool writeback_is_before_locked(const struct volume *volume, const struct node *
 /* Ends the writing of a page: it is DIRTY afterwards, without the flags in `clear`; drops the writer's pin. */
 void page_written(struct volume *volume, struct page *page, uint32_t clear);
 
-/* The device has lost what was written of the page, which is UNFLUSHED: it is dirty, and LOST. [S] and [D] are held. */
-void page_dirty_again_locked(struct volume *volume, struct page *page);
+/*
+ * The page is not UNFLUSHED any more: what was written of it is durable, or lost; then the page is dirty, and LOST. [S] and [D]
+ * are held.
+ */
+void page_settle_locked(struct volume *volume, struct page *page, bool lost);
 
 /*
  * Takes a page that its only user has WRITING out of the dirty set, if it is there: what is new in it is forgotten. If the

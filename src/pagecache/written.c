@@ -89,31 +89,25 @@ uint32_t written_ended_locked(struct volume *volume, struct page *page)
 	return PAGE_UNFLUSHED;
 }
 
-/* [D] is held, and something is noted or lost. */
-static uint32_t read_locked(struct volume *volume, struct page *page, uint64_t losses)
-{
-	struct written *written = &volume->written;
-	const struct range range = range_of(volume, page);
-	bool before, noted;
-
-	notice_loss_locked(volume);
-	before = ranges_touch(&written->noted_before, range.start, range.end);
-	noted = before || ranges_touch(&written->noted, range.start, range.end);
-	if (ranges_touch(&written->lost, range.start, range.end) ||
-	    (noted && (written->noticed != losses || (before && losses != written->losses))))
-		return PAGE_STALE;
-	page->flush = written->begun & FLUSH_MASK;
-	return noted ? PAGE_UNFLUSHED : 0;
-}
-
 uint32_t written_read(struct volume *volume, struct page *page, uint64_t losses)
 {
-	const struct written *written = &volume->written;
+	struct written *written = &volume->written;
+	struct range range = { 0 };
 	uint32_t flags = 0;
+	bool before, noted;
 
 	spinlock_lock(&volume->lock);
+	notice_loss_locked(volume);
 	if (written->noted.count + written->noted_before.count + written->lost.count > 0)
-		flags = read_locked(volume, page, losses);
+		range = range_of(volume, page);
+	before = ranges_touch(&written->noted_before, range.start, range.end);
+	noted = before || ranges_touch(&written->noted, range.start, range.end);
+	if (noted)
+		flags = PAGE_UNFLUSHED;
+	if (ranges_touch(&written->lost, range.start, range.end) ||
+	    (noted && (written->noticed != losses || (before && losses != written->losses))))
+		flags = PAGE_STALE;
+	page->flush = written->begun & FLUSH_MASK;
 	spinlock_unlock(&volume->lock);
 	return flags;
 }
@@ -219,16 +213,10 @@ void written_visit(struct volume *volume, void (*visit)(struct volume *volume, s
 /* What has a lower number than `before`, and is not settled, is lost. */
 static void look_at_locked(struct volume *volume, struct page *page, void *before)
 {
-	uint32_t state = page_state(page);
-	const uint64_t number = state & PAGE_UNFLUSHED ? written_number_locked(volume, page) : UINT64_MAX;
+	const uint64_t number = page_state(page) & PAGE_UNFLUSHED ? written_number_locked(volume, page) : UINT64_MAX;
 
-	if (number >= *(const uint64_t *)before)
-		return;
-	if (number != 0)
-		page_dirty_again_locked(volume, page);
-	else
-		while (!page_try_change(page, &state, state & ~PAGE_UNFLUSHED))
-			;
+	if (number < *(const uint64_t *)before)
+		page_settle_locked(volume, page, number != 0);
 }
 
 /* What was noted is lost. */
