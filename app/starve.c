@@ -70,13 +70,20 @@ static struct pagecache_statistics statistics_of(const struct starve *starve)
 	return statistics;
 }
 
+static uint64_t written_bytes(const struct starve *starve)
+{
+	const struct pagecache_statistics statistics = statistics_of(starve);
+
+	return statistics.written_bytes;
+}
+
 /* False: nothing moves any more. */
 static bool wait_for_flush(struct starve *starve, uint32_t number)
 {
-	uint64_t written = statistics_of(starve).written_bytes, since_ns = platform_now_ns();
+	uint64_t written = written_bytes(starve), since_ns = platform_now_ns();
 
 	while (atomic_load(&starve->done) != number) {
-		const uint64_t now_written = statistics_of(starve).written_bytes;
+		const uint64_t now_written = written_bytes(starve);
 
 		if (now_written != written) {
 			written = now_written;
@@ -113,8 +120,7 @@ static bool run_loop(struct starve *starve, uint32_t number)
 		memory_report(starve->testbed.environment->memory);
 		return false;
 	}
-	const uint64_t us = (platform_now_ns() - before_ns) / NS_PER_US,
-		       bytes = statistics_of(starve).written_bytes - before.written_bytes;
+	const uint64_t us = (platform_now_ns() - before_ns) / NS_PER_US, bytes = written_bytes(starve) - before.written_bytes;
 	starve->flushes++;
 	starve->flush_us_max = MAX(starve->flush_us_max, us);
 	starve->written_bytes += bytes;
