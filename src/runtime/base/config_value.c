@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* One line for each value; where the machine or the command line decided, what they decided. */
+/*
+ * Prints and checks values of config.h. Each value has a line of its own; where the machine or the
+ * command line decided, the line says what they decided, so a user sees what is in force and not
+ * only what was built.
+ */
 #include "config_value.h"
 
 #include "assert.h"

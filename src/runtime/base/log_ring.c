@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Text by position: byte N lies at N modulo the size. Copies go in at most two pieces. */
+/*
+ * Text by position: the byte at position N lies at N modulo the size. Positions do not wrap, so a
+ * reader that has fallen behind is seen by a comparison; a copy takes at most two pieces.
+ */
 #include "log_ring.h"
 
 #include "bits.h"

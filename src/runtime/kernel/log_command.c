@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* `log`: the history of the console once more. It does not become part of the history again. */
+/*
+ * The monitor command `log`: shows the history of the console once more, piece by piece, up to
+ * where it ended when the command began. What it shows does not become part of the history again,
+ * or it would never end.
+ */
 #include "log_command.h"
 
 #include "console.h"
