@@ -348,7 +348,7 @@ static void in_use_log(const char *text)
  * cache and the program live to the end, so their memory is no leak, and only loglevel=debug lists
  * it. What a driver left behind is one.
  */
-static void farewell(void)
+static void power_off_prepare(void)
 {
 	const status_t status = pagecache_flush_until(&pagecache, platform_now_ns() + NS_PER_MS * (POWER_OFF_FLUSH_MS));
 
@@ -387,7 +387,7 @@ static void first_task(void *context)
 	command_table_init(&commands);
 	drivers_begin(boot->command_line);
 	pagecache_start(boot->command_line);
-	power_set_farewell(farewell);
+	power_set_off_hook(power_off_prepare);
 	commands_start();
 	log_start(boot->command_line);
 	environment = (struct app_environment){

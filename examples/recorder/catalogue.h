@@ -2,7 +2,7 @@
 /*
  * The catalogue of a volume (format.h): which recordings there are, and where the next one begins.
  *
- *	status = catalogue_open(&catalogue, memory, volume);        a crash before is no obstacle
+ *	status = catalogue_open(&catalogue, memory, volume);        a crash before does not matter
  *	status = catalogue_begin(&catalogue, "run 7", chunk_bytes, rate, &entry);
  *	... entry->chunks = ...; status = catalogue_write(&catalogue, entry);      after a flush of the volume
  *	catalogue_close(&catalogue);

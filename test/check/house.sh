@@ -105,7 +105,7 @@ bare | count bare_c
 members >"$work/members"
 count members_reached_from_outside <"$work/members"
 files '*.[chS]' '*.md' | "$here/prose.pl" | count riddles
-files '*.[chS]' '*.md' '*.sh' | "$here/terms.pl" docs/GLOSSARY.md >"$work/terms"
+files '*.[chS]' '*.md' | "$here/terms.pl" docs/GLOSSARY.md >"$work/terms"
 [ -z "$list" ] || sed -n 's/^at //p' "$work/terms" | sed -E 's/^([^:]*:[0-9]+): /\1: duplicate_terms: /'
 sed '/^at /d' "$work/terms" | wc -l >"$work/duplicate_terms"
 

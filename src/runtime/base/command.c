@@ -44,7 +44,7 @@ static bool is_blank(char c)
 }
 
 /*
- * Takes one word off `*line`, closing it with a NUL: up to a blank, with quoted stretches taken as they stand, without their
+ * Takes one word off `*line`, closing it with a NUL: up to a blank, with quoted parts taken as they stand, without their
  * quotes. Returns NULL if a quote does not end.
  */
 static char *word_take(char **line)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Holds: the longest stretch for which each spinlock, preemption off and interrupts off was held, by the place in the code that
+ * Holds: the longest time for which each spinlock, preemption off and interrupts off was held, by the place in the code that
  * took it. A hold keeps other CPUs or more urgent tasks waiting, so each has to be short however large the machine is.
  *
  * 1. Only builds with WEIR_HOLDS record (the image with DEBUG=1, and `make bench-holds`); in others all of this is empty.
@@ -71,7 +71,7 @@ static inline void hold_interrupts_end(void)
 
 struct hold_report {
 	const void *site;
-	const char *name; /* of the lock that was held for the longest stretch; "preemption"; "interrupts" */
+	const char *name; /* of the lock that was held the longest; "preemption"; "interrupts" */
 	uint64_t longest; /* in units of the clock */
 	uint64_t count;
 };

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Ranges of virtual addresses: one list, sorted by address, of pieces that are either free or mapped, without gaps. A piece of
- * bookkeeping is allocated when a range is cut off a free one, so giving a range back needs no memory.
+ * Ranges of virtual addresses: one list, sorted by address, of pieces that are either free or
+ * mapped, without gaps. A record is allocated when a range is cut off a free one, so giving a
+ * range back needs no memory.
  */
 #include "address_space.h"
 

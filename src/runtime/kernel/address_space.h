@@ -11,7 +11,7 @@
 
 struct heap;
 
-/* Both once, before tasks run. `heap` gives bookkeeping and the memory of stacks. */
+/* Both once, before tasks run. `heap` gives records and the memory of stacks. */
 void stack_init(struct heap *heap);
 status_t address_space_init(struct heap *heap) MUST_CHECK;
 

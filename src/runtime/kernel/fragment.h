@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A fragment: a block of 2 MB of which only some pages are there to be given out, with the bookkeeping for them. Two bits say
+ * A fragment: a block of 2 MB of which only some pages are there to be given out, with two bitmaps for them. Two bits say
  * what a page is. No locking.
  */
 #pragma once

@@ -31,7 +31,7 @@
 #define SPINS_SHORT 100000u
 #define SPINS_LONG  10000000u
 
-static void (*farewell)(void); /* set at start-up */
+static void (*off_hook)(void); /* set at start-up */
 static _Atomic unsigned result;
 
 /* A rough delay without a clock: the machine is to go away meanwhile. */
@@ -65,24 +65,24 @@ static void sleep_write(uint16_t port, uint8_t type)
 	port_write16(port, (uint16_t)(value | type << PM1_SLEEP_TYPE_SHIFT | PM1_SLEEP_ENABLE));
 }
 
-void power_set_farewell(void (*run)(void))
+void power_set_off_hook(void (*run)(void))
 {
-	farewell = run;
+	off_hook = run;
 }
 
-static void say_farewell(void)
+static void off_hook_run(void)
 {
 	static _Atomic bool said;
 
-	if (farewell && platform_may_sleep() && !atomic_exchange(&said, true))
-		farewell();
+	if (off_hook && platform_may_sleep() && !atomic_exchange(&said, true))
+		off_hook();
 }
 
 void power_off(void)
 {
 	const struct acpi_power *power = acpi_power();
 
-	say_farewell();
+	off_hook_run();
 	interrupts_disable();
 	if (power->has_s5 && power->pm1a_control) {
 		acpi_mode_enter(power);
@@ -126,7 +126,7 @@ static _Noreturn void reset_by_fault(void)
 
 void power_reboot(void)
 {
-	say_farewell();
+	off_hook_run();
 	interrupts_disable();
 	reset_by_acpi(acpi_power());
 	reset_by_keyboard();
@@ -145,7 +145,7 @@ bool power_has_debug_exit(void)
 
 void power_exit(unsigned status)
 {
-	say_farewell();
+	off_hook_run();
 	interrupts_disable();
 	if (status == 0)
 		power_off();

@@ -9,7 +9,7 @@ struct command_table;
 /*
  * What runs first, once, whichever way is taken, in a task that may sleep: devices are told. Not after a panic. At start-up.
  */
-void power_set_farewell(void (*farewell)(void));
+void power_set_off_hook(void (*hook)(void));
 
 /* Soft-off by ACPI (S5). Where that fails: a message, and the CPU halts for good. */
 _Noreturn void power_off(void);
