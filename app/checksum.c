@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Reads a whole volume through the cache and prints its CRC-32C, which is what the host computes over the same image
- * (test/tools/crc32c.c). Options: volume=NAME; the first disk where nothing is said.
+ * (test/tools/crc32c.c). Options: volume=NAME, the first disk where nothing is said; bytes=N, the first N bytes alone: an
+ * image that does not end with a sector is a longer disk, with zeros at the end, and the launcher says how long the image is.
  */
 #include "disks.h"
 #include "heap/memory.h"
@@ -9,18 +10,19 @@
 #include "report.h"
 #include "runtime/base/crc32.h"
 #include "runtime/base/log.h"
+#include "runtime/base/options.h"
 
 #define READ_BYTES (1 * MIB)
 
-static status_t checksum(const struct scenario *scenario, struct volume *volume, void *buffer, uint32_t *crc)
+static status_t checksum(const struct scenario *scenario, struct volume *volume, uint64_t all, void *buffer, uint32_t *crc)
 {
 	struct progress progress;
 	status_t status = STATUS_OK;
 	uint64_t offset = 0;
 
-	progress_start(&progress, "reading", volume->bytes, app_is_interactive(scenario->environment));
-	while (offset < volume->bytes && status == STATUS_OK && !scenario_is_cancelled()) {
-		const uint64_t bytes = MIN(READ_BYTES, volume->bytes - offset);
+	progress_start(&progress, "reading", all, app_is_interactive(scenario->environment));
+	while (offset < all && status == STATUS_OK && !scenario_is_cancelled()) {
+		const uint64_t bytes = MIN(READ_BYTES, all - offset);
 
 		status = node_read(&volume->node, offset, buffer, bytes);
 		if (status == STATUS_OK) {
@@ -30,7 +32,7 @@ static status_t checksum(const struct scenario *scenario, struct volume *volume,
 		}
 	}
 	progress_end(&progress, offset);
-	if (status == STATUS_OK && offset < volume->bytes)
+	if (status == STATUS_OK && offset < all)
 		return STATUS_CANCELLED;
 	if (status != STATUS_OK)
 		print("%s cannot be read at byte %llu or soon after: %s\n", volume->name, (unsigned long long)offset,
@@ -38,12 +40,28 @@ static status_t checksum(const struct scenario *scenario, struct volume *volume,
 	return status;
 }
 
-SCENARIO(checksum, "read a whole volume through the cache and print its CRC-32C: volume=NAME")
+/* How many bytes to read; says what that leaves out. */
+static uint64_t bytes_choose(const struct scenario *scenario, const struct volume *volume)
+{
+	const uint64_t wanted = options_get_number(scenario->options, "bytes", volume->bytes);
+	const uint64_t all = MIN(wanted, volume->bytes);
+
+	if (all < wanted)
+		print("%s has only %llu of these %llu bytes; the others are left out.\n", volume->name, (unsigned long long)all,
+		      (unsigned long long)wanted);
+	if (all < volume->bytes)
+		print("The last %llu of the %llu bytes of %s are left out.\n", (unsigned long long)(volume->bytes - all),
+		      (unsigned long long)volume->bytes, volume->name);
+	return all;
+}
+
+SCENARIO(checksum, "read a whole volume through the cache and print its CRC-32C: volume=NAME bytes=N")
 {
 	struct heap *heap = memory_general_heap(scenario->environment->memory);
 	struct volume *volume = disks_find_volume(scenario, "volume");
 	uint32_t crc = 0;
 	status_t status;
+	uint64_t all;
 	void *buffer;
 
 	if (!volume)
@@ -51,10 +69,10 @@ SCENARIO(checksum, "read a whole volume through the cache and print its CRC-32C:
 	buffer = heap_alloc(heap, READ_BYTES, PAGE_BYTES);
 	if (!buffer)
 		return STATUS_NO_MEMORY;
-	status = checksum(scenario, volume, buffer, &crc);
+	all = bytes_choose(scenario, volume);
+	status = checksum(scenario, volume, all, buffer, &crc);
 	heap_free(heap, buffer);
 	if (status == STATUS_OK)
-		print("result: checksum volume=%s bytes=%llu crc32c=%08x\n", volume->name, (unsigned long long)volume->bytes,
-		      crc);
+		print("result: checksum volume=%s bytes=%llu crc32c=%08x\n", volume->name, (unsigned long long)all, crc);
 	return status;
 }

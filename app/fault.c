@@ -4,7 +4,7 @@
  * program's own code; execute jumps into data; stack runs over the guard page; divide divides by 0; assert fails an assertion;
  * overrun writes behind the end of an object of the heap, freed reads one that was freed: both need one that is guarded;
  * vector copies with vector registers in a task that may not use them, handler does so in a timer callback that interrupts a
- * task that may.
+ * task that may; typed panics once a key waits at the serial port of a machine with one CPU.
  */
 #include "fault.h"
 
@@ -154,7 +154,22 @@ static void fault_handler(void)
 		platform_cpu_relax();
 }
 
-SCENARIO(fault, "fail on purpose: fault=null, write, execute, stack, divide, assert, overrun, freed, vector or handler")
+#define SERIAL_STATUS_PORT 0x3fdu
+#define SERIAL_RECEIVED    1u
+
+/* With interrupts off on the only CPU, nothing takes what is typed. */
+static void fault_typed(void)
+{
+	unsigned char status;
+
+	(void)platform_interrupts_save();
+	do
+		__asm__ volatile("inb %w1, %0" : "=a"(status) : "Nd"(SERIAL_STATUS_PORT));
+	while (!(status & SERIAL_RECEIVED));
+	platform_panic("a key was typed");
+}
+
+SCENARIO(fault, "fail on purpose: fault=null, write, execute, stack, divide, assert, overrun, freed, vector, handler or typed")
 {
 	char kind[16] = "null";
 
@@ -180,6 +195,8 @@ SCENARIO(fault, "fail on purpose: fault=null, write, execute, stack, divide, ass
 		fault_vector();
 	else if (strcmp(kind, "handler") == 0)
 		fault_handler();
+	else if (strcmp(kind, "typed") == 0)
+		fault_typed();
 	else
 		return STATUS_INVALID;
 	print("The fault was not noticed.\n");

@@ -144,8 +144,17 @@ for device in $devices; do
 	[[ $device =~ ^(data|digitizer|slow|edu|none)$ ]] || fail "DEVICES=: there is no $device; they are data, digitizer, slow, edu, or none"
 done
 
+# What was typed while nothing read it is for the machine, not for the shell behind it, however this ends.
+typed_ahead_drop() {
+	local settings
+	[ $terminal = 1 ] && settings=$(stty -g) || return 0
+	stty -icanon -echo min 0 time 1
+	cat >/dev/null
+	stty "$settings"
+}
+
 control=$(mktemp -d "$build/run.XXXXXX")
-trap 'rm -rf "$control"' EXIT
+trap 'typed_ahead_drop; rm -rf "$control"' EXIT
 # Without these bash waits for what runs in the foreground, and leaves without the line above.
 trap 'exit 130' INT
 trap 'exit 143' TERM
@@ -177,6 +186,14 @@ options=()
 [ -z "${SCENARIO:-}" ] || options+=("scenario=$SCENARIO")
 [ -z "${LOOPS:-}" ] || options+=("loops=$LOOPS")
 options+=("monitor=$terminal")
+# https://no-color.org
+if [ $terminal = 1 ] && [ "${TERM:-dumb}" != dumb ] && [ -z "${NO_COLOR:-}" ]; then
+	options+=(colour=1)
+fi
+# QEMU makes whole sectors of the image's last bytes; the checksum is one of the image.
+if [ "${SCENARIO:-}" = checksum ] && [ -n "$disk" ] && [ $(($(stat -Lc %s "$disk") % 512)) -ne 0 ]; then
+	options+=("bytes=$(stat -Lc %s "$disk")")
+fi
 [ -z "${OPTIONS:-}" ] || options+=("$OPTIONS")
 
 case $firmware in
@@ -223,19 +240,9 @@ export TMPDIR=$PWD/$build
 [[ $build = /* ]] && TMPDIR=$build
 command=(timeout --foreground --kill-after=10 "${TIMEOUT:-0}" qemu-system-x86_64 "${arguments[@]}")
 status=0
-# What was typed while nothing read it is for the machine, not for the shell behind it.
-typed_ahead_drop() {
-	local settings
-	settings=$(stty -g) || return 0
-	stty -icanon -echo min 0 time 1
-	cat >/dev/null
-	stty "$settings"
-}
-
 if [ $terminal = 1 ]; then
 	echo "poweroff ends the machine and writes its disks; Ctrl-C ends what runs in it; Ctrl-A X ends QEMU at once, without a flush."
 	"${command[@]}" || status=$?
-	typed_ahead_drop
 else
 	"${command[@]}" {input}>&- {output}>&- | sed -u -e 's/\r$//' -e 's/\x1b\[[0-9;=]*[A-Za-z]//g' || status=${PIPESTATUS[0]}
 fi

@@ -205,6 +205,28 @@ terminal() {
 	verdict "on a terminal: the first line says how to leave, $name" $?
 }
 
+# A shell behind a machine that panics gets nothing of what was typed before.
+panic_keeps_what_was_typed() {
+	local typist command log=$work/panic.terminal
+	rm -f "$work/keys"
+	mkfifo "$work/keys"
+	exec {typist}<>"$work/keys"
+	: >"$log"
+	printf -v command '%q ' "$MAKE" -s BUILD="$own" LIBRARY="$BUILD/image" ACCEL="$accelerator" SCENARIO=fault MEM=256M \
+		OPTIONS=fault=typed SMP=1 DEVICES=none run
+	# The shell's prompt, and what it reads within a second.
+	timeout 120 env -u MAKEFLAGS script -qefc "$command; read -r -t 1 -n 100 left; echo \"left for the shell: <\$left>\"" "$log" \
+		<&$typist >/dev/null 2>&1 &
+	local machine=$!
+	# The first one ends the machine, which takes none of them.
+	await 90 grep -q '^Fault on purpose' "$log"
+	printf 'rm -r something\r%.0s' {1..200} >&$typist
+	wait $machine
+	exec {typist}>&-
+	tr -d '\r' <"$log"
+	tr -d '\r' <"$log" | grep -q '^panic: a key was typed' && tr -d '\r' <"$log" | grep -qx 'left for the shell: <>'
+}
+
 rm -rf "$work"
 mkdir -p "$work"
 make_own -s -j"$(nproc)" all >"$work/output" 2>&1 || verdict "an image" 1
@@ -221,6 +243,7 @@ check "what only builds installs nothing" only_those_that_run_install
 check "Ctrl-C leaves nothing behind" interrupt_leaves_nothing
 terminal contigous 1 'run captrue' 'the nearest one is "capture"' SCENARIO=boot MEM=256M OPTIONS=contigous=1 DEVICES=none
 terminal boot 0 'run boot' 'result: boot' SCENARIO=boot MEM=256M
+check "after a panic, what was typed does not reach the shell" panic_keeps_what_was_typed
 check "an unknown option is named" grep -q 'no option contigous=; the nearest one is contiguous=' "$work/contigous.terminal"
 check "the launcher says what it needs on the disk" grep -q 'This needs 384 MB on the disk' "$work/boot.terminal"
 check "the digitizer's disk is made only where it is used" [ ! -e "$own/digitizer.img" ]

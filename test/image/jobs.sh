@@ -138,7 +138,14 @@ if checksum_image && "$MAKE" --no-print-directory BUILD="$BUILD" "$BUILD/test/cr
 else
 	echo "not ok - job checksum: no file system to read"
 fi
-rm -f "$work/ext4.img"
+# Sizes that are no whole pages, and no whole sectors.
+for bytes in 999936 1000001; do
+	head -c $bytes "$work/ext4.img" >"$work/odd.img"
+	dd if=/dev/urandom of="$work/odd.img" bs=1 seek=$((bytes - 600)) count=600 conv=notrunc status=none
+	job checksum-$bytes 120 SCENARIO=checksum DISK="$work/odd.img" MEM=256M SMP=1 DEVICES=none
+	verdict crc_is "$("$BUILD/test/crc32c" "$work/odd.img")"
+done
+rm -f "$work/ext4.img" "$work/odd.img"
 
 job stream 120 MEM=1G SCENARIO=stream OPTIONS="stream_bytes=64M rounds=1"
 verdict stream_is_good $((64 << 20))
