@@ -421,6 +421,7 @@ _Noreturn void kernel_main(const struct boot_info *boot)
 	kernel_early_init();
 	console_init(boot);
 	log_level_from(boot->command_line);
+	console_set_serial_colours(options_get_number(boot->command_line, "colour", 0) != 0);
 	log_info("Weir %s", weir_version);
 	log_info("command line (%s): %s", boot->command_line_source, boot->command_line);
 	config_table.command_line = boot->command_line;

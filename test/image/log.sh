@@ -79,7 +79,14 @@ refused() {
 
 unknown() {
 	machine unknown "$work/other.img" virtio-blk-pci "test=log_last* log=virtio9"
-	has unknown 'log=virtio9: there is no volume of that name'
+	has unknown 'log=virtio9: there is no volume of that name' && ! grep -q $'\x1b\\[3[13]m' "$work/unknown.serial"
+}
+
+colours() {
+	machine colours "$work/other.img" virtio-blk-pci "test=log_last* log=virtio9 colour=1"
+	tr -d '\r' <"$work/colours.serial" |
+		grep -qE $'^\x1b\\[31m\\[ +[0-9.]+\\] error log=virtio9: there is no volume of that name\x1b\\[0m$' &&
+		has colours '^\[ +[0-9.]+\] info  Weir'
 }
 
 mkdir -p "$work"
@@ -103,3 +110,5 @@ refused
 verdict "a volume with other data is refused, and is as it was" $?
 unknown
 verdict "a volume that is not there is named" $?
+colours
+verdict "an error has a colour where the terminal can" $?

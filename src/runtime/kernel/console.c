@@ -35,6 +35,7 @@ static struct {
 	_Atomic bool refreshed_by_task;
 	_Atomic enum log_level log_level;
 	_Atomic unsigned interruptions;
+	_Atomic bool serial_has_colours;
 
 	/* Under the lock. */
 	struct uart uart;
@@ -122,6 +123,34 @@ static void serial_put_locked(char character)
 	console.serial[console.serial_head++ % SERIAL_BYTES] = character;
 }
 
+static void serial_write_locked(const char *text, size_t bytes)
+{
+	for (size_t i = 0; i < bytes; i++) {
+		if (text[i] == '\n')
+			serial_put_locked('\r');
+		serial_put_locked(text[i]);
+	}
+}
+
+#define COLOUR_BYTES 10 /* of both sequences around a text */
+
+static const char *const serial_colours[TERMINAL_COLOURS] = {
+	[TERMINAL_DIM] = "\x1b[2m",
+	[TERMINAL_YELLOW] = "\x1b[33m",
+	[TERMINAL_RED] = "\x1b[31m",
+};
+
+/* A line, with the colour around all of it but its end. */
+static void serial_write_coloured_locked(const char *text, size_t bytes, enum terminal_colour colour)
+{
+	const size_t end = text[bytes - 1] == '\n' ? bytes - 1 : bytes;
+
+	serial_write_locked(serial_colours[colour], strlen(serial_colours[colour]));
+	serial_write_locked(text, end);
+	serial_write_locked("\x1b[0m", 4);
+	serial_write_locked(text + end, bytes - end);
+}
+
 /* Text that cannot wait goes to the serial port as a whole or not at all: half a line would run into the next one. */
 static void write_locked(const char *text, size_t bytes, enum terminal_colour colour, bool waits)
 {
@@ -131,15 +160,14 @@ static void write_locked(const char *text, size_t bytes, enum terminal_colour co
 	terminal_write(&console.terminal, text, bytes, colour);
 	if (!console.uart.present)
 		return;
-	if (!waits && console.serial_head - console.serial_tail + 2 * bytes > SERIAL_BYTES) {
+	if (!waits && console.serial_head - console.serial_tail + 2 * bytes + COLOUR_BYTES > SERIAL_BYTES) {
 		console.serial_lost += bytes;
 		return;
 	}
-	for (size_t i = 0; i < bytes; i++) {
-		if (text[i] == '\n')
-			serial_put_locked('\r');
-		serial_put_locked(text[i]);
-	}
+	if (atomic_load_explicit(&console.serial_has_colours, memory_order_relaxed) && serial_colours[colour])
+		serial_write_coloured_locked(text, bytes, colour);
+	else
+		serial_write_locked(text, bytes);
 }
 
 /*
@@ -305,7 +333,7 @@ void console_log(enum log_level level, const char *line)
 	const size_t bytes = MIN(length, sizeof(text) - 2);
 	text[bytes] = '\n';
 
-	const uint64_t state = lock_for(bytes + 2, waits);
+	const uint64_t state = lock_for(bytes + 2 + COLOUR_BYTES / 2, waits);
 	if (console.line_is_open) {
 		write_locked("\n", 1, TERMINAL_NORMAL, waits);
 		log_ring_write(&console.history, "\n", 1);
@@ -320,6 +348,11 @@ void console_log(enum log_level level, const char *line)
 void console_set_log_level(enum log_level level)
 {
 	atomic_store(&console.log_level, level);
+}
+
+void console_set_serial_colours(bool on)
+{
+	atomic_store(&console.serial_has_colours, on);
 }
 
 status_t console_parse_log_level(const char *text, enum log_level *level)

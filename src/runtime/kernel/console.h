@@ -44,6 +44,9 @@ void console_log(enum log_level level, const char *line);
 /* From now on lines up to and including `level` are shown; LOG_INFO at first. */
 void console_set_log_level(enum log_level level);
 
+/* From now on warnings and errors have colours on the serial port, too, as on the screen: for a terminal that knows ANSI. */
+void console_set_serial_colours(bool on);
+
 /* "error", "warn", "info" or "debug". STATUS_INVALID: another text. */
 status_t console_parse_log_level(const char *text, enum log_level *level) MUST_CHECK;
 
