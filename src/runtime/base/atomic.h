@@ -85,6 +85,11 @@ template <typename T, typename V> inline T atomic_fetch_add(volatile T *object, 
 	return __atomic_fetch_add(object, value, __ATOMIC_SEQ_CST);
 }
 
+template <typename T, typename V> inline bool atomic_compare_exchange_weak(volatile T *object, T *expected, V value)
+{
+	return __atomic_compare_exchange_n(object, expected, (T)value, true, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
 template <typename T, typename V> inline void atomic_init(volatile T *object, V value)
 {
 	*object = (T)value;
