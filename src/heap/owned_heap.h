@@ -8,7 +8,8 @@
  *	leaks = owned_heap_report_left(&owned);		"edu 00:04.0: 1 objects, 96 bytes, allocated by edu_probe+0x1c"
  *
  * 1. For owners with some dozen objects: each costs a record more, and a free looks through the list.
- * 2. What is left behind stays allocated, since somebody may still use it, and in the list, so that `heaps leaks` shows it.
+ * 2. What is left behind stays allocated, since other code may still use it, and in the list, so that
+ *    `heaps leaks` and the end of a run show it.
  * 3. An object counts as a whole load of a magazine when it is chosen who is guarded (guard_pool.h): bugs are where drivers
  *    are.
  *
