@@ -119,15 +119,6 @@ status_t page_get(struct node *node, uint64_t number, struct page **result)
 
 /* Writing to one page ------------------------------------------------------------------------------------------------------ */
 
-/* Waits for the readers to leave. New ones do not come. */
-static void wait_alone(struct page *page)
-{
-	uint32_t state;
-
-	while (((state = page_state(page)) & PAGE_PINS) != 1)
-		(void)platform_wait(&page->state, state, PLATFORM_FOREVER);
-}
-
 /* Makes a pinned page WRITING, with the only pin. False: the pin is gone, and the page has to be looked up again. */
 static bool begin_write(struct node *node, struct page *page, uint64_t key)
 {
@@ -152,7 +143,9 @@ static bool begin_write(struct node *node, struct page *page, uint64_t key)
 		if (page_try_change(page, &state, page_state_with(state, PAGE_WRITING, PAGE_AHEAD, 0)))
 			break;
 	}
-	wait_alone(page);
+	/* The readers leave, and new ones do not come. */
+	while (((state = page_state(page)) & PAGE_PINS) != 1)
+		(void)platform_wait(&page->state, state, PLATFORM_FOREVER);
 	return true;
 }
 

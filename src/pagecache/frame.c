@@ -208,10 +208,9 @@ static bool pin_for_move(struct page *page)
 
 /*
  * [S] and [D] are held. The only pin is the mover's. `to` is in the index before it can be pinned: who comes by on a stale way
- * and for what the frame held before, must not see the old key first and the new generation then. *before is the state until
- * then; the caller makes it that of `to`.
+ * and for what the frame held before, must not see the old key first and the new generation then.
  */
-static bool page_move_locked(struct volume *volume, struct page *from, struct page *to, uint32_t *before)
+static bool move_locked(struct volume *volume, struct page *from, struct page *to, bool to_main)
 {
 	uint32_t state = page_state(from);
 
@@ -226,7 +225,8 @@ static bool page_move_locked(struct volume *volume, struct page *from, struct pa
 		dirty_replace(&pagecache_node(volume->pagecache, page_key(from))->dirty, from, to);
 	to->flush = from->flush;
 	index_replace_locked(&volume->pagecache->index, from, to);
-	*before = state;
+	page_set(to, to_main ? replacement_state_in_main(state) : state);
+	atomic_fetch_add_explicit(&volume->counts.moved_pages, 1, memory_order_relaxed);
 	return true;
 }
 
@@ -234,20 +234,15 @@ static bool page_move_locked(struct volume *volume, struct page *from, struct pa
 static bool move_to(struct volume *volume, struct page *page, struct page *target, bool to_main)
 {
 	struct index_stripe *stripe;
-	uint32_t before;
 	bool moved;
 
 	memcpy_unstable(page_memory(target), page_memory(page), PAGE_BYTES);
 	stripe = index_lock_page(&volume->pagecache->index, page);
 	assert(stripe); /* it has a pin */
 	spinlock_lock(&volume->lock);
-	moved = page_move_locked(volume, page, target, &before);
-	if (moved)
-		page_set(target, to_main ? replacement_state_in_main(before) : before);
+	moved = move_locked(volume, page, target, to_main);
 	spinlock_unlock(&volume->lock);
 	spinlock_unlock(&stripe->lock);
-	if (moved)
-		atomic_fetch_add_explicit(&volume->counts.moved_pages, 1, memory_order_relaxed);
 	return moved;
 }
 

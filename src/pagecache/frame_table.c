@@ -18,16 +18,6 @@ static void frames_init(struct frames *frames, struct phys_addr block)
 	list_init(&frames->aged);
 }
 
-/* Every chunk begins with the descriptors of some block, and they with the chunk. */
-static void free_chunks(struct frame_table *table)
-{
-	uint64_t number = 0;
-
-	for (uint64_t i = 0; i < table->count; i++)
-		if (table->blocks[i] && number++ % FRAMES_PER_CHUNK == 0)
-			memory_blocks_free(table->memory, platform_phys(table->blocks[i]));
-}
-
 static status_t make_frames(struct frame_table *table)
 {
 	const struct block_heap *heap = &table->memory->blocks;
@@ -75,7 +65,12 @@ status_t frame_table_init(struct frame_table *table, struct memory *memory)
 
 void frame_table_fini(struct frame_table *table)
 {
-	free_chunks(table);
+	uint64_t number = 0;
+
+	/* Every chunk begins with the descriptors of some block, and they with the chunk. */
+	for (uint64_t i = 0; i < table->count; i++)
+		if (table->blocks[i] && number++ % FRAMES_PER_CHUNK == 0)
+			memory_blocks_free(table->memory, platform_phys(table->blocks[i]));
 	heap_free(memory_general_heap(table->memory), table->blocks);
 }
 

@@ -8,19 +8,6 @@ static bool is_full(struct migration *migration)
 	return atomic_load_explicit(&migration->count, memory_order_relaxed) == migration->wanted;
 }
 
-/* False: somebody else has filled it meanwhile. */
-static bool put(struct migration *migration, struct frames *frames)
-{
-	bool room;
-
-	spinlock_lock(&migration->lock);
-	room = migration->count < migration->wanted;
-	if (room)
-		migration->blocks[migration->count++] = frames;
-	spinlock_unlock(&migration->lock);
-	return room;
-}
-
 static struct frames *take(struct migration *migration)
 {
 	struct frames *frames = NULL;
@@ -37,9 +24,18 @@ void migration_refill(struct pagecache *pagecache)
 	struct migration *migration = &pagecache->migration;
 	struct frames *frames;
 
-	while (!is_full(migration) && frames_alloc(pagecache, &migration->owner, &frames) == STATUS_OK)
-		if (!put(migration, frames))
+	while (!is_full(migration) && frames_alloc(pagecache, &migration->owner, &frames) == STATUS_OK) {
+		bool room;
+
+		/* Another task may have filled it meanwhile. */
+		spinlock_lock(&migration->lock);
+		room = !is_full(migration);
+		if (room)
+			migration->blocks[migration->count++] = frames;
+		spinlock_unlock(&migration->lock);
+		if (!room)
 			memory_blocks_free(pagecache->memory, frames->block);
+	}
 }
 
 status_t migration_init(struct pagecache *pagecache, uint32_t blocks)

@@ -73,11 +73,6 @@ static uint64_t demand_pages(const struct page_heap *heap)
  * Frozen while blocks are gone: then more is missed than the sizes of the queues are to blame for. And while probation is
  * larger than its target, what main lacks is no reason to make the target less.
  */
-static bool may_adapt_locked(const struct page_heap *heap, enum lane lane)
-{
-	return heap->gone_blocks == 0 && (lane == LANE_PROBATION || demand_pages(heap) <= target_of(heap));
-}
-
 static void adapt(struct page_heap *heap, enum lane lane)
 {
 	const uint64_t one_page = (1ull << TARGET_SHIFT) / MAX(pages_of(heap), 1u);
@@ -85,7 +80,7 @@ static void adapt(struct page_heap *heap, enum lane lane)
 
 	spinlock_lock(&heap->lock);
 	target = atomic_load_explicit(&heap->target, memory_order_relaxed);
-	if (may_adapt_locked(heap, lane)) {
+	if (heap->gone_blocks == 0 && (lane == LANE_PROBATION || demand_pages(heap) <= target_of(heap))) {
 		target += lane == LANE_PROBATION ? one_page : -one_page;
 		target = MIN(MAX(target, TARGET_PARTS(TARGET_MIN_PERCENT)), TARGET_PARTS(TARGET_MAX_PERCENT));
 		atomic_store_explicit(&heap->target, target, memory_order_relaxed);
@@ -235,28 +230,18 @@ static struct frames *exchange_locked(struct page_heap *heap, struct frames *fra
 	return other;
 }
 
-static struct frames *next_of_probation_locked(struct page_heap *heap)
-{
-	struct frames *own = page_heap_oldest_locked(heap, LANE_PROBATION);
-	struct frames *other = page_heap_oldest_locked(heap, LANE_MAIN);
-	const bool keep_main = heap->gone_blocks > 0 && heap->lane_blocks[LANE_PROBATION] >= 2;
-
-	if (!own || (other && heap->lane_blocks[LANE_PROBATION] < target_blocks(heap) && !keep_main))
-		return other;
-	return exchange_locked(heap, own);
-}
-
-static struct frames *next_of_main_locked(struct page_heap *heap)
-{
-	struct frames *own = page_heap_oldest_locked(heap, LANE_MAIN);
-	struct frames *other = page_heap_oldest_locked(heap, LANE_PROBATION);
-
-	return !own || (other && heap->lane_blocks[LANE_PROBATION] > target_blocks(heap)) ? other : own;
-}
-
 struct frames *replacement_next_locked(struct page_heap *heap, enum lane lane)
 {
-	return lane == LANE_PROBATION ? next_of_probation_locked(heap) : next_of_main_locked(heap);
+	struct frames *oldest = page_heap_oldest_locked(heap, LANE_PROBATION);
+	struct frames *oldest_main = page_heap_oldest_locked(heap, LANE_MAIN);
+	const uint64_t blocks = heap->lane_blocks[LANE_PROBATION], target = target_blocks(heap);
+	const bool keep_main = heap->gone_blocks > 0 && blocks >= 2;
+
+	if (lane == LANE_MAIN)
+		return !oldest_main || (oldest && blocks > target) ? oldest : oldest_main;
+	if (!oldest || (oldest_main && blocks < target && !keep_main))
+		return oldest_main;
+	return exchange_locked(heap, oldest);
 }
 
 void replacement_init(struct page_heap *heap)
