@@ -42,7 +42,7 @@ static bool is_movable(const struct drain *drain, const struct frames_census *ce
 }
 
 /*
- * There is no frame for a hot page: then it is lost; what is dirty goes wherever there is one. A page that is not dirty any more
+ * A hot page for which there is no frame is lost; a dirty one goes wherever there is one. A page that is not dirty any more
  * when it is to be moved was written.
  */
 static bool empty_frame(struct drain *drain, struct page *page)

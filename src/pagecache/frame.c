@@ -81,8 +81,8 @@ static inline void remember(struct volume *volume, uint64_t key, uint32_t state)
 }
 
 /*
- * Takes an idle page out of the index; it is TAKEN then. What the device may lose yet is noted as it leaves. [S] is held, and the
- * page is the one of the entry.
+ * Takes the page of the entry out of the index, if it is idle; it is TAKEN then. What the device may lose yet is noted as it
+ * leaves. [S] is held.
  */
 static bool leave_locked(struct volume *volume, struct page *page, const struct index_entry *entry, uint32_t *before)
 {

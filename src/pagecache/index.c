@@ -34,8 +34,8 @@ struct index_stripe *index_stripe(struct index *index, uint64_t key)
 }
 
 /*
- * Whether it is an entry (is_entry), and its pages can be pinned: the block is not lent. The block first: if it was lent when the pin came, and the
- * page has left it since, and it was taken back, then the page is seen to be no entry any more (lend.h).
+ * The same as is_entry, and that its pages can be pinned: the block is not lent. The block first: if it was lent when the pin
+ * came, and the page has left it since, and it was taken back, then the page is seen to be no entry any more (lend.h).
  */
 static bool is_entry_to_pin(const struct frames *frames, const struct page *page, uint64_t key)
 {
@@ -69,8 +69,8 @@ static inline bool try_pin(struct page *page, uint32_t *before)
 }
 
 /*
- * A page that is found but cannot be pinned, and not WRITING, has just been evicted; one whose entry does not count any more was
- * in a block that has just been revoked (lend.h). Under [S] no other takes its key.
+ * A page that is found but cannot be pinned, and not WRITING, has just been evicted; one whose entry does not count any more
+ * was in a block that has just been revoked (lend.h). Under [S] no other takes its key.
  */
 static __attribute__((noinline)) struct page *pin_slowly(struct index *index, uint64_t key, struct lookup *lookup)
 {
