@@ -158,11 +158,16 @@ uint64_t reclaim_round_of_runs(struct reclaim *reclaim)
 	struct window window;
 
 	reclaim->is_patient = false;
-	if (reclaim->placed)
-		gained = reclaim_ask_anywhere(reclaim, CLEANER_HELD, missing_to_keep);
 	for (unsigned failures = 0; failures < WINDOW_TRIES && !has_all(reclaim, &request) && !reclaim_is_late(reclaim);) {
 		request.blocks = reclaim_run_blocks(reclaim);
-		if (window_find(heap, &request, &window)) {
+		if (reclaim->placed && !reclaim->displaced && !request.packed) {
+			/* A place is emptied into what is free: so much has to be free first. */
+			const uint64_t more = reclaim_ask_anywhere(reclaim, CLEANER_HELD, missing_to_keep);
+
+			if (more == 0)
+				break;
+			gained += more;
+		} else if (window_find(heap, &request, &window)) {
 			const uint32_t got = reclaim->got;
 			uint32_t obstacles = 0;
 

@@ -402,8 +402,19 @@ START_TEST(requests_of_threads_all_succeed)
 }
 END_TEST
 
-HOST_TEST_MAIN("heap_memory", two_instances_live_side_by_side, cleaners_come_in_order_and_are_not_believed,
-	       unregistering_threads_wait_for_the_call, request_drains_just_what_is_missing, less_preferred_cache_gives_first,
-	       window_is_emptied_for_a_run, constraints_bound_what_is_drained, dirty_memory_takes_waiting,
-	       deadline_is_kept_and_everything_given_back, waiting_threads_get_what_others_free, atomic_requests_never_drain,
-	       requests_of_threads_all_succeed)
+/* Its creator allocates so much, aligned to 64 bytes. */
+START_TEST(metadata_is_a_multiple_of_64_bytes)
+{
+	for (uint64_t blocks = 1; blocks < 300; blocks++) {
+		const struct phys_range range = { { MACHINE_START }, blocks * BLOCK_BYTES };
+
+		ck_assert_uint_eq(memory_metadata_bytes(&range, 1) % 64, 0);
+	}
+}
+END_TEST
+
+HOST_TEST_MAIN("heap_memory", metadata_is_a_multiple_of_64_bytes, two_instances_live_side_by_side,
+	       cleaners_come_in_order_and_are_not_believed, unregistering_threads_wait_for_the_call,
+	       request_drains_just_what_is_missing, less_preferred_cache_gives_first, window_is_emptied_for_a_run,
+	       constraints_bound_what_is_drained, dirty_memory_takes_waiting, deadline_is_kept_and_everything_given_back,
+	       waiting_threads_get_what_others_free, atomic_requests_never_drain, requests_of_threads_all_succeed)
