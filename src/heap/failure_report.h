@@ -16,5 +16,8 @@ struct reclaim;
 /* STATUS_OK: the request goes on waiting. Any context, without a turn. */
 void failure_report(const struct reclaim *reclaim, status_t status);
 
-/* Prints what others leave to it, until its worker is stopped (worker.h); a task of low priority. Where platform_may_sleep(). */
+/*
+ * Prints what others leave to it, until its worker is stopped (worker.h); a task of low priority. Where
+ * platform_may_sleep().
+ */
 void failure_report_run(struct memory *memory);

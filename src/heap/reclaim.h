@@ -18,6 +18,7 @@ struct reclaim {
 	bool placed;              /* each run only in its place (block_heap.h), if that can be emptied */
 	bool displaced;           /* that of the next run cannot be */
 	struct phys_addr place;   /* where that is, if it is in use */
+	uint32_t obstacles;       /* what is in the way of the window that it empties */
 	bool claims;              /* what has not been taken yet counts in memory->claimed_blocks */
 	bool may_write;           /* in this round */
 	bool under_way;           /* cleaners have started writes */

@@ -31,13 +31,12 @@ static uint64_t missing_to_keep(struct reclaim *reclaim, const struct reclaim_ta
 }
 
 /* Empties one window and takes it; or counts what is in the way. */
-static uint64_t window_take(struct reclaim *reclaim, const struct run_request *request, const struct window *window,
-			    uint32_t *obstacles)
+static uint64_t window_take(struct reclaim *reclaim, const struct run_request *request, const struct window *window)
 {
 	const struct reclaim_question question = {
 		.target = { .lowest = window->start,
 			    .highest = window_last_byte(window),
-			    .obstacles = obstacles,
+			    .obstacles = &reclaim->obstacles,
 			    .exchange = request->placed },
 		.highest_cost = request->placed ? CLEANER_CLEAN : CLEANER_HELD,
 		.together = true,
@@ -47,6 +46,7 @@ static uint64_t window_take(struct reclaim *reclaim, const struct run_request *r
 	const uint32_t got = reclaim->got;
 	uint64_t gained;
 
+	reclaim->obstacles = 0;
 	atomic_fetch_add_explicit(&reclaim->memory->statistics.windows, 1, memory_order_relaxed);
 	trace_event(&reclaim->memory->trace, TRACE_WINDOW, reclaim->request->owner->name, window->start.value >> BLOCK_SHIFT,
 		    window->weight);
@@ -59,7 +59,7 @@ static uint64_t window_take(struct reclaim *reclaim, const struct run_request *r
 	trace_event(&reclaim->memory->trace, TRACE_TAKEN, reclaim->request->owner->name, window->start.value >> BLOCK_SHIFT,
 		    reclaim->got - got);
 	/* What came in the way of a window that is nearly empty is known when its cleaners look at it again. */
-	if (*obstacles == 0 && reclaim->got == got && gained == 0)
+	if (reclaim->obstacles == 0 && reclaim->got == got && gained == 0)
 		window_avoid(&reclaim->memory->blocks, window);
 	block_heap_fence(&reclaim->memory->blocks, window->start, 0);
 	return gained;
@@ -72,14 +72,12 @@ bool reclaim_take_place(struct reclaim *reclaim, const struct run_request *reque
 	struct window place;
 
 	for (unsigned tries = 0; !reclaim->displaced && reclaim->got == got; tries++) {
-		uint32_t obstacles = 0;
-
 		reclaim->displaced = tries == WINDOW_TRIES || !window_find(heap, request, &place);
 		reclaim->place.value = !reclaim->displaced && place.weight > 0 ? place.start.value : 0;
 		if (missing_to_keep(reclaim, NULL) > 0)
 			break;
 		if (!reclaim->displaced)
-			(void)window_take(reclaim, request, &place, &obstacles);
+			(void)window_take(reclaim, request, &place);
 	}
 	window_avoid_nothing(heap);
 	if (reclaim->displaced)
@@ -139,8 +137,8 @@ static bool has_all(struct reclaim *reclaim, const struct run_request *request)
 }
 
 /*
- * Where runs that were taken for what they weigh leave no window for the last ones, they are given back and packed, from the top
- * of memory down: as many equal runs as fit at all fit so.
+ * Where runs that were taken for what they weigh leave no window for the last ones, they are given back and packed, from the
+ * top of memory down: as many equal runs as fit at all fit so.
  *
  * What was freed in one window may have been taken in another: the guarantee moves its pieces out of the way, and back when the
  * next window is tried. So a round has gained no more than there is in the end; else it would go on like that without end.
@@ -169,17 +167,16 @@ uint64_t reclaim_round_of_runs(struct reclaim *reclaim)
 			gained += more;
 		} else if (window_find(heap, &request, &window)) {
 			const uint32_t got = reclaim->got;
-			uint32_t obstacles = 0;
 
 			reclaim->is_patient = !request.packed && is_too_heavy(reclaim, lightest, &window);
 			if (reclaim->is_patient)
 				break;
-			gained += window_take(reclaim, &request, &window, &obstacles);
+			gained += window_take(reclaim, &request, &window);
 			if (reclaim->got > got)
 				continue;
 			if (window.weight == 0)
 				break; /* not this window is the trouble, but what has to stay free */
-			lightest = obstacles > 0 ? MIN(lightest, window.weight) : lightest;
+			lightest = reclaim->obstacles > 0 ? MIN(lightest, window.weight) : lightest;
 			failures++;
 		} else if (!asked_for_empty) {
 			/* Empty blocks of objcaches may be all that stands between movable ones. */

@@ -61,7 +61,7 @@ static uint64_t cache_clean(struct cleaner *cleaner, const struct reclaim_target
 	(void)cleaner;
 	if (cache.is_dirty && !target->obstacles && !target->may_write)
 		return 0;
-	if (target->exchange && cache.in_the_way > 0) {
+	if (target->exchange && target->obstacles && cache.in_the_way > 0) {
 		const struct window place = { .start = target->lowest, .blocks = 1 };
 
 		cache.in_the_way--;
