@@ -4,8 +4,7 @@
 #include "host/host_test.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/random.h"
-
-#include <string.h>
+#include "runtime/base/string.h"
 
 #define BLOCKS_MAX 24
 #define RUNS_MAX   12
