@@ -44,7 +44,7 @@ static void init(struct cache_machine *machine, uint64_t memory_bytes, uint64_t 
 
 	machine->arena = host_arena_create((4 + 4 * (atomic_fetch_add(&machines, 1) % 16)) * GIB, memory_bytes);
 	range = host_arena_range(machine->arena);
-	machine->metadata = aligned_alloc(64, memory_metadata_bytes(&range, 1));
+	machine->metadata = aligned_alloc(64, align_up(memory_metadata_bytes(&range, 1), 64));
 	must(memory_init(&machine->memory, &memory_config, &range, 1, machine->metadata));
 	must(pagecache_init(&machine->pagecache, &machine->memory, config));
 	fake_block_init(&machine->disk, disk_bytes, threaded);
