@@ -35,6 +35,17 @@ static const char *word_make(struct random *random, char word[LETTERS + 1])
 	return word;
 }
 
+START_TEST(a_value_is_matched_as_a_whole)
+{
+	ck_assert(options_is("either=a interrupts=line", "interrupts", "line"));
+	ck_assert(options_is("interrupts=x interrupts=\"line\"", "interrupts", "line"));
+	ck_assert(!options_is("interrupts=lines", "interrupts", "line"));
+	ck_assert(!options_is("interrupts=lin", "interrupts", "line"));
+	ck_assert(!options_is("interrupts", "interrupts", "line"));
+	ck_assert(!options_is("", "interrupts", "line"));
+}
+END_TEST
+
 START_TEST(nearest_of_some_is_the_first_with_the_fewest_letters)
 {
 	struct random random;
@@ -122,5 +133,5 @@ START_TEST(keys_with_a_slip_are_unknown)
 }
 END_TEST
 
-HOST_TEST_MAIN("options", nearest_of_some_is_the_first_with_the_fewest_letters, nearest_bears_words_of_any_length,
-	       words_are_checked_before_they_count, keys_with_a_slip_are_unknown)
+HOST_TEST_MAIN("options", a_value_is_matched_as_a_whole, nearest_of_some_is_the_first_with_the_fewest_letters,
+	       nearest_bears_words_of_any_length, words_are_checked_before_they_count, keys_with_a_slip_are_unknown)

@@ -1,5 +1,6 @@
 /* Volumes of disks: what is attached, with which values, what excludes what, and changes while they are in use. */
 #include <stdio.h>
+#include <string.h>
 
 #include "fake/cache_fixture.h"
 #include "host_test.h"

@@ -73,3 +73,14 @@ _Noreturn void kernel_entry(const struct boot_info *boot);
 
 /* In src/main.c. */
 _Noreturn void kernel_main(const struct boot_info *boot);
+
+/* All RAM of the machine, the firmware's included. */
+static inline uint64_t boot_info_ram_bytes(const struct boot_info *boot)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < boot->memory_ranges; i++)
+		if (boot->memory[i].type <= BOOT_MEMORY_ACPI)
+			bytes += boot->memory[i].range.bytes;
+	return bytes;
+}

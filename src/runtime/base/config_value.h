@@ -40,5 +40,22 @@ struct config_share {
 
 void config_share_check(const struct config_share *share, uint64_t memory_bytes);
 
+/*
+ * Entries of a table: of numbers, texts and fractions by their value, of tables as they are written. The list that a build
+ * makes of config.h consists of these; CONFIG_NUMBER is config_check.h's.
+ */
+#define CONFIG_AS_WRITTEN(...) #__VA_ARGS__
+#define CONFIG_TEXT_OF(value, written)                                                                                         \
+	_Generic((value), char * : (value), float : (written), double : (written), default : NULL)
+#define CONFIG_VALUE(value, origin)                                                                                            \
+	{                                                                                                                      \
+		.name = #value,                                                                                                \
+		.text = CONFIG_TEXT_OF(value, CONFIG_AS_WRITTEN(value)),                                                       \
+		.number = (unsigned long long)CONFIG_NUMBER(value),                                                            \
+		.is_negative = CONFIG_NUMBER(value) < 0,                                                                       \
+		.from = (origin),                                                                                              \
+	},
+#define CONFIG_TEXT(value, origin) { .name = #value, .text = CONFIG_AS_WRITTEN(value), .from = (origin) },
+
 /* Adds the command `config`. */
 void config_commands_register(struct config_table *table, struct command_table *commands);

@@ -79,3 +79,11 @@ uint64_t options_read_number(const char *line, const char *key, uint64_t fallbac
 		return fallback;
 	return value;
 }
+
+bool options_match(const char *line, const char *key, const char *text)
+{
+	struct option option;
+
+	return options_find(line, key, &option) && option.value_length == strlen(text) &&
+	       memcmp(option.value, text, option.value_length) == 0;
+}

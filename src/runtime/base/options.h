@@ -38,9 +38,17 @@ struct option_name {
 		options_read_number(line, key, fallback);                                                                      \
 	})
 
+/* Whether `key` has just this value. */
+#define options_is(line, key, text)                                                                                            \
+	({                                                                                                                     \
+		OPTION_NAME(key, false);                                                                                       \
+		options_match(line, key, text);                                                                                \
+	})
+
 /* The same for keys that OPTION_NAME has made known, or that are not on the command line. */
 const char *options_read(const char *line, const char *key, char *buffer, size_t size);
 uint64_t options_read_number(const char *line, const char *key, uint64_t fallback);
+bool options_match(const char *line, const char *key, const char *text);
 
 /* One word of a line. The text is the line's own. */
 struct option {

@@ -14,6 +14,7 @@
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"
 #include "runtime/base/log_ring.h"
+#include "runtime/base/options.h"
 #include "runtime/base/string.h"
 
 #include "console_devices.h"
@@ -420,4 +421,17 @@ void console_refresh_from_task(void)
 	serial_drain();
 	lost_report();
 	draw();
+}
+
+void console_set_log_level_from(const char *command_line)
+{
+	enum log_level level;
+	char text[16];
+
+	if (!options_get(command_line, "loglevel", text, sizeof(text)))
+		return;
+	if (console_parse_log_level(text, &level) == STATUS_OK)
+		console_set_log_level(level);
+	else
+		log_warn("loglevel=%s: it is one of error, warn, info and debug", text);
 }

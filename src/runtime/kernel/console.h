@@ -50,6 +50,9 @@ void console_set_serial_colours(bool on);
 /* "error", "warn", "info" or "debug". STATUS_INVALID: another text. */
 status_t console_parse_log_level(const char *text, enum log_level *level) MUST_CHECK;
 
+/* The option loglevel= of the command line, if it is there. */
+void console_set_log_level_from(const char *command_line);
+
 /*
  * Waits for the next character. Keys without a character come as a terminal sends them: escape sequences as of a VT220. Only
  * where platform_may_sleep(). One reader at a time.

@@ -11,7 +11,11 @@
 #include "clock_wall.h"
 #include "cpu.h"
 #include "deferred.h"
+#include "holds_command.h"
 #include "interrupt_internal.h"
+#include "log_command.h"
+#include "monitor.h"
+#include "power.h"
 #include "runtime/base/boot_info.h"
 #include "runtime/base/log.h"
 #include "runtime/x86_64/apic.h"
@@ -129,4 +133,15 @@ void kernel_start(const struct kernel_config *config, const struct boot_info *bo
 	must(task_spawn(&options, start_task, NULL, NULL), "the first task");
 	interrupts_enable();
 	scheduler_idle();
+}
+
+void kernel_commands_register(struct command_table *table)
+{
+	task_commands_register(table);
+	interrupt_commands_register(table);
+	holds_commands_register(table);
+	clock_wall_commands_register(table);
+	power_commands_register(table);
+	monitor_commands_register(table);
+	log_commands_register(table);
 }

@@ -8,6 +8,7 @@
 #include "runtime/base/types.h"
 
 struct boot_info;
+struct command_table;
 struct heap;
 
 /* What the wiring takes from config.h. */
@@ -30,3 +31,6 @@ void kernel_early_init(void);
  */
 _Noreturn void kernel_start(const struct kernel_config *config, const struct boot_info *boot, struct heap *heap,
 			    void (*first_task)(void *context), void *context);
+
+/* Tasks, interrupts, holds, date, power, the log, and help. */
+void kernel_commands_register(struct command_table *table);

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * From the ranges that the loader left to the memory runtime: where its metadata lies, and which values follow the size of the
+ * machine. What config.h leaves open, as 0, is chosen here; what is too much for this machine is refused or cut.
+ */
+#include "memory_start.h"
+
+#include "heap/memory.h"
+#include "runtime/base/bits.h"
+#include "runtime/base/config_value.h"
+#include "runtime/base/log.h"
+#include "runtime/base/options.h"
+#include "runtime/kernel/boot_heap.h"
+
+#define GUARANTEE_SHARE 8 /* of the memory, at most */
+
+#define MEMORY_RANGES_MAX 64
+
+/* Metadata of the block heap: from the fragments, or else cut off the end of the largest range. */
+static void *metadata_take(struct phys_range *ranges, size_t count)
+{
+	const uint64_t bytes = memory_metadata_bytes(ranges, (uint32_t)count);
+	void *metadata = heap_alloc(boot_heap(), bytes, PAGE_BYTES);
+	struct phys_range *largest = ranges;
+
+	if (metadata)
+		return metadata;
+	for (size_t i = 1; i < count; i++)
+		if (ranges[i].bytes > largest->bytes)
+			largest = &ranges[i];
+	largest->bytes -= MIN(largest->bytes, align_up(bytes, BLOCK_BYTES));
+	return platform_virt((struct phys_addr){ largest->start.value + largest->bytes });
+}
+
+static uint64_t ranges_bytes(const struct phys_range *ranges, size_t count)
+{
+	uint64_t all = 0;
+
+	for (size_t i = 0; i < count; i++)
+		all += ranges[i].bytes;
+	return all;
+}
+
+/* Watermarks that config.h leaves open follow the size of the memory. */
+static void watermarks_choose(struct memory_config *config, uint64_t all)
+{
+	if (config->min_bytes == 0)
+		config->min_bytes =
+			MIN(MIN(MAX(all / 512, 8 * MIB), 64 * MIB), config->low_bytes == 0 ? all : config->low_bytes);
+	if (config->low_bytes == 0)
+		config->low_bytes = MAX(MIN(MAX(all / 128, 32 * MIB), 256 * MIB), config->min_bytes);
+	if (config->high_bytes == 0)
+		config->high_bytes = config->low_bytes + MAX(config->min_bytes / 4, 4 * MIB);
+}
+
+static uint64_t guarantee_bytes(const struct memory_config *config, const char *command_line, uint64_t all)
+{
+	const uint64_t wanted = options_get_number(command_line, "guarantee", config->guarantee.bytes);
+
+	const uint64_t given = align_down(MIN(wanted, all / GUARANTEE_SHARE), config->guarantee.piece_bytes);
+
+	if (wanted > given)
+		log_warn("memory: the DMA guarantee is %llu bytes instead of %llu: whole pieces, in an eighth of the memory",
+			 (unsigned long long)given, (unsigned long long)wanted);
+	return given;
+}
+
+/* Refuses what is too much for the machine, and chooses what config.h and the command line leave open. */
+static void configure(struct memory_config *config, const struct memory_limits *limits, const char *command_line, uint64_t all)
+{
+	const char *origin = options_get(command_line, "guarantee", (char[2]){ 0 }, 2) ? "command line" : "this machine";
+	const struct memory_config built = *config;
+
+	for (size_t i = 0; i < limits->share_count; i++)
+		config_share_check(&limits->shares[i], all);
+	config->guarantee.bytes = guarantee_bytes(config, command_line, all);
+	if (config->guarantee.bytes != built.guarantee.bytes)
+		config_value_set(limits->table, "DMA_GUARANTEE_BYTES", config->guarantee.bytes, origin);
+	watermarks_choose(config, all);
+	if (config->min_bytes != built.min_bytes)
+		config_value_set(limits->table, "MEMORY_MIN_BYTES", config->min_bytes, "this machine");
+	if (config->low_bytes != built.low_bytes)
+		config_value_set(limits->table, "MEMORY_LOW_BYTES", config->low_bytes, "this machine");
+	if (config->high_bytes != built.high_bytes)
+		config_value_set(limits->table, "MEMORY_HIGH_BYTES", config->high_bytes, "this machine");
+}
+
+void memory_start(struct memory *memory, struct memory_config *config, const struct memory_limits *limits,
+		  const char *command_line)
+{
+	static struct phys_range ranges[MEMORY_RANGES_MAX];
+	const size_t count = boot_heap_take_blocks(ranges, MEMORY_RANGES_MAX);
+
+	configure(config, limits, command_line, ranges_bytes(ranges, count));
+	if (count == 0 || memory_init(memory, config, ranges, (uint32_t)count, metadata_take(ranges, count)) != STATUS_OK)
+		platform_panic("there is too little memory: no whole 2 MB block is left for the heap");
+	boot_heap_set_parent(memory_general_heap(memory));
+}
