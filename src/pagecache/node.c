@@ -1,4 +1,7 @@
-/* Nodes: opening, closing, flushing, and where their pages lie. Reading is in read.c, writing in write.c. */
+/*
+ * Nodes: opening, closing, flushing, and where their pages lie: a binary search over the extents.
+ * Reading is in read.c, writing in write.c.
+ */
 #include "node.h"
 
 #include "exclusive.h"

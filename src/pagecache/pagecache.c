@@ -1,3 +1,8 @@
+/*
+ * Starting and ending a page cache. Index, ghosts and the table of nodes lie in one run of blocks,
+ * whose size follows from that of the memory and never changes; so inserting a page needs no
+ * memory.
+ */
 #include "pagecache.h"
 
 #include "io.h"

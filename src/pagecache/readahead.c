@@ -1,3 +1,8 @@
+/*
+ * Each piece that is read is compared with what the streams expect. One that fits moves its stream
+ * on, and the stream orders what comes next; one that fits none begins a stream in the place of
+ * the one that has proved least.
+ */
 #include "readahead.h"
 
 #include "exclusive.h"

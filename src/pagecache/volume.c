@@ -1,3 +1,8 @@
+/*
+ * Attaching volumes, walking over them, changing their values, detaching them. A walk counts
+ * itself as a user of the volume it is at and holds no lock in between; a detach first makes the
+ * volume impossible to find, and then drops what it holds.
+ */
 #include "volume.h"
 
 #include "evict.h"

@@ -1,3 +1,7 @@
+/*
+ * Reports of a volume. What they name is copied, a bounded number of it, or counted while a lock
+ * is held, and printed when it is not.
+ */
 #include "volume_report.h"
 
 #include "map.h"
