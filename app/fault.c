@@ -157,15 +157,20 @@ static void fault_handler(void)
 #define SERIAL_STATUS_PORT 0x3fdu
 #define SERIAL_RECEIVED    1u
 
+static bool key_is_waiting(void)
+{
+	unsigned char status = 0;
+
+	__asm__ volatile("inb %w1, %0" : "=a"(status) : "Nd"(SERIAL_STATUS_PORT));
+	return status & SERIAL_RECEIVED;
+}
+
 /* With interrupts off on the only CPU, nothing takes what is typed. */
 static void fault_typed(void)
 {
-	unsigned char status;
-
 	(void)platform_interrupts_save();
-	do
-		__asm__ volatile("inb %w1, %0" : "=a"(status) : "Nd"(SERIAL_STATUS_PORT));
-	while (!(status & SERIAL_RECEIVED));
+	while (!key_is_waiting())
+		platform_cpu_relax();
 	platform_panic("a key was typed");
 }
 

@@ -186,6 +186,10 @@ options=()
 [ -z "${SCENARIO:-}" ] || options+=("scenario=$SCENARIO")
 [ -z "${LOOPS:-}" ] || options+=("loops=$LOOPS")
 options+=("monitor=$terminal")
+# Long lists stop at a page. A terminal that does not know its size has 0 lines.
+if [ $terminal = 1 ] && [[ $(stty size) =~ ^([0-9]+)\  ]] && [ "${BASH_REMATCH[1]}" -gt 2 ]; then
+	options+=("page=${BASH_REMATCH[1]}")
+fi
 # https://no-color.org
 if [ $terminal = 1 ] && [ "${TERM:-dumb}" != dumb ] && [ -z "${NO_COLOR:-}" ]; then
 	options+=(colour=1)

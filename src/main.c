@@ -184,6 +184,7 @@ _Noreturn void kernel_main(const struct boot_info *boot)
 	kernel_early_init();
 	console_init(boot);
 	console_set_log_level_from(boot->command_line);
+	monitor_set_page((unsigned)MIN(options_get_number(boot->command_line, "page", 0), 1000u));
 	console_set_serial_colours(options_get_number(boot->command_line, "colour", 0) != 0);
 	log_info("Weir %s", weir_version);
 	log_info("command line (%s): %s", boot->command_line_source, boot->command_line);

@@ -184,4 +184,41 @@ volumes_end parts '^virtio0 '
 volumes_session whole "virtio0 whole=1 preference=3"
 say "a disk as a whole" 'volumes\r' "$(row virtio0 3 '8 MB' '2 MB')"
 volumes_end whole '^virtio0p[12] '
+# step NAME KEYS PATTERN LINES: the answer has the pattern at its end, and so many lines before it at most.
+page_step() {
+	local lines
+	seen=$(stat -c %s "$transcript")
+	printf '%b' "$2" >&$keys
+	heard 20 "$3"
+	local status=$?
+	lines=$(tail -c +$((seen + 1)) "$transcript" | tr -cd '\n' | wc -c)
+	if [ $status -eq 0 ] && [ "$lines" -le "$4" ]; then
+		echo "ok - monitor: $1"
+	else
+		echo "not ok - monitor: $1: $lines lines"
+		tail -c +$((seen + 1)) "$transcript" | tr -d '\r' | sed 's/^/#   /'
+	fi
+}
+
+pages() {
+	transcript=$work/monitor-pages.serial
+	: >"$transcript"
+	timeout 120 qemu-system-x86_64 -accel tcg -bios "$firmware" -M q35 -smp 1 -m 512M -display none -net none -monitor none \
+		-no-reboot -device isa-debug-exit,iobase=0xf4,iosize=4 -serial stdio -kernel "$BUILD/weir.efi" \
+		-append "scenario=boot monitor=1 page=10" <&$keys >"$transcript" 2>"$work/monitor.qemu" &
+	machine=$!
+	heard 90 'weir> $' || echo "not ok - monitor: no prompt"
+	# The line itself, and nine of the list.
+	page_step "a list stops at a page" 'help\r' '-- more: space, Enter or q --$' 10
+	page_step "a line more" '\r' '-- more: space, Enter or q --$' 1
+	page_step "a page more" ' ' '-- more: space, Enter or q --$' 9
+	page_step "a list is left" 'q' 'weir> $' 1
+	page_step "what fits is not asked about" 'date\r' 'weir> $' 2
+	page_step "the history stops at a page, too" 'log\r' '-- more: space, Enter or q --$' 10
+	page_step "Ctrl-C leaves the list" '\x03' 'weir> $' 1
+	page_step "and not the next one" 'log\r' '-- more: space, Enter or q --$' 10
+	printf 'qpoweroff\r' >&$keys
+	wait $machine || echo "not ok - monitor: pages: poweroff: status $?"
+}
+pages
 rm -f "$work/monitor.keys" "$work/plain.iso" "$work/own.img" "$work/parts.img"

@@ -393,6 +393,11 @@ bool console_poll_serial(char *character)
 	return received >= 0;
 }
 
+unsigned console_screen_lines(void)
+{
+	return console.framebuffer.rows;
+}
+
 bool console_listen_serial(void)
 {
 	const uint64_t state = lock();

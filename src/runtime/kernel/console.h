@@ -67,6 +67,9 @@ char console_read_character(void);
 bool console_break_requested(void);
 void console_break_clear(void);
 
+/* Lines of the screen, if the latest key came from the keyboard, and 0 if it came over the serial port. */
+unsigned console_keyboard_lines(void);
+
 /* How often a log line has cut an unfinished line; a line editor that sees it change shows its line again. */
 unsigned console_interruptions(void);
 

@@ -7,6 +7,9 @@
 /* Takes a character that came in at the serial port, if there is one. Any context. */
 bool console_poll_serial(char *character);
 
+/* Lines of the screen; 0: there is none. */
+unsigned console_screen_lines(void);
+
 /* Lets the serial port raise its interrupt. False: there is none. */
 bool console_listen_serial(void);
 

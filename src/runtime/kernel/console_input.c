@@ -27,6 +27,7 @@ static struct {
 	_Atomic uint32_t head;    /* [lock] to change */
 	uint32_t tail;            /* [lock] */
 	_Atomic bool break_requested;
+	_Atomic bool from_keyboard; /* the latest key */
 	struct interrupt serial_interrupt;
 	struct interrupt keyboard_interrupt;
 	uint64_t period_ns;
@@ -57,6 +58,8 @@ static void serial_interrupt(void *context)
 		put_locked(character);
 		some = true;
 	}
+	if (some)
+		atomic_store(&input.from_keyboard, false);
 	spinlock_unlock_interrupts(&input.lock, state);
 	if (some)
 		platform_wake(&input.head);
@@ -74,6 +77,8 @@ static void keyboard_interrupt(void *context)
 			put_locked(*character);
 		some |= text[0] != '\0';
 	}
+	if (some)
+		atomic_store(&input.from_keyboard, true);
 	spinlock_unlock_interrupts(&input.lock, state);
 	if (some)
 		platform_wake(&input.head);
@@ -109,6 +114,11 @@ status_t console_start(void)
 	if (input.keyboard.present && !attach(&input.keyboard_interrupt, "keyboard", KEYBOARD_LINE, keyboard_interrupt))
 		input.period_ns = POLL_PERIOD_NS;
 	return task_spawn(&options, console_task, NULL, NULL);
+}
+
+unsigned console_keyboard_lines(void)
+{
+	return atomic_load(&input.from_keyboard) ? console_screen_lines() : 0;
 }
 
 bool console_break_requested(void)

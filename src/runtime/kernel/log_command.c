@@ -7,6 +7,7 @@
 #include "log_command.h"
 
 #include "console.h"
+#include "monitor.h"
 
 static status_t log_run(struct command *self, int argc, char **argv)
 {
@@ -21,7 +22,7 @@ static status_t log_run(struct command *self, int argc, char **argv)
 	while (position < end && (bytes = console_history_read(&position, text, sizeof(text))) > 0) {
 		if (console_break_requested())
 			return STATUS_CANCELLED;
-		console_replay(text, bytes);
+		monitor_replay(text, bytes);
 	}
 	return STATUS_OK;
 }

@@ -13,6 +13,7 @@
 #include "runtime/base/string.h"
 
 #include "console.h"
+#include "monitor.h"
 #include "panic.h"
 #include "task.h"
 
@@ -162,7 +163,7 @@ static status_t last_run(struct command *self, int argc, char **argv)
 	while ((bytes = log_ring_read(&disk.area.last, &position, text, sizeof(text))) > 0) {
 		if (console_break_requested())
 			return STATUS_CANCELLED;
-		console_replay(text, bytes);
+		monitor_replay(text, bytes);
 	}
 	return STATUS_OK;
 }

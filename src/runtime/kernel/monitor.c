@@ -5,11 +5,76 @@
  */
 #include "monitor.h"
 
+#include <stdatomic.h>
+
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"
+#include "runtime/base/platform.h"
 
 #include "console.h"
 #include "line_editor.h"
+#include "pager.h"
+
+static struct {
+	struct pager pager;
+	const void *_Atomic task; /* that runs a command; NULL: none */
+	unsigned page_lines;      /* 0: depends on where the line was typed */
+	bool replaying;           /* the command's text is of the history */
+} monitor;
+
+void monitor_set_page(unsigned lines)
+{
+	monitor.page_lines = lines;
+}
+
+static void text_write(const char *text, size_t bytes)
+{
+	if (monitor.replaying)
+		console_replay(text, bytes);
+	else
+		console_write(text, bytes);
+}
+
+/* A Ctrl-C here is for the question, and not for the next command. */
+static char key_read(void)
+{
+	const char key = console_read_character();
+
+	if (key == CONSOLE_BREAK)
+		console_break_clear();
+	return key;
+}
+
+bool monitor_takes(const char *text, size_t bytes)
+{
+	const void *task = atomic_load_explicit(&monitor.task, memory_order_relaxed);
+
+	if (!task || task != platform_task() || !platform_may_sleep())
+		return false;
+	pager_write(&monitor.pager, text, bytes);
+	return true;
+}
+
+void monitor_replay(const char *text, size_t bytes)
+{
+	monitor.replaying = true;
+	if (!monitor_takes(text, bytes))
+		console_replay(text, bytes);
+}
+
+static status_t command_run(struct command_table *table, char *line)
+{
+	const unsigned lines = monitor.page_lines ? monitor.page_lines : console_keyboard_lines();
+	status_t status;
+
+	monitor.replaying = false;
+	pager_begin(&monitor.pager, lines);
+	atomic_store(&monitor.task, platform_task());
+	status = command_execute(table, line);
+	atomic_store(&monitor.task, NULL);
+	pager_end(&monitor.pager);
+	return status;
+}
 
 static const char *candidate(void *context, const char *line, size_t length, unsigned index)
 {
@@ -96,11 +161,13 @@ void monitor_run(struct command_table *table)
 {
 	static struct line_editor editor;
 
+	monitor.pager.write = text_write;
+	monitor.pager.read = key_read;
 	line_editor_init(&editor, "weir> ", console_write, candidate, table);
 	print("\n\"help\" lists the commands.\n");
 	for (;;) {
 		line_read(&editor);
-		const status_t status = command_execute(table, editor.line);
+		const status_t status = command_run(table, editor.line);
 		if (status != STATUS_OK && status != STATUS_INVALID && status != STATUS_NOT_FOUND && status != STATUS_CANCELLED)
 			print("%s\n", status_text(status));
 	}

@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "console.h"
 #include "cpu.h"
+#include "monitor.h"
 #include "runtime/base/assert.h"
 #include "runtime/base/string.h"
 #include "runtime/x86_64/cpu_registers.h"
@@ -163,5 +164,8 @@ void platform_log(enum log_level level, const char *line)
 
 void platform_print(const char *text)
 {
-	console_write(text, strlen(text));
+	const size_t bytes = strlen(text);
+
+	if (!monitor_takes(text, bytes))
+		console_write(text, bytes);
 }
