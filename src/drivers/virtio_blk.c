@@ -9,6 +9,7 @@
 #include "runtime/base/bits.h"
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"
+#include "runtime/base/string.h"
 
 /* Virtio 1.1, section 5.2.3. */
 #define FEATURE_SIZE_MAX (1ull << 1)

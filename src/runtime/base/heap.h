@@ -11,7 +11,6 @@
  */
 #pragma once
 
-#include "string.h"
 #include "types.h"
 
 struct heap {
@@ -36,7 +35,7 @@ static inline void *heap_alloc_zeroed(struct heap *heap, size_t bytes, size_t al
 	void *memory = heap_alloc(heap, bytes, alignment);
 
 	if (memory)
-		memset(memory, 0, bytes);
+		__builtin_memset(memory, 0, bytes);
 	return memory;
 }
 
