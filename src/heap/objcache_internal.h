@@ -44,7 +44,7 @@ void objcache_block_give(struct objcache *cache, struct block *block);
 /* Takes an empty block out of the cache. False: less than `retain` bytes would be free in its group; nothing was done. */
 bool objcache_block_remove_locked(struct objcache *cache, struct block *block, uint64_t retain) MUST_CHECK;
 
-/* Gives empty blocks back, but for so many, and as long as `retain` bytes stay free in the group. Where objcache_may_trade(). */
+/* Gives empty blocks back, but so many, as long as `retain` bytes stay free in the group. Where objcache_may_trade(). */
 uint64_t objcache_give_empty(struct objcache *cache, uint64_t spared, uint64_t retain);
 
 /* Fills slots with 1 to `max` objects, if there are any, of the fullest blocks; they become OBJECT_CACHED. Returns how many. */
