@@ -195,13 +195,13 @@ static inline void *take_locked(struct guarantee *guarantee, struct guarantee_ac
 void *guarantee_take_locked(struct guarantee *guarantee, const struct device *device, uint64_t bytes, bool beyond,
 			    struct phys_addr *start)
 {
-	struct guarantee_account *const common = beyond ? &guarantee->common : NULL;
-	struct guarantee_account *account = account_find_locked(guarantee, device);
+	struct guarantee_account *own = account_find_locked(guarantee, device);
+	struct guarantee_account *account = own ? own : &guarantee->common;
 	void *record = NULL;
 
-	account = account ? account : common;
-	while (account && !(record = take_locked(guarantee, account, bytes, beyond, start)))
-		account = account == common ? NULL : common;
+	/* Of its own account, and then, if it may go beyond, of the common one. */
+	for (unsigned tries = (own != NULL) + beyond; !record && tries > 0; tries--, account = &guarantee->common)
+		record = take_locked(guarantee, account, bytes, beyond, start);
 	guarantee->counts.refused += !record;
 	return record;
 }
@@ -210,10 +210,11 @@ void *guarantee_take_locked(struct guarantee *guarantee, const struct device *de
 struct phys_addr guarantee_take_next(struct guarantee *guarantee, struct phys_addr first)
 {
 	const uint64_t interrupts = spinlock_lock_interrupts(&guarantee->lock);
-	struct guarantee_account *account = guarantee_slot_at(guarantee, first)->account;
+	const struct guarantee_slot *taken = guarantee_slot_at(guarantee, first);
 	struct phys_addr start;
 
-	(void)object_take_locked(guarantee, piece_take_locked(guarantee, account, guarantee->piece_shift), &start);
+	assert(taken); /* by the caller */
+	(void)object_take_locked(guarantee, piece_take_locked(guarantee, taken->account, guarantee->piece_shift), &start);
 	guarantee_unlock(guarantee, interrupts);
 	return start;
 }
