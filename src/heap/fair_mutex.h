@@ -6,7 +6,8 @@
  *    and passed it on, FAIR_MUTEX_RETURNS count as one.
  * 2. A holder with much to do passes the mutex on after each piece of work (fair_mutex_pass_on), if somebody in line is as
  *    urgent, and stands in line again, at its end.
- * 3. The holder runs at the priority of the highest of those in line, at least (platform_lend_priority).
+ * 3. The holder runs at the priority of the highest of those in line, at least (platform_lend_priority). A task in line counts
+ *    with its own priority: it holds no other mutex of this kind, which could lend it one.
  *
  * Not recursive. Only where platform_may_sleep(). Lock [L]: mutex->lock, a leaf.
  */
