@@ -1,3 +1,8 @@
+/*
+ * The background cleaner task, its single step, and the trim of the heaps. Each pass cleans up to
+ * the high watermark as it was at the start of the pass, one block per turn, so that the task
+ * neither races with caches that grow meanwhile nor makes a request wait for more than a block.
+ */
 #include "background_cleaner.h"
 
 #include "reclaim_internal.h"

@@ -1,3 +1,8 @@
+/*
+ * Descriptors, owners, and runs that change hands. The bitmap decides first: a run whose bits are
+ * clear belongs to the request that cleared them, and a run is free only when its bits are set. So
+ * the descriptors of a long run change in pieces, and the lock is released between two pieces.
+ */
 #include "block_heap.h"
 
 #include "block_search.h"

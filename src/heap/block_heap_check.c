@@ -1,4 +1,7 @@
-/* The invariants of the block heap, checked one by one. */
+/*
+ * The invariants of the block heap, checked one by one in a single walk over all descriptors:
+ * bitmaps, runs, counts and eviction costs are recomputed from the descriptors and compared.
+ */
 #include "block_heap.h"
 
 #include "block_search.h"

@@ -1,3 +1,8 @@
+/*
+ * The picture of all blocks. Each character of the picture is one cell: a fixed number of
+ * neighbouring blocks that are added up under one hold of the lock, and drawn after it is released.
+ * So the size of the machine decides how coarse the picture is, never how long the lock is held.
+ */
 #include "block_map.h"
 
 #include "holders.h"

@@ -1,4 +1,8 @@
-/* A free chunk holds the link to the next one of its size. A larger chunk is cut when none fits. */
+/*
+ * Chunks in powers of two, one list of free chunks for each size. A free chunk holds the link to
+ * the next one of its size. If none fits, a larger chunk is cut in halves, which are never merged
+ * again.
+ */
 #include "bookkeeping.h"
 
 #include "runtime/base/bits.h"

@@ -1,3 +1,8 @@
+/*
+ * The list of cleaners, sorted by cost and preference. A walk holds a count on the cleaner that
+ * runs, not the lock: so a cleaner takes any locks of its own, and an unregister marks the cleaner
+ * as leaving, which no walk enters any more, and sleeps until the count is 0.
+ */
 #include "cleaner.h"
 
 #include "runtime/base/assert.h"

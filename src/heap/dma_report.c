@@ -1,4 +1,8 @@
-/* What each device has, for the monitor. A buffer is copied under the lock and printed without. */
+/*
+ * What each device has, for the monitor, and which buffers lie in a range, for the out-of-memory
+ * report. Both walk the list of buffers, copy one buffer under the lock and print it without, so
+ * printing never holds up a free.
+ */
 #include "dma_state.h"
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"

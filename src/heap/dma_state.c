@@ -1,4 +1,8 @@
-/* Who owns the blocks of DMA buffers, and where small objects for each address mask come from. */
+/*
+ * Clients, which own the blocks of DMA buffers, and zones, which small objects come from. Both are
+ * made outside of the lock and then looked for once more under it: a CPU that finds that another
+ * CPU was faster deletes its own.
+ */
 #include "dma_state.h"
 
 #include "runtime/base/bits.h"

@@ -1,3 +1,8 @@
+/*
+ * Out-of-memory reports. A request that fails leaves a note, at most one a second, and goes on; the
+ * report task, or the request itself where there is no task, takes the note and prints it, with the
+ * memory as it is by then.
+ */
 #include "failure_report.h"
 
 #include "dma_state.h"

@@ -1,4 +1,8 @@
-/* The holder makes the next in line the holder, in one step under the spinlock, so that no task comes in between. */
+/*
+ * The holder chooses the next holder, and makes it the holder in the same hold of the spinlock, so
+ * that no task takes the mutex in between. The waiting task sleeps on a word of its own and wakes
+ * as the holder.
+ */
 #include "fair_mutex.h"
 
 #include "runtime/base/assert.h"

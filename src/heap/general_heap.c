@@ -1,3 +1,8 @@
+/*
+ * Alloc, free, resize and drains of the general heap. The fast path is one table lookup and a pop
+ * from a magazine, inlined into each function that callers use. The slow path tries, in this order:
+ * a guarded object, a loaded magazine, a new block, and a free object of a larger class.
+ */
 #include "general_heap.h"
 
 #include "general_heap_internal.h"

@@ -1,4 +1,7 @@
-/* What the guarantee says of itself. */
+/*
+ * The statistics of the guarantee and the lines that the monitor prints of it. Counts are copied
+ * under the lock; the number of free pieces is derived from the others.
+ */
 #include "guarantee_internal.h"
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"

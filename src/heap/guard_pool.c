@@ -1,3 +1,8 @@
+/*
+ * Slots of pages that are hidden from the CPU unless the slot has an object. Each object ends at
+ * the end of its last page, so an access behind it reaches a hidden page and faults; an access
+ * before it changes a pattern, which the free checks. The slot of an address follows by division.
+ */
 #include "guard_pool.h"
 
 #include "site_tally.h"

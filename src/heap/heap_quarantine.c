@@ -1,3 +1,8 @@
+/*
+ * A ring of freed objects that wait before they can be allocated again. When an object leaves the
+ * ring, its junk is checked before it goes back to its cache: a write after the free is found
+ * there, with the places that allocated and freed the object.
+ */
 #include "heap_quarantine.h"
 
 #include "objcache_internal.h"

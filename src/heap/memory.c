@@ -1,3 +1,8 @@
+/*
+ * A machine's memory put together: requests, drains, sources of blocks for heaps and caches, start
+ * and end. A request first takes what is free; only one that does not fit enters reclaim
+ * (reclaim.c). A change of `frees`, on which all waiting tasks sleep, tells them of each free.
+ */
 #include "memory.h"
 
 #include "dma_state.h"

@@ -1,4 +1,7 @@
-/* The monitor commands of the memory. Their structs come from the bookkeeping, so that each memory has its own. */
+/*
+ * The monitor commands of the memory. Their structs are allocated with the memory's other records,
+ * so that several memories, as tests make them, each have commands of their own.
+ */
 #include "block_map.h"
 #include "dma_state.h"
 #include "heaps_commands.h"

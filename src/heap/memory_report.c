@@ -1,4 +1,7 @@
-/* Who holds the memory, and who was asked for it. Snapshots are taken under the locks and printed without. */
+/*
+ * Which owners hold the memory, and what each cleaner was last asked for and gave. Snapshots are
+ * taken under the locks and printed without.
+ */
 #include "holders.h"
 #include "memory.h"
 #include "runtime/base/format.h"

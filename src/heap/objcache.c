@@ -1,4 +1,9 @@
-/* Blocks, their lists by fill, and the objects in them. */
+/*
+ * Blocks of an objcache, their lists by fill, and the objects in them. A state byte for each object
+ * is all there is to know about it; eight states are one word, so a search for free objects looks
+ * at 64 of them in eight loads. A block changes its list only when its `credit` is used up, not at
+ * each free.
+ */
 #include "objcache.h"
 
 #include "objcache_internal.h"

@@ -1,4 +1,8 @@
-/* Alloc and free: the functions that are called, and their long ways. */
+/*
+ * Alloc and free of an objcache. The fast path, a pop or a push on a magazine of the CPU, is in
+ * objcache_fast.h; here are the functions that callers use, and the slow path: with the lock,
+ * through the depot and the blocks, up to a new block.
+ */
 #include "objcache_internal.h"
 #include "objcache_magazine.h"
 

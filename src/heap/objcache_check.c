@@ -1,4 +1,8 @@
-/* Reports of wrong uses, and the walker over all invariants. */
+/*
+ * Reports of wrong uses of an objcache, and the walker over its invariants. The walker counts
+ * everything twice, by blocks and by magazines, and compares: each cached object lies in exactly
+ * one magazine.
+ */
 #include "site_tally.h"
 #include "objcache_internal.h"
 #include "runtime/base/log.h"

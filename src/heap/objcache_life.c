@@ -1,4 +1,8 @@
-/* The beginning and the end of an objcache, its counts, and its side of struct caching_heap. */
+/*
+ * The beginning and the end of an objcache, its counts, and its side of struct caching_heap. No
+ * count is kept on the fast path: how many objects a CPU allocated and freed follows from what was
+ * loaded into its magazines and what is in them.
+ */
 #include "objcache_internal.h"
 #include "objcache_magazine.h"
 #include "runtime/base/string.h"

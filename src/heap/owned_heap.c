@@ -1,3 +1,8 @@
+/*
+ * The general heap for one owner. Beside each object lies a record in the owner's list; so a driver
+ * that goes without freeing something can be named, with the code that allocated it. The records
+ * are objects of the same general heap.
+ */
 #include "owned_heap.h"
 
 #include "runtime/base/format.h"

@@ -1,4 +1,8 @@
-/* Runs of blocks: a window is chosen, fenced off, emptied by the cleaners and taken; then the next best one. */
+/*
+ * Runs of blocks: a window is chosen, isolated, emptied by the cleaners and taken; then the next
+ * best one. The isolation keeps what was emptied so far for this request until the whole window is
+ * free.
+ */
 #include "reclaim_internal.h"
 #include "runtime/base/bits.h"
 #include "window.h"

@@ -1,4 +1,7 @@
-/* A tally is an unsorted list; the line that is written next is looked for in it, as the lists are short. */
+/*
+ * Sums by call site, and how a call site is printed. The sums are an unsorted list of a fixed
+ * length; the line that is written next is looked for in the list, since the list is short.
+ */
 #include "site_tally.h"
 
 #include "runtime/base/format.h"

@@ -1,3 +1,8 @@
+/*
+ * The ring of the last events of reclaim. Each entry has a state that says which event it holds and
+ * whether a CPU still writes it. A writer claims its entry by one exchange of the state, a reader
+ * compares the state before and after: so neither takes a lock, and no event is read in part.
+ */
 #include "trace.h"
 
 #include "runtime/base/log.h"

@@ -1,3 +1,8 @@
+/*
+ * Windows: the choice between the zones of memory, and the exclusion of windows. The search itself
+ * is in weights.c for windows and in block_search.c for places. A search for a window takes no
+ * lock, so its result is added up once more before it counts.
+ */
 #include "window.h"
 
 #include "runtime/base/bits.h"
