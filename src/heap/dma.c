@@ -78,21 +78,22 @@ static status_t buffer_map(struct dma_buffer *buffer)
 void dma_buffer_destroy(struct memory *memory, struct dma_buffer *buffer)
 {
 	const struct phys_range *last = &buffer->pieces[buffer->piece_count - 1];
+	const bool guaranteed = buffer->guaranteed;
 
 	if (buffer->memory != platform_virt(buffer->pieces[0].start))
 		platform_unmap(buffer->memory, (buffer->piece_count - 1) * buffer->pieces[0].bytes + last->bytes);
-	/* The record of a guaranteed buffer lies beside its first piece, and goes with it. */
+	/* The record of a guaranteed buffer lies beside its first piece, and goes with it: it is another buffer's at once. */
 	for (uint32_t i = buffer->piece_count; i-- > 0;) {
 		const struct phys_addr start = buffer->pieces[i].start;
 
-		if (buffer->guaranteed)
+		if (guaranteed)
 			guarantee_give(&memory->guarantee, start);
 		else if (buffer->client)
 			memory_blocks_free(memory, start);
 		else
 			objcache_free(objcache_of(&memory->blocks, platform_virt(start)), platform_virt(start));
 	}
-	if (buffer->guaranteed)
+	if (guaranteed)
 		return;
 	if (buffer->client)
 		dma_client_put(memory, buffer->client);

@@ -229,6 +229,48 @@ START_TEST(a_client_and_a_zone_are_made_once)
 }
 END_TEST
 
+/* The record of several pieces lies beside the first one, and is of that one's next holder as soon as it is back. */
+static void begin_pair(void *context)
+{
+	(void)context;
+	ck_assert_ptr_nonnull(piece = take(&device, 2 * PIECE_BYTES, true));
+}
+
+static void take_and_overwrite(void *context)
+{
+	struct guarantee *guarantee = &memory->guarantee;
+	struct phys_addr start;
+	uint64_t interrupts = guarantee_lock(guarantee);
+	void *record = guarantee_take_locked(guarantee, &other, PIECE_BYTES, true, &start);
+
+	(void)context;
+	ck_assert_ptr_nonnull(record);
+	memset(record, 0, (PIECE_BYTES >> GUARANTEE_OBJECT_SHIFT) * GUARANTEE_RECORD_BYTES);
+	guarantee_unlock(guarantee, interrupts);
+	guarantee_give(guarantee, start);
+}
+
+static void end_pair(void *context)
+{
+	(void)context;
+	ck_assert_uint_eq(guarantee_statistics(&memory->guarantee).out, 0);
+	ck_assert(memory_is_valid(memory));
+}
+
+START_TEST(a_record_goes_with_its_first_piece)
+{
+	setup();
+	ck_assert_uint_gt(interleave(&(struct interleaving){
+				  .begin = begin_pair,
+				  .actors = { free_piece, take_and_overwrite },
+				  .end = end_pair,
+				  .switches_max = 2,
+			  }),
+			  3);
+	machine_fini(&machine);
+}
+END_TEST
+
 static void free_twice(void *context)
 {
 	struct dma_buffer *mine = context;
@@ -335,6 +377,6 @@ START_TEST(what_cannot_be_mapped_goes_back)
 }
 END_TEST
 
-HOST_TEST_MAIN("dma_records", two_actors_in_every_order, a_client_and_a_zone_are_made_once, a_second_free_is_found,
-	       a_second_free_is_found_in_quarantine, only_what_a_device_has_goes_into_quarantine,
+HOST_TEST_MAIN("dma_records", two_actors_in_every_order, a_client_and_a_zone_are_made_once, a_record_goes_with_its_first_piece,
+	       a_second_free_is_found, a_second_free_is_found_in_quarantine, only_what_a_device_has_goes_into_quarantine,
 	       what_cannot_be_mapped_goes_back)
