@@ -176,6 +176,15 @@ void objcaches_detach(struct block_heap *heap)
 
 #define LOOKS_MAX 256 /* with so many nearly empty blocks, one may well become empty */
 
+static uint64_t cached_locked(const struct objcache *cache)
+{
+	uint64_t cached = objcache_depot_objects(cache);
+
+	for (unsigned slot = 1; slot < cache->own_end; slot++)
+		cached += objcache_cpu_count_locked(cache, slot).cached;
+	return cached;
+}
+
 /*
  * Blocks that are full, or nearly, have at least so many objects that only as many cached ones could be all of them. The other
  * lists are in order of fill: no block of a list behind the one for `cached` objects can have only cached ones.
@@ -203,7 +212,7 @@ static bool flush_is_worthwhile(const struct drain *drain)
 
 	for_each_cache (cache, drain) {
 		const uint64_t state = spinlock_lock_interrupts(&cache->lock);
-		const uint64_t cached = objcache_cached_locked(cache);
+		const uint64_t cached = cached_locked(cache);
 		const bool worthwhile = may_empty_a_block_locked(cache, cached);
 
 		spinlock_unlock_interrupts(&cache->lock, state);
@@ -243,7 +252,7 @@ static void trim_magazines(struct objcache *cache)
 	cache->empty_low = cache->counts.empty_blocks;
 	for (unsigned slot = 1; slot < cache->own_end; slot++)
 		is_idle |= cpu_is_idle_locked(cache, slot);
-	is_idle = is_idle && may_empty_a_block_locked(cache, objcache_cached_locked(cache));
+	is_idle = is_idle && may_empty_a_block_locked(cache, cached_locked(cache));
 	spinlock_unlock_interrupts(&cache->lock, state);
 
 	while (magazines-- > 0 && objcache_depot_flush(cache))

@@ -9,15 +9,23 @@
 
 /* Counts ---------------------------------------------------------------------------------------------------------------- */
 
-/* The CPUs go on meanwhile: frees are taken from the other figures, so that these fit each other at any moment. */
+/*
+ * The CPUs go on meanwhile, so each is looked at once, and frees are taken from the other figures: these fit each other at any
+ * moment.
+ */
 struct objcache_counts objcache_count(struct objcache *cache)
 {
 	const uint64_t state = spinlock_lock_interrupts(&cache->lock);
 	struct objcache_counts counts = cache->counts;
 
-	for (unsigned slot = 1; slot < cache->own_end; slot++)
-		counts.allocs += objcache_cpu_count_locked(cache, slot).allocs;
-	counts.cached = MIN(objcache_cached_locked(cache), cache->taken);
+	counts.cached = objcache_depot_objects(cache);
+	for (unsigned slot = 1; slot < cache->own_end; slot++) {
+		const struct objcache_cpu_counts own = objcache_cpu_count_locked(cache, slot);
+
+		counts.cached += own.cached;
+		counts.allocs += own.allocs;
+	}
+	counts.cached = MIN(counts.cached, cache->taken);
 	counts.used = cache->taken - counts.cached;
 	counts.frees = counts.allocs - MIN(counts.used, counts.allocs);
 	spinlock_unlock_interrupts(&cache->lock, state);

@@ -37,18 +37,10 @@ void objcache_detach(struct objcache *cache, uint64_t flush);
 /* Empties those of one CPU and gives them back. False: it has to do without (objcache_own_locked). */
 bool objcache_attach_locked(struct objcache *cache, struct objcache_cpu *own, unsigned slot);
 
-/* Objects in magazines, those of the depot and of all CPUs. */
-static inline uint64_t objcache_cached_locked(const struct objcache *cache)
+/* Those of the depot are full. [C] */
+static inline uint64_t objcache_depot_objects(const struct objcache *cache)
 {
-	uint64_t cached = (uint64_t)cache->depot.count * cache->magazine_slots;
-
-	for (unsigned slot = 1; slot < cache->own_end; slot++) {
-		const struct objcache_cpu *own = cache->own[slot];
-
-		if (own)
-			cached += objcache_stack_count(&own->alloc) + objcache_stack_count(&own->free);
-	}
-	return cached;
+	return (uint64_t)cache->depot.count * cache->magazine_slots;
 }
 
 /* What the CPU in that slot has and did. */

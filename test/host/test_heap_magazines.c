@@ -343,6 +343,35 @@ START_TEST(threads_exchange_objects_while_others_drain)
 }
 END_TEST
 
+/* Thread 1 only allocates: whatever it does between two looks of thread 0 at it, no object was freed. */
+static void allocate_or_count(void *context, unsigned index)
+{
+	struct objcache_counts counts;
+
+	(void)context;
+	if (index != 0) {
+		while (objcache_alloc(&cache))
+			continue;
+		atomic_store(&running, 0);
+		return;
+	}
+	do {
+		counts = objcache_count(&cache);
+		ck_assert_uint_eq(counts.allocs, counts.used);
+		ck_assert_uint_eq(counts.frees, 0);
+	} while (atomic_load(&running) != 0);
+}
+
+START_TEST(threads_are_counted_while_they_allocate)
+{
+	setup(64);
+	running = 1;
+	host_threads_run(2, allocate_or_count, NULL);
+	ck_assert_uint_gt(objcache_count(&cache).used, BLOCK_BYTES / 64);
+	/* The machine goes with all of it. */
+}
+END_TEST
+
 /* What a storm of interrupts does on each CPU, in the midst of whatever the CPU was doing. */
 static void handler(void *context)
 {
@@ -442,5 +471,5 @@ END_TEST
 HOST_TEST_MAIN("heap_magazines", a_million_operations_follow_the_model, frees_at_once_are_found_when_the_object_moves_on,
 	       a_report_names_the_callers, objects_stay_constructed, churn_gives_blocks_back,
 	       the_few_free_objects_of_many_blocks_are_found, each_block_has_an_order_of_its_own,
-	       threads_exchange_objects_while_others_drain, threads_are_interrupted_by_handlers_that_allocate,
-	       threads_leave_a_busy_cpu_alone)
+	       threads_exchange_objects_while_others_drain, threads_are_counted_while_they_allocate,
+	       threads_are_interrupted_by_handlers_that_allocate, threads_leave_a_busy_cpu_alone)
