@@ -1,3 +1,8 @@
+/*
+ * Blocks that are set apart for mapped pages. A page that is mapped moves into such a block, so
+ * that pages which may stay for long lie together and other blocks can be emptied. One cursor finds
+ * frames there; a block without mapped pages becomes an ordinary one again.
+ */
 #include "apart.h"
 
 #include "frame.h"

@@ -1,3 +1,8 @@
+/*
+ * I/O past the cache, between a device and memory of the caller. Before it, dirty pages of the
+ * range are written; whole pages that a write covers leave the cache before and after it, and parts
+ * of pages go through the cache. A loss of the device's cache in between makes a read start again.
+ */
 #include "direct.h"
 
 #include "exclusive.h"

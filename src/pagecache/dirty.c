@@ -1,4 +1,8 @@
-/* One treap of pages a node, linked by frame numbers, in the order of sets and then of pages: page->set and page->key. */
+/*
+ * The dirty pages of a node: one treap, whose links are frame numbers in the page descriptors, so a
+ * page becomes dirty without an allocation. The order is that of sets, then of pages: page->set and
+ * page->key. The priority of a page in the treap is a hash of its frame number.
+ */
 #include "dirty.h"
 
 #include "runtime/base/assert.h"

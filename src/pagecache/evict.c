@@ -1,3 +1,8 @@
+/*
+ * Eviction of whole blocks, for the cleaners of a volume. The coldest block leaves its queue first,
+ * so that no page enters it any more; then its cold pages are dropped and its hot and dirty ones
+ * move to other frames. Of a window, all blocks leave their queues before the first one is emptied.
+ */
 #include "evict.h"
 
 #include "apart.h"

@@ -1,3 +1,8 @@
+/*
+ * Access to one page: a pin for a reader, the state WRITING for a writer. A page that is not cached
+ * enters the index as READING or WRITING before its content is there; other tasks that want it find
+ * it and wait. So no page is read twice at the same time.
+ */
 #include "exclusive.h"
 
 #include "io.h"

@@ -1,4 +1,9 @@
-/* A flush is a small state machine, so that one task can have the flushes of all volumes go on at once. */
+/*
+ * A flush is a small state machine: it claims dirty pages, waits for their writes, then flushes the
+ * device. No step waits, so one task takes the flushes of all volumes on at once. What was dirty
+ * when the flush began is told from later pages by the turns of the dirty sets, not by a mark on
+ * each page.
+ */
 #include "flush.h"
 
 #include "volume.h"

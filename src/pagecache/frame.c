@@ -1,3 +1,9 @@
+/*
+ * Frames: how a page gets one, leaves it, or moves to another one. An evicted page leaves from the
+ * idle state by one exchange of its state, under the lock of its stripe of the index; a lookup
+ * without the lock then finds that the frame is not the page's any more. A move copies first and
+ * decides then.
+ */
 #include "frame.h"
 
 #include "index_internal.h"

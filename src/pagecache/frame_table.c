@@ -1,3 +1,8 @@
+/*
+ * The pageblock table: descriptors of all blocks and of their frames, made once and never freed
+ * while the cache lives. So a lookup without a lock may look at the descriptor of any frame that it
+ * once read, whatever the frame holds by then.
+ */
 #include "frame_table.h"
 
 #include "runtime/base/string.h"

@@ -1,3 +1,8 @@
+/*
+ * Fingerprints of evicted pages, in sets of 16 words. A word holds a part of the page's hash, its
+ * queue, and the time of its eviction in units of evictions. A unit of time that begins clears what
+ * is too old in its part of the table, so no stamp is misread when the time comes round.
+ */
 #include "ghost.h"
 
 #include "runtime/base/bits.h"

@@ -1,3 +1,9 @@
+/*
+ * The index from keys to pages: chains of frame numbers in a hash table. Readers walk a chain
+ * without a lock and check the key and the generation of what they found afterwards; the lock of a
+ * stripe is for changes, and for readers that found nothing. Neighbours on the disk have
+ * neighbouring buckets.
+ */
 #include "index_internal.h"
 
 #include "runtime/base/bits.h"

@@ -1,4 +1,8 @@
-/* Many neighbours leave the index at once: those of a stripe under one lock. */
+/*
+ * Eviction of many neighbouring pages from the index at once. Pages that are neighbours on the disk
+ * have neighbouring buckets, so one hold of the lock of a stripe takes all of them out that belong
+ * to it.
+ */
 #include "index_internal.h"
 
 /* What is to be evicted: pages whose states differ in no other bits than `hits`. */

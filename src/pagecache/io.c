@@ -1,3 +1,9 @@
+/*
+ * I/O objects and reads. An object is counted before it is taken from the reserve: a share of them
+ * is for reads, and each volume has a few of its own, so that neither a slow volume nor writes take
+ * all. A read that fails takes its pages out of the index, and the tasks that wait for them find
+ * the status.
+ */
 #include "io.h"
 
 #include "frame.h"

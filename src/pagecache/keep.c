@@ -1,3 +1,7 @@
+/*
+ * The cache minimum of a volume. A drain claims the pages of a block before it evicts them; a claim
+ * counts at once, so two drains at the same time do not both take the last pages above the minimum.
+ */
 #include "keep.h"
 
 bool keep_claim(struct volume *volume, uint64_t keep, uint64_t pages)

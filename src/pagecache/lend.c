@@ -1,3 +1,9 @@
+/*
+ * Loans to the guarantee: the page cache's side. A group of blocks as long as a piece leaves the
+ * queues, loses its dirty pages to other frames, and is marked in the generation of each block.
+ * While it is on loan its pages are read without pins only; to revoke it is to change the
+ * generation.
+ */
 #include "lend.h"
 
 #include "frame.h"

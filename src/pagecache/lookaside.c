@@ -1,3 +1,8 @@
+/*
+ * Per-CPU frames. A CPU that needs a frame for probation takes a few more at once, and its next
+ * misses take these without the lock of the page heap. Each place is exchanged atomically, so a
+ * drain empties the places of all CPUs from where it runs.
+ */
 #include "lookaside.h"
 
 #include "apart.h"

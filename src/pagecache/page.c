@@ -1,3 +1,8 @@
+/*
+ * The life of a page, as one table: for each content, the contents that may follow it and the pins
+ * and flags that it may have. Each change of a state is one exchange of the whole word, and is
+ * checked against the table first; only the plain evictions in page.h skip that.
+ */
 #include "page.h"
 
 #include "runtime/base/assert.h"

@@ -1,3 +1,8 @@
+/*
+ * The pageblocks of a volume: queues, levels by score, and cursors. A queue is refilled in place:
+ * its cursor goes over the frames of its oldest block and evicts, moves or keeps each page. How the
+ * blocks are chosen is in replacement.c.
+ */
 #include "page_heap_internal.h"
 
 #include "apart.h"

@@ -1,4 +1,8 @@
-/* Blocks that are to go: out of their queues, and to the memory, or back. */
+/*
+ * Blocks that are to go: out of their queues, and to the memory, or back. The coldest block is
+ * found by its level, and counted anew before it is taken, since hits do not change the score of a
+ * block when they happen.
+ */
 #include "heap/block_search.h"
 #include "page_heap_internal.h"
 #include "replacement.h"

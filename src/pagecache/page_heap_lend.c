@@ -1,4 +1,8 @@
-/* Groups of blocks, and the blocks that are lent: the page heap's part of lend.h. */
+/*
+ * The page heap's part of loans (lend.h): which group of blocks is the coldest, and the role LENT.
+ * A block is marked as lent before its pages are looked at: a reader that pins a page now either
+ * sees the mark, or is seen.
+ */
 #include "page_heap_internal.h"
 #include "replacement.h"
 #include "runtime/base/assert.h"

@@ -1,3 +1,8 @@
+/*
+ * Pageout: the dirty pages of a block are written so that the block can be given. They are sorted
+ * by their position on the disk first. A block that a drain passed by for its dirty pages is noted,
+ * and written by the background writer before the limit of dirty pages is reached.
+ */
 #include "pageout.h"
 
 #include "runtime/base/sort.h"

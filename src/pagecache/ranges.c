@@ -1,4 +1,8 @@
-/* Sorted in an array that has room for one range more than the set: it is joined away at once. */
+/*
+ * A set of ranges, sorted in an array that has room for one range more than the set holds. When the
+ * array is full, the two ranges that lie closest become one: the set may then hold too much, never
+ * too little.
+ */
 #include "ranges.h"
 
 #include "runtime/base/bits.h"

@@ -1,4 +1,8 @@
-/* Reading through the cache: windows of pages; what is cached is copied at once, the rest asked for together, then copied. */
+/*
+ * Reads through the cache. A read goes through windows of pages: a cached page is copied at once
+ * without a pin, what is missing is asked for together, and is copied when it arrives. It takes no
+ * page that would need a wait while it holds pins.
+ */
 #include "exclusive.h"
 #include "io.h"
 #include "replacement.h"

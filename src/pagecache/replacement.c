@@ -1,3 +1,8 @@
+/*
+ * What to evict: queues, targets and scores. A new page enters probation; a page that is hit there,
+ * or comes back soon after its eviction (ghost.h), goes to main. Ghosts that come back tell which
+ * queue was too small. docs/PAGECACHE.md explains the choice and its figures.
+ */
 #include "replacement.h"
 
 #include "frame.h"

@@ -1,4 +1,8 @@
-/* Writing into the cache, and forgetting what is in it, page by page. */
+/*
+ * Writing into the cache, and discarding what is in it, page by page. A write copies into a page
+ * that it alone has, and leaves it dirty; the disk sees it later. A discard of more pages than the
+ * volume has goes through the frames, not through the page numbers.
+ */
 #include "exclusive.h"
 #include "io.h"
 #include "runtime/base/bits.h"

@@ -1,4 +1,9 @@
-/* Device flushes, and what becomes of written data when the device loses its cache. */
+/*
+ * Device flushes, and what becomes of written data when the device loses its cache. Each written
+ * page has the number of the latest device flush that had begun when its write ended: a later one
+ * makes it durable. A loss makes all pages that are not durable yet dirty again; what left the
+ * cache meanwhile is noted as ranges.
+ */
 #include "written.h"
 
 #include "io.h"
