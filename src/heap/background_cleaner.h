@@ -1,12 +1,13 @@
 /*
- * The background cleaner: once free memory has fallen below the low watermark, or a request has failed, it asks the cleaners
- * until the high one is reached. Then it naps for 100 ms and looks again before it sleeps. It starts writes but never waits for
- * them: what is dirty it takes when it comes by the next time. It gives up its turn after each block, so that requests do not
- * wait for it.
+ * The background cleaner: a task that reclaims ahead of requests. When free memory has fallen below
+ * the low watermark, or a request has failed, it asks the cleaners until the high watermark is
+ * reached. Then it naps for 100 ms and looks once more before it sleeps. It starts writes but never
+ * waits for them: a dirty block that it had written is given in a later pass. It gives up its turn
+ * after each block, so that requests do not wait for it.
  *
- * Once a second it also trims the heaps: depots, empty blocks and magazines that none has used since the last time go back,
- * beyond what each heap retains and a block. So memory that heaps have freed becomes cache again after two rounds, without a
- * request for it.
+ * Once a second it also trims the heaps: depots, empty blocks and magazines that no CPU has used
+ * since the last trim go back, beyond what each heap retains and one block. So memory that heaps
+ * have freed becomes cache again after two trims, without a request for it.
  */
 #pragma once
 
@@ -15,8 +16,14 @@
 /* Runs until memory->background is stopped (worker.h), in a task of its own. Where platform_may_sleep(). */
 void memory_clean_run(struct memory *memory);
 
-/* One turn of it, for those who have no such task: the bytes that were gained; 0: nothing is to be done, or can be. */
+/*
+ * One turn of the background cleaner, for machines without such a task. Returns the bytes that were
+ * gained; 0: nothing has to be done, or nothing can be.
+ */
 uint64_t memory_clean_step(struct memory *memory);
 
-/* One round of trims, likewise; returns the bytes that were given. A task that does not clean. */
+/*
+ * One trim of all heaps, for machines without such a task; returns the bytes that were given. The
+ * caller is not a task that cleans.
+ */
 uint64_t memory_clean_trim(struct memory *memory);

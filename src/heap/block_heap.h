@@ -1,24 +1,32 @@
 /*
- * The block heap: physical memory in blocks of 2 MB, the only unit in which it trades. A run is any number of adjacent blocks.
+ * The block heap: physical memory in blocks of 2 MB, the only unit that it gives and takes. A run
+ * is any number of adjacent blocks.
  *
- * 1. Every block has a descriptor outside of it, in memory that the creator handed in; the heap never serves itself.
+ * 1. Every block has a descriptor outside of the block, in memory that the creator of the heap
+ *    handed in; the heap never allocates from itself.
  * 2. free_blocks + sum of owner->blocks over the listed owners = total_blocks.
- * 3. A block belongs to the owner that took it until it is freed by the address of its run; the generation in its descriptor
- *    changes at both times. Freeing what is not the start of a run that is taken is reported by a panic: it is our own bug.
- * 4. Movable owners get the lowest address that is free. The blocks of others, the unmovable ones, lie together: above 4 GB,
- *    between 256 MB and 4 GB, and below, each part of memory has a region of them, which grows down from the end of the part.
- *    A short run of an owner that is not movable has a *place*: of the highest runs in the part whose blocks are free or
- *    movable, one and a 20th of the number of unmovable blocks there, it is the one that weighs least (weights.h). So a region
- *    reaches at most 5% further than the most blocks that were in it at once since its outermost one came, and it comes back
- *    as they go. A `placed` request gets its place, if that is free, or nothing; reclaim empties it (reclaim_runs.c). A request
- *    that cannot wait for that gets the highest block that is free: above 4 GB if it can, else above 256 MB, so that what
- *    devices with narrow masks can reach stays movable. Longer runs come from the shortest stretch that holds them, or from the
- *    window that weighs least (window.h).
- * 5. Blocks inside the fence are given only to requests that name it (`inside_fence`).
+ * 3. A block belongs to the owner that took it until it is freed by the address of its run; the
+ *    generation in its descriptor changes at both times. To free what is not the start of a taken
+ *    run ends in a panic: it is a bug of the caller.
+ * 4. Movable owners get the lowest free address. The blocks of all other owners, the unmovable
+ *    ones, lie together: each of the three parts of memory, above 4 GB, between 256 MB and 4 GB,
+ *    and below, has a region of them, which grows down from the end of the part.
+ * 5. A short run of an unmovable owner has a *place*. The candidates are the highest runs of the
+ *    part whose blocks are free or movable: one, and one more for each 20 unmovable blocks in the
+ *    part. The place is the candidate with the lowest eviction cost (weights.h). So a region
+ *    reaches at most 5% further than the most blocks that it held at once since its outermost block
+ *    came, and it shrinks as they go. A `placed` request gets its place if that is free, or
+ *    nothing; reclaim empties it (reclaim_runs.c). A request that cannot wait for that gets the
+ *    highest free block: above 4 GB if there is one, else above 256 MB, so that memory within the
+ *    reach of devices with narrow masks stays movable. Longer runs come from the shortest free
+ *    range that holds them, or from the window with the lowest eviction cost (window.h).
+ * 6. Blocks of the isolated range (`fence`) are given only to requests that name it
+ *    (`inside_fence`).
  *
- * Lock [H]: `lock`, a leaf. No hold grows with the machine: long runs change hands, and are searched for, in pieces, with the
- * lock free in between; a run that is on its way is taken in the bitmap, and so nobody else's. All functions may be called with
- * preemption off, none in interrupt handlers, none sleeps, none reclaims (see memory.h for that).
+ * Lock [H]: `lock`, a leaf. No hold grows with the machine: long runs change hands, and are
+ * searched for, in pieces, with the lock free in between. A run that is changing hands counts as
+ * taken in the bitmap, so no other request finds it. All functions may be called with preemption
+ * off, none in interrupt handlers; none sleeps and none reclaims (memory.h does).
  */
 #pragma once
 
@@ -35,7 +43,10 @@ struct objcache_record;
 #define PLACED_BLOCKS_MAX 4 /* of a short run */
 #define MEMORY_PARTS      3 /* above 4 GB, above 256 MB, and the rest */
 
-/* All from `cache` on belongs to the holder of the block; the block heap clears it when the block changes hands. */
+/*
+ * All members from `cache` on belong to the holder of the block; the block heap clears them when
+ * the block changes hands.
+ */
 struct block {
 	bool present;        /* [I] there is memory, and it is ours */
 	bool taken;          /* [H] */
@@ -47,23 +58,28 @@ struct block {
 	const void *holder;                       /* the general heap that the objcache belongs to, or itself */
 	uint8_t *states;                          /* enum object_state for each object */
 	struct objcache_record *_Atomic *records; /* debug builds: who allocated it, and freed it */
-	uint32_t credit;  /* [C] objects may come back until the block belongs into another list; see objcache_block_used */
-	uint32_t floor;   /* [C] objects that are not here when credit is 0 */
-	struct list link; /* [C] */
-	uint32_t line;    /* [C] where to look for the next object, */
-	uint32_t stride;  /* [C] ... and where after that */
-	uint8_t role;     /* [C] enum objcache_role */
+	uint32_t credit;                          /* [C] frees until the block changes its list (objcache_block_used) */
+	uint32_t floor;                           /* [C] objects in use when credit is 0 */
+	struct list link;                         /* [C] */
+	uint32_t line;                            /* [C] where to look for the next object, */
+	uint32_t stride;                          /* [C] ... and where after that */
+	uint8_t role;                             /* [C] enum objcache_role */
 
-	/* What it would cost the holder of a movable block to empty it, in 20ths of a page to be read again; 0: not known;
-	 * BLOCK_COST_FIXED: it cannot be emptied now. */
+	/*
+	 * What it would cost the holder of a movable block to empty it, in 20ths of a page that has
+	 * to be read again; 0: not known; BLOCK_COST_FIXED: the block cannot be emptied now.
+	 */
 	_Atomic uint32_t cost;
 	uint64_t seen_cost;  /* the report's (holders.h): what it has added up */
-	uint64_t padding[3]; /* so that a shift finds it: every free of an object does */
+	uint64_t padding[3]; /* so that a free finds the block by a shift */
 };
 
 _Static_assert(sizeof(struct block) == 128, "a power of two");
 
-/* All zero: anywhere. Alignment and boundary are powers of two; 0: none. A run crosses no multiple of the boundary. */
+/*
+ * All zero: any address. Alignment and boundary are powers of two; 0: none. A run crosses no
+ * multiple of the boundary.
+ */
 struct block_constraints {
 	struct phys_addr lowest;
 	struct phys_addr highest; /* last byte, as in a DMA mask; 0: no limit */
@@ -71,7 +87,7 @@ struct block_constraints {
 	uint64_t boundary_bytes;
 };
 
-/* Whether they make sense for runs of so many blocks. */
+/* Whether the constraints are well-formed, and a run of so many blocks can keep the boundary. */
 bool block_constraints_allow(const struct block_constraints *constraints, uint64_t blocks);
 
 /* Descriptor indices [first, end); empty when first >= end. */
@@ -84,16 +100,16 @@ struct run_request {
 	uint64_t blocks;
 	struct block_constraints constraints;
 	struct owner *owner;
-	uint64_t keep_blocks; /* so many stay free, or the request fails */
+	uint64_t keep_blocks; /* blocks that stay free, or the request fails */
 	bool inside_fence;
-	bool placed; /* only where its place is; at most PLACED_BLOCKS_MAX, of an owner that is not movable */
-	bool later;  /* of a window: its place if what is free were taken already */
-	bool packed; /* of a window: the highest one, whatever it weighs */
+	bool placed; /* only in its place; at most PLACED_BLOCKS_MAX, of an unmovable owner */
+	bool later;  /* for window_find: the place if all free blocks were taken */
+	bool packed; /* for window_find: the highest window, whatever it costs */
 };
 
 /*
- * Decides whether an allocation fails although it need not; for tests. `where` names the kind: "block", "bookkeeping", "dma",
- * "page", or an objcache or general heap by its name.
+ * Decides whether an allocation fails although memory is there; for tests. `where` names the kind:
+ * "block", "bookkeeping", "dma", "page", or an objcache or general heap by its name.
  */
 struct fault_injector {
 	bool (*must_fail)(struct fault_injector *self, const char *where, uint64_t bytes);
@@ -113,7 +129,7 @@ struct block_heap {
 	uint64_t *movable_map;            /* [H] one bit for each block that is free, or held by a movable owner */
 	uint64_t unmovable[MEMORY_PARTS]; /* [H] blocks held by owners that are not movable */
 	_Atomic uint16_t *weights;        /* changes under [H], or by the block's holder; see weights.h */
-	struct span avoided;              /* all that is avoided lies in it (window.h) */
+	struct span avoided;              /* all excluded blocks lie in it (window.h) */
 	struct span fence;                /* [H] empty: no fence */
 	struct span watch;                /* [H] frees within are counted */
 	uint64_t watched_blocks;          /* [H] freed there since the watch was set */
@@ -140,7 +156,7 @@ status_t block_heap_alloc(struct block_heap *heap, const struct run_request *req
 /* Frees a whole run by its address and returns its length in blocks. */
 uint64_t block_heap_free(struct block_heap *heap, struct phys_addr run);
 
-/* Gives taken blocks, as one run, to another owner: who held them does not any more. */
+/* Gives taken blocks, as one run, to another owner; they no longer belong to the one before. */
 void block_heap_hand_over(struct block_heap *heap, struct phys_addr start, uint64_t blocks, struct owner *owner);
 
 /* Makes the last block of a run that is taken a run of its own, and returns it. */
@@ -150,16 +166,23 @@ struct phys_addr block_heap_cut_last(struct block_heap *heap, struct block *run)
 uint64_t block_heap_free_within(struct block_heap *heap, struct phys_addr lowest, struct phys_addr highest);
 
 /*
- * Whether `count` runs of `blocks`, and one of `last_blocks`, which are fewer, or 0, could be had at the same time if all
- * blocks were free. Exact; takes a few steps for each range of memory, whatever the lengths. No lock.
+ * Whether `count` runs of `blocks`, and one of `last_blocks` (fewer; 0: none), could be had at the
+ * same time if all blocks were free. Exact; takes a few steps for each range of memory, whatever
+ * the lengths. No lock.
  */
 bool block_heap_could_hold(const struct block_heap *heap, const struct block_constraints *constraints, uint64_t blocks,
 			   uint64_t count, uint64_t last_blocks);
 
-/* Only one fence at a time; whoever sets it serialises that. `blocks` 0 takes it down. */
+/*
+ * Isolates a range of blocks; `blocks` 0 ends that. There is one such range at a time, and the
+ * holder of the reclaim lock sets it.
+ */
 void block_heap_fence(struct block_heap *heap, struct phys_addr start, uint64_t blocks);
 
-/* Counts what is freed within [lowest, highest] from now on; returns the count before. One watch at a time, likewise. */
+/*
+ * Counts the blocks that are freed within [lowest, highest] from now on; returns the count so far.
+ * There is one watch at a time, under the reclaim lock, too.
+ */
 uint64_t block_heap_watch(struct block_heap *heap, struct phys_addr lowest, struct phys_addr highest);
 
 /* The descriptor of the block that holds `address`, or NULL if that is no memory of this heap. */
@@ -170,14 +193,14 @@ static inline struct phys_addr block_address(const struct block_heap *heap, cons
 	return (struct phys_addr){ (heap->first_block + (uint64_t)(block - heap->blocks)) << BLOCK_SHIFT };
 }
 
-/* Whether all its blocks lie in [lowest, highest]. */
+/* Whether all blocks of the heap lie in [lowest, highest]. */
 static inline bool block_heap_is_within(const struct block_heap *heap, struct phys_addr lowest, struct phys_addr highest)
 {
 	return lowest.value <= heap->first_block << BLOCK_SHIFT &&
 	       highest.value >= ((heap->first_block + heap->count) << BLOCK_SHIFT) - 1;
 }
 
-/* By the holder of the block; windows for runs are chosen by it (window.h). No lock. */
+/* The holder of a block sets what it costs to empty it; window.h chooses by that. No lock. */
 void block_heap_set_cost(struct block_heap *heap, struct phys_addr block, uint32_t cost);
 
 static inline uint64_t block_heap_free_bytes(const struct block_heap *heap)
@@ -196,7 +219,10 @@ static inline bool block_heap_must_fail(struct block_heap *heap, const char *whe
 /* Checks every invariant; for tests and debug builds, O(blocks). */
 bool block_heap_is_valid(struct block_heap *heap);
 
-/* Where blocks come from for whoever builds on them: the bare heap, or memory.h with reclaim and watermarks. */
+/*
+ * Where heaps and caches take their blocks: the bare block heap, or memory.h, with reclaim and
+ * watermarks.
+ */
 struct block_source {
 	struct block_heap *heap;
 	status_t (*take)(struct block_source *source, struct owner *owner, uint64_t blocks, uint64_t alignment_bytes,

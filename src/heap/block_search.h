@@ -6,7 +6,7 @@
 /* The blocks that lie wholly in [lowest, highest] (highest 0: no limit). No lock needed. */
 struct span span_of(const struct block_heap *heap, struct phys_addr lowest, struct phys_addr highest);
 
-/* Each takes in those before it, so that runs may lie across their borders. */
+/* Each zone includes the zones before it, so that a run may lie across their borders. */
 enum zone {
 	ZONE_ABOVE_4G,
 	ZONE_ABOVE_256M,
@@ -23,30 +23,35 @@ static inline unsigned search_part(const struct block_heap *heap, uint64_t index
 }
 
 /*
- * Where a request is looked for, in this order: what cannot be moved stays out of memory that devices with narrow masks need,
- * below 4 GB and below 256 MB, as long as it fits elsewhere (but see window.h). For what can be moved, and what goes by place,
- * there is one zone, with all memory. No lock needed.
+ * The zones in which a request is searched, in this order. Unmovable blocks stay out of the memory
+ * below 4 GB and below 256 MB, which devices with narrow masks need, as long as they fit elsewhere
+ * (see also window.h). Movable blocks, and placed runs, have one zone with all memory. No lock
+ * needed.
  */
 unsigned zone_first(const struct run_request *request);
 struct span zone_span(const struct block_heap *heap, const struct run_request *request, unsigned zone);
 
 /*
- * Where a run of `blocks` may start in a span, lowest or highest (`from_top`) possibility that keeps alignment and boundary;
- * false: it does not fit. No lock needed.
+ * The lowest (`from_top`: the highest) start in a span at which a run of `blocks` keeps alignment
+ * and boundary; false: it does not fit. No lock needed.
  */
 bool span_place(const struct block_heap *heap, struct span span, uint64_t blocks, const struct block_constraints *constraints,
 		bool from_top, uint64_t *start);
 
 /*
- * Finds a free run for the request, placed or not; keep_blocks is not looked at. The search for a run of several blocks in a
- * large memory lets others have [H] now and then, so what it finds may be gone, and what has become free behind it is not seen.
+ * Finds a free run for the request, placed or not; keep_blocks is not looked at. The search for a
+ * run of several blocks in a large memory releases [H] now and then: the run that it finds may be
+ * gone by the end, and blocks that became free behind it are not seen.
  */
 bool search_free_run(struct block_heap *heap, const struct run_request *request, uint64_t *start);
 
-/* The place of a run (block_heap.h), and what it weighs: 0 if it is free. False: none near can be emptied now. */
+/*
+ * The place of a run (block_heap.h), and its eviction cost: 0 if it is free. False: no candidate
+ * can be emptied now.
+ */
 bool search_place(const struct block_heap *heap, const struct run_request *request, uint64_t *start, uint64_t *weight);
 
-/* Clears the run's bits; false: it is not free any more, or behind a fence. */
+/* Clears the run's bits; false: it is not free any more, or isolated. */
 bool search_take(struct block_heap *heap, const struct run_request *request, uint64_t start);
 
 /* Sets the bit of one block. */

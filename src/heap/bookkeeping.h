@@ -1,6 +1,7 @@
 /*
- * Memory for bookkeeping: chunks of 64 bytes to 256 KB, zeroed, in powers of two, carved from a seed that the creator hands in
- * and from blocks of its own beyond that. It keeps what it has once taken, and never calls back into the heaps that it serves.
+ * The metadata heap: zeroed chunks of 64 bytes to 256 KB, in powers of two, for the records of
+ * other heaps. It cuts them from a seed that its creator hands in, and then from blocks of its own.
+ * It keeps the blocks that it has once taken, and never calls the heaps that it serves.
  *
  * Any context but interrupt handlers; never sleeps. Its lock is taken before the block heap's.
  */

@@ -1,32 +1,37 @@
 /*
  * The state of DMA memory, for dma*.c and the monitor commands.
  *
- *	dma.c			requests, buffers and coherent objects
- *	dma_plan.c		from limits to pieces and segments
- *	dma_record.c		the list of all buffers, and what changes their state
- *	dma_guaranteed.c	buffers out of the guarantee
- *	dma_state.c		clients, zones, beginning and end
- *	dma_quarantine.c	memory of devices that may still be at work
- *	dma_report.c		what the monitor shows
+ * 	dma.c			requests, buffers and coherent objects
+ * 	dma_plan.c		from limits to pieces and segments
+ * 	dma_record.c		the list of all buffers, and what changes their state
+ * 	dma_guaranteed.c	buffers out of the guarantee
+ * 	dma_state.c		clients, zones, beginning and end
+ * 	dma_quarantine.c	memory of devices that may still be at work
+ * 	dma_report.c		what the monitor shows
  *
- * Lock [E]: that of the guarantee, a leaf, held with interrupts off for one record or a look through all clients. So a take out
- * of the guarantee and its record, and a free, are one section each.
+ * Lock [E]: the lock of the guarantee, a leaf, held with interrupts off for one record or a look
+ * through all clients. So a take from the guarantee and its record are one section, and so are a
+ * free and its record.
  */
 #pragma once
 
 #include "dma.h"
 
 /*
- * A zone: small objects that devices with the same window can reach. Zones are made when the first device needs them, and stay.
+ * A zone: small objects for all devices with the same window. A zone is made when the first such
+ * device needs it, and stays.
  */
 struct dma_zone {
 	struct list link;            /* [E] */
-	struct memory_source source; /* its constraints are [I]; for all of the machine's memory 0 and UINT64_MAX */
+	struct memory_source source; /* constraints [I]; 0 and UINT64_MAX: all memory */
 	struct general_heap heap;
 	char name[GENERAL_HEAP_NAME_BYTES];
 };
 
-/* Who owns the blocks of a device's buffers; exists while it has any of blocks. One in quarantine gets nothing new. */
+/*
+ * The owner of the blocks of a device's buffers; exists while it has blocks. A client in quarantine
+ * gets no new ones.
+ */
 struct dma_client {
 	struct list link; /* [E] */
 	const struct device *device;
@@ -53,7 +58,7 @@ enum dma_state {
 enum dma_event {
 	DMA_EVENT_FREE,       /* by the driver */
 	DMA_EVENT_QUARANTINE, /* the device may be at work without its driver */
-	DMA_EVENT_RESET,      /* it is not any more */
+	DMA_EVENT_RESET,      /* the device has been reset */
 	DMA_EVENTS,
 };
 
@@ -68,15 +73,15 @@ struct dma_zone *dma_zone_get(struct memory *memory, const struct device *device
 struct dma_plan {
 	const struct device *device;
 	const struct dma_request *request;
-	const char *site; /* that and the next one: by the caller */
+	const char *site; /* `site` and `coherent` are filled in by the caller */
 	bool coherent;
-	bool small;              /* one object of the device's zone, which lies in a block */
+	bool small;              /* one object of the device's zone, within a block */
 	uint64_t bytes;          /* rounded up to 64 */
-	uint64_t segment_bytes;  /* cut after so many, counted from the start of a piece */
+	uint64_t segment_bytes;  /* segments end at multiples of it within a piece */
 	uint64_t boundary_bytes; /* a segment that grows over several pieces crosses no multiple of it; 0: none */
 	uint32_t segments;       /* at most so many */
 	uint32_t runs;
-	struct memory_request run; /* what each of them is; the owner by the caller */
+	struct memory_request run; /* each of the runs; the caller fills in the owner */
 };
 
 /*
@@ -85,7 +90,7 @@ struct dma_plan {
  */
 status_t dma_plan_make(const struct device *device, const struct dma_request *request, struct dma_plan *plan) MUST_CHECK;
 
-/* The segments that pieces of this length are cut into, if none of them are adjacent. */
+/* How many segments pieces of this length are cut into, if no two pieces are adjacent. */
 uint64_t dma_plan_segments(const struct dma_plan *plan, uint64_t piece_bytes);
 
 /* Cuts pieces, in order, into segments; returns their number, at most plan->segments. */
@@ -115,16 +120,20 @@ static inline void dma_record_init(struct dma_buffer *buffer, const struct dma_p
 	buffer->segments = (struct device_segment *)(buffer->pieces + pieces);
 }
 
-/* It comes and goes in the sections under [E] in which the guarantee gives it and has it back. */
+/*
+ * Such a record is made and removed in the sections under [E] in which the guarantee gives and gets
+ * back its object.
+ */
 static inline bool dma_is_guaranteed_object(const struct dma_buffer *buffer)
 {
 	return buffer->guaranteed && buffer->piece_count == 1;
 }
 
 /*
- * A walk through the buffers of a device that are in quarantine, or are not; through all, if it is NULL. dma_walk_next returns
- * each with [E] held, and NULL without at the end. In between the caller calls dma_walk_release, and may do anything. Buffers
- * that come meanwhile are seen, those that go are not.
+ * A walk through the buffers of a device that are in quarantine, or those that are not; a NULL
+ * device: through all buffers. dma_walk_next returns each with [E] held, and NULL at the end,
+ * without [E]. In between the caller calls dma_walk_release, and may then do anything. The walk
+ * sees buffers that come meanwhile, and not those that go.
  */
 struct dma_walk {
 	struct memory *memory;
@@ -139,8 +148,8 @@ struct dma_buffer *dma_walk_next(struct dma_walk *walk);
 void dma_walk_release(struct dma_walk *walk);
 
 /*
- * DMA_EVENT_RESET for each buffer of the device that is in quarantine, or another event for each that is not; destroys those
- * that are nobody's afterwards. Returns the bytes. Where platform_may_sleep().
+ * DMA_EVENT_RESET for each buffer of the device in quarantine, or another event for each that is
+ * not; destroys those that are GONE afterwards. Returns the bytes. Where platform_may_sleep().
  */
 uint64_t dma_records_event(struct memory *memory, const struct device *device, enum dma_event event);
 
@@ -149,20 +158,22 @@ static inline bool dma_is_quarantined(const struct dma_buffer *buffer)
 	return buffer->state != DMA_STATE_LIVE;
 }
 
-/* Gives the memory back, and the record. Where platform_may_sleep(), or for one piece. */
+/* Gives back the memory and the record. Where platform_may_sleep(), or for one piece. */
 void dma_buffer_destroy(struct memory *memory, struct dma_buffer *buffer);
 
 /* Buffers out of the guarantee -------------------------------------------------------------------------------------------- */
 
 /*
- * Any context; more than a piece, mapped side by side, only where platform_may_sleep(). STATUS_NO_MEMORY: that is not to be
- * had, or the lists of pieces and segments are longer than what lies beside one piece.
+ * Any context; more than a piece, mapped side by side, only where platform_may_sleep().
+ * STATUS_NO_MEMORY: the guarantee cannot give that, or the lists of pieces and segments are longer
+ * than the records beside one piece.
  */
 status_t dma_guaranteed_alloc(struct memory *memory, const struct dma_plan *plan, struct dma_buffer **buffer) MUST_CHECK;
 
 /*
- * The memory is there: maps its pieces side by side, and cuts them into segments; the buffer is the driver's from now on.
- * STATUS_NO_MEMORY: it cannot be mapped, and memory and record have gone back.
+ * Ends an allocation whose memory is there: maps the pieces side by side and cuts them into
+ * segments; the buffer is the driver's from now on. STATUS_NO_MEMORY: the pieces cannot be mapped;
+ * memory and record have gone back.
  */
 status_t dma_buffer_finish(struct memory *memory, const struct dma_plan *plan, struct dma_buffer *buffer,
 			   struct dma_buffer **result) MUST_CHECK;
@@ -173,5 +184,5 @@ void dma_init(struct memory *memory);
 void dma_fini(struct memory *memory);  /* no device has DMA memory */
 void dma_print(struct memory *memory); /* what each device has */
 
-/* Logs the buffers that lie in [lowest, highest], the first ones, with where they were taken. */
+/* Logs the first buffers that lie in [lowest, highest], with where they were taken. */
 void dma_explain(struct memory *memory, struct phys_addr lowest, struct phys_addr highest);

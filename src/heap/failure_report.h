@@ -1,11 +1,11 @@
 /*
- * Reports of requests that failed, or wait for long: what was missing, what each cleaner answered, what retain kept, and who
- * is in the way in the best window. At most one a second; one that comes while another one is waiting to be printed is left
- * out.
+ * Out-of-memory reports: what a request that failed, or waits for long, was missing, what each
+ * cleaner answered, what is retained, and which owners are in the way in the best window. At most
+ * one report a second; a request that fails while another report waits to be printed is left out.
  *
- * Printing takes its time, on a serial port a third of a second. No request waits for that: a task of its own prints the
- * report, which shows memory as it is a moment later. Requests print themselves only while there is no such task, and where
- * they may sleep.
+ * Printing takes a third of a second on a serial port. No request waits for that: a task prints the
+ * report, which shows memory as it is a moment later. A request prints its own report only while
+ * there is no such task, and where it may sleep.
  */
 #pragma once
 
@@ -17,7 +17,7 @@ struct reclaim;
 void failure_report(const struct reclaim *reclaim, status_t status);
 
 /*
- * Prints what others leave to it, until its worker is stopped (worker.h); a task of low priority. Where
- * platform_may_sleep().
+ * Prints the reports that requests have noted, until its worker is stopped (worker.h); a task of
+ * low priority. Where platform_may_sleep().
  */
 void failure_report_run(struct memory *memory);

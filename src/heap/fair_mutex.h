@@ -1,13 +1,15 @@
 /*
- * Fair mutex: a lock for which tasks stand in line, asleep. Its holder passes it on; nobody takes it from those in line.
+ * Fair mutex: a lock for which tasks wait asleep, in line. The holder passes it to the next task in
+ * line; a task that comes later cannot take it in between.
  *
- * 1. A more urgent task goes before less urgent ones, equally urgent ones go in the order in which they came. But the first in
- *    line is overtaken by FAIR_MUTEX_OVERTAKES others at most, then it is its turn: none starves. Of those that had the mutex
- *    and passed it on, FAIR_MUTEX_RETURNS count as one.
- * 2. A holder with much to do passes the mutex on after each piece of work (fair_mutex_pass_on), if somebody in line is as
- *    urgent, and stands in line again, at its end.
- * 3. The holder runs at the priority of the highest of those in line, at least (platform_lend_priority). A task in line counts
- *    with its own priority: it holds no other mutex of this kind, which could lend it one.
+ * 1. A more urgent task goes before less urgent ones, equally urgent ones go in order of arrival.
+ *    But at most FAIR_MUTEX_OVERTAKES tasks overtake the first in line, then it is its turn: none
+ *    starves. Of tasks that had the mutex and passed it on, FAIR_MUTEX_RETURNS count as one.
+ * 2. A holder with much to do passes the mutex on after each piece of work (fair_mutex_pass_on) if
+ *    a task in line is as urgent, and joins the end of the line.
+ * 3. The holder runs at least at the highest priority of the tasks in line
+ *    (platform_lend_priority). A task in line counts with its own priority: it holds no other mutex
+ *    of this kind, which could lend it one.
  *
  * Not recursive. Only where platform_may_sleep(). Lock [L]: mutex->lock, a leaf.
  */
@@ -21,15 +23,15 @@
 #define FAIR_MUTEX_RETURNS   16
 
 enum urgency {
-	URGENCY_BACKGROUND, /* makes nobody pass the mutex on who is not in the background as well */
+	URGENCY_BACKGROUND, /* only background holders pass the mutex on for it */
 	URGENCY_NORMAL,
 	URGENCY_HIGH, /* must not wait */
 };
 
 struct fair_mutex {
 	struct spinlock lock;
-	const void *_Atomic holder; /* [L] platform_task() of the holder, or NULL; a task may look for itself without */
-	_Atomic int wanted;         /* [L] urgency of the most urgent in line, -1: nobody waits; read without */
+	const void *_Atomic holder; /* [L] the holder, or NULL; it looks for itself without */
+	_Atomic int wanted;         /* [L] highest urgency in line, -1: none waits; read without */
 	unsigned lent;              /* [L] priority that the holder has from those in line; 0: none */
 	struct list line;           /* [L] tasks that wait, in the order in which they came */
 	const char *name;           /* [I] */
@@ -42,14 +44,14 @@ status_t fair_mutex_lock(struct fair_mutex *mutex, enum urgency urgency, uint64_
 
 void fair_mutex_unlock(struct fair_mutex *mutex);
 
-/* Gives the mutex to the next in line, and locks it again, behind those who are as urgent. */
+/* Gives the mutex to the next in line, and locks it again, behind the tasks that are as urgent. */
 status_t fair_mutex_pass_on(struct fair_mutex *mutex, enum urgency urgency, uint64_t deadline_ns) MUST_CHECK;
 
-/* By the holder: whether somebody waits who is as urgent. */
+/* For the holder: whether a task in line is as urgent. */
 static inline bool fair_mutex_is_wanted(const struct fair_mutex *mutex, enum urgency urgency)
 {
 	return atomic_load_explicit(&mutex->wanted, memory_order_relaxed) >= (int)urgency;
 }
 
-/* By the running task. */
+/* Whether the running task holds the mutex. */
 bool fair_mutex_is_held(const struct fair_mutex *mutex);

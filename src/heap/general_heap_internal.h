@@ -1,9 +1,9 @@
 /*
- * What the files of the general heap share; nobody else includes it.
+ * What the files of the general heap share; no other file includes it.
  *
- *	general_heap.c		alloc, free, resize, draining, beginning and end
- *	general_heap_classes.c	which sizes there are, and who serves them
- *	general_heap_runs.c	what is larger
+ * 	general_heap.c		alloc, free, resize, draining, beginning and end
+ * 	general_heap_classes.c	which sizes there are, and which class serves which
+ * 	general_heap_runs.c	what is larger than any class
  */
 #pragma once
 
@@ -17,7 +17,7 @@ static inline size_t general_heap_class_bytes(const struct general_heap *heap, u
 /* The smallest class that is large enough and aligned; heap->classes: none. */
 unsigned general_heap_class_of(const struct general_heap *heap, size_t bytes, size_t alignment);
 
-/* The same, from `class` on. */
+/* The same, searching from `class` on. */
 unsigned general_heap_class_find(const struct general_heap *heap, unsigned class, size_t bytes, size_t alignment);
 
 /* The class that serves this one. */
@@ -29,22 +29,30 @@ static inline unsigned general_heap_server(const struct general_heap *heap, unsi
 }
 
 /*
- * The class that serves one that has to be loaded, from now on: that one itself if the memory for it is there or a block is
- * saved, as far as notes of such loads tell. A class that serves itself writes nothing that all CPUs look at.
+ * The class that serves objects of `class` from now on; called when a magazine has to be loaded for
+ * it. That is `class` itself if the memory for its own blocks is there, or a block is saved, as far
+ * as the counts of such loads tell. A class that serves itself writes to nothing that all CPUs
+ * read.
  */
 unsigned general_heap_server_choose(struct general_heap *heap, unsigned class);
 
-/* Has classes with few objects served by a power of two again. */
+/* Lets classes with few objects share the blocks of a power of two again. */
 void general_heap_classes_review(struct general_heap *heap);
 
-/* The first block of a run that is allocated; once it has been freed, its `holder` is not NULL until it has been given back. */
+/*
+ * The first block of an allocated run. From its free until it is given back, the block's `holder`
+ * is not NULL.
+ */
 struct block *general_heap_run_of(struct general_heap *heap, const void *memory);
 
 /* In any context; NULL in a handler. */
 void *general_heap_run_alloc(struct general_heap *heap, size_t bytes, size_t alignment);
 void general_heap_run_free(struct general_heap *heap, void *memory);
 
-/* Gives back what handlers have freed, block by block, as far as the target wants it; returns the bytes. In tasks. */
+/*
+ * Gives back the runs that handlers have freed, block by block, as far as the target wants them;
+ * returns the bytes. In tasks.
+ */
 uint64_t general_heap_freed_runs_give(struct general_heap *heap, const struct reclaim_target *target);
 
 /* STATUS_NO_MEMORY: no bookkeeping memory. */

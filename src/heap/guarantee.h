@@ -1,33 +1,39 @@
 /*
- * The guarantee: DMA memory that is there at any moment, without waiting, in interrupt handlers too. It is held in pieces of
- * adjacent blocks, each in a slot:
+ * The guarantee: DMA memory that is there at any moment, without waiting, in interrupt handlers
+ * too. It consists of pieces of adjacent blocks, each in a slot:
  *
- *	                          .---- take ----> OUT ----.
- *	                          |                        | the last object of the piece is given back
- *	EMPTY --- free blocks ----+--> IDLE <--------------'
- *	      '-- a loan ----------> LOANED --- take (revokes) ---> OUT
+ * 	                          .---- take ----> OUT ----.
+ * 	                          |                        | the last object of the piece is given back
+ * 	EMPTY --- free blocks ----+--> IDLE <--------------'
+ * 	      '-- a loan ----------> LOANED --- take (revokes) ---> OUT
  *
- * 1. Reserved first. `pieces` pieces are guaranteed. An account counts `reserved` and `out` pieces: one for each device that
- *    has reserved some, and a common one. What no account reserves or has out beyond its reservation is `unreserved`:
- *    unreserved = pieces - sum of max(reserved, out). A take within a reservation succeeds; one beyond it succeeds while
- *    something is unreserved.
- * 2. Then found. IDLE + LOANED pieces >= pieces - all that is out, at any moment. So a take that has been counted finds a piece
- *    at the head of a list. Idle pieces lie unused. Loaned ones are used by a donor, a cache, which loses them in a bounded
- *    number of steps and clears its own records away later (reap).
- * 3. Objects below a piece are powers of two from 4 KB on, and those of one size and account share pieces. A piece counts as
- *    out from its first object to its last one; a new one is opened only when all that are open for that size are full.
- * 4. A give counts at once. Takes, gives and reservations are atomic, each one short section under [E], and cost the same for
- *    64 MB and 64 GB.
- * 5. All else is done by the refill task: it reaps what was revoked, sets what windows have to know of a piece, replaces idle
- *    pieces by loans while memory is short, and moves pieces out of windows. It brings a new piece into the spare slot before
- *    it withdraws an old one: that one, or, when it has been taken meanwhile, another one that is not out. As the cache turns
- *    over, so do the loans: the oldest go back to it, and its coldest blocks take their place. So the guarantee is the cold
- *    end of the order of eviction.
- * 6. Beside each 4 KB of a piece lie GUARANTEE_RECORD_BYTES of a record, for the holder of the object that they are of.
+ * 1. Reserved first. `pieces` pieces are guaranteed. An account counts `reserved` and `out` pieces:
+ *    there is one for each device that has reserved some, and a common one. Pieces that no account
+ *    has reserved, or has out beyond its reservation, are `unreserved`: unreserved = pieces - sum
+ *    of max(reserved, out). A take within a reservation succeeds; a take beyond it succeeds while a
+ *    piece is unreserved.
+ * 2. Then found. IDLE + LOANED pieces >= pieces - all that is out, at any moment. So a take that
+ *    has been counted finds a piece at the head of a list. Idle pieces lie unused. Loaned ones are
+ *    used by a donor, a cache, which loses them in a bounded number of steps and clears its own
+ *    records away later (reap).
+ * 3. Objects smaller than a piece are powers of two from 4 KB on; objects of one size and account
+ *    share pieces. A piece counts as out from its first object to its last; a new piece is opened
+ *    only when all open pieces of that size are full.
+ * 4. A give counts at once. Takes, gives and reservations are atomic, each one short section under
+ *    [E], and cost the same for 64 MB and 64 GB.
+ * 5. The refill task does all else. It reaps revoked pieces, sets the eviction costs of their
+ *    blocks for windows, replaces idle pieces by loans while memory is short, and moves pieces out
+ *    of windows. It brings a new piece into the spare slot before it withdraws an old one; if the
+ *    old one has been taken meanwhile, it withdraws another piece that is not out. As the cache
+ *    turns over, so do the loans: the oldest go back to the cache, and its coldest blocks take
+ *    their place. So the guarantee is the cold end of the order of eviction.
+ * 6. Beside each 4 KB of a piece lie GUARANTEE_RECORD_BYTES of a record, for the holder of the
+ *    object in that memory.
  *
- * Memory that is IDLE or OUT belongs to guarantee->owner. Locks: [E] `lock`, a leaf, held with interrupts off, for the blocks
- * of one piece at most. [K] `refill`, a mutex, over all but taking, giving and reserving; behind the reclaim mutex, before
- * the donor's locks. Its holder does no I/O and starts no reclaim; the refill task and a recall pass it on after each piece.
+ * Memory that is IDLE or OUT belongs to guarantee->owner. Locks: [E] `lock`, a leaf, held with
+ * interrupts off, for the blocks of one piece at most. [K] `refill`, a mutex, over everything but
+ * taking, giving and reserving; behind the reclaim mutex, before the donor's locks. Its holder does
+ * no I/O and starts no reclaim; the refill task and a recall pass it on after each piece.
  */
 #pragma once
 
@@ -41,49 +47,59 @@
 #define GUARANTEE_OBJECT_SHIFT 12 /* the smallest object */
 #define GUARANTEE_SIZES        32 /* powers of two from there on; a piece is one of them */
 #define GUARANTEE_RECORD_BYTES 128
-#define GUARANTEE_IDLE_PERCENT 10 /* of a loan lie idle, at most: another one with less takes its place */
+#define GUARANTEE_IDLE_PERCENT 10 /* of a loan may lie idle; one with more is replaced by another */
 
 struct guarantee_account {
 	struct list link;                  /* [E] */
-	const struct device *device;       /* [E] NULL: the reservation ends when the last piece is back, or has ended */
+	const struct device *device;       /* [E] NULL: the reservation has ended or is ending */
 	uint32_t reserved, out;            /* [E] pieces */
 	struct list open[GUARANTEE_SIZES]; /* [E] pieces with room, by size of object */
 };
 
 struct guarantee_slot {
-	struct list link;                  /* [E] in the list of its state, or of its account's pieces with room; or alone */
-	struct list due;                   /* [E] in the list of what the refill task has to look at; or alone */
+	struct list link;                  /* [E] in the list of its state, or in account->open[] */
+	struct list due;                   /* [E] in guarantee->due, or in no list */
 	struct phys_addr start;            /* [E] changes under [K] only */
-	char *records;                     /* [I] of what may lie in the piece */
-	struct guarantee_account *account; /* [E] OUT: of whom */
+	char *records;                     /* [I] records of the objects in the piece */
+	struct guarantee_account *account; /* [E] OUT: the account that has it */
 	uint32_t used;                     /* [E] OUT: objects */
 	uint32_t fresh;                    /* [E] OUT: objects from this one on were never given */
-	uint32_t returned;                 /* [E] OUT: the first object that was given back; the others follow in the records */
+	uint32_t returned;                 /* [E] OUT: given back last; others follow in the records */
 	uint8_t state;                     /* [E] guarantee_internal.h */
 	uint8_t shift;                     /* [E] OUT: objects of 1 << shift bytes */
-	bool revoked;                      /* [E] its donor has not cleared its records away */
+	bool revoked;                      /* [E] its donor still has records of it */
 };
 
-/* Which blocks are to be lent. */
+/* A loan request: which blocks the guarantee wants to borrow. */
 struct guarantee_wish {
-	struct phys_addr avoid_first, avoid_last; /* outside of this range; none: first > last */
+	struct phys_addr avoid_first, avoid_last; /* not in this range; first > last: any */
 	uint64_t deadline_ns;                     /* looked at once a block; PLATFORM_FOREVER: none */
 };
 
-/* What a cache that lends blocks does. All but `revoke` are called by one task at a time, and neither do I/O nor reclaim. */
+/*
+ * The donor: what a cache does that loans blocks. One task at a time calls all but `revoke`; none
+ * of these does I/O or reclaim.
+ */
 struct guarantee_lender {
 	/*
-	 * Lends guarantee->piece_blocks adjacent blocks, aligned to their length, of what it would miss least, within the
-	 * guarantee's limits, of which at most GUARANTEE_IDLE_PERCENT lie idle. False: there are none just now.
+	 * Loans guarantee->piece_blocks adjacent blocks, aligned to their length, within the
+	 * guarantee's limits: those that the cache would miss least, of which at most
+	 * GUARANTEE_IDLE_PERCENT lie idle. False: there are none just now.
 	 */
 	bool (*lend)(struct guarantee_lender *self, const struct guarantee_wish *wish, struct phys_addr *start);
-	/* How much of a block that it lent lies idle, in percent: a writer to what is cached there moves it out. [E] is held. */
+	/*
+	 * How much of a loaned block lies idle, in percent: a write to a page that is cached there
+	 * moves it out. [E] is held.
+	 */
 	unsigned (*idle_percent)(struct guarantee_lender *self, struct phys_addr block);
-	/* Gets a block back that it lent. */
+	/* Gets a loaned block back. */
 	void (*take_back)(struct guarantee_lender *self, struct phys_addr block);
-	/* Another holder has the block from now on: nothing read from it afterwards counts. Any context, no lock, a few steps. */
+	/*
+	 * Another holder has the block from now on: copies that were read from it afterwards do not
+	 * count. Any context, no lock, a few steps.
+	 */
 	void (*revoke)(struct guarantee_lender *self, struct phys_addr block);
-	/* Forgets a block that was revoked; afterwards it belongs to `owner`. */
+	/* Forgets a revoked block; afterwards the block belongs to `owner`. */
 	void (*settle)(struct guarantee_lender *self, struct phys_addr block);
 };
 
@@ -98,7 +114,7 @@ struct guarantee_statistics {
 	uint64_t unreserved;      /* pieces that may be taken beyond reservations */
 	uint64_t taken;           /* objects */
 	uint64_t refused;
-	uint64_t steps_max; /* slots and blocks that one take touched, at most */
+	uint64_t steps_max; /* the most slots and blocks that one take touched */
 	uint64_t exchanged; /* pieces that were replaced by others */
 };
 
@@ -111,7 +127,7 @@ struct guarantee {
 	unsigned piece_shift;               /* [I] a piece has 1 << piece_shift bytes */
 	struct phys_addr lowest, highest;   /* [I] first and last byte of the memory that it lies in */
 	struct guarantee_slot *slots;       /* [I] one more than pieces; NULL: no guarantee */
-	struct guarantee_account *accounts; /* [I] as many as pieces: each that is in use has reserved one, or has one out */
+	struct guarantee_account *accounts; /* [I] as many as pieces: an account in use has one */
 	uint32_t *places;                   /* [E] from `lowest` on: 1 + the slot of the piece there, or 0 */
 	uint64_t place_count;               /* [I] */
 	struct owner owner;
@@ -119,53 +135,58 @@ struct guarantee {
 	struct spinlock lock;               /* [E] */
 	struct list idle, loaned;           /* [E] slots; the oldest first */
 	struct list due;                    /* [E] slots that were taken or given since the refill task looked */
-	bool rested;                        /* [E] it found none, and has not been woken since */
+	bool rested;                        /* [E] `due` was empty; not woken since */
 	struct list reserving, unused;      /* [E] accounts */
 	struct guarantee_account common;    /* [E] */
-	struct guarantee_statistics counts; /* [E] but for `free`, which is what is left */
+	struct guarantee_statistics counts; /* [E] but for `free`, which is derived */
 
 	struct mutex refill;             /* [K] */
-	struct guarantee_slot *spare;    /* [K] the one that is EMPTY; NULL: while a new piece is in, and an old one not out */
+	struct guarantee_slot *spare;    /* [K] the EMPTY slot; NULL during an exchange */
 	struct guarantee_lender *lender; /* [K] or NULL */
-	uint64_t idle_look_ns;           /* [K] when loans are looked at next for how much lies idle in them */
-	uint32_t idle_look;              /* [K] the slot where that look begins */
+	uint64_t idle_look_ns;           /* [K] when loans are next checked for idle memory */
+	uint32_t idle_look;              /* [K] the slot where that check begins */
 	struct cleaner cleaner;
-	_Atomic uint32_t turned_blocks; /* blocks that the cache has begun to refill since the refill task looked */
+	_Atomic uint32_t turned_blocks; /* blocks that the cache began to refill lately */
 	struct worker worker;           /* the refill task */
 };
 
 /*
- * At start-up. What does not fit into the memory that is free then is not guaranteed, and the log says so. STATUS_INVALID: the
- * piece is no power of two of at least a block, or the guarantee is more than half of the memory. STATUS_NO_MEMORY.
+ * At start-up. Pieces that do not fit into the memory that is free then are not guaranteed, and the
+ * log says so. STATUS_INVALID: the piece is no power of two of at least a block, or the guarantee
+ * is more than half of the memory. STATUS_NO_MEMORY.
  */
 status_t guarantee_init(struct guarantee *guarantee, struct memory *memory, const struct guarantee_config *config) MUST_CHECK;
 
-/* Whether no piece is out, and no cache lends. */
+/* Whether no piece is out, and no cache is a donor. */
 bool guarantee_is_idle(const struct guarantee *guarantee);
 
-/* It is idle. */
+/* The guarantee is idle. */
 void guarantee_fini(struct guarantee *guarantee);
 
 /*
- * The first lender lends, others do not. When it leaves, all that it lent belongs to the guarantee. Where platform_may_sleep().
+ * The first cache that registers is the donor, others are not. When it leaves, all loaned blocks
+ * belong to the guarantee. Where platform_may_sleep().
  */
 void guarantee_set_lender(struct guarantee *guarantee, struct guarantee_lender *lender);
 void guarantee_clear_lender(struct guarantee *guarantee, struct guarantee_lender *lender);
 
 /*
- * Revokes all loans whose first block belongs to `owner`, so that they belong to the guarantee, and reaps all that was revoked.
- * Of that owner no more is lent. Where platform_may_sleep().
+ * Revokes all loans whose first block belongs to `owner`, so that they belong to the guarantee, and
+ * reaps all revoked pieces. No more blocks of that owner are loaned. Where platform_may_sleep().
  */
 void guarantee_recall(struct guarantee *guarantee, const struct owner *owner);
 
 /*
- * Sets whole pieces of at least `bytes` together apart for the device, beside those that it has reserved before. Where
- * platform_may_sleep(). STATUS_INVALID: 0 bytes. STATUS_RANGE: the device does not reach all of the guarantee.
- * STATUS_NO_MEMORY: less is unreserved.
+ * Reserves whole pieces, at least `bytes` together, for the device, beside those that it has
+ * reserved before. Where platform_may_sleep(). STATUS_INVALID: 0 bytes. STATUS_RANGE: the device
+ * does not reach all of the guarantee. STATUS_NO_MEMORY: less is unreserved.
  */
 status_t guarantee_reserve(struct guarantee *guarantee, const struct device *device, uint64_t bytes) MUST_CHECK;
 
-/* The reservation ends when the last piece of it is back: at once, if none is out. Harmless without one. Any context. */
+/*
+ * The device's reservation ends when its last piece is back: at once, if none is out. Does nothing
+ * without a reservation. Any context.
+ */
 void guarantee_end_reservation(struct guarantee *guarantee, const struct device *device);
 
 /* Whether the device reaches all memory of the guarantee, so that any piece serves it. */
@@ -175,8 +196,9 @@ static inline bool guarantee_is_reached(const struct guarantee *guarantee, const
 }
 
 /*
- * A take, and what its holder does with the record, are one section under [E]. Its end wakes the refill task, if a slot is due
- * for the first time since it looked. Any context.
+ * A take, and the holder's first use of the record, are one section under [E]. The end of the
+ * section wakes the refill task if a slot is due for the first time since that task looked. Any
+ * context.
  */
 static inline uint64_t guarantee_lock(struct guarantee *guarantee)
 {
@@ -195,26 +217,33 @@ static inline void guarantee_unlock(struct guarantee *guarantee, uint64_t interr
 }
 
 /*
- * One object of at least `bytes`, aligned to its length, the next power of two. Of more than a piece as many pieces as that
- * takes are counted in this step, and the first one is found; guarantee_take_next finds each of the others. `beyond`: what is
- * unreserved may be taken, too. Returns the object's record, of GUARANTEE_RECORD_BYTES for each 4 KB; NULL: all that may be
- * taken is out. A bounded number of steps. [E] is held.
+ * Takes one object of at least `bytes`, the next power of two, aligned to its length. If `bytes` is
+ * more than a piece, this step counts as many pieces as that takes, and finds the first;
+ * guarantee_take_next finds each of the others. `beyond`: unreserved pieces may be taken, too.
+ * Returns the object's record, GUARANTEE_RECORD_BYTES for each 4 KB; NULL: all that may be taken is
+ * out. A bounded number of steps. [E] is held.
  */
 void *guarantee_take_locked(struct guarantee *guarantee, const struct device *device, uint64_t bytes, bool beyond,
 			    struct phys_addr *start) MUST_CHECK;
 struct phys_addr guarantee_take_next(struct guarantee *guarantee, struct phys_addr first); /* any context */
 
 /*
- * An object or a piece. Any context. What is not out is a bug of ours. It panics, unless its piece is out for other objects and
- * this one was given back before: that only the holder of its record can see, as dma_free does.
+ * Gives back an object or a piece. Any context. To give back what is not out is a bug, and panics,
+ * unless the piece is out for other objects and this object was given back before: only the holder
+ * of its record can see that, as dma_free does.
  */
 void guarantee_give(struct guarantee *guarantee, struct phys_addr start);
 void guarantee_give_locked(struct guarantee *guarantee, struct phys_addr start);
 
-/* The cache has begun to refill another block; what it does so in `lend` does not count. Any task context. */
+/*
+ * The cache has begun to refill another block; blocks that it begins in `lend` do not count. Any
+ * task context.
+ */
 void guarantee_turn(struct guarantee *guarantee);
 
-/* One round of the refill task; true: it is worth another one soon. Where platform_may_sleep(). */
+/*
+ * One round of the refill task; true: another one soon is worthwhile. Where platform_may_sleep().
+ */
 bool guarantee_keep(struct guarantee *guarantee);
 
 /* The refill task: rounds until its worker is stopped. */
@@ -222,7 +251,7 @@ void guarantee_run(struct guarantee *guarantee);
 
 struct guarantee_statistics guarantee_statistics(struct guarantee *guarantee);
 
-/* What is free, lent and out, and a line for each reservation. */
+/* Prints how many pieces are free, loaned and out, and a line for each reservation. */
 void guarantee_print(struct guarantee *guarantee);
 
 static inline uint64_t guarantee_piece_bytes(const struct guarantee *guarantee)

@@ -1,10 +1,10 @@
 /*
- * What the files of the guarantee share; nothing else includes it.
+ * What the files of the guarantee share; no other file includes it.
  *
- *	guarantee.c		taking, giving and reserving; beginning and end
- *	guarantee_refill.c	filling, loans, exchanging
- *	guarantee_window.c	windows with pieces in them: the cleaner
- *	guarantee_check.c	figures
+ * 	guarantee.c		taking, giving and reserving; beginning and end
+ * 	guarantee_refill.c	filling, loans, exchanging
+ * 	guarantee_window.c	windows with pieces in them: the cleaner
+ * 	guarantee_check.c	figures
  */
 #pragma once
 
@@ -25,7 +25,7 @@ static inline struct phys_addr guarantee_block(struct phys_addr start, uint64_t 
 	return (struct phys_addr){ start.value + (i << BLOCK_SHIFT) };
 }
 
-/* The place of an address among those that a piece can have. */
+/* The number of the place, among all places that a piece can have, that the address lies in. */
 static inline uint64_t guarantee_place(const struct guarantee *guarantee, struct phys_addr address)
 {
 	return (address.value >> guarantee->piece_shift) - (guarantee->lowest.value >> guarantee->piece_shift);
@@ -43,19 +43,19 @@ static inline struct guarantee_slot *guarantee_slot_at(const struct guarantee *g
 /* Revokes the loan. [E] is held. */
 void guarantee_revoke_locked(struct guarantee *guarantee, struct guarantee_slot *slot);
 
-/* A piece for the spare slot; it lies idle, or is on loan. False: there is none. [K] is held. */
+/* Brings a piece into the spare slot, idle or on loan. False: there is none. [K] is held. */
 bool guarantee_bring(struct guarantee *guarantee, const struct guarantee_wish *wish);
 
 /*
- * Withdraws the piece of the slot, or, if that is out by now, another one: it is the lender's again, or the memory's. There is
- * one more than guaranteed, so one is not out. Returns the bytes that reached the block heap out of this slot; waiters are
- * told of them if `tell` says so. [K] is held.
+ * Withdraws the piece of the slot or, if that is out by now, another one, and gives it to the donor
+ * or the block heap. There is one piece more than guaranteed, so one is not out. Returns the bytes
+ * of this slot that reached the block heap; `tell`: waiting requests are told of them. [K] is held.
  */
 uint64_t guarantee_withdraw(struct guarantee *guarantee, struct guarantee_slot *slot, bool tell);
 
 /*
- * Has the lender forget the piece, if it was revoked, and sets what its blocks cost a window. Until then a window may take a
- * piece that is out for movable. [K] is held.
+ * Lets the donor forget the piece if it was revoked, and sets the eviction costs of its blocks.
+ * Until then a window may take a piece that is out for movable. [K] is held.
  */
 void guarantee_reap(struct guarantee *guarantee, struct guarantee_slot *slot);
 

@@ -1,21 +1,27 @@
 /*
- * Guard pool: a few objects of a general heap, picked at random, each alone on pages of the direct map beside a hidden one, so
- * that who runs over the end of one, or uses it after it was freed, faults in every build, and the report of the fault names
- * the heap, the object's size, and who allocated and freed it.
+ * Guard pool: a few objects of a general heap, picked at random, each alone on pages of the direct
+ * map beside a hidden page. Code that writes past the end of such an object, or uses it after its
+ * free, faults in every build; the report of the fault names the heap, the object's size, and the
+ * code that allocated and freed it.
  *
- *	slot     [hidden ...][ free bytes | object ][hidden] [hidden ...][ free bytes | object ][hidden] ...
+ * 	slot     [hidden ...][ free bytes | object ][hidden] [hidden ...][ free bytes | object ][hidden] ...
  *
- * 1. An object ends where its last page ends, but for what its alignment takes; those bytes, and some before the object, have a
- *    pattern that is checked when it is freed.
- * 2. A freed object's pages are hidden. The slot that was freed first is used again first, and at most half of the slots have
- *    objects, so what was freed stays hidden for as long as the pool allows. No caller has more than an eighth.
- * 3. The memory is that of the direct map itself: physical addresses, DMA and aliases work as for any other object.
- * 4. Who chooses counts the objects that a heap hands out where it is slow anyway, a magazine at a time; about one in `one_in`
- *    is guarded, fewer where they come faster than `interval_ns` allows. So the short way does not know of it.
- * 5. Hiding reaches the CPU that frees at once, and the others when they forget the page by themselves: the page is nobody
- *    else's, so nothing but a report is lost, and nobody is interrupted.
+ * 1. An object ends where its last page ends, but for what its alignment takes; those bytes, and
+ *    some before the object, hold a pattern that the free checks.
+ * 2. A freed object's pages are hidden. The slot that was freed first is used again first, and at
+ *    most half of the slots have objects, so freed memory stays hidden for as long as the pool
+ *    allows. No caller has more than an eighth of the slots.
+ * 3. The memory is that of the direct map itself: physical addresses, DMA and aliases work as for
+ *    any other object.
+ * 4. The pool counts the objects that a heap hands out on its slow path, a magazine at a time;
+ *    about one in `one_in` is guarded, fewer where objects come faster than `interval_ns` allows.
+ *    So the fast path does nothing for the pool.
+ * 5. Hiding reaches the CPU that frees at once, and the other CPUs when they drop the page from
+ *    their TLBs by themselves. The page has no other user, so this costs nothing but a report, and
+ *    interrupts no CPU.
  *
- * Lock: [P] `lock`, a leaf, with interrupts held. alloc: any context but interrupt handlers; free: any.
+ * Lock: [P] `lock`, a leaf, with interrupts held. alloc: any context but interrupt handlers; free:
+ * any.
  */
 #pragma once
 
@@ -26,8 +32,8 @@
 
 struct guard_config {
 	uint32_t one_in;      /* objects; 0: none is guarded */
-	uint64_t interval_ns; /* a CPU has one guarded at most in so much time */
-	uint64_t bytes;       /* of memory for guarded objects and what is hidden beside them; whole blocks */
+	uint64_t interval_ns; /* a CPU guards at most one object in so much time */
+	uint64_t bytes;       /* of objects and hidden pages together; whole blocks */
 };
 
 enum guard_state {
@@ -37,12 +43,12 @@ enum guard_state {
 };
 
 struct guard_slot {
-	struct list link;         /* [P] in pool->free, but while it has an object */
+	struct list link;         /* [P] in pool->free, unless it has an object */
 	_Atomic uint8_t state;    /* [P], read without */
 	uint8_t bucket;           /* [P] of the caller, in pool->live */
 	uint32_t bytes;           /* [P] that were asked for */
 	char *end;                /* [I] where its hidden page begins, behind those for the object */
-	char *object;             /* [P] stays after the free, as do the others */
+	char *object;             /* [P] this and what follows stay after the free */
 	const void *allocated_by; /* [P] */
 	const void *freed_by;     /* [P] NULL: live */
 };
@@ -66,7 +72,7 @@ struct guard_counts {
 	uint64_t allocs;
 };
 
-/* Of a CPU; a guess: tasks may change places while they count. */
+/* A CPU's countdown; approximate, since a task may change CPUs while it counts. */
 struct guard_countdown {
 	_Atomic int64_t left;     /* objects until the next one is guarded, */
 	_Atomic uint64_t next_ns; /* if it is not before this time */
@@ -91,19 +97,20 @@ struct guard_pool {
 };
 
 /*
- * Takes memory for it, from the bare block heap. Without memory, or where the platform cannot hide pages, there is no pool and
- * a warning in the log. At start-up, on one CPU. `name` lives as long as the pool.
+ * Takes the pool's memory from the bare block heap. Without memory, or where the platform cannot
+ * hide pages, there is no pool, and the log has a warning. At start-up, on one CPU. `name` lives as
+ * long as the pool.
  */
 void guard_pool_init(struct guard_pool *pool, const char *name, const struct guard_config *config, struct block_heap *heap,
 		     struct bookkeeping *bookkeeping);
 
-/* Nothing is live. */
+/* No object is live. */
 void guard_pool_fini(struct guard_pool *pool);
 
-/* Begins to count anew; false: the CPU had one guarded not long ago. */
+/* Starts the countdown anew; false: the CPU guarded an object not long ago. */
 bool guard_pool_choose(struct guard_pool *pool);
 
-/* Counts objects that the heap has handed out; true: let the next one be guarded. */
+/* Counts objects that the heap has handed out; true: the next one is to be guarded. */
 static inline bool guard_pool_is_due(struct guard_pool *pool, uint32_t objects)
 {
 	_Atomic int64_t *counter = &pool->countdown[platform_cpu_slot()].left;
@@ -114,7 +121,8 @@ static inline bool guard_pool_is_due(struct guard_pool *pool, uint32_t objects)
 }
 
 /*
- * Alignment is a power of two. NULL: not this one (no slot, too large, an interrupt handler); the heap serves it as always.
+ * Alignment is a power of two. NULL: not this object (no slot, too large, an interrupt handler);
+ * the heap serves it as always.
  */
 void *guard_pool_alloc(struct guard_pool *pool, size_t bytes, size_t alignment, const void *site);
 
@@ -124,13 +132,16 @@ static inline bool guard_pool_owns(const struct guard_pool *pool, const void *me
 	return (uintptr_t)memory - (uintptr_t)pool->range.start < pool->range.bytes;
 }
 
-/* Of memory that the pool owns. A wrong free, and a pattern that has changed, end in a panic. */
+/* For memory that the pool owns. A wrong free, and a pattern that has changed, end in a panic. */
 void guard_pool_free(struct guard_pool *pool, void *object, const void *site);
 size_t guard_pool_usable_bytes(const struct guard_pool *pool, const void *object);
 
 struct guard_counts guard_pool_count(struct guard_pool *pool);
 
-/* Sums up the live objects by call site, without a lock: one that is freed meanwhile may be counted or not. */
+/*
+ * Sums up the live objects by call site, without a lock: an object that is freed meanwhile may be
+ * counted or not.
+ */
 void guard_pool_tally(const struct guard_pool *pool, struct site_tally *tally);
 
 /* Checks every invariant; no operation may be under way. */

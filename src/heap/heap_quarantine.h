@@ -1,9 +1,11 @@
 /*
- * Only if OBJCACHE_DEBUG: freed objects of a general heap wait here before they can be allocated again, so that a write to one
- * through a stale pointer hits junk that nobody owns, and is reported with both callers when its wait ends.
+ * The free delay, only if OBJCACHE_DEBUG: freed objects of a general heap wait here before they can
+ * be allocated again. A write through a stale pointer then hits junk that no owner uses, and is
+ * reported with both call sites when the wait ends.
  *
- * The oldest leaves when another one comes; a drain, and whoever counts or ends the heap, empties it. An object that waits is
- * still allocated for its cache, and known to be freed by its record (objcache_debug.c).
+ * The oldest object leaves when another one comes. A drain, a count of the heap and its end empty
+ * the ring. For its cache, a waiting object is still allocated; its record says that it was freed
+ * (objcache_debug.c).
  *
  * Lock: a leaf, taken with interrupts held. Contexts: any.
  */
@@ -27,8 +29,8 @@ struct heap_quarantine {
 /* All zero. */
 void heap_quarantine_init(struct heap_quarantine *quarantine);
 
-/* Takes an object that objcache_debug_free has seen, and lets go what does not fit any more. */
+/* Takes an object that objcache_debug_free has seen, and releases the oldest until it fits. */
 void heap_quarantine_add(struct heap_quarantine *quarantine, struct objcache *cache, void *object);
 
-/* Lets all go. False: none waited. */
+/* Releases all objects. False: none waited. */
 bool heap_quarantine_empty(struct heap_quarantine *quarantine);
