@@ -1,12 +1,14 @@
 /*
- * The blocks of a machine as a picture of at most BLOCK_MAP_ROWS lines of text, whatever its size: two squares side by side, in
- * order of address, by owner and by temperature. A character stands for one block or for so many that the picture fits.
+ * The blocks of a machine as a picture of at most BLOCK_MAP_ROWS lines of text, whatever its size:
+ * two squares side by side, in order of address, by owner and by temperature. A character stands
+ * for as many blocks as it takes to make the picture fit, at least one.
  *
- *	by owner        a letter, as the legend says: who holds most of it; small if not all of it is theirs. Where some
- *			blocks cannot be moved, it shows who holds most of those, since they are in the way of large runs.
- *	by temperature  0 to 9: what it would cost to empty the blocks in use, each step about three times the one before; #
- *			where some cannot be moved.
- *	both            . all free; a blank: no memory
+ * 	by owner        a letter, as the legend says: the owner that holds most of it; small if it does
+ * 			not hold all. Where some blocks are unmovable, the owner that holds most of
+ * 			these, since they are in the way of large runs.
+ * 	by temperature  0 to 9: what it would cost to empty the blocks in use, each step about three
+ * 			times the one before; # where some are unmovable.
+ * 	both            . all free; a blank: no memory
  */
 #pragma once
 
@@ -15,5 +17,5 @@
 #define BLOCK_MAP_ROWS    20
 #define BLOCK_MAP_COLUMNS 32
 
-/* Prints it, with its legend. Takes [H] once for each character. Any task context. */
+/* Prints the picture and its legend. Takes [H] once for each character. Any task context. */
 void block_map_print(struct block_heap *heap);

@@ -1,7 +1,9 @@
 /*
- * The short ways of alloc and free, which objcache and general heap have inline: under the preemption count, without a lock, a
- * saved flag or an instruction that is locked. Each gives up where a magazine is empty or full, there is none, the caller is an
- * interrupt handler (which has slot 0, where no cache has a magazine), or the free is wrong; the long way finds out which.
+ * The fast paths of alloc and free, which objcache and general heap have inline: under the
+ * preemption count, without a lock, a saved flag or a locked instruction. Each gives up if a
+ * magazine is empty or full, if there is no magazine, if the caller is an interrupt handler (which
+ * has slot 0, where no cache has a magazine), or if the free is wrong; the slow path finds out
+ * which.
  */
 #pragma once
 
@@ -14,7 +16,7 @@ static inline struct objcache_slot *objcache_stack_top(const struct objcache_sta
 	return atomic_load_explicit(&stack->top, memory_order_relaxed);
 }
 
-/* NULL: only the long way. A magazine's lowest slot has a state that is not OBJECT_CACHED. */
+/* NULL: take the slow path. A magazine's lowest slot has a state that is not OBJECT_CACHED. */
 static inline void *objcache_alloc_fast(struct objcache *cache)
 {
 	struct objcache_cpu *own;
@@ -45,7 +47,7 @@ static inline struct objcache_map objcache_map_make(const struct block_heap *hea
 	};
 }
 
-/* Where in the heap's memory it would be. */
+/* The object's offset in the memory of the block heap; beyond its end for a foreign address. */
 static inline uint64_t objcache_map_offset(const struct objcache_map *map, const void *object)
 {
 	return (uintptr_t)object - map->start;
@@ -82,7 +84,7 @@ static inline uint8_t *objcache_state_find(const struct objcache *cache, const v
 	return &block->states[index];
 }
 
-/* With the object's block and offset. False: nothing was done. */
+/* The caller passes the object's block and offset. False: nothing was done. */
 static inline bool objcache_free_fast(struct objcache *cache, const struct block *block, uint64_t offset, void *object)
 {
 	struct objcache_cpu *own;
@@ -109,18 +111,24 @@ static inline bool objcache_free_fast(struct objcache *cache, const struct block
 	return done;
 }
 
-/* The long ways; `site`: the caller, for reports. */
+/* The slow paths; `site`: the caller, for reports. */
 void *objcache_alloc_slow(struct objcache *cache, bool grow);
 void objcache_free_slow(struct objcache *cache, void *object, const void *site);
 
-/* Who cleans memory must not ask for any but what is held. Debug builds always look, others where a magazine is empty. */
+/*
+ * A task that cleans takes only objects that the cache holds. Debug builds check that at each call,
+ * others where a magazine is empty.
+ */
 static inline void objcache_forbid_cleaning(const struct objcache *cache)
 {
 	if (__builtin_expect(platform_is_cleaning(), 0))
 		platform_panic("objcache %s is asked for an object while the task cleans memory", cache->config.name);
 }
 
-/* What debug builds do beside each operation: called only if OBJCACHE_DEBUG. No cache, or no object: nothing. */
+/*
+ * What debug builds do beside each operation: called only if OBJCACHE_DEBUG. A NULL cache or
+ * object: does nothing.
+ */
 void objcache_debug_alloc(struct objcache *cache, void *object, size_t bytes, const void *site);
 void objcache_debug_resize(const struct objcache *cache, const void *object, size_t bytes);
-bool objcache_debug_free(struct objcache *cache, void *object, const void *site); /* true: it may wait in a quarantine */
+bool objcache_debug_free(struct objcache *cache, void *object, const void *site); /* true: it may wait */

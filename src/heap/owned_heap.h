@@ -1,20 +1,23 @@
 /*
- * Owned heap: the general heap for one owner, a driver above all, that remembers what the owner has and who allocated it, in
- * every build. So whoever takes the owner away can say what it left behind.
+ * Owned heap: the general heap for one owner, above all a driver. In every build it remembers the
+ * owner's objects and the code that allocated them. So the core can say what an owner left behind
+ * when it has gone.
  *
- *	owned_heap_init(&owned, &registry, &memory->general, "edu 00:04.0");
- *	struct edu *edu = heap_alloc(&owned.heap, sizeof(*edu), 0);
- *	...
- *	leaks = owned_heap_report_left(&owned);		"edu 00:04.0: 1 objects, 96 bytes, allocated by edu_probe+0x1c"
+ * 	owned_heap_init(&owned, &registry, &memory->general, "edu 00:04.0");
+ * 	struct edu *edu = heap_alloc(&owned.heap, sizeof(*edu), 0);
+ * 	...
+ * 	leaks = owned_heap_report_left(&owned);
+ * 	                "edu 00:04.0: 1 objects, 96 bytes, allocated by edu_probe+0x1c"
  *
- * 1. For owners with some dozen objects: each costs a record more, and a free looks through the list.
- * 2. What is left behind stays allocated, since other code may still use it, and in the list, so that
- *    `heaps leaks` and the end of a run show it.
- * 3. An object counts as a whole load of a magazine when it is chosen who is guarded (guard_pool.h): bugs are where drivers
- *    are.
+ * 1. For owners with some dozen objects: each costs a record more, and a free looks through the
+ *    list.
+ * 2. What is left behind stays allocated, since other code may still use it, and in the list, so
+ *    that `heaps leaks` and the end of a run show it.
+ * 3. An object counts as a whole load of a magazine in the choice of guarded objects
+ *    (guard_pool.h): most bugs are in drivers.
  *
- * Locks: registry [R] -> owned heap [O], which is taken with interrupts held; nothing is taken under it. Contexts: as the
- * general heap.
+ * Locks: registry [R] -> owned heap [O], which is taken with interrupts held; no lock is taken
+ * under it. Contexts: as the general heap.
  */
 #pragma once
 
@@ -31,10 +34,13 @@ struct owned_heap {
 	struct general_heap *parent; /* [I] */
 	struct list link;            /* [R] */
 	struct spinlock lock;
-	struct list objects; /* [O] struct owned_object, the last one first */
+	struct list objects; /* [O] struct owned_object, the latest first */
 };
 
-/* What the owner has: all of it, what no report has named, or what one has, since the owner has gone without it. */
+/*
+ * Which of the owner's objects: all, those that no report has named, or those that a report has
+ * named, since the owner left them behind.
+ */
 enum owned_objects { OWNED_ALL, OWNED_NOT_REPORTED, OWNED_LEFT };
 
 void owned_heaps_init(struct owned_heaps *registry);
@@ -45,11 +51,16 @@ void owned_heap_init(struct owned_heap *owned, struct owned_heaps *registry, str
 /* STATUS_BUSY: something is still allocated; nothing was done. */
 status_t owned_heap_fini(struct owned_heap *owned, struct owned_heaps *registry) MUST_CHECK;
 
-/* Adds up such objects by call site; what was not reported is from then on. */
+/*
+ * Adds up such objects by call site; with OWNED_NOT_REPORTED, they count as reported from then on.
+ */
 void owned_heap_tally(struct owned_heap *owned, enum owned_objects which, struct site_tally *sums);
 
-/* When the owner has gone: logs what it has left since the last report, as an error, and returns how many objects that are. */
+/*
+ * For an owner that has gone: logs as an error what it has left since the last report, and returns
+ * how many objects that are.
+ */
 uint64_t owned_heap_report_left(struct owned_heap *owned);
 
-/* One line for each owner and place that has such objects. The owners must not go meanwhile. */
+/* One line for each owner and call site that has such objects. The owners must not go meanwhile. */
 void owned_heaps_write(struct owned_heaps *registry, enum owned_objects which, void (*line)(const char *text));

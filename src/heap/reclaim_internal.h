@@ -5,20 +5,21 @@
 
 /* What the cleaners are asked for. */
 struct reclaim_question {
-	struct reclaim_target target;   /* where, and what of a window; the rest is the request's, or by what is missing */
-	enum cleaner_cost highest_cost; /* nobody who costs more is asked */
+	struct reclaim_target target;   /* addresses and window; the rest is filled in */
+	enum cleaner_cost highest_cost; /* no cleaner of a higher cost is asked */
 	bool together;                  /* all that is missing is asked for at once */
 	uint64_t (*missing)(struct reclaim *reclaim, const struct reclaim_target *target); /* blocks; 0: no more */
 };
 
 /*
- * Asks the cleaners in order, each as long as it gives, until `missing` says 0 or the deadline has passed. `missing` is
- * computed anew after each block; it takes what the request can have. Then others have their turn. Returns the bytes gained.
- * The caller has the turn, before and afterwards.
+ * Asks the cleaners in order, each as long as it gives, until `missing` says 0 or the deadline has
+ * passed. After each block `missing` is called anew, and takes what the request can have; then
+ * other requests have their turn. Returns the bytes gained. The caller has the turn, before and
+ * afterwards.
  */
 uint64_t reclaim_ask_cleaners(struct reclaim *reclaim, const struct reclaim_question *question);
 
-/* The same, wherever the memory is. */
+/* The same, for memory at any address. */
 uint64_t reclaim_ask_anywhere(struct reclaim *reclaim, enum cleaner_cost highest_cost,
 			      uint64_t (*missing)(struct reclaim *reclaim, const struct reclaim_target *target));
 
@@ -26,12 +27,16 @@ uint64_t reclaim_ask_anywhere(struct reclaim *reclaim, enum cleaner_cost highest
 bool reclaim_take_one(struct reclaim *reclaim, const struct block_constraints *constraints, bool inside_fence);
 
 /*
- * Takes the run of a placed request, whose place is in use: has that emptied, or the next one if something is in the way. Where
- * nothing helps, the run may lie anywhere. The caller has the turn.
+ * Takes the run of a placed request whose place is in use: empties the place, or the next one if
+ * something is in the way. If no place can be emptied, the run may lie anywhere. The caller has the
+ * turn.
  */
 bool reclaim_take_place(struct reclaim *reclaim, const struct run_request *request);
 
-/* One turn for each of those in line who are as urgent. Another window may be fenced afterwards. */
+/*
+ * Gives one turn to each request in line that is as urgent. Another window may be isolated
+ * afterwards.
+ */
 void reclaim_pass_turn_on(struct reclaim *reclaim);
 
 /* Blocks that the request has to leave free. */
@@ -43,8 +48,8 @@ static inline bool reclaim_is_late(const struct reclaim *reclaim)
 }
 
 /*
- * One round for a request that needs windows; takes what it can, but may leave heavy ones for a later round (is_patient), and
- * returns the bytes gained. The caller has the turn.
+ * One round for a request that needs windows. It takes what it can, but may leave costly windows
+ * for a later round (is_patient), and returns the bytes gained. The caller has the turn.
  */
 uint64_t reclaim_round_of_runs(struct reclaim *reclaim);
 

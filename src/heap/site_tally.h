@@ -1,6 +1,6 @@
 /*
- * Places in the code, in reports: of one object, and of many, summed up by who allocated them: the few with most bytes by name,
- * the others as one.
+ * Call sites in reports: of one object, and of many, summed up by call site: the few sites with
+ * most bytes by name, the others as one.
  */
 #pragma once
 
@@ -19,18 +19,18 @@ struct site_tally {
 		const void *site; /* NULL: not known */
 		uint64_t objects; /* 0: not in use */
 		uint64_t bytes;
-	} sums[SITE_TALLY_MAX + 1]; /* the last one is for those for which there was no room */
+	} sums[SITE_TALLY_MAX + 1]; /* the last one: all sites for which there was no room */
 	struct site_sum all;
 };
 
 void site_tally_add(struct site_tally *tally, const void *site, uint64_t objects, uint64_t bytes);
 
 /*
- * One line for each, those with most bytes first: `prefix`, then "3 objects, 288 bytes, allocated by edu_probe+0x1c". Empties
- * the tally.
+ * One line for each site, the largest first: `prefix`, then "3 objects, 288 bytes, allocated by
+ * edu_probe+0x1c". Empties the tally.
  */
 void site_tally_write(struct site_tally *tally, const char *prefix, void (*line)(const char *text));
 
-/* What `line` may be. */
+/* Two functions for `line`. */
 void site_tally_print(const char *text);     /* to the console */
 void site_tally_log_error(const char *text); /* to the log */

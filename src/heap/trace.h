@@ -1,14 +1,16 @@
 /*
- * The trace: a ring of the last events of reclaim, with times, for the monitor command `trace` and for whoever wonders
- * afterwards why a request took long or failed.
+ * The trace: a ring of the last events of reclaim, with times, for the monitor command `trace`, and
+ * to see afterwards why a request took long or failed.
  *
- *	trace_event(&memory->trace, TRACE_WINDOW, owner->name, first_block, cost);
+ * 	trace_event(&memory->trace, TRACE_WINDOW, owner->name, first_block, cost);
  *
- * 1. Any context, interrupt handlers included; no lock, no wait, some 40 instructions. What fits at once is no event: only
- *    requests that have to reclaim write here.
- * 2. An event is seen whole or not at all. Writers take places by one atomic addition; one that finds somebody else still
- *    writing at its place, a whole turn of the ring ago, drops its event and counts it as lost.
- * 3. The name is copied, cut to EVENT_NAME_BYTES - 1 characters: whoever had it may be gone when it is read.
+ * 1. Any context, interrupt handlers included; no lock, no wait, some 40 instructions. A request
+ *    that fits at once is no event: only requests that have to reclaim write here.
+ * 2. A reader sees an event whole or not at all. A writer takes its entry by one atomic addition.
+ *    If another CPU still writes there, a whole turn of the ring late, the writer drops its event
+ *    and counts it as lost.
+ * 3. The name is copied, cut to EVENT_NAME_BYTES - 1 characters: its owner may be gone when the
+ *    event is read.
  */
 #pragma once
 
@@ -21,16 +23,16 @@
 /* What the two numbers of each kind mean stands in the table in trace.c. */
 enum trace_kind {
 	TRACE_REQUEST,  /* a request has to reclaim */
-	TRACE_GIVEN,    /* it has got everything */
-	TRACE_FAILED,   /* it has not, and is out of time or of places to look */
+	TRACE_GIVEN,    /* it has got all runs */
+	TRACE_FAILED,   /* it has not, and is out of time or of windows */
 	TRACE_ASKED,    /* a cleaner is asked */
 	TRACE_ANSWERED, /* ... and has answered */
 	TRACE_WINDOW,   /* a window is fenced, to be emptied */
-	TRACE_TAKEN,    /* ... and is over */
-	TRACE_WAIT,     /* nothing to be gained, or a light window is worth a nap: waits */
+	TRACE_TAKEN,    /* ... and that has ended */
+	TRACE_WAIT,     /* a request sleeps: it gained nothing, or waits for a cheaper window */
 	TRACE_BLOCK,    /* the page cache has given a block */
 	TRACE_STUCK,    /* ... or could not empty it */
-	TRACE_RETURNED, /* the page cache has emptied its lookasides, for a cleaner */
+	TRACE_RETURNED, /* the page cache has emptied its per-CPU frames, for a cleaner */
 	TRACE_KINDS,
 };
 
@@ -60,8 +62,8 @@ struct event_trace {
 };
 
 /*
- * `events`: 0, or a power of two, at most TRACE_EVENTS_MAX, of 64 bytes each. They stay with the bookkeeping. STATUS_INVALID,
- * STATUS_NO_MEMORY.
+ * `events`: 0, or a power of two, at most TRACE_EVENTS_MAX, of 64 bytes each, from the metadata
+ * heap; they are never freed. STATUS_INVALID, STATUS_NO_MEMORY.
  */
 status_t trace_init(struct event_trace *trace, struct bookkeeping *bookkeeping, uint64_t events) MUST_CHECK;
 

@@ -1,16 +1,17 @@
 /*
- * Weights: what it would cost to have each block, in 16 bits beside its descriptor, so that a search over all memory reads
- * little: 1 MB for 1 TB. They lie from the top of memory down, and a search goes through them in that order: of windows that
- * weigh the same it finds the highest one.
+ * Weights: the eviction cost of each block, in 16 bits beside its descriptor, so that a search over
+ * all memory reads little: 1 MB for 1 TB. They lie from the top of memory down, and a search goes
+ * through them in that order: of windows with the same cost it finds the highest.
  *
- *	0              free
- *	1 to 2047      in use by a movable owner: 1 and a 40th of block->cost, that is, one for two pages to be read again
- *	UNUSABLE       no memory, in use by an owner that is not movable, or not to be emptied now
- *	AVOIDED set    left out for a while, whatever it weighs
+ * 	0              free
+ * 	1 to 2047      in use by a movable owner: 1 + block->cost / 40, so 1 for two pages to be read again
+ * 	UNUSABLE       no memory, in use by an unmovable owner, or not to be emptied now
+ * 	AVOIDED set    excluded for a while, whatever it costs
  *
- * Weights are written by one atomic operation each, and read without a lock: a search takes no lock, however long it is, and
- * what it finds may have changed. It is exact, the least sum of weights of all windows, as long as nothing
- * changes meanwhile. A change during the search may be seen in part, and another window be chosen that was nearly the best.
+ * Each weight is written by one atomic operation and read without a lock. A search takes no lock,
+ * however long it is, and what it finds may have changed. It is exact, the lowest sum of all
+ * windows, as long as no weight changes meanwhile. A search may see a part of a change, and then
+ * choose another window that was nearly the best.
  */
 #pragma once
 
@@ -21,23 +22,23 @@
 #define WEIGHT_MAX      2047u
 #define WEIGHT_COST     40u /* in units of block->cost */
 
-/* The weight of a block as its descriptor has it. [H] is held, or nobody changes it. */
+/* Sets the weight by the block's descriptor. [H] is held, or no other CPU changes the block. */
 void weights_update(struct block_heap *heap, uint64_t index);
 
-/* Whether it is that, or AVOIDED. [H] is held. */
+/* Whether the weight fits the descriptor, AVOIDED or not. [H] is held. */
 bool weights_is_valid(const struct block_heap *heap, uint64_t index);
 
-/* What the block weighs, AVOIDED or not. Any context. */
+/* The block's weight without AVOIDED. Any context. */
 uint32_t weights_get(const struct block_heap *heap, uint64_t index);
 
-/* The sum of the blocks [start, start + blocks); false: one of them is unusable. Any context. */
+/* The sum of the weights of blocks [start, start + blocks); false: one is unusable. Any context. */
 bool weights_sum(const struct block_heap *heap, uint64_t start, uint64_t blocks, uint64_t *sum);
 
 /*
- * The window in the span that weighs least, or the highest one if it is `packed`, of those that keep alignment and boundary;
- * false: there is none. Any context.
+ * The window in the span with the lowest sum (`packed`: the highest window) among those that keep
+ * alignment and boundary; false: there is none. Any context.
  */
 bool weights_search(const struct block_heap *heap, struct span span, const struct run_request *request, uint64_t *start);
 
-/* Makes blocks that are in use AVOIDED, or not any more. Any context. */
+/* Sets or clears AVOIDED of the blocks that are in use. Any context. */
 void weights_set_avoided(struct block_heap *heap, struct span span, bool avoided);

@@ -1,11 +1,12 @@
 /*
- * Windows: stretches of adjacent blocks that could become free runs. A block helps if it is free, or its owner is movable and
- * it can be emptied now; the best window is the one that weighs least (weights.h): of each block in use one, and what its
- * holder says that it would cost to empty it. Who stays where he is put gets a window above 4 GB, unless one between 256 MB and
- * 4 GB weighs less than half; below that only if there is no other one.
+ * Windows: ranges of adjacent blocks that could become free runs. A block of a window is free, or
+ * its owner is movable and it can be emptied now. The best window is the one with the lowest
+ * eviction cost (weights.h): for each block in use one, and what its holder says that it would cost
+ * to empty it. A run of an unmovable owner gets a window above 4 GB, unless a window between 256 MB
+ * and 4 GB costs less than half; below 256 MB only if there is no other.
  *
- * The search takes no lock, and can be preempted; the window found is looked at once more. It takes at most about four
- * instructions for each block of the machine (make bench).
+ * The search takes no lock, and can be preempted; the window that it finds is looked at once more.
+ * It takes at most about four instructions for each block of the machine (make bench).
  */
 #pragma once
 
@@ -21,8 +22,9 @@ struct window {
 bool window_find(struct block_heap *heap, const struct run_request *request, struct window *window);
 
 /*
- * Has searches leave out what is in use in the window now, until window_avoid_nothing. What is freed counts again at once. The
- * caller serialises the use of both (reclaim mutex).
+ * Excludes the blocks that are in use in the window now from all searches, until
+ * window_avoid_nothing. A block that is freed counts again at once. The caller serialises the use
+ * of both (reclaim mutex).
  */
 void window_avoid(struct block_heap *heap, const struct window *window);
 void window_avoid_nothing(struct block_heap *heap);
