@@ -1,12 +1,12 @@
 /*
- * Pages for one at a time: pinned and read, or WRITING with the caller's as the only pin. What read, write, map and discard are
- * made of.
+ * Access to single pages: pinned and read, or WRITING with the caller's as the only pin. Reading,
+ * writing, mapping and discarding are built on it.
  */
 #pragma once
 
 #include "frame.h"
 
-/* Counts lookups that hit, that missed, and those that were the first use of a page that had been read ahead. */
+/* Counts lookups: hits, misses, and first uses of pages that were read ahead. */
 void volume_count_lookups(struct volume *volume, uint64_t hits, uint64_t misses, uint64_t first_uses);
 
 /* STATUS_RANGE unless [offset, offset + bytes) lies within the node. */
@@ -15,7 +15,10 @@ status_t node_check_range(const struct node *node, uint64_t offset, uint64_t byt
 /* Whether the node can be written: STATUS_READ_ONLY, STATUS_GONE. */
 status_t node_check_writable(const struct node *node) MUST_CHECK;
 
-/* Puts a page that is TAKEN into the index; false: that key is cached already, and the frame was given back. */
+/*
+ * Puts a TAKEN page into the index. False: that key is cached already, and the frame was given
+ * back.
+ */
 bool page_insert(struct node *node, struct page *page, enum lane lane, uint64_t number, uint32_t state);
 
 /* Waits until a pinned page has been read. On failure the pin is gone. */
@@ -25,11 +28,11 @@ status_t page_wait_read(struct page *page) MUST_CHECK;
 status_t page_get(struct node *node, uint64_t number, struct page **page) MUST_CHECK;
 
 /*
- * Gives the page, WRITING, with the only pin; `whole`: what it contains does not matter, so it is not read. It ends by
- * page_written or, if nothing was changed, page_give_up. The caller holds no other pin, but may hold pages of lower numbers of
- * the same node that are WRITING.
+ * Gets the page, WRITING, with the only pin. `whole`: the caller overwrites all of it, so it is not
+ * read. The caller ends it by page_written or, if it changed nothing, by page_give_up. The caller
+ * holds no other pin, but may hold pages of lower numbers of the same node that are WRITING.
  */
 status_t page_get_writing(struct node *node, uint64_t number, bool whole, struct page **page) MUST_CHECK;
 
-/* Takes a page that is WRITING, with the only pin, out of the cache, whatever is new in it. */
+/* Discards a page that is WRITING, with the only pin, dirty or not. */
 void page_give_up(struct volume *volume, struct page *page);

@@ -1,32 +1,33 @@
 /*
- * The descriptors of all blocks and frames that pages may lie in: for every block of the machine's memory a `struct frames`,
- * made once at start-up, so that a page heap grows and shrinks without any memory for bookkeeping, and a descriptor can be
- * looked at by anyone at any time.
+ * The pageblock table: a `struct frames` for every block of the machine's memory, with the
+ * descriptors of its frames. It is made once at start-up, so a page heap grows and shrinks without
+ * memory for metadata, and any task may look at a descriptor at any time.
  *
- * A block's generation changes when it leaves its page heap. Entries of the index carry the generation that their block had;
- * so a block that is lent can be revoked first, and its entries are taken out of the index afterwards (lend.h).
+ * A block's generation changes when it leaves its page heap. Entries of the index carry the
+ * generation that their block had; so a loaned block is revoked first, and its entries leave the
+ * index later (lend.h).
  */
 #pragma once
 
 #include "heap/memory.h"
 #include "page.h"
 
-/* With the generation: the block is lent to the guarantee. Its pages can be read, but not pinned. */
+/* A bit beside the generation: the block is loaned. Its pages can be read, but not pinned. */
 #define GENERATION_LENT 0x10000u
 
-/* One block. [R]: the lock of the page heap that has it (page_heap.h). */
+/* One pageblock. [R]: the lock of the page heap that has it (page_heap.h). */
 struct frames {
 	struct volume *_Atomic volume; /* [R] of the page heap that has the block; NULL: none has */
 	struct phys_addr block;        /* [I] */
-	struct list link;              /* [R] in its queue, or in the list of whoever fenced it */
-	struct list scored;            /* [R] QUEUED: among those of about the same score */
-	struct list aged;              /* [R] QUEUED: in the order in which scores were looked at */
+	struct list link;              /* [R] in its queue, or a list of the task that isolated it */
+	struct list scored;            /* [R] QUEUED: in the level of its score */
+	struct list aged;              /* [R] QUEUED: in heap->aged */
 	_Atomic uint32_t generation;   /* 16 bits, not 0, and GENERATION_LENT; changes under [R], or as lend.h says */
 	_Atomic uint32_t entered; /* [R] when its cursor last went over it, on the page cache's clock of blocks; read without */
-	uint32_t score;           /* [R] what it would cost to lose the block, when it was looked at last */
-	_Atomic uint32_t cached;  /* [R] pages in it, when it was looked at last; LENT: now; read without */
+	uint32_t score;           /* [R] what its loss would cost, at the last look */
+	_Atomic uint32_t cached;  /* [R] its pages at the last look; LENT: now; read without */
 	uint32_t mapped;          /* [R] pages in it that are mapped (apart.h) */
-	uint32_t busy;            /* [R] frames that a cursor's visit is looking at: the block must stay */
+	uint32_t busy;            /* [R] visits of cursors that go on, and holds: it must stay */
 	uint32_t position;        /* [R] OPEN: next frame of the cursor */
 	uint8_t role;             /* [R] enum frames_role */
 	uint8_t lane;             /* [R] enum lane: the queue it is in, or was in */
@@ -34,14 +35,14 @@ struct frames {
 	struct page pages[PAGES_PER_BLOCK] __attribute__((aligned(64)));
 };
 
-/* What lies in a block, as far as it matters to whoever wants to have it. */
+/* Page counts: what lies in a block, as far as it matters to a task that wants the block. */
 struct frames_census {
 	uint32_t used;   /* frames that are not FREE */
 	uint32_t cached; /* pages */
 	uint32_t dirty;  /* dirty, movable */
-	uint32_t stuck;  /* in use, being read or written, or taken by somebody */
-	uint32_t ends;   /* of these, written: that ends by itself */
-	uint32_t failed; /* could not be written, and will not be the next time: a drain does not try */
+	uint32_t stuck;  /* in use, being read or written, or TAKEN */
+	uint32_t ends;   /* those of them in writeback, which ends by itself */
+	uint32_t failed; /* the last write failed; a drain does not try again */
 };
 
 struct frame_table {
@@ -56,10 +57,13 @@ struct frame_table {
 status_t frame_table_init(struct frame_table *table, struct memory *memory) MUST_CHECK;
 void frame_table_fini(struct frame_table *table);
 
-/* The block at this address; makes its pages, if that has not been done yet. */
+/* The pageblock at this address; sets its pages up if that has not been done yet. */
 struct frames *frames_prepare(const struct frame_table *table, struct phys_addr block);
 
-/* Its entries in the index do not count any more, and it is not lent. */
+/*
+ * Gives the block a new generation: its entries in the index do not count any more, and it is not
+ * loaned.
+ */
 void frames_invalidate(struct frames *frames);
 
 /* NULL: no memory lies there. */
@@ -75,7 +79,7 @@ static inline struct page *frame_table_page(const struct frame_table *table, uin
 	return &table->blocks[frame / PAGES_PER_BLOCK - table->first_block]->pages[frame % PAGES_PER_BLOCK];
 }
 
-/* Descriptors of blocks lie one behind the other in blocks of their own, from the start on. */
+/* The pageblock of a descriptor: pageblocks fill blocks of their own from the start on. */
 static inline struct frames *page_frames(const struct page *page)
 {
 	const uintptr_t chunk = (uintptr_t)page & ~(uintptr_t)(BLOCK_BYTES - 1);
@@ -83,7 +87,7 @@ static inline struct frames *page_frames(const struct page *page)
 	return (struct frames *)chunk + ((uintptr_t)page - chunk) / sizeof(struct frames);
 }
 
-/* Its number: the physical address / 4096. */
+/* The number of the frame: its physical address / 4096. */
 static inline uint32_t page_frame(const struct page *page)
 {
 	const struct frames *frames = page_frames(page);
@@ -101,7 +105,7 @@ static inline void *page_memory(const struct page *page)
 	return platform_virt(page_address(page));
 }
 
-/* The cursor has come by all of its frames. [R] is held. */
+/* Whether the cursor has come by all frames of the block. [R] is held. */
 static inline bool frames_cursor_is_done(const struct frames *frames)
 {
 	return frames->position == PAGES_PER_BLOCK;
@@ -112,7 +116,7 @@ static inline uint16_t frames_generation(const struct frames *frames)
 	return (uint16_t)atomic_load_explicit(&frames->generation, memory_order_acquire);
 }
 
-/* Whether the page's block is still the one that it was inserted into. */
+/* Whether the block has the generation that it had when the page was inserted. */
 static inline bool page_is_current(const struct page *page)
 {
 	return atomic_load_explicit(&page->generation, memory_order_acquire) == frames_generation(page_frames(page));

@@ -1,19 +1,26 @@
-/* The inside of the index: buckets, stripes and links. For the files of the index, and frame.c: each miss evicts there. */
+/*
+ * The inside of the index: buckets, stripes and links. For the files of the index, and for frame.c,
+ * which evicts a page at each miss.
+ */
 #pragma once
 
 #include "index.h"
 #include "runtime/base/assert.h"
 
-/* Consecutive buckets of one stripe: what lies one behind the other is cleared away under one lock. */
+/*
+ * Consecutive buckets of one stripe: one hold of its lock evicts pages that lie one behind the
+ * other on the disk.
+ */
 #define STRIPE_BUCKETS 64ull
 
 #define LIKELY(condition)   __builtin_expect(!!(condition), 1)
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 
 /*
- * Where the chain of `key` begins. As many consecutive pages as there are buckets, a lap, take consecutive buckets, which share
- * cache lines, and each lap begins at a bucket of its own: what two halves of a product make of its number, and of its node.
- * One half alone is linear: some strides would meet few buckets. With this factor, no power of two costs more than a random
+ * The bucket of `key`. As many consecutive pages as there are buckets, a lap, take consecutive
+ * buckets, which share cache lines. Each lap begins at a bucket of its own, which the two halves of
+ * a product make of the number of the lap and of the node. One half alone is linear: some strides
+ * would meet few buckets. With this factor, no power of two as a stride costs more than a random
  * hash.
  */
 static inline uint64_t bucket_of(const struct index *index, uint64_t key)
@@ -38,13 +45,16 @@ static inline uint32_t load(const _Atomic uint32_t *link)
 	return atomic_load_explicit(link, memory_order_acquire);
 }
 
-/* A reader that follows the link finds what was stored in the page before. */
+/* Publishes a link: a reader that follows it finds what was stored in the page before. */
 static inline void store(_Atomic uint32_t *link, uint32_t frame)
 {
 	atomic_store_explicit(link, frame, memory_order_release);
 }
 
-/* What leads to a frame that is in the bucket: the bucket, or the page before it. [S] is held. */
+/*
+ * The link to a frame that is in the bucket: the bucket itself, or in the page before it. [S] is
+ * held.
+ */
 static inline _Atomic uint32_t *link_of(struct index *index, _Atomic uint32_t *bucket, uint32_t frame)
 {
 	_Atomic uint32_t *link = bucket;
@@ -57,14 +67,14 @@ static inline _Atomic uint32_t *link_of(struct index *index, _Atomic uint32_t *b
 	return link;
 }
 
-/* Whether the descriptor is the entry of `key`: neither that of another page, nor in a block that was revoked. */
+/* Whether the descriptor is the entry of `key`: neither another page's, nor in a revoked block. */
 static inline bool is_entry(const struct frames *frames, const struct page *page, uint64_t key)
 {
 	return page_key(page) == key &&
 	       atomic_load_explicit(&page->generation, memory_order_relaxed) == frames_generation(frames);
 }
 
-/* The page, and what leads to it: its bucket, or the page before it. */
+/* The page, and the link to it: the bucket, or in the page before it. */
 static inline struct page *find_link_locked(struct index *index, uint64_t bucket, uint64_t key, _Atomic uint32_t **link)
 {
 	uint32_t frame;
@@ -80,13 +90,16 @@ static inline struct page *find_link_locked(struct index *index, uint64_t bucket
 	return NULL;
 }
 
-/* Where a page is found: the stripe, which is locked, and what leads to the page in its chain. */
+/* Where a page is found: its stripe, which is locked, and the link to it. */
 struct index_entry {
 	struct index_stripe *stripe;
 	_Atomic uint32_t *link;
 };
 
-/* The page, if it is cached, and, in any case, the lock of its stripe, which the caller gives back. */
+/*
+ * The page if it is cached. In any case the lock of its stripe is held afterwards, and the caller
+ * releases it.
+ */
 static inline struct page *index_lock_key(struct index *index, uint64_t key, struct index_entry *entry)
 {
 	const uint64_t bucket = bucket_of(index, key);
@@ -96,7 +109,7 @@ static inline struct page *index_lock_key(struct index *index, uint64_t key, str
 	return find_link_locked(index, bucket, key, &entry->link);
 }
 
-/* Takes a page that index_lock_key has found out of its chain and leaves its state alone. [S] is held. */
+/* Takes a page that index_lock_key has found out of its chain; its state stays. [S] is held. */
 static inline void index_remove_at(_Atomic uint32_t *link, struct page *page)
 {
 	store(link, load(&page->next));

@@ -1,10 +1,12 @@
 /*
- * I/O of pages: consecutive pages of a volume in one request to the device. The objects come from a reserve; a task that finds
- * none waits on pagecache->progress until one comes back, so I/O never fails for want of memory.
+ * I/O of pages: consecutive pages of a volume in one request to the device. The I/O objects come
+ * from a reserve; a task that finds none waits on pagecache->progress until one comes back, so I/O
+ * never fails for want of memory.
  *
- * `requests` of them are for all volumes, the last quarter for reads only: a disk that serves reads and no writes holds up
- * neither its own nor another one's. When these are under way, which a silent disk may bring about, each volume has IO_OWN more
- * for its reads and IO_OWN for its writes, the last of which only a task that cleans may take.
+ * `requests` of the objects are for all volumes, the last quarter for reads only: so a disk that
+ * serves reads and no writes holds up neither its own reads nor another disk's. When all of these
+ * are under way, which a silent disk may cause, each volume has IO_OWN more for its reads and
+ * IO_OWN for its writes; only a task that cleans may take the last one for writes.
  */
 #pragma once
 
@@ -20,33 +22,42 @@ struct io {
 	struct node *node; /* of a write */
 	uint64_t end;      /* of the pages, in bytes of the volume */
 	uint32_t count;
-	uint64_t write;   /* when it was begun, on volume->clock */
+	uint64_t write;   /* when the write began, on volume->clock */
 	uint64_t losses;  /* written_losses() when it was submitted */
 	struct list link; /* [D] in volume->in_flight */
 	struct page *pages[IO_PAGES_MAX];
 	struct phys_range segments[IO_PAGES_MAX];
 };
 
-/* Waits for an object. Whoever holds one that is not submitted must not call it. */
+/* Waits for an object. The caller holds no object that it has not submitted. */
 struct io *io_begin(struct volume *volume, enum block_operation operation);
 
-/* The same without waiting; NULL: there is none. `left`: so many of those for all must be left for others. */
+/*
+ * The same without waiting; NULL: there is none. `left`: shared objects that must be left for
+ * others.
+ */
 struct io *io_try_begin(struct volume *volume, enum block_operation operation, uint32_t left);
 
-/* Gives back what was not submitted, or is done. */
+/* Gives back an object that was not submitted, or is done. */
 void io_end(struct io *io);
 
-/* Pages that one request to this volume's device can take. */
+/* The most pages that one request to this volume's device can take. */
 uint32_t io_pages_max(const struct volume *volume);
 
-/* Appends a page that has its key. False: full, or it does not lie behind the last one. */
+/*
+ * Appends a page whose key is set. False: the object is full, or the page does not follow on the
+ * disk.
+ */
 bool io_add(struct io *io, struct page *page);
 
-/* Appends bytes of memory to a list of segments, which has room; what lies behind the last one is joined with it. */
+/*
+ * Appends memory to a list of segments, which has room; memory right behind the last segment is
+ * joined with it.
+ */
 void io_add_segment(struct phys_range *segments, uint32_t *count, struct phys_addr start, uint64_t bytes);
 
-/* `done` gets io->request.status and calls io_end in the end. */
+/* Submits it; `done` finds io->request.status, and calls io_end in the end. */
 void io_submit(struct io *io, void (*done)(struct block_request *request));
 
-/* Submits the read of pages that are READING and each have a pin for it; ends them as page.h says. */
+/* Submits the read of READING pages that each have a pin for it; ends them as page.h says. */
 void io_submit_read(struct io *io);

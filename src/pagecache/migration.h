@@ -1,7 +1,8 @@
 /*
- * The migration reserve: blocks of frames that only pages go to which a cleaning task moves away. So a move never fails for
- * want of a frame, even where the cursor of the main queue finds nothing that could give way. A block of the reserve becomes
- * the open block of the main queue of the volume that needs it; the background writer fetches another one afterwards.
+ * The migration reserve: blocks whose frames are only for pages that a cleaning task moves away. So
+ * a move never fails for want of a frame, even where the cursor of the main queue finds nothing to
+ * evict. A block of the reserve becomes the open block of the main queue of the volume that needs
+ * it; the background writer takes another block for the reserve later.
  */
 #pragma once
 
@@ -24,8 +25,11 @@ struct volume;
 status_t migration_init(struct pagecache *pagecache, uint32_t blocks) MUST_CHECK;
 void migration_fini(struct pagecache *pagecache);
 
-/* Opens a block of the reserve as the volume's main block. False: there is none left. While cleaning only. */
+/*
+ * Opens a block of the reserve as the volume's main block. False: none is left. For tasks that
+ * clean.
+ */
 bool migration_open(struct volume *volume);
 
-/* Fetches what is missing, without waiting. Where platform_may_sleep(), not while cleaning. */
+/* Fills the reserve up, without waiting. Where platform_may_sleep(), not while cleaning. */
 void migration_refill(struct pagecache *pagecache);
