@@ -3,12 +3,12 @@
  * two squares side by side, in order of address, by owner and by temperature. A character stands
  * for as many blocks as it takes to make the picture fit, at least one.
  *
- * 	by owner        a letter, as the legend says: the owner that holds most of it; small if it does
- * 			not hold all. Where some blocks are unmovable, the owner that holds most of
- * 			these, since they are in the way of large runs.
- * 	by temperature  0 to 9: what it would cost to empty the blocks in use, each step about three
- * 			times the one before; # where some are unmovable.
- * 	both            . all free; a blank: no memory
+ *	by owner        a letter, as the legend says: the owner that holds most of it; small if it does
+ *			not hold all. Where some blocks are unmovable, the owner that holds most of
+ *			these, since they are in the way of large runs.
+ *	by temperature  0 to 9: what it would cost to empty the blocks in use, each step about three
+ *			times the one before; # where some are unmovable.
+ *	both            . all free; a blank: no memory
  */
 #pragma once
 

@@ -20,8 +20,8 @@
  *    read again. It excludes the blocks that are in the way from later windows (window_avoid) and
  *    counts them. It starts writes of dirty memory all the same.
  *
- * 	cleaner_register(&memory->cleaners, &volume->cleaner);      ... asked from any task ...
- * 	cleaner_unregister(&memory->cleaners, &volume->cleaner);    waits until it does not run
+ *	cleaner_register(&memory->cleaners, &volume->cleaner);      ... asked from any task ...
+ *	cleaner_unregister(&memory->cleaners, &volume->cleaner);    waits until it does not run
  *
  * Lock [L]: registry->lock, not held while a cleaner runs.
  */

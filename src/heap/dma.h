@@ -2,10 +2,10 @@
  * DMA memory for drivers. A buffer is contiguous in virtual memory; the device sees it as a list of
  * segments that keep all limits of the device and of the request.
  *
- * 	struct dma_request request = { .bytes = 4 * MIB, .wait = MEMORY_WAIT_FOREVER };
- * 	status = dma_alloc(memory, &nvme->device, &request, &buffer);     reclaims just what is missing
- * 	... give buffer->segments to the device, touch buffer->memory ...
- * 	dma_free(memory, buffer);                                         when the device is done with it
+ *	struct dma_request request = { .bytes = 4 * MIB, .wait = MEMORY_WAIT_FOREVER };
+ *	status = dma_alloc(memory, &nvme->device, &request, &buffer);     reclaims just what is missing
+ *	... give buffer->segments to the device, touch buffer->memory ...
+ *	dma_free(memory, buffer);                                         when the device is done with it
  *
  * 1. A request succeeds as a whole or changes nothing; the log says of a failure which owners hold
  *    the memory.
@@ -22,7 +22,7 @@
  *    state changes by the table in dma_record.c, each time in one atomic step.
  * 7. A driver that must have memory in handlers reserves it at probe:
  *
- * 	status = dma_guarantee_reserve(memory, &card->device, 16 * MIB);      e.g. 1024 x 16 KB, or 4 x 4 MB
+ *	status = dma_guarantee_reserve(memory, &card->device, 16 * MIB);      e.g. 1024 x 16 KB, or 4 x 4 MB
  *
  * What the device has out of the guarantee counts against its reservation first, in pieces
  * (guarantee.h): objects of one size share pieces. Beyond the reservation, handlers and requests

@@ -3,10 +3,10 @@
  * given up. Until the device has been reset, this memory is given to no other owner, and its
  * records stay.
  *
- * 	if (!device_stopped(it))
- * 		dma_quarantine(memory, &function->device);   then free everything as always: it stays
- * 	...
- * 	dma_quarantine_end(memory, &function->device);       once the device has been reset: it is free
+ *	if (!device_stopped(it))
+ *		dma_quarantine(memory, &function->device);   then free everything as always: it stays
+ *	...
+ *	dma_quarantine_end(memory, &function->device);       once the device has been reset: it is free
  *
  * 1. All that the device has at that moment goes into quarantine. dma_free and dma_coherent_free of
  *    it end the caller's use and nothing else, so a driver cleans up as if the device had stopped.

@@ -1,13 +1,13 @@
 /*
  * The state of DMA memory, for dma*.c and the monitor commands.
  *
- * 	dma.c			requests, buffers and coherent objects
- * 	dma_plan.c		from limits to pieces and segments
- * 	dma_record.c		the list of all buffers, and what changes their state
- * 	dma_guaranteed.c	buffers out of the guarantee
- * 	dma_state.c		clients, zones, beginning and end
- * 	dma_quarantine.c	memory of devices that may still be at work
- * 	dma_report.c		what the monitor shows
+ *	dma.c			requests, buffers and coherent objects
+ *	dma_plan.c		from limits to pieces and segments
+ *	dma_record.c		the list of all buffers, and what changes their state
+ *	dma_guaranteed.c	buffers out of the guarantee
+ *	dma_state.c		clients, zones, beginning and end
+ *	dma_quarantine.c	memory of devices that may still be at work
+ *	dma_report.c		what the monitor shows
  *
  * Lock [E]: the lock of the guarantee, a leaf, held with interrupts off for one record or a look
  * through all clients. So a take from the guarantee and its record are one section, and so are a

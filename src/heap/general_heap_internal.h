@@ -1,9 +1,9 @@
 /*
  * What the files of the general heap share; no other file includes it.
  *
- * 	general_heap.c		alloc, free, resize, draining, beginning and end
- * 	general_heap_classes.c	which sizes there are, and which class serves which
- * 	general_heap_runs.c	what is larger than any class
+ *	general_heap.c		alloc, free, resize, draining, beginning and end
+ *	general_heap_classes.c	which sizes there are, and which class serves which
+ *	general_heap_runs.c	what is larger than any class
  */
 #pragma once
 

@@ -2,10 +2,10 @@
  * The guarantee: DMA memory that is there at any moment, without waiting, in interrupt handlers
  * too. It consists of pieces of adjacent blocks, each in a slot:
  *
- * 	                          .---- take ----> OUT ----.
- * 	                          |                        | the last object of the piece is given back
- * 	EMPTY --- free blocks ----+--> IDLE <--------------'
- * 	      '-- a loan ----------> LOANED --- take (revokes) ---> OUT
+ *	                          .---- take ----> OUT ----.
+ *	                          |                        | the last object of the piece is given back
+ *	EMPTY --- free blocks ----+--> IDLE <--------------'
+ *	      '-- a loan ----------> LOANED --- take (revokes) ---> OUT
  *
  * 1. Reserved first. `pieces` pieces are guaranteed. An account counts `reserved` and `out` pieces:
  *    there is one for each device that has reserved some, and a common one. Pieces that no account

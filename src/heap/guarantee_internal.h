@@ -1,10 +1,10 @@
 /*
  * What the files of the guarantee share; no other file includes it.
  *
- * 	guarantee.c		taking, giving and reserving; beginning and end
- * 	guarantee_refill.c	filling, loans, exchanging
- * 	guarantee_window.c	windows with pieces in them: the cleaner
- * 	guarantee_check.c	figures
+ *	guarantee.c		taking, giving and reserving; beginning and end
+ *	guarantee_refill.c	filling, loans, exchanging
+ *	guarantee_window.c	windows with pieces in them: the cleaner
+ *	guarantee_check.c	figures
  */
 #pragma once
 

@@ -4,7 +4,7 @@
  * free, faults in every build; the report of the fault names the heap, the object's size, and the
  * code that allocated and freed it.
  *
- * 	slot     [hidden ...][ free bytes | object ][hidden] [hidden ...][ free bytes | object ][hidden] ...
+ *	slot     [hidden ...][ free bytes | object ][hidden] [hidden ...][ free bytes | object ][hidden] ...
  *
  * 1. An object ends where its last page ends, but for what its alignment takes; those bytes, and
  *    some before the object, hold a pattern that the free checks.

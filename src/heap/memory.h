@@ -2,9 +2,9 @@
  * The memory of a machine: block heap, cleaners and general heap put together, with watermarks and
  * reclaim.
  *
- * 	free bytes   0 ........ min ................ low ......... high .......... all
- * 	             only kernel  DMA and big runs,    caches grow
- * 	             objects      caches do not grow
+ *	free bytes   0 ........ min ................ low ......... high .......... all
+ *	             only kernel  DMA and big runs,    caches grow
+ *	             objects      caches do not grow
  *
  * The watermarks count free blocks wherever they are. The blocks below min wait for kernel objects,
  * which take any block. So a request for certain addresses takes a block there as soon as it is

@@ -13,8 +13,8 @@
  *    that do not fit go to the depot in whole magazines, where other CPUs get them, and from there
  *    back into the blocks.
  *
- * 	alloc <- [magazine]  <- full ones of the depot <- the fullest block, in an order of its own
- * 	free  -> [magazine]  -> the depot; if all depots have their share of memory, the objects' blocks
+ *	alloc <- [magazine]  <- full ones of the depot <- the fullest block, in an order of its own
+ *	free  -> [magazine]  -> the depot; if all depots have their share of memory, the objects' blocks
  *
  * 4. Fullest first: where objects come and go and the blocks have holes, freed objects go back to
  *    their blocks and new ones come from the fullest block that has room, so that the emptiest

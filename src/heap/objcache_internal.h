@@ -1,13 +1,13 @@
 /*
  * What the files of the objcache share; no other file includes it. `_locked`: with [C] held.
  *
- * 	objcache.c		blocks, their lists by fill, and growing
- * 	objcache_alloc.c	alloc and free, and their slow paths
- * 	objcache_magazine.c	magazines, and how they are loaded and unloaded (objcache_magazine.h)
- * 	objcache_drain.c	what goes back to the source
- * 	objcache_life.c		beginning, end and counts
- * 	objcache_check.c	reports of wrong uses, and the walker
- * 	objcache_debug.c	what debug builds do
+ *	objcache.c		blocks, their lists by fill, and growing
+ *	objcache_alloc.c	alloc and free, and their slow paths
+ *	objcache_magazine.c	magazines, and how they are loaded and unloaded (objcache_magazine.h)
+ *	objcache_drain.c	what goes back to the source
+ *	objcache_life.c		beginning, end and counts
+ *	objcache_check.c	reports of wrong uses, and the walker
+ *	objcache_debug.c	what debug builds do
  */
 #pragma once
 

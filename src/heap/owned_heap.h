@@ -3,11 +3,11 @@
  * owner's objects and the code that allocated them. So the core can say what an owner left behind
  * when it has gone.
  *
- * 	owned_heap_init(&owned, &registry, &memory->general, "edu 00:04.0");
- * 	struct edu *edu = heap_alloc(&owned.heap, sizeof(*edu), 0);
- * 	...
- * 	leaks = owned_heap_report_left(&owned);
- * 	                "edu 00:04.0: 1 objects, 96 bytes, allocated by edu_probe+0x1c"
+ *	owned_heap_init(&owned, &registry, &memory->general, "edu 00:04.0");
+ *	struct edu *edu = heap_alloc(&owned.heap, sizeof(*edu), 0);
+ *	...
+ *	leaks = owned_heap_report_left(&owned);
+ *	                "edu 00:04.0: 1 objects, 96 bytes, allocated by edu_probe+0x1c"
  *
  * 1. For owners with some dozen objects: each costs a record more, and a free looks through the
  *    list.

@@ -3,10 +3,10 @@
  * all memory reads little: 1 MB for 1 TB. They lie from the top of memory down, and a search goes
  * through them in that order: of windows with the same cost it finds the highest.
  *
- * 	0              free
- * 	1 to 2047      in use by a movable owner: 1 + block->cost / 40, so 1 for two pages to be read again
- * 	UNUSABLE       no memory, in use by an unmovable owner, or not to be emptied now
- * 	AVOIDED set    excluded for a while, whatever it costs
+ *	0              free
+ *	1 to 2047      in use by a movable owner: 1 + block->cost / 40, so 1 for two pages to be read again
+ *	UNUSABLE       no memory, in use by an unmovable owner, or not to be emptied now
+ *	AVOIDED set    excluded for a while, whatever it costs
  *
  * Each weight is written by one atomic operation and read without a lock. A search takes no lock,
  * however long it is, and what it finds may have changed. It is exact, the lowest sum of all

@@ -3,8 +3,8 @@
  * window of blocks that a large request needs. A page is moved into such a block before it is
  * mapped.
  *
- * 	memory --> APART, frames taken in address order
- * 	           APART --at its end, nothing mapped--> QUEUED, an ordinary block of the volume
+ *	memory --> APART, frames taken in address order
+ *	           APART --at its end, nothing mapped--> QUEUED, an ordinary block of the volume
  *
  * 1. A block that is APART belongs to an unmovable owner: it lies beside other memory that stays,
  *    and windows go round it. It belongs to the page heap, but is in none of its queues; a page

@@ -1,9 +1,9 @@
 /*
  * The dirty pages of a node, by what keeps them from being clean:
  *
- * 	DIRTY_WAITING  to be written
- * 	DIRTY_FAILED   the last write failed (the page is FAILED, too)
- * 	DIRTY_BUSY     a writer had the page when the writeback came; claimed when the writer is done
+ *	DIRTY_WAITING  to be written
+ *	DIRTY_FAILED   the last write failed (the page is FAILED, too)
+ *	DIRTY_BUSY     a writer had the page when the writeback came; claimed when the writer is done
  *
  * Each kind has two sets, in the order of page numbers. New pages enter the young set; the
  * writeback empties the old one, and turns the two when the old one is empty. So a pass finds its

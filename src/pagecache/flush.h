@@ -2,12 +2,12 @@
  * Flushes: a flush makes durable what was written before it began. It goes through these stages,
  * each of which ends by itself:
  *
- * 	FLUSH_CLAIM   claims the pages that were dirty and begins their writes; tries each page that
- * 	              failed before once
- * 	FLUSH_BUSY    claims each page that a writer had when the writer is done
- * 	FLUSH_WRITES  all writes that were in flight by then have ended
- * 	FLUSH_DEVICE  a device flush that began after that has ended well: this flush's, or one that
- * 	              it joins (written.h)
+ *	FLUSH_CLAIM   claims the pages that were dirty and begins their writes; tries each page that
+ *	              failed before once
+ *	FLUSH_BUSY    claims each page that a writer had when the writer is done
+ *	FLUSH_WRITES  all writes that were in flight by then have ended
+ *	FLUSH_DEVICE  a device flush that began after that has ended well: this flush's, or one that
+ *	              it joins (written.h)
  *
  * If the device may have lost its cache meanwhile, the flush makes what is cached dirty again and
  * begins anew, once. Flushes of nodes and volumes go on side by side; no flush waits for another

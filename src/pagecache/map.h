@@ -2,9 +2,9 @@
  * Zero copy: a range of a node as a scatter-gather list of its cached pages, which a device may
  * read, or fill, by DMA.
  *
- * 	node_map(node, offset, bytes, MAP_READ, &mapping)
- * 	... the device reads mapping->segments ...
- * 	node_unmap(mapping)
+ *	node_map(node, offset, bytes, MAP_READ, &mapping)
+ *	... the device reads mapping->segments ...
+ *	node_unmap(mapping)
  *
  * MAP_READ: the pages are read if need be, and pinned: other tasks can read them, and cannot write,
  * evict or move them. MAP_WRITE: the pages are the caller's alone until node_unmap, and dirty from

@@ -1,9 +1,9 @@
 /*
- * What the files of the page heap share; nobody else includes it.
+ * What the files of the page heap share; no other file includes it.
  *
  *	page_heap.c		lists and scores, blocks that come and go, cursors
  *	page_heap_fence.c	blocks that are to go
- *	page_heap_lend.c	groups of blocks, and what is lent
+ *	page_heap_lend.c	groups of blocks, and loans
  */
 #pragma once
 
@@ -18,8 +18,11 @@ static inline struct volume *page_heap_volume(struct page_heap *heap)
 /* The index in heap->levels for this score. */
 unsigned page_heap_level(uint32_t score);
 
-/* page_heap_look_locked for a QUEUED block, and what lies in it: it stays where it is in its level, or ends another one. */
+/*
+ * page_heap_look_locked for a QUEUED block, with its page counts. The block keeps its place in its
+ * level, or becomes the last of another level.
+ */
 void page_heap_count_locked(struct page_heap *heap, struct frames *frames, struct frames_census *census);
 
-/* The block is not lent any more, whatever it is to be instead. [R] is held. */
+/* The block is not on loan any more; the caller sets its new role. [R] is held. */
 void page_heap_leave_lent_locked(struct page_heap *heap, struct frames *frames);

@@ -1,7 +1,8 @@
 /*
- * Pageout: the blocks that reclaim came by and could not give because too many of their pages are dirty. Whoever cleans may
- * start to write such a block; the background writer does so early, when there is much dirty memory. Nobody waits: the next
- * round of reclaim finds the block clean.
+ * Pageout: the blocks that reclaim could not give because too many of their pages are dirty. A
+ * cleaner that may write starts to write such a block; the background writer does so early, when
+ * much memory is dirty. No task waits for these writes: the next round of reclaim finds the block
+ * clean.
  */
 #pragma once
 
@@ -9,7 +10,7 @@
 
 #define PAGEOUT_BLOCKS 16
 
-/* Of a volume. [D] */
+/* The pageout list of a volume, under [D]. */
 struct pageout {
 	struct frames *blocks[PAGEOUT_BLOCKS];
 	uint32_t count;
@@ -17,15 +18,19 @@ struct pageout {
 
 struct volume;
 
-/* A block that should be written, if there is room on the list. */
+/* Notes a block that should be written, if there is room on the list. */
 void pageout_note(struct volume *volume, struct frames *frames);
 
 /*
- * Starts writes of the block's dirty pages, in the order of the disk, as far as there are I/O objects; those that could not be
- * written before are left alone. The block stays in the page heap meanwhile: the caller has fenced it or holds it. True: pages
- * of it are being written, or have been.
+ * Starts writes of the block's dirty pages, in the order of the disk, as far as there are I/O
+ * objects; pages whose last write failed are left alone. The block stays in the page heap
+ * meanwhile: the caller has isolated it or holds it. True: pages of it are being written, or have
+ * been.
  */
 bool pageout_write_block(struct volume *volume, struct frames *frames);
 
-/* For the background writer: writes what was noted, if so much is dirty that reclaim may come to wait for it. */
+/*
+ * For the background writer: writes the noted blocks, if so much is dirty that reclaim may come to
+ * wait for them.
+ */
 void pageout_write_early(struct volume *volume);

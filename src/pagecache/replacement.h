@@ -43,11 +43,12 @@
 
 void replacement_init(struct page_heap *heap);
 
-/* Where a page that has been missed goes. */
+/* The queue for a page that was missed. */
 enum lane replacement_admit(struct volume *volume, uint64_t key);
 
 /*
- * The hand of a lane at a frame: true: the page is now TAKEN, and the caller's. May evict or move; no lock is held.
+ * The hand of a queue at a frame. True: the frame is TAKEN now, and the caller's. May evict or move
+ * the page; no lock is held.
  */
 bool replacement_visit(struct volume *volume, struct page *page, enum lane lane);
 
@@ -57,32 +58,44 @@ bool replacement_visit(struct volume *volume, struct page *page, enum lane lane)
 #define REPLACEMENT_COLD_HITS ((REPLACEMENT_HOT_HITS - 1) * PAGE_HIT)
 _Static_assert((REPLACEMENT_HOT_HITS & (REPLACEMENT_HOT_HITS - 1)) == 0, "hot is one bit or more of the counter");
 
-/* Whether a cursor spares the page; whether a drain moves it; and its state when it is moved to main, or spared there. */
+/*
+ * Whether a cursor spares the page; whether a drain moves it; and its state after a move to main,
+ * or when main spares it.
+ */
 bool replacement_is_hot(uint32_t state);
 bool replacement_is_worth_moving(uint32_t state);
 uint32_t replacement_state_in_main(uint32_t state);
 
-/* Whether a fresh block should come in for this lane. [R] is held. */
+/* Whether the queue should get a fresh block. [R] is held. */
 bool replacement_wants_fresh_locked(const struct page_heap *heap, enum lane lane);
 
-/* The block that the cursor of this lane goes over next; it may belong to the other queue. NULL: none. [R] is held. */
+/*
+ * The block that the queue's cursor goes over next; it may be of the other queue. NULL: none. [R]
+ * is held.
+ */
 struct frames *replacement_next_locked(struct page_heap *heap, enum lane lane);
 
-/* So many blocks that have gone were wanted by others; a fresh one has come. [R] is held. */
+/* Drains gave so many blocks to requests; a fresh block has come. [R] is held. */
 void replacement_drained_locked(struct page_heap *heap, uint64_t blocks);
 void replacement_came_back_locked(struct page_heap *heap);
 
-/* Probation's cursor begins a block. [R] is held. */
+/* Called when probation's cursor begins a block. [R] is held. */
 void replacement_turn_locked(struct page_heap *heap);
 
 #define REPLACEMENT_SCORE_PAGE 20u /* a page that is missed */
 #define REPLACEMENT_SCORE_MAX  (4 * REPLACEMENT_SCORE_PAGE * PAGES_PER_BLOCK)
 
-/* What it would cost to lose the block now, in 20ths of a page that is missed, and what lies in it. [R] is held. */
+/*
+ * The score of the block now, its eviction cost in 20ths of a page that is missed, and its page
+ * counts. [R] is held.
+ */
 uint32_t replacement_look(const struct frames *frames, struct frames_census *census);
 
-/* What lies in it, and the score without its place in the queue; [R] need not be held. */
+/* Its page counts, and the score without its place in the queue. [R] need not be held. */
 uint32_t replacement_census(const struct frames *frames, struct frames_census *census);
 
-/* The score of a block that its cursor begins: what it will be worth, unless what is in it now is worth more. [R] is held. */
+/*
+ * The score of a block that a cursor begins: what it is expected to be worth, or what it is worth
+ * now if that is more. [R] is held.
+ */
 uint32_t replacement_score_open(const struct frames *frames);

@@ -1,7 +1,9 @@
 /*
- * A volume: a range of a block device with a page heap, a drain preference and a `keep` of its own.
+ * A volume: a range of a block device with a page heap, a preference and a cache minimum (`keep`)
+ * of its own.
  *
- * Lock [D]: volume->lock, over the dirty sets of its nodes, the writes in flight, and what was written but not flushed.
+ * Lock [D]: volume->lock, over the dirty sets of its nodes, the writes in flight, and what was
+ * written but not flushed.
  */
 #pragma once
 
@@ -22,7 +24,7 @@ struct volume_config {
 
 #define VOLUME_NAME_BYTES 32
 
-/* Lookups that one CPU did, on a line of its own: a hit writes to nothing that all share. */
+/* Lookups by one CPU, on a cache line of its own: a hit writes to nothing that CPUs share. */
 struct volume_lookups {
 	_Atomic uint64_t hits;
 	_Atomic uint64_t misses;
@@ -47,32 +49,32 @@ struct volume {
 	struct cleaner lookaside_cleaner;
 	struct list link; /* in pagecache->volumes */
 
-	struct mutex flush;             /* held while losses are seen to (written.h) */
+	struct mutex flush;             /* held while losses are handled (written.h) */
 	struct spinlock lock;           /* [D] */
-	struct list dirty_nodes;        /* [D] that have dirty pages; those that were looked at last are at the end */
+	struct list dirty_nodes;        /* [D] nodes with dirty pages, the latest looked at last */
 	uint64_t clock;                 /* [D] of passes and writes, see dirty.h */
 	struct written written;         /* [D] */
-	struct flush flush_all;         /* [flush_lock] that of pagecache_flush, */
-	uint64_t flush_all_number;      /* [flush_lock] begun when so many had been called */
+	struct flush flush_all;         /* [flush_lock] its part of pagecache_flush */
+	uint64_t flush_all_number;      /* [flush_lock] the number of the call that began it */
 	_Atomic uint64_t mapped_pages;  /* of mappings for writing */
-	struct list mappings;           /* [D] those that last */
-	struct list in_flight;          /* [D] writes, from the claim of their first page on, in the order of `clock` */
+	struct list mappings;           /* [D] with all pages mapped */
+	struct list in_flight;          /* [D] writes, from the first claim on, by `clock` */
 	_Atomic uint32_t writes;        /* [D] how many, read without */
 	_Atomic uint64_t retry_ns;      /* [D] read without: when failed pages are tried again */
 	struct pageout pageout;         /* [D] */
 	_Atomic status_t write_status;  /* of the latest write that failed */
 	_Atomic uint32_t progress;      /* changes when a write has ended */
-	_Atomic uint32_t reads;         /* under way; a detach waits until there are none */
-	_Atomic uint32_t debt;          /* of writers, in 256ths of a page; see pay() */
+	_Atomic uint32_t reads;         /* reads under way; a detach waits for them */
+	_Atomic uint32_t debt;          /* what writers owe, in 256ths of a page; see pay() */
 	_Atomic bool beyond_background; /* more is dirty than its share in the background */
 	_Atomic uint64_t recent;        /* [D] pages written lately, read without; see recent_pages() */
 	_Atomic uint64_t cleaned_pages; /* written so far */
-	_Atomic uint64_t paid_pages;    /* of them counted for somebody's debt, or reserved for it */
-	_Atomic uint32_t requests[2];   /* I/O objects that it uses of those for itself: for reads, and for writes */
-	_Atomic uint32_t users;         /* who goes through all volumes, and is at this one; a detach waits for them */
+	_Atomic uint64_t paid_pages;    /* of cleaned_pages, counted for what writers owe */
+	_Atomic uint32_t requests[2];   /* its own I/O objects in use: for reads, and for writes */
+	_Atomic uint32_t users;         /* walks that are at this volume; a detach waits for them */
 	bool leaving;                   /* [volumes_lock] is being detached: passed over */
 	_Atomic uint64_t claimed_pages; /* keep.h */
-	_Atomic uint32_t cleaning;      /* drains that are under way: the page heap does not grow; who waits sleeps on it */
+	_Atomic uint32_t cleaning;      /* drains under way; frame_take sleeps on it */
 
 	struct pagecache_statistics counts; /* without blocks, and without what `lookups` counts */
 	struct volume_lookups lookups[PLATFORM_CPUS_MAX];
@@ -80,37 +82,45 @@ struct volume {
 };
 
 /*
- * Attaches bytes [start_bytes, start_bytes + bytes) of `device`; both are multiples of its sector. The caller owns `volume` and
- * keeps it until detached. Volumes that share sectors, such as a disk and its partitions, cache them each for itself; so they
- * are attached at the same time only if all of them are read-only. STATUS_BUSY: another volume has some of these sectors, and
- * one of the two can be written; the log names it. STATUS_RANGE: not within the device. STATUS_INVALID: not whole sectors, a
- * name that is too long or taken, or a device that cannot take page-sized segments. STATUS_NO_MEMORY. STATUS_UNSUPPORTED: the
- * device's address mask does not cover all memory that pages may lie in, or the volume is larger than 4 PB. STATUS_GONE: the
- * device's driver is being removed; a volume that is attached keeps it from that.
+ * Attaches bytes [start_bytes, start_bytes + bytes) of `device`; both are multiples of its sector.
+ * The caller owns `volume` and keeps it until detached. Volumes that share sectors, such as a disk
+ * and its partitions, each have their own cached pages; so they are attached at the same time only
+ * if all of them are read-only.
+ *
+ * STATUS_BUSY: another volume has some of these sectors, and one of the two can be written; the log
+ * names it. STATUS_RANGE: not within the device. STATUS_INVALID: not whole sectors, a name that is
+ * too long or taken, or a device that cannot take page-sized segments. STATUS_NO_MEMORY.
+ * STATUS_UNSUPPORTED: the device's address mask does not cover all memory that pages may lie in, or
+ * the volume is larger than 4 PB. STATUS_GONE: the device's driver is being removed; an attached
+ * volume keeps the driver from that.
  */
 status_t volume_attach(struct volume *volume, struct pagecache *pagecache, struct block_device *device, const char *name,
 		       uint64_t start_bytes, uint64_t bytes, const struct volume_config *config) MUST_CHECK;
 
 /*
- * Flushes, drops all pages and detaches. Nobody may use the volume any more. STATUS_BUSY: pages of it are mapped, and the
- * volume stays; the log says where. When the flush fails, or is not over after pagecache_config.flush_wait_ns (STATUS_TIMEOUT),
- * the log says what is not durable, its status is returned, and the volume stays, unless `discard`: then what could not be
- * written is lost. What the device has yet of it is waited for all the same; its driver ends that.
+ * Flushes, drops all pages and detaches. The caller sees to it that no task uses the volume any
+ * more. STATUS_BUSY: pages of it are mapped, and the volume stays; the log says where. When the
+ * flush fails, or is not over after pagecache_config.flush_wait_ns (STATUS_TIMEOUT), the log says
+ * what is not durable, its status is returned, and the volume stays, unless `discard`: then pages
+ * that could not be written are lost. Either way it waits for requests that the device still has;
+ * its driver ends them.
  */
 status_t volume_detach(struct volume *volume, bool discard) MUST_CHECK;
 
 /*
- * Gives an attached volume another preference, cache minimum and retain; it stays read-only or not. What is cached stays, and
- * requests go by the new values from now on. Where platform_may_sleep(); waits for the request that is being cleaned for.
+ * Gives an attached volume another preference, cache minimum and retain; it stays read-only or not.
+ * Cached pages stay, and requests go by the new values from now on. Where platform_may_sleep();
+ * waits for the turn of the request that is being reclaimed for.
  */
 void volume_configure(struct volume *volume, const struct volume_config *config);
 
-/* What the volume has now. */
+/* The present configuration of the volume. */
 struct volume_config volume_configuration(const struct volume *volume);
 
 /*
- * Iteration: the next volume by name, which is not detached until it is passed in as `previous` (NULL: start; a walk that ends
- * early calls volume_put). No lock is held between. NULL: no more.
+ * Iteration: returns the next volume by name, which is not detached until it is passed in as
+ * `previous` (NULL: start); NULL: no more. A walk that ends early calls volume_put. No lock is held
+ * in between.
  */
 struct volume *volume_next(struct pagecache *pagecache, struct volume *previous);
 void volume_put(struct volume *volume);
@@ -122,16 +132,17 @@ const char *volume_name_argument(struct pagecache *pagecache, unsigned index);
 struct volume *volume_find(struct pagecache *pagecache, const char *name);
 
 /*
- * Makes every write that returned before the call durable: writes the dirty pages, waits, and flushes the device's cache.
- * Returns how the latest of the writes failed, else how the device's flush did; pages that could not be written, or that the
- * device may have lost, are dirty, and each flush tries them again. STATUS_IO_ERROR, too, as long as something is lost that is
- * not cached any more (written.h).
+ * Makes every write that returned before the call durable: writes the dirty pages, waits, and
+ * flushes the device's cache. Returns the status of the latest failed write, else of the device's
+ * flush. Pages that could not be written, or that the device may have lost, are dirty, and each
+ * flush tries them again. STATUS_IO_ERROR also as long as lost data is not cached any more
+ * (written.h).
  */
 status_t volume_flush(struct volume *volume) MUST_CHECK;
 
 /* Drops all clean pages that are not in use, without I/O; returns how many. */
 uint64_t volume_drop(struct volume *volume);
 
-/* What the volume counts; added to what is in *sum. */
+/* The volume's counts; _add: added to *sum. */
 void volume_statistics(const struct volume *volume, struct pagecache_statistics *statistics);
 void volume_statistics_add(const struct volume *volume, struct pagecache_statistics *sum);

@@ -1,6 +1,6 @@
 /*
- * What a volume says when a request has failed: what it keeps, and which of its pages cannot be given, and why; and when a
- * flush has failed: what is not on the disk.
+ * Reports of a volume: when a request has failed, what the volume holds back, and which of its
+ * pages cannot be given, and why; when a flush has failed, what is not on the disk.
  */
 #pragma once
 
@@ -12,8 +12,11 @@ struct volume;
 uint64_t volume_held_back(struct cleaner *cleaner);
 void volume_explain(struct cleaner *cleaner, struct phys_addr lowest, struct phys_addr highest);
 
-/* False: nothing of the volume is mapped; else says where. */
+/* True: pages of the volume are mapped, and the log says where. */
 bool volume_report_mapped(struct volume *volume);
 
-/* What is dirty, written and not flushed, or lost; after a timeout the mappings, too. Where platform_may_sleep(). */
+/*
+ * Logs what is dirty, written and not flushed, or lost; after a timeout the mappings, too. Where
+ * platform_may_sleep().
+ */
 void volume_report_unflushed(struct volume *volume, status_t status);
