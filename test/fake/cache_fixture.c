@@ -156,10 +156,10 @@ uint64_t cache_machine_block(struct cache_machine *machine, uint64_t number)
 	return align_down(page_address(page).value, BLOCK_BYTES);
 }
 
-struct pagecache_statistics cache_machine_statistics(struct cache_machine *machine)
+const struct pagecache_statistics *cache_machine_statistics(struct cache_machine *machine)
 {
-	struct pagecache_statistics statistics;
+	static _Thread_local struct pagecache_statistics statistics;
 
 	pagecache_statistics(&machine->pagecache, &statistics);
-	return statistics;
+	return &statistics;
 }

@@ -64,5 +64,5 @@ void cache_machine_fill(struct cache_machine *machine);
 /* The physical address of the block that a cached page of the volume lies in. */
 uint64_t cache_machine_block(struct cache_machine *machine, uint64_t number);
 
-/* The page cache's, and the volume's. */
-struct pagecache_statistics cache_machine_statistics(struct cache_machine *machine);
+/* The page cache's, and the volume's: as they are now, until the calling thread asks again. */
+const struct pagecache_statistics *cache_machine_statistics(struct cache_machine *machine);

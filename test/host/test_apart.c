@@ -72,7 +72,7 @@ START_TEST(pages_all_over_the_cache_hold_up_no_window)
 	for (unsigned i = 0; i < count; i++)
 		node_unmap(mappings[i]);
 	check_valid();
-	ck_assert_uint_eq(cache_machine_statistics(&machine).mapped_in_place, 0);
+	ck_assert_uint_eq(cache_machine_statistics(&machine)->mapped_in_place, 0);
 	/* Whoever wants memory gets the block, too. */
 	(void)volume_drop(&machine.volume);
 	ck_assert_uint_eq(apart_blocks(), 0);
@@ -94,7 +94,7 @@ START_TEST(what_cannot_be_moved_is_gone_round)
 	mapping = map(5, 1, MAP_READ);
 	other = map(6, 1, MAP_READ);
 	ck_assert_ptr_eq(mapping->pages[0], page);
-	ck_assert_uint_eq(cache_machine_statistics(&machine).mapped_in_place, 1);
+	ck_assert_uint_eq(cache_machine_statistics(&machine)->mapped_in_place, 1);
 	ck_assert_uint_eq(block_of(mapping)->cost, BLOCK_COST_FIXED);
 	ck_assert_ptr_eq(block_of(other)->owner, &machine.pagecache.mapped_owner);
 	page_unpin(page);
@@ -130,7 +130,7 @@ START_TEST(without_memory_pages_are_mapped_where_they_are)
 	atomic_store(&machine.memory.blocks.fault, &fault);
 	mapping = map(7, 3, MAP_READ);
 	atomic_store(&machine.memory.blocks.fault, NULL);
-	ck_assert_uint_eq(cache_machine_statistics(&machine).mapped_in_place, 3);
+	ck_assert_uint_eq(cache_machine_statistics(&machine)->mapped_in_place, 3);
 	ck_assert_uint_eq(apart_blocks(), 0);
 	check_mapping(mapping, PAGE(7));
 	check_valid();
@@ -152,9 +152,9 @@ START_TEST(a_full_block_becomes_an_ordinary_one)
 	node_unmap(mapping);
 	ck_assert_uint_eq(apart_blocks(), 0);
 	check_valid();
-	misses = cache_machine_statistics(&machine).misses;
+	misses = cache_machine_statistics(&machine)->misses;
 	cache_machine_read(&machine, 0, 2 * BLOCK_BYTES);
-	ck_assert_uint_eq(cache_machine_statistics(&machine).misses, misses);
+	ck_assert_uint_eq(cache_machine_statistics(&machine)->misses, misses);
 	cache_machine_fini(&machine);
 }
 END_TEST

@@ -99,7 +99,7 @@ static void come_and_go(const struct guarantee_config *guarantee)
 	cache_machine_init_guarantee(&machine, SMALL_DISK, false, guarantee);
 	cache_machine_read(&machine, 0, 4 * BLOCK_BYTES);
 	for (unsigned i = 0; i < 3; i++) {
-		const uint64_t cached = cache_machine_statistics(&machine).cached_pages;
+		const uint64_t cached = cache_machine_statistics(&machine)->cached_pages;
 
 		free_bytes = memory_free_bytes(&machine.memory);
 		attach_other(false);
@@ -108,7 +108,7 @@ static void come_and_go(const struct guarantee_config *guarantee)
 		ck_assert_int_eq(volume_detach(&other, false), STATUS_OK);
 		ck_assert_ptr_null(volume_find(&machine.pagecache, "other"));
 		ck_assert_uint_eq(memory_free_bytes(&machine.memory), free_bytes);
-		ck_assert_uint_eq(cache_machine_statistics(&machine).cached_pages, cached);
+		ck_assert_uint_eq(cache_machine_statistics(&machine)->cached_pages, cached);
 		ck_assert(memory_is_valid(&machine.memory));
 		fake_block_fini(&other_disk);
 	}

@@ -96,7 +96,7 @@ static bool transfer(enum block_operation operation)
 	const uint64_t offset = align_down(below(DISK - bytes), SECTOR);
 	const uint64_t cut = align_down(below(bytes), SECTOR);
 	const struct phys_range segments[] = { { test.block, cut }, { { test.block.value + cut }, bytes - cut } };
-	const uint64_t dirty = cache_machine_statistics(&test.machine).dirty_pages;
+	const uint64_t dirty = cache_machine_statistics(&test.machine)->dirty_pages;
 	const size_t logged = fake_block_log_count(&test.machine.disk);
 	unsigned char *memory = platform_virt(test.block);
 	unsigned char *model = test.machine.model + offset;
@@ -114,7 +114,7 @@ static bool transfer(enum block_operation operation)
 		return false;
 	}
 	ck_assert(!range_is_dirty(offset, bytes));
-	ck_assert_uint_le(dirty - cache_machine_statistics(&test.machine).dirty_pages, divide_round_up(bytes, PAGE_BYTES) + 1);
+	ck_assert_uint_le(dirty - cache_machine_statistics(&test.machine)->dirty_pages, divide_round_up(bytes, PAGE_BYTES) + 1);
 	if (operation == BLOCK_READ)
 		ck_assert_int_eq(memcmp(memory, model, bytes), 0);
 	else
@@ -183,11 +183,11 @@ START_TEST(a_good_page_that_failed_with_a_bad_one_is_written)
 	pagecache_writeback_step(&test.machine.pagecache);
 	while (writeback_start_range(test.node, 0, 8, true))
 		;
-	ck_assert_uint_eq(cache_machine_statistics(&test.machine).failed_pages, 8);
+	ck_assert_uint_eq(cache_machine_statistics(&test.machine)->failed_pages, 8);
 	ck_assert_int_eq(node_direct(test.node, BLOCK_READ, PAGE(5), &(struct phys_range){ test.block, PAGE_BYTES }, 1),
 			 STATUS_OK);
 	ck_assert_int_eq(memcmp(platform_virt(test.block), test.machine.model + PAGE(5), PAGE_BYTES), 0);
-	ck_assert_uint_eq(cache_machine_statistics(&test.machine).failed_pages, 7);
+	ck_assert_uint_eq(cache_machine_statistics(&test.machine)->failed_pages, 7);
 	ck_assert_int_eq(node_direct(test.node, BLOCK_READ, 0, &(struct phys_range){ test.block, PAGE_BYTES }, 1),
 			 STATUS_IO_ERROR);
 	test.machine.disk.fail_writes = false;

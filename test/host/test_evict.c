@@ -104,7 +104,7 @@ static void check_twins(struct frames *const frames[TWINS])
 	for (unsigned lane = 0; lane < LANES; lane++)
 		ck_assert_uint_eq(atomic_load(&ghosts[0]->now[lane]), atomic_load(&ghosts[1]->now[lane]));
 	for (unsigned i = 0; i < TWINS; i++) {
-		statistics[i] = cache_machine_statistics(&machines[i]);
+		statistics[i] = *cache_machine_statistics(&machines[i]);
 		ck_assert(pagecache_is_valid(&machines[i].pagecache));
 	}
 	ck_assert_mem_eq(&statistics[0], &statistics[1], sizeof(statistics[0]));

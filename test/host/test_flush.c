@@ -24,7 +24,7 @@ START_TEST(a_flush_after_one_that_failed_writes_again_what_the_disk_forgot)
 	cache_machine_write(&machine, &random, 40960, PAGE_BYTES);
 	machine.disk.fail_flushes = true;
 	ck_assert_int_eq(volume_flush(&machine.volume), STATUS_IO_ERROR);
-	ck_assert_uint_eq(cache_machine_statistics(&machine).dirty_pages, 2);
+	ck_assert_uint_eq(cache_machine_statistics(&machine)->dirty_pages, 2);
 	machine.disk.fail_flushes = false;
 	ck_assert_int_eq(volume_flush(&machine.volume), STATUS_OK);
 	ck_assert_int_eq(memcmp(machine.disk.durable, machine.model, SMALL_DISK), 0);
@@ -223,7 +223,7 @@ static void retry(void)
 	machine.disk.fail_writes = false;
 	host_clock_turn(60 * NS_PER_S);
 	pagecache_writeback_step(&machine.pagecache);
-	ck_assert_uint_eq(cache_machine_statistics(&machine).failed_pages, 0);
+	ck_assert_uint_eq(cache_machine_statistics(&machine)->failed_pages, 0);
 }
 
 /* A page that could not be written, or was lost, before the disk's flush, and is written during that. */

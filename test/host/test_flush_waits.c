@@ -53,7 +53,7 @@ START_TEST(a_flush_of_a_node_visits_only_its_pages)
 		ck_assert_int_eq(node_flush(&a), STATUS_OK);
 		ck_assert_uint_eq(machine.disk.writes, round + 1);
 		b.dirty = hidden;
-		ck_assert_uint_eq(cache_machine_statistics(&machine).dirty_pages, NODE_PAGES / 2);
+		ck_assert_uint_eq(cache_machine_statistics(&machine)->dirty_pages, NODE_PAGES / 2);
 	}
 	two_nodes_close();
 }
@@ -81,7 +81,7 @@ START_TEST(what_becomes_dirty_meanwhile_is_for_the_next_flush)
 	dirtied = 1;
 	ck_assert_int_eq(node_flush(&a), STATUS_OK);
 	ck_assert_uint_eq(machine.disk.writes, 1);
-	ck_assert_uint_eq(cache_machine_statistics(&machine).dirty_pages, 1);
+	ck_assert_uint_eq(cache_machine_statistics(&machine)->dirty_pages, 1);
 	machine.disk.device.submit = submit_to_disk;
 	two_nodes_close();
 }
@@ -127,7 +127,7 @@ START_TEST(the_background_tries_all_failed_pages_in_turn)
 		for (unsigned step = 0; step < 10; step++)
 			pagecache_writeback_step(&machine.pagecache);
 	}
-	ck_assert_uint_eq(cache_machine_statistics(&machine).failed_pages, 1);
+	ck_assert_uint_eq(cache_machine_statistics(&machine)->failed_pages, 1);
 	machine.disk.fail_writes = false;
 	two_nodes_close();
 }
@@ -154,7 +154,7 @@ START_TEST(a_mapping_may_last_for_any_number_of_passes)
 	machine.model[MIB] = 0;
 	node_unmap(mapping);
 	ck_assert_int_eq(volume_flush(&machine.volume), STATUS_OK);
-	ck_assert_uint_eq(cache_machine_statistics(&machine).dirty_pages, 0);
+	ck_assert_uint_eq(cache_machine_statistics(&machine)->dirty_pages, 0);
 	cache_machine_fini(&machine);
 }
 END_TEST
@@ -253,7 +253,7 @@ START_TEST(a_flush_of_what_is_clean_needs_no_io_object)
 	take_io_objects();
 	ck_assert_int_eq(node_flush(&b), STATUS_OK);
 	return_io_objects();
-	ck_assert_uint_eq(cache_machine_statistics(&machine).dirty_pages, 1);
+	ck_assert_uint_eq(cache_machine_statistics(&machine)->dirty_pages, 1);
 	ck_assert_int_eq(node_flush(&a), STATUS_OK);
 	take_io_objects();
 	ck_assert_int_eq(volume_flush(&machine.volume), STATUS_OK);
@@ -280,9 +280,9 @@ START_TEST(what_a_mapping_leaves_is_written_by_age_without_an_io_object)
 	take_io_objects();
 	node_unmap(mapping);
 	return_io_objects();
-	ck_assert_uint_eq(cache_machine_statistics(&machine).dirty_pages, 1);
+	ck_assert_uint_eq(cache_machine_statistics(&machine)->dirty_pages, 1);
 	pagecache_writeback_step(&machine.pagecache);
-	ck_assert_uint_eq(cache_machine_statistics(&machine).dirty_pages, 0);
+	ck_assert_uint_eq(cache_machine_statistics(&machine)->dirty_pages, 0);
 	two_nodes_close();
 }
 END_TEST

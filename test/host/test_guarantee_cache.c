@@ -40,10 +40,10 @@ START_TEST(what_is_lent_still_caches)
 	struct pagecache_statistics before, after;
 
 	fill_and_lend(&machine);
-	before = cache_machine_statistics(&machine);
+	before = *cache_machine_statistics(&machine);
 	for (uint64_t number = before.inserted_pages; number-- > 0;)
 		cache_machine_read(&machine, number * PAGE_BYTES, PAGE_BYTES);
-	after = cache_machine_statistics(&machine);
+	after = *cache_machine_statistics(&machine);
 	ck_assert_uint_eq(after.misses, before.misses);
 	cache_machine_fini(&machine);
 }
@@ -261,7 +261,7 @@ START_TEST(what_is_colder_but_outside_of_the_limits_is_passed_by)
 
 	cache_machine_init_sized(&machine, 120 * BLOCK_BYTES, 120 * BLOCK_BYTES, &pieces_config);
 	cache_machine_fill(&machine);
-	const uint64_t pages = cache_machine_statistics(&machine).cached_pages;
+	const uint64_t pages = cache_machine_statistics(&machine)->cached_pages;
 	for (uint64_t number = 0; number < pages; number += PAGES_PER_BLOCK) {
 		lowest = MIN(lowest, cache_machine_block(&machine, number));
 		highest = MAX(highest, cache_machine_block(&machine, number));
@@ -380,7 +380,7 @@ static uint64_t empty_frames(struct cache_machine *machine)
 {
 	const uint64_t frames = atomic_load(&machine->volume.heap.blocks) * PAGES_PER_BLOCK;
 
-	return frames - cache_machine_statistics(machine).cached_pages;
+	return frames - cache_machine_statistics(machine)->cached_pages;
 }
 
 /* The cursors come by everywhere, though what is lent comes back where they go on. */
@@ -390,7 +390,7 @@ START_TEST(what_has_lost_pages_is_filled_again)
 	uint64_t cached_bytes;
 
 	fill_and_lend(&machine);
-	cached_bytes = cache_machine_statistics(&machine).cached_pages * PAGE_BYTES;
+	cached_bytes = cache_machine_statistics(&machine)->cached_pages * PAGE_BYTES;
 	for (uint64_t number = 0; number < cached_bytes / PAGE_BYTES / 2; number++)
 		(void)node_evict_page(&machine.volume.node, number);
 	ck_assert_uint_gt(empty_frames(&machine), cached_bytes / PAGE_BYTES / 4);

@@ -176,14 +176,14 @@ START_TEST(neighbours_leave_across_the_end_of_a_lap)
 	ck_assert_int_eq(node_open(&node, &machine.volume, &extent, 1, DISK_BYTES), STATUS_OK);
 	ck_assert_uint_gt(node.id, 0);
 	for (unsigned shift = 0; shift < 16; shift++) {
-		const uint64_t before = cache_machine_statistics(&machine).cached_pages;
+		const uint64_t before = cache_machine_statistics(&machine)->cached_pages;
 		const uint64_t offset = lap_bytes - 5 * BLOCK_BYTES - shift * 17 * PAGE_BYTES;
 
 		ck_assert_int_eq(node_read(&node, offset, buffer, sizeof(buffer)), STATUS_OK);
 		ck_assert_mem_eq(buffer, machine.model + offset, sizeof(buffer));
-		ck_assert_uint_gt(cache_machine_statistics(&machine).cached_pages, before + 7 * PAGES_PER_BLOCK);
+		ck_assert_uint_gt(cache_machine_statistics(&machine)->cached_pages, before + 7 * PAGES_PER_BLOCK);
 		(void)memory_drain(&machine.memory, MEMORY_BYTES, true);
-		ck_assert_uint_le(cache_machine_statistics(&machine).cached_pages, 3 * PAGES_PER_BLOCK);
+		ck_assert_uint_le(cache_machine_statistics(&machine)->cached_pages, 3 * PAGES_PER_BLOCK);
 		ck_assert(pagecache_is_valid(&machine.pagecache));
 	}
 	ck_assert_int_eq(node_close(&node, false), STATUS_OK);

@@ -121,7 +121,7 @@ START_TEST(emptied_blocks_are_given)
 	cache_machine_init(&machine, DISK_BYTES, false);
 	cache_machine_fill(&machine);
 	ck_assert_int_eq(node_discard(&machine.volume.node, 0, DISK_BYTES), STATUS_OK);
-	ck_assert_uint_eq(cache_machine_statistics(&machine).cached_pages, 0);
+	ck_assert_uint_eq(cache_machine_statistics(&machine)->cached_pages, 0);
 	ck_assert_uint_eq(memory_drain(&machine.memory, 10 * BLOCK_BYTES, true), 10 * BLOCK_BYTES);
 	cache_machine_fini(&machine);
 }

@@ -52,7 +52,7 @@ START_TEST(forgetting_a_dirty_page_wakes_flushes)
 	before = atomic_load(&machine.volume.progress);
 	page_give_up(&machine.volume, page);
 	ck_assert_uint_ne(atomic_load(&machine.volume.progress), before);
-	ck_assert_uint_eq(cache_machine_statistics(&machine).dirty_pages, 0);
+	ck_assert_uint_eq(cache_machine_statistics(&machine)->dirty_pages, 0);
 	cache_machine_fini(&machine);
 }
 END_TEST

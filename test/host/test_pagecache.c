@@ -104,7 +104,7 @@ START_TEST(few_dirty_pages_are_moved_without_io)
 	random_seed(&random, 3);
 	cache_machine_fill(&machine);
 	/* In every block: blocks without dirty pages would go first. */
-	for (uint64_t number = 0; number < cache_machine_statistics(&machine).cached_pages; number += 20)
+	for (uint64_t number = 0; number < cache_machine_statistics(&machine)->cached_pages; number += 20)
 		cache_machine_write(&machine, &random, number * PAGE_BYTES, 100);
 	pagecache_statistics(&machine.pagecache, &before);
 	gained = memory_drain(&machine.memory, 4 * BLOCK_BYTES, false);

@@ -46,7 +46,7 @@ START_TEST(a_bad_page_spoils_no_other)
 	memset(buffer, 0, PAGE_BYTES);
 	ck_assert_int_eq(node_write(&machine.volume.node, 10 * PAGE_BYTES, buffer, PAGE_BYTES), STATUS_OK);
 	cache_machine_read(&machine, 0, sizeof(buffer));
-	ck_assert_uint_gt(cache_machine_statistics(&machine).read_errors, 0);
+	ck_assert_uint_gt(cache_machine_statistics(&machine)->read_errors, 0);
 	machine.disk.fail_reads = false;
 	cache_machine_fini(&machine);
 }
@@ -97,8 +97,8 @@ START_TEST(a_write_error_is_told_by_every_flush_and_costs_nothing)
 	for (unsigned i = 0; i < 4; i++)
 		ck_assert_int_eq(volume_flush(&machine.volume), STATUS_IO_ERROR);
 	/* The first write took its neighbours down; after that it went by itself. */
-	ck_assert_uint_eq(cache_machine_statistics(&machine).failed_pages, 1);
-	ck_assert_uint_eq(cache_machine_statistics(&machine).dirty_pages, 1);
+	ck_assert_uint_eq(cache_machine_statistics(&machine)->failed_pages, 1);
+	ck_assert_uint_eq(cache_machine_statistics(&machine)->dirty_pages, 1);
 	ck_assert_int_eq(memcmp(machine.disk.data, machine.model, 3 * PAGE_BYTES), 0);
 	/* Nor does it take down what is dirtied beside it later. */
 	cache_machine_write(&machine, &random, 2 * PAGE_BYTES, PAGE_BYTES);
@@ -157,7 +157,7 @@ START_TEST(a_dead_disk_does_not_stop_writers_to_another)
 	ck_assert_int_eq(volume_flush(&machine.volume), STATUS_OK);
 	ck_assert_int_eq(volume_detach(&volume, false), STATUS_GONE);
 	ck_assert_int_eq(volume_detach(&volume, true), STATUS_GONE);
-	ck_assert_uint_eq(cache_machine_statistics(&machine).dirty_pages, 0);
+	ck_assert_uint_eq(cache_machine_statistics(&machine)->dirty_pages, 0);
 	fake_block_fini(&dead);
 	cache_machine_fini(&machine);
 }
@@ -167,7 +167,7 @@ END_TEST
 
 static bool is_all_clean(struct cache_machine *machine)
 {
-	return cache_machine_statistics(machine).dirty_pages == 0;
+	return cache_machine_statistics(machine)->dirty_pages == 0;
 }
 
 static void background_or_test(void *context, unsigned index)
@@ -189,10 +189,10 @@ static void background_or_test(void *context, unsigned index)
 	fail_pages(machine, 0, 1);
 	cache_machine_write(machine, &random, 0, 10);
 	cache_machine_write(machine, &random, PAGE_BYTES, 10);
-	while (cache_machine_statistics(machine).write_errors < 3)
+	while (cache_machine_statistics(machine)->write_errors < 3)
 		platform_yield();
-	ck_assert_uint_ge(cache_machine_statistics(machine).dirty_pages, 1);
-	ck_assert_uint_lt(cache_machine_statistics(machine).write_errors, 1000);
+	ck_assert_uint_ge(cache_machine_statistics(machine)->dirty_pages, 1);
+	ck_assert_uint_lt(cache_machine_statistics(machine)->write_errors, 1000);
 	machine->disk.fail_end = 0;
 	ck_assert(wait_until(machine, is_all_clean));
 	pagecache_stop(&machine->pagecache);
@@ -213,7 +213,7 @@ END_TEST
 
 static bool is_throttled(struct cache_machine *machine)
 {
-	return cache_machine_statistics(machine).throttled > 0;
+	return cache_machine_statistics(machine)->throttled > 0;
 }
 
 /* What could be dirty at the start; it changes a little as other memory is taken. */
@@ -233,7 +233,7 @@ static void write_or_watch(void *context, unsigned index)
 		return;
 	}
 	ck_assert(wait_until(machine, is_throttled));
-	ck_assert_uint_le(cache_machine_statistics(machine).dirty_pages, limit + 2);
+	ck_assert_uint_le(cache_machine_statistics(machine)->dirty_pages, limit + 2);
 	while (fake_block_hold(&machine->disk, true) == 0)
 		platform_yield(); /* the background writer has not got there yet */
 	cache_machine_read(machine, 0, MIB);

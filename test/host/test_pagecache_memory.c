@@ -98,28 +98,28 @@ START_TEST(a_window_goes_whole_or_not_at_all)
 		cache_machine_write(&machine, &random, number * PAGE_BYTES + 1, 10);
 	target.lowest.value = cache_machine_block(&machine, 0);
 	target.highest.value = target.lowest.value + 4 * BLOCK_BYTES - 1;
-	before = cache_machine_statistics(&machine);
+	before = *cache_machine_statistics(&machine);
 	/* Who is late does not even look. */
 	target.deadline_ns = platform_now_ns();
 	ck_assert_uint_eq(machine.volume.clean_cleaner.clean(&machine.volume.clean_cleaner, &target), 0);
 	ck_assert_uint_eq(obstacles, 0);
 	target.deadline_ns = PLATFORM_FOREVER;
 	ck_assert_uint_eq(machine.volume.clean_cleaner.clean(&machine.volume.clean_cleaner, &target), 0);
-	after = cache_machine_statistics(&machine);
+	after = *cache_machine_statistics(&machine);
 	ck_assert_uint_eq(obstacles, 1);
 	ck_assert_uint_eq(after.evicted_pages, before.evicted_pages);
 	ck_assert_uint_eq(after.moved_pages, before.moved_pages);
 	window_avoid_nothing(&machine.memory.blocks);
 
 	target.may_write = true;
-	while (cache_machine_statistics(&machine).dirty_pages > 0) {
+	while (cache_machine_statistics(&machine)->dirty_pages > 0) {
 		ck_assert_uint_eq(machine.volume.dirty_cleaner.clean(&machine.volume.dirty_cleaner, &target), 0);
 		writeback_settle(&machine.volume);
 	}
 	ck_assert_uint_eq(obstacles, 1);
 	/* What is in the way may be somebody else's. */
 	ck_assert_uint_eq(machine.volume.clean_cleaner.clean(&machine.volume.clean_cleaner, &target), 0);
-	ck_assert_uint_eq(cache_machine_statistics(&machine).evicted_pages, before.evicted_pages);
+	ck_assert_uint_eq(cache_machine_statistics(&machine)->evicted_pages, before.evicted_pages);
 	obstacles = 0;
 	ck_assert_uint_eq(machine.volume.clean_cleaner.clean(&machine.volume.clean_cleaner, &target), 4 * BLOCK_BYTES);
 	ck_assert_uint_eq(obstacles, 0);
@@ -201,7 +201,7 @@ START_TEST(dirty_blocks_are_written_before_they_go)
 	start = cache_machine_block(&machine, 0);
 	end = cache_machine_block(&machine, 4 * PAGES_PER_BLOCK - 1) + BLOCK_BYTES - 1;
 	ck_assert_uint_eq(end - start, 4 * BLOCK_BYTES - 1);
-	before = cache_machine_statistics(&machine);
+	before = *cache_machine_statistics(&machine);
 	ck_assert_uint_eq(ask(&machine.volume.clean_cleaner, 3 * BLOCK_BYTES, start, end), 0);
 	under_way = false;
 	ck_assert_uint_eq(ask(&machine.volume.dirty_cleaner, 3 * BLOCK_BYTES, start, end), 0);
@@ -212,7 +212,7 @@ START_TEST(dirty_blocks_are_written_before_they_go)
 		writeback_settle(&machine.volume);
 	}
 	ck_assert_uint_eq(ask(&machine.volume.clean_cleaner, 3 * BLOCK_BYTES, start, end), 3 * BLOCK_BYTES);
-	after = cache_machine_statistics(&machine);
+	after = *cache_machine_statistics(&machine);
 	ck_assert_uint_gt(after.written_bytes, before.written_bytes);
 	ck_assert_uint_eq(after.evicted_pages - before.evicted_pages, 3 * PAGES_PER_BLOCK);
 	ck_assert_uint_le(after.dirty_pages, before.dirty_pages - 3 * PAGES_PER_BLOCK / 2);

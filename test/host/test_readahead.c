@@ -22,7 +22,7 @@ static void machine_start(void)
 
 static uint64_t misses_of(void)
 {
-	return cache_machine_statistics(&machine).misses;
+	return cache_machine_statistics(&machine)->misses;
 }
 
 START_TEST(a_sequential_reader_misses_only_at_first)
@@ -30,10 +30,10 @@ START_TEST(a_sequential_reader_misses_only_at_first)
 	struct pagecache_statistics before, after;
 
 	machine_start();
-	before = cache_machine_statistics(&machine);
+	before = *cache_machine_statistics(&machine);
 	for (uint64_t i = 0; i < 4 * PAGES_PER_BLOCK; i++)
 		cache_machine_read(&machine, PAGE(START + i), PAGE_BYTES);
-	after = cache_machine_statistics(&machine);
+	after = *cache_machine_statistics(&machine);
 	ck_assert_uint_le(after.misses - before.misses, 4);
 	ck_assert_uint_ge(after.ahead_used - before.ahead_used, 4 * PAGES_PER_BLOCK - 4);
 	/* No more was asked for than has been read, and no more than the window behind the end. */
@@ -80,10 +80,10 @@ START_TEST(random_readers_are_left_alone)
 
 	machine_start();
 	random_seed(&random, 5);
-	before = cache_machine_statistics(&machine);
+	before = *cache_machine_statistics(&machine);
 	for (unsigned i = 0; i < 2000; i++)
 		cache_machine_read(&machine, PAGE(START + random_below(&random, 20000)), PAGE_BYTES);
-	after = cache_machine_statistics(&machine);
+	after = *cache_machine_statistics(&machine);
 	ck_assert_uint_le(after.ahead_pages - before.ahead_pages, 200);
 	cache_machine_fini(&machine);
 }
@@ -94,7 +94,7 @@ START_TEST(the_end_of_a_node_ends_it)
 	machine_start();
 	for (uint64_t offset = DISK_BYTES - 2 * BLOCK_BYTES; offset < DISK_BYTES; offset += PAGE(3))
 		cache_machine_read(&machine, offset, MIN(PAGE(3), DISK_BYTES - offset));
-	ck_assert_uint_eq(cache_machine_statistics(&machine).read_errors, 0);
+	ck_assert_uint_eq(cache_machine_statistics(&machine)->read_errors, 0);
 	cache_machine_fini(&machine);
 }
 END_TEST
@@ -105,7 +105,7 @@ START_TEST(it_can_be_switched_off)
 	cache_machine_read(&machine, 0, 20 * BLOCK_BYTES);
 	for (uint64_t i = 0; i < 100; i++)
 		cache_machine_read(&machine, PAGE(START + i), PAGE_BYTES);
-	ck_assert_uint_eq(cache_machine_statistics(&machine).ahead_pages, 0);
+	ck_assert_uint_eq(cache_machine_statistics(&machine)->ahead_pages, 0);
 	cache_machine_fini(&machine);
 }
 END_TEST

@@ -55,11 +55,11 @@ START_TEST(cleaning_needs_no_memory)
 		memory_set_fault_injector(&machine.memory, &strict.fault);
 		ck_assert_uint_ge(memory_drain(&machine.memory, 12 * BLOCK_BYTES, true), 12 * BLOCK_BYTES);
 		memory_set_fault_injector(&machine.memory, NULL);
-		ck_assert_uint_ge(cache_machine_statistics(&machine).cached_pages * PAGE_BYTES, KEEP_BYTES);
+		ck_assert_uint_ge(cache_machine_statistics(&machine)->cached_pages * PAGE_BYTES, KEEP_BYTES);
 		migration_refill(&machine.pagecache);
 	}
 	ck_assert_uint_eq(atomic_load(&strict.asked), 0);
-	ck_assert_uint_gt(cache_machine_statistics(&machine).moved_pages, 0);
+	ck_assert_uint_gt(cache_machine_statistics(&machine)->moved_pages, 0);
 	cache_machine_fini(&machine);
 }
 END_TEST
@@ -79,10 +79,10 @@ START_TEST(places_are_emptied_without_a_loss)
 		warm(&machine, &random);
 		/* More than is to stay free. */
 		(void)memory_drain(&machine.memory, 16 * BLOCK_BYTES, true);
-		const struct pagecache_statistics before = cache_machine_statistics(&machine);
+		const struct pagecache_statistics before = *cache_machine_statistics(&machine);
 		for (unsigned i = 0; i < 6; i++)
 			ck_assert_int_eq(memory_blocks_alloc(&machine.memory, &request, &blocks[i]), STATUS_OK);
-		const struct pagecache_statistics after = cache_machine_statistics(&machine);
+		const struct pagecache_statistics after = *cache_machine_statistics(&machine);
 		ck_assert_uint_eq(after.evicted_pages, before.evicted_pages);
 		ck_assert_uint_eq(after.cached_pages, before.cached_pages);
 		ck_assert_uint_eq(after.dirty_pages, before.dirty_pages);
@@ -90,7 +90,7 @@ START_TEST(places_are_emptied_without_a_loss)
 		for (unsigned i = 0; i < 6; i++)
 			memory_blocks_free(&machine.memory, blocks[i]);
 	}
-	ck_assert_uint_gt(cache_machine_statistics(&machine).moved_pages, 0);
+	ck_assert_uint_gt(cache_machine_statistics(&machine)->moved_pages, 0);
 	cache_machine_fini(&machine);
 }
 END_TEST
@@ -247,7 +247,7 @@ START_TEST(a_deadline_is_kept_on_a_silent_disk)
 	cache_machine_fill(&machine);
 	host_clock_set(HOST_CLOCK_SKIPPING);
 	/* Too much of each block to be moved. */
-	while (cache_machine_statistics(&machine).dirty_pages < writeback_limits(&machine.volume).background)
+	while (cache_machine_statistics(&machine)->dirty_pages < writeback_limits(&machine.volume).background)
 		cache_machine_write(&machine, &random, 3 * number++ * PAGE_BYTES, PAGE_BYTES);
 	fake_block_hold(&machine.disk, true);
 	for (uint64_t wait_ms = 1; wait_ms <= 1000; wait_ms *= 10) {
@@ -287,7 +287,7 @@ START_TEST(a_block_is_written_in_the_order_of_the_disk)
 	frames = machine.volume.heap.open[LANE_PROBATION];
 	fake_block_log(&machine.disk);
 	ck_assert(page_heap_hold(&machine.volume, frames));
-	while (cache_machine_statistics(&machine).dirty_pages > 0)
+	while (cache_machine_statistics(&machine)->dirty_pages > 0)
 		(void)pageout_write_block(&machine.volume, frames);
 	page_heap_let_go(&machine.volume, frames);
 	ck_assert_uint_gt(fake_block_log_count(&machine.disk), 100);

@@ -4,7 +4,6 @@
 #include "host/host_test.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/random.h"
-#include "runtime/base/string.h"
 
 #define BLOCKS_MAX 24
 #define RUNS_MAX   12

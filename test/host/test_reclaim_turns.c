@@ -8,7 +8,6 @@
 #include "host/host_test.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/random.h"
-#include "runtime/base/string.h"
 
 #define BLOCKS   96
 #define MIN_FREE 3

@@ -84,9 +84,9 @@ START_TEST(a_drain_keeps_what_is_hot)
 	machine_start();
 	read_pages(0, HOT_PAGES);
 	read_pages(0, HOT_PAGES);
-	before = cache_machine_statistics(&machine);
+	before = *cache_machine_statistics(&machine);
 	ck_assert_uint_eq(memory_drain(&machine.memory, 10 * BLOCK_BYTES, false), 10 * BLOCK_BYTES);
-	after = cache_machine_statistics(&machine);
+	after = *cache_machine_statistics(&machine);
 	ck_assert_uint_eq(cached_of(0, HOT_PAGES), HOT_PAGES);
 	ck_assert_uint_le(before.cached_pages - after.cached_pages, 10 * PAGES_PER_BLOCK);
 	check_and_stop();
@@ -103,9 +103,9 @@ START_TEST(where_all_is_hot_a_drain_copies_nothing)
 		for (uint64_t i = 0; i < DISK_BYTES / PAGE_BYTES; i++)
 			if (is_cached(i))
 				read_pages(i, 1);
-	before = cache_machine_statistics(&machine);
+	before = *cache_machine_statistics(&machine);
 	ck_assert_uint_eq(memory_drain(&machine.memory, 10 * BLOCK_BYTES, false), 10 * BLOCK_BYTES);
-	after = cache_machine_statistics(&machine);
+	after = *cache_machine_statistics(&machine);
 	ck_assert_uint_eq(after.moved_pages, before.moved_pages);
 	ck_assert_uint_eq(before.cached_pages - after.cached_pages, 10 * PAGES_PER_BLOCK);
 	check_and_stop();
@@ -148,9 +148,9 @@ START_TEST(a_hot_block_of_main_does_not_spoil_a_drain)
 	read_in_block(container_of(list_first(&heap->queues[LANE_MAIN]), struct frames, link)->block.value, 1, RUNS);
 	list_for_each (link, &heap->queues[LANE_MAIN])
 		read_in_block(container_of(link, struct frames, link)->block.value, 16, RUNS);
-	before = cache_machine_statistics(&machine);
+	before = *cache_machine_statistics(&machine);
 	ck_assert_uint_eq(memory_drain(&machine.memory, 20 * BLOCK_BYTES, false), 20 * BLOCK_BYTES);
-	after = cache_machine_statistics(&machine);
+	after = *cache_machine_statistics(&machine);
 	ck_assert_uint_ge(after.moved_pages - before.moved_pages, 6 * PAGES_PER_BLOCK / 16);
 	check_and_stop();
 }
@@ -329,7 +329,7 @@ START_TEST(a_cache_that_shrinks_and_grows_has_no_holes)
 		read_pages(HOT_PAGES, DISK_BYTES / PAGE_BYTES - HOT_PAGES);
 		ck_assert(pagecache_is_valid(&machine.pagecache));
 	}
-	const struct pagecache_statistics statistics = cache_machine_statistics(&machine);
+	const struct pagecache_statistics statistics = *cache_machine_statistics(&machine);
 	ck_assert_uint_ge(statistics.cached_pages * 200, statistics.blocks * PAGES_PER_BLOCK * 199);
 	check_and_stop();
 }
