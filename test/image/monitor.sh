@@ -184,7 +184,8 @@ volumes_end parts '^virtio0 '
 volumes_session whole "virtio0 whole=1 preference=3"
 say "a disk as a whole" 'volumes\r' "$(row virtio0 3 '8 MB' '2 MB')"
 volumes_end whole '^virtio0p[12] '
-# step NAME KEYS PATTERN LINES: the answer has the pattern at its end, and so many lines before it at most.
+
+# page_step NAME KEYS PATTERN LINES: the answer has the pattern at its end, and so many lines before it at most.
 page_step() {
 	local lines
 	seen=$(stat -c %s "$transcript")
@@ -202,6 +203,7 @@ page_step() {
 
 pages() {
 	transcript=$work/monitor-pages.serial
+	seen=0
 	: >"$transcript"
 	timeout 120 qemu-system-x86_64 -accel tcg -bios "$firmware" -M q35 -smp 1 -m 512M -display none -net none -monitor none \
 		-no-reboot -device isa-debug-exit,iobase=0xf4,iosize=4 -serial stdio -kernel "$BUILD/weir.efi" \
