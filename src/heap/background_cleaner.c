@@ -20,7 +20,7 @@ uint64_t memory_clean_step(struct memory *memory)
 {
 	struct reclaim reclaim = {
 		.memory = memory,
-		.bytes = MIN(missing_bytes(memory), BLOCK_BYTES), /* requests stand in line behind it */
+		.bytes = MIN(missing_bytes(memory), BLOCK_BYTES), /* requests wait in line behind it */
 		.urgency = URGENCY_BACKGROUND,
 		.deadline_ns = PLATFORM_FOREVER,
 		.may_write = true,
@@ -45,7 +45,10 @@ uint64_t memory_clean_trim(struct memory *memory)
 	return given;
 }
 
-/* Cleans up to high as it is now, or as far as it goes without waiting: it runs no race with caches that grow meanwhile. */
+/*
+ * Cleans until free memory is at the high watermark as of now, or as far as that goes without
+ * waiting. It does not race with caches that grow meanwhile.
+ */
 static void clean_up(struct memory *memory)
 {
 	const uint64_t bytes = missing_bytes(memory);

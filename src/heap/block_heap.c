@@ -10,8 +10,8 @@
 #include "runtime/base/string.h"
 #include "weights.h"
 
-#define PIECE_BLOCKS 512u /* that change hands in one hold of the lock */
-#define SEARCHES     4    /* for a run that is still there when it is taken */
+#define PIECE_BLOCKS 512u /* blocks that change hands in one hold of the lock */
+#define SEARCHES     4    /* searches for a run that is still free when it is taken */
 
 /* Block numbers (address >> BLOCK_SHIFT) of the whole blocks in a range. Block 0 is left out: its address is NULL. */
 static struct span range_blocks(const struct phys_range *range)
@@ -49,7 +49,10 @@ uint64_t block_heap_metadata_bytes(const struct phys_range *ranges, uint32_t cou
 	       (2 * words + bitmap_words(words)) * sizeof(uint64_t) + blocks * sizeof(uint16_t);
 }
 
-/* Neighbours become one, so there are no more of them than the creator named. */
+/*
+ * Lists the ranges of present blocks. Adjacent ranges become one, so there are no more than the
+ * creator named.
+ */
 static void ranges_find(struct block_heap *heap)
 {
 	for (uint64_t i = 0; i < heap->count; i++) {
@@ -109,7 +112,7 @@ static void set_movable(struct block_heap *heap, uint64_t index, bool movable)
 	heap->movable_map[index / 64] ^= 1ull << (index % 64);
 }
 
-/* A new holder, or none. */
+/* Gives the block to a new owner (NULL: none) and clears what belonged to the holder before. */
 static void block_reset(struct block_heap *heap, uint64_t index, struct owner *owner)
 {
 	struct block *block = &heap->blocks[index];
@@ -130,7 +133,7 @@ static void block_reset(struct block_heap *heap, uint64_t index, struct owner *o
 	weights_update(heap, index);
 }
 
-/* It is listed while it has blocks. */
+/* An owner is in the list while it has blocks. */
 static void owner_change(struct block_heap *heap, struct owner *owner, uint64_t blocks)
 {
 	if (owner->blocks == 0)
@@ -142,14 +145,17 @@ static void owner_change(struct block_heap *heap, struct owner *owner, uint64_t 
 	list_remove(&owner->link);
 }
 
-/* After every block that changes hands; `done`: the number of blocks so far. */
+/* Called after every block that changes hands; `done`: the number of blocks so far. */
 static void give_way_at(struct block_heap *heap, uint64_t done)
 {
 	if (done % PIECE_BLOCKS == 0)
 		spinlock_give_way(&heap->lock);
 }
 
-/* The bitmap has it as taken: so others keep away until all descriptors say so, too. */
+/*
+ * The bitmap says that the run is taken, so no other request finds it until all its descriptors say
+ * so, too.
+ */
 static void run_take(struct block_heap *heap, uint64_t start, uint64_t blocks, struct owner *owner)
 {
 	atomic_fetch_sub_explicit(&heap->free_blocks, blocks, memory_order_relaxed);

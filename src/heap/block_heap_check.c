@@ -20,7 +20,7 @@ static bool block_is_valid(const struct block_heap *heap, uint64_t i)
 	return block->taken ? block->present && block->owner != NULL : !block->owner && !block->cache && block->run_blocks == 0;
 }
 
-/* Every taken block lies in exactly one run, of one owner; *end: of the run that began last. */
+/* Every taken block lies in exactly one run of one owner. *end: the end of the latest run. */
 static bool run_is_valid(const struct block_heap *heap, uint64_t i, uint64_t *end)
 {
 	const struct block *block = &heap->blocks[i];

@@ -9,10 +9,10 @@
 #include "runtime/base/bits.h"
 #include "runtime/base/log.h"
 
-#define LETTERS      26 /* for the holders with most blocks; all others share OTHER */
+#define LETTERS      26 /* for the largest holders; all others share OTHER */
 #define OTHER        '*'
 #define TEMPERATURES 10
-#define COST_BITS    17 /* of the largest cost: that of a block all of whose pages are as hot as can be */
+#define COST_BITS    17 /* of the largest cost: of a block whose pages are all as hot as can be */
 
 struct picture {
 	struct block_heap *heap;
@@ -21,10 +21,10 @@ struct picture {
 	uint64_t cell_blocks;
 };
 
-/* What lies under one character. */
+/* The blocks that one character stands for. */
 struct cell {
 	uint64_t present, taken, fixed, cost;
-	uint64_t held[2][LETTERS + 1]; /* by letter; of those, not movable */
+	uint64_t held[2][LETTERS + 1]; /* by letter: all, and the unmovable ones */
 };
 
 static unsigned letter_of(const struct picture *picture, const struct owner *owner)

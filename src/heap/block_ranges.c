@@ -1,6 +1,7 @@
 /*
- * What the machine could hold, by arithmetic on its ranges of memory. Places for runs repeat: within a range from one aligned
- * address to the next, and where runs must not cross a boundary, from one boundary to the next. So one division counts them.
+ * What the machine could hold, by arithmetic on its ranges of memory. Places for runs repeat:
+ * within a range from one aligned address to the next, and where runs must not cross a boundary,
+ * from one boundary to the next. So one division counts them.
  */
 #include "block_search.h"
 #include "runtime/base/assert.h"
@@ -15,7 +16,10 @@ struct packing {
 	bool last_fits; /* ... and one of last_blocks beside as many as fit */
 };
 
-/* `times` parts like [first, end), in none of which there is a boundary. The last run goes before the others or behind them. */
+/*
+ * Adds `times` parts like [first, end), without a boundary in any of them. The last run goes before
+ * the others or behind them.
+ */
 static void pack(struct packing *packing, uint64_t first, uint64_t end, uint64_t times)
 {
 	const uint64_t start = align_up(first, packing->alignment);

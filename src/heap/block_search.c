@@ -1,17 +1,18 @@
 /*
- * A summary with a bit for each word of the bitmap makes the search for a single block short. A run comes from the shortest
- * stretch that holds it; its search lets others have the lock now and then. The search for a place goes down from the end of
- * memory, and passes 64 unmovable blocks at a time.
+ * Searches in the bitmaps. A summary with a bit for each word of the bitmap makes the search for a
+ * single block short. A run comes from the shortest free range that holds it; the search for it
+ * releases the lock now and then. The search for a place goes down from the end of memory, and
+ * passes 64 unmovable blocks at a time.
  */
 #include "block_search.h"
 
 #include "runtime/base/bits.h"
 #include "weights.h"
 
-#define PLACE_SLACK 20u /* one more choice of a place for so many unmovable blocks: 5% of them */
-#define LOOKS_MAX   64u /* at places, whether they can be emptied or not */
+#define PLACE_SLACK 20u /* one more candidate for so many unmovable blocks: 5% of them */
+#define LOOKS_MAX   64u /* candidates looked at, whether they can be emptied or not */
 
-#define STRIDE_BLOCKS 1024u /* searched in one hold of the lock */
+#define STRIDE_BLOCKS 1024u /* blocks that are searched in one hold of the lock */
 
 struct span span_of(const struct block_heap *heap, struct phys_addr lowest, struct phys_addr highest)
 {
@@ -100,7 +101,7 @@ static bool find_single(const struct block_heap *heap, struct span span, bool fr
 
 struct best {
 	uint64_t start;
-	uint64_t length; /* of the stretch that it lies in; 0: nothing found yet */
+	uint64_t length; /* of the free range that it lies in; 0: none found yet */
 };
 
 static void find_run_in(struct block_heap *heap, struct span span, const struct run_request *request, struct best *best)
@@ -155,7 +156,7 @@ bool search_free_run(struct block_heap *heap, const struct run_request *request,
 	for (unsigned i = zone_first(request); i < ZONES; i++) {
 		struct span zone = zone_span(heap, request, i);
 
-		/* What begins in the zone before has been looked at. */
+		/* Runs that begin in the zone before have been looked at. */
 		zone.end = MIN(zone.end, end);
 		if (search_zone(heap, request, zone, start))
 			return true;

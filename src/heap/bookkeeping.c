@@ -30,7 +30,7 @@ static void chunk_put(struct bookkeeping *bookkeeping, void *memory, unsigned or
 	bookkeeping->free[order] = chunk;
 }
 
-/* Makes chunks of it, the largest ones first. */
+/* Cuts the memory into chunks, the largest ones first. */
 static void memory_add(struct bookkeeping *bookkeeping, char *memory, uint64_t bytes)
 {
 	for (unsigned order = BOOKKEEPING_ORDERS; order-- > 0;)

@@ -1,6 +1,7 @@
 /*
- * Requests. An ordinary one is served by the device's zone or by runs of blocks, with what reclaim gives; where that fails, or
- * nothing may be waited for, by the guarantee. A coherent object is a buffer of one segment that never waits.
+ * Requests. The device's zone serves small ones, runs of blocks serve the others, with what reclaim
+ * gives. The guarantee serves a request where that fails, or where the caller may not wait. A
+ * coherent object is a buffer of one segment that never waits.
  */
 #include "dma_state.h"
 
@@ -10,7 +11,10 @@
 
 /* Where the memory comes from ---------------------------------------------------------------------------------------------- */
 
-/* An object of the device's zone; when the zone has none, it grows by a block that is waited for as the request says. */
+/*
+ * Takes an object of the device's zone. If the zone has none, it grows by a block, and the request
+ * waits for the block as it says.
+ */
 static status_t fill_object(struct memory *memory, const struct dma_plan *plan, struct dma_buffer *buffer)
 {
 	struct dma_zone *zone = dma_zone_get(memory, plan->device);
@@ -34,7 +38,10 @@ static status_t fill_blocks(struct memory *memory, const struct dma_plan *plan, 
 {
 	struct phys_range *pieces = (struct phys_range *)buffer->pieces;
 	struct memory_request request = plan->run;
-	/* Addresses lie in the first half of the room for pieces, and are spread out from the last one on. */
+	/*
+	 * The addresses lie in the first half of the room for pieces; the loop below spreads them
+	 * out, from the last one on.
+	 */
 	struct phys_addr *runs = (struct phys_addr *)pieces;
 	status_t status;
 
@@ -63,7 +70,10 @@ static status_t fill_blocks(struct memory *memory, const struct dma_plan *plan, 
 
 /* Buffers --------------------------------------------------------------------------------------------------------------- */
 
-/* Makes the pieces of a buffer visible side by side: in the direct map, if they follow each other there. */
+/*
+ * Makes the pieces of a buffer contiguous in virtual memory: they lie so in the direct map if they
+ * follow each other; otherwise they are mapped.
+ */
 static status_t buffer_map(struct dma_buffer *buffer)
 {
 	const struct phys_range *pieces = buffer->pieces;
@@ -125,7 +135,7 @@ status_t dma_buffer_finish(struct memory *memory, const struct dma_plan *plan, s
 	return STATUS_OK;
 }
 
-/* From the heaps, with what reclaim the request allows. */
+/* Allocates from the heaps, with as much reclaim as the request allows. */
 static status_t ordinary_alloc(struct memory *memory, const struct dma_plan *plan, struct dma_buffer **result)
 {
 	struct dma_buffer *buffer;
@@ -144,7 +154,7 @@ static status_t ordinary_alloc(struct memory *memory, const struct dma_plan *pla
 	return status;
 }
 
-/* A coherent object lies in a block, and is never one of the guarantee's. */
+/* A coherent object lies within a block, and never comes from the guarantee. */
 static status_t alloc(struct memory *memory, const struct device *device, const struct dma_request *request, bool coherent,
 		      const char *site, struct dma_buffer **result)
 {

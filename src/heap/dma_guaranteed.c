@@ -1,6 +1,6 @@
 /*
- * Buffers out of the guarantee: an object, or pieces side by side. The record lies in what the guarantee has beside the first
- * piece, so taking and freeing needs no other memory.
+ * Buffers out of the guarantee: an object, or pieces side by side. The record lies in the memory
+ * that the guarantee has beside the first piece, so a take and a free need no other memory.
  */
 #include "dma_state.h"
 
@@ -26,13 +26,19 @@ void dma_guarantee_end(struct memory *memory, const struct device *device)
 	guarantee_end_reservation(&memory->guarantee, device);
 }
 
-/* A request that may wait leaves what is not reserved to those that must not. */
+/*
+ * Whether the request may take unreserved pieces: a request that may wait leaves them to those that
+ * must not.
+ */
 static bool may_go_beyond(const struct dma_plan *plan)
 {
 	return plan->run.wait == MEMORY_WAIT_NEVER || !platform_may_sleep();
 }
 
-/* The alignment is that of a power of two; and an object has room for segments in proportion to its length. */
+/*
+ * The size of the object: a power of two gives the alignment, and the room for segments grows with
+ * the length.
+ */
 static uint64_t object_bytes(const struct dma_plan *plan)
 {
 	const uint64_t records = divide_round_up(dma_record_bytes(1, plan->segments), GUARANTEE_RECORD_BYTES);
@@ -40,7 +46,7 @@ static uint64_t object_bytes(const struct dma_plan *plan)
 	return MAX(MAX(plan->bytes, plan->run.constraints.alignment_bytes), records << GUARANTEE_OBJECT_SHIFT);
 }
 
-/* A piece is as good as several adjacent runs of the plan. */
+/* Whether pieces of the guarantee serve the plan: a piece is as good as several adjacent runs. */
 static bool pieces_fit(const struct guarantee *guarantee, const struct dma_plan *plan, uint64_t pieces)
 {
 	const uint64_t piece_bytes = guarantee_piece_bytes(guarantee);

@@ -1,7 +1,8 @@
 /*
- * From the limits of device and request to pieces of memory. A piece starts aligned, is cut into segments of segment_bytes, and
- * only the last segment of all may be shorter than the least length; so pieces are multiples of it, and, where there is a
- * boundary, segment_bytes is a power of two that divides it.
+ * From the limits of device and request to pieces of memory. A piece starts aligned and is cut into
+ * segments of segment_bytes; only the last segment of all may be shorter than the least length. So
+ * pieces are multiples of that length, and, where there is a boundary, segment_bytes is a power of
+ * two that divides it.
  */
 #include "dma_state.h"
 
@@ -32,7 +33,10 @@ static bool limits_are_valid(const struct device *device, const struct dma_reque
 	       (device->dma_boundary_bytes == 0 || device->dma_boundary_bytes >= GRAIN);
 }
 
-/* The length at which pieces are cut; 0: there is none. `least`: all segments are so long but the last one. */
+/*
+ * The length at which pieces are cut; 0: no length keeps all limits. `least`: the least length of
+ * all segments but the last.
+ */
 static uint64_t segment_bytes(const struct device *device, uint64_t least, uint64_t bytes)
 {
 	const uint64_t longest = limit(device->dma_segment_bytes_max);
@@ -54,9 +58,10 @@ uint64_t dma_plan_segments(const struct dma_plan *plan, uint64_t piece_bytes)
 }
 
 /*
- * Of three lengths the shortest that keeps to `segments_max`: `step` blocks; as many as it takes when each run is one segment;
- * so many that the runs are few. Each run ends with at most one segment that is shorter than it could be, so the last length
- * always does: with n runs there are at most n - 1 segments more than the fewest.
+ * Chooses the length of the runs: of three lengths the shortest that keeps to `segments_max`. The
+ * first is `step` blocks; the second gives as many runs as there may be segments; the third gives
+ * so few runs that the limit is kept for certain. Each run ends with at most one segment that is
+ * shorter than it could be, so n runs have at most n - 1 segments more than the fewest.
  */
 static void plan_runs(struct dma_plan *plan, uint64_t step, uint64_t segments_max)
 {
@@ -120,7 +125,7 @@ status_t dma_plan_make(const struct device *device, const struct dma_request *re
 	return STATUS_OK;
 }
 
-/* How much of [start, start + bytes) may go on in a segment that has `length` bytes already. */
+/* How much of [start, start + bytes) may continue a segment that has `length` bytes already. */
 static uint64_t fitting(const struct dma_plan *plan, uint64_t start, uint64_t bytes, uint64_t length)
 {
 	uint64_t room = plan->segment_bytes - length;
@@ -131,8 +136,8 @@ static uint64_t fitting(const struct dma_plan *plan, uint64_t start, uint64_t by
 }
 
 /*
- * Pieces that happen to follow each other grow into one segment, as long as that takes in whole pieces: cutting inside of one
- * would leave segments that are too short.
+ * Pieces that happen to follow each other become one segment, as long as it takes in whole pieces:
+ * a cut inside of a piece would leave segments that are too short.
  */
 uint32_t dma_plan_cut(const struct dma_plan *plan, const struct phys_range *pieces, uint32_t count,
 		      struct device_segment *segments)

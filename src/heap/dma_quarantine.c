@@ -1,13 +1,13 @@
 /*
- * Quarantine: an event for each buffer of a device. The owner of the blocks goes into quarantine, too, so that reports name it
- * and the next driver begins with an owner of its own.
+ * Quarantine: an event for each buffer of a device. The owner of the blocks enters quarantine, too:
+ * reports name it so, and the next driver begins with an owner of its own.
  */
 #include "dma_quarantine.h"
 
 #include "dma_state.h"
 #include "runtime/base/log.h"
 
-/* Reports read names under the block heap's lock. */
+/* Changes the owners' names; reports read them under the block heap's lock. */
 static void clients_quarantine(struct memory *memory, const struct device *device)
 {
 	spinlock_lock(&memory->blocks.lock);

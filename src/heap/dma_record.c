@@ -20,8 +20,8 @@ static enum dma_state state_of(const struct dma_buffer *buffer)
 }
 
 /*
- * What happens to one buffer, in one step. An object of the guarantee that is nobody's any more goes back in this step. True:
- * the caller destroys what is nobody's any more, and in no list.
+ * Applies an event to one buffer, in one step. An object of the guarantee that is GONE goes back in
+ * this step. True: the buffer is GONE and in no list, and the caller destroys it.
  */
 static bool event_locked(struct memory *memory, struct dma_buffer *buffer, enum dma_event event)
 {
@@ -69,14 +69,14 @@ void dma_walk_release(struct dma_walk *walk)
 	guarantee_unlock(&walk->memory->guarantee, walk->interrupts);
 }
 
-/* What is GONE is the place of another walk, or a buffer that is not published yet. */
+/* A buffer that is GONE is the place of another walk, or is not published yet. */
 static bool is_meant(const struct dma_walk *walk, const struct dma_buffer *buffer)
 {
 	return state_of(buffer) != DMA_STATE_GONE &&
 	       (!walk->device || (buffer->device == walk->device && dma_is_quarantined(buffer) == walk->quarantined));
 }
 
-/* One buffer in each hold of the lock, however many are not meant. */
+/* Looks at one buffer in each hold of the lock, however many do not belong to the walk. */
 struct dma_buffer *dma_walk_next(struct dma_walk *walk)
 {
 	struct list *const buffers = &walk->memory->dma.buffers;

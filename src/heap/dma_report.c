@@ -8,9 +8,9 @@
 #include "runtime/base/log.h"
 
 #define BUFFERS_SHOWN 8
-#define ROWS_MAX      32 /* devices that are told apart */
+#define ROWS_MAX      32 /* devices that the list tells apart */
 
-/* What one device has, or has in quarantine: buffers, and coherent objects. */
+/* The sums of one device, in quarantine or not: buffers, and coherent objects. */
 struct row {
 	const struct device *device;
 	bool quarantined;
@@ -32,7 +32,7 @@ static void rows_add(struct row *rows, unsigned *count, const struct dma_buffer 
 	rows[i].bytes[buffer->coherent] += buffer->bytes;
 }
 
-/* Sums, and the first ones that are no coherent objects. */
+/* Prints the sums, and the first buffers that are no coherent objects. */
 static void row_print(struct memory *memory, const struct row *row)
 {
 	char bytes[FORMAT_BYTES_SIZE], coherent[FORMAT_BYTES_SIZE];
@@ -76,7 +76,7 @@ void dma_print(struct memory *memory)
 
 /* Holders within a range ------------------------------------------------------------------------------------------------ */
 
-/* The first of its pieces that lies there; NULL: none does. [E] is held. */
+/* The buffer's first piece that lies in the range; NULL: none does. [E] is held. */
 static const struct phys_range *piece_within(const struct dma_buffer *buffer, uint64_t lowest, uint64_t highest)
 {
 	for (uint32_t i = 0; i < buffer->piece_count; i++)

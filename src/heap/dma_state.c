@@ -10,7 +10,10 @@
 
 /* Clients --------------------------------------------------------------------------------------------------------------- */
 
-/* The device's client that is not in quarantine, or else `fresh` (or NULL), with one more reference. */
+/*
+ * The device's client that is not in quarantine, or else `fresh` (may be NULL), with one more
+ * reference.
+ */
 static struct dma_client *client_find(struct memory *memory, const struct device *device, struct dma_client *fresh)
 {
 	const uint64_t interrupts = guarantee_lock(&memory->guarantee);
@@ -63,7 +66,7 @@ void dma_client_put(struct memory *memory, struct dma_client *client)
 
 /* Zones ----------------------------------------------------------------------------------------------------------------- */
 
-/* The zone under these constraints, or else `fresh`, or NULL. */
+/* The zone with these constraints, or else `fresh` (may be NULL). */
 static struct dma_zone *zone_find(struct memory *memory, const struct block_constraints *constraints, struct dma_zone *fresh)
 {
 	const uint64_t interrupts = guarantee_lock(&memory->guarantee);

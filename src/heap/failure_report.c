@@ -13,7 +13,10 @@
 
 #define PAUSE_NS NS_PER_S
 
-/* Who is in the way between these addresses: holders of blocks, then of what cleaners cannot give. */
+/*
+ * Prints what is in the way between these addresses: the owners of blocks, then what cleaners
+ * cannot give.
+ */
 static void print_between(struct memory *memory, struct phys_addr lowest, struct phys_addr highest)
 {
 	struct holder holders[HOLDERS_MAX];

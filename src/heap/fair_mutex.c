@@ -13,8 +13,8 @@ struct waiter {
 	const void *task;
 	enum urgency urgency;
 	unsigned priority;
-	bool returns;       /* has had the mutex, and passed it on */
-	unsigned overtaken; /* since it is the first in line; FAIR_MUTEX_RETURNS for each that came, 1 for each that returned */
+	bool returns;       /* had the mutex, and passed it on */
+	unsigned overtaken; /* since it is first; FAIR_MUTEX_RETURNS or 1 each */
 	_Atomic uint32_t given;
 };
 
@@ -33,7 +33,7 @@ bool fair_mutex_is_held(const struct fair_mutex *mutex)
 	return atomic_load_explicit(&mutex->holder, memory_order_relaxed) == platform_task();
 }
 
-/* After each change: what those in line want of the holder. */
+/* After each change of the line: recomputes what the waiting tasks want of the holder. */
 static void line_changed_locked(struct fair_mutex *mutex)
 {
 	unsigned priority = 0;
@@ -51,7 +51,7 @@ static void line_changed_locked(struct fair_mutex *mutex)
 	mutex->lent = priority;
 }
 
-/* Out of the line; NULL: it is empty. */
+/* Takes the next task out of the line; NULL: the line is empty. */
 static struct waiter *take_next_locked(struct fair_mutex *mutex)
 {
 	const int wanted = atomic_load_explicit(&mutex->wanted, memory_order_relaxed);
@@ -69,9 +69,11 @@ static struct waiter *take_next_locked(struct fair_mutex *mutex)
 }
 
 /*
- * The holder leaves, and stands in line again in the same step if it comes back (`again`): else those who want the mutex after
- * it might not see it. Then it keeps the mutex if nobody else is in line: false. A low priority comes back last; before, it
- * could keep the next task from being woken. By then it may have the mutex again, with another loan.
+ * The holder leaves, and, with `again`, joins the line in the same step: otherwise tasks that want
+ * the mutex after it might not see it. If no other task is in line, it keeps the mutex: false.
+ *
+ * The holder's own low priority is restored last, since a low priority could keep it from waking
+ * the next task. By then it may have the mutex again, with another loan of priority.
  */
 static bool hand_over(struct fair_mutex *mutex, struct waiter *again)
 {
@@ -89,7 +91,7 @@ static bool hand_over(struct fair_mutex *mutex, struct waiter *again)
 			list_insert_last(&mutex->line, &again->link);
 		line_changed_locked(mutex);
 	}
-	/* From then on it may be gone; a wake needs only the address. */
+	/* From here on the waiter may be gone; a wake needs only the address. */
 	if (next)
 		atomic_store_explicit(&next->given, 1, memory_order_release);
 	spinlock_unlock(&mutex->lock);
@@ -103,7 +105,7 @@ static bool hand_over(struct fair_mutex *mutex, struct waiter *again)
 	return next || !again;
 }
 
-/* A mutex that is given at the last moment has been taken. */
+/* Waits for the mutex. A mutex that is given at the last moment has been taken. */
 static status_t wait(struct fair_mutex *mutex, struct waiter *waiter, uint64_t deadline_ns)
 {
 	while (atomic_load_explicit(&waiter->given, memory_order_acquire) == 0) {

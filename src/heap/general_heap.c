@@ -10,7 +10,7 @@
 #include "runtime/base/bits.h"
 #include "runtime/base/string.h"
 
-/* Classes within this factor of the right one stand in for it when it has no object left. */
+/* A class up to this factor larger stands in for one that has no object left. */
 #define STAND_IN_FACTOR 4
 
 struct objcache *general_heap_cache(struct general_heap *heap, size_t bytes, size_t alignment)
@@ -21,7 +21,7 @@ struct objcache *general_heap_cache(struct general_heap *heap, size_t bytes, siz
 	return class < heap->classes ? &heap->cache[general_heap_server(heap, class)] : NULL;
 }
 
-/* The class that holds `memory`, or NULL: a run, if anything. */
+/* The cache that `memory` belongs to; NULL: a run, if anything. */
 static struct objcache *cache_of(const struct general_heap *heap, const void *memory)
 {
 	const struct block *block = objcache_map_find(&heap->map, memory);
@@ -29,7 +29,7 @@ static struct objcache *cache_of(const struct general_heap *heap, const void *me
 	return block && block->holder == heap ? block->cache : NULL;
 }
 
-/* Only if OBJCACHE_DEBUG. True: that was all, it waits until it can be allocated again. */
+/* Only if OBJCACHE_DEBUG. True: the free is done, and the object waits out its free delay. */
 static bool debug_free(struct general_heap *heap, void *memory, const void *site)
 {
 	struct objcache *cache = cache_of(heap, memory);
@@ -40,7 +40,10 @@ static bool debug_free(struct general_heap *heap, void *memory, const void *site
 	return true;
 }
 
-/* The class has no object and gets no block: it may have one although another serves it, or a larger one has one to spare. */
+/*
+ * The class has no object and gets no block. It may still have objects of its own although another
+ * class serves it, or a larger class may have one to spare.
+ */
 static void *alloc_stand_in(struct general_heap *heap, unsigned class, size_t bytes, size_t alignment)
 {
 	const size_t limit = general_heap_class_bytes(heap, class) * STAND_IN_FACTOR;
@@ -54,8 +57,8 @@ static void *alloc_stand_in(struct general_heap *heap, unsigned class, size_t by
 }
 
 /*
- * Of the class, which has to be loaded for it, with three quarters of a magazine or so, or guarded if it is time for that: what
- * has no magazines is too large for it.
+ * Allocates where a magazine has to be loaded, with about three quarters of its objects; or takes a
+ * guarded object if one is due. Objects of caches without magazines are too large to be guarded.
  */
 static void *alloc_loading(struct general_heap *heap, unsigned class, size_t bytes, size_t alignment, const void *site)
 {
@@ -78,7 +81,7 @@ static __attribute__((noinline)) void *alloc_slow(struct general_heap *heap, siz
 	if (class == heap->classes)
 		return general_heap_run_alloc(heap, bytes, alignment);
 	void *memory = NULL;
-	if (alignment != OBJCACHE_OBJECT_MIN || bytes > GENERAL_HEAP_SMALL_BYTES) /* otherwise that has been tried */
+	if (alignment != OBJCACHE_OBJECT_MIN || bytes > GENERAL_HEAP_SMALL_BYTES) /* else that was tried */
 		memory = objcache_alloc_fast(&heap->cache[general_heap_server(heap, class)]);
 	if (!memory)
 		memory = alloc_loading(heap, class, bytes, alignment, site);
@@ -88,8 +91,8 @@ static __attribute__((noinline)) void *alloc_slow(struct general_heap *heap, siz
 }
 
 /*
- * These are inlined into each function that somebody calls: the address of that caller, for reports, is only read where it is
- * needed, since an argument would cost the short way three instructions.
+ * These are inlined into each function of the interface: the address of its caller, for reports, is
+ * then read only where it is needed. An argument would cost the fast path three instructions.
  */
 #define FOR_CALLER static inline __attribute__((always_inline))
 #define CALLER     __builtin_return_address(0)
@@ -103,7 +106,7 @@ FOR_CALLER void *alloc_for_caller(struct general_heap *heap, size_t bytes, size_
 	if (objcache_likely(alignment == 0 && bytes - 1 < GENERAL_HEAP_SMALL_BYTES))
 		memory = objcache_alloc_fast(atomic_load_explicit(&heap->small[(bytes - 1) / 16], memory_order_relaxed));
 	if (objcache_likely(memory))
-		__asm__ volatile("" : : "D"(heap)); /* it stays in its register, or gcc copies it at the beginning */
+		__asm__ volatile("" : : "D"(heap)); /* kept in its register, not copied */
 	else
 		memory = alloc_slow(heap, bytes, alignment, CALLER);
 	if (OBJCACHE_DEBUG)

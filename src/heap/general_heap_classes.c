@@ -1,8 +1,10 @@
 /*
- * The size classes of the general heap: which there are, and whether one serves itself or the next power of two serves it.
+ * The size classes of the general heap: which there are, and whether a class serves itself or the
+ * next power of two serves it.
  *
- * Whose an object is that a power of two holds, nobody notes. But each time that it has to be loaded, the class that asked is
- * counted, about once for a magazine. Its share of these samples is taken for its share of the objects that are there.
+ * No record says which class an object of a power of two belongs to. But each time that the power
+ * of two has to be loaded, about once for a magazine, the class that asked is counted. Its share of
+ * these samples is taken for its share of the objects that are there.
  */
 #include "general_heap_internal.h"
 #include "runtime/base/bits.h"
@@ -31,7 +33,7 @@ static uint32_t next_bytes(const struct general_heap *heap, uint32_t bytes)
 		return bytes + 16;
 	if (bytes < STEPPED_MAX)
 		return bytes + (1u << (log2_floor(bytes) - STEP_SHIFT));
-	/* So many fit into a block; the next size is what one less allows. */
+	/* `in_block` objects fit into a block; the next size is what one object less allows. */
 	const uint32_t in_block = (uint32_t)(BLOCK_BYTES / bytes);
 	return (uint32_t)align_down(BLOCK_BYTES / (in_block - 1), PAGE_BYTES);
 }
@@ -44,7 +46,7 @@ unsigned general_heap_class_find(const struct general_heap *heap, unsigned class
 	return class;
 }
 
-/* The upper bits of the last byte's offset. */
+/* The step of a size: the upper bits of the offset of its last byte. */
 static unsigned step_of(size_t bytes)
 {
 	if (bytes <= FIRST_STEP_MAX)
@@ -62,16 +64,19 @@ unsigned general_heap_class_of(const struct general_heap *heap, size_t bytes, si
 
 /* Who serves ------------------------------------------------------------------------------------------------------------ */
 
-#define SAMPLES_MIN 4  /* of a class, before anything is concluded from them */
-#define SAMPLES_MAX 16 /* of all that a power of two may serve: then all count half */
-#define OWN_SHARE   32 /* of the blocks of the machine: so many classes serve themselves from their first object on */
+#define SAMPLES_MIN 4  /* of a class, before they count */
+#define SAMPLES_MAX 16 /* of all classes of a power of two: then all are halved */
+#define OWN_SHARE   32 /* of the machine's blocks: so many classes are own at once */
 
 static bool own_is_affordable(const struct general_heap *heap)
 {
 	return heap->own_classes < heap->heap->total_blocks / OWN_SHARE;
 }
 
-/* What so many objects of the class take more than they need where the power of two serves them. */
+/*
+ * The bytes that so many objects of the class take more than they need where the power of two
+ * serves them.
+ */
 static uint64_t waste_bytes(const struct general_heap *heap, unsigned class, uint64_t objects)
 {
 	return objects *
@@ -88,7 +93,7 @@ static void server_set(struct general_heap *heap, unsigned class, bool is_own)
 		atomic_store_explicit(&heap->small[i], &heap->cache[general_heap_server(heap, class)], memory_order_relaxed);
 }
 
-/* Unless somebody else has. */
+/* Changes which class serves this one, unless another CPU has done so. */
 static void own_change(struct general_heap *heap, unsigned class, bool is_own)
 {
 	spinlock_lock(&heap->class_lock);
@@ -100,7 +105,10 @@ static void own_change(struct general_heap *heap, unsigned class, bool is_own)
 	spinlock_unlock(&heap->class_lock);
 }
 
-/* Of all that the same power of two may serve. */
+/*
+ * The sum of the samples of all classes that this power of two may serve; halves them all when it
+ * is large.
+ */
 static uint32_t samples_all(struct general_heap *heap, unsigned power)
 {
 	uint32_t all = 0;
@@ -112,7 +120,7 @@ static uint32_t samples_all(struct general_heap *heap, unsigned power)
 	return all;
 }
 
-/* As far as the samples tell, which are guesses: other CPUs may count at the same time. */
+/* Approximate, as the samples are: other CPUs may count at the same time. */
 static bool own_would_save_a_block(struct general_heap *heap, unsigned class)
 {
 	const unsigned power = heap->class_info[class].power;

@@ -1,6 +1,7 @@
 /*
- * Runs of whole blocks, for what is larger than any class. Those that handlers free wait, since the block heap's lock may be
- * held by the task that the handler interrupted; a drain gives them back block by block, from their ends.
+ * Runs of whole blocks, for allocations that are larger than any class. Runs that handlers free
+ * wait, since the task that the handler interrupted may hold the block heap's lock; a drain gives
+ * them back block by block, from their ends.
  */
 #include "general_heap_internal.h"
 #include "runtime/base/bits.h"
@@ -27,7 +28,7 @@ static void give_later(struct general_heap *heap, struct block *run)
 						      memory_order_relaxed));
 }
 
-/* The last block of the run may go: the target wants more, and wants that one. */
+/* Whether the last block of the run is to go: the target wants more, and wants that block. */
 static bool is_wanted(const struct general_heap *heap, const struct block *run, const struct reclaim_target *target,
 		      uint64_t given)
 {

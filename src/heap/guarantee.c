@@ -28,7 +28,10 @@ static struct guarantee_account *account_find_locked(struct guarantee *guarantee
 	return NULL;
 }
 
-/* False: it would take more than is unreserved, or any of that though it must not. */
+/*
+ * Sets the account's counts. False: the change would take more than is unreserved, or, without
+ * `beyond`, any of it.
+ */
 static inline bool account_change_locked(struct guarantee *guarantee, struct guarantee_account *account, uint64_t reserved,
 					 uint64_t out, bool beyond)
 {
@@ -43,7 +46,7 @@ static inline bool account_change_locked(struct guarantee *guarantee, struct gua
 	return true;
 }
 
-/* A reservation that has ended is over when its last piece is back. */
+/* Frees the account of a reservation that has ended when its last piece is back. */
 static void account_settle_locked(struct guarantee *guarantee, struct guarantee_account *account)
 {
 	if (account->device || account->out > 0 || account == &guarantee->common)
@@ -53,7 +56,7 @@ static void account_settle_locked(struct guarantee *guarantee, struct guarantee_
 	list_insert_last(&guarantee->unused, &account->link);
 }
 
-/* Adds to what the device has. While something is unreserved, an account is unused. */
+/* Adds to the device's reservation. While a piece is unreserved, an account is unused. */
 status_t guarantee_reserve(struct guarantee *guarantee, const struct device *device, uint64_t bytes)
 {
 	struct guarantee_account *account;
@@ -110,7 +113,10 @@ void guarantee_revoke_locked(struct guarantee *guarantee, struct guarantee_slot 
 	due_locked(guarantee, slot);
 }
 
-/* Idle memory costs nothing; of what is on loan, the oldest would have gone back to be refilled next. */
+/*
+ * Takes the first piece: an idle one, which costs nothing, or else the oldest loan, which would
+ * have gone back to be refilled next.
+ */
 static inline struct guarantee_slot *piece_take_locked(struct guarantee *guarantee, struct guarantee_account *account,
 						       unsigned shift)
 {
@@ -157,7 +163,10 @@ static struct list *open_list(const struct guarantee_slot *slot)
 	return &slot->account->open[slot->shift - GUARANTEE_OBJECT_SHIFT];
 }
 
-/* Returns its record; that of an object that was given back begins with the number of the next one. */
+/*
+ * Takes an object of the piece and returns its record. The record of an object that was given back
+ * begins with the number of the next such object.
+ */
 static inline void *object_take_locked(struct guarantee *guarantee, struct guarantee_slot *slot, struct phys_addr *start)
 {
 	const bool fresh = slot->returned == GUARANTEE_NONE;
@@ -206,7 +215,7 @@ void *guarantee_take_locked(struct guarantee *guarantee, const struct device *de
 	return record;
 }
 
-/* What has been counted is there, however the lock changes hands meanwhile. */
+/* A piece that has been counted is there, even if other takes and gives come in between. */
 struct phys_addr guarantee_take_next(struct guarantee *guarantee, struct phys_addr first)
 {
 	const uint64_t interrupts = spinlock_lock_interrupts(&guarantee->lock);
@@ -259,7 +268,7 @@ static void lists_init(struct guarantee *guarantee)
 	account_init(&guarantee->common);
 }
 
-/* One allocation, of which the records are the first part. */
+/* Allocates all tables at once; the records come first. */
 static bool tables_alloc(struct guarantee *guarantee)
 {
 	const uint32_t slots = guarantee->pieces + 1;
@@ -288,7 +297,10 @@ static bool tables_alloc(struct guarantee *guarantee)
 	return true;
 }
 
-/* Memory is never less fragmented than now: what is not found is not promised. */
+/*
+ * Fills the slots for the first time. Memory is never less fragmented than now: pieces that are not
+ * found now are not promised.
+ */
 static void fill_first(struct guarantee *guarantee)
 {
 	const uint32_t wanted = guarantee->pieces;

@@ -1,19 +1,21 @@
 /*
- * The refill task has the pieces where they do the least harm: on loan while memory is short, idle while it is plentiful. It
- * works under [K], and takes [E] only to move a slot from one list to another.
+ * The refill task keeps the pieces where they do the least harm: on loan while memory is short,
+ * idle while it is plentiful. It works under [K], and takes [E] only to move a slot from one list
+ * to another.
  */
 #include "guarantee_internal.h"
 #include "runtime/base/assert.h"
 #include "runtime/base/bits.h"
 
-#define IDLE_LOOKS   64 /* loans that one round looks at */
+#define IDLE_LOOKS   64 /* loans that one round checks */
 #define NAP_NS       (100 * NS_PER_MS)
 #define SHORT_NAP_NS NS_PER_MS
 
 /*
- * Blocks that the cache begins to refill between two pieces that come back to it: what is lent turns over once while the memory
- * does. Faster, it would be more of a change to the order of eviction than it is worth. As it is no more than half of the
- * memory, the cursors also get to what cannot be lent.
+ * The number of blocks that the cache begins to refill between two pieces that come back to it: so
+ * the loans turn over once while the memory does. A faster turn would change the order of eviction
+ * by more than it is worth. Since the loans are no more than half of the memory, the cursors also
+ * get to blocks that cannot be loaned.
  */
 static uint64_t turn_blocks(const struct guarantee *guarantee)
 {
@@ -22,7 +24,10 @@ static uint64_t turn_blocks(const struct guarantee *guarantee)
 
 void guarantee_turn(struct guarantee *guarantee)
 {
-	/* What the lender moves to be able to lend would make the refill task ask for more, without end. */
+	/*
+	 * Blocks that the donor fills to make others lendable would make the refill task ask for
+	 * more, without end.
+	 */
 	if (!guarantee->slots || mutex_is_held(&guarantee->refill))
 		return;
 	if (atomic_fetch_add_explicit(&guarantee->turned_blocks, 1, memory_order_relaxed) + 1 >= turn_blocks(guarantee))
@@ -31,7 +36,10 @@ void guarantee_turn(struct guarantee *guarantee)
 
 /* Slots ------------------------------------------------------------------------------------------------------------------- */
 
-/* The first slot of a list, or NULL. A slot leaves `due` under [K] only; others may be taken meanwhile. */
+/*
+ * The first slot of a list, or NULL. A slot leaves `due` under [K] only; slots of the other lists
+ * may be taken meanwhile.
+ */
 static struct guarantee_slot *first_of(struct guarantee *guarantee, const struct list *list)
 {
 	const uint64_t interrupts = spinlock_lock_interrupts(&guarantee->lock);
@@ -113,7 +121,7 @@ static bool bring_idle(struct guarantee *guarantee, const struct guarantee_wish 
 	return true;
 }
 
-/* What lies idle here is wanted before the cache stops growing. */
+/* Whether memory is short: idle pieces are given up before the cache stops growing. */
 static bool memory_is_short(const struct guarantee *guarantee)
 {
 	const struct memory *memory = guarantee->memory;
@@ -122,7 +130,7 @@ static bool memory_is_short(const struct guarantee *guarantee)
 	       memory->config.low_bytes + guarantee->pieces * guarantee_piece_bytes(guarantee);
 }
 
-/* Memory that is short is rather lent than taken. */
+/* While memory is short, a loan is better than a free block. */
 bool guarantee_bring(struct guarantee *guarantee, const struct guarantee_wish *wish)
 {
 	if (memory_is_short(guarantee))
@@ -148,7 +156,7 @@ uint64_t guarantee_withdraw(struct guarantee *guarantee, struct guarantee_slot *
 	guarantee->counts.lent -= loaned;
 	guarantee->counts.exchanged++;
 	spinlock_unlock_interrupts(&guarantee->lock, interrupts);
-	guarantee_reap(guarantee, slot); /* it was lent, taken and given back, perhaps */
+	guarantee_reap(guarantee, slot); /* it may have been on loan, taken and given back */
 	guarantee->spare = slot;
 	if (!loaned) {
 		(void)block_heap_free(&guarantee->memory->blocks, slot->start);
@@ -163,10 +171,10 @@ uint64_t guarantee_withdraw(struct guarantee *guarantee, struct guarantee_slot *
 
 /* Rounds ------------------------------------------------------------------------------------------------------------------ */
 
-/* Another loan takes the place of a slot's piece. */
+/* Replaces the slot's piece by another loan. */
 static bool exchange(struct guarantee *guarantee, struct guarantee_slot *slot)
 {
-	/* A new piece may come from anywhere, and there is time. */
+	/* A new piece may lie anywhere, and there is time. */
 	static const struct guarantee_wish anywhere = { .avoid_first = { 1 }, .deadline_ns = PLATFORM_FOREVER };
 
 	if (!slot || !bring_loan(guarantee, &anywhere))
@@ -175,7 +183,10 @@ static bool exchange(struct guarantee *guarantee, struct guarantee_slot *slot)
 	return true;
 }
 
-/* As the cache has begun to refill others, blocks come back to it, and its coldest take their place. */
+/*
+ * Gives the oldest loans back, as many as are due for the blocks that the cache began to refill,
+ * and takes its coldest blocks instead.
+ */
 static void rotate(struct guarantee *guarantee)
 {
 	const uint32_t turned = atomic_load_explicit(&guarantee->turned_blocks, memory_order_relaxed);
@@ -200,7 +211,10 @@ static bool is_sparse(struct guarantee *guarantee, const struct guarantee_slot *
 	return percent > GUARANTEE_IDLE_PERCENT * guarantee->piece_blocks;
 }
 
-/* A piece in which little is cached any more is of more use to the cache: one in a round, and the next one after a nap. */
+/*
+ * Replaces a piece in which little is cached any more, and which is of more use to the cache: one
+ * in a round, and the next after a nap.
+ */
 static void exchange_sparse(struct guarantee *guarantee)
 {
 	const uint64_t now = platform_now_ns();
@@ -226,7 +240,7 @@ bool guarantee_keep(struct guarantee *guarantee)
 		guarantee_reap(guarantee, slot);
 		mutex_pass_on(&guarantee->refill);
 	}
-	/* Where memory is short, what lies idle is given to it. */
+	/* While memory is short, an idle piece becomes free memory, and a loan takes its place. */
 	exchanged = memory_is_short(guarantee) && exchange(guarantee, first_of(guarantee, &guarantee->idle));
 	rotate(guarantee);
 	exchange_sparse(guarantee);
@@ -234,7 +248,10 @@ bool guarantee_keep(struct guarantee *guarantee)
 	return exchanged;
 }
 
-/* It runs before others. It naps between two rounds, unless a take or the cache has given it work anew meanwhile. */
+/*
+ * The refill task, of high priority. It naps between two rounds, unless a take or the cache has
+ * given it new work meanwhile.
+ */
 void guarantee_run(struct guarantee *guarantee)
 {
 	uint32_t kicks;
@@ -249,9 +266,10 @@ void guarantee_run(struct guarantee *guarantee)
 /* Donors ------------------------------------------------------------------------------------------------------------------ */
 
 /*
- * Revokes all loans that belong to `owner` (NULL: to anyone). The pieces stay: what is guaranteed is there all the time. Memory
- * that is short is given back as others lend. A volume that goes lends no more meanwhile, so that a request which waits for [K]
- * comes in between; a lender that goes could lend anew.
+ * Revokes all loans that belong to `owner` (NULL: to any). The pieces stay, so all that is
+ * guaranteed is there all the time; while memory is short, they become free memory as other volumes
+ * make loans. A volume that leaves makes no loans meanwhile, so requests that wait for [K] may come
+ * in between; a donor that leaves could make new ones.
  */
 static void loans_end(struct guarantee *guarantee, const struct owner *owner)
 {

@@ -1,12 +1,12 @@
 /*
- * Windows with pieces of the guarantee in them. A piece that a request wants to have cleared away is replaced by one elsewhere
- * first; one that is out, or has no other place, is in the way.
+ * Windows with pieces of the guarantee in them. A piece that a request wants out of its window is
+ * first replaced by one elsewhere; a piece that is out, or has no other place, is in the way.
  */
 #include "guarantee_internal.h"
 #include "runtime/base/bits.h"
 #include "window.h"
 
-/* The piece stays in the window, and windows that come later leave it out, all of it. */
+/* Counts a piece that stays in the window, and excludes all its blocks from later windows. */
 static void exclude(const struct guarantee *guarantee, struct phys_addr start, uint32_t *obstacles)
 {
 	const struct window piece = { .start = start, .blocks = guarantee->piece_blocks };
@@ -15,7 +15,10 @@ static void exclude(const struct guarantee *guarantee, struct phys_addr start, u
 	++*obstacles;
 }
 
-/* The next slot in the range whose piece is out, or is not, from *address on, which goes on behind it; NULL: that was all. */
+/*
+ * The next slot in the range, from *address on, whose piece is out (`out`) or not; *address moves
+ * behind it. NULL: there are no more.
+ */
 static struct guarantee_slot *next_in(struct guarantee *guarantee, const struct reclaim_target *target, bool out,
 				      uint64_t *address)
 {
@@ -35,7 +38,7 @@ static struct guarantee_slot *next_in(struct guarantee *guarantee, const struct 
 	return slot;
 }
 
-/* Pieces that are out stay. True: there are some. */
+/* Excludes the pieces that are out. True: there are some. */
 static bool is_taken(struct guarantee *guarantee, const struct reclaim_target *target)
 {
 	uint64_t address = target->lowest.value;
@@ -49,7 +52,10 @@ static bool is_taken(struct guarantee *guarantee, const struct reclaim_target *t
 	return taken;
 }
 
-/* Pieces in the range go elsewhere, up to the first one that cannot: there is no place for those behind it, either. */
+/*
+ * Moves the pieces of the range elsewhere, up to the first that has no other place: then those
+ * behind it have none, either.
+ */
 static uint64_t clear_range(struct guarantee *guarantee, const struct reclaim_target *target)
 {
 	const struct guarantee_wish wish = {
@@ -76,8 +82,9 @@ static uint64_t clear_range(struct guarantee *guarantee, const struct reclaim_ta
 }
 
 /*
- * What was lent is cleaned by the lender, which is asked later. What is freed in a window is there for nobody but the request
- * that it was moved away for: who waits for memory is not told, least of all that request itself, whose window may still fail.
+ * The cleaner. Blocks on loan are given by the donor, which is asked later. Memory that is freed in
+ * a window is only for the request whose window it is: waiting requests are not told, least of all
+ * that request itself, whose window may still fail.
  */
 uint64_t guarantee_clean(struct cleaner *self, const struct reclaim_target *target)
 {

@@ -12,13 +12,13 @@
 #include "runtime/base/string.h"
 
 #define LARGE_SHARE   4 /* of the pages, for large slots */
-#define CALLER_SHARE  8 /* of the slots of a kind, for one caller */
+#define CALLER_SHARE  8 /* of the slots of a kind, for one call site */
 #define PATTERN       0xc7
 #define PATTERN_BYTES 128 /* before an object, at most */
 
 /* Places ------------------------------------------------------------------------------------------------------------------ */
 
-/* The slot whose pages, or whose hidden page, have the address; NULL: behind all slots. */
+/* The slot to which the page of the address belongs, hidden or not; NULL: behind all slots. */
 static struct guard_slot *slot_at(const struct guard_pool *pool, const void *address)
 {
 	const uint64_t page = ((uintptr_t)address - (uintptr_t)pool->range.start) / PAGE_BYTES;
@@ -62,7 +62,10 @@ static uint64_t distance(const struct guard_slot *slot, const char *address)
 	return address < slot->object + slot->bytes ? 0 : (uint64_t)(address - (slot->object + slot->bytes)) + 1;
 }
 
-/* The object that was probably meant: that of the slot itself, or of the next one if it is nearer. */
+/*
+ * The slot of the object that an access probably meant: the slot of the address, or the next one if
+ * its object is nearer.
+ */
 static const struct guard_slot *slot_meant(const struct guard_pool *pool, const char *address)
 {
 	const struct guard_slot *slot = slot_at(pool, address);
@@ -127,7 +130,10 @@ static uint8_t bucket_of(const void *site)
 
 _Static_assert(GUARD_BUCKETS == 1 << (64 - 58), "as many as bucket_of tells apart");
 
-/* Half of `one_in` at least, so that nothing that repeats itself is guarded always, or never. */
+/*
+ * Starts the countdown at random, with at least half of `one_in`, so that no repeated pattern of
+ * allocations is guarded always, or never.
+ */
 static void count_down(struct guard_pool *pool, unsigned slot)
 {
 	const uint64_t one_in = pool->one_in;
@@ -187,7 +193,7 @@ void *guard_pool_alloc(struct guard_pool *pool, size_t bytes, size_t alignment, 
 	return slot->object;
 }
 
-/* The slot is the caller's from then on. */
+/* Makes the slot FREED: it is the caller's from then on. */
 static struct guard_slot *slot_leave(struct guard_pool *pool, const void *object, const void *site)
 {
 	struct guard_slot *slot = slot_at(pool, object);

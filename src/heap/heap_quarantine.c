@@ -14,7 +14,7 @@ void heap_quarantine_init(struct heap_quarantine *quarantine)
 	spinlock_init(&quarantine->lock, "heap quarantine");
 }
 
-/* Lets the oldest go. False: none waits. */
+/* Releases the oldest object. False: none waits. */
 static bool oldest_release(struct heap_quarantine *quarantine)
 {
 	const uint64_t state = spinlock_lock_interrupts(&quarantine->lock);
@@ -35,7 +35,7 @@ static bool oldest_release(struct heap_quarantine *quarantine)
 	return found;
 }
 
-/* False: there are too many; an object that is too large for all others waits alone. */
+/* False: the ring has no room. An object larger than all the room waits alone. */
 static bool insert(struct heap_quarantine *quarantine, struct objcache *cache, void *object)
 {
 	const uint64_t state = spinlock_lock_interrupts(&quarantine->lock);
@@ -66,7 +66,10 @@ bool heap_quarantine_empty(struct heap_quarantine *quarantine)
 	const bool before = in_task && platform_set_cleaning(true);
 	bool found = false;
 
-	/* The mark keeps blocks that become empty here: a drain counts what goes. */
+	/*
+	 * The mark of cleaning keeps blocks that become empty here in the heap: a drain then gives
+	 * and counts them.
+	 */
 	while (oldest_release(quarantine))
 		found = true;
 	if (in_task)

@@ -21,8 +21,8 @@ struct cache_report {
 };
 
 /*
- * The next cache in the list that has, or had, any object; false: there is none. Nothing is held when
- * its line is printed.
+ * The next cache in the list that has, or had, any object; false: there is none. No lock is held
+ * while its line is printed.
  */
 static bool report_next(struct block_heap *heap, unsigned *place, struct cache_report *report)
 {
@@ -118,7 +118,7 @@ static void caches_write(struct memory *memory, void (*line)(const char *text))
 			    (unsigned long long)report.counts.used,
 			    (unsigned long long)(report.counts.used * report.config.object_bytes));
 		line(text);
-		site_tally_write(&report.sites, "                     ", line); /* only debug builds know */
+		site_tally_write(&report.sites, "                     ", line); /* debug builds only */
 	}
 }
 

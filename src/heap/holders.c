@@ -1,6 +1,7 @@
 /*
- * What takes time goes on without the lock, or with the lock free now and then: blocks may change hands meanwhile, and a report
- * may have a few of them as they were before, and others as they are now.
+ * Owner snapshots. Long walks go on without the lock, or release it now and then: blocks may change
+ * hands meanwhile, and a report may have a few of them as they were before, and others as they are
+ * now.
  */
 #include "holders.h"
 
@@ -10,7 +11,7 @@
 
 #define PIECE_BLOCKS 4096u /* counted in one hold of the lock */
 
-/* Puts it where it belongs; the last one goes if there is no room. */
+/* Inserts the owner in order of size; if there is no room, the smallest falls out. */
 static unsigned insert(struct holder holders[HOLDERS_MAX], unsigned count, const struct owner *owner, uint64_t blocks)
 {
 	unsigned place = MIN(count, HOLDERS_MAX - 1);
@@ -24,7 +25,10 @@ static unsigned insert(struct holder holders[HOLDERS_MAX], unsigned count, const
 	return MIN(count + 1, HOLDERS_MAX);
 }
 
-/* What the owners have, or have within what was looked at. The heap's lock is held, and let go. */
+/*
+ * Collects the owners with all their blocks, or with those that were counted (`seen`). The heap's
+ * lock is held, and released.
+ */
 static unsigned collect(struct block_heap *heap, bool seen, struct holder holders[HOLDERS_MAX])
 {
 	unsigned count = 0;
@@ -63,7 +67,10 @@ unsigned holders_within(struct block_heap *heap, struct phys_addr lowest, struct
 
 #define SEEN_FIXED UINT64_MAX
 
-/* What a block adds when it enters; it takes away the same when it leaves, whatever has become of it. */
+/*
+ * What a block adds to the window's sum when it enters; the same goes when it leaves, even if it
+ * has changed.
+ */
 static uint64_t block_see(const struct block_heap *heap, uint64_t index)
 {
 	const uint32_t weight = weights_get(heap, index);
@@ -73,7 +80,10 @@ static uint64_t block_see(const struct block_heap *heap, uint64_t index)
 	return weight == 0 ? 0 : 1ull + atomic_load_explicit(&heap->blocks[index].cost, memory_order_relaxed);
 }
 
-/* Blocks that no cleaner can give count first: they are the upper half of a sum, and what the others cost is the lower one. */
+/*
+ * A block's part of a sum: the upper half counts the blocks that no cleaner can give, which so
+ * weigh first; the lower half adds up the cost of the others.
+ */
 static unsigned __int128 part_of_sum(uint64_t seen)
 {
 	return seen == SEEN_FIXED ? (unsigned __int128)1 << 64 : seen;

@@ -12,10 +12,13 @@
 #include "runtime/base/bits.h"
 #include "runtime/base/string.h"
 
-/* Beyond half of what the descriptors take: what the objcaches of the general heap and this room need at first. */
+/*
+ * Metadata beyond half of what the descriptors take: what the objcaches of the general heap and
+ * this file need at first.
+ */
 #define SEED_BYTES (768 * KIB)
 
-#define DRAIN_PATIENCE_NS (5 * NS_PER_S) /* a drain that has gained nothing for so long ends */
+#define DRAIN_PATIENCE_NS (5 * NS_PER_S) /* a drain ends when it has gained nothing for so long */
 
 /* Requests -------------------------------------------------------------------------------------------------------------- */
 
@@ -146,7 +149,7 @@ static status_t source_take(struct block_source *source, struct owner *owner, ui
 	return memory_blocks_alloc(self->memory, &request, run);
 }
 
-/* Never reclaims, and takes nothing below low. */
+/* The take of caches: never reclaims, and takes nothing below low. */
 static status_t cache_take(struct block_source *source, struct owner *owner, uint64_t blocks, uint64_t alignment_bytes,
 			   struct phys_addr *run)
 {
@@ -225,7 +228,10 @@ status_t memory_init(struct memory *memory, const struct memory_config *config, 
 		return STATUS_INVALID;
 	memset(memory, 0, sizeof(*memory));
 	memory->config = *config;
-	/* In whole blocks, as memory is taken: or some would be free above low that nobody may take. */
+	/*
+	 * Watermarks are whole blocks, as memory is taken: or some would be free above low that no
+	 * cache may take.
+	 */
 	memory->config.min_bytes = align_up(config->min_bytes, BLOCK_BYTES);
 	memory->config.low_bytes = align_up(config->low_bytes, BLOCK_BYTES);
 	memory->config.high_bytes = align_up(MAX(config->high_bytes, config->low_bytes), BLOCK_BYTES);
@@ -261,7 +267,10 @@ status_t memory_init(struct memory *memory, const struct memory_config *config, 
 
 status_t memory_fini(struct memory *memory)
 {
-	/* Records of DMA buffers are the guarantee's, or objects of the general heap. */
+	/*
+	 * A DMA buffer shows: its record belongs to the guarantee, or is an object of the general
+	 * heap.
+	 */
 	if (!guarantee_is_idle(&memory->guarantee) || general_heap_used_bytes(&memory->general) != memory->own_bytes)
 		return STATUS_BUSY;
 	dma_fini(memory);
@@ -299,5 +308,5 @@ uint64_t memory_total_bytes(struct memory *memory)
 void memory_set_fault_injector(struct memory *memory, struct fault_injector *fault)
 {
 	atomic_store_explicit(&memory->blocks.fault, fault, memory_order_release);
-	objcaches_detach(&memory->blocks); /* no allocation goes past the injector */
+	objcaches_detach(&memory->blocks); /* so that the injector sees each allocation */
 }

@@ -9,7 +9,7 @@
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"
 
-#define TRACE_SHOWN 40 /* events, if nothing is said */
+#define TRACE_SHOWN 40 /* events, by default */
 
 struct memory_command {
 	struct command command;

@@ -9,7 +9,7 @@
 #include "objcache_internal.h"
 #include "runtime/base/string.h"
 
-#define LINE_STATES  64u /* states of a cache line, looked at together */
+#define LINE_STATES  64u /* states of a cache line */
 #define WORD_STATES  8
 #define LINE_WORDS   (LINE_STATES / WORD_STATES)
 #define FREE_IN_WORD 0x0202020202020202ull /* OBJECT_FREE in all states of a word */
@@ -21,7 +21,10 @@ static size_t states_bytes(const struct objcache *cache)
 	return (size_t)cache->lines * LINE_STATES;
 }
 
-/* Lines are looked through from a random one on in steps that lead past all of them: of a prime that is larger. */
+/*
+ * Chooses the order in which the lines are looked through: from a random one on, in steps that lead
+ * past all lines, since a step is a prime larger than their number.
+ */
 static void order_init(const struct objcache *cache, struct block *block)
 {
 	static const uint32_t primes[] = { 2053, 2063, 2069, 2081, 2083, 2087, 2089, 2099 };
@@ -41,7 +44,7 @@ static void objects_each(const struct objcache *cache, struct block *block, void
 		visit(objects + (size_t)i * cache->config.object_bytes, cache->config.context);
 }
 
-/* Makes a fresh block ready; it is in no list yet. False: no memory. */
+/* Prepares a fresh block; it is in no list yet. False: no memory. */
 static bool block_prepare(struct objcache *cache, struct block *block)
 {
 	uint8_t *states = bookkeeping_alloc(cache->config.bookkeeping, states_bytes(cache));
@@ -115,14 +118,14 @@ enum objcache_role objcache_role_of(const struct objcache *cache, uint32_t used,
 	return used == cache->objects_per_block ? OBJCACHE_FULL : OBJCACHE_NEARLY_FULL;
 }
 
-/* The cache has its first block, or none any more. */
+/* Called when the cache has got its first block, or lost its last one. */
 static void group_tell(struct objcache *cache)
 {
 	atomic_fetch_xor_explicit(&cache->group->has_blocks[cache->number / 64], 1ull << (cache->number % 64),
 				  memory_order_relaxed);
 }
 
-/* Puts the block where it belongs, now that `used` of its objects are not free in it. */
+/* Puts the block into its list, now that `used` of its objects are not free in it. */
 static void settle_locked(struct objcache *cache, struct block *block, uint32_t used)
 {
 	uint32_t floor;
@@ -161,7 +164,7 @@ status_t objcache_grow(struct objcache *cache, struct block_source *source)
 	return STATUS_OK;
 }
 
-/* Lowers what is free in the group before it looks: others drain it, too. */
+/* Subtracts from the group's free bytes before it compares: other CPUs drain the group, too. */
 bool objcache_block_remove_locked(struct objcache *cache, struct block *block, uint64_t retain)
 {
 	assert(block->role == OBJCACHE_EMPTY);
@@ -188,7 +191,7 @@ static struct block *fullest_block(struct objcache *cache)
 
 struct taking {
 	struct objcache_slot *next, *end;
-	const struct objcache_slot *enough; /* more than half: from here on no block is begun, nor a line that may not fit */
+	const struct objcache_slot *enough; /* more than half: then no further block is begun */
 	char *objects;
 	size_t object_bytes;
 	uint8_t *states;
@@ -226,8 +229,9 @@ static inline void word_take_some(struct taking *taking, uint8_t *states, uint64
 }
 
 /*
- * Only the bits of OBJECT_FREE, which change under [C] alone. The other bits of a word change meanwhile, as CPUs allocate and
- * free these objects without the lock: hence no look of the thread sanitizer.
+ * The bits of OBJECT_FREE in a word; they change under [C] alone. The other bits change meanwhile,
+ * as CPUs allocate and free these objects without the lock: hence the thread sanitizer does not
+ * look.
  */
 __attribute__((no_sanitize("thread"))) static inline uint64_t word_free(const uint8_t *states)
 {
@@ -268,8 +272,9 @@ static bool has_enough(const struct taking *taking)
 }
 
 /*
- * The block has free objects. Stays at a line until nothing is left there; who can, ends with a line: CPUs whose objects have
- * their states in one would pass it to and fro.
+ * Takes objects of a block that has free ones. It stays at a line until the line has none, and ends
+ * with a whole line if it can: CPUs whose objects have their states in one line would pass it to
+ * and fro.
  */
 static void block_take(const struct objcache *cache, struct block *block, struct taking *taking)
 {

@@ -6,9 +6,12 @@
 #include "objcache_internal.h"
 #include "objcache_magazine.h"
 
-#define PREFETCH_BYTES_MAX 1024 /* objects up to here; the first line of a larger one is a small part of what it costs */
+#define PREFETCH_BYTES_MAX 1024 /* only smaller objects: of larger ones, the first line is little */
 
-/* What the CPU allocates next was freed long ago, in any order: all at once it comes sooner than one by one. */
+/*
+ * Prefetches the objects that the CPU allocates next. They were freed long ago, in any order;
+ * fetched at once they come sooner than one by one.
+ */
 static void prefetch_next(const struct objcache *cache)
 {
 	const struct objcache_cpu *own;
@@ -29,7 +32,7 @@ static void prefetch_next(const struct objcache *cache)
 
 /* The long ways ----------------------------------------------------------------------------------------------------------- */
 
-/* An object without a magazine of this CPU's. */
+/* Allocates for a CPU that has no magazines. */
 static void *single_alloc_locked(struct objcache *cache)
 {
 	struct objcache_slot slot;
@@ -42,7 +45,10 @@ static void *single_alloc_locked(struct objcache *cache)
 	return slot.object;
 }
 
-/* A CPU without magazines gets some for the next time. Gives back what has become empty, beyond what the cache keeps. */
+/*
+ * Releases the lock. A CPU without magazines gets some for the next time, and blocks that have
+ * become empty go back, beyond those that the cache keeps.
+ */
 static inline void unlock_and_give(struct objcache *cache, const struct objcache_cpu *own, uint64_t state)
 {
 	const bool has_surplus = cache->counts.empty_blocks > cache->spared_blocks;

@@ -71,7 +71,7 @@ static void list_check(const struct objcache *cache, enum objcache_role role, st
 		totals->violation = "the mask of lists is wrong";
 }
 
-/* The objects of a magazine, up to that slot. */
+/* Checks the objects of a magazine, up to the slot `end`. */
 static void slots_check(const struct objcache *cache, const struct objcache_magazine *magazine, const struct objcache_slot *end,
 			struct totals *totals)
 {

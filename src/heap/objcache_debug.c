@@ -1,7 +1,9 @@
 /*
- * What debug builds do beside each alloc and free: junk in fresh and freed objects, a red zone behind what was asked for, and a
- * record for each object of who allocated and freed it. Records lie outside of the block, as its states do, in chunks that are
- * made when an object of theirs is first allocated; without memory for one nothing is known of its objects.
+ * What debug builds do beside each alloc and free: junk in fresh and freed objects, a red zone
+ * behind the bytes that were asked for, and for each object a record of the code that allocated and
+ * freed it. Records lie outside of the block, as its states do, in chunks that are made when one of
+ * their objects is first allocated; if there is no memory for a chunk, nothing is known of its
+ * objects.
  */
 #include "objcache_internal.h"
 #include "runtime/base/bits.h"
@@ -16,7 +18,7 @@
 
 struct objcache_record {
 	const void *_Atomic allocated_by;
-	const void *_Atomic freed_by; /* since it was allocated; NULL: it was not */
+	const void *_Atomic freed_by; /* since it was allocated; NULL: not freed */
 	_Atomic uint32_t bytes;       /* that were asked for */
 };
 
@@ -44,7 +46,7 @@ void objcache_debug_block_end(struct objcache *cache, struct block *block)
 	block->records = NULL;
 }
 
-/* NULL: there is none, and it cannot be made, or is not to be. */
+/* The object's record; NULL: there is none, and it cannot or (`make`) need not be made. */
 static struct objcache_record *record_find(const struct objcache *cache, const void *object, bool make)
 {
 	const struct block *block = objcache_map_find(&cache->map, object);
@@ -64,7 +66,10 @@ static struct objcache_record *record_find(const struct objcache *cache, const v
 	return chunk ? &chunk[index % CHUNK_RECORDS] : NULL;
 }
 
-/* Of an allocated object; NULL: it was allocated in a handler before there was a record, so nothing is known of it. */
+/*
+ * The record of an allocated object; NULL: a handler allocated it before there was a record, so
+ * nothing is known of it.
+ */
 static struct objcache_record *record_live(const struct objcache *cache, const void *object)
 {
 	struct objcache_record *record = record_find(cache, object, false);
@@ -72,7 +77,10 @@ static struct objcache_record *record_live(const struct objcache *cache, const v
 	return record && atomic_load(&record->allocated_by) && !atomic_load(&record->freed_by) ? record : NULL;
 }
 
-/* Of an object that is allocated for the cache, of a general heap: it was freed, and waits in a quarantine. */
+/*
+ * Whether the object was freed and waits out its free delay; for the cache, of a general heap, it
+ * is allocated.
+ */
 static bool is_waiting(const struct objcache *cache, const void *object)
 {
 	const struct objcache_record *record = record_find(cache, object, false);
@@ -81,8 +89,8 @@ static bool is_waiting(const struct objcache *cache, const void *object)
 }
 
 /*
- * Objects of constructors keep what is in them; they are asked for whole, so they have no red zone,
- * and no general heap has any.
+ * Whether objects get junk. Constructed objects keep their content; they are allocated whole, so
+ * they have no red zone, and no general heap has them.
  */
 static bool has_junk(const struct objcache *cache)
 {
@@ -125,7 +133,7 @@ void objcache_debug_alloc(struct objcache *cache, void *object, size_t bytes, co
 	red_zone_set(cache, object, bytes, record);
 }
 
-/* What was asked for is more or less than it was; the red zone moves. */
+/* The size that was asked for has changed: moves the red zone. */
 void objcache_debug_resize(const struct objcache *cache, const void *object, size_t bytes)
 {
 	struct objcache_record *record = cache ? record_live(cache, object) : NULL;
@@ -136,7 +144,7 @@ void objcache_debug_resize(const struct objcache *cache, const void *object, siz
 	red_zone_set(cache, object, bytes, record);
 }
 
-/* Wrong frees are left to objcache_free. */
+/* Leaves wrong frees to objcache_free. */
 bool objcache_debug_free(struct objcache *cache, void *object, const void *site)
 {
 	const uint8_t *state = cache ? objcache_state_find(cache, object) : NULL;

@@ -1,7 +1,8 @@
 /*
- * Draining. What goes back to the parent goes through give_empty_of, one block at a time, and is counted there: a drain of a
- * cache, of all classes of a general heap, what is too much after a free, and what has been idle for long differ in what they
- * ask for. Magazines are emptied in steps, too, so that no lock is held for more than one of them.
+ * Draining. All blocks that go back to the source go through give_empty_of, one at a time, and are
+ * counted there. A drain of a cache, a drain of all classes of a general heap, the surplus after a
+ * free, and the trim of idle blocks differ only in what they ask for. Magazines are emptied in
+ * steps, too, so that no lock is held for more than one of them.
  */
 #include "objcache_internal.h"
 #include "objcache_magazine.h"
@@ -47,7 +48,7 @@ static struct objcache *cache_below(const struct drain *drain, unsigned end)
 	return NULL;
 }
 
-/* From the largest class down: its free objects are the least likely to be wanted soon. */
+/* Goes from the largest class down: its free objects are the least likely to be wanted soon. */
 #define for_each_cache(cache, drain)                                                                                           \
 	for (struct objcache *cache = cache_below(drain, (drain)->caches->number + (drain)->count); cache;                     \
 	     cache = cache_below(drain, cache->number))
@@ -67,7 +68,7 @@ static struct block *empty_take_locked(struct objcache *cache, const struct drai
 	return NULL;
 }
 
-/* The one place where blocks are handed to the parent, one at a time. */
+/* The one place where blocks are given to the source, one at a time. */
 static void give_empty_of(struct drain *drain, struct objcache *cache)
 {
 	while (goes_on(drain)) {
@@ -101,7 +102,9 @@ uint64_t objcache_give_empty(struct objcache *cache, uint64_t spared, uint64_t r
 
 struct flush {
 	uint64_t number;
-	/* Which CPUs were in the middle of something: perhaps of an operation on a magazine. */
+	/*
+	 * Whether each CPU was in the middle of something: perhaps of an operation on a magazine.
+	 */
 	_Atomic bool busy[PLATFORM_CPUS_MAX];
 };
 
@@ -118,8 +121,9 @@ static uint64_t flush_number(struct block_heap *heap)
 }
 
 /*
- * Empties the magazines of a CPU that was not busy. One that was will do so itself at its next operation; and one that has come
- * for the lock since has, and may be at its magazines again: they are not detached any more, or by another flush.
+ * Empties the magazines of a CPU that was not busy. A busy CPU does so itself at its next
+ * operation. A CPU that has come for the lock since then may be at its magazines again: they are
+ * attached, or detached by another flush.
  */
 static void flush_cpu(struct objcache *cache, unsigned slot, const struct flush *flush)
 {
@@ -137,7 +141,10 @@ static void flush_cpus(struct drain *drain)
 
 	for_each_cache (cache, drain)
 		objcache_detach(cache, flush.number);
-	/* Afterwards, each CPU either sees that it is detached, or was interrupted while it was at something. */
+	/*
+	 * Afterwards, each CPU either sees that it is detached, or was interrupted in the middle of
+	 * something.
+	 */
 	platform_run_on_all_cpus(flush_note, &flush);
 	for_each_cache (cache, drain) {
 		for (unsigned slot = 1; slot <= platform_cpu_count() && goes_on(drain); slot++) {
@@ -174,7 +181,7 @@ void objcaches_detach(struct block_heap *heap)
 
 /* Drains ------------------------------------------------------------------------------------------------------------------ */
 
-#define LOOKS_MAX 256 /* with so many nearly empty blocks, one may well become empty */
+#define LOOKS_MAX 256 /* so many nearly empty blocks: one of them may well become empty */
 
 static uint64_t cached_locked(const struct objcache *cache)
 {
@@ -186,8 +193,10 @@ static uint64_t cached_locked(const struct objcache *cache)
 }
 
 /*
- * Blocks that are full, or nearly, have at least so many objects that only as many cached ones could be all of them. The other
- * lists are in order of fill: no block of a list behind the one for `cached` objects can have only cached ones.
+ * Whether emptying magazines with so many cached objects may empty a block. A block that is full,
+ * or nearly, has at least objects_per_block - worthwhile_objects in use: only as many cached ones
+ * could be all of them. The other lists are in order of fill: no block of a list behind the one for
+ * `cached` objects can have only cached ones.
  */
 static bool may_empty_a_block_locked(const struct objcache *cache, uint64_t cached)
 {
@@ -204,7 +213,7 @@ static bool may_empty_a_block_locked(const struct objcache *cache, uint64_t cach
 	return false;
 }
 
-/* Whether blocks might come back, and enough would be free then. */
+/* Whether blocks may become empty, and enough would be free then. */
 static bool flush_is_worthwhile(const struct drain *drain)
 {
 	uint64_t have = atomic_load_explicit(&drain->caches->group->free_bytes, memory_order_relaxed);
@@ -238,8 +247,9 @@ static bool cpu_is_idle_locked(struct objcache *cache, unsigned slot)
 }
 
 /*
- * Empties the magazines that have been idle since the last call, whatever is retained: only so is what they have counted as
- * free. Notes how many empty blocks have not been idle.
+ * Empties the magazines that have been idle since the last call, without regard to what is
+ * retained: only so do their objects count as free. Notes how many empty blocks were in use
+ * meanwhile.
  */
 static void trim_magazines(struct objcache *cache)
 {
@@ -264,7 +274,7 @@ static void trim_magazines(struct objcache *cache)
 
 /* The cleaner of a group --------------------------------------------------------------------------------------------------- */
 
-#define SLACK_BYTES BLOCK_BYTES /* beyond what is retained: a block that comes and goes now and then stays */
+#define SLACK_BYTES BLOCK_BYTES /* beyond what is retained: a block that comes and goes */
 
 uint64_t objcache_group_drain(struct objcache_group *group, const struct reclaim_target *target, uint64_t retain)
 {

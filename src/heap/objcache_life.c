@@ -10,8 +10,8 @@
 /* Counts ---------------------------------------------------------------------------------------------------------------- */
 
 /*
- * The CPUs go on meanwhile, so each is looked at once, and frees are taken from the other figures: these fit each other at any
- * moment.
+ * Counts while the CPUs go on: each CPU is looked at once, and frees are derived from the other
+ * figures, so that the figures fit each other at any moment.
  */
 struct objcache_counts objcache_count(struct objcache *cache)
 {
@@ -69,8 +69,8 @@ static bool config_is_valid(const struct objcache_config *config)
 	return true;
 }
 
-#define WORTHWHILE_SHARE 256         /* of a block's objects: fewer free ones are not looked for if there are others */
-#define MAGAZINE_BYTES   (512 * KIB) /* of objects, in one */
+#define WORTHWHILE_SHARE 256         /* of a block's objects: fewer free ones are passed by */
+#define MAGAZINE_BYTES   (512 * KIB) /* of objects in one magazine */
 
 static void sizes_init(struct objcache *cache)
 {
@@ -107,7 +107,7 @@ static void reserve_add(struct objcache *cache, uint32_t objects)
 	spinlock_unlock_interrupts(&cache->lock, state);
 }
 
-/* What is drained meanwhile respects the new reserve already. */
+/* Raises the reserve first, so that drains meanwhile respect it already. */
 status_t objcache_reserve(struct objcache *cache, uint32_t objects)
 {
 	status_t status;

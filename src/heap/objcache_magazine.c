@@ -1,6 +1,7 @@
 /*
- * Magazines: a CPU's, those of the depot, which are full, and spare ones, which are empty. A CPU's stack that has run empty, or
- * full, gets another magazine from there or from the other stack, or is loaded from the blocks, or unloaded into them.
+ * Magazines: those of the CPUs, those of the depot, which are full, and spare ones, which are
+ * empty. A CPU's stack that has run empty, or full, gets another magazine from there or from the
+ * CPU's other stack, is loaded from the blocks, or is unloaded into them.
  */
 #include "objcache_magazine.h"
 
@@ -9,7 +10,7 @@
 /* Ends each magazine: the state of its lowest slot. */
 static uint8_t end_state = OBJECT_NONE;
 
-/* Where nobody has a magazine: nothing to be had, no room. Never written to. */
+/* The magazines of a CPU that has none: no object to take, no room to free. Never written to. */
 static struct objcache_slot no_slot = { NULL, &end_state };
 static struct objcache_cpu no_magazines = { .alloc.top = &no_slot + 1, .free = { .top = &no_slot, .limit = &no_slot } };
 
@@ -34,8 +35,8 @@ static void magazine_delete(struct objcache *cache, struct objcache_magazine *ma
 	bookkeeping_free(cache->config.bookkeeping, magazine, magazine_bytes(cache));
 }
 
-#define DEPOT_SHARE 32  /* of the memory of the heap, for the depots of all objcaches together */
-#define DEPOT_MAX   512 /* magazines of one: their memory, up to 2 MB, stays with the bookkeeping */
+#define DEPOT_SHARE 32  /* of the heap's memory, for the depots of all objcaches together */
+#define DEPOT_MAX   512 /* magazines of one depot, whose memory is up to 2 MB */
 
 static bool depot_may_grow(const struct objcache *cache)
 {
@@ -45,7 +46,7 @@ static bool depot_may_grow(const struct objcache *cache)
 	       all < cache->heap->total_blocks * (BLOCK_BYTES / DEPOT_SHARE);
 }
 
-/* There is one magazine more, or one fewer; the spare ones take no share of the memory. */
+/* Counts one magazine more, or one fewer; spare magazines take no share of the memory. */
 static inline void depot_change_locked(struct objcache *cache, struct objcache_depot *depot, int change)
 {
 	const uint64_t bytes = cache->magazine_slots * cache->config.object_bytes + magazine_bytes(cache);
@@ -124,7 +125,7 @@ void objcache_spare_prepare(struct objcache *cache)
 
 /* Stacks ------------------------------------------------------------------------------------------------------------------ */
 
-/* The stack has another magazine, or what is in its own has changed in bulk. */
+/* Gives the stack another magazine, or sets its count after a change in bulk. */
 static inline void stack_set(const struct objcache *cache, struct objcache_stack *stack, struct objcache_magazine *magazine,
 			     uint32_t count)
 {
@@ -134,14 +135,17 @@ static inline void stack_set(const struct objcache *cache, struct objcache_stack
 	atomic_store_explicit(&stack->top, magazine->slots + 1 + count, memory_order_relaxed);
 }
 
-/* Back into the blocks. */
+/* Puts the stack's objects back into the blocks. */
 static void stack_put_locked(struct objcache *cache, struct objcache_stack *stack)
 {
 	objcache_put_locked(cache, stack->magazine->slots + 1, objcache_stack_count(stack));
 	stack_set(cache, stack, stack->magazine, 0);
 }
 
-/* Exchanges the magazine, which goes to `to`, for one of `from`, with `count` objects. False: it has none; nothing was done. */
+/*
+ * Exchanges the stack's magazine, which goes to `to`, for one of `from`, with `count` objects.
+ * False: `from` has none; nothing was done.
+ */
 static bool stack_exchange_locked(struct objcache *cache, struct objcache_stack *stack, struct objcache_depot *from,
 				  struct objcache_depot *to, uint32_t count)
 {
@@ -154,7 +158,10 @@ static bool stack_exchange_locked(struct objcache *cache, struct objcache_stack 
 	return true;
 }
 
-/* What was freed is what is allocated next. The magazine to allocate from is empty. */
+/*
+ * Exchanges the CPU's magazines: freed objects are allocated next. The magazine to allocate from is
+ * empty.
+ */
 static void swap_locked(const struct objcache *cache, struct objcache_cpu *own)
 {
 	struct objcache_magazine *empty = own->alloc.magazine;
@@ -164,8 +171,9 @@ static void swap_locked(const struct objcache *cache, struct objcache_cpu *own)
 }
 
 /*
- * On top of what was freed here, three quarters are enough: so both magazines together have room for it when more is freed than
- * allocated for a while, and do not hand full ones to the depot, and to other CPUs, only to ask for others soon.
+ * Loads a magazine from the blocks. One that has freed objects is loaded to three quarters only: so
+ * both magazines together have room when more is freed than allocated for a while, and do not hand
+ * full ones to the depot, and to other CPUs, only to ask for others soon.
  */
 static void load_from_blocks_locked(struct objcache *cache, struct objcache_stack *stack)
 {
@@ -177,8 +185,8 @@ static void load_from_blocks_locked(struct objcache *cache, struct objcache_stac
 }
 
 /*
- * True if no block could be emptied by moving all objects together, but for the few holes of blocks that are nearly full: then
- * there is no better place for an object than where it is.
+ * True if no block could be emptied by moving all objects together, but for the few holes of blocks
+ * that are nearly full: then each object already lies where it should.
  */
 static bool is_compact_locked(const struct objcache *cache)
 {
@@ -194,8 +202,9 @@ static bool load_from_depot_locked(struct objcache *cache, struct objcache_cpu *
 }
 
 /*
- * The magazine to allocate from is empty. Where nothing has been freed since the last time, the cache grows, and takes what is
- * quickest; otherwise objects come and go, and places matter. True: what is loaded now comes from the depot.
+ * Loads the magazine to allocate from, which is empty. If nothing has been freed since the last
+ * time, the cache grows, and takes what is quickest; otherwise objects come and go, and their
+ * places matter. True: the objects come from the depot.
  */
 static bool load_locked(struct objcache *cache, struct objcache_cpu *own)
 {
@@ -213,11 +222,12 @@ static bool load_locked(struct objcache *cache, struct objcache_cpu *own)
 	return objcache_stack_count(&own->alloc) == 0 && load_from_depot_locked(cache, own);
 }
 
-#define REST_SHARE 4 /* of a magazine: who has no more left than that will soon want what has just been freed */
+#define REST_SHARE 4 /* of a magazine: a CPU that has less left soon wants more */
 
 /*
- * The magazine to free into is full. In the depot it is for whoever comes first: who frees about as much as he allocates rather
- * gives up the few objects that are left of the other one.
+ * Unloads the magazine to free into, which is full. In the depot it is for the CPU that comes
+ * first: so a CPU that frees about as much as it allocates rather gives up the few objects that are
+ * left in its other magazine.
  */
 static void unload_locked(struct objcache *cache, struct objcache_cpu *own)
 {
@@ -323,7 +333,7 @@ void objcache_detach(struct objcache *cache, uint64_t flush)
 	spinlock_unlock_interrupts(&cache->lock, state);
 }
 
-/* Not inline: objcache_own_locked would save registers for it each time. */
+/* Not inline: objcache_own_locked would save registers for it at each call. */
 __attribute__((noinline)) bool objcache_attach_locked(struct objcache *cache, struct objcache_cpu *own, unsigned slot)
 {
 	own_empty_locked(cache, own);
@@ -366,7 +376,7 @@ void objcache_own_free_locked(struct objcache *cache, struct objcache_cpu *own, 
 	atomic_store_explicit(&own->free.top, objcache_stack_top(&own->free) + 1, memory_order_relaxed);
 }
 
-/* What has been loaded and is not there any more was allocated. */
+/* Objects that have been loaded and are not there any more were allocated. */
 struct objcache_cpu_counts objcache_cpu_count_locked(const struct objcache *cache, unsigned slot)
 {
 	const struct objcache_cpu *own = cache->own[slot];

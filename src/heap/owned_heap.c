@@ -13,7 +13,7 @@ struct owned_object {
 	struct list link; /* [O] */
 	void *memory;     /* [I] */
 	size_t bytes;     /* [I] */
-	const void *site; /* [I] who allocated it */
+	const void *site; /* [I] the code that allocated it */
 	bool reported;    /* [O] as left behind */
 };
 

@@ -1,8 +1,10 @@
 /*
- * Single blocks are asked for wherever the constraints allow, one at a time; what has to stay free, anywhere. A run of blocks
- * needs a window, which is fenced so that what the cleaners free in it is taken by nobody else. The first round takes what is
- * clean; later ones have dirty memory written, if the request may wait. After each block a request lets others have their turn
- * who are as urgent, and it waits between rounds, without the turn.
+ * Requests, rounds and waiting. A request for single blocks asks for them at all addresses that its
+ * constraints allow, one at a time; for blocks that have to stay free it asks at any address. A run
+ * of blocks needs a window, which is isolated so that no other request takes what the cleaners free
+ * in it. The first round takes clean memory; later ones have dirty memory written, if the request
+ * may wait. After each block a request passes its turn on to requests that are as urgent; between
+ * rounds it waits without the turn.
  */
 #include "reclaim_internal.h"
 
@@ -11,14 +13,19 @@
 #include "runtime/base/bits.h"
 #include "window.h"
 
-/* A request that gained nothing sleeps until something is freed or written, or so long: nobody tells when a page is unpinned.
+/*
+ * A request that gained nothing sleeps until memory is freed or a write ends, or for so long: no
+ * event tells of an unpinned page.
  */
 #define NAP_NS         (10 * NS_PER_MS)
-#define PATIENT_NAP_NS (2 * NS_PER_MS) /* until a window is looked at again that has something in the way */
+#define PATIENT_NAP_NS (2 * NS_PER_MS) /* between two looks at a window that is not clear */
 #define COMPLAINT_NS   (10 * NS_PER_S) /* a request that waits this long is reported, once */
-#define ROUNDS_IN_ROW  4               /* that gained memory, but nothing that the request could take */
+#define ROUNDS_IN_ROW  4               /* rounds that gained only memory of no use */
 
-/* What lies below min serves kernel objects; where nothing may sleep, and nobody can reclaim, only a share of it. */
+/*
+ * The blocks that stay free below min, for kernel objects. A caller that may not sleep, and cannot
+ * reclaim, gets only a share of these.
+ */
 uint64_t reclaim_keep_blocks(const struct reclaim *reclaim)
 {
 	const uint64_t min = reclaim->memory->config.min_bytes,
@@ -26,7 +33,7 @@ uint64_t reclaim_keep_blocks(const struct reclaim *reclaim)
 
 	if (reclaim->request->below_min)
 		return platform_may_sleep() ? 0 : divide_round_up(share, BLOCK_BYTES);
-	/* What is being cleaned for another request is not this one's. */
+	/* Memory that is being cleaned for another request is not for this one. */
 	return (min >> BLOCK_SHIFT) +
 	       (reclaim->has_turn ? 0 : atomic_load_explicit(&reclaim->memory->claimed_blocks, memory_order_relaxed));
 }
@@ -58,7 +65,10 @@ static void leave(struct reclaim *reclaim)
 	fair_mutex_unlock(&reclaim->memory->reclaim_lock);
 }
 
-/* A request whose deadline has passed has to tidy up before it goes on; so it comes back before others then. */
+/*
+ * A request whose deadline has passed has to tidy up before it ends; so it gets its turn back
+ * before others.
+ */
 void reclaim_pass_turn_on(struct reclaim *reclaim)
 {
 	struct fair_mutex *turn = &reclaim->memory->reclaim_lock;
@@ -93,7 +103,7 @@ bool reclaim_take_one(struct reclaim *reclaim, const struct block_constraints *c
 	return true;
 }
 
-/* Claimed again first, so that it is there when the request looks again. */
+/* Claims the blocks again first, so that they are there when the request looks again. */
 void reclaim_give_back(struct reclaim *reclaim)
 {
 	while (reclaim->got > 0) {
@@ -111,7 +121,7 @@ bool reclaim_take_free(struct reclaim *reclaim)
 	return true;
 }
 
-/* Asks one cleaner, keeps its books, and returns the bytes that reached the block heap. */
+/* Asks one cleaner, updates its statistics, and returns the bytes that reached the block heap. */
 static uint64_t ask(struct memory *memory, struct cleaner *cleaner, const struct reclaim_target *target)
 {
 	uint64_t claimed, given;
@@ -123,7 +133,7 @@ static uint64_t ask(struct memory *memory, struct cleaner *cleaner, const struct
 	claimed = cleaner->clean(cleaner, target);
 	(void)platform_set_cleaning(before);
 	given = block_heap_watch(&memory->blocks, target->lowest, target->highest) << BLOCK_SHIFT;
-	given = MIN(claimed, given); /* others free meanwhile, too */
+	given = MIN(claimed, given); /* other tasks free memory meanwhile, too */
 	trace_event(&memory->trace, TRACE_ANSWERED, cleaner->name, given >> BLOCK_SHIFT, claimed >> BLOCK_SHIFT);
 	atomic_fetch_add_explicit(&memory->statistics.cleaned_bytes, given, memory_order_relaxed);
 
@@ -138,7 +148,10 @@ static uint64_t ask(struct memory *memory, struct cleaner *cleaner, const struct
 	return given;
 }
 
-/* What is cleaned for nobody's place had better lie where the next block will want to be. */
+/*
+ * The place of the next unmovable block: a block that is cleaned for no place of its own had better
+ * lie there.
+ */
 static struct phys_addr next_place(struct memory *memory)
 {
 	const struct run_request request = {
@@ -152,7 +165,10 @@ static struct phys_addr next_place(struct memory *memory)
 	return window_find(&memory->blocks, &request, &place) ? place.start : (struct phys_addr){ 0 };
 }
 
-/* A cleaner that gives all it is asked for is asked again. What it gave is taken before others have their turn. */
+/*
+ * A cleaner that gives all that it is asked for is asked again. The request takes what the cleaner
+ * gave before other requests have their turn.
+ */
 uint64_t reclaim_ask_cleaners(struct reclaim *reclaim, const struct reclaim_question *question)
 {
 	struct cleaner_registry *registry = &reclaim->memory->cleaners;
@@ -168,7 +184,10 @@ uint64_t reclaim_ask_cleaners(struct reclaim *reclaim, const struct reclaim_ques
 	target.urgency = reclaim->urgency;
 	while (cleaner && (blocks = question->missing(reclaim, &target)) != 0 && cleaner->cost <= question->highest_cost &&
 	       !reclaim_is_late(reclaim)) {
-		/* A request takes single blocks one by one. Windows go whole, and writes are started together. */
+		/*
+		 * The request takes single blocks one by one. A window goes as a whole, and writes
+		 * are started together.
+		 */
 		target.bytes = (question->together || cleaner->cost == CLEANER_DIRTY ? blocks : 1) << BLOCK_SHIFT;
 		target.wanted = reclaim->place.value != 0 ? reclaim->place : next_place(reclaim->memory);
 		given = ask(reclaim->memory, cleaner, &target);
@@ -177,7 +196,9 @@ uint64_t reclaim_ask_cleaners(struct reclaim *reclaim, const struct reclaim_ques
 			reclaim->passes = true;
 			blocks = question->missing(reclaim, &target);
 			reclaim->passes = false;
-			/* An emptied place is taken first: another one would move what it moves there. */
+			/*
+			 * An emptied place is taken first: the next place would be emptied into it.
+			 */
 			if (blocks == 0 && target.exchange)
 				break;
 			reclaim_pass_turn_on(reclaim);
@@ -218,7 +239,10 @@ void reclaim_drain(struct reclaim *reclaim)
 	leave(reclaim);
 }
 
-/* Nothing lacks, and still the request does not get it: others were faster, or have a fence around it. */
+/*
+ * How many blocks the request lacks. If memory is there, and still it does not fit, other requests
+ * were faster, or isolate it: then one more.
+ */
 static uint64_t missing_blocks(struct reclaim *reclaim, bool there, bool anywhere)
 {
 	const struct block_constraints *constraints = &reclaim->request->constraints;
@@ -236,13 +260,13 @@ static uint64_t missing_blocks(struct reclaim *reclaim, bool there, bool anywher
 	return (there ? lacking : 0) + (anywhere ? reserve : 0);
 }
 
-/* Blocks that the request can have. */
+/* Blocks at the request's addresses. */
 static uint64_t missing_there(struct reclaim *reclaim, const struct reclaim_target *target)
 {
 	return missing_blocks(reclaim, true, block_heap_is_within(&reclaim->memory->blocks, target->lowest, target->highest));
 }
 
-/* Free ones that it has to leave, wherever they are. */
+/* Free blocks, at any address, that the request has to leave. */
 static uint64_t missing_reserve(struct reclaim *reclaim, const struct reclaim_target *target)
 {
 	(void)target;
@@ -270,10 +294,13 @@ static uint64_t round_of_blocks(struct reclaim *reclaim)
 }
 
 /*
- * Until something was freed or written, or for a nap. What is in the way of a window is not freed: whoever waits for that does
- * not look at all its pages again at each write. Others have their turn meanwhile, and what the request has got so far: no
- * request that sleeps holds what another one waits for, or what is in its own way. It wakes no sleeper by that, or two of them
- * would wake each other without end; the next one with a turn finds it.
+ * Waits until memory was freed or written, or for a nap. No event tells when a window is clear: a
+ * request that waits for that does not look at all its pages again at each write.
+ *
+ * Other requests have their turn meanwhile, and the blocks that this one has got so far: no request
+ * that sleeps holds what another waits for, or what is in its own way. It wakes no sleeping request
+ * by that, or two of them would wake each other without end; the next request with a turn finds the
+ * blocks.
  */
 static status_t wait_for_frees(struct reclaim *reclaim, uint32_t frees)
 {
@@ -337,7 +364,10 @@ status_t reclaim_run(struct reclaim *reclaim)
 {
 	status_t status;
 
-	/* No turn waits for I/O, so requests that must not wait for it stand in line, too, before all others. */
+	/*
+	 * No turn waits for I/O; so requests that must not wait for I/O wait in line, too, before
+	 * all others.
+	 */
 	reclaim->urgency = reclaim->request->wait == MEMORY_WAIT_NEVER ? URGENCY_HIGH : URGENCY_NORMAL;
 	reclaim->deadline_ns =
 		reclaim->request->wait == MEMORY_WAIT_DEADLINE ? reclaim->request->deadline_ns : PLATFORM_FOREVER;
@@ -351,7 +381,7 @@ status_t reclaim_run(struct reclaim *reclaim)
 	reclaim->claims = reclaim->placed = false;
 	if (reclaim->has_turn)
 		leave(reclaim);
-	else if (reclaim_take_free(reclaim)) /* not in its place, for want of a turn */
+	else if (reclaim_take_free(reclaim)) /* not in its place: it has no turn */
 		return STATUS_OK;
 	if (status == STATUS_TIMEOUT)
 		note_lateness(reclaim);

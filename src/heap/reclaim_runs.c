@@ -7,12 +7,13 @@
 #include "runtime/base/bits.h"
 #include "window.h"
 
-#define WINDOW_TRIES 8 /* that fail, in one round */
+#define WINDOW_TRIES 8 /* windows that fail in one round */
 
 /*
- * What is in the way of a window is mostly so for a moment. Before a window is emptied that weighs twice as much as one that
- * had something in the way, and by as much more as some 2000 pages that are read again, a request that may wait does: for so
- * long at most, or a quarter of what is left until its deadline. Where that was in vain, nobody does so again soon.
+ * Most obstacles of a window are gone after a moment. So a request that may wait does so before it
+ * empties a window that costs twice as much as one with something in the way, and more by about
+ * 2000 pages that have to be read again: for so long at most, or a quarter of the time to its
+ * deadline. If it waited in vain, no request does so again soon.
  */
 #define PATIENCE_FACTOR 2
 #define PATIENCE_WEIGHT 1000u
@@ -25,7 +26,10 @@ static uint64_t missing_in_window(struct reclaim *reclaim, const struct reclaim_
 	       block_heap_free_within(&reclaim->memory->blocks, window->lowest, window->highest);
 }
 
-/* The window is free; what lacks now is free memory elsewhere that the request has to leave. */
+/*
+ * The window is free: the blocks that lack now are free ones elsewhere that the request has to
+ * leave.
+ */
 static uint64_t missing_to_keep(struct reclaim *reclaim, const struct reclaim_target *target)
 {
 	const uint64_t all = atomic_load_explicit(&reclaim->memory->blocks.free_blocks, memory_order_relaxed);
@@ -34,7 +38,7 @@ static uint64_t missing_to_keep(struct reclaim *reclaim, const struct reclaim_ta
 	return reclaim_lacking(reclaim_run_blocks(reclaim) + reclaim_keep_blocks(reclaim), all);
 }
 
-/* Empties one window and takes it; or counts what is in the way. */
+/* Empties one window and takes it, or counts the blocks in its way. */
 static uint64_t window_take(struct reclaim *reclaim, const struct run_request *request, const struct window *window)
 {
 	const struct reclaim_question question = {
@@ -62,7 +66,10 @@ static uint64_t window_take(struct reclaim *reclaim, const struct run_request *r
 	}
 	trace_event(&reclaim->memory->trace, TRACE_TAKEN, reclaim->request->owner->name, window->start.value >> BLOCK_SHIFT,
 		    reclaim->got - got);
-	/* What came in the way of a window that is nearly empty is known when its cleaners look at it again. */
+	/*
+	 * If something came in the way of a window that is nearly empty, its cleaners find it the
+	 * next time; but exclude a window that gave nothing.
+	 */
 	if (reclaim->obstacles == 0 && reclaim->got == got && gained == 0)
 		window_avoid(&reclaim->memory->blocks, window);
 	block_heap_fence(&reclaim->memory->blocks, window->start, 0);
@@ -97,7 +104,7 @@ static uint64_t missing_everything(struct reclaim *reclaim, const struct reclaim
 	return reclaim->memory->blocks.total_blocks;
 }
 
-/* Blocks that are free, or that the request has got. */
+/* The sum of the free blocks and those that the request has got. */
 static uint64_t blocks_won(const struct reclaim *reclaim)
 {
 	return atomic_load_explicit(&reclaim->memory->blocks.free_blocks, memory_order_relaxed) +
@@ -109,7 +116,7 @@ static uint64_t patience_ns(const struct reclaim *reclaim, uint64_t now)
 	return MIN(reclaim_lacking(reclaim->deadline_ns, now) / 4, PATIENCE_NS);
 }
 
-/* Begins with the first call. */
+/* Whether the request still waits for a cheaper window; the time begins with the first call. */
 static bool has_patience(struct reclaim *reclaim)
 {
 	const uint64_t now = platform_now_ns();
@@ -121,31 +128,35 @@ static bool has_patience(struct reclaim *reclaim)
 		reclaim->patience_end_ns = now + patience_ns(reclaim, now);
 	if (now < reclaim->patience_end_ns)
 		return true;
-	/* What a near deadline cut short says nothing about others. */
+	/* A wait that a near deadline cut short says nothing about others. */
 	if (patience_ns(reclaim, now) == PATIENCE_NS)
 		memory->patience_again_ns = now + PATIENCE_OVER;
 	return false;
 }
 
-/* `lightest`: of the windows that had something in the way in this round. */
+/* `lightest`: the lowest cost of the windows that had something in the way in this round. */
 static bool is_too_heavy(struct reclaim *reclaim, uint64_t lightest, const struct window *window)
 {
 	return window->weight / PATIENCE_FACTOR > lightest && window->weight - lightest >= PATIENCE_WEIGHT &&
 	       has_patience(reclaim);
 }
 
-/* Each run for itself takes what is free, and then what weighs least; packed, only what is next to those before it. */
+/*
+ * Whether all runs have been taken. Unpacked runs take free memory first, then the cheapest window;
+ * packed ones only the window next to those before.
+ */
 static bool has_all(struct reclaim *reclaim, const struct run_request *request)
 {
 	return request->packed ? reclaim->got == reclaim->count : reclaim_take_free(reclaim);
 }
 
 /*
- * Where runs that were taken for what they weigh leave no window for the last ones, they are given back and packed, from the
- * top of memory down: as many equal runs as fit at all fit so.
+ * If the runs that were taken where it cost least leave no window for the last ones, all are given
+ * back and packed, from the top of memory down: as many equal runs as fit at all fit so.
  *
- * What was freed in one window may have been taken in another: the guarantee moves its pieces out of the way, and back when the
- * next window is tried. So a round has gained no more than there is in the end; else it would go on like that without end.
+ * Memory that was freed in one window may have been taken in another: the guarantee moves its
+ * pieces out of the way, and back when the next window is tried. So a round has gained no more than
+ * there is in the end; otherwise it would go on like that without end.
  */
 uint64_t reclaim_round_of_runs(struct reclaim *reclaim)
 {
@@ -163,7 +174,7 @@ uint64_t reclaim_round_of_runs(struct reclaim *reclaim)
 	for (unsigned failures = 0; failures < WINDOW_TRIES && !has_all(reclaim, &request) && !reclaim_is_late(reclaim);) {
 		request.blocks = reclaim_run_blocks(reclaim);
 		if (reclaim->placed && !reclaim->displaced && !request.packed) {
-			/* A place is emptied into what is free: so much has to be free first. */
+			/* A place is emptied into free blocks: so many have to be free first. */
 			const uint64_t more = reclaim_ask_anywhere(reclaim, CLEANER_HELD, missing_to_keep);
 
 			if (more == 0)
@@ -179,11 +190,11 @@ uint64_t reclaim_round_of_runs(struct reclaim *reclaim)
 			if (reclaim->got > got)
 				continue;
 			if (window.weight == 0)
-				break; /* not this window is the trouble, but what has to stay free */
+				break; /* the reserve is the trouble, not the window */
 			lightest = reclaim->obstacles > 0 ? MIN(lightest, window.weight) : lightest;
 			failures++;
 		} else if (!asked_for_empty) {
-			/* Empty blocks of objcaches may be all that stands between movable ones. */
+			/* Empty blocks of objcaches may be all that lies between movable ones. */
 			asked_for_empty = true;
 			gained += reclaim_ask_anywhere(reclaim, CLEANER_FREE, missing_everything);
 		} else if (reclaim->got > 0 && !request.packed) {

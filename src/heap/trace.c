@@ -52,7 +52,10 @@ static uint64_t state_done(uint64_t number)
 	return 2 * (number + 1);
 }
 
-/* Each word is released after the state, so a reader that sees a new word and then looks at the state again sees it changed. */
+/*
+ * A writer releases each word after the state: a reader that sees a new word finds the state
+ * changed when it looks at it again.
+ */
 void trace_event(struct event_trace *trace, enum trace_kind kind, const char *who, uint64_t first, uint64_t second)
 {
 	struct trace_record record = { .kind = kind, .cpu = platform_cpu(), .first = first, .second = second };

@@ -1,8 +1,9 @@
 /*
- * The window slides through the weights by eight blocks at a time. Four weights are one word: a difference of words, multiplied
- * by ONES, has in each of its four places the sum of the differences up to there, so one multiplication gives how four windows
- * in a row differ from the one before them. While the window weighs so much more than the best one that eight steps cannot
- * change that, the sum of all eight differences will do.
+ * Searches for the cheapest window. The window slides through the weights by eight blocks at a
+ * time. Four weights are one word: a difference of words, multiplied by ONES, has in each of its
+ * four places the sum of the differences up to there. So one multiplication gives how four windows
+ * in a row differ from the one before them. While the window costs so much more than the best one
+ * that eight steps cannot change that, the sum of all eight differences will do.
  */
 #include "weights.h"
 
@@ -16,19 +17,19 @@
 
 #define BARRIER (WEIGHT_UNUSABLE | WEIGHT_AVOIDED)
 
-#define SAMPLES 64 /* windows looked at before, so that not every one is better than those before it */
+#define SAMPLES 64 /* windows sampled first, so that not each window is better than the last */
 
 /* Positions count from the top of memory down. */
 struct search {
 	const _Atomic uint16_t *weights;
-	uint64_t end_block; /* behind the one at position 0 */
+	uint64_t end_block; /* the number behind that of the block at position 0 */
 	uint64_t blocks;
 	uint64_t alignment_mask;
 	uint64_t boundary;
-	uint64_t at; /* of the window being looked at */
+	uint64_t at; /* position of the present window */
 	uint64_t end;
 	int64_t sum;
-	int64_t best; /* only windows that weigh less are of interest */
+	int64_t best; /* only windows that cost less are of interest */
 	bool packed;  /* the first one will do */
 	uint64_t best_at;
 	bool found;
@@ -103,7 +104,7 @@ bool weights_sum(const struct block_heap *heap, uint64_t start, uint64_t blocks,
 	return true;
 }
 
-/* Four weights, each as it was at some moment. A single load, of an address that need not be aligned. */
+/* Loads four weights, each as it was at some moment, by a single load, of any alignment. */
 __attribute__((no_sanitize("thread"))) static inline uint64_t load_word(const _Atomic uint16_t *weights)
 {
 	uint64_t word;
@@ -112,7 +113,10 @@ __attribute__((no_sanitize("thread"))) static inline uint64_t load_word(const _A
 	return word;
 }
 
-/* For the compiler some number: it would make six instructions of each multiplication by ONES. */
+/*
+ * Hides the value from the compiler, which would make six instructions of each multiplication by
+ * ONES.
+ */
 static inline uint64_t opaque(uint64_t value)
 {
 	__asm__("" : "+r"(value));
@@ -136,7 +140,10 @@ static uint64_t add_steps(const struct search *search, uint64_t i, uint64_t end,
 	return i;
 }
 
-/* Sums the window up; if one of its blocks is unusable, the first one behind that, and so on. False: there is none any more. */
+/*
+ * Sums up the window; if one of its blocks is unusable, the first window behind that block, and so
+ * on. False: there is none any more.
+ */
 static bool fill(struct search *search)
 {
 	uint64_t i = search->at;
@@ -182,7 +189,10 @@ static void offer(struct search *search)
 		search->end = search->at + search->blocks;
 }
 
-/* Goes on by whole steps, of which none has a window that is better than the best one. Inlined, it would lack registers. */
+/*
+ * Goes on by whole steps, as long as none of their windows is better than the best one. Inlined, it
+ * would lack registers.
+ */
 static __attribute__((noinline)) void slide_steps(struct search *search)
 {
 	const uint64_t multiplier = opaque(ONES), barriers = opaque(BARRIER * ONES);
@@ -209,7 +219,7 @@ static __attribute__((noinline)) void slide_steps(struct search *search)
 	search->at = (uint64_t)(out - search->weights);
 }
 
-/* Block by block; false: the next one is unusable, or there is none. */
+/* Goes on block by block; false: the next block is unusable, or there is none. */
 static bool slide_step(struct search *search)
 {
 	for (unsigned i = 0; i < STEP; i++) {
@@ -235,8 +245,9 @@ static void scan(struct search *search)
 }
 
 /*
- * An upper bound for the best one: where weights fall from window to window, each would be the best so far otherwise. It stays
- * the answer if all windows have become heavier since.
+ * Finds an upper bound for the best window: where weights fall from window to window, each would be
+ * the best so far otherwise. The bound stays the answer if all windows have become more expensive
+ * since.
  */
 static void look_at_samples(struct search *search, uint64_t first, uint64_t end)
 {

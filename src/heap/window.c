@@ -8,8 +8,8 @@
 #include "runtime/base/bits.h"
 #include "weights.h"
 
-#define SEARCHES       4 /* for one that is still there when it is looked at again */
-#define BELOW_4G_PRICE 2 /* times as much as above: devices that reach no further may want it */
+#define SEARCHES       4 /* searches for a window that is still there at the second look */
+#define BELOW_4G_PRICE 2 /* below 4 GB costs twice: for devices that reach no further */
 
 static bool find_within(struct block_heap *heap, const struct run_request *request, struct span span, struct window *window)
 {
@@ -28,7 +28,7 @@ static bool find_within(struct block_heap *heap, const struct run_request *reque
 	return found;
 }
 
-/* Holds the windows that begin between 256 MB and 4 GB. */
+/* The span of the windows that begin between 256 MB and 4 GB. */
 static struct span span_below_4g(const struct block_heap *heap, const struct run_request *request)
 {
 	struct span span = zone_span(heap, request, ZONE_ABOVE_256M);
