@@ -10,14 +10,15 @@
 #include "runtime/base/assert.h"
 #include "runtime/base/bits.h"
 
-#define MOVE_TRIES 4   /* while others use the page */
-#define LOOKS_MAX  64u /* at blocks that are full, for one that is not any more */
+#define MOVE_TRIES 4   /* while other tasks use the page */
+#define LOOKS_MAX  64u /* blocks looked at for one with room */
 
 /* Blocks ------------------------------------------------------------------------------------------------------------------- */
 
 /*
- * Ends a hold of the lock. A block that need not be set apart any more, unless that is NULL, becomes an ordinary one then. One
- * that the cursor has gone over is full of pages that were just used; of another one the frames are wanted first.
+ * Releases the lock, and makes `idle` (or NULL), a block that need not be set apart any more, an
+ * ordinary block. If the cursor has gone over it, its pages were used just now, and it is the
+ * youngest of its queue; otherwise its frames are to be refilled first, and it is the oldest.
  */
 static void unlock(struct volume *volume, struct frames *idle)
 {
@@ -52,7 +53,7 @@ static bool add_block(struct volume *volume)
 	is_open = !heap->apart_open || frames_cursor_is_done(heap->apart_open);
 	if (is_open)
 		heap->apart_open = frames;
-	unlock(volume, is_open ? NULL : frames); /* another one was quicker */
+	unlock(volume, is_open ? NULL : frames); /* another task was faster */
 	return true;
 }
 
@@ -66,7 +67,7 @@ void apart_settle(struct volume *volume)
 
 /* Frames ------------------------------------------------------------------------------------------------------------------- */
 
-/* NULL: there is no block with frames ahead of the cursor, as far as it looks. */
+/* The open block; NULL: no block has frames ahead of the cursor, as far as it looks. */
 static struct frames *cursor_locked(struct page_heap *heap)
 {
 	if (heap->apart_open && !frames_cursor_is_done(heap->apart_open))
@@ -75,7 +76,7 @@ static struct frames *cursor_locked(struct page_heap *heap)
 		struct list *first = list_take_first(&heap->apart);
 		struct frames *frames = container_of(first, struct frames, link);
 
-		list_insert_last(&heap->apart, first); /* the next time it looks at others */
+		list_insert_last(&heap->apart, first); /* the next search looks at others */
 		if (frames->mapped > PAGES_PER_BLOCK / 2)
 			continue;
 		frames->position = 0;
@@ -85,7 +86,7 @@ static struct frames *cursor_locked(struct page_heap *heap)
 	return NULL;
 }
 
-/* The next frame, whatever is in it, counted as mapped, so that its block stays. */
+/* The next frame, in any state, counted as mapped, so that its block stays. */
 static struct page *next_frame(struct page_heap *heap)
 {
 	struct page *page = NULL;
@@ -101,7 +102,7 @@ static struct page *next_frame(struct page_heap *heap)
 	return page;
 }
 
-/* A frame, TAKEN, and counted. */
+/* Takes a frame: TAKEN, and counted as mapped. */
 static struct page *take_frame(struct volume *volume)
 {
 	for (unsigned scanned = 0; scanned < PAGE_HEAP_BUDGET; scanned++) {
@@ -119,7 +120,10 @@ static struct page *take_frame(struct volume *volume)
 
 /* Pages -------------------------------------------------------------------------------------------------------------------- */
 
-/* Counts the page as mapped where it is, in a block that is set apart, or, if `in_place`, in any. */
+/*
+ * Counts the page as mapped where it is, if its block is set apart or, with `in_place`, in any
+ * block.
+ */
 static bool enter(struct volume *volume, const struct page *page, bool in_place)
 {
 	struct frames *frames = page_frames(page);
@@ -133,7 +137,10 @@ static bool enter(struct volume *volume, const struct page *page, bool in_place)
 	return entered;
 }
 
-/* Readers leave soon, and what is on its way to the device arrives; a writer waits for this pin. */
+/*
+ * Moves the page; waits for readers, which leave soon, and for writeback, which ends. Writers wait
+ * for this pin.
+ */
 static bool move(struct volume *volume, struct page *page, struct page *target)
 {
 	for (unsigned tries = 0; tries < MOVE_TRIES; tries++) {

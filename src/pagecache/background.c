@@ -1,21 +1,25 @@
 /*
- * The background writer: writes what is old, what could not be written some time ago, what is too much, and what lies dirty
- * ahead of the cursors. Of each it goes on where it was, in the order of the disk.
+ * The background writer: it writes old dirty pages, pages whose write failed some time ago, what
+ * exceeds the background's share, and dirty pages ahead of the cursors. Of each kind it goes on
+ * where it was, in the order of the disk.
  */
 #include "writeback.h"
 
 #include "replacement.h"
 #include "runtime/base/bits.h"
 
-/* Of all I/O objects, the share that the background writer uses for one volume at most: the others have to read. */
+/*
+ * The share of all I/O objects that the background writer uses for one volume at most; reads need
+ * the others.
+ */
 #define SHARE 2
 
 #define NAP_NS NS_PER_S
 
-/* How far it got with a volume. */
+/* How far a round got with a volume. */
 enum round {
-	ROUND_DONE, /* nothing is to be written */
-	ROUND_FULL, /* as much as can be is on its way */
+	ROUND_DONE, /* no page is to be written */
+	ROUND_FULL, /* as many writes as there may be are under way */
 	ROUND_MORE,
 };
 
@@ -35,7 +39,10 @@ static bool start(struct volume *volume, enum dirty_kind kind, uint64_t age_ns)
 	return writeback_start_old(volume, kind, age_ns) == WRITEBACK_STARTED;
 }
 
-/* Failed pages are each a write of their own. One that fails again puts off the next try, which is another one's. */
+/*
+ * Tries a failed page again, each as a write of its own. A page that fails again puts off the next
+ * try, which is another page's.
+ */
 static bool retry(struct volume *volume)
 {
 	return atomic_load(&volume->counts.failed_pages) > 0 && platform_now_ns() >= atomic_load(&volume->retry_ns) &&
@@ -44,7 +51,7 @@ static bool retry(struct volume *volume)
 
 /* Ahead of the cursors ----------------------------------------------------------------------------------------------------- */
 
-/* The cold dirty pages of a block: the hand will find them clean. */
+/* Writes the cold dirty pages of a block: the cursor will find them clean. */
 static void clean_block(struct volume *volume, struct frames *frames, uint32_t first)
 {
 	for (uint32_t i = first; i < PAGES_PER_BLOCK && !is_full(volume); i++) {
@@ -57,8 +64,9 @@ static void clean_block(struct volume *volume, struct frames *frames, uint32_t f
 }
 
 /*
- * The blocks that cursors, or drains, come to soon: what is left of the open ones, and the older half of probation, up to so
- * many. What is dirty and cold there has been written once and will hardly be written again.
+ * The blocks that cursors, or drains, come to soon: the rest of the open ones, and the older half
+ * of probation, up to so many. A page that is dirty and cold there has been written to once and
+ * will hardly be written to again.
  */
 #define AHEAD_BLOCKS 16u
 
@@ -67,7 +75,7 @@ struct ahead {
 	uint32_t first; /* frame */
 };
 
-/* Returns how many they are. */
+/* Finds the blocks; returns how many. */
 static unsigned ahead_find(struct page_heap *heap, struct ahead *ahead)
 {
 	unsigned count = 0, most;
@@ -86,7 +94,10 @@ static unsigned ahead_find(struct page_heap *heap, struct ahead *ahead)
 	return count;
 }
 
-/* A block may have gone to another volume meanwhile: its pages are not this one's to write then. */
+/*
+ * Writes the pages ahead. A block may have gone to another volume meanwhile: then this volume
+ * leaves it alone.
+ */
 static void clean_ahead(struct volume *volume)
 {
 	struct ahead ahead[AHEAD_BLOCKS];
@@ -110,8 +121,9 @@ static enum round write_some(struct volume *volume, bool cursor_waits)
 	if (is_full(volume))
 		return ROUND_FULL;
 	/*
-	 * Old pages: the set of a node that is waiting turns when it is half of the age since it did, and what is old by then
-	 * is written when half of the age has passed again. So a page is between half of the age and all of it old.
+	 * Old pages: the DIRTY_WAITING set of a node turns when half of the age has passed since
+	 * its last turn, and its old pages are written when another half has passed. So a page is
+	 * written at an age between the half and the whole.
 	 */
 	if (start(volume, DIRTY_WAITING, volume->pagecache->config.dirty_age_ns / 2) || retry(volume))
 		return ROUND_MORE;

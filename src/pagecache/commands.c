@@ -45,7 +45,9 @@ static status_t cache_run(struct command *self, int argc, char **argv)
 	return STATUS_OK;
 }
 
-/* The volume that the command is given, if any. STATUS_NOT_FOUND: it is none, as has been printed. */
+/*
+ * The volume that the command names, if any. STATUS_NOT_FOUND: there is none, and a line says so.
+ */
 static status_t volume_named(struct command *self, int argc, char **argv, struct volume **volume)
 {
 	*volume = argc == 2 ? volume_find(self->context, argv[1]) : NULL;
@@ -66,7 +68,7 @@ static void print_volume(const struct volume *volume)
 	      config.read_only ? "  read-only" : "");
 }
 
-/* What the disk has lost of a volume. */
+/* Prints the ranges of a volume that the disk has lost. */
 static void print_lost(struct volume *volume)
 {
 	struct ranges lost;

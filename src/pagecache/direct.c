@@ -10,7 +10,7 @@
 #include "runtime/base/bits.h"
 #include "writeback.h"
 
-/* Segments of one request to the device. */
+/* The most segments of one request to the device. */
 #define PARTS_MAX 16
 
 static status_t check(const struct node *node, enum block_operation operation, uint64_t offset,
@@ -34,14 +34,14 @@ static status_t check(const struct node *node, enum block_operation operation, u
 	return operation == BLOCK_WRITE ? node_check_writable(node) : STATUS_OK;
 }
 
-/* Where a transfer has got to. */
+/* How far a transfer has got. */
 struct cursor {
 	const struct phys_range *segments;
 	uint32_t index;
 	uint64_t skip; /* bytes of segments[index] that are done */
 };
 
-/* The next parts of the segments, of `most` bytes at most. */
+/* Takes the next parts of the segments, at most `most` bytes. */
 static uint32_t next_parts(struct cursor *cursor, uint64_t most, uint32_t parts_max, struct phys_range *parts, uint64_t *bytes)
 {
 	uint32_t count = 0;
@@ -62,7 +62,7 @@ static uint32_t next_parts(struct cursor *cursor, uint64_t most, uint32_t parts_
 	return count;
 }
 
-/* *end: up to there it was done. */
+/* Transfers the range; it was done up to *end. */
 static status_t transfer(struct node *node, enum block_operation operation, uint64_t offset, uint64_t bytes,
 			 struct cursor *cursor, uint64_t *end)
 {
@@ -95,8 +95,8 @@ static void note_written(struct node *node, uint64_t offset, uint64_t end, uint6
 }
 
 /*
- * Writes a page that is dirty, and waits: a write by others that fails may be another page's fault, so one of its own
- * decides.
+ * Writes a dirty page, and waits. A write by another task may have failed because of another page
+ * in its request, so only a write of this task's own counts.
  */
 static status_t write_dirty_page(struct node *node, uint64_t number)
 {
@@ -118,7 +118,7 @@ static status_t write_dirty_page(struct node *node, uint64_t number)
 		} else if (tried && (state & PAGE_FAILED)) {
 			return atomic_load(&node->volume->write_status);
 		} else if (tried && losses == written_losses(node->volume)) {
-			return STATUS_OK; /* it was written, and a writer came since */
+			return STATUS_OK; /* it was written, and a writer has come since */
 		} else if (page_is(state, PAGE_WRITING)) {
 			index_wait(index, key, &lookup);
 		} else {
@@ -129,15 +129,15 @@ static status_t write_dirty_page(struct node *node, uint64_t number)
 }
 
 /*
- * Makes what is dirty in the range part of what the device reads back, without making it durable. All writes are started before
- * the first is waited for.
+ * Writes the dirty pages of the range, so that the device reads them back, without making them
+ * durable. All writes are started before it waits for the first.
  */
 static status_t write_dirty(struct node *node, uint64_t offset, uint64_t bytes)
 {
 	const uint64_t end = divide_round_up(offset + bytes, PAGE_BYTES);
 	status_t status = STATUS_OK;
 
-	written_settle(node->volume); /* what the device has lost is dirty again */
+	written_settle(node->volume); /* pages that the device has lost are dirty again */
 	if (atomic_load(&node->volume->counts.dirty_pages) == 0)
 		return STATUS_OK;
 	(void)writeback_start_range(node, offset / PAGE_BYTES, end, false);
@@ -147,8 +147,8 @@ static status_t write_dirty(struct node *node, uint64_t offset, uint64_t bytes)
 }
 
 /*
- * Of a page that the range covers in part, the rest may be written to by others meanwhile, and must not be forgotten: so that
- * part goes through the cache.
+ * Writes a part of a page through the cache: other tasks may write to the rest of the page
+ * meanwhile, which must not be discarded.
  */
 static status_t write_part(struct node *node, uint64_t offset, uint64_t bytes, struct cursor *cursor)
 {
@@ -168,8 +168,9 @@ static status_t write_part(struct node *node, uint64_t offset, uint64_t bytes, s
 }
 
 /*
- * Whole pages, or up to the end of the node. What readers bring back meanwhile may be old, and a loss may make it dirty, so
- * that it is written over this: a loss since the first discard counts, and nothing is noted before all that is old has gone.
+ * Writes whole pages, or up to the end of the node. A reader may bring an old page back into the
+ * cache meanwhile, and a loss may make it dirty, so that it is written over this write: so a loss
+ * since the first discard counts, and no range is noted as written before the second discard.
  */
 static status_t write_whole(struct node *node, uint64_t offset, uint64_t bytes, struct cursor *cursor)
 {
@@ -198,7 +199,10 @@ static status_t direct_write(struct node *node, uint64_t offset, uint64_t bytes,
 	return status;
 }
 
-/* When the device loses what was written for it, it is written once more, and what was read may be old. */
+/*
+ * Reads the range. If the device loses a dirty page that was written for this, the read may have
+ * got old data: the page is written and the range read once more.
+ */
 static status_t direct_read(struct node *node, uint64_t offset, uint64_t bytes, const struct cursor *start)
 {
 	uint64_t losses, end;
@@ -226,7 +230,10 @@ status_t node_direct(struct node *node, enum block_operation operation, uint64_t
 		return status;
 	if (operation == BLOCK_READ)
 		return direct_read(node, offset, bytes, &cursor);
-	/* What the write covers is forgotten, and one that fails must not leave something older behind. */
+	/*
+	 * The pages that the write covers are discarded; a write that fails must not leave older
+	 * data behind.
+	 */
 	status = write_dirty(node, offset, bytes);
 	if (status != STATUS_OK)
 		return status;

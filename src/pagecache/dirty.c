@@ -31,7 +31,7 @@ static uint64_t place_of(const struct page *page)
 	return place_make(page->set, page_key_number(page_key(page)));
 }
 
-/* Cuts a tree in two: what lies before the place, and the rest. */
+/* Cuts a tree in two: the pages before the place, and the rest. */
 static void split(const struct dirty *dirty, uint32_t tree, uint64_t place, uint32_t *less, uint32_t *rest)
 {
 	while (tree != PAGE_NONE) {
@@ -72,7 +72,7 @@ static uint32_t *child_towards(struct page *page, uint64_t place)
 	return place < place_of(page) ? &page->left : &page->right;
 }
 
-/* Into the set that page->set says. */
+/* Inserts the page into the set that page->set says. */
 static void insert(struct dirty *dirty, struct page *page)
 {
 	const uint32_t frame = page_frame(page);
@@ -103,7 +103,7 @@ void dirty_replace(struct dirty *dirty, struct page *from, struct page *to)
 	insert(dirty, to);
 }
 
-/* The first page of one of the sets from this number on. */
+/* The first page of a set from this number on; NULL: none. */
 static struct page *first(const struct dirty *dirty, uint32_t set, uint64_t number)
 {
 	struct page *found = NULL;
@@ -166,7 +166,11 @@ void dirty_turn(struct dirty *dirty, enum dirty_kind kind, uint64_t now)
 	set->young = !set->young;
 }
 
-/* What turned since was all there was, and what was there then was gone before it turned once more. */
+/*
+ * True if the kind has no pages, or if its set turned at `since` or later and the pages that became
+ * old then have left: the old set is empty now, or it was empty when the set turned once more
+ * (`gone`).
+ */
 bool dirty_has_left(const struct dirty *dirty, enum dirty_kind kind, uint64_t since)
 {
 	const struct dirty_set *set = &dirty->sets[kind];

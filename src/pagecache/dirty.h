@@ -29,7 +29,7 @@ enum dirty_kind {
 struct dirty_set {
 	uint32_t young;  /* which of the two is young */
 	uint64_t turned; /* when the young one became the old one */
-	uint64_t gone;   /* when all pages that entered before had left */
+	uint64_t gone;   /* all pages that entered before this time have left */
 };
 
 struct dirty {

@@ -14,13 +14,14 @@
 #include "volume_report.h"
 #include "writeback.h"
 
-/* Blocks whose dirty pages are written at the same time. */
+/* Blocks whose dirty pages one call starts to write. */
 #define WRITE_BATCH 8
 
 /*
- * A hot page moves to main while that has colder ones: as long as main's cursor finds one in so many frames, on the average,
- * and some more for each block that is emptied, so that a few blocks that are all hot are passed by. Where there are only such,
- * what would have to go was hit as often as what is moved.
+ * A hot page moves to main while main has colder ones. The test is that main's cursor finds a frame
+ * within so many frames, on the average. Each block that is emptied adds some frames, so that a few
+ * blocks that are all hot do not stop it. If main has only hot pages, a move would evict a page
+ * that was hit as often as the moved one.
  */
 #define ROOM_PAGE_FRAMES  4
 #define ROOM_BLOCK_FRAMES (PAGES_PER_BLOCK / 4)
@@ -30,25 +31,25 @@
 struct drain {
 	struct volume *volume;
 	const struct reclaim_target *target;
-	struct fence_limits limits; /* of a window: what is left of it */
+	struct fence_limits limits; /* of a window: the part not yet gone over */
 	uint64_t keep;
-	bool write;          /* dirty pages are no obstacle: they get written */
-	struct list skipped; /* could not be emptied */
-	uint64_t claimed;    /* pages, of the blocks that are fenced together */
+	bool write;          /* dirty pages are not in the way: they get written */
+	struct list skipped; /* blocks that could not be emptied */
+	uint64_t claimed;    /* pages of the blocks that are isolated together */
 	uint64_t given;
-	unsigned room; /* frames that main's cursor may go over yet */
+	unsigned room; /* frames that main's cursor may still go over */
 	bool over;     /* the volume is down to what it keeps */
 };
 
-/* Few enough dirty pages to move them. */
+/* Whether the block has few enough dirty pages to move them. */
 static bool is_movable(const struct drain *drain, const struct frames_census *census)
 {
 	return census->dirty <= drain->volume->pagecache->config.move_percent * PAGES_PER_BLOCK / 100;
 }
 
 /*
- * A hot page for which there is no frame is lost; a dirty one goes wherever there is one. A page that is not dirty any more
- * when it is to be moved was written.
+ * Empties a frame. A hot page that gets no frame is dropped; a dirty page takes a frame of any
+ * kind. A page that is not dirty any more when it is to be moved has been written.
  */
 static bool empty_frame(struct drain *drain, struct page *page)
 {
@@ -67,7 +68,10 @@ static bool empty_frame(struct drain *drain, struct page *page)
 	return true;
 }
 
-/* Drops or moves every page of the fenced block. False: one could not be, and stays, with those behind it. */
+/*
+ * Drops or moves every page of the isolated block. False: a page could be neither, and stays, with
+ * those behind it.
+ */
 static bool empty_block(struct drain *drain, struct frames *frames)
 {
 	for (uint32_t i = 0; (i = frames_drop(drain->volume, frames, i, REPLACEMENT_COLD_HITS)) < PAGES_PER_BLOCK; i++)
@@ -86,7 +90,7 @@ static bool empty_and_release(struct drain *drain, struct frames *frames, const 
 	return empty_block(drain, frames) && page_heap_release(drain->volume, frames);
 }
 
-/* Pages that a cursor moves meanwhile count as well. */
+/* Gives the block, with a trace event. Pages that a cursor moves meanwhile count as moved, too. */
 static bool give_block(struct drain *drain, struct frames *frames, struct frames_census *census)
 {
 	const struct volume *volume = drain->volume;
@@ -112,7 +116,7 @@ static bool is_late(const struct drain *drain)
 	return platform_now_ns() >= drain->target->deadline_ns;
 }
 
-/* Late, or others want the turn; those wait until there is a block. */
+/* Whether to end: late, or other requests want the turn, which wait until there is a block. */
 static bool has_to_end(const struct drain *drain)
 {
 	return is_late(drain) || (drain->given > 0 && reclaim_target_is_wanted(drain->target));
@@ -123,7 +127,10 @@ static bool is_over(const struct drain *drain)
 	return drain->over || drain->given >= drain->target->bytes || has_to_end(drain);
 }
 
-/* The next block of the window, by address. An exchange leaves open ones: a volume that has only these can still read. */
+/*
+ * The next block of the window, by address. An exchange leaves out open blocks: a volume that has
+ * only these can still read.
+ */
 static struct frames *fence_next(struct drain *drain, struct frames_census *census)
 {
 	const struct frame_table *table = &drain->volume->pagecache->table;
@@ -139,7 +146,10 @@ static struct frames *fence_next(struct drain *drain, struct frames_census *cens
 	return NULL;
 }
 
-/* The coldest block, or the next one of a window, fenced, unless the volume has to keep it. NULL: there is none. */
+/*
+ * Isolates the coldest block, or the next one of a window, unless the volume has to keep it. NULL:
+ * there is none.
+ */
 static struct frames *fence_block(struct drain *drain, struct frames_census *census)
 {
 	struct frames *frames =
@@ -157,8 +167,8 @@ static struct frames *fence_block(struct drain *drain, struct frames_census *cen
 }
 
 /*
- * Gives the coldest block, or all of a window, which is fenced at once: what is moved out of one of its blocks must not go into
- * another. False: there is no further block.
+ * Gives the coldest block, or all blocks of a window. These are isolated first, all of them: pages
+ * that move out of one must not move into another. False: there is no further block.
  */
 static bool give_some(struct drain *drain)
 {
@@ -175,7 +185,7 @@ static bool give_some(struct drain *drain)
 		return false;
 	while ((link = list_take_first(&fenced)) != NULL) {
 		frames = container_of(link, struct frames, link);
-		/* Since it was fenced, the blocks before it were emptied: that takes long. */
+		/* Emptying the blocks before it took long: it is counted again. */
 		if (most > 1)
 			(void)replacement_census(frames, &census);
 		if (!has_to_end(drain) && give_block(drain, frames, &census))
@@ -187,7 +197,7 @@ static bool give_some(struct drain *drain)
 	return true;
 }
 
-/* Whether a block that is the volume's seems to be in the way of the window that it lies in. */
+/* Whether a block of the volume seems to be in the way of the window that it lies in. */
 static bool is_obstacle(const struct drain *drain, const struct frames_census *census)
 {
 	if (drain->write)
@@ -195,7 +205,10 @@ static bool is_obstacle(const struct drain *drain, const struct frames_census *c
 	return census->stuck > 0 || !is_movable(drain, census);
 }
 
-/* Moves what lies in a block to another one, frame for frame; what is in use stays, and keeps the block from going. */
+/*
+ * Moves the pages of a block to another one, frame by frame. A page in use stays, and the block
+ * with it.
+ */
 static bool exchange_block(struct volume *volume, struct frames *frames, struct phys_addr block)
 {
 	struct frames *fresh = page_heap_replace(volume, frames, block);
@@ -211,7 +224,7 @@ static bool exchange_block(struct volume *volume, struct frames *frames, struct 
 	return page_heap_release(volume, frames);
 }
 
-/* Of the blocks in the window none is lost: as many that are free come in for them. */
+/* Empties the window without a loss: as many free blocks come in for its blocks. */
 static void exchange(struct drain *drain)
 {
 	struct volume *volume = drain->volume;
@@ -230,8 +243,9 @@ static void exchange(struct drain *drain)
 }
 
 /*
- * Looks whether the volume could give what it has in the window before it loses any of it, and has later windows leave out what
- * is in the way. What is in use only now may have gone on when the block's turn comes; the next round looks again.
+ * Whether the volume could give all its blocks in the window, before it loses any page. Blocks that
+ * are in the way are excluded from later windows. A page that is in use only now may be free when
+ * its block's turn comes; the next round looks again.
  */
 static bool window_can_go(struct drain *drain)
 {
@@ -304,8 +318,9 @@ uint64_t evict_blocks(struct volume *volume, const struct reclaim_target *target
 }
 
 /*
- * Starts to write the coldest blocks that are dirty, as many as are missing, and no more than a batch, or what is dirty in a
- * window: whoever waits for them comes again when some have been written. True: some are on their way.
+ * Starts to write the coldest dirty blocks, as many as are missing and at most a batch, or the
+ * dirty pages of a window; the request comes back when some have been written. True: writes are
+ * under way.
  */
 static bool write_blocks(struct volume *volume, const struct reclaim_target *target, uint64_t keep)
 {
@@ -392,7 +407,10 @@ void evict_cleaners_init(struct volume *volume)
 
 /* Between volumes ---------------------------------------------------------------------------------------------------------- */
 
-/* One that has more than it keeps. volumes_lock is held. */
+/*
+ * The volume that has not turned over for longest, of those that have more than their cache
+ * minimum. volumes_lock is held.
+ */
 static struct volume *older_volume(struct volume *volume)
 {
 	const uint32_t now = atomic_load(&volume->pagecache->clock);
@@ -420,7 +438,10 @@ bool evict_older_block(struct volume *volume)
 	struct volume *other;
 	bool given;
 
-	/* Whoever holds the lock may be waiting for a frame; then this volume refills in place. */
+	/*
+	 * The task that holds the lock may be waiting for a frame: then this volume refills in
+	 * place.
+	 */
 	if (!mutex_try_lock(&pagecache->volumes_lock))
 		return false;
 	other = older_volume(volume);

@@ -65,7 +65,10 @@ status_t page_wait_read(struct page *page)
 
 /* Reading one page --------------------------------------------------------------------------------------------------------- */
 
-/* A frame for a page that is not cached, in this state. NULL in *page: another one was quicker. */
+/*
+ * Inserts a page that is not cached, in this state, with a frame of its own. NULL in *page: another
+ * task was faster.
+ */
 static status_t insert_fresh(struct node *node, uint64_t number, uint32_t state, struct page **page)
 {
 	enum lane lane = replacement_admit(node->volume, page_key_make(node->id, number));
@@ -77,7 +80,7 @@ static status_t insert_fresh(struct node *node, uint64_t number, uint32_t state,
 	return STATUS_OK;
 }
 
-/* The same, read by now or soon: with a pin for the read, and one for the caller. */
+/* The same, and starts to read it: with a pin for the read, and one for the caller. */
 static status_t start_single_read(struct node *node, uint64_t number, struct page **page)
 {
 	const status_t status = insert_fresh(node, number, page_state_make(PAGE_READING, 2), page);
@@ -91,7 +94,10 @@ static status_t start_single_read(struct node *node, uint64_t number, struct pag
 	return STATUS_OK;
 }
 
-/* A read that somebody else began may have failed because of another page of the same request, so only one's own counts. */
+/*
+ * Gets a page for reading. A read that another task began may have failed because of another page
+ * in its request, so only a read of this task's own counts.
+ */
 status_t page_get(struct node *node, uint64_t number, struct page **result)
 {
 	struct index *index = &node->volume->pagecache->index;
@@ -124,7 +130,10 @@ status_t page_get(struct node *node, uint64_t number, struct page **result)
 
 /* Writing to one page ------------------------------------------------------------------------------------------------------ */
 
-/* Makes a pinned page WRITING, with the only pin. False: the pin is gone, and the page has to be looked up again. */
+/*
+ * Makes a pinned page WRITING, with the only pin. False: the pin is gone, and the caller looks the
+ * page up again.
+ */
 static bool begin_write(struct node *node, struct page *page, uint64_t key)
 {
 	struct index *index = &node->volume->pagecache->index;
@@ -148,7 +157,7 @@ static bool begin_write(struct node *node, struct page *page, uint64_t key)
 		if (page_try_change(page, &state, page_state_with(state, PAGE_WRITING, PAGE_AHEAD, 0)))
 			break;
 	}
-	/* The readers leave, and new ones do not come. */
+	/* Readers leave, and no new ones come. */
 	while (((state = page_state(page)) & PAGE_PINS) != 1)
 		(void)platform_wait(&page->state, state, PLATFORM_FOREVER);
 	return true;
@@ -169,7 +178,7 @@ status_t page_get_writing(struct node *node, uint64_t number, bool whole, struct
 			continue;
 		}
 		if (!page) {
-			/* One that will be overwritten as a whole needs no reading. */
+			/* A page that is overwritten as a whole needs no read. */
 			status = whole ? insert_fresh(node, number, page_state_make(PAGE_WRITING, 1), result)
 				       : page_get(node, number, &page);
 			if (status != STATUS_OK || (whole && *result))

@@ -10,7 +10,10 @@
 #include "volume_report.h"
 #include "writeback.h"
 
-/* Whether all pages of the kind have left that were there when the stage began; makes them the old ones. [D] is held. */
+/*
+ * Whether all pages of the kind that were there when the stage began have left; otherwise they
+ * become the old ones. [D] is held.
+ */
 static bool have_left(const struct flush *flush, struct dirty *dirty, enum dirty_kind kind)
 {
 	if (!dirty_has_left(dirty, kind, flush->since))
@@ -29,7 +32,7 @@ static struct page *pick(struct node *node, void *context)
 		flush->waits = !have_left(flush, &node->dirty, DIRTY_BUSY) || flush->waits;
 		return NULL;
 	}
-	/* Before the first write begins: what fails meanwhile is for the next flush. */
+	/* Before the first write begins: pages that fail meanwhile are for the next flush. */
 	(void)have_left(flush, &node->dirty, DIRTY_FAILED);
 	for (enum dirty_kind kind = DIRTY_WAITING; kind <= DIRTY_FAILED; kind++)
 		if (!have_left(flush, &node->dirty, kind))
@@ -59,7 +62,10 @@ void flush_begin(struct flush *flush, struct volume *volume, struct node *node)
 	begin(flush, false);
 }
 
-/* What is dirty and could not be written, or was lost, is told by every flush. [D] is held. */
+/*
+ * The status of pages that could not be written, or were lost: every flush tells of them. [D] is
+ * held.
+ */
 static status_t status_locked(const struct flush *flush)
 {
 	struct volume *volume = flush->volume;
@@ -69,7 +75,7 @@ static status_t status_locked(const struct flush *flush)
 	return written_has_lost_locked(volume, flush->node) ? STATUS_IO_ERROR : STATUS_OK;
 }
 
-/* Begins all writes. True: it has come to FLUSH_WRITES. */
+/* Begins all writes. True: the flush has come to FLUSH_WRITES. */
 static bool writes_have_begun(struct flush *flush)
 {
 	struct volume *volume = flush->volume;
@@ -91,7 +97,7 @@ static bool writes_have_begun(struct flush *flush)
 	return true;
 }
 
-/* True: all that was dirty has been written, or has failed. */
+/* True: all pages that were dirty have been written, or have failed. */
 static bool writes_have_ended(struct flush *flush)
 {
 	struct volume *volume = flush->volume;
@@ -110,7 +116,10 @@ static bool writes_have_ended(struct flush *flush)
 	return ended;
 }
 
-/* The flush of the device, this one's or another one that covers it. False: there is nothing to be done for it now. */
+/*
+ * One step of the device flush, this flush's or another that covers it. False: this flush can do
+ * nothing now.
+ */
 static bool device_step(struct flush *flush)
 {
 	struct volume *volume = flush->volume;
@@ -120,7 +129,10 @@ static bool device_step(struct flush *flush)
 	spinlock_lock(&volume->lock);
 	flush->status = flush->failed != STATUS_OK ? flush->failed : status_locked(flush);
 	lost = written->losses != flush->losses || written_is_lost_locked(volume, written->losses);
-	/* A device flush that failed is told. After another loss, a reset, what is cached is written once more. */
+	/*
+	 * A failed device flush is reported. After another loss, a reset, what is cached is written
+	 * once more.
+	 */
 	if (lost && written->status != STATUS_OK)
 		flush->status = written->status;
 	else if (lost && flush->status == STATUS_OK)
@@ -134,7 +146,7 @@ static bool device_step(struct flush *flush)
 	if (begins)
 		volume->device->submit(volume->device, &volume->written.request);
 	if (flush->stage == FLUSH_OVER && flush->status != STATUS_OK)
-		written_settle(volume); /* what is cached is written again in the background, too */
+		written_settle(volume); /* cached pages are written again in the background */
 	if (flush->stage != FLUSH_OVER && lost)
 		begin(flush, true);
 	return begins || lost;
@@ -160,7 +172,7 @@ status_t flush_wait(struct volume *volume, struct node *node, uint64_t deadline_
 			return flush.status;
 		if (platform_now_ns() >= deadline_ns)
 			return STATUS_TIMEOUT;
-		/* Perhaps for another volume's flush of the device, or its I/O objects. */
+		/* It may wait for another volume's flush of the device, or its I/O objects. */
 		(void)platform_wait(&pagecache->progress, progress, deadline_ns);
 	}
 }
@@ -168,9 +180,10 @@ status_t flush_wait(struct volume *volume, struct node *node, uint64_t deadline_
 /* All volumes -------------------------------------------------------------------------------------------------------------- */
 
 /*
- * Begins flushes where there is none of this call or a later one, and takes them on. True: all are over. Calls at the same time
- * take on the same flushes; none holds the lock while it waits. With `result`, the last step: what is not over is given up, and
- * what is not durable is told.
+ * Begins a flush of each volume that has none of this call or a later one, and takes all of them
+ * on. True: all are over. Calls at the same time take on the same flushes; none holds the lock
+ * while it waits. With `result`, the last step: flushes that are not over are given up, and
+ * reported.
  */
 static bool step_all(struct pagecache *pagecache, uint64_t call, status_t *result)
 {

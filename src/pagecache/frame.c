@@ -15,7 +15,7 @@
 #include "writeback.h"
 
 #define TAKE_NAP_NS (10 * NS_PER_MS)
-#define DROP_PAGES  128u /* that leave the index and then are counted at once; their keys lie on the stack */
+#define DROP_PAGES  128u /* pages that leave the index at once; their keys lie on the stack */
 
 /* Taking and returning ----------------------------------------------------------------------------------------------------- */
 
@@ -33,7 +33,7 @@ struct page *frame_try_take(struct volume *volume, enum lane *lane)
 	return NULL;
 }
 
-/* Has others give what is missing for this volume to grow by one block. */
+/* Reclaims what is missing for this volume to grow by one block. */
 static bool make_room(struct memory *memory, uint64_t deadline_ns)
 {
 	const uint64_t free_bytes = memory_free_bytes(memory);
@@ -43,7 +43,10 @@ static bool make_room(struct memory *memory, uint64_t deadline_ns)
 	       memory_drain_until(memory, align_up(missing, BLOCK_BYTES) + BLOCK_BYTES, true, deadline_ns) > 0;
 }
 
-/* What keeps a volume from having a frame: a drain, dirty pages, no memory, or pages that others are just using. */
+/*
+ * Waits for what keeps the volume from a frame: a drain, dirty pages, no memory, or pages that
+ * other tasks are using.
+ */
 struct page *frame_take(struct volume *volume, enum lane *lane)
 {
 	const uint64_t deadline_ns = platform_now_ns() + volume->pagecache->config.frame_wait_ns;
@@ -71,7 +74,7 @@ static enum lane lane_left(uint32_t state)
 	return state & PAGE_MAIN ? LANE_MAIN : LANE_PROBATION;
 }
 
-/* Pages that had the flags of `state`. */
+/* Counts the eviction of pages that had the flags of `state`. */
 static inline void count_evicted(struct volume *volume, uint32_t count, uint32_t state)
 {
 	atomic_fetch_sub_explicit(&volume->counts.cached_pages, count, memory_order_relaxed);
@@ -87,8 +90,8 @@ static inline void remember(struct volume *volume, uint64_t key, uint32_t state)
 }
 
 /*
- * Takes the page of the entry out of the index, if it is idle; it is TAKEN then. What the device may lose yet is noted as it
- * leaves. [S] is held.
+ * Takes the page of the entry out of the index, if it is idle; it is TAKEN then. Data that the
+ * device may still lose is noted as its page leaves. [S] is held.
  */
 static bool leave_locked(struct volume *volume, struct page *page, const struct index_entry *entry, uint32_t *before)
 {
@@ -105,7 +108,10 @@ static bool leave_locked(struct volume *volume, struct page *page, const struct 
 	return left;
 }
 
-/* The page of this key, but no other than `wanted`, unless that is NULL; TAKEN. NULL: it is not to be had. */
+/*
+ * Evicts the page of this key; if `wanted` is not NULL, only that page. TAKEN; NULL: it cannot be
+ * had.
+ */
 static struct page *evict(struct volume *volume, uint64_t key, const struct page *wanted)
 {
 	struct index_entry entry;
@@ -146,7 +152,7 @@ bool page_drop_key(struct volume *volume, uint64_t key)
 	return true;
 }
 
-/* Drops what leaves the index at once. Returns how many pages that are. */
+/* Drops the pages that can leave the index together. Returns how many. */
 static uint32_t drop_many(struct volume *volume, struct page *pages, uint32_t most, uint32_t hits)
 {
 	const uint32_t state = page_state(pages);
@@ -177,7 +183,7 @@ uint32_t frames_drop(struct volume *volume, struct frames *frames, uint32_t firs
 
 /* Moving ------------------------------------------------------------------------------------------------------------------- */
 
-/* Who has a page WRITING has a pin: it is only moved by him. */
+/* A page that is WRITING has a pin of its writer: only the writer moves it. */
 static bool is_movable(uint32_t state, uint32_t pins)
 {
 	return (page_is(state, PAGE_CLEAN) || page_is(state, PAGE_DIRTY) || page_is(state, PAGE_WRITING)) &&
@@ -185,8 +191,9 @@ static bool is_movable(uint32_t state, uint32_t pins)
 }
 
 /*
- * A frame of the main queue, within *budget frames unless that is NULL; for a drain, of the reserve if its cursor finds none. A
- * cursor that has no block to look in uses up nothing of the budget.
+ * Takes a frame of the main queue, within *budget frames unless that is NULL; a drain gets one of
+ * the migration reserve if the cursor finds none. A cursor that has no block to look in uses
+ * nothing of the budget.
  */
 static struct page *take_target(struct volume *volume, unsigned *budget)
 {
@@ -200,7 +207,7 @@ static struct page *take_target(struct volume *volume, unsigned *budget)
 	return target;
 }
 
-/* While it is pinned, a writer waits: what is copied stays as it is. */
+/* Pins the page for a move: writers wait for the pin, so the copy stays right. */
 static bool pin_for_move(struct page *page)
 {
 	uint32_t state = page_state(page);
@@ -213,8 +220,9 @@ static bool pin_for_move(struct page *page)
 }
 
 /*
- * [S] and [D] are held. The only pin is the mover's. `to` is in the index before it can be pinned: who comes by on a stale way
- * and for what the frame held before, must not see the old key first and the new generation then.
+ * Puts `to` in the place of `from`. [S] and [D] are held; the only pin is the mover's. `to` enters
+ * the index before it can be pinned: a lookup on a stale chain, for the page that the frame held
+ * before, must not see the old key first and the new generation then.
  */
 static bool move_locked(struct volume *volume, struct page *from, struct page *to, bool to_main)
 {
@@ -236,7 +244,7 @@ static bool move_locked(struct volume *volume, struct page *from, struct page *t
 	return true;
 }
 
-/* Copies a page that has a pin, and puts the copy, pin and all, in its place. */
+/* Copies a page that has a pin, and puts the copy, with its pin, in its place. */
 static bool move_to(struct volume *volume, struct page *page, struct page *target, bool to_main)
 {
 	struct index_stripe *stripe;
@@ -252,7 +260,7 @@ static bool move_to(struct volume *volume, struct page *page, struct page *targe
 	return moved;
 }
 
-/* `target` is TAKEN, or there is none. */
+/* Moves the page to `target`, TAKEN or NULL, or frees `target`. */
 static bool move_or_return(struct volume *volume, struct page *page, struct page *target, bool to_main)
 {
 	bool moved = false;
@@ -286,8 +294,9 @@ bool page_move_pinned(struct volume *volume, struct page *page, struct page *tar
 /* Lent pages --------------------------------------------------------------------------------------------------------------- */
 
 /*
- * [S], [D] and [R] are held, the page's block is lent, and the page is in the index: so it is CLEAN, and its pins are those of
- * lookups that let it go again. They would count once the block was taken back, which is done under [R].
+ * Takes a page out of a loaned block. [S], [D] and [R] are held, the block is on loan, and the page
+ * is in the index: so it is CLEAN, and its pins are those of lookups that will drop them. They
+ * would count if the block came back, which happens under [R].
  */
 static void leave_lent_locked(struct volume *volume, struct page *page, struct page *target, uint32_t *before)
 {
@@ -311,7 +320,7 @@ bool page_leave_lent(struct volume *volume, struct page *page, struct page *targ
 	uint64_t key;
 	bool left;
 
-	/* Nobody can tell what was copied meanwhile from what came later, but for the version. */
+	/* Only the version tells what was copied from what came later. */
 	const uint32_t version = atomic_load_explicit(&page->version, memory_order_acquire);
 	if (target && !page_is(page_state(page), PAGE_CLEAN))
 		return false;

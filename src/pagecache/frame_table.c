@@ -7,10 +7,10 @@
 
 #include "runtime/base/string.h"
 
-/* The descriptors lie in single blocks, so that they need no long run of memory; so many blocks have theirs in one of them. */
+/* The pageblocks lie in single blocks, so that they need no long run of memory: so many in each. */
 #define FRAMES_PER_CHUNK (BLOCK_BYTES / sizeof(struct frames))
 
-/* The physical addresses of a machine of 4 PB would need more bits than the number of a frame has. */
+/* Frame numbers have 32 bits, enough for physical addresses up to 16 TB. */
 #define BLOCKS_MAX (PAGE_NONE / PAGES_PER_BLOCK)
 
 static void frames_init(struct frames *frames, struct phys_addr block)
@@ -72,7 +72,7 @@ void frame_table_fini(struct frame_table *table)
 {
 	uint64_t number = 0;
 
-	/* Every chunk begins with the descriptors of some block, and they with the chunk. */
+	/* Every chunk begins with the first of its pageblocks. */
 	for (uint64_t i = 0; i < table->count; i++)
 		if (table->blocks[i] && number++ % FRAMES_PER_CHUNK == 0)
 			memory_blocks_free(table->memory, platform_phys(table->blocks[i]));

@@ -9,7 +9,7 @@
 #include "runtime/base/string.h"
 
 #define WAYS         16
-#define UNITS        512 /* that a cache of full size lasts */
+#define UNITS        512 /* units of time that it takes to evict a full cache */
 #define TIME_BITS    11  /* four times as long */
 #define TIME_MASK    ((1u << TIME_BITS) - 1)
 #define LANE_BIT     (1u << TIME_BITS)
@@ -17,7 +17,7 @@
 #define PRINT_MASK   (UINT32_MAX << PRINT_SHIFT)
 #define PLACES_PARTS 15 /* of 16: places for the pages of the machine, of which the cache never has all */
 
-/* A ghost that is older than this many units is of no use to anybody. */
+/* A ghost that is older than so many units does not count. */
 #define UNITS_MAX (UNITS + UNITS / 16)
 
 uint64_t ghosts_bytes(uint64_t pages)
@@ -47,7 +47,7 @@ static _Atomic uint32_t *set_of(const struct ghosts *ghosts, uint64_t hash)
 	return &ghosts->table[((hash & UINT32_MAX) * ghosts->sets >> 32) * WAYS];
 }
 
-/* In the bits where a ghost has it. */
+/* The fingerprint, in the bits where a ghost has it. */
 static uint32_t print_of(uint64_t hash)
 {
 	const uint32_t print = (uint32_t)(hash >> 32) & PRINT_MASK;
@@ -70,22 +70,22 @@ static uint32_t unit_now(const struct ghosts *ghosts, enum lane lane)
 	return (uint32_t)(atomic_load_explicit(&ghosts->now[lane], memory_order_relaxed) / ghosts->unit);
 }
 
-/* What time it is in each queue, in units. In this one it is `now`: others may have gone on meanwhile. */
+/* The time in each queue, in units; in `lane` it is `now`, though other CPUs may have moved on. */
 static void times_at(const struct ghosts *ghosts, enum lane lane, uint32_t now, uint32_t times[LANES])
 {
 	times[lane] = now;
 	times[LANE_MAIN - lane] = unit_now(ghosts, LANE_MAIN - lane);
 }
 
-/* In units. */
+/* The age of a ghost, in units. */
 static uint32_t age_of(const uint32_t times[LANES], uint32_t ghost)
 {
 	return (times[lane_of(ghost)] - ghost) & TIME_MASK;
 }
 
 /*
- * Clears what is too old in that part of the table whose turn it is as a unit of time begins: all of it within a quarter of the
- * time's range.
+ * Clears the ghosts that are too old in the part of the table whose turn it is as a unit of time
+ * begins. So the whole table has its turn within a quarter of the range of the time.
  */
 static void sweep(struct ghosts *ghosts, enum lane lane, uint64_t now)
 {
@@ -104,7 +104,7 @@ static void sweep(struct ghosts *ghosts, enum lane lane, uint64_t now)
 	}
 }
 
-/* In a full set, that of the oldest; a free one counts as that. */
+/* The place of the oldest ghost of the set, or a free one. */
 static _Atomic uint32_t *oldest_place(const struct ghosts *ghosts, _Atomic uint32_t *set, uint32_t ghost)
 {
 	_Atomic uint32_t *oldest = set;
@@ -124,7 +124,10 @@ static _Atomic uint32_t *oldest_place(const struct ghosts *ghosts, _Atomic uint3
 	return oldest;
 }
 
-/* To a set that has some. They fill up from the first place on: mostly they are full, or have the last one free. */
+/*
+ * Adds a ghost to a set that has some. Sets fill up from the first place on: mostly they are full,
+ * or have the last place free.
+ */
 static __attribute__((noinline)) void add_among(const struct ghosts *ghosts, _Atomic uint32_t *set, uint32_t ghost)
 {
 	_Atomic uint32_t *place = set + 1;
@@ -137,13 +140,13 @@ static __attribute__((noinline)) void add_among(const struct ghosts *ghosts, _At
 	atomic_store_explicit(place, ghost, memory_order_relaxed);
 }
 
-/* The last bits of a ghost of now. */
+/* The queue and the time of a new ghost. */
 static uint32_t stamp_of(enum lane lane, uint64_t now)
 {
 	return (lane == LANE_MAIN ? LANE_BIT : 0) | ((uint32_t)now & TIME_MASK);
 }
 
-/* The page has no ghost yet: that went as the page came in. */
+/* Adds a ghost. The page has none yet: its ghost was taken as the page came in. */
 static inline void add(const struct ghosts *ghosts, uint64_t key, uint32_t stamp)
 {
 	const uint64_t hash = mix(key);

@@ -9,12 +9,12 @@
 #include "runtime/base/bits.h"
 #include "runtime/base/string.h"
 
-/* A walk without the lock that takes longer than any chain should be has lost its way. */
+/* The longest walk without the lock: a longer one has left its chain. */
 #define WALK_MAX 32
 
-#define PREFETCH_LINES 8 /* then the processor has seen where it goes */
+#define PREFETCH_LINES 8 /* lines; then the processor prefetches by itself */
 
-/* At most one page a bucket on the average, when all memory is cached. */
+/* On the average at most one page in a bucket, even when all memory is cached. */
 uint64_t index_bytes(uint64_t pages)
 {
 	return (1ull << log2_ceil(MAX(pages, (uint64_t)INDEX_STRIPES))) * sizeof(uint32_t);
@@ -40,8 +40,9 @@ struct index_stripe *index_stripe(struct index *index, uint64_t key)
 }
 
 /*
- * The same as is_entry, and that its pages can be pinned: the block is not lent. The block first: if it was lent when the pin
- * came, and the page has left it since, and it was taken back, then the page is seen to be no entry any more (lend.h).
+ * is_entry, and besides the block is not loaned, so its pages can be pinned. The block's generation
+ * is read first: if the block was on loan when the pin came, and the page has left it since, and
+ * the block came back, then the page is seen to be no entry any more (lend.h).
  */
 static bool is_entry_to_pin(const struct frames *frames, const struct page *page, uint64_t key)
 {
@@ -52,7 +53,7 @@ static bool is_entry_to_pin(const struct frames *frames, const struct page *page
 
 /* Pinning ------------------------------------------------------------------------------------------------------------------ */
 
-/* The state with one hit more; the first use of a page that was read ahead is no hit. */
+/* The state after a hit; the first use of a page that was read ahead is no hit. */
 static uint32_t state_hit(uint32_t state)
 {
 	if (LIKELY(!(state & PAGE_AHEAD)))
@@ -60,7 +61,10 @@ static uint32_t state_hit(uint32_t state)
 	return state - PAGE_AHEAD;
 }
 
-/* Pins whatever page this is; false: it cannot be pinned now. Pins are as many as tasks read it, or MAP_PINS_MAX: they fit. */
+/*
+ * Pins the page, whichever it is; false: it cannot be pinned now. Pins fit their field: each
+ * reading task has one, and mappings have MAP_PINS_MAX at most.
+ */
 static inline bool try_pin(struct page *page, uint32_t *before)
 {
 	uint32_t state = load(&page->state);
@@ -75,8 +79,9 @@ static inline bool try_pin(struct page *page, uint32_t *before)
 }
 
 /*
- * A page that is found but cannot be pinned, and not WRITING, has just been evicted; one whose entry does not count any more
- * was in a block that has just been revoked (lend.h). Under [S] no other takes its key.
+ * Looks up under [S]. A page that is found, cannot be pinned, and is not WRITING has just been
+ * evicted; one whose entry does not count any more was in a block that has just been revoked
+ * (lend.h). Under [S] no other page takes its key.
  */
 static __attribute__((noinline)) struct page *pin_slowly(struct index *index, uint64_t key, struct lookup *lookup)
 {
@@ -108,7 +113,7 @@ static __attribute__((noinline)) struct page *pin_slowly(struct index *index, ui
 	return page;
 }
 
-/* The descriptor of the page, as a walk without the lock finds it; NULL: it finds none. */
+/* Walks the chain without the lock to the page's descriptor; NULL: it finds none. */
 static inline struct page *walk(const struct index *index, uint64_t key, struct frames **frames)
 {
 	uint32_t frame = load(&index->buckets[bucket_of(index, key)]);
@@ -125,7 +130,7 @@ static inline struct page *walk(const struct index *index, uint64_t key, struct 
 	return NULL;
 }
 
-/* The page has become another one before the pin was there. */
+/* The page became another one before the pin was there. */
 static __attribute__((noinline)) struct page *pin_again(struct index *index, uint64_t key, struct lookup *lookup,
 							struct page *page)
 {
@@ -148,8 +153,8 @@ struct page *index_pin(struct index *index, uint64_t key, struct lookup *lookup)
 /* Reading without a pin ---------------------------------------------------------------------------------------------------- */
 
 /*
- * Counts the hit in a page of this state; one that has all its hits already is not written to. False: it cannot be read any
- * more, and *state says why.
+ * Counts a hit in a page of this state; a page that has all its hits already is not written to.
+ * False: it cannot be read any more, and *state says why.
  */
 /* NOLINTNEXTLINE(readability-non-const-parameter): a failed exchange writes to it. */
 static inline bool count_hit(struct page *page, uint32_t *state)

@@ -5,17 +5,18 @@
  */
 #include "index_internal.h"
 
-/* What is to be evicted: pages whose states differ in no other bits than `hits`. */
+/* The pages to be evicted: their states differ in no bits but `hits`. */
 struct evicting {
 	struct page *pages;
-	uint32_t frame; /* of the first one */
+	uint32_t frame; /* frame of the first page */
 	uint32_t alike;
 	uint32_t hits;
 };
 
 /*
- * Goes from the page `first` on, with this key, as long as they are neighbours on the disk, too: then their buckets lie one
- * behind the other, in one stripe, which is locked. Returns where it stopped.
+ * Evicts from the page `first` on, which has this key, as long as the pages are neighbours on the
+ * disk, too: then their buckets lie one behind the other, in one stripe, which is locked. Returns
+ * where it stopped.
  */
 static uint32_t evict_neighbours_locked(struct index *index, const struct evicting *evicting, uint32_t first, uint32_t end,
 					uint64_t key, uint64_t *keys)
@@ -30,7 +31,7 @@ static uint32_t evict_neighbours_locked(struct index *index, const struct evicti
 		struct page *page = &evicting->pages[i];
 		const uint32_t state = page_state(page);
 
-		/* One that is clean and has this key leaves the index under this lock only. */
+		/* A clean page with this key leaves the index under this lock only. */
 		if (((state ^ evicting->alike) & ~evicting->hits) || page_key(page) != key + (i - first) ||
 		    !page_try_leave_free(page, state))
 			break;

@@ -11,7 +11,10 @@
 #include "runtime/base/bits.h"
 #include "runtime/base/bounded_count.h"
 
-/* Only what is really used is counted: a task that finds none may sleep until one comes back. */
+/*
+ * Counts an object that is taken, not one that is wanted: a task that finds none may sleep until
+ * one comes back.
+ */
 static bool count_begun(struct volume *volume, enum block_operation operation, uint32_t left)
 {
 	struct pagecache *pagecache = volume->pagecache;
@@ -29,12 +32,12 @@ struct io *io_try_begin(struct volume *volume, enum block_operation operation, u
 	struct io *io;
 
 	if (!count_begun(volume, operation, left)) {
-		atomic_store(&pagecache->starved, true); /* what comes back from here on is told */
+		atomic_store(&pagecache->starved, true); /* a returned object wakes tasks then */
 		if (!count_begun(volume, operation, left))
 			return NULL;
 	}
 	io = objcache_alloc_held(&pagecache->requests);
-	assert(io); /* they are held in reserve */
+	assert(io); /* the reserve has as many as are counted */
 	io->request.operation = operation;
 	io->volume = volume;
 	io->count = 0;
@@ -62,7 +65,10 @@ void io_end(struct io *io)
 	const enum block_operation operation = io->request.operation;
 
 	objcache_free(&pagecache->requests, io);
-	/* Its own first, so that they are there when the others are not. */
+	/*
+	 * The volume's own objects come back first, so that they are there when the shared ones are
+	 * not.
+	 */
 	if (!count_down(&volume->requests[operation]))
 		atomic_fetch_sub(&pagecache->requests_used, 1);
 	if (atomic_exchange(&pagecache->starved, false)) {
@@ -115,7 +121,10 @@ void io_submit(struct io *io, void (*done)(struct block_request *request))
 	volume->device->submit(volume->device, request);
 }
 
-/* The page leaves the index, so the next read tries again; those who wait for it find the status. */
+/*
+ * Takes the page out of the index, so the next read tries again; tasks that wait for it find the
+ * status.
+ */
 static void read_failed(struct io *io, struct page *page, status_t status)
 {
 	struct volume *volume = io->volume;
@@ -151,7 +160,10 @@ static void read_done(struct block_request *request)
 		page_unpin(page);
 	}
 	io_end(io);
-	/* The last access to the volume, which may be detached from here on; of the word, a wake needs only the address. */
+	/*
+	 * The last access to the volume, which may be detached from here on; the wake needs only
+	 * the address of the word.
+	 */
 	if (atomic_fetch_sub(&volume->reads, 1) == 1)
 		platform_wake(&volume->reads);
 }

@@ -11,7 +11,7 @@
 #include "replacement.h"
 #include "runtime/base/bits.h"
 
-#define GROUPS_TRIED 4 /* that could not be lent, before the keeper is told to come again */
+#define GROUPS_TRIED 4 /* groups tried, before the refill task has to ask again */
 
 static struct pagecache *pagecache_of(struct guarantee_lender *lender)
 {
@@ -23,7 +23,7 @@ static uint64_t piece_blocks(const struct volume *volume)
 	return volume->pagecache->memory->guarantee.piece_blocks;
 }
 
-/* Block `i` of a group. */
+/* The pageblock of block `i` of a group. */
 static struct frames *group_frames(const struct pagecache *pagecache, struct phys_addr start, uint64_t i)
 {
 	return frame_table_block(&pagecache->table, (struct phys_addr){ start.value + (i << BLOCK_SHIFT) });
@@ -31,7 +31,7 @@ static struct frames *group_frames(const struct pagecache *pagecache, struct phy
 
 /* Making a group lendable -------------------------------------------------------------------------------------------------- */
 
-/* Moves dirty pages away. False: a page is in use. The block is fenced. */
+/* Moves the pages away that are not lendable. False: a page is in use. The block is isolated. */
 static bool make_lendable(struct volume *volume, struct frames *frames)
 {
 	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++) {
@@ -46,7 +46,7 @@ static bool make_lendable(struct volume *volume, struct frames *frames)
 	return true;
 }
 
-/* All blocks of a fenced group. False: some of them are not lent. */
+/* Loans all blocks of an isolated group. False: some of them are not loaned. */
 static bool lend_blocks(struct volume *volume, struct phys_addr start, uint64_t deadline_ns)
 {
 	for (uint64_t i = 0; i < piece_blocks(volume); i++) {
@@ -58,7 +58,10 @@ static bool lend_blocks(struct volume *volume, struct phys_addr start, uint64_t 
 	return true;
 }
 
-/* What lies in the blocks of a group may be lent: none of it is in use just now, and the volume does not have to keep it. */
+/*
+ * Loans the isolated blocks of a group, if none of their pages is in use just now, few frames lie
+ * idle, and the volume need not keep the pages.
+ */
 static bool lend_fenced(struct volume *volume, struct phys_addr start, const struct frames_census *all,
 			const struct guarantee_wish *wish)
 {
@@ -73,7 +76,7 @@ static bool lend_fenced(struct volume *volume, struct phys_addr start, const str
 	return lent;
 }
 
-/* Fences the blocks of a group, if they still are the volume's, and lends them. */
+/* Isolates the blocks of a group, if they still are the volume's, and loans them. */
 static bool lend_group(struct volume *volume, struct phys_addr start, const struct guarantee_wish *wish)
 {
 	const uint64_t blocks = piece_blocks(volume);
@@ -104,7 +107,10 @@ static bool has_to_spare(const struct volume *volume)
 	return own > blocks && (own - blocks) * BLOCK_BYTES >= volume->config.keep_bytes;
 }
 
-/* Volumes give in the order of their preference, as in a drain. volumes_lock is held. */
+/*
+ * Chooses a group. Volumes give in the order of their preference, as in a drain. volumes_lock is
+ * held.
+ */
 static bool choose(struct pagecache *pagecache, const struct guarantee_wish *wish, uint64_t lowest_score,
 		   struct heap_group *best)
 {
@@ -132,7 +138,7 @@ static bool lend(struct guarantee_lender *self, const struct guarantee_wish *wis
 	uint64_t lowest_score = 0;
 	bool lent = false;
 
-	/* Whoever holds it may be waiting for memory. */
+	/* The task that holds it may be waiting for memory. */
 	if (!mutex_try_lock(&pagecache->volumes_lock))
 		return false;
 	for (unsigned tries = 0; !lent && tries < GROUPS_TRIED && choose(pagecache, wish, lowest_score, &group); tries++) {
@@ -167,7 +173,7 @@ static void settle(struct guarantee_lender *self, struct phys_addr block)
 	struct frames *frames = group_frames(pagecache_of(self), block, 0);
 	struct volume *volume = frames->volume;
 
-	frames_invalidate(frames); /* whoever took it may not have got that far */
+	frames_invalidate(frames); /* the task that took the piece may not have got that far */
 	for (uint32_t i = 0; (i = frames_drop(volume, frames, i, PAGE_HITS)) < PAGES_PER_BLOCK; i++)
 		(void)page_leave_lent(volume, &frames->pages[i], NULL);
 	page_heap_forget(volume, frames);

@@ -44,7 +44,7 @@ static struct page *refill(struct volume *volume, struct lookaside *lookaside)
 	for (unsigned i = 1; i < count; i++) {
 		struct page *none = NULL;
 
-		/* Another task of this CPU may have been quicker. */
+		/* Another task on this CPU may have been faster. */
 		if (!atomic_compare_exchange_strong(&lookaside->frames[i - 1], &none, pages[i]))
 			page_set_free(pages[i]);
 	}
@@ -69,7 +69,7 @@ struct page *lookaside_take(struct volume *volume, enum lane lane)
 	return refill(volume, lookaside);
 }
 
-/* What is given back reaches the block heap by the cleaners behind this one. */
+/* Gives the frames back to the page heap; the cleaners behind this one then give their blocks. */
 static uint64_t clean(struct cleaner *self, const struct reclaim_target *target)
 {
 	struct volume *volume = container_of(self, struct volume, lookaside_cleaner);

@@ -11,7 +11,10 @@
 #include "runtime/base/bits.h"
 #include "writeback.h"
 
-/* Beyond so many, pins are left to readers, of which each task has one at most. */
+/*
+ * Mappings take at most so many pins of a page; the others are for readers, each of which has at
+ * most one.
+ */
 #define MAP_PINS_MAX (PAGE_PINS / 2)
 
 static status_t map_check(const struct node *node, uint64_t offset, uint64_t bytes, enum map_access access)
@@ -47,7 +50,7 @@ static status_t pin(struct node *node, uint64_t number, struct page **page)
 	return STATUS_BUSY;
 }
 
-/* Maps the part of page `number` from `skip` on. */
+/* Maps `bytes` bytes of page `number`, from `skip` on. */
 static status_t add_page(struct mapping *mapping, uint64_t number, uint64_t skip, uint64_t bytes)
 {
 	struct node *node = mapping->node;
@@ -67,7 +70,10 @@ static status_t add_page(struct mapping *mapping, uint64_t number, uint64_t skip
 	return STATUS_OK;
 }
 
-/* What is mapped for writing is dirty sooner or later; one mapping there can always be. */
+/*
+ * Counts pages that are mapped for writing, which become dirty sooner or later. One such mapping is
+ * always allowed.
+ */
 static bool reserve(struct volume *volume, uint64_t pages)
 {
 	const uint64_t before = atomic_fetch_add(&volume->mapped_pages, pages);
@@ -78,7 +84,7 @@ static bool reserve(struct volume *volume, uint64_t pages)
 	return false;
 }
 
-/* Whether the mapping has the page as a whole. */
+/* Whether the mapping covers all of the page. */
 static bool has_whole(const struct mapping *mapping, uint32_t i)
 {
 	const struct phys_range *last = &mapping->segments[mapping->segment_count - 1];
@@ -89,8 +95,9 @@ static bool has_whole(const struct mapping *mapping, uint32_t i)
 }
 
 /*
- * If nothing was transferred, what a page for writing contains counts only if it was dirty before: it may never have been read.
- * One that is UNFLUSHED may become dirty at any time, by a loss.
+ * Ends the mapping. If nothing was transferred, the content of a page for writing counts only if
+ * the page was dirty before: it may never have been read. A page that is UNFLUSHED may become dirty
+ * at any time, by a loss, so its content counts, too.
  */
 static void mapping_end(struct mapping *mapping, bool transferred)
 {
@@ -142,7 +149,7 @@ status_t node_map_at(struct node *node, uint64_t offset, uint64_t bytes, enum ma
 	}
 	mapping->site = site;
 	spinlock_lock(&node->volume->lock);
-	list_insert_last(&node->volume->mappings, &mapping->link); /* from here on it is a pin that may last */
+	list_insert_last(&node->volume->mappings, &mapping->link); /* its pins may last from here on */
 	spinlock_unlock(&node->volume->lock);
 	*result = mapping;
 	return STATUS_OK;

@@ -32,7 +32,7 @@ void migration_refill(struct pagecache *pagecache)
 	while (!is_full(migration) && frames_alloc(pagecache, &migration->owner, &frames) == STATUS_OK) {
 		bool room;
 
-		/* Another task may have filled it meanwhile. */
+		/* Another task may have filled the reserve meanwhile. */
 		spinlock_lock(&migration->lock);
 		room = !is_full(migration);
 		if (room)
@@ -79,7 +79,7 @@ bool migration_open(struct volume *volume)
 		return false;
 	block_heap_hand_over(&pagecache->memory->blocks, frames->block, 1, &heap->owner);
 	spinlock_lock(&heap->lock);
-	page_heap_close_locked(heap, LANE_MAIN); /* however far its cursor has come */
+	page_heap_close_locked(heap, LANE_MAIN); /* even if its cursor has frames ahead */
 	page_heap_enter_locked(heap, frames, FRAMES_OPEN, LANE_MAIN);
 	page_heap_open_locked(heap, frames, LANE_MAIN);
 	spinlock_unlock(&heap->lock);

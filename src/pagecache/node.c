@@ -70,7 +70,7 @@ uint64_t pagecache_page_bytes(const struct pagecache *pagecache, uint64_t key)
 
 /* Opening and closing ------------------------------------------------------------------------------------------------------ */
 
-/* Of the last extent, the volume need only have what the node has. */
+/* Checks the extents. Of the last extent, the volume needs to have only the node's part. */
 static status_t check_extents(const struct node *node)
 {
 	const struct volume *volume = node->volume;
@@ -147,7 +147,7 @@ status_t node_close(struct node *node, bool discard)
 	if (status != STATUS_OK && !discard)
 		return status;
 	while ((dropped = node_discard(node, 0, node->bytes)) != STATUS_OK)
-		assert(dropped == STATUS_NO_MEMORY); /* somebody evicted a page just then; there is memory for it now */
+		assert(dropped == STATUS_NO_MEMORY); /* by an eviction; it made memory free */
 	node_forget(node);
 	return status;
 }

@@ -20,7 +20,7 @@ enum pins {
 
 /* The life of a page: what each content allows, and what may follow it. Flags of `must` are also in `may`. */
 static const struct rule {
-	uint32_t next; /* contents, as bits; a content may always follow itself */
+	uint32_t next; /* contents that may follow, as bits; a content may always follow itself */
 	enum pins pins;
 	uint32_t may;  /* flags */
 	uint32_t must; /* flags */
@@ -76,7 +76,7 @@ bool page_try_change(struct page *page, uint32_t *before, uint32_t after)
 	assert(page_change_is_legal(*before, after));
 	if (!atomic_compare_exchange_strong_explicit(&page->state, before, after, memory_order_acq_rel, memory_order_acquire))
 		return false;
-	/* Whoever made the page so may change what is in the frame. */
+	/* The task that made the page TAKEN or WRITING may change the frame. */
 	if ((page_is(after, PAGE_TAKEN) || page_is(after, PAGE_WRITING)) && page_content(*before) != page_content(after))
 		page_new_version(page);
 	return true;

@@ -11,7 +11,7 @@
 #include "runtime/base/assert.h"
 #include "writeback.h"
 
-#define AGEING_FRAMES 16 /* that a cursor goes over before another block's score is looked at: 32 pages for each one missed */
+#define AGEING_FRAMES 16 /* of a cursor between two looks at scores: 32 pages for each miss */
 
 bool page_heap_has_locked(const struct volume *volume, const struct frames *frames, unsigned roles)
 {
@@ -43,7 +43,7 @@ static void level_leave_locked(struct page_heap *heap, struct frames *frames)
 		heap->level_mask &= ~(1ull << level);
 }
 
-/* Windows of blocks are chosen by it, too; one with mapped pages cannot go. */
+/* Sets the score, by which windows are chosen, too; a block with mapped pages cannot go. */
 static void set_score_locked(struct page_heap *heap, struct frames *frames, uint32_t score)
 {
 	frames->score = score;
@@ -108,7 +108,7 @@ void page_heap_unlink_locked(struct page_heap *heap, struct frames *frames)
 	frames->role = FRAMES_NONE;
 }
 
-/* So many blocks more belong to this heap, or less. */
+/* Counts so many blocks more, or fewer, for this heap. */
 static void resize_locked(struct page_heap *heap, int blocks)
 {
 	atomic_fetch_add_explicit(&heap->blocks, (uint32_t)blocks, memory_order_relaxed);
@@ -117,7 +117,7 @@ static void resize_locked(struct page_heap *heap, int blocks)
 
 void page_heap_enter_locked(struct page_heap *heap, struct frames *frames, enum frames_role role, enum lane lane)
 {
-	/* Other page heaps look at it, under locks of their own. */
+	/* Other page heaps read it, under locks of their own. */
 	atomic_store_explicit(&frames->volume, page_heap_volume(heap), memory_order_relaxed);
 	frames->role = (uint8_t)role;
 	frames->lane = (uint8_t)lane;
@@ -136,7 +136,7 @@ void page_heap_leave_locked(struct page_heap *heap, struct frames *frames)
 
 /* Blocks come and go ------------------------------------------------------------------------------------------------------- */
 
-/* While a drain is under way nobody grows, or what it wins would be lost again. */
+/* Whether the heap may grow: not while a drain is under way, whose gain would be lost again. */
 static bool may_grow(struct volume *volume)
 {
 	struct memory *memory = volume->pagecache->memory;
@@ -157,7 +157,7 @@ status_t frames_alloc(struct pagecache *pagecache, struct owner *owner, struct f
 	return status;
 }
 
-/* A block that is in no list yet. No lock is held. */
+/* Takes a fresh block, which is in no list yet. No lock is held. */
 static struct frames *fresh_block(struct page_heap *heap)
 {
 	struct volume *volume = page_heap_volume(heap);
@@ -202,7 +202,10 @@ static void begin_locked(struct page_heap *heap, struct frames *frames, enum lan
 {
 	page_heap_unlink_locked(heap, frames);
 	page_heap_open_locked(heap, frames, lane);
-	/* Single blocks are taken from the levels, where it is not; but a run may be worth its loss. */
+	/*
+	 * Drains of single blocks take them from the levels, which the open block is not in; but a
+	 * window may be worth its loss.
+	 */
 	page_heap_look_locked(heap, frames);
 	if (lane == LANE_PROBATION) {
 		replacement_turn_locked(heap);
@@ -221,7 +224,7 @@ void page_heap_close_locked(struct page_heap *heap, enum lane lane)
 	page_heap_queue_locked(heap, frames, lane, true);
 }
 
-/* The open block of a lane, if its cursor has frames ahead; else there is none afterwards. */
+/* The open block of a queue, if its cursor has frames ahead; otherwise closes it. */
 static struct frames *open_block_locked(struct page_heap *heap, enum lane lane)
 {
 	if (heap->open[lane] && frames_cursor_is_done(heap->open[lane]))
@@ -229,7 +232,7 @@ static struct frames *open_block_locked(struct page_heap *heap, enum lane lane)
 	return heap->open[lane];
 }
 
-/* An empty block, fresh from the memory if there is no other. Lets the lock go for that. */
+/* An empty block, a fresh one if there is no other. Releases the lock meanwhile. */
 static struct frames *empty_block_locked(struct page_heap *heap)
 {
 	struct frames *fresh;
@@ -248,14 +251,18 @@ static struct frames *empty_block_locked(struct page_heap *heap)
 	return list_is_empty(&heap->empty) ? NULL : container_of(heap->empty.next, struct frames, link);
 }
 
-/* The open block of a lane, with frames ahead of its cursor. NULL: the heap has no block for it. */
+/*
+ * The open block of a queue, with frames ahead of its cursor. NULL: the heap has no block for it.
+ */
 static struct frames *cursor_locked(struct page_heap *heap, enum lane lane)
 {
 	struct frames *open = open_block_locked(heap, lane), *next = NULL;
 
 	if (!open && replacement_wants_fresh_locked(heap, lane)) {
 		next = empty_block_locked(heap);
-		/* Somebody else may have opened one while the lock was free; a fresh one then waits. */
+		/*
+		 * Another task may have opened one while the lock was free; a fresh one then waits.
+		 */
 		open = open_block_locked(heap, lane);
 	}
 	if (open)
@@ -287,7 +294,10 @@ void page_heap_let_go(struct volume *volume, struct frames *frames)
 	spinlock_unlock(&volume->heap.lock);
 }
 
-/* Moves the cursor over up to `most` frames of its block, and looks at each. Returns how many it went over; 0: no block. */
+/*
+ * Moves the cursor over up to `most` frames of its block, and visits each. Returns how many it went
+ * over; 0: the queue has no block.
+ */
 static unsigned visit(struct volume *volume, enum lane lane, unsigned most, struct page **pages, unsigned *taken)
 {
 	struct page_heap *heap = &volume->heap;
@@ -314,7 +324,7 @@ static unsigned visit(struct volume *volume, enum lane lane, unsigned most, stru
 			pages[(*taken)++] = &frames->pages[i];
 	spinlock_lock(&heap->lock);
 	frames->busy--;
-	/* If the block is to be drained, the frames that were won are free again. */
+	/* If a drain has isolated the block, the frames that were won are free again. */
 	while (frames->role == FRAMES_FENCED && *taken > 0)
 		page_set_free(pages[--*taken]);
 	spinlock_unlock(&heap->lock);

@@ -9,11 +9,11 @@
 #include "runtime/base/assert.h"
 #include "runtime/base/bits.h"
 
-#define HOLES_PART  8   /* of a block that has lost so many pages */
-#define LITTLE_PART 8   /* of the cache: less than that is not much to be taken at a time */
-#define LOOKS_MAX   64  /* at blocks that turned out hotter than thought, before the next best one will do */
-#define LOOK_STEPS  128 /* past blocks that lie elsewhere: they take about as long as a look */
-#define STEPS_MAX   256 /* in one hold of the lock */
+#define HOLES_PART  8   /* of a block: one that has lost more pages has holes */
+#define LITTLE_PART 8   /* of the cache: a smaller demand is little */
+#define LOOKS_MAX   64  /* blocks that turned out hotter; then the next best one will do */
+#define LOOK_STEPS  128 /* blocks elsewhere, which together cost as much as a look */
+#define STEPS_MAX   256 /* blocks passed by in one hold of the lock */
 
 static bool is_within(const struct frames *frames, const struct fence_limits *limits)
 {
@@ -25,7 +25,7 @@ static bool is_restricted(struct page_heap *heap, const struct fence_limits *lim
 	return !block_heap_is_within(&page_heap_volume(heap)->pagecache->memory->blocks, limits->lowest, limits->highest);
 }
 
-/* What is retained stays, except where certain addresses are wanted. */
+/* Finds an empty block. Retained blocks stay, unless the request is for certain addresses. */
 static struct frames *find_empty_locked(struct page_heap *heap, const struct fence_limits *limits)
 {
 	if (!limits->open && !is_restricted(heap, limits) &&
@@ -45,7 +45,10 @@ static bool is_queued_locked(struct page_heap *heap, const struct frames *frames
 	return page_heap_has_locked(page_heap_volume(heap), frames, ROLE_BIT(FRAMES_QUEUED));
 }
 
-/* By going through the blocks that lie in the span. Lets the lock go meanwhile; so what it finds may be gone at the end. */
+/*
+ * The block of the lowest level in the span, by a walk through its blocks. It releases the lock
+ * meanwhile; so it starts again if the block that it found is gone at the end.
+ */
 static struct frames *lowest_of_span_locked(struct page_heap *heap, struct span span)
 {
 	struct frames *const *blocks = page_heap_volume(heap)->pagecache->table.blocks;
@@ -70,8 +73,9 @@ static struct frames *lowest_of_span_locked(struct page_heap *heap, struct span 
 }
 
 /*
- * The one of the lowest score. The coldest blocks mostly lie within the limits; where many do not, the limits are narrow. Adds
- * to *steps what it had to pass by.
+ * The block of the lowest level within the limits. The coldest blocks mostly lie within them; where
+ * many do not, the limits are narrow, and a walk through their blocks is shorter. Adds to *steps
+ * the blocks that it passed by.
  */
 static struct frames *lowest_locked(struct page_heap *heap, const struct fence_limits *limits, uint64_t *steps)
 {
@@ -94,7 +98,10 @@ static struct frames *lowest_locked(struct page_heap *heap, const struct fence_l
 	return NULL;
 }
 
-/* Hits do not tell the block: the block that seems to be the coldest is looked at again. Lets the lock go between two looks. */
+/*
+ * Finds the coldest block. Hits do not change a block's score, so the block that seems to be the
+ * coldest is counted anew. Releases the lock between two looks.
+ */
 static struct frames *find_coldest_locked(struct page_heap *heap, const struct fence_limits *limits,
 					  struct frames_census *census)
 {
@@ -114,8 +121,9 @@ static struct frames *find_coldest_locked(struct page_heap *heap, const struct f
 }
 
 /*
- * What is taken comes in pieces, and nothing tells how many. But as much will be taken as was at a time before: this is the
- * highest level among as many of the coldest blocks. Where that is little, copies cost less than what would be missed: 0.
+ * The highest level among as many of the coldest blocks as will be taken. Requests come one by one,
+ * and none tells how many follow; but probably as many as an earlier time. If that is little,
+ * copies cost less than the pages that would be missed: 0.
  */
 static unsigned demand_level_locked(const struct page_heap *heap)
 {
@@ -129,7 +137,10 @@ static unsigned demand_level_locked(const struct page_heap *heap)
 	return level;
 }
 
-/* What is wanted goes instead of the coldest one where that is not clearly colder, or where it will go soon anyway. */
+/*
+ * Prefers the wanted block to the coldest one, unless that is clearly colder; but the wanted one
+ * goes anyway if it would go soon.
+ */
 static struct frames *prefer_locked(struct page_heap *heap, struct phys_addr wanted, struct frames *coldest,
 				    struct frames_census *census)
 {
@@ -156,7 +167,7 @@ static struct frames *find_open_locked(struct page_heap *heap, const struct fenc
 	return NULL;
 }
 
-/* The census of what others have not looked at, or is as good as empty. */
+/* Counts the pages of a block that was found without a count. */
 static struct frames *counted(struct frames *frames, struct frames_census *census)
 {
 	if (frames)
@@ -255,8 +266,8 @@ void page_heap_note_demand(struct volume *volume, uint64_t blocks)
 }
 
 /*
- * A block that has lost many pages, by a drain that gave up or while it was lent, is filled up by whoever misses next: main's
- * cursor may not come by for long.
+ * Whether the block has lost many pages, by a drain that gave up or while it was on loan. Such a
+ * block goes to probation, where the next misses fill it: main's cursor may not come by for long.
  */
 static bool is_holey(const struct frames *frames)
 {
@@ -274,7 +285,7 @@ void page_heap_unfence(struct volume *volume, struct frames *frames)
 	assert(frames->role == FRAMES_FENCED || frames->role == FRAMES_LENT);
 	if (frames->role == FRAMES_LENT)
 		page_heap_leave_lent_locked(heap, frames);
-	/* One that was open is not full of its pages yet. */
+	/* A block that was open is not filled up yet. */
 	page_heap_queue_locked(heap, frames, is_holey(frames) ? LANE_PROBATION : frames->lane, !frames_cursor_is_done(frames));
 	spinlock_unlock(&heap->lock);
 }

@@ -9,11 +9,11 @@
 #include "runtime/base/bits.h"
 
 /*
- * How long the lock is held for: some 64 of the coldest groups are looked at, or 4096 blocks passed by that lie outside of the
- * limits, before there seem to be no others.
+ * Bounds the hold of the lock: some 64 of the coldest groups are looked at, or 4096 blocks outside
+ * of the limits passed by, before the search ends.
  */
 #define LOOKS       (4 * KIB)
-#define GROUP_LOOKS 64u /* that one group counts for, or one for each of its blocks, if these are more */
+#define GROUP_LOOKS 64u /* of one group, or one for each of its blocks if these are more */
 
 static bool is_admitted(const struct guarantee *guarantee, const struct guarantee_wish *wish, uint64_t start)
 {
@@ -24,8 +24,9 @@ static bool is_admitted(const struct guarantee *guarantee, const struct guarante
 }
 
 /*
- * Takes the group if it is one, and a better one. An empty frame counts as a missed page: nobody fills it while the block is
- * lent, and the cursor would.
+ * Takes the group if all its blocks are QUEUED and it is better than the best so far. An empty
+ * frame counts as a missed page: it stays empty while the block is on loan, and the cursor would
+ * have filled it.
  */
 static void consider_locked(struct volume *volume, uint64_t lowest_score, uint64_t start, struct heap_group *group)
 {
@@ -94,7 +95,7 @@ void page_heap_note_left(struct volume *volume, struct frames *frames)
 	spinlock_unlock(&volume->heap.lock);
 }
 
-/* False: a page is not lendable. */
+/* Counts the pages; false: a page is not lendable. */
 static bool count_lendable(const struct frames *frames, uint32_t *cached)
 {
 	*cached = 0;
@@ -116,7 +117,10 @@ bool page_heap_lend(struct volume *volume, struct frames *frames)
 
 	spinlock_lock(&heap->lock);
 	assert(frames->role == FRAMES_FENCED);
-	/* Before the pages are looked at: whoever pins one now finds it, or is found. */
+	/*
+	 * The flag comes before the look at the pages: a reader that pins a page now sees the flag,
+	 * or the look sees the pin.
+	 */
 	atomic_fetch_or(&frames->generation, GENERATION_LENT);
 	lent = frames->busy == 0 && count_lendable(frames, &cached);
 	if (lent) {
@@ -124,7 +128,7 @@ bool page_heap_lend(struct volume *volume, struct frames *frames)
 		atomic_store(&frames->cached, cached);
 		atomic_fetch_add(&heap->lent_blocks, 1);
 		atomic_fetch_add(&heap->lent_pages, cached);
-		/* Windows of blocks for large requests go round it where they can. */
+		/* Windows for large requests go round the block where they can. */
 		block_heap_set_cost(&volume->pagecache->memory->blocks, frames->block, REPLACEMENT_SCORE_MAX);
 	} else {
 		atomic_fetch_and(&frames->generation, ~GENERATION_LENT);

@@ -25,7 +25,7 @@ static status_t check_config(const struct pagecache_config *config)
 		       : STATUS_INVALID;
 }
 
-/* All tables in one run of blocks: index, ghosts, nodes. */
+/* Allocates all tables in one run of blocks: index, ghosts, nodes. */
 static status_t tables_create(struct pagecache *pagecache)
 {
 	const uint64_t pages = memory_total_bytes(pagecache->memory) / PAGE_BYTES;

@@ -33,13 +33,16 @@ void pageout_note(struct volume *volume, struct frames *frames)
 
 /* In the order of the disk ------------------------------------------------------------------------------------------------- */
 
-/* Of each page its position on the volume, in pages, and its frame in the block in the lowest bits: tasks have small stacks. */
+/*
+ * For each page its position on the volume, in pages, with its frame number in the lowest bits:
+ * tasks have small stacks.
+ */
 struct order {
 	uint32_t count;
 	uint64_t places[PAGES_PER_BLOCK];
 };
 
-/* The block's dirty pages. [D] keeps their keys from changing. */
+/* Collects the block's dirty pages. [D] keeps their keys from changing. */
 static void order_make(struct volume *volume, struct frames *frames, struct order *order)
 {
 	order->count = 0;
@@ -88,7 +91,7 @@ void pageout_write_early(struct volume *volume)
 	noted = volume->pageout;
 	volume->pageout.count = 0;
 	spinlock_unlock(&volume->lock);
-	/* A block may have gone to another volume meanwhile: its pages are not this one's to write then. */
+	/* A block may have gone to another volume meanwhile: then this volume leaves it alone. */
 	for (uint32_t i = 0; i < noted.count; i++) {
 		if (!page_heap_hold(volume, noted.blocks[i]))
 			continue;

@@ -18,7 +18,10 @@ static uint32_t find(const struct ranges *ranges, uint64_t position)
 	return i;
 }
 
-/* Puts `with` new ranges in the place of `count` ones from `i` on; the caller fills them. */
+/*
+ * Makes room for `with` new ranges in the place of `count` ones from `i` on; the caller fills them
+ * in.
+ */
 static void splice(struct ranges *ranges, uint32_t i, uint32_t count, uint32_t with)
 {
 	memmove(&ranges->list[i + with], &ranges->list[i + count], (ranges->count - i - count) * sizeof(ranges->list[0]));
@@ -36,7 +39,10 @@ static void join_closest(struct ranges *ranges)
 	splice(ranges, best, 1, 0);
 }
 
-/* Puts all of [start, end) in, or takes it out; one range stands for it and those that it touches, or two for what is left. */
+/*
+ * Adds [start, end) or removes it. On an add, one range replaces it and all ranges that it touches;
+ * on a removal, up to two ranges stand for what is left.
+ */
 static void replace(struct ranges *ranges, uint64_t start, uint64_t end, bool in)
 {
 	const uint32_t first = find(ranges, start);

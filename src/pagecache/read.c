@@ -9,16 +9,19 @@
 #include "runtime/base/bits.h"
 #include "runtime/base/string.h"
 
-/* Pages that one read looks at at a time: enough for two requests of the largest size. */
+/* The pages of a window: enough for two requests of the largest size. */
 #define WINDOW_PAGES (2 * IO_PAGES_MAX)
 
-/* A page that could not be copied at once. NULL: it is left for the end, when no pin is held any more. */
+/*
+ * A page that could not be copied at once. NULL: it is left for the end, when the read holds no pin
+ * any more.
+ */
 struct pending {
 	uint64_t number;
 	struct page *page; /* pinned */
 };
 
-/* What a read has in hand. */
+/* One window of a read. */
 struct window {
 	struct node *node;
 	struct stream *stream; /* the reader's, or NULL */
@@ -54,8 +57,8 @@ static void count_hit(struct window *window, uint32_t before)
 }
 
 /*
- * Pins one page, or takes a frame for it. NULL: it is being written to, or there is no frame without waiting; waiting has to be
- * done without pins.
+ * Pins a page, or takes a frame for it and starts its read. NULL: a writer has the page, or there
+ * is no frame without waiting; the read waits later, without pins.
  */
 static struct page *window_pin(struct window *window, uint64_t number)
 {
@@ -81,7 +84,7 @@ static struct page *window_pin(struct window *window, uint64_t number)
 	return page;
 }
 
-/* What of page `number` goes where. */
+/* The part of a page that a read copies, and where it goes. */
 struct part {
 	size_t skip; /* in the page */
 	char *target;
@@ -97,7 +100,7 @@ static struct part part_of(uint64_t number, uint64_t offset, char *buffer, size_
 	return (struct part){ (size_t)(start - page_start), buffer + (start - offset), (size_t)(end - start) };
 }
 
-/* Of a pinned page, whose pin goes. */
+/* Copies out of a pinned page, and drops the pin. */
 static void window_copy_out(struct window *window, struct page *page, uint64_t number)
 {
 	const struct part part = part_of(number, window->offset, window->buffer, window->bytes);
@@ -106,7 +109,10 @@ static void window_copy_out(struct window *window, struct page *page, uint64_t n
 	page_unpin(page);
 }
 
-/* A request fails as a whole, so each page that it could not read gets another try, when no pin is held any more. */
+/*
+ * Copies the pending pages. A request fails as a whole, so each page that it could not read gets
+ * another try, when the read holds no pin any more.
+ */
 static status_t window_copy(struct window *window)
 {
 	status_t status = STATUS_OK;
@@ -130,7 +136,7 @@ static status_t window_copy(struct window *window)
 	return status;
 }
 
-/* Copies a page that is cached, without a pin. False: it has to be pinned, or read. */
+/* Copies a cached page without a pin. False: it has to be pinned, or read. */
 static inline bool copy_seen(struct node *node, uint64_t number, const struct part *part, uint32_t *before)
 {
 	const uint64_t key = page_key_make(node->id, number);
@@ -165,7 +171,7 @@ static status_t read_window(struct window *window)
 	return window_copy(window);
 }
 
-/* The common case: within one page, and cached. False: it is another one. */
+/* The common case: a range within one page that is cached. False: it is another case. */
 static inline bool read_hit(struct node *node, struct stream *stream, uint64_t offset, void *buffer, size_t bytes)
 {
 	const struct part part = { offset % PAGE_BYTES, buffer, bytes };

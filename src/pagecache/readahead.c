@@ -10,13 +10,16 @@
 #include "runtime/base/bits.h"
 #include "runtime/base/string.h"
 
-#define STRIDE_MAX   1024 /* pages; what lies farther apart is no stream */
-#define STREAM_PAGES 64   /* of a node, for each stream in its table */
+#define STRIDE_MAX   1024 /* pages; reads that lie farther apart are no stream */
+#define STREAM_PAGES 64   /* pages of a node for each stream in its table */
 #define STREAMS_MIN  8
-#define RECENT       16 /* pieces: one that lies near a stream as old as that may be a stride away from it */
+#define RECENT       16 /* pieces: one near a stream this old may be a stride away from it */
 #define TURNS_MAX    256
 
-/* Of a volume's memory, the share that guesses may fill: a probation queue of usual size. One stream has a quarter of it. */
+/*
+ * The share of a volume's memory that guesses may fill: a probation queue of usual size. One stream
+ * has a quarter of it.
+ */
 #define CACHE_SHARE 10
 #define TURNS_MIN   4
 
@@ -45,14 +48,17 @@ void readahead_fini(struct node *node)
 
 /* Streams ------------------------------------------------------------------------------------------------------------------ */
 
-/* What is read at once. */
+/* Pages that are read at once. */
 struct piece {
 	uint64_t first, end;
 	uint64_t misses;
 	uint32_t clock;
 };
 
-/* Whether the piece is behind the last one. What has been read ahead may be used out of order a little. */
+/*
+ * Whether the piece follows the last one. Pages that were read ahead may be used a little out of
+ * order.
+ */
 static bool goes_on(const struct stream *stream, const struct piece *piece)
 {
 	return (stream->stride == 0 || stream->window == 0) && piece->first >= stream->first && piece->end > stream->end &&
@@ -64,7 +70,10 @@ static bool goes_apart(const struct stream *stream, const struct piece *piece)
 	return stream->stride != 0 && (int64_t)piece->first == (int64_t)stream->first + stream->stride;
 }
 
-/* A stream that begins with the piece, and perhaps goes on as it came there from the last piece of another one. */
+/*
+ * A new stream that begins with the piece, perhaps with the distance from another stream's last
+ * piece as its stride.
+ */
 static struct stream stream_begin(const struct stream *from, const struct piece *piece)
 {
 	const int64_t distance = from && from->end != 0 ? (int64_t)piece->first - (int64_t)from->first : 0;
@@ -78,7 +87,10 @@ static struct stream stream_begin(const struct stream *from, const struct piece 
 	};
 }
 
-/* No stream expects the piece: it begins one in the place of the oldest. One that was never used is older than all. */
+/*
+ * Begins a stream with a piece that no stream expects, in the place of the oldest. A stream that
+ * was never used is older than all others.
+ */
 static void add(struct readahead *readahead, const struct piece *piece)
 {
 	struct stream *oldest = readahead->streams, *oldest_new = NULL, *near = NULL;
@@ -102,8 +114,8 @@ static void add(struct readahead *readahead, const struct piece *piece)
 }
 
 /*
- * The stream that the piece belongs to; NULL: to none that has done the expected. A piece that goes on with a stride begins a
- * stream, too: readers that take turns at equal distances look like one.
+ * The stream that expects the piece; NULL: none does. A piece that goes on with a stride begins a
+ * stream of its own, too: readers that take turns at equal distances look like a stride.
  */
 static struct stream *find(struct readahead *readahead, const struct piece *piece)
 {
@@ -133,7 +145,7 @@ static uint64_t window_max(const struct stream *stream, const struct volume *vol
 		   blocks * PAGES_PER_BLOCK / CACHE_SHARE / MAX(stream->turns, (uint32_t)TURNS_MIN));
 }
 
-/* The next pieces of a stream that are to be read: `pieces` of `count` pages each, `stride` apart. */
+/* The next pieces of a stream to be read: `pieces` of `count` pages each, `stride` apart. */
 struct order {
 	uint64_t first;
 	uint64_t count;
@@ -141,7 +153,7 @@ struct order {
 	uint64_t pieces;
 };
 
-/* In whole requests of `most` pages, as long as the window has room for one. */
+/* Orders whole requests of `most` pages, as long as the window has room for one. */
 static bool order_sequential(struct stream *stream, uint64_t most, struct order *order)
 {
 	const uint64_t start = MAX(stream->ahead, stream->end);
@@ -157,7 +169,9 @@ static bool order_sequential(struct stream *stream, uint64_t most, struct order 
 	return true;
 }
 
-/* Pieces apart: as many as the window's pages make; asked for anew when half of them have been used. */
+/*
+ * Orders pieces that lie apart, as many as fit the window; anew when half of them have been used.
+ */
 static bool order_strided(struct stream *stream, struct order *order)
 {
 	const uint64_t count = stream->end - stream->first;
@@ -176,13 +190,13 @@ static bool order_strided(struct stream *stream, struct order *order)
 	return true;
 }
 
-/* Follows the stream to the piece, which it expected; true: something is to be read. */
+/* Moves the stream on to the piece, which it expected; true: something is to be read. */
 static bool follow(struct stream *stream, const struct volume *volume, const struct piece *piece, struct order *order)
 {
 	const bool sequential = goes_on(stream, piece);
 	const uint64_t asked_to = sequential ? MAX(stream->ahead, piece->first) : piece->end;
 
-	/* What was evicted unused, or did not get a frame, is asked for again. */
+	/* Pages that were evicted unused, or got no frame, are ordered again. */
 	if (stream->window > 0 && piece->misses > piece->end - MIN(asked_to, piece->end)) {
 		stream->run /= 2;
 		stream->ahead = 0;
@@ -203,8 +217,8 @@ static bool follow(struct stream *stream, const struct volume *volume, const str
 /* Reading ------------------------------------------------------------------------------------------------------------------ */
 
 /*
- * Reads what is missing of [first, last); false: there are no more frames or I/O objects. Half of the objects is for those who
- * wait for what they read.
+ * Reads the missing pages of [first, last); false: there are no more frames or I/O objects. Half of
+ * the objects are left for readers that wait for their pages.
  */
 static bool read_piece(struct node *node, uint64_t first, uint64_t last)
 {
@@ -235,7 +249,7 @@ static bool read_piece(struct node *node, uint64_t first, uint64_t last)
 	return more;
 }
 
-/* A reader that keeps its stream has it for itself. */
+/* Follows the stream of a reader that keeps it itself. */
 static bool follow_own(struct stream *stream, const struct volume *volume, const struct piece *piece, struct order *order)
 {
 	if (goes_on(stream, piece) || goes_apart(stream, piece))

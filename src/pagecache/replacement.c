@@ -16,25 +16,26 @@
 #define TARGET_SHIFT          32 /* heap->target is a share of all pages, with so many binary places */
 #define TARGET_PARTS(percent) (((1ull << TARGET_SHIFT) * (percent)) / 100)
 
-#define GHOST_PERCENT  90 /* of the cache's pages: how long the ghost of a page of probation counts */
-#define RECENT_PERCENT 5  /* of them: what has just been evicted */
+#define GHOST_PERCENT  90 /* of the cache's pages: how long a ghost from probation counts */
+#define RECENT_PERCENT 5  /* of them: evictions that are recent */
 
-#define EXCHANGE_HOT_PERCENT 20 /* of a block of probation that is worth a place in main */
-#define EXCHANGE_PERCENT     80 /* of its hot pages, that main's oldest block may have at most */
+#define EXCHANGE_HOT_PERCENT 20 /* of its pages: a hotter block of probation may go to main */
+#define EXCHANGE_PERCENT     80 /* of that many, the most hot pages of main's oldest block */
 
-#define DEMAND_PARTS  3   /* of the cache, up to which probation is kept as large as what was demanded of it */
-#define DEMAND_FORGET 256 /* parts, one of which is forgotten with each turn of the cache */
+#define DEMAND_PARTS  3   /* of the cache: probation grows with demand up to one part */
+#define DEMAND_FORGET 256 /* parts of the demand; each turn of the cache forgets one */
 
-#define GONE_TURNS 4 /* after a quarter of the blocks was begun anew, the cache has the size that it has */
+#define GONE_TURNS 4 /* when a quarter of the blocks was begun anew, none counts as gone */
 
 /*
- * By hits, in probation and in main: how often such a page is hit before it would leave by itself, as was measured;
- * docs/PAGECACHE.md has the figures. What is moved costs the copy and a frame of main. A dirty page is moved with its block,
- * and is often written to again; one on its way may keep the block from going. A page in the younger half of probation would
- * have stayed for longer.
+ * The score of a page by its hits, in probation and in main: how often such a page is hit before it
+ * would leave by itself, as measured; docs/PAGECACHE.md has the figures. A page that is moved costs
+ * the copy and a frame of main. A dirty page is moved with its block, and is often written to
+ * again; a page in writeback may keep the block from going. A page in the younger half of probation
+ * would have stayed for longer.
  */
 static const uint8_t weights[PAGE_RANKS] = { 2, 7, 3, 20, 20, 30, 30, 30 };
-static const uint8_t weights_open[LANES] = { 5, 12 }; /* what is just coming in has not shown yet what it is worth */
+static const uint8_t weights_open[LANES] = { 5, 12 }; /* new pages have not yet shown their worth */
 #define WEIGHT_DIRTY 20
 #define WEIGHT_BUSY  80
 #define WEIGHT_YOUNG 2
@@ -68,15 +69,18 @@ static uint64_t target_of(const struct page_heap *heap)
 	return atomic_load_explicit(&heap->target, memory_order_relaxed) * pages_of(heap) >> TARGET_SHIFT;
 }
 
-/* The cache may have become smaller since. */
+/*
+ * The pages that drains are expected to demand; the cache may have become smaller since they did.
+ */
 static uint64_t demand_pages(const struct page_heap *heap)
 {
 	return MIN((uint64_t)heap->demand_blocks * PAGES_PER_BLOCK, pages_of(heap) / DEMAND_PARTS);
 }
 
 /*
- * Frozen while blocks are gone: then more is missed than the sizes of the queues are to blame for. And while probation is
- * larger than its target, what main lacks is no reason to make the target less.
+ * Adapts probation's target to a miss whose ghost left this queue just now. The target stays while
+ * blocks are gone: then there are more misses than the sizes of the queues are to blame for. And
+ * while probation is larger than its target, a miss of main does not lower the target.
  */
 static void adapt(struct page_heap *heap, enum lane lane)
 {
@@ -116,7 +120,7 @@ static bool main_hand(struct volume *volume, struct page *page)
 	return page_evict(volume, page);
 }
 
-/* What cannot be moved has been pinned or written meanwhile, and stays. */
+/* A page that cannot be moved has been pinned or written to meanwhile, and stays. */
 static bool probation_hand(struct volume *volume, struct page *page)
 {
 	return replacement_is_hot(page_state(page)) ? page_move(volume, page, NULL) : page_evict(volume, page);
@@ -137,7 +141,7 @@ bool replacement_visit(struct volume *volume, struct page *page, enum lane lane)
 
 /* Blocks ------------------------------------------------------------------------------------------------------------------- */
 
-/* In the younger half of probation. [R] is held. */
+/* Whether the block is in the younger half of probation. [R] is held. */
 static bool is_young(const struct frames *frames)
 {
 	const struct volume *volume = frames->volume;
@@ -147,7 +151,7 @@ static bool is_young(const struct frames *frames)
 	return frames->lane == LANE_PROBATION && 2 * age < volume->heap.lane_blocks[LANE_PROBATION];
 }
 
-/* Counts a page that is neither FREE nor idle; returns what it costs more than an idle one. */
+/* Counts a page that is neither FREE nor idle; returns its extra cost over an idle one. */
 static uint32_t survey_page(uint32_t state, struct frames_census *census)
 {
 	census->cached += page_content(state) >= PAGE_WRITING;
@@ -209,7 +213,10 @@ static uint32_t hot_pages(const struct frames *frames)
 	return hot;
 }
 
-/* In whole blocks, and at least one: between this and the next one, blocks would change sides for nothing. */
+/*
+ * Probation's target in whole blocks, at least one: a fraction would make blocks change queues to
+ * and fro.
+ */
 static uint64_t target_blocks(const struct page_heap *heap)
 {
 	return MAX(MAX(target_of(heap), demand_pages(heap)) / PAGES_PER_BLOCK, 1u);
@@ -222,7 +229,10 @@ bool replacement_wants_fresh_locked(const struct page_heap *heap, enum lane lane
 	return lane == LANE_PROBATION || blocks == target || (blocks > target && heap->gone_blocks == 0);
 }
 
-/* A hot block of probation takes the place of a colder one of main, as its oldest: no page has to be moved. */
+/*
+ * Exchanges a hot block of probation for a colder one of main, as main's oldest: so no page has to
+ * be moved.
+ */
 static struct frames *exchange_locked(struct page_heap *heap, struct frames *frames)
 {
 	struct frames *other = page_heap_oldest_locked(heap, LANE_MAIN);

@@ -17,7 +17,7 @@
 #include "volume_report.h"
 #include "writeback.h"
 
-#define PIN_NAP_NS (10 * NS_PER_MS) /* until pages are looked at again that were pinned: nobody tells when they are not */
+#define PIN_NAP_NS (10 * NS_PER_MS) /* between looks at pinned pages: no event tells of an unpin */
 
 struct volume *volume_find(struct pagecache *pagecache, const char *name)
 {
@@ -68,14 +68,17 @@ static void lists_init(struct volume *volume)
 	page_heap_init(&volume->heap, volume->name);
 }
 
-/* Each caches for itself: what is written through the one would be stale in the other. */
+/*
+ * Whether two volumes must not be attached together: they share sectors, and a write through one
+ * would make the other's pages stale.
+ */
 static bool excludes(const struct volume *a, const struct volume *b)
 {
 	return a->device == b->device && a->start_bytes < b->start_bytes + b->bytes &&
 	       b->start_bytes < a->start_bytes + a->bytes && !(a->config.read_only && b->config.read_only);
 }
 
-/* Sorted by name. */
+/* Inserts the volume, sorted by name. */
 static status_t volumes_insert(struct pagecache *pagecache, struct volume *volume)
 {
 	struct list *position = &pagecache->volumes;
@@ -109,7 +112,7 @@ static status_t volumes_insert(struct pagecache *pagecache, struct volume *volum
 	return status;
 }
 
-/* Under volumes_lock, so that this is the last access to a volume that is detached. */
+/* Drops a reference under volumes_lock, so that this is the last access to a detached volume. */
 static void put_locked(struct volume *volume)
 {
 	if (atomic_fetch_sub(&volume->users, 1) == 1 && volume->leaving)
@@ -157,7 +160,7 @@ struct volume_config volume_configuration(const struct volume *volume)
 				       volume->config.read_only };
 }
 
-/* In turn with requests: each asks the cleaners in one order. */
+/* Changes the configuration in turn with requests: each asks the cleaners in one order. */
 void volume_configure(struct volume *volume, const struct volume_config *config)
 {
 	struct memory *memory = volume->pagecache->memory;
@@ -244,7 +247,10 @@ static void settle(_Atomic uint32_t *count)
 		(void)platform_wait(count, now, PLATFORM_FOREVER);
 }
 
-/* Nobody finds the volume from now on: no walk over all of them, no request for memory, no background writer. */
+/*
+ * Withdraws the volume: no walk over all volumes, no request for memory and no background writer
+ * finds it from now on.
+ */
 static void withdraw(struct volume *volume)
 {
 	struct cleaner_registry *cleaners = &volume->pagecache->memory->cleaners;
@@ -259,7 +265,7 @@ static void withdraw(struct volume *volume)
 	cleaner_unregister(cleaners, &volume->dirty_cleaner);
 	/* After a flush that failed, the background writer may have tried once more. */
 	writeback_settle(volume);
-	mutex_lock(lock); /* whoever put the volume last has let go of it; another one may have its sectors */
+	mutex_lock(lock); /* the last user has released it; another volume may have its sectors */
 	list_remove(&volume->link);
 	atomic_fetch_sub(&volume->pagecache->volume_count, 1);
 	mutex_unlock(lock);
@@ -277,7 +283,7 @@ status_t volume_detach(struct volume *volume, bool discard)
 	if (status != STATUS_OK && !discard)
 		return status;
 	withdraw(volume);
-	settle(&volume->reads); /* a reader may be gone while the end of its read still has to drop a pin */
+	settle(&volume->reads); /* a reader may be gone while its read still has to drop a pin */
 	writeback_discard(volume);
 	guarantee_recall(&volume->pagecache->memory->guarantee, &volume->heap.owner);
 	/* A lookup for another volume may hold a pin in passing here, and its task may be preempted. */

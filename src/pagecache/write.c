@@ -9,7 +9,7 @@
 #include "runtime/base/string.h"
 #include "writeback.h"
 
-#define BEHIND_STRETCHES 2 /* of a request's size, that are written without a gap before it is taken for a habit */
+#define BEHIND_STRETCHES 2 /* ranges of a request's size, before write-behind begins */
 
 static status_t write_page(struct node *node, uint64_t offset, const char *data, size_t bytes)
 {
@@ -28,8 +28,9 @@ static status_t write_page(struct node *node, uint64_t offset, const char *data,
 }
 
 /*
- * Write-behind: who writes without gaps does not come back soon, so each stretch of the largest request is written as soon as
- * it is full, and the disk does not wait until much is dirty. Several such writers on one node are not told apart.
+ * Write-behind: a writer without gaps does not come back soon. So each range of the length of the
+ * largest request is written as soon as it is full, and the disk does not wait until much is dirty.
+ * Several such writers on one node are not told apart.
  */
 static void write_behind(struct node *node, uint64_t from, uint64_t to)
 {
@@ -74,7 +75,7 @@ bool node_evict_page(struct node *node, uint64_t number)
 
 /* Discarding --------------------------------------------------------------------------------------------------------------- */
 
-/* A page that comes back meanwhile was read by somebody later. */
+/* Discards a page. If it comes back meanwhile, another task has read it later. */
 static status_t discard_page(struct node *node, uint64_t number)
 {
 	struct page *page = NULL;
@@ -90,7 +91,7 @@ static status_t discard_page(struct node *node, uint64_t number)
 	return status;
 }
 
-/* Discards what it finds, frame by frame. */
+/* Discards the node's pages in the range that it finds, frame by frame. */
 static status_t discard_frames(struct node *node, uint64_t first, uint64_t end)
 {
 	const struct frame_table *table = &node->volume->pagecache->table;
@@ -111,8 +112,8 @@ static status_t discard_frames(struct node *node, uint64_t first, uint64_t end)
 }
 
 /*
- * Looks at the pages that the volume has, when those are fewer than the numbers that are asked for. A page may have been moved
- * to where it had looked already; then it looks again.
+ * Discards by a walk over the cached pages, if these are fewer than the numbers in the range. A
+ * page may have moved to a frame that the walk had passed; then it walks again.
  */
 static status_t discard_cached(struct node *node, uint64_t first, uint64_t end)
 {

@@ -1,6 +1,6 @@
 /*
- * Claiming and writing dirty pages. Every page that is dirty is in a set of its node, or in a write in flight; it goes from the
- * one to the other under [D].
+ * Claiming and writing dirty pages. Every dirty page is in a set of its node, or in a write in
+ * flight; it goes from the one to the other under [D].
  */
 #include "writeback.h"
 
@@ -8,7 +8,7 @@
 #include "runtime/base/bits.h"
 #include "written.h"
 
-#define CLAIM_PAGES 64u /* in one hold of the lock */
+#define CLAIM_PAGES 64u /* pages claimed in one hold of the lock */
 
 void writeback_progress(struct volume *volume)
 {
@@ -51,7 +51,10 @@ static struct node *node_of(const struct volume *volume, const struct page *page
 	return pagecache_node(volume->pagecache, page_key(page));
 }
 
-/* A node is among the dirty ones as long as a page is in its sets. */
+/*
+ * Puts the page into a set of its node; a node is among the dirty ones as long as its sets have a
+ * page.
+ */
 static void list_locked(struct volume *volume, struct page *page, enum dirty_kind kind)
 {
 	struct node *node = node_of(volume, page);
@@ -71,8 +74,9 @@ static void unlist_locked(struct volume *volume, struct page *page)
 }
 
 /*
- * The end of a write, or of a page's being dirty: of LISTED, FAILED and LOST it has what is in `set`. Counted first: once it is
- * CLEAN, the page may be evicted, and its node be closed. [D] is held.
+ * Ends a write, or a page's being dirty: `set` has its flags of LISTED, FAILED and LOST from now
+ * on. The counts come first: once the page is CLEAN, it may be evicted, and its node be closed. [D]
+ * is held.
  */
 static void end_locked(struct volume *volume, struct page *page, enum page_content content, uint32_t set)
 {
@@ -121,14 +125,14 @@ void page_settle_locked(struct volume *volume, struct page *page, bool lost)
 						PAGE_AHEAD, PAGE_LOST | (page_is_newer(state) ? 0 : PAGE_LISTED));
 	} while (!page_try_change(page, &state, after));
 	if (!lost || page_is_newer(state))
-		return; /* it will be written in any case */
+		return; /* it is written in any case */
 	list_locked(volume, page, page_is(after, PAGE_DIRTY) ? DIRTY_WAITING : DIRTY_BUSY);
 	writeback_dirtied(volume);
 }
 
 /* Claiming pages ----------------------------------------------------------------------------------------------------------- */
 
-/* DIRTY becomes WRITEBACK, unless somebody is writing to the page. [D] is held. */
+/* Makes a DIRTY page WRITEBACK; false: a writer has it. [D] is held. */
 static bool claim_locked(struct volume *volume, struct page *page)
 {
 	uint32_t state = page_state(page);
@@ -141,7 +145,7 @@ static bool claim_locked(struct volume *volume, struct page *page)
 	return true;
 }
 
-/* The page of this key, if it waits to be written. [D] is held. */
+/* The page of this key, if it is DIRTY_WAITING. [D] is held. */
 static struct page *waiting_locked(const struct volume *volume, uint64_t key)
 {
 	struct node *node = pagecache_node(volume->pagecache, key);
@@ -150,7 +154,10 @@ static struct page *waiting_locked(const struct volume *volume, uint64_t key)
 	return page && page_key(page) == key ? page : NULL;
 }
 
-/* The page behind the write's last one, if it is to be written and lies behind it on the disk. [D] is held. */
+/*
+ * The page behind the last one of the write, if it is to be written and follows on the disk. [D] is
+ * held.
+ */
 static struct page *next_locked(const struct io *io, uint64_t end)
 {
 	const uint64_t key = page_key(io->pages[io->count - 1]) + 1;
@@ -161,9 +168,10 @@ static struct page *next_locked(const struct io *io, uint64_t end)
 }
 
 /*
- * Claims this page and what follows it, up to page `end` of its node; one that has failed goes by itself, so that it does not
- * spoil another one's write. The write is in flight from here on: a flush that does not find the page in the dirty set any
- * more has to find the write. NULL: a writer has the page, or it is DIRTY and there is no I/O object. [D] is held.
+ * Claims this page and those that follow it, up to page `end` of its node; a page that has failed
+ * is written by itself, so that it does not make other pages' writes fail. The write is in flight
+ * from here on: a flush that does not find the page in the dirty set any more has to find the
+ * write. NULL: a writer has the page, or it is DIRTY and there is no I/O object. [D] is held.
  */
 static struct io *begin_locked(struct volume *volume, struct page *page, uint64_t end)
 {
@@ -201,7 +209,10 @@ bool writeback_is_before_locked(const struct volume *volume, const struct node *
 	return false;
 }
 
-/* Back from a dirty page to where a write that ends with it, or goes on behind it, would begin. [D] is held. */
+/*
+ * Goes back from a dirty page to where a write that reaches it, or goes on behind it, should begin.
+ * [D] is held.
+ */
 static struct page *begin_run_locked(const struct volume *volume, struct page *page)
 {
 	const struct pagecache *pagecache = volume->pagecache;
@@ -255,13 +266,19 @@ static void write_done(struct block_request *request)
 	}
 	list_remove(&io->link);
 	volume->writes--;
-	/* Under the lock: once the write is not in flight any more, the volume may be detached by whoever gets the lock. */
+	/*
+	 * Under the lock: once the write is not in flight any more, a task that gets the lock may
+	 * detach the volume.
+	 */
 	io_end(io);
 	writeback_progress(volume);
 	spinlock_unlock(&volume->lock);
 }
 
-/* Picks of all nodes in turn; one that has failed is followed by another node's. [D] is held. */
+/*
+ * Picks a page of all nodes in turn; after a page that has failed, another node has its turn. [D]
+ * is held.
+ */
 static struct page *pick_of_all_locked(struct volume *volume, struct page *(*pick)(struct node *, void *), void *context)
 {
 	list_for_each (link, &volume->dirty_nodes) {
@@ -343,7 +360,7 @@ struct range_pick {
 	enum dirty_kind last_kind;
 };
 
-/* The next page that is dirty. */
+/* Picks the next dirty page of the range. */
 static struct page *pick_of_range(struct node *node, void *context)
 {
 	struct range_pick *range = context;
@@ -356,7 +373,7 @@ static struct page *pick_of_range(struct node *node, void *context)
 	}
 	if (!page || page_key_number(page_key(page)) >= range->end)
 		return NULL;
-	range->first = page_key_number(page_key(page)) + 1; /* also if its write fails at once */
+	range->first = page_key_number(page_key(page)) + 1; /* even if its write fails at once */
 	return page;
 }
 
@@ -390,7 +407,7 @@ static struct page *pick_around(struct node *node, void *context)
 
 bool writeback_start_page(struct volume *volume, struct page *page)
 {
-	/* The page may be any node's of the volume. */
+	/* The page may belong to any node of the volume. */
 	return writeback_start(volume, &volume->node, UINT64_MAX, pick_around, page) != WRITEBACK_STARVED;
 }
 
@@ -422,7 +439,9 @@ void page_written(struct volume *volume, struct page *page, uint32_t clear)
 		list_locked(volume, page, DIRTY_WAITING);
 		writeback_dirtied(volume);
 	} else if (dirty_is_busy(page)) {
-		/* The writeback has come by meanwhile: it is claimed before another writer comes. */
+		/*
+		 * The writeback has come by meanwhile: claim the page before another writer comes.
+		 */
 		io = begin_locked(volume, page, UINT64_MAX);
 		if (!io)
 			*ready = MIN(*ready, page_key_number(page_key(page)));
@@ -432,7 +451,7 @@ void page_written(struct volume *volume, struct page *page, uint32_t clear)
 	index_wake(stripe);
 	if (io)
 		io_submit(io, write_done);
-	/* A flush may have found the page being written to, and wait for it. */
+	/* A flush may have found the page WRITING, and wait for it. */
 	if (before & PAGE_LISTED)
 		writeback_progress(volume);
 }

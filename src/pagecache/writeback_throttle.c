@@ -1,26 +1,30 @@
 /*
- * What a volume may have dirty, what its writers pay, and where they wait.
+ * Dirty limits of volumes, what their writers pay, and where they wait.
  *
- * The limit of all is a share of what can be dirty. Of it, a volume may use what the others leave: all of that up to its share
- * of the pages that were written lately, and half of it in any case, so that one that begins to write has room for a burst.
+ * The limit of all volumes is a share of the memory that can be dirty. A volume may use what the
+ * others leave: all of that up to its share of the pages that were written lately, and half in any
+ * case, so that a volume that begins to write has room for a burst.
  */
 #include "writeback.h"
 
 #include "runtime/base/bits.h"
 
-#define FLOOR_SHARE    4u    /* of the limit, that the floors of all volumes are together; */
-#define FLOOR_VOLUMES  8u    /* for so many, if there are fewer */
-#define FLOOR_PAGES    16u   /* at least, for each volume */
-#define FAILED_SHARE   4u    /* of the limit, that pages which cannot be written may take before writers are refused */
-#define PERIOD_PAGES   8192u /* after so many that all volumes have written, what each wrote before counts half */
+#define FLOOR_SHARE    4u    /* of the limit: the floors of all volumes together */
+#define FLOOR_VOLUMES  8u    /* volumes to divide that by, if there are fewer */
+#define FLOOR_PAGES    16u   /* the least floor of a volume */
+#define FAILED_SHARE   4u    /* of the limit, for failed pages before writers are refused */
+#define PERIOD_PAGES   8192u /* pages written by all volumes, after which older ones count half */
 #define PRICE_AT_LIMIT (2 * PRICE_PAGE)
 #define DEBT_PAGES     32u /* paid at once */
 #define DEBT_UNIT      (DEBT_PAGES * PRICE_PAGE)
-#define PAY_NS         (200 * NS_PER_MS) /* waited for at most, each time */
+#define PAY_NS         (200 * NS_PER_MS) /* the longest wait of one payment */
 
 /* Limits ------------------------------------------------------------------------------------------------------------------- */
 
-/* Of free memory, caches may take what lies above the low watermark. */
+/*
+ * The dirty limit of all volumes. Of free memory, caches may take what lies above the low
+ * watermark.
+ */
 static uint64_t max_of_all(const struct pagecache *pagecache)
 {
 	const uint64_t low_bytes = pagecache->memory->config.low_bytes;
@@ -31,8 +35,8 @@ static uint64_t max_of_all(const struct pagecache *pagecache)
 }
 
 /*
- * What the volume wrote lately, halved for each period that has passed since: volume->recent has the period in its upper half
- * and the pages in its lower one.
+ * The pages that a volume wrote lately, halved for each period that has passed since:
+ * volume->recent has the period in its upper half and the pages in its lower one.
  */
 static uint64_t recent_pages(uint64_t recent, uint64_t cleaned)
 {
@@ -41,7 +45,10 @@ static uint64_t recent_pages(uint64_t recent, uint64_t cleaned)
 	return periods < 32 ? (uint32_t)recent >> periods : 0;
 }
 
-/* The volume's share of `max`, by what it wrote lately of what all did. Of all periods before, halved, one is left. */
+/*
+ * The volume's share of `max`, by its part of the pages that all volumes wrote lately. All earlier
+ * periods, halved again and again, add up to one.
+ */
 static uint64_t share_of(const struct volume *volume, uint64_t max)
 {
 	const uint64_t recent = atomic_load(&volume->recent);
@@ -100,8 +107,8 @@ void writeback_dirtied(struct volume *volume)
 }
 
 /*
- * Pays what the writers of the volume owe, one after the other: what was cleaned counts for one of them. It is not waited for
- * without end: the limit stands behind it.
+ * Pays what the writers of the volume owe, one writer after the other: a cleaned page counts for
+ * one of them. The wait is bounded: the dirty limit stands behind it.
  */
 static void pay(struct volume *volume)
 {
@@ -137,9 +144,9 @@ static uint64_t count_clean(const struct node *node, uint64_t first, uint64_t pa
 }
 
 /*
- * Whether so many pages may become dirty, beside those that are mapped. STATUS_BUSY: when something has been written. Another
- * status: pages that failed with it fill the volume's limit, and too much of that of all. Until then they take room from good
- * ones, but for the floor.
+ * Whether so many pages may become dirty, beside the mapped ones. STATUS_BUSY: not before a page
+ * has been written. Another status: failed pages fill the volume's limit, and too much of the limit
+ * of all. Until then they take room from good pages, down to the floor.
  */
 static status_t check_room(const struct volume *volume, uint64_t pages)
 {
@@ -170,7 +177,7 @@ status_t writeback_throttle(const struct node *node, uint64_t first, uint64_t pa
 			return status;
 		if (!counted)
 			atomic_fetch_add_explicit(&volume->counts.throttled, 1, memory_order_relaxed);
-		/* False: all that could be written is in the hands of writers, of whom the caller may be one. */
+		/* False: writers, perhaps this one, have all pages that could be written. */
 		if (!writeback_make_progress(volume, PLATFORM_FOREVER))
 			break;
 	}

@@ -12,7 +12,7 @@
 #include "runtime/base/log.h"
 #include "writeback.h"
 
-/* page->flush has the lowest 13 bits: flags are looked through before these come round. */
+/* page->flush has the lowest 13 bits: flags are cleared before these come round. */
 #define FLUSH_MASK    0x1fffu
 #define CLEAN_FLUSHES 4096u
 
@@ -41,13 +41,13 @@ static struct range range_of(const struct volume *volume, const struct page *pag
 {
 	const uint64_t start = pagecache_position(volume->pagecache, page_key(page));
 
-	/* The next node may begin behind its last sector. */
+	/* The page's sectors only: the next node may begin behind them. */
 	return (struct range){ start, start + pagecache_page_bytes(volume->pagecache, page_key(page)) };
 }
 
 /* Notes ------------------------------------------------------------------------------------------------------------------- */
 
-/* The next number: what was noted until now has a lower one. */
+/* Begins the next number: ranges that were noted until now have a lower one. */
 static void next_number_locked(struct written *written)
 {
 	written->begun++;
@@ -55,7 +55,10 @@ static void next_number_locked(struct written *written)
 	written->noted.count = 0;
 }
 
-/* What is written from here on has a number of its own: it is not lost. [D] is held in all of these. */
+/*
+ * Notices a loss: writes that end from here on have a number of their own and are not lost. [D] is
+ * held in all of these.
+ */
 static void notice_loss_locked(struct volume *volume)
 {
 	struct written *written = &volume->written;
@@ -74,7 +77,7 @@ bool written_is_lost_locked(struct volume *volume, uint64_t losses)
 	return volume->device->write_cache && losses != volume->written.noticed;
 }
 
-/* What was written there before does not matter any more. */
+/* Forgets earlier notes of the range, which has been written anew. */
 static void supersede_locked(struct written *written, struct range range)
 {
 	ranges_remove(&written->noted, range.start, range.end);
@@ -215,7 +218,7 @@ void written_visit(struct volume *volume, void (*visit)(struct volume *volume, s
 	}
 }
 
-/* What has a lower number than `before`, and is not settled, is lost. */
+/* Settles a page that has a lower number than *before; it is lost unless its number is settled. */
 static void look_at_locked(struct volume *volume, struct page *page, void *before)
 {
 	const uint64_t number = page_state(page) & PAGE_UNFLUSHED ? written_number_locked(volume, page) : UINT64_MAX;
@@ -224,7 +227,7 @@ static void look_at_locked(struct volume *volume, struct page *page, void *befor
 		page_settle_locked(volume, page, number != 0);
 }
 
-/* What was noted is lost. */
+/* Ends the handling of a loss: noted ranges are lost. */
 static void settle_end(struct volume *volume, uint64_t losses, uint64_t before)
 {
 	struct written *written = &volume->written;
@@ -239,7 +242,7 @@ static void settle_end(struct volume *volume, uint64_t losses, uint64_t before)
 		written->noted_before.count = 0;
 		written->settled = before;
 		written->losses = losses;
-		written->status = STATUS_OK; /* of a device flush before; what follows tells for itself */
+		written->status = STATUS_OK; /* of an earlier device flush */
 	}
 	spinlock_unlock(&volume->lock);
 	if (bytes > 0)
