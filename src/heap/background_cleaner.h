@@ -13,7 +13,10 @@
 
 #include "memory.h"
 
-/* Runs until memory->background is stopped (worker.h), in a task of its own. Where platform_may_sleep(). */
+/*
+ * Runs the background cleaner until memory->background is stopped (worker.h), in a task of its own.
+ * Where platform_may_sleep().
+ */
 void memory_clean_run(struct memory *memory);
 
 /*

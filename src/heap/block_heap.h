@@ -57,7 +57,7 @@ struct block {
 	struct objcache *cache;                   /* the objcache that cuts it into objects, or NULL */
 	const void *holder;                       /* the general heap that the objcache belongs to, or itself */
 	uint8_t *states;                          /* enum object_state for each object */
-	struct objcache_record *_Atomic *records; /* debug builds: who allocated it, and freed it */
+	struct objcache_record *_Atomic *records; /* debug builds: its call sites */
 	uint32_t credit;                          /* [C] frees until the block changes its list (objcache_block_used) */
 	uint32_t floor;                           /* [C] objects in use when credit is 0 */
 	struct list link;                         /* [C] */
@@ -70,7 +70,7 @@ struct block {
 	 * to be read again; 0: not known; BLOCK_COST_FIXED: the block cannot be emptied now.
 	 */
 	_Atomic uint32_t cost;
-	uint64_t seen_cost;  /* the report's (holders.h): what it has added up */
+	uint64_t seen_cost;  /* what a report has added up (holders.h) */
 	uint64_t padding[3]; /* so that a free finds the block by a shift */
 };
 
@@ -117,27 +117,27 @@ struct fault_injector {
 
 struct block_heap {
 	struct spinlock lock;
-	uint64_t first_block;             /* [I] physical address >> BLOCK_SHIFT of descriptor 0 */
-	uint64_t count;                   /* [I] descriptors */
-	uint64_t total_blocks;            /* [I] */
-	_Atomic uint64_t free_blocks;     /* [H], read without */
-	struct block *blocks;             /* [I] */
-	struct phys_range *ranges;        /* [I] of blocks that are present, from the lowest one on; none touches the next */
-	uint32_t range_count;             /* [I] */
-	uint64_t *free_map;               /* [H] one bit for each block */
-	uint64_t *word_map;               /* [H] one bit for each word of free_map that is not 0 */
-	uint64_t *movable_map;            /* [H] one bit for each block that is free, or held by a movable owner */
-	uint64_t unmovable[MEMORY_PARTS]; /* [H] blocks held by owners that are not movable */
-	_Atomic uint16_t *weights;        /* changes under [H], or by the block's holder; see weights.h */
-	struct span avoided;              /* all excluded blocks lie in it (window.h) */
-	struct span fence;                /* [H] empty: no fence */
-	struct span watch;                /* [H] frees within are counted */
-	uint64_t watched_blocks;          /* [H] freed there since the watch was set */
-	struct list owners;               /* [H] those with blocks, in the order of their first block */
-	struct spinlock caches_lock;      /* [G], taken before the locks of objcaches */
-	struct list caches;               /* [G] all objcaches */
-	_Atomic uint64_t flushes;         /* of objcaches, so far; each has a number */
-	_Atomic uint64_t depot_bytes;     /* in the depots of objcaches, with their magazines */
+	uint64_t first_block;                 /* [I] physical address >> BLOCK_SHIFT of descriptor 0 */
+	uint64_t count;                       /* [I] descriptors */
+	uint64_t total_blocks;                /* [I] */
+	_Atomic uint64_t free_blocks;         /* [H], read without */
+	struct block *blocks;                 /* [I] */
+	struct phys_range *ranges;            /* [I] of present blocks, lowest first; not adjacent */
+	uint32_t range_count;                 /* [I] */
+	uint64_t *free_map;                   /* [H] one bit for each block */
+	uint64_t *word_map;                   /* [H] one bit for each word of free_map that is not 0 */
+	uint64_t *movable_map;                /* [H] one bit for each block that is free, or held by a movable owner */
+	uint64_t unmovable[MEMORY_PARTS];     /* [H] blocks of unmovable owners */
+	_Atomic uint16_t *weights;            /* [H], or by the block's holder; see weights.h */
+	struct span avoided;                  /* all excluded blocks lie in it (window.h) */
+	struct span fence;                    /* [H] empty: no fence */
+	struct span watch;                    /* [H] frees within are counted */
+	uint64_t watched_blocks;              /* [H] freed there since the watch was set */
+	struct list owners;                   /* [H] owners with blocks, by their first block */
+	struct spinlock caches_lock;          /* [G], taken before the locks of objcaches */
+	struct list caches;                   /* [G] all objcaches */
+	_Atomic uint64_t flushes;             /* of objcaches, so far; each has a number */
+	_Atomic uint64_t depot_bytes;         /* in the depots of objcaches, with their magazines */
 	struct fault_injector *_Atomic fault; /* NULL: none */
 };
 
@@ -150,7 +150,10 @@ uint64_t block_heap_metadata_bytes(const struct phys_range *ranges, uint32_t cou
  */
 status_t block_heap_init(struct block_heap *heap, const struct phys_range *ranges, uint32_t count, void *metadata) MUST_CHECK;
 
-/* STATUS_INVALID: no blocks, or alignment or boundary is no power of two. STATUS_NO_MEMORY: no such run is free. */
+/*
+ * Takes a run. STATUS_INVALID: no blocks, or alignment or boundary is no power of two.
+ * STATUS_NO_MEMORY: no such run is free.
+ */
 status_t block_heap_alloc(struct block_heap *heap, const struct run_request *request, struct phys_addr *run) MUST_CHECK;
 
 /* Frees a whole run by its address and returns its length in blocks. */
@@ -162,7 +165,10 @@ void block_heap_hand_over(struct block_heap *heap, struct phys_addr start, uint6
 /* Makes the last block of a run that is taken a run of its own, and returns it. */
 struct phys_addr block_heap_cut_last(struct block_heap *heap, struct block *run);
 
-/* Free blocks that lie wholly in [lowest, highest], as in struct block_constraints (highest 0: no limit). */
+/*
+ * How many free blocks lie wholly in [lowest, highest], as in struct block_constraints (highest 0:
+ * no limit).
+ */
 uint64_t block_heap_free_within(struct block_heap *heap, struct phys_addr lowest, struct phys_addr highest);
 
 /*

@@ -24,6 +24,6 @@ struct bookkeeping {
 /* `seed` is aligned to 64 bytes; seed_bytes may be 0. */
 void bookkeeping_init(struct bookkeeping *bookkeeping, struct block_heap *heap, void *seed, uint64_t seed_bytes);
 
-/* Zeroed. NULL: no memory, or more than BOOKKEEPING_CHUNK_MAX. */
+/* Returns a zeroed chunk. NULL: no memory, or more than BOOKKEEPING_CHUNK_MAX. */
 void *bookkeeping_alloc(struct bookkeeping *bookkeeping, size_t bytes);
 void bookkeeping_free(struct bookkeeping *bookkeeping, void *chunk, size_t bytes);

@@ -118,7 +118,10 @@ status_t dma_plan_make(const struct device *device, const struct dma_request *re
 	plan->segments = (uint32_t)fewest;
 	plan->small = bytes <= OBJCACHE_OBJECT_MAX && alignment <= OBJCACHE_OBJECT_MAX;
 	if (plan->small)
-		/* A zone's objects are powers of two, each at a multiple of its length: they cross no boundary that is longer. */
+		/*
+		 * A zone's objects are powers of two at multiples of their length: they cross no
+		 * longer boundary.
+		 */
 		plan->run.blocks = plan->runs = 1;
 	else
 		plan_runs(plan, divide_round_up(MIN(least, bytes), BLOCK_BYTES), MIN(segments_max, UINT32_MAX));

@@ -1,6 +1,7 @@
 /*
- * The list of all DMA buffers, and the one table of what may happen to them. A transition is one step under [E]; the thread
- * that makes a buffer GONE takes it out of the list in that step, and is the only one that knows it from then on.
+ * The list of all DMA buffers, and the one table of their states and events. A transition is one
+ * step under [E]; the thread that makes a buffer GONE takes it out of the list in that step, and
+ * alone knows it from then on.
  */
 #include "dma_state.h"
 

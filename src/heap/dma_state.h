@@ -85,8 +85,8 @@ struct dma_plan {
 };
 
 /*
- * Takes the same few steps for any number of bytes. STATUS_INVALID: the limits contradict one another. STATUS_RANGE: more
- * segments than can be counted.
+ * Makes a plan in the same few steps for any number of bytes. STATUS_INVALID: the limits contradict
+ * one another. STATUS_RANGE: more segments than can be counted.
  */
 status_t dma_plan_make(const struct device *device, const struct dma_request *request, struct dma_plan *plan) MUST_CHECK;
 
@@ -105,7 +105,7 @@ static inline uint64_t dma_record_bytes(uint64_t pieces, uint64_t segments)
 	return sizeof(struct dma_buffer) + pieces * sizeof(struct phys_range) + segments * sizeof(struct device_segment);
 }
 
-/* A record of that length, with room for so many pieces; DMA_STATE_GONE. */
+/* Initialises a record, with room for so many pieces; DMA_STATE_GONE. */
 static inline void dma_record_init(struct dma_buffer *buffer, const struct dma_plan *plan, uint32_t pieces, bool guaranteed)
 {
 	*buffer = (struct dma_buffer){

@@ -13,7 +13,7 @@
 
 struct reclaim;
 
-/* STATUS_OK: the request goes on waiting. Any context, without a turn. */
+/* Reports a request. STATUS_OK: it goes on waiting. Any context, without a turn. */
 void failure_report(const struct reclaim *reclaim, status_t status);
 
 /*

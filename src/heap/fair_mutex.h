@@ -39,7 +39,7 @@ struct fair_mutex {
 
 void fair_mutex_init(struct fair_mutex *mutex, const char *name);
 
-/* STATUS_TIMEOUT: not held when `deadline_ns` (platform_now_ns) had passed; the place in line is given up. */
+/* STATUS_TIMEOUT: `deadline_ns` (platform_now_ns) had passed; the task has left the line. */
 status_t fair_mutex_lock(struct fair_mutex *mutex, enum urgency urgency, uint64_t deadline_ns) MUST_CHECK;
 
 void fair_mutex_unlock(struct fair_mutex *mutex);

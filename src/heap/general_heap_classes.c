@@ -62,7 +62,7 @@ unsigned general_heap_class_of(const struct general_heap *heap, size_t bytes, si
 	return general_heap_class_find(heap, heap->steps[step_of(bytes)], bytes, alignment);
 }
 
-/* Who serves ------------------------------------------------------------------------------------------------------------ */
+/* Which class serves ---------------------------------------------------------------------------------------------------- */
 
 #define SAMPLES_MIN 4  /* of a class, before they count */
 #define SAMPLES_MAX 16 /* of all classes of a power of two: then all are halved */

@@ -1,6 +1,7 @@
 /*
- * Taking, giving and reserving. Each is a short section under [E] that counts first: account_change is the one place where
- * pieces go from one account to another. A counted take then finds its piece at the head of a list.
+ * Taking, giving and reserving. Each is a short section under [E] that counts first:
+ * account_change_locked is the one place where pieces change accounts. A counted take then finds
+ * its piece at the head of a list.
  */
 #include "guarantee_internal.h"
 #include "runtime/base/bits.h"

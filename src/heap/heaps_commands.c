@@ -103,7 +103,7 @@ status_t heaps_run(struct command *self, int argc, char **argv)
 	return STATUS_OK;
 }
 
-/* Who has what ------------------------------------------------------------------------------------------------------------ */
+/* What is allocated ------------------------------------------------------------------------------------------------------- */
 
 static void caches_write(struct memory *memory, void (*line)(const char *text))
 {

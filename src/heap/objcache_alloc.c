@@ -30,7 +30,7 @@ static void prefetch_next(const struct objcache *cache)
 	platform_preempt_enable();
 }
 
-/* The long ways ----------------------------------------------------------------------------------------------------------- */
+/* Slow paths -------------------------------------------------------------------------------------------------------------- */
 
 /* Allocates for a CPU that has no magazines. */
 static void *single_alloc_locked(struct objcache *cache)

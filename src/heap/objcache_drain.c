@@ -234,7 +234,7 @@ static bool flush_is_worthwhile(const struct drain *drain)
 	return false;
 }
 
-/* True: a CPU has objects cached, and has done nothing since the last call. */
+/* Whether a CPU has cached objects, and has allocated and freed none since the last call. */
 static bool cpu_is_idle_locked(struct objcache *cache, unsigned slot)
 {
 	const struct objcache_cpu_counts counts = objcache_cpu_count_locked(cache, slot);

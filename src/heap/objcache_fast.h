@@ -29,7 +29,7 @@ static inline void *objcache_alloc_fast(struct objcache *cache)
 	if (objcache_likely(*top->state == OBJECT_CACHED)) {
 		*top->state = OBJECT_ALLOCATED;
 		atomic_store_explicit(&own->alloc.top, top, memory_order_relaxed);
-		platform_compiler_barrier(); /* the object is read last, into the register that it is returned in */
+		platform_compiler_barrier(); /* read last, into the register that returns it */
 		object = top->object;
 		if (!object)
 			__builtin_unreachable();

@@ -19,7 +19,7 @@
  */
 #define NAP_NS         (10 * NS_PER_MS)
 #define PATIENT_NAP_NS (2 * NS_PER_MS) /* between two looks at a window that is not clear */
-#define COMPLAINT_NS   (10 * NS_PER_S) /* a request that waits this long is reported, once */
+#define COMPLAINT_NS   (10 * NS_PER_S) /* a request that waits for so long is reported, once */
 #define ROUNDS_IN_ROW  4               /* rounds that gained only memory of no use */
 
 /*

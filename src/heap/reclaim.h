@@ -1,4 +1,4 @@
-/* Reclaim: what memory.c turns to when a request does not fit. */
+/* Reclaim: makes cached memory free for a request that does not fit (memory.c). */
 #pragma once
 
 #include "memory.h"

@@ -20,14 +20,14 @@
 #define EVENT_NAME_BYTES 24
 #define TRACE_EVENTS_MAX 16384
 
-/* What the two numbers of each kind mean stands in the table in trace.c. */
+/* The table in trace.c says what the two numbers of each kind mean. */
 enum trace_kind {
 	TRACE_REQUEST,  /* a request has to reclaim */
 	TRACE_GIVEN,    /* it has got all runs */
 	TRACE_FAILED,   /* it has not, and is out of time or of windows */
 	TRACE_ASKED,    /* a cleaner is asked */
 	TRACE_ANSWERED, /* ... and has answered */
-	TRACE_WINDOW,   /* a window is fenced, to be emptied */
+	TRACE_WINDOW,   /* a window is isolated, to be emptied */
 	TRACE_TAKEN,    /* ... and that has ended */
 	TRACE_WAIT,     /* a request sleeps: it gained nothing, or waits for a cheaper window */
 	TRACE_BLOCK,    /* the page cache has given a block */

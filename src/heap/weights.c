@@ -197,7 +197,7 @@ static __attribute__((noinline)) void slide_steps(struct search *search)
 {
 	const uint64_t multiplier = opaque(ONES), barriers = opaque(BARRIER * ONES);
 	const _Atomic uint16_t *out = &search->weights[search->at];
-	uint64_t above = (uint64_t)(search->sum - search->best + 0x8000); /* its highest bit is set: not better than the best */
+	uint64_t above = (uint64_t)(search->sum - search->best + 0x8000); /* highest bit: not better */
 
 	for (uint64_t left = (search->end - search->at - search->blocks) / STEP; left > 0; left--, out += STEP) {
 		const uint64_t first = load_word(out + search->blocks), second = load_word(out + search->blocks + 4);

@@ -34,8 +34,8 @@
  */
 void apart_enter(struct volume *volume, struct page **page, bool *no_frames);
 
-/* The page is not mapped any more; its pin is still there. Any task context. */
+/* Counts a page as not mapped any more; its pin is still there. Any task context. */
 void apart_leave(struct volume *volume, const struct page *page);
 
-/* Blocks without mapped pages become ordinary ones. Any task context. */
+/* Turns blocks without mapped pages into ordinary ones. Any task context. */
 void apart_settle(struct volume *volume);

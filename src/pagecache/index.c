@@ -175,7 +175,7 @@ const void *index_see(const struct index *index, uint64_t key, struct sight *sig
 	if (UNLIKELY(!page))
 		return NULL;
 	sight->page = page;
-	sight->version = load(&page->version); /* before the state: a page that is readable after it changed is whole */
+	sight->version = load(&page->version); /* before the state: readable afterwards is whole */
 	sight->before = load(&page->state);
 	if (UNLIKELY(!page_is_readable(sight->before) || !is_entry(sight->frames, page, key)))
 		return NULL;

@@ -18,7 +18,10 @@ enum pins {
 #define QUEUE_FLAGS   (PAGE_MAIN | PAGE_HITS)
 #define WRITTEN_FLAGS (PAGE_UNFLUSHED | PAGE_STALE)
 
-/* The life of a page: what each content allows, and what may follow it. Flags of `must` are also in `may`. */
+/*
+ * The life of a page: what each content allows, and which may follow it. Flags of `must` are also
+ * in `may`.
+ */
 static const struct rule {
 	uint32_t next; /* contents that may follow, as bits; a content may always follow itself */
 	enum pins pins;
@@ -36,10 +39,13 @@ static const struct rule {
 			   QUEUE_FLAGS | WRITTEN_FLAGS | PAGE_LISTED | PAGE_FAILED | PAGE_LOST, 0 },
 	/* read; failed */
 	[PAGE_READING] = { BIT(PAGE_CLEAN) | BIT(PAGE_GONE), PINS_SOME, QUEUE_FLAGS | PAGE_AHEAD, 0 },
-	/* a writer comes; evicted or moved away; the same out of a lent block, while it has pins; the device may have lost it */
+	/*
+	 * a writer comes; evicted or moved away; the same out of a loaned block, with pins; the
+	 * device may have lost it
+	 */
 	[PAGE_CLEAN] = { BIT(PAGE_WRITING) | BIT(PAGE_TAKEN) | BIT(PAGE_GONE) | BIT(PAGE_DIRTY), PINS_ANY,
 			 QUEUE_FLAGS | WRITTEN_FLAGS | PAGE_AHEAD, 0 },
-	/* a writer comes; written back; moved away; its volume is given up */
+	/* a writer comes; written back; moved away; its volume is discarded */
 	[PAGE_DIRTY] = { BIT(PAGE_WRITING) | BIT(PAGE_WRITEBACK) | BIT(PAGE_TAKEN) | BIT(PAGE_CLEAN), PINS_ANY,
 			 QUEUE_FLAGS | WRITTEN_FLAGS | PAGE_LISTED | PAGE_FAILED | PAGE_LOST, PAGE_LISTED },
 	/* done; failed */

@@ -1,8 +1,9 @@
 /*
- * Every entry of a table passes through add(), which checks it against the limits of its table and against all partitions found
- * so far; drop() removes those that overlap. The chain of an extended partition is kept in the same list while it is followed:
- * each of its boot records (EBR) is an entry of one sector without a number. So a record met twice is a loop, and a logical
- * partition that covers a record overlaps it.
+ * The tables of a disk, read and checked. Every entry passes through add(), which checks it against
+ * the limits of its table and against all partitions found so far; drop() removes those that
+ * overlap. The same list holds the chain of an extended partition while it is followed: each of its
+ * boot records (EBR) is an entry of one sector without a number. So a record met twice is a loop,
+ * and a logical partition that covers a record overlaps it.
  */
 #include "partition.h"
 
@@ -89,7 +90,7 @@ static void buffer_free(struct reader *reader)
 		heap_free(reader->heap, reader->buffer);
 }
 
-/* In requests that the device takes: a table of the usual size is already more than some allow in one. */
+/* Reads in several requests: a table of the usual size is more than some devices take in one. */
 static status_t read_sectors(struct reader *reader, uint64_t sector, uint64_t bytes)
 {
 	struct block_device *device = reader->device;
@@ -111,7 +112,10 @@ static status_t read_sectors(struct reader *reader, uint64_t sector, uint64_t by
 	return status;
 }
 
-/* A table may have thousands of entries, and each line takes a slow console some milliseconds. */
+/*
+ * Logs a refused entry. A table may have thousands, and each line takes a slow console some
+ * milliseconds.
+ */
 static void refuse(struct reader *reader, uint32_t number, const char *why)
 {
 	if (reader->refused++ < REFUSALS_LOGGED)
@@ -163,7 +167,8 @@ static void add(struct reader *reader, uint32_t number, struct range range, stru
 }
 
 /*
- * Removes what has no number, and all partitions that share sectors with another one: either table entry may be the wrong one.
+ * Removes entries without a number, and all partitions that share sectors with another one: either
+ * table entry may be the wrong one.
  */
 static void drop(struct reader *reader)
 {
@@ -188,7 +193,7 @@ static uint64_t table_bytes(const struct gpt_header *header)
 	return (uint64_t)header->entry_count * header->entry_bytes;
 }
 
-/* The CRC is that of the header with a CRC of zero; what lies behind our struct belongs to it. */
+/* Checks the CRC: of the header with a CRC of zero, and with the bytes behind our struct. */
 static bool header_is_sealed(const struct reader *reader, const struct gpt_header *header)
 {
 	if (header->header_bytes < GPT_HEADER_BYTES || header->header_bytes > reader->device->sector_bytes)
@@ -197,7 +202,10 @@ static bool header_is_sealed(const struct reader *reader, const struct gpt_heade
 	return crc32_update(0, reader->buffer, header->header_bytes) == header->header_crc;
 }
 
-/* What is usable leaves out both headers, the MBR, and the entries of this copy: no partition can overwrite them (5.3.2). */
+/*
+ * Checks the header. The usable range leaves out both headers, the MBR, and the entries of this
+ * copy: no partition can overwrite them (5.3.2).
+ */
 static bool header_is_sane(const struct reader *reader, const struct gpt_header *header, uint64_t sector)
 {
 	const uint64_t table_sectors = divide_round_up(table_bytes(header), reader->device->sector_bytes);
@@ -298,8 +306,8 @@ static bool mbr_is_fat(const struct mbr *mbr)
 }
 
 /*
- * Boot code of file systems ends with the same signature. What is no table shows in the status bytes; beside what looks like
- * FAT, in any entry that cannot be right.
+ * Whether an MBR is a table: the boot code of file systems ends with the same signature. The status
+ * bytes show it; in a sector that looks like FAT, any entry that cannot be right shows it, too.
  */
 static bool mbr_is_table(const struct mbr *mbr, uint64_t sectors)
 {
@@ -317,7 +325,7 @@ static bool mbr_is_table(const struct mbr *mbr, uint64_t sectors)
 	return lies_on_disk || !mbr_is_fat(mbr);
 }
 
-/* Whether the chain may go on with this sector: one that it has not been at before. */
+/* Whether the chain may go on with this sector: it has not been there before. */
 static bool chain_accepts(const struct reader *reader, uint64_t sector, struct range container)
 {
 	for (uint32_t i = 0; i < reader->count; i++)
@@ -355,7 +363,10 @@ static void read_chain(struct reader *reader, struct range container)
 	}
 }
 
-/* The containers take part while primary partitions are compared; then what is in them takes their place. */
+/*
+ * Uses an MBR. The extended partitions take part while the primary ones are compared; then their
+ * logical partitions take their place.
+ */
 static status_t use_mbr(struct reader *reader, const struct mbr *mbr)
 {
 	const uint64_t sector_bytes = reader->device->sector_bytes;
@@ -369,7 +380,7 @@ static status_t use_mbr(struct reader *reader, const struct mbr *mbr)
 
 		if (!entry_is_used(entry))
 			continue;
-		if (entry_is_extended(entry)) /* of one that is cut off, some logical partitions may be whole */
+		if (entry_is_extended(entry)) /* if it is cut off, some logical partitions may be whole */
 			range.end = MIN(range.end, reader->sectors);
 		if (entry->type == MBR_TYPE_PROTECTIVE)
 			refuse(reader, i + 1, "protects a GPT, but does not begin at sector 1");
@@ -392,8 +403,9 @@ static status_t use_mbr(struct reader *reader, const struct mbr *mbr)
 }
 
 /*
- * A disk has a GPT if its MBR says so (5.2.3). Without, what looks like one is a left-over: the tools that wrote the MBR, or a
- * file system on the whole disk, need not have known of the copy at the end. With, there is, or was, a GPT, and no other table.
+ * Reads the tables. A disk has a GPT if its MBR says so (5.2.3). If not, what looks like a GPT is a
+ * left-over: the tools that wrote the MBR, or a file system on the whole disk, need not have known
+ * of the copy at the end. If so, there is, or was, a GPT, and no other table.
  */
 static status_t read_tables(struct reader *reader)
 {

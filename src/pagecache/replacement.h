@@ -1,5 +1,5 @@
 /*
- * The rule of replacement: S3-FIFO laid out in blocks. docs/PAGECACHE.md says what was measured.
+ * The rule of replacement: S3-FIFO laid out in blocks. docs/PAGECACHE.md has the measurements.
  *
  *	        miss, unknown           miss, its ghost remembers it
  *	             |                          |
@@ -11,31 +11,34 @@
  *	             v                          v
  *	          evicted, a ghost           evicted, a ghost
  *
- *  1. New pages enter probation. One whose ghost says that it left probation not long ago, less than 0.9 of the cache's pages
- *     in evictions, enters main.
- *  2. Probation's cursor: a page of its own that was hit at least twice is moved to main, without hits; one of main that was
- *     hit is moved there with one hit less; any other is evicted.
- *  3. Main's cursor: a page of probation that was hit at least twice becomes one of main, in place; one of main that was hit
- *     stays with one hit less; any other is evicted.
- *  4. Probation's next block: a fresh one; else, while it is smaller than its target, the oldest of main; else its oldest. But
- *     if a fifth of that one is hot, and main's oldest has clearly fewer hot pages, the two change places.
- *  5. Main's next block: a fresh one when probation has reached its target; else probation's oldest, if that is above it; else
- *     main's oldest. But blocks that come back after a drain all go to probation, while that is above its target main takes its
- *     oldest: so a run of blocks that was given in one piece stays cold in one piece, and can be given again.
- *  6. Probation's target begins at a tenth of the blocks. A miss whose ghost left probation just now adds a page, one whose
- *     ghost left main just now takes one away, within 2% and 60%; not while the cache is short of blocks that it has just
- *     given.
- *  7. Probation is no smaller than what drains took of the cache at a time, up to a third of it: so much will be wanted
- *     again, and is cold then. A 256th of it is forgotten with each turn of the cache. While it is more than the target, that
- *     does not become less.
+ * 1. New pages enter probation. A page whose ghost says that it left probation lately, by less than
+ *    0.9 of the cache's pages in evictions, enters main.
+ * 2. Probation's cursor moves a page of probation that was hit at least twice to main, without
+ *    hits, and a page of main that was hit to main with one hit less; it evicts any other.
+ * 3. Main's cursor makes a page of probation that was hit at least twice a page of main, in place;
+ *    a page of main that was hit stays with one hit less; it evicts any other.
+ * 4. Probation's next block is a fresh one; else, while probation is smaller than its target,
+ *    main's oldest; else its own oldest. But if a fifth of that one is hot, and main's oldest has
+ *    clearly fewer hot pages, the two change places.
+ * 5. Main's next block is a fresh one when probation has reached its target; else probation's
+ *    oldest, if probation is above its target; else main's oldest. But blocks that come back after
+ *    a drain all go to probation, and while that is above its target main takes probation's oldest:
+ *    so a run of blocks that was given in one piece stays cold in one piece, and can be given
+ *    again.
+ * 6. Probation's target begins at a tenth of the blocks. A miss whose ghost left probation just now
+ *    adds a page, a miss whose ghost left main just now takes one away, within 2% and 60%; not
+ *    while the cache is short of blocks that it has just given.
+ * 7. Probation is no smaller than what drains took of the cache at a time, up to a third of the
+ *    cache: so much will be wanted again, and is cold then. A 256th of that demand is forgotten
+ *    with each turn of the cache. While it is more than the target, the target does not fall.
+ * 8. When a block is drained, pages that were hit at least twice move to main while main has colder
+ *    ones; all others are dropped.
+ * 9. The block of the lowest score goes first. Of windows, the one whose blocks have the lowest
+ *    sum, open blocks like others, and only if all of them can be given: a window with something in
+ *    the way loses no page for nothing.
  *
- *  8. When a block is drained, pages that were hit at least twice are moved to main while main has colder ones, all others are
- *     dropped.
- *  9. The block of the lowest score goes first. Of runs, the one whose blocks have the lowest sum, open blocks like others, and
- *     only if all of them can be given; none of what is in the way of a run is touched for nothing.
- *
- * Pages that are dirty, pinned or on their way stay where they are when the cursor comes; the writer keeps the frames ahead of
- * the cursors clean (writeback.h).
+ * Pages that are dirty, pinned or in writeback stay where they are when the cursor comes; the
+ * background writer keeps the frames ahead of the cursors clean (writeback.h).
  */
 #pragma once
 
@@ -52,9 +55,9 @@ enum lane replacement_admit(struct volume *volume, uint64_t key);
  */
 bool replacement_visit(struct volume *volume, struct page *page, enum lane lane);
 
-#define REPLACEMENT_HOT_HITS 2u /* of a page of probation, and of any page whose block is drained */
+#define REPLACEMENT_HOT_HITS 2u /* of pages of probation, and of pages whose block is drained */
 
-/* The bits of the counter that pages with fewer hits have. */
+/* The bits of the counter of pages with fewer hits. */
 #define REPLACEMENT_COLD_HITS ((REPLACEMENT_HOT_HITS - 1) * PAGE_HIT)
 _Static_assert((REPLACEMENT_HOT_HITS & (REPLACEMENT_HOT_HITS - 1)) == 0, "hot is one bit or more of the counter");
 

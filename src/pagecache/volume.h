@@ -19,7 +19,7 @@ struct volume_config {
 	unsigned preference;   /* 0 to 100; lower ones give first */
 	uint64_t keep_bytes;   /* cached bytes that it keeps under any pressure */
 	uint64_t retain_bytes; /* free frames that a drain leaves */
-	bool read_only;        /* nothing is written through it, and what lies under it does not change */
+	bool read_only;        /* no write goes through it, and its sectors do not change */
 };
 
 #define VOLUME_NAME_BYTES 32
@@ -128,7 +128,7 @@ void volume_put(struct volume *volume);
 /* For Tab: the name of the index-th volume; good until the next call. NULL: there are fewer. */
 const char *volume_name_argument(struct pagecache *pagecache, unsigned index);
 
-/* The attached volume of that name; it stays attached as long as nobody detaches it. NULL: none. */
+/* The attached volume of that name; only a detach ends it. NULL: none. */
 struct volume *volume_find(struct pagecache *pagecache, const char *name);
 
 /*
