@@ -18,10 +18,10 @@
 #define WRITE_BATCH 8
 
 /*
- * A hot page moves to main while main has colder ones. The test is that main's cursor finds a frame
- * within so many frames, on the average. Each block that is emptied adds some frames, so that a few
- * blocks that are all hot do not stop it. If main has only hot pages, a move would evict a page
- * that was hit as often as the moved one.
+ * A hot page moves to main while main has colder ones: its cursor finds a frame within so many
+ * frames, on the average. Each block that is emptied adds some, so that a few blocks that are all
+ * hot do not stop it. If main has only hot pages, a move would evict a page as hot as the moved
+ * one.
  */
 #define ROOM_PAGE_FRAMES  4
 #define ROOM_BLOCK_FRAMES (PAGES_PER_BLOCK / 4)
@@ -48,8 +48,8 @@ static bool is_movable(const struct drain *drain, const struct frames_census *ce
 }
 
 /*
- * Empties a frame. A hot page that gets no frame is dropped; a dirty page takes a frame of any
- * kind. A page that is not dirty any more when it is to be moved has been written.
+ * Empties a frame. A hot page that gets no frame is dropped; a dirty page takes any frame. A page
+ * that is not dirty any more when it is to be moved has been written.
  */
 static bool empty_frame(struct drain *drain, struct page *page)
 {
@@ -68,10 +68,7 @@ static bool empty_frame(struct drain *drain, struct page *page)
 	return true;
 }
 
-/*
- * Drops or moves every page of the isolated block. False: a page could be neither, and stays, with
- * those behind it.
- */
+/* Drops or moves every page of the isolated block. False: a page stays, and those behind it. */
 static bool empty_block(struct drain *drain, struct frames *frames)
 {
 	for (uint32_t i = 0; (i = frames_drop(drain->volume, frames, i, REPLACEMENT_COLD_HITS)) < PAGES_PER_BLOCK; i++)
@@ -167,8 +164,8 @@ static struct frames *fence_block(struct drain *drain, struct frames_census *cen
 }
 
 /*
- * Gives the coldest block, or all blocks of a window. These are isolated first, all of them: pages
- * that move out of one must not move into another. False: there is no further block.
+ * Gives the coldest block, or all blocks of a window, which are all isolated first: pages that move
+ * out of one must not move into another. False: there is no further block.
  */
 static bool give_some(struct drain *drain)
 {
@@ -205,10 +202,7 @@ static bool is_obstacle(const struct drain *drain, const struct frames_census *c
 	return census->stuck > 0 || !is_movable(drain, census);
 }
 
-/*
- * Moves the pages of a block to another one, frame by frame. A page in use stays, and the block
- * with it.
- */
+/* Moves the pages of a block to another. A page in use stays, and the block with it. */
 static bool exchange_block(struct volume *volume, struct frames *frames, struct phys_addr block)
 {
 	struct frames *fresh = page_heap_replace(volume, frames, block);
@@ -244,8 +238,8 @@ static void exchange(struct drain *drain)
 
 /*
  * Whether the volume could give all its blocks in the window, before it loses any page. Blocks that
- * are in the way are excluded from later windows. A page that is in use only now may be free when
- * its block's turn comes; the next round looks again.
+ * are in the way are excluded from later windows. A page in use now may be free when its block's
+ * turn comes; the next round looks again.
  */
 static bool window_can_go(struct drain *drain)
 {
@@ -318,9 +312,8 @@ uint64_t evict_blocks(struct volume *volume, const struct reclaim_target *target
 }
 
 /*
- * Starts to write the coldest dirty blocks, as many as are missing and at most a batch, or the
- * dirty pages of a window; the request comes back when some have been written. True: writes are
- * under way.
+ * Starts to write the coldest dirty blocks, as many as are missing and at most a batch, or all of a
+ * window; the request comes back when some have been written. True: writes are under way.
  */
 static bool write_blocks(struct volume *volume, const struct reclaim_target *target, uint64_t keep)
 {

@@ -1,7 +1,7 @@
 /*
  * A cached page: 4 KB of a node in a frame of its volume's page heap. Its descriptor lies outside
- * of the frame, in a table that has one for every frame of the machine (frame_table.h): descriptors
- * never go away, whatever becomes of their frames.
+ * of the frame, in a table that has one for every frame of the machine (frame_table.h):
+ * descriptors never go away, even when their frames leave the cache.
  *
  * The state word holds the content, the flags, the counter of hits, and the pins. One table in
  * page.c says which content may follow which, and every change is checked against it;
