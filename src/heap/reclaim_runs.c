@@ -174,7 +174,7 @@ uint64_t reclaim_round_of_runs(struct reclaim *reclaim)
 	for (unsigned failures = 0; failures < WINDOW_TRIES && !has_all(reclaim, &request) && !reclaim_is_late(reclaim);) {
 		request.blocks = reclaim_run_blocks(reclaim);
 		if (reclaim->placed && !reclaim->displaced && !request.packed) {
-			/* A place is emptied into free blocks: so many have to be free first. */
+			/* A place is emptied into what is free: so much has to be free first. */
 			const uint64_t more = reclaim_ask_anywhere(reclaim, CLEANER_HELD, missing_to_keep);
 
 			if (more == 0)

@@ -45,9 +45,7 @@ static status_t cache_run(struct command *self, int argc, char **argv)
 	return STATUS_OK;
 }
 
-/*
- * The volume that the command names, if any. STATUS_NOT_FOUND: there is none, and a line says so.
- */
+/* The volume that the command is given, if any. STATUS_NOT_FOUND: it is none, as has been printed. */
 static status_t volume_named(struct command *self, int argc, char **argv, struct volume **volume)
 {
 	*volume = argc == 2 ? volume_find(self->context, argv[1]) : NULL;

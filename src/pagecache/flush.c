@@ -129,10 +129,7 @@ static bool device_step(struct flush *flush)
 	spinlock_lock(&volume->lock);
 	flush->status = flush->failed != STATUS_OK ? flush->failed : status_locked(flush);
 	lost = written->losses != flush->losses || written_is_lost_locked(volume, written->losses);
-	/*
-	 * A failed device flush is reported. After another loss, a reset, what is cached is written
-	 * once more.
-	 */
+	/* A device flush that failed is told. After another loss, a reset, what is cached is written once more. */
 	if (lost && written->status != STATUS_OK)
 		flush->status = written->status;
 	else if (lost && flush->status == STATUS_OK)
@@ -180,10 +177,9 @@ status_t flush_wait(struct volume *volume, struct node *node, uint64_t deadline_
 /* All volumes -------------------------------------------------------------------------------------------------------------- */
 
 /*
- * Begins a flush of each volume that has none of this call or a later one, and takes all of them
- * on. True: all are over. Calls at the same time take on the same flushes; none holds the lock
- * while it waits. With `result`, the last step: flushes that are not over are given up, and
- * reported.
+ * Begins flushes where there is none of this call or a later one, and takes them on. True: all are over. Calls at the same time
+ * take on the same flushes; none holds the lock while it waits. With `result`, the last step: what is not over is given up, and
+ * what is not durable is told.
  */
 static bool step_all(struct pagecache *pagecache, uint64_t call, status_t *result)
 {
