@@ -9,7 +9,7 @@
 #include "runtime/base/bits.h"
 #include "runtime/base/log.h"
 
-#define LETTERS      26 /* for the largest holders; all others share OTHER */
+#define LETTERS      26 /* for the largest owners; all others share OTHER */
 #define OTHER        '*'
 #define TEMPERATURES 10
 #define COST_BITS    17 /* of the largest cost: of a block whose pages are all as hot as can be */

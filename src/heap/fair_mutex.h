@@ -23,7 +23,7 @@
 #define FAIR_MUTEX_RETURNS   16
 
 enum urgency {
-	URGENCY_BACKGROUND, /* only background holders pass the mutex on for it */
+	URGENCY_BACKGROUND, /* only a background task passes the mutex on for it */
 	URGENCY_NORMAL,
 	URGENCY_HIGH, /* must not wait */
 };

@@ -89,7 +89,7 @@ struct general_heap {
 	struct general_heap_class class_info[GENERAL_HEAP_CLASSES_MAX];
 };
 
-/* STATUS_NO_MEMORY: no bookkeeping memory. */
+/* STATUS_NO_MEMORY: no memory for metadata. */
 status_t general_heap_init(struct general_heap *heap, const struct general_heap_config *config) MUST_CHECK;
 status_t general_heap_fini(struct general_heap *heap) MUST_CHECK; /* STATUS_BUSY: something is still allocated */
 

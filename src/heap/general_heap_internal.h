@@ -55,6 +55,6 @@ void general_heap_run_free(struct general_heap *heap, void *memory);
  */
 uint64_t general_heap_freed_runs_give(struct general_heap *heap, const struct reclaim_target *target);
 
-/* STATUS_NO_MEMORY: no bookkeeping memory. */
+/* STATUS_NO_MEMORY: no memory for metadata. */
 status_t general_heap_classes_init(struct general_heap *heap) MUST_CHECK;
 void general_heap_classes_fini(struct general_heap *heap); /* the caches are empty */

@@ -16,7 +16,7 @@
  * 3. An object counts as a whole load of a magazine in the choice of guarded objects
  *    (guard_pool.h): most bugs are in drivers.
  *
- * Locks: registry [R] -> owned heap [O], which is taken with interrupts held; no lock is taken
+ * Locks: registry [R] -> this heap [O], which is taken with interrupts held; no lock is taken
  * under it. Contexts: as the general heap.
  */
 #pragma once

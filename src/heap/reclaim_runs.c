@@ -10,7 +10,7 @@
 #define WINDOW_TRIES 8 /* windows that fail in one round */
 
 /*
- * Most obstacles of a window are gone after a moment. So a request that may wait does so before it
+ * What is in the way of a window is mostly gone soon. So a request that may wait does so before it
  * empties a window that costs twice as much as one with something in the way, and more by about
  * 2000 pages that have to be read again: for so long at most, or a quarter of the time to its
  * deadline. If it waited in vain, no request does so again soon.

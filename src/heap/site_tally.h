@@ -27,7 +27,7 @@ void site_tally_add(struct site_tally *tally, const void *site, uint64_t objects
 
 /*
  * One line for each site, the largest first: `prefix`, then "3 objects, 288 bytes, allocated by
- * edu_probe+0x1c". Empties the tally.
+ * edu_probe+0x1c". Empties it.
  */
 void site_tally_write(struct site_tally *tally, const char *prefix, void (*line)(const char *text));
 

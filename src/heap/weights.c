@@ -1,9 +1,9 @@
 /*
- * Searches for the cheapest window. The window slides through the weights by eight blocks at a
- * time. Four weights are one word: a difference of words, multiplied by ONES, has in each of its
- * four places the sum of the differences up to there. So one multiplication gives how four windows
- * in a row differ from the one before them. While the window costs so much more than the best one
- * that eight steps cannot change that, the sum of all eight differences will do.
+ * Searches for the cheapest window. The window slides through the costs by eight blocks at a time.
+ * Four costs are one word: a difference of words, multiplied by ONES, has in each of its four
+ * places the sum of the differences up to there. So one multiplication gives how four windows in a
+ * row differ from the one before them. While the window costs so much more than the best one that
+ * eight steps cannot change that, the sum of all eight differences will do.
  */
 #include "weights.h"
 
@@ -104,7 +104,7 @@ bool weights_sum(const struct block_heap *heap, uint64_t start, uint64_t blocks,
 	return true;
 }
 
-/* Loads four weights, each as it was at some moment, by a single load, of any alignment. */
+/* Loads four costs, each as it was at some moment, by a single load, of any alignment. */
 __attribute__((no_sanitize("thread"))) static inline uint64_t load_word(const _Atomic uint16_t *weights)
 {
 	uint64_t word;
@@ -245,7 +245,7 @@ static void scan(struct search *search)
 }
 
 /*
- * Finds an upper bound for the best window: where weights fall from window to window, each would be
+ * Finds an upper bound for the best window: where costs fall from window to window, each would be
  * the best so far otherwise. The bound stays the answer if all windows have become more expensive
  * since.
  */

@@ -1,16 +1,16 @@
 /*
- * Weights: the eviction cost of each block, in 16 bits beside its descriptor, so that a search over
- * all memory reads little: 1 MB for 1 TB. They lie from the top of memory down, and a search goes
+ * The eviction cost of each block, in 16 bits beside its descriptor, so that a search over all
+ * memory reads little: 1 MB for 1 TB. The costs lie from the top of memory down, and a search goes
  * through them in that order: of windows with the same cost it finds the highest.
  *
  *	0              free
- *	1 to 2047      in use by a movable owner: 1 + block->cost / 40, so 1 for two pages to be read again
+ *	1 to 2047      in use by a movable owner: 1 + block->cost / 40, so 1 for two pages to read again
  *	UNUSABLE       no memory, in use by an unmovable owner, or not to be emptied now
  *	AVOIDED set    excluded for a while, whatever it costs
  *
- * Each weight is written by one atomic operation and read without a lock. A search takes no lock,
+ * Each cost is written by one atomic operation and read without a lock. A search takes no lock,
  * however long it is, and what it finds may have changed. It is exact, the lowest sum of all
- * windows, as long as no weight changes meanwhile. A search may see a part of a change, and then
+ * windows, as long as no cost changes meanwhile. A search may see a part of a change, and then
  * choose another window that was nearly the best.
  */
 #pragma once
@@ -22,16 +22,16 @@
 #define WEIGHT_MAX      2047u
 #define WEIGHT_COST     40u /* in units of block->cost */
 
-/* Sets the weight by the block's descriptor. [H] is held, or no other CPU changes the block. */
+/* Sets the cost by the block's descriptor. [H] is held, or no other CPU changes the block. */
 void weights_update(struct block_heap *heap, uint64_t index);
 
-/* Whether the weight fits the descriptor, AVOIDED or not. [H] is held. */
+/* Whether the cost fits the descriptor, AVOIDED or not. [H] is held. */
 bool weights_is_valid(const struct block_heap *heap, uint64_t index);
 
-/* The block's weight without AVOIDED. Any context. */
+/* The block's cost without AVOIDED. Any context. */
 uint32_t weights_get(const struct block_heap *heap, uint64_t index);
 
-/* The sum of the weights of blocks [start, start + blocks); false: one is unusable. Any context. */
+/* The sum of the costs of blocks [start, start + blocks); false: one is unusable. Any context. */
 bool weights_sum(const struct block_heap *heap, uint64_t start, uint64_t blocks, uint64_t *sum);
 
 /*

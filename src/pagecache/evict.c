@@ -27,7 +27,7 @@
 #define ROOM_BLOCK_FRAMES (PAGES_PER_BLOCK / 4)
 #define ROOM_FRAMES_MAX   (4 * PAGES_PER_BLOCK)
 
-/* One call of a cleaner. `skipped` is a list of struct frames. */
+/* One call of a cleaner. `skipped` is a list of pageblocks. */
 struct drain {
 	struct volume *volume;
 	const struct reclaim_target *target;

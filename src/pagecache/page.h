@@ -217,8 +217,8 @@ static inline bool page_try_leave(struct page *page, uint32_t without, uint32_t 
 }
 
 /*
- * Makes a CLEAN page TAKEN, or GONE while it has pins, which their holders do not count on. Returns
- * the state before.
+ * Makes a CLEAN page TAKEN, or GONE while it has pins, on which no task counts. Returns the state
+ * before.
  */
 uint32_t page_leave_pinned(struct page *page);
 
