@@ -115,7 +115,6 @@ static struct dma_zone *zone_new(struct memory *memory, const struct block_const
 		.source = &zone->source.blocks,
 		.runs = &zone->source.blocks,
 		.bookkeeping = &memory->bookkeeping,
-		.cleaners = &memory->cleaners,
 	};
 	if (general_heap_init(&zone->heap, &config) != STATUS_OK) {
 		bookkeeping_free(&memory->bookkeeping, zone, sizeof(*zone));
@@ -139,8 +138,12 @@ struct dma_zone *dma_zone_get(struct memory *memory, const struct device *device
 		return zone;
 	fresh = zone_new(memory, &constraints);
 	zone = fresh ? zone_find(memory, &constraints, fresh) : NULL;
-	if (zone != fresh)
+	if (zone != fresh) {
 		zone_delete(memory, fresh);
+	} else if (zone) { /* not before: a zone with a cleaner goes only where platform_may_sleep() */
+		zone->heap.config.cleaners = &memory->cleaners;
+		cleaner_register(&memory->cleaners, &zone->heap.group.cleaner);
+	}
 	return zone;
 }
 

@@ -55,7 +55,7 @@ struct general_heap_config {
 	struct block_source *source;
 	struct block_source *runs; /* for what is too large for a class */
 	struct bookkeeping *bookkeeping;
-	struct cleaner_registry *cleaners; /* NULL: no cleaner drains it */
+	struct cleaner_registry *cleaners; /* NULL: no cleaner drains it, until its maker registers group.cleaner */
 };
 
 struct general_heap_class {
