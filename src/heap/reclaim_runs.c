@@ -174,12 +174,15 @@ uint64_t reclaim_round_of_runs(struct reclaim *reclaim)
 	for (unsigned failures = 0; failures < WINDOW_TRIES && !has_all(reclaim, &request) && !reclaim_is_late(reclaim);) {
 		request.blocks = reclaim_run_blocks(reclaim);
 		if (reclaim->placed && !reclaim->displaced && !request.packed) {
-			/* A place is emptied into what is free: so much has to be free first. */
+			/* A place is emptied into what is free: so much has to be free first, or written, if there is time. */
 			const uint64_t more = reclaim_ask_anywhere(reclaim, CLEANER_HELD, missing_to_keep);
 
-			if (more == 0)
-				break;
 			gained += more;
+			if (more == 0 && missing_to_keep(reclaim, NULL) > 0) {
+				if (has_patience(reclaim))
+					break;
+				reclaim->displaced = true;
+			}
 		} else if (window_find(heap, &request, &window)) {
 			const uint32_t got = reclaim->got;
 

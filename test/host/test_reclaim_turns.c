@@ -24,8 +24,10 @@ static struct {
 	_Atomic uint64_t work[THREADS]; /* blocks given, by thread */
 	bool exchanges;                 /* it moves what is in a place, to a block that is free */
 	unsigned in_the_way;            /* ... but for so many places something stays there */
-	bool is_dirty;                  /* single blocks have to be written first */
+	bool is_dirty;                  /* single blocks have to be written first, */
+	bool is_silent;                 /* ... and never are */
 	void (*before_block)(void);     /* in the middle of the work for a block */
+	void (*in_vain)(void);          /* while it is asked for what has to be written first */
 } cache;
 
 static _Thread_local unsigned self;
@@ -57,8 +59,11 @@ static uint64_t cache_clean(struct cleaner *cleaner, const struct reclaim_target
 	uint64_t given = 0;
 
 	(void)cleaner;
-	if (cache.is_dirty && !target->obstacles && !target->may_write)
+	if (cache.is_dirty && !target->obstacles && (!target->may_write || cache.is_silent)) {
+		if (cache.in_vain)
+			cache.in_vain();
 		return 0;
+	}
 	if (target->exchange && target->obstacles && cache.in_the_way > 0) {
 		const struct window place = { .start = target->lowest, .blocks = 1 };
 
@@ -540,8 +545,84 @@ START_TEST(a_run_waits_for_what_its_place_is_emptied_into)
 }
 END_TEST
 
+/* ... but one that must not wait for writes takes it. */
+START_TEST(a_run_that_must_not_wait_for_its_place_takes_a_window)
+{
+	struct memory_request request = { .blocks = 2, .wait = MEMORY_WAIT_NEVER };
+	struct owner driver;
+	struct phys_addr run;
+
+	setup(0, NULL);
+	owner_init(&driver, "driver", false);
+	request.owner = &driver;
+	cache_take(0);
+	cache.exchanges = cache.is_dirty = true;
+	ck_assert_int_eq(memory_blocks_alloc(memory, &request, &run), STATUS_OK);
+	memory_blocks_free(memory, run);
+	teardown();
+}
+END_TEST
+
+/* ... and one that may wait does so for a while only: perhaps the disk is silent. */
+START_TEST(a_run_does_not_wait_for_its_place_without_end)
+{
+	struct memory_request request = { .blocks = 2, .wait = MEMORY_WAIT_DEADLINE };
+	struct owner driver;
+	struct phys_addr run;
+
+	setup(0, NULL);
+	host_clock_set(HOST_CLOCK_SKIPPING);
+	owner_init(&driver, "driver", false);
+	request.owner = &driver;
+	request.deadline_ns = platform_now_ns() + 100 * NS_PER_S;
+	cache_take(0);
+	cache.exchanges = cache.is_dirty = cache.is_silent = true;
+	ck_assert_int_eq(memory_blocks_alloc(memory, &request, &run), STATUS_OK);
+	ck_assert_uint_lt(platform_now_ns(), request.deadline_ns - 90 * NS_PER_S);
+	host_clock_set(HOST_CLOCK_REAL);
+	memory_blocks_free(memory, run);
+	teardown();
+}
+END_TEST
+
+static struct phys_addr others_run;
+
+static void free_others_run(void)
+{
+	if (others_run.value != 0)
+		memory_blocks_free(memory, others_run);
+	others_run.value = 0;
+}
+
+/* The cleaners give nothing, but other tasks free enough while they are asked. */
+START_TEST(a_run_takes_what_others_free_meanwhile)
+{
+	struct memory_request request = { .blocks = 2, .wait = MEMORY_WAIT_NEVER };
+	struct owner driver;
+	struct phys_addr run;
+
+	setup(0, NULL);
+	owner_init(&driver, "driver", false);
+	request.owner = &driver;
+	ck_assert_int_eq(memory_blocks_alloc(memory, &request, &others_run), STATUS_OK);
+	cache_take(0);
+	for (uint64_t i = 0; i < BLOCKS - 2; i++)
+		block_heap_set_cost(&memory->blocks, address_of(i), BLOCK_COST_FIXED);
+	block_heap_set_cost(&memory->blocks, address_of(BLOCKS - 8), 0);
+	block_heap_set_cost(&memory->blocks, address_of(BLOCKS - 7), 0);
+	cache.is_dirty = true;
+	cache.in_vain = free_others_run;
+	ck_assert_int_eq(memory_blocks_alloc(memory, &request, &run), STATUS_OK);
+	ck_assert_uint_eq(run.value, address_of(BLOCKS - 2).value);
+	ck_assert_uint_eq(atomic_load(&cache.work[0]), 0);
+	memory_blocks_free(memory, run);
+	teardown();
+}
+END_TEST
+
 HOST_TEST_MAIN("reclaim_turns", threads_that_must_not_wait_wait_for_one_block_of_others, threads_in_a_crowd_all_get_theirs,
 	       threads_do_not_take_each_others_emptied_places_without_end,
 	       threads_that_together_want_more_than_there_is_all_get_theirs, threads_have_nothing_of_their_own_in_their_way,
 	       what_has_to_stay_free_may_be_anywhere, a_run_waits_for_what_its_place_is_emptied_into,
-	       a_run_without_a_place_leaves_the_others_theirs)
+	       a_run_that_must_not_wait_for_its_place_takes_a_window, a_run_does_not_wait_for_its_place_without_end,
+	       a_run_takes_what_others_free_meanwhile, a_run_without_a_place_leaves_the_others_theirs)
