@@ -69,7 +69,7 @@ static void note(const struct reclaim *reclaim, status_t status)
 	const uint64_t now = platform_now_ns();
 	const uint64_t interrupts = spinlock_lock_interrupts(&failure->lock);
 
-	if (!failure->note.is_due && (failure->reported_ns == 0 || now - failure->reported_ns >= PAUSE_NS)) {
+	if (!failure->note.is_due && (failure->reported_ns == 0 || now >= failure->reported_ns + PAUSE_NS)) {
 		failure->reported_ns = now;
 		failure->note = (struct failure_note){
 			.is_due = true,

@@ -232,6 +232,43 @@ START_TEST(a_task_prints_what_failed_in_a_hurry)
 }
 END_TEST
 
+static bool is_reported(void)
+{
+	struct owner driver;
+	const struct memory_request everything = { .blocks = 9, .owner = &driver };
+	struct phys_addr run;
+
+	owner_init(&driver, "driver", false);
+	capture();
+	ck_assert_int_eq(memory_blocks_alloc(memory, &everything, &run), STATUS_NO_MEMORY);
+	release();
+	return text[0] != '\0';
+}
+
+START_TEST(reports_come_once_a_second)
+{
+	struct phys_addr run;
+
+	setup(9);
+	run = take_at(&keeper, 0, 1);
+	host_clock_set(HOST_CLOCK_MANUAL);
+	ck_assert(is_reported());
+	ck_assert(!is_reported());
+	host_clock_turn(NS_PER_S - 1);
+	ck_assert(!is_reported());
+	host_clock_turn(1);
+	ck_assert(is_reported());
+	/* Another CPU has reported since this one looked at the clock. */
+	memory->failure.reported_ns++;
+	ck_assert(!is_reported());
+	host_clock_turn(NS_PER_S + 1);
+	ck_assert(is_reported());
+	host_clock_set(HOST_CLOCK_REAL);
+	(void)block_heap_free(&memory->blocks, run);
+	machine_fini(&machine);
+}
+END_TEST
+
 /* The rows of the picture without their addresses. */
 static void expect_row(const char *owners, const char *temperatures)
 {
@@ -361,5 +398,5 @@ START_TEST(monitor_shows_everything)
 END_TEST
 
 HOST_TEST_MAIN("memory_report", the_best_window_is_that_of_the_model, a_failure_names_who_is_in_the_way,
-	       failure_says_who_holds_the_memory, a_task_prints_what_failed_in_a_hurry, small_machines_show_each_block,
-	       a_terabyte_fits_the_screen, monitor_shows_everything)
+	       failure_says_who_holds_the_memory, a_task_prints_what_failed_in_a_hurry, reports_come_once_a_second,
+	       small_machines_show_each_block, a_terabyte_fits_the_screen, monitor_shows_everything)
