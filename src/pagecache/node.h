@@ -43,7 +43,7 @@ struct node {
 	const struct extent *extents;  /* [I] in the order of the node's pages, without gaps */
 	uint64_t bytes;                /* [I] */
 	struct extent whole;           /* [I] what `extents` is for volume->node */
-	_Atomic uint32_t moves;        /* [D] moves of its pages to other frames; read without */
+	uint32_t moves;                /* [D] moves of its pages to other frames */
 	_Atomic uint64_t failed_pages; /* dirty pages whose last write failed */
 	struct dirty dirty;            /* [D] */
 	struct list dirty_link;        /* [D] in volume->dirty_nodes, as long as `dirty` has pages */

@@ -111,6 +111,17 @@ static status_t discard_frames(struct node *node, uint64_t first, uint64_t end)
 	return status;
 }
 
+/* Under [D]: a page that is just being moved is nowhere, and seen in no frame, until its move has ended. */
+static uint32_t moves(struct node *node)
+{
+	uint32_t count;
+
+	spinlock_lock(&node->volume->lock);
+	count = node->moves;
+	spinlock_unlock(&node->volume->lock);
+	return count;
+}
+
 /*
  * Discards by a walk over the cached pages, if these are fewer than the numbers in the range. A
  * page may have moved to a frame that the walk had passed; then it walks again.
@@ -121,9 +132,9 @@ static status_t discard_cached(struct node *node, uint64_t first, uint64_t end)
 	uint32_t before;
 
 	do {
-		before = atomic_load(&node->moves);
+		before = moves(node);
 		status = discard_frames(node, first, end);
-	} while (status == STATUS_OK && atomic_load(&node->moves) != before);
+	} while (status == STATUS_OK && moves(node) != before);
 	return status;
 }
 

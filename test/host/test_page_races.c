@@ -125,5 +125,66 @@ START_TEST(a_detach_waits_for_pins_in_passing)
 }
 END_TEST
 
+/*
+ * A move is under way: the page is in its old frame no more, and not in the new one yet. A discard of all comes by; it may end
+ * only after the move, and without the page. The yields are for one that does not wait.
+ */
+#define YIELDS 1000
+
+struct discarding {
+	struct cache_machine machine;
+	_Atomic int stage; /* 1: the move has begun; 2: the discard is over */
+};
+
+static void move_slowly(struct discarding *discarding)
+{
+	struct volume *volume = &discarding->machine.volume;
+	struct index *index = &volume->pagecache->index;
+	uint32_t state;
+	struct page *from = index_find(index, page_key_make(volume->node.id, 0), &state);
+	struct page *to = page_heap_take(volume, LANE_MAIN);
+	struct index_stripe *stripe;
+
+	ck_assert(from && to);
+	stripe = index_lock_page(index, from);
+	spinlock_lock(&volume->lock);
+	ck_assert(page_try_change(from, &state, page_state_make(PAGE_TAKEN, 0)));
+	volume->node.moves++;
+	atomic_store(&discarding->stage, 1);
+	for (unsigned i = 0; i < YIELDS && atomic_load(&discarding->stage) != 2; i++)
+		platform_yield();
+	index_replace_locked(index, from, to);
+	page_set(to, state);
+	spinlock_unlock(&volume->lock);
+	spinlock_unlock(&stripe->lock);
+	page_set_free(from);
+}
+
+static void move_or_discard(void *context, unsigned index)
+{
+	struct discarding *discarding = context;
+
+	if (index == 0) {
+		move_slowly(discarding);
+		return;
+	}
+	host_wait_for(&discarding->stage, 1);
+	ck_assert_int_eq(node_discard(&discarding->machine.volume.node, 0, DISK_BYTES), STATUS_OK);
+	atomic_store(&discarding->stage, 2);
+}
+
+START_TEST(a_discard_of_what_is_being_moved_waits_for_the_move)
+{
+	static struct discarding discarding;
+
+	cache_machine_init(&discarding.machine, DISK_BYTES, false);
+	cache_machine_read(&discarding.machine, 0, PAGE_BYTES);
+	host_threads_run(2, move_or_discard, &discarding);
+	ck_assert_uint_eq(cache_machine_statistics(&discarding.machine).cached_pages, 0);
+	cache_machine_fini(&discarding.machine);
+}
+END_TEST
+
 HOST_TEST_MAIN("page races", a_block_that_went_to_another_volume_is_not_held, forgetting_a_dirty_page_wakes_flushes,
-	       a_frame_that_was_dropped_under_the_cursor_has_no_entry, a_detach_waits_for_pins_in_passing)
+	       a_frame_that_was_dropped_under_the_cursor_has_no_entry, a_detach_waits_for_pins_in_passing,
+	       a_discard_of_what_is_being_moved_waits_for_the_move)
