@@ -177,9 +177,9 @@ status_t flush_wait(struct volume *volume, struct node *node, uint64_t deadline_
 /* All volumes -------------------------------------------------------------------------------------------------------------- */
 
 /*
- * Begins flushes where there is none of this call or a later one, and takes them on. True: all are over. Calls at the same time
- * take on the same flushes; none holds the lock while it waits. With `result`, the last step: what is not over is given up, and
- * what is not durable is told.
+ * Begins flushes where there is none of this call or a later one, and takes them on. True: of each volume, one such flush is
+ * over, whatever a later call has begun since. Calls at the same time take on the same flushes; none holds the lock while it
+ * waits. With `result`, the last step: what is not over is given up, and what is not durable is told.
  */
 static bool step_all(struct pagecache *pagecache, uint64_t call, status_t *result)
 {
@@ -197,8 +197,12 @@ static bool step_all(struct pagecache *pagecache, uint64_t call, status_t *resul
 			volume->flush_all_number = atomic_load(&pagecache->flushes);
 			flush_begin(flush, volume, NULL);
 		}
-		status = flush_step(flush) ? flush->status : STATUS_TIMEOUT;
-		over = over && flush->stage == FLUSH_OVER;
+		if (volume->flush_all_ended < call && flush_step(flush)) {
+			volume->flush_all_ended = volume->flush_all_number;
+			volume->flush_all_status = flush->status;
+		}
+		status = volume->flush_all_ended < call ? STATUS_TIMEOUT : volume->flush_all_status;
+		over = over && volume->flush_all_ended >= call;
 		if (result && status != STATUS_OK)
 			volume_report_unflushed(volume, status);
 		if (result && *result == STATUS_OK)

@@ -56,6 +56,8 @@ struct volume {
 	struct written written;         /* [D] */
 	struct flush flush_all;         /* [flush_lock] its part of pagecache_flush */
 	uint64_t flush_all_number;      /* [flush_lock] the number of the call that began it */
+	uint64_t flush_all_ended;       /* [flush_lock] the number of the latest that is over */
+	status_t flush_all_status;      /* [flush_lock] how that one ended */
 	_Atomic uint64_t mapped_pages;  /* of mappings for writing */
 	struct list mappings;           /* [D] with all pages mapped */
 	struct list in_flight;          /* [D] writes, from the first claim on, by `clock` */

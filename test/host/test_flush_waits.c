@@ -347,9 +347,30 @@ START_TEST(a_volume_that_comes_meanwhile_is_for_the_next_flush)
 }
 END_TEST
 
+/* Each gets the end of its own flush or of a later one, however soon the next call begins another one. */
+#define FLUSHERS 4
+
+static void flush_all_again(void *context, unsigned index)
+{
+	(void)context;
+	(void)index;
+	for (unsigned i = 0; i < 2000; i++)
+		ck_assert_int_eq(pagecache_flush(&machine.pagecache), STATUS_OK);
+}
+
+START_TEST(threads_that_flush_all_are_never_given_up)
+{
+	two_nodes(true);
+	write_page(&a, 3);
+	host_threads_run(FLUSHERS, flush_all_again, NULL);
+	two_nodes_close();
+}
+END_TEST
+
 HOST_TEST_MAIN("flush waits", a_flush_of_a_node_visits_only_its_pages, what_becomes_dirty_meanwhile_is_for_the_next_flush,
 	       a_failed_page_is_tried_once_by_each_flush_of_its_node, the_background_tries_all_failed_pages_in_turn,
 	       a_mapping_may_last_for_any_number_of_passes, direct_reads_of_a_node_do_not_wait_for_a_mapping_of_another,
 	       threads_that_switch_off_do_not_wait_for_ever, threads_that_switch_off_do_not_wait_for_a_flush_that_hangs,
 	       a_volume_that_comes_meanwhile_is_for_the_next_flush,
-	       what_a_mapping_leaves_is_written_by_age_without_an_io_object, a_flush_of_what_is_clean_needs_no_io_object)
+	       what_a_mapping_leaves_is_written_by_age_without_an_io_object, a_flush_of_what_is_clean_needs_no_io_object,
+	       threads_that_flush_all_are_never_given_up)
