@@ -128,7 +128,8 @@ static bool device_step(struct flush *flush)
 
 	spinlock_lock(&volume->lock);
 	flush->status = flush->failed != STATUS_OK ? flush->failed : status_locked(flush);
-	lost = written->losses != flush->losses || written_is_lost_locked(volume, written->losses);
+	lost = volume->device->write_cache &&
+	       (written->losses != flush->losses || written_is_lost_locked(volume, written->losses));
 	/* A device flush that failed is told. After another loss, a reset, what is cached is written once more. */
 	if (lost && written->status != STATUS_OK)
 		flush->status = written->status;

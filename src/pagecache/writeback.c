@@ -401,8 +401,9 @@ bool writeback_start_range(struct node *node, uint64_t first, uint64_t end, bool
 static struct page *pick_around(struct node *node, void *context)
 {
 	struct page *page = context;
+	const uint32_t state = page_state(page);
 
-	return page_is(page_state(page), PAGE_DIRTY) ? begin_run_locked(node->volume, page) : NULL;
+	return page_is(state, PAGE_DIRTY) && !(state & PAGE_FAILED) ? begin_run_locked(node->volume, page) : NULL;
 }
 
 bool writeback_start_page(struct volume *volume, struct page *page)

@@ -109,6 +109,64 @@ START_TEST(a_failed_page_is_tried_once_by_each_flush_of_its_node)
 }
 END_TEST
 
+/* As the cleaners ask for it, of a page that they have seen dirty before its write failed: the next try is not theirs. */
+START_TEST(a_page_that_has_failed_is_not_written_ahead)
+{
+	struct page *failed;
+	uint64_t writes;
+	uint32_t state;
+
+	two_nodes(false);
+	machine.disk.fail_writes = true;
+	machine.disk.fail_start = 3 * PAGE_BYTES;
+	machine.disk.fail_end = 4 * PAGE_BYTES;
+	write_page(&a, 3);
+	ck_assert_int_eq(node_flush(&a), STATUS_IO_ERROR);
+	write_page(&a, 2);
+	writes = machine.disk.writes;
+	failed = index_find(&machine.pagecache.index, page_key_make(a.id, 3), &state);
+	ck_assert(failed && (state & PAGE_FAILED));
+	ck_assert(writeback_start_page(&machine.volume, failed));
+	ck_assert_uint_eq(machine.disk.writes, writes);
+	machine.disk.fail_writes = false;
+	two_nodes_close();
+}
+END_TEST
+
+/* The disk is reset while it writes, twice in one flush, and another node's flush sees to that. It had no cache to lose. */
+static struct block_request *held_write;
+
+static void hold_writes(struct block_device *device, struct block_request *request)
+{
+	if (request->operation == BLOCK_WRITE)
+		held_write = request;
+	else
+		submit_to_disk(device, request);
+}
+
+START_TEST(a_reset_of_a_disk_without_a_cache_loses_nothing)
+{
+	struct flush flush;
+
+	two_nodes(false);
+	submit_to_disk = machine.disk.device.submit;
+	machine.disk.device.write_cache = false;
+	machine.disk.device.submit = hold_writes;
+	write_page(&a, 3);
+	flush_begin(&flush, &machine.volume, &a);
+	for (unsigned i = 0; i < 2 && !flush_step(&flush); i++) {
+		atomic_fetch_add(&machine.disk.device.cache_losses, 1);
+		ck_assert_int_eq(node_flush(&b), STATUS_OK);
+		submit_to_disk(&machine.disk.device, held_write);
+		write_page(&a, 5);
+	}
+	machine.disk.device.submit = submit_to_disk;
+	ck_assert(flush_step(&flush));
+	ck_assert_int_eq(flush.status, STATUS_OK);
+	two_nodes_close();
+}
+END_TEST
+
 /* Each page that is good is retried in its turn, whatever becomes of the others. */
 START_TEST(the_background_tries_all_failed_pages_in_turn)
 {
@@ -373,4 +431,5 @@ HOST_TEST_MAIN("flush waits", a_flush_of_a_node_visits_only_its_pages, what_beco
 	       threads_that_switch_off_do_not_wait_for_ever, threads_that_switch_off_do_not_wait_for_a_flush_that_hangs,
 	       a_volume_that_comes_meanwhile_is_for_the_next_flush,
 	       what_a_mapping_leaves_is_written_by_age_without_an_io_object, a_flush_of_what_is_clean_needs_no_io_object,
-	       threads_that_flush_all_are_never_given_up)
+	       threads_that_flush_all_are_never_given_up, a_page_that_has_failed_is_not_written_ahead,
+	       a_reset_of_a_disk_without_a_cache_loses_nothing)
