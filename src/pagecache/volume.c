@@ -24,9 +24,12 @@ struct volume *volume_find(struct pagecache *pagecache, const char *name)
 	struct volume *found = NULL;
 
 	mutex_lock(&pagecache->volumes_lock);
-	list_for_each (link, &pagecache->volumes)
-		if (strcmp(container_of(link, struct volume, link)->name, name) == 0)
-			found = container_of(link, struct volume, link);
+	list_for_each (link, &pagecache->volumes) {
+		struct volume *volume = container_of(link, struct volume, link);
+
+		if (!volume->leaving && strcmp(volume->name, name) == 0)
+			found = volume;
+	}
 	mutex_unlock(&pagecache->volumes_lock);
 	return found;
 }

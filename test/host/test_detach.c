@@ -122,6 +122,47 @@ START_TEST(a_volume_leaves_nothing_behind_with_and_without_a_guarantee)
 }
 END_TEST
 
+/* By name it is gone as soon as nothing keeps it from going any more, though the disk may have some of it for long. */
+static bool is_leaving(void)
+{
+	bool leaving;
+
+	mutex_lock(&machine.pagecache.volumes_lock);
+	leaving = other.leaving;
+	mutex_unlock(&machine.pagecache.volumes_lock);
+	return leaving;
+}
+
+static void detach_or_find(void *context, unsigned index)
+{
+	(void)context;
+	if (index == 0) {
+		ck_assert_int_eq(volume_detach(&other, true), STATUS_TIMEOUT);
+		return;
+	}
+	while (!is_leaving())
+		platform_yield();
+	ck_assert_ptr_null(volume_find(&machine.pagecache, "other"));
+	(void)fake_block_hold(&other_disk, false);
+}
+
+START_TEST(a_volume_that_is_leaving_is_not_found)
+{
+	struct pagecache_config config = cache_machine_config;
+
+	config.flush_wait_ns = 20 * NS_PER_MS;
+	cache_machine_init_config(&machine, SMALL_DISK, false, &config);
+	attach_other(true);
+	(void)fake_block_hold(&other_disk, true);
+	write_other(3, 'x');
+	host_output_capture(logged, sizeof(logged));
+	host_threads_run(2, detach_or_find, NULL);
+	host_output_capture(NULL, 0);
+	fake_block_fini(&other_disk);
+	cache_machine_fini(&machine);
+}
+END_TEST
+
 HOST_TEST_MAIN("detach", a_volume_with_a_mapping_stays_and_the_mapping_is_named,
 	       the_detach_of_a_silent_disk_ends_in_time_and_names_what_is_dirty,
-	       a_volume_leaves_nothing_behind_with_and_without_a_guarantee)
+	       a_volume_leaves_nothing_behind_with_and_without_a_guarantee, a_volume_that_is_leaving_is_not_found)
