@@ -65,12 +65,17 @@ void services_start(struct memory *memory, struct pagecache *pagecache)
 	start("reports", TASK_NORMAL, report_task, memory);
 }
 
-/* log=VOLUME: what fails is logged, and costs the log alone. */
+/*
+ * log=VOLUME: what fails is logged, and costs the log alone. The log goes past the page cache, so
+ * that gives the volume up: what it caches of it would be stale, and what a program wrote there
+ * would meet the log's blocks.
+ */
 void log_on_volume_start(struct memory *memory, struct pagecache *pagecache, struct command_table *commands,
 			 const char *command_line)
 {
 	static char name[VOLUME_NAME_BYTES];
 	struct volume *volume;
+	status_t status = STATUS_READ_ONLY;
 
 	if (!options_get(command_line, "log", name, sizeof(name)))
 		return;
@@ -79,14 +84,20 @@ void log_on_volume_start(struct memory *memory, struct pagecache *pagecache, str
 		log_error("log=%s: there is no volume of that name", name);
 		return;
 	}
-	(void)!log_disk_start(&(struct log_disk_config){
-		.name = name,
-		.device = volume->device,
-		.start_bytes = volume->start_bytes,
-		.bytes = volume->bytes,
-		.heap = memory_general_heap(memory),
-		.commands = commands,
-	});
+	if (volume->config.read_only)
+		log_error("log: %s cannot be used: %s", name, status_text(status));
+	else
+		status = log_disk_start(&(struct log_disk_config){
+			.name = name,
+			.device = volume->device,
+			.start_bytes = volume->start_bytes,
+			.bytes = volume->bytes,
+			.heap = memory_general_heap(memory),
+			.commands = commands,
+		});
+	/* No program runs yet: nothing of it is dirty or mapped. */
+	if (status == STATUS_OK)
+		(void)!volume_detach(volume, true);
 }
 
 static void in_use_log(const char *text)

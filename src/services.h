@@ -11,7 +11,10 @@ struct pagecache;
 /* Starts the tasks of both, which run as long as the machine does. Panics if one cannot start. */
 void services_start(struct memory *memory, struct pagecache *pagecache);
 
-/* The option log=VOLUME. What fails is logged, and costs the log alone. */
+/*
+ * The option log=VOLUME: that volume, which must not be read-only, is the log's alone then, and detached. Before any program
+ * uses volumes. What fails is logged, and costs the log alone.
+ */
 void log_on_volume_start(struct memory *memory, struct pagecache *pagecache, struct command_table *commands,
 			 const char *command_line);
 

@@ -63,6 +63,8 @@ survives() { # NAME DEVICE VOLUME FIRST BLOCKS
 	has "$1-next" "log: run 2 on $3; the run before ended in a panic" && has "$1-next" '^panic: page fault' &&
 		has "$1-next" 'scenario_run_fault\+0x' && has "$1-next" 'Weir .*' && has "$1-next" '^ok 1 '
 	verdict "$1: the next run shows it" $?
+	has "$1-next" '^ok [12] - log_last_leaves_no_program_the_volume'
+	verdict "$1: the volume is the log's alone" $?
 	# That was a run that ended well; what it has shown of the first one is not a part of it.
 	machine "$1-after" "$image" "$2" "test=log_last* log=$3"
 	has "$1-after" "log: run 3 on $3$" && has "$1-after" 'log: run 2 on' && ! is_in "$1-after" '^panic: page fault'
@@ -75,6 +77,14 @@ refused() {
 	cp "$work/other.img" "$work/other.before"
 	machine other "$work/other.img" virtio-blk-pci "test=log_last* log=virtio0"
 	has other 'log: virtio0 has something else in its first megabyte' && cmp "$work/other.img" "$work/other.before"
+}
+
+read_only() {
+	rm -f "$work/read_only.img"
+	truncate -s 16M "$work/read_only.img"
+	cp "$work/read_only.img" "$work/read_only.before"
+	machine read_only "$work/read_only.img" virtio-blk-pci "test=log_last* log=virtio0 volumes=\"virtio0 read_only=1\""
+	has read_only 'log: virtio0 cannot be used: read-only' && cmp "$work/read_only.img" "$work/read_only.before"
 }
 
 unknown() {
@@ -108,6 +118,8 @@ printf '\x55\xaa' | dd of="$work/partition.img" bs=1 seek=510 conv=notrunc statu
 survives partition virtio-blk-pci virtio0p1 1024 128
 refused
 verdict "a volume with other data is refused, and is as it was" $?
+read_only
+verdict "a volume that a rule makes read-only is refused, and is as it was" $?
 unknown
 verdict "a volume that is not there is named" $?
 colours

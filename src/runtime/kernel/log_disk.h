@@ -4,7 +4,8 @@
  * next start. The format is that of runtime/base/log_area.h.
  *
  * 1. The area is the first LOG_DISK_BYTES_MAX of the volume, or all of a smaller one. It is refused unless
- *    it is a log already, or all zero.
+ *    it is a log already, or all zero. What else uses the volume would write over it, and be written over:
+ *    the caller keeps it from that.
  * 2. A task writes what is new once a second, in blocks of 4 KB, and flushes. What it cannot write ends
  *    the log of this run, with a message; the machine goes on.
  * 3. The last LOG_PANIC_BLOCKS of the area are set aside for a panic, which writes the end of the
