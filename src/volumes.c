@@ -133,17 +133,21 @@ static struct volume_settings settings_of(const struct volumes *volumes, const s
 	return settings;
 }
 
-/* A cache minimum that a rule gives, and that is too much beside those of others, gives way to the default. */
+/*
+ * A cache minimum that a rule gives, and that is too much beside those of others, gives way to the
+ * default; and that to what others leave: a table of many partitions cannot have all memory kept.
+ */
 static void keep_limit(struct volumes *volumes, const char *name, struct volume_config *config)
 {
-	const uint64_t most = keep_most(volumes), others = kept_bytes(volumes, NULL, 0);
-	char wanted[FORMAT_BYTES_SIZE], left[FORMAT_BYTES_SIZE];
+	const uint64_t most = keep_most(volumes), others = kept_bytes(volumes, NULL, 0), left = most - MIN(others, most);
+	char wanted[FORMAT_BYTES_SIZE], rest[FORMAT_BYTES_SIZE];
 
-	if (config->keep_bytes <= most - MIN(others, most) || config->keep_bytes == volumes->defaults.keep_bytes)
-		return;
-	log_error("volume %s: cache_min is %s, and of half of the memory other volumes leave %s; the default is used", name,
-		  format_bytes(wanted, config->keep_bytes), format_bytes(left, most - MIN(others, most)));
-	config->keep_bytes = volumes->defaults.keep_bytes;
+	if (config->keep_bytes > left && config->keep_bytes != volumes->defaults.keep_bytes) {
+		log_error("volume %s: cache_min is %s, and of half of the memory other volumes leave %s; the default is used",
+			  name, format_bytes(wanted, config->keep_bytes), format_bytes(rest, left));
+		config->keep_bytes = volumes->defaults.keep_bytes;
+	}
+	config->keep_bytes = MIN(config->keep_bytes, left);
 }
 
 /* A partition, or a whole disk: that is one without a number. */

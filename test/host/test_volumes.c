@@ -195,6 +195,21 @@ START_TEST(a_cache_minimum_beyond_half_of_the_memory_is_refused)
 }
 END_TEST
 
+/* What "disk" and the first one keep is half of the memory. */
+START_TEST(the_cache_minimums_of_all_volumes_are_at_most_half_of_the_memory)
+{
+	disks_init();
+	start("nvme0n1 cache_min=36M; virtio0p2 cache_min=3M", "");
+	ck_assert_uint_eq(config_of("nvme0n1").keep_bytes, 36 * MIB);
+	ck_assert_uint_eq(config_of("virtio0p1").keep_bytes, 0);
+	ck_assert_uint_eq(config_of("virtio0p2").keep_bytes, 0);
+	expect_output("volume virtio0p2: cache_min is 3 MB, and of half of the memory other volumes leave 0");
+	ck_assert_int_eq(command("volumes set nvme0n1 cache_min=30M"), STATUS_OK);
+	ck_assert_int_eq(command("volumes set virtio0p1 cache_min=6M"), STATUS_OK);
+	disks_fini();
+}
+END_TEST
+
 START_TEST(a_run_does_not_begin_with_wrong_rules)
 {
 	char line[700] = "volumes=\"virtio0 preference=5;";
@@ -559,7 +574,8 @@ START_TEST(threads_change_values_while_others_drain_read_and_write)
 END_TEST
 
 HOST_TEST_MAIN("volumes", partitions_are_attached_or_the_disk_as_a_whole, rules_of_the_table_and_of_the_command_line_count,
-	       a_cache_minimum_beyond_half_of_the_memory_is_refused, a_run_does_not_begin_with_wrong_rules,
+	       a_cache_minimum_beyond_half_of_the_memory_is_refused,
+	       the_cache_minimums_of_all_volumes_are_at_most_half_of_the_memory, a_run_does_not_begin_with_wrong_rules,
 	       values_are_set_at_run_time, what_cannot_be_set_is_refused_with_a_reason, tab_knows_volumes_and_settings,
 	       volumes_never_show_each_other_stale_data, nothing_writes_through_a_read_only_volume,
 	       a_refusal_names_the_volume_that_is_in_the_way, drains_go_by_the_values_of_the_moment,
