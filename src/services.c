@@ -65,6 +65,11 @@ void services_start(struct memory *memory, struct pagecache *pagecache)
 	start("reports", TASK_NORMAL, report_task, memory);
 }
 
+static status_t flush_device(struct block_device *device)
+{
+	return pagecache_flush_device(served_pagecache, device);
+}
+
 /*
  * log=VOLUME: what fails is logged, and costs the log alone. The log goes past the page cache, so
  * that gives the volume up: what it caches of it would be stale, and what a program wrote there
@@ -92,6 +97,7 @@ void log_on_volume_start(struct memory *memory, struct pagecache *pagecache, str
 			.device = volume->device,
 			.start_bytes = volume->start_bytes,
 			.bytes = volume->bytes,
+			.flush = flush_device,
 			.heap = memory_general_heap(memory),
 			.commands = commands,
 		});

@@ -231,3 +231,20 @@ status_t pagecache_flush(struct pagecache *pagecache)
 {
 	return pagecache_flush_until(pagecache, PLATFORM_FOREVER);
 }
+
+status_t pagecache_flush_device(struct pagecache *pagecache, struct block_device *device)
+{
+	uint32_t progress = atomic_load(&pagecache->progress);
+	status_t status;
+
+	while (atomic_exchange(&device->flushing, true)) {
+		(void)platform_wait(&pagecache->progress, progress, PLATFORM_FOREVER);
+		progress = atomic_load(&pagecache->progress);
+	}
+	status = block_device_transfer(device, BLOCK_FLUSH, 0, NULL, 0);
+	if (status != STATUS_OK)
+		atomic_fetch_add(&device->cache_losses, 1);
+	atomic_store(&device->flushing, false);
+	writeback_wake(pagecache); /* a volume's flush may wait for its turn */
+	return status;
+}

@@ -29,6 +29,7 @@
 #include "ghost.h"
 #include "index.h"
 #include "migration.h"
+#include "runtime/base/block_device.h"
 #include "runtime/base/command.h"
 #include "runtime/base/mutex.h"
 #include "runtime/base/worker.h"
@@ -139,6 +140,12 @@ void pagecache_stop(struct pagecache *pagecache);
  */
 status_t pagecache_flush_until(struct pagecache *pagecache, uint64_t deadline_ns) MUST_CHECK;
 status_t pagecache_flush(struct pagecache *pagecache) MUST_CHECK;
+
+/*
+ * Flushes the device's cache for those that write past the page cache to a disk that may have volumes: in turn with their
+ * flushes, which see to it if this one fails. Where platform_may_sleep().
+ */
+status_t pagecache_flush_device(struct pagecache *pagecache, struct block_device *device) MUST_CHECK;
 
 /* The sum over all volumes. */
 void pagecache_statistics(struct pagecache *pagecache, struct pagecache_statistics *statistics);

@@ -192,5 +192,68 @@ START_TEST(threads_that_flush_at_once_are_told_the_truth)
 }
 END_TEST
 
+/*
+ * What is written past the page cache, to the same disk, is flushed in turn with a volume. When that flush fails, the disk has
+ * lost what the volume has written, too.
+ */
+START_TEST(a_flush_past_the_page_cache_that_fails_is_seen)
+{
+	struct random random;
+
+	forgetful_machine_init(&machine);
+	random_seed(&random, 5);
+	cache_machine_write(&machine, &random, 3 * PAGE_BYTES, PAGE_BYTES);
+	ck_assert_int_eq(cache_write_back(&machine.volume.node), STATUS_OK);
+	machine.disk.fail_flushes = true;
+	ck_assert_int_eq(pagecache_flush_device(&machine.pagecache, &machine.disk.device), STATUS_IO_ERROR);
+	machine.disk.fail_flushes = false;
+	ck_assert_int_eq(volume_flush(&machine.volume), STATUS_OK);
+	ck_assert_int_eq(memcmp(machine.disk.durable, machine.model, SMALL_DISK), 0);
+	ck_assert_int_eq(pagecache_flush_device(&machine.pagecache, &machine.disk.device), STATUS_OK);
+	cache_machine_fini(&machine);
+}
+END_TEST
+
+static _Atomic unsigned flushing;
+static void (*submit_to_disk)(struct block_device *device, struct block_request *request);
+static void (*flush_done)(struct block_request *request);
+
+static void count_done(struct block_request *request)
+{
+	atomic_fetch_sub(&flushing, 1);
+	flush_done(request);
+}
+
+/* One at a time: so one `done` is all there is to be kept. */
+static void submit_counted(struct block_device *device, struct block_request *request)
+{
+	if (request->operation == BLOCK_FLUSH) {
+		ck_assert_uint_eq(atomic_fetch_add(&flushing, 1), 0);
+		flush_done = request->done;
+		request->done = count_done;
+	}
+	submit_to_disk(device, request);
+}
+
+static void flush_volume_or_past_it(void *context, unsigned index)
+{
+	(void)context;
+	for (unsigned i = 0; i < 500; i++)
+		ck_assert_int_eq(index == 0 ? volume_flush(&machine.volume)
+					    : pagecache_flush_device(&machine.pagecache, &machine.disk.device),
+				 STATUS_OK);
+}
+
+START_TEST(threads_flush_a_volume_and_past_it_one_after_the_other)
+{
+	cache_machine_init(&machine, SMALL_DISK, true);
+	submit_to_disk = machine.disk.device.submit;
+	machine.disk.device.submit = submit_counted;
+	host_threads_run(3, flush_volume_or_past_it, NULL);
+	cache_machine_fini(&machine);
+}
+END_TEST
+
 HOST_TEST_MAIN("flush volumes", a_flush_of_another_volume_of_the_disk_that_fails_is_seen,
-	       threads_flush_two_volumes_of_a_disk_one_after_the_other, threads_that_flush_at_once_are_told_the_truth)
+	       threads_flush_two_volumes_of_a_disk_one_after_the_other, threads_that_flush_at_once_are_told_the_truth,
+	       a_flush_past_the_page_cache_that_fails_is_seen, threads_flush_a_volume_and_past_it_one_after_the_other)

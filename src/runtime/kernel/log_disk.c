@@ -80,7 +80,7 @@ static status_t history_write_locked(void)
 	while (status == STATUS_OK && disk.written < end && history_block(disk.block, &disk.written))
 		status = block_transfer(BLOCK_WRITE, log_area_next(&disk.area));
 	if (status == STATUS_OK)
-		status = block_device_transfer(disk.config.device, BLOCK_FLUSH, 0, NULL, 0);
+		status = disk.config.flush(disk.config.device);
 	return status;
 }
 
@@ -204,7 +204,7 @@ static status_t marker_write(void)
 
 	log_marker_write(disk.block);
 	status = block_transfer(BLOCK_WRITE, 0);
-	return status == STATUS_OK ? block_device_transfer(disk.config.device, BLOCK_FLUSH, 0, NULL, 0) : status;
+	return status == STATUS_OK ? disk.config.flush(disk.config.device) : status;
 }
 
 static status_t area_open(void)

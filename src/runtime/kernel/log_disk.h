@@ -31,6 +31,7 @@ struct log_disk_config {
 	struct block_device *device;
 	uint64_t start_bytes; /* the volume's place on the device */
 	uint64_t bytes;
+	status_t (*flush)(struct block_device *device); /* in turn with others that flush this device, volumes on it say */
 	struct heap *heap;
 	struct command_table *commands;
 };
