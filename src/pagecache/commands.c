@@ -45,12 +45,18 @@ static status_t cache_run(struct command *self, int argc, char **argv)
 	return STATUS_OK;
 }
 
-/* The volume that the command is given, if any. STATUS_NOT_FOUND: it is none, as has been printed. */
+/*
+ * The volume that the command is given, if any: it is not detached until volume_put. STATUS_NOT_FOUND: there is none of that
+ * name, which is printed.
+ */
 static status_t volume_named(struct command *self, int argc, char **argv, struct volume **volume)
 {
-	*volume = argc == 2 ? volume_find(self->context, argv[1]) : NULL;
-	if (argc != 2 || *volume)
-		return argc <= 2 ? STATUS_OK : STATUS_INVALID;
+	*volume = NULL;
+	if (argc != 2)
+		return argc < 2 ? STATUS_OK : STATUS_INVALID;
+	while ((*volume = volume_next(self->context, *volume)) != NULL)
+		if (strcmp((*volume)->name, argv[1]) == 0)
+			return STATUS_OK;
 	print("there is no volume %s; `volumes` lists them\n", argv[1]);
 	return STATUS_NOT_FOUND;
 }
@@ -92,8 +98,10 @@ static status_t volumes_run(struct command *self, int argc, char **argv)
 	while ((volume = volume_next(self->context, volume)) != NULL)
 		if (!one || volume == one)
 			print_volume(volume);
-	if (one)
+	if (one) {
 		print_lost(one);
+		volume_put(one);
+	}
 	return STATUS_OK;
 }
 
@@ -106,6 +114,7 @@ static status_t clear_run(struct command *self, int argc, char **argv)
 		return status == STATUS_OK ? STATUS_INVALID : status;
 	volume_error_clear(volume);
 	print("what %s has lost is not reported any more\n", volume->name);
+	volume_put(volume);
 	return STATUS_OK;
 }
 
@@ -117,6 +126,8 @@ static status_t flush_run(struct command *self, int argc, char **argv)
 	if (status != STATUS_OK)
 		return status;
 	status = volume ? volume_flush(volume) : pagecache_flush(self->context);
+	if (volume)
+		volume_put(volume);
 	print(status == STATUS_OK ? "flushed\n" : "flush failed: %s; what could not be written stays in memory\n",
 	      status_text(status));
 	return STATUS_OK;

@@ -163,6 +163,44 @@ START_TEST(a_volume_that_is_leaving_is_not_found)
 }
 END_TEST
 
+/* Each command that is given a volume has it for itself as long as it looks at it, and not longer. */
+static void (*submit_to_disk)(struct block_device *device, struct block_request *request);
+static uint32_t users;
+
+static void submit_and_count(struct block_device *device, struct block_request *request)
+{
+	users = atomic_load(&other.users);
+	submit_to_disk(device, request);
+}
+
+START_TEST(a_volume_stays_while_a_command_is_about_it)
+{
+	static const char *const lines[] = { "flush other", "volumes other", "volume clear other", "flush", "flush others" };
+	struct command_table table;
+
+	cache_machine_init(&machine, SMALL_DISK, false);
+	attach_other(false);
+	submit_to_disk = other_disk.device.submit;
+	other_disk.device.submit = submit_and_count;
+	command_table_init(&table);
+	pagecache_commands_register(&machine.pagecache, &table);
+	host_output_capture(logged, sizeof(logged));
+	for (unsigned i = 0; i < ARRAY_LENGTH(lines); i++) {
+		char line[64];
+
+		memcpy(line, lines[i], strlen(lines[i]) + 1);
+		ck_assert_int_eq(command_execute(&table, line), i < 4 ? STATUS_OK : STATUS_NOT_FOUND);
+		ck_assert_uint_eq(users, 1);
+		ck_assert_uint_eq(atomic_load(&other.users), 0);
+	}
+	host_output_capture(NULL, 0);
+	ck_assert_int_eq(volume_detach(&other, false), STATUS_OK);
+	fake_block_fini(&other_disk);
+	cache_machine_fini(&machine);
+}
+END_TEST
+
 HOST_TEST_MAIN("detach", a_volume_with_a_mapping_stays_and_the_mapping_is_named,
 	       the_detach_of_a_silent_disk_ends_in_time_and_names_what_is_dirty,
-	       a_volume_leaves_nothing_behind_with_and_without_a_guarantee, a_volume_that_is_leaving_is_not_found)
+	       a_volume_leaves_nothing_behind_with_and_without_a_guarantee, a_volume_that_is_leaving_is_not_found,
+	       a_volume_stays_while_a_command_is_about_it)
