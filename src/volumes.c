@@ -25,11 +25,12 @@ struct named_volume {
 
 /* Names -------------------------------------------------------------------------------------------------------------------- */
 
-/* UTF-8 of what the table has as UTF-16, of which no letter needs a pair. */
+/* UTF-8 of what the table has as UTF-16, of which no letter needs a pair. No control character: terminals would obey it. */
 static void label_format(char *text, const uint16_t *units)
 {
 	for (unsigned i = 0; i < PARTITION_LABEL_UNITS && units[i] != 0; i++) {
-		const uint16_t unit = units[i] < ' ' || (units[i] >= 0xd800 && units[i] < 0xe000) ? '?' : units[i];
+		const bool controls = units[i] < ' ' || (units[i] >= 0x7f && units[i] < 0xa0);
+		const uint16_t unit = controls || (units[i] >= 0xd800 && units[i] < 0xe000) ? '?' : units[i];
 
 		if (unit >= 0x800)
 			*text++ = (char)(0xe0 | unit >> 12);

@@ -42,6 +42,8 @@ static void entry_put(struct fake_block *disk, unsigned index, uint64_t first, u
 		put(disk, offset + 56 + 2 * i, (unsigned char)label[i], 2);
 }
 
+static const char *first_label = "first one";
+
 /* Partitions 1 "first one" and 2 "second"; the second label has a letter of two bytes, and one of three. */
 static void gpt_put(struct fake_block *disk)
 {
@@ -49,7 +51,7 @@ static void gpt_put(struct fake_block *disk)
 	put(disk, 446 + 8, 1, 4);
 	put(disk, 446 + 12, SECTORS - 1, 4);
 	put(disk, 510, 0xaa55, 2);
-	entry_put(disk, 0, 64, 2047, "first one");
+	entry_put(disk, 0, 64, 2047, first_label);
 	entry_put(disk, 1, 2048, 4095, "second");
 	put(disk, 2 * SECTOR_BYTES + 128 + 56, 0xe9, 2);
 	put(disk, 2 * SECTOR_BYTES + 128 + 58, 0x20ac, 2);
@@ -573,10 +575,24 @@ START_TEST(threads_change_values_while_others_drain_read_and_write)
 }
 END_TEST
 
+/* 0x9b begins a command of many terminals, as escape and a bracket do. */
+START_TEST(what_terminals_obey_is_not_in_a_label)
+{
+	first_label = "a\x1b[2Jb\x7f\x80\x9b\x9f\xa0z";
+	disks_init();
+	start("", "");
+	ck_assert_int_eq(command("volumes names"), STATUS_OK);
+	expect_output(" a?[2Jb????\xc2\xa0z\n");
+	ck_assert_int_eq(command("volumes set 'label=a?[2Jb????\xc2\xa0z' preference=7"), STATUS_OK);
+	ck_assert_uint_eq(config_of("virtio0p1").preference, 7);
+	disks_fini();
+}
+END_TEST
+
 HOST_TEST_MAIN("volumes", partitions_are_attached_or_the_disk_as_a_whole, rules_of_the_table_and_of_the_command_line_count,
 	       a_cache_minimum_beyond_half_of_the_memory_is_refused,
 	       the_cache_minimums_of_all_volumes_are_at_most_half_of_the_memory, a_run_does_not_begin_with_wrong_rules,
 	       values_are_set_at_run_time, what_cannot_be_set_is_refused_with_a_reason, tab_knows_volumes_and_settings,
 	       volumes_never_show_each_other_stale_data, nothing_writes_through_a_read_only_volume,
 	       a_refusal_names_the_volume_that_is_in_the_way, drains_go_by_the_values_of_the_moment,
-	       threads_change_values_while_others_drain_read_and_write)
+	       threads_change_values_while_others_drain_read_and_write, what_terminals_obey_is_not_in_a_label)
