@@ -112,8 +112,8 @@ void writeback_dirtied(struct volume *volume)
  */
 static void pay(struct volume *volume)
 {
-	const uint64_t limit_ns = platform_now_ns() + PAY_NS, cleaned = atomic_load(&volume->cleaned_pages);
-	uint64_t paid = atomic_load(&volume->paid_pages), due;
+	const uint64_t cleaned = atomic_load(&volume->cleaned_pages);
+	uint64_t paid = atomic_load(&volume->paid_pages), due, limit_ns;
 	uint32_t debt = atomic_load(&volume->debt);
 
 	do {
@@ -124,6 +124,7 @@ static void pay(struct volume *volume)
 		due = MAX(paid, cleaned) + debt / DEBT_UNIT * DEBT_PAGES;
 	while (!atomic_compare_exchange_weak(&volume->paid_pages, &paid, due));
 	atomic_fetch_add_explicit(&volume->counts.throttled, 1, memory_order_relaxed);
+	limit_ns = platform_now_ns() + PAY_NS;
 	while (atomic_load(&volume->cleaned_pages) < due && platform_now_ns() < limit_ns)
 		if (!writeback_make_progress(volume, limit_ns))
 			return;
