@@ -23,10 +23,11 @@
  * 6. Blocks of the isolated range (`fence`) are given only to requests that name it
  *    (`inside_fence`).
  *
- * Lock [H]: `lock`, a leaf. No hold grows with the machine: long runs change hands, and are
- * searched for, in pieces, with the lock free in between. A run that is changing hands counts as
- * taken in the bitmap, so no other request finds it. All functions may be called with preemption
- * off, none in interrupt handlers; none sleeps and none reclaims (memory.h does).
+ * Lock [H]: `lock`; of other locks, only the guarantee's is taken under it. No hold grows with the
+ * machine: long runs change hands, and are searched for, in pieces, with the lock free in between. A
+ * run that is changing hands counts as taken in the bitmap, so no other request finds it. All
+ * functions may be called with preemption off, none in interrupt handlers; none sleeps and none
+ * reclaims (memory.h does).
  */
 #pragma once
 

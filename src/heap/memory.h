@@ -39,7 +39,7 @@
  * A task that cleans must not allocate: its request ends in a panic.
  *
  * Lock order: reclaim lock -> (locks of the cleaners' owners) -> registry lock | objcache lock |
- * metadata heap -> block heap lock.
+ * metadata heap -> block heap lock -> guarantee lock.
  */
 #pragma once
 
