@@ -17,6 +17,7 @@ void cleaner_registry_init(struct cleaner_registry *registry)
 {
 	spinlock_init(&registry->lock, "cleaners");
 	list_init(&registry->cleaners);
+	registry->orders = 0;
 }
 
 static bool comes_before(const struct cleaner *a, const struct cleaner *b)
@@ -56,6 +57,7 @@ void cleaner_set_preference(struct cleaner_registry *registry, struct cleaner *c
 	list_remove(&cleaner->link);
 	cleaner->preference = preference;
 	insert_locked(registry, cleaner);
+	registry->orders++;
 	spinlock_unlock(&registry->lock);
 }
 

@@ -111,6 +111,7 @@ struct cleaner {
 struct cleaner_registry {
 	struct spinlock lock;
 	struct list cleaners; /* [L] */
+	uint64_t orders;      /* how often the order has changed; under memory->reclaim_lock */
 };
 
 void cleaner_registry_init(struct cleaner_registry *registry);
@@ -120,7 +121,7 @@ void cleaner_register(struct cleaner_registry *registry, struct cleaner *cleaner
 
 /*
  * Gives a registered cleaner another place in the order. The caller holds memory->reclaim_lock: a
- * request in the middle of a walk might miss the cleaner.
+ * request or a drain that has passed it on in the middle of a walk begins the walk anew.
  */
 void cleaner_set_preference(struct cleaner_registry *registry, struct cleaner *cleaner, unsigned preference);
 

@@ -175,7 +175,7 @@ uint64_t reclaim_ask_cleaners(struct reclaim *reclaim, const struct reclaim_ques
 	struct cleaner *cleaner = cleaner_next(registry, NULL);
 	struct reclaim_target target = question->target;
 	const uint64_t gained = reclaim->gained;
-	uint64_t blocks, given;
+	uint64_t orders = registry->orders, blocks, given;
 
 	target.may_write = reclaim->may_write;
 	target.under_way = &reclaim->under_way;
@@ -207,6 +207,12 @@ uint64_t reclaim_ask_cleaners(struct reclaim *reclaim, const struct reclaim_ques
 						 (target.highest.value - target.lowest.value + 1) >> BLOCK_SHIFT);
 		} else if (given < target.bytes) {
 			cleaner = cleaner_next(registry, cleaner);
+		}
+		if (orders != registry->orders) { /* this one has another place, perhaps */
+			orders = registry->orders;
+			if (cleaner)
+				cleaner_put(registry, cleaner);
+			cleaner = cleaner_next(registry, NULL);
 		}
 	}
 	if (cleaner)

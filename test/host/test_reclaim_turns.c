@@ -620,7 +620,69 @@ START_TEST(a_run_takes_what_others_free_meanwhile)
 }
 END_TEST
 
-HOST_TEST_MAIN("reclaim_turns", threads_that_must_not_wait_wait_for_one_block_of_others, threads_in_a_crowd_all_get_theirs,
+/* Another cleaner, which comes after the cache, and has some blocks, too. */
+static struct {
+	struct cleaner cleaner;
+	struct owner owner;
+	struct phys_addr blocks[4];
+	unsigned count;
+} second;
+
+static uint64_t second_clean(struct cleaner *cleaner, const struct reclaim_target *target)
+{
+	uint64_t given = 0;
+
+	(void)cleaner;
+	for (; second.count > 0 && given < target->bytes; given += BLOCK_BYTES)
+		memory_blocks_free(memory, second.blocks[--second.count]);
+	return given;
+}
+
+/* Thread 0 drains; in the middle of its first block thread 1 comes, and moves the cache behind the other cleaner. */
+static _Atomic int reordering;
+
+static void call_the_other(void)
+{
+	if (atomic_exchange(&reordering, 1) != 0)
+		return;
+	while (line_length() == 0)
+		platform_yield();
+}
+
+static void drain_or_reorder(void *context, unsigned index)
+{
+	(void)context;
+	self = index;
+	if (index == 0) {
+		ck_assert_uint_eq(memory_drain(memory, 8 * BLOCK_BYTES, false), 8 * BLOCK_BYTES);
+		return;
+	}
+	host_wait_for(&reordering, 1);
+	ck_assert_int_eq(fair_mutex_lock(&memory->reclaim_lock, URGENCY_NORMAL, PLATFORM_FOREVER), STATUS_OK);
+	cleaner_set_preference(&memory->cleaners, &cache.cleaner, 2);
+	fair_mutex_unlock(&memory->reclaim_lock);
+}
+
+START_TEST(threads_that_change_the_order_keep_no_cleaner_from_being_asked)
+{
+	const struct run_request request = { .blocks = 1, .owner = &second.owner };
+
+	setup(0, call_the_other);
+	owner_init(&second.owner, "second", false);
+	second.cleaner = (struct cleaner){ .name = "second", .cost = CLEANER_CLEAN, .preference = 1, .clean = second_clean };
+	cleaner_register(&memory->cleaners, &second.cleaner);
+	for (second.count = 0; second.count < ARRAY_LENGTH(second.blocks); second.count++)
+		ck_assert_int_eq(block_heap_alloc(&memory->blocks, &request, &second.blocks[second.count]), STATUS_OK);
+	cache_take(memory_free_bytes(memory) / BLOCK_BYTES - ARRAY_LENGTH(second.blocks));
+	host_threads_run(2, drain_or_reorder, NULL);
+	ck_assert_uint_eq(second.count, 0);
+	cleaner_unregister(&memory->cleaners, &second.cleaner);
+	teardown();
+}
+END_TEST
+
+HOST_TEST_MAIN("reclaim_turns", threads_that_change_the_order_keep_no_cleaner_from_being_asked,
+	       threads_that_must_not_wait_wait_for_one_block_of_others, threads_in_a_crowd_all_get_theirs,
 	       threads_do_not_take_each_others_emptied_places_without_end,
 	       threads_that_together_want_more_than_there_is_all_get_theirs, threads_have_nothing_of_their_own_in_their_way,
 	       what_has_to_stay_free_may_be_anywhere, a_run_waits_for_what_its_place_is_emptied_into,
