@@ -62,14 +62,16 @@ static void print_failure(struct memory *memory, const struct failure_note *fail
 	print_best_window(memory, failure);
 }
 
-static void note(const struct reclaim *reclaim, status_t status)
+/* False: no report is due, or another one comes first. */
+static bool note(const struct reclaim *reclaim, status_t status)
 {
 	const struct memory_request *request = reclaim->request;
 	struct memory_failure *failure = &reclaim->memory->failure;
 	const uint64_t now = platform_now_ns();
 	const uint64_t interrupts = spinlock_lock_interrupts(&failure->lock);
+	const bool is_noted = !failure->note.is_due && (failure->reported_ns == 0 || now >= failure->reported_ns + PAUSE_NS);
 
-	if (!failure->note.is_due && (failure->reported_ns == 0 || now >= failure->reported_ns + PAUSE_NS)) {
+	if (is_noted) {
 		failure->reported_ns = now;
 		failure->note = (struct failure_note){
 			.is_due = true,
@@ -82,6 +84,7 @@ static void note(const struct reclaim *reclaim, status_t status)
 		format_text(failure->note.owner, sizeof(failure->note.owner), "%s", request->owner->name);
 	}
 	spinlock_unlock_interrupts(&failure->lock, interrupts);
+	return is_noted;
 }
 
 static void print_what_is_noted(struct memory *memory)
@@ -98,12 +101,12 @@ static void print_what_is_noted(struct memory *memory)
 void failure_report(const struct reclaim *reclaim, status_t status)
 {
 	struct memory *memory = reclaim->memory;
+	const bool is_noted = note(reclaim, status);
 
-	note(reclaim, status);
-	if (atomic_load(&memory->failure.has_task))
-		worker_kick(&memory->failure.worker);
-	else if (platform_may_sleep())
+	if (!atomic_load(&memory->failure.has_task) && platform_may_sleep())
 		print_what_is_noted(memory);
+	else if (is_noted)
+		worker_kick(&memory->failure.worker);
 }
 
 void failure_report_run(struct memory *memory)

@@ -221,6 +221,11 @@ START_TEST(a_task_prints_what_failed_in_a_hurry)
 	atomic_store(&memory->failure.has_task, true); /* which has not run yet */
 	ck_assert_int_eq(memory_blocks_alloc(memory, &more, &other), STATUS_TIMEOUT);
 	ck_assert_str_eq(text, "");
+	/* It is woken once for it, however many fail. */
+	const uint32_t kicks = atomic_load(&memory->failure.worker.kicks);
+	ck_assert_uint_ne(kicks, 0);
+	ck_assert_int_eq(memory_blocks_alloc(memory, &more, &other), STATUS_TIMEOUT);
+	ck_assert_uint_eq(atomic_load(&memory->failure.worker.kicks), kicks);
 	worker_stop(&memory->failure.worker);
 	failure_report_run(memory);
 	release();
