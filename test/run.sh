@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # All checks and tests, for `make test`. Results are TAP lines in $BUILD/test/results.tap; the last line of the output counts them.
 # What fails does not keep the rest from running.
 set -uo pipefail

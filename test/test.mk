@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 # Everything that checks: host tests, benches, lint, and `make test`, which runs all of it. Included by the Makefile.
 #
 # Host tests: each test/host/test_NAME.c is one program with libcheck. Benches: each test/bench/bench_NAME.c, see bench.h.

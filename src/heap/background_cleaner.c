@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The background cleaner task, its single step, and the trim of the heaps. Each pass cleans up to
  * the high watermark as it was at the start of the pass, one block per turn, so that the task

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The background cleaner: a task that reclaims ahead of requests. When free memory has fallen below
  * the low watermark, or a request has failed, it asks the cleaners until the high watermark is

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Descriptors, owners, and runs that change hands. The bitmap decides first: a run whose bits are
  * clear belongs to the request that cleared them, and a run is free only when its bits are set. So

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The block heap: physical memory in blocks of 2 MB, the only unit that it gives and takes. A run
  * is any number of adjacent blocks.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The invariants of the block heap, checked one by one in a single walk over all descriptors:
  * bitmaps, runs, counts and eviction costs are recomputed from the descriptors and compared.

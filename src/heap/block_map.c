@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The picture of all blocks. Each character of the picture is one cell: a fixed number of
  * neighbouring blocks that are added up under one hold of the lock, and drawn after it is released.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The blocks of a machine as a picture of at most BLOCK_MAP_ROWS lines of text, whatever its size:
  * two squares side by side, in order of address, by owner and by temperature. A character stands

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * What the machine could hold, by arithmetic on its ranges of memory. Places for runs repeat:
  * within a range from one aligned address to the next, and where runs must not cross a boundary,

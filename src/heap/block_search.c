@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Searches in the bitmaps. A summary with a bit for each word of the bitmap makes the search for a
  * single block short. A run comes from the shortest free range that holds it; the search for it

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Searching the block heap's descriptors and bitmaps; for block_heap.c and window.c. All with [H] held unless they say so. */
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Chunks in powers of two, one list of free chunks for each size. A free chunk holds the link to
  * the next one of its size. If none fits, a larger chunk is cut in halves, which are never merged

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The metadata heap: zeroed chunks of 64 bytes to 256 KB, in powers of two, for the records of
  * other heaps. It cuts them from a seed that its creator hands in, and then from blocks of its own.

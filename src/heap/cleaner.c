@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The list of cleaners, sorted by cost and preference. A walk holds a count on the cleaner that
  * runs, not the lock: so a cleaner takes any locks of its own, and an unregister marks the cleaner

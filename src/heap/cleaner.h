@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Cleaners: a subsystem that holds memory it can do without registers one. Reclaim asks the
  * cleaners when a request does not fit.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Requests. The device's zone serves small ones, runs of blocks serve the others, with what reclaim
  * gives. The guarantee serves a request where that fails, or where the caller may not wait. A

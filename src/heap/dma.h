@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * DMA memory for drivers. A buffer is contiguous in virtual memory; the device sees it as a list of
  * segments that keep all limits of the device and of the request.

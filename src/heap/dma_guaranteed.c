@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Buffers out of the guarantee: an object, or pieces side by side. The record lies in the memory
  * that the guarantee has beside the first piece, so a take and a free need no other memory.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * From the limits of device and request to pieces of memory. A piece starts aligned and is cut into
  * segments of segment_bytes; only the last segment of all may be shorter than the least length. So

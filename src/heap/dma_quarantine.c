@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Quarantine: an event for each buffer of a device. The owner of the blocks enters quarantine, too:
  * reports name it so, and the next driver begins with an owner of its own.

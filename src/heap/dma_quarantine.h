@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Quarantine: DMA memory of a device that may still be at work, though its driver has gone or has
  * given up. Until the device has been reset, this memory is given to no other owner, and its

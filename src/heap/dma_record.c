@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The list of all DMA buffers, and the one table of their states and events. A transition is one
  * step under [E]; the thread that makes a buffer GONE takes it out of the list in that step, and

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * What each device has, for the monitor, and which buffers lie in a range, for the out-of-memory
  * report. Both walk the list of buffers, copy one buffer under the lock and print it without, so

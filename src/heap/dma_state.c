@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Clients, which own the blocks of DMA buffers, and zones, which small objects come from. Both are
  * made outside of the lock and then looked for once more under it: a CPU that finds that another

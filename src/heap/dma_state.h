@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The state of DMA memory, for dma*.c and the monitor commands.
  *

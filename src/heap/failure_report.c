@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Out-of-memory reports. A request that fails leaves a note, at most one a second, and goes on; the
  * report task, or the request itself where there is no task, takes the note and prints it, with the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Out-of-memory reports: what a request that failed, or waits for long, was missing, what each
  * cleaner answered, what is retained, and which owners are in the way in the best window. At most

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The holder chooses the next holder, and makes it the holder in the same hold of the spinlock, so
  * that no task takes the mutex in between. The waiting task sleeps on a word of its own and wakes

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Fair mutex: a lock for which tasks wait asleep, in line. The holder passes it to the next task in
  * line; a task that comes later cannot take it in between.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Alloc, free, resize and drains of the general heap. The fast path is one table lookup and a pop
  * from a magazine, inlined into each function that callers use. The slow path tries, in this order:

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The general heap: memory of any size from 16 bytes on, behind struct heap: size classes over
  * objcaches up to 1 MB, half a block, and runs of whole blocks above. A free finds the class by the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The size classes of the general heap: which there are, and whether a class serves itself or the
  * next power of two serves it.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Runs of whole blocks, for allocations that are larger than any class. Runs that handlers free
  * wait, since the task that the handler interrupted may hold the block heap's lock; a drain gives

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Taking, giving and reserving. Each is a short section under [E] that counts first:
  * account_change_locked is the one place where pieces change accounts. A counted take then finds

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The guarantee: DMA memory that is there at any moment, without waiting, in interrupt handlers
  * too. It consists of pieces of adjacent blocks, each in a slot:

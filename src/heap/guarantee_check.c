@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The statistics of the guarantee and the lines that the monitor prints of it. Counts are copied
  * under the lock; the number of free pieces is derived from the others.

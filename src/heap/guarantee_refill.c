@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The refill task keeps the pieces where they do the least harm: on loan while memory is short,
  * idle while it is plentiful. It works under [K], and takes [E] only to move a slot from one list

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Windows with pieces of the guarantee in them. A piece that a request wants out of its window is
  * first replaced by one elsewhere; a piece that is out, or has no other place, is in the way.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Slots of pages that are hidden from the CPU unless the slot has an object. Each object ends at
  * the end of its last page, so an access behind it reaches a hidden page and faults; an access

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Guard pool: a few objects of a general heap, picked at random, each alone on pages of the direct
  * map beside a hidden page. Code that writes past the end of such an object, or uses it after its

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * A ring of freed objects that wait before they can be allocated again. When an object leaves the
  * ring, its junk is checked before it goes back to its cache: a write after the free is found

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The free delay, only if OBJCACHE_DEBUG: freed objects of a general heap wait here before they can
  * be allocated again. A write through a stale pointer then hits junk that no owner uses, and is

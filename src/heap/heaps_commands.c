@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The monitor commands "heaps" and "heaps leaks". The list of caches is walked by number: each step
  * copies one report under the lock and prints it without, so the list may change between two lines.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The monitor commands for objcaches and heaps, as `run` of commands whose context is the memory;
  * see memory_commands.c.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Owner snapshots. Long walks go on without the lock, or release it now and then: blocks may change
  * hands meanwhile, and a report may have a few of them as they were before, and others as they are

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Owner snapshots: which owners hold blocks, as lists that outlive the owners. They are taken under
  * the block heap's lock, piece by piece on a large machine, and printed without. Any task context;

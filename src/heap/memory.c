@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * A machine's memory put together: requests, drains, sources of blocks for heaps and caches, start
  * and end. A request first takes what is free; only one that does not fit enters reclaim

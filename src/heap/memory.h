@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The memory of a machine: block heap, cleaners and general heap put together, with watermarks and
  * reclaim.

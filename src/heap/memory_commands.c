@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The monitor commands of the memory. Their structs are allocated with the memory's other records,
  * so that several memories, as tests make them, each have commands of their own.

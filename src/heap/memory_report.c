@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Which owners hold the memory, and what each cleaner was last asked for and gave. Snapshots are
  * taken under the locks and printed without.

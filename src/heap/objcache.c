@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Blocks of an objcache, their lists by fill, and the objects in them. A state byte for each object
  * is all there is to know about it; eight states are one word, so a search for free objects looks

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Objcache: objects of one size on 2 MB blocks. A caching heap: it keeps free objects, and gives
  * whole blocks back on request.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Alloc and free of an objcache. The fast path, a pop or a push on a magazine of the CPU, is in
  * objcache_fast.h; here are the functions that callers use, and the slow path: with the lock,

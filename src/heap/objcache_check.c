@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Reports of wrong uses of an objcache, and the walker over its invariants. The walker counts
  * everything twice, by blocks and by magazines, and compares: each cached object lies in exactly

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * What debug builds do beside each alloc and free: junk in fresh and freed objects, a red zone
  * behind the bytes that were asked for, and for each object a record of the code that allocated and

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Draining. All blocks that go back to the source go through give_empty_of, one at a time, and are
  * counted there. A drain of a cache, a drain of all classes of a general heap, the surplus after a

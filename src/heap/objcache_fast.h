@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The fast paths of alloc and free, which objcache and general heap have inline: under the
  * preemption count, without a lock, a saved flag or a locked instruction. Each gives up if a

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * What the files of the objcache share; no other file includes it. `_locked`: with [C] held.
  *

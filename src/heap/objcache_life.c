@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The beginning and the end of an objcache, its counts, and its side of struct caching_heap. No
  * count is kept on the fast path: how many objects a CPU allocated and freed follows from what was

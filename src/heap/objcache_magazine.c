@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Magazines: those of the CPUs, those of the depot, which are full, and spare ones, which are
  * empty. A CPU's stack that has run empty, or full, gets another magazine from there or from the

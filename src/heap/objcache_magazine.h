@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * What the files of the objcache share about magazines; no other file includes it. `_locked`: with
  * [C] held. A CPU pushes objects on its stacks and pops them without a lock. All else is done under

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The general heap for one owner. Beside each object lies a record in the owner's list; so a driver
  * that goes without freeing something can be named, with the code that allocated it. The records

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Owned heap: the general heap for one owner, above all a driver. In every build it remembers the
  * owner's objects and the code that allocated them. So the core can say what an owner left behind

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * An owner of blocks: a name and a count, so that every block of the machine is accounted for and
  * the report of a failed request can name the owners. It is embedded in the structure that takes

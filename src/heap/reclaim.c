@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Requests, rounds and waiting. A request for single blocks asks for them at all addresses that its
  * constraints allow, one at a time; for blocks that have to stay free it asks at any address. A run

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Reclaim: makes cached memory free for a request that does not fit (memory.c). */
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* What the parts of reclaim share: reclaim.c (requests, rounds, waiting) and reclaim_runs.c (runs of blocks). */
 #pragma once
 

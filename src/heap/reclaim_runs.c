@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Runs of blocks: a window is chosen, isolated, emptied by the cleaners and taken; then the next
  * best one. The isolation keeps what was emptied so far for this request until the whole window is

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Sums by call site, and how a call site is printed. The sums are an unsorted list of a fixed
  * length; the line that is written next is looked for in the list, since the list is short.

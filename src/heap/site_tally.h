@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Call sites in reports: of one object, and of many, summed up by call site: the few sites with
  * most bytes by name, the others as one.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The ring of the last events of reclaim. Each entry has a state that says which event it holds and
  * whether a CPU still writes it. A writer claims its entry by one exchange of the state, a reader

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The trace: a ring of the last events of reclaim, with times, for the monitor command `trace`, and
  * to see afterwards why a request took long or failed.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Searches for the cheapest window. The window slides through the costs by eight blocks at a time.
  * Four costs are one word: a difference of words, multiplied by ONES, has in each of its four

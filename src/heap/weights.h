@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The eviction cost of each block, in 16 bits beside its descriptor, so that a search over all
  * memory reads little: 1 MB for 1 TB. The costs lie from the top of memory down, and a search goes

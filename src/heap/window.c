@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Windows: the choice between the zones of memory, and the exclusion of windows. The search itself
  * is in weights.c for windows and in block_search.c for places. A search for a window takes no

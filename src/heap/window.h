@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Windows: ranges of adjacent blocks that could become free runs. A block of a window is free, or
  * its owner is movable and it can be emptied now. The best window is the one with the lowest

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Blocks that are set apart for mapped pages. A page that is mapped moves into such a block, so
  * that pages which may stay for long lie together and other blocks can be emptied. One cursor finds

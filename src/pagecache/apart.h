@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Blocks set apart for mapped pages (map.h), which may stay for long: so they do not hold up a
  * window of blocks that a large request needs. A page is moved into such a block before it is

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The background writer: it writes old dirty pages, pages whose write failed some time ago, what
  * exceeds the background's share, and dirty pages ahead of the cursors. Of each kind it goes on

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The monitor's commands of the page cache: cache, volumes, volume clear, flush. They walk volumes
  * as all others do, so that no lock is held while a line is printed.

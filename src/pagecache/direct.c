@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * I/O past the cache, between a device and memory of the caller. Before it, dirty pages of the
  * range are written; whole pages that a write covers leave the cache before and after it, and parts

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Direct I/O: between the device and the caller's memory, past the cache, and coherent with it.
  * Dirty pages of the range are written before, and a direct write discards the cached pages of its

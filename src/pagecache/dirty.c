@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The dirty pages of a node: one treap, whose links are frame numbers in the page descriptors, so a
  * page becomes dirty without an allocation. The order is that of sets, then of pages: page->set and

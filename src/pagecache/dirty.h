@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The dirty pages of a node, by what keeps them from being clean:
  *

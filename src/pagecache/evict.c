@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Eviction of whole blocks, for the cleaners of a volume. The coldest block leaves its queue first,
  * so that no page enters it any more; then its cold pages are dropped and its hot and dirty ones

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Eviction by whole blocks, coldest first: the work of a volume's cleaners. A block is isolated
  * (page_heap_fence), so that no page moves in, looked at, emptied and released; a block that cannot

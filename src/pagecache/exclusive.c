@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Access to one page: a pin for a reader, the state WRITING for a writer. A page that is not cached
  * enters the index as READING or WRITING before its content is there; other tasks that want it find

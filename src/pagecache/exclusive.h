@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Access to single pages: pinned and read, or WRITING with the caller's as the only pin. Reading,
  * writing, mapping and discarding are built on it.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * A flush is a small state machine: it claims dirty pages, waits for their writes, then flushes the
  * device. No step waits, so one task takes the flushes of all volumes on at once. What was dirty

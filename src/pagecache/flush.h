@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Flushes: a flush makes durable what was written before it began. It goes through these stages,
  * each of which ends by itself:

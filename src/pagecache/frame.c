@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Frames: how a page gets one, leaves it, or moves to another one. An evicted page leaves from the
  * idle state by one exchange of its state, under the lock of its stripe of the index; a lookup

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Frames on their way: taken for a page that is missed, and left by pages that are evicted or
  * moved. The caller of these functions holds no lock.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The pageblock table: descriptors of all blocks and of their frames, made once and never freed
  * while the cache lives. So a lookup without a lock may look at the descriptor of any frame that it

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The pageblock table: a `struct frames` for every block of the machine's memory, with the
  * descriptors of its frames. It is made once at start-up, so a page heap grows and shrinks without

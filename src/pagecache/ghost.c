@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Fingerprints of evicted pages, in sets of 16 words. A word holds a part of the page's hash, its
  * queue, and the time of its eviction in units of evictions. A unit of time that begins clears what

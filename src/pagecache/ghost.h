@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Ghosts: fingerprints of pages that were evicted lately, in a table of fixed size. A ghost is 32
  * bits: 20 of the key's hash, 1 for the queue that the page was evicted from, and 11 for the time,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The index from keys to pages: chains of frame numbers in a hash table. Readers walk a chain
  * without a lock and check the key and the generation of what they found afterwards; the lock of a

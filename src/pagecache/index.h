@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The index: from node and page number to the cached page. It is a hash table whose size is fixed
  * at start-up, with chains through the descriptors of the pages, by frame number, so an insert

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Eviction of many neighbouring pages from the index at once. Pages that are neighbours on the disk
  * have neighbouring buckets, so one hold of the lock of a stripe takes all of them out that belong

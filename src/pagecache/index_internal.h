@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The inside of the index: buckets, stripes and links. For the files of the index, and for frame.c,
  * which evicts a page at each miss.

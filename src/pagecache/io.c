@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * I/O objects and reads. An object is counted before it is taken from the reserve: a share of them
  * is for reads, and each volume has a few of its own, so that neither a slow volume nor writes take

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * I/O of pages: consecutive pages of a volume in one request to the device. The I/O objects come
  * from a reserve; a task that finds none waits on pagecache->progress until one comes back, so I/O

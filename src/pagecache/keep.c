@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The cache minimum of a volume. A drain claims the pages of a block before it evicts them; a claim
  * counts at once, so two drains at the same time do not both take the last pages above the minimum.

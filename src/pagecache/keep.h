@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The cache minimum of a volume. Pages go for good in two ways: a drain evicts blocks, and the
  * guarantee borrows blocks, whose pages may be gone at any moment and do not count any more. Both

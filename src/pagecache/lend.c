@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Loans to the guarantee: the page cache's side. A group of blocks as long as a piece leaves the
  * queues, loses its dirty pages to other frames, and is marked in the generation of each block.

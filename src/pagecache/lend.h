@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Blocks on loan to the guarantee (heap/guarantee.h). Their pages stay cached, but may be gone at
  * any moment:

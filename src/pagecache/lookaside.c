@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Per-CPU frames. A CPU that needs a frame for probation takes a few more at once, and its next
  * misses take these without the lock of the page heap. Each place is exchanged atomically, so a

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Per-CPU frames: frames that a CPU has taken from a volume's cursor and not used yet. A miss takes
  * several frames at once under the lock of the page heap, uses the first, and leaves the others

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Mappings: pages that stay pinned while a program or a device uses them. Each page of a mapping
  * moves into a block that is set apart (apart.h) if it can, is counted there, and has a pin of the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Zero copy: a range of a node as a scatter-gather list of its cached pages, which a device may
  * read, or fill, by DMA.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The migration reserve: a few blocks that are taken ahead. A drain that has to move pages and
  * finds no frame opens one of them as the block of the main queue; the background writer fills the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The migration reserve: blocks whose frames are only for pages that a cleaning task moves away. So
  * a move never fails for want of a frame, even where the cursor of the main queue finds nothing to

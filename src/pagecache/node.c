@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Nodes: opening, closing, flushing, and where their pages lie: a binary search over the extents.
  * Reading is in read.c, writing in write.c.

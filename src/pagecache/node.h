@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * A node: a space of pages on a volume, made of extents: a file, a partition's table, the whole
  * volume. Every volume has one node of the last kind, volume->node.

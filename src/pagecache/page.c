@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The life of a page, as one table: for each content, the contents that may follow it and the pins
  * and flags that it may have. Each change of a state is one exchange of the whole word, and is

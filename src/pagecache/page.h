@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * A cached page: 4 KB of a node in a frame of its volume's page heap. Its descriptor lies outside
  * of the frame, in a table that has one for every frame of the machine (frame_table.h):

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The pageblocks of a volume: queues, levels by score, and cursors. A queue is refilled in place:
  * its cursor goes over the frames of its oldest block and evicts, moves or keeps each page. How the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The page heap of a volume: pageblocks, in two queues. New pages go where a cursor stands. A
  * cursor walks its open block in address order; at each frame the rule of replacement

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Blocks that are to go: out of their queues, and to the memory, or back. The coldest block is
  * found by its level, and counted anew before it is taken, since hits do not change the score of a

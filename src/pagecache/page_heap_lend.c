@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The page heap's part of loans (lend.h): which group of blocks is the coldest, and the role LENT.
  * A block is marked as lent before its pages are looked at: a reader that pins a page now either

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Starting and ending a page cache. Index, ghosts and the table of nodes lie in one run of blocks,
  * whose size follows from that of the memory and never changes; so inserting a page needs no

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The page cache: keeps pages of block devices in all memory that has no other use, and gives the
  * memory back in whole 2 MB blocks.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Pageout: the dirty pages of a block are written so that the block can be given. They are sorted
  * by their position on the disk first. A block that a drain passed by for its dirty pages is noted,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Pageout: the blocks that reclaim could not give because too many of their pages are dirty. A
  * cleaner that may write starts to write such a block; the background writer does so early, when

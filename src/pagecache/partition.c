@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The tables of a disk, read and checked. Every entry passes through add(), which checks it against
  * the limits of its table and against all partitions found so far; drop() removes those that

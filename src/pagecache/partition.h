@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Partition tables: GPT, and an MBR with its logical partitions. The table is read past the cache.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * A set of ranges, sorted in an array that has room for one range more than the set holds. When the
  * array is full, the two ranges that lie closest become one: the set may then hold too much, never

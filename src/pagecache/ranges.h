@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * A bounded set of ranges of bytes. A byte that was added is in the set until it is removed: when
  * the set is full, the two ranges that lie closest are joined, with the bytes between them. No

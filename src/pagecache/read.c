@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Reads through the cache. A read goes through windows of pages: a cached page is copied at once
  * without a pin, what is missing is asked for together, and is copied when it arrives. It takes no

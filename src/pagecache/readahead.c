@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Each piece that is read is compared with what the streams expect. One that fits moves its stream
  * on, and the stream orders what comes next; one that fits none begins a stream in the place of

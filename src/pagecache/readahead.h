@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Readahead watches readers where they miss, and where they first use a page that was read ahead;
  * hits on other pages do not come here. The reads of one reader are a stream: pieces of some pages,

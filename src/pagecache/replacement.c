@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * What to evict: queues, targets and scores. A new page enters probation; a page that is hit there,
  * or comes back soon after its eviction (ghost.h), goes to main. Ghosts that come back tell which

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The rule of replacement: S3-FIFO laid out in blocks. docs/PAGECACHE.md has the measurements.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Attaching volumes, walking over them, changing their values, detaching them. A walk counts
  * itself as a user of the volume it is at and holds no lock in between; a detach first makes the

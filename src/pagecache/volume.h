@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * A volume: a range of a block device with a page heap, a preference and a cache minimum (`keep`)
  * of its own.

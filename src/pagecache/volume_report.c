@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Reports of a volume. What they name is copied, a bounded number of it, or counted while a lock
  * is held, and printed when it is not.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Reports of a volume: when a request has failed, what the volume holds back, and which of its
  * pages cannot be given, and why; when a flush has failed, what is not on the disk.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Writing into the cache, and discarding what is in it, page by page. A write copies into a page
  * that it alone has, and leaves it dirty; the disk sees it later. A discard of more pages than the

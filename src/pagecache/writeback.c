@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Claiming and writing dirty pages. Every dirty page is in a set of its node, or in a write in
  * flight; it goes from the one to the other under [D].

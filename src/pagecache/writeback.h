@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Writeback: dirty pages go to the device, for each node in the order of its pages, merged into
  * requests as large as the device takes. A page in writeback is readable, and stays as it is until

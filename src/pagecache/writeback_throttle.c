@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Dirty limits of volumes, what their writers pay, and where they wait.
  *

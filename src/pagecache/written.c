@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Device flushes, and what becomes of written data when the device loses its cache. Each written
  * page has the number of the latest device flush that had begun when its write ended: a later one

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Written data that may still be lost: it lies in the device's volatile cache until a device flush
  * that begins later has ended well. A device flush that fails, and a device that is reset, may lose

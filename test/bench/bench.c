@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * bench_NAME            all benches, one a line: how heavy it is, and its name
  * bench_NAME I          nanoseconds per operation of bench I, the best of several runs

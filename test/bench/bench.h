@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * A bench program: a file that defines `benches`, linked with bench.c. `make bench` prints nanoseconds and instructions per
  * operation of each bench, the latter counted by valgrind, so that small changes show on a busy machine, too.

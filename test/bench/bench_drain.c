@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Drains of a general heap with objects in all of its classes: what they cost should depend on what they give. */
 #include "bench/bench.h"
 

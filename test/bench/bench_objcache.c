@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* One operation is one object allocated and freed. */
 #include "bench/bench.h"
 

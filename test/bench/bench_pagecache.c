@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * One operation is a lookup, pin and unpin of a cached page, a look at one as a read takes it, a read through the cache, or the
  * taking of a frame for a page that was missed, from the cursor or out of the CPU's lookaside.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * What a cached page costs, as ratios to something that is measured in the same run, in turns, the best of several rounds each:
  *

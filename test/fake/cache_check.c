@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 #include "cache_check.h"
 
 #include "pagecache/page_heap_internal.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* A walker over everything that a page cache keeps, held against the rules of page.h, page_heap.h, apart.h and lend.h. */
 #pragma once
 

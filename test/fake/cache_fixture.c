@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 #include "cache_fixture.h"
 
 #include <stdlib.h>

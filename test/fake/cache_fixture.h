@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * A machine for the tests of the page cache: 40 blocks of memory, and a disk attached as one volume, beside a flat copy of what
  * the volume should hold. Machines live side by side.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * A block device over host memory. It completes requests at once, or from a thread of its own: in order or shuffled, after a
  * delay, or only when a test lets it. It fails those that a test asks it to, and can keep a log of what it did, from which the

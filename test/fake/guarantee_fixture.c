@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 #include "guarantee_fixture.h"
 
 const struct guarantee_config pieces_config = { .bytes = PIECES * PIECE_BYTES, .piece_bytes = PIECE_BYTES };

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* A guarantee of a few pieces, for the tests of it with all kinds of lenders. */
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* A machine's memory for the tests of the heap: an arena, its metadata, and a small cache that gives way like a page cache. */
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * All orders of the steps of two actors. A step ends where interrupts are on again (host_step_hook), so at the end of each
  * section under a lock that handlers take, too; only one actor runs at a time, and at the end of each step it goes on or the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 #include "memory_check.h"
 
 #include "heap/dma_state.h"

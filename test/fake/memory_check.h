@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Walkers that check every invariant of a machine's memory. No operation may be under way. */
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Which partitions a disk with an MBR has, in the obvious way: each claim to sectors is painted onto the disk, and a partition
  * whose sectors have no other claim is one. It reads the bytes of the disk, and shares no code with what it judges.

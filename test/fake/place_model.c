@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 #include "place_model.h"
 
 #include "runtime/base/bits.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Which runs of blocks fit into a map of blocks, by trying all places. */
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 #include "cache_model.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The page cache beside what it should hold: a small machine with a disk of which two volumes take a part each, and a flat copy
  * of that disk as the last successful writes have left it. The first volume is used as a whole, the second one through two

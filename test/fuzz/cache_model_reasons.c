@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Why an operation may fail, or would wait for the fuzzer itself. */
 #include "cache_model.h"
 #include "runtime/base/bits.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Reading, writing, and what else names a range of a node. */
 #include "cache_ops.h"
 

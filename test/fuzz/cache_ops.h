@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Operations of the page cache, each with what may come of it: it does what the model expects, or fails for a reason that is
  * there, and then leaves what its contract says. Operations that would wait for the fuzzer's own mappings do nothing.

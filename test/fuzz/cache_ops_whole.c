@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Mapping, flushing, opening and closing, attaching and detaching, and memory for others. */
 #include <string.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * A disk as the partition fuzzer describes it: few numbers from which an image with right CRCs is made, so that the fuzzer gets
  * behind the checks of signature and CRC; and what is broken in it.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * DMA requests with any limits, on small machines with holes, beside a search through all places: a request is given, not now,
  * or never, exactly as that says; what is given keeps every limit, what fails changes nothing, and all comes back in the end.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The page cache against a flat array: the input is a stream of operations. See cache_model.h for the machine, and cache_ops.h
  * for what is expected of each.

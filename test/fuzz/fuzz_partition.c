@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Partition tables. The input describes a disk: its size and sectors, an MBR, entries, and what is wrong with each copy of the
  * GPT, before or after the CRCs have been made right; or a chain of logical partitions. All zeros are a good disk with an empty

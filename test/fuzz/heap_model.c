@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* The operations of the heap model: each is done, noted and compared. */
 #include "heap_model.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* The machine of the heap model: what lies in its objects, where its blocks come from, its beginning and its end. */
 #include "heap_model.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The main function of a host test: HOST_TEST_MAIN("suite", test_one, test_two, ...) at the end of the file. With
  * HOST_TEST_ONLY in the environment it runs only the tests with that word in their names. Tests of several threads have

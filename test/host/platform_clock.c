@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Time of a test, which runs by the computer's clock or by the test's own, and waiting on a word, which is a futex. */
 #include "platform_host.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * A thread is a CPU and a task in one: it is never preempted by another "task" of its CPU, so the preemption count only decides
  * what may sleep. Interrupts are signals: a thread that holds them runs what came meanwhile when it restores them.

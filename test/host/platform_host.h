@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The host platform: platform.h on threads of this process, for tests and benches. Every thread that calls into it becomes a
  * CPU of its own, until it ends.

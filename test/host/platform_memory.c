@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Simulated physical memory: an arena is a file in memory, so that its pages can be mapped a second time, in any order. */
 #define _GNU_SOURCE
 #include "platform_host.h"

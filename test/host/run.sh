@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # run.sh PROGRAM...: runs host tests, two at a time, and writes TAP: one line a test, whose name begins with $LABEL; a failed program
 # shows its output, too.
 set -uo pipefail

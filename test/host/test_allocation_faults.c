@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Each allocation of a workload over heap, DMA memory and page cache fails once: the first one, then the second one, until
  * none is left to fail; then all from one on, until that is noticed. Whatever failed says so, is as before, and succeeds when

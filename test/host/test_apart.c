@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Blocks set apart for mapped pages: they hold up no window, and all beside them stays right. */
 #include "fake/cache_fixture.h"
 #include "host/host_test.h"

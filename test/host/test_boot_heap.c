@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* The heap of the start-up, over a piece of the host's memory that plays the machine's RAM. */
 #include "host/host_test.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Contiguity for years: bursts of unmovable blocks come and go in a machine whose other memory a cache holds, and the longest
  * range without one is always what it has to be. There are descriptors only, no memory; the cache empties any block. The memory

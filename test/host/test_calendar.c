@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Dates beside the C library's, and what the CMOS clock's registers mean beside all that they can hold. */
 #include "host/host_test.h"
 

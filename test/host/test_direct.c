@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Direct I/O concerns its range only: random transfers over a cache that is dirty everywhere and a disk with bad sectors,
  * compared with a flat array; the disk's log shows what each one had written.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* The dirty sets of a node against plain arrays: what is in which set, young or old, and what has left since when. */
 #include "fake/cache_fixture.h"
 #include "host/host_test.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * What volumes may have dirty. One thread on the test's clock writes to disks of any speed, some of them silent, some with a
  * bad part, while memory comes and goes; disks work while it waits. Beside them stands a model: which pages are dirty, and

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * When a disk's command is late: disks that answer in order and out of order, slowly, not at all, or never one of their
  * commands, on several queues, beside a model that remembers every answer.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* From limits to pieces, for any limits and any number of bytes, up to the largest. Coherent objects keep the limits, too. */
 #include "fake/heap_fixture.h"
 #include "heap/dma_state.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* DMA memory of devices that may still be at work. */
 #include "host/host_test.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * drain(bytes, retain) is a contract, of every heap that caches and of every volume: it gives at most `bytes` rounded up to a
  * block, leaves `retain` bytes free if so many were, returns what reached the block heap, and stops at its deadline. Here

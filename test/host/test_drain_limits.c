@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Situations of a drain: its deadline, numbers of bytes as large as there are, a depot full of objects, and threads that drain
  * and free together. test_drain.c has the contract itself, for random states and arguments.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Eviction of many pages at once: beside the same one by one, in two machines that have done the same; and beside threads that
  * read pages into the same frames.

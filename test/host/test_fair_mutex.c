@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* The fair mutex: one at a time, the more urgent before others and else in the order in which they came, until a deadline. */
 #include "heap/fair_mutex.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Flushes over a disk with a volatile cache, which it loses when a flush fails and when it is reset: what a flush that returned
  * STATUS_OK said is on the medium, however pages were evicted, written again, and lost meanwhile; and what a flush says stops

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* What a flush waits for, and for how long: its own pages and no others, once each, and not beyond a deadline. */
 #include <string.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* %f beside the C library's printf, and format_fixed beside 128-bit arithmetic. */
 #include "host/host_test.h"
 

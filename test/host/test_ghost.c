@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* The memory of evicted pages. */
 #include "host/host_test.h"
 #include "pagecache/ghost.h"

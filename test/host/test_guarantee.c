@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* The guarantee against a model, with a lender that only notes what it is told. */
 #include <string.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The guarantee's counts and objects against an obvious model: reserved first, then found. The model knows for each account
  * which pieces it has out, for which size, and how many objects are in them.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* The guarantee with the page cache as the lender: what is lent still caches, and is there when it is taken. */
 #include <stdlib.h>
 #include <string.h>

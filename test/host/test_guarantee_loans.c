@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Loans against an obvious model: three devices reserve, take and give pieces, a donor lends memory and takes it back, the
  * cache turns over, and windows are cleared, in any order, and while a loan is on its way. Each block says whose it is: the

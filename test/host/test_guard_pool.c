@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Guarded objects: which ones are, what is reported of wrong uses, and how long a freed one stays out of use. */
 #include "host/host_test.h"
 

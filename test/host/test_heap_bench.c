@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* What the heap bench counts, beside counting region by region. */
 #include "host/host_test.h"
 

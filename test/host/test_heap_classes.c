@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* The size classes of the general heap: which have blocks of their own, and which share those of a larger one. */
 #include "host/host_test.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* What debug builds find: writes behind what was asked for and to freed objects, and who has what. */
 #include "host/host_test.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* The general heap: against a model, what it refuses and resizes, where its drains look, and handlers that free runs. */
 #include "host/host_test.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Magazines, depot, drains and checks of objcaches, beside a model and under threads and handlers. */
 #include "host/host_test.h"
 

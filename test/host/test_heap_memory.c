@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Cleaners, and requests for blocks that have them give what they hold. */
 #include "host/host_test.h"
 

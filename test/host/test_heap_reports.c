@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Who has what of the heaps: owners and what they leave behind, and the monitor's commands. */
 #include "host/host_test.h"
 

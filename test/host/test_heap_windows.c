@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* The search for windows, against the obvious one, in heaps with holes and across the zones. */
 #include "heap/block_search.h"
 #include "heap/weights.h"

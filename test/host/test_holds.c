@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* The longest hold at each place, on a clock that the test turns. */
 #define WEIR_HOLDS
 #include "runtime/base/holds.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* The page index: where keys go, for all kinds of patterns, and that neighbours stay neighbours. */
 #include <stdlib.h>
 #include <string.h>

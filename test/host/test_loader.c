@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* The loader, with a firmware made of fakes. */
 #include "host/host_test.h"
 

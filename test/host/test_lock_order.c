@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* The graph of lock classes, beside a matrix of what is reachable: random nests of spinlocks and mutexes, in random order. */
 #include "host/host_test.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Frames that CPUs keep for their next misses, and drains that must find them all. */
 #include "host/host_test.h"
 

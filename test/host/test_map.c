@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Zero copy and direct I/O. */
 #include <stdio.h>
 

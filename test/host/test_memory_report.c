@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Who holds the memory: reports of failed requests, the picture of the blocks, and what the monitor shows. */
 #include "host/host_test.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* What a machine can never give: arithmetic on its ranges beside a search through all places, and the answers that follow. */
 #include "fake/heap_fixture.h"
 #include "fake/place_model.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Nodes made of extents: where their pages lie, what is refused, flushing, discarding and closing. */
 #include "fake/cache_fixture.h"
 #include "host/host_test.h"

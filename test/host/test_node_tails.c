@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Nodes that end anywhere and lie side by side, each beginning at the sector after the one before or a little further on,
  * compared with one flat array of the disk: what one of them does changes its own bytes, and neither its neighbours' nor those

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* What is known on the command line, and which known name a wrong one is nearest to. */
 #include "host/host_test.h"
 #include "host/platform_host.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Interleavings that threads meet once in a million, step by step. */
 #include "fake/cache_fixture.h"
 #include "host/host_test.h"

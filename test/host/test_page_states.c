@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* The table of what a page's state may be and become. */
 #include "host/host_test.h"
 #include "pagecache/page.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* The page cache over a fake device and a small memory, against a flat copy of what the volume should hold. */
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* The page cache over a disk that fails or hangs. */
 #include <string.h>
 

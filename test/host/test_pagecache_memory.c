@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* The page cache where memory is short: what it does without, and what its cleaners give and where. */
 #include "fake/cache_fixture.h"
 #include "heap/window.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Partition tables: good ones, damaged ones, and arbitrary damage. */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* What is read ahead, and what is not. */
 #include "fake/cache_fixture.h"
 #include "host/host_test.h"

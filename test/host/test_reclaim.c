@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Reclaim on a small heap: the mark of cleaning, waiting, joining, watermarks. */
 #include "heap/background_cleaner.h"
 

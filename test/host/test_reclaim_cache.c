@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Reclaim out of a real page cache: nothing allocates, stalled disks hold up nobody else, writers pay for what they dirty. */
 #include "fake/cache_fixture.h"
 #include "host/host_test.h"

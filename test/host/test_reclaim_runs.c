@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Requests for runs: when a window that costs little is waited for, and when another one is taken. */
 #include "fake/heap_fixture.h"
 #include "heap/window.h"

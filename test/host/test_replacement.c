@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Which pages stay: scans, hot pages, ghosts, drains, and a cache that shrinks and grows. */
 #include "fake/cache_fixture.h"
 #include "heap/background_cleaner.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* The ring of events. */
 #include "host/host_test.h"
 

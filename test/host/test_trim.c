@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Memory that has been free for two rounds of the background cleaner becomes cache again, and memory ends only when nothing of
  * it is in use.

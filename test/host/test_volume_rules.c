@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* The text of volume rules: what is right means what it says, whatever its quotes and blanks; what is wrong is refused. */
 #include "host_test.h"
 

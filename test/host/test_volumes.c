@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Volumes of disks: what is attached, with which values, what excludes what, and changes while they are in use. */
 #include <stdio.h>
 #include <string.h>

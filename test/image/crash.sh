@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # crash.sh [CUTS [SEED]]: what a crash would leave on a disk, see test/tools/crash_replay.c. Writes TAP. The scenario `crash` runs
 # on a virtio and on an NVMe disk below which QEMU records each write and flush. What the machines printed and the logs are in
 # $BUILD/test/crash.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* For tests of disks that the command line names because something is wrong with them, such as faulty=virtio0. */
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The harness for tests within the image: on the real kernel, with real (emulated) devices. A test registers itself:
  *

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # What a person types: `make run`, with short jobs. Writes TAP; the output of each job is in $BUILD/test/image/NAME.job.
 set -uo pipefail
 

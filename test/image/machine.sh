@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 # Functions of run.sh: one machine of machines.txt, from power-on to TAP. Needs $BUILD and $work.
 
 firmware=${OVMF:-/usr/share/ovmf/OVMF.fd}

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # Talks to the monitor on the serial line as a person would, and writes TAP. The transcript is in $BUILD/test/image/monitor.serial.
 set -uo pipefail
 

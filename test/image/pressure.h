@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Memory pressure: holds memory, so that the disk with the test pattern fills the rest of it, however large the machine is.
  *

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # run.sh [PATTERN]: starts the image on the machines of machines.txt whose name matches, as "pc*" does, and writes TAP. What a
 # machine printed is in $BUILD/test/image/NAME.serial.
 set -uo pipefail

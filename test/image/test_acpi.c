@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Broken ACPI tables are refused in words, never followed. */
 #include "image_test.h"
 

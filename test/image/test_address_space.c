@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Fresh ranges of virtual addresses. */
 #include "image_test.h"
 

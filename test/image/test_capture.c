@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* The main jobs, small. */
 #include "image_test.h"
 

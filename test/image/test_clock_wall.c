@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* The time of day: as the machine was told (wall=SECONDS, with QEMU's -rtc base), as the CMOS clock has it, and steady. */
 #include "image_test.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 #include "image_test.h"
 
 #include "runtime/kernel/console.h"

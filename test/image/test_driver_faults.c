@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Each allocation of a driver's start fails once: the driver says so, leaves nothing behind, and starts at the next try. */
 #include "disk_place.h"
 #include "heap/dma.h"

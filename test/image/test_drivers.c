@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* PCI, and taking the drivers of disks away and back. */
 #include "app/pattern.h"
 #include "disk_place.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* NVMe and virtio disks: what their interface promises. */
 #include "app/pattern.h"
 #include "disk_test.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Devices that lie: rings whose other side is written by the test. */
 #include "drivers/nvme.h"
 #include "drivers/virtio_blk.h"

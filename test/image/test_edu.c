@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* The example device: memory goes there and comes back, below its 28 bits, within its bounds. */
 #include "image_test.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * A disk that QEMU's blkdebug makes fail: reads of page 100 always, the first read of page 400, the first write of page 200,
  * the first four of page 300, the first flush of its cache. Only where the command line names it: faulty=virtio0.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Doubles in text: passed by code that has vector registers to a formatter that uses none. */
 #include "image_test.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* The heap on the real machine: from many CPUs at once, and with real mappings. */
 #include "image_test.h"
 

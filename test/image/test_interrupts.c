@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Timers, deferred work, and interrupts by message. */
 #include "image_test.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* The heap on the real machine: objects from many tasks, and DMA memory out of a full page cache. */
 #include "image_test.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* The page cache over the machine's own disk, which carries the test pattern. */
 #include "image_test.h"
 

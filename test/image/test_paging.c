@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* The page tables that the machine runs on. */
 #include "image_test.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* BARs as memory that combines writes, as ports, and as what other devices read from and write to. */
 #include "disk_test.h"
 #include "image_test.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Waits for a task that was preempted: the one that waits has the highest priority, and both are bound to one CPU. If it spins,
  * the other one never goes on, and the machine is stopped as one that hangs.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* The image's own memory and text functions, against the obvious way to do the same. */
 #include "image_test.h"
 

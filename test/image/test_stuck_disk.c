@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * A disk that stops answering, by QEMU's throttle filter: after a write, writes wait for a second for each 1.5 KB that it had,
  * but at least for one; so for nearly three after a page. The image gives a disk one second, so the driver resets it, and gives

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Names for addresses, and the way back through the callers. */
 #include "image_test.h"
 

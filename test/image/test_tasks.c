@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Tasks: birth, end, order, preemption, and many of them. */
 #include "image_test.h"
 

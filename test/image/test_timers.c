@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Periodic timers: on their grid, for good, and gone when cancelled. */
 #include "image_test.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Vector registers of tasks that may use them: kept across preemption and moves between CPUs. */
 #include "image_test.h"
 

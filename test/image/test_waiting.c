@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Waiting and waking, mutexes, and calls to all CPUs. */
 #include "image_test.h"
 

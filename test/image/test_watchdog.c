@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* The watchdog: it sees what hangs, and only that. */
 #include "image_test.h"
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # run.sh [PART...]: what takes too long for `make test`, for `make test-long PARTS="takes fuzz"`; all parts where none is named.
 # Results are TAP lines in $BUILD/long/results.tap, outputs beside it; the last line counts them. All of it takes at most 3 hours on
 # 2 cores without KVM.

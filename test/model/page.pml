@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The life of one page, K, for spin: ACTORS actors do ROUNDS operations each, any of read, write, write back, evict, move, lend
  * and discard, in all interleavings, beginning with K not cached, clean or dirty. There are two frames, either of which may

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # run.sh [long]: has spin look at every interleaving of the model of a page (page.pml): three actors with one operation each on a
 # disk that does not fail, two actors on one that may; `long`: two actors with two operations each, too. Then leaves out, one after the
 # other, what the model has a BREAK_ for: each must be found, by two actors or by three. Some minutes, and up to 2.5 GB of memory,

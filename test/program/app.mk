@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 # The library's source is not the program's.
 SOURCES := $(filter-out library/%,$(SOURCES))
 CFLAGS = -Iinclude -DPARTS_NUMBER=42 -DPARTS_FLAG=$(PARTS_FLAG)

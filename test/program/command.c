@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* A command of the monitor. */
 #include "parts.h"
 #include "runtime/base/command.h"

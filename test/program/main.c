@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Each part of the program has its say; the last line is what test/check/programs.sh looks for. */
 #include "app/scenario.h"
 #include "parts.h"

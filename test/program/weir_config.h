@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* One value of config.h, and some of the program's own: a number, a text, and a table. */
 #pragma once
 

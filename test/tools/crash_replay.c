@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * crash_replay LOG IMAGE CUTS SEED [lying|tearing]: whether the scenario `crash` would have lost something in a crash. LOG is
  * what blklogwrites has recorded, IMAGE is the disk as it was at the end.

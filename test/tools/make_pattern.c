@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * make_pattern FILE BYTES SEED: makes a disk of numbered pages (app/pattern.h) for the image. BYTES are rounded up to a page
  * and may end in K, M, G or T. A file that is there already, whole and of the same seed, is left as it is. The file appears

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * make_trace FILE NAME: reads a trace of page references on standard input, a line "R <page>" or "W <page>" each, and writes it
  * to FILE as the disk that the scenario replay reads (app/trace_format.h). Prints how many pages a data disk needs to have all

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 #include "write_log.h"
 
 #include <fcntl.h>

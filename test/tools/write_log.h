@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * A log of what was done to a disk, as QEMU's block driver blklogwrites and Linux' dm-log-writes keep it: a sector with the
  * superblock, then for each operation a sector with the entry, and behind it the data of a write. All numbers are

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * How much memory is taken, and how much of it comes back.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Regions of 2 MB, by the addresses of what lies in them. */
 #pragma once
 

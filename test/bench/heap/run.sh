@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # Runs the workloads of test/bench/heap on Weir's heap and on other allocators, in turns, ROUNDS times (5), and prints tables and
 # lines `result: heap ...`; see table.awk. For each measurement there is a process of its own. With figures from a busy machine,
 # believe the least time and the instructions.

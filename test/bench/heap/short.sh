@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # A short run of the heap bench, without allocators that have to be installed and without valgrind: each workload works, and each
 # allocator that can do it has its figures.
 set -euo pipefail

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* What one thread does. Each object is written to once, as whoever allocates one does. */
 #include <stddef.h>
 

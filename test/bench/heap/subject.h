@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The allocator that is measured, bound at compile time, so that the workloads call it directly: each program is made of the
  * same sources, with one of these.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Weir's heap on the host platform; see subject.h. What was taken are whole blocks, which nobody else could use. */
 #pragma once
 

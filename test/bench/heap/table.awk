@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 # Tables, as docs/BENCHMARKS.md has them, and result lines, from the figures that run.sh has collected: lines of workload, allocator,
 # key, value.
 #

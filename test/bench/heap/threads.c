@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * What two threads do. producer_consumer: one allocates and writes, the other reads and frees; ns for each object, with its way
  * through a ring. two_threads: random replacement by two threads of one heap, each with objects of its own, in turns with the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * heap_SUBJECT                      names of the workloads, one a line, and behind them "counted", or "timed" if only the time
  * varies heap_SUBJECT NAME time [SLICES]   measures and prints figures, one a line: a key and a value heap_SUBJECT NAME count

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* The block heap of a machine that has been up for long: every second block is free. */
 #include "holds.h"
 

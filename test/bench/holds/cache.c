@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * A page cache of 16 GB, spread over 100 volumes, of which many pages are dirty or mapped. The rest of the memory is taken, so
  * every request needs some of it. Devices complete at once and transfer nothing.

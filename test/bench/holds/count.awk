@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 # Has a program count its own instructions: takes what the compiler wrote and begins each basic block with an instruction that
 # adds the number of its instructions to r15, which the compiler leaves alone (-ffixed-r15). lea changes no flags, so it may
 # stand anywhere.

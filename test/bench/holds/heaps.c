@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Heaps with millions of objects, whose magazines and depots are full on all CPUs; a driver with much; many DMA buffers. */
 #include "holds.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The machine that `make bench-holds` looks at: 1 TB of memory with a hole below 4 GB as PCs have it, a guarantee of an eighth
  * of that, 64 CPUs whose magazines and depots are full, 16 GB of cached pages of 100 volumes. It does everything that takes

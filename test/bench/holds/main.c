@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Sets the machine up, has everything looked at, and prints what has been recorded. */
 #include "holds.h"
 

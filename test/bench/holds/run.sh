@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # run.sh PROGRAM: prints a line for each place that holds a lock, preemption or interrupts, the longest hold first. Fails if one
 # of them is longer than BOUND instructions.
 set -euo pipefail

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * What it costs to take blocks from the cache: every 20,000 references a tenth of the blocks is taken, stays away for 5,000,
  * and comes back empty. The extra misses are those beyond a run where nothing is taken, for each block; means over periods of

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * What a guarantee of DMA memory costs a cache, and what lending saves of that. Misses in percent: `none` of a cache that has
  * all of its blocks, `idle` of one without those of the guarantee, `lent` of one that has lent them. `bound` is idle - none:

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * Reference models of replacement by pages, to stand beside the page cache: each as simple as its definition. Every reference
  * counts, reads and writes alike; pages by their dense numbers.

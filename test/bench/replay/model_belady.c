@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* The optimum, which knows the future: evicts the page whose next use is farthest away. */
 #include <stdlib.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Least recently used. */
 #include <stdlib.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * S3-FIFO by pages: a small queue of a tenth, a main one, and a memory of what left the small one within 0.9 of the capacity in
  * evictions. A page that leaves the small queue and was hit twice goes to main; one that leaves main and was hit goes in again

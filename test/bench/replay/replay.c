@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * replay [-q | -g PART] TRACE [PERCENT...]: replays a trace of page references through the page cache and through reference
  * models, with caches of so many percent of the trace's pages (1 5 10 20 40), and prints one line each; then, where 20 is

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * The real page cache with exactly so many blocks, over a device that completes everything at once and keeps nothing. One
  * thread, a clock that stands still, no readahead: the same trace gives the same figures each time.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* One run of a trace through the page cache, or through S3-FIFO, while blocks are taken from it or not. */
 #pragma once
 

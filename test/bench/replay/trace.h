@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /*
  * A trace of page references: text, gzip'd or not, one reference a line, `R <page>` or `W <page>`, pages of 4 KB by number,
  * which are at most what a volume can have.

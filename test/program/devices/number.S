@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Code in assembler, in a folder of its own. */
 	.text
 	.globl parts_in_assembler

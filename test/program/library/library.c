@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Goes into an archive, which app.mk names in LIBS. */
 #include "runtime/base/types.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* Tests that only the test image has. */
 #include "parts.h"
 #include "test/image/image_test.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
 /* A driver for QEMU's pci-testdev, which Weir has none for: it takes the card, and counts it. */
 #include "drivers/driver.h"
 #include "parts.h"
