@@ -63,6 +63,7 @@ step "format" make_quietly check-format
 step "edges" make_quietly check-edges
 step "wrong edges are denied" test/check/edges_test.sh
 step "style" make_quietly check-style
+step "each source file says its licence" test/check/spdx.sh
 step "the house is measured rightly" test/check/house_test.sh
 step "headers as C++20" test/check/headers.sh
 step "each message is explained" test/check/troubleshooting.sh
