@@ -181,7 +181,7 @@ START_TEST(a_discard_of_what_is_being_moved_waits_for_the_move)
 	cache_machine_init(&discarding.machine, DISK_BYTES, false);
 	cache_machine_read(&discarding.machine, 0, PAGE_BYTES);
 	host_threads_run(2, move_or_discard, &discarding);
-	ck_assert_uint_eq(cache_machine_statistics(&discarding.machine).cached_pages, 0);
+	ck_assert_uint_eq(cache_machine_statistics(&discarding.machine)->cached_pages, 0);
 	cache_machine_fini(&discarding.machine);
 }
 END_TEST
