@@ -9,12 +9,12 @@
  */
 #include <stdatomic.h>
 
-#include "direct.h"
+#include "app/testbed/direct.h"
 #include "heap/memory.h"
 #include "pagecache/map.h"
 #include "pagecache/volume.h"
-#include "report.h"
-#include "capture_loop.h"
+#include "app/testbed/report.h"
+#include "app/testbed/capture_loop.h"
 #include "runtime/base/block_device.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/log.h"

@@ -6,7 +6,7 @@
  * times as many of each), short=1 (as few as tell whether it works at all), only=A,B (these), and those of the scenarios, which
  * go to all.
  */
-#include "report.h"
+#include "app/testbed/report.h"
 #include "runtime/base/boot_info.h"
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"

@@ -14,20 +14,20 @@
  */
 #include "baseline.h"
 
-#include "buffers.h"
-#include "direct.h"
-#include "disks.h"
-#include "fill.h"
+#include "app/testbed/buffers.h"
+#include "app/testbed/direct.h"
+#include "app/testbed/disks.h"
+#include "app/testbed/fill.h"
 #include "heap/memory.h"
-#include "reclaim_stats.h"
-#include "lru.h"
+#include "app/testbed/reclaim_stats.h"
+#include "app/testbed/lru.h"
 #include "pagecache/volume.h"
-#include "report.h"
+#include "app/testbed/report.h"
 #include "runtime/base/block_device.h"
 #include "runtime/base/log.h"
 #include "runtime/base/options.h"
 #include "runtime/kernel/task.h"
-#include "testbed.h"
+#include "app/testbed/testbed.h"
 
 #define WARM_NS (30 * NS_PER_S) /* at most, to let the loads put the whole cache into an order of their own */
 

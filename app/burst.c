@@ -9,14 +9,14 @@
  */
 #include "heap/dma.h"
 #include "heap/memory.h"
-#include "report.h"
+#include "app/testbed/report.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"
 #include "runtime/base/options.h"
 #include "runtime/base/random.h"
 #include "scenario.h"
-#include "testbed.h"
+#include "app/testbed/testbed.h"
 
 #define LOOPS_DEFAULT    8
 #define PERCENT_MIN      5

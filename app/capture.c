@@ -7,9 +7,9 @@
  * in two), baseline=1 (the naive ways in the same boot, see baseline.c), and those of testbed.h.
  */
 #include "baseline.h"
-#include "direct.h"
-#include "report.h"
-#include "capture_loop.h"
+#include "app/testbed/direct.h"
+#include "app/testbed/report.h"
+#include "app/testbed/capture_loop.h"
 #include "runtime/base/block_device.h"
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"

@@ -4,10 +4,10 @@
  * (test/tools/crc32c.c). Options: volume=NAME, the first disk where nothing is said; bytes=N, the first N bytes alone: an
  * image that does not end with a sector is a longer disk, with zeros at the end, and the launcher says how long the image is.
  */
-#include "disks.h"
+#include "app/testbed/disks.h"
 #include "heap/memory.h"
 #include "pagecache/volume.h"
-#include "report.h"
+#include "app/testbed/report.h"
 #include "runtime/base/crc32.h"
 #include "runtime/base/log.h"
 #include "runtime/base/options.h"

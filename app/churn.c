@@ -6,14 +6,14 @@
  * Options: loops=10000, baseline=1 (the naive ways in the same boot, see baseline.c), and those of testbed.h.
  */
 #include "baseline.h"
-#include "buffers.h"
+#include "app/testbed/buffers.h"
 #include "heap/memory.h"
-#include "report.h"
+#include "app/testbed/report.h"
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"
 #include "runtime/base/options.h"
 #include "runtime/base/random.h"
-#include "testbed.h"
+#include "app/testbed/testbed.h"
 
 #define LOOPS_DEFAULT 10000
 #define BUFFERS       56

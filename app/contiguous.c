@@ -8,10 +8,10 @@
  * size), contiguous_bytes=1G, baseline=1 (the largest size the naive ways, see baseline.c), and those of testbed.h.
  */
 #include "baseline.h"
-#include "direct.h"
+#include "app/testbed/direct.h"
 #include "heap/memory.h"
-#include "report.h"
-#include "capture_loop.h"
+#include "app/testbed/report.h"
+#include "app/testbed/capture_loop.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/block_device.h"
 #include "runtime/base/format.h"

@@ -8,8 +8,8 @@
  * Options: volume=NAME, which must hold nothing but zeros; flushes=N of each flusher; seed=N.
  */
 #include "crash_format.h"
-#include "direct.h"
-#include "disks.h"
+#include "app/testbed/direct.h"
+#include "app/testbed/disks.h"
 #include "heap/dma.h"
 #include "pagecache/volume.h"
 #include "runtime/base/crc32.h"

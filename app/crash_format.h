@@ -16,7 +16,7 @@
  */
 #pragma once
 
-#include "pattern.h"
+#include "app/testbed/pattern.h"
 
 #define CRASH_DATA_PAGES  1536u
 #define CRASH_WRITERS     3u

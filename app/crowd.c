@@ -7,16 +7,16 @@
  */
 #include <stdatomic.h>
 
-#include "buffers.h"
-#include "direct.h"
+#include "app/testbed/buffers.h"
+#include "app/testbed/direct.h"
 #include "heap/memory.h"
-#include "report.h"
+#include "app/testbed/report.h"
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"
 #include "runtime/base/options.h"
 #include "runtime/base/platform.h"
 #include "runtime/kernel/task.h"
-#include "testbed.h"
+#include "app/testbed/testbed.h"
 
 #define LOOPS_DEFAULT    20
 #define LOOPS_MAX        1000

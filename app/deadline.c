@@ -10,20 +10,20 @@
  */
 #include <stdatomic.h>
 
-#include "direct.h"
-#include "disks.h"
+#include "app/testbed/direct.h"
+#include "app/testbed/disks.h"
 #include "heap/dma.h"
-#include "memhog.h"
+#include "app/testbed/memhog.h"
 #include "pagecache/map.h"
 #include "pagecache/volume.h"
-#include "pattern.h"
-#include "report.h"
+#include "app/testbed/pattern.h"
+#include "app/testbed/report.h"
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"
 #include "runtime/base/options.h"
 #include "runtime/base/random.h"
 #include "runtime/kernel/task.h"
-#include "testbed.h"
+#include "app/testbed/testbed.h"
 
 #define LOOPS_DEFAULT   40
 #define LOOPS_MAX       10000

@@ -14,15 +14,15 @@
  *
  * Options: references=N (only the first ones), trace=NAME (see trace.h), data=NAME.
  */
-#include "disks.h"
+#include "app/testbed/disks.h"
 #include "heap/dma.h"
 #include "pagecache/volume.h"
-#include "pattern.h"
-#include "report.h"
+#include "app/testbed/pattern.h"
+#include "app/testbed/report.h"
 #include "runtime/base/block_device.h"
 #include "runtime/base/log.h"
 #include "runtime/base/options.h"
-#include "trace.h"
+#include "app/testbed/trace.h"
 
 struct replay {
 	struct page_trace trace;

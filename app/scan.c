@@ -17,12 +17,12 @@
  * warm_rounds=16 (each of as many reads as the set has pages), hot_reads=64 (for each 256 KB of the scan), data=NAME and
  * digitizer=NAME (see disks.h).
  */
-#include "disks.h"
+#include "app/testbed/disks.h"
 #include "heap/memory.h"
-#include "load.h"
+#include "app/testbed/load.h"
 #include "pagecache/volume.h"
-#include "pattern.h"
-#include "report.h"
+#include "app/testbed/pattern.h"
+#include "app/testbed/report.h"
 #include "runtime/base/log.h"
 #include "runtime/base/options.h"
 

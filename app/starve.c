@@ -9,13 +9,13 @@
  */
 #include <stdatomic.h>
 
-#include "memhog.h"
+#include "app/testbed/memhog.h"
 #include "pagecache/volume.h"
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"
 #include "runtime/base/options.h"
 #include "runtime/kernel/task.h"
-#include "testbed.h"
+#include "app/testbed/testbed.h"
 
 #define LOOPS_DEFAULT 10
 #define REQUEST_BYTES (64 * MIB)

@@ -9,12 +9,12 @@
  */
 #include "storm.h"
 
-#include "report.h"
+#include "app/testbed/report.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/log.h"
 #include "runtime/base/options.h"
 #include "runtime/kernel/task.h"
-#include "testbed.h"
+#include "app/testbed/testbed.h"
 
 #define LOOPS_DEFAULT  5000
 #define CPUS_MAX       8

@@ -14,13 +14,13 @@
  *
  * Options: stream_bytes=512M, rounds=3, data=NAME and digitizer=NAME (see disks.h).
  */
-#include "buffers.h"
-#include "direct.h"
-#include "disks.h"
+#include "app/testbed/buffers.h"
+#include "app/testbed/direct.h"
+#include "app/testbed/disks.h"
 #include "heap/dma.h"
 #include "pagecache/volume.h"
-#include "pattern.h"
-#include "report.h"
+#include "app/testbed/pattern.h"
+#include "app/testbed/report.h"
 #include "runtime/base/block_device.h"
 #include "runtime/base/log.h"
 #include "runtime/base/options.h"

@@ -6,17 +6,17 @@
  * They are the volumes of the data disk and of the digitizer, which have preferences and keeps for it while the scenario runs;
  * the cache holds nothing else. Options: loops=5, cheap_keep=32M, dear_keep=64M, data=NAME and digitizer=NAME (see disks.h).
  */
-#include "buffers.h"
-#include "disks.h"
-#include "reclaim_stats.h"
+#include "app/testbed/buffers.h"
+#include "app/testbed/disks.h"
+#include "app/testbed/reclaim_stats.h"
 #include "pagecache/volume.h"
-#include "pattern.h"
-#include "report.h"
+#include "app/testbed/pattern.h"
+#include "app/testbed/report.h"
 #include "runtime/base/block_device.h"
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"
 #include "runtime/base/options.h"
-#include "testbed.h"
+#include "app/testbed/testbed.h"
 
 #define LOOPS_DEFAULT    5
 #define CHEAP_PREFERENCE 10

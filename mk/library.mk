@@ -36,8 +36,8 @@ $(BUILD)/image/libweir.a $(BUILD)/image/libprogram.a:
 	$(Q)ar rcsD $@ $(filter %.o,$^)
 
 # Disks of numbered pages, and of page references; the image knows the same formats.
-$(BUILD)/make_pattern: app/pattern.h
-$(BUILD)/make_trace: app/trace_format.h
+$(BUILD)/make_pattern: app/testbed/pattern.h
+$(BUILD)/make_trace: app/testbed/trace_format.h
 $(BUILD)/make_pattern $(BUILD)/make_trace: $(BUILD)/%: test/tools/%.c | setup
 	@mkdir -p $(@D)
 	$(Q)$(HOST_CC) -std=gnu11 -O2 -Wall -Wextra -Werror -I. -Isrc $< -o $@

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "disk_test.h"
 
-#include "app/pattern.h"
+#include "app/testbed/pattern.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/string.h"
 

@@ -2,8 +2,8 @@
 /* The main jobs, small. */
 #include "image_test.h"
 
-#include "app/disks.h"
-#include "app/zipf.h"
+#include "app/testbed/disks.h"
+#include "app/testbed/zipf.h"
 #include "heap/memory.h"
 #include "pagecache/volume.h"
 #include "pressure.h"

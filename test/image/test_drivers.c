@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* PCI, and taking the drivers of disks away and back. */
-#include "app/pattern.h"
+#include "app/testbed/pattern.h"
 #include "disk_place.h"
 #include "disk_test.h"
 #include "drivers/disk_device.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* NVMe and virtio disks: what their interface promises. */
-#include "app/pattern.h"
+#include "app/testbed/pattern.h"
 #include "disk_test.h"
 #include "runtime/base/random.h"
 #include "runtime/base/string.h"

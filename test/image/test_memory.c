@@ -2,7 +2,7 @@
 /* The heap on the real machine: objects from many tasks, and DMA memory out of a full page cache. */
 #include "image_test.h"
 
-#include "app/disks.h"
+#include "app/testbed/disks.h"
 #include "heap/dma.h"
 #include "pagecache/volume.h"
 #include "pressure.h"

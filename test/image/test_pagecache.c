@@ -2,9 +2,9 @@
 /* The page cache over the machine's own disk, which carries the test pattern. */
 #include "image_test.h"
 
-#include "app/direct.h"
-#include "app/disks.h"
-#include "app/pattern.h"
+#include "app/testbed/direct.h"
+#include "app/testbed/disks.h"
+#include "app/testbed/pattern.h"
 #include "heap/dma.h"
 #include "pagecache/volume.h"
 #include "runtime/base/block_device.h"

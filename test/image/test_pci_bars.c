@@ -5,8 +5,8 @@
 
 #include <stdatomic.h>
 
-#include "app/disks.h"
-#include "app/pattern.h"
+#include "app/testbed/disks.h"
+#include "app/testbed/pattern.h"
 #include "drivers/pci.h"
 #include "drivers/registers.h"
 #include "pagecache/direct.h"

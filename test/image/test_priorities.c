@@ -5,7 +5,7 @@
  */
 #include "image_test.h"
 
-#include "app/disks.h"
+#include "app/testbed/disks.h"
 #include "heap/guarantee.h"
 #include "pagecache/exclusive.h"
 #include "pagecache/map.h"

@@ -4,7 +4,7 @@
 
 #include <stdatomic.h>
 
-#include "app/pattern.h"
+#include "app/testbed/pattern.h"
 #include "drivers/driver.h"
 #include "heap/dma.h"
 #include "runtime/base/block_device.h"

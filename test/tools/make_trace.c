@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * make_trace FILE NAME: reads a trace of page references on standard input, a line "R <page>" or "W <page>" each, and writes it
- * to FILE as the disk that the scenario replay reads (app/trace_format.h). Prints how many pages a data disk needs to have all
- * pages of the trace.
+ * to FILE as the disk that the scenario replay reads (app/testbed/trace_format.h). Prints how many pages a data disk needs to
+ * have all pages of the trace.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "app/trace_format.h"
+#include "app/testbed/trace_format.h"
 
 static uint64_t chunk[TRACE_CHUNK_WORDS];
 

@@ -16,7 +16,7 @@
  */
 #pragma once
 
-#include "app.h"
+#include "app/app.h"
 #include "runtime/base/random.h"
 #include "runtime/base/status.h"
 #include "zipf.h"

@@ -10,7 +10,7 @@
  */
 #pragma once
 
-#include "app.h"
+#include "app/app.h"
 
 #define RECLAIM_GIVERS_MAX 32
 

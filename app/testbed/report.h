@@ -2,7 +2,7 @@
 /* How scenarios talk: numbers for people, a progress bar, percentiles. */
 #pragma once
 
-#include "app.h"
+#include "app/app.h"
 #include "runtime/base/format.h"
 #include "runtime/base/sort.h"
 

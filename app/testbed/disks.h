@@ -2,7 +2,7 @@
 /* Which disk plays which part: told apart by the test pattern that they carry, not by name. */
 #pragma once
 
-#include "scenario.h"
+#include "app/scenario.h"
 
 struct block_device;
 struct dma_buffer;

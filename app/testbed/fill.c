@@ -10,7 +10,7 @@
 #include "report.h"
 #include "runtime/base/log.h"
 #include "runtime/kernel/task.h"
-#include "scenario.h"
+#include "app/scenario.h"
 
 #define READ_PAGES (1 * MIB / PAGE_BYTES)
 #define POLL_NS    (5 * NS_PER_MS)

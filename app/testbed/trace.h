@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "scenario.h"
+#include "app/scenario.h"
 #include "trace_format.h"
 
 struct block_device;
