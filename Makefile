@@ -59,7 +59,8 @@ LIBRARY := $(BUILD)/image
 TOOLS = $(BUILD)
 
 # Weir's own tests in the image belong to the program in app/, whose parts they use.
-TEST_OBJECTS = $(if $(filter app,$(PROGRAM)),$(patsubst %,$(BUILD)/image/%.o,$(filter-out %/image_test.c,$(wildcard test/image/*.c))))
+TEST_OBJECTS = $(if $(filter app,$(PROGRAM)),$(patsubst %,$(BUILD)/image/%.o,\
+	$(filter-out %/image_test.c,$(wildcard test/image/*.c test/scenario/*.c))))
 include mk/image.mk
 include mk/library.mk
 $(TEST_OBJECTS): $(BUILD)/image/%.o: % $(FLAGS_RECORD) | setup

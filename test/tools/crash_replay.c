@@ -5,7 +5,8 @@
  *
  * Each of CUTS crashes happens behind a random operation of the log. What a flush had made durable by then is on the disk; of
  * the writes since, each is there, or is not. Then every page must be whole, and no older than any promise on the disk says
- * (app/crash_format.h). Prints the first violations and a summary; ends with 0: none, 1: some, 2: the log is not fit to tell.
+ * (test/scenario/crash_format.h). Prints the first violations and a summary; ends with 0: none, 1: some, 2: the log is not
+ * fit to tell.
  *
  * To show that violations would be seen: `lying` replays as if the disk had forgotten what it was told to flush; `tearing`
  * keeps only a half of each write that was not flushed.
@@ -14,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "app/crash_format.h"
+#include "scenario/crash_format.h"
 #include "runtime/base/crc32.h"
 #include "runtime/base/random.h"
 #include "write_log.h"

@@ -17,7 +17,7 @@
 #include "runtime/base/string.h"
 #include "runtime/kernel/task.h"
 #include "runtime/kernel/timer.h"
-#include "scenario.h"
+#include "app/scenario.h"
 
 /* What the compiler cannot see through: it would turn these into undefined behaviour of its own. */
 static void *opaque(void *pointer)

@@ -13,7 +13,7 @@
 #include "runtime/base/log.h"
 #include "runtime/base/options.h"
 #include "runtime/kernel/task.h"
-#include "scenario.h"
+#include "app/scenario.h"
 
 #define SECONDS_DEFAULT  60
 #define ROUND_MS_DEFAULT 2000
