@@ -26,12 +26,12 @@ enum round {
 
 static bool is_full(const struct volume *volume)
 {
-	return atomic_load(&volume->writes) >= MAX(volume->pagecache->config.requests / SHARE, 1u);
+	return atomic_load(&volume->writeback.writes) >= MAX(volume->pagecache->config.requests / SHARE, 1u);
 }
 
 static bool is_beyond_background(struct volume *volume)
 {
-	atomic_store(&volume->beyond_background, false); /* before the look */
+	atomic_store(&volume->writeback.beyond_background, false); /* before the look */
 	return atomic_load(&volume->counts.dirty_pages) > writeback_limits(volume).background;
 }
 
@@ -46,7 +46,7 @@ static bool start(struct volume *volume, enum dirty_kind kind, uint64_t age_ns)
  */
 static bool retry(struct volume *volume)
 {
-	return atomic_load(&volume->counts.failed_pages) > 0 && platform_now_ns() >= atomic_load(&volume->retry_ns) &&
+	return atomic_load(&volume->counts.failed_pages) > 0 && platform_now_ns() >= atomic_load(&volume->writeback.retry_ns) &&
 	       start(volume, DIRTY_FAILED, 0);
 }
 
@@ -135,7 +135,7 @@ static enum round write_some(struct volume *volume, bool cursor_waits)
 
 static enum round write_some_of_all(struct pagecache *pagecache)
 {
-	const bool cursor_waits = atomic_exchange(&pagecache->cursor_waits, false);
+	const bool cursor_waits = atomic_exchange(&pagecache->writeback.cursor_waits, false);
 	struct volume *volume = NULL;
 	enum round most = ROUND_DONE;
 
@@ -158,19 +158,19 @@ void pagecache_writeback_run(struct pagecache *pagecache)
 	const uint64_t nap_ns = MIN(NAP_NS, MAX(pagecache->config.dirty_age_ns / 4, NS_PER_MS));
 	uint32_t kicks;
 
-	while (worker_begins(&pagecache->writer, &kicks)) {
+	while (worker_begins(&pagecache->writeback.writer, &kicks)) {
 		const uint32_t progress = atomic_load(&pagecache->progress);
 		const enum round round = write_some_of_all(pagecache);
 
 		if (round == ROUND_FULL)
 			(void)platform_wait(&pagecache->progress, progress, platform_now_ns() + nap_ns);
 		else if (round == ROUND_DONE)
-			worker_wait(&pagecache->writer, kicks, platform_now_ns() + nap_ns);
+			worker_wait(&pagecache->writeback.writer, kicks, platform_now_ns() + nap_ns);
 	}
 }
 
 void pagecache_stop(struct pagecache *pagecache)
 {
-	worker_stop(&pagecache->writer);
+	worker_stop(&pagecache->writeback.writer);
 	writeback_wake(pagecache);
 }

@@ -78,9 +78,9 @@ static void print_lost(struct volume *volume)
 {
 	struct ranges lost;
 
-	spinlock_lock(&volume->lock);
-	lost = volume->written.lost;
-	spinlock_unlock(&volume->lock);
+	spinlock_lock(&volume->writeback.lock);
+	lost = volume->writeback.written.lost;
+	spinlock_unlock(&volume->writeback.lock);
 	print(lost.count > 0 ? "lost, until it is written again or `volume clear %s`:\n" : "nothing of %s is lost\n",
 	      volume->name);
 	for (uint32_t i = 0; i < lost.count; i++)

@@ -117,7 +117,7 @@ static status_t write_dirty_page(struct node *node, uint64_t number)
 		if (page_is(state, PAGE_WRITEBACK)) {
 			(void)platform_wait(&page->state, state, PLATFORM_FOREVER);
 		} else if (tried && (state & PAGE_FAILED)) {
-			return atomic_load(&node->volume->write_status);
+			return atomic_load(&node->volume->writeback.write_status);
 		} else if (tried && losses == written_losses(node->volume)) {
 			return STATUS_OK; /* it was written, and a writer has come since */
 		} else if (page_is(state, PAGE_WRITING)) {

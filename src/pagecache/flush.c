@@ -48,12 +48,12 @@ static void begin(struct flush *flush, bool again)
 	struct volume *volume = flush->volume;
 
 	written_settle(volume);
-	spinlock_lock(&volume->lock);
+	spinlock_lock(&volume->writeback.lock);
 	flush->again = again;
 	flush->stage = FLUSH_CLAIM;
 	flush->since = writeback_clock_locked(volume);
-	flush->losses = volume->written.losses;
-	spinlock_unlock(&volume->lock);
+	flush->losses = volume->writeback.written.losses;
+	spinlock_unlock(&volume->writeback.lock);
 }
 
 void flush_begin(struct flush *flush, struct volume *volume, struct node *node)
@@ -72,7 +72,7 @@ static status_t status_locked(const struct flush *flush)
 	struct volume *volume = flush->volume;
 
 	if (atomic_load(flush->node ? &flush->node->failed_pages : &volume->counts.failed_pages) > 0)
-		return atomic_load(&volume->write_status);
+		return atomic_load(&volume->writeback.write_status);
 	return written_has_lost_locked(volume, flush->node) ? STATUS_IO_ERROR : STATUS_OK;
 }
 
@@ -90,10 +90,10 @@ static bool writes_have_begun(struct flush *flush)
 			continue;
 		if (started == WRITEBACK_STARVED || flush->waits)
 			return false;
-		spinlock_lock(&volume->lock);
+		spinlock_lock(&volume->writeback.lock);
 		flush->stage++;
 		flush->since = writeback_clock_locked(volume);
-		spinlock_unlock(&volume->lock);
+		spinlock_unlock(&volume->writeback.lock);
 	}
 	return true;
 }
@@ -106,14 +106,14 @@ static bool writes_have_ended(struct flush *flush)
 
 	if (!writes_have_begun(flush))
 		return false;
-	spinlock_lock(&volume->lock);
+	spinlock_lock(&volume->writeback.lock);
 	ended = flush->stage == FLUSH_DEVICE || !writeback_is_before_locked(volume, flush->node, flush->since);
 	if (ended && flush->stage == FLUSH_WRITES) {
 		flush->stage = FLUSH_DEVICE;
-		flush->number = volume->written.begun + 1;
+		flush->number = volume->writeback.written.begun + 1;
 		flush->failed = status_locked(flush);
 	}
-	spinlock_unlock(&volume->lock);
+	spinlock_unlock(&volume->writeback.lock);
 	return ended;
 }
 
@@ -124,10 +124,10 @@ static bool writes_have_ended(struct flush *flush)
 static bool device_step(struct flush *flush)
 {
 	struct volume *volume = flush->volume;
-	const struct written *written = &volume->written;
+	const struct written *written = &volume->writeback.written;
 	bool lost, begins = false;
 
-	spinlock_lock(&volume->lock);
+	spinlock_lock(&volume->writeback.lock);
 	flush->status = flush->failed != STATUS_OK ? flush->failed : status_locked(flush);
 	lost = volume->device->write_cache &&
 	       (written->losses != flush->losses || written_is_lost_locked(volume, written->losses));
@@ -141,9 +141,9 @@ static bool device_step(struct flush *flush)
 		flush->stage = FLUSH_OVER;
 	else if (!lost)
 		begins = written_flush_begin_locked(volume);
-	spinlock_unlock(&volume->lock);
+	spinlock_unlock(&volume->writeback.lock);
 	if (begins)
-		volume->device->submit(volume->device, &volume->written.request);
+		volume->device->submit(volume->device, &volume->writeback.written.request);
 	if (flush->stage == FLUSH_OVER && flush->status != STATUS_OK)
 		written_settle(volume); /* cached pages are written again in the background */
 	if (flush->stage != FLUSH_OVER && lost)
@@ -188,35 +188,35 @@ static bool step_all(struct pagecache *pagecache, uint64_t call, status_t *resul
 	struct volume *volume = NULL;
 	bool over = true;
 
-	mutex_lock(&pagecache->flush_lock);
+	mutex_lock(&pagecache->writeback.flush_lock);
 	while ((volume = volume_next(pagecache, volume)) != NULL) {
-		struct flush *flush = &volume->flush_all;
+		struct flush *flush = &volume->writeback.flush_all;
 		status_t status;
 
-		if (volume->flush_all_number < call) {
+		if (volume->writeback.flush_all_number < call) {
 			if (result)
 				continue; /* it was attached meanwhile */
-			volume->flush_all_number = atomic_load(&pagecache->flushes);
+			volume->writeback.flush_all_number = atomic_load(&pagecache->writeback.flushes);
 			flush_begin(flush, volume, NULL);
 		}
-		if (volume->flush_all_ended < call && flush_step(flush)) {
-			volume->flush_all_ended = volume->flush_all_number;
-			volume->flush_all_status = flush->status;
+		if (volume->writeback.flush_all_ended < call && flush_step(flush)) {
+			volume->writeback.flush_all_ended = volume->writeback.flush_all_number;
+			volume->writeback.flush_all_status = flush->status;
 		}
-		status = volume->flush_all_ended < call ? STATUS_TIMEOUT : volume->flush_all_status;
-		over = over && volume->flush_all_ended >= call;
+		status = volume->writeback.flush_all_ended < call ? STATUS_TIMEOUT : volume->writeback.flush_all_status;
+		over = over && volume->writeback.flush_all_ended >= call;
 		if (result && status != STATUS_OK)
 			volume_report_unflushed(volume, status);
 		if (result && *result == STATUS_OK)
 			*result = status;
 	}
-	mutex_unlock(&pagecache->flush_lock);
+	mutex_unlock(&pagecache->writeback.flush_lock);
 	return over;
 }
 
 status_t pagecache_flush_until(struct pagecache *pagecache, uint64_t deadline_ns)
 {
-	const uint64_t call = atomic_fetch_add(&pagecache->flushes, 1) + 1;
+	const uint64_t call = atomic_fetch_add(&pagecache->writeback.flushes, 1) + 1;
 	uint32_t progress = atomic_load(&pagecache->progress);
 	status_t result = STATUS_OK;
 

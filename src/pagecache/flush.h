@@ -37,7 +37,7 @@ struct flush {
 	bool again;        /* it has begun again */
 	bool waits;        /* a writer has a page that it waits for */
 	enum flush_stage stage;
-	uint64_t since;  /* when the stage began, on volume->clock */
+	uint64_t since;  /* when the stage began, on volume->writeback.clock */
 	uint64_t number; /* the device flush, or a later one, that covers it */
 	uint64_t losses; /* losses of the device's cache that were handled when it began */
 	status_t failed; /* of writes before the device flush, which covers no later try */

@@ -54,7 +54,7 @@ struct page *frame_take(struct volume *volume, enum lane *lane)
 
 	for (;;) {
 		const uint32_t cleaning = atomic_load(&volume->cleaning);
-		const uint32_t progress = atomic_load(&volume->progress);
+		const uint32_t progress = atomic_load(&volume->writeback.progress);
 		struct page *page = frame_try_take(volume, lane);
 
 		if (page)
@@ -64,7 +64,7 @@ struct page *frame_take(struct volume *volume, enum lane *lane)
 		if (cleaning > 0)
 			(void)platform_wait(&volume->cleaning, cleaning, deadline_ns);
 		else if (!writeback_make_progress(volume, deadline_ns) && !make_room(volume->pagecache->memory, deadline_ns))
-			(void)platform_wait(&volume->progress, progress, platform_now_ns() + TAKE_NAP_NS);
+			(void)platform_wait(&volume->writeback.progress, progress, platform_now_ns() + TAKE_NAP_NS);
 	}
 }
 
@@ -99,10 +99,10 @@ static bool leave_locked(struct volume *volume, struct page *page, const struct 
 	bool left = page_try_leave(page, PAGE_UNFLUSHED, before);
 
 	if (!left && page_is_idle(*before)) {
-		spinlock_lock(&volume->lock);
+		spinlock_lock(&volume->writeback.lock);
 		written_leaves_locked(volume, page);
 		left = page_try_leave(page, 0, before);
-		spinlock_unlock(&volume->lock);
+		spinlock_unlock(&volume->writeback.lock);
 	}
 	if (left)
 		index_remove_at(entry->link, page);
@@ -229,7 +229,7 @@ static bool move_locked(struct volume *volume, struct page *from, struct page *t
 {
 	uint32_t state = page_state(from);
 
-	if (volume->written.settling && (state & PAGE_UNFLUSHED))
+	if (volume->writeback.written.settling && (state & PAGE_UNFLUSHED))
 		return false;
 	do {
 		if (!is_movable(state, 1))
@@ -254,9 +254,9 @@ static bool move_to(struct volume *volume, struct page *page, struct page *targe
 	memcpy_unstable(page_memory(target), page_memory(page), PAGE_BYTES);
 	stripe = index_lock_page(&volume->pagecache->index, page);
 	assert(stripe); /* it has a pin */
-	spinlock_lock(&volume->lock);
+	spinlock_lock(&volume->writeback.lock);
 	moved = move_locked(volume, page, target, to_main);
-	spinlock_unlock(&volume->lock);
+	spinlock_unlock(&volume->writeback.lock);
 	spinlock_unlock(&stripe->lock);
 	return moved;
 }
@@ -330,7 +330,7 @@ bool page_leave_lent(struct volume *volume, struct page *page, struct page *targ
 	stripe = index_lock_page(&volume->pagecache->index, page);
 	if (!stripe)
 		return false;
-	spinlock_lock(&volume->lock);
+	spinlock_lock(&volume->writeback.lock);
 	spinlock_lock(&volume->heap.lock);
 	left = page_heap_has_locked(volume, page_frames(page), ROLE_BIT(FRAMES_LENT)) &&
 	       (!target || (page_is_current(page) && atomic_load(&page->version) == version));
@@ -338,7 +338,7 @@ bool page_leave_lent(struct volume *volume, struct page *page, struct page *targ
 	if (left)
 		leave_lent_locked(volume, page, target, &before);
 	spinlock_unlock(&volume->heap.lock);
-	spinlock_unlock(&volume->lock);
+	spinlock_unlock(&volume->writeback.lock);
 	spinlock_unlock(&stripe->lock);
 	if (!left)
 		return false;

@@ -18,7 +18,7 @@
  * generations of its pages. stripe->changes counts the ends of writing in the stripe; a task that
  * meets a page that is WRITING sleeps on it, without a pin.
  *
- * Lock order: [S] -> volume->lock [D]. Never two stripes at once.
+ * Lock order: [S] -> volume->writeback.lock [D]. Never two stripes at once.
  */
 #pragma once
 

@@ -23,9 +23,9 @@ struct io {
 	struct node *node; /* of a write */
 	uint64_t end;      /* of the pages, in bytes of the volume */
 	uint32_t count;
-	uint64_t write;   /* when the write began, on volume->clock */
+	uint64_t write;   /* when the write began, on volume->writeback.clock */
 	uint64_t losses;  /* written_losses() when it was submitted */
-	struct list link; /* [D] in volume->in_flight */
+	struct list link; /* [D] in volume->writeback.in_flight */
 	struct page *pages[IO_PAGES_MAX];
 	struct phys_range segments[IO_PAGES_MAX];
 };

@@ -77,11 +77,11 @@ static status_t add_page(struct mapping *mapping, uint64_t number, uint64_t skip
  */
 static bool reserve(struct volume *volume, uint64_t pages)
 {
-	const uint64_t before = atomic_fetch_add(&volume->mapped_pages, pages);
+	const uint64_t before = atomic_fetch_add(&volume->writeback.mapped_pages, pages);
 
 	if (before == 0 || before + pages <= writeback_limits(volume).max)
 		return true;
-	atomic_fetch_sub(&volume->mapped_pages, pages);
+	atomic_fetch_sub(&volume->writeback.mapped_pages, pages);
 	return false;
 }
 
@@ -115,7 +115,7 @@ static void mapping_end(struct mapping *mapping, bool transferred)
 		else
 			page_give_up(volume, page);
 	}
-	atomic_fetch_sub(&volume->mapped_pages, mapping->reserved);
+	atomic_fetch_sub(&volume->writeback.mapped_pages, mapping->reserved);
 	heap_free(memory_general_heap(volume->pagecache->memory), mapping);
 }
 
@@ -149,9 +149,9 @@ status_t node_map_at(struct node *node, uint64_t offset, uint64_t bytes, enum ma
 		return status;
 	}
 	mapping->site = site;
-	spinlock_lock(&node->volume->lock);
+	spinlock_lock(&node->volume->writeback.lock);
 	list_insert_last(&node->volume->mappings, &mapping->link); /* its pins may last from here on */
-	spinlock_unlock(&node->volume->lock);
+	spinlock_unlock(&node->volume->writeback.lock);
 	*result = mapping;
 	return STATUS_OK;
 }
@@ -160,8 +160,8 @@ void node_unmap(struct mapping *mapping)
 {
 	struct volume *volume = mapping->node->volume;
 
-	spinlock_lock(&volume->lock);
+	spinlock_lock(&volume->writeback.lock);
 	list_remove(&mapping->link);
-	spinlock_unlock(&volume->lock);
+	spinlock_unlock(&volume->writeback.lock);
 	mapping_end(mapping, true);
 }

@@ -40,7 +40,7 @@ struct mapping {
 	struct node *node;           /* [I] */
 	enum map_access access;      /* [I] */
 	bool no_frames;              /* [I] there was no memory to set further pages apart */
-	uint16_t reserved;           /* [I] its pages in volume->mapped_pages */
+	uint16_t reserved;           /* [I] its pages in volume->writeback.mapped_pages */
 	const char *site;            /* [I] where node_map was called */
 	struct list link;            /* [D] in volume->mappings, once all pages are mapped */
 	uint32_t page_count;         /* [I] */

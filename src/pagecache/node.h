@@ -47,7 +47,7 @@ struct node {
 	uint32_t moves;                /* [D] moves of its pages to other frames */
 	_Atomic uint64_t failed_pages; /* dirty pages whose last write failed */
 	struct dirty dirty;            /* [D] */
-	struct list dirty_link;        /* [D] in volume->dirty_nodes, as long as `dirty` has pages */
+	struct list dirty_link;        /* [D] in volume->writeback.dirty_nodes, as long as `dirty` has pages */
 	_Atomic uint64_t written_from; /* where the latest writer without gaps began, in bytes */
 	_Atomic uint64_t written_to;   /* how far it is, in bytes */
 	struct readahead readahead;

@@ -81,7 +81,7 @@ status_t pagecache_init(struct pagecache *pagecache, struct memory *memory, cons
 		pagecache->config.flush_wait_ns = FLUSH_WAIT_NS;
 	if (config->retry_ns == 0)
 		pagecache->config.retry_ns = config->dirty_age_ns;
-	mutex_init(&pagecache->flush_lock, "flush of all");
+	mutex_init(&pagecache->writeback.flush_lock, "flush of all");
 	mutex_init(&pagecache->volumes_lock, "volumes");
 	list_init(&pagecache->volumes);
 	status = frame_table_init(&pagecache->table, memory);

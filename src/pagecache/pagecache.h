@@ -21,8 +21,8 @@
  * 6. I/O takes its objects from a reserve: writing memory out never waits for memory.
  *
  * No hidden state: several page caches live side by side. Contexts: where platform_may_sleep(),
- * unless a function says otherwise. Lock order: volume->flush (mutex) -> stripe [S] -> volume->lock
- * [D] -> page heap [R]; pagecache->volumes_lock (mutex) outermost.
+ * unless a function says otherwise. Lock order: volume->writeback.flush (mutex) -> stripe [S] ->
+ * volume->writeback.lock [D] -> page heap [R]; pagecache->volumes_lock (mutex) outermost.
  */
 #pragma once
 
@@ -32,8 +32,7 @@
 #include "migration.h"
 #include "runtime/base/block_device.h"
 #include "runtime/base/command.h"
-#include "runtime/base/mutex.h"
-#include "runtime/base/worker.h"
+#include "writeback_parts.h"
 
 struct pagecache_config {
 	unsigned
@@ -90,22 +89,16 @@ struct pagecache {
 	struct spinlock nodes_lock;
 	struct guarantee_lender lender;
 	struct migration migration;
+	struct pagecache_writeback writeback;
 	struct objcache requests; /* I/O objects */
 	_Atomic uint32_t requests_used;
-	_Atomic bool starved;     /* a task found none, and waits until `progress` changes */
-	struct mutex flush_lock;  /* of the volumes' flush_all */
-	_Atomic uint64_t flushes; /* calls of pagecache_flush */
+	_Atomic bool starved; /* a task found none, and waits until `progress` changes */
 	struct mutex volumes_lock;
-	struct list volumes;            /* [volumes_lock], by name */
-	_Atomic uint32_t volume_count;  /* [volumes_lock], read without */
-	_Atomic uint32_t clock;         /* for frames->entered: blocks that cursors have begun */
-	_Atomic uint32_t blocks;        /* of all page heaps */
-	_Atomic uint64_t dirty_pages;   /* DIRTY or WRITEBACK, of all volumes */
-	_Atomic uint64_t failed_pages;  /* of them FAILED */
-	_Atomic uint64_t cleaned_pages; /* written so far, by all volumes */
-	struct worker writer;           /* the background writer; kicked when it has something to do */
-	_Atomic uint32_t progress;      /* changes when the writer is kicked, or I/O ends */
-	_Atomic bool cursor_waits;      /* a cursor has met dirty pages */
+	struct list volumes;           /* [volumes_lock], by name */
+	_Atomic uint32_t volume_count; /* [volumes_lock], read without */
+	_Atomic uint32_t clock;        /* for frames->entered: blocks that cursors have begun */
+	_Atomic uint32_t blocks;       /* of all page heaps */
+	_Atomic uint32_t progress;     /* changes when the writer is kicked, or I/O ends */
 	struct command commands[4];
 };
 

@@ -19,15 +19,15 @@ static bool is_near_limit(const struct volume *volume)
 
 void pageout_note(struct volume *volume, struct frames *frames)
 {
-	struct pageout *pageout = &volume->pageout;
+	struct pageout *pageout = &volume->writeback.pageout;
 	uint32_t i = 0;
 
-	spinlock_lock(&volume->lock);
+	spinlock_lock(&volume->writeback.lock);
 	while (i < pageout->count && pageout->blocks[i] != frames)
 		i++;
 	if (i == pageout->count && i < PAGEOUT_BLOCKS)
 		pageout->blocks[pageout->count++] = frames;
-	spinlock_unlock(&volume->lock);
+	spinlock_unlock(&volume->writeback.lock);
 	if (is_near_limit(volume))
 		writeback_kick(volume->pagecache);
 }
@@ -47,7 +47,7 @@ struct order {
 static void order_make(struct volume *volume, struct frames *frames, struct order *order)
 {
 	order->count = 0;
-	spinlock_lock(&volume->lock);
+	spinlock_lock(&volume->writeback.lock);
 	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++) {
 		const struct page *page = &frames->pages[i];
 		const uint32_t state = page_state(page);
@@ -56,7 +56,7 @@ static void order_make(struct volume *volume, struct frames *frames, struct orde
 			order->places[order->count++] =
 				pagecache_position(volume->pagecache, page_key(page)) / PAGE_BYTES * PAGES_PER_BLOCK + i;
 	}
-	spinlock_unlock(&volume->lock);
+	spinlock_unlock(&volume->writeback.lock);
 	sort_numbers(order->places, order->count);
 }
 
@@ -88,10 +88,10 @@ void pageout_write_early(struct volume *volume)
 
 	if (!is_near_limit(volume))
 		return;
-	spinlock_lock(&volume->lock);
-	noted = volume->pageout;
-	volume->pageout.count = 0;
-	spinlock_unlock(&volume->lock);
+	spinlock_lock(&volume->writeback.lock);
+	noted = volume->writeback.pageout;
+	volume->writeback.pageout.count = 0;
+	spinlock_unlock(&volume->writeback.lock);
 	/* A block may have gone to another volume meanwhile: then this volume leaves it alone. */
 	for (uint32_t i = 0; i < noted.count; i++) {
 		if (!page_heap_hold(volume, noted.blocks[i]))

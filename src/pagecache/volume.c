@@ -62,12 +62,12 @@ static status_t check_arguments(const struct block_device *device, const char *n
 
 static void lists_init(struct volume *volume)
 {
-	mutex_init(&volume->flush, "volume flush");
-	spinlock_init(&volume->lock, "volume");
+	mutex_init(&volume->writeback.flush, "volume flush");
+	spinlock_init(&volume->writeback.lock, "volume");
 	list_init(&volume->link);
-	list_init(&volume->in_flight);
+	list_init(&volume->writeback.in_flight);
 	list_init(&volume->mappings);
-	list_init(&volume->dirty_nodes);
+	list_init(&volume->writeback.dirty_nodes);
 	written_init(volume);
 	page_heap_init(&volume->heap, volume->name);
 }

@@ -2,19 +2,13 @@
 /*
  * A volume: a range of a block device with a page heap, a preference and a cache minimum (`keep`)
  * of its own.
- *
- * Lock [D]: volume->lock, over the dirty sets of its nodes, the writes in flight, and what was
- * written but not flushed.
  */
 #pragma once
 
-#include "flush.h"
 #include "lookaside.h"
 #include "node.h"
 #include "page_heap.h"
-#include "pageout.h"
 #include "pagecache.h"
-#include "written.h"
 
 struct volume_config {
 	unsigned preference;   /* 0 to 100; lower ones give first */
@@ -50,29 +44,9 @@ struct volume {
 	struct cleaner lookaside_cleaner;
 	struct list link; /* in pagecache->volumes */
 
-	struct mutex flush;             /* held while losses are handled (written.h) */
-	struct spinlock lock;           /* [D] */
-	struct list dirty_nodes;        /* [D] nodes with dirty pages, the latest looked at last */
-	uint64_t clock;                 /* [D] of passes and writes, see dirty.h */
-	struct written written;         /* [D] */
-	struct flush flush_all;         /* [flush_lock] its part of pagecache_flush */
-	uint64_t flush_all_number;      /* [flush_lock] the number of the call that began it */
-	uint64_t flush_all_ended;       /* [flush_lock] the number of the latest that is over */
-	status_t flush_all_status;      /* [flush_lock] how that one ended */
-	_Atomic uint64_t mapped_pages;  /* of mappings for writing */
+	struct volume_writeback writeback;
 	struct list mappings;           /* [D] with all pages mapped */
-	struct list in_flight;          /* [D] writes, from the first claim on, by `clock` */
-	_Atomic uint32_t writes;        /* [D] how many, read without */
-	_Atomic uint64_t retry_ns;      /* [D] read without: when failed pages are tried again */
-	struct pageout pageout;         /* [D] */
-	_Atomic status_t write_status;  /* of the latest write that failed */
-	_Atomic uint32_t progress;      /* changes when a write has ended */
 	_Atomic uint32_t reads;         /* reads under way; a detach waits for them */
-	_Atomic uint32_t debt;          /* what writers owe, in 256ths of a page; see pay() */
-	_Atomic bool beyond_background; /* more is dirty than its share in the background */
-	_Atomic uint64_t recent;        /* [D] pages written lately, read without; see recent_pages() */
-	_Atomic uint64_t cleaned_pages; /* written so far */
-	_Atomic uint64_t paid_pages;    /* of cleaned_pages, counted for what writers owe */
 	_Atomic uint32_t requests[2];   /* its own I/O objects in use: for reads, and for writes */
 	_Atomic uint32_t users;         /* walks that are at this volume; a detach waits for them */
 	bool leaving;                   /* [volumes_lock] is being detached: passed over */

@@ -45,7 +45,7 @@ static void explain_mappings(struct volume *volume, struct phys_addr lowest, str
 	struct mapping_report shown[MAPPINGS_SHOWN];
 	uint64_t count = 0;
 
-	spinlock_lock(&volume->lock);
+	spinlock_lock(&volume->writeback.lock);
 	list_for_each (link, &volume->mappings) {
 		const struct mapping *mapping = container_of(link, struct mapping, link);
 		const uint64_t pages = pages_within(mapping, lowest, highest);
@@ -56,7 +56,7 @@ static void explain_mappings(struct volume *volume, struct phys_addr lowest, str
 			shown[count] = (struct mapping_report){ mapping->site, pages };
 		count++;
 	}
-	spinlock_unlock(&volume->lock);
+	spinlock_unlock(&volume->writeback.lock);
 	for (uint64_t i = 0; i < MIN(count, MAPPINGS_SHOWN); i++)
 		log_warn("memory:     %s has %llu pages mapped at %s", volume->name, (unsigned long long)shown[i].pages,
 			 shown[i].site);
@@ -104,9 +104,9 @@ void volume_explain(struct cleaner *cleaner, struct phys_addr lowest, struct phy
 
 bool volume_report_mapped(struct volume *volume)
 {
-	spinlock_lock(&volume->lock);
+	spinlock_lock(&volume->writeback.lock);
 	const bool mapped = !list_is_empty(&volume->mappings);
-	spinlock_unlock(&volume->lock);
+	spinlock_unlock(&volume->writeback.lock);
 	if (mapped) {
 		log_error("%s: not detached: its pages are mapped", volume->name);
 		explain_mappings(volume, (struct phys_addr){ 0 }, (struct phys_addr){ UINT64_MAX });
@@ -138,18 +138,18 @@ static void add_unflushed(struct volume *volume, struct page *page, void *contex
 
 void volume_report_unflushed(struct volume *volume, status_t status)
 {
-	const struct written *written = &volume->written;
+	const struct written *written = &volume->writeback.written;
 	struct unflushed unflushed = { .dirty_pages = 0 };
 	const struct ranges *ranges = &unflushed.ranges;
 	char lost[FORMAT_BYTES_SIZE], all[FORMAT_BYTES_SIZE];
 
 	written_visit(volume, add_unflushed, &unflushed);
-	spinlock_lock(&volume->lock);
+	spinlock_lock(&volume->writeback.lock);
 	format_bytes(lost, ranges_covered_bytes(&written->lost));
 	ranges_add_all(&unflushed.ranges, &written->lost);
 	ranges_add_all(&unflushed.ranges, &written->noted);
 	ranges_add_all(&unflushed.ranges, &written->noted_before);
-	spinlock_unlock(&volume->lock);
+	spinlock_unlock(&volume->writeback.lock);
 	log_error("%s: flush failed: %s; %llu pages are dirty, %llu written and not flushed, %s lost; up to %s in %u ranges:",
 		  volume->name, status_text(status), (unsigned long long)unflushed.dirty_pages,
 		  (unsigned long long)unflushed.unflushed_pages, lost, format_bytes(all, ranges_covered_bytes(ranges)),

@@ -117,9 +117,9 @@ static uint32_t moves(struct node *node)
 {
 	uint32_t count;
 
-	spinlock_lock(&node->volume->lock);
+	spinlock_lock(&node->volume->writeback.lock);
 	count = node->moves;
-	spinlock_unlock(&node->volume->lock);
+	spinlock_unlock(&node->volume->writeback.lock);
 	return count;
 }
 

@@ -13,8 +13,8 @@
 
 void writeback_progress(struct volume *volume)
 {
-	atomic_fetch_add(&volume->progress, 1);
-	platform_wake(&volume->progress);
+	atomic_fetch_add(&volume->writeback.progress, 1);
+	platform_wake(&volume->writeback.progress);
 	atomic_fetch_add(&volume->pagecache->progress, 1);
 	platform_wake(&volume->pagecache->progress);
 	memory_notice(volume->pagecache->memory);
@@ -22,14 +22,14 @@ void writeback_progress(struct volume *volume)
 
 void writeback_wake(struct pagecache *pagecache)
 {
-	worker_kick(&pagecache->writer);
+	worker_kick(&pagecache->writeback.writer);
 	atomic_fetch_add(&pagecache->progress, 1);
 	platform_wake(&pagecache->progress);
 }
 
 void writeback_kick(struct pagecache *pagecache)
 {
-	if (!atomic_exchange(&pagecache->cursor_waits, true))
+	if (!atomic_exchange(&pagecache->writeback.cursor_waits, true))
 		writeback_wake(pagecache);
 }
 
@@ -41,8 +41,8 @@ void writeback_turn(struct volume *volume)
 
 uint64_t writeback_clock_locked(struct volume *volume)
 {
-	volume->clock = MAX(volume->clock + 1, platform_now_ns());
-	return volume->clock;
+	volume->writeback.clock = MAX(volume->writeback.clock + 1, platform_now_ns());
+	return volume->writeback.clock;
 }
 
 /* Dirty -------------------------------------------------------------------------------------------------------------------- */
@@ -61,7 +61,7 @@ static void list_locked(struct volume *volume, struct page *page, enum dirty_kin
 	struct node *node = node_of(volume, page);
 
 	if (node->dirty.root == PAGE_NONE)
-		list_insert_last(&volume->dirty_nodes, &node->dirty_link);
+		list_insert_last(&volume->writeback.dirty_nodes, &node->dirty_link);
 	dirty_insert(&node->dirty, kind, page);
 }
 
@@ -87,13 +87,13 @@ static void end_locked(struct volume *volume, struct page *page, enum page_conte
 	if (fails != 0) {
 		atomic_fetch_add_explicit(&node_of(volume, page)->failed_pages, fails, memory_order_relaxed);
 		atomic_fetch_add_explicit(&volume->counts.failed_pages, fails, memory_order_relaxed);
-		atomic_fetch_add_explicit(&volume->pagecache->failed_pages, fails, memory_order_relaxed);
+		atomic_fetch_add_explicit(&volume->pagecache->writeback.failed_pages, fails, memory_order_relaxed);
 	}
 	if (before & PAGE_LISTED)
 		unlist_locked(volume, page);
 	if (!(set & PAGE_LISTED)) {
 		atomic_fetch_sub_explicit(&volume->counts.dirty_pages, 1, memory_order_relaxed);
-		atomic_fetch_sub(&volume->pagecache->dirty_pages, 1);
+		atomic_fetch_sub(&volume->pagecache->writeback.dirty_pages, 1);
 	}
 	(void)page_change(page, content, PAGE_LISTED | PAGE_FAILED | PAGE_LOST, set);
 	if (set & PAGE_LISTED)
@@ -104,12 +104,12 @@ void page_forget(struct volume *volume, struct page *page)
 {
 	bool listed;
 
-	spinlock_lock(&volume->lock);
+	spinlock_lock(&volume->writeback.lock);
 	written_leaves_locked(volume, page);
 	listed = page_state(page) & PAGE_LISTED;
 	if (listed)
 		end_locked(volume, page, PAGE_WRITING, 0);
-	spinlock_unlock(&volume->lock);
+	spinlock_unlock(&volume->writeback.lock);
 	/* As in page_written: a flush may wait for this page. */
 	if (listed)
 		writeback_progress(volume);
@@ -186,20 +186,20 @@ static struct io *begin_locked(struct volume *volume, struct page *page, uint64_
 	}
 	io->node = node_of(volume, page);
 	io->write = writeback_clock_locked(volume);
-	list_insert_last(&volume->in_flight, &io->link);
-	volume->writes++;
+	list_insert_last(&volume->writeback.in_flight, &io->link);
+	volume->writeback.writes++;
 	(void)io_add(io, page);
 	while (!(page_state(page) & PAGE_FAILED) && (page = next_locked(io, end)) != NULL && claim_locked(volume, page)) {
 		(void)io_add(io, page);
 		if (io->count % CLAIM_PAGES == 0)
-			spinlock_give_way(&volume->lock);
+			spinlock_give_way(&volume->writeback.lock);
 	}
 	return io;
 }
 
 bool writeback_is_before_locked(const struct volume *volume, const struct node *node, uint64_t write)
 {
-	list_for_each (link, &volume->in_flight) {
+	list_for_each (link, &volume->writeback.in_flight) {
 		const struct io *io = container_of(link, struct io, link);
 
 		if (io->write >= write)
@@ -253,10 +253,10 @@ static void write_done(struct block_request *request)
 		atomic_fetch_add_explicit(&volume->counts.written_bytes, block_request_bytes(request), memory_order_relaxed);
 	else
 		atomic_fetch_add_explicit(&volume->counts.write_errors, 1, memory_order_relaxed);
-	spinlock_lock(&volume->lock);
+	spinlock_lock(&volume->writeback.lock);
 	if (request->status != STATUS_OK) {
-		atomic_store(&volume->write_status, request->status);
-		volume->retry_ns = platform_now_ns() + volume->pagecache->config.retry_ns;
+		atomic_store(&volume->writeback.write_status, request->status);
+		volume->writeback.retry_ns = platform_now_ns() + volume->pagecache->config.retry_ns;
 	} else {
 		writeback_completed(volume, io->count);
 	}
@@ -266,14 +266,14 @@ static void write_done(struct block_request *request)
 		platform_wake(&io->pages[i]->state);
 	}
 	list_remove(&io->link);
-	volume->writes--;
+	volume->writeback.writes--;
 	/*
 	 * Under the lock: once the write is not in flight any more, a task that gets the lock may
 	 * detach the volume.
 	 */
 	io_end(io);
 	writeback_progress(volume);
-	spinlock_unlock(&volume->lock);
+	spinlock_unlock(&volume->writeback.lock);
 }
 
 /*
@@ -282,13 +282,13 @@ static void write_done(struct block_request *request)
  */
 static struct page *pick_of_all_locked(struct volume *volume, struct page *(*pick)(struct node *, void *), void *context)
 {
-	list_for_each (link, &volume->dirty_nodes) {
+	list_for_each (link, &volume->writeback.dirty_nodes) {
 		struct page *page = pick(container_of(link, struct node, dirty_link), context);
 
 		if (!page)
 			continue;
-		list_remove(&volume->dirty_nodes);
-		list_insert_after(page_state(page) & PAGE_FAILED ? link : link->previous, &volume->dirty_nodes);
+		list_remove(&volume->writeback.dirty_nodes);
+		list_insert_after(page_state(page) & PAGE_FAILED ? link : link->previous, &volume->writeback.dirty_nodes);
 		return page;
 	}
 	return NULL;
@@ -302,12 +302,12 @@ enum writeback writeback_start(struct volume *volume, struct node *node, uint64_
 	bool starved;
 
 	do {
-		spinlock_lock(&volume->lock);
+		spinlock_lock(&volume->writeback.lock);
 		page = node ? pick(node, context) : pick_of_all_locked(volume, pick, context);
 		if (page)
 			io = begin_locked(volume, page, end);
 		starved = page && !io && page_is(page_state(page), PAGE_DIRTY);
-		spinlock_unlock(&volume->lock);
+		spinlock_unlock(&volume->writeback.lock);
 	} while (page && !io && !starved);
 	if (io)
 		io_submit(io, write_done);
@@ -418,11 +418,11 @@ void writeback_discard(struct volume *volume)
 	struct page *page;
 
 	do {
-		spinlock_lock(&volume->lock);
+		spinlock_lock(&volume->writeback.lock);
 		page = pick_of_all_locked(volume, pick_of_range, &(struct range_pick){ 0, UINT64_MAX, DIRTY_BUSY });
 		if (page)
 			end_locked(volume, page, PAGE_CLEAN, 0);
-		spinlock_unlock(&volume->lock);
+		spinlock_unlock(&volume->writeback.lock);
 	} while (page);
 }
 
@@ -435,7 +435,7 @@ void page_written(struct volume *volume, struct page *page, uint32_t clear)
 	struct io *io = NULL;
 	uint32_t before;
 
-	spinlock_lock(&volume->lock);
+	spinlock_lock(&volume->writeback.lock);
 	before = page_change(page, PAGE_DIRTY, clear, PAGE_LISTED);
 	if (!(before & PAGE_LISTED)) {
 		list_locked(volume, page, DIRTY_WAITING);
@@ -448,7 +448,7 @@ void page_written(struct volume *volume, struct page *page, uint32_t clear)
 		if (!io)
 			*ready = MIN(*ready, page_key_number(page_key(page)));
 	}
-	spinlock_unlock(&volume->lock);
+	spinlock_unlock(&volume->writeback.lock);
 	page_unpin(page);
 	index_wake(stripe);
 	if (io)
@@ -464,22 +464,22 @@ static bool is_writing(struct volume *volume)
 {
 	bool writing;
 
-	spinlock_lock(&volume->lock);
-	writing = volume->writes > 0 || volume->written.running;
-	spinlock_unlock(&volume->lock);
+	spinlock_lock(&volume->writeback.lock);
+	writing = volume->writeback.writes > 0 || volume->writeback.written.running;
+	spinlock_unlock(&volume->writeback.lock);
 	return writing;
 }
 
 bool writeback_make_progress(struct volume *volume, uint64_t deadline_ns)
 {
 	struct pagecache *pagecache = volume->pagecache;
-	const uint32_t seen = atomic_load(&volume->progress), others = atomic_load(&pagecache->progress);
+	const uint32_t seen = atomic_load(&volume->writeback.progress), others = atomic_load(&pagecache->progress);
 	const enum writeback started = writeback_start_old(volume, DIRTY_WAITING, 0);
 
 	if (started == WRITEBACK_STARVED)
 		(void)platform_wait(&pagecache->progress, others, deadline_ns);
 	else if (started == WRITEBACK_STARTED || is_writing(volume))
-		(void)platform_wait(&volume->progress, seen, deadline_ns);
+		(void)platform_wait(&volume->writeback.progress, seen, deadline_ns);
 	else
 		return false;
 	return true;
@@ -488,10 +488,10 @@ bool writeback_make_progress(struct volume *volume, uint64_t deadline_ns)
 void writeback_settle(struct volume *volume)
 {
 	for (;;) {
-		const uint32_t seen = atomic_load(&volume->progress);
+		const uint32_t seen = atomic_load(&volume->writeback.progress);
 
 		if (!is_writing(volume))
 			return;
-		(void)platform_wait(&volume->progress, seen, PLATFORM_FOREVER);
+		(void)platform_wait(&volume->writeback.progress, seen, PLATFORM_FOREVER);
 	}
 }

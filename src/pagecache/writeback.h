@@ -6,7 +6,7 @@
  *
  * The caller decides which page is written next, by a function that picks it from the sets of a
  * node (dirty.h). The picked page and the pages that follow it are claimed: they have left their
- * set, and their write is in volume->in_flight. A page that a writer has when the writeback comes
+ * set, and their write is in volume->writeback.in_flight. A page that a writer has when the writeback comes
  * by enters DIRTY_BUSY, and is claimed when the writer is done: so a page that is written to again
  * and again is written back once in each pass.
  *

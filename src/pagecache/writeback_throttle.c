@@ -37,7 +37,7 @@ static uint64_t max_of_all(const struct pagecache *pagecache)
 
 /*
  * The pages that a volume wrote lately, halved for each period that has passed since:
- * volume->recent has the period in its upper half and the pages in its lower one.
+ * volume->writeback.recent has the period in its upper half and the pages in its lower one.
  */
 static uint64_t recent_pages(uint64_t recent, uint64_t cleaned)
 {
@@ -52,8 +52,8 @@ static uint64_t recent_pages(uint64_t recent, uint64_t cleaned)
  */
 static uint64_t share_of(const struct volume *volume, uint64_t max)
 {
-	const uint64_t recent = atomic_load(&volume->recent);
-	const uint64_t cleaned = atomic_load(&volume->pagecache->cleaned_pages);
+	const uint64_t recent = atomic_load(&volume->writeback.recent);
+	const uint64_t cleaned = atomic_load(&volume->pagecache->writeback.cleaned_pages);
 	const uint64_t own = recent_pages(recent, cleaned);
 	const uint64_t all = cleaned % PERIOD_PAGES + PERIOD_PAGES - (PERIOD_PAGES >> MIN(cleaned / PERIOD_PAGES, 31u));
 
@@ -65,7 +65,7 @@ struct dirty_limits writeback_limits(const struct volume *volume)
 	const struct pagecache *pagecache = volume->pagecache;
 	const uint64_t max = max_of_all(pagecache);
 	const uint64_t own = atomic_load(&volume->counts.dirty_pages);
-	const uint64_t all = atomic_load(&pagecache->dirty_pages);
+	const uint64_t all = atomic_load(&pagecache->writeback.dirty_pages);
 	const uint64_t room = max - MIN(max, all - MIN(own, all));
 	const uint32_t volumes = MAX(atomic_load(&pagecache->volume_count), FLOOR_VOLUMES);
 	struct dirty_limits limits = { .floor = MAX(max / FLOOR_SHARE / volumes, FLOOR_PAGES), .all = max };
@@ -77,11 +77,11 @@ struct dirty_limits writeback_limits(const struct volume *volume)
 
 void writeback_completed(struct volume *volume, uint32_t pages)
 {
-	const uint64_t cleaned = atomic_fetch_add(&volume->pagecache->cleaned_pages, pages) + pages;
-	const uint64_t before = recent_pages(atomic_load(&volume->recent), cleaned);
+	const uint64_t cleaned = atomic_fetch_add(&volume->pagecache->writeback.cleaned_pages, pages) + pages;
+	const uint64_t before = recent_pages(atomic_load(&volume->writeback.recent), cleaned);
 
-	atomic_store(&volume->recent, cleaned / PERIOD_PAGES << 32 | (before + pages));
-	atomic_fetch_add(&volume->cleaned_pages, pages);
+	atomic_store(&volume->writeback.recent, cleaned / PERIOD_PAGES << 32 | (before + pages));
+	atomic_fetch_add(&volume->writeback.cleaned_pages, pages);
 }
 
 /* Paying ------------------------------------------------------------------------------------------------------------------- */
@@ -101,9 +101,9 @@ void writeback_dirtied(struct volume *volume)
 	const struct dirty_limits limits = writeback_limits(volume);
 	const uint64_t dirty = atomic_fetch_add(&volume->counts.dirty_pages, 1) + 1;
 
-	atomic_fetch_add(&volume->pagecache->dirty_pages, 1);
-	atomic_fetch_add(&volume->debt, writeback_price(dirty, limits.background, limits.max));
-	if (dirty > limits.background && !atomic_exchange(&volume->beyond_background, true))
+	atomic_fetch_add(&volume->pagecache->writeback.dirty_pages, 1);
+	atomic_fetch_add(&volume->writeback.debt, writeback_price(dirty, limits.background, limits.max));
+	if (dirty > limits.background && !atomic_exchange(&volume->writeback.beyond_background, true))
 		writeback_wake(volume->pagecache);
 }
 
@@ -113,20 +113,20 @@ void writeback_dirtied(struct volume *volume)
  */
 static void pay(struct volume *volume)
 {
-	const uint64_t cleaned = atomic_load(&volume->cleaned_pages);
-	uint64_t paid = atomic_load(&volume->paid_pages), due, limit_ns;
-	uint32_t debt = atomic_load(&volume->debt);
+	const uint64_t cleaned = atomic_load(&volume->writeback.cleaned_pages);
+	uint64_t paid = atomic_load(&volume->writeback.paid_pages), due, limit_ns;
+	uint32_t debt = atomic_load(&volume->writeback.debt);
 
 	do {
 		if (debt < DEBT_UNIT)
 			return;
-	} while (!atomic_compare_exchange_weak(&volume->debt, &debt, debt % DEBT_UNIT));
+	} while (!atomic_compare_exchange_weak(&volume->writeback.debt, &debt, debt % DEBT_UNIT));
 	do
 		due = MAX(paid, cleaned) + debt / DEBT_UNIT * DEBT_PAGES;
-	while (!atomic_compare_exchange_weak(&volume->paid_pages, &paid, due));
+	while (!atomic_compare_exchange_weak(&volume->writeback.paid_pages, &paid, due));
 	atomic_fetch_add_explicit(&volume->counts.throttled, 1, memory_order_relaxed);
 	limit_ns = platform_now_ns() + PAY_NS;
-	while (atomic_load(&volume->cleaned_pages) < due && platform_now_ns() < limit_ns)
+	while (atomic_load(&volume->writeback.cleaned_pages) < due && platform_now_ns() < limit_ns)
 		if (!writeback_make_progress(volume, limit_ns))
 			return;
 }
@@ -156,9 +156,9 @@ static status_t check_room(const struct volume *volume, uint64_t pages)
 	const uint64_t dirty = atomic_load(&volume->counts.dirty_pages);
 	const uint64_t failed = MIN(atomic_load(&volume->counts.failed_pages), dirty);
 
-	if (failed >= limits.max && atomic_load(&volume->pagecache->failed_pages) >= limits.all / FAILED_SHARE)
-		return atomic_load(&volume->write_status);
-	pages += atomic_load(&volume->mapped_pages);
+	if (failed >= limits.max && atomic_load(&volume->pagecache->writeback.failed_pages) >= limits.all / FAILED_SHARE)
+		return atomic_load(&volume->writeback.write_status);
+	pages += atomic_load(&volume->writeback.mapped_pages);
 	if (dirty == failed || dirty - failed + pages <= MAX(limits.max - MIN(failed, limits.max), limits.floor))
 		return STATUS_OK;
 	return STATUS_BUSY;

@@ -19,7 +19,7 @@
 
 void written_init(struct volume *volume)
 {
-	struct written *written = &volume->written;
+	struct written *written = &volume->writeback.written;
 
 	written->begun = written->settled = written->cleaned = 1;
 	written->noticed = written->losses = written_losses(volume);
@@ -32,7 +32,7 @@ uint64_t written_losses(const struct volume *volume)
 
 uint64_t written_number_locked(const struct volume *volume, const struct page *page)
 {
-	const struct written *written = &volume->written;
+	const struct written *written = &volume->writeback.written;
 	const uint64_t since = (page->flush - written->settled) & FLUSH_MASK;
 
 	return since <= written->begun - written->settled ? written->settled + since : 0;
@@ -62,7 +62,7 @@ static void next_number_locked(struct written *written)
  */
 static void notice_loss_locked(struct volume *volume)
 {
-	struct written *written = &volume->written;
+	struct written *written = &volume->writeback.written;
 	const uint64_t losses = written_losses(volume);
 
 	if (losses == written->noticed)
@@ -75,7 +75,7 @@ static void notice_loss_locked(struct volume *volume)
 bool written_is_lost_locked(struct volume *volume, uint64_t losses)
 {
 	notice_loss_locked(volume);
-	return volume->device->write_cache && losses != volume->written.noticed;
+	return volume->device->write_cache && losses != volume->writeback.written.noticed;
 }
 
 /* Forgets earlier notes of the range, which has been written anew. */
@@ -88,7 +88,7 @@ static void supersede_locked(struct written *written, struct range range)
 
 uint32_t written_ended_locked(struct volume *volume, struct page *page)
 {
-	struct written *written = &volume->written;
+	struct written *written = &volume->writeback.written;
 
 	if (!volume->device->write_cache)
 		return 0;
@@ -100,12 +100,12 @@ uint32_t written_ended_locked(struct volume *volume, struct page *page)
 
 uint32_t written_read(struct volume *volume, struct page *page, uint64_t losses)
 {
-	struct written *written = &volume->written;
+	struct written *written = &volume->writeback.written;
 	struct range range = { 0 };
 	uint32_t flags = 0;
 	bool before, noted;
 
-	spinlock_lock(&volume->lock);
+	spinlock_lock(&volume->writeback.lock);
 	notice_loss_locked(volume);
 	if (written->noted.count + written->noted_before.count + written->lost.count > 0)
 		range = range_of(volume, page);
@@ -117,13 +117,13 @@ uint32_t written_read(struct volume *volume, struct page *page, uint64_t losses)
 	    (noted && (written->noticed != losses || (before && losses != written->losses))))
 		flags = PAGE_STALE;
 	page->flush = written->begun & FLUSH_MASK;
-	spinlock_unlock(&volume->lock);
+	spinlock_unlock(&volume->writeback.lock);
 	return flags;
 }
 
 void written_leaves_locked(struct volume *volume, const struct page *page)
 {
-	struct written *written = &volume->written;
+	struct written *written = &volume->writeback.written;
 	const uint64_t number = page_state(page) & PAGE_UNFLUSHED ? written_number_locked(volume, page) : 0;
 	const struct range range = range_of(volume, page);
 
@@ -135,29 +135,29 @@ void written_leaves_locked(struct volume *volume, const struct page *page)
 
 void volume_note_written(struct volume *volume, uint64_t start, uint64_t bytes, uint64_t losses)
 {
-	struct written *written = &volume->written;
+	struct written *written = &volume->writeback.written;
 	bool lost;
 
 	if (!volume->device->write_cache)
 		return;
-	spinlock_lock(&volume->lock);
+	spinlock_lock(&volume->writeback.lock);
 	lost = written_is_lost_locked(volume, losses);
 	if (!lost)
 		supersede_locked(written, (struct range){ start, start + bytes });
 	ranges_add(lost ? &written->lost : &written->noted, start, start + bytes);
-	spinlock_unlock(&volume->lock);
+	spinlock_unlock(&volume->writeback.lock);
 }
 
 /* Device flushes ---------------------------------------------------------------------------------------------------------- */
 
 static void flush_done(struct block_request *request)
 {
-	struct volume *volume = container_of(request, struct volume, written.request);
-	struct written *written = &volume->written;
+	struct volume *volume = container_of(request, struct volume, writeback.written.request);
+	struct written *written = &volume->writeback.written;
 
 	if (request->status != STATUS_OK)
 		atomic_fetch_add(&volume->device->cache_losses, 1);
-	spinlock_lock(&volume->lock);
+	spinlock_lock(&volume->writeback.lock);
 	written->status = request->status;
 	if (request->status == STATUS_OK && !written_is_lost_locked(volume, written->losses)) {
 		written->settled = MAX(written->settled, written->running);
@@ -167,12 +167,12 @@ static void flush_done(struct block_request *request)
 	atomic_store(&volume->device->flushing, false);
 	/* Under the lock: the volume may be detached as soon as no device flush is under way. */
 	writeback_progress(volume);
-	spinlock_unlock(&volume->lock);
+	spinlock_unlock(&volume->writeback.lock);
 }
 
 bool written_flush_begin_locked(struct volume *volume)
 {
-	struct written *written = &volume->written;
+	struct written *written = &volume->writeback.written;
 
 	if (atomic_exchange(&volume->device->flushing, true))
 		return false;
@@ -197,10 +197,10 @@ static void visit_page(struct volume *volume, struct page *page,
 
 	if (!stripe)
 		return;
-	spinlock_lock(&volume->lock);
+	spinlock_lock(&volume->writeback.lock);
 	if (may_not_be_durable(page_state(page)) && pagecache_node(pagecache, page_key(page))->volume == volume)
 		visit(volume, page, context);
-	spinlock_unlock(&volume->lock);
+	spinlock_unlock(&volume->writeback.lock);
 	spinlock_unlock(&stripe->lock);
 }
 
@@ -231,11 +231,11 @@ static void look_at_locked(struct volume *volume, struct page *page, void *befor
 /* Ends the handling of a loss: noted ranges are lost. */
 static void settle_end(struct volume *volume, uint64_t losses, uint64_t before)
 {
-	struct written *written = &volume->written;
+	struct written *written = &volume->writeback.written;
 	char text[FORMAT_BYTES_SIZE];
 	uint64_t bytes = 0;
 
-	spinlock_lock(&volume->lock);
+	spinlock_lock(&volume->writeback.lock);
 	written->settling = false;
 	if (losses != written->losses) {
 		bytes = ranges_covered_bytes(&written->noted_before);
@@ -245,7 +245,7 @@ static void settle_end(struct volume *volume, uint64_t losses, uint64_t before)
 		written->losses = losses;
 		written->status = STATUS_OK; /* of an earlier device flush */
 	}
-	spinlock_unlock(&volume->lock);
+	spinlock_unlock(&volume->writeback.lock);
 	if (bytes > 0)
 		log_error("%s: the disk may have lost %s that is not cached any more: flushes fail until it is written again; "
 			  "\"volumes %s\" says where",
@@ -254,28 +254,28 @@ static void settle_end(struct volume *volume, uint64_t losses, uint64_t before)
 
 void written_settle(struct volume *volume)
 {
-	struct written *written = &volume->written;
+	struct written *written = &volume->writeback.written;
 	uint64_t losses, before;
 	bool lost;
 
-	mutex_lock(&volume->flush);
-	spinlock_lock(&volume->lock);
+	mutex_lock(&volume->writeback.flush);
+	spinlock_lock(&volume->writeback.lock);
 	lost = written_is_lost_locked(volume, written->losses);
 	losses = written->noticed;
 	before = lost ? written->lost_before : written->settled;
 	written->settling = true;
-	spinlock_unlock(&volume->lock);
+	spinlock_unlock(&volume->writeback.lock);
 	if (lost || before - written->cleaned >= CLEAN_FLUSHES) {
 		written_visit(volume, look_at_locked, &before);
 		written->cleaned = before;
 	}
 	settle_end(volume, losses, before);
-	mutex_unlock(&volume->flush);
+	mutex_unlock(&volume->writeback.flush);
 }
 
 bool written_has_lost_locked(const struct volume *volume, const struct node *node)
 {
-	const struct ranges *lost = &volume->written.lost;
+	const struct ranges *lost = &volume->writeback.written.lost;
 
 	if (!node || lost->count == 0)
 		return lost->count > 0;
@@ -291,7 +291,7 @@ bool written_has_lost_locked(const struct volume *volume, const struct node *nod
 
 void volume_error_clear(struct volume *volume)
 {
-	spinlock_lock(&volume->lock);
-	volume->written.lost.count = 0;
-	spinlock_unlock(&volume->lock);
+	spinlock_lock(&volume->writeback.lock);
+	volume->writeback.written.lost.count = 0;
+	spinlock_unlock(&volume->writeback.lock);
 }

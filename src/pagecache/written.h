@@ -17,7 +17,7 @@
  *    too.
  *
  * A device without a volatile cache has none of this. [D] protects all; the task that handles a
- * loss holds volume->flush.
+ * loss holds volume->writeback.flush.
  */
 #pragma once
 

@@ -153,7 +153,7 @@ static uint64_t count_listed(const struct volume *volume)
 {
 	uint64_t sum = 0;
 
-	list_for_each (link, &volume->dirty_nodes) {
+	list_for_each (link, &volume->writeback.dirty_nodes) {
 		const uint64_t count = dirty_count_checked(&container_of(link, struct node, dirty_link)->dirty);
 
 		if (count == 0 || count == UINT64_MAX)
@@ -191,6 +191,7 @@ bool pagecache_is_valid(struct pagecache *pagecache)
 	pagecache_statistics(pagecache, &statistics);
 	return volumes_are_valid(pagecache, census.listed) && statistics.cached_pages == census.cached &&
 	       statistics.dirty_pages == census.dirty && statistics.failed_pages == census.failed &&
-	       atomic_load(&pagecache->dirty_pages) == census.dirty && atomic_load(&pagecache->failed_pages) == census.failed &&
+	       atomic_load(&pagecache->writeback.dirty_pages) == census.dirty &&
+	       atomic_load(&pagecache->writeback.failed_pages) == census.failed &&
 	       statistics.inserted_pages - statistics.evicted_pages == census.cached;
 }

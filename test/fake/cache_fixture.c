@@ -123,21 +123,21 @@ void cache_machine_write(struct cache_machine *machine, struct random *random, u
 
 static bool is_writing(struct volume *volume)
 {
-	spinlock_lock(&volume->lock);
-	const bool writing = !list_is_empty(&volume->in_flight);
-	spinlock_unlock(&volume->lock);
+	spinlock_lock(&volume->writeback.lock);
+	const bool writing = !list_is_empty(&volume->writeback.in_flight);
+	spinlock_unlock(&volume->writeback.lock);
 	return writing;
 }
 
 status_t cache_write_back(struct node *node)
 {
 	struct volume *volume = node->volume;
-	uint32_t progress = atomic_load(&volume->progress);
+	uint32_t progress = atomic_load(&volume->writeback.progress);
 
 	(void)writeback_start_range(node, 0, UINT64_MAX, false);
-	for (; is_writing(volume); progress = atomic_load(&volume->progress))
-		(void)platform_wait(&volume->progress, progress, PLATFORM_FOREVER);
-	return atomic_load(&node->failed_pages) > 0 ? atomic_load(&volume->write_status) : STATUS_OK;
+	for (; is_writing(volume); progress = atomic_load(&volume->writeback.progress))
+		(void)platform_wait(&volume->writeback.progress, progress, PLATFORM_FOREVER);
+	return atomic_load(&node->failed_pages) > 0 ? atomic_load(&volume->writeback.write_status) : STATUS_OK;
 }
 
 void cache_machine_fill(struct cache_machine *machine)

@@ -59,13 +59,13 @@ static bool holds_on(const struct volume *volume)
 /* Without any of these, a frame is always to be had. */
 bool model_is_short(const struct model *model)
 {
-	return model->run_count > 0 || model->disk.fail_writes || atomic_load(&model->pagecache.failed_pages) > 0 ||
+	return model->run_count > 0 || model->disk.fail_writes || atomic_load(&model->pagecache.writeback.failed_pages) > 0 ||
 	       model_has_mapping(model, false) || holds_on(&model->volumes[0]) || holds_on(&model->volumes[1]);
 }
 
 uint64_t model_failed_pages(struct model *model)
 {
-	return atomic_load(&model->pagecache.failed_pages);
+	return atomic_load(&model->pagecache.writeback.failed_pages);
 }
 
 bool model_is_device_error(status_t status)

@@ -372,7 +372,7 @@ START_TEST(what_a_reader_brings_back_is_not_written_over_a_transfer)
 		memset(test.machine.model, 'D', PAGE(2));
 		(void)!volume_flush(&test.machine.volume);
 		for (uint64_t page = 0; page < 2; page++)
-			ck_assert(ranges_touch(&test.machine.volume.written.lost, PAGE(page), PAGE(page + 1)) ||
+			ck_assert(ranges_touch(&test.machine.volume.writeback.written.lost, PAGE(page), PAGE(page + 1)) ||
 				  memcmp(test.machine.disk.durable + PAGE(page), platform_virt(test.block), PAGE_BYTES) == 0);
 		cache_machine_write(&test.machine, &test.random, 0, PAGE(2));
 		ck_assert_int_eq(volume_flush(&test.machine.volume), STATUS_OK);

@@ -107,8 +107,8 @@ static void check(void)
 		floors += limits.floor;
 	}
 	ck_assert_uint_eq(any.all, limit_of_all_model());
-	ck_assert_uint_eq(atomic_load(&machine.pagecache.dirty_pages), all);
-	ck_assert_uint_eq(atomic_load(&machine.pagecache.failed_pages), failed);
+	ck_assert_uint_eq(atomic_load(&machine.pagecache.writeback.dirty_pages), all);
+	ck_assert_uint_eq(atomic_load(&machine.pagecache.writeback.failed_pages), failed);
 	ck_assert_uint_le(floors, MAX(any.all / 4, DISKS * 16u));
 }
 
@@ -165,7 +165,7 @@ static void check_refused(const struct disk *disk, status_t status)
 
 	ck_assert_int_eq(status, STATUS_IO_ERROR);
 	ck_assert_uint_ge(failed_of(disk), limits.max);
-	ck_assert_uint_ge(atomic_load(&machine.pagecache.failed_pages), limits.all / 4);
+	ck_assert_uint_ge(atomic_load(&machine.pagecache.writeback.failed_pages), limits.all / 4);
 	refused++;
 }
 
@@ -178,7 +178,7 @@ static void run_write(struct disk *disk)
 	const uint64_t number = below(2) == 0 ? below(DISK_PAGES) : below(DISK_PAGES / 16);
 	const bool whole = below(3) > 0;
 	const struct before before = look(disk);
-	const uint32_t debt = atomic_load(&disk->volume.debt);
+	const uint32_t debt = atomic_load(&disk->volume.writeback.debt);
 	status_t status;
 
 	if (disk->silent && (debt >= DEBT_UNIT || is_in_flight(disk, number, 1) || !(whole || disk->dirty[number]) ||
@@ -190,7 +190,7 @@ static void run_write(struct disk *disk)
 		return;
 	}
 	const uint32_t charge = charge_of(disk, number, disk->dirty_count + 1);
-	ck_assert_uint_eq(atomic_load(&disk->volume.debt), after_paying(debt) + charge);
+	ck_assert_uint_eq(atomic_load(&disk->volume.writeback.debt), after_paying(debt) + charge);
 	check_write(disk, &before, 1);
 	writes++;
 }
@@ -210,19 +210,20 @@ static void run_map(struct disk *disk)
 	status_t status;
 	uint32_t debt;
 
-	if (disk->silent && (after_paying(atomic_load(&disk->volume.debt)) != atomic_load(&disk->volume.debt) ||
-			     is_in_flight(disk, first, pages) || !has_room(disk, pages)))
+	if (disk->silent &&
+	    (after_paying(atomic_load(&disk->volume.writeback.debt)) != atomic_load(&disk->volume.writeback.debt) ||
+	     is_in_flight(disk, first, pages) || !has_room(disk, pages)))
 		return;
 	status = node_map(&disk->volume.node, first * PAGE_BYTES, pages * PAGE_BYTES, MAP_WRITE, &mapping);
 	if (status != STATUS_OK) {
 		check_refused(disk, status);
 		return;
 	}
-	debt = atomic_load(&disk->volume.debt);
+	debt = atomic_load(&disk->volume.writeback.debt);
 	node_unmap(mapping);
 	for (uint64_t i = 0; i < pages; i++)
 		debt += charge_of(disk, first + i, disk->dirty_count + 1);
-	ck_assert_uint_eq(atomic_load(&disk->volume.debt), debt);
+	ck_assert_uint_eq(atomic_load(&disk->volume.writeback.debt), debt);
 	check_write(disk, &before, pages);
 }
 
@@ -342,7 +343,7 @@ static void write_most(struct disk *disk)
 	for (uint64_t number = 0; number < DISK_PAGES; number++) {
 		static char page[PAGE_BYTES];
 
-		if (!has_room(disk, 1) || atomic_load(&disk->volume.debt) >= DEBT_UNIT)
+		if (!has_room(disk, 1) || atomic_load(&disk->volume.writeback.debt) >= DEBT_UNIT)
 			break;
 		ck_assert_int_eq(node_write(&disk->volume.node, number * PAGE_BYTES, page, PAGE_BYTES), STATUS_OK);
 		(void)charge_of(disk, number, 0);

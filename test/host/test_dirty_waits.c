@@ -143,7 +143,7 @@ START_TEST(mappings_for_writing_stay_within_the_limit)
 	while (count > 0)
 		node_unmap(mappings[--count]);
 	ck_assert_uint_le(atomic_load(&machine.volume.counts.dirty_pages), limit);
-	ck_assert_uint_eq(atomic_load(&machine.volume.mapped_pages), 0);
+	ck_assert_uint_eq(atomic_load(&machine.volume.writeback.mapped_pages), 0);
 	(void)fake_block_hold(&machine.disk, false);
 	ck_assert_int_eq(volume_flush(&machine.volume), STATUS_OK);
 	ck_assert_int_eq(map_and_fill(0, &more), STATUS_OK);

@@ -71,9 +71,9 @@ START_TEST(what_was_evicted_and_lost_is_told_until_it_is_written_again_or_cleare
 		for (unsigned i = 0; i < 3; i++)
 			ck_assert_int_eq(volume_flush(&machine.volume), STATUS_IO_ERROR);
 		ck_assert_int_eq(node_flush(&elsewhere), STATUS_OK);
-		ck_assert_uint_eq(machine.volume.written.lost.count, 1);
-		ck_assert_uint_eq(machine.volume.written.lost.list[0].start, 3 * PAGE_BYTES);
-		ck_assert_uint_eq(machine.volume.written.lost.list[0].end, 4 * PAGE_BYTES);
+		ck_assert_uint_eq(machine.volume.writeback.written.lost.count, 1);
+		ck_assert_uint_eq(machine.volume.writeback.written.lost.list[0].start, 3 * PAGE_BYTES);
+		ck_assert_uint_eq(machine.volume.writeback.written.lost.list[0].end, 4 * PAGE_BYTES);
 		/* A part of it does not repair the rest. */
 		ck_assert_int_eq(node_write(&machine.volume.node, 3 * PAGE_BYTES + 9, "part", 4), STATUS_OK);
 		ck_assert_int_eq(volume_flush(&machine.volume), STATUS_IO_ERROR);
@@ -110,7 +110,7 @@ START_TEST(a_discard_of_what_the_disk_has_lost_is_told)
 		ck_assert_int_eq(node_write(node, 5 * PAGE_BYTES, "new", 3), STATUS_OK);
 		ck_assert_int_eq(node_discard(node, 3 * PAGE_BYTES, 3 * PAGE_BYTES), STATUS_OK);
 		ck_assert_int_eq(volume_flush(&machine.volume), way < 2 ? STATUS_IO_ERROR : STATUS_OK);
-		ck_assert_uint_eq(machine.volume.written.lost.count, way < 2);
+		ck_assert_uint_eq(machine.volume.writeback.written.lost.count, way < 2);
 		cache_machine_write(&machine, &random, 3 * PAGE_BYTES, PAGE_BYTES);
 		ck_assert_int_eq(volume_flush(&machine.volume), STATUS_OK);
 		ck_assert_int_eq(memcmp(machine.disk.durable, machine.model, SMALL_DISK), 0);
@@ -197,11 +197,11 @@ START_TEST(a_loss_that_is_counted_while_a_write_ends_is_seen)
 	cache_machine_write(&machine, &random, 3 * PAGE_BYTES, PAGE_BYTES);
 	ck_assert_int_eq(cache_write_back(&volume->node), STATUS_OK);
 	page = index_find(&machine.pagecache.index, page_key_make(volume->node.id, 3), &state);
-	spinlock_lock(&volume->lock);
+	spinlock_lock(&volume->writeback.lock);
 	ck_assert(!written_is_lost_locked(volume, written_losses(volume)));
 	fake_block_reset(&machine.disk);
 	(void)written_ended_locked(volume, page);
-	spinlock_unlock(&volume->lock);
+	spinlock_unlock(&volume->writeback.lock);
 	ck_assert_int_eq(volume_flush(volume), STATUS_OK);
 	ck_assert_int_eq(memcmp(machine.disk.durable, machine.model, SMALL_DISK), 0);
 	cache_machine_fini(&machine);

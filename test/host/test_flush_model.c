@@ -106,7 +106,7 @@ static bool is_durable(unsigned node)
 /* They come together when there was a loss, and some go in the middle of others. */
 static void look_at_ranges(void)
 {
-	const struct written *written = &machine.volume.written;
+	const struct written *written = &machine.volume.writeback.written;
 
 	joined = joined || written->noted.count + written->noted_before.count + written->lost.count > RANGES_MAX - 8;
 }

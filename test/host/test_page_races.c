@@ -50,9 +50,9 @@ START_TEST(forgetting_a_dirty_page_wakes_flushes)
 	cache_machine_init(&machine, DISK_BYTES, false);
 	ck_assert_int_eq(node_write(&machine.volume.node, 0, buffer, sizeof(buffer)), STATUS_OK);
 	ck_assert_int_eq(page_get_writing(&machine.volume.node, 0, true, &page), STATUS_OK);
-	before = atomic_load(&machine.volume.progress);
+	before = atomic_load(&machine.volume.writeback.progress);
 	page_give_up(&machine.volume, page);
-	ck_assert_uint_ne(atomic_load(&machine.volume.progress), before);
+	ck_assert_uint_ne(atomic_load(&machine.volume.writeback.progress), before);
 	ck_assert_uint_eq(cache_machine_statistics(&machine)->dirty_pages, 0);
 	cache_machine_fini(&machine);
 }
@@ -148,7 +148,7 @@ static void move_slowly(struct discarding *discarding)
 
 	ck_assert(from && to);
 	stripe = index_lock_page(index, from);
-	spinlock_lock(&volume->lock);
+	spinlock_lock(&volume->writeback.lock);
 	ck_assert(page_try_change(from, &state, page_state_make(PAGE_TAKEN, 0)));
 	volume->node.moves++;
 	atomic_store(&discarding->stage, 1);
@@ -156,7 +156,7 @@ static void move_slowly(struct discarding *discarding)
 		platform_yield();
 	index_replace_locked(index, from, to);
 	page_set(to, state);
-	spinlock_unlock(&volume->lock);
+	spinlock_unlock(&volume->writeback.lock);
 	spinlock_unlock(&stripe->lock);
 	page_set_free(from);
 }

@@ -288,7 +288,7 @@ START_TEST(a_disk_that_keeps_its_writes_serves_reads)
 		cache_machine_write(&machine, &random, number * PAGE_BYTES, PAGE_BYTES);
 	while (writeback_start_old(&machine.volume, DIRTY_WAITING, 0) == WRITEBACK_STARTED)
 		;
-	ck_assert_uint_ge(machine.volume.writes, machine.pagecache.config.requests / 2);
+	ck_assert_uint_ge(machine.volume.writeback.writes, machine.pagecache.config.requests / 2);
 	/* Another reader has one, and reads ahead are for what is left of half. */
 	for (unsigned i = 0; i < ARRAY_LENGTH(reads); i++)
 		ck_assert_ptr_nonnull(reads[i] = io_try_begin(i == 0 ? &machine.volume : &other, BLOCK_READ, 0));

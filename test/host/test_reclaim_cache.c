@@ -329,11 +329,11 @@ static void dirty_often(void *context, unsigned index)
 
 	(void)index;
 	for (unsigned i = 0; i < CHARGES; i++) {
-		spinlock_lock(&volume->lock);
+		spinlock_lock(&volume->writeback.lock);
 		writeback_dirtied(volume);
 		atomic_fetch_sub(&volume->counts.dirty_pages, 1);
-		atomic_fetch_sub(&volume->pagecache->dirty_pages, 1);
-		spinlock_unlock(&volume->lock);
+		atomic_fetch_sub(&volume->pagecache->writeback.dirty_pages, 1);
+		spinlock_unlock(&volume->writeback.lock);
 		ck_assert_int_eq(writeback_throttle(&volume->node, 0, 1), STATUS_OK);
 	}
 }
@@ -348,11 +348,11 @@ START_TEST(threads_pay_what_they_owe)
 	const uint64_t dirty = limits.max - 1;
 	const uint64_t price = writeback_price(dirty, limits.background, limits.max);
 	atomic_store(&volume->counts.dirty_pages, dirty - 1);
-	atomic_store(&machine.pagecache.dirty_pages, dirty - 1);
+	atomic_store(&machine.pagecache.writeback.dirty_pages, dirty - 1);
 	host_threads_run(DEBTORS, dirty_often, volume);
 	atomic_store(&volume->counts.dirty_pages, 0);
-	atomic_store(&machine.pagecache.dirty_pages, 0);
-	ck_assert_uint_eq(atomic_load(&volume->paid_pages) * PRICE_PAGE + atomic_load(&volume->debt),
+	atomic_store(&machine.pagecache.writeback.dirty_pages, 0);
+	ck_assert_uint_eq(atomic_load(&volume->writeback.paid_pages) * PRICE_PAGE + atomic_load(&volume->writeback.debt),
 			  DEBTORS * CHARGES * price);
 	cache_machine_fini(&machine);
 }
