@@ -24,7 +24,7 @@
 static void unlock(struct volume *volume, struct frames *idle)
 {
 	struct pagecache *pagecache = volume->pagecache;
-	struct page_heap *heap = &volume->heap;
+	struct page_heap *heap = &volume->eviction.heap;
 
 	if (idle)
 		page_heap_unlink_locked(heap, idle);
@@ -32,7 +32,7 @@ static void unlock(struct volume *volume, struct frames *idle)
 	if (!idle)
 		return;
 	block_heap_hand_over(&pagecache->memory->blocks, idle->block, 1, &heap->owner);
-	atomic_store_explicit(&idle->entered, atomic_load_explicit(&pagecache->clock, memory_order_relaxed),
+	atomic_store_explicit(&idle->entered, atomic_load_explicit(&pagecache->eviction.clock, memory_order_relaxed),
 			      memory_order_relaxed);
 	spinlock_lock(&heap->lock);
 	page_heap_queue_locked(heap, idle, LANE_PROBATION, frames_cursor_is_done(idle));
@@ -41,11 +41,11 @@ static void unlock(struct volume *volume, struct frames *idle)
 
 static bool add_block(struct volume *volume)
 {
-	struct page_heap *heap = &volume->heap;
+	struct page_heap *heap = &volume->eviction.heap;
 	struct frames *frames;
 	bool is_open;
 
-	if (frames_alloc(volume->pagecache, &volume->pagecache->mapped_owner, &frames) != STATUS_OK)
+	if (frames_alloc(volume->pagecache, &volume->pagecache->eviction.mapped_owner, &frames) != STATUS_OK)
 		return false;
 	spinlock_lock(&heap->lock);
 	page_heap_enter_locked(heap, frames, FRAMES_APART, LANE_PROBATION);
@@ -60,7 +60,7 @@ static bool add_block(struct volume *volume)
 
 void apart_settle(struct volume *volume)
 {
-	struct page_heap *heap = &volume->heap;
+	struct page_heap *heap = &volume->eviction.heap;
 
 	spinlock_lock(&heap->lock);
 	unlock(volume, heap->apart_open && heap->apart_open->mapped == 0 ? heap->apart_open : NULL);
@@ -107,7 +107,7 @@ static struct page *next_frame(struct page_heap *heap)
 static struct page *take_frame(struct volume *volume)
 {
 	for (unsigned scanned = 0; scanned < PAGE_HEAP_BUDGET; scanned++) {
-		struct page *page = next_frame(&volume->heap);
+		struct page *page = next_frame(&volume->eviction.heap);
 
 		if (!page && !add_block(volume))
 			return NULL;
@@ -130,11 +130,11 @@ static bool enter(struct volume *volume, const struct page *page, bool in_place)
 	struct frames *frames = page_frames(page);
 	bool entered;
 
-	spinlock_lock(&volume->heap.lock);
+	spinlock_lock(&volume->eviction.heap.lock);
 	entered = in_place || frames->role == FRAMES_APART;
 	if (entered && frames->mapped++ == 0)
-		page_heap_look_locked(&volume->heap, frames);
-	spinlock_unlock(&volume->heap.lock);
+		page_heap_look_locked(&volume->eviction.heap, frames);
+	spinlock_unlock(&volume->eviction.heap.lock);
 	return entered;
 }
 
@@ -186,11 +186,11 @@ void apart_leave(struct volume *volume, const struct page *page)
 	struct frames *frames = page_frames(page);
 	bool idle;
 
-	spinlock_lock(&volume->heap.lock);
+	spinlock_lock(&volume->eviction.heap.lock);
 	assert(frames->mapped > 0);
 	frames->mapped--;
 	idle = frames->mapped == 0 && frames->role == FRAMES_APART && frames_cursor_is_done(frames);
 	if (frames->mapped == 0)
-		page_heap_look_locked(&volume->heap, frames);
+		page_heap_look_locked(&volume->eviction.heap, frames);
 	unlock(volume, idle ? frames : NULL);
 }

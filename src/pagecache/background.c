@@ -102,7 +102,7 @@ static unsigned ahead_find(struct page_heap *heap, struct ahead *ahead)
 static void clean_ahead(struct volume *volume)
 {
 	struct ahead ahead[AHEAD_BLOCKS];
-	const unsigned count = ahead_find(&volume->heap, ahead);
+	const unsigned count = ahead_find(&volume->eviction.heap, ahead);
 
 	for (unsigned i = 0; i < count && atomic_load(&volume->counts.dirty_pages) > 0; i++) {
 		if (!page_heap_hold(volume, ahead[i].frames))

@@ -223,7 +223,7 @@ static bool exchange_block(struct volume *volume, struct frames *frames, struct 
 static void exchange(struct drain *drain)
 {
 	struct volume *volume = drain->volume;
-	const struct run_request request = { .blocks = 1, .owner = &volume->heap.owner };
+	const struct run_request request = { .blocks = 1, .owner = &volume->eviction.heap.owner };
 	struct frames_census census;
 	struct frames *frames;
 	struct phys_addr fresh;
@@ -281,7 +281,7 @@ static void drain_begin(struct drain *drain, struct volume *volume, const struct
 		.keep = keep,
 	};
 	list_init(&drain->skipped);
-	atomic_fetch_add(&volume->cleaning, 1);
+	atomic_fetch_add(&volume->eviction.cleaning, 1);
 }
 
 static void drain_end(struct drain *drain)
@@ -290,8 +290,8 @@ static void drain_end(struct drain *drain)
 
 	while ((link = list_take_first(&drain->skipped)) != NULL)
 		page_heap_unfence(drain->volume, container_of(link, struct frames, link));
-	atomic_fetch_sub(&drain->volume->cleaning, 1);
-	platform_wake(&drain->volume->cleaning);
+	atomic_fetch_sub(&drain->volume->eviction.cleaning, 1);
+	platform_wake(&drain->volume->eviction.cleaning);
 }
 
 uint64_t evict_blocks(struct volume *volume, const struct reclaim_target *target, uint64_t keep)
@@ -359,12 +359,12 @@ bool evict_everything(struct volume *volume)
 			list_insert_first(&drain.skipped, &frames->link);
 	}
 	drain_end(&drain);
-	return atomic_load(&volume->heap.blocks) == 0;
+	return atomic_load(&volume->eviction.heap.blocks) == 0;
 }
 
 static uint64_t clean(struct cleaner *self, const struct reclaim_target *target)
 {
-	struct volume *volume = container_of(self, struct volume, clean_cleaner);
+	struct volume *volume = container_of(self, struct volume, eviction.clean_cleaner);
 	const uint64_t given = evict_blocks(volume, target, volume->config.keep_bytes);
 
 	if (given > 0)
@@ -374,7 +374,7 @@ static uint64_t clean(struct cleaner *self, const struct reclaim_target *target)
 
 static uint64_t clean_dirty(struct cleaner *self, const struct reclaim_target *target)
 {
-	struct volume *volume = container_of(self, struct volume, dirty_cleaner);
+	struct volume *volume = container_of(self, struct volume, eviction.dirty_cleaner);
 
 	if (target->may_write && write_blocks(volume, target, volume->config.keep_bytes) && target->under_way)
 		*target->under_way = true;
@@ -383,7 +383,7 @@ static uint64_t clean_dirty(struct cleaner *self, const struct reclaim_target *t
 
 void evict_cleaners_init(struct volume *volume)
 {
-	volume->clean_cleaner = (struct cleaner){
+	volume->eviction.clean_cleaner = (struct cleaner){
 		.name = volume->name,
 		.cost = CLEANER_CLEAN,
 		.preference = volume->config.preference,
@@ -391,7 +391,7 @@ void evict_cleaners_init(struct volume *volume)
 		.held_back = volume_held_back,
 		.explain = volume_explain,
 	};
-	volume->dirty_cleaner = (struct cleaner){
+	volume->eviction.dirty_cleaner = (struct cleaner){
 		.name = volume->name,
 		.cost = CLEANER_DIRTY,
 		.preference = volume->config.preference,
@@ -407,16 +407,16 @@ void evict_cleaners_init(struct volume *volume)
  */
 static struct volume *older_volume(struct volume *volume)
 {
-	const uint32_t now = atomic_load(&volume->pagecache->clock);
-	uint32_t age = page_heap_age(&volume->heap, now);
+	const uint32_t now = atomic_load(&volume->pagecache->eviction.clock);
+	uint32_t age = page_heap_age(&volume->eviction.heap, now);
 	struct volume *oldest = NULL;
 
 	list_for_each (link, &volume->pagecache->volumes) {
 		struct volume *other = container_of(link, struct volume, link);
-		const uint32_t other_age = page_heap_age(&other->heap, now);
+		const uint32_t other_age = page_heap_age(&other->eviction.heap, now);
 
 		if (other == volume || other->leaving || other->config.preference > volume->config.preference ||
-		    atomic_load(&other->heap.blocks) <= divide_round_up(other->config.keep_bytes, BLOCK_BYTES) ||
+		    atomic_load(&other->eviction.heap.blocks) <= divide_round_up(other->config.keep_bytes, BLOCK_BYTES) ||
 		    other_age <= age)
 			continue;
 		oldest = other;

@@ -53,7 +53,7 @@ struct page *frame_take(struct volume *volume, enum lane *lane)
 	const uint64_t deadline_ns = platform_now_ns() + volume->pagecache->config.frame_wait_ns;
 
 	for (;;) {
-		const uint32_t cleaning = atomic_load(&volume->cleaning);
+		const uint32_t cleaning = atomic_load(&volume->eviction.cleaning);
 		const uint32_t progress = atomic_load(&volume->writeback.progress);
 		struct page *page = frame_try_take(volume, lane);
 
@@ -62,7 +62,7 @@ struct page *frame_take(struct volume *volume, enum lane *lane)
 		if (platform_now_ns() >= deadline_ns)
 			return NULL;
 		if (cleaning > 0)
-			(void)platform_wait(&volume->cleaning, cleaning, deadline_ns);
+			(void)platform_wait(&volume->eviction.cleaning, cleaning, deadline_ns);
 		else if (!writeback_make_progress(volume, deadline_ns) && !make_room(volume->pagecache->memory, deadline_ns))
 			(void)platform_wait(&volume->writeback.progress, progress, platform_now_ns() + TAKE_NAP_NS);
 	}
@@ -87,7 +87,7 @@ static inline void count_evicted(struct volume *volume, uint32_t count, uint32_t
 static inline void remember(struct volume *volume, uint64_t key, uint32_t state)
 {
 	count_evicted(volume, 1, state);
-	ghosts_add(&volume->pagecache->ghosts, key, lane_left(state));
+	ghosts_add(&volume->pagecache->eviction.ghosts, key, lane_left(state));
 }
 
 /*
@@ -147,7 +147,7 @@ bool page_drop_key(struct volume *volume, uint64_t key)
 
 	if (!page)
 		return false;
-	if (atomic_load_explicit(&volume->heap.lent_blocks, memory_order_relaxed) > 0)
+	if (atomic_load_explicit(&volume->eviction.heap.lent_blocks, memory_order_relaxed) > 0)
 		page_heap_note_left(volume, page_frames(page));
 	page_set_free(page);
 	return true;
@@ -162,7 +162,7 @@ static uint32_t drop_many(struct volume *volume, struct page *pages, uint32_t mo
 
 	if (count > 0) {
 		count_evicted(volume, count, state);
-		ghosts_add_many(&volume->pagecache->ghosts, keys, count, lane_left(state));
+		ghosts_add_many(&volume->pagecache->eviction.ghosts, keys, count, lane_left(state));
 	}
 	return count;
 }
@@ -304,7 +304,7 @@ static void leave_lent_locked(struct volume *volume, struct page *page, struct p
 	struct index *index = &volume->pagecache->index;
 
 	*before = page_leave_pinned(page);
-	page_heap_note_left_locked(&volume->heap, page_frames(page));
+	page_heap_note_left_locked(&volume->eviction.heap, page_frames(page));
 	if (!target) {
 		index_remove_locked(index, page);
 		return;
@@ -331,13 +331,13 @@ bool page_leave_lent(struct volume *volume, struct page *page, struct page *targ
 	if (!stripe)
 		return false;
 	spinlock_lock(&volume->writeback.lock);
-	spinlock_lock(&volume->heap.lock);
+	spinlock_lock(&volume->eviction.heap.lock);
 	left = page_heap_has_locked(volume, page_frames(page), ROLE_BIT(FRAMES_LENT)) &&
 	       (!target || (page_is_current(page) && atomic_load(&page->version) == version));
 	key = page_key(page);
 	if (left)
 		leave_lent_locked(volume, page, target, &before);
-	spinlock_unlock(&volume->heap.lock);
+	spinlock_unlock(&volume->eviction.heap.lock);
 	spinlock_unlock(&volume->writeback.lock);
 	spinlock_unlock(&stripe->lock);
 	if (!left)

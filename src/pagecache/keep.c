@@ -11,7 +11,8 @@ bool keep_claim(struct volume *volume, uint64_t keep, uint64_t pages)
 
 	if (pages == 0)
 		return true;
-	others = atomic_fetch_add(&volume->claimed_pages, pages) + pages + atomic_load(&volume->heap.lent_pages);
+	others = atomic_fetch_add(&volume->eviction.claimed_pages, pages) + pages +
+		 atomic_load(&volume->eviction.heap.lent_pages);
 	cached = atomic_load(&volume->counts.cached_pages);
 	if (cached >= others && (cached - others) * PAGE_BYTES >= keep)
 		return true;
@@ -21,5 +22,5 @@ bool keep_claim(struct volume *volume, uint64_t keep, uint64_t pages)
 
 void keep_let_go(struct volume *volume, uint64_t pages)
 {
-	atomic_fetch_sub(&volume->claimed_pages, pages);
+	atomic_fetch_sub(&volume->eviction.claimed_pages, pages);
 }

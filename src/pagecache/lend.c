@@ -16,7 +16,7 @@
 
 static struct pagecache *pagecache_of(struct guarantee_lender *lender)
 {
-	return container_of(lender, struct pagecache, lender);
+	return container_of(lender, struct pagecache, eviction.lender);
 }
 
 static uint64_t piece_blocks(const struct volume *volume)
@@ -102,7 +102,7 @@ static bool lend_group(struct volume *volume, struct phys_addr start, const stru
 
 static bool has_to_spare(const struct volume *volume)
 {
-	const uint64_t own = atomic_load(&volume->heap.blocks) - atomic_load(&volume->heap.lent_blocks);
+	const uint64_t own = atomic_load(&volume->eviction.heap.blocks) - atomic_load(&volume->eviction.heap.lent_blocks);
 	const uint64_t blocks = piece_blocks(volume);
 
 	return own > blocks && (own - blocks) * BLOCK_BYTES >= volume->config.keep_bytes;
@@ -182,17 +182,17 @@ static void settle(struct guarantee_lender *self, struct phys_addr block)
 
 void lend_init(struct pagecache *pagecache)
 {
-	pagecache->lender = (struct guarantee_lender){
+	pagecache->eviction.lender = (struct guarantee_lender){
 		.lend = lend,
 		.idle_percent = idle_percent,
 		.take_back = take_back,
 		.revoke = revoke,
 		.settle = settle,
 	};
-	guarantee_set_lender(&pagecache->memory->guarantee, &pagecache->lender);
+	guarantee_set_lender(&pagecache->memory->guarantee, &pagecache->eviction.lender);
 }
 
 void lend_fini(struct pagecache *pagecache)
 {
-	guarantee_clear_lender(&pagecache->memory->guarantee, &pagecache->lender);
+	guarantee_clear_lender(&pagecache->memory->guarantee, &pagecache->eviction.lender);
 }

@@ -29,7 +29,7 @@ unsigned lookaside_empty(struct volume *volume)
 	unsigned returned = 0;
 
 	for (unsigned cpu = 0; cpu < platform_cpu_count(); cpu++)
-		returned += empty_one(&volume->lookasides[cpu]);
+		returned += empty_one(&volume->eviction.lookasides[cpu]);
 	return returned;
 }
 
@@ -49,17 +49,17 @@ static struct page *refill(struct volume *volume, struct lookaside *lookaside)
 		if (!atomic_compare_exchange_strong(&lookaside->frames[i - 1], &none, pages[i]))
 			page_set_free(pages[i]);
 	}
-	if (atomic_load(&volume->cleaning) != 0)
+	if (atomic_load(&volume->eviction.cleaning) != 0)
 		(void)empty_one(lookaside);
 	return pages[0];
 }
 
 struct page *lookaside_take(struct volume *volume, enum lane lane)
 {
-	struct lookaside *lookaside = &volume->lookasides[platform_cpu()];
+	struct lookaside *lookaside = &volume->eviction.lookasides[platform_cpu()];
 
 	if (lane != LANE_PROBATION || volume->pagecache->config.lookaside_frames == 0 ||
-	    atomic_load_explicit(&volume->cleaning, memory_order_relaxed) != 0)
+	    atomic_load_explicit(&volume->eviction.cleaning, memory_order_relaxed) != 0)
 		return page_heap_take(volume, lane);
 	for (unsigned i = 0; i < LOOKASIDE_FRAMES; i++) {
 		struct page *page = atomic_load_explicit(&lookaside->frames[i], memory_order_relaxed);
@@ -73,7 +73,7 @@ struct page *lookaside_take(struct volume *volume, enum lane lane)
 /* Gives the frames back to the page heap; the cleaners behind this one then give their blocks. */
 static uint64_t clean(struct cleaner *self, const struct reclaim_target *target)
 {
-	struct volume *volume = container_of(self, struct volume, lookaside_cleaner);
+	struct volume *volume = container_of(self, struct volume, eviction.lookaside_cleaner);
 	const unsigned returned = lookaside_empty(volume);
 
 	(void)target;
@@ -85,7 +85,7 @@ static uint64_t clean(struct cleaner *self, const struct reclaim_target *target)
 
 void lookaside_init(struct volume *volume)
 {
-	volume->lookaside_cleaner = (struct cleaner){
+	volume->eviction.lookaside_cleaner = (struct cleaner){
 		.name = "lookasides",
 		.cost = CLEANER_FREE,
 		.preference = volume->config.preference,

@@ -6,7 +6,7 @@
  * they have to be given back when memory is needed:
  *
  * 1. A frame in here is TAKEN, so its block cannot be given away. A block that a drain has isolated
- *    has none: a drain raises volume->cleaning first and then empties the frames of all CPUs. A CPU
+ *    has none: a drain raises volume->eviction.cleaning first and then empties the frames of all CPUs. A CPU
  *    puts its frames in first and then looks at `cleaning`, and takes them out again. So either the
  *    drain sees the frames, or the CPU sees the drain.
  * 2. A place changes hands by one atomic exchange, from any CPU. So emptying needs neither

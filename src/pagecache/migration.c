@@ -27,7 +27,7 @@ static struct frames *take(struct migration *migration)
 
 void migration_refill(struct pagecache *pagecache)
 {
-	struct migration *migration = &pagecache->migration;
+	struct migration *migration = &pagecache->eviction.migration;
 	struct frames *frames;
 
 	while (!is_full(migration) && frames_alloc(pagecache, &migration->owner, &frames) == STATUS_OK) {
@@ -46,7 +46,7 @@ void migration_refill(struct pagecache *pagecache)
 
 status_t migration_init(struct pagecache *pagecache, uint32_t blocks)
 {
-	struct migration *migration = &pagecache->migration;
+	struct migration *migration = &pagecache->eviction.migration;
 
 	assert(blocks <= MIGRATION_BLOCKS_MAX);
 	spinlock_init(&migration->lock, "migration");
@@ -64,18 +64,18 @@ void migration_fini(struct pagecache *pagecache)
 {
 	struct frames *frames;
 
-	while ((frames = take(&pagecache->migration)) != NULL)
+	while ((frames = take(&pagecache->eviction.migration)) != NULL)
 		memory_blocks_free(pagecache->memory, frames->block);
 }
 
 bool migration_open(struct volume *volume)
 {
 	struct pagecache *pagecache = volume->pagecache;
-	struct page_heap *heap = &volume->heap;
+	struct page_heap *heap = &volume->eviction.heap;
 	struct frames *frames;
 
 	assert(platform_is_cleaning());
-	frames = take(&pagecache->migration);
+	frames = take(&pagecache->eviction.migration);
 	if (!frames)
 		return false;
 	block_heap_hand_over(&pagecache->memory->blocks, frames->block, 1, &heap->owner);

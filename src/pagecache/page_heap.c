@@ -113,7 +113,7 @@ void page_heap_unlink_locked(struct page_heap *heap, struct frames *frames)
 static void resize_locked(struct page_heap *heap, int blocks)
 {
 	atomic_fetch_add_explicit(&heap->blocks, (uint32_t)blocks, memory_order_relaxed);
-	atomic_fetch_add_explicit(&page_heap_volume(heap)->pagecache->blocks, (uint32_t)blocks, memory_order_relaxed);
+	atomic_fetch_add_explicit(&page_heap_volume(heap)->pagecache->eviction.blocks, (uint32_t)blocks, memory_order_relaxed);
 }
 
 void page_heap_enter_locked(struct page_heap *heap, struct frames *frames, enum frames_role role, enum lane lane)
@@ -142,7 +142,7 @@ static bool may_grow(struct volume *volume)
 {
 	struct memory *memory = volume->pagecache->memory;
 
-	if (atomic_load(&volume->cleaning) != 0)
+	if (atomic_load(&volume->eviction.cleaning) != 0)
 		return false;
 	return memory_may_grow(memory) || (evict_older_block(volume) && memory_may_grow(memory));
 }
@@ -188,7 +188,7 @@ void page_heap_init(struct page_heap *heap, const char *name)
 
 void page_heap_open_locked(struct page_heap *heap, struct frames *frames, enum lane lane)
 {
-	_Atomic uint32_t *clock = &page_heap_volume(heap)->pagecache->clock;
+	_Atomic uint32_t *clock = &page_heap_volume(heap)->pagecache->eviction.clock;
 
 	frames->role = FRAMES_OPEN;
 	frames->lane = (uint8_t)lane;
@@ -277,7 +277,7 @@ static struct frames *cursor_locked(struct page_heap *heap, enum lane lane)
 
 bool page_heap_hold(struct volume *volume, struct frames *frames)
 {
-	struct page_heap *heap = &volume->heap;
+	struct page_heap *heap = &volume->eviction.heap;
 	bool held;
 
 	spinlock_lock(&heap->lock);
@@ -290,9 +290,9 @@ bool page_heap_hold(struct volume *volume, struct frames *frames)
 
 void page_heap_let_go(struct volume *volume, struct frames *frames)
 {
-	spinlock_lock(&volume->heap.lock);
+	spinlock_lock(&volume->eviction.heap.lock);
 	frames->busy--;
-	spinlock_unlock(&volume->heap.lock);
+	spinlock_unlock(&volume->eviction.heap.lock);
 }
 
 /*
@@ -301,7 +301,7 @@ void page_heap_let_go(struct volume *volume, struct frames *frames)
  */
 static unsigned visit(struct volume *volume, enum lane lane, unsigned most, struct page **pages, unsigned *taken)
 {
-	struct page_heap *heap = &volume->heap;
+	struct page_heap *heap = &volume->eviction.heap;
 	struct frames *frames;
 	unsigned first, count;
 

@@ -187,7 +187,7 @@ void page_heap_forget(struct volume *volume, struct frames *frames);
 
 /*
  * How long ago the block was filled that is refilled next, in blocks that cursors have begun since;
- * `now` is pagecache->clock. 0: there is none.
+ * `now` is pagecache->eviction.clock. 0: there is none.
  */
 uint32_t page_heap_age(struct page_heap *heap, uint32_t now);
 

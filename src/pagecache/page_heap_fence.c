@@ -184,7 +184,7 @@ static void fence_locked(struct page_heap *heap, struct frames *frames)
 
 struct frames *page_heap_fence(struct volume *volume, const struct fence_limits *limits, struct frames_census *census)
 {
-	struct page_heap *heap = &volume->heap;
+	struct page_heap *heap = &volume->eviction.heap;
 	struct frames *frames;
 
 	spinlock_lock(&heap->lock);
@@ -202,7 +202,7 @@ struct frames *page_heap_fence(struct volume *volume, const struct fence_limits 
 bool page_heap_fence_block(struct volume *volume, struct frames *frames, bool open, struct frames_census *census)
 {
 	const unsigned roles = ROLE_BIT(FRAMES_QUEUED) | ROLE_BIT(FRAMES_EMPTY) | (open ? ROLE_BIT(FRAMES_OPEN) : 0);
-	struct page_heap *heap = &volume->heap;
+	struct page_heap *heap = &volume->eviction.heap;
 	bool fenced;
 
 	if (atomic_load_explicit(&frames->volume, memory_order_relaxed) != volume)
@@ -218,7 +218,7 @@ bool page_heap_fence_block(struct volume *volume, struct frames *frames, bool op
 struct frames *page_heap_replace(struct volume *volume, struct frames *frames, struct phys_addr block)
 {
 	struct frames *fresh = frames_prepare(&volume->pagecache->table, block);
-	struct page_heap *heap = &volume->heap;
+	struct page_heap *heap = &volume->eviction.heap;
 
 	spinlock_lock(&heap->lock);
 	page_heap_enter_locked(heap, fresh, FRAMES_FENCED, frames->lane);
@@ -241,7 +241,7 @@ static bool is_empty(const struct frames *frames)
 bool page_heap_release(struct volume *volume, struct frames *frames)
 {
 	struct block_source *source = &volume->pagecache->memory->cache_source.blocks;
-	struct page_heap *heap = &volume->heap;
+	struct page_heap *heap = &volume->eviction.heap;
 	bool released;
 
 	spinlock_lock(&heap->lock);
@@ -259,7 +259,7 @@ bool page_heap_release(struct volume *volume, struct frames *frames)
 
 void page_heap_note_demand(struct volume *volume, uint64_t blocks)
 {
-	struct page_heap *heap = &volume->heap;
+	struct page_heap *heap = &volume->eviction.heap;
 
 	spinlock_lock(&heap->lock);
 	replacement_drained_locked(heap, blocks);
@@ -280,7 +280,7 @@ static bool is_holey(const struct frames *frames)
 
 void page_heap_unfence(struct volume *volume, struct frames *frames)
 {
-	struct page_heap *heap = &volume->heap;
+	struct page_heap *heap = &volume->eviction.heap;
 
 	spinlock_lock(&heap->lock);
 	assert(frames->role == FRAMES_FENCED || frames->role == FRAMES_LENT);

@@ -13,7 +13,7 @@
 
 static inline struct volume *page_heap_volume(struct page_heap *heap)
 {
-	return container_of(heap, struct volume, heap);
+	return container_of(heap, struct volume, eviction.heap);
 }
 
 /* The index in heap->levels for this score. */

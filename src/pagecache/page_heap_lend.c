@@ -54,7 +54,7 @@ bool page_heap_find_group(struct volume *volume, const struct guarantee_wish *wi
 	const struct guarantee *guarantee = &volume->pagecache->memory->guarantee;
 	const uint64_t bytes = guarantee->piece_blocks << BLOCK_SHIFT;
 	const uint64_t group_looks = MAX(guarantee->piece_blocks, (uint64_t)GROUP_LOOKS);
-	struct page_heap *heap = &volume->heap;
+	struct page_heap *heap = &volume->eviction.heap;
 	uint64_t looks = 0;
 
 	group->score = UINT64_MAX;
@@ -90,10 +90,10 @@ void page_heap_note_left_locked(struct page_heap *heap, struct frames *frames)
 
 void page_heap_note_left(struct volume *volume, struct frames *frames)
 {
-	spinlock_lock(&volume->heap.lock);
+	spinlock_lock(&volume->eviction.heap.lock);
 	if (page_heap_has_locked(volume, frames, ROLE_BIT(FRAMES_LENT)))
-		page_heap_note_left_locked(&volume->heap, frames);
-	spinlock_unlock(&volume->heap.lock);
+		page_heap_note_left_locked(&volume->eviction.heap, frames);
+	spinlock_unlock(&volume->eviction.heap.lock);
 }
 
 /* Counts the pages; false: a page is not lendable. */
@@ -112,7 +112,7 @@ static bool count_lendable(const struct frames *frames, uint32_t *cached)
 
 bool page_heap_lend(struct volume *volume, struct frames *frames)
 {
-	struct page_heap *heap = &volume->heap;
+	struct page_heap *heap = &volume->eviction.heap;
 	uint32_t cached;
 	bool lent;
 
@@ -140,7 +140,7 @@ bool page_heap_lend(struct volume *volume, struct frames *frames)
 
 void page_heap_forget(struct volume *volume, struct frames *frames)
 {
-	struct page_heap *heap = &volume->heap;
+	struct page_heap *heap = &volume->eviction.heap;
 
 	spinlock_lock(&heap->lock);
 	assert(frames->role == FRAMES_LENT);

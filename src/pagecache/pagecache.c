@@ -42,13 +42,13 @@ static status_t tables_create(struct pagecache *pagecache)
 	char *memory;
 
 	owner_init(&pagecache->owner, "page index", false);
-	owner_init(&pagecache->mapped_owner, "mapped pages", false);
+	owner_init(&pagecache->eviction.mapped_owner, "mapped pages", false);
 	status = memory_blocks_alloc(pagecache->memory, &request, &pagecache->tables);
 	if (status != STATUS_OK)
 		return status;
 	memory = platform_virt(pagecache->tables);
 	index_init(&pagecache->index, &pagecache->table, memory, index_bytes(pages));
-	ghosts_init(&pagecache->ghosts, memory + index_size, pages);
+	ghosts_init(&pagecache->eviction.ghosts, memory + index_size, pages);
 	pagecache->nodes = (struct node **)(void *)(memory + index_size + ghosts_size);
 	memset(pagecache->nodes, 0, nodes_size);
 	spinlock_init(&pagecache->nodes_lock, "nodes");

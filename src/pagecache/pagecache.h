@@ -26,10 +26,9 @@
  */
 #pragma once
 
+#include "eviction_parts.h"
 #include "frame_table.h"
-#include "ghost.h"
 #include "index.h"
-#include "migration.h"
 #include "runtime/base/block_device.h"
 #include "runtime/base/command.h"
 #include "writeback_parts.h"
@@ -81,23 +80,18 @@ struct pagecache {
 	struct pagecache_config config; /* [I] */
 	struct frame_table table;
 	struct index index;
-	struct ghosts ghosts;
-	struct phys_addr tables;   /* [I] run of blocks that holds index, ghosts and nodes */
-	struct owner owner;        /* of that run */
-	struct owner mapped_owner; /* of the blocks that are set apart for mapped pages */
-	struct node **nodes;       /* [nodes_lock]; an entry is read without while its node is open */
+	struct phys_addr tables; /* [I] run of blocks that holds index, ghosts and nodes */
+	struct owner owner;      /* of that run */
+	struct node **nodes;     /* [nodes_lock]; an entry is read without while its node is open */
 	struct spinlock nodes_lock;
-	struct guarantee_lender lender;
-	struct migration migration;
 	struct pagecache_writeback writeback;
+	struct pagecache_eviction eviction;
 	struct objcache requests; /* I/O objects */
 	_Atomic uint32_t requests_used;
 	_Atomic bool starved; /* a task found none, and waits until `progress` changes */
 	struct mutex volumes_lock;
 	struct list volumes;           /* [volumes_lock], by name */
 	_Atomic uint32_t volume_count; /* [volumes_lock], read without */
-	_Atomic uint32_t clock;        /* for frames->entered: blocks that cursors have begun */
-	_Atomic uint32_t blocks;       /* of all page heaps */
 	_Atomic uint32_t progress;     /* changes when the writer is kicked, or I/O ends */
 	struct command commands[4];
 };

@@ -139,7 +139,7 @@ static struct stream *find(struct readahead *readahead, const struct piece *piec
 static uint64_t window_max(const struct stream *stream, const struct volume *volume)
 {
 	const struct pagecache *pagecache = volume->pagecache;
-	const uint64_t blocks = atomic_load_explicit(&volume->heap.blocks, memory_order_relaxed) +
+	const uint64_t blocks = atomic_load_explicit(&volume->eviction.heap.blocks, memory_order_relaxed) +
 				atomic_load_explicit(&pagecache->memory->blocks.free_blocks, memory_order_relaxed);
 
 	return MIN(pagecache->config.readahead_bytes / PAGE_BYTES,

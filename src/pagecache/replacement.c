@@ -100,14 +100,14 @@ static void adapt(struct page_heap *heap, enum lane lane)
 
 enum lane replacement_admit(struct volume *volume, uint64_t key)
 {
-	const uint64_t pages = pages_of(&volume->heap);
+	const uint64_t pages = pages_of(&volume->eviction.heap);
 	enum lane lane;
 	uint64_t age;
 
-	if (!ghosts_take(&volume->pagecache->ghosts, key, &lane, &age))
+	if (!ghosts_take(&volume->pagecache->eviction.ghosts, key, &lane, &age))
 		return LANE_PROBATION;
 	if (age <= pages * RECENT_PERCENT / 100)
-		adapt(&volume->heap, lane);
+		adapt(&volume->eviction.heap, lane);
 	return lane == LANE_PROBATION && age <= pages * GHOST_PERCENT / 100 ? LANE_MAIN : LANE_PROBATION;
 }
 
@@ -146,10 +146,10 @@ bool replacement_visit(struct volume *volume, struct page *page, enum lane lane)
 static bool is_young(const struct frames *frames)
 {
 	const struct volume *volume = frames->volume;
-	const uint32_t now = atomic_load_explicit(&volume->pagecache->clock, memory_order_relaxed);
+	const uint32_t now = atomic_load_explicit(&volume->pagecache->eviction.clock, memory_order_relaxed);
 	const uint32_t age = now - atomic_load_explicit(&frames->entered, memory_order_relaxed);
 
-	return frames->lane == LANE_PROBATION && 2 * age < volume->heap.lane_blocks[LANE_PROBATION];
+	return frames->lane == LANE_PROBATION && 2 * age < volume->eviction.heap.lane_blocks[LANE_PROBATION];
 }
 
 /* Counts a page that is neither FREE nor idle; returns its extra cost over an idle one. */

@@ -69,7 +69,7 @@ static void lists_init(struct volume *volume)
 	list_init(&volume->mappings);
 	list_init(&volume->writeback.dirty_nodes);
 	written_init(volume);
-	page_heap_init(&volume->heap, volume->name);
+	page_heap_init(&volume->eviction.heap, volume->name);
 }
 
 /*
@@ -168,7 +168,8 @@ struct volume_config volume_configuration(const struct volume *volume)
 void volume_configure(struct volume *volume, const struct volume_config *config)
 {
 	struct memory *memory = volume->pagecache->memory;
-	struct cleaner *const cleaners[] = { &volume->lookaside_cleaner, &volume->clean_cleaner, &volume->dirty_cleaner };
+	struct cleaner *const cleaners[] = { &volume->eviction.lookaside_cleaner, &volume->eviction.clean_cleaner,
+					     &volume->eviction.dirty_cleaner };
 	const status_t status = fair_mutex_lock(&memory->reclaim_lock, URGENCY_NORMAL, PLATFORM_FOREVER);
 
 	assert(status == STATUS_OK);
@@ -215,9 +216,9 @@ status_t volume_attach(struct volume *volume, struct pagecache *pagecache, struc
 		goto no_place;
 	evict_cleaners_init(volume);
 	lookaside_init(volume);
-	cleaner_register(&pagecache->memory->cleaners, &volume->lookaside_cleaner);
-	cleaner_register(&pagecache->memory->cleaners, &volume->clean_cleaner);
-	cleaner_register(&pagecache->memory->cleaners, &volume->dirty_cleaner);
+	cleaner_register(&pagecache->memory->cleaners, &volume->eviction.lookaside_cleaner);
+	cleaner_register(&pagecache->memory->cleaners, &volume->eviction.clean_cleaner);
+	cleaner_register(&pagecache->memory->cleaners, &volume->eviction.dirty_cleaner);
 	return STATUS_OK;
 
 no_place:
@@ -264,9 +265,9 @@ static void withdraw(struct volume *volume)
 	volume->leaving = true;
 	mutex_unlock(lock);
 	settle(&volume->users);
-	cleaner_unregister(cleaners, &volume->lookaside_cleaner);
-	cleaner_unregister(cleaners, &volume->clean_cleaner);
-	cleaner_unregister(cleaners, &volume->dirty_cleaner);
+	cleaner_unregister(cleaners, &volume->eviction.lookaside_cleaner);
+	cleaner_unregister(cleaners, &volume->eviction.clean_cleaner);
+	cleaner_unregister(cleaners, &volume->eviction.dirty_cleaner);
 	/* After a flush that failed, the background writer may have tried once more. */
 	writeback_settle(volume);
 	mutex_lock(lock); /* the last user has released it; another volume may have its sectors */
@@ -289,7 +290,7 @@ status_t volume_detach(struct volume *volume, bool discard)
 	withdraw(volume);
 	settle(&volume->reads); /* a reader may be gone while its read still has to drop a pin */
 	writeback_discard(volume);
-	guarantee_recall(&volume->pagecache->memory->guarantee, &volume->heap.owner);
+	guarantee_recall(&volume->pagecache->memory->guarantee, &volume->eviction.heap.owner);
 	/* A lookup for another volume may hold a pin in passing here, and its task may be preempted. */
 	while (!evict_everything(volume))
 		(void)platform_wait(&volume->users, 0, platform_now_ns() + PIN_NAP_NS);
@@ -306,7 +307,7 @@ void volume_statistics_add(const struct volume *volume, struct pagecache_statist
 
 	for (size_t i = 0; i < sizeof(*sum) / sizeof(*to); i++)
 		to[i] += from[i];
-	sum->blocks += atomic_load(&volume->heap.blocks);
+	sum->blocks += atomic_load(&volume->eviction.heap.blocks);
 	for (unsigned cpu = 0; cpu < platform_cpu_count(); cpu++) {
 		sum->hits += volume->lookups[cpu].hits;
 		sum->ahead_used += volume->lookups[cpu].ahead_used;

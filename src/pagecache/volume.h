@@ -5,9 +5,7 @@
  */
 #pragma once
 
-#include "lookaside.h"
 #include "node.h"
-#include "page_heap.h"
 #include "pagecache.h"
 
 struct volume_config {
@@ -38,24 +36,18 @@ struct volume {
 		bool read_only; /* [I] the device's, too */
 	} config;               /* volume_configure changes it */
 	struct node node;       /* the whole volume */
-	struct page_heap heap;
-	struct cleaner clean_cleaner;
-	struct cleaner dirty_cleaner;
-	struct cleaner lookaside_cleaner;
-	struct list link; /* in pagecache->volumes */
+	struct list link;       /* in pagecache->volumes */
 
 	struct volume_writeback writeback;
-	struct list mappings;           /* [D] with all pages mapped */
-	_Atomic uint32_t reads;         /* reads under way; a detach waits for them */
-	_Atomic uint32_t requests[2];   /* its own I/O objects in use: for reads, and for writes */
-	_Atomic uint32_t users;         /* walks that are at this volume; a detach waits for them */
-	bool leaving;                   /* [volumes_lock] is being detached: passed over */
-	_Atomic uint64_t claimed_pages; /* keep.h */
-	_Atomic uint32_t cleaning;      /* drains under way; frame_take sleeps on it */
+	struct volume_eviction eviction;
+	struct list mappings;         /* [D] with all pages mapped */
+	_Atomic uint32_t reads;       /* reads under way; a detach waits for them */
+	_Atomic uint32_t requests[2]; /* its own I/O objects in use: for reads, and for writes */
+	_Atomic uint32_t users;       /* walks that are at this volume; a detach waits for them */
+	bool leaving;                 /* [volumes_lock] is being detached: passed over */
 
 	struct pagecache_statistics counts; /* without blocks, and without what `lookups` counts */
 	struct volume_lookups lookups[PLATFORM_CPUS_MAX];
-	struct lookaside lookasides[PLATFORM_CPUS_MAX];
 };
 
 /*

@@ -15,12 +15,12 @@
 
 uint64_t volume_held_back(struct cleaner *cleaner)
 {
-	struct volume *volume = container_of(cleaner, struct volume, clean_cleaner);
+	struct volume *volume = container_of(cleaner, struct volume, eviction.clean_cleaner);
 	uint64_t empty_blocks;
 
-	spinlock_lock(&volume->heap.lock);
-	empty_blocks = volume->heap.empty_blocks;
-	spinlock_unlock(&volume->heap.lock);
+	spinlock_lock(&volume->eviction.heap.lock);
+	empty_blocks = volume->eviction.heap.empty_blocks;
+	spinlock_unlock(&volume->eviction.heap.lock);
 	return MIN(atomic_load(&volume->counts.cached_pages) * PAGE_BYTES, volume->config.keep_bytes) +
 	       empty_blocks * BLOCK_BYTES;
 }
@@ -82,7 +82,7 @@ static void count_page(struct page_counts *counts, uint32_t state)
 
 void volume_explain(struct cleaner *cleaner, struct phys_addr lowest, struct phys_addr highest)
 {
-	struct volume *volume = container_of(cleaner, struct volume, clean_cleaner);
+	struct volume *volume = container_of(cleaner, struct volume, eviction.clean_cleaner);
 	const struct frame_table *table = &volume->pagecache->table;
 	const uint64_t last = MIN(highest.value >> BLOCK_SHIFT, table->first_block + table->count - 1);
 	struct page_counts counts = { 0 };

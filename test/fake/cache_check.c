@@ -76,12 +76,13 @@ static bool lent_is_valid(struct volume *volume)
 		blocks++;
 		pages += atomic_load(&frames->cached);
 	}
-	return blocks == atomic_load(&volume->heap.lent_blocks) && pages == atomic_load(&volume->heap.lent_pages);
+	return blocks == atomic_load(&volume->eviction.heap.lent_blocks) &&
+	       pages == atomic_load(&volume->eviction.heap.lent_pages);
 }
 
 static bool page_heap_is_valid(struct volume *volume)
 {
-	struct page_heap *heap = &volume->heap;
+	struct page_heap *heap = &volume->eviction.heap;
 	uint32_t queued = 0, scored = 0;
 
 	for (unsigned lane = 0; lane < LANES; lane++)
@@ -175,9 +176,9 @@ static bool volumes_are_valid(struct pagecache *pagecache, uint64_t listed)
 		if (count == UINT64_MAX || !page_heap_is_valid(volume))
 			return false;
 		counted += count;
-		blocks += atomic_load(&volume->heap.blocks);
+		blocks += atomic_load(&volume->eviction.heap.blocks);
 	}
-	return counted == listed && blocks == atomic_load(&pagecache->blocks);
+	return counted == listed && blocks == atomic_load(&pagecache->eviction.blocks);
 }
 
 bool pagecache_is_valid(struct pagecache *pagecache)

@@ -45,15 +45,16 @@ uint64_t model_blocks_to_give(const struct volume *volume)
 {
 	const uint64_t cached = atomic_load(&volume->counts.cached_pages) * PAGE_BYTES;
 	const uint64_t keep = volume->config.keep_bytes;
-	const uint64_t closed = volume->heap.lane_blocks[0] - (volume->heap.open[0] != NULL) + volume->heap.lane_blocks[1] -
-				(volume->heap.open[1] != NULL) + volume->heap.empty_blocks;
+	const uint64_t closed = volume->eviction.heap.lane_blocks[0] - (volume->eviction.heap.open[0] != NULL) +
+				volume->eviction.heap.lane_blocks[1] - (volume->eviction.heap.open[1] != NULL) +
+				volume->eviction.heap.empty_blocks;
 
 	return MIN(closed, (MAX(cached, keep) - keep) / BLOCK_BYTES);
 }
 
 static bool holds_on(const struct volume *volume)
 {
-	return atomic_load(&volume->heap.blocks) > 0 && model_blocks_to_give(volume) == 0;
+	return atomic_load(&volume->eviction.heap.blocks) > 0 && model_blocks_to_give(volume) == 0;
 }
 
 /* Without any of these, a frame is always to be had. */

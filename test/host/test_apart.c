@@ -12,7 +12,7 @@ static struct cache_machine machine;
 
 static uint64_t apart_blocks(void)
 {
-	return machine.pagecache.mapped_owner.blocks;
+	return machine.pagecache.eviction.mapped_owner.blocks;
 }
 
 static const struct block *block_of(const struct mapping *mapping)
@@ -97,7 +97,7 @@ START_TEST(what_cannot_be_moved_is_gone_round)
 	ck_assert_ptr_eq(mapping->pages[0], page);
 	ck_assert_uint_eq(cache_machine_statistics(&machine)->mapped_in_place, 1);
 	ck_assert_uint_eq(block_of(mapping)->cost, BLOCK_COST_FIXED);
-	ck_assert_ptr_eq(block_of(other)->owner, &machine.pagecache.mapped_owner);
+	ck_assert_ptr_eq(block_of(other)->owner, &machine.pagecache.eviction.mapped_owner);
 	page_unpin(page);
 	ck_assert_int_eq(take_run(RUN_BLOCKS), STATUS_OK);
 	check_mapping(mapping, PAGE(5));
@@ -171,7 +171,7 @@ START_TEST(pages_to_be_filled_lie_apart_and_are_written)
 	cache_machine_read(&machine, 0, PAGE(4));
 	cache_machine_write(&machine, &random, PAGE(2) + 7, 100);
 	ck_assert_int_eq(node_map(&machine.volume.node, PAGE(1) + 50, PAGE(6), MAP_WRITE, &mapping), STATUS_OK);
-	ck_assert_ptr_eq(block_of(mapping)->owner, &machine.pagecache.mapped_owner);
+	ck_assert_ptr_eq(block_of(mapping)->owner, &machine.pagecache.eviction.mapped_owner);
 	ck_assert_uint_eq(mapping->segment_count, 1); /* side by side */
 	check_valid();
 	ck_assert_int_eq(take_run(RUN_BLOCKS), STATUS_OK);

@@ -250,17 +250,17 @@ static void empty_block_add(void)
 	struct phys_addr block;
 	struct frames *frames;
 
-	if (source->take(source, &volume->heap.owner, 1, 0, &block) != STATUS_OK)
+	if (source->take(source, &volume->eviction.heap.owner, 1, 0, &block) != STATUS_OK)
 		return;
 	frames = frames_prepare(&world.machine.pagecache.table, block);
-	spinlock_lock(&volume->heap.lock);
+	spinlock_lock(&volume->eviction.heap.lock);
 	frames->role = FRAMES_EMPTY;
 	atomic_store(&frames->volume, volume);
-	list_insert_first(&volume->heap.empty, &frames->link);
-	volume->heap.empty_blocks++;
-	atomic_fetch_add(&volume->heap.blocks, 1);
-	atomic_fetch_add(&world.machine.pagecache.blocks, 1);
-	spinlock_unlock(&volume->heap.lock);
+	list_insert_first(&volume->eviction.heap.empty, &frames->link);
+	volume->eviction.heap.empty_blocks++;
+	atomic_fetch_add(&volume->eviction.heap.blocks, 1);
+	atomic_fetch_add(&world.machine.pagecache.eviction.blocks, 1);
+	spinlock_unlock(&volume->eviction.heap.lock);
 }
 
 static uint64_t cached_bytes(void)
@@ -275,7 +275,7 @@ static uint64_t moved_pages(void)
 
 static uint64_t empty_bytes(void)
 {
-	return world.machine.volume.heap.empty_blocks * BLOCK_BYTES;
+	return world.machine.volume.eviction.heap.empty_blocks * BLOCK_BYTES;
 }
 
 /* A drain gives none of the empty blocks that are retained; pages that it moves may go there. */

@@ -93,7 +93,7 @@ static void unpin_all(struct frames *frames)
 
 static void check_twins(struct frames *const frames[TWINS])
 {
-	const struct ghosts *ghosts[TWINS] = { &machines[0].pagecache.ghosts, &machines[1].pagecache.ghosts };
+	const struct ghosts *ghosts[TWINS] = { &machines[0].pagecache.eviction.ghosts, &machines[1].pagecache.eviction.ghosts };
 	const uint64_t pages = memory_total_bytes(&machines[0].memory) / PAGE_BYTES;
 	struct pagecache_statistics statistics[TWINS];
 
@@ -220,7 +220,7 @@ END_TEST
 /* So many blocks, whose pages differ in number and hits, and whose scores are looked at. Nothing is read. */
 static void fill_blocks(struct cache_machine *machine, uint32_t blocks, struct random *random)
 {
-	struct page_heap *heap = &machine->volume.heap;
+	struct page_heap *heap = &machine->volume.eviction.heap;
 	uint64_t number = 0;
 
 	while (atomic_load(&heap->blocks) < blocks) {

@@ -112,7 +112,7 @@ END_TEST
 /* Pages of the volume that are cached and not lent. */
 static uint64_t own_pages(struct cache_machine *machine)
 {
-	return atomic_load(&machine->volume.counts.cached_pages) - atomic_load(&machine->volume.heap.lent_pages);
+	return atomic_load(&machine->volume.counts.cached_pages) - atomic_load(&machine->volume.eviction.heap.lent_pages);
 }
 
 /* Neither a drain nor a loan takes the volume below what it keeps, also when each of them alone would not. */
@@ -139,11 +139,11 @@ START_TEST(what_is_lent_is_not_what_is_kept)
 	ck_assert_uint_lt(own_pages(&machine), keep_pages + 4 * PAGES_PER_BLOCK);
 
 	/* The keeper could have a piece more, but for the claim. */
-	guarantee_recall(&machine.memory.guarantee, &machine.volume.heap.owner);
+	guarantee_recall(&machine.memory.guarantee, &machine.volume.eviction.heap.owner);
 	ck_assert(keep_claim(&machine.volume, KEEP_BYTES, own_pages(&machine) - keep_pages - 5 * PAGES_PER_BLOCK));
 	keep(&machine);
-	ck_assert_uint_ge(own_pages(&machine), atomic_load(&machine.volume.claimed_pages) + keep_pages);
-	keep_let_go(&machine.volume, atomic_load(&machine.volume.claimed_pages));
+	ck_assert_uint_ge(own_pages(&machine), atomic_load(&machine.volume.eviction.claimed_pages) + keep_pages);
+	keep_let_go(&machine.volume, atomic_load(&machine.volume.eviction.claimed_pages));
 	cache_machine_fini(&machine);
 }
 END_TEST
@@ -216,7 +216,7 @@ END_TEST
 /* Asks the cache for a piece as the keeper does. */
 static bool lend(struct cache_machine *machine, const struct guarantee_wish *wish, struct phys_addr *start)
 {
-	struct guarantee_lender *lender = &machine->pagecache.lender;
+	struct guarantee_lender *lender = &machine->pagecache.eviction.lender;
 	bool lent;
 
 	mutex_lock(&machine->memory.guarantee.refill);
@@ -227,7 +227,7 @@ static bool lend(struct cache_machine *machine, const struct guarantee_wish *wis
 
 static void take_back(struct cache_machine *machine, struct phys_addr start)
 {
-	struct guarantee_lender *lender = &machine->pagecache.lender;
+	struct guarantee_lender *lender = &machine->pagecache.eviction.lender;
 
 	for (uint64_t at = start.value; at < start.value + PIECE_BYTES; at += BLOCK_BYTES)
 		lender->take_back(lender, (struct phys_addr){ at });
@@ -285,7 +285,7 @@ START_TEST(only_what_drains_take_is_demand)
 {
 	struct phys_addr pieces[PIECES];
 	struct cache_machine machine;
-	const struct page_heap *heap = &machine.volume.heap;
+	const struct page_heap *heap = &machine.volume.eviction.heap;
 
 	fill_and_lend(&machine);
 	for (unsigned i = 0; i < PIECES; i++)
@@ -332,14 +332,14 @@ START_TEST(a_pin_in_passing_keeps_no_reader_waiting)
 	fill_and_lend(&machine);
 	struct page *page = pin_in_passing(&machine);
 	const uint64_t key = page_key(page);
-	const uint64_t lent_pages = atomic_load(&machine.volume.heap.lent_pages);
+	const uint64_t lent_pages = atomic_load(&machine.volume.eviction.heap.lent_pages);
 	struct page *moved = page_pin(&machine.volume, key, &lookup);
 
 	ck_assert_ptr_nonnull(moved);
 	ck_assert_ptr_ne(moved, page);
 	ck_assert_int_eq(memcmp(page_memory(moved), machine.model + page_key_number(key) * PAGE_BYTES, PAGE_BYTES), 0);
 	page_unpin(moved);
-	ck_assert_uint_eq(atomic_load(&machine.volume.heap.lent_pages), lent_pages - 1);
+	ck_assert_uint_eq(atomic_load(&machine.volume.eviction.heap.lent_pages), lent_pages - 1);
 	ck_assert_uint_eq(page_content(page_state(page)), PAGE_GONE);
 	page_unpin(page);
 	ck_assert_uint_eq(page_state(page), page_state_make(PAGE_FREE, 0));
@@ -379,7 +379,7 @@ END_TEST
 /* Of all that the cache has: blocks that are lent, or just being refilled, included. */
 static uint64_t empty_frames(struct cache_machine *machine)
 {
-	const uint64_t frames = atomic_load(&machine->volume.heap.blocks) * PAGES_PER_BLOCK;
+	const uint64_t frames = atomic_load(&machine->volume.eviction.heap.blocks) * PAGES_PER_BLOCK;
 
 	return frames - cache_machine_statistics(machine)->cached_pages;
 }

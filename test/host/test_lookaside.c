@@ -41,7 +41,7 @@ static uint64_t frames_in_slots(void)
 
 	for (unsigned cpu = 0; cpu < platform_cpu_count(); cpu++)
 		for (unsigned i = 0; i < LOOKASIDE_FRAMES; i++)
-			kept += atomic_load(&machine.volume.lookasides[cpu].frames[i]) != NULL;
+			kept += atomic_load(&machine.volume.eviction.lookasides[cpu].frames[i]) != NULL;
 	return kept;
 }
 
@@ -85,7 +85,7 @@ START_TEST(a_drain_finds_what_all_cpus_keep)
 		ck_assert_uint_gt(frames_kept(), 0);
 		ck_assert_uint_eq(frames_kept(), frames_in_slots());
 		(void)volume_drop(&machine.volume);
-		ck_assert_uint_eq(atomic_load(&machine.volume.heap.blocks), 0);
+		ck_assert_uint_eq(atomic_load(&machine.volume.eviction.heap.blocks), 0);
 		ck_assert_uint_eq(frames_kept(), 0);
 	}
 	cache_machine_fini(&machine);
@@ -94,7 +94,7 @@ END_TEST
 
 START_TEST(the_cleaner_of_the_lowest_cost_empties_them)
 {
-	struct cleaner *const cleaner = &machine.volume.lookaside_cleaner;
+	struct cleaner *const cleaner = &machine.volume.eviction.lookaside_cleaner;
 	const struct reclaim_target target = { .bytes = BLOCK_BYTES, .highest = { UINT64_MAX } };
 
 	setup(false);
@@ -103,9 +103,9 @@ START_TEST(the_cleaner_of_the_lowest_cost_empties_them)
 	ck_assert_int_eq(cleaner->cost, CLEANER_FREE);
 	ck_assert_uint_eq(cleaner->clean(cleaner, &target), 0);
 	ck_assert_uint_eq(frames_kept(), 0);
-	ck_assert_uint_eq(machine.volume.lookaside_cleaner.calls, 0);
+	ck_assert_uint_eq(machine.volume.eviction.lookaside_cleaner.calls, 0);
 	(void)memory_drain(&machine.memory, BLOCK_BYTES, false);
-	ck_assert_uint_gt(machine.volume.lookaside_cleaner.calls, 0);
+	ck_assert_uint_gt(machine.volume.eviction.lookaside_cleaner.calls, 0);
 	cache_machine_fini(&machine);
 }
 END_TEST
@@ -122,7 +122,7 @@ START_TEST(a_run_of_all_memory_goes_through_lookasides)
 	cache_machine_fill(&machine);
 	host_threads_run(READERS, read_some, NULL);
 	ck_assert_uint_gt(frames_kept(), 0);
-	request.blocks = atomic_load(&machine.volume.heap.blocks) - 2 * KEEP_BYTES / BLOCK_BYTES;
+	request.blocks = atomic_load(&machine.volume.eviction.heap.blocks) - 2 * KEEP_BYTES / BLOCK_BYTES;
 	ck_assert_int_eq(memory_blocks_alloc(&machine.memory, &request, &run), STATUS_OK);
 	ck_assert(pagecache_is_valid(&machine.pagecache));
 	memory_blocks_free(&machine.memory, run);
@@ -151,7 +151,7 @@ START_TEST(threads_refill_while_drains_empty)
 	ck_assert_uint_eq(frames_kept(), frames_in_slots());
 	ck_assert(pagecache_is_valid(&machine.pagecache));
 	(void)volume_drop(&machine.volume);
-	ck_assert_uint_eq(atomic_load(&machine.volume.heap.blocks), 0);
+	ck_assert_uint_eq(atomic_load(&machine.volume.eviction.heap.blocks), 0);
 	cache_machine_fini(&machine);
 }
 END_TEST

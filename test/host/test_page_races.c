@@ -77,7 +77,7 @@ START_TEST(a_block_that_went_to_another_volume_is_not_held)
 	ck_assert(!page_heap_hold(&other, frames));
 	ck_assert(page_heap_hold(&machine.volume, frames));
 	ck_assert_uint_eq(volume_drop(&machine.volume), 1); /* the page goes, the block does not */
-	ck_assert_uint_eq(atomic_load(&machine.volume.heap.blocks), 1);
+	ck_assert_uint_eq(atomic_load(&machine.volume.eviction.heap.blocks), 1);
 	page_heap_let_go(&machine.volume, frames);
 	ck_assert_ptr_eq(page_heap_fence(&machine.volume, &limits, &census), frames);
 	ck_assert(!page_heap_hold(&machine.volume, frames));

@@ -98,7 +98,7 @@ END_TEST
 
 static uint32_t reserve_blocks(struct cache_machine *machine)
 {
-	return machine->pagecache.migration.count;
+	return machine->pagecache.eviction.migration.count;
 }
 
 /* The reserve serves moves alone: readers who take all the memory there is do not get it, and it is fetched anew. */
@@ -111,7 +111,7 @@ START_TEST(the_migration_reserve_is_there_for_moves)
 	uint32_t blocks, taken = 0;
 
 	cache_machine_init_config(&machine, DISK_BYTES, false, &config);
-	heap = &machine.volume.heap;
+	heap = &machine.volume.eviction.heap;
 	cache_machine_fill(&machine);
 	ck_assert_uint_eq(reserve_blocks(&machine), 2);
 	blocks = atomic_load(&heap->blocks);
@@ -127,12 +127,12 @@ START_TEST(the_migration_reserve_is_there_for_moves)
 	ck_assert(!migration_open(&machine.volume));
 	(void)platform_set_cleaning(false);
 	ck_assert_uint_eq(atomic_load(&heap->blocks), blocks + 2);
-	ck_assert_uint_eq(machine.pagecache.migration.owner.blocks, 0);
+	ck_assert_uint_eq(machine.pagecache.eviction.migration.owner.blocks, 0);
 	while (taken > 0)
 		page_set(pages[--taken], page_state_make(PAGE_FREE, 0));
 	migration_refill(&machine.pagecache);
 	ck_assert_uint_eq(reserve_blocks(&machine), 2);
-	ck_assert_uint_eq(machine.pagecache.migration.owner.blocks, 2);
+	ck_assert_uint_eq(machine.pagecache.eviction.migration.owner.blocks, 2);
 	cache_machine_fini(&machine);
 }
 END_TEST
@@ -285,7 +285,7 @@ START_TEST(a_block_is_written_in_the_order_of_the_disk)
 	/* One block, whose pages lie anywhere on the disk. */
 	for (unsigned i = 0; i < PAGES_PER_BLOCK / 2; i++)
 		cache_machine_write(&machine, &random, random_below(&random, DISK_BYTES / PAGE_BYTES) * PAGE_BYTES, PAGE_BYTES);
-	frames = machine.volume.heap.open[LANE_PROBATION];
+	frames = machine.volume.eviction.heap.open[LANE_PROBATION];
 	fake_block_log(&machine.disk);
 	ck_assert(page_heap_hold(&machine.volume, frames));
 	while (cache_machine_statistics(&machine)->dirty_pages > 0)

@@ -139,7 +139,7 @@ static void read_in_block(uint64_t block, uint64_t step, unsigned times)
 /* Where main's cursor stands, all is hot, but it passes by. */
 START_TEST(a_hot_block_of_main_does_not_spoil_a_drain)
 {
-	const struct page_heap *heap = &machine.volume.heap;
+	const struct page_heap *heap = &machine.volume.eviction.heap;
 	struct pagecache_statistics before, after;
 
 	machine_start();
@@ -159,7 +159,7 @@ END_TEST
 
 static uint32_t probation_blocks(void)
 {
-	return machine.volume.heap.lane_blocks[LANE_PROBATION];
+	return machine.volume.eviction.heap.lane_blocks[LANE_PROBATION];
 }
 
 /* The next request of that size finds it cold. It is forgotten with time. */
@@ -178,7 +178,7 @@ START_TEST(probation_stays_as_large_as_what_was_taken_of_it)
 	read_all_often();
 	kept = probation_blocks();
 	ck_assert_uint_ge(kept, before + 3);
-	while (machine.volume.heap.demand_blocks > 0)
+	while (machine.volume.eviction.heap.demand_blocks > 0)
 		read_pages(HOT_PAGES, DISK_BYTES / PAGE_BYTES - HOT_PAGES);
 	read_all_often();
 	ck_assert_uint_lt(probation_blocks(), kept);
@@ -201,7 +201,7 @@ static bool gives_wanted(const struct frames *wanted)
 /* A block of young pages goes where it is wanted, though older ones are colder, if as much as both was taken before. */
 START_TEST(what_is_wanted_goes_where_much_is_taken)
 {
-	struct page_heap *heap = &machine.volume.heap;
+	struct page_heap *heap = &machine.volume.eviction.heap;
 	const struct frames *wanted;
 
 	machine_start();
@@ -225,7 +225,7 @@ START_TEST(the_background_cleaner_frees_the_next_places)
 	uint64_t i = 0;
 
 	machine_start();
-	machine.volume.heap.demand_blocks = machine.volume.heap.blocks;
+	machine.volume.eviction.heap.demand_blocks = machine.volume.eviction.heap.blocks;
 	while (i < ARRAY_LENGTH(taken) && block_heap_free_bytes(blocks) > 0) {
 		const struct run_request any = { .blocks = 1, .owner = &machine.pagecache.owner };
 
@@ -241,7 +241,7 @@ START_TEST(the_background_cleaner_frees_the_next_places)
 		memory_blocks_free(&machine.memory, placed[k]);
 	while (i > 0)
 		memory_blocks_free(&machine.memory, taken[--i]);
-	machine.volume.heap.demand_blocks = 0;
+	machine.volume.eviction.heap.demand_blocks = 0;
 	check_and_stop();
 }
 END_TEST
@@ -249,7 +249,7 @@ END_TEST
 /* Of a cache that has nearly gone, no more than a third is expected to go again; meanwhile main's misses change nothing. */
 START_TEST(demand_has_a_limit_and_stops_the_target)
 {
-	struct page_heap *heap = &machine.volume.heap;
+	struct page_heap *heap = &machine.volume.eviction.heap;
 	const uint64_t key = page_key_make(machine.volume.node.id, DISK_BYTES / PAGE_BYTES);
 	uint64_t target;
 
@@ -262,11 +262,11 @@ START_TEST(demand_has_a_limit_and_stops_the_target)
 		read_pages(HOT_PAGES, DISK_BYTES / PAGE_BYTES - HOT_PAGES);
 	atomic_store(&heap->target, atomic_load(&heap->target) / 4);
 	target = atomic_load(&heap->target);
-	ghosts_add(&machine.pagecache.ghosts, key, LANE_MAIN);
+	ghosts_add(&machine.pagecache.eviction.ghosts, key, LANE_MAIN);
 	(void)replacement_admit(&machine.volume, key);
 	ck_assert_uint_eq(atomic_load(&heap->target), target);
 	heap->demand_blocks = 0;
-	ghosts_add(&machine.pagecache.ghosts, key, LANE_MAIN);
+	ghosts_add(&machine.pagecache.eviction.ghosts, key, LANE_MAIN);
 	(void)replacement_admit(&machine.volume, key);
 	ck_assert_uint_lt(atomic_load(&heap->target), target);
 	check_and_stop();
