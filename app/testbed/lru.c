@@ -16,7 +16,7 @@
 
 static struct frame_table *table_of(const struct lru *lru)
 {
-	return &lru->loads->environment->pagecache->table;
+	return &lru->loads->environment->pagecache->pages.table;
 }
 
 static struct heap *heap_of(const struct lru *lru)

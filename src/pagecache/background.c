@@ -159,11 +159,11 @@ void pagecache_writeback_run(struct pagecache *pagecache)
 	uint32_t kicks;
 
 	while (worker_begins(&pagecache->writeback.writer, &kicks)) {
-		const uint32_t progress = atomic_load(&pagecache->progress);
+		const uint32_t progress = atomic_load(&pagecache->pages.progress);
 		const enum round round = write_some_of_all(pagecache);
 
 		if (round == ROUND_FULL)
-			(void)platform_wait(&pagecache->progress, progress, platform_now_ns() + nap_ns);
+			(void)platform_wait(&pagecache->pages.progress, progress, platform_now_ns() + nap_ns);
 		else if (round == ROUND_DONE)
 			worker_wait(&pagecache->writeback.writer, kicks, platform_now_ns() + nap_ns);
 	}

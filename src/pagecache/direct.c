@@ -101,7 +101,7 @@ static void note_written(struct node *node, uint64_t offset, uint64_t end, uint6
  */
 static status_t write_dirty_page(struct node *node, uint64_t number)
 {
-	struct index *index = &node->volume->pagecache->index;
+	struct index *index = &node->volume->pagecache->pages.index;
 	const uint64_t key = page_key_make(node->id, number);
 	uint64_t losses = 0;
 	bool tried = false;

@@ -131,7 +131,7 @@ static bool is_over(const struct drain *drain)
  */
 static struct frames *fence_next(struct drain *drain, struct frames_census *census)
 {
-	const struct frame_table *table = &drain->volume->pagecache->table;
+	const struct frame_table *table = &drain->volume->pagecache->pages.table;
 	struct phys_addr *next = &drain->limits.lowest;
 
 	while (next->value < drain->limits.highest.value && !is_late(drain)) {
@@ -252,7 +252,7 @@ static bool window_can_go(struct drain *drain)
 	uint64_t pages = 0;
 
 	for (; block.start.value < target->highest.value && !is_late(drain); block.start.value += BLOCK_BYTES) {
-		struct frames *frames = frame_table_block(&volume->pagecache->table, block.start);
+		struct frames *frames = frame_table_block(&volume->pagecache->pages.table, block.start);
 		struct frames_census census;
 
 		if (!frames || !page_heap_hold(volume, frames))

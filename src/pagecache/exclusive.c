@@ -13,7 +13,7 @@
 
 void volume_count_lookups(struct volume *volume, uint64_t hits, uint64_t misses, uint64_t first_uses)
 {
-	struct volume_lookups *lookups = &volume->lookups[platform_cpu()];
+	struct volume_lookups *lookups = &volume->pages.lookups[platform_cpu()];
 
 	if (hits > 0)
 		atomic_fetch_add_explicit(&lookups->hits, hits, memory_order_relaxed);
@@ -41,7 +41,7 @@ bool page_insert(struct node *node, struct page *page, enum lane lane, uint64_t 
 
 	if (lane == LANE_MAIN)
 		state |= PAGE_MAIN;
-	if (!index_insert(&volume->pagecache->index, page, page_key_make(node->id, number), state)) {
+	if (!index_insert(&volume->pagecache->pages.index, page, page_key_make(node->id, number), state)) {
 		page_set_free(page);
 		return false;
 	}
@@ -101,7 +101,7 @@ static status_t start_single_read(struct node *node, uint64_t number, struct pag
  */
 status_t page_get(struct node *node, uint64_t number, struct page **result)
 {
-	struct index *index = &node->volume->pagecache->index;
+	struct index *index = &node->volume->pagecache->pages.index;
 	const uint64_t key = page_key_make(node->id, number);
 	status_t status = STATUS_OK;
 	bool own = false;
@@ -137,7 +137,7 @@ status_t page_get(struct node *node, uint64_t number, struct page **result)
  */
 static bool begin_write(struct node *node, struct page *page, uint64_t key)
 {
-	struct index *index = &node->volume->pagecache->index;
+	struct index *index = &node->volume->pagecache->pages.index;
 	struct lookup lookup;
 	uint32_t state;
 
@@ -166,7 +166,7 @@ static bool begin_write(struct node *node, struct page *page, uint64_t key)
 
 status_t page_get_writing(struct node *node, uint64_t number, bool whole, struct page **result)
 {
-	struct index *index = &node->volume->pagecache->index;
+	struct index *index = &node->volume->pagecache->pages.index;
 	const uint64_t key = page_key_make(node->id, number);
 
 	for (;;) {
@@ -196,7 +196,7 @@ status_t page_get_writing(struct node *node, uint64_t number, bool whole, struct
 
 void page_give_up(struct volume *volume, struct page *page)
 {
-	struct index_stripe *stripe = index_lock_page(&volume->pagecache->index, page);
+	struct index_stripe *stripe = index_lock_page(&volume->pagecache->pages.index, page);
 	uint32_t state;
 
 	assert(stripe); /* WRITING pages stay in the index */
@@ -204,7 +204,7 @@ void page_give_up(struct volume *volume, struct page *page)
 	state = page_state(page);
 	while (!page_try_change(page, &state, page_state_make(PAGE_TAKEN, 0)))
 		;
-	index_remove_locked(&volume->pagecache->index, page);
+	index_remove_locked(&volume->pagecache->pages.index, page);
 	spinlock_unlock(&stripe->lock);
 	index_wake(stripe);
 	page_set_free(page);

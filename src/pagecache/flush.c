@@ -165,14 +165,14 @@ status_t flush_wait(struct volume *volume, struct node *node, uint64_t deadline_
 
 	flush_begin(&flush, volume, node);
 	for (;;) {
-		const uint32_t progress = atomic_load(&pagecache->progress);
+		const uint32_t progress = atomic_load(&pagecache->pages.progress);
 
 		if (flush_step(&flush))
 			return flush.status;
 		if (platform_now_ns() >= deadline_ns)
 			return STATUS_TIMEOUT;
 		/* It may wait for another volume's flush of the device, or its I/O objects. */
-		(void)platform_wait(&pagecache->progress, progress, deadline_ns);
+		(void)platform_wait(&pagecache->pages.progress, progress, deadline_ns);
 	}
 }
 
@@ -217,12 +217,12 @@ static bool step_all(struct pagecache *pagecache, uint64_t call, status_t *resul
 status_t pagecache_flush_until(struct pagecache *pagecache, uint64_t deadline_ns)
 {
 	const uint64_t call = atomic_fetch_add(&pagecache->writeback.flushes, 1) + 1;
-	uint32_t progress = atomic_load(&pagecache->progress);
+	uint32_t progress = atomic_load(&pagecache->pages.progress);
 	status_t result = STATUS_OK;
 
 	while (!step_all(pagecache, call, NULL) && platform_now_ns() < deadline_ns) {
-		(void)platform_wait(&pagecache->progress, progress, deadline_ns);
-		progress = atomic_load(&pagecache->progress);
+		(void)platform_wait(&pagecache->pages.progress, progress, deadline_ns);
+		progress = atomic_load(&pagecache->pages.progress);
 	}
 	(void)step_all(pagecache, call, &result);
 	return result;
@@ -235,12 +235,12 @@ status_t pagecache_flush(struct pagecache *pagecache)
 
 status_t pagecache_flush_device(struct pagecache *pagecache, struct block_device *device)
 {
-	uint32_t progress = atomic_load(&pagecache->progress);
+	uint32_t progress = atomic_load(&pagecache->pages.progress);
 	status_t status;
 
 	while (atomic_exchange(&device->flushing, true)) {
-		(void)platform_wait(&pagecache->progress, progress, PLATFORM_FOREVER);
-		progress = atomic_load(&pagecache->progress);
+		(void)platform_wait(&pagecache->pages.progress, progress, PLATFORM_FOREVER);
+		progress = atomic_load(&pagecache->pages.progress);
 	}
 	status = block_device_transfer(device, BLOCK_FLUSH, 0, NULL, 0);
 	if (status != STATUS_OK)

@@ -116,7 +116,7 @@ static bool leave_locked(struct volume *volume, struct page *page, const struct 
 static struct page *evict(struct volume *volume, uint64_t key, const struct page *wanted)
 {
 	struct index_entry entry;
-	struct page *page = index_lock_key(&volume->pagecache->index, key, &entry);
+	struct page *page = index_lock_key(&volume->pagecache->pages.index, key, &entry);
 	uint32_t before;
 
 	if (page && ((wanted && page != wanted) || !leave_locked(volume, page, &entry, &before)))
@@ -158,7 +158,7 @@ static uint32_t drop_many(struct volume *volume, struct page *pages, uint32_t mo
 {
 	const uint32_t state = page_state(pages);
 	uint64_t keys[DROP_PAGES];
-	const uint32_t count = index_evict_many(&volume->pagecache->index, pages, MIN(most, DROP_PAGES), hits, keys);
+	const uint32_t count = index_evict_many(&volume->pagecache->pages.index, pages, MIN(most, DROP_PAGES), hits, keys);
 
 	if (count > 0) {
 		count_evicted(volume, count, state);
@@ -239,7 +239,7 @@ static bool move_locked(struct volume *volume, struct page *from, struct page *t
 	if (state & PAGE_LISTED)
 		dirty_replace(&pagecache_node(volume->pagecache, page_key(from))->dirty, from, to);
 	to->flush = from->flush;
-	index_replace_locked(&volume->pagecache->index, from, to);
+	index_replace_locked(&volume->pagecache->pages.index, from, to);
 	page_set(to, to_main ? replacement_state_in_main(state) : state);
 	atomic_fetch_add_explicit(&volume->counts.moved_pages, 1, memory_order_relaxed);
 	return true;
@@ -252,7 +252,7 @@ static bool move_to(struct volume *volume, struct page *page, struct page *targe
 	bool moved;
 
 	memcpy_unstable(page_memory(target), page_memory(page), PAGE_BYTES);
-	stripe = index_lock_page(&volume->pagecache->index, page);
+	stripe = index_lock_page(&volume->pagecache->pages.index, page);
 	assert(stripe); /* it has a pin */
 	spinlock_lock(&volume->writeback.lock);
 	moved = move_locked(volume, page, target, to_main);
@@ -301,7 +301,7 @@ bool page_move_pinned(struct volume *volume, struct page *page, struct page *tar
  */
 static void leave_lent_locked(struct volume *volume, struct page *page, struct page *target, uint32_t *before)
 {
-	struct index *index = &volume->pagecache->index;
+	struct index *index = &volume->pagecache->pages.index;
 
 	*before = page_leave_pinned(page);
 	page_heap_note_left_locked(&volume->eviction.heap, page_frames(page));
@@ -327,7 +327,7 @@ bool page_leave_lent(struct volume *volume, struct page *page, struct page *targ
 		return false;
 	if (target)
 		memcpy_unstable(page_memory(target), page_memory(page), PAGE_BYTES);
-	stripe = index_lock_page(&volume->pagecache->index, page);
+	stripe = index_lock_page(&volume->pagecache->pages.index, page);
 	if (!stripe)
 		return false;
 	spinlock_lock(&volume->writeback.lock);
@@ -355,7 +355,7 @@ struct page *page_pin(struct volume *volume, uint64_t key, struct lookup *lookup
 {
 	struct page *page;
 
-	while ((page = index_pin(&volume->pagecache->index, key, lookup)) == NULL && lookup->status == STATUS_NOT_FOUND &&
+	while ((page = index_pin(&volume->pagecache->pages.index, key, lookup)) == NULL && lookup->status == STATUS_NOT_FOUND &&
 	       lookup->lent) {
 		struct page *target = take_target(volume, NULL);
 

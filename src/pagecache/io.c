@@ -23,8 +23,9 @@ static bool count_begun(struct volume *volume, enum block_operation operation, u
 	const bool reads = operation == BLOCK_READ;
 	const uint32_t reserved = reads ? left : MAX(left, divide_round_up(requests, IO_READ_SHARE));
 
-	return count_up(&pagecache->requests_used, requests - MIN(reserved, requests)) ||
-	       (left == 0 && count_up(&volume->requests[operation], reads || platform_is_cleaning() ? IO_OWN : IO_OWN - 1));
+	return count_up(&pagecache->pages.requests_used, requests - MIN(reserved, requests)) ||
+	       (left == 0 &&
+		count_up(&volume->pages.requests[operation], reads || platform_is_cleaning() ? IO_OWN : IO_OWN - 1));
 }
 
 struct io *io_try_begin(struct volume *volume, enum block_operation operation, uint32_t left)
@@ -33,11 +34,11 @@ struct io *io_try_begin(struct volume *volume, enum block_operation operation, u
 	struct io *io;
 
 	if (!count_begun(volume, operation, left)) {
-		atomic_store(&pagecache->starved, true); /* a returned object wakes tasks then */
+		atomic_store(&pagecache->pages.starved, true); /* a returned object wakes tasks then */
 		if (!count_begun(volume, operation, left))
 			return NULL;
 	}
-	io = objcache_alloc_held(&pagecache->requests);
+	io = objcache_alloc_held(&pagecache->pages.requests);
 	assert(io); /* the reserve has as many as are counted */
 	io->request.operation = operation;
 	io->volume = volume;
@@ -50,12 +51,12 @@ struct io *io_begin(struct volume *volume, enum block_operation operation)
 	struct pagecache *pagecache = volume->pagecache;
 
 	for (;;) {
-		const uint32_t progress = atomic_load(&pagecache->progress);
+		const uint32_t progress = atomic_load(&pagecache->pages.progress);
 		struct io *io = io_try_begin(volume, operation, 0);
 
 		if (io)
 			return io;
-		(void)platform_wait(&pagecache->progress, progress, PLATFORM_FOREVER);
+		(void)platform_wait(&pagecache->pages.progress, progress, PLATFORM_FOREVER);
 	}
 }
 
@@ -65,16 +66,16 @@ void io_end(struct io *io)
 	struct pagecache *pagecache = volume->pagecache;
 	const enum block_operation operation = io->request.operation;
 
-	objcache_free(&pagecache->requests, io);
+	objcache_free(&pagecache->pages.requests, io);
 	/*
 	 * The volume's own objects come back first, so that they are there when the shared ones are
 	 * not.
 	 */
-	if (!count_down(&volume->requests[operation]))
-		atomic_fetch_sub(&pagecache->requests_used, 1);
-	if (atomic_exchange(&pagecache->starved, false)) {
-		atomic_fetch_add(&pagecache->progress, 1);
-		platform_wake(&pagecache->progress);
+	if (!count_down(&volume->pages.requests[operation]))
+		atomic_fetch_sub(&pagecache->pages.requests_used, 1);
+	if (atomic_exchange(&pagecache->pages.starved, false)) {
+		atomic_fetch_add(&pagecache->pages.progress, 1);
+		platform_wake(&pagecache->pages.progress);
 	}
 }
 
@@ -129,7 +130,7 @@ void io_submit(struct io *io, void (*done)(struct block_request *request))
 static void read_failed(struct io *io, struct page *page, status_t status)
 {
 	struct volume *volume = io->volume;
-	struct index *index = &volume->pagecache->index;
+	struct index *index = &volume->pagecache->pages.index;
 	struct index_stripe *stripe = index_stripe(index, page_key(page));
 
 	spinlock_lock(&stripe->lock);
@@ -165,12 +166,12 @@ static void read_done(struct block_request *request)
 	 * The last access to the volume, which may be detached from here on; the wake needs only
 	 * the address of the word.
 	 */
-	if (atomic_fetch_sub(&volume->reads, 1) == 1)
-		platform_wake(&volume->reads);
+	if (atomic_fetch_sub(&volume->pages.reads, 1) == 1)
+		platform_wake(&volume->pages.reads);
 }
 
 void io_submit_read(struct io *io)
 {
-	atomic_fetch_add(&io->volume->reads, 1);
+	atomic_fetch_add(&io->volume->pages.reads, 1);
 	io_submit(io, read_done);
 }

@@ -27,7 +27,7 @@ static uint64_t piece_blocks(const struct volume *volume)
 /* The pageblock of block `i` of a group. */
 static struct frames *group_frames(const struct pagecache *pagecache, struct phys_addr start, uint64_t i)
 {
-	return frame_table_block(&pagecache->table, (struct phys_addr){ start.value + (i << BLOCK_SHIFT) });
+	return frame_table_block(&pagecache->pages.table, (struct phys_addr){ start.value + (i << BLOCK_SHIFT) });
 }
 
 /* Making a group lendable -------------------------------------------------------------------------------------------------- */

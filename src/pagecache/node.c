@@ -125,7 +125,7 @@ status_t node_open(struct node *node, struct volume *volume, const struct extent
 	*node = (struct node){
 		.volume = volume, .extent_count = count, .extents = extents, .bytes = bytes, .whole = node->whole
 	};
-	dirty_init(&node->dirty, &volume->pagecache->table);
+	dirty_init(&node->dirty, &volume->pagecache->pages.table);
 	list_init(&node->dirty_link);
 	status = check_extents(node);
 	if (status == STATUS_OK)

@@ -154,7 +154,7 @@ status_t frames_alloc(struct pagecache *pagecache, struct owner *owner, struct f
 	const status_t status = memory_blocks_alloc(pagecache->memory, &request, &block);
 
 	if (status == STATUS_OK)
-		*frames = frames_prepare(&pagecache->table, block);
+		*frames = frames_prepare(&pagecache->pages.table, block);
 	return status;
 }
 
@@ -167,7 +167,7 @@ static struct frames *fresh_block(struct page_heap *heap)
 
 	if (!may_grow(volume) || source->take(source, &heap->owner, 1, 0, &block) != STATUS_OK)
 		return NULL;
-	return frames_prepare(&volume->pagecache->table, block);
+	return frames_prepare(&volume->pagecache->pages.table, block);
 }
 
 void page_heap_init(struct page_heap *heap, const char *name)

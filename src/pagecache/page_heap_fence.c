@@ -52,7 +52,7 @@ static bool is_queued_locked(struct page_heap *heap, const struct frames *frames
  */
 static struct frames *lowest_of_span_locked(struct page_heap *heap, struct span span)
 {
-	struct frames *const *blocks = page_heap_volume(heap)->pagecache->table.blocks;
+	struct frames *const *blocks = page_heap_volume(heap)->pagecache->pages.table.blocks;
 	struct frames *lowest;
 
 	do {
@@ -150,7 +150,7 @@ static struct frames *prefer_locked(struct page_heap *heap, struct phys_addr wan
 
 	if (wanted.value == 0 || !coldest)
 		return coldest;
-	frames = frame_table_block(&page_heap_volume(heap)->pagecache->table, wanted);
+	frames = frame_table_block(&page_heap_volume(heap)->pagecache->pages.table, wanted);
 	if (!is_queued_locked(heap, frames))
 		return coldest;
 	page_heap_count_locked(heap, frames, &found);
@@ -217,7 +217,7 @@ bool page_heap_fence_block(struct volume *volume, struct frames *frames, bool op
 
 struct frames *page_heap_replace(struct volume *volume, struct frames *frames, struct phys_addr block)
 {
-	struct frames *fresh = frames_prepare(&volume->pagecache->table, block);
+	struct frames *fresh = frames_prepare(&volume->pagecache->pages.table, block);
 	struct page_heap *heap = &volume->eviction.heap;
 
 	spinlock_lock(&heap->lock);

@@ -36,7 +36,7 @@ static void consider_locked(struct volume *volume, uint64_t lowest_score, uint64
 
 	for (uint64_t i = 0; i < blocks; i++) {
 		const struct phys_addr block = { start + (i << BLOCK_SHIFT) };
-		const struct frames *frames = frame_table_block(&volume->pagecache->table, block);
+		const struct frames *frames = frame_table_block(&volume->pagecache->pages.table, block);
 
 		if (!page_heap_has_locked(volume, frames, ROLE_BIT(FRAMES_QUEUED)) || frames->busy > 0 || frames->mapped > 0)
 			return;

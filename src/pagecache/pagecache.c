@@ -47,7 +47,7 @@ static status_t tables_create(struct pagecache *pagecache)
 	if (status != STATUS_OK)
 		return status;
 	memory = platform_virt(pagecache->tables);
-	index_init(&pagecache->index, &pagecache->table, memory, index_bytes(pages));
+	index_init(&pagecache->pages.index, &pagecache->pages.table, memory, index_bytes(pages));
 	ghosts_init(&pagecache->eviction.ghosts, memory + index_size, pages);
 	pagecache->nodes = (struct node **)(void *)(memory + index_size + ghosts_size);
 	memset(pagecache->nodes, 0, nodes_size);
@@ -63,7 +63,7 @@ static status_t requests_create(struct pagecache *pagecache)
 		.reserve_objects = pagecache->config.requests,
 	};
 
-	return memory_objcache_init(pagecache->memory, &pagecache->requests, config);
+	return memory_objcache_init(pagecache->memory, &pagecache->pages.requests, config);
 }
 
 status_t pagecache_init(struct pagecache *pagecache, struct memory *memory, const struct pagecache_config *config)
@@ -84,7 +84,7 @@ status_t pagecache_init(struct pagecache *pagecache, struct memory *memory, cons
 	mutex_init(&pagecache->writeback.flush_lock, "flush of all");
 	mutex_init(&pagecache->volumes_lock, "volumes");
 	list_init(&pagecache->volumes);
-	status = frame_table_init(&pagecache->table, memory);
+	status = frame_table_init(&pagecache->pages.table, memory);
 	if (status != STATUS_OK)
 		return status;
 	status = tables_create(pagecache);
@@ -100,12 +100,12 @@ status_t pagecache_init(struct pagecache *pagecache, struct memory *memory, cons
 	return STATUS_OK;
 
 no_migration:
-	if (objcache_fini(&pagecache->requests) != STATUS_OK)
+	if (objcache_fini(&pagecache->pages.requests) != STATUS_OK)
 		platform_panic("page cache: I/O is under way already");
 no_requests:
 	memory_blocks_free(memory, pagecache->tables);
 no_tables:
-	frame_table_fini(&pagecache->table);
+	frame_table_fini(&pagecache->pages.table);
 	return status;
 }
 
@@ -114,11 +114,11 @@ status_t pagecache_fini(struct pagecache *pagecache)
 	if (!list_is_empty(&pagecache->volumes))
 		return STATUS_BUSY;
 	lend_fini(pagecache);
-	if (objcache_fini(&pagecache->requests) != STATUS_OK)
+	if (objcache_fini(&pagecache->pages.requests) != STATUS_OK)
 		platform_panic("page cache: I/O is under way without a volume");
 	migration_fini(pagecache);
 	memory_blocks_free(pagecache->memory, pagecache->tables);
-	frame_table_fini(&pagecache->table);
+	frame_table_fini(&pagecache->pages.table);
 	return STATUS_OK;
 }
 

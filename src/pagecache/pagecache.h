@@ -27,8 +27,7 @@
 #pragma once
 
 #include "eviction_parts.h"
-#include "frame_table.h"
-#include "index.h"
+#include "page_parts.h"
 #include "runtime/base/block_device.h"
 #include "runtime/base/command.h"
 #include "writeback_parts.h"
@@ -78,21 +77,16 @@ struct pagecache_statistics {
 struct pagecache {
 	struct memory *memory;
 	struct pagecache_config config; /* [I] */
-	struct frame_table table;
-	struct index index;
-	struct phys_addr tables; /* [I] run of blocks that holds index, ghosts and nodes */
-	struct owner owner;      /* of that run */
-	struct node **nodes;     /* [nodes_lock]; an entry is read without while its node is open */
+	struct phys_addr tables;        /* [I] run of blocks that holds index, ghosts and nodes */
+	struct owner owner;             /* of that run */
+	struct node **nodes;            /* [nodes_lock]; an entry is read without while its node is open */
 	struct spinlock nodes_lock;
+	struct pagecache_pages pages;
 	struct pagecache_writeback writeback;
 	struct pagecache_eviction eviction;
-	struct objcache requests; /* I/O objects */
-	_Atomic uint32_t requests_used;
-	_Atomic bool starved; /* a task found none, and waits until `progress` changes */
 	struct mutex volumes_lock;
 	struct list volumes;           /* [volumes_lock], by name */
 	_Atomic uint32_t volume_count; /* [volumes_lock], read without */
-	_Atomic uint32_t progress;     /* changes when the writer is kicked, or I/O ends */
 	struct command commands[4];
 };
 

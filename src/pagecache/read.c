@@ -142,7 +142,7 @@ static inline bool copy_seen(struct node *node, uint64_t number, const struct pa
 {
 	const uint64_t key = page_key_make(node->id, number);
 	struct sight sight;
-	const char *memory = index_see(&node->volume->pagecache->index, key, &sight);
+	const char *memory = index_see(&node->volume->pagecache->pages.index, key, &sight);
 
 	if (!memory)
 		return false;
@@ -179,7 +179,7 @@ static inline bool read_hit(struct node *node, struct stream *stream, uint64_t o
 	const uint64_t number = offset / PAGE_BYTES;
 	uint32_t before;
 
-	index_prefetch(&node->volume->pagecache->index, page_key_make(node->id, number));
+	index_prefetch(&node->volume->pagecache->pages.index, page_key_make(node->id, number));
 	if (!copy_seen(node, number, &part, &before))
 		return false;
 	volume_count_lookups(node->volume, 1, 0, page_is_first_use(before));

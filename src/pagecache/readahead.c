@@ -230,7 +230,7 @@ static bool read_piece(struct node *node, uint64_t first, uint64_t last)
 	for (uint64_t number = first; more && number < last; number++) {
 		struct page *page;
 
-		if (index_look(&volume->pagecache->index, page_key_make(node->id, number)))
+		if (index_look(&volume->pagecache->pages.index, page_key_make(node->id, number)))
 			continue;
 		page = lookaside_take(volume, LANE_PROBATION);
 		more = page != NULL;

@@ -208,7 +208,7 @@ status_t volume_attach(struct volume *volume, struct pagecache *pagecache, struc
 	status = node_open(&volume->node, volume, &volume->node.whole, 1, bytes);
 	if (status != STATUS_OK)
 		goto no_node;
-	status = objcache_reserve(&pagecache->requests, 2 * IO_OWN);
+	status = objcache_reserve(&pagecache->pages.requests, 2 * IO_OWN);
 	if (status != STATUS_OK)
 		goto no_requests;
 	status = volumes_insert(pagecache, volume);
@@ -222,7 +222,7 @@ status_t volume_attach(struct volume *volume, struct pagecache *pagecache, struc
 	return STATUS_OK;
 
 no_place:
-	objcache_unreserve(&pagecache->requests, 2 * IO_OWN);
+	objcache_unreserve(&pagecache->pages.requests, 2 * IO_OWN);
 no_requests:
 	node_forget(&volume->node); /* no page was read yet */
 no_node:
@@ -288,14 +288,14 @@ status_t volume_detach(struct volume *volume, bool discard)
 	if (status != STATUS_OK && !discard)
 		return status;
 	withdraw(volume);
-	settle(&volume->reads); /* a reader may be gone while its read still has to drop a pin */
+	settle(&volume->pages.reads); /* a reader may be gone while its read still has to drop a pin */
 	writeback_discard(volume);
 	guarantee_recall(&volume->pagecache->memory->guarantee, &volume->eviction.heap.owner);
 	/* A lookup for another volume may hold a pin in passing here, and its task may be preempted. */
 	while (!evict_everything(volume))
 		(void)platform_wait(&volume->users, 0, platform_now_ns() + PIN_NAP_NS);
 	node_forget(&volume->node);
-	objcache_unreserve(&volume->pagecache->requests, 2 * IO_OWN);
+	objcache_unreserve(&volume->pagecache->pages.requests, 2 * IO_OWN);
 	block_device_put(volume->device);
 	return status;
 }
@@ -309,9 +309,9 @@ void volume_statistics_add(const struct volume *volume, struct pagecache_statist
 		to[i] += from[i];
 	sum->blocks += atomic_load(&volume->eviction.heap.blocks);
 	for (unsigned cpu = 0; cpu < platform_cpu_count(); cpu++) {
-		sum->hits += volume->lookups[cpu].hits;
-		sum->ahead_used += volume->lookups[cpu].ahead_used;
-		sum->misses += volume->lookups[cpu].misses;
+		sum->hits += volume->pages.lookups[cpu].hits;
+		sum->ahead_used += volume->pages.lookups[cpu].ahead_used;
+		sum->misses += volume->pages.lookups[cpu].misses;
 	}
 }
 

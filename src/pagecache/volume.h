@@ -17,13 +17,6 @@ struct volume_config {
 
 #define VOLUME_NAME_BYTES 32
 
-/* Lookups by one CPU, on a cache line of its own: a hit writes to nothing that CPUs share. */
-struct volume_lookups {
-	_Atomic uint64_t hits;
-	_Atomic uint64_t misses;
-	_Atomic uint64_t ahead_used;
-} __attribute__((aligned(64)));
-
 struct volume {
 	struct pagecache *pagecache;
 	struct block_device *device;
@@ -33,21 +26,18 @@ struct volume {
 	struct {
 		_Atomic unsigned preference;
 		_Atomic uint64_t keep_bytes, retain_bytes;
-		bool read_only; /* [I] the device's, too */
-	} config;               /* volume_configure changes it */
-	struct node node;       /* the whole volume */
-	struct list link;       /* in pagecache->volumes */
+		bool read_only;             /* [I] the device's, too */
+	} config;                           /* volume_configure changes it */
+	struct node node;                   /* the whole volume */
+	struct list mappings;               /* [D] with all pages mapped */
+	struct list link;                   /* in pagecache->volumes */
+	_Atomic uint32_t users;             /* walks that are at this volume; a detach waits for them */
+	bool leaving;                       /* [volumes_lock] is being detached: passed over */
+	struct pagecache_statistics counts; /* without blocks, and without what pages.lookups counts */
 
+	struct volume_pages pages;
 	struct volume_writeback writeback;
 	struct volume_eviction eviction;
-	struct list mappings;         /* [D] with all pages mapped */
-	_Atomic uint32_t reads;       /* reads under way; a detach waits for them */
-	_Atomic uint32_t requests[2]; /* its own I/O objects in use: for reads, and for writes */
-	_Atomic uint32_t users;       /* walks that are at this volume; a detach waits for them */
-	bool leaving;                 /* [volumes_lock] is being detached: passed over */
-
-	struct pagecache_statistics counts; /* without blocks, and without what `lookups` counts */
-	struct volume_lookups lookups[PLATFORM_CPUS_MAX];
 };
 
 /*

@@ -84,7 +84,7 @@ static status_t discard_page(struct node *node, uint64_t number)
 	uint32_t state;
 
 	if (node_evict_page(node, number) ||
-	    !index_find(&node->volume->pagecache->index, page_key_make(node->id, number), &state))
+	    !index_find(&node->volume->pagecache->pages.index, page_key_make(node->id, number), &state))
 		return STATUS_OK;
 	status = page_get_writing(node, number, true, &page);
 	if (status == STATUS_OK)
@@ -95,7 +95,7 @@ static status_t discard_page(struct node *node, uint64_t number)
 /* Discards the node's pages in the range that it finds, frame by frame. */
 static status_t discard_frames(struct node *node, uint64_t first, uint64_t end)
 {
-	const struct frame_table *table = &node->volume->pagecache->table;
+	const struct frame_table *table = &node->volume->pagecache->pages.table;
 	status_t status = STATUS_OK;
 
 	for (uint64_t block = 0; block < table->count && status == STATUS_OK; block++) {

@@ -15,16 +15,16 @@ void writeback_progress(struct volume *volume)
 {
 	atomic_fetch_add(&volume->writeback.progress, 1);
 	platform_wake(&volume->writeback.progress);
-	atomic_fetch_add(&volume->pagecache->progress, 1);
-	platform_wake(&volume->pagecache->progress);
+	atomic_fetch_add(&volume->pagecache->pages.progress, 1);
+	platform_wake(&volume->pagecache->pages.progress);
 	memory_notice(volume->pagecache->memory);
 }
 
 void writeback_wake(struct pagecache *pagecache)
 {
 	worker_kick(&pagecache->writeback.writer);
-	atomic_fetch_add(&pagecache->progress, 1);
-	platform_wake(&pagecache->progress);
+	atomic_fetch_add(&pagecache->pages.progress, 1);
+	platform_wake(&pagecache->pages.progress);
 }
 
 void writeback_kick(struct pagecache *pagecache)
@@ -384,8 +384,8 @@ bool writeback_start_range(struct node *node, uint64_t first, uint64_t end, bool
 	struct pagecache *pagecache = node->volume->pagecache;
 	bool any = false;
 
-	while (!patient || atomic_load(&pagecache->requests_used) < pagecache->config.requests / 2) {
-		const uint32_t progress = atomic_load(&pagecache->progress);
+	while (!patient || atomic_load(&pagecache->pages.requests_used) < pagecache->config.requests / 2) {
+		const uint32_t progress = atomic_load(&pagecache->pages.progress);
 		const enum writeback started = writeback_start(node->volume, node, end, pick_of_range, &range);
 
 		any = any || started == WRITEBACK_STARTED;
@@ -394,7 +394,7 @@ bool writeback_start_range(struct node *node, uint64_t first, uint64_t end, bool
 		if (started == WRITEBACK_STARTED)
 			continue;
 		range.first--;
-		(void)platform_wait(&pagecache->progress, progress, PLATFORM_FOREVER);
+		(void)platform_wait(&pagecache->pages.progress, progress, PLATFORM_FOREVER);
 	}
 	return any;
 }
@@ -430,7 +430,7 @@ void writeback_discard(struct volume *volume)
 
 void page_written(struct volume *volume, struct page *page, uint32_t clear)
 {
-	struct index_stripe *stripe = index_stripe(&volume->pagecache->index, page_key(page));
+	struct index_stripe *stripe = index_stripe(&volume->pagecache->pages.index, page_key(page));
 	uint64_t *ready = &node_of(volume, page)->dirty.ready;
 	struct io *io = NULL;
 	uint32_t before;
@@ -473,11 +473,11 @@ static bool is_writing(struct volume *volume)
 bool writeback_make_progress(struct volume *volume, uint64_t deadline_ns)
 {
 	struct pagecache *pagecache = volume->pagecache;
-	const uint32_t seen = atomic_load(&volume->writeback.progress), others = atomic_load(&pagecache->progress);
+	const uint32_t seen = atomic_load(&volume->writeback.progress), others = atomic_load(&pagecache->pages.progress);
 	const enum writeback started = writeback_start_old(volume, DIRTY_WAITING, 0);
 
 	if (started == WRITEBACK_STARVED)
-		(void)platform_wait(&pagecache->progress, others, deadline_ns);
+		(void)platform_wait(&pagecache->pages.progress, others, deadline_ns);
 	else if (started == WRITEBACK_STARTED || is_writing(volume))
 		(void)platform_wait(&volume->writeback.progress, seen, deadline_ns);
 	else

@@ -139,7 +139,7 @@ static uint64_t count_clean(const struct node *node, uint64_t first, uint64_t pa
 	uint32_t state;
 
 	for (uint64_t number = first; number < first + pages; number++) {
-		(void)index_find(&node->volume->pagecache->index, page_key_make(node->id, number), &state);
+		(void)index_find(&node->volume->pagecache->pages.index, page_key_make(node->id, number), &state);
 		clean += !page_is_newer(state);
 	}
 	return clean;

@@ -193,7 +193,7 @@ static void visit_page(struct volume *volume, struct page *page,
 		       void (*visit)(struct volume *volume, struct page *page, void *context), void *context)
 {
 	struct pagecache *pagecache = volume->pagecache;
-	struct index_stripe *stripe = index_lock_page(&pagecache->index, page);
+	struct index_stripe *stripe = index_lock_page(&pagecache->pages.index, page);
 
 	if (!stripe)
 		return;
@@ -206,7 +206,7 @@ static void visit_page(struct volume *volume, struct page *page,
 
 void written_visit(struct volume *volume, void (*visit)(struct volume *volume, struct page *page, void *context), void *context)
 {
-	const struct frame_table *table = &volume->pagecache->table;
+	const struct frame_table *table = &volume->pagecache->pages.table;
 
 	for (uint64_t block = 0; block < table->count; block++) {
 		struct frames *frames = table->blocks[block];

@@ -90,7 +90,7 @@ uint64_t written_number_locked(const struct volume *volume, const struct page *p
 /*
  * Begins a device flush, unless one is under way for any volume of the device; the caller submits
  * the request when [D], which is held, has been released. When a device flush ends,
- * pagecache->progress changes.
+ * pagecache->pages.progress changes.
  */
 bool written_flush_begin_locked(struct volume *volume);
 

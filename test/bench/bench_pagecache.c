@@ -101,7 +101,7 @@ static uint64_t page_at(uint64_t i)
 static void look_up(void *context, uint64_t operations)
 {
 	struct setting *setting = context;
-	struct index *index = &setting->pagecache.index;
+	struct index *index = &setting->pagecache.pages.index;
 	const uint64_t node = page_key_make(setting->volume.node.id, 0);
 	struct lookup lookup;
 
@@ -112,7 +112,7 @@ static void look_up(void *context, uint64_t operations)
 static void see(void *context, uint64_t operations)
 {
 	struct setting *setting = context;
-	struct index *index = &setting->pagecache.index;
+	struct index *index = &setting->pagecache.pages.index;
 	const uint64_t node = page_key_make(setting->volume.node.id, 0);
 
 	for (uint64_t i = 0; i < operations; i++) {

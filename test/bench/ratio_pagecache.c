@@ -145,7 +145,7 @@ static void compare_reads(void)
 		const uint64_t key = page_key_make(cache->volume.node.id, page_at(cache, i));
 		uint32_t state;
 
-		memories[i] = page_memory(index_find(&cache->pagecache.index, key, &state));
+		memories[i] = page_memory(index_find(&cache->pagecache.pages.index, key, &state));
 	}
 	for (unsigned round = 0; round < ROUNDS; round++) {
 		read_ns = MIN(read_ns, time_reads(cache, target));
@@ -172,7 +172,7 @@ static void look_up(struct cache *cache, uint64_t seed)
 	struct lookup lookup;
 
 	for (uint64_t i = 0; i < LOOKUPS; i++)
-		page_unpin(index_pin(&cache->pagecache.index, node | page_at(cache, seed + i), &lookup));
+		page_unpin(index_pin(&cache->pagecache.pages.index, node | page_at(cache, seed + i), &lookup));
 }
 
 static void see(struct cache *cache, uint64_t seed)
@@ -181,7 +181,8 @@ static void see(struct cache *cache, uint64_t seed)
 	struct sight sight;
 
 	for (uint64_t i = 0; i < LOOKUPS; i++)
-		if (!index_see(&cache->pagecache.index, node | page_at(cache, seed + i), &sight) || !index_saw_whole(&sight))
+		if (!index_see(&cache->pagecache.pages.index, node | page_at(cache, seed + i), &sight) ||
+		    !index_saw_whole(&sight))
 			must(STATUS_NOT_FOUND);
 }
 

@@ -62,7 +62,7 @@ static bool count_lendable(const struct frames *frames, uint32_t *cached)
 /* Counts, and pages unless their block was revoked. */
 static bool lent_is_valid(struct volume *volume)
 {
-	const struct frame_table *table = &volume->pagecache->table;
+	const struct frame_table *table = &volume->pagecache->pages.table;
 	uint64_t blocks = 0, pages = 0;
 
 	for (uint64_t i = 0; i < table->count; i++) {
@@ -122,8 +122,9 @@ static bool page_is_valid(struct pagecache *pagecache, struct page *page, struct
 
 static bool bucket_is_valid(struct pagecache *pagecache, uint32_t first, struct census *census)
 {
-	for (uint32_t frame = first; frame != PAGE_NONE; frame = atomic_load(&frame_table_page(&pagecache->table, frame)->next))
-		if (!page_is_valid(pagecache, frame_table_page(&pagecache->table, frame), census))
+	for (uint32_t frame = first; frame != PAGE_NONE;
+	     frame = atomic_load(&frame_table_page(&pagecache->pages.table, frame)->next))
+		if (!page_is_valid(pagecache, frame_table_page(&pagecache->pages.table, frame), census))
 			return false;
 	return true;
 }
@@ -186,8 +187,8 @@ bool pagecache_is_valid(struct pagecache *pagecache)
 	struct pagecache_statistics statistics;
 	struct census census = { 0 };
 
-	for (uint64_t bucket = 0; bucket <= pagecache->index.bucket_mask; bucket++)
-		if (!bucket_is_valid(pagecache, atomic_load(&pagecache->index.buckets[bucket]), &census))
+	for (uint64_t bucket = 0; bucket <= pagecache->pages.index.bucket_mask; bucket++)
+		if (!bucket_is_valid(pagecache, atomic_load(&pagecache->pages.index.buckets[bucket]), &census))
 			return false;
 	pagecache_statistics(pagecache, &statistics);
 	return volumes_are_valid(pagecache, census.listed) && statistics.cached_pages == census.cached &&

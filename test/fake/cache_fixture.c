@@ -150,7 +150,7 @@ uint64_t cache_machine_block(struct cache_machine *machine, uint64_t number)
 {
 	const uint64_t key = page_key_make(machine->volume.node.id, number);
 	uint32_t state;
-	struct page *page = index_find(&machine->pagecache.index, key, &state);
+	struct page *page = index_find(&machine->pagecache.pages.index, key, &state);
 
 	if (!page)
 		platform_panic("page %llu is not cached", (unsigned long long)number);

@@ -43,7 +43,7 @@ void model_read(struct model *model, struct node *node, uint64_t offset, uint64_
 static void peek(struct model *model, const struct node *node, uint64_t offset, unsigned char *data, uint64_t bytes)
 {
 	struct lookup lookup;
-	struct page *page = index_pin(&model->pagecache.index, page_key_make(node->id, offset / PAGE_BYTES), &lookup);
+	struct page *page = index_pin(&model->pagecache.pages.index, page_key_make(node->id, offset / PAGE_BYTES), &lookup);
 
 	if (page) {
 		memcpy(data, (const char *)page_memory(page) + offset % PAGE_BYTES, bytes);
@@ -133,7 +133,7 @@ void model_evict(struct model *model, struct node *node, uint64_t number)
 {
 	if (number < node_pages(node) && node_evict_page(node, number)) {
 		assert(!model_is_mapped(model, node, number * PAGE_BYTES, 1, false));
-		assert(!index_look(&model->pagecache.index, page_key_make(node->id, number)));
+		assert(!index_look(&model->pagecache.pages.index, page_key_make(node->id, number)));
 	}
 }
 

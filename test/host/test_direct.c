@@ -86,7 +86,7 @@ static bool range_is_dirty(uint64_t offset, uint64_t bytes)
 	uint32_t state = 0;
 
 	for (uint64_t number = offset / PAGE_BYTES; number * PAGE_BYTES < offset + bytes && !page_is_newer(state); number++)
-		(void)index_find(&test.machine.pagecache.index, page_key_make(test.node->id, number), &state);
+		(void)index_find(&test.machine.pagecache.pages.index, page_key_make(test.node->id, number), &state);
 	return page_is_newer(state);
 }
 

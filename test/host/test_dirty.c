@@ -24,7 +24,7 @@ static uint64_t now;
 
 static void setup(void)
 {
-	struct frame_table *table = &machine.pagecache.table;
+	struct frame_table *table = &machine.pagecache.pages.table;
 
 	cache_machine_init(&machine, DISK_BYTES, false);
 	frames = frames_prepare(table, table->blocks[table->count - 1]->block)->pages;

@@ -252,7 +252,7 @@ static void empty_block_add(void)
 
 	if (source->take(source, &volume->eviction.heap.owner, 1, 0, &block) != STATUS_OK)
 		return;
-	frames = frames_prepare(&world.machine.pagecache.table, block);
+	frames = frames_prepare(&world.machine.pagecache.pages.table, block);
 	spinlock_lock(&volume->eviction.heap.lock);
 	frames->role = FRAMES_EMPTY;
 	atomic_store(&frames->volume, volume);

@@ -173,7 +173,7 @@ static void read_hot(struct cache_machine *machine, uint64_t seed)
 /* What is dropped is taken again at once: the block is not fenced, though drains fence theirs. */
 static void drop_hot(struct cache_machine *machine, _Atomic unsigned *readers)
 {
-	const struct frame_table *table = &machine->pagecache.table;
+	const struct frame_table *table = &machine->pagecache.pages.table;
 
 	while (atomic_load(readers) > 0) {
 		for (uint64_t block = 0; block < table->count; block++) {
@@ -233,16 +233,16 @@ static void fill_blocks(struct cache_machine *machine, uint32_t blocks, struct r
 			page_set_free(page);
 	}
 	spinlock_lock(&heap->lock);
-	for (uint64_t i = 0; i < machine->pagecache.table.count; i++)
-		if (machine->pagecache.table.blocks[i])
-			page_heap_look_locked(heap, machine->pagecache.table.blocks[i]);
+	for (uint64_t i = 0; i < machine->pagecache.pages.table.count; i++)
+		if (machine->pagecache.pages.table.blocks[i])
+			page_heap_look_locked(heap, machine->pagecache.pages.table.blocks[i]);
 	spinlock_unlock(&heap->lock);
 }
 
 /* SCORE_LEVELS: no block within the limits is queued. */
 static unsigned lowest_level(struct cache_machine *machine, const struct fence_limits *limits)
 {
-	const struct frame_table *table = &machine->pagecache.table;
+	const struct frame_table *table = &machine->pagecache.pages.table;
 	unsigned lowest = SCORE_LEVELS;
 
 	for (uint64_t i = 0; i < table->count; i++) {
@@ -260,7 +260,7 @@ static unsigned lowest_level(struct cache_machine *machine, const struct fence_l
 START_TEST(the_coldest_block_within_limits_goes)
 {
 	struct cache_machine *machine = &machines[0];
-	const struct frame_table *table = &machine->pagecache.table;
+	const struct frame_table *table = &machine->pagecache.pages.table;
 	struct frames_census census;
 	struct frames *frames;
 	unsigned found = 0;
@@ -293,7 +293,7 @@ END_TEST
 
 static bool is_queued(struct cache_machine *machine, uint64_t block)
 {
-	const struct frames *frames = machine->pagecache.table.blocks[block];
+	const struct frames *frames = machine->pagecache.pages.table.blocks[block];
 
 	return frames && atomic_load(&frames->volume) == &machine->volume && frames->role == FRAMES_QUEUED;
 }
@@ -301,7 +301,7 @@ static bool is_queued(struct cache_machine *machine, uint64_t block)
 /* The first of `length` blocks side by side that are queued. */
 static uint64_t find_queued(struct cache_machine *machine, unsigned length)
 {
-	for (uint64_t i = 0, run = 0; i < machine->pagecache.table.count; i++) {
+	for (uint64_t i = 0, run = 0; i < machine->pagecache.pages.table.count; i++) {
 		run = is_queued(machine, i) ? run + 1 : 0;
 		if (run == length)
 			return i + 1 - length;
@@ -318,7 +318,7 @@ START_TEST(a_window_goes_by_address)
 
 	cache_machine_init(machine, DISK_BYTES, false);
 	cache_machine_fill(machine);
-	blocks = &machine->pagecache.table.blocks[find_queued(machine, 6)];
+	blocks = &machine->pagecache.pages.table.blocks[find_queued(machine, 6)];
 	for (uint32_t i = 0; i < 2 * PAGES_PER_BLOCK; i++) {
 		struct page *page = &blocks[i / PAGES_PER_BLOCK]->pages[i % PAGES_PER_BLOCK];
 		uint32_t state = page_state(page);

@@ -196,7 +196,7 @@ START_TEST(a_loss_that_is_counted_while_a_write_ends_is_seen)
 	random_seed(&random, 2);
 	cache_machine_write(&machine, &random, 3 * PAGE_BYTES, PAGE_BYTES);
 	ck_assert_int_eq(cache_write_back(&volume->node), STATUS_OK);
-	page = index_find(&machine.pagecache.index, page_key_make(volume->node.id, 3), &state);
+	page = index_find(&machine.pagecache.pages.index, page_key_make(volume->node.id, 3), &state);
 	spinlock_lock(&volume->writeback.lock);
 	ck_assert(!written_is_lost_locked(volume, written_losses(volume)));
 	fake_block_reset(&machine.disk);

@@ -45,7 +45,7 @@ static void look(unsigned node, uint64_t number, unsigned char *page)
 	const uint64_t key = page_key_make(nodes[node].id, number);
 
 	uint32_t state;
-	struct page *cached = index_find(&machine.pagecache.index, key, &state);
+	struct page *cached = index_find(&machine.pagecache.pages.index, key, &state);
 
 	if (cached)
 		memcpy(page, page_memory(cached), PAGE_BYTES);

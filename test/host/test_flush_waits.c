@@ -125,7 +125,7 @@ START_TEST(a_page_that_has_failed_is_not_written_ahead)
 	ck_assert_int_eq(node_flush(&a), STATUS_IO_ERROR);
 	write_page(&a, 2);
 	writes = machine.disk.writes;
-	failed = index_find(&machine.pagecache.index, page_key_make(a.id, 3), &state);
+	failed = index_find(&machine.pagecache.pages.index, page_key_make(a.id, 3), &state);
 	ck_assert(failed && (state & PAGE_FAILED));
 	ck_assert(writeback_start_page(&machine.volume, failed));
 	ck_assert_uint_eq(machine.disk.writes, writes);

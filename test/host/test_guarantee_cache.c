@@ -304,7 +304,7 @@ END_TEST
 /* Of a block that is lent, one that is cached. */
 static struct page *lent_page(struct cache_machine *machine)
 {
-	const struct frame_table *table = &machine->pagecache.table;
+	const struct frame_table *table = &machine->pagecache.pages.table;
 
 	for (uint64_t i = 0; i < table->count; i++)
 		for (uint32_t j = 0; table->blocks[i] && frames_are_lent(table->blocks[i]) && j < PAGES_PER_BLOCK; j++)

@@ -172,7 +172,7 @@ START_TEST(neighbours_leave_across_the_end_of_a_lap)
 	struct node node;
 
 	cache_machine_init(&machine, DISK_BYTES, false);
-	lap_bytes = (machine.pagecache.index.bucket_mask + 1) * PAGE_BYTES;
+	lap_bytes = (machine.pagecache.pages.index.bucket_mask + 1) * PAGE_BYTES;
 	ck_assert_uint_lt(lap_bytes, DISK_BYTES - 10 * BLOCK_BYTES);
 	ck_assert_int_eq(node_open(&node, &machine.volume, &extent, 1, DISK_BYTES), STATUS_OK);
 	ck_assert_uint_gt(node.id, 0);

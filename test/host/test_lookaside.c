@@ -26,7 +26,7 @@ static void setup(bool threaded)
 /* Frames that are TAKEN, while nobody is at work: those in lookasides. */
 static uint64_t frames_kept(void)
 {
-	const struct frame_table *table = &machine.pagecache.table;
+	const struct frame_table *table = &machine.pagecache.pages.table;
 	uint64_t kept = 0;
 
 	for (uint64_t block = 0; block < table->count; block++)
@@ -146,7 +146,7 @@ START_TEST(threads_refill_while_drains_empty)
 {
 	setup(true);
 	host_threads_run(READERS + 1, read_and_drain, NULL);
-	while (atomic_load(&machine.volume.reads) != 0)
+	while (atomic_load(&machine.volume.pages.reads) != 0)
 		platform_yield(); /* the end of a read still has to drop a pin */
 	ck_assert_uint_eq(frames_kept(), frames_in_slots());
 	ck_assert(pagecache_is_valid(&machine.pagecache));

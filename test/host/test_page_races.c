@@ -73,7 +73,7 @@ START_TEST(a_block_that_went_to_another_volume_is_not_held)
 	fake_block_init(&disk, DISK_BYTES, false);
 	ck_assert_int_eq(volume_attach(&other, &machine.pagecache, &disk.device, "other", 0, DISK_BYTES, &config), STATUS_OK);
 	cache_machine_read(&machine, 0, PAGE_BYTES);
-	frames = frame_table_block(&machine.pagecache.table, (struct phys_addr){ cache_machine_block(&machine, 0) });
+	frames = frame_table_block(&machine.pagecache.pages.table, (struct phys_addr){ cache_machine_block(&machine, 0) });
 	ck_assert(!page_heap_hold(&other, frames));
 	ck_assert(page_heap_hold(&machine.volume, frames));
 	ck_assert_uint_eq(volume_drop(&machine.volume), 1); /* the page goes, the block does not */
@@ -118,7 +118,7 @@ START_TEST(a_detach_waits_for_pins_in_passing)
 
 	cache_machine_init(machine, DISK_BYTES, false);
 	cache_machine_read(machine, 0, (uint64_t)PAGES * PAGE_BYTES);
-	passing.page = index_find(&machine->pagecache.index, page_key_make(machine->volume.node.id, PAGES - 1), &state);
+	passing.page = index_find(&machine->pagecache.pages.index, page_key_make(machine->volume.node.id, PAGES - 1), &state);
 	ck_assert_ptr_nonnull(passing.page);
 	ck_assert(page_try_change(passing.page, &state, state + 1));
 	host_threads_run(2, detach_or_unpin, &passing);
@@ -140,7 +140,7 @@ struct discarding {
 static void move_slowly(struct discarding *discarding)
 {
 	struct volume *volume = &discarding->machine.volume;
-	struct index *index = &volume->pagecache->index;
+	struct index *index = &volume->pagecache->pages.index;
 	uint32_t state;
 	struct page *from = index_find(index, page_key_make(volume->node.id, 0), &state);
 	struct page *to = page_heap_take(volume, LANE_MAIN);

@@ -350,7 +350,7 @@ START_TEST(writes_never_take_the_last_objects)
 		io_end(writes[--write_count]);
 	while (read_count > 0)
 		io_end(reads[--read_count]);
-	ck_assert_uint_eq(atomic_load(&machine.pagecache.requests_used), 0);
+	ck_assert_uint_eq(atomic_load(&machine.pagecache.pages.requests_used), 0);
 	for (unsigned i = 0; i < ARRAY_LENGTH(volumes); i++)
 		ck_assert_int_eq(volume_detach(&volumes[i], false), STATUS_OK);
 	cache_machine_fini(&machine);

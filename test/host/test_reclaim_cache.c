@@ -177,7 +177,7 @@ static void read_silent_or_other(void *context, unsigned index)
 		cache_machine_read(&two->silent, index * 4 * MIB, 1);
 		return;
 	}
-	while (atomic_load(&two->silent.pagecache.requests_used) < two->silent.pagecache.config.requests)
+	while (atomic_load(&two->silent.pagecache.pages.requests_used) < two->silent.pagecache.config.requests)
 		platform_yield();
 	ck_assert_int_eq(node_read(&two->volume.node, 0, buffer, sizeof(buffer)), STATUS_OK);
 	ck_assert_int_eq(node_write(&two->volume.node, 77, &byte, 1), STATUS_OK);

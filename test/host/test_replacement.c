@@ -19,7 +19,7 @@ static void read_pages(uint64_t first, uint64_t count)
 
 static bool is_cached(uint64_t number)
 {
-	return index_look(&machine.pagecache.index, page_key_make(machine.volume.node.id, number));
+	return index_look(&machine.pagecache.pages.index, page_key_make(machine.volume.node.id, number));
 }
 
 static uint64_t cached_of(uint64_t first, uint64_t count)
@@ -303,7 +303,7 @@ START_TEST(a_pinned_page_keeps_its_block)
 	struct page *page;
 
 	machine_start();
-	page = index_pin(&machine.pagecache.index, page_key_make(machine.volume.node.id, 3), &lookup);
+	page = index_pin(&machine.pagecache.pages.index, page_key_make(machine.volume.node.id, 3), &lookup);
 	ck_assert_ptr_nonnull(page);
 	(void)memory_drain(&machine.memory, UINT64_MAX / 2, true);
 	ck_assert(is_cached(3));

@@ -201,7 +201,7 @@ IMAGE_TEST(high_maps_a_page_that_low_has_pinned)
 /* A page that is cached in a block of the volume that is lent; NULL: there is none. */
 static struct page *find_lent(const struct volume *volume)
 {
-	const struct frame_table *table = &volume->pagecache->table;
+	const struct frame_table *table = &volume->pagecache->pages.table;
 
 	for (uint64_t i = 0; i < table->count; i++) {
 		struct frames *frames = table->blocks[i];
