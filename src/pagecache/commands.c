@@ -3,7 +3,6 @@
  * The monitor's commands of the page cache: cache, volumes, volume clear, flush. They walk volumes
  * as all others do, so that no lock is held while a line is printed.
  */
-#include "io.h"
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"
 #include "runtime/base/string.h"

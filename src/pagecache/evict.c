@@ -13,7 +13,7 @@
 #include "replacement.h"
 #include "runtime/base/bits.h"
 #include "volume_report.h"
-#include "writeback.h"
+#include "pageout.h"
 
 /* Blocks whose dirty pages one call starts to write. */
 #define WRITE_BATCH 8

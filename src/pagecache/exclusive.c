@@ -7,33 +7,10 @@
 #include "exclusive.h"
 
 #include "io.h"
+#include "lend.h"
 #include "replacement.h"
 #include "runtime/base/assert.h"
 #include "writeback.h"
-
-void volume_count_lookups(struct volume *volume, uint64_t hits, uint64_t misses, uint64_t first_uses)
-{
-	struct volume_lookups *lookups = &volume->pages.lookups[platform_cpu()];
-
-	if (hits > 0)
-		atomic_fetch_add_explicit(&lookups->hits, hits, memory_order_relaxed);
-	if (misses > 0)
-		atomic_fetch_add_explicit(&lookups->misses, misses, memory_order_relaxed);
-	if (first_uses > 0)
-		atomic_fetch_add_explicit(&lookups->ahead_used, first_uses, memory_order_relaxed);
-}
-
-status_t node_check_range(const struct node *node, uint64_t offset, uint64_t bytes)
-{
-	return offset <= node->bytes && bytes <= node->bytes - offset ? STATUS_OK : STATUS_RANGE;
-}
-
-status_t node_check_writable(const struct node *node)
-{
-	if (node->volume->config.read_only || node->volume->device->read_only)
-		return STATUS_READ_ONLY;
-	return atomic_load_explicit(&node->volume->device->gone, memory_order_relaxed) ? STATUS_GONE : STATUS_OK;
-}
 
 bool page_insert(struct node *node, struct page *page, enum lane lane, uint64_t number, uint32_t state)
 {
@@ -115,7 +92,7 @@ status_t page_get(struct node *node, uint64_t number, struct page **result)
 		if (status == STATUS_BUSY) {
 			index_wait(index, key, &lookup);
 		} else if (own) {
-			volume_count_lookups(node->volume, 0, 1, 0);
+			pages_count_lookups(&node->volume->pages, 0, 1, 0);
 			status = start_single_read(node, number, &page);
 		}
 		if (!page)
@@ -208,6 +185,5 @@ void page_give_up(struct volume *volume, struct page *page)
 	spinlock_unlock(&stripe->lock);
 	index_wake(stripe);
 	page_set_free(page);
-	atomic_fetch_sub_explicit(&volume->counts.cached_pages, 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&volume->counts.evicted_pages, 1, memory_order_relaxed);
+	frame_count_evicted(volume, 1, 0);
 }

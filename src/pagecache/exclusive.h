@@ -7,15 +7,6 @@
 
 #include "frame.h"
 
-/* Counts lookups: hits, misses, and first uses of pages that were read ahead. */
-void volume_count_lookups(struct volume *volume, uint64_t hits, uint64_t misses, uint64_t first_uses);
-
-/* STATUS_RANGE unless [offset, offset + bytes) lies within the node. */
-status_t node_check_range(const struct node *node, uint64_t offset, uint64_t bytes) MUST_CHECK;
-
-/* Whether the node can be written: STATUS_READ_ONLY, STATUS_GONE. */
-status_t node_check_writable(const struct node *node) MUST_CHECK;
-
 /*
  * Puts a TAKEN page into the index. False: that key is cached already, and the frame was given
  * back.

@@ -70,26 +70,6 @@ struct page *frame_take(struct volume *volume, enum lane *lane)
 
 /* Leaving a frame ---------------------------------------------------------------------------------------------------------- */
 
-static enum lane lane_left(uint32_t state)
-{
-	return state & PAGE_MAIN ? LANE_MAIN : LANE_PROBATION;
-}
-
-/* Counts the eviction of pages that had the flags of `state`. */
-static inline void count_evicted(struct volume *volume, uint32_t count, uint32_t state)
-{
-	atomic_fetch_sub_explicit(&volume->counts.cached_pages, count, memory_order_relaxed);
-	atomic_fetch_add_explicit(&volume->counts.evicted_pages, count, memory_order_relaxed);
-	if (state & PAGE_AHEAD)
-		atomic_fetch_add_explicit(&volume->counts.ahead_wasted, count, memory_order_relaxed);
-}
-
-static inline void remember(struct volume *volume, uint64_t key, uint32_t state)
-{
-	count_evicted(volume, 1, state);
-	ghosts_add(&volume->pagecache->eviction.ghosts, key, lane_left(state));
-}
-
 /*
  * Takes the page of the entry out of the index, if it is idle; it is TAKEN then. Data that the
  * device may still lose is noted as its page leaves. [S] is held.
@@ -123,7 +103,7 @@ static struct page *evict(struct volume *volume, uint64_t key, const struct page
 		page = NULL;
 	spinlock_unlock(&entry.stripe->lock);
 	if (page)
-		remember(volume, key, before);
+		frame_note_evicted(volume, key, before);
 	return page;
 }
 
@@ -161,8 +141,8 @@ static uint32_t drop_many(struct volume *volume, struct page *pages, uint32_t mo
 	const uint32_t count = index_evict_many(&volume->pagecache->pages.index, pages, MIN(most, DROP_PAGES), hits, keys);
 
 	if (count > 0) {
-		count_evicted(volume, count, state);
-		ghosts_add_many(&volume->pagecache->eviction.ghosts, keys, count, lane_left(state));
+		frame_count_evicted(volume, count, state);
+		ghosts_add_many(&volume->pagecache->eviction.ghosts, keys, count, frame_lane_left(state));
 	}
 	return count;
 }
@@ -191,12 +171,7 @@ static bool is_movable(uint32_t state, uint32_t pins)
 	       (state & PAGE_PINS) == pins;
 }
 
-/*
- * Takes a frame of the main queue, within *budget frames unless that is NULL; a drain gets one of
- * the migration reserve if the cursor finds none. A cursor that has no block to look in uses
- * nothing of the budget.
- */
-static struct page *take_target(struct volume *volume, unsigned *budget)
+struct page *frame_take_in_main(struct volume *volume, unsigned *budget)
 {
 	struct page *target = NULL;
 
@@ -235,10 +210,7 @@ static bool move_locked(struct volume *volume, struct page *from, struct page *t
 		if (!is_movable(state, 1))
 			return false;
 	} while (!page_try_change(from, &state, page_state_make(PAGE_TAKEN, 0)));
-	pagecache_node(volume->pagecache, page_key(from))->moves++;
-	if (state & PAGE_LISTED)
-		dirty_replace(&pagecache_node(volume->pagecache, page_key(from))->dirty, from, to);
-	to->flush = from->flush;
+	writeback_moved_locked(volume, from, to, state);
 	index_replace_locked(&volume->pagecache->pages.index, from, to);
 	page_set(to, to_main ? replacement_state_in_main(state) : state);
 	atomic_fetch_add_explicit(&volume->counts.moved_pages, 1, memory_order_relaxed);
@@ -279,7 +251,7 @@ static bool move_or_return(struct volume *volume, struct page *page, struct page
 
 bool page_move(struct volume *volume, struct page *page, unsigned *budget)
 {
-	return is_movable(page_state(page), 0) && move_or_return(volume, page, take_target(volume, budget), true);
+	return is_movable(page_state(page), 0) && move_or_return(volume, page, frame_take_in_main(volume, budget), true);
 }
 
 bool page_move_to(struct volume *volume, struct page *page, struct page *target)
@@ -290,77 +262,4 @@ bool page_move_to(struct volume *volume, struct page *page, struct page *target)
 bool page_move_pinned(struct volume *volume, struct page *page, struct page *target)
 {
 	return is_movable(page_state(page), 1) && move_to(volume, page, target, false);
-}
-
-/* Lent pages --------------------------------------------------------------------------------------------------------------- */
-
-/*
- * Takes a page out of a loaned block. [S], [D] and [R] are held, the block is on loan, and the page
- * is in the index: so it is CLEAN, and its pins are those of lookups that will drop them. They
- * would count if the block came back, which happens under [R].
- */
-static void leave_lent_locked(struct volume *volume, struct page *page, struct page *target, uint32_t *before)
-{
-	struct index *index = &volume->pagecache->pages.index;
-
-	*before = page_leave_pinned(page);
-	page_heap_note_left_locked(&volume->eviction.heap, page_frames(page));
-	if (!target) {
-		index_remove_locked(index, page);
-		return;
-	}
-	pagecache_node(volume->pagecache, page_key(page))->moves++;
-	index_replace_locked(index, page, target);
-	page_set(target, replacement_state_in_main(*before & ~PAGE_PINS));
-}
-
-bool page_leave_lent(struct volume *volume, struct page *page, struct page *target)
-{
-	struct index_stripe *stripe;
-	uint32_t before;
-	uint64_t key;
-	bool left;
-
-	/* Only the version tells what was copied from what came later. */
-	const uint32_t version = atomic_load_explicit(&page->version, memory_order_acquire);
-	if (target && !page_is(page_state(page), PAGE_CLEAN))
-		return false;
-	if (target)
-		memcpy_unstable(page_memory(target), page_memory(page), PAGE_BYTES);
-	stripe = index_lock_page(&volume->pagecache->pages.index, page);
-	if (!stripe)
-		return false;
-	spinlock_lock(&volume->writeback.lock);
-	spinlock_lock(&volume->eviction.heap.lock);
-	left = page_heap_has_locked(volume, page_frames(page), ROLE_BIT(FRAMES_LENT)) &&
-	       (!target || (page_is_current(page) && atomic_load(&page->version) == version));
-	key = page_key(page);
-	if (left)
-		leave_lent_locked(volume, page, target, &before);
-	spinlock_unlock(&volume->eviction.heap.lock);
-	spinlock_unlock(&volume->writeback.lock);
-	spinlock_unlock(&stripe->lock);
-	if (!left)
-		return false;
-	if (target)
-		atomic_fetch_add_explicit(&volume->counts.moved_pages, 1, memory_order_relaxed);
-	else
-		remember(volume, key, before);
-	if ((before & PAGE_PINS) == 0)
-		page_set_free(page);
-	return true;
-}
-
-struct page *page_pin(struct volume *volume, uint64_t key, struct lookup *lookup)
-{
-	struct page *page;
-
-	while ((page = index_pin(&volume->pagecache->pages.index, key, lookup)) == NULL && lookup->status == STATUS_NOT_FOUND &&
-	       lookup->lent) {
-		struct page *target = take_target(volume, NULL);
-
-		if (!page_leave_lent(volume, lookup->lent, target) && target)
-			page_set_free(target);
-	}
-	return page;
 }

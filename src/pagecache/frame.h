@@ -21,6 +21,13 @@ struct page *frame_try_take(struct volume *volume, enum lane *lane);
 struct page *frame_take(struct volume *volume, enum lane *lane);
 
 /*
+ * Takes a frame of the main queue, within *budget frames unless that is NULL; a drain gets one of
+ * the migration reserve if the cursor finds none. A cursor that has no block to look in uses
+ * nothing of the budget.
+ */
+struct page *frame_take_in_main(struct volume *volume, unsigned *budget);
+
+/*
  * Takes a clean page without pins out of the index; the frame is TAKEN then, and the caller's.
  * False: the page is not clean, or pinned.
  */
@@ -38,20 +45,6 @@ bool page_drop_key(struct volume *volume, uint64_t key);
  * it stopped at, or PAGES_PER_BLOCK.
  */
 uint32_t frames_drop(struct volume *volume, struct frames *frames, uint32_t first, uint32_t hits);
-
-/*
- * Takes a page out of a block that is loaned, or revoked and not reaped yet: a copy goes to
- * `target`, which is TAKEN; NULL: the page is dropped. No pin in such a block counts (lend.h), so
- * this waits for none: a page with pins becomes GONE, and the last unpin frees its frame. False:
- * the page is not there any more, and `target` is unchanged.
- */
-bool page_leave_lent(struct volume *volume, struct page *page, struct page *target);
-
-/*
- * index_pin for every cached page: a page of a loaned block is moved out of it first. If there is
- * no frame for it, it is dropped, and not found.
- */
-struct page *page_pin(struct volume *volume, uint64_t key, struct lookup *lookup);
 
 /*
  * Moves a clean or dirty page without pins to main, by the rule of replacement; its old frame is
@@ -75,3 +68,25 @@ bool page_move_to(struct volume *volume, struct page *page, struct page *target)
  * other tasks have pinned it, or it is on its way to the device.
  */
 bool page_move_pinned(struct volume *volume, struct page *page, struct page *target);
+
+/* The queue that a page with these flags leaves. */
+static inline enum lane frame_lane_left(uint32_t state)
+{
+	return state & PAGE_MAIN ? LANE_MAIN : LANE_PROBATION;
+}
+
+/* Counts the eviction of pages that had the flags of `state`. */
+static inline void frame_count_evicted(struct volume *volume, uint32_t count, uint32_t state)
+{
+	atomic_fetch_sub_explicit(&volume->counts.cached_pages, count, memory_order_relaxed);
+	atomic_fetch_add_explicit(&volume->counts.evicted_pages, count, memory_order_relaxed);
+	if (state & PAGE_AHEAD)
+		atomic_fetch_add_explicit(&volume->counts.ahead_wasted, count, memory_order_relaxed);
+}
+
+/* Counts the eviction of one page, and leaves a ghost. */
+static inline void frame_note_evicted(struct volume *volume, uint64_t key, uint32_t state)
+{
+	frame_count_evicted(volume, 1, state);
+	ghosts_add(&volume->pagecache->eviction.ghosts, key, frame_lane_left(state));
+}

@@ -7,7 +7,6 @@
  */
 #include "io.h"
 
-#include "frame.h"
 #include "runtime/base/assert.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/bounded_count.h"

@@ -11,6 +11,8 @@
 #include "keep.h"
 #include "replacement.h"
 #include "runtime/base/bits.h"
+#include "runtime/base/string.h"
+#include "writeback.h"
 
 #define GROUPS_TRIED 4 /* groups tried, before the refill task has to ask again */
 
@@ -128,6 +130,79 @@ static bool choose(struct pagecache *pagecache, const struct guarantee_wish *wis
 			*best = group;
 	}
 	return best->volume != NULL;
+}
+
+/* Pages of loaned blocks --------------------------------------------------------------------------------------------------- */
+
+/*
+ * Takes a page out of a loaned block. [S], [D] and [R] are held, the block is on loan, and the page
+ * is in the index: so it is CLEAN, and its pins are those of lookups that will drop them. They
+ * would count if the block came back, which happens under [R].
+ */
+static void leave_lent_locked(struct volume *volume, struct page *page, struct page *target, uint32_t *before)
+{
+	struct index *index = &volume->pagecache->pages.index;
+
+	*before = page_leave_pinned(page);
+	page_heap_note_left_locked(&volume->eviction.heap, page_frames(page));
+	if (!target) {
+		index_remove_locked(index, page);
+		return;
+	}
+	writeback_moved_locked(volume, page, target, *before);
+	index_replace_locked(index, page, target);
+	page_set(target, replacement_state_in_main(*before & ~PAGE_PINS));
+}
+
+bool page_leave_lent(struct volume *volume, struct page *page, struct page *target)
+{
+	struct index_stripe *stripe;
+	uint32_t before;
+	uint64_t key;
+	bool left;
+
+	/* Only the version tells what was copied from what came later. */
+	const uint32_t version = atomic_load_explicit(&page->version, memory_order_acquire);
+	if (target && !page_is(page_state(page), PAGE_CLEAN))
+		return false;
+	if (target)
+		memcpy_unstable(page_memory(target), page_memory(page), PAGE_BYTES);
+	stripe = index_lock_page(&volume->pagecache->pages.index, page);
+	if (!stripe)
+		return false;
+	spinlock_lock(&volume->writeback.lock);
+	spinlock_lock(&volume->eviction.heap.lock);
+	left = page_heap_has_locked(volume, page_frames(page), ROLE_BIT(FRAMES_LENT)) &&
+	       (!target || (page_is_current(page) && atomic_load(&page->version) == version));
+	key = page_key(page);
+	if (left)
+		leave_lent_locked(volume, page, target, &before);
+	spinlock_unlock(&volume->eviction.heap.lock);
+	spinlock_unlock(&volume->writeback.lock);
+	spinlock_unlock(&stripe->lock);
+	if (!left)
+		return false;
+	if (target)
+		atomic_fetch_add_explicit(&volume->counts.moved_pages, 1, memory_order_relaxed);
+	else
+		frame_note_evicted(volume, key, before);
+	if ((before & PAGE_PINS) == 0)
+		page_set_free(page);
+	return true;
+}
+
+struct page *page_pin(struct volume *volume, uint64_t key, struct lookup *lookup)
+{
+	struct page *page;
+
+	while ((page = index_pin(&volume->pagecache->pages.index, key, lookup)) == NULL && lookup->status == STATUS_NOT_FOUND &&
+	       lookup->lent) {
+		struct page *target = frame_take_in_main(volume, NULL);
+
+		if (!page_leave_lent(volume, lookup->lent, target) && target)
+			page_set_free(target);
+	}
+	return page;
 }
 
 /* What the guarantee asks for ---------------------------------------------------------------------------------------------- */

@@ -7,7 +7,6 @@
 #include "lookaside.h"
 
 #include "apart.h"
-#include "frame.h"
 
 static unsigned empty_one(struct lookaside *lookaside)
 {

@@ -5,10 +5,9 @@
  */
 #include "node.h"
 
-#include "exclusive.h"
 #include "runtime/base/assert.h"
 #include "runtime/base/bits.h"
-#include "writeback.h"
+#include "volume.h"
 
 uint64_t node_pages(const struct node *node)
 {
@@ -23,6 +22,18 @@ uint64_t node_own_bytes(const struct node *node, uint64_t number)
 uint64_t node_page_bytes(const struct node *node, uint64_t number)
 {
 	return align_up(node_own_bytes(node, number), node->volume->device->sector_bytes);
+}
+
+status_t node_check_range(const struct node *node, uint64_t offset, uint64_t bytes)
+{
+	return offset <= node->bytes && bytes <= node->bytes - offset ? STATUS_OK : STATUS_RANGE;
+}
+
+status_t node_check_writable(const struct node *node)
+{
+	if (node->volume->config.read_only || node->volume->device->read_only)
+		return STATUS_READ_ONLY;
+	return atomic_load_explicit(&node->volume->device->gone, memory_order_relaxed) ? STATUS_GONE : STATUS_OK;
 }
 
 static const struct extent *extent_of(const struct node *node, uint64_t number)

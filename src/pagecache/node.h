@@ -125,3 +125,9 @@ uint64_t node_own_bytes(const struct node *node, uint64_t number);
  * Bytes of this page that the device transfers: 4096, or fewer at the node's end, in whole sectors.
  */
 uint64_t node_page_bytes(const struct node *node, uint64_t number);
+
+/* STATUS_RANGE unless [offset, offset + bytes) lies within the node. */
+status_t node_check_range(const struct node *node, uint64_t offset, uint64_t bytes) MUST_CHECK;
+
+/* Whether the node can be written: STATUS_READ_ONLY, STATUS_GONE. */
+status_t node_check_writable(const struct node *node) MUST_CHECK;

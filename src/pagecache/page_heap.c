@@ -6,7 +6,6 @@
  */
 #include "page_heap_internal.h"
 
-#include "apart.h"
 #include "evict.h"
 #include "replacement.h"
 #include "runtime/base/assert.h"

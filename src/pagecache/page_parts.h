@@ -34,3 +34,16 @@ struct pagecache_pages {
 	_Atomic bool starved;      /* a task found none, and waits until `progress` changes */
 	_Atomic uint32_t progress; /* changes when the writer is kicked, or I/O ends */
 };
+
+/* Counts lookups on this CPU: hits, misses, and first uses of pages that were read ahead. */
+static inline void pages_count_lookups(struct volume_pages *pages, uint64_t hits, uint64_t misses, uint64_t first_uses)
+{
+	struct volume_lookups *lookups = &pages->lookups[platform_cpu()];
+
+	if (hits > 0)
+		atomic_fetch_add_explicit(&lookups->hits, hits, memory_order_relaxed);
+	if (misses > 0)
+		atomic_fetch_add_explicit(&lookups->misses, misses, memory_order_relaxed);
+	if (first_uses > 0)
+		atomic_fetch_add_explicit(&lookups->ahead_used, first_uses, memory_order_relaxed);
+}

@@ -6,6 +6,7 @@
  */
 #include "exclusive.h"
 #include "io.h"
+#include "lend.h"
 #include "replacement.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/string.h"
@@ -166,7 +167,7 @@ static status_t read_window(struct window *window)
 			window->pending[window->pending_count++] = (struct pending){ number, window_pin(window, number) };
 	}
 	window_submit(window);
-	volume_count_lookups(window->node->volume, window->hits, window->misses, window->first_uses);
+	pages_count_lookups(&window->node->volume->pages, window->hits, window->misses, window->first_uses);
 	if (window->misses + window->first_uses > 0)
 		readahead_note(window->node, window->stream, first, end, window->misses);
 	return window_copy(window);
@@ -182,7 +183,7 @@ static inline bool read_hit(struct node *node, struct stream *stream, uint64_t o
 	index_prefetch(&node->volume->pagecache->pages.index, page_key_make(node->id, number));
 	if (!copy_seen(node, number, &part, &before))
 		return false;
-	volume_count_lookups(node->volume, 1, 0, page_is_first_use(before));
+	pages_count_lookups(&node->volume->pages, 1, 0, page_is_first_use(before));
 	if (page_is_first_use(before))
 		readahead_note(node, stream, number, number + 1, 0);
 	return true;

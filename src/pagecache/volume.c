@@ -7,7 +7,6 @@
 #include "volume.h"
 
 #include "evict.h"
-#include "frame.h"
 #include "io.h"
 #include "runtime/base/assert.h"
 #include "runtime/base/bits.h"

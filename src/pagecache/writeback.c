@@ -5,39 +5,11 @@
  */
 #include "writeback.h"
 
-#include "frame.h"
+#include "io.h"
 #include "runtime/base/bits.h"
 #include "written.h"
 
 #define CLAIM_PAGES 64u /* pages claimed in one hold of the lock */
-
-void writeback_progress(struct volume *volume)
-{
-	atomic_fetch_add(&volume->writeback.progress, 1);
-	platform_wake(&volume->writeback.progress);
-	atomic_fetch_add(&volume->pagecache->pages.progress, 1);
-	platform_wake(&volume->pagecache->pages.progress);
-	memory_notice(volume->pagecache->memory);
-}
-
-void writeback_wake(struct pagecache *pagecache)
-{
-	worker_kick(&pagecache->writeback.writer);
-	atomic_fetch_add(&pagecache->pages.progress, 1);
-	platform_wake(&pagecache->pages.progress);
-}
-
-void writeback_kick(struct pagecache *pagecache)
-{
-	if (!atomic_exchange(&pagecache->writeback.cursor_waits, true))
-		writeback_wake(pagecache);
-}
-
-void writeback_turn(struct volume *volume)
-{
-	if (atomic_load_explicit(&volume->counts.dirty_pages, memory_order_relaxed) > 0)
-		writeback_kick(volume->pagecache);
-}
 
 uint64_t writeback_clock_locked(struct volume *volume)
 {
@@ -129,6 +101,16 @@ void page_settle_locked(struct volume *volume, struct page *page, bool lost)
 		return; /* it is written in any case */
 	list_locked(volume, page, page_is(after, PAGE_DIRTY) ? DIRTY_WAITING : DIRTY_BUSY);
 	writeback_dirtied(volume);
+}
+
+void writeback_moved_locked(struct volume *volume, struct page *from, struct page *to, uint32_t state)
+{
+	struct node *node = node_of(volume, from);
+
+	node->moves++;
+	if (state & PAGE_LISTED)
+		dirty_replace(&node->dirty, from, to);
+	to->flush = from->flush;
 }
 
 /* Claiming pages ----------------------------------------------------------------------------------------------------------- */
@@ -456,42 +438,4 @@ void page_written(struct volume *volume, struct page *page, uint32_t clear)
 	/* A flush may have found the page WRITING, and wait for it. */
 	if (before & PAGE_LISTED)
 		writeback_progress(volume);
-}
-
-/* Waiting ------------------------------------------------------------------------------------------------------------------ */
-
-static bool is_writing(struct volume *volume)
-{
-	bool writing;
-
-	spinlock_lock(&volume->writeback.lock);
-	writing = volume->writeback.writes > 0 || volume->writeback.written.running;
-	spinlock_unlock(&volume->writeback.lock);
-	return writing;
-}
-
-bool writeback_make_progress(struct volume *volume, uint64_t deadline_ns)
-{
-	struct pagecache *pagecache = volume->pagecache;
-	const uint32_t seen = atomic_load(&volume->writeback.progress), others = atomic_load(&pagecache->pages.progress);
-	const enum writeback started = writeback_start_old(volume, DIRTY_WAITING, 0);
-
-	if (started == WRITEBACK_STARVED)
-		(void)platform_wait(&pagecache->pages.progress, others, deadline_ns);
-	else if (started == WRITEBACK_STARTED || is_writing(volume))
-		(void)platform_wait(&volume->writeback.progress, seen, deadline_ns);
-	else
-		return false;
-	return true;
-}
-
-void writeback_settle(struct volume *volume)
-{
-	for (;;) {
-		const uint32_t seen = atomic_load(&volume->writeback.progress);
-
-		if (!is_writing(volume))
-			return;
-		(void)platform_wait(&volume->writeback.progress, seen, PLATFORM_FOREVER);
-	}
 }

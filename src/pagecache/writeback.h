@@ -10,12 +10,18 @@
  * by enters DIRTY_BUSY, and is claimed when the writer is done: so a page that is written to again
  * and again is written back once in each pass.
  *
- * Writers pay for the pages that they dirty, see writeback_price; that is in writeback_throttle.c.
+ * Writers pay for the pages that they dirty, see writeback_price.
+ *
+ *	writeback.c		dirty sets, claims, writes
+ *	writeback_wait.c	tasks that wait for a write, and are woken
+ *	writeback_throttle.c	limits, and what writers pay
+ *	background.c		the background writer
+ *
  * Flushes are in flush.h.
  */
 #pragma once
 
-#include "io.h"
+#include "volume.h"
 
 enum writeback {
 	WRITEBACK_NOTHING,
@@ -79,6 +85,12 @@ void page_settle_locked(struct volume *volume, struct page *page, bool lost);
  * discarded. If the device has lost earlier data of it, flushes tell of that.
  */
 void page_forget(struct volume *volume, struct page *page);
+
+/*
+ * A page moves, with its key, from one frame to another, which gets `state`: its place in the dirty
+ * set, and the number of its write, move, too. [S] and [D] are held.
+ */
+void writeback_moved_locked(struct volume *volume, struct page *from, struct page *to, uint32_t state);
 
 /*
  * Makes all dirty pages clean without writing them. No task uses the volume, and no write is under

@@ -2,7 +2,7 @@
 /* Blocks set apart for mapped pages: they hold up no window, and all beside them stays right. */
 #include "fake/cache_fixture.h"
 #include "host/host_test.h"
-#include "pagecache/frame.h"
+#include "pagecache/lend.h"
 #include "pagecache/map.h"
 
 #define PAGE(n)    ((n)*PAGE_BYTES)

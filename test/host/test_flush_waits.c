@@ -5,6 +5,7 @@
 #include "fake/cache_fixture.h"
 #include "host_test.h"
 #include "pagecache/direct.h"
+#include "pagecache/io.h"
 #include "pagecache/map.h"
 #include "pagecache/writeback.h"
 

@@ -10,6 +10,7 @@
 #include "pagecache/evict.h"
 #include "pagecache/frame.h"
 #include "pagecache/keep.h"
+#include "pagecache/lend.h"
 
 static const struct device device = { .name = "camera", .dma_mask = UINT64_MAX };
 

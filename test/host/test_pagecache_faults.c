@@ -4,6 +4,7 @@
 
 #include "fake/cache_fixture.h"
 #include "host_test.h"
+#include "pagecache/io.h"
 #include "pagecache/writeback.h"
 #include "runtime/base/bits.h"
 
