@@ -19,7 +19,7 @@ static uint64_t missing_bytes(struct memory *memory)
 
 uint64_t memory_clean_step(struct memory *memory)
 {
-	struct reclaim reclaim = {
+	struct reclaim_job job = {
 		.memory = memory,
 		.bytes = MIN(missing_bytes(memory), BLOCK_BYTES), /* requests wait in line behind it */
 		.urgency = URGENCY_BACKGROUND,
@@ -27,10 +27,10 @@ uint64_t memory_clean_step(struct memory *memory)
 		.may_write = true,
 	};
 
-	if (reclaim.bytes > 0)
-		reclaim_drain(&reclaim);
-	atomic_fetch_add_explicit(&memory->statistics.background_bytes, reclaim.gained, memory_order_relaxed);
-	return reclaim.gained;
+	if (job.bytes > 0)
+		reclaim_drain(&job);
+	atomic_fetch_add_explicit(&memory->statistics.background_bytes, job.gained, memory_order_relaxed);
+	return job.gained;
 }
 
 uint64_t memory_clean_trim(struct memory *memory)

@@ -64,10 +64,10 @@ static void print_failure(struct memory *memory, const struct failure_note *fail
 }
 
 /* False: no report is due, or another one comes first. */
-static bool note(const struct reclaim *reclaim, status_t status)
+static bool note(const struct reclaim_job *job, status_t status)
 {
-	const struct memory_request *request = reclaim->request;
-	struct memory_failure *failure = &reclaim->memory->failure;
+	const struct memory_request *request = job->request;
+	struct memory_failure *failure = &job->memory->failure;
 	const uint64_t now = platform_now_ns();
 	const uint64_t interrupts = spinlock_lock_interrupts(&failure->lock);
 	const bool is_noted = !failure->note.is_due && (failure->reported_ns == 0 || now >= failure->reported_ns + PAUSE_NS);
@@ -76,8 +76,8 @@ static bool note(const struct reclaim *reclaim, status_t status)
 		failure->reported_ns = now;
 		failure->note = (struct failure_note){
 			.is_due = true,
-			.missing = reclaim->count - reclaim->got,
-			.count = reclaim->count,
+			.missing = job->count - job->got,
+			.count = job->count,
 			.blocks = request->blocks,
 			.constraints = request->constraints,
 			.status = status,
@@ -99,10 +99,10 @@ static void print_what_is_noted(struct memory *memory)
 		print_failure(memory, &failure);
 }
 
-void failure_report(const struct reclaim *reclaim, status_t status)
+void failure_report(const struct reclaim_job *job, status_t status)
 {
-	struct memory *memory = reclaim->memory;
-	const bool is_noted = note(reclaim, status);
+	struct memory *memory = job->memory;
+	const bool is_noted = note(job, status);
 
 	if (!atomic_load(&memory->failure.has_task) && platform_may_sleep())
 		print_what_is_noted(memory);

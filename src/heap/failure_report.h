@@ -12,10 +12,10 @@
 
 #include "memory.h"
 
-struct reclaim;
+struct reclaim_job;
 
 /* Reports a request. STATUS_OK: it goes on waiting. Any context, without a turn. */
-void failure_report(const struct reclaim *reclaim, status_t status);
+void failure_report(const struct reclaim_job *job, status_t status);
 
 /*
  * Prints the reports that requests have noted, until its worker is stopped (worker.h); a task of

@@ -35,22 +35,22 @@ bool memory_could_give(const struct memory *memory, const struct memory_request 
 	       block_heap_could_hold(&memory->blocks, &request->constraints, request->blocks, equal, last_blocks);
 }
 
-static status_t reclaim_what_is_missing(struct reclaim *reclaim)
+static status_t reclaim_what_is_missing(struct reclaim_job *job)
 {
-	struct memory *memory = reclaim->memory;
-	const struct memory_request *request = reclaim->request;
+	struct memory *memory = job->memory;
+	const struct memory_request *request = job->request;
 	status_t status = STATUS_NO_MEMORY;
 
-	if (!memory_could_give(memory, request, reclaim->count))
+	if (!memory_could_give(memory, request, job->count))
 		return STATUS_RANGE;
 	atomic_fetch_add_explicit(&memory->statistics.reclaims, 1, memory_order_relaxed);
-	trace_event(&memory->trace, TRACE_REQUEST, request->owner->name, reclaim->count, request->blocks);
+	trace_event(&memory->trace, TRACE_REQUEST, request->owner->name, job->count, request->blocks);
 	if (platform_may_sleep())
-		status = reclaim_run(reclaim);
+		status = reclaim_run(job);
 	if (status == STATUS_OK)
-		trace_event(&memory->trace, TRACE_GIVEN, request->owner->name, reclaim->count, request->blocks);
+		trace_event(&memory->trace, TRACE_GIVEN, request->owner->name, job->count, request->blocks);
 	else
-		trace_event(&memory->trace, TRACE_FAILED, request->owner->name, reclaim->count - reclaim->got,
+		trace_event(&memory->trace, TRACE_FAILED, request->owner->name, job->count - job->got,
 			    status == STATUS_TIMEOUT);
 	return status;
 }
@@ -58,7 +58,7 @@ static status_t reclaim_what_is_missing(struct reclaim *reclaim)
 status_t memory_blocks_alloc_many(struct memory *memory, const struct memory_request *request, uint32_t count,
 				  struct phys_addr *runs)
 {
-	struct reclaim reclaim = { .memory = memory, .request = request, .runs = runs, .count = count };
+	struct reclaim_job job = { .memory = memory, .request = request, .runs = runs, .count = count };
 	status_t status;
 
 	if (count == 0 || !request->owner || request->last_blocks > request->blocks ||
@@ -68,15 +68,15 @@ status_t memory_blocks_alloc_many(struct memory *memory, const struct memory_req
 		platform_panic("memory: %s asks for %llu blocks while it cleans memory", request->owner->name,
 			       (unsigned long long)(count * request->blocks));
 	atomic_fetch_add_explicit(&memory->statistics.requests, 1, memory_order_relaxed);
-	reclaim.placed = !request->owner->movable && request->blocks <= PLACED_BLOCKS_MAX && platform_may_sleep();
-	if (reclaim_take_free(&reclaim))
+	job.placed = !request->owner->movable && request->blocks <= PLACED_BLOCKS_MAX && platform_may_sleep();
+	if (reclaim_take_free(&job))
 		return STATUS_OK;
-	status = reclaim_what_is_missing(&reclaim);
+	status = reclaim_what_is_missing(&job);
 	if (status != STATUS_OK) {
 		atomic_fetch_add_explicit(&memory->statistics.failures, 1, memory_order_relaxed);
 		worker_kick(&memory->background);
-		failure_report(&reclaim, status);
-		reclaim_give_back(&reclaim);
+		failure_report(&job, status);
+		reclaim_give_back(&job);
 		memory_notice(memory);
 	}
 	return status;
@@ -107,7 +107,7 @@ void memory_blocks_free(struct memory *memory, struct phys_addr run)
 uint64_t memory_drain_until(struct memory *memory, uint64_t bytes, bool may_wait, uint64_t deadline_ns)
 {
 	uint64_t patience_ns = platform_now_ns() + DRAIN_PATIENCE_NS;
-	struct reclaim drain = {
+	struct reclaim_job drain = {
 		.memory = memory,
 		.bytes = align_up(MIN(bytes, memory_total_bytes(memory)), BLOCK_BYTES),
 		.urgency = URGENCY_NORMAL,

@@ -27,97 +27,96 @@
  * The blocks that stay free below min, for kernel objects. A caller that may not sleep, and cannot
  * reclaim, gets only a share of these.
  */
-uint64_t reclaim_keep_blocks(const struct reclaim *reclaim)
+uint64_t reclaim_keep_blocks(const struct reclaim_job *job)
 {
-	const uint64_t min = reclaim->memory->config.min_bytes,
-		       share = min / 100 * (100 - reclaim->memory->config.atomic_percent);
+	const uint64_t min = job->memory->config.min_bytes, share = min / 100 * (100 - job->memory->config.atomic_percent);
 
-	if (reclaim->request->below_min)
+	if (job->request->below_min)
 		return platform_may_sleep() ? 0 : divide_round_up(share, BLOCK_BYTES);
 	/* Memory that is being cleaned for another request is not for this one. */
 	return (min >> BLOCK_SHIFT) +
-	       (reclaim->has_turn ? 0 : atomic_load_explicit(&reclaim->memory->claimed_blocks, memory_order_relaxed));
+	       (job->has_turn ? 0 : atomic_load_explicit(&job->memory->claimed_blocks, memory_order_relaxed));
 }
 
-static uint64_t missing_in_all(const struct reclaim *reclaim)
+static uint64_t missing_in_all(const struct reclaim_job *job)
 {
-	const uint32_t runs = reclaim->count - reclaim->got;
+	const uint32_t runs = job->count - job->got;
 
-	return runs == 0 ? 0 : (runs - 1) * reclaim->request->blocks + memory_request_last_blocks(reclaim->request);
+	return runs == 0 ? 0 : (runs - 1) * job->request->blocks + memory_request_last_blocks(job->request);
 }
 
-static void claim(struct reclaim *reclaim, uint64_t blocks)
+static void claim(struct reclaim_job *job, uint64_t blocks)
 {
-	if (reclaim->claims)
-		atomic_fetch_add_explicit(&reclaim->memory->claimed_blocks, blocks, memory_order_relaxed);
+	if (job->claims)
+		atomic_fetch_add_explicit(&job->memory->claimed_blocks, blocks, memory_order_relaxed);
 }
 
-static status_t enter(struct reclaim *reclaim)
+static status_t enter(struct reclaim_job *job)
 {
-	const status_t status = fair_mutex_lock(&reclaim->memory->reclaim_lock, reclaim->urgency, reclaim->deadline_ns);
+	const status_t status = fair_mutex_lock(&job->memory->reclaim_lock, job->urgency, job->deadline_ns);
 
-	reclaim->has_turn = status == STATUS_OK;
+	job->has_turn = status == STATUS_OK;
 	return status;
 }
 
-static void leave(struct reclaim *reclaim)
+static void leave(struct reclaim_job *job)
 {
-	reclaim->has_turn = false;
-	fair_mutex_unlock(&reclaim->memory->reclaim_lock);
+	job->has_turn = false;
+	fair_mutex_unlock(&job->memory->reclaim_lock);
 }
 
 /*
  * A request whose deadline has passed has to tidy up before it ends; so it gets its turn back
  * before others.
  */
-void reclaim_pass_turn_on(struct reclaim *reclaim)
+void reclaim_pass_turn_on(struct reclaim_job *job)
 {
-	struct fair_mutex *turn = &reclaim->memory->reclaim_lock;
+	struct fair_mutex *turn = &job->memory->reclaim_lock;
 	status_t status;
 
-	if (!fair_mutex_is_wanted(turn, reclaim->urgency))
+	if (!fair_mutex_is_wanted(turn, job->urgency))
 		return;
-	status = fair_mutex_pass_on(turn, reclaim->urgency, reclaim->deadline_ns);
+	status = fair_mutex_pass_on(turn, job->urgency, job->deadline_ns);
 	if (status != STATUS_OK)
 		status = fair_mutex_lock(turn, URGENCY_HIGH, PLATFORM_FOREVER);
 	assert(status == STATUS_OK);
 }
 
-bool reclaim_take_one(struct reclaim *reclaim, const struct block_constraints *constraints, bool inside_fence)
+bool reclaim_take_one(struct reclaim_job *job, const struct block_constraints *constraints, bool inside_fence)
 {
 	const struct run_request request = {
-		.blocks = reclaim_run_blocks(reclaim),
+		.blocks = reclaim_run_blocks(job),
 		.constraints = *constraints,
-		.owner = reclaim->request->owner,
-		.keep_blocks = reclaim_keep_blocks(reclaim),
+		.owner = job->request->owner,
+		.keep_blocks = reclaim_keep_blocks(job),
 		.inside_fence = inside_fence,
-		.placed = reclaim->placed && !reclaim->displaced && !inside_fence,
+		.placed = job->placed && !job->displaced && !inside_fence,
 	};
 
-	if (block_heap_alloc(&reclaim->memory->blocks, &request, &reclaim->runs[reclaim->got]) != STATUS_OK)
-		return request.placed && reclaim->has_turn && !reclaim->passes && reclaim_take_place(reclaim, &request);
-	reclaim->got++;
-	reclaim->displaced = false;
-	claim(reclaim, -request.blocks);
-	if (memory_free_bytes(reclaim->memory) < reclaim->memory->config.low_bytes)
-		worker_kick(&reclaim->memory->background);
+	if (block_heap_alloc(&job->memory->blocks, &request, &job->runs[job->got]) != STATUS_OK)
+		return request.placed && job->has_turn && !job->passes && reclaim_take_place(job, &request);
+	job->got++;
+	job->displaced = false;
+	claim(job, -request.blocks);
+	if (memory_free_bytes(job->memory) < job->memory->config.low_bytes)
+		worker_kick(&job->memory->background);
 	return true;
 }
 
 /* Claims the blocks again first, so that they are there when the request looks again. */
-void reclaim_give_back(struct reclaim *reclaim)
+void reclaim_give_back(struct reclaim_job *job)
 {
-	while (reclaim->got > 0) {
-		reclaim->got--;
-		claim(reclaim, reclaim_run_blocks(reclaim));
-		(void)block_heap_free(&reclaim->memory->blocks, reclaim->runs[reclaim->got]);
+	while (job->got > 0) {
+		job->got--;
+		claim(job, reclaim_run_blocks(job));
+		(void)block_heap_free(&job->memory->blocks, job->runs[job->got]);
 	}
 }
 
-bool reclaim_take_free(struct reclaim *reclaim)
+bool reclaim_take_free(struct reclaim_job *job)
 {
-	while (reclaim->got < reclaim->count)
-		if (!reclaim_take_one(reclaim, &reclaim->request->constraints, false))
+	while (job->got < job->count)
+		if (!reclaim_take_one(job, &job->request->constraints, false))
 			return false;
 	return true;
 }
@@ -170,41 +169,41 @@ static struct phys_addr next_place(struct memory *memory)
  * A cleaner that gives all that it is asked for is asked again. The request takes what the cleaner
  * gave before other requests have their turn.
  */
-uint64_t reclaim_ask_cleaners(struct reclaim *reclaim, const struct reclaim_question *question)
+uint64_t reclaim_ask_cleaners(struct reclaim_job *job, const struct reclaim_question *question)
 {
-	struct cleaner_registry *registry = &reclaim->memory->cleaners;
+	struct cleaner_registry *registry = &job->memory->cleaners;
 	struct cleaner *cleaner = cleaner_next(registry, NULL);
 	struct reclaim_target target = question->target;
-	const uint64_t gained = reclaim->gained;
+	const uint64_t gained = job->gained;
 	uint64_t orders = registry->orders, blocks, given;
 
-	target.may_write = reclaim->may_write;
-	target.under_way = &reclaim->under_way;
-	target.deadline_ns = reclaim->deadline_ns;
-	target.turn = &reclaim->memory->reclaim_lock;
-	target.urgency = reclaim->urgency;
-	while (cleaner && (blocks = question->missing(reclaim, &target)) != 0 && cleaner->cost <= question->highest_cost &&
-	       !reclaim_is_late(reclaim)) {
+	target.may_write = job->may_write;
+	target.under_way = &job->under_way;
+	target.deadline_ns = job->deadline_ns;
+	target.turn = &job->memory->reclaim_lock;
+	target.urgency = job->urgency;
+	while (cleaner && (blocks = question->missing(job, &target)) != 0 && cleaner->cost <= question->highest_cost &&
+	       !reclaim_is_late(job)) {
 		/*
 		 * The request takes single blocks one by one. A window goes as a whole, and writes
 		 * are started together.
 		 */
 		target.bytes = (question->together || cleaner->cost == CLEANER_DIRTY ? blocks : 1) << BLOCK_SHIFT;
-		target.wanted = reclaim->place.value != 0 ? reclaim->place : next_place(reclaim->memory);
-		given = ask(reclaim->memory, cleaner, &target);
-		reclaim->gained += given;
+		target.wanted = job->place.value != 0 ? job->place : next_place(job->memory);
+		given = ask(job->memory, cleaner, &target);
+		job->gained += given;
 		if (given > 0 && reclaim_target_is_wanted(&target)) {
-			reclaim->passes = true;
-			blocks = question->missing(reclaim, &target);
-			reclaim->passes = false;
+			job->passes = true;
+			blocks = question->missing(job, &target);
+			job->passes = false;
 			/*
 			 * An emptied place is taken first: the next place would be emptied into it.
 			 */
 			if (blocks == 0 && target.exchange)
 				break;
-			reclaim_pass_turn_on(reclaim);
+			reclaim_pass_turn_on(job);
 			if (target.obstacles)
-				block_heap_fence(&reclaim->memory->blocks, target.lowest,
+				block_heap_fence(&job->memory->blocks, target.lowest,
 						 (target.highest.value - target.lowest.value + 1) >> BLOCK_SHIFT);
 		} else if (given < target.bytes) {
 			cleaner = cleaner_next(registry, cleaner);
@@ -218,49 +217,49 @@ uint64_t reclaim_ask_cleaners(struct reclaim *reclaim, const struct reclaim_ques
 	}
 	if (cleaner)
 		cleaner_put(registry, cleaner);
-	return reclaim->gained - gained;
+	return job->gained - gained;
 }
 
-uint64_t reclaim_ask_anywhere(struct reclaim *reclaim, enum cleaner_cost highest_cost,
-			      uint64_t (*missing)(struct reclaim *reclaim, const struct reclaim_target *target))
+uint64_t reclaim_ask_anywhere(struct reclaim_job *job, enum cleaner_cost highest_cost,
+			      uint64_t (*missing)(struct reclaim_job *job, const struct reclaim_target *target))
 {
-	return reclaim_ask_cleaners(reclaim, &(struct reclaim_question){
-						     .target.highest = { UINT64_MAX },
-						     .highest_cost = highest_cost,
-						     .together = reclaim->bytes != 0,
-						     .missing = missing,
-					     });
+	return reclaim_ask_cleaners(job, &(struct reclaim_question){
+						 .target.highest = { UINT64_MAX },
+						 .highest_cost = highest_cost,
+						 .together = job->bytes != 0,
+						 .missing = missing,
+					 });
 }
 
-static uint64_t missing_of_drain(struct reclaim *reclaim, const struct reclaim_target *target)
+static uint64_t missing_of_drain(struct reclaim_job *job, const struct reclaim_target *target)
 {
 	(void)target;
-	return reclaim_lacking(reclaim->bytes, reclaim->gained) >> BLOCK_SHIFT;
+	return reclaim_lacking(job->bytes, job->gained) >> BLOCK_SHIFT;
 }
 
-void reclaim_drain(struct reclaim *reclaim)
+void reclaim_drain(struct reclaim_job *job)
 {
-	if (enter(reclaim) != STATUS_OK)
+	if (enter(job) != STATUS_OK)
 		return;
-	(void)reclaim_ask_anywhere(reclaim, CLEANER_HELD, missing_of_drain);
-	leave(reclaim);
+	(void)reclaim_ask_anywhere(job, CLEANER_HELD, missing_of_drain);
+	leave(job);
 }
 
 /*
  * How many blocks the request lacks. If memory is there, and still it does not fit, other requests
  * were faster, or isolate it: then one more.
  */
-static uint64_t missing_blocks(struct reclaim *reclaim, bool there, bool anywhere)
+static uint64_t missing_blocks(struct reclaim_job *job, bool there, bool anywhere)
 {
-	const struct block_constraints *constraints = &reclaim->request->constraints;
-	struct block_heap *heap = &reclaim->memory->blocks;
+	const struct block_constraints *constraints = &job->request->constraints;
+	struct block_heap *heap = &job->memory->blocks;
 
-	if (reclaim_take_free(reclaim))
+	if (reclaim_take_free(job))
 		return 0;
-	const uint64_t want = reclaim->count - reclaim->got;
+	const uint64_t want = job->count - job->got;
 	const uint64_t free = block_heap_free_within(heap, constraints->lowest, constraints->highest);
 	const uint64_t lacking = reclaim_lacking(want, free);
-	const uint64_t reserve = reclaim_lacking(MIN(want, free) + reclaim_keep_blocks(reclaim),
+	const uint64_t reserve = reclaim_lacking(MIN(want, free) + reclaim_keep_blocks(job),
 						 atomic_load_explicit(&heap->free_blocks, memory_order_relaxed));
 	if (lacking + reserve == 0)
 		return there;
@@ -268,36 +267,36 @@ static uint64_t missing_blocks(struct reclaim *reclaim, bool there, bool anywher
 }
 
 /* Blocks at the request's addresses. */
-static uint64_t missing_there(struct reclaim *reclaim, const struct reclaim_target *target)
+static uint64_t missing_there(struct reclaim_job *job, const struct reclaim_target *target)
 {
-	return missing_blocks(reclaim, true, block_heap_is_within(&reclaim->memory->blocks, target->lowest, target->highest));
+	return missing_blocks(job, true, block_heap_is_within(&job->memory->blocks, target->lowest, target->highest));
 }
 
 /* Free blocks, at any address, that the request has to leave. */
-static uint64_t missing_reserve(struct reclaim *reclaim, const struct reclaim_target *target)
+static uint64_t missing_reserve(struct reclaim_job *job, const struct reclaim_target *target)
 {
 	(void)target;
-	return missing_blocks(reclaim, false, true);
+	return missing_blocks(job, false, true);
 }
 
-static uint64_t round_of_blocks(struct reclaim *reclaim)
+static uint64_t round_of_blocks(struct reclaim_job *job)
 {
-	const struct block_constraints *constraints = &reclaim->request->constraints;
+	const struct block_constraints *constraints = &job->request->constraints;
 	const struct phys_addr highest = { constraints->highest.value == 0 ? UINT64_MAX : constraints->highest.value };
 	const struct reclaim_question there = {
 		.target = { .lowest = constraints->lowest, .highest = highest },
 		.highest_cost = CLEANER_HELD,
 		.missing = missing_there,
 	};
-	const uint64_t before = reclaim->gained;
+	const uint64_t before = job->gained;
 	uint64_t gained;
 
 	do {
-		gained = reclaim_ask_cleaners(reclaim, &there);
-		if (!block_heap_is_within(&reclaim->memory->blocks, constraints->lowest, highest))
-			gained += reclaim_ask_anywhere(reclaim, CLEANER_HELD, missing_reserve);
-	} while (!reclaim_take_free(reclaim) && gained > 0 && !reclaim_is_late(reclaim));
-	return reclaim->gained - before;
+		gained = reclaim_ask_cleaners(job, &there);
+		if (!block_heap_is_within(&job->memory->blocks, constraints->lowest, highest))
+			gained += reclaim_ask_anywhere(job, CLEANER_HELD, missing_reserve);
+	} while (!reclaim_take_free(job) && gained > 0 && !reclaim_is_late(job));
+	return job->gained - before;
 }
 
 /*
@@ -309,56 +308,55 @@ static uint64_t round_of_blocks(struct reclaim *reclaim)
  * by that, or two of them would wake each other without end; the next request with a turn finds the
  * blocks.
  */
-static status_t wait_for_frees(struct reclaim *reclaim, uint32_t frees)
+static status_t wait_for_frees(struct reclaim_job *job, uint32_t frees)
 {
-	const uint64_t patient_ns = MIN(platform_now_ns() + PATIENT_NAP_NS, reclaim->deadline_ns);
-	struct memory *memory = reclaim->memory;
+	const uint64_t patient_ns = MIN(platform_now_ns() + PATIENT_NAP_NS, job->deadline_ns);
+	struct memory *memory = job->memory;
 
-	trace_event(&memory->trace, TRACE_WAIT, reclaim->request->owner->name, reclaim->count - reclaim->got,
-		    reclaim->request->blocks);
-	reclaim_give_back(reclaim);
-	leave(reclaim);
-	if (platform_now_ns() >= reclaim->complaint_ns) {
-		reclaim->complaint_ns = PLATFORM_FOREVER;
-		failure_report(reclaim, STATUS_OK);
+	trace_event(&memory->trace, TRACE_WAIT, job->request->owner->name, job->count - job->got, job->request->blocks);
+	reclaim_give_back(job);
+	leave(job);
+	if (platform_now_ns() >= job->complaint_ns) {
+		job->complaint_ns = PLATFORM_FOREVER;
+		failure_report(job, STATUS_OK);
 	}
-	while (reclaim->is_patient && platform_now_ns() < patient_ns)
+	while (job->is_patient && platform_now_ns() < patient_ns)
 		memory_wait_for_frees(memory, atomic_load_explicit(&memory->frees, memory_order_acquire), patient_ns);
-	memory_wait_for_frees(memory, frees, MIN(platform_now_ns() + NAP_NS, reclaim->deadline_ns));
-	return enter(reclaim);
+	memory_wait_for_frees(memory, frees, MIN(platform_now_ns() + NAP_NS, job->deadline_ns));
+	return enter(job);
 }
 
-static status_t rounds(struct reclaim *reclaim)
+static status_t rounds(struct reclaim_job *job)
 {
-	const struct memory_request *request = reclaim->request;
+	const struct memory_request *request = job->request;
 	const bool needs_window = request->blocks > 1 || request->constraints.alignment_bytes > BLOCK_BYTES;
 	unsigned in_vain = 0;
 	status_t status = STATUS_OK;
 
-	while (status == STATUS_OK && !reclaim_take_free(reclaim)) {
-		const uint32_t frees = atomic_load_explicit(&reclaim->memory->frees, memory_order_acquire);
-		const uint32_t got = reclaim->got;
-		const bool wrote = reclaim->may_write;
-		const uint64_t gained = needs_window ? reclaim_round_of_runs(reclaim) : round_of_blocks(reclaim);
+	while (status == STATUS_OK && !reclaim_take_free(job)) {
+		const uint32_t frees = atomic_load_explicit(&job->memory->frees, memory_order_acquire);
+		const uint32_t got = job->got;
+		const bool wrote = job->may_write;
+		const uint64_t gained = needs_window ? reclaim_round_of_runs(job) : round_of_blocks(job);
 
-		if (reclaim->got == reclaim->count)
+		if (job->got == job->count)
 			break;
 		if (request->wait == MEMORY_WAIT_NEVER)
 			return STATUS_NO_MEMORY;
-		if (reclaim_is_late(reclaim))
+		if (reclaim_is_late(job))
 			return STATUS_TIMEOUT;
-		reclaim->may_write = true;
-		in_vain = reclaim->got == got ? in_vain + 1 : 0;
-		if ((wrote && (gained == 0 || reclaim->is_patient)) || in_vain % ROUNDS_IN_ROW == ROUNDS_IN_ROW - 1)
-			status = wait_for_frees(reclaim, frees);
+		job->may_write = true;
+		in_vain = job->got == got ? in_vain + 1 : 0;
+		if ((wrote && (gained == 0 || job->is_patient)) || in_vain % ROUNDS_IN_ROW == ROUNDS_IN_ROW - 1)
+			status = wait_for_frees(job, frees);
 	}
 	return status;
 }
 
-static void note_lateness(struct reclaim *reclaim)
+static void note_lateness(struct reclaim_job *job)
 {
-	struct memory *memory = reclaim->memory;
-	const uint64_t late_ns = reclaim_lacking(platform_now_ns(), reclaim->deadline_ns);
+	struct memory *memory = job->memory;
+	const uint64_t late_ns = reclaim_lacking(platform_now_ns(), job->deadline_ns);
 	uint64_t most = atomic_load_explicit(&memory->statistics.late_ns_max, memory_order_relaxed);
 
 	atomic_fetch_add_explicit(&memory->statistics.timeouts, 1, memory_order_relaxed);
@@ -367,7 +365,7 @@ static void note_lateness(struct reclaim *reclaim)
 		;
 }
 
-status_t reclaim_run(struct reclaim *reclaim)
+status_t reclaim_run(struct reclaim_job *job)
 {
 	status_t status;
 
@@ -375,22 +373,21 @@ status_t reclaim_run(struct reclaim *reclaim)
 	 * No turn waits for I/O; so requests that must not wait for I/O wait in line, too, before
 	 * all others.
 	 */
-	reclaim->urgency = reclaim->request->wait == MEMORY_WAIT_NEVER ? URGENCY_HIGH : URGENCY_NORMAL;
-	reclaim->deadline_ns =
-		reclaim->request->wait == MEMORY_WAIT_DEADLINE ? reclaim->request->deadline_ns : PLATFORM_FOREVER;
-	reclaim->claims = true;
-	claim(reclaim, missing_in_all(reclaim));
-	reclaim->complaint_ns = platform_now_ns() + COMPLAINT_NS;
-	status = enter(reclaim);
+	job->urgency = job->request->wait == MEMORY_WAIT_NEVER ? URGENCY_HIGH : URGENCY_NORMAL;
+	job->deadline_ns = job->request->wait == MEMORY_WAIT_DEADLINE ? job->request->deadline_ns : PLATFORM_FOREVER;
+	job->claims = true;
+	claim(job, missing_in_all(job));
+	job->complaint_ns = platform_now_ns() + COMPLAINT_NS;
+	status = enter(job);
 	if (status == STATUS_OK)
-		status = rounds(reclaim);
-	claim(reclaim, -missing_in_all(reclaim));
-	reclaim->claims = reclaim->placed = false;
-	if (reclaim->has_turn)
-		leave(reclaim);
-	else if (reclaim_take_free(reclaim)) /* not in its place: it has no turn */
+		status = rounds(job);
+	claim(job, -missing_in_all(job));
+	job->claims = job->placed = false;
+	if (job->has_turn)
+		leave(job);
+	else if (reclaim_take_free(job)) /* not in its place: it has no turn */
 		return STATUS_OK;
 	if (status == STATUS_TIMEOUT)
-		note_lateness(reclaim);
+		note_lateness(job);
 	return status;
 }

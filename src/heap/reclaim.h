@@ -8,7 +8,7 @@
  * A request that is being reclaimed for: `count` runs, of which `got` have been taken into `runs`.
  * A drain has `bytes` instead.
  */
-struct reclaim {
+struct reclaim_job {
 	struct memory *memory;
 	const struct memory_request *request;
 	struct phys_addr *runs;
@@ -33,29 +33,29 @@ struct reclaim {
 };
 
 /* Blocks of the run that is taken next. */
-static inline uint64_t reclaim_run_blocks(const struct reclaim *reclaim)
+static inline uint64_t reclaim_run_blocks(const struct reclaim_job *job)
 {
-	const struct memory_request *request = reclaim->request;
+	const struct memory_request *request = job->request;
 
-	return reclaim->got + 1 == reclaim->count ? memory_request_last_blocks(request) : request->blocks;
+	return job->got + 1 == job->count ? memory_request_last_blocks(request) : request->blocks;
 }
 
 /* Takes free runs; returns true when all have been taken. Any task context. */
-bool reclaim_take_free(struct reclaim *reclaim);
+bool reclaim_take_free(struct reclaim_job *job);
 
 /* Frees all runs that have been taken, but wakes no task that waits for memory. */
-void reclaim_give_back(struct reclaim *reclaim);
+void reclaim_give_back(struct reclaim_job *job);
 
 /*
  * Goes through rounds of cleaning until all runs have been taken; on failure the runs that were
  * taken stay in `runs`. Where platform_may_sleep(), not from inside of a cleaner. STATUS_NO_MEMORY,
  * STATUS_TIMEOUT.
  */
-status_t reclaim_run(struct reclaim *reclaim) MUST_CHECK;
+status_t reclaim_run(struct reclaim_job *job) MUST_CHECK;
 
 /*
  * Takes a turn and asks all cleaners in order, until `gained` has come to `bytes` or the deadline
  * has passed. After each block it passes the turn on to requests that wait for it. The caller fills
  * in memory, bytes, urgency, deadline_ns and may_write.
  */
-void reclaim_drain(struct reclaim *reclaim);
+void reclaim_drain(struct reclaim_job *job);

@@ -9,7 +9,7 @@ struct reclaim_question {
 	struct reclaim_target target;   /* addresses and window; the rest is filled in */
 	enum cleaner_cost highest_cost; /* no cleaner of a higher cost is asked */
 	bool together;                  /* all that is missing is asked for at once */
-	uint64_t (*missing)(struct reclaim *reclaim, const struct reclaim_target *target); /* blocks; 0: no more */
+	uint64_t (*missing)(struct reclaim_job *job, const struct reclaim_target *target); /* blocks; 0: no more */
 };
 
 /*
@@ -18,41 +18,41 @@ struct reclaim_question {
  * other requests have their turn. Returns the bytes gained. The caller has the turn, before and
  * afterwards.
  */
-uint64_t reclaim_ask_cleaners(struct reclaim *reclaim, const struct reclaim_question *question);
+uint64_t reclaim_ask_cleaners(struct reclaim_job *job, const struct reclaim_question *question);
 
 /* The same, for memory at any address. */
-uint64_t reclaim_ask_anywhere(struct reclaim *reclaim, enum cleaner_cost highest_cost,
-			      uint64_t (*missing)(struct reclaim *reclaim, const struct reclaim_target *target));
+uint64_t reclaim_ask_anywhere(struct reclaim_job *job, enum cleaner_cost highest_cost,
+			      uint64_t (*missing)(struct reclaim_job *job, const struct reclaim_target *target));
 
 /* Takes one run under these constraints, if it is free. */
-bool reclaim_take_one(struct reclaim *reclaim, const struct block_constraints *constraints, bool inside_fence);
+bool reclaim_take_one(struct reclaim_job *job, const struct block_constraints *constraints, bool inside_fence);
 
 /*
  * Takes the run of a placed request whose place is in use: empties the place, or the next one if
  * something is in the way. If no place can be emptied, the run may lie anywhere. The caller has the
  * turn.
  */
-bool reclaim_take_place(struct reclaim *reclaim, const struct run_request *request);
+bool reclaim_take_place(struct reclaim_job *job, const struct run_request *request);
 
 /*
  * Gives one turn to each request in line that is as urgent. Another window may be isolated
  * afterwards.
  */
-void reclaim_pass_turn_on(struct reclaim *reclaim);
+void reclaim_pass_turn_on(struct reclaim_job *job);
 
 /* Blocks that the request has to leave free. */
-uint64_t reclaim_keep_blocks(const struct reclaim *reclaim);
+uint64_t reclaim_keep_blocks(const struct reclaim_job *job);
 
-static inline bool reclaim_is_late(const struct reclaim *reclaim)
+static inline bool reclaim_is_late(const struct reclaim_job *job)
 {
-	return reclaim->deadline_ns != PLATFORM_FOREVER && platform_now_ns() >= reclaim->deadline_ns;
+	return job->deadline_ns != PLATFORM_FOREVER && platform_now_ns() >= job->deadline_ns;
 }
 
 /*
  * One round for a request that needs windows. It takes what it can, but may leave costly windows
  * for a later round (is_patient), and returns the bytes gained. The caller has the turn.
  */
-uint64_t reclaim_round_of_runs(struct reclaim *reclaim);
+uint64_t reclaim_round_of_runs(struct reclaim_job *job);
 
 /* Sleeps until memory->frees is not `seen` any more, or the clock shows `deadline_ns`; may end early. */
 void memory_wait_for_frees(struct memory *memory, uint32_t seen, uint64_t deadline_ns);

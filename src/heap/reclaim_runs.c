@@ -21,134 +21,132 @@
 #define PATIENCE_NS     (200 * NS_PER_MS)
 #define PATIENCE_OVER   (5 * NS_PER_S)
 
-static uint64_t missing_in_window(struct reclaim *reclaim, const struct reclaim_target *window)
+static uint64_t missing_in_window(struct reclaim_job *job, const struct reclaim_target *window)
 {
 	return ((window->highest.value - window->lowest.value + 1) >> BLOCK_SHIFT) -
-	       block_heap_free_within(&reclaim->memory->blocks, window->lowest, window->highest);
+	       block_heap_free_within(&job->memory->blocks, window->lowest, window->highest);
 }
 
 /*
  * The window is free: the blocks that lack now are free ones elsewhere that the request has to
  * leave.
  */
-static uint64_t missing_to_keep(struct reclaim *reclaim, const struct reclaim_target *target)
+static uint64_t missing_to_keep(struct reclaim_job *job, const struct reclaim_target *target)
 {
-	const uint64_t all = atomic_load_explicit(&reclaim->memory->blocks.free_blocks, memory_order_relaxed);
+	const uint64_t all = atomic_load_explicit(&job->memory->blocks.free_blocks, memory_order_relaxed);
 
 	(void)target;
-	return reclaim_lacking(reclaim_run_blocks(reclaim) + reclaim_keep_blocks(reclaim), all);
+	return reclaim_lacking(reclaim_run_blocks(job) + reclaim_keep_blocks(job), all);
 }
 
 /* Empties one window and takes it, or counts the blocks in its way. */
-static uint64_t window_take(struct reclaim *reclaim, const struct run_request *request, const struct window *window)
+static uint64_t window_take(struct reclaim_job *job, const struct run_request *request, const struct window *window)
 {
 	const struct reclaim_question question = {
 		.target = { .lowest = window->start,
 			    .highest = window_last_byte(window),
-			    .obstacles = &reclaim->obstacles,
+			    .obstacles = &job->obstacles,
 			    .exchange = request->placed },
 		.highest_cost = request->placed ? CLEANER_CLEAN : CLEANER_HELD,
 		.together = true,
 		.missing = missing_in_window,
 	};
 	const struct block_constraints inside = { .lowest = question.target.lowest, .highest = question.target.highest };
-	const uint32_t got = reclaim->got;
+	const uint32_t got = job->got;
 	uint64_t gained;
 
-	reclaim->obstacles = 0;
-	atomic_fetch_add_explicit(&reclaim->memory->statistics.windows, 1, memory_order_relaxed);
-	trace_event(&reclaim->memory->trace, TRACE_WINDOW, reclaim->request->owner->name, window->start.value >> BLOCK_SHIFT,
+	job->obstacles = 0;
+	atomic_fetch_add_explicit(&job->memory->statistics.windows, 1, memory_order_relaxed);
+	trace_event(&job->memory->trace, TRACE_WINDOW, job->request->owner->name, window->start.value >> BLOCK_SHIFT,
 		    window->weight);
-	block_heap_fence(&reclaim->memory->blocks, window->start, window->blocks);
-	gained = reclaim_ask_cleaners(reclaim, &question);
-	if (missing_in_window(reclaim, &question.target) == 0) {
-		gained += reclaim_ask_anywhere(reclaim, CLEANER_HELD, missing_to_keep);
-		(void)reclaim_take_one(reclaim, &inside, true);
+	block_heap_fence(&job->memory->blocks, window->start, window->blocks);
+	gained = reclaim_ask_cleaners(job, &question);
+	if (missing_in_window(job, &question.target) == 0) {
+		gained += reclaim_ask_anywhere(job, CLEANER_HELD, missing_to_keep);
+		(void)reclaim_take_one(job, &inside, true);
 	}
-	trace_event(&reclaim->memory->trace, TRACE_TAKEN, reclaim->request->owner->name, window->start.value >> BLOCK_SHIFT,
-		    reclaim->got - got);
+	trace_event(&job->memory->trace, TRACE_TAKEN, job->request->owner->name, window->start.value >> BLOCK_SHIFT,
+		    job->got - got);
 	/*
 	 * If something came in the way of a window that is nearly empty, its cleaners find it the
 	 * next time; but exclude a window that gave nothing.
 	 */
-	if (reclaim->obstacles == 0 && reclaim->got == got && gained == 0)
-		window_avoid(&reclaim->memory->blocks, window);
-	block_heap_fence(&reclaim->memory->blocks, window->start, 0);
+	if (job->obstacles == 0 && job->got == got && gained == 0)
+		window_avoid(&job->memory->blocks, window);
+	block_heap_fence(&job->memory->blocks, window->start, 0);
 	return gained;
 }
 
-bool reclaim_take_place(struct reclaim *reclaim, const struct run_request *request)
+bool reclaim_take_place(struct reclaim_job *job, const struct run_request *request)
 {
-	struct block_heap *heap = &reclaim->memory->blocks;
-	const uint32_t got = reclaim->got;
+	struct block_heap *heap = &job->memory->blocks;
+	const uint32_t got = job->got;
 	struct window place;
 
-	for (unsigned tries = 0; !reclaim->displaced && reclaim->got == got; tries++) {
-		reclaim->displaced = tries == WINDOW_TRIES || !window_find(heap, request, &place);
-		reclaim->place.value = !reclaim->displaced && place.weight > 0 ? place.start.value : 0;
-		if (missing_to_keep(reclaim, NULL) > 0)
+	for (unsigned tries = 0; !job->displaced && job->got == got; tries++) {
+		job->displaced = tries == WINDOW_TRIES || !window_find(heap, request, &place);
+		job->place.value = !job->displaced && place.weight > 0 ? place.start.value : 0;
+		if (missing_to_keep(job, NULL) > 0)
 			break;
-		if (!reclaim->displaced)
-			(void)window_take(reclaim, request, &place);
+		if (!job->displaced)
+			(void)window_take(job, request, &place);
 	}
 	window_avoid_nothing(heap);
-	if (reclaim->displaced)
-		(void)reclaim_take_one(reclaim, &request->constraints, false);
-	if (reclaim->got > got && reclaim->got < reclaim->count)
-		reclaim_pass_turn_on(reclaim);
-	return reclaim->got > got;
+	if (job->displaced)
+		(void)reclaim_take_one(job, &request->constraints, false);
+	if (job->got > got && job->got < job->count)
+		reclaim_pass_turn_on(job);
+	return job->got > got;
 }
 
-static uint64_t missing_everything(struct reclaim *reclaim, const struct reclaim_target *target)
+static uint64_t missing_everything(struct reclaim_job *job, const struct reclaim_target *target)
 {
 	(void)target;
-	return reclaim->memory->blocks.total_blocks;
+	return job->memory->blocks.total_blocks;
 }
 
 /* The sum of the free blocks and those that the request has got. */
-static uint64_t blocks_won(const struct reclaim *reclaim)
+static uint64_t blocks_won(const struct reclaim_job *job)
 {
-	return atomic_load_explicit(&reclaim->memory->blocks.free_blocks, memory_order_relaxed) +
-	       reclaim->got * reclaim->request->blocks;
+	return atomic_load_explicit(&job->memory->blocks.free_blocks, memory_order_relaxed) + job->got * job->request->blocks;
 }
 
-static uint64_t patience_ns(const struct reclaim *reclaim, uint64_t now)
+static uint64_t patience_ns(const struct reclaim_job *job, uint64_t now)
 {
-	return MIN(reclaim_lacking(reclaim->deadline_ns, now) / 4, PATIENCE_NS);
+	return MIN(reclaim_lacking(job->deadline_ns, now) / 4, PATIENCE_NS);
 }
 
 /* Whether the request still waits for a cheaper window; the time begins with the first call. */
-static bool has_patience(struct reclaim *reclaim)
+static bool has_patience(struct reclaim_job *job)
 {
 	const uint64_t now = platform_now_ns();
-	struct memory *memory = reclaim->memory;
+	struct memory *memory = job->memory;
 
-	if (reclaim->request->wait == MEMORY_WAIT_NEVER || now < memory->patience_again_ns)
+	if (job->request->wait == MEMORY_WAIT_NEVER || now < memory->patience_again_ns)
 		return false;
-	if (reclaim->patience_end_ns == 0)
-		reclaim->patience_end_ns = now + patience_ns(reclaim, now);
-	if (now < reclaim->patience_end_ns)
+	if (job->patience_end_ns == 0)
+		job->patience_end_ns = now + patience_ns(job, now);
+	if (now < job->patience_end_ns)
 		return true;
 	/* A wait that a near deadline cut short says nothing about others. */
-	if (patience_ns(reclaim, now) == PATIENCE_NS)
+	if (patience_ns(job, now) == PATIENCE_NS)
 		memory->patience_again_ns = now + PATIENCE_OVER;
 	return false;
 }
 
 /* `lightest`: the lowest cost of the windows that had something in the way in this round. */
-static bool is_too_heavy(struct reclaim *reclaim, uint64_t lightest, const struct window *window)
+static bool is_too_heavy(struct reclaim_job *job, uint64_t lightest, const struct window *window)
 {
-	return window->weight / PATIENCE_FACTOR > lightest && window->weight - lightest >= PATIENCE_WEIGHT &&
-	       has_patience(reclaim);
+	return window->weight / PATIENCE_FACTOR > lightest && window->weight - lightest >= PATIENCE_WEIGHT && has_patience(job);
 }
 
 /*
  * Whether all runs have been taken. Unpacked runs take free memory first, then the cheapest window;
  * packed ones only the window next to those before.
  */
-static bool has_all(struct reclaim *reclaim, const struct run_request *request)
+static bool has_all(struct reclaim_job *job, const struct run_request *request)
 {
-	return request->packed ? reclaim->got == reclaim->count : reclaim_take_free(reclaim);
+	return request->packed ? job->got == job->count : reclaim_take_free(job);
 }
 
 /*
@@ -159,50 +157,50 @@ static bool has_all(struct reclaim *reclaim, const struct run_request *request)
  * pieces out of the way, and back when the next window is tried. So a round has gained no more than
  * there is in the end; otherwise it would go on like that without end.
  */
-uint64_t reclaim_round_of_runs(struct reclaim *reclaim)
+uint64_t reclaim_round_of_runs(struct reclaim_job *job)
 {
-	struct block_heap *heap = &reclaim->memory->blocks;
-	const uint64_t won_before = blocks_won(reclaim);
+	struct block_heap *heap = &job->memory->blocks;
+	const uint64_t won_before = blocks_won(job);
 	struct run_request request = {
-		.constraints = reclaim->request->constraints,
-		.owner = reclaim->request->owner,
+		.constraints = job->request->constraints,
+		.owner = job->request->owner,
 	};
 	bool asked_for_empty = false;
 	uint64_t gained = 0, lightest = UINT64_MAX;
 	struct window window;
 
-	reclaim->is_patient = false;
-	for (unsigned failures = 0; failures < WINDOW_TRIES && !has_all(reclaim, &request) && !reclaim_is_late(reclaim);) {
-		request.blocks = reclaim_run_blocks(reclaim);
-		if (reclaim->placed && !reclaim->displaced && !request.packed) {
+	job->is_patient = false;
+	for (unsigned failures = 0; failures < WINDOW_TRIES && !has_all(job, &request) && !reclaim_is_late(job);) {
+		request.blocks = reclaim_run_blocks(job);
+		if (job->placed && !job->displaced && !request.packed) {
 			/* A place is emptied into what is free: so much has to be free first, or written, if there is time. */
-			const uint64_t more = reclaim_ask_anywhere(reclaim, CLEANER_HELD, missing_to_keep);
+			const uint64_t more = reclaim_ask_anywhere(job, CLEANER_HELD, missing_to_keep);
 
 			gained += more;
-			if (more == 0 && missing_to_keep(reclaim, NULL) > 0) {
-				if (has_patience(reclaim))
+			if (more == 0 && missing_to_keep(job, NULL) > 0) {
+				if (has_patience(job))
 					break;
-				reclaim->displaced = true;
+				job->displaced = true;
 			}
 		} else if (window_find(heap, &request, &window)) {
-			const uint32_t got = reclaim->got;
+			const uint32_t got = job->got;
 
-			reclaim->is_patient = !request.packed && is_too_heavy(reclaim, lightest, &window);
-			if (reclaim->is_patient)
+			job->is_patient = !request.packed && is_too_heavy(job, lightest, &window);
+			if (job->is_patient)
 				break;
-			gained += window_take(reclaim, &request, &window);
-			if (reclaim->got > got)
+			gained += window_take(job, &request, &window);
+			if (job->got > got)
 				continue;
 			if (window.weight == 0)
 				break; /* the reserve is the trouble, not the window */
-			lightest = reclaim->obstacles > 0 ? MIN(lightest, window.weight) : lightest;
+			lightest = job->obstacles > 0 ? MIN(lightest, window.weight) : lightest;
 			failures++;
 		} else if (!asked_for_empty) {
 			/* Empty blocks of objcaches may be all that lies between movable ones. */
 			asked_for_empty = true;
-			gained += reclaim_ask_anywhere(reclaim, CLEANER_FREE, missing_everything);
-		} else if (reclaim->got > 0 && !request.packed) {
-			reclaim_give_back(reclaim);
+			gained += reclaim_ask_anywhere(job, CLEANER_FREE, missing_everything);
+		} else if (job->got > 0 && !request.packed) {
+			reclaim_give_back(job);
 			request.packed = true;
 			failures = 0;
 		} else {
@@ -210,5 +208,5 @@ uint64_t reclaim_round_of_runs(struct reclaim *reclaim)
 		}
 	}
 	window_avoid_nothing(heap);
-	return MIN(gained, reclaim_lacking(blocks_won(reclaim), won_before) << BLOCK_SHIFT);
+	return MIN(gained, reclaim_lacking(blocks_won(job), won_before) << BLOCK_SHIFT);
 }
