@@ -9,7 +9,7 @@ TEST_DIR := $(BUILD)/test
 
 PORTABLE_SOURCES := $(wildcard src/runtime/base/*.c src/heap/*.c src/pagecache/*.c test/fake/*.c test/host/platform_*.c) \
 	$(patsubst %,src/runtime/kernel/%.c,boot_heap font fragment framebuffer keyboard line_editor pager rtc terminal) \
-	$(patsubst %,boot/%.c,command_line loader_text memory_map wall_clock) src/drivers/disk_queue.c \
+	$(patsubst %,boot/%.c,command_line loader_text memory_map wall_clock) $(wildcard src/drivers/disk_[qw]*.c) \
 	src/volumes.c src/volume_rules.c
 SANITIZE = address,undefined
 # Races need threads, and without debug checks they come often; the other tests would only be slow under the thread sanitizer.

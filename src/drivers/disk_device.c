@@ -8,6 +8,7 @@
 
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"
+#include "runtime/kernel/task.h"
 
 #define WATCH_PERIOD_SHARE  8
 #define WATCH_PERIOD_MAX_NS NS_PER_S
@@ -147,7 +148,11 @@ static void queues_stop(struct disk_device *device)
 
 void disk_device_stop(struct disk_device *device)
 {
-	disk_watch_stop(&device->watch);
+	if (device->watch_task) {
+		disk_watch_end(&device->watch);
+		task_join(device->watch_task);
+		device->watch_task = NULL;
+	}
 	queues_stop(device);
 }
 
@@ -172,22 +177,12 @@ void disk_device_request_reset(struct disk_device *device, const char *reason)
 		disk_watch_alarm(&device->watch);
 }
 
-static bool queue_is_late(struct disk_queue *queue)
-{
-	bool late;
-
-	spinlock_lock(&queue->lock);
-	late = disk_queue_late_locked(queue, platform_now_ns()) < queue->slot_count;
-	spinlock_unlock(&queue->lock);
-	return late;
-}
-
 static void queue_look(struct disk_device *device, struct disk_queue *queue)
 {
-	if (!queue_is_late(queue))
+	if (!disk_queue_is_late(queue))
 		return;
 	device->operations->process(queue); /* its interrupt may have been lost */
-	if (queue_is_late(queue))
+	if (disk_queue_is_late(queue))
 		device->operations->late(device, queue);
 }
 
@@ -206,12 +201,8 @@ static void queues_recall(struct disk_device *device, struct list *done)
 {
 	struct disk_queue *queue;
 
-	for (unsigned i = 0; (queue = disk_device_queue(device, i)); i++) {
+	for (unsigned i = 0; (queue = disk_device_queue(device, i)); i++)
 		disk_queue_recall(queue, done);
-		spinlock_lock(&queue->lock);
-		device->operations->empty_locked(queue);
-		spinlock_unlock(&queue->lock);
-	}
 }
 
 static void reset(struct disk_device *device)
@@ -254,8 +245,15 @@ static void look(struct disk_watch *watch)
 		reset(device);
 }
 
+static void watch_run(void *device)
+{
+	disk_watch_run(&((struct disk_device *)device)->watch);
+}
+
 status_t disk_device_watch(struct disk_device *device)
 {
-	return disk_watch_start(&device->watch, device->name, MIN(device->timeout_ns / WATCH_PERIOD_SHARE, WATCH_PERIOD_MAX_NS),
-				look);
+	const struct task_options options = { .name = device->name, .priority = TASK_HIGH, .cpu = -1 };
+
+	disk_watch_init(&device->watch, MIN(device->timeout_ns / WATCH_PERIOD_SHARE, WATCH_PERIOD_MAX_NS), look);
+	return task_spawn(&options, watch_run, device, &device->watch_task);
 }

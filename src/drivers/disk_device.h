@@ -27,6 +27,7 @@
 #define DISK_BLOCKS_MAX 16 /* block devices of one device */
 
 struct disk_device;
+struct task;
 
 struct disk_operations {
 	/* In the handler of a vector: quiets the device. False: another device of the line asked. */
@@ -42,8 +43,6 @@ struct disk_operations {
 	void (*late)(struct disk_device *device, struct disk_queue *queue);
 	/* Watch task. When it succeeds, the device has forgotten all queues and does no DMA. */
 	status_t (*halt)(struct disk_device *device);
-	/* Makes the queue's ring empty, as the device expects it after halt. [Q] */
-	void (*empty_locked)(struct disk_queue *queue);
 	/* Watch task. Brings the device back with the queues that it had. */
 	status_t (*restart)(struct disk_device *device);
 
@@ -77,6 +76,7 @@ struct disk_device {
 	unsigned block_count;                         /* [I] */
 
 	struct disk_watch watch;
+	struct task *watch_task;          /* [I] NULL: not started */
 	const char *_Atomic reset_reason; /* [a] NULL: all is well */
 	_Atomic bool stopped;             /* [a] completions are not taken: during a reset, and at the end */
 	bool gone;                        /* watch task */

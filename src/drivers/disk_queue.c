@@ -8,26 +8,28 @@
 #include "runtime/base/log.h"
 
 #define ERRORS_LOGGED_MAX 32
+#define ABORT_SHARE       4 /* a command that is to be given up gets this part of its time again */
 
 _Static_assert(sizeof(struct disk_progress) <= sizeof(((struct block_request *)0)->driver), "fits into the request");
 _Static_assert(DISK_SEGMENTS_MAX <= UINT16_MAX && DISK_SLOTS_MAX <= UINT8_MAX, "fit into the progress");
 
 static void slots_free(struct disk_queue *queue)
 {
-	queue->free_count = queue->slot_count;
-	for (unsigned i = 0; i < queue->slot_count; i++) {
+	queue->free_count = queue->config.slot_count;
+	for (unsigned i = 0; i < queue->config.slot_count; i++) {
 		queue->slots[i] = (struct disk_slot){ 0 };
-		queue->free[i] = (uint16_t)(queue->slot_count - 1 - i);
+		queue->free[i] = (uint16_t)(queue->config.slot_count - 1 - i);
 	}
 }
 
-void disk_queue_init(struct disk_queue *queue)
+void disk_queue_init(struct disk_queue *queue, const struct disk_queue_config *config)
 {
-	assert(queue->slot_count > 0 && queue->slot_count <= DISK_SLOTS_MAX);
-	spinlock_init(&queue->lock, queue->name);
+	assert(config->slot_count > 0 && config->slot_count <= DISK_SLOTS_MAX);
+	queue->config = *config;
+	spinlock_init(&queue->lock, config->name);
 	list_init(&queue->waiting);
 	queue->state = DISK_QUEUE_STOPPED;
-	atomic_fetch_add(&queue->activity->slots, queue->slot_count);
+	atomic_fetch_add(&config->activity->slots, config->slot_count);
 	slots_free(queue);
 }
 
@@ -87,8 +89,8 @@ static bool is_issued(const struct block_request *request, const struct disk_pro
 void disk_queue_pump_locked(struct disk_queue *queue)
 {
 	const struct disk_slot fresh = {
-		.deadline_ns = platform_now_ns() + queue->timeout_ns,
-		.completed = atomic_load(&queue->activity->completed),
+		.deadline_ns = platform_now_ns() + queue->config.timeout_ns,
+		.completed = atomic_load(&queue->config.activity->completed),
 	};
 	bool filled = false;
 
@@ -99,7 +101,7 @@ void disk_queue_pump_locked(struct disk_queue *queue)
 
 		queue->slots[slot] = fresh;
 		queue->slots[slot].request = request;
-		queue->fill(queue, slot, request);
+		queue->config.fill(queue, slot, request);
 		progress->commands++;
 		progress->issued = is_issued(request, progress);
 		if (progress->issued)
@@ -107,7 +109,7 @@ void disk_queue_pump_locked(struct disk_queue *queue)
 		filled = true;
 	}
 	if (filled)
-		queue->ring(queue);
+		queue->config.ring(queue);
 }
 
 void disk_queue_submit(struct disk_queue *queue, const struct block_device *device, struct block_request *request,
@@ -137,9 +139,30 @@ void disk_queue_submit(struct disk_queue *queue, const struct block_device *devi
 	request->done(request);
 }
 
-bool disk_slot_is_busy_locked(const struct disk_queue *queue, unsigned slot)
+bool disk_queue_is_live_locked(const struct disk_queue *queue)
 {
-	return slot < queue->slot_count && queue->slots[slot].request;
+	return queue->state == DISK_QUEUE_LIVE;
+}
+
+bool disk_queue_enter(struct disk_queue *queue)
+{
+	spinlock_lock(&queue->lock);
+	return disk_queue_is_live_locked(queue);
+}
+
+void disk_queue_leave(struct disk_queue *queue)
+{
+	spinlock_unlock(&queue->lock);
+}
+
+struct block_request *disk_queue_request_locked(const struct disk_queue *queue, unsigned slot)
+{
+	return slot < queue->config.slot_count ? queue->slots[slot].request : NULL;
+}
+
+void disk_queue_distrust_locked(struct disk_queue *queue)
+{
+	queue->state = DISK_QUEUE_STOPPED;
 }
 
 void disk_queue_complete_locked(struct disk_queue *queue, unsigned slot, status_t status, struct list *done)
@@ -148,8 +171,8 @@ void disk_queue_complete_locked(struct disk_queue *queue, unsigned slot, status_
 	struct disk_progress *progress = disk_progress(request);
 
 	if (!queue->slots[slot].aborted) {
-		atomic_fetch_add(&queue->activity->completed, 1);
-		atomic_store(&queue->activity->last_ns, platform_now_ns());
+		atomic_fetch_add(&queue->config.activity->completed, 1);
+		atomic_store(&queue->config.activity->last_ns, platform_now_ns());
 	}
 	queue->slots[slot] = (struct disk_slot){ 0 };
 	queue->free[queue->free_count++] = (uint16_t)slot;
@@ -183,7 +206,7 @@ void disk_queue_start(struct disk_queue *queue)
 /* Takes the requests out of all slots, into the waiting list. */
 static void slots_empty_locked(struct disk_queue *queue)
 {
-	for (unsigned i = queue->slot_count; i-- > 0;) {
+	for (unsigned i = queue->config.slot_count; i-- > 0;) {
 		struct block_request *request = queue->slots[i].request;
 
 		if (!request)
@@ -195,7 +218,7 @@ static void slots_empty_locked(struct disk_queue *queue)
 		list_remove(&request->link);
 		list_insert_first(&queue->waiting, &request->link);
 	}
-	for (unsigned i = 0; i < queue->slot_count; i++) {
+	for (unsigned i = 0; i < queue->config.slot_count; i++) {
 		struct block_request *request = queue->slots[i].request;
 
 		if (request && disk_progress(request)->commands > 0) {
@@ -224,6 +247,7 @@ void disk_queue_recall(struct disk_queue *queue, struct list *done)
 		list_remove(link);
 		list_insert_last(done, link);
 	}
+	queue->config.empty(queue);
 	spinlock_unlock(&queue->lock);
 }
 
@@ -249,8 +273,8 @@ static status_t panic_command(struct disk_queue *queue, struct block_request *re
 	const uint64_t deadline_ns = platform_now_ns() + PANIC_NS;
 	status_t status;
 
-	queue->fill(queue, 0, request);
-	queue->ring(queue);
+	queue->config.fill(queue, 0, request);
+	queue->config.ring(queue);
 	while ((status = poll(queue)) == STATUS_BUSY) {
 		if (platform_now_ns() > deadline_ns)
 			return STATUS_TIMEOUT;
@@ -277,11 +301,11 @@ status_t disk_queue_panic_transfer(struct disk_queue *queue, const struct block_
 
 static bool is_late(const struct disk_queue *queue, const struct disk_slot *slot, uint64_t now_ns)
 {
-	const struct disk_activity *activity = queue->activity;
+	const struct disk_activity *activity = queue->config.activity;
 
 	if (!slot->request || slot->deadline_ns >= now_ns)
 		return false;
-	return atomic_load(&activity->last_ns) + queue->timeout_ns < now_ns ||
+	return atomic_load(&activity->last_ns) + queue->config.timeout_ns < now_ns ||
 	       atomic_load(&activity->completed) - slot->completed >= atomic_load(&activity->slots);
 }
 
@@ -289,9 +313,36 @@ unsigned disk_queue_late_locked(const struct disk_queue *queue, uint64_t now_ns)
 {
 	unsigned slot = 0;
 
-	while (slot < queue->slot_count && !is_late(queue, &queue->slots[slot], now_ns))
+	while (slot < queue->config.slot_count && !is_late(queue, &queue->slots[slot], now_ns))
 		slot++;
 	return slot;
+}
+
+bool disk_queue_is_late(struct disk_queue *queue)
+{
+	bool late;
+
+	spinlock_lock(&queue->lock);
+	late = disk_queue_late_locked(queue, platform_now_ns()) < queue->config.slot_count;
+	spinlock_unlock(&queue->lock);
+	return late;
+}
+
+bool disk_queue_choose_late(struct disk_queue *queue, unsigned *slot, bool *again)
+{
+	const uint64_t now_ns = platform_now_ns();
+	bool late;
+
+	spinlock_lock(&queue->lock);
+	*slot = disk_queue_late_locked(queue, now_ns);
+	late = queue->state == DISK_QUEUE_LIVE && *slot < queue->config.slot_count;
+	if (late) {
+		*again = queue->slots[*slot].aborted;
+		queue->slots[*slot].aborted = true;
+		queue->slots[*slot].deadline_ns = now_ns + queue->config.timeout_ns / ABORT_SHARE;
+	}
+	spinlock_unlock(&queue->lock);
+	return late;
 }
 
 void disk_failure_note(struct disk_failures *failures, const char *disk, const struct block_request *request, unsigned code)

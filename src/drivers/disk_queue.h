@@ -25,6 +25,26 @@
 #define DISK_TRANSFER_BYTES_MAX (1 * MIB)
 #define DISK_TIMEOUT_NS         (30 * NS_PER_S)
 
+struct disk_queue;
+
+/* What the driver says of a queue. Its functions are called with the lock held: [Q]. */
+struct disk_queue_config {
+	const char *name;
+	uint64_t timeout_ns;
+	struct disk_activity *activity; /* the device's, zeros at first */
+	unsigned slot_count;            /* DISK_SLOTS_MAX at most */
+
+	/*
+	 * Writes the command of `slot` for the next part of the request, which it takes with disk_peek
+	 * and disk_advance.
+	 */
+	void (*fill)(struct disk_queue *queue, unsigned slot, struct block_request *request);
+	/* Tells the device about the commands since the last call. */
+	void (*ring)(struct disk_queue *queue);
+	/* Makes the ring empty, as the device expects it after it has forgotten all commands. */
+	void (*empty)(struct disk_queue *queue);
+};
+
 /* A request while it is in here; lies in request->driver. */
 struct disk_progress {
 	uint32_t offset_bytes; /* [Q] within the segment */
@@ -64,24 +84,16 @@ struct disk_activity {
 
 struct disk_queue {
 	struct spinlock lock;
-	const char *name;               /* [I] */
-	uint64_t timeout_ns;            /* [I] */
-	struct disk_activity *activity; /* [I] the device's, zeros at first */
-	enum disk_queue_state state;    /* [Q] */
-	unsigned slot_count;            /* [I] */
-	unsigned free_count;            /* [Q] */
-	uint16_t free[DISK_SLOTS_MAX];  /* [Q] a stack */
+	struct disk_queue_config config; /* [I] */
+	enum disk_queue_state state;     /* [Q] */
+	unsigned free_count;             /* [Q] */
+	uint16_t free[DISK_SLOTS_MAX];   /* [Q] a stack */
 	struct disk_slot slots[DISK_SLOTS_MAX];
 	struct list waiting; /* [Q] requests that are not wholly in commands */
-
-	/* Writes the command of `slot` for the next part of the request, which it takes with disk_peek and disk_advance. [Q] */
-	void (*fill)(struct disk_queue *queue, unsigned slot, struct block_request *request);
-	/* Tells the device about the commands since the last call. [Q] */
-	void (*ring)(struct disk_queue *queue);
 };
 
-/* Stopped. The caller filled in name, timeout_ns, activity, slot_count, fill and ring. */
-void disk_queue_init(struct disk_queue *queue);
+/* Stopped. */
+void disk_queue_init(struct disk_queue *queue, const struct disk_queue_config *config);
 
 /* Checks the request against its device, and takes it. `target` is for the driver. */
 void disk_queue_submit(struct disk_queue *queue, const struct block_device *device, struct block_request *request,
@@ -92,13 +104,36 @@ static inline struct disk_progress *disk_progress(struct block_request *request)
 	return (struct disk_progress *)request->driver;
 }
 
+/* What disk_queue_submit was told. */
+static inline uint8_t disk_target(struct block_request *request)
+{
+	return disk_progress(request)->target;
+}
+
+/* Where on the disk the next command of the request begins. [Q] */
+static inline uint64_t disk_position(struct block_request *request)
+{
+	return request->offset_bytes + disk_progress(request)->issued_bytes;
+}
+
 /* What is left of the current segment; 0 bytes: the request has no more. */
 struct phys_range disk_peek(struct block_request *request);
 /* Takes `bytes` of it, at most what disk_peek said. */
 void disk_advance(struct block_request *request, uint32_t bytes);
 
-/* True: the device has a command in that slot. */
-bool disk_slot_is_busy_locked(const struct disk_queue *queue, unsigned slot);
+/*
+ * Takes the lock, to look for completions. False: the queue is not live, and what the device says
+ * does not count.
+ */
+bool disk_queue_enter(struct disk_queue *queue);
+bool disk_queue_is_live_locked(const struct disk_queue *queue);
+void disk_queue_leave(struct disk_queue *queue);
+
+/* The request of the command that the device has in that slot. NULL: no such slot, or no command. */
+struct block_request *disk_queue_request_locked(const struct disk_queue *queue, unsigned slot);
+
+/* The device makes no sense: it gets no more commands, and none completes, until disk_queue_start. */
+void disk_queue_distrust_locked(struct disk_queue *queue);
 
 /* The device is done with the command, which frees the slot; a request that is complete goes to `done`. */
 void disk_queue_complete_locked(struct disk_queue *queue, unsigned slot, status_t status, struct list *done);
@@ -114,7 +149,7 @@ void disk_queue_stop(struct disk_queue *queue);
 
 /*
  * The device has forgotten all commands: their requests wait again, as if nothing had happened, or, after too many retries, go
- * to `done` with STATUS_TIMEOUT. The queue is stopped.
+ * to `done` with STATUS_TIMEOUT. The queue is stopped, and its ring empty.
  */
 void disk_queue_recall(struct disk_queue *queue, struct list *done);
 
@@ -133,6 +168,14 @@ status_t disk_queue_panic_transfer(struct disk_queue *queue, const struct block_
 
 /* A slot whose command is late; slot_count: none. */
 unsigned disk_queue_late_locked(const struct disk_queue *queue, uint64_t now_ns);
+bool disk_queue_is_late(struct disk_queue *queue);
+
+/*
+ * Chooses a late command, which the caller then asks the device to give up; the command gets a part
+ * of its time again. *again: it was chosen before, and has not ended. False: none is late, or the
+ * queue is not live.
+ */
+bool disk_queue_choose_late(struct disk_queue *queue, unsigned *slot, bool *again);
 
 /* Commands that failed, noted with the lock held and logged without: the first of those that were completed together. */
 struct disk_failures {

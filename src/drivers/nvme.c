@@ -40,7 +40,6 @@ static const struct disk_operations operations = {
 	.look = nvme_look,
 	.late = nvme_late,
 	.halt = nvme_halt,
-	.empty_locked = nvme_queue_empty_locked,
 	.restart = nvme_restart,
 	.take_over = nvme_take_over,
 	.poll = nvme_queue_poll,

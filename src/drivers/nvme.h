@@ -137,7 +137,6 @@ void nvme_queue_free(struct nvme *nvme, struct nvme_queue *queue);
 /* nvme_queue.c */
 void nvme_queue_init(struct nvme_queue *queue, const char *name, uint64_t timeout_ns); /* stopped; the ring is there */
 void nvme_queue_process(struct disk_queue *queue);
-void nvme_queue_empty_locked(struct disk_queue *queue);
 status_t nvme_status(uint16_t status);
 
 /* nvme_panic.c: after a panic, see disk_device.h */

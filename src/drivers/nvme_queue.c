@@ -48,13 +48,13 @@ static bool transfer_extend(const struct nvme_queue *queue, struct transfer *tra
 
 static const struct nvme_namespace *namespace_of(const struct nvme_queue *queue, struct block_request *request)
 {
-	return nvme_namespace_at(queue->nvme, disk_progress(request)->target);
+	return nvme_namespace_at(queue->nvme, disk_target(request));
 }
 
 static void command_fill(struct nvme_queue *queue, unsigned slot, struct block_request *request, struct nvme_command *command)
 {
 	const struct nvme_namespace *disk = namespace_of(queue, request);
-	const uint64_t sector = (request->offset_bytes + disk_progress(request)->issued_bytes) >> disk->sector_shift;
+	const uint64_t sector = disk_position(request) >> disk->sector_shift;
 	struct transfer transfer = { .list = (uint64_t *)((char *)queue->lists.memory + slot * NVME_LIST_BYTES) };
 
 	command->opcode = request->operation == BLOCK_WRITE ? NVME_IO_WRITE : NVME_IO_READ;
@@ -89,20 +89,24 @@ static void queue_ring(struct disk_queue *disk_queue)
 	nvme_ring_submit(&container_of(disk_queue, struct nvme_queue, disk)->ring);
 }
 
-void nvme_queue_empty_locked(struct disk_queue *disk_queue)
+static void queue_empty(struct disk_queue *disk_queue)
 {
 	nvme_ring_reset(&container_of(disk_queue, struct nvme_queue, disk)->ring);
 }
 
 void nvme_queue_init(struct nvme_queue *queue, const char *name, uint64_t timeout_ns)
 {
-	queue->disk.name = name;
-	queue->disk.timeout_ns = timeout_ns;
-	queue->disk.activity = &queue->nvme->common.activity;
-	queue->disk.slot_count = queue->ring.entries - 1u;
-	queue->disk.fill = queue_fill;
-	queue->disk.ring = queue_ring;
-	disk_queue_init(&queue->disk);
+	const struct disk_queue_config config = {
+		.name = name,
+		.timeout_ns = timeout_ns,
+		.activity = &queue->nvme->common.activity,
+		.slot_count = queue->ring.entries - 1u,
+		.fill = queue_fill,
+		.ring = queue_ring,
+		.empty = queue_empty,
+	};
+
+	disk_queue_init(&queue->disk, &config);
 }
 
 status_t nvme_status(uint16_t status)
@@ -127,19 +131,20 @@ status_t nvme_status(uint16_t status)
 static bool completion_take(struct nvme_queue *queue, struct list *done, struct disk_failures *failures)
 {
 	struct nvme_completion completion;
-	struct block_request *request;
+	struct block_request *request = NULL;
 	const enum nvme_ring_result result = nvme_ring_take(&queue->ring, &completion);
 
 	if (result == NVME_RING_EMPTY)
 		return false;
-	if (result == NVME_RING_BROKEN || !disk_slot_is_busy_locked(&queue->disk, completion.id)) {
-		queue->disk.state = DISK_QUEUE_STOPPED;
+	if (result != NVME_RING_BROKEN)
+		request = disk_queue_request_locked(&queue->disk, completion.id);
+	if (!request) {
+		disk_queue_distrust_locked(&queue->disk);
 		disk_device_request_reset(&queue->nvme->common, result == NVME_RING_BROKEN
 									? "a completion belongs to no queue"
 									: "completed a command that it does not have");
 		return false;
 	}
-	request = queue->disk.slots[completion.id].request;
 	if (!NVME_STATUS_IS_OK(completion.status))
 		disk_failure_note(failures, namespace_of(queue, request)->name, request,
 				  NVME_STATUS_TYPE(completion.status) << 8 | NVME_STATUS_CODE(completion.status));
@@ -154,14 +159,13 @@ void nvme_queue_process(struct disk_queue *disk_queue)
 	struct list done;
 
 	list_init(&done);
-	spinlock_lock(&queue->disk.lock);
-	if (queue->disk.state == DISK_QUEUE_LIVE) {
+	if (disk_queue_enter(&queue->disk)) {
 		while (completion_take(queue, &done, &failures))
 			;
 		nvme_ring_release(&queue->ring);
 		disk_queue_pump_locked(&queue->disk);
 	}
-	spinlock_unlock(&queue->disk.lock);
+	disk_queue_leave(&queue->disk);
 	disk_failures_log(&failures, &queue->nvme->common.errors);
 	disk_requests_finish(&done);
 }

@@ -10,32 +10,13 @@
 #include "registers.h"
 #include "runtime/base/log.h"
 
-#define ABORT_SHARE 4 /* an aborted command gets this part of its time again */
-
-/* Takes the late command of a queue in hand. False: none is late. */
-static bool late_take(struct disk_queue *queue, unsigned *slot, bool *aborted)
-{
-	bool late;
-
-	spinlock_lock(&queue->lock);
-	*slot = disk_queue_late_locked(queue, platform_now_ns());
-	late = queue->state == DISK_QUEUE_LIVE && *slot < queue->slot_count;
-	if (late) {
-		*aborted = queue->slots[*slot].aborted;
-		queue->slots[*slot].aborted = true;
-		queue->slots[*slot].deadline_ns = platform_now_ns() + queue->timeout_ns / ABORT_SHARE;
-	}
-	spinlock_unlock(&queue->lock);
-	return late;
-}
-
 void nvme_late(struct disk_device *device, struct disk_queue *queue)
 {
 	const unsigned id = container_of(queue, struct nvme_queue, disk)->ring.id;
 	unsigned slot;
 	bool aborted;
 
-	while (!atomic_load(&device->reset_reason) && late_take(queue, &slot, &aborted)) {
+	while (!atomic_load(&device->reset_reason) && disk_queue_choose_late(queue, &slot, &aborted)) {
 		if (aborted) {
 			disk_device_request_reset(device, "a command was aborted and does not end");
 			return;

@@ -168,7 +168,7 @@ static status_t disk_take_over(struct disk_device *device)
 	if (status != STATUS_OK)
 		return status;
 	for (unsigned i = 0; disk_device_queue(device, i); i++) {
-		virtio_blk_queue_empty_locked(device->queues[i]);
+		virtio_blk_queue_empty(device->queues[i]);
 		virtqueue_interrupts_off(&virtio_blk_queue_at(virtio_blk_of(device), i)->ring);
 	}
 	return disk_restart(device);
@@ -181,7 +181,6 @@ static const struct disk_operations operations = {
 	.look = disk_look,
 	.late = disk_late,
 	.halt = disk_halt,
-	.empty_locked = virtio_blk_queue_empty_locked,
 	.restart = disk_restart,
 	.take_over = disk_take_over,
 	.poll = virtio_blk_queue_poll,

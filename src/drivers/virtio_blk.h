@@ -61,6 +61,6 @@ static inline struct virtio_blk_queue *virtio_blk_queue_at(const struct virtio_b
 status_t virtio_blk_queue_alloc(struct virtio_blk *disk, unsigned index) MUST_CHECK;
 void virtio_blk_queue_free(struct virtio_blk *disk, struct virtio_blk_queue *queue);
 void virtio_blk_queue_init(struct virtio_blk_queue *queue, const char *name, uint64_t timeout_ns);
+void virtio_blk_queue_empty(struct disk_queue *queue); /* [Q], or after a panic */
 void virtio_blk_queue_process(struct disk_queue *queue);
-void virtio_blk_queue_empty_locked(struct disk_queue *queue);
 status_t virtio_blk_queue_poll(struct disk_queue *queue) MUST_CHECK; /* after a panic */

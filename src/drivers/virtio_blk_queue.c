@@ -83,7 +83,7 @@ static void queue_fill(struct disk_queue *disk_queue, unsigned slot, struct bloc
 	header->status = REQUEST_PENDING;
 	table_add(&table, header_address, HEADER_BYTES, 0);
 	if (request->operation != BLOCK_FLUSH) {
-		header->sector = (request->offset_bytes + disk_progress(request)->issued_bytes) >> SECTOR_SHIFT;
+		header->sector = disk_position(request) >> SECTOR_SHIFT;
 		while (table_extend(queue, &table, request, data_flags))
 			;
 	}
@@ -96,7 +96,7 @@ static void queue_ring(struct disk_queue *disk_queue)
 	virtqueue_submit(&container_of(disk_queue, struct virtio_blk_queue, disk)->ring);
 }
 
-void virtio_blk_queue_empty_locked(struct disk_queue *disk_queue)
+void virtio_blk_queue_empty(struct disk_queue *disk_queue)
 {
 	struct virtio_blk_queue *queue = container_of(disk_queue, struct virtio_blk_queue, disk);
 
@@ -105,13 +105,17 @@ void virtio_blk_queue_empty_locked(struct disk_queue *disk_queue)
 
 void virtio_blk_queue_init(struct virtio_blk_queue *queue, const char *name, uint64_t timeout_ns)
 {
-	queue->disk.name = name;
-	queue->disk.timeout_ns = timeout_ns;
-	queue->disk.activity = &queue->disk_device->common.activity;
-	queue->disk.slot_count = queue->ring.entries;
-	queue->disk.fill = queue_fill;
-	queue->disk.ring = queue_ring;
-	disk_queue_init(&queue->disk);
+	const struct disk_queue_config config = {
+		.name = name,
+		.timeout_ns = timeout_ns,
+		.activity = &queue->disk_device->common.activity,
+		.slot_count = queue->ring.entries,
+		.fill = queue_fill,
+		.ring = queue_ring,
+		.empty = virtio_blk_queue_empty,
+	};
+
+	disk_queue_init(&queue->disk, &config);
 }
 
 status_t virtio_blk_queue_alloc(struct virtio_blk *disk, unsigned index)
@@ -166,7 +170,7 @@ static status_t slot_status(struct virtio_blk_queue *queue, unsigned slot, struc
 
 	if (status == REQUEST_OK)
 		return STATUS_OK;
-	disk_failure_note(failures, queue->disk_device->common.name, queue->disk.slots[slot].request, status);
+	disk_failure_note(failures, queue->disk_device->common.name, disk_queue_request_locked(&queue->disk, slot), status);
 	return status == REQUEST_UNSUPPORTED ? STATUS_UNSUPPORTED : STATUS_IO_ERROR;
 }
 
@@ -191,8 +195,8 @@ static bool completion_take(struct virtio_blk_queue *queue, struct list *done, s
 
 	if (result == VIRTQUEUE_EMPTY)
 		return false;
-	if (result == VIRTQUEUE_BROKEN || !disk_slot_is_busy_locked(&queue->disk, slot)) {
-		queue->disk.state = DISK_QUEUE_STOPPED;
+	if (result == VIRTQUEUE_BROKEN || !disk_queue_request_locked(&queue->disk, slot)) {
+		disk_queue_distrust_locked(&queue->disk);
 		disk_device_request_reset(&queue->disk_device->common, result == VIRTQUEUE_BROKEN
 									       ? "its used ring makes no sense"
 									       : "completed a command that it does not have");
@@ -209,8 +213,7 @@ void virtio_blk_queue_process(struct disk_queue *disk_queue)
 	struct list done;
 
 	list_init(&done);
-	spinlock_lock(&queue->disk.lock);
-	while (queue->disk.state == DISK_QUEUE_LIVE) {
+	for (bool live = disk_queue_enter(&queue->disk); live; live = disk_queue_is_live_locked(&queue->disk)) {
 		virtqueue_interrupts_off(&queue->ring);
 		while (completion_take(queue, &done, &failures))
 			;
@@ -218,7 +221,7 @@ void virtio_blk_queue_process(struct disk_queue *disk_queue)
 		if (!virtqueue_interrupts_on(&queue->ring))
 			break;
 	}
-	spinlock_unlock(&queue->disk.lock);
+	disk_queue_leave(&queue->disk);
 	disk_failures_log(&failures, &queue->disk_device->common.errors);
 	disk_requests_finish(&done);
 }

@@ -66,7 +66,7 @@ static void disk_init(void)
 {
 	disk = (struct disk){ .device = { .name = "fake", .size_bytes = GIB, .sector_bytes = 512, .write_cache = true } };
 	for (unsigned i = 0; i < QUEUES; i++) {
-		disk.queues[i] = (struct disk_queue){
+		const struct disk_queue_config config = {
 			.name = "fake",
 			.timeout_ns = TIMEOUT_NS,
 			.activity = &disk.activity,
@@ -74,7 +74,8 @@ static void disk_init(void)
 			.fill = fill,
 			.ring = ring,
 		};
-		disk_queue_init(&disk.queues[i]);
+
+		disk_queue_init(&disk.queues[i], &config);
 		disk_queue_start(&disk.queues[i]);
 	}
 }
@@ -229,6 +230,33 @@ START_TEST(giving_up_is_no_answer)
 }
 END_TEST
 
+/* Of several late commands each is chosen once, then each again when its time is over a second time, and none in between. */
+START_TEST(a_late_command_is_chosen_and_chosen_again)
+{
+	unsigned slot;
+	bool again;
+
+	host_clock_set(HOST_CLOCK_MANUAL);
+	disk_init();
+	for (unsigned i = 0; i < SLOTS; i++)
+		submit(0);
+	ck_assert(!disk_queue_choose_late(&disk.queues[0], &slot, &again));
+	host_clock_turn(TIMEOUT_NS + 1);
+	for (unsigned round = 0; round < 2; round++) {
+		for (unsigned i = 0; i < SLOTS; i++) {
+			ck_assert(disk_queue_choose_late(&disk.queues[0], &slot, &again));
+			ck_assert_uint_eq(slot, i);
+			ck_assert_uint_eq(again, round);
+		}
+		ck_assert(!disk_queue_choose_late(&disk.queues[0], &slot, &again));
+		host_clock_turn(TIMEOUT_NS / 2);
+	}
+	disk_queue_stop(&disk.queues[0]);
+	ck_assert(!disk_queue_choose_late(&disk.queues[0], &slot, &again));
+	host_clock_set(HOST_CLOCK_REAL);
+}
+END_TEST
+
 /* A disk after a panic: a command carries so much, takes some polls, and fails at some point, or never answers. */
 static struct {
 	uint32_t bytes_max;
@@ -277,7 +305,7 @@ static status_t dead_transfer(enum block_operation operation, uint64_t offset_by
 		.transfer_bytes_max = MIB,
 		.write_cache = true,
 	};
-	struct disk_queue queue = { .fill = dead_fill, .ring = ring };
+	struct disk_queue queue = { .config = { .fill = dead_fill, .ring = ring } };
 	const struct phys_range segments[] = { { { 4096 }, bytes / 2 }, { { 65536 }, bytes / 2 } };
 	struct block_request request = {
 		.operation = operation,
@@ -316,4 +344,5 @@ START_TEST(after_a_panic_a_request_is_polled_to_its_end)
 END_TEST
 
 HOST_TEST_MAIN("disk_queue", after_a_panic_a_request_is_polled_to_its_end, a_late_command_is_what_the_rule_says,
-	       a_slow_disk_that_answers_is_never_late, a_lost_command_of_a_busy_disk_is_found, giving_up_is_no_answer)
+	       a_slow_disk_that_answers_is_never_late, a_lost_command_of_a_busy_disk_is_found, giving_up_is_no_answer,
+	       a_late_command_is_chosen_and_chosen_again)

@@ -61,8 +61,8 @@ static void fake_process(struct disk_queue *queue)
 	list_init(&done);
 	spinlock_lock(&queue->lock);
 	if (queue->state == DISK_QUEUE_LIVE && atomic_load(&fake.answers)) {
-		for (unsigned slot = 0; slot < queue->slot_count; slot++) {
-			if (disk_slot_is_busy_locked(queue, slot))
+		for (unsigned slot = 0; slot < queue->config.slot_count; slot++) {
+			if (disk_queue_request_locked(queue, slot))
 				disk_queue_complete_locked(queue, slot, STATUS_OK, &done);
 		}
 		disk_queue_pump_locked(queue);
@@ -99,9 +99,9 @@ static status_t fake_halt(struct disk_device *device)
 }
 
 /* By now no slot has a command: its request waits again. */
-static void fake_empty_locked(struct disk_queue *queue)
+static void fake_empty(struct disk_queue *queue)
 {
-	note(queue->free_count == queue->slot_count ? 'e' : '?');
+	note(queue->free_count == queue->config.slot_count ? 'e' : '?');
 }
 
 static status_t fake_restart(struct disk_device *device)
@@ -117,7 +117,6 @@ static const struct disk_operations operations = {
 	.look = fake_look,
 	.late = fake_late,
 	.halt = fake_halt,
-	.empty_locked = fake_empty_locked,
 	.restart = fake_restart,
 };
 
@@ -136,15 +135,17 @@ static void fake_start(struct image_test_run *test, uint64_t timeout_ns)
 	fake.block = disk;
 	fake.device.blocks[fake.device.block_count++] = &fake.block;
 	for (unsigned i = 0; i < QUEUES; i++) {
-		fake.queues[i] = (struct disk_queue){
+		const struct disk_queue_config config = {
 			.name = "fake",
 			.timeout_ns = timeout_ns,
 			.activity = &fake.device.activity,
 			.slot_count = SLOTS,
 			.fill = fake_fill,
 			.ring = fake_ring,
+			.empty = fake_empty,
 		};
-		disk_queue_init(&fake.queues[i]);
+
+		disk_queue_init(&fake.queues[i], &config);
 		fake.device.queues[i] = &fake.queues[i];
 	}
 	fake.device.queue_count = QUEUES;
