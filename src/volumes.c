@@ -6,7 +6,7 @@
 #include "volumes.h"
 
 #include "heap/memory.h"
-#include "pagecache/partition.h"
+#include "block/partition.h"
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"
 #include "runtime/base/nearest.h"

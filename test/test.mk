@@ -7,10 +7,9 @@
 
 TEST_DIR := $(BUILD)/test
 
-PORTABLE_SOURCES := $(wildcard src/runtime/base/*.c src/heap/*.c src/pagecache/*.c test/fake/*.c test/host/platform_*.c) \
+PORTABLE_SOURCES := $(wildcard src/runtime/base/*.c src/heap/*.c src/block/*.c src/pagecache/*.c test/fake/*.c test/host/platform_*.c) \
 	$(patsubst %,src/runtime/kernel/%.c,boot_heap font fragment framebuffer keyboard line_editor pager rtc terminal) \
-	$(patsubst %,boot/%.c,command_line loader_text memory_map wall_clock) $(wildcard src/drivers/disk_[qw]*.c) \
-	src/volumes.c src/volume_rules.c
+	$(patsubst %,boot/%.c,command_line loader_text memory_map wall_clock) src/volumes.c src/volume_rules.c
 SANITIZE = address,undefined
 # Races need threads, and without debug checks they come often; the other tests would only be slow under the thread sanitizer.
 HOST_TEST_SOURCES := $(if $(filter thread,$(SANITIZE)),$(shell grep -l 'START_TEST.*threads' test/host/test_*.c),$(wildcard test/host/test_*.c))
@@ -95,7 +94,7 @@ $(TEST_DIR)/fuzzed/%.o: %.c | setup
 	$(Q)clang $(FUZZ_FLAGS) $(FILE_FLAGS) -MMD -MP -c $< -o $@
 
 # What is to be covered; the rest is faster without.
-$(TEST_DIR)/fuzzed/src/pagecache/%.o: FILE_FLAGS := -fsanitize=fuzzer-no-link
+$(TEST_DIR)/fuzzed/src/block/%.o $(TEST_DIR)/fuzzed/src/pagecache/%.o: FILE_FLAGS := -fsanitize=fuzzer-no-link
 # Without a look at what is compared: debug builds compare every word of an object.
 $(TEST_DIR)/fuzzed/src/heap/%.o: FILE_FLAGS := -fsanitize=fuzzer-no-link -fno-sanitize-coverage=trace-cmp
 $(TEST_DIR)/fuzzed/boot/%.o: FILE_FLAGS := $(EFI_FLAGS) -fshort-wchar -I.

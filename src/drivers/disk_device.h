@@ -18,8 +18,8 @@
  */
 #pragma once
 
-#include "disk_queue.h"
-#include "disk_watch.h"
+#include "block/disk_queue.h"
+#include "block/disk_watch.h"
 #include "driver.h"
 #include "runtime/kernel/deferred.h"
 

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "pagecache/partition.h"
+#include "block/partition.h"
 
 struct partition_model {
 	uint32_t count;

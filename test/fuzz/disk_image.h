@@ -6,7 +6,7 @@
 #pragma once
 
 #include "input.h"
-#include "pagecache/partition.h"
+#include "block/partition.h"
 
 #define DISK_ENTRIES_MAX 24
 #define DISK_POKES_MAX   6

@@ -13,7 +13,7 @@
 #include "fake/fake_block.h"
 #include "fake/partition_model.h"
 #include "host/platform_host.h"
-#include "pagecache/partition.h"
+#include "block/partition.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/crc32.h"
 

@@ -5,7 +5,7 @@
  */
 #include <stdlib.h>
 
-#include "drivers/disk_queue.h"
+#include "block/disk_queue.h"
 #include "host/host_test.h"
 #include "host/platform_host.h"
 #include "runtime/base/bits.h"

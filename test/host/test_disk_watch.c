@@ -5,7 +5,7 @@
  */
 #include <pthread.h>
 
-#include "drivers/disk_watch.h"
+#include "block/disk_watch.h"
 #include "host/host_test.h"
 #include "runtime/base/platform.h"
 

@@ -7,7 +7,7 @@
 #include "fake/fake_block.h"
 #include "fake/partition_model.h"
 #include "host_test.h"
-#include "pagecache/partition.h"
+#include "block/partition.h"
 #include "platform_host.h"
 #include "runtime/base/crc32.h"
 #include "runtime/base/random.h"
