@@ -65,44 +65,13 @@ static void clean_block(struct volume *volume, struct frames *frames, uint32_t f
 }
 
 /*
- * The blocks that cursors, or drains, come to soon: the rest of the open ones, and the older half
- * of probation, up to so many. A page that is dirty and cold there has been written to once and
- * will hardly be written to again.
- */
-#define AHEAD_BLOCKS 16u
-
-struct ahead {
-	struct frames *frames;
-	uint32_t first; /* frame */
-};
-
-/* Finds the blocks; returns how many. */
-static unsigned ahead_find(struct page_heap *heap, struct ahead *ahead)
-{
-	unsigned count = 0, most;
-
-	spinlock_lock(&heap->lock);
-	for (unsigned lane = 0; lane < LANES; lane++)
-		if (heap->open[lane])
-			ahead[count++] = (struct ahead){ heap->open[lane], heap->open[lane]->position };
-	most = MIN(count + heap->lane_blocks[LANE_PROBATION] / 2 + 1, AHEAD_BLOCKS);
-	list_for_each (link, &heap->queues[LANE_PROBATION]) {
-		if (count == most)
-			break;
-		ahead[count++] = (struct ahead){ container_of(link, struct frames, link), 0 };
-	}
-	spinlock_unlock(&heap->lock);
-	return count;
-}
-
-/*
  * Writes the pages ahead. A block may have gone to another volume meanwhile: then this volume
  * leaves it alone.
  */
 static void clean_ahead(struct volume *volume)
 {
-	struct ahead ahead[AHEAD_BLOCKS];
-	const unsigned count = ahead_find(&volume->eviction.heap, ahead);
+	struct heap_ahead ahead[HEAP_AHEAD_BLOCKS];
+	const unsigned count = page_heap_find_ahead(&volume->eviction.heap, ahead);
 
 	for (unsigned i = 0; i < count && atomic_load(&volume->counts.dirty_pages) > 0; i++) {
 		if (!page_heap_hold(volume, ahead[i].frames))

@@ -7,7 +7,7 @@
  */
 #include "frame.h"
 
-#include "index_internal.h"
+#include "index_fast.h"
 #include "migration.h"
 #include "replacement.h"
 #include "runtime/base/assert.h"

@@ -5,7 +5,7 @@
  * stripe is for changes, and for readers that found nothing. Neighbours on the disk have
  * neighbouring buckets.
  */
-#include "index_internal.h"
+#include "index_fast.h"
 
 #include "runtime/base/bits.h"
 #include "runtime/base/string.h"

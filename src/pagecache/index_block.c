@@ -4,7 +4,7 @@
  * have neighbouring buckets, so one hold of the lock of a stripe takes all of them out that belong
  * to it.
  */
-#include "index_internal.h"
+#include "index_fast.h"
 
 /* The pages to be evicted: their states differ in no bits but `hits`. */
 struct evicting {

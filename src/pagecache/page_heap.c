@@ -367,3 +367,21 @@ uint32_t page_heap_age(struct page_heap *heap, uint32_t now)
 	spinlock_unlock(&heap->lock);
 	return age;
 }
+
+unsigned page_heap_find_ahead(struct page_heap *heap, struct heap_ahead *ahead)
+{
+	unsigned count = 0, most;
+
+	spinlock_lock(&heap->lock);
+	for (unsigned lane = 0; lane < LANES; lane++)
+		if (heap->open[lane])
+			ahead[count++] = (struct heap_ahead){ heap->open[lane], heap->open[lane]->position };
+	most = MIN(count + heap->lane_blocks[LANE_PROBATION] / 2 + 1, HEAP_AHEAD_BLOCKS);
+	list_for_each (link, &heap->queues[LANE_PROBATION]) {
+		if (count == most)
+			break;
+		ahead[count++] = (struct heap_ahead){ container_of(link, struct frames, link), 0 };
+	}
+	spinlock_unlock(&heap->lock);
+	return count;
+}

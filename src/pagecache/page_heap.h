@@ -191,6 +191,20 @@ void page_heap_forget(struct volume *volume, struct frames *frames);
  */
 uint32_t page_heap_age(struct page_heap *heap, uint32_t now);
 
+#define HEAP_AHEAD_BLOCKS 16u
+
+struct heap_ahead {
+	struct frames *frames;
+	uint32_t first; /* frame */
+};
+
+/*
+ * Finds the blocks that cursors, or drains, come to soon: the rest of the open ones, and the older
+ * half of probation, up to HEAP_AHEAD_BLOCKS. A page that is dirty and cold there has been written
+ * to once and will hardly be written to again. Returns how many there are.
+ */
+unsigned page_heap_find_ahead(struct page_heap *heap, struct heap_ahead *ahead);
+
 /* The oldest block of the queue; NULL: the queue is empty. [R] is held. */
 struct frames *page_heap_oldest_locked(struct page_heap *heap, enum lane lane);
 

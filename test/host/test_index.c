@@ -5,7 +5,7 @@
 
 #include "fake/cache_fixture.h"
 #include "host/host_test.h"
-#include "pagecache/index_internal.h"
+#include "pagecache/index_fast.h"
 #include "runtime/base/bits.h"
 
 #define BITS_MIN 12
