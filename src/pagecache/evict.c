@@ -364,7 +364,7 @@ bool evict_everything(struct volume *volume)
 
 static uint64_t clean(struct cleaner *self, const struct reclaim_target *target)
 {
-	struct volume *volume = container_of(self, struct volume, eviction.clean_cleaner);
+	struct volume *volume = container_of(self, struct volume, eviction.cleaners[VOLUME_CLEANER_CLEAN]);
 	const uint64_t given = evict_blocks(volume, target, volume->config.keep_bytes);
 
 	if (given > 0)
@@ -374,29 +374,35 @@ static uint64_t clean(struct cleaner *self, const struct reclaim_target *target)
 
 static uint64_t clean_dirty(struct cleaner *self, const struct reclaim_target *target)
 {
-	struct volume *volume = container_of(self, struct volume, eviction.dirty_cleaner);
+	struct volume *volume = container_of(self, struct volume, eviction.cleaners[VOLUME_CLEANER_DIRTY]);
 
 	if (target->may_write && write_blocks(volume, target, volume->config.keep_bytes) && target->under_way)
 		*target->under_way = true;
 	return 0;
 }
 
-void evict_cleaners_init(struct volume *volume)
+void evict_cleaners_register(struct volume *volume)
 {
-	volume->eviction.clean_cleaner = (struct cleaner){
-		.name = volume->name,
-		.cost = CLEANER_CLEAN,
-		.preference = volume->config.preference,
-		.clean = clean,
-		.held_back = volume_held_back,
-		.explain = volume_explain,
+	const struct cleaner cleaners[VOLUME_CLEANERS] = {
+		{ .cost = CLEANER_FREE, .clean = lookaside_clean },
+		{ .cost = CLEANER_CLEAN, .clean = clean, .held_back = volume_held_back, .explain = volume_explain },
+		{ .cost = CLEANER_DIRTY, .clean = clean_dirty },
 	};
-	volume->eviction.dirty_cleaner = (struct cleaner){
-		.name = volume->name,
-		.cost = CLEANER_DIRTY,
-		.preference = volume->config.preference,
-		.clean = clean_dirty,
-	};
+
+	for (unsigned i = 0; i < VOLUME_CLEANERS; i++) {
+		struct cleaner *cleaner = &volume->eviction.cleaners[i];
+
+		*cleaner = cleaners[i];
+		cleaner->preference = volume->config.preference;
+		cleaner->name = i == VOLUME_CLEANER_LOOKASIDES ? "lookasides" : volume->name;
+		cleaner_register(&volume->pagecache->memory->cleaners, cleaner);
+	}
+}
+
+void evict_cleaners_unregister(struct volume *volume)
+{
+	for (unsigned i = 0; i < VOLUME_CLEANERS; i++)
+		cleaner_unregister(&volume->pagecache->memory->cleaners, &volume->eviction.cleaners[i]);
 }
 
 /* Between volumes ---------------------------------------------------------------------------------------------------------- */

@@ -11,7 +11,9 @@
 
 #include "volume.h"
 
-void evict_cleaners_init(struct volume *volume);
+/* For the attaching and detaching of a volume. */
+void evict_cleaners_register(struct volume *volume);
+void evict_cleaners_unregister(struct volume *volume);
 
 /*
  * Gives blocks back until target->bytes have gone or `keep` bytes of cache remain; returns the

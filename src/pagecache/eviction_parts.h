@@ -14,11 +14,17 @@
 #include "migration.h"
 #include "page_heap.h"
 
+/* In the order in which requests ask a volume. */
+enum volume_cleaner {
+	VOLUME_CLEANER_LOOKASIDES, /* frames that CPUs keep */
+	VOLUME_CLEANER_CLEAN,      /* blocks without I/O */
+	VOLUME_CLEANER_DIRTY,      /* writes blocks, for the others to give later */
+	VOLUME_CLEANERS,
+};
+
 struct volume_eviction {
 	struct page_heap heap;
-	struct cleaner clean_cleaner;
-	struct cleaner dirty_cleaner;
-	struct cleaner lookaside_cleaner;
+	struct cleaner cleaners[VOLUME_CLEANERS];
 	_Atomic uint64_t claimed_pages; /* keep.h */
 	_Atomic uint32_t cleaning;      /* drains under way; frame_take sleeps on it */
 	struct lookaside lookasides[PLATFORM_CPUS_MAX];

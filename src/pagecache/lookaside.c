@@ -69,10 +69,9 @@ struct page *lookaside_take(struct volume *volume, enum lane lane)
 	return refill(volume, lookaside);
 }
 
-/* Gives the frames back to the page heap; the cleaners behind this one then give their blocks. */
-static uint64_t clean(struct cleaner *self, const struct reclaim_target *target)
+uint64_t lookaside_clean(struct cleaner *self, const struct reclaim_target *target)
 {
-	struct volume *volume = container_of(self, struct volume, eviction.lookaside_cleaner);
+	struct volume *volume = container_of(self, struct volume, eviction.cleaners[VOLUME_CLEANER_LOOKASIDES]);
 	const unsigned returned = lookaside_empty(volume);
 
 	(void)target;
@@ -80,14 +79,4 @@ static uint64_t clean(struct cleaner *self, const struct reclaim_target *target)
 		trace_event(&volume->pagecache->memory->trace, TRACE_RETURNED, volume->name, returned, platform_cpu_count());
 	apart_settle(volume);
 	return 0;
-}
-
-void lookaside_init(struct volume *volume)
-{
-	volume->eviction.lookaside_cleaner = (struct cleaner){
-		.name = "lookasides",
-		.cost = CLEANER_FREE,
-		.preference = volume->config.preference,
-		.clean = clean,
-	};
 }

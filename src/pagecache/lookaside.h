@@ -24,15 +24,20 @@
 
 #define LOOKASIDE_FRAMES 8 /* at most; a cache line of them */
 
+struct cleaner;
 struct page;
+struct reclaim_target;
 struct volume;
 
 struct lookaside {
 	struct page *_Atomic frames[LOOKASIDE_FRAMES];
 } __attribute__((aligned(64)));
 
-/* Fills in the volume's cleaner. */
-void lookaside_init(struct volume *volume);
+/*
+ * For the volume's first cleaner, see cleaner.h. It gives the frames back to the page heap; the
+ * cleaners behind it then give their blocks.
+ */
+uint64_t lookaside_clean(struct cleaner *self, const struct reclaim_target *target);
 
 /* Takes a frame of this queue, TAKEN then, as page_heap_take. Any task context. */
 struct page *lookaside_take(struct volume *volume, enum lane lane);

@@ -167,14 +167,12 @@ struct volume_config volume_configuration(const struct volume *volume)
 void volume_configure(struct volume *volume, const struct volume_config *config)
 {
 	struct memory *memory = volume->pagecache->memory;
-	struct cleaner *const cleaners[] = { &volume->eviction.lookaside_cleaner, &volume->eviction.clean_cleaner,
-					     &volume->eviction.dirty_cleaner };
 	const status_t status = fair_mutex_lock(&memory->reclaim_lock, URGENCY_NORMAL, PLATFORM_FOREVER);
 
 	assert(status == STATUS_OK);
 	configure(volume, config);
-	for (size_t i = 0; i < ARRAY_LENGTH(cleaners); i++)
-		cleaner_set_preference(&memory->cleaners, cleaners[i], config->preference);
+	for (unsigned i = 0; i < VOLUME_CLEANERS; i++)
+		cleaner_set_preference(&memory->cleaners, &volume->eviction.cleaners[i], config->preference);
 	fair_mutex_unlock(&memory->reclaim_lock);
 }
 
@@ -213,11 +211,7 @@ status_t volume_attach(struct volume *volume, struct pagecache *pagecache, struc
 	status = volumes_insert(pagecache, volume);
 	if (status != STATUS_OK)
 		goto no_place;
-	evict_cleaners_init(volume);
-	lookaside_init(volume);
-	cleaner_register(&pagecache->memory->cleaners, &volume->eviction.lookaside_cleaner);
-	cleaner_register(&pagecache->memory->cleaners, &volume->eviction.clean_cleaner);
-	cleaner_register(&pagecache->memory->cleaners, &volume->eviction.dirty_cleaner);
+	evict_cleaners_register(volume);
 	return STATUS_OK;
 
 no_place:
@@ -257,16 +251,13 @@ static void settle(_Atomic uint32_t *count)
  */
 static void withdraw(struct volume *volume)
 {
-	struct cleaner_registry *cleaners = &volume->pagecache->memory->cleaners;
 	struct mutex *lock = &volume->pagecache->volumes_lock;
 
 	mutex_lock(lock);
 	volume->leaving = true;
 	mutex_unlock(lock);
 	settle(&volume->users);
-	cleaner_unregister(cleaners, &volume->eviction.lookaside_cleaner);
-	cleaner_unregister(cleaners, &volume->eviction.clean_cleaner);
-	cleaner_unregister(cleaners, &volume->eviction.dirty_cleaner);
+	evict_cleaners_unregister(volume);
 	/* After a flush that failed, the background writer may have tried once more. */
 	writeback_settle(volume);
 	mutex_lock(lock); /* the last user has released it; another volume may have its sectors */

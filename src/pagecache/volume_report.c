@@ -15,7 +15,7 @@
 
 uint64_t volume_held_back(struct cleaner *cleaner)
 {
-	struct volume *volume = container_of(cleaner, struct volume, eviction.clean_cleaner);
+	struct volume *volume = container_of(cleaner, struct volume, eviction.cleaners[VOLUME_CLEANER_CLEAN]);
 	uint64_t empty_blocks;
 
 	spinlock_lock(&volume->eviction.heap.lock);
@@ -82,7 +82,7 @@ static void count_page(struct page_counts *counts, uint32_t state)
 
 void volume_explain(struct cleaner *cleaner, struct phys_addr lowest, struct phys_addr highest)
 {
-	struct volume *volume = container_of(cleaner, struct volume, eviction.clean_cleaner);
+	struct volume *volume = container_of(cleaner, struct volume, eviction.cleaners[VOLUME_CLEANER_CLEAN]);
 	const struct frame_table *table = &volume->pagecache->pages.table;
 	const uint64_t last = MIN(highest.value >> BLOCK_SHIFT, table->first_block + table->count - 1);
 	struct page_counts counts = { 0 };

@@ -94,7 +94,7 @@ END_TEST
 
 START_TEST(the_cleaner_of_the_lowest_cost_empties_them)
 {
-	struct cleaner *const cleaner = &machine.volume.eviction.lookaside_cleaner;
+	struct cleaner *const cleaner = &machine.volume.eviction.cleaners[VOLUME_CLEANER_LOOKASIDES];
 	const struct reclaim_target target = { .bytes = BLOCK_BYTES, .highest = { UINT64_MAX } };
 
 	setup(false);
@@ -103,9 +103,9 @@ START_TEST(the_cleaner_of_the_lowest_cost_empties_them)
 	ck_assert_int_eq(cleaner->cost, CLEANER_FREE);
 	ck_assert_uint_eq(cleaner->clean(cleaner, &target), 0);
 	ck_assert_uint_eq(frames_kept(), 0);
-	ck_assert_uint_eq(machine.volume.eviction.lookaside_cleaner.calls, 0);
+	ck_assert_uint_eq(machine.volume.eviction.cleaners[VOLUME_CLEANER_LOOKASIDES].calls, 0);
 	(void)memory_drain(&machine.memory, BLOCK_BYTES, false);
-	ck_assert_uint_gt(machine.volume.eviction.lookaside_cleaner.calls, 0);
+	ck_assert_uint_gt(machine.volume.eviction.cleaners[VOLUME_CLEANER_LOOKASIDES].calls, 0);
 	cache_machine_fini(&machine);
 }
 END_TEST

@@ -102,10 +102,14 @@ START_TEST(a_window_goes_whole_or_not_at_all)
 	before = *cache_machine_statistics(&machine);
 	/* Who is late does not even look. */
 	target.deadline_ns = platform_now_ns();
-	ck_assert_uint_eq(machine.volume.eviction.clean_cleaner.clean(&machine.volume.eviction.clean_cleaner, &target), 0);
+	ck_assert_uint_eq(machine.volume.eviction.cleaners[VOLUME_CLEANER_CLEAN].clean(
+				  &machine.volume.eviction.cleaners[VOLUME_CLEANER_CLEAN], &target),
+			  0);
 	ck_assert_uint_eq(obstacles, 0);
 	target.deadline_ns = PLATFORM_FOREVER;
-	ck_assert_uint_eq(machine.volume.eviction.clean_cleaner.clean(&machine.volume.eviction.clean_cleaner, &target), 0);
+	ck_assert_uint_eq(machine.volume.eviction.cleaners[VOLUME_CLEANER_CLEAN].clean(
+				  &machine.volume.eviction.cleaners[VOLUME_CLEANER_CLEAN], &target),
+			  0);
 	after = *cache_machine_statistics(&machine);
 	ck_assert_uint_eq(obstacles, 1);
 	ck_assert_uint_eq(after.evicted_pages, before.evicted_pages);
@@ -114,16 +118,20 @@ START_TEST(a_window_goes_whole_or_not_at_all)
 
 	target.may_write = true;
 	while (cache_machine_statistics(&machine)->dirty_pages > 0) {
-		ck_assert_uint_eq(machine.volume.eviction.dirty_cleaner.clean(&machine.volume.eviction.dirty_cleaner, &target),
+		ck_assert_uint_eq(machine.volume.eviction.cleaners[VOLUME_CLEANER_DIRTY].clean(
+					  &machine.volume.eviction.cleaners[VOLUME_CLEANER_DIRTY], &target),
 				  0);
 		writeback_settle(&machine.volume);
 	}
 	ck_assert_uint_eq(obstacles, 1);
 	/* What is in the way may be somebody else's. */
-	ck_assert_uint_eq(machine.volume.eviction.clean_cleaner.clean(&machine.volume.eviction.clean_cleaner, &target), 0);
+	ck_assert_uint_eq(machine.volume.eviction.cleaners[VOLUME_CLEANER_CLEAN].clean(
+				  &machine.volume.eviction.cleaners[VOLUME_CLEANER_CLEAN], &target),
+			  0);
 	ck_assert_uint_eq(cache_machine_statistics(&machine)->evicted_pages, before.evicted_pages);
 	obstacles = 0;
-	ck_assert_uint_eq(machine.volume.eviction.clean_cleaner.clean(&machine.volume.eviction.clean_cleaner, &target),
+	ck_assert_uint_eq(machine.volume.eviction.cleaners[VOLUME_CLEANER_CLEAN].clean(
+				  &machine.volume.eviction.cleaners[VOLUME_CLEANER_CLEAN], &target),
 			  4 * BLOCK_BYTES);
 	ck_assert_uint_eq(obstacles, 0);
 	cache_machine_read(&machine, 0, 4 * BLOCK_BYTES);
@@ -179,7 +187,9 @@ START_TEST(a_cleaner_keeps_to_the_range_that_is_wanted)
 	ck_assert_uint_eq(block_heap_free_within(&machine.memory.blocks, (struct phys_addr){ start },
 						 (struct phys_addr){ start + range.bytes - 1 }),
 			  0);
-	ck_assert_uint_eq(ask(&machine.volume.eviction.clean_cleaner, UINT64_MAX, start, start + range.bytes - 1), range.bytes);
+	ck_assert_uint_eq(
+		ask(&machine.volume.eviction.cleaners[VOLUME_CLEANER_CLEAN], UINT64_MAX, start, start + range.bytes - 1),
+		range.bytes);
 	ck_assert_uint_eq(block_heap_free_within(&machine.memory.blocks, (struct phys_addr){ start },
 						 (struct phys_addr){ start + range.bytes - 1 }),
 			  8);
@@ -205,16 +215,17 @@ START_TEST(dirty_blocks_are_written_before_they_go)
 	end = cache_machine_block(&machine, 4 * PAGES_PER_BLOCK - 1) + BLOCK_BYTES - 1;
 	ck_assert_uint_eq(end - start, 4 * BLOCK_BYTES - 1);
 	before = *cache_machine_statistics(&machine);
-	ck_assert_uint_eq(ask(&machine.volume.eviction.clean_cleaner, 3 * BLOCK_BYTES, start, end), 0);
+	ck_assert_uint_eq(ask(&machine.volume.eviction.cleaners[VOLUME_CLEANER_CLEAN], 3 * BLOCK_BYTES, start, end), 0);
 	under_way = false;
-	ck_assert_uint_eq(ask(&machine.volume.eviction.dirty_cleaner, 3 * BLOCK_BYTES, start, end), 0);
+	ck_assert_uint_eq(ask(&machine.volume.eviction.cleaners[VOLUME_CLEANER_DIRTY], 3 * BLOCK_BYTES, start, end), 0);
 	ck_assert(under_way);
 	while (under_way) {
 		under_way = false;
-		(void)ask(&machine.volume.eviction.dirty_cleaner, 3 * BLOCK_BYTES, start, end);
+		(void)ask(&machine.volume.eviction.cleaners[VOLUME_CLEANER_DIRTY], 3 * BLOCK_BYTES, start, end);
 		writeback_settle(&machine.volume);
 	}
-	ck_assert_uint_eq(ask(&machine.volume.eviction.clean_cleaner, 3 * BLOCK_BYTES, start, end), 3 * BLOCK_BYTES);
+	ck_assert_uint_eq(ask(&machine.volume.eviction.cleaners[VOLUME_CLEANER_CLEAN], 3 * BLOCK_BYTES, start, end),
+			  3 * BLOCK_BYTES);
 	after = *cache_machine_statistics(&machine);
 	ck_assert_uint_gt(after.written_bytes, before.written_bytes);
 	ck_assert_uint_eq(after.evicted_pages - before.evicted_pages, 3 * PAGES_PER_BLOCK);

@@ -566,7 +566,7 @@ START_TEST(threads_change_values_while_others_drain_read_and_write)
 	crowd_init(&crowd);
 	host_threads_run(6, change_or_use, &crowd);
 	for (unsigned i = 0; i < CROWD; i++)
-		ck_assert_uint_eq(crowd.volumes[i].eviction.clean_cleaner.preference,
+		ck_assert_uint_eq(crowd.volumes[i].eviction.cleaners[VOLUME_CLEANER_CLEAN].preference,
 				  volume_configuration(&crowd.volumes[i]).preference);
 	for (; (cleaner = cleaner_next(&machine.memory.cleaners, cleaner)) != NULL; last = cleaner)
 		ck_assert(!last || last->cost < cleaner->cost ||
