@@ -143,7 +143,8 @@ static void get_pin(struct ager *ager, struct slot *slot)
 	const uint64_t pages = 1 + random_below(&ager->random, PIN_PAGES_MAX);
 	const uint64_t first = random_below(&ager->random, loads->write_first - pages);
 	struct mapping *mapping;
-	const status_t status = node_map(&loads->volume->node, first * PAGE_BYTES, pages * PAGE_BYTES, MAP_READ, &mapping);
+	const status_t status =
+		node_map(volume_whole_node(loads->volume), first * PAGE_BYTES, pages * PAGE_BYTES, MAP_READ, &mapping);
 
 	if (status == STATUS_OK)
 		*slot = (struct slot){ KIND_PIN, pages * PAGE_BYTES, mapping };

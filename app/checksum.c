@@ -24,7 +24,7 @@ static status_t checksum(const struct scenario *scenario, struct volume *volume,
 	while (offset < all && status == STATUS_OK && !scenario_is_cancelled()) {
 		const uint64_t bytes = MIN(READ_BYTES, all - offset);
 
-		status = node_read(&volume->node, offset, buffer, bytes);
+		status = node_read(volume_whole_node(volume), offset, buffer, bytes);
 		if (status == STATUS_OK) {
 			*crc = crc32c_update(*crc, buffer, bytes);
 			offset += bytes;
@@ -35,7 +35,7 @@ static status_t checksum(const struct scenario *scenario, struct volume *volume,
 	if (status == STATUS_OK && offset < all)
 		return STATUS_CANCELLED;
 	if (status != STATUS_OK)
-		print("%s cannot be read at byte %llu or soon after: %s\n", volume->name, (unsigned long long)offset,
+		print("%s cannot be read at byte %llu or soon after: %s\n", volume_name(volume), (unsigned long long)offset,
 		      status_text(status));
 	return status;
 }
@@ -43,15 +43,15 @@ static status_t checksum(const struct scenario *scenario, struct volume *volume,
 /* How many bytes to read; says what that leaves out. */
 static uint64_t bytes_choose(const struct scenario *scenario, const struct volume *volume)
 {
-	const uint64_t wanted = options_get_number(scenario->options, "bytes", volume->bytes);
-	const uint64_t all = MIN(wanted, volume->bytes);
+	const uint64_t wanted = options_get_number(scenario->options, "bytes", volume_bytes(volume));
+	const uint64_t all = MIN(wanted, volume_bytes(volume));
 
 	if (all < wanted)
-		print("%s has only %llu of these %llu bytes; the others are left out.\n", volume->name, (unsigned long long)all,
-		      (unsigned long long)wanted);
-	if (all < volume->bytes)
-		print("The last %llu of the %llu bytes of %s are left out.\n", (unsigned long long)(volume->bytes - all),
-		      (unsigned long long)volume->bytes, volume->name);
+		print("%s has only %llu of these %llu bytes; the others are left out.\n", volume_name(volume),
+		      (unsigned long long)all, (unsigned long long)wanted);
+	if (all < volume_bytes(volume))
+		print("The last %llu of the %llu bytes of %s are left out.\n", (unsigned long long)(volume_bytes(volume) - all),
+		      (unsigned long long)volume_bytes(volume), volume_name(volume));
 	return all;
 }
 
@@ -73,6 +73,6 @@ SCENARIO(checksum, "read a whole volume through the cache and print its CRC-32C:
 	status = checksum(scenario, volume, all, buffer, &crc);
 	heap_free(heap, buffer);
 	if (status == STATUS_OK)
-		print("result: checksum volume=%s bytes=%llu crc32c=%08x\n", volume->name, (unsigned long long)all, crc);
+		print("result: checksum volume=%s bytes=%llu crc32c=%08x\n", volume_name(volume), (unsigned long long)all, crc);
 	return status;
 }

@@ -103,7 +103,7 @@ static uint64_t sleepers_stop(struct deadline *self)
 
 static void pin_some(struct deadline *self)
 {
-	struct node *node = &self->disks.data->node;
+	struct node *node = volume_whole_node(self->disks.data);
 
 	for (unsigned i = 0; i < PINS; i++) {
 		const status_t status = node_map(node, i * PIN_BYTES, PIN_BYTES, MAP_READ, &self->pins[i]);

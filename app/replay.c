@@ -69,7 +69,7 @@ static struct volume *find_volume(const struct replay *replay, const struct scen
 static status_t refer(struct replay *replay, uint64_t word)
 {
 	const uint64_t number = trace_page(word) % replay->pages;
-	struct node *node = &replay->volume->node;
+	struct node *node = volume_whole_node(replay->volume);
 	status_t status;
 
 	replay->folded += number != trace_page(word);
@@ -117,7 +117,7 @@ static void print_result(const struct replay *replay, const struct pagecache_sta
 
 	if (replay->folded > 0)
 		print("%llu references were beyond the end of %s, and folded back.\n", (unsigned long long)replay->folded,
-		      replay->volume->name);
+		      volume_name(replay->volume));
 	print("result: replay trace=%s references=%llu miss=%s copies_per_100=%s seconds=%s writes=%llu ahead=%llu "
 	      "ahead_used=%llu cached_bytes=%llu bad_pages=%llu\n",
 	      replay->trace.header.name, (unsigned long long)replay->references,
@@ -157,7 +157,7 @@ SCENARIO(replay, "replay a trace of page references from a disk: references=N tr
 	replay.references = options_get_number(scenario->options, "references", UINT64_MAX);
 	replay.references = MIN(replay.references, replay.trace.header.references);
 	replay.volume = find_volume(&replay, scenario);
-	replay.pages = replay.volume ? replay.volume->bytes / PAGE_BYTES : 0;
+	replay.pages = replay.volume ? volume_bytes(replay.volume) / PAGE_BYTES : 0;
 	status = replay.pages > 0 ? replay_all(&replay, scenario->environment) : STATUS_NOT_FOUND;
 	trace_close(&replay.trace);
 	return status;

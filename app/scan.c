@@ -83,7 +83,7 @@ static void scan_piece(struct scan *scan)
 	const uint64_t count = MIN(PIECE_PAGES, loads->pages - scan->position);
 	const uint64_t *page = loads->buffers[1];
 	const status_t status =
-		node_read(&loads->volume->node, scan->position * PAGE_BYTES, loads->buffers[1], count * PAGE_BYTES);
+		node_read(volume_whole_node(loads->volume), scan->position * PAGE_BYTES, loads->buffers[1], count * PAGE_BYTES);
 
 	if (status != STATUS_OK) {
 		loads->errors++;

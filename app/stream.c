@@ -62,8 +62,8 @@ static void check_names(struct streaming *stream, const uint64_t *page, uint64_t
 static status_t read_direct(struct streaming *stream)
 {
 	const uint64_t end = stream->start + stream->bytes;
-	const status_t status = direct_read(stream->environment->memory, stream->volume->device, stream->start, stream->list,
-					    stream->bytes / BUFFERS_PIECE_BYTES);
+	const status_t status = direct_read(stream->environment->memory, volume_device(stream->volume), stream->start,
+					    stream->list, stream->bytes / BUFFERS_PIECE_BYTES);
 
 	/* The last batch is in the buffers now. */
 	for (uint64_t i = 0; status == STATUS_OK && i < BATCH_COUNT; i++)
@@ -77,7 +77,7 @@ static status_t read_cached(struct streaming *stream)
 	status_t status = STATUS_OK;
 
 	for (uint64_t offset = stream->start; offset < end && status == STATUS_OK; offset += PIECE_BYTES) {
-		status = node_read(&stream->volume->node, offset, stream->piece, PIECE_BYTES);
+		status = node_read(volume_whole_node(stream->volume), offset, stream->piece, PIECE_BYTES);
 		if (status == STATUS_OK)
 			check_names(stream, stream->piece, offset, PIECE_BYTES);
 	}
@@ -86,7 +86,7 @@ static status_t read_cached(struct streaming *stream)
 
 static status_t write_direct(struct streaming *stream)
 {
-	struct block_device *device = stream->volume->device;
+	struct block_device *device = volume_device(stream->volume);
 	const status_t status = direct_write(stream->environment->memory, device, stream->start, stream->list,
 					     stream->bytes / BUFFERS_PIECE_BYTES);
 
@@ -104,7 +104,7 @@ static status_t write_cached(struct streaming *stream)
 
 		for (uint64_t i = 0; i < PIECE_PAGES; i++, page += PATTERN_PAGE_WORDS)
 			pattern_stamp(page, stream->seed, offset / PAGE_BYTES + i, stream->version);
-		status = node_write(&stream->volume->node, offset, stream->piece, PIECE_BYTES);
+		status = node_write(volume_whole_node(stream->volume), offset, stream->piece, PIECE_BYTES);
 	}
 	return status == STATUS_OK ? volume_flush(stream->volume) : status;
 }
@@ -125,7 +125,7 @@ static const struct way {
 static status_t forget(struct streaming *stream)
 {
 	(void)volume_drop(stream->volume);
-	return node_discard(&stream->volume->node, stream->start, stream->bytes);
+	return node_discard(volume_whole_node(stream->volume), stream->start, stream->bytes);
 }
 
 static status_t run_way(struct streaming *stream, unsigned way, uint64_t *rate)
@@ -139,7 +139,7 @@ static status_t run_way(struct streaming *stream, unsigned way, uint64_t *rate)
 		status = ways[way].run(stream);
 	*rate = rate_bytes(stream->bytes, platform_now_ns() - start_ns);
 	if (status != STATUS_OK)
-		print("FAILED: %s of %s: %s\n", ways[way].name, stream->volume->name, status_text(status));
+		print("FAILED: %s of %s: %s\n", ways[way].name, volume_name(stream->volume), status_text(status));
 	return status;
 }
 
@@ -149,7 +149,7 @@ static status_t run_way(struct streaming *stream, unsigned way, uint64_t *rate)
 static status_t verify_and_restore(struct streaming *stream)
 {
 	struct memory *memory = stream->environment->memory;
-	struct block_device *device = stream->volume->device;
+	struct block_device *device = volume_device(stream->volume);
 	const uint64_t end = stream->start + stream->bytes;
 	status_t status = STATUS_OK;
 
@@ -187,7 +187,7 @@ static void print_result(const struct streaming *stream, uint64_t rounds, uint64
 	}
 	print("result: stream disk=%s read_direct_mbps=%s read_cached_mbps=%s read_ratio=%s write_direct_mbps=%s "
 	      "write_cached_mbps=%s write_ratio=%s bytes=%llu rounds=%llu bad_pages=%llu\n",
-	      stream->volume->name, text[0], text[1], format_share(read_ratio, medians[1], medians[0]), text[2], text[3],
+	      volume_name(stream->volume), text[0], text[1], format_share(read_ratio, medians[1], medians[0]), text[2], text[3],
 	      format_share(write_ratio, medians[3], medians[2]), (unsigned long long)stream->bytes, (unsigned long long)rounds,
 	      (unsigned long long)stream->bad_pages);
 }
@@ -210,12 +210,12 @@ static status_t measure(struct streaming *stream, uint64_t rounds)
 		for (unsigned way = 0; way < WAYS; way++)
 			format_hundredths(text[way], rates[way][round], MIB);
 		print("%s round %llu/%llu: read %s direct, %s cached; write %s direct, %s cached (MB/s)\n",
-		      stream->volume->name, (unsigned long long)round + 1, (unsigned long long)rounds, text[0], text[1],
+		      volume_name(stream->volume), (unsigned long long)round + 1, (unsigned long long)rounds, text[0], text[1],
 		      text[2], text[3]);
 	}
 	restored = verify_and_restore(stream);
 	if (restored != STATUS_OK)
-		print("FAILED: restoring the pattern of %s: %s\n", stream->volume->name, status_text(restored));
+		print("FAILED: restoring the pattern of %s: %s\n", volume_name(stream->volume), status_text(restored));
 	if (status == STATUS_OK)
 		print_result(stream, rounds, rates);
 	return status == STATUS_OK ? restored : status;
@@ -237,15 +237,15 @@ static status_t stream_init(struct streaming *stream, uint64_t bytes)
 {
 	struct memory *memory = stream->environment->memory;
 	struct heap *heap = memory_general_heap(memory);
-	struct block_device *device = stream->volume->device;
+	struct block_device *device = volume_device(stream->volume);
 	const struct dma_request piece = buffers_piece(false);
 	uint64_t count;
 	status_t status;
 
-	stream->bytes = MIN(bytes, stream->volume->bytes / 2) / BATCH_BYTES * BATCH_BYTES;
-	stream->start = (stream->volume->bytes - stream->bytes) / PIECE_BYTES * PIECE_BYTES;
+	stream->bytes = MIN(bytes, volume_bytes(stream->volume) / 2) / BATCH_BYTES * BATCH_BYTES;
+	stream->start = (volume_bytes(stream->volume) - stream->bytes) / PIECE_BYTES * PIECE_BYTES;
 	if (stream->bytes == 0 || device->read_only) {
-		print("The disk %s is too small or read only.\n", stream->volume->name);
+		print("The disk %s is too small or read only.\n", volume_name(stream->volume));
 		return STATUS_UNSUPPORTED;
 	}
 	status = buffers_init(&stream->buffers, memory, direct_device(device), &piece, BATCH_COUNT);

@@ -51,7 +51,10 @@ struct volumes {
 
 static uint64_t cached_bytes(const struct side *side)
 {
-	return atomic_load_explicit(&side->volume->counts.cached_pages, memory_order_relaxed) * PAGE_BYTES;
+	struct pagecache_statistics statistics;
+
+	volume_statistics(side->volume, &statistics);
+	return statistics.cached_pages * PAGE_BYTES;
 }
 
 static void begin(struct side *side, struct volume *volume, unsigned preference)
@@ -70,13 +73,14 @@ static void begin(struct side *side, struct volume *volume, unsigned preference)
 static void read_some(struct volumes *self, struct side *side)
 {
 	const uint64_t *page = self->page_buffer;
-	const status_t status = node_read(&side->volume->node, side->position * PAGE_BYTES, self->page_buffer, READ_BYTES);
+	const status_t status =
+		node_read(volume_whole_node(side->volume), side->position * PAGE_BYTES, self->page_buffer, READ_BYTES);
 
 	if (status != STATUS_OK)
 		testbed_fail(&self->testbed, "reading", status);
 	for (uint64_t i = 0; i < READ_PAGES && status == STATUS_OK; i++, page += PATTERN_PAGE_WORDS)
 		self->testbed.bad_pages += !pattern_verify(page, side->seed, side->position + i);
-	side->position = (side->position + READ_PAGES) % (side->volume->bytes / READ_BYTES * READ_PAGES);
+	side->position = (side->position + READ_PAGES) % (volume_bytes(side->volume) / READ_BYTES * READ_PAGES);
 }
 
 /* What is left to a volume when it has given all it may: its keep, and what it has lent to the guarantee. */
@@ -166,7 +170,7 @@ static status_t prepare(struct volumes *self, struct scenario *scenario)
 	self->cheap.keep_bytes = options_get_number(scenario->options, "cheap_keep", CHEAP_KEEP);
 	self->dear.keep_bytes = options_get_number(scenario->options, "dear_keep", DEAR_KEEP);
 	digitizer = volume_find(environment->pagecache, self->disks.digitizer->name);
-	if (!digitizer || MIN(digitizer->bytes, self->disks.data->bytes) < READ_BYTES)
+	if (!digitizer || MIN(volume_bytes(digitizer), volume_bytes(self->disks.data)) < READ_BYTES)
 		return STATUS_NOT_FOUND;
 	status = volume_flush(self->disks.data);
 	if (status != STATUS_OK)

@@ -123,7 +123,7 @@ struct volume *disks_find_volume(const struct scenario *scenario, const char *ke
 	if (options_read(scenario->options, key, name, sizeof(name))) {
 		volume = volume_find(environment->pagecache, name);
 	} else if (device) {
-		while ((volume = volume_next(environment->pagecache, volume)) != NULL && volume->device != device)
+		while ((volume = volume_next(environment->pagecache, volume)) != NULL && volume_device(volume) != device)
 			continue;
 		if (volume)
 			volume_put(volume);

@@ -48,14 +48,14 @@ static void report_bad(struct loads *loads, const uint64_t *page, uint64_t numbe
 {
 	if (atomic_fetch_add(&loads->bad_pages, 1) < BAD_LOGGED)
 		log_error("%s: page %llu of %s is wrong: it says number %llu, version %llu, seed %llu", where,
-			  (unsigned long long)number, loads->volume->name, (unsigned long long)page[PATTERN_WORD_NUMBER],
+			  (unsigned long long)number, volume_name(loads->volume), (unsigned long long)page[PATTERN_WORD_NUMBER],
 			  (unsigned long long)page[PATTERN_WORD_VERSION], (unsigned long long)pattern_seed(page));
 }
 
 static void report_error(struct loads *loads, const char *what, uint64_t number, status_t status)
 {
 	if (atomic_fetch_add(&loads->errors, 1) < BAD_LOGGED)
-		log_error("%s of page %llu of %s: %s", what, (unsigned long long)number, loads->volume->name,
+		log_error("%s of page %llu of %s: %s", what, (unsigned long long)number, volume_name(loads->volume),
 			  status_text(status));
 }
 
@@ -69,7 +69,7 @@ static void stamp(struct loads *loads, uint64_t first, uint64_t count)
 
 void loads_read(struct loads *loads, uint64_t first, uint64_t count, void *buffer)
 {
-	const status_t status = node_read(&loads->volume->node, first * PAGE_BYTES, buffer, count * PAGE_BYTES);
+	const status_t status = node_read(volume_whole_node(loads->volume), first * PAGE_BYTES, buffer, count * PAGE_BYTES);
 	const uint64_t *page = buffer;
 
 	if (status != STATUS_OK) {
@@ -127,8 +127,8 @@ static void write_pages(struct loads *loads, uint64_t first, uint64_t count)
 
 	for (uint64_t i = 0; i < count; i++, page += PATTERN_PAGE_WORDS)
 		pattern_fill(page, loads->seed, start + i, next_version(loads, first + i));
-	const status_t status =
-		node_write(&loads->volume->node, start * PAGE_BYTES, loads->buffers[LOAD_WRITE], count * PAGE_BYTES);
+	const status_t status = node_write(volume_whole_node(loads->volume), start * PAGE_BYTES, loads->buffers[LOAD_WRITE],
+					   count * PAGE_BYTES);
 	if (status != STATUS_OK) {
 		report_error(loads, "write", start, status);
 		return;
@@ -189,7 +189,7 @@ static uint64_t can_be_dirty(const struct loads *loads)
 /* The hot set at the start of the disk, the writer's region at its end. */
 static void place(struct loads *loads, uint64_t ram_pages)
 {
-	loads->pages = loads->volume->bytes / PAGE_BYTES;
+	loads->pages = volume_bytes(loads->volume) / PAGE_BYTES;
 	loads->hot_first = 0;
 	loads->hot_pages = MAX(MIN(ram_pages * HOT_PERCENT / 100, loads->pages / 2), 1);
 	loads->write_pages = MAX(MIN(ram_pages * WRITE_PERCENT / 100, loads->pages / 4), 1);
@@ -245,7 +245,7 @@ status_t loads_init_writer(struct loads *loads, const struct app_environment *en
 {
 	begin(loads, environment, volume, seed);
 	loads->only_writer = true;
-	loads->pages = volume->bytes / PAGE_BYTES;
+	loads->pages = volume_bytes(volume) / PAGE_BYTES;
 	loads->hot_pages = 1;
 	loads->write_pages = loads->pages;
 	loads->dirty_goal_pages = dirty_bytes / PAGE_BYTES;
@@ -325,7 +325,7 @@ static void compare(struct loads *loads, uint64_t first, uint64_t count, const u
 status_t loads_compare(struct loads *loads)
 {
 	struct memory *memory = loads->environment->memory;
-	struct block_device *device = loads->volume->device;
+	struct block_device *device = volume_device(loads->volume);
 	status_t status = STATUS_OK;
 
 	for (uint64_t first = 0; first < loads->write_pages && status == STATUS_OK;) {
@@ -333,7 +333,7 @@ status_t loads_compare(struct loads *loads)
 		const struct dma_request request = { .bytes = count * PAGE_BYTES,
 						     .alignment_bytes = PAGE_BYTES,
 						     .wait = MEMORY_WAIT_FOREVER };
-		const uint64_t offset = loads->volume->start_bytes + (loads->write_first + first) * PAGE_BYTES;
+		const uint64_t offset = volume_start_bytes(loads->volume) + (loads->write_first + first) * PAGE_BYTES;
 		struct dma_buffer *buffer;
 
 		status = dma_alloc(memory, direct_device(device), &request, &buffer);

@@ -14,9 +14,12 @@
 #define BATCH_PAGES        512 /* evicted between two looks whether the request fits */
 #define BOOKKEEPING_BLOCKS 2   /* for the buffers' own descriptors */
 
-static struct frame_table *table_of(const struct lru *lru)
+/* The number of blocks up to the end of memory. */
+static uint64_t block_count(const struct lru *lru)
 {
-	return &lru->loads->environment->pagecache->pages.table;
+	const struct memory *memory = lru->loads->environment->memory;
+
+	return memory->blocks.first_block + memory->blocks.count;
 }
 
 static struct heap *heap_of(const struct lru *lru)
@@ -30,7 +33,7 @@ status_t lru_init(struct lru *lru, struct loads *loads)
 
 	*lru = (struct lru){ .loads = loads };
 	lru->order = heap_alloc(heap_of(lru), pages * sizeof(*lru->order), 0);
-	lru->left = heap_alloc(heap_of(lru), table_of(lru)->count * sizeof(*lru->left), 0);
+	lru->left = heap_alloc(heap_of(lru), block_count(lru) * sizeof(*lru->left), 0);
 	if (lru->order && lru->left)
 		return STATUS_OK;
 	lru_fini(lru);
@@ -45,41 +48,34 @@ void lru_fini(struct lru *lru)
 	lru->left = NULL;
 }
 
-/* The block's pages, if the volume has the block. */
-static struct frames *frames_at(const struct lru *lru, uint64_t index)
+static struct phys_addr frame_address(uint64_t frame)
 {
-	struct frames *frames = table_of(lru)->blocks[index];
-
-	return frames && atomic_load(&frames->volume) == lru->loads->volume ? frames : NULL;
+	return (struct phys_addr){ frame * PAGE_BYTES };
 }
 
 void lru_order(struct lru *lru)
 {
+	uint64_t number;
+
 	lru->pages = 0;
-	for (uint64_t index = 0; index < table_of(lru)->count; index++) {
-		const struct frames *frames = frames_at(lru, index);
-
-		lru->left[index] = 0;
-		for (unsigned i = 0; frames && i < PAGES_PER_BLOCK; i++) {
-			const struct page *page = &frames->pages[i];
-
-			if (!page_is_readable(page_state(page)))
-				continue;
-			lru->order[lru->pages++] =
-				(uint64_t)lru->loads->stamps[page_key_number(page_key(page))] << 32 | page_frame(page);
-			lru->left[index]++;
-		}
+	memset(lru->left, 0, block_count(lru) * sizeof(*lru->left));
+	for (uint64_t frame = 0; frame < block_count(lru) * PAGES_PER_BLOCK; frame++) {
+		if (!volume_page_at(lru->loads->volume, frame_address(frame), &number))
+			continue;
+		lru->order[lru->pages++] = (uint64_t)lru->loads->stamps[number] << 32 | frame;
+		lru->left[frame / PAGES_PER_BLOCK]++;
 	}
 	sort_numbers(lru->order, lru->pages);
 }
 
 static bool evict(struct lru *lru, uint32_t frame)
 {
-	const struct page *page = frame_table_page(table_of(lru), frame);
+	uint64_t number;
 
-	if (!node_evict_page(&lru->loads->volume->node, page_key_number(page_key(page))))
+	if (!volume_page_at(lru->loads->volume, frame_address(frame), &number) ||
+	    !node_evict_page(volume_whole_node(lru->loads->volume), number))
 		return false;
-	lru->left[frame / PAGES_PER_BLOCK - table_of(lru)->first_block]--;
+	lru->left[frame / PAGES_PER_BLOCK]--;
 	return true;
 }
 
@@ -87,14 +83,14 @@ static bool evict(struct lru *lru, uint32_t frame)
 static bool is_to_be_had(const struct lru *lru, uint64_t index)
 {
 	const struct block_heap *blocks = &lru->loads->environment->memory->blocks;
-	const struct phys_addr address = { (table_of(lru)->first_block + index) << BLOCK_SHIFT };
+	const struct phys_addr address = { index << BLOCK_SHIFT };
 	const struct block *block = block_heap_find(blocks, address);
 
 	if (!block || !block->present)
 		return false;
 	if (!block->taken || (block->cache && objcache_block_is_empty(block)))
 		return true;
-	return frames_at(lru, index) && lru->left[index] == 0;
+	return lru->left[index] == 0 && volume_has_block(lru->loads->volume, address);
 }
 
 static bool fits(const struct lru *lru, const struct device *device, const struct dma_request *request, uint64_t count)
@@ -104,9 +100,9 @@ static bool fits(const struct lru *lru, const struct device *device, const struc
 	const uint64_t kept = lru->loads->environment->memory->config.min_bytes / BLOCK_BYTES + BOOKKEEPING_BLOCKS;
 	uint64_t had = 0, row = 0, pieces = 0;
 
-	for (uint64_t index = 0; index <= table_of(lru)->count; index++) {
-		const uint64_t start = (table_of(lru)->first_block + index) << BLOCK_SHIFT;
-		const bool is_had = index < table_of(lru)->count && is_to_be_had(lru, index);
+	for (uint64_t index = 0; index <= block_count(lru); index++) {
+		const uint64_t start = index << BLOCK_SHIFT;
+		const bool is_had = index < block_count(lru) && is_to_be_had(lru, index);
 
 		had += is_had;
 		if (is_had && start >= device->dma_lowest && start + BLOCK_BYTES - 1 <= device->dma_mask) {

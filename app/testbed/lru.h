@@ -14,7 +14,7 @@ struct lru {
 	struct loads *loads; /* with stamps */
 	uint64_t *order;     /* stamp << 32 | frame, the least recently used one first */
 	uint64_t pages;      /* in it */
-	uint16_t *left;      /* pages that a block of the frame table still has */
+	uint16_t *left;      /* pages that each block of memory still has */
 };
 
 /* STATUS_NO_MEMORY. */

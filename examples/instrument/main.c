@@ -93,8 +93,8 @@ static status_t buffers_store(struct recording *recording)
 		if (status != STATUS_OK)
 			break;
 		recording->bad_samples += count_bad(filled.buffer->memory, filled.sample, filled.bytes);
-		status = failed("write to the volume",
-				node_write(&recording->volume->node, i * BUFFER_BYTES, filled.buffer->memory, filled.bytes));
+		status = failed("write to the volume", node_write(volume_whole_node(recording->volume), i * BUFFER_BYTES,
+								  filled.buffer->memory, filled.bytes));
 	}
 	return status;
 }
@@ -104,7 +104,8 @@ static status_t read_back(struct recording *recording)
 	status_t status = STATUS_OK;
 
 	for (uint64_t offset = 0; offset < recording->count * BUFFER_BYTES && status == STATUS_OK; offset += PIECE_BYTES) {
-		status = failed("read the volume", node_read(&recording->volume->node, offset, recording->piece, PIECE_BYTES));
+		status = failed("read the volume",
+				node_read(volume_whole_node(recording->volume), offset, recording->piece, PIECE_BYTES));
 		if (status == STATUS_OK)
 			recording->bad_samples += count_bad(recording->piece, offset / sizeof(uint64_t), PIECE_BYTES);
 	}
@@ -143,7 +144,7 @@ static struct volume *volume_choose(const struct recording *recording)
 		if (volume)
 			volume_put(volume);
 	}
-	if (volume && volume->bytes >= recording->count * BUFFER_BYTES)
+	if (volume && volume_bytes(volume) >= recording->count * BUFFER_BYTES)
 		return volume;
 	log_error("instrument: no volume of %lu MB; `volumes` lists what there is",
 		  (uint64_t)(recording->count * BUFFER_BYTES / MIB));

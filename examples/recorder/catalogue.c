@@ -45,7 +45,7 @@ static uint32_t entries_take(struct catalogue *catalogue)
 		for (uint32_t copy = 0; copy < 2; copy++) {
 			const struct format_entry *found = (const void *)(pages + (2 * i + copy) * FORMAT_PAGE_BYTES);
 
-			if (is_valid(found, catalogue->volume->bytes) && found->generation > entry->generation)
+			if (is_valid(found, volume_bytes(catalogue->volume)) && found->generation > entry->generation)
 				*entry = *found;
 		}
 		count += entry->state != FORMAT_FREE;
@@ -67,20 +67,20 @@ static status_t read_all(struct catalogue *catalogue)
 {
 	const struct dma_buffer *page = catalogue->page;
 	struct volume *volume = catalogue->volume;
-	const status_t status = node_direct(&volume->node, BLOCK_READ, 0, page->pieces, page->piece_count);
+	const status_t status = node_direct(volume_whole_node(volume), BLOCK_READ, 0, page->pieces, page->piece_count);
 
 	if (status != STATUS_OK)
 		return status;
 	if (entries_take(catalogue) > 0 || is_blank(page))
 		return STATUS_OK;
-	log_error("catalogue: volume %s has neither recordings nor a blank first MB; it was left alone", volume->name);
+	log_error("catalogue: volume %s has neither recordings nor a blank first MB; it was left alone", volume_name(volume));
 	return STATUS_UNSUPPORTED;
 }
 
 status_t catalogue_open(struct catalogue *catalogue, struct memory *memory, struct volume *volume)
 {
 	static const struct device any = { .name = "catalogue", .dma_mask = UINT64_MAX };
-	const struct device *device = volume->device->device ? volume->device->device : &any;
+	const struct device *device = volume_device(volume)->device ? volume_device(volume)->device : &any;
 	const struct dma_request request = {
 		.bytes = FORMAT_DATA_START, .alignment_bytes = FORMAT_PAGE_BYTES, .segments_max = 1, .wait = MEMORY_WAIT_FOREVER
 	};
@@ -89,7 +89,7 @@ status_t catalogue_open(struct catalogue *catalogue, struct memory *memory, stru
 	memset(catalogue, 0, sizeof(*catalogue));
 	catalogue->memory = memory;
 	catalogue->volume = volume;
-	if (volume->bytes <= FORMAT_DATA_START)
+	if (volume_bytes(volume) <= FORMAT_DATA_START)
 		return STATUS_RANGE;
 	status = dma_alloc(memory, device, &request, &catalogue->page);
 	if (status == STATUS_OK)
@@ -121,7 +121,7 @@ status_t catalogue_begin(struct catalogue *catalogue, const char *name, uint64_t
 		number = MAX(number, other->number);
 		start = MAX(start, align_up(entry_end(other), FORMAT_PAGE_BYTES));
 	}
-	if (!unused || start >= catalogue->volume->bytes || catalogue->volume->bytes - start < chunk_bytes)
+	if (!unused || start >= volume_bytes(catalogue->volume) || volume_bytes(catalogue->volume) - start < chunk_bytes)
 		return STATUS_RANGE;
 	*unused = (struct format_entry){ .magic = FORMAT_MAGIC,
 					 .state = FORMAT_RUNNING,
@@ -138,7 +138,7 @@ status_t catalogue_begin(struct catalogue *catalogue, const char *name, uint64_t
 
 uint64_t catalogue_chunks_max(const struct catalogue *catalogue, const struct format_entry *entry)
 {
-	return (catalogue->volume->bytes - entry->start_bytes) / entry->chunk_bytes;
+	return (volume_bytes(catalogue->volume) - entry->start_bytes) / entry->chunk_bytes;
 }
 
 status_t catalogue_write(struct catalogue *catalogue, struct format_entry *entry)
@@ -150,8 +150,8 @@ status_t catalogue_write(struct catalogue *catalogue, struct format_entry *entry
 	entry->checksum = checksum(entry);
 	memset(catalogue->page->memory, 0, FORMAT_PAGE_BYTES);
 	memcpy(catalogue->page->memory, entry, sizeof(*entry));
-	return node_direct(&catalogue->volume->node, BLOCK_WRITE, (2 * index + entry->generation % 2) * FORMAT_PAGE_BYTES,
-			   &page, 1);
+	return node_direct(volume_whole_node(catalogue->volume), BLOCK_WRITE,
+			   (2 * index + entry->generation % 2) * FORMAT_PAGE_BYTES, &page, 1);
 }
 
 void catalogue_print(const struct catalogue *catalogue)

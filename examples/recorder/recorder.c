@@ -193,7 +193,7 @@ static status_t write_one(struct recorder *recorder)
 
 	next->chunk.sequence = recorder->chunks;
 	memcpy(recorder->header->memory, &next->chunk, sizeof(next->chunk));
-	const status_t status = node_direct(&recorder->volume->node, BLOCK_WRITE,
+	const status_t status = node_direct(volume_whole_node(recorder->volume), BLOCK_WRITE,
 					    recorder->entry->start_bytes + recorder->chunks * recorder->entry->chunk_bytes,
 					    segments, ARRAY_LENGTH(segments));
 
@@ -270,7 +270,7 @@ static status_t entry_begin(struct recorder *recorder)
 						options->rate, &recorder->entry);
 
 	if (status != STATUS_OK) {
-		log_error("recorder: volume %s has no room for another recording", recorder->volume->name);
+		log_error("recorder: volume %s has no room for another recording", volume_name(recorder->volume));
 		return status;
 	}
 	recorder->length = catalogue_chunks_max(&recorder->catalogue, recorder->entry);

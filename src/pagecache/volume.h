@@ -77,6 +77,35 @@ void volume_configure(struct volume *volume, const struct volume_config *config)
 struct volume_config volume_configuration(const struct volume *volume);
 
 /*
+ * The whole volume as a node; its name; its size; and the device, with the byte where the volume
+ * begins there. They stay the same while the volume is attached.
+ */
+static inline struct node *volume_whole_node(struct volume *volume)
+{
+	return &volume->node;
+}
+
+static inline const char *volume_name(const struct volume *volume)
+{
+	return volume->name;
+}
+
+static inline uint64_t volume_bytes(const struct volume *volume)
+{
+	return volume->bytes;
+}
+
+static inline struct block_device *volume_device(const struct volume *volume)
+{
+	return volume->device;
+}
+
+static inline uint64_t volume_start_bytes(const struct volume *volume)
+{
+	return volume->start_bytes;
+}
+
+/*
  * Iteration: returns the next volume by name, which is not detached until it is passed in as
  * `previous` (NULL: start); NULL: no more. A walk that ends early calls volume_put. No lock is held
  * in between.
@@ -105,3 +134,11 @@ uint64_t volume_drop(struct volume *volume);
 /* The volume's counts; _add: added to *sum. */
 void volume_statistics(const struct volume *volume, struct pagecache_statistics *statistics);
 void volume_statistics_add(const struct volume *volume, struct pagecache_statistics *sum);
+
+/*
+ * What memory at this address holds of the volume, as far as a look without a lock can tell:
+ * whether its block is the volume's; whether the frame has a page of it that can be read, and which
+ * number the page has in its node.
+ */
+bool volume_has_block(const struct volume *volume, struct phys_addr address);
+bool volume_page_at(const struct volume *volume, struct phys_addr address, uint64_t *number);

@@ -79,8 +79,9 @@ static void page_write_part(struct crash_task *writer, uint64_t number, uint64_t
 
 	for (unsigned i = 0; i < slots.count; i++)
 		crash_slot_fill(words + i * CRASH_SLOT_WORDS, number, slots.first + i, version);
-	const status_t status = node_write(&self->volume->node, number * PAGE_BYTES + slots.first * CRASH_SLOT_BYTES, words,
-					   slots.count * CRASH_SLOT_BYTES);
+	const status_t status =
+		node_write(volume_whole_node(self->volume), number * PAGE_BYTES + slots.first * CRASH_SLOT_BYTES, words,
+			   slots.count * CRASH_SLOT_BYTES);
 	if (status != STATUS_OK)
 		report(self, "partial write", number, status);
 	else
@@ -104,8 +105,8 @@ static void pages_write(struct crash_task *writer, uint64_t first)
 			crash_slot_fill(words, number, slot, version);
 		number++;
 	} while (number % CRASH_GROUP_PAGES != 0);
-	const status_t status =
-		node_write(&self->volume->node, first * PAGE_BYTES, writer->buffer->memory, (number - first) * PAGE_BYTES);
+	const status_t status = node_write(volume_whole_node(self->volume), first * PAGE_BYTES, writer->buffer->memory,
+					   (number - first) * PAGE_BYTES);
 	if (status != STATUS_OK) {
 		report(self, "write", first, status);
 		return;
@@ -120,7 +121,8 @@ static void page_read_back(struct crash_task *writer, uint64_t number)
 {
 	struct crash *self = writer->crash;
 	uint64_t version = 0;
-	const status_t status = node_read(&self->volume->node, number * PAGE_BYTES, writer->buffer->memory, PAGE_BYTES);
+	const status_t status =
+		node_read(volume_whole_node(self->volume), number * PAGE_BYTES, writer->buffer->memory, PAGE_BYTES);
 
 	if (status != STATUS_OK)
 		report(self, "read", number, status);
@@ -188,8 +190,8 @@ static void flusher_run(void *context)
 		promise_begin(self, buffer->memory, flusher->index, number);
 		status = volume_flush(self->volume);
 		if (status == STATUS_OK)
-			status = block_device_transfer(self->volume->device, BLOCK_WRITE, page * PAGE_BYTES, buffer->pieces,
-						       buffer->piece_count);
+			status = block_device_transfer(volume_device(self->volume), BLOCK_WRITE, page * PAGE_BYTES,
+						       buffer->pieces, buffer->piece_count);
 		if (status != STATUS_OK)
 			report(self, "flush or promise", page, status);
 		else
@@ -219,7 +221,7 @@ static status_t check_empty(struct crash *self, void *buffer)
 {
 	for (uint64_t number = 0; number < CRASH_DISK_PAGES; number++) {
 		const uint64_t *words = buffer;
-		status_t status = node_read(&self->volume->node, number * PAGE_BYTES, buffer, PAGE_BYTES);
+		status_t status = node_read(volume_whole_node(self->volume), number * PAGE_BYTES, buffer, PAGE_BYTES);
 
 		for (unsigned i = 0; status == STATUS_OK && i < PATTERN_PAGE_WORDS; i++)
 			if (words[i] != 0)
@@ -227,7 +229,7 @@ static status_t check_empty(struct crash *self, void *buffer)
 		if (status == STATUS_OK)
 			continue;
 		print("Page %llu of %s cannot be read or is not zero: this scenario overwrites only disks that hold nothing.\n",
-		      (unsigned long long)number, self->volume->name);
+		      (unsigned long long)number, volume_name(self->volume));
 		return status;
 	}
 	return STATUS_OK;
@@ -242,8 +244,8 @@ static status_t buffers_alloc(struct crash *self)
 	status_t status = STATUS_OK;
 
 	for (unsigned i = 0; status == STATUS_OK && i < TASKS; i++)
-		status = dma_alloc(self->memory, direct_device(self->volume->device), i < CRASH_WRITERS ? &request : &promise,
-				   &tasks[i].buffer);
+		status = dma_alloc(self->memory, direct_device(volume_device(self->volume)),
+				   i < CRASH_WRITERS ? &request : &promise, &tasks[i].buffer);
 	return status;
 }
 
@@ -296,7 +298,7 @@ SCENARIO(crash, "write and flush an empty disk, for a look at what a crash would
 	self->volume = disks_find_volume(scenario, "volume");
 	if (!self->volume)
 		return STATUS_NOT_FOUND;
-	if (self->volume->bytes < CRASH_DISK_PAGES * PAGE_BYTES)
+	if (volume_bytes(self->volume) < CRASH_DISK_PAGES * PAGE_BYTES)
 		return STATUS_RANGE;
 	self->flushes = options_get_number(scenario->options, "flushes", FLUSHES);
 	self->seed = options_get_number(scenario->options, "seed", 1);
@@ -309,7 +311,7 @@ SCENARIO(crash, "write and flush an empty disk, for a look at what a crash would
 		status = work(self);
 	buffers_free(self);
 	print("result: crash volume=%s writes=%llu partial_writes=%llu reads=%llu promises=%llu errors=%llu\n",
-	      self->volume->name, (unsigned long long)self->writes, (unsigned long long)self->partial_writes,
+	      volume_name(self->volume), (unsigned long long)self->writes, (unsigned long long)self->partial_writes,
 	      (unsigned long long)self->reads, (unsigned long long)self->promises, (unsigned long long)self->errors);
 	return status == STATUS_OK && self->errors > 0 ? STATUS_IO_ERROR : status;
 }
