@@ -154,7 +154,7 @@ static void controller_stop(struct nvme *nvme)
 	disk_vectors_close(&nvme->common);
 	disk_device_fail(&nvme->common);
 	for (unsigned i = 0; disk_device_queue(&nvme->common, i); i++)
-		nvme_queue_free(nvme, nvme_queue_at(nvme, i));
+		nvme_queue_free(nvme, nvme_queue_at(&nvme->common, i));
 	nvme_namespaces_free(nvme);
 	nvme_admin_free(nvme);
 	disk_device_fini(&nvme->common);

@@ -16,44 +16,10 @@
  */
 #pragma once
 
-#include "disk_device.h"
-#include "heap/dma.h"
-#include "nvme_ring.h"
+#include "nvme_queue.h"
 
-#define NVME_NAME_BYTES   DISK_NAME_BYTES
 #define NVME_MODEL_BYTES  41
 #define NVME_SERIAL_BYTES 20
-
-struct nvme;
-
-/* Memory of a ring. */
-struct nvme_ring_memory {
-	struct dma_coherent submissions, completions;
-};
-
-struct nvme_queue {
-	struct disk_queue disk;
-	struct nvme_ring ring; /* [Q] */
-	struct nvme_ring_memory memory;
-	struct dma_coherent lists;  /* [I] PRP lists, one for each slot */
-	uint64_t page_bytes;        /* [I] the controller's, for PRPs */
-	uint32_t command_bytes_max; /* [I] that one command can transfer */
-	struct nvme *nvme;          /* [I] */
-};
-
-/* PRP entries: one in the command, or a list of these. */
-#define NVME_LIST_ENTRIES  256
-#define NVME_LIST_BYTES    (NVME_LIST_ENTRIES * 8ull)
-#define NVME_QUEUE_ENTRIES 64 /* a page of commands */
-
-struct nvme_namespace {
-	struct block_device block;
-	struct nvme *nvme;
-	char name[NVME_NAME_BYTES];
-	uint32_t id;
-	unsigned sector_shift;
-	uint8_t index;
-};
 
 /*
  * One command at a time. The task or deferred work that takes completions leaves the result here.
@@ -85,16 +51,6 @@ struct nvme {
 static inline struct nvme *nvme_of(struct disk_device *device)
 {
 	return container_of(device, struct nvme, common);
-}
-
-static inline struct nvme_queue *nvme_queue_at(const struct nvme *nvme, unsigned index)
-{
-	return container_of(nvme->common.queues[index], struct nvme_queue, disk);
-}
-
-static inline struct nvme_namespace *nvme_namespace_at(const struct nvme *nvme, unsigned index)
-{
-	return container_of(nvme->common.blocks[index], struct nvme_namespace, block);
 }
 
 /* nvme_controller.c: registers. All in a task that may sleep; failures are logged. */
@@ -133,11 +89,6 @@ void nvme_ring_free(struct nvme *nvme, struct nvme_ring_memory *memory);
 
 status_t nvme_queue_alloc(struct nvme *nvme, unsigned index) MUST_CHECK;
 void nvme_queue_free(struct nvme *nvme, struct nvme_queue *queue);
-
-/* nvme_queue.c */
-void nvme_queue_init(struct nvme_queue *queue, const char *name, uint64_t timeout_ns); /* stopped; the ring is there */
-void nvme_queue_process(struct disk_queue *queue);
-status_t nvme_status(uint16_t status);
 
 /* nvme_panic.c: after a panic, see disk_device.h */
 status_t nvme_take_over(struct disk_device *device) MUST_CHECK;

@@ -180,7 +180,7 @@ status_t nvme_queues_create(struct nvme *nvme)
 	if (status == STATUS_OK && granted < nvme->common.queue_count)
 		status = STATUS_UNSUPPORTED;
 	for (unsigned i = 0; status == STATUS_OK && i < nvme->common.queue_count; i++)
-		status = queue_create(nvme, nvme_queue_at(nvme, i), i % nvme->common.vector_count);
+		status = queue_create(nvme, nvme_queue_at(&nvme->common, i), i % nvme->common.vector_count);
 	if (status != STATUS_OK)
 		log_error("%s: the I/O queues cannot be created: %s", nvme->common.name, status_text(status));
 	return status;
@@ -201,7 +201,7 @@ static status_t queue_delete(struct nvme *nvme, const struct nvme_queue *queue)
 void nvme_queues_delete(struct nvme *nvme)
 {
 	for (unsigned i = 0; disk_device_queue(&nvme->common, i); i++) {
-		if (queue_delete(nvme, nvme_queue_at(nvme, i)) != STATUS_OK && !nvme->admin.open)
+		if (queue_delete(nvme, nvme_queue_at(&nvme->common, i)) != STATUS_OK && !nvme->admin.open)
 			return;
 	}
 }

@@ -55,7 +55,7 @@ status_t nvme_queue_alloc(struct nvme *nvme, unsigned index)
 	if (!queue)
 		return STATUS_NO_MEMORY;
 	*queue = (struct nvme_queue){
-		.nvme = nvme,
+		.device = &nvme->common,
 		.page_bytes = 1ull << nvme->page_shift,
 		.command_bytes_max = nvme->transfer_bytes_max,
 	};

@@ -4,6 +4,8 @@
  * passed over with a line in the log, and does not keep the others from working. Base
  * specification 1.4, section 5.15.
  */
+#include "nvme_namespace.h"
+
 #include "nvme.h"
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"
@@ -22,14 +24,14 @@ static void namespace_submit(struct block_device *device, struct block_request *
 {
 	struct nvme_namespace *disk = container_of(device, struct nvme_namespace, block);
 
-	disk_device_submit(&disk->nvme->common, device, request, disk->index);
+	disk_device_submit(disk->device, device, request, disk->index);
 }
 
 static status_t namespace_panic_transfer(struct block_device *device, struct block_request *request)
 {
 	const struct nvme_namespace *disk = container_of(device, struct nvme_namespace, block);
 
-	return disk_device_panic_transfer(&disk->nvme->common, device, request, disk->index);
+	return disk_device_panic_transfer(disk->device, device, request, disk->index);
 }
 
 /* False: this driver cannot use it; the log says why. */
@@ -56,13 +58,13 @@ static bool namespace_is_fit(const struct nvme *nvme, uint32_t id, const uint8_t
 	return false;
 }
 
-static void namespace_announce(const struct nvme_namespace *disk)
+static void namespace_announce(const struct nvme *nvme, const struct nvme_namespace *disk)
 {
 	char bytes[FORMAT_BYTES_SIZE];
 
-	log_info("%s: %s, %s, blocks of %u bytes%s%s", disk->name, disk->nvme->model,
-		 format_bytes(bytes, disk->block.size_bytes), disk->block.sector_bytes,
-		 disk->block.write_cache ? ", write cache" : "", disk->block.read_only ? ", read-only" : "");
+	log_info("%s: %s, %s, blocks of %u bytes%s%s", disk->name, nvme->model, format_bytes(bytes, disk->block.size_bytes),
+		 disk->block.sector_bytes, disk->block.write_cache ? ", write cache" : "",
+		 disk->block.read_only ? ", read-only" : "");
 }
 
 static status_t namespace_add(struct nvme *nvme, uint32_t id, const uint8_t *answer, const struct format *format)
@@ -87,7 +89,7 @@ static status_t namespace_add(struct nvme *nvme, uint32_t id, const uint8_t *ans
 			.submit = namespace_submit,
 			.panic_transfer = namespace_panic_transfer,
 		},
-		.nvme = nvme,
+		.device = &nvme->common,
 		.id = id,
 		.sector_shift = format->sector_shift,
 		.index = (uint8_t)nvme->common.block_count,
@@ -96,7 +98,7 @@ static status_t namespace_add(struct nvme *nvme, uint32_t id, const uint8_t *ans
 	block_device_set_serial(&disk->block, nvme->serial, NVME_SERIAL_BYTES);
 	list_init(&disk->block.link);
 	nvme->common.blocks[nvme->common.block_count++] = &disk->block;
-	namespace_announce(disk);
+	namespace_announce(nvme, disk);
 	return STATUS_OK;
 }
 
@@ -157,5 +159,5 @@ status_t nvme_namespaces_find(struct nvme *nvme)
 void nvme_namespaces_free(struct nvme *nvme)
 {
 	while (nvme->common.block_count > 0)
-		heap_free(driver_heap(nvme->common.function), nvme_namespace_at(nvme, --nvme->common.block_count));
+		heap_free(driver_heap(nvme->common.function), nvme_namespace_at(&nvme->common, --nvme->common.block_count));
 }

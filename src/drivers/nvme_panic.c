@@ -40,7 +40,7 @@ static status_t queue_open(struct nvme *nvme)
 {
 	/* One queue of each kind: a number from 0 on. */
 	const struct nvme_command features = { .opcode = NVME_ADMIN_SET_FEATURES, .dwords = { NVME_FEATURE_QUEUES, 0 } };
-	struct nvme_queue *queue = nvme_queue_at(nvme, 0);
+	struct nvme_queue *queue = nvme_queue_at(&nvme->common, 0);
 	struct nvme_command commands[2];
 	status_t status = admin_run(nvme, &features);
 

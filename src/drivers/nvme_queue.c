@@ -4,7 +4,9 @@
  * request as PRP entries can say; the id of a command is the number of its slot, so a completion
  * leads to its request without a search.
  */
-#include "nvme.h"
+#include "nvme_queue.h"
+
+#include "nvme_namespace.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/string.h"
 
@@ -48,7 +50,7 @@ static bool transfer_extend(const struct nvme_queue *queue, struct transfer *tra
 
 static const struct nvme_namespace *namespace_of(const struct nvme_queue *queue, struct block_request *request)
 {
-	return nvme_namespace_at(queue->nvme, disk_target(request));
+	return nvme_namespace_at(queue->device, disk_target(request));
 }
 
 static void command_fill(struct nvme_queue *queue, unsigned slot, struct block_request *request, struct nvme_command *command)
@@ -99,7 +101,7 @@ void nvme_queue_init(struct nvme_queue *queue, const char *name, uint64_t timeou
 	const struct disk_queue_config config = {
 		.name = name,
 		.timeout_ns = timeout_ns,
-		.activity = &queue->nvme->common.activity,
+		.activity = &queue->device->activity,
 		.slot_count = queue->ring.entries - 1u,
 		.fill = queue_fill,
 		.ring = queue_ring,
@@ -140,9 +142,9 @@ static bool completion_take(struct nvme_queue *queue, struct list *done, struct 
 		request = disk_queue_request_locked(&queue->disk, completion.id);
 	if (!request) {
 		disk_queue_distrust_locked(&queue->disk);
-		disk_device_request_reset(&queue->nvme->common, result == NVME_RING_BROKEN
-									? "a completion belongs to no queue"
-									: "completed a command that it does not have");
+		disk_device_request_reset(queue->device, result == NVME_RING_BROKEN
+								 ? "a completion belongs to no queue"
+								 : "completed a command that it does not have");
 		return false;
 	}
 	if (!NVME_STATUS_IS_OK(completion.status))
@@ -166,6 +168,6 @@ void nvme_queue_process(struct disk_queue *disk_queue)
 		disk_queue_pump_locked(&queue->disk);
 	}
 	disk_queue_leave(&queue->disk);
-	disk_failures_log(&failures, &queue->nvme->common.errors);
+	disk_failures_log(&failures, &queue->device->errors);
 	disk_requests_finish(&done);
 }

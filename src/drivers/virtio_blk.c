@@ -41,12 +41,15 @@ static uint32_t indices; /* in use; changed by probe and remove, of which one ru
 
 static void disk_submit(struct block_device *device, struct block_request *request)
 {
-	disk_device_submit(&container_of(device, struct virtio_blk, block)->common, device, request, 0);
+	struct virtio_blk *disk = container_of(device, struct virtio_blk, block);
+
+	disk_device_submit(&disk->common, device, request, disk->identifying ? VIRTIO_BLK_IDENTIFY : VIRTIO_BLK_DATA);
 }
 
 static status_t disk_panic_transfer(struct block_device *device, struct block_request *request)
 {
-	return disk_device_panic_transfer(&container_of(device, struct virtio_blk, block)->common, device, request, 0);
+	return disk_device_panic_transfer(&container_of(device, struct virtio_blk, block)->common, device, request,
+					  VIRTIO_BLK_DATA);
 }
 
 static bool disk_quiet(struct disk_device *device, unsigned vector)
@@ -56,7 +59,7 @@ static bool disk_quiet(struct disk_device *device, unsigned vector)
 	if (device->function->interrupt_mode == PCI_INTERRUPTS_LINE && !virtio_isr_take(&disk->virtio))
 		return false;
 	for (unsigned i = vector; disk_device_queue(device, i); i += device->vector_count)
-		virtqueue_interrupts_off(&virtio_blk_queue_at(disk, i)->ring);
+		virtqueue_interrupts_off(&virtio_blk_queue_at(device, i)->ring);
 	return true;
 }
 
@@ -83,8 +86,8 @@ static status_t geometry_read(struct virtio_blk *disk)
 		log_error("%s: impossible capacity, sector size (%u) or limits", disk->common.name, sector_bytes);
 		return STATUS_UNSUPPORTED;
 	}
-	disk->segment_bytes_max = (uint32_t)align_down(MIN(size_max, DISK_TRANSFER_BYTES_MAX), sector_bytes);
-	disk->segments_max = MIN(seg_max, VIRTIO_BLK_DESCRIPTORS - 2u);
+	disk->limits.segment_bytes_max = (uint32_t)align_down(MIN(size_max, DISK_TRANSFER_BYTES_MAX), sector_bytes);
+	disk->limits.segments_max = MIN(seg_max, VIRTIO_BLK_DESCRIPTORS - 2u);
 	disk->block = (struct block_device){
 		.name = disk->common.name,
 		.size_bytes = align_down(capacity << SECTOR_SHIFT, sector_bytes),
@@ -110,7 +113,8 @@ static status_t queues_alloc(struct virtio_blk *disk)
 
 	wanted = MIN(MAX(wanted, 1u), platform_cpu_count());
 	for (; disk->common.queue_count < wanted; disk->common.queue_count++) {
-		status = virtio_blk_queue_alloc(disk, disk->common.queue_count);
+		status = virtio_blk_queue_alloc(&disk->common, disk->common.queue_count,
+						virtio_queue_size(&disk->virtio, disk->common.queue_count), &disk->limits);
 		if (status != STATUS_OK)
 			return status;
 	}
@@ -123,7 +127,7 @@ static status_t queues_enable(struct virtio_blk *disk)
 	status_t status = STATUS_OK;
 
 	for (unsigned i = 0; status == STATUS_OK && i < disk->common.queue_count; i++) {
-		struct virtio_blk_queue *queue = virtio_blk_queue_at(disk, i);
+		struct virtio_blk_queue *queue = virtio_blk_queue_at(&disk->common, i);
 
 		status = virtio_queue_enable(&disk->virtio, &queue->ring, queue->ring_memory.address,
 					     messages ? i % disk->common.vector_count : VIRTIO_VECTOR_NONE);
@@ -169,7 +173,7 @@ static status_t disk_take_over(struct disk_device *device)
 		return status;
 	for (unsigned i = 0; disk_device_queue(device, i); i++) {
 		virtio_blk_queue_empty(device->queues[i]);
-		virtqueue_interrupts_off(&virtio_blk_queue_at(virtio_blk_of(device), i)->ring);
+		virtqueue_interrupts_off(&virtio_blk_queue_at(device, i)->ring);
 	}
 	return disk_restart(device);
 }
@@ -229,7 +233,7 @@ static void disk_stop(struct virtio_blk *disk)
 	disk_vectors_close(&disk->common);
 	disk_device_fail(&disk->common);
 	for (unsigned i = 0; disk_device_queue(&disk->common, i); i++)
-		virtio_blk_queue_free(disk, virtio_blk_queue_at(disk, i));
+		virtio_blk_queue_free(virtio_blk_queue_at(&disk->common, i));
 	disk_device_fini(&disk->common);
 	heap_free(driver_heap(disk->virtio.function), disk);
 }

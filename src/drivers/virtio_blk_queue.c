@@ -4,8 +4,9 @@
  * header and status byte, allocated with the queue, and the slot's number is the entry in the
  * ring: so a completion leads to its request without a search. Virtio 1.1, section 5.2.6.
  */
+#include "virtio_blk_queue.h"
+
 #include "runtime/base/bits.h"
-#include "virtio_blk.h"
 
 #define SECTOR_SHIFT 9
 #define HEADER_BYTES offsetof(struct virtio_blk_header, status)
@@ -53,15 +54,15 @@ static bool table_extend(const struct virtio_blk_queue *queue, struct table *tab
 {
 	const struct phys_range piece = disk_peek(request);
 	struct virtqueue_descriptor *last = &table->descriptors[table->count - 1];
-	const bool joins =
-		table->count > 1 && last->address + last->bytes == piece.start.value && last->bytes < queue->segment_bytes_max;
-	uint64_t bytes = MIN(piece.bytes, queue->segment_bytes_max - (joins ? last->bytes : 0));
+	const bool joins = table->count > 1 && last->address + last->bytes == piece.start.value &&
+			   last->bytes < queue->limits.segment_bytes_max;
+	uint64_t bytes = MIN(piece.bytes, queue->limits.segment_bytes_max - (joins ? last->bytes : 0));
 
 	if (bytes == 0)
 		return false;
 	if (joins)
 		last->bytes += (uint32_t)bytes;
-	else if (table->count <= queue->segments_max)
+	else if (table->count <= queue->limits.segments_max)
 		table_add(table, piece.start.value, (uint32_t)bytes, flags);
 	else
 		return false;
@@ -78,7 +79,7 @@ static void queue_fill(struct disk_queue *disk_queue, unsigned slot, struct bloc
 	struct virtio_blk_header *header = header_of(queue, slot);
 	struct table table = { (void *)((char *)queue->tables.memory + slot * TABLE_BYTES), 0 };
 
-	header->type = queue->disk_device->identifying ? TYPE_GET_ID : types[request->operation];
+	header->type = disk_target(request) == VIRTIO_BLK_IDENTIFY ? TYPE_GET_ID : types[request->operation];
 	header->sector = 0;
 	header->status = REQUEST_PENDING;
 	table_add(&table, header_address, HEADER_BYTES, 0);
@@ -108,7 +109,7 @@ void virtio_blk_queue_init(struct virtio_blk_queue *queue, const char *name, uin
 	const struct disk_queue_config config = {
 		.name = name,
 		.timeout_ns = timeout_ns,
-		.activity = &queue->disk_device->common.activity,
+		.activity = &queue->device->activity,
 		.slot_count = queue->ring.entries,
 		.fill = queue_fill,
 		.ring = queue_ring,
@@ -118,50 +119,49 @@ void virtio_blk_queue_init(struct virtio_blk_queue *queue, const char *name, uin
 	disk_queue_init(&queue->disk, &config);
 }
 
-status_t virtio_blk_queue_alloc(struct virtio_blk *disk, unsigned index)
+status_t virtio_blk_queue_alloc(struct disk_device *device, unsigned index, unsigned entries_max,
+				const struct virtio_blk_limits *limits)
 {
-	struct memory *memory = disk->common.environment->memory;
-	const struct device *device = &disk->virtio.function->device;
-	const unsigned size = MIN(virtio_queue_size(&disk->virtio, index), VIRTIO_BLK_SLOTS);
+	struct memory *memory = device->environment->memory;
+	const struct device *dma = &device->function->device;
 	struct virtio_blk_queue *queue;
 	unsigned entries;
 	status_t status;
 
-	if (size == 0)
+	if (entries_max == 0)
 		return STATUS_UNSUPPORTED;
-	entries = 1u << log2_floor(size);
-	queue = heap_alloc(driver_heap(disk->virtio.function), sizeof(*queue), 0);
+	entries = 1u << log2_floor(MIN(entries_max, VIRTIO_BLK_SLOTS));
+	queue = heap_alloc(driver_heap(device->function), sizeof(*queue), 0);
 	if (!queue)
 		return STATUS_NO_MEMORY;
 	*queue = (struct virtio_blk_queue){
 		.ring = { .index = (uint16_t)index, .entries = (uint16_t)entries },
-		.disk_device = disk,
-		.segment_bytes_max = disk->segment_bytes_max,
-		.segments_max = disk->segments_max,
+		.device = device,
+		.limits = *limits,
 	};
-	status = dma_coherent_alloc(memory, device, virtqueue_layout(entries).bytes, 0, &queue->ring_memory);
+	status = dma_coherent_alloc(memory, dma, virtqueue_layout(entries).bytes, 0, &queue->ring_memory);
 	if (status == STATUS_OK)
-		status = dma_coherent_alloc(memory, device, entries * TABLE_BYTES, TABLE_BYTES, &queue->tables);
+		status = dma_coherent_alloc(memory, dma, entries * TABLE_BYTES, TABLE_BYTES, &queue->tables);
 	if (status == STATUS_OK)
-		status = dma_coherent_alloc(memory, device, entries * sizeof(struct virtio_blk_header), 0, &queue->headers);
+		status = dma_coherent_alloc(memory, dma, entries * sizeof(struct virtio_blk_header), 0, &queue->headers);
 	if (status != STATUS_OK) {
-		virtio_blk_queue_free(disk, queue);
+		virtio_blk_queue_free(queue);
 		return status;
 	}
 	virtqueue_reset(&queue->ring, queue->ring_memory.memory);
-	virtio_blk_queue_init(queue, disk->common.name, disk->common.timeout_ns);
-	disk->common.queues[index] = &queue->disk;
+	virtio_blk_queue_init(queue, device->name, device->timeout_ns);
+	device->queues[index] = &queue->disk;
 	return STATUS_OK;
 }
 
-void virtio_blk_queue_free(struct virtio_blk *disk, struct virtio_blk_queue *queue)
+void virtio_blk_queue_free(struct virtio_blk_queue *queue)
 {
-	struct memory *memory = disk->common.environment->memory;
+	struct memory *memory = queue->device->environment->memory;
 
 	dma_coherent_free(memory, &queue->ring_memory);
 	dma_coherent_free(memory, &queue->tables);
 	dma_coherent_free(memory, &queue->headers);
-	heap_free(driver_heap(disk->virtio.function), queue);
+	heap_free(driver_heap(queue->device->function), queue);
 }
 
 static status_t slot_status(struct virtio_blk_queue *queue, unsigned slot, struct disk_failures *failures)
@@ -170,7 +170,7 @@ static status_t slot_status(struct virtio_blk_queue *queue, unsigned slot, struc
 
 	if (status == REQUEST_OK)
 		return STATUS_OK;
-	disk_failure_note(failures, queue->disk_device->common.name, disk_queue_request_locked(&queue->disk, slot), status);
+	disk_failure_note(failures, queue->device->name, disk_queue_request_locked(&queue->disk, slot), status);
 	return status == REQUEST_UNSUPPORTED ? STATUS_UNSUPPORTED : STATUS_IO_ERROR;
 }
 
@@ -197,9 +197,9 @@ static bool completion_take(struct virtio_blk_queue *queue, struct list *done, s
 		return false;
 	if (result == VIRTQUEUE_BROKEN || !disk_queue_request_locked(&queue->disk, slot)) {
 		disk_queue_distrust_locked(&queue->disk);
-		disk_device_request_reset(&queue->disk_device->common, result == VIRTQUEUE_BROKEN
-									       ? "its used ring makes no sense"
-									       : "completed a command that it does not have");
+		disk_device_request_reset(queue->device, result == VIRTQUEUE_BROKEN
+								 ? "its used ring makes no sense"
+								 : "completed a command that it does not have");
 		return false;
 	}
 	disk_queue_complete_locked(&queue->disk, slot, slot_status(queue, slot, failures), done);
@@ -222,6 +222,6 @@ void virtio_blk_queue_process(struct disk_queue *disk_queue)
 			break;
 	}
 	disk_queue_leave(&queue->disk);
-	disk_failures_log(&failures, &queue->disk_device->common.errors);
+	disk_failures_log(&failures, &queue->device->errors);
 	disk_requests_finish(&done);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Devices that lie: rings whose other side is written by the test. */
 #include "drivers/nvme.h"
+#include "drivers/nvme_namespace.h"
 #include "drivers/virtio_blk.h"
 #include "image_test.h"
 #include "runtime/base/string.h"
@@ -60,7 +61,7 @@ static struct nvme_queue *nvme_fake_start(void)
 	memset(&nvme_fake, 0, sizeof(nvme_fake));
 	nvme_fake.disk = (struct nvme_namespace){ .name = "fake", .id = 1, .sector_shift = 9 };
 	nvme_fake.nvme.common.blocks[0] = &nvme_fake.disk.block;
-	queue->nvme = &nvme_fake.nvme;
+	queue->device = &nvme_fake.nvme.common;
 	queue->page_bytes = PAGE_BYTES;
 	queue->command_bytes_max = 64 * KIB;
 	queue->lists.memory = nvme_fake.lists;
@@ -226,9 +227,8 @@ static struct virtio_blk_queue *virtio_fake_start(void)
 	memset(&virtio_fake, 0, sizeof(virtio_fake));
 	memcpy(virtio_fake.disk.common.name, "fake", 5);
 	virtio_fake.notify = UINT16_MAX;
-	queue->disk_device = &virtio_fake.disk;
-	queue->segment_bytes_max = MIB;
-	queue->segments_max = 2;
+	queue->device = &virtio_fake.disk.common;
+	queue->limits = (struct virtio_blk_limits){ .segment_bytes_max = MIB, .segments_max = 2 };
 	queue->tables.memory = virtio_fake.tables;
 	queue->tables.address.value = (uint64_t)virtio_fake.tables;
 	queue->headers.memory = virtio_fake.headers;
