@@ -19,7 +19,7 @@
  */
 #pragma once
 
-#include "pci.h"
+#include "drivers/pci/pci.h"
 
 struct block_device_table;
 struct memory;

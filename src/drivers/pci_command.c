@@ -4,7 +4,6 @@
  * at start-up. It reads nothing from the devices.
  */
 #include "driver.h"
-#include "pci_internal.h"
 #include "runtime/base/command.h"
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"

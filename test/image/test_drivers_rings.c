@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Devices that lie: rings whose other side is written by the test. */
-#include "drivers/nvme.h"
-#include "drivers/nvme_namespace.h"
-#include "drivers/virtio_blk.h"
+#include "drivers/nvme/nvme.h"
+#include "drivers/nvme/nvme_namespace.h"
+#include "drivers/virtio/virtio_blk.h"
 #include "image_test.h"
 #include "runtime/base/string.h"
 

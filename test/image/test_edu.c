@@ -3,7 +3,7 @@
 #include "image_test.h"
 
 #include "drivers/driver.h"
-#include "drivers/edu.h"
+#include "drivers/edu/edu.h"
 #include "runtime/base/string.h"
 
 #define BYTES (64 * KIB)

@@ -7,7 +7,7 @@
 
 #include "app/testbed/disks.h"
 #include "app/testbed/pattern.h"
-#include "drivers/pci.h"
+#include "drivers/pci/pci.h"
 #include "drivers/registers.h"
 #include "pagecache/direct.h"
 #include "pagecache/volume.h"

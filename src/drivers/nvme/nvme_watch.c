@@ -7,7 +7,7 @@
  *	reset fails, or the controller is not there any more --> gone
  */
 #include "nvme.h"
-#include "registers.h"
+#include "drivers/registers.h"
 #include "runtime/base/log.h"
 
 void nvme_late(struct disk_device *device, struct disk_queue *queue)

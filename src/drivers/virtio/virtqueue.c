@@ -6,7 +6,7 @@
  */
 #include "virtqueue.h"
 
-#include "registers.h"
+#include "drivers/registers.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/string.h"
 

@@ -4,7 +4,7 @@
  * section 3.2.2.3.2).
  */
 #include "pci_internal.h"
-#include "registers.h"
+#include "drivers/registers.h"
 #include "runtime/base/spinlock.h"
 #include "runtime/kernel/acpi.h"
 #include "runtime/kernel/address_space.h"

@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "pci.h"
+#include "drivers/pci/pci.h"
 #include "virtqueue.h"
 
 #define VIRTIO_VENDOR            0x1af4

@@ -6,7 +6,7 @@
  */
 #include "nvme_ring.h"
 
-#include "registers.h"
+#include "drivers/registers.h"
 #include "runtime/base/string.h"
 
 void nvme_ring_reset(struct nvme_ring *ring)

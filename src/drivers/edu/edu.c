@@ -5,8 +5,8 @@
  */
 #include "edu.h"
 
-#include "driver.h"
-#include "registers.h"
+#include "drivers/driver.h"
+#include "drivers/registers.h"
 #include "runtime/base/completion.h"
 #include "runtime/base/heap.h"
 #include "runtime/base/log.h"

@@ -2,7 +2,7 @@
 /* A namespace of an NVMe controller, as a block device. */
 #pragma once
 
-#include "disk_device.h"
+#include "drivers/disk_device.h"
 
 #define NVME_NAME_BYTES DISK_NAME_BYTES
 

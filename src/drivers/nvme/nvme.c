@@ -6,7 +6,7 @@
  */
 #include "nvme.h"
 
-#include "registers.h"
+#include "drivers/registers.h"
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"
 #include "runtime/base/string.h"

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "disk_device.h"
+#include "drivers/disk_device.h"
 #include "heap/dma.h"
 #include "virtqueue.h"
 

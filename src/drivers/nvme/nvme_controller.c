@@ -5,7 +5,7 @@
  * specification 1.4, sections 3.1 and 7.6.
  */
 #include "nvme.h"
-#include "registers.h"
+#include "drivers/registers.h"
 #include "runtime/base/log.h"
 
 #define READY_POLL_NS             (1 * NS_PER_MS)

@@ -4,7 +4,7 @@
  * masked until a handler is there.
  */
 #include "pci_internal.h"
-#include "registers.h"
+#include "drivers/registers.h"
 #include "runtime/base/log.h"
 #include "runtime/kernel/task.h"
 

@@ -6,8 +6,8 @@
  */
 #include "virtio_pci.h"
 
-#include "driver.h"
-#include "registers.h"
+#include "drivers/driver.h"
+#include "drivers/registers.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/log.h"
 #include "runtime/base/platform.h"
