@@ -117,7 +117,7 @@ static bool run_loop(struct starve *starve, uint32_t number)
 	if (!wait_for_flush(starve, number)) {
 		starve->deadlocks++;
 		testbed_fail(&starve->testbed, "a flush makes no progress", STATUS_TIMEOUT);
-		memory_report(starve->testbed.environment->memory);
+		reclaim_report(memory_reclaim(starve->testbed.environment->memory));
 		return false;
 	}
 	const uint64_t us = (platform_now_ns() - before_ns) / NS_PER_US, bytes = written_bytes(starve) - before.written_bytes;

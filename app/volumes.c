@@ -96,7 +96,7 @@ static void fill(struct volumes *self)
 {
 	const uint64_t most = 2 * self->testbed.environment->ram_bytes / READ_BYTES;
 
-	for (uint64_t i = 0; i < most && memory_may_grow(self->testbed.environment->memory); i++) {
+	for (uint64_t i = 0; i < most && reclaim_may_grow(memory_reclaim(self->testbed.environment->memory)); i++) {
 		read_some(self, &self->cheap);
 		read_some(self, &self->dear);
 	}

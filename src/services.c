@@ -32,12 +32,12 @@ static void guarantee_task(void *context)
 
 static void cleaner_task(void *context)
 {
-	memory_clean_run(context);
+	memory_clean_run(memory_reclaim(context));
 }
 
 static void report_task(void *context)
 {
-	failure_report_run(context);
+	failure_report_run(memory_reclaim(context));
 }
 
 /* Runs as long as the machine does. */
@@ -59,8 +59,8 @@ void services_start(struct memory *memory, struct pagecache *pagecache)
 	served_memory = memory;
 	served_pagecache = pagecache;
 	start("writeback", TASK_NORMAL, writeback_task, pagecache);
-	if (memory->config.guarantee.bytes > 0)
-		start("guarantee", TASK_HIGH, guarantee_task, &memory->guarantee);
+	if (guarantee_total_bytes(memory_guarantee(memory)) > 0)
+		start("guarantee", TASK_HIGH, guarantee_task, memory_guarantee(memory));
 	start("cleaner", TASK_HIGH, cleaner_task, memory);
 	start("reports", TASK_NORMAL, report_task, memory);
 }

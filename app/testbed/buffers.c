@@ -60,7 +60,8 @@ bool buffers_take_free(struct buffers *buffers)
 	const uint64_t missing_bytes = (buffers->count - buffers->taken) * buffers->request.bytes;
 
 	/* Beside min, which no request but the kernel's may take, some blocks for the metadata of the buffers. */
-	if (memory_free_bytes(buffers->memory) < missing_bytes + buffers->memory->config.min_bytes + 2 * BLOCK_BYTES)
+	if (memory_free_bytes(buffers->memory) <
+	    missing_bytes + buffers->memory->reclaim.watermarks.min_bytes + 2 * BLOCK_BYTES)
 		return false;
 	return buffers_take(buffers, 0) == STATUS_OK;
 }

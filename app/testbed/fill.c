@@ -30,7 +30,7 @@ static uint64_t cached_bytes(const struct loads *loads, uint64_t *dirty_bytes)
 uint64_t fill_cache(struct loads *loads)
 {
 	const struct app_environment *environment = loads->environment;
-	const uint64_t low_bytes = environment->memory->config.low_bytes;
+	const uint64_t low_bytes = environment->memory->reclaim.watermarks.low_bytes;
 	const uint64_t free_bytes = memory_free_bytes(environment->memory);
 	const uint64_t disk_bytes = loads->pages * PAGE_BYTES;
 	const uint64_t before = cached_bytes(loads, NULL);
@@ -39,7 +39,7 @@ uint64_t fill_cache(struct loads *loads)
 
 	progress_start(&progress, "filling the page cache", MIN(disk_bytes, free_bytes - MIN(free_bytes, low_bytes)),
 		       app_is_interactive(environment));
-	while (number < loads->pages && memory_may_grow(environment->memory) && !scenario_is_cancelled()) {
+	while (number < loads->pages && reclaim_may_grow(memory_reclaim(environment->memory)) && !scenario_is_cancelled()) {
 		const uint64_t count = MIN(READ_PAGES, loads->pages - number);
 
 		loads_read(loads, number, count, loads->buffers[0]);
@@ -82,7 +82,7 @@ status_t fill_wait(struct loads *loads, const struct fill_goal *goal)
 			since_ns = platform_now_ns();
 		} else if (platform_now_ns() - since_ns > goal->patience_ns) {
 			print_stuck(goal, cached, dirty);
-			memory_report(loads->environment->memory);
+			reclaim_report(memory_reclaim(loads->environment->memory));
 			return STATUS_TIMEOUT;
 		}
 		task_sleep(POLL_NS);

@@ -97,7 +97,7 @@ static bool fits(const struct lru *lru, const struct device *device, const struc
 {
 	const uint64_t piece = request->segments_max == 1 ? request->bytes : request->segment_bytes_min;
 	const uint64_t wanted = count * request->bytes / piece;
-	const uint64_t kept = lru->loads->environment->memory->config.min_bytes / BLOCK_BYTES + BOOKKEEPING_BLOCKS;
+	const uint64_t kept = lru->loads->environment->memory->reclaim.watermarks.min_bytes / BLOCK_BYTES + BOOKKEEPING_BLOCKS;
 	uint64_t had = 0, row = 0, pieces = 0;
 
 	for (uint64_t index = 0; index <= block_count(lru); index++) {

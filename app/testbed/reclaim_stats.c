@@ -24,7 +24,7 @@ static const char *cost_word(enum cleaner_cost cost)
 
 static void read_books(struct reclaim_stats *stats)
 {
-	struct cleaner_registry *registry = &stats->environment->memory->cleaners;
+	struct cleaner_registry *registry = &stats->environment->memory->reclaim.cleaners;
 	struct pagecache_statistics statistics;
 	struct cleaner *cleaner = NULL;
 
@@ -66,8 +66,8 @@ static uint64_t given_before(const struct reclaim_stats *stats, const struct cle
 static void wait_for_rest(struct memory *memory)
 {
 	(void)guarantee_keep(&memory->guarantee);
-	if (fair_mutex_lock(&memory->reclaim_lock, URGENCY_NORMAL, PLATFORM_FOREVER) == STATUS_OK)
-		fair_mutex_unlock(&memory->reclaim_lock);
+	if (fair_mutex_lock(&memory->reclaim.lock, URGENCY_NORMAL, PLATFORM_FOREVER) == STATUS_OK)
+		fair_mutex_unlock(&memory->reclaim.lock);
 }
 
 void reclaim_stats_close(const struct reclaim_stats *stats, struct reclaim_delta *delta)

@@ -170,7 +170,7 @@ static void wait_until_full(const struct testbed *testbed)
 	struct memory *memory = testbed->environment->memory;
 	uint64_t least = UINT64_MAX, since_ns = platform_now_ns();
 
-	while (memory_may_grow(memory) && platform_now_ns() - since_ns < MOMENT_NS) {
+	while (reclaim_may_grow(memory_reclaim(memory)) && platform_now_ns() - since_ns < MOMENT_NS) {
 		const uint64_t free_bytes = memory_free_bytes(memory);
 
 		if (free_bytes < least) {
@@ -195,7 +195,8 @@ void testbed_refill_rest(struct testbed *testbed)
 	const uint64_t start_ns = platform_now_ns();
 	struct pagecache_statistics statistics;
 
-	while (memory_may_grow(testbed->environment->memory) && platform_now_ns() - start_ns < TESTBED_PATIENCE_NS)
+	while (reclaim_may_grow(memory_reclaim(testbed->environment->memory)) &&
+	       platform_now_ns() - start_ns < TESTBED_PATIENCE_NS)
 		task_sleep(10 * NS_PER_MS);
 	pagecache_statistics(testbed->environment->pagecache, &statistics);
 	testbed->goal.cached_bytes = fill_goal_bytes(statistics.cached_pages * PAGE_BYTES);

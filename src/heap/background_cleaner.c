@@ -12,37 +12,37 @@
 #define NAP_NS  (100 * NS_PER_MS)
 #define TRIM_NS (1 * NS_PER_S)
 
-static uint64_t missing_bytes(struct memory *memory)
+static uint64_t missing_bytes(struct reclaim *reclaim)
 {
-	return align_up(reclaim_lacking(memory->config.high_bytes, memory_free_bytes(memory)), BLOCK_BYTES);
+	return align_up(reclaim_lacking(reclaim->watermarks.high_bytes, block_heap_free_bytes(reclaim->blocks)), BLOCK_BYTES);
 }
 
-uint64_t memory_clean_step(struct memory *memory)
+uint64_t memory_clean_step(struct reclaim *reclaim)
 {
 	struct reclaim_job job = {
-		.memory = memory,
-		.bytes = MIN(missing_bytes(memory), BLOCK_BYTES), /* requests wait in line behind it */
+		.reclaim = reclaim,
+		.bytes = MIN(missing_bytes(reclaim), BLOCK_BYTES), /* requests wait in line behind it */
 		.urgency = URGENCY_BACKGROUND,
 		.deadline_ns = PLATFORM_FOREVER,
 		.may_write = true,
 	};
 
 	if (job.bytes > 0)
-		reclaim_drain(&job);
-	atomic_fetch_add_explicit(&memory->statistics.background_bytes, job.gained, memory_order_relaxed);
+		reclaim_drain_turn(&job);
+	atomic_fetch_add_explicit(&reclaim->statistics.background_bytes, job.gained, memory_order_relaxed);
 	return job.gained;
 }
 
-uint64_t memory_clean_trim(struct memory *memory)
+uint64_t memory_clean_trim(struct reclaim *reclaim)
 {
 	const bool before = platform_set_cleaning(true);
 	struct cleaner *cleaner = NULL;
 	uint64_t given = 0;
 
-	while ((cleaner = cleaner_next(&memory->cleaners, cleaner)))
+	while ((cleaner = cleaner_next(&reclaim->cleaners, cleaner)))
 		given += cleaner->trim ? cleaner->trim(cleaner) : 0;
 	(void)platform_set_cleaning(before);
-	atomic_fetch_add_explicit(&memory->statistics.background_bytes, given, memory_order_relaxed);
+	atomic_fetch_add_explicit(&reclaim->statistics.background_bytes, given, memory_order_relaxed);
 	return given;
 }
 
@@ -50,28 +50,28 @@ uint64_t memory_clean_trim(struct memory *memory)
  * Cleans until free memory is at the high watermark as of now, or as far as that goes without
  * waiting. It does not race with caches that grow meanwhile.
  */
-static void clean_up(struct memory *memory)
+static void clean_up(struct reclaim *reclaim)
 {
-	const uint64_t bytes = missing_bytes(memory);
+	const uint64_t bytes = missing_bytes(reclaim);
 	uint64_t gained = 0, more = 1;
 
-	for (; more > 0 && gained < bytes && !atomic_load(&memory->background.stopping); gained += more)
-		more = memory_clean_step(memory);
+	for (; more > 0 && gained < bytes && !atomic_load(&reclaim->background.stopping); gained += more)
+		more = memory_clean_step(reclaim);
 }
 
-void memory_clean_run(struct memory *memory)
+void memory_clean_run(struct reclaim *reclaim)
 {
 	uint64_t trim_ns = 0;
 	uint32_t kicks;
 
-	while (worker_begins(&memory->background, &kicks)) {
-		clean_up(memory);
+	while (worker_begins(&reclaim->background, &kicks)) {
+		clean_up(reclaim);
 		if (platform_now_ns() >= trim_ns) {
-			(void)memory_clean_trim(memory);
+			(void)memory_clean_trim(reclaim);
 			trim_ns = platform_now_ns() + TRIM_NS;
 		}
-		worker_wait(&memory->background, kicks, platform_now_ns() + NAP_NS);
-		if (memory_free_bytes(memory) >= memory->config.low_bytes)
-			worker_wait(&memory->background, kicks, trim_ns);
+		worker_wait(&reclaim->background, kicks, platform_now_ns() + NAP_NS);
+		if (block_heap_free_bytes(reclaim->blocks) >= reclaim->watermarks.low_bytes)
+			worker_wait(&reclaim->background, kicks, trim_ns);
 	}
 }

@@ -12,22 +12,22 @@
  */
 #pragma once
 
-#include "memory.h"
+#include "reclaim.h"
 
 /*
- * Runs the background cleaner until memory->background is stopped (worker.h), in a task of its own.
+ * Runs the background cleaner until reclaim->background is stopped (worker.h), in a task of its own.
  * Where platform_may_sleep().
  */
-void memory_clean_run(struct memory *memory);
+void memory_clean_run(struct reclaim *reclaim);
 
 /*
  * One turn of the background cleaner, for machines without such a task. Returns the bytes that were
  * gained; 0: nothing has to be done, or nothing can be.
  */
-uint64_t memory_clean_step(struct memory *memory);
+uint64_t memory_clean_step(struct reclaim *reclaim);
 
 /*
  * One trim of all heaps, for machines without such a task; returns the bytes that were given. The
  * caller is not a task that cleans.
  */
-uint64_t memory_clean_trim(struct memory *memory);
+uint64_t memory_clean_trim(struct reclaim *reclaim);

@@ -21,8 +21,8 @@
  *    read again. It excludes the blocks that are in the way from later windows (window_avoid) and
  *    counts them. It starts writes of dirty memory all the same.
  *
- *	cleaner_register(&memory->cleaners, &volume->cleaner);      ... asked from any task ...
- *	cleaner_unregister(&memory->cleaners, &volume->cleaner);    waits until it does not run
+ *	cleaner_register(&reclaim->cleaners, &volume->cleaner);      ... asked from any task ...
+ *	cleaner_unregister(&reclaim->cleaners, &volume->cleaner);    waits until it does not run
  *
  * Lock [L]: registry->lock, not held while a cleaner runs.
  */
@@ -112,7 +112,7 @@ struct cleaner {
 struct cleaner_registry {
 	struct spinlock lock;
 	struct list cleaners; /* [L] */
-	uint64_t orders;      /* how often the order has changed; under memory->reclaim_lock */
+	uint64_t orders;      /* how often the order has changed; under reclaim->lock */
 };
 
 void cleaner_registry_init(struct cleaner_registry *registry);
@@ -121,7 +121,7 @@ void cleaner_registry_init(struct cleaner_registry *registry);
 void cleaner_register(struct cleaner_registry *registry, struct cleaner *cleaner);
 
 /*
- * Gives a registered cleaner another place in the order. The caller holds memory->reclaim_lock: a
+ * Gives a registered cleaner another place in the order. The caller holds reclaim->lock: a
  * request or a drain that has passed it on in the middle of a walk begins the walk anew.
  */
 void cleaner_set_preference(struct cleaner_registry *registry, struct cleaner *cleaner, unsigned preference);

@@ -52,7 +52,7 @@ static status_t fill_blocks(struct memory *memory, const struct dma_plan *plan, 
 	if (!buffer->client)
 		return STATUS_NO_MEMORY;
 	request.owner = &buffer->client->owner;
-	status = memory_blocks_alloc_many(memory, &request, plan->runs, runs);
+	status = reclaim_blocks_alloc(&memory->reclaim, &request, plan->runs, runs);
 	if (status != STATUS_OK) {
 		dma_client_put(memory, buffer->client);
 		return status;
@@ -142,7 +142,7 @@ static status_t ordinary_alloc(struct memory *memory, const struct dma_plan *pla
 	struct dma_buffer *buffer;
 	status_t status;
 
-	if (!memory_could_give(memory, &plan->run, plan->runs))
+	if (!reclaim_could_give(&memory->reclaim, &plan->run, plan->runs))
 		return STATUS_RANGE;
 	buffer = general_heap_alloc(&memory->general, dma_record_bytes(plan->runs, plan->segments), 0);
 	if (!buffer)
@@ -173,7 +173,7 @@ static status_t alloc(struct memory *memory, const struct device *device, const 
 		status = platform_in_handler() ? STATUS_NO_MEMORY : ordinary_alloc(memory, &plan, result);
 		if (status != STATUS_OK && !coherent && dma_guaranteed_alloc(memory, &plan, result) == STATUS_OK)
 			status = STATUS_OK;
-		if (status == STATUS_NO_MEMORY && !memory_could_give(memory, &plan.run, plan.runs))
+		if (status == STATUS_NO_MEMORY && !reclaim_could_give(&memory->reclaim, &plan.run, plan.runs))
 			status = STATUS_RANGE;
 	}
 	if (status == STATUS_OK)

@@ -87,8 +87,9 @@ static const struct phys_range *piece_within(const struct dma_buffer *buffer, ui
 	return NULL;
 }
 
-void dma_explain(struct memory *memory, struct phys_addr lowest, struct phys_addr highest)
+void dma_explain(struct reclaim_explainer *self, struct phys_addr lowest, struct phys_addr highest)
 {
+	struct memory *memory = container_of(self, struct memory, dma.explainer);
 	char bytes[FORMAT_BYTES_SIZE];
 	struct dma_buffer *buffer;
 	struct dma_walk walk;

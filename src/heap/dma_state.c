@@ -101,7 +101,7 @@ static struct dma_zone *zone_new(struct memory *memory, const struct block_const
 
 	if (!zone)
 		return NULL;
-	memory_source_init(&zone->source, memory, constraints);
+	memory_source_init(&zone->source, &memory->reclaim, constraints);
 	if (lowest != 0)
 		format_text(zone->name, sizeof(zone->name), "dma-from-%lluM", (unsigned long long)(lowest / MIB));
 	else if (highest == UINT64_MAX)
@@ -112,7 +112,7 @@ static struct dma_zone *zone_new(struct memory *memory, const struct block_const
 	const struct general_heap_config config = {
 		.name = zone->name,
 		.powers_only = true,
-		.retain_bytes = memory->config.dma_retain_bytes,
+		.retain_bytes = memory->dma.retain_bytes,
 		.source = &zone->source.blocks,
 		.runs = &zone->source.blocks,
 		.bookkeeping = &memory->bookkeeping,
@@ -142,8 +142,8 @@ struct dma_zone *dma_zone_get(struct memory *memory, const struct device *device
 	if (zone != fresh) {
 		zone_delete(memory, fresh);
 	} else if (zone) { /* not before: a zone with a cleaner goes only where platform_may_sleep() */
-		zone->heap.config.cleaners = &memory->cleaners;
-		cleaner_register(&memory->cleaners, &zone->heap.group.cleaner);
+		zone->heap.config.cleaners = &memory->reclaim.cleaners;
+		cleaner_register(&memory->reclaim.cleaners, &zone->heap.group.cleaner);
 	}
 	return zone;
 }
@@ -152,6 +152,8 @@ struct dma_zone *dma_zone_get(struct memory *memory, const struct device *device
 
 void dma_init(struct memory *memory)
 {
+	memory->dma.explainer.explain = dma_explain;
+	memory->reclaim.explainer = &memory->dma.explainer;
 	list_init(&memory->dma.buffers);
 	list_init(&memory->dma.clients);
 	list_init(&memory->dma.zones);

@@ -186,4 +186,4 @@ void dma_fini(struct memory *memory);  /* no device has DMA memory */
 void dma_print(struct memory *memory); /* what each device has */
 
 /* Logs the first buffers that lie in [lowest, highest], with where they were taken. */
-void dma_explain(struct memory *memory, struct phys_addr lowest, struct phys_addr highest);
+void dma_explain(struct reclaim_explainer *self, struct phys_addr lowest, struct phys_addr highest);

@@ -6,9 +6,8 @@
  */
 #include "failure_report.h"
 
-#include "dma_state.h"
 #include "holders.h"
-#include "reclaim.h"
+#include "reclaim_internal.h"
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"
 
@@ -18,27 +17,53 @@
  * Prints what is in the way between these addresses: the owners of blocks, then what cleaners
  * cannot give.
  */
-static void print_between(struct memory *memory, struct phys_addr lowest, struct phys_addr highest)
+static void print_between(struct reclaim *reclaim, struct phys_addr lowest, struct phys_addr highest)
 {
 	struct holder holders[HOLDERS_MAX];
-	const unsigned count = holders_within(&memory->blocks, lowest, highest, holders);
+	const unsigned count = holders_within(reclaim->blocks, lowest, highest, holders);
 	struct cleaner *cleaner = NULL;
 
 	for (unsigned i = 0; i < count; i++)
 		log_warn("memory:     %-24s holds %llu blocks there%s", holders[i].name, (unsigned long long)holders[i].blocks,
 			 holders[i].movable ? ", movable" : "");
-	dma_explain(memory, lowest, highest);
-	while ((cleaner = cleaner_next(&memory->cleaners, cleaner)))
+	if (reclaim->explainer)
+		reclaim->explainer->explain(reclaim->explainer, lowest, highest);
+	while ((cleaner = cleaner_next(&reclaim->cleaners, cleaner)))
 		if (cleaner->explain)
 			cleaner->explain(cleaner, lowest, highest);
 }
 
-static void print_best_window(struct memory *memory, const struct failure_note *failure)
+static void report_cleaner(struct cleaner *cleaner)
+{
+	char asked[FORMAT_BYTES_SIZE], given[FORMAT_BYTES_SIZE], held[FORMAT_BYTES_SIZE];
+
+	log_warn("memory:   cleaner %-16s was last asked for %s, gave %s, holds %s back", cleaner->name,
+		 format_bytes(asked, cleaner->last_asked_bytes), format_bytes(given, cleaner->last_given_bytes),
+		 format_bytes(held, cleaner->held_back ? cleaner->held_back(cleaner) : 0));
+}
+
+void reclaim_report(struct reclaim *reclaim)
+{
+	struct holder holders[HOLDERS_MAX];
+	const unsigned count = holders_get(reclaim->blocks, holders);
+	char total[FORMAT_BYTES_SIZE], part[FORMAT_BYTES_SIZE];
+	struct cleaner *cleaner = NULL;
+
+	log_warn("memory: %s of %s free", format_bytes(part, block_heap_free_bytes(reclaim->blocks)),
+		 format_bytes(total, (reclaim->blocks->total_blocks << BLOCK_SHIFT)));
+	for (unsigned i = 0; i < count; i++)
+		log_warn("memory:   %-24s holds %s%s", holders[i].name, format_bytes(part, holders[i].blocks << BLOCK_SHIFT),
+			 holders[i].movable ? ", movable" : "");
+	while ((cleaner = cleaner_next(&reclaim->cleaners, cleaner)))
+		report_cleaner(cleaner);
+}
+
+static void print_best_window(struct reclaim *reclaim, const struct failure_note *failure)
 {
 	struct stretch best;
 	char bytes[FORMAT_BYTES_SIZE];
 
-	if (!holders_best_window(&memory->blocks, failure->blocks, &failure->constraints, &best)) {
+	if (!holders_best_window(reclaim->blocks, failure->blocks, &failure->constraints, &best)) {
 		log_warn("memory:   there are no %llu adjacent blocks at these addresses", (unsigned long long)failure->blocks);
 		return;
 	}
@@ -46,10 +71,10 @@ static void print_best_window(struct memory *memory, const struct failure_note *
 	log_warn("memory:   the best window, %s from 0x%llx on, has %llu blocks that cannot be moved",
 		 format_bytes(bytes, failure->blocks << BLOCK_SHIFT), (unsigned long long)best.start.value,
 		 (unsigned long long)best.fixed_blocks);
-	print_between(memory, best.start, last);
+	print_between(reclaim, best.start, last);
 }
 
-static void print_failure(struct memory *memory, const struct failure_note *failure)
+static void print_failure(struct reclaim *reclaim, const struct failure_note *failure)
 {
 	const struct block_constraints *constraints = &failure->constraints;
 	char bytes[FORMAT_BYTES_SIZE];
@@ -59,15 +84,15 @@ static void print_failure(struct memory *memory, const struct failure_note *fail
 		 format_bytes(bytes, failure->blocks << BLOCK_SHIFT), (unsigned long long)constraints->lowest.value,
 		 (unsigned long long)(constraints->highest.value == 0 ? UINT64_MAX : constraints->highest.value),
 		 failure->status == STATUS_OK ? "not to be had yet" : status_text(failure->status));
-	memory_report(memory);
-	print_best_window(memory, failure);
+	reclaim_report(reclaim);
+	print_best_window(reclaim, failure);
 }
 
 /* False: no report is due, or another one comes first. */
 static bool note(const struct reclaim_job *job, status_t status)
 {
 	const struct memory_request *request = job->request;
-	struct memory_failure *failure = &job->memory->failure;
+	struct memory_failure *failure = &job->reclaim->failure;
 	const uint64_t now = platform_now_ns();
 	const uint64_t interrupts = spinlock_lock_interrupts(&failure->lock);
 	const bool is_noted = !failure->note.is_due && (failure->reported_ns == 0 || now >= failure->reported_ns + PAUSE_NS);
@@ -88,38 +113,38 @@ static bool note(const struct reclaim_job *job, status_t status)
 	return is_noted;
 }
 
-static void print_what_is_noted(struct memory *memory)
+static void print_what_is_noted(struct reclaim *reclaim)
 {
-	const uint64_t interrupts = spinlock_lock_interrupts(&memory->failure.lock);
-	const struct failure_note failure = memory->failure.note;
+	const uint64_t interrupts = spinlock_lock_interrupts(&reclaim->failure.lock);
+	const struct failure_note failure = reclaim->failure.note;
 
-	memory->failure.note.is_due = false;
-	spinlock_unlock_interrupts(&memory->failure.lock, interrupts);
+	reclaim->failure.note.is_due = false;
+	spinlock_unlock_interrupts(&reclaim->failure.lock, interrupts);
 	if (failure.is_due)
-		print_failure(memory, &failure);
+		print_failure(reclaim, &failure);
 }
 
 void failure_report(const struct reclaim_job *job, status_t status)
 {
-	struct memory *memory = job->memory;
+	struct reclaim *reclaim = job->reclaim;
 	const bool is_noted = note(job, status);
 
-	if (!atomic_load(&memory->failure.has_task) && platform_may_sleep())
-		print_what_is_noted(memory);
+	if (!atomic_load(&reclaim->failure.has_task) && platform_may_sleep())
+		print_what_is_noted(reclaim);
 	else if (is_noted)
-		worker_kick(&memory->failure.worker);
+		worker_kick(&reclaim->failure.worker);
 }
 
-void failure_report_run(struct memory *memory)
+void failure_report_run(struct reclaim *reclaim)
 {
-	struct worker *worker = &memory->failure.worker;
+	struct worker *worker = &reclaim->failure.worker;
 	uint32_t kicks;
 
-	atomic_store(&memory->failure.has_task, true);
+	atomic_store(&reclaim->failure.has_task, true);
 	while (worker_begins(worker, &kicks)) {
-		print_what_is_noted(memory);
+		print_what_is_noted(reclaim);
 		worker_wait(worker, kicks, PLATFORM_FOREVER);
 	}
-	atomic_store(&memory->failure.has_task, false);
-	print_what_is_noted(memory);
+	atomic_store(&reclaim->failure.has_task, false);
+	print_what_is_noted(reclaim);
 }

@@ -10,7 +10,7 @@
  */
 #pragma once
 
-#include "memory.h"
+#include "reclaim.h"
 
 struct reclaim_job;
 
@@ -21,4 +21,4 @@ void failure_report(const struct reclaim_job *job, status_t status);
  * Prints the reports that requests have noted, until its worker is stopped (worker.h); a task of
  * low priority. Where platform_may_sleep().
  */
-void failure_report_run(struct memory *memory);
+void failure_report_run(struct reclaim *reclaim);

@@ -66,7 +66,7 @@ status_t guarantee_reserve(struct guarantee *guarantee, const struct device *dev
 
 	if (bytes == 0)
 		return STATUS_INVALID;
-	if (bytes > guarantee->pieces * guarantee_piece_bytes(guarantee))
+	if (bytes > guarantee_total_bytes(guarantee))
 		return STATUS_NO_MEMORY;
 	if (!guarantee_is_reached(guarantee, device))
 		return STATUS_RANGE;
@@ -275,7 +275,7 @@ static bool tables_alloc(struct guarantee *guarantee)
 {
 	const uint32_t slots = guarantee->pieces + 1;
 	const uint64_t records = (guarantee_piece_bytes(guarantee) >> GUARANTEE_OBJECT_SHIFT) * GUARANTEE_RECORD_BYTES;
-	char *tables = heap_alloc(memory_general_heap(guarantee->memory),
+	char *tables = heap_alloc(guarantee->heap,
 				  slots * (records + sizeof(guarantee->slots[0])) +
 					  guarantee->pieces * sizeof(guarantee->accounts[0]) +
 					  guarantee->place_count * sizeof(guarantee->places[0]),
@@ -312,35 +312,38 @@ static void fill_first(struct guarantee *guarantee)
 	while (found < wanted && guarantee_bring(guarantee, &(struct guarantee_wish){ .avoid_first = { 1 } }))
 		guarantee->spare = &guarantee->slots[++found];
 	guarantee->pieces = guarantee->counts.unreserved = found;
+	guarantee->reclaim->guaranteed_blocks = found * guarantee->piece_blocks;
 	if (found < wanted)
 		log_warn("memory: only %u of the %u pieces of the DMA guarantee were found; set DMA_GUARANTEE_BYTES or "
 			 "DMA_GUARANTEE_PIECE_BYTES lower",
 			 found, wanted);
 }
 
-status_t guarantee_init(struct guarantee *guarantee, struct memory *memory, const struct guarantee_config *config)
+status_t guarantee_init(struct guarantee *guarantee, struct reclaim *reclaim, struct heap *heap,
+			const struct guarantee_config *config)
 {
-	const uint64_t end = (memory->blocks.first_block + memory->blocks.count) << BLOCK_SHIFT;
+	const uint64_t end = (reclaim->blocks->first_block + reclaim->blocks->count) << BLOCK_SHIFT;
 
 	memset(guarantee, 0, sizeof(*guarantee));
-	guarantee->memory = memory;
+	guarantee->reclaim = reclaim;
+	guarantee->heap = heap;
 	owner_init(&guarantee->owner, "dma guarantee", true);
 	lists_init(guarantee);
 	if (config->bytes == 0)
 		return STATUS_OK;
 	if (!is_power_of_two(config->piece_bytes) || config->piece_bytes < BLOCK_BYTES ||
-	    config->bytes > memory_total_bytes(memory) / 2)
+	    config->bytes > (reclaim->blocks->total_blocks << BLOCK_SHIFT) / 2)
 		return STATUS_INVALID;
 	guarantee->pieces = (uint32_t)divide_round_up(config->bytes, config->piece_bytes);
 	guarantee->piece_blocks = config->piece_bytes >> BLOCK_SHIFT;
 	guarantee->piece_shift = log2_floor(config->piece_bytes);
-	guarantee->lowest.value = memory->blocks.first_block << BLOCK_SHIFT;
+	guarantee->lowest.value = reclaim->blocks->first_block << BLOCK_SHIFT;
 	guarantee->place_count = guarantee_place(guarantee, (struct phys_addr){ end - 1 }) + 1;
 	guarantee->highest.value = config->highest.value == 0 ? end - 1 : MIN(config->highest.value, end - 1);
 	if (!tables_alloc(guarantee))
 		return STATUS_NO_MEMORY;
 	guarantee->cleaner = (struct cleaner){ .name = "dma guarantee", .cost = CLEANER_CLEAN, .clean = guarantee_clean };
-	cleaner_register(&memory->cleaners, &guarantee->cleaner);
+	cleaner_register(&reclaim->cleaners, &guarantee->cleaner);
 	fill_first(guarantee);
 	return STATUS_OK;
 }
@@ -356,9 +359,9 @@ void guarantee_fini(struct guarantee *guarantee)
 
 	if (!guarantee->slots)
 		return;
-	cleaner_unregister(&guarantee->memory->cleaners, &guarantee->cleaner);
+	cleaner_unregister(&guarantee->reclaim->cleaners, &guarantee->cleaner);
 	while ((link = list_first(&guarantee->idle)))
 		(void)guarantee_withdraw(guarantee, container_of(link, struct guarantee_slot, link), false);
-	heap_free(memory_general_heap(guarantee->memory), guarantee->slots[0].records);
+	heap_free(guarantee->heap, guarantee->slots[0].records);
 	guarantee->slots = NULL;
 }

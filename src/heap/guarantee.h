@@ -42,6 +42,7 @@
 #include "cleaner.h"
 #include "runtime/base/atomic.h"
 #include "runtime/base/device.h"
+#include "runtime/base/heap.h"
 #include "runtime/base/mutex.h"
 #include "runtime/base/worker.h"
 
@@ -119,10 +120,11 @@ struct guarantee_statistics {
 	uint64_t exchanged; /* pieces that were replaced by others */
 };
 
-struct memory;
+struct reclaim;
 
 struct guarantee {
-	struct memory *memory;
+	struct reclaim *reclaim;            /* [I] */
+	struct heap *heap;                  /* [I] of its tables */
 	uint32_t pieces;                    /* [I] guaranteed */
 	uint64_t piece_blocks;              /* [I] */
 	unsigned piece_shift;               /* [I] a piece has 1 << piece_shift bytes */
@@ -156,7 +158,8 @@ struct guarantee {
  * log says so. STATUS_INVALID: the piece is no power of two of at least a block, or the guarantee
  * is more than half of the memory. STATUS_NO_MEMORY.
  */
-status_t guarantee_init(struct guarantee *guarantee, struct memory *memory, const struct guarantee_config *config) MUST_CHECK;
+status_t guarantee_init(struct guarantee *guarantee, struct reclaim *reclaim, struct heap *heap,
+			const struct guarantee_config *config) MUST_CHECK;
 
 /* Whether no piece is out, and no cache is a donor. */
 bool guarantee_is_idle(const struct guarantee *guarantee);
@@ -258,4 +261,10 @@ void guarantee_print(struct guarantee *guarantee);
 static inline uint64_t guarantee_piece_bytes(const struct guarantee *guarantee)
 {
 	return guarantee->piece_blocks << BLOCK_SHIFT;
+}
+
+/* All that is guaranteed. */
+static inline uint64_t guarantee_total_bytes(const struct guarantee *guarantee)
+{
+	return guarantee->pieces * guarantee_piece_bytes(guarantee);
 }

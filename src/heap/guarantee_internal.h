@@ -10,7 +10,7 @@
 #pragma once
 
 #include "guarantee.h"
-#include "memory.h"
+#include "reclaim.h"
 
 enum slot_state {
 	SLOT_EMPTY,

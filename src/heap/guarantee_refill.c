@@ -20,7 +20,7 @@
  */
 static uint64_t turn_blocks(const struct guarantee *guarantee)
 {
-	return (memory_total_bytes(guarantee->memory) >> BLOCK_SHIFT) / MAX(guarantee->pieces, 1);
+	return guarantee->reclaim->blocks->total_blocks / MAX(guarantee->pieces, 1);
 }
 
 void guarantee_turn(struct guarantee *guarantee)
@@ -56,7 +56,7 @@ static struct guarantee_slot *first_of(struct guarantee *guarantee, const struct
 
 void guarantee_reap(struct guarantee *guarantee, struct guarantee_slot *slot)
 {
-	struct block_heap *heap = &guarantee->memory->blocks;
+	struct block_heap *heap = guarantee->reclaim->blocks;
 	uint64_t interrupts = spinlock_lock_interrupts(&guarantee->lock);
 	const bool due = !list_is_empty(&slot->due), revoked = slot->revoked;
 
@@ -108,14 +108,14 @@ static bool bring_idle(struct guarantee *guarantee, const struct guarantee_wish 
 		.blocks = guarantee->piece_blocks,
 		.constraints = { .highest = guarantee->highest, .alignment_bytes = guarantee_piece_bytes(guarantee) },
 		.owner = &guarantee->owner,
-		.keep_blocks = divide_round_up(guarantee->memory->config.min_bytes, BLOCK_BYTES),
+		.keep_blocks = divide_round_up(guarantee->reclaim->watermarks.min_bytes, BLOCK_BYTES),
 	};
 	struct phys_addr start;
 
-	if (block_heap_alloc(&guarantee->memory->blocks, &request, &start) != STATUS_OK)
+	if (block_heap_alloc(guarantee->reclaim->blocks, &request, &start) != STATUS_OK)
 		return false;
 	if (start.value <= wish->avoid_last.value && start.value + guarantee_piece_bytes(guarantee) > wish->avoid_first.value) {
-		memory_blocks_free(guarantee->memory, start);
+		reclaim_blocks_free(guarantee->reclaim, start);
 		return false;
 	}
 	slot_fill(guarantee, start, SLOT_IDLE);
@@ -125,10 +125,9 @@ static bool bring_idle(struct guarantee *guarantee, const struct guarantee_wish 
 /* Whether memory is short: idle pieces are given up before the cache stops growing. */
 static bool memory_is_short(const struct guarantee *guarantee)
 {
-	const struct memory *memory = guarantee->memory;
+	const struct reclaim *reclaim = guarantee->reclaim;
 
-	return block_heap_free_bytes(&memory->blocks) <=
-	       memory->config.low_bytes + guarantee->pieces * guarantee_piece_bytes(guarantee);
+	return block_heap_free_bytes(reclaim->blocks) <= reclaim->watermarks.low_bytes + guarantee_total_bytes(guarantee);
 }
 
 /* While memory is short, a loan is better than a free block. */
@@ -160,9 +159,9 @@ uint64_t guarantee_withdraw(struct guarantee *guarantee, struct guarantee_slot *
 	guarantee_reap(guarantee, slot); /* it may have been on loan, taken and given back */
 	guarantee->spare = slot;
 	if (!loaned) {
-		(void)block_heap_free(&guarantee->memory->blocks, slot->start);
+		(void)block_heap_free(guarantee->reclaim->blocks, slot->start);
 		if (tell || !wanted)
-			memory_notice(guarantee->memory);
+			reclaim_notice(guarantee->reclaim);
 		return wanted ? guarantee_piece_bytes(guarantee) : 0;
 	}
 	for (uint64_t i = 0; i < guarantee->piece_blocks; i++)
@@ -279,7 +278,7 @@ static void loans_end(struct guarantee *guarantee, const struct owner *owner)
 		const uint64_t interrupts = spinlock_lock_interrupts(&guarantee->lock);
 
 		if (slot->state == SLOT_LOANED &&
-		    (!owner || block_heap_find(&guarantee->memory->blocks, slot->start)->owner == owner)) {
+		    (!owner || block_heap_find(guarantee->reclaim->blocks, slot->start)->owner == owner)) {
 			list_remove(&slot->link);
 			guarantee_revoke_locked(guarantee, slot);
 			slot->state = SLOT_IDLE;

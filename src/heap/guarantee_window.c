@@ -12,7 +12,7 @@ static void exclude(const struct guarantee *guarantee, struct phys_addr start, u
 {
 	const struct window piece = { .start = start, .blocks = guarantee->piece_blocks };
 
-	window_avoid(&guarantee->memory->blocks, &piece);
+	window_avoid(guarantee->reclaim->blocks, &piece);
 	++*obstacles;
 }
 
@@ -92,7 +92,7 @@ uint64_t guarantee_clean(struct cleaner *self, const struct reclaim_target *targ
 	struct guarantee *guarantee = container_of(self, struct guarantee, cleaner);
 	uint64_t given = 0;
 
-	if (block_heap_is_within(&guarantee->memory->blocks, target->lowest, target->highest) ||
+	if (block_heap_is_within(guarantee->reclaim->blocks, target->lowest, target->highest) ||
 	    mutex_lock_until(&guarantee->refill, target->deadline_ns) != STATUS_OK)
 		return 0;
 	if (!target->obstacles || !is_taken(guarantee, target))

@@ -6,6 +6,7 @@
 #include "block_map.h"
 #include "dma_state.h"
 #include "heaps_commands.h"
+#include "holders.h"
 #include "memory.h"
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"
@@ -26,18 +27,30 @@ static status_t print_run(struct command *self, int argc, char **argv)
 
 static void mem_print(struct memory *memory)
 {
-	struct memory_statistics *statistics = &memory->statistics;
+	struct memory_statistics *statistics = &memory->reclaim.statistics;
 	char text[FORMAT_BYTES_SIZE];
 
 	print("total     %s\n", format_bytes(text, memory_total_bytes(memory)));
 	print("free      %s\n", format_bytes(text, memory_free_bytes(memory)));
-	print("min       %s\n", format_bytes(text, memory->config.min_bytes));
-	print("low       %s\n", format_bytes(text, memory->config.low_bytes));
+	print("min       %s\n", format_bytes(text, memory->reclaim.watermarks.min_bytes));
+	print("low       %s\n", format_bytes(text, memory->reclaim.watermarks.low_bytes));
 	print("requests  %llu, of them %llu reclaimed, %llu failed\n", (unsigned long long)statistics->requests,
 	      (unsigned long long)statistics->reclaims, (unsigned long long)statistics->failures);
 	print("cleaned   %s", format_bytes(text, statistics->cleaned_bytes));
 	print(", %llu windows tried\n", (unsigned long long)statistics->windows);
 	print("books     %s\n", format_bytes(text, memory->bookkeeping.used_bytes));
+}
+
+void memory_print_owners(struct memory *memory)
+{
+	struct holder holders[HOLDERS_MAX];
+	const unsigned count = holders_get(&memory->blocks, holders);
+	char part[FORMAT_BYTES_SIZE];
+
+	for (unsigned i = 0; i < count; i++)
+		print("%-24s %9s%s\n", holders[i].name, format_bytes(part, holders[i].blocks << BLOCK_SHIFT),
+		      holders[i].movable ? "  movable" : "");
+	print("%-24s %9s\n", "free", format_bytes(part, memory_free_bytes(memory)));
 }
 
 static void map_print(struct memory *memory)
@@ -51,7 +64,7 @@ static void cleaners_print(struct memory *memory)
 	struct cleaner *cleaner = NULL;
 
 	print("%-20s %5s %10s %9s %9s %9s %9s\n", "cleaner", "cost", "preference", "calls", "asked", "claimed", "given");
-	while ((cleaner = cleaner_next(&memory->cleaners, cleaner))) {
+	while ((cleaner = cleaner_next(&memory->reclaim.cleaners, cleaner))) {
 		char asked[FORMAT_BYTES_SIZE], claimed[FORMAT_BYTES_SIZE], given[FORMAT_BYTES_SIZE];
 
 		print("%-20s %5s %10u %9llu %9s %9s %9s\n", cleaner->name, costs[cleaner->cost], cleaner->preference,
@@ -83,7 +96,7 @@ static status_t trace_run(struct command *self, int argc, char **argv)
 
 	if (argc > 2 || (argc == 2 && parse_number(argv[1], &events) != STATUS_OK))
 		return STATUS_INVALID;
-	trace_print(&memory->trace, events);
+	trace_print(&memory->reclaim.trace, events);
 	return STATUS_OK;
 }
 

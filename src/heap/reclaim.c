@@ -29,13 +29,14 @@
  */
 uint64_t reclaim_keep_blocks(const struct reclaim_job *job)
 {
-	const uint64_t min = job->memory->config.min_bytes, share = min / 100 * (100 - job->memory->config.atomic_percent);
+	const uint64_t min = job->reclaim->watermarks.min_bytes,
+		       share = min / 100 * (100 - job->reclaim->watermarks.atomic_percent);
 
 	if (job->request->below_min)
 		return platform_may_sleep() ? 0 : divide_round_up(share, BLOCK_BYTES);
 	/* Memory that is being cleaned for another request is not for this one. */
 	return (min >> BLOCK_SHIFT) +
-	       (job->has_turn ? 0 : atomic_load_explicit(&job->memory->claimed_blocks, memory_order_relaxed));
+	       (job->has_turn ? 0 : atomic_load_explicit(&job->reclaim->claimed_blocks, memory_order_relaxed));
 }
 
 static uint64_t missing_in_all(const struct reclaim_job *job)
@@ -48,12 +49,12 @@ static uint64_t missing_in_all(const struct reclaim_job *job)
 static void claim(struct reclaim_job *job, uint64_t blocks)
 {
 	if (job->claims)
-		atomic_fetch_add_explicit(&job->memory->claimed_blocks, blocks, memory_order_relaxed);
+		atomic_fetch_add_explicit(&job->reclaim->claimed_blocks, blocks, memory_order_relaxed);
 }
 
 static status_t enter(struct reclaim_job *job)
 {
-	const status_t status = fair_mutex_lock(&job->memory->reclaim_lock, job->urgency, job->deadline_ns);
+	const status_t status = fair_mutex_lock(&job->reclaim->lock, job->urgency, job->deadline_ns);
 
 	job->has_turn = status == STATUS_OK;
 	return status;
@@ -62,7 +63,7 @@ static status_t enter(struct reclaim_job *job)
 static void leave(struct reclaim_job *job)
 {
 	job->has_turn = false;
-	fair_mutex_unlock(&job->memory->reclaim_lock);
+	fair_mutex_unlock(&job->reclaim->lock);
 }
 
 /*
@@ -71,7 +72,7 @@ static void leave(struct reclaim_job *job)
  */
 void reclaim_pass_turn_on(struct reclaim_job *job)
 {
-	struct fair_mutex *turn = &job->memory->reclaim_lock;
+	struct fair_mutex *turn = &job->reclaim->lock;
 	status_t status;
 
 	if (!fair_mutex_is_wanted(turn, job->urgency))
@@ -93,13 +94,13 @@ bool reclaim_take_one(struct reclaim_job *job, const struct block_constraints *c
 		.placed = job->placed && !job->displaced && !inside_fence,
 	};
 
-	if (block_heap_alloc(&job->memory->blocks, &request, &job->runs[job->got]) != STATUS_OK)
+	if (block_heap_alloc(job->reclaim->blocks, &request, &job->runs[job->got]) != STATUS_OK)
 		return request.placed && job->has_turn && !job->passes && reclaim_take_place(job, &request);
 	job->got++;
 	job->displaced = false;
 	claim(job, -request.blocks);
-	if (memory_free_bytes(job->memory) < job->memory->config.low_bytes)
-		worker_kick(&job->memory->background);
+	if (block_heap_free_bytes(job->reclaim->blocks) < job->reclaim->watermarks.low_bytes)
+		worker_kick(&job->reclaim->background);
 	return true;
 }
 
@@ -109,7 +110,7 @@ void reclaim_give_back(struct reclaim_job *job)
 	while (job->got > 0) {
 		job->got--;
 		claim(job, reclaim_run_blocks(job));
-		(void)block_heap_free(&job->memory->blocks, job->runs[job->got]);
+		(void)block_heap_free(job->reclaim->blocks, job->runs[job->got]);
 	}
 }
 
@@ -122,29 +123,29 @@ bool reclaim_take_free(struct reclaim_job *job)
 }
 
 /* Asks one cleaner, updates its statistics, and returns the bytes that reached the block heap. */
-static uint64_t ask(struct memory *memory, struct cleaner *cleaner, const struct reclaim_target *target)
+static uint64_t ask(struct reclaim *reclaim, struct cleaner *cleaner, const struct reclaim_target *target)
 {
 	uint64_t claimed, given;
 	bool before;
 
-	(void)block_heap_watch(&memory->blocks, target->lowest, target->highest);
-	trace_event(&memory->trace, TRACE_ASKED, cleaner->name, target->bytes >> BLOCK_SHIFT, target->may_write);
+	(void)block_heap_watch(reclaim->blocks, target->lowest, target->highest);
+	trace_event(&reclaim->trace, TRACE_ASKED, cleaner->name, target->bytes >> BLOCK_SHIFT, target->may_write);
 	before = platform_set_cleaning(true);
 	claimed = cleaner->clean(cleaner, target);
 	(void)platform_set_cleaning(before);
-	given = block_heap_watch(&memory->blocks, target->lowest, target->highest) << BLOCK_SHIFT;
+	given = block_heap_watch(reclaim->blocks, target->lowest, target->highest) << BLOCK_SHIFT;
 	given = MIN(claimed, given); /* other tasks free memory meanwhile, too */
-	trace_event(&memory->trace, TRACE_ANSWERED, cleaner->name, given >> BLOCK_SHIFT, claimed >> BLOCK_SHIFT);
-	atomic_fetch_add_explicit(&memory->statistics.cleaned_bytes, given, memory_order_relaxed);
+	trace_event(&reclaim->trace, TRACE_ANSWERED, cleaner->name, given >> BLOCK_SHIFT, claimed >> BLOCK_SHIFT);
+	atomic_fetch_add_explicit(&reclaim->statistics.cleaned_bytes, given, memory_order_relaxed);
 
-	spinlock_lock(&memory->cleaners.lock);
+	spinlock_lock(&reclaim->cleaners.lock);
 	cleaner->calls++;
 	cleaner->asked_bytes += target->bytes;
 	cleaner->claimed_bytes += claimed;
 	cleaner->given_bytes += given;
 	cleaner->last_asked_bytes = target->bytes;
 	cleaner->last_given_bytes = given;
-	spinlock_unlock(&memory->cleaners.lock);
+	spinlock_unlock(&reclaim->cleaners.lock);
 	return given;
 }
 
@@ -152,17 +153,17 @@ static uint64_t ask(struct memory *memory, struct cleaner *cleaner, const struct
  * The place of the next unmovable block: a block that is cleaned for no place of its own had better
  * lie there.
  */
-static struct phys_addr next_place(struct memory *memory)
+static struct phys_addr next_place(struct reclaim *reclaim)
 {
 	const struct run_request request = {
 		.blocks = 1,
-		.owner = &memory->bookkeeping.owner,
+		.owner = &reclaim->bookkeeping->owner,
 		.placed = true,
 		.later = true,
 	};
 	struct window place;
 
-	return window_find(&memory->blocks, &request, &place) ? place.start : (struct phys_addr){ 0 };
+	return window_find(reclaim->blocks, &request, &place) ? place.start : (struct phys_addr){ 0 };
 }
 
 /*
@@ -171,7 +172,7 @@ static struct phys_addr next_place(struct memory *memory)
  */
 uint64_t reclaim_ask_cleaners(struct reclaim_job *job, const struct reclaim_question *question)
 {
-	struct cleaner_registry *registry = &job->memory->cleaners;
+	struct cleaner_registry *registry = &job->reclaim->cleaners;
 	struct cleaner *cleaner = cleaner_next(registry, NULL);
 	struct reclaim_target target = question->target;
 	const uint64_t gained = job->gained;
@@ -180,7 +181,7 @@ uint64_t reclaim_ask_cleaners(struct reclaim_job *job, const struct reclaim_ques
 	target.may_write = job->may_write;
 	target.under_way = &job->under_way;
 	target.deadline_ns = job->deadline_ns;
-	target.turn = &job->memory->reclaim_lock;
+	target.turn = &job->reclaim->lock;
 	target.urgency = job->urgency;
 	while (cleaner && (blocks = question->missing(job, &target)) != 0 && cleaner->cost <= question->highest_cost &&
 	       !reclaim_is_late(job)) {
@@ -189,8 +190,8 @@ uint64_t reclaim_ask_cleaners(struct reclaim_job *job, const struct reclaim_ques
 		 * are started together.
 		 */
 		target.bytes = (question->together || cleaner->cost == CLEANER_DIRTY ? blocks : 1) << BLOCK_SHIFT;
-		target.wanted = job->place.value != 0 ? job->place : next_place(job->memory);
-		given = ask(job->memory, cleaner, &target);
+		target.wanted = job->place.value != 0 ? job->place : next_place(job->reclaim);
+		given = ask(job->reclaim, cleaner, &target);
 		job->gained += given;
 		if (given > 0 && reclaim_target_is_wanted(&target)) {
 			job->passes = true;
@@ -203,7 +204,7 @@ uint64_t reclaim_ask_cleaners(struct reclaim_job *job, const struct reclaim_ques
 				break;
 			reclaim_pass_turn_on(job);
 			if (target.obstacles)
-				block_heap_fence(&job->memory->blocks, target.lowest,
+				block_heap_fence(job->reclaim->blocks, target.lowest,
 						 (target.highest.value - target.lowest.value + 1) >> BLOCK_SHIFT);
 		} else if (given < target.bytes) {
 			cleaner = cleaner_next(registry, cleaner);
@@ -237,7 +238,7 @@ static uint64_t missing_of_drain(struct reclaim_job *job, const struct reclaim_t
 	return reclaim_lacking(job->bytes, job->gained) >> BLOCK_SHIFT;
 }
 
-void reclaim_drain(struct reclaim_job *job)
+void reclaim_drain_turn(struct reclaim_job *job)
 {
 	if (enter(job) != STATUS_OK)
 		return;
@@ -252,7 +253,7 @@ void reclaim_drain(struct reclaim_job *job)
 static uint64_t missing_blocks(struct reclaim_job *job, bool there, bool anywhere)
 {
 	const struct block_constraints *constraints = &job->request->constraints;
-	struct block_heap *heap = &job->memory->blocks;
+	struct block_heap *heap = job->reclaim->blocks;
 
 	if (reclaim_take_free(job))
 		return 0;
@@ -269,7 +270,7 @@ static uint64_t missing_blocks(struct reclaim_job *job, bool there, bool anywher
 /* Blocks at the request's addresses. */
 static uint64_t missing_there(struct reclaim_job *job, const struct reclaim_target *target)
 {
-	return missing_blocks(job, true, block_heap_is_within(&job->memory->blocks, target->lowest, target->highest));
+	return missing_blocks(job, true, block_heap_is_within(job->reclaim->blocks, target->lowest, target->highest));
 }
 
 /* Free blocks, at any address, that the request has to leave. */
@@ -293,7 +294,7 @@ static uint64_t round_of_blocks(struct reclaim_job *job)
 
 	do {
 		gained = reclaim_ask_cleaners(job, &there);
-		if (!block_heap_is_within(&job->memory->blocks, constraints->lowest, highest))
+		if (!block_heap_is_within(job->reclaim->blocks, constraints->lowest, highest))
 			gained += reclaim_ask_anywhere(job, CLEANER_HELD, missing_reserve);
 	} while (!reclaim_take_free(job) && gained > 0 && !reclaim_is_late(job));
 	return job->gained - before;
@@ -311,9 +312,9 @@ static uint64_t round_of_blocks(struct reclaim_job *job)
 static status_t wait_for_frees(struct reclaim_job *job, uint32_t frees)
 {
 	const uint64_t patient_ns = MIN(platform_now_ns() + PATIENT_NAP_NS, job->deadline_ns);
-	struct memory *memory = job->memory;
+	struct reclaim *reclaim = job->reclaim;
 
-	trace_event(&memory->trace, TRACE_WAIT, job->request->owner->name, job->count - job->got, job->request->blocks);
+	trace_event(&reclaim->trace, TRACE_WAIT, job->request->owner->name, job->count - job->got, job->request->blocks);
 	reclaim_give_back(job);
 	leave(job);
 	if (platform_now_ns() >= job->complaint_ns) {
@@ -321,8 +322,8 @@ static status_t wait_for_frees(struct reclaim_job *job, uint32_t frees)
 		failure_report(job, STATUS_OK);
 	}
 	while (job->is_patient && platform_now_ns() < patient_ns)
-		memory_wait_for_frees(memory, atomic_load_explicit(&memory->frees, memory_order_acquire), patient_ns);
-	memory_wait_for_frees(memory, frees, MIN(platform_now_ns() + NAP_NS, job->deadline_ns));
+		reclaim_wait_for_frees(reclaim, atomic_load_explicit(&reclaim->frees, memory_order_acquire), patient_ns);
+	reclaim_wait_for_frees(reclaim, frees, MIN(platform_now_ns() + NAP_NS, job->deadline_ns));
 	return enter(job);
 }
 
@@ -334,7 +335,7 @@ static status_t rounds(struct reclaim_job *job)
 	status_t status = STATUS_OK;
 
 	while (status == STATUS_OK && !reclaim_take_free(job)) {
-		const uint32_t frees = atomic_load_explicit(&job->memory->frees, memory_order_acquire);
+		const uint32_t frees = atomic_load_explicit(&job->reclaim->frees, memory_order_acquire);
 		const uint32_t got = job->got;
 		const bool wrote = job->may_write;
 		const uint64_t gained = needs_window ? reclaim_round_of_runs(job) : round_of_blocks(job);
@@ -355,12 +356,12 @@ static status_t rounds(struct reclaim_job *job)
 
 static void note_lateness(struct reclaim_job *job)
 {
-	struct memory *memory = job->memory;
+	struct reclaim *reclaim = job->reclaim;
 	const uint64_t late_ns = reclaim_lacking(platform_now_ns(), job->deadline_ns);
-	uint64_t most = atomic_load_explicit(&memory->statistics.late_ns_max, memory_order_relaxed);
+	uint64_t most = atomic_load_explicit(&reclaim->statistics.late_ns_max, memory_order_relaxed);
 
-	atomic_fetch_add_explicit(&memory->statistics.timeouts, 1, memory_order_relaxed);
-	while (most < late_ns && !atomic_compare_exchange_weak_explicit(&memory->statistics.late_ns_max, &most, late_ns,
+	atomic_fetch_add_explicit(&reclaim->statistics.timeouts, 1, memory_order_relaxed);
+	while (most < late_ns && !atomic_compare_exchange_weak_explicit(&reclaim->statistics.late_ns_max, &most, late_ns,
 									memory_order_relaxed, memory_order_relaxed))
 		;
 }

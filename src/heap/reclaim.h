@@ -1,61 +1,193 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Reclaim: makes cached memory free for a request that does not fit (memory.c). */
+/*
+ * Reclaim: what a request for blocks takes, and how cached memory is made free for a request that
+ * does not fit.
+ *
+ *	free bytes   0 ........ min ................ low ......... high .......... all
+ *	             only kernel  DMA and big runs,    caches grow
+ *	             objects      caches do not grow
+ *
+ * The watermarks count free blocks wherever they are. The blocks below min wait for kernel objects,
+ * which take any block. So a request for certain addresses takes a block there as soon as it is
+ * free; if fewer than min blocks would stay free, it has others cleaned, anywhere, and fails only
+ * if none can be cleaned.
+ *
+ * Reclaim. A request that does not fit asks the cleaners for what is missing, in their order, and
+ * takes what they give: a round. Blocks that are being reclaimed are pending (claimed_blocks):
+ * caches do not grow into them. Requests take turns by the reclaim lock (fair_mutex.h); no turn
+ * waits for I/O or for the console. A request asks for single blocks one at a time, and after each
+ * block it passes its turn on to requests in line that are as urgent.
+ *
+ * A request for a run chooses the window with the lowest eviction cost, isolates it and has it
+ * emptied, then the next best one. Before it empties a window that costs much more than one with
+ * something in the way, a request that may wait does so for a while (reclaim_runs.c). Only one
+ * window is isolated at a time: the isolation lasts while other requests have a turn, unless one of
+ * them isolates a window of its own; then caches may take what was emptied so far. A request that
+ * still empties its window isolates it anew when its turn comes again; if blocks of it are gone at
+ * the end, it takes the next best window. Between its rounds a request sleeps until something has
+ * been freed or written.
+ *
+ * When free memory falls below low, or a request fails, the background cleaner
+ * (background_cleaner.h) brings it up to high.
+ *
+ * Waiting. MEMORY_WAIT_NEVER: takes free memory, and where platform_may_sleep() has memory cleaned
+ * as far as that goes without I/O. It is more urgent than requests that may wait: those do at most
+ * one block's work before it has its turn. MEMORY_WAIT_DEADLINE and MEMORY_WAIT_FOREVER: also have
+ * dirty memory written, and wait in rounds for that and for memory that others free. Without
+ * platform_may_sleep() all three take only free memory. No request waits for what the machine can
+ * never give.
+ *
+ * A task that cleans must not allocate: its request ends in a panic.
+ *
+ * Lock order: reclaim lock -> (locks of the cleaners' owners) -> registry lock | objcache lock |
+ * metadata heap -> block heap lock -> guarantee lock.
+ */
 #pragma once
 
-#include "memory.h"
+#include "block_heap.h"
+#include "bookkeeping.h"
+#include "cleaner.h"
+#include "fair_mutex.h"
+#include "runtime/base/worker.h"
+#include "trace.h"
 
-/*
- * A request that is being reclaimed for: `count` runs, of which `got` have been taken into `runs`.
- * A drain has `bytes` instead.
- */
-struct reclaim_job {
-	struct memory *memory;
-	const struct memory_request *request;
-	struct phys_addr *runs;
-	uint32_t count;
-	uint32_t got;
-	uint64_t bytes;
-	enum urgency urgency;
-	uint64_t deadline_ns; /* PLATFORM_FOREVER: none */
-	bool has_turn;
-	bool passes;              /* the turn on, after it has taken what is free */
-	bool placed;              /* each run only in its place (block_heap.h), if that can be emptied */
-	bool displaced;           /* the place of the next run cannot be emptied */
-	struct phys_addr place;   /* that place, if it is in use; 0: none */
-	uint32_t obstacles;       /* blocks in the way of the window that it empties */
-	bool claims;              /* its missing blocks count in memory->claimed_blocks */
-	bool may_write;           /* cleaners may write in this round */
-	bool under_way;           /* cleaners have started writes */
-	uint64_t gained;          /* bytes that cleaners gave, so far */
-	uint64_t complaint_ns;    /* when a report says that it still waits */
-	bool is_patient;          /* it waits for a cheaper window (reclaim_runs.c) */
-	uint64_t patience_end_ns; /* 0: not begun */
+/* Free memory, in whole blocks. */
+struct watermarks {
+	uint64_t min_bytes, low_bytes, high_bytes; /* memory.h */
+	unsigned atomic_percent;                   /* of min_bytes: for callers that may not sleep */
 };
 
-/* Blocks of the run that is taken next. */
-static inline uint64_t reclaim_run_blocks(const struct reclaim_job *job)
-{
-	const struct memory_request *request = job->request;
+#define MEMORY_FAILURE_NAME_BYTES 32
 
-	return job->got + 1 == job->count ? memory_request_last_blocks(request) : request->blocks;
+enum memory_wait {
+	MEMORY_WAIT_NEVER,
+	MEMORY_WAIT_DEADLINE,
+	MEMORY_WAIT_FOREVER,
+};
+
+struct memory_request {
+	uint64_t blocks;      /* of one run */
+	uint64_t last_blocks; /* of the last run, if it is shorter; or 0 */
+	struct block_constraints constraints;
+	struct owner *owner;
+	bool below_min; /* a kernel object: may use the blocks below min */
+	enum memory_wait wait;
+	uint64_t deadline_ns; /* platform_now_ns, for MEMORY_WAIT_DEADLINE */
+};
+
+static inline uint64_t memory_request_last_blocks(const struct memory_request *request)
+{
+	return request->last_blocks != 0 ? request->last_blocks : request->blocks;
 }
 
-/* Takes free runs; returns true when all have been taken. Any task context. */
-bool reclaim_take_free(struct reclaim_job *job);
+struct memory_statistics {
+	_Atomic uint64_t requests;
+	_Atomic uint64_t reclaims; /* requests that did not fit at once */
+	_Atomic uint64_t failures;
+	_Atomic uint64_t cleaned_bytes;    /* reached the block heap through cleaners */
+	_Atomic uint64_t windows;          /* windows tried for runs */
+	_Atomic uint64_t timeouts;         /* failures whose deadline had passed */
+	_Atomic uint64_t late_ns_max;      /* how long after its deadline a request returned, at most */
+	_Atomic uint64_t background_bytes; /* of cleaned_bytes, for the background cleaner */
+};
 
-/* Frees all runs that have been taken, but wakes no task that waits for memory. */
-void reclaim_give_back(struct reclaim_job *job);
+/* The memory behind the interface that objcaches and general heaps take blocks from. */
+struct memory_source {
+	struct block_source blocks;
+	struct reclaim *reclaim;
+	struct memory_request request; /* of each take, but for the arguments of the take */
+};
+
+/* The request that is to be reported next (failure_report.h). [F]: lock, a leaf. */
+struct memory_failure {
+	struct spinlock lock;
+	struct worker worker;
+	_Atomic bool has_task;
+	uint64_t reported_ns; /* [F] time of the last report */
+	struct failure_note { /* [F] */
+		bool is_due;
+		char owner[MEMORY_FAILURE_NAME_BYTES];
+		uint32_t missing, count; /* runs */
+		uint64_t blocks;         /* of each run */
+		struct block_constraints constraints;
+		status_t status;
+	} note;
+};
+
+/* Logs what holders without a cleaner have in [lowest, highest], for reports. Any task context. */
+struct reclaim_explainer {
+	void (*explain)(struct reclaim_explainer *self, struct phys_addr lowest, struct phys_addr highest);
+};
+
+struct reclaim {
+	struct block_heap *blocks;       /* [I] */
+	struct bookkeeping *bookkeeping; /* [I] */
+	struct watermarks watermarks;    /* [I] */
+	uint64_t guaranteed_blocks;      /* [I] of the guarantee: no other request gets these */
+	struct cleaner_registry cleaners;
+	struct fair_mutex lock;     /* [turn]: members that its holder alone uses */
+	uint64_t patience_again_ns; /* [turn] no request waits for windows until then */
+	_Atomic uint32_t frees;     /* changes with each free; requests sleep on it */
+	_Atomic uint32_t waiters;
+	_Atomic uint64_t claimed_blocks;    /* being reclaimed for requests under way */
+	struct worker background;           /* the background cleaner */
+	struct memory_source kernel_source; /* [I] reclaims, may use the blocks below min */
+	struct memory_source large_source;  /* [I] the same, not below min: for large objects */
+	struct memory_source cache_source;  /* [I] for caches: never reclaims, and takes nothing below low */
+	struct memory_statistics statistics;
+	struct memory_failure failure;
+	struct event_trace trace;
+	struct reclaim_explainer *explainer; /* [I] or NULL */
+};
 
 /*
- * Goes through rounds of cleaning until all runs have been taken; on failure the runs that were
- * taken stay in `runs`. Where platform_may_sleep(), not from inside of a cleaner. STATUS_NO_MEMORY,
- * STATUS_TIMEOUT.
+ * At start-up. Watermarks are rounded up to whole blocks. `trace_events`: trace_init. The heap and
+ * the metadata heap stay as long as reclaim does.
  */
-status_t reclaim_run(struct reclaim_job *job) MUST_CHECK;
+status_t reclaim_init(struct reclaim *reclaim, struct block_heap *blocks, struct bookkeeping *bookkeeping,
+		      const struct watermarks *watermarks, uint64_t trace_events) MUST_CHECK;
 
 /*
- * Takes a turn and asks all cleaners in order, until `gained` has come to `bytes` or the deadline
- * has passed. After each block it passes the turn on to requests that wait for it. The caller fills
- * in memory, bytes, urgency, deadline_ns and may_write.
+ * A source of blocks under constraints, which takes nothing below min. It reclaims where platform_may_sleep(), and waits as
+ * source->request.wait says (at first MEMORY_WAIT_NEVER).
  */
-void reclaim_drain(struct reclaim_job *job);
+void memory_source_init(struct memory_source *source, struct reclaim *reclaim, const struct block_constraints *constraints);
+
+/*
+ * Whether the machine could give `count` runs if all of its memory but min and the guarantee were
+ * free. Answers in a few steps, for any request. Any context.
+ */
+bool reclaim_could_give(const struct reclaim *reclaim, const struct memory_request *request, uint32_t count);
+
+/*
+ * Takes `count` runs, reclaimed for together; all or nothing. STATUS_RANGE, before anything is
+ * cleaned or waited for: reclaim_could_give says no. STATUS_NO_MEMORY: not to be had now, reported
+ * in the log; STATUS_TIMEOUT: deadline passed; STATUS_INVALID.
+ *
+ * A request that sleeps holds none of the runs meanwhile, so that requests which together want more
+ * than there is all end. Each run is taken where its eviction cost is lowest; where that leaves no
+ * room for the last ones, they are packed. A last run that is shorter may then find no room if the
+ * alignment is more than a block.
+ */
+status_t reclaim_blocks_alloc(struct reclaim *reclaim, const struct memory_request *request, uint32_t count,
+			      struct phys_addr *runs) MUST_CHECK;
+
+/* Frees one run. */
+void reclaim_blocks_free(struct reclaim *reclaim, struct phys_addr run);
+
+/*
+ * Asks the cleaners for `bytes`, however much is free, until the clock shows `deadline_ns`, and
+ * returns the bytes that reached the block heap: at most `bytes` rounded up to a block. UINT64_MAX:
+ * all that may go. `may_wait`: has dirty memory written, and waits as long as there is progress.
+ * Where platform_may_sleep(), not while cleaning.
+ */
+uint64_t reclaim_drain(struct reclaim *reclaim, uint64_t bytes, bool may_wait, uint64_t deadline_ns);
+
+/* Called by cleaners: I/O of theirs has ended, and they may have more to give. Any context. */
+void reclaim_notice(struct reclaim *reclaim);
+
+/* True while a cache may take a fresh block. */
+bool reclaim_may_grow(struct reclaim *reclaim);
+
+/* Logs which owners hold the memory and what each cleaner answered last. */
+void reclaim_report(struct reclaim *reclaim);

@@ -24,7 +24,7 @@
 static uint64_t missing_in_window(struct reclaim_job *job, const struct reclaim_target *window)
 {
 	return ((window->highest.value - window->lowest.value + 1) >> BLOCK_SHIFT) -
-	       block_heap_free_within(&job->memory->blocks, window->lowest, window->highest);
+	       block_heap_free_within(job->reclaim->blocks, window->lowest, window->highest);
 }
 
 /*
@@ -33,7 +33,7 @@ static uint64_t missing_in_window(struct reclaim_job *job, const struct reclaim_
  */
 static uint64_t missing_to_keep(struct reclaim_job *job, const struct reclaim_target *target)
 {
-	const uint64_t all = atomic_load_explicit(&job->memory->blocks.free_blocks, memory_order_relaxed);
+	const uint64_t all = atomic_load_explicit(&job->reclaim->blocks->free_blocks, memory_order_relaxed);
 
 	(void)target;
 	return reclaim_lacking(reclaim_run_blocks(job) + reclaim_keep_blocks(job), all);
@@ -56,30 +56,30 @@ static uint64_t window_take(struct reclaim_job *job, const struct run_request *r
 	uint64_t gained;
 
 	job->obstacles = 0;
-	atomic_fetch_add_explicit(&job->memory->statistics.windows, 1, memory_order_relaxed);
-	trace_event(&job->memory->trace, TRACE_WINDOW, job->request->owner->name, window->start.value >> BLOCK_SHIFT,
+	atomic_fetch_add_explicit(&job->reclaim->statistics.windows, 1, memory_order_relaxed);
+	trace_event(&job->reclaim->trace, TRACE_WINDOW, job->request->owner->name, window->start.value >> BLOCK_SHIFT,
 		    window->weight);
-	block_heap_fence(&job->memory->blocks, window->start, window->blocks);
+	block_heap_fence(job->reclaim->blocks, window->start, window->blocks);
 	gained = reclaim_ask_cleaners(job, &question);
 	if (missing_in_window(job, &question.target) == 0) {
 		gained += reclaim_ask_anywhere(job, CLEANER_HELD, missing_to_keep);
 		(void)reclaim_take_one(job, &inside, true);
 	}
-	trace_event(&job->memory->trace, TRACE_TAKEN, job->request->owner->name, window->start.value >> BLOCK_SHIFT,
+	trace_event(&job->reclaim->trace, TRACE_TAKEN, job->request->owner->name, window->start.value >> BLOCK_SHIFT,
 		    job->got - got);
 	/*
 	 * If something came in the way of a window that is nearly empty, its cleaners find it the
 	 * next time; but exclude a window that gave nothing.
 	 */
 	if (job->obstacles == 0 && job->got == got && gained == 0)
-		window_avoid(&job->memory->blocks, window);
-	block_heap_fence(&job->memory->blocks, window->start, 0);
+		window_avoid(job->reclaim->blocks, window);
+	block_heap_fence(job->reclaim->blocks, window->start, 0);
 	return gained;
 }
 
 bool reclaim_take_place(struct reclaim_job *job, const struct run_request *request)
 {
-	struct block_heap *heap = &job->memory->blocks;
+	struct block_heap *heap = job->reclaim->blocks;
 	const uint32_t got = job->got;
 	struct window place;
 
@@ -102,13 +102,13 @@ bool reclaim_take_place(struct reclaim_job *job, const struct run_request *reque
 static uint64_t missing_everything(struct reclaim_job *job, const struct reclaim_target *target)
 {
 	(void)target;
-	return job->memory->blocks.total_blocks;
+	return job->reclaim->blocks->total_blocks;
 }
 
 /* The sum of the free blocks and those that the request has got. */
 static uint64_t blocks_won(const struct reclaim_job *job)
 {
-	return atomic_load_explicit(&job->memory->blocks.free_blocks, memory_order_relaxed) + job->got * job->request->blocks;
+	return atomic_load_explicit(&job->reclaim->blocks->free_blocks, memory_order_relaxed) + job->got * job->request->blocks;
 }
 
 static uint64_t patience_ns(const struct reclaim_job *job, uint64_t now)
@@ -120,9 +120,9 @@ static uint64_t patience_ns(const struct reclaim_job *job, uint64_t now)
 static bool has_patience(struct reclaim_job *job)
 {
 	const uint64_t now = platform_now_ns();
-	struct memory *memory = job->memory;
+	struct reclaim *reclaim = job->reclaim;
 
-	if (job->request->wait == MEMORY_WAIT_NEVER || now < memory->patience_again_ns)
+	if (job->request->wait == MEMORY_WAIT_NEVER || now < reclaim->patience_again_ns)
 		return false;
 	if (job->patience_end_ns == 0)
 		job->patience_end_ns = now + patience_ns(job, now);
@@ -130,7 +130,7 @@ static bool has_patience(struct reclaim_job *job)
 		return true;
 	/* A wait that a near deadline cut short says nothing about others. */
 	if (patience_ns(job, now) == PATIENCE_NS)
-		memory->patience_again_ns = now + PATIENCE_OVER;
+		reclaim->patience_again_ns = now + PATIENCE_OVER;
 	return false;
 }
 
@@ -159,7 +159,7 @@ static bool has_all(struct reclaim_job *job, const struct run_request *request)
  */
 uint64_t reclaim_round_of_runs(struct reclaim_job *job)
 {
-	struct block_heap *heap = &job->memory->blocks;
+	struct block_heap *heap = job->reclaim->blocks;
 	const uint64_t won_before = blocks_won(job);
 	struct run_request request = {
 		.constraints = job->request->constraints,

@@ -3,7 +3,7 @@
  * The trace: a ring of the last events of reclaim, with times, for the monitor command `trace`, and
  * to see afterwards why a request took long or failed.
  *
- *	trace_event(&memory->trace, TRACE_WINDOW, owner->name, first_block, cost);
+ *	trace_event(&reclaim->trace, TRACE_WINDOW, owner->name, first_block, cost);
  *
  * 1. Any context, interrupt handlers included; no lock, no wait, some 40 instructions. A request
  *    that fits at once is no event: only requests that have to reclaim write here.

@@ -97,7 +97,7 @@ static bool give_block(struct drain *drain, struct frames *frames, struct frames
 
 	if (!given)
 		(void)replacement_census(frames, census);
-	trace_event(&volume->pagecache->memory->trace, given ? TRACE_BLOCK : TRACE_STUCK, volume->name,
+	trace_event(&volume->pagecache->memory->reclaim.trace, given ? TRACE_BLOCK : TRACE_STUCK, volume->name,
 		    frames->block.value >> BLOCK_SHIFT,
 		    given ? atomic_load_explicit(&volume->counts.moved_pages, memory_order_relaxed) - moved : census->stuck);
 	return given;
@@ -395,14 +395,14 @@ void evict_cleaners_register(struct volume *volume)
 		*cleaner = cleaners[i];
 		cleaner->preference = volume->config.preference;
 		cleaner->name = i == VOLUME_CLEANER_LOOKASIDES ? "lookasides" : volume->name;
-		cleaner_register(&volume->pagecache->memory->cleaners, cleaner);
+		cleaner_register(&volume->pagecache->memory->reclaim.cleaners, cleaner);
 	}
 }
 
 void evict_cleaners_unregister(struct volume *volume)
 {
 	for (unsigned i = 0; i < VOLUME_CLEANERS; i++)
-		cleaner_unregister(&volume->pagecache->memory->cleaners, &volume->eviction.cleaners[i]);
+		cleaner_unregister(&volume->pagecache->memory->reclaim.cleaners, &volume->eviction.cleaners[i]);
 }
 
 /* Between volumes ---------------------------------------------------------------------------------------------------------- */

@@ -38,10 +38,10 @@ struct page *frame_try_take(struct volume *volume, enum lane *lane)
 static bool make_room(struct memory *memory, uint64_t deadline_ns)
 {
 	const uint64_t free_bytes = memory_free_bytes(memory);
-	const uint64_t missing = MAX(memory->config.low_bytes, free_bytes) - free_bytes;
+	const uint64_t missing = MAX(memory->reclaim.watermarks.low_bytes, free_bytes) - free_bytes;
 
-	return !memory_may_grow(memory) &&
-	       memory_drain_until(memory, align_up(missing, BLOCK_BYTES) + BLOCK_BYTES, true, deadline_ns) > 0;
+	return !reclaim_may_grow(memory_reclaim(memory)) &&
+	       reclaim_drain(memory_reclaim(memory), align_up(missing, BLOCK_BYTES) + BLOCK_BYTES, true, deadline_ns) > 0;
 }
 
 /*

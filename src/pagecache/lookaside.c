@@ -76,7 +76,8 @@ uint64_t lookaside_clean(struct cleaner *self, const struct reclaim_target *targ
 
 	(void)target;
 	if (returned > 0)
-		trace_event(&volume->pagecache->memory->trace, TRACE_RETURNED, volume->name, returned, platform_cpu_count());
+		trace_event(&volume->pagecache->memory->reclaim.trace, TRACE_RETURNED, volume->name, returned,
+			    platform_cpu_count());
 	apart_settle(volume);
 	return 0;
 }

@@ -143,7 +143,8 @@ static bool may_grow(struct volume *volume)
 
 	if (atomic_load(&volume->eviction.cleaning) != 0)
 		return false;
-	return memory_may_grow(memory) || (evict_older_block(volume) && memory_may_grow(memory));
+	return reclaim_may_grow(memory_reclaim(memory)) ||
+	       (evict_older_block(volume) && reclaim_may_grow(memory_reclaim(memory)));
 }
 
 status_t frames_alloc(struct pagecache *pagecache, struct owner *owner, struct frames **frames)
@@ -161,7 +162,7 @@ status_t frames_alloc(struct pagecache *pagecache, struct owner *owner, struct f
 static struct frames *fresh_block(struct page_heap *heap)
 {
 	struct volume *volume = page_heap_volume(heap);
-	struct block_source *source = &volume->pagecache->memory->cache_source.blocks;
+	struct block_source *source = &volume->pagecache->memory->reclaim.cache_source.blocks;
 	struct phys_addr block;
 
 	if (!may_grow(volume) || source->take(source, &heap->owner, 1, 0, &block) != STATUS_OK)

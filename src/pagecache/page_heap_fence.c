@@ -240,7 +240,7 @@ static bool is_empty(const struct frames *frames)
 
 bool page_heap_release(struct volume *volume, struct frames *frames)
 {
-	struct block_source *source = &volume->pagecache->memory->cache_source.blocks;
+	struct block_source *source = &volume->pagecache->memory->reclaim.cache_source.blocks;
 	struct page_heap *heap = &volume->eviction.heap;
 	bool released;
 

@@ -167,13 +167,13 @@ struct volume_config volume_configuration(const struct volume *volume)
 void volume_configure(struct volume *volume, const struct volume_config *config)
 {
 	struct memory *memory = volume->pagecache->memory;
-	const status_t status = fair_mutex_lock(&memory->reclaim_lock, URGENCY_NORMAL, PLATFORM_FOREVER);
+	const status_t status = fair_mutex_lock(&memory->reclaim.lock, URGENCY_NORMAL, PLATFORM_FOREVER);
 
 	assert(status == STATUS_OK);
 	configure(volume, config);
 	for (unsigned i = 0; i < VOLUME_CLEANERS; i++)
-		cleaner_set_preference(&memory->cleaners, &volume->eviction.cleaners[i], config->preference);
-	fair_mutex_unlock(&memory->reclaim_lock);
+		cleaner_set_preference(&memory->reclaim.cleaners, &volume->eviction.cleaners[i], config->preference);
+	fair_mutex_unlock(&memory->reclaim.lock);
 }
 
 status_t volume_attach(struct volume *volume, struct pagecache *pagecache, struct block_device *device, const char *name,

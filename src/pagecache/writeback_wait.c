@@ -12,7 +12,7 @@ void writeback_progress(struct volume *volume)
 	platform_wake(&volume->writeback.progress);
 	atomic_fetch_add(&volume->pagecache->pages.progress, 1);
 	platform_wake(&volume->pagecache->pages.progress);
-	memory_notice(volume->pagecache->memory);
+	reclaim_notice(memory_reclaim(volume->pagecache->memory));
 }
 
 void writeback_wake(struct pagecache *pagecache)

@@ -142,7 +142,8 @@ status_t cache_write_back(struct node *node)
 
 void cache_machine_fill(struct cache_machine *machine)
 {
-	for (uint64_t offset = 0; offset < machine->disk.device.size_bytes && memory_may_grow(&machine->memory); offset += MIB)
+	for (uint64_t offset = 0;
+	     offset < machine->disk.device.size_bytes && reclaim_may_grow(memory_reclaim(&machine->memory)); offset += MIB)
 		cache_machine_read(machine, offset, MIB);
 }
 

@@ -115,7 +115,7 @@ static bool exchange(struct test_cache *cache, uint64_t *block)
 static uint64_t clean(struct cleaner *self, const struct reclaim_target *target)
 {
 	struct test_cache *cache = container_of(self, struct test_cache, cleaner);
-	struct block_source *source = &cache->memory->cache_source.blocks;
+	struct block_source *source = &cache->memory->reclaim.cache_source.blocks;
 	uint64_t given = 0, index = 0;
 
 	mutex_lock(&cache->lock);
@@ -153,14 +153,14 @@ void test_cache_init(struct test_cache *cache, struct machine *machine, const ch
 	mutex_init(&cache->lock, name);
 	owner_init(&cache->owner, name, true);
 	cache->cleaner = (struct cleaner){ .name = name, .cost = CLEANER_CLEAN, .preference = preference, .clean = clean };
-	cleaner_register(&machine->memory.cleaners, &cache->cleaner);
+	cleaner_register(&machine->memory.reclaim.cleaners, &cache->cleaner);
 }
 
 void test_cache_fini(struct test_cache *cache)
 {
-	struct block_source *source = &cache->memory->cache_source.blocks;
+	struct block_source *source = &cache->memory->reclaim.cache_source.blocks;
 
-	cleaner_unregister(&cache->memory->cleaners, &cache->cleaner);
+	cleaner_unregister(&cache->memory->reclaim.cleaners, &cache->cleaner);
 	for (uint64_t i = 0; i < cache->blocks; i++)
 		source->give(source, block_address_of(cache, cache->queue[i]));
 	free(cache->queue);
@@ -170,7 +170,7 @@ void test_cache_fini(struct test_cache *cache)
 /* Another block at the end of the queue: a fresh one, else the oldest. */
 static bool open_block(struct test_cache *cache)
 {
-	struct block_source *source = &cache->memory->cache_source.blocks;
+	struct block_source *source = &cache->memory->reclaim.cache_source.blocks;
 	struct phys_addr fresh;
 	uint64_t block;
 

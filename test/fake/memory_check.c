@@ -9,7 +9,7 @@
 static bool blocks_are_valid(const struct guarantee *guarantee, const struct guarantee_slot *slot)
 {
 	const bool lenders = slot->state == SLOT_LOANED || slot->revoked;
-	const struct block *block = block_heap_find(&guarantee->memory->blocks, slot->start);
+	const struct block *block = block_heap_find(guarantee->reclaim->blocks, slot->start);
 
 	for (uint64_t i = 0; i < guarantee->piece_blocks; i++)
 		if (!block[i].taken || (block[i].owner == &guarantee->owner) == lenders)

@@ -200,7 +200,7 @@ void model_reattach(struct model *model, unsigned number, bool discard, unsigned
 static uint64_t blocks_to_be_had(struct model *model)
 {
 	const uint64_t free_bytes = memory_free_bytes(&model->memory);
-	const uint64_t min_bytes = model->memory.config.min_bytes;
+	const uint64_t min_bytes = model->memory.reclaim.watermarks.min_bytes;
 	uint64_t blocks = (MAX(free_bytes, min_bytes) - min_bytes) / BLOCK_BYTES;
 
 	for (unsigned i = 0; i < MODEL_VOLUMES; i++)
@@ -223,7 +223,7 @@ void model_take(struct model *model, uint64_t blocks, uint32_t count, enum memor
 
 	if (count > MODEL_RUNS - model->run_count)
 		return;
-	status = memory_blocks_alloc_many(&model->memory, &request, count, &model->runs[model->run_count]);
+	status = reclaim_blocks_alloc(memory_reclaim(&model->memory), &request, count, &model->runs[model->run_count]);
 	if (status != STATUS_OK) {
 		assert(!must_succeed && (status == STATUS_NO_MEMORY || status == STATUS_TIMEOUT || status == STATUS_RANGE));
 		return;

@@ -103,10 +103,10 @@ static uint64_t clean(struct cleaner *self, const struct reclaim_target *target)
 
 static void cache_grow(void)
 {
-	struct block_source *source = &m.memory.cache_source.blocks;
+	struct block_source *source = &m.memory.reclaim.cache_source.blocks;
 	struct phys_addr block;
 
-	while (m.memory.blocks.free_blocks > m.memory.config.low_bytes >> BLOCK_SHIFT &&
+	while (m.memory.blocks.free_blocks > m.memory.reclaim.watermarks.low_bytes >> BLOCK_SHIFT &&
 	       source->take(source, &m.cache, 1, 0, &block) == STATUS_OK) {
 		block_heap_set_cost(&m.memory.blocks, block, (uint32_t)(1 + random_below(&m.random, COST_MAX)));
 		m.cached[m.cached_count++] = block;
@@ -117,7 +117,8 @@ static void cache_grow(void)
 /* The background cleaner, and the cache's growth. */
 static void settle(void)
 {
-	while (memory_free_bytes(&m.memory) < m.memory.config.low_bytes && memory_clean_step(&m.memory) > 0)
+	while (memory_free_bytes(&m.memory) < m.memory.reclaim.watermarks.low_bytes &&
+	       memory_clean_step(memory_reclaim(&m.memory)) > 0)
 		;
 	cache_grow();
 }
@@ -349,7 +350,7 @@ static void run_bursts(uint64_t gb, unsigned bursts)
 	owner_init(&m.kernel, "kernel", false);
 	owner_init(&m.device, "device", false);
 	m.cleaner = (struct cleaner){ .name = "cache", .cost = CLEANER_CLEAN, .clean = clean };
-	cleaner_register(&m.memory.cleaners, &m.cleaner);
+	cleaner_register(&m.memory.reclaim.cleaners, &m.cleaner);
 	cache_grow();
 	longest = longest_range();
 	for (unsigned i = 0; i < bursts; i++) {
@@ -365,7 +366,7 @@ static void run_bursts(uint64_t gb, unsigned bursts)
 	printf("# %llu GB: %u bursts, %llu steps, %llu requests for 1 GB\n", (unsigned long long)gb, bursts,
 	       (unsigned long long)m.step, (unsigned long long)m.requests);
 	ck_assert_uint_gt(m.requests, bursts);
-	cleaner_unregister(&m.memory.cleaners, &m.cleaner);
+	cleaner_unregister(&m.memory.reclaim.cleaners, &m.cleaner);
 	while (m.cached_count > 0)
 		cache_drop(0);
 	for (unsigned part = 0; part < PARTS; part++) {

@@ -163,7 +163,7 @@ static void take_and_give(void *context, unsigned index)
 		} else {
 			(void)dma_quarantine_bytes(memory, device);
 			(void)dma_device_leaks(memory, device);
-			dma_explain(memory, (struct phys_addr){ 0 }, (struct phys_addr){ UINT64_MAX });
+			dma_explain(&memory->dma.explainer, (struct phys_addr){ 0 }, (struct phys_addr){ UINT64_MAX });
 		}
 	}
 }

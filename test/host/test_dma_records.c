@@ -98,7 +98,7 @@ static void reports(void *context)
 	(void)context;
 	(void)dma_device_leaks(memory, &device);
 	(void)dma_quarantine_bytes(memory, &device);
-	dma_explain(memory, (struct phys_addr){ 0 }, (struct phys_addr){ UINT64_MAX });
+	dma_explain(&memory->dma.explainer, (struct phys_addr){ 0 }, (struct phys_addr){ UINT64_MAX });
 }
 
 static void end_reservation(void *context)
@@ -308,7 +308,7 @@ static void publish_and_look(void *context)
 	if (list_is_empty(&memory->dma.zones))
 		list_insert_last(&memory->dma.zones, &zones[1]->link);
 	guarantee_unlock(&memory->guarantee, interrupts);
-	while ((cleaner = cleaner_next(&memory->cleaners, cleaner)))
+	while ((cleaner = cleaner_next(&memory->reclaim.cleaners, cleaner)))
 		ck_assert(strncmp(cleaner->name, "dma-", 4) != 0 || cleaner == &zones[1]->heap.group.cleaner ||
 			  is_in_list(cleaner));
 }

@@ -246,7 +246,7 @@ static void read_pages(void)
 static void empty_block_add(void)
 {
 	struct volume *volume = &world.machine.volume;
-	struct block_source *source = &memory->cache_source.blocks;
+	struct block_source *source = &memory->reclaim.cache_source.blocks;
 	struct phys_addr block;
 	struct frames *frames;
 
@@ -332,7 +332,7 @@ static void trim_all(void)
 {
 	const uint64_t before = memory_free_bytes(memory);
 
-	ck_assert_uint_eq(memory_clean_trim(memory), memory_free_bytes(memory) - before);
+	ck_assert_uint_eq(memory_clean_trim(memory_reclaim(memory)), memory_free_bytes(memory) - before);
 }
 
 /* What has been free for two rounds goes, but for what is retained and a block; wherever it lies, and whichever CPU had it. */

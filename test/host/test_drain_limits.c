@@ -82,8 +82,9 @@ START_TEST(a_drain_looks_at_its_deadline_once_a_block_or_magazine)
 		many_come_and_go(&memory->general.caching);
 		cache_machine_fill(&machine);
 		host_clock_set(HOST_CLOCK_TICKING);
-		ck_assert_uint_le(
-			memory_drain_until(memory, UINT64_MAX, looks % 2, platform_now_ns() + 1 + looks) >> BLOCK_SHIFT, looks);
+		ck_assert_uint_le(reclaim_drain(memory_reclaim(memory), UINT64_MAX, looks % 2, platform_now_ns() + 1 + looks) >>
+					  BLOCK_SHIFT,
+				  looks);
 		host_clock_set(HOST_CLOCK_REAL);
 	}
 	for (uint64_t looks = 0; looks < 10; looks++) {

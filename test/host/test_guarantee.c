@@ -158,7 +158,7 @@ START_TEST(all_that_is_guaranteed_is_there_at_any_moment)
 			guarantee_turn(guarantee);
 		} else if (what == 8) {
 			/* As the cache does when it grows: nothing is free. */
-			machine.memory.config.low_bytes = random_below(&random, 2) * LENDER_BLOCKS * BLOCK_BYTES;
+			machine.memory.reclaim.watermarks.low_bytes = random_below(&random, 2) * LENDER_BLOCKS * BLOCK_BYTES;
 		} else {
 			(void)guarantee_keep(guarantee);
 			ck_assert(i % 16 != 0 || memory_is_valid(&machine.memory));
@@ -206,7 +206,7 @@ START_TEST(lending_asks_for_no_more_lending)
 
 	machine_with_guarantee(&machine, LENDER_BLOCKS);
 	noting_init(&lender, &machine);
-	machine.memory.config.low_bytes = LENDER_BLOCKS * BLOCK_BYTES;
+	machine.memory.reclaim.watermarks.low_bytes = LENDER_BLOCKS * BLOCK_BYTES;
 	for (unsigned i = 0; i < 2 * PIECES; i++)
 		(void)guarantee_keep(guarantee);
 	lender.turns = 8;
@@ -231,13 +231,13 @@ START_TEST(impossible_configs_are_refused)
 	struct guarantee guarantee;
 
 	machine_init(&machine, MACHINE_START, LENDER_BLOCKS, 0, 0);
-	ck_assert_int_eq(guarantee_init(&guarantee, &machine.memory,
+	ck_assert_int_eq(guarantee_init(&guarantee, memory_reclaim(&machine.memory), memory_general_heap(&machine.memory),
 					&(struct guarantee_config){ .bytes = GIB, .piece_bytes = BLOCK_BYTES }),
 			 STATUS_INVALID);
-	ck_assert_int_eq(
-		guarantee_init(&guarantee, &machine.memory, &(struct guarantee_config){ .bytes = MIB, .piece_bytes = MIB }),
-		STATUS_INVALID);
-	ck_assert_int_eq(guarantee_init(&guarantee, &machine.memory,
+	ck_assert_int_eq(guarantee_init(&guarantee, memory_reclaim(&machine.memory), memory_general_heap(&machine.memory),
+					&(struct guarantee_config){ .bytes = MIB, .piece_bytes = MIB }),
+			 STATUS_INVALID);
+	ck_assert_int_eq(guarantee_init(&guarantee, memory_reclaim(&machine.memory), memory_general_heap(&machine.memory),
 					&(struct guarantee_config){ .bytes = MIB, .piece_bytes = 3 * BLOCK_BYTES }),
 			 STATUS_INVALID);
 	machine_fini(&machine);
@@ -320,7 +320,7 @@ static void lend_lowest(struct machine *machine, struct noting_lender *lender, s
 {
 	machine_with_guarantee(machine, LENDER_BLOCKS);
 	noting_init(lender, machine);
-	machine->memory.config.low_bytes = LENDER_BLOCKS * BLOCK_BYTES;
+	machine->memory.reclaim.watermarks.low_bytes = LENDER_BLOCKS * BLOCK_BYTES;
 	for (unsigned i = 0; i < 2 * PIECES; i++)
 		(void)guarantee_keep(&machine->memory.guarantee);
 	ck_assert_uint_ge(guarantee_statistics(&machine->memory.guarantee).lent, PIECES);
@@ -355,7 +355,7 @@ START_TEST(a_piece_that_cannot_move_is_in_the_way)
 		.owner = &guarantee->owner,
 	};
 	/* What is free is no place for a piece, either: memory is short. */
-	machine.memory.config.min_bytes = LENDER_BLOCKS * BLOCK_BYTES;
+	machine.memory.reclaim.watermarks.min_bytes = LENDER_BLOCKS * BLOCK_BYTES;
 	lender.refuses = true;
 	ck_assert(window_find(&machine.memory.blocks, &run, &window));
 	(void)guarantee->cleaner.clean(&guarantee->cleaner, &target);

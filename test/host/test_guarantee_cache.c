@@ -510,7 +510,7 @@ static void crowd_run(unsigned roles)
 	crowd.running = roles - 2;
 	host_threads_run(roles, crowd_member, &crowd);
 	ck_assert_uint_gt(guarantee_statistics(&crowd.machine.memory.guarantee).taken, 0);
-	ck_assert_uint_gt(crowd.machine.memory.statistics.windows, 0);
+	ck_assert_uint_gt(crowd.machine.memory.reclaim.statistics.windows, 0);
 	cache_machine_fini(&crowd.machine);
 }
 

@@ -250,7 +250,7 @@ static void step(void)
 		guarantee_turn(guarantee);
 	} else if (what < 83) {
 		/* As the cache does when it grows: nothing is free, or much. */
-		memory->config.low_bytes = any(2) * MACHINE_BLOCKS * BLOCK_BYTES;
+		memory->reclaim.watermarks.low_bytes = any(2) * MACHINE_BLOCKS * BLOCK_BYTES;
 		donor.lends = any(4) > 0;
 	} else if (what < 88) {
 		step_clear_window();

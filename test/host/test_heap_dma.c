@@ -212,7 +212,7 @@ START_TEST(scattered_blocks_are_mapped_in_a_row)
 	dma_free(memory, buffer);
 
 	const struct memory_request one = { .blocks = 1, .owner = &owner };
-	ck_assert_int_eq(memory_blocks_alloc_many(memory, &one, 36, blocks), STATUS_OK);
+	ck_assert_int_eq(reclaim_blocks_alloc(memory_reclaim(memory), &one, 36, blocks), STATUS_OK);
 	for (unsigned i = 0; i < 36; i += 2)
 		memory_blocks_free(memory, blocks[i]);
 	ck_assert_int_eq(dma_alloc(memory, &plain, &request, &buffer), STATUS_OK);

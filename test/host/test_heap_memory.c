@@ -86,7 +86,7 @@ START_TEST(cleaners_come_in_order_and_are_not_believed)
 							       .preference = kinds[i].preference,
 							       .clean = record },
 						  .order = &order };
-		cleaner_register(&memory->cleaners, &recorders[i].cleaner);
+		cleaner_register(&memory->reclaim.cleaners, &recorders[i].cleaner);
 	}
 	ck_assert_uint_eq(memory_drain(memory, 3 * BLOCK_BYTES - 1, false), 0);
 	for (unsigned i = 0; i < 5; i++) {
@@ -94,8 +94,8 @@ START_TEST(cleaners_come_in_order_and_are_not_believed)
 		ck_assert_uint_eq(recorders[i].bytes, 3 * BLOCK_BYTES);
 		ck_assert_uint_eq(recorders[i].cleaner.claimed_bytes, BLOCK_BYTES);
 		ck_assert_uint_eq(recorders[i].cleaner.given_bytes, 0);
-		cleaner_unregister(&memory->cleaners, &recorders[i].cleaner);
-		cleaner_unregister(&memory->cleaners, &recorders[i].cleaner);
+		cleaner_unregister(&memory->reclaim.cleaners, &recorders[i].cleaner);
+		cleaner_unregister(&memory->reclaim.cleaners, &recorders[i].cleaner);
 	}
 	machine_fini(&machine);
 }
@@ -130,7 +130,7 @@ static void drain_or_unregister(void *context, unsigned index)
 	}
 	while (!slow->inside)
 		platform_yield();
-	cleaner_unregister(&memory->cleaners, &slow->cleaner);
+	cleaner_unregister(&memory->reclaim.cleaners, &slow->cleaner);
 	ck_assert(slow->finished);
 }
 
@@ -139,7 +139,7 @@ START_TEST(unregistering_threads_wait_for_the_call)
 	struct slow slow = { .cleaner = { .name = "slow", .cost = CLEANER_CLEAN, .clean = clean_slowly } };
 
 	setup(8, 0, 0);
-	cleaner_register(&memory->cleaners, &slow.cleaner);
+	cleaner_register(&memory->reclaim.cleaners, &slow.cleaner);
 	host_threads_run(2, drain_or_unregister, &slow);
 	machine_fini(&machine);
 }
@@ -158,7 +158,7 @@ START_TEST(request_drains_just_what_is_missing)
 	cached = test_cache_fill(&cache, FRAME_CLEAN);
 	ck_assert_uint_eq(cached, 120);
 	const struct memory_request request = { .blocks = 1, .owner = &driver };
-	ck_assert_int_eq(memory_blocks_alloc_many(memory, &request, 40, runs), STATUS_OK);
+	ck_assert_int_eq(reclaim_blocks_alloc(memory_reclaim(memory), &request, 40, runs), STATUS_OK);
 	ck_assert_uint_eq(free_blocks(), 4);
 	ck_assert_uint_eq(cache.cleaned_blocks, 36);
 	ck_assert_uint_eq(cache.blocks, 84);
@@ -181,7 +181,7 @@ START_TEST(less_preferred_cache_gives_first)
 		(void)test_cache_add(&first, FRAME_CLEAN);
 	ck_assert_uint_eq(test_cache_fill(&second, FRAME_CLEAN), 48);
 	const struct memory_request request = { .blocks = 1, .owner = &driver };
-	ck_assert_int_eq(memory_blocks_alloc_many(memory, &request, 20, runs), STATUS_OK);
+	ck_assert_int_eq(reclaim_blocks_alloc(memory_reclaim(memory), &request, 20, runs), STATUS_OK);
 	ck_assert_uint_eq(first.cleaned_blocks, 12);
 	ck_assert_uint_eq(second.cleaned_blocks, 4);
 	for (unsigned i = 0; i < 20; i++)
@@ -229,7 +229,7 @@ START_TEST(constraints_bound_what_is_drained)
 	test_cache_init(&cache, &machine, "pages", 0);
 	(void)test_cache_fill(&cache, FRAME_CLEAN);
 	const struct memory_request request = { .blocks = 1, .owner = &driver, .constraints = { .highest = highest } };
-	ck_assert_int_eq(memory_blocks_alloc_many(memory, &request, 6, runs), STATUS_OK);
+	ck_assert_int_eq(reclaim_blocks_alloc(memory_reclaim(memory), &request, 6, runs), STATUS_OK);
 	for (unsigned i = 0; i < 6; i++)
 		ck_assert_uint_lt(runs[i].value, highest.value);
 	/* Four were free elsewhere: what lay in the way moved there. */
@@ -255,10 +255,10 @@ START_TEST(dirty_memory_takes_waiting)
 	cache.write_ns = NS_PER_MS;
 	ck_assert_uint_eq(test_cache_fill(&cache, FRAME_DIRTY), 30);
 	struct memory_request request = { .blocks = 1, .owner = &driver };
-	ck_assert_int_eq(memory_blocks_alloc_many(memory, &request, 10, runs), STATUS_NO_MEMORY);
+	ck_assert_int_eq(reclaim_blocks_alloc(memory_reclaim(memory), &request, 10, runs), STATUS_NO_MEMORY);
 	ck_assert_uint_eq(free_blocks(), 2);
 	request.wait = MEMORY_WAIT_FOREVER;
-	ck_assert_int_eq(memory_blocks_alloc_many(memory, &request, 10, runs), STATUS_OK);
+	ck_assert_int_eq(reclaim_blocks_alloc(memory_reclaim(memory), &request, 10, runs), STATUS_OK);
 	ck_assert_uint_eq(cache.cleaned_blocks, 8);
 	for (unsigned i = 0; i < 10; i++)
 		memory_blocks_free(memory, runs[i]);
@@ -282,12 +282,12 @@ START_TEST(deadline_is_kept_and_everything_given_back)
 	const struct memory_request request = {
 		.blocks = 1, .owner = &driver, .wait = MEMORY_WAIT_DEADLINE, .deadline_ns = start + 35 * NS_PER_MS
 	};
-	ck_assert_int_eq(memory_blocks_alloc_many(memory, &request, 20, runs), STATUS_TIMEOUT);
+	ck_assert_int_eq(reclaim_blocks_alloc(memory_reclaim(memory), &request, 20, runs), STATUS_TIMEOUT);
 	late_ns = platform_now_ns() - request.deadline_ns;
 	ck_assert_uint_le(late_ns, 10 * NS_PER_MS);
 	ck_assert_uint_eq(driver.blocks, 0);
-	ck_assert_uint_eq(atomic_load(&memory->claimed_blocks), 0);
-	ck_assert(!fair_mutex_is_held(&memory->reclaim_lock));
+	ck_assert_uint_eq(atomic_load(&memory->reclaim.claimed_blocks), 0);
+	ck_assert(!fair_mutex_is_held(&memory->reclaim.lock));
 
 	/* Pinned pages: nothing to be had, the wait ends by itself. */
 	for (uint64_t i = 0; i < cache.frame_count; i++)
@@ -333,7 +333,7 @@ START_TEST(waiting_threads_get_what_others_free)
 
 	setup(8, 0, 0);
 	const struct memory_request request = { .blocks = 1, .owner = &driver };
-	ck_assert_int_eq(memory_blocks_alloc_many(memory, &request, 8, waiting.held), STATUS_OK);
+	ck_assert_int_eq(reclaim_blocks_alloc(memory_reclaim(memory), &request, 8, waiting.held), STATUS_OK);
 	host_threads_run(2, wait_or_free, &waiting);
 	machine_fini(&machine);
 }
@@ -350,11 +350,11 @@ START_TEST(atomic_requests_never_drain)
 	const struct memory_request request = { .blocks = 1, .owner = &driver, .wait = MEMORY_WAIT_FOREVER };
 	struct phys_addr runs[4];
 	platform_preempt_disable();
-	ck_assert_int_eq(memory_blocks_alloc_many(memory, &request, 2, runs), STATUS_OK);
+	ck_assert_int_eq(reclaim_blocks_alloc(memory_reclaim(memory), &request, 2, runs), STATUS_OK);
 	ck_assert_int_eq(memory_blocks_alloc(memory, &request, &run), STATUS_NO_MEMORY);
 	struct memory_request kernel = request;
 	kernel.below_min = true;
-	ck_assert_int_eq(memory_blocks_alloc_many(memory, &kernel, 2, runs + 2), STATUS_OK);
+	ck_assert_int_eq(reclaim_blocks_alloc(memory_reclaim(memory), &kernel, 2, runs + 2), STATUS_OK);
 	platform_preempt_enable();
 	ck_assert_uint_eq(cache.cleaned_blocks, 0);
 	ck_assert_uint_eq(free_blocks(), 0);
@@ -380,7 +380,8 @@ static void crowd(void *context, unsigned index)
 			.wait = MEMORY_WAIT_FOREVER,
 		};
 
-		ck_assert_int_eq(memory_blocks_alloc_many(memory, &request, index == 3 ? 1 : count, runs), STATUS_OK);
+		ck_assert_int_eq(reclaim_blocks_alloc(memory_reclaim(memory), &request, index == 3 ? 1 : count, runs),
+				 STATUS_OK);
 		for (unsigned i = 0; i < 200; i++)
 			(void)test_cache_add(cache, FRAME_CLEAN);
 		for (unsigned i = 0; i < (index == 3 ? 1 : count); i++)
@@ -397,7 +398,7 @@ START_TEST(requests_of_threads_all_succeed)
 	(void)test_cache_fill(&cache, FRAME_CLEAN);
 	host_threads_run(4, crowd, &cache);
 	ck_assert_uint_eq(driver.blocks, 0);
-	ck_assert_uint_eq(atomic_load(&memory->claimed_blocks), 0);
+	ck_assert_uint_eq(atomic_load(&memory->reclaim.claimed_blocks), 0);
 	test_cache_fini(&cache);
 	machine_fini(&machine);
 }

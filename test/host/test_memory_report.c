@@ -153,7 +153,7 @@ START_TEST(a_failure_names_who_is_in_the_way)
 	setup(16);
 	miser.held_back = keeps_4mb;
 	miser.explain = says_where;
-	cleaner_register(&memory->cleaners, &miser);
+	cleaner_register(&memory->reclaim.cleaners, &miser);
 	ck_assert_int_eq(dma_alloc(memory, &device, &two, &buffer), STATUS_OK);
 	snprintf(site, sizeof(site), "taken at %s:%d", __FILE__, __LINE__ - 1);
 	const uint64_t at = (buffer->segments[0].start.value - MACHINE_START) / BLOCK_BYTES;
@@ -174,7 +174,7 @@ START_TEST(a_failure_names_who_is_in_the_way)
 	expect_text(site);
 	expect_text("cleaner explains");
 
-	cleaner_unregister(&memory->cleaners, &miser);
+	cleaner_unregister(&memory->reclaim.cleaners, &miser);
 	(void)block_heap_free(&memory->blocks, first);
 	(void)block_heap_free(&memory->blocks, last);
 	dma_free(memory, buffer);
@@ -191,7 +191,7 @@ START_TEST(failure_says_who_holds_the_memory)
 	setup(8);
 	owner_init(&driver, "driver", false);
 	const struct memory_request request = { .blocks = 1, .owner = &driver };
-	ck_assert_int_eq(memory_blocks_alloc_many(memory, &request, 7, runs), STATUS_OK);
+	ck_assert_int_eq(reclaim_blocks_alloc(memory_reclaim(memory), &request, 7, runs), STATUS_OK);
 	capture();
 	const struct memory_request more = { .blocks = 2, .owner = &driver };
 	ck_assert_int_eq(memory_blocks_alloc(memory, &more, runs + 7), STATUS_NO_MEMORY);
@@ -219,16 +219,16 @@ START_TEST(a_task_prints_what_failed_in_a_hurry)
 	owner_init(&driver, "driver", false);
 	ck_assert_int_eq(memory_blocks_alloc(memory, &everything, &run), STATUS_OK);
 	capture();
-	atomic_store(&memory->failure.has_task, true); /* which has not run yet */
+	atomic_store(&memory->reclaim.failure.has_task, true); /* which has not run yet */
 	ck_assert_int_eq(memory_blocks_alloc(memory, &more, &other), STATUS_TIMEOUT);
 	ck_assert_str_eq(text, "");
 	/* It is woken once for it, however many fail. */
-	const uint32_t kicks = atomic_load(&memory->failure.worker.kicks);
+	const uint32_t kicks = atomic_load(&memory->reclaim.failure.worker.kicks);
 	ck_assert_uint_ne(kicks, 0);
 	ck_assert_int_eq(memory_blocks_alloc(memory, &more, &other), STATUS_TIMEOUT);
-	ck_assert_uint_eq(atomic_load(&memory->failure.worker.kicks), kicks);
-	worker_stop(&memory->failure.worker);
-	failure_report_run(memory);
+	ck_assert_uint_eq(atomic_load(&memory->reclaim.failure.worker.kicks), kicks);
+	worker_stop(&memory->reclaim.failure.worker);
+	failure_report_run(memory_reclaim(memory));
 	release();
 	expect_text("driver did not get 1 of 1 runs of 4 MB");
 	expect_text("timed out");
@@ -265,7 +265,7 @@ START_TEST(reports_come_once_a_second)
 	host_clock_turn(1);
 	ck_assert(is_reported());
 	/* Another CPU has reported since this one looked at the clock. */
-	memory->failure.reported_ns++;
+	memory->reclaim.failure.reported_ns++;
 	ck_assert(!is_reported());
 	host_clock_turn(NS_PER_S + 1);
 	ck_assert(is_reported());

@@ -141,7 +141,7 @@ START_TEST(what_can_never_be_given_is_refused_at_once)
 			ck_assert_int_eq(memory_blocks_alloc(memory, &request, &run), STATUS_RANGE);
 			ck_assert_uint_eq(run.value, 1);
 		}
-		ck_assert_int_eq(memory_blocks_alloc_many(memory, &request, UINT32_MAX, &run), STATUS_RANGE);
+		ck_assert_int_eq(reclaim_blocks_alloc(memory_reclaim(memory), &request, UINT32_MAX, &run), STATUS_RANGE);
 	}
 	ck_assert_uint_eq(cache.cleaned_blocks, 0);
 	struct phys_addr run;
@@ -201,9 +201,9 @@ START_TEST(a_hole_is_no_memory)
 	request.blocks = 17;
 	ck_assert_int_eq(memory_blocks_alloc(memory, &request, runs), STATUS_RANGE);
 	request.blocks = 13;
-	ck_assert_int_eq(memory_blocks_alloc_many(memory, &request, 2, runs), STATUS_RANGE);
+	ck_assert_int_eq(reclaim_blocks_alloc(memory_reclaim(memory), &request, 2, runs), STATUS_RANGE);
 	request.blocks = 12;
-	ck_assert_int_eq(memory_blocks_alloc_many(memory, &request, 2, runs), STATUS_OK);
+	ck_assert_int_eq(reclaim_blocks_alloc(memory_reclaim(memory), &request, 2, runs), STATUS_OK);
 	memory_blocks_free(memory, runs[0]);
 	memory_blocks_free(memory, runs[1]);
 	/* Two pieces of 10 blocks are there, and for the one of 9 that is left, no place. */

@@ -90,9 +90,9 @@ static void taker(struct pressure *pressure)
 		const uint32_t count = (uint32_t)(TAKEN_BLOCKS / blocks);
 		const struct memory_request request = { .blocks = blocks, .owner = &owner, .wait = MEMORY_WAIT_FOREVER };
 
-		while (memory_may_grow(memory))
+		while (reclaim_may_grow(memory_reclaim(memory)))
 			platform_yield();
-		if (memory_blocks_alloc_many(memory, &request, count, runs) != STATUS_OK) {
+		if (reclaim_blocks_alloc(memory_reclaim(memory), &request, count, runs) != STATUS_OK) {
 			atomic_fetch_add(&pressure->failures, 1);
 			continue;
 		}

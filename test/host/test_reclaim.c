@@ -56,14 +56,14 @@ START_TEST(whoever_cleans_must_not_allocate)
 	char message[200];
 
 	setup(16, 0, 0);
-	cleaner_register(&memory->cleaners, &greedy.cleaner);
+	cleaner_register(&memory->reclaim.cleaners, &greedy.cleaner);
 	ck_assert(host_panics(drain_one, NULL, message, sizeof(message)));
 	ck_assert_ptr_nonnull(strstr(message, "driver asks for 1 blocks while it cleans"));
 	greedy.objects = true;
 	ck_assert(host_panics(drain_one, NULL, message, sizeof(message)));
 	ck_assert_ptr_nonnull(strstr(message, "while the task cleans"));
 	ck_assert(!platform_is_cleaning());
-	cleaner_unregister(&memory->cleaners, &greedy.cleaner);
+	cleaner_unregister(&memory->reclaim.cleaners, &greedy.cleaner);
 	machine_fini(&machine);
 }
 END_TEST
@@ -130,13 +130,13 @@ START_TEST(kernel_objects_leave_a_share_where_nothing_may_sleep)
 	struct phys_addr runs[8];
 
 	setup(8, 4, 4);
-	memory->config.atomic_percent = 50;
+	memory->reclaim.watermarks.atomic_percent = 50;
 	const struct memory_request request = { .blocks = 1, .owner = &driver, .below_min = true };
 	platform_preempt_disable();
-	ck_assert_int_eq(memory_blocks_alloc_many(memory, &request, 7, runs), STATUS_NO_MEMORY);
-	ck_assert_int_eq(memory_blocks_alloc_many(memory, &request, 6, runs), STATUS_OK);
+	ck_assert_int_eq(reclaim_blocks_alloc(memory_reclaim(memory), &request, 7, runs), STATUS_NO_MEMORY);
+	ck_assert_int_eq(reclaim_blocks_alloc(memory_reclaim(memory), &request, 6, runs), STATUS_OK);
 	platform_preempt_enable();
-	ck_assert_int_eq(memory_blocks_alloc_many(memory, &request, 2, runs + 6), STATUS_OK);
+	ck_assert_int_eq(reclaim_blocks_alloc(memory_reclaim(memory), &request, 2, runs + 6), STATUS_OK);
 	for (unsigned i = 0; i < 8; i++)
 		memory_blocks_free(memory, runs[i]);
 	machine_fini(&machine);
@@ -160,7 +160,7 @@ struct stalled {
 
 static bool somebody_waits(void)
 {
-	return atomic_load(&memory->waiters) > 0;
+	return atomic_load(&memory->reclaim.waiters) > 0;
 }
 
 /* While the first one waits for the disk, the other one is told at once that there is nothing. */
@@ -188,11 +188,11 @@ START_TEST(threads_that_must_not_wait_do_not_wait_for_others)
 	struct stalled stalled = { .cleaner = { .name = "stalled", .cost = CLEANER_DIRTY, .clean = stall } };
 
 	setup(8, 0, 0);
-	cleaner_register(&memory->cleaners, &stalled.cleaner);
+	cleaner_register(&memory->reclaim.cleaners, &stalled.cleaner);
 	const struct memory_request request = { .blocks = 1, .owner = &driver };
-	ck_assert_int_eq(memory_blocks_alloc_many(memory, &request, 8, stalled.held), STATUS_OK);
+	ck_assert_int_eq(reclaim_blocks_alloc(memory_reclaim(memory), &request, 8, stalled.held), STATUS_OK);
 	host_threads_run(2, wait_or_ask, &stalled);
-	cleaner_unregister(&memory->cleaners, &stalled.cleaner);
+	cleaner_unregister(&memory->reclaim.cleaners, &stalled.cleaner);
 	machine_fini(&machine);
 }
 END_TEST
@@ -217,15 +217,15 @@ START_TEST(a_deadline_is_overrun_by_the_work_of_one_block_at_most)
 		};
 		const uint64_t before = free_blocks();
 
-		ck_assert_int_eq(memory_blocks_alloc_many(memory, &request, 30, runs), STATUS_TIMEOUT);
+		ck_assert_int_eq(reclaim_blocks_alloc(memory_reclaim(memory), &request, 30, runs), STATUS_TIMEOUT);
 		ck_assert_uint_eq(driver.blocks, 0);
 		ck_assert_uint_ge(free_blocks(), before);
-		ck_assert_uint_eq(atomic_load(&memory->claimed_blocks), 0);
-		ck_assert_uint_eq(atomic_load(&memory->claimed_blocks), 0);
+		ck_assert_uint_eq(atomic_load(&memory->reclaim.claimed_blocks), 0);
+		ck_assert_uint_eq(atomic_load(&memory->reclaim.claimed_blocks), 0);
 		(void)test_cache_fill(&cache, FRAME_DIRTY);
 	}
-	ck_assert_uint_eq(memory->statistics.timeouts, 12);
-	ck_assert_uint_le(memory->statistics.late_ns_max, NS_PER_MS);
+	ck_assert_uint_eq(memory->reclaim.statistics.timeouts, 12);
+	ck_assert_uint_le(memory->reclaim.statistics.late_ns_max, NS_PER_MS);
 	test_cache_fini(&cache);
 	machine_fini(&machine);
 }
@@ -240,7 +240,7 @@ static void join(void *context, unsigned index)
 	struct phys_addr *runs = (struct phys_addr *)context + (size_t)index * JOINER_BLOCKS;
 	const struct memory_request request = { .blocks = 1, .owner = &driver, .wait = MEMORY_WAIT_FOREVER };
 
-	ck_assert_int_eq(memory_blocks_alloc_many(memory, &request, JOINER_BLOCKS, runs), STATUS_OK);
+	ck_assert_int_eq(reclaim_blocks_alloc(memory_reclaim(memory), &request, JOINER_BLOCKS, runs), STATUS_OK);
 }
 
 START_TEST(threads_share_rounds_and_take_no_more_than_they_ask_for)
@@ -255,7 +255,7 @@ START_TEST(threads_share_rounds_and_take_no_more_than_they_ask_for)
 		host_threads_run(JOINERS, join, runs);
 		/* Two were free that they might take. */
 		ck_assert_uint_eq(cache.cleaned_blocks, JOINERS * JOINER_BLOCKS - 2);
-		ck_assert_uint_eq(atomic_load(&memory->claimed_blocks), 0);
+		ck_assert_uint_eq(atomic_load(&memory->reclaim.claimed_blocks), 0);
 		for (unsigned i = 0; i < JOINERS * JOINER_BLOCKS; i++)
 			memory_blocks_free(memory, runs[i]);
 		test_cache_fini(&cache);
@@ -282,14 +282,14 @@ START_TEST(the_background_cleaner_stops_at_the_high_watermark)
 	struct test_cache cache;
 
 	setup(32, 2, 4);
-	memory->config.high_bytes = 8 * BLOCK_BYTES;
+	memory->reclaim.watermarks.high_bytes = 8 * BLOCK_BYTES;
 	test_cache_init(&cache, &machine, "pages", 0);
 	(void)test_cache_fill(&cache, FRAME_CLEAN);
 	ck_assert_uint_eq(free_blocks(), 4);
-	while (memory_clean_step(memory) > 0)
+	while (memory_clean_step(memory_reclaim(memory)) > 0)
 		;
 	ck_assert_uint_eq(free_blocks(), 8);
-	ck_assert_uint_eq(memory->statistics.background_bytes, 4 * BLOCK_BYTES);
+	ck_assert_uint_eq(memory->reclaim.statistics.background_bytes, 4 * BLOCK_BYTES);
 	test_cache_fini(&cache);
 	machine_fini(&machine);
 }
@@ -302,13 +302,13 @@ static void clean_or_take(void *context, unsigned index)
 	struct phys_addr runs[32];
 
 	if (index == 0) {
-		memory_clean_run(memory);
+		memory_clean_run(memory_reclaim(memory));
 		return;
 	}
 	for (unsigned loop = 0; loop < 5; loop++) {
 		const uint32_t count = (uint32_t)free_blocks() - 2;
 
-		if (memory_blocks_alloc_many(memory, &request, count, runs) != STATUS_OK)
+		if (reclaim_blocks_alloc(memory_reclaim(memory), &request, count, runs) != STATUS_OK)
 			continue; /* it was just cleaning */
 		while (free_blocks() < 4)
 			platform_yield();
@@ -316,7 +316,7 @@ static void clean_or_take(void *context, unsigned index)
 			memory_blocks_free(memory, runs[i]);
 		(void)test_cache_fill(context, FRAME_CLEAN);
 	}
-	worker_stop(&memory->background);
+	worker_stop(&memory->reclaim.background);
 }
 
 START_TEST(threads_find_memory_cleaned_in_the_background)
@@ -324,7 +324,7 @@ START_TEST(threads_find_memory_cleaned_in_the_background)
 	struct test_cache cache;
 
 	setup(32, 2, 4);
-	memory->config.high_bytes = 8 * BLOCK_BYTES;
+	memory->reclaim.watermarks.high_bytes = 8 * BLOCK_BYTES;
 	test_cache_init(&cache, &machine, "pages", 0);
 	(void)test_cache_fill(&cache, FRAME_CLEAN);
 	host_threads_run(2, clean_or_take, &cache);

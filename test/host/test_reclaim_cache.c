@@ -259,11 +259,11 @@ START_TEST(a_deadline_is_kept_on_a_silent_disk)
 			.deadline_ns = platform_now_ns() + wait_ms * NS_PER_MS,
 		};
 
-		ck_assert_int_eq(memory_blocks_alloc_many(&machine.memory, &request, 36, runs), STATUS_TIMEOUT);
+		ck_assert_int_eq(reclaim_blocks_alloc(memory_reclaim(&machine.memory), &request, 36, runs), STATUS_TIMEOUT);
 		ck_assert_uint_eq(owner.blocks, 0);
-		ck_assert_uint_eq(atomic_load(&machine.memory.claimed_blocks), 0);
+		ck_assert_uint_eq(atomic_load(&machine.memory.reclaim.claimed_blocks), 0);
 	}
-	ck_assert_uint_le(machine.memory.statistics.late_ns_max, NS_PER_MS);
+	ck_assert_uint_le(machine.memory.reclaim.statistics.late_ns_max, NS_PER_MS);
 	fake_block_hold(&machine.disk, false);
 	host_clock_set(HOST_CLOCK_REAL);
 	ck_assert_int_eq(volume_flush(&machine.volume), STATUS_OK); /* what was held is under way */

@@ -59,7 +59,7 @@ static void setup(uint64_t blocks)
 	owner_init(&stays, "stays", false);
 	owner_init(&cache.owner, "cache", true);
 	cache.cleaner = (struct cleaner){ .name = "cache", .cost = CLEANER_CLEAN, .clean = give_all };
-	cleaner_register(&memory->cleaners, &cache.cleaner);
+	cleaner_register(&memory->reclaim.cleaners, &cache.cleaner);
 }
 
 static void cache_take(uint64_t index, uint32_t cost)
@@ -71,7 +71,7 @@ static void cache_take(uint64_t index, uint32_t cost)
 
 static void teardown(uint64_t blocks)
 {
-	cleaner_unregister(&memory->cleaners, &cache.cleaner);
+	cleaner_unregister(&memory->reclaim.cleaners, &cache.cleaner);
 	for (uint64_t i = 0; i < blocks; i++)
 		if (memory->blocks.blocks[i].run_blocks > 0)
 			memory_blocks_free(memory, address_of(i));
@@ -88,7 +88,7 @@ START_TEST(runs_that_left_gaps_are_packed)
 	setup(15);
 	for (uint64_t i = 0; i < 15; i++)
 		cache_take(i, i < 3 || i >= 8 ? 40000 : 0);
-	ck_assert_int_eq(memory_blocks_alloc_many(memory, &request, 3, runs), STATUS_OK);
+	ck_assert_int_eq(reclaim_blocks_alloc(memory_reclaim(memory), &request, 3, runs), STATUS_OK);
 	teardown(15);
 }
 END_TEST
@@ -162,7 +162,7 @@ START_TEST(all_runs_are_given_where_they_fit)
 		const uint64_t count = MIN(1 + random_below(&random, most + 1), RUNS_MAX);
 		const bool fits = count <= most;
 
-		if (memory_blocks_alloc_many(memory, &request, (uint32_t)count, runs) != STATUS_OK)
+		if (reclaim_blocks_alloc(memory_reclaim(memory), &request, (uint32_t)count, runs) != STATUS_OK)
 			ck_assert_msg(!fits, "round %u: %llu of %llu runs", round, (unsigned long long)count,
 				      (unsigned long long)most);
 		else

@@ -59,7 +59,7 @@ static void two_windows_init(struct two_windows *windows, unsigned in_the_way, u
 	owner_init(&driver, "driver", false);
 	host_clock_set(HOST_CLOCK_ALONE);
 	owner_init(&windows->owner, "windows", true);
-	cleaner_register(&memory->cleaners, &windows->cleaner);
+	cleaner_register(&memory->reclaim.cleaners, &windows->cleaner);
 	for (unsigned i = 0; i < 2 * WINDOW_BLOCKS; i++) {
 		const struct run_request request = { .blocks = 1, .owner = &windows->owner };
 
@@ -85,7 +85,7 @@ static struct phys_addr two_windows_ask(struct two_windows *windows, enum memory
 	for (unsigned i = 0; i < 2 * WINDOW_BLOCKS; i++)
 		if (windows->blocks[i].value != 0)
 			(void)block_heap_free(&memory->blocks, windows->blocks[i]);
-	cleaner_unregister(&memory->cleaners, &windows->cleaner);
+	cleaner_unregister(&memory->reclaim.cleaners, &windows->cleaner);
 	machine_fini(&machine);
 	host_clock_set(HOST_CLOCK_REAL);
 	return run;
@@ -116,11 +116,11 @@ START_TEST(a_cold_window_is_not_waited_for_without_end)
 	ck_assert_uint_eq(two_windows_ask(&windows, MEMORY_WAIT_DEADLINE).value, MACHINE_START + WINDOW_BLOCKS * BLOCK_BYTES);
 	ck_assert_uint_gt(windows.in_the_way, 980);
 	ck_assert_uint_lt(windows.in_the_way, 999);
-	ck_assert_uint_eq(memory->patience_again_ns, 0);
+	ck_assert_uint_eq(memory->reclaim.patience_again_ns, 0);
 
 	/* Nor soon again, after it was in vain. */
 	two_windows_init(&windows, 1000, 10000);
-	memory->patience_again_ns = platform_now_ns() + 1;
+	memory->reclaim.patience_again_ns = platform_now_ns() + 1;
 	ck_assert_uint_eq(two_windows_ask(&windows, MEMORY_WAIT_FOREVER).value, MACHINE_START + WINDOW_BLOCKS * BLOCK_BYTES);
 	ck_assert_uint_eq(windows.in_the_way, 999);
 

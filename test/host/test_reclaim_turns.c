@@ -107,16 +107,16 @@ static void setup(uint64_t min_blocks, void (*before_block)(void))
 	owner_init(&cache.owner, "cache", true);
 	cache.cleaner = (struct cleaner){ .name = "cache", .cost = CLEANER_CLEAN, .clean = cache_clean };
 	cache.before_block = before_block;
-	cleaner_register(&memory->cleaners, &cache.cleaner);
+	cleaner_register(&memory->reclaim.cleaners, &cache.cleaner);
 }
 
 static void teardown(void)
 {
-	cleaner_unregister(&memory->cleaners, &cache.cleaner);
+	cleaner_unregister(&memory->reclaim.cleaners, &cache.cleaner);
 	for (uint64_t i = 0; i < BLOCKS; i++)
 		if (atomic_load(&cache.has[i]))
 			memory_blocks_free(memory, address_of(i));
-	ck_assert_uint_eq(atomic_load(&memory->claimed_blocks), 0);
+	ck_assert_uint_eq(atomic_load(&memory->reclaim.claimed_blocks), 0);
 	ck_assert_uint_eq(memory->blocks.fence.first, memory->blocks.fence.end);
 	machine_fini(&machine);
 }
@@ -147,10 +147,10 @@ static size_t line_length(void)
 {
 	size_t length = 0;
 
-	spinlock_lock(&memory->reclaim_lock.lock);
-	list_for_each (link, &memory->reclaim_lock.line)
+	spinlock_lock(&memory->reclaim.lock.lock);
+	list_for_each (link, &memory->reclaim.lock.line)
 		length++;
-	spinlock_unlock(&memory->reclaim_lock.lock);
+	spinlock_unlock(&memory->reclaim.lock.lock);
 	return length;
 }
 
@@ -194,7 +194,7 @@ static status_t take_and_free(enum kind kind, uint32_t blocks, enum memory_wait 
 		request.blocks = blocks;
 		count = 1;
 	}
-	status = memory_blocks_alloc_many(memory, &request, count, runs);
+	status = reclaim_blocks_alloc(memory_reclaim(memory), &request, count, runs);
 	for (uint32_t i = 0; status == STATUS_OK && i < count; i++)
 		memory_blocks_free(memory, runs[i]);
 	return status;
@@ -356,7 +356,7 @@ static void want_most(void *context, unsigned index)
 		};
 
 		owner_init(&owner, "thread", false);
-		ck_assert_int_eq(memory_blocks_alloc_many(memory, &request, count, runs), STATUS_OK);
+		ck_assert_int_eq(reclaim_blocks_alloc(memory_reclaim(memory), &request, count, runs), STATUS_OK);
 		ck_assert_uint_eq(owner.blocks, blocks * (count - 1) + (request.last_blocks ? request.last_blocks : blocks));
 		platform_yield();
 		for (uint32_t k = 0; k < count; k++)
@@ -388,13 +388,13 @@ static void ask_or_free(void *context, unsigned index)
 	struct phys_addr runs[2];
 
 	if (index == 1) {
-		while (atomic_load(&memory->waiters) == 0)
+		while (atomic_load(&memory->reclaim.waiters) == 0)
 			platform_yield();
 		memory_blocks_free(memory, outer[0]);
 		memory_blocks_free(memory, outer[3]);
 		return;
 	}
-	ck_assert_int_eq(memory_blocks_alloc_many(memory, &request, 2, runs), STATUS_OK);
+	ck_assert_int_eq(reclaim_blocks_alloc(memory_reclaim(memory), &request, 2, runs), STATUS_OK);
 	memory_blocks_free(memory, runs[0]);
 	memory_blocks_free(memory, runs[1]);
 }
@@ -472,7 +472,7 @@ START_TEST(what_has_to_stay_free_may_be_anywhere)
 		const uint64_t lacking_all = want + min > free_all ? want + min - free_all : 0;
 		const struct memory_request request = { .blocks = 1, .constraints = there, .owner = &owner };
 		const bool expected = lacking_there <= cached_there && lacking_all <= cached_all;
-		const status_t status = memory_blocks_alloc_many(memory, &request, (uint32_t)want, runs);
+		const status_t status = reclaim_blocks_alloc(memory_reclaim(memory), &request, (uint32_t)want, runs);
 
 		if (want > last - first + 1) {
 			ck_assert_int_eq(status, STATUS_RANGE);
@@ -514,7 +514,7 @@ START_TEST(a_run_without_a_place_leaves_the_others_theirs)
 	}
 	cache.exchanges = true;
 	cache.in_the_way = 8;
-	ck_assert_int_eq(memory_blocks_alloc_many(memory, &request, (uint32_t)count, runs), STATUS_OK);
+	ck_assert_int_eq(reclaim_blocks_alloc(memory_reclaim(memory), &request, (uint32_t)count, runs), STATUS_OK);
 	ck_assert_uint_eq(cache.in_the_way, 0);
 	ck_assert_uint_eq(runs[0].value, address_of(low - 1).value);
 	for (uint64_t i = 1; i < count; i++)
@@ -659,9 +659,9 @@ static void drain_or_reorder(void *context, unsigned index)
 		return;
 	}
 	host_wait_for(&reordering, 1);
-	ck_assert_int_eq(fair_mutex_lock(&memory->reclaim_lock, URGENCY_NORMAL, PLATFORM_FOREVER), STATUS_OK);
-	cleaner_set_preference(&memory->cleaners, &cache.cleaner, 2);
-	fair_mutex_unlock(&memory->reclaim_lock);
+	ck_assert_int_eq(fair_mutex_lock(&memory->reclaim.lock, URGENCY_NORMAL, PLATFORM_FOREVER), STATUS_OK);
+	cleaner_set_preference(&memory->reclaim.cleaners, &cache.cleaner, 2);
+	fair_mutex_unlock(&memory->reclaim.lock);
 }
 
 START_TEST(threads_that_change_the_order_keep_no_cleaner_from_being_asked)
@@ -671,13 +671,13 @@ START_TEST(threads_that_change_the_order_keep_no_cleaner_from_being_asked)
 	setup(0, call_the_other);
 	owner_init(&second.owner, "second", false);
 	second.cleaner = (struct cleaner){ .name = "second", .cost = CLEANER_CLEAN, .preference = 1, .clean = second_clean };
-	cleaner_register(&memory->cleaners, &second.cleaner);
+	cleaner_register(&memory->reclaim.cleaners, &second.cleaner);
 	for (second.count = 0; second.count < ARRAY_LENGTH(second.blocks); second.count++)
 		ck_assert_int_eq(block_heap_alloc(&memory->blocks, &request, &second.blocks[second.count]), STATUS_OK);
 	cache_take(memory_free_bytes(memory) / BLOCK_BYTES - ARRAY_LENGTH(second.blocks));
 	host_threads_run(2, drain_or_reorder, NULL);
 	ck_assert_uint_eq(second.count, 0);
-	cleaner_unregister(&memory->cleaners, &second.cleaner);
+	cleaner_unregister(&memory->reclaim.cleaners, &second.cleaner);
 	teardown();
 }
 END_TEST

@@ -172,7 +172,7 @@ START_TEST(probation_stays_as_large_as_what_was_taken_of_it)
 	machine_start();
 	read_all_often();
 	before = probation_blocks();
-	ck_assert_int_eq(memory_blocks_alloc_many(&machine.memory, &request, 14, blocks), STATUS_OK);
+	ck_assert_int_eq(reclaim_blocks_alloc(memory_reclaim(&machine.memory), &request, 14, blocks), STATUS_OK);
 	for (unsigned i = 0; i < 14; i++)
 		memory_blocks_free(&machine.memory, blocks[i]);
 	read_all_often();
@@ -233,7 +233,7 @@ START_TEST(the_background_cleaner_frees_the_next_places)
 	}
 	ck_assert_uint_eq(block_heap_alloc(blocks, &request, &taken[0]), STATUS_NO_MEMORY);
 	for (unsigned k = 0; k < 2; k++)
-		ck_assert_uint_eq(memory_clean_step(&machine.memory), BLOCK_BYTES);
+		ck_assert_uint_eq(memory_clean_step(memory_reclaim(&machine.memory)), BLOCK_BYTES);
 	struct phys_addr placed[2];
 	for (unsigned k = 0; k < 2; k++)
 		ck_assert_int_eq(block_heap_alloc(blocks, &request, &placed[k]), STATUS_OK);
@@ -322,7 +322,7 @@ START_TEST(a_cache_that_shrinks_and_grows_has_no_holes)
 	machine_start();
 	random_seed(&random, 8);
 	for (unsigned i = 0; i < 6; i++) {
-		ck_assert_int_eq(memory_blocks_alloc_many(&machine.memory, &request, 18, blocks), STATUS_OK);
+		ck_assert_int_eq(reclaim_blocks_alloc(memory_reclaim(&machine.memory), &request, 18, blocks), STATUS_OK);
 		for (unsigned j = 0; j < 2000; j++)
 			read_pages(random_below(&random, DISK_BYTES / PAGE_BYTES), 1);
 		for (unsigned j = 0; j < 18; j++)

@@ -110,7 +110,7 @@ static struct memory *with_cache(struct test_cache *cache)
 
 	host_log_level(LOG_ERROR);
 	machine_init(&machine, MACHINE_START, 32, 0, 0);
-	ck_assert_int_eq(trace_init(&memory->trace, &memory->bookkeeping, EVENTS), STATUS_OK);
+	ck_assert_int_eq(trace_init(&memory->reclaim.trace, &memory->bookkeeping, EVENTS), STATUS_OK);
 	test_cache_init(cache, &machine, "cache", 0);
 	(void)test_cache_fill(cache, FRAME_CLEAN);
 	return memory;
@@ -144,13 +144,13 @@ START_TEST(a_request_tells_its_story)
 
 	owner_init(&driver, "driver", false);
 	ck_assert_int_eq(memory_blocks_alloc(memory, &run, &address), STATUS_OK);
-	story(&memory->trace, letters);
+	story(&memory->reclaim.trace, letters);
 	ck_assert_int_eq(letters[0], 'R');
 	ck_assert_ptr_nonnull(strchr(letters, 'w'));
 	ck_assert_ptr_nonnull(strstr(letters, "abx"));
 	ck_assert_int_eq(letters[strlen(letters) - 1], 'G');
 	ck_assert_int_eq(memory_blocks_alloc(memory, &all, &none), STATUS_NO_MEMORY);
-	ck_assert(trace_read(&memory->trace, atomic_load(&memory->trace.next) - 1, &last));
+	ck_assert(trace_read(&memory->reclaim.trace, atomic_load(&memory->reclaim.trace.next) - 1, &last));
 	ck_assert_int_eq(last.kind, TRACE_FAILED);
 	ck_assert_str_eq(last.who, "driver");
 	memory_blocks_free(memory, address);

@@ -36,8 +36,8 @@ static uint64_t missing_bytes(void)
 
 static void trim_twice(void)
 {
-	(void)memory_clean_trim(&large.memory);
-	(void)memory_clean_trim(&large.memory);
+	(void)memory_clean_trim(memory_reclaim(&large.memory));
+	(void)memory_clean_trim(memory_reclaim(&large.memory));
 }
 
 START_TEST(freed_memory_becomes_cache_again_after_two_rounds)
@@ -99,7 +99,7 @@ START_TEST(memory_that_comes_and_goes_stays)
 	const uint64_t held = missing_bytes();
 	ck_assert_uint_gt(held, 20 * MIB);
 	for (unsigned round = 0; round < 5; round++) {
-		ck_assert_uint_eq(memory_clean_trim(&large.memory), 0);
+		ck_assert_uint_eq(memory_clean_trim(memory_reclaim(&large.memory)), 0);
 		take_and_free(&cache.caching.heap, 8000, 7000);
 	}
 	ck_assert_uint_ge(missing_bytes(), held - BLOCK_BYTES);
@@ -114,12 +114,12 @@ END_TEST
 static void wait_or_clean(void *context, unsigned index)
 {
 	if (index == 0) {
-		memory_clean_run(context);
+		memory_clean_run(memory_reclaim(context));
 		return;
 	}
 	while (missing_bytes() > 2 * BLOCK_BYTES + SPARE_HEAP)
 		platform_yield();
-	worker_stop(&((struct memory *)context)->background);
+	worker_stop(&((struct memory *)context)->reclaim.background);
 }
 
 START_TEST(threads_see_freed_memory_become_cache_again)

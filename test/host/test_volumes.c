@@ -568,7 +568,7 @@ START_TEST(threads_change_values_while_others_drain_read_and_write)
 	for (unsigned i = 0; i < CROWD; i++)
 		ck_assert_uint_eq(crowd.volumes[i].eviction.cleaners[VOLUME_CLEANER_CLEAN].preference,
 				  volume_configuration(&crowd.volumes[i]).preference);
-	for (; (cleaner = cleaner_next(&machine.memory.cleaners, cleaner)) != NULL; last = cleaner)
+	for (; (cleaner = cleaner_next(&machine.memory.reclaim.cleaners, cleaner)) != NULL; last = cleaner)
 		ck_assert(!last || last->cost < cleaner->cost ||
 			  (last->cost == cleaner->cost && last->preference <= cleaner->preference));
 	ck_assert(pagecache_is_valid(&machine.pagecache));

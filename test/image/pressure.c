@@ -36,7 +36,8 @@ static void hold_all(struct pressure *pressure, uint64_t lowest, uint64_t free_b
 /* Once from the start to the end, if need be. */
 static void read_while_it_grows(const struct app_environment *environment, struct volume *volume, void *buffer)
 {
-	for (uint64_t offset = 0; offset < volume->bytes && memory_may_grow(environment->memory); offset += MIB)
+	for (uint64_t offset = 0; offset < volume->bytes && reclaim_may_grow(memory_reclaim(environment->memory));
+	     offset += MIB)
 		if (node_read(&volume->node, offset, buffer, MIN(MIB, volume->bytes - offset)) != STATUS_OK)
 			break;
 }
@@ -50,13 +51,13 @@ static bool read_until_full(const struct app_environment *environment, struct vo
 	for (unsigned pass = 0; buffer && pass < PASSES; pass++)
 		read_while_it_grows(environment, volume, buffer);
 	heap_free(heap, buffer);
-	return !memory_may_grow(environment->memory);
+	return !reclaim_may_grow(memory_reclaim(environment->memory));
 }
 
 bool pressure_apply(struct pressure *pressure, const struct app_environment *environment, struct volume *volume,
 		    uint64_t cache_bytes)
 {
-	const uint64_t free_bytes = environment->memory->config.low_bytes + cache_bytes;
+	const uint64_t free_bytes = environment->memory->reclaim.watermarks.low_bytes + cache_bytes;
 
 	memset(pressure, 0, sizeof(*pressure));
 	pressure->memory = environment->memory;

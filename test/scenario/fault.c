@@ -84,7 +84,7 @@ static __attribute__((noinline)) void object_destroy(struct memory *memory, char
 /* An ordinary object would not be noticed at once; one in so many is. */
 static char *object_guarded(struct memory *memory)
 {
-	for (uint64_t tries = 0; tries < 100ull * MAX(memory->config.guard.one_in, 1u); tries++) {
+	for (uint64_t tries = 0; tries < 100ull * MAX(memory->general.guard.one_in, 1u); tries++) {
 		char *object = object_make(memory);
 
 		if (guard_pool_owns(&memory->general.guard, object))

@@ -98,7 +98,7 @@ static void ask_for_too_much(struct bench_machine *machine)
 	host_clock_turn(2 * NS_PER_S);
 	request.blocks = 262144;
 	must(memory_blocks_alloc(&machine->memory, &request, &run) != STATUS_OK, "half of the memory is free");
-	memory_report(&machine->memory);
+	reclaim_report(memory_reclaim(&machine->memory));
 }
 
 static void huge_runs(struct bench_machine *machine)

@@ -267,7 +267,7 @@ static void requests_serve(struct bench_machine *machine)
 		read(machine, 1 + i, 32 * GIB, 2 * GIB);
 		if (dma_alloc(&machine->memory, &device, &requests[i], &buffer) == STATUS_OK)
 			dma_free(&machine->memory, buffer);
-		(void)memory_clean_step(&machine->memory);
+		(void)memory_clean_step(memory_reclaim(&machine->memory));
 	}
 }
 

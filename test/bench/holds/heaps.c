@@ -122,7 +122,7 @@ static void drains(struct bench_machine *machine)
 	(void)memory_drain(&machine->memory, BLOCK_BYTES, false);
 	(void)memory_drain(&machine->memory, GIB, true);
 	(void)caching_heap_drain(caching, GIB, GIB);
-	(void)memory_clean_step(&machine->memory);
+	(void)memory_clean_step(memory_reclaim(&machine->memory));
 	(void)memory_drain(&machine->memory, memory_total_bytes(&machine->memory), true);
 }
 

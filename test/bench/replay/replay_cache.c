@@ -184,7 +184,8 @@ uint64_t replay_cache_take(struct replay_cache *cache, uint64_t blocks, bool con
 	replay_cache_give(cache);
 	cache->has_given = true;
 	cache->taken_runs = contiguous ? 1 : blocks;
-	must(memory_blocks_alloc_many(&cache->memory, &request, (uint32_t)cache->taken_runs, cache->taken), "reclaim");
+	must(reclaim_blocks_alloc(memory_reclaim(&cache->memory), &request, (uint32_t)cache->taken_runs, cache->taken),
+	     "reclaim");
 	return blocks;
 }
 
