@@ -91,7 +91,7 @@ static void put(struct ager *ager, struct slot *slot)
 		heap_free(memory_general_heap(memory), slot->memory);
 		break;
 	case KIND_DMA:
-		dma_free(memory, slot->memory);
+		dma_free(memory_dma(memory), slot->memory);
 		break;
 	case KIND_PIN:
 		node_unmap(slot->memory);
@@ -128,7 +128,8 @@ static void get_dma(struct ager *ager, struct slot *slot)
 		.deadline_ns = platform_now_ns() + TESTBED_TAKE_NS,
 	};
 	struct dma_buffer *buffer;
-	const status_t status = dma_alloc(ager->aging->testbed.environment->memory, &ager->aging->device, &request, &buffer);
+	const status_t status =
+		dma_alloc(memory_dma(ager->aging->testbed.environment->memory), &ager->aging->device, &request, &buffer);
 
 	if (status != STATUS_OK)
 		testbed_fail(&ager->aging->testbed, "a DMA buffer while ageing", status);

@@ -81,10 +81,10 @@ static void take_piece(struct burst *burst, const struct device *device)
 	}
 	burst->pieces++;
 	reclaim_stats_open(&stats, burst->testbed.environment);
-	const status_t status = dma_alloc(memory_of(burst), device, &request, &buffer);
+	const status_t status = dma_alloc(memory_dma(memory_of(burst)), device, &request, &buffer);
 	keep_books(burst, &stats, status == STATUS_OK ? burst->piece_bytes : 0);
 	if (status == STATUS_OK)
-		dma_free(memory_of(burst), buffer);
+		dma_free(memory_dma(memory_of(burst)), buffer);
 	else
 		testbed_fail(&burst->testbed, "a piece that there is a range for", status);
 }

@@ -44,13 +44,13 @@ static status_t find_window(struct churn *churn, struct memory *memory)
 
 	churn->device = (struct device){ .name = "bridged", .dma_mask = 2 * WINDOW_BYTES - 1 };
 	for (; status != STATUS_OK && churn->device.dma_mask < 2 * end; churn->device.dma_mask += WINDOW_BYTES)
-		status = dma_alloc(memory, &churn->device, &request, &buffer);
+		status = dma_alloc(memory_dma(memory), &churn->device, &request, &buffer);
 	if (status != STATUS_OK) {
 		print("No window of %llu MB is free: %s\n", (unsigned long long)(WINDOW_BYTES / MIB), status_text(status));
 		return status;
 	}
 	const uint64_t start = buffer->segments[0].start.value;
-	dma_free(memory, buffer);
+	dma_free(memory_dma(memory), buffer);
 	churn->device.dma_lowest = start;
 	churn->device.dma_mask = start + WINDOW_BYTES - 1;
 	print("The device sees %llu MB, from %llu MB on.\n", (unsigned long long)(WINDOW_BYTES / MIB),

@@ -13,6 +13,7 @@
 #include "app/testbed/direct.h"
 #include "app/testbed/disks.h"
 #include "heap/dma.h"
+#include "heap/memory.h"
 #include "app/testbed/memhog.h"
 #include "pagecache/map.h"
 #include "pagecache/volume.h"
@@ -161,13 +162,13 @@ static void run_request(struct deadline *self)
 
 	take_the_rest(self);
 	request.deadline_ns = platform_now_ns() + allowed_ns;
-	status = dma_alloc(memory, &self->device, &request, &buffer);
+	status = dma_alloc(memory_dma(memory), &self->device, &request, &buffer);
 	judge(self, &request, status, allowed_ns / NS_PER_US, platform_now_ns());
 	if (status == STATUS_OK) {
 		self->served++;
-		dma_free(memory, buffer);
+		dma_free(memory_dma(memory), buffer);
 	}
-	self->leaks += dma_device_leaks(memory, &self->device);
+	self->leaks += dma_device_leaks(memory_dma(memory), &self->device);
 }
 
 static status_t prepare(struct deadline *self, struct scenario *scenario)

@@ -16,6 +16,7 @@
  */
 #include "app/testbed/disks.h"
 #include "heap/dma.h"
+#include "heap/memory.h"
 #include "pagecache/volume.h"
 #include "app/testbed/pattern.h"
 #include "app/testbed/report.h"
@@ -45,7 +46,7 @@ static bool may_be_written(struct memory *memory, struct block_device *device)
 	for (unsigned i = 0; i < PATTERN_PAGE_WORDS; i++)
 		any |= ((const uint64_t *)buffer->memory)[i];
 	may = any == 0 || pattern_verify(buffer->memory, PATTERN_SEED_DATA, 0);
-	dma_free(memory, buffer);
+	dma_free(memory_dma(memory), buffer);
 	return may;
 }
 

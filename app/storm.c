@@ -58,7 +58,7 @@ static void reserve(struct storm *storm, unsigned i, uint64_t bytes)
 
 	storm->devices[i] = (struct device){ .name = "storm", .dma_mask = UINT64_MAX };
 	if (memory->guarantee.pieces > 0 && bytes > 0)
-		status = dma_guarantee_reserve(memory, &storm->devices[i], bytes);
+		status = dma_guarantee_reserve(memory_dma(memory), &storm->devices[i], bytes);
 	if (status != STATUS_OK)
 		testbed_fail(&storm->testbed, "reserving a part of the guarantee", status);
 }
@@ -150,8 +150,8 @@ static void judge(struct storm *storm)
 		refused += storm->cpus[i].refused;
 		overwritten += storm->cpus[i].overwritten;
 		bytes += storm->cpus[i].bytes;
-		storm->testbed.failures += dma_device_leaks(memory, &storm->devices[i]);
-		dma_guarantee_end(memory, &storm->devices[i]);
+		storm->testbed.failures += dma_device_leaks(memory_dma(memory), &storm->devices[i]);
+		dma_guarantee_end(memory_dma(memory), &storm->devices[i]);
 	}
 	if (memory->guarantee.pieces > 0 && refused > 0) {
 		print("FAILED: %llu of %llu requests within the guarantee were refused\n", (unsigned long long)refused,

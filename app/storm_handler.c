@@ -32,7 +32,7 @@ static void give_back(struct storm_cpu *cpu)
 		struct dma_buffer *buffer = cpu->buffers[--cpu->held];
 
 		cpu->overwritten += !is_stamped(buffer);
-		dma_free(cpu->memory, buffer);
+		dma_free(memory_dma(cpu->memory), buffer);
 	}
 }
 
@@ -44,7 +44,7 @@ static void take_one(struct storm_cpu *cpu)
 		.wait = MEMORY_WAIT_NEVER,
 	};
 	const uint64_t before_ns = platform_now_ns();
-	const status_t status = dma_alloc(cpu->memory, cpu->device, &request, &cpu->buffers[cpu->held]);
+	const status_t status = dma_alloc(memory_dma(cpu->memory), cpu->device, &request, &cpu->buffers[cpu->held]);
 	const uint64_t ns = platform_now_ns() - before_ns;
 
 	cpu->requests++;

@@ -18,6 +18,7 @@
 #include "app/testbed/direct.h"
 #include "app/testbed/disks.h"
 #include "heap/dma.h"
+#include "heap/memory.h"
 #include "pagecache/volume.h"
 #include "app/testbed/pattern.h"
 #include "app/testbed/report.h"

@@ -112,8 +112,9 @@ static bool take_one(struct volumes *self)
 	const uint64_t cheap = cached_bytes(&self->cheap), dear = cached_bytes(&self->dear);
 	struct dma_request request = self->buffers.request;
 
-	if (self->buffers.taken == self->buffers.count || dma_alloc(self->buffers.memory, self->buffers.device, &request,
-								    &self->buffers.list[self->buffers.taken]) != STATUS_OK)
+	if (self->buffers.taken == self->buffers.count ||
+	    dma_alloc(memory_dma(self->buffers.memory), self->buffers.device, &request,
+		      &self->buffers.list[self->buffers.taken]) != STATUS_OK)
 		return false;
 	self->buffers.taken++;
 	const uint64_t given = dear - MIN(dear, cached_bytes(&self->dear));

@@ -131,6 +131,7 @@ static void drivers_begin(const char *command_line)
 {
 	static struct driver_environment environment = {
 		.memory = &memory,
+		.dma = &memory.dma,
 		.block_devices = &block_devices,
 		.commands = &commands,
 		.io_timeout_ns = NS_PER_MS * (DRIVER_IO_TIMEOUT_MS),

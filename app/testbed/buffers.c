@@ -43,7 +43,7 @@ status_t buffers_take(struct buffers *buffers, uint64_t wait_ns)
 	request.wait = MEMORY_WAIT_DEADLINE;
 	while (buffers->taken < buffers->count && status == STATUS_OK) {
 		request.deadline_ns = platform_now_ns() + wait_ns;
-		status = dma_alloc(buffers->memory, buffers->device, &request, &buffers->list[buffers->taken]);
+		status = dma_alloc(memory_dma(buffers->memory), buffers->device, &request, &buffers->list[buffers->taken]);
 		if (status == STATUS_OK)
 			buffers->taken++;
 	}
@@ -69,7 +69,7 @@ bool buffers_take_free(struct buffers *buffers)
 void buffers_free(struct buffers *buffers)
 {
 	while (buffers->taken > 0)
-		dma_free(buffers->memory, buffers->list[--buffers->taken]);
+		dma_free(memory_dma(buffers->memory), buffers->list[--buffers->taken]);
 }
 
 status_t buffers_read(struct buffers *buffers, struct block_device *disk)

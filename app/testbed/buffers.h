@@ -3,6 +3,7 @@
 #pragma once
 
 #include "heap/dma.h"
+#include "heap/memory.h"
 
 struct block_device;
 

@@ -7,6 +7,7 @@
 #include "direct.h"
 
 #include "heap/dma.h"
+#include "heap/memory.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/block_device.h"
 #include "runtime/base/completion.h"

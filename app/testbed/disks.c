@@ -7,6 +7,7 @@
 
 #include "direct.h"
 #include "heap/dma.h"
+#include "heap/memory.h"
 #include "pagecache/volume.h"
 #include "pattern.h"
 #include "runtime/base/block_device.h"
@@ -19,11 +20,12 @@ struct dma_buffer *disks_first_page(struct memory *memory, struct block_device *
 	const struct dma_request request = { .bytes = PAGE_BYTES, .alignment_bytes = PAGE_BYTES, .segments_max = 1 };
 	struct dma_buffer *buffer;
 
-	if (device->size_bytes < PAGE_BYTES || dma_alloc(memory, direct_device(device), &request, &buffer) != STATUS_OK)
+	if (device->size_bytes < PAGE_BYTES ||
+	    dma_alloc(memory_dma(memory), direct_device(device), &request, &buffer) != STATUS_OK)
 		return NULL;
 	if (direct_read(memory, device, 0, &buffer, 1) == STATUS_OK)
 		return buffer;
-	dma_free(memory, buffer);
+	dma_free(memory_dma(memory), buffer);
 	return NULL;
 }
 
@@ -33,7 +35,7 @@ static bool carries(struct memory *memory, struct block_device *device, uint64_t
 	struct dma_buffer *buffer = disks_first_page(memory, device);
 	const bool found = buffer && pattern_verify(buffer->memory, seed, 0);
 
-	dma_free(memory, buffer);
+	dma_free(memory_dma(memory), buffer);
 	return found;
 }
 

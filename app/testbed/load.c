@@ -10,6 +10,7 @@
 
 #include "direct.h"
 #include "heap/dma.h"
+#include "heap/memory.h"
 #include "pagecache/volume.h"
 #include "pattern.h"
 #include "runtime/base/log.h"
@@ -336,13 +337,13 @@ status_t loads_compare(struct loads *loads)
 		const uint64_t offset = volume_start_bytes(loads->volume) + (loads->write_first + first) * PAGE_BYTES;
 		struct dma_buffer *buffer;
 
-		status = dma_alloc(memory, direct_device(device), &request, &buffer);
+		status = dma_alloc(memory_dma(memory), direct_device(device), &request, &buffer);
 		if (status != STATUS_OK)
 			break;
 		status = direct_read(memory, device, offset, &buffer, 1);
 		if (status == STATUS_OK)
 			compare(loads, first, count, buffer->memory);
-		dma_free(memory, buffer);
+		dma_free(memory_dma(memory), buffer);
 		first += count;
 	}
 	return status;

@@ -9,6 +9,7 @@
 #include "direct.h"
 #include "disks.h"
 #include "heap/dma.h"
+#include "heap/memory.h"
 #include "runtime/base/block_device.h"
 #include "runtime/base/log.h"
 #include "runtime/base/options.h"
@@ -20,7 +21,7 @@ static bool read_header(struct page_trace *trace, struct block_device *device)
 
 	if (page)
 		memcpy(&trace->header, page->memory, sizeof(trace->header));
-	dma_free(trace->memory, page);
+	dma_free(memory_dma(trace->memory), page);
 	return page && trace->header.magic == TRACE_MAGIC;
 }
 
@@ -77,13 +78,13 @@ status_t trace_open(struct page_trace *trace, const struct scenario *scenario)
 	if (status == STATUS_OK)
 		status = check_header(trace);
 	if (status == STATUS_OK)
-		status = dma_alloc(trace->memory, direct_device(trace->device), &request, &trace->chunk);
+		status = dma_alloc(memory_dma(trace->memory), direct_device(trace->device), &request, &trace->chunk);
 	return status;
 }
 
 void trace_close(struct page_trace *trace)
 {
-	dma_free(trace->memory, trace->chunk);
+	dma_free(memory_dma(trace->memory), trace->chunk);
 	trace->chunk = NULL;
 }
 

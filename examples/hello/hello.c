@@ -5,6 +5,7 @@
  */
 #include "app/scenario.h"
 #include "heap/dma.h"
+#include "heap/memory.h"
 #include "runtime/base/log.h"
 #include "runtime/base/options.h"
 
@@ -19,7 +20,7 @@ SCENARIO(hello, "take memory for DMA, and print where it lies: bytes=16M")
 	status_t status;
 
 	request.bytes = options_get_number(scenario->options, "bytes", HELLO_BYTES);
-	status = dma_alloc(memory, &card, &request, &buffer);
+	status = dma_alloc(memory_dma(memory), &card, &request, &buffer);
 	if (status != STATUS_OK)
 		return status;
 	print("Hello from a program of your own. %llu bytes for DMA:\n", (unsigned long long)buffer->bytes);
@@ -27,6 +28,6 @@ SCENARIO(hello, "take memory for DMA, and print where it lies: bytes=16M")
 		print("  segment %u at 0x%llx, %llu bytes\n", i, (unsigned long long)buffer->segments[i].start.value,
 		      (unsigned long long)buffer->segments[i].bytes);
 	scenario_result(scenario, "bytes=%llu segments=%u", (unsigned long long)buffer->bytes, buffer->segment_count);
-	dma_free(memory, buffer);
+	dma_free(memory_dma(memory), buffer);
 	return STATUS_OK;
 }

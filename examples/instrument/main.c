@@ -56,7 +56,7 @@ static uint64_t count_bad(const uint64_t *samples, uint64_t first, uint64_t byte
 static void buffers_give(struct recording *recording)
 {
 	for (uint64_t i = 0; i < recording->count; i++) {
-		dma_free(recording->environment->memory, recording->buffers[i]);
+		dma_free(memory_dma(recording->environment->memory), recording->buffers[i]);
 		recording->buffers[i] = NULL;
 	}
 }
@@ -72,7 +72,7 @@ static status_t buffers_take(struct recording *recording)
 						     .wait = MEMORY_WAIT_DEADLINE,
 						     .deadline_ns = start_ns + TAKE_WAIT_NS };
 
-		status = dma_alloc(recording->environment->memory, instrument_device(recording->card), &request,
+		status = dma_alloc(memory_dma(recording->environment->memory), instrument_device(recording->card), &request,
 				   &recording->buffers[i]);
 	}
 	recording->take_ns = platform_now_ns() - start_ns;

@@ -91,7 +91,7 @@ status_t catalogue_open(struct catalogue *catalogue, struct memory *memory, stru
 	catalogue->volume = volume;
 	if (volume_bytes(volume) <= FORMAT_DATA_START)
 		return STATUS_RANGE;
-	status = dma_alloc(memory, device, &request, &catalogue->page);
+	status = dma_alloc(memory_dma(memory), device, &request, &catalogue->page);
 	if (status == STATUS_OK)
 		status = read_all(catalogue);
 	if (status != STATUS_OK)
@@ -101,7 +101,7 @@ status_t catalogue_open(struct catalogue *catalogue, struct memory *memory, stru
 
 void catalogue_close(struct catalogue *catalogue)
 {
-	dma_free(catalogue->memory, catalogue->page);
+	dma_free(memory_dma(catalogue->memory), catalogue->page);
 	catalogue->page = NULL;
 }
 

@@ -13,6 +13,7 @@
 
 #include "format.h"
 #include "heap/dma.h"
+#include "heap/memory.h"
 #include "runtime/base/status.h"
 
 struct volume;

@@ -244,8 +244,8 @@ static bool options_are_good(const struct recorder_options *options)
 static void buffers_free(struct recorder *recorder)
 {
 	for (uint32_t i = 0; i < RECORDER_BUFFERS_MAX; i++)
-		dma_free(recorder->memory, recorder->buffers[i]);
-	dma_free(recorder->memory, recorder->header);
+		dma_free(memory_dma(recorder->memory), recorder->buffers[i]);
+	dma_free(memory_dma(recorder->memory), recorder->header);
 }
 
 static status_t buffers_take(struct recorder *recorder)
@@ -256,10 +256,12 @@ static status_t buffers_take(struct recorder *recorder)
 	status_t status = STATUS_OK;
 
 	for (uint64_t i = 0; i < recorder->options.buffers && status == STATUS_OK; i++)
-		status = dma_alloc(recorder->memory, instrument_device(recorder->card), &request, &recorder->buffers[i]);
+		status = dma_alloc(memory_dma(recorder->memory), instrument_device(recorder->card), &request,
+				   &recorder->buffers[i]);
 	request = (struct dma_request){ .bytes = FORMAT_PAGE_BYTES, .alignment_bytes = FORMAT_PAGE_BYTES, .zero = true };
 	if (status == STATUS_OK)
-		status = dma_alloc(recorder->memory, instrument_device(recorder->card), &request, &recorder->header);
+		status =
+			dma_alloc(memory_dma(recorder->memory), instrument_device(recorder->card), &request, &recorder->header);
 	return status;
 }
 

@@ -8,6 +8,7 @@
 
 #include "heap/dma.h"
 #include "heap/dma_quarantine.h"
+#include "heap/memory.h"
 #include "runtime/base/block_device.h"
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"
@@ -53,7 +54,7 @@ static const struct driver *driver_find(const struct pci_function *function)
 /* Ends the quarantine of what the function has, if it can be reset from here. */
 static void quarantine_try_end(struct pci_function *function)
 {
-	if (dma_quarantine_bytes(environment->memory, &function->device) > 0 && pci_reset(function) == STATUS_OK)
+	if (dma_quarantine_bytes(environment->dma, &function->device) > 0 && pci_reset(function) == STATUS_OK)
 		driver_device_was_reset(function);
 }
 
@@ -69,23 +70,23 @@ static void function_quiet(struct pci_function *function)
 	pci_interrupts_close(function);
 	function->driver_data = NULL;
 	(void)owned_heap_report_left(&function->owned);
-	leaks = dma_device_leaks(environment->memory, &function->device);
+	leaks = dma_device_leaks(environment->dma, &function->device);
 	if (leaks > 0) {
 		log_error("%s: %llu pieces of DMA memory were left behind", function->device.name, (unsigned long long)leaks);
 		driver_device_is_loose(function);
 	}
-	dma_guarantee_end(environment->memory, &function->device);
+	dma_guarantee_end(environment->dma, &function->device);
 	quarantine_try_end(function);
 }
 
 void driver_device_is_loose(struct pci_function *function)
 {
-	(void)dma_quarantine(environment->memory, &function->device);
+	(void)dma_quarantine(environment->dma, &function->device);
 }
 
 void driver_device_was_reset(struct pci_function *function)
 {
-	(void)dma_quarantine_end(environment->memory, &function->device);
+	(void)dma_quarantine_end(environment->dma, &function->device);
 }
 
 static status_t probe_locked(struct pci_function *function)

@@ -22,11 +22,13 @@
 #include "drivers/pci/pci.h"
 
 struct block_device_table;
+struct dma;
 struct memory;
 
 /* What drivers work with; lives on for good. */
 struct driver_environment {
 	struct memory *memory;
+	struct dma *dma; /* of the memory */
 	struct block_device_table *block_devices;
 	struct command_table *commands;
 	uint64_t io_timeout_ns;     /* a disk that answers nothing for longer is recovered; 0: 30 s */

@@ -16,9 +16,9 @@
  * Takes an object of the device's zone. If the zone has none, it grows by a block, and the request
  * waits for the block as it says.
  */
-static status_t fill_object(struct memory *memory, const struct dma_plan *plan, struct dma_buffer *buffer)
+static status_t fill_object(struct dma *dma, const struct dma_plan *plan, struct dma_buffer *buffer)
 {
-	struct dma_zone *zone = dma_zone_get(memory, plan->device);
+	struct dma_zone *zone = dma_zone_get(dma, plan->device);
 	status_t status = STATUS_OK;
 	void *object = NULL;
 
@@ -35,7 +35,7 @@ static status_t fill_object(struct memory *memory, const struct dma_plan *plan, 
 	return status;
 }
 
-static status_t fill_blocks(struct memory *memory, const struct dma_plan *plan, struct dma_buffer *buffer)
+static status_t fill_blocks(struct dma *dma, const struct dma_plan *plan, struct dma_buffer *buffer)
 {
 	struct phys_range *pieces = (struct phys_range *)buffer->pieces;
 	struct memory_request request = plan->run;
@@ -48,13 +48,13 @@ static status_t fill_blocks(struct memory *memory, const struct dma_plan *plan, 
 
 	if (plan->runs > 1 && !platform_may_sleep())
 		return STATUS_NO_MEMORY;
-	buffer->client = dma_client_get(memory, plan->device);
+	buffer->client = dma_client_get(dma, plan->device);
 	if (!buffer->client)
 		return STATUS_NO_MEMORY;
 	request.owner = &buffer->client->owner;
-	status = reclaim_blocks_alloc(&memory->reclaim, &request, plan->runs, runs);
+	status = reclaim_blocks_alloc(dma->reclaim, &request, plan->runs, runs);
 	if (status != STATUS_OK) {
-		dma_client_put(memory, buffer->client);
+		dma_client_put(dma, buffer->client);
 		return status;
 	}
 	/* In order of address, many runs turn out to be adjacent: fewer segments, and often no mapping. */
@@ -86,7 +86,7 @@ static status_t buffer_map(struct dma_buffer *buffer)
 	return i == buffer->piece_count ? STATUS_OK : platform_map(pieces, buffer->piece_count, &buffer->memory);
 }
 
-void dma_buffer_destroy(struct memory *memory, struct dma_buffer *buffer)
+void dma_buffer_destroy(struct dma *dma, struct dma_buffer *buffer)
 {
 	const struct phys_range *last = &buffer->pieces[buffer->piece_count - 1];
 	const bool guaranteed = buffer->guaranteed;
@@ -98,26 +98,25 @@ void dma_buffer_destroy(struct memory *memory, struct dma_buffer *buffer)
 		const struct phys_addr start = buffer->pieces[i].start;
 
 		if (guaranteed)
-			guarantee_give(&memory->guarantee, start);
+			guarantee_give(dma->guarantee, start);
 		else if (buffer->client)
-			memory_blocks_free(memory, start);
+			reclaim_blocks_free(dma->reclaim, start);
 		else
-			objcache_free(objcache_of(&memory->blocks, platform_virt(start)), platform_virt(start));
+			objcache_free(objcache_of(dma->reclaim->blocks, platform_virt(start)), platform_virt(start));
 	}
 	if (guaranteed)
 		return;
 	if (buffer->client)
-		dma_client_put(memory, buffer->client);
-	general_heap_free(&memory->general, buffer);
+		dma_client_put(dma, buffer->client);
+	general_heap_free(dma->general, buffer);
 }
 
-status_t dma_buffer_finish(struct memory *memory, const struct dma_plan *plan, struct dma_buffer *buffer,
-			   struct dma_buffer **result)
+status_t dma_buffer_finish(struct dma *dma, const struct dma_plan *plan, struct dma_buffer *buffer, struct dma_buffer **result)
 {
 	const status_t status = buffer_map(buffer);
 
 	if (status != STATUS_OK) {
-		dma_buffer_destroy(memory, buffer);
+		dma_buffer_destroy(dma, buffer);
 		return status;
 	}
 	buffer->segment_count =
@@ -126,37 +125,37 @@ status_t dma_buffer_finish(struct memory *memory, const struct dma_plan *plan, s
 		memset(buffer->memory, 0, plan->bytes);
 	atomic_store_explicit(&buffer->state, DMA_STATE_LIVE, memory_order_release);
 	if (!dma_is_guaranteed_object(buffer)) {
-		const uint64_t interrupts = guarantee_lock(&memory->guarantee);
+		const uint64_t interrupts = guarantee_lock(dma->guarantee);
 
-		list_insert_last(&memory->dma.buffers, &buffer->link);
-		guarantee_unlock(&memory->guarantee, interrupts);
+		list_insert_last(&dma->buffers, &buffer->link);
+		guarantee_unlock(dma->guarantee, interrupts);
 	}
-	atomic_fetch_add_explicit(&memory->dma.allocs, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&dma->allocs, 1, memory_order_relaxed);
 	*result = buffer;
 	return STATUS_OK;
 }
 
 /* Allocates from the heaps, with as much reclaim as the request allows. */
-static status_t ordinary_alloc(struct memory *memory, const struct dma_plan *plan, struct dma_buffer **result)
+static status_t ordinary_alloc(struct dma *dma, const struct dma_plan *plan, struct dma_buffer **result)
 {
 	struct dma_buffer *buffer;
 	status_t status;
 
-	if (!reclaim_could_give(&memory->reclaim, &plan->run, plan->runs))
+	if (!reclaim_could_give(dma->reclaim, &plan->run, plan->runs))
 		return STATUS_RANGE;
-	buffer = general_heap_alloc(&memory->general, dma_record_bytes(plan->runs, plan->segments), 0);
+	buffer = general_heap_alloc(dma->general, dma_record_bytes(plan->runs, plan->segments), 0);
 	if (!buffer)
 		return STATUS_NO_MEMORY;
 	dma_record_init(buffer, plan, plan->runs, false);
-	status = plan->small ? fill_object(memory, plan, buffer) : fill_blocks(memory, plan, buffer);
+	status = plan->small ? fill_object(dma, plan, buffer) : fill_blocks(dma, plan, buffer);
 	if (status == STATUS_OK)
-		return dma_buffer_finish(memory, plan, buffer, result);
-	general_heap_free(&memory->general, buffer);
+		return dma_buffer_finish(dma, plan, buffer, result);
+	general_heap_free(dma->general, buffer);
 	return status;
 }
 
 /* A coherent object lies within a block, and never comes from the guarantee. */
-static status_t alloc(struct memory *memory, const struct device *device, const struct dma_request *request, bool coherent,
+static status_t alloc(struct dma *dma, const struct device *device, const struct dma_request *request, bool coherent,
 		      const char *site, struct dma_buffer **result)
 {
 	struct dma_plan plan;
@@ -169,30 +168,30 @@ static status_t alloc(struct memory *memory, const struct device *device, const 
 	plan.site = site;
 	plan.coherent = coherent;
 	status = STATUS_NO_MEMORY; /* in handlers */
-	if (!block_heap_must_fail(&memory->blocks, "dma", request->bytes)) {
-		status = platform_in_handler() ? STATUS_NO_MEMORY : ordinary_alloc(memory, &plan, result);
-		if (status != STATUS_OK && !coherent && dma_guaranteed_alloc(memory, &plan, result) == STATUS_OK)
+	if (!block_heap_must_fail(dma->reclaim->blocks, "dma", request->bytes)) {
+		status = platform_in_handler() ? STATUS_NO_MEMORY : ordinary_alloc(dma, &plan, result);
+		if (status != STATUS_OK && !coherent && dma_guaranteed_alloc(dma, &plan, result) == STATUS_OK)
 			status = STATUS_OK;
-		if (status == STATUS_NO_MEMORY && !reclaim_could_give(&memory->reclaim, &plan.run, plan.runs))
+		if (status == STATUS_NO_MEMORY && !reclaim_could_give(dma->reclaim, &plan.run, plan.runs))
 			status = STATUS_RANGE;
 	}
 	if (status == STATUS_OK)
 		return STATUS_OK;
-	atomic_fetch_add_explicit(&memory->dma.failures, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&dma->failures, 1, memory_order_relaxed);
 	if (platform_may_sleep())
 		log_debug("dma: %s: %llu bytes: %s", device->name, (unsigned long long)request->bytes, status_text(status));
 	return status;
 }
 
-status_t dma_alloc_at(struct memory *memory, const struct device *device, const struct dma_request *request,
+status_t dma_alloc_at(struct dma *dma, const struct device *device, const struct dma_request *request,
 		      struct dma_buffer **buffer, const char *site)
 {
-	return alloc(memory, device, request, false, site, buffer);
+	return alloc(dma, device, request, false, site, buffer);
 }
 
 /* Coherent objects ------------------------------------------------------------------------------------------------------ */
 
-status_t dma_coherent_alloc_at(struct memory *memory, const struct device *device, size_t bytes, size_t alignment,
+status_t dma_coherent_alloc_at(struct dma *dma, const struct device *device, size_t bytes, size_t alignment,
 			       struct dma_coherent *coherent, const char *site)
 {
 	const struct dma_request request = {
@@ -203,17 +202,17 @@ status_t dma_coherent_alloc_at(struct memory *memory, const struct device *devic
 		.zero = true,
 	};
 	struct dma_buffer *buffer;
-	const status_t status = alloc(memory, device, &request, true, site, &buffer);
+	const status_t status = alloc(dma, device, &request, true, site, &buffer);
 
 	if (status == STATUS_OK)
 		*coherent = (struct dma_coherent){ buffer->memory, buffer->segments[0].start, buffer };
 	return status;
 }
 
-void dma_coherent_free(struct memory *memory, struct dma_coherent *coherent)
+void dma_coherent_free(struct dma *dma, struct dma_coherent *coherent)
 {
 	if (coherent->memory)
-		dma_free(memory, coherent->buffer);
+		dma_free(dma, coherent->buffer);
 	*coherent = (struct dma_coherent){ 0 };
 }
 
@@ -228,13 +227,13 @@ status_t dma_address(const struct device *device, struct phys_addr address, uint
 	return STATUS_OK;
 }
 
-uint64_t dma_device_leaks(struct memory *memory, const struct device *device)
+uint64_t dma_device_leaks(struct dma *dma, const struct device *device)
 {
 	const struct dma_buffer *buffer;
 	struct dma_walk walk;
 	uint64_t leaks = 0;
 
-	for (dma_walk_begin(memory, device, false, &walk); (buffer = dma_walk_next(&walk));) {
+	for (dma_walk_begin(dma, device, false, &walk); (buffer = dma_walk_next(&walk));) {
 		const struct dma_buffer left = *buffer;
 
 		dma_walk_release(&walk);

@@ -4,9 +4,9 @@
  * segments that keep all limits of the device and of the request.
  *
  *	struct dma_request request = { .bytes = 4 * MIB, .wait = MEMORY_WAIT_FOREVER };
- *	status = dma_alloc(memory, &nvme->device, &request, &buffer);     reclaims just what is missing
+ *	status = dma_alloc(dma, &nvme->device, &request, &buffer);     reclaims just what is missing
  *	... give buffer->segments to the device, touch buffer->memory ...
- *	dma_free(memory, buffer);                                         when the device is done with it
+ *	dma_free(dma, buffer);                                         when the device is done with it
  *
  * 1. A request succeeds as a whole or changes nothing; the log says of a failure which owners hold
  *    the memory.
@@ -23,7 +23,7 @@
  *    state changes by the table in dma_record.c, each time in one atomic step.
  * 7. A driver that must have memory in handlers reserves it at probe:
  *
- *	status = dma_guarantee_reserve(memory, &card->device, 16 * MIB);      e.g. 1024 x 16 KB, or 4 x 4 MB
+ *	status = dma_guarantee_reserve(dma, &card->device, 16 * MIB);      e.g. 1024 x 16 KB, or 4 x 4 MB
  *
  * What the device has out of the guarantee counts against its reservation first, in pieces
  * (guarantee.h): objects of one size share pieces. Beyond the reservation, handlers and requests
@@ -32,8 +32,10 @@
  */
 #pragma once
 
-#include "memory.h"
+#include "memory_request.h"
 #include "runtime/base/device.h"
+
+struct dma; /* the DMA memory of a machine (memory_dma) */
 
 struct dma_request {
 	uint64_t bytes;             /* > 0 */
@@ -81,21 +83,21 @@ struct dma_coherent {
  * long the request would wait. STATUS_NO_MEMORY, STATUS_TIMEOUT: not now. *buffer is unchanged on
  * failure.
  */
-#define dma_alloc(memory, device, request, buffer) dma_alloc_at(memory, device, request, buffer, CALL_SITE)
-status_t dma_alloc_at(struct memory *memory, const struct device *device, const struct dma_request *request,
+#define dma_alloc(dma, device, request, buffer) dma_alloc_at(dma, device, request, buffer, CALL_SITE)
+status_t dma_alloc_at(struct dma *dma, const struct device *device, const struct dma_request *request,
 		      struct dma_buffer **buffer, const char *site) MUST_CHECK;
-void dma_free(struct memory *memory, struct dma_buffer *buffer); /* NULL: nothing */
+void dma_free(struct dma *dma, struct dma_buffer *buffer); /* NULL: nothing */
 
 /*
  * `bytes` from 1 (rounded up to 64) to 1 MB; `alignment` a power of two up to 1 MB, 0: 64. Zeroed.
  * Any task context. Status as for dma_alloc; the object crosses no boundary of the device's.
  * STATUS_INVALID: it is longer than the device's segments or its boundary.
  */
-#define dma_coherent_alloc(memory, device, bytes, alignment, coherent)                                                         \
-	dma_coherent_alloc_at(memory, device, bytes, alignment, coherent, CALL_SITE)
-status_t dma_coherent_alloc_at(struct memory *memory, const struct device *device, size_t bytes, size_t alignment,
+#define dma_coherent_alloc(dma, device, bytes, alignment, coherent)                                                            \
+	dma_coherent_alloc_at(dma, device, bytes, alignment, coherent, CALL_SITE)
+status_t dma_coherent_alloc_at(struct dma *dma, const struct device *device, size_t bytes, size_t alignment,
 			       struct dma_coherent *coherent, const char *site) MUST_CHECK;
-void dma_coherent_free(struct memory *memory, struct dma_coherent *coherent); /* all zero: nothing */
+void dma_coherent_free(struct dma *dma, struct dma_coherent *coherent); /* all zero: nothing */
 
 /*
  * The address by which `device` reaches memory of another subsystem (a page of the page cache).
@@ -111,13 +113,13 @@ status_t dma_address(const struct device *device, struct phys_addr address, uint
  * guarantee (DMA_GUARANTEE_ADDRESS_BITS). STATUS_NO_MEMORY: less than that is not reserved yet
  * (DMA_GUARANTEE_BYTES). Where platform_may_sleep().
  */
-status_t dma_guarantee_reserve(struct memory *memory, const struct device *device, uint64_t bytes) MUST_CHECK;
+status_t dma_guarantee_reserve(struct dma *dma, const struct device *device, uint64_t bytes) MUST_CHECK;
 
 /* Ends the device's reservation. For the core of drivers, when the device's driver has gone. */
-void dma_guarantee_end(struct memory *memory, const struct device *device);
+void dma_guarantee_end(struct dma *dma, const struct device *device);
 
 /*
  * Returns how many buffers and coherent objects `device` still has, and names each in the log. For
  * a driver's remove.
  */
-uint64_t dma_device_leaks(struct memory *memory, const struct device *device);
+uint64_t dma_device_leaks(struct dma *dma, const struct device *device);

@@ -11,9 +11,9 @@
 _Static_assert(sizeof(struct dma_buffer) + sizeof(struct phys_range) + sizeof(struct device_segment) <= GUARANTEE_RECORD_BYTES,
 	       "the record of a 4 KB object");
 
-status_t dma_guarantee_reserve(struct memory *memory, const struct device *device, uint64_t bytes)
+status_t dma_guarantee_reserve(struct dma *dma, const struct device *device, uint64_t bytes)
 {
-	const status_t status = guarantee_reserve(&memory->guarantee, device, bytes);
+	const status_t status = guarantee_reserve(dma->guarantee, device, bytes);
 
 	if (status != STATUS_OK)
 		log_warn("dma: %s cannot reserve %llu bytes of the guarantee: %s", device->name, (unsigned long long)bytes,
@@ -22,9 +22,9 @@ status_t dma_guarantee_reserve(struct memory *memory, const struct device *devic
 	return status;
 }
 
-void dma_guarantee_end(struct memory *memory, const struct device *device)
+void dma_guarantee_end(struct dma *dma, const struct device *device)
 {
-	guarantee_end_reservation(&memory->guarantee, device);
+	guarantee_end_reservation(dma->guarantee, device);
 }
 
 /*
@@ -58,9 +58,9 @@ static bool pieces_fit(const struct guarantee *guarantee, const struct dma_plan 
 	       records << GUARANTEE_OBJECT_SHIFT <= piece_bytes;
 }
 
-status_t dma_guaranteed_alloc(struct memory *memory, const struct dma_plan *plan, struct dma_buffer **result)
+status_t dma_guaranteed_alloc(struct dma *dma, const struct dma_plan *plan, struct dma_buffer **result)
 {
-	struct guarantee *guarantee = &memory->guarantee;
+	struct guarantee *guarantee = dma->guarantee;
 	const uint64_t piece_bytes = guarantee_piece_bytes(guarantee);
 	const bool beyond = may_go_beyond(plan);
 	uint64_t bytes = object_bytes(plan), count = 1, interrupts;
@@ -82,7 +82,7 @@ status_t dma_guaranteed_alloc(struct memory *memory, const struct dma_plan *plan
 	if (buffer) {
 		dma_record_init(buffer, plan, (uint32_t)count, true);
 		if (count == 1)
-			list_insert_last(&memory->dma.buffers, &buffer->link);
+			list_insert_last(&dma->buffers, &buffer->link);
 	}
 	guarantee_unlock(guarantee, interrupts);
 	if (!buffer)
@@ -91,5 +91,5 @@ status_t dma_guaranteed_alloc(struct memory *memory, const struct dma_plan *plan
 	pieces[0] = (struct phys_range){ start, MIN(bytes, piece_bytes) };
 	for (uint64_t i = 1; i < count; i++)
 		pieces[i] = (struct phys_range){ guarantee_take_next(guarantee, start), piece_bytes };
-	return dma_buffer_finish(memory, plan, buffer, result);
+	return dma_buffer_finish(dma, plan, buffer, result);
 }

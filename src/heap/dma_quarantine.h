@@ -5,9 +5,9 @@
  * records stay.
  *
  *	if (!device_stopped(it))
- *		dma_quarantine(memory, &function->device);   then free everything as always: it stays
+ *		dma_quarantine(dma, &function->device);   then free everything as always: it stays
  *	...
- *	dma_quarantine_end(memory, &function->device);       once the device has been reset: it is free
+ *	dma_quarantine_end(dma, &function->device);       once the device has been reset: it is free
  *
  * 1. All that the device has at that moment goes into quarantine. dma_free and dma_coherent_free of
  *    it end the caller's use and nothing else, so a driver cleans up as if the device had stopped.
@@ -29,10 +29,10 @@
  * Returns how many bytes of buffers and objects the device had. The caller sees to it that nothing
  * is allocated for the device meanwhile. Any task context.
  */
-uint64_t dma_quarantine(struct memory *memory, const struct device *device);
+uint64_t dma_quarantine(struct dma *dma, const struct device *device);
 
 /* Frees all that the device has in quarantine, and returns the bytes. Where platform_may_sleep(). */
-uint64_t dma_quarantine_end(struct memory *memory, const struct device *device);
+uint64_t dma_quarantine_end(struct dma *dma, const struct device *device);
 
 /* Bytes of buffers and objects that the device has in quarantine. Any task context. */
-uint64_t dma_quarantine_bytes(struct memory *memory, const struct device *device);
+uint64_t dma_quarantine_bytes(struct dma *dma, const struct device *device);

@@ -25,7 +25,7 @@ static enum dma_state state_of(const struct dma_buffer *buffer)
  * Applies an event to one buffer, in one step. An object of the guarantee that is GONE goes back in
  * this step. True: the buffer is GONE and in no list, and the caller destroys it.
  */
-static bool event_locked(struct memory *memory, struct dma_buffer *buffer, enum dma_event event)
+static bool event_locked(struct dma *dma, struct dma_buffer *buffer, enum dma_event event)
 {
 	const enum dma_state state = state_of(buffer);
 	const uint8_t next = state < DMA_STATES ? next_state[state][event] : DMA_WRONG;
@@ -38,37 +38,37 @@ static bool event_locked(struct memory *memory, struct dma_buffer *buffer, enum 
 	list_remove(&buffer->link);
 	if (!dma_is_guaranteed_object(buffer))
 		return true;
-	guarantee_give_locked(&memory->guarantee, buffer->pieces[0].start);
+	guarantee_give_locked(dma->guarantee, buffer->pieces[0].start);
 	return false;
 }
 
-void dma_free(struct memory *memory, struct dma_buffer *buffer)
+void dma_free(struct dma *dma, struct dma_buffer *buffer)
 {
 	uint64_t interrupts;
 	bool gone;
 
 	if (!buffer)
 		return;
-	interrupts = guarantee_lock(&memory->guarantee);
-	gone = event_locked(memory, buffer, DMA_EVENT_FREE);
-	guarantee_unlock(&memory->guarantee, interrupts);
+	interrupts = guarantee_lock(dma->guarantee);
+	gone = event_locked(dma, buffer, DMA_EVENT_FREE);
+	guarantee_unlock(dma->guarantee, interrupts);
 	if (gone)
-		dma_buffer_destroy(memory, buffer);
+		dma_buffer_destroy(dma, buffer);
 }
 
 /* Walks ------------------------------------------------------------------------------------------------------------------- */
 
-void dma_walk_begin(struct memory *memory, const struct device *device, bool quarantined, struct dma_walk *walk)
+void dma_walk_begin(struct dma *dma, const struct device *device, bool quarantined, struct dma_walk *walk)
 {
-	*walk = (struct dma_walk){ .memory = memory, .device = device, .quarantined = quarantined };
-	walk->interrupts = guarantee_lock(&memory->guarantee);
-	list_insert_first(&memory->dma.buffers, &walk->place.link);
+	*walk = (struct dma_walk){ .dma = dma, .device = device, .quarantined = quarantined };
+	walk->interrupts = guarantee_lock(dma->guarantee);
+	list_insert_first(&dma->buffers, &walk->place.link);
 	dma_walk_release(walk);
 }
 
 void dma_walk_release(struct dma_walk *walk)
 {
-	guarantee_unlock(&walk->memory->guarantee, walk->interrupts);
+	guarantee_unlock(walk->dma->guarantee, walk->interrupts);
 }
 
 /* A buffer that is GONE is the place of another walk, or is not published yet. */
@@ -81,10 +81,10 @@ static bool is_meant(const struct dma_walk *walk, const struct dma_buffer *buffe
 /* Looks at one buffer in each hold of the lock, however many do not belong to the walk. */
 struct dma_buffer *dma_walk_next(struct dma_walk *walk)
 {
-	struct list *const buffers = &walk->memory->dma.buffers;
+	struct list *const buffers = &walk->dma->buffers;
 
 	for (;; dma_walk_release(walk)) {
-		walk->interrupts = guarantee_lock(&walk->memory->guarantee);
+		walk->interrupts = guarantee_lock(walk->dma->guarantee);
 		struct list *const link = walk->place.link.next;
 		struct dma_buffer *const buffer = container_of(link, struct dma_buffer, link);
 
@@ -99,19 +99,19 @@ struct dma_buffer *dma_walk_next(struct dma_walk *walk)
 	return NULL;
 }
 
-uint64_t dma_records_event(struct memory *memory, const struct device *device, enum dma_event event)
+uint64_t dma_records_event(struct dma *dma, const struct device *device, enum dma_event event)
 {
 	struct dma_buffer *buffer;
 	struct dma_walk walk;
 	uint64_t bytes = 0;
 
-	for (dma_walk_begin(memory, device, event == DMA_EVENT_RESET, &walk); (buffer = dma_walk_next(&walk));) {
+	for (dma_walk_begin(dma, device, event == DMA_EVENT_RESET, &walk); (buffer = dma_walk_next(&walk));) {
 		bytes += buffer->bytes;
-		const bool gone = event_locked(memory, buffer, event);
+		const bool gone = event_locked(dma, buffer, event);
 
 		dma_walk_release(&walk);
 		if (gone)
-			dma_buffer_destroy(memory, buffer);
+			dma_buffer_destroy(dma, buffer);
 	}
 	return bytes;
 }

@@ -34,7 +34,7 @@ static void rows_add(struct row *rows, unsigned *count, const struct dma_buffer 
 }
 
 /* Prints the sums, and the first buffers that are no coherent objects. */
-static void row_print(struct memory *memory, const struct row *row)
+static void row_print(struct dma *dma, const struct row *row)
 {
 	char bytes[FORMAT_BYTES_SIZE], coherent[FORMAT_BYTES_SIZE];
 	struct dma_buffer *buffer;
@@ -44,7 +44,7 @@ static void row_print(struct memory *memory, const struct row *row)
 	print("%s%s: %llu buffers, %s; %llu coherent objects, %s\n", row->device->name, row->quarantined ? ", quarantined" : "",
 	      (unsigned long long)row->counts[0], format_bytes(bytes, row->bytes[0]), (unsigned long long)row->counts[1],
 	      format_bytes(coherent, row->bytes[1]));
-	for (dma_walk_begin(memory, row->device, row->quarantined, &walk); (buffer = dma_walk_next(&walk));) {
+	for (dma_walk_begin(dma, row->device, row->quarantined, &walk); (buffer = dma_walk_next(&walk));) {
 		const struct dma_buffer shown = *buffer;
 		const uint64_t first = buffer->segments[0].start.value;
 
@@ -57,22 +57,21 @@ static void row_print(struct memory *memory, const struct row *row)
 		print("    and %llu more\n", (unsigned long long)(seen - BUFFERS_SHOWN));
 }
 
-void dma_print(struct memory *memory)
+void dma_print(struct dma *dma)
 {
-	struct dma *dma = &memory->dma;
 	struct row rows[ROWS_MAX];
 	struct dma_buffer *buffer;
 	struct dma_walk walk;
 	unsigned count = 0;
 
-	for (dma_walk_begin(memory, NULL, false, &walk); (buffer = dma_walk_next(&walk)); dma_walk_release(&walk))
+	for (dma_walk_begin(dma, NULL, false, &walk); (buffer = dma_walk_next(&walk)); dma_walk_release(&walk))
 		rows_add(rows, &count, buffer);
 	print("%llu buffers made, %llu requests failed\n",
 	      (unsigned long long)atomic_load_explicit(&dma->allocs, memory_order_relaxed),
 	      (unsigned long long)atomic_load_explicit(&dma->failures, memory_order_relaxed));
-	guarantee_print(&memory->guarantee);
+	guarantee_print(dma->guarantee);
 	for (unsigned i = 0; i < count; i++)
-		row_print(memory, &rows[i]);
+		row_print(dma, &rows[i]);
 }
 
 /* Holders within a range ------------------------------------------------------------------------------------------------ */
@@ -89,13 +88,13 @@ static const struct phys_range *piece_within(const struct dma_buffer *buffer, ui
 
 void dma_explain(struct reclaim_explainer *self, struct phys_addr lowest, struct phys_addr highest)
 {
-	struct memory *memory = container_of(self, struct memory, dma.explainer);
+	struct dma *dma = container_of(self, struct dma, explainer);
 	char bytes[FORMAT_BYTES_SIZE];
 	struct dma_buffer *buffer;
 	struct dma_walk walk;
 	uint64_t found = 0;
 
-	for (dma_walk_begin(memory, NULL, false, &walk); (buffer = dma_walk_next(&walk));) {
+	for (dma_walk_begin(dma, NULL, false, &walk); (buffer = dma_walk_next(&walk));) {
 		const struct phys_range *piece = piece_within(buffer, lowest.value, highest.value);
 		const struct phys_range where = piece ? *piece : (struct phys_range){ .bytes = 0 };
 		const struct dma_buffer shown = *buffer;

@@ -17,6 +17,21 @@
 #pragma once
 
 #include "dma.h"
+#include "general_heap.h"
+#include "guarantee.h"
+#include "reclaim.h"
+
+struct dma {
+	struct reclaim *reclaim;      /* [I] */
+	struct guarantee *guarantee;  /* [I] */
+	struct general_heap *general; /* [I] of records and clients */
+	struct reclaim_explainer explainer;
+	uint64_t retain_bytes; /* [I] of each zone */
+	struct list buffers;   /* [E] all of them, in the order in which they were made */
+	struct list clients;   /* [E] */
+	struct list zones;     /* [E] */
+	_Atomic uint64_t allocs, failures;
+};
 
 /*
  * A zone: small objects for all devices with the same window. A zone is made when the first such
@@ -64,11 +79,11 @@ enum dma_event {
 };
 
 /* The device's client with one more reference; NULL: no memory for one. */
-struct dma_client *dma_client_get(struct memory *memory, const struct device *device);
-void dma_client_put(struct memory *memory, struct dma_client *client);
+struct dma_client *dma_client_get(struct dma *dma, const struct device *device);
+void dma_client_put(struct dma *dma, struct dma_client *client);
 
 /* The zone for a device; NULL: no memory for a new one. */
-struct dma_zone *dma_zone_get(struct memory *memory, const struct device *device);
+struct dma_zone *dma_zone_get(struct dma *dma, const struct device *device);
 
 /* A request, and how it is to be served. */
 struct dma_plan {
@@ -137,14 +152,14 @@ static inline bool dma_is_guaranteed_object(const struct dma_buffer *buffer)
  * sees buffers that come meanwhile, and not those that go.
  */
 struct dma_walk {
-	struct memory *memory;
+	struct dma *dma;
 	const struct device *device;
 	bool quarantined;
 	struct dma_buffer place; /* in the list, behind the buffer that was seen last */
 	uint64_t interrupts;
 };
 
-void dma_walk_begin(struct memory *memory, const struct device *device, bool quarantined, struct dma_walk *walk);
+void dma_walk_begin(struct dma *dma, const struct device *device, bool quarantined, struct dma_walk *walk);
 struct dma_buffer *dma_walk_next(struct dma_walk *walk);
 void dma_walk_release(struct dma_walk *walk);
 
@@ -152,7 +167,7 @@ void dma_walk_release(struct dma_walk *walk);
  * DMA_EVENT_RESET for each buffer of the device in quarantine, or another event for each that is
  * not; destroys those that are GONE afterwards. Returns the bytes. Where platform_may_sleep().
  */
-uint64_t dma_records_event(struct memory *memory, const struct device *device, enum dma_event event);
+uint64_t dma_records_event(struct dma *dma, const struct device *device, enum dma_event event);
 
 static inline bool dma_is_quarantined(const struct dma_buffer *buffer)
 {
@@ -160,7 +175,7 @@ static inline bool dma_is_quarantined(const struct dma_buffer *buffer)
 }
 
 /* Gives back the memory and the record. Where platform_may_sleep(), or for one piece. */
-void dma_buffer_destroy(struct memory *memory, struct dma_buffer *buffer);
+void dma_buffer_destroy(struct dma *dma, struct dma_buffer *buffer);
 
 /* Buffers out of the guarantee -------------------------------------------------------------------------------------------- */
 
@@ -169,21 +184,22 @@ void dma_buffer_destroy(struct memory *memory, struct dma_buffer *buffer);
  * STATUS_NO_MEMORY: the guarantee cannot give that, or the lists of pieces and segments are longer
  * than the records beside one piece.
  */
-status_t dma_guaranteed_alloc(struct memory *memory, const struct dma_plan *plan, struct dma_buffer **buffer) MUST_CHECK;
+status_t dma_guaranteed_alloc(struct dma *dma, const struct dma_plan *plan, struct dma_buffer **buffer) MUST_CHECK;
 
 /*
  * Ends an allocation whose memory is there: maps the pieces side by side and cuts them into
  * segments; the buffer is the driver's from now on. STATUS_NO_MEMORY: the pieces cannot be mapped;
  * memory and record have gone back.
  */
-status_t dma_buffer_finish(struct memory *memory, const struct dma_plan *plan, struct dma_buffer *buffer,
+status_t dma_buffer_finish(struct dma *dma, const struct dma_plan *plan, struct dma_buffer *buffer,
 			   struct dma_buffer **result) MUST_CHECK;
 
 /* Life -------------------------------------------------------------------------------------------------------------------- */
 
-void dma_init(struct memory *memory);
-void dma_fini(struct memory *memory);  /* no device has DMA memory */
-void dma_print(struct memory *memory); /* what each device has */
+void dma_init(struct dma *dma, struct reclaim *reclaim, struct guarantee *guarantee, struct general_heap *general,
+	      uint64_t retain_bytes);
+void dma_fini(struct dma *dma);  /* no device has DMA memory */
+void dma_print(struct dma *dma); /* what each device has */
 
 /* Logs the first buffers that lie in [lowest, highest], with where they were taken. */
 void dma_explain(struct reclaim_explainer *self, struct phys_addr lowest, struct phys_addr highest);

@@ -5,7 +5,6 @@
  */
 #include "heaps_commands.h"
 
-#include "dma_state.h"
 #include "memory.h"
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"

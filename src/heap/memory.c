@@ -2,7 +2,6 @@
 /* A machine's memory put together: start and end, and the heaps that serve all others. */
 #include "memory.h"
 
-#include "dma_state.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/string.h"
 
@@ -71,8 +70,7 @@ status_t memory_init(struct memory *memory, const struct memory_config *config, 
 	status = general_heap_init(&memory->general, &general);
 	if (status == STATUS_OK)
 		status = guarantee_init(&memory->guarantee, &memory->reclaim, memory_general_heap(memory), &config->guarantee);
-	dma_init(memory);
-	memory->dma.retain_bytes = config->dma_retain_bytes;
+	dma_init(&memory->dma, &memory->reclaim, &memory->guarantee, &memory->general, config->dma_retain_bytes);
 	if (status == STATUS_OK)
 		memory->own_bytes = general_heap_used_bytes(&memory->general);
 	return status;
@@ -86,7 +84,7 @@ status_t memory_fini(struct memory *memory)
 	 */
 	if (!guarantee_is_idle(&memory->guarantee) || general_heap_used_bytes(&memory->general) != memory->own_bytes)
 		return STATUS_BUSY;
-	dma_fini(memory);
+	dma_fini(&memory->dma);
 	guarantee_fini(&memory->guarantee);
 	return general_heap_fini(&memory->general);
 }

@@ -13,10 +13,8 @@
  */
 #pragma once
 
-#include "general_heap.h"
-#include "guarantee.h"
+#include "dma_state.h"
 #include "owned_heap.h"
-#include "reclaim.h"
 #include "runtime/base/command.h"
 
 struct memory_config {
@@ -29,16 +27,6 @@ struct memory_config {
 	uint64_t dma_retain_bytes;     /* the same for small DMA memory, for each address mask in use */
 	struct guarantee_config guarantee;
 	uint64_t trace_events; /* of reclaim that are kept; 0 or a power of two, see trace.h */
-};
-
-/* DMA memory, for dma*.c (dma_state.h). */
-struct dma {
-	struct reclaim_explainer explainer;
-	uint64_t retain_bytes; /* [I] of each zone */
-	struct list buffers;   /* [E] all of them, in the order in which they were made */
-	struct list clients;   /* [E] */
-	struct list zones;     /* [E] */
-	_Atomic uint64_t allocs, failures;
 };
 
 struct memory {
@@ -68,6 +56,11 @@ status_t memory_init(struct memory *memory, const struct memory_config *config, 
  * objcaches have freed them before: memory_fini does not check them.
  */
 status_t memory_fini(struct memory *memory) MUST_CHECK;
+
+static inline struct dma *memory_dma(struct memory *memory)
+{
+	return &memory->dma;
+}
 
 /* The general heap; reclaims where platform_may_sleep(). Serves kernel, drivers and app. */
 /* The parts, for other rooms. */

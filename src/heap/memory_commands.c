@@ -4,7 +4,6 @@
  * so that several memories, as tests make them, each have commands of their own.
  */
 #include "block_map.h"
-#include "dma_state.h"
 #include "heaps_commands.h"
 #include "holders.h"
 #include "memory.h"
@@ -51,6 +50,11 @@ void memory_print_owners(struct memory *memory)
 		print("%-24s %9s%s\n", holders[i].name, format_bytes(part, holders[i].blocks << BLOCK_SHIFT),
 		      holders[i].movable ? "  movable" : "");
 	print("%-24s %9s\n", "free", format_bytes(part, memory_free_bytes(memory)));
+}
+
+static void dma_run(struct memory *memory)
+{
+	dma_print(&memory->dma);
 }
 
 static void map_print(struct memory *memory)
@@ -112,7 +116,7 @@ void memory_commands_register(struct memory *memory, struct command_table *table
 		    .run = heaps_leaks_run },
 		  NULL },
 		{ { .name = "cleaners", .help = "who gives memory, in order, and what each gave" }, cleaners_print },
-		{ { .name = "dma", .help = "the DMA buffers of each device" }, dma_print },
+		{ { .name = "dma", .help = "the DMA buffers of each device" }, dma_run },
 		{ { .name = "drain", .arguments = "BYTES", .help = "ask the cleaners for memory (64M, 1G)", .run = drain_run },
 		  NULL },
 		{ { .name = "trace", .arguments = "[EVENTS]", .help = "the last events of reclaim", .run = trace_run }, NULL },

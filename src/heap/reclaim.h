@@ -44,10 +44,10 @@
  */
 #pragma once
 
-#include "block_heap.h"
 #include "bookkeeping.h"
 #include "cleaner.h"
 #include "fair_mutex.h"
+#include "memory_request.h"
 #include "runtime/base/worker.h"
 #include "trace.h"
 
@@ -58,27 +58,6 @@ struct watermarks {
 };
 
 #define MEMORY_FAILURE_NAME_BYTES 32
-
-enum memory_wait {
-	MEMORY_WAIT_NEVER,
-	MEMORY_WAIT_DEADLINE,
-	MEMORY_WAIT_FOREVER,
-};
-
-struct memory_request {
-	uint64_t blocks;      /* of one run */
-	uint64_t last_blocks; /* of the last run, if it is shorter; or 0 */
-	struct block_constraints constraints;
-	struct owner *owner;
-	bool below_min; /* a kernel object: may use the blocks below min */
-	enum memory_wait wait;
-	uint64_t deadline_ns; /* platform_now_ns, for MEMORY_WAIT_DEADLINE */
-};
-
-static inline uint64_t memory_request_last_blocks(const struct memory_request *request)
-{
-	return request->last_blocks != 0 ? request->last_blocks : request->blocks;
-}
 
 struct memory_statistics {
 	_Atomic uint64_t requests;

@@ -99,8 +99,8 @@ static void run_buffers(void *context, uint64_t operations)
 	for (uint64_t i = 0; i < operations; i++) {
 		must(dma_plan_make(&card, &request, &plan) == STATUS_OK);
 		plan.site = CALL_SITE;
-		must(dma_guaranteed_alloc(&setting->memory, &plan, &buffer) == STATUS_OK);
-		dma_free(&setting->memory, buffer);
+		must(dma_guaranteed_alloc(memory_dma(&setting->memory), &plan, &buffer) == STATUS_OK);
+		dma_free(memory_dma(&setting->memory), buffer);
 	}
 }
 

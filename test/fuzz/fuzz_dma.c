@@ -85,8 +85,8 @@ static uint64_t free_or_bookkeeping(void)
 
 static void slot_free(struct slot *slot)
 {
-	dma_free(memory, slot->buffer);
-	dma_coherent_free(memory, &slot->coherent);
+	dma_free(memory_dma(memory), slot->buffer);
+	dma_coherent_free(memory_dma(memory), &slot->coherent);
 	slot->buffer = NULL;
 }
 
@@ -237,7 +237,7 @@ static bool warm_up(struct warmth *warmth, const struct device *device, const st
 	const uint64_t bytes = dma_record_bytes(plan->runs, plan->segments);
 
 	*warmth = (struct warmth){ 0 };
-	if (bytes > RECORD_MAX || (plan->small && !dma_zone_get(memory, device)))
+	if (bytes > RECORD_MAX || (plan->small && !dma_zone_get(memory_dma(memory), device)))
 		return false;
 	(void)memory_drain(memory, UINT64_MAX / 2, false);
 	warmth->client = general_heap_alloc(&memory->general, sizeof(struct dma_client), 0);
@@ -303,9 +303,10 @@ static void ask(struct input *input, bool coherent)
 
 	any_wait(input, answer, &request);
 	if (coherent)
-		status = dma_coherent_alloc(memory, &slot->device, request.bytes, request.alignment_bytes, &slot->coherent);
+		status = dma_coherent_alloc(memory_dma(memory), &slot->device, request.bytes, request.alignment_bytes,
+					    &slot->coherent);
 	else
-		status = dma_alloc(memory, &slot->device, &request, &buffer);
+		status = dma_alloc(memory_dma(memory), &slot->device, &request, &buffer);
 	if (planned != STATUS_OK || (coherent && !plan.small))
 		assert(status == (coherent ? STATUS_INVALID : planned));
 	else if (exact || answer == ANSWER_NEVER)

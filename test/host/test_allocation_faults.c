@@ -146,14 +146,14 @@ static void direct_some(struct node *node, enum block_operation operation, uint6
 	const struct dma_request request = { .bytes = 8 * PAGE_BYTES, .alignment_bytes = PAGE_BYTES, .segments_max = 1 };
 	struct dma_buffer *buffer;
 
-	must(dma_alloc(memory, &plain, &request, &buffer));
+	must(dma_alloc(memory_dma(memory), &plain, &request, &buffer));
 	if (operation == BLOCK_WRITE) {
 		memset(buffer->memory, byte, request.bytes);
 		memset(model_of(node, offset), byte, request.bytes);
 	}
 	must(node_direct(node, operation, offset, buffer->pieces, buffer->piece_count));
 	ck_assert_int_eq(memcmp(buffer->memory, model_of(node, offset), request.bytes), 0);
-	dma_free(memory, buffer);
+	dma_free(memory_dma(memory), buffer);
 }
 
 static void pages_work(struct node *node, struct random *random)
@@ -266,14 +266,14 @@ static void dma_work(void)
 	struct dma_coherent coherent;
 
 	for (unsigned i = 0; i < ARRAY_LENGTH(requests); i++) {
-		must(dma_alloc(memory, &plain, &requests[i], &buffers[i]));
+		must(dma_alloc(memory_dma(memory), &plain, &requests[i], &buffers[i]));
 		memset(buffers[i]->memory, 0x11, MIN(requests[i].bytes, PAGE_BYTES));
 	}
-	must(dma_coherent_alloc(memory, &plain, 4096, 4096, &coherent));
-	dma_coherent_free(memory, &coherent);
+	must(dma_coherent_alloc(memory_dma(memory), &plain, 4096, 4096, &coherent));
+	dma_coherent_free(memory_dma(memory), &coherent);
 	for (unsigned i = 0; i < ARRAY_LENGTH(requests); i++)
-		dma_free(memory, buffers[i]);
-	ck_assert_uint_eq(dma_device_leaks(memory, &plain), 0);
+		dma_free(memory_dma(memory), buffers[i]);
+	ck_assert_uint_eq(dma_device_leaks(memory_dma(memory), &plain), 0);
 }
 
 /* All --------------------------------------------------------------------------------------------------------------------- */

@@ -117,8 +117,9 @@ START_TEST(contradictory_limits_of_a_device_are_refused)
 		struct dma_coherent coherent;
 		struct dma_buffer *buffer;
 
-		ck_assert_int_eq(dma_alloc(&machine.memory, &devices[i], &request, &buffer), STATUS_INVALID);
-		ck_assert_int_eq(dma_coherent_alloc(&machine.memory, &devices[i], 64, 0, &coherent), STATUS_INVALID);
+		ck_assert_int_eq(dma_alloc(memory_dma(&machine.memory), &devices[i], &request, &buffer), STATUS_INVALID);
+		ck_assert_int_eq(dma_coherent_alloc(memory_dma(&machine.memory), &devices[i], 64, 0, &coherent),
+				 STATUS_INVALID);
 	}
 	machine_fini(&machine);
 }
@@ -141,7 +142,7 @@ START_TEST(coherent_objects_keep_the_limits_of_the_device)
 		const unsigned i = (unsigned)random_below(&random, OBJECTS);
 		const size_t bytes = 1 + random_bits(&random, 20), alignment = 1ull << random_below(&random, 21);
 
-		dma_coherent_free(&machine.memory, &objects[i]);
+		dma_coherent_free(memory_dma(&machine.memory), &objects[i]);
 		devices[i] = (struct device){ .name = "device", .dma_mask = UINT64_MAX };
 		if (random_below(&random, 2))
 			devices[i].dma_boundary_bytes = 64ull << random_below(&random, 20);
@@ -149,7 +150,8 @@ START_TEST(coherent_objects_keep_the_limits_of_the_device)
 			devices[i].dma_segment_bytes_max = 64 + random_bits(&random, 21);
 		const uint64_t longest = devices[i].dma_segment_bytes_max ? devices[i].dma_segment_bytes_max : UINT64_MAX;
 		const uint64_t boundary = devices[i].dma_boundary_bytes ? devices[i].dma_boundary_bytes : 1ull << 63;
-		const status_t status = dma_coherent_alloc(&machine.memory, &devices[i], bytes, alignment, &objects[i]);
+		const status_t status =
+			dma_coherent_alloc(memory_dma(&machine.memory), &devices[i], bytes, alignment, &objects[i]);
 
 		if (align_up(bytes, 64) > MIN(longest, boundary)) {
 			ck_assert_int_eq(status, STATUS_INVALID);
@@ -165,7 +167,7 @@ START_TEST(coherent_objects_keep_the_limits_of_the_device)
 	ck_assert_uint_gt(given, 500);
 	ck_assert_uint_gt(refused, 200);
 	for (unsigned i = 0; i < OBJECTS; i++)
-		dma_coherent_free(&machine.memory, &objects[i]);
+		dma_coherent_free(memory_dma(&machine.memory), &objects[i]);
 	machine_fini(&machine);
 }
 END_TEST

@@ -31,7 +31,7 @@ static struct dma_buffer *take(const struct device *device, uint64_t bytes)
 	const struct dma_request request = { .bytes = bytes };
 	struct dma_buffer *buffer;
 
-	ck_assert_int_eq(dma_alloc(memory, device, &request, &buffer), STATUS_OK);
+	ck_assert_int_eq(dma_alloc(memory_dma(memory), device, &request, &buffer), STATUS_OK);
 	return buffer;
 }
 
@@ -49,28 +49,28 @@ START_TEST(what_is_freed_stays_until_the_reset)
 	setup();
 	large = take(&broken, 6 * MIB);
 	small = take(&broken, 1000);
-	ck_assert_int_eq(dma_coherent_alloc(memory, &broken, 4096, 4096, &queue), STATUS_OK);
+	ck_assert_int_eq(dma_coherent_alloc(memory_dma(memory), &broken, 4096, 4096, &queue), STATUS_OK);
 	mine = take(&other, 4 * MIB);
-	ck_assert_uint_eq(dma_quarantine(memory, &broken), 6 * MIB + 1000 + 4096);
+	ck_assert_uint_eq(dma_quarantine(memory_dma(memory), &broken), 6 * MIB + 1000 + 4096);
 	left = free_blocks();
 
-	dma_free(memory, large);
-	dma_free(memory, small);
-	dma_coherent_free(memory, &queue);
+	dma_free(memory_dma(memory), large);
+	dma_free(memory_dma(memory), small);
+	dma_coherent_free(memory_dma(memory), &queue);
 	ck_assert_ptr_null(queue.memory);
 	(void)memory_drain(memory, UINT64_MAX / 2, true);
 	ck_assert_uint_le(free_blocks(), left);
-	ck_assert_uint_eq(dma_quarantine_bytes(memory, &broken), 6 * MIB + 1000 + 4096);
-	ck_assert_uint_eq(dma_quarantine_bytes(memory, &other), 0);
-	ck_assert_uint_eq(dma_device_leaks(memory, &broken), 0);
+	ck_assert_uint_eq(dma_quarantine_bytes(memory_dma(memory), &broken), 6 * MIB + 1000 + 4096);
+	ck_assert_uint_eq(dma_quarantine_bytes(memory_dma(memory), &other), 0);
+	ck_assert_uint_eq(dma_device_leaks(memory_dma(memory), &broken), 0);
 	ck_assert(memory_is_valid(memory));
 
-	ck_assert_uint_eq(dma_quarantine_end(memory, &other), 0);
-	ck_assert_uint_eq(dma_quarantine_end(memory, &broken), 6 * MIB + 1000 + 4096);
+	ck_assert_uint_eq(dma_quarantine_end(memory_dma(memory), &other), 0);
+	ck_assert_uint_eq(dma_quarantine_end(memory_dma(memory), &broken), 6 * MIB + 1000 + 4096);
 	ck_assert_uint_ge(free_blocks(), left + 3);
-	ck_assert_uint_eq(dma_quarantine_bytes(memory, &broken), 0);
+	ck_assert_uint_eq(dma_quarantine_bytes(memory_dma(memory), &broken), 0);
 	ck_assert(memory_is_valid(memory));
-	dma_free(memory, mine);
+	dma_free(memory_dma(memory), mine);
 	teardown();
 }
 END_TEST
@@ -85,15 +85,15 @@ START_TEST(nobody_is_given_it)
 	struct dma_buffer *const held = take(&broken, 4 * MIB);
 	first = held->segments[0].start.value;
 	last = first + 4 * MIB - 1;
-	(void)dma_quarantine(memory, &broken);
-	dma_free(memory, held);
+	(void)dma_quarantine(memory_dma(memory), &broken);
+	dma_free(memory_dma(memory), held);
 	for (; free_blocks() > 1; count++) {
 		taken[count] = take(&other, BLOCK_BYTES);
 		ck_assert(taken[count]->segments[0].start.value > last || taken[count]->segments[0].start.value < first);
 	}
 	while (count > 0)
-		dma_free(memory, taken[--count]);
-	ck_assert_uint_eq(dma_quarantine_end(memory, &broken), 4 * MIB);
+		dma_free(memory_dma(memory), taken[--count]);
+	ck_assert_uint_eq(dma_quarantine_end(memory_dma(memory), &broken), 4 * MIB);
 	teardown();
 }
 END_TEST
@@ -105,17 +105,17 @@ START_TEST(the_next_driver_has_memory_of_its_own)
 
 	setup();
 	(void)take(&broken, 2 * MIB);
-	ck_assert_uint_eq(dma_quarantine(memory, &broken), 2 * MIB);
-	ck_assert_uint_eq(dma_quarantine(memory, &broken), 0);
+	ck_assert_uint_eq(dma_quarantine(memory_dma(memory), &broken), 2 * MIB);
+	ck_assert_uint_eq(dma_quarantine(memory_dma(memory), &broken), 0);
 	second = take(&broken, 4 * MIB);
-	ck_assert_uint_eq(dma_quarantine(memory, &broken), 4 * MIB);
+	ck_assert_uint_eq(dma_quarantine(memory_dma(memory), &broken), 4 * MIB);
 	third = take(&broken, 8 * MIB);
 	ck_assert(memory_is_valid(memory));
-	ck_assert_uint_eq(dma_quarantine_bytes(memory, &broken), 6 * MIB);
-	dma_free(memory, second);
-	ck_assert_uint_eq(dma_quarantine_end(memory, &broken), 6 * MIB);
+	ck_assert_uint_eq(dma_quarantine_bytes(memory_dma(memory), &broken), 6 * MIB);
+	dma_free(memory_dma(memory), second);
+	ck_assert_uint_eq(dma_quarantine_end(memory_dma(memory), &broken), 6 * MIB);
 	memset(third->memory, 1, 8 * MIB);
-	dma_free(memory, third);
+	dma_free(memory_dma(memory), third);
 	teardown();
 }
 END_TEST
@@ -126,14 +126,14 @@ START_TEST(it_shows_who_and_where)
 
 	setup();
 	(void)take(&broken, 4 * MIB);
-	(void)dma_quarantine(memory, &broken);
+	(void)dma_quarantine(memory_dma(memory), &broken);
 	host_output_capture(text, sizeof(text));
 	memory_print_owners(memory);
 	ck_assert_ptr_nonnull(strstr(text, "broken, quarantined"));
 	memset(text, 0, sizeof(text));
 	host_output_capture(text, sizeof(text));
 	host_log_level(LOG_INFO);
-	(void)dma_quarantine_end(memory, &broken);
+	(void)dma_quarantine_end(memory_dma(memory), &broken);
 	host_output_capture(NULL, 0);
 	ck_assert_ptr_nonnull(strstr(text, "broken has been reset"));
 	memset(text, 0, sizeof(text));
@@ -157,12 +157,12 @@ static void take_and_give(void *context, unsigned index)
 		if (index < 2) {
 			struct dma_buffer *buffer = take(device, i % 2 ? 4096 : BLOCK_BYTES);
 
-			(void)dma_quarantine(memory, device);
-			dma_free(memory, buffer);
-			(void)dma_quarantine_end(memory, device);
+			(void)dma_quarantine(memory_dma(memory), device);
+			dma_free(memory_dma(memory), buffer);
+			(void)dma_quarantine_end(memory_dma(memory), device);
 		} else {
-			(void)dma_quarantine_bytes(memory, device);
-			(void)dma_device_leaks(memory, device);
+			(void)dma_quarantine_bytes(memory_dma(memory), device);
+			(void)dma_device_leaks(memory_dma(memory), device);
 			dma_explain(&memory->dma.explainer, (struct phys_addr){ 0 }, (struct phys_addr){ UINT64_MAX });
 		}
 	}

@@ -32,9 +32,9 @@ static struct dma_buffer *take(const struct device *whose, uint64_t bytes, bool 
 
 	plan.site = "here";
 	if (status == STATUS_OK && from_guarantee)
-		status = dma_guaranteed_alloc(memory, &plan, &buffer);
+		status = dma_guaranteed_alloc(memory_dma(memory), &plan, &buffer);
 	else if (status == STATUS_OK)
-		status = dma_alloc(memory, whose, &request, &buffer);
+		status = dma_alloc(memory_dma(memory), whose, &request, &buffer);
 	return status == STATUS_OK ? buffer : NULL;
 }
 
@@ -43,7 +43,7 @@ static void drop(struct dma_buffer **buffer)
 	struct dma_buffer *gone = *buffer;
 
 	*buffer = NULL;
-	dma_free(memory, gone);
+	dma_free(memory_dma(memory), gone);
 }
 
 /* Operations -------------------------------------------------------------------------------------------------------------- */
@@ -73,13 +73,13 @@ static void take_and_free(void *context)
 	(void)context;
 	ck_assert_ptr_nonnull(mine);
 	memset(mine->memory, 1, mine->bytes);
-	dma_free(memory, mine);
+	dma_free(memory_dma(memory), mine);
 }
 
 static void quarantine(void *context)
 {
 	(void)context;
-	(void)dma_quarantine(memory, &device);
+	(void)dma_quarantine(memory_dma(memory), &device);
 }
 
 static void quarantine_and_end(void *context)
@@ -88,23 +88,23 @@ static void quarantine_and_end(void *context)
 
 	(void)context;
 	ck_assert_ptr_nonnull(mine);
-	(void)dma_quarantine(memory, &third);
-	dma_free(memory, mine);
-	(void)dma_quarantine_end(memory, &third);
+	(void)dma_quarantine(memory_dma(memory), &third);
+	dma_free(memory_dma(memory), mine);
+	(void)dma_quarantine_end(memory_dma(memory), &third);
 }
 
 static void reports(void *context)
 {
 	(void)context;
-	(void)dma_device_leaks(memory, &device);
-	(void)dma_quarantine_bytes(memory, &device);
+	(void)dma_device_leaks(memory_dma(memory), &device);
+	(void)dma_quarantine_bytes(memory_dma(memory), &device);
 	dma_explain(&memory->dma.explainer, (struct phys_addr){ 0 }, (struct phys_addr){ UINT64_MAX });
 }
 
 static void end_reservation(void *context)
 {
 	(void)context;
-	dma_guarantee_end(memory, &device);
+	dma_guarantee_end(memory_dma(memory), &device);
 }
 
 static void refill(void *context)
@@ -125,7 +125,7 @@ static void (*const operations[])(void *context) = {
 static void begin(void *context)
 {
 	(void)context;
-	ck_assert_int_eq(dma_guarantee_reserve(memory, &device, 2 * PIECE_BYTES), STATUS_OK);
+	ck_assert_int_eq(dma_guarantee_reserve(memory_dma(memory), &device, 2 * PIECE_BYTES), STATUS_OK);
 	object = take(&device, 4096, false);
 	guaranteed = take(&device, 16 * KIB, true);
 	piece = take(&device, PIECE_BYTES, true);
@@ -140,8 +140,8 @@ static void end(void *context)
 	drop(&object);
 	drop(&guaranteed);
 	drop(&piece);
-	(void)dma_quarantine_end(memory, &device);
-	dma_guarantee_end(memory, &device);
+	(void)dma_quarantine_end(memory_dma(memory), &device);
+	dma_guarantee_end(memory_dma(memory), &device);
 	(void)guarantee_keep(&memory->guarantee);
 	ck_assert_uint_eq(guarantee_statistics(&memory->guarantee).out, 0);
 	ck_assert_uint_eq(guarantee_statistics(&memory->guarantee).unreserved, PIECES);
@@ -196,8 +196,8 @@ static void need_both(void *context)
 	const unsigned self = actors++;
 
 	(void)context;
-	ck_assert_ptr_nonnull(zones[self] = dma_zone_get(memory, &newcomer));
-	ck_assert_ptr_nonnull(clients[self] = dma_client_get(memory, &newcomer));
+	ck_assert_ptr_nonnull(zones[self] = dma_zone_get(memory_dma(memory), &newcomer));
+	ck_assert_ptr_nonnull(clients[self] = dma_client_get(memory_dma(memory), &newcomer));
 }
 
 static void end_first(void *context)
@@ -210,9 +210,9 @@ static void end_first(void *context)
 	ck_assert_uint_eq(count, round_number);
 	ck_assert_ptr_eq(zones[0], zones[1]);
 	ck_assert_ptr_eq(clients[0], clients[1]);
-	dma_client_put(memory, clients[0]);
+	dma_client_put(memory_dma(memory), clients[0]);
 	ck_assert(!list_is_empty(&memory->dma.clients));
-	dma_client_put(memory, clients[1]);
+	dma_client_put(memory_dma(memory), clients[1]);
 	ck_assert(list_is_empty(&memory->dma.clients));
 }
 
@@ -279,14 +279,14 @@ END_TEST
 static void begin_withheld(void *context)
 {
 	begin_first(context);
-	ck_assert_ptr_nonnull(zones[1] = dma_zone_get(memory, &newcomer));
+	ck_assert_ptr_nonnull(zones[1] = dma_zone_get(memory_dma(memory), &newcomer));
 	list_remove(&zones[1]->link);
 }
 
 static void make_zone(void *context)
 {
 	(void)context;
-	ck_assert_ptr_nonnull(zones[0] = dma_zone_get(memory, &newcomer));
+	ck_assert_ptr_nonnull(zones[0] = dma_zone_get(memory_dma(memory), &newcomer));
 }
 
 /* Of this round. */
@@ -320,7 +320,7 @@ static void end_withheld(void *context)
 	ck_assert(!list_is_empty(&zones[0]->heap.group.cleaner.link));
 	if (list_is_empty(&zones[1]->link))
 		list_insert_last(&memory->dma.zones, &zones[1]->link);
-	dma_fini(memory);
+	dma_fini(memory_dma(memory));
 }
 
 START_TEST(only_zones_in_the_list_are_cleaned)
@@ -341,8 +341,8 @@ static void free_twice(void *context)
 {
 	struct dma_buffer *mine = context;
 
-	dma_free(memory, mine);
-	dma_free(memory, mine);
+	dma_free(memory_dma(memory), mine);
+	dma_free(memory_dma(memory), mine);
 }
 
 /* The machine is of no use after that: the child has changed its memory. */
@@ -355,7 +355,7 @@ static void check_second_free(bool from_guarantee, bool quarantined)
 	mine = take(&device, 4096, from_guarantee);
 	ck_assert_ptr_nonnull(mine);
 	if (quarantined)
-		(void)dma_quarantine(memory, &device);
+		(void)dma_quarantine(memory_dma(memory), &device);
 	ck_assert(host_panics(free_twice, mine, message, sizeof(message)));
 	ck_assert_ptr_nonnull(strstr(message, "freed twice"));
 }
@@ -383,16 +383,16 @@ START_TEST(only_what_a_device_has_goes_into_quarantine)
 	for (unsigned i = 0; i < PIECES; i++)
 		ck_assert_ptr_nonnull(pieces[i] = take(&device, PIECE_BYTES, true));
 	for (unsigned i = 0; i < PIECES; i++)
-		dma_free(memory, pieces[i]);
-	ck_assert_uint_eq(dma_device_leaks(memory, &device), 0);
+		dma_free(memory_dma(memory), pieces[i]);
+	ck_assert_uint_eq(dma_device_leaks(memory_dma(memory), &device), 0);
 	ck_assert_int_eq(dma_plan_make(&device, &request, &plan), STATUS_OK);
 	plan.site = "here";
-	ck_assert_int_eq(dma_guaranteed_alloc(memory, &plan, &large), STATUS_OK);
-	ck_assert_uint_eq(dma_device_leaks(memory, &device), 1);
-	ck_assert_uint_eq(dma_quarantine(memory, &device), 2 * PIECE_BYTES);
-	dma_free(memory, large);
+	ck_assert_int_eq(dma_guaranteed_alloc(memory_dma(memory), &plan, &large), STATUS_OK);
+	ck_assert_uint_eq(dma_device_leaks(memory_dma(memory), &device), 1);
+	ck_assert_uint_eq(dma_quarantine(memory_dma(memory), &device), 2 * PIECE_BYTES);
+	dma_free(memory_dma(memory), large);
 	ck_assert_uint_eq(guarantee_statistics(&memory->guarantee).out, 2);
-	ck_assert_uint_eq(dma_quarantine_end(memory, &device), 2 * PIECE_BYTES);
+	ck_assert_uint_eq(dma_quarantine_end(memory_dma(memory), &device), 2 * PIECE_BYTES);
 	ck_assert_uint_eq(guarantee_statistics(&memory->guarantee).out, 0);
 	ck_assert(memory_is_valid(memory));
 	machine_fini(&machine);
@@ -409,12 +409,13 @@ static void check_refused_map(bool from_guarantee, uint64_t bytes, struct dma_bu
 	buffer = take(&device, 2 * bytes, from_guarantee);
 	ck_assert(buffer && dma_buffer_is_mapped(buffer));
 	drop(&buffer);
-	const uint64_t leaks = dma_device_leaks(memory, &device), out = guarantee_statistics(&memory->guarantee).out;
+	const uint64_t leaks = dma_device_leaks(memory_dma(memory), &device),
+		       out = guarantee_statistics(&memory->guarantee).out;
 	const uint64_t free_bytes = memory_free_bytes(memory);
 	host_map_refuse(true);
 	ck_assert_ptr_null(take(&device, 2 * bytes, from_guarantee));
 	host_map_refuse(false);
-	ck_assert_uint_eq(dma_device_leaks(memory, &device), leaks);
+	ck_assert_uint_eq(dma_device_leaks(memory_dma(memory), &device), leaks);
 	ck_assert_uint_eq(guarantee_statistics(&memory->guarantee).out, out);
 	ck_assert_uint_eq(memory_free_bytes(memory), free_bytes);
 	ck_assert(memory_is_valid(memory));

@@ -391,8 +391,8 @@ static void world_make(uint64_t seed)
 		cache_make(i);
 	low_device.dma_mask = ((memory->blocks.first_block + WORLD_BLOCKS / 2) << BLOCK_SHIFT) - 1;
 	general_make(CACHES, &memory->general);
-	general_make(CACHES + 1, &dma_zone_get(memory, &any_device)->heap);
-	general_make(CACHES + 2, &dma_zone_get(memory, &low_device)->heap);
+	general_make(CACHES + 1, &dma_zone_get(memory_dma(memory), &any_device)->heap);
+	general_make(CACHES + 2, &dma_zone_get(memory_dma(memory), &low_device)->heap);
 }
 
 static void world_end(void)

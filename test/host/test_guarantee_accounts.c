@@ -263,7 +263,7 @@ static void take_all_memory(void)
 	struct dma_buffer *buffer;
 	struct phys_addr block;
 
-	ck_assert_int_eq(dma_alloc(memory, &devices[0], &warm, &buffer), STATUS_OK);
+	ck_assert_int_eq(dma_alloc(memory_dma(memory), &devices[0], &warm, &buffer), STATUS_OK);
 	owner_init(&memhog, "hog", false);
 	while (memory_blocks_alloc(memory, &request, &block) == STATUS_OK)
 		;
@@ -274,7 +274,7 @@ static unsigned take_buffers(const struct device *device, const struct dma_reque
 {
 	unsigned count = 0;
 
-	while (count < most && dma_alloc(memory, device, request, &buffers[count]) == STATUS_OK)
+	while (count < most && dma_alloc(memory_dma(memory), device, request, &buffers[count]) == STATUS_OK)
 		count++;
 	return count;
 }
@@ -282,7 +282,7 @@ static unsigned take_buffers(const struct device *device, const struct dma_reque
 static void free_buffers(struct dma_buffer **buffers, unsigned count)
 {
 	while (count > 0)
-		dma_free(memory, buffers[--count]);
+		dma_free(memory_dma(memory), buffers[--count]);
 }
 
 START_TEST(frames_of_a_piece_take_a_piece_each)
@@ -310,12 +310,12 @@ START_TEST(runs_of_one_request_share_pieces)
 	for (uint64_t mb = 2; mb <= 16; mb++) {
 		const struct dma_request request = { .bytes = mb * MIB };
 
-		ck_assert_int_eq(dma_alloc(memory, &devices[0], &request, &buffer), STATUS_OK);
+		ck_assert_int_eq(dma_alloc(memory_dma(memory), &devices[0], &request, &buffer), STATUS_OK);
 		ck_assert_uint_eq(guarantee_statistics(guarantee).out, divide_round_up(mb, 4));
 		memset(buffer->memory, (int)mb, buffer->bytes);
-		dma_free(memory, buffer);
+		dma_free(memory_dma(memory), buffer);
 	}
-	ck_assert_int_eq(dma_alloc(memory, &devices[0], &(struct dma_request){ .bytes = 16 * MIB + 1 }, &buffer),
+	ck_assert_int_eq(dma_alloc(memory_dma(memory), &devices[0], &(struct dma_request){ .bytes = 16 * MIB + 1 }, &buffer),
 			 STATUS_NO_MEMORY);
 }
 END_TEST
@@ -328,8 +328,8 @@ START_TEST(sixteen_megabytes_are_1024_objects_of_16_kb)
 	struct dma_buffer *rest[5];
 
 	setup(5, 4 * MIB);
-	ck_assert_int_eq(dma_guarantee_reserve(memory, &devices[0], 16 * MIB), STATUS_OK);
-	ck_assert_int_eq(dma_guarantee_reserve(memory, &devices[1], 8 * MIB), STATUS_NO_MEMORY);
+	ck_assert_int_eq(dma_guarantee_reserve(memory_dma(memory), &devices[0], 16 * MIB), STATUS_OK);
+	ck_assert_int_eq(dma_guarantee_reserve(memory_dma(memory), &devices[1], 8 * MIB), STATUS_NO_MEMORY);
 	platform_preempt_disable(); /* as in a handler, nothing may be waited for */
 	take_all_memory();
 	ck_assert_uint_eq(take_buffers(&devices[1], &one, rest, 5), 1);
@@ -352,17 +352,19 @@ START_TEST(what_a_cut_satisfies_is_cut)
 	setup(4, 4 * MIB);
 	take_all_memory();
 	for (uint64_t bytes = 4 * KIB; bytes <= 16 * MIB; bytes *= 2) {
-		ck_assert_int_eq(dma_alloc(memory, &narrow, &(struct dma_request){ .bytes = bytes }, &buffer), STATUS_OK);
+		ck_assert_int_eq(dma_alloc(memory_dma(memory), &narrow, &(struct dma_request){ .bytes = bytes }, &buffer),
+				 STATUS_OK);
 		ck_assert_uint_eq(buffer->segment_count, divide_round_up(bytes, 64 * KIB));
 		for (uint32_t i = 0; i < buffer->segment_count; i++)
 			ck_assert_uint_eq(buffer->segments[i].start.value / (64 * KIB),
 					  (buffer->segments[i].start.value + buffer->segments[i].bytes - 1) / (64 * KIB));
-		dma_free(memory, buffer);
+		dma_free(memory_dma(memory), buffer);
 	}
 	platform_preempt_disable();
-	ck_assert_int_eq(dma_alloc(memory, &short_segments, &(struct dma_request){ .bytes = 64 * KIB }, &buffer), STATUS_OK);
+	ck_assert_int_eq(dma_alloc(memory_dma(memory), &short_segments, &(struct dma_request){ .bytes = 64 * KIB }, &buffer),
+			 STATUS_OK);
 	ck_assert_uint_eq(buffer->segment_count, 1024);
-	dma_free(memory, buffer);
+	dma_free(memory_dma(memory), buffer);
 	platform_preempt_enable();
 }
 END_TEST
@@ -375,7 +377,7 @@ START_TEST(waiting_requests_leave_the_rest_to_those_that_must_not)
 
 	host_clock_set(HOST_CLOCK_ALONE);
 	setup(4, 4 * MIB);
-	ck_assert_int_eq(dma_guarantee_reserve(memory, &devices[0], 8 * MIB), STATUS_OK);
+	ck_assert_int_eq(dma_guarantee_reserve(memory_dma(memory), &devices[0], 8 * MIB), STATUS_OK);
 	take_all_memory();
 	until.deadline_ns = platform_now_ns() + NS_PER_MS;
 	ck_assert_uint_eq(take_buffers(&devices[1], &until, buffers, 4), 0);
@@ -396,21 +398,21 @@ START_TEST(a_reservation_ends_with_its_last_piece)
 	struct dma_buffer *buffer;
 
 	setup(4, 4 * MIB);
-	ck_assert_int_eq(dma_guarantee_reserve(memory, &low, MIB), STATUS_RANGE);
-	ck_assert_int_eq(dma_guarantee_reserve(memory, &devices[0], 0), STATUS_INVALID);
-	ck_assert_int_eq(dma_guarantee_reserve(memory, &devices[0], UINT64_MAX), STATUS_NO_MEMORY);
-	ck_assert_int_eq(dma_guarantee_reserve(memory, &devices[0], 12 * MIB), STATUS_OK);
+	ck_assert_int_eq(dma_guarantee_reserve(memory_dma(memory), &low, MIB), STATUS_RANGE);
+	ck_assert_int_eq(dma_guarantee_reserve(memory_dma(memory), &devices[0], 0), STATUS_INVALID);
+	ck_assert_int_eq(dma_guarantee_reserve(memory_dma(memory), &devices[0], UINT64_MAX), STATUS_NO_MEMORY);
+	ck_assert_int_eq(dma_guarantee_reserve(memory_dma(memory), &devices[0], 12 * MIB), STATUS_OK);
 	platform_preempt_disable();
 	take_all_memory();
-	ck_assert_int_eq(dma_alloc(memory, &devices[0], &request, &buffer), STATUS_OK);
+	ck_assert_int_eq(dma_alloc(memory_dma(memory), &devices[0], &request, &buffer), STATUS_OK);
 	platform_preempt_enable();
-	dma_guarantee_end(memory, &devices[0]);
+	dma_guarantee_end(memory_dma(memory), &devices[0]);
 	ck_assert_uint_eq(guarantee_statistics(guarantee).unreserved, 1);
 	/* The next driver of the device begins anew. */
-	ck_assert_int_eq(dma_guarantee_reserve(memory, &devices[0], 4 * MIB), STATUS_OK);
-	dma_free(memory, buffer);
+	ck_assert_int_eq(dma_guarantee_reserve(memory_dma(memory), &devices[0], 4 * MIB), STATUS_OK);
+	dma_free(memory_dma(memory), buffer);
 	ck_assert_uint_eq(guarantee_statistics(guarantee).unreserved, 3);
-	dma_guarantee_end(memory, &devices[0]);
+	dma_guarantee_end(memory_dma(memory), &devices[0]);
 	ck_assert_uint_eq(guarantee_statistics(guarantee).unreserved, 4);
 }
 END_TEST
@@ -479,7 +481,7 @@ START_TEST(threads_within_their_reservations_are_never_refused)
 {
 	setup(THREADS * SIZES, 4 * MIB);
 	for (unsigned i = 0; i < THREADS; i++)
-		ck_assert_int_eq(dma_guarantee_reserve(memory, &devices[i], SIZES * 4 * MIB), STATUS_OK);
+		ck_assert_int_eq(dma_guarantee_reserve(memory_dma(memory), &devices[i], SIZES * 4 * MIB), STATUS_OK);
 	at_work = THREADS;
 	host_threads_run(THREADS + 1, taker, NULL);
 	ck_assert_uint_eq(refused, 0);

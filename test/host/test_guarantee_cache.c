@@ -75,10 +75,10 @@ static void take_one(void *context)
 
 	if (platform_may_sleep())
 		abort();
-	if (dma_alloc(&machine->memory, &device, &piece_request, &buffer) != STATUS_OK)
+	if (dma_alloc(memory_dma(&machine->memory), &device, &piece_request, &buffer) != STATUS_OK)
 		return;
 	memset(buffer->memory, 0xa5, buffer->bytes);
-	dma_free(&machine->memory, buffer);
+	dma_free(memory_dma(&machine->memory), buffer);
 }
 
 START_TEST(the_guarantee_is_taken_from_the_cache)
@@ -89,19 +89,19 @@ START_TEST(the_guarantee_is_taken_from_the_cache)
 	fill_and_lend(&machine);
 	platform_preempt_disable();
 	for (unsigned i = 0; i < PIECES; i++) {
-		ck_assert_int_eq(dma_alloc(&machine.memory, &device, &piece_request, &buffers[i]), STATUS_OK);
+		ck_assert_int_eq(dma_alloc(memory_dma(&machine.memory), &device, &piece_request, &buffers[i]), STATUS_OK);
 		memset(buffers[i]->memory, 0xa5, buffers[i]->bytes);
 	}
 	platform_preempt_enable();
 	/* What was there is read again. */
 	for (uint64_t offset = 0; offset < DISK_BYTES; offset += MIB)
 		cache_machine_read(&machine, offset, MIB);
-	ck_assert_uint_eq(dma_device_leaks(&machine.memory, &device), PIECES);
+	ck_assert_uint_eq(dma_device_leaks(memory_dma(&machine.memory), &device), PIECES);
 	keep(&machine);
 	ck_assert(pagecache_is_valid(&machine.pagecache));
 	ck_assert(memory_is_valid(&machine.memory));
 	for (unsigned i = 0; i < PIECES; i++)
-		dma_free(&machine.memory, buffers[i]);
+		dma_free(memory_dma(&machine.memory), buffers[i]);
 	keep(&machine);
 	ck_assert_uint_ge(guarantee_statistics(&machine.memory.guarantee).free +
 				  guarantee_statistics(&machine.memory.guarantee).lent,
@@ -159,15 +159,15 @@ START_TEST(a_device_at_work_keeps_its_pieces)
 	fill_and_lend(&machine);
 	for (; guarantee_statistics(&memory->guarantee).out < 2; bytes += PIECE_BYTES) {
 		platform_preempt_disable();
-		ck_assert_int_eq(dma_alloc(memory, &device, &piece_request, &buffer), STATUS_OK);
+		ck_assert_int_eq(dma_alloc(memory_dma(memory), &device, &piece_request, &buffer), STATUS_OK);
 		platform_preempt_enable();
 	}
-	ck_assert_uint_eq(dma_quarantine(memory, &device), bytes);
-	dma_free(memory, buffer);
-	ck_assert_uint_eq(dma_device_leaks(memory, &device), 0);
-	ck_assert_uint_eq(dma_quarantine_bytes(memory, &device), bytes);
+	ck_assert_uint_eq(dma_quarantine(memory_dma(memory), &device), bytes);
+	dma_free(memory_dma(memory), buffer);
+	ck_assert_uint_eq(dma_device_leaks(memory_dma(memory), &device), 0);
+	ck_assert_uint_eq(dma_quarantine_bytes(memory_dma(memory), &device), bytes);
 	ck_assert_uint_eq(guarantee_statistics(&memory->guarantee).out, 2);
-	ck_assert_uint_eq(dma_quarantine_end(memory, &device), bytes);
+	ck_assert_uint_eq(dma_quarantine_end(memory_dma(memory), &device), bytes);
 	ck_assert_uint_eq(guarantee_statistics(&memory->guarantee).out, 0);
 	keep(&machine);
 	ck_assert(memory_is_valid(memory));
@@ -182,11 +182,11 @@ START_TEST(a_detached_volume_gets_back_what_it_lent)
 
 	fill_and_lend(&machine);
 	platform_preempt_disable();
-	ck_assert_int_eq(dma_alloc(&machine.memory, &device, &piece_request, &buffer), STATUS_OK);
+	ck_assert_int_eq(dma_alloc(memory_dma(&machine.memory), &device, &piece_request, &buffer), STATUS_OK);
 	platform_preempt_enable();
 	ck_assert_int_eq(volume_detach(&machine.volume, false), STATUS_OK);
 	ck_assert(memory_is_valid(&machine.memory));
-	dma_free(&machine.memory, buffer);
+	dma_free(memory_dma(&machine.memory), buffer);
 	keep(&machine);
 	cache_machine_free(&machine);
 }

@@ -87,15 +87,15 @@ START_TEST(sizes_from_one_byte_to_many_blocks)
 		const struct dma_request request = { .bytes = sizes[i], .zero = true };
 		struct dma_buffer *buffer;
 
-		ck_assert_int_eq(dma_alloc(memory, &plain, &request, &buffer), STATUS_OK);
+		ck_assert_int_eq(dma_alloc(memory_dma(memory), &plain, &request, &buffer), STATUS_OK);
 		for (uint64_t at = 0; at < sizes[i]; at += 4093)
 			ck_assert(((unsigned char *)buffer->memory)[at] == 0);
 		memset(buffer->memory, 0xff, sizes[i]);
 		check_buffer(&plain, &request, buffer);
 		ck_assert(memory_is_valid(memory));
-		dma_free(memory, buffer);
+		dma_free(memory_dma(memory), buffer);
 	}
-	dma_free(memory, NULL);
+	dma_free(memory_dma(memory), NULL);
 	teardown();
 }
 END_TEST
@@ -135,7 +135,7 @@ START_TEST(contradictions_are_refused)
 	for (unsigned i = 0; i < ARRAY_LENGTH(cases); i++) {
 		struct dma_buffer *buffer = nothing;
 
-		ck_assert_int_eq(dma_alloc(memory, &cases[i].device, &cases[i].request, &buffer), cases[i].status);
+		ck_assert_int_eq(dma_alloc(memory_dma(memory), &cases[i].device, &cases[i].request, &buffer), cases[i].status);
 		ck_assert_ptr_eq(buffer, nothing);
 	}
 	teardown();
@@ -161,7 +161,7 @@ START_TEST(random_limits_are_all_kept)
 	for (unsigned step = 0; step < 600; step++) {
 		const unsigned i = (unsigned)random_below(&random, BUFFERS);
 
-		dma_free(memory, buffers[i]);
+		dma_free(memory_dma(memory), buffers[i]);
 		buffers[i] = NULL;
 		devices[i] = (struct device){ .name = "random", .dma_mask = random_power(&random, 27, 32) - 1 };
 		requests[i] = (struct dma_request){ .bytes = 1 + random_below(&random, random_power(&random, 0, 25)) };
@@ -179,7 +179,7 @@ START_TEST(random_limits_are_all_kept)
 			requests[i].segment_bytes_min = random_power(&random, 6, 24);
 		if (random_below(&random, 3) == 0)
 			requests[i].alignment_bytes = random_power(&random, 0, 24);
-		const status_t status = dma_alloc(memory, &devices[i], &requests[i], &buffers[i]);
+		const status_t status = dma_alloc(memory_dma(memory), &devices[i], &requests[i], &buffers[i]);
 		if (status != STATUS_OK) {
 			refused++;
 			continue;
@@ -192,7 +192,7 @@ START_TEST(random_limits_are_all_kept)
 	ck_assert_uint_gt(made, 200);
 	ck_assert_uint_gt(refused, 20);
 	for (unsigned i = 0; i < BUFFERS; i++)
-		dma_free(memory, buffers[i]);
+		dma_free(memory_dma(memory), buffers[i]);
 	teardown();
 }
 END_TEST
@@ -206,23 +206,23 @@ START_TEST(scattered_blocks_are_mapped_in_a_row)
 
 	setup(48);
 	owner_init(&owner, "holes", true);
-	ck_assert_int_eq(dma_alloc(memory, &plain, &request, &buffer), STATUS_OK);
+	ck_assert_int_eq(dma_alloc(memory_dma(memory), &plain, &request, &buffer), STATUS_OK);
 	ck_assert_uint_eq(buffer->segment_count, 1);
 	ck_assert(!dma_buffer_is_mapped(buffer));
-	dma_free(memory, buffer);
+	dma_free(memory_dma(memory), buffer);
 
 	const struct memory_request one = { .blocks = 1, .owner = &owner };
 	ck_assert_int_eq(reclaim_blocks_alloc(memory_reclaim(memory), &one, 36, blocks), STATUS_OK);
 	for (unsigned i = 0; i < 36; i += 2)
 		memory_blocks_free(memory, blocks[i]);
-	ck_assert_int_eq(dma_alloc(memory, &plain, &request, &buffer), STATUS_OK);
+	ck_assert_int_eq(dma_alloc(memory_dma(memory), &plain, &request, &buffer), STATUS_OK);
 	ck_assert_uint_gt(buffer->segment_count, 1);
 	ck_assert(dma_buffer_is_mapped(buffer));
 	check_buffer(&plain, &request, buffer);
 	const struct dma_request two = { .bytes = 40 * MIB, .segments_max = 2 };
 	struct dma_buffer *none;
-	ck_assert_int_eq(dma_alloc(memory, &plain, &two, &none), STATUS_NO_MEMORY);
-	dma_free(memory, buffer);
+	ck_assert_int_eq(dma_alloc(memory_dma(memory), &plain, &two, &none), STATUS_NO_MEMORY);
+	dma_free(memory_dma(memory), buffer);
 
 	for (unsigned i = 1; i < 36; i += 2)
 		memory_blocks_free(memory, blocks[i]);
@@ -241,14 +241,14 @@ START_TEST(narrow_device_gets_low_memory)
 	setup_at(128 * MIB, 128, 2, 4); /* 128 MB to 384 MB: half of it is within 28 bits */
 	test_cache_init(&cache, &machine, "pages", 0);
 	(void)test_cache_fill(&cache, FRAME_CLEAN);
-	ck_assert_int_eq(dma_alloc(memory, &narrow, &request, &buffer), STATUS_OK);
+	ck_assert_int_eq(dma_alloc(memory_dma(memory), &narrow, &request, &buffer), STATUS_OK);
 	check_buffer(&narrow, &request, buffer);
-	ck_assert_int_eq(dma_coherent_alloc(memory, &narrow, 64, 0, &coherent), STATUS_OK);
+	ck_assert_int_eq(dma_coherent_alloc(memory_dma(memory), &narrow, 64, 0, &coherent), STATUS_OK);
 	ck_assert_uint_lt(coherent.address.value, 1 << 28);
 	ck_assert_uint_le(cache.cleaned_blocks, 7);
-	dma_coherent_free(memory, &coherent);
-	dma_coherent_free(memory, &coherent);
-	dma_free(memory, buffer);
+	dma_coherent_free(memory_dma(memory), &coherent);
+	dma_coherent_free(memory_dma(memory), &coherent);
+	dma_free(memory_dma(memory), buffer);
 
 	struct device_addr address;
 	ck_assert_int_eq(dma_address(&narrow, (struct phys_addr){ (1 << 28) - 4096 }, 4096, &address), STATUS_OK);
@@ -279,18 +279,18 @@ START_TEST(window_gives_all_it_has)
 		const uint64_t cleaned = cache.cleaned_blocks;
 
 		for (unsigned i = 0; i < BUFFERS; i++) {
-			ck_assert_int_eq(dma_alloc(memory, &windowed, &request, &buffers[i]), STATUS_OK);
+			ck_assert_int_eq(dma_alloc(memory_dma(memory), &windowed, &request, &buffers[i]), STATUS_OK);
 			check_buffer(&windowed, &request, buffers[i]);
 		}
 		ck_assert_uint_le(cache.cleaned_blocks - cleaned, BUFFERS / 2);
-		ck_assert_int_eq(dma_alloc(memory, &windowed, &request, &buffer), STATUS_NO_MEMORY);
+		ck_assert_int_eq(dma_alloc(memory_dma(memory), &windowed, &request, &buffer), STATUS_NO_MEMORY);
 		for (unsigned i = 0; i < BUFFERS; i++)
-			dma_free(memory, buffers[(i * 17) % BUFFERS]);
+			dma_free(memory_dma(memory), buffers[(i * 17) % BUFFERS]);
 	}
 	(void)memory_drain(memory, UINT64_MAX / 2, true);
-	ck_assert_int_eq(dma_alloc(memory, &windowed, &run, &buffer), STATUS_OK);
+	ck_assert_int_eq(dma_alloc(memory_dma(memory), &windowed, &run, &buffer), STATUS_OK);
 	check_buffer(&windowed, &run, buffer);
-	dma_free(memory, buffer);
+	dma_free(memory_dma(memory), buffer);
 	ck_assert_int_eq(dma_address(&windowed, (struct phys_addr){ MACHINE_START + 32 * MIB }, 4096, &address), STATUS_OK);
 	ck_assert_int_eq(dma_address(&windowed, (struct phys_addr){ MACHINE_START + 32 * MIB - 1 }, 1, &address), STATUS_RANGE);
 	test_cache_fini(&cache);
@@ -312,13 +312,13 @@ START_TEST(full_cache_gives_way_again_and_again)
 		const uint64_t evicted = cache.cleaned_blocks;
 
 		for (unsigned i = 0; i < BUFFERS; i++) {
-			ck_assert_int_eq(dma_alloc(memory, &plain, &request, &buffers[i]), STATUS_OK);
+			ck_assert_int_eq(dma_alloc(memory_dma(memory), &plain, &request, &buffers[i]), STATUS_OK);
 			memset(buffers[i]->memory, (int)i, 4 * MIB);
 		}
 		ck_assert_uint_le(cache.cleaned_blocks - evicted, 2 * BUFFERS);
 		ck_assert_uint_ge(cache.blocks, cached - 2 * BUFFERS);
 		for (unsigned i = 0; i < BUFFERS; i++)
-			dma_free(memory, buffers[i]);
+			dma_free(memory_dma(memory), buffers[i]);
 	}
 	test_cache_fini(&cache);
 	teardown();
@@ -336,12 +336,12 @@ START_TEST(one_piece_out_of_a_full_cache)
 	for (unsigned loop = 0; loop < 5; loop++) {
 		(void)test_cache_fill(&cache, FRAME_CLEAN);
 		const uint64_t evicted = cache.cleaned_blocks;
-		ck_assert_int_eq(dma_alloc(memory, &plain, &request, &buffer), STATUS_OK);
+		ck_assert_int_eq(dma_alloc(memory_dma(memory), &plain, &request, &buffer), STATUS_OK);
 		ck_assert_uint_eq(buffer->segment_count, 1);
 		ck_assert(!dma_buffer_is_mapped(buffer));
 		check_buffer(&plain, &request, buffer);
 		ck_assert_uint_le(cache.cleaned_blocks - evicted, 33);
-		dma_free(memory, buffer);
+		dma_free(memory_dma(memory), buffer);
 	}
 	test_cache_fini(&cache);
 	teardown();
@@ -359,9 +359,9 @@ START_TEST(small_buffers_share_blocks)
 	for (unsigned loop = 0; loop < 5; loop++) {
 		(void)test_cache_fill(&cache, FRAME_CLEAN);
 		for (unsigned i = 0; i < 56; i++)
-			ck_assert_int_eq(dma_alloc(memory, &plain, &request, &buffers[i]), STATUS_OK);
+			ck_assert_int_eq(dma_alloc(memory_dma(memory), &plain, &request, &buffers[i]), STATUS_OK);
 		for (unsigned i = 0; i < 56; i++)
-			dma_free(memory, buffers[i]);
+			dma_free(memory_dma(memory), buffers[i]);
 	}
 	test_cache_fini(&cache);
 	teardown();
@@ -383,12 +383,12 @@ START_TEST(failure_leaves_everything_as_before)
 
 			nth_fault_init(&fault, n);
 			memory_set_fault_injector(memory, &fault.injector);
-			const status_t status = dma_alloc(memory, &plain, &requests[r], &buffer);
+			const status_t status = dma_alloc(memory_dma(memory), &plain, &requests[r], &buffer);
 			memory_set_fault_injector(memory, NULL);
 			failures += status != STATUS_OK;
 			if (status == STATUS_OK)
-				dma_free(memory, buffer);
-			ck_assert_uint_eq(dma_device_leaks(memory, &plain), 0);
+				dma_free(memory_dma(memory), buffer);
+			ck_assert_uint_eq(dma_device_leaks(memory_dma(memory), &plain), 0);
 			ck_assert(memory_is_valid(memory));
 			(void)memory_drain(memory, UINT64_MAX / 2, false);
 			/* Only the list of zones stays. */
@@ -407,17 +407,17 @@ START_TEST(leaks_are_counted_and_freed_twice_is_reported)
 	struct dma_buffer *buffer;
 
 	setup(32);
-	ck_assert_int_eq(dma_alloc(memory, &plain, &request, &buffer), STATUS_OK);
-	ck_assert_int_eq(dma_coherent_alloc(memory, &plain, 4096, 4096, &coherent), STATUS_OK);
+	ck_assert_int_eq(dma_alloc(memory_dma(memory), &plain, &request, &buffer), STATUS_OK);
+	ck_assert_int_eq(dma_coherent_alloc(memory_dma(memory), &plain, 4096, 4096, &coherent), STATUS_OK);
 	ck_assert_uint_eq(coherent.address.value % 4096, 0);
-	ck_assert_uint_eq(dma_device_leaks(memory, &plain), 2);
+	ck_assert_uint_eq(dma_device_leaks(memory_dma(memory), &plain), 2);
 	ck_assert_int_eq(memory_fini(memory), STATUS_BUSY);
-	dma_free(memory, buffer);
-	ck_assert_uint_eq(dma_device_leaks(memory, &plain), 1);
-	dma_coherent_free(memory, &coherent);
-	ck_assert_uint_eq(dma_device_leaks(memory, &plain), 0);
-	ck_assert_int_eq(dma_coherent_alloc(memory, &plain, 0, 0, &coherent), STATUS_INVALID);
-	ck_assert_int_eq(dma_coherent_alloc(memory, &plain, 64, 96, &coherent), STATUS_INVALID);
+	dma_free(memory_dma(memory), buffer);
+	ck_assert_uint_eq(dma_device_leaks(memory_dma(memory), &plain), 1);
+	dma_coherent_free(memory_dma(memory), &coherent);
+	ck_assert_uint_eq(dma_device_leaks(memory_dma(memory), &plain), 0);
+	ck_assert_int_eq(dma_coherent_alloc(memory_dma(memory), &plain, 0, 0, &coherent), STATUS_INVALID);
+	ck_assert_int_eq(dma_coherent_alloc(memory_dma(memory), &plain, 64, 96, &coherent), STATUS_INVALID);
 	teardown();
 }
 END_TEST
@@ -436,10 +436,10 @@ static void allocate_and_free(void *context, unsigned index)
 		};
 		struct dma_buffer *buffer;
 
-		ck_assert_int_eq(dma_alloc(memory, &plain, &request, &buffer), STATUS_OK);
+		ck_assert_int_eq(dma_alloc(memory_dma(memory), &plain, &request, &buffer), STATUS_OK);
 		memset(buffer->memory, (int)index, request.bytes);
 		ck_assert_uint_eq(((unsigned char *)buffer->memory)[request.bytes / 2], index);
-		dma_free(memory, buffer);
+		dma_free(memory_dma(memory), buffer);
 	}
 }
 

@@ -154,7 +154,7 @@ START_TEST(a_failure_names_who_is_in_the_way)
 	miser.held_back = keeps_4mb;
 	miser.explain = says_where;
 	cleaner_register(&memory->reclaim.cleaners, &miser);
-	ck_assert_int_eq(dma_alloc(memory, &device, &two, &buffer), STATUS_OK);
+	ck_assert_int_eq(dma_alloc(memory_dma(memory), &device, &two, &buffer), STATUS_OK);
 	snprintf(site, sizeof(site), "taken at %s:%d", __FILE__, __LINE__ - 1);
 	const uint64_t at = (buffer->segments[0].start.value - MACHINE_START) / BLOCK_BYTES;
 	ck_assert_uint_ge(at, 4);
@@ -163,7 +163,7 @@ START_TEST(a_failure_names_who_is_in_the_way)
 
 	const struct dma_request large = { .bytes = 15 * BLOCK_BYTES, .segments_max = 1 };
 	capture();
-	ck_assert_int_eq(dma_alloc(memory, &device, &large, &none), STATUS_NO_MEMORY);
+	ck_assert_int_eq(dma_alloc(memory_dma(memory), &device, &large, &none), STATUS_NO_MEMORY);
 	release();
 	expect_text("grabber did not get 1 of 1 runs of 30 MB");
 	expect_text("cleaner miser");
@@ -177,7 +177,7 @@ START_TEST(a_failure_names_who_is_in_the_way)
 	cleaner_unregister(&memory->reclaim.cleaners, &miser);
 	(void)block_heap_free(&memory->blocks, first);
 	(void)block_heap_free(&memory->blocks, last);
-	dma_free(memory, buffer);
+	dma_free(memory_dma(memory), buffer);
 	(void)memory_drain(memory, UINT64_MAX / 2, false);
 	machine_fini(&machine);
 }
@@ -367,8 +367,8 @@ START_TEST(monitor_shows_everything)
 	machine_init(&machine, MACHINE_START, 64, 1, 2);
 	test_cache_init(&cache, &machine, "pages", 7);
 	(void)test_cache_fill(&cache, FRAME_CLEAN);
-	ck_assert_int_eq(dma_alloc(memory, &device, &request, &buffer), STATUS_OK);
-	ck_assert_int_eq(dma_coherent_alloc(memory, &device, 64, 0, &coherent), STATUS_OK);
+	ck_assert_int_eq(dma_alloc(memory_dma(memory), &device, &request, &buffer), STATUS_OK);
+	ck_assert_int_eq(dma_coherent_alloc(memory_dma(memory), &device, 64, 0, &coherent), STATUS_OK);
 	command_table_init(&table);
 	memory_commands_register(memory, &table);
 	capture();
@@ -396,8 +396,8 @@ START_TEST(monitor_shows_everything)
 	expect_text("by temperature");
 	expect_text("events, ");
 	expect_text("4 MB reached the block heap");
-	dma_coherent_free(memory, &coherent);
-	dma_free(memory, buffer);
+	dma_coherent_free(memory_dma(memory), &coherent);
+	dma_free(memory_dma(memory), buffer);
 	test_cache_fini(&cache);
 	machine_fini(&machine);
 }

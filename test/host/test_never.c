@@ -169,15 +169,15 @@ START_TEST(what_is_guaranteed_is_never_given)
 	host_log_level(LOG_ERROR);
 	host_clock_set(HOST_CLOCK_ALONE);
 	machine_init_with(&machine, MACHINE_START, 64, &config);
-	ck_assert_int_eq(dma_alloc(memory, &device, &request, &buffer), STATUS_RANGE);
+	ck_assert_int_eq(dma_alloc(memory_dma(memory), &device, &request, &buffer), STATUS_RANGE);
 	/* What the device has reserved it gets, though the other memory is too small. */
 	ck_assert_int_eq(guarantee_reserve(&memory->guarantee, &device, request.bytes), STATUS_OK);
-	ck_assert_int_eq(dma_alloc(memory, &device, &request, &buffer), STATUS_OK);
-	dma_free(memory, buffer);
+	ck_assert_int_eq(dma_alloc(memory_dma(memory), &device, &request, &buffer), STATUS_OK);
+	dma_free(memory_dma(memory), buffer);
 	guarantee_end_reservation(&memory->guarantee, &device);
 	request.bytes = 24 * BLOCK_BYTES;
-	ck_assert_int_eq(dma_alloc(memory, &device, &request, &buffer), STATUS_OK);
-	dma_free(memory, buffer);
+	ck_assert_int_eq(dma_alloc(memory_dma(memory), &device, &request, &buffer), STATUS_OK);
+	dma_free(memory_dma(memory), buffer);
 	machine_fini(&machine);
 }
 END_TEST
@@ -210,7 +210,7 @@ START_TEST(a_hole_is_no_memory)
 	const struct device device = { .name = "device", .dma_mask = UINT64_MAX, .dma_segments_max = 3 };
 	const struct dma_request wanted = { .bytes = 28 * BLOCK_BYTES, .wait = MEMORY_WAIT_FOREVER };
 	struct dma_buffer *buffer;
-	ck_assert_int_eq(dma_alloc(memory, &device, &wanted, &buffer), STATUS_RANGE);
+	ck_assert_int_eq(dma_alloc(memory_dma(memory), &device, &wanted, &buffer), STATUS_RANGE);
 	ck_assert_int_eq(memory_fini(memory), STATUS_OK);
 	host_arena_destroy(arena);
 	free(metadata);
@@ -244,15 +244,15 @@ START_TEST(devices_hear_at_once_what_they_can_never_have)
 		struct dma_buffer *buffer;
 
 		for (request.wait = MEMORY_WAIT_NEVER; request.wait <= MEMORY_WAIT_FOREVER; request.wait++)
-			ck_assert_int_eq(dma_alloc(memory, cases[i].device, &request, &buffer), STATUS_RANGE);
+			ck_assert_int_eq(dma_alloc(memory_dma(memory), cases[i].device, &request, &buffer), STATUS_RANGE);
 		request.segments_max = 1;
 		platform_preempt_disable();
 		if (cases[i].device != &odd)
-			ck_assert_int_eq(dma_alloc(memory, cases[i].device, &request, &buffer), STATUS_RANGE);
+			ck_assert_int_eq(dma_alloc(memory_dma(memory), cases[i].device, &request, &buffer), STATUS_RANGE);
 		platform_preempt_enable();
 	}
 	struct dma_coherent coherent;
-	ck_assert_int_eq(dma_coherent_alloc(memory, &low, 64, 0, &coherent), STATUS_RANGE);
+	ck_assert_int_eq(dma_coherent_alloc(memory_dma(memory), &low, 64, 0, &coherent), STATUS_RANGE);
 	machine_fini(&machine);
 }
 END_TEST

@@ -48,7 +48,7 @@ START_TEST(freed_memory_becomes_cache_again_after_two_rounds)
 	struct objcache cache;
 
 	machine_init_with(&large, MACHINE_START, 2 * GIB / BLOCK_BYTES, &config);
-	take_and_free(&dma_zone_get(&large.memory, &any_device)->heap.caching.heap, 4096, BUFFERS);
+	take_and_free(&dma_zone_get(memory_dma(&large.memory), &any_device)->heap.caching.heap, 4096, BUFFERS);
 	ck_assert_uint_gt(missing_bytes(), 50 * MIB);
 	trim_twice();
 	ck_assert_uint_le(missing_bytes(), 2 * BLOCK_BYTES + SPARE_HEAP);
@@ -127,7 +127,7 @@ START_TEST(threads_see_freed_memory_become_cache_again)
 	static const struct memory_config config = { .atomic_percent = 100 };
 
 	machine_init_with(&large, MACHINE_START, 256, &config);
-	take_and_free(&dma_zone_get(&large.memory, &any_device)->heap.caching.heap, 4096, 8000);
+	take_and_free(&dma_zone_get(memory_dma(&large.memory), &any_device)->heap.caching.heap, 4096, 8000);
 	ck_assert_uint_gt(missing_bytes(), 20 * MIB);
 	host_clock_set(HOST_CLOCK_SKIPPING);
 	host_threads_run(2, wait_or_clean, &large.memory);
@@ -152,15 +152,16 @@ START_TEST(an_end_that_is_busy_changes_nothing)
 		void *object = NULL;
 
 		machine_init_with(&large, MACHINE_START, 64, &config);
-		ck_assert_ptr_nonnull(dma_zone_get(&large.memory, &any_device));
+		ck_assert_ptr_nonnull(dma_zone_get(memory_dma(&large.memory), &any_device));
 		if (way == 0)
 			object = heap_alloc(memory_general_heap(&large.memory), 100, 0);
 		else if (way == 1)
 			object = heap_alloc(memory_general_heap(&large.memory), 2 * BLOCK_BYTES, 0);
 		else if (way == 2)
-			ck_assert_int_eq(dma_alloc(&large.memory, &any_device, &request, &buffer), STATUS_OK);
+			ck_assert_int_eq(dma_alloc(memory_dma(&large.memory), &any_device, &request, &buffer), STATUS_OK);
 		else
-			ck_assert_int_eq(dma_coherent_alloc(&large.memory, &any_device, 64, 0, &coherent), STATUS_OK);
+			ck_assert_int_eq(dma_coherent_alloc(memory_dma(&large.memory), &any_device, 64, 0, &coherent),
+					 STATUS_OK);
 		for (unsigned again = 0; again < 3; again++) {
 			const uint64_t before = memory_free_bytes(&large.memory);
 			struct dma_buffer *other;
@@ -168,14 +169,14 @@ START_TEST(an_end_that_is_busy_changes_nothing)
 			ck_assert_int_eq(memory_fini(&large.memory), STATUS_BUSY);
 			ck_assert_uint_eq(memory_free_bytes(&large.memory), before);
 			ck_assert(memory_is_valid(&large.memory));
-			ck_assert_int_eq(dma_alloc(&large.memory, &any_device, &request, &other), STATUS_OK);
-			dma_free(&large.memory, other);
+			ck_assert_int_eq(dma_alloc(memory_dma(&large.memory), &any_device, &request, &other), STATUS_OK);
+			dma_free(memory_dma(&large.memory), other);
 		}
 		heap_free(memory_general_heap(&large.memory), object);
 		if (buffer)
-			dma_free(&large.memory, buffer);
+			dma_free(memory_dma(&large.memory), buffer);
 		if (way == 3)
-			dma_coherent_free(&large.memory, &coherent);
+			dma_coherent_free(memory_dma(&large.memory), &coherent);
 		machine_fini(&large);
 	}
 }

@@ -2,6 +2,7 @@
 #include "disk_test.h"
 
 #include "app/testbed/pattern.h"
+#include "heap/memory.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/string.h"
 
@@ -13,7 +14,7 @@ struct disk_test_request *disk_test_alloc(struct image_test_run *test, uint64_t 
 	const struct dma_request wanted = { .bytes = bytes, .alignment_bytes = PAGE_BYTES, .segments_max = 1 };
 	struct disk_test_request *request = heap_alloc(memory_general_heap(memory), sizeof(*request), 0);
 
-	if (!request || dma_alloc(memory, &anybody, &wanted, &request->buffer) != STATUS_OK) {
+	if (!request || dma_alloc(memory_dma(memory), &anybody, &wanted, &request->buffer) != STATUS_OK) {
 		heap_free(memory_general_heap(memory), request);
 		image_test_fail(test, __FILE__, __LINE__, "memory for a request");
 		return NULL;
@@ -30,7 +31,7 @@ void disk_test_free(struct image_test_run *test, struct disk_test_request *reque
 {
 	if (!request)
 		return;
-	dma_free(test->environment->memory, request->buffer);
+	dma_free(memory_dma(test->environment->memory), request->buffer);
 	heap_free(memory_general_heap(test->environment->memory), request);
 }
 

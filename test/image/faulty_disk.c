@@ -2,6 +2,7 @@
 #include "faulty_disk.h"
 
 #include "heap/dma.h"
+#include "heap/memory.h"
 #include "runtime/base/options.h"
 #include "runtime/base/string.h"
 
@@ -45,7 +46,7 @@ bool faulty_disk_holds(struct image_test_run *test, struct volume *volume, uint6
 	const struct dma_request request = { .bytes = PAGE_BYTES, .alignment_bytes = PAGE_BYTES, .segments_max = 1 };
 	struct memory *memory = test->environment->memory;
 	struct dma_buffer *buffer;
-	status_t status = dma_alloc(memory, volume->device->device, &request, &buffer);
+	status_t status = dma_alloc(memory_dma(memory), volume->device->device, &request, &buffer);
 	bool same;
 
 	if (status != STATUS_OK)
@@ -53,6 +54,6 @@ bool faulty_disk_holds(struct image_test_run *test, struct volume *volume, uint6
 	faulty_disk_fill(expected, number, seed);
 	status = block_device_transfer(volume->device, BLOCK_READ, number * PAGE_BYTES, buffer->pieces, 1);
 	same = status == STATUS_OK && memcmp(buffer->memory, expected, PAGE_BYTES) == 0;
-	dma_free(memory, buffer);
+	dma_free(memory_dma(memory), buffer);
 	return same;
 }

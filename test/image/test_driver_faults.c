@@ -54,7 +54,7 @@ static void expect_used(struct image_test_run *test, struct pci_function *functi
 	while (general_heap_used_bytes(&memory->general) != used && platform_now_ns() < deadline_ns)
 		task_sleep(NS_PER_MS);
 	expect_equal(general_heap_used_bytes(&memory->general), used);
-	expect_equal(dma_device_leaks(memory, &function->device), 0);
+	expect_equal(dma_device_leaks(memory_dma(memory), &function->device), 0);
 	expect_equal(function->driver, NULL);
 }
 

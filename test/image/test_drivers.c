@@ -52,12 +52,13 @@ IMAGE_TEST(edu_memory_is_within_its_mask)
 	for (unsigned i = 0; i < ARRAY_LENGTH(buffers); i++) {
 		const struct dma_request request = { .bytes = PAGE_BYTES << (4 * i), .wait = MEMORY_WAIT_FOREVER };
 
-		expect_equal(dma_alloc(test->environment->memory, &function->device, &request, &buffers[i]), STATUS_OK);
+		expect_equal(dma_alloc(memory_dma(test->environment->memory), &function->device, &request, &buffers[i]),
+			     STATUS_OK);
 		for (uint32_t j = 0; buffers[i] && j < buffers[i]->segment_count; j++)
 			expect(buffers[i]->segments[j].start.value + buffers[i]->segments[j].bytes <= 256 * MIB);
 	}
 	for (unsigned i = 0; i < ARRAY_LENGTH(buffers); i++)
-		dma_free(test->environment->memory, buffers[i]);
+		dma_free(memory_dma(test->environment->memory), buffers[i]);
 }
 
 /* Removes the driver while requests are under way: each ends, well or with STATUS_GONE. */
@@ -122,12 +123,12 @@ IMAGE_TEST(disk_memory_left_behind_waits_for_a_reset)
 
 	for (unsigned i = 0; i < count; i++) {
 		require(disk_place_release(test, disks[i], &place));
-		require(dma_alloc(memory, &place.function->device, &request, &left) == STATUS_OK);
+		require(dma_alloc(memory_dma(memory), &place.function->device, &request, &left) == STATUS_OK);
 		expect_equal(driver_remove(place.function), STATUS_OK);
-		if (dma_quarantine_bytes(memory, &place.function->device) != 0)
+		if (dma_quarantine_bytes(memory_dma(memory), &place.function->device) != 0)
 			expect_equal(pci_reset(place.function), STATUS_UNSUPPORTED);
 		disk_place_restore(test, &place);
-		expect_equal(dma_quarantine_bytes(memory, &place.function->device), 0);
+		expect_equal(dma_quarantine_bytes(memory_dma(memory), &place.function->device), 0);
 	}
 }
 
@@ -141,19 +142,19 @@ IMAGE_TEST(edu_memory_left_behind_stays_in_quarantine)
 
 	if (!function)
 		skip("there is no edu device");
-	require(dma_alloc(memory, &function->device, &request, &left) == STATUS_OK);
+	require(dma_alloc(memory_dma(memory), &function->device, &request, &left) == STATUS_OK);
 	expect_equal(driver_remove(function), STATUS_OK);
-	expect_equal(dma_quarantine_bytes(memory, &function->device), 4 * MIB);
+	expect_equal(dma_quarantine_bytes(memory_dma(memory), &function->device), 4 * MIB);
 	expect_equal(pci_reset(function), STATUS_UNSUPPORTED);
-	dma_free(memory, left);
-	expect_equal(dma_quarantine_bytes(memory, &function->device), 4 * MIB);
+	dma_free(memory_dma(memory), left);
+	expect_equal(dma_quarantine_bytes(memory_dma(memory), &function->device), 4 * MIB);
 	require(driver_probe(function) == STATUS_OK);
-	require(dma_alloc(memory, &function->device, &request, &own) == STATUS_OK);
-	expect_equal(dma_quarantine_bytes(memory, &function->device), 4 * MIB);
+	require(dma_alloc(memory_dma(memory), &function->device, &request, &own) == STATUS_OK);
+	expect_equal(dma_quarantine_bytes(memory_dma(memory), &function->device), 4 * MIB);
 	driver_device_was_reset(function);
-	expect_equal(dma_quarantine_bytes(memory, &function->device), 0);
-	dma_free(memory, own);
-	expect_equal(dma_device_leaks(memory, &function->device), 0);
+	expect_equal(dma_quarantine_bytes(memory_dma(memory), &function->device), 0);
+	dma_free(memory_dma(memory), own);
+	expect_equal(dma_device_leaks(memory_dma(memory), &function->device), 0);
 }
 
 static struct site_sum owned_count(struct owned_heap *owned)

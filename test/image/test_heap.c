@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "heap/dma.h"
+#include "heap/memory.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/random.h"
 #include "runtime/base/string.h"
@@ -43,11 +44,11 @@ IMAGE_TEST(dma_buffer_is_contiguous_for_the_cpu)
 		const struct dma_request request = { .bytes = sizes[i], .wait = MEMORY_WAIT_FOREVER };
 		struct dma_buffer *buffer;
 
-		require(dma_alloc(memory, &any_device, &request, &buffer) == STATUS_OK);
+		require(dma_alloc(memory_dma(memory), &any_device, &request, &buffer) == STATUS_OK);
 		expect(segments_match(buffer));
-		dma_free(memory, buffer);
+		dma_free(memory_dma(memory), buffer);
 	}
-	expect_equal(dma_device_leaks(memory, &any_device), 0);
+	expect_equal(dma_device_leaks(memory_dma(memory), &any_device), 0);
 }
 
 IMAGE_TEST(dma_buffer_in_one_piece_below_a_mask)
@@ -57,15 +58,15 @@ IMAGE_TEST(dma_buffer_in_one_piece_below_a_mask)
 	struct dma_coherent coherent;
 	struct dma_buffer *buffer;
 
-	require(dma_alloc(memory, &narrow_device, &request, &buffer) == STATUS_OK);
+	require(dma_alloc(memory_dma(memory), &narrow_device, &request, &buffer) == STATUS_OK);
 	expect_equal(buffer->segment_count, 1);
 	expect(buffer->segments[0].start.value + buffer->bytes - 1 <= narrow_device.dma_mask);
 	expect(segments_match(buffer));
-	dma_free(memory, buffer);
-	require(dma_coherent_alloc(memory, &narrow_device, 100, 256, &coherent) == STATUS_OK);
+	dma_free(memory_dma(memory), buffer);
+	require(dma_coherent_alloc(memory_dma(memory), &narrow_device, 100, 256, &coherent) == STATUS_OK);
 	expect(coherent.address.value + 100 <= narrow_device.dma_mask && is_aligned(coherent.address.value, 256));
-	dma_coherent_free(memory, &coherent);
-	expect_equal(dma_device_leaks(memory, &narrow_device), 0);
+	dma_coherent_free(memory_dma(memory), &coherent);
+	expect_equal(dma_device_leaks(memory_dma(memory), &narrow_device), 0);
 }
 
 IMAGE_TEST(memory_comes_back_whole)
@@ -75,12 +76,12 @@ IMAGE_TEST(memory_comes_back_whole)
 	struct dma_buffer *buffer;
 
 	/* The first request makes the zones and classes that the later ones use. */
-	require(dma_alloc(memory, &any_device, &request, &buffer) == STATUS_OK);
-	dma_free(memory, buffer);
+	require(dma_alloc(memory_dma(memory), &any_device, &request, &buffer) == STATUS_OK);
+	dma_free(memory_dma(memory), buffer);
 	const uint64_t before = memory_free_bytes(memory);
 	for (unsigned i = 0; i < 100; i++) {
-		require(dma_alloc(memory, &any_device, &request, &buffer) == STATUS_OK);
-		dma_free(memory, buffer);
+		require(dma_alloc(memory_dma(memory), &any_device, &request, &buffer) == STATUS_OK);
+		dma_free(memory_dma(memory), buffer);
 	}
 	expect_equal(memory_free_bytes(memory), before);
 }

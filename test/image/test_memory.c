@@ -4,6 +4,7 @@
 
 #include "app/testbed/disks.h"
 #include "heap/dma.h"
+#include "heap/memory.h"
 #include "pagecache/volume.h"
 #include "pressure.h"
 #include "runtime/base/random.h"
@@ -132,7 +133,7 @@ static void take_from_full_cache(struct image_test_run *test, uint64_t mask, uns
 	}
 	volume_statistics(volume, &before);
 	for (; taken < count; taken++) {
-		if (dma_alloc(memory, &device, &request, &buffers[taken]) != STATUS_OK)
+		if (dma_alloc(memory_dma(memory), &device, &request, &buffers[taken]) != STATUS_OK)
 			break;
 		check_segments(test, buffers[taken], mask);
 		memset(buffers[taken]->memory, (int)taken, buffers[taken]->bytes);
@@ -141,8 +142,8 @@ static void take_from_full_cache(struct image_test_run *test, uint64_t mask, uns
 	expect_equal(taken, count);
 	expect((after.evicted_pages - before.evicted_pages) * PAGE_BYTES <= count * 4 * MIB + 4 * BLOCK_BYTES);
 	while (taken > 0)
-		dma_free(memory, buffers[--taken]);
-	expect_equal(dma_device_leaks(memory, &device), 0);
+		dma_free(memory_dma(memory), buffers[--taken]);
+	expect_equal(dma_device_leaks(memory_dma(memory), &device), 0);
 	pressure_release(&pressure);
 }
 

@@ -6,6 +6,7 @@
 #include "app/testbed/disks.h"
 #include "app/testbed/pattern.h"
 #include "heap/dma.h"
+#include "heap/memory.h"
 #include "pagecache/volume.h"
 #include "runtime/base/block_device.h"
 #include "runtime/base/random.h"
@@ -108,7 +109,7 @@ IMAGE_TEST(pagecache_flush_reaches_the_disk)
 	struct block_device *device = disks.data->device;
 	if (device->read_only)
 		skip("the disk is read only");
-	require(dma_alloc(memory, direct_device(device), &request, &buffer) == STATUS_OK);
+	require(dma_alloc(memory_dma(memory), direct_device(device), &request, &buffer) == STATUS_OK);
 	for (uint64_t version = 1; version <= 3; version++) {
 		write_version(test, disks.data, version);
 		memset(buffer->memory, 0, buffer->bytes);
@@ -117,7 +118,7 @@ IMAGE_TEST(pagecache_flush_reaches_the_disk)
 			expect(pattern_verify_version((const uint64_t *)buffer->memory + number * PATTERN_PAGE_WORDS,
 						      PATTERN_SEED_DATA, number, version));
 	}
-	dma_free(memory, buffer);
+	dma_free(memory_dma(memory), buffer);
 	write_version(test, disks.data, 0);
 }
 

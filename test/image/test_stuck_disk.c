@@ -6,6 +6,7 @@
  */
 #include "faulty_disk.h"
 #include "heap/dma.h"
+#include "heap/memory.h"
 #include "runtime/base/string.h"
 #include "runtime/kernel/task.h"
 
@@ -51,7 +52,7 @@ static status_t write_sector(struct image_test_run *test, struct volume *volume,
 	struct block_device *device = volume->device;
 	const struct dma_request request = { .bytes = PAGE_BYTES, .alignment_bytes = PAGE_BYTES, .segments_max = 1 };
 	struct dma_buffer *buffer;
-	status_t status = dma_alloc(test->environment->memory, device->device, &request, &buffer);
+	status_t status = dma_alloc(memory_dma(test->environment->memory), device->device, &request, &buffer);
 
 	if (status != STATUS_OK)
 		return status;
@@ -62,7 +63,7 @@ static status_t write_sector(struct image_test_run *test, struct volume *volume,
 		status = block_device_transfer(device, BLOCK_READ, SECTOR_PAGE * PAGE_BYTES, buffer->pieces, 1);
 	if (status == STATUS_OK && *(uint64_t *)buffer->memory != ((uint64_t)SECTOR_PAGE << 32 | seed << 16))
 		status = STATUS_CORRUPT;
-	dma_free(test->environment->memory, buffer);
+	dma_free(memory_dma(test->environment->memory), buffer);
 	return status;
 }
 

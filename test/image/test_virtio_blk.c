@@ -7,6 +7,7 @@
 #include "app/testbed/pattern.h"
 #include "drivers/driver.h"
 #include "heap/dma.h"
+#include "heap/memory.h"
 #include "runtime/base/block_device.h"
 #include "runtime/base/completion.h"
 #include "runtime/base/string.h"
@@ -21,7 +22,7 @@ static struct dma_buffer *buffer_alloc(struct image_test_run *test, uint64_t byt
 	const struct dma_request request = { .bytes = bytes, .alignment_bytes = PAGE_BYTES, .segments_max = 1, .zero = true };
 	struct dma_buffer *buffer = NULL;
 
-	expect_equal(dma_alloc(test->environment->memory, &anything, &request, &buffer), STATUS_OK);
+	expect_equal(dma_alloc(memory_dma(test->environment->memory), &anything, &request, &buffer), STATUS_OK);
 	return buffer;
 }
 
@@ -58,7 +59,7 @@ IMAGE_TEST(virtio_blk_reads_what_was_written)
 	expect(memcmp(bytes + BUFFER_BYTES + 3 * 512, bytes + 2 * BUFFER_BYTES + 512, 512) == 0);
 	expect_equal(bytes[2 * BUFFER_BYTES + 1024], 0);
 	expect_equal(transfer(disk, BLOCK_WRITE, BUFFER_BYTES, buffer, 0, BUFFER_BYTES), STATUS_OK);
-	dma_free(test->environment->memory, buffer);
+	dma_free(memory_dma(test->environment->memory), buffer);
 }
 
 IMAGE_TEST(virtio_blk_refuses_what_breaks_its_limits)
@@ -76,7 +77,7 @@ IMAGE_TEST(virtio_blk_refuses_what_breaks_its_limits)
 	expect_equal(transfer(disk, BLOCK_READ, 0, buffer, 1, PAGE_BYTES), STATUS_INVALID);
 	expect_equal(transfer(disk, BLOCK_READ, 0, buffer, 0, disk->transfer_bytes_max + 512), STATUS_INVALID);
 	expect_equal(transfer(disk, BLOCK_READ, 0, buffer, 0, disk->transfer_bytes_max), STATUS_OK);
-	dma_free(test->environment->memory, buffer);
+	dma_free(memory_dma(test->environment->memory), buffer);
 }
 
 struct many {
@@ -126,6 +127,6 @@ IMAGE_TEST(virtio_blk_takes_more_requests_than_it_has_slots)
 	expect_equal(atomic_load(&many.failed), 0);
 	expect_equal(transfer(disk, BLOCK_READ, 0, whole, 0, BUFFER_BYTES), STATUS_OK);
 	expect(memcmp(buffer->memory, whole->memory, BUFFER_BYTES) == 0);
-	dma_free(test->environment->memory, buffer);
-	dma_free(test->environment->memory, whole);
+	dma_free(memory_dma(test->environment->memory), buffer);
+	dma_free(memory_dma(test->environment->memory), whole);
 }

@@ -11,6 +11,7 @@
 #include "app/testbed/direct.h"
 #include "app/testbed/disks.h"
 #include "heap/dma.h"
+#include "heap/memory.h"
 #include "pagecache/volume.h"
 #include "runtime/base/crc32.h"
 #include "runtime/base/log.h"
@@ -244,7 +245,7 @@ static status_t buffers_alloc(struct crash *self)
 	status_t status = STATUS_OK;
 
 	for (unsigned i = 0; status == STATUS_OK && i < TASKS; i++)
-		status = dma_alloc(self->memory, direct_device(volume_device(self->volume)),
+		status = dma_alloc(memory_dma(self->memory), direct_device(volume_device(self->volume)),
 				   i < CRASH_WRITERS ? &request : &promise, &tasks[i].buffer);
 	return status;
 }
@@ -252,7 +253,7 @@ static status_t buffers_alloc(struct crash *self)
 static void buffers_free(struct crash *self)
 {
 	for (unsigned i = 0; i < TASKS; i++)
-		dma_free(self->memory, tasks[i].buffer);
+		dma_free(memory_dma(self->memory), tasks[i].buffer);
 }
 
 static status_t task_start(unsigned number, const char *name, void (*run)(void *context), unsigned index)

@@ -39,7 +39,7 @@ enum edu_register {
 
 struct edu {
 	struct pci_function *function;
-	struct memory *memory;
+	struct dma *dma;
 	volatile void *registers;
 	struct mutex mutex; /* one transfer at a time */
 	bool gone;          /* [mutex] */
@@ -60,12 +60,12 @@ status_t edu_buffer_alloc(struct edu *edu, uint64_t bytes, struct dma_buffer **b
 {
 	const struct dma_request request = { .bytes = bytes, .segments_max = 1 };
 
-	return dma_alloc(edu->memory, &edu->function->device, &request, buffer);
+	return dma_alloc(edu->dma, &edu->function->device, &request, buffer);
 }
 
 void edu_buffer_free(struct edu *edu, struct dma_buffer *buffer)
 {
-	dma_free(edu->memory, buffer);
+	dma_free(edu->dma, buffer);
 }
 
 /* The line may be shared, so look whose interrupt it is; acknowledging quiets the device. */
@@ -147,7 +147,7 @@ static status_t edu_probe(const struct driver_environment *environment, struct p
 
 	if (!edu)
 		return STATUS_NO_MEMORY;
-	*edu = (struct edu){ .function = function, .memory = environment->memory };
+	*edu = (struct edu){ .function = function, .dma = environment->dma };
 	mutex_init(&edu->mutex, "edu");
 	function->device.dma_mask = DMA_MASK;
 	status = edu_start(edu);

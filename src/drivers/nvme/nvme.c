@@ -73,18 +73,18 @@ static void controller_read(struct nvme *nvme, const uint8_t *answer)
 
 static status_t controller_identify(struct nvme *nvme)
 {
-	struct memory *memory = nvme->common.environment->memory;
+	struct dma *dma = nvme->common.environment->dma;
 	struct dma_coherent answer;
 	status_t status;
 
-	status = dma_coherent_alloc(memory, &nvme->common.function->device, NVME_IDENTIFY_BYTES, 1ull << nvme->page_shift,
-				    &answer);
+	status =
+		dma_coherent_alloc(dma, &nvme->common.function->device, NVME_IDENTIFY_BYTES, 1ull << nvme->page_shift, &answer);
 	if (status != STATUS_OK)
 		return status;
 	status = nvme_identify(nvme, NVME_IDENTIFY_CONTROLLER, 0, &answer);
 	if (status == STATUS_OK)
 		controller_read(nvme, answer.memory);
-	dma_coherent_free(memory, &answer);
+	dma_coherent_free(dma, &answer);
 	return status;
 }
 

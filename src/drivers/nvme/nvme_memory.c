@@ -14,14 +14,14 @@ status_t nvme_ring_alloc(struct nvme *nvme, unsigned id, unsigned entries, struc
 			 struct nvme_ring_memory *memory)
 {
 	const size_t alignment = (size_t)1 << nvme->page_shift;
-	struct memory *from = nvme->common.environment->memory;
+	struct dma *dma = nvme->common.environment->dma;
 	const struct device *device = &nvme->common.function->device;
 	status_t status;
 
-	status = dma_coherent_alloc(from, device, entries * sizeof(*ring->submissions), alignment, &memory->submissions);
+	status = dma_coherent_alloc(dma, device, entries * sizeof(*ring->submissions), alignment, &memory->submissions);
 	if (status != STATUS_OK)
 		return status;
-	status = dma_coherent_alloc(from, device, entries * sizeof(*ring->completions), alignment, &memory->completions);
+	status = dma_coherent_alloc(dma, device, entries * sizeof(*ring->completions), alignment, &memory->completions);
 	if (status != STATUS_OK) {
 		nvme_ring_free(nvme, memory);
 		return status;
@@ -40,8 +40,8 @@ status_t nvme_ring_alloc(struct nvme *nvme, unsigned id, unsigned entries, struc
 
 void nvme_ring_free(struct nvme *nvme, struct nvme_ring_memory *memory)
 {
-	dma_coherent_free(nvme->common.environment->memory, &memory->submissions);
-	dma_coherent_free(nvme->common.environment->memory, &memory->completions);
+	dma_coherent_free(nvme->common.environment->dma, &memory->submissions);
+	dma_coherent_free(nvme->common.environment->dma, &memory->completions);
 	*memory = (struct nvme_ring_memory){ 0 };
 }
 
@@ -61,7 +61,7 @@ status_t nvme_queue_alloc(struct nvme *nvme, unsigned index)
 	};
 	status = nvme_ring_alloc(nvme, index + 1, entries, &queue->ring, &queue->memory);
 	if (status == STATUS_OK)
-		status = dma_coherent_alloc(nvme->common.environment->memory, &nvme->common.function->device,
+		status = dma_coherent_alloc(nvme->common.environment->dma, &nvme->common.function->device,
 					    (entries - 1) * NVME_LIST_BYTES, PAGE_BYTES, &queue->lists);
 	if (status != STATUS_OK) {
 		nvme_queue_free(nvme, queue);
@@ -74,7 +74,7 @@ status_t nvme_queue_alloc(struct nvme *nvme, unsigned index)
 
 void nvme_queue_free(struct nvme *nvme, struct nvme_queue *queue)
 {
-	dma_coherent_free(nvme->common.environment->memory, &queue->lists);
+	dma_coherent_free(nvme->common.environment->dma, &queue->lists);
 	nvme_ring_free(nvme, &queue->memory);
 	heap_free(driver_heap(nvme->common.function), queue);
 }

@@ -143,14 +143,14 @@ status_t nvme_namespaces_find(struct nvme *nvme)
 	struct dma_coherent answer;
 	status_t status;
 
-	status = dma_coherent_alloc(nvme->common.environment->memory, &nvme->common.function->device, NVME_IDENTIFY_BYTES,
+	status = dma_coherent_alloc(nvme->common.environment->dma, &nvme->common.function->device, NVME_IDENTIFY_BYTES,
 				    1ull << nvme->page_shift, &answer);
 	if (status != STATUS_OK)
 		return status;
 	status = ids_read(nvme, &answer, ids, ARRAY_LENGTH(ids));
 	for (unsigned i = 0; status == STATUS_OK && i < ARRAY_LENGTH(ids) && ids[i] != 0; i++)
 		status = namespace_probe(nvme, ids[i], &answer);
-	dma_coherent_free(nvme->common.environment->memory, &answer);
+	dma_coherent_free(nvme->common.environment->dma, &answer);
 	if (status == STATUS_OK && nvme->common.block_count == 0)
 		log_warn("%s: no namespace that can be used", nvme->common.name);
 	return status;

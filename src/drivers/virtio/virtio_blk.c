@@ -241,13 +241,13 @@ static void disk_stop(struct virtio_blk *disk)
 /* A device may not know the command, or have no number: then it has none. */
 static void serial_read(struct virtio_blk *disk)
 {
-	struct memory *memory = disk->common.environment->memory;
+	struct dma *dma = disk->common.environment->dma;
 	const uint32_t bytes = disk->block.sector_bytes;
 	struct dma_coherent answer;
 	struct phys_range segment;
 
 	if (disk->block.size_bytes == 0 ||
-	    dma_coherent_alloc(memory, &disk->virtio.function->device, bytes, bytes, &answer) != STATUS_OK)
+	    dma_coherent_alloc(dma, &disk->virtio.function->device, bytes, bytes, &answer) != STATUS_OK)
 		return;
 	memset(answer.memory, 0, bytes);
 	segment = (struct phys_range){ platform_phys(answer.memory), bytes };
@@ -255,7 +255,7 @@ static void serial_read(struct virtio_blk *disk)
 	if (block_device_transfer(&disk->block, BLOCK_READ, 0, &segment, 1) == STATUS_OK)
 		block_device_set_serial(&disk->block, answer.memory, SERIAL_BYTES);
 	disk->identifying = false;
-	dma_coherent_free(memory, &answer);
+	dma_coherent_free(dma, &answer);
 }
 
 static void disk_announce(const struct virtio_blk *disk)

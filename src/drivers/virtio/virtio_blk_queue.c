@@ -122,8 +122,8 @@ void virtio_blk_queue_init(struct virtio_blk_queue *queue, const char *name, uin
 status_t virtio_blk_queue_alloc(struct disk_device *device, unsigned index, unsigned entries_max,
 				const struct virtio_blk_limits *limits)
 {
-	struct memory *memory = device->environment->memory;
-	const struct device *dma = &device->function->device;
+	struct dma *dma = device->environment->dma;
+	const struct device *reader = &device->function->device;
 	struct virtio_blk_queue *queue;
 	unsigned entries;
 	status_t status;
@@ -139,11 +139,11 @@ status_t virtio_blk_queue_alloc(struct disk_device *device, unsigned index, unsi
 		.device = device,
 		.limits = *limits,
 	};
-	status = dma_coherent_alloc(memory, dma, virtqueue_layout(entries).bytes, 0, &queue->ring_memory);
+	status = dma_coherent_alloc(dma, reader, virtqueue_layout(entries).bytes, 0, &queue->ring_memory);
 	if (status == STATUS_OK)
-		status = dma_coherent_alloc(memory, dma, entries * TABLE_BYTES, TABLE_BYTES, &queue->tables);
+		status = dma_coherent_alloc(dma, reader, entries * TABLE_BYTES, TABLE_BYTES, &queue->tables);
 	if (status == STATUS_OK)
-		status = dma_coherent_alloc(memory, dma, entries * sizeof(struct virtio_blk_header), 0, &queue->headers);
+		status = dma_coherent_alloc(dma, reader, entries * sizeof(struct virtio_blk_header), 0, &queue->headers);
 	if (status != STATUS_OK) {
 		virtio_blk_queue_free(queue);
 		return status;
@@ -156,11 +156,11 @@ status_t virtio_blk_queue_alloc(struct disk_device *device, unsigned index, unsi
 
 void virtio_blk_queue_free(struct virtio_blk_queue *queue)
 {
-	struct memory *memory = queue->device->environment->memory;
+	struct dma *dma = queue->device->environment->dma;
 
-	dma_coherent_free(memory, &queue->ring_memory);
-	dma_coherent_free(memory, &queue->tables);
-	dma_coherent_free(memory, &queue->headers);
+	dma_coherent_free(dma, &queue->ring_memory);
+	dma_coherent_free(dma, &queue->tables);
+	dma_coherent_free(dma, &queue->headers);
 	heap_free(driver_heap(queue->device->function), queue);
 }
 

@@ -10,6 +10,7 @@
 
 #include "heap/background_cleaner.h"
 #include "heap/dma.h"
+#include "heap/memory.h"
 #include "host/platform_host.h"
 #include "pagecache/direct.h"
 #include "pagecache/map.h"
@@ -224,7 +225,7 @@ static struct dma_buffer *piece_take(struct bench_machine *machine)
 	struct dma_buffer *buffer = NULL;
 
 	platform_preempt_disable();
-	const status_t status = dma_alloc(&machine->memory, &device, &request, &buffer);
+	const status_t status = dma_alloc(memory_dma(&machine->memory), &device, &request, &buffer);
 	platform_preempt_enable();
 	return status == STATUS_OK ? buffer : NULL;
 }
@@ -232,7 +233,7 @@ static struct dma_buffer *piece_take(struct bench_machine *machine)
 static void piece_give(struct bench_machine *machine, struct dma_buffer *buffer)
 {
 	platform_preempt_disable();
-	dma_free(&machine->memory, buffer);
+	dma_free(memory_dma(&machine->memory), buffer);
 	platform_preempt_enable();
 }
 
@@ -265,8 +266,8 @@ static void requests_serve(struct bench_machine *machine)
 		struct dma_buffer *buffer;
 
 		read(machine, 1 + i, 32 * GIB, 2 * GIB);
-		if (dma_alloc(&machine->memory, &device, &requests[i], &buffer) == STATUS_OK)
-			dma_free(&machine->memory, buffer);
+		if (dma_alloc(memory_dma(&machine->memory), &device, &requests[i], &buffer) == STATUS_OK)
+			dma_free(memory_dma(&machine->memory), buffer);
 		(void)memory_clean_step(memory_reclaim(&machine->memory));
 	}
 }

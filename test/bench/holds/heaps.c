@@ -6,6 +6,7 @@
 
 #include "heap/background_cleaner.h"
 #include "heap/dma.h"
+#include "heap/memory.h"
 #include "heap/dma_quarantine.h"
 
 #define OBJECTS         (4ull << 20) /* of each size */
@@ -76,7 +77,7 @@ static struct dma_buffer *buffer_take(struct bench_machine *machine, const struc
 	const struct dma_request request = { .bytes = bytes, .segments_max = segments_max };
 	struct dma_buffer *buffer;
 
-	must(dma_alloc(&machine->memory, for_device, &request, &buffer) == STATUS_OK, "no DMA memory");
+	must(dma_alloc(memory_dma(&machine->memory), for_device, &request, &buffer) == STATUS_OK, "no DMA memory");
 	return buffer;
 }
 
@@ -90,15 +91,16 @@ static void buffers(struct bench_machine *machine)
 	for (unsigned i = 0; i < BUFFERS; i++)
 		small[i] = buffer_take(machine, i % 2 ? &device : &narrow_device, (i % 16 + 1) * 4 * KIB, 1);
 	for (unsigned i = 0; i < COHERENT; i++)
-		must(dma_coherent_alloc(&machine->memory, &device, 64 + i % 4096, 0, &coherent[i]) == STATUS_OK, "no mailbox");
+		must(dma_coherent_alloc(memory_dma(&machine->memory), &device, 64 + i % 4096, 0, &coherent[i]) == STATUS_OK,
+		     "no mailbox");
 	commands_run(machine);
-	(void)dma_device_leaks(&machine->memory, &device);
+	(void)dma_device_leaks(memory_dma(&machine->memory), &device);
 	for (unsigned i = 0; i < BUFFERS; i++)
-		dma_free(&machine->memory, small[i]);
+		dma_free(memory_dma(&machine->memory), small[i]);
 	for (unsigned i = 0; i < COHERENT; i++)
-		dma_coherent_free(&machine->memory, &coherent[i]);
-	dma_free(&machine->memory, large);
-	dma_free(&machine->memory, whole);
+		dma_coherent_free(memory_dma(&machine->memory), &coherent[i]);
+	dma_free(memory_dma(&machine->memory), large);
+	dma_free(memory_dma(&machine->memory), whole);
 }
 
 /* A device that is gone while it had much: its memory is set apart until it has been reset. */
@@ -108,11 +110,11 @@ static void quarantine(struct bench_machine *machine)
 		(void)buffer_take(machine, &narrow_device, (i % 16 + 1) * 4 * KIB, 1);
 	for (unsigned i = 0; i < 16; i++)
 		(void)buffer_take(machine, &device, GIB, 0);
-	(void)dma_quarantine(&machine->memory, &narrow_device);
-	(void)dma_quarantine(&machine->memory, &device);
+	(void)dma_quarantine(memory_dma(&machine->memory), &narrow_device);
+	(void)dma_quarantine(memory_dma(&machine->memory), &device);
 	commands_run(machine);
-	(void)dma_quarantine_end(&machine->memory, &narrow_device);
-	(void)dma_quarantine_end(&machine->memory, &device);
+	(void)dma_quarantine_end(memory_dma(&machine->memory), &narrow_device);
+	(void)dma_quarantine_end(memory_dma(&machine->memory), &device);
 }
 
 static void drains(struct bench_machine *machine)
