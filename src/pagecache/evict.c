@@ -215,7 +215,7 @@ static bool exchange_block(struct volume *volume, struct frames *frames, struct 
 		if (page_move_to(volume, &frames->pages[i], &fresh->pages[i]))
 			page_set_free(&frames->pages[i]);
 	}
-	page_heap_unfence(volume, fresh);
+	page_heap_unfence(&volume->eviction.heap, fresh);
 	return page_heap_release(volume, frames);
 }
 
@@ -289,7 +289,7 @@ static void drain_end(struct drain *drain)
 	struct list *link;
 
 	while ((link = list_take_first(&drain->skipped)) != NULL)
-		page_heap_unfence(drain->volume, container_of(link, struct frames, link));
+		page_heap_unfence(&drain->volume->eviction.heap, container_of(link, struct frames, link));
 	atomic_fetch_sub(&drain->volume->eviction.cleaning, 1);
 	platform_wake(&drain->volume->eviction.cleaning);
 }
@@ -368,7 +368,7 @@ static uint64_t clean(struct cleaner *self, const struct reclaim_target *target)
 	const uint64_t given = evict_blocks(volume, target, volume->config.keep_bytes);
 
 	if (given > 0)
-		page_heap_note_demand(volume, given >> BLOCK_SHIFT);
+		page_heap_note_demand(&volume->eviction.heap, given >> BLOCK_SHIFT);
 	return given;
 }
 

@@ -9,7 +9,6 @@
  */
 #pragma once
 
-#include "ghost.h"
 #include "lookaside.h"
 #include "migration.h"
 #include "page_heap.h"

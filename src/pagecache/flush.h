@@ -20,7 +20,6 @@
 #include "runtime/base/types.h"
 
 struct node;
-struct pagecache;
 struct volume;
 
 enum flush_stage {

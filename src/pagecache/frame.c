@@ -142,7 +142,8 @@ static uint32_t drop_many(struct volume *volume, struct page *pages, uint32_t mo
 
 	if (count > 0) {
 		frame_count_evicted(volume, count, state);
-		ghosts_add_many(&volume->pagecache->eviction.ghosts, keys, count, frame_lane_left(state));
+		ghosts_add_many(&volume->pagecache->eviction.ghosts, keys, count,
+				state & PAGE_MAIN ? LANE_MAIN : LANE_PROBATION);
 	}
 	return count;
 }

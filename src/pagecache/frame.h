@@ -69,12 +69,6 @@ bool page_move_to(struct volume *volume, struct page *page, struct page *target)
  */
 bool page_move_pinned(struct volume *volume, struct page *page, struct page *target);
 
-/* The queue that a page with these flags leaves. */
-static inline enum lane frame_lane_left(uint32_t state)
-{
-	return state & PAGE_MAIN ? LANE_MAIN : LANE_PROBATION;
-}
-
 /* Counts the eviction of pages that had the flags of `state`. */
 static inline void frame_count_evicted(struct volume *volume, uint32_t count, uint32_t state)
 {
@@ -88,5 +82,5 @@ static inline void frame_count_evicted(struct volume *volume, uint32_t count, ui
 static inline void frame_note_evicted(struct volume *volume, uint64_t key, uint32_t state)
 {
 	frame_count_evicted(volume, 1, state);
-	ghosts_add(&volume->pagecache->eviction.ghosts, key, frame_lane_left(state));
+	ghosts_add(&volume->pagecache->eviction.ghosts, key, state & PAGE_MAIN ? LANE_MAIN : LANE_PROBATION);
 }

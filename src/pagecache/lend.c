@@ -96,7 +96,7 @@ static bool lend_group(struct volume *volume, struct phys_addr start, const stru
 	}
 	lent = fenced == blocks && lend_fenced(volume, start, &all, wish);
 	while (!lent && fenced > 0)
-		page_heap_unfence(volume, group_frames(volume->pagecache, start, --fenced));
+		page_heap_unfence(&volume->eviction.heap, group_frames(volume->pagecache, start, --fenced));
 	return lent;
 }
 
@@ -236,7 +236,7 @@ static void take_back(struct guarantee_lender *self, struct phys_addr block)
 {
 	struct frames *frames = group_frames(pagecache_of(self), block, 0);
 
-	page_heap_unfence(frames->volume, frames);
+	page_heap_unfence(&frames->volume->eviction.heap, frames);
 }
 
 static void revoke(struct guarantee_lender *self, struct phys_addr block)
@@ -252,7 +252,7 @@ static void settle(struct guarantee_lender *self, struct phys_addr block)
 	frames_invalidate(frames); /* the task that took the piece may not have got that far */
 	for (uint32_t i = 0; (i = frames_drop(volume, frames, i, PAGE_HITS)) < PAGES_PER_BLOCK; i++)
 		(void)page_leave_lent(volume, &frames->pages[i], NULL);
-	page_heap_forget(volume, frames);
+	page_heap_forget(&volume->eviction.heap, frames);
 }
 
 void lend_init(struct pagecache *pagecache)

@@ -201,6 +201,8 @@ void page_heap_open_locked(struct page_heap *heap, struct frames *frames, enum l
 
 static void begin_locked(struct page_heap *heap, struct frames *frames, enum lane lane)
 {
+	struct volume *volume = page_heap_volume(heap);
+
 	page_heap_unlink_locked(heap, frames);
 	page_heap_open_locked(heap, frames, lane);
 	/*
@@ -208,11 +210,11 @@ static void begin_locked(struct page_heap *heap, struct frames *frames, enum lan
 	 * window may be worth its loss.
 	 */
 	page_heap_look_locked(heap, frames);
-	if (lane == LANE_PROBATION) {
+	if (lane == LANE_PROBATION)
 		replacement_turn_locked(heap);
-		writeback_turn(page_heap_volume(heap));
-	}
-	guarantee_turn(&page_heap_volume(heap)->pagecache->memory->guarantee);
+	if (lane == LANE_PROBATION && atomic_load_explicit(&volume->counts.dirty_pages, memory_order_relaxed) > 0)
+		writeback_kick(volume->pagecache);
+	guarantee_turn(&volume->pagecache->memory->guarantee);
 }
 
 void page_heap_close_locked(struct page_heap *heap, enum lane lane)

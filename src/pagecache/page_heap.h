@@ -139,13 +139,13 @@ struct frames *page_heap_replace(struct volume *volume, struct frames *frames, s
 bool page_heap_release(struct volume *volume, struct frames *frames);
 
 /* Called after a drain that gave so many blocks, or a part of one: as many may be wanted again. */
-void page_heap_note_demand(struct volume *volume, uint64_t blocks);
+void page_heap_note_demand(struct page_heap *heap, uint64_t blocks);
 
 /*
  * Puts an isolated or loaned block back into its queue, as the oldest, or, if it has lost many
  * pages, into probation; a block that was open, as the youngest.
  */
-void page_heap_unfence(struct volume *volume, struct frames *frames);
+void page_heap_unfence(struct page_heap *heap, struct frames *frames);
 
 /* Adjacent blocks, as many as a piece of the guarantee has and aligned to their number, all QUEUED in one page heap. */
 struct heap_group {
@@ -183,7 +183,7 @@ void page_heap_note_left_locked(struct page_heap *heap, struct frames *frames);
 void page_heap_note_left(struct volume *volume, struct frames *frames);
 
 /* A loaned block that was revoked, and has no page any more, leaves the heap. */
-void page_heap_forget(struct volume *volume, struct frames *frames);
+void page_heap_forget(struct page_heap *heap, struct frames *frames);
 
 /*
  * How long ago the block was filled that is refilled next, in blocks that cursors have begun since;

@@ -257,10 +257,8 @@ bool page_heap_release(struct volume *volume, struct frames *frames)
 	return released;
 }
 
-void page_heap_note_demand(struct volume *volume, uint64_t blocks)
+void page_heap_note_demand(struct page_heap *heap, uint64_t blocks)
 {
-	struct page_heap *heap = &volume->eviction.heap;
-
 	spinlock_lock(&heap->lock);
 	replacement_drained_locked(heap, blocks);
 	spinlock_unlock(&heap->lock);
@@ -278,10 +276,8 @@ static bool is_holey(const struct frames *frames)
 	return frames_cursor_is_done(frames) && census.cached < PAGES_PER_BLOCK - PAGES_PER_BLOCK / HOLES_PART;
 }
 
-void page_heap_unfence(struct volume *volume, struct frames *frames)
+void page_heap_unfence(struct page_heap *heap, struct frames *frames)
 {
-	struct page_heap *heap = &volume->eviction.heap;
-
 	spinlock_lock(&heap->lock);
 	assert(frames->role == FRAMES_FENCED || frames->role == FRAMES_LENT);
 	if (frames->role == FRAMES_LENT)

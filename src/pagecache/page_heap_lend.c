@@ -138,10 +138,8 @@ bool page_heap_lend(struct volume *volume, struct frames *frames)
 	return lent;
 }
 
-void page_heap_forget(struct volume *volume, struct frames *frames)
+void page_heap_forget(struct page_heap *heap, struct frames *frames)
 {
-	struct page_heap *heap = &volume->eviction.heap;
-
 	spinlock_lock(&heap->lock);
 	assert(frames->role == FRAMES_LENT);
 	page_heap_leave_lent_locked(heap, frames);

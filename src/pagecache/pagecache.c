@@ -73,14 +73,10 @@ status_t pagecache_init(struct pagecache *pagecache, struct memory *memory, cons
 	if (status != STATUS_OK)
 		return status;
 	*pagecache = (struct pagecache){ .memory = memory, .config = *config };
-	if (config->nodes == 0)
-		pagecache->config.nodes = NODES_DEFAULT;
-	if (config->frame_wait_ns == 0)
-		pagecache->config.frame_wait_ns = FRAME_WAIT_NS;
-	if (config->flush_wait_ns == 0)
-		pagecache->config.flush_wait_ns = FLUSH_WAIT_NS;
-	if (config->retry_ns == 0)
-		pagecache->config.retry_ns = config->dirty_age_ns;
+	pagecache->config.nodes = config->nodes != 0 ? config->nodes : NODES_DEFAULT;
+	pagecache->config.frame_wait_ns = config->frame_wait_ns != 0 ? config->frame_wait_ns : FRAME_WAIT_NS;
+	pagecache->config.flush_wait_ns = config->flush_wait_ns != 0 ? config->flush_wait_ns : FLUSH_WAIT_NS;
+	pagecache->config.retry_ns = config->retry_ns != 0 ? config->retry_ns : config->dirty_age_ns;
 	mutex_init(&pagecache->writeback.flush_lock, "flush of all");
 	mutex_init(&pagecache->volumes_lock, "volumes");
 	list_init(&pagecache->volumes);

@@ -19,21 +19,6 @@
 
 #define PIN_NAP_NS (10 * NS_PER_MS) /* between looks at pinned pages: no event tells of an unpin */
 
-struct volume *volume_find(struct pagecache *pagecache, const char *name)
-{
-	struct volume *found = NULL;
-
-	mutex_lock(&pagecache->volumes_lock);
-	list_for_each (link, &pagecache->volumes) {
-		struct volume *volume = container_of(link, struct volume, link);
-
-		if (!volume->leaving && strcmp(volume->name, name) == 0)
-			found = volume;
-	}
-	mutex_unlock(&pagecache->volumes_lock);
-	return found;
-}
-
 /* Whether the device reaches every frame that a page may get. */
 static bool reaches_memory(const struct block_device *device, const struct block_heap *heap)
 {
@@ -148,6 +133,17 @@ struct volume *volume_next(struct pagecache *pagecache, struct volume *previous)
 		put_locked(previous);
 	mutex_unlock(&pagecache->volumes_lock);
 	return next;
+}
+
+struct volume *volume_find(struct pagecache *pagecache, const char *name)
+{
+	struct volume *volume = NULL;
+
+	while ((volume = volume_next(pagecache, volume)) != NULL && strcmp(volume->name, name) != 0)
+		continue;
+	if (volume)
+		volume_put(volume);
+	return volume;
 }
 
 static void configure(struct volume *volume, const struct volume_config *config)

@@ -129,7 +129,7 @@ static void add_unflushed(struct volume *volume, struct page *page, void *contex
 
 	if ((state & PAGE_LISTED) || page_is(state, PAGE_WRITEBACK))
 		unflushed->dirty_pages++;
-	else if (written_number_locked(volume, page) != 0)
+	else if (written_number_locked(&volume->writeback.written, page) != 0)
 		unflushed->unflushed_pages++;
 	else
 		return;

@@ -122,13 +122,10 @@ void writeback_progress(struct volume *volume);
 void writeback_settle(struct volume *volume);
 
 /*
- * Called when a cursor has met a dirty page: the background writer cleans the pages ahead. Any task
- * context.
+ * Called when a cursor has met a dirty page, or probation's begins a block while the volume has some:
+ * the background writer cleans the pages ahead. Any task context.
  */
 void writeback_kick(struct pagecache *pagecache);
-
-/* The same when probation's cursor begins a block, if the volume has dirty pages. */
-void writeback_turn(struct volume *volume);
 
 /* Wakes the background writer. Any task context. */
 void writeback_wake(struct pagecache *pagecache);

@@ -28,12 +28,6 @@ void writeback_kick(struct pagecache *pagecache)
 		writeback_wake(pagecache);
 }
 
-void writeback_turn(struct volume *volume)
-{
-	if (atomic_load_explicit(&volume->counts.dirty_pages, memory_order_relaxed) > 0)
-		writeback_kick(volume->pagecache);
-}
-
 static bool is_writing(struct volume *volume)
 {
 	bool writing;

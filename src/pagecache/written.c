@@ -30,9 +30,8 @@ uint64_t written_losses(const struct volume *volume)
 	return atomic_load(&volume->device->cache_losses);
 }
 
-uint64_t written_number_locked(const struct volume *volume, const struct page *page)
+uint64_t written_number_locked(const struct written *written, const struct page *page)
 {
-	const struct written *written = &volume->writeback.written;
 	const uint64_t since = (page->flush - written->settled) & FLUSH_MASK;
 
 	return since <= written->begun - written->settled ? written->settled + since : 0;
@@ -124,7 +123,7 @@ uint32_t written_read(struct volume *volume, struct page *page, uint64_t losses)
 void written_leaves_locked(struct volume *volume, const struct page *page)
 {
 	struct written *written = &volume->writeback.written;
-	const uint64_t number = page_state(page) & PAGE_UNFLUSHED ? written_number_locked(volume, page) : 0;
+	const uint64_t number = page_state(page) & PAGE_UNFLUSHED ? written_number_locked(written, page) : 0;
 	const struct range range = range_of(volume, page);
 
 	if (page_state(page) & PAGE_LOST)
@@ -222,7 +221,8 @@ void written_visit(struct volume *volume, void (*visit)(struct volume *volume, s
 /* Settles a page that has a lower number than *before; it is lost unless its number is settled. */
 static void look_at_locked(struct volume *volume, struct page *page, void *before)
 {
-	const uint64_t number = page_state(page) & PAGE_UNFLUSHED ? written_number_locked(volume, page) : UINT64_MAX;
+	const uint64_t number =
+		page_state(page) & PAGE_UNFLUSHED ? written_number_locked(&volume->writeback.written, page) : UINT64_MAX;
 
 	if (number < *(const uint64_t *)before)
 		page_settle_locked(volume, page, number != 0);

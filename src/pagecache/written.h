@@ -25,7 +25,6 @@
 #include "ranges.h"
 #include "runtime/base/block_device.h"
 
-struct io;
 struct node;
 struct volume;
 
@@ -85,7 +84,7 @@ void written_visit(struct volume *volume, void (*visit)(struct volume *volume, s
 		   void *context);
 
 /* The number of an UNFLUSHED page's write; 0: it is durable, or has been handled. [D] is held. */
-uint64_t written_number_locked(const struct volume *volume, const struct page *page);
+uint64_t written_number_locked(const struct written *written, const struct page *page);
 
 /*
  * Begins a device flush, unless one is under way for any volume of the device; the caller submits

@@ -284,7 +284,7 @@ START_TEST(the_coldest_block_within_limits_goes)
 		ck_assert_uint_ge(frames->block.value, limits.lowest.value);
 		ck_assert_uint_le(frames->block.value + BLOCK_BYTES - 1, limits.highest.value);
 		ck_assert_uint_eq(page_heap_level(frames->score), level);
-		page_heap_unfence(&machine->volume, frames);
+		page_heap_unfence(&machine->volume.eviction.heap, frames);
 	}
 	ck_assert_uint_gt(found, 150);
 	cache_machine_fini(machine);

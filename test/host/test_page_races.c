@@ -30,7 +30,7 @@ START_TEST(a_frame_that_was_dropped_under_the_cursor_has_no_entry)
 	page = cached_page(frames);
 	ck_assert(page_drop(&machine.volume, page));
 	ck_assert(replacement_visit(&machine.volume, page, LANE_PROBATION));
-	page_heap_unfence(&machine.volume, frames);
+	page_heap_unfence(&machine.volume.eviction.heap, frames);
 	ck_assert_uint_eq(atomic_load(&page->generation), 0);
 	ck_assert(page_insert(&machine.volume.node, page, LANE_PROBATION, 10000, page_state_make(PAGE_WRITING, 1)));
 	page_give_up(&machine.volume, page);

@@ -194,7 +194,7 @@ static bool gives_wanted(const struct frames *wanted)
 	const bool is_wanted = given == wanted;
 
 	ck_assert_ptr_nonnull(given);
-	page_heap_unfence(&machine.volume, given);
+	page_heap_unfence(&machine.volume.eviction.heap, given);
 	return is_wanted;
 }
 
