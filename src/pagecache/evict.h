@@ -26,9 +26,3 @@ uint64_t evict_blocks(struct volume *volume, const struct reclaim_target *target
  * then, without regard to cache minimum and retain. True: no block is left.
  */
 bool evict_everything(struct volume *volume);
-
-/*
- * Takes a block of another volume that has not turned over for longer than this one, and gives
- * first by preference or equally. No I/O.
- */
-bool evict_older_block(struct volume *volume);

@@ -9,6 +9,7 @@
 #include "evict.h"
 #include "replacement.h"
 #include "runtime/base/assert.h"
+#include "runtime/base/bits.h"
 #include "writeback.h"
 
 #define AGEING_FRAMES 16 /* of a cursor between two looks at scores: 32 pages for each miss */
@@ -135,6 +136,53 @@ void page_heap_leave_locked(struct page_heap *heap, struct frames *frames)
 }
 
 /* Blocks come and go ------------------------------------------------------------------------------------------------------- */
+
+/*
+ * The volume that has not turned over for longest, of those that have more than their cache
+ * minimum. volumes_lock is held.
+ */
+static struct volume *older_volume(struct volume *volume)
+{
+	const uint32_t now = atomic_load(&volume->pagecache->eviction.clock);
+	uint32_t age = page_heap_age(&volume->eviction.heap, now);
+	struct volume *oldest = NULL;
+
+	list_for_each (link, &volume->pagecache->volumes) {
+		struct volume *other = container_of(link, struct volume, link);
+		const uint32_t other_age = page_heap_age(&other->eviction.heap, now);
+
+		if (other == volume || other->leaving || other->config.preference > volume->config.preference ||
+		    atomic_load(&other->eviction.heap.blocks) <= divide_round_up(other->config.keep_bytes, BLOCK_BYTES) ||
+		    other_age <= age)
+			continue;
+		oldest = other;
+		age = other_age;
+	}
+	return oldest;
+}
+
+/*
+ * Takes a block of another volume that has not turned over for longer than this one, and gives
+ * first by preference or equally. No I/O.
+ */
+static bool evict_older_block(struct volume *volume)
+{
+	const struct reclaim_target target = reclaim_target_any(BLOCK_BYTES);
+	struct pagecache *pagecache = volume->pagecache;
+	struct volume *other;
+	bool given;
+
+	/*
+	 * The task that holds the lock may be waiting for a frame: then this volume refills in
+	 * place.
+	 */
+	if (!mutex_try_lock(&pagecache->volumes_lock))
+		return false;
+	other = older_volume(volume);
+	given = other && evict_blocks(other, &target, other->config.keep_bytes) > 0;
+	mutex_unlock(&pagecache->volumes_lock);
+	return given;
+}
 
 /* Whether the heap may grow: not while a drain is under way, whose gain would be lost again. */
 static bool may_grow(struct volume *volume)
