@@ -7,7 +7,8 @@
 #include "runtime/base/bits.h"
 #include "runtime/base/heap.h"
 #include "runtime/base/string.h"
-#include "runtime/kernel/address_space.h"
+#include "runtime/kernel/mmio.h"
+#include "runtime/kernel/stack.h"
 #include "runtime/kernel/boot_heap.h"
 #include "runtime/kernel/task.h"
 #include "runtime/x86_64/paging.h"
@@ -142,7 +143,7 @@ static void note_stack(void *context)
 
 	while (paging_translate(guard, NULL, NULL))
 		guard -= PAGE_BYTES;
-	*(const char **)context = address_space_guard_owner(guard + PAGE_BYTES - 8);
+	*(const char **)context = stack_guard_owner(guard + PAGE_BYTES - 8);
 }
 
 IMAGE_TEST(guard_pages_know_their_owner)
@@ -157,8 +158,8 @@ IMAGE_TEST(guard_pages_know_their_owner)
 		task_sleep(NS_PER_MS);
 	expect(strcmp(owner, "guarded") == 0);
 	task_join(task);
-	expect(!address_space_guard_owner(0));
-	expect(!address_space_guard_owner(UINT64_MAX));
+	expect(!stack_guard_owner(0));
+	expect(!stack_guard_owner(UINT64_MAX));
 }
 
 IMAGE_TEST(mmio_map_refuses_what_cannot_be)

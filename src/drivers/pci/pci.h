@@ -24,8 +24,8 @@
 #include "runtime/base/device.h"
 #include "runtime/base/list.h"
 #include "runtime/base/status.h"
-#include "runtime/kernel/address_space.h"
 #include "runtime/kernel/interrupt.h"
+#include "runtime/kernel/mmio.h"
 
 struct command_table;
 struct driver;

@@ -7,7 +7,7 @@
 #include "pci_internal.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/log.h"
-#include "runtime/kernel/address_space.h"
+#include "runtime/kernel/mmio.h"
 
 #define BAR_IO           (1u << 0)
 #define BAR_TYPE_MASK    (3u << 1)

@@ -7,7 +7,7 @@
 #include "drivers/registers.h"
 #include "runtime/base/spinlock.h"
 #include "runtime/kernel/acpi.h"
-#include "runtime/kernel/address_space.h"
+#include "runtime/kernel/mmio.h"
 #include "runtime/kernel/port_io.h"
 
 #define PORT_ADDRESS 0xcf8

@@ -6,7 +6,7 @@
  */
 #include "acpi.h"
 
-#include "address_space.h"
+#include "mmio.h"
 #include "runtime/base/boot_info.h"
 #include "runtime/base/log.h"
 #include "runtime/base/string.h"

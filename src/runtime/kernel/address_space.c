@@ -14,7 +14,6 @@
 #include "runtime/base/list.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mutex.h"
-#include "runtime/x86_64/cpu_registers.h"
 #include "runtime/x86_64/paging.h"
 
 #define ALIGN_LARGE_BYTES BLOCK_BYTES /* ranges that may have large pages start at a multiple of this */
@@ -29,7 +28,6 @@ struct range {
 static struct heap *memory;
 static struct mutex lock; /* before the locks of page tables and heap */
 static struct list ranges;
-static uint64_t physical_limit;
 
 static struct range *range_create(uint64_t start, uint64_t bytes)
 {
@@ -121,74 +119,16 @@ static struct range *range_find(uint64_t start)
 
 status_t address_space_init(struct heap *heap)
 {
-	unsigned bits = cpuid_if_present(0x80000008, 0).eax & 0xff;
 	struct range *range;
 
 	memory = heap;
 	mutex_init(&lock, "address space");
 	list_init(&ranges);
-	physical_limit = MIN(1ull << (bits ? bits : 36), RANGE_START);
 	range = range_create(RANGE_START, RANGE_END - RANGE_START);
 	if (!range)
 		return STATUS_NO_MEMORY;
 	list_insert_last(&ranges, &range->link);
 	return STATUS_OK;
-}
-
-/*
- * Maps the pages of the range that are not mapped yet at their physical address. STATUS_BUSY: a
- * page is mapped already as another type.
- */
-static status_t map_identity(struct phys_addr address, uint64_t bytes, unsigned flags)
-{
-	uint64_t page, end;
-
-	if (bytes == 0 || address.value >= physical_limit || bytes > physical_limit - address.value)
-		return STATUS_RANGE;
-	end = align_up(address.value + bytes, PAGE_BYTES);
-	for (page = align_down(address.value, PAGE_BYTES); page < end; page += PAGE_BYTES) {
-		status_t status = STATUS_BUSY;
-		unsigned is;
-
-		if (!paging_translate(page, NULL, NULL))
-			status = paging_map(page, (struct phys_addr){ page }, PAGE_BYTES, flags);
-		if (status == STATUS_BUSY && paging_translate(page, NULL, &is)) /* before, or another task was faster */
-			status = (is ^ flags) & PAGING_WRITE_COMBINING ? STATUS_BUSY : STATUS_OK;
-		if (status != STATUS_OK)
-			return status;
-	}
-	return STATUS_OK;
-}
-
-status_t mmio_map_as(struct phys_addr address, uint64_t bytes, enum mmio_type type, void **mapped)
-{
-	const unsigned flags = PAGING_WRITE | (type == MMIO_WRITE_COMBINING ? PAGING_WRITE_COMBINING : PAGING_UNCACHED);
-	status_t status = STATUS_BUSY;
-
-	/* A large BAR gets large pages, if nothing of it is mapped yet. */
-	if (bytes > 0 && is_aligned(address.value | bytes, BLOCK_BYTES) && address.value < physical_limit &&
-	    bytes <= physical_limit - address.value)
-		status = paging_map(address.value, address, bytes, flags);
-	if (status != STATUS_OK)
-		status = map_identity(address, bytes, flags);
-	if (status == STATUS_OK)
-		*mapped = (void *)address.value;
-	return status;
-}
-
-void *mmio_map(struct phys_addr address, uint64_t bytes)
-{
-	void *mapped;
-
-	return mmio_map_as(address, bytes, MMIO_REGISTERS, &mapped) == STATUS_OK ? mapped : NULL;
-}
-
-const void *firmware_map(struct phys_addr address, uint64_t bytes)
-{
-	/* Page 0 stays unmapped. */
-	if (address.value < PAGE_BYTES)
-		return NULL;
-	return map_identity(address, bytes, 0) == STATUS_OK ? (const void *)address.value : NULL;
 }
 
 struct flush {

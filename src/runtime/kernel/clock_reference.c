@@ -6,7 +6,7 @@
 #include "clock_reference.h"
 
 #include "acpi.h"
-#include "address_space.h"
+#include "mmio.h"
 #include "runtime/base/log.h"
 #include "runtime/x86_64/port.h"
 

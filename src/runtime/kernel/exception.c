@@ -10,10 +10,10 @@
 #include "runtime/x86_64/interrupt_frame.h"
 #include "runtime/x86_64/paging.h"
 
-#include "address_space.h"
 #include "cpu.h"
 #include "guarded_memory.h"
 #include "panic.h"
+#include "stack.h"
 #include "symbols.h"
 #include "task.h"
 
@@ -56,7 +56,7 @@ static const char *guard_owner(uint64_t address)
 {
 	const char *owner = boot_stack_guard_owner(address);
 
-	return owner ? owner : address_space_guard_owner(address);
+	return owner ? owner : stack_guard_owner(address);
 }
 
 static _Noreturn void page_fault_report(struct interrupt_frame *frame, uint64_t address)

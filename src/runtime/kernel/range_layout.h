@@ -2,7 +2,7 @@
 /* Where the fresh ranges of virtual addresses lie, and dropping one; shared by address_space.c and stack.c. */
 #pragma once
 
-#include "address_space.h"
+#include "stack.h"
 
 #define STACK_START 0x400000000000ull /* 64 TB: STACKS_MAX slots */
 #define RANGE_START 0x410000000000ull /* for address_space_map */

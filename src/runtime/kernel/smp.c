@@ -7,7 +7,6 @@
 #include "smp.h"
 
 #include "acpi.h"
-#include "address_space.h"
 #include "boot_heap.h"
 #include "clock.h"
 #include "cpu.h"
@@ -22,6 +21,7 @@
 #include "runtime/x86_64/paging.h"
 #include "runtime/x86_64/trampoline.h"
 #include "scheduler.h"
+#include "stack.h"
 #include "task.h"
 #include "task_internal.h"
 #include "watchdog.h"

@@ -3,7 +3,7 @@
  * Stacks. Each has a slot of virtual addresses, mapped at the slot's upper end, so a look at the slot's number tells whose
  * stack an address belongs to. A few freed stacks of the usual size stay mapped, because most are soon wanted again.
  */
-#include "address_space.h"
+#include "stack.h"
 
 #include "range_layout.h"
 #include "runtime/base/assert.h"
@@ -144,7 +144,7 @@ void stack_free(struct stack *stack)
 	slot_release(slot);
 }
 
-const char *address_space_guard_owner(uint64_t address)
+const char *stack_guard_owner(uint64_t address)
 {
 	uint64_t slot = (address - STACK_START) / STACK_SLOT_BYTES;
 

@@ -2,7 +2,7 @@
 /* What task.c, scheduler.c and wait.c share. Others use task.h. */
 #pragma once
 
-#include "address_space.h"
+#include "stack.h"
 #include "runtime/base/atomic.h"
 #include "runtime/base/list.h"
 #include "runtime/base/spinlock.h"
