@@ -98,6 +98,13 @@ clean_spares_what_it_does_not_know() {
 	[ -e "$folder/thesis" ] && [ -e "$folder/image" ]
 }
 
+# BUILD=build/other made build; that is no reason to refuse BUILD=build, as long as only builds are in it.
+builds_within_are_no_strangers() {
+	local folder=$work/outer
+	mk/build_folder.sh claim "$folder/inner" && mk/build_folder.sh claim "$folder" && [ -e "$folder/.weir-build" ] || return 1
+	make_alone BUILD="$folder" clean && [ ! -e "$folder" ]
+}
+
 clean_removes_what_builds_made() {
 	local folder=$work/mixed
 	mkdir "$folder" && mk/build_folder.sh claim "$folder" && mk/build_folder.sh claim "$folder" || return 1
@@ -235,6 +242,7 @@ check "each variable is nearest to itself" names_are_found
 check "no variable comes from the environment" environment_is_ignored
 check "BUILD does not come from the environment" build_is_not_of_the_environment
 check "clean and builds leave the folders of others alone" clean_spares_what_it_does_not_know
+check "a build in a folder of builds" builds_within_are_no_strangers
 check "clean removes what builds made, and no more" clean_removes_what_builds_made
 check "setup names what is missing" setup_only_names
 check "setup waits for apt's lock" setup_waits_for_the_lock
