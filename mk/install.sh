@@ -34,5 +34,9 @@ copy "$folder" LICENSE README.md weir.mk config.h app/app.h app/scenario.h test/
 flat=. copy "$folder/lib" "$build"/image/lib{weir,program}.a
 flat=. copy "$folder/lib-debug" "$build"/debug/image/lib{weir,program}.a
 flat=. copy "$folder/tools" "$build"/make_{pattern,trace}
-echo "Weir is in $folder. A program's Makefile says: WEIR = $folder, and include \$(WEIR)/weir.mk;" \
-	"$folder/mk/new.sh FOLDER makes one to begin with."
+cat <<END
+Weir is in $folder. $(printf %q "$(realpath "$folder")")/mk/new.sh FOLDER makes a program to begin with, or a program's Makefile says
+
+    WEIR = $(realpath "$folder" | sed 's/ /\\ /g')
+    include \$(WEIR)/weir.mk
+END

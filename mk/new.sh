@@ -20,10 +20,12 @@ WEIR=${weir// /\\ } awk '/^WEIR = / { print "WEIR = " ENVIRON["WEIR"]; next } { 
 	>"$folder/Makefile"
 # The program is its author's, and so is the choice of a licence.
 find "$folder" -type f -exec sed -i '/^[/#]* SPDX-License-Identifier: /d' {} +
-cat <<END
-$folder is a program: hello.c, weir_config.h, a test, a Makefile and a README. It runs, and is tested, by
+echo "$folder is a program: hello.c, weir_config.h, a test, a Makefile and a README. \`make run\` and \`make test\` in that folder" \
+	"run and test it."
+if [ -e "$weir/Makefile" ]; then
+	cat <<-END
+		Here do the same
 
-    make run APP=$(printf %q "$folder")        make test APP=$(printf %q "$folder")
-
-or by \`make run\` and \`make test\` in that folder.
-END
+		    make run APP=$(printf %q "$folder")        make test APP=$(printf %q "$folder")
+	END
+fi
