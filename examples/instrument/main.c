@@ -186,7 +186,7 @@ static status_t run(const struct app_environment *environment)
 
 _Noreturn void app_main(const struct app_environment *environment)
 {
-	const status_t status = run(environment);
+	const status_t status = options_check(environment->command_line) ? run(environment) : STATUS_INVALID;
 
 	if (options_get_number(environment->command_line, "monitor", 0) != 0) {
 		print("The monitor is open: help lists its commands, poweroff ends.\n");

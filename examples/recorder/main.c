@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The program: one recording as the command line says, or any number of them from the monitor.
+ * The program: one recording as the command line says; on a terminal the monitor is open meanwhile and afterwards, for any
+ * number of them, and the first one waits for `record` unless the command line says how long it is (length=).
  *
  *	record NAME [key=value ...]   starts a recording; the options below hold where nothing is said
  *	record trigger, record stop   by hand
@@ -59,7 +60,7 @@ static status_t start(const char *options, const char *name)
 	struct volume *volume = volume_choose(options);
 
 	if (!card)
-		log_error("recorder: there is no card; examples/recorder/run.sh starts one");
+		log_error("recorder: there is no card; examples/instrument/run.sh APP=examples/recorder starts one");
 	return card && volume ? recorder_start(&recorder, environment->memory, card, volume, &wanted) : STATUS_NOT_FOUND;
 }
 
@@ -108,7 +109,7 @@ static status_t record_start(int argc, char **argv)
 
 	for (int i = 2; i < argc && length < sizeof(line); i++)
 		length += format_text(line + length, sizeof(line) - length, " %s", argv[i]);
-	status = start(line, name);
+	status = options_check(line) ? start(line, name) : STATUS_INVALID;
 	return status == STATUS_OK ? task_spawn(&task, ending_run, NULL, &ending) : status;
 }
 
@@ -164,26 +165,44 @@ static struct command recordings_command = {
 	.run = recordings_command_run,
 };
 
-static status_t run(void)
+/* The name that the command line gives the recording. */
+static char *first_name(void)
 {
-	char name[NAME_BYTES] = "run";
-	status_t status;
+	static char name[NAME_BYTES] = "run";
 
 	(void)options_get(environment->command_line, "name", name, sizeof(name));
-	status = start(environment->command_line, name);
+	return name;
+}
+
+static status_t run(void)
+{
+	status_t status = start(environment->command_line, first_name());
+
 	if (status == STATUS_OK)
 		status = finish();
 	return status == STATUS_OK ? list() : status;
 }
 
-_Noreturn void app_main(const struct app_environment *given)
+static _Noreturn void stay_in_monitor(void)
 {
-	environment = given;
-	if (options_get_number(environment->command_line, "monitor", 0) == 0)
-		power_exit(run() == STATUS_OK ? 0 : 1);
+	char *first[] = { "record", first_name() };
+	char length[NAME_BYTES];
+
 	command_register(environment->commands, &record_command);
 	command_register(environment->commands, &recordings_command);
+	if (options_get(environment->command_line, "length", length, sizeof(length)) && record_start(2, first) == STATUS_OK)
+		print("Recording %s; `record stop` ends it.\n", first[1]);
 	print("The monitor is open: `help record` says how to record, poweroff ends.\n");
 	monitor_run(environment->commands);
 	power_exit(0);
+}
+
+_Noreturn void app_main(const struct app_environment *given)
+{
+	environment = given;
+	if (!options_check(environment->command_line))
+		power_exit(1);
+	if (options_get_number(environment->command_line, "monitor", 0) != 0)
+		stay_in_monitor();
+	power_exit(run() == STATUS_OK ? 0 : 1);
 }

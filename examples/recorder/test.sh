@@ -4,21 +4,20 @@
 # that is too slow, one that is cut off by the machine's end, and one behind that.
 set -euo pipefail
 
-here=$(dirname "$0")
-tree=$(cd "$here/../.." && pwd)
-build=$tree/build/recorder
+cd "$(dirname "$0")/../.."
+build=build/recorder
 more=("$@")
 for word; do
 	case $word in BUILD=*) build=${word#*=} ;; esac
 done
 work=$build/test
 disk=$work/recordings.img
-"$tree/mk/build_folder.sh" claim "$build"
+mk/build_folder.sh claim "$build"
 rm -rf "$work"
 mkdir -p "$work"
 truncate -s 128M "$disk"
-cc -std=gnu11 -O2 -I"$tree" "$here/host/check.c" -o "$work/check"
-cc -std=gnu11 -O2 -I"$tree" -I"$tree/src" "$tree/tools/recording.c" "$tree/src/runtime/base/crc32.c" -o "$work/recording"
+cc -std=gnu11 -O2 -I. examples/recorder/host/check.c -o "$work/check"
+cc -std=gnu11 -O2 -I. -Isrc tools/recording.c src/runtime/base/crc32.c -o "$work/recording"
 
 fail() {
 	echo "recorder: $*"
@@ -28,7 +27,7 @@ fail() {
 
 # machine DRIVE_OPTIONS OPTIONS: the machine's output goes to $work/output
 machine() {
-	"$here/../instrument/run.sh" "${more[@]}" APP=examples/recorder BUILD="$build" MEM=512M TIMEOUT=120 \
+	examples/instrument/run.sh "${more[@]}" APP=examples/recorder BUILD="$build" MEM=512M TIMEOUT=120 \
 		OPTIONS="volume=virtio1 buffer_bytes=256K buffers=32 $2" \
 		QEMU_ARGS="-drive if=none,id=recordings,format=raw,file=$disk$1 -device virtio-blk-pci,drive=recordings" \
 		>"$work/output" 2>&1 </dev/null
@@ -40,6 +39,9 @@ holds() {
 	found=$("$work/recording" extract "$1" "$disk" 2>"$work/notes" | "$work/check") || fail "recording $1 is out of order"
 	grep -qE "$2" <<<"$found" || fail "recording $1: $found, and not $2"
 }
+
+if machine "" "lenght=8"; then fail "an option that is not there is taken"; fi
+grep -q 'no option lenght=; the nearest one is length=' "$work/output" || fail "the misspelt option has no message"
 
 samples=32768 # in a buffer
 machine "" "rate=1000000 length=48 name=plain" || fail "the plain recording failed"

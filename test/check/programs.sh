@@ -122,6 +122,27 @@ from_the_template() {
 	step "refused: new where something is" 'there already' "$MAKE" --no-print-directory new APP="$place/new"
 }
 
+# A copy of the tree below a blank, as a user has who cloned it there: the example, which starts a card beside the machine.
+example_below_a_blank() {
+	local copy="$place/tree here"
+	mkdir "$copy"
+	git ls-files -z | xargs -0 cp --parents -t "$copy"
+	step "the instrument, below a blank" '^result: instrument round=2 .* bad_samples=0 failed=no' \
+		timeout 120 env -u MAKEFLAGS "$copy/examples/instrument/run.sh" MEM=512M OPTIONS=buffers=16 ACCEL="$accelerator" \
+		LIBRARY="$(realpath --relative-to="$copy" "$BUILD/image")"
+	step "refused: a misspelt option of the instrument" 'no option bufers=; the nearest one is buffers=' \
+		timeout 120 env -u MAKEFLAGS "$copy/examples/instrument/run.sh" MEM=512M OPTIONS=bufers=16 ACCEL="$accelerator" \
+		LIBRARY="$(realpath --relative-to="$copy" "$BUILD/image")"
+	rm -rf "$copy"
+}
+
+# What the installation says of a Makefile is taken as it is, blanks included.
+by_what_install_says() {
+	mkdir "$place/told"
+	sed -n 's/^    //p' "$work/install.output" >"$place/told/Makefile"
+	step "installation: what it says of a Makefile" 'build and start it in QEMU' installed "$place/told" help
+}
+
 rm -rf "$work"
 mkdir -p "$place"
 step "install" 'Weir is in' env -u MAKEFLAGS "$MAKE" --no-print-directory -j"$(nproc)" BUILD="$BUILD" install PREFIX="$weir"
@@ -129,4 +150,6 @@ by_an_installation &
 by_the_tree
 alone
 from_the_template
+by_what_install_says
+example_below_a_blank
 wait
