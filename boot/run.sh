@@ -123,7 +123,8 @@ trace_make() {
 terminal=0
 [ -t 0 ] && [ -t 1 ] && terminal=1
 if [ $terminal = 1 ]; then
-	echo "To leave QEMU: poweroff in the monitor, which flushes first. Ctrl-A X ends QEMU at once, and flushes nothing."
+	echo "To leave QEMU: poweroff in the monitor, which flushes first; Ctrl-C ends what runs in the machine, and not the machine." \
+		"Ctrl-A X ends QEMU at once, and flushes nothing."
 fi
 
 memory_mib=$(mebibytes "$mem")
@@ -245,7 +246,6 @@ export TMPDIR=$PWD/$build
 command=(timeout --foreground --kill-after=10 "${TIMEOUT:-0}" qemu-system-x86_64 "${arguments[@]}")
 status=0
 if [ $terminal = 1 ]; then
-	echo "poweroff ends the machine and writes its disks; Ctrl-C ends what runs in it; Ctrl-A X ends QEMU at once, without a flush."
 	"${command[@]}" || status=$?
 else
 	"${command[@]}" {input}>&- {output}>&- | sed -u -e 's/\r$//' -e 's/\x1b\[[0-9;=]*[A-Za-z]//g' || status=${PIPESTATUS[0]}
