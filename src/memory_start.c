@@ -8,6 +8,7 @@
 #include "heap/memory.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/config_value.h"
+#include "runtime/base/format.h"
 #include "runtime/base/log.h"
 #include "runtime/base/options.h"
 #include "runtime/kernel/boot_heap.h"
@@ -60,8 +61,8 @@ static uint64_t guarantee_bytes(const struct memory_config *config, const char *
 	const uint64_t given = align_down(MIN(wanted, all / GUARANTEE_SHARE), config->guarantee.piece_bytes);
 
 	if (wanted > given)
-		log_warn("memory: the DMA guarantee is %llu bytes instead of %llu: whole pieces, in an eighth of the memory",
-			 (unsigned long long)given, (unsigned long long)wanted);
+		log_warn("memory: the DMA guarantee is %s, not %s: it has at most an eighth of the memory, in whole pieces",
+			 format_bytes((char[FORMAT_BYTES_SIZE]){ 0 }, given), format_bytes((char[FORMAT_BYTES_SIZE]){ 0 }, wanted));
 	return given;
 }
 
