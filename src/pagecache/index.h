@@ -50,12 +50,6 @@ struct lookup {
 	struct page *lent; /* STATUS_NOT_FOUND: the page in a loaned block, or NULL */
 };
 
-/* Whether this is the first use of a page that was read ahead, by its state before. */
-static inline bool page_is_first_use(uint32_t before)
-{
-	return before & PAGE_AHEAD;
-}
-
 /* A page snapshot: a page that is looked at without a pin. */
 struct sight {
 	uint32_t before; /* its state before the hit */

@@ -55,7 +55,7 @@ static void window_read(struct window *window, struct page *page)
 static void count_hit(struct window *window, uint32_t before)
 {
 	window->hits++;
-	window->first_uses += page_is_first_use(before);
+	window->first_uses += (before & PAGE_AHEAD) != 0;
 }
 
 /*
@@ -183,8 +183,8 @@ static inline bool read_hit(struct node *node, struct stream *stream, uint64_t o
 	index_prefetch(&node->volume->pagecache->pages.index, page_key_make(node->id, number));
 	if (!copy_seen(node, number, &part, &before))
 		return false;
-	pages_count_lookups(&node->volume->pages, 1, 0, page_is_first_use(before));
-	if (page_is_first_use(before))
+	pages_count_lookups(&node->volume->pages, 1, 0, (before & PAGE_AHEAD) != 0);
+	if (before & PAGE_AHEAD)
 		readahead_note(node, stream, number, number + 1, 0);
 	return true;
 }
