@@ -22,6 +22,7 @@
 #include "drivers/pci/pci.h"
 
 struct block_device_table;
+struct command_table;
 struct dma;
 struct memory;
 
@@ -82,6 +83,9 @@ void driver_device_is_loose(struct pci_function *function);
 
 /* From probe: the device has been reset, so nothing that it had is in use any more. */
 void driver_device_was_reset(struct pci_function *function);
+
+/* The monitor command `pci`. */
+void pci_commands_register(struct command_table *table);
 
 /* The first function that the driver of that name is bound to, behind `after` (NULL: from the start), or NULL. */
 struct pci_function *driver_function(const char *driver, struct pci_function *after);

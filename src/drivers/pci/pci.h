@@ -27,7 +27,6 @@
 #include "runtime/kernel/interrupt.h"
 #include "runtime/kernel/mmio.h"
 
-struct command_table;
 struct driver;
 struct heap;
 
@@ -158,6 +157,3 @@ status_t pci_scan(struct heap *heap) MUST_CHECK;
 /* The function behind `function` (NULL: the first), or NULL. */
 struct pci_function *pci_next(struct pci_function *function);
 bool pci_matches(const struct pci_function *function, const struct pci_id *id);
-
-/* The monitor command `pci`. */
-void pci_commands_register(struct command_table *table);
