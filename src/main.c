@@ -25,7 +25,7 @@
 #include "runtime/x86_64/paging.h"
 #include "memory_start.h"
 #include "services.h"
-#include "volumes.h"
+#include "disk_volumes.h"
 
 static const struct kernel_config kernel_config = {
 	.cpus_max = KERNEL_CPUS_MAX,

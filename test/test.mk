@@ -9,7 +9,7 @@ TEST_DIR := $(BUILD)/test
 
 PORTABLE_SOURCES := $(wildcard src/runtime/base/*.c src/heap/*.c src/block/*.c src/pagecache/*.c test/fake/*.c test/host/platform_*.c) \
 	$(patsubst %,src/runtime/kernel/%.c,boot_heap font fragment framebuffer keyboard line_editor pager rtc terminal) \
-	$(patsubst %,boot/%.c,command_line loader_text memory_map wall_clock) src/volumes.c src/volume_rules.c
+	$(patsubst %,boot/%.c,command_line loader_text memory_map wall_clock) src/disk_volumes.c src/volume_rules.c
 SANITIZE = address,undefined
 # Races need threads, and without debug checks they come often; the other tests would only be slow under the thread sanitizer.
 HOST_TEST_SOURCES := $(if $(filter thread,$(SANITIZE)),$(shell grep -l 'START_TEST.*threads' test/host/test_*.c),$(wildcard test/host/test_*.c))

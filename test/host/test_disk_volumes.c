@@ -9,7 +9,7 @@
 #include "pagecache/map.h"
 #include "runtime/base/crc32.h"
 #include "runtime/base/options.h"
-#include "volumes.h"
+#include "disk_volumes.h"
 
 #define SMALL_DISK   (4 * MIB)
 #define SECTOR_BYTES 512
@@ -590,7 +590,7 @@ START_TEST(what_terminals_obey_is_not_in_a_label)
 }
 END_TEST
 
-HOST_TEST_MAIN("volumes", partitions_are_attached_or_the_disk_as_a_whole, rules_of_the_table_and_of_the_command_line_count,
+HOST_TEST_MAIN("disk_volumes", partitions_are_attached_or_the_disk_as_a_whole, rules_of_the_table_and_of_the_command_line_count,
 	       a_cache_minimum_beyond_half_of_the_memory_is_refused,
 	       the_cache_minimums_of_all_volumes_are_at_most_half_of_the_memory, a_run_does_not_begin_with_wrong_rules,
 	       values_are_set_at_run_time, what_cannot_be_set_is_refused_with_a_reason, tab_knows_volumes_and_settings,

@@ -3,7 +3,7 @@
  * Volumes of disks, with the names that rules and people know them by. The page cache knows a volume by its own name only; what
  * else it is called is kept beside it, in a struct named_volume.
  */
-#include "volumes.h"
+#include "disk_volumes.h"
 
 #include "heap/memory.h"
 #include "block/partition.h"
