@@ -12,7 +12,6 @@
 #include "runtime/base/config_value.h"
 #include "runtime/base/log.h"
 #include "runtime/base/options.h"
-#include "runtime/base/string.h"
 #include "runtime/base/version.h"
 #include "runtime/kernel/boot_heap.h"
 #include "runtime/kernel/clock.h"
@@ -23,9 +22,10 @@
 #include "runtime/kernel/start.h"
 #include "runtime/x86_64/descriptors.h"
 #include "runtime/x86_64/paging.h"
+#include "disk_volumes.h"
+#include "log_volume.h"
 #include "memory_start.h"
 #include "services.h"
-#include "disk_volumes.h"
 
 static const struct kernel_config kernel_config = {
 	.cpus_max = KERNEL_CPUS_MAX,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What serves the program while it runs, and is ended in order when the power goes: tasks, and the log on a volume. There is
- * one machine, so what power-off has to know of it is kept here.
+ * The tasks that serve the program while it runs, and how all that serves it is ended, in order, when
+ * the power goes. There is one machine, so what power-off has to know of it is kept here.
  */
 #include "services.h"
 
@@ -9,9 +9,8 @@
 #include "heap/background_cleaner.h"
 #include "heap/failure_report.h"
 #include "heap/memory.h"
-#include "pagecache/volume.h"
+#include "pagecache/pagecache.h"
 #include "runtime/base/log.h"
-#include "runtime/base/options.h"
 #include "runtime/kernel/log_disk.h"
 #include "runtime/kernel/power.h"
 #include "runtime/kernel/task.h"
@@ -63,47 +62,6 @@ void services_start(struct memory *memory, struct pagecache *pagecache)
 		start("guarantee", TASK_HIGH, guarantee_task, memory_guarantee(memory));
 	start("cleaner", TASK_HIGH, cleaner_task, memory);
 	start("reports", TASK_NORMAL, report_task, memory);
-}
-
-static status_t flush_device(struct block_device *device)
-{
-	return pagecache_flush_device(served_pagecache, device);
-}
-
-/*
- * log=VOLUME: what fails is logged, and costs the log alone. The log goes past the page cache, so
- * that gives the volume up: what it caches of it would be stale, and what a program wrote there
- * would meet the log's blocks.
- */
-void log_on_volume_start(struct memory *memory, struct pagecache *pagecache, struct command_table *commands,
-			 const char *command_line)
-{
-	static char name[VOLUME_NAME_BYTES];
-	struct volume *volume;
-	status_t status = STATUS_READ_ONLY;
-
-	if (!options_get(command_line, "log", name, sizeof(name)))
-		return;
-	volume = volume_find(pagecache, name);
-	if (!volume) {
-		log_error("log=%s: there is no volume of that name", name);
-		return;
-	}
-	if (volume->config.read_only)
-		log_error("log: %s cannot be used: %s", name, status_text(status));
-	else
-		status = log_disk_start(&(struct log_disk_config){
-			.name = name,
-			.device = volume->device,
-			.start_bytes = volume->start_bytes,
-			.bytes = volume->bytes,
-			.flush = flush_device,
-			.heap = memory_general_heap(memory),
-			.commands = commands,
-		});
-	/* No program runs yet: nothing of it is dirty or mapped. */
-	if (status == STATUS_OK)
-		(void)!volume_detach(volume, true);
 }
 
 static void in_use_log(const char *text)
