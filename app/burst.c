@@ -46,11 +46,15 @@ static struct memory *memory_of(const struct burst *burst)
 /* Blocks without one among them that cannot be moved. */
 static uint64_t longest_range(const struct burst *burst, const struct device *device)
 {
-	const struct block_heap *heap = &memory_of(burst)->blocks;
+	const struct block_heap *heap = memory_block_heap(memory_of(burst));
+	const struct phys_range all = block_heap_range(heap);
+	struct phys_addr block = all.start;
 	uint64_t length = 0, longest = 0;
 
-	for (uint64_t i = 0; i < heap->count && block_address(heap, &heap->blocks[i]).value <= device->dma_mask; i++) {
-		length = bitmap_test(heap->movable_map, i) ? length + 1 : 0;
+	for (; block.value < all.start.value + all.bytes && block.value <= device->dma_mask; block.value += BLOCK_BYTES) {
+		const struct owner *owner = block_heap_owner(heap, block);
+
+		length = block_heap_find(heap, block) && (!owner || owner->movable) ? length + 1 : 0;
 		longest = MAX(longest, length);
 	}
 	return longest;

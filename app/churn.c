@@ -38,12 +38,13 @@ struct churn {
 static status_t find_window(struct churn *churn, struct memory *memory)
 {
 	const struct dma_request request = { .bytes = WINDOW_BYTES, .alignment_bytes = BLOCK_BYTES, .segments_max = 1 };
-	const uint64_t end = (memory->blocks.first_block + memory->blocks.count) << BLOCK_SHIFT;
+	const struct phys_range all = block_heap_range(memory_block_heap(memory));
 	struct dma_buffer *buffer;
 	status_t status = STATUS_NO_MEMORY;
 
 	churn->device = (struct device){ .name = "bridged", .dma_mask = 2 * WINDOW_BYTES - 1 };
-	for (; status != STATUS_OK && churn->device.dma_mask < 2 * end; churn->device.dma_mask += WINDOW_BYTES)
+	for (; status != STATUS_OK && churn->device.dma_mask < 2 * (all.start.value + all.bytes);
+	     churn->device.dma_mask += WINDOW_BYTES)
 		status = dma_alloc(memory_dma(memory), &churn->device, &request, &buffer);
 	if (status != STATUS_OK) {
 		print("No window of %llu MB is free: %s\n", (unsigned long long)(WINDOW_BYTES / MIB), status_text(status));
@@ -60,13 +61,12 @@ static status_t find_window(struct churn *churn, struct memory *memory)
 
 static uint64_t count_cached_blocks(const struct churn *churn)
 {
-	const struct block_heap *heap = &churn->testbed.environment->memory->blocks;
+	const struct block_heap *heap = memory_block_heap(churn->testbed.environment->memory);
 	uint64_t count = 0;
 
 	for (uint64_t i = 0; i < WINDOW_BLOCKS; i++) {
-		const struct block *block =
-			block_heap_find(heap, (struct phys_addr){ churn->device.dma_lowest + i * BLOCK_BYTES });
-		const struct owner *owner = block ? block->owner : NULL;
+		const struct owner *owner =
+			block_heap_owner(heap, (struct phys_addr){ churn->device.dma_lowest + i * BLOCK_BYTES });
 
 		count += owner && owner->movable;
 	}

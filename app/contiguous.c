@@ -42,9 +42,10 @@ static void run_size(struct testbed *testbed, const struct device *device, uint6
 }
 
 /* 4 GB, if there is memory beyond; else the largest power of two below which there is not all of it. */
-static uint64_t low_end(const struct memory *memory)
+static uint64_t low_end(struct memory *memory)
 {
-	const uint64_t end = (memory->blocks.first_block + memory->blocks.count) << BLOCK_SHIFT;
+	const struct phys_range all = block_heap_range(memory_block_heap(memory));
+	const uint64_t end = all.start.value + all.bytes;
 
 	return end > 4 * GIB ? 4 * GIB : 1ull << log2_floor(end - 1);
 }

@@ -57,7 +57,7 @@ static void reserve(struct storm *storm, unsigned i, uint64_t bytes)
 	status_t status = STATUS_OK;
 
 	storm->devices[i] = (struct device){ .name = "storm", .dma_mask = UINT64_MAX };
-	if (memory->guarantee.pieces > 0 && bytes > 0)
+	if (guarantee_total_bytes(memory_guarantee(memory)) > 0 && bytes > 0)
 		status = dma_guarantee_reserve(memory_dma(memory), &storm->devices[i], bytes);
 	if (status != STATUS_OK)
 		testbed_fail(&storm->testbed, "reserving a part of the guarantee", status);
@@ -67,8 +67,9 @@ static void reserve(struct storm *storm, unsigned i, uint64_t bytes)
 static void prepare(struct storm *storm, uint64_t loops)
 {
 	struct memory *memory = storm->testbed.environment->memory;
-	const uint32_t pieces = memory->guarantee.pieces;
-	const uint64_t piece_bytes = pieces > 0 ? memory->guarantee.piece_blocks * BLOCK_BYTES : PIECE_WITHOUT;
+	const uint64_t guaranteed_bytes = guarantee_total_bytes(memory_guarantee(memory));
+	const uint64_t piece_bytes = guaranteed_bytes > 0 ? guarantee_piece_bytes(memory_guarantee(memory)) : PIECE_WITHOUT;
+	const uint32_t pieces = (uint32_t)(guaranteed_bytes / piece_bytes);
 	const uint32_t wanted = pieces > 0 ? pieces : PIECES_WITHOUT;
 
 	for (unsigned i = 0; i < storm->count; i++) {
@@ -124,7 +125,7 @@ static uint64_t percentile(const struct storm *storm, uint64_t per_mille)
 static void print_result(struct storm *storm, uint64_t requests, uint64_t refused, uint64_t overwritten, uint64_t bytes)
 {
 	struct memory *memory = storm->testbed.environment->memory;
-	const struct guarantee_statistics statistics = guarantee_statistics(&memory->guarantee);
+	const struct guarantee_statistics statistics = guarantee_statistics(memory_guarantee(memory));
 	char text[TESTBED_TEXT_BYTES];
 
 	scenario_result(storm->testbed.scenario,
@@ -133,7 +134,7 @@ static void print_result(struct storm *storm, uint64_t requests, uint64_t refuse
 			"alloc_ns_p50=%llu alloc_ns_p999=%llu alloc_ns_max=%llu",
 			testbed_format(text, &storm->testbed), storm->count, (unsigned long long)requests,
 			(unsigned long long)bytes, (unsigned long long)refused, (unsigned long long)overwritten,
-			(unsigned long long)(memory->guarantee.pieces * memory->guarantee.piece_blocks * BLOCK_BYTES),
+			(unsigned long long)guarantee_total_bytes(memory_guarantee(memory)),
 			(unsigned long long)statistics.steps_max, (unsigned long long)statistics.exchanged,
 			(unsigned long long)percentile(storm, 500), (unsigned long long)percentile(storm, 999),
 			(unsigned long long)percentile(storm, 1000));
@@ -153,7 +154,7 @@ static void judge(struct storm *storm)
 		storm->testbed.failures += dma_device_leaks(memory_dma(memory), &storm->devices[i]);
 		dma_guarantee_end(memory_dma(memory), &storm->devices[i]);
 	}
-	if (memory->guarantee.pieces > 0 && refused > 0) {
+	if (guarantee_total_bytes(memory_guarantee(memory)) > 0 && refused > 0) {
 		print("FAILED: %llu of %llu requests within the guarantee were refused\n", (unsigned long long)refused,
 		      (unsigned long long)requests);
 		storm->testbed.failures += refused;

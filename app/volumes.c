@@ -86,9 +86,9 @@ static void read_some(struct volumes *self, struct side *side)
 /* What is left to a volume when it has given all it may: its keep, and what it has lent to the guarantee. */
 static uint64_t floor_bytes(struct volumes *self, const struct side *side)
 {
-	struct guarantee *guarantee = &self->testbed.environment->memory->guarantee;
+	struct guarantee *guarantee = memory_guarantee(self->testbed.environment->memory);
 
-	return side->keep_bytes + guarantee_statistics(guarantee).lent * guarantee->piece_blocks * BLOCK_BYTES;
+	return side->keep_bytes + guarantee_statistics(guarantee).lent * guarantee_piece_bytes(guarantee);
 }
 
 /* By turns, until memory is full. */
@@ -107,7 +107,7 @@ static void fill(struct volumes *self)
 /* One buffer more; false: there is no more. What was taken from the guarantee before is not cached any more. */
 static bool take_one(struct volumes *self)
 {
-	(void)guarantee_keep(&self->testbed.environment->memory->guarantee);
+	(void)guarantee_keep(memory_guarantee(self->testbed.environment->memory));
 
 	const uint64_t cheap = cached_bytes(&self->cheap), dear = cached_bytes(&self->dear);
 	struct dma_request request = self->buffers.request;

@@ -61,7 +61,7 @@ bool buffers_take_free(struct buffers *buffers)
 
 	/* Beside min, which no request but the kernel's may take, some blocks for the metadata of the buffers. */
 	if (memory_free_bytes(buffers->memory) <
-	    missing_bytes + buffers->memory->reclaim.watermarks.min_bytes + 2 * BLOCK_BYTES)
+	    missing_bytes + reclaim_watermarks(memory_reclaim(buffers->memory))->min_bytes + 2 * BLOCK_BYTES)
 		return false;
 	return buffers_take(buffers, 0) == STATUS_OK;
 }

@@ -30,7 +30,7 @@ static uint64_t cached_bytes(const struct loads *loads, uint64_t *dirty_bytes)
 uint64_t fill_cache(struct loads *loads)
 {
 	const struct app_environment *environment = loads->environment;
-	const uint64_t low_bytes = environment->memory->reclaim.watermarks.low_bytes;
+	const uint64_t low_bytes = reclaim_watermarks(memory_reclaim(environment->memory))->low_bytes;
 	const uint64_t free_bytes = memory_free_bytes(environment->memory);
 	const uint64_t disk_bytes = loads->pages * PAGE_BYTES;
 	const uint64_t before = cached_bytes(loads, NULL);

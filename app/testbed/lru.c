@@ -17,9 +17,9 @@
 /* The number of blocks up to the end of memory. */
 static uint64_t block_count(const struct lru *lru)
 {
-	const struct memory *memory = lru->loads->environment->memory;
+	const struct phys_range all = block_heap_range(memory_block_heap(lru->loads->environment->memory));
 
-	return memory->blocks.first_block + memory->blocks.count;
+	return (all.start.value + all.bytes) >> BLOCK_SHIFT;
 }
 
 static struct heap *heap_of(const struct lru *lru)
@@ -82,22 +82,18 @@ static bool evict(struct lru *lru, uint32_t frame)
 /* Free, or without a page, or an empty block that some heap keeps. */
 static bool is_to_be_had(const struct lru *lru, uint64_t index)
 {
-	const struct block_heap *blocks = &lru->loads->environment->memory->blocks;
 	const struct phys_addr address = { index << BLOCK_SHIFT };
-	const struct block *block = block_heap_find(blocks, address);
 
-	if (!block || !block->present)
-		return false;
-	if (!block->taken || (block->cache && objcache_block_is_empty(block)))
-		return true;
-	return lru->left[index] == 0 && volume_has_block(lru->loads->volume, address);
+	return memory_block_is_unused(lru->loads->environment->memory, address) ||
+	       (lru->left[index] == 0 && volume_has_block(lru->loads->volume, address));
 }
 
 static bool fits(const struct lru *lru, const struct device *device, const struct dma_request *request, uint64_t count)
 {
 	const uint64_t piece = request->segments_max == 1 ? request->bytes : request->segment_bytes_min;
 	const uint64_t wanted = count * request->bytes / piece;
-	const uint64_t kept = lru->loads->environment->memory->reclaim.watermarks.min_bytes / BLOCK_BYTES + BOOKKEEPING_BLOCKS;
+	const uint64_t kept = reclaim_watermarks(memory_reclaim(lru->loads->environment->memory))->min_bytes / BLOCK_BYTES +
+			      BOOKKEEPING_BLOCKS;
 	uint64_t had = 0, row = 0, pieces = 0;
 
 	for (uint64_t index = 0; index <= block_count(lru); index++) {

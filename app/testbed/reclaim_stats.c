@@ -24,7 +24,7 @@ static const char *cost_word(enum cleaner_cost cost)
 
 static void read_books(struct reclaim_stats *stats)
 {
-	struct cleaner_registry *registry = &stats->environment->memory->reclaim.cleaners;
+	struct cleaner_registry *registry = reclaim_cleaners(memory_reclaim(stats->environment->memory));
 	struct pagecache_statistics statistics;
 	struct cleaner *cleaner = NULL;
 
@@ -38,10 +38,8 @@ static void read_books(struct reclaim_stats *stats)
 			cleaner_put(registry, cleaner);
 			return;
 		}
-		spinlock_lock(&registry->lock);
 		stats->cleaners[stats->cleaner_count++] =
 			(struct reclaim_giver){ cleaner, cleaner->name, cost_word(cleaner->cost), cleaner->given_bytes };
-		spinlock_unlock(&registry->lock);
 	}
 }
 
@@ -61,13 +59,13 @@ static uint64_t given_before(const struct reclaim_stats *stats, const struct cle
 
 /*
  * The refill task's round clears away what was cached in pieces of the guarantee that were taken.
- * Holding the reclaim lock means that no cleaner runs.
+ * Having a turn means that no cleaner runs.
  */
 static void wait_for_rest(struct memory *memory)
 {
-	(void)guarantee_keep(&memory->guarantee);
-	if (fair_mutex_lock(&memory->reclaim.lock, URGENCY_NORMAL, PLATFORM_FOREVER) == STATUS_OK)
-		fair_mutex_unlock(&memory->reclaim.lock);
+	(void)guarantee_keep(memory_guarantee(memory));
+	if (fair_mutex_lock(reclaim_turn(memory_reclaim(memory)), URGENCY_NORMAL, PLATFORM_FOREVER) == STATUS_OK)
+		fair_mutex_unlock(reclaim_turn(memory_reclaim(memory)));
 }
 
 void reclaim_stats_close(const struct reclaim_stats *stats, struct reclaim_delta *delta)

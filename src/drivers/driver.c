@@ -101,7 +101,7 @@ static status_t probe_locked(struct pci_function *function)
 		return STATUS_NOT_FOUND;
 	format_text(function->device_name, sizeof(function->device_name), "%s %s", driver->name, function->name);
 	function->device = (struct device){ .name = function->device_name, .dma_mask = UINT64_MAX };
-	if (!function->owned.parent)
+	if (!driver_heap(function)->name)
 		memory_owned_heap_init(environment->memory, &function->owned, function->device_name);
 	pci_disable(function); /* firmware may have left it running */
 	status = driver->probe(environment, function);

@@ -196,9 +196,23 @@ uint64_t block_heap_watch(struct block_heap *heap, struct phys_addr lowest, stru
 /* The descriptor of the block that holds `address`, or NULL if that is no memory of this heap. */
 struct block *block_heap_find(const struct block_heap *heap, struct phys_addr address);
 
+/* The holder of that block just now; NULL: it is free, or no memory of this heap. */
+static inline const struct owner *block_heap_owner(const struct block_heap *heap, struct phys_addr address)
+{
+	const struct block *block = block_heap_find(heap, address);
+
+	return block ? block->owner : NULL;
+}
+
 static inline struct phys_addr block_address(const struct block_heap *heap, const struct block *block)
 {
 	return (struct phys_addr){ (heap->first_block + (uint64_t)(block - heap->blocks)) << BLOCK_SHIFT };
+}
+
+/* From the first block to the last, with the holes in between. */
+static inline struct phys_range block_heap_range(const struct block_heap *heap)
+{
+	return (struct phys_range){ { heap->first_block << BLOCK_SHIFT }, heap->count << BLOCK_SHIFT };
 }
 
 /* Whether all blocks of the heap lie in [lowest, highest]. */

@@ -126,11 +126,10 @@ static struct dma_zone *zone_new(struct dma *dma, const struct block_constraints
 
 struct dma_zone *dma_zone_get(struct dma *dma, const struct device *device)
 {
-	const struct block_heap *heap = dma->reclaim->blocks;
-	const uint64_t end = (heap->first_block + heap->count) << BLOCK_SHIFT;
+	const struct phys_range all = block_heap_range(dma->reclaim->blocks);
 	const struct block_constraints constraints = {
-		.lowest = { device->dma_lowest <= heap->first_block << BLOCK_SHIFT ? 0 : device->dma_lowest },
-		.highest = { device->dma_mask >= end - 1 ? UINT64_MAX : device->dma_mask },
+		.lowest = { device->dma_lowest <= all.start.value ? 0 : device->dma_lowest },
+		.highest = { device->dma_mask >= all.start.value + all.bytes - 1 ? UINT64_MAX : device->dma_mask },
 	};
 	struct dma_zone *zone = zone_find(dma, &constraints, NULL);
 	struct dma_zone *fresh;
@@ -153,13 +152,11 @@ struct dma_zone *dma_zone_get(struct dma *dma, const struct device *device)
 void dma_init(struct dma *dma, struct reclaim *reclaim, struct guarantee *guarantee, struct general_heap *general,
 	      uint64_t retain_bytes)
 {
-	*dma = (struct dma){
-		.reclaim = reclaim,
-		.guarantee = guarantee,
-		.general = general,
-		.explainer.explain = dma_explain,
-		.retain_bytes = retain_bytes,
-	};
+	*dma = (struct dma){ .reclaim = reclaim,
+			     .guarantee = guarantee,
+			     .general = general,
+			     .explainer = { dma_explain },
+			     .retain_bytes = retain_bytes };
 	reclaim->explainer = &dma->explainer;
 	list_init(&dma->buffers);
 	list_init(&dma->clients);

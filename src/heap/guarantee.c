@@ -322,7 +322,8 @@ static void fill_first(struct guarantee *guarantee)
 status_t guarantee_init(struct guarantee *guarantee, struct reclaim *reclaim, struct heap *heap,
 			const struct guarantee_config *config)
 {
-	const uint64_t end = (reclaim->blocks->first_block + reclaim->blocks->count) << BLOCK_SHIFT;
+	const struct phys_range all = block_heap_range(reclaim->blocks);
+	const uint64_t end = all.start.value + all.bytes;
 
 	memset(guarantee, 0, sizeof(*guarantee));
 	guarantee->reclaim = reclaim;
@@ -337,7 +338,7 @@ status_t guarantee_init(struct guarantee *guarantee, struct reclaim *reclaim, st
 	guarantee->pieces = (uint32_t)divide_round_up(config->bytes, config->piece_bytes);
 	guarantee->piece_blocks = config->piece_bytes >> BLOCK_SHIFT;
 	guarantee->piece_shift = log2_floor(config->piece_bytes);
-	guarantee->lowest.value = reclaim->blocks->first_block << BLOCK_SHIFT;
+	guarantee->lowest = all.start;
 	guarantee->place_count = guarantee_place(guarantee, (struct phys_addr){ end - 1 }) + 1;
 	guarantee->highest.value = config->highest.value == 0 ? end - 1 : MIN(config->highest.value, end - 1);
 	if (!tables_alloc(guarantee))

@@ -263,6 +263,15 @@ static inline uint64_t guarantee_piece_bytes(const struct guarantee *guarantee)
 	return guarantee->piece_blocks << BLOCK_SHIFT;
 }
 
+/* Whether a loan that starts there lies where the guarantee wants it. */
+static inline bool guarantee_admits(const struct guarantee *guarantee, const struct guarantee_wish *wish,
+				    struct phys_addr start)
+{
+	return start.value + guarantee_piece_bytes(guarantee) - 1 <= guarantee->highest.value &&
+	       (start.value > wish->avoid_last.value ||
+		start.value + guarantee_piece_bytes(guarantee) <= wish->avoid_first.value);
+}
+
 /* All that is guaranteed. */
 static inline uint64_t guarantee_total_bytes(const struct guarantee *guarantee)
 {

@@ -114,7 +114,7 @@ static bool bring_idle(struct guarantee *guarantee, const struct guarantee_wish 
 
 	if (block_heap_alloc(guarantee->reclaim->blocks, &request, &start) != STATUS_OK)
 		return false;
-	if (start.value <= wish->avoid_last.value && start.value + guarantee_piece_bytes(guarantee) > wish->avoid_first.value) {
+	if (!guarantee_admits(guarantee, wish, start)) {
 		reclaim_blocks_free(guarantee->reclaim, start);
 		return false;
 	}
@@ -278,7 +278,7 @@ static void loans_end(struct guarantee *guarantee, const struct owner *owner)
 		const uint64_t interrupts = spinlock_lock_interrupts(&guarantee->lock);
 
 		if (slot->state == SLOT_LOANED &&
-		    (!owner || block_heap_find(guarantee->reclaim->blocks, slot->start)->owner == owner)) {
+		    (!owner || block_heap_owner(guarantee->reclaim->blocks, slot->start) == owner)) {
 			list_remove(&slot->link);
 			guarantee_revoke_locked(guarantee, slot);
 			slot->state = SLOT_IDLE;

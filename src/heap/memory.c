@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* A machine's memory put together: start and end, and the heaps that serve all others. */
+/*
+ * A machine's memory put together: each part gets pointers to those below it, and none knows struct
+ * memory.
+ */
 #include "memory.h"
 
 #include "runtime/base/bits.h"
@@ -42,8 +45,16 @@ status_t memory_init(struct memory *memory, const struct memory_config *config, 
 		     void *metadata)
 {
 	const uint64_t descriptors = descriptors_bytes(ranges, count);
-	const struct watermarks watermarks = { config->min_bytes, config->low_bytes, config->high_bytes,
-					       config->atomic_percent };
+	/*
+	 * Watermarks are whole blocks, as memory is taken: or some would be free above low that no
+	 * cache may take.
+	 */
+	const struct watermarks watermarks = {
+		align_up(config->min_bytes, BLOCK_BYTES),
+		align_up(config->low_bytes, BLOCK_BYTES),
+		align_up(MAX(config->high_bytes, config->low_bytes), BLOCK_BYTES),
+		config->atomic_percent,
+	};
 	status_t status;
 
 	if (config->low_bytes < config->min_bytes || config->atomic_percent > 100 ||
@@ -92,6 +103,13 @@ status_t memory_fini(struct memory *memory)
 void memory_owned_heap_init(struct memory *memory, struct owned_heap *owned, const char *owner)
 {
 	owned_heap_init(owned, &memory->owned, &memory->general, owner);
+}
+
+bool memory_block_is_unused(struct memory *memory, struct phys_addr address)
+{
+	const struct block *block = block_heap_find(&memory->blocks, address);
+
+	return block && (!block->taken || (block->cache && objcache_block_is_empty(block)));
 }
 
 void memory_set_fault_injector(struct memory *memory, struct fault_injector *fault)

@@ -120,6 +120,9 @@ static inline uint64_t memory_total_bytes(struct memory *memory)
 /* NULL: none. The injector lives until another one is set and no allocation is under way. */
 void memory_set_fault_injector(struct memory *memory, struct fault_injector *fault);
 
+/* Whether no object lies in the block: it is free, or an objcache keeps it empty. */
+bool memory_block_is_unused(struct memory *memory, struct phys_addr address);
+
 /* Prints the owners of blocks, the largest first. */
 void memory_print_owners(struct memory *memory);
 

@@ -49,6 +49,11 @@ void owned_heaps_init(struct owned_heaps *registry);
 /* `owner` lives as long as the heap. */
 void owned_heap_init(struct owned_heap *owned, struct owned_heaps *registry, struct general_heap *parent, const char *owner);
 
+static inline struct heap *owned_heap_interface(struct owned_heap *owned)
+{
+	return &owned->heap;
+}
+
 /* STATUS_BUSY: something is still allocated; nothing was done. */
 status_t owned_heap_fini(struct owned_heap *owned, struct owned_heaps *registry) MUST_CHECK;
 

@@ -112,7 +112,6 @@ struct reclaim {
 	struct worker background;           /* the background cleaner */
 	struct memory_source kernel_source; /* [I] reclaims, may use the blocks below min */
 	struct memory_source large_source;  /* [I] the same, not below min: for large objects */
-	struct memory_source cache_source;  /* [I] for caches: never reclaims, and takes nothing below low */
 	struct memory_statistics statistics;
 	struct memory_failure failure;
 	struct event_trace trace;
@@ -120,8 +119,8 @@ struct reclaim {
 };
 
 /*
- * At start-up. Watermarks are rounded up to whole blocks. `trace_events`: trace_init. The heap and
- * the metadata heap stay as long as reclaim does.
+ * At start-up; all zero before. `trace_events`: trace_init. The heap and the metadata heap stay as
+ * long as reclaim does.
  */
 status_t reclaim_init(struct reclaim *reclaim, struct block_heap *blocks, struct bookkeeping *bookkeeping,
 		      const struct watermarks *watermarks, uint64_t trace_events) MUST_CHECK;
@@ -167,6 +166,30 @@ void reclaim_notice(struct reclaim *reclaim);
 
 /* True while a cache may take a fresh block. */
 bool reclaim_may_grow(struct reclaim *reclaim);
+
+/* Takes a fresh block for a cache: never reclaims, and takes nothing below low. */
+status_t reclaim_cache_take(struct reclaim *reclaim, struct owner *owner, struct phys_addr *block) MUST_CHECK;
+
+/* Its holder has a turn, in line with requests: no cleaner runs meanwhile. */
+static inline struct fair_mutex *reclaim_turn(struct reclaim *reclaim)
+{
+	return &reclaim->lock;
+}
+
+static inline struct cleaner_registry *reclaim_cleaners(struct reclaim *reclaim)
+{
+	return &reclaim->cleaners;
+}
+
+static inline struct event_trace *reclaim_trace(struct reclaim *reclaim)
+{
+	return &reclaim->trace;
+}
+
+static inline const struct watermarks *reclaim_watermarks(const struct reclaim *reclaim)
+{
+	return &reclaim->watermarks;
+}
 
 /* Logs which owners hold the memory and what each cleaner answered last. */
 void reclaim_report(struct reclaim *reclaim);

@@ -7,7 +7,6 @@
 #include "failure_report.h"
 #include "reclaim_internal.h"
 #include "runtime/base/bits.h"
-#include "runtime/base/string.h"
 
 #define DRAIN_PATIENCE_NS (5 * NS_PER_S) /* a drain ends when it has gained nothing for so long */
 
@@ -128,6 +127,18 @@ bool reclaim_may_grow(struct reclaim *reclaim)
 	return block_heap_free_bytes(reclaim->blocks) > reclaim->watermarks.low_bytes + claimed;
 }
 
+status_t reclaim_cache_take(struct reclaim *reclaim, struct owner *owner, struct phys_addr *block)
+{
+	const struct run_request request = {
+		.blocks = 1,
+		.owner = owner,
+		.keep_blocks = (reclaim->watermarks.low_bytes >> BLOCK_SHIFT) +
+			       atomic_load_explicit(&reclaim->claimed_blocks, memory_order_relaxed),
+	};
+
+	return block_heap_alloc(reclaim->blocks, &request, block);
+}
+
 /* Sources --------------------------------------------------------------------------------------------------------------- */
 
 static status_t source_take(struct block_source *source, struct owner *owner, uint64_t blocks, uint64_t alignment_bytes,
@@ -140,22 +151,6 @@ static status_t source_take(struct block_source *source, struct owner *owner, ui
 	request.owner = owner;
 	request.constraints.alignment_bytes = alignment_bytes;
 	return reclaim_blocks_alloc(self->reclaim, &request, 1, run);
-}
-
-/* The take of caches: never reclaims, and takes nothing below low. */
-static status_t cache_take(struct block_source *source, struct owner *owner, uint64_t blocks, uint64_t alignment_bytes,
-			   struct phys_addr *run)
-{
-	struct reclaim *reclaim = container_of(source, struct memory_source, blocks)->reclaim;
-	const struct run_request request = {
-		.blocks = blocks,
-		.constraints.alignment_bytes = alignment_bytes,
-		.owner = owner,
-		.keep_blocks = divide_round_up(reclaim->watermarks.low_bytes, BLOCK_BYTES) +
-			       atomic_load_explicit(&reclaim->claimed_blocks, memory_order_relaxed),
-	};
-
-	return block_heap_alloc(reclaim->blocks, &request, run);
 }
 
 static void source_give(struct block_source *source, struct phys_addr run)
@@ -174,33 +169,19 @@ void memory_source_init(struct memory_source *source, struct reclaim *reclaim, c
 
 /* Life ------------------------------------------------------------------------------------------------------------------ */
 
-static void sources_init(struct reclaim *reclaim)
-{
-	const struct block_constraints anywhere = { 0 };
-
-	memory_source_init(&reclaim->kernel_source, reclaim, &anywhere);
-	reclaim->kernel_source.request.below_min = true;
-	memory_source_init(&reclaim->large_source, reclaim, &anywhere);
-	memory_source_init(&reclaim->cache_source, reclaim, &anywhere);
-	reclaim->cache_source.blocks.take = cache_take;
-}
-
 status_t reclaim_init(struct reclaim *reclaim, struct block_heap *blocks, struct bookkeeping *bookkeeping,
 		      const struct watermarks *watermarks, uint64_t trace_events)
 {
-	memset(reclaim, 0, sizeof(*reclaim));
+	const struct block_constraints anywhere = { 0 };
+
 	reclaim->blocks = blocks;
 	reclaim->bookkeeping = bookkeeping;
-	/* Whole blocks, as memory is taken: or some would be free above low that no cache may take. */
-	reclaim->watermarks = (struct watermarks){
-		.min_bytes = align_up(watermarks->min_bytes, BLOCK_BYTES),
-		.low_bytes = align_up(watermarks->low_bytes, BLOCK_BYTES),
-		.high_bytes = align_up(MAX(watermarks->high_bytes, watermarks->low_bytes), BLOCK_BYTES),
-		.atomic_percent = watermarks->atomic_percent,
-	};
+	reclaim->watermarks = *watermarks;
 	cleaner_registry_init(&reclaim->cleaners);
 	fair_mutex_init(&reclaim->lock, "reclaim");
 	spinlock_init(&reclaim->failure.lock, "failure report");
-	sources_init(reclaim);
+	memory_source_init(&reclaim->kernel_source, reclaim, &anywhere);
+	reclaim->kernel_source.request.below_min = true;
+	memory_source_init(&reclaim->large_source, reclaim, &anywhere);
 	return trace_init(&reclaim->trace, bookkeeping, trace_events);
 }

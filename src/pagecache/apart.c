@@ -31,7 +31,7 @@ static void unlock(struct volume *volume, struct frames *idle)
 	spinlock_unlock(&heap->lock);
 	if (!idle)
 		return;
-	block_heap_hand_over(&pagecache->memory->blocks, idle->block, 1, &heap->owner);
+	block_heap_hand_over(memory_block_heap(pagecache->memory), idle->block, 1, &heap->owner);
 	atomic_store_explicit(&idle->entered, atomic_load_explicit(&pagecache->eviction.clock, memory_order_relaxed),
 			      memory_order_relaxed);
 	spinlock_lock(&heap->lock);

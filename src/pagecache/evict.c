@@ -97,7 +97,7 @@ static bool give_block(struct drain *drain, struct frames *frames, struct frames
 
 	if (!given)
 		(void)replacement_census(frames, census);
-	trace_event(&volume->pagecache->memory->reclaim.trace, given ? TRACE_BLOCK : TRACE_STUCK, volume->name,
+	trace_event(reclaim_trace(memory_reclaim(volume->pagecache->memory)), given ? TRACE_BLOCK : TRACE_STUCK, volume->name,
 		    frames->block.value >> BLOCK_SHIFT,
 		    given ? atomic_load_explicit(&volume->counts.moved_pages, memory_order_relaxed) - moved : census->stuck);
 	return given;
@@ -229,7 +229,8 @@ static void exchange(struct drain *drain)
 	struct phys_addr fresh;
 
 	while (!is_over(drain) && (frames = fence_next(drain, &census)) != NULL) {
-		if (census.stuck == 0 && block_heap_alloc(&volume->pagecache->memory->blocks, &request, &fresh) == STATUS_OK &&
+		if (census.stuck == 0 &&
+		    block_heap_alloc(memory_block_heap(volume->pagecache->memory), &request, &fresh) == STATUS_OK &&
 		    exchange_block(volume, frames, fresh))
 			drain->given += BLOCK_BYTES;
 		else
@@ -246,7 +247,7 @@ static bool window_can_go(struct drain *drain)
 {
 	const struct reclaim_target *target = drain->target;
 	struct volume *volume = drain->volume;
-	struct block_heap *blocks = &volume->pagecache->memory->blocks;
+	struct block_heap *blocks = memory_block_heap(volume->pagecache->memory);
 	struct window block = { .start = target->lowest, .blocks = 1 };
 	uint32_t obstacles = 0;
 	uint64_t pages = 0;
@@ -395,12 +396,12 @@ void evict_cleaners_register(struct volume *volume)
 		*cleaner = cleaners[i];
 		cleaner->preference = volume->config.preference;
 		cleaner->name = i == VOLUME_CLEANER_LOOKASIDES ? "lookasides" : volume->name;
-		cleaner_register(&volume->pagecache->memory->reclaim.cleaners, cleaner);
+		cleaner_register(reclaim_cleaners(memory_reclaim(volume->pagecache->memory)), cleaner);
 	}
 }
 
 void evict_cleaners_unregister(struct volume *volume)
 {
 	for (unsigned i = 0; i < VOLUME_CLEANERS; i++)
-		cleaner_unregister(&volume->pagecache->memory->reclaim.cleaners, &volume->eviction.cleaners[i]);
+		cleaner_unregister(reclaim_cleaners(memory_reclaim(volume->pagecache->memory)), &volume->eviction.cleaners[i]);
 }

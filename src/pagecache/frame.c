@@ -22,7 +22,7 @@
 
 struct page *frame_try_take(struct volume *volume, enum lane *lane)
 {
-	if (block_heap_must_fail(&volume->pagecache->memory->blocks, "page", PAGE_BYTES))
+	if (block_heap_must_fail(memory_block_heap(volume->pagecache->memory), "page", PAGE_BYTES))
 		return NULL;
 	for (unsigned tries = 0; tries < LANES; tries++) {
 		struct page *page = lookaside_take(volume, *lane);
@@ -38,7 +38,7 @@ struct page *frame_try_take(struct volume *volume, enum lane *lane)
 static bool make_room(struct memory *memory, uint64_t deadline_ns)
 {
 	const uint64_t free_bytes = memory_free_bytes(memory);
-	const uint64_t missing = MAX(memory->reclaim.watermarks.low_bytes, free_bytes) - free_bytes;
+	const uint64_t missing = MAX(reclaim_watermarks(memory_reclaim(memory))->low_bytes, free_bytes) - free_bytes;
 
 	return !reclaim_may_grow(memory_reclaim(memory)) &&
 	       reclaim_drain(memory_reclaim(memory), align_up(missing, BLOCK_BYTES) + BLOCK_BYTES, true, deadline_ns) > 0;

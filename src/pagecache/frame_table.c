@@ -26,13 +26,15 @@ static void frames_init(struct frames *frames, struct phys_addr block)
 
 static status_t make_frames(struct frame_table *table)
 {
-	const struct block_heap *heap = &table->memory->blocks;
+	const struct block_heap *heap = memory_block_heap(table->memory);
 	const struct memory_request request = { .blocks = 1, .owner = &table->owner, .wait = MEMORY_WAIT_NEVER };
 	uint64_t number = 0;
 	struct phys_addr chunk = { 0 };
 
-	for (uint64_t i = 0; i < heap->count; i++) {
-		if (!heap->blocks[i].present)
+	for (uint64_t i = 0; i < table->count; i++) {
+		const struct phys_addr block = { (table->first_block + i) << BLOCK_SHIFT };
+
+		if (!block_heap_find(heap, block))
 			continue;
 		if (number % FRAMES_PER_CHUNK == 0) {
 			const status_t status = memory_blocks_alloc(table->memory, &request, &chunk);
@@ -41,7 +43,7 @@ static status_t make_frames(struct frame_table *table)
 				return status;
 		}
 		table->blocks[i] = (struct frames *)platform_virt(chunk) + number % FRAMES_PER_CHUNK;
-		frames_init(table->blocks[i], block_address(heap, &heap->blocks[i]));
+		frames_init(table->blocks[i], block);
 		number++;
 	}
 	return STATUS_OK;
@@ -49,18 +51,18 @@ static status_t make_frames(struct frame_table *table)
 
 status_t frame_table_init(struct frame_table *table, struct memory *memory)
 {
-	const size_t bytes = memory->blocks.count * sizeof(struct frames *);
+	const struct phys_range all = block_heap_range(memory_block_heap(memory));
 	status_t status;
 
 	*table = (struct frame_table){
 		.memory = memory,
-		.first_block = memory->blocks.first_block,
-		.count = memory->blocks.count,
+		.first_block = all.start.value >> BLOCK_SHIFT,
+		.count = all.bytes >> BLOCK_SHIFT,
 	};
 	owner_init(&table->owner, "page descriptors", false);
 	if (table->first_block + table->count > BLOCKS_MAX)
 		return STATUS_UNSUPPORTED;
-	table->blocks = heap_alloc_zeroed(memory_general_heap(memory), bytes, 0);
+	table->blocks = heap_alloc_zeroed(memory_general_heap(memory), table->count * sizeof(struct frames *), 0);
 	if (!table->blocks)
 		return STATUS_NO_MEMORY;
 	status = make_frames(table);

@@ -23,7 +23,7 @@ static struct pagecache *pagecache_of(struct guarantee_lender *lender)
 
 static uint64_t piece_blocks(const struct volume *volume)
 {
-	return volume->pagecache->memory->guarantee.piece_blocks;
+	return guarantee_piece_bytes(memory_guarantee(volume->pagecache->memory)) >> BLOCK_SHIFT;
 }
 
 /* The pageblock of block `i` of a group. */
@@ -264,10 +264,10 @@ void lend_init(struct pagecache *pagecache)
 		.revoke = revoke,
 		.settle = settle,
 	};
-	guarantee_set_lender(&pagecache->memory->guarantee, &pagecache->eviction.lender);
+	guarantee_set_lender(memory_guarantee(pagecache->memory), &pagecache->eviction.lender);
 }
 
 void lend_fini(struct pagecache *pagecache)
 {
-	guarantee_clear_lender(&pagecache->memory->guarantee, &pagecache->eviction.lender);
+	guarantee_clear_lender(memory_guarantee(pagecache->memory), &pagecache->eviction.lender);
 }

@@ -76,7 +76,7 @@ uint64_t lookaside_clean(struct cleaner *self, const struct reclaim_target *targ
 
 	(void)target;
 	if (returned > 0)
-		trace_event(&volume->pagecache->memory->reclaim.trace, TRACE_RETURNED, volume->name, returned,
+		trace_event(reclaim_trace(memory_reclaim(volume->pagecache->memory)), TRACE_RETURNED, volume->name, returned,
 			    platform_cpu_count());
 	apart_settle(volume);
 	return 0;

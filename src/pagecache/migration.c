@@ -78,7 +78,7 @@ bool migration_open(struct volume *volume)
 	frames = take(&pagecache->eviction.migration);
 	if (!frames)
 		return false;
-	block_heap_hand_over(&pagecache->memory->blocks, frames->block, 1, &heap->owner);
+	block_heap_hand_over(memory_block_heap(pagecache->memory), frames->block, 1, &heap->owner);
 	spinlock_lock(&heap->lock);
 	page_heap_close_locked(heap, LANE_MAIN); /* even if its cursor has frames ahead */
 	page_heap_enter_locked(heap, frames, FRAMES_OPEN, LANE_MAIN);

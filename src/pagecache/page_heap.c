@@ -48,7 +48,7 @@ static void level_leave_locked(struct page_heap *heap, struct frames *frames)
 static void set_score_locked(struct page_heap *heap, struct frames *frames, uint32_t score)
 {
 	frames->score = score;
-	block_heap_set_cost(&page_heap_volume(heap)->pagecache->memory->blocks, frames->block,
+	block_heap_set_cost(memory_block_heap(page_heap_volume(heap)->pagecache->memory), frames->block,
 			    frames->mapped > 0 ? BLOCK_COST_FIXED : score);
 }
 
@@ -210,10 +210,10 @@ status_t frames_alloc(struct pagecache *pagecache, struct owner *owner, struct f
 static struct frames *fresh_block(struct page_heap *heap)
 {
 	struct volume *volume = page_heap_volume(heap);
-	struct block_source *source = &volume->pagecache->memory->reclaim.cache_source.blocks;
+	struct reclaim *reclaim = memory_reclaim(volume->pagecache->memory);
 	struct phys_addr block;
 
-	if (!may_grow(volume) || source->take(source, &heap->owner, 1, 0, &block) != STATUS_OK)
+	if (!may_grow(volume) || reclaim_cache_take(reclaim, &heap->owner, &block) != STATUS_OK)
 		return NULL;
 	return frames_prepare(&volume->pagecache->pages.table, block);
 }
@@ -262,7 +262,7 @@ static void begin_locked(struct page_heap *heap, struct frames *frames, enum lan
 		replacement_turn_locked(heap);
 	if (lane == LANE_PROBATION && atomic_load_explicit(&volume->counts.dirty_pages, memory_order_relaxed) > 0)
 		writeback_kick(volume->pagecache);
-	guarantee_turn(&volume->pagecache->memory->guarantee);
+	guarantee_turn(memory_guarantee(volume->pagecache->memory));
 }
 
 void page_heap_close_locked(struct page_heap *heap, enum lane lane)

@@ -23,7 +23,8 @@ static bool is_within(const struct frames *frames, const struct fence_limits *li
 
 static bool is_restricted(struct page_heap *heap, const struct fence_limits *limits)
 {
-	return !block_heap_is_within(&page_heap_volume(heap)->pagecache->memory->blocks, limits->lowest, limits->highest);
+	return !block_heap_is_within(memory_block_heap(page_heap_volume(heap)->pagecache->memory), limits->lowest,
+				     limits->highest);
 }
 
 /* Finds an empty block. Retained blocks stay, unless the request is for certain addresses. */
@@ -80,7 +81,7 @@ static struct frames *lowest_of_span_locked(struct page_heap *heap, struct span 
  */
 static struct frames *lowest_locked(struct page_heap *heap, const struct fence_limits *limits, uint64_t *steps)
 {
-	const struct block_heap *memory = &page_heap_volume(heap)->pagecache->memory->blocks;
+	const struct block_heap *memory = memory_block_heap(page_heap_volume(heap)->pagecache->memory);
 	const struct span span = span_of(memory, limits->lowest, limits->highest);
 	const uint64_t steps_end = *steps + STEPS_MAX;
 
@@ -240,7 +241,6 @@ static bool is_empty(const struct frames *frames)
 
 bool page_heap_release(struct volume *volume, struct frames *frames)
 {
-	struct block_source *source = &volume->pagecache->memory->reclaim.cache_source.blocks;
 	struct page_heap *heap = &volume->eviction.heap;
 	bool released;
 
@@ -253,7 +253,7 @@ bool page_heap_release(struct volume *volume, struct frames *frames)
 	}
 	spinlock_unlock(&heap->lock);
 	if (released)
-		source->give(source, frames->block);
+		memory_blocks_free(volume->pagecache->memory, frames->block);
 	return released;
 }
 

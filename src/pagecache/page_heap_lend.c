@@ -16,14 +16,6 @@
 #define LOOKS       (4 * KIB)
 #define GROUP_LOOKS 64u /* of one group, or one for each of its blocks if these are more */
 
-static bool is_admitted(const struct guarantee *guarantee, const struct guarantee_wish *wish, uint64_t start)
-{
-	const uint64_t last = start + (guarantee->piece_blocks << BLOCK_SHIFT) - 1;
-
-	return (guarantee->highest.value == 0 || last <= guarantee->highest.value) &&
-	       (start > wish->avoid_last.value || last < wish->avoid_first.value);
-}
-
 /*
  * Takes the group if all its blocks are QUEUED and it is better than the best so far. An empty
  * frame counts as a missed page: it stays empty while the block is on loan, and the cursor would
@@ -31,7 +23,7 @@ static bool is_admitted(const struct guarantee *guarantee, const struct guarante
  */
 static void consider_locked(struct volume *volume, uint64_t lowest_score, uint64_t start, struct heap_group *group)
 {
-	const uint64_t blocks = volume->pagecache->memory->guarantee.piece_blocks;
+	const uint64_t blocks = guarantee_piece_bytes(memory_guarantee(volume->pagecache->memory)) >> BLOCK_SHIFT;
 	uint64_t score = 0, empty = 0;
 
 	for (uint64_t i = 0; i < blocks; i++) {
@@ -51,9 +43,9 @@ static void consider_locked(struct volume *volume, uint64_t lowest_score, uint64
 bool page_heap_find_group(struct volume *volume, const struct guarantee_wish *wish, uint64_t lowest_score,
 			  struct heap_group *group)
 {
-	const struct guarantee *guarantee = &volume->pagecache->memory->guarantee;
-	const uint64_t bytes = guarantee->piece_blocks << BLOCK_SHIFT;
-	const uint64_t group_looks = MAX(guarantee->piece_blocks, (uint64_t)GROUP_LOOKS);
+	const struct guarantee *guarantee = memory_guarantee(volume->pagecache->memory);
+	const uint64_t bytes = guarantee_piece_bytes(guarantee);
+	const uint64_t group_looks = MAX(bytes >> BLOCK_SHIFT, (uint64_t)GROUP_LOOKS);
 	struct page_heap *heap = &volume->eviction.heap;
 	uint64_t looks = 0;
 
@@ -62,7 +54,7 @@ bool page_heap_find_group(struct volume *volume, const struct guarantee_wish *wi
 	for (uint64_t levels = heap->level_mask; levels != 0 && looks < LOOKS; levels &= levels - 1) {
 		list_for_each (link, &heap->levels[__builtin_ctzll(levels)]) {
 			const uint64_t start = align_down(container_of(link, struct frames, scored)->block.value, bytes);
-			const bool admitted = is_admitted(guarantee, wish, start);
+			const bool admitted = guarantee_admits(guarantee, wish, (struct phys_addr){ start });
 
 			if (admitted)
 				consider_locked(volume, lowest_score, start, group);
@@ -130,7 +122,7 @@ bool page_heap_lend(struct volume *volume, struct frames *frames)
 		atomic_fetch_add(&heap->lent_blocks, 1);
 		atomic_fetch_add(&heap->lent_pages, cached);
 		/* Windows for large requests go round the block where they can. */
-		block_heap_set_cost(&volume->pagecache->memory->blocks, frames->block, REPLACEMENT_SCORE_MAX);
+		block_heap_set_cost(memory_block_heap(volume->pagecache->memory), frames->block, REPLACEMENT_SCORE_MAX);
 	} else {
 		atomic_fetch_and(&frames->generation, ~GENERATION_LENT);
 	}

@@ -140,7 +140,7 @@ static uint64_t window_max(const struct stream *stream, const struct volume *vol
 {
 	const struct pagecache *pagecache = volume->pagecache;
 	const uint64_t blocks = atomic_load_explicit(&volume->eviction.heap.blocks, memory_order_relaxed) +
-				atomic_load_explicit(&pagecache->memory->blocks.free_blocks, memory_order_relaxed);
+				(memory_free_bytes(pagecache->memory) >> BLOCK_SHIFT);
 
 	return MIN(pagecache->config.readahead_bytes / PAGE_BYTES,
 		   blocks * PAGES_PER_BLOCK / CACHE_SHARE / MAX(stream->turns, (uint32_t)TURNS_MIN));

@@ -20,12 +20,10 @@
 #define PIN_NAP_NS (10 * NS_PER_MS) /* between looks at pinned pages: no event tells of an unpin */
 
 /* Whether the device reaches every frame that a page may get. */
-static bool reaches_memory(const struct block_device *device, const struct block_heap *heap)
+static bool reaches_memory(const struct device *device, const struct block_heap *heap)
 {
-	const uint64_t first = heap->first_block << BLOCK_SHIFT;
-	const uint64_t last = first + (heap->count << BLOCK_SHIFT) - 1;
-
-	return !device->device || (device->device->dma_lowest <= first && device->device->dma_mask >= last);
+	return !device ||
+	       block_heap_is_within(heap, (struct phys_addr){ device->dma_lowest }, (struct phys_addr){ device->dma_mask });
 }
 
 static status_t check_arguments(const struct block_device *device, const char *name, uint64_t start_bytes, uint64_t bytes)
@@ -162,14 +160,14 @@ struct volume_config volume_configuration(const struct volume *volume)
 /* Changes the configuration in turn with requests: each asks the cleaners in one order. */
 void volume_configure(struct volume *volume, const struct volume_config *config)
 {
-	struct memory *memory = volume->pagecache->memory;
-	const status_t status = fair_mutex_lock(&memory->reclaim.lock, URGENCY_NORMAL, PLATFORM_FOREVER);
+	struct reclaim *reclaim = memory_reclaim(volume->pagecache->memory);
+	const status_t status = fair_mutex_lock(reclaim_turn(reclaim), URGENCY_NORMAL, PLATFORM_FOREVER);
 
 	assert(status == STATUS_OK);
 	configure(volume, config);
 	for (unsigned i = 0; i < VOLUME_CLEANERS; i++)
-		cleaner_set_preference(&memory->reclaim.cleaners, &volume->eviction.cleaners[i], config->preference);
-	fair_mutex_unlock(&memory->reclaim.lock);
+		cleaner_set_preference(reclaim_cleaners(reclaim), &volume->eviction.cleaners[i], config->preference);
+	fair_mutex_unlock(reclaim_turn(reclaim));
 }
 
 status_t volume_attach(struct volume *volume, struct pagecache *pagecache, struct block_device *device, const char *name,
@@ -179,7 +177,7 @@ status_t volume_attach(struct volume *volume, struct pagecache *pagecache, struc
 
 	if (status != STATUS_OK)
 		return status;
-	if (!reaches_memory(device, &pagecache->memory->blocks)) {
+	if (!reaches_memory(device->device, memory_block_heap(pagecache->memory))) {
 		log_error("volume %s: the device does not reach all memory, and cannot be cached", name);
 		return STATUS_UNSUPPORTED;
 	}
@@ -276,7 +274,7 @@ status_t volume_detach(struct volume *volume, bool discard)
 	withdraw(volume);
 	settle(&volume->pages.reads); /* a reader may be gone while its read still has to drop a pin */
 	writeback_discard(volume);
-	guarantee_recall(&volume->pagecache->memory->guarantee, &volume->eviction.heap.owner);
+	guarantee_recall(memory_guarantee(volume->pagecache->memory), &volume->eviction.heap.owner);
 	/* A lookup for another volume may hold a pin in passing here, and its task may be preempted. */
 	while (!evict_everything(volume))
 		(void)platform_wait(&volume->users, 0, platform_now_ns() + PIN_NAP_NS);

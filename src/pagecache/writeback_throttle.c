@@ -28,7 +28,7 @@
  */
 static uint64_t max_of_all(const struct pagecache *pagecache)
 {
-	const uint64_t low_bytes = pagecache->memory->reclaim.watermarks.low_bytes;
+	const uint64_t low_bytes = reclaim_watermarks(memory_reclaim(pagecache->memory))->low_bytes;
 	const uint64_t free_bytes = MAX(memory_free_bytes(pagecache->memory), low_bytes) - low_bytes;
 	const uint64_t cached_bytes = atomic_load(&pagecache->eviction.blocks) * BLOCK_BYTES;
 

@@ -115,7 +115,7 @@ static bool exchange(struct test_cache *cache, uint64_t *block)
 static uint64_t clean(struct cleaner *self, const struct reclaim_target *target)
 {
 	struct test_cache *cache = container_of(self, struct test_cache, cleaner);
-	struct block_source *source = &cache->memory->reclaim.cache_source.blocks;
+	struct reclaim *reclaim = &cache->memory->reclaim;
 	uint64_t given = 0, index = 0;
 
 	mutex_lock(&cache->lock);
@@ -123,7 +123,7 @@ static uint64_t clean(struct cleaner *self, const struct reclaim_target *target)
 		const uint64_t block = cache->queue[index];
 
 		if (is_within(cache, block, target) && target->exchange && exchange(cache, &cache->queue[index])) {
-			source->give(source, block_address_of(cache, block));
+			reclaim_blocks_free(reclaim, block_address_of(cache, block));
 			given += BLOCK_BYTES;
 			continue;
 		}
@@ -134,7 +134,7 @@ static uint64_t clean(struct cleaner *self, const struct reclaim_target *target)
 		if (index == cache->blocks - 1)
 			cache->position = PAGES_PER_BLOCK;
 		queue_remove(cache, index);
-		source->give(source, block_address_of(cache, block));
+		reclaim_blocks_free(reclaim, block_address_of(cache, block));
 		given += BLOCK_BYTES;
 		cache->cleaned_blocks++;
 	}
@@ -158,11 +158,11 @@ void test_cache_init(struct test_cache *cache, struct machine *machine, const ch
 
 void test_cache_fini(struct test_cache *cache)
 {
-	struct block_source *source = &cache->memory->reclaim.cache_source.blocks;
+	struct reclaim *reclaim = &cache->memory->reclaim;
 
 	cleaner_unregister(&cache->memory->reclaim.cleaners, &cache->cleaner);
 	for (uint64_t i = 0; i < cache->blocks; i++)
-		source->give(source, block_address_of(cache, cache->queue[i]));
+		reclaim_blocks_free(reclaim, block_address_of(cache, cache->queue[i]));
 	free(cache->queue);
 	free(cache->frames);
 }
@@ -170,11 +170,11 @@ void test_cache_fini(struct test_cache *cache)
 /* Another block at the end of the queue: a fresh one, else the oldest. */
 static bool open_block(struct test_cache *cache)
 {
-	struct block_source *source = &cache->memory->reclaim.cache_source.blocks;
+	struct reclaim *reclaim = &cache->memory->reclaim;
 	struct phys_addr fresh;
 	uint64_t block;
 
-	if (source->take(source, &cache->owner, 1, 0, &fresh) == STATUS_OK) {
+	if (reclaim_cache_take(reclaim, &cache->owner, &fresh) == STATUS_OK) {
 		block = (fresh.value - cache->start) / BLOCK_BYTES;
 	} else {
 		if (cache->blocks == 0)

@@ -103,11 +103,11 @@ static uint64_t clean(struct cleaner *self, const struct reclaim_target *target)
 
 static void cache_grow(void)
 {
-	struct block_source *source = &m.memory.reclaim.cache_source.blocks;
+	struct reclaim *reclaim = &m.memory.reclaim;
 	struct phys_addr block;
 
 	while (m.memory.blocks.free_blocks > m.memory.reclaim.watermarks.low_bytes >> BLOCK_SHIFT &&
-	       source->take(source, &m.cache, 1, 0, &block) == STATUS_OK) {
+	       reclaim_cache_take(reclaim, &m.cache, &block) == STATUS_OK) {
 		block_heap_set_cost(&m.memory.blocks, block, (uint32_t)(1 + random_below(&m.random, COST_MAX)));
 		m.cached[m.cached_count++] = block;
 		m.cached_at[index_of(block)] = m.cached_count;

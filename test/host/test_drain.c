@@ -246,11 +246,10 @@ static void read_pages(void)
 static void empty_block_add(void)
 {
 	struct volume *volume = &world.machine.volume;
-	struct block_source *source = &memory->reclaim.cache_source.blocks;
 	struct phys_addr block;
 	struct frames *frames;
 
-	if (source->take(source, &volume->eviction.heap.owner, 1, 0, &block) != STATUS_OK)
+	if (reclaim_cache_take(&memory->reclaim, &volume->eviction.heap.owner, &block) != STATUS_OK)
 		return;
 	frames = frames_prepare(&world.machine.pagecache.pages.table, block);
 	spinlock_lock(&volume->eviction.heap.lock);
