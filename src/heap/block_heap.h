@@ -28,7 +28,7 @@
  * machine: long runs change hands, and are searched for, in pieces, with the lock free in between. A
  * run that is changing hands counts as taken in the bitmap, so no other request finds it. All
  * functions may be called with preemption off, none in interrupt handlers; none sleeps and none
- * reclaims (memory.h does).
+ * reclaims (reclaim.h does).
  */
 #pragma once
 
@@ -242,7 +242,7 @@ static inline bool block_heap_must_fail(struct block_heap *heap, const char *whe
 bool block_heap_is_valid(struct block_heap *heap);
 
 /*
- * Where heaps and caches take their blocks: the bare block heap, or memory.h, with reclaim and
+ * Where heaps and caches take their blocks: the bare block heap, or reclaim with its
  * watermarks.
  */
 struct block_source {

@@ -79,7 +79,7 @@ struct dma_coherent {
  * for dma_free of such buffers.
  *
  * STATUS_INVALID: a limit contradicts another one or the device's. STATUS_RANGE: the machine could
- * not give such pieces if all of its memory but min (memory.h) were free; known at once, however
+ * not give such pieces if all of its memory but min (reclaim.h) were free; known at once, however
  * long the request would wait. STATUS_NO_MEMORY, STATUS_TIMEOUT: not now. *buffer is unchanged on
  * failure.
  */

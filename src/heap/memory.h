@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The memory of a machine: block heap, heaps, reclaim, guarantee and DMA memory put together.
+ * The memory of a machine: its parts put together. Kernel, page cache, drivers and programs reach the
+ * parts from here.
  *
- *	free bytes   0 ........ min ................ low ......... high .......... all
- *	             only kernel  DMA and big runs,    caches grow
- *	             objects      caches do not grow
+ *	dma         buffers and coherent objects             dma.h
+ *	guarantee   pieces for requests that cannot wait     guarantee.h
+ *	general     objects of any size                      general_heap.h, owned_heap.h
+ *	reclaim     requests, watermarks and cleaners        reclaim.h
+ *	blocks      blocks of 2 MB and their owners          block_heap.h
  *
- * The watermarks count free blocks wherever they are. The blocks below min wait for kernel objects,
- * which take any block. So a request for certain addresses takes a block there as soon as it is
- * free; if fewer than min blocks would stay free, it has others cleaned, anywhere, and fails only
- * if none can be cleaned.
+ * A part knows only those below it, and gets pointers to them at start-up. None knows this header.
  */
 #pragma once
 
@@ -62,8 +62,6 @@ static inline struct dma *memory_dma(struct memory *memory)
 	return &memory->dma;
 }
 
-/* The general heap; reclaims where platform_may_sleep(). Serves kernel, drivers and app. */
-/* The parts, for other rooms. */
 static inline struct block_heap *memory_block_heap(struct memory *memory)
 {
 	return &memory->blocks;
@@ -79,6 +77,7 @@ static inline struct guarantee *memory_guarantee(struct memory *memory)
 	return &memory->guarantee;
 }
 
+/* The general heap; reclaims where platform_may_sleep(). Serves kernel, drivers and app. */
 static inline struct heap *memory_general_heap(struct memory *memory)
 {
 	return &memory->general.caching.heap;

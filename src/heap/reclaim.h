@@ -53,7 +53,7 @@
 
 /* Free memory, in whole blocks. */
 struct watermarks {
-	uint64_t min_bytes, low_bytes, high_bytes; /* memory.h */
+	uint64_t min_bytes, low_bytes, high_bytes; /* see above */
 	unsigned atomic_percent;                   /* of min_bytes: for callers that may not sleep */
 };
 
