@@ -53,7 +53,8 @@ static void guid_format(char text[GUID_BYTES], const uint8_t *guid)
 
 static struct volume_names names_of(const struct volumes *volumes, const struct volume *volume)
 {
-	struct volume_names names = { volume->name, { volume->device->name, volume->device->serial, "", "" } };
+	struct volume_names names = { volume_name(volume),
+				      { volume_device(volume)->name, volume_device(volume)->serial, "", "" } };
 
 	list_for_each (link, &volumes->attached) {
 		const struct named_volume *named = container_of(link, struct named_volume, link);
@@ -105,7 +106,7 @@ static uint64_t kept_bytes(struct volumes *volumes, const struct volume_rule *ru
 
 	while ((volume = volume_next(volumes->pagecache, volume)) != NULL) {
 		const struct volume_names names = names_of(volumes, volume);
-		const uint64_t own = rule && volume_rule_fits(rule, &names) ? bytes : volume->config.keep_bytes;
+		const uint64_t own = rule && volume_rule_fits(rule, &names) ? bytes : volume_configuration(volume).keep_bytes;
 
 		sum += MIN(own, UINT64_MAX - sum);
 	}
@@ -115,14 +116,14 @@ static uint64_t kept_bytes(struct volumes *volumes, const struct volume_rule *ru
 /* Half of the memory is for requests, whatever volumes keep. */
 static uint64_t keep_most(const struct volumes *volumes)
 {
-	return memory_total_bytes(volumes->pagecache->memory) / 2;
+	return memory_total_bytes(volumes->memory) / 2;
 }
 
 /* Start -------------------------------------------------------------------------------------------------------------------- */
 
 static struct heap *heap_of(const struct volumes *volumes)
 {
-	return memory_general_heap(volumes->pagecache->memory);
+	return memory_general_heap(volumes->memory);
 }
 
 static struct volume_settings settings_of(const struct volumes *volumes, const struct volume_names *names)
@@ -230,13 +231,14 @@ static bool options_are_right(const char *text)
 	return right;
 }
 
-void volumes_start(struct volumes *volumes, struct pagecache *pagecache, struct block_device_table *disks,
-		   const struct volume_config *defaults, const char *table, const char *command_line)
+void volumes_start(struct volumes *volumes, struct memory *memory, struct pagecache *pagecache,
+		   struct block_device_table *disks, const struct volume_config *defaults, const char *table,
+		   const char *command_line)
 {
 	struct block_device *disk = NULL;
 	struct partition *partitions;
 
-	*volumes = (struct volumes){ .pagecache = pagecache, .defaults = *defaults, .table = table };
+	*volumes = (struct volumes){ .memory = memory, .pagecache = pagecache, .defaults = *defaults, .table = table };
 	list_init(&volumes->attached);
 	OPTION_NAME_CHECKED("volumes", false, options_are_right);
 	(void)options_read(command_line, "volumes", volumes->options, sizeof(volumes->options));
@@ -273,7 +275,7 @@ static unsigned set_all(struct volumes *volumes, const struct volume_rule *rule)
 			continue;
 		volume_rule_apply(rule, &settings);
 		volume_configure(volume, &settings.config);
-		print("%s: preference %u, cache_min %s, retain %s\n", volume->name, settings.config.preference,
+		print("%s: preference %u, cache_min %s, retain %s\n", volume_name(volume), settings.config.preference,
 		      format_bytes(keep, settings.config.keep_bytes), format_bytes(retain, settings.config.retain_bytes));
 		count++;
 	}
@@ -316,7 +318,7 @@ static status_t names_run(struct command *self, int argc, char **argv)
 	while ((volume = volume_next(volumes->pagecache, volume)) != NULL) {
 		const struct volume_names names = names_of(volumes, volume);
 
-		print("%-16s %-12s %-22s %-36s %s\n", volume->name, names.names[VOLUME_NAME], names.names[VOLUME_SERIAL],
+		print("%-16s %-12s %-22s %-36s %s\n", volume_name(volume), names.names[VOLUME_NAME], names.names[VOLUME_SERIAL],
 		      names.names[VOLUME_GUID], names.names[VOLUME_LABEL]);
 	}
 	return STATUS_OK;

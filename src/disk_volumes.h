@@ -15,6 +15,7 @@
 #define VOLUME_RULES_BYTES 512 /* of the command line's option */
 
 struct volumes {
+	struct memory *memory;            /* [I] */
 	struct pagecache *pagecache;      /* [I] */
 	struct volume_config defaults;    /* [I] */
 	const char *table;                /* [I] rules of config.h */
@@ -27,8 +28,9 @@ struct volumes {
  * Attaches volumes for all disks of the table; what cannot be attached is logged. `table` and the volumes live for good. Where
  * platform_may_sleep().
  */
-void volumes_start(struct volumes *volumes, struct pagecache *pagecache, struct block_device_table *disks,
-		   const struct volume_config *defaults, const char *table, const char *command_line);
+void volumes_start(struct volumes *volumes, struct memory *memory, struct pagecache *pagecache,
+		   struct block_device_table *disks, const struct volume_config *defaults, const char *table,
+		   const char *command_line);
 
 /* volumes set, volumes names */
 void volumes_commands_register(struct volumes *volumes, struct command_table *table);

@@ -34,14 +34,14 @@ void log_on_volume_start(struct memory *memory, struct pagecache *pagecache, str
 		log_error("log=%s: there is no volume of that name", name);
 		return;
 	}
-	if (volume->config.read_only)
+	if (volume_configuration(volume).read_only)
 		log_error("log: %s cannot be used: %s", name, status_text(status));
 	else
 		status = log_disk_start(&(struct log_disk_config){
 			.name = name,
-			.device = volume->device,
-			.start_bytes = volume->start_bytes,
-			.bytes = volume->bytes,
+			.device = volume_device(volume),
+			.start_bytes = volume_start_bytes(volume),
+			.bytes = volume_bytes(volume),
 			.flush = flush_device,
 			.heap = memory_general_heap(memory),
 			.commands = commands,

@@ -122,10 +122,8 @@ static void pagecache_start(const char *command_line)
 	if (status != STATUS_OK)
 		platform_panic("the page cache cannot start: %s", status_text(status));
 	services_start(&memory, &pagecache);
-	volumes_start(&volumes, &pagecache, &block_devices, &volume_config, PAGECACHE_VOLUMES, command_line);
+	volumes_start(&volumes, &memory, &pagecache, &block_devices, &volume_config, PAGECACHE_VOLUMES, command_line);
 }
-
-/* Start -------------------------------------------------------------------------------------------------------------------- */
 
 static void drivers_begin(const char *command_line)
 {

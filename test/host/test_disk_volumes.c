@@ -92,7 +92,7 @@ static void start(const char *table, const char *command_line)
 {
 	static const struct volume_config defaults = { .preference = 50, .keep_bytes = MIB, .retain_bytes = 2 * MIB };
 
-	volumes_start(&volumes, &machine.pagecache, &disk_table, &defaults, table, command_line);
+	volumes_start(&volumes, &machine.memory, &machine.pagecache, &disk_table, &defaults, table, command_line);
 	command_table_init(&command_table);
 	volumes_commands_register(&volumes, &command_table);
 }
