@@ -123,8 +123,8 @@ trace_make() {
 terminal=0
 [ -t 0 ] && [ -t 1 ] && terminal=1
 if [ $terminal = 1 ]; then
-	echo "To leave QEMU: poweroff in the monitor, which flushes first; Ctrl-C ends what runs in the machine, and not the machine." \
-		"Ctrl-A X ends QEMU at once, and flushes nothing."
+	echo "To leave QEMU: poweroff in the monitor, which flushes first. Ctrl-A X ends QEMU at once, and flushes nothing."
+	echo "Ctrl-C ends what runs in the machine, and not the machine."
 fi
 
 memory_mib=$(mebibytes "$mem")
