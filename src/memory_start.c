@@ -62,7 +62,8 @@ static uint64_t guarantee_bytes(const struct memory_config *config, const char *
 
 	if (wanted > given)
 		log_warn("memory: the DMA guarantee is %s, not %s: it has at most an eighth of the memory, in whole pieces",
-			 format_bytes((char[FORMAT_BYTES_SIZE]){ 0 }, given), format_bytes((char[FORMAT_BYTES_SIZE]){ 0 }, wanted));
+			 format_bytes((char[FORMAT_BYTES_SIZE]){ 0 }, given),
+			 format_bytes((char[FORMAT_BYTES_SIZE]){ 0 }, wanted));
 	return given;
 }
 
