@@ -113,7 +113,7 @@ static uint64_t kept_bytes(struct volumes *volumes, const struct volume_rule *ru
 	return sum;
 }
 
-/* Half of the memory is for requests, whatever volumes keep. */
+/* Half of the memory is for requests; volumes together keep no more than the other half. */
 static uint64_t keep_most(const struct volumes *volumes)
 {
 	return memory_total_bytes(volumes->memory) / 2;

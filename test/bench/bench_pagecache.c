@@ -142,7 +142,7 @@ static void take_frame(void *context, uint64_t operations)
 		page_set_free(frame_try_take(&setting->volume, &lane));
 }
 
-/* Of whole blocks: as many pages as that many operations, in a cache of clean pages that nobody uses. */
+/* Of whole blocks: as many pages as that many operations, in a cache of clean pages that no task uses. */
 static void evict_with_block(void *context, uint64_t operations)
 {
 	struct setting *setting = context;

@@ -8,7 +8,7 @@
 
 #define OPERATIONS_MAX 400
 
-/* A range of a node: mostly within it, in a few hot places or anywhere; and whatever is not. */
+/* A range of a node: mostly within it, in a few hot places or anywhere; some lie partly or wholly outside. */
 struct node_range {
 	struct node *node;
 	uint64_t offset;

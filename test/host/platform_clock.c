@@ -75,7 +75,7 @@ static bool sleep_on(const _Atomic uint32_t *word, uint32_t expected, uint64_t n
 	return futex(word, FUTEX_WAIT, expected, ns == PLATFORM_FOREVER ? NULL : &timeout) != 0 && errno == ETIMEDOUT;
 }
 
-/* Nobody else can end the wait. */
+/* No other thread can end the wait. */
 static status_t wait_alone(uint64_t deadline_ns)
 {
 	if (deadline_ns == PLATFORM_FOREVER)

@@ -28,7 +28,7 @@ void host_cpus_set(unsigned count);
 enum host_clock {
 	HOST_CLOCK_REAL,
 	HOST_CLOCK_MANUAL,   /* stands still but for host_clock_turn */
-	HOST_CLOCK_SKIPPING, /* like manual; a wait with a deadline that nobody ends within 1 ms turns it to the deadline */
+	HOST_CLOCK_SKIPPING, /* like manual; a wait with a deadline that is not ended within 1 ms turns it to the deadline */
 	HOST_CLOCK_TICKING,  /* like manual; each look at it turns it by a nanosecond */
 	HOST_CLOCK_ALONE,    /* there is one thread: a wait turns it to the deadline at once, and one without panics */
 };

@@ -150,7 +150,7 @@ void platform_unmap(void *mapped, uint64_t bytes)
 static const struct platform_guarded *_Atomic guarded[GUARDED_MAX];
 static struct sigaction others_action;
 
-/* Faults elsewhere are left to who handled them before: the instruction faults again. */
+/* Faults elsewhere are left to the handler that was there before: the instruction faults again. */
 static void fault_signal(int number, siginfo_t *info, void *context)
 {
 	char text[EXPLANATION_BYTES];

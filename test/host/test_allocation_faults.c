@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Each allocation of a workload over heap, DMA memory and page cache fails once: the first one, then the second one, until
- * none is left to fail; then all from one on, until that is noticed. Whatever failed says so, is as before, and succeeds when
+ * none is left to fail; then all from one on, until that is noticed. What failed says so, is as before, and succeeds when
  * it is tried again. At the end nothing is left behind, and the disk holds all that was written.
  */
 #include "host_test.h"

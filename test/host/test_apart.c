@@ -74,14 +74,14 @@ START_TEST(pages_all_over_the_cache_hold_up_no_window)
 		node_unmap(mappings[i]);
 	check_valid();
 	ck_assert_uint_eq(cache_machine_statistics(&machine)->mapped_in_place, 0);
-	/* Whoever wants memory gets the block, too. */
+	/* A request for memory gets the block, too. */
 	(void)volume_drop(&machine.volume);
 	ck_assert_uint_eq(apart_blocks(), 0);
 	cache_machine_fini(&machine);
 }
 END_TEST
 
-/* Of what somebody uses, the block is avoided as long as it is mapped. */
+/* The block of a page in use is avoided as long as it is mapped. */
 START_TEST(what_cannot_be_moved_is_gone_round)
 {
 	struct mapping *mapping, *other;

@@ -63,7 +63,7 @@ START_TEST(a_volume_with_a_mapping_stays_and_the_mapping_is_named)
 }
 END_TEST
 
-/* The disk says nothing: nobody knows for how long. */
+/* The disk does not answer, for an unknown time. */
 START_TEST(the_detach_of_a_silent_disk_ends_in_time_and_names_what_is_dirty)
 {
 	struct pagecache_config config = cache_machine_config;

@@ -142,8 +142,8 @@ static struct before look(const struct disk *disk)
 }
 
 /*
- * Whatever happens to other disks, a writer waits for no more than his own one's work for what is dirty there, and for thrice
- * what he writes. If pages became dirty, they had room; a wait may have changed the limits since.
+ * However other disks fare, a writer waits for no more than its own disk's work for what is dirty there, and for thrice
+ * what it writes. If pages became dirty, they had room; a wait may have changed the limits since.
  */
 static void check_write(const struct disk *disk, const struct before *before, uint64_t pages)
 {

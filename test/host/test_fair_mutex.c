@@ -116,7 +116,7 @@ START_TEST(threads_give_their_place_up_at_the_deadline)
 }
 END_TEST
 
-/* Actors that do what they are told, one step at a time, beside a list of who should be where ------------------------- */
+/* Actors that do what they are told, one step at a time, beside a list of where each should be ------------------------- */
 
 #define ACTORS 7
 #define STEPS  3000
@@ -288,7 +288,7 @@ static void step_unlock(struct stage *stage)
 	wait_until_done(stage->holder);
 }
 
-/* Only where somebody waits; the holder goes to the end of the line before the next one is chosen, and is not chosen. */
+/* Only where an actor waits; the holder goes to the end of the line before the next one is chosen, and is not chosen. */
 static void step_pass_on(struct stage *stage)
 {
 	struct actor *leaver = stage->holder;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Flushes against a model: what a flush that returned STATUS_OK said is on the medium, whatever was written, mapped, evicted,
- * discarded, reset and failed; and a flush that failed without a fault fails for what is really lost.
+ * Flushes against a model: what a flush that returned STATUS_OK said is on the medium, after any writes, mappings, evictions,
+ * discards, resets and failures; and a flush that failed without a fault fails for what is really lost.
  */
 #include <string.h>
 

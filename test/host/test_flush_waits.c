@@ -169,7 +169,7 @@ START_TEST(a_reset_of_a_disk_without_a_cache_loses_nothing)
 }
 END_TEST
 
-/* Each page that is good is retried in its turn, whatever becomes of the others. */
+/* Each page that is good is retried in its turn, no matter what becomes of the others. */
 START_TEST(the_background_tries_all_failed_pages_in_turn)
 {
 	two_nodes(false);

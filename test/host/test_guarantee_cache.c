@@ -389,6 +389,128 @@ START_TEST(what_has_lost_pages_is_filled_again)
 }
 END_TEST
 
+/* All at once -------------------------------------------------------------------------------------------------------------- */
+
+enum role {
+	KEEPER,
+	BACKGROUND_WRITER,
+	READER,
+	SECOND_READER,
+	WRITER,
+	TAKER,
+	RUN_TAKER, /* has pieces move out of its way */
+	HANDLERS,  /* interrupts all others */
+	ROLES,
+};
+
+#define CROWD_ROUNDS     300
+#define CROWD_RUN_BLOCKS 8
+
+struct crowd {
+	struct cache_machine machine;
+	struct owner run_owner;
+	_Atomic unsigned running;
+};
+
+/* Anywhere, or not, if that takes too long. */
+static void take_run(struct crowd *crowd, struct random *random)
+{
+	struct memory *memory = &crowd->machine.memory;
+	const uint64_t first = memory->blocks.first_block + random_below(random, memory->blocks.count - CROWD_RUN_BLOCKS);
+	const struct memory_request request = {
+		.blocks = CROWD_RUN_BLOCKS,
+		.constraints.lowest = { first << BLOCK_SHIFT },
+		.constraints.highest = { ((first + CROWD_RUN_BLOCKS) << BLOCK_SHIFT) - 1 },
+		.owner = &crowd->run_owner,
+		.wait = MEMORY_WAIT_DEADLINE,
+		.deadline_ns = platform_now_ns() + 10 * NS_PER_MS,
+	};
+	struct phys_addr run;
+
+	if (memory_blocks_alloc(memory, &request, &run) != STATUS_OK)
+		return;
+	for (uint64_t at = 0; at < CROWD_RUN_BLOCKS * BLOCK_BYTES; at += PAGE_BYTES)
+		*(uint64_t *)platform_virt((struct phys_addr){ run.value + at }) = 0x5a5a5a5a5a5a5a5a;
+	platform_yield();
+	memory_blocks_free(memory, run);
+}
+
+/* Readers compare with the first half of the disk, which no writer touches. */
+static void crowd_work(struct crowd *crowd, enum role role, struct random *random)
+{
+	struct cache_machine *machine = &crowd->machine;
+	struct phys_addr piece;
+
+	switch (role) {
+	case READER:
+	case SECOND_READER:
+		cache_machine_read(machine, random_below(random, DISK_BYTES / 2 - MIB), random_below(random, MIB));
+		break;
+	case WRITER:
+		cache_machine_write(machine, random, DISK_BYTES / 2 + random_below(random, DISK_BYTES / 2 - MIB), 30000);
+		break;
+	case TAKER:
+		if (guarantee_piece_take(&machine->memory.guarantee, &piece)) {
+			memset(platform_virt(piece), 0x5a, PIECE_BYTES);
+			platform_yield();
+			guarantee_give(&machine->memory.guarantee, piece);
+		}
+		break;
+	case RUN_TAKER:
+		take_run(crowd, random);
+		break;
+	default:
+		platform_run_on_all_cpus(take_one, machine);
+	}
+}
+
+static void crowd_member(void *context, unsigned index)
+{
+	struct crowd *crowd = context;
+	struct random random;
+
+	random_seed(&random, index);
+	if (index == KEEPER) {
+		guarantee_run(&crowd->machine.memory.guarantee);
+	} else if (index == BACKGROUND_WRITER) {
+		pagecache_writeback_run(&crowd->machine.pagecache);
+	} else {
+		for (unsigned i = 0; i < CROWD_ROUNDS; i++)
+			crowd_work(crowd, (enum role)index, &random);
+		if (atomic_fetch_sub(&crowd->running, 1) == 1) {
+			worker_stop(&crowd->machine.memory.guarantee.worker);
+			pagecache_stop(&crowd->machine.pagecache);
+		}
+	}
+}
+
+static void crowd_run(unsigned roles)
+{
+	static struct crowd crowd;
+
+	cache_machine_init_guarantee(&crowd.machine, DISK_BYTES, true, &pieces_config);
+	cache_machine_fill(&crowd.machine);
+	owner_init(&crowd.run_owner, "runs", false);
+	crowd.running = roles - 2;
+	host_threads_run(roles, crowd_member, &crowd);
+	ck_assert_uint_gt(guarantee_statistics(&crowd.machine.memory.guarantee).taken, 0);
+	ck_assert_uint_gt(crowd.machine.memory.statistics.windows, 0);
+	cache_machine_fini(&crowd.machine);
+}
+
+START_TEST(threads_never_see_what_a_device_wrote)
+{
+	crowd_run(ROLES - 1);
+}
+END_TEST
+
+/* The thread sanitizer does not know what a signal orders. */
+START_TEST(nor_do_they_beside_handlers)
+{
+	crowd_run(ROLES);
+}
+END_TEST
+
 HOST_TEST_MAIN("guarantee_cache", what_is_lent_still_caches, lent_pages_that_are_written_move_out,
 	       the_guarantee_is_taken_from_the_cache, what_is_lent_is_not_what_is_kept, a_device_at_work_keeps_its_pieces,
 	       a_detached_volume_gets_back_what_it_lent, the_cold_end_moves_on, nothing_is_lent_after_the_deadline,

@@ -397,7 +397,7 @@ START_TEST(windows_are_the_best)
 		}
 		const struct run_request request = {
 			.blocks = 2 + random_below(&random, 12),
-			.owner = &owners[1], /* who prefers no zone */
+			.owner = &owners[1], /* this one prefers no zone */
 			.constraints = { .alignment_bytes = BLOCK_BYTES << random_below(&random, 3) },
 		};
 		struct window window;

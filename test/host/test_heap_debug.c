@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* What debug builds find: writes behind what was asked for and to freed objects, and who has what. */
+/* What debug builds find: writes behind what was asked for and to freed objects, and which owner has what. */
 #include "host/host_test.h"
 
 #include "fake/heap_fixture.h"
@@ -159,7 +159,7 @@ START_TEST(objects_that_wait_are_there_when_nothing_else_is)
 
 	host_log_level(LOG_ERROR);
 	machine_init(&machine, MACHINE_START, 8, 0, 0);
-	platform_preempt_disable(); /* nobody may drain */
+	platform_preempt_disable(); /* no drain may come between */
 	while (count < ARRAY_LENGTH(objects) && (objects[count] = general_heap_alloc(heap, 512 * KIB, 0)))
 		count++;
 	ck_assert_uint_lt(count, ARRAY_LENGTH(objects));

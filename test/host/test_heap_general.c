@@ -202,7 +202,7 @@ START_TEST(every_allocation_may_fail)
 }
 END_TEST
 
-/* Whoever is held must not be looked at: a lock that is taken twice is reported. */
+/* An objcache that is held must not be looked at: a lock that is taken twice is reported. */
 static void others_hold(const struct objcache *one, bool hold)
 {
 	for (unsigned class = 0; class < memory->general.classes; class ++) {

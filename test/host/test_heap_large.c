@@ -22,7 +22,7 @@
 #define THREADS     4
 #define STEPS       100
 
-/* What somebody else does while the lock is free; the linker has the heap call this one. */
+/* What another CPU does while the lock is free; the linker has the heap call this one. */
 void __wrap_spinlock_give_way(struct spinlock *lock);
 static void (*come_between)(void);
 
@@ -35,7 +35,7 @@ void __wrap_spinlock_give_way(struct spinlock *lock)
 
 static struct block_heap heap;
 static struct owner owners[3];
-static _Atomic uint32_t holders[BLOCKS]; /* who has each block, as the takers know it */
+static _Atomic uint32_t holders[BLOCKS]; /* the holder of each block, as the takers know it */
 
 static void *setup(void)
 {
@@ -213,7 +213,7 @@ static void expect_counts(struct random *random)
 
 #define RUNS 40
 
-static struct run runs[2][RUNS]; /* of the test, and of who comes between */
+static struct run runs[2][RUNS]; /* of the test, and of the taker that comes between */
 static struct random random_between;
 static unsigned came_between;
 

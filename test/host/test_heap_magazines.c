@@ -280,7 +280,7 @@ END_TEST
 static _Atomic(uint32_t *) mailbox[MAILBOX];
 static _Atomic unsigned running;
 
-/* Objects are freed by whoever finds them in the box, so most of them by another CPU. */
+/* Objects are freed by the thread that finds them in the box, so most of them by another CPU. */
 static void exchange(unsigned index, struct random *random, unsigned steps)
 {
 	for (unsigned step = 0; step < steps; step++) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Who has what of the heaps: owners and what they leave behind, and the monitor's commands. */
+/* Which owner has what of the heaps: owners and what they leave behind, and the monitor's commands. */
 #include "host/host_test.h"
 
 #include <inttypes.h>
@@ -146,7 +146,7 @@ START_TEST(what_is_left_behind_is_reported_once_with_its_callers)
 	expect_site(text, "camera 00:05.0 left behind: 1 objects, 5000 bytes, allocated by ", camera_start);
 	ck_assert(strstr(text, "5000 bytes") < strstr(text, "300 bytes"));
 
-	/* Only once; but who looks sees it. */
+	/* Only once; but the command shows it again. */
 	host_output_capture(text, sizeof(text));
 	ck_assert_uint_eq(owned_heap_report_left(&owned), 0);
 	host_output_capture(NULL, 0);

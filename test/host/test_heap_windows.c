@@ -255,7 +255,7 @@ static void change_costs(void *context, unsigned index)
 	}
 }
 
-/* A window is found, whatever becomes of the costs during the search. */
+/* A window is found, even when the costs change during the search. */
 START_TEST(threads_search_while_costs_change)
 {
 	const struct phys_range range = blocks_from(ZONE_4G, 400);

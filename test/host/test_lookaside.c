@@ -23,7 +23,7 @@ static void setup(bool threaded)
 	cache_machine_init_config(&machine, DISK_BYTES, threaded, &config);
 }
 
-/* Frames that are TAKEN, while nobody is at work: those in lookasides. */
+/* Frames that are TAKEN, while no task is at work: those in lookasides. */
 static uint64_t frames_kept(void)
 {
 	const struct frame_table *table = &machine.pagecache.pages.table;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Who holds the memory: reports of failed requests, the picture of the blocks, and what the monitor shows. */
+/* Which owners hold the memory: reports of failed requests, the picture of the blocks, and what the monitor shows. */
 #include "host/host_test.h"
 
 #include <stdio.h>
@@ -205,7 +205,7 @@ START_TEST(failure_says_who_holds_the_memory)
 }
 END_TEST
 
-/* Whoever has to be back by a deadline does not print. */
+/* A request that has to be back by a deadline does not print. */
 START_TEST(a_task_prints_what_failed_in_a_hurry)
 {
 	struct owner driver;
@@ -316,7 +316,7 @@ static unsigned lines(void)
 	return count;
 }
 
-/* 1 TB of memory that nobody touches: only its descriptors exist. */
+/* 1 TB of memory that is never touched: only its descriptors exist. */
 START_TEST(a_terabyte_fits_the_screen)
 {
 	static struct block_heap heap;

@@ -153,7 +153,7 @@ START_TEST(what_can_never_be_given_is_refused_at_once)
 }
 END_TEST
 
-/* Whatever of it is idle or on loan: it is there for those that must not wait. */
+/* Idle or on loan: it is there for those that must not wait. */
 START_TEST(what_is_guaranteed_is_never_given)
 {
 	const struct memory_config config = {

@@ -39,7 +39,7 @@ START_TEST(a_frame_that_was_dropped_under_the_cursor_has_no_entry)
 }
 END_TEST
 
-/* A flush that has found the page in somebody's hands sleeps until `progress` changes. */
+/* A flush that has found the page in another task's hands sleeps until `progress` changes. */
 START_TEST(forgetting_a_dirty_page_wakes_flushes)
 {
 	struct cache_machine machine;

@@ -100,7 +100,7 @@ START_TEST(a_window_goes_whole_or_not_at_all)
 	target.lowest.value = cache_machine_block(&machine, 0);
 	target.highest.value = target.lowest.value + 4 * BLOCK_BYTES - 1;
 	before = *cache_machine_statistics(&machine);
-	/* Who is late does not even look. */
+	/* A request that is late does not even look. */
 	target.deadline_ns = platform_now_ns();
 	ck_assert_uint_eq(machine.volume.eviction.cleaners[VOLUME_CLEANER_CLEAN].clean(
 				  &machine.volume.eviction.cleaners[VOLUME_CLEANER_CLEAN], &target),
@@ -124,7 +124,7 @@ START_TEST(a_window_goes_whole_or_not_at_all)
 		writeback_settle(&machine.volume);
 	}
 	ck_assert_uint_eq(obstacles, 1);
-	/* What is in the way may be somebody else's. */
+	/* What is in the way may be another owner's. */
 	ck_assert_uint_eq(machine.volume.eviction.cleaners[VOLUME_CLEANER_CLEAN].clean(
 				  &machine.volume.eviction.cleaners[VOLUME_CLEANER_CLEAN], &target),
 			  0);

@@ -232,7 +232,7 @@ START_TEST(what_cannot_be_read_is_an_error)
 }
 END_TEST
 
-/* With or without a valid seal, whatever is accepted lies on the disk and does not overlap. */
+/* With or without a valid seal, each partition that is accepted lies on the disk and overlaps no other one. */
 START_TEST(arbitrary_damage_is_survived)
 {
 	struct random random;

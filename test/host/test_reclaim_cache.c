@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Reclaim out of a real page cache: nothing allocates, stalled disks hold up nobody else, writers pay for what they dirty. */
+/* Reclaim from a real page cache: nothing allocates, a stalled disk holds up only its own writers, dirtying has its price. */
 #include "fake/cache_fixture.h"
 #include "host/host_test.h"
 #include "pagecache/page_heap.h"
 #include "pagecache/writeback.h"
 
-/* Whatever is allocated by a task that cleans fails, and is counted. */
+/* Each allocation of a task that cleans fails, and is counted. */
 struct strict {
 	struct fault_injector fault;
 	_Atomic unsigned asked;

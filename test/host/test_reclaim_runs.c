@@ -129,7 +129,7 @@ START_TEST(a_cold_window_is_not_waited_for_without_end)
 	ck_assert_uint_eq(two_windows_ask(&windows, MEMORY_WAIT_FOREVER).value, MACHINE_START + WINDOW_BLOCKS * BLOCK_BYTES);
 	ck_assert_uint_eq(windows.in_the_way, 999);
 
-	/* Nor by who must not wait. */
+	/* Nor by a request that must not wait. */
 	two_windows_init(&windows, 1000, 10000);
 	ck_assert_uint_eq(two_windows_ask(&windows, MEMORY_WAIT_NEVER).value, MACHINE_START + WINDOW_BLOCKS * BLOCK_BYTES);
 	ck_assert_uint_eq(windows.in_the_way, 999);

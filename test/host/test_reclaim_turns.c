@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Turns of reclaim: a request that must not wait waits for one block's work of others at most, whatever those are at, and the
+ * Turns of reclaim: a request that must not wait waits for one block's work of others at most, no matter what those do, and the
  * others still get what they ask for. Work is counted in blocks, by the thread that does it. And what a request has cleaned is
  * what a look at all blocks says: so much at its addresses, and so much anywhere that enough stays free.
  */

@@ -77,7 +77,7 @@ START_TEST(sizes_that_cannot_be_are_refused)
 	check_record(0);
 	check_record(TRACE_EVENTS_MAX - 1);
 	ck_assert_int_eq(trace_init(&trace, &machine.memory.bookkeeping, 0), STATUS_OK);
-	trace_event(&trace, TRACE_WAIT, "nobody", 1, 2);
+	trace_event(&trace, TRACE_WAIT, "unseen", 1, 2);
 	ck_assert(!trace_read(&trace, 0, &record));
 	machine_fini(&machine);
 }

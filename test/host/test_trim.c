@@ -137,7 +137,7 @@ START_TEST(threads_see_freed_memory_become_cache_again)
 END_TEST
 /* The end ----------------------------------------------------------------------------------------------------------------- */
 
-/* Whatever is in the way: nothing has been torn down, everything works on, and the end comes once it is out of the way. */
+/* With anything in its way, nothing has been torn down, everything works on, and the end comes once the way is free. */
 START_TEST(an_end_that_is_busy_changes_nothing)
 {
 	const struct memory_config config = {

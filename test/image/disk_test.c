@@ -8,7 +8,7 @@
 
 struct disk_test_request *disk_test_alloc(struct image_test_run *test, uint64_t bytes)
 {
-	/* Of nobody: the memory may outlive the disk's driver. */
+	/* Of no driver: the memory may outlive the disk's driver. */
 	static const struct device anybody = { .name = "disk test", .dma_mask = UINT64_MAX };
 	struct memory *memory = test->environment->memory;
 	const struct dma_request wanted = { .bytes = bytes, .alignment_bytes = PAGE_BYTES, .segments_max = 1 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * For tests of disks: memory for requests, and many requests at once. Tests use only disks with the pages of the test pattern,
- * and leave them as they were: on a machine of somebody's own, the others may hold what is dear.
+ * and leave them as they were: on a user's machine the others may hold data of value.
  */
 #pragma once
 

@@ -110,7 +110,7 @@ IMAGE_TEST(unmap_reaches_all_cpus)
 		atomic_store(&reader.address, (uint64_t *)mapped);
 		atomic_store(&reader.generation, generation);
 		atomic_store(&reader.address, NULL);
-		platform_run_on_all_cpus(nothing, NULL); /* nobody has the address in hand any more... */
+		platform_run_on_all_cpus(nothing, NULL); /* no CPU has the address in hand any more... */
 		platform_unmap(mapped, PAGE_BYTES);
 	}
 	atomic_store(&reader.stop, true);

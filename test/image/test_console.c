@@ -12,14 +12,14 @@ static void write_lines(void *context)
 	const unsigned *number = context;
 
 	for (unsigned i = 0; i < LINES; i++)
-		print("# console: task %u, line %u, which nobody else's text may tear apart\n", *number, i);
+		print("# console: task %u, line %u, which no other text may tear apart\n", *number, i);
 }
 
 static void write_line(void *context)
 {
 	(void)context;
 	if (platform_in_handler()) /* the calling CPU runs this in its task, where interrupts are off for long enough */
-		print("# console: CPU %u, in a handler, a line which nobody else's text may tear apart\n", platform_cpu());
+		print("# console: CPU %u, in a handler, a line which no other text may tear apart\n", platform_cpu());
 }
 
 IMAGE_TEST(console_takes_lines_from_everywhere)

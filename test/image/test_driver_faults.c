@@ -45,7 +45,7 @@ static void faults_begin(struct memory *memory, uint32_t first, uint32_t burst)
 	memory_set_fault_injector(memory, &faults.injector);
 }
 
-/* What the driver holds, and whoever works for it. */
+/* What the driver holds, and what works for it. */
 static void expect_used(struct image_test_run *test, struct pci_function *function, uint64_t used)
 {
 	struct memory *memory = test->environment->memory;

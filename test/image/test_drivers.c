@@ -111,7 +111,7 @@ IMAGE_TEST(disk_can_be_removed_and_probed_again)
 	}
 }
 
-/* What a driver leaves behind is nobody else's until the device has been reset; from outside at once, where it can be. */
+/* What a driver leaves behind has no other owner until the device has been reset; from outside at once, where it can be. */
 IMAGE_TEST(disk_memory_left_behind_waits_for_a_reset)
 {
 	const struct dma_request request = { .bytes = 4 * MIB, .wait = MEMORY_WAIT_FOREVER };
@@ -202,7 +202,7 @@ IMAGE_TEST(disk_drivers_leave_nothing_of_the_heap)
 	}
 }
 
-/* As if the device had been pulled out: nobody answers at its registers. */
+/* As if the device had been pulled out: its registers do not answer. */
 IMAGE_TEST(disk_that_vanishes_ends_its_requests)
 {
 	struct block_device *disks[DISK_PLACES];

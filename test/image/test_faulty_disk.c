@@ -50,7 +50,7 @@ IMAGE_TEST(faulty_disk_read_error_reaches_the_reader)
 	expect_equal(node_write(&volume->node, UNREADABLE_PAGE * PAGE_BYTES + 1, page, 1), STATUS_IO_ERROR);
 }
 
-/* Who reads one page after the other is read ahead for; the bad page must not fail those that were asked for with it. */
+/* A reader of one page after the other is read ahead for; the bad page must not fail those that were asked for with it. */
 IMAGE_TEST(faulty_disk_read_error_stays_with_its_page)
 {
 	struct volume *volume = faulty_disk_volume(test, "faulty");

@@ -73,7 +73,7 @@ IMAGE_TEST(stuck_disk_answers_in_the_end)
 
 	if (!volume)
 		skip("no disk that stops answering");
-	task_sleep(SILENCE_NS); /* whatever was before */
+	task_sleep(SILENCE_NS); /* until what was before is over */
 	require(silence_begin(test, volume, 1) == STATUS_OK);
 	const uint64_t before_ns = platform_now_ns();
 	expect_equal(write_sector(test, volume, 1), STATUS_OK);

@@ -191,7 +191,7 @@ IMAGE_TEST(task_of_lower_priority_waits)
 	if (platform_cpu_count() < 2)
 		skip("the spinner would keep the test itself from running");
 	spinning = start(test, &high, spin, &spinner);
-	task_sleep(10 * NS_PER_MS); /* whoever runs this may have to move first */
+	task_sleep(10 * NS_PER_MS); /* the task that runs this may have to move first */
 	patient = start(test, &low, count_up, (void *)&count);
 	task_sleep(50 * NS_PER_MS);
 	expect_equal(count, 0);
