@@ -74,8 +74,12 @@ endif
 library-debug:
 	+@$(MAKE) --no-print-directory BUILD=$(BUILD)/debug DEBUG=1 library
 
+# A place that cannot be is told before the library is built.
+ifneq ($(filter install,$(GOALS)),)
+$(call check,mk/install.sh place $(call quote,$(PREFIX)))
+endif
 install: library library-debug
-	@mk/install.sh $(call quote,$(PREFIX)) $(BUILD)
+	@mk/install.sh install $(call quote,$(PREFIX)) $(BUILD)
 
 # For editors: how each file of the image, the tests and the benches is compiled.
 compile_commands.json:

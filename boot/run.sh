@@ -132,6 +132,7 @@ memory_mib=$(mebibytes "$mem")
 firmware=$(firmware_find)
 [[ ${SLOW_IOPS:-5} =~ ^[1-9][0-9]*$ ]] || fail "SLOW_IOPS=$SLOW_IOPS is not a number above 0"
 [[ ${DISK_MBPS:-0} =~ ^[0-9]+$ ]] || fail "DISK_MBPS=$DISK_MBPS is not a number"
+[ ! -d "${DISK:-}" ] || fail "DISK=$DISK is a folder; it is to be an image of a disk"
 [ -z "${DISK:-}" ] || [ -r "$DISK" ] || fail "cannot read DISK=$DISK"
 [[ ${DISK_WRITE:-0} = [01] ]] || fail "DISK_WRITE=$DISK_WRITE is neither 0 nor 1"
 snapshot=,snapshot=on

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# install.sh FOLDER BUILD: puts what programs need to be built, and started in QEMU, into a folder of its own: headers, libraries
+# install.sh place FOLDER: fails, with a message, if that is no folder to install into.
+# install.sh install FOLDER BUILD: puts what programs need to be built, and started in QEMU, into a folder of its own: headers, libraries
 # (as built by BUILD, and by BUILD/debug with DEBUG=1), the wiring and config.h as source, tools, launcher, and the example that
 # `make new` copies. The names are those of the source tree, so that one set of rules serves both.
 set -euo pipefail
 
-folder=${1/#\~\//$HOME/} build=$2
+action=$1 folder=${2/#\~\//$HOME/}
 
 fail() {
 	echo "install: $*" >&2
@@ -16,6 +17,13 @@ fail() {
 if [ -e "$folder" ] && [ ! -e "$folder/weir.mk" ] && [ -n "$(ls -A "$folder" 2>&1)" ]; then
 	fail "PREFIX=$folder has other things in it; Weir gets a folder of its own, as $folder/weir"
 fi
+above=$folder
+while [ ! -e "$above" ]; do
+	above=$(dirname "$above")
+done
+[ -d "$above" ] && [ -w "$above" ] || fail "PREFIX=$folder: $above is no folder that you may write to"
+[ "$action" = install ] || exit 0
+build=$3
 
 # copy FOLDER FILE...: to the same name there, or into FOLDER.
 copy() {

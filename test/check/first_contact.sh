@@ -56,6 +56,7 @@ mistakes() {
 	refused '-O0 is not of the form -DNAME=VALUE' CONFIG=-O0
 	refused 'cannot read OVMF=/nonexistent' OVMF=/nonexistent
 	refused 'cannot read DISK=/nonexistent' DISK=/nonexistent
+	refused 'DISK=/ is a folder' DISK=/
 	refused 'MEM=100M is too little: .* need [0-9]+ MB' MEM=100M
 	refused 'MEM=much is not a size' MEM=much
 	refused 'there is no toaster' DEVICES=toaster
@@ -96,6 +97,14 @@ clean_spares_what_it_does_not_know() {
 	! make_alone BUILD="$folder" clean || return 1
 	! make_alone BUILD="$folder" -n all || return 1
 	[ -e "$folder/thesis" ] && [ -e "$folder/image" ]
+}
+
+# A folder that cannot be is told at once, and not behind the two libraries.
+install_asks_first() {
+	local place
+	for place in "" "$work" "$work/output/weir"; do
+		! make_alone BUILD="$own" -n install PREFIX="$place" || return 1
+	done
 }
 
 # BUILD=build/other made build; that is no reason to refuse BUILD=build, as long as only builds are in it.
@@ -242,6 +251,7 @@ check "each variable is nearest to itself" names_are_found
 check "no variable comes from the environment" environment_is_ignored
 check "BUILD does not come from the environment" build_is_not_of_the_environment
 check "clean and builds leave the folders of others alone" clean_spares_what_it_does_not_know
+check "install looks at PREFIX before it builds" install_asks_first
 check "a build in a folder of builds" builds_within_are_no_strangers
 check "clean removes what builds made, and no more" clean_removes_what_builds_made
 check "setup names what is missing" setup_only_names
