@@ -19,8 +19,7 @@ static status_t flush_device(struct block_device *device)
 	return pagecache_flush_device(flushed, device);
 }
 
-void log_on_volume_start(struct memory *memory, struct pagecache *pagecache, struct command_table *commands,
-			 const char *command_line)
+void log_on_volume_start(struct memory *memory, struct pagecache *pagecache, const char *command_line)
 {
 	static char name[VOLUME_NAME_BYTES];
 	struct volume *volume;
@@ -44,7 +43,6 @@ void log_on_volume_start(struct memory *memory, struct pagecache *pagecache, str
 			.bytes = volume_bytes(volume),
 			.flush = flush_device,
 			.heap = memory_general_heap(memory),
-			.commands = commands,
 		});
 	/* No program runs yet: nothing of it is dirty or mapped. */
 	if (status == STATUS_OK)

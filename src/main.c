@@ -164,7 +164,7 @@ static void first_task(void *context)
 	pagecache_start(boot->command_line);
 	services_stop_at_power_off(NS_PER_MS * (POWER_OFF_FLUSH_MS));
 	commands_start();
-	log_on_volume_start(&memory, &pagecache, &commands, boot->command_line);
+	log_on_volume_start(&memory, &pagecache, boot->command_line);
 	environment = (struct app_environment){
 		.memory = &memory,
 		.pagecache = &pagecache,

@@ -6,6 +6,8 @@
  */
 #include "log_command.h"
 
+#include "runtime/base/log.h"
+
 #include "console.h"
 #include "monitor.h"
 
@@ -27,6 +29,26 @@ static status_t log_run(struct command *self, int argc, char **argv)
 	return STATUS_OK;
 }
 
+static status_t last_is_missing(struct command *self, int argc, char **argv)
+{
+	(void)self;
+	(void)argc;
+	(void)argv;
+	print("No volume keeps the log: give log=VOLUME on the command line. After the next start this shows that run.\n");
+	return STATUS_NOT_FOUND;
+}
+
+static struct command last_command = {
+	.name = "log last",
+	.help = "what the run before has shown, its panic included, where log=VOLUME keeps it",
+	.run = last_is_missing,
+};
+
+void log_command_set_last(status_t (*run)(struct command *self, int argc, char **argv))
+{
+	last_command.run = run;
+}
+
 void log_commands_register(struct command_table *table)
 {
 	static struct command command = {
@@ -36,4 +58,5 @@ void log_commands_register(struct command_table *table)
 	};
 
 	command_register(table, &command);
+	command_register(table, &last_command);
 }

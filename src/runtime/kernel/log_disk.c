@@ -13,6 +13,7 @@
 #include "runtime/base/string.h"
 
 #include "console.h"
+#include "log_command.h"
 #include "monitor.h"
 #include "panic.h"
 #include "task.h"
@@ -29,7 +30,6 @@ static struct {
 	bool started;                  /* [I] after start-up */
 	char *block;                   /* [lock] */
 	char *panic_block;             /* the panic's */
-	struct command last_command;
 } disk;
 
 static uint64_t block_offset(uint32_t index)
@@ -222,16 +222,6 @@ static status_t area_open(void)
 	return status;
 }
 
-static void last_command_register(void)
-{
-	disk.last_command = (struct command){
-		.name = "log last",
-		.help = "what the run before has shown, its panic included",
-		.run = last_run,
-	};
-	command_register(disk.config.commands, &disk.last_command);
-}
-
 static status_t disk_open(void)
 {
 	static const struct task_options options = { .name = "log", .priority = TASK_NORMAL, .cpu = -1 };
@@ -271,7 +261,7 @@ status_t log_disk_start(const struct log_disk_config *config)
 	disk.started = true;
 	if (disk.area.panic_blocks > 0)
 		panic_set_writer(panic_write);
-	last_command_register();
+	log_command_set_last(last_run);
 	log_info("log: run %llu on %s%s", (unsigned long long)disk.area.run, config->name,
 		 disk.area.has_panic ? "; the run before ended in a panic, which `log last` shows" : "");
 	return STATUS_OK;

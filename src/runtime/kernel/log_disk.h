@@ -16,7 +16,6 @@
  */
 #pragma once
 
-#include "runtime/base/command.h"
 #include "runtime/base/log_area.h"
 
 struct block_device;
@@ -33,11 +32,10 @@ struct log_disk_config {
 	uint64_t bytes;
 	status_t (*flush)(struct block_device *device); /* in turn with others that flush this device, volumes on it say */
 	struct heap *heap;
-	struct command_table *commands;
 };
 
 /*
- * Begins to keep the log, and keeps the device for good. Adds the command `log last`. Once, in a task
+ * Begins to keep the log, and keeps the device for good. Then `log last` has something to show. Once, in a task
  * that may sleep. STATUS_BUSY: something else lies there. STATUS_RANGE: the volume is too small.
  * STATUS_UNSUPPORTED: the device cannot reach our memory. Each is logged.
  */
