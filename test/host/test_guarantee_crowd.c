@@ -73,7 +73,7 @@ static void take_run(struct crowd *crowd, struct random *random)
 	memory_blocks_free(memory, run);
 }
 
-/* Readers compare with the first half of the disk, which nobody writes to. */
+/* Readers compare with the first half of the disk, which no writer touches. */
 static void crowd_work(struct crowd *crowd, enum role role, struct random *random)
 {
 	struct cache_machine *machine = &crowd->machine;

@@ -32,7 +32,7 @@ START_TEST(a_run_through_it_moves_it_away)
 END_TEST
 
 /*
- * Both windows have something in them that nobody gives, and when one is tried, the pieces go to the other. That is no
+ * Both windows have something in them that no cleaner gives, and when one is tried, the pieces go to the other. That is no
  * progress: the request sleeps between its rounds, or the clock would stand still for ever.
  */
 START_TEST(pieces_do_not_move_to_and_fro_without_end)
@@ -100,7 +100,7 @@ static void lowest_end(struct machine *machine, struct noting_lender *lender)
 	machine_fini(machine);
 }
 
-/* Who cannot clear a window does not go on trying, and says what is in the way, so that others lose nothing for it. */
+/* A request that cannot clear a window gives up, and says what is in the way, so that others lose nothing for it. */
 START_TEST(a_piece_that_cannot_move_is_in_the_way)
 {
 	static struct machine machine;
@@ -180,7 +180,7 @@ static void aim_at_loan(struct guarantee *guarantee, struct reclaim_target *targ
 	target->highest.value = target->lowest.value + PIECE_BYTES - 1;
 }
 
-/* Somebody takes a piece while another one comes in for it: then there is one too many, which has to go before others can. */
+/* A device takes a piece while another one comes in for it: then there is one too many, which has to go before others can. */
 START_TEST(a_piece_that_is_taken_while_it_moves_makes_room_later)
 {
 	static struct machine machine;
