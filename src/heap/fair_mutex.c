@@ -7,7 +7,6 @@
 #include "fair_mutex.h"
 
 #include "runtime/base/assert.h"
-#include "runtime/base/bits.h"
 
 struct waiter {
 	struct list link;

@@ -47,7 +47,6 @@
 
 #include "bookkeeping.h"
 #include "cleaner.h"
-#include "runtime/base/bits.h"
 #include "runtime/base/heap.h"
 #include "site_tally.h"
 

@@ -7,7 +7,6 @@
  * objects.
  */
 #include "objcache_internal.h"
-#include "runtime/base/bits.h"
 #include "runtime/base/string.h"
 
 #ifdef WEIR_DEBUG

@@ -5,7 +5,6 @@
  * free.
  */
 #include "reclaim_internal.h"
-#include "runtime/base/bits.h"
 #include "window.h"
 
 #define WINDOW_TRIES 8 /* windows that fail in one round */

@@ -8,9 +8,6 @@
  */
 #include "weights.h"
 
-#include "runtime/base/bits.h"
-#include "runtime/base/string.h"
-
 #define ONES  0x0001000100010001ull
 #define SIGNS (ONES << 15)
 #define STEP  8u                           /* blocks */

@@ -6,7 +6,6 @@
  */
 #include "window.h"
 
-#include "runtime/base/bits.h"
 #include "weights.h"
 
 #define SEARCHES       4 /* searches for a window that is still there at the second look */

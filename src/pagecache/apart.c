@@ -9,7 +9,6 @@
 #include "frame.h"
 #include "replacement.h"
 #include "runtime/base/assert.h"
-#include "runtime/base/bits.h"
 
 #define MOVE_TRIES 4   /* while other tasks use the page */
 #define LOOKS_MAX  64u /* blocks looked at for one with room */

@@ -7,7 +7,6 @@
 #include "writeback.h"
 
 #include "replacement.h"
-#include "runtime/base/bits.h"
 
 /*
  * The share of all I/O objects that the background writer uses for one volume at most; reads need

@@ -10,7 +10,6 @@
 #include "frame.h"
 #include "keep.h"
 #include "replacement.h"
-#include "runtime/base/bits.h"
 #include "runtime/base/string.h"
 #include "writeback.h"
 

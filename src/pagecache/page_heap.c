@@ -8,7 +8,6 @@
 
 #include "evict.h"
 #include "replacement.h"
-#include "runtime/base/assert.h"
 #include "runtime/base/bits.h"
 #include "writeback.h"
 

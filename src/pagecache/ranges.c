@@ -6,7 +6,6 @@
  */
 #include "ranges.h"
 
-#include "runtime/base/bits.h"
 #include "runtime/base/string.h"
 
 /* The first range that ends at `position` or behind it. */

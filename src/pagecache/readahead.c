@@ -8,8 +8,6 @@
 
 #include "exclusive.h"
 #include "io.h"
-#include "runtime/base/bits.h"
-#include "runtime/base/string.h"
 
 #define STRIDE_MAX   1024 /* pages; reads that lie farther apart are no stream */
 #define STREAM_PAGES 64   /* pages of a node for each stream in its table */

@@ -6,7 +6,6 @@
 #include "volume_report.h"
 
 #include "map.h"
-#include "runtime/base/bits.h"
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"
 #include "volume.h"

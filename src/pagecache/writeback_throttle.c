@@ -8,8 +8,6 @@
  */
 #include "writeback.h"
 
-#include "runtime/base/bits.h"
-
 #define FLOOR_SHARE    4u    /* of the limit: the floors of all volumes together */
 #define FLOOR_VOLUMES  8u    /* volumes to divide that by, if there are fewer */
 #define FLOOR_PAGES    16u   /* the least floor of a volume */

@@ -8,7 +8,6 @@
 #include "written.h"
 
 #include "io.h"
-#include "runtime/base/bits.h"
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"
 #include "writeback.h"
