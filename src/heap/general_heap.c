@@ -4,8 +4,6 @@
  * from a magazine, inlined into each function that callers use. The slow path tries, in this order:
  * a guarded object, a loaded magazine, a new block, and a free object of a larger class.
  */
-#include "general_heap.h"
-
 #include "general_heap_internal.h"
 #include "objcache_fast.h"
 #include "runtime/base/bits.h"

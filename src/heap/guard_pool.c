@@ -6,7 +6,6 @@
  */
 #include "guard_pool.h"
 
-#include "site_tally.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"

@@ -5,8 +5,6 @@
  * at 64 of them in eight loads. A block changes its list only when its `credit` is used up, not at
  * each free.
  */
-#include "objcache.h"
-
 #include "objcache_internal.h"
 #include "runtime/base/string.h"
 

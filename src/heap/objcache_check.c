@@ -4,7 +4,6 @@
  * everything twice, by blocks and by magazines, and compares: each cached object lies in exactly
  * one magazine.
  */
-#include "site_tally.h"
 #include "objcache_internal.h"
 #include "runtime/base/log.h"
 

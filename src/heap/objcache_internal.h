@@ -12,7 +12,6 @@
  */
 #pragma once
 
-#include "objcache.h"
 #include "objcache_fast.h"
 #include "runtime/base/bits.h"
 

@@ -13,7 +13,6 @@
 #include "replacement.h"
 #include "runtime/base/bits.h"
 #include "volume_report.h"
-#include "pageout.h"
 
 /* Blocks whose dirty pages one call starts to write. */
 #define WRITE_BATCH 8

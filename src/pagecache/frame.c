@@ -8,9 +8,7 @@
 #include "frame.h"
 
 #include "index_fast.h"
-#include "migration.h"
 #include "replacement.h"
-#include "runtime/base/assert.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/string.h"
 #include "writeback.h"

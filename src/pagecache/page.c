@@ -6,8 +6,6 @@
  */
 #include "page.h"
 
-#include "runtime/base/assert.h"
-
 enum pins {
 	PINS_NONE,
 	PINS_SOME,

@@ -6,7 +6,6 @@
 #include "writeback.h"
 
 #include "io.h"
-#include "written.h"
 
 #define CLAIM_PAGES 64u /* pages claimed in one hold of the lock */
 
