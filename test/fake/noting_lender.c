@@ -66,7 +66,8 @@ static void noting_settle(struct guarantee_lender *self, struct phys_addr block)
 
 	note(self, block, REVOKED, FORGOTTEN);
 	if (atomic_fetch_add(&lender->forgotten, 1) == 0 && lender->pauses)
-		while (atomic_load(&lender->memory->guarantee.refill.state) != 2)
+		while (atomic_load(&lender->memory->guarantee.refill.came) ==
+		       atomic_load(&lender->memory->guarantee.refill.left))
 			platform_yield();
 }
 

@@ -132,7 +132,10 @@ START_TEST(impossible_configs_are_refused)
 }
 END_TEST
 
-/* A task that comes in the middle of the first of all pieces waits for that one. */
+/*
+ * A task that comes in the middle of the first of all pieces waits for that one. The holder gives
+ * it 1 ms to take its turn, so the clock stands still.
+ */
 static struct {
 	struct machine machine;
 	struct noting_lender lender;
@@ -174,7 +177,9 @@ START_TEST(threads_wait_for_one_piece_of_a_recall)
 			;
 		(void)guarantee_keep(guarantee);
 	}
+	host_clock_set(HOST_CLOCK_MANUAL);
 	host_threads_run(2, recall_or_come, NULL);
+	host_clock_set(HOST_CLOCK_REAL);
 	ck_assert_uint_eq(atomic_load(&recalling.lender.forgotten), PIECES * PIECE_BYTES / BLOCK_BYTES);
 }
 END_TEST

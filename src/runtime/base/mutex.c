@@ -12,6 +12,8 @@ enum { FREE, HELD, CONTENDED };
 void mutex_init(struct mutex *mutex, const char *name)
 {
 	atomic_init(&mutex->state, FREE);
+	atomic_init(&mutex->came, 0);
+	atomic_init(&mutex->left, 0);
 	atomic_init(&mutex->owner, NULL);
 	mutex->name = name;
 	lock_order_init(&mutex->mark);
@@ -34,6 +36,19 @@ bool mutex_try_lock(struct mutex *mutex)
 	return true;
 }
 
+/* From here on the state says that a task may wait, so the holder's unlock wakes. */
+static status_t wait_for(struct mutex *mutex, uint64_t deadline_ns)
+{
+	status_t status = STATUS_OK;
+
+	atomic_fetch_add(&mutex->came, 1);
+	while (status != STATUS_TIMEOUT && atomic_exchange_explicit(&mutex->state, CONTENDED, memory_order_acquire) != FREE)
+		status = platform_wait(&mutex->state, CONTENDED, deadline_ns);
+	atomic_fetch_add(&mutex->left, 1);
+	platform_wake(&mutex->left);
+	return status == STATUS_TIMEOUT ? status : STATUS_OK;
+}
+
 status_t mutex_lock_until(struct mutex *mutex, uint64_t deadline_ns)
 {
 	assert(platform_may_sleep());
@@ -42,11 +57,8 @@ status_t mutex_lock_until(struct mutex *mutex, uint64_t deadline_ns)
 		return STATUS_OK;
 	if (mutex_is_held(mutex))
 		platform_panic("mutex %s: its owner takes it twice", mutex->name);
-	/* From here on the state says that a task may wait, so the holder's unlock wakes. */
-	while (atomic_exchange_explicit(&mutex->state, CONTENDED, memory_order_acquire) != FREE) {
-		if (platform_wait(&mutex->state, CONTENDED, deadline_ns) == STATUS_TIMEOUT)
-			return STATUS_TIMEOUT;
-	}
+	if (wait_for(mutex, deadline_ns) != STATUS_OK)
+		return STATUS_TIMEOUT;
 	take(mutex);
 	return STATUS_OK;
 }
@@ -66,16 +78,17 @@ void mutex_unlock(struct mutex *mutex)
 		platform_wake(&mutex->state);
 }
 
-/*
- * The waiting task may reach its deadline instead of taking the mutex, so the wait here has a
- * limit.
- */
 void mutex_pass_on(struct mutex *mutex)
 {
-	if (atomic_load_explicit(&mutex->state, memory_order_relaxed) != CONTENDED)
+	const uint32_t left = atomic_load(&mutex->left);
+	uint64_t deadline_ns;
+
+	if (atomic_load(&mutex->came) == left)
 		return;
+	deadline_ns = platform_now_ns() + NS_PER_MS;
 	mutex_unlock(mutex);
-	(void)platform_wait(&mutex->state, FREE, platform_now_ns() + NS_PER_MS);
+	while (atomic_load(&mutex->left) == left && platform_wait(&mutex->left, left, deadline_ns) == STATUS_OK)
+		;
 	mutex_lock(mutex);
 }
 
