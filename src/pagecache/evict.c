@@ -31,7 +31,7 @@
 struct drain {
 	struct volume *volume;
 	const struct reclaim_target *target;
-	struct fence_limits limits; /* of a window: the part not yet gone over */
+	struct phys_addr next; /* of a window: the block to look at next */
 	uint64_t keep;
 	bool write;          /* dirty pages are not in the way: they get written */
 	struct list skipped; /* blocks that could not be emptied */
@@ -131,9 +131,9 @@ static bool is_over(const struct drain *drain)
 static struct frames *fence_next(struct drain *drain, struct frames_census *census)
 {
 	const struct frame_table *table = &drain->volume->pagecache->pages.table;
-	struct phys_addr *next = &drain->limits.lowest;
+	struct phys_addr *next = &drain->next;
 
-	while (next->value < drain->limits.highest.value && !is_late(drain)) {
+	while (next->value < drain->target->highest.value && !is_late(drain)) {
 		struct frames *frames = frame_table_block(table, *next);
 
 		next->value += BLOCK_BYTES;
@@ -149,8 +149,8 @@ static struct frames *fence_next(struct drain *drain, struct frames_census *cens
  */
 static struct frames *fence_block(struct drain *drain, struct frames_census *census)
 {
-	struct frames *frames =
-		drain->target->obstacles ? fence_next(drain, census) : page_heap_fence(drain->volume, &drain->limits, census);
+	struct frames *frames = drain->target->obstacles ? fence_next(drain, census)
+							 : page_heap_fence(drain->volume, drain->target, false, census);
 
 	if (!frames)
 		return NULL;
@@ -277,7 +277,7 @@ static void drain_begin(struct drain *drain, struct volume *volume, const struct
 	*drain = (struct drain){
 		.volume = volume,
 		.target = target,
-		.limits = { .lowest = target->lowest, .highest = target->highest, .wanted = target->wanted },
+		.next = target->lowest,
 		.keep = keep,
 	};
 	list_init(&drain->skipped);
@@ -349,10 +349,9 @@ bool evict_everything(struct volume *volume)
 	struct drain drain;
 
 	drain_begin(&drain, volume, &target, 0);
-	drain.limits.open = true;
 	(void)lookaside_empty(volume);
 	apart_settle(volume);
-	while ((frames = page_heap_fence(volume, &drain.limits, &census)) != NULL) {
+	while ((frames = page_heap_fence(volume, &target, true, &census)) != NULL) {
 		for (uint32_t i = 0; (i = frames_drop(volume, frames, i, PAGE_HITS)) < PAGES_PER_BLOCK; i++)
 			(void)page_drop(volume, &frames->pages[i]);
 		if (!page_heap_release(volume, frames))
@@ -368,7 +367,7 @@ static uint64_t clean(struct cleaner *self, const struct reclaim_target *target)
 	const uint64_t given = evict_blocks(volume, target, volume->config.keep_bytes);
 
 	if (given > 0)
-		page_heap_note_demand(&volume->eviction.heap, given >> BLOCK_SHIFT);
+		replacement_drained(&volume->eviction.heap, given >> BLOCK_SHIFT);
 	return given;
 }
 

@@ -105,19 +105,14 @@ unsigned page_heap_take_many(struct volume *volume, enum lane lane, struct page 
 bool page_heap_hold(struct volume *volume, struct frames *frames);
 void page_heap_let_go(struct volume *volume, struct frames *frames);
 
-/* Which blocks may be isolated. */
-struct fence_limits {
-	struct phys_addr lowest;  /* only blocks wholly within [lowest, highest] */
-	struct phys_addr highest; /* last byte */
-	struct phys_addr wanted;  /* preferred to blocks not clearly colder; 0: none */
-	bool open;                /* open blocks, too, and retained ones: nothing is to be left */
-};
-
 /*
  * Isolates an empty block, else the block of the lowest score, and counts what lay in it at that
- * moment. NULL: none is left. It ends by page_heap_release or page_heap_unfence.
+ * moment. Only blocks within the target's addresses; its `wanted` goes before blocks that are not
+ * clearly colder. `open`: open blocks, too, and retained ones, so that nothing is left. NULL: none
+ * is left. It ends by page_heap_release or page_heap_unfence.
  */
-struct frames *page_heap_fence(struct volume *volume, const struct fence_limits *limits, struct frames_census *census);
+struct frames *page_heap_fence(struct volume *volume, const struct reclaim_target *target, bool open,
+			       struct frames_census *census);
 
 /*
  * Isolates this block, if it is the volume's and QUEUED, EMPTY, or, if `open`, OPEN. In constant
@@ -137,9 +132,6 @@ struct frames *page_heap_replace(struct volume *volume, struct frames *frames, s
  * it stays isolated.
  */
 bool page_heap_release(struct volume *volume, struct frames *frames);
-
-/* Called after a drain that gave so many blocks, or a part of one: as many may be wanted again. */
-void page_heap_note_demand(struct page_heap *heap, uint64_t blocks);
 
 /*
  * Puts an isolated or loaned block back into its queue, as the oldest, or, if it has lost many

@@ -16,27 +16,22 @@
 #define LOOK_STEPS  128 /* blocks elsewhere, which together cost as much as a look */
 #define STEPS_MAX   256 /* blocks passed by in one hold of the lock */
 
-static bool is_within(const struct frames *frames, const struct fence_limits *limits)
+static bool is_restricted(struct page_heap *heap, const struct reclaim_target *target)
 {
-	return frames->block.value >= limits->lowest.value && frames->block.value + (BLOCK_BYTES - 1) <= limits->highest.value;
-}
-
-static bool is_restricted(struct page_heap *heap, const struct fence_limits *limits)
-{
-	return !block_heap_is_within(memory_block_heap(page_heap_volume(heap)->pagecache->memory), limits->lowest,
-				     limits->highest);
+	return !block_heap_is_within(memory_block_heap(page_heap_volume(heap)->pagecache->memory), target->lowest,
+				     target->highest);
 }
 
 /* Finds an empty block. Retained blocks stay, unless the request is for certain addresses. */
-static struct frames *find_empty_locked(struct page_heap *heap, const struct fence_limits *limits)
+static struct frames *find_empty_locked(struct page_heap *heap, const struct reclaim_target *target, bool open)
 {
-	if (!limits->open && !is_restricted(heap, limits) &&
+	if (!open && !is_restricted(heap, target) &&
 	    (heap->empty_blocks == 0 || (heap->empty_blocks - 1) * BLOCK_BYTES < page_heap_volume(heap)->config.retain_bytes))
 		return NULL;
 	list_for_each (link, &heap->empty) {
 		struct frames *frames = container_of(link, struct frames, link);
 
-		if (is_within(frames, limits))
+		if (reclaim_target_has(target, frames->block))
 			return frames;
 	}
 	return NULL;
@@ -79,17 +74,17 @@ static struct frames *lowest_of_span_locked(struct page_heap *heap, struct span 
  * many do not, the limits are narrow, and a walk through their blocks is shorter. Adds to *steps
  * the blocks that it passed by.
  */
-static struct frames *lowest_locked(struct page_heap *heap, const struct fence_limits *limits, uint64_t *steps)
+static struct frames *lowest_locked(struct page_heap *heap, const struct reclaim_target *target, uint64_t *steps)
 {
 	const struct block_heap *memory = memory_block_heap(page_heap_volume(heap)->pagecache->memory);
-	const struct span span = span_of(memory, limits->lowest, limits->highest);
+	const struct span span = span_of(memory, target->lowest, target->highest);
 	const uint64_t steps_end = *steps + STEPS_MAX;
 
 	for (uint64_t levels = heap->level_mask; levels != 0; levels &= levels - 1) {
 		list_for_each (link, &heap->levels[__builtin_ctzll(levels)]) {
 			struct frames *frames = container_of(link, struct frames, scored);
 
-			if (is_within(frames, limits))
+			if (reclaim_target_has(target, frames->block))
 				return frames;
 			if (++*steps == steps_end) {
 				*steps += span.end - span.first;
@@ -104,13 +99,13 @@ static struct frames *lowest_locked(struct page_heap *heap, const struct fence_l
  * Finds the coldest block. Hits do not change a block's score, so the block that seems to be the
  * coldest is counted anew. Releases the lock between two looks.
  */
-static struct frames *find_coldest_locked(struct page_heap *heap, const struct fence_limits *limits,
+static struct frames *find_coldest_locked(struct page_heap *heap, const struct reclaim_target *target,
 					  struct frames_census *census)
 {
 	struct frames *frames;
 	uint64_t steps = 0;
 
-	for (unsigned looks = 0; (frames = lowest_locked(heap, limits, &steps)) != NULL; looks++) {
+	for (unsigned looks = 0; (frames = lowest_locked(heap, target, &steps)) != NULL; looks++) {
 		const unsigned level = page_heap_level(frames->score);
 
 		page_heap_count_locked(heap, frames, census);
@@ -161,10 +156,10 @@ static struct frames *prefer_locked(struct page_heap *heap, struct phys_addr wan
 	return frames;
 }
 
-static struct frames *find_open_locked(struct page_heap *heap, const struct fence_limits *limits)
+static struct frames *find_open_locked(struct page_heap *heap, const struct reclaim_target *target)
 {
 	for (unsigned lane = 0; lane < LANES; lane++)
-		if (heap->open[lane] && is_within(heap->open[lane], limits))
+		if (heap->open[lane] && reclaim_target_has(target, heap->open[lane]->block))
 			return heap->open[lane];
 	return NULL;
 }
@@ -183,17 +178,18 @@ static void fence_locked(struct page_heap *heap, struct frames *frames)
 	frames->role = FRAMES_FENCED;
 }
 
-struct frames *page_heap_fence(struct volume *volume, const struct fence_limits *limits, struct frames_census *census)
+struct frames *page_heap_fence(struct volume *volume, const struct reclaim_target *target, bool open,
+			       struct frames_census *census)
 {
 	struct page_heap *heap = &volume->eviction.heap;
 	struct frames *frames;
 
 	spinlock_lock(&heap->lock);
-	frames = counted(find_empty_locked(heap, limits), census);
+	frames = counted(find_empty_locked(heap, target, open), census);
 	if (!frames)
-		frames = prefer_locked(heap, limits->wanted, find_coldest_locked(heap, limits, census), census);
-	if (!frames && (limits->open || is_restricted(heap, limits)))
-		frames = counted(find_open_locked(heap, limits), census);
+		frames = prefer_locked(heap, target->wanted, find_coldest_locked(heap, target, census), census);
+	if (!frames && (open || is_restricted(heap, target)))
+		frames = counted(find_open_locked(heap, target), census);
 	if (frames)
 		fence_locked(heap, frames);
 	spinlock_unlock(&heap->lock);
@@ -255,13 +251,6 @@ bool page_heap_release(struct volume *volume, struct frames *frames)
 	if (released)
 		memory_blocks_free(volume->pagecache->memory, frames->block);
 	return released;
-}
-
-void page_heap_note_demand(struct page_heap *heap, uint64_t blocks)
-{
-	spinlock_lock(&heap->lock);
-	replacement_drained_locked(heap, blocks);
-	spinlock_unlock(&heap->lock);
 }
 
 /*

@@ -265,12 +265,13 @@ void replacement_init(struct page_heap *heap)
 	atomic_init(&heap->target, TARGET_PARTS(TARGET_PERCENT));
 }
 
-void replacement_drained_locked(struct page_heap *heap, uint64_t blocks)
+void replacement_drained(struct page_heap *heap, uint64_t blocks)
 {
+	spinlock_lock(&heap->lock);
 	const uint32_t all = atomic_load_explicit(&heap->blocks, memory_order_relaxed) + heap->gone_blocks;
-
 	heap->drained_blocks = (uint32_t)MIN(heap->drained_blocks + blocks, (uint64_t)heap->gone_blocks);
 	heap->demand_blocks = MAX(heap->demand_blocks, MIN(heap->drained_blocks, all / DEMAND_PARTS));
+	spinlock_unlock(&heap->lock);
 }
 
 static void set_gone_locked(struct page_heap *heap, uint32_t blocks)

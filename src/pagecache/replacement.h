@@ -79,8 +79,10 @@ bool replacement_wants_fresh_locked(const struct page_heap *heap, enum lane lane
  */
 struct frames *replacement_next_locked(struct page_heap *heap, enum lane lane);
 
-/* Drains gave so many blocks to requests; a fresh block has come. [R] is held. */
-void replacement_drained_locked(struct page_heap *heap, uint64_t blocks);
+/* A drain gave so many blocks to a request: as many may be wanted again. Takes [R]. */
+void replacement_drained(struct page_heap *heap, uint64_t blocks);
+
+/* A fresh block has come. [R] is held. */
 void replacement_came_back_locked(struct page_heap *heap);
 
 /* Called when probation's cursor begins a block. [R] is held. */

@@ -240,7 +240,7 @@ static void fill_blocks(struct cache_machine *machine, uint32_t blocks, struct r
 }
 
 /* SCORE_LEVELS: no block within the limits is queued. */
-static unsigned lowest_level(struct cache_machine *machine, const struct fence_limits *limits)
+static unsigned lowest_level(struct cache_machine *machine, const struct reclaim_target *target)
 {
 	const struct frame_table *table = &machine->pagecache.pages.table;
 	unsigned lowest = SCORE_LEVELS;
@@ -249,8 +249,8 @@ static unsigned lowest_level(struct cache_machine *machine, const struct fence_l
 		const struct frames *frames = table->blocks[i];
 
 		if (frames && atomic_load(&frames->volume) == &machine->volume && frames->role == FRAMES_QUEUED &&
-		    frames->block.value >= limits->lowest.value &&
-		    frames->block.value + BLOCK_BYTES - 1 <= limits->highest.value)
+		    frames->block.value >= target->lowest.value &&
+		    frames->block.value + BLOCK_BYTES - 1 <= target->highest.value)
 			lowest = MIN(lowest, page_heap_level(frames->score));
 	}
 	return lowest;
@@ -273,16 +273,16 @@ START_TEST(the_coldest_block_within_limits_goes)
 		const uint64_t length = 1 + random_below(&random, i % 2 == 0 ? 8 : table->count);
 		const uint64_t first = random_below(&random, table->count);
 		const uint64_t start = (table->first_block + first) << BLOCK_SHIFT;
-		const struct fence_limits limits = { { start }, .highest = { start + length * BLOCK_BYTES - 1 } };
-		const unsigned level = lowest_level(machine, &limits);
+		const struct reclaim_target target = { .lowest = { start }, .highest = { start + length * BLOCK_BYTES - 1 } };
+		const unsigned level = lowest_level(machine, &target);
 
 		if (level == SCORE_LEVELS)
 			continue;
 		found++;
-		frames = page_heap_fence(&machine->volume, &limits, &census);
+		frames = page_heap_fence(&machine->volume, &target, false, &census);
 		ck_assert_ptr_nonnull(frames);
-		ck_assert_uint_ge(frames->block.value, limits.lowest.value);
-		ck_assert_uint_le(frames->block.value + BLOCK_BYTES - 1, limits.highest.value);
+		ck_assert_uint_ge(frames->block.value, target.lowest.value);
+		ck_assert_uint_le(frames->block.value + BLOCK_BYTES - 1, target.highest.value);
 		ck_assert_uint_eq(page_heap_level(frames->score), level);
 		page_heap_unfence(&machine->volume.eviction.heap, frames);
 	}

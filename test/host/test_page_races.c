@@ -17,7 +17,7 @@ static struct page *cached_page(struct frames *frames)
 /* The cursor has come to a frame before its block was fenced, looks at it after a drain has dropped the page, and wins it. */
 START_TEST(a_frame_that_was_dropped_under_the_cursor_has_no_entry)
 {
-	const struct fence_limits limits = { .highest = { UINT64_MAX }, .open = true };
+	const struct reclaim_target everywhere = { .highest = { UINT64_MAX } };
 	struct cache_machine machine;
 	struct frames_census census;
 	struct frames *frames;
@@ -25,7 +25,7 @@ START_TEST(a_frame_that_was_dropped_under_the_cursor_has_no_entry)
 
 	cache_machine_init(&machine, DISK_BYTES, false);
 	cache_machine_read(&machine, 0, 2 * BLOCK_BYTES);
-	frames = page_heap_fence(&machine.volume, &limits, &census);
+	frames = page_heap_fence(&machine.volume, &everywhere, true, &census);
 	ck_assert_ptr_nonnull(frames);
 	page = cached_page(frames);
 	ck_assert(page_drop(&machine.volume, page));
@@ -62,7 +62,7 @@ END_TEST
 START_TEST(a_block_that_went_to_another_volume_is_not_held)
 {
 	const struct volume_config config = { .preference = 10 };
-	const struct fence_limits limits = { .highest = { UINT64_MAX }, .open = true };
+	const struct reclaim_target everywhere = { .highest = { UINT64_MAX } };
 	struct cache_machine machine;
 	struct frames_census census;
 	struct frames *frames;
@@ -79,7 +79,7 @@ START_TEST(a_block_that_went_to_another_volume_is_not_held)
 	ck_assert_uint_eq(volume_drop(&machine.volume), 1); /* the page goes, the block does not */
 	ck_assert_uint_eq(atomic_load(&machine.volume.eviction.heap.blocks), 1);
 	page_heap_let_go(&machine.volume, frames);
-	ck_assert_ptr_eq(page_heap_fence(&machine.volume, &limits, &census), frames);
+	ck_assert_ptr_eq(page_heap_fence(&machine.volume, &everywhere, true, &census), frames);
 	ck_assert(!page_heap_hold(&machine.volume, frames));
 	ck_assert(page_heap_release(&machine.volume, frames));
 	ck_assert(!page_heap_hold(&machine.volume, frames));

@@ -188,9 +188,9 @@ END_TEST
 
 static bool gives_wanted(const struct frames *wanted)
 {
-	const struct fence_limits limits = { .highest = { UINT64_MAX }, .wanted = wanted->block };
+	const struct reclaim_target target = { .highest = { UINT64_MAX }, .wanted = wanted->block };
 	struct frames_census census;
-	struct frames *given = page_heap_fence(&machine.volume, &limits, &census);
+	struct frames *given = page_heap_fence(&machine.volume, &target, false, &census);
 	const bool is_wanted = given == wanted;
 
 	ck_assert_ptr_nonnull(given);
