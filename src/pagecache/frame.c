@@ -119,9 +119,10 @@ bool page_drop(struct volume *volume, struct page *page)
 	return evicted;
 }
 
-bool page_drop_key(struct volume *volume, uint64_t key)
+bool node_evict_page(struct node *node, uint64_t number)
 {
-	struct page *page = evict(volume, key, NULL);
+	struct volume *volume = node->volume;
+	struct page *page = evict(volume, page_key_make(node->id, number), NULL);
 
 	if (!page)
 		return false;

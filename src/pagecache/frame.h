@@ -36,9 +36,6 @@ bool page_evict(struct volume *volume, struct page *page);
 /* The same, but the frame is FREE then. */
 bool page_drop(struct volume *volume, struct page *page);
 
-/* page_drop for the page of that key, if it is cached. */
-bool page_drop_key(struct volume *volume, uint64_t key);
-
 /*
  * page_drop for the pages of an isolated block from `first` on, as long as they are idle and their
  * counters of hits have no bits but `hits` (index_evict_many). Returns the number of the page that

@@ -67,13 +67,6 @@ status_t node_write(struct node *node, uint64_t offset, const void *buffer, size
 	return status;
 }
 
-/* Eviction of one page ----------------------------------------------------------------------------------------------------- */
-
-bool node_evict_page(struct node *node, uint64_t number)
-{
-	return page_drop_key(node->volume, page_key_make(node->id, number));
-}
-
 /* Discarding --------------------------------------------------------------------------------------------------------------- */
 
 /* Discards a page. If it comes back meanwhile, another task has read it later. */

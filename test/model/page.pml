@@ -478,7 +478,7 @@ write_back:
 	volume_lock = false;
 	goto again;
 
-	/* page_evict, page_drop_key, index_evict_many: TAKEN, out of the index, FREE; then another page may get the frame */
+	/* page_evict, node_evict_page, index_evict_many: TAKEN, out of the index, FREE; then another page may get the frame */
 evict:
 	if :: content[f] != CLEAN -> goto again :: else fi;
 evict_lock:
