@@ -65,9 +65,7 @@ static bool config_is_valid(const struct objcache_config *config)
 		return false;
 	if (config->object_bytes == 0 || config->object_bytes > OBJCACHE_OBJECT_MAX)
 		return false;
-	if (config->alignment > OBJCACHE_OBJECT_MAX || !is_power_of_two(MAX(config->alignment, 1)))
-		return false;
-	return true;
+	return config->alignment <= OBJCACHE_OBJECT_MAX && is_power_of_two(MAX(config->alignment, 1));
 }
 
 #define WORTHWHILE_SHARE 256         /* of a block's objects: fewer free ones are passed by */
