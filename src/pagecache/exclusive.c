@@ -174,13 +174,10 @@ status_t page_get_writing(struct node *node, uint64_t number, bool whole, struct
 void page_give_up(struct volume *volume, struct page *page)
 {
 	struct index_stripe *stripe = index_lock_page(&volume->pagecache->pages.index, page);
-	uint32_t state;
 
 	assert(stripe); /* WRITING pages stay in the index */
 	page_forget(volume, page);
-	state = page_state(page);
-	while (!page_try_change(page, &state, page_state_make(PAGE_TAKEN, 0)))
-		;
+	(void)page_change(page, PAGE_TAKEN, UINT32_MAX, 0); /* without flags and the writer's pin */
 	index_remove_locked(&volume->pagecache->pages.index, page);
 	spinlock_unlock(&stripe->lock);
 	index_wake(stripe);

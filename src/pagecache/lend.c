@@ -153,7 +153,13 @@ static void leave_lent_locked(struct volume *volume, struct page *page, struct p
 	page_set(target, replacement_state_in_main(*before & ~PAGE_PINS));
 }
 
-bool page_leave_lent(struct volume *volume, struct page *page, struct page *target)
+/*
+ * Takes a page out of a block that is loaned, or revoked and not reaped yet: a copy goes to
+ * `target`, which is TAKEN; NULL: the page is dropped. No pin in such a block counts (lend.h), so
+ * this waits for none: a page with pins becomes GONE, and the last unpin frees its frame. False:
+ * the page is not there any more, and `target` is unchanged.
+ */
+static bool leave_lent(struct volume *volume, struct page *page, struct page *target)
 {
 	struct index_stripe *stripe;
 	uint32_t before;
@@ -198,7 +204,7 @@ struct page *page_pin(struct volume *volume, uint64_t key, struct lookup *lookup
 	       lookup->lent) {
 		struct page *target = frame_take_in_main(volume, NULL);
 
-		if (!page_leave_lent(volume, lookup->lent, target) && target)
+		if (!leave_lent(volume, lookup->lent, target) && target)
 			page_set_free(target);
 	}
 	return page;
@@ -250,7 +256,7 @@ static void settle(struct guarantee_lender *self, struct phys_addr block)
 
 	frames_invalidate(frames); /* the task that took the piece may not have got that far */
 	for (uint32_t i = 0; (i = frames_drop(volume, frames, i, PAGE_HITS)) < PAGES_PER_BLOCK; i++)
-		(void)page_leave_lent(volume, &frames->pages[i], NULL);
+		(void)leave_lent(volume, &frames->pages[i], NULL);
 	page_heap_forget(&volume->eviction.heap, frames);
 }
 

@@ -22,14 +22,6 @@ void lend_init(struct pagecache *pagecache);
 void lend_fini(struct pagecache *pagecache);
 
 /*
- * Takes a page out of a block that is loaned, or revoked and not reaped yet: a copy goes to
- * `target`, which is TAKEN; NULL: the page is dropped. No pin in such a block counts (lend.h), so
- * this waits for none: a page with pins becomes GONE, and the last unpin frees its frame. False:
- * the page is not there any more, and `target` is unchanged.
- */
-bool page_leave_lent(struct volume *volume, struct page *page, struct page *target);
-
-/*
  * index_pin for every cached page: a page of a loaned block is moved out of it first. If there is
  * no frame for it, it is dropped, and not found.
  */

@@ -137,18 +137,35 @@ void page_heap_leave_locked(struct page_heap *heap, struct frames *frames)
 /* Blocks come and go ------------------------------------------------------------------------------------------------------- */
 
 /*
+ * How long ago the block was filled that is refilled next, in blocks that cursors have begun since;
+ * `now` is pagecache->eviction.clock. 0: there is none.
+ */
+static uint32_t age_of(struct page_heap *heap, uint32_t now)
+{
+	const struct frames *frames;
+	uint32_t age = 0;
+
+	spinlock_lock(&heap->lock);
+	for (unsigned lane = 0; lane < LANES && age == 0; lane++)
+		if ((frames = page_heap_oldest_locked(heap, lane)) != NULL)
+			age = now - atomic_load_explicit(&frames->entered, memory_order_relaxed);
+	spinlock_unlock(&heap->lock);
+	return age;
+}
+
+/*
  * The volume that has not turned over for longest, of those that have more than their cache
  * minimum. volumes_lock is held.
  */
 static struct volume *older_volume(struct volume *volume)
 {
 	const uint32_t now = atomic_load(&volume->pagecache->eviction.clock);
-	uint32_t age = page_heap_age(&volume->eviction.heap, now);
+	uint32_t age = age_of(&volume->eviction.heap, now);
 	struct volume *oldest = NULL;
 
 	list_for_each (link, &volume->pagecache->volumes) {
 		struct volume *other = container_of(link, struct volume, link);
-		const uint32_t other_age = page_heap_age(&other->eviction.heap, now);
+		const uint32_t other_age = age_of(&other->eviction.heap, now);
 
 		if (other == volume || other->leaving || other->config.preference > volume->config.preference ||
 		    atomic_load(&other->eviction.heap.blocks) <= divide_round_up(other->config.keep_bytes, BLOCK_BYTES) ||
@@ -403,19 +420,6 @@ struct frames *page_heap_oldest_locked(struct page_heap *heap, enum lane lane)
 	struct list *link = list_first(&heap->queues[lane]);
 
 	return link ? container_of(link, struct frames, link) : NULL;
-}
-
-uint32_t page_heap_age(struct page_heap *heap, uint32_t now)
-{
-	const struct frames *frames;
-	uint32_t age = 0;
-
-	spinlock_lock(&heap->lock);
-	for (unsigned lane = 0; lane < LANES && age == 0; lane++)
-		if ((frames = page_heap_oldest_locked(heap, lane)) != NULL)
-			age = now - atomic_load_explicit(&frames->entered, memory_order_relaxed);
-	spinlock_unlock(&heap->lock);
-	return age;
 }
 
 unsigned page_heap_find_ahead(struct page_heap *heap, struct heap_ahead *ahead)

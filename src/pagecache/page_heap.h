@@ -177,12 +177,6 @@ void page_heap_note_left(struct volume *volume, struct frames *frames);
 /* A loaned block that was revoked, and has no page any more, leaves the heap. */
 void page_heap_forget(struct page_heap *heap, struct frames *frames);
 
-/*
- * How long ago the block was filled that is refilled next, in blocks that cursors have begun since;
- * `now` is pagecache->eviction.clock. 0: there is none.
- */
-uint32_t page_heap_age(struct page_heap *heap, uint32_t now);
-
 #define HEAP_AHEAD_BLOCKS 16u
 
 struct heap_ahead {

@@ -596,7 +596,7 @@ not_moved:
 	atomic { change(g, FREE, 0, false); busy[f]-- }
 	goto again;
 
-	/* page_leave_lent */
+	/* leave_lent */
 leave:
 	atomic {
 		g = NONE;
