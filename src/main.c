@@ -35,10 +35,10 @@ static const struct kernel_config kernel_config = {
 };
 
 static struct memory_config memory_config = {
-	.min_bytes = MEMORY_MIN_BYTES,
-	.low_bytes = MEMORY_LOW_BYTES,
-	.high_bytes = MEMORY_HIGH_BYTES,
-	.atomic_percent = MEMORY_ATOMIC_PERCENT,
+	.watermarks.min_bytes = MEMORY_MIN_BYTES,
+	.watermarks.low_bytes = MEMORY_LOW_BYTES,
+	.watermarks.high_bytes = MEMORY_HIGH_BYTES,
+	.watermarks.atomic_percent = MEMORY_ATOMIC_PERCENT,
 	.general_retain_bytes = GENERAL_HEAP_RETAIN_BYTES,
 	.guard = {
 		.one_in = HEAP_GUARD_ONE_IN,

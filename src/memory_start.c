@@ -43,15 +43,15 @@ static uint64_t ranges_bytes(const struct phys_range *ranges, size_t count)
 }
 
 /* Watermarks that config.h leaves open follow the size of the memory. */
-static void watermarks_choose(struct memory_config *config, uint64_t all)
+static void watermarks_choose(struct watermarks *watermarks, uint64_t all)
 {
-	if (config->min_bytes == 0)
-		config->min_bytes =
-			MIN(MIN(MAX(all / 512, 8 * MIB), 64 * MIB), config->low_bytes == 0 ? all : config->low_bytes);
-	if (config->low_bytes == 0)
-		config->low_bytes = MAX(MIN(MAX(all / 128, 32 * MIB), 256 * MIB), config->min_bytes);
-	if (config->high_bytes == 0)
-		config->high_bytes = config->low_bytes + MAX(config->min_bytes / 4, 4 * MIB);
+	if (watermarks->min_bytes == 0)
+		watermarks->min_bytes =
+			MIN(MIN(MAX(all / 512, 8 * MIB), 64 * MIB), watermarks->low_bytes == 0 ? all : watermarks->low_bytes);
+	if (watermarks->low_bytes == 0)
+		watermarks->low_bytes = MAX(MIN(MAX(all / 128, 32 * MIB), 256 * MIB), watermarks->min_bytes);
+	if (watermarks->high_bytes == 0)
+		watermarks->high_bytes = watermarks->low_bytes + MAX(watermarks->min_bytes / 4, 4 * MIB);
 }
 
 static uint64_t guarantee_bytes(const struct memory_config *config, const char *command_line, uint64_t all)
@@ -78,13 +78,13 @@ static void configure(struct memory_config *config, const struct memory_limits *
 	config->guarantee.bytes = guarantee_bytes(config, command_line, all);
 	if (config->guarantee.bytes != built.guarantee.bytes)
 		config_value_set(limits->table, "DMA_GUARANTEE_BYTES", config->guarantee.bytes, origin);
-	watermarks_choose(config, all);
-	if (config->min_bytes != built.min_bytes)
-		config_value_set(limits->table, "MEMORY_MIN_BYTES", config->min_bytes, "this machine");
-	if (config->low_bytes != built.low_bytes)
-		config_value_set(limits->table, "MEMORY_LOW_BYTES", config->low_bytes, "this machine");
-	if (config->high_bytes != built.high_bytes)
-		config_value_set(limits->table, "MEMORY_HIGH_BYTES", config->high_bytes, "this machine");
+	watermarks_choose(&config->watermarks, all);
+	if (config->watermarks.min_bytes != built.watermarks.min_bytes)
+		config_value_set(limits->table, "MEMORY_MIN_BYTES", config->watermarks.min_bytes, "this machine");
+	if (config->watermarks.low_bytes != built.watermarks.low_bytes)
+		config_value_set(limits->table, "MEMORY_LOW_BYTES", config->watermarks.low_bytes, "this machine");
+	if (config->watermarks.high_bytes != built.watermarks.high_bytes)
+		config_value_set(limits->table, "MEMORY_HIGH_BYTES", config->watermarks.high_bytes, "this machine");
 }
 
 void memory_start(struct memory *memory, struct memory_config *config, const struct memory_limits *limits,

@@ -45,21 +45,19 @@ status_t memory_init(struct memory *memory, const struct memory_config *config, 
 		     void *metadata)
 {
 	const uint64_t descriptors = descriptors_bytes(ranges, count);
+	struct watermarks watermarks = config->watermarks;
+	status_t status;
+
+	if (watermarks.low_bytes < watermarks.min_bytes || watermarks.atomic_percent > 100 ||
+	    (watermarks.high_bytes != 0 && watermarks.high_bytes < watermarks.low_bytes))
+		return STATUS_INVALID;
 	/*
 	 * Watermarks are whole blocks, as memory is taken: or some would be free above low that no
 	 * cache may take.
 	 */
-	const struct watermarks watermarks = {
-		align_up(config->min_bytes, BLOCK_BYTES),
-		align_up(config->low_bytes, BLOCK_BYTES),
-		align_up(MAX(config->high_bytes, config->low_bytes), BLOCK_BYTES),
-		config->atomic_percent,
-	};
-	status_t status;
-
-	if (config->low_bytes < config->min_bytes || config->atomic_percent > 100 ||
-	    (config->high_bytes != 0 && config->high_bytes < config->low_bytes))
-		return STATUS_INVALID;
+	watermarks.high_bytes = align_up(MAX(watermarks.high_bytes, watermarks.low_bytes), BLOCK_BYTES);
+	watermarks.low_bytes = align_up(watermarks.low_bytes, BLOCK_BYTES);
+	watermarks.min_bytes = align_up(watermarks.min_bytes, BLOCK_BYTES);
 	memset(memory, 0, sizeof(*memory));
 	status = block_heap_init(&memory->blocks, ranges, count, metadata);
 	if (status != STATUS_OK)

@@ -18,10 +18,7 @@
 #include "runtime/base/command.h"
 
 struct memory_config {
-	uint64_t min_bytes;            /* free memory that only kernel objects may take */
-	uint64_t low_bytes;            /* free memory above which caches may grow; at least min_bytes */
-	uint64_t high_bytes;           /* what the background cleaner frees up to, once below low; 0: low_bytes */
-	unsigned atomic_percent;       /* of min_bytes: for callers that may not sleep */
+	struct watermarks watermarks; /* rounded up to whole blocks; low_bytes is at least min_bytes; high_bytes 0: low_bytes */
 	uint64_t general_retain_bytes; /* free bytes that a drain leaves in the general heap */
 	struct guard_config guard;     /* of objects of the general heap */
 	uint64_t dma_retain_bytes;     /* the same for small DMA memory, for each address mask in use */

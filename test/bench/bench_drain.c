@@ -36,7 +36,7 @@ static void fill(struct general_heap *heap)
 
 static void *setup(void)
 {
-	const struct memory_config config = { .atomic_percent = 100 };
+	const struct memory_config config = { .watermarks.atomic_percent = 100 };
 	struct setting *setting = calloc(1, sizeof(*setting));
 	struct phys_range range;
 

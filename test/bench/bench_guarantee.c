@@ -27,7 +27,7 @@ static void must(bool condition)
 static void *setup(uint64_t guarantee_bytes)
 {
 	const struct memory_config config = {
-		.atomic_percent = 100,
+		.watermarks.atomic_percent = 100,
 		.guarantee = { .bytes = guarantee_bytes, .piece_bytes = GUARANTEED_PIECE },
 	};
 	struct setting *setting = calloc(1, sizeof(*setting));

@@ -44,7 +44,7 @@ static void order_shuffle(struct setting *setting)
 
 static struct setting *setting_create(size_t object_bytes)
 {
-	const struct memory_config config = { .low_bytes = (BLOCKS - 8) * BLOCK_BYTES };
+	const struct memory_config config = { .watermarks.low_bytes = (BLOCKS - 8) * BLOCK_BYTES };
 	struct setting *setting = calloc(1, sizeof(*setting));
 	struct phys_range range;
 

@@ -46,7 +46,8 @@ static void fill(struct setting *setting)
 /* The whole disk is cached. */
 static void *setting_create_with(uint32_t lookaside_frames)
 {
-	const struct memory_config memory_config = { .min_bytes = BLOCK_BYTES, .low_bytes = 2 * BLOCK_BYTES };
+	const struct memory_config memory_config = { .watermarks.min_bytes = BLOCK_BYTES,
+						     .watermarks.low_bytes = 2 * BLOCK_BYTES };
 	const struct pagecache_config config = {
 		.dirty_background_percent = 10,
 		.dirty_max_percent = 20,

@@ -57,7 +57,8 @@ static void submit(struct block_device *device, struct block_request *request)
 
 static void machine_create(struct cache *cache, uint64_t start, uint64_t bytes)
 {
-	static const struct memory_config memory_config = { .min_bytes = BLOCK_BYTES, .low_bytes = 2 * BLOCK_BYTES };
+	static const struct memory_config memory_config = { .watermarks.min_bytes = BLOCK_BYTES,
+							    .watermarks.low_bytes = 2 * BLOCK_BYTES };
 	static const struct pagecache_config config = {
 		.dirty_background_percent = 10,
 		.dirty_max_percent = 20,

@@ -34,8 +34,8 @@ static void init(struct cache_machine *machine, uint64_t memory_bytes, uint64_t 
 		 const struct pagecache_config *config, const struct guarantee_config *guarantee)
 {
 	const struct memory_config memory_config = {
-		.min_bytes = 2 * BLOCK_BYTES,
-		.low_bytes = 4 * BLOCK_BYTES,
+		.watermarks.min_bytes = 2 * BLOCK_BYTES,
+		.watermarks.low_bytes = 4 * BLOCK_BYTES,
 		.general_retain_bytes = BLOCK_BYTES,
 		.dma_retain_bytes = BLOCK_BYTES,
 		.guarantee = *guarantee,

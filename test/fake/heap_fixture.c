@@ -8,9 +8,9 @@
 void machine_init(struct machine *machine, uint64_t start, uint64_t blocks, uint64_t min_blocks, uint64_t low_blocks)
 {
 	const struct memory_config config = {
-		.min_bytes = min_blocks * BLOCK_BYTES,
-		.low_bytes = low_blocks * BLOCK_BYTES,
-		.atomic_percent = 100,
+		.watermarks.min_bytes = min_blocks * BLOCK_BYTES,
+		.watermarks.low_bytes = low_blocks * BLOCK_BYTES,
+		.watermarks.atomic_percent = 100,
 		.general_retain_bytes = 0,
 		.dma_retain_bytes = 0,
 	};

@@ -84,7 +84,7 @@ void noting_init(struct noting_lender *lender, struct machine *machine)
 
 void machine_with_guarantee(struct machine *machine, uint64_t blocks)
 {
-	const struct memory_config config = { .atomic_percent = 100, .guarantee = pieces_config };
+	const struct memory_config config = { .watermarks.atomic_percent = 100, .guarantee = pieces_config };
 
 	machine_init_with(machine, MACHINE_START, blocks, &config);
 }

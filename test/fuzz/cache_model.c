@@ -52,8 +52,8 @@ static void disk_init(struct model *model)
 static void memory_init_small(struct model *model)
 {
 	static const struct memory_config config = {
-		.min_bytes = BLOCK_BYTES,
-		.low_bytes = 2 * BLOCK_BYTES,
+		.watermarks.min_bytes = BLOCK_BYTES,
+		.watermarks.low_bytes = 2 * BLOCK_BYTES,
 		.general_retain_bytes = BLOCK_BYTES,
 		.dma_retain_bytes = BLOCK_BYTES,
 	};

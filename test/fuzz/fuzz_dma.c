@@ -64,9 +64,9 @@ static bool machine_init(struct input *input)
 		ranges[count - 1].bytes += BLOCK_BYTES;
 	}
 	const struct memory_config config = {
-		.min_bytes = fuzz.min_blocks << BLOCK_SHIFT,
-		.low_bytes = fuzz.min_blocks << BLOCK_SHIFT,
-		.atomic_percent = 100,
+		.watermarks.min_bytes = fuzz.min_blocks << BLOCK_SHIFT,
+		.watermarks.low_bytes = fuzz.min_blocks << BLOCK_SHIFT,
+		.watermarks.atomic_percent = 100,
 	};
 	if (count == 0)
 		return false;

@@ -321,13 +321,13 @@ static void run_bursts(uint64_t gb, unsigned bursts)
 	};
 	const uint64_t bytes = gb * GIB;
 	struct memory_config config = {
-		.min_bytes = MIN(MAX(bytes / 512, 8 * MIB), 64 * MIB),
-		.low_bytes = MIN(MAX(bytes / 128, 32 * MIB), 256 * MIB),
-		.atomic_percent = 50,
+		.watermarks.min_bytes = MIN(MAX(bytes / 512, 8 * MIB), 64 * MIB),
+		.watermarks.low_bytes = MIN(MAX(bytes / 128, 32 * MIB), 256 * MIB),
+		.watermarks.atomic_percent = 50,
 	};
 	uint64_t longest, held_max;
 
-	config.high_bytes = config.low_bytes + config.min_bytes / 4;
+	config.watermarks.high_bytes = config.watermarks.low_bytes + config.watermarks.min_bytes / 4;
 	memset(&m, 0, sizeof(m));
 	random_seed(&m.random, gb);
 	host_log_level(LOG_ERROR);

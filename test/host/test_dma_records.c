@@ -153,7 +153,7 @@ static void end(void *context)
 static void setup(void)
 {
 	const struct memory_config config = {
-		.atomic_percent = 100,
+		.watermarks.atomic_percent = 100,
 		.guarantee = { .bytes = PIECES * PIECE_BYTES, .piece_bytes = PIECE_BYTES },
 	};
 

@@ -281,7 +281,7 @@ static void check(void)
 START_TEST(a_loan_is_never_counted_as_given_and_refuses_no_take)
 {
 	const struct memory_config config = {
-		.atomic_percent = 100,
+		.watermarks.atomic_percent = 100,
 		.guarantee = { .bytes = GUARANTEED * PIECE_BYTES, .piece_bytes = PIECE_BYTES },
 	};
 	uint64_t lent = 0;

@@ -27,7 +27,7 @@ static struct guarantee *const guarantee = &machine.memory.guarantee;
 static void setup(uint64_t pieces, uint64_t piece_bytes)
 {
 	const struct memory_config config = {
-		.atomic_percent = 100,
+		.watermarks.atomic_percent = 100,
 		.guarantee = { .bytes = pieces * piece_bytes, .piece_bytes = piece_bytes },
 	};
 

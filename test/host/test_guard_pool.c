@@ -16,7 +16,8 @@ static struct general_heap *const heap = &machine.memory.general;
 
 static void setup_one_in(uint32_t one_in)
 {
-	const struct memory_config config = { .atomic_percent = 100, .guard = { .one_in = one_in, .bytes = BLOCK_BYTES } };
+	const struct memory_config config = { .watermarks.atomic_percent = 100,
+					      .guard = { .one_in = one_in, .bytes = BLOCK_BYTES } };
 
 	host_log_level(LOG_ERROR);
 	machine_init_with(&machine, MACHINE_START, 64, &config);
@@ -92,7 +93,7 @@ static uint64_t guarded_of(unsigned objects)
 START_TEST(those_that_come_fast_are_guarded_now_and_then)
 {
 	const struct memory_config config = {
-		.atomic_percent = 100,
+		.watermarks.atomic_percent = 100,
 		.guard = { .one_in = 16, .interval_ns = NS_PER_S, .bytes = BLOCK_BYTES },
 	};
 
@@ -399,7 +400,8 @@ END_TEST
 /* Without room for it the heap works as always. */
 START_TEST(a_pool_that_cannot_be_had_is_done_without)
 {
-	const struct memory_config config = { .atomic_percent = 100, .guard = { .one_in = 16, .bytes = 65 * BLOCK_BYTES } };
+	const struct memory_config config = { .watermarks.atomic_percent = 100,
+					      .guard = { .one_in = 16, .bytes = 65 * BLOCK_BYTES } };
 
 	host_log_level(LOG_ERROR);
 	machine_init_with(&machine, MACHINE_START, 64, &config);

@@ -16,7 +16,8 @@ static char text[32 * 1024];
 
 static void setup(void)
 {
-	const struct memory_config config = { .atomic_percent = 100, .guard = { .one_in = 1000, .bytes = BLOCK_BYTES } };
+	const struct memory_config config = { .watermarks.atomic_percent = 100,
+					      .guard = { .one_in = 1000, .bytes = BLOCK_BYTES } };
 
 	host_log_level(LOG_ERROR);
 	machine_init_with(&machine, MACHINE_START, 64, &config);

@@ -157,9 +157,9 @@ END_TEST
 START_TEST(what_is_guaranteed_is_never_given)
 {
 	const struct memory_config config = {
-		.min_bytes = 2 * BLOCK_BYTES,
-		.low_bytes = 4 * BLOCK_BYTES,
-		.atomic_percent = 100,
+		.watermarks.min_bytes = 2 * BLOCK_BYTES,
+		.watermarks.low_bytes = 4 * BLOCK_BYTES,
+		.watermarks.atomic_percent = 100,
 		.guarantee = { .bytes = 32 * BLOCK_BYTES, .piece_bytes = 4 * BLOCK_BYTES },
 	};
 	const struct device device = { .name = "device", .dma_mask = UINT64_MAX };
@@ -188,7 +188,7 @@ START_TEST(a_hole_is_no_memory)
 	const struct phys_range ranges[] = { { { 64 * GIB }, 16 * BLOCK_BYTES },
 					     { { 64 * GIB + 20 * BLOCK_BYTES }, 12 * BLOCK_BYTES } };
 	void *metadata = aligned_alloc(64, align_up(memory_metadata_bytes(ranges, 2), 64));
-	const struct memory_config config = { .atomic_percent = 100 };
+	const struct memory_config config = { .watermarks.atomic_percent = 100 };
 	struct memory_request request = { .wait = MEMORY_WAIT_FOREVER };
 	struct phys_addr runs[2];
 	struct owner owner;

@@ -268,9 +268,9 @@ END_TEST
 
 START_TEST(watermarks_must_be_in_order)
 {
-	const struct memory_config config = { .min_bytes = BLOCK_BYTES,
-					      .low_bytes = 4 * BLOCK_BYTES,
-					      .high_bytes = 3 * BLOCK_BYTES };
+	const struct memory_config config = { .watermarks.min_bytes = BLOCK_BYTES,
+					      .watermarks.low_bytes = 4 * BLOCK_BYTES,
+					      .watermarks.high_bytes = 3 * BLOCK_BYTES };
 	struct memory other;
 
 	ck_assert_int_eq(memory_init(&other, &config, NULL, 0, NULL), STATUS_INVALID);

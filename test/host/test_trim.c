@@ -42,7 +42,7 @@ static void trim_twice(void)
 
 START_TEST(freed_memory_becomes_cache_again_after_two_rounds)
 {
-	static const struct memory_config config = { .atomic_percent = 100,
+	static const struct memory_config config = { .watermarks.atomic_percent = 100,
 						     .general_retain_bytes = BLOCK_BYTES,
 						     .dma_retain_bytes = BLOCK_BYTES };
 	struct objcache cache;
@@ -70,7 +70,8 @@ END_TEST
 /* No size's magazines alone have as much as is retained, but all together have. */
 START_TEST(magazines_of_idle_cpus_become_cache_again)
 {
-	static const struct memory_config config = { .atomic_percent = 100, .general_retain_bytes = 16 * BLOCK_BYTES };
+	static const struct memory_config config = { .watermarks.atomic_percent = 100,
+						     .general_retain_bytes = 16 * BLOCK_BYTES };
 
 	machine_init_with(&large, MACHINE_START, 2 * GIB / BLOCK_BYTES, &config);
 	for (unsigned cpu = 0; cpu < 4; cpu++) {
@@ -88,7 +89,7 @@ END_TEST
 /* What is used again between two rounds stays, as does what is retained. */
 START_TEST(memory_that_comes_and_goes_stays)
 {
-	static const struct memory_config config = { .atomic_percent = 100 };
+	static const struct memory_config config = { .watermarks.atomic_percent = 100 };
 	struct objcache cache;
 
 	machine_init_with(&large, MACHINE_START, 256, &config);
@@ -124,7 +125,7 @@ static void wait_or_clean(void *context, unsigned index)
 
 START_TEST(threads_see_freed_memory_become_cache_again)
 {
-	static const struct memory_config config = { .atomic_percent = 100 };
+	static const struct memory_config config = { .watermarks.atomic_percent = 100 };
 
 	machine_init_with(&large, MACHINE_START, 256, &config);
 	take_and_free(&dma_zone_get(memory_dma(&large.memory), &any_device)->heap.caching.heap, 4096, 8000);
@@ -141,7 +142,7 @@ END_TEST
 START_TEST(an_end_that_is_busy_changes_nothing)
 {
 	const struct memory_config config = {
-		.atomic_percent = 100,
+		.watermarks.atomic_percent = 100,
 		.guarantee = { .bytes = 8 * BLOCK_BYTES, .piece_bytes = 2 * BLOCK_BYTES },
 	};
 	const struct dma_request request = { .bytes = MIB };

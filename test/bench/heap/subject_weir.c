@@ -25,8 +25,8 @@ void subject_init(void)
 {
 	/* As built by default. Here it takes system calls to guard an object, some us, which the image does not have. */
 	static const struct memory_config config = {
-		.min_bytes = BLOCK_BYTES,
-		.low_bytes = 2 * BLOCK_BYTES,
+		.watermarks.min_bytes = BLOCK_BYTES,
+		.watermarks.low_bytes = 2 * BLOCK_BYTES,
 		.guard = { .one_in = 16384, .interval_ns = 10 * NS_PER_MS, .bytes = BLOCK_BYTES },
 	};
 	struct host_arena *arena = host_arena_create(4 * GIB, BLOCKS * BLOCK_BYTES);

@@ -103,10 +103,10 @@ static void memory_make_sparse(struct phys_range range)
 static void memory_set_up(struct bench_machine *machine)
 {
 	const struct memory_config config = {
-		.min_bytes = 64 * MIB,
-		.low_bytes = 256 * MIB,
-		.high_bytes = 272 * MIB,
-		.atomic_percent = 50,
+		.watermarks.min_bytes = 64 * MIB,
+		.watermarks.low_bytes = 256 * MIB,
+		.watermarks.high_bytes = 272 * MIB,
+		.watermarks.atomic_percent = 50,
 		.general_retain_bytes = 2 * MIB,
 		.guard = { .one_in = 16384, .interval_ns = 10 * NS_PER_MS, .bytes = 2 * MIB },
 		.dma_retain_bytes = 2 * MIB,
