@@ -191,8 +191,7 @@ static bool run_find(struct block_heap *heap, const struct run_request *request,
 
 bool block_constraints_allow(const struct block_constraints *constraints, uint64_t blocks)
 {
-	return blocks != 0 && is_power_of_two(MAX(constraints->alignment_bytes, 1)) &&
-	       is_power_of_two(MAX(constraints->boundary_bytes, 1)) &&
+	return blocks != 0 && is_power_or_zero(constraints->alignment_bytes) && is_power_or_zero(constraints->boundary_bytes) &&
 	       (constraints->boundary_bytes == 0 || blocks <= constraints->boundary_bytes >> BLOCK_SHIFT);
 }
 

@@ -17,11 +17,6 @@ static uint64_t limit(uint64_t value)
 	return value == 0 ? UINT64_MAX : value;
 }
 
-static bool is_power_or_zero(uint64_t value)
-{
-	return (value & (value - 1)) == 0;
-}
-
 static bool limits_are_valid(const struct device *device, const struct dma_request *request)
 {
 	if (device->dma_mask == 0 || device->dma_lowest > device->dma_mask || request->bytes == 0 ||

@@ -14,7 +14,7 @@
 
 struct objcache *general_heap_cache(struct general_heap *heap, size_t bytes, size_t alignment)
 {
-	if (bytes == 0 || !is_power_of_two(MAX(alignment, 1)))
+	if (bytes == 0 || !is_power_or_zero(alignment))
 		return NULL;
 	const unsigned class = general_heap_class_of(heap, bytes, MAX(alignment, 1));
 	return class < heap->classes ? &heap->cache[general_heap_server(heap, class)] : NULL;
@@ -199,7 +199,7 @@ void *general_heap_resize(struct general_heap *heap, void *memory, size_t bytes,
 	const size_t usable = memory ? usable_bytes(heap, memory) : 0;
 	void *other;
 
-	if (bytes == 0 || !is_power_of_two(MAX(alignment, 1)))
+	if (bytes == 0 || !is_power_or_zero(alignment))
 		return NULL;
 	const bool fits = bytes <= usable && is_aligned(platform_phys(memory).value, MAX(alignment, 1));
 	if (fits && bytes >= usable / 2) {

@@ -46,7 +46,7 @@ static void *interface_alloc(struct heap *heap, size_t bytes, size_t alignment)
 {
 	struct objcache *cache = container_of(heap, struct objcache, caching.heap);
 
-	if (bytes == 0 || bytes > cache->config.object_bytes || !is_power_of_two(MAX(alignment, 1)) ||
+	if (bytes == 0 || bytes > cache->config.object_bytes || !is_power_or_zero(alignment) ||
 	    alignment > cache->config.alignment)
 		return NULL;
 	return objcache_alloc(cache);
@@ -65,7 +65,7 @@ static bool config_is_valid(const struct objcache_config *config)
 		return false;
 	if (config->object_bytes == 0 || config->object_bytes > OBJCACHE_OBJECT_MAX)
 		return false;
-	return config->alignment <= OBJCACHE_OBJECT_MAX && is_power_of_two(MAX(config->alignment, 1));
+	return config->alignment <= OBJCACHE_OBJECT_MAX && is_power_or_zero(config->alignment);
 }
 
 #define WORTHWHILE_SHARE 256         /* of a block's objects: fewer free ones are passed by */

@@ -9,6 +9,12 @@ static inline bool is_power_of_two(uint64_t value)
 	return value != 0 && (value & (value - 1)) == 0;
 }
 
+/* For limits and alignments where 0 means none. */
+static inline bool is_power_or_zero(uint64_t value)
+{
+	return (value & (value - 1)) == 0;
+}
+
 /* `alignment` is a power of two. align_up wraps to 0 where no aligned value fits into 64 bits. */
 static inline uint64_t align_down(uint64_t value, uint64_t alignment)
 {
