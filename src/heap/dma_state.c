@@ -23,7 +23,7 @@ static struct dma_client *client_find(struct dma *dma, const struct device *devi
 	list_for_each (link, &dma->clients) {
 		struct dma_client *client = container_of(link, struct dma_client, link);
 
-		if (client->device == device && !dma_client_is_quarantined(client))
+		if (client->device == device && client->owner.name != client->quarantined)
 			found = client;
 	}
 	if (found && found == fresh)

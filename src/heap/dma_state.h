@@ -56,12 +56,6 @@ struct dma_client {
 	uint64_t references;                       /* [E] buffers, and calls under way */
 };
 
-/* [H] or [E] is held. */
-static inline bool dma_client_is_quarantined(const struct dma_client *client)
-{
-	return client->owner.name == client->quarantined;
-}
-
 /* See dma_record.c. */
 enum dma_state {
 	DMA_STATE_GONE, /* destroyed, or in no list yet */

@@ -80,7 +80,7 @@ static bool buffer_is_valid(struct memory *memory, const struct dma_buffer *buff
 		return false;
 	const struct block *block = block_heap_find(&memory->blocks, buffer->pieces[0].start);
 	return !client || (block->owner == &client->owner && client->device == buffer->device && client->references > 0 &&
-			   dma_client_is_quarantined(client) == dma_is_quarantined(buffer));
+			   (client->owner.name == client->quarantined) == dma_is_quarantined(buffer));
 }
 
 static bool dma_is_valid(struct memory *memory)
