@@ -229,9 +229,8 @@ static void add_entry(struct reader *reader, const struct gpt_header *header, ui
 static status_t read_gpt(struct reader *reader, uint64_t sector)
 {
 	struct gpt_header header;
-	status_t status;
+	status_t status = read_sectors(reader, sector, reader->device->sector_bytes);
 
-	status = read_sectors(reader, sector, reader->device->sector_bytes);
 	if (status != STATUS_OK)
 		return status;
 	memcpy(&header, reader->buffer, sizeof(header));

@@ -44,13 +44,10 @@ static bool event_locked(struct dma *dma, struct dma_buffer *buffer, enum dma_ev
 
 void dma_free(struct dma *dma, struct dma_buffer *buffer)
 {
-	uint64_t interrupts;
-	bool gone;
-
 	if (!buffer)
 		return;
-	interrupts = guarantee_lock(dma->guarantee);
-	gone = event_locked(dma, buffer, DMA_EVENT_FREE);
+	const uint64_t interrupts = guarantee_lock(dma->guarantee);
+	const bool gone = event_locked(dma, buffer, DMA_EVENT_FREE);
 	guarantee_unlock(dma->guarantee, interrupts);
 	if (gone)
 		dma_buffer_destroy(dma, buffer);

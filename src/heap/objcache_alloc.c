@@ -63,13 +63,11 @@ static inline void unlock_and_give(struct objcache *cache, const struct objcache
 
 static void *alloc_held_slow(struct objcache *cache)
 {
-	struct objcache_cpu *own;
+	const uint64_t state = spinlock_lock_interrupts(&cache->lock);
+	struct objcache_cpu *own = objcache_own_locked(cache);
 	bool cold = false;
-	uint64_t state;
 	void *object;
 
-	state = spinlock_lock_interrupts(&cache->lock);
-	own = objcache_own_locked(cache);
 	object = own ? objcache_own_alloc_locked(cache, own, &cold) : single_alloc_locked(cache);
 	unlock_and_give(cache, own, state);
 	if (cold)
@@ -94,7 +92,6 @@ static void *alloc_growing(struct objcache *cache)
 
 void *objcache_alloc_slow(struct objcache *cache, bool grow)
 {
-	uint64_t state;
 	void *object = NULL;
 
 	if (!grow)
@@ -103,7 +100,8 @@ void *objcache_alloc_slow(struct objcache *cache, bool grow)
 	if (!block_heap_must_fail(cache->heap, cache->config.name, cache->config.object_bytes))
 		object = alloc_growing(cache);
 	if (!object) {
-		state = spinlock_lock_interrupts(&cache->lock);
+		const uint64_t state = spinlock_lock_interrupts(&cache->lock);
+
 		cache->counts.failures++;
 		spinlock_unlock_interrupts(&cache->lock, state);
 	}

@@ -98,10 +98,10 @@ bool objcache_depot_flush(struct objcache *cache)
 void objcache_spare_delete(struct objcache *cache)
 {
 	struct objcache_magazine *magazine;
-	uint64_t state;
 
 	do {
-		state = spinlock_lock_interrupts(&cache->lock);
+		const uint64_t state = spinlock_lock_interrupts(&cache->lock);
+
 		magazine = depot_take_locked(cache, &cache->spare);
 		spinlock_unlock_interrupts(&cache->lock, state);
 		magazine_delete(cache, magazine);
@@ -111,7 +111,6 @@ void objcache_spare_delete(struct objcache *cache)
 void objcache_spare_prepare(struct objcache *cache)
 {
 	struct objcache_magazine *magazine;
-	uint64_t state;
 
 	if (atomic_load_explicit(&cache->spare.count, memory_order_relaxed) > 0 || cache->magazine_slots == 0 ||
 	    !objcache_may_trade() || !depot_may_grow(cache))
@@ -119,7 +118,7 @@ void objcache_spare_prepare(struct objcache *cache)
 	magazine = magazine_new(cache);
 	if (!magazine)
 		return;
-	state = spinlock_lock_interrupts(&cache->lock);
+	const uint64_t state = spinlock_lock_interrupts(&cache->lock);
 	depot_add_locked(cache, &cache->spare, magazine);
 	spinlock_unlock_interrupts(&cache->lock, state);
 }
@@ -300,8 +299,6 @@ static struct objcache_cpu *own_new(struct objcache *cache)
 void objcache_own_prepare(struct objcache *cache)
 {
 	struct objcache_cpu *own;
-	uint64_t state;
-	unsigned slot;
 
 	if (atomic_load_explicit(&cache->own[platform_cpu_slot()], memory_order_relaxed) || cache->magazine_slots == 0 ||
 	    !objcache_may_trade())
@@ -309,8 +306,8 @@ void objcache_own_prepare(struct objcache *cache)
 	own = own_new(cache);
 	if (!own)
 		return;
-	state = spinlock_lock_interrupts(&cache->lock);
-	slot = platform_cpu_slot();
+	const uint64_t state = spinlock_lock_interrupts(&cache->lock);
+	const unsigned slot = platform_cpu_slot();
 	if (!cache->own[slot]) {
 		atomic_store_explicit(&cache->own[slot], own, memory_order_relaxed);
 		cache->own_end = MAX(cache->own_end, slot + 1);

@@ -127,10 +127,9 @@ static struct page *take_frame(struct volume *volume)
 static bool enter(struct volume *volume, const struct page *page, bool in_place)
 {
 	struct frames *frames = page_frames(page);
-	bool entered;
 
 	spinlock_lock(&volume->eviction.heap.lock);
-	entered = in_place || frames->role == FRAMES_APART;
+	const bool entered = in_place || frames->role == FRAMES_APART;
 	if (entered && frames->mapped++ == 0)
 		page_heap_look_locked(&volume->eviction.heap, frames);
 	spinlock_unlock(&volume->eviction.heap.lock);

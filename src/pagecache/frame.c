@@ -221,13 +221,12 @@ static bool move_locked(struct volume *volume, struct page *from, struct page *t
 static bool move_to(struct volume *volume, struct page *page, struct page *target, bool to_main)
 {
 	struct index_stripe *stripe;
-	bool moved;
 
 	memcpy_unstable(page_memory(target), page_memory(page), PAGE_BYTES);
 	stripe = index_lock_page(&volume->pagecache->pages.index, page);
 	assert(stripe); /* it has a pin */
 	spinlock_lock(&volume->writeback.lock);
-	moved = move_locked(volume, page, target, to_main);
+	const bool moved = move_locked(volume, page, target, to_main);
 	spinlock_unlock(&volume->writeback.lock);
 	spinlock_unlock(&stripe->lock);
 	return moved;

@@ -344,10 +344,9 @@ static struct frames *cursor_locked(struct page_heap *heap, enum lane lane)
 bool page_heap_hold(struct volume *volume, struct frames *frames)
 {
 	struct page_heap *heap = &volume->eviction.heap;
-	bool held;
 
 	spinlock_lock(&heap->lock);
-	held = page_heap_has_locked(volume, frames, ~(ROLE_BIT(FRAMES_FENCED) | ROLE_BIT(FRAMES_LENT)));
+	const bool held = page_heap_has_locked(volume, frames, ~(ROLE_BIT(FRAMES_FENCED) | ROLE_BIT(FRAMES_LENT)));
 	if (held)
 		frames->busy++;
 	spinlock_unlock(&heap->lock);

@@ -200,12 +200,11 @@ bool page_heap_fence_block(struct volume *volume, struct frames *frames, bool op
 {
 	const unsigned roles = ROLE_BIT(FRAMES_QUEUED) | ROLE_BIT(FRAMES_EMPTY) | (open ? ROLE_BIT(FRAMES_OPEN) : 0);
 	struct page_heap *heap = &volume->eviction.heap;
-	bool fenced;
 
 	if (atomic_load_explicit(&frames->volume, memory_order_relaxed) != volume)
 		return false;
 	spinlock_lock(&heap->lock);
-	fenced = page_heap_has_locked(volume, frames, roles);
+	const bool fenced = page_heap_has_locked(volume, frames, roles);
 	if (fenced)
 		fence_locked(heap, counted(frames, census));
 	spinlock_unlock(&heap->lock);
@@ -238,11 +237,10 @@ static bool is_empty(const struct frames *frames)
 bool page_heap_release(struct volume *volume, struct frames *frames)
 {
 	struct page_heap *heap = &volume->eviction.heap;
-	bool released;
 
 	spinlock_lock(&heap->lock);
 	assert(frames->role == FRAMES_FENCED);
-	released = frames->busy == 0 && is_empty(frames);
+	const bool released = frames->busy == 0 && is_empty(frames);
 	if (released) {
 		page_heap_leave_locked(heap, frames);
 		frames_invalidate(frames);

@@ -106,7 +106,6 @@ bool page_heap_lend(struct volume *volume, struct frames *frames)
 {
 	struct page_heap *heap = &volume->eviction.heap;
 	uint32_t cached;
-	bool lent;
 
 	spinlock_lock(&heap->lock);
 	assert(frames->role == FRAMES_FENCED);
@@ -115,7 +114,7 @@ bool page_heap_lend(struct volume *volume, struct frames *frames)
 	 * or the look sees the pin.
 	 */
 	atomic_fetch_or(&frames->generation, GENERATION_LENT);
-	lent = frames->busy == 0 && count_lendable(frames, &cached);
+	const bool lent = frames->busy == 0 && count_lendable(frames, &cached);
 	if (lent) {
 		frames->role = FRAMES_LENT;
 		atomic_store(&frames->cached, cached);

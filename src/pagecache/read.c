@@ -67,10 +67,9 @@ static struct page *window_pin(struct window *window, uint64_t number)
 	struct node *node = window->node;
 	const uint64_t key = page_key_make(node->id, number);
 	struct lookup lookup;
-	struct page *page;
+	struct page *page = page_pin(node->volume, key, &lookup);
 	enum lane lane;
 
-	page = page_pin(node->volume, key, &lookup);
 	if (page) {
 		count_hit(window, lookup.before);
 		return page;

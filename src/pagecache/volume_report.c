@@ -15,10 +15,9 @@
 uint64_t volume_held_back(struct cleaner *cleaner)
 {
 	struct volume *volume = container_of(cleaner, struct volume, eviction.cleaners[VOLUME_CLEANER_CLEAN]);
-	uint64_t empty_blocks;
 
 	spinlock_lock(&volume->eviction.heap.lock);
-	empty_blocks = volume->eviction.heap.empty_blocks;
+	const uint64_t empty_blocks = volume->eviction.heap.empty_blocks;
 	spinlock_unlock(&volume->eviction.heap.lock);
 	return MIN(atomic_load(&volume->counts.cached_pages) * PAGE_BYTES, volume->config.keep_bytes) +
 	       empty_blocks * BLOCK_BYTES;

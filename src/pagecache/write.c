@@ -16,9 +16,8 @@ static status_t write_page(struct node *node, uint64_t offset, const char *data,
 {
 	const uint64_t number = offset / PAGE_BYTES;
 	struct page *page = NULL;
-	status_t status;
+	status_t status = writeback_throttle(node, number, 1);
 
-	status = writeback_throttle(node, number, 1);
 	if (status == STATUS_OK)
 		status = page_get_writing(node, number, bytes == node_page_bytes(node, number), &page);
 	if (status != STATUS_OK)
@@ -108,10 +107,8 @@ static status_t discard_frames(struct node *node, uint64_t first, uint64_t end)
 /* Under [D]: a page that is just being moved is nowhere, and seen in no frame, until its move has ended. */
 static uint32_t moves(struct node *node)
 {
-	uint32_t count;
-
 	spinlock_lock(&node->volume->writeback.lock);
-	count = node->moves;
+	const uint32_t count = node->moves;
 	spinlock_unlock(&node->volume->writeback.lock);
 	return count;
 }

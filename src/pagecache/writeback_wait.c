@@ -30,10 +30,8 @@ void writeback_kick(struct pagecache *pagecache)
 
 static bool is_writing(struct volume *volume)
 {
-	bool writing;
-
 	spinlock_lock(&volume->writeback.lock);
-	writing = volume->writeback.writes > 0 || volume->writeback.written.running;
+	const bool writing = volume->writeback.writes > 0 || volume->writeback.written.running;
 	spinlock_unlock(&volume->writeback.lock);
 	return writing;
 }

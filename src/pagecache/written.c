@@ -134,12 +134,11 @@ void written_leaves_locked(struct volume *volume, const struct page *page)
 void volume_note_written(struct volume *volume, uint64_t start, uint64_t bytes, uint64_t losses)
 {
 	struct written *written = &volume->writeback.written;
-	bool lost;
 
 	if (!volume->device->write_cache)
 		return;
 	spinlock_lock(&volume->writeback.lock);
-	lost = written_is_lost_locked(volume, losses);
+	const bool lost = written_is_lost_locked(volume, losses);
 	if (!lost)
 		supersede_locked(written, (struct range){ start, start + bytes });
 	ranges_add(lost ? &written->lost : &written->noted, start, start + bytes);
