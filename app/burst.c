@@ -60,7 +60,7 @@ static uint64_t longest_range(const struct burst *burst, const struct device *de
 	return longest;
 }
 
-static void keep_books(struct burst *burst, const struct reclaim_stats *stats, uint64_t gained_bytes)
+static void count_stats(struct burst *burst, const struct reclaim_stats *stats, uint64_t gained_bytes)
 {
 	struct reclaim_delta delta;
 
@@ -86,7 +86,7 @@ static void take_piece(struct burst *burst, const struct device *device)
 	burst->pieces++;
 	reclaim_stats_open(&stats, burst->testbed.environment);
 	const status_t status = dma_alloc(memory_dma(memory_of(burst)), device, &request, &buffer);
-	keep_books(burst, &stats, status == STATUS_OK ? burst->piece_bytes : 0);
+	count_stats(burst, &stats, status == STATUS_OK ? burst->piece_bytes : 0);
 	if (status == STATUS_OK)
 		dma_free(memory_dma(memory_of(burst)), buffer);
 	else
@@ -106,7 +106,7 @@ static void take_blocks(struct burst *burst, uint64_t most)
 		status = memory_blocks_alloc(memory_of(burst), &request, &burst->blocks[burst->count]);
 		burst->count += status == STATUS_OK;
 	}
-	keep_books(burst, &stats, (burst->count - before) * BLOCK_BYTES);
+	count_stats(burst, &stats, (burst->count - before) * BLOCK_BYTES);
 	if (status != STATUS_OK)
 		testbed_fail(&burst->testbed, "a block of a burst", status);
 	burst->peak = MAX(burst->peak, burst->count);

@@ -83,12 +83,12 @@ static void read_some(struct volumes *self, struct side *side)
 	side->position = (side->position + READ_PAGES) % (volume_bytes(side->volume) / READ_BYTES * READ_PAGES);
 }
 
-/* What is left to a volume when it has given all it may: its keep, and what it has lent to the guarantee. */
+/* What is left to a volume when it has given all it may: its keep, and what it has loaned to the guarantee. */
 static uint64_t floor_bytes(struct volumes *self, const struct side *side)
 {
 	struct guarantee *guarantee = memory_guarantee(self->testbed.environment->memory);
 
-	return side->keep_bytes + guarantee_statistics(guarantee).lent * guarantee_piece_bytes(guarantee);
+	return side->keep_bytes + guarantee_statistics(guarantee).loaned * guarantee_piece_bytes(guarantee);
 }
 
 /* By turns, until memory is full. */
@@ -107,7 +107,7 @@ static void fill(struct volumes *self)
 /* One buffer more; false: there is no more. What was taken from the guarantee before is not cached any more. */
 static bool take_one(struct volumes *self)
 {
-	(void)guarantee_keep(memory_guarantee(self->testbed.environment->memory));
+	(void)guarantee_refill(memory_guarantee(self->testbed.environment->memory));
 
 	const uint64_t cheap = cached_bytes(&self->cheap), dear = cached_bytes(&self->dear);
 	struct dma_request request = self->buffers.request;
@@ -118,7 +118,7 @@ static bool take_one(struct volumes *self)
 		return false;
 	self->buffers.taken++;
 	const uint64_t given = dear - MIN(dear, cached_bytes(&self->dear));
-	/* Blocks, that is; a page may go where another one moves to, out of a block that is to be lent. */
+	/* Blocks, that is; a page may go where another one moves to, out of a block that is to be loaned. */
 	if (given >= BLOCK_BYTES / 2 && cheap > floor_bytes(self, &self->cheap) + SLACK_BYTES)
 		self->wrong_order_bytes += given;
 	return true;

@@ -62,7 +62,7 @@ static const struct pagecache_config pagecache_config = {
 	.requests = PAGECACHE_REQUESTS,
 	.retry_ns = NS_PER_MS * (PAGECACHE_RETRY_MS),
 	.readahead_bytes = PAGECACHE_READAHEAD_BYTES,
-	.lookaside_frames = PAGECACHE_LOOKASIDE_FRAMES,
+	.cpu_frames = PAGECACHE_LOOKASIDE_FRAMES,
 	.nodes = PAGECACHE_NODES,
 	.migration_blocks = ((PAGECACHE_MIGRATION_BYTES) + BLOCK_BYTES - 1) / BLOCK_BYTES,
 	.frame_wait_ns = NS_PER_MS * (PAGECACHE_FRAME_WAIT_MS),
@@ -96,7 +96,7 @@ static struct config_table config_table = {
 /* The limits that config.h spells as numbers. */
 _Static_assert(PLATFORM_CPUS_MAX == 64, "KERNEL_CPUS_MAX");
 _Static_assert(STACK_BYTES_MAX == 252 << 10, "KERNEL_MAIN_STACK_BYTES");
-_Static_assert(LOOKASIDE_FRAMES == 8, "PAGECACHE_LOOKASIDE_FRAMES");
+_Static_assert(CPU_FRAMES_MAX == 8, "PAGECACHE_LOOKASIDE_FRAMES");
 _Static_assert(MIGRATION_BLOCKS_MAX == (32 << 20) / BLOCK_BYTES, "PAGECACHE_MIGRATION_BYTES");
 _Static_assert(PAGE_NODE_MAX == 16777215, "PAGECACHE_NODES");
 

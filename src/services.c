@@ -7,8 +7,8 @@
 
 #include "drivers/driver.h"
 #include "heap/background_cleaner.h"
-#include "heap/failure_report.h"
 #include "heap/memory.h"
+#include "heap/oom_report.h"
 #include "pagecache/pagecache.h"
 #include "runtime/base/log.h"
 #include "runtime/kernel/log_disk.h"
@@ -31,12 +31,12 @@ static void guarantee_task(void *context)
 
 static void cleaner_task(void *context)
 {
-	memory_clean_run(memory_reclaim(context));
+	background_cleaner_run(memory_reclaim(context));
 }
 
 static void report_task(void *context)
 {
-	failure_report_run(memory_reclaim(context));
+	oom_report_run(memory_reclaim(context));
 }
 
 /* Runs as long as the machine does. */
@@ -82,7 +82,7 @@ static void power_off_prepare(void)
 		log_error("not all that was written has reached the disks: %s", status_text(status));
 	log_disk_finish();
 	drivers_stop();
-	owned_heaps_write(&served_memory->owned, OWNED_LEFT, site_tally_log_error);
+	tracked_heaps_write(&served_memory->tracked, TRACKED_LEFT, call_sites_log_error);
 	log_debug("memory: %llu bytes of the general heap are in use",
 		  (unsigned long long)general_heap_used_bytes(&served_memory->general));
 	memory_leaks_write(served_memory, in_use_log);

@@ -255,7 +255,7 @@ lint-files: $(patsubst %.c,$(BUILD)/lint/%.ok,$(LINT_SOURCES))
 $(BUILD)/lint/src/main.ok: $(CONFIG_VALUES)
 $(BUILD)/lint/test/bench/heap/subject_weir.ok: LINT_FLAGS += -DSUBJECT_WEIR
 # What only debug builds have.
-$(patsubst %,$(BUILD)/lint/%.ok,src/heap/objcache_debug src/heap/heap_quarantine src/runtime/base/lock_order \
+$(patsubst %,$(BUILD)/lint/%.ok,src/heap/objcache_debug src/heap/free_delay src/runtime/base/lock_order \
 	test/host/test_heap_debug test/host/test_lock_order): LINT_FLAGS += -DWEIR_DEBUG
 $(BUILD)/lint/test/host/test_small_blocks.ok: LINT_FLAGS += -DBLOCK_SHIFT=16
 

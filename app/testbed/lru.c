@@ -11,8 +11,8 @@
 #include "runtime/base/bits.h"
 #include "runtime/base/string.h"
 
-#define BATCH_PAGES        512 /* evicted between two looks whether the request fits */
-#define BOOKKEEPING_BLOCKS 2   /* for the buffers' own descriptors */
+#define BATCH_PAGES     512 /* evicted between two looks whether the request fits */
+#define METADATA_BLOCKS 2   /* for the buffers' own descriptors */
 
 /* The number of blocks up to the end of memory. */
 static uint64_t block_count(const struct lru *lru)
@@ -92,8 +92,8 @@ static bool fits(const struct lru *lru, const struct device *device, const struc
 {
 	const uint64_t piece = request->segments_max == 1 ? request->bytes : request->segment_bytes_min;
 	const uint64_t wanted = count * request->bytes / piece;
-	const uint64_t kept = reclaim_watermarks(memory_reclaim(lru->loads->environment->memory))->min_bytes / BLOCK_BYTES +
-			      BOOKKEEPING_BLOCKS;
+	const uint64_t kept =
+		reclaim_watermarks(memory_reclaim(lru->loads->environment->memory))->min_bytes / BLOCK_BYTES + METADATA_BLOCKS;
 	uint64_t had = 0, row = 0, pieces = 0;
 
 	for (uint64_t index = 0; index <= block_count(lru); index++) {

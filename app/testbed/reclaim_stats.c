@@ -22,7 +22,7 @@ static const char *cost_word(enum cleaner_cost cost)
 	return words[cost];
 }
 
-static void read_books(struct reclaim_stats *stats)
+static void read_stats(struct reclaim_stats *stats)
 {
 	struct cleaner_registry *registry = reclaim_cleaners(memory_reclaim(stats->environment->memory));
 	struct pagecache_statistics statistics;
@@ -46,7 +46,7 @@ static void read_books(struct reclaim_stats *stats)
 void reclaim_stats_open(struct reclaim_stats *stats, const struct app_environment *environment)
 {
 	stats->environment = environment;
-	read_books(stats);
+	read_stats(stats);
 }
 
 static uint64_t given_before(const struct reclaim_stats *stats, const struct cleaner *cleaner)
@@ -63,7 +63,7 @@ static uint64_t given_before(const struct reclaim_stats *stats, const struct cle
  */
 static void wait_for_rest(struct memory *memory)
 {
-	(void)guarantee_keep(memory_guarantee(memory));
+	(void)guarantee_refill(memory_guarantee(memory));
 	if (fair_mutex_lock(reclaim_turn(memory_reclaim(memory)), URGENCY_NORMAL, PLATFORM_FOREVER) == STATUS_OK)
 		fair_mutex_unlock(reclaim_turn(memory_reclaim(memory)));
 }
@@ -73,7 +73,7 @@ void reclaim_stats_close(const struct reclaim_stats *stats, struct reclaim_delta
 	struct reclaim_stats after = { .environment = stats->environment };
 
 	wait_for_rest(stats->environment->memory);
-	read_books(&after);
+	read_stats(&after);
 	delta->evicted_bytes = after.evicted_bytes - stats->evicted_bytes;
 	delta->lost_bytes = (int64_t)(delta->evicted_bytes - (after.inserted_bytes - stats->inserted_bytes));
 	delta->moved_pages = after.moved_pages - stats->moved_pages;

@@ -69,7 +69,7 @@ static void function_quiet(struct pci_function *function)
 	pci_disable(function);
 	pci_interrupts_close(function);
 	function->driver_data = NULL;
-	(void)owned_heap_report_left(&function->owned);
+	(void)tracked_heap_report_left(&function->tracked);
 	leaks = dma_device_leaks(environment->dma, &function->device);
 	if (leaks > 0) {
 		log_error("%s: %llu pieces of DMA memory were left behind", function->device.name, (unsigned long long)leaks);
@@ -102,7 +102,7 @@ static status_t probe_locked(struct pci_function *function)
 	format_text(function->device_name, sizeof(function->device_name), "%s %s", driver->name, function->name);
 	function->device = (struct device){ .name = function->device_name, .dma_mask = UINT64_MAX };
 	if (!driver_heap(function)->name)
-		memory_owned_heap_init(environment->memory, &function->owned, function->device_name);
+		memory_tracked_heap_init(environment->memory, &function->tracked, function->device_name);
 	pci_disable(function); /* firmware may have left it running */
 	status = driver->probe(environment, function);
 	if (status != STATUS_OK) {

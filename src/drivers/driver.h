@@ -47,7 +47,7 @@ struct driver {
 /* The general heap, for the driver of this function: it knows what the driver has not freed. */
 static inline struct heap *driver_heap(struct pci_function *function)
 {
-	return owned_heap_interface(&function->owned);
+	return tracked_heap_interface(&function->tracked);
 }
 
 /* For a loop that waits for a device: sleeps, or, after a panic, waits awake. */

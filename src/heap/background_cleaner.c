@@ -17,7 +17,7 @@ static uint64_t missing_bytes(struct reclaim *reclaim)
 	return align_up(reclaim_lacking(reclaim->watermarks.high_bytes, block_heap_free_bytes(reclaim->blocks)), BLOCK_BYTES);
 }
 
-uint64_t memory_clean_step(struct reclaim *reclaim)
+uint64_t background_cleaner_step(struct reclaim *reclaim)
 {
 	struct reclaim_job job = {
 		.reclaim = reclaim,
@@ -33,7 +33,7 @@ uint64_t memory_clean_step(struct reclaim *reclaim)
 	return job.gained;
 }
 
-uint64_t memory_clean_trim(struct reclaim *reclaim)
+uint64_t background_cleaner_trim(struct reclaim *reclaim)
 {
 	const bool before = platform_set_cleaning(true);
 	struct cleaner *cleaner = NULL;
@@ -56,10 +56,10 @@ static void clean_up(struct reclaim *reclaim)
 	uint64_t gained = 0, more = 1;
 
 	for (; more > 0 && gained < bytes && !atomic_load(&reclaim->background.stopping); gained += more)
-		more = memory_clean_step(reclaim);
+		more = background_cleaner_step(reclaim);
 }
 
-void memory_clean_run(struct reclaim *reclaim)
+void background_cleaner_run(struct reclaim *reclaim)
 {
 	uint64_t trim_ns = 0;
 	uint32_t kicks;
@@ -67,7 +67,7 @@ void memory_clean_run(struct reclaim *reclaim)
 	while (worker_begins(&reclaim->background, &kicks)) {
 		clean_up(reclaim);
 		if (platform_now_ns() >= trim_ns) {
-			(void)memory_clean_trim(reclaim);
+			(void)background_cleaner_trim(reclaim);
 			trim_ns = platform_now_ns() + TRIM_NS;
 		}
 		worker_wait(&reclaim->background, kicks, platform_now_ns() + NAP_NS);

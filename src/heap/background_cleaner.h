@@ -18,16 +18,16 @@
  * Runs the background cleaner until reclaim->background is stopped (worker.h), in a task of its own.
  * Where platform_may_sleep().
  */
-void memory_clean_run(struct reclaim *reclaim);
+void background_cleaner_run(struct reclaim *reclaim);
 
 /*
  * One turn of the background cleaner, for machines without such a task. Returns the bytes that were
  * gained; 0: nothing has to be done, or nothing can be.
  */
-uint64_t memory_clean_step(struct reclaim *reclaim);
+uint64_t background_cleaner_step(struct reclaim *reclaim);
 
 /*
  * One trim of all heaps, for machines without such a task; returns the bytes that were given. The
  * caller is not a task that cleans.
  */
-uint64_t memory_clean_trim(struct reclaim *reclaim);
+uint64_t background_cleaner_trim(struct reclaim *reclaim);

@@ -7,28 +7,28 @@
 #include "block_heap.h"
 
 #include "block_search.h"
+#include "eviction_cost.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/string.h"
-#include "weights.h"
 
 #define PIECE_BLOCKS 512u /* blocks that change hands in one hold of the lock */
 #define SEARCHES     4    /* searches for a run that is still free when it is taken */
 
 /* Block numbers (address >> BLOCK_SHIFT) of the whole blocks in a range. Block 0 is left out: its address is NULL. */
-static struct span range_blocks(const struct phys_range *range)
+static struct block_range range_blocks(const struct phys_range *range)
 {
-	return (struct span){
+	return (struct block_range){
 		.first = MAX(divide_round_up(range->start.value, BLOCK_BYTES), 1),
 		.end = (range->start.value + range->bytes) >> BLOCK_SHIFT,
 	};
 }
 
-static struct span ranges_extent(const struct phys_range *ranges, uint32_t count)
+static struct block_range ranges_extent(const struct phys_range *ranges, uint32_t count)
 {
-	struct span extent = { UINT64_MAX, 0 };
+	struct block_range extent = { UINT64_MAX, 0 };
 
 	for (uint32_t i = 0; i < count; i++) {
-		const struct span blocks = range_blocks(&ranges[i]);
+		const struct block_range blocks = range_blocks(&ranges[i]);
 
 		if (blocks.first >= blocks.end)
 			continue;
@@ -40,7 +40,7 @@ static struct span ranges_extent(const struct phys_range *ranges, uint32_t count
 
 uint64_t block_heap_metadata_bytes(const struct phys_range *ranges, uint32_t count)
 {
-	const struct span extent = ranges_extent(ranges, count);
+	const struct block_range extent = ranges_extent(ranges, count);
 
 	if (extent.first >= extent.end)
 		return 0;
@@ -67,7 +67,7 @@ static void ranges_find(struct block_heap *heap)
 
 status_t block_heap_init(struct block_heap *heap, const struct phys_range *ranges, uint32_t count, void *metadata)
 {
-	const struct span extent = ranges_extent(ranges, count);
+	const struct block_range extent = ranges_extent(ranges, count);
 
 	if (extent.first >= extent.end)
 		return STATUS_INVALID;
@@ -84,9 +84,9 @@ status_t block_heap_init(struct block_heap *heap, const struct phys_range *range
 	heap->free_map = (uint64_t *)(heap->ranges + count);
 	heap->word_map = heap->free_map + bitmap_words(heap->count);
 	heap->movable_map = heap->word_map + bitmap_words(bitmap_words(heap->count));
-	heap->weights = (_Atomic uint16_t *)(heap->movable_map + bitmap_words(heap->count));
+	heap->costs = (_Atomic uint16_t *)(heap->movable_map + bitmap_words(heap->count));
 	for (uint32_t i = 0; i < count; i++) {
-		const struct span blocks = range_blocks(&ranges[i]);
+		const struct block_range blocks = range_blocks(&ranges[i]);
 
 		for (uint64_t block = blocks.first; block < blocks.end; block++) {
 			assert(!heap->blocks[block - heap->first_block].present);
@@ -99,7 +99,7 @@ status_t block_heap_init(struct block_heap *heap, const struct phys_range *range
 	ranges_find(heap);
 	for (uint64_t i = 0; i < heap->count; i++) {
 		list_init(&heap->blocks[i].link);
-		weights_update(heap, i);
+		eviction_cost_update(heap, i);
 	}
 	atomic_init(&heap->free_blocks, heap->total_blocks);
 	return STATUS_OK;
@@ -131,7 +131,7 @@ static void block_reset(struct block_heap *heap, uint64_t index, struct owner *o
 	block->floor = 0;
 	block->role = 0;
 	atomic_store_explicit(&block->cost, 0, memory_order_relaxed);
-	weights_update(heap, index);
+	eviction_cost_update(heap, index);
 }
 
 /* An owner is in the list while it has blocks. */
@@ -175,7 +175,7 @@ static bool is_available(const struct block_heap *heap, const struct run_request
 {
 	const uint64_t available = atomic_load_explicit(&heap->free_blocks, memory_order_relaxed);
 
-	return request->blocks <= available && request->keep_blocks <= available - request->blocks;
+	return request->blocks <= available && request->leave_free <= available - request->blocks;
 }
 
 static bool run_find(struct block_heap *heap, const struct run_request *request, uint64_t *start)
@@ -282,23 +282,23 @@ struct phys_addr block_heap_cut_last(struct block_heap *heap, struct block *run)
 
 uint64_t block_heap_free_within(struct block_heap *heap, struct phys_addr lowest, struct phys_addr highest)
 {
-	const struct span span = span_of(heap, lowest, highest);
+	const struct block_range range = block_range_of(heap, lowest, highest);
 
-	if (span.first >= span.end)
+	if (range.first >= range.end)
 		return 0;
-	if (span.end - span.first == heap->count)
+	if (range.end - range.first == heap->count)
 		return atomic_load_explicit(&heap->free_blocks, memory_order_relaxed);
 	spinlock_lock(&heap->lock);
-	const uint64_t blocks = bitmap_count(heap->free_map, span.first, span.end);
+	const uint64_t blocks = bitmap_count(heap->free_map, range.first, range.end);
 	spinlock_unlock(&heap->lock);
 	return blocks;
 }
 
-void block_heap_fence(struct block_heap *heap, struct phys_addr start, uint64_t blocks)
+void block_heap_isolate(struct block_heap *heap, struct phys_addr start, uint64_t blocks)
 {
 	spinlock_lock(&heap->lock);
-	heap->fence.first = blocks == 0 ? 0 : (start.value >> BLOCK_SHIFT) - heap->first_block;
-	heap->fence.end = heap->fence.first + blocks;
+	heap->isolated.first = blocks == 0 ? 0 : (start.value >> BLOCK_SHIFT) - heap->first_block;
+	heap->isolated.end = heap->isolated.first + blocks;
 	spinlock_unlock(&heap->lock);
 }
 
@@ -306,7 +306,7 @@ uint64_t block_heap_watch(struct block_heap *heap, struct phys_addr lowest, stru
 {
 	spinlock_lock(&heap->lock);
 	const uint64_t blocks = heap->watched_blocks;
-	heap->watch = span_of(heap, lowest, highest);
+	heap->watch = block_range_of(heap, lowest, highest);
 	heap->watched_blocks = 0;
 	spinlock_unlock(&heap->lock);
 	return blocks;

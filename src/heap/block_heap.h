@@ -14,15 +14,15 @@
  *    and below, has a region of them, which grows down from the end of the part.
  * 5. A short run of an unmovable owner has a *place*. The candidates are the highest runs of the
  *    part whose blocks are free or movable: one, and one more for each 20 unmovable blocks in the
- *    part. The place is the candidate with the lowest eviction cost (weights.h). So a region
+ *    part. The place is the candidate with the lowest eviction cost (eviction_cost.h). So a region
  *    reaches at most 5% further than the most blocks that it held at once since its outermost block
  *    came, and it shrinks as they go. A `placed` request gets its place if that is free, or
  *    nothing; reclaim empties it (reclaim_runs.c). A request that cannot wait for that gets the
  *    highest free block: above 4 GB if there is one, else above 256 MB, so that memory within the
  *    reach of devices with narrow masks stays movable. Longer runs come from the shortest free
  *    range that holds them, or from the window with the lowest eviction cost (window.h).
- * 6. Blocks of the isolated range (`fence`) are given only to requests that name it
- *    (`inside_fence`).
+ * 6. Blocks of the `isolated` range are given only to requests that name it
+ *    (`inside_isolated`).
  *
  * Lock [H]: `lock`; of other locks, only the guarantee's is taken under it. No hold grows with the
  * machine: long runs change hands, and are searched for, in pieces, with the lock free in between. A
@@ -72,7 +72,7 @@ struct block {
 	 * to be read again; 0: not known; BLOCK_COST_FIXED: the block cannot be emptied now.
 	 */
 	_Atomic uint32_t cost;
-	uint64_t seen_cost;  /* what a report has added up (holders.h) */
+	uint64_t seen_cost;  /* what a report has added up (owner_snapshot.h) */
 	uint64_t padding[3]; /* so that a free finds the block by a shift */
 };
 
@@ -93,7 +93,7 @@ struct block_constraints {
 bool block_constraints_allow(const struct block_constraints *constraints, uint64_t blocks);
 
 /* Descriptor indices [first, end); empty when first >= end. */
-struct span {
+struct block_range {
 	uint64_t first;
 	uint64_t end;
 };
@@ -102,8 +102,8 @@ struct run_request {
 	uint64_t blocks;
 	struct block_constraints constraints;
 	struct owner *owner;
-	uint64_t keep_blocks; /* blocks that stay free, or the request fails */
-	bool inside_fence;
+	uint64_t leave_free; /* blocks that stay free, or the request fails */
+	bool inside_isolated;
 	bool placed; /* only in its place; at most PLACED_BLOCKS_MAX, of an unmovable owner */
 	bool later;  /* for window_find: the place if all free blocks were taken */
 	bool packed; /* for window_find: the highest window, whatever it costs */
@@ -111,7 +111,7 @@ struct run_request {
 
 /*
  * Decides whether an allocation fails although memory is there; for tests. `where` names the kind:
- * "block", "bookkeeping", "dma", "page", or an objcache or general heap by its name.
+ * "block", "metadata", "dma", "page", or an objcache or general heap by its name.
  */
 struct fault_injector {
 	bool (*must_fail)(struct fault_injector *self, const char *where, uint64_t bytes);
@@ -130,10 +130,10 @@ struct block_heap {
 	uint64_t *word_map;                   /* [H] one bit for each word of free_map that is not 0 */
 	uint64_t *movable_map;                /* [H] one bit for each block that is free, or held by a movable owner */
 	uint64_t unmovable[MEMORY_PARTS];     /* [H] blocks of unmovable owners */
-	_Atomic uint16_t *weights;            /* [H], or by the block's holder; see weights.h */
-	struct span avoided;                  /* all excluded blocks lie in it (window.h) */
-	struct span fence;                    /* [H] empty: no fence */
-	struct span watch;                    /* [H] frees within are counted */
+	_Atomic uint16_t *costs;              /* [H], or by the block's holder; see eviction_cost.h */
+	struct block_range excluded;          /* all excluded blocks lie in it (window.h) */
+	struct block_range isolated;          /* [H] empty: none */
+	struct block_range watch;             /* [H] frees within are counted */
 	uint64_t watched_blocks;              /* [H] freed there since the watch was set */
 	struct list owners;                   /* [H] owners with blocks, by their first block */
 	struct spinlock caches_lock;          /* [G], taken before the locks of objcaches */
@@ -185,7 +185,7 @@ bool block_heap_could_hold(const struct block_heap *heap, const struct block_con
  * Isolates a range of blocks; `blocks` 0 ends that. There is one such range at a time, and the
  * holder of the reclaim lock sets it.
  */
-void block_heap_fence(struct block_heap *heap, struct phys_addr start, uint64_t blocks);
+void block_heap_isolate(struct block_heap *heap, struct phys_addr start, uint64_t blocks);
 
 /*
  * Counts the blocks that are freed within [lowest, highest] from now on; returns the count so far.

@@ -6,10 +6,10 @@
 #include "block_heap.h"
 
 #include "block_search.h"
+#include "eviction_cost.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/log.h"
 #include "runtime/base/string.h"
-#include "weights.h"
 
 static bool block_is_valid(const struct block_heap *heap, uint64_t i)
 {
@@ -55,8 +55,8 @@ static const char *find_violation(const struct block_heap *heap)
 
 		if (!block_is_valid(heap, i))
 			return "a descriptor contradicts itself or the bitmaps";
-		if (!weights_is_valid(heap, i))
-			return "a weight does not fit its block";
+		if (!eviction_cost_is_valid(heap, i))
+			return "an eviction cost does not fit its block";
 		if (!run_is_valid(heap, i, &run_end))
 			return "a run is broken";
 		if (bitmap_test(heap->word_map, i / 64) != (heap->free_map[i / 64] != 0))

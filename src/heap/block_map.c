@@ -6,7 +6,7 @@
  */
 #include "block_map.h"
 
-#include "holders.h"
+#include "owner_snapshot.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/log.h"
 
@@ -17,8 +17,8 @@
 
 struct picture {
 	struct block_heap *heap;
-	struct holder holders[HOLDERS_MAX];
-	unsigned holder_count;
+	struct owner_snapshot owners[OWNER_SNAPSHOT_MAX];
+	unsigned owner_count;
 	uint64_t cell_blocks;
 };
 
@@ -30,8 +30,8 @@ struct cell {
 
 static unsigned letter_of(const struct picture *picture, const struct owner *owner)
 {
-	for (unsigned i = 0; i < MIN(picture->holder_count, LETTERS); i++)
-		if (picture->holders[i].owner == owner)
+	for (unsigned i = 0; i < MIN(picture->owner_count, LETTERS); i++)
+		if (picture->owners[i].owner == owner)
 			return i;
 	return LETTERS;
 }
@@ -92,14 +92,14 @@ void block_map_print(struct block_heap *heap)
 	const uint64_t cells = (uint64_t)BLOCK_MAP_ROWS * BLOCK_MAP_COLUMNS;
 
 	picture.cell_blocks = MAX(divide_round_up(heap->count, cells), 1);
-	picture.holder_count = holders_get(heap, picture.holders);
+	picture.owner_count = owner_snapshot_get(heap, picture.owners);
 	print("%-12s %-*s %s\n", "", BLOCK_MAP_COLUMNS, "by owner", "by temperature");
 	for (uint64_t i = 0; i < heap->count; i += BLOCK_MAP_COLUMNS * picture.cell_blocks)
 		row_print(&picture, i);
 	print("a character: %llu blocks; . free, # not movable, 0 cold to 9 hot\n", (unsigned long long)picture.cell_blocks);
-	for (unsigned i = 0; i < MIN(picture.holder_count, LETTERS); i++)
-		print("%c %s%s", 'A' + (int)i, picture.holders[i].name,
-		      i % 3 == 2 || i + 1 == MIN(picture.holder_count, LETTERS) ? "\n" : "  ");
-	if (picture.holder_count > LETTERS)
+	for (unsigned i = 0; i < MIN(picture.owner_count, LETTERS); i++)
+		print("%c %s%s", 'A' + (int)i, picture.owners[i].name,
+		      i % 3 == 2 || i + 1 == MIN(picture.owner_count, LETTERS) ? "\n" : "  ");
+	if (picture.owner_count > LETTERS)
 		print("%c all others\n", OTHER);
 }

@@ -41,7 +41,7 @@ static void pack(struct packing *packing, uint64_t first, uint64_t end, uint64_t
 bool block_heap_could_hold(const struct block_heap *heap, const struct block_constraints *constraints, uint64_t blocks,
 			   uint64_t count, uint64_t last_blocks)
 {
-	const struct span span = span_of(heap, constraints->lowest, constraints->highest);
+	const struct block_range range = block_range_of(heap, constraints->lowest, constraints->highest);
 	const uint64_t boundary = constraints->boundary_bytes >> BLOCK_SHIFT;
 	struct packing packing = { blocks, last_blocks, MAX(constraints->alignment_bytes >> BLOCK_SHIFT, 1), 0,
 				   last_blocks == 0 };
@@ -49,8 +49,8 @@ bool block_heap_could_hold(const struct block_heap *heap, const struct block_con
 	for (uint32_t i = 0; i < heap->range_count; i++) {
 		const uint64_t range_first = heap->ranges[i].start.value >> BLOCK_SHIFT;
 		const uint64_t range_end = range_first + (heap->ranges[i].bytes >> BLOCK_SHIFT);
-		const uint64_t first = MAX(range_first, heap->first_block + span.first);
-		const uint64_t end = MIN(range_end, heap->first_block + span.end);
+		const uint64_t first = MAX(range_first, heap->first_block + range.first);
+		const uint64_t end = MIN(range_end, heap->first_block + range.end);
 
 		if (first >= end)
 			continue;

@@ -5,7 +5,7 @@
 #include "block_heap.h"
 
 /* The blocks that lie wholly in [lowest, highest] (highest 0: no limit). No lock needed. */
-struct span span_of(const struct block_heap *heap, struct phys_addr lowest, struct phys_addr highest);
+struct block_range block_range_of(const struct block_heap *heap, struct phys_addr lowest, struct phys_addr highest);
 
 /* Each zone includes the zones before it, so that a run may lie across their borders. */
 enum zone {
@@ -30,17 +30,17 @@ static inline unsigned search_part(const struct block_heap *heap, uint64_t index
  * needed.
  */
 unsigned zone_first(const struct run_request *request);
-struct span zone_span(const struct block_heap *heap, const struct run_request *request, unsigned zone);
+struct block_range zone_range(const struct block_heap *heap, const struct run_request *request, unsigned zone);
 
 /*
- * The lowest (`from_top`: the highest) start in a span at which a run of `blocks` keeps alignment
+ * The lowest (`from_top`: the highest) start in a range at which a run of `blocks` keeps alignment
  * and boundary; false: it does not fit. No lock needed.
  */
-bool span_place(const struct block_heap *heap, struct span span, uint64_t blocks, const struct block_constraints *constraints,
-		bool from_top, uint64_t *start);
+bool block_range_place(const struct block_heap *heap, struct block_range range, uint64_t blocks,
+		       const struct block_constraints *constraints, bool from_top, uint64_t *start);
 
 /*
- * Finds a free run for the request, placed or not; keep_blocks is not looked at. The search for a
+ * Finds a free run for the request, placed or not; leave_free is not looked at. The search for a
  * run of several blocks in a large memory releases [H] now and then: the run that it finds may be
  * gone by the end, and blocks that became free behind it are not seen.
  */
@@ -50,7 +50,7 @@ bool search_free_run(struct block_heap *heap, const struct run_request *request,
  * The place of a run (block_heap.h), and its eviction cost: 0 if it is free. False: no candidate
  * can be emptied now.
  */
-bool search_place(const struct block_heap *heap, const struct run_request *request, uint64_t *start, uint64_t *weight);
+bool search_place(const struct block_heap *heap, const struct run_request *request, uint64_t *start, uint64_t *cost);
 
 /* Clears the run's bits; false: it is not free any more, or isolated. */
 bool search_take(struct block_heap *heap, const struct run_request *request, uint64_t start);

@@ -44,7 +44,7 @@ void cleaner_register(struct cleaner_registry *registry, struct cleaner *cleaner
 	cleaner->leaving = false;
 	atomic_init(&cleaner->running, 0);
 	cleaner->calls = 0;
-	cleaner->asked_bytes = cleaner->claimed_bytes = cleaner->given_bytes = 0;
+	cleaner->asked_bytes = cleaner->reported_bytes = cleaner->given_bytes = 0;
 	cleaner->last_asked_bytes = cleaner->last_given_bytes = 0;
 
 	spinlock_lock(&registry->lock);

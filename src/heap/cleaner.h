@@ -16,9 +16,9 @@
  * 4. A cleaner never waits for I/O, nor for a task that does. With may_write it starts writes, sets
  *    *under_way, and gives the written memory when it is asked the next time. It looks at
  *    deadline_ns at least once a block.
- * 5. A window (target->obstacles) is of use only as a whole. A cleaner that cannot give all that it
+ * 5. A window (target->unmovable) is of use only as a whole. A cleaner that cannot give all that it
  *    has in the window, or finds that a cleaner before it could not, evicts nothing that can be
- *    read again. It excludes the blocks that are in the way from later windows (window_avoid) and
+ *    read again. It excludes the blocks that are in the way from later windows (window_exclude) and
  *    counts them. It starts writes of dirty memory all the same.
  *
  *	cleaner_register(&reclaim->cleaners, &volume->cleaner);      ... asked from any task ...
@@ -44,7 +44,7 @@ struct reclaim_target {
 	uint64_t bytes;                /* missing; a multiple of BLOCK_BYTES */
 	struct phys_addr lowest;       /* only blocks wholly within [lowest, highest] help */
 	struct phys_addr highest;      /* last byte */
-	uint32_t *obstacles;           /* of a window: blocks in the way so far; NULL: no window */
+	uint32_t *unmovable;           /* of a window: blocks in the way so far; NULL: no window */
 	struct phys_addr wanted;       /* helps most, unless another is clearly cheaper; 0: none */
 	bool exchange;                 /* of a window: pages move to free blocks, none is lost */
 	bool may_write;                /* it may start I/O */
@@ -103,7 +103,7 @@ struct cleaner {
 	_Atomic uint32_t running;  /* [L] calls under way; an unregister waits on it */
 	uint64_t calls;            /* [L] */
 	uint64_t asked_bytes;      /* [L] sum of what it was asked for */
-	uint64_t claimed_bytes;    /* [L] sum of the bytes that it reported */
+	uint64_t reported_bytes;   /* [L] sum of the bytes that it reported */
 	uint64_t given_bytes;      /* [L] sum of what reached the block heap meanwhile */
 	uint64_t last_asked_bytes; /* [L] the same for the last call */
 	uint64_t last_given_bytes; /* [L] */

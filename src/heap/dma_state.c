@@ -91,13 +91,13 @@ static void zone_delete(struct dma *dma, struct dma_zone *zone)
 	const status_t status = general_heap_fini(&zone->heap);
 
 	assert(status == STATUS_OK);
-	bookkeeping_free(dma->reclaim->bookkeeping, zone, sizeof(*zone));
+	metadata_heap_free(dma->reclaim->metadata, zone, sizeof(*zone));
 }
 
 static struct dma_zone *zone_new(struct dma *dma, const struct block_constraints *constraints)
 {
 	const uint64_t lowest = constraints->lowest.value, highest = constraints->highest.value;
-	struct dma_zone *zone = bookkeeping_alloc(dma->reclaim->bookkeeping, sizeof(*zone));
+	struct dma_zone *zone = metadata_heap_alloc(dma->reclaim->metadata, sizeof(*zone));
 
 	if (!zone)
 		return NULL;
@@ -115,10 +115,10 @@ static struct dma_zone *zone_new(struct dma *dma, const struct block_constraints
 		.retain_bytes = dma->retain_bytes,
 		.source = &zone->source.blocks,
 		.runs = &zone->source.blocks,
-		.bookkeeping = dma->reclaim->bookkeeping,
+		.metadata = dma->reclaim->metadata,
 	};
 	if (general_heap_init(&zone->heap, &config) != STATUS_OK) {
-		bookkeeping_free(dma->reclaim->bookkeeping, zone, sizeof(*zone));
+		metadata_heap_free(dma->reclaim->metadata, zone, sizeof(*zone));
 		return NULL;
 	}
 	return zone;

@@ -35,7 +35,7 @@ static bool debug_free(struct general_heap *heap, void *memory, const void *site
 
 	if (!objcache_debug_free(cache, memory, site))
 		return false;
-	heap_quarantine_add(&heap->quarantine, cache, memory);
+	free_delay_add(&heap->delay, cache, memory);
 	return true;
 }
 
@@ -219,7 +219,7 @@ void *general_heap_resize(struct general_heap *heap, void *memory, size_t bytes,
 
 bool general_heap_settle(struct general_heap *heap)
 {
-	return OBJCACHE_DEBUG && heap_quarantine_empty(&heap->quarantine);
+	return OBJCACHE_DEBUG && free_delay_empty(&heap->delay);
 }
 
 uint64_t general_heap_used_bytes(struct general_heap *heap)
@@ -297,8 +297,8 @@ status_t general_heap_init(struct general_heap *heap, const struct general_heap_
 	heap->group.retain_bytes = config->retain_bytes;
 	heap->group.settle = settle;
 	if (OBJCACHE_DEBUG)
-		heap_quarantine_init(&heap->quarantine);
-	guard_pool_init(&heap->guard, config->name, &config->guard, heap->heap, config->bookkeeping);
+		free_delay_init(&heap->delay);
+	guard_pool_init(&heap->guard, config->name, &config->guard, heap->heap, config->metadata);
 	objcache_group_register(&heap->group, config->name, config->cleaners);
 	return STATUS_OK;
 }

@@ -37,8 +37,8 @@
  */
 #pragma once
 
+#include "free_delay.h"
 #include "guard_pool.h"
-#include "heap_quarantine.h"
 #include "objcache.h"
 
 #define GENERAL_HEAP_SMALL_BYTES 4096 /* up to here a table finds the class */
@@ -55,7 +55,7 @@ struct general_heap_config {
 	struct guard_config guard;
 	struct block_source *source;
 	struct block_source *runs; /* for what is too large for a class */
-	struct bookkeeping *bookkeeping;
+	struct metadata_heap *metadata;
 	struct cleaner_registry *cleaners; /* NULL: no cleaner drains it, until its maker registers group.cleaner */
 };
 
@@ -81,7 +81,7 @@ struct general_heap {
 	struct block_heap *heap;           /* [I] */
 	struct owner runs;                 /* owner of the runs */
 	struct guard_pool guard;
-	struct heap_quarantine quarantine;
+	struct free_delay delay;
 	unsigned classes;                /* [I] */
 	struct objcache *cache;          /* [I] by class, smallest first */
 	struct list *_Atomic freed_runs; /* runs that handlers freed: a stack, by `next` */

@@ -168,7 +168,7 @@ static void class_init(struct general_heap *heap, unsigned class, uint32_t bytes
 		.name = name,
 		.object_bytes = bytes,
 		.source = heap->config.source,
-		.bookkeeping = heap->config.bookkeeping,
+		.metadata = heap->config.metadata,
 	};
 
 	format_text(name, GENERAL_HEAP_NAME_BYTES, "%s-%u", heap->config.name, bytes);
@@ -191,7 +191,7 @@ status_t general_heap_classes_init(struct general_heap *heap)
 	for (uint32_t bytes = 0; (bytes = next_bytes(heap, bytes)) != 0;)
 		heap->classes++;
 	assert(heap->classes <= GENERAL_HEAP_CLASSES_MAX);
-	heap->cache = bookkeeping_alloc(heap->config.bookkeeping, caches_bytes(heap));
+	heap->cache = metadata_heap_alloc(heap->config.metadata, caches_bytes(heap));
 	if (!heap->cache)
 		return STATUS_NO_MEMORY;
 	spinlock_init(&heap->class_lock, "size classes");
@@ -216,5 +216,5 @@ void general_heap_classes_fini(struct general_heap *heap)
 
 		assert(status == STATUS_OK);
 	}
-	bookkeeping_free(heap->config.bookkeeping, heap->cache, caches_bytes(heap));
+	metadata_heap_free(heap->config.metadata, heap->cache, caches_bytes(heap));
 }

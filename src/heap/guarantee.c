@@ -108,9 +108,9 @@ static void due_locked(struct guarantee *guarantee, struct guarantee_slot *slot)
 void guarantee_revoke_locked(struct guarantee *guarantee, struct guarantee_slot *slot)
 {
 	for (uint64_t i = 0; i < guarantee->piece_blocks; i++)
-		guarantee->lender->revoke(guarantee->lender, guarantee_block(slot->start, i));
+		guarantee->donor->revoke(guarantee->donor, guarantee_block(slot->start, i));
 	slot->revoked = true;
-	guarantee->counts.lent--;
+	guarantee->counts.loaned--;
 	guarantee->counts.steps_max = 1 + guarantee->piece_blocks;
 	due_locked(guarantee, slot);
 }
@@ -309,7 +309,7 @@ static void fill_first(struct guarantee *guarantee)
 	uint32_t found = 0;
 
 	guarantee->spare = guarantee->slots;
-	while (found < wanted && guarantee_bring(guarantee, &(struct guarantee_wish){ .avoid_first = { 1 } }))
+	while (found < wanted && guarantee_bring(guarantee, &(struct loan_request){ .avoid_first = { 1 } }))
 		guarantee->spare = &guarantee->slots[++found];
 	guarantee->pieces = guarantee->counts.unreserved = found;
 	guarantee->reclaim->guaranteed_blocks = found * guarantee->piece_blocks;
@@ -351,7 +351,7 @@ status_t guarantee_init(struct guarantee *guarantee, struct reclaim *reclaim, st
 
 bool guarantee_is_idle(const struct guarantee *guarantee)
 {
-	return guarantee->counts.out == 0 && !guarantee->lender;
+	return guarantee->counts.out == 0 && !guarantee->donor;
 }
 
 void guarantee_fini(struct guarantee *guarantee)

@@ -73,7 +73,7 @@ struct guarantee_slot {
 };
 
 /* A loan request: which blocks the guarantee wants to borrow. */
-struct guarantee_wish {
+struct loan_request {
 	struct phys_addr avoid_first, avoid_last; /* not in this range; first > last: any */
 	uint64_t deadline_ns;                     /* looked at once a block; PLATFORM_FOREVER: none */
 };
@@ -82,27 +82,27 @@ struct guarantee_wish {
  * The donor: what a cache does that loans blocks. One task at a time calls all but `revoke`; none
  * of these does I/O or reclaim.
  */
-struct guarantee_lender {
+struct guarantee_donor {
 	/*
 	 * Loans guarantee->piece_blocks adjacent blocks, aligned to their length, within the
 	 * guarantee's limits: those that the cache would miss least, of which at most
 	 * GUARANTEE_IDLE_PERCENT lie idle. False: there are none just now.
 	 */
-	bool (*lend)(struct guarantee_lender *self, const struct guarantee_wish *wish, struct phys_addr *start);
+	bool (*loan)(struct guarantee_donor *self, const struct loan_request *wanted, struct phys_addr *start);
 	/*
 	 * How much of a loaned block lies idle, in percent: a write to a page that is cached there
 	 * moves it out. [E] is held.
 	 */
-	unsigned (*idle_percent)(struct guarantee_lender *self, struct phys_addr block);
+	unsigned (*idle_percent)(struct guarantee_donor *self, struct phys_addr block);
 	/* Gets a loaned block back. */
-	void (*take_back)(struct guarantee_lender *self, struct phys_addr block);
+	void (*recall)(struct guarantee_donor *self, struct phys_addr block);
 	/*
 	 * Another holder has the block from now on: copies that were read from it afterwards do not
 	 * count. Any context, no lock, a few steps.
 	 */
-	void (*revoke)(struct guarantee_lender *self, struct phys_addr block);
+	void (*revoke)(struct guarantee_donor *self, struct phys_addr block);
 	/* Forgets a revoked block; afterwards the block belongs to `owner`. */
-	void (*settle)(struct guarantee_lender *self, struct phys_addr block);
+	void (*reap)(struct guarantee_donor *self, struct phys_addr block);
 };
 
 struct guarantee_config {
@@ -112,9 +112,9 @@ struct guarantee_config {
 };
 
 struct guarantee_statistics {
-	uint64_t lent, out, free; /* pieces now */
-	uint64_t unreserved;      /* pieces that may be taken beyond reservations */
-	uint64_t taken;           /* objects */
+	uint64_t loaned, out, free; /* pieces now */
+	uint64_t unreserved;        /* pieces that may be taken beyond reservations */
+	uint64_t taken;             /* objects */
 	uint64_t refused;
 	uint64_t steps_max; /* the most slots and blocks that one take touched */
 	uint64_t exchanged; /* pieces that were replaced by others */
@@ -143,11 +143,11 @@ struct guarantee {
 	struct guarantee_account common;    /* [E] */
 	struct guarantee_statistics counts; /* [E] but for `free`, which is derived */
 
-	struct mutex refill;             /* [K] */
-	struct guarantee_slot *spare;    /* [K] the EMPTY slot; NULL during an exchange */
-	struct guarantee_lender *lender; /* [K] or NULL */
-	uint64_t idle_look_ns;           /* [K] when loans are next checked for idle memory */
-	uint32_t idle_look;              /* [K] the slot where that check begins */
+	struct mutex refill;           /* [K] */
+	struct guarantee_slot *spare;  /* [K] the EMPTY slot; NULL during an exchange */
+	struct guarantee_donor *donor; /* [K] or NULL */
+	uint64_t idle_look_ns;         /* [K] when loans are next checked for idle memory */
+	uint32_t idle_look;            /* [K] the slot where that check begins */
 	struct cleaner cleaner;
 	_Atomic uint32_t turned_blocks; /* blocks that the cache began to refill lately */
 	struct worker worker;           /* the refill task */
@@ -171,8 +171,8 @@ void guarantee_fini(struct guarantee *guarantee);
  * The first cache that registers is the donor, others are not. When it leaves, all loaned blocks
  * belong to the guarantee. Where platform_may_sleep().
  */
-void guarantee_set_lender(struct guarantee *guarantee, struct guarantee_lender *lender);
-void guarantee_clear_lender(struct guarantee *guarantee, struct guarantee_lender *lender);
+void guarantee_set_donor(struct guarantee *guarantee, struct guarantee_donor *donor);
+void guarantee_clear_donor(struct guarantee *guarantee, struct guarantee_donor *donor);
 
 /*
  * Revokes all loans whose first block belongs to `owner`, so that they belong to the guarantee, and
@@ -240,7 +240,7 @@ void guarantee_give(struct guarantee *guarantee, struct phys_addr start);
 void guarantee_give_locked(struct guarantee *guarantee, struct phys_addr start);
 
 /*
- * The cache has begun to refill another block; blocks that it begins in `lend` do not count. Any
+ * The cache has begun to refill another block; blocks that it begins in `loan` do not count. Any
  * task context.
  */
 void guarantee_turn(struct guarantee *guarantee);
@@ -248,7 +248,7 @@ void guarantee_turn(struct guarantee *guarantee);
 /*
  * One round of the refill task; true: another one soon is worthwhile. Where platform_may_sleep().
  */
-bool guarantee_keep(struct guarantee *guarantee);
+bool guarantee_refill(struct guarantee *guarantee);
 
 /* The refill task: rounds until its worker is stopped. */
 void guarantee_run(struct guarantee *guarantee);
@@ -264,12 +264,12 @@ static inline uint64_t guarantee_piece_bytes(const struct guarantee *guarantee)
 }
 
 /* Whether a loan that starts there lies where the guarantee wants it. */
-static inline bool guarantee_admits(const struct guarantee *guarantee, const struct guarantee_wish *wish,
+static inline bool guarantee_admits(const struct guarantee *guarantee, const struct loan_request *wanted,
 				    struct phys_addr start)
 {
 	return start.value + guarantee_piece_bytes(guarantee) - 1 <= guarantee->highest.value &&
-	       (start.value > wish->avoid_last.value ||
-		start.value + guarantee_piece_bytes(guarantee) <= wish->avoid_first.value);
+	       (start.value > wanted->avoid_last.value ||
+		start.value + guarantee_piece_bytes(guarantee) <= wanted->avoid_first.value);
 }
 
 /* All that is guaranteed. */

@@ -13,7 +13,7 @@ struct guarantee_statistics guarantee_statistics(struct guarantee *guarantee)
 	struct guarantee_statistics statistics = guarantee->counts;
 
 	spinlock_unlock_interrupts(&guarantee->lock, interrupts);
-	statistics.free = guarantee->pieces - MIN(guarantee->pieces, statistics.lent + statistics.out);
+	statistics.free = guarantee->pieces - MIN(guarantee->pieces, statistics.loaned + statistics.out);
 	return statistics;
 }
 
@@ -22,10 +22,10 @@ void guarantee_print(struct guarantee *guarantee)
 	const struct guarantee_statistics statistics = guarantee_statistics(guarantee);
 	char piece[FORMAT_BYTES_SIZE];
 
-	print("guarantee: %u pieces of %s: %llu free, %llu lent, %llu out, %llu not reserved; %llu objects taken, %llu "
+	print("guarantee: %u pieces of %s: %llu free, %llu loaned, %llu out, %llu not reserved; %llu objects taken, %llu "
 	      "requests refused\n",
 	      guarantee->pieces, format_bytes(piece, guarantee_piece_bytes(guarantee)), (unsigned long long)statistics.free,
-	      (unsigned long long)statistics.lent, (unsigned long long)statistics.out,
+	      (unsigned long long)statistics.loaned, (unsigned long long)statistics.out,
 	      (unsigned long long)statistics.unreserved, (unsigned long long)statistics.taken,
 	      (unsigned long long)statistics.refused);
 	for (uint32_t i = 0; i < guarantee->pieces; i++) {

@@ -45,7 +45,7 @@ static inline struct guarantee_slot *guarantee_slot_at(const struct guarantee *g
 void guarantee_revoke_locked(struct guarantee *guarantee, struct guarantee_slot *slot);
 
 /* Brings a piece into the spare slot, idle or on loan. False: there is none. [K] is held. */
-bool guarantee_bring(struct guarantee *guarantee, const struct guarantee_wish *wish);
+bool guarantee_bring(struct guarantee *guarantee, const struct loan_request *wanted);
 
 /*
  * Withdraws the piece of the slot or, if that is out by now, another one, and gives it to the donor

@@ -26,7 +26,7 @@ static uint64_t turn_blocks(const struct guarantee *guarantee)
 void guarantee_turn(struct guarantee *guarantee)
 {
 	/*
-	 * Blocks that the donor fills to make others lendable would make the refill task ask for
+	 * Blocks that the donor fills to make others loanable would make the refill task ask for
 	 * more, without end.
 	 */
 	if (!guarantee->slots || mutex_is_held(&guarantee->refill))
@@ -64,7 +64,7 @@ void guarantee_reap(struct guarantee *guarantee, struct guarantee_slot *slot)
 	if (!due)
 		return;
 	for (uint64_t i = 0; revoked && i < guarantee->piece_blocks; i++)
-		guarantee->lender->settle(guarantee->lender, guarantee_block(slot->start, i));
+		guarantee->donor->reap(guarantee->donor, guarantee_block(slot->start, i));
 	if (revoked)
 		block_heap_hand_over(heap, slot->start, guarantee->piece_blocks, &guarantee->owner);
 	interrupts = spinlock_lock_interrupts(&guarantee->lock);
@@ -84,7 +84,7 @@ static void slot_fill(struct guarantee *guarantee, struct phys_addr start, enum 
 	slot->start = start;
 	slot->state = (uint8_t)state;
 	guarantee->places[guarantee_place(guarantee, start)] = (uint32_t)(slot - guarantee->slots) + 1;
-	guarantee->counts.lent += state == SLOT_LOANED;
+	guarantee->counts.loaned += state == SLOT_LOANED;
 	list_insert_last(state == SLOT_LOANED ? &guarantee->loaned : &guarantee->idle, &slot->link);
 	spinlock_unlock_interrupts(&guarantee->lock, interrupts);
 	guarantee->spare = NULL;
@@ -92,29 +92,29 @@ static void slot_fill(struct guarantee *guarantee, struct phys_addr start, enum 
 
 /* Pieces ------------------------------------------------------------------------------------------------------------------ */
 
-static bool bring_loan(struct guarantee *guarantee, const struct guarantee_wish *wish)
+static bool bring_loan(struct guarantee *guarantee, const struct loan_request *wanted)
 {
 	struct phys_addr start;
 
-	if (!guarantee->lender || !guarantee->lender->lend(guarantee->lender, wish, &start))
+	if (!guarantee->donor || !guarantee->donor->loan(guarantee->donor, wanted, &start))
 		return false;
 	slot_fill(guarantee, start, SLOT_LOANED);
 	return true;
 }
 
-static bool bring_idle(struct guarantee *guarantee, const struct guarantee_wish *wish)
+static bool bring_idle(struct guarantee *guarantee, const struct loan_request *wanted)
 {
 	const struct run_request request = {
 		.blocks = guarantee->piece_blocks,
 		.constraints = { .highest = guarantee->highest, .alignment_bytes = guarantee_piece_bytes(guarantee) },
 		.owner = &guarantee->owner,
-		.keep_blocks = divide_round_up(guarantee->reclaim->watermarks.min_bytes, BLOCK_BYTES),
+		.leave_free = divide_round_up(guarantee->reclaim->watermarks.min_bytes, BLOCK_BYTES),
 	};
 	struct phys_addr start;
 
 	if (block_heap_alloc(guarantee->reclaim->blocks, &request, &start) != STATUS_OK)
 		return false;
-	if (!guarantee_admits(guarantee, wish, start)) {
+	if (!guarantee_admits(guarantee, wanted, start)) {
 		reclaim_blocks_free(guarantee->reclaim, start);
 		return false;
 	}
@@ -131,11 +131,11 @@ static bool memory_is_short(const struct guarantee *guarantee)
 }
 
 /* While memory is short, a loan is better than a free block. */
-bool guarantee_bring(struct guarantee *guarantee, const struct guarantee_wish *wish)
+bool guarantee_bring(struct guarantee *guarantee, const struct loan_request *wanted)
 {
 	if (memory_is_short(guarantee))
-		return bring_loan(guarantee, wish) || bring_idle(guarantee, wish);
-	return bring_idle(guarantee, wish) || bring_loan(guarantee, wish);
+		return bring_loan(guarantee, wanted) || bring_idle(guarantee, wanted);
+	return bring_idle(guarantee, wanted) || bring_loan(guarantee, wanted);
 }
 
 uint64_t guarantee_withdraw(struct guarantee *guarantee, struct guarantee_slot *slot, bool tell)
@@ -153,7 +153,7 @@ uint64_t guarantee_withdraw(struct guarantee *guarantee, struct guarantee_slot *
 	list_remove(&slot->link);
 	slot->state = SLOT_EMPTY;
 	guarantee->places[guarantee_place(guarantee, slot->start)] = 0;
-	guarantee->counts.lent -= loaned;
+	guarantee->counts.loaned -= loaned;
 	guarantee->counts.exchanged++;
 	spinlock_unlock_interrupts(&guarantee->lock, interrupts);
 	guarantee_reap(guarantee, slot); /* it may have been on loan, taken and given back */
@@ -165,7 +165,7 @@ uint64_t guarantee_withdraw(struct guarantee *guarantee, struct guarantee_slot *
 		return wanted ? guarantee_piece_bytes(guarantee) : 0;
 	}
 	for (uint64_t i = 0; i < guarantee->piece_blocks; i++)
-		guarantee->lender->take_back(guarantee->lender, guarantee_block(slot->start, i));
+		guarantee->donor->recall(guarantee->donor, guarantee_block(slot->start, i));
 	return 0;
 }
 
@@ -175,7 +175,7 @@ uint64_t guarantee_withdraw(struct guarantee *guarantee, struct guarantee_slot *
 static bool exchange(struct guarantee *guarantee, struct guarantee_slot *slot)
 {
 	/* A new piece may lie anywhere, and there is time. */
-	static const struct guarantee_wish anywhere = { .avoid_first = { 1 }, .deadline_ns = PLATFORM_FOREVER };
+	static const struct loan_request anywhere = { .avoid_first = { 1 }, .deadline_ns = PLATFORM_FOREVER };
 
 	if (!slot || !bring_loan(guarantee, &anywhere))
 		return false;
@@ -206,7 +206,7 @@ static bool is_sparse(struct guarantee *guarantee, const struct guarantee_slot *
 	unsigned percent = 0;
 
 	for (uint64_t i = 0; slot->state == SLOT_LOANED && i < guarantee->piece_blocks; i++)
-		percent += guarantee->lender->idle_percent(guarantee->lender, guarantee_block(slot->start, i));
+		percent += guarantee->donor->idle_percent(guarantee->donor, guarantee_block(slot->start, i));
 	spinlock_unlock_interrupts(&guarantee->lock, interrupts);
 	return percent > GUARANTEE_IDLE_PERCENT * guarantee->piece_blocks;
 }
@@ -230,7 +230,7 @@ static void exchange_sparse(struct guarantee *guarantee)
 	(void)exchange(guarantee, slot);
 }
 
-bool guarantee_keep(struct guarantee *guarantee)
+bool guarantee_refill(struct guarantee *guarantee)
 {
 	struct guarantee_slot *slot;
 	bool exchanged;
@@ -257,7 +257,7 @@ void guarantee_run(struct guarantee *guarantee)
 	uint32_t kicks;
 
 	while (worker_begins(&guarantee->worker, &kicks)) {
-		const uint64_t nap_ns = guarantee_keep(guarantee) ? SHORT_NAP_NS : NAP_NS;
+		const uint64_t nap_ns = guarantee_refill(guarantee) ? SHORT_NAP_NS : NAP_NS;
 
 		worker_wait(&guarantee->worker, kicks, platform_now_ns() + nap_ns);
 	}
@@ -299,21 +299,21 @@ void guarantee_recall(struct guarantee *guarantee, const struct owner *owner)
 	worker_kick(&guarantee->worker);
 }
 
-void guarantee_set_lender(struct guarantee *guarantee, struct guarantee_lender *lender)
+void guarantee_set_donor(struct guarantee *guarantee, struct guarantee_donor *donor)
 {
 	mutex_lock(&guarantee->refill);
-	if (!guarantee->lender)
-		guarantee->lender = lender;
+	if (!guarantee->donor)
+		guarantee->donor = donor;
 	mutex_unlock(&guarantee->refill);
 	worker_kick(&guarantee->worker);
 }
 
-void guarantee_clear_lender(struct guarantee *guarantee, struct guarantee_lender *lender)
+void guarantee_clear_donor(struct guarantee *guarantee, struct guarantee_donor *donor)
 {
 	mutex_lock(&guarantee->refill);
-	if (guarantee->lender == lender) {
+	if (guarantee->donor == donor) {
 		loans_end(guarantee, NULL);
-		guarantee->lender = NULL;
+		guarantee->donor = NULL;
 	}
 	mutex_unlock(&guarantee->refill);
 }

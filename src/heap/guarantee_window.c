@@ -8,12 +8,12 @@
 #include "window.h"
 
 /* Counts a piece that stays in the window, and excludes all its blocks from later windows. */
-static void exclude(const struct guarantee *guarantee, struct phys_addr start, uint32_t *obstacles)
+static void exclude(const struct guarantee *guarantee, struct phys_addr start, uint32_t *unmovable)
 {
 	const struct window piece = { .start = start, .blocks = guarantee->piece_blocks };
 
-	window_avoid(guarantee->reclaim->blocks, &piece);
-	++*obstacles;
+	window_exclude(guarantee->reclaim->blocks, &piece);
+	++*unmovable;
 }
 
 /*
@@ -48,7 +48,7 @@ static bool is_taken(struct guarantee *guarantee, const struct reclaim_target *t
 
 	for (; (slot = next_in(guarantee, target, true, &address)); taken = true) {
 		guarantee_reap(guarantee, slot);
-		exclude(guarantee, slot->start, target->obstacles);
+		exclude(guarantee, slot->start, target->unmovable);
 	}
 	return taken;
 }
@@ -59,7 +59,7 @@ static bool is_taken(struct guarantee *guarantee, const struct reclaim_target *t
  */
 static uint64_t clear_range(struct guarantee *guarantee, const struct reclaim_target *target)
 {
-	const struct guarantee_wish wish = {
+	const struct loan_request wanted = {
 		.avoid_first = target->lowest,
 		.avoid_last = target->highest,
 		.deadline_ns = target->deadline_ns,
@@ -71,13 +71,13 @@ static uint64_t clear_range(struct guarantee *guarantee, const struct reclaim_ta
 	while (given < target->bytes && (slot = next_in(guarantee, target, false, &address))) {
 		const struct phys_addr start = slot->start;
 
-		no_place = no_place || !guarantee_bring(guarantee, &wish);
+		no_place = no_place || !guarantee_bring(guarantee, &wanted);
 		if (!no_place)
-			given += guarantee_withdraw(guarantee, slot, !target->obstacles);
-		if (platform_now_ns() >= target->deadline_ns || (no_place && !target->obstacles))
+			given += guarantee_withdraw(guarantee, slot, !target->unmovable);
+		if (platform_now_ns() >= target->deadline_ns || (no_place && !target->unmovable))
 			break;
-		if (target->obstacles && guarantee_slot_at(guarantee, start) == slot)
-			exclude(guarantee, start, target->obstacles);
+		if (target->unmovable && guarantee_slot_at(guarantee, start) == slot)
+			exclude(guarantee, start, target->unmovable);
 	}
 	return given;
 }
@@ -95,7 +95,7 @@ uint64_t guarantee_clean(struct cleaner *self, const struct reclaim_target *targ
 	if (block_heap_is_within(guarantee->reclaim->blocks, target->lowest, target->highest) ||
 	    mutex_lock_until(&guarantee->refill, target->deadline_ns) != STATUS_OK)
 		return 0;
-	if (!target->obstacles || !is_taken(guarantee, target))
+	if (!target->unmovable || !is_taken(guarantee, target))
 		given = clear_range(guarantee, target);
 	mutex_unlock(&guarantee->refill);
 	return given;

@@ -247,11 +247,11 @@ struct guard_counts guard_pool_count(struct guard_pool *pool)
 	return counts;
 }
 
-void guard_pool_tally(const struct guard_pool *pool, struct site_tally *tally)
+void guard_pool_count_sites(const struct guard_pool *pool, struct call_sites *sites)
 {
 	for (uint32_t i = 0; i < pool->first[GUARD_KINDS]; i++)
 		if (pool->slots[i].state == GUARD_LIVE)
-			site_tally_add(tally, pool->slots[i].allocated_by, 1, pool->slots[i].bytes);
+			call_sites_add(sites, pool->slots[i].allocated_by, 1, pool->slots[i].bytes);
 }
 
 bool guard_pool_is_valid(struct guard_pool *pool)
@@ -311,7 +311,7 @@ static status_t memory_take(struct guard_pool *pool, uint64_t bytes)
 	pool->range = (struct platform_guarded){ .start = platform_virt(run), .bytes = bytes, .explain = explain };
 	pool->first[GUARD_SMALL] = (uint32_t)large;
 	pool->first[GUARD_KINDS] = (uint32_t)(large + (pages - large * (GUARD_LARGE_PAGES + 1)) / 2);
-	pool->slots = bookkeeping_alloc(pool->bookkeeping, slots_bytes(pool));
+	pool->slots = metadata_heap_alloc(pool->metadata, slots_bytes(pool));
 	status = pool->slots ? platform_guard(&pool->range) : STATUS_NO_MEMORY;
 	if (status == STATUS_OK)
 		slots_init(pool);
@@ -322,19 +322,19 @@ static void memory_give(struct guard_pool *pool)
 {
 	if (pool->range.bytes == 0)
 		return;
-	bookkeeping_free(pool->bookkeeping, pool->slots, slots_bytes(pool));
+	metadata_heap_free(pool->metadata, pool->slots, slots_bytes(pool));
 	(void)block_heap_free(pool->heap, platform_phys(pool->range.start));
 	pool->range.bytes = 0;
 	pool->first[GUARD_SMALL] = pool->first[GUARD_KINDS] = 0;
 }
 
 void guard_pool_init(struct guard_pool *pool, const char *name, const struct guard_config *config, struct block_heap *heap,
-		     struct bookkeeping *bookkeeping)
+		     struct metadata_heap *metadata)
 {
 	const bool wanted = config->one_in != 0 && config->bytes != 0;
 	status_t status = STATUS_OK;
 
-	*pool = (struct guard_pool){ .name = name, .heap = heap, .bookkeeping = bookkeeping };
+	*pool = (struct guard_pool){ .name = name, .heap = heap, .metadata = metadata };
 	spinlock_init(&pool->lock, "guard pool");
 	owner_init(&pool->owner, "guarded objects", false);
 	if (wanted)

@@ -27,9 +27,9 @@
 #pragma once
 
 #include "block_heap.h"
-#include "bookkeeping.h"
+#include "call_sites.h"
+#include "metadata_heap.h"
 #include "runtime/base/platform.h"
-#include "site_tally.h"
 
 struct guard_config {
 	uint32_t one_in;      /* objects; 0: none is guarded */
@@ -86,7 +86,7 @@ struct guard_pool {
 	const char *name;                                        /* [I] of the heap */
 	struct platform_guarded range;                           /* [I] */
 	struct block_heap *heap;                                 /* [I] */
-	struct bookkeeping *bookkeeping;                         /* [I] */
+	struct metadata_heap *metadata;                          /* [I] */
 	struct owner owner;
 	struct guard_slot *slots;        /* [I] the large ones first */
 	uint32_t first[GUARD_KINDS + 1]; /* [I] the number of the first slot of each kind, and of all */
@@ -103,7 +103,7 @@ struct guard_pool {
  * long as the pool.
  */
 void guard_pool_init(struct guard_pool *pool, const char *name, const struct guard_config *config, struct block_heap *heap,
-		     struct bookkeeping *bookkeeping);
+		     struct metadata_heap *metadata);
 
 /* No object is live. */
 void guard_pool_fini(struct guard_pool *pool);
@@ -143,7 +143,7 @@ struct guard_counts guard_pool_count(struct guard_pool *pool);
  * Sums up the live objects by call site, without a lock: an object that is freed meanwhile may be
  * counted or not.
  */
-void guard_pool_tally(const struct guard_pool *pool, struct site_tally *tally);
+void guard_pool_count_sites(const struct guard_pool *pool, struct call_sites *sites);
 
 /* Checks every invariant; no operation may be under way. */
 bool guard_pool_is_valid(struct guard_pool *pool);

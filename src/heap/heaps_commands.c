@@ -17,7 +17,7 @@ struct cache_report {
 	char name[GENERAL_HEAP_NAME_BYTES];
 	struct objcache_counts counts;
 	struct objcache_config config;
-	struct site_tally sites;
+	struct call_sites sites;
 };
 
 /*
@@ -40,7 +40,7 @@ static bool report_next(struct block_heap *heap, unsigned *place, struct cache_r
 	if (link) {
 		format_text(report->name, sizeof(report->name), "%s", cache->config.name);
 		if (OBJCACHE_DEBUG)
-			objcache_tally(cache, &report->sites);
+			objcache_count_sites(cache, &report->sites);
 	}
 	spinlock_unlock(&heap->caches_lock);
 	return link;
@@ -118,31 +118,31 @@ static void caches_write(struct memory *memory, void (*line)(const char *text))
 			    (unsigned long long)report.counts.used,
 			    (unsigned long long)(report.counts.used * report.config.object_bytes));
 		line(text);
-		site_tally_write(&report.sites, "                     ", line); /* debug builds only */
+		call_sites_write(&report.sites, "                     ", line); /* debug builds only */
 	}
 }
 
 void memory_leaks_write(struct memory *memory, void (*line)(const char *text))
 {
 	const struct general_heap *heap = &memory->general;
-	struct site_tally guarded = { 0 };
+	struct call_sites guarded = { 0 };
 	char text[LINE_BYTES];
 
 	(void)general_heap_settle(&memory->general);
-	owned_heaps_write(&memory->owned, OWNED_ALL, line);
+	tracked_heaps_write(&memory->tracked, TRACKED_ALL, line);
 	caches_write(memory, line);
 	if (heap->runs.blocks > 0) {
 		format_text(text, sizeof(text), "%-20s %llu bytes in runs of blocks", heap->config.name,
 			    (unsigned long long)heap->runs.blocks << BLOCK_SHIFT);
 		line(text);
 	}
-	guard_pool_tally(&heap->guard, &guarded);
-	site_tally_write(&guarded, "guarded              ", line);
+	guard_pool_count_sites(&heap->guard, &guarded);
+	call_sites_write(&guarded, "guarded              ", line);
 }
 
 status_t heaps_leaks_run(struct command *self, int argc, char **argv)
 {
 	(void)argc, (void)argv;
-	memory_leaks_write(self->context, site_tally_print);
+	memory_leaks_write(self->context, call_sites_print);
 	return STATUS_OK;
 }

@@ -17,7 +17,7 @@
 status_t memory_objcache_init(struct memory *memory, struct objcache *cache, struct objcache_config config)
 {
 	config.source = &memory->reclaim.kernel_source.blocks;
-	config.bookkeeping = &memory->bookkeeping;
+	config.metadata = &memory->metadata;
 	config.cleaners = &memory->reclaim.cleaners;
 	return objcache_init(cache, &config);
 }
@@ -26,12 +26,12 @@ status_t memory_objcache_init(struct memory *memory, struct objcache *cache, str
 
 static uint64_t descriptors_bytes(const struct phys_range *ranges, uint32_t count)
 {
-	return align_up(block_heap_metadata_bytes(ranges, count), BOOKKEEPING_CHUNK_MIN);
+	return align_up(block_heap_metadata_bytes(ranges, count), METADATA_CHUNK_MIN);
 }
 
 static uint64_t seed_bytes(uint64_t descriptors)
 {
-	return align_up(descriptors / 2, BOOKKEEPING_CHUNK_MIN) + SEED_BYTES;
+	return align_up(descriptors / 2, METADATA_CHUNK_MIN) + SEED_BYTES;
 }
 
 uint64_t memory_metadata_bytes(const struct phys_range *ranges, uint32_t count)
@@ -62,18 +62,18 @@ status_t memory_init(struct memory *memory, const struct memory_config *config, 
 	status = block_heap_init(&memory->blocks, ranges, count, metadata);
 	if (status != STATUS_OK)
 		return status;
-	bookkeeping_init(&memory->bookkeeping, &memory->blocks, (char *)metadata + descriptors, seed_bytes(descriptors));
-	status = reclaim_init(&memory->reclaim, &memory->blocks, &memory->bookkeeping, &watermarks, config->trace_events);
+	metadata_heap_init(&memory->metadata, &memory->blocks, (char *)metadata + descriptors, seed_bytes(descriptors));
+	status = reclaim_init(&memory->reclaim, &memory->blocks, &memory->metadata, &watermarks, config->trace_events);
 	if (status != STATUS_OK)
 		return status;
-	owned_heaps_init(&memory->owned);
+	tracked_heaps_init(&memory->tracked);
 	const struct general_heap_config general = {
 		.name = "general",
 		.retain_bytes = config->general_retain_bytes,
 		.guard = config->guard,
 		.source = &memory->reclaim.kernel_source.blocks,
 		.runs = &memory->reclaim.large_source.blocks,
-		.bookkeeping = &memory->bookkeeping,
+		.metadata = &memory->metadata,
 		.cleaners = &memory->reclaim.cleaners,
 	};
 	status = general_heap_init(&memory->general, &general);
@@ -98,9 +98,9 @@ status_t memory_fini(struct memory *memory)
 	return general_heap_fini(&memory->general);
 }
 
-void memory_owned_heap_init(struct memory *memory, struct owned_heap *owned, const char *owner)
+void memory_tracked_heap_init(struct memory *memory, struct tracked_heap *tracked, const char *owner)
 {
-	owned_heap_init(owned, &memory->owned, &memory->general, owner);
+	tracked_heap_init(tracked, &memory->tracked, &memory->general, owner);
 }
 
 bool memory_block_is_unused(struct memory *memory, struct phys_addr address)

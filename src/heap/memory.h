@@ -5,7 +5,7 @@
  *
  *	dma         buffers and coherent objects             dma.h
  *	guarantee   pieces for requests that cannot wait     guarantee.h
- *	general     objects of any size                      general_heap.h, owned_heap.h
+ *	general     objects of any size                      general_heap.h, tracked_heap.h
  *	reclaim     requests, watermarks and cleaners        reclaim.h
  *	blocks      blocks of 2 MB and their owners          block_heap.h
  *
@@ -14,8 +14,8 @@
 #pragma once
 
 #include "dma_state.h"
-#include "owned_heap.h"
 #include "runtime/base/command.h"
+#include "tracked_heap.h"
 
 struct memory_config {
 	struct watermarks watermarks; /* rounded up to whole blocks; low_bytes is at least min_bytes; high_bytes 0: low_bytes */
@@ -28,11 +28,11 @@ struct memory_config {
 
 struct memory {
 	struct block_heap blocks;
-	struct bookkeeping bookkeeping;
+	struct metadata_heap metadata;
 	struct reclaim reclaim;
 	struct general_heap general;
-	uint64_t own_bytes;       /* [I] bytes of the general heap that serve this structure */
-	struct owned_heaps owned; /* parts of the general heap by owner */
+	uint64_t own_bytes;           /* [I] bytes of the general heap that serve this structure */
+	struct tracked_heaps tracked; /* parts of the general heap by owner */
 	struct guarantee guarantee;
 	struct dma dma;
 };
@@ -80,10 +80,10 @@ static inline struct heap *memory_general_heap(struct memory *memory)
 	return &memory->general.caching.heap;
 }
 
-/* The general heap for one owner, see owned_heap.h. */
-void memory_owned_heap_init(struct memory *memory, struct owned_heap *owned, const char *owner);
+/* The general heap for one owner, see tracked_heap.h. */
+void memory_tracked_heap_init(struct memory *memory, struct tracked_heap *tracked, const char *owner);
 
-/* `config->source`, `bookkeeping` and `cleaners` are filled in: it reclaims where platform_may_sleep(). */
+/* `config->source`, `metadata` and `cleaners` are filled in: it reclaims where platform_may_sleep(). */
 status_t memory_objcache_init(struct memory *memory, struct objcache *cache, struct objcache_config config) MUST_CHECK;
 
 /* reclaim_blocks_alloc, for one run. */
@@ -124,7 +124,7 @@ void memory_print_owners(struct memory *memory);
 
 /*
  * Writes, in lines, what is allocated of the heaps and by which code: by owners and call sites
- * (owned_heap.h), by caches, and by call sites of guarded objects. Task context.
+ * (tracked_heap.h), by caches, and by call sites of guarded objects. Task context.
  */
 void memory_leaks_write(struct memory *memory, void (*line)(const char *text));
 

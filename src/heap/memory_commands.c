@@ -5,8 +5,8 @@
  */
 #include "block_map.h"
 #include "heaps_commands.h"
-#include "holders.h"
 #include "memory.h"
+#include "owner_snapshot.h"
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"
 
@@ -37,18 +37,18 @@ static void mem_print(struct memory *memory)
 	      (unsigned long long)statistics->reclaims, (unsigned long long)statistics->failures);
 	print("cleaned   %s", format_bytes(text, statistics->cleaned_bytes));
 	print(", %llu windows tried\n", (unsigned long long)statistics->windows);
-	print("books     %s\n", format_bytes(text, memory->bookkeeping.used_bytes));
+	print("metadata  %s\n", format_bytes(text, memory->metadata.used_bytes));
 }
 
 void memory_print_owners(struct memory *memory)
 {
-	struct holder holders[HOLDERS_MAX];
-	const unsigned count = holders_get(&memory->blocks, holders);
+	struct owner_snapshot owners[OWNER_SNAPSHOT_MAX];
+	const unsigned count = owner_snapshot_get(&memory->blocks, owners);
 	char part[FORMAT_BYTES_SIZE];
 
 	for (unsigned i = 0; i < count; i++)
-		print("%-24s %9s%s\n", holders[i].name, format_bytes(part, holders[i].blocks << BLOCK_SHIFT),
-		      holders[i].movable ? "  movable" : "");
+		print("%-24s %9s%s\n", owners[i].name, format_bytes(part, owners[i].blocks << BLOCK_SHIFT),
+		      owners[i].movable ? "  movable" : "");
 	print("%-24s %9s\n", "free", format_bytes(part, memory_free_bytes(memory)));
 }
 
@@ -67,13 +67,13 @@ static void cleaners_print(struct memory *memory)
 	static const char *const costs[] = { "free", "clean", "dirty", "held" };
 	struct cleaner *cleaner = NULL;
 
-	print("%-20s %5s %10s %9s %9s %9s %9s\n", "cleaner", "cost", "preference", "calls", "asked", "claimed", "given");
+	print("%-20s %5s %10s %9s %9s %9s %9s\n", "cleaner", "cost", "preference", "calls", "asked", "reported", "given");
 	while ((cleaner = cleaner_next(&memory->reclaim.cleaners, cleaner))) {
-		char asked[FORMAT_BYTES_SIZE], claimed[FORMAT_BYTES_SIZE], given[FORMAT_BYTES_SIZE];
+		char asked[FORMAT_BYTES_SIZE], reported[FORMAT_BYTES_SIZE], given[FORMAT_BYTES_SIZE];
 
 		print("%-20s %5s %10u %9llu %9s %9s %9s\n", cleaner->name, costs[cleaner->cost], cleaner->preference,
 		      (unsigned long long)cleaner->calls, format_bytes(asked, cleaner->asked_bytes),
-		      format_bytes(claimed, cleaner->claimed_bytes), format_bytes(given, cleaner->given_bytes));
+		      format_bytes(reported, cleaner->reported_bytes), format_bytes(given, cleaner->given_bytes));
 	}
 }
 
@@ -123,7 +123,7 @@ void memory_commands_register(struct memory *memory, struct command_table *table
 	};
 
 	for (unsigned i = 0; i < ARRAY_LENGTH(commands); i++) {
-		struct memory_command *command = bookkeeping_alloc(&memory->bookkeeping, sizeof(*command));
+		struct memory_command *command = metadata_heap_alloc(&memory->metadata, sizeof(*command));
 
 		if (!command) {
 			log_warn("memory: no room for the monitor commands");

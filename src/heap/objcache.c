@@ -46,7 +46,7 @@ static void objects_each(const struct objcache *cache, struct block *block, void
 /* Prepares a fresh block; it is in no list yet. False: no memory. */
 static bool block_prepare(struct objcache *cache, struct block *block)
 {
-	uint8_t *states = bookkeeping_alloc(cache->config.bookkeeping, states_bytes(cache));
+	uint8_t *states = metadata_heap_alloc(cache->config.metadata, states_bytes(cache));
 
 	if (!states)
 		return false;
@@ -74,7 +74,7 @@ void objcache_block_give(struct objcache *cache, struct block *block)
 		objcache_debug_block_end(cache, block);
 	block->cache = NULL;
 	block->holder = NULL;
-	bookkeeping_free(config->bookkeeping, block->states, states_bytes(cache));
+	metadata_heap_free(config->metadata, block->states, states_bytes(cache));
 	config->source->give(config->source, address);
 }
 

@@ -45,10 +45,10 @@
  */
 #pragma once
 
-#include "bookkeeping.h"
+#include "call_sites.h"
 #include "cleaner.h"
+#include "metadata_heap.h"
 #include "runtime/base/heap.h"
-#include "site_tally.h"
 
 #ifdef WEIR_DEBUG
 #define OBJCACHE_DEBUG true
@@ -98,7 +98,7 @@ struct objcache_config {
 	void *context;
 
 	struct block_source *source; /* memory_objcache_init fills in these three */
-	struct bookkeeping *bookkeeping;
+	struct metadata_heap *metadata;
 	struct cleaner_registry *cleaners; /* NULL: another drains it */
 };
 
@@ -275,7 +275,7 @@ void objcache_flush(struct objcache *cache);
 struct objcache_counts objcache_count(struct objcache *cache);
 
 /* Sums up by call site the objects that are allocated; only if OBJCACHE_DEBUG. O(objects). */
-void objcache_tally(struct objcache *cache, struct site_tally *tally);
+void objcache_count_sites(struct objcache *cache, struct call_sites *sites);
 
 /* True while all objects of an objcache's block are free in it; without a lock only a hint. */
 static inline bool objcache_block_is_empty(const struct block *block)

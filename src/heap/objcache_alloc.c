@@ -56,7 +56,7 @@ static inline void unlock_and_give(struct objcache *cache, const struct objcache
 
 	spinlock_unlock_interrupts(&cache->lock, state);
 	if (!own)
-		objcache_own_prepare(cache);
+		objcache_cpu_prepare(cache);
 	if (!objcache_likely(!has_surplus) && objcache_may_trade())
 		(void)objcache_give_empty(cache, cache->spared_blocks, 0);
 }
@@ -64,11 +64,11 @@ static inline void unlock_and_give(struct objcache *cache, const struct objcache
 static void *alloc_held_slow(struct objcache *cache)
 {
 	const uint64_t state = spinlock_lock_interrupts(&cache->lock);
-	struct objcache_cpu *own = objcache_own_locked(cache);
+	struct objcache_cpu *own = objcache_cpu_get_locked(cache);
 	bool cold = false;
 	void *object;
 
-	object = own ? objcache_own_alloc_locked(cache, own, &cold) : single_alloc_locked(cache);
+	object = own ? objcache_cpu_alloc_locked(cache, own, &cold) : single_alloc_locked(cache);
 	unlock_and_give(cache, own, state);
 	if (cold)
 		prefetch_next(cache);
@@ -128,9 +128,9 @@ void objcache_free_slow(struct objcache *cache, void *object, const void *site)
 	if (*slot.state != OBJECT_ALLOCATED)
 		objcache_object_is_wrong(cache, object, "is free already", site);
 	*slot.state = OBJECT_CACHED;
-	own = objcache_own_locked(cache);
+	own = objcache_cpu_get_locked(cache);
 	if (own)
-		objcache_own_free_locked(cache, own, &slot);
+		objcache_cpu_free_locked(cache, own, &slot);
 	else
 		objcache_put_locked(cache, &slot, 1);
 	unlock_and_give(cache, own, state);

@@ -35,14 +35,14 @@ static size_t chunk_bytes(const struct objcache *cache)
 void objcache_debug_block(struct objcache *cache, struct block *block)
 {
 	memset(objcache_objects(cache, block), JUNK_FREE, BLOCK_BYTES);
-	block->records = bookkeeping_alloc(cache->config.bookkeeping, chunk_count(cache) * sizeof(*block->records));
+	block->records = metadata_heap_alloc(cache->config.metadata, chunk_count(cache) * sizeof(*block->records));
 }
 
 void objcache_debug_block_end(struct objcache *cache, struct block *block)
 {
 	for (uint32_t i = 0; block->records && i < chunk_count(cache); i++)
-		bookkeeping_free(cache->config.bookkeeping, block->records[i], chunk_bytes(cache));
-	bookkeeping_free(cache->config.bookkeeping, block->records, chunk_count(cache) * sizeof(*block->records));
+		metadata_heap_free(cache->config.metadata, block->records[i], chunk_bytes(cache));
+	metadata_heap_free(cache->config.metadata, block->records, chunk_count(cache) * sizeof(*block->records));
 	block->records = NULL;
 }
 
@@ -58,9 +58,9 @@ static struct objcache_record *record_find(const struct objcache *cache, const v
 		return NULL;
 	struct objcache_record *_Atomic *place = &block->records[index / CHUNK_RECORDS];
 	if (make && !atomic_load(place) && !platform_in_handler()) {
-		chunk = bookkeeping_alloc(cache->config.bookkeeping, chunk_bytes(cache));
+		chunk = metadata_heap_alloc(cache->config.metadata, chunk_bytes(cache));
 		if (chunk && !atomic_compare_exchange_strong(place, &none, chunk))
-			bookkeeping_free(cache->config.bookkeeping, chunk, chunk_bytes(cache));
+			metadata_heap_free(cache->config.metadata, chunk, chunk_bytes(cache));
 	}
 	chunk = atomic_load(place);
 	return chunk ? &chunk[index % CHUNK_RECORDS] : NULL;
@@ -173,7 +173,7 @@ const void *objcache_site_of(const struct objcache *cache, const void *object, b
 	return freed ? atomic_load(&record->freed_by) : atomic_load(&record->allocated_by);
 }
 
-static void block_tally(const struct objcache *cache, const struct block *block, struct site_tally *tally)
+static void block_count_sites(const struct objcache *cache, const struct block *block, struct call_sites *sites)
 {
 	const char *object = objcache_objects(cache, block);
 
@@ -183,19 +183,19 @@ static void block_tally(const struct objcache *cache, const struct block *block,
 		if (block->states[i] != OBJECT_ALLOCATED || is_waiting(cache, object))
 			continue;
 		if (record)
-			site_tally_add(tally, atomic_load(&record->allocated_by), 1, atomic_load(&record->bytes));
+			call_sites_add(sites, atomic_load(&record->allocated_by), 1, atomic_load(&record->bytes));
 		else
-			site_tally_add(tally, NULL, 1, cache->config.object_bytes);
+			call_sites_add(sites, NULL, 1, cache->config.object_bytes);
 	}
 }
 
-void objcache_tally(struct objcache *cache, struct site_tally *tally)
+void objcache_count_sites(struct objcache *cache, struct call_sites *sites)
 {
 	const uint64_t state = spinlock_lock_interrupts(&cache->lock);
 
 	for (unsigned role = 0; role < OBJCACHE_ROLES; role++)
 		list_for_each (link, &cache->blocks[role])
-			block_tally(cache, container_of(link, struct block, link), tally);
+			block_count_sites(cache, container_of(link, struct block, link), sites);
 	spinlock_unlock_interrupts(&cache->lock, state);
 }
 

@@ -61,7 +61,7 @@ static void interface_free(struct heap *heap, void *object)
 
 static bool config_is_valid(const struct objcache_config *config)
 {
-	if (!config->name || !config->source || !config->bookkeeping)
+	if (!config->name || !config->source || !config->metadata)
 		return false;
 	if (config->object_bytes == 0 || config->object_bytes > OBJCACHE_OBJECT_MAX)
 		return false;

@@ -24,7 +24,7 @@ static size_t magazine_bytes(const struct objcache *cache)
 
 static struct objcache_magazine *magazine_new(struct objcache *cache)
 {
-	struct objcache_magazine *magazine = bookkeeping_alloc(cache->config.bookkeeping, magazine_bytes(cache));
+	struct objcache_magazine *magazine = metadata_heap_alloc(cache->config.metadata, magazine_bytes(cache));
 
 	if (magazine)
 		magazine->slots[0].state = &end_state;
@@ -33,7 +33,7 @@ static struct objcache_magazine *magazine_new(struct objcache *cache)
 
 static void magazine_delete(struct objcache *cache, struct objcache_magazine *magazine)
 {
-	bookkeeping_free(cache->config.bookkeeping, magazine, magazine_bytes(cache));
+	metadata_heap_free(cache->config.metadata, magazine, magazine_bytes(cache));
 }
 
 #define DEPOT_SHARE 32  /* of the heap's memory, for the depots of all objcaches together */
@@ -253,7 +253,7 @@ static void own_delete(struct objcache *cache, struct objcache_cpu *own)
 {
 	magazine_delete(cache, own->alloc.magazine);
 	magazine_delete(cache, own->free.magazine);
-	bookkeeping_free(cache->config.bookkeeping, own, sizeof(*own));
+	metadata_heap_free(cache->config.metadata, own, sizeof(*own));
 }
 
 static void own_empty_locked(struct objcache *cache, struct objcache_cpu *own)
@@ -281,7 +281,7 @@ void objcache_magazines_fini(struct objcache *cache)
 
 static struct objcache_cpu *own_new(struct objcache *cache)
 {
-	struct objcache_cpu *own = bookkeeping_alloc(cache->config.bookkeeping, sizeof(*own));
+	struct objcache_cpu *own = metadata_heap_alloc(cache->config.metadata, sizeof(*own));
 	struct objcache_magazine *alloc = magazine_new(cache), *free = magazine_new(cache);
 
 	if (own && alloc && free) {
@@ -292,11 +292,11 @@ static struct objcache_cpu *own_new(struct objcache *cache)
 	}
 	magazine_delete(cache, alloc);
 	magazine_delete(cache, free);
-	bookkeeping_free(cache->config.bookkeeping, own, sizeof(*own));
+	metadata_heap_free(cache->config.metadata, own, sizeof(*own));
 	return NULL;
 }
 
-void objcache_own_prepare(struct objcache *cache)
+void objcache_cpu_prepare(struct objcache *cache)
 {
 	struct objcache_cpu *own;
 
@@ -331,7 +331,7 @@ void objcache_detach(struct objcache *cache, uint64_t flush)
 	spinlock_unlock_interrupts(&cache->lock, state);
 }
 
-/* Not inline: objcache_own_locked would save registers for it at each call. */
+/* Not inline: objcache_cpu_get_locked would save registers for it at each call. */
 __attribute__((noinline)) bool objcache_attach_locked(struct objcache *cache, struct objcache_cpu *own, unsigned slot)
 {
 	own_empty_locked(cache, own);
@@ -342,7 +342,7 @@ __attribute__((noinline)) bool objcache_attach_locked(struct objcache *cache, st
 	return true;
 }
 
-struct objcache_cpu *objcache_own_locked(struct objcache *cache)
+struct objcache_cpu *objcache_cpu_get_locked(struct objcache *cache)
 {
 	const unsigned slot = platform_cpu_slot();
 	struct objcache_cpu *own = cache->own[slot];
@@ -350,7 +350,7 @@ struct objcache_cpu *objcache_own_locked(struct objcache *cache)
 	return own && (own->detached == 0 || objcache_attach_locked(cache, own, slot)) ? own : NULL;
 }
 
-void *objcache_own_alloc_locked(struct objcache *cache, struct objcache_cpu *own, bool *cold)
+void *objcache_cpu_alloc_locked(struct objcache *cache, struct objcache_cpu *own, bool *cold)
 {
 	struct objcache_slot *top;
 
@@ -366,7 +366,7 @@ void *objcache_own_alloc_locked(struct objcache *cache, struct objcache_cpu *own
 	return top->object;
 }
 
-void objcache_own_free_locked(struct objcache *cache, struct objcache_cpu *own, const struct objcache_slot *slot)
+void objcache_cpu_free_locked(struct objcache *cache, struct objcache_cpu *own, const struct objcache_slot *slot)
 {
 	if (objcache_stack_top(&own->free) == own->free.limit)
 		unload_locked(cache, own);

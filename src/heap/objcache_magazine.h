@@ -20,20 +20,20 @@ void objcache_magazines_init(struct objcache *cache);
 void objcache_magazines_fini(struct objcache *cache);
 
 /* Makes magazines for the running CPU, if it has none and there is memory. Not under [C]. */
-void objcache_own_prepare(struct objcache *cache);
+void objcache_cpu_prepare(struct objcache *cache);
 
 /*
  * The running CPU's magazines; if they were detached, empties and attaches them again. NULL: it has
  * none, or may not use them: in a handler, or with a fault injector.
  */
-struct objcache_cpu *objcache_own_locked(struct objcache *cache);
+struct objcache_cpu *objcache_cpu_get_locked(struct objcache *cache);
 
 /*
  * Takes an object from the CPU's magazines, which are loaded if they are empty; NULL: blocks and
  * depot have none. *cold: the next objects come from the depot.
  */
-void *objcache_own_alloc_locked(struct objcache *cache, struct objcache_cpu *own, bool *cold);
-void objcache_own_free_locked(struct objcache *cache, struct objcache_cpu *own, const struct objcache_slot *slot);
+void *objcache_cpu_alloc_locked(struct objcache *cache, struct objcache_cpu *own, bool *cold);
+void objcache_cpu_free_locked(struct objcache *cache, struct objcache_cpu *own, const struct objcache_slot *slot);
 
 /* Detaches the magazines of all CPUs, for the flush of that number. Not under [C]. */
 void objcache_detach(struct objcache *cache, uint64_t flush);

@@ -22,7 +22,7 @@ struct owner {
 	const char *name;     /* [I] */
 	bool movable;         /* [I] cleaners can empty its blocks; they may lie at low addresses */
 	uint64_t blocks;      /* [H] */
-	uint64_t seen_blocks; /* [H] counted by a report (heap/holders.h) */
+	uint64_t seen_blocks; /* [H] counted by a report (heap/owner_snapshot.h) */
 	struct list link;     /* [H] in the block heap's list while blocks > 0 */
 };
 

@@ -9,7 +9,7 @@
  */
 #include "reclaim_internal.h"
 
-#include "failure_report.h"
+#include "oom_report.h"
 #include "runtime/base/assert.h"
 #include "runtime/base/bits.h"
 #include "window.h"
@@ -27,7 +27,7 @@
  * The blocks that stay free below min, for kernel objects. A caller that may not sleep, and cannot
  * reclaim, gets only a share of these.
  */
-uint64_t reclaim_keep_blocks(const struct reclaim_job *job)
+uint64_t reclaim_leave_free(const struct reclaim_job *job)
 {
 	const uint64_t min = job->reclaim->watermarks.min_bytes,
 		       share = min / 100 * (100 - job->reclaim->watermarks.atomic_percent);
@@ -36,7 +36,7 @@ uint64_t reclaim_keep_blocks(const struct reclaim_job *job)
 		return platform_may_sleep() ? 0 : divide_round_up(share, BLOCK_BYTES);
 	/* Memory that is being cleaned for another request is not for this one. */
 	return (min >> BLOCK_SHIFT) +
-	       (job->has_turn ? 0 : atomic_load_explicit(&job->reclaim->claimed_blocks, memory_order_relaxed));
+	       (job->has_turn ? 0 : atomic_load_explicit(&job->reclaim->pending_blocks, memory_order_relaxed));
 }
 
 static uint64_t missing_in_all(const struct reclaim_job *job)
@@ -49,7 +49,7 @@ static uint64_t missing_in_all(const struct reclaim_job *job)
 static void claim(struct reclaim_job *job, uint64_t blocks)
 {
 	if (job->claims)
-		atomic_fetch_add_explicit(&job->reclaim->claimed_blocks, blocks, memory_order_relaxed);
+		atomic_fetch_add_explicit(&job->reclaim->pending_blocks, blocks, memory_order_relaxed);
 }
 
 static status_t enter(struct reclaim_job *job)
@@ -83,15 +83,15 @@ void reclaim_pass_turn_on(struct reclaim_job *job)
 	assert(status == STATUS_OK);
 }
 
-bool reclaim_take_one(struct reclaim_job *job, const struct block_constraints *constraints, bool inside_fence)
+bool reclaim_take_one(struct reclaim_job *job, const struct block_constraints *constraints, bool inside_isolated)
 {
 	const struct run_request request = {
 		.blocks = reclaim_run_blocks(job),
 		.constraints = *constraints,
 		.owner = job->request->owner,
-		.keep_blocks = reclaim_keep_blocks(job),
-		.inside_fence = inside_fence,
-		.placed = job->placed && !job->displaced && !inside_fence,
+		.leave_free = reclaim_leave_free(job),
+		.inside_isolated = inside_isolated,
+		.placed = job->placed && !job->displaced && !inside_isolated,
 	};
 
 	if (block_heap_alloc(job->reclaim->blocks, &request, &job->runs[job->got]) != STATUS_OK)
@@ -125,23 +125,23 @@ bool reclaim_take_free(struct reclaim_job *job)
 /* Asks one cleaner, updates its statistics, and returns the bytes that reached the block heap. */
 static uint64_t ask(struct reclaim *reclaim, struct cleaner *cleaner, const struct reclaim_target *target)
 {
-	uint64_t claimed, given;
+	uint64_t reported, given;
 	bool before;
 
 	(void)block_heap_watch(reclaim->blocks, target->lowest, target->highest);
 	trace_event(&reclaim->trace, TRACE_ASKED, cleaner->name, target->bytes >> BLOCK_SHIFT, target->may_write);
 	before = platform_set_cleaning(true);
-	claimed = cleaner->clean(cleaner, target);
+	reported = cleaner->clean(cleaner, target);
 	(void)platform_set_cleaning(before);
 	given = block_heap_watch(reclaim->blocks, target->lowest, target->highest) << BLOCK_SHIFT;
-	given = MIN(claimed, given); /* other tasks free memory meanwhile, too */
-	trace_event(&reclaim->trace, TRACE_ANSWERED, cleaner->name, given >> BLOCK_SHIFT, claimed >> BLOCK_SHIFT);
+	given = MIN(reported, given); /* other tasks free memory meanwhile, too */
+	trace_event(&reclaim->trace, TRACE_ANSWERED, cleaner->name, given >> BLOCK_SHIFT, reported >> BLOCK_SHIFT);
 	atomic_fetch_add_explicit(&reclaim->statistics.cleaned_bytes, given, memory_order_relaxed);
 
 	spinlock_lock(&reclaim->cleaners.lock);
 	cleaner->calls++;
 	cleaner->asked_bytes += target->bytes;
-	cleaner->claimed_bytes += claimed;
+	cleaner->reported_bytes += reported;
 	cleaner->given_bytes += given;
 	cleaner->last_asked_bytes = target->bytes;
 	cleaner->last_given_bytes = given;
@@ -157,7 +157,7 @@ static struct phys_addr next_place(struct reclaim *reclaim)
 {
 	const struct run_request request = {
 		.blocks = 1,
-		.owner = &reclaim->bookkeeping->owner,
+		.owner = &reclaim->metadata->owner,
 		.placed = true,
 		.later = true,
 	};
@@ -203,9 +203,9 @@ uint64_t reclaim_ask_cleaners(struct reclaim_job *job, const struct reclaim_ques
 			if (blocks == 0 && target.exchange)
 				break;
 			reclaim_pass_turn_on(job);
-			if (target.obstacles)
-				block_heap_fence(job->reclaim->blocks, target.lowest,
-						 (target.highest.value - target.lowest.value + 1) >> BLOCK_SHIFT);
+			if (target.unmovable)
+				block_heap_isolate(job->reclaim->blocks, target.lowest,
+						   (target.highest.value - target.lowest.value + 1) >> BLOCK_SHIFT);
 		} else if (given < target.bytes) {
 			cleaner = cleaner_next(registry, cleaner);
 		}
@@ -260,7 +260,7 @@ static uint64_t missing_blocks(struct reclaim_job *job, bool there, bool anywher
 	const uint64_t want = job->count - job->got;
 	const uint64_t free = block_heap_free_within(heap, constraints->lowest, constraints->highest);
 	const uint64_t lacking = reclaim_lacking(want, free);
-	const uint64_t reserve = reclaim_lacking(MIN(want, free) + reclaim_keep_blocks(job),
+	const uint64_t reserve = reclaim_lacking(MIN(want, free) + reclaim_leave_free(job),
 						 atomic_load_explicit(&heap->free_blocks, memory_order_relaxed));
 	if (lacking + reserve == 0)
 		return there;
@@ -319,7 +319,7 @@ static status_t wait_for_frees(struct reclaim_job *job, uint32_t frees)
 	leave(job);
 	if (platform_now_ns() >= job->complaint_ns) {
 		job->complaint_ns = PLATFORM_FOREVER;
-		failure_report(job, STATUS_OK);
+		oom_report(job, STATUS_OK);
 	}
 	while (job->is_patient && platform_now_ns() < patient_ns)
 		reclaim_wait_for_frees(reclaim, atomic_load_explicit(&reclaim->frees, memory_order_acquire), patient_ns);

@@ -13,7 +13,7 @@
  * if none can be cleaned.
  *
  * Reclaim. A request that does not fit asks the cleaners for what is missing, in their order, and
- * takes what they give: a round. Blocks that are being reclaimed are pending (claimed_blocks):
+ * takes what they give: a round. Blocks that are being reclaimed are pending (pending_blocks):
  * caches do not grow into them. Requests take turns by the reclaim lock (fair_mutex.h); no turn
  * waits for I/O or for the console. A request asks for single blocks one at a time, and after each
  * block it passes its turn on to requests in line that are as urgent.
@@ -44,10 +44,10 @@
  */
 #pragma once
 
-#include "bookkeeping.h"
 #include "cleaner.h"
 #include "fair_mutex.h"
 #include "memory_request.h"
+#include "metadata_heap.h"
 #include "runtime/base/worker.h"
 #include "trace.h"
 
@@ -77,7 +77,7 @@ struct memory_source {
 	struct memory_request request; /* of each take, but for the arguments of the take */
 };
 
-/* The request that is to be reported next (failure_report.h). [F]: lock, a leaf. */
+/* The request that is to be reported next (oom_report.h). [F]: lock, a leaf. */
 struct memory_failure {
 	struct spinlock lock;
 	struct worker worker;
@@ -93,22 +93,22 @@ struct memory_failure {
 	} note;
 };
 
-/* Logs what holders without a cleaner have in [lowest, highest], for reports. Any task context. */
+/* Logs what owners without a cleaner have in [lowest, highest], for reports. Any task context. */
 struct reclaim_explainer {
 	void (*explain)(struct reclaim_explainer *self, struct phys_addr lowest, struct phys_addr highest);
 };
 
 struct reclaim {
-	struct block_heap *blocks;       /* [I] */
-	struct bookkeeping *bookkeeping; /* [I] */
-	struct watermarks watermarks;    /* [I] */
-	uint64_t guaranteed_blocks;      /* [I] of the guarantee: no other request gets these */
+	struct block_heap *blocks;      /* [I] */
+	struct metadata_heap *metadata; /* [I] */
+	struct watermarks watermarks;   /* [I] */
+	uint64_t guaranteed_blocks;     /* [I] of the guarantee: no other request gets these */
 	struct cleaner_registry cleaners;
 	struct fair_mutex lock;     /* [turn]: members that its holder alone uses */
 	uint64_t patience_again_ns; /* [turn] no request waits for windows until then */
 	_Atomic uint32_t frees;     /* changes with each free; requests sleep on it */
 	_Atomic uint32_t waiters;
-	_Atomic uint64_t claimed_blocks;    /* being reclaimed for requests under way */
+	_Atomic uint64_t pending_blocks;    /* being reclaimed for requests under way */
 	struct worker background;           /* the background cleaner */
 	struct memory_source kernel_source; /* [I] reclaims, may use the blocks below min */
 	struct memory_source large_source;  /* [I] the same, not below min: for large objects */
@@ -122,7 +122,7 @@ struct reclaim {
  * At start-up; all zero before. `trace_events`: trace_init. The heap and the metadata heap stay as
  * long as reclaim does.
  */
-status_t reclaim_init(struct reclaim *reclaim, struct block_heap *blocks, struct bookkeeping *bookkeeping,
+status_t reclaim_init(struct reclaim *reclaim, struct block_heap *blocks, struct metadata_heap *metadata,
 		      const struct watermarks *watermarks, uint64_t trace_events) MUST_CHECK;
 
 /*

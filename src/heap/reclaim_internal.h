@@ -22,8 +22,8 @@ struct reclaim_job {
 	bool placed;              /* each run only in its place (block_heap.h), if that can be emptied */
 	bool displaced;           /* the place of the next run cannot be emptied */
 	struct phys_addr place;   /* that place, if it is in use; 0: none */
-	uint32_t obstacles;       /* blocks in the way of the window that it empties */
-	bool claims;              /* its missing blocks count in reclaim->claimed_blocks */
+	uint32_t unmovable;       /* blocks in the way of the window that it empties */
+	bool claims;              /* its missing blocks count in reclaim->pending_blocks */
 	bool may_write;           /* cleaners may write in this round */
 	bool under_way;           /* cleaners have started writes */
 	uint64_t gained;          /* bytes that cleaners gave, so far */
@@ -81,7 +81,7 @@ uint64_t reclaim_ask_anywhere(struct reclaim_job *job, enum cleaner_cost highest
 			      uint64_t (*missing)(struct reclaim_job *job, const struct reclaim_target *target));
 
 /* Takes one run under these constraints, if it is free. */
-bool reclaim_take_one(struct reclaim_job *job, const struct block_constraints *constraints, bool inside_fence);
+bool reclaim_take_one(struct reclaim_job *job, const struct block_constraints *constraints, bool inside_isolated);
 
 /*
  * Takes the run of a placed request whose place is in use: empties the place, or the next one if
@@ -97,7 +97,7 @@ bool reclaim_take_place(struct reclaim_job *job, const struct run_request *reque
 void reclaim_pass_turn_on(struct reclaim_job *job);
 
 /* Blocks that the request has to leave free. */
-uint64_t reclaim_keep_blocks(const struct reclaim_job *job);
+uint64_t reclaim_leave_free(const struct reclaim_job *job);
 
 static inline bool reclaim_is_late(const struct reclaim_job *job)
 {

@@ -4,7 +4,7 @@
  * first takes what is free; only one that does not fit enters reclaim (reclaim.c). A change of
  * `frees`, on which all waiting tasks sleep, tells them of each free.
  */
-#include "failure_report.h"
+#include "oom_report.h"
 #include "reclaim_internal.h"
 #include "runtime/base/bits.h"
 
@@ -64,7 +64,7 @@ status_t reclaim_blocks_alloc(struct reclaim *reclaim, const struct memory_reque
 	if (status != STATUS_OK) {
 		atomic_fetch_add_explicit(&reclaim->statistics.failures, 1, memory_order_relaxed);
 		worker_kick(&reclaim->background);
-		failure_report(&job, status);
+		oom_report(&job, status);
 		reclaim_give_back(&job);
 		reclaim_notice(reclaim);
 	}
@@ -122,7 +122,7 @@ uint64_t reclaim_drain(struct reclaim *reclaim, uint64_t bytes, bool may_wait, u
 
 bool reclaim_may_grow(struct reclaim *reclaim)
 {
-	const uint64_t claimed = atomic_load_explicit(&reclaim->claimed_blocks, memory_order_relaxed) << BLOCK_SHIFT;
+	const uint64_t claimed = atomic_load_explicit(&reclaim->pending_blocks, memory_order_relaxed) << BLOCK_SHIFT;
 
 	return block_heap_free_bytes(reclaim->blocks) > reclaim->watermarks.low_bytes + claimed;
 }
@@ -132,8 +132,8 @@ status_t reclaim_cache_take(struct reclaim *reclaim, struct owner *owner, struct
 	const struct run_request request = {
 		.blocks = 1,
 		.owner = owner,
-		.keep_blocks = (reclaim->watermarks.low_bytes >> BLOCK_SHIFT) +
-			       atomic_load_explicit(&reclaim->claimed_blocks, memory_order_relaxed),
+		.leave_free = (reclaim->watermarks.low_bytes >> BLOCK_SHIFT) +
+			      atomic_load_explicit(&reclaim->pending_blocks, memory_order_relaxed),
 	};
 
 	return block_heap_alloc(reclaim->blocks, &request, block);
@@ -169,19 +169,19 @@ void memory_source_init(struct memory_source *source, struct reclaim *reclaim, c
 
 /* Life ------------------------------------------------------------------------------------------------------------------ */
 
-status_t reclaim_init(struct reclaim *reclaim, struct block_heap *blocks, struct bookkeeping *bookkeeping,
+status_t reclaim_init(struct reclaim *reclaim, struct block_heap *blocks, struct metadata_heap *metadata,
 		      const struct watermarks *watermarks, uint64_t trace_events)
 {
 	const struct block_constraints anywhere = { 0 };
 
 	reclaim->blocks = blocks;
-	reclaim->bookkeeping = bookkeeping;
+	reclaim->metadata = metadata;
 	reclaim->watermarks = *watermarks;
 	cleaner_registry_init(&reclaim->cleaners);
 	fair_mutex_init(&reclaim->lock, "reclaim");
-	spinlock_init(&reclaim->failure.lock, "failure report");
+	spinlock_init(&reclaim->failure.lock, "oom report");
 	memory_source_init(&reclaim->kernel_source, reclaim, &anywhere);
 	reclaim->kernel_source.request.below_min = true;
 	memory_source_init(&reclaim->large_source, reclaim, &anywhere);
-	return trace_init(&reclaim->trace, bookkeeping, trace_events);
+	return trace_init(&reclaim->trace, metadata, trace_events);
 }

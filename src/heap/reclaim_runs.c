@@ -16,7 +16,7 @@
  * deadline. If it waited in vain, no request does so again soon.
  */
 #define PATIENCE_FACTOR 2
-#define PATIENCE_WEIGHT 1000u
+#define PATIENCE_COST   1000u
 #define PATIENCE_NS     (200 * NS_PER_MS)
 #define PATIENCE_OVER   (5 * NS_PER_S)
 
@@ -35,7 +35,7 @@ static uint64_t missing_to_keep(struct reclaim_job *job, const struct reclaim_ta
 	const uint64_t all = atomic_load_explicit(&job->reclaim->blocks->free_blocks, memory_order_relaxed);
 
 	(void)target;
-	return reclaim_lacking(reclaim_run_blocks(job) + reclaim_keep_blocks(job), all);
+	return reclaim_lacking(reclaim_run_blocks(job) + reclaim_leave_free(job), all);
 }
 
 /* Empties one window and takes it, or counts the blocks in its way. */
@@ -44,7 +44,7 @@ static uint64_t window_take(struct reclaim_job *job, const struct run_request *r
 	const struct reclaim_question question = {
 		.target = { .lowest = window->start,
 			    .highest = window_last_byte(window),
-			    .obstacles = &job->obstacles,
+			    .unmovable = &job->unmovable,
 			    .exchange = request->placed },
 		.highest_cost = request->placed ? CLEANER_CLEAN : CLEANER_HELD,
 		.together = true,
@@ -54,11 +54,11 @@ static uint64_t window_take(struct reclaim_job *job, const struct run_request *r
 	const uint32_t got = job->got;
 	uint64_t gained;
 
-	job->obstacles = 0;
+	job->unmovable = 0;
 	atomic_fetch_add_explicit(&job->reclaim->statistics.windows, 1, memory_order_relaxed);
 	trace_event(&job->reclaim->trace, TRACE_WINDOW, job->request->owner->name, window->start.value >> BLOCK_SHIFT,
-		    window->weight);
-	block_heap_fence(job->reclaim->blocks, window->start, window->blocks);
+		    window->cost);
+	block_heap_isolate(job->reclaim->blocks, window->start, window->blocks);
 	gained = reclaim_ask_cleaners(job, &question);
 	if (missing_in_window(job, &question.target) == 0) {
 		gained += reclaim_ask_anywhere(job, CLEANER_HELD, missing_to_keep);
@@ -70,9 +70,9 @@ static uint64_t window_take(struct reclaim_job *job, const struct run_request *r
 	 * If something came in the way of a window that is nearly empty, its cleaners find it the
 	 * next time; but exclude a window that gave nothing.
 	 */
-	if (job->obstacles == 0 && job->got == got && gained == 0)
-		window_avoid(job->reclaim->blocks, window);
-	block_heap_fence(job->reclaim->blocks, window->start, 0);
+	if (job->unmovable == 0 && job->got == got && gained == 0)
+		window_exclude(job->reclaim->blocks, window);
+	block_heap_isolate(job->reclaim->blocks, window->start, 0);
 	return gained;
 }
 
@@ -84,13 +84,13 @@ bool reclaim_take_place(struct reclaim_job *job, const struct run_request *reque
 
 	for (unsigned tries = 0; !job->displaced && job->got == got; tries++) {
 		job->displaced = tries == WINDOW_TRIES || !window_find(heap, request, &place);
-		job->place.value = !job->displaced && place.weight > 0 ? place.start.value : 0;
+		job->place.value = !job->displaced && place.cost > 0 ? place.start.value : 0;
 		if (missing_to_keep(job, NULL) > 0)
 			break;
 		if (!job->displaced)
 			(void)window_take(job, request, &place);
 	}
-	window_avoid_nothing(heap);
+	window_exclude_none(heap);
 	if (job->displaced)
 		(void)reclaim_take_one(job, &request->constraints, false);
 	if (job->got > got && job->got < job->count)
@@ -133,10 +133,10 @@ static bool has_patience(struct reclaim_job *job)
 	return false;
 }
 
-/* `lightest`: the lowest cost of the windows that had something in the way in this round. */
-static bool is_too_heavy(struct reclaim_job *job, uint64_t lightest, const struct window *window)
+/* `cheapest`: the lowest cost of the windows that had something in the way in this round. */
+static bool costs_too_much(struct reclaim_job *job, uint64_t cheapest, const struct window *window)
 {
-	return window->weight / PATIENCE_FACTOR > lightest && window->weight - lightest >= PATIENCE_WEIGHT && has_patience(job);
+	return window->cost / PATIENCE_FACTOR > cheapest && window->cost - cheapest >= PATIENCE_COST && has_patience(job);
 }
 
 /*
@@ -165,7 +165,7 @@ uint64_t reclaim_round_of_runs(struct reclaim_job *job)
 		.owner = job->request->owner,
 	};
 	bool asked_for_empty = false;
-	uint64_t gained = 0, lightest = UINT64_MAX;
+	uint64_t gained = 0, cheapest = UINT64_MAX;
 	struct window window;
 
 	job->is_patient = false;
@@ -184,15 +184,15 @@ uint64_t reclaim_round_of_runs(struct reclaim_job *job)
 		} else if (window_find(heap, &request, &window)) {
 			const uint32_t got = job->got;
 
-			job->is_patient = !request.packed && is_too_heavy(job, lightest, &window);
+			job->is_patient = !request.packed && costs_too_much(job, cheapest, &window);
 			if (job->is_patient)
 				break;
 			gained += window_take(job, &request, &window);
 			if (job->got > got)
 				continue;
-			if (window.weight == 0)
+			if (window.cost == 0)
 				break; /* the reserve is the trouble, not the window */
-			lightest = job->obstacles > 0 ? MIN(lightest, window.weight) : lightest;
+			cheapest = job->unmovable > 0 ? MIN(cheapest, window.cost) : cheapest;
 			failures++;
 		} else if (!asked_for_empty) {
 			/* Empty blocks of objcaches may be all that lies between movable ones. */
@@ -206,6 +206,6 @@ uint64_t reclaim_round_of_runs(struct reclaim_job *job)
 			break;
 		}
 	}
-	window_avoid_nothing(heap);
+	window_exclude_none(heap);
 	return MIN(gained, reclaim_lacking(blocks_won(job), won_before) << BLOCK_SHIFT);
 }

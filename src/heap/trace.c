@@ -25,7 +25,7 @@ static const struct {
 	[TRACE_RETURNED] = { "returned", "frames", "cpus" },
 };
 
-status_t trace_init(struct event_trace *trace, struct bookkeeping *bookkeeping, uint64_t events)
+status_t trace_init(struct event_trace *trace, struct metadata_heap *metadata, uint64_t events)
 {
 	*trace = (struct event_trace){ 0 };
 	if (events > TRACE_EVENTS_MAX || (events & (events - 1)) != 0)
@@ -33,7 +33,7 @@ status_t trace_init(struct event_trace *trace, struct bookkeeping *bookkeeping, 
 	for (uint64_t i = 0; i * TRACE_CHUNK_EVENTS < events; i++) {
 		const uint64_t chunk = MIN(events, TRACE_CHUNK_EVENTS);
 
-		trace->chunks[i] = bookkeeping_alloc(bookkeeping, chunk * sizeof(struct trace_entry));
+		trace->chunks[i] = metadata_heap_alloc(metadata, chunk * sizeof(struct trace_entry));
 		if (!trace->chunks[i])
 			return STATUS_NO_MEMORY;
 	}

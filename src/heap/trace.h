@@ -15,7 +15,7 @@
  */
 #pragma once
 
-#include "bookkeeping.h"
+#include "metadata_heap.h"
 #include "runtime/base/atomic.h"
 
 #define EVENT_NAME_BYTES 24
@@ -53,7 +53,7 @@ struct trace_entry {
 	_Atomic uint64_t words[TRACE_WORDS]; /* of the record */
 };
 
-#define TRACE_CHUNK_EVENTS (BOOKKEEPING_CHUNK_MAX / sizeof(struct trace_entry))
+#define TRACE_CHUNK_EVENTS (METADATA_CHUNK_MAX / sizeof(struct trace_entry))
 
 struct event_trace {
 	struct trace_entry *chunks[TRACE_EVENTS_MAX / TRACE_CHUNK_EVENTS]; /* [I] */
@@ -66,7 +66,7 @@ struct event_trace {
  * `events`: 0, or a power of two, at most TRACE_EVENTS_MAX, of 64 bytes each, from the metadata
  * heap; they are never freed. STATUS_INVALID, STATUS_NO_MEMORY.
  */
-status_t trace_init(struct event_trace *trace, struct bookkeeping *bookkeeping, uint64_t events) MUST_CHECK;
+status_t trace_init(struct event_trace *trace, struct metadata_heap *metadata, uint64_t events) MUST_CHECK;
 
 /* `who` is copied; it may be NULL. */
 void trace_event(struct event_trace *trace, enum trace_kind kind, const char *who, uint64_t first, uint64_t second);

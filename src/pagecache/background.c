@@ -52,13 +52,13 @@ static bool retry(struct volume *volume)
 /* Ahead of the cursors ----------------------------------------------------------------------------------------------------- */
 
 /* Writes the cold dirty pages of a block: the cursor will find them clean. */
-static void clean_block(struct volume *volume, struct frames *frames, uint32_t first)
+static void clean_block(struct volume *volume, struct pageblock *pageblock, uint32_t first)
 {
 	for (uint32_t i = first; i < PAGES_PER_BLOCK && !is_full(volume); i++) {
-		const uint32_t state = page_state(&frames->pages[i]);
+		const uint32_t state = page_state(&pageblock->pages[i]);
 
 		if (page_is(state, PAGE_DIRTY) && !(state & PAGE_FAILED) && !replacement_is_hot(state) &&
-		    !writeback_start_page(volume, &frames->pages[i]))
+		    !writeback_start_page(volume, &pageblock->pages[i]))
 			break;
 	}
 }
@@ -73,10 +73,10 @@ static void clean_ahead(struct volume *volume)
 	const unsigned count = page_heap_find_ahead(&volume->eviction.heap, ahead);
 
 	for (unsigned i = 0; i < count && atomic_load(&volume->counts.dirty_pages) > 0; i++) {
-		if (!page_heap_hold(volume, ahead[i].frames))
+		if (!page_heap_hold(volume, ahead[i].pageblock))
 			continue;
-		clean_block(volume, ahead[i].frames, ahead[i].first);
-		page_heap_let_go(volume, ahead[i].frames);
+		clean_block(volume, ahead[i].pageblock, ahead[i].first);
+		page_heap_let_go(volume, ahead[i].pageblock);
 	}
 }
 

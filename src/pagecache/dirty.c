@@ -15,7 +15,7 @@ static uint32_t priority(uint32_t frame)
 	return frame ^ (frame >> 16);
 }
 
-void dirty_init(struct dirty *dirty, const struct frame_table *table)
+void dirty_init(struct dirty *dirty, const struct pageblock_table *table)
 {
 	*dirty = (struct dirty){ .table = table, .root = PAGE_NONE, .ready = UINT64_MAX };
 }
@@ -36,7 +36,7 @@ static uint64_t place_of(const struct page *page)
 static void split(const struct dirty *dirty, uint32_t tree, uint64_t place, uint32_t *less, uint32_t *rest)
 {
 	while (tree != PAGE_NONE) {
-		struct page *page = frame_table_page(dirty->table, tree);
+		struct page *page = pageblock_table_page(dirty->table, tree);
 
 		if (place_of(page) < place) {
 			*less = tree;
@@ -57,11 +57,11 @@ static void merge(const struct dirty *dirty, uint32_t less, uint32_t rest, uint3
 	while (less != PAGE_NONE && rest != PAGE_NONE) {
 		if (priority(less) > priority(rest)) {
 			*link = less;
-			link = &frame_table_page(dirty->table, less)->right;
+			link = &pageblock_table_page(dirty->table, less)->right;
 			less = *link;
 		} else {
 			*link = rest;
-			link = &frame_table_page(dirty->table, rest)->left;
+			link = &pageblock_table_page(dirty->table, rest)->left;
 			rest = *link;
 		}
 	}
@@ -80,7 +80,7 @@ static void insert(struct dirty *dirty, struct page *page)
 	uint32_t *link = &dirty->root;
 
 	while (*link != PAGE_NONE && priority(*link) > priority(frame))
-		link = child_towards(frame_table_page(dirty->table, *link), place_of(page));
+		link = child_towards(pageblock_table_page(dirty->table, *link), place_of(page));
 	split(dirty, *link, place_of(page), &page->left, &page->right);
 	*link = frame;
 }
@@ -91,7 +91,7 @@ void dirty_remove(struct dirty *dirty, struct page *page)
 
 	while (*link != page_frame(page)) {
 		assert(*link != PAGE_NONE);
-		link = child_towards(frame_table_page(dirty->table, *link), place_of(page));
+		link = child_towards(pageblock_table_page(dirty->table, *link), place_of(page));
 	}
 	merge(dirty, page->left, page->right, link);
 }
@@ -110,7 +110,7 @@ static struct page *first(const struct dirty *dirty, uint32_t set, uint64_t numb
 	struct page *found = NULL;
 
 	for (uint32_t tree = dirty->root; tree != PAGE_NONE;) {
-		struct page *page = frame_table_page(dirty->table, tree);
+		struct page *page = pageblock_table_page(dirty->table, tree);
 
 		if (place_of(page) >= place_make(set, number))
 			found = page;

@@ -18,7 +18,7 @@
  */
 #pragma once
 
-#include "frame_table.h"
+#include "pageblock_table.h"
 
 enum dirty_kind {
 	DIRTY_WAITING,
@@ -34,13 +34,13 @@ struct dirty_set {
 };
 
 struct dirty {
-	const struct frame_table *table; /* [I] */
+	const struct pageblock_table *table; /* [I] */
 	struct dirty_set sets[DIRTY_KINDS];
 	uint32_t root;  /* frame, or PAGE_NONE */
 	uint64_t ready; /* lower pages of DIRTY_BUSY cannot be claimed; UINT64_MAX: none can */
 };
 
-void dirty_init(struct dirty *dirty, const struct frame_table *table);
+void dirty_init(struct dirty *dirty, const struct pageblock_table *table);
 
 /* Inserts the page into the young set of the kind. */
 void dirty_insert(struct dirty *dirty, enum dirty_kind kind, struct page *page);

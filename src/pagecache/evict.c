@@ -6,10 +6,10 @@
  */
 #include "evict.h"
 
-#include "apart.h"
+#include "cache_minimum.h"
 #include "frame.h"
 #include "heap/window.h"
-#include "keep.h"
+#include "longterm.h"
 #include "replacement.h"
 #include "runtime/base/bits.h"
 #include "volume_report.h"
@@ -42,9 +42,9 @@ struct drain {
 };
 
 /* Whether the block has few enough dirty pages to move them. */
-static bool is_movable(const struct drain *drain, const struct frames_census *census)
+static bool is_movable(const struct drain *drain, const struct page_counts *counts)
 {
-	return census->dirty <= drain->volume->pagecache->config.move_percent * PAGES_PER_BLOCK / 100;
+	return counts->dirty <= drain->volume->pagecache->config.move_percent * PAGES_PER_BLOCK / 100;
 }
 
 /*
@@ -69,42 +69,42 @@ static bool empty_frame(struct drain *drain, struct page *page)
 }
 
 /* Drops or moves every page of the isolated block. False: a page stays, and those behind it. */
-static bool empty_block(struct drain *drain, struct frames *frames)
+static bool empty_block(struct drain *drain, struct pageblock *pageblock)
 {
-	for (uint32_t i = 0; (i = frames_drop(drain->volume, frames, i, REPLACEMENT_COLD_HITS)) < PAGES_PER_BLOCK; i++)
-		if (!empty_frame(drain, &frames->pages[i]))
+	for (uint32_t i = 0; (i = pageblock_drop(drain->volume, pageblock, i, REPLACEMENT_COLD_HITS)) < PAGES_PER_BLOCK; i++)
+		if (!empty_frame(drain, &pageblock->pages[i]))
 			return false;
 	return true;
 }
 
-static bool empty_and_release(struct drain *drain, struct frames *frames, const struct frames_census *census)
+static bool empty_and_release(struct drain *drain, struct pageblock *pageblock, const struct page_counts *counts)
 {
-	if (!is_movable(drain, census) && census->failed == 0)
-		pageout_note(drain->volume, frames);
-	if (census->stuck > 0 || !is_movable(drain, census))
+	if (!is_movable(drain, counts) && counts->failed == 0)
+		pageout_note(drain->volume, pageblock);
+	if (counts->stuck > 0 || !is_movable(drain, counts))
 		return false;
 	drain->room = MIN(drain->room + ROOM_BLOCK_FRAMES, ROOM_FRAMES_MAX);
-	return empty_block(drain, frames) && page_heap_release(drain->volume, frames);
+	return empty_block(drain, pageblock) && page_heap_release(drain->volume, pageblock);
 }
 
 /* Gives the block, with a trace event. Pages that a cursor moves meanwhile count as moved, too. */
-static bool give_block(struct drain *drain, struct frames *frames, struct frames_census *census)
+static bool give_block(struct drain *drain, struct pageblock *pageblock, struct page_counts *counts)
 {
 	const struct volume *volume = drain->volume;
 	const uint64_t moved = atomic_load_explicit(&volume->counts.moved_pages, memory_order_relaxed);
-	const bool given = empty_and_release(drain, frames, census);
+	const bool given = empty_and_release(drain, pageblock, counts);
 
 	if (!given)
-		(void)replacement_census(frames, census);
+		(void)replacement_count(pageblock, counts);
 	trace_event(reclaim_trace(memory_reclaim(volume->pagecache->memory)), given ? TRACE_BLOCK : TRACE_STUCK, volume->name,
-		    frames->block.value >> BLOCK_SHIFT,
-		    given ? atomic_load_explicit(&volume->counts.moved_pages, memory_order_relaxed) - moved : census->stuck);
+		    pageblock->block.value >> BLOCK_SHIFT,
+		    given ? atomic_load_explicit(&volume->counts.moved_pages, memory_order_relaxed) - moved : counts->stuck);
 	return given;
 }
 
 static void let_go(struct drain *drain)
 {
-	keep_let_go(drain->volume, drain->claimed);
+	cache_minimum_let_go(drain->volume, drain->claimed);
 	drain->claimed = 0;
 }
 
@@ -128,17 +128,17 @@ static bool is_over(const struct drain *drain)
  * The next block of the window, by address. An exchange leaves out open blocks: a volume that has
  * only these can still read.
  */
-static struct frames *fence_next(struct drain *drain, struct frames_census *census)
+static struct pageblock *isolate_next(struct drain *drain, struct page_counts *counts)
 {
-	const struct frame_table *table = &drain->volume->pagecache->pages.table;
+	const struct pageblock_table *table = &drain->volume->pagecache->pages.table;
 	struct phys_addr *next = &drain->next;
 
 	while (next->value < drain->target->highest.value && !is_late(drain)) {
-		struct frames *frames = frame_table_block(table, *next);
+		struct pageblock *pageblock = pageblock_table_block(table, *next);
 
 		next->value += BLOCK_BYTES;
-		if (frames && page_heap_fence_block(drain->volume, frames, !drain->target->exchange, census))
-			return frames;
+		if (pageblock && page_heap_isolate_block(drain->volume, pageblock, !drain->target->exchange, counts))
+			return pageblock;
 	}
 	return NULL;
 }
@@ -147,20 +147,20 @@ static struct frames *fence_next(struct drain *drain, struct frames_census *cens
  * Isolates the coldest block, or the next one of a window, unless the volume has to keep it. NULL:
  * there is none.
  */
-static struct frames *fence_block(struct drain *drain, struct frames_census *census)
+static struct pageblock *isolate_block(struct drain *drain, struct page_counts *counts)
 {
-	struct frames *frames = drain->target->obstacles ? fence_next(drain, census)
-							 : page_heap_fence(drain->volume, drain->target, false, census);
+	struct pageblock *pageblock = drain->target->unmovable ? isolate_next(drain, counts)
+							       : page_heap_isolate(drain->volume, drain->target, false, counts);
 
-	if (!frames)
+	if (!pageblock)
 		return NULL;
-	if (!keep_claim(drain->volume, drain->keep, census->cached)) {
+	if (!cache_minimum_claim(drain->volume, drain->keep, counts->cached)) {
 		drain->over = true;
-		list_insert_first(&drain->skipped, &frames->link);
+		list_insert_first(&drain->skipped, &pageblock->link);
 		return NULL;
 	}
-	drain->claimed += census->cached;
-	return frames;
+	drain->claimed += counts->cached;
+	return pageblock;
 }
 
 /*
@@ -170,52 +170,52 @@ static struct frames *fence_block(struct drain *drain, struct frames_census *cen
 static bool give_some(struct drain *drain)
 {
 	const struct reclaim_target *target = drain->target;
-	const uint64_t most = target->obstacles ? divide_round_up(target->bytes - drain->given, BLOCK_BYTES) : 1;
-	struct frames_census census;
-	struct frames *frames;
-	struct list fenced, *link;
+	const uint64_t most = target->unmovable ? divide_round_up(target->bytes - drain->given, BLOCK_BYTES) : 1;
+	struct page_counts counts;
+	struct pageblock *pageblock;
+	struct list isolated, *link;
 
-	list_init(&fenced);
-	for (uint64_t i = 0; i < most && !is_late(drain) && (frames = fence_block(drain, &census)) != NULL; i++)
-		list_insert_last(&fenced, &frames->link);
-	if (list_is_empty(&fenced))
+	list_init(&isolated);
+	for (uint64_t i = 0; i < most && !is_late(drain) && (pageblock = isolate_block(drain, &counts)) != NULL; i++)
+		list_insert_last(&isolated, &pageblock->link);
+	if (list_is_empty(&isolated))
 		return false;
-	while ((link = list_take_first(&fenced)) != NULL) {
-		frames = container_of(link, struct frames, link);
+	while ((link = list_take_first(&isolated)) != NULL) {
+		pageblock = container_of(link, struct pageblock, link);
 		/* Emptying the blocks before it took long: it is counted again. */
 		if (most > 1)
-			(void)replacement_census(frames, &census);
-		if (!has_to_end(drain) && give_block(drain, frames, &census))
+			(void)replacement_count(pageblock, &counts);
+		if (!has_to_end(drain) && give_block(drain, pageblock, &counts))
 			drain->given += BLOCK_BYTES;
 		else
-			list_insert_first(&drain->skipped, &frames->link);
+			list_insert_first(&drain->skipped, &pageblock->link);
 	}
 	let_go(drain);
 	return true;
 }
 
 /* Whether a block of the volume seems to be in the way of the window that it lies in. */
-static bool is_obstacle(const struct drain *drain, const struct frames_census *census)
+static bool is_unmovable(const struct drain *drain, const struct page_counts *counts)
 {
 	if (drain->write)
-		return census->stuck > census->ends || (census->failed > 0 && !is_movable(drain, census));
-	return census->stuck > 0 || !is_movable(drain, census);
+		return counts->stuck > counts->ends || (counts->failed > 0 && !is_movable(drain, counts));
+	return counts->stuck > 0 || !is_movable(drain, counts);
 }
 
 /* Moves the pages of a block to another. A page in use stays, and the block with it. */
-static bool exchange_block(struct volume *volume, struct frames *frames, struct phys_addr block)
+static bool exchange_block(struct volume *volume, struct pageblock *pageblock, struct phys_addr block)
 {
-	struct frames *fresh = page_heap_replace(volume, frames, block);
+	struct pageblock *fresh = page_heap_replace(volume, pageblock, block);
 
 	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++) {
-		if (page_is(page_state(&frames->pages[i]), PAGE_FREE))
+		if (page_is(page_state(&pageblock->pages[i]), PAGE_FREE))
 			continue;
 		page_set(&fresh->pages[i], page_state_make(PAGE_TAKEN, 0));
-		if (page_move_to(volume, &frames->pages[i], &fresh->pages[i]))
-			page_set_free(&frames->pages[i]);
+		if (page_move_to(volume, &pageblock->pages[i], &fresh->pages[i]))
+			page_set_free(&pageblock->pages[i]);
 	}
-	page_heap_unfence(&volume->eviction.heap, fresh);
-	return page_heap_release(volume, frames);
+	page_heap_put_back(&volume->eviction.heap, fresh);
+	return page_heap_release(volume, pageblock);
 }
 
 /* Empties the window without a loss: as many free blocks come in for its blocks. */
@@ -223,17 +223,17 @@ static void exchange(struct drain *drain)
 {
 	struct volume *volume = drain->volume;
 	const struct run_request request = { .blocks = 1, .owner = &volume->eviction.heap.owner };
-	struct frames_census census;
-	struct frames *frames;
+	struct page_counts counts;
+	struct pageblock *pageblock;
 	struct phys_addr fresh;
 
-	while (!is_over(drain) && (frames = fence_next(drain, &census)) != NULL) {
-		if (census.stuck == 0 &&
+	while (!is_over(drain) && (pageblock = isolate_next(drain, &counts)) != NULL) {
+		if (counts.stuck == 0 &&
 		    block_heap_alloc(memory_block_heap(volume->pagecache->memory), &request, &fresh) == STATUS_OK &&
-		    exchange_block(volume, frames, fresh))
+		    exchange_block(volume, pageblock, fresh))
 			drain->given += BLOCK_BYTES;
 		else
-			list_insert_first(&drain->skipped, &frames->link);
+			list_insert_first(&drain->skipped, &pageblock->link);
 	}
 }
 
@@ -248,27 +248,27 @@ static bool window_can_go(struct drain *drain)
 	struct volume *volume = drain->volume;
 	struct block_heap *blocks = memory_block_heap(volume->pagecache->memory);
 	struct window block = { .start = target->lowest, .blocks = 1 };
-	uint32_t obstacles = 0;
+	uint32_t unmovable = 0;
 	uint64_t pages = 0;
 
 	for (; block.start.value < target->highest.value && !is_late(drain); block.start.value += BLOCK_BYTES) {
-		struct frames *frames = frame_table_block(&volume->pagecache->pages.table, block.start);
-		struct frames_census census;
+		struct pageblock *pageblock = pageblock_table_block(&volume->pagecache->pages.table, block.start);
+		struct page_counts counts;
 
-		if (!frames || !page_heap_hold(volume, frames))
+		if (!pageblock || !page_heap_hold(volume, pageblock))
 			continue;
-		(void)replacement_census(frames, &census);
-		pages += census.cached;
-		if (is_obstacle(drain, &census)) {
-			window_avoid(blocks, &block);
-			obstacles++;
+		(void)replacement_count(pageblock, &counts);
+		pages += counts.cached;
+		if (is_unmovable(drain, &counts)) {
+			window_exclude(blocks, &block);
+			unmovable++;
 		}
-		page_heap_let_go(volume, frames);
+		page_heap_let_go(volume, pageblock);
 	}
-	*target->obstacles += obstacles;
-	if (obstacles > 0 || is_late(drain) || !keep_claim(volume, drain->keep, pages))
+	*target->unmovable += unmovable;
+	if (unmovable > 0 || is_late(drain) || !cache_minimum_claim(volume, drain->keep, pages))
 		return false;
-	keep_let_go(volume, pages);
+	cache_minimum_let_go(volume, pages);
 	return true;
 }
 
@@ -289,7 +289,7 @@ static void drain_end(struct drain *drain)
 	struct list *link;
 
 	while ((link = list_take_first(&drain->skipped)) != NULL)
-		page_heap_unfence(&drain->volume->eviction.heap, container_of(link, struct frames, link));
+		page_heap_put_back(&drain->volume->eviction.heap, container_of(link, struct pageblock, link));
 	atomic_fetch_sub(&drain->volume->eviction.cleaning, 1);
 	platform_wake(&drain->volume->eviction.cleaning);
 }
@@ -300,11 +300,11 @@ uint64_t evict_blocks(struct volume *volume, const struct reclaim_target *target
 	struct drain drain;
 
 	drain_begin(&drain, volume, target, keep);
-	(void)lookaside_empty(volume);
-	apart_settle(volume);
+	(void)cpu_frames_empty(volume);
+	longterm_settle(volume);
 	if (target->exchange)
 		exchange(&drain);
-	else if (!target->obstacles || (window_can_go(&drain) && *target->obstacles == 0))
+	else if (!target->unmovable || (window_can_go(&drain) && *target->unmovable == 0))
 		while (!is_over(&drain) && give_some(&drain))
 			;
 	drain_end(&drain);
@@ -319,21 +319,21 @@ uint64_t evict_blocks(struct volume *volume, const struct reclaim_target *target
 static bool write_blocks(struct volume *volume, const struct reclaim_target *target, uint64_t keep)
 {
 	const uint64_t missing = divide_round_up(target->bytes, BLOCK_BYTES);
-	const uint64_t most = target->obstacles ? missing : MIN(missing, (uint64_t)WRITE_BATCH);
-	struct frames_census census;
-	struct frames *frames;
+	const uint64_t most = target->unmovable ? missing : MIN(missing, (uint64_t)WRITE_BATCH);
+	struct page_counts counts;
+	struct pageblock *pageblock;
 	struct drain drain;
 	uint64_t writing = 0;
 
 	drain_begin(&drain, volume, target, keep);
 	drain.write = true;
-	if (target->obstacles && !window_can_go(&drain))
+	if (target->unmovable && !window_can_go(&drain))
 		drain.over = true;
-	while (writing < most && !is_over(&drain) && (frames = fence_block(&drain, &census)) != NULL) {
-		if (census.failed == 0)
-			writing += pageout_write_block(volume, frames);
-		list_insert_first(&drain.skipped, &frames->link);
-		if (!target->obstacles)
+	while (writing < most && !is_over(&drain) && (pageblock = isolate_block(&drain, &counts)) != NULL) {
+		if (counts.failed == 0)
+			writing += pageout_write_block(volume, pageblock);
+		list_insert_first(&drain.skipped, &pageblock->link);
+		if (!target->unmovable)
 			let_go(&drain);
 	}
 	let_go(&drain);
@@ -344,18 +344,18 @@ static bool write_blocks(struct volume *volume, const struct reclaim_target *tar
 bool evict_everything(struct volume *volume)
 {
 	const struct reclaim_target target = { .highest = { UINT64_MAX } };
-	struct frames_census census;
-	struct frames *frames;
+	struct page_counts counts;
+	struct pageblock *pageblock;
 	struct drain drain;
 
 	drain_begin(&drain, volume, &target, 0);
-	(void)lookaside_empty(volume);
-	apart_settle(volume);
-	while ((frames = page_heap_fence(volume, &target, true, &census)) != NULL) {
-		for (uint32_t i = 0; (i = frames_drop(volume, frames, i, PAGE_HITS)) < PAGES_PER_BLOCK; i++)
-			(void)page_drop(volume, &frames->pages[i]);
-		if (!page_heap_release(volume, frames))
-			list_insert_first(&drain.skipped, &frames->link);
+	(void)cpu_frames_empty(volume);
+	longterm_settle(volume);
+	while ((pageblock = page_heap_isolate(volume, &target, true, &counts)) != NULL) {
+		for (uint32_t i = 0; (i = pageblock_drop(volume, pageblock, i, PAGE_HITS)) < PAGES_PER_BLOCK; i++)
+			(void)page_drop(volume, &pageblock->pages[i]);
+		if (!page_heap_release(volume, pageblock))
+			list_insert_first(&drain.skipped, &pageblock->link);
 	}
 	drain_end(&drain);
 	return atomic_load(&volume->eviction.heap.blocks) == 0;
@@ -383,7 +383,7 @@ static uint64_t clean_dirty(struct cleaner *self, const struct reclaim_target *t
 void evict_cleaners_register(struct volume *volume)
 {
 	const struct cleaner cleaners[VOLUME_CLEANERS] = {
-		{ .cost = CLEANER_FREE, .clean = lookaside_clean },
+		{ .cost = CLEANER_FREE, .clean = cpu_frames_clean },
 		{ .cost = CLEANER_CLEAN, .clean = clean, .held_back = volume_held_back, .explain = volume_explain },
 		{ .cost = CLEANER_DIRTY, .clean = clean_dirty },
 	};
@@ -393,7 +393,7 @@ void evict_cleaners_register(struct volume *volume)
 
 		*cleaner = cleaners[i];
 		cleaner->preference = volume->config.preference;
-		cleaner->name = i == VOLUME_CLEANER_LOOKASIDES ? "lookasides" : volume->name;
+		cleaner->name = i == VOLUME_CLEANER_CPU_FRAMES ? "per-CPU frames" : volume->name;
 		cleaner_register(reclaim_cleaners(memory_reclaim(volume->pagecache->memory)), cleaner);
 	}
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Eviction by whole blocks, coldest first: the work of a volume's cleaners. A block is isolated
- * (page_heap_fence), so that no page moves in, looked at, emptied and released; a block that cannot
- * be emptied goes back to its queue. Cold clean pages are dropped, hot ones moved to main's cursor;
- * dirty pages are moved if the block has few of them. Blocks with more are put on the pageout list
- * (pageout.h): the second cleaner starts to write them, and the first gives them when the writes
- * have ended.
+ * (page_heap_isolate), so that no page moves in, looked at, emptied and released; a block that
+ * cannot be emptied goes back to its queue. Cold clean pages are dropped, hot ones moved to main's
+ * cursor; dirty pages are moved if the block has few of them. Blocks with more are put on the
+ * pageout list (pageout.h): the second cleaner starts to write them, and the first gives them when
+ * the writes have ended.
  */
 #pragma once
 

@@ -3,19 +3,19 @@
  * What eviction keeps of a volume, and of a page cache. The lock is the page heap's, [R].
  *
  * 1. heap.blocks of all volumes add up to the page cache's `blocks`.
- * 2. While a drain is under way, `cleaning` is not 0, and no lookaside keeps a frame for long
- *    (lookaside.h).
- * 3. `claimed_pages` are still cached, but do not count for the cache minimum (keep.h).
+ * 2. While a drain is under way, `cleaning` is not 0, and no cpu_frames keeps a frame for long
+ *    (cpu_frames.h).
+ * 3. `claimed_pages` are still cached, but do not count for the cache minimum (cache_minimum.h).
  */
 #pragma once
 
-#include "lookaside.h"
+#include "cpu_frames.h"
 #include "migration.h"
 #include "page_heap.h"
 
 /* In the order in which requests ask a volume. */
 enum volume_cleaner {
-	VOLUME_CLEANER_LOOKASIDES, /* frames that CPUs keep */
+	VOLUME_CLEANER_CPU_FRAMES, /* frames that CPUs keep */
 	VOLUME_CLEANER_CLEAN,      /* blocks without I/O */
 	VOLUME_CLEANER_DIRTY,      /* writes blocks, for the others to give later */
 	VOLUME_CLEANERS,
@@ -24,16 +24,16 @@ enum volume_cleaner {
 struct volume_eviction {
 	struct page_heap heap;
 	struct cleaner cleaners[VOLUME_CLEANERS];
-	_Atomic uint64_t claimed_pages; /* keep.h */
+	_Atomic uint64_t claimed_pages; /* cache_minimum.h */
 	_Atomic uint32_t cleaning;      /* drains under way; frame_take sleeps on it */
-	struct lookaside lookasides[PLATFORM_CPUS_MAX];
+	struct cpu_frames cpu_frames[PLATFORM_CPUS_MAX];
 };
 
 struct pagecache_eviction {
 	struct ghosts ghosts;
 	struct migration migration;
-	struct guarantee_lender lender;
+	struct guarantee_donor donor;
 	struct owner mapped_owner; /* of the blocks that are set apart for mapped pages */
-	_Atomic uint32_t clock;    /* for frames->entered: blocks that cursors have begun */
+	_Atomic uint32_t clock;    /* for pageblock->entered: blocks that cursors have begun */
 	_Atomic uint32_t blocks;   /* of all page heaps */
 };

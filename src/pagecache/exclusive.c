@@ -7,16 +7,16 @@
 #include "exclusive.h"
 
 #include "io.h"
-#include "lend.h"
+#include "loan.h"
 #include "replacement.h"
 #include "runtime/base/assert.h"
 #include "writeback.h"
 
-bool page_insert(struct node *node, struct page *page, enum lane lane, uint64_t number, uint32_t state)
+bool page_insert(struct node *node, struct page *page, enum queue queue, uint64_t number, uint32_t state)
 {
 	struct volume *volume = node->volume;
 
-	if (lane == LANE_MAIN)
+	if (queue == QUEUE_MAIN)
 		state |= PAGE_MAIN;
 	if (!index_insert(&volume->pagecache->pages.index, page, page_key_make(node->id, number), state)) {
 		page_set_free(page);
@@ -49,12 +49,12 @@ status_t page_wait_read(struct page *page)
  */
 static status_t insert_fresh(struct node *node, uint64_t number, uint32_t state, struct page **page)
 {
-	enum lane lane = replacement_admit(node->volume, page_key_make(node->id, number));
-	struct page *fresh = frame_take(node->volume, &lane);
+	enum queue queue = replacement_admit(node->volume, page_key_make(node->id, number));
+	struct page *fresh = frame_take(node->volume, &queue);
 
 	if (!fresh)
 		return STATUS_NO_MEMORY;
-	*page = page_insert(node, fresh, lane, number, state) ? fresh : NULL;
+	*page = page_insert(node, fresh, queue, number, state) ? fresh : NULL;
 	return STATUS_OK;
 }
 
@@ -141,7 +141,7 @@ static bool begin_write(struct node *node, struct page *page, uint64_t key)
 	return true;
 }
 
-status_t page_get_writing(struct node *node, uint64_t number, bool whole, struct page **result)
+status_t page_lock_writing(struct node *node, uint64_t number, bool whole, struct page **result)
 {
 	struct index *index = &node->volume->pagecache->pages.index;
 	const uint64_t key = page_key_make(node->id, number);
@@ -171,7 +171,7 @@ status_t page_get_writing(struct node *node, uint64_t number, bool whole, struct
 	}
 }
 
-void page_give_up(struct volume *volume, struct page *page)
+void page_discard(struct volume *volume, struct page *page)
 {
 	struct index_stripe *stripe = index_lock_page(&volume->pagecache->pages.index, page);
 

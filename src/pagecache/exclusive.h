@@ -11,7 +11,7 @@
  * Puts a TAKEN page into the index. False: that key is cached already, and the frame was given
  * back.
  */
-bool page_insert(struct node *node, struct page *page, enum lane lane, uint64_t number, uint32_t state);
+bool page_insert(struct node *node, struct page *page, enum queue queue, uint64_t number, uint32_t state);
 
 /* Waits until a pinned page has been read. On failure the pin is gone. */
 status_t page_wait_read(struct page *page) MUST_CHECK;
@@ -21,10 +21,10 @@ status_t page_get(struct node *node, uint64_t number, struct page **page) MUST_C
 
 /*
  * Gets the page, WRITING, with the only pin. `whole`: the caller overwrites all of it, so it is not
- * read. The caller ends it by page_written or, if it changed nothing, by page_give_up. The caller
+ * read. The caller ends it by page_written or, if it changed nothing, by page_discard. The caller
  * holds no other pin, but may hold pages of lower numbers of the same node that are WRITING.
  */
-status_t page_get_writing(struct node *node, uint64_t number, bool whole, struct page **page) MUST_CHECK;
+status_t page_lock_writing(struct node *node, uint64_t number, bool whole, struct page **page) MUST_CHECK;
 
 /* Discards a page that is WRITING, with the only pin, dirty or not. */
-void page_give_up(struct volume *volume, struct page *page);
+void page_discard(struct volume *volume, struct page *page);

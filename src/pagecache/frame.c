@@ -18,16 +18,16 @@
 
 /* Taking and returning ----------------------------------------------------------------------------------------------------- */
 
-struct page *frame_try_take(struct volume *volume, enum lane *lane)
+struct page *frame_try_take(struct volume *volume, enum queue *queue)
 {
 	if (block_heap_must_fail(memory_block_heap(volume->pagecache->memory), "page", PAGE_BYTES))
 		return NULL;
-	for (unsigned tries = 0; tries < LANES; tries++) {
-		struct page *page = lookaside_take(volume, *lane);
+	for (unsigned tries = 0; tries < QUEUES; tries++) {
+		struct page *page = cpu_frames_take(volume, *queue);
 
 		if (page)
 			return page;
-		*lane = LANE_MAIN - *lane;
+		*queue = QUEUE_MAIN - *queue;
 	}
 	return NULL;
 }
@@ -46,14 +46,14 @@ static bool make_room(struct memory *memory, uint64_t deadline_ns)
  * Waits for what keeps the volume from a frame: a drain, dirty pages, no memory, or pages that
  * other tasks are using.
  */
-struct page *frame_take(struct volume *volume, enum lane *lane)
+struct page *frame_take(struct volume *volume, enum queue *queue)
 {
 	const uint64_t deadline_ns = platform_now_ns() + volume->pagecache->config.frame_wait_ns;
 
 	for (;;) {
 		const uint32_t cleaning = atomic_load(&volume->eviction.cleaning);
 		const uint32_t progress = atomic_load(&volume->writeback.progress);
-		struct page *page = frame_try_take(volume, lane);
+		struct page *page = frame_try_take(volume, queue);
 
 		if (page)
 			return page;
@@ -126,8 +126,8 @@ bool node_evict_page(struct node *node, uint64_t number)
 
 	if (!page)
 		return false;
-	if (atomic_load_explicit(&volume->eviction.heap.lent_blocks, memory_order_relaxed) > 0)
-		page_heap_note_left(volume, page_frames(page));
+	if (atomic_load_explicit(&volume->eviction.heap.loaned_blocks, memory_order_relaxed) > 0)
+		page_heap_note_left(volume, pageblock_of(page));
 	page_set_free(page);
 	return true;
 }
@@ -142,15 +142,15 @@ static uint32_t drop_many(struct volume *volume, struct page *pages, uint32_t mo
 	if (count > 0) {
 		frame_count_evicted(volume, count, state);
 		ghosts_add_many(&volume->pagecache->eviction.ghosts, keys, count,
-				state & PAGE_MAIN ? LANE_MAIN : LANE_PROBATION);
+				state & PAGE_MAIN ? QUEUE_MAIN : QUEUE_PROBATION);
 	}
 	return count;
 }
 
-uint32_t frames_drop(struct volume *volume, struct frames *frames, uint32_t first, uint32_t hits)
+uint32_t pageblock_drop(struct volume *volume, struct pageblock *pageblock, uint32_t first, uint32_t hits)
 {
 	while (first < PAGES_PER_BLOCK) {
-		struct page *page = &frames->pages[first];
+		struct page *page = &pageblock->pages[first];
 		uint32_t dropped = 1;
 
 		if (!page_is(page_state(page), PAGE_FREE))
@@ -175,10 +175,10 @@ struct page *frame_take_in_main(struct volume *volume, unsigned *budget)
 {
 	struct page *target = NULL;
 
-	if (budget && (page_heap_take_many(volume, LANE_MAIN, &target, 1, budget) > 0 || *budget == 0))
+	if (budget && (page_heap_take_many(volume, QUEUE_MAIN, &target, 1, budget) > 0 || *budget == 0))
 		return target;
 	do
-		target = page_heap_take(volume, LANE_MAIN);
+		target = page_heap_take(volume, QUEUE_MAIN);
 	while (!target && platform_is_cleaning() && migration_open(volume));
 	return target;
 }

@@ -8,17 +8,17 @@
 #include "volume.h"
 
 /*
- * Takes a frame, TAKEN then, from the queue *lane or else from the other one; *lane is the queue
+ * Takes a frame, TAKEN then, from *queue or else from the other queue; *queue is the one
  * that it comes from. Does not wait. NULL: the cursors find nothing to evict, and the heap cannot
  * grow.
  */
-struct page *frame_try_take(struct volume *volume, enum lane *lane);
+struct page *frame_try_take(struct volume *volume, enum queue *queue);
 
 /*
  * The same, but for up to config.frame_wait_ns it has dirty pages written and other volumes
  * drained. NULL: no memory. The caller holds no pins.
  */
-struct page *frame_take(struct volume *volume, enum lane *lane);
+struct page *frame_take(struct volume *volume, enum queue *queue);
 
 /*
  * Takes a frame of the main queue, within *budget frames unless that is NULL; a drain gets one of
@@ -41,7 +41,7 @@ bool page_drop(struct volume *volume, struct page *page);
  * counters of hits have no bits but `hits` (index_evict_many). Returns the number of the page that
  * it stopped at, or PAGES_PER_BLOCK.
  */
-uint32_t frames_drop(struct volume *volume, struct frames *frames, uint32_t first, uint32_t hits);
+uint32_t pageblock_drop(struct volume *volume, struct pageblock *pageblock, uint32_t first, uint32_t hits);
 
 /*
  * Moves a clean or dirty page without pins to main, by the rule of replacement; its old frame is
@@ -79,5 +79,5 @@ static inline void frame_count_evicted(struct volume *volume, uint32_t count, ui
 static inline void frame_note_evicted(struct volume *volume, uint64_t key, uint32_t state)
 {
 	frame_count_evicted(volume, 1, state);
-	ghosts_add(&volume->pagecache->eviction.ghosts, key, state & PAGE_MAIN ? LANE_MAIN : LANE_PROBATION);
+	ghosts_add(&volume->pagecache->eviction.ghosts, key, state & PAGE_MAIN ? QUEUE_MAIN : QUEUE_PROBATION);
 }

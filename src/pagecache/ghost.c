@@ -13,7 +13,7 @@
 #define UNITS        512 /* units of time that it takes to evict a full cache */
 #define TIME_BITS    11  /* four times as long */
 #define TIME_MASK    ((1u << TIME_BITS) - 1)
-#define LANE_BIT     (1u << TIME_BITS)
+#define QUEUE_BIT    (1u << TIME_BITS)
 #define PRINT_SHIFT  (TIME_BITS + 1)
 #define PRINT_MASK   (UINT32_MAX << PRINT_SHIFT)
 #define PLACES_PARTS 15 /* of 16: places for the pages of the machine, of which the cache never has all */
@@ -32,7 +32,7 @@ void ghosts_init(struct ghosts *ghosts, void *table, uint64_t pages)
 	ghosts->sets = ghosts_bytes(pages) / (WAYS * sizeof(uint32_t));
 	ghosts->unit = (uint32_t)MAX(pages / UNITS, 1);
 	memset(table, 0, ghosts_bytes(pages)); /* no fingerprint is 0 */
-	for (unsigned i = 0; i < LANES; i++)
+	for (unsigned i = 0; i < QUEUES; i++)
 		atomic_init(&ghosts->now[i], 0);
 }
 
@@ -61,42 +61,42 @@ static uint32_t load(const _Atomic uint32_t *ghost)
 	return atomic_load_explicit(ghost, memory_order_relaxed);
 }
 
-static enum lane lane_of(uint32_t ghost)
+static enum queue queue_of(uint32_t ghost)
 {
-	return ghost & LANE_BIT ? LANE_MAIN : LANE_PROBATION;
+	return ghost & QUEUE_BIT ? QUEUE_MAIN : QUEUE_PROBATION;
 }
 
-static uint32_t unit_now(const struct ghosts *ghosts, enum lane lane)
+static uint32_t unit_now(const struct ghosts *ghosts, enum queue queue)
 {
-	return (uint32_t)(atomic_load_explicit(&ghosts->now[lane], memory_order_relaxed) / ghosts->unit);
+	return (uint32_t)(atomic_load_explicit(&ghosts->now[queue], memory_order_relaxed) / ghosts->unit);
 }
 
-/* The time in each queue, in units; in `lane` it is `now`, though other CPUs may have moved on. */
-static void times_at(const struct ghosts *ghosts, enum lane lane, uint32_t now, uint32_t times[LANES])
+/* The time in each queue, in units; in `queue` it is `now`, though other CPUs may have moved on. */
+static void times_at(const struct ghosts *ghosts, enum queue queue, uint32_t now, uint32_t times[QUEUES])
 {
-	times[lane] = now;
-	times[LANE_MAIN - lane] = unit_now(ghosts, LANE_MAIN - lane);
+	times[queue] = now;
+	times[QUEUE_MAIN - queue] = unit_now(ghosts, QUEUE_MAIN - queue);
 }
 
 /* The age of a ghost, in units. */
-static uint32_t age_of(const uint32_t times[LANES], uint32_t ghost)
+static uint32_t age_of(const uint32_t times[QUEUES], uint32_t ghost)
 {
-	return (times[lane_of(ghost)] - ghost) & TIME_MASK;
+	return (times[queue_of(ghost)] - ghost) & TIME_MASK;
 }
 
 /*
  * Clears the ghosts that are too old in the part of the table whose turn it is as a unit of time
  * begins. So the whole table has its turn within a quarter of the range of the time.
  */
-static void sweep(struct ghosts *ghosts, enum lane lane, uint64_t now)
+static void sweep(struct ghosts *ghosts, enum queue queue, uint64_t now)
 {
 	const uint64_t ways = ghosts->sets * WAYS;
 	const uint64_t part = divide_round_up(ways, UNITS);
 	const uint64_t first = now % UNITS * part;
 	const uint64_t end = MIN(first + part, ways);
-	uint32_t times[LANES];
+	uint32_t times[QUEUES];
 
-	times_at(ghosts, lane, (uint32_t)now, times);
+	times_at(ghosts, queue, (uint32_t)now, times);
 	for (uint64_t i = first; i < end; i++) {
 		const uint32_t ghost = load(&ghosts->table[i]);
 
@@ -109,9 +109,9 @@ static void sweep(struct ghosts *ghosts, enum lane lane, uint64_t now)
 static _Atomic uint32_t *oldest_place(const struct ghosts *ghosts, _Atomic uint32_t *set, uint32_t ghost)
 {
 	_Atomic uint32_t *oldest = set;
-	uint32_t times[LANES], age = 0;
+	uint32_t times[QUEUES], age = 0;
 
-	times_at(ghosts, lane_of(ghost), ghost & TIME_MASK, times);
+	times_at(ghosts, queue_of(ghost), ghost & TIME_MASK, times);
 	for (_Atomic uint32_t *place = set; place < set + WAYS; place++) {
 		const uint32_t other = load(place);
 
@@ -142,9 +142,9 @@ static __attribute__((noinline)) void add_among(const struct ghosts *ghosts, _At
 }
 
 /* The queue and the time of a new ghost. */
-static uint32_t stamp_of(enum lane lane, uint64_t now)
+static uint32_t stamp_of(enum queue queue, uint64_t now)
 {
-	return (lane == LANE_MAIN ? LANE_BIT : 0) | ((uint32_t)now & TIME_MASK);
+	return (queue == QUEUE_MAIN ? QUEUE_BIT : 0) | ((uint32_t)now & TIME_MASK);
 }
 
 /* Adds a ghost. The page has none yet: its ghost was taken as the page came in. */
@@ -159,26 +159,26 @@ static inline void add(const struct ghosts *ghosts, uint64_t key, uint32_t stamp
 		add_among(ghosts, set, print_of(hash) | stamp);
 }
 
-static __attribute__((noinline)) void add_first_of_unit(struct ghosts *ghosts, uint64_t key, enum lane lane, uint64_t now)
+static __attribute__((noinline)) void add_first_of_unit(struct ghosts *ghosts, uint64_t key, enum queue queue, uint64_t now)
 {
-	sweep(ghosts, lane, now);
-	add(ghosts, key, stamp_of(lane, now));
+	sweep(ghosts, queue, now);
+	add(ghosts, key, stamp_of(queue, now));
 }
 
-void ghosts_add(struct ghosts *ghosts, uint64_t key, enum lane lane)
+void ghosts_add(struct ghosts *ghosts, uint64_t key, enum queue queue)
 {
-	const uint64_t number = atomic_fetch_add_explicit(&ghosts->now[lane], 1, memory_order_relaxed) + 1;
+	const uint64_t number = atomic_fetch_add_explicit(&ghosts->now[queue], 1, memory_order_relaxed) + 1;
 	const uint64_t unit = ghosts->unit, now = number / unit;
 
 	if (now * unit == number)
-		add_first_of_unit(ghosts, key, lane, now);
+		add_first_of_unit(ghosts, key, queue, now);
 	else
-		add(ghosts, key, stamp_of(lane, now));
+		add(ghosts, key, stamp_of(queue, now));
 }
 
-void ghosts_add_many(struct ghosts *ghosts, const uint64_t *keys, uint32_t count, enum lane lane)
+void ghosts_add_many(struct ghosts *ghosts, const uint64_t *keys, uint32_t count, enum queue queue)
 {
-	const uint64_t before = atomic_fetch_add_explicit(&ghosts->now[lane], count, memory_order_relaxed);
+	const uint64_t before = atomic_fetch_add_explicit(&ghosts->now[queue], count, memory_order_relaxed);
 	const uint64_t unit = ghosts->unit;
 	const uint64_t *const end = keys + count;
 	uint64_t now = before / unit;
@@ -186,18 +186,18 @@ void ghosts_add_many(struct ghosts *ghosts, const uint64_t *keys, uint32_t count
 
 	for (;;) {
 		const uint64_t *const unit_end = keys + MIN(left, (uint64_t)(end - keys));
-		const uint32_t stamp = stamp_of(lane, now);
+		const uint32_t stamp = stamp_of(queue, now);
 
 		while (keys < unit_end)
 			add(ghosts, *keys++, stamp);
 		if (keys == end)
 			break;
-		add_first_of_unit(ghosts, *keys++, lane, ++now);
+		add_first_of_unit(ghosts, *keys++, queue, ++now);
 		left = unit - 1;
 	}
 }
 
-bool ghosts_take(struct ghosts *ghosts, uint64_t key, enum lane *lane, uint64_t *age)
+bool ghosts_take(struct ghosts *ghosts, uint64_t key, enum queue *queue, uint64_t *age)
 {
 	const uint64_t hash = mix(key);
 	_Atomic uint32_t *set = set_of(ghosts, hash);
@@ -207,8 +207,8 @@ bool ghosts_take(struct ghosts *ghosts, uint64_t key, enum lane *lane, uint64_t 
 
 		if ((ghost & PRINT_MASK) != print_of(hash))
 			continue;
-		*lane = lane_of(ghost);
-		*age = (uint64_t)((unit_now(ghosts, *lane) - ghost) & TIME_MASK) * ghosts->unit;
+		*queue = queue_of(ghost);
+		*age = (uint64_t)((unit_now(ghosts, *queue) - ghost) & TIME_MASK) * ghosts->unit;
 		atomic_store_explicit(&set[i], 0, memory_order_relaxed);
 		return true;
 	}

@@ -14,17 +14,17 @@
 #include "runtime/base/atomic.h"
 #include "runtime/base/types.h"
 
-enum lane {
-	LANE_PROBATION,
-	LANE_MAIN,
-	LANES,
+enum queue {
+	QUEUE_PROBATION,
+	QUEUE_MAIN,
+	QUEUES,
 };
 
 struct ghosts {
-	_Atomic uint32_t *table;     /* [I] */
-	uint64_t sets;               /* [I] of 16 ghosts */
-	uint32_t unit;               /* [I] evictions in one unit of time */
-	_Atomic uint64_t now[LANES]; /* evictions */
+	_Atomic uint32_t *table;      /* [I] */
+	uint64_t sets;                /* [I] of 16 ghosts */
+	uint32_t unit;                /* [I] evictions in one unit of time */
+	_Atomic uint64_t now[QUEUES]; /* evictions */
 };
 
 /* Bytes of the table for a cache of at most this many pages. */
@@ -34,13 +34,13 @@ uint64_t ghosts_bytes(uint64_t pages);
 void ghosts_init(struct ghosts *ghosts, void *table, uint64_t pages);
 
 /* Remembers a page that was evicted from this queue. */
-void ghosts_add(struct ghosts *ghosts, uint64_t key, enum lane lane);
+void ghosts_add(struct ghosts *ghosts, uint64_t key, enum queue queue);
 
 /* The same for several pages, one after the other. */
-void ghosts_add_many(struct ghosts *ghosts, const uint64_t *keys, uint32_t count, enum lane lane);
+void ghosts_add_many(struct ghosts *ghosts, const uint64_t *keys, uint32_t count, enum queue queue);
 
 /*
  * Takes the ghost of the page out of the table. True: with the queue, and the number of evictions
  * from that queue since then, exact to a unit.
  */
-bool ghosts_take(struct ghosts *ghosts, uint64_t key, enum lane *lane, uint64_t *age);
+bool ghosts_take(struct ghosts *ghosts, uint64_t key, enum queue *queue, uint64_t *age);

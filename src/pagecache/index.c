@@ -21,7 +21,7 @@ uint64_t index_bytes(uint64_t pages)
 	return (1ull << log2_ceil(MAX(pages, (uint64_t)INDEX_STRIPES))) * sizeof(uint32_t);
 }
 
-void index_init(struct index *index, const struct frame_table *table, void *buckets, uint64_t bytes)
+void index_init(struct index *index, const struct pageblock_table *table, void *buckets, uint64_t bytes)
 {
 	index->blocks = (uintptr_t)table->blocks - table->first_block * sizeof(table->blocks[0]);
 	index->buckets = buckets;
@@ -43,11 +43,11 @@ struct index_stripe *index_stripe(struct index *index, uint64_t key)
 /*
  * is_entry, and besides the block is not loaned, so its pages can be pinned. The block's generation
  * is read first: if the block was on loan when the pin came, and the page has left it since, and
- * the block came back, then the page is seen to be no entry any more (lend.h).
+ * the block came back, then the page is seen to be no entry any more (loan.h).
  */
-static bool is_entry_to_pin(const struct frames *frames, const struct page *page, uint64_t key)
+static bool is_entry_to_pin(const struct pageblock *pageblock, const struct page *page, uint64_t key)
 {
-	const uint32_t generation = atomic_load_explicit(&frames->generation, memory_order_acquire);
+	const uint32_t generation = atomic_load_explicit(&pageblock->generation, memory_order_acquire);
 
 	return page_key(page) == key && atomic_load_explicit(&page->generation, memory_order_relaxed) == generation;
 }
@@ -82,14 +82,14 @@ static inline bool try_pin(struct page *page, uint32_t *before)
 /*
  * Looks up under [S]. A page that is found, cannot be pinned, and is not WRITING has just been
  * evicted; one whose entry does not count any more was in a block that has just been revoked
- * (lend.h). Under [S] no other page takes its key.
+ * (loan.h). Under [S] no other page takes its key.
  */
 static __attribute__((noinline)) struct page *pin_slowly(struct index *index, uint64_t key, struct lookup *lookup)
 {
 	struct index_entry entry;
 	struct page *page = index_lock_key(index, key, &entry);
 
-	lookup->lent = NULL;
+	lookup->loaned = NULL;
 	lookup->status = STATUS_NOT_FOUND;
 	/* Read before the state: a writer ends without this lock, first in the state, then in `changes`. */
 	lookup->changes = load(&entry.stripe->changes);
@@ -101,11 +101,11 @@ static __attribute__((noinline)) struct page *pin_slowly(struct index *index, ui
 		}
 		if (!try_pin(page, &lookup->before))
 			continue;
-		if (is_entry_to_pin(page_frames(page), page, key))
+		if (is_entry_to_pin(pageblock_of(page), page, key))
 			break;
 		page_unpin(page);
-		if (frames_are_lent(page_frames(page))) {
-			lookup->lent = page;
+		if (pageblock_is_loaned(pageblock_of(page))) {
+			lookup->loaned = page;
 			page = NULL;
 			break;
 		}
@@ -115,15 +115,15 @@ static __attribute__((noinline)) struct page *pin_slowly(struct index *index, ui
 }
 
 /* Walks the chain without the lock to the page's descriptor; NULL: it finds none. */
-static inline struct page *walk(const struct index *index, uint64_t key, struct frames **frames)
+static inline struct page *walk(const struct index *index, uint64_t key, struct pageblock **pageblock)
 {
 	uint32_t frame = load(&index->buckets[bucket_of(index, key)]);
 
 	for (unsigned steps = 0; frame != PAGE_NONE && steps < WALK_MAX; steps++) {
 		struct page *page;
 
-		*frames = frames_of(index, frame);
-		page = &(*frames)->pages[frame % PAGES_PER_BLOCK];
+		*pageblock = pageblock_of_frame(index, frame);
+		page = &(*pageblock)->pages[frame % PAGES_PER_BLOCK];
 		if (LIKELY(page_key(page) == key))
 			return page;
 		frame = load(&page->next);
@@ -141,12 +141,12 @@ static __attribute__((noinline)) struct page *pin_again(struct index *index, uin
 
 struct page *index_pin(struct index *index, uint64_t key, struct lookup *lookup)
 {
-	struct frames *frames;
-	struct page *page = walk(index, key, &frames);
+	struct pageblock *pageblock;
+	struct page *page = walk(index, key, &pageblock);
 
 	if (UNLIKELY(!page || !try_pin(page, &lookup->before)))
 		return pin_slowly(index, key, lookup);
-	if (UNLIKELY(!is_entry_to_pin(frames, page, key)))
+	if (UNLIKELY(!is_entry_to_pin(pageblock, page, key)))
 		return pin_again(index, key, lookup, page);
 	return page;
 }
@@ -169,26 +169,28 @@ static inline bool count_hit(struct page *page, uint32_t *state)
 	return true;
 }
 
-const void *index_see(const struct index *index, uint64_t key, struct sight *sight)
+const void *index_snapshot(const struct index *index, uint64_t key, struct page_snapshot *snapshot)
 {
-	struct page *const page = walk(index, key, &sight->frames);
+	struct page *const page = walk(index, key, &snapshot->pageblock);
 
 	if (UNLIKELY(!page))
 		return NULL;
-	sight->page = page;
-	sight->version = load(&page->version); /* before the state: readable afterwards is whole */
-	sight->before = load(&page->state);
-	if (UNLIKELY(!page_is_readable(sight->before) || !is_entry(sight->frames, page, key)))
+	snapshot->page = page;
+	snapshot->version = load(&page->version); /* before the state: readable afterwards is whole */
+	snapshot->before = load(&page->state);
+	if (UNLIKELY(!page_is_readable(snapshot->before) || !is_entry(snapshot->pageblock, page, key)))
 		return NULL;
-	if (UNLIKELY(!count_hit(page, &sight->before)))
+	if (UNLIKELY(!count_hit(page, &snapshot->before)))
 		return NULL;
-	return (const char *)platform_virt(sight->frames->block) + (size_t)(page - sight->frames->pages) * PAGE_BYTES;
+	return (const char *)platform_virt(snapshot->pageblock->block) +
+	       (size_t)(page - snapshot->pageblock->pages) * PAGE_BYTES;
 }
 
-bool index_saw_whole(const struct sight *sight)
+bool page_snapshot_is_whole(const struct page_snapshot *snapshot)
 {
-	return load(&sight->page->version) == sight->version &&
-	       atomic_load_explicit(&sight->page->generation, memory_order_relaxed) == frames_generation(sight->frames);
+	return load(&snapshot->page->version) == snapshot->version &&
+	       atomic_load_explicit(&snapshot->page->generation, memory_order_relaxed) ==
+		       pageblock_generation(snapshot->pageblock);
 }
 
 void index_prefetch(const struct index *index, uint64_t key)
@@ -199,7 +201,7 @@ void index_prefetch(const struct index *index, uint64_t key)
 
 	if (frame == PAGE_NONE)
 		return;
-	page = &frames_of(index, frame)->pages[frame % PAGES_PER_BLOCK];
+	page = &pageblock_of_frame(index, frame)->pages[frame % PAGES_PER_BLOCK];
 	memory = platform_virt((struct phys_addr){ (uint64_t)frame << PAGE_SHIFT });
 	__builtin_prefetch(page);
 	for (unsigned line = 0; line < PREFETCH_LINES; line++)
@@ -208,10 +210,10 @@ void index_prefetch(const struct index *index, uint64_t key)
 
 struct page *index_look(const struct index *index, uint64_t key)
 {
-	struct frames *frames;
-	struct page *page = walk(index, key, &frames);
+	struct pageblock *pageblock;
+	struct page *page = walk(index, key, &pageblock);
 
-	return page && is_entry(frames, page, key) && page_content(page_state(page)) >= PAGE_WRITING ? page : NULL;
+	return page && is_entry(pageblock, page, key) && page_content(page_state(page)) >= PAGE_WRITING ? page : NULL;
 }
 
 static __attribute__((noinline)) void unpin_slowly(struct page *page, uint32_t before)
@@ -252,7 +254,7 @@ void index_wake(struct index_stripe *stripe)
 static void set_entry(struct page *page, uint64_t key)
 {
 	atomic_store_explicit(&page->key, key, memory_order_relaxed);
-	atomic_store_explicit(&page->generation, frames_generation(page_frames(page)), memory_order_relaxed);
+	atomic_store_explicit(&page->generation, pageblock_generation(pageblock_of(page)), memory_order_relaxed);
 }
 
 bool index_insert(struct index *index, struct page *page, uint64_t key, uint32_t state)

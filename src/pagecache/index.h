@@ -10,9 +10,9 @@
  * find, or could not pin, is looked up again under the lock. A pin counts if key and generation are
  * still the right ones after it; from then on the page cannot change.
  *
- * A reader that only copies a page does not pin it: index_see, the copy, index_saw_whole. That
- * writes to nothing at all once the page has all its hits; so a page that many CPUs read stays in
- * all their caches.
+ * A reader that only copies a page does not pin it: index_snapshot, the copy,
+ * page_snapshot_is_whole. That writes to nothing at all once the page has all its hits; so a page
+ * that many CPUs read stays in all their caches.
  *
  * Buckets share a fixed number of stripes. A stripe's lock [S] guards its chains, and the keys and
  * generations of its pages. stripe->changes counts the ends of writing in the stripe; a task that
@@ -22,7 +22,7 @@
  */
 #pragma once
 
-#include "frame_table.h"
+#include "pageblock_table.h"
 #include "runtime/base/spinlock.h"
 #include "runtime/base/status.h"
 
@@ -44,25 +44,25 @@ struct index {
 
 /* What index_pin found. */
 struct lookup {
-	uint32_t before;   /* if it returned a page: the state before the pin */
-	status_t status;   /* if it returned NULL: why */
-	uint32_t changes;  /* STATUS_BUSY: for index_wait */
-	struct page *lent; /* STATUS_NOT_FOUND: the page in a loaned block, or NULL */
+	uint32_t before;     /* if it returned a page: the state before the pin */
+	status_t status;     /* if it returned NULL: why */
+	uint32_t changes;    /* STATUS_BUSY: for index_wait */
+	struct page *loaned; /* STATUS_NOT_FOUND: the page in a loaned block, or NULL */
 };
 
 /* A page snapshot: a page that is looked at without a pin. */
-struct sight {
+struct page_snapshot {
 	uint32_t before; /* its state before the hit */
 	uint32_t version;
 	const struct page *page;
-	struct frames *frames;
+	struct pageblock *pageblock;
 };
 
 /* Bytes of bucket memory for this number of pages; a power of two. */
 uint64_t index_bytes(uint64_t pages);
 
 /* `buckets`: index_bytes(pages) of memory. */
-void index_init(struct index *index, const struct frame_table *table, void *buckets, uint64_t bytes);
+void index_init(struct index *index, const struct pageblock_table *table, void *buckets, uint64_t bytes);
 
 struct index_stripe *index_stripe(struct index *index, uint64_t key);
 
@@ -77,12 +77,13 @@ struct page *index_pin(struct index *index, uint64_t key, struct lookup *lookup)
  * Finds the page, counts a hit in it, and returns its memory, whose content may change at any
  * moment. NULL: the page is not cached, or cannot be read just now. Any context, handlers included.
  */
-const void *index_see(const struct index *index, uint64_t key, struct sight *sight);
+const void *index_snapshot(const struct index *index, uint64_t key, struct page_snapshot *snapshot);
 
 /*
- * Whether the bytes that memcpy_unstable copied since index_see are those of the page, unchanged.
+ * Whether the bytes that memcpy_unstable copied since index_snapshot are those of the page,
+ * unchanged.
  */
-bool index_saw_whole(const struct sight *sight);
+bool page_snapshot_is_whole(const struct page_snapshot *snapshot);
 
 /*
  * Prefetches the descriptor of the page and the beginning of its content, if the page is the first

@@ -36,9 +36,9 @@ static inline struct index_stripe *stripe_of(struct index *index, uint64_t bucke
 	return &index->stripes[bucket / STRIPE_BUCKETS % INDEX_STRIPES];
 }
 
-static inline struct frames *frames_of(const struct index *index, uint32_t frame)
+static inline struct pageblock *pageblock_of_frame(const struct index *index, uint32_t frame)
 {
-	return ((struct frames *const *)index->blocks)[frame / PAGES_PER_BLOCK];
+	return ((struct pageblock *const *)index->blocks)[frame / PAGES_PER_BLOCK];
 }
 
 static inline uint32_t load(const _Atomic uint32_t *link)
@@ -63,16 +63,16 @@ static inline _Atomic uint32_t *link_of(struct index *index, _Atomic uint32_t *b
 
 	while (UNLIKELY((next = load(link)) != frame)) {
 		assert(next != PAGE_NONE);
-		link = &frames_of(index, next)->pages[next % PAGES_PER_BLOCK].next;
+		link = &pageblock_of_frame(index, next)->pages[next % PAGES_PER_BLOCK].next;
 	}
 	return link;
 }
 
 /* Whether the descriptor is the entry of `key`: neither another page's, nor in a revoked block. */
-static inline bool is_entry(const struct frames *frames, const struct page *page, uint64_t key)
+static inline bool is_entry(const struct pageblock *pageblock, const struct page *page, uint64_t key)
 {
 	return page_key(page) == key &&
-	       atomic_load_explicit(&page->generation, memory_order_relaxed) == frames_generation(frames);
+	       atomic_load_explicit(&page->generation, memory_order_relaxed) == pageblock_generation(pageblock);
 }
 
 /* The page, and the link to it: the bucket, or in the page before it. */
@@ -81,10 +81,10 @@ static inline struct page *find_link_locked(struct index *index, uint64_t bucket
 	uint32_t frame;
 
 	for (*link = &index->buckets[bucket]; (frame = load(*link)) != PAGE_NONE;) {
-		struct frames *frames = frames_of(index, frame);
-		struct page *page = &frames->pages[frame % PAGES_PER_BLOCK];
+		struct pageblock *pageblock = pageblock_of_frame(index, frame);
+		struct page *page = &pageblock->pages[frame % PAGES_PER_BLOCK];
 
-		if (is_entry(frames, page, key) && page_content(page_state(page)) >= PAGE_WRITING)
+		if (is_entry(pageblock, page, key) && page_content(page_state(page)) >= PAGE_WRITING)
 			return page;
 		*link = &page->next;
 	}

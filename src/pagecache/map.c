@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Mappings: pages that stay pinned while a program or a device uses them. Each page of a mapping
- * moves into a block that is set apart (apart.h) if it can, is counted there, and has a pin of the
- * mapping's, or is WRITING.
+ * moves into a block that is set apart (longterm.h) if it can, is counted there, and has a pin of
+ * the mapping's, or is WRITING.
  */
 #include "map.h"
 
-#include "apart.h"
 #include "exclusive.h"
 #include "io.h"
+#include "longterm.h"
 #include "runtime/base/bits.h"
 #include "writeback.h"
 
@@ -61,10 +61,10 @@ static status_t add_page(struct mapping *mapping, uint64_t number, uint64_t skip
 	if (mapping->access == MAP_READ)
 		status = pin(node, number, &page);
 	else
-		status = page_get_writing(node, number, bytes == node_page_bytes(node, number), &page);
+		status = page_lock_writing(node, number, bytes == node_page_bytes(node, number), &page);
 	if (status != STATUS_OK)
 		return status;
-	apart_enter(node->volume, &page, &mapping->no_frames);
+	longterm_enter(node->volume, &page, &mapping->no_frames);
 	mapping->pages[mapping->page_count++] = page;
 	io_add_segment(mapping->segments, &mapping->segment_count, (struct phys_addr){ page_address(page).value + skip },
 		       bytes);
@@ -107,13 +107,13 @@ static void mapping_end(struct mapping *mapping, bool transferred)
 	for (uint32_t i = 0; i < mapping->page_count; i++) {
 		struct page *page = mapping->pages[i];
 
-		apart_leave(volume, page);
+		longterm_leave(volume, page);
 		if (mapping->access == MAP_READ)
 			page_unpin(page);
 		else if (transferred || (page_state(page) & (PAGE_LISTED | PAGE_UNFLUSHED)))
 			page_written(volume, page, transferred && has_whole(mapping, i) ? PAGE_STALE : 0);
 		else
-			page_give_up(volume, page);
+			page_discard(volume, page);
 	}
 	atomic_fetch_sub(&volume->writeback.mapped_pages, mapping->reserved);
 	heap_free(memory_general_heap(volume->pagecache->memory), mapping);

@@ -14,7 +14,7 @@
  * Each mapping knows the line that made it (CALL_SITE in heap/owner.h), for reports of requests
  * that it is in the way of.
  *
- * Pages move to a block that is set apart (apart.h) before they are mapped, and stay there while
+ * Pages move to a block that is set apart (longterm.h) before they are mapped, and stay there while
  * they are mapped, out of the way of large requests. A page that other tasks use just then, or for
  * which there is no memory, is mapped where it is, and holds up its block; pagecache_statistics
  * counts these. Still, map for the time of a transfer, not for good.

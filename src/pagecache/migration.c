@@ -14,33 +14,33 @@ static bool is_full(struct migration *migration)
 	return atomic_load_explicit(&migration->count, memory_order_relaxed) == migration->wanted;
 }
 
-static struct frames *take(struct migration *migration)
+static struct pageblock *take(struct migration *migration)
 {
-	struct frames *frames = NULL;
+	struct pageblock *pageblock = NULL;
 
 	spinlock_lock(&migration->lock);
 	if (migration->count > 0)
-		frames = migration->blocks[--migration->count];
+		pageblock = migration->blocks[--migration->count];
 	spinlock_unlock(&migration->lock);
-	return frames;
+	return pageblock;
 }
 
 void migration_refill(struct pagecache *pagecache)
 {
 	struct migration *migration = &pagecache->eviction.migration;
-	struct frames *frames;
+	struct pageblock *pageblock;
 
-	while (!is_full(migration) && frames_alloc(pagecache, &migration->owner, &frames) == STATUS_OK) {
+	while (!is_full(migration) && pageblock_alloc(pagecache, &migration->owner, &pageblock) == STATUS_OK) {
 		bool room;
 
 		/* Another task may have filled the reserve meanwhile. */
 		spinlock_lock(&migration->lock);
 		room = !is_full(migration);
 		if (room)
-			migration->blocks[migration->count++] = frames;
+			migration->blocks[migration->count++] = pageblock;
 		spinlock_unlock(&migration->lock);
 		if (!room)
-			memory_blocks_free(pagecache->memory, frames->block);
+			memory_blocks_free(pagecache->memory, pageblock->block);
 	}
 }
 
@@ -62,27 +62,27 @@ status_t migration_init(struct pagecache *pagecache, uint32_t blocks)
 
 void migration_fini(struct pagecache *pagecache)
 {
-	struct frames *frames;
+	struct pageblock *pageblock;
 
-	while ((frames = take(&pagecache->eviction.migration)) != NULL)
-		memory_blocks_free(pagecache->memory, frames->block);
+	while ((pageblock = take(&pagecache->eviction.migration)) != NULL)
+		memory_blocks_free(pagecache->memory, pageblock->block);
 }
 
 bool migration_open(struct volume *volume)
 {
 	struct pagecache *pagecache = volume->pagecache;
 	struct page_heap *heap = &volume->eviction.heap;
-	struct frames *frames;
+	struct pageblock *pageblock;
 
 	assert(platform_is_cleaning());
-	frames = take(&pagecache->eviction.migration);
-	if (!frames)
+	pageblock = take(&pagecache->eviction.migration);
+	if (!pageblock)
 		return false;
-	block_heap_hand_over(memory_block_heap(pagecache->memory), frames->block, 1, &heap->owner);
+	block_heap_hand_over(memory_block_heap(pagecache->memory), pageblock->block, 1, &heap->owner);
 	spinlock_lock(&heap->lock);
-	page_heap_close_locked(heap, LANE_MAIN); /* even if its cursor has frames ahead */
-	page_heap_enter_locked(heap, frames, FRAMES_OPEN, LANE_MAIN);
-	page_heap_open_locked(heap, frames, LANE_MAIN);
+	page_heap_close_locked(heap, QUEUE_MAIN); /* even if its cursor has frames ahead */
+	page_heap_enter_locked(heap, pageblock, PAGEBLOCK_OPEN, QUEUE_MAIN);
+	page_heap_open_locked(heap, pageblock, QUEUE_MAIN);
 	spinlock_unlock(&heap->lock);
 	return true;
 }

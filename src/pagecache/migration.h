@@ -7,16 +7,16 @@
  */
 #pragma once
 
-#include "frame_table.h"
+#include "pageblock_table.h"
 
 #define MIGRATION_BLOCKS_MAX 16
 
 struct migration {
 	struct spinlock lock;
 	struct owner owner;
-	uint32_t wanted;                             /* [I] blocks */
-	_Atomic uint32_t count;                      /* [lock]; read without */
-	struct frames *blocks[MIGRATION_BLOCKS_MAX]; /* [lock] */
+	uint32_t wanted;                                /* [I] blocks */
+	_Atomic uint32_t count;                         /* [lock]; read without */
+	struct pageblock *blocks[MIGRATION_BLOCKS_MAX]; /* [lock] */
 };
 
 struct pagecache;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * A cached page: 4 KB of a node in a frame of its volume's page heap. Its descriptor lies outside
- * of the frame, in a table that has one for every frame of the machine (frame_table.h):
+ * of the frame, in a table that has one for every frame of the machine (pageblock_table.h):
  * descriptors never go away, even when their frames leave the cache.
  *
  * The state word holds the content, the flags, the counter of hits, and the pins. One table in
@@ -14,7 +14,7 @@
  *			  an eviction
  *	GONE       >= 1   out of the index; the last unpin frees the frame. Its read failed, and
  *			  `key` holds the negated status; or it has left a loaned block, where pins do not
- *			  count (lend.h)
+ *			  count (loan.h)
  *	WRITING    >= 1   a writer waits for the other pins, then has the page for itself
  *	READING    >= 1   on its way from the device; the I/O holds a pin
  *	CLEAN      >= 0   as on the device
@@ -156,7 +156,7 @@ static inline bool page_is_idle(uint32_t state)
 }
 
 /* FREE, or CLEAN without pins and not UNFLUSHED: as every page of a loaned block. */
-static inline bool page_is_lendable(uint32_t state)
+static inline bool page_is_loanable(uint32_t state)
 {
 	return page_is(state, PAGE_FREE) || (page_is_idle(state) && !(state & PAGE_UNFLUSHED));
 }

@@ -27,7 +27,7 @@ struct volume_pages {
 };
 
 struct pagecache_pages {
-	struct frame_table table;
+	struct pageblock_table table;
 	struct index index;
 	struct objcache requests; /* I/O objects */
 	_Atomic uint32_t requests_used;

@@ -7,7 +7,7 @@
 #include "pagecache.h"
 
 #include "io.h"
-#include "lend.h"
+#include "loan.h"
 #include "runtime/base/assert.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/string.h"
@@ -21,7 +21,7 @@ static status_t check_config(const struct pagecache_config *config)
 {
 	return config->dirty_max_percent <= DIRTY_PERCENT_MAX && config->dirty_background_percent < config->dirty_max_percent &&
 			       config->move_percent <= 100 && config->requests >= 2 && config->nodes <= PAGE_NODE_MAX &&
-			       config->lookaside_frames <= LOOKASIDE_FRAMES && config->migration_blocks <= MIGRATION_BLOCKS_MAX
+			       config->cpu_frames <= CPU_FRAMES_MAX && config->migration_blocks <= MIGRATION_BLOCKS_MAX
 		       ? STATUS_OK
 		       : STATUS_INVALID;
 }
@@ -80,7 +80,7 @@ status_t pagecache_init(struct pagecache *pagecache, struct memory *memory, cons
 	mutex_init(&pagecache->writeback.flush_lock, "flush of all");
 	mutex_init(&pagecache->volumes_lock, "volumes");
 	list_init(&pagecache->volumes);
-	status = frame_table_init(&pagecache->pages.table, memory);
+	status = pageblock_table_init(&pagecache->pages.table, memory);
 	if (status != STATUS_OK)
 		return status;
 	status = tables_create(pagecache);
@@ -92,7 +92,7 @@ status_t pagecache_init(struct pagecache *pagecache, struct memory *memory, cons
 	status = migration_init(pagecache, config->migration_blocks);
 	if (status != STATUS_OK)
 		goto no_migration;
-	lend_init(pagecache);
+	loan_init(pagecache);
 	return STATUS_OK;
 
 no_migration:
@@ -101,7 +101,7 @@ no_migration:
 no_requests:
 	memory_blocks_free(memory, pagecache->tables);
 no_tables:
-	frame_table_fini(&pagecache->pages.table);
+	pageblock_table_fini(&pagecache->pages.table);
 	return status;
 }
 
@@ -109,12 +109,12 @@ status_t pagecache_fini(struct pagecache *pagecache)
 {
 	if (!list_is_empty(&pagecache->volumes))
 		return STATUS_BUSY;
-	lend_fini(pagecache);
+	loan_fini(pagecache);
 	if (objcache_fini(&pagecache->pages.requests) != STATUS_OK)
 		platform_panic("page cache: I/O is under way without a volume");
 	migration_fini(pagecache);
 	memory_blocks_free(pagecache->memory, pagecache->tables);
-	frame_table_fini(&pagecache->pages.table);
+	pageblock_table_fini(&pagecache->pages.table);
 	return STATUS_OK;
 }
 

@@ -41,7 +41,7 @@ struct pagecache_config {
 	unsigned move_percent;     /* a drained block with at most this share of dirty pages has them moved */
 	uint32_t requests;         /* reserve of I/O objects, at least 2; each is 1 MB of I/O in flight */
 	uint64_t readahead_bytes;  /* of a stream ahead of its reader; 0: no readahead */
-	uint32_t lookaside_frames; /* that a CPU keeps of each volume for its next misses, at most LOOKASIDE_FRAMES; 0: none */
+	uint32_t cpu_frames;       /* that a CPU keeps of each volume for its next misses, at most CPU_FRAMES_MAX; 0: none */
 	uint32_t migration_blocks; /* reserve for pages that are moved by a drain; at most MIGRATION_BLOCKS_MAX */
 	uint64_t frame_wait_ns;    /* how long a reader or writer waits for a frame before it gets no memory; 0: 1 s */
 	uint64_t flush_wait_ns;    /* how long the detach of a volume waits for its flush; 0: 60 s */
@@ -62,7 +62,7 @@ struct pagecache_statistics {
 	_Atomic uint64_t inserted_pages;
 	_Atomic uint64_t evicted_pages; /* dropped by a cursor, a drain or a failed read */
 	_Atomic uint64_t moved_pages;
-	_Atomic uint64_t mapped_in_place; /* mapped pages that could not be set apart (apart.h) */
+	_Atomic uint64_t mapped_in_place; /* mapped pages that could not be set apart (longterm.h) */
 	_Atomic uint64_t ahead_pages;     /* read ahead */
 	_Atomic uint64_t ahead_used;      /* of ahead_pages, used */
 	_Atomic uint64_t ahead_wasted;    /* of ahead_pages, evicted unused */

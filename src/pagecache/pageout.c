@@ -17,16 +17,16 @@ static bool is_near_limit(const struct volume *volume)
 	return atomic_load(&volume->counts.dirty_pages) >= (limits.background + limits.max) / 2;
 }
 
-void pageout_note(struct volume *volume, struct frames *frames)
+void pageout_note(struct volume *volume, struct pageblock *pageblock)
 {
 	struct pageout *pageout = &volume->writeback.pageout;
 	uint32_t i = 0;
 
 	spinlock_lock(&volume->writeback.lock);
-	while (i < pageout->count && pageout->blocks[i] != frames)
+	while (i < pageout->count && pageout->blocks[i] != pageblock)
 		i++;
 	if (i == pageout->count && i < PAGEOUT_BLOCKS)
-		pageout->blocks[pageout->count++] = frames;
+		pageout->blocks[pageout->count++] = pageblock;
 	spinlock_unlock(&volume->writeback.lock);
 	if (is_near_limit(volume))
 		writeback_kick(volume->pagecache);
@@ -44,12 +44,12 @@ struct order {
 };
 
 /* Collects the block's dirty pages. [D] keeps their keys from changing. */
-static void order_make(struct volume *volume, struct frames *frames, struct order *order)
+static void order_make(struct volume *volume, struct pageblock *pageblock, struct order *order)
 {
 	order->count = 0;
 	spinlock_lock(&volume->writeback.lock);
 	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++) {
-		const struct page *page = &frames->pages[i];
+		const struct page *page = &pageblock->pages[i];
 		const uint32_t state = page_state(page);
 
 		if (page_is(state, PAGE_DIRTY) && (state & PAGE_LISTED) && !(state & PAGE_FAILED))
@@ -60,24 +60,25 @@ static void order_make(struct volume *volume, struct frames *frames, struct orde
 	sort_numbers(order->places, order->count);
 }
 
-static bool is_writing(const struct frames *frames)
+static bool is_writing(const struct pageblock *pageblock)
 {
 	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++)
-		if (page_is(page_state(&frames->pages[i]), PAGE_WRITEBACK))
+		if (page_is(page_state(&pageblock->pages[i]), PAGE_WRITEBACK))
 			return true;
 	return false;
 }
 
-bool pageout_write_block(struct volume *volume, struct frames *frames)
+bool pageout_write_block(struct volume *volume, struct pageblock *pageblock)
 {
 	struct order order;
 	uint32_t started = 0;
 
-	order_make(volume, frames, &order);
-	while (started < order.count && writeback_start_page(volume, &frames->pages[order.places[started] % PAGES_PER_BLOCK]))
+	order_make(volume, pageblock, &order);
+	while (started < order.count &&
+	       writeback_start_page(volume, &pageblock->pages[order.places[started] % PAGES_PER_BLOCK]))
 		started++;
 	/* A quick device may have finished already. */
-	return started > 0 || is_writing(frames);
+	return started > 0 || is_writing(pageblock);
 }
 
 /* Early -------------------------------------------------------------------------------------------------------------------- */

@@ -7,20 +7,20 @@
  */
 #pragma once
 
-#include "frame_table.h"
+#include "pageblock_table.h"
 
 #define PAGEOUT_BLOCKS 16
 
 /* The pageout list of a volume, under [D]. */
 struct pageout {
-	struct frames *blocks[PAGEOUT_BLOCKS];
+	struct pageblock *blocks[PAGEOUT_BLOCKS];
 	uint32_t count;
 };
 
 struct volume;
 
 /* Notes a block that should be written, if there is room on the list. */
-void pageout_note(struct volume *volume, struct frames *frames);
+void pageout_note(struct volume *volume, struct pageblock *pageblock);
 
 /*
  * Starts writes of the block's dirty pages, in the order of the disk, as far as there are I/O
@@ -28,7 +28,7 @@ void pageout_note(struct volume *volume, struct frames *frames);
  * meanwhile: the caller has isolated it or holds it. True: pages of it are being written, or have
  * been.
  */
-bool pageout_write_block(struct volume *volume, struct frames *frames);
+bool pageout_write_block(struct volume *volume, struct pageblock *pageblock);
 
 /*
  * For the background writer: writes the noted blocks, if so much is dirty that reclaim may come to

@@ -6,7 +6,7 @@
  */
 #include "exclusive.h"
 #include "io.h"
-#include "lend.h"
+#include "loan.h"
 #include "replacement.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/string.h"
@@ -68,7 +68,7 @@ static struct page *window_pin(struct window *window, uint64_t number)
 	const uint64_t key = page_key_make(node->id, number);
 	struct lookup lookup;
 	struct page *page = page_pin(node->volume, key, &lookup);
-	enum lane lane;
+	enum queue queue;
 
 	if (page) {
 		count_hit(window, lookup.before);
@@ -76,9 +76,9 @@ static struct page *window_pin(struct window *window, uint64_t number)
 	}
 	if (lookup.status != STATUS_NOT_FOUND)
 		return NULL;
-	lane = replacement_admit(node->volume, key);
-	page = frame_try_take(node->volume, &lane);
-	if (!page || !page_insert(node, page, lane, number, page_state_make(PAGE_READING, 2)))
+	queue = replacement_admit(node->volume, key);
+	page = frame_try_take(node->volume, &queue);
+	if (!page || !page_insert(node, page, queue, number, page_state_make(PAGE_READING, 2)))
 		return NULL;
 	window->misses++;
 	window_read(window, page);
@@ -141,14 +141,14 @@ static status_t window_copy(struct window *window)
 static inline bool copy_seen(struct node *node, uint64_t number, const struct part *part, uint32_t *before)
 {
 	const uint64_t key = page_key_make(node->id, number);
-	struct sight sight;
-	const char *memory = index_see(&node->volume->pagecache->pages.index, key, &sight);
+	struct page_snapshot snapshot;
+	const char *memory = index_snapshot(&node->volume->pagecache->pages.index, key, &snapshot);
 
 	if (!memory)
 		return false;
 	memcpy_unstable(part->target, memory + part->skip, part->bytes);
-	*before = sight.before;
-	return index_saw_whole(&sight);
+	*before = snapshot.before;
+	return page_snapshot_is_whole(&snapshot);
 }
 
 static status_t read_window(struct window *window)

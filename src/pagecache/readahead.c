@@ -230,9 +230,9 @@ static bool read_piece(struct node *node, uint64_t first, uint64_t last)
 
 		if (index_look(&volume->pagecache->pages.index, page_key_make(node->id, number)))
 			continue;
-		page = lookaside_take(volume, LANE_PROBATION);
+		page = cpu_frames_take(volume, QUEUE_PROBATION);
 		more = page != NULL;
-		if (!more || !page_insert(node, page, LANE_PROBATION, number, page_state_make(PAGE_READING, PAGE_AHEAD | 1)))
+		if (!more || !page_insert(node, page, QUEUE_PROBATION, number, page_state_make(PAGE_READING, PAGE_AHEAD | 1)))
 			continue;
 		atomic_fetch_add_explicit(&volume->counts.ahead_pages, 1, memory_order_relaxed);
 		if (io_add(io, page))

@@ -35,11 +35,11 @@
  * again; a page in writeback may keep the block from going. A page in the younger half of probation
  * would have stayed for longer.
  */
-static const uint8_t weights[PAGE_RANKS] = { 2, 7, 3, 20, 20, 30, 30, 30 };
-static const uint8_t weights_open[LANES] = { 5, 12 }; /* new pages have not yet shown their worth */
-#define WEIGHT_DIRTY 20
-#define WEIGHT_BUSY  80
-#define WEIGHT_YOUNG 2
+static const uint8_t rank_costs[PAGE_RANKS] = { 2, 7, 3, 20, 20, 30, 30, 30 };
+static const uint8_t open_costs[QUEUES] = { 5, 12 }; /* new pages have not yet shown their worth */
+#define COST_DIRTY 20
+#define COST_BUSY  80
+#define COST_YOUNG 2
 
 /* Pages -------------------------------------------------------------------------------------------------------------------- */
 
@@ -83,32 +83,32 @@ static uint64_t demand_pages(const struct page_heap *heap)
  * blocks are gone: then there are more misses than the sizes of the queues are to blame for. And
  * while probation is larger than its target, a miss of main does not lower the target.
  */
-static void adapt(struct page_heap *heap, enum lane lane)
+static void adapt(struct page_heap *heap, enum queue queue)
 {
 	const uint64_t one_page = (1ull << TARGET_SHIFT) / MAX(pages_of(heap), 1u);
 	uint64_t target;
 
 	spinlock_lock(&heap->lock);
 	target = atomic_load_explicit(&heap->target, memory_order_relaxed);
-	if (heap->gone_blocks == 0 && (lane == LANE_PROBATION || demand_pages(heap) <= target_of(heap))) {
-		target += lane == LANE_PROBATION ? one_page : -one_page;
+	if (heap->gone_blocks == 0 && (queue == QUEUE_PROBATION || demand_pages(heap) <= target_of(heap))) {
+		target += queue == QUEUE_PROBATION ? one_page : -one_page;
 		target = MIN(MAX(target, TARGET_PARTS(TARGET_MIN_PERCENT)), TARGET_PARTS(TARGET_MAX_PERCENT));
 		atomic_store_explicit(&heap->target, target, memory_order_relaxed);
 	}
 	spinlock_unlock(&heap->lock);
 }
 
-enum lane replacement_admit(struct volume *volume, uint64_t key)
+enum queue replacement_admit(struct volume *volume, uint64_t key)
 {
 	const uint64_t pages = pages_of(&volume->eviction.heap);
-	enum lane lane;
+	enum queue queue;
 	uint64_t age;
 
-	if (!ghosts_take(&volume->pagecache->eviction.ghosts, key, &lane, &age))
-		return LANE_PROBATION;
+	if (!ghosts_take(&volume->pagecache->eviction.ghosts, key, &queue, &age))
+		return QUEUE_PROBATION;
 	if (age <= pages * RECENT_PERCENT / 100)
-		adapt(&volume->eviction.heap, lane);
-	return lane == LANE_PROBATION && age <= pages * GHOST_PERCENT / 100 ? LANE_MAIN : LANE_PROBATION;
+		adapt(&volume->eviction.heap, queue);
+	return queue == QUEUE_PROBATION && age <= pages * GHOST_PERCENT / 100 ? QUEUE_MAIN : QUEUE_PROBATION;
 }
 
 static bool main_hand(struct volume *volume, struct page *page)
@@ -127,14 +127,14 @@ static bool probation_hand(struct volume *volume, struct page *page)
 	return replacement_is_hot(page_state(page)) ? page_move(volume, page, NULL) : page_evict(volume, page);
 }
 
-bool replacement_visit(struct volume *volume, struct page *page, enum lane lane)
+bool replacement_visit(struct volume *volume, struct page *page, enum queue queue)
 {
 	uint32_t state = page_state(page);
 	bool taken;
 
 	if (page_is(state, PAGE_FREE))
 		return page_try_change(page, &state, page_state_make(PAGE_TAKEN, 0));
-	taken = lane == LANE_MAIN ? main_hand(volume, page) : probation_hand(volume, page);
+	taken = queue == QUEUE_MAIN ? main_hand(volume, page) : probation_hand(volume, page);
 	if (!taken && page_is(state, PAGE_DIRTY))
 		writeback_kick(volume->pagecache);
 	return taken;
@@ -143,74 +143,74 @@ bool replacement_visit(struct volume *volume, struct page *page, enum lane lane)
 /* Blocks ------------------------------------------------------------------------------------------------------------------- */
 
 /* Whether the block is in the younger half of probation. [R] is held. */
-static bool is_young(const struct frames *frames)
+static bool is_young(const struct pageblock *pageblock)
 {
-	const struct volume *volume = frames->volume;
+	const struct volume *volume = pageblock->volume;
 	const uint32_t now = atomic_load_explicit(&volume->pagecache->eviction.clock, memory_order_relaxed);
-	const uint32_t age = now - atomic_load_explicit(&frames->entered, memory_order_relaxed);
+	const uint32_t age = now - atomic_load_explicit(&pageblock->entered, memory_order_relaxed);
 
-	return frames->lane == LANE_PROBATION && 2 * age < volume->eviction.heap.lane_blocks[LANE_PROBATION];
+	return pageblock->queue == QUEUE_PROBATION && 2 * age < volume->eviction.heap.queue_blocks[QUEUE_PROBATION];
 }
 
 /* Counts a page that is neither FREE nor idle; returns its extra cost over an idle one. */
-static uint32_t survey_page(uint32_t state, struct frames_census *census)
+static uint32_t survey_page(uint32_t state, struct page_counts *counts)
 {
-	census->cached += page_content(state) >= PAGE_WRITING;
-	census->ends += page_is(state, PAGE_WRITEBACK);
-	census->failed += (state & PAGE_FAILED) != 0;
+	counts->cached += page_content(state) >= PAGE_WRITING;
+	counts->ends += page_is(state, PAGE_WRITEBACK);
+	counts->failed += (state & PAGE_FAILED) != 0;
 	if (page_is(state, PAGE_DIRTY) && (state & PAGE_PINS) == 0)
-		census->dirty++;
+		counts->dirty++;
 	else
-		census->stuck++;
+		counts->stuck++;
 	if (page_is(state, PAGE_DIRTY))
-		return WEIGHT_DIRTY;
-	return page_is(state, PAGE_CLEAN) ? 0 : WEIGHT_BUSY;
+		return COST_DIRTY;
+	return page_is(state, PAGE_CLEAN) ? 0 : COST_BUSY;
 }
 
-uint32_t replacement_census(const struct frames *frames, struct frames_census *census)
+uint32_t replacement_count(const struct pageblock *pageblock, struct page_counts *counts)
 {
 	uint32_t score = 0, others = 0;
 
-	*census = (struct frames_census){ .used = PAGES_PER_BLOCK };
+	*counts = (struct page_counts){ .used = PAGES_PER_BLOCK };
 	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++) {
-		const uint32_t state = page_state(&frames->pages[i]);
+		const uint32_t state = page_state(&pageblock->pages[i]);
 
 		if (!page_is_idle(state)) {
 			others++;
 			if (page_is(state, PAGE_FREE)) {
-				census->used--;
+				counts->used--;
 				continue;
 			}
-			score += survey_page(state, census);
+			score += survey_page(state, counts);
 		}
-		score += weights[page_rank(state)];
+		score += rank_costs[page_rank(state)];
 	}
-	census->cached += PAGES_PER_BLOCK - others;
+	counts->cached += PAGES_PER_BLOCK - others;
 	return score;
 }
 
-uint32_t replacement_look(const struct frames *frames, struct frames_census *census)
+uint32_t replacement_look(const struct pageblock *pageblock, struct page_counts *counts)
 {
-	const uint32_t score = replacement_census(frames, census);
+	const uint32_t score = replacement_count(pageblock, counts);
 
-	if (frames->mapped > 0)
+	if (pageblock->mapped > 0)
 		return REPLACEMENT_SCORE_MAX; /* it cannot go now */
-	return score + (is_young(frames) ? WEIGHT_YOUNG * census->used : 0);
+	return score + (is_young(pageblock) ? COST_YOUNG * counts->used : 0);
 }
 
-uint32_t replacement_score_open(const struct frames *frames)
+uint32_t replacement_score_open(const struct pageblock *pageblock)
 {
-	struct frames_census census;
+	struct page_counts counts;
 
-	return MAX(replacement_look(frames, &census), (uint32_t)weights_open[frames->lane] * PAGES_PER_BLOCK);
+	return MAX(replacement_look(pageblock, &counts), (uint32_t)open_costs[pageblock->queue] * PAGES_PER_BLOCK);
 }
 
-static uint32_t hot_pages(const struct frames *frames)
+static uint32_t hot_pages(const struct pageblock *pageblock)
 {
 	uint32_t hot = 0;
 
 	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++)
-		hot += replacement_is_hot(page_state(&frames->pages[i]));
+		hot += replacement_is_hot(page_state(&pageblock->pages[i]));
 	return hot;
 }
 
@@ -223,37 +223,37 @@ static uint64_t target_blocks(const struct page_heap *heap)
 	return MAX(MAX(target_of(heap), demand_pages(heap)) / PAGES_PER_BLOCK, 1u);
 }
 
-bool replacement_wants_fresh_locked(const struct page_heap *heap, enum lane lane)
+bool replacement_wants_fresh_locked(const struct page_heap *heap, enum queue queue)
 {
-	const uint64_t blocks = heap->lane_blocks[LANE_PROBATION], target = target_blocks(heap);
+	const uint64_t blocks = heap->queue_blocks[QUEUE_PROBATION], target = target_blocks(heap);
 
-	return lane == LANE_PROBATION || blocks == target || (blocks > target && heap->gone_blocks == 0);
+	return queue == QUEUE_PROBATION || blocks == target || (blocks > target && heap->gone_blocks == 0);
 }
 
 /*
  * Exchanges a hot block of probation for a colder one of main, as main's oldest: so no page has to
  * be moved.
  */
-static struct frames *exchange_locked(struct page_heap *heap, struct frames *frames)
+static struct pageblock *exchange_locked(struct page_heap *heap, struct pageblock *pageblock)
 {
-	struct frames *other = page_heap_oldest_locked(heap, LANE_MAIN);
-	const uint32_t hot = hot_pages(frames);
+	struct pageblock *other = page_heap_oldest_locked(heap, QUEUE_MAIN);
+	const uint32_t hot = hot_pages(pageblock);
 
 	if (!other || hot * 100 <= EXCHANGE_HOT_PERCENT * PAGES_PER_BLOCK || hot_pages(other) * 100 >= hot * EXCHANGE_PERCENT)
-		return frames;
-	page_heap_unlink_locked(heap, frames);
-	page_heap_queue_locked(heap, frames, LANE_MAIN, false);
+		return pageblock;
+	page_heap_unlink_locked(heap, pageblock);
+	page_heap_queue_locked(heap, pageblock, QUEUE_MAIN, false);
 	return other;
 }
 
-struct frames *replacement_next_locked(struct page_heap *heap, enum lane lane)
+struct pageblock *replacement_next_locked(struct page_heap *heap, enum queue queue)
 {
-	struct frames *oldest = page_heap_oldest_locked(heap, LANE_PROBATION);
-	struct frames *oldest_main = page_heap_oldest_locked(heap, LANE_MAIN);
-	const uint64_t blocks = heap->lane_blocks[LANE_PROBATION], target = target_blocks(heap);
+	struct pageblock *oldest = page_heap_oldest_locked(heap, QUEUE_PROBATION);
+	struct pageblock *oldest_main = page_heap_oldest_locked(heap, QUEUE_MAIN);
+	const uint64_t blocks = heap->queue_blocks[QUEUE_PROBATION], target = target_blocks(heap);
 	const bool keep_main = heap->gone_blocks > 0 && blocks >= 2;
 
-	if (lane == LANE_MAIN)
+	if (queue == QUEUE_MAIN)
 		return !oldest_main || (oldest && blocks > target) ? oldest : oldest_main;
 	if (!oldest || (oldest_main && blocks < target && !keep_main))
 		return oldest_main;
@@ -287,7 +287,7 @@ void replacement_came_back_locked(struct page_heap *heap)
 
 void replacement_turn_locked(struct page_heap *heap)
 {
-	const uint32_t all = MAX(heap->lane_blocks[LANE_PROBATION] + heap->lane_blocks[LANE_MAIN], GONE_TURNS);
+	const uint32_t all = MAX(heap->queue_blocks[QUEUE_PROBATION] + heap->queue_blocks[QUEUE_MAIN], GONE_TURNS);
 
 	if (++heap->gone_turns >= all / GONE_TURNS)
 		set_gone_locked(heap, 0);

@@ -48,13 +48,13 @@
 void replacement_init(struct page_heap *heap);
 
 /* The queue for a page that was missed. */
-enum lane replacement_admit(struct volume *volume, uint64_t key);
+enum queue replacement_admit(struct volume *volume, uint64_t key);
 
 /*
  * The hand of a queue at a frame. True: the frame is TAKEN now, and the caller's. May evict or move
  * the page; no lock is held.
  */
-bool replacement_visit(struct volume *volume, struct page *page, enum lane lane);
+bool replacement_visit(struct volume *volume, struct page *page, enum queue queue);
 
 #define REPLACEMENT_HOT_HITS 2u /* of pages of probation, and of pages whose block is drained */
 
@@ -71,13 +71,13 @@ bool replacement_is_worth_moving(uint32_t state);
 uint32_t replacement_state_in_main(uint32_t state);
 
 /* Whether the queue should get a fresh block. [R] is held. */
-bool replacement_wants_fresh_locked(const struct page_heap *heap, enum lane lane);
+bool replacement_wants_fresh_locked(const struct page_heap *heap, enum queue queue);
 
 /*
  * The block that the queue's cursor goes over next; it may be of the other queue. NULL: none. [R]
  * is held.
  */
-struct frames *replacement_next_locked(struct page_heap *heap, enum lane lane);
+struct pageblock *replacement_next_locked(struct page_heap *heap, enum queue queue);
 
 /* A drain gave so many blocks to a request: as many may be wanted again. Takes [R]. */
 void replacement_drained(struct page_heap *heap, uint64_t blocks);
@@ -95,13 +95,13 @@ void replacement_turn_locked(struct page_heap *heap);
  * The score of the block now, its eviction cost in 20ths of a page that is missed, and its page
  * counts. [R] is held.
  */
-uint32_t replacement_look(const struct frames *frames, struct frames_census *census);
+uint32_t replacement_look(const struct pageblock *pageblock, struct page_counts *counts);
 
 /* Its page counts, and the score without its place in the queue. [R] need not be held. */
-uint32_t replacement_census(const struct frames *frames, struct frames_census *census);
+uint32_t replacement_count(const struct pageblock *pageblock, struct page_counts *counts);
 
 /*
  * The score of a block that a cursor begins: what it is expected to be worth, or what it is worth
  * now if that is more. [R] is held.
  */
-uint32_t replacement_score_open(const struct frames *frames);
+uint32_t replacement_score_open(const struct pageblock *pageblock);

@@ -307,9 +307,9 @@ void volume_statistics(const struct volume *volume, struct pagecache_statistics 
 
 bool volume_has_block(const struct volume *volume, struct phys_addr address)
 {
-	const struct frames *frames = frame_table_block(&volume->pagecache->pages.table, address);
+	const struct pageblock *pageblock = pageblock_table_block(&volume->pagecache->pages.table, address);
 
-	return frames && atomic_load(&frames->volume) == volume;
+	return pageblock && atomic_load(&pageblock->volume) == volume;
 }
 
 bool volume_page_at(const struct volume *volume, struct phys_addr address, uint64_t *number)
@@ -318,7 +318,7 @@ bool volume_page_at(const struct volume *volume, struct phys_addr address, uint6
 
 	if (!volume_has_block(volume, address))
 		return false;
-	page = frame_table_page(&volume->pagecache->pages.table, (uint32_t)(address.value / PAGE_BYTES));
+	page = pageblock_table_page(&volume->pagecache->pages.table, (uint32_t)(address.value / PAGE_BYTES));
 	*number = page_key_number(page_key(page));
 	return page_is_readable(page_state(page));
 }

@@ -62,11 +62,11 @@ static void explain_mappings(struct volume *volume, struct phys_addr lowest, str
 		log_warn("memory:     and %llu more mappings", (unsigned long long)(count - MAPPINGS_SHOWN));
 }
 
-struct page_counts {
+struct state_counts {
 	uint64_t dirty, moving, pinned;
 };
 
-static void count_page(struct page_counts *counts, uint32_t state)
+static void count_page(struct state_counts *counts, uint32_t state)
 {
 	if (page_is(state, PAGE_FREE) || page_is(state, PAGE_GONE))
 		return;
@@ -81,17 +81,17 @@ static void count_page(struct page_counts *counts, uint32_t state)
 void volume_explain(struct cleaner *cleaner, struct phys_addr lowest, struct phys_addr highest)
 {
 	struct volume *volume = container_of(cleaner, struct volume, eviction.cleaners[VOLUME_CLEANER_CLEAN]);
-	const struct frame_table *table = &volume->pagecache->pages.table;
+	const struct pageblock_table *table = &volume->pagecache->pages.table;
 	const uint64_t last = MIN(highest.value >> BLOCK_SHIFT, table->first_block + table->count - 1);
-	struct page_counts counts = { 0 };
+	struct state_counts counts = { 0 };
 
 	for (uint64_t block = MAX(lowest.value >> BLOCK_SHIFT, table->first_block); block <= last; block++) {
-		struct frames *frames = table->blocks[block - table->first_block];
+		struct pageblock *pageblock = table->blocks[block - table->first_block];
 
-		if (!frames || !atomic_load(&frames->ready) || atomic_load(&frames->volume) != volume)
+		if (!pageblock || !atomic_load(&pageblock->ready) || atomic_load(&pageblock->volume) != volume)
 			continue;
 		for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++)
-			count_page(&counts, page_state(&frames->pages[i]));
+			count_page(&counts, page_state(&pageblock->pages[i]));
 	}
 	if (counts.dirty + counts.moving + counts.pinned > 0)
 		log_warn("memory:     %s has %llu pages dirty, %llu being read or written, %llu pinned there", volume->name,

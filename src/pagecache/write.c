@@ -10,7 +10,7 @@
 #include "runtime/base/string.h"
 #include "writeback.h"
 
-#define BEHIND_STRETCHES 2 /* ranges of a request's size, before write-behind begins */
+#define BEHIND_STEPS 2 /* ranges of a request's size, before write-behind begins */
 
 static status_t write_page(struct node *node, uint64_t offset, const char *data, size_t bytes)
 {
@@ -19,7 +19,7 @@ static status_t write_page(struct node *node, uint64_t offset, const char *data,
 	status_t status = writeback_throttle(node, number, 1);
 
 	if (status == STATUS_OK)
-		status = page_get_writing(node, number, bytes == node_page_bytes(node, number), &page);
+		status = page_lock_writing(node, number, bytes == node_page_bytes(node, number), &page);
 	if (status != STATUS_OK)
 		return status;
 	memcpy((char *)page_memory(page) + offset % PAGE_BYTES, data, bytes);
@@ -34,15 +34,14 @@ static status_t write_page(struct node *node, uint64_t offset, const char *data,
  */
 static void write_behind(struct node *node, uint64_t from, uint64_t to)
 {
-	const uint64_t stretch = io_pages_max(node->volume) * PAGE_BYTES;
-	const uint64_t full = align_down(to, stretch);
+	const uint64_t step = io_pages_max(node->volume) * PAGE_BYTES;
+	const uint64_t full = align_down(to, step);
 
 	if (atomic_exchange_explicit(&node->written_to, to, memory_order_relaxed) != from)
 		atomic_store_explicit(&node->written_from, from, memory_order_relaxed);
-	if (full <= from || full - atomic_load_explicit(&node->written_from, memory_order_relaxed) < BEHIND_STRETCHES * stretch)
+	if (full <= from || full - atomic_load_explicit(&node->written_from, memory_order_relaxed) < BEHIND_STEPS * step)
 		return;
-	(void)writeback_start_range(node, align_down(MAX(from, stretch) - stretch, stretch) / PAGE_BYTES, full / PAGE_BYTES,
-				    true);
+	(void)writeback_start_range(node, align_down(MAX(from, step) - step, step) / PAGE_BYTES, full / PAGE_BYTES, true);
 }
 
 status_t node_write(struct node *node, uint64_t offset, const void *buffer, size_t bytes)
@@ -78,25 +77,25 @@ static status_t discard_page(struct node *node, uint64_t number)
 	if (node_evict_page(node, number) ||
 	    !index_find(&node->volume->pagecache->pages.index, page_key_make(node->id, number), &state))
 		return STATUS_OK;
-	status = page_get_writing(node, number, true, &page);
+	status = page_lock_writing(node, number, true, &page);
 	if (status == STATUS_OK)
-		page_give_up(node->volume, page);
+		page_discard(node->volume, page);
 	return status;
 }
 
 /* Discards the node's pages in the range that it finds, frame by frame. */
 static status_t discard_frames(struct node *node, uint64_t first, uint64_t end)
 {
-	const struct frame_table *table = &node->volume->pagecache->pages.table;
+	const struct pageblock_table *table = &node->volume->pagecache->pages.table;
 	status_t status = STATUS_OK;
 
 	for (uint64_t block = 0; block < table->count && status == STATUS_OK; block++) {
-		struct frames *frames = table->blocks[block];
+		struct pageblock *pageblock = table->blocks[block];
 
-		for (uint32_t i = 0; frames && frames->ready && i < PAGES_PER_BLOCK && status == STATUS_OK; i++) {
-			const uint64_t key = page_key(&frames->pages[i]);
+		for (uint32_t i = 0; pageblock && pageblock->ready && i < PAGES_PER_BLOCK && status == STATUS_OK; i++) {
+			const uint64_t key = page_key(&pageblock->pages[i]);
 
-			if (page_content(page_state(&frames->pages[i])) >= PAGE_WRITING && page_key_node(key) == node->id &&
+			if (page_content(page_state(&pageblock->pages[i])) >= PAGE_WRITING && page_key_node(key) == node->id &&
 			    page_key_number(key) >= first && page_key_number(key) < end)
 				status = discard_page(node, page_key_number(key));
 		}

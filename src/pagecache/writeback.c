@@ -358,18 +358,18 @@ static struct page *pick_of_range(struct node *node, void *context)
 	return page;
 }
 
-bool writeback_start_range(struct node *node, uint64_t first, uint64_t end, bool patient)
+bool writeback_start_range(struct node *node, uint64_t first, uint64_t end, bool nonblocking)
 {
-	struct range_pick range = { first, end, patient ? DIRTY_WAITING : DIRTY_BUSY };
+	struct range_pick range = { first, end, nonblocking ? DIRTY_WAITING : DIRTY_BUSY };
 	struct pagecache *pagecache = node->volume->pagecache;
 	bool any = false;
 
-	while (!patient || atomic_load(&pagecache->pages.requests_used) < pagecache->config.requests / 2) {
+	while (!nonblocking || atomic_load(&pagecache->pages.requests_used) < pagecache->config.requests / 2) {
 		const uint32_t progress = atomic_load(&pagecache->pages.progress);
 		const enum writeback started = writeback_start(node->volume, node, end, pick_of_range, &range);
 
 		any = any || started == WRITEBACK_STARTED;
-		if (started == WRITEBACK_NOTHING || (started == WRITEBACK_STARVED && patient))
+		if (started == WRITEBACK_NOTHING || (started == WRITEBACK_STARVED && nonblocking))
 			break;
 		if (started == WRITEBACK_STARTED)
 			continue;

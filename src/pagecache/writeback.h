@@ -10,7 +10,7 @@
  * by enters DIRTY_BUSY, and is claimed when the writer is done: so a page that is written to again
  * and again is written back once in each pass.
  *
- * Writers pay for the pages that they dirty, see writeback_price.
+ * Writers pay for the pages that they dirty, see writeback_rate.
  *
  *	writeback.c		dirty sets, claims, writes
  *	writeback_wait.c	tasks that wait for a write, and are woken
@@ -57,11 +57,11 @@ struct page *writeback_old_locked(struct node *node, enum dirty_kind kind);
 uint64_t writeback_clock_locked(struct volume *volume);
 
 /*
- * Starts to write the dirty pages among [first, end) of the node, and no others. A patient call
+ * Starts to write the dirty pages among [first, end) of the node, and no others. A nonblocking call
  * leaves out pages whose last write failed, and does not wait for I/O objects. True: there was
  * something to be written.
  */
-bool writeback_start_range(struct node *node, uint64_t first, uint64_t end, bool patient);
+bool writeback_start_range(struct node *node, uint64_t first, uint64_t end, bool nonblocking);
 
 /*
  * Whether a write of the node (NULL: of any) that began before this time is in flight. [D] is held.
@@ -159,14 +159,14 @@ void writeback_dirtied(struct volume *volume);
 void writeback_completed(struct volume *volume, uint32_t pages);
 
 /*
- * The price of a page that is dirtied: how many pages must be cleaned for it, in 256ths
- * (PRICE_PAGE). It is 0 up to the middle between the background's share and the limit, and grows
+ * The rate: how many pages must be cleaned for a page that is dirtied, in 256ths
+ * (RATE_PAGE). It is 0 up to the middle between the background's share and the limit, and grows
  * from there to two pages at the limit. So dirty memory settles before the limit, where pages are
  * written as fast as they come, and writers wait a little now and then, instead of going at full
  * speed and then not at all.
  */
-#define PRICE_PAGE 256u
-uint32_t writeback_price(uint64_t dirty, uint64_t background, uint64_t max);
+#define RATE_PAGE 256u
+uint32_t writeback_rate(uint64_t dirty, uint64_t background, uint64_t max);
 
 /*
  * Called before pages [first, first + pages) of the node are dirtied: pays what the volume's

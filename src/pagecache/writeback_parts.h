@@ -37,7 +37,7 @@ struct volume_writeback {
 	status_t flush_all_status;      /* [flush_lock] how that one ended */
 	_Atomic status_t write_status;  /* of the latest write that failed */
 	_Atomic uint32_t progress;      /* changes when a write has ended */
-	_Atomic uint32_t debt;          /* what writers owe, in 256ths of a page; see pay() */
+	_Atomic uint32_t balance;       /* what writers owe, in 256ths of a page; see pay() */
 	_Atomic bool beyond_background; /* more is dirty than its share in the background */
 	_Atomic uint64_t mapped_pages;  /* of mappings for writing */
 	_Atomic uint64_t cleaned_pages; /* written so far */

@@ -8,15 +8,15 @@
  */
 #include "writeback.h"
 
-#define FLOOR_SHARE    4u    /* of the limit: the floors of all volumes together */
-#define FLOOR_VOLUMES  8u    /* volumes to divide that by, if there are fewer */
-#define FLOOR_PAGES    16u   /* the least floor of a volume */
-#define FAILED_SHARE   4u    /* of the limit, for failed pages before writers are refused */
-#define PERIOD_PAGES   8192u /* pages written by all volumes, after which older ones count half */
-#define PRICE_AT_LIMIT (2 * PRICE_PAGE)
-#define DEBT_PAGES     32u /* paid at once */
-#define DEBT_UNIT      (DEBT_PAGES * PRICE_PAGE)
-#define PAY_NS         (200 * NS_PER_MS) /* the longest wait of one payment */
+#define FLOOR_SHARE   4u    /* of the limit: the floors of all volumes together */
+#define FLOOR_VOLUMES 8u    /* volumes to divide that by, if there are fewer */
+#define FLOOR_PAGES   16u   /* the least floor of a volume */
+#define FAILED_SHARE  4u    /* of the limit, for failed pages before writers are refused */
+#define PERIOD_PAGES  8192u /* pages written by all volumes, after which older ones count half */
+#define RATE_AT_LIMIT (2 * RATE_PAGE)
+#define BALANCE_PAGES 32u /* paid at once */
+#define BALANCE_UNIT  (BALANCE_PAGES * RATE_PAGE)
+#define PAY_NS        (200 * NS_PER_MS) /* the longest wait of one payment */
 
 /* Limits ------------------------------------------------------------------------------------------------------------------- */
 
@@ -84,14 +84,13 @@ void writeback_completed(struct volume *volume, uint32_t pages)
 
 /* Paying ------------------------------------------------------------------------------------------------------------------- */
 
-uint32_t writeback_price(uint64_t dirty, uint64_t background, uint64_t max)
+uint32_t writeback_rate(uint64_t dirty, uint64_t background, uint64_t max)
 {
 	const uint64_t free_of_charge = (background + max) / 2;
 
 	if (dirty <= free_of_charge)
 		return 0;
-	return (uint32_t)MIN((dirty - free_of_charge) * PRICE_AT_LIMIT / MAX(max - free_of_charge, 1u),
-			     (uint64_t)PRICE_AT_LIMIT);
+	return (uint32_t)MIN((dirty - free_of_charge) * RATE_AT_LIMIT / MAX(max - free_of_charge, 1u), (uint64_t)RATE_AT_LIMIT);
 }
 
 void writeback_dirtied(struct volume *volume)
@@ -100,7 +99,7 @@ void writeback_dirtied(struct volume *volume)
 	const uint64_t dirty = atomic_fetch_add(&volume->counts.dirty_pages, 1) + 1;
 
 	atomic_fetch_add(&volume->pagecache->writeback.dirty_pages, 1);
-	atomic_fetch_add(&volume->writeback.debt, writeback_price(dirty, limits.background, limits.max));
+	atomic_fetch_add(&volume->writeback.balance, writeback_rate(dirty, limits.background, limits.max));
 	if (dirty > limits.background && !atomic_exchange(&volume->writeback.beyond_background, true))
 		writeback_wake(volume->pagecache);
 }
@@ -113,14 +112,14 @@ static void pay(struct volume *volume)
 {
 	const uint64_t cleaned = atomic_load(&volume->writeback.cleaned_pages);
 	uint64_t paid = atomic_load(&volume->writeback.paid_pages), due, limit_ns;
-	uint32_t debt = atomic_load(&volume->writeback.debt);
+	uint32_t balance = atomic_load(&volume->writeback.balance);
 
 	do {
-		if (debt < DEBT_UNIT)
+		if (balance < BALANCE_UNIT)
 			return;
-	} while (!atomic_compare_exchange_weak(&volume->writeback.debt, &debt, debt % DEBT_UNIT));
+	} while (!atomic_compare_exchange_weak(&volume->writeback.balance, &balance, balance % BALANCE_UNIT));
 	do
-		due = MAX(paid, cleaned) + debt / DEBT_UNIT * DEBT_PAGES;
+		due = MAX(paid, cleaned) + balance / BALANCE_UNIT * BALANCE_PAGES;
 	while (!atomic_compare_exchange_weak(&volume->writeback.paid_pages, &paid, due));
 	atomic_fetch_add_explicit(&volume->counts.throttled, 1, memory_order_relaxed);
 	limit_ns = platform_now_ns() + PAY_NS;

@@ -203,16 +203,16 @@ static void visit_page(struct volume *volume, struct page *page,
 
 void written_visit(struct volume *volume, void (*visit)(struct volume *volume, struct page *page, void *context), void *context)
 {
-	const struct frame_table *table = &volume->pagecache->pages.table;
+	const struct pageblock_table *table = &volume->pagecache->pages.table;
 
 	for (uint64_t block = 0; block < table->count; block++) {
-		struct frames *frames = table->blocks[block];
+		struct pageblock *pageblock = table->blocks[block];
 
-		if (!frames || !atomic_load(&frames->ready) || atomic_load(&frames->volume) != volume)
+		if (!pageblock || !atomic_load(&pageblock->ready) || atomic_load(&pageblock->volume) != volume)
 			continue;
 		for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++)
-			if (may_not_be_durable(page_state(&frames->pages[i])))
-				visit_page(volume, &frames->pages[i], visit, context);
+			if (may_not_be_durable(page_state(&pageblock->pages[i])))
+				visit_page(volume, &pageblock->pages[i], visit, context);
 	}
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * One operation is a lookup, pin and unpin of a cached page, a look at one as a read takes it, a read through the cache, or the
- * taking of a frame for a page that was missed, from the cursor or out of the CPU's lookaside.
+ * taking of a frame for a page that was missed, from the cursor or out of the per-CPU frames.
  */
 #include "bench/bench.h"
 
@@ -44,7 +44,7 @@ static void fill(struct setting *setting)
 }
 
 /* The whole disk is cached. */
-static void *setting_create_with(uint32_t lookaside_frames)
+static void *setting_create_with(uint32_t cpu_frames)
 {
 	const struct memory_config memory_config = { .watermarks.min_bytes = BLOCK_BYTES,
 						     .watermarks.low_bytes = 2 * BLOCK_BYTES };
@@ -53,7 +53,7 @@ static void *setting_create_with(uint32_t lookaside_frames)
 		.dirty_max_percent = 20,
 		.dirty_age_ns = NS_PER_S,
 		.requests = 4,
-		.lookaside_frames = lookaside_frames,
+		.cpu_frames = cpu_frames,
 	};
 	struct setting *setting = calloc(1, sizeof(*setting));
 	struct phys_range range;
@@ -75,9 +75,9 @@ static void *setting_create(void)
 	return setting_create_with(0);
 }
 
-static void *setting_create_lookaside(void)
+static void *setting_create_cpu_frames(void)
 {
-	return setting_create_with(LOOKASIDE_FRAMES);
+	return setting_create_with(CPU_FRAMES_MAX);
 }
 
 static void setting_destroy(void *context)
@@ -117,9 +117,9 @@ static void see(void *context, uint64_t operations)
 	const uint64_t node = page_key_make(setting->volume.node.id, 0);
 
 	for (uint64_t i = 0; i < operations; i++) {
-		struct sight sight;
+		struct page_snapshot snapshot;
 
-		if (!index_see(index, node | page_at(i), &sight) || !index_saw_whole(&sight))
+		if (!index_snapshot(index, node | page_at(i), &snapshot) || !page_snapshot_is_whole(&snapshot))
 			abort();
 	}
 }
@@ -137,10 +137,10 @@ static void read_page(void *context, uint64_t operations)
 static void take_frame(void *context, uint64_t operations)
 {
 	struct setting *setting = context;
-	enum lane lane = LANE_PROBATION;
+	enum queue queue = QUEUE_PROBATION;
 
 	for (uint64_t i = 0; i < operations; i++)
-		page_set_free(frame_try_take(&setting->volume, &lane));
+		page_set_free(frame_try_take(&setting->volume, &queue));
 }
 
 /* Of whole blocks: as many pages as that many operations, in a cache of clean pages that no task uses. */
@@ -174,8 +174,8 @@ const struct bench benches[] = {
 	  .setup = setting_create,
 	  .run = take_frame,
 	  .teardown = setting_destroy },
-	{ .name = "page cache, frame from the lookaside",
-	  .setup = setting_create_lookaside,
+	{ .name = "page cache, frame from those of the CPU",
+	  .setup = setting_create_cpu_frames,
 	  .run = take_frame,
 	  .teardown = setting_destroy },
 	{ .name = "page cache, evict a clean page with its block",

@@ -5,7 +5,7 @@
  *	reads    random reads of 4 KB of a cached set of 1 GB, against memcpy of the same pages in the same order
  *	threads  two threads on one hot set, against two on page caches of their own: reads, the lookups of reads, and lookups
  *	         with pin and unpin, as writers and mappings need them
- *	memory   bytes of bookkeeping for each page that a machine of 4 GB can cache
+ *	memory   bytes of metadata for each page that a machine of 4 GB can cache
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -179,11 +179,11 @@ static void look_up(struct cache *cache, uint64_t seed)
 static void see(struct cache *cache, uint64_t seed)
 {
 	const uint64_t node = page_key_make(cache->volume.node.id, 0);
-	struct sight sight;
+	struct page_snapshot snapshot;
 
 	for (uint64_t i = 0; i < LOOKUPS; i++)
-		if (!index_see(&cache->pagecache.pages.index, node | page_at(cache, seed + i), &sight) ||
-		    !index_saw_whole(&sight))
+		if (!index_snapshot(&cache->pagecache.pages.index, node | page_at(cache, seed + i), &snapshot) ||
+		    !page_snapshot_is_whole(&snapshot))
 			must(STATUS_NOT_FOUND);
 }
 
@@ -225,7 +225,7 @@ static void compare_threads(const char *name, void (*work)(struct cache *cache, 
 	       (unsigned long long)(apart_ns / NS_PER_US), (double)apart_ns / (double)together_ns);
 }
 
-/* Bookkeeping ------------------------------------------------------------------------------------------------------------ */
+/* Metadata --------------------------------------------------------------------------------------------------------------- */
 
 static void count_memory(void)
 {

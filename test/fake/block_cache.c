@@ -38,17 +38,17 @@ static uint64_t cache_clean(struct cleaner *cleaner, const struct reclaim_target
 	uint64_t given = 0;
 
 	(void)cleaner;
-	if (block_cache.is_dirty && !target->obstacles && (!target->may_write || block_cache.is_silent)) {
+	if (block_cache.is_dirty && !target->unmovable && (!target->may_write || block_cache.is_silent)) {
 		if (block_cache.in_vain)
 			block_cache.in_vain();
 		return 0;
 	}
-	if (target->exchange && target->obstacles && block_cache.in_the_way > 0) {
+	if (target->exchange && target->unmovable && block_cache.in_the_way > 0) {
 		const struct window place = { .start = target->lowest, .blocks = 1 };
 
 		block_cache.in_the_way--;
-		++*target->obstacles;
-		window_avoid(&memory->blocks, &place);
+		++*target->unmovable;
+		window_exclude(&memory->blocks, &place);
 		return 0;
 	}
 	for (uint64_t i = 0; i < BLOCKS && given < target->bytes; i++) {
@@ -70,7 +70,7 @@ static uint64_t cache_clean(struct cleaner *cleaner, const struct reclaim_target
 
 void block_cache_take(uint64_t leave_free)
 {
-	const struct run_request request = { .blocks = 1, .owner = &block_cache.owner, .keep_blocks = leave_free };
+	const struct run_request request = { .blocks = 1, .owner = &block_cache.owner, .leave_free = leave_free };
 	struct phys_addr block;
 
 	while (block_heap_alloc(&memory->blocks, &request, &block) == STATUS_OK)
@@ -94,7 +94,7 @@ void block_cache_fini(void)
 	for (uint64_t i = 0; i < BLOCKS; i++)
 		if (atomic_load(&block_cache.has[i]))
 			memory_blocks_free(memory, address_of(i));
-	ck_assert_uint_eq(atomic_load(&memory->reclaim.claimed_blocks), 0);
-	ck_assert_uint_eq(memory->blocks.fence.first, memory->blocks.fence.end);
+	ck_assert_uint_eq(atomic_load(&memory->reclaim.pending_blocks), 0);
+	ck_assert_uint_eq(memory->blocks.isolated.first, memory->blocks.isolated.end);
 	machine_fini(&block_cache_machine);
 }

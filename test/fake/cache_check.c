@@ -5,20 +5,20 @@
 
 /* Blocks ------------------------------------------------------------------------------------------------------------------- */
 
-static bool queue_is_valid(struct page_heap *heap, enum lane lane, uint32_t *queued)
+static bool queue_is_valid(struct page_heap *heap, enum queue queue, uint32_t *queued)
 {
-	uint32_t blocks = heap->open[lane] != NULL;
+	uint32_t blocks = heap->open[queue] != NULL;
 
-	list_for_each (link, &heap->queues[lane]) {
-		const struct frames *frames = container_of(link, struct frames, link);
+	list_for_each (link, &heap->queues[queue]) {
+		const struct pageblock *pageblock = container_of(link, struct pageblock, link);
 
-		if (frames->role != FRAMES_QUEUED || frames->lane != lane || frames->busy != 0 ||
-		    !(heap->level_mask >> page_heap_level(frames->score) & 1))
+		if (pageblock->role != PAGEBLOCK_QUEUED || pageblock->queue != queue || pageblock->busy != 0 ||
+		    !(heap->level_mask >> page_heap_level(pageblock->score) & 1))
 			return false;
 		blocks++;
 		(*queued)++;
 	}
-	return blocks == heap->lane_blocks[lane];
+	return blocks == heap->queue_blocks[queue];
 }
 
 static uint32_t list_length(const struct list *list)
@@ -30,29 +30,30 @@ static uint32_t list_length(const struct list *list)
 	return length;
 }
 
-static bool apart_is_valid(const struct page_heap *heap)
+static bool longterm_is_valid(const struct page_heap *heap)
 {
 	uint32_t blocks = 0;
 
-	list_for_each (link, &heap->apart) {
-		const struct frames *frames = container_of(link, struct frames, link);
+	list_for_each (link, &heap->longterm) {
+		const struct pageblock *pageblock = container_of(link, struct pageblock, link);
 
-		if (frames->role != FRAMES_APART || (frames != heap->apart_open && !frames_cursor_is_done(frames)) ||
-		    (frames->mapped == 0 && frames_cursor_is_done(frames)))
+		if (pageblock->role != PAGEBLOCK_LONGTERM ||
+		    (pageblock != heap->longterm_open && !pageblock_cursor_is_done(pageblock)) ||
+		    (pageblock->mapped == 0 && pageblock_cursor_is_done(pageblock)))
 			return false;
 		blocks++;
 	}
-	return blocks == heap->apart_blocks && (!heap->apart_open || heap->apart_open->role == FRAMES_APART);
+	return blocks == heap->longterm_blocks && (!heap->longterm_open || heap->longterm_open->role == PAGEBLOCK_LONGTERM);
 }
 
-/* False: a page is not lendable. */
-static bool count_lendable(const struct frames *frames, uint32_t *cached)
+/* False: a page is not loanable. */
+static bool count_loanable(const struct pageblock *pageblock, uint32_t *cached)
 {
 	*cached = 0;
 	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++) {
-		const uint32_t state = page_state(&frames->pages[i]);
+		const uint32_t state = page_state(&pageblock->pages[i]);
 
-		if (!page_is_lendable(state))
+		if (!page_is_loanable(state))
 			return false;
 		*cached += !page_is(state, PAGE_FREE);
 	}
@@ -60,24 +61,25 @@ static bool count_lendable(const struct frames *frames, uint32_t *cached)
 }
 
 /* Counts, and pages unless their block was revoked. */
-static bool lent_is_valid(struct volume *volume)
+static bool loaned_is_valid(struct volume *volume)
 {
-	const struct frame_table *table = &volume->pagecache->pages.table;
+	const struct pageblock_table *table = &volume->pagecache->pages.table;
 	uint64_t blocks = 0, pages = 0;
 
 	for (uint64_t i = 0; i < table->count; i++) {
-		const struct frames *frames = table->blocks[i];
+		const struct pageblock *pageblock = table->blocks[i];
 		uint32_t cached;
 
-		if (!frames || !page_heap_has_locked(volume, frames, ROLE_BIT(FRAMES_LENT)))
+		if (!pageblock || !page_heap_has_locked(volume, pageblock, ROLE_BIT(PAGEBLOCK_LOANED)))
 			continue;
-		if (frames_are_lent(frames) && (!count_lendable(frames, &cached) || cached != atomic_load(&frames->cached)))
+		if (pageblock_is_loaned(pageblock) &&
+		    (!count_loanable(pageblock, &cached) || cached != atomic_load(&pageblock->cached)))
 			return false;
 		blocks++;
-		pages += atomic_load(&frames->cached);
+		pages += atomic_load(&pageblock->cached);
 	}
-	return blocks == atomic_load(&volume->eviction.heap.lent_blocks) &&
-	       pages == atomic_load(&volume->eviction.heap.lent_pages);
+	return blocks == atomic_load(&volume->eviction.heap.loaned_blocks) &&
+	       pages == atomic_load(&volume->eviction.heap.loaned_pages);
 }
 
 static bool page_heap_is_valid(struct volume *volume)
@@ -85,8 +87,8 @@ static bool page_heap_is_valid(struct volume *volume)
 	struct page_heap *heap = &volume->eviction.heap;
 	uint32_t queued = 0, scored = 0;
 
-	for (unsigned lane = 0; lane < LANES; lane++)
-		if (!queue_is_valid(heap, (enum lane)lane, &queued))
+	for (unsigned queue = 0; queue < QUEUES; queue++)
+		if (!queue_is_valid(heap, (enum queue)queue, &queued))
 			return false;
 	for (unsigned level = 0; level < SCORE_LEVELS; level++) {
 		if ((heap->level_mask >> level & 1) == list_is_empty(&heap->levels[level]))
@@ -94,9 +96,9 @@ static bool page_heap_is_valid(struct volume *volume)
 		scored += list_length(&heap->levels[level]);
 	}
 	return scored == queued && list_length(&heap->aged) == queued && list_length(&heap->empty) == heap->empty_blocks &&
-	       apart_is_valid(heap) && lent_is_valid(volume) &&
-	       heap->lane_blocks[LANE_PROBATION] + heap->lane_blocks[LANE_MAIN] + heap->empty_blocks +
-			       atomic_load(&heap->lent_blocks) + heap->apart_blocks ==
+	       longterm_is_valid(heap) && loaned_is_valid(volume) &&
+	       heap->queue_blocks[QUEUE_PROBATION] + heap->queue_blocks[QUEUE_MAIN] + heap->empty_blocks +
+			       atomic_load(&heap->loaned_blocks) + heap->longterm_blocks ==
 		       atomic_load(&heap->blocks);
 }
 
@@ -115,16 +117,16 @@ static bool page_is_valid(struct pagecache *pagecache, struct page *page, struct
 	census->failed += (state & PAGE_FAILED) != 0;
 	census->listed += (state & PAGE_LISTED) != 0;
 	return page_state_is_legal(state) && page_content(state) >= PAGE_WRITING &&
-	       atomic_load(&page->generation) == frames_generation(page_frames(page)) &&
+	       atomic_load(&page->generation) == pageblock_generation(pageblock_of(page)) &&
 	       pagecache_node(pagecache, page_key(page)) != NULL &&
-	       atomic_load(&page_frames(page)->volume)->pagecache == pagecache;
+	       atomic_load(&pageblock_of(page)->volume)->pagecache == pagecache;
 }
 
 static bool bucket_is_valid(struct pagecache *pagecache, uint32_t first, struct census *census)
 {
 	for (uint32_t frame = first; frame != PAGE_NONE;
-	     frame = atomic_load(&frame_table_page(&pagecache->pages.table, frame)->next))
-		if (!page_is_valid(pagecache, frame_table_page(&pagecache->pages.table, frame), census))
+	     frame = atomic_load(&pageblock_table_page(&pagecache->pages.table, frame)->next))
+		if (!page_is_valid(pagecache, pageblock_table_page(&pagecache->pages.table, frame), census))
 			return false;
 	return true;
 }
@@ -136,7 +138,7 @@ static uint64_t count_checked(const struct dirty *dirty, uint32_t tree, uint64_t
 
 	if (tree == PAGE_NONE)
 		return 0;
-	page = frame_table_page(dirty->table, tree);
+	page = pageblock_table_page(dirty->table, tree);
 	place = (uint64_t)page->set << PAGE_NUMBER_BITS | page_key_number(page_key(page));
 	if (place < low || place > high)
 		return UINT64_MAX;

@@ -14,7 +14,7 @@ const struct pagecache_config cache_machine_config = {
 	.dirty_age_ns = 30 * NS_PER_S,
 	.move_percent = 25,
 	.requests = 8,
-	.lookaside_frames = LOOKASIDE_FRAMES,
+	.cpu_frames = CPU_FRAMES_MAX,
 };
 
 static void must(status_t status)

@@ -33,7 +33,7 @@ void cache_machine_init(struct cache_machine *machine, uint64_t disk_bytes, bool
 void cache_machine_init_config(struct cache_machine *machine, uint64_t disk_bytes, bool threaded,
 			       const struct pagecache_config *config);
 
-/* The same with a guarantee of DMA memory; a test that wants a keeper runs one. */
+/* The same with a guarantee of DMA memory; a test that wants a refill task runs one. */
 void cache_machine_init_guarantee(struct cache_machine *machine, uint64_t disk_bytes, bool threaded,
 				  const struct guarantee_config *guarantee);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* A guarantee of a few pieces, for the tests of it with all kinds of lenders. */
+/* A guarantee of a few pieces, for the tests of it with all kinds of donors. */
 #pragma once
 
 #include "fake/memory_check.h"

@@ -31,7 +31,7 @@ void machine_fini(struct machine *machine)
 {
 	ck_assert(memory_is_valid(&machine->memory));
 	ck_assert_int_eq(memory_fini(&machine->memory), STATUS_OK);
-	ck_assert_uint_eq(memory_free_bytes(&machine->memory) + (machine->memory.bookkeeping.owner.blocks << BLOCK_SHIFT),
+	ck_assert_uint_eq(memory_free_bytes(&machine->memory) + (machine->memory.metadata.owner.blocks << BLOCK_SHIFT),
 			  memory_total_bytes(&machine->memory));
 	host_arena_destroy(machine->arena);
 	free(machine->metadata);

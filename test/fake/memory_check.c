@@ -8,11 +8,11 @@
 
 static bool blocks_are_valid(const struct guarantee *guarantee, const struct guarantee_slot *slot)
 {
-	const bool lenders = slot->state == SLOT_LOANED || slot->revoked;
+	const bool donors = slot->state == SLOT_LOANED || slot->revoked;
 	const struct block *block = block_heap_find(guarantee->reclaim->blocks, slot->start);
 
 	for (uint64_t i = 0; i < guarantee->piece_blocks; i++)
-		if (!block[i].taken || (block[i].owner == &guarantee->owner) == lenders)
+		if (!block[i].taken || (block[i].owner == &guarantee->owner) == donors)
 			return false;
 	return true;
 }
@@ -51,7 +51,7 @@ static bool counts_are_valid(struct guarantee *guarantee)
 	return guarantee->common.reserved == 0 && promised + guarantee->counts.unreserved == guarantee->pieces &&
 	       out == guarantee->counts.out &&
 	       length(&guarantee->idle) + length(&guarantee->loaned) + out == guarantee->pieces &&
-	       length(&guarantee->loaned) == guarantee->counts.lent;
+	       length(&guarantee->loaned) == guarantee->counts.loaned;
 }
 
 bool guarantee_is_valid(struct guarantee *guarantee)

@@ -110,7 +110,7 @@ void model_init(struct model *model)
 		.dirty_age_ns = 30 * NS_PER_S,
 		.move_percent = 25,
 		.requests = 4,
-		.lookaside_frames = LOOKASIDE_FRAMES,
+		.cpu_frames = CPU_FRAMES_MAX,
 		.readahead_bytes = 256 * KIB,
 		.nodes = 8,
 	};

@@ -45,8 +45,8 @@ uint64_t model_blocks_to_give(const struct volume *volume)
 {
 	const uint64_t cached = atomic_load(&volume->counts.cached_pages) * PAGE_BYTES;
 	const uint64_t keep = volume->config.keep_bytes;
-	const uint64_t closed = volume->eviction.heap.lane_blocks[0] - (volume->eviction.heap.open[0] != NULL) +
-				volume->eviction.heap.lane_blocks[1] - (volume->eviction.heap.open[1] != NULL) +
+	const uint64_t closed = volume->eviction.heap.queue_blocks[0] - (volume->eviction.heap.open[0] != NULL) +
+				volume->eviction.heap.queue_blocks[1] - (volume->eviction.heap.open[1] != NULL) +
 				volume->eviction.heap.empty_blocks;
 
 	return MIN(closed, (MAX(cached, keep) - keep) / BLOCK_BYTES);

@@ -77,10 +77,10 @@ static bool machine_init(struct input *input)
 	return memory_init(memory, &config, ranges, count, fuzz.metadata) == STATUS_OK;
 }
 
-/* Bookkeeping gives nothing back. */
-static uint64_t free_or_bookkeeping(void)
+/* The metadata heap gives nothing back. */
+static uint64_t free_or_metadata(void)
 {
-	return memory_free_bytes(memory) + (memory->bookkeeping.owner.blocks << BLOCK_SHIFT);
+	return memory_free_bytes(memory) + (memory->metadata.owner.blocks << BLOCK_SHIFT);
 }
 
 static void slot_free(struct slot *slot)
@@ -101,7 +101,7 @@ static void machine_fini(void)
 	assert(memory_is_valid(memory));
 	const status_t status = memory_fini(memory);
 	assert(status == STATUS_OK);
-	assert(free_or_bookkeeping() == memory_total_bytes(memory));
+	assert(free_or_metadata() == memory_total_bytes(memory));
 }
 
 /* What others take, or give back: one block. */
@@ -298,7 +298,7 @@ static void ask(struct input *input, bool coherent)
 	const status_t planned = dma_plan_make(&slot->device, &request, &plan);
 	const bool exact = planned == STATUS_OK && warm_up(&warmth, &slot->device, &plan);
 	const enum answer answer = planned == STATUS_OK ? model_answer(&plan) : ANSWER_NEVER;
-	const uint64_t free_before = free_or_bookkeeping();
+	const uint64_t free_before = free_or_metadata();
 	status_t status;
 
 	any_wait(input, answer, &request);
@@ -321,7 +321,7 @@ static void ask(struct input *input, bool coherent)
 	} else {
 		assert(buffer == nothing && memcmp(&slot->coherent, &zero, sizeof(zero)) == 0);
 		(void)memory_drain(memory, UINT64_MAX / 2, false);
-		assert(free_or_bookkeeping() >= free_before);
+		assert(free_or_metadata() >= free_before);
 	}
 	if (planned == STATUS_OK)
 		cool_down(&warmth);

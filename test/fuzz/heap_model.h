@@ -43,7 +43,7 @@ struct heap_model_object {
 
 struct heap_model {
 	struct block_heap blocks;
-	struct bookkeeping bookkeeping;
+	struct metadata_heap metadata;
 	struct block_source source;
 	struct fault_injector injector;
 	uint64_t fail_bits;   /* the next takes of the source: bit 0 says whether the next one fails, and goes to the end */
@@ -58,7 +58,7 @@ struct heap_model {
 
 struct heap_model_setup {
 	uint64_t blocks;     /* 1 to HEAP_MODEL_BLOCKS */
-	uint64_t seed_bytes; /* of bookkeeping */
+	uint64_t seed_bytes; /* of the metadata heap */
 	bool powers_only;
 };
 

@@ -164,7 +164,7 @@ static bool caches_init(struct heap_model *model)
 			.destroy = heap_model_kinds[made].constructs ? destroy : NULL,
 			.context = from,
 			.source = &model->source,
-			.bookkeeping = &model->bookkeeping,
+			.metadata = &model->metadata,
 		};
 
 		if (objcache_init(&from->cache, &config) != STATUS_OK)
@@ -181,10 +181,10 @@ static bool caches_init(struct heap_model *model)
 
 static void check_all_free(struct heap_model *model)
 {
-	assert(model->bookkeeping.used_bytes == 0);
+	assert(model->metadata.used_bytes == 0);
 	assert(block_heap_is_valid(&model->blocks));
 	assert(block_heap_free_bytes(&model->blocks) >> BLOCK_SHIFT ==
-	       model->blocks.total_blocks - model->bookkeeping.owner.blocks);
+	       model->blocks.total_blocks - model->metadata.owner.blocks);
 }
 
 bool heap_model_init(struct heap_model *model, const struct heap_model_setup *setup)
@@ -200,7 +200,7 @@ bool heap_model_init(struct heap_model *model, const struct heap_model_setup *se
 	range.bytes = setup->blocks * BLOCK_BYTES;
 	status = block_heap_init(&model->blocks, &range, 1, metadata);
 	assert(status == STATUS_OK && setup->seed_bytes <= SEED_MAX);
-	bookkeeping_init(&model->bookkeeping, &model->blocks, seed, setup->seed_bytes);
+	metadata_heap_init(&model->metadata, &model->blocks, seed, setup->seed_bytes);
 	model->source = (struct block_source){ &model->blocks, source_take, source_give };
 	model->injector.must_fail = must_fail;
 	const struct general_heap_config config = {
@@ -208,7 +208,7 @@ bool heap_model_init(struct heap_model *model, const struct heap_model_setup *se
 		.powers_only = setup->powers_only,
 		.source = &model->source,
 		.runs = &model->source,
-		.bookkeeping = &model->bookkeeping,
+		.metadata = &model->metadata,
 	};
 	status = general_heap_init(&model->general, &config);
 	if (status == STATUS_OK && !caches_init(model)) {

@@ -28,7 +28,7 @@ struct plan {
 	struct fault_injector injector;
 	unsigned first, burst;
 	unsigned count, failed;
-	unsigned blocks, bookkeeping, dma, pages, others; /* kinds of what has failed in all runs */
+	unsigned blocks, metadata, dma, pages, others; /* kinds of what has failed in all runs */
 };
 
 static struct plan plan;
@@ -44,7 +44,7 @@ static const struct device plain = { .name = "plain", .dma_mask = UINT64_MAX };
 static void note_kind(const char *where)
 {
 	plan.blocks += strcmp(where, "block") == 0;
-	plan.bookkeeping += strcmp(where, "bookkeeping") == 0;
+	plan.metadata += strcmp(where, "metadata") == 0;
 	plan.dma += strcmp(where, "dma") == 0;
 	plan.pages += strcmp(where, "page") == 0;
 	plan.others += strcmp(where, "things") == 0;
@@ -314,7 +314,7 @@ static bool run(void (*work)(void), unsigned first, unsigned burst)
 	ck_assert_int_eq(memcmp(disk.data, model, TEST_DISK_BYTES), 0);
 	fake_block_fini(&disk);
 	machine_fini(&machine);
-	ck_assert_uint_eq(memory->bookkeeping.used_bytes, 0);
+	ck_assert_uint_eq(memory->metadata.used_bytes, 0);
 	return plan.failed > 0;
 }
 
@@ -329,7 +329,7 @@ static void run_all(void (*work)(void), unsigned burst, unsigned stride)
 		first += stride;
 	ck_assert_uint_ge(first, plan.count);
 	ck_assert_uint_gt(plan.blocks, 10 / stride);
-	ck_assert_uint_gt(plan.bookkeeping, 10 / stride);
+	ck_assert_uint_gt(plan.metadata, 10 / stride);
 }
 
 START_TEST(each_allocation_of_the_heap_fails_once)

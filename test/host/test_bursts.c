@@ -79,7 +79,7 @@ static uint64_t clean(struct cleaner *self, const struct reclaim_target *target)
 	uint64_t given = 0;
 
 	(void)self;
-	if (target->obstacles) {
+	if (target->unmovable) {
 		for (uint64_t i = index_of(target->lowest); i < most && i <= index_of(target->highest); i++)
 			if (m.cached_at[i] != 0) {
 				cache_drop(m.cached_at[i] - 1);
@@ -118,7 +118,7 @@ static void cache_grow(void)
 static void settle(void)
 {
 	while (memory_free_bytes(&m.memory) < m.memory.reclaim.watermarks.low_bytes &&
-	       memory_clean_step(memory_reclaim(&m.memory)) > 0)
+	       background_cleaner_step(memory_reclaim(&m.memory)) > 0)
 		;
 	cache_grow();
 }

@@ -10,22 +10,22 @@
 
 #define MACHINES 200
 
-struct trial {
+struct attempt {
 	struct config_share share;
 	uint64_t memory;
 };
 
 static void check_share(void *context)
 {
-	const struct trial *trial = context;
+	const struct attempt *attempt = context;
 
-	config_share_check(&trial->share, trial->memory);
+	config_share_check(&attempt->share, attempt->memory);
 }
 
 /* By definition: what it takes, so many times over, fits into the memory. */
-static bool fits(const struct trial *trial)
+static bool fits(const struct attempt *attempt)
 {
-	return (unsigned __int128)trial->share.value * trial->share.bytes_each * trial->share.share <= trial->memory;
+	return (unsigned __int128)attempt->share.value * attempt->share.bytes_each * attempt->share.share <= attempt->memory;
 }
 
 START_TEST(a_share_is_refused_exactly_above_the_limit)
@@ -35,18 +35,18 @@ START_TEST(a_share_is_refused_exactly_above_the_limit)
 
 	random_seed(&random, 3);
 	for (unsigned i = 0; i < MACHINES; i++) {
-		struct trial trial = { .memory = random_below(&random, 1ull << (1 + random_below(&random, 44))) };
+		struct attempt attempt = { .memory = random_below(&random, 1ull << (1 + random_below(&random, 44))) };
 		uint64_t most;
 
-		trial.share = (struct config_share){ "NAME", 0, 1 + random_below(&random, 9999),
-						     (unsigned)(1 + random_below(&random, 64)) };
-		most = trial.memory / (trial.share.bytes_each * trial.share.share);
-		trial.share.value = most;
-		ck_assert(fits(&trial));
-		check_share(&trial);
-		trial.share.value = most + 1 + (i % 2 ? random_next(&random) / 2 : 0);
-		ck_assert(!fits(&trial));
-		ck_assert(host_panics(check_share, &trial, message, sizeof(message)));
+		attempt.share = (struct config_share){ "NAME", 0, 1 + random_below(&random, 9999),
+						       (unsigned)(1 + random_below(&random, 64)) };
+		most = attempt.memory / (attempt.share.bytes_each * attempt.share.share);
+		attempt.share.value = most;
+		ck_assert(fits(&attempt));
+		check_share(&attempt);
+		attempt.share.value = most + 1 + (i % 2 ? random_next(&random) / 2 : 0);
+		ck_assert(!fits(&attempt));
+		ck_assert(host_panics(check_share, &attempt, message, sizeof(message)));
 		snprintf(limit, sizeof(limit), "it is at most %llu. Set it", (unsigned long long)most);
 		ck_assert_ptr_nonnull(strstr(message, limit));
 		ck_assert_ptr_nonnull(strstr(message, "NAME="));

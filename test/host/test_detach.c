@@ -89,7 +89,7 @@ START_TEST(the_detach_of_a_silent_disk_ends_in_time_and_names_what_is_dirty)
 }
 END_TEST
 
-/* On a machine without a guarantee, and on one that has lent it to the volume: each comes and goes with all its memory. */
+/* On a machine without a guarantee, and on one that has loaned it to the volume: each comes and goes with all its memory. */
 static void come_and_go(const struct guarantee_config *guarantee)
 {
 	struct random random;

@@ -24,10 +24,10 @@ static uint64_t now;
 
 static void setup(void)
 {
-	struct frame_table *table = &machine.pagecache.pages.table;
+	struct pageblock_table *table = &machine.pagecache.pages.table;
 
 	cache_machine_init(&machine, DISK_BYTES, false);
-	frames = frames_prepare(table, table->blocks[table->count - 1]->block)->pages;
+	frames = pageblock_prepare(table, table->blocks[table->count - 1]->block)->pages;
 	dirty_init(&dirty, table);
 	memset(&model, 0, sizeof(model));
 	now = 0;

@@ -16,10 +16,10 @@
 #include "pagecache/writeback.h"
 #include "runtime/base/bits.h"
 
-#define TAKEN_MAX 32 /* blocks that others take, of 40 */
-#define ROUNDS    6
-#define STEPS     3000
-#define DEBT_UNIT (32 * PRICE_PAGE)
+#define TAKEN_MAX    32 /* blocks that others take, of 40 */
+#define ROUNDS       6
+#define STEPS        3000
+#define BALANCE_UNIT (32 * RATE_PAGE)
 
 static struct cache_machine machine;
 static struct random seed;
@@ -121,13 +121,13 @@ static uint32_t charge_of(struct disk *disk, uint64_t number, uint64_t dirty_the
 		return 0;
 	disk->dirty[number] = true;
 	disk->dirty_count++;
-	return writeback_price(dirty_then, limits.background, limits.max);
+	return writeback_rate(dirty_then, limits.background, limits.max);
 }
 
-/* What is left of a debt when writers have paid. */
-static uint32_t after_paying(uint32_t debt)
+/* What is left of the balance when writers have paid. */
+static uint32_t after_paying(uint32_t balance)
 {
-	return debt < DEBT_UNIT ? debt : debt % DEBT_UNIT;
+	return balance < BALANCE_UNIT ? balance : balance % BALANCE_UNIT;
 }
 
 struct before {
@@ -178,10 +178,10 @@ static void run_write(struct disk *disk)
 	const uint64_t number = below(2) == 0 ? below(DISK_PAGES) : below(DISK_PAGES / 16);
 	const bool whole = below(3) > 0;
 	const struct before before = look(disk);
-	const uint32_t debt = atomic_load(&disk->volume.writeback.debt);
+	const uint32_t balance = atomic_load(&disk->volume.writeback.balance);
 	status_t status;
 
-	if (disk->silent && (debt >= DEBT_UNIT || is_in_flight(disk, number, 1) || !(whole || disk->dirty[number]) ||
+	if (disk->silent && (balance >= BALANCE_UNIT || is_in_flight(disk, number, 1) || !(whole || disk->dirty[number]) ||
 			     !(disk->dirty[number] || has_room(disk, 1))))
 		return;
 	status = node_write(&disk->volume.node, number * PAGE_BYTES + !whole, page, whole ? PAGE_BYTES : 16);
@@ -190,7 +190,7 @@ static void run_write(struct disk *disk)
 		return;
 	}
 	const uint32_t charge = charge_of(disk, number, disk->dirty_count + 1);
-	ck_assert_uint_eq(atomic_load(&disk->volume.writeback.debt), after_paying(debt) + charge);
+	ck_assert_uint_eq(atomic_load(&disk->volume.writeback.balance), after_paying(balance) + charge);
 	check_write(disk, &before, 1);
 	writes++;
 }
@@ -208,10 +208,10 @@ static void run_map(struct disk *disk)
 	const struct before before = look(disk);
 	struct mapping *mapping;
 	status_t status;
-	uint32_t debt;
+	uint32_t balance;
 
 	if (disk->silent &&
-	    (after_paying(atomic_load(&disk->volume.writeback.debt)) != atomic_load(&disk->volume.writeback.debt) ||
+	    (after_paying(atomic_load(&disk->volume.writeback.balance)) != atomic_load(&disk->volume.writeback.balance) ||
 	     is_in_flight(disk, first, pages) || !has_room(disk, pages)))
 		return;
 	status = node_map(&disk->volume.node, first * PAGE_BYTES, pages * PAGE_BYTES, MAP_WRITE, &mapping);
@@ -219,11 +219,11 @@ static void run_map(struct disk *disk)
 		check_refused(disk, status);
 		return;
 	}
-	debt = atomic_load(&disk->volume.writeback.debt);
+	balance = atomic_load(&disk->volume.writeback.balance);
 	node_unmap(mapping);
 	for (uint64_t i = 0; i < pages; i++)
-		debt += charge_of(disk, first + i, disk->dirty_count + 1);
-	ck_assert_uint_eq(atomic_load(&disk->volume.writeback.debt), debt);
+		balance += charge_of(disk, first + i, disk->dirty_count + 1);
+	ck_assert_uint_eq(atomic_load(&disk->volume.writeback.balance), balance);
 	check_write(disk, &before, pages);
 }
 
@@ -343,7 +343,7 @@ static void write_most(struct disk *disk)
 	for (uint64_t number = 0; number < DISK_PAGES; number++) {
 		static char page[PAGE_BYTES];
 
-		if (!has_room(disk, 1) || atomic_load(&disk->volume.writeback.debt) >= DEBT_UNIT)
+		if (!has_room(disk, 1) || atomic_load(&disk->volume.writeback.balance) >= BALANCE_UNIT)
 			break;
 		ck_assert_int_eq(node_write(&disk->volume.node, number * PAGE_BYTES, page, PAGE_BYTES), STATUS_OK);
 		(void)charge_of(disk, number, 0);

@@ -110,7 +110,7 @@ static void end_reservation(void *context)
 static void refill(void *context)
 {
 	(void)context;
-	(void)guarantee_keep(&memory->guarantee);
+	(void)guarantee_refill(&memory->guarantee);
 }
 
 static void (*const operations[])(void *context) = {
@@ -142,7 +142,7 @@ static void end(void *context)
 	drop(&piece);
 	(void)dma_quarantine_end(memory_dma(memory), &device);
 	dma_guarantee_end(memory_dma(memory), &device);
-	(void)guarantee_keep(&memory->guarantee);
+	(void)guarantee_refill(&memory->guarantee);
 	ck_assert_uint_eq(guarantee_statistics(&memory->guarantee).out, 0);
 	ck_assert_uint_eq(guarantee_statistics(&memory->guarantee).unreserved, PIECES);
 	ck_assert(list_is_empty(&memory->dma.buffers));
@@ -366,7 +366,7 @@ START_TEST(a_second_free_is_found)
 }
 END_TEST
 
-START_TEST(a_second_free_is_found_in_quarantine)
+START_TEST(a_second_free_is_found_during_the_delay)
 {
 	check_second_free(false, true);
 }
@@ -445,5 +445,5 @@ START_TEST(what_cannot_be_mapped_goes_back)
 END_TEST
 
 HOST_TEST_MAIN("dma_records", two_actors_in_every_order, a_client_and_a_zone_are_made_once, only_zones_in_the_list_are_cleaned,
-	       a_record_goes_with_its_first_piece, a_second_free_is_found, a_second_free_is_found_in_quarantine,
+	       a_record_goes_with_its_first_piece, a_second_free_is_found, a_second_free_is_found_during_the_delay,
 	       only_what_a_device_has_goes_into_quarantine, what_cannot_be_mapped_goes_back)

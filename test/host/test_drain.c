@@ -247,15 +247,15 @@ static void empty_block_add(void)
 {
 	struct volume *volume = &world.machine.volume;
 	struct phys_addr block;
-	struct frames *frames;
+	struct pageblock *pageblock;
 
 	if (reclaim_cache_take(&memory->reclaim, &volume->eviction.heap.owner, &block) != STATUS_OK)
 		return;
-	frames = frames_prepare(&world.machine.pagecache.pages.table, block);
+	pageblock = pageblock_prepare(&world.machine.pagecache.pages.table, block);
 	spinlock_lock(&volume->eviction.heap.lock);
-	frames->role = FRAMES_EMPTY;
-	atomic_store(&frames->volume, volume);
-	list_insert_first(&volume->eviction.heap.empty, &frames->link);
+	pageblock->role = PAGEBLOCK_EMPTY;
+	atomic_store(&pageblock->volume, volume);
+	list_insert_first(&volume->eviction.heap.empty, &pageblock->link);
 	volume->eviction.heap.empty_blocks++;
 	atomic_fetch_add(&volume->eviction.heap.blocks, 1);
 	atomic_fetch_add(&world.machine.pagecache.eviction.blocks, 1);
@@ -331,7 +331,7 @@ static void trim_all(void)
 {
 	const uint64_t before = memory_free_bytes(memory);
 
-	ck_assert_uint_eq(memory_clean_trim(memory_reclaim(memory)), memory_free_bytes(memory) - before);
+	ck_assert_uint_eq(background_cleaner_trim(memory_reclaim(memory)), memory_free_bytes(memory) - before);
 }
 
 /* What has been free for two rounds goes, but for what is retained and a block; wherever it lies, and whichever CPU had it. */

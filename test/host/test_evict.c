@@ -21,14 +21,14 @@ static struct cache_machine machines[TWINS];
 
 /* The pages of a block: neighbours on the disk, mostly; some cached by a second node, some read ahead, dirty, hit, or missing.
  */
-static void fill_block(struct cache_machine *machine, struct frames *frames, struct random *random)
+static void fill_block(struct cache_machine *machine, struct pageblock *pageblock, struct random *random)
 {
 	const unsigned scatter = (unsigned)random_below(random, 5);
 	const unsigned odd = (unsigned)random_below(random, 4) * 8;
 	uint64_t number = random_below(random, DISK_BYTES / PAGE_BYTES);
 
 	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++) {
-		struct page *page = &frames->pages[i];
+		struct page *page = &pageblock->pages[i];
 		uint32_t state = page_state(page);
 		uint32_t flags = 0;
 
@@ -42,7 +42,7 @@ static void fill_block(struct cache_machine *machine, struct frames *frames, str
 		flags |= (uint32_t)random_below(random, random_below(random, 64) < odd ? 4 : 2) * PAGE_HIT;
 		ck_assert(page_try_change(page, &state, page_state_make(PAGE_TAKEN, 0)));
 		if (random_below(random, 256) < odd ||
-		    !page_insert(&machine->volume.node, page, LANE_PROBATION, number, page_state_make(PAGE_CLEAN, flags))) {
+		    !page_insert(&machine->volume.node, page, QUEUE_PROBATION, number, page_state_make(PAGE_CLEAN, flags))) {
 			if (page_is(page_state(page), PAGE_TAKEN))
 				page_set_free(page);
 			continue;
@@ -54,18 +54,18 @@ static void fill_block(struct cache_machine *machine, struct frames *frames, str
 }
 
 /* An open block with free frames only, and not the cursor's any more. */
-static struct frames *empty_block(struct cache_machine *machine)
+static struct pageblock *empty_block(struct cache_machine *machine)
 {
-	enum lane lane = LANE_PROBATION;
-	struct page *page = page_heap_take(&machine->volume, lane);
-	struct frames *frames;
+	enum queue queue = QUEUE_PROBATION;
+	struct page *page = page_heap_take(&machine->volume, queue);
+	struct pageblock *pageblock;
 
 	ck_assert_ptr_nonnull(page);
-	frames = page_frames(page);
+	pageblock = pageblock_of(page);
 	page_set_free(page);
 	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++)
-		ck_assert(page_is(page_state(&frames->pages[i]), PAGE_FREE));
-	return frames;
+		ck_assert(page_is(page_state(&pageblock->pages[i]), PAGE_FREE));
+	return pageblock;
 }
 
 static bool may_go(uint32_t state, uint32_t hits)
@@ -73,37 +73,38 @@ static bool may_go(uint32_t state, uint32_t hits)
 	return page_is(state, PAGE_FREE) || (page_is_idle(state) && (state & PAGE_HITS & ~hits) == 0);
 }
 
-/* What frames_drop is to do. */
-static uint32_t drop_one_by_one(struct cache_machine *machine, struct frames *frames, uint32_t first, uint32_t hits)
+/* What pageblock_drop is to do. */
+static uint32_t drop_one_by_one(struct cache_machine *machine, struct pageblock *pageblock, uint32_t first, uint32_t hits)
 {
-	while (first < PAGES_PER_BLOCK && may_go(page_state(&frames->pages[first]), hits)) {
-		if (!page_is(page_state(&frames->pages[first]), PAGE_FREE))
-			ck_assert(page_drop(&machine->volume, &frames->pages[first]));
+	while (first < PAGES_PER_BLOCK && may_go(page_state(&pageblock->pages[first]), hits)) {
+		if (!page_is(page_state(&pageblock->pages[first]), PAGE_FREE))
+			ck_assert(page_drop(&machine->volume, &pageblock->pages[first]));
 		first++;
 	}
 	return first;
 }
 
-static void unpin_all(struct frames *frames)
+static void unpin_all(struct pageblock *pageblock)
 {
 	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++)
-		if (page_state(&frames->pages[i]) & PAGE_PINS)
-			page_unpin(&frames->pages[i]);
+		if (page_state(&pageblock->pages[i]) & PAGE_PINS)
+			page_unpin(&pageblock->pages[i]);
 }
 
-static void check_twins(struct frames *const frames[TWINS])
+static void check_twins(struct pageblock *const pageblocks[TWINS])
 {
 	const struct ghosts *ghosts[TWINS] = { &machines[0].pagecache.eviction.ghosts, &machines[1].pagecache.eviction.ghosts };
 	const uint64_t pages = memory_total_bytes(&machines[0].memory) / PAGE_BYTES;
 	struct pagecache_statistics statistics[TWINS];
 
 	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++) {
-		ck_assert_uint_eq(page_state(&frames[0]->pages[i]), page_state(&frames[1]->pages[i]));
-		ck_assert_uint_eq(atomic_load(&frames[0]->pages[i].generation), atomic_load(&frames[1]->pages[i].generation));
+		ck_assert_uint_eq(page_state(&pageblocks[0]->pages[i]), page_state(&pageblocks[1]->pages[i]));
+		ck_assert_uint_eq(atomic_load(&pageblocks[0]->pages[i].generation),
+				  atomic_load(&pageblocks[1]->pages[i].generation));
 	}
 	ck_assert_mem_eq(ghosts[0]->table, ghosts[1]->table, ghosts_bytes(pages));
-	for (unsigned lane = 0; lane < LANES; lane++)
-		ck_assert_uint_eq(atomic_load(&ghosts[0]->now[lane]), atomic_load(&ghosts[1]->now[lane]));
+	for (unsigned queue = 0; queue < QUEUES; queue++)
+		ck_assert_uint_eq(atomic_load(&ghosts[0]->now[queue]), atomic_load(&ghosts[1]->now[queue]));
 	for (unsigned i = 0; i < TWINS; i++) {
 		statistics[i] = *cache_machine_statistics(&machines[i]);
 		ck_assert(pagecache_is_valid(&machines[i].pagecache));
@@ -112,41 +113,41 @@ static void check_twins(struct frames *const frames[TWINS])
 }
 
 /* Goes over the block from some frame on, twice past whatever it stops at, and then drops the rest. */
-static void drop_block(struct frames *const frames[TWINS], struct random *random)
+static void drop_block(struct pageblock *const pageblocks[TWINS], struct random *random)
 {
 	uint32_t at = (uint32_t)random_below(random, 4) * (uint32_t)random_below(random, PAGES_PER_BLOCK / 4);
 
 	for (unsigned stops = 0; stops < 3 && at < PAGES_PER_BLOCK; stops++, at++) {
 		const uint32_t hits = random_below(random, 2) == 0 ? PAGE_HITS : REPLACEMENT_COLD_HITS;
-		const uint32_t stopped = frames_drop(&machines[0].volume, frames[0], at, hits);
+		const uint32_t stopped = pageblock_drop(&machines[0].volume, pageblocks[0], at, hits);
 
-		ck_assert_uint_eq(drop_one_by_one(&machines[1], frames[1], at, hits), stopped);
-		check_twins(frames);
+		ck_assert_uint_eq(drop_one_by_one(&machines[1], pageblocks[1], at, hits), stopped);
+		check_twins(pageblocks);
 		at = stopped;
 	}
 	for (unsigned i = 0; i < TWINS; i++) {
-		unpin_all(frames[i]);
-		ck_assert_uint_eq(frames_drop(&machines[i].volume, frames[i], 0, PAGE_HITS), PAGES_PER_BLOCK);
+		unpin_all(pageblocks[i]);
+		ck_assert_uint_eq(pageblock_drop(&machines[i].volume, pageblocks[i], 0, PAGE_HITS), PAGES_PER_BLOCK);
 	}
-	check_twins(frames);
+	check_twins(pageblocks);
 }
 
 START_TEST(many_at_once_go_as_one_by_one)
 {
-	struct frames *frames[TWINS];
+	struct pageblock *pageblocks[TWINS];
 
 	for (unsigned i = 0; i < TWINS; i++) {
 		cache_machine_init(&machines[i], DISK_BYTES, false);
-		frames[i] = empty_block(&machines[i]);
+		pageblocks[i] = empty_block(&machines[i]);
 	}
 	for (uint64_t round = 0; round < ROUNDS; round++) {
 		struct random random;
 
 		for (unsigned i = 0; i < TWINS; i++) {
 			random_seed(&random, round);
-			fill_block(&machines[i], frames[i], &random);
+			fill_block(&machines[i], pageblocks[i], &random);
 		}
-		drop_block(frames, &random);
+		drop_block(pageblocks, &random);
 	}
 	for (unsigned i = 0; i < TWINS; i++)
 		cache_machine_fini(&machines[i]);
@@ -170,20 +171,20 @@ static void read_hot(struct cache_machine *machine, uint64_t seed)
 	}
 }
 
-/* What is dropped is taken again at once: the block is not fenced, though drains fence theirs. */
+/* What is dropped is taken again at once: the block is not isolated, though drains isolate theirs. */
 static void drop_hot(struct cache_machine *machine, _Atomic unsigned *readers)
 {
-	const struct frame_table *table = &machine->pagecache.pages.table;
+	const struct pageblock_table *table = &machine->pagecache.pages.table;
 
 	while (atomic_load(readers) > 0) {
 		for (uint64_t block = 0; block < table->count; block++) {
-			struct frames *frames = table->blocks[block];
+			struct pageblock *pageblock = table->blocks[block];
 
-			if (!frames || !page_heap_hold(&machine->volume, frames))
+			if (!pageblock || !page_heap_hold(&machine->volume, pageblock))
 				continue;
 			for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++)
-				i = frames_drop(&machine->volume, frames, i, PAGE_HITS);
-			page_heap_let_go(&machine->volume, frames);
+				i = pageblock_drop(&machine->volume, pageblock, i, PAGE_HITS);
+			page_heap_let_go(&machine->volume, pageblock);
 		}
 		platform_yield();
 	}
@@ -224,12 +225,12 @@ static void fill_blocks(struct cache_machine *machine, uint32_t blocks, struct r
 	uint64_t number = 0;
 
 	while (atomic_load(&heap->blocks) < blocks) {
-		struct page *page = page_heap_take(&machine->volume, LANE_PROBATION);
+		struct page *page = page_heap_take(&machine->volume, QUEUE_PROBATION);
 		const uint64_t block = page_frame(page) / PAGES_PER_BLOCK;
 		const uint32_t flags = (uint32_t)random_below(random, 4) * PAGE_HIT;
 
 		if (random_below(random, 400) >= block * 7 % 64 || number == DISK_BYTES / PAGE_BYTES ||
-		    !page_insert(&machine->volume.node, page, LANE_PROBATION, number++, page_state_make(PAGE_CLEAN, flags)))
+		    !page_insert(&machine->volume.node, page, QUEUE_PROBATION, number++, page_state_make(PAGE_CLEAN, flags)))
 			page_set_free(page);
 	}
 	spinlock_lock(&heap->lock);
@@ -242,16 +243,16 @@ static void fill_blocks(struct cache_machine *machine, uint32_t blocks, struct r
 /* SCORE_LEVELS: no block within the limits is queued. */
 static unsigned lowest_level(struct cache_machine *machine, const struct reclaim_target *target)
 {
-	const struct frame_table *table = &machine->pagecache.pages.table;
+	const struct pageblock_table *table = &machine->pagecache.pages.table;
 	unsigned lowest = SCORE_LEVELS;
 
 	for (uint64_t i = 0; i < table->count; i++) {
-		const struct frames *frames = table->blocks[i];
+		const struct pageblock *pageblock = table->blocks[i];
 
-		if (frames && atomic_load(&frames->volume) == &machine->volume && frames->role == FRAMES_QUEUED &&
-		    frames->block.value >= target->lowest.value &&
-		    frames->block.value + BLOCK_BYTES - 1 <= target->highest.value)
-			lowest = MIN(lowest, page_heap_level(frames->score));
+		if (pageblock && atomic_load(&pageblock->volume) == &machine->volume && pageblock->role == PAGEBLOCK_QUEUED &&
+		    pageblock->block.value >= target->lowest.value &&
+		    pageblock->block.value + BLOCK_BYTES - 1 <= target->highest.value)
+			lowest = MIN(lowest, page_heap_level(pageblock->score));
 	}
 	return lowest;
 }
@@ -260,9 +261,9 @@ static unsigned lowest_level(struct cache_machine *machine, const struct reclaim
 START_TEST(the_coldest_block_within_limits_goes)
 {
 	struct cache_machine *machine = &machines[0];
-	const struct frame_table *table = &machine->pagecache.pages.table;
-	struct frames_census census;
-	struct frames *frames;
+	const struct pageblock_table *table = &machine->pagecache.pages.table;
+	struct page_counts counts;
+	struct pageblock *pageblock;
 	unsigned found = 0;
 	struct random random;
 
@@ -279,12 +280,12 @@ START_TEST(the_coldest_block_within_limits_goes)
 		if (level == SCORE_LEVELS)
 			continue;
 		found++;
-		frames = page_heap_fence(&machine->volume, &target, false, &census);
-		ck_assert_ptr_nonnull(frames);
-		ck_assert_uint_ge(frames->block.value, target.lowest.value);
-		ck_assert_uint_le(frames->block.value + BLOCK_BYTES - 1, target.highest.value);
-		ck_assert_uint_eq(page_heap_level(frames->score), level);
-		page_heap_unfence(&machine->volume.eviction.heap, frames);
+		pageblock = page_heap_isolate(&machine->volume, &target, false, &counts);
+		ck_assert_ptr_nonnull(pageblock);
+		ck_assert_uint_ge(pageblock->block.value, target.lowest.value);
+		ck_assert_uint_le(pageblock->block.value + BLOCK_BYTES - 1, target.highest.value);
+		ck_assert_uint_eq(page_heap_level(pageblock->score), level);
+		page_heap_put_back(&machine->volume.eviction.heap, pageblock);
 	}
 	ck_assert_uint_gt(found, 150);
 	cache_machine_fini(machine);
@@ -293,9 +294,9 @@ END_TEST
 
 static bool is_queued(struct cache_machine *machine, uint64_t block)
 {
-	const struct frames *frames = machine->pagecache.pages.table.blocks[block];
+	const struct pageblock *pageblock = machine->pagecache.pages.table.blocks[block];
 
-	return frames && atomic_load(&frames->volume) == &machine->volume && frames->role == FRAMES_QUEUED;
+	return pageblock && atomic_load(&pageblock->volume) == &machine->volume && pageblock->role == PAGEBLOCK_QUEUED;
 }
 
 /* The first of `length` blocks side by side that are queued. */
@@ -313,8 +314,8 @@ static uint64_t find_queued(struct cache_machine *machine, unsigned length)
 START_TEST(a_window_goes_by_address)
 {
 	struct cache_machine *machine = &machines[0];
-	struct frames *const *blocks;
-	uint32_t obstacles = 0;
+	struct pageblock *const *blocks;
+	uint32_t unmovable = 0;
 
 	cache_machine_init(machine, DISK_BYTES, false);
 	cache_machine_fill(machine);
@@ -330,7 +331,7 @@ START_TEST(a_window_goes_by_address)
 		.bytes = 2 * BLOCK_BYTES,
 		.lowest = blocks[0]->block,
 		.highest = { blocks[5]->block.value + BLOCK_BYTES - 1 },
-		.obstacles = &obstacles,
+		.unmovable = &unmovable,
 		.deadline_ns = PLATFORM_FOREVER,
 	};
 	ck_assert_uint_eq(evict_blocks(&machine->volume, &target, 0), 2 * BLOCK_BYTES);

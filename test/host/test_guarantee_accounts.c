@@ -52,7 +52,7 @@ static void take_all_memory(void)
 	struct phys_addr block;
 
 	ck_assert_int_eq(dma_alloc(memory_dma(memory), &devices[0], &warm, &buffer), STATUS_OK);
-	owner_init(&memhog, "hog", false);
+	owner_init(&memhog, "memhog", false);
 	while (memory_blocks_alloc(memory, &request, &block) == STATUS_OK)
 		;
 }
@@ -258,7 +258,7 @@ static void taker(void *context, unsigned index)
 	random_seed(&random, index);
 	if (index == THREADS) {
 		while (atomic_load(&at_work) > 0)
-			(void)guarantee_keep(guarantee);
+			(void)guarantee_refill(guarantee);
 		return;
 	}
 	take_within(&devices[index], &random);

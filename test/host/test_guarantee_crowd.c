@@ -30,7 +30,7 @@ static void take_one(void *context)
 }
 
 enum role {
-	KEEPER,
+	REFILL_TASK,
 	BACKGROUND_WRITER,
 	READER,
 	SECOND_READER,
@@ -108,7 +108,7 @@ static void crowd_member(void *context, unsigned index)
 	struct random random;
 
 	random_seed(&random, index);
-	if (index == KEEPER) {
+	if (index == REFILL_TASK) {
 		guarantee_run(&crowd->machine.memory.guarantee);
 	} else if (index == BACKGROUND_WRITER) {
 		pagecache_writeback_run(&crowd->machine.pagecache);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Loans against an obvious model: three devices reserve, take and give pieces, a donor lends memory and takes it back, the
+ * Loans against an obvious model: three devices reserve, take and give pieces, a donor willing memory and takes it back, the
  * cache turns over, and windows are cleared, in any order, and while a loan is on its way. Each block says whose it is: the
  * donor and the devices write to theirs, and find it again.
  */
@@ -26,17 +26,17 @@ static struct memory *const memory = &machine.memory;
 static struct guarantee *const guarantee = &machine.memory.guarantee;
 static struct random randomness;
 
-/* Whose a block is, in the donor's eyes; what it has never lent is NOT_LENT. */
+/* Whose a block is, in the donor's eyes; what it has never loaned is NOT_LOANED. */
 enum loan {
-	NOT_LENT,
-	LENT,
+	NOT_LOANED,
+	LOANED,
 	REVOKED,
 };
 
 static struct {
-	struct guarantee_lender lender;
+	struct guarantee_donor base;
 	struct owner owner;
-	bool lends;
+	bool willing;
 	enum loan loans[MACHINE_BLOCKS];
 } donor;
 
@@ -96,7 +96,7 @@ static void step_take(void)
 	for (unsigned i = 0; i < model.count; i++)
 		ck_assert_uint_ne(model.pieces[i].value, start.value);
 	for (uint64_t at = start.value; at < start.value + PIECE_BYTES; at += BLOCK_BYTES) {
-		ck_assert_int_ne(*loan_of((struct phys_addr){ at }), LENT);
+		ck_assert_int_ne(*loan_of((struct phys_addr){ at }), LOANED);
 		mark((struct phys_addr){ at }, device);
 	}
 	model.out[device]++;
@@ -147,66 +147,66 @@ static void change(struct phys_addr block, enum loan before, enum loan after)
 }
 
 /* Others take and give meanwhile, as handlers do. */
-static bool donor_lend(struct guarantee_lender *self, const struct guarantee_wish *wish, struct phys_addr *start)
+static bool donor_loan(struct guarantee_donor *self, const struct loan_request *wanted, struct phys_addr *start)
 {
 	const struct run_request request = {
 		.blocks = PIECE_BYTES / BLOCK_BYTES,
-		.constraints = { .lowest = { wish->avoid_last.value + 1 }, .alignment_bytes = PIECE_BYTES },
+		.constraints = { .lowest = { wanted->avoid_last.value + 1 }, .alignment_bytes = PIECE_BYTES },
 		.owner = &donor.owner,
 	};
 
-	ck_assert_ptr_eq(self, &donor.lender);
+	ck_assert_ptr_eq(self, &donor.base);
 	for (uint64_t i = any(4); i > 0; i--)
 		(any(2) == 0 ? step_take : step_give)();
-	if (!donor.lends || any(8) == 0 || block_heap_alloc(&memory->blocks, &request, start) != STATUS_OK)
+	if (!donor.willing || any(8) == 0 || block_heap_alloc(&memory->blocks, &request, start) != STATUS_OK)
 		return false;
 	for (uint64_t at = start->value; at < start->value + PIECE_BYTES; at += BLOCK_BYTES) {
-		change((struct phys_addr){ at }, NOT_LENT, LENT);
+		change((struct phys_addr){ at }, NOT_LOANED, LOANED);
 		mark((struct phys_addr){ at }, DONOR);
 	}
 	return true;
 }
 
 /* Now and then, little is cached there. */
-static unsigned donor_idle_percent(struct guarantee_lender *self, struct phys_addr block)
+static unsigned donor_idle_percent(struct guarantee_donor *self, struct phys_addr block)
 {
 	(void)self;
-	ck_assert_int_eq(*loan_of(block), LENT);
+	ck_assert_int_eq(*loan_of(block), LOANED);
 	return (unsigned)any(2) * 100;
 }
 
-static void donor_take_back(struct guarantee_lender *self, struct phys_addr block)
+static void donor_recall(struct guarantee_donor *self, struct phys_addr block)
 {
 	(void)self;
-	change(block, LENT, NOT_LENT);
+	change(block, LOANED, NOT_LOANED);
 	check_mark(block, DONOR);
 	if ((block.value + BLOCK_BYTES) % PIECE_BYTES == 0)
 		memory_blocks_free(memory, (struct phys_addr){ block.value + BLOCK_BYTES - PIECE_BYTES });
 }
 
-static void donor_revoke(struct guarantee_lender *self, struct phys_addr block)
+static void donor_revoke(struct guarantee_donor *self, struct phys_addr block)
 {
 	(void)self;
-	change(block, LENT, REVOKED);
+	change(block, LOANED, REVOKED);
 	check_mark(block, DONOR);
 }
 
-static void donor_settle(struct guarantee_lender *self, struct phys_addr block)
+static void donor_reap(struct guarantee_donor *self, struct phys_addr block)
 {
 	(void)self;
-	change(block, REVOKED, NOT_LENT);
+	change(block, REVOKED, NOT_LOANED);
 }
 
 static void donor_comes(void)
 {
-	donor.lender = (struct guarantee_lender){
-		.lend = donor_lend,
+	donor.base = (struct guarantee_donor){
+		.loan = donor_loan,
 		.idle_percent = donor_idle_percent,
-		.take_back = donor_take_back,
+		.recall = donor_recall,
 		.revoke = donor_revoke,
-		.settle = donor_settle,
+		.reap = donor_reap,
 	};
-	guarantee_set_lender(guarantee, &donor.lender);
+	guarantee_set_donor(guarantee, &donor.base);
 }
 
 /* Steps ------------------------------------------------------------------------------------------------------------------- */
@@ -222,18 +222,18 @@ static unsigned loans_count(enum loan loan)
 
 static void step_clear_window(void)
 {
-	uint32_t obstacles = 0;
+	uint32_t unmovable = 0;
 	const uint64_t first = any(MACHINE_BLOCKS), blocks = 1 + any(16);
 	const struct reclaim_target target = {
 		.bytes = blocks * BLOCK_BYTES,
 		.lowest = { MACHINE_START + first * BLOCK_BYTES },
 		.highest = { MACHINE_START + (first + blocks) * BLOCK_BYTES - 1 },
 		.deadline_ns = PLATFORM_FOREVER,
-		.obstacles = any(2) == 0 ? &obstacles : NULL,
+		.unmovable = any(2) == 0 ? &unmovable : NULL,
 	};
 
 	(void)guarantee->cleaner.clean(&guarantee->cleaner, &target);
-	window_avoid_nothing(&memory->blocks);
+	window_exclude_none(&memory->blocks);
 }
 
 static void step(void)
@@ -251,18 +251,18 @@ static void step(void)
 	} else if (what < 83) {
 		/* As the cache does when it grows: nothing is free, or much. */
 		memory->reclaim.watermarks.low_bytes = any(2) * MACHINE_BLOCKS * BLOCK_BYTES;
-		donor.lends = any(4) > 0;
+		donor.willing = any(4) > 0;
 	} else if (what < 88) {
 		step_clear_window();
 	} else if (what < 89) {
 		guarantee_recall(guarantee, &donor.owner);
-		ck_assert_uint_eq(loans_count(LENT), 0);
+		ck_assert_uint_eq(loans_count(LOANED), 0);
 	} else if (what < 90) {
-		guarantee_clear_lender(guarantee, &donor.lender);
-		ck_assert_uint_eq(loans_count(LENT) + loans_count(REVOKED), 0);
+		guarantee_clear_donor(guarantee, &donor.base);
+		ck_assert_uint_eq(loans_count(LOANED) + loans_count(REVOKED), 0);
 		donor_comes();
 	} else {
-		(void)guarantee_keep(guarantee);
+		(void)guarantee_refill(guarantee);
 	}
 }
 
@@ -272,10 +272,10 @@ static void check(void)
 
 	ck_assert_uint_eq(statistics.out, model.count);
 	ck_assert_uint_eq(statistics.unreserved, unreserved());
-	ck_assert_uint_eq(statistics.lent * (PIECE_BYTES / BLOCK_BYTES), loans_count(LENT));
-	ck_assert_uint_eq(statistics.free + statistics.lent + statistics.out, GUARANTEED);
+	ck_assert_uint_eq(statistics.loaned * (PIECE_BYTES / BLOCK_BYTES), loans_count(LOANED));
+	ck_assert_uint_eq(statistics.free + statistics.loaned + statistics.out, GUARANTEED);
 	for (unsigned i = 0; i < model.count; i++)
-		ck_assert_int_ne(*loan_of(model.pieces[i]), LENT);
+		ck_assert_int_ne(*loan_of(model.pieces[i]), LOANED);
 }
 
 START_TEST(a_loan_is_never_counted_as_given_and_refuses_no_take)
@@ -284,7 +284,7 @@ START_TEST(a_loan_is_never_counted_as_given_and_refuses_no_take)
 		.watermarks.atomic_percent = 100,
 		.guarantee = { .bytes = GUARANTEED * PIECE_BYTES, .piece_bytes = PIECE_BYTES },
 	};
-	uint64_t lent = 0;
+	uint64_t loaned = 0;
 
 	random_seed(&randomness, 7);
 	host_log_level(LOG_ERROR);
@@ -294,15 +294,15 @@ START_TEST(a_loan_is_never_counted_as_given_and_refuses_no_take)
 	for (unsigned i = 0; i < STEPS; i++) {
 		step();
 		check();
-		lent += loans_count(LENT) > 0;
+		loaned += loans_count(LOANED) > 0;
 		ck_assert(i % 32 != 0 || memory_is_valid(memory));
 	}
-	ck_assert_uint_gt(lent, STEPS / 4);
+	ck_assert_uint_gt(loaned, STEPS / 4);
 	ck_assert_uint_gt(guarantee_statistics(guarantee).exchanged, STEPS / 100);
 	ck_assert_uint_le(guarantee_statistics(guarantee).steps_max, 8);
 	while (model.count > 0)
 		step_give();
-	guarantee_clear_lender(guarantee, &donor.lender);
+	guarantee_clear_donor(guarantee, &donor.base);
 	ck_assert_uint_eq(donor.owner.blocks, 0);
 	machine_fini(&machine);
 }

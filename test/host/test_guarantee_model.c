@@ -201,7 +201,7 @@ static void check_counts(void)
 		out += out_of(i);
 	ck_assert_uint_eq(statistics.out, out);
 	ck_assert_uint_eq(statistics.unreserved, unreserved());
-	ck_assert_uint_ge(statistics.free + statistics.lent + out, guarantee->pieces);
+	ck_assert_uint_ge(statistics.free + statistics.loaned + out, guarantee->pieces);
 }
 
 static void run_model(uint64_t seed, uint64_t piece_bytes, unsigned steps)
@@ -224,7 +224,7 @@ static void run_model(uint64_t seed, uint64_t piece_bytes, unsigned steps)
 		else if (what < 99)
 			step_give(&random);
 		else
-			(void)guarantee_keep(guarantee);
+			(void)guarantee_refill(guarantee);
 		check_counts();
 		ck_assert(i % 64 != 0 || guarantee_is_valid(guarantee));
 	}
@@ -232,7 +232,7 @@ static void run_model(uint64_t seed, uint64_t piece_bytes, unsigned steps)
 		step_give(&random);
 	for (unsigned i = 0; i < DEVICES; i++)
 		guarantee_end_reservation(guarantee, &devices[i]);
-	(void)guarantee_keep(guarantee);
+	(void)guarantee_refill(guarantee);
 	ck_assert_uint_eq(guarantee_statistics(guarantee).unreserved, guarantee->pieces);
 	ck_assert(list_is_empty(&guarantee->reserving));
 	machine_fini(&machine);

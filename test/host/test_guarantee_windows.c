@@ -2,7 +2,7 @@
 /* Windows through the guarantee: its pieces move out of the way, or are in the way. */
 #include "fake/guarantee_fixture.h"
 #include "fake/heap_fixture.h"
-#include "fake/noting_lender.h"
+#include "fake/noting_donor.h"
 #include "heap/window.h"
 #include "host/host_test.h"
 
@@ -10,12 +10,12 @@ START_TEST(a_run_through_it_moves_it_away)
 {
 	static struct machine machine;
 	struct owner owner;
-	const uint64_t half = LENDER_BLOCKS / 2;
+	const uint64_t half = DONOR_BLOCKS / 2;
 	const struct memory_request block = { .blocks = 1, .owner = &owner, .wait = MEMORY_WAIT_NEVER };
 	struct memory_request run = block;
 	struct phys_addr top, bottom;
 
-	machine_with_guarantee(&machine, LENDER_BLOCKS);
+	machine_with_guarantee(&machine, DONOR_BLOCKS);
 	owner_init(&owner, "run", false);
 	run.blocks = half;
 	run.constraints.alignment_bytes = half * BLOCK_BYTES;
@@ -39,7 +39,7 @@ START_TEST(pieces_do_not_move_to_and_fro_without_end)
 {
 	static struct machine machine;
 	struct owner stubborn, owner;
-	const uint64_t half = LENDER_BLOCKS / 2;
+	const uint64_t half = DONOR_BLOCKS / 2;
 	struct memory_request run = {
 		.blocks = half,
 		.constraints.alignment_bytes = half * BLOCK_BYTES,
@@ -75,28 +75,28 @@ START_TEST(pieces_do_not_move_to_and_fro_without_end)
 }
 END_TEST
 
-/* All pieces are lent, in the lowest blocks of the machine, which are to be emptied. */
+/* All pieces are loaned, in the lowest blocks of the machine, which are to be emptied. */
 #define LOWEST_BLOCKS (2 * (PIECES + 1) * 2)
 
-static void lend_lowest(struct machine *machine, struct noting_lender *lender, struct reclaim_target *target)
+static void loan_lowest(struct machine *machine, struct noting_donor *donor, struct reclaim_target *target)
 {
-	machine_with_guarantee(machine, LENDER_BLOCKS);
-	noting_init(lender, machine);
-	machine->memory.reclaim.watermarks.low_bytes = LENDER_BLOCKS * BLOCK_BYTES;
+	machine_with_guarantee(machine, DONOR_BLOCKS);
+	noting_init(donor, machine);
+	machine->memory.reclaim.watermarks.low_bytes = DONOR_BLOCKS * BLOCK_BYTES;
 	for (unsigned i = 0; i < 2 * PIECES; i++)
-		(void)guarantee_keep(&machine->memory.guarantee);
-	ck_assert_uint_ge(guarantee_statistics(&machine->memory.guarantee).lent, PIECES);
-	lender->asked = 0;
+		(void)guarantee_refill(&machine->memory.guarantee);
+	ck_assert_uint_ge(guarantee_statistics(&machine->memory.guarantee).loaned, PIECES);
+	donor->asked = 0;
 	target->bytes = LOWEST_BLOCKS * BLOCK_BYTES;
 	target->lowest.value = MACHINE_START;
 	target->highest.value = MACHINE_START + LOWEST_BLOCKS * BLOCK_BYTES - 1;
 	target->deadline_ns = PLATFORM_FOREVER;
 }
 
-static void lowest_end(struct machine *machine, struct noting_lender *lender)
+static void lowest_end(struct machine *machine, struct noting_donor *donor)
 {
-	window_avoid_nothing(&machine->memory.blocks);
-	guarantee_clear_lender(&machine->memory.guarantee, &lender->lender);
+	window_exclude_none(&machine->memory.blocks);
+	guarantee_clear_donor(&machine->memory.guarantee, &donor->base);
 	machine_fini(machine);
 }
 
@@ -104,12 +104,12 @@ static void lowest_end(struct machine *machine, struct noting_lender *lender)
 START_TEST(a_piece_that_cannot_move_is_in_the_way)
 {
 	static struct machine machine;
-	struct noting_lender lender;
-	uint32_t obstacles = 0;
-	struct reclaim_target target = { .obstacles = &obstacles };
+	struct noting_donor donor;
+	uint32_t unmovable = 0;
+	struct reclaim_target target = { .unmovable = &unmovable };
 	struct window window;
 
-	lend_lowest(&machine, &lender, &target);
+	loan_lowest(&machine, &donor, &target);
 	struct guarantee *const guarantee = &machine.memory.guarantee;
 	const struct run_request run = {
 		.blocks = LOWEST_BLOCKS,
@@ -117,56 +117,56 @@ START_TEST(a_piece_that_cannot_move_is_in_the_way)
 		.owner = &guarantee->owner,
 	};
 	/* What is free is no place for a piece, either: memory is short. */
-	machine.memory.reclaim.watermarks.min_bytes = LENDER_BLOCKS * BLOCK_BYTES;
-	lender.refuses = true;
+	machine.memory.reclaim.watermarks.min_bytes = DONOR_BLOCKS * BLOCK_BYTES;
+	donor.refuses = true;
 	ck_assert(window_find(&machine.memory.blocks, &run, &window));
 	(void)guarantee->cleaner.clean(&guarantee->cleaner, &target);
-	ck_assert_uint_eq(obstacles, guarantee_statistics(guarantee).lent);
-	ck_assert_uint_eq(obstacles, PIECES);
-	ck_assert_uint_eq(lender.asked, 1);
+	ck_assert_uint_eq(unmovable, guarantee_statistics(guarantee).loaned);
+	ck_assert_uint_eq(unmovable, PIECES);
+	ck_assert_uint_eq(donor.asked, 1);
 	ck_assert(!window_find(&machine.memory.blocks, &run, &window));
 	ck_assert(guarantee_is_valid(guarantee));
-	lowest_end(&machine, &lender);
+	lowest_end(&machine, &donor);
 }
 END_TEST
 
-struct busy_keeper {
+struct busy_refill {
 	struct guarantee *guarantee;
 	struct reclaim_target target;
 	_Atomic bool busy, over;
 };
 
-/* One has the keeper's lock until the other has been there. */
-static void keep_or_clean(void *context, unsigned index)
+/* One has the lock of the refill task until the other has been there. */
+static void refill_or_clean(void *context, unsigned index)
 {
-	struct busy_keeper *keeper = context;
-	struct guarantee *guarantee = keeper->guarantee;
+	struct busy_refill *refilling = context;
+	struct guarantee *guarantee = refilling->guarantee;
 
 	if (index == 0) {
 		mutex_lock(&guarantee->refill);
-		atomic_store(&keeper->busy, true);
-		while (!atomic_load(&keeper->over))
+		atomic_store(&refilling->busy, true);
+		while (!atomic_load(&refilling->over))
 			platform_yield();
 		mutex_unlock(&guarantee->refill);
 		return;
 	}
-	while (!atomic_load(&keeper->busy))
+	while (!atomic_load(&refilling->busy))
 		platform_yield();
-	ck_assert_uint_eq(guarantee->cleaner.clean(&guarantee->cleaner, &keeper->target), 0);
-	atomic_store(&keeper->over, true);
+	ck_assert_uint_eq(guarantee->cleaner.clean(&guarantee->cleaner, &refilling->target), 0);
+	atomic_store(&refilling->over, true);
 }
 
-START_TEST(who_is_late_does_not_wait_for_the_keeper)
+START_TEST(who_is_late_does_not_wait_for_the_refill_task)
 {
 	static struct machine machine;
-	struct noting_lender lender;
-	struct busy_keeper keeper = { .guarantee = &machine.memory.guarantee };
+	struct noting_donor donor;
+	struct busy_refill refilling = { .guarantee = &machine.memory.guarantee };
 
-	lend_lowest(&machine, &lender, &keeper.target);
-	keeper.target.deadline_ns = platform_now_ns() + NS_PER_MS;
-	host_threads_run(2, keep_or_clean, &keeper);
-	ck_assert_uint_eq(lender.asked, 0);
-	lowest_end(&machine, &lender);
+	loan_lowest(&machine, &donor, &refilling.target);
+	refilling.target.deadline_ns = platform_now_ns() + NS_PER_MS;
+	host_threads_run(2, refill_or_clean, &refilling);
+	ck_assert_uint_eq(donor.asked, 0);
+	lowest_end(&machine, &donor);
 }
 END_TEST
 
@@ -184,67 +184,67 @@ static void aim_at_loan(struct guarantee *guarantee, struct reclaim_target *targ
 START_TEST(a_piece_that_is_taken_while_it_moves_makes_room_later)
 {
 	static struct machine machine;
-	struct noting_lender lender;
-	uint32_t obstacles = 0;
-	struct reclaim_target target = { .obstacles = &obstacles };
+	struct noting_donor donor;
+	uint32_t unmovable = 0;
+	struct reclaim_target target = { .unmovable = &unmovable };
 
-	lend_lowest(&machine, &lender, &target);
+	loan_lowest(&machine, &donor, &target);
 	struct guarantee *const guarantee = &machine.memory.guarantee;
 	aim_at_loan(guarantee, &target);
-	lender.steals = true;
+	donor.steals = true;
 	ck_assert_uint_eq(guarantee->cleaner.clean(&guarantee->cleaner, &target), 0);
-	ck_assert(lender.stolen);
-	ck_assert_uint_eq(obstacles, 1);
-	guarantee_give(guarantee, lender.stolen_piece);
+	ck_assert(donor.stolen);
+	ck_assert_uint_eq(unmovable, 1);
+	guarantee_give(guarantee, donor.stolen_piece);
 
-	obstacles = 0;
-	window_avoid_nothing(&machine.memory.blocks);
+	unmovable = 0;
+	window_exclude_none(&machine.memory.blocks);
 	aim_at_loan(guarantee, &target);
 	(void)guarantee->cleaner.clean(&guarantee->cleaner, &target);
-	ck_assert_uint_eq(obstacles, 0);
-	ck_assert_int_ne(*note_of(&lender.lender, target.lowest), LENT);
-	lowest_end(&machine, &lender);
+	ck_assert_uint_eq(unmovable, 0);
+	ck_assert_int_ne(*note_of(&donor.base, target.lowest), LOANED);
+	lowest_end(&machine, &donor);
 }
 END_TEST
 
-/* Until the keeper comes by, a window takes the blocks of a piece that was lent and has been taken for movable. */
+/* Until the refill task comes by, a window takes the blocks of a piece that was loaned and has been taken for movable. */
 START_TEST(a_piece_that_is_out_is_in_the_way)
 {
 	static struct machine machine;
-	struct noting_lender lender;
-	uint32_t obstacles = 0;
-	struct reclaim_target target = { .obstacles = &obstacles };
+	struct noting_donor donor;
+	uint32_t unmovable = 0;
+	struct reclaim_target target = { .unmovable = &unmovable };
 	struct phys_addr piece;
 
-	lend_lowest(&machine, &lender, &target);
+	loan_lowest(&machine, &donor, &target);
 	struct guarantee *const guarantee = &machine.memory.guarantee;
 	ck_assert(guarantee_piece_take(guarantee, &piece));
 	ck_assert_uint_eq(guarantee->cleaner.clean(&guarantee->cleaner, &target), 0);
-	ck_assert_uint_eq(obstacles, 1);
-	ck_assert_uint_eq(lender.asked, 0);
+	ck_assert_uint_eq(unmovable, 1);
+	ck_assert_uint_eq(donor.asked, 0);
 	guarantee_give(guarantee, piece);
-	lowest_end(&machine, &lender);
+	lowest_end(&machine, &donor);
 }
 END_TEST
 
-/* Lending a piece is as much work as a block is. */
+/* To loan a piece is as much work as a block is. */
 START_TEST(pieces_move_until_the_deadline)
 {
 	static struct machine machine;
-	struct noting_lender lender;
-	uint32_t obstacles = 0;
-	struct reclaim_target target = { .obstacles = &obstacles };
+	struct noting_donor donor;
+	uint32_t unmovable = 0;
+	struct reclaim_target target = { .unmovable = &unmovable };
 
-	lend_lowest(&machine, &lender, &target);
+	loan_lowest(&machine, &donor, &target);
 	struct guarantee *const guarantee = &machine.memory.guarantee;
 	host_clock_set(HOST_CLOCK_MANUAL);
-	lender.work_ns = NS_PER_MS;
+	donor.work_ns = NS_PER_MS;
 	target.deadline_ns = platform_now_ns() + 5 * NS_PER_MS / 2;
 	(void)guarantee->cleaner.clean(&guarantee->cleaner, &target);
-	ck_assert_uint_eq(lender.asked, 3);
-	ck_assert_uint_eq(obstacles, 0);
+	ck_assert_uint_eq(donor.asked, 3);
+	ck_assert_uint_eq(unmovable, 0);
 	host_clock_set(HOST_CLOCK_REAL);
-	lowest_end(&machine, &lender);
+	lowest_end(&machine, &donor);
 }
 END_TEST
 
@@ -259,21 +259,21 @@ struct clearing {
 static void clear_half(struct machine *machine, unsigned half)
 {
 	struct guarantee *guarantee = &machine->memory.guarantee;
-	const uint64_t blocks = LENDER_BLOCKS / 2;
-	uint32_t obstacles = 0;
+	const uint64_t blocks = DONOR_BLOCKS / 2;
+	uint32_t unmovable = 0;
 	const struct reclaim_target target = {
 		.bytes = blocks * BLOCK_BYTES,
 		.lowest = { MACHINE_START + half * blocks * BLOCK_BYTES },
 		.highest = { MACHINE_START + (half + 1) * blocks * BLOCK_BYTES - 1 },
-		.obstacles = &obstacles,
+		.unmovable = &unmovable,
 		.deadline_ns = PLATFORM_FOREVER,
 	};
 
-	block_heap_fence(&machine->memory.blocks, target.lowest, blocks);
+	block_heap_isolate(&machine->memory.blocks, target.lowest, blocks);
 	(void)guarantee->cleaner.clean(&guarantee->cleaner, &target);
-	block_heap_fence(&machine->memory.blocks, target.lowest, 0);
-	window_avoid_nothing(&machine->memory.blocks);
-	(void)guarantee_keep(guarantee);
+	block_heap_isolate(&machine->memory.blocks, target.lowest, 0);
+	window_exclude_none(&machine->memory.blocks);
+	(void)guarantee_refill(guarantee);
 }
 
 static void clear_or_take(void *context, unsigned index)
@@ -297,7 +297,7 @@ START_TEST(threads_take_pieces_while_windows_are_cleared)
 {
 	static struct clearing clearing;
 
-	machine_with_guarantee(&clearing.machine, LENDER_BLOCKS);
+	machine_with_guarantee(&clearing.machine, DONOR_BLOCKS);
 	host_threads_run(2, clear_or_take, &clearing);
 	ck_assert_uint_gt(guarantee_statistics(&clearing.machine.memory.guarantee).exchanged, 0);
 	machine_fini(&clearing.machine);
@@ -307,4 +307,4 @@ END_TEST
 HOST_TEST_MAIN("guarantee_windows", threads_take_pieces_while_windows_are_cleared, a_run_through_it_moves_it_away,
 	       pieces_do_not_move_to_and_fro_without_end, a_piece_that_cannot_move_is_in_the_way,
 	       a_piece_that_is_out_is_in_the_way, a_piece_that_is_taken_while_it_moves_makes_room_later,
-	       who_is_late_does_not_wait_for_the_keeper, pieces_move_until_the_deadline)
+	       who_is_late_does_not_wait_for_the_refill_task, pieces_move_until_the_deadline)

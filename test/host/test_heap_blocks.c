@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "heap/bookkeeping.h"
+#include "heap/metadata_heap.h"
 #include "heap/window.h"
 #include "host/platform_host.h"
 #include "runtime/base/bits.h"
@@ -97,7 +97,7 @@ START_TEST(movable_low_unmovable_high)
 }
 END_TEST
 
-/* A run takes the shortest stretch that holds it. */
+/* A run takes the shortest range that holds it. */
 /* Single blocks come free here and there: what cannot be moved goes next to the end of the part, and not below 4 GB. */
 START_TEST(what_stays_is_kept_together)
 {
@@ -182,14 +182,14 @@ START_TEST(arguments_are_checked)
 	request.constraints.highest.value = FIRST_BLOCK * BLOCK_BYTES + BLOCK_BYTES - 2;
 	ck_assert_int_eq(block_heap_alloc(&heap, &request, &run), STATUS_NO_MEMORY);
 	request.constraints.highest.value++;
-	request.keep_blocks = 64;
+	request.leave_free = 64;
 	ck_assert_int_eq(block_heap_alloc(&heap, &request, &run), STATUS_NO_MEMORY);
 	ck_assert_uint_eq(run.value, 42);
-	request.keep_blocks = 63;
+	request.leave_free = 63;
 	ck_assert_int_eq(block_heap_alloc(&heap, &request, &run), STATUS_OK);
 	ck_assert_uint_eq(index_of(run), 0);
 	request.blocks = 65;
-	request.keep_blocks = 0;
+	request.leave_free = 0;
 	ck_assert_int_eq(block_heap_alloc(&heap, &request, &run), STATUS_NO_MEMORY);
 	request.blocks = UINT64_MAX;
 	ck_assert_int_eq(block_heap_alloc(&heap, &request, &run), STATUS_INVALID);
@@ -246,7 +246,7 @@ START_TEST(generation_changes_with_the_holder)
 }
 END_TEST
 
-START_TEST(fence_keeps_others_out)
+START_TEST(isolation_keeps_others_out)
 {
 	struct owner owner;
 	struct run_request request = { .blocks = 1, .owner = &owner };
@@ -254,15 +254,15 @@ START_TEST(fence_keeps_others_out)
 
 	heap_init(200);
 	owner_init(&owner, "owner", true);
-	block_heap_fence(&heap, block_number(0), 150);
+	block_heap_isolate(&heap, block_number(0), 150);
 	ck_assert_uint_eq(take(&owner, 1), 150);
 	ck_assert_uint_eq(take(&owner, 10), 151);
 	request.blocks = 60;
 	ck_assert_int_eq(block_heap_alloc(&heap, &request, &run), STATUS_NO_MEMORY);
-	request.inside_fence = true;
+	request.inside_isolated = true;
 	ck_assert_int_eq(block_heap_alloc(&heap, &request, &run), STATUS_OK);
 	ck_assert_uint_eq(index_of(run), 0);
-	block_heap_fence(&heap, block_number(0), 0);
+	block_heap_isolate(&heap, block_number(0), 0);
 	ck_assert_uint_eq(take(&owner, 1), 60);
 	heap_fini();
 }
@@ -415,14 +415,14 @@ START_TEST(windows_are_the_best)
 		}
 		ck_assert_int_eq(window_find(&heap, &request, &window), best != UINT64_MAX);
 		if (best != UINT64_MAX) {
-			ck_assert_uint_eq(window.weight, best);
+			ck_assert_uint_eq(window.cost, best);
 			ck_assert_uint_eq(block_heap_free_within(&heap, window.start, window_last_byte(&window)),
 					  window.blocks - best);
-			window_avoid(&heap, &window);
+			window_exclude(&heap, &window);
 			struct window next;
 			if (window_find(&heap, &request, &next) && best > 0)
 				ck_assert_uint_ne(next.start.value, window.start.value);
-			window_avoid_nothing(&heap);
+			window_exclude_none(&heap);
 		}
 		heap_fini();
 	}
@@ -437,11 +437,11 @@ static bool all_bytes_are(const unsigned char *memory, size_t bytes, unsigned va
 	return true;
 }
 
-START_TEST(bookkeeping_gives_zeroed_chunks_of_its_own)
+START_TEST(metadata_heap_gives_zeroed_chunks_of_its_own)
 {
 	enum { CHUNKS = 3000 };
 	struct host_arena *arena = host_arena_create(FIRST_BLOCK * BLOCK_BYTES, 16 * BLOCK_BYTES);
-	struct bookkeeping bookkeeping;
+	struct metadata_heap records;
 	static _Alignas(64) char seed[4096];
 	static struct {
 		unsigned char *memory;
@@ -450,27 +450,27 @@ START_TEST(bookkeeping_gives_zeroed_chunks_of_its_own)
 	struct random random;
 
 	heap_init(16);
-	bookkeeping_init(&bookkeeping, &heap, seed, sizeof(seed));
-	ck_assert_ptr_null(bookkeeping_alloc(&bookkeeping, BOOKKEEPING_CHUNK_MAX + 1));
+	metadata_heap_init(&records, &heap, seed, sizeof(seed));
+	ck_assert_ptr_null(metadata_heap_alloc(&records, METADATA_CHUNK_MAX + 1));
 	random_seed(&random, 3);
 	for (unsigned step = 0; step < 8000; step++) {
 		const unsigned i = (unsigned)random_below(&random, CHUNKS);
 
 		if (chunks[i].memory) {
 			ck_assert(all_bytes_are(chunks[i].memory, chunks[i].bytes, i & 0xff));
-			bookkeeping_free(&bookkeeping, chunks[i].memory, chunks[i].bytes);
+			metadata_heap_free(&records, chunks[i].memory, chunks[i].bytes);
 			chunks[i].memory = NULL;
 			continue;
 		}
 		chunks[i].bytes = 1 + random_below(&random, random_below(&random, 20) == 0 ? 16384 : 300);
-		chunks[i].memory = bookkeeping_alloc(&bookkeeping, chunks[i].bytes);
+		chunks[i].memory = metadata_heap_alloc(&records, chunks[i].bytes);
 		ck_assert_ptr_nonnull(chunks[i].memory);
 		ck_assert(all_bytes_are(chunks[i].memory, chunks[i].bytes, 0));
 		memset(chunks[i].memory, (int)(i & 0xff), chunks[i].bytes);
 	}
 	for (unsigned i = 0; i < CHUNKS; i++)
-		bookkeeping_free(&bookkeeping, chunks[i].memory, chunks[i].bytes);
-	ck_assert_uint_eq(bookkeeping.used_bytes, 0);
+		metadata_heap_free(&records, chunks[i].memory, chunks[i].bytes);
+	ck_assert_uint_eq(records.used_bytes, 0);
 	heap_fini();
 	host_arena_destroy(arena);
 }
@@ -478,5 +478,5 @@ END_TEST
 
 HOST_TEST_MAIN("heap_blocks", only_whole_blocks_are_used, movable_low_unmovable_high, what_stays_is_kept_together,
 	       long_runs_survive, arguments_are_checked, wrong_frees_are_reported, generation_changes_with_the_holder,
-	       fence_keeps_others_out, random_operations_follow_the_model, windows_are_the_best,
-	       bookkeeping_gives_zeroed_chunks_of_its_own)
+	       isolation_keeps_others_out, random_operations_follow_the_model, windows_are_the_best,
+	       metadata_heap_gives_zeroed_chunks_of_its_own)

@@ -138,14 +138,14 @@ START_TEST(a_freed_object_waits_before_it_is_used_again)
 		other = take(128);
 		give(other);
 	}
-	ck_assert_uint_gt(others, HEAP_QUARANTINE_OBJECTS);
-	ck_assert_uint_eq(memory->general.quarantine.count, HEAP_QUARANTINE_OBJECTS);
+	ck_assert_uint_gt(others, FREE_DELAY_OBJECTS);
+	ck_assert_uint_eq(memory->general.delay.count, FREE_DELAY_OBJECTS);
 
 	/* But it is not counted, and a drain gets it. */
 	ck_assert_uint_eq(general_heap_used_bytes(heap), 0);
 	give(take(128));
 	(void)memory_drain(memory, UINT64_MAX / 2, false);
-	ck_assert_uint_eq(memory->general.quarantine.count, 0);
+	ck_assert_uint_eq(memory->general.delay.count, 0);
 	ck_assert_ptr_null(objcache_of(&memory->blocks, object));
 	machine_fini(&machine);
 }
@@ -178,7 +178,7 @@ START_TEST(every_object_is_accounted_for_by_its_caller)
 {
 	static char *objects[5000];
 	struct objcache *cache;
-	struct site_tally tally = { 0 };
+	struct call_sites sites = { 0 };
 
 	setup();
 	for (unsigned i = 0; i < ARRAY_LENGTH(objects); i++)
@@ -188,19 +188,19 @@ START_TEST(every_object_is_accounted_for_by_its_caller)
 	cache = objcache_of(&memory->blocks, objects[1]);
 	char *other = general_heap_alloc(heap, 30, 0);
 	ck_assert_ptr_eq(objcache_of(&memory->blocks, other), cache);
-	objcache_tally(cache, &tally);
-	ck_assert_uint_eq(tally.sums[2].objects, 0);
-	const unsigned first = tally.sums[0].objects == 1;
-	ck_assert_uint_eq(tally.sums[first].objects, ARRAY_LENGTH(objects) / 2);
-	ck_assert_uint_eq(tally.sums[first].bytes, ARRAY_LENGTH(objects) / 2 * 20);
-	ck_assert_uint_lt((uintptr_t)tally.sums[first].site - (uintptr_t)take, 500);
-	ck_assert_uint_eq(tally.sums[!first].bytes, 30);
+	objcache_count_sites(cache, &sites);
+	ck_assert_uint_eq(sites.sums[2].objects, 0);
+	const unsigned first = sites.sums[0].objects == 1;
+	ck_assert_uint_eq(sites.sums[first].objects, ARRAY_LENGTH(objects) / 2);
+	ck_assert_uint_eq(sites.sums[first].bytes, ARRAY_LENGTH(objects) / 2 * 20);
+	ck_assert_uint_lt((uintptr_t)sites.sums[first].site - (uintptr_t)take, 500);
+	ck_assert_uint_eq(sites.sums[!first].bytes, 30);
 	give(other);
 	for (unsigned i = 1; i < ARRAY_LENGTH(objects); i += 2)
 		give(objects[i]);
-	tally = (struct site_tally){ 0 };
-	objcache_tally(cache, &tally);
-	ck_assert_uint_eq(tally.sums[0].objects, 0);
+	sites = (struct call_sites){ 0 };
+	objcache_count_sites(cache, &sites);
+	ck_assert_uint_eq(sites.sums[0].objects, 0);
 	machine_fini(&machine);
 }
 END_TEST

@@ -3,7 +3,7 @@
  * The block heap of a large machine: long runs change hands, and are searched for, in pieces, with the lock free in between. So
  * others come in the middle of it, and must neither get what is on its way nor see it wrongly once it is done.
  */
-#include "heap/holders.h"
+#include "heap/owner_snapshot.h"
 
 #include "host/host_test.h"
 
@@ -35,7 +35,7 @@ void __wrap_spinlock_give_way(struct spinlock *lock)
 
 static struct block_heap heap;
 static struct owner owners[3];
-static _Atomic uint32_t holders[BLOCKS]; /* the holder of each block, as the takers know it */
+static _Atomic uint32_t block_holder[BLOCKS]; /* the holder of each block, as the takers know it */
 
 static void *setup(void)
 {
@@ -77,7 +77,7 @@ static uint64_t random_length(struct random *random)
 static void note(struct phys_addr run, uint64_t blocks, uint32_t before, uint32_t after)
 {
 	for (uint64_t i = 0; i < blocks; i++)
-		ck_assert_uint_eq(atomic_exchange(&holders[index_of(run) + i], after), before);
+		ck_assert_uint_eq(atomic_exchange(&block_holder[index_of(run) + i], after), before);
 }
 
 struct run {
@@ -123,13 +123,13 @@ static void take_and_free(void *context, unsigned index)
 
 static void look(struct random *random)
 {
-	struct holder found[HOLDERS_MAX];
+	struct owner_snapshot found[OWNER_SNAPSHOT_MAX];
 	const struct run_request request = { .blocks = 1 + random_below(random, RUN_MAX), .owner = &owners[0] };
-	struct stretch stretch;
+	struct nearest_window nearest;
 	struct window window;
 
-	(void)holders_within(&heap, (struct phys_addr){ 0 }, (struct phys_addr){ LAST_BYTE }, found);
-	(void)holders_best_window(&heap, request.blocks, &request.constraints, &stretch);
+	(void)owner_snapshot_within(&heap, (struct phys_addr){ 0 }, (struct phys_addr){ LAST_BYTE }, found);
+	(void)owner_snapshot_nearest_window(&heap, request.blocks, &request.constraints, &nearest);
 	(void)window_find(&heap, &request, &window);
 	ck_assert_uint_le(block_heap_free_within(&heap, (struct phys_addr){ 0 }, (struct phys_addr){ LAST_BYTE / 2 }), BLOCKS);
 }
@@ -151,7 +151,7 @@ START_TEST(threads_never_share_a_block)
 {
 	void *metadata = setup();
 
-	memset(holders, 0, sizeof(holders));
+	memset(block_holder, 0, sizeof(block_holder));
 	come_between = platform_yield;
 	host_threads_run(THREADS + 1, take_and_look, NULL);
 	teardown(metadata);
@@ -175,7 +175,7 @@ static bool model_can(const struct run_request *request)
 	uint64_t length = 0;
 
 	for (uint64_t i = BLOCKS; i-- > 0;) {
-		length = atomic_load(&holders[i]) == 0 ? length + 1 : 0;
+		length = atomic_load(&block_holder[i]) == 0 ? length + 1 : 0;
 		if (length >= request->blocks && model_fits(i, request))
 			return true;
 	}
@@ -206,7 +206,8 @@ static void expect_counts(struct random *random)
 	for (uint64_t i = 0; i < BLOCKS; i++) {
 		const uint64_t first = (FIRST_BLOCK + i) << BLOCK_SHIFT;
 
-		expected += atomic_load(&holders[i]) == 0 && first >= lowest.value && first + BLOCK_BYTES - 1 <= highest.value;
+		expected +=
+			atomic_load(&block_holder[i]) == 0 && first >= lowest.value && first + BLOCK_BYTES - 1 <= highest.value;
 	}
 	ck_assert_uint_eq(block_heap_free_within(&heap, lowest, highest), expected);
 }
@@ -304,12 +305,12 @@ static void take_nearly_all(void)
 START_TEST(what_is_kept_is_kept_whoever_comes_between)
 {
 	void *metadata = setup();
-	struct run_request request = { .blocks = 1000, .owner = &owners[1], .keep_blocks = 2001 };
+	struct run_request request = { .blocks = 1000, .owner = &owners[1], .leave_free = 2001 };
 	struct phys_addr run;
 
 	come_between = take_nearly_all;
 	ck_assert_int_eq(block_heap_alloc(&heap, &request, &run), STATUS_NO_MEMORY);
-	request.keep_blocks = 2000;
+	request.leave_free = 2000;
 	ck_assert_int_eq(block_heap_alloc(&heap, &request, &run), STATUS_OK);
 	block_heap_free(&heap, run);
 	block_heap_free(&heap, taken_between);
@@ -317,26 +318,27 @@ START_TEST(what_is_kept_is_kept_whoever_comes_between)
 }
 END_TEST
 
-START_TEST(holders_are_counted_once)
+START_TEST(owners_are_counted_once)
 {
 	void *metadata = setup();
 	const struct run_request long_one = { .blocks = 9000, .owner = &owners[0] };
 	const struct run_request short_one = { .blocks = 17, .owner = &owners[1] };
-	struct holder found[HOLDERS_MAX];
+	struct owner_snapshot found[OWNER_SNAPSHOT_MAX];
 	struct phys_addr taken[2];
 
 	come_between = nothing;
 	ck_assert_int_eq(block_heap_alloc(&heap, &long_one, &taken[0]), STATUS_OK);
 	ck_assert_int_eq(block_heap_alloc(&heap, &short_one, &taken[1]), STATUS_OK);
 	for (unsigned i = 0; i < 2; i++) {
-		ck_assert_uint_eq(holders_within(&heap, (struct phys_addr){ 0 }, (struct phys_addr){ LAST_BYTE }, found), 2);
+		ck_assert_uint_eq(owner_snapshot_within(&heap, (struct phys_addr){ 0 }, (struct phys_addr){ LAST_BYTE }, found),
+				  2);
 		ck_assert_ptr_eq(found[0].owner, &owners[0]);
 		ck_assert_uint_eq(found[0].blocks, 9000);
 		ck_assert_str_eq(found[1].name, "movable");
 		ck_assert_uint_eq(found[1].blocks, 17);
 	}
 	const struct phys_addr middle = { taken[0].value + 8 * BLOCK_BYTES };
-	ck_assert_uint_eq(holders_within(&heap, middle, (struct phys_addr){ middle.value + BLOCK_BYTES - 1 }, found), 1);
+	ck_assert_uint_eq(owner_snapshot_within(&heap, middle, (struct phys_addr){ middle.value + BLOCK_BYTES - 1 }, found), 1);
 	ck_assert_uint_eq(found[0].blocks, 1);
 	block_heap_free(&heap, taken[0]);
 	block_heap_free(&heap, taken[1]);
@@ -345,4 +347,4 @@ START_TEST(holders_are_counted_once)
 END_TEST
 
 HOST_TEST_MAIN("heap_large", threads_never_share_a_block, long_runs_follow_the_model,
-	       what_is_kept_is_kept_whoever_comes_between, holders_are_counted_once)
+	       what_is_kept_is_kept_whoever_comes_between, owners_are_counted_once)

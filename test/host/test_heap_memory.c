@@ -92,7 +92,7 @@ START_TEST(cleaners_come_in_order_and_are_not_believed)
 	for (unsigned i = 0; i < 5; i++) {
 		ck_assert_uint_eq(recorders[i].called_as, expected[i]);
 		ck_assert_uint_eq(recorders[i].bytes, 3 * BLOCK_BYTES);
-		ck_assert_uint_eq(recorders[i].cleaner.claimed_bytes, BLOCK_BYTES);
+		ck_assert_uint_eq(recorders[i].cleaner.reported_bytes, BLOCK_BYTES);
 		ck_assert_uint_eq(recorders[i].cleaner.given_bytes, 0);
 		cleaner_unregister(&memory->reclaim.cleaners, &recorders[i].cleaner);
 		cleaner_unregister(&memory->reclaim.cleaners, &recorders[i].cleaner);
@@ -286,7 +286,7 @@ START_TEST(deadline_is_kept_and_everything_given_back)
 	late_ns = platform_now_ns() - request.deadline_ns;
 	ck_assert_uint_le(late_ns, 10 * NS_PER_MS);
 	ck_assert_uint_eq(driver.blocks, 0);
-	ck_assert_uint_eq(atomic_load(&memory->reclaim.claimed_blocks), 0);
+	ck_assert_uint_eq(atomic_load(&memory->reclaim.pending_blocks), 0);
 	ck_assert(!fair_mutex_is_held(&memory->reclaim.lock));
 
 	/* Pinned pages: nothing to be had, the wait ends by itself. */
@@ -398,7 +398,7 @@ START_TEST(requests_of_threads_all_succeed)
 	(void)test_cache_fill(&cache, FRAME_CLEAN);
 	host_threads_run(4, crowd, &cache);
 	ck_assert_uint_eq(driver.blocks, 0);
-	ck_assert_uint_eq(atomic_load(&memory->reclaim.claimed_blocks), 0);
+	ck_assert_uint_eq(atomic_load(&memory->reclaim.pending_blocks), 0);
 	test_cache_fini(&cache);
 	machine_fini(&machine);
 }

@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #include "fake/heap_fixture.h"
-#include "heap/site_tally.h"
+#include "heap/call_sites.h"
 #include "runtime/base/bits.h"
 
 static struct machine machine;
@@ -75,38 +75,38 @@ static void free_alien(void *heap)
 	heap_free(heap, general_heap_alloc(&memory->general, 64, 0));
 }
 
-static struct site_sum owned_count(struct owned_heap *owned)
+static struct site_sum tracked_count(struct tracked_heap *tracked)
 {
-	struct site_tally sums = { 0 };
+	struct call_sites sums = { 0 };
 
-	owned_heap_tally(owned, OWNED_ALL, &sums);
+	tracked_heap_count_sites(tracked, TRACKED_ALL, &sums);
 	return sums.all;
 }
 
 START_TEST(an_owner_has_what_it_did_not_free)
 {
-	struct owned_heap owned;
+	struct tracked_heap tracked;
 	void *objects[50];
 	char message[256];
 
 	setup();
-	memory_owned_heap_init(memory, &owned, "camera 00:05.0");
+	memory_tracked_heap_init(memory, &tracked, "camera 00:05.0");
 	for (unsigned i = 0; i < 50; i++) {
-		objects[i] = heap_alloc(&owned.heap, 16 + 8 * i, 64);
+		objects[i] = heap_alloc(&tracked.heap, 16 + 8 * i, 64);
 		ck_assert(is_aligned((uintptr_t)objects[i], 64));
 		memset(objects[i], 1, 16 + 8 * i);
 	}
-	ck_assert_uint_eq(owned_count(&owned).objects, 50);
-	ck_assert_uint_eq(owned_count(&owned).bytes, 50 * 16 + 8 * (49 * 50 / 2));
-	ck_assert_int_eq(owned_heap_fini(&owned, &memory->owned), STATUS_BUSY);
-	ck_assert_ptr_null(heap_alloc(&owned.heap, 0, 0));
-	ck_assert(host_panics(free_alien, &owned.heap, message, sizeof(message)));
+	ck_assert_uint_eq(tracked_count(&tracked).objects, 50);
+	ck_assert_uint_eq(tracked_count(&tracked).bytes, 50 * 16 + 8 * (49 * 50 / 2));
+	ck_assert_int_eq(tracked_heap_fini(&tracked, &memory->tracked), STATUS_BUSY);
+	ck_assert_ptr_null(heap_alloc(&tracked.heap, 0, 0));
+	ck_assert(host_panics(free_alien, &tracked.heap, message, sizeof(message)));
 	ck_assert_ptr_nonnull(strstr(message, "heap of camera 00:05.0"));
 	for (unsigned i = 0; i < 50; i++)
-		heap_free(&owned.heap, objects[i * 7 % 50]);
-	heap_free(&owned.heap, NULL);
-	ck_assert_uint_eq(owned_count(&owned).bytes, 0);
-	ck_assert_int_eq(owned_heap_fini(&owned, &memory->owned), STATUS_OK);
+		heap_free(&tracked.heap, objects[i * 7 % 50]);
+	heap_free(&tracked.heap, NULL);
+	ck_assert_uint_eq(tracked_count(&tracked).bytes, 0);
+	ck_assert_int_eq(tracked_heap_fini(&tracked, &memory->tracked), STATUS_OK);
 	machine_fini(&machine);
 }
 END_TEST
@@ -115,7 +115,7 @@ END_TEST
 static const char *left_output(void)
 {
 	host_output_capture(text, sizeof(text));
-	owned_heaps_write(&memory->owned, OWNED_LEFT, site_tally_print);
+	tracked_heaps_write(&memory->tracked, TRACKED_LEFT, call_sites_print);
 	host_output_capture(NULL, 0);
 	return text;
 }
@@ -131,17 +131,17 @@ static void expect_site(const char *output, const char *before, const void *func
 
 START_TEST(what_is_left_behind_is_reported_once_with_its_callers)
 {
-	struct owned_heap owned;
+	struct tracked_heap tracked;
 	void *objects[4];
 
 	setup();
-	memory_owned_heap_init(memory, &owned, "camera 00:05.0");
+	memory_tracked_heap_init(memory, &tracked, "camera 00:05.0");
 	for (unsigned i = 0; i < 3; i++)
-		objects[i] = camera_probe(&owned.heap, 100);
-	objects[3] = camera_start(&owned.heap, 5000);
+		objects[i] = camera_probe(&tracked.heap, 100);
+	objects[3] = camera_start(&tracked.heap, 5000);
 	ck_assert_str_eq(left_output(), ""); /* a driver at work */
 	host_output_capture(text, sizeof(text));
-	ck_assert_uint_eq(owned_heap_report_left(&owned), 4);
+	ck_assert_uint_eq(tracked_heap_report_left(&tracked), 4);
 	host_output_capture(NULL, 0);
 	expect_site(text, "camera 00:05.0 left behind: 3 objects, 300 bytes, allocated by ", camera_probe);
 	expect_site(text, "camera 00:05.0 left behind: 1 objects, 5000 bytes, allocated by ", camera_start);
@@ -149,37 +149,37 @@ START_TEST(what_is_left_behind_is_reported_once_with_its_callers)
 
 	/* Only once; but the command shows it again. */
 	host_output_capture(text, sizeof(text));
-	ck_assert_uint_eq(owned_heap_report_left(&owned), 0);
+	ck_assert_uint_eq(tracked_heap_report_left(&tracked), 0);
 	host_output_capture(NULL, 0);
 	ck_assert_str_eq(text, "");
 	expect_site(output_of("heaps leaks"), "camera 00:05.0       3 objects, 300 bytes, allocated by ", camera_probe);
-	heap_free(&owned.heap, objects[0]);
-	objects[0] = camera_probe(&owned.heap, 200); /* the driver has come back */
+	heap_free(&tracked.heap, objects[0]);
+	objects[0] = camera_probe(&tracked.heap, 200); /* the driver has come back */
 	expect_site(left_output(), "camera 00:05.0 left behind: 2 objects, 200 bytes, allocated by ", camera_probe);
 	expect_site(text, "camera 00:05.0 left behind: 1 objects, 5000 bytes, allocated by ", camera_start);
 	for (unsigned i = 0; i < 4; i++)
-		heap_free(&owned.heap, objects[i]);
+		heap_free(&tracked.heap, objects[i]);
 	ck_assert_ptr_null(strstr(output_of("heaps leaks"), "camera"));
 	ck_assert_str_eq(left_output(), "");
-	ck_assert_int_eq(owned_heap_fini(&owned, &memory->owned), STATUS_OK);
+	ck_assert_int_eq(tracked_heap_fini(&tracked, &memory->tracked), STATUS_OK);
 	machine_fini(&machine);
 }
 END_TEST
 
 START_TEST(a_failed_allocation_leaves_nothing)
 {
-	struct owned_heap owned;
+	struct tracked_heap tracked;
 	void *all;
 
 	setup();
-	memory_owned_heap_init(memory, &owned, "camera");
-	ck_assert_ptr_null(heap_alloc(&owned.heap, memory_total_bytes(memory), 0));
-	ck_assert_uint_eq(owned_count(&owned).objects, 0);
+	memory_tracked_heap_init(memory, &tracked, "camera");
+	ck_assert_ptr_null(heap_alloc(&tracked.heap, memory_total_bytes(memory), 0));
+	ck_assert_uint_eq(tracked_count(&tracked).objects, 0);
 	ck_assert_uint_eq(general_heap_used_bytes(&memory->general), 0);
-	all = heap_alloc(&owned.heap, 4 * MIB, 0);
+	all = heap_alloc(&tracked.heap, 4 * MIB, 0);
 	ck_assert_ptr_nonnull(all);
-	heap_free(&owned.heap, all);
-	ck_assert_int_eq(owned_heap_fini(&owned, &memory->owned), STATUS_OK);
+	heap_free(&tracked.heap, all);
+	ck_assert_int_eq(tracked_heap_fini(&tracked, &memory->tracked), STATUS_OK);
 	machine_fini(&machine);
 }
 END_TEST
@@ -255,24 +255,24 @@ END_TEST
 
 START_TEST(sums_keep_the_largest_and_lose_nothing)
 {
-	struct site_tally sums = { 0 };
+	struct call_sites sums = { 0 };
 	uint64_t objects = 0, bytes = 0, line;
 	const char *rest = text;
 
 	setup();
 	for (uintptr_t round = 0; round < 2; round++)
-		for (uintptr_t site = 1; site <= SITE_TALLY_MAX + 10; site++)
-			site_tally_add(&sums, (const void *)site, 1, site);
-	for (unsigned i = 0; i <= SITE_TALLY_MAX; i++) {
+		for (uintptr_t site = 1; site <= CALL_SITES_MAX + 10; site++)
+			call_sites_add(&sums, (const void *)site, 1, site);
+	for (unsigned i = 0; i <= CALL_SITES_MAX; i++) {
 		objects += sums.sums[i].objects;
 		bytes += sums.sums[i].bytes;
 	}
-	ck_assert_uint_eq(objects, 2 * (SITE_TALLY_MAX + 10));
-	ck_assert_uint_eq(bytes, (SITE_TALLY_MAX + 10) * (SITE_TALLY_MAX + 11));
+	ck_assert_uint_eq(objects, 2 * (CALL_SITES_MAX + 10));
+	ck_assert_uint_eq(bytes, (CALL_SITES_MAX + 10) * (CALL_SITES_MAX + 11));
 	host_output_capture(text, sizeof(text));
-	site_tally_write(&sums, "x: ", site_tally_print);
+	call_sites_write(&sums, "x: ", call_sites_print);
 	host_output_capture(NULL, 0);
-	for (uintptr_t site = SITE_TALLY_MAX; site > 0; site--, rest = strchr(rest, '\n') + 1) {
+	for (uintptr_t site = CALL_SITES_MAX; site > 0; site--, rest = strchr(rest, '\n') + 1) {
 		ck_assert_int_eq(sscanf(rest, "x: 2 objects, %" SCNu64 " bytes", &line), 1);
 		ck_assert_uint_eq(line, 2 * site);
 	}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The search for windows, against the obvious one, in heaps with holes and across the zones. */
 #include "heap/block_search.h"
-#include "heap/weights.h"
+#include "heap/eviction_cost.h"
 #include "heap/window.h"
 #include "host/host_test.h"
 #include "host/platform_host.h"
@@ -36,7 +36,7 @@ static bool block_is_usable(const struct block *block)
 	return block->present && (!block->taken || (block->owner->movable && block->cost != BLOCK_COST_FIXED));
 }
 
-static uint64_t weight_of_block(const struct block *block)
+static uint64_t cost_of_block(const struct block *block)
 {
 	return block->taken ? MIN(1 + (uint64_t)block->cost / 40, 2047) : 0;
 }
@@ -56,16 +56,16 @@ static bool model_places(const struct run_request *request, uint64_t number, uin
 	       (number << BLOCK_SHIFT) / constraints->boundary_bytes == (last << BLOCK_SHIFT) / constraints->boundary_bytes;
 }
 
-static uint64_t model_weight(uint64_t start, uint64_t blocks)
+static uint64_t model_cost(uint64_t start, uint64_t blocks)
 {
-	uint64_t weight = 0;
+	uint64_t cost = 0;
 
 	for (uint64_t i = start; i < start + blocks; i++) {
 		if (!block_is_usable(&heap.blocks[i]))
 			return UINT64_MAX;
-		weight += weight_of_block(&heap.blocks[i]);
+		cost += cost_of_block(&heap.blocks[i]);
 	}
-	return weight;
+	return cost;
 }
 
 static uint64_t model_search(const struct run_request *request, uint64_t floor, uint64_t *best_start)
@@ -73,12 +73,12 @@ static uint64_t model_search(const struct run_request *request, uint64_t floor, 
 	uint64_t best = UINT64_MAX;
 
 	for (uint64_t start = heap.count - request->blocks + 1; start-- > 0;) {
-		const uint64_t weight = model_places(request, heap.first_block + start, floor)
-						? model_weight(start, request->blocks)
-						: UINT64_MAX;
+		const uint64_t cost = model_places(request, heap.first_block + start, floor)
+					      ? model_cost(start, request->blocks)
+					      : UINT64_MAX;
 
-		if (weight < best) {
-			best = weight;
+		if (cost < best) {
+			best = cost;
 			*best_start = start;
 		}
 		if (best != UINT64_MAX && request->packed)
@@ -107,12 +107,12 @@ static void check_search(const struct run_request *request)
 	ck_assert_int_eq(window_find(&heap, request, &window), best != UINT64_MAX);
 	if (best == UINT64_MAX)
 		return;
-	ck_assert_uint_eq(window.weight, best);
+	ck_assert_uint_eq(window.cost, best);
 	ck_assert_uint_eq(window.start.value >> BLOCK_SHIFT, heap.first_block + start);
 	uint64_t busy = 0;
 	for (uint64_t i = start; i < start + request->blocks; i++)
 		busy += heap.blocks[i].taken;
-	ck_assert(busy == 0 ? window.weight == 0 : window.weight >= busy);
+	ck_assert(busy == 0 ? window.cost == 0 : window.cost >= busy);
 	ck_assert_uint_eq(block_heap_free_within(&heap, window.start, window_last_byte(&window)), window.blocks - busy);
 }
 
@@ -203,7 +203,7 @@ START_TEST(windows_follow_the_model_across_zones)
 END_TEST
 
 /* All that is in use in it, until it is forgiven; what is freed counts again. */
-START_TEST(what_is_avoided_is_left_out)
+START_TEST(what_is_excluded_is_left_out)
 {
 	const struct phys_range range = blocks_from(ZONE_4G, 64);
 	const struct run_request all = { .blocks = 64, .owner = &owners[0] }, half = { .blocks = 32, .owner = &owners[0] };
@@ -218,7 +218,7 @@ START_TEST(what_is_avoided_is_left_out)
 	}
 	ck_assert(window_find(&heap, &half, &first));
 	ck_assert_uint_eq(first.start.value, blocks[32].value);
-	window_avoid(&heap, &first);
+	window_exclude(&heap, &first);
 	block_heap_set_cost(&heap, blocks[40], 7);
 	ck_assert(!window_find(&heap, &all, &second));
 	ck_assert(window_find(&heap, &half, &second));
@@ -226,9 +226,9 @@ START_TEST(what_is_avoided_is_left_out)
 	block_heap_free(&heap, blocks[32]);
 	ck_assert(window_find(&heap, &half, &second));
 	ck_assert_uint_eq(second.start.value, blocks[1].value);
-	window_avoid_nothing(&heap);
+	window_exclude_none(&heap);
 	ck_assert(window_find(&heap, &all, &second));
-	ck_assert_uint_eq(second.weight, 63);
+	ck_assert_uint_eq(second.cost, 63);
 	for (unsigned i = 0; i < 64; i++)
 		if (i != 32)
 			(void)block_heap_free(&heap, blocks[i]);
@@ -247,7 +247,7 @@ static void change_costs(void *context, unsigned index)
 	for (unsigned i = 0; i < 20000; i++) {
 		if (index == 0) {
 			ck_assert(window_find(&heap, &request, &window));
-			ck_assert_uint_ge(window.weight, 50);
+			ck_assert_uint_ge(window.cost, 50);
 		} else {
 			block_heap_set_cost(&heap, blocks[random_below(&random, 200) * 2 + index - 1],
 					    (uint32_t)random_below(&random, COST_MAX));
@@ -275,4 +275,4 @@ START_TEST(threads_search_while_costs_change)
 END_TEST
 
 HOST_TEST_MAIN("heap_windows", threads_search_while_costs_change, windows_follow_the_model_across_holes,
-	       windows_follow_the_model_across_zones, what_is_avoided_is_left_out)
+	       windows_follow_the_model_across_zones, what_is_excluded_is_left_out)

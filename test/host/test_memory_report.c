@@ -8,8 +8,8 @@
 
 #include "fake/heap_fixture.h"
 #include "heap/block_map.h"
-#include "heap/failure_report.h"
-#include "heap/holders.h"
+#include "heap/oom_report.h"
+#include "heap/owner_snapshot.h"
 #include "runtime/base/log.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/random.h"
@@ -18,14 +18,14 @@
 
 static struct machine machine;
 static struct memory *const memory = &machine.memory;
-static struct owner keeper, mover;
+static struct owner fixed, mover;
 static char text[TEXT_BYTES];
 
 static void setup(uint64_t blocks)
 {
 	host_log_level(LOG_WARN);
 	machine_init(&machine, MACHINE_START, blocks, 0, 0);
-	owner_init(&keeper, "keeper", false);
+	owner_init(&fixed, "fixed", false);
 	owner_init(&mover, "mover", true);
 }
 
@@ -61,12 +61,12 @@ static struct phys_addr take_at(struct owner *owner, uint64_t block, uint64_t bl
 }
 
 /* Every window, one after the other. */
-static bool reference_window(uint64_t count, uint64_t blocks, uint64_t alignment, struct stretch *best)
+static bool reference_window(uint64_t count, uint64_t blocks, uint64_t alignment, struct nearest_window *best)
 {
 	bool found = false;
 
 	for (uint64_t first = 0; first + blocks <= count; first++) {
-		struct stretch here = { .start = { MACHINE_START + first * BLOCK_BYTES } };
+		struct nearest_window here = { .start = { MACHINE_START + first * BLOCK_BYTES } };
 
 		if (here.start.value % MAX(alignment, 1) != 0)
 			continue;
@@ -95,7 +95,7 @@ START_TEST(the_best_window_is_that_of_the_model)
 		const uint64_t blocks = 1 + random_below(&random, count + 2);
 		const uint64_t alignment = random_below(&random, 2) ? BLOCK_BYTES << random_below(&random, 4) : 0;
 		const struct block_constraints constraints = { .alignment_bytes = alignment };
-		struct stretch best = { .cost = 0 }, expected = { .cost = 0 };
+		struct nearest_window best = { .cost = 0 }, expected = { .cost = 0 };
 		uint64_t taken[64], takes = 0;
 
 		setup(count);
@@ -104,12 +104,12 @@ START_TEST(the_best_window_is_that_of_the_model)
 
 			if (memory->blocks.blocks[i].taken || dice > 4)
 				continue;
-			taken[takes++] = take_at(dice == 0 ? &keeper : &mover, i, 1).value;
+			taken[takes++] = take_at(dice == 0 ? &fixed : &mover, i, 1).value;
 			block_heap_set_cost(&memory->blocks, (struct phys_addr){ taken[takes - 1] },
 					    (uint32_t)random_below(&random, 1000));
 		}
 		const bool is = reference_window(count, blocks, alignment, &expected);
-		ck_assert_int_eq(holders_best_window(&memory->blocks, blocks, &constraints, &best), is);
+		ck_assert_int_eq(owner_snapshot_nearest_window(&memory->blocks, blocks, &constraints, &best), is);
 		ck_assert_uint_eq(best.fixed_blocks, expected.fixed_blocks);
 		ck_assert_uint_eq(best.cost, expected.cost);
 		ck_assert_uint_eq(best.start.value, expected.start.value);
@@ -158,7 +158,7 @@ START_TEST(a_failure_names_who_is_in_the_way)
 	snprintf(site, sizeof(site), "taken at %s:%d", __FILE__, __LINE__ - 1);
 	const uint64_t at = (buffer->segments[0].start.value - MACHINE_START) / BLOCK_BYTES;
 	ck_assert_uint_ge(at, 4);
-	first = take_at(&keeper, 0, 4);
+	first = take_at(&fixed, 0, 4);
 	last = take_at(&mover, 5, 2);
 
 	const struct dma_request large = { .bytes = 15 * BLOCK_BYTES, .segments_max = 1 };
@@ -228,7 +228,7 @@ START_TEST(a_task_prints_what_failed_in_a_hurry)
 	ck_assert_int_eq(memory_blocks_alloc(memory, &more, &other), STATUS_TIMEOUT);
 	ck_assert_uint_eq(atomic_load(&memory->reclaim.failure.worker.kicks), kicks);
 	worker_stop(&memory->reclaim.failure.worker);
-	failure_report_run(memory_reclaim(memory));
+	oom_report_run(memory_reclaim(memory));
 	release();
 	expect_text("driver did not get 1 of 1 runs of 4 MB");
 	expect_text("timed out");
@@ -256,7 +256,7 @@ START_TEST(reports_come_once_a_second)
 	struct phys_addr run;
 
 	setup(9);
-	run = take_at(&keeper, 0, 1);
+	run = take_at(&fixed, 0, 1);
 	host_clock_set(HOST_CLOCK_MANUAL);
 	ck_assert(is_reported());
 	ck_assert(!is_reported());
@@ -289,7 +289,7 @@ START_TEST(small_machines_show_each_block)
 	struct phys_addr runs[3];
 
 	setup(40);
-	runs[0] = take_at(&keeper, 2, 3);
+	runs[0] = take_at(&fixed, 2, 3);
 	runs[1] = take_at(&mover, 10, 5);
 	runs[2] = take_at(&mover, 33, 1);
 	block_heap_set_cost(&memory->blocks, (struct phys_addr){ runs[1].value + BLOCK_BYTES }, 160 * PAGES_PER_BLOCK);
@@ -300,7 +300,7 @@ START_TEST(small_machines_show_each_block)
 	expect_row("..BBB.....AAAAA.................", "..###.....09500.................");
 	expect_row(".A......", ".0......");
 	expect_text("a character: 1 blocks");
-	expect_text("A mover  B keeper\n");
+	expect_text("A mover  B fixed\n");
 	for (unsigned i = 0; i < 3; i++)
 		(void)block_heap_free(&memory->blocks, runs[i]);
 	machine_fini(&machine);
@@ -323,10 +323,10 @@ START_TEST(a_terabyte_fits_the_screen)
 	const struct phys_range ranges[] = { { { 4 * GIB }, 512 * GIB }, { { 1024 * GIB }, 512 * GIB } };
 	void *metadata = aligned_alloc(64, (block_heap_metadata_bytes(ranges, 2) + 63) / 64 * 64);
 	const struct run_request gigabytes = { .blocks = 100 * 512, .owner = &mover };
-	const struct run_request one = { .blocks = 1, .owner = &keeper };
+	const struct run_request one = { .blocks = 1, .owner = &fixed };
 	struct phys_addr run, single;
 
-	owner_init(&keeper, "keeper", false);
+	owner_init(&fixed, "fixed", false);
 	owner_init(&mover, "mover", true);
 	ck_assert_int_eq(block_heap_init(&heap, ranges, 2, metadata), STATUS_OK);
 	ck_assert_int_eq(block_heap_alloc(&heap, &gigabytes, &run), STATUS_OK);

@@ -5,35 +5,35 @@
 #include "pagecache/exclusive.h"
 #include "pagecache/replacement.h"
 
-/* A frame of a fenced block, with a page that can be dropped. */
-static struct page *cached_page(struct frames *frames)
+/* A frame of an isolated block, with a page that can be dropped. */
+static struct page *cached_page(struct pageblock *pageblock)
 {
 	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++)
-		if (page_is(page_state(&frames->pages[i]), PAGE_CLEAN))
-			return &frames->pages[i];
+		if (page_is(page_state(&pageblock->pages[i]), PAGE_CLEAN))
+			return &pageblock->pages[i];
 	platform_panic("no page in the block");
 }
 
-/* The cursor has come to a frame before its block was fenced, looks at it after a drain has dropped the page, and wins it. */
+/* The cursor has come to a frame before its block was isolated, looks at it after a drain has dropped the page, and wins it. */
 START_TEST(a_frame_that_was_dropped_under_the_cursor_has_no_entry)
 {
 	const struct reclaim_target everywhere = { .highest = { UINT64_MAX } };
 	struct cache_machine machine;
-	struct frames_census census;
-	struct frames *frames;
+	struct page_counts counts;
+	struct pageblock *pageblock;
 	struct page *page;
 
 	cache_machine_init(&machine, DISK_BYTES, false);
 	cache_machine_read(&machine, 0, 2 * BLOCK_BYTES);
-	frames = page_heap_fence(&machine.volume, &everywhere, true, &census);
-	ck_assert_ptr_nonnull(frames);
-	page = cached_page(frames);
+	pageblock = page_heap_isolate(&machine.volume, &everywhere, true, &counts);
+	ck_assert_ptr_nonnull(pageblock);
+	page = cached_page(pageblock);
 	ck_assert(page_drop(&machine.volume, page));
-	ck_assert(replacement_visit(&machine.volume, page, LANE_PROBATION));
-	page_heap_unfence(&machine.volume.eviction.heap, frames);
+	ck_assert(replacement_visit(&machine.volume, page, QUEUE_PROBATION));
+	page_heap_put_back(&machine.volume.eviction.heap, pageblock);
 	ck_assert_uint_eq(atomic_load(&page->generation), 0);
-	ck_assert(page_insert(&machine.volume.node, page, LANE_PROBATION, 10000, page_state_make(PAGE_WRITING, 1)));
-	page_give_up(&machine.volume, page);
+	ck_assert(page_insert(&machine.volume.node, page, QUEUE_PROBATION, 10000, page_state_make(PAGE_WRITING, 1)));
+	page_discard(&machine.volume, page);
 	ck_assert(pagecache_is_valid(&machine.pagecache));
 	cache_machine_fini(&machine);
 }
@@ -49,9 +49,9 @@ START_TEST(forgetting_a_dirty_page_wakes_flushes)
 
 	cache_machine_init(&machine, DISK_BYTES, false);
 	ck_assert_int_eq(node_write(&machine.volume.node, 0, buffer, sizeof(buffer)), STATUS_OK);
-	ck_assert_int_eq(page_get_writing(&machine.volume.node, 0, true, &page), STATUS_OK);
+	ck_assert_int_eq(page_lock_writing(&machine.volume.node, 0, true, &page), STATUS_OK);
 	before = atomic_load(&machine.volume.writeback.progress);
-	page_give_up(&machine.volume, page);
+	page_discard(&machine.volume, page);
 	ck_assert_uint_ne(atomic_load(&machine.volume.writeback.progress), before);
 	ck_assert_uint_eq(cache_machine_statistics(&machine)->dirty_pages, 0);
 	cache_machine_fini(&machine);
@@ -64,8 +64,8 @@ START_TEST(a_block_that_went_to_another_volume_is_not_held)
 	const struct volume_config config = { .preference = 10 };
 	const struct reclaim_target everywhere = { .highest = { UINT64_MAX } };
 	struct cache_machine machine;
-	struct frames_census census;
-	struct frames *frames;
+	struct page_counts counts;
+	struct pageblock *pageblock;
 	struct fake_block disk;
 	struct volume other;
 
@@ -73,16 +73,17 @@ START_TEST(a_block_that_went_to_another_volume_is_not_held)
 	fake_block_init(&disk, DISK_BYTES, false);
 	ck_assert_int_eq(volume_attach(&other, &machine.pagecache, &disk.device, "other", 0, DISK_BYTES, &config), STATUS_OK);
 	cache_machine_read(&machine, 0, PAGE_BYTES);
-	frames = frame_table_block(&machine.pagecache.pages.table, (struct phys_addr){ cache_machine_block(&machine, 0) });
-	ck_assert(!page_heap_hold(&other, frames));
-	ck_assert(page_heap_hold(&machine.volume, frames));
+	pageblock =
+		pageblock_table_block(&machine.pagecache.pages.table, (struct phys_addr){ cache_machine_block(&machine, 0) });
+	ck_assert(!page_heap_hold(&other, pageblock));
+	ck_assert(page_heap_hold(&machine.volume, pageblock));
 	ck_assert_uint_eq(volume_drop(&machine.volume), 1); /* the page goes, the block does not */
 	ck_assert_uint_eq(atomic_load(&machine.volume.eviction.heap.blocks), 1);
-	page_heap_let_go(&machine.volume, frames);
-	ck_assert_ptr_eq(page_heap_fence(&machine.volume, &everywhere, true, &census), frames);
-	ck_assert(!page_heap_hold(&machine.volume, frames));
-	ck_assert(page_heap_release(&machine.volume, frames));
-	ck_assert(!page_heap_hold(&machine.volume, frames));
+	page_heap_let_go(&machine.volume, pageblock);
+	ck_assert_ptr_eq(page_heap_isolate(&machine.volume, &everywhere, true, &counts), pageblock);
+	ck_assert(!page_heap_hold(&machine.volume, pageblock));
+	ck_assert(page_heap_release(&machine.volume, pageblock));
+	ck_assert(!page_heap_hold(&machine.volume, pageblock));
 	ck_assert_int_eq(volume_detach(&other, false), STATUS_OK);
 	fake_block_fini(&disk);
 	cache_machine_fini(&machine);
@@ -143,7 +144,7 @@ static void move_slowly(struct discarding *discarding)
 	struct index *index = &volume->pagecache->pages.index;
 	uint32_t state;
 	struct page *from = index_find(index, page_key_make(volume->node.id, 0), &state);
-	struct page *to = page_heap_take(volume, LANE_MAIN);
+	struct page *to = page_heap_take(volume, QUEUE_MAIN);
 	struct index_stripe *stripe;
 
 	ck_assert(from && to);

@@ -82,10 +82,10 @@ END_TEST
 /* One block in the way, and the others of the window stay as they are: nothing is lost for a run that is not to be had. */
 START_TEST(a_window_goes_whole_or_not_at_all)
 {
-	uint32_t obstacles = 0;
+	uint32_t unmovable = 0;
 	struct reclaim_target target = {
 		.bytes = 4 * BLOCK_BYTES,
-		.obstacles = &obstacles,
+		.unmovable = &unmovable,
 		.deadline_ns = PLATFORM_FOREVER,
 	};
 	struct pagecache_statistics before, after;
@@ -105,16 +105,16 @@ START_TEST(a_window_goes_whole_or_not_at_all)
 	ck_assert_uint_eq(machine.volume.eviction.cleaners[VOLUME_CLEANER_CLEAN].clean(
 				  &machine.volume.eviction.cleaners[VOLUME_CLEANER_CLEAN], &target),
 			  0);
-	ck_assert_uint_eq(obstacles, 0);
+	ck_assert_uint_eq(unmovable, 0);
 	target.deadline_ns = PLATFORM_FOREVER;
 	ck_assert_uint_eq(machine.volume.eviction.cleaners[VOLUME_CLEANER_CLEAN].clean(
 				  &machine.volume.eviction.cleaners[VOLUME_CLEANER_CLEAN], &target),
 			  0);
 	after = *cache_machine_statistics(&machine);
-	ck_assert_uint_eq(obstacles, 1);
+	ck_assert_uint_eq(unmovable, 1);
 	ck_assert_uint_eq(after.evicted_pages, before.evicted_pages);
 	ck_assert_uint_eq(after.moved_pages, before.moved_pages);
-	window_avoid_nothing(&machine.memory.blocks);
+	window_exclude_none(&machine.memory.blocks);
 
 	target.may_write = true;
 	while (cache_machine_statistics(&machine)->dirty_pages > 0) {
@@ -123,17 +123,17 @@ START_TEST(a_window_goes_whole_or_not_at_all)
 				  0);
 		writeback_settle(&machine.volume);
 	}
-	ck_assert_uint_eq(obstacles, 1);
+	ck_assert_uint_eq(unmovable, 1);
 	/* What is in the way may be another owner's. */
 	ck_assert_uint_eq(machine.volume.eviction.cleaners[VOLUME_CLEANER_CLEAN].clean(
 				  &machine.volume.eviction.cleaners[VOLUME_CLEANER_CLEAN], &target),
 			  0);
 	ck_assert_uint_eq(cache_machine_statistics(&machine)->evicted_pages, before.evicted_pages);
-	obstacles = 0;
+	unmovable = 0;
 	ck_assert_uint_eq(machine.volume.eviction.cleaners[VOLUME_CLEANER_CLEAN].clean(
 				  &machine.volume.eviction.cleaners[VOLUME_CLEANER_CLEAN], &target),
 			  4 * BLOCK_BYTES);
-	ck_assert_uint_eq(obstacles, 0);
+	ck_assert_uint_eq(unmovable, 0);
 	cache_machine_read(&machine, 0, 4 * BLOCK_BYTES);
 	cache_machine_fini(&machine);
 }

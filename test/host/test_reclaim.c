@@ -220,8 +220,8 @@ START_TEST(a_deadline_is_overrun_by_the_work_of_one_block_at_most)
 		ck_assert_int_eq(reclaim_blocks_alloc(memory_reclaim(memory), &request, 30, runs), STATUS_TIMEOUT);
 		ck_assert_uint_eq(driver.blocks, 0);
 		ck_assert_uint_ge(free_blocks(), before);
-		ck_assert_uint_eq(atomic_load(&memory->reclaim.claimed_blocks), 0);
-		ck_assert_uint_eq(atomic_load(&memory->reclaim.claimed_blocks), 0);
+		ck_assert_uint_eq(atomic_load(&memory->reclaim.pending_blocks), 0);
+		ck_assert_uint_eq(atomic_load(&memory->reclaim.pending_blocks), 0);
 		(void)test_cache_fill(&cache, FRAME_DIRTY);
 	}
 	ck_assert_uint_eq(memory->reclaim.statistics.timeouts, 12);
@@ -255,7 +255,7 @@ START_TEST(threads_share_rounds_and_take_no_more_than_they_ask_for)
 		host_threads_run(JOINERS, join, runs);
 		/* Two were free that they might take. */
 		ck_assert_uint_eq(cache.cleaned_blocks, JOINERS * JOINER_BLOCKS - 2);
-		ck_assert_uint_eq(atomic_load(&memory->reclaim.claimed_blocks), 0);
+		ck_assert_uint_eq(atomic_load(&memory->reclaim.pending_blocks), 0);
 		for (unsigned i = 0; i < JOINERS * JOINER_BLOCKS; i++)
 			memory_blocks_free(memory, runs[i]);
 		test_cache_fini(&cache);
@@ -286,7 +286,7 @@ START_TEST(the_background_cleaner_stops_at_the_high_watermark)
 	test_cache_init(&cache, &machine, "pages", 0);
 	(void)test_cache_fill(&cache, FRAME_CLEAN);
 	ck_assert_uint_eq(free_blocks(), 4);
-	while (memory_clean_step(memory_reclaim(memory)) > 0)
+	while (background_cleaner_step(memory_reclaim(memory)) > 0)
 		;
 	ck_assert_uint_eq(free_blocks(), 8);
 	ck_assert_uint_eq(memory->reclaim.statistics.background_bytes, 4 * BLOCK_BYTES);
@@ -302,7 +302,7 @@ static void clean_or_take(void *context, unsigned index)
 	struct phys_addr runs[32];
 
 	if (index == 0) {
-		memory_clean_run(memory_reclaim(memory));
+		background_cleaner_run(memory_reclaim(memory));
 		return;
 	}
 	for (unsigned loop = 0; loop < 5; loop++) {

@@ -118,9 +118,9 @@ START_TEST(the_migration_reserve_is_there_for_moves)
 	(void)platform_set_cleaning(true);
 	ck_assert(migration_open(&machine.volume));
 	while (taken < PAGES_PER_BLOCK) {
-		pages[taken] = page_heap_take(&machine.volume, LANE_MAIN);
+		pages[taken] = page_heap_take(&machine.volume, QUEUE_MAIN);
 		ck_assert_ptr_nonnull(pages[taken]);
-		ck_assert_ptr_eq(page_frames(pages[taken]), page_frames(pages[0]));
+		ck_assert_ptr_eq(pageblock_of(pages[taken]), pageblock_of(pages[0]));
 		taken++;
 	}
 	ck_assert(migration_open(&machine.volume));
@@ -261,7 +261,7 @@ START_TEST(a_deadline_is_kept_on_a_silent_disk)
 
 		ck_assert_int_eq(reclaim_blocks_alloc(memory_reclaim(&machine.memory), &request, 36, runs), STATUS_TIMEOUT);
 		ck_assert_uint_eq(owner.blocks, 0);
-		ck_assert_uint_eq(atomic_load(&machine.memory.reclaim.claimed_blocks), 0);
+		ck_assert_uint_eq(atomic_load(&machine.memory.reclaim.pending_blocks), 0);
 	}
 	ck_assert_uint_le(machine.memory.reclaim.statistics.late_ns_max, NS_PER_MS);
 	fake_block_hold(&machine.disk, false);
@@ -277,7 +277,7 @@ START_TEST(a_block_is_written_in_the_order_of_the_disk)
 {
 	struct cache_machine machine;
 	struct random random;
-	struct frames *frames;
+	struct pageblock *pageblock;
 	uint64_t last = 0;
 
 	cache_machine_init(&machine, DISK_BYTES, true);
@@ -285,12 +285,12 @@ START_TEST(a_block_is_written_in_the_order_of_the_disk)
 	/* One block, whose pages lie anywhere on the disk. */
 	for (unsigned i = 0; i < PAGES_PER_BLOCK / 2; i++)
 		cache_machine_write(&machine, &random, random_below(&random, DISK_BYTES / PAGE_BYTES) * PAGE_BYTES, PAGE_BYTES);
-	frames = machine.volume.eviction.heap.open[LANE_PROBATION];
+	pageblock = machine.volume.eviction.heap.open[QUEUE_PROBATION];
 	fake_block_log(&machine.disk);
-	ck_assert(page_heap_hold(&machine.volume, frames));
+	ck_assert(page_heap_hold(&machine.volume, pageblock));
 	while (cache_machine_statistics(&machine)->dirty_pages > 0)
-		(void)pageout_write_block(&machine.volume, frames);
-	page_heap_let_go(&machine.volume, frames);
+		(void)pageout_write_block(&machine.volume, pageblock);
+	page_heap_let_go(&machine.volume, pageblock);
 	ck_assert_uint_gt(fake_block_log_count(&machine.disk), 100);
 	for (size_t i = 0; i < machine.disk.log_count; i++) {
 		ck_assert_uint_gt(machine.disk.log[i].offset_bytes + 1, last);
@@ -300,27 +300,27 @@ START_TEST(a_block_is_written_in_the_order_of_the_disk)
 }
 END_TEST
 
-START_TEST(the_price_of_a_page_grows_without_a_step)
+START_TEST(the_rate_grows_without_a_step)
 {
 	const uint64_t background = 1000, max = 2000;
 	uint32_t before = 0;
 
 	for (uint64_t dirty = 0; dirty <= 3000; dirty++) {
-		const uint32_t price = writeback_price(dirty, background, max);
+		const uint32_t rate = writeback_rate(dirty, background, max);
 
-		ck_assert_uint_ge(price, before);
-		ck_assert_uint_le(price - before, 2);
-		ck_assert(price == 0 || dirty > 1500);
-		before = price;
+		ck_assert_uint_ge(rate, before);
+		ck_assert_uint_le(rate - before, 2);
+		ck_assert(rate == 0 || dirty > 1500);
+		before = rate;
 	}
 	/* Where pages are written as fast as they come lies before the limit. */
-	ck_assert_uint_ge(writeback_price(1800, background, max), PRICE_PAGE);
-	ck_assert_uint_eq(before, 2 * PRICE_PAGE);
+	ck_assert_uint_ge(writeback_rate(1800, background, max), RATE_PAGE);
+	ck_assert_uint_eq(before, 2 * RATE_PAGE);
 }
 END_TEST
 
-/* Nothing can be written, so who pays does not wait; but the price is that of a page just below the limit. */
-#define DEBTORS 3
+/* Nothing can be written, so who pays does not wait; but the rate is that of a page just below the limit. */
+#define WRITERS 3
 #define CHARGES 100000
 
 static void dirty_often(void *context, unsigned index)
@@ -346,14 +346,14 @@ START_TEST(threads_pay_what_they_owe)
 	cache_machine_init(&machine, DISK_BYTES, false);
 	const struct dirty_limits limits = writeback_limits(volume);
 	const uint64_t dirty = limits.max - 1;
-	const uint64_t price = writeback_price(dirty, limits.background, limits.max);
+	const uint64_t rate = writeback_rate(dirty, limits.background, limits.max);
 	atomic_store(&volume->counts.dirty_pages, dirty - 1);
 	atomic_store(&machine.pagecache.writeback.dirty_pages, dirty - 1);
-	host_threads_run(DEBTORS, dirty_often, volume);
+	host_threads_run(WRITERS, dirty_often, volume);
 	atomic_store(&volume->counts.dirty_pages, 0);
 	atomic_store(&machine.pagecache.writeback.dirty_pages, 0);
-	ck_assert_uint_eq(atomic_load(&volume->writeback.paid_pages) * PRICE_PAGE + atomic_load(&volume->writeback.debt),
-			  DEBTORS * CHARGES * price);
+	ck_assert_uint_eq(atomic_load(&volume->writeback.paid_pages) * RATE_PAGE + atomic_load(&volume->writeback.balance),
+			  WRITERS * CHARGES * rate);
 	cache_machine_fini(&machine);
 }
 END_TEST
@@ -361,4 +361,4 @@ END_TEST
 HOST_TEST_MAIN("reclaim_cache", cleaning_needs_no_memory, places_are_emptied_without_a_loss,
 	       the_migration_reserve_is_there_for_moves, threads_use_another_disk_while_one_is_silent,
 	       threads_do_not_wait_for_a_flush_of_another_disk, a_deadline_is_kept_on_a_silent_disk,
-	       a_block_is_written_in_the_order_of_the_disk, the_price_of_a_page_grows_without_a_step, threads_pay_what_they_owe)
+	       a_block_is_written_in_the_order_of_the_disk, the_rate_grows_without_a_step, threads_pay_what_they_owe)

@@ -27,13 +27,13 @@ static uint64_t give_window(struct cleaner *self, const struct reclaim_target *t
 	const bool in_the_way = first.start.value != 0 && target->lowest.value <= first.start.value && windows->in_the_way > 0;
 	uint64_t given = 0;
 
-	if (target->obstacles && in_the_way && (!windows->comes_late || windows->given > 0)) {
+	if (target->unmovable && in_the_way && (!windows->comes_late || windows->given > 0)) {
 		windows->in_the_way--;
-		++*target->obstacles;
-		window_avoid(&memory->blocks, &first);
+		++*target->unmovable;
+		window_exclude(&memory->blocks, &first);
 		return 0;
 	}
-	for (unsigned i = 0; target->obstacles && i < 2 * WINDOW_BLOCKS; i++) {
+	for (unsigned i = 0; target->unmovable && i < 2 * WINDOW_BLOCKS; i++) {
 		const struct phys_addr block = windows->blocks[i];
 
 		if (block.value == 0 || block.value < target->lowest.value || block.value > target->highest.value)

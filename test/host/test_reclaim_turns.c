@@ -29,7 +29,7 @@ static struct {
 	unsigned threads, hurried;
 	uint64_t at_block; /* of thread 0's work */
 	_Atomic unsigned called;
-	uint64_t work_before[THREADS];  /* of the patient, when the thread asked */
+	uint64_t work_before[THREADS];  /* of requests without a deadline, when the thread asked */
 	uint64_t patient_work[THREADS]; /* until it began with its own last block */
 	status_t status[THREADS];
 } play;

@@ -62,7 +62,7 @@ END_TEST
 
 START_TEST(a_page_that_comes_back_soon_goes_to_main)
 {
-	enum lane lane;
+	enum queue queue;
 
 	machine_start();
 	/* Read once, evicted by the scan not long ago. */
@@ -70,10 +70,10 @@ START_TEST(a_page_that_comes_back_soon_goes_to_main)
 	uint64_t number = last;
 	while (is_cached(number))
 		number--;
-	lane = replacement_admit(&machine.volume, page_key_make(machine.volume.node.id, number));
-	ck_assert_int_eq(lane, LANE_MAIN);
-	lane = replacement_admit(&machine.volume, page_key_make(machine.volume.node.id, last + 1000));
-	ck_assert_int_eq(lane, LANE_PROBATION);
+	queue = replacement_admit(&machine.volume, page_key_make(machine.volume.node.id, number));
+	ck_assert_int_eq(queue, QUEUE_MAIN);
+	queue = replacement_admit(&machine.volume, page_key_make(machine.volume.node.id, last + 1000));
+	ck_assert_int_eq(queue, QUEUE_PROBATION);
 	check_and_stop();
 }
 END_TEST
@@ -126,7 +126,7 @@ static void forget_hits(const struct list *queue)
 {
 	list_for_each (link, queue)
 		for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++)
-			atomic_fetch_and(&container_of(link, struct frames, link)->pages[i].state, ~(uint32_t)PAGE_HITS);
+			atomic_fetch_and(&container_of(link, struct pageblock, link)->pages[i].state, ~(uint32_t)PAGE_HITS);
 }
 
 static void read_in_block(uint64_t block, uint64_t step, unsigned times)
@@ -144,11 +144,11 @@ START_TEST(a_hot_block_of_main_does_not_spoil_a_drain)
 
 	machine_start();
 	read_all_often();
-	forget_hits(&heap->queues[LANE_MAIN]);
-	read_in_block(heap->open[LANE_MAIN]->block.value, 1, RUNS);
-	read_in_block(container_of(list_first(&heap->queues[LANE_MAIN]), struct frames, link)->block.value, 1, RUNS);
-	list_for_each (link, &heap->queues[LANE_MAIN])
-		read_in_block(container_of(link, struct frames, link)->block.value, 16, RUNS);
+	forget_hits(&heap->queues[QUEUE_MAIN]);
+	read_in_block(heap->open[QUEUE_MAIN]->block.value, 1, RUNS);
+	read_in_block(container_of(list_first(&heap->queues[QUEUE_MAIN]), struct pageblock, link)->block.value, 1, RUNS);
+	list_for_each (link, &heap->queues[QUEUE_MAIN])
+		read_in_block(container_of(link, struct pageblock, link)->block.value, 16, RUNS);
 	before = *cache_machine_statistics(&machine);
 	ck_assert_uint_eq(memory_drain(&machine.memory, 20 * BLOCK_BYTES, false), 20 * BLOCK_BYTES);
 	after = *cache_machine_statistics(&machine);
@@ -159,7 +159,7 @@ END_TEST
 
 static uint32_t probation_blocks(void)
 {
-	return machine.volume.eviction.heap.lane_blocks[LANE_PROBATION];
+	return machine.volume.eviction.heap.queue_blocks[QUEUE_PROBATION];
 }
 
 /* The next request of that size finds it cold. It is forgotten with time. */
@@ -186,15 +186,15 @@ START_TEST(probation_stays_as_large_as_what_was_taken_of_it)
 }
 END_TEST
 
-static bool gives_wanted(const struct frames *wanted)
+static bool gives_wanted(const struct pageblock *wanted)
 {
 	const struct reclaim_target target = { .highest = { UINT64_MAX }, .wanted = wanted->block };
-	struct frames_census census;
-	struct frames *given = page_heap_fence(&machine.volume, &target, false, &census);
+	struct page_counts counts;
+	struct pageblock *given = page_heap_isolate(&machine.volume, &target, false, &counts);
 	const bool is_wanted = given == wanted;
 
 	ck_assert_ptr_nonnull(given);
-	page_heap_unfence(&machine.volume.eviction.heap, given);
+	page_heap_put_back(&machine.volume.eviction.heap, given);
 	return is_wanted;
 }
 
@@ -202,12 +202,12 @@ static bool gives_wanted(const struct frames *wanted)
 START_TEST(what_is_wanted_goes_where_much_is_taken)
 {
 	struct page_heap *heap = &machine.volume.eviction.heap;
-	const struct frames *wanted;
+	const struct pageblock *wanted;
 
 	machine_start();
-	wanted = container_of(heap->queues[LANE_PROBATION].previous, struct frames, link);
+	wanted = container_of(heap->queues[QUEUE_PROBATION].previous, struct pageblock, link);
 	ck_assert(!gives_wanted(wanted));
-	heap->demand_blocks = heap->lane_blocks[LANE_PROBATION] - 1;
+	heap->demand_blocks = heap->queue_blocks[QUEUE_PROBATION] - 1;
 	ck_assert(gives_wanted(wanted));
 	heap->demand_blocks = heap->blocks / 10;
 	ck_assert(!gives_wanted(wanted));
@@ -233,7 +233,7 @@ START_TEST(the_background_cleaner_frees_the_next_places)
 	}
 	ck_assert_uint_eq(block_heap_alloc(blocks, &request, &taken[0]), STATUS_NO_MEMORY);
 	for (unsigned k = 0; k < 2; k++)
-		ck_assert_uint_eq(memory_clean_step(memory_reclaim(&machine.memory)), BLOCK_BYTES);
+		ck_assert_uint_eq(background_cleaner_step(memory_reclaim(&machine.memory)), BLOCK_BYTES);
 	struct phys_addr placed[2];
 	for (unsigned k = 0; k < 2; k++)
 		ck_assert_int_eq(block_heap_alloc(blocks, &request, &placed[k]), STATUS_OK);
@@ -262,11 +262,11 @@ START_TEST(demand_has_a_limit_and_stops_the_target)
 		read_pages(HOT_PAGES, DISK_BYTES / PAGE_BYTES - HOT_PAGES);
 	atomic_store(&heap->target, atomic_load(&heap->target) / 4);
 	target = atomic_load(&heap->target);
-	ghosts_add(&machine.pagecache.eviction.ghosts, key, LANE_MAIN);
+	ghosts_add(&machine.pagecache.eviction.ghosts, key, QUEUE_MAIN);
 	(void)replacement_admit(&machine.volume, key);
 	ck_assert_uint_eq(atomic_load(&heap->target), target);
 	heap->demand_blocks = 0;
-	ghosts_add(&machine.pagecache.eviction.ghosts, key, LANE_MAIN);
+	ghosts_add(&machine.pagecache.eviction.ghosts, key, QUEUE_MAIN);
 	(void)replacement_admit(&machine.volume, key);
 	ck_assert_uint_lt(atomic_load(&heap->target), target);
 	check_and_stop();

@@ -17,7 +17,7 @@ static struct event_trace trace;
 static void setup(uint64_t events)
 {
 	machine_init(&machine, MACHINE_START, 4, 0, 0);
-	ck_assert_int_eq(trace_init(&trace, &machine.memory.bookkeeping, events), STATUS_OK);
+	ck_assert_int_eq(trace_init(&trace, &machine.memory.metadata, events), STATUS_OK);
 }
 
 static void write_events(uint64_t count)
@@ -70,13 +70,13 @@ START_TEST(sizes_that_cannot_be_are_refused)
 	struct trace_record record;
 
 	machine_init(&machine, MACHINE_START, 4, 0, 0);
-	ck_assert_int_eq(trace_init(&trace, &machine.memory.bookkeeping, 48), STATUS_INVALID);
-	ck_assert_int_eq(trace_init(&trace, &machine.memory.bookkeeping, 2 * TRACE_EVENTS_MAX), STATUS_INVALID);
-	ck_assert_int_eq(trace_init(&trace, &machine.memory.bookkeeping, TRACE_EVENTS_MAX), STATUS_OK);
+	ck_assert_int_eq(trace_init(&trace, &machine.memory.metadata, 48), STATUS_INVALID);
+	ck_assert_int_eq(trace_init(&trace, &machine.memory.metadata, 2 * TRACE_EVENTS_MAX), STATUS_INVALID);
+	ck_assert_int_eq(trace_init(&trace, &machine.memory.metadata, TRACE_EVENTS_MAX), STATUS_OK);
 	write_events(TRACE_EVENTS_MAX);
 	check_record(0);
 	check_record(TRACE_EVENTS_MAX - 1);
-	ck_assert_int_eq(trace_init(&trace, &machine.memory.bookkeeping, 0), STATUS_OK);
+	ck_assert_int_eq(trace_init(&trace, &machine.memory.metadata, 0), STATUS_OK);
 	trace_event(&trace, TRACE_WAIT, "unseen", 1, 2);
 	ck_assert(!trace_read(&trace, 0, &record));
 	machine_fini(&machine);
@@ -110,7 +110,7 @@ static struct memory *with_cache(struct test_cache *cache)
 
 	host_log_level(LOG_ERROR);
 	machine_init(&machine, MACHINE_START, 32, 0, 0);
-	ck_assert_int_eq(trace_init(&memory->reclaim.trace, &memory->bookkeeping, EVENTS), STATUS_OK);
+	ck_assert_int_eq(trace_init(&memory->reclaim.trace, &memory->metadata, EVENTS), STATUS_OK);
 	test_cache_init(cache, &machine, "cache", 0);
 	(void)test_cache_fill(cache, FRAME_CLEAN);
 	return memory;

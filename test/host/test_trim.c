@@ -31,13 +31,13 @@ static void take_and_free(struct heap *heap, size_t bytes, unsigned count)
 static uint64_t missing_bytes(void)
 {
 	return memory_total_bytes(&large.memory) - memory_free_bytes(&large.memory) -
-	       (large.memory.bookkeeping.owner.blocks << BLOCK_SHIFT);
+	       (large.memory.metadata.owner.blocks << BLOCK_SHIFT);
 }
 
 static void trim_twice(void)
 {
-	(void)memory_clean_trim(memory_reclaim(&large.memory));
-	(void)memory_clean_trim(memory_reclaim(&large.memory));
+	(void)background_cleaner_trim(memory_reclaim(&large.memory));
+	(void)background_cleaner_trim(memory_reclaim(&large.memory));
 }
 
 START_TEST(freed_memory_becomes_cache_again_after_two_rounds)
@@ -100,7 +100,7 @@ START_TEST(memory_that_comes_and_goes_stays)
 	const uint64_t held = missing_bytes();
 	ck_assert_uint_gt(held, 20 * MIB);
 	for (unsigned round = 0; round < 5; round++) {
-		ck_assert_uint_eq(memory_clean_trim(memory_reclaim(&large.memory)), 0);
+		ck_assert_uint_eq(background_cleaner_trim(memory_reclaim(&large.memory)), 0);
 		take_and_free(&cache.caching.heap, 8000, 7000);
 	}
 	ck_assert_uint_ge(missing_bytes(), held - BLOCK_BYTES);
@@ -115,7 +115,7 @@ END_TEST
 static void wait_or_clean(void *context, unsigned index)
 {
 	if (index == 0) {
-		memory_clean_run(memory_reclaim(context));
+		background_cleaner_run(memory_reclaim(context));
 		return;
 	}
 	while (missing_bytes() > 2 * BLOCK_BYTES + SPARE_HEAP)

@@ -15,7 +15,7 @@ static bool hold(struct pressure *pressure, uint64_t blocks, uint64_t lowest, ui
 		.blocks = blocks,
 		.constraints.lowest = { lowest },
 		.owner = &pressure->owner,
-		.keep_blocks = free_bytes / BLOCK_BYTES,
+		.leave_free = free_bytes / BLOCK_BYTES,
 	};
 
 	if (pressure->count == PRESSURE_RUNS ||

@@ -157,11 +157,11 @@ IMAGE_TEST(edu_memory_left_behind_stays_in_quarantine)
 	expect_equal(dma_device_leaks(memory_dma(memory), &function->device), 0);
 }
 
-static struct site_sum owned_count(struct owned_heap *owned)
+static struct site_sum tracked_count(struct tracked_heap *tracked)
 {
-	struct site_tally sums = { 0 };
+	struct call_sites sums = { 0 };
 
-	owned_heap_tally(owned, OWNED_ALL, &sums);
+	tracked_heap_count_sites(tracked, TRACKED_ALL, &sums);
 	return sums.all;
 }
 
@@ -173,16 +173,16 @@ IMAGE_TEST(edu_heap_memory_left_behind_is_reported)
 
 	if (!function)
 		skip("there is no edu device");
-	const uint64_t own = owned_count(&function->owned).objects;
+	const uint64_t own = tracked_count(&function->tracked).objects;
 	expect(own > 0);
 	left = heap_alloc(driver_heap(function), 1000, 0);
 	require(left);
 	expect_equal(driver_remove(function), STATUS_OK);
-	expect_equal(owned_count(&function->owned).objects, 1);
-	expect_equal(owned_count(&function->owned).bytes, 1000);
-	expect_equal(owned_heap_report_left(&function->owned), 0); /* has been */
+	expect_equal(tracked_count(&function->tracked).objects, 1);
+	expect_equal(tracked_count(&function->tracked).bytes, 1000);
+	expect_equal(tracked_heap_report_left(&function->tracked), 0); /* has been */
 	expect_equal(driver_probe(function), STATUS_OK);
-	expect_equal(owned_count(&function->owned).objects, own + 1);
+	expect_equal(tracked_count(&function->tracked).objects, own + 1);
 	heap_free(driver_heap(function), left);
 }
 
@@ -195,9 +195,9 @@ IMAGE_TEST(disk_drivers_leave_nothing_of_the_heap)
 
 	for (unsigned i = 0; i < count; i++) {
 		require(disk_place_release(test, disks[i], &place));
-		expect(owned_count(&place.function->owned).objects > 0);
+		expect(tracked_count(&place.function->tracked).objects > 0);
 		expect_equal(driver_remove(place.function), STATUS_OK);
-		expect_equal(owned_count(&place.function->owned).objects, 0);
+		expect_equal(tracked_count(&place.function->tracked).objects, 0);
 		disk_place_restore(test, &place);
 	}
 }

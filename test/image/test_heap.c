@@ -5,8 +5,8 @@
 #include <stdatomic.h>
 
 #include "heap/dma.h"
-#include "heap/holders.h"
 #include "heap/memory.h"
+#include "heap/owner_snapshot.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/random.h"
 #include "runtime/base/string.h"
@@ -72,12 +72,12 @@ IMAGE_TEST(dma_buffer_in_one_piece_below_a_mask)
 
 static uint64_t blocks_of(struct memory *memory, const char *owner)
 {
-	struct holder holders[HOLDERS_MAX];
-	const unsigned count = holders_get(&memory->blocks, holders);
+	struct owner_snapshot owners[OWNER_SNAPSHOT_MAX];
+	const unsigned count = owner_snapshot_get(&memory->blocks, owners);
 
 	for (unsigned i = 0; i < count; i++) {
-		if (strcmp(holders[i].name, owner) == 0)
-			return holders[i].blocks;
+		if (strcmp(owners[i].name, owner) == 0)
+			return owners[i].blocks;
 	}
 	return 0;
 }

@@ -124,12 +124,12 @@ static void page_open(struct meeting *meeting)
 {
 	struct image_test_run *test = meeting->test;
 
-	expect_equal(page_get_writing(meeting->node, 0, false, &meeting->page), STATUS_OK);
+	expect_equal(page_lock_writing(meeting->node, 0, false, &meeting->page), STATUS_OK);
 }
 
 static void page_give_it_up(struct meeting *meeting)
 {
-	page_give_up(meeting->node->volume, meeting->page);
+	page_discard(meeting->node->volume, meeting->page);
 }
 
 static void page_read(struct meeting *meeting)
@@ -196,25 +196,26 @@ IMAGE_TEST(high_maps_a_page_that_low_has_pinned)
 	meet(&meeting);
 }
 
-/* Lent pages --------------------------------------------------------------------------------------------------------------- */
+/* Loaned pages ------------------------------------------------------------------------------------------------------------- */
 
-/* A page that is cached in a block of the volume that is lent; NULL: there is none. */
-static struct page *find_lent(const struct volume *volume)
+/* A page that is cached in a block of the volume that is loaned; NULL: there is none. */
+static struct page *find_loaned(const struct volume *volume)
 {
-	const struct frame_table *table = &volume->pagecache->pages.table;
+	const struct pageblock_table *table = &volume->pagecache->pages.table;
 
 	for (uint64_t i = 0; i < table->count; i++) {
-		struct frames *frames = table->blocks[i];
+		struct pageblock *pageblock = table->blocks[i];
 
-		for (unsigned j = 0; frames && frames->volume == volume && frames_are_lent(frames) && j < PAGES_PER_BLOCK; j++)
-			if (page_is_idle(page_state(&frames->pages[j])))
-				return &frames->pages[j];
+		for (unsigned j = 0;
+		     pageblock && pageblock->volume == volume && pageblock_is_loaned(pageblock) && j < PAGES_PER_BLOCK; j++)
+			if (page_is_idle(page_state(&pageblock->pages[j])))
+				return &pageblock->pages[j];
 	}
 	return NULL;
 }
 
-/* Fills the memory until the guarantee is lent. */
-static struct page *lend(struct image_test_run *test, struct pressure *pressure, struct volume *volume)
+/* Fills the memory until the guarantee is on loan. */
+static struct page *loan(struct image_test_run *test, struct pressure *pressure, struct volume *volume)
 {
 	const uint64_t deadline_ns = platform_now_ns() + WAIT_NS;
 	struct page *page = NULL;
@@ -223,12 +224,12 @@ static struct page *lend(struct image_test_run *test, struct pressure *pressure,
 		return NULL;
 	while (!page && platform_now_ns() < deadline_ns) {
 		task_sleep(10 * NS_PER_MS);
-		page = find_lent(volume);
+		page = find_loaned(volume);
 	}
 	return page;
 }
 
-/* What index_pin does to a page of a lent block before it looks at the block and lets it go. */
+/* What index_pin does to a page of a loaned block before it looks at the block and lets it go. */
 static void pin_in_passing(struct meeting *meeting)
 {
 	struct image_test_run *test = meeting->test;
@@ -263,22 +264,22 @@ static void take_the_piece(struct meeting *meeting)
 {
 	static struct phys_addr pieces[64];
 	struct guarantee *guarantee = &meeting->test->environment->memory->guarantee;
-	const struct frames *frames = page_frames(meeting->page);
+	const struct pageblock *pageblock = pageblock_of(meeting->page);
 	struct image_test_run *test = meeting->test;
 	const uint64_t deadline_ns = platform_now_ns() + WAIT_NS;
 	unsigned taken = 0;
 
-	while (frames_are_lent(frames) && taken < ARRAY_LENGTH(pieces) && take_piece(guarantee, &pieces[taken]))
+	while (pageblock_is_loaned(pageblock) && taken < ARRAY_LENGTH(pieces) && take_piece(guarantee, &pieces[taken]))
 		taken++;
-	expect(!frames_are_lent(frames));
-	while (atomic_load(&frames->volume) && platform_now_ns() < deadline_ns)
-		(void)guarantee_keep(guarantee);
-	expect(!atomic_load(&frames->volume));
+	expect(!pageblock_is_loaned(pageblock));
+	while (atomic_load(&pageblock->volume) && platform_now_ns() < deadline_ns)
+		(void)guarantee_refill(guarantee);
+	expect(!atomic_load(&pageblock->volume));
 	while (taken > 0)
 		guarantee_give(guarantee, pieces[--taken]);
 }
 
-static void meet_lent(struct meeting *meeting)
+static void meet_loaned(struct meeting *meeting)
 {
 	struct image_test_run *test = meeting->test;
 	struct volume *volume = find_volume(test);
@@ -287,28 +288,28 @@ static void meet_lent(struct meeting *meeting)
 	if (!volume)
 		skip("no disks with the test pattern");
 	meeting->node = &volume->node;
-	meeting->page = lend(test, &pressure, volume);
+	meeting->page = loan(test, &pressure, volume);
 	if (meeting->page) {
 		meet(meeting);
 		expect_equal(page_state(meeting->page) & PAGE_PINS, 0);
 	}
 	pressure_release(&pressure);
 	if (!meeting->page)
-		skip("nothing was lent");
+		skip("nothing was on loan");
 }
 
-IMAGE_TEST(high_wants_a_lent_page_that_low_has_pinned)
+IMAGE_TEST(high_wants_a_loaned_page_that_low_has_pinned)
 {
 	static struct meeting meeting = { .hold = pin_in_passing, .need = pin_another, .let_go = page_unpin_it };
 
 	meeting.test = test;
-	meet_lent(&meeting);
+	meet_loaned(&meeting);
 }
 
-IMAGE_TEST(high_settles_a_piece_with_a_page_that_low_has_pinned)
+IMAGE_TEST(high_reaps_a_piece_with_a_page_that_low_has_pinned)
 {
 	static struct meeting meeting = { .hold = pin_in_passing, .need = take_the_piece, .let_go = page_unpin_it };
 
 	meeting.test = test;
-	meet_lent(&meeting);
+	meet_loaned(&meeting);
 }

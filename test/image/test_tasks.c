@@ -183,21 +183,21 @@ IMAGE_TEST(task_of_higher_priority_preempts_at_once)
 IMAGE_TEST(task_of_lower_priority_waits)
 {
 	struct task_options high = { .name = "spinner", .priority = TASK_HIGH, .cpu = 0 };
-	struct task_options low = { .name = "patient", .priority = TASK_LOW, .cpu = 0 };
+	struct task_options low = { .name = "waiting", .priority = TASK_LOW, .cpu = 0 };
 	_Atomic unsigned count = 0;
 	struct spinner spinner = { 0 };
-	struct task *spinning, *patient;
+	struct task *spinning, *waiting;
 
 	if (platform_cpu_count() < 2)
 		skip("the spinner would keep the test itself from running");
 	spinning = start(test, &high, spin, &spinner);
 	task_sleep(10 * NS_PER_MS); /* the task that runs this may have to move first */
-	patient = start(test, &low, count_up, (void *)&count);
+	waiting = start(test, &low, count_up, (void *)&count);
 	task_sleep(50 * NS_PER_MS);
 	expect_equal(count, 0);
 	atomic_store(&spinner.stop, true);
 	task_join(spinning);
-	task_join(patient);
+	task_join(waiting);
 	expect_equal(count, 1);
 }
 

@@ -10,7 +10,7 @@
 #   burst      contiguity under bursts of unmovable blocks: scenario and host test of millions of steps
 #   hammer     ten minutes of the heap under everything at once
 #   crash      100,000 crashes, with another seed than `make test` has
-#   holds      the longest stretches under locks, on a machine of 1 TB
+#   holds      the longest sections under locks, on a machine of 1 TB
 set -uo pipefail
 
 export BUILD=${BUILD:-build} MAKE=${MAKE:-make}

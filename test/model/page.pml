@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The life of one page, K, for spin: ACTORS actors do ROUNDS operations each, any of read, write, write back, evict, move, lend
+ * The life of one page, K, for spin: ACTORS actors do ROUNDS operations each, any of read, write, write back, evict, move, loan
  * and discard, in all interleavings, beginning with K not cached, clean or dirty. There are two frames, either of which may
  * hold K, another page, or nothing.
  *
- * A step here is one access to shared memory there, or a stretch under a lock that nobody else looks into. The names are those
+ * A step here is one access to shared memory there, or a section under a lock that nobody else looks into. The names are those
  * of src/pagecache: page.c's contents, index.c's lookups, index_block.c, frame.c's moves and evictions, exclusive.c, writeback.c,
- * io.c, lend.c.
+ * io.c, loan.c.
  * page->version changes in a step of its own. Hits, FAILED, MAIN and AHEAD are left out: nothing here depends on them.
  *
  * What a frame holds is the number of the write that made it. A write is made in two halves, so whoever looks at the page, at
@@ -56,11 +56,11 @@ byte pins[2];
 bool listed[2];
 byte key[2] = OTHER;
 bool entry[2];
-bool lent[2]; /* its block is: GENERATION_LENT */
+bool loaned[2]; /* its block is: GENERATION_LOANED */
 bool gone[2]; /* its block's generation is another one by now */
-bool loan[2]; /* its block is FRAMES_LENT */
-byte busy[2]; /* movers that have its block fenced, or hold it */
-bool keeper;  /* guarantee->keeper, and the block of the first frame is fenced or lent */
+bool loan[2]; /* its block is PAGEBLOCK_LOANED */
+byte busy[2]; /* movers that have its block isolated, or hold it */
+bool refill;  /* guarantee->refill, and the block of the first frame is isolated or loaned */
 bool heap_lock; /* [R], where more than one step is taken under it */
 byte next[2] = NONE;
 byte version[2];
@@ -217,7 +217,7 @@ inline leave_pinned(f)
 
 #define IS_CURRENT(f) (entry[f] && !gone[f])
 #define IS_ENTRY(f)   (key[f] == K && IS_CURRENT(f))
-#define IS_FREE(f)    (content[f] == FREE && !lent[f] && !gone[f])
+#define IS_FREE(f)    (content[f] == FREE && !loaned[f] && !gone[f])
 
 /* find_link_locked */
 inline find(f)
@@ -239,7 +239,7 @@ inline find(f)
 #define EVICT       5 /* what the first frame holds; 6: the second one */
 #define MOVE        7
 #define LOOK        9
-#define LEND        10 /* the block of the first frame */
+#define LOAN        10 /* the block of the first frame */
 #define OPERATIONS  11
 
 proctype actor(byte me; byte op)
@@ -260,7 +260,7 @@ again:
 		:: op == EVICT || op == EVICT + 1 -> f = op - EVICT; goto evict
 		:: op == MOVE || op == MOVE + 1 -> f = op - MOVE; goto move
 		:: op == LOOK -> goto look
-		:: op == LEND -> f = 0; goto lend
+		:: op == LOAN -> f = 0; goto make_loan
 		fi
 	}
 
@@ -275,7 +275,7 @@ walk:
 	fi;
 	atomic {
 		if
-		:: content[f] >= READING -> pins[f]++; floor = acknowledged; seen_pins = lent[f] || gone[f]
+		:: content[f] >= READING -> pins[f]++; floor = acknowledged; seen_pins = loaned[f] || gone[f]
 		:: else -> goto pin_slowly
 		fi
 	}
@@ -285,7 +285,7 @@ walk:
 	if :: !entry[f] || seen_pins -> goto pinned_another :: else fi;
 #else
 	if :: !entry[f] -> goto pinned_another :: else fi;
-	if :: lent[f] || gone[f] -> goto pinned_another :: else fi;
+	if :: loaned[f] || gone[f] -> goto pinned_another :: else fi;
 #endif
 #endif
 	goto pinned;
@@ -310,9 +310,9 @@ find_again:
 	}
 	if
 #ifndef BREAK_LOOK_AGAIN_LOCKED
-	:: !IS_CURRENT(f) || lent[f] ->
+	:: !IS_CURRENT(f) || loaned[f] ->
 		unpin(f);
-		if :: lent[f] -> stripe_lock[K] = false; goto leave :: else -> goto find_again fi
+		if :: loaned[f] -> stripe_lock[K] = false; goto leave :: else -> goto find_again fi
 #endif
 	:: else
 	fi;
@@ -426,11 +426,11 @@ alone:
 	:: else
 	fi;
 #endif
-	if :: op == DISCARD -> goto give_up :: else fi;
+	if :: op == DISCARD -> goto discard :: else fi;
 
 	/* write_page, page_written */
 	atomic {
-		if :: versions == WRITES -> goto give_up :: else -> versions++; a = versions fi;
+		if :: versions == WRITES -> goto discard :: else -> versions++; a = versions fi;
 		assert(op == WRITE_WHOLE || (lo[f] == hi[f] && lo[f] != FOREIGN && lo[f] >= acknowledged))
 	}
 	lo[f] = a;
@@ -441,7 +441,7 @@ alone:
 	writing_has_ended();
 	goto again;
 
-give_up:
+discard:
 	lock(stripe_lock[K]);
 	lock(volume_lock);
 	listed[f] = false; /* page_forget */
@@ -514,7 +514,7 @@ evict_lock:
 #endif
 	if
 	:: atomic { change(f, FREE, 0, false) }
-	:: !lent[f] && !gone[f] ->
+	:: !loaned[f] && !gone[f] ->
 		new_version(f);
 		atomic { lo[f] = FOREIGN; hi[f] = FOREIGN }
 		lock(stripe_lock[OTHER]);
@@ -529,7 +529,7 @@ move:
 	atomic {
 		g = 1 - f;
 		if
-		:: IS_FREE(g) && (content[f] == CLEAN || content[f] == DIRTY) && !gone[f] && !(keeper && f == 0) ->
+		:: IS_FREE(g) && (content[f] == CLEAN || content[f] == DIRTY) && !gone[f] && !(refill && f == 0) ->
 			change(g, TAKEN, 0, false);
 			busy[f]++
 		:: else -> goto again
@@ -656,7 +656,7 @@ not_left:
 	if :: g != NONE -> atomic { change(g, FREE, 0, false) } :: else fi;
 	goto pin;
 
-	/* index_see, memcpy_unstable, index_saw_whole: without a pin */
+	/* index_snapshot, memcpy_unstable, page_snapshot_is_whole: without a pin */
 look:
 	f = bucket;
 look_on:
@@ -687,46 +687,46 @@ look_on:
 	}
 	goto again;
 
-	/* lend_group, then take_back or revoke and settle */
-lend:
+	/* loan_group, then recall or revoke and reap */
+make_loan:
 	atomic {
 		if
-		:: !keeper && busy[f] == 0 && content[f] == CLEAN && pins[f] == 0 && entry[f] -> keeper = true
+		:: !refill && busy[f] == 0 && content[f] == CLEAN && pins[f] == 0 && entry[f] -> refill = true
 		:: else -> goto again
 		fi
 	}
-	atomic { !heap_lock -> heap_lock = true; lent[f] = true }
+	atomic { !heap_lock -> heap_lock = true; loaned[f] = true }
 	atomic {
 		heap_lock = false;
 		if
-#ifndef BREAK_LEND_LOOKS
+#ifndef BREAK_LOAN_LOOKS
 		:: !((content[f] == CLEAN && pins[f] == 0) || content[f] == FREE) ->
-			lent[f] = false;
-			keeper = false;
+			loaned[f] = false;
+			refill = false;
 			goto again
 #endif
 		:: else -> loan[f] = true
 		fi
 	}
 	if
-	:: atomic { !heap_lock -> lent[f] = false; loan[f] = false; keeper = false } goto again
-	:: atomic { gone[f] = true; lent[f] = false }
+	:: atomic { !heap_lock -> loaned[f] = false; loan[f] = false; refill = false } goto again
+	:: atomic { gone[f] = true; loaned[f] = false }
 	fi;
 	lo[f] = FOREIGN; /* a device writes */
 	hi[f] = FOREIGN;
-settle:
+reap:
 	a = key[f];
 	lock(stripe_lock[a]);
 	if
-	:: !entry[f] -> stripe_lock[a] = false; goto settled
-	:: entry[f] && key[f] != a -> stripe_lock[a] = false; goto settle
+	:: !entry[f] -> stripe_lock[a] = false; goto reaped
+	:: entry[f] && key[f] != a -> stripe_lock[a] = false; goto reap
 	:: else
 	fi;
-	leave_pinned(f); /* nobody else changes a role that is LENT, once it is revoked */
+	leave_pinned(f); /* nobody else changes a role that is LOANED, once it is revoked */
 	unlink_and_unlock(f, a);
 	if :: seen_pins == 0 -> atomic { change(f, FREE, 0, false) } :: else fi;
-settled:
-	atomic { loan[f] = false; gone[f] = false; keeper = false }
+reaped:
+	atomic { loan[f] = false; gone[f] = false; refill = false }
 	goto again;
 
 finished:

@@ -20,7 +20,7 @@
  */
 #pragma once
 
-#include "heap/owned_heap.h"
+#include "heap/tracked_heap.h"
 #include "runtime/base/device.h"
 #include "runtime/base/list.h"
 #include "runtime/base/status.h"
@@ -72,7 +72,7 @@ struct pci_function {
 	volatile uint8_t *config;             /* [I] ECAM, or NULL: the legacy ports */
 	struct device device;                 /* the driver's to fill in; at first 64 bits, no limits */
 	char device_name[2 * PCI_NAME_BYTES]; /* of `device`: "nvme 00:04.0" */
-	struct owned_heap owned;              /* what its drivers have of the general heap */
+	struct tracked_heap tracked;          /* what its drivers have of the general heap */
 
 	const struct driver *driver; /* [driver mutex] bound to it, or NULL */
 	void *driver_data;           /* the driver's */

@@ -127,8 +127,8 @@ static void producer_consumer(unsigned slices)
 #define PLAYERS  2
 
 enum team {
-	SHARED, /* threads of this process */
-	APART,  /* processes */
+	SHARED,   /* threads of this process */
+	SEPARATE, /* processes */
 	TEAMS,
 };
 
@@ -227,7 +227,7 @@ static void slices_play(struct game *game)
 {
 	for (unsigned slice = 0; slice <= game->slices; slice++) {
 		const double shared = slice_ns(game, SHARED);
-		const double apart = slice_ns(game, APART);
+		const double apart = slice_ns(game, SEPARATE);
 
 		if (slice == 0)
 			continue;
@@ -243,11 +243,11 @@ static void two_threads(unsigned slices)
 	pthread_t threads[PLAYERS];
 
 	for (unsigned i = 0; i < PLAYERS; i++) {
-		players[APART][i] = (struct player){ game, APART, i };
+		players[SEPARATE][i] = (struct player){ game, SEPARATE, i };
 		players[SHARED][i] = (struct player){ game, SHARED, i };
 		if (fork() == 0) {
 			subject_init();
-			pthread_join(thread_start(player, &players[APART][i]), NULL);
+			pthread_join(thread_start(player, &players[SEPARATE][i]), NULL);
 			_exit(EXIT_SUCCESS);
 		}
 	}

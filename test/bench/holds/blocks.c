@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-#include "heap/holders.h"
+#include "heap/owner_snapshot.h"
 #include "heap/window.h"
 #include "host/platform_host.h"
 #include "runtime/base/random.h"
@@ -52,28 +52,28 @@ static void runs_want(struct bench_machine *machine, struct owner *owner)
 							     .owner = owner,
 							     .constraints = { .alignment_bytes = alignments[j] } };
 			struct window window;
-			struct stretch stretch;
+			struct nearest_window nearest;
 			struct phys_addr run;
 
 			must(block_heap_alloc(heap, &request, &run) == STATUS_NO_MEMORY, "a run is free");
 			if (window_find(heap, &request, &window)) {
-				window_avoid(heap, &window);
-				window_avoid_nothing(heap);
+				window_exclude(heap, &window);
+				window_exclude_none(heap);
 			}
-			(void)holders_best_window(heap, request.blocks, &request.constraints, &stretch);
+			(void)owner_snapshot_nearest_window(heap, request.blocks, &request.constraints, &nearest);
 		}
 	}
 }
 
 static void report(struct bench_machine *machine, uint64_t bytes)
 {
-	static struct holder holders[HOLDERS_MAX];
+	static struct owner_snapshot owners[OWNER_SNAPSHOT_MAX];
 	struct block_heap *heap = &machine->memory.blocks;
 
-	(void)holders_within(heap, (struct phys_addr){ 0 }, (struct phys_addr){ bytes - 1 }, holders);
+	(void)owner_snapshot_within(heap, (struct phys_addr){ 0 }, (struct phys_addr){ bytes - 1 }, owners);
 	(void)block_heap_free_within(heap, (struct phys_addr){ 0 }, (struct phys_addr){ bytes - 1 });
-	block_heap_fence(heap, (struct phys_addr){ 4 * GIB }, bytes >> BLOCK_SHIFT);
-	block_heap_fence(heap, (struct phys_addr){ 0 }, 0);
+	block_heap_isolate(heap, (struct phys_addr){ 4 * GIB }, bytes >> BLOCK_SHIFT);
+	block_heap_isolate(heap, (struct phys_addr){ 0 }, 0);
 	(void)block_heap_watch(heap, (struct phys_addr){ 0 }, (struct phys_addr){ bytes - 1 });
 }
 

@@ -71,7 +71,7 @@ static void cache_start(struct bench_machine *machine)
 		.requests = 64,
 		.retry_ns = 5 * NS_PER_S,
 		.readahead_bytes = 4 * MIB,
-		.lookaside_frames = 8,
+		.cpu_frames = 8,
 		.nodes = 4096,
 		.migration_blocks = 1,
 		.frame_wait_ns = 10 * NS_PER_S,
@@ -244,11 +244,11 @@ static void guarantee_use(struct bench_machine *machine)
 	for (unsigned round = 0; round < 3; round++) {
 		for (unsigned i = 0; i < PIECES; i++)
 			pieces[i] = piece_take(machine);
-		(void)guarantee_keep(&machine->memory.guarantee);
+		(void)guarantee_refill(&machine->memory.guarantee);
 		for (unsigned i = 0; i < PIECES; i++)
 			if (pieces[i])
 				piece_give(machine, pieces[i]);
-		(void)guarantee_keep(&machine->memory.guarantee);
+		(void)guarantee_refill(&machine->memory.guarantee);
 	}
 }
 
@@ -268,7 +268,7 @@ static void requests_serve(struct bench_machine *machine)
 		read(machine, 1 + i, 32 * GIB, 2 * GIB);
 		if (dma_alloc(memory_dma(&machine->memory), &device, &requests[i], &buffer) == STATUS_OK)
 			dma_free(memory_dma(&machine->memory), buffer);
-		(void)memory_clean_step(memory_reclaim(&machine->memory));
+		(void)background_cleaner_step(memory_reclaim(&machine->memory));
 	}
 }
 

@@ -12,7 +12,7 @@
 #define OBJECTS         (4ull << 20) /* of each size */
 #define OBJECTS_AT_ONCE 1000         /* before another CPU goes on */
 #define LARGE_RUNS      256
-#define OWNED_OBJECTS   1000
+#define TRACKED_OBJECTS 1000
 #define BUFFERS         10000
 #define COHERENT        20000
 
@@ -55,20 +55,20 @@ static void ignore(const char *text)
 }
 
 /* A driver with far too many objects, which it frees from the oldest one on. */
-static void owned_objects(struct bench_machine *machine)
+static void tracked_objects(struct bench_machine *machine)
 {
-	static void *objects[OWNED_OBJECTS];
-	static struct owned_heap owned;
+	static void *objects[TRACKED_OBJECTS];
+	static struct tracked_heap tracked;
 
-	memory_owned_heap_init(&machine->memory, &owned, "driver");
-	for (unsigned i = 0; i < OWNED_OBJECTS; i++)
-		objects[i] = heap_alloc(&owned.heap, 100 + i % 1000, 0);
+	memory_tracked_heap_init(&machine->memory, &tracked, "driver");
+	for (unsigned i = 0; i < TRACKED_OBJECTS; i++)
+		objects[i] = heap_alloc(&tracked.heap, 100 + i % 1000, 0);
 	memory_leaks_write(&machine->memory, ignore);
-	(void)owned_heap_report_left(&owned);
+	(void)tracked_heap_report_left(&tracked);
 	commands_run(machine);
-	for (unsigned i = 0; i < OWNED_OBJECTS; i++)
-		heap_free(&owned.heap, objects[i]);
-	must(owned_heap_fini(&owned, &machine->memory.owned) == STATUS_OK, "the driver has something left");
+	for (unsigned i = 0; i < TRACKED_OBJECTS; i++)
+		heap_free(&tracked.heap, objects[i]);
+	must(tracked_heap_fini(&tracked, &machine->memory.tracked) == STATUS_OK, "the driver has something left");
 }
 
 static struct dma_buffer *buffer_take(struct bench_machine *machine, const struct device *for_device, uint64_t bytes,
@@ -124,7 +124,7 @@ static void drains(struct bench_machine *machine)
 	(void)memory_drain(&machine->memory, BLOCK_BYTES, false);
 	(void)memory_drain(&machine->memory, GIB, true);
 	(void)caching_heap_drain(caching, GIB, GIB);
-	(void)memory_clean_step(memory_reclaim(&machine->memory));
+	(void)background_cleaner_step(memory_reclaim(&machine->memory));
 	(void)memory_drain(&machine->memory, memory_total_bytes(&machine->memory), true);
 }
 
@@ -135,7 +135,7 @@ void heaps_look_at(struct bench_machine *machine)
 	for (unsigned i = 0; i < ARRAY_LENGTH(sizes); i++)
 		objects_fill(machine, sizes[i]);
 	large_runs(machine);
-	owned_objects(machine);
+	tracked_objects(machine);
 	buffers(machine);
 	quarantine(machine);
 	drains(machine);

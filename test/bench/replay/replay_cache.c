@@ -9,10 +9,10 @@
 #include "model.h"
 #include "runtime/base/status.h"
 
-#define SPARE_BLOCKS 64 /* for the bookkeeping of memory and page cache, and an eighth more */
+#define SPARE_BLOCKS 64 /* for the metadata of memory and page cache, and an eighth more */
 
-#define KEEPER_PERIOD       16 /* references between two rounds of the guarantee's keeper */
-#define KEEPER_REFERENCE_NS (25 * NS_PER_US)
+#define REFILL_PERIOD       16 /* references between two rounds of the refill task */
+#define REFILL_REFERENCE_NS (25 * NS_PER_US)
 
 struct replay_cache {
 	struct host_arena *arena;
@@ -99,8 +99,8 @@ static void ballast_take(struct replay_cache *cache, uint64_t blocks)
 		must(memory_blocks_alloc(&cache->memory, &request, &block), "ballast");
 }
 
-struct replay_cache *replay_cache_create_lent(const struct trace *trace, uint64_t blocks, uint64_t guarantee_blocks,
-					      uint64_t writer_period)
+struct replay_cache *replay_cache_create_loaned(const struct trace *trace, uint64_t blocks, uint64_t guarantee_blocks,
+						uint64_t writer_period)
 {
 	struct replay_cache *cache = model_alloc(1, sizeof(*cache));
 
@@ -118,7 +118,7 @@ struct replay_cache *replay_cache_create_lent(const struct trace *trace, uint64_
 
 struct replay_cache *replay_cache_create(const struct trace *trace, uint64_t blocks, uint64_t writer_period)
 {
-	return replay_cache_create_lent(trace, blocks, 0, writer_period);
+	return replay_cache_create_loaned(trace, blocks, 0, writer_period);
 }
 
 /* The figures would be of another cache than the models': with as many misses as frames it has filled all that it may have. */
@@ -152,8 +152,8 @@ void replay_cache_destroy(struct replay_cache *cache)
 
 static void keep(struct replay_cache *cache)
 {
-	host_clock_turn(KEEPER_PERIOD * KEEPER_REFERENCE_NS);
-	while (guarantee_keep(&cache->memory.guarantee))
+	host_clock_turn(REFILL_PERIOD * REFILL_REFERENCE_NS);
+	while (guarantee_refill(&cache->memory.guarantee))
 		;
 }
 
@@ -168,7 +168,7 @@ void replay_cache_access(struct replay_cache *cache, const struct reference *ref
 		must(node_read(node, offset, cache->page, PAGE_BYTES), "read");
 	if (cache->references % cache->writer_period == 0)
 		pagecache_writeback_step(&cache->pagecache);
-	if (cache->memory.guarantee.pieces > 0 && cache->references % KEEPER_PERIOD == 0)
+	if (cache->memory.guarantee.pieces > 0 && cache->references % REFILL_PERIOD == 0)
 		keep(cache);
 	cache->references++;
 }

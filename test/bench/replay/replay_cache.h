@@ -20,10 +20,10 @@ struct replay_cache *replay_cache_create(const struct trace *trace, uint64_t blo
 
 /*
  * The same, but `guarantee_blocks` of the blocks, whole pieces, are the guarantee of DMA memory: the cache has them as long as
- * it lends them. The keeper of the guarantee has a round every few references, and the clock goes on with them.
+ * it loans them. The refill task of the guarantee has a round every few references, and the clock goes on with them.
  */
-struct replay_cache *replay_cache_create_lent(const struct trace *trace, uint64_t blocks, uint64_t guarantee_blocks,
-					      uint64_t writer_period);
+struct replay_cache *replay_cache_create_loaned(const struct trace *trace, uint64_t blocks, uint64_t guarantee_blocks,
+						uint64_t writer_period);
 void replay_cache_destroy(struct replay_cache *cache);
 
 /* One reference: a read or a write of a whole page. */

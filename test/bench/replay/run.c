@@ -54,11 +54,11 @@ struct outcome run_cache(const struct trace *trace, uint64_t blocks, const struc
 	return run(replay_cache_create(trace, blocks, writer_period), trace, taking);
 }
 
-struct outcome run_cache_lent(const struct trace *trace, uint64_t blocks, uint64_t guarantee_blocks, uint64_t writer_period)
+struct outcome run_cache_loaned(const struct trace *trace, uint64_t blocks, uint64_t guarantee_blocks, uint64_t writer_period)
 {
 	const struct taking nothing = { .period = 0 };
 
-	return run(replay_cache_create_lent(trace, blocks, guarantee_blocks, writer_period), trace, &nothing);
+	return run(replay_cache_create_loaned(trace, blocks, guarantee_blocks, writer_period), trace, &nothing);
 }
 
 struct outcome run_s3fifo(const struct trace *trace, uint64_t blocks, const struct taking *taking)

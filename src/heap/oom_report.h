@@ -15,10 +15,10 @@
 struct reclaim_job;
 
 /* Reports a request. STATUS_OK: it goes on waiting. Any context, without a turn. */
-void failure_report(const struct reclaim_job *job, status_t status);
+void oom_report(const struct reclaim_job *job, status_t status);
 
 /*
  * Prints the reports that requests have noted, until its worker is stopped (worker.h); a task of
  * low priority. Where platform_may_sleep().
  */
-void failure_report_run(struct reclaim *reclaim);
+void oom_report_run(struct reclaim *reclaim);

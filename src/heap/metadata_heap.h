@@ -10,21 +10,21 @@
 
 #include "block_heap.h"
 
-#define BOOKKEEPING_CHUNK_MIN 64
-#define BOOKKEEPING_CHUNK_MAX (256 * KIB)
-#define BOOKKEEPING_ORDERS    13
+#define METADATA_CHUNK_MIN 64
+#define METADATA_CHUNK_MAX (256 * KIB)
+#define METADATA_ORDERS    13
 
-struct bookkeeping {
+struct metadata_heap {
 	struct spinlock lock;
 	struct block_heap *heap; /* [I] */
 	struct owner owner;
-	struct bookkeeping_chunk *free[BOOKKEEPING_ORDERS]; /* [B] by size */
-	uint64_t used_bytes;                                /* [B] */
+	struct metadata_chunk *free[METADATA_ORDERS]; /* [B] by size */
+	uint64_t used_bytes;                          /* [B] */
 };
 
 /* `seed` is aligned to 64 bytes; seed_bytes may be 0. */
-void bookkeeping_init(struct bookkeeping *bookkeeping, struct block_heap *heap, void *seed, uint64_t seed_bytes);
+void metadata_heap_init(struct metadata_heap *metadata, struct block_heap *heap, void *seed, uint64_t seed_bytes);
 
-/* Returns a zeroed chunk. NULL: no memory, or more than BOOKKEEPING_CHUNK_MAX. */
-void *bookkeeping_alloc(struct bookkeeping *bookkeeping, size_t bytes);
-void bookkeeping_free(struct bookkeeping *bookkeeping, void *chunk, size_t bytes);
+/* Returns a zeroed chunk. NULL: no memory, or more than METADATA_CHUNK_MAX. */
+void *metadata_heap_alloc(struct metadata_heap *metadata, size_t bytes);
+void metadata_heap_free(struct metadata_heap *metadata, void *chunk, size_t bytes);

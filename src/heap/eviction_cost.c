@@ -6,20 +6,20 @@
  * row differ from the one before them. While the window costs so much more than the best one that
  * eight steps cannot change that, the sum of all eight differences will do.
  */
-#include "weights.h"
+#include "eviction_cost.h"
 
 #define ONES  0x0001000100010001ull
 #define SIGNS (ONES << 15)
-#define STEP  8u                           /* blocks */
-#define REACH ((int64_t)STEP * WEIGHT_MAX) /* what a step changes at most */
+#define STEP  8u                                  /* blocks */
+#define REACH ((int64_t)STEP * EVICTION_COST_MAX) /* what a step changes at most */
 
-#define BARRIER (WEIGHT_UNUSABLE | WEIGHT_AVOIDED)
+#define BARRIER (EVICTION_COST_UNUSABLE | EVICTION_COST_EXCLUDED)
 
 #define SAMPLES 64 /* windows sampled first, so that not each window is better than the last */
 
 /* Positions count from the top of memory down. */
 struct search {
-	const _Atomic uint16_t *weights;
+	const _Atomic uint16_t *costs;
 	uint64_t end_block; /* the number behind that of the block at position 0 */
 	uint64_t blocks;
 	uint64_t alignment_mask;
@@ -33,81 +33,81 @@ struct search {
 	bool found;
 };
 
-static _Atomic uint16_t *weight_of(const struct block_heap *heap, uint64_t index)
+static _Atomic uint16_t *cost_of(const struct block_heap *heap, uint64_t index)
 {
-	return &heap->weights[heap->count - 1 - index];
+	return &heap->costs[heap->count - 1 - index];
 }
 
-static uint32_t load(const _Atomic uint16_t *weight)
+static uint32_t load(const _Atomic uint16_t *cost)
 {
-	return atomic_load_explicit(weight, memory_order_relaxed);
+	return atomic_load_explicit(cost, memory_order_relaxed);
 }
 
-static uint16_t weight_made(const struct block *block)
+static uint16_t cost_now(const struct block *block)
 {
 	const uint32_t cost = atomic_load_explicit(&block->cost, memory_order_relaxed);
 
 	if (!block->present || (block->taken && (!block->owner->movable || cost == BLOCK_COST_FIXED)))
-		return WEIGHT_UNUSABLE;
-	return block->taken ? (uint16_t)MIN(1 + cost / WEIGHT_COST, WEIGHT_MAX) : 0;
+		return EVICTION_COST_UNUSABLE;
+	return block->taken ? (uint16_t)MIN(1 + cost / EVICTION_COST_UNIT, EVICTION_COST_MAX) : 0;
 }
 
-void weights_update(struct block_heap *heap, uint64_t index)
+void eviction_cost_update(struct block_heap *heap, uint64_t index)
 {
-	atomic_store_explicit(weight_of(heap, index), weight_made(&heap->blocks[index]), memory_order_relaxed);
+	atomic_store_explicit(cost_of(heap, index), cost_now(&heap->blocks[index]), memory_order_relaxed);
 }
 
-uint32_t weights_get(const struct block_heap *heap, uint64_t index)
+uint32_t eviction_cost_get(const struct block_heap *heap, uint64_t index)
 {
-	return load(weight_of(heap, index)) & ~WEIGHT_AVOIDED;
+	return load(cost_of(heap, index)) & ~EVICTION_COST_EXCLUDED;
 }
 
-bool weights_is_valid(const struct block_heap *heap, uint64_t index)
+bool eviction_cost_is_valid(const struct block_heap *heap, uint64_t index)
 {
-	return weights_get(heap, index) == weight_made(&heap->blocks[index]);
+	return eviction_cost_get(heap, index) == cost_now(&heap->blocks[index]);
 }
 
 void block_heap_set_cost(struct block_heap *heap, struct phys_addr address, uint32_t cost)
 {
 	const uint64_t index = (address.value >> BLOCK_SHIFT) - heap->first_block;
-	_Atomic uint16_t *weight = weight_of(heap, index);
-	uint16_t before = atomic_load_explicit(weight, memory_order_relaxed), after;
+	_Atomic uint16_t *stored = cost_of(heap, index);
+	uint16_t before = atomic_load_explicit(stored, memory_order_relaxed), after;
 
 	atomic_store_explicit(&heap->blocks[index].cost, cost, memory_order_relaxed);
 	do {
-		after = (uint16_t)(weight_made(&heap->blocks[index]) | (before & WEIGHT_AVOIDED));
-	} while (!atomic_compare_exchange_weak_explicit(weight, &before, after, memory_order_relaxed, memory_order_relaxed));
+		after = (uint16_t)(cost_now(&heap->blocks[index]) | (before & EVICTION_COST_EXCLUDED));
+	} while (!atomic_compare_exchange_weak_explicit(stored, &before, after, memory_order_relaxed, memory_order_relaxed));
 }
 
-void weights_set_avoided(struct block_heap *heap, struct span span, bool avoided)
+void eviction_cost_set_excluded(struct block_heap *heap, struct block_range range, bool excluded)
 {
-	for (uint64_t i = span.first; i < span.end; i++) {
-		if (avoided && load(weight_of(heap, i)) != 0)
-			atomic_fetch_or_explicit(weight_of(heap, i), WEIGHT_AVOIDED, memory_order_relaxed);
-		else if (load(weight_of(heap, i)) & WEIGHT_AVOIDED)
-			atomic_fetch_and_explicit(weight_of(heap, i), (uint16_t)~WEIGHT_AVOIDED, memory_order_relaxed);
+	for (uint64_t i = range.first; i < range.end; i++) {
+		if (excluded && load(cost_of(heap, i)) != 0)
+			atomic_fetch_or_explicit(cost_of(heap, i), EVICTION_COST_EXCLUDED, memory_order_relaxed);
+		else if (load(cost_of(heap, i)) & EVICTION_COST_EXCLUDED)
+			atomic_fetch_and_explicit(cost_of(heap, i), (uint16_t)~EVICTION_COST_EXCLUDED, memory_order_relaxed);
 	}
 }
 
-bool weights_sum(const struct block_heap *heap, uint64_t start, uint64_t blocks, uint64_t *sum)
+bool eviction_cost_sum(const struct block_heap *heap, uint64_t start, uint64_t blocks, uint64_t *sum)
 {
 	*sum = 0;
 	for (uint64_t i = start; i < start + blocks; i++) {
-		const uint32_t weight = load(weight_of(heap, i));
+		const uint32_t cost = load(cost_of(heap, i));
 
-		if (weight & BARRIER)
+		if (cost & BARRIER)
 			return false;
-		*sum += weight;
+		*sum += cost;
 	}
 	return true;
 }
 
 /* Loads four costs, each as it was at some moment, by a single load, of any alignment. */
-__attribute__((no_sanitize("thread"))) static inline uint64_t load_word(const _Atomic uint16_t *weights)
+__attribute__((no_sanitize("thread"))) static inline uint64_t load_word(const _Atomic uint16_t *costs)
 {
 	uint64_t word;
 
-	__builtin_memcpy(&word, (const void *)weights, sizeof(word));
+	__builtin_memcpy(&word, (const void *)costs, sizeof(word));
 	return word;
 }
 
@@ -128,7 +128,7 @@ static uint64_t add_steps(const struct search *search, uint64_t i, uint64_t end,
 	uint64_t total = 0;
 
 	for (; i + STEP <= end; i += STEP) {
-		const uint64_t first = load_word(&search->weights[i]), second = load_word(&search->weights[i + 4]);
+		const uint64_t first = load_word(&search->costs[i]), second = load_word(&search->costs[i + 4]);
 
 		if ((first | second) & BARRIER * ONES)
 			break;
@@ -152,13 +152,13 @@ static bool fill(struct search *search)
 
 		i = add_steps(search, i, behind, &search->sum);
 		for (const uint64_t stop = MIN(i + STEP, behind); i < stop; i++) {
-			const uint32_t weight = load(&search->weights[i]);
+			const uint32_t cost = load(&search->costs[i]);
 
-			if (weight & BARRIER) {
+			if (cost & BARRIER) {
 				search->at = i + 1;
 				search->sum = 0;
 			} else {
-				search->sum += weight;
+				search->sum += cost;
 			}
 		}
 		if (i == search->at + search->blocks)
@@ -194,7 +194,7 @@ static void offer(struct search *search)
 static __attribute__((noinline)) void slide_steps(struct search *search)
 {
 	const uint64_t multiplier = opaque(ONES), barriers = opaque(BARRIER * ONES);
-	const _Atomic uint16_t *out = &search->weights[search->at];
+	const _Atomic uint16_t *out = &search->costs[search->at];
 	uint64_t above = (uint64_t)(search->sum - search->best + 0x8000); /* highest bit: not better */
 
 	for (uint64_t left = (search->end - search->at - search->blocks) / STEP; left > 0; left--, out += STEP) {
@@ -214,7 +214,7 @@ static __attribute__((noinline)) void slide_steps(struct search *search)
 		}
 	}
 	search->sum = search->best + (int64_t)above - 0x8000;
-	search->at = (uint64_t)(out - search->weights);
+	search->at = (uint64_t)(out - search->costs);
 }
 
 /* Goes on block by block; false: the next block is unusable, or there is none. */
@@ -223,9 +223,9 @@ static bool slide_step(struct search *search)
 	for (unsigned i = 0; i < STEP; i++) {
 		const uint64_t in = search->at + search->blocks;
 
-		if (in == search->end || (load(&search->weights[in]) & BARRIER))
+		if (in == search->end || (load(&search->costs[in]) & BARRIER))
 			return false;
-		search->sum += (int64_t)load(&search->weights[in]) - (int64_t)load(&search->weights[search->at++]);
+		search->sum += (int64_t)load(&search->costs[in]) - (int64_t)load(&search->costs[search->at++]);
 		offer(search);
 	}
 	return true;
@@ -262,24 +262,25 @@ static void look_at_samples(struct search *search, uint64_t first, uint64_t end)
 		search->best++;
 }
 
-bool weights_search(const struct block_heap *heap, struct span span, const struct run_request *request, uint64_t *start)
+bool eviction_cost_search(const struct block_heap *heap, struct block_range range, const struct run_request *request,
+			  uint64_t *start)
 {
 	struct search search = {
-		.weights = heap->weights,
+		.costs = heap->costs,
 		.end_block = heap->first_block + heap->count,
 		.blocks = request->blocks,
 		.alignment_mask = MAX(request->constraints.alignment_bytes >> BLOCK_SHIFT, 1) - 1,
 		.boundary = request->constraints.boundary_bytes >> BLOCK_SHIFT,
-		.best = (int64_t)(request->blocks * WEIGHT_MAX + 1),
+		.best = (int64_t)(request->blocks * EVICTION_COST_MAX + 1),
 		.packed = request->packed,
 	};
 
-	if (!span_place(heap, span, request->blocks, &request->constraints, false, start))
+	if (!block_range_place(heap, range, request->blocks, &request->constraints, false, start))
 		return false;
 	if (!request->packed)
-		look_at_samples(&search, heap->count - span.end, heap->count - span.first);
-	search.at = heap->count - span.end;
-	search.end = heap->count - span.first;
+		look_at_samples(&search, heap->count - range.end, heap->count - range.first);
+	search.at = heap->count - range.end;
+	search.end = heap->count - range.first;
 	scan(&search);
 	*start = block_at(&search, search.best_at) - heap->first_block;
 	return search.found;

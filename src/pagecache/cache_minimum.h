@@ -14,5 +14,5 @@
  * Claims so many pages. False, and nothing is claimed: the volume would have less than `keep` bytes
  * left. A claim of no pages succeeds.
  */
-bool keep_claim(struct volume *volume, uint64_t keep, uint64_t pages) MUST_CHECK;
-void keep_let_go(struct volume *volume, uint64_t pages);
+bool cache_minimum_claim(struct volume *volume, uint64_t keep, uint64_t pages) MUST_CHECK;
+void cache_minimum_let_go(struct volume *volume, uint64_t pages);

@@ -14,24 +14,24 @@
 
 #include "objcache.h"
 
-#define HEAP_QUARANTINE_OBJECTS (OBJCACHE_DEBUG ? 256 : 1)
-#define HEAP_QUARANTINE_BYTES   (512 * KIB) /* of objects, at most; a larger one waits alone */
+#define FREE_DELAY_OBJECTS (OBJCACHE_DEBUG ? 256 : 1)
+#define FREE_DELAY_BYTES   (512 * KIB) /* of objects, at most; a larger one waits alone */
 
-struct heap_quarantine {
+struct free_delay {
 	struct spinlock lock;
 	struct {
 		struct objcache *cache;
 		void *object;
-	} waiting[HEAP_QUARANTINE_OBJECTS]; /* [lock] a ring */
-	uint32_t first, count;              /* [lock] */
-	uint64_t bytes;                     /* [lock] */
+	} waiting[FREE_DELAY_OBJECTS]; /* [lock] a ring */
+	uint32_t first, count;         /* [lock] */
+	uint64_t bytes;                /* [lock] */
 };
 
 /* All zero. */
-void heap_quarantine_init(struct heap_quarantine *quarantine);
+void free_delay_init(struct free_delay *delay);
 
 /* Takes an object that objcache_debug_free has seen, and releases the oldest until it fits. */
-void heap_quarantine_add(struct heap_quarantine *quarantine, struct objcache *cache, void *object);
+void free_delay_add(struct free_delay *delay, struct objcache *cache, void *object);
 
 /* Releases all objects. False: none waited. */
-bool heap_quarantine_empty(struct heap_quarantine *quarantine);
+bool free_delay_empty(struct free_delay *delay);

@@ -4,7 +4,7 @@
  * that pages which may stay for long lie together and other blocks can be emptied. One cursor finds
  * frames there; a block without mapped pages becomes an ordinary one again.
  */
-#include "apart.h"
+#include "longterm.h"
 
 #include "frame.h"
 #include "replacement.h"
@@ -20,7 +20,7 @@
  * ordinary block. If the cursor has gone over it, its pages were used just now, and it is the
  * youngest of its queue; otherwise its frames are to be refilled first, and it is the oldest.
  */
-static void unlock(struct volume *volume, struct frames *idle)
+static void unlock(struct volume *volume, struct pageblock *idle)
 {
 	struct pagecache *pagecache = volume->pagecache;
 	struct page_heap *heap = &volume->eviction.heap;
@@ -34,54 +34,54 @@ static void unlock(struct volume *volume, struct frames *idle)
 	atomic_store_explicit(&idle->entered, atomic_load_explicit(&pagecache->eviction.clock, memory_order_relaxed),
 			      memory_order_relaxed);
 	spinlock_lock(&heap->lock);
-	page_heap_queue_locked(heap, idle, LANE_PROBATION, frames_cursor_is_done(idle));
+	page_heap_queue_locked(heap, idle, QUEUE_PROBATION, pageblock_cursor_is_done(idle));
 	spinlock_unlock(&heap->lock);
 }
 
 static bool add_block(struct volume *volume)
 {
 	struct page_heap *heap = &volume->eviction.heap;
-	struct frames *frames;
+	struct pageblock *pageblock;
 	bool is_open;
 
-	if (frames_alloc(volume->pagecache, &volume->pagecache->eviction.mapped_owner, &frames) != STATUS_OK)
+	if (pageblock_alloc(volume->pagecache, &volume->pagecache->eviction.mapped_owner, &pageblock) != STATUS_OK)
 		return false;
 	spinlock_lock(&heap->lock);
-	page_heap_enter_locked(heap, frames, FRAMES_APART, LANE_PROBATION);
-	list_insert_last(&heap->apart, &frames->link);
-	heap->apart_blocks++;
-	is_open = !heap->apart_open || frames_cursor_is_done(heap->apart_open);
+	page_heap_enter_locked(heap, pageblock, PAGEBLOCK_LONGTERM, QUEUE_PROBATION);
+	list_insert_last(&heap->longterm, &pageblock->link);
+	heap->longterm_blocks++;
+	is_open = !heap->longterm_open || pageblock_cursor_is_done(heap->longterm_open);
 	if (is_open)
-		heap->apart_open = frames;
-	unlock(volume, is_open ? NULL : frames); /* another task was faster */
+		heap->longterm_open = pageblock;
+	unlock(volume, is_open ? NULL : pageblock); /* another task was faster */
 	return true;
 }
 
-void apart_settle(struct volume *volume)
+void longterm_settle(struct volume *volume)
 {
 	struct page_heap *heap = &volume->eviction.heap;
 
 	spinlock_lock(&heap->lock);
-	unlock(volume, heap->apart_open && heap->apart_open->mapped == 0 ? heap->apart_open : NULL);
+	unlock(volume, heap->longterm_open && heap->longterm_open->mapped == 0 ? heap->longterm_open : NULL);
 }
 
 /* Frames ------------------------------------------------------------------------------------------------------------------- */
 
 /* The open block; NULL: no block has frames ahead of the cursor, as far as it looks. */
-static struct frames *cursor_locked(struct page_heap *heap)
+static struct pageblock *cursor_locked(struct page_heap *heap)
 {
-	if (heap->apart_open && !frames_cursor_is_done(heap->apart_open))
-		return heap->apart_open;
-	for (unsigned looks = 0; looks < MIN(heap->apart_blocks, LOOKS_MAX); looks++) {
-		struct list *first = list_take_first(&heap->apart);
-		struct frames *frames = container_of(first, struct frames, link);
+	if (heap->longterm_open && !pageblock_cursor_is_done(heap->longterm_open))
+		return heap->longterm_open;
+	for (unsigned looks = 0; looks < MIN(heap->longterm_blocks, LOOKS_MAX); looks++) {
+		struct list *first = list_take_first(&heap->longterm);
+		struct pageblock *pageblock = container_of(first, struct pageblock, link);
 
-		list_insert_last(&heap->apart, first); /* the next search looks at others */
-		if (frames->mapped > PAGES_PER_BLOCK / 2)
+		list_insert_last(&heap->longterm, first); /* the next search looks at others */
+		if (pageblock->mapped > PAGES_PER_BLOCK / 2)
 			continue;
-		frames->position = 0;
-		heap->apart_open = frames;
-		return frames;
+		pageblock->position = 0;
+		heap->longterm_open = pageblock;
+		return pageblock;
 	}
 	return NULL;
 }
@@ -90,13 +90,13 @@ static struct frames *cursor_locked(struct page_heap *heap)
 static struct page *next_frame(struct page_heap *heap)
 {
 	struct page *page = NULL;
-	struct frames *frames;
+	struct pageblock *pageblock;
 
 	spinlock_lock(&heap->lock);
-	frames = cursor_locked(heap);
-	if (frames) {
-		page = &frames->pages[frames->position++];
-		frames->mapped++;
+	pageblock = cursor_locked(heap);
+	if (pageblock) {
+		page = &pageblock->pages[pageblock->position++];
+		pageblock->mapped++;
 	}
 	spinlock_unlock(&heap->lock);
 	return page;
@@ -110,10 +110,10 @@ static struct page *take_frame(struct volume *volume)
 
 		if (!page && !add_block(volume))
 			return NULL;
-		if (page && replacement_visit(volume, page, LANE_PROBATION))
+		if (page && replacement_visit(volume, page, QUEUE_PROBATION))
 			return page;
 		if (page)
-			apart_leave(volume, page);
+			longterm_leave(volume, page);
 	}
 	return NULL;
 }
@@ -126,12 +126,12 @@ static struct page *take_frame(struct volume *volume)
  */
 static bool enter(struct volume *volume, const struct page *page, bool in_place)
 {
-	struct frames *frames = page_frames(page);
+	struct pageblock *pageblock = pageblock_of(page);
 
 	spinlock_lock(&volume->eviction.heap.lock);
-	const bool entered = in_place || frames->role == FRAMES_APART;
-	if (entered && frames->mapped++ == 0)
-		page_heap_look_locked(&volume->eviction.heap, frames);
+	const bool entered = in_place || pageblock->role == PAGEBLOCK_LONGTERM;
+	if (entered && pageblock->mapped++ == 0)
+		page_heap_look_locked(&volume->eviction.heap, pageblock);
 	spinlock_unlock(&volume->eviction.heap.lock);
 	return entered;
 }
@@ -156,7 +156,7 @@ static bool move(struct volume *volume, struct page *page, struct page *target)
 	return false;
 }
 
-void apart_enter(struct volume *volume, struct page **page, bool *no_frames)
+void longterm_enter(struct volume *volume, struct page **page, bool *no_frames)
 {
 	struct page *target = NULL;
 
@@ -173,22 +173,22 @@ void apart_enter(struct volume *volume, struct page **page, bool *no_frames)
 	}
 	if (target) {
 		page_set_free(target);
-		apart_leave(volume, target);
+		longterm_leave(volume, target);
 	}
 	(void)enter(volume, *page, true);
 	atomic_fetch_add_explicit(&volume->counts.mapped_in_place, 1, memory_order_relaxed);
 }
 
-void apart_leave(struct volume *volume, const struct page *page)
+void longterm_leave(struct volume *volume, const struct page *page)
 {
-	struct frames *frames = page_frames(page);
+	struct pageblock *pageblock = pageblock_of(page);
 	bool idle;
 
 	spinlock_lock(&volume->eviction.heap.lock);
-	assert(frames->mapped > 0);
-	frames->mapped--;
-	idle = frames->mapped == 0 && frames->role == FRAMES_APART && frames_cursor_is_done(frames);
-	if (frames->mapped == 0)
-		page_heap_look_locked(&volume->eviction.heap, frames);
-	unlock(volume, idle ? frames : NULL);
+	assert(pageblock->mapped > 0);
+	pageblock->mapped--;
+	idle = pageblock->mapped == 0 && pageblock->role == PAGEBLOCK_LONGTERM && pageblock_cursor_is_done(pageblock);
+	if (pageblock->mapped == 0)
+		page_heap_look_locked(&volume->eviction.heap, pageblock);
+	unlock(volume, idle ? pageblock : NULL);
 }

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "fake/cache_fixture.h"
-#include "pagecache/lookaside.h"
+#include "pagecache/cpu_frames.h"
 #include "runtime/base/bits.h"
 
 #define READERS    6
@@ -19,14 +19,14 @@ static void setup(bool threaded)
 	struct pagecache_config config = cache_machine_config;
 
 	host_log_level(LOG_ERROR);
-	config.lookaside_frames = LOOKASIDE_FRAMES;
+	config.cpu_frames = CPU_FRAMES_MAX;
 	cache_machine_init_config(&machine, DISK_BYTES, threaded, &config);
 }
 
-/* Frames that are TAKEN, while no task is at work: those in lookasides. */
+/* Frames that are TAKEN, while no task is at work: the per-CPU frames. */
 static uint64_t frames_kept(void)
 {
-	const struct frame_table *table = &machine.pagecache.pages.table;
+	const struct pageblock_table *table = &machine.pagecache.pages.table;
 	uint64_t kept = 0;
 
 	for (uint64_t block = 0; block < table->count; block++)
@@ -40,8 +40,8 @@ static uint64_t frames_in_slots(void)
 	uint64_t kept = 0;
 
 	for (unsigned cpu = 0; cpu < platform_cpu_count(); cpu++)
-		for (unsigned i = 0; i < LOOKASIDE_FRAMES; i++)
-			kept += atomic_load(&machine.volume.eviction.lookasides[cpu].frames[i]) != NULL;
+		for (unsigned i = 0; i < CPU_FRAMES_MAX; i++)
+			kept += atomic_load(&machine.volume.eviction.cpu_frames[cpu].frames[i]) != NULL;
 	return kept;
 }
 
@@ -55,21 +55,21 @@ START_TEST(every_ninth_miss_goes_to_the_cursor)
 	setup(false);
 	for (uint64_t i = 0; i < 9; i++) {
 		cache_machine_read(&machine, page_offset(i), PAGE_BYTES);
-		ck_assert_uint_eq(frames_kept(), LOOKASIDE_FRAMES - i);
-		ck_assert_uint_eq(frames_in_slots(), LOOKASIDE_FRAMES - i);
+		ck_assert_uint_eq(frames_kept(), CPU_FRAMES_MAX - i);
+		ck_assert_uint_eq(frames_in_slots(), CPU_FRAMES_MAX - i);
 	}
 	/* In the order of addresses. */
 	for (uint64_t i = 1; i < 9; i++)
 		ck_assert_uint_eq(cache_machine_block(&machine, page_offset(i) / PAGE_BYTES),
 				  cache_machine_block(&machine, page_offset(0) / PAGE_BYTES));
 	cache_machine_read(&machine, page_offset(9), PAGE_BYTES);
-	ck_assert_uint_eq(frames_kept(), LOOKASIDE_FRAMES);
+	ck_assert_uint_eq(frames_kept(), CPU_FRAMES_MAX);
 	ck_assert(pagecache_is_valid(&machine.pagecache));
 	cache_machine_fini(&machine);
 }
 END_TEST
 
-/* Each thread is a CPU, and leaves its lookaside as it is. */
+/* Each thread is a CPU, and leaves its frames as they are. */
 static void read_some(void *context, unsigned index)
 {
 	(void)context;
@@ -94,7 +94,7 @@ END_TEST
 
 START_TEST(the_cleaner_of_the_lowest_cost_empties_them)
 {
-	struct cleaner *const cleaner = &machine.volume.eviction.cleaners[VOLUME_CLEANER_LOOKASIDES];
+	struct cleaner *const cleaner = &machine.volume.eviction.cleaners[VOLUME_CLEANER_CPU_FRAMES];
 	const struct reclaim_target target = { .bytes = BLOCK_BYTES, .highest = { UINT64_MAX } };
 
 	setup(false);
@@ -103,15 +103,15 @@ START_TEST(the_cleaner_of_the_lowest_cost_empties_them)
 	ck_assert_int_eq(cleaner->cost, CLEANER_FREE);
 	ck_assert_uint_eq(cleaner->clean(cleaner, &target), 0);
 	ck_assert_uint_eq(frames_kept(), 0);
-	ck_assert_uint_eq(machine.volume.eviction.cleaners[VOLUME_CLEANER_LOOKASIDES].calls, 0);
+	ck_assert_uint_eq(machine.volume.eviction.cleaners[VOLUME_CLEANER_CPU_FRAMES].calls, 0);
 	(void)memory_drain(&machine.memory, BLOCK_BYTES, false);
-	ck_assert_uint_gt(machine.volume.eviction.cleaners[VOLUME_CLEANER_LOOKASIDES].calls, 0);
+	ck_assert_uint_gt(machine.volume.eviction.cleaners[VOLUME_CLEANER_CPU_FRAMES].calls, 0);
 	cache_machine_fini(&machine);
 }
 END_TEST
 
 /* A run of blocks through memory in which each CPU keeps frames: all that is cached has to go, and does. */
-START_TEST(a_run_of_all_memory_goes_through_lookasides)
+START_TEST(a_run_of_all_memory_goes_through_cpu_frames)
 {
 	struct owner owner;
 	struct memory_request request = { .owner = &owner };
@@ -156,6 +156,6 @@ START_TEST(threads_refill_while_drains_empty)
 }
 END_TEST
 
-HOST_TEST_MAIN("lookaside", every_ninth_miss_goes_to_the_cursor, a_drain_finds_what_all_cpus_keep,
-	       the_cleaner_of_the_lowest_cost_empties_them, a_run_of_all_memory_goes_through_lookasides,
+HOST_TEST_MAIN("cpu_frames", every_ninth_miss_goes_to_the_cursor, a_drain_finds_what_all_cpus_keep,
+	       the_cleaner_of_the_lowest_cost_empties_them, a_run_of_all_memory_goes_through_cpu_frames,
 	       threads_refill_while_drains_empty)

@@ -2,7 +2,7 @@
 /* Blocks set apart for mapped pages: they hold up no window, and all beside them stays right. */
 #include "fake/cache_fixture.h"
 #include "host/host_test.h"
-#include "pagecache/lend.h"
+#include "pagecache/loan.h"
 #include "pagecache/map.h"
 
 #define PAGE(n)    ((n)*PAGE_BYTES)
@@ -10,7 +10,7 @@
 
 static struct cache_machine machine;
 
-static uint64_t apart_blocks(void)
+static uint64_t longterm_blocks(void)
 {
 	return machine.pagecache.eviction.mapped_owner.blocks;
 }
@@ -65,7 +65,7 @@ START_TEST(pages_all_over_the_cache_hold_up_no_window)
 	cache_machine_fill(&machine);
 	for (uint64_t number = 100; PAGE(number) < MEMORY_BYTES; number += PAGES_PER_BLOCK / 2)
 		mappings[count++] = map(number, 2, MAP_READ);
-	ck_assert_uint_eq(apart_blocks(), 1);
+	ck_assert_uint_eq(longterm_blocks(), 1);
 	check_valid();
 	ck_assert_int_eq(take_run(RUN_BLOCKS), STATUS_OK);
 	for (unsigned i = 0; i < count; i++)
@@ -76,7 +76,7 @@ START_TEST(pages_all_over_the_cache_hold_up_no_window)
 	ck_assert_uint_eq(cache_machine_statistics(&machine)->mapped_in_place, 0);
 	/* A request for memory gets the block, too. */
 	(void)volume_drop(&machine.volume);
-	ck_assert_uint_eq(apart_blocks(), 0);
+	ck_assert_uint_eq(longterm_blocks(), 0);
 	cache_machine_fini(&machine);
 }
 END_TEST
@@ -132,7 +132,7 @@ START_TEST(without_memory_pages_are_mapped_where_they_are)
 	mapping = map(7, 3, MAP_READ);
 	atomic_store(&machine.memory.blocks.fault, NULL);
 	ck_assert_uint_eq(cache_machine_statistics(&machine)->mapped_in_place, 3);
-	ck_assert_uint_eq(apart_blocks(), 0);
+	ck_assert_uint_eq(longterm_blocks(), 0);
 	check_mapping(mapping, PAGE(7));
 	check_valid();
 	node_unmap(mapping);
@@ -149,9 +149,9 @@ START_TEST(a_full_block_becomes_an_ordinary_one)
 	cache_machine_init(&machine, DISK_BYTES, false);
 	cache_machine_read(&machine, 0, 2 * BLOCK_BYTES);
 	mapping = map(0, PAGES_PER_BLOCK, MAP_READ);
-	ck_assert_uint_eq(apart_blocks(), 1);
+	ck_assert_uint_eq(longterm_blocks(), 1);
 	node_unmap(mapping);
-	ck_assert_uint_eq(apart_blocks(), 0);
+	ck_assert_uint_eq(longterm_blocks(), 0);
 	check_valid();
 	misses = cache_machine_statistics(&machine)->misses;
 	cache_machine_read(&machine, 0, 2 * BLOCK_BYTES);
@@ -249,7 +249,7 @@ START_TEST(random_mappings_beside_all_else)
 		if (i % 256 == 0)
 			check_valid();
 		/* At most 2048 pages are mapped: 4 blocks, or 8 that are just mapped by half, and the open one. */
-		ck_assert_uint_le(apart_blocks(), 9);
+		ck_assert_uint_le(longterm_blocks(), 9);
 	}
 	for (unsigned i = 0; i < SLOTS; i++)
 		if (slots[i].mapping)
@@ -360,7 +360,7 @@ START_TEST(threads_map_and_fill_beside_readers_writers_and_drains)
 }
 END_TEST
 
-HOST_TEST_MAIN("apart", pages_all_over_the_cache_hold_up_no_window, what_cannot_be_moved_is_gone_round,
+HOST_TEST_MAIN("longterm", pages_all_over_the_cache_hold_up_no_window, what_cannot_be_moved_is_gone_round,
 	       without_memory_pages_are_mapped_where_they_are, a_full_block_becomes_an_ordinary_one,
 	       pages_to_be_filled_lie_apart_and_are_written, random_mappings_beside_all_else,
 	       threads_map_and_fill_beside_readers_writers_and_drains)

@@ -4,9 +4,9 @@
  * report task, or the request itself where there is no task, takes the note and prints it, with the
  * memory as it is by then.
  */
-#include "failure_report.h"
+#include "oom_report.h"
 
-#include "holders.h"
+#include "owner_snapshot.h"
 #include "reclaim_internal.h"
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"
@@ -19,13 +19,13 @@
  */
 static void print_between(struct reclaim *reclaim, struct phys_addr lowest, struct phys_addr highest)
 {
-	struct holder holders[HOLDERS_MAX];
-	const unsigned count = holders_within(reclaim->blocks, lowest, highest, holders);
+	struct owner_snapshot owners[OWNER_SNAPSHOT_MAX];
+	const unsigned count = owner_snapshot_within(reclaim->blocks, lowest, highest, owners);
 	struct cleaner *cleaner = NULL;
 
 	for (unsigned i = 0; i < count; i++)
-		log_warn("memory:     %-24s holds %llu blocks there%s", holders[i].name, (unsigned long long)holders[i].blocks,
-			 holders[i].movable ? ", movable" : "");
+		log_warn("memory:     %-24s holds %llu blocks there%s", owners[i].name, (unsigned long long)owners[i].blocks,
+			 owners[i].movable ? ", movable" : "");
 	if (reclaim->explainer)
 		reclaim->explainer->explain(reclaim->explainer, lowest, highest);
 	while ((cleaner = cleaner_next(&reclaim->cleaners, cleaner)))
@@ -44,26 +44,26 @@ static void report_cleaner(struct cleaner *cleaner)
 
 void reclaim_report(struct reclaim *reclaim)
 {
-	struct holder holders[HOLDERS_MAX];
-	const unsigned count = holders_get(reclaim->blocks, holders);
+	struct owner_snapshot owners[OWNER_SNAPSHOT_MAX];
+	const unsigned count = owner_snapshot_get(reclaim->blocks, owners);
 	char total[FORMAT_BYTES_SIZE], part[FORMAT_BYTES_SIZE];
 	struct cleaner *cleaner = NULL;
 
 	log_warn("memory: %s of %s free", format_bytes(part, block_heap_free_bytes(reclaim->blocks)),
 		 format_bytes(total, (reclaim->blocks->total_blocks << BLOCK_SHIFT)));
 	for (unsigned i = 0; i < count; i++)
-		log_warn("memory:   %-24s holds %s%s", holders[i].name, format_bytes(part, holders[i].blocks << BLOCK_SHIFT),
-			 holders[i].movable ? ", movable" : "");
+		log_warn("memory:   %-24s holds %s%s", owners[i].name, format_bytes(part, owners[i].blocks << BLOCK_SHIFT),
+			 owners[i].movable ? ", movable" : "");
 	while ((cleaner = cleaner_next(&reclaim->cleaners, cleaner)))
 		report_cleaner(cleaner);
 }
 
 static void print_best_window(struct reclaim *reclaim, const struct failure_note *failure)
 {
-	struct stretch best;
+	struct nearest_window best;
 	char bytes[FORMAT_BYTES_SIZE];
 
-	if (!holders_best_window(reclaim->blocks, failure->blocks, &failure->constraints, &best)) {
+	if (!owner_snapshot_nearest_window(reclaim->blocks, failure->blocks, &failure->constraints, &best)) {
 		log_warn("memory:   there are no %llu adjacent blocks at these addresses", (unsigned long long)failure->blocks);
 		return;
 	}
@@ -124,7 +124,7 @@ static void print_what_is_noted(struct reclaim *reclaim)
 		print_failure(reclaim, &failure);
 }
 
-void failure_report(const struct reclaim_job *job, status_t status)
+void oom_report(const struct reclaim_job *job, status_t status)
 {
 	struct reclaim *reclaim = job->reclaim;
 	const bool is_noted = note(job, status);
@@ -135,7 +135,7 @@ void failure_report(const struct reclaim_job *job, status_t status)
 		worker_kick(&reclaim->failure.worker);
 }
 
-void failure_report_run(struct reclaim *reclaim)
+void oom_report_run(struct reclaim *reclaim)
 {
 	struct worker *worker = &reclaim->failure.worker;
 	uint32_t kicks;

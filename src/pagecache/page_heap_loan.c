@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The page heap's part of loans (lend.h): which group of blocks is the coldest, and the role LENT.
- * A block is marked as lent before its pages are looked at: a reader that pins a page now either
- * sees the mark, or is seen.
+ * The page heap's part of loans (loan.h): which group of blocks is the coldest, and the role
+ * LOANED. A block is marked as loaned before its pages are looked at: a reader that pins a page now
+ * either sees the mark, or is seen.
  */
 #include "page_heap_internal.h"
 #include "replacement.h"
@@ -28,19 +28,20 @@ static void consider_locked(struct volume *volume, uint64_t lowest_score, uint64
 
 	for (uint64_t i = 0; i < blocks; i++) {
 		const struct phys_addr block = { start + (i << BLOCK_SHIFT) };
-		const struct frames *frames = frame_table_block(&volume->pagecache->pages.table, block);
+		const struct pageblock *pageblock = pageblock_table_block(&volume->pagecache->pages.table, block);
 
-		if (!page_heap_has_locked(volume, frames, ROLE_BIT(FRAMES_QUEUED)) || frames->busy > 0 || frames->mapped > 0)
+		if (!page_heap_has_locked(volume, pageblock, ROLE_BIT(PAGEBLOCK_QUEUED)) || pageblock->busy > 0 ||
+		    pageblock->mapped > 0)
 			return;
-		score += frames->score;
-		empty += PAGES_PER_BLOCK - atomic_load_explicit(&frames->cached, memory_order_relaxed);
+		score += pageblock->score;
+		empty += PAGES_PER_BLOCK - atomic_load_explicit(&pageblock->cached, memory_order_relaxed);
 	}
 	score += empty * REPLACEMENT_SCORE_PAGE;
 	if (score < group->score && score >= lowest_score && empty * 100 <= blocks * PAGES_PER_BLOCK * GUARANTEE_IDLE_PERCENT)
 		*group = (struct heap_group){ volume, { start }, score };
 }
 
-bool page_heap_find_group(struct volume *volume, const struct guarantee_wish *wish, uint64_t lowest_score,
+bool page_heap_find_group(struct volume *volume, const struct loan_request *wanted, uint64_t lowest_score,
 			  struct heap_group *group)
 {
 	const struct guarantee *guarantee = memory_guarantee(volume->pagecache->memory);
@@ -53,8 +54,8 @@ bool page_heap_find_group(struct volume *volume, const struct guarantee_wish *wi
 	spinlock_lock(&heap->lock);
 	for (uint64_t levels = heap->level_mask; levels != 0 && looks < LOOKS; levels &= levels - 1) {
 		list_for_each (link, &heap->levels[__builtin_ctzll(levels)]) {
-			const uint64_t start = align_down(container_of(link, struct frames, scored)->block.value, bytes);
-			const bool admitted = guarantee_admits(guarantee, wish, (struct phys_addr){ start });
+			const uint64_t start = align_down(container_of(link, struct pageblock, scored)->block.value, bytes);
+			const bool admitted = guarantee_admits(guarantee, wanted, (struct phys_addr){ start });
 
 			if (admitted)
 				consider_locked(volume, lowest_score, start, group);
@@ -67,73 +68,73 @@ bool page_heap_find_group(struct volume *volume, const struct guarantee_wish *wi
 	return group->score != UINT64_MAX;
 }
 
-void page_heap_leave_lent_locked(struct page_heap *heap, struct frames *frames)
+void page_heap_leave_loaned_locked(struct page_heap *heap, struct pageblock *pageblock)
 {
-	atomic_fetch_sub(&heap->lent_blocks, 1);
-	atomic_fetch_sub(&heap->lent_pages, atomic_load(&frames->cached));
-	atomic_fetch_and(&frames->generation, ~GENERATION_LENT);
+	atomic_fetch_sub(&heap->loaned_blocks, 1);
+	atomic_fetch_sub(&heap->loaned_pages, atomic_load(&pageblock->cached));
+	atomic_fetch_and(&pageblock->generation, ~GENERATION_LOANED);
 }
 
-void page_heap_note_left_locked(struct page_heap *heap, struct frames *frames)
+void page_heap_note_left_locked(struct page_heap *heap, struct pageblock *pageblock)
 {
-	atomic_fetch_sub(&frames->cached, 1);
-	atomic_fetch_sub(&heap->lent_pages, 1);
+	atomic_fetch_sub(&pageblock->cached, 1);
+	atomic_fetch_sub(&heap->loaned_pages, 1);
 }
 
-void page_heap_note_left(struct volume *volume, struct frames *frames)
+void page_heap_note_left(struct volume *volume, struct pageblock *pageblock)
 {
 	spinlock_lock(&volume->eviction.heap.lock);
-	if (page_heap_has_locked(volume, frames, ROLE_BIT(FRAMES_LENT)))
-		page_heap_note_left_locked(&volume->eviction.heap, frames);
+	if (page_heap_has_locked(volume, pageblock, ROLE_BIT(PAGEBLOCK_LOANED)))
+		page_heap_note_left_locked(&volume->eviction.heap, pageblock);
 	spinlock_unlock(&volume->eviction.heap.lock);
 }
 
-/* Counts the pages; false: a page is not lendable. */
-static bool count_lendable(const struct frames *frames, uint32_t *cached)
+/* Counts the pages; false: a page is not loanable. */
+static bool count_loanable(const struct pageblock *pageblock, uint32_t *cached)
 {
 	*cached = 0;
 	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++) {
-		const uint32_t state = page_state(&frames->pages[i]);
+		const uint32_t state = page_state(&pageblock->pages[i]);
 
-		if (!page_is_lendable(state))
+		if (!page_is_loanable(state))
 			return false;
 		*cached += !page_is(state, PAGE_FREE);
 	}
 	return true;
 }
 
-bool page_heap_lend(struct volume *volume, struct frames *frames)
+bool page_heap_loan(struct volume *volume, struct pageblock *pageblock)
 {
 	struct page_heap *heap = &volume->eviction.heap;
 	uint32_t cached;
 
 	spinlock_lock(&heap->lock);
-	assert(frames->role == FRAMES_FENCED);
+	assert(pageblock->role == PAGEBLOCK_ISOLATED);
 	/*
 	 * The flag comes before the look at the pages: a reader that pins a page now sees the flag,
 	 * or the look sees the pin.
 	 */
-	atomic_fetch_or(&frames->generation, GENERATION_LENT);
-	const bool lent = frames->busy == 0 && count_lendable(frames, &cached);
-	if (lent) {
-		frames->role = FRAMES_LENT;
-		atomic_store(&frames->cached, cached);
-		atomic_fetch_add(&heap->lent_blocks, 1);
-		atomic_fetch_add(&heap->lent_pages, cached);
+	atomic_fetch_or(&pageblock->generation, GENERATION_LOANED);
+	const bool loaned = pageblock->busy == 0 && count_loanable(pageblock, &cached);
+	if (loaned) {
+		pageblock->role = PAGEBLOCK_LOANED;
+		atomic_store(&pageblock->cached, cached);
+		atomic_fetch_add(&heap->loaned_blocks, 1);
+		atomic_fetch_add(&heap->loaned_pages, cached);
 		/* Windows for large requests go round the block where they can. */
-		block_heap_set_cost(memory_block_heap(volume->pagecache->memory), frames->block, REPLACEMENT_SCORE_MAX);
+		block_heap_set_cost(memory_block_heap(volume->pagecache->memory), pageblock->block, REPLACEMENT_SCORE_MAX);
 	} else {
-		atomic_fetch_and(&frames->generation, ~GENERATION_LENT);
+		atomic_fetch_and(&pageblock->generation, ~GENERATION_LOANED);
 	}
 	spinlock_unlock(&heap->lock);
-	return lent;
+	return loaned;
 }
 
-void page_heap_forget(struct page_heap *heap, struct frames *frames)
+void page_heap_forget(struct page_heap *heap, struct pageblock *pageblock)
 {
 	spinlock_lock(&heap->lock);
-	assert(frames->role == FRAMES_LENT);
-	page_heap_leave_lent_locked(heap, frames);
-	page_heap_leave_locked(heap, frames);
+	assert(pageblock->role == PAGEBLOCK_LOANED);
+	page_heap_leave_loaned_locked(heap, pageblock);
+	page_heap_leave_locked(heap, pageblock);
 	spinlock_unlock(&heap->lock);
 }

@@ -22,25 +22,25 @@
 #include "ghost.h"
 #include "runtime/base/atomic.h"
 
-#define LOOKASIDE_FRAMES 8 /* at most; a cache line of them */
+#define CPU_FRAMES_MAX 8 /* at most; a cache line of them */
 
 struct cleaner;
 struct page;
 struct reclaim_target;
 struct volume;
 
-struct lookaside {
-	struct page *_Atomic frames[LOOKASIDE_FRAMES];
+struct cpu_frames {
+	struct page *_Atomic frames[CPU_FRAMES_MAX];
 } __attribute__((aligned(64)));
 
 /*
  * For the volume's first cleaner, see cleaner.h. It gives the frames back to the page heap; the
  * cleaners behind it then give their blocks.
  */
-uint64_t lookaside_clean(struct cleaner *self, const struct reclaim_target *target);
+uint64_t cpu_frames_clean(struct cleaner *self, const struct reclaim_target *target);
 
 /* Takes a frame of this queue, TAKEN then, as page_heap_take. Any task context. */
-struct page *lookaside_take(struct volume *volume, enum lane lane);
+struct page *cpu_frames_take(struct volume *volume, enum queue queue);
 
 /* Gives the frames of all CPUs back to the page heap; returns how many. Any task context. */
-unsigned lookaside_empty(struct volume *volume);
+unsigned cpu_frames_empty(struct volume *volume);

@@ -3,7 +3,7 @@
  * Sums by call site, and how a call site is printed. The sums are an unsorted list of a fixed
  * length; the line that is written next is looked for in the list, since the list is short.
  */
-#include "site_tally.h"
+#include "call_sites.h"
 
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"
@@ -22,28 +22,28 @@ const char *code_site_format(char text[CODE_SITE_BYTES], const char *what, const
 	return text;
 }
 
-void site_tally_add(struct site_tally *tally, const void *site, uint64_t objects, uint64_t bytes)
+void call_sites_add(struct call_sites *sites, const void *site, uint64_t objects, uint64_t bytes)
 {
-	struct site_sum *sum = tally->sums;
+	struct site_sum *sum = sites->sums;
 
-	tally->all.objects += objects;
-	tally->all.bytes += bytes;
-	while (sum < &tally->sums[SITE_TALLY_MAX] && sum->objects > 0 && sum->site != site)
+	sites->all.objects += objects;
+	sites->all.bytes += bytes;
+	while (sum < &sites->sums[CALL_SITES_MAX] && sum->objects > 0 && sum->site != site)
 		sum++;
 	sum->site = site;
 	sum->objects += objects;
 	sum->bytes += bytes;
 }
 
-void site_tally_write(struct site_tally *tally, const char *prefix, void (*line)(const char *text))
+void call_sites_write(struct call_sites *sites, const char *prefix, void (*line)(const char *text))
 {
-	struct site_sum *const others = &tally->sums[SITE_TALLY_MAX];
+	struct site_sum *const others = &sites->sums[CALL_SITES_MAX];
 	char text[LINE_BYTES], name[NAME_BYTES];
 
 	for (;;) {
 		struct site_sum *most = others;
 
-		for (struct site_sum *sum = tally->sums; sum < others; sum++)
+		for (struct site_sum *sum = sites->sums; sum < others; sum++)
 			if (sum->objects > 0 && (most == others || sum->bytes > most->bytes))
 				most = sum;
 		if (most->objects == 0)
@@ -57,12 +57,12 @@ void site_tally_write(struct site_tally *tally, const char *prefix, void (*line)
 	}
 }
 
-void site_tally_print(const char *text)
+void call_sites_print(const char *text)
 {
 	print("%s\n", text);
 }
 
-void site_tally_log_error(const char *text)
+void call_sites_log_error(const char *text)
 {
 	log_error("%s", text);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A lender to the guarantee that only notes what it is told: which of its blocks are lent, taken
+ * A donor to the guarantee that only notes what it is told: which of its blocks are loaned, taken
  * for a request, and forgotten.
  */
 #pragma once
@@ -9,21 +9,21 @@
 #include "fake/heap_fixture.h"
 #include "host/host_test.h"
 
-#define LENDER_BLOCKS 64
+#define DONOR_BLOCKS 64
 
 enum note {
 	OWN,
-	LENT,
+	LOANED,
 	REVOKED,
 	FORGOTTEN,
 };
 
-struct noting_lender {
-	struct guarantee_lender lender;
+struct noting_donor {
+	struct guarantee_donor base;
 	struct memory *memory;
 	struct owner owner;
 	uint64_t start;
-	unsigned turns;   /* that it takes to lend a piece */
+	unsigned turns;   /* that it takes to loan a piece */
 	uint64_t work_ns; /* likewise, on a clock that is turned by hand */
 	bool refuses;
 	bool steals; /* takes the oldest loan, once */
@@ -32,14 +32,14 @@ struct noting_lender {
 	unsigned asked;
 	bool pauses; /* at the first block that it forgets, until a task waits for the refill mutex */
 	_Atomic unsigned forgotten;
-	enum note notes[LENDER_BLOCKS];
+	enum note notes[DONOR_BLOCKS];
 };
 
 /* What it has noted of a block. */
-enum note *note_of(struct guarantee_lender *self, struct phys_addr block);
+enum note *note_of(struct guarantee_donor *self, struct phys_addr block);
 
-/* Makes it the lender of the machine. */
-void noting_init(struct noting_lender *lender, struct machine *machine);
+/* Makes it the donor of the machine. */
+void noting_init(struct noting_donor *donor, struct machine *machine);
 
 /* A machine of so many blocks, with a guarantee of PIECES pieces. */
 void machine_with_guarantee(struct machine *machine, uint64_t blocks);
