@@ -7,7 +7,7 @@
  *
  * Options: loops=8 (bursts), burst_bytes=1G (the piece), and those of testbed.h.
  */
-#include "heap/dma.h"
+#include "heap/dma/dma.h"
 #include "heap/memory.h"
 #include "app/testbed/report.h"
 #include "runtime/base/bits.h"

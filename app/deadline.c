@@ -12,7 +12,7 @@
 
 #include "app/testbed/direct.h"
 #include "app/testbed/disks.h"
-#include "heap/dma.h"
+#include "heap/dma/dma.h"
 #include "heap/memory.h"
 #include "app/testbed/memhog.h"
 #include "pagecache/map.h"

@@ -15,7 +15,7 @@
  * Options: references=N (only the first ones), trace=NAME (see trace.h), data=NAME.
  */
 #include "app/testbed/disks.h"
-#include "heap/dma.h"
+#include "heap/dma/dma.h"
 #include "heap/memory.h"
 #include "pagecache/volume.h"
 #include "app/testbed/pattern.h"

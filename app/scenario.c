@@ -12,8 +12,8 @@
 #include "runtime/base/nearest.h"
 #include "runtime/base/options.h"
 #include "runtime/base/string.h"
-#include "runtime/kernel/console.h"
-#include "runtime/kernel/monitor.h"
+#include "runtime/console/console.h"
+#include "runtime/console/monitor.h"
 #include "runtime/kernel/power.h"
 #include "runtime/kernel/task.h"
 

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "heap/dma.h"
+#include "heap/dma/dma.h"
 #include "heap/memory.h"
 #include "runtime/base/random.h"
 #include "runtime/kernel/timer.h"

@@ -17,7 +17,7 @@
 #include "app/testbed/buffers.h"
 #include "app/testbed/direct.h"
 #include "app/testbed/disks.h"
-#include "heap/dma.h"
+#include "heap/dma/dma.h"
 #include "heap/memory.h"
 #include "pagecache/volume.h"
 #include "app/testbed/pattern.h"

@@ -6,9 +6,9 @@
 #include "services.h"
 
 #include "drivers/driver.h"
-#include "heap/background_cleaner.h"
 #include "heap/memory.h"
-#include "heap/oom_report.h"
+#include "heap/reclaim/background_cleaner.h"
+#include "heap/reclaim/oom_report.h"
 #include "pagecache/pagecache.h"
 #include "runtime/base/log.h"
 #include "runtime/kernel/log_disk.h"

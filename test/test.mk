@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Everything that checks: host tests, benches, lint, and `make test`, which runs all of it. Included by the Makefile.
 #
-# Host tests: each test/host/test_NAME.c is one program with libcheck. Benches: each test/bench/bench_NAME.c, see bench.h.
+# Host tests: each test_NAME.c below test/host is one program with libcheck. Benches: each test/bench/bench_NAME.c, see bench.h.
 # Both link the portable rooms, once with sanitizers and debug checks, once optimized as in the image. SANITIZE=thread, with a
 # BUILD of its own, looks for data races.
 
 TEST_DIR := $(BUILD)/test
 
-PORTABLE_SOURCES := $(wildcard src/runtime/base/*.c src/heap/*.c src/block/*.c src/pagecache/*.c test/fake/*.c test/host/platform_*.c) \
-	$(patsubst %,src/runtime/kernel/%.c,boot_heap font fragment framebuffer keyboard line_editor pager rtc terminal) \
+PORTABLE_SOURCES := $(wildcard src/runtime/base/*.c src/heap/*.c src/heap/*/*.c src/block/*.c src/pagecache/*.c src/pagecache/*/*.c test/fake/*.c test/host/platform_*.c) \
+	$(patsubst %,src/runtime/kernel/%.c,boot_heap fragment rtc) $(patsubst %,src/runtime/console/%.c,font framebuffer keyboard line_editor pager terminal) \
 	$(patsubst %,boot/%.c,command_line loader_text memory_map wall_clock) src/disk_volumes.c src/volume_rules.c
 SANITIZE = address,undefined
 # Races need threads, and without debug checks they come often; the other tests would only be slow under the thread sanitizer.
-HOST_TEST_SOURCES := $(if $(filter thread,$(SANITIZE)),$(shell grep -l 'START_TEST.*threads' test/host/test_*.c),$(wildcard test/host/test_*.c))
-HOST_TESTS := $(patsubst test/host/%.c,%,$(HOST_TEST_SOURCES))
+HOST_TEST_FILES := $(wildcard $(addsuffix /test_*.c,test/host test/host/* test/host/*/*))
+HOST_TEST_SOURCES := $(if $(filter thread,$(SANITIZE)),$(shell grep -l 'START_TEST.*threads' $(HOST_TEST_FILES)),$(HOST_TEST_FILES))
+HOST_TESTS := $(basename $(notdir $(HOST_TEST_SOURCES)))
 BENCHES := $(patsubst test/bench/%.c,%,$(wildcard test/bench/bench_*.c))
 
 HOST_FLAGS := -std=gnu11 -Isrc -Itest -g -pthread -fno-strict-aliasing -fno-omit-frame-pointer \
@@ -38,7 +39,7 @@ $(TEST_DIR)/small/%.o: %.c | setup
 	$(Q)$(CC) $(FAST_FLAGS) -DBLOCK_SHIFT=16 $(FILE_FLAGS) -MMD -MP -c $< -o $@
 
 # The loader's files speak to UEFI.
-$(TEST_DIR)/checked/boot/%.o $(TEST_DIR)/fast/boot/%.o $(TEST_DIR)/small/boot/%.o $(TEST_DIR)/checked/test/host/test_loader.o: \
+$(TEST_DIR)/checked/boot/%.o $(TEST_DIR)/fast/boot/%.o $(TEST_DIR)/small/boot/%.o $(TEST_DIR)/checked/test/host/boot/test_loader.o: \
 	FILE_FLAGS := $(EFI_FLAGS) -fshort-wchar -I.
 
 $(TEST_DIR)/checked/portable.a: $(call objects,checked,$(PORTABLE_SOURCES))
@@ -49,18 +50,21 @@ $(TEST_DIR)/%/portable.a:
 	$(Q)ar rcs $@ $^
 
 # Objects stay: the next build needs them.
-.SECONDARY: $(call objects,checked,$(HOST_TESTS:%=test/host/%.c) $(PORTABLE_SOURCES)) \
+.SECONDARY: $(call objects,checked,$(HOST_TEST_SOURCES) $(PORTABLE_SOURCES)) \
 	$(call objects,fast,$(BENCHES:%=test/bench/%.c) test/bench/bench.c $(PORTABLE_SOURCES))
 
-$(TEST_DIR)/test_%: $(TEST_DIR)/checked/test/host/test_%.o $(TEST_DIR)/checked/portable.a
-	$(Q)$(CC) $(CHECKED_FLAGS) $^ $(CHECK_LIBS) -o $@
+# $(call host_test,FILE): the program of a host test, and the same without sanitizers and debug checks, for what is done very often.
+define host_test
+$(TEST_DIR)/$(basename $(notdir $(1))): $(call objects,checked,$(1)) $(TEST_DIR)/checked/portable.a
+	$$(Q)$$(CC) $$(CHECKED_FLAGS) $$^ $$(CHECK_LIBS) -o $$@
+
+$(TEST_DIR)/optimized_$(basename $(notdir $(1))): $(call objects,fast,$(1)) $(TEST_DIR)/fast/portable.a
+	$$(Q)$$(CC) $$(FAST_FLAGS) $$^ $$(CHECK_LIBS) -o $$@
+endef
+$(foreach file,$(filter-out %/test_small_blocks.c,$(HOST_TEST_FILES)),$(eval $(call host_test,$(file))))
 
 # Blocks as small as in benches of small caches.
-$(TEST_DIR)/test_small_blocks: $(call objects,small,test/host/test_small_blocks.c) $(TEST_DIR)/small/portable.a
-	$(Q)$(CC) $(FAST_FLAGS) $^ $(CHECK_LIBS) -o $@
-
-# The same without sanitizers and debug checks, for what is done very often.
-$(TEST_DIR)/optimized_test_%: $(TEST_DIR)/fast/test/host/test_%.o $(TEST_DIR)/fast/portable.a
+$(TEST_DIR)/test_small_blocks: $(call objects,small,test/host/heap/block/test_small_blocks.c) $(TEST_DIR)/small/portable.a
 	$(Q)$(CC) $(FAST_FLAGS) $^ $(CHECK_LIBS) -o $@
 
 # The models and the trace reader of the replay bench, which lies further down.
@@ -109,7 +113,7 @@ $(TEST_DIR)/fuzz_%: $(TEST_DIR)/fuzzed/test/fuzz/fuzz_%.o $(TEST_DIR)/fuzzed/por
 $(TEST_DIR)/make_seeds: $(call objects,fast,test/fuzz/make_seeds.c)
 	$(Q)$(CC) $(FAST_FLAGS) $^ -o $@
 
--include $(wildcard $(TEST_DIR)/*/boot/*.d $(TEST_DIR)/*/test/*/*.d $(TEST_DIR)/*/test/*/*/*.d $(TEST_DIR)/*/src/*/*.d $(TEST_DIR)/*/src/runtime/*/*.d)
+-include $(wildcard $(foreach below,* */* */*/* */*/*/*,$(TEST_DIR)/*/$(below)/*.d))
 
 .PHONY: test test-long host-tests host-test-programs fuzz fuzz-programs benches bench lint format check-format check-edges check-style check-house check-documents
 
@@ -243,7 +247,7 @@ check-documents:
 	@BUILD=$(BUILD) CC=$(CC) test/check/documents.sh $(IMAGE_FLAGS) $(KERNEL_FLAGS)
 
 # clang-tidy and cppcheck look at a file again only when it, one of its headers, or the rules have changed.
-LINT_SOURCES = $(filter-out boot/% test/host/test_loader.c,$(C_SOURCES))
+LINT_SOURCES = $(filter-out boot/% test/host/boot/test_loader.c,$(C_SOURCES))
 LINT_FLAGS := -std=gnu11 -Isrc -Itest -I. -I$(BUILD)/image/config
 
 lint: setup
@@ -255,9 +259,9 @@ lint-files: $(patsubst %.c,$(BUILD)/lint/%.ok,$(LINT_SOURCES))
 $(BUILD)/lint/src/main.ok: $(CONFIG_VALUES)
 $(BUILD)/lint/test/bench/heap/subject_weir.ok: LINT_FLAGS += -DSUBJECT_WEIR
 # What only debug builds have.
-$(patsubst %,$(BUILD)/lint/%.ok,src/heap/objcache_debug src/heap/free_delay src/runtime/base/lock_order \
-	test/host/test_heap_debug test/host/test_lock_order): LINT_FLAGS += -DWEIR_DEBUG
-$(BUILD)/lint/test/host/test_small_blocks.ok: LINT_FLAGS += -DBLOCK_SHIFT=16
+$(patsubst %,$(BUILD)/lint/%.ok,src/heap/object/objcache_debug src/heap/object/free_delay src/runtime/base/lock_order \
+	test/host/heap/object/test_heap_debug test/host/runtime/base/test_lock_order): LINT_FLAGS += -DWEIR_DEBUG
+$(BUILD)/lint/test/host/heap/block/test_small_blocks.ok: LINT_FLAGS += -DBLOCK_SHIFT=16
 
 # A program is compiled with its own values.
 lint_program = $(if $(filter examples/%,$(1)),$(call lint_folder,examples/$(word 2,$(subst /, ,$(1)))))$(if \
@@ -270,4 +274,4 @@ $(BUILD)/lint/%.ok: %.c .clang-tidy test/check/lint.sh
 	@$(CC) $(LINT_FLAGS) $(call lint_program,$<) -MM -MP -MT $@ -MF $(@:.ok=.d) $<
 	@touch $@
 
--include $(wildcard $(BUILD)/lint/*/*.d $(BUILD)/lint/*/*/*.d $(BUILD)/lint/*/*/*/*.d)
+-include $(wildcard $(foreach below,* */* */*/* */*/*/*,$(BUILD)/lint/$(below)/*.d))

@@ -2,7 +2,7 @@
 /* A set of DMA buffers of one kind, taken and freed together: 256 x 4 MB of a digitizer, or 1 GB in one piece. */
 #pragma once
 
-#include "heap/dma.h"
+#include "heap/dma/dma.h"
 #include "heap/memory.h"
 
 struct block_device;

@@ -7,7 +7,7 @@
 #include "clear.h"
 
 #include "buffers.h"
-#include "heap/dma.h"
+#include "heap/dma/dma.h"
 #include "runtime/base/platform.h"
 #include "runtime/base/string.h"
 

@@ -6,7 +6,7 @@
  */
 #include "direct.h"
 
-#include "heap/dma.h"
+#include "heap/dma/dma.h"
 #include "heap/memory.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/block_device.h"

@@ -6,7 +6,7 @@
 #include "disks.h"
 
 #include "direct.h"
-#include "heap/dma.h"
+#include "heap/dma/dma.h"
 #include "heap/memory.h"
 #include "pagecache/volume.h"
 #include "pattern.h"

@@ -9,7 +9,7 @@
 #include <stdatomic.h>
 
 #include "direct.h"
-#include "heap/dma.h"
+#include "heap/dma/dma.h"
 #include "heap/memory.h"
 #include "pagecache/volume.h"
 #include "pattern.h"

@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "heap/dma.h"
+#include "heap/dma/dma.h"
 #include "load.h"
 
 struct lru {

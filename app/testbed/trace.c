@@ -8,7 +8,7 @@
 
 #include "direct.h"
 #include "disks.h"
-#include "heap/dma.h"
+#include "heap/dma/dma.h"
 #include "heap/memory.h"
 #include "runtime/base/block_device.h"
 #include "runtime/base/log.h"

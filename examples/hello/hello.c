@@ -4,7 +4,7 @@
  * pretended, prints where that lies, and gives it back.
  */
 #include "app/scenario.h"
-#include "heap/dma.h"
+#include "heap/dma/dma.h"
 #include "heap/memory.h"
 #include "runtime/base/log.h"
 #include "runtime/base/options.h"

@@ -14,7 +14,7 @@
  */
 #pragma once
 
-#include "heap/dma.h"
+#include "heap/dma/dma.h"
 #include "runtime/base/status.h"
 #include "window.h"
 

@@ -11,7 +11,7 @@
 #include "pagecache/volume.h"
 #include "runtime/base/log.h"
 #include "runtime/base/options.h"
-#include "runtime/kernel/monitor.h"
+#include "runtime/console/monitor.h"
 #include "runtime/kernel/power.h"
 #include "window.h"
 

@@ -12,7 +12,7 @@
 #pragma once
 
 #include "format.h"
-#include "heap/dma.h"
+#include "heap/dma/dma.h"
 #include "heap/memory.h"
 #include "runtime/base/status.h"
 

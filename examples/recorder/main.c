@@ -19,7 +19,7 @@
 #include "runtime/base/log.h"
 #include "runtime/base/options.h"
 #include "runtime/base/string.h"
-#include "runtime/kernel/monitor.h"
+#include "runtime/console/monitor.h"
 #include "runtime/kernel/power.h"
 #include "runtime/kernel/task.h"
 

@@ -6,8 +6,8 @@
  */
 #include "driver.h"
 
-#include "heap/dma.h"
-#include "heap/dma_quarantine.h"
+#include "heap/dma/dma.h"
+#include "heap/dma/dma_quarantine.h"
 #include "heap/memory.h"
 #include "runtime/base/block_device.h"
 #include "runtime/base/format.h"

@@ -12,7 +12,7 @@
  *    no volume keeps one of the device's disks (block_device_get); all other interfaces have to be let go before.
  * 3. What a driver needs of the general heap it takes from driver_heap(function).
  * 4. After either, the core takes DMA and interrupts from the function, and reports memory that was left behind, with those who
- *    took it. What is of the general heap stays allocated; DMA memory stays in quarantine (heap/dma_quarantine.h) until the
+ *    took it. What is of the general heap stays allocated; DMA memory stays in quarantine (heap/dma/dma_quarantine.h) until the
  *    function has been reset: by the core at once if it can, or by the next probe, which then calls driver_device_was_reset. A
  *    driver that cannot stop its device calls driver_device_is_loose before it frees.
  * 5. probe and remove run one at a time, in a task that may sleep.

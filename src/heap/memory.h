@@ -13,9 +13,9 @@
  */
 #pragma once
 
-#include "dma_state.h"
+#include "heap/dma/dma_state.h"
+#include "heap/object/tracked_heap.h"
 #include "runtime/base/command.h"
-#include "tracked_heap.h"
 
 struct memory_config {
 	struct watermarks watermarks; /* rounded up to whole blocks; low_bytes is at least min_bytes; high_bytes 0: low_bytes */

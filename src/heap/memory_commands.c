@@ -3,10 +3,10 @@
  * The monitor commands of the memory. Their structs are allocated with the memory's other records,
  * so that several memories, as tests make them, each have commands of their own.
  */
-#include "block_map.h"
+#include "heap/block/block_map.h"
+#include "heap/block/owner_snapshot.h"
 #include "heaps_commands.h"
 #include "memory.h"
-#include "owner_snapshot.h"
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"
 

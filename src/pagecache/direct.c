@@ -6,10 +6,10 @@
  */
 #include "direct.h"
 
-#include "exclusive.h"
-#include "io.h"
+#include "pagecache/page/exclusive.h"
+#include "pagecache/page/io.h"
+#include "pagecache/writeback/writeback.h"
 #include "runtime/base/bits.h"
-#include "writeback.h"
 
 /* The most segments of one request to the device. */
 #define PARTS_MAX 16

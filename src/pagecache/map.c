@@ -6,11 +6,11 @@
  */
 #include "map.h"
 
-#include "exclusive.h"
-#include "io.h"
-#include "longterm.h"
+#include "pagecache/eviction/longterm.h"
+#include "pagecache/page/exclusive.h"
+#include "pagecache/page/io.h"
+#include "pagecache/writeback/writeback.h"
 #include "runtime/base/bits.h"
-#include "writeback.h"
 
 /*
  * Mappings take at most so many pins of a page; the others are for readers, each of which has at

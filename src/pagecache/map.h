@@ -11,7 +11,7 @@
  * evict or move them. MAP_WRITE: the pages are the caller's alone until node_unmap, and dirty from
  * then on. Of the first and the last page, if the range covers only a part, the rest is read.
  *
- * Each mapping knows the line that made it (CALL_SITE in heap/owner.h), for reports of requests
+ * Each mapping knows the line that made it (CALL_SITE in heap/block/owner.h), for reports of requests
  * that it is in the way of.
  *
  * Pages move to a block that is set apart (longterm.h) before they are mapped, and stay there while
@@ -25,7 +25,7 @@
  */
 #pragma once
 
-#include "heap/owner.h"
+#include "heap/block/owner.h"
 #include "node.h"
 
 /* The most bytes of one mapping; for more, map twice. */

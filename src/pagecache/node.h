@@ -20,8 +20,8 @@
  */
 #pragma once
 
-#include "dirty.h"
-#include "readahead.h"
+#include "pagecache/page/readahead.h"
+#include "pagecache/writeback/dirty.h"
 #include "runtime/base/status.h"
 #include "runtime/base/types.h"
 

@@ -6,8 +6,8 @@
  */
 #include "pagecache.h"
 
-#include "io.h"
-#include "loan.h"
+#include "pagecache/eviction/loan.h"
+#include "pagecache/page/io.h"
 #include "runtime/base/assert.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/string.h"

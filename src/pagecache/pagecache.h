@@ -26,11 +26,11 @@
  */
 #pragma once
 
-#include "eviction_parts.h"
-#include "page_parts.h"
+#include "pagecache/eviction/eviction_parts.h"
+#include "pagecache/page/page_parts.h"
+#include "pagecache/writeback/writeback_parts.h"
 #include "runtime/base/block_device.h"
 #include "runtime/base/command.h"
-#include "writeback_parts.h"
 
 struct pagecache_config {
 	unsigned

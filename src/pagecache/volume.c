@@ -6,8 +6,9 @@
  */
 #include "volume.h"
 
-#include "evict.h"
-#include "io.h"
+#include "pagecache/eviction/evict.h"
+#include "pagecache/page/io.h"
+#include "pagecache/writeback/writeback.h"
 #include "runtime/base/assert.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/device.h"
@@ -15,7 +16,6 @@
 #include "runtime/base/log.h"
 #include "runtime/base/string.h"
 #include "volume_report.h"
-#include "writeback.h"
 
 #define PIN_NAP_NS (10 * NS_PER_MS) /* between looks at pinned pages: no event tells of an unpin */
 

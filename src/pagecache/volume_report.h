@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "heap/cleaner.h"
+#include "heap/reclaim/cleaner.h"
 
 struct volume;
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "fake/guarantee_fixture.h"
-#include "heap/dma_state.h"
+#include "heap/dma/dma_state.h"
 #include "host/platform_host.h"
 
 #define GUARANTEED_PIECE (4 * MIB)

@@ -10,8 +10,8 @@
 
 #include "fake/fake_block.h"
 #include "host/platform_host.h"
-#include "pagecache/evict.h"
-#include "pagecache/frame.h"
+#include "pagecache/eviction/evict.h"
+#include "pagecache/eviction/frame.h"
 #include "pagecache/volume.h"
 
 #define MEMORY_BLOCKS 160

@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-#include "heap/window.h"
+#include "heap/block/window.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/random.h"
 

@@ -16,8 +16,8 @@ complain() { # WHAT, and what the compiler said on standard input
 }
 
 # The rooms' headers, but for those that only their own room includes.
-mapfile -t headers < <(ls app/app.h app/scenario.h test/image/image_test.h src/runtime/base/*.h src/runtime/kernel/*.h \
-	src/heap/*.h src/block/*.h src/pagecache/*.h src/drivers/*.h src/drivers/*/*.h | grep -v _internal)
+mapfile -t headers < <(ls app/app.h app/scenario.h test/image/image_test.h src/runtime/base/*.h src/runtime/kernel/*.h src/runtime/console/*.h \
+	src/heap/*.h src/heap/*/*.h src/block/*.h src/pagecache/*.h src/pagecache/*/*.h src/drivers/*.h src/drivers/*/*.h | grep -v _internal)
 
 compile_alone() { # HEADER FLAG...
 	local header=$1

@@ -13,8 +13,8 @@
 #                          stand before it
 #   members_reached_from_outside (0)
 #                          lines in src and app, as clang parses them without debug checks, that reach a member of a struct which a
-#                          header of another folder defines; src/main.c may, and open_structs.txt names the structs for which that
-#                          is meant
+#                          header of another folder defines; src/heap and src/pagecache are one folder each, with what is below them;
+#                          src/main.c may, and open_structs.txt names the structs for which that is meant
 #   riddles                places in comments, strings and documents whose subject has no name: a bare "who", "nobody", "somebody",
 #                          "whoever", "whatever" and their kin, "he" and "his"; prose.pl has the rule
 #   duplicate_terms (0)    words that docs/GLOSSARY.md says not to use and that are used in code, comments or documents still, and

@@ -2,7 +2,7 @@
 /* The machine, and a cache of whole blocks. */
 #include "block_cache.h"
 
-#include "heap/window.h"
+#include "heap/block/window.h"
 
 struct machine block_cache_machine;
 static struct memory *const memory = &block_cache_machine.memory;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "cache_check.h"
 
-#include "pagecache/page_heap_internal.h"
+#include "pagecache/eviction/page_heap_internal.h"
 
 /* Blocks ------------------------------------------------------------------------------------------------------------------- */
 

@@ -2,8 +2,8 @@
 /* A walker over everything that a page cache keeps, held against the rules of page.h, page_heap.h, longterm.h and loan.h. */
 #pragma once
 
-#include "pagecache/dirty.h"
 #include "pagecache/pagecache.h"
+#include "pagecache/writeback/dirty.h"
 
 /* Checks every invariant of pages, index, page heaps and counts, with nothing under way. */
 bool pagecache_is_valid(struct pagecache *pagecache);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pagecache/writeback.h"
+#include "pagecache/writeback/writeback.h"
 #include "runtime/base/assert.h"
 #include "runtime/base/bits.h"
 

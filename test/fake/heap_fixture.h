@@ -3,7 +3,7 @@
 #pragma once
 
 #include "fake/memory_check.h"
-#include "heap/dma.h"
+#include "heap/dma/dma.h"
 #include "heap/memory.h"
 #include "host/platform_host.h"
 #include "runtime/base/bits.h"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "memory_check.h"
 
-#include "heap/dma_state.h"
-#include "heap/guarantee_internal.h"
+#include "heap/dma/dma_state.h"
+#include "heap/reclaim/guarantee_internal.h"
 
 /* The guarantee ----------------------------------------------------------------------------------------------------------- */
 

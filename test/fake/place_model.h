@@ -2,7 +2,7 @@
 /* Which runs of blocks fit into a map of blocks, by trying all places. */
 #pragma once
 
-#include "heap/block_heap.h"
+#include "heap/block/block_heap.h"
 
 #define PLACE_MODEL_BLOCKS 48
 

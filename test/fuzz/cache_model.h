@@ -13,8 +13,8 @@
 
 #include "fake/fake_block.h"
 #include "host/platform_host.h"
-#include "pagecache/exclusive.h"
 #include "pagecache/map.h"
+#include "pagecache/page/exclusive.h"
 #include "pagecache/volume.h"
 #include "runtime/base/random.h"
 

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "cache_ops.h"
-#include "pagecache/writeback.h"
+#include "pagecache/writeback/writeback.h"
 #include "runtime/base/bits.h"
 
 #define MAPPED_BYTES_MAX (64 * PAGE_BYTES)

@@ -8,7 +8,7 @@
 
 #include "fake/memory_check.h"
 #include "fake/place_model.h"
-#include "heap/dma_state.h"
+#include "heap/dma/dma_state.h"
 #include "host/platform_host.h"
 #include "input.h"
 #include "runtime/base/bits.h"

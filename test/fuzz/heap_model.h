@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "heap/general_heap.h"
+#include "heap/object/general_heap.h"
 #include "host/platform_host.h"
 
 #define HEAP_MODEL_BLOCKS  48

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "heap/dma.h"
+#include "heap/dma/dma.h"
 #include "image_test.h"
 #include "runtime/base/block_device.h"
 #include "runtime/base/completion.h"

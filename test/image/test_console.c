@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "image_test.h"
 
-#include "runtime/kernel/console.h"
+#include "runtime/console/console.h"
 #include "runtime/kernel/task.h"
 
 #define LINES 20

@@ -4,7 +4,7 @@
 #include "disk_place.h"
 #include "disk_test.h"
 #include "drivers/disk_device.h"
-#include "heap/dma_quarantine.h"
+#include "heap/dma/dma_quarantine.h"
 #include "pagecache/volume.h"
 #include "runtime/base/string.h"
 

@@ -4,9 +4,9 @@
 
 #include <stdatomic.h>
 
-#include "heap/dma.h"
+#include "heap/block/owner_snapshot.h"
+#include "heap/dma/dma.h"
 #include "heap/memory.h"
-#include "heap/owner_snapshot.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/random.h"
 #include "runtime/base/string.h"

@@ -3,7 +3,7 @@
 #include "image_test.h"
 
 #include "app/testbed/disks.h"
-#include "heap/dma.h"
+#include "heap/dma/dma.h"
 #include "heap/memory.h"
 #include "pagecache/volume.h"
 #include "pressure.h"

@@ -5,7 +5,7 @@
 #include "app/testbed/direct.h"
 #include "app/testbed/disks.h"
 #include "app/testbed/pattern.h"
-#include "heap/dma.h"
+#include "heap/dma/dma.h"
 #include "heap/memory.h"
 #include "pagecache/volume.h"
 #include "runtime/base/block_device.h"

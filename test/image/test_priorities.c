@@ -6,9 +6,9 @@
 #include "image_test.h"
 
 #include "app/testbed/disks.h"
-#include "heap/guarantee.h"
-#include "pagecache/exclusive.h"
+#include "heap/reclaim/guarantee.h"
 #include "pagecache/map.h"
+#include "pagecache/page/exclusive.h"
 #include "pressure.h"
 #include "runtime/base/mutex.h"
 #include "runtime/base/string.h"

@@ -5,7 +5,7 @@
  * a request three attempts. Only where the command line names it: stuck=virtio0.
  */
 #include "faulty_disk.h"
-#include "heap/dma.h"
+#include "heap/dma/dma.h"
 #include "heap/memory.h"
 #include "runtime/base/string.h"
 #include "runtime/kernel/task.h"

@@ -4,7 +4,7 @@
 
 #include <stdatomic.h>
 
-#include "heap/fair_mutex.h"
+#include "heap/reclaim/fair_mutex.h"
 #include "runtime/base/completion.h"
 #include "runtime/base/string.h"
 #include "runtime/kernel/clock.h"

@@ -6,7 +6,7 @@
 
 #include "app/testbed/pattern.h"
 #include "drivers/driver.h"
-#include "heap/dma.h"
+#include "heap/dma/dma.h"
 #include "heap/memory.h"
 #include "runtime/base/block_device.h"
 #include "runtime/base/completion.h"

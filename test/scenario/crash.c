@@ -10,7 +10,7 @@
 #include "crash_format.h"
 #include "app/testbed/direct.h"
 #include "app/testbed/disks.h"
-#include "heap/dma.h"
+#include "heap/dma/dma.h"
 #include "heap/memory.h"
 #include "pagecache/volume.h"
 #include "runtime/base/crc32.h"

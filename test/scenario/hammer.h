@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "heap/general_heap.h"
+#include "heap/object/general_heap.h"
 #include "runtime/base/random.h"
 #include "runtime/kernel/timer.h"
 

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "heap/dma.h"
+#include "heap/dma/dma.h"
 
 struct edu;
 

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "drivers/disk_device.h"
-#include "heap/dma.h"
+#include "heap/dma/dma.h"
 #include "nvme_ring.h"
 
 /* PRP entries: one in the command, or a list of these. */

@@ -20,7 +20,7 @@
  */
 #pragma once
 
-#include "heap/tracked_heap.h"
+#include "heap/object/tracked_heap.h"
 #include "runtime/base/device.h"
 #include "runtime/base/list.h"
 #include "runtime/base/status.h"

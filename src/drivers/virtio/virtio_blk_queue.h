@@ -6,7 +6,7 @@
 #pragma once
 
 #include "drivers/disk_device.h"
-#include "heap/dma.h"
+#include "heap/dma/dma.h"
 #include "virtqueue.h"
 
 #define VIRTIO_BLK_SLOTS       64

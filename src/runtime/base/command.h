@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * A monitor command. Each lives beside its subsystem, which fills a `struct command` and adds it to the table that the wiring
- * hands over; the monitor (kernel/monitor.c) reads lines and runs them. Commands run in the monitor's task and may sleep; they
+ * hands over; the monitor (console/monitor.c) reads lines and runs them. Commands run in the monitor's task and may sleep; they
  * write with print(). The name has one or two words ("mem owners"); the longest match wins.
  */
 #pragma once

@@ -3,18 +3,18 @@
  * Characters come by interrupt, and the console's task looks for more at each of its rounds. So a
  * lost interrupt, or a device without one, does not make the console deaf.
  */
-#include "console.h"
+#include "runtime/console/console.h"
 
 #include <stdatomic.h>
 
 #include "runtime/base/log.h"
 #include "runtime/base/spinlock.h"
 
-#include "console_devices.h"
 #include "interrupt.h"
-#include "keyboard.h"
+#include "runtime/console/console_devices.h"
+#include "runtime/console/keyboard.h"
+#include "runtime/console/uart.h"
 #include "task.h"
-#include "uart.h"
 
 #define INPUT_BYTES    1024
 #define DRAW_PERIOD_NS (50 * NS_PER_MS)

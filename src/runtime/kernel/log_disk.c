@@ -12,10 +12,10 @@
 #include "runtime/base/mutex.h"
 #include "runtime/base/string.h"
 
-#include "console.h"
-#include "log_command.h"
-#include "monitor.h"
 #include "panic.h"
+#include "runtime/console/console.h"
+#include "runtime/console/log_command.h"
+#include "runtime/console/monitor.h"
 #include "task.h"
 
 #define WRITE_PERIOD_NS NS_PER_S

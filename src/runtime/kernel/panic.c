@@ -16,9 +16,9 @@
 
 #include "backtrace.h"
 #include "clock.h"
-#include "console.h"
 #include "cpu.h"
 #include "power.h"
+#include "runtime/console/console.h"
 #include "symbols.h"
 #include "task.h"
 

@@ -7,11 +7,11 @@
 
 #include "address_space.h"
 #include "clock.h"
-#include "console.h"
 #include "cpu.h"
-#include "monitor.h"
 #include "runtime/base/assert.h"
 #include "runtime/base/string.h"
+#include "runtime/console/console.h"
+#include "runtime/console/monitor.h"
 #include "runtime/x86_64/cpu_registers.h"
 #include "scheduler.h"
 #include "task.h"

@@ -4,8 +4,8 @@
 
 #include <stdlib.h>
 
-#include "heap/owner_snapshot.h"
-#include "heap/window.h"
+#include "heap/block/owner_snapshot.h"
+#include "heap/block/window.h"
 #include "host/platform_host.h"
 #include "runtime/base/random.h"
 

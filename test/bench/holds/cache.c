@@ -8,9 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "heap/background_cleaner.h"
-#include "heap/dma.h"
+#include "heap/dma/dma.h"
 #include "heap/memory.h"
+#include "heap/reclaim/background_cleaner.h"
 #include "host/platform_host.h"
 #include "pagecache/direct.h"
 #include "pagecache/map.h"

@@ -4,10 +4,10 @@
 
 #include <stdlib.h>
 
-#include "heap/background_cleaner.h"
-#include "heap/dma.h"
+#include "heap/reclaim/background_cleaner.h"
+#include "heap/dma/dma.h"
 #include "heap/memory.h"
-#include "heap/dma_quarantine.h"
+#include "heap/dma/dma_quarantine.h"
 
 #define OBJECTS         (4ull << 20) /* of each size */
 #define OBJECTS_AT_ONCE 1000         /* before another CPU goes on */

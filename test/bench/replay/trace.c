@@ -7,7 +7,7 @@
 #include <string.h>
 #include <zlib.h>
 
-#include "pagecache/page.h"
+#include "pagecache/page/page.h"
 
 #define LINE_BYTES 64
 
