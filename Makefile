@@ -39,7 +39,8 @@ help:
 
 GOALS := $(or $(MAKECMDGOALS),all)
 
-# Asks for the packages that the goals need; costs little when they are there. What only builds names them, all else installs them.
+# Asks for the packages that the goals need; costs little when they are there. What only builds
+# names them, all else installs them.
 SETUP_WAY := $(if $(filter-out all iso img library install $(filter-out $(BUILD)/test/%,$(filter $(BUILD)/%,$(GOALS))),$(GOALS)),install,name)
 SETUP_FOR := $(if $(filter test test-long host-tests host-test-programs fuzz fuzz-programs bench bench-heap bench-heap-programs \
 	bench-holds lint format check-format check-house $(BUILD)/test/%,$(GOALS)),test,$(if $(filter debug,$(GOALS)),debug,$(if \

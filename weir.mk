@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# Builds a program in a folder of its own, for the program's Makefile, which says where Weir is, and includes this file:
+# Builds a program in a folder of its own, for the program's Makefile, which says where Weir is, and
+# includes this file:
 #
 #	WEIR = /opt/weir
 #	APP = .
 #	include $(WEIR)/weir.mk
 #
-# WEIR is what `make install` made, or a checkout, whose library is then built on demand. A blank in it is written as "\ ".
+# WEIR is what `make install` made, or a checkout, whose library is then built on demand. A blank in
+# it is written as "\ ".
 
 WEIR_FOLDER := $(subst \ , ,$(WEIR))
 BUILD = build

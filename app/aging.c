@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Fragmentation by long use: a million allocations and frees of all kinds and sizes, by several tasks, beside the loads:
- * objects and runs of the general heap, DMA buffers, stacks of tasks, mapped (pinned) pages of the cache. A quarter of what
- * there was at the end stays. Then the requests of the scenarios capture and contiguous, which were measured before, too: what
- * is lost and copied for each byte may have grown by a tenth.
+ * Fragmentation by long use: a million allocations and frees of all kinds and sizes, by several
+ * tasks, beside the loads: objects and runs of the general heap, DMA buffers, stacks of tasks,
+ * mapped (pinned) pages of the cache. A quarter of what there was at the end stays. Then the
+ * requests of the scenarios capture and contiguous, which were measured before, too: what is lost
+ * and copied for each byte may have grown by a tenth.
  *
  * Options: operations=1000000 (in all), loops=10 (of each measurement), and those of testbed.h.
  */

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * All scenarios about taking memory, one after the other, in one boot, and a table of their results at the end.
+ * All scenarios about taking memory, one after the other, in one boot, and a table of their results
+ * at the end.
  *
- * Each does as many loops as fit into half an hour for all of them on an emulated machine with 4 GB. Options: loops=1 (so many
- * times as many of each), short=1 (as few as tell whether it works at all), only=A,B (these), and those of the scenarios, which
- * go to all.
+ * Each does as many loops as fit into half an hour for all of them on an emulated machine with 4
+ * GB. Options: loops=1 (so many times as many of each), short=1 (as few as tell whether it works at
+ * all), only=A,B (these), and those of the scenarios, which go to all.
  */
 #include "app/testbed/report.h"
 #include "runtime/base/boot_info.h"
@@ -42,7 +43,10 @@ struct verdict {
 	bool run;
 };
 
-/* Columns: the head, the key in the result line, and the unit that its number is divided by; 0: as it stands. */
+/*
+ * Columns: the head, the key in the result line, and the unit that its number is divided by; 0: as
+ * it stands.
+ */
 static const struct column {
 	const char *head;
 	const char *key;
@@ -80,7 +84,10 @@ static void print_row(const struct scenario_result *result)
 		print_cell(&columns[i], result->text);
 }
 
-/* The last line of a scenario is its own, those before it are its parts and what it is compared with. */
+/*
+ * The last line of a scenario is its own, those before it are its parts and what it is compared
+ * with.
+ */
 static void print_table(const struct scenario_results *results, const struct verdict *verdicts)
 {
 	print("\n%-24s", "scenario");

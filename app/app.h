@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The program in the image. The wiring (src/main.c) brings the machine up and calls app_main, in a task that may sleep and use
- * vector registers. A program either has scenarios (scenario.h) and leaves app_main to the library, or has an app_main of its
- * own, which must not return: it ends with power_exit or monitor_run. Only scenarios have the words of the command line checked
- * for them; an app_main calls options_check (runtime/base/options.h), or a misspelt option is ignored.
+ * The program in the image. The wiring (src/main.c) brings the machine up and calls app_main, in a
+ * task that may sleep and use vector registers. A program either has scenarios (scenario.h) and
+ * leaves app_main to the library, or has an app_main of its own, which must not return: it ends
+ * with power_exit or monitor_run. Only scenarios have the words of the command line checked for
+ * them; an app_main calls options_check (runtime/base/options.h), or a misspelt option is ignored.
  */
 #pragma once
 

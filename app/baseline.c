@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * For comparison: a request, such as that of the scenario capture, served the naive ways, in the same run and on the same
- * machine.
+ * For comparison: a request, such as that of the scenario capture, served the naive ways, in the
+ * same run and on the same machine.
  *
  *	drop    drop the whole cache, then take the memory
  *	lru     evict single pages, the least recently used one first, until the memory fits; the loads keep stamps for that
  *	weir    ask for the memory, and let the cleaners give what is missing
  *
- * Before each way the loads run until memory is full again; then they rest and the disk is flushed, so that all pages are clean
- * and only the request changes the cache.
+ * Before each way the loads run until memory is full again; then they rest and the disk is flushed,
+ * so that all pages are clean and only the request changes the cache.
  *
- * Options: capture_bytes=1G, contiguous=1 (all of it in one piece), data=NAME and digitizer=NAME (see disks.h).
+ * Options: capture_bytes=1G, contiguous=1 (all of it in one piece), data=NAME and digitizer=NAME
+ * (see disks.h).
  */
 #include "baseline.h"
 
@@ -120,7 +121,10 @@ static void try_way(struct baseline *baseline, const char *name, bool (*take)(st
 	const uint64_t gained = baseline->gained_bytes;
 	const uint64_t lost = delta.lost_bytes > 0 ? (uint64_t)delta.lost_bytes : 0;
 	buffers_free(&baseline->buffers);
-	/* The next way begins with blocks that are filled in order, not with what this one left of them. */
+	/*
+	 * The next way begins with blocks that are filled in order, not with what this one left of
+	 * them.
+	 */
 	(void)volume_drop(baseline->disks.data);
 	scenario_result(
 		baseline->scenario,

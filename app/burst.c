@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Contiguity for years: bursts of blocks that cannot be moved, 5 to 35% of the RAM, come into a full cache, beside the loads,
- * and go; some of them stay for some more bursts. During each and after it, a quarter of the RAM, 1 GB at most, is wanted in
- * one piece, anywhere and below 4 GB, whenever a range of such length has no block that cannot be moved. When all have gone,
- * the longest range is what it was before, but for a 20th.
+ * Contiguity for years: bursts of blocks that cannot be moved, 5 to 35% of the RAM, come into a
+ * full cache, beside the loads, and go; some of them stay for some more bursts. During each and
+ * after it, a quarter of the RAM, 1 GB at most, is wanted in one piece, anywhere and below 4 GB,
+ * whenever a range of such length has no block that cannot be moved. When all have gone, the
+ * longest range is what it was before, but for a 20th.
  *
  * Options: loops=8 (bursts), burst_bytes=1G (the piece), and those of testbed.h.
  */

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The main job: memory full of cached disk pages, readers and a writer at work, and again and again 1 GB of DMA memory as
- * 256 x 4 MB, which a real device fills past the cache and which is verified and given back.
+ * The main job: memory full of cached disk pages, readers and a writer at work, and again and again
+ * 1 GB of DMA memory as 256 x 4 MB, which a real device fills past the cache and which is verified
+ * and given back.
  *
- * Options: loops=20, capture_bytes=1G (a quarter of a small machine's RAM at most), contiguous=1 (each 4 MB in one piece, not
- * in two), baseline=1 (the naive ways in the same boot, see baseline.c), and those of testbed.h.
+ * Options: loops=20, capture_bytes=1G (a quarter of a small machine's RAM at most), contiguous=1
+ * (each 4 MB in one piece, not in two), baseline=1 (the naive ways in the same boot, see
+ * baseline.c), and those of testbed.h.
  */
 #include "baseline.h"
 #include "app/testbed/direct.h"

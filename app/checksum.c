@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Reads a whole volume through the cache and prints its CRC-32C, which is what the host computes over the same image
- * (test/tools/crc32c.c). Options: volume=NAME, the first disk where nothing is said; bytes=N, the first N bytes alone: an
- * image that does not end with a sector is a longer disk, with zeros at the end, and the launcher says how long the image is.
+ * Reads a whole volume through the cache and prints its CRC-32C, which is what the host computes
+ * over the same image (test/tools/crc32c.c). Options: volume=NAME, the first disk where nothing is
+ * said; bytes=N, the first N bytes alone: an image that does not end with a sector is a longer
+ * disk, with zeros at the end, and the launcher says how long the image is.
  */
 #include "app/testbed/disks.h"
 #include "heap/memory.h"

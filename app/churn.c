@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * 56 buffers of 1 MB for a device that sees only a window of 56 MB, which the page cache uses, too: two of them share a block,
- * and there is none to spare. Taken, looked at, and given back in any order, beside the loads, which fill the window again.
+ * 56 buffers of 1 MB for a device that sees only a window of 56 MB, which the page cache uses, too:
+ * two of them share a block, and there is none to spare. Taken, looked at, and given back in any
+ * order, beside the loads, which fill the window again.
  *
- * Options: loops=10000, baseline=1 (the naive ways in the same boot, see baseline.c), and those of testbed.h.
+ * Options: loops=10000, baseline=1 (the naive ways in the same boot, see baseline.c), and those of
+ * testbed.h.
  */
 #include "baseline.h"
 #include "app/testbed/buffers.h"
@@ -34,7 +36,10 @@ struct churn {
 	uint64_t cached_blocks; /* of the window, in the page cache's hands when the loops began */
 };
 
-/* The lowest window that is free now, while nearly everything is: a bridge's window is not where the kernel puts its things. */
+/*
+ * The lowest window that is free now, while nearly everything is: a bridge's window is not where
+ * the kernel puts its things.
+ */
 static status_t find_window(struct churn *churn, struct memory *memory)
 {
 	const struct dma_request request = { .bytes = WINDOW_BYTES, .alignment_bytes = BLOCK_BYTES, .segments_max = 1 };

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * One piece out of a full cache: 1 GB in one segment, 50 times, beside the loads; then 256 MB, 64 MB, and 1 GB below 4 GB. On a
- * smaller machine a quarter of its RAM, and parts of that; and where all memory lies below 4 GB, below the largest power of two
- * that cuts through it.
+ * One piece out of a full cache: 1 GB in one segment, 50 times, beside the loads; then 256 MB, 64
+ * MB, and 1 GB below 4 GB. On a smaller machine a quarter of its RAM, and parts of that; and where
+ * all memory lies below 4 GB, below the largest power of two that cuts through it.
  *
- * Each size has a line of its own, "result: contiguous what=...", and all together the last one. Options: loops=50 (for each
- * size), contiguous_bytes=1G, baseline=1 (the largest size the naive ways, see baseline.c), and those of testbed.h.
+ * Each size has a line of its own, "result: contiguous what=...", and all together the last one.
+ * Options: loops=50 (for each size), contiguous_bytes=1G, baseline=1 (the largest size the naive
+ * ways, see baseline.c), and those of testbed.h.
  */
 #include "baseline.h"
 #include "app/testbed/direct.h"
@@ -41,7 +42,10 @@ static void run_size(struct testbed *testbed, const struct device *device, uint6
 			reclaim_totals_format(totals, &loop.totals), capture_loop_format(figures, &loop));
 }
 
-/* 4 GB, if there is memory beyond; else the largest power of two below which there is not all of it. */
+/*
+ * 4 GB, if there is memory beyond; else the largest power of two below which there is not all of
+ * it.
+ */
 static uint64_t low_end(struct memory *memory)
 {
 	const struct phys_range all = block_heap_range(memory_block_heap(memory));

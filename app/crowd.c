@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Several ask at once: four tasks, spread over the CPUs, take 256 MB each in pieces of 4 MB, beside the loads. On a smaller
- * machine each takes a sixteenth of its RAM.
+ * Several ask at once: four tasks, spread over the CPUs, take 256 MB each in pieces of 4 MB, beside
+ * the loads. On a smaller machine each takes a sixteenth of its RAM.
  *
  * Options: loops=20, crowd=4 (tasks), crowd_bytes=256M, and those of testbed.h.
  */

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Deadlines while nothing can be had in time: all memory is taken, mapped, or dirty and has to be written to a disk that does a
- * few requests a second. Requests for 4 to 64 MB with deadlines from now to half a second either succeed or return when their
- * time is over, and leave nothing behind. How much later than the deadline they return is reported, beside how much later than
- * they should tasks of high priority wake up that only sleep, one on each CPU: an emulated machine does not always run.
+ * Deadlines while nothing can be had in time: all memory is taken, mapped, or dirty and has to be
+ * written to a disk that does a few requests a second. Requests for 4 to 64 MB with deadlines from
+ * now to half a second either succeed or return when their time is over, and leave nothing behind.
+ * How much later than the deadline they return is reported, beside how much later than they should
+ * tasks of high priority wake up that only sleep, one on each CPU: an emulated machine does not
+ * always run.
  *
- * At the end all that was written is compared. Options: loops=40 (requests), slow=NAME (see disks.h), data=NAME and
- * digitizer=NAME.
+ * At the end all that was written is compared. Options: loops=40 (requests), slow=NAME (see
+ * disks.h), data=NAME and digitizer=NAME.
  */
 #include <stdatomic.h>
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Replays a trace of page references through the page cache, with as much memory as the machine has: `make run SCENARIO=replay
- * TRACE=file MEM=512M`. Each reference reads or writes one whole page of the data disk.
+ * Replays a trace of page references through the page cache, with as much memory as the machine
+ * has: `make run SCENARIO=replay TRACE=file MEM=512M`. Each reference reads or writes one whole
+ * page of the data disk.
  *
- * The data disk is blank or carries the test pattern (the first one of that kind), or is named by data=NAME. It is written to
- * where the trace says so, and does not get its content back. A page beyond its end is folded back by division.
+ * The data disk is blank or carries the test pattern (the first one of that kind), or is named by
+ * data=NAME. It is written to where the trace says so, and does not get its content back. A page
+ * beyond its end is folded back by division.
  *
  *	miss             references in 100 whose page was not cached nor being read ahead
  *	copies_per_100   pages that the cache moved from block to block, for 100 misses; pages that are read ahead make the
@@ -66,7 +68,10 @@ static struct volume *find_volume(const struct replay *replay, const struct scen
 	return NULL;
 }
 
-/* Pages that were written here or carry the pattern have to be the right ones; others may hold anything. */
+/*
+ * Pages that were written here or carry the pattern have to be the right ones; others may hold
+ * anything.
+ */
 static status_t refer(struct replay *replay, uint64_t word)
 {
 	const uint64_t number = trace_page(word) % replay->pages;
@@ -107,7 +112,10 @@ static status_t run(struct replay *replay, const struct app_environment *environ
 	return status;
 }
 
-/* Whole pages that are written are no misses for the cache, for it need not read them; here they are. */
+/*
+ * Whole pages that are written are no misses for the cache, for it need not read them; here they
+ * are.
+ */
 static void print_result(const struct replay *replay, const struct pagecache_statistics *before,
 			 const struct pagecache_statistics *after, uint64_t ns)
 {

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A scan beside a hot set: whether pages that are read once push out those that are read again and again.
+ * A scan beside a hot set: whether pages that are read once push out those that are read again and
+ * again.
  *
- * One task does both, in a fixed proportion, so that hits and misses can be told apart and the proportion does not depend on
- * speeds: a piece of the scan, then `hot_reads` single pages of the hot set (30% of RAM, Zipf 0.9, scattered). The set
- * is warm before: it was read in order `warm_passes` times, and then as Zipf's distribution has it. With warm_passes=1 some of
- * its pages have been read once when the scan begins, like those of the scan, and no rule can tell them from it.
+ * One task does both, in a fixed proportion, so that hits and misses can be told apart and the
+ * proportion does not depend on speeds: a piece of the scan, then `hot_reads` single pages of the
+ * hot set (30% of RAM, Zipf 0.9, scattered). The set is warm before: it was read in order
+ * `warm_passes` times, and then as Zipf's distribution has it. With warm_passes=1 some of its pages
+ * have been read once when the scan begins, like those of the scan, and no rule can tell them from
+ * it.
  *
  *	hot_hit_before   of the last round of the warm-up
  *	hot_hit_during   of all hot reads beside the scan
@@ -13,9 +16,9 @@
  *	hot_hit_after    of one round after the scan
  *	lost_points      from before to during or after, whichever is worse
  *
- * Options: passes=4 (to scan, in multiples of the RAM; the disk beyond the hot set, round and round), warm_passes=3,
- * warm_rounds=16 (each of as many reads as the set has pages), hot_reads=64 (for each 256 KB of the scan), data=NAME and
- * digitizer=NAME (see disks.h).
+ * Options: passes=4 (to scan, in multiples of the RAM; the disk beyond the hot set, round and
+ * round), warm_passes=3, warm_rounds=16 (each of as many reads as the set has pages), hot_reads=64
+ * (for each 256 KB of the scan), data=NAME and digitizer=NAME (see disks.h).
  */
 #include "app/testbed/disks.h"
 #include "heap/memory.h"
@@ -76,7 +79,10 @@ static void warm_up(struct scan *scan)
 	      (unsigned long long)loads->hot_pages, format_share(share, scan->before, loads->hot_pages));
 }
 
-/* The pages beyond the hot set, in order, and from its end on again. Only what names a page is looked at. */
+/*
+ * The pages beyond the hot set, in order, and from its end on again. Only what names a page is
+ * looked at.
+ */
 static void scan_piece(struct scan *scan)
 {
 	struct loads *loads = &scan->loads;

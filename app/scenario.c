@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The table that SCENARIO fills, and what runs its entries: the command line at the start, and the monitor's `run`. A program's
- * main function is one of them, unless the program has an app_main of its own.
+ * The table that SCENARIO fills, and what runs its entries: the command line at the start, and the
+ * monitor's `run`. A program's main function is one of them, unless the program has an app_main of
+ * its own.
  */
 #include "scenario.h"
 
@@ -199,7 +200,10 @@ static status_t run_as_told(const struct app_environment *environment)
 	return scenario_run(&scenario);
 }
 
-/* Where nothing names what is to run, the monitor stays open: a medium that is just started must not restart the machine. */
+/*
+ * Where nothing names what is to run, the monitor stays open: a medium that is just started must
+ * not restart the machine.
+ */
 bool app_is_interactive(const struct app_environment *environment)
 {
 	const char *options = environment->command_line;

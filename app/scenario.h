@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Scenarios: what the image can be asked to do, by scenario=NAME on the command line or `run NAME` in the monitor. Each
- * registers itself in a linker section:
+ * Scenarios: what the image can be asked to do, by scenario=NAME on the command line or `run NAME`
+ * in the monitor. Each registers itself in a linker section:
  *
  *	SCENARIO(boot, "print how long the start took")
  *	{
@@ -13,11 +13,12 @@
  *   scenario=NAME    what to run; where nothing is said, "main", or "capture", or the only one that there is
  *   monitor=1        stay in the monitor afterwards; without it the machine ends with the scenario's result
  *   test=all|A[,B]   run these in-image tests instead of a scenario; in the test image
- * and those that the scenarios ask for with options_get. A word that nothing asks for is an error before anything runs.
+ * and those that the scenarios ask for with options_get. A word that nothing asks for is an error
+ * before anything runs.
  *
- * A scenario runs in a task that may sleep and use vector registers, one at a time. It prints its result in one line that
- * starts with "result: NAME", the last one if it prints others, and returns STATUS_OK only if everything that it promises was
- * kept.
+ * A scenario runs in a task that may sleep and use vector registers, one at a time. It prints its
+ * result in one line that starts with "result: NAME", the last one if it prints others, and returns
+ * STATUS_OK only if everything that it promises was kept.
  */
 #pragma once
 
@@ -58,18 +59,22 @@ struct scenario_entry {
 		&scenario_entry_##scenario_name;                                                                               \
 	static status_t scenario_run_##scenario_name(struct scenario *scenario __attribute__((unused)))
 
-/* Prints "result: " and the scenario's name before the text; "key=value ...", readable with options_get. */
+/*
+ * Prints "result: " and the scenario's name before the text; "key=value ...", readable with
+ * options_get.
+ */
 void scenario_result(struct scenario *scenario, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /*
- * What app_main does unless the program has one of its own: runs the scenario that the command line names, and ends the machine
- * with its result, or stays in the monitor, whose `poweroff` then ends the machine with that result.
+ * What app_main does unless the program has one of its own: runs the scenario that the command line
+ * names, and ends the machine with its result, or stays in the monitor, whose `poweroff` then ends
+ * the machine with that result.
  */
 _Noreturn void scenario_main(const struct app_environment *environment);
 
 /*
- * Runs scenario->name. STATUS_NOT_FOUND: there is none. STATUS_INVALID: its options are unknown or malformed. In both cases
- * nothing ran, and a message was printed.
+ * Runs scenario->name. STATUS_NOT_FOUND: there is none. STATUS_INVALID: its options are unknown or
+ * malformed. In both cases nothing ran, and a message was printed.
  */
 status_t scenario_run(struct scenario *scenario) MUST_CHECK;
 
@@ -77,12 +82,16 @@ status_t scenario_run(struct scenario *scenario) MUST_CHECK;
 bool app_is_interactive(const struct app_environment *environment);
 
 /*
- * The condition of a scenario's loop: whether it goes on after `done` loops. Not after all `*loops`, and not after Ctrl-C, but
- * for the first one: then *loops becomes what was done, and the results are those of fewer loops.
+ * The condition of a scenario's loop: whether it goes on after `done` loops. Not after all
+ * `*loops`, and not after Ctrl-C, but for the first one: then *loops becomes what was done, and the
+ * results are those of fewer loops.
  */
 bool scenario_goes_on(uint64_t done, uint64_t *loops);
 
-/* For what has no loops to count: whether Ctrl-C came. scenario_run turns success into STATUS_CANCELLED then. */
+/*
+ * For what has no loops to count: whether Ctrl-C came. scenario_run turns success into
+ * STATUS_CANCELLED then.
+ */
 bool scenario_is_cancelled(void);
 
 /* One line for each scenario. */

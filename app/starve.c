@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Everything else taken: out of a full cache with many dirty pages, all blocks and all objects of the general heap go, at once;
- * readers go on and use up what is retained; and then the dirty pages have to be written, by the drivers, from their
- * reserves. Again and again.
+ * Everything else taken: out of a full cache with many dirty pages, all blocks and all objects of
+ * the general heap go, at once; readers go on and use up what is retained; and then the dirty pages
+ * have to be written, by the drivers, from their reserves. Again and again.
  *
- * A flush that makes no progress for a minute is a deadlock. What was written is compared at the end, when memory has come
- * back. Options: loops=10 (flushes), and those of testbed.h.
+ * A flush that makes no progress for a minute is a deadlock. What was written is compared at the
+ * end, when memory has come back. Options: loops=10 (flushes), and those of testbed.h.
  */
 #include <stdatomic.h>
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Requests that may not wait: each CPU has a device, which reserves its part of the guarantee. Its interrupt handler takes 4
- * KB to 4 MB at a time, in bursts that together are the whole guarantee, and gives them back a moment later, while a writer
- * dirties pages as fast as it can.
+ * Requests that may not wait: each CPU has a device, which reserves its part of the guarantee. Its
+ * interrupt handler takes 4 KB to 4 MB at a time, in bursts that together are the whole guarantee,
+ * and gives them back a moment later, while a writer dirties pages as fast as it can.
  *
- * Where there is no guarantee (guarantee=0 on the command line) the same requests are made, and how many are refused is
- * reported. Options: loops=5000 (bursts of each CPU), and those of testbed.h.
+ * Where there is no guarantee (guarantee=0 on the command line) the same requests are made, and how
+ * many are refused is reported. Options: loops=5000 (bursts of each CPU), and those of testbed.h.
  */
 #include "storm.h"
 

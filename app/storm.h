@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The handlers of the scenario storm: on each CPU a timer whose interrupt takes a burst of DMA buffers, holds them until its
- * next turn, looks at them, and gives them back.
+ * The handlers of the scenario storm: on each CPU a timer whose interrupt takes a burst of DMA
+ * buffers, holds them until its next turn, looks at them, and gives them back.
  */
 #pragma once
 

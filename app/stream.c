@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Sequential reading and writing, through the page cache and past it, on both disks: how much of the device's speed the cache
- * lets through. With `make run DISK_MBPS=200` the disk is the limit and not an emulated CPU.
+ * Sequential reading and writing, through the page cache and past it, on both disks: how much of
+ * the device's speed the cache lets through. With `make run DISK_MBPS=200` the disk is the limit
+ * and not an emulated CPU.
  *
  *	read_direct    requests of 1 MB, 32 in flight, into DMA memory
  *	read_cached    node_read, 256 KB at a time, nothing of it cached before
  *	write_direct   like read_direct, and a flush of the device at the end
  *	write_cached   node_write, 256 KB at a time, and volume_flush at the end
  *
- * All four work on the same range, the end of the disk, one after the other; the first round only makes host and device
- * familiar with it, and of the others the medians count. Ratios are cached to direct. What was written is read back past the
- * cache, and then the range gets the test pattern again.
+ * All four work on the same range, the end of the disk, one after the other; the first round only
+ * makes host and device familiar with it, and of the others the medians count. Ratios are cached to
+ * direct. What was written is read back past the cache, and then the range gets the test pattern
+ * again.
  *
  * Options: stream_bytes=512M, rounds=3, data=NAME and digitizer=NAME (see disks.h).
  */
@@ -49,7 +51,7 @@ struct streaming {
 	uint64_t bad_pages;
 };
 
-/* Ways to work through the range ----------------------------------------------------------------------------------------- */
+/* Ways to work through the range --------------------------------------------------------------- */
 
 static void check_names(struct streaming *stream, const uint64_t *page, uint64_t offset, uint64_t bytes)
 {
@@ -122,7 +124,10 @@ static const struct way {
 
 #define WAYS ARRAY_LENGTH(ways)
 
-/* A drop may leave a block or so, and nothing of the range may stay: it would be quicker to read, and stale after a write. */
+/*
+ * A drop may leave a block or so, and nothing of the range may stay: it would be quicker to read,
+ * and stale after a write.
+ */
 static status_t forget(struct streaming *stream)
 {
 	(void)volume_drop(stream->volume);
@@ -144,9 +149,12 @@ static status_t run_way(struct streaming *stream, unsigned way, uint64_t *rate)
 	return status;
 }
 
-/* Afterwards ------------------------------------------------------------------------------------------------------------- */
+/* Afterwards ----------------------------------------------------------------------------------- */
 
-/* Batch by batch: whether the device holds what was written through the cache; and the pattern again. */
+/*
+ * Batch by batch: whether the device holds what was written through the cache; and the pattern
+ * again.
+ */
 static status_t verify_and_restore(struct streaming *stream)
 {
 	struct memory *memory = stream->environment->memory;
@@ -222,7 +230,7 @@ static status_t measure(struct streaming *stream, uint64_t rounds)
 	return status == STATUS_OK ? restored : status;
 }
 
-/* Set-up ----------------------------------------------------------------------------------------------------------------- */
+/* Set-up --------------------------------------------------------------------------------------- */
 
 static void stream_fini(struct streaming *stream)
 {

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Two volumes that share the cache: one of low preference, and one that is dear. Memory is taken bit by bit until
- * there is no more: first the less preferred one gives, down to its keep, and only then the other one, down to its own.
+ * Two volumes that share the cache: one of low preference, and one that is dear. Memory is taken
+ * bit by bit until there is no more: first the less preferred one gives, down to its keep, and only
+ * then the other one, down to its own.
  *
- * They are the volumes of the data disk and of the digitizer, which have preferences and keeps for it while the scenario runs;
- * the cache holds nothing else. Options: loops=5, cheap_keep=32M, dear_keep=64M, data=NAME and digitizer=NAME (see disks.h).
+ * They are the volumes of the data disk and of the digitizer, which have preferences and keeps for
+ * it while the scenario runs; the cache holds nothing else. Options: loops=5, cheap_keep=32M,
+ * dear_keep=64M, data=NAME and digitizer=NAME (see disks.h).
  */
 #include "app/testbed/buffers.h"
 #include "app/testbed/disks.h"
@@ -83,7 +85,10 @@ static void read_some(struct volumes *self, struct side *side)
 	side->position = (side->position + READ_PAGES) % (volume_bytes(side->volume) / READ_BYTES * READ_PAGES);
 }
 
-/* What is left to a volume when it has given all it may: its keep, and what it has loaned to the guarantee. */
+/*
+ * What is left to a volume when it has given all it may: its keep, and what it has loaned to the
+ * guarantee.
+ */
 static uint64_t floor_bytes(struct volumes *self, const struct side *side)
 {
 	struct guarantee *guarantee = memory_guarantee(self->testbed.environment->memory);
@@ -104,7 +109,10 @@ static void fill(struct volumes *self)
 	self->dear.cached_bytes = cached_bytes(&self->dear);
 }
 
-/* One buffer more; false: there is no more. What was taken from the guarantee before is not cached any more. */
+/*
+ * One buffer more; false: there is no more. What was taken from the guarantee before is not cached
+ * any more.
+ */
 static bool take_one(struct volumes *self)
 {
 	(void)guarantee_refill(memory_guarantee(self->testbed.environment->memory));
@@ -118,7 +126,10 @@ static bool take_one(struct volumes *self)
 		return false;
 	self->buffers.taken++;
 	const uint64_t given = dear - MIN(dear, cached_bytes(&self->dear));
-	/* Blocks, that is; a page may go where another one moves to, out of a block that is to be loaned. */
+	/*
+	 * Blocks, that is; a page may go where another one moves to, out of a block that is to be
+	 * loaned.
+	 */
 	if (given >= BLOCK_BYTES / 2 && cheap > floor_bytes(self, &self->cheap) + SLACK_BYTES)
 		self->wrong_order_bytes += given;
 	return true;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The command line: the load options that the firmware, its shell or an emulator passes, or else the text file \weir.cfg on the
- * volume that the image was loaded from.
+ * The command line: the load options that the firmware, its shell or an emulator passes, or else
+ * the text file \weir.cfg on the volume that the image was loaded from.
  */
 #include "loader.h"
 
@@ -39,7 +39,10 @@ static void program_name_strip(char *line)
 	memmove(line, line + start, strlen(line + start) + 1);
 }
 
-/* Boot managers also use load options for data of their own, which is no text: UEFI 2.10, section 3.1.3. */
+/*
+ * Boot managers also use load options for data of their own, which is no text: UEFI 2.10, section
+ * 3.1.3.
+ */
 static bool options_are_text(const CHAR16 *options, size_t units)
 {
 	size_t length = 0;
@@ -64,7 +67,9 @@ static bool options_read(const struct loader *loader, struct boot_info *boot)
 	return boot->command_line[0] != 0;
 }
 
-/* Makes one line out of the file: comments from # to the end of a line go, line ends become blanks. */
+/*
+ * Makes one line out of the file: comments from # to the end of a line go, line ends become blanks.
+ */
 static void file_join_lines(char *text, size_t length)
 {
 	static const char byte_order_mark[] = "\xef\xbb\xbf";

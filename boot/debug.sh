@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Starts the image in QEMU, with what boot/run.sh knows, and gdb on it, at the first line of the kernel. The image waits for gdb
-# before it leaves the firmware, and says where it was loaded. GDB_ARGS= are more arguments for gdb.
+# Starts the image in QEMU, with what boot/run.sh knows, and gdb on it, at the first line of the
+# kernel. The image waits for gdb before it leaves the firmware, and says where it was loaded.
+# GDB_ARGS= are more arguments for gdb.
 set -euo pipefail
 
 build=${BUILD:-build}

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The framebuffer: the first graphics output whose current mode has 32 bits a pixel and can be written directly. The mode stays
- * as the firmware chose it, which is the panel's own more often than not. UEFI 2.10, section 12.9.
+ * The framebuffer: the first graphics output whose current mode has 32 bits a pixel and can be
+ * written directly. The mode stays as the firmware chose it, which is the panel's own more often
+ * than not. UEFI 2.10, section 12.9.
  */
 #include "loader.h"
 

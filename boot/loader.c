@@ -84,7 +84,10 @@ static uint64_t usable_bytes(const struct boot_info *boot)
 	return bytes;
 }
 
-/* Leaves the message on the screen for a while: a firmware that goes on to its boot menu would wipe it away. */
+/*
+ * Leaves the message on the screen for a while: a firmware that goes on to its boot menu would wipe
+ * it away.
+ */
 static EFI_STATUS refuse(const struct loader *loader, EFI_STATUS status)
 {
 	SIMPLE_INPUT_INTERFACE *input = loader->system->ConIn;
@@ -118,7 +121,10 @@ static void debugger_wait(const struct loader *loader)
 		loader->services->Stall(10000);
 }
 
-/* What can be known before boot services are left is checked while there still is a firmware that prints. */
+/*
+ * What can be known before boot services are left is checked while there still is a firmware that
+ * prints.
+ */
 static EFI_STATUS machine_check(const struct loader *loader, struct loader_map *map, struct boot_info *boot)
 {
 	EFI_STATUS status;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The loader: the part of the image that runs under UEFI boot services. It collects what the kernel needs to know in the
- * image's boot_info, leaves boot services, and jumps to kernel_entry. What it writes lies in the image; it allocates only the
- * buffers of the memory map.
+ * The loader: the part of the image that runs under UEFI boot services. It collects what the kernel
+ * needs to know in the image's boot_info, leaves boot services, and jumps to kernel_entry. What it
+ * writes lies in the image; it allocates only the buffers of the memory map.
  */
 #pragma once
 
@@ -22,7 +22,10 @@ struct loader {
 void loader_print(const struct loader *loader, const char *text);
 void loader_print_number(const struct loader *loader, uint64_t number);
 
-/* Copies UTF-16 as ASCII, cut to fit, until NUL or `units` code units; others than ASCII become '?'. Returns the length. */
+/*
+ * Copies UTF-16 as ASCII, cut to fit, until NUL or `units` code units; others than ASCII become
+ * '?'. Returns the length.
+ */
 size_t loader_copy_utf16(char *target, size_t size, const CHAR16 *source, size_t units);
 
 /* Fills in command_line and command_line_source. */
@@ -31,13 +34,17 @@ void loader_find_command_line(const struct loader *loader, struct boot_info *boo
 /* Fills in framebuffer. */
 void loader_find_framebuffer(const struct loader *loader, struct boot_info *boot);
 
-/* Fills in wall_ns and wall_tsc, if the firmware tells a time that can be. Before boot services are left. */
+/*
+ * Fills in wall_ns and wall_tsc, if the firmware tells a time that can be. Before boot services are
+ * left.
+ */
 void loader_read_clock(const struct loader *loader, struct boot_info *boot);
 
 /*
- * The memory map. prepare allocates room for it (two thirds more than it needs now). exit_boot_services takes the map and
- * leaves boot services, again if the map changed on the way; when it returns EFI_SUCCESS, no service can be called any more.
- * Afterwards convert fills in memory and memory_ranges.
+ * The memory map. prepare allocates room for it (two thirds more than it needs now).
+ * exit_boot_services takes the map and leaves boot services, again if the map changed on the way;
+ * when it returns EFI_SUCCESS, no service can be called any more. Afterwards convert fills in
+ * memory and memory_ranges.
  */
 struct loader_map {
 	uint8_t *descriptors;

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# Reads the output of `nm -n` and writes the symbol table of the image in assembler: for each function its offset in the image
-# and the offset of its name, in order of addresses, and the names. Without input, an empty table.
+# Reads the output of `nm -n` and writes the symbol table of the image in assembler: for each
+# function its offset in the image and the offset of its name, in order of addresses, and the names.
+# Without input, an empty table.
 awk '
 	BEGIN { count = 0 }
 	($2 == "T" || $2 == "t") && $3 !~ /^(image_start|image_text_start|image_text_end|ImageBase)$/ {

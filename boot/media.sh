@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# media.sh iso|img EFI OUTPUT [COMMAND LINE]: makes media that UEFI firmware starts the image from. The command line goes into
-# weir.cfg. The same input gives the same bytes; no root needed.
+# media.sh iso|img EFI OUTPUT [COMMAND LINE]: makes media that UEFI firmware starts the image from.
+# The command line goes into weir.cfg. The same input gives the same bytes; no root needed.
 #
 #   iso   for an optical drive, and for a USB stick that it is copied to with dd
 #   img   a disk with a GPT

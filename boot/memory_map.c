@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The firmware's memory map and the way out of boot services. UEFI 2.10, sections 7.2 (types and attributes) and 7.4
- * (ExitBootServices: the map must not have changed since it was taken; after a first failure only the map may be taken again).
+ * The firmware's memory map and the way out of boot services. UEFI 2.10, sections 7.2 (types and
+ * attributes) and 7.4 (ExitBootServices: the map must not have changed since it was taken; after a
+ * first failure only the map may be taken again).
  */
 #include "loader.h"
 
@@ -38,7 +39,10 @@ EFI_STATUS loader_map_prepare(const struct loader *loader, struct loader_map *ma
 	status = pages_alloc(loader, map->capacity_bytes, (void **)&map->descriptors);
 	if (status != EFI_SUCCESS)
 		return status;
-	/* The image and the ranges' own memory are cut out of others, which makes at most two more of each. */
+	/*
+	 * The image and the ranges' own memory are cut out of others, which makes at most two more
+	 * of each.
+	 */
 	map->ranges_max = (uint32_t)(map->capacity_bytes / descriptor_bytes) + 4;
 	map->ranges_memory.bytes = align_up(map->ranges_max * sizeof(*map->ranges), PAGE_BYTES);
 	status = pages_alloc(loader, map->ranges_memory.bytes, (void **)&map->ranges);
@@ -107,7 +111,9 @@ static void ranges_insert(struct boot_memory_range *ranges, uint32_t count, stru
 	ranges[count] = range;
 }
 
-/* Gives `cut` a type of its own in the sorted ranges; it lies within one of them or spans several. */
+/*
+ * Gives `cut` a type of its own in the sorted ranges; it lies within one of them or spans several.
+ */
 static uint32_t ranges_cut(struct boot_memory_range *ranges, uint32_t count, struct phys_range cut, enum boot_memory_type type)
 {
 	uint64_t start = cut.start.value, end = start + cut.bytes;

@@ -24,7 +24,8 @@
 #   QEMU_ARGS=     more arguments for QEMU
 #   OVMF=          the UEFI firmware
 #
-# From make come BUILD, where the image and the disks are, IMAGE, its name, and TOOLS, where make_pattern is.
+# From make come BUILD, where the image and the disks are, IMAGE, its name, and TOOLS, where
+# make_pattern is.
 set -euo pipefail
 
 build=${BUILD:-build}
@@ -83,7 +84,8 @@ has() {
 	[[ " $devices " == *" $1 "* ]]
 }
 
-# patterns_make FILE MEBIBYTES SEED...: disks of numbered pages, made once, and again when the pattern has changed.
+# patterns_make FILE MEBIBYTES SEED...: disks of numbered pages, made once, and again when the
+# pattern has changed.
 patterns_make() {
 	local free needed=0 missing=()
 	while [ $# -gt 0 ]; do
@@ -107,7 +109,8 @@ patterns_make() {
 	done
 }
 
-# trace_make TEXT: sets $trace, the disk with the trace, and $trace_disk, a blank one for it, which takes no room.
+# trace_make TEXT: sets $trace, the disk with the trace, and $trace_disk, a blank one for it, which
+# takes no room.
 trace_make() {
 	local pages name
 	[ -r "$1" ] || fail "cannot read TRACE=$1"
@@ -146,7 +149,8 @@ for device in $devices; do
 	[[ $device =~ ^(data|digitizer|slow|edu|none)$ ]] || fail "DEVICES=: there is no $device; they are data, digitizer, slow, edu, or none"
 done
 
-# What was typed while nothing read it is for the machine, not for the shell behind it, however this ends.
+# What was typed while nothing read it is for the machine, not for the shell behind it, however this
+# ends.
 typed_ahead_drop() {
 	local settings
 	[ $terminal = 1 ] && settings=$(stty -g) || return 0
@@ -211,7 +215,8 @@ esac
 throttle=
 [ "${DISK_MBPS:-0}" -eq 0 ] || throttle=,throttling.bps-total=$((DISK_MBPS * 1048576))
 
-# What is written to the disks goes to temporary files, so that each run begins with the same content; but for DISK_WRITE=1.
+# What is written to the disks goes to temporary files, so that each run begins with the same
+# content; but for DISK_WRITE=1.
 arguments=(
 	-machine "$machine" -accel "$accelerator" -cpu "$cpu" -smp "$smp" -m "$memory_mib"M "${firmware[@]}"
 	-kernel "$build/$image.efi" -append "${options[*]}"

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# setup.sh install|name GOAL: looks for what this machine lacks to reach a goal, and installs it, or only names it and fails.
+# setup.sh install|name GOAL: looks for what this machine lacks to reach a goal, and installs it, or
+# only names it and fails.
 #
 #   build   an image              media   an ISO and a disk image as well       run     QEMU beside all that
 #   debug   gdb, too              test    what checks and tests need, too       peers   the allocators of `make bench-heap`
 #
-# It installs as root, or with sudo that asks nothing; else it prints the command to type. On other systems than Debian and its
-# like it prints what is missing.
+# It installs as root, or with sudo that asks nothing; else it prints the command to type. On other
+# systems than Debian and its like it prints what is missing.
 set -euo pipefail
 
 way=$1
@@ -14,7 +15,8 @@ goal=$2
 lock_tries=${LOCK_TRIES:-300} # two seconds each
 export PATH=$PATH:/usr/sbin:/sbin
 
-# What is looked for, and Debian's package that has it: a command, or a pattern of files, with a slash in its name.
+# What is looked for, and Debian's package that has it: a command, or a pattern of files, with a
+# slash in its name.
 needs_build() {
 	cat <<-'LIST'
 		gcc                                  gcc

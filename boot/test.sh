@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Runs a program's tests in QEMU, for `make test APP=folder`: with what boot/run.sh knows, for TIMEOUT seconds, 300 if not told
-# otherwise. The last line counts the tests; ends with 0 only if there is one, and none failed.
+# Runs a program's tests in QEMU, for `make test APP=folder`: with what boot/run.sh knows, for
+# TIMEOUT seconds, 300 if not told otherwise. The last line counts the tests; ends with 0 only if
+# there is one, and none failed.
 set -uo pipefail
 
 output=$(mktemp "$BUILD/run.XXXXXX")

@@ -1,17 +1,19 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# build_folder.sh claim|clean FOLDER: a build writes only into a folder that it made, or found empty but for builds, and marks that as
-# its own.
-# clean removes what builds made there, and the folder with it unless something else is in it; no other folder.
+# build_folder.sh claim|clean FOLDER: a build writes only into a folder that it made, or found empty
+# but for builds, and marks that as its own. clean removes what builds made there, and the folder
+# with it unless something else is in it; no other folder.
 set -euo pipefail
 
 action=$1 folder=$2
 mark=$folder/.weir-build
-# What a build makes at the top of its folder, as patterns; builds within it are folders with a mark of their own.
+# What a build makes at the top of its folder, as patterns; builds within it are folders with a mark
+# of their own.
 made=(image program host weir weir.efi weir.elf weir.iso weir.img weir_test.efi weir_test.elf weir_test.iso weir_test.img
 	make_pattern make_trace 'data-*M.img' digitizer.img slow.img 'run.??????' 'card.??????' debug.log test lint fuzz model long)
 
-# A folder is free when all that is in it are folders of other builds, as build is after BUILD=build/other.
+# A folder is free when all that is in it are folders of other builds, as build is after
+# BUILD=build/other.
 only_builds() {
 	local entry
 	[ -d "$folder" ] && [ -r "$folder" ] || return 1

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# check_variables.sh KNOWN... -- NAME=VALUE...: fails, with a message, for a variable that is not known, or has a value that
-# cannot be right.
+# check_variables.sh KNOWN... -- NAME=VALUE...: fails, with a message, for a variable that is not
+# known, or has a value that cannot be right.
 set -euo pipefail
 
 fail() {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# compile_commands.sh FILE: from what `make -n` would run, on standard input, a compilation database for editors and clang's tools.
-# Of a file that is compiled in several ways the first one counts.
+# compile_commands.sh FILE: from what `make -n` would run, on standard input, a compilation database
+# for editors and clang's tools. Of a file that is compiled in several ways the first one counts.
 set -euo pipefail
 
 DIRECTORY=$PWD perl -ne '

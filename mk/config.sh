@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# config.sh CONFIG FOLDER CONFIG_H [WEIR_CONFIG_H]: makes two headers in the folder, and leaves them alone where nothing changes.
+# config.sh CONFIG FOLDER CONFIG_H [WEIR_CONFIG_H]: makes two headers in the folder, and leaves them
+# alone where nothing changes.
 #
 #   program_config.h  what goes before config.h: the program's weir_config.h, and the values in CONFIG, words -DNAME=VALUE
 #   config_values.h   the names of all of them, and where each value comes from, for the monitor's `config`
 #
-# A name in CONFIG that neither file has, and one in weir_config.h that looks like a slip of the pen, is an error.
+# A name in CONFIG that neither file has, and one in weir_config.h that looks like a slip of the
+# pen, is an error.
 set -euo pipefail
 
 config=$1 folder=$2 weir=$3 program=${4:-}

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# From a program's folder, and the library that libweir.a is, to an image, media, and a machine that runs it. For the tree and for
-# an installation alike; before this file
+# From a program's folder, and the library that libweir.a is, to an image, media, and a machine that
+# runs it. For the tree and for an installation alike; before this file
 #
 #   ROOT     is what Weir's own files stand below: empty, or a folder with a slash behind it
 #   LIBRARY  is the folder with libweir.a, which is linked as a whole, and libprogram.a, of which a program gets what it needs
@@ -35,7 +35,8 @@ KERNEL_FLAGS := -mgeneral-regs-only
 PROGRAM_CFLAGS = $(filter-out -I%,$(CFLAGS)) $(filter -I/%,$(CFLAGS)) $(patsubst -I%,-I$(PROGRAM)/%,$(filter-out -I/%,$(filter -I%,$(CFLAGS))))
 PROGRAM_LIBS = $(foreach word,$(LIBS),$(if $(filter -% /%,$(word)),$(word),$(PROGRAM)/$(word)))
 
-# Only files named *_vector.c use vector registers, and only tasks that are spawned with .vector run them: kernel/task.h.
+# Only files named *_vector.c use vector registers, and only tasks that are spawned with .vector run
+# them: kernel/task.h.
 $(BUILD)/image/%_vector.c.o: KERNEL_FLAGS :=
 
 # A change of compiler or flags makes everything anew; a file that has gone makes the linker run.
@@ -61,7 +62,8 @@ $(call program_object,$(1)): $(PROGRAM)/$(1) $(PROGRAM_RECORD) $(FLAGS_RECORD) $
 	$$(call compile,$$(KERNEL_FLAGS) $$(if $$(filter %.c,$$<),-include $(CONFIG_HEADER)) -I$(PROGRAM) $$(PROGRAM_CFLAGS))
 endef
 
-# The values of config.h that the program's weir_config.h, or CONFIG, sets, and a list of all of them for the monitor's `config`.
+# The values of config.h that the program's weir_config.h, or CONFIG, sets, and a list of all of
+# them for the monitor's `config`.
 CONFIG_HEADER := $(BUILD)/image/config/program_config.h
 CONFIG_VALUES := $(BUILD)/image/config/config_values.h
 PROGRAM_CONFIG := $(wildcard $(PROGRAM)/weir_config.h)
@@ -71,7 +73,8 @@ $(CONFIG_HEADER) $(CONFIG_VALUES) &: FORCE
 
 $(foreach file,$(sort $(SOURCES) $(TEST_SOURCES)),$(eval $(call program_rule,$(file))))
 
-# The checks of config.h, alone and first: a value that cannot work ends the build with what they say.
+# The checks of config.h, alone and first: a value that cannot work ends the build with what they
+# say.
 CONFIG_CHECKED := $(BUILD)/image/config/checked
 $(CONFIG_CHECKED): $(ROOT)config.h $(FLAGS_RECORD) $(CONFIG_HEADER) | setup
 	$(Q)$(CC) $(IMAGE_FLAGS) -MMD -MP -MT $@ -MF $@.d -include $(CONFIG_HEADER) $(if $(PROGRAM_CONFIG),-I$(PROGRAM)) \
@@ -116,7 +119,8 @@ $(BUILD)/$(1).elf: $(BUILD)/image/$(1)_first.elf $(BUILD)/image/$(1)_symbols.o
 	$$(Q)$$(LINK) $(2) $(BUILD)/image/$(1)_symbols.o $(3) $(LIBRARY)/libprogram.a $$(PROGRAM_LIBS) /usr/lib/libgnuefi.a -o $$@
 endef
 $(eval $(call image_rules,weir,$(PROGRAM_OBJECTS)))
-# The scenario that runs tests is in the library; it is what starts even if the program has an app_main of its own.
+# The scenario that runs tests is in the library; it is what starts even if the program has an
+# app_main of its own.
 $(eval $(call image_rules,weir_test,$(PROGRAM_OBJECTS) $(PROGRAM_TEST_OBJECTS) $(TEST_OBJECTS),-u image_tests_run -u scenario_main --wrap=app_main --defsym=__wrap_app_main=scenario_main))
 
 EFI_SECTIONS := .text .rodata .relro .reloc .dynamic .rela .data .bss
@@ -125,7 +129,8 @@ $(BUILD)/weir.efi $(BUILD)/weir_test.efi: $(BUILD)/%.efi: $(BUILD)/%.elf
 	@echo "  EFI  $@"
 	$(Q)$(OBJCOPY) -S $(EFI_SECTIONS:%=-j %) --target efi-app-x86_64 --file-alignment 512 --section-alignment 4096 $< $@
 
-# Media and machines ------------------------------------------------------------------------------------------------------
+# Media and machines
+# ------------------------------------------------------------------------------------------------------
 
 $(BUILD)/weir.iso $(BUILD)/weir.img: $(BUILD)/weir.%: $(BUILD)/$(IMAGE).efi $(ROOT)boot/media.sh FORCE
 	@echo "  $*  $@"

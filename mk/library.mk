@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# libweir.a: what does not depend on config.h; and libprogram.a: what a program is built on unless it has its own.
+# libweir.a: what does not depend on config.h; and libprogram.a: what a program is built on unless
+# it has its own.
 
 LIBRARY_SOURCES := $(sort $(wildcard boot/*.c src/runtime/base/*.c src/runtime/x86_64/*.[cS] src/runtime/kernel/*.[cS] src/runtime/console/*.[cS] \
 	src/heap/*.c src/heap/*/*.c src/block/*.c src/pagecache/*.c src/pagecache/*/*.c src/drivers/*.c src/drivers/*/*.c) $(filter-out src/main.c,$(wildcard src/*.c)))

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# nearest.sh [-d] WORD CANDIDATE...: prints the candidate that is spelled most like the word, with the fewest letters inserted,
-# left out, replaced, or swapped with their neighbours; -d: how many these are.
+# nearest.sh [-d] WORD CANDIDATE...: prints the candidate that is spelled most like the word, with
+# the fewest letters inserted, left out, replaced, or swapped with their neighbours; -d: how many
+# these are.
 wanted=found
 if [ "$1" = -d ]; then
 	wanted=nearest

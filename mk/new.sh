@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# new.sh FOLDER: a program to begin with, a copy of the example hello, whose Makefile says where Weir is.
+# new.sh FOLDER: a program to begin with, a copy of the example hello, whose Makefile says where
+# Weir is.
 set -euo pipefail
 
 weir=$(realpath "$(dirname "$0")/..")

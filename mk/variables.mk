@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# The variables that the command line may set, and their defaults. An assignment here goes before the environment, so that only
-# the command line, or a program's app.mk, sets them. An unknown name and a malformed value end make with a message.
+# The variables that the command line may set, and their defaults. An assignment here goes before
+# the environment, so that only the command line, or a program's app.mk, sets them. An unknown name
+# and a malformed value end make with a message.
 
 empty :=
 blank := $(empty) $(empty)
@@ -20,7 +21,8 @@ DEBUG = 0
 CONFIG =
 COMMAND_LINE =
 PREFIX =
-# A folder with libweir.a that is there already; for an image that differs from another one only in CONFIG or APP.
+# A folder with libweir.a that is there already; for an image that differs from another one only in
+# CONFIG or APP.
 LIBRARY =
 Q = @
 
@@ -42,8 +44,9 @@ export $(MACHINE_VARIABLES) $(TEST_VARIABLES)
 # A build must not depend on the builder's language, time or place.
 export LC_ALL := C
 
-# $(call check,COMMAND): ends make with what the command prints, if it fails; else the value is what it prints. The last word
-# tells, since $(shell) leaves it to make's exit status only from version 4.2 on.
+# $(call check,COMMAND): ends make with what the command prints, if it fails; else the value is what
+# it prints. The last word tells, since $(shell) leaves it to make's exit status only from version
+# 4.2 on.
 check = $(call check_result,$(shell { $(1); } 2>&1 || echo failed))
 check_result = $(if $(filter failed,$(lastword $(1))),$(error $(strip $(patsubst %failed,%,$(1)))),$(1))
 

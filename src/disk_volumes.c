@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Volumes of disks, with the names that rules and people know them by. The page cache knows a volume by its own name only; what
- * else it is called is kept beside it, in a struct named_volume.
+ * Volumes of disks, with the names that rules and people know them by. The page cache knows a
+ * volume by its own name only; what else it is called is kept beside it, in a struct named_volume.
  */
 #include "disk_volumes.h"
 
@@ -23,9 +23,12 @@ struct named_volume {
 	struct list link;
 };
 
-/* Names -------------------------------------------------------------------------------------------------------------------- */
+/* Names ---------------------------------------------------------------------------------------- */
 
-/* UTF-8 of what the table has as UTF-16, of which no letter needs a pair. No control character: terminals would obey it. */
+/*
+ * UTF-8 of what the table has as UTF-16, of which no letter needs a pair. No control character:
+ * terminals would obey it.
+ */
 static void label_format(char *text, const uint16_t *units)
 {
 	for (unsigned i = 0; i < PARTITION_LABEL_UNITS && units[i] != 0; i++) {
@@ -41,7 +44,10 @@ static void label_format(char *text, const uint16_t *units)
 	*text = '\0';
 }
 
-/* The first three parts are numbers, least significant byte first. UEFI specification 2.10, appendix A. */
+/*
+ * The first three parts are numbers, least significant byte first. UEFI specification 2.10,
+ * appendix A.
+ */
 static void guid_format(char text[GUID_BYTES], const uint8_t *guid)
 {
 	static const uint8_t order[] = { 3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15 };
@@ -96,7 +102,7 @@ static const char *nothing_fits(struct volumes *volumes, const struct volume_rul
 	return text;
 }
 
-/* Cache minimums ----------------------------------------------------------------------------------------------------------- */
+/* Cache minimums ------------------------------------------------------------------------------- */
 
 /* What all volumes keep, if those that the rule fits (NULL: none) keep `bytes`. */
 static uint64_t kept_bytes(struct volumes *volumes, const struct volume_rule *rule, uint64_t bytes)
@@ -119,7 +125,7 @@ static uint64_t keep_most(const struct volumes *volumes)
 	return memory_total_bytes(volumes->memory) / 2;
 }
 
-/* Start -------------------------------------------------------------------------------------------------------------------- */
+/* Start ---------------------------------------------------------------------------------------- */
 
 static struct heap *heap_of(const struct volumes *volumes)
 {
@@ -252,7 +258,7 @@ void volumes_start(struct volumes *volumes, struct memory *memory, struct pageca
 	rules_report(volumes, volumes->options, "volumes=");
 }
 
-/* Commands ----------------------------------------------------------------------------------------------------------------- */
+/* Commands ------------------------------------------------------------------------------------- */
 
 static status_t set_refuse(const char *error)
 {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The volumes that the image makes of its disks: each partition is one ("nvme0n1p2"); a disk without a partition table that can
- * be used is one as a whole ("nvme0n1"), and so is a disk for which a rule says whole=1. A disk as a whole and its partitions
- * are never attached together.
+ * The volumes that the image makes of its disks: each partition is one ("nvme0n1p2"); a disk
+ * without a partition table that can be used is one as a whole ("nvme0n1"), and so is a disk for
+ * which a rule says whole=1. A disk as a whole and its partitions are never attached together.
  *
- * Each volume has the defaults, changed by the rules that fit it (volume_rules.h): those of config.h first, then those of the
- * command line, then what the monitor's `volumes set` says at run time. Rules that are wrong, or fit nothing, are logged.
+ * Each volume has the defaults, changed by the rules that fit it (volume_rules.h): those of
+ * config.h first, then those of the command line, then what the monitor's `volumes set` says at run
+ * time. Rules that are wrong, or fit nothing, are logged.
  */
 #pragma once
 
@@ -25,8 +26,8 @@ struct volumes {
 };
 
 /*
- * Attaches volumes for all disks of the table; what cannot be attached is logged. `table` and the volumes live for good. Where
- * platform_may_sleep().
+ * Attaches volumes for all disks of the table; what cannot be attached is logged. `table` and the
+ * volumes live for good. Where platform_may_sleep().
  */
 void volumes_start(struct volumes *volumes, struct memory *memory, struct pagecache *pagecache,
 		   struct block_device_table *disks, const struct volume_config *defaults, const char *table,

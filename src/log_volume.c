@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * From the option log=VOLUME to the kernel's log on a disk. The log goes past the page cache, so the
- * page cache gives the volume up: what it caches of it would be stale, and what a program wrote there
- * would meet the log's blocks.
+ * From the option log=VOLUME to the kernel's log on a disk. The log goes past the page cache, so
+ * the page cache gives the volume up: what it caches of it would be stale, and what a program wrote
+ * there would meet the log's blocks.
  */
 #include "log_volume.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The wiring: brings the machine up in the order in which one part needs another, hands each its share of config.h, and starts
- * the app. Nothing else reads config.h.
+ * The wiring: brings the machine up in the order in which one part needs another, hands each its
+ * share of config.h, and starts the app. Nothing else reads config.h.
  */
 #include "config.h"
 
@@ -81,7 +81,7 @@ static struct volumes volumes;
 static struct block_device_table block_devices;
 static struct command_table commands;
 
-/* config ------------------------------------------------------------------------------------------------------------------- */
+/* config --------------------------------------------------------------------------------------- */
 
 static struct config_value config_values[] = {
 #include "config_values.h"
@@ -100,7 +100,10 @@ _Static_assert(CPU_FRAMES_MAX == 8, "PAGECACHE_LOOKASIDE_FRAMES");
 _Static_assert(MIGRATION_BLOCKS_MAX == (32 << 20) / BLOCK_BYTES, "PAGECACHE_MIGRATION_BYTES");
 _Static_assert(PAGE_NODE_MAX == 16777215, "PAGECACHE_NODES");
 
-/* What may take that share of the memory at most, so that a machine that boots has some left to work with. */
+/*
+ * What may take that share of the memory at most, so that a machine that boots has some left to
+ * work with.
+ */
 static const struct config_share config_shares[] = {
 	{ "MEMORY_MIN_BYTES", MEMORY_MIN_BYTES, 1, 4 },
 	{ "MEMORY_LOW_BYTES", MEMORY_LOW_BYTES, 1, 4 },

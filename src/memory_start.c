@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * From the ranges that the loader left to the memory runtime: where its metadata lies, and which values follow the size of the
- * machine. What config.h leaves open, as 0, is chosen here; what is too much for this machine is refused or cut.
+ * From the ranges that the loader left to the memory runtime: where its metadata lies, and which
+ * values follow the size of the machine. What config.h leaves open, as 0, is chosen here; what is
+ * too much for this machine is refused or cut.
  */
 #include "memory_start.h"
 
@@ -67,7 +68,10 @@ static uint64_t guarantee_bytes(const struct memory_config *config, const char *
 	return given;
 }
 
-/* Refuses what is too much for the machine, and chooses what config.h and the command line leave open. */
+/*
+ * Refuses what is too much for the machine, and chooses what config.h and the command line leave
+ * open.
+ */
 static void configure(struct memory_config *config, const struct memory_limits *limits, const char *command_line, uint64_t all)
 {
 	const char *origin = options_get(command_line, "guarantee", (char[2]){ 0 }, 2) ? "command line" : "this machine";

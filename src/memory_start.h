@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The start of the memory runtime on a machine: between the first heap of the kernel and memory_init. */
+/*
+ * The start of the memory runtime on a machine: between the first heap of the kernel and
+ * memory_init.
+ */
 #pragma once
 
 #include "runtime/base/types.h"
@@ -17,9 +20,10 @@ struct memory_limits {
 };
 
 /*
- * Takes all whole blocks from the first heap, which allocates from `memory` afterwards. `config` gets what depends on the
- * machine: watermarks that are 0, and the guarantee, which the command line may choose; the table learns of it. Panics if a
- * value is beyond its share of the memory, or if no block is left.
+ * Takes all whole blocks from the first heap, which allocates from `memory` afterwards. `config`
+ * gets what depends on the machine: watermarks that are 0, and the guarantee, which the command
+ * line may choose; the table learns of it. Panics if a value is beyond its share of the memory, or
+ * if no block is left.
  */
 void memory_start(struct memory *memory, struct memory_config *config, const struct memory_limits *limits,
 		  const char *command_line);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The tasks that serve the program while it runs, and how all that serves it is ended, in order, when
- * the power goes. There is one machine, so what power-off has to know of it is kept here.
+ * The tasks that serve the program while it runs, and how all that serves it is ended, in order,
+ * when the power goes. There is one machine, so what power-off has to know of it is kept here.
  */
 #include "services.h"
 

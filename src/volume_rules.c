@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Two tables say what a rule may have: selectors, and settings with their ranges. A text is cut into words, and each word is
- * looked up by what stands before its "=".
+ * Two tables say what a rule may have: selectors, and settings with their ranges. A text is cut
+ * into words, and each word is looked up by what stands before its "=".
  */
 #include "volume_rules.h"
 
@@ -114,7 +114,7 @@ status_t volume_rule_check(struct volume_rule *rule)
 	return lacks ? STATUS_INVALID : STATUS_OK;
 }
 
-/* Text ------------------------------------------------------------------------------------------------------------------- */
+/* Text ----------------------------------------------------------------------------------------- */
 
 static bool is_blank(char c)
 {
@@ -122,7 +122,8 @@ static bool is_blank(char c)
 }
 
 /*
- * Takes a word off *text, and its quotes off the word. False: a quote does not end, or the word does not fit, and is cut.
+ * Takes a word off *text, and its quotes off the word. False: a quote does not end, or the word
+ * does not fit, and is cut.
  */
 static bool word_take(const char **text, char *word, size_t size)
 {
@@ -167,7 +168,7 @@ status_t volume_rule_next(const char **text, struct volume_rule *rule)
 	return status == STATUS_OK ? volume_rule_check(rule) : status;
 }
 
-/* Matching --------------------------------------------------------------------------------------------------------------- */
+/* Matching ------------------------------------------------------------------------------------- */
 
 static char lower(char c)
 {

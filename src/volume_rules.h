@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Rules for volumes: text that says what certain volumes have instead of the defaults. The same text stands in config.h
- * (PAGECACHE_VOLUMES), on the command line (volumes="..."), and behind the monitor's `volumes set`.
+ * Rules for volumes: text that says what certain volumes have instead of the defaults. The same
+ * text stands in config.h (PAGECACHE_VOLUMES), on the command line (volumes="..."), and behind the
+ * monitor's `volumes set`.
  *
  *	text    = rule { ";" rule }                      "serial=S1234 preference=0; label='My data' cache_min=1G retain=0"
  *	rule    = selector { selector } setting { setting }
  *	selector = NAME | name=NAME | serial=TEXT | label=TEXT | guid=GUID
  *	setting  = preference=0..100 | cache_min=BYTES | retain=0..64M | read_only=0|1 | whole=0|1
  *
- * Words are separated by blanks; 'single quotes' hold blanks and semicolons together. name= is the name of a volume, or of a
- * disk, which stands for all volumes on it; NAME alone may be any of the four. All selectors of a rule have to fit. Where
- * several rules fit a volume, each goes before those in front of it. A rule with an error is not applied at all.
+ * Words are separated by blanks; 'single quotes' hold blanks and semicolons together. name= is the
+ * name of a volume, or of a disk, which stands for all volumes on it; NAME alone may be any of the
+ * four. All selectors of a rule have to fit. Where several rules fit a volume, each goes before
+ * those in front of it. A rule with an error is not applied at all.
  */
 #pragma once
 
@@ -58,15 +60,22 @@ struct volume_rule {
 
 void volume_rule_init(struct volume_rule *rule);
 
-/* Adds one word, without quotes. STATUS_INVALID: it is no word of a rule; rule->error says why, and what would be. */
+/*
+ * Adds one word, without quotes. STATUS_INVALID: it is no word of a rule; rule->error says why, and
+ * what would be.
+ */
 status_t volume_rule_add(struct volume_rule *rule, const char *word) MUST_CHECK;
 
-/* Whether the rule is whole. STATUS_INVALID, and rule->error: it fits every volume, or sets nothing. */
+/*
+ * Whether the rule is whole. STATUS_INVALID, and rule->error: it fits every volume, or sets
+ * nothing.
+ */
 status_t volume_rule_check(struct volume_rule *rule) MUST_CHECK;
 
 /*
- * Reads the next rule of *text, which moves behind it. STATUS_NOT_FOUND: there is none. STATUS_INVALID: it has an error, which
- * is in rule->error; *text is behind the whole rule all the same.
+ * Reads the next rule of *text, which moves behind it. STATUS_NOT_FOUND: there is none.
+ * STATUS_INVALID: it has an error, which is in rule->error; *text is behind the whole rule all the
+ * same.
  */
 status_t volume_rule_next(const char **text, struct volume_rule *rule) MUST_CHECK;
 

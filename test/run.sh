@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# All checks and tests, for `make test`. Results are TAP lines in $BUILD/test/results.tap; the last line of the output counts them.
-# What fails does not keep the rest from running.
+# All checks and tests, for `make test`. Results are TAP lines in $BUILD/test/results.tap; the last
+# line of the output counts them. What fails does not keep the rest from running.
 set -uo pipefail
 
 export BUILD=${BUILD:-build} CC=${CC:-gcc} MAKE=${MAKE:-make}
@@ -17,7 +17,8 @@ record() {
 	tee -a "$results"
 }
 
-# step NAME COMMAND...: one check, which passes when the command succeeds; its output is shown when it does not.
+# step NAME COMMAND...: one check, which passes when the command succeeds; its output is shown when
+# it does not.
 step() {
 	local name=$1 output=$BUILD/test/${1// /-}.output start=$SECONDS
 	shift
@@ -32,7 +33,8 @@ step() {
 	echo "# $name: $((SECONDS - start)) s"
 }
 
-# tap NAME COMMAND...: a command that writes TAP lines itself. One that ends early, or without a single result, has failed.
+# tap NAME COMMAND...: a command that writes TAP lines itself. One that ends early, or without a
+# single result, has failed.
 tap() {
 	local name=$1 output=$BUILD/test/${1// /-}.output start=$SECONDS status
 	shift
@@ -47,7 +49,8 @@ tap() {
 	echo "# $name: $((SECONDS - start)) s"
 }
 
-# side_by_side LINE...: checks that keep one CPU busy each, two at a time; what one of them prints stays together.
+# side_by_side LINE...: checks that keep one CPU busy each, two at a time; what one of them prints
+# stays together.
 side_by_side() {
 	printf '%s\0' "$@" | xargs -0 -P 2 -I{} bash -c 'text=$({} 2>&1); printf "%s\n" "$text"'
 }

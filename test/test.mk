@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# Everything that checks: host tests, benches, lint, and `make test`, which runs all of it. Included by the Makefile.
+# Everything that checks: host tests, benches, lint, and `make test`, which runs all of it. Included
+# by the Makefile.
 #
-# Host tests: each test_NAME.c below test/host is one program with libcheck. Benches: each test/bench/bench_NAME.c, see bench.h.
-# Both link the portable rooms, once with sanitizers and debug checks, once optimized as in the image. SANITIZE=thread, with a
-# BUILD of its own, looks for data races.
+# Host tests: each test_NAME.c below test/host is one program with libcheck. Benches: each
+# test/bench/bench_NAME.c, see bench.h. Both link the portable rooms, once with sanitizers and debug
+# checks, once optimized as in the image. SANITIZE=thread, with a BUILD of its own, looks for data
+# races.
 
 TEST_DIR := $(BUILD)/test
 
@@ -11,7 +13,8 @@ PORTABLE_SOURCES := $(wildcard src/runtime/base/*.c src/heap/*.c src/heap/*/*.c 
 	$(patsubst %,src/runtime/kernel/%.c,boot_heap fragment rtc) $(patsubst %,src/runtime/console/%.c,font framebuffer keyboard line_editor pager terminal) \
 	$(patsubst %,boot/%.c,command_line loader_text memory_map wall_clock) src/disk_volumes.c src/volume_rules.c
 SANITIZE = address,undefined
-# Races need threads, and without debug checks they come often; the other tests would only be slow under the thread sanitizer.
+# Races need threads, and without debug checks they come often; the other tests would only be slow
+# under the thread sanitizer.
 HOST_TEST_FILES := $(wildcard $(addsuffix /test_*.c,test/host test/host/* test/host/*/*))
 HOST_TEST_SOURCES := $(if $(filter thread,$(SANITIZE)),$(shell grep -l 'START_TEST.*threads' $(HOST_TEST_FILES)),$(HOST_TEST_FILES))
 HOST_TESTS := $(basename $(notdir $(HOST_TEST_SOURCES)))
@@ -53,7 +56,8 @@ $(TEST_DIR)/%/portable.a:
 .SECONDARY: $(call objects,checked,$(HOST_TEST_SOURCES) $(PORTABLE_SOURCES)) \
 	$(call objects,fast,$(BENCHES:%=test/bench/%.c) test/bench/bench.c $(PORTABLE_SOURCES))
 
-# $(call host_test,FILE): the program of a host test, and the same without sanitizers and debug checks, for what is done very often.
+# $(call host_test,FILE): the program of a host test, and the same without sanitizers and debug
+# checks, for what is done very often.
 define host_test
 $(TEST_DIR)/$(basename $(notdir $(1))): $(call objects,checked,$(1)) $(TEST_DIR)/checked/portable.a
 	$$(Q)$$(CC) $$(CHECKED_FLAGS) $$^ $$(CHECK_LIBS) -o $$@
@@ -88,7 +92,8 @@ $(TEST_DIR)/crash_replay: $(call objects,fast,test/tools/crash_replay.c test/too
 
 $(TEST_DIR)/fast/test/tools/crash_replay.o: FILE_FLAGS := -I.
 
-# Fuzz targets: each test/fuzz/fuzz_NAME.c, with the other files of the directory, is one of libFuzzer's, which is clang's.
+# Fuzz targets: each test/fuzz/fuzz_NAME.c, with the other files of the directory, is one of
+# libFuzzer's, which is clang's.
 FUZZERS := $(patsubst test/fuzz/%.c,%,$(wildcard test/fuzz/fuzz_*.c))
 FUZZ_COMMON := $(filter-out test/fuzz/fuzz_% test/fuzz/make_%,$(wildcard test/fuzz/*.c))
 FUZZ_FLAGS := $(HOST_FLAGS) -O1 -DWEIR_DEBUG -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -117,7 +122,8 @@ $(TEST_DIR)/make_seeds: $(call objects,fast,test/fuzz/make_seeds.c)
 
 .PHONY: test test-long host-tests host-test-programs fuzz fuzz-programs benches bench lint format check-format check-edges check-style check-house check-documents
 
-# All checks and tests; the last line is "N passed, N failed". With another program than the default one, the tests of that.
+# All checks and tests; the last line is "N passed, N failed". With another program than the default
+# one, the tests of that.
 ifeq ($(PROGRAM),app)
 test: setup
 	@BUILD=$(BUILD) CC=$(CC) MAKE=$(MAKE) test/run.sh
@@ -139,11 +145,13 @@ benches: $(BENCHES:%=$(TEST_DIR)/%)
 
 fuzz-programs: $(FUZZERS:%=$(TEST_DIR)/%) $(TEST_DIR)/make_seeds
 
-# FUZZ_SECONDS (60) for each target; what it has learned stays in $(BUILD)/fuzz. One of them: make fuzz FUZZERS=fuzz_partition
+# FUZZ_SECONDS (60) for each target; what it has learned stays in $(BUILD)/fuzz. One of them: make
+# fuzz FUZZERS=fuzz_partition
 fuzz: fuzz-programs
 	@BUILD=$(BUILD) test/fuzz/run.sh $(or $(FUZZ_SECONDS),60) $(FUZZERS:%=$(TEST_DIR)/%)
 
-# Nanoseconds and instructions per operation; with TRACE=file ..., replacement: miss ratios beside reference models.
+# Nanoseconds and instructions per operation; with TRACE=file ..., replacement: miss ratios beside
+# reference models.
 ifeq ($(TRACE),)
 bench: benches $(TEST_DIR)/ratio_pagecache
 	@test/bench/run.sh $(BENCHES:%=$(TEST_DIR)/%)
@@ -163,9 +171,10 @@ $(TEST_DIR)/replay_small: $(call objects,small,$(REPLAY_SOURCES)) $(TEST_DIR)/sm
 $(TEST_DIR)/replay $(TEST_DIR)/replay_small:
 	$(Q)$(CC) $(FAST_FLAGS) $^ -lz -o $@
 
-# How long anything is held, in instructions: the portable rooms once more, recording holds (runtime/base/holds.h) and counting
-# their own instructions (bench/holds/count.awk). Not counted: the host's platform, the bench, and the recording itself. By gcc
-# alone, which can leave a register to the count.
+# How long anything is held, in instructions: the portable rooms once more, recording holds
+# (runtime/base/holds.h) and counting their own instructions (bench/holds/count.awk). Not counted:
+# the host's platform, the bench, and the recording itself. By gcc alone, which can leave a register
+# to the count.
 COUNTED_FLAGS := $(HOST_FLAGS) -O2 -DWEIR_HOLDS -fno-pie -ffixed-r15 -mstringop-strategy=libcall
 COUNTED_BENCH := $(wildcard test/bench/holds/*.c)
 COUNT := awk -f test/bench/holds/count.awk
@@ -189,9 +198,10 @@ $(TEST_DIR)/holds: $(call objects,counted,$(COUNTED_BENCH) $(filter-out test/fak
 bench-holds: $(TEST_DIR)/holds
 	@BUILD=$(BUILD) test/bench/holds/run.sh $<
 
-# Weir's heap beside others: the same workloads, one program for each allocator, see test/bench/heap/subject.h. Other libraries than
-# the C library's malloc are preloaded. No call may be left out because the compiler knows what malloc does, and none may take a
-# detour that others do not take.
+# Weir's heap beside others: the same workloads, one program for each allocator, see
+# test/bench/heap/subject.h. Other libraries than the C library's malloc are preloaded. No call may
+# be left out because the compiler knows what malloc does, and none may take a detour that others do
+# not take.
 HEAP_SOURCES := $(wildcard test/bench/heap/*.c)
 HEAP_FLAGS := $(FAST_FLAGS) -fno-builtin-malloc -fno-builtin-free -fno-plt
 HEAP_SUBJECTS := weir objcache malloc none
@@ -221,7 +231,8 @@ bench-heap: bench-heap-programs
 	@boot/setup.sh install peers || echo "Going on without."
 	@BUILD=$(BUILD) test/bench/heap/run.sh
 
-# Checks of the sources ------------------------------------------------------------------------------------------------------
+# Checks of the sources
+# ------------------------------------------------------------------------------------------------------
 
 C_SOURCES = $(shell git ls-files -co --exclude-standard '*.c')
 C_FILES = $(C_SOURCES) $(shell git ls-files -co --exclude-standard '*.h')
@@ -246,7 +257,8 @@ check-house: $(CONFIG_VALUES) | setup
 check-documents:
 	@BUILD=$(BUILD) CC=$(CC) test/check/documents.sh $(IMAGE_FLAGS) $(KERNEL_FLAGS)
 
-# clang-tidy and cppcheck look at a file again only when it, one of its headers, or the rules have changed.
+# clang-tidy and cppcheck look at a file again only when it, one of its headers, or the rules have
+# changed.
 LINT_SOURCES = $(filter-out boot/% test/host/boot/test_loader.c,$(C_SOURCES))
 LINT_FLAGS := -std=gnu11 -Isrc -Itest -I. -I$(BUILD)/image/config
 

@@ -5,8 +5,8 @@
  *	recording list DISK [OFFSET]
  *	recording extract NUMBER DISK [OFFSET]        the samples to standard output; gaps and times to standard error
  *
- * OFFSET is where the volume begins on DISK, in bytes, or with K, M or G. Exit status 0: all is there; 1: something is wrong,
- * which is said; 2: it was called wrongly.
+ * OFFSET is where the volume begins on DISK, in bytes, or with K, M or G. Exit status 0: all is
+ * there; 1: something is wrong, which is said; 2: it was called wrongly.
  */
 #define _FILE_OFFSET_BITS 64
 #define _GNU_SOURCE
@@ -126,7 +126,9 @@ static int list(const struct disk *disk)
 	return status;
 }
 
-/* One chunk to standard output; `expected` is the sample that it begins with if nothing was lost. */
+/*
+ * One chunk to standard output; `expected` is the sample that it begins with if nothing was lost.
+ */
 static uint64_t chunk_extract(const struct disk *disk, const struct format_entry *entry, uint64_t sequence, uint64_t expected,
 			      char *buffer)
 {

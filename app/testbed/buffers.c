@@ -59,7 +59,10 @@ bool buffers_take_free(struct buffers *buffers)
 {
 	const uint64_t missing_bytes = (buffers->count - buffers->taken) * buffers->request.bytes;
 
-	/* Beside min, which no request but the kernel's may take, some blocks for the metadata of the buffers. */
+	/*
+	 * Beside min, which no request but the kernel's may take, some blocks for the metadata of
+	 * the buffers.
+	 */
 	if (memory_free_bytes(buffers->memory) <
 	    missing_bytes + reclaim_watermarks(memory_reclaim(buffers->memory))->min_bytes + 2 * BLOCK_BYTES)
 		return false;

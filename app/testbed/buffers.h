@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* A set of DMA buffers of one kind, taken and freed together: 256 x 4 MB of a digitizer, or 1 GB in one piece. */
+/*
+ * A set of DMA buffers of one kind, taken and freed together: 256 x 4 MB of a digitizer, or 1 GB in
+ * one piece.
+ */
 #pragma once
 
 #include "heap/dma/dma.h"
@@ -21,12 +24,18 @@ struct buffers {
 /* 4 MB of whole 2 MB blocks; `contiguous`: in one piece. */
 struct dma_request buffers_piece(bool contiguous);
 
-/* For `count` buffers; how to wait is not for the request to say. STATUS_NO_MEMORY: none for the list. */
+/*
+ * For `count` buffers; how to wait is not for the request to say. STATUS_NO_MEMORY: none for the
+ * list.
+ */
 status_t buffers_init(struct buffers *buffers, struct memory *memory, const struct device *device,
 		      const struct dma_request *request, uint64_t count) MUST_CHECK;
 void buffers_fini(struct buffers *buffers); /* frees what was taken */
 
-/* Takes those that are missing. `wait_ns`: how long to wait for each. On failure some may have been taken. */
+/*
+ * Takes those that are missing. `wait_ns`: how long to wait for each. On failure some may have been
+ * taken.
+ */
 status_t buffers_take(struct buffers *buffers, uint64_t wait_ns) MUST_CHECK;
 
 /* The same if it all fits into what is free, so that no cleaner is asked. True: all are taken. */

@@ -5,8 +5,8 @@
 #include "load.h"
 
 /*
- * Reads the disk in order through the cache until free memory is at the low watermark, or the disk ends, and verifies every
- * page; with a progress bar. Returns the bytes that are cached then.
+ * Reads the disk in order through the cache until free memory is at the low watermark, or the disk
+ * ends, and verifies every page; with a progress bar. Returns the bytes that are cached then.
  */
 uint64_t fill_cache(struct loads *loads);
 
@@ -18,13 +18,13 @@ struct fill_goal {
 };
 
 /*
- * What counts as full again after `cached_bytes` were cached: less by a small part, the blocks that are half full or retained
- * and so differ from time to time.
+ * What counts as full again after `cached_bytes` were cached: less by a small part, the blocks that
+ * are half full or retained and so differ from time to time.
  */
 uint64_t fill_goal_bytes(uint64_t cached_bytes);
 
 /*
- * Waits, while the loads run, until as much is cached and dirty as the goal says. STATUS_TIMEOUT: no progress for so long; a
- * message was printed.
+ * Waits, while the loads run, until as much is cached and dirty as the goal says. STATUS_TIMEOUT:
+ * no progress for so long; a message was printed.
  */
 status_t fill_wait(struct loads *loads, const struct fill_goal *goal) MUST_CHECK;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The loads beside a capture: two readers and a writer on the data disk, each a task, through the page cache.
+ * The loads beside a capture: two readers and a writer on the data disk, each a task, through the
+ * page cache.
  *
  *	hot reader   single pages, Zipf 0.9 over a hot set of 30% of RAM, scattered over the set
  *	scanner      the whole disk in order, 256 KB to 1 MB at a time, again and again
@@ -8,7 +9,8 @@
  *
  * The writer writes at full speed while less than its goal of the RAM is dirty, and slowly above.
  *
- * Every page that is read is verified: number, content, and that content and version belong together.
+ * Every page that is read is verified: number, content, and that content and version belong
+ * together.
  *
  *	loads_init -> loads_start -> loads_stop -> ... loads_start -> loads_stop -> loads_compare -> loads_fini
  *
@@ -58,8 +60,8 @@ status_t loads_init(struct loads *loads, const struct app_environment *environme
 void loads_fini(struct loads *loads);
 
 /*
- * The writer alone, for a disk that does few requests a second: in order, over the whole volume; at full speed while less than
- * `dirty_bytes` are dirty.
+ * The writer alone, for a disk that does few requests a second: in order, over the whole volume; at
+ * full speed while less than `dirty_bytes` are dirty.
  */
 status_t loads_init_writer(struct loads *loads, const struct app_environment *environment, struct volume *volume, uint64_t seed,
 			   uint64_t dirty_bytes) MUST_CHECK;
@@ -73,11 +75,14 @@ void loads_stop(struct loads *loads);
 /* Reads `count` whole pages into `buffer`, through the cache, and verifies them. */
 void loads_read(struct loads *loads, uint64_t first, uint64_t count, void *buffer);
 
-/* The share of `reads` reads like the hot reader's that hit the cache, while no other load reads; in hits. */
+/*
+ * The share of `reads` reads like the hot reader's that hit the cache, while no other load reads;
+ * in hits.
+ */
 uint64_t loads_measure_hits(struct loads *loads, uint64_t reads);
 
 /*
- * Reads the writer's region from the device itself, past the cache, and compares every page with what was written last; the
- * volume has been flushed. Wrong pages count in bad_pages.
+ * Reads the writer's region from the device itself, past the cache, and compares every page with
+ * what was written last; the volume has been flushed. Wrong pages count in bad_pages.
  */
 status_t loads_compare(struct loads *loads) MUST_CHECK;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * LRU by single pages, as most page caches have it: which pages go, in which order, and how many of them have to go until a
- * request for DMA memory would fit. A block is to be had when its last page has gone.
+ * LRU by single pages, as most page caches have it: which pages go, in which order, and how many of
+ * them have to go until a request for DMA memory would fit. A block is to be had when its last page
+ * has gone.
  *
  *	lru_init -> ... the loads run, with stamps ... -> lru_order -> lru_evict_until_fits -> lru_fini
  */
@@ -28,7 +29,8 @@ void lru_fini(struct lru *lru);
 void lru_order(struct lru *lru);
 
 /*
- * Evicts page after page until `count` such buffers would fit into what is free. False: not even when all were gone. The memory
- * is not taken. Blocks without pages stay with the page cache until its volume is dropped.
+ * Evicts page after page until `count` such buffers would fit into what is free. False: not even
+ * when all were gone. The memory is not taken. Blocks without pages stay with the page cache until
+ * its volume is dropped.
  */
 bool lru_evict_until_fits(struct lru *lru, const struct device *device, const struct dma_request *request, uint64_t count);

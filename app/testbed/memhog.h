@@ -24,7 +24,9 @@ struct memhog {
 
 void memhog_init(struct memhog *memhog, struct memory *memory);
 
-/* Both until nothing more is to be had now; they return what they got. Where platform_may_sleep(). */
+/*
+ * Both until nothing more is to be had now; they return what they got. Where platform_may_sleep().
+ */
 uint64_t memhog_take_blocks(struct memhog *memhog);
 uint64_t memhog_take_objects(struct memhog *memhog);
 

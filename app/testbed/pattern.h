@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The test pattern: every 4 KB page carries its own number, a version and content derived from both, so that each read can be
- * verified on its own, wherever it came from. The same in the image and in the tools on the host.
+ * The test pattern: every 4 KB page carries its own number, a version and content derived from
+ * both, so that each read can be verified on its own, wherever it came from. The same in the image
+ * and in the tools on the host.
  *
  *   word 0      PATTERN_MAGIC ^ seed
  *   word 1      number of the page on its volume
  *   word 2      version: 0 as made, raised by one whenever a writer writes the page anew
  *   word i > 2  base + i * PATTERN_STEP, where base is mixed from seed, number and version
  *
- * Derived words cost an addition each, so filling and verifying run at the speed of memory, under emulation, too. A page with
- * another page's content, an older version's, or a mixture of two fails.
+ * Derived words cost an addition each, so filling and verifying run at the speed of memory, under
+ * emulation, too. A page with another page's content, an older version's, or a mixture of two
+ * fails.
  */
 #pragma once
 
@@ -60,19 +62,27 @@ static inline void pattern_fill(uint64_t *page, uint64_t seed, uint64_t number, 
 	pattern_stamp(page, seed, number, version);
 }
 
-/* The seed that the page names; whether it is a page of the pattern at all is for pattern_verify to say. */
+/*
+ * The seed that the page names; whether it is a page of the pattern at all is for pattern_verify to
+ * say.
+ */
 static inline uint64_t pattern_seed(const uint64_t *page)
 {
 	return page[PATTERN_WORD_MAGIC] ^ PATTERN_MAGIC;
 }
 
-/* Whether `page` says that it is page `number`: a look at one line of it, where time is measured. */
+/*
+ * Whether `page` says that it is page `number`: a look at one line of it, where time is measured.
+ */
 static inline bool pattern_names(const uint64_t *page, uint64_t seed, uint64_t number)
 {
 	return pattern_seed(page) == seed && page[PATTERN_WORD_NUMBER] == number;
 }
 
-/* Whether `page` is page `number` of the stream `seed`, whole and in one version, whichever that is. */
+/*
+ * Whether `page` is page `number` of the stream `seed`, whole and in one version, whichever that
+ * is.
+ */
 static inline bool pattern_verify(const uint64_t *page, uint64_t seed, uint64_t number)
 {
 	uint64_t word = pattern_base(seed, number, page[PATTERN_WORD_VERSION]) + PATTERN_HEADER_WORDS * PATTERN_STEP;

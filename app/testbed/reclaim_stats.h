@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What a request for memory cost: what the page cache lost while it was served, and which cleaners gave.
+ * What a request for memory cost: what the page cache lost while it was served, and which cleaners
+ * gave.
  *
  *	reclaim_stats_open(&stats, environment);
  *	... the request ...
  *	reclaim_stats_close(&stats, &delta);
  *
- * Lost is what was evicted minus what was inserted, by all tasks, from the request until reclaim is idle.
+ * Lost is what was evicted minus what was inserted, by all tasks, from the request until reclaim is
+ * idle.
  */
 #pragma once
 

@@ -17,8 +17,8 @@ const char *format_hundredths(char buffer[FORMAT_SHARE_BYTES], uint64_t part, ui
 uint64_t rate_bytes(uint64_t bytes, uint64_t ns);
 
 /*
- * Progress of something that is counted in bytes: on a terminal a bar that is redrawn, elsewhere a line for each tenth; with
- * rate and time left.
+ * Progress of something that is counted in bytes: on a terminal a bar that is redrawn, elsewhere a
+ * line for each tenth; with rate and time left.
  */
 struct progress {
 	const char *what;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What the scenarios that take memory have in common: memory full of cached pages, the loads at work, and at the end a look
- * whether anything was lost.
+ * What the scenarios that take memory have in common: memory full of cached pages, the loads at
+ * work, and at the end a look whether anything was lost.
  *
  *	testbed_begin(&testbed, scenario, largest_request_bytes);
  *	... take memory, testbed_refill, take memory ...; testbed_fail, testbed_expect_share where something was not as promised
@@ -10,7 +10,8 @@
  *	scenario_result(..., testbed_format(...));
  *	return testbed_status(&testbed);
  *
- * Options: data=NAME and digitizer=NAME (see disks.h), hot_reads=100000 (to measure the hit ratio, before and after).
+ * Options: data=NAME and digitizer=NAME (see disks.h), hot_reads=100000 (to measure the hit ratio,
+ * before and after).
  */
 #pragma once
 
@@ -43,15 +44,15 @@ struct testbed {
 };
 
 /*
- * Returns when the cache is full and the loads have made it theirs: hits have been measured in the state in which the requests
- * find it, and the loads run. What went wrong there counts as a failure of the testbed; on any other status there is nothing to
- * end, and a message was printed.
+ * Returns when the cache is full and the loads have made it theirs: hits have been measured in the
+ * state in which the requests find it, and the loads run. What went wrong there counts as a failure
+ * of the testbed; on any other status there is nothing to end, and a message was printed.
  */
 status_t testbed_begin(struct testbed *testbed, struct scenario *scenario, uint64_t request_bytes) MUST_CHECK;
 
 /*
- * Lets the hot reader read alone until it hits no more often than before, and takes that for what was before: only a hot set
- * that is warm has something to lose. After testbed_begin.
+ * Lets the hot reader read alone until it hits no more often than before, and takes that for what
+ * was before: only a hot set that is warm has something to lose. After testbed_begin.
  */
 void testbed_warm(struct testbed *testbed);
 
@@ -86,7 +87,9 @@ void testbed_expect_share(struct testbed *testbed, const char *what, uint64_t pa
 void testbed_expect_lost(struct testbed *testbed, const char *what, const struct reclaim_totals *totals,
 			 uint64_t limit_percent);
 
-/* The same for the hits of the hot reader, which may lose `points` in a hundred. After testbed_end. */
+/*
+ * The same for the hits of the hot reader, which may lose `points` in a hundred. After testbed_end.
+ */
 void testbed_expect_hits(struct testbed *testbed, uint64_t points);
 
 /* Waits until the loads have filled the cache again. */
@@ -95,5 +98,8 @@ void testbed_refill(struct testbed *testbed);
 /* The same where others hold more memory than before, so that less counts as full from now on. */
 void testbed_refill_rest(struct testbed *testbed);
 
-/* `wanted` bytes, or `parts` of 16 of the machine's RAM if that is less; a multiple of `grain_bytes`. */
+/*
+ * `wanted` bytes, or `parts` of 16 of the machine's RAM if that is less; a multiple of
+ * `grain_bytes`.
+ */
 uint64_t testbed_scale(const struct app_environment *environment, uint64_t wanted, unsigned parts, uint64_t grain_bytes);

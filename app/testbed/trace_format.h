@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A trace of page references as a disk: what test/tools/make_trace.c writes and the scenario replay reads.
+ * A trace of page references as a disk: what test/tools/make_trace.c writes and the scenario replay
+ * reads.
  *
  *	page 0          struct trace_header
  *	from page 1 on  references, 8 bytes each, in order: number of the page << 1, bit 0 set for a write

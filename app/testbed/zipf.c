@@ -31,7 +31,10 @@ uint64_t zipf_next(const struct zipf *zipf, struct random *random)
 	return zipf->groups[low].first + random_below(random, zipf->groups[low].ranks);
 }
 
-/* Odd multiples and folded shifts permute [0, 2^bits); what falls outside of the count goes through again. */
+/*
+ * Odd multiples and folded shifts permute [0, 2^bits); what falls outside of the count goes through
+ * again.
+ */
 uint64_t zipf_scatter(uint64_t rank, uint64_t count)
 {
 	const unsigned bits = log2_ceil(MAX(count, 2));

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Ranks with Zipf's distribution: rank r is drawn in proportion to 1 / (r + 1)^0.9, as requests for the pages of a hot set are.
+ * Ranks with Zipf's distribution: rank r is drawn in proportion to 1 / (r + 1)^0.9, as requests for
+ * the pages of a hot set are.
  *
- * A table holds each of the first ranks, and further ones in groups that are narrow enough (1/64 of the rank) to be taken as
- * equals; drawing is a binary search in some 1500 entries and takes no floating point.
+ * A table holds each of the first ranks, and further ones in groups that are narrow enough (1/64 of
+ * the rank) to be taken as equals; drawing is a binary search in some 1500 entries and takes no
+ * floating point.
  */
 #pragma once
 
@@ -31,6 +33,7 @@ void zipf_fini(struct zipf *zipf);
 uint64_t zipf_next(const struct zipf *zipf, struct random *random);
 
 /*
- * Scatters: a permutation of [0, count), so that ranks next to each other lie far apart. The same for the same count.
+ * Scatters: a permutation of [0, count), so that ranks next to each other lie far apart. The same
+ * for the same count.
  */
 uint64_t zipf_scatter(uint64_t rank, uint64_t count);

@@ -36,7 +36,10 @@ static double tenth_root(double x, double guess)
 	return guess;
 }
 
-/* The sum of all shares; with `groups`, it also enters there how much of `total` each makes together with those before. */
+/*
+ * The sum of all shares; with `groups`, it also enters there how much of `total` each makes
+ * together with those before.
+ */
 static double weigh(struct zipf_group *groups, uint64_t ranks, double total)
 {
 	double sum = 0, root = 1;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A program for Weir: a scenario, which runs when the machine has started. It takes DMA memory for a device that is only
- * pretended, prints where that lies, and gives it back.
+ * A program for Weir: a scenario, which runs when the machine has started. It takes DMA memory for
+ * a device that is only pretended, prints where that lies, and gives it back.
  */
 #include "app/scenario.h"
 #include "heap/dma/dma.h"

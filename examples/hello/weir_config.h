@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* What this program changes of Weir's config.h, and values of its own. The monitor's `config` shows all of them. */
+/*
+ * What this program changes of Weir's config.h, and values of its own. The monitor's `config` shows
+ * all of them.
+ */
 #pragma once
 
 /* DMA memory that the scenario takes, in bytes. */

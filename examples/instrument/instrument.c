@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Registers, interrupt and the ring of buffers. The handler only wakes: the counts in the window say what there is to do, so an
- * interrupt too many or one that comes late does no harm. What the card writes is checked before it is used.
+ * Registers, interrupt and the ring of buffers. The handler only wakes: the counts in the window
+ * say what there is to do, so an interrupt too many or one that comes late does no harm. What the
+ * card writes is checked before it is used.
  */
 #include "instrument.h"
 

@@ -9,8 +9,8 @@
  *	...
  *	status = instrument_stop(card);                               the card lets all buffers go
  *
- * One task at a time starts, stops, and takes buffers; any task may queue one. A buffer belongs to the card from
- * instrument_queue until instrument_next returns it, or until instrument_stop.
+ * One task at a time starts, stops, and takes buffers; any task may queue one. A buffer belongs to
+ * the card from instrument_queue until instrument_next returns it, or until instrument_stop.
  */
 #pragma once
 
@@ -43,20 +43,21 @@ const struct device *instrument_device(const struct instrument *card);
 status_t instrument_start(struct instrument *card, const struct instrument_stream *stream) MUST_CHECK;
 
 /*
- * Lends the card a buffer of one segment, of whole samples. STATUS_INVALID: it is not like that; STATUS_BUSY: the card has as
- * many as it can have. Where platform_may_sleep().
+ * Lends the card a buffer of one segment, of whole samples. STATUS_INVALID: it is not like that;
+ * STATUS_BUSY: the card has as many as it can have. Where platform_may_sleep().
  */
 status_t instrument_queue(struct instrument *card, struct dma_buffer *buffer) MUST_CHECK;
 
 /*
- * Waits for the oldest queued buffer. STATUS_TIMEOUT: the deadline (platform_now_ns) passed, all stays as it is;
- * STATUS_NOT_FOUND: none is queued; STATUS_IO_ERROR: the card reports a fault or nonsense, which is logged. Where
- * platform_may_sleep().
+ * Waits for the oldest queued buffer. STATUS_TIMEOUT: the deadline (platform_now_ns) passed, all
+ * stays as it is; STATUS_NOT_FOUND: none is queued; STATUS_IO_ERROR: the card reports a fault or
+ * nonsense, which is logged. Where platform_may_sleep().
  */
 status_t instrument_next(struct instrument *card, uint64_t deadline_ns, struct instrument_filled *filled) MUST_CHECK;
 
 /*
- * Ends the stream. When it returns STATUS_OK the card writes to no buffer any more. STATUS_TIMEOUT: it did not answer; it has
- * been cut off from memory and stays unusable (STATUS_GONE). Where platform_may_sleep().
+ * Ends the stream. When it returns STATUS_OK the card writes to no buffer any more. STATUS_TIMEOUT:
+ * it did not answer; it has been cut off from memory and stays unusable (STATUS_GONE). Where
+ * platform_may_sleep().
  */
 status_t instrument_stop(struct instrument *card) MUST_CHECK;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What a program with an instrument does: takes its buffers, lets the card fill them, checks the samples, writes them to a
- * volume, and reads them back. Between the rounds all buffers are freed, so the memory is page cache when the next round
- * wants it.
+ * What a program with an instrument does: takes its buffers, lets the card fill them, checks the
+ * samples, writes them to a volume, and reads them back. Between the rounds all buffers are freed,
+ * so the memory is page cache when the next round wants it.
  *
- * Options: buffers=256 (of 4 MB each), rounds=2, volume=NAME (the first one), monitor=1 (stay in the monitor afterwards).
+ * Options: buffers=256 (of 4 MB each), rounds=2, volume=NAME (the first one), monitor=1 (stay in
+ * the monitor afterwards).
  */
 #include "app/app.h"
 #include "instrument.h"

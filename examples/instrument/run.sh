@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# run.sh [VARIABLE=VALUE...]: starts the card, and beside it the machine with the program: MEM=2G, OPTIONS="buffers=256 rounds=2",
-# DISK= (instead of a blank one of 4 GB), APP= (another program for the card), BUILD=, and what else `make run` knows. Names of files
-# are relative to Weir's folder, as for make. What a run leaves behind is the image in BUILD.
+# run.sh [VARIABLE=VALUE...]: starts the card, and beside it the machine with the program: MEM=2G,
+# OPTIONS="buffers=256 rounds=2", DISK= (instead of a blank one of 4 GB), APP= (another program for
+# the card), BUILD=, and what else `make run` knows. Names of files are relative to Weir's folder,
+# as for make. What a run leaves behind is the image in BUILD.
 set -euo pipefail
 
 cd "${WEIR:-$(dirname "$0")/../..}"

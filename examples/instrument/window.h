@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The card's register window, as its data sheet would describe it: 1 MB of memory that card and driver share (BAR 2 of an
- * ivshmem device). All fields are little-endian; each has one writer.
+ * The card's register window, as its data sheet would describe it: 1 MB of memory that card and
+ * driver share (BAR 2 of an ivshmem device). All fields are little-endian; each has one writer.
  *
- * The driver puts a buffer into slot `queued` % WINDOW_SLOTS, raises `queued`, and rings. As long as WINDOW_RUN is set, the
- * card fills buffers in that order: it writes the samples by DMA, then the slot's `written` and `time_ns`, then raises
- * `filled`, and rings back. Both counts run freely and wrap at 2^32. A stream begins at sample 0 each time WINDOW_RUN is set;
- * the card sets `running` to what it has seen of `control`, and touches no buffer once it shows 0.
+ * The driver puts a buffer into slot `queued` % WINDOW_SLOTS, raises `queued`, and rings. As long
+ * as WINDOW_RUN is set, the card fills buffers in that order: it writes the samples by DMA, then
+ * the slot's `written` and `time_ns`, then raises `filled`, and rings back. Both counts run freely
+ * and wrap at 2^32. A stream begins at sample 0 each time WINDOW_RUN is set; the card sets
+ * `running` to what it has seen of `control`, and touches no buffer once it shows 0.
  *
  * A sample is 8 bytes; sample n has the value (n + 1) * WINDOW_SAMPLE_STEP.
  */

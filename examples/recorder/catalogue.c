@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * One DMA buffer serves for all: the whole catalogue is read into it at once, and its first page is what an entry is written
- * from. Of the two copies of an entry the older one is overwritten, so a good one is there at any time.
+ * One DMA buffer serves for all: the whole catalogue is read into it at once, and its first page is
+ * what an entry is written from. Of the two copies of an entry the older one is overwritten, so a
+ * good one is there at any time.
  */
 #include "catalogue.h"
 

@@ -26,13 +26,16 @@ struct catalogue {
 };
 
 /*
- * STATUS_UNSUPPORTED: the volume is neither blank nor has recordings, and was left alone; said in the log. STATUS_RANGE: it is
- * too small. STATUS_NO_MEMORY; what the device says.
+ * STATUS_UNSUPPORTED: the volume is neither blank nor has recordings, and was left alone; said in
+ * the log. STATUS_RANGE: it is too small. STATUS_NO_MEMORY; what the device says.
  */
 status_t catalogue_open(struct catalogue *catalogue, struct memory *memory, struct volume *volume) MUST_CHECK;
 void catalogue_close(struct catalogue *catalogue);
 
-/* A new entry, running, not written yet. STATUS_NO_SPACE: all entries are taken, or not one chunk fits behind the last one. */
+/*
+ * A new entry, running, not written yet. STATUS_NO_SPACE: all entries are taken, or not one chunk
+ * fits behind the last one.
+ */
 status_t catalogue_begin(struct catalogue *catalogue, const char *name, uint64_t chunk_bytes, uint64_t rate,
 			 struct format_entry **entry) MUST_CHECK;
 

@@ -5,11 +5,13 @@
  *	0          catalogue: FORMAT_ENTRIES entries, of each two copies of 4 KB, which are written in turns
  *	1 MB ...   recordings, one behind the other, each from a multiple of 4 KB on
  *
- * An entry is one sector of 512 bytes, padded to 4 KB. The copy with the right checksum and the higher generation counts; so a
- * write that a crash cuts off leaves the one before. `chunks` counts what is durable: it is written after a flush of the device
- * that came after those chunks. So a recording that a crash has ended is whole as far as its entry says.
+ * An entry is one sector of 512 bytes, padded to 4 KB. The copy with the right checksum and the
+ * higher generation counts; so a write that a crash cuts off leaves the one before. `chunks` counts
+ * what is durable: it is written after a flush of the device that came after those chunks. So a
+ * recording that a crash has ended is whole as far as its entry says.
  *
- * A recording is a row of chunks, all of the same size: a header of 4 KB, and the samples of one buffer.
+ * A recording is a row of chunks, all of the same size: a header of 4 KB, and the samples of one
+ * buffer.
  */
 #pragma once
 

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The program: one recording as the command line says; on a terminal the monitor is open meanwhile and afterwards, for any
- * number of them, and the first one waits for `record` unless the command line says how long it is (length=).
+ * The program: one recording as the command line says; on a terminal the monitor is open meanwhile
+ * and afterwards, for any number of them, and the first one waits for `record` unless the command
+ * line says how long it is (length=).
  *
  *	record NAME [key=value ...]   starts a recording; the options below hold where nothing is said
  *	record trigger, record stop   by hand
  *	recordings                    what the volume has
  *
- * Options: volume=NAME (must be given: it is written to), name=run, rate=12500000 (samples of 8 bytes a second; 0: as fast as
- * the volume is), buffers=64, buffer_bytes=4M, length=64 (buffers; 0: until `record stop`), pre=0, trigger=SAMPLE (of the
- * card's trigger input), triggered=1 (wait for the trigger), flush_ms=1000, monitor=1.
+ * Options: volume=NAME (must be given: it is written to), name=run, rate=12500000 (samples of 8
+ * bytes a second; 0: as fast as the volume is), buffers=64, buffer_bytes=4M, length=64 (buffers; 0:
+ * until `record stop`), pre=0, trigger=SAMPLE (of the card's trigger input), triggered=1 (wait for
+ * the trigger), flush_ms=1000, monitor=1.
  */
 #include "app/app.h"
 #include "examples/instrument/instrument.h"

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Two tasks. The capturing one takes buffers from the card as they come, and decides what is recorded; it never waits for the
- * volume. The writer is the only one who does. What they share are the three counters of the ring.
+ * Two tasks. The capturing one takes buffers from the card as they come, and decides what is
+ * recorded; it never waits for the volume. The writer is the only one who does. What they share are
+ * the three counters of the ring.
  */
 #include "recorder.h"
 
@@ -52,7 +53,7 @@ static bool is_asked(struct recorder *recorder, uint32_t what)
 	return atomic_load(&recorder->asked) & what;
 }
 
-/* Capture -------------------------------------------------------------------------------------------------------------- */
+/* Capture -------------------------------------------------------------------------------------- */
 
 static void give_back(struct recorder *recorder)
 {
@@ -69,7 +70,10 @@ static void release(struct recorder *recorder)
 	platform_wake(&recorder->released);
 }
 
-/* The trigger has come, or none is waited for: all that is in the ring is recorded, and what was lost in between counts. */
+/*
+ * The trigger has come, or none is waited for: all that is in the ring is recorded, and what was
+ * lost in between counts.
+ */
 static void recording_begin(struct recorder *recorder, uint64_t trigger)
 {
 	recorder->waiting = false;
@@ -169,7 +173,7 @@ static void capture_run(void *context)
 	platform_wake(&recorder->released);
 }
 
-/* The writer --------------------------------------------------------------------------------------------------------------- */
+/* The writer ----------------------------------------------------------------------------------- */
 
 static status_t make_durable(struct recorder *recorder)
 {
@@ -202,7 +206,10 @@ static status_t write_one(struct recorder *recorder)
 	return status;
 }
 
-/* Writes until nothing more is released; what the card cannot be given back any more, since it has been stopped, stays. */
+/*
+ * Writes until nothing more is released; what the card cannot be given back any more, since it has
+ * been stopped, stays.
+ */
 static void writer_run(void *context)
 {
 	struct recorder *recorder = context;
@@ -228,7 +235,7 @@ static void writer_run(void *context)
 	fail(recorder, "the volume cannot be written", status);
 }
 
-/* Start and end ------------------------------------------------------------------------------------------------------------ */
+/* Start and end -------------------------------------------------------------------------------- */
 
 static bool options_are_good(const struct recorder_options *options)
 {

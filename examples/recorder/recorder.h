@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The recorder: a card fills DMA buffers in turn without a gap, and a writer streams them past the cache to a volume.
+ * The recorder: a card fills DMA buffers in turn without a gap, and a writer streams them past the
+ * cache to a volume.
  *
  *	card --> captured buffers --> [the last `pre` of them wait for the trigger] --> writer --> volume
  *	  ^                                                                                |
  *	  +--------------------------------- empty buffers -------------------------------+
  *
- * The buffers lie in one ring, in the order in which the card has filled them. The capturing task puts them in and releases
- * them to the writer: at once, or, where there is a trigger, from `pre` buffers before it on. While nothing is released,
- * older ones go back to the card. The writer writes what is released, and gives the buffers back.
+ * The buffers lie in one ring, in the order in which the card has filled them. The capturing task
+ * puts them in and releases them to the writer: at once, or, where there is a trigger, from `pre`
+ * buffers before it on. While nothing is released, older ones go back to the card. The writer
+ * writes what is released, and gives the buffers back.
  *
- * Nothing is dropped in silence: what the card loses because no buffer is there shows in the live line, in the numbers of the
- * samples in each chunk, and as a sum in the catalogue. Every `flush_ns` the writer makes what it has written durable, and the
- * catalogue says so; that much a crash leaves.
+ * Nothing is dropped in silence: what the card loses because no buffer is there shows in the live
+ * line, in the numbers of the samples in each chunk, and as a sum in the catalogue. Every
+ * `flush_ns` the writer makes what it has written durable, and the catalogue says so; that much a
+ * crash leaves.
  *
  * recorder_trigger and recorder_stop: any task. All others: one task, where platform_may_sleep().
  */
@@ -76,9 +79,10 @@ struct recorder {
 };
 
 /*
- * Takes the memory and starts. `volume` has a catalogue, or a blank first MB. On failure everything is as before.
- * STATUS_INVALID: an option is out of its range; what catalogue_open, catalogue_begin, dma_alloc and instrument_start return.
- * All but the last are explained in the log.
+ * Takes the memory and starts. `volume` has a catalogue, or a blank first MB. On failure everything
+ * is as before. STATUS_INVALID: an option is out of its range; what catalogue_open,
+ * catalogue_begin, dma_alloc and instrument_start return. All but the last are explained in the
+ * log.
  */
 status_t recorder_start(struct recorder *recorder, struct memory *memory, struct instrument *card, struct volume *volume,
 			const struct recorder_options *options) MUST_CHECK;
@@ -87,5 +91,8 @@ void recorder_trigger(struct recorder *recorder);
 void recorder_stop(struct recorder *recorder);
 bool recorder_is_over(struct recorder *recorder);
 
-/* Waits for the end, which makes the recording durable and gives the memory back; then recorder->entry is the final one. */
+/*
+ * Waits for the end, which makes the recording durable and gives the memory back; then
+ * recorder->entry is the final one.
+ */
 status_t recorder_end(struct recorder *recorder) MUST_CHECK;

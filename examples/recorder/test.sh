@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# test.sh [VARIABLE=VALUE...]: five recordings on one disk, read back on the host: a plain one, one around a trigger, one on a disk
-# that is too slow, one that is cut off by the machine's end, and one behind that.
+# test.sh [VARIABLE=VALUE...]: five recordings on one disk, read back on the host: a plain one, one
+# around a trigger, one on a disk that is too slow, one that is cut off by the machine's end, and
+# one behind that.
 set -euo pipefail
 
 cd "$(dirname "$0")/../.."

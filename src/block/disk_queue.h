@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What the queues of all disks have in common: slots for the commands that the device has, requests that wait for one, in
- * order, and cutting a request to what one command can carry. The driver writes the commands and finds out which are done.
+ * What the queues of all disks have in common: slots for the commands that the device has, requests
+ * that wait for one, in order, and cutting a request to what one command can carry. The driver
+ * writes the commands and finds out which are done.
  *
  *	submit --> waiting --fill, ring--> in slots --complete--> done
  *	              ^                       |
  *	              `------- recall --------'        after the device was reset; gives up after DISK_RETRIES
  *
  * 1. Nothing here allocates; the slots are there from the start.
- * 2. A slot belongs to the device until the driver completes it, or has stopped the device's DMA and calls disk_queue_recall or
- *    disk_queue_fail.
+ * 2. A slot belongs to the device until the driver completes it, or has stopped the device's DMA
+ *    and calls disk_queue_recall or disk_queue_fail.
  * 3. disk_requests_finish runs `done` of the requests, without the lock.
  *
  * Lock [Q]: queue->lock; tasks and deferred work only. Functions named _locked want it held.
@@ -35,8 +36,8 @@ struct disk_queue_config {
 	unsigned slot_count;            /* DISK_SLOTS_MAX at most */
 
 	/*
-	 * Writes the command of `slot` for the next part of the request, which it takes with disk_peek
-	 * and disk_advance.
+	 * Writes the command of `slot` for the next part of the request, which it takes with
+	 * disk_peek and disk_advance.
 	 */
 	void (*fill)(struct disk_queue *queue, unsigned slot, struct block_request *request);
 	/* Tells the device about the commands since the last call. */
@@ -129,13 +130,20 @@ bool disk_queue_enter(struct disk_queue *queue);
 bool disk_queue_is_live_locked(const struct disk_queue *queue);
 void disk_queue_leave(struct disk_queue *queue);
 
-/* The request of the command that the device has in that slot. NULL: no such slot, or no command. */
+/*
+ * The request of the command that the device has in that slot. NULL: no such slot, or no command.
+ */
 struct block_request *disk_queue_request_locked(const struct disk_queue *queue, unsigned slot);
 
-/* The device makes no sense: it gets no more commands, and none completes, until disk_queue_start. */
+/*
+ * The device makes no sense: it gets no more commands, and none completes, until disk_queue_start.
+ */
 void disk_queue_distrust_locked(struct disk_queue *queue);
 
-/* The device is done with the command, which frees the slot; a request that is complete goes to `done`. */
+/*
+ * The device is done with the command, which frees the slot; a request that is complete goes to
+ * `done`.
+ */
 void disk_queue_complete_locked(struct disk_queue *queue, unsigned slot, status_t status, struct list *done);
 
 /* Gives commands to the device while there are slots and requests. */
@@ -148,8 +156,9 @@ void disk_requests_finish(struct list *done);
 void disk_queue_stop(struct disk_queue *queue);
 
 /*
- * The device has forgotten all commands: their requests wait again, as if nothing had happened, or, after too many retries, go
- * to `done` with STATUS_TIMEOUT. The queue is stopped, and its ring empty.
+ * The device has forgotten all commands: their requests wait again, as if nothing had happened, or,
+ * after too many retries, go to `done` with STATUS_TIMEOUT. The queue is stopped, and its ring
+ * empty.
  */
 void disk_queue_recall(struct disk_queue *queue, struct list *done);
 
@@ -160,8 +169,9 @@ void disk_queue_start(struct disk_queue *queue);
 void disk_queue_fail(struct disk_queue *queue, struct list *done);
 
 /*
- * For block_device.panic_transfer: the request, a command at a time in slot 0, of a queue that nothing else uses any more, and
- * whose device was started anew. `poll` takes a completion: STATUS_BUSY: there is none yet. Without the lock.
+ * For block_device.panic_transfer: the request, a command at a time in slot 0, of a queue that
+ * nothing else uses any more, and whose device was started anew. `poll` takes a completion:
+ * STATUS_BUSY: there is none yet. Without the lock.
  */
 status_t disk_queue_panic_transfer(struct disk_queue *queue, const struct block_device *device, struct block_request *request,
 				   uint8_t target, status_t (*poll)(struct disk_queue *queue)) MUST_CHECK;
@@ -177,7 +187,10 @@ bool disk_queue_is_late(struct disk_queue *queue);
  */
 bool disk_queue_choose_late(struct disk_queue *queue, unsigned *slot, bool *again);
 
-/* Commands that failed, noted with the lock held and logged without: the first of those that were completed together. */
+/*
+ * Commands that failed, noted with the lock held and logged without: the first of those that were
+ * completed together.
+ */
 struct disk_failures {
 	unsigned count;
 	const char *disk;

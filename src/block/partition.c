@@ -131,8 +131,8 @@ struct range {
 };
 
 /*
- * Adds a partition, which has to lie within `limits`. Number 0: sectors that no partition may cover. `entry`: of a GPT; or
- * NULL.
+ * Adds a partition, which has to lie within `limits`. Number 0: sectors that no partition may
+ * cover. `entry`: of a GPT; or NULL.
  */
 static void add(struct reader *reader, uint32_t number, struct range range, struct range limits, const struct gpt_entry *entry)
 {
@@ -187,7 +187,7 @@ static void drop(struct reader *reader)
 	reader->count = kept;
 }
 
-/* GPT ---------------------------------------------------------------------------------------------------------------------- */
+/* GPT ------------------------------------------------------------------------------------------ */
 
 static uint64_t table_bytes(const struct gpt_header *header)
 {
@@ -266,7 +266,7 @@ static status_t read_either_gpt(struct reader *reader)
 	return backup == STATUS_NOT_FOUND ? primary : backup;
 }
 
-/* MBR ---------------------------------------------------------------------------------------------------------------------- */
+/* MBR ------------------------------------------------------------------------------------------ */
 
 static bool entry_is_used(const struct mbr_entry *entry)
 {
@@ -295,7 +295,10 @@ static status_t read_mbr(struct reader *reader, uint64_t sector, struct mbr *mbr
 	return mbr->signature == MBR_SIGNATURE ? STATUS_OK : STATUS_NOT_FOUND;
 }
 
-/* Whether this is FAT's boot sector: a jump, and a BIOS parameter block. Tools that write a table may leave an old one. */
+/*
+ * Whether this is FAT's boot sector: a jump, and a BIOS parameter block. Tools that write a table
+ * may leave an old one.
+ */
 static bool mbr_is_fat(const struct mbr *mbr)
 {
 	const uint8_t *code = mbr->code;
@@ -336,8 +339,8 @@ static bool chain_accepts(const struct reader *reader, uint64_t sector, struct r
 }
 
 /*
- * Each EBR describes a logical partition, from its own sector on, and the next EBR, from the container's first sector on. The
- * numbers go on from 5, in the order of the chain.
+ * Each EBR describes a logical partition, from its own sector on, and the next EBR, from the
+ * container's first sector on. The numbers go on from 5, in the order of the chain.
  */
 static void read_chain(struct reader *reader, struct range container)
 {

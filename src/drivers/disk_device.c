@@ -35,7 +35,7 @@ void disk_device_fini(struct disk_device *device)
 	*device->indices &= ~(1u << device->index);
 }
 
-/* Vectors ---------------------------------------------------------------------------------------------------------------- */
+/* Vectors -------------------------------------------------------------------------------------- */
 
 static void vector_handle(void *context)
 {
@@ -93,7 +93,7 @@ void disk_vectors_close(struct disk_device *device)
 	}
 }
 
-/* Requests --------------------------------------------------------------------------------------------------------------- */
+/* Requests ------------------------------------------------------------------------------------- */
 
 void disk_device_submit(struct disk_device *device, const struct block_device *block, struct block_request *request,
 			uint8_t target)
@@ -167,7 +167,7 @@ void disk_device_fail(struct disk_device *device)
 	disk_requests_finish(&done);
 }
 
-/* Watch ------------------------------------------------------------------------------------------------------------------ */
+/* Watch ---------------------------------------------------------------------------------------- */
 
 void disk_device_request_reset(struct disk_device *device, const char *reason)
 {

@@ -13,8 +13,8 @@
  * 1. A CPU submits to the queue of its number, modulo the queues; a vector serves the queues of its
  *    number, modulo the vectors.
  * 2. Only the watch task resets, so no two resets meet. Any code may ask for one.
- * 3. Requests complete only when the device is done with their memory: after their completion, after
- *    halt, or after the device lost the right to DMA.
+ * 3. Requests complete only when the device is done with their memory: after their completion,
+ *    after halt, or after the device lost the right to DMA.
  */
 #pragma once
 
@@ -30,9 +30,13 @@ struct disk_device;
 struct task;
 
 struct disk_operations {
-	/* In the handler of a vector: quiets the device. False: another device of the line asked. */
+	/*
+	 * In the handler of a vector: quiets the device. False: another device of the line asked.
+	 */
 	bool (*quiet)(struct disk_device *device, unsigned vector);
-	/* After that, in deferred work, and after a reset: disk_vector_serve, and more if need be. */
+	/*
+	 * After that, in deferred work, and after a reset: disk_vector_serve, and more if need be.
+	 */
 	void (*serve)(struct disk_device *device, unsigned vector);
 	/* Takes the completions of a queue, and gives it new commands. Tasks and deferred work. */
 	void (*process)(struct disk_queue *queue);
@@ -46,7 +50,10 @@ struct disk_operations {
 	/* Watch task. Brings the device back with the queues that it had. */
 	status_t (*restart)(struct disk_device *device);
 
-	/* After a panic, without locks: the same as halt and restart for the first queue, which does not interrupt. */
+	/*
+	 * After a panic, without locks: the same as halt and restart for the first queue, which
+	 * does not interrupt.
+	 */
 	status_t (*take_over)(struct disk_device *device);
 	/* After that: takes the completion of slot 0. STATUS_BUSY: there is none yet. */
 	status_t (*poll)(struct disk_queue *queue);

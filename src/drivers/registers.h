@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Access to device registers in memory. Each is one load or store of exactly that width, in program order; memory that was
- * written before a register write is visible to the device when it sees that write.
+ * Access to device registers in memory. Each is one load or store of exactly that width, in program
+ * order; memory that was written before a register write is visible to the device when it sees that
+ * write.
  *
- * Memory of a device that is mapped write-combining is written like any memory, best in order and in whole multiples of 64
- * bytes; reading it is slow. The CPU holds such writes back: before a register write that tells the device of them comes
- * write_combining_flush().
+ * Memory of a device that is mapped write-combining is written like any memory, best in order and
+ * in whole multiples of 64 bytes; reading it is slow. The CPU holds such writes back: before a
+ * register write that tells the device of them comes write_combining_flush().
  */
 #pragma once
 
@@ -33,7 +34,10 @@ REGISTER_ACCESS(64)
 
 #undef REGISTER_ACCESS
 
-/* What this CPU has written to write-combining memory before goes out before anything that it writes from now on. */
+/*
+ * What this CPU has written to write-combining memory before goes out before anything that it
+ * writes from now on.
+ */
 static inline void write_combining_flush(void)
 {
 	__asm__ volatile("sfence" : : : "memory");

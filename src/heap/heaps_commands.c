@@ -11,7 +11,7 @@
 
 #define LINE_BYTES 160
 
-/* Objcaches --------------------------------------------------------------------------------------------------------------- */
+/* Objcaches ------------------------------------------------------------------------------------ */
 
 struct cache_report {
 	char name[GENERAL_HEAP_NAME_BYTES];
@@ -58,7 +58,7 @@ static void report_print(const struct cache_report *report)
 	      format_bytes(retain, report->config.retain_bytes), (unsigned long long)counts->failures);
 }
 
-/* General heaps ----------------------------------------------------------------------------------------------------------- */
+/* General heaps -------------------------------------------------------------------------------- */
 
 static void heap_print(struct general_heap *heap)
 {
@@ -103,7 +103,7 @@ status_t heaps_run(struct command *self, int argc, char **argv)
 	return STATUS_OK;
 }
 
-/* What is allocated ------------------------------------------------------------------------------------------------------- */
+/* What is allocated ---------------------------------------------------------------------------- */
 
 static void caches_write(struct memory *memory, void (*line)(const char *text))
 {

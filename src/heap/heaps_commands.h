@@ -7,7 +7,10 @@
 
 #include "runtime/base/command.h"
 
-/* One line for each cache: objects used, in magazines, and free in blocks; then one for each general heap. */
+/*
+ * One line for each cache: objects used, in magazines, and free in blocks; then one for each
+ * general heap.
+ */
 status_t heaps_run(struct command *self, int argc, char **argv);
 
 /*

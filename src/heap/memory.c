@@ -22,7 +22,7 @@ status_t memory_objcache_init(struct memory *memory, struct objcache *cache, str
 	return objcache_init(cache, &config);
 }
 
-/* Life ------------------------------------------------------------------------------------------------------------------ */
+/* Life ----------------------------------------------------------------------------------------- */
 
 static uint64_t descriptors_bytes(const struct phys_range *ranges, uint32_t count)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The memory of a machine: its parts put together. Kernel, page cache, drivers and programs reach the
- * parts from here.
+ * The memory of a machine: its parts put together. Kernel, page cache, drivers and programs reach
+ * the parts from here.
  *
  *	dma         buffers and coherent objects             dma.h
  *	guarantee   pieces for requests that cannot wait     guarantee.h
@@ -41,8 +41,8 @@ struct memory {
 uint64_t memory_metadata_bytes(const struct phys_range *ranges, uint32_t count);
 
 /*
- * At start-up, on one CPU, before tasks run; interrupts may be off. Arguments as block_heap_init. STATUS_INVALID: no block, or
- * the config contradicts itself.
+ * At start-up, on one CPU, before tasks run; interrupts may be off. Arguments as block_heap_init.
+ * STATUS_INVALID: no block, or the config contradicts itself.
  */
 status_t memory_init(struct memory *memory, const struct memory_config *config, const struct phys_range *ranges, uint32_t count,
 		     void *metadata) MUST_CHECK;
@@ -83,7 +83,10 @@ static inline struct heap *memory_general_heap(struct memory *memory)
 /* The general heap for one owner, see tracked_heap.h. */
 void memory_tracked_heap_init(struct memory *memory, struct tracked_heap *tracked, const char *owner);
 
-/* `config->source`, `metadata` and `cleaners` are filled in: it reclaims where platform_may_sleep(). */
+/*
+ * `config->source`, `metadata` and `cleaners` are filled in: it reclaims where
+ * platform_may_sleep().
+ */
 status_t memory_objcache_init(struct memory *memory, struct objcache *cache, struct objcache_config config) MUST_CHECK;
 
 /* reclaim_blocks_alloc, for one run. */

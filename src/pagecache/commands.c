@@ -46,8 +46,8 @@ static status_t cache_run(struct command *self, int argc, char **argv)
 }
 
 /*
- * The volume that the command is given, if any: it is not detached until volume_put. STATUS_NOT_FOUND: there is none of that
- * name, which is printed.
+ * The volume that the command is given, if any: it is not detached until volume_put.
+ * STATUS_NOT_FOUND: there is none of that name, which is printed.
  */
 static status_t volume_named(struct command *self, int argc, char **argv, struct volume **volume)
 {

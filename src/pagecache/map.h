@@ -11,8 +11,8 @@
  * evict or move them. MAP_WRITE: the pages are the caller's alone until node_unmap, and dirty from
  * then on. Of the first and the last page, if the range covers only a part, the rest is read.
  *
- * Each mapping knows the line that made it (CALL_SITE in heap/block/owner.h), for reports of requests
- * that it is in the way of.
+ * Each mapping knows the line that made it (CALL_SITE in heap/block/owner.h), for reports of
+ * requests that it is in the way of.
  *
  * Pages move to a block that is set apart (longterm.h) before they are mapped, and stay there while
  * they are mapped, out of the way of large requests. A page that other tasks use just then, or for

@@ -80,7 +80,7 @@ uint64_t pagecache_page_bytes(const struct pagecache *pagecache, uint64_t key)
 	return node_page_bytes(pagecache_node(pagecache, key), page_key_number(key));
 }
 
-/* Opening and closing ------------------------------------------------------------------------------------------------------ */
+/* Opening and closing -------------------------------------------------------------------------- */
 
 /* Checks the extents. Of the last extent, the volume needs to have only the node's part. */
 static status_t check_extents(const struct node *node)

@@ -93,7 +93,10 @@ status_t node_read_stream(struct node *node, struct stream *stream, uint64_t off
  */
 status_t node_write(struct node *node, uint64_t offset, const void *buffer, size_t bytes) MUST_CHECK;
 
-/* Makes every write to the node that returned before the call durable; as volume_flush, for these pages. */
+/*
+ * Makes every write to the node that returned before the call durable; as volume_flush, for these
+ * pages.
+ */
 status_t node_flush(struct node *node) MUST_CHECK;
 
 /*

@@ -124,8 +124,9 @@ status_t pagecache_flush_until(struct pagecache *pagecache, uint64_t deadline_ns
 status_t pagecache_flush(struct pagecache *pagecache) MUST_CHECK;
 
 /*
- * Flushes the device's cache for those that write past the page cache to a disk that may have volumes: in turn with their
- * flushes, which see to it if this one fails. Where platform_may_sleep().
+ * Flushes the device's cache for those that write past the page cache to a disk that may have
+ * volumes: in turn with their flushes, which see to it if this one fails. Where
+ * platform_may_sleep().
  */
 status_t pagecache_flush_device(struct pagecache *pagecache, struct block_device *device) MUST_CHECK;
 

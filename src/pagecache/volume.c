@@ -275,7 +275,10 @@ status_t volume_detach(struct volume *volume, bool discard)
 	settle(&volume->pages.reads); /* a reader may be gone while its read still has to drop a pin */
 	writeback_discard(volume);
 	guarantee_recall(memory_guarantee(volume->pagecache->memory), &volume->eviction.heap.owner);
-	/* A lookup for another volume may hold a pin in passing here, and its task may be preempted. */
+	/*
+	 * A lookup for another volume may hold a pin in passing here, and its task may be
+	 * preempted.
+	 */
 	while (!evict_everything(volume))
 		(void)platform_wait(&volume->users, 0, platform_now_ns() + PIN_NAP_NS);
 	node_forget(&volume->node);

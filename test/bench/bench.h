@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A bench program: a file that defines `benches`, linked with bench.c. `make bench` prints nanoseconds and instructions per
- * operation of each bench, the latter counted by valgrind, so that small changes show on a busy machine, too.
+ * A bench program: a file that defines `benches`, linked with bench.c. `make bench` prints
+ * nanoseconds and instructions per operation of each bench, the latter counted by valgrind, so that
+ * small changes show on a busy machine, too.
  */
 #pragma once
 

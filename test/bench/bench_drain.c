@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Drains of a general heap with objects in all of its classes: what they cost should depend on what they give. */
+/*
+ * Drains of a general heap with objects in all of its classes: what they cost should depend on what
+ * they give.
+ */
 #include "bench/bench.h"
 
 #include <stdlib.h>

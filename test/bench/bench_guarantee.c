@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Takes and gives of the guarantee, as a handler does them: what they cost must not depend on how much is guaranteed. */
+/*
+ * Takes and gives of the guarantee, as a handler does them: what they cost must not depend on how
+ * much is guaranteed.
+ */
 #include "bench/bench.h"
 
 #include <stdlib.h>

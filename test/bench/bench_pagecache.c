@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * One operation is a lookup, pin and unpin of a cached page, a look at one as a read takes it, a read through the cache, or the
- * taking of a frame for a page that was missed, from the cursor or out of the per-CPU frames.
+ * One operation is a lookup, pin and unpin of a cached page, a look at one as a read takes it, a
+ * read through the cache, or the taking of a frame for a page that was missed, from the cursor or
+ * out of the per-CPU frames.
  */
 #include "bench/bench.h"
 
@@ -93,7 +94,10 @@ static void setting_destroy(void *context)
 	free(setting);
 }
 
-/* Pages in an order that no cache foresees, for the price of a multiplication: the number of pages is a power of two. */
+/*
+ * Pages in an order that no cache foresees, for the price of a multiplication: the number of pages
+ * is a power of two.
+ */
 static uint64_t page_at(uint64_t i)
 {
 	return (i * 0x9e3779b97f4a7c15ull >> 20) % DISK_PAGES;
@@ -133,7 +137,10 @@ static void read_page(void *context, uint64_t operations)
 		must(node_read(&setting->volume.node, page_at(i) * PAGE_BYTES, buffer, sizeof(buffer)));
 }
 
-/* The frames that the cursor comes by are free: what is measured is the way to them, not what lies in them. */
+/*
+ * The frames that the cursor comes by are free: what is measured is the way to them, not what lies
+ * in them.
+ */
 static void take_frame(void *context, uint64_t operations)
 {
 	struct setting *setting = context;
@@ -143,7 +150,10 @@ static void take_frame(void *context, uint64_t operations)
 		page_set_free(frame_try_take(&setting->volume, &queue));
 }
 
-/* Of whole blocks: as many pages as that many operations, in a cache of clean pages that no task uses. */
+/*
+ * Of whole blocks: as many pages as that many operations, in a cache of clean pages that no task
+ * uses.
+ */
 static void evict_with_block(void *context, uint64_t operations)
 {
 	struct setting *setting = context;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Searching a window in all blocks of a large machine. In use are nine of ten, with costs of all kinds, or all with the same; a
- * block in 5000 cannot be moved.
+ * Searching a window in all blocks of a large machine. In use are nine of ten, with costs of all
+ * kinds, or all with the same; a block in 5000 cannot be moved.
  */
 #include "bench/bench.h"
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What a cached page costs, as ratios to something that is measured in the same run, in turns, the best of several rounds each:
+ * What a cached page costs, as ratios to something that is measured in the same run, in turns, the
+ * best of several rounds each:
  *
  *	reads    random reads of 4 KB of a cached set of 1 GB, against memcpy of the same pages in the same order
  *	threads  two threads on one hot set, against two on page caches of their own: reads, the lookups of reads, and lookups
@@ -113,7 +114,7 @@ static uint64_t page_at(const struct cache *cache, uint64_t i)
 	return (i * 0x9e3779b97f4a7c15ull >> 20) & (cache->pages - 1);
 }
 
-/* Reads against memcpy --------------------------------------------------------------------------------------------------- */
+/* Reads against memcpy ------------------------------------------------------------------------- */
 
 static uint64_t time_reads(struct cache *cache, char *target)
 {
@@ -160,7 +161,7 @@ static void compare_reads(void)
 	cache_destroy(cache);
 }
 
-/* Two threads ------------------------------------------------------------------------------------------------------------ */
+/* Two threads ---------------------------------------------------------------------------------- */
 
 struct pair {
 	struct cache *caches[2]; /* of each thread */
@@ -225,7 +226,7 @@ static void compare_threads(const char *name, void (*work)(struct cache *cache, 
 	       (unsigned long long)(apart_ns / NS_PER_US), (double)apart_ns / (double)together_ns);
 }
 
-/* Metadata --------------------------------------------------------------------------------------------------------------- */
+/* Metadata ------------------------------------------------------------------------------------- */
 
 static void count_memory(void)
 {

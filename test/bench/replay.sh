@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# replay.sh TRACE...: replays each trace, with large and with small blocks (see test/bench/replay/replay.c), and sums up how the
-# page cache stands against S3-FIFO by pages. SIZES="20 40" chooses the sizes, in percent of the trace's pages; BLOCKS=0 leaves
-# out what it costs to take blocks, which takes longest. GUARANTEE=8 asks instead what a guarantee of an eighth of the cache costs,
-# idle and on loan, and sums up over all traces.
+# replay.sh TRACE...: replays each trace, with large and with small blocks (see
+# test/bench/replay/replay.c), and sums up how the page cache stands against S3-FIFO by pages.
+# SIZES="20 40" chooses the sizes, in percent of the trace's pages; BLOCKS=0 leaves out what it
+# costs to take blocks, which takes longest. GUARANTEE=8 asks instead what a guarantee of an eighth
+# of the cache costs, idle and on loan, and sums up over all traces.
 set -euo pipefail
 
 output=$(mktemp "$BUILD/test/replay.XXXXXX") # of this run's own: there may be another one

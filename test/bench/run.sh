@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Runs the bench programs given and prints a table: nanoseconds and instructions per operation. Instructions come from two runs
-# of different length under callgrind, so that what happens once does not count.
+# Runs the bench programs given and prints a table: nanoseconds and instructions per operation.
+# Instructions come from two runs of different length under callgrind, so that what happens once
+# does not count.
 set -euo pipefail
 
 short=2000

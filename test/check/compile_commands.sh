@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# compile_commands.sh: the compilation database has each C file of the image, the host tests and the benches, and clang's tools can
-# use it.
+# compile_commands.sh: the compilation database has each C file of the image, the host tests and the
+# benches, and clang's tools can use it.
 set -euo pipefail
 export LC_ALL=C BUILD=${BUILD:-build}
 

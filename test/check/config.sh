@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Each value of config.h at its extremes: a build, or a boot where the machine decides, works, or ends with a message that names
-# the value and its limits. Writes TAP. What each step printed is in $BUILD/test/config.
+# Each value of config.h at its extremes: a build, or a boot where the machine decides, works, or
+# ends with a message that names the value and its limits. Writes TAP. What each step printed is in
+# $BUILD/test/config.
 set -uo pipefail
 
 export BUILD=${BUILD:-build} MAKE=${MAKE:-make} CC=${CC:-gcc}
@@ -22,7 +23,8 @@ compile() { # NAME VALUE: the checks of config.h alone, as a build does them
 		>"$work/output" 2>&1
 }
 
-# A message about NAME: the sentence of a check, or the line with its limits that the compiler quotes.
+# A message about NAME: the sentence of a check, or the line with its limits that the compiler
+# quotes.
 is_named() { # NAME
 	grep -qE "error: .*\".*\b$1\b|CONFIG_RANGE(_OR_0)?\($1," "$work/output"
 }
@@ -95,7 +97,8 @@ relations() {
 	return $good
 }
 
-# boot NAME PATTERN STATUS MEM CONFIG: an image with these values starts, prints that, and ends as expected.
+# boot NAME PATTERN STATUS MEM CONFIG: an image with these values starts, prints that, and ends as
+# expected.
 boot() {
 	timeout 120 env -u MAKEFLAGS "$MAKE" --no-print-directory BUILD="$work/$1" LIBRARY="$BUILD/image" ACCEL="${ACCEL:-tcg}" \
 		run SCENARIO=boot SMP=1 MEM="$4" CONFIG="$5" </dev/null >"$work/$1.output" 2>&1

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# documents.sh FLAGS...: compiles each piece of C in docs that begins with an #include, as part of the image would be.
+# documents.sh FLAGS...: compiles each piece of C in docs that begins with an #include, as part of
+# the image would be.
 set -euo pipefail
 
 work=${BUILD:-build}/test/documents

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Which folder may include which headers: edges.txt names them, all others are denied. Prints each #include that is not allowed as
-# FILE:LINE: RULE: TEXT, and fails if there is one.
+# Which folder may include which headers: edges.txt names them, all others are denied. Prints each
+# #include that is not allowed as FILE:LINE: RULE: TEXT, and fails if there is one.
 set -euo pipefail
 export LC_ALL=C
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# edges_test.sh: edges.sh passes a copy of the tree, and fails for each wrong include that is planted there, alone, with its line and
-# the rule.
+# edges_test.sh: edges.sh passes a copy of the tree, and fails for each wrong include that is
+# planted there, alone, with its line and the rule.
 set -euo pipefail
 export LC_ALL=C
 
@@ -22,7 +22,8 @@ report() {
 printf '/output\n/kept\n' >.git/info/exclude
 "$check/edges.sh" >output 2>&1 || { cat output && exit 1; }
 
-# planted FILE TEXT RULE: one line at the end of the file is the only fault, and is named with the rule.
+# planted FILE TEXT RULE: one line at the end of the file is the only fault, and is named with the
+# rule.
 planted() {
 	local file=$1 line
 	if [ -e "$file" ]; then

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# What happens to a user who mistypes, has variables in the environment, presses Ctrl-C, or has no room: each promise of make and
-# the launcher. Writes TAP. What each step printed is in $BUILD/test/first_contact.
+# What happens to a user who mistypes, has variables in the environment, presses Ctrl-C, or has no
+# room: each promise of make and the launcher. Writes TAP. What each step printed is in
+# $BUILD/test/first_contact.
 set -uo pipefail
 
 export BUILD=${BUILD:-build} MAKE=${MAKE:-make}
@@ -107,7 +108,8 @@ install_asks_first() {
 	done
 }
 
-# BUILD=build/other made build; that is no reason to refuse BUILD=build, as long as only builds are in it.
+# BUILD=build/other made build; that is no reason to refuse BUILD=build, as long as only builds are
+# in it.
 builds_within_are_no_strangers() {
 	local folder=$work/outer
 	mk/build_folder.sh claim "$folder/inner" && mk/build_folder.sh claim "$folder" && [ -e "$folder/.weir-build" ] || return 1
@@ -127,7 +129,8 @@ clean_removes_what_builds_made() {
 	make_alone BUILD="$folder" clean && [ ! -e "$folder" ]
 }
 
-# A machine that lacks everything but what setup.sh itself calls, and whose apt-get has to wait for its lock twice.
+# A machine that lacks everything but what setup.sh itself calls, and whose apt-get has to wait for
+# its lock twice.
 bare_machine() {
 	local tool
 	mkdir -p "$work/bin"
@@ -195,7 +198,8 @@ interrupt_leaves_nothing() {
 	[ $status -ne 0 ] && ! compgen -G "$own/run.*" && ! compgen -G "$own/*.img*"
 }
 
-# terminal NAME STATUS KEYS ANSWER VARIABLE=VALUE...: on a terminal; in the monitor the keys are typed, and answered, then poweroff.
+# terminal NAME STATUS KEYS ANSWER VARIABLE=VALUE...: on a terminal; in the monitor the keys are
+# typed, and answered, then poweroff.
 terminal() {
 	local name=$1 expected=$2 keys=$3 answer=$4 log=$work/$1.terminal typist status
 	shift 4

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# headers.sh: each header that a program may include compiles as C++20, alone, as it is and within extern "C", with debug checks and
-# without; and each struct in them has the same size and alignment as in C.
+# headers.sh: each header that a program may include compiles as C++20, alone, as it is and within
+# extern "C", with debug checks and without; and each struct in them has the same size and alignment
+# as in C.
 set -uo pipefail
 
 work=${BUILD:-build}/test/headers
@@ -39,7 +40,8 @@ for header in "${headers[@]}"; do
 	compile_alone "$header" -DWEIR_DEBUG -DWEIR_HOLDS
 done
 
-# The structs at the top level of a header: others are parts of these. One of them only the host has.
+# The structs at the top level of a header: others are parts of these. One of them only the host
+# has.
 {
 	printf '#include "%s"\n' "${headers[@]#src/}"
 	echo '#ifdef __cplusplus'

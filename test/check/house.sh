@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# house.sh [list] [-- FLAGS...]: measures the tree that it stands in, and prints one line `result: house ...`. With `list` it first
-# prints each offender as FILE:LINE: FIGURE: WHAT. FLAGS go to clang, which parses the code. Fails unless every figure below that
-# says (0) is 0, the median is at most 10 and the 90th percentile at most 22.
+# house.sh [list] [-- FLAGS...]: measures the tree that it stands in, and prints one line `result:
+# house ...`. With `list` it first prints each offender as FILE:LINE: FIGURE: WHAT. FLAGS go to
+# clang, which parses the code. Fails unless every figure below that says (0) is 0, the median is at
+# most 10 and the 90th percentile at most 22.
 #
 # Product code is what stands in src, boot, app, examples and tools, in files *.c, *.h and *.S.
 #

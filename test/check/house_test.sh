@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# house_test.sh: house.sh finds nothing in a small tree without faults, and exactly the one fault of each kind that is planted there.
+# house_test.sh: house.sh finds nothing in a small tree without faults, and exactly the one fault of
+# each kind that is planted there.
 set -euo pipefail
 export LC_ALL=C
 
@@ -63,7 +64,8 @@ clean="files_over_450=0 functions_over_60=0 function_p50=4 function_p90=4 bare_c
 clean="result: house $clean duplicate_terms=0"
 failed=0
 
-# expect NAME FIGURE=NUMBER PATTERN: of the tree as it is now; PATTERN is what an offender's line says.
+# expect NAME FIGURE=NUMBER PATTERN: of the tree as it is now; PATTERN is what an offender's line
+# says.
 expect() {
 	local name=$1 wanted=${clean/${2%%=*}=0/$2} got
 	got=$(result || true)

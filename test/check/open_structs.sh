@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Of the lines of members.pl, sorted: those that reach into another folder's struct, as PLACE: WHAT, once for each line of code and
-# struct. A line of open_structs.txt whose struct no header of its folder defines is one, too.
+# Of the lines of members.pl, sorted: those that reach into another folder's struct, as PLACE: WHAT,
+# once for each line of code and struct. A line of open_structs.txt whose struct no header of its
+# folder defines is one, too.
 set -euo pipefail
 
 list=test/check/open_structs.txt

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Programs in folders of their own are built, started and tested, by the tree and by an installation, from a path with blanks in
-# it. Writes TAP. What each step printed is in $BUILD/test/programs.
+# Programs in folders of their own are built, started and tested, by the tree and by an
+# installation, from a path with blanks in it. Writes TAP. What each step printed is in
+# $BUILD/test/programs.
 set -uo pipefail
 
 export BUILD=${BUILD:-build} MAKE=${MAKE:-make}
@@ -10,8 +11,8 @@ place="$work/a place"
 weir="$place/weir here"
 accelerator=${ACCEL:-tcg}
 
-# step NAME PATTERN COMMAND...: passes when the command succeeds and prints the pattern; a name that begins with "refused" when it
-# fails, and prints it.
+# step NAME PATTERN COMMAND...: passes when the command succeeds and prints the pattern; a name that
+# begins with "refused" when it fails, and prints it.
 step() {
 	local name=$1 pattern=$2 output=$work/${1//[ :]/-}.output status=0 expected=0
 	shift 2
@@ -122,7 +123,8 @@ from_the_template() {
 	step "refused: new where something is" 'there already' "$MAKE" --no-print-directory new APP="$place/new"
 }
 
-# A copy of the tree below a blank, as a user has who cloned it there: the example, which starts a card beside the machine.
+# A copy of the tree below a blank, as a user has who cloned it there: the example, which starts a
+# card beside the machine.
 example_below_a_blank() {
 	local copy="$place/tree here"
 	mkdir "$copy"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# registers.sh: no code of the image uses vector registers, but that of files named *_vector.c, and the tests that look at them.
+# registers.sh: no code of the image uses vector registers, but that of files named *_vector.c, and
+# the tests that look at them.
 set -euo pipefail
 export LC_ALL=C BUILD=${BUILD:-build}
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# spdx.sh [add] [PATH...]: each source file, or each below the paths, says its licence in its first line, or in the second one where
-# the first names an interpreter. Prints those that do not, and fails; with `add`, writes the line into them.
+# spdx.sh [add] [PATH...]: each source file, or each below the paths, says its licence in its first
+# line, or in the second one where the first names an interpreter. Prints those that do not, and
+# fails; with `add`, writes the line into them.
 set -euo pipefail
 
 tag="SPDX-License-Identifier: BSD-2-Clause" # as LICENSE says

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Each warning, error and panic of the image is in docs/TROUBLESHOOTING.md: the longest piece of it without a format is looked for.
+# Each warning, error and panic of the image is in docs/TROUBLESHOOTING.md: the longest piece of it
+# without a format is looked for.
 set -euo pipefail
 
 page=docs/TROUBLESHOOTING.md

@@ -3,7 +3,7 @@
 
 #include "pagecache/eviction/page_heap_internal.h"
 
-/* Blocks ------------------------------------------------------------------------------------------------------------------- */
+/* Blocks --------------------------------------------------------------------------------------- */
 
 static bool queue_is_valid(struct page_heap *heap, enum queue queue, uint32_t *queued)
 {
@@ -102,7 +102,7 @@ static bool page_heap_is_valid(struct volume *volume)
 		       atomic_load(&heap->blocks);
 }
 
-/* Pages -------------------------------------------------------------------------------------------------------------------- */
+/* Pages ---------------------------------------------------------------------------------------- */
 
 struct census {
 	uint64_t cached, dirty, failed, listed;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* A walker over everything that a page cache keeps, held against the rules of page.h, page_heap.h, longterm.h and loan.h. */
+/*
+ * A walker over everything that a page cache keeps, held against the rules of page.h, page_heap.h,
+ * longterm.h and loan.h.
+ */
 #pragma once
 
 #include "pagecache/pagecache.h"

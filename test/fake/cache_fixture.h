@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A machine for the tests of the page cache: 40 blocks of memory, and a disk attached as one volume, beside a flat copy of what
- * the volume should hold. Machines live side by side.
+ * A machine for the tests of the page cache: 40 blocks of memory, and a disk attached as one
+ * volume, beside a flat copy of what the volume should hold. Machines live side by side.
  */
 #pragma once
 
@@ -41,7 +41,10 @@ void cache_machine_init_guarantee(struct cache_machine *machine, uint64_t disk_b
 void cache_machine_init_sized(struct cache_machine *machine, uint64_t memory_bytes, uint64_t disk_bytes,
 			      const struct guarantee_config *guarantee);
 
-/* Leaves the volume only the first bytes of the disk, so that others may have the rest; nothing is cached then. */
+/*
+ * Leaves the volume only the first bytes of the disk, so that others may have the rest; nothing is
+ * cached then.
+ */
 void cache_machine_shrink(struct cache_machine *machine, uint64_t bytes);
 
 /* Checks everything, detaches, and compares disk and model. */
@@ -56,7 +59,10 @@ void cache_machine_read(struct cache_machine *machine, uint64_t offset, size_t b
 /* Writes something new, to the model, too. */
 void cache_machine_write(struct cache_machine *machine, struct random *random, uint64_t offset, size_t bytes);
 
-/* Writes what is dirty of the node, without a flush of the device. How the latest of the writes failed. */
+/*
+ * Writes what is dirty of the node, without a flush of the device. How the latest of the writes
+ * failed.
+ */
 status_t cache_write_back(struct node *node);
 
 /* Reads the volume from its start until the cache does not grow any more. */

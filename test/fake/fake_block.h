@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A block device over host memory. It completes requests at once, or from a thread of its own: in order or shuffled, after a
- * delay, or only when a test lets it. It fails those that a test asks it to, and can keep a log of what it did, from which the
- * disk can be made as a power cut at any point may leave it. A forgetful one has a volatile cache: it loses that when a flush
- * fails, and when a test resets it.
+ * A block device over host memory. It completes requests at once, or from a thread of its own: in
+ * order or shuffled, after a delay, or only when a test lets it. It fails those that a test asks it
+ * to, and can keep a log of what it did, from which the disk can be made as a power cut at any
+ * point may leave it. A forgetful one has a volatile cache: it loses that when a flush fails, and
+ * when a test resets it.
  */
 #pragma once
 
@@ -55,17 +56,26 @@ struct fake_block {
 	struct random random; /* the thread's */
 };
 
-/* `threaded`: requests complete on a thread. Limits as of a small disk: 512-byte sectors, 64 segments, 256 KB a request. */
+/*
+ * `threaded`: requests complete on a thread. Limits as of a small disk: 512-byte sectors, 64
+ * segments, 256 KB a request.
+ */
 void fake_block_init(struct fake_block *fake, uint64_t bytes, bool threaded);
 void fake_block_fini(struct fake_block *fake);
 
-/* Holds all requests that have not been begun, or lets them go on. Returns how many wait. Only a threaded one. */
+/*
+ * Holds all requests that have not been begun, or lets them go on. Returns how many wait. Only a
+ * threaded one.
+ */
 uint32_t fake_block_hold(struct fake_block *fake, bool hold);
 
 /* Makes it forgetful. With nothing under way. */
 void fake_block_forgetful(struct fake_block *fake);
 
-/* A forgetful one loses its cache, before the next request or (without a thread) at once, and counts that as a driver does. */
+/*
+ * A forgetful one loses its cache, before the next request or (without a thread) at once, and
+ * counts that as a driver does.
+ */
 void fake_block_reset(struct fake_block *fake);
 
 /* Begins the log. With nothing under way. */
@@ -75,7 +85,7 @@ void fake_block_log(struct fake_block *fake);
 size_t fake_block_log_count(struct fake_block *fake);
 
 /*
- * Makes in `image` the disk after a power cut behind the first `cut` events: all that a flush made durable, and of the later
- * writes any, each as a whole or not at all.
+ * Makes in `image` the disk after a power cut behind the first `cut` events: all that a flush made
+ * durable, and of the later writes any, each as a whole or not at all.
  */
 void fake_block_crash(struct fake_block *fake, size_t cut, struct random *random, unsigned char *image);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* A machine's memory for the tests of the heap: an arena, its metadata, and a small cache that gives way like a page cache. */
+/*
+ * A machine's memory for the tests of the heap: an arena, its metadata, and a small cache that
+ * gives way like a page cache.
+ */
 #pragma once
 
 #include "fake/memory_check.h"
@@ -46,9 +49,9 @@ struct nth_fault {
 void nth_fault_init(struct nth_fault *fault, unsigned left);
 
 /*
- * A cache of 4 KB pages: blocks in order of entry, filled in address order; when it cannot grow, the oldest block is refilled
- * in place. Pages can be made dirty: then they are only given when the cleaner may wait, which takes `write_ns` a block on the
- * test's clock.
+ * A cache of 4 KB pages: blocks in order of entry, filled in address order; when it cannot grow,
+ * the oldest block is refilled in place. Pages can be made dirty: then they are only given when the
+ * cleaner may wait, which takes `write_ns` a block on the test's clock.
  */
 struct test_cache {
 	struct memory *memory;

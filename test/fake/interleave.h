@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * All orders of the steps of two actors. A step ends where interrupts are on again (host_step_hook), so at the end of each
- * section under a lock that handlers take, too; only one actor runs at a time, and at the end of each step it goes on or the
- * other one does. The orders are tried one by one, in threads of their own: a depth-first search through the choices.
+ * All orders of the steps of two actors. A step ends where interrupts are on again
+ * (host_step_hook), so at the end of each section under a lock that handlers take, too; only one
+ * actor runs at a time, and at the end of each step it goes on or the other one does. The orders
+ * are tried one by one, in threads of their own: a depth-first search through the choices.
  */
 #pragma once
 

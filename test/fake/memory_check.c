@@ -4,7 +4,7 @@
 #include "heap/dma/dma_state.h"
 #include "heap/reclaim/guarantee_internal.h"
 
-/* The guarantee ----------------------------------------------------------------------------------------------------------- */
+/* The guarantee -------------------------------------------------------------------------------- */
 
 static bool blocks_are_valid(const struct guarantee *guarantee, const struct guarantee_slot *slot)
 {
@@ -69,9 +69,12 @@ bool guarantee_is_valid(struct guarantee *guarantee)
 	return guarantee->owner.blocks == own && counts_are_valid(guarantee);
 }
 
-/* DMA buffers ------------------------------------------------------------------------------------------------------------- */
+/* DMA buffers ---------------------------------------------------------------------------------- */
 
-/* Whether each buffer of blocks has a client that knows the device, and is in quarantine if the buffer is. */
+/*
+ * Whether each buffer of blocks has a client that knows the device, and is in quarantine if the
+ * buffer is.
+ */
 static bool buffer_is_valid(struct memory *memory, const struct dma_buffer *buffer)
 {
 	const struct dma_client *client = buffer->client;
@@ -99,7 +102,7 @@ static bool dma_is_valid(struct memory *memory)
 	return owned == 0;
 }
 
-/* The whole --------------------------------------------------------------------------------------------------------------- */
+/* The whole ------------------------------------------------------------------------------------ */
 
 bool memory_is_valid(struct memory *memory)
 {

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* What the objects of a heap should be: which slot has one, how large, and marked at its start and at its end. */
+/*
+ * What the objects of a heap should be: which slot has one, how large, and marked at its start and
+ * at its end.
+ */
 #pragma once
 
 #include "runtime/base/random.h"

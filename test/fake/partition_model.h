@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Which partitions a disk with an MBR has, in the obvious way: each claim to sectors is painted onto the disk, and a partition
- * whose sectors have no other claim is one. It reads the bytes of the disk, and shares no code with what it judges.
+ * Which partitions a disk with an MBR has, in the obvious way: each claim to sectors is painted
+ * onto the disk, and a partition whose sectors have no other claim is one. It reads the bytes of
+ * the disk, and shares no code with what it judges.
  */
 #pragma once
 
@@ -13,8 +14,8 @@ struct partition_model {
 };
 
 /*
- * For a disk that has at most 65536 sectors and a first sector that ends with the signature, and protects no GPT. No
- * partitions: partitions_read says STATUS_NOT_FOUND.
+ * For a disk that has at most 65536 sectors and a first sector that ends with the signature, and
+ * protects no GPT. No partitions: partitions_read says STATUS_NOT_FOUND.
  */
 void partition_model_read(struct partition_model *model, const unsigned char *disk, uint64_t sectors, uint32_t sector_bytes);
 

@@ -20,7 +20,10 @@ static bool fits_at(const struct place_model *model, const struct block_constrai
 	return true;
 }
 
-/* The most runs that begin at a block or above, for each block from the last one down; with and without the other run. */
+/*
+ * The most runs that begin at a block or above, for each block from the last one down; with and
+ * without the other run.
+ */
 bool place_model_holds(const struct place_model *model, const struct block_constraints *constraints, uint64_t blocks,
 		       uint64_t count, uint64_t last_blocks)
 {

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Requests wait in a queue of their disk; the disk that is done first completes its oldest one when the clock comes there. */
+/*
+ * Requests wait in a queue of their disk; the disk that is done first completes its oldest one when
+ * the clock comes there.
+ */
 #include "timed_disks.h"
 
 #include "runtime/base/assert.h"

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Disks of any speed on the test's clock (HOST_CLOCK_ALONE), each with a volume of its own: they work while the test's one
- * thread waits, and beside each stands which of its pages are dirty. Some are silent, some have a bad part.
+ * Disks of any speed on the test's clock (HOST_CLOCK_ALONE), each with a volume of its own: they
+ * work while the test's one thread waits, and beside each stands which of its pages are dirty. Some
+ * are silent, some have a bad part.
  */
 #pragma once
 

@@ -33,7 +33,7 @@ static void must(status_t status)
 		platform_panic("%s", status_text(status));
 }
 
-/* Making it ---------------------------------------------------------------------------------------------------------------- */
+/* Making it ------------------------------------------------------------------------------------ */
 
 static void disk_init(struct model *model)
 {
@@ -159,7 +159,7 @@ void model_fini(struct model *model)
 	fake_block_fini(&model->disk);
 }
 
-/* What should be where ----------------------------------------------------------------------------------------------------- */
+/* What should be where ------------------------------------------------------------------------- */
 
 struct node *model_node(struct model *model, unsigned number)
 {
@@ -213,7 +213,7 @@ void model_expect_disk(struct model *model, const struct node *node, uint64_t of
 	}
 }
 
-/* Checking ----------------------------------------------------------------------------------------------------------------- */
+/* Checking ------------------------------------------------------------------------------------- */
 
 /* What lies behind the end of a node in its last page is not the node's: it stays. */
 static void check_tail(struct model *model, const struct node *node)

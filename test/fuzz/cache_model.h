@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The page cache beside what it should hold: a small machine with a disk of which two volumes take a part each, and a flat copy
- * of that disk as the last successful writes have left it. The first volume is used as a whole, the second one through two
- * nodes of several extents, one of which begins in the middle of pages of the volume.
+ * The page cache beside what it should hold: a small machine with a disk of which two volumes take
+ * a part each, and a flat copy of that disk as the last successful writes have left it. The first
+ * volume is used as a whole, the second one through two nodes of several extents, one of which
+ * begins in the middle of pages of the volume.
  *
  *	expected   what is read through the cache
  *	disk.data  what the device has; the same as soon as a flush has succeeded
@@ -64,7 +65,9 @@ void model_init(struct model *model);
 /* With all faults gone: flushes, checks everything, and takes it all down. */
 void model_fini(struct model *model);
 
-/* Attaches a volume, and opens its files, the extents of which come in an order that `turn` says. */
+/*
+ * Attaches a volume, and opens its files, the extents of which come in an order that `turn` says.
+ */
 void model_attach(struct model *model, unsigned volume, unsigned turn);
 void model_file_open(struct model *model, unsigned file, unsigned turn);
 
@@ -101,8 +104,8 @@ bool model_read_may_fail(struct model *model, const struct node *node, uint64_t 
 bool model_is_short(const struct model *model);
 
 /*
- * Blocks that the volume gives to others when it has to: not the open ones, and none that would leave it less than its `keep`
- * if all its pages lay in as few blocks as they fit in.
+ * Blocks that the volume gives to others when it has to: not the open ones, and none that would
+ * leave it less than its `keep` if all its pages lay in as few blocks as they fit in.
  */
 uint64_t model_blocks_to_give(const struct volume *volume);
 

@@ -15,7 +15,7 @@ static void fill(struct model *model, unsigned char *memory, uint64_t bytes)
 		memory[i] = (unsigned char)((value >> (i % 8 * 8)) + i / 8);
 }
 
-/* Reading ------------------------------------------------------------------------------------------------------------------ */
+/* Reading -------------------------------------------------------------------------------------- */
 
 void model_read(struct model *model, struct node *node, uint64_t offset, uint64_t bytes)
 {
@@ -37,7 +37,7 @@ void model_read(struct model *model, struct node *node, uint64_t offset, uint64_
 		assert(model_is_device_error(status) && model_read_may_fail(model, node, offset, bytes));
 }
 
-/* Writing ------------------------------------------------------------------------------------------------------------------ */
+/* Writing -------------------------------------------------------------------------------------- */
 
 /* What a read of these bytes, which lie in one page, would give, without a frame for it. */
 static void peek(struct model *model, const struct node *node, uint64_t offset, unsigned char *data, uint64_t bytes)
@@ -53,7 +53,10 @@ static void peek(struct model *model, const struct node *node, uint64_t offset, 
 	}
 }
 
-/* Pages before the failing one are written, the others are as before; unless the same was there, that tells them apart. */
+/*
+ * Pages before the failing one are written, the others are as before; unless the same was there,
+ * that tells them apart.
+ */
 static void settle_write(struct model *model, const struct node *node, uint64_t offset, const unsigned char *data,
 			 uint64_t bytes)
 {
@@ -110,7 +113,7 @@ void model_write(struct model *model, struct node *node, uint64_t offset, uint64
 	settle_write(model, node, offset, model->buffer, bytes);
 }
 
-/* Forgetting --------------------------------------------------------------------------------------------------------------- */
+/* Forgetting ----------------------------------------------------------------------------------- */
 
 void model_discard(struct model *model, struct node *node, uint64_t offset, uint64_t bytes)
 {
@@ -137,9 +140,12 @@ void model_evict(struct model *model, struct node *node, uint64_t number)
 	}
 }
 
-/* Direct I/O --------------------------------------------------------------------------------------------------------------- */
+/* Direct I/O ----------------------------------------------------------------------------------- */
 
-/* What failed on the way may have been written in part: sector by sector it is old or new. Its ends may be cached. */
+/*
+ * What failed on the way may have been written in part: sector by sector it is old or new. Its ends
+ * may be cached.
+ */
 static void settle_direct_write(struct model *model, struct node *node, uint64_t offset, const unsigned char *data,
 				uint64_t bytes)
 {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Operations of the page cache, each with what may come of it: it does what the model expects, or fails for a reason that is
- * there, and then leaves what its contract says. Operations that would wait for the fuzzer's own mappings do nothing.
+ * Operations of the page cache, each with what may come of it: it does what the model expects, or
+ * fails for a reason that is there, and then leaves what its contract says. Operations that would
+ * wait for the fuzzer's own mappings do nothing.
  */
 #pragma once
 
@@ -18,7 +19,10 @@ void model_evict(struct model *model, struct node *node, uint64_t number);
 void model_flush(struct model *model, unsigned volume);
 void model_flush_node(struct model *model, struct node *node);
 
-/* Closes the file and opens it again, with its extents in another order; detaches the volume and attaches it again. */
+/*
+ * Closes the file and opens it again, with its extents in another order; detaches the volume and
+ * attaches it again.
+ */
 void model_reopen(struct model *model, unsigned file, bool discard, unsigned turn);
 void model_reattach(struct model *model, unsigned volume, bool discard, unsigned turn);
 

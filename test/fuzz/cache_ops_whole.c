@@ -8,7 +8,7 @@
 
 #define MAPPED_BYTES_MAX (64 * PAGE_BYTES)
 
-/* Mapping ------------------------------------------------------------------------------------------------------------------ */
+/* Mapping -------------------------------------------------------------------------------------- */
 
 /* Looks at, or fills, what the device would. */
 static void mapping_transfer(struct model *model, const struct mapping *mapping, uint64_t offset, uint64_t bytes)
@@ -47,7 +47,10 @@ static bool map_may_fail(struct model *model, const struct node *node, status_t 
 		atomic_load(&node->volume->device->gone));
 }
 
-/* There is another mapping for writing already, and with this one they would have more pages than may be dirty. */
+/*
+ * There is another mapping for writing already, and with this one they would have more pages than
+ * may be dirty.
+ */
 static bool is_beyond_limit(const struct model *model, const struct node *node, uint64_t offset, uint64_t bytes)
 {
 	const uint64_t pages = divide_round_up(offset % PAGE_BYTES + bytes, PAGE_BYTES);
@@ -106,7 +109,7 @@ void model_unmap(struct model *model, unsigned number)
 	model->mappings[number].mapping = NULL;
 }
 
-/* Flushing ----------------------------------------------------------------------------------------------------------------- */
+/* Flushing ------------------------------------------------------------------------------------- */
 
 static void check_flush(struct model *model, status_t status, bool may_fail)
 {
@@ -148,7 +151,7 @@ void model_flush_node(struct model *model, struct node *node)
 		model_check_node_written(model, node);
 }
 
-/* Closing and detaching ---------------------------------------------------------------------------------------------------- */
+/* Closing and detaching ------------------------------------------------------------------------ */
 
 static bool file_close(struct model *model, unsigned number, bool discard)
 {
@@ -194,7 +197,7 @@ void model_reattach(struct model *model, unsigned number, bool discard, unsigned
 			model_file_open(model, i, turn);
 }
 
-/* Memory for others -------------------------------------------------------------------------------------------------------- */
+/* Memory for others ---------------------------------------------------------------------------- */
 
 /* Blocks that a request that may wait can count on. */
 static uint64_t blocks_to_be_had(struct model *model)

@@ -10,7 +10,7 @@
 #define ENTRY_BYTES  128
 #define MBR_ENTRIES  4
 
-/* Decoding ----------------------------------------------------------------------------------------------------------------- */
+/* Decoding ------------------------------------------------------------------------------------- */
 
 /* Offsets and numbers that lie near something, more often than by chance. */
 static uint64_t decode_value(struct input *input, const struct disk_image *image)
@@ -138,7 +138,7 @@ void disk_image_decode(struct disk_image *image, struct input *input)
 	decode_links(image, input);
 }
 
-/* Layout ------------------------------------------------------------------------------------------------------------------- */
+/* Layout --------------------------------------------------------------------------------------- */
 
 static uint32_t table_bytes(const struct disk_image *image)
 {
@@ -166,7 +166,7 @@ static bool has_room(const struct disk_image *image)
 	return 2 * table_sectors(image) + 4 <= image->sectors;
 }
 
-/* Writing ------------------------------------------------------------------------------------------------------------------ */
+/* Writing -------------------------------------------------------------------------------------- */
 
 /* What lies beyond `limit` is not written. */
 static void put(unsigned char *memory, uint64_t offset, uint64_t limit, uint64_t value, uint32_t bytes)
@@ -301,7 +301,7 @@ void disk_image_write(const struct disk_image *image, unsigned char *disk)
 			write_copy(image, disk, i == 0);
 }
 
-/* What should be read ------------------------------------------------------------------------------------------------------ */
+/* What should be read -------------------------------------------------------------------------- */
 
 bool disk_image_is_good(const struct disk_image *image)
 {

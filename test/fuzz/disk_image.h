@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A disk as the partition fuzzer describes it: few numbers from which an image with right CRCs is made, so that the fuzzer gets
- * behind the checks of signature and CRC; and what is broken in it.
+ * A disk as the partition fuzzer describes it: few numbers from which an image with right CRCs is
+ * made, so that the fuzzer gets behind the checks of signature and CRC; and what is broken in it.
  */
 #pragma once
 
@@ -82,7 +82,10 @@ void disk_image_decode(struct disk_image *image, struct input *input);
 /* Into `sectors` * `sector_bytes` of zeros. */
 void disk_image_write(const struct disk_image *image, unsigned char *disk);
 
-/* Whether one good copy of a GPT lies behind an MBR that says so: then the disk must be read as it is described. */
+/*
+ * Whether one good copy of a GPT lies behind an MBR that says so: then the disk must be read as it
+ * is described.
+ */
 bool disk_image_is_good(const struct disk_image *image);
 
 /* What is to be found on a good one; at most DISK_ENTRIES_MAX. */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * DMA requests with any limits, on small machines with holes, beside a search through all places: a request is given, not now,
- * or never, exactly as that says; what is given keeps every limit, what fails changes nothing, and all comes back in the end.
+ * DMA requests with any limits, on small machines with holes, beside a search through all places: a
+ * request is given, not now, or never, exactly as that says; what is given keeps every limit, what
+ * fails changes nothing, and all comes back in the end.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,10 @@
 #define OPERATIONS_MAX 60
 #define RECORD_MAX     (256 * KIB) /* so long that a block has several, and one more costs no block */
 
-/* Holes, and what others hold, in a machine that begins at one of these blocks: zones end within it. */
+/*
+ * Holes, and what others hold, in a machine that begins at one of these blocks: zones end within
+ * it.
+ */
 static const uint64_t starts[] = { 1, 33, (256 * MIB >> BLOCK_SHIFT) - 20, (4 * GIB >> BLOCK_SHIFT) - 20,
 				   8 * GIB >> BLOCK_SHIFT };
 
@@ -251,7 +255,10 @@ static void cool_down(struct warmth *warmth)
 	general_heap_free(&memory->general, warmth->record);
 }
 
-/* A request that gets what it wants, or hears that it never will, may be ready to wait for ever; the others have a deadline. */
+/*
+ * A request that gets what it wants, or hears that it never will, may be ready to wait for ever;
+ * the others have a deadline.
+ */
 static void any_wait(struct input *input, enum answer answer, struct dma_request *request)
 {
 	request->wait = (enum memory_wait)input_below(input, answer == ANSWER_GIVEN || answer == ANSWER_NEVER ? 3 : 2);

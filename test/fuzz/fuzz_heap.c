@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * General heap and objcaches against a list of what they gave: the input is a stream of operations. See heap_model.h for the
- * machine and for what is expected of each.
+ * General heap and objcaches against a list of what they gave: the input is a stream of operations.
+ * See heap_model.h for the machine and for what is expected of each.
  */
 #include "heap_model.h"
 #include "input.h"

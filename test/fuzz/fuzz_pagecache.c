@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The page cache against a flat array: the input is a stream of operations. See cache_model.h for the machine, and cache_ops.h
- * for what is expected of each.
+ * The page cache against a flat array: the input is a stream of operations. See cache_model.h for
+ * the machine, and cache_ops.h for what is expected of each.
  */
 #include "cache_ops.h"
 #include "input.h"
 
 #define OPERATIONS_MAX 400
 
-/* A range of a node: mostly within it, in a few hot places or anywhere; some lie partly or wholly outside. */
+/*
+ * A range of a node: mostly within it, in a few hot places or anywhere; some lie partly or wholly
+ * outside.
+ */
 struct node_range {
 	struct node *node;
 	uint64_t offset;

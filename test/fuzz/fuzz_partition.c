@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Partition tables. The input describes a disk: its size and sectors, an MBR, entries, and what is wrong with each copy of the
- * GPT, before or after the CRCs have been made right; or a chain of logical partitions. All zeros are a good disk with an empty
- * table. A GPT of which nothing is wrong must be read as it was described, and any MBR as the model reads it; what is accepted
- * of any other must be a sane set of partitions.
+ * Partition tables. The input describes a disk: its size and sectors, an MBR, entries, and what is
+ * wrong with each copy of the GPT, before or after the CRCs have been made right; or a chain of
+ * logical partitions. All zeros are a good disk with an empty table. A GPT of which nothing is
+ * wrong must be read as it was described, and any MBR as the model reads it; what is accepted of
+ * any other must be a sane set of partitions.
  */
 #include <sanitizer/asan_interface.h>
 #include <stdlib.h>
@@ -60,8 +61,9 @@ static void submit_checked(struct block_device *device, struct block_request *re
 }
 
 /*
- * The MBR and both headers; and each copy of the table once, of which a good one is as large as it is described, and another
- * one may say that it takes the whole disk; or one record for each place in the result.
+ * The MBR and both headers; and each copy of the table once, of which a good one is as large as it
+ * is described, and another one may say that it takes the whole disk; or one record for each place
+ * in the result.
  */
 static uint32_t requests_bound(const struct disk_image *image)
 {

@@ -8,8 +8,8 @@
 #include "runtime/base/bits.h"
 
 /*
- * A request may fail if something was made to fail during it, or where free blocks are few: it takes one, and its metadata
- * another one. Runs may find no place among what is left.
+ * A request may fail if something was made to fail during it, or where free blocks are few: it
+ * takes one, and its metadata another one. Runs may find no place among what is left.
  */
 static void check_refusal(const struct heap_model *model, size_t bytes, uint64_t failed_before)
 {

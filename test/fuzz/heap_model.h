@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The heap beside a list of what it has given: a block heap, a general heap and some objcaches on a small machine of their own,
- * whose source of blocks fails when it is told to. Every object is noted with its size and a stamp, which is looked at again
- * before the object is freed. What is not as it must be ends in an assert.
+ * The heap beside a list of what it has given: a block heap, a general heap and some objcaches on a
+ * small machine of their own, whose source of blocks fails when it is told to. Every object is
+ * noted with its size and a stamp, which is looked at again before the object is freed. What is not
+ * as it must be ends in an assert.
  */
 #pragma once
 

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The machine of the heap model: what lies in its objects, where its blocks come from, its beginning and its end. */
+/*
+ * The machine of the heap model: what lies in its objects, where its blocks come from, its
+ * beginning and its end.
+ */
 #include "heap_model.h"
 
 #include <stdlib.h>
@@ -23,7 +26,7 @@ const struct heap_model_kind heap_model_kinds[HEAP_MODEL_CACHES] = {
 	{ "large", 100000, 0, 0, 0, true }, /* without magazines */
 };
 
-/* Content --------------------------------------------------------------------------------------------------------------- */
+/* Content -------------------------------------------------------------------------------------- */
 
 static bool is_stamped_at(size_t i, size_t bytes)
 {
@@ -79,7 +82,7 @@ static void destroy(void *object, void *context)
 	from->constructed--;
 }
 
-/* Sources --------------------------------------------------------------------------------------------------------------- */
+/* Sources -------------------------------------------------------------------------------------- */
 
 static bool next_fails(uint64_t *bits)
 {
@@ -134,7 +137,7 @@ void heap_model_inject(struct heap_model *model, uint64_t bits)
 	objcaches_detach(&model->blocks);
 }
 
-/* Beginning and end ----------------------------------------------------------------------------------------------------- */
+/* Beginning and end ---------------------------------------------------------------------------- */
 
 static void machine_make(void)
 {

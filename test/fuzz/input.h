@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What a fuzz target is made of: the bytes that libFuzzer gives, read from the front as choices. Behind the end there are
- * zeros, so every string of bytes is a valid input, and the shorter one is the simpler one.
+ * What a fuzz target is made of: the bytes that libFuzzer gives, read from the front as choices.
+ * Behind the end there are zeros, so every string of bytes is a valid input, and the shorter one is
+ * the simpler one.
  */
 #pragma once
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * make_seeds DIRECTORY COUNT: inputs to begin with, the same ones every time. Every string of bytes is an input of our targets;
- * here are short and long ones, some of large and some of small numbers.
+ * make_seeds DIRECTORY COUNT: inputs to begin with, the same ones every time. Every string of bytes
+ * is an input of our targets; here are short and long ones, some of large and some of small
+ * numbers.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# run.sh short|SECONDS PROGRAM...: runs fuzz targets. For some seconds each, they go on from the corpus that earlier runs have left
-# in $BUILD/fuzz; a short run is always the same one: from the seeds, with the same choices. What fails is kept beside the corpus,
-# and `PROGRAM FILE` runs it again.
+# run.sh short|SECONDS PROGRAM...: runs fuzz targets. For some seconds each, they go on from the
+# corpus that earlier runs have left in $BUILD/fuzz; a short run is always the same one: from the
+# seeds, with the same choices. What fails is kept beside the corpus, and `PROGRAM FILE` runs it
+# again.
 set -uo pipefail
 
 build=${BUILD:-build}

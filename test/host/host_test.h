@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The main function of a host test: HOST_TEST_MAIN("suite", test_one, test_two, ...) at the end of the file. With
- * HOST_TEST_ONLY in the environment it runs only the tests with that word in their names. Tests of several threads have
- * "threads" in theirs: these run under the thread sanitizer, too.
+ * The main function of a host test: HOST_TEST_MAIN("suite", test_one, test_two, ...) at the end of
+ * the file. With HOST_TEST_ONLY in the environment it runs only the tests with that word in their
+ * names. Tests of several threads have "threads" in theirs: these run under the thread sanitizer,
+ * too.
  */
 #pragma once
 

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Time of a test, which runs by the computer's clock or by the test's own, and waiting on a word, which is a futex. */
+/*
+ * Time of a test, which runs by the computer's clock or by the test's own, and waiting on a word,
+ * which is a futex.
+ */
 #include "platform_host.h"
 
 #include <errno.h>
@@ -13,8 +16,8 @@
 #define WAIT_SLICE_NS NS_PER_MS
 
 /*
- * The thread sanitizer holds signals back while a thread sleeps in a system call: none sleeps for long there, so a wake-up that
- * is missing only shows in other builds.
+ * The thread sanitizer holds signals back while a thread sleeps in a system call: none sleeps for
+ * long there, so a wake-up that is missing only shows in other builds.
  */
 #ifndef __has_feature
 #define __has_feature(feature) 0
@@ -85,8 +88,9 @@ static status_t wait_alone(uint64_t deadline_ns)
 }
 
 /*
- * A clock that tests turn cannot end a wait of the kernel's, so there the wait ends early every now and then. One without a
- * deadline ends when it is woken, and not before (but see SLEEP_MAX_NS): a wake-up that is missing shows.
+ * A clock that tests turn cannot end a wait of the kernel's, so there the wait ends early every now
+ * and then. One without a deadline ends when it is woken, and not before (but see SLEEP_MAX_NS): a
+ * wake-up that is missing shows.
  */
 status_t platform_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns)
 {

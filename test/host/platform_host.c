@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A thread is a CPU and a task in one: it is never preempted by another "task" of its CPU, so the preemption count only decides
- * what may sleep. Interrupts are signals: a thread that holds them runs what came meanwhile when it restores them.
+ * A thread is a CPU and a task in one: it is never preempted by another "task" of its CPU, so the
+ * preemption count only decides what may sleep. Interrupts are signals: a thread that holds them
+ * runs what came meanwhile when it restores them.
  */
 #define _GNU_SOURCE
 #include "platform_host.h"
@@ -74,7 +75,10 @@ void host_handler_run(void (*run)(void *context), void *context)
 	run_without_interrupts(run, context, true);
 }
 
-/* On the calling thread itself it is no handler. What the call consists of was set before `pending`. */
+/*
+ * On the calling thread itself it is no handler. What the call consists of was set before
+ * `pending`.
+ */
 static void call_run(bool handler)
 {
 	(void)atomic_load(&call.pending);
@@ -248,7 +252,10 @@ void platform_run_on_all_cpus(void (*run)(void *context), void *context)
 
 	if (!platform_may_sleep())
 		platform_panic("platform_run_on_all_cpus where nothing may sleep");
-	/* Not asleep, since the holder may wait for this thread: the thread sanitizer takes no signal in there. */
+	/*
+	 * Not asleep, since the holder may wait for this thread: the thread sanitizer takes no
+	 * signal in there.
+	 */
 	while (pthread_mutex_trylock(&call.lock) != 0)
 		sched_yield();
 	pthread_mutex_lock(&cpus_lock);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Simulated physical memory: an arena is a file in memory, so that its pages can be mapped a second time, in any order. */
+/*
+ * Simulated physical memory: an arena is a file in memory, so that its pages can be mapped a second
+ * time, in any order.
+ */
 #define _GNU_SOURCE
 #include "platform_host.h"
 
@@ -29,7 +32,10 @@ struct host_arena {
 
 static struct host_arena arenas[ARENAS_MAX];
 
-/* Addresses for so many bytes, which are aligned to blocks where those of the memory are, as in the kernel's direct map. */
+/*
+ * Addresses for so many bytes, which are aligned to blocks where those of the memory are, as in the
+ * kernel's direct map.
+ */
 static char *aligned_hole(uint64_t start, uint64_t bytes)
 {
 	const uint64_t room = bytes + 2 * BLOCK_BYTES;
@@ -142,7 +148,7 @@ void platform_unmap(void *mapped, uint64_t bytes)
 		fail("munmap");
 }
 
-/* Guarded memory ---------------------------------------------------------------------------------------------------------- */
+/* Guarded memory ------------------------------------------------------------------------------- */
 
 #define GUARDED_MAX       4
 #define EXPLANATION_BYTES 400

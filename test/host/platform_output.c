@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Log, output and panic of a test: printed, captured, or carried out of a child that is expected to panic. */
+/*
+ * Log, output and panic of a test: printed, captured, or carried out of a child that is expected to
+ * panic.
+ */
 #include "platform_host.h"
 
 #include <pthread.h>

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# run.sh PROGRAM...: runs host tests, two at a time, and writes TAP: one line a test, whose name begins with $LABEL; a failed program
-# shows its output, too.
+# run.sh PROGRAM...: runs host tests, two at a time, and writes TAP: one line a test, whose name
+# begins with $LABEL; a failed program shows its output, too.
 set -uo pipefail
 
 export label=${LABEL:-host}
@@ -15,7 +15,8 @@ run_one() { # PROGRAM
 	rm -f "$tap"
 	CK_TAP_LOG_FILE_NAME=$tap timeout 300 "$1" >"$output" 2>&1
 	status=$?
-	# libcheck numbers from 1 and gives "file:suite:test: message"; without a plan that was kept, the run was cut off.
+	# libcheck numbers from 1 and gives "file:suite:test: message"; without a plan that was
+	# kept, the run was cut off.
 	local planned seen
 	planned=$(sed -n 's/^1\.\.\([0-9]*\)$/\1/p' "$tap" 2>/dev/null)
 	seen=$(grep -cE '^(not )?ok ' "$tap" 2>/dev/null)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Each allocation of a workload over heap, DMA memory and page cache fails once: the first one, then the second one, until
- * none is left to fail; then all from one on, until that is noticed. What failed says so, is as before, and succeeds when
- * it is tried again. At the end nothing is left behind, and the disk holds all that was written.
+ * Each allocation of a workload over heap, DMA memory and page cache fails once: the first one,
+ * then the second one, until none is left to fail; then all from one on, until that is noticed.
+ * What failed says so, is as before, and succeeds when it is tried again. At the end nothing is
+ * left behind, and the disk holds all that was written.
  */
 #include "host_test.h"
 
@@ -80,7 +81,7 @@ static bool must_fail(struct fault_injector *self, const char *where, uint64_t b
 
 #define must_get(pointer, call) must(((pointer) = (call)) ? STATUS_OK : STATUS_NO_MEMORY)
 
-/* Page cache ------------------------------------------------------------------------------------------------------------ */
+/* Page cache ----------------------------------------------------------------------------------- */
 
 static void pages_begin(void)
 {
@@ -182,7 +183,7 @@ static void pages_end(void)
 	ck_assert_int_eq(pagecache_fini(&pagecache), STATUS_OK);
 }
 
-/* Heap ------------------------------------------------------------------------------------------------------------------ */
+/* Heap ----------------------------------------------------------------------------------------- */
 
 static const size_t sizes[] = { 16, 5000, 300000, 3 * MIB };
 
@@ -276,7 +277,7 @@ static void dma_work(void)
 	ck_assert_uint_eq(dma_device_leaks(memory_dma(memory), &plain), 0);
 }
 
-/* All --------------------------------------------------------------------------------------------------------------------- */
+/* All ------------------------------------------------------------------------------------------ */
 
 static void heap_work(void)
 {

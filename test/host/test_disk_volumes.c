@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Volumes of disks: what is attached, with which values, what excludes what, and changes while they are in use. */
+/*
+ * Volumes of disks: what is attached, with which values, what excludes what, and changes while they
+ * are in use.
+ */
 #include <stdio.h>
 #include <string.h>
 
@@ -23,7 +26,7 @@ static struct command_table command_table;
 static struct volumes volumes;
 static char output[8192];
 
-/* Disks ------------------------------------------------------------------------------------------------------------------- */
+/* Disks ---------------------------------------------------------------------------------------- */
 
 static void put(struct fake_block *disk, uint64_t offset, uint64_t value, size_t bytes)
 {
@@ -45,7 +48,10 @@ static void entry_put(struct fake_block *disk, unsigned index, uint64_t first, u
 
 static const char *first_label = "first one";
 
-/* Partitions 1 "first one" and 2 "second"; the second label has a letter of two bytes, and one of three. */
+/*
+ * Partitions 1 "first one" and 2 "second"; the second label has a letter of two bytes, and one of
+ * three.
+ */
 static void gpt_put(struct fake_block *disk)
 {
 	put(disk, 446 + 4, 0xee, 1);
@@ -142,7 +148,7 @@ static void expect_output(const char *part)
 	ck_assert_msg(strstr(output, part), "\"%s\" is not in: %s", part, output);
 }
 
-/* Starting ---------------------------------------------------------------------------------------------------------------- */
+/* Starting ------------------------------------------------------------------------------------- */
 
 START_TEST(partitions_are_attached_or_the_disk_as_a_whole)
 {
@@ -230,7 +236,7 @@ START_TEST(a_run_does_not_begin_with_wrong_rules)
 }
 END_TEST
 
-/* Commands ---------------------------------------------------------------------------------------------------------------- */
+/* Commands ------------------------------------------------------------------------------------- */
 
 START_TEST(values_are_set_at_run_time)
 {
@@ -305,7 +311,7 @@ START_TEST(tab_knows_volumes_and_settings)
 }
 END_TEST
 
-/* Volumes that share sectors ---------------------------------------------------------------------------------------------- */
+/* Volumes that share sectors ------------------------------------------------------------------- */
 
 #define PLACES 12
 

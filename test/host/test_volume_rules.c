@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The text of volume rules: what is right means what it says, whatever its quotes and blanks; what is wrong is refused. */
+/*
+ * The text of volume rules: what is right means what it says, whatever its quotes and blanks; what
+ * is wrong is refused.
+ */
 #include "host_test.h"
 
 #include <stdio.h>
@@ -146,7 +149,10 @@ START_TEST(a_word_that_is_too_long_is_not_cut)
 }
 END_TEST
 
-/* Text of any rule: selectors and settings in any order, blanks anywhere between them, quotes around any part of a word. */
+/*
+ * Text of any rule: selectors and settings in any order, blanks anywhere between them, quotes
+ * around any part of a word.
+ */
 static void append_word(char *text, struct random *random, const char *word)
 {
 	const bool needs = strpbrk(word, " ;\t") != NULL;
@@ -198,7 +204,10 @@ START_TEST(any_rule_means_what_it_says)
 }
 END_TEST
 
-/* Pieces of rules, and bytes, in any order: no crash, no endless loop, and no setting outside of its range. */
+/*
+ * Pieces of rules, and bytes, in any order: no crash, no endless loop, and no setting outside of
+ * its range.
+ */
 START_TEST(any_text_ends_and_keeps_to_the_ranges)
 {
 	static const char *const pieces[] = { "virtio0",

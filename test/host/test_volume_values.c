@@ -63,7 +63,10 @@ static void read_all(struct volume *volume)
 		ck_assert_int_eq(node_read(&volume->node, offset, buffer, MIB), STATUS_OK);
 }
 
-/* A volume that gave is preferred to none that had more than its cache minimum left, and all have at least theirs. */
+/*
+ * A volume that gave is preferred to none that had more than its cache minimum left, and all have
+ * at least theirs.
+ */
 START_TEST(drains_go_by_the_values_of_the_moment)
 {
 	static struct crowd crowd;

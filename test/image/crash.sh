@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# crash.sh [CUTS [SEED]]: what a crash would leave on a disk, see test/tools/crash_replay.c. Writes TAP. The scenario `crash` runs
-# on a virtio and on an NVMe disk below which QEMU records each write and flush. What the machines printed and the logs are in
-# $BUILD/test/crash.
+# crash.sh [CUTS [SEED]]: what a crash would leave on a disk, see test/tools/crash_replay.c. Writes
+# TAP. The scenario `crash` runs on a virtio and on an NVMe disk below which QEMU records each write
+# and flush. What the machines printed and the logs are in $BUILD/test/crash.
 set -uo pipefail
 
 export BUILD=${BUILD:-build} MAKE=${MAKE:-make}
@@ -11,7 +11,8 @@ seed=${2:-1}
 work=$BUILD/test/crash
 firmware=${OVMF:-/usr/share/ovmf/OVMF.fd}
 limit=80
-# Pages get old soon and are kept by nothing, so that the background writer and the drains write beside the flushes.
+# Pages get old soon and are kept by nothing, so that the background writer and the drains write
+# beside the flushes.
 config="-DPAGECACHE_DIRTY_AGE_MS=100 -DPAGECACHE_KEEP_BYTES=0"
 image=$BUILD/crash/weir_test.efi
 
@@ -20,8 +21,8 @@ prepare() {
 		"$MAKE" --no-print-directory -j"$(nproc)" BUILD="$BUILD/crash" LIBRARY="$BUILD/image" CONFIG="$config" "$image"
 }
 
-# crash_run NAME VOLUME DEVICE...: one machine. The disk takes writes slowly and flushes at once, so that a flush that did not wait
-# for a write would overtake it.
+# crash_run NAME VOLUME DEVICE...: one machine. The disk takes writes slowly and flushes at once, so
+# that a flush that did not wait for a write would overtake it.
 crash_run() {
 	local name=$1 volume=$2 disk=$work/$1.img log=$work/$1.log
 	shift 2

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* For tests that take the drivers of disks away and bring them back: a disk, its function, and its volume in the page cache. */
+/*
+ * For tests that take the drivers of disks away and bring them back: a disk, its function, and its
+ * volume in the page cache.
+ */
 #pragma once
 
 #include "drivers/driver.h"

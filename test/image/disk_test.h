@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * For tests of disks: memory for requests, and many requests at once. Tests use only disks with the pages of the test pattern,
- * and leave them as they were: on a user's machine the others may hold data of value.
+ * For tests of disks: memory for requests, and many requests at once. Tests use only disks with the
+ * pages of the test pattern, and leave them as they were: on a user's machine the others may hold
+ * data of value.
  */
 #pragma once
 
@@ -23,7 +24,9 @@ struct disk_test_request {
 /* The disk behind `device` (NULL: the first) with the test pattern, and its seed; NULL: no more. */
 struct block_device *disk_test_next(struct image_test_run *test, struct block_device *device, uint64_t *seed);
 
-/* A request for `bytes` with memory of its own, in pieces of 4 KB; NULL and a failure: no memory. */
+/*
+ * A request for `bytes` with memory of its own, in pieces of 4 KB; NULL and a failure: no memory.
+ */
 struct disk_test_request *disk_test_alloc(struct image_test_run *test, uint64_t bytes);
 void disk_test_free(struct image_test_run *test, struct disk_test_request *request);
 

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* For tests of disks that the command line names because something is wrong with them, such as faulty=virtio0. */
+/*
+ * For tests of disks that the command line names because something is wrong with them, such as
+ * faulty=virtio0.
+ */
 #pragma once
 
 #include "image_test.h"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# What a person types: `make run`, with short jobs. Writes TAP; the output of each job is in $BUILD/test/image/NAME.job.
+# What a person types: `make run`, with short jobs. Writes TAP; the output of each job is in
+# $BUILD/test/image/NAME.job.
 set -uo pipefail
 
 export BUILD=${BUILD:-build} MAKE=${MAKE:-make}
@@ -8,7 +9,8 @@ accelerator=${ACCEL:-tcg}
 work=$BUILD/test/image
 mkdir -p "$work"
 
-# job NAME SECONDS VARIABLE=VALUE...: runs it; afterwards $status and $result, the line that begins with "result:", tell.
+# job NAME SECONDS VARIABLE=VALUE...: runs it; afterwards $status and $result, the line that begins
+# with "result:", tell.
 job() {
 	name=$1
 	timeout "$2" "$MAKE" --no-print-directory BUILD="$BUILD" ACCEL="$accelerator" run "${@:3}" </dev/null >"$work/$name.job" 2>&1
@@ -16,7 +18,8 @@ job() {
 	result=$(tr -d '\r' <"$work/$name.job" | grep '^result: ' | tail -1)
 }
 
-# verdict CONDITION: prints the job's TAP line. The condition is given as a command; an unclean end fails in any case.
+# verdict CONDITION: prints the job's TAP line. The condition is given as a command; an unclean end
+# fails in any case.
 verdict() {
 	if [ "$status" -eq 0 ] && "$@"; then
 		echo "ok - job $name: $result"
@@ -47,7 +50,8 @@ capture_is_good() {
 			'BEGIN { exit !(gained > 0 && lost <= 1.1 * gained) }'
 }
 
-# The scenarios about taking memory, in one boot: each has to keep its promises, and those named by counts of bytes its bars, too.
+# The scenarios about taking memory, in one boot: each has to keep its promises, and those named by
+# counts of bytes its bars, too.
 scenario_is_good() {
 	case $1 in
 	churn | crowd | volumes) [ "$(value_of failures)" = 0 ] && [ "$(value_of missed)" = 0 ] ;;
@@ -76,14 +80,16 @@ stream_is_good() {
 		awk -v read="$(value_of read_ratio)" -v write="$(value_of write_ratio)" 'BEGIN { exit !(read > 0 && write > 0) }'
 }
 
-# Counts of one task, so the machine's mood does not matter much. An exact LRU loses ten points on these references.
+# Counts of one task, so the machine's mood does not matter much. An exact LRU loses ten points on
+# these references.
 scan_is_good() {
 	[ "$(value_of bad_pages)" = 0 ] && [ "$(value_of scanned_bytes)" -ge "$1" ] &&
 		awk -v before="$(value_of hot_hit_before)" -v lost="$(value_of lost_points)" \
 			'BEGIN { exit !(before > 0.99 && lost <= 2) }'
 }
 
-# 2000 pages all over a large disk, written, read, and read again: a third of the references has to miss, and no other.
+# 2000 pages all over a large disk, written, read, and read again: a third of the references has to
+# miss, and no other.
 trace_text() {
 	awk 'BEGIN {
 		for (turn = 0; turn < 3; turn++) {
@@ -116,7 +122,8 @@ checksum_image() {
 	rm -rf "$tree"
 }
 
-# A disk of one's own, on a machine without the other devices: crash writes only to a disk that holds nothing.
+# A disk of one's own, on a machine without the other devices: crash writes only to a disk that
+# holds nothing.
 disk_is_empty() {
 	cmp -s "$work/own.img" <(head -c 8M /dev/zero)
 }

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# A log that survives: a machine panics on purpose, the next one reads what the first one has shown, panic included. On each kind of
-# disk, for a disk as a whole and for a partition. Writes TAP. What the machines printed is in $BUILD/test/log.
+# A log that survives: a machine panics on purpose, the next one reads what the first one has shown,
+# panic included. On each kind of disk, for a disk as a whole and for a partition. Writes TAP. What
+# the machines printed is in $BUILD/test/log.
 set -uo pipefail
 
 export BUILD=${BUILD:-build} MAKE=${MAKE:-make}
@@ -38,7 +39,8 @@ changed() {
 	cmp -l "$1" "$2" | awk -v block=$block '{ print int(($1 - 1) / block) }' | uniq
 }
 
-# Blocks of the area that is so many long, from the block FIRST on: all that may change, and what only a panic writes.
+# Blocks of the area that is so many long, from the block FIRST on: all that may change, and what
+# only a panic writes.
 check_blocks() { # NAME FIRST BLOCKS
 	local number in_ring=0 in_panic=0
 	for number in $(changed "$work/$1.before" "$work/$1.img"); do

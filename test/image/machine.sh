@@ -15,7 +15,8 @@ machine_is_large() {
 	[[ $(machine_field "$1" 6) =~ -smp\ ([0-9]+) ]] && [ "${BASH_REMATCH[1]}" -gt 2 ]
 }
 
-# Media of their own, whose command line starts the tests, and disks with the numbered pages of the test pattern.
+# Media of their own, whose command line starts the tests, and disks with the numbered pages of the
+# test pattern.
 media_prepare() {
 	local kind
 	"$MAKE" --no-print-directory BUILD="$BUILD" "$BUILD/weir.efi" "$BUILD/weir_test.efi" "$BUILD/make_pattern" || return 1
@@ -23,7 +24,8 @@ media_prepare() {
 		boot/media.sh $kind "$BUILD/weir_test.efi" "$work/test.$kind" "test=all" || return 1
 	done
 	"$MAKE" --no-print-directory -j"$(nproc)" BUILD="$BUILD/debug" DEBUG=1 "$BUILD/debug/weir_test.efi" || return 1
-	# An image that does not wait long for a disk, and then leaves it alone, so that a slow one has time to recover.
+	# An image that does not wait long for a disk, and then leaves it alone, so that a slow one
+	# has time to recover.
 	"$MAKE" --no-print-directory -j"$(nproc)" BUILD="$BUILD/impatient" LIBRARY="$BUILD/image" \
 		CONFIG="-DDRIVER_IO_TIMEOUT_MS=1000 -DPAGECACHE_RETRY_MS=120000" "$BUILD/impatient/weir_test.efi" || return 1
 	for kind in faulty-virtio faulty-nvme stuck-virtio stuck-nvme; do
@@ -48,14 +50,16 @@ machine_boot_arguments() {
 	esac
 }
 
-# What the in-image tests and `make run` know: two disks, whose changes go with the machine, and the example device.
+# What the in-image tests and `make run` know: two disks, whose changes go with the machine, and the
+# example device.
 machine_device_arguments() {
 	printf '%s\n' -drive "if=none,id=data,format=raw,snapshot=on,file=$work/data.img" -device virtio-blk-pci,drive=data \
 		-drive "if=none,id=digitizer,format=raw,snapshot=on,file=$work/digitizer.img" \
 		-device nvme,drive=digitizer,serial=digitizer -device edu
 }
 
-# The TAP that a machine printed, its lines named after the machine; a plan that was not kept is a failure.
+# The TAP that a machine printed, its lines named after the machine; a plan that was not kept is a
+# failure.
 machine_tap() { # NAME STATUS
 	tr -d '\r' <"$work/$1.serial" | awk -v name="$1" -v status="$2" '
 		/^1\.\.[0-9]+$/ { planned = substr($0, 4); next }
@@ -84,7 +88,8 @@ machine_status() { # NAME STATUS
 	if [ "$2" -eq 0 ]; then echo "ok - $1"; else echo "not ok - $1: ended with status $2"; fi
 }
 
-# QEMU's isa-debug-exit makes odd statuses; 124 is a timeout. A frame of the backtrace names a function and an offset in it.
+# QEMU's isa-debug-exit makes odd statuses; 124 is a timeout. A frame of the backtrace names a
+# function and an offset in it.
 machine_fault() { # NAME STATUS
 	local frames
 	frames=$(tr -d '\r' <"$work/$1.serial" | grep -cE '[A-Za-z_][A-Za-z0-9_]*\+0x[0-9a-f]+')
@@ -135,7 +140,8 @@ machine_run() { # NAME
 	rm -f "$work/$name.serial"
 	touch "$work/$name.serial"
 	[[ " ${arguments[*]} " == *" -serial "* ]] || arguments+=(-serial "file:$work/$name.serial")
-	# A reset ends the run where the report shows it; without a report it must not look like success.
+	# A reset ends the run where the report shows it; without a report it must not look like
+	# success.
 	[ "$check" = status ] || arguments+=(-no-reboot)
 
 	timeout "$seconds" qemu-system-x86_64 -accel tcg -bios "$firmware" -display none -net none -monitor none \

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Talks to the monitor on the serial line as a person would, and writes TAP. The transcript is in $BUILD/test/image/monitor.serial.
+# Talks to the monitor on the serial line as a person would, and writes TAP. The transcript is in
+# $BUILD/test/image/monitor.serial.
 set -uo pipefail
 
 export BUILD=${BUILD:-build} MAKE=${MAKE:-make}
@@ -18,7 +19,8 @@ heard() {
 	done
 }
 
-# until_complete SECONDS TEXT: waits until the text and the end of its line are in what came since the last step.
+# until_complete SECONDS TEXT: waits until the text and the end of its line are in what came since
+# the last step.
 until_complete() {
 	local deadline=$((SECONDS + $1))
 	until tail -c +$((seen + 1)) "$transcript" | tr -d '\r' | tr '\n' '|' | grep -qF -- "$2|"; do
@@ -105,7 +107,8 @@ else
 	echo "ok - monitor: poweroff shows no leak where there is none"
 fi
 
-# The medium as it is handed out, on a machine with a foreign disk, and on one without any: the monitor stays open.
+# The medium as it is handed out, on a machine with a foreign disk, and on one without any: the
+# monitor stays open.
 truncate -s 4M "$work/own.img"
 boot/media.sh iso "$BUILD/weir.efi" "$work/plain.iso" "" >/dev/null || echo "not ok - monitor: no plain medium"
 
@@ -186,7 +189,8 @@ volumes_session whole "virtio0 whole=1 preference=3"
 say "a disk as a whole" 'volumes\r' "$(row virtio0 3 '8 MB' '2 MB')"
 volumes_end whole '^virtio0p[12] '
 
-# page_step NAME KEYS PATTERN LINES: the answer has the pattern at its end, and so many lines before it at most.
+# page_step NAME KEYS PATTERN LINES: the answer has the pattern at its end, and so many lines before
+# it at most.
 page_step() {
 	local lines
 	seen=$(stat -c %s "$transcript")

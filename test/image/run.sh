@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# run.sh [PATTERN]: starts the image on the machines of machines.txt whose name matches, as "pc*" does, and writes TAP. What a
-# machine printed is in $BUILD/test/image/NAME.serial.
+# run.sh [PATTERN]: starts the image on the machines of machines.txt whose name matches, as "pc*"
+# does, and writes TAP. What a machine printed is in $BUILD/test/image/NAME.serial.
 set -uo pipefail
 
 export BUILD=${BUILD:-build} MAKE=${MAKE:-make}

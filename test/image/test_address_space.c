@@ -68,7 +68,10 @@ static void read_often(void *context)
 	struct reader *reader = context;
 
 	while (!atomic_load(&reader->stop)) {
-		/* The address stays mapped while interrupts are off: before unmapping, every CPU is called. */
+		/*
+		 * The address stays mapped while interrupts are off: before unmapping, every CPU is
+		 * called.
+		 */
 		uint64_t state = platform_interrupts_save(), *address = atomic_load(&reader->address);
 
 		if (address) {
@@ -86,7 +89,10 @@ static void nothing(void *context)
 	(void)context;
 }
 
-/* The same virtual address shows page after page; a CPU with a stale translation would see an old number. */
+/*
+ * The same virtual address shows page after page; a CPU with a stale translation would see an old
+ * number.
+ */
 IMAGE_TEST(unmap_reaches_all_cpus)
 {
 	struct task_options options = { .name = "reader", .priority = TASK_NORMAL, .cpu = -1 };

@@ -11,7 +11,9 @@
 
 #define CACHE_BYTES (112 * MIB)
 
-/* Runs the scenario while the disk with the test pattern does not fit into the memory that is left. */
+/*
+ * Runs the scenario while the disk with the test pattern does not fit into the memory that is left.
+ */
 static void run_under_pressure(struct image_test_run *test, const char *name, const char *options)
 {
 	static struct pressure pressure;

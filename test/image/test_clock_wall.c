@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The time of day: as the machine was told (wall=SECONDS, with QEMU's -rtc base), as the CMOS clock has it, and steady. */
+/*
+ * The time of day: as the machine was told (wall=SECONDS, with QEMU's -rtc base), as the CMOS clock
+ * has it, and steady.
+ */
 #include "image_test.h"
 
 #include "runtime/base/options.h"
@@ -7,7 +10,10 @@
 #include "runtime/kernel/clock_wall.h"
 #include "runtime/kernel/task.h"
 
-/* The firmware's clock counts seconds; TCG's counter and its clock may differ a little over the minutes of all tests. */
+/*
+ * The firmware's clock counts seconds; TCG's counter and its clock may differ a little over the
+ * minutes of all tests.
+ */
 #define CLOCKS_DIFFER_NS (10 * NS_PER_S)
 
 /* From power-on to this test. */

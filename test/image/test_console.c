@@ -38,7 +38,10 @@ IMAGE_TEST(console_takes_lines_from_everywhere)
 		task_join(tasks[i]);
 }
 
-/* Drawing each line would take milliseconds; the bound is far above what writing to an emulated port takes. */
+/*
+ * Drawing each line would take milliseconds; the bound is far above what writing to an emulated
+ * port takes.
+ */
 IMAGE_TEST(console_survives_a_flood)
 {
 	const uint64_t start = platform_now_ns();

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Each allocation of a driver's start fails once: the driver says so, leaves nothing behind, and starts at the next try. */
+/*
+ * Each allocation of a driver's start fails once: the driver says so, leaves nothing behind, and
+ * starts at the next try.
+ */
 #include "disk_place.h"
 #include "heap/dma/dma.h"
 #include "heap/memory.h"

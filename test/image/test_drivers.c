@@ -111,7 +111,10 @@ IMAGE_TEST(disk_can_be_removed_and_probed_again)
 	}
 }
 
-/* What a driver leaves behind has no other owner until the device has been reset; from outside at once, where it can be. */
+/*
+ * What a driver leaves behind has no other owner until the device has been reset; from outside at
+ * once, where it can be.
+ */
 IMAGE_TEST(disk_memory_left_behind_waits_for_a_reset)
 {
 	const struct dma_request request = { .bytes = 4 * MIB, .wait = MEMORY_WAIT_FOREVER };

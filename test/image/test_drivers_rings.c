@@ -40,7 +40,7 @@ static const struct block_device any_disk = {
 	.transfer_bytes_max = DISK_TRANSFER_BYTES_MAX,
 };
 
-/* NVMe -------------------------------------------------------------------------------------------------------------------- */
+/* NVMe ----------------------------------------------------------------------------------------- */
 
 static struct {
 	struct nvme nvme;
@@ -208,7 +208,7 @@ IMAGE_TEST(disk_gives_up_a_request_after_too_many_resets)
 	nvme_fake_end(test, REQUESTS);
 }
 
-/* virtio ------------------------------------------------------------------------------------------------------------------ */
+/* virtio --------------------------------------------------------------------------------------- */
 
 static struct {
 	struct virtio_blk disk;

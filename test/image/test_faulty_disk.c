@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A disk that QEMU's blkdebug makes fail: reads of page 100 always, the first read of page 400, the first write of page 200,
- * the first four of page 300, the first flush of its cache. Only where the command line names it: faulty=virtio0.
+ * A disk that QEMU's blkdebug makes fail: reads of page 100 always, the first read of page 400, the
+ * first write of page 200, the first four of page 300, the first flush of its cache. Only where the
+ * command line names it: faulty=virtio0.
  */
 #include "faulty_disk.h"
 #include "runtime/base/string.h"
@@ -50,7 +51,10 @@ IMAGE_TEST(faulty_disk_read_error_reaches_the_reader)
 	expect_equal(node_write(&volume->node, UNREADABLE_PAGE * PAGE_BYTES + 1, page, 1), STATUS_IO_ERROR);
 }
 
-/* A reader of one page after the other is read ahead for; the bad page must not fail those that were asked for with it. */
+/*
+ * A reader of one page after the other is read ahead for; the bad page must not fail those that
+ * were asked for with it.
+ */
 IMAGE_TEST(faulty_disk_read_error_stays_with_its_page)
 {
 	struct volume *volume = faulty_disk_volume(test, "faulty");
@@ -75,8 +79,8 @@ static void fail_flush(struct image_test_run *test, struct volume *volume)
 }
 
 /*
- * The write fails once. If it was the flush's own, the flush tries the page again and has nothing to tell; if the background
- * writer was quicker, it tells, and the next one writes the page.
+ * The write fails once. If it was the flush's own, the flush tries the page again and has nothing
+ * to tell; if the background writer was quicker, it tells, and the next one writes the page.
  */
 static void fail_write(struct image_test_run *test, struct volume *volume)
 {
@@ -104,8 +108,9 @@ static void expect_run(struct image_test_run *test, struct volume *volume, bool 
 }
 
 /*
- * One bad sector in a request of eight pages. The first flush may leave all of them to the next one, which writes each by
- * itself; from then on only the bad page is dirty, is reported by each flush, and is written when the disk has healed.
+ * One bad sector in a request of eight pages. The first flush may leave all of them to the next
+ * one, which writes each by itself; from then on only the bad page is dirty, is reported by each
+ * flush, and is written when the disk has healed.
  */
 static void fail_writes(struct image_test_run *test, struct volume *volume)
 {

@@ -172,7 +172,10 @@ IMAGE_TEST(heap_serves_all_cpus_at_once)
 #define STORM_OBJECTS 16
 #define STORM_ROUNDS  200
 
-/* On all CPUs, in the midst of other work. What handlers get is little and may be nothing, but no other holder has it. */
+/*
+ * On all CPUs, in the midst of other work. What handlers get is little and may be nothing, but no
+ * other holder has it.
+ */
 static void storm_run(void *context)
 {
 	struct hammer *hammer = context;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Where the command line names a volume for the log, its command is there; test/image/log.sh looks at what it shows. */
+/*
+ * Where the command line names a volume for the log, its command is there; test/image/log.sh looks
+ * at what it shows.
+ */
 #include "image_test.h"
 #include "pagecache/volume.h"
 #include "runtime/base/command.h"

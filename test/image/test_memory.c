@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The heap on the real machine: objects from many tasks, and DMA memory out of a full page cache. */
+/*
+ * The heap on the real machine: objects from many tasks, and DMA memory out of a full page cache.
+ */
 #include "image_test.h"
 
 #include "app/testbed/disks.h"

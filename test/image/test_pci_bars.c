@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* BARs as memory that combines writes, as ports, and as what other devices read from and write to. */
+/*
+ * BARs as memory that combines writes, as ports, and as what other devices read from and write to.
+ */
 #include "disk_test.h"
 #include "image_test.h"
 
@@ -24,7 +26,10 @@
 #define PEER_BYTES    (256 * KIB)
 #define PEER_PAGES    (PEER_BYTES / PAGE_BYTES)
 
-/* The display's memory: its end is never on the screen. Mapped once for all tests; false: this machine has none. */
+/*
+ * The display's memory: its end is never on the screen. Mapped once for all tests; false: this
+ * machine has none.
+ */
 static bool display_memory(struct image_test_run *test, struct pci_function **display, volatile void **memory)
 {
 	for (struct pci_function *function = pci_next(NULL); function; function = pci_next(function)) {
@@ -81,7 +86,10 @@ IMAGE_TEST(bars_have_one_type_a_page)
 	if (!display_memory(test, &display, &memory))
 		skip("no display with memory");
 	end = display->bars[0].bytes;
-	/* The same type again, whole or in part; the other one nowhere, not even where one page of it is taken. */
+	/*
+	 * The same type again, whole or in part; the other one nowhere, not even where one page of
+	 * it is taken.
+	 */
 	expect_equal(pci_bar_map(display, 0, end - 4096, 16, PCI_WRITE_COMBINING, &again), STATUS_OK);
 	expect(again == (volatile char *)memory + PEER_BYTES - 4096);
 	expect_equal(pci_bar_map(display, 0, end - PEER_BYTES, PEER_BYTES, PCI_REGISTERS, &again), STATUS_BUSY);
@@ -118,7 +126,10 @@ IMAGE_TEST(bars_that_are_not_there)
 	}
 }
 
-/* An AHCI controller shows its registers in memory, and once more behind an index and a data port (AHCI 1.3.1, 10.14). */
+/*
+ * An AHCI controller shows its registers in memory, and once more behind an index and a data port
+ * (AHCI 1.3.1, 10.14).
+ */
 #define AHCI_MEMORY_BAR 5
 #define AHCI_PORTS_BAR  4
 #define AHCI_INDEX      0x10

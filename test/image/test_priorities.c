@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Waits for a task that was preempted: the one that waits has the highest priority, and both are bound to one CPU. If it spins,
- * the other one never goes on, and the machine is stopped as one that hangs.
+ * Waits for a task that was preempted: the one that waits has the highest priority, and both are
+ * bound to one CPU. If it spins, the other one never goes on, and the machine is stopped as one
+ * that hangs.
  */
 #include "image_test.h"
 
@@ -77,7 +78,7 @@ static struct volume *find_volume(const struct image_test_run *test)
 	return disks_find(&scenario, &disks) == STATUS_OK ? disks.data : NULL;
 }
 
-/* Mutexes ------------------------------------------------------------------------------------------------------------------ */
+/* Mutexes -------------------------------------------------------------------------------------- */
 
 static void mutex_take(struct meeting *meeting)
 {
@@ -106,7 +107,7 @@ IMAGE_TEST(high_waits_for_a_mutex_of_low)
 	meet(&meeting);
 }
 
-/* Pages -------------------------------------------------------------------------------------------------------------------- */
+/* Pages ---------------------------------------------------------------------------------------- */
 
 static void page_pin_it(struct meeting *meeting)
 {
@@ -196,7 +197,7 @@ IMAGE_TEST(high_maps_a_page_that_low_has_pinned)
 	meet(&meeting);
 }
 
-/* Loaned pages ------------------------------------------------------------------------------------------------------------- */
+/* Loaned pages --------------------------------------------------------------------------------- */
 
 /* A page that is cached in a block of the volume that is loaned; NULL: there is none. */
 static struct page *find_loaned(const struct volume *volume)

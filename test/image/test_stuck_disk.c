@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A disk that stops answering, by QEMU's throttle filter: after a write, writes wait for a second for each 1.5 KB that it had,
- * but at least for one; so for nearly three after a page. The image gives a disk one second, so the driver resets it, and gives
- * a request three attempts. Only where the command line names it: stuck=virtio0.
+ * A disk that stops answering, by QEMU's throttle filter: after a write, writes wait for a second
+ * for each 1.5 KB that it had, but at least for one; so for nearly three after a page. The image
+ * gives a disk one second, so the driver resets it, and gives a request three attempts. Only where
+ * the command line names it: stuck=virtio0.
  */
 #include "faulty_disk.h"
 #include "heap/dma/dma.h"
@@ -46,7 +47,10 @@ static status_t silence_begin(struct image_test_run *test, struct volume *volume
 	return status == STATUS_OK ? flush_patiently(test, volume) : status;
 }
 
-/* Writes a sector past the cache; so small, it is through before the time of its last attempt is over. */
+/*
+ * Writes a sector past the cache; so small, it is through before the time of its last attempt is
+ * over.
+ */
 static status_t write_sector(struct image_test_run *test, struct volume *volume, unsigned seed)
 {
 	struct block_device *device = volume->device;

@@ -303,7 +303,10 @@ IMAGE_TEST(task_priority_can_change)
 	task_set_priority(TASK_NORMAL);
 }
 
-/* A task of low priority has what one of high priority waits for, and one in between does not leave the CPU. */
+/*
+ * A task of low priority has what one of high priority waits for, and one in between does not leave
+ * the CPU.
+ */
 struct inheritance {
 	struct fair_mutex mutex;
 	_Atomic uint32_t held;

@@ -51,7 +51,10 @@ static void beat_start(void *context)
 	timer_start_periodic(&beat.timer, beat.first_ns, beat.period_ns);
 }
 
-/* Call n belongs to deadline n plus those missed before it: never early, and each deadline was called for or counted. */
+/*
+ * Call n belongs to deadline n plus those missed before it: never early, and each deadline was
+ * called for or counted.
+ */
 static void expect_grid(struct image_test_run *test)
 {
 	const unsigned calls = MIN(atomic_load(&beat.calls), CALLS_MAX);

@@ -27,7 +27,10 @@ struct worker {
 	unsigned checks;
 };
 
-/* This file is built for general registers only, so the compiler leaves the others alone between these. */
+/*
+ * This file is built for general registers only, so the compiler leaves the others alone between
+ * these.
+ */
 #define EACH_REGISTER(do)                                                                                                      \
 	do                                                                                                                     \
 	(0) do(1) do(2) do(3) do(4) do(5) do(6) do(7) do(8) do(9) do(10) do(11) do(12) do(13) do(14) do(15)
@@ -161,7 +164,10 @@ struct words {
 	uint64_t words[8];
 };
 
-/* A callback as a driver has one: it copies a struct, and looks whether vector registers are forbidden meanwhile. */
+/*
+ * A callback as a driver has one: it copies a struct, and looks whether vector registers are
+ * forbidden meanwhile.
+ */
 struct callback {
 	struct timer timer;
 	struct words from, to;
@@ -183,7 +189,10 @@ static void copy_words(struct timer *timer)
 	atomic_fetch_add(&callback->runs, 1);
 }
 
-/* The callback interrupts this very task: it runs on the CPU that started the timer, and this task does not leave that. */
+/*
+ * The callback interrupts this very task: it runs on the CPU that started the timer, and this task
+ * does not leave that.
+ */
 static void be_interrupted(void *context)
 {
 	struct image_test_run *test = context;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* virtio-blk: data, limits, many requests at once, and removal; on a disk of numbered pages if there is one. */
+/*
+ * virtio-blk: data, limits, many requests at once, and removal; on a disk of numbered pages if
+ * there is one.
+ */
 #include "image_test.h"
 
 #include <stdatomic.h>

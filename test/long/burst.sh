@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# burst.sh: 200 bursts of unmovable blocks in machines of 4, 16 and 256 GB (test/host/heap/reclaim/test_bursts.c), millions of steps. Ends with
-# 0 if every region of unmovable blocks stayed as short as it has to be, and every request for 1 GB that can be served was.
+# burst.sh: 200 bursts of unmovable blocks in machines of 4, 16 and 256 GB
+# (test/host/heap/reclaim/test_bursts.c), millions of steps. Ends with 0 if every region of
+# unmovable blocks stayed as short as it has to be, and every request for 1 GB that can be served
+# was.
 set -euo pipefail
 
 export CK_DEFAULT_TIMEOUT=1700

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# run.sh [PART...]: what takes too long for `make test`, for `make test-long PARTS="takes fuzz"`; all parts where none is named.
-# Results are TAP lines in $BUILD/long/results.tap, outputs beside it; the last line counts them. All of it takes at most 3 hours on
-# 2 cores without KVM.
+# run.sh [PART...]: what takes too long for `make test`, for `make test-long PARTS="takes fuzz"`;
+# all parts where none is named. Results are TAP lines in $BUILD/long/results.tap, outputs beside
+# it; the last line counts them. All of it takes at most 3 hours on 2 cores without KVM.
 #
 #   takes      100 million takes and gives of the guarantee by 4 threads, within what each reserved
 #   fuzz       each fuzz target for FUZZ_SECONDS, 600 if not told otherwise
@@ -32,7 +32,8 @@ make_quietly() {
 	"$MAKE" --no-print-directory BUILD="$BUILD" "$@"
 }
 
-# verdict NAME OUTPUT COMMAND...: the TAP line of what has ended; the end of its output, where the command fails.
+# verdict NAME OUTPUT COMMAND...: the TAP line of what has ended; the end of its output, where the
+# command fails.
 verdict() {
 	local name=$1 output=$2
 	shift 2
@@ -53,7 +54,8 @@ step() {
 	verdict "$name" "$output" [ $status -eq 0 ]
 }
 
-# Each result line of a scenario: nothing failed, nothing missed, no page was wrong, and no more was lost than gained.
+# Each result line of a scenario: nothing failed, nothing missed, no page was wrong, and no more was
+# lost than gained.
 results_are_good() { # OUTPUT
 	tr -d '\r' <"$1" | awk '
 		/^result: / && !/ way=(drop|lru) / {

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# run.sh [long]: has spin look at every interleaving of the model of a page (page.pml): three actors with one operation each on a
-# disk that does not fail, two actors on one that may; `long`: two actors with two operations each, too. Then leaves out, one after the
-# other, what the model has a BREAK_ for: each must be found, by two actors or by three. Some minutes, and up to 2.5 GB of memory,
-# which is the limit unless MEMORY_MB says otherwise.
+# run.sh [long]: has spin look at every interleaving of the model of a page (page.pml): three actors
+# with one operation each on a disk that does not fail, two actors on one that may; `long`: two
+# actors with two operations each, too. Then leaves out, one after the other, what the model has a
+# BREAK_ for: each must be found, by two actors or by three. Some minutes, and up to 2.5 GB of
+# memory, which is the limit unless MEMORY_MB says otherwise.
 set -uo pipefail
 
 model=$PWD/test/model/page.pml
@@ -14,7 +15,8 @@ cd "$build" || exit 1
 runs=("-DACTORS=3 -DFAILURES=0" "-DACTORS=2")
 [ "${1:-}" != long ] || runs+=("-DACTORS=2 -DROUNDS=2")
 
-# check OPTIMIZATION DEFINITIONS...: prints what was found; true if nothing was wrong and all was seen.
+# check OPTIMIZATION DEFINITIONS...: prints what was found; true if nothing was wrong and all was
+# seen.
 check() {
 	local optimization=$1
 	shift

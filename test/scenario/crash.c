@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Writes, flushes and promises for the crash test: the disk below records the order in which it was written and flushed, and
- * test/tools/crash_replay.c looks whether every state that a crash can leave keeps all promises (crash_format.h). Writers write
- * whole and partial pages and read them back; flushers flush, several at once; a task takes memory away, so that pages are
- * also written, dropped and read again outside of flushes.
+ * Writes, flushes and promises for the crash test: the disk below records the order in which it was
+ * written and flushed, and test/tools/crash_replay.c looks whether every state that a crash can
+ * leave keeps all promises (crash_format.h). Writers write whole and partial pages and read them
+ * back; flushers flush, several at once; a task takes memory away, so that pages are also written,
+ * dropped and read again outside of flushes.
  *
  * Options: volume=NAME, which must hold nothing but zeros; flushes=N of each flusher; seed=N.
  */
@@ -62,7 +63,7 @@ static void report(struct crash *self, const char *what, uint64_t page, status_t
 		log_error("crash: %s, page %llu: %s", what, (unsigned long long)page, status_text(status));
 }
 
-/* Writers ------------------------------------------------------------------------------------------------------------------ */
+/* Writers -------------------------------------------------------------------------------------- */
 
 /* A page of the writer; some are chosen much more often than others. */
 static uint64_t choose_page(struct crash_task *writer)
@@ -90,7 +91,10 @@ static void page_write_part(struct crash_task *writer, uint64_t number, uint64_t
 	atomic_fetch_add(&self->partial_writes, 1);
 }
 
-/* Whole pages, as long as the next write of the next page is one of all slots and the group goes on. */
+/*
+ * Whole pages, as long as the next write of the next page is one of all slots and the group goes
+ * on.
+ */
 static void pages_write(struct crash_task *writer, uint64_t first)
 {
 	struct crash *self = writer->crash;
@@ -146,7 +150,10 @@ static void page_work(struct crash_task *writer, uint64_t number)
 		pages_write(writer, number);
 }
 
-/* Now and then one page is written again and again: a flush that comes along meets it while it is dirty and written to. */
+/*
+ * Now and then one page is written again and again: a flush that comes along meets it while it is
+ * dirty and written to.
+ */
 static void writer_run(void *context)
 {
 	struct crash_task *writer = context;
@@ -165,7 +172,7 @@ static void writer_run(void *context)
 	}
 }
 
-/* Flushers ----------------------------------------------------------------------------------------------------------------- */
+/* Flushers ------------------------------------------------------------------------------------- */
 
 static void promise_begin(struct crash *self, struct crash_promise *promise, unsigned flusher, uint64_t number)
 {
@@ -215,7 +222,9 @@ static void drainer_run(void *context)
 	}
 }
 
-/* ------------------------------------------------------------------------------------------------------------------------- */
+/*
+ * -------------------------------------------------------------------------------------------------------------------------
+ */
 
 /* A disk that is not all zero may hold what is dear. */
 static status_t check_empty(struct crash *self, void *buffer)

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What the scenario `crash` writes, so that a tool on the host (test/tools/crash_replay.c) can say of any state of the disk
- * whether something is lost. The disk, all zero at first:
+ * What the scenario `crash` writes, so that a tool on the host (test/tools/crash_replay.c) can say
+ * of any state of the disk whether something is lost. The disk, all zero at first:
  *
  *	page 0 ... CRASH_DATA_PAGES - 1     data
  *	then CRASH_PROMISES for each flusher  promises, used in turns
  *
- * A data page has eight slots of 512 bytes, each of which says page, slot and version and has content derived from them. A
- * write raises the page's version by one, and which slots it writes follows from page and version alone. So the version tells
- * what the whole page has to look like, and a page that was torn or put together from several states is found.
+ * A data page has eight slots of 512 bytes, each of which says page, slot and version and has
+ * content derived from them. A write raises the page's version by one, and which slots it writes
+ * follows from page and version alone. So the version tells what the whole page has to look like,
+ * and a page that was torn or put together from several states is found.
  *
- * A promise tells for each data page a version whose write had returned before a flush was called that has succeeded. It is
- * written after the flush has returned, and past the cache. So whenever a promise is on the disk, each page has to be there in
- * the promised version or a newer one.
+ * A promise tells for each data page a version whose write had returned before a flush was called
+ * that has succeeded. It is written after the flush has returned, and past the cache. So whenever a
+ * promise is on the disk, each page has to be there in the promised version or a newer one.
  */
 #pragma once
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A fault on purpose, to see what a panic prints and how it ends the machine. fault=null reads page 0; write writes to the
- * program's own code; execute jumps into data; stack runs over the guard page; divide divides by 0; assert fails an assertion;
- * overrun writes behind the end of an object of the heap, freed reads one that was freed: both need one that is guarded;
- * vector copies with vector registers in a task that may not use them, handler does so in a timer callback that interrupts a
- * task that may; typed panics once a key waits at the serial port of a machine with one CPU.
+ * A fault on purpose, to see what a panic prints and how it ends the machine. fault=null reads page
+ * 0; write writes to the program's own code; execute jumps into data; stack runs over the guard
+ * page; divide divides by 0; assert fails an assertion; overrun writes behind the end of an object
+ * of the heap, freed reads one that was freed: both need one that is guarded; vector copies with
+ * vector registers in a task that may not use them, handler does so in a timer callback that
+ * interrupts a task that may; typed panics once a key waits at the serial port of a machine with
+ * one CPU.
  */
 #include "fault.h"
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The heap under all that may happen to it at once: on every CPU two tasks and an interrupt handler allocate, check, resize
- * and free objects of all sizes, most of them another CPU's, from the general heap and from objcaches with constructors; other
- * tasks drain all of that all the time. Waves of filling and emptying let blocks run dry. Every few seconds all stops, and
- * every invariant of every heap is checked.
+ * The heap under all that may happen to it at once: on every CPU two tasks and an interrupt handler
+ * allocate, check, resize and free objects of all sizes, most of them another CPU's, from the
+ * general heap and from objcaches with constructors; other tasks drain all of that all the time.
+ * Waves of filling and emptying let blocks run dry. Every few seconds all stops, and every
+ * invariant of every heap is checked.
  *
  * Options: seconds=60, round_ms=2000 (between two checks).
  */
@@ -55,7 +56,7 @@ static const struct {
 	{ "hammer-8192", 8192, 100 }, { "hammer-49152", 49152, 0 }, /* these two without magazines */
 };
 
-/* Tasks ----------------------------------------------------------------------------------------------------------------- */
+/* Tasks ---------------------------------------------------------------------------------------- */
 
 static void worker_run(void *context)
 {
@@ -102,7 +103,7 @@ static void handler_start_here(void *context)
 	hammer_handler_start(context);
 }
 
-/* Rounds ---------------------------------------------------------------------------------------------------------------- */
+/* Rounds --------------------------------------------------------------------------------------- */
 
 static status_t spawn(struct run *run, const char *name, int cpu, void (*function)(void *context), void *context)
 {
@@ -191,7 +192,7 @@ static status_t round_run(struct run *run, uint64_t round_ns)
 	return began == STATUS_OK ? ended : began;
 }
 
-/* Beginning and end ----------------------------------------------------------------------------------------------------- */
+/* Beginning and end ---------------------------------------------------------------------------- */
 
 static void worker_init(struct run *run, struct hammer_worker *worker, unsigned number)
 {

@@ -69,6 +69,9 @@ void hammer_slot_clear(struct hammer *hammer, struct hammer_slot *slot);
 void hammer_construct(void *object, void *context);
 void hammer_destroy(void *object, void *context);
 
-/* Bursts of steps in a timer's interrupts on the CPU that it is called on, until hammer->stop; then `done`. */
+/*
+ * Bursts of steps in a timer's interrupts on the CPU that it is called on, until hammer->stop; then
+ * `done`.
+ */
 void hammer_handler_init(struct hammer_worker *worker);
 void hammer_handler_start(struct hammer_worker *worker);

@@ -21,7 +21,7 @@ void hammer_violation(struct hammer *hammer, const char *what, const void *memor
 		log_error("hammer: %s: %p", what, memory);
 }
 
-/* Stamps ---------------------------------------------------------------------------------------------------------------- */
+/* Stamps --------------------------------------------------------------------------------------- */
 
 static size_t stamp_stride(size_t words)
 {
@@ -61,7 +61,7 @@ static void check(struct hammer *hammer, const struct hammer_slot *slot)
 		hammer_violation(hammer, "an object does not hold what was written", slot->memory);
 }
 
-/* Constructed objects --------------------------------------------------------------------------------------------------- */
+/* Constructed objects -------------------------------------------------------------------------- */
 
 static uint64_t *built_word(const struct hammer_cache *from, void *object)
 {
@@ -91,7 +91,7 @@ void hammer_destroy(void *object, void *context)
 	atomic_fetch_add_explicit(&from->destroyed, 1, memory_order_relaxed);
 }
 
-/* Steps ----------------------------------------------------------------------------------------------------------------- */
+/* Steps ---------------------------------------------------------------------------------------- */
 
 /* Small ones most, whole blocks and more now and then. */
 static size_t choose_bytes(struct random *random)
@@ -234,7 +234,7 @@ void hammer_step(struct hammer_worker *worker)
 	atomic_store_explicit(&slot->held, false, memory_order_release);
 }
 
-/* Handlers -------------------------------------------------------------------------------------------------------------- */
+/* Handlers ------------------------------------------------------------------------------------- */
 
 static void handle(struct timer *timer)
 {

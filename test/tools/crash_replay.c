@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * crash_replay LOG IMAGE CUTS SEED [lying|tearing]: whether the scenario `crash` would have lost something in a crash. LOG is
- * what blklogwrites has recorded, IMAGE is the disk as it was at the end.
+ * crash_replay LOG IMAGE CUTS SEED [lying|tearing]: whether the scenario `crash` would have lost
+ * something in a crash. LOG is what blklogwrites has recorded, IMAGE is the disk as it was at the
+ * end.
  *
- * Each of CUTS crashes happens behind a random operation of the log. What a flush had made durable by then is on the disk; of
- * the writes since, each is there, or is not. Then every page must be whole, and no older than any promise on the disk says
- * (test/scenario/crash_format.h). Prints the first violations and a summary; ends with 0: none, 1: some, 2: the log is not
- * fit to tell.
+ * Each of CUTS crashes happens behind a random operation of the log. What a flush had made durable
+ * by then is on the disk; of the writes since, each is there, or is not. Then every page must be
+ * whole, and no older than any promise on the disk says (test/scenario/crash_format.h). Prints the
+ * first violations and a summary; ends with 0: none, 1: some, 2: the log is not fit to tell.
  *
- * To show that violations would be seen: `lying` replays as if the disk had forgotten what it was told to flush; `tearing`
- * keeps only a half of each write that was not flushed.
+ * To show that violations would be seen: `lying` replays as if the disk had forgotten what it was
+ * told to flush; `tearing` keeps only a half of each write that was not flushed.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,7 +55,7 @@ static struct {
 	unsigned long long flushes, lost, cuts_with_loss, cuts_just_kept, promises, violations;
 } counts;
 
-/* The disk ---------------------------------------------------------------------------------------------------------------- */
+/* The disk ------------------------------------------------------------------------------------- */
 
 static void disk_write(uint64_t offset_bytes, const uint8_t *data, uint64_t bytes)
 {
@@ -88,7 +89,7 @@ static void disk_undo(void)
 	}
 }
 
-/* Pages ------------------------------------------------------------------------------------------------------------------- */
+/* Pages ---------------------------------------------------------------------------------------- */
 
 static const struct crash_promise *promise_at(uint64_t number)
 {
@@ -125,7 +126,7 @@ static const struct page_state *page_look(uint64_t number)
 	return page;
 }
 
-/* Cuts -------------------------------------------------------------------------------------------------------------------- */
+/* Cuts ----------------------------------------------------------------------------------------- */
 
 static bool violation(void)
 {
@@ -175,7 +176,10 @@ static void disk_check(size_t cut)
 	counts.cuts_just_kept += just_kept;
 }
 
-/* Operations [0, *durable) are on the disk; puts there what the last flush before `cut` has made durable. */
+/*
+ * Operations [0, *durable) are on the disk; puts there what the last flush before `cut` has made
+ * durable.
+ */
 static void durable_advance(size_t *durable, size_t cut)
 {
 	size_t flush = cut;
@@ -204,7 +208,10 @@ static bool survives(struct random *random, unsigned way, size_t i, size_t one, 
 	}
 }
 
-/* What the disk looks like when the machine dies after the first `cut` operations, of which `durable` were flushed. */
+/*
+ * What the disk looks like when the machine dies after the first `cut` operations, of which
+ * `durable` were flushed.
+ */
 static void crash_at(struct random *random, size_t durable, size_t cut)
 {
 	const unsigned way = (unsigned)random_below(random, 8);
@@ -255,7 +262,10 @@ static void crashes(size_t cut_count, uint64_t seed)
 	free(cuts);
 }
 
-/* Forgets the flushes, if the disk lies. False: the log has something that the scenario does not do. */
+/*
+ * Forgets the flushes, if the disk lies. False: the log has something that the scenario does not
+ * do.
+ */
 static bool log_prepare(void)
 {
 	for (size_t i = 0; i < writes.count; i++) {
@@ -273,7 +283,10 @@ static bool log_prepare(void)
 	return undos != NULL;
 }
 
-/* All operations together make the disk that there is, so the log is read as it is meant, and nothing is missing in it. */
+/*
+ * All operations together make the disk that there is, so the log is read as it is meant, and
+ * nothing is missing in it.
+ */
 static bool log_is_whole(const char *path)
 {
 	FILE *file = fopen(path, "rb");

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* crc32c FILE: prints the CRC-32C of the file as the image's checksum scenario does, 8 hexadecimal digits. */
+/*
+ * crc32c FILE: prints the CRC-32C of the file as the image's checksum scenario does, 8 hexadecimal
+ * digits.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * make_pattern FILE BYTES SEED: makes a disk of numbered pages (app/testbed/pattern.h) for the image.
- * BYTES are rounded up to a page and may end in K, M, G or T. A file that is there already, whole and of the same seed, is left
- * as it is. The file appears under its name only when it is complete.
+ * make_pattern FILE BYTES SEED: makes a disk of numbered pages (app/testbed/pattern.h) for the
+ * image. BYTES are rounded up to a page and may end in K, M, G or T. A file that is there already,
+ * whole and of the same seed, is left as it is. The file appears under its name only when it is
+ * complete.
  */
 #define _FILE_OFFSET_BITS 64
 #define _POSIX_C_SOURCE   200809L

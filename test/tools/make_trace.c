@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * make_trace FILE NAME: reads a trace of page references on standard input, a line "R <page>" or "W <page>" each, and writes it
- * to FILE as the disk that the scenario replay reads (app/testbed/trace_format.h). Prints how many pages a data disk needs to
- * have all pages of the trace.
+ * make_trace FILE NAME: reads a trace of page references on standard input, a line "R <page>" or "W
+ * <page>" each, and writes it to FILE as the disk that the scenario replay reads
+ * (app/testbed/trace_format.h). Prints how many pages a data disk needs to have all pages of the
+ * trace.
  */
 #include <stdio.h>
 #include <stdlib.h>

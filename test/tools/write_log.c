@@ -42,7 +42,10 @@ static const uint8_t *map_file(const char *path, size_t *bytes)
 	return map == MAP_FAILED ? NULL : map;
 }
 
-/* Returns where the next entry begins; 0: this one is not whole, or something that no machine should have done. */
+/*
+ * Returns where the next entry begins; 0: this one is not whole, or something that no machine
+ * should have done.
+ */
 static size_t entry_read(struct write_log_entry *result, const uint8_t *map, size_t bytes, size_t at, uint32_t sector_bytes)
 {
 	struct entry entry;

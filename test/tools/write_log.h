@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A log of what was done to a disk, as QEMU's block driver blklogwrites and Linux' dm-log-writes keep it: a sector with the
- * superblock, then for each operation a sector with the entry, and behind it the data of a write. All numbers are
- * little-endian.
+ * A log of what was done to a disk, as QEMU's block driver blklogwrites and Linux' dm-log-writes
+ * keep it: a sector with the superblock, then for each operation a sector with the entry, and
+ * behind it the data of a write. All numbers are little-endian.
  *
- * Operations stand in the order in which they had completed. A write is durable when a flush stands behind it.
+ * Operations stand in the order in which they had completed. A write is durable when a flush stands
+ * behind it.
  */
 #pragma once
 
@@ -32,5 +33,7 @@ struct write_log {
 	uint32_t sector_bytes;
 };
 
-/* Prints what is wrong with the file and returns false. What was read lives as long as the process. */
+/*
+ * Prints what is wrong with the file and returns false. What was read lives as long as the process.
+ */
 bool write_log_read(struct write_log *log, const char *path);

@@ -2,9 +2,10 @@
 /*
  * The instrument, played by a program beside QEMU: card SOCKET RAM_FILE LOW_MIB
  *
- * QEMU's ivshmem-doorbell device connects to SOCKET and gets the window's memory and the event descriptors that stand for
- * interrupts (docs/specs/ivshmem-spec.txt in QEMU's sources). RAM_FILE is the machine's memory, which the card writes samples
- * into, as DMA would; LOW_MIB of it lie below 4 GB, the rest from 4 GB on. The card ends when QEMU does.
+ * QEMU's ivshmem-doorbell device connects to SOCKET and gets the window's memory and the event
+ * descriptors that stand for interrupts (docs/specs/ivshmem-spec.txt in QEMU's sources). RAM_FILE
+ * is the machine's memory, which the card writes samples into, as DMA would; LOW_MIB of it lie
+ * below 4 GB, the rest from 4 GB on. The card ends when QEMU does.
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * check: reads samples of the card from standard input and says which they are: the first one, how many, and the gaps
- * between.
+ * check: reads samples of the card from standard input and says which they are: the first one, how
+ * many, and the gaps between.
  */
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "examples/instrument/window.h"
 
-/* The number of a sample is its value divided by the step, modulo 2^64: Newton's iteration finds 1 / step. */
+/*
+ * The number of a sample is its value divided by the step, modulo 2^64: Newton's iteration finds 1
+ * / step.
+ */
 static uint64_t inverse(uint64_t step)
 {
 	uint64_t result = step;

@@ -12,7 +12,10 @@
 #include "runtime/base/log.h"
 #include "runtime/base/mutex.h"
 
-/* docs/specs/edu.txt in QEMU's sources. Those from EDU_DMA_SOURCE on are 64 bits wide, the others 32. */
+/*
+ * docs/specs/edu.txt in QEMU's sources. Those from EDU_DMA_SOURCE on are 64 bits wide, the others
+ * 32.
+ */
 enum edu_register {
 	EDU_ID = 0x00,
 	EDU_LIVENESS = 0x04, /* reads as the complement of what was written */
@@ -120,7 +123,10 @@ status_t edu_transfer(struct edu *edu, enum edu_direction direction, const struc
 	return status;
 }
 
-/* Registers, id and life; then the interrupt. On failure the core takes registers, interrupt and DMA away again. */
+/*
+ * Registers, id and life; then the interrupt. On failure the core takes registers, interrupt and
+ * DMA away again.
+ */
 static status_t edu_start(struct edu *edu)
 {
 	struct pci_function *function = edu->function;

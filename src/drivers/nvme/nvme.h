@@ -7,12 +7,14 @@
  *	watch:  a command that takes too long: look for its completion, then Abort, then reset; fatal status: reset
  *	reset:  disable, rings empty, enable, queues again, requests go on; if that fails, no DMA any more, and STATUS_GONE
  *
- * 1. A controller that answers what cannot be (unknown command, wrong queue) is reset; memory is never touched on its word.
- * 2. Requests complete only when the controller has done with their memory: after its completion, after it was disabled, or
- *    after it lost the right to DMA.
+ * 1. A controller that answers what cannot be (unknown command, wrong queue) is reset; memory is
+ *    never touched on its word.
+ * 2. Requests complete only when the controller has done with their memory: after its completion,
+ *    after it was disabled, or after it lost the right to DMA.
  * 3. PRP lists lie beside the slots of each queue, so nothing is allocated for a request.
  *
- * Locks: each queue has its own [Q]; [A] guards the admin queue. None is held while another one is taken.
+ * Locks: each queue has its own [Q]; [A] guards the admin queue. None is held while another one is
+ * taken.
  */
 #pragma once
 
@@ -61,13 +63,19 @@ status_t nvme_controller_disable(struct nvme *nvme) MUST_CHECK; /* afterwards it
 status_t nvme_registers_enable(struct nvme *nvme) MUST_CHECK;
 status_t nvme_registers_disable(struct nvme *nvme) MUST_CHECK;
 void nvme_controller_shutdown(struct nvme *nvme);
-/* Opens the interrupt line again, unless completions are not taken; does nothing with messages. Any context. */
+/*
+ * Opens the interrupt line again, unless completions are not taken; does nothing with messages. Any
+ * context.
+ */
 void nvme_line_unmask(struct nvme *nvme);
 
 /* nvme_admin.c */
 status_t nvme_admin_alloc(struct nvme *nvme) MUST_CHECK;
 void nvme_admin_free(struct nvme *nvme);
-/* Runs `command` and waits. In probe, or in the watch task. STATUS_TIMEOUT, STATUS_IO_ERROR, STATUS_GONE: not enabled. */
+/*
+ * Runs `command` and waits. In probe, or in the watch task. STATUS_TIMEOUT, STATUS_IO_ERROR,
+ * STATUS_GONE: not enabled.
+ */
 status_t nvme_admin_run(struct nvme *nvme, struct nvme_command *command, uint32_t *result) MUST_CHECK;
 void nvme_admin_process(struct nvme *nvme); /* takes completions; tasks and deferred work */
 status_t nvme_identify(struct nvme *nvme, unsigned what, uint32_t namespace_id, const struct dma_coherent *answer) MUST_CHECK;
@@ -76,8 +84,9 @@ status_t nvme_queues_create(struct nvme *nvme) MUST_CHECK; /* tells the controll
 /* The two commands that tell it of one: completions first. `vector` -1: it does not interrupt. */
 void nvme_queue_commands(const struct nvme_queue *queue, int vector, struct nvme_command commands[2]);
 /*
- * Takes the queues back, which ends the commands in them; gives up when the controller does not answer. Section 7.3: what a
- * controller expects before it is shut down, and kinder to it than being disabled amid transfers.
+ * Takes the queues back, which ends the commands in them; gives up when the controller does not
+ * answer. Section 7.3: what a controller expects before it is shut down, and kinder to it than
+ * being disabled amid transfers.
  */
 void nvme_queues_delete(struct nvme *nvme);
 status_t nvme_admin_abort(struct nvme *nvme, unsigned queue_id, unsigned command_id) MUST_CHECK;

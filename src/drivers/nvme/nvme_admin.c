@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Admin commands. They are few, and one at a time: the task that wants one waits for it, and takes the completion itself when
- * the interrupt does not come.
+ * Admin commands. They are few, and one at a time: the task that wants one waits for it, and takes
+ * the completion itself when the interrupt does not come.
  */
 #include "nvme.h"
 #include "runtime/base/log.h"

@@ -32,7 +32,10 @@ status_t nvme_controller_open(struct nvme *nvme)
 		log_error("%s: the controller wants pages of at least 2^%u bytes", nvme->common.name, nvme->page_shift);
 		return STATUS_UNSUPPORTED;
 	}
-	/* As many doorbells as the BAR has room for: two for the admin queue, and two for each other one. */
+	/*
+	 * As many doorbells as the BAR has room for: two for the admin queue, and two for each
+	 * other one.
+	 */
 	stride = NVME_CAP_STRIDE_BYTES(nvme->cap);
 	doorbells = (nvme->common.function->bars[0].bytes - NVME_DOORBELLS) / stride;
 	nvme->common.queue_count = (unsigned)MIN(platform_cpu_count(), doorbells / 2 > 0 ? doorbells / 2 - 1 : 0);
@@ -82,7 +85,10 @@ status_t nvme_registers_disable(struct nvme *nvme)
 	uint32_t configuration = register_read32(nvme->registers, NVME_CC);
 	status_t status;
 
-	/* Being disabled while it is still becoming ready is not allowed; one that never does so is disabled all the same. */
+	/*
+	 * Being disabled while it is still becoming ready is not allowed; one that never does so is
+	 * disabled all the same.
+	 */
 	if (configuration & NVME_CC_ENABLE) {
 		if (status_wait(nvme, NVME_CSTS_READY, NVME_CSTS_READY, ready_ns(nvme)) != STATUS_OK)
 			log_debug("%s: was enabled and is not ready", nvme->common.name);

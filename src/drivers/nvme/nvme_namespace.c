@@ -121,7 +121,10 @@ static status_t namespace_probe(struct nvme *nvme, uint32_t id, const struct dma
 								   : STATUS_OK;
 }
 
-/* Fills `ids` with the active namespaces, in rising order up to a 0; old controllers just number them. */
+/*
+ * Fills `ids` with the active namespaces, in rising order up to a 0; old controllers just number
+ * them.
+ */
 static status_t ids_read(struct nvme *nvme, const struct dma_coherent *answer, uint32_t *ids, unsigned count)
 {
 	status_t status;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * After a panic: the controller is disabled, which ends what was under way, and started anew with the
- * memory of its admin queue and its first I/O queue. Completions are polled, and no lock is taken: all
- * other CPUs stand still.
+ * After a panic: the controller is disabled, which ends what was under way, and started anew with
+ * the memory of its admin queue and its first I/O queue. Completions are polled, and no lock is
+ * taken: all other CPUs stand still.
  */
 #include "nvme.h"
 #include "runtime/base/bits.h"

@@ -20,8 +20,8 @@ struct transfer {
 };
 
 /*
- * Adds what comes next of the request, as far as PRP entries can say it: all pages but the first begin at their start, and all
- * but the last are whole. False: the transfer ends here.
+ * Adds what comes next of the request, as far as PRP entries can say it: all pages but the first
+ * begin at their start, and all but the last are whole. False: the transfer ends here.
  */
 static bool transfer_extend(const struct nvme_queue *queue, struct transfer *transfer, struct block_request *request)
 {

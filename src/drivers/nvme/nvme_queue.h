@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * An I/O queue of an NVMe controller: a disk queue in front of a ring. It knows the disk's device and
- * its namespaces, but not the controller. Lock: that of its disk queue, [Q].
+ * An I/O queue of an NVMe controller: a disk queue in front of a ring. It knows the disk's device
+ * and its namespaces, but not the controller. Lock: that of its disk queue, [Q].
  */
 #pragma once
 

@@ -41,7 +41,10 @@ enum nvme_ring_result nvme_ring_take(struct nvme_ring *ring, struct nvme_complet
 
 	if ((status & NVME_STATUS_PHASE) != ring->phase)
 		return NVME_RING_EMPTY;
-	/* The phase says that the rest is there. Everything is read once: the device may change it at any time. */
+	/*
+	 * The phase says that the rest is there. Everything is read once: the device may change it
+	 * at any time.
+	 */
 	atomic_thread_fence(memory_order_acquire);
 	completion->result = entry->result;
 	completion->submission_head = entry->submission_head;

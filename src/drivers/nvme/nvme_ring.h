@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A pair of rings in memory: submissions, which the device reads, and completions, which it writes. Base specification 1.4,
- * section 4. The caller locks it. What the device writes is checked.
+ * A pair of rings in memory: submissions, which the device reads, and completions, which it writes.
+ * Base specification 1.4, section 4. The caller locks it. What the device writes is checked.
  */
 #pragma once
 

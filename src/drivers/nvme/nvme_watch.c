@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What happens when a controller does not do as it should. Runs in the controller's watch task alone.
+ * What happens when a controller does not do as it should. Runs in the controller's watch task
+ * alone.
  *
  *	command late --> its completion is looked for --> Abort --> reset
  *	fatal status, nonsense in a completion, no answer to an admin command --> reset

@@ -13,10 +13,11 @@
  * 1. Functions are found once, through all bridges, and live for good; nothing here is hot-plugged.
  * 2. Firmware assigned the addresses; a BAR without one cannot be mapped, and says so.
  * 3. The device is not trusted: capability lists may be loops, offsets and sizes nonsense.
- * 4. A bound function belongs to its driver. Its own functions here are called by one task at a time.
+ * 4. A bound function belongs to its driver. Its own functions here are called by one task at a
+ *    time.
  *
- * PCI Local Bus specification 3.0, chapter 6; PCI Express base specification 4.0, section 7; PCI firmware specification 3.2,
- * section 4.1 (MCFG).
+ * PCI Local Bus specification 3.0, chapter 6; PCI Express base specification 4.0, section 7; PCI
+ * firmware specification 3.2, section 4.1 (MCFG).
  */
 #pragma once
 
@@ -83,20 +84,29 @@ struct pci_function {
 	volatile uint32_t *msix_table;
 };
 
-/* Configuration space. `offset` is aligned to the width. Beyond what the function has, reads give all ones. */
+/*
+ * Configuration space. `offset` is aligned to the width. Beyond what the function has, reads give
+ * all ones.
+ */
 uint8_t pci_read8(const struct pci_function *function, unsigned offset);
 uint16_t pci_read16(const struct pci_function *function, unsigned offset);
 uint32_t pci_read32(const struct pci_function *function, unsigned offset);
 void pci_write16(const struct pci_function *function, unsigned offset, uint16_t value);
 void pci_write32(const struct pci_function *function, unsigned offset, uint32_t value);
 
-/* The capability `id` behind the one at `after` (0: the first); 0: none. Ends on lists that are loops. */
+/*
+ * The capability `id` behind the one at `after` (0: the first); 0: none. Ends on lists that are
+ * loops.
+ */
 #define PCI_CAPABILITY_MSI    0x05
 #define PCI_CAPABILITY_VENDOR 0x09
 #define PCI_CAPABILITY_MSIX   0x11
 unsigned pci_capability_find(const struct pci_function *function, uint8_t id, unsigned after);
 
-/* What the function may do; pci_disable takes all of it away, and interrupt lines, too. A function starts disabled. */
+/*
+ * What the function may do; pci_disable takes all of it away, and interrupt lines, too. A function
+ * starts disabled.
+ */
 enum pci_rights {
 	PCI_IO = 1 << 0,         /* answer to its I/O BARs */
 	PCI_MEMORY = 1 << 1,     /* answer to its memory BARs */
@@ -105,24 +115,30 @@ enum pci_rights {
 void pci_enable(struct pci_function *function, unsigned rights);
 void pci_disable(struct pci_function *function);
 
-/* Takes PCI_BUS_MASTER away: once it returned, the device writes no more memory. For devices that do not stop otherwise. */
+/*
+ * Takes PCI_BUS_MASTER away: once it returned, the device writes no more memory. For devices that
+ * do not stop otherwise.
+ */
 void pci_stop_dma(struct pci_function *function);
 
 /*
- * Resets the function, if it can be reset from outside: it forgets everything, and has no DMA under way any more. Its addresses
- * are kept; it is disabled then. STATUS_UNSUPPORTED: it cannot; STATUS_IO_ERROR: it does not come back, logged. No other
- * task uses the function meanwhile. Where platform_may_sleep(); takes a tenth of a second.
+ * Resets the function, if it can be reset from outside: it forgets everything, and has no DMA under
+ * way any more. Its addresses are kept; it is disabled then. STATUS_UNSUPPORTED: it cannot;
+ * STATUS_IO_ERROR: it does not come back, logged. No other task uses the function meanwhile. Where
+ * platform_may_sleep(); takes a tenth of a second.
  */
 status_t pci_reset(struct pci_function *function) MUST_CHECK;
 
 /*
- * Maps bytes [offset, offset + bytes) of a memory BAR, for good: as registers (registers.h), or write-combining, for memory
- * that the CPU fills in bulk, as sample or frame memory (write_combining_flush in registers.h). A page has one type: a BAR with
- * both is mapped in two parts that share none. STATUS_UNSUPPORTED: no such memory BAR, or firmware gave it no address;
- * STATUS_RANGE: it is smaller; STATUS_BUSY: a page is mapped already as the other type; STATUS_NO_MEMORY. Failures are logged.
+ * Maps bytes [offset, offset + bytes) of a memory BAR, for good: as registers (registers.h), or
+ * write-combining, for memory that the CPU fills in bulk, as sample or frame memory
+ * (write_combining_flush in registers.h). A page has one type: a BAR with both is mapped in two
+ * parts that share none. STATUS_UNSUPPORTED: no such memory BAR, or firmware gave it no address;
+ * STATUS_RANGE: it is smaller; STATUS_BUSY: a page is mapped already as the other type;
+ * STATUS_NO_MEMORY. Failures are logged.
  *
- * Memory behind a BAR lies at `bars[bar].start`, where other devices reach it, too: that address may be a segment of
- * node_direct (pagecache/direct.h).
+ * Memory behind a BAR lies at `bars[bar].start`, where other devices reach it, too: that address
+ * may be a segment of node_direct (pagecache/direct.h).
  */
 enum pci_mapping {
 	PCI_REGISTERS = MMIO_REGISTERS,
@@ -132,16 +148,17 @@ status_t pci_bar_map(struct pci_function *function, unsigned bar, uint64_t offse
 		     volatile void **registers) MUST_CHECK;
 
 /*
- * The port of byte `offset` of an I/O BAR that has `bytes` from there on; for kernel/port_io.h. The function answers once it
- * has PCI_IO. Status as above.
+ * The port of byte `offset` of an I/O BAR that has `bytes` from there on; for kernel/port_io.h. The
+ * function answers once it has PCI_IO. Status as above.
  */
 status_t pci_bar_ports(struct pci_function *function, unsigned bar, uint64_t offset, uint64_t bytes, uint16_t *port) MUST_CHECK;
 
 /*
- * Interrupts. open chooses MSI-X, else MSI, else the line, and returns how many vectors there are, from 1 to `wanted`: one for
- * MSI and for the line, 0 when the function has no interrupt. attach gives a vector its handler and lets it through; see
- * interrupt_attach_message and interrupt_attach_line for `cpu` and results. close detaches all; afterwards no handler runs.
- * open and close: where platform_may_sleep().
+ * Interrupts. open chooses MSI-X, else MSI, else the line, and returns how many vectors there are,
+ * from 1 to `wanted`: one for MSI and for the line, 0 when the function has no interrupt. attach
+ * gives a vector its handler and lets it through; see interrupt_attach_message and
+ * interrupt_attach_line for `cpu` and results. close detaches all; afterwards no handler runs. open
+ * and close: where platform_may_sleep().
  */
 unsigned pci_interrupts_open(struct pci_function *function, unsigned wanted);
 status_t pci_interrupt_attach(struct pci_function *function, unsigned vector, struct interrupt *interrupt, const char *name,

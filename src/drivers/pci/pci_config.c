@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Configuration space: memory-mapped (ECAM, found through the MCFG table), or through the ports 0xcf8 and 0xcfc (PCI 3.0,
- * section 3.2.2.3.2).
+ * Configuration space: memory-mapped (ECAM, found through the MCFG table), or through the ports
+ * 0xcf8 and 0xcfc (PCI 3.0, section 3.2.2.3.2).
  */
 #include "pci_internal.h"
 #include "drivers/registers.h"

@@ -44,7 +44,10 @@ struct pci_host {
 	uint8_t first_bus, last_bus;
 };
 
-/* The host bridge with that index; false: no more. Falls back to one with legacy access where no MCFG is. */
+/*
+ * The host bridge with that index; false: no more. Falls back to one with legacy access where no
+ * MCFG is.
+ */
 bool pci_host_get(unsigned index, struct pci_host *host);
 
 /* Maps the configuration space of one function (4 KB); NULL: legacy. False: it cannot be mapped. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Capabilities, and the interrupts of a function: MSI-X (PCI 3.0, section 6.8.2), else MSI (6.8.1), else its line. All is
- * masked until a handler is there.
+ * Capabilities, and the interrupts of a function: MSI-X (PCI 3.0, section 6.8.2), else MSI (6.8.1),
+ * else its line. All is masked until a handler is there.
  */
 #include "pci_internal.h"
 #include "drivers/registers.h"
@@ -70,7 +70,10 @@ static volatile void *msix_entry(const struct pci_function *function, unsigned v
 	return (volatile char *)function->msix_table + (size_t)vector * MSIX_ENTRY_BYTES;
 }
 
-/* Maps the table and turns MSI-X on with all vectors masked. Returns the size of the table; 0: not to be had. */
+/*
+ * Maps the table and turns MSI-X on with all vectors masked. Returns the size of the table; 0: not
+ * to be had.
+ */
 static unsigned msix_open(struct pci_function *function)
 {
 	const unsigned capability = pci_capability_find(function, PCI_CAPABILITY_MSIX, 0);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Resetting one function from outside (function level reset): PCI Express base specification 4.0, section 6.6.2, and for
- * conventional PCI the ECN "Advanced Capabilities" of 2006.
+ * Resetting one function from outside (function level reset): PCI Express base specification 4.0,
+ * section 6.6.2, and for conventional PCI the ECN "Advanced Capabilities" of 2006.
  */
 #include "pci_internal.h"
 #include "runtime/base/log.h"

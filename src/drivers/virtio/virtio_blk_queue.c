@@ -48,7 +48,10 @@ static void table_add(struct table *table, uint64_t address, uint32_t bytes, uns
 	table->descriptors[index] = (struct virtqueue_descriptor){ address, bytes, (uint16_t)flags, 0 };
 }
 
-/* Adds what comes next of the request, joined with what came before where memory goes on. False: the command ends here. */
+/*
+ * Adds what comes next of the request, joined with what came before where memory goes on. False:
+ * the command ends here.
+ */
 static bool table_extend(const struct virtio_blk_queue *queue, struct table *table, struct block_request *request,
 			 unsigned flags)
 {

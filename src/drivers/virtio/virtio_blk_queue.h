@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A queue of a virtio block device: a disk queue in front of a virtqueue. It knows the disk's device,
- * but not how that is reached. Lock: that of its disk queue, [Q].
+ * A queue of a virtio block device: a disk queue in front of a virtqueue. It knows the disk's
+ * device, but not how that is reached. Lock: that of its disk queue, [Q].
  */
 #pragma once
 
@@ -45,7 +45,9 @@ static inline struct virtio_blk_queue *virtio_blk_queue_at(const struct disk_dev
 	return container_of(device->queues[index], struct virtio_blk_queue, disk);
 }
 
-/* The device's queue of that index, with at most so many entries. STATUS_UNSUPPORTED: none at all. */
+/*
+ * The device's queue of that index, with at most so many entries. STATUS_UNSUPPORTED: none at all.
+ */
 status_t virtio_blk_queue_alloc(struct disk_device *device, unsigned index, unsigned entries_max,
 				const struct virtio_blk_limits *limits) MUST_CHECK;
 void virtio_blk_queue_free(struct virtio_blk_queue *queue);

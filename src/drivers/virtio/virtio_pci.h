@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The PCI side of a virtio device: virtio 1.1, sections 3.1 (initialization) and 4.1 (PCI). Only the modern interface.
+ * The PCI side of a virtio device: virtio 1.1, sections 3.1 (initialization) and 4.1 (PCI). Only
+ * the modern interface.
  *
  *	virtio_open --> virtio_negotiate --> virtio_queue_size, virtio_queue_enable ... --> virtio_ready
  *	virtio_reset ends all DMA and forgets everything; from there on again.
@@ -29,21 +30,28 @@ struct virtio {
 	uint64_t features;             /* [I] agreed on */
 };
 
-/* Finds and maps the registers. STATUS_UNSUPPORTED: no modern virtio device, or its capabilities make no sense; logged. */
+/*
+ * Finds and maps the registers. STATUS_UNSUPPORTED: no modern virtio device, or its capabilities
+ * make no sense; logged.
+ */
 status_t virtio_open(struct virtio *virtio, struct pci_function *function) MUST_CHECK;
 
 /* Waits until the device is reset. STATUS_TIMEOUT: it does not do so, or is not there. Where
  * platform_may_sleep(), or after a panic. */
 status_t virtio_reset(struct virtio *virtio) MUST_CHECK;
 
-/* After a reset: agrees on what of `wanted` the device offers; `needed` must be. STATUS_UNSUPPORTED, logged. */
+/*
+ * After a reset: agrees on what of `wanted` the device offers; `needed` must be.
+ * STATUS_UNSUPPORTED, logged.
+ */
 status_t virtio_negotiate(struct virtio *virtio, uint64_t wanted, uint64_t needed) MUST_CHECK;
 
 /* Entries that the queue may have at most; 0: there is no such queue. */
 unsigned virtio_queue_size(struct virtio *virtio, unsigned index);
 /*
- * Hands a queue of queue->entries to the device, at that address, and finds its notify register. `vector` may be
- * VIRTIO_VECTOR_NONE. STATUS_UNSUPPORTED: the device refuses, or its notify register lies outside.
+ * Hands a queue of queue->entries to the device, at that address, and finds its notify register.
+ * `vector` may be VIRTIO_VECTOR_NONE. STATUS_UNSUPPORTED: the device refuses, or its notify
+ * register lies outside.
  */
 status_t virtio_queue_enable(struct virtio *virtio, struct virtqueue *queue, struct device_addr address,
 			     unsigned vector) MUST_CHECK;
@@ -56,5 +64,8 @@ bool virtio_is_broken(struct virtio *virtio);
 /* Quiets the interrupt line; true: a queue asked. Any context. */
 bool virtio_isr_take(struct virtio *virtio);
 
-/* Reads the configuration of the kind of device consistently, a field at a time. STATUS_RANGE: it is shorter. */
+/*
+ * Reads the configuration of the kind of device consistently, a field at a time. STATUS_RANGE: it
+ * is shorter.
+ */
 status_t virtio_config_read(struct virtio *virtio, size_t offset, void *to, size_t bytes) MUST_CHECK;

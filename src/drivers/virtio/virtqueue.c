@@ -56,7 +56,10 @@ void virtqueue_submit(struct virtqueue *queue)
 {
 	atomic_thread_fence(memory_order_release);
 	queue->available[RING_INDEX] = queue->available_index;
-	/* The index before the flag: either the device sees the index, or it asks to be notified. Section 2.6.13.4. */
+	/*
+	 * The index before the flag: either the device sees the index, or it asks to be notified.
+	 * Section 2.6.13.4.
+	 */
 	atomic_thread_fence(memory_order_seq_cst);
 	if (!(queue->used[RING_FLAGS] & USED_NO_NOTIFY))
 		register_write16(queue->notify, 0, queue->index);

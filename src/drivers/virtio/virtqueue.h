@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A split virtqueue whose entries are all indirect descriptor tables; virtio 1.1, section 2.6. The entry of slot N is
- * descriptor N. The caller locks it, except for virtqueue_interrupts_off. What the device writes is
- * checked for being in range; whether the slot is in use is the caller's to know.
+ * A split virtqueue whose entries are all indirect descriptor tables; virtio 1.1, section 2.6. The
+ * entry of slot N is descriptor N. The caller locks it, except for virtqueue_interrupts_off. What
+ * the device writes is checked for being in range; whether the slot is in use is the caller's to
+ * know.
  */
 #pragma once
 
@@ -35,13 +36,19 @@ struct virtqueue {
 	uint16_t used_index;                      /* what was taken */
 };
 
-/* Bytes of the three parts and where they lie, one behind the other from an address aligned to 16 on. */
+/*
+ * Bytes of the three parts and where they lie, one behind the other from an address aligned to 16
+ * on.
+ */
 struct virtqueue_layout {
 	size_t available, used, bytes;
 };
 struct virtqueue_layout virtqueue_layout(unsigned entries);
 
-/* Empty; `memory` is zeroed here and has virtqueue_layout(entries).bytes. Also after a reset of the device. */
+/*
+ * Empty; `memory` is zeroed here and has virtqueue_layout(entries).bytes. Also after a reset of the
+ * device.
+ */
 void virtqueue_reset(struct virtqueue *queue, void *memory);
 
 /* Adds the table of `slot`; the device does not know yet. */

@@ -14,7 +14,10 @@
 #define PIECE_BLOCKS 512u /* blocks that change hands in one hold of the lock */
 #define SEARCHES     4    /* searches for a run that is still free when it is taken */
 
-/* Block numbers (address >> BLOCK_SHIFT) of the whole blocks in a range. Block 0 is left out: its address is NULL. */
+/*
+ * Block numbers (address >> BLOCK_SHIFT) of the whole blocks in a range. Block 0 is left out: its
+ * address is NULL.
+ */
 static struct block_range range_blocks(const struct phys_range *range)
 {
 	return (struct block_range){

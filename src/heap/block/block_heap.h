@@ -25,8 +25,8 @@
  *    (`inside_isolated`).
  *
  * Lock [H]: `lock`; of other locks, only the guarantee's is taken under it. No hold grows with the
- * machine: long runs change hands, and are searched for, in pieces, with the lock free in between. A
- * run that is changing hands counts as taken in the bitmap, so no other request finds it. All
+ * machine: long runs change hands, and are searched for, in pieces, with the lock free in between.
+ * A run that is changing hands counts as taken in the bitmap, so no other request finds it. All
  * functions may be called with preemption off, none in interrupt handlers; none sleeps and none
  * reclaims (reclaim.h does).
  */
@@ -143,12 +143,16 @@ struct block_heap {
 	struct fault_injector *_Atomic fault; /* NULL: none */
 };
 
-/* Bytes of metadata that block_heap_init needs for these ranges; 0 when no whole block lies within them. */
+/*
+ * Bytes of metadata that block_heap_init needs for these ranges; 0 when no whole block lies within
+ * them.
+ */
 uint64_t block_heap_metadata_bytes(const struct phys_range *ranges, uint32_t count);
 
 /*
- * `metadata` (aligned to 16 bytes; alive as long as the heap) must not lie within the ranges. Only whole, aligned blocks within
- * a range are used; ranges do not overlap. STATUS_INVALID: no whole block in them.
+ * `metadata` (aligned to 16 bytes; alive as long as the heap) must not lie within the ranges. Only
+ * whole, aligned blocks within a range are used; ranges do not overlap. STATUS_INVALID: no whole
+ * block in them.
  */
 status_t block_heap_init(struct block_heap *heap, const struct phys_range *ranges, uint32_t count, void *metadata) MUST_CHECK;
 

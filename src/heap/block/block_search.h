@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Searching the block heap's descriptors and bitmaps; for block_heap.c and window.c. All with [H] held unless they say so. */
+/*
+ * Searching the block heap's descriptors and bitmaps; for block_heap.c and window.c. All with [H]
+ * held unless they say so.
+ */
 #pragma once
 
 #include "block_heap.h"

@@ -121,7 +121,10 @@ static inline uint64_t opaque(uint64_t value)
 	return value;
 }
 
-/* Adds up whole steps of the blocks [i, end), up to one with an unusable block; returns where it ended. */
+/*
+ * Adds up whole steps of the blocks [i, end), up to one with an unusable block; returns where it
+ * ended.
+ */
 static uint64_t add_steps(const struct search *search, uint64_t i, uint64_t end, int64_t *sum)
 {
 	const uint64_t multiplier = opaque(ONES);

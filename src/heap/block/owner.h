@@ -9,8 +9,8 @@
 #include "runtime/base/list.h"
 
 /*
- * The line that took something, as "app/testbed/buffers.c:37", where the name of an owner does not tell
- * enough. It is a constant, so it costs one word to keep, names the right line even in inlined
+ * The line that took something, as "app/testbed/buffers.c:37", where the name of an owner does not
+ * tell enough. It is a constant, so it costs one word to keep, names the right line even in inlined
  * code, and needs no symbol table to be printed. Macros pass it on to the function proper (dma.h,
  * pagecache/map.h).
  */

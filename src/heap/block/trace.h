@@ -71,7 +71,10 @@ status_t trace_init(struct event_trace *trace, struct metadata_heap *metadata, u
 /* `who` is copied; it may be NULL. */
 void trace_event(struct event_trace *trace, enum trace_kind kind, const char *who, uint64_t first, uint64_t second);
 
-/* The event of that number, from trace->next - events on; false: it is not there any more, or not there yet. Any context. */
+/*
+ * The event of that number, from trace->next - events on; false: it is not there any more, or not
+ * there yet. Any context.
+ */
 bool trace_read(struct event_trace *trace, uint64_t number, struct trace_record *record);
 
 /* Prints the last `count` events, oldest first. Any task context. */

@@ -2,9 +2,9 @@
 /*
  * Windows: ranges of adjacent blocks that could become free runs. A block of a window is free, or
  * its owner is movable and it can be emptied now. The best window is the one with the lowest
- * eviction cost (eviction_cost.h): for each block in use one, and what its holder says that it would cost to empty it. A run of
- * an unmovable owner gets a window above 4 GB, unless a window between 256 MB and 4 GB costs less than half; below 256 MB only
- * if there is no other.
+ * eviction cost (eviction_cost.h): for each block in use one, and what its holder says that it
+ * would cost to empty it. A run of an unmovable owner gets a window above 4 GB, unless a window
+ * between 256 MB and 4 GB costs less than half; below 256 MB only if there is no other.
  *
  * The search takes no lock, and can be preempted; the window that it finds is looked at once more.
  * It takes at most about four instructions for each block of the machine (make bench).
@@ -19,7 +19,10 @@ struct window {
 	uint64_t cost; /* 0: all of it was free */
 };
 
-/* The best window for request->blocks under its constraints, or its place, or the highest one (block_heap.h); false: none. */
+/*
+ * The best window for request->blocks under its constraints, or its place, or the highest one
+ * (block_heap.h); false: none.
+ */
 bool window_find(struct block_heap *heap, const struct run_request *request, struct window *window);
 
 /*

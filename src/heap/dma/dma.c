@@ -10,7 +10,7 @@
 #include "runtime/base/sort.h"
 #include "runtime/base/string.h"
 
-/* Where the memory comes from ---------------------------------------------------------------------------------------------- */
+/* Where the memory comes from ------------------------------------------------------------------ */
 
 /*
  * Takes an object of the device's zone. If the zone has none, it grows by a block, and the request
@@ -57,7 +57,10 @@ static status_t fill_blocks(struct dma *dma, const struct dma_plan *plan, struct
 		dma_client_put(dma, buffer->client);
 		return status;
 	}
-	/* In order of address, many runs turn out to be adjacent: fewer segments, and often no mapping. */
+	/*
+	 * In order of address, many runs turn out to be adjacent: fewer segments, and often no
+	 * mapping.
+	 */
 	sort_numbers(&runs->value, plan->runs - (request.last_blocks != 0));
 	for (uint32_t i = plan->runs; i-- > 0;) {
 		const struct phys_addr start = runs[i];
@@ -69,7 +72,7 @@ static status_t fill_blocks(struct dma *dma, const struct dma_plan *plan, struct
 	return STATUS_OK;
 }
 
-/* Buffers --------------------------------------------------------------------------------------------------------------- */
+/* Buffers -------------------------------------------------------------------------------------- */
 
 /*
  * Makes the pieces of a buffer contiguous in virtual memory: they lie so in the direct map if they
@@ -93,7 +96,10 @@ void dma_buffer_destroy(struct dma *dma, struct dma_buffer *buffer)
 
 	if (buffer->memory != platform_virt(buffer->pieces[0].start))
 		platform_unmap(buffer->memory, (buffer->piece_count - 1) * buffer->pieces[0].bytes + last->bytes);
-	/* The record of a guaranteed buffer lies beside its first piece, and goes with it: it is another buffer's at once. */
+	/*
+	 * The record of a guaranteed buffer lies beside its first piece, and goes with it: it is
+	 * another buffer's at once.
+	 */
 	for (uint32_t i = buffer->piece_count; i-- > 0;) {
 		const struct phys_addr start = buffer->pieces[i].start;
 
@@ -189,7 +195,7 @@ status_t dma_alloc_at(struct dma *dma, const struct device *device, const struct
 	return alloc(dma, device, request, false, site, buffer);
 }
 
-/* Coherent objects ------------------------------------------------------------------------------------------------------ */
+/* Coherent objects ----------------------------------------------------------------------------- */
 
 status_t dma_coherent_alloc_at(struct dma *dma, const struct device *device, size_t bytes, size_t alignment,
 			       struct dma_coherent *coherent, const char *site)
@@ -216,7 +222,7 @@ void dma_coherent_free(struct dma *dma, struct dma_coherent *coherent)
 	*coherent = (struct dma_coherent){ 0 };
 }
 
-/* For drivers ----------------------------------------------------------------------------------------------------------- */
+/* For drivers ---------------------------------------------------------------------------------- */
 
 status_t dma_address(const struct device *device, struct phys_addr address, uint64_t bytes, struct device_addr *result)
 {

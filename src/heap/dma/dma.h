@@ -65,7 +65,10 @@ struct dma_buffer {
 	bool coherent;             /* [I] a coherent object */
 };
 
-/* A small object that CPU and device share for long: queues, descriptor tables, mailboxes. One piece. */
+/*
+ * A small object that CPU and device share for long: queues, descriptor tables, mailboxes. One
+ * piece.
+ */
 struct dma_coherent {
 	void *memory; /* zeroed */
 	struct device_addr address;

@@ -31,7 +31,9 @@
  */
 uint64_t dma_quarantine(struct dma *dma, const struct device *device);
 
-/* Frees all that the device has in quarantine, and returns the bytes. Where platform_may_sleep(). */
+/*
+ * Frees all that the device has in quarantine, and returns the bytes. Where platform_may_sleep().
+ */
 uint64_t dma_quarantine_end(struct dma *dma, const struct device *device);
 
 /* Bytes of buffers and objects that the device has in quarantine. Any task context. */

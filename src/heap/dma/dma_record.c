@@ -53,7 +53,7 @@ void dma_free(struct dma *dma, struct dma_buffer *buffer)
 		dma_buffer_destroy(dma, buffer);
 }
 
-/* Walks ------------------------------------------------------------------------------------------------------------------- */
+/* Walks ---------------------------------------------------------------------------------------- */
 
 void dma_walk_begin(struct dma *dma, const struct device *device, bool quarantined, struct dma_walk *walk)
 {

@@ -9,7 +9,7 @@
 #include "runtime/base/bits.h"
 #include "runtime/base/format.h"
 
-/* Clients --------------------------------------------------------------------------------------------------------------- */
+/* Clients -------------------------------------------------------------------------------------- */
 
 /*
  * The device's client that is not in quarantine, or else `fresh` (may be NULL), with one more
@@ -65,7 +65,7 @@ void dma_client_put(struct dma *dma, struct dma_client *client)
 		general_heap_free(dma->general, client);
 }
 
-/* Zones ----------------------------------------------------------------------------------------------------------------- */
+/* Zones ---------------------------------------------------------------------------------------- */
 
 /* The zone with these constraints, or else `fresh` (may be NULL). */
 static struct dma_zone *zone_find(struct dma *dma, const struct block_constraints *constraints, struct dma_zone *fresh)
@@ -147,7 +147,7 @@ struct dma_zone *dma_zone_get(struct dma *dma, const struct device *device)
 	return zone;
 }
 
-/* Life ------------------------------------------------------------------------------------------------------------------ */
+/* Life ----------------------------------------------------------------------------------------- */
 
 void dma_init(struct dma *dma, struct reclaim *reclaim, struct guarantee *guarantee, struct general_heap *general,
 	      uint64_t retain_bytes)

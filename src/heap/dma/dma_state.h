@@ -107,7 +107,7 @@ uint64_t dma_plan_segments(const struct dma_plan *plan, uint64_t piece_bytes);
 uint32_t dma_plan_cut(const struct dma_plan *plan, const struct phys_range *pieces, uint32_t count,
 		      struct device_segment *segments);
 
-/* Records ----------------------------------------------------------------------------------------------------------------- */
+/* Records -------------------------------------------------------------------------------------- */
 
 /* The length of a record: the buffer, and behind it the lists of its pieces and segments. */
 static inline uint64_t dma_record_bytes(uint64_t pieces, uint64_t segments)
@@ -171,7 +171,7 @@ static inline bool dma_is_quarantined(const struct dma_buffer *buffer)
 /* Gives back the memory and the record. Where platform_may_sleep(), or for one piece. */
 void dma_buffer_destroy(struct dma *dma, struct dma_buffer *buffer);
 
-/* Buffers out of the guarantee -------------------------------------------------------------------------------------------- */
+/* Buffers out of the guarantee ----------------------------------------------------------------- */
 
 /*
  * Any context; more than a piece, mapped side by side, only where platform_may_sleep().
@@ -188,7 +188,7 @@ status_t dma_guaranteed_alloc(struct dma *dma, const struct dma_plan *plan, stru
 status_t dma_buffer_finish(struct dma *dma, const struct dma_plan *plan, struct dma_buffer *buffer,
 			   struct dma_buffer **result) MUST_CHECK;
 
-/* Life -------------------------------------------------------------------------------------------------------------------- */
+/* Life ----------------------------------------------------------------------------------------- */
 
 void dma_init(struct dma *dma, struct reclaim *reclaim, struct guarantee *guarantee, struct general_heap *general,
 	      uint64_t retain_bytes);

@@ -9,7 +9,10 @@
 
 #define CODE_SITE_BYTES 96
 
-/* "; allocated by edu_probe+0x1c" for what = "allocated by", or nothing if `site` is NULL. Returns `text`. */
+/*
+ * "; allocated by edu_probe+0x1c" for what = "allocated by", or nothing if `site` is NULL. Returns
+ * `text`.
+ */
 const char *code_site_format(char text[CODE_SITE_BYTES], const char *what, const void *site);
 
 #define CALL_SITES_MAX 24

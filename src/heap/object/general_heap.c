@@ -237,7 +237,7 @@ uint64_t general_heap_used_bytes(struct general_heap *heap)
 	return bytes;
 }
 
-/* Draining -------------------------------------------------------------------------------------------------------------- */
+/* Draining ------------------------------------------------------------------------------------- */
 
 static uint64_t settle(struct objcache_group *group, const struct reclaim_target *target)
 {
@@ -267,7 +267,7 @@ bool general_heap_is_valid(struct general_heap *heap)
 	return free_bytes == atomic_load(&heap->group.free_bytes);
 }
 
-/* Life ------------------------------------------------------------------------------------------------------------------ */
+/* Life ----------------------------------------------------------------------------------------- */
 
 static void *interface_alloc(struct heap *heap, size_t bytes, size_t alignment)
 {

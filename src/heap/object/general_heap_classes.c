@@ -11,7 +11,7 @@
 #include "runtime/base/bits.h"
 #include "runtime/base/format.h"
 
-/* Sizes ----------------------------------------------------------------------------------------------------------------- */
+/* Sizes ---------------------------------------------------------------------------------------- */
 
 #define CLASS_STEPS     8u /* for each doubling */
 #define STEP_SHIFT      3u /* CLASS_STEPS */
@@ -63,7 +63,7 @@ unsigned general_heap_class_of(const struct general_heap *heap, size_t bytes, si
 	return general_heap_class_find(heap, heap->steps[step_of(bytes)], bytes, alignment);
 }
 
-/* Which class serves ---------------------------------------------------------------------------------------------------- */
+/* Which class serves --------------------------------------------------------------------------- */
 
 #define SAMPLES_MIN 4  /* of a class, before they count */
 #define SAMPLES_MAX 16 /* of all classes of a power of two: then all are halved */
@@ -158,7 +158,7 @@ void general_heap_classes_review(struct general_heap *heap)
 	}
 }
 
-/* Life ------------------------------------------------------------------------------------------------------------------ */
+/* Life ----------------------------------------------------------------------------------------- */
 
 static void class_init(struct general_heap *heap, unsigned class, uint32_t bytes)
 {

@@ -16,7 +16,7 @@
 #define PATTERN       0xc7
 #define PATTERN_BYTES 128 /* before an object, at most */
 
-/* Places ------------------------------------------------------------------------------------------------------------------ */
+/* Places --------------------------------------------------------------------------------------- */
 
 /* The slot to which the page of the address belongs, hidden or not; NULL: behind all slots. */
 static struct guard_slot *slot_at(const struct guard_pool *pool, const void *address)
@@ -39,7 +39,7 @@ static uint64_t pages_bytes(const struct guard_slot *slot)
 	return (uint64_t)(slot->end - pages_of(slot));
 }
 
-/* Reports ----------------------------------------------------------------------------------------------------------------- */
+/* Reports -------------------------------------------------------------------------------------- */
 
 static _Noreturn void object_is_wrong(const struct guard_pool *pool, const struct guard_slot *slot, const void *object,
 				      const char *what, const void *site)
@@ -96,7 +96,7 @@ static void explain(const struct platform_guarded *range, const void *at, char *
 		    code_site_format(freed, "freed by", slot->freed_by));
 }
 
-/* Patterns ---------------------------------------------------------------------------------------------------------------- */
+/* Patterns ------------------------------------------------------------------------------------- */
 
 static char *pattern_start(const struct guard_slot *slot)
 {
@@ -121,7 +121,7 @@ static void patterns_check(const struct guard_pool *pool, const struct guard_slo
 		object_is_wrong(pool, slot, slot->object, "was written to behind its end", site);
 }
 
-/* Alloc and free ---------------------------------------------------------------------------------------------------------- */
+/* Alloc and free ------------------------------------------------------------------------------- */
 
 static uint8_t bucket_of(const void *site)
 {
@@ -236,7 +236,7 @@ size_t guard_pool_usable_bytes(const struct guard_pool *pool, const void *object
 	return slot->bytes;
 }
 
-/* Reports of what there is ------------------------------------------------------------------------------------------------ */
+/* Reports of what there is --------------------------------------------------------------------- */
 
 struct guard_counts guard_pool_count(struct guard_pool *pool)
 {
@@ -276,7 +276,7 @@ bool guard_pool_is_valid(struct guard_pool *pool)
 	       bytes == pool->counts.live_bytes && live + free == pool->counts.slots;
 }
 
-/* Life -------------------------------------------------------------------------------------------------------------------- */
+/* Life ----------------------------------------------------------------------------------------- */
 
 static uint64_t slots_bytes(const struct guard_pool *pool)
 {

@@ -13,7 +13,7 @@
 #define LINE_WORDS   (LINE_STATES / WORD_STATES)
 #define FREE_IN_WORD 0x0202020202020202ull /* OBJECT_FREE in all states of a word */
 
-/* Blocks ---------------------------------------------------------------------------------------------------------------- */
+/* Blocks --------------------------------------------------------------------------------------- */
 
 static size_t states_bytes(const struct objcache *cache)
 {
@@ -78,7 +78,7 @@ void objcache_block_give(struct objcache *cache, struct block *block)
 	config->source->give(config->source, address);
 }
 
-/* Lists ----------------------------------------------------------------------------------------------------------------- */
+/* Lists ---------------------------------------------------------------------------------------- */
 
 static void list_leave(struct objcache *cache, struct block *block)
 {
@@ -179,7 +179,7 @@ bool objcache_block_remove_locked(struct objcache *cache, struct block *block, u
 	return true;
 }
 
-/* Objects --------------------------------------------------------------------------------------------------------------- */
+/* Objects -------------------------------------------------------------------------------------- */
 
 static struct block *fullest_block(struct objcache *cache)
 {

@@ -223,8 +223,8 @@ struct objcache {
 status_t objcache_init(struct objcache *cache, const struct objcache_config *config) MUST_CHECK;
 
 /*
- * Gives everything back. STATUS_BUSY: objects are still allocated; nothing was done. No operation may be under way. Where
- * platform_may_sleep().
+ * Gives everything back. STATUS_BUSY: objects are still allocated; nothing was done. No operation
+ * may be under way. Where platform_may_sleep().
  */
 status_t objcache_fini(struct objcache *cache) MUST_CHECK;
 

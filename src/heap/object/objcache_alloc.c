@@ -31,7 +31,7 @@ static void prefetch_next(const struct objcache *cache)
 	platform_preempt_enable();
 }
 
-/* Slow paths -------------------------------------------------------------------------------------------------------------- */
+/* Slow paths ----------------------------------------------------------------------------------- */
 
 /* Allocates for a CPU that has no magazines. */
 static void *single_alloc_locked(struct objcache *cache)

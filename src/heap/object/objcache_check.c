@@ -18,7 +18,7 @@ _Noreturn void objcache_object_is_wrong(const struct objcache *cache, const void
 		code_site_format(freed, "freed before by", OBJCACHE_DEBUG ? objcache_site_of(cache, object, true) : NULL));
 }
 
-/* Walker ---------------------------------------------------------------------------------------------------------------- */
+/* Walker --------------------------------------------------------------------------------------- */
 
 struct totals {
 	uint64_t blocks;

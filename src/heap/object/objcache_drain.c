@@ -31,7 +31,9 @@ static inline bool goes_on(const struct drain *drain)
 	       !(drain->given > 0 && reclaim_target_is_wanted(drain->target));
 }
 
-/* The last cache of a number below `end` that has blocks; NULL: none, or the target has been met. */
+/*
+ * The last cache of a number below `end` that has blocks; NULL: none, or the target has been met.
+ */
 static struct objcache *cache_below(const struct drain *drain, unsigned end)
 {
 	const unsigned first = drain->caches->number;
@@ -99,7 +101,7 @@ uint64_t objcache_give_empty(struct objcache *cache, uint64_t spared, uint64_t r
 	return drain.given;
 }
 
-/* Flushes ----------------------------------------------------------------------------------------------------------------- */
+/* Flushes -------------------------------------------------------------------------------------- */
 
 struct flush {
 	uint64_t number;
@@ -155,7 +157,10 @@ static void flush_cpus(struct drain *drain)
 	}
 }
 
-/* Empties magazines and gives what becomes empty, until the target has been met: those of the depots first. */
+/*
+ * Empties magazines and gives what becomes empty, until the target has been met: those of the
+ * depots first.
+ */
 static void flush_and_give(struct drain *drain)
 {
 	for_each_cache (cache, drain)
@@ -180,7 +185,7 @@ void objcaches_detach(struct block_heap *heap)
 	spinlock_unlock(&heap->caches_lock);
 }
 
-/* Drains ------------------------------------------------------------------------------------------------------------------ */
+/* Drains --------------------------------------------------------------------------------------- */
 
 #define LOOKS_MAX 256 /* so many nearly empty blocks: one of them may well become empty */
 
@@ -273,7 +278,7 @@ static void trim_magazines(struct objcache *cache)
 		flush_cpus(&(struct drain){ cache, 1, &reclaim_all, .spared = UINT64_MAX });
 }
 
-/* The cleaner of a group --------------------------------------------------------------------------------------------------- */
+/* The cleaner of a group ----------------------------------------------------------------------- */
 
 #define SLACK_BYTES BLOCK_BYTES /* beyond what is retained: a block that comes and goes */
 

@@ -62,9 +62,9 @@ static inline struct block *objcache_map_find(const struct objcache_map *map, co
 }
 
 /*
- * The number of the object in its block; false: no object begins there. Lemire, Kaser, Kurz: "Faster Remainder by Direct
- * Computation": the upper half of the product is the quotient, and the division leaves no remainder if the lower half is below
- * the inverse.
+ * The number of the object in its block; false: no object begins there. Lemire, Kaser, Kurz:
+ * "Faster Remainder by Direct Computation": the upper half of the product is the quotient, and the
+ * division leaves no remainder if the lower half is below the inverse.
  */
 static inline bool objcache_index(const struct objcache *cache, uint64_t offset, uint64_t *index)
 {

@@ -8,7 +8,7 @@
 #include "objcache_magazine.h"
 #include "runtime/base/string.h"
 
-/* Counts ---------------------------------------------------------------------------------------------------------------- */
+/* Counts --------------------------------------------------------------------------------------- */
 
 /*
  * Counts while the CPUs go on: each CPU is looked at once, and frees are derived from the other
@@ -33,7 +33,7 @@ struct objcache_counts objcache_count(struct objcache *cache)
 	return counts;
 }
 
-/* The caching heap -------------------------------------------------------------------------------------------------------- */
+/* The caching heap ----------------------------------------------------------------------------- */
 
 static uint64_t interface_drain(struct caching_heap *heap, uint64_t bytes, uint64_t retain)
 {
@@ -57,7 +57,7 @@ static void interface_free(struct heap *heap, void *object)
 	objcache_free(container_of(heap, struct objcache, caching.heap), object);
 }
 
-/* Life ------------------------------------------------------------------------------------------------------------------ */
+/* Life ----------------------------------------------------------------------------------------- */
 
 static bool config_is_valid(const struct objcache_config *config)
 {

@@ -15,7 +15,7 @@ static uint8_t end_state = OBJECT_NONE;
 static struct objcache_slot no_slot = { NULL, &end_state };
 static struct objcache_cpu no_magazines = { .alloc.top = &no_slot + 1, .free = { .top = &no_slot, .limit = &no_slot } };
 
-/* Magazines that no CPU has ----------------------------------------------------------------------------------------------- */
+/* Magazines that no CPU has -------------------------------------------------------------------- */
 
 static size_t magazine_bytes(const struct objcache *cache)
 {
@@ -123,7 +123,7 @@ void objcache_spare_prepare(struct objcache *cache)
 	spinlock_unlock_interrupts(&cache->lock, state);
 }
 
-/* Stacks ------------------------------------------------------------------------------------------------------------------ */
+/* Stacks --------------------------------------------------------------------------------------- */
 
 /* Gives the stack another magazine, or sets its count after a change in bulk. */
 static inline void stack_set(const struct objcache *cache, struct objcache_stack *stack, struct objcache_magazine *magazine,
@@ -239,7 +239,7 @@ static void unload_locked(struct objcache *cache, struct objcache_cpu *own)
 	}
 }
 
-/* A CPU's ----------------------------------------------------------------------------------------------------------------- */
+/* A CPU's -------------------------------------------------------------------------------------- */
 
 void objcache_magazines_init(struct objcache *cache)
 {

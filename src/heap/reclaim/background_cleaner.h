@@ -15,8 +15,8 @@
 #include "reclaim.h"
 
 /*
- * Runs the background cleaner until reclaim->background is stopped (worker.h), in a task of its own.
- * Where platform_may_sleep().
+ * Runs the background cleaner until reclaim->background is stopped (worker.h), in a task of its
+ * own. Where platform_may_sleep().
  */
 void background_cleaner_run(struct reclaim *reclaim);
 

@@ -9,7 +9,7 @@
 #include "runtime/base/log.h"
 #include "runtime/base/string.h"
 
-/* Accounts ---------------------------------------------------------------------------------------------------------------- */
+/* Accounts ------------------------------------------------------------------------------------- */
 
 static void account_init(struct guarantee_account *account)
 {
@@ -97,7 +97,7 @@ void guarantee_end_reservation(struct guarantee *guarantee, const struct device 
 	spinlock_unlock_interrupts(&guarantee->lock, interrupts);
 }
 
-/* Pieces ------------------------------------------------------------------------------------------------------------------ */
+/* Pieces --------------------------------------------------------------------------------------- */
 
 static void due_locked(struct guarantee *guarantee, struct guarantee_slot *slot)
 {
@@ -153,7 +153,7 @@ static void piece_give_locked(struct guarantee *guarantee, struct guarantee_slot
 	list_insert_first(&guarantee->idle, &slot->link);
 }
 
-/* Objects of a piece ------------------------------------------------------------------------------------------------------ */
+/* Objects of a piece --------------------------------------------------------------------------- */
 
 static void *record_of(const struct guarantee_slot *slot, uint64_t object)
 {
@@ -256,7 +256,7 @@ void guarantee_give(struct guarantee *guarantee, struct phys_addr start)
 	guarantee_unlock(guarantee, interrupts);
 }
 
-/* Life -------------------------------------------------------------------------------------------------------------------- */
+/* Life ----------------------------------------------------------------------------------------- */
 
 static void lists_init(struct guarantee *guarantee)
 {

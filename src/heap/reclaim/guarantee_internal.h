@@ -32,7 +32,10 @@ static inline uint64_t guarantee_place(const struct guarantee *guarantee, struct
 	return (address.value >> guarantee->piece_shift) - (guarantee->lowest.value >> guarantee->piece_shift);
 }
 
-/* The slot of the piece that has the address; NULL: there is none. [E] or [K] is held, or the piece is the caller's. */
+/*
+ * The slot of the piece that has the address; NULL: there is none. [E] or [K] is held, or the piece
+ * is the caller's.
+ */
 static inline struct guarantee_slot *guarantee_slot_at(const struct guarantee *guarantee, struct phys_addr address)
 {
 	const uint64_t place = guarantee_place(guarantee, address);

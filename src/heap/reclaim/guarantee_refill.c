@@ -35,7 +35,7 @@ void guarantee_turn(struct guarantee *guarantee)
 		worker_kick(&guarantee->worker);
 }
 
-/* Slots ------------------------------------------------------------------------------------------------------------------- */
+/* Slots ---------------------------------------------------------------------------------------- */
 
 /*
  * The first slot of a list, or NULL. A slot leaves `due` under [K] only; slots of the other lists
@@ -90,7 +90,7 @@ static void slot_fill(struct guarantee *guarantee, struct phys_addr start, enum 
 	guarantee->spare = NULL;
 }
 
-/* Pieces ------------------------------------------------------------------------------------------------------------------ */
+/* Pieces --------------------------------------------------------------------------------------- */
 
 static bool bring_loan(struct guarantee *guarantee, const struct loan_request *wanted)
 {
@@ -169,7 +169,7 @@ uint64_t guarantee_withdraw(struct guarantee *guarantee, struct guarantee_slot *
 	return 0;
 }
 
-/* Rounds ------------------------------------------------------------------------------------------------------------------ */
+/* Rounds --------------------------------------------------------------------------------------- */
 
 /* Replaces the slot's piece by another loan. */
 static bool exchange(struct guarantee *guarantee, struct guarantee_slot *slot)
@@ -263,7 +263,7 @@ void guarantee_run(struct guarantee *guarantee)
 	}
 }
 
-/* Donors ------------------------------------------------------------------------------------------------------------------ */
+/* Donors --------------------------------------------------------------------------------------- */
 
 /*
  * Revokes all loans that belong to `owner` (NULL: to any). The pieces stay, so all that is

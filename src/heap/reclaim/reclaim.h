@@ -126,8 +126,8 @@ status_t reclaim_init(struct reclaim *reclaim, struct block_heap *blocks, struct
 		      const struct watermarks *watermarks, uint64_t trace_events) MUST_CHECK;
 
 /*
- * A source of blocks under constraints, which takes nothing below min. It reclaims where platform_may_sleep(), and waits as
- * source->request.wait says (at first MEMORY_WAIT_NEVER).
+ * A source of blocks under constraints, which takes nothing below min. It reclaims where
+ * platform_may_sleep(), and waits as source->request.wait says (at first MEMORY_WAIT_NEVER).
  */
 void memory_source_init(struct memory_source *source, struct reclaim *reclaim, const struct block_constraints *constraints);
 

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* What the parts of reclaim share: reclaim.c (requests, rounds, waiting) and reclaim_runs.c (runs of blocks). */
+/*
+ * What the parts of reclaim share: reclaim.c (requests, rounds, waiting) and reclaim_runs.c (runs
+ * of blocks).
+ */
 #pragma once
 
 #include "reclaim.h"
@@ -110,7 +113,10 @@ static inline bool reclaim_is_late(const struct reclaim_job *job)
  */
 uint64_t reclaim_round_of_runs(struct reclaim_job *job);
 
-/* Sleeps until reclaim->frees is not `seen` any more, or the clock shows `deadline_ns`; may end early. */
+/*
+ * Sleeps until reclaim->frees is not `seen` any more, or the clock shows `deadline_ns`; may end
+ * early.
+ */
 void reclaim_wait_for_frees(struct reclaim *reclaim, uint32_t seen, uint64_t deadline_ns);
 
 static inline uint64_t reclaim_lacking(uint64_t want, uint64_t have)

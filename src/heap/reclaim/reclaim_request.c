@@ -10,7 +10,7 @@
 
 #define DRAIN_PATIENCE_NS (5 * NS_PER_S) /* a drain ends when it has gained nothing for so long */
 
-/* Requests -------------------------------------------------------------------------------------------------------------- */
+/* Requests ------------------------------------------------------------------------------------- */
 
 bool reclaim_could_give(const struct reclaim *reclaim, const struct memory_request *request, uint32_t count)
 {
@@ -91,7 +91,7 @@ void reclaim_blocks_free(struct reclaim *reclaim, struct phys_addr run)
 	reclaim_notice(reclaim);
 }
 
-/* Draining ---------------------------------------------------------------------------------------------------------------- */
+/* Draining ------------------------------------------------------------------------------------- */
 
 uint64_t reclaim_drain(struct reclaim *reclaim, uint64_t bytes, bool may_wait, uint64_t deadline_ns)
 {
@@ -139,7 +139,7 @@ status_t reclaim_cache_take(struct reclaim *reclaim, struct owner *owner, struct
 	return block_heap_alloc(reclaim->blocks, &request, block);
 }
 
-/* Sources --------------------------------------------------------------------------------------------------------------- */
+/* Sources -------------------------------------------------------------------------------------- */
 
 static status_t source_take(struct block_source *source, struct owner *owner, uint64_t blocks, uint64_t alignment_bytes,
 			    struct phys_addr *run)
@@ -167,7 +167,7 @@ void memory_source_init(struct memory_source *source, struct reclaim *reclaim, c
 	};
 }
 
-/* Life ------------------------------------------------------------------------------------------------------------------ */
+/* Life ----------------------------------------------------------------------------------------- */
 
 status_t reclaim_init(struct reclaim *reclaim, struct block_heap *blocks, struct metadata_heap *metadata,
 		      const struct watermarks *watermarks, uint64_t trace_events)

@@ -172,7 +172,10 @@ uint64_t reclaim_round_of_runs(struct reclaim_job *job)
 	for (unsigned failures = 0; failures < WINDOW_TRIES && !has_all(job, &request) && !reclaim_is_late(job);) {
 		request.blocks = reclaim_run_blocks(job);
 		if (job->placed && !job->displaced && !request.packed) {
-			/* A place is emptied into what is free: so much has to be free first, or written, if there is time. */
+			/*
+			 * A place is emptied into what is free: so much has to be free first, or
+			 * written, if there is time.
+			 */
 			const uint64_t more = reclaim_ask_anywhere(job, CLEANER_HELD, missing_to_keep);
 
 			gained += more;

@@ -6,9 +6,9 @@
  * they have to be given back when memory is needed:
  *
  * 1. A frame in here is TAKEN, so its block cannot be given away. A block that a drain has isolated
- *    has none: a drain raises volume->eviction.cleaning first and then empties the frames of all CPUs. A CPU
- *    puts its frames in first and then looks at `cleaning`, and takes them out again. So either the
- *    drain sees the frames, or the CPU sees the drain.
+ *    has none: a drain raises volume->eviction.cleaning first and then empties the frames of all
+ *    CPUs. A CPU puts its frames in first and then looks at `cleaning`, and takes them out again.
+ *    So either the drain sees the frames, or the CPU sees the drain.
  * 2. A place changes hands by one atomic exchange, from any CPU. So emptying needs neither
  *    interrupts nor the help of other CPUs, and the fast path no lock: it costs an exchange in its
  *    own cache line.

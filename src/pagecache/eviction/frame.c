@@ -16,7 +16,7 @@
 #define TAKE_NAP_NS (10 * NS_PER_MS)
 #define DROP_PAGES  128u /* pages that leave the index at once; their keys lie on the stack */
 
-/* Taking and returning ----------------------------------------------------------------------------------------------------- */
+/* Taking and returning ------------------------------------------------------------------------- */
 
 struct page *frame_try_take(struct volume *volume, enum queue *queue)
 {
@@ -66,7 +66,7 @@ struct page *frame_take(struct volume *volume, enum queue *queue)
 	}
 }
 
-/* Leaving a frame ---------------------------------------------------------------------------------------------------------- */
+/* Leaving a frame ------------------------------------------------------------------------------ */
 
 /*
  * Takes the page of the entry out of the index, if it is idle; it is TAKEN then. Data that the
@@ -162,7 +162,7 @@ uint32_t pageblock_drop(struct volume *volume, struct pageblock *pageblock, uint
 	return first;
 }
 
-/* Moving ------------------------------------------------------------------------------------------------------------------- */
+/* Moving --------------------------------------------------------------------------------------- */
 
 /* A page that is WRITING has a pin of its writer: only the writer moves it. */
 static bool is_movable(uint32_t state, uint32_t pins)

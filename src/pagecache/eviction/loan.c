@@ -31,7 +31,7 @@ static struct pageblock *group_pageblock(const struct pagecache *pagecache, stru
 	return pageblock_table_block(&pagecache->pages.table, (struct phys_addr){ start.value + (i << BLOCK_SHIFT) });
 }
 
-/* Making a group loanable -------------------------------------------------------------------------------------------------- */
+/* Making a group loanable ---------------------------------------------------------------------- */
 
 /* Moves the pages away that are not loanable. False: a page is in use. The block is isolated. */
 static bool make_loanable(struct volume *volume, struct pageblock *pageblock)
@@ -99,7 +99,7 @@ static bool loan_group(struct volume *volume, struct phys_addr start, const stru
 	return loaned;
 }
 
-/* Choosing a group --------------------------------------------------------------------------------------------------------- */
+/* Choosing a group ----------------------------------------------------------------------------- */
 
 static bool has_to_spare(const struct volume *volume)
 {
@@ -131,7 +131,7 @@ static bool choose(struct pagecache *pagecache, const struct loan_request *wante
 	return best->volume != NULL;
 }
 
-/* Pages of loaned blocks --------------------------------------------------------------------------------------------------- */
+/* Pages of loaned blocks ----------------------------------------------------------------------- */
 
 /*
  * Takes a page out of a loaned block. [S], [D] and [R] are held, the block is on loan, and the page
@@ -210,7 +210,7 @@ struct page *page_pin(struct volume *volume, uint64_t key, struct lookup *lookup
 	return page;
 }
 
-/* What the guarantee asks for ---------------------------------------------------------------------------------------------- */
+/* What the guarantee asks for ------------------------------------------------------------------ */
 
 static bool loan(struct guarantee_donor *self, const struct loan_request *wanted, struct phys_addr *start)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Blocks on loan to the guarantee (heap/reclaim/guarantee.h). Their pages stay cached, but may be gone at
- * any moment:
+ * Blocks on loan to the guarantee (heap/reclaim/guarantee.h). Their pages stay cached, but may be
+ * gone at any moment:
  *
  * 1. Every page in a loaned block is CLEAN without pins, or FREE. Pages are read without pins
  *    (index.h): the copy counts only if the block's generation is still the same. A task that wants

@@ -13,7 +13,7 @@
 #define MOVE_TRIES 4   /* while other tasks use the page */
 #define LOOKS_MAX  64u /* blocks looked at for one with room */
 
-/* Blocks ------------------------------------------------------------------------------------------------------------------- */
+/* Blocks --------------------------------------------------------------------------------------- */
 
 /*
  * Releases the lock, and makes `idle` (or NULL), a block that need not be set apart any more, an
@@ -65,7 +65,7 @@ void longterm_settle(struct volume *volume)
 	unlock(volume, heap->longterm_open && heap->longterm_open->mapped == 0 ? heap->longterm_open : NULL);
 }
 
-/* Frames ------------------------------------------------------------------------------------------------------------------- */
+/* Frames --------------------------------------------------------------------------------------- */
 
 /* The open block; NULL: no block has frames ahead of the cursor, as far as it looks. */
 static struct pageblock *cursor_locked(struct page_heap *heap)
@@ -118,7 +118,7 @@ static struct page *take_frame(struct volume *volume)
 	return NULL;
 }
 
-/* Pages -------------------------------------------------------------------------------------------------------------------- */
+/* Pages ---------------------------------------------------------------------------------------- */
 
 /*
  * Counts the page as mapped where it is, if its block is set apart or, with `in_place`, in any

@@ -19,7 +19,7 @@ bool page_heap_has_locked(const struct volume *volume, const struct pageblock *p
 	       (roles >> pageblock->role & 1);
 }
 
-/* Lists -------------------------------------------------------------------------------------------------------------------- */
+/* Lists ---------------------------------------------------------------------------------------- */
 
 unsigned page_heap_level(uint32_t score)
 {
@@ -135,7 +135,7 @@ void page_heap_leave_locked(struct page_heap *heap, struct pageblock *pageblock)
 	heap->gone_turns = 0;
 }
 
-/* Blocks come and go ------------------------------------------------------------------------------------------------------- */
+/* Blocks come and go --------------------------------------------------------------------------- */
 
 /*
  * How long ago the block was filled that is refilled next, in blocks that cursors have begun since;
@@ -249,7 +249,7 @@ void page_heap_init(struct page_heap *heap, const char *name)
 	replacement_init(heap);
 }
 
-/* Cursors ------------------------------------------------------------------------------------------------------------------ */
+/* Cursors -------------------------------------------------------------------------------------- */
 
 void page_heap_open_locked(struct page_heap *heap, struct pageblock *pageblock, enum queue queue)
 {

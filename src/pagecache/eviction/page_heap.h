@@ -139,7 +139,10 @@ bool page_heap_release(struct volume *volume, struct pageblock *pageblock);
  */
 void page_heap_put_back(struct page_heap *heap, struct pageblock *pageblock);
 
-/* Adjacent blocks, as many as a piece of the guarantee has and aligned to their number, all QUEUED in one page heap. */
+/*
+ * Adjacent blocks, as many as a piece of the guarantee has and aligned to their number, all QUEUED
+ * in one page heap.
+ */
 struct heap_group {
 	struct volume *volume;
 	struct phys_addr start;
@@ -168,7 +171,8 @@ bool page_heap_loan(struct volume *volume, struct pageblock *pageblock);
 bool page_heap_has_locked(const struct volume *volume, const struct pageblock *pageblock, unsigned roles);
 
 /*
- * Counts a page that has left a LOANED block (note_left: a block that may be LOANED), before its frame is FREE.
+ * Counts a page that has left a LOANED block (note_left: a block that may be LOANED), before its
+ * frame is FREE.
  */
 void page_heap_note_left_locked(struct page_heap *heap, struct pageblock *pageblock);
 void page_heap_note_left(struct volume *volume, struct pageblock *pageblock);

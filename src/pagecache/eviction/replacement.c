@@ -41,7 +41,7 @@ static const uint8_t open_costs[QUEUES] = { 5, 12 }; /* new pages have not yet s
 #define COST_BUSY  80
 #define COST_YOUNG 2
 
-/* Pages -------------------------------------------------------------------------------------------------------------------- */
+/* Pages ---------------------------------------------------------------------------------------- */
 
 bool replacement_is_hot(uint32_t state)
 {
@@ -140,7 +140,7 @@ bool replacement_visit(struct volume *volume, struct page *page, enum queue queu
 	return taken;
 }
 
-/* Blocks ------------------------------------------------------------------------------------------------------------------- */
+/* Blocks --------------------------------------------------------------------------------------- */
 
 /* Whether the block is in the younger half of probation. [R] is held. */
 static bool is_young(const struct pageblock *pageblock)

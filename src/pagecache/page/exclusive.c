@@ -41,7 +41,7 @@ status_t page_wait_read(struct page *page)
 	return status;
 }
 
-/* Reading one page --------------------------------------------------------------------------------------------------------- */
+/* Reading one page ----------------------------------------------------------------------------- */
 
 /*
  * Inserts a page that is not cached, in this state, with a frame of its own. NULL in *page: another
@@ -106,7 +106,7 @@ status_t page_get(struct node *node, uint64_t number, struct page **result)
 	return status;
 }
 
-/* Writing to one page ------------------------------------------------------------------------------------------------------ */
+/* Writing to one page -------------------------------------------------------------------------- */
 
 /*
  * Makes a pinned page WRITING, with the only pin. False: the pin is gone, and the caller looks the

@@ -52,7 +52,7 @@ static bool is_entry_to_pin(const struct pageblock *pageblock, const struct page
 	return page_key(page) == key && atomic_load_explicit(&page->generation, memory_order_relaxed) == generation;
 }
 
-/* Pinning ------------------------------------------------------------------------------------------------------------------ */
+/* Pinning -------------------------------------------------------------------------------------- */
 
 /* The state after a hit; the first use of a page that was read ahead is no hit. */
 static uint32_t state_hit(uint32_t state)
@@ -91,7 +91,10 @@ static __attribute__((noinline)) struct page *pin_slowly(struct index *index, ui
 
 	lookup->loaned = NULL;
 	lookup->status = STATUS_NOT_FOUND;
-	/* Read before the state: a writer ends without this lock, first in the state, then in `changes`. */
+	/*
+	 * Read before the state: a writer ends without this lock, first in the state, then in
+	 * `changes`.
+	 */
 	lookup->changes = load(&entry.stripe->changes);
 	for (; page; page = find_link_locked(index, bucket_of(index, key), key, &entry.link)) {
 		if (page_is(page_state(page), PAGE_WRITING)) {
@@ -151,7 +154,7 @@ struct page *index_pin(struct index *index, uint64_t key, struct lookup *lookup)
 	return page;
 }
 
-/* Reading without a pin ---------------------------------------------------------------------------------------------------- */
+/* Reading without a pin ------------------------------------------------------------------------ */
 
 /*
  * Counts a hit in a page of this state; a page that has all its hits already is not written to.
@@ -249,7 +252,7 @@ void index_wake(struct index_stripe *stripe)
 		platform_wake(&stripe->changes);
 }
 
-/* Changing ----------------------------------------------------------------------------------------------------------------- */
+/* Changing ------------------------------------------------------------------------------------- */
 
 static void set_entry(struct page *page, uint64_t key)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * I/O of pages: consecutive pages of a volume in one request to the device. The I/O objects come
- * from a reserve; a task that finds none waits on pagecache->pages.progress until one comes back, so I/O
- * never fails for want of memory.
+ * from a reserve; a task that finds none waits on pagecache->pages.progress until one comes back,
+ * so I/O never fails for want of memory.
  *
  * `requests` of the objects are for all volumes, the last quarter for reads only: so a disk that
  * serves reads and no writes holds up neither its own reads nor another disk's. When all of these

@@ -45,7 +45,7 @@ void readahead_fini(struct node *node)
 		heap_free(memory_general_heap(node->volume->pagecache->memory), node->readahead.streams);
 }
 
-/* Streams ------------------------------------------------------------------------------------------------------------------ */
+/* Streams -------------------------------------------------------------------------------------- */
 
 /* Pages that are read at once. */
 struct piece {
@@ -213,7 +213,7 @@ static bool follow(struct stream *stream, const struct volume *volume, const str
 	return sequential ? order_sequential(stream, io_pages_max(volume), order) : order_strided(stream, order);
 }
 
-/* Reading ------------------------------------------------------------------------------------------------------------------ */
+/* Reading -------------------------------------------------------------------------------------- */
 
 /*
  * Reads the missing pages of [first, last); false: there are no more frames or I/O objects. Half of

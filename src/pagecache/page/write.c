@@ -65,7 +65,7 @@ status_t node_write(struct node *node, uint64_t offset, const void *buffer, size
 	return status;
 }
 
-/* Discarding --------------------------------------------------------------------------------------------------------------- */
+/* Discarding ----------------------------------------------------------------------------------- */
 
 /* Discards a page. If it comes back meanwhile, another task has read it later. */
 static status_t discard_page(struct node *node, uint64_t number)
@@ -103,7 +103,10 @@ static status_t discard_frames(struct node *node, uint64_t first, uint64_t end)
 	return status;
 }
 
-/* Under [D]: a page that is just being moved is nowhere, and seen in no frame, until its move has ended. */
+/*
+ * Under [D]: a page that is just being moved is nowhere, and seen in no frame, until its move has
+ * ended.
+ */
 static uint32_t moves(struct node *node)
 {
 	spinlock_lock(&node->volume->writeback.lock);

@@ -49,7 +49,7 @@ static bool retry(struct volume *volume)
 	       start(volume, DIRTY_FAILED, 0);
 }
 
-/* Ahead of the cursors ----------------------------------------------------------------------------------------------------- */
+/* Ahead of the cursors ------------------------------------------------------------------------- */
 
 /* Writes the cold dirty pages of a block: the cursor will find them clean. */
 static void clean_block(struct volume *volume, struct pageblock *pageblock, uint32_t first)
@@ -80,7 +80,7 @@ static void clean_ahead(struct volume *volume)
 	}
 }
 
-/* Rounds ------------------------------------------------------------------------------------------------------------------- */
+/* Rounds --------------------------------------------------------------------------------------- */
 
 static enum round write_some(struct volume *volume, bool cursor_waits)
 {

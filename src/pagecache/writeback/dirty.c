@@ -20,7 +20,7 @@ void dirty_init(struct dirty *dirty, const struct pageblock_table *table)
 	*dirty = (struct dirty){ .table = table, .root = PAGE_NONE, .ready = UINT64_MAX };
 }
 
-/* Tree --------------------------------------------------------------------------------------------------------------------- */
+/* Tree ----------------------------------------------------------------------------------------- */
 
 static uint64_t place_make(uint32_t set, uint64_t number)
 {
@@ -119,7 +119,7 @@ static struct page *first(const struct dirty *dirty, uint32_t set, uint64_t numb
 	return found && found->set == set ? found : NULL;
 }
 
-/* Sets --------------------------------------------------------------------------------------------------------------------- */
+/* Sets ----------------------------------------------------------------------------------------- */
 
 static uint32_t young_of(const struct dirty *dirty, enum dirty_kind kind)
 {

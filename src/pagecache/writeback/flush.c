@@ -41,7 +41,7 @@ static struct page *pick(struct node *node, void *context)
 	return NULL;
 }
 
-/* Stages ------------------------------------------------------------------------------------------------------------------- */
+/* Stages --------------------------------------------------------------------------------------- */
 
 static void begin(struct flush *flush, bool again)
 {
@@ -131,7 +131,10 @@ static bool device_step(struct flush *flush)
 	flush->status = flush->failed != STATUS_OK ? flush->failed : status_locked(flush);
 	lost = volume->device->write_cache &&
 	       (written->losses != flush->losses || written_is_lost_locked(volume, written->losses));
-	/* A device flush that failed is told. After another loss, a reset, what is cached is written once more. */
+	/*
+	 * A device flush that failed is told. After another loss, a reset, what is cached is
+	 * written once more.
+	 */
 	if (lost && written->status != STATUS_OK)
 		flush->status = written->status;
 	else if (lost && flush->status == STATUS_OK)
@@ -176,12 +179,13 @@ status_t flush_wait(struct volume *volume, struct node *node, uint64_t deadline_
 	}
 }
 
-/* All volumes -------------------------------------------------------------------------------------------------------------- */
+/* All volumes ---------------------------------------------------------------------------------- */
 
 /*
- * Begins flushes where there is none of this call or a later one, and takes them on. True: of each volume, one such flush is
- * over, whatever a later call has begun since. Calls at the same time take on the same flushes; none holds the lock while it
- * waits. With `result`, the last step: what is not over is given up, and what is not durable is told.
+ * Begins flushes where there is none of this call or a later one, and takes them on. True: of each
+ * volume, one such flush is over, whatever a later call has begun since. Calls at the same time
+ * take on the same flushes; none holds the lock while it waits. With `result`, the last step: what
+ * is not over is given up, and what is not durable is told.
  */
 static bool step_all(struct pagecache *pagecache, uint64_t call, status_t *result)
 {

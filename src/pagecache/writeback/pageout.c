@@ -32,7 +32,7 @@ void pageout_note(struct volume *volume, struct pageblock *pageblock)
 		writeback_kick(volume->pagecache);
 }
 
-/* In the order of the disk ------------------------------------------------------------------------------------------------- */
+/* In the order of the disk --------------------------------------------------------------------- */
 
 /*
  * For each page its position on the volume, in pages, with its frame number in the lowest bits:
@@ -81,7 +81,7 @@ bool pageout_write_block(struct volume *volume, struct pageblock *pageblock)
 	return started > 0 || is_writing(pageblock);
 }
 
-/* Early -------------------------------------------------------------------------------------------------------------------- */
+/* Early ---------------------------------------------------------------------------------------- */
 
 void pageout_write_early(struct volume *volume)
 {

@@ -15,7 +15,7 @@ uint64_t writeback_clock_locked(struct volume *volume)
 	return volume->writeback.clock;
 }
 
-/* Dirty -------------------------------------------------------------------------------------------------------------------- */
+/* Dirty ---------------------------------------------------------------------------------------- */
 
 static struct node *node_of(const struct volume *volume, const struct page *page)
 {
@@ -111,7 +111,7 @@ void writeback_moved_locked(struct volume *volume, struct page *from, struct pag
 	to->flush = from->flush;
 }
 
-/* Claiming pages ----------------------------------------------------------------------------------------------------------- */
+/* Claiming pages ------------------------------------------------------------------------------- */
 
 /* Makes a DIRTY page WRITEBACK; false: a writer has it. [D] is held. */
 static bool claim_locked(struct volume *volume, struct page *page)
@@ -211,7 +211,7 @@ static struct page *begin_run_locked(const struct volume *volume, struct page *p
 	return page;
 }
 
-/* Writing ------------------------------------------------------------------------------------------------------------------ */
+/* Writing -------------------------------------------------------------------------------------- */
 
 static void write_ended_locked(struct volume *volume, struct page *page, status_t status, bool lost)
 {
@@ -294,7 +294,7 @@ enum writeback writeback_start(struct volume *volume, struct node *node, uint64_
 	return io ? WRITEBACK_STARTED : starved ? WRITEBACK_STARVED : WRITEBACK_NOTHING;
 }
 
-/* Picks -------------------------------------------------------------------------------------------------------------------- */
+/* Picks ---------------------------------------------------------------------------------------- */
 
 struct page *writeback_ready_locked(struct node *node)
 {
@@ -406,7 +406,7 @@ void writeback_discard(struct volume *volume)
 	} while (page);
 }
 
-/* Writers ------------------------------------------------------------------------------------------------------------------ */
+/* Writers -------------------------------------------------------------------------------------- */
 
 void page_written(struct volume *volume, struct page *page, uint32_t clear)
 {

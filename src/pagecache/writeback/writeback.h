@@ -6,9 +6,9 @@
  *
  * The caller decides which page is written next, by a function that picks it from the sets of a
  * node (dirty.h). The picked page and the pages that follow it are claimed: they have left their
- * set, and their write is in volume->writeback.in_flight. A page that a writer has when the writeback comes
- * by enters DIRTY_BUSY, and is claimed when the writer is done: so a page that is written to again
- * and again is written back once in each pass.
+ * set, and their write is in volume->writeback.in_flight. A page that a writer has when the
+ * writeback comes by enters DIRTY_BUSY, and is claimed when the writer is done: so a page that is
+ * written to again and again is written back once in each pass.
  *
  * Writers pay for the pages that they dirty, see writeback_rate.
  *
@@ -122,8 +122,8 @@ void writeback_progress(struct volume *volume);
 void writeback_settle(struct volume *volume);
 
 /*
- * Called when a cursor has met a dirty page, or probation's begins a block while the volume has some:
- * the background writer cleans the pages ahead. Any task context.
+ * Called when a cursor has met a dirty page, or probation's begins a block while the volume has
+ * some: the background writer cleans the pages ahead. Any task context.
  */
 void writeback_kick(struct pagecache *pagecache);
 

@@ -18,7 +18,7 @@
 #define BALANCE_UNIT  (BALANCE_PAGES * RATE_PAGE)
 #define PAY_NS        (200 * NS_PER_MS) /* the longest wait of one payment */
 
-/* Limits ------------------------------------------------------------------------------------------------------------------- */
+/* Limits --------------------------------------------------------------------------------------- */
 
 /*
  * The dirty limit of all volumes. Of free memory, caches may take what lies above the low
@@ -82,7 +82,7 @@ void writeback_completed(struct volume *volume, uint32_t pages)
 	atomic_fetch_add(&volume->writeback.cleaned_pages, pages);
 }
 
-/* Paying ------------------------------------------------------------------------------------------------------------------- */
+/* Paying --------------------------------------------------------------------------------------- */
 
 uint32_t writeback_rate(uint64_t dirty, uint64_t background, uint64_t max)
 {
@@ -128,7 +128,7 @@ static void pay(struct volume *volume)
 			return;
 }
 
-/* Waiting ------------------------------------------------------------------------------------------------------------------ */
+/* Waiting -------------------------------------------------------------------------------------- */
 
 static uint64_t count_clean(const struct node *node, uint64_t first, uint64_t pages)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Waiting for writeback. A task that needs clean pages starts a write if it can, and sleeps until
- * one has ended: of its volume, or, if there was no I/O object, of any. The background writer sleeps
- * until a cursor or a writer has work for it.
+ * one has ended: of its volume, or, if there was no I/O object, of any. The background writer
+ * sleeps until a cursor or a writer has work for it.
  */
 #include "writeback.h"
 

@@ -44,7 +44,7 @@ static struct range range_of(const struct volume *volume, const struct page *pag
 	return (struct range){ start, start + pagecache_page_bytes(volume->pagecache, page_key(page)) };
 }
 
-/* Notes ------------------------------------------------------------------------------------------------------------------- */
+/* Notes ---------------------------------------------------------------------------------------- */
 
 /* Begins the next number: ranges that were noted until now have a lower one. */
 static void next_number_locked(struct written *written)
@@ -145,7 +145,7 @@ void volume_note_written(struct volume *volume, uint64_t start, uint64_t bytes, 
 	spinlock_unlock(&volume->writeback.lock);
 }
 
-/* Device flushes ---------------------------------------------------------------------------------------------------------- */
+/* Device flushes ------------------------------------------------------------------------------- */
 
 static void flush_done(struct block_request *request)
 {
@@ -179,7 +179,7 @@ bool written_flush_begin_locked(struct volume *volume)
 	return true;
 }
 
-/* Losses ------------------------------------------------------------------------------------------------------------------- */
+/* Losses --------------------------------------------------------------------------------------- */
 
 static bool may_not_be_durable(uint32_t state)
 {

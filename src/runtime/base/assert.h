@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * assert() is for what cannot happen; it has no side effect and is never a user's or a device's mistake. On in every build.
- * debug_assert() is for checks that cost; on in debug builds (WEIR_DEBUG).
+ * assert() is for what cannot happen; it has no side effect and is never a user's or a device's
+ * mistake. On in every build. debug_assert() is for checks that cost; on in debug builds
+ * (WEIR_DEBUG).
  */
 #pragma once
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Atomic operations. In C this is <stdatomic.h>. C++ lacks that before C++23, so there it is done here, for the inline
- * functions of Weir's headers: an atomic object has the same size and place, and is accessed by the same instructions. A
- * program in C++ includes the headers within extern "C".
+ * Atomic operations. In C this is <stdatomic.h>. C++ lacks that before C++23, so there it is done
+ * here, for the inline functions of Weir's headers: an atomic object has the same size and place,
+ * and is accessed by the same instructions. A program in C++ includes the headers within extern
+ * "C".
  */
 #pragma once
 

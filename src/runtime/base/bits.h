@@ -123,8 +123,9 @@ static inline uint64_t bitmap_count(const uint64_t *map, uint64_t from, uint64_t
 }
 
 /*
- * The first bit in [from, until) from which on `length` bits in a row, or 64 if that is less, are set; `until` when there is
- * none. They may go on behind `until`, up to the end of the word that holds the last bit before `end`.
+ * The first bit in [from, until) from which on `length` bits in a row, or 64 if that is less, are
+ * set; `until` when there is none. They may go on behind `until`, up to the end of the word that
+ * holds the last bit before `end`.
  */
 static inline uint64_t bitmap_find_run(const uint64_t *map, uint64_t from, uint64_t until, uint64_t end, uint64_t length)
 {

@@ -112,7 +112,10 @@ void block_device_put(struct block_device *device)
 	atomic_fetch_sub(&device->users, 1);
 }
 
-/* Changes the users of all block devices of `device` that have `from`; false: one of them has others. */
+/*
+ * Changes the users of all block devices of `device` that have `from`; false: one of them has
+ * others.
+ */
 static bool users_change_locked(struct block_device_table *table, const struct device *device, uint32_t from, uint32_t to)
 {
 	bool changed = true;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What the loader hands to the kernel. The loader fills it before it leaves boot services and never touches it again; it lies,
- * with all that it points to, in memory of type BOOT_MEMORY_KERNEL. From the first instruction of the kernel on, the firmware's
- * boot services are gone, interrupts are off, and the CPU runs on the firmware's identity-mapped page tables and a stack in
- * the image.
+ * What the loader hands to the kernel. The loader fills it before it leaves boot services and never
+ * touches it again; it lies, with all that it points to, in memory of type BOOT_MEMORY_KERNEL. From
+ * the first instruction of the kernel on, the firmware's boot services are gone, interrupts are
+ * off, and the CPU runs on the firmware's identity-mapped page tables and a stack in the image.
  *
  * UEFI specification 2.10, sections 7.2 (memory map), 12.9 (GOP); ACPI 6.5, section 5.2.5 (RSDP).
  */
@@ -20,7 +20,10 @@ enum boot_memory_type {
 	BOOT_MEMORY_MMIO,       /* device registers */
 };
 
-/* Entries are sorted by address, do not overlap, are not empty; adjacent entries of one type are merged; 4 KB granularity. */
+/*
+ * Entries are sorted by address, do not overlap, are not empty; adjacent entries of one type are
+ * merged; 4 KB granularity.
+ */
 struct boot_memory_range {
 	struct phys_range range;
 	enum boot_memory_type type;
@@ -68,7 +71,10 @@ struct boot_info {
 	uint32_t firmware_revision;
 };
 
-/* Where the loader jumps to: changes to the stack in the image and calls kernel_main. In x86_64/entry.S. */
+/*
+ * Where the loader jumps to: changes to the stack in the image and calls kernel_main. In
+ * x86_64/entry.S.
+ */
 _Noreturn void kernel_entry(const struct boot_info *boot);
 
 /* In src/main.c. */

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Dates of the Gregorian calendar and seconds since 1970, both UTC, without leap seconds. Any context. */
+/*
+ * Dates of the Gregorian calendar and seconds since 1970, both UTC, without leap seconds. Any
+ * context.
+ */
 #pragma once
 
 #include "status.h"
@@ -17,7 +20,10 @@ struct calendar {
 	unsigned second;
 };
 
-/* Seconds from 1970-01-01 00:00:00 until then. STATUS_INVALID: there is no such day or time, or it lies beyond those years. */
+/*
+ * Seconds from 1970-01-01 00:00:00 until then. STATUS_INVALID: there is no such day or time, or it
+ * lies beyond those years.
+ */
 status_t calendar_to_seconds(const struct calendar *calendar, uint64_t *seconds) MUST_CHECK;
 
 /* The other way round. `seconds` lie within those years. */

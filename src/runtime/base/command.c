@@ -44,8 +44,8 @@ static bool is_blank(char c)
 }
 
 /*
- * Takes one word off `*line`, closing it with a NUL: up to a blank, with quoted parts taken as they stand, without their
- * quotes. Returns NULL if a quote does not end.
+ * Takes one word off `*line`, closing it with a NUL: up to a blank, with quoted parts taken as they
+ * stand, without their quotes. Returns NULL if a quote does not end.
  */
 static char *word_take(char **line)
 {
@@ -233,7 +233,10 @@ status_t command_execute(struct command_table *table, char *line)
 		return STATUS_NOT_FOUND;
 	}
 
-	/* The words of a name stand one behind the other in the line, so there is room to join them. */
+	/*
+	 * The words of a name stand one behind the other in the line, so there is room to join
+	 * them.
+	 */
 	char *name = words[0];
 	memcpy(name, command->name, strlen(command->name) + 1);
 	words[name_words - 1] = name;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Completion: one side waits until the other one has finished something. completion_signal may be called in any context; it is
- * the signaller's last access to the completion, so the waiter may then free it.
+ * Completion: one side waits until the other one has finished something. completion_signal may be
+ * called in any context; it is the signaller's last access to the completion, so the waiter may
+ * then free it.
  */
 #pragma once
 

@@ -41,8 +41,9 @@ struct config_share {
 void config_share_check(const struct config_share *share, uint64_t memory_bytes);
 
 /*
- * Entries of a table: of numbers, texts and fractions by their value, of tables as they are written. The list that a build
- * makes of config.h consists of these; CONFIG_NUMBER is config_check.h's.
+ * Entries of a table: of numbers, texts and fractions by their value, of tables as they are
+ * written. The list that a build makes of config.h consists of these; CONFIG_NUMBER is
+ * config_check.h's.
  */
 #define CONFIG_AS_WRITTEN(...) #__VA_ARGS__
 #define CONFIG_TEXT_OF(value, written)                                                                                         \

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Slicing-by-8 (Kounavis and Berry, 2005): eight table look-ups take eight bytes at once. table[k][i] is the remainder of byte
- * i with k bytes of zeros behind it.
+ * Slicing-by-8 (Kounavis and Berry, 2005): eight table look-ups take eight bytes at once.
+ * table[k][i] is the remainder of byte i with k bytes of zeros behind it.
  *
- * The compiler builds the tables. A remainder is linear in the bits of the byte, so a whole table follows from the remainders
- * of the eight bytes with a single bit; and these, over all eight tables, are one sequence: the polynomial, shifted again and
- * again.
+ * The compiler builds the tables. A remainder is linear in the bits of the byte, so a whole table
+ * follows from the remainders of the eight bytes with a single bit; and these, over all eight
+ * tables, are one sequence: the polynomial, shifted again and again.
  */
 #include "crc32.h"
 

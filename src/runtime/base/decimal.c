@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The mantissa stands in the two words before the point; the exponent is applied by doubling or halving all words, some bits
- * at a time. Nothing is lost: a word holds nine digits, and 10^9 can be halved nine times.
+ * The mantissa stands in the two words before the point; the exponent is applied by doubling or
+ * halving all words, some bits at a time. Nothing is lost: a word holds nine digits, and 10^9 can
+ * be halved nine times.
  */
 #include "decimal.h"
 
@@ -76,7 +77,10 @@ static void add(struct decimal *decimal, int last, uint32_t value)
 	}
 }
 
-/* What words from `first` on make, beside half a unit of the word before: below 0, 0, or above. `part` is word `first`'s. */
+/*
+ * What words from `first` on make, beside half a unit of the word before: below 0, 0, or above.
+ * `part` is word `first`'s.
+ */
 static int beside_half(const struct decimal *decimal, int first, uint32_t part, uint32_t half)
 {
 	if (part != half)

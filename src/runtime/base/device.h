@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What the memory room has to know of a device: which addresses it can put on its bus, and how its buffers may be cut.
- * A driver fills it at probe, before it allocates; it is constant while the device has buffers.
+ * What the memory room has to know of a device: which addresses it can put on its bus, and how its
+ * buffers may be cut. A driver fills it at probe, before it allocates; it is constant while the
+ * device has buffers.
  */
 #pragma once
 

@@ -61,7 +61,10 @@ static void put_text(struct output *output, const struct conversion *conversion,
 	put_padded(output, conversion, text, conversion->precise ? strnlen(text, (size_t)conversion->precision) : strlen(text));
 }
 
-/* `prefix` is a sign or "0x". Zeros from the width go behind it, and only where there is no precision. */
+/*
+ * `prefix` is a sign or "0x". Zeros from the width go behind it, and only where there is no
+ * precision.
+ */
 static void put_number(struct output *output, const struct conversion *conversion, const char *prefix, uint64_t value,
 		       unsigned base, bool capitals)
 {

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Holds: the longest time for which each spinlock, preemption off and interrupts off was held, by the place in the code that
- * took it. A hold keeps other CPUs or more urgent tasks waiting, so each has to be short however large the machine is.
+ * Holds: the longest time for which each spinlock, preemption off and interrupts off was held, by
+ * the place in the code that took it. A hold keeps other CPUs or more urgent tasks waiting, so each
+ * has to be short however large the machine is.
  *
- * 1. Only builds with WEIR_HOLDS record (the image with DEBUG=1, and `make bench-holds`); in others all of this is empty.
- * 2. Preemption off lasts from the outermost platform_preempt_disable of a CPU to the end of it, whichever task runs then;
- *    interrupts off likewise. An interrupt handler is a hold of interrupts that begins at its entry.
- * 3. A place is the address behind the call, so a function that is inlined into two others is two places.
+ * 1. Only builds with WEIR_HOLDS record (the image with DEBUG=1, and `make bench-holds`); in others
+ *    all of this is empty.
+ * 2. Preemption off lasts from the outermost platform_preempt_disable of a CPU to the end of it,
+ *    whichever task runs then; interrupts off likewise. An interrupt handler is a hold of
+ *    interrupts that begins at its entry.
+ * 3. A place is the address behind the call, so a function that is inlined into two others is two
+ *    places.
  *
- * Recording takes no lock, allocates nothing, and works in any context. Two CPUs that end holds of the same place at the same
- * time may lose the shorter one.
+ * Recording takes no lock, allocates nothing, and works in any context. Two CPUs that end holds of
+ * the same place at the same time may lose the shorter one.
  */
 #pragma once
 
@@ -81,7 +85,10 @@ struct hold_report {
 /* What holds are measured by; platform_now_ns if no other one is set. Before the first hold. */
 void holds_set_clock(uint64_t (*clock)(void));
 
-/* Fills in the places known so far, the longest hold first, and returns how many; `*lost`: holds that found the table full. */
+/*
+ * Fills in the places known so far, the longest hold first, and returns how many; `*lost`: holds
+ * that found the table full.
+ */
 unsigned holds_get(struct hold_report reports[HOLD_SITES_MAX], uint64_t *lost);
 
 /* Forgets how long they were. */

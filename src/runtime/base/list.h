@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Intrusive, circular, doubly linked list. The head is a link, too. A link that is in no list points to itself after
- * list_remove, so removing twice is harmless. No locking of its own.
+ * Intrusive, circular, doubly linked list. The head is a link, too. A link that is in no list
+ * points to itself after list_remove, so removing twice is harmless. No locking of its own.
  */
 #pragma once
 
@@ -44,7 +44,10 @@ static inline void list_insert_last(struct list *head, struct list *link)
 static inline void list_remove(struct list *link)
 {
 	link->previous->next = link->next;
-	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): the analyzer cannot know that no link is NULL. */
+	/*
+	 * NOLINTNEXTLINE(clang-analyzer-core.NullDereference): the analyzer cannot know that no
+	 * link is NULL.
+	 */
 	link->next->previous = link->previous;
 	list_init(link);
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A graph of at most LOCK_CLASSES classes, as a bit for each edge. A CPU that adds an edge sets its bit first and searches a
- * way back after that; of two that add edges of one cycle at the same time, the later one finds it.
+ * A graph of at most LOCK_CLASSES classes, as a bit for each edge. A CPU that adds an edge sets its
+ * bit first and searches a way back after that; of two that add edges of one cycle at the same
+ * time, the later one finds it.
  */
 #ifdef WEIR_DEBUG
 #include "lock_order.h"
@@ -45,7 +46,10 @@ static bool is_named(const struct lock_class *class, const char *name)
 	return strncmp(class->name, name, NAME_BYTES - 1) == 0;
 }
 
-/* Names a free class. With interrupts off, so that nothing on this CPU comes in between and waits for the name. */
+/*
+ * Names a free class. With interrupts off, so that nothing on this CPU comes in between and waits
+ * for the name.
+ */
 static bool class_claim(struct lock_class *class, const char *name)
 {
 	const uint64_t interrupts = platform_interrupts_save();
@@ -189,7 +193,10 @@ void lock_order_end(struct lock_mark *mark, const void *task)
 	for (uint32_t i = held[cpu].count; !task && i-- > 0;) {
 		if (held[cpu].classes[i] != class)
 			continue;
-		/* A handler may come in between: what it takes lies behind, and has gone when it ends. */
+		/*
+		 * A handler may come in between: what it takes lies behind, and has gone when it
+		 * ends.
+		 */
 		for (; i + 1 < held[cpu].count; i++)
 			held[cpu].classes[i] = held[cpu].classes[i + 1];
 		held[cpu].count--;

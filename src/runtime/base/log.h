@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The log: one line a call, with level and time; and print, which writes to the console as is. Any context. */
+/*
+ * The log: one line a call, with level and time; and print, which writes to the console as is. Any
+ * context.
+ */
 #pragma once
 
 #include "platform.h"

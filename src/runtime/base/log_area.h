@@ -4,12 +4,13 @@
  *
  *	| marker | ring: text as it came, the oldest is overwritten | panic: the end of a run |
  *
- * 1. The marker says that the area is a log; it is written once, before anything else. An area whose
- *    first block is something else belongs to others, unless all of it is zero: it is refused, and
- *    not written. The marker lies in one sector, so a power cut leaves it whole or not there.
+ * 1. The marker says that the area is a log; it is written once, before anything else. An area
+ *    whose first block is something else belongs to others, unless all of it is zero: it is
+ *    refused, and not written. The marker lies in one sector, so a power cut leaves it whole or not
+ *    there.
  * 2. A block tells by itself what it is: magic, number of the run of the machine, position of its
- *    text (log_ring.h), length, CRC-32C. Runs count up from 1, and a later block of a run has a later
- *    position. So the newest block is found by looking, and nothing else has to be right.
+ *    text (log_ring.h), length, CRC-32C. Runs count up from 1, and a later block of a run has a
+ *    later position. So the newest block is found by looking, and nothing else has to be right.
  * 3. No block is written twice in a turn of the ring, so a write that a power cut tears costs the
  *    text of that block, and none before it.
  * 4. Nothing that lies in the area is trusted: a block counts if all its fields can be, and text
@@ -46,8 +47,9 @@ static inline uint32_t log_area_blocks(const struct log_area *area)
 typedef status_t (*log_area_read_t)(void *context, uint32_t index, const void **block);
 
 /*
- * Looks through the area, and finds where to go on. The caller has set ring_blocks and panic_blocks,
- * and made `last` an empty ring. STATUS_BUSY: something else lies there; else what `read` returned.
+ * Looks through the area, and finds where to go on. The caller has set ring_blocks and
+ * panic_blocks, and made `last` an empty ring. STATUS_BUSY: something else lies there; else what
+ * `read` returned.
  */
 status_t log_area_load(struct log_area *area, log_area_read_t read, void *context) MUST_CHECK;
 

@@ -26,7 +26,7 @@ static inline uint64_t log_ring_start(const struct log_ring *ring)
 }
 
 /*
- * Copies at most `bytes` from *position on, or from the oldest byte left; returns how many, and moves
- * *position behind them. 0: there is no more.
+ * Copies at most `bytes` from *position on, or from the oldest byte left; returns how many, and
+ * moves *position behind them. 0: there is no more.
  */
 size_t log_ring_read(const struct log_ring *ring, uint64_t *position, char *text, size_t bytes);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Mutex: waits asleep, may be held across sleeps. Only where platform_may_sleep(). Not recursive; released by its owner.
- * Unfair: a running task may overtake one that is being woken.
+ * Mutex: waits asleep, may be held across sleeps. Only where platform_may_sleep(). Not recursive;
+ * released by its owner. Unfair: a running task may overtake one that is being woken.
  */
 #pragma once
 

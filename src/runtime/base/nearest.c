@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The distance of two words, after Damerau and Levenshtein: row i has the distances of the first i letters of the one from all
- * beginnings of the other one, and follows from the two rows before it.
+ * The distance of two words, after Damerau and Levenshtein: row i has the distances of the first i
+ * letters of the one from all beginnings of the other one, and follows from the two rows before it.
  */
 #include "nearest.h"
 

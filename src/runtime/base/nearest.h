@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Which of several names is meant by a word that is none of them: the one that is spelled most like it.
+ * Which of several names is meant by a word that is none of them: the one that is spelled most like
+ * it.
  *
  *	nearest_init(&nearest, "SCENARO");
  *	nearest_offer(&nearest, "MEM");

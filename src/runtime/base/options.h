@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Options on the command line of the image: words "key=value", separated by blanks. A word without "=" is a key with an empty
- * value. Where a key is given twice, the last one counts. A value with blanks stands in double quotes: disk="My Disk".
+ * Options on the command line of the image: words "key=value", separated by blanks. A word without
+ * "=" is a key with an empty value. Where a key is given twice, the last one counts. A value with
+ * blanks stands in double quotes: disk="My Disk".
  *
- * Code that asks for a key makes it known, in a linker section: options_check finds words that nothing in the image asks for.
+ * Code that asks for a key makes it known, in a linker section: options_check finds words that
+ * nothing in the image asks for.
  */
 #pragma once
 
@@ -15,7 +17,10 @@ struct option_name {
 	bool (*check)(const char *value); /* logs what is wrong with the value, and returns false then; NULL: any is right */
 };
 
-/* Makes a key known. options_get and options_get_number do that by themselves, if the key is a literal. */
+/*
+ * Makes a key known. options_get and options_get_number do that by themselves, if the key is a
+ * literal.
+ */
 #define OPTION_NAME_CHECKED(option_key, option_is_number, option_check)                                                        \
 	do {                                                                                                                   \
 		static const struct option_name option_name = { option_key, option_is_number, option_check };                  \
@@ -31,7 +36,10 @@ struct option_name {
 		options_read(line, key, buffer, size);                                                                         \
 	})
 
-/* The value as a number as parse_number reads it; `fallback` when the key is missing or its value is not a number. */
+/*
+ * The value as a number as parse_number reads it; `fallback` when the key is missing or its value
+ * is not a number.
+ */
 #define options_get_number(line, key, fallback)                                                                                \
 	({                                                                                                                     \
 		OPTION_NAME(key, true);                                                                                        \
@@ -62,8 +70,8 @@ struct option {
 bool options_next(const char **line, struct option *option);
 
 /*
- * Whether all words of the line are known, and all values right: numbers, or what their own check accepts. Logs an error for
- * each that is not; for a word, with the known key that is spelled most like it. What is known is what the image asks for
- * anywhere, whether or not this run does.
+ * Whether all words of the line are known, and all values right: numbers, or what their own check
+ * accepts. Logs an error for each that is not; for a word, with the known key that is spelled most
+ * like it. What is known is what the image asks for anywhere, whether or not this run does.
  */
 bool options_check(const char *line) MUST_CHECK;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Words of the command line that nothing asks for. The linker collects the keys that code asks for, wherever it is, so that the
- * list of known ones is complete without being kept.
+ * Words of the command line that nothing asks for. The linker collects the keys that code asks for,
+ * wherever it is, so that the list of known ones is complete without being kept.
  */
 #include "format.h"
 #include "log.h"

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The one seam between the portable rooms (base, heap, page cache) and what runs underneath: the kernel, or a host process
- * in tests. Bound at link time; kernel/platform_kernel.c and test/host/platform_host.c implement it.
+ * The one seam between the portable rooms (base, heap, page cache) and what runs underneath: the
+ * kernel, or a host process in tests. Bound at link time; kernel/platform_kernel.c and
+ * test/host/platform_host.c implement it.
  *
- * Contexts. Code runs in a task or in an interrupt handler. A task that raised its CPU's preemption count stays on that CPU and
- * is not preempted. platform_may_sleep() is true in a task with a preemption count of 0 and interrupts on: only there may
- * anything wait, take a mutex, or start reclaim.
+ * Contexts. Code runs in a task or in an interrupt handler. A task that raised its CPU's preemption
+ * count stays on that CPU and is not preempted. platform_may_sleep() is true in a task with a
+ * preemption count of 0 and interrupts on: only there may anything wait, take a mutex, or start
+ * reclaim.
  */
 #pragma once
 
@@ -27,7 +29,10 @@
  */
 #include "platform_cpu.h"
 
-/* CPUs. Ids run from 0 to count - 1; count does not change after start-up and is at most PLATFORM_CPUS_MAX. */
+/*
+ * CPUs. Ids run from 0 to count - 1; count does not change after start-up and is at most
+ * PLATFORM_CPUS_MAX.
+ */
 #define PLATFORM_CPUS_MAX 64
 unsigned platform_cpu_count(void);
 static inline void platform_cpu_relax(void)
@@ -43,17 +48,19 @@ uint64_t platform_interrupts_save(void);
 void platform_interrupts_restore(uint64_t state);
 
 /*
- * Runs `run(context)` once on every CPU, the calling one included, and returns when all have finished. On the other CPUs it
- * runs in interrupt context. May sleep; must be called where platform_may_sleep().
+ * Runs `run(context)` once on every CPU, the calling one included, and returns when all have
+ * finished. On the other CPUs it runs in interrupt context. May sleep; must be called where
+ * platform_may_sleep().
  */
 void platform_run_on_all_cpus(void (*run)(void *context), void *context);
 
 /*
- * Wait and wake, by address. platform_wait sleeps as long as `*word` is `expected`, until a wake on the same address or until
- * `deadline_ns` on platform_now_ns()'s clock (PLATFORM_FOREVER: none); it may also return early, so callers look again. Returns
- * STATUS_OK, or STATUS_TIMEOUT once the deadline has passed. The test of the word and falling asleep are one step with respect
- * to platform_wake. platform_wake wakes all that wait on `word`; change the word first. It may be called in any context, and
- * the word's memory need not live on when it is called.
+ * Wait and wake, by address. platform_wait sleeps as long as `*word` is `expected`, until a wake on
+ * the same address or until `deadline_ns` on platform_now_ns()'s clock (PLATFORM_FOREVER: none); it
+ * may also return early, so callers look again. Returns STATUS_OK, or STATUS_TIMEOUT once the
+ * deadline has passed. The test of the word and falling asleep are one step with respect to
+ * platform_wake. platform_wake wakes all that wait on `word`; change the word first. It may be
+ * called in any context, and the word's memory need not live on when it is called.
  */
 #define PLATFORM_FOREVER UINT64_MAX
 status_t platform_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns);
@@ -89,25 +96,28 @@ bool platform_is_cleaning(void);
 uint64_t platform_now_ns(void);
 
 /*
- * Translation within the direct map, where all RAM that the block heap trades is mapped for good, that of one block heap at one
- * distance from its physical addresses; blocks are aligned there, too.
+ * Translation within the direct map, where all RAM that the block heap trades is mapped for good,
+ * that of one block heap at one distance from its physical addresses; blocks are aligned there,
+ * too.
  */
 struct phys_addr platform_phys(const void *memory);
 void *platform_virt(struct phys_addr address);
 
 /*
- * Maps the pieces one behind the other into one fresh range of virtual addresses, readable, writable, never executable. Pieces
- * are whole pages. platform_unmap takes what platform_map returned and its total bytes; afterwards no CPU can reach the memory
- * through it any more. Both only where platform_may_sleep(). STATUS_NO_MEMORY: no page tables or no addresses left;
- * *mapped is unchanged.
+ * Maps the pieces one behind the other into one fresh range of virtual addresses, readable,
+ * writable, never executable. Pieces are whole pages. platform_unmap takes what platform_map
+ * returned and its total bytes; afterwards no CPU can reach the memory through it any more. Both
+ * only where platform_may_sleep(). STATUS_NO_MEMORY: no page tables or no addresses left; *mapped
+ * is unchanged.
  */
 status_t platform_map(const struct phys_range *pieces, uint32_t count, void **mapped) MUST_CHECK;
 void platform_unmap(void *mapped, uint64_t bytes);
 
 /*
- * Guarded memory, for finding bugs: whole blocks of the direct map whose pages can be hidden, so that it faults to touch them,
- * and ends in a panic that says what `explain` says. Pages are visible at first. Hiding works for the calling CPU at once;
- * others may reach the page until they forget its translation. `explain` runs in the context of the fault; it takes no locks.
+ * Guarded memory, for finding bugs: whole blocks of the direct map whose pages can be hidden, so
+ * that it faults to touch them, and ends in a panic that says what `explain` says. Pages are
+ * visible at first. Hiding works for the calling CPU at once; others may reach the page until they
+ * forget its translation. `explain` runs in the context of the fault; it takes no locks.
  */
 struct platform_guarded {
 	void *start;
@@ -116,8 +126,9 @@ struct platform_guarded {
 };
 
 /*
- * At start-up, on one CPU. The range lives until platform_unguard, which shows all its pages for good. STATUS_NO_MEMORY: no
- * page tables; STATUS_BUSY: as many ranges are guarded as the platform can.
+ * At start-up, on one CPU. The range lives until platform_unguard, which shows all its pages for
+ * good. STATUS_NO_MEMORY: no page tables; STATUS_BUSY: as many ranges are guarded as the platform
+ * can.
  */
 status_t platform_guard(const struct platform_guarded *range) MUST_CHECK;
 void platform_unguard(const struct platform_guarded *range);
@@ -126,7 +137,10 @@ void platform_unguard(const struct platform_guarded *range);
 void platform_hide(void *start, uint64_t bytes);
 void platform_show(void *start, uint64_t bytes);
 
-/* The place in the code, as "function+0x1c" where names are known, else as a number, in `text`, which is returned. */
+/*
+ * The place in the code, as "function+0x1c" where names are known, else as a number, in `text`,
+ * which is returned.
+ */
 const char *platform_code_name(char *text, size_t size, const void *code);
 
 /* Random enough to spread and shuffle; not for secrets. */

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The few operations of platform.h that heaps and locks do all the time, as single instructions on words of the running CPU:
- * behind the GS base in the image (struct cpu of the kernel begins with them), and the thread's own on the host, where a thread
- * is a CPU. Included by platform.h only, where their contracts are.
+ * The few operations of platform.h that heaps and locks do all the time, as single instructions on
+ * words of the running CPU: behind the GS base in the image (struct cpu of the kernel begins with
+ * them), and the thread's own on the host, where a thread is a CPU. Included by platform.h only,
+ * where their contracts are.
  */
 #pragma once
 
@@ -111,7 +112,10 @@ static inline void platform_preempt_enable(void)
 	__asm__ volatile("decl %%gs:%c1" : "=@ccle"(zero_or_less) : "i"(PLATFORM_PREEMPT_COUNT) : "memory");
 	if (!zero_or_less)
 		return;
-	/* After the count, so that what an interrupt just asked for is seen; if another CPU goes on here, its flag is meant. */
+	/*
+	 * After the count, so that what an interrupt just asked for is seen; if another CPU goes on
+	 * here, its flag is meant.
+	 */
 	__asm__ volatile("cmpb $0, %%gs:%c1" : "=@ccne"(due) : "i"(PLATFORM_RESCHEDULE_DUE) : "memory");
 	if (due || (int32_t)platform_preempt_count() < 0)
 		platform_preempt_enable_slow();

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* A small, fast generator for loads, tests and shuffling (xorshift64*, S. Vigna 2016). Not for secrets. */
+/*
+ * A small, fast generator for loads, tests and shuffling (xorshift64*, S. Vigna 2016). Not for
+ * secrets.
+ */
 #pragma once
 
 #include "types.h"

@@ -2,8 +2,9 @@
 /*
  * Spinlock. Held for a short, bounded time; its holder is not preempted, and must not sleep.
  *
- * A lock that interrupt handlers also take is always taken with spinlock_lock_interrupts. The lock knows its holder, so taking
- * it twice on one CPU, or releasing it on another one, is reported at once. `name` is for that report.
+ * A lock that interrupt handlers also take is always taken with spinlock_lock_interrupts. The lock
+ * knows its holder, so taking it twice on one CPU, or releasing it on another one, is reported at
+ * once. `name` is for that report.
  */
 #pragma once
 

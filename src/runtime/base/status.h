@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What a function that can fail returns: 0, or one of these negative values. Results travel through out-parameters, which are
- * unchanged on failure unless the function says otherwise.
+ * What a function that can fail returns: 0, or one of these negative values. Results travel through
+ * out-parameters, which are unchanged on failure unless the function says otherwise.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Memory and text functions: the C library's on the host, x86_64/string.c in the image. The compiler emits calls to the first
- * four on its own.
+ * Memory and text functions: the C library's on the host, x86_64/string.c in the image. The
+ * compiler emits calls to the first four on its own.
  */
 #pragma once
 

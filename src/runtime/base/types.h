@@ -2,8 +2,9 @@
 /*
  * The types that everything shares.
  *
- * Physical, device and virtual addresses are different types, so that the compiler refuses to mix them: a virtual address is a
- * pointer, a physical address is what the memory controller decodes, a device address is what a device puts on its bus.
+ * Physical, device and virtual addresses are different types, so that the compiler refuses to mix
+ * them: a virtual address is a pointer, a physical address is what the memory controller decodes, a
+ * device address is what a device puts on its bus.
  */
 #pragma once
 
@@ -66,8 +67,9 @@ struct device_segment {
 #define MUST_CHECK __attribute__((warn_unused_result))
 
 /*
- * For a function that takes a format and its arguments, at its declaration and its definition. It is called by Microsoft's
- * convention, which passes each of these arguments in a general register or on the stack, a double too: so a double gets
- * through code that has no vector registers. The function reads them with a __builtin_ms_va_list, see format.h.
+ * For a function that takes a format and its arguments, at its declaration and its definition. It
+ * is called by Microsoft's convention, which passes each of these arguments in a general register
+ * or on the stack, a double too: so a double gets through code that has no vector registers. The
+ * function reads them with a __builtin_ms_va_list, see format.h.
  */
 #define PRINTF_LIKE(text, first) __attribute__((format(printf, text, first), ms_abi))

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A task that works in rounds and sleeps in between: what wakes it, and ends it. What kicks it while it works has it work once
- * more.
+ * A task that works in rounds and sleeps in between: what wakes it, and ends it. What kicks it
+ * while it works has it work once more.
  *
  *	uint32_t kicks;
  *

@@ -22,7 +22,10 @@
 #include "terminal.h"
 #include "uart.h"
 
-/* The console works before the clock does, so it counts cycles; the CPUs at hand make 2^30 to 2^33 a second. */
+/*
+ * The console works before the clock does, so it counts cycles; the CPUs at hand make 2^30 to 2^33
+ * a second.
+ */
 #define REFRESH_CYCLES (1ull << 28) /* between two drawings by writers */
 #define STUCK_CYCLES   (1ull << 32) /* no holder needs the lock, and no UART stays busy, for as long */
 
@@ -57,8 +60,9 @@ static struct {
 } console = { .log_level = LOG_INFO };
 
 /*
- * A lock of its own, unlike struct spinlock: it gives up on a holder that is stuck (perhaps the very code that this CPU's fault
- * or NMI has interrupted), and soon in a panic. Text that is torn apart is better than none.
+ * A lock of its own, unlike struct spinlock: it gives up on a holder that is stuck (perhaps the
+ * very code that this CPU's fault or NMI has interrupted), and soon in a panic. Text that is torn
+ * apart is better than none.
  */
 static uint64_t lock(void)
 {
@@ -79,7 +83,9 @@ static void unlock(uint64_t state)
 	platform_interrupts_restore(state);
 }
 
-/* Gives the UART what it takes at once. Returns false when nothing moved though something is left. */
+/*
+ * Gives the UART what it takes at once. Returns false when nothing moved though something is left.
+ */
 static bool serial_pump_locked(void)
 {
 	const size_t tail = console.serial_tail % SERIAL_BYTES;
@@ -105,8 +111,8 @@ static void serial_give_up_locked(uint64_t start)
 }
 
 /*
- * Whether the caller waits for the serial port. In a panic, and before the console's task runs, all do: nothing else would
- * bring the text out.
+ * Whether the caller waits for the serial port. In a panic, and before the console's task runs, all
+ * do: nothing else would bring the text out.
  */
 static bool may_wait(void)
 {
@@ -152,7 +158,10 @@ static void serial_write_coloured_locked(const char *text, size_t bytes, enum te
 	serial_write_locked(text + end, bytes - end);
 }
 
-/* Text that cannot wait goes to the serial port as a whole or not at all: half a line would run into the next one. */
+/*
+ * Text that cannot wait goes to the serial port as a whole or not at all: half a line would run
+ * into the next one.
+ */
 static void write_locked(const char *text, size_t bytes, enum terminal_colour colour, bool waits)
 {
 	if (bytes == 0)
@@ -172,8 +181,8 @@ static void write_locked(const char *text, size_t bytes, enum terminal_colour co
 }
 
 /*
- * Locks with room for so many characters, for which the caller waits first: a FIFO's load at a time, so that interrupts (where
- * the caller has them on) and other writers get in.
+ * Locks with room for so many characters, for which the caller waits first: a FIFO's load at a
+ * time, so that interrupts (where the caller has them on) and other writers get in.
  */
 static uint64_t lock_with_room(size_t characters)
 {

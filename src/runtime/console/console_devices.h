@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* What console.c, which owns the devices' output and lock, offers to console_input.c. No other file includes it. */
+/*
+ * What console.c, which owns the devices' output and lock, offers to console_input.c. No other file
+ * includes it.
+ */
 #pragma once
 
 #include "runtime/base/types.h"
@@ -14,7 +17,7 @@ unsigned console_screen_lines(void);
 bool console_listen_serial(void);
 
 /*
- * Draws what changed, and sends what writers that may not wait have left. From the first call on writers leave that to the
- * caller, except in a panic.
+ * Draws what changed, and sends what writers that may not wait have left. From the first call on
+ * writers leave that to the caller, except in a panic.
  */
 void console_refresh_from_task(void);

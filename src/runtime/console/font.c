@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The drawings: bands of twelve characters side by side, in ASCII order from the blank on, a blank column between two. They
- * leave out two empty rows above and one below. Capitals stand on the tenth row, small letters are seven rows high.
+ * The drawings: bands of twelve characters side by side, in ASCII order from the blank on, a blank
+ * column between two. They leave out two empty rows above and one below. Capitals stand on the
+ * tenth row, small letters are seven rows high.
  */
 #include "font.h"
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Draws a terminal's cells into a linear framebuffer of 32-bit pixels. It writes pixels and never reads one, and remembers what
- * it has drawn, so that only cells that changed cost something. No locking, portable.
+ * Draws a terminal's cells into a linear framebuffer of 32-bit pixels. It writes pixels and never
+ * reads one, and remembers what it has drawn, so that only cells that changed cost something. No
+ * locking, portable.
  */
 #pragma once
 
@@ -26,10 +27,13 @@ struct framebuffer {
 };
 
 /*
- * `pixels` is where `screen` is mapped. Clears the screen. A framebuffer that is too small, has an odd layout, or is missing
- * (BOOT_PIXEL_NONE) leaves columns at 0, and nothing is drawn.
+ * `pixels` is where `screen` is mapped. Clears the screen. A framebuffer that is too small, has an
+ * odd layout, or is missing (BOOT_PIXEL_NONE) leaves columns at 0, and nothing is drawn.
  */
 void framebuffer_init(struct framebuffer *framebuffer, const struct boot_framebuffer *screen, void *pixels);
 
-/* Brings a row of the screen to `cells`, `columns` of them; `cursor` is the column of the cursor or -1. */
+/*
+ * Brings a row of the screen to `cells`, `columns` of them; `cursor` is the column of the cursor or
+ * -1.
+ */
 void framebuffer_draw_row(struct framebuffer *framebuffer, unsigned row, const struct terminal_cell *cells, int cursor);

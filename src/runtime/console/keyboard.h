@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A PS/2 keyboard with the US layout behind an 8042 controller, real or emulated by firmware. No locking of its own. Only the
- * controller's scan code set 1 (translated) is understood, which is what PCs start with.
+ * A PS/2 keyboard with the US layout behind an 8042 controller, real or emulated by firmware. No
+ * locking of its own. Only the controller's scan code set 1 (translated) is understood, which is
+ * what PCs start with.
  */
 #pragma once
 
@@ -23,8 +24,8 @@ void keyboard_init(struct keyboard *keyboard);
 #define KEYBOARD_TEXT_BYTES 5
 
 /*
- * Takes one byte from the controller, if there is one, and writes what it means: a character, an escape sequence as of a VT220,
- * or nothing. Returns false when there was no byte. Never waits.
+ * Takes one byte from the controller, if there is one, and writes what it means: a character, an
+ * escape sequence as of a VT220, or nothing. Returns false when there was no byte. Never waits.
  */
 bool keyboard_poll(struct keyboard *keyboard, char text[KEYBOARD_TEXT_BYTES]);
 

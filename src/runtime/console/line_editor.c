@@ -139,7 +139,10 @@ static size_t common_length(const char *a, const char *b)
 	return length;
 }
 
-/* The index-th candidate that begins as the line does up to the cursor, counting `*from` on; NULL: no more. */
+/*
+ * The index-th candidate that begins as the line does up to the cursor, counting `*from` on; NULL:
+ * no more.
+ */
 static const char *candidate_next(struct line_editor *editor, unsigned *from)
 {
 	const char *text;
@@ -167,7 +170,10 @@ static void candidates_print(struct line_editor *editor)
 	line_editor_show(editor);
 }
 
-/* Inserts what all candidates that begin like the line have in common; where that is nothing, shows them. */
+/*
+ * Inserts what all candidates that begin like the line have in common; where that is nothing, shows
+ * them.
+ */
 static void complete(struct line_editor *editor)
 {
 	char first[LINE_EDITOR_BYTES];

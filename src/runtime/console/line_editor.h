@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * One line of input, edited at a terminal: cursor keys, Home, End, Delete, Ctrl-A/E/B/F/D/K/U/W/L/C/P/N, history with the
- * arrows, completion with Tab. No locking, no allocation, portable.
+ * One line of input, edited at a terminal: cursor keys, Home, End, Delete,
+ * Ctrl-A/E/B/F/D/K/U/W/L/C/P/N, history with the arrows, completion with Tab. No locking, no
+ * allocation, portable.
  *
  *	line_editor_init(&editor, ...);
  *	for (;;) {
@@ -20,8 +21,8 @@
 #define LINE_EDITOR_HISTORY 16
 
 /*
- * The index-th line that the first `length` bytes of `line` may be completed to, or NULL: no more. Only those that begin so
- * count. The text is good until the next call.
+ * The index-th line that the first `length` bytes of `line` may be completed to, or NULL: no more.
+ * Only those that begin so count. The text is good until the next call.
  */
 typedef const char *line_editor_candidate(void *context, const char *line, size_t length, unsigned index);
 
@@ -52,7 +53,10 @@ void line_editor_init(struct line_editor *editor, const char *prompt, void (*wri
 /* Empties the line and shows the prompt. */
 void line_editor_start(struct line_editor *editor);
 
-/* Takes a character from the terminal. True: the line is complete, `line` holds it, and history remembers it. */
+/*
+ * Takes a character from the terminal. True: the line is complete, `line` holds it, and history
+ * remembers it.
+ */
 bool line_editor_put(struct line_editor *editor, char character);
 
 /* Shows prompt and line again, after something else was printed. */

@@ -6,5 +6,8 @@
 
 void log_commands_register(struct command_table *table);
 
-/* What `log last` runs from now on, where a volume keeps the log; until then the command says what it takes. */
+/*
+ * What `log last` runs from now on, where a volume keeps the log; until then the command says what
+ * it takes.
+ */
 void log_command_set_last(status_t (*run)(struct command *self, int argc, char **argv));

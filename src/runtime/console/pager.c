@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Lines are counted as they are shown. The question takes a line of its own, which is cleared before
- * the text goes on.
+ * Lines are counted as they are shown. The question takes a line of its own, which is cleared
+ * before the text goes on.
  */
 #include "pager.h"
 
@@ -22,7 +22,9 @@ void pager_begin(struct pager *pager, unsigned lines)
 	pager->held_bytes = 0;
 }
 
-/* Shows whole lines, and a last one without an end, as far as the page has room; returns the bytes. */
+/*
+ * Shows whole lines, and a last one without an end, as far as the page has room; returns the bytes.
+ */
 static size_t page_show(struct pager *pager, const char *text, size_t bytes)
 {
 	size_t shown = 0;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The pager: of what a command writes, the first page is shown at once. What goes beyond is held back
- * until the command has ended, and then shown a page at a time.
+ * The pager: of what a command writes, the first page is shown at once. What goes beyond is held
+ * back until the command has ended, and then shown a page at a time.
  *
  * 1. The command never waits for a key, whatever it holds while it writes.
- * 2. A command that runs for longer than PAGER_HOLD_NS, or writes more than PAGER_BYTES, is no list: it
- *    shows what was held back, and all else as it comes.
+ * 2. A command that runs for longer than PAGER_HOLD_NS, or writes more than PAGER_BYTES, is no
+ *    list: it shows what was held back, and all else as it comes.
  * 3. Nothing is lost or changes its order, unless the user leaves.
  *
  *	pager_begin --> pager_write ... --> pager_end: space: a page; Enter: a line; q or Ctrl-C: leaves

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The text on the screen, as a grid of cells: what a terminal shows, without the pixels. No locking, no allocation, portable.
+ * The text on the screen, as a grid of cells: what a terminal shows, without the pixels. No
+ * locking, no allocation, portable.
  *
- * Understands \n (which also returns), \r, \b, \t, and the escape sequences ESC[K (erase to the end of the line) and ESC[2J
- * with ESC[H (erase all, cursor home); it swallows others. Text that reaches the last column goes on in the next line.
+ * Understands \n (which also returns), \r, \b, \t, and the escape sequences ESC[K (erase to the end
+ * of the line) and ESC[2J with ESC[H (erase all, cursor home); it swallows others. Text that
+ * reaches the last column goes on in the next line.
  */
 #pragma once
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * ACPI tables: found from the RSDP, each checked for signature, length and checksum before anything in it is believed. A table
- * that is broken gives one line in the log and is treated as absent. No AML is run.
+ * ACPI tables: found from the RSDP, each checked for signature, length and checksum before anything
+ * in it is believed. A table that is broken gives one line in the log and is treated as absent. No
+ * AML is run.
  *
  * ACPI specification 6.5, sections 5.2.5 to 5.2.12 (RSDP, RSDT, XSDT, FADT, MADT) and 7.4.2 (\_S5).
  */
@@ -38,26 +39,29 @@ struct acpi_address {
 	uint64_t address;
 } __attribute__((packed));
 
-/* Once, at start-up, with paging on. Without an RSDP or with a broken root table there are no tables. */
+/*
+ * Once, at start-up, with paging on. Without an RSDP or with a broken root table there are no
+ * tables.
+ */
 void acpi_init(const struct boot_info *boot);
 
 /*
- * The checked table with that signature ("MCFG"; the `index`-th of several), mapped for good, or NULL. `length_min`: shorter
- * tables are broken, too. Any context after acpi_init.
+ * The checked table with that signature ("MCFG"; the `index`-th of several), mapped for good, or
+ * NULL. `length_min`: shorter tables are broken, too. Any context after acpi_init.
  */
 const struct acpi_header *acpi_find_table(const char signature[4], unsigned index, size_t length_min);
 
 /*
- * The steps of acpi_init. Maps and checks the table at `address`; `where` names what points to it. Finds the root table that
- * the RSDP names, the XSDT, or the RSDT of old or odd firmware, and how long an entry of it is. NULL: broken; a line in the
- * log.
+ * The steps of acpi_init. Maps and checks the table at `address`; `where` names what points to it.
+ * Finds the root table that the RSDP names, the XSDT, or the RSDT of old or odd firmware, and how
+ * long an entry of it is. NULL: broken; a line in the log.
  */
 const struct acpi_header *acpi_open_table(uint64_t address, const char *where);
 const struct acpi_header *acpi_open_root(struct phys_addr rsdp, size_t *entry_bytes);
 
 /*
- * Reads a field of a table; 0 where the field lies beyond the table's length, as the specification wants it for the fields of
- * younger revisions.
+ * Reads a field of a table; 0 where the field lies beyond the table's length, as the specification
+ * wants it for the fields of younger revisions.
  */
 uint64_t acpi_read(const struct acpi_header *table, size_t offset, size_t bytes);
 struct acpi_address acpi_read_address(const struct acpi_header *table, size_t offset);
@@ -104,5 +108,8 @@ struct acpi_power {
 const struct acpi_power *acpi_power(void);
 void acpi_read_fadt(const struct acpi_header *fadt, struct acpi_power *power);
 
-/* Looks for Name (\_S5, Package {a, b, ...}) in `bytes` of AML. False: there is none that makes sense. */
+/*
+ * Looks for Name (\_S5, Package {a, b, ...}) in `bytes` of AML. False: there is none that makes
+ * sense.
+ */
 bool acpi_find_s5(const uint8_t *aml, size_t bytes, uint8_t *type_a, uint8_t *type_b);

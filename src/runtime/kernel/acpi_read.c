@@ -100,7 +100,9 @@ void acpi_read_madt(const struct acpi_header *madt, struct acpi_interrupts *inte
 	}
 }
 
-/* A register block's I/O port: from the extended field where there is one, else from the old one. */
+/*
+ * A register block's I/O port: from the extended field where there is one, else from the old one.
+ */
 static uint16_t fadt_port(const struct acpi_header *fadt, size_t offset, size_t extended)
 {
 	struct acpi_address address = acpi_read_address(fadt, extended);
@@ -156,7 +158,10 @@ static size_t aml_integer(const uint8_t *aml, size_t bytes, uint8_t *value)
 	return 0;
 }
 
-/* The package behind the name: PackageOp, its length (one byte, plus as many as its two top bits say), count, elements. */
+/*
+ * The package behind the name: PackageOp, its length (one byte, plus as many as its two top bits
+ * say), count, elements.
+ */
 static bool s5_package(const uint8_t *aml, size_t bytes, uint8_t *type_a, uint8_t *type_b)
 {
 	size_t offset, length;

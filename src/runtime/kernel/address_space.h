@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Virtual addresses beyond the direct map. RAM is mapped at its physical address for good (x86_64/paging.h); here are fresh
- * ranges further up (range_layout.h), for buffers that are contiguous only virtually. Unmapping reaches
- * all CPUs before the range is used again.
+ * Virtual addresses beyond the direct map. RAM is mapped at its physical address for good
+ * (x86_64/paging.h); here are fresh ranges further up (range_layout.h), for buffers that are
+ * contiguous only virtually. Unmapping reaches all CPUs before the range is used again.
  */
 #pragma once
 

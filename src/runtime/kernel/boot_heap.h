@@ -19,12 +19,15 @@ struct boot_info;
 /* Once. Panics when there is too little memory to start with. */
 void boot_heap_init(const struct boot_info *boot);
 
-/* alloc rounds up to pages; alignments up to 2 MB. What it returns is mapped at its physical address. */
+/*
+ * alloc rounds up to pages; alignments up to 2 MB. What it returns is mapped at its physical
+ * address.
+ */
 struct heap *boot_heap(void);
 
 /*
- * Hands over, for good, all free blocks, at most `max` runs of them (the largest), sorted by address. Returns the number of
- * runs. With `ranges` NULL: only how many there are.
+ * Hands over, for good, all free blocks, at most `max` runs of them (the largest), sorted by
+ * address. Returns the number of runs. With `ranges` NULL: only how many there are.
  */
 size_t boot_heap_take_blocks(struct phys_range *ranges, size_t max);
 

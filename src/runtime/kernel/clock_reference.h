@@ -11,5 +11,8 @@ struct clock_reference {
 	uint64_t (*read)(void);
 };
 
-/* The best that this machine has: HPET, ACPI PM timer, or PIT. It runs. Never NULL. At start-up only. */
+/*
+ * The best that this machine has: HPET, ACPI PM timer, or PIT. It runs. Never NULL. At start-up
+ * only.
+ */
 const struct clock_reference *clock_reference_find(void);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * CPUs and what each has of its own, found through the GS base. Ids run from 0 (the one that booted) to cpu_count() - 1.
+ * CPUs and what each has of its own, found through the GS base. Ids run from 0 (the one that
+ * booted) to cpu_count() - 1.
  */
 #pragma once
 
@@ -12,7 +13,9 @@ struct interrupt;
 struct interrupt_frame;
 struct task;
 
-/* Vectors of a CPU's own interrupts, above those of the 8259 pair (x86_64/pic.h) and of messages. */
+/*
+ * Vectors of a CPU's own interrupts, above those of the 8259 pair (x86_64/pic.h) and of messages.
+ */
 #define CPU_MESSAGE_VECTORS_FIRST 0x30
 #define CPU_MESSAGE_VECTORS       0xc0
 enum cpu_vector {
@@ -101,8 +104,8 @@ unsigned cpu_count(void);
 struct cpu *cpu_get(unsigned id);
 
 /*
- * Runs `run(context)` in interrupt context on every other CPU and, with interrupts off, on this one, and waits for all. Where
- * platform_may_sleep(). Calls of several tasks follow each other.
+ * Runs `run(context)` in interrupt context on every other CPU and, with interrupts off, on this
+ * one, and waits for all. Where platform_may_sleep(). Calls of several tasks follow each other.
  */
 void cpu_run_on_all(void (*run)(void *context), void *context);
 
@@ -112,7 +115,9 @@ void cpu_handle_call(struct cpu *cpu);
 /* Makes `cpu` look at its run queue. Any context. */
 void cpu_kick(struct cpu *cpu);
 
-/* Asks all other CPUs to stop for good, by NMI, without waiting for them; for panic. Any context. */
+/*
+ * Asks all other CPUs to stop for good, by NMI, without waiting for them; for panic. Any context.
+ */
 void cpu_stop_others(void);
 
 /* True once cpu_stop_others was called: a CPU that takes an NMI from then on halts. */

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Deferred work: what an interrupt handler leaves for a task. Each CPU has a task of priority TASK_DEFERRED that runs the work
- * queued on that CPU, in order, with interrupts and preemption on. Work may take spinlocks; it must not wait for anything that
- * takes long (all later work of that CPU waits behind it) and never for other deferred work.
+ * Deferred work: what an interrupt handler leaves for a task. Each CPU has a task of priority
+ * TASK_DEFERRED that runs the work queued on that CPU, in order, with interrupts and preemption on.
+ * Work may take spinlocks; it must not wait for anything that takes long (all later work of that
+ * CPU waits behind it) and never for other deferred work.
  */
 #pragma once
 
@@ -21,8 +22,9 @@ struct deferred {
 void deferred_init(struct deferred *deferred, void (*run)(struct deferred *self));
 
 /*
- * Queues `deferred` on this CPU. Any context. False: it was queued already, and will run after this call all the same. `run` is
- * called once for each true; it may queue itself again. `run` may overlap with itself on two CPUs when it is queued on both.
+ * Queues `deferred` on this CPU. Any context. False: it was queued already, and will run after this
+ * call all the same. `run` is called once for each true; it may queue itself again. `run` may
+ * overlap with itself on two CPUs when it is queued on both.
  */
 bool deferred_queue(struct deferred *deferred);
 

@@ -109,7 +109,10 @@ void exception_dispatch(struct interrupt_frame *frame)
 	bool page_fault = frame->vector == EXCEPTION_PAGE_FAULT;
 	const char *owner = NULL;
 
-	/* A page fault cannot even be delivered on a stack that is full: that makes it a double fault. */
+	/*
+	 * A page fault cannot even be delivered on a stack that is full: that makes it a double
+	 * fault.
+	 */
 	if (page_fault || frame->vector == EXCEPTION_DOUBLE_FAULT)
 		owner = guard_owner(address);
 	if (owner)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A fragment: a block of 2 MB of which only some pages are there to be given out, with two bitmaps for them. Two bits say
- * what a page is. No locking.
+ * A fragment: a block of 2 MB of which only some pages are there to be given out, with two bitmaps
+ * for them. Two bits say what a page is. No locking.
  */
 #pragma once
 
@@ -29,11 +29,16 @@ void fragment_init(struct fragment *fragment, uint64_t block);
 /* Pages [page, page + pages) become ours, and free. */
 void fragment_add(struct fragment *fragment, uint64_t page, uint64_t pages);
 
-/* Where `pages` free pages follow each other, the first one at a multiple of `alignment_pages`. False: nowhere. */
+/*
+ * Where `pages` free pages follow each other, the first one at a multiple of `alignment_pages`.
+ * False: nowhere.
+ */
 bool fragment_search(const struct fragment *fragment, uint64_t pages, uint64_t alignment_pages, uint64_t *page);
 
 /* Takes what fragment_search found. */
 void fragment_take(struct fragment *fragment, uint64_t page, uint64_t pages);
 
-/* Frees the allocation that begins at `page`, and returns its pages. Panics when none begins there. */
+/*
+ * Frees the allocation that begins at `page`, and returns its pages. Panics when none begins there.
+ */
 uint64_t fragment_free(struct fragment *fragment, uint64_t page);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The monitor command `holds`: for how long locks, preemption off and interrupts off were held. Only in debug builds. */
+/*
+ * The monitor command `holds`: for how long locks, preemption off and interrupts off were held.
+ * Only in debug builds.
+ */
 #pragma once
 
 #include "runtime/base/command.h"

@@ -112,7 +112,7 @@ void log_disk_finish(void)
 		history_write();
 }
 
-/* Polled ------------------------------------------------------------------------------------------------------------------- */
+/* Polled --------------------------------------------------------------------------------------- */
 
 static status_t panic_transfer(enum block_operation operation, uint32_t index)
 {
@@ -147,7 +147,7 @@ static void panic_write(void)
 		print("The report could not be kept on %s: %s.\n", disk.config.name, status_text(status));
 }
 
-/* Start -------------------------------------------------------------------------------------------------------------------- */
+/* Start ---------------------------------------------------------------------------------------- */
 
 static status_t last_run(struct command *self, int argc, char **argv)
 {

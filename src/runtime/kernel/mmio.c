@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Mappings at the physical address, for good: page by page, where a neighbour may have mapped a page
- * already, or in large pages where nothing of them is mapped yet.
+ * Mappings at the physical address, for good: page by page, where a neighbour may have mapped a
+ * page already, or in large pages where nothing of them is mapped yet.
  */
 #include "mmio.h"
 

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Memory that is not RAM, mapped at its physical address: registers of devices, and what firmware left. */
+/*
+ * Memory that is not RAM, mapped at its physical address: registers of devices, and what firmware
+ * left.
+ */
 #pragma once
 
 #include "runtime/base/status.h"
 #include "runtime/base/types.h"
 
 /*
- * Maps a device's memory at its physical address, for good; whole pages, so that neighbours in a page share the mapping, and
- * the type of the first of them. STATUS_RANGE: no bytes, or beyond the CPU's addresses; STATUS_BUSY: some of it is mapped
- * already as the other type; STATUS_NO_MEMORY: no page tables. Then some pages may stay mapped. Task context, or start-up.
+ * Maps a device's memory at its physical address, for good; whole pages, so that neighbours in a
+ * page share the mapping, and the type of the first of them. STATUS_RANGE: no bytes, or beyond the
+ * CPU's addresses; STATUS_BUSY: some of it is mapped already as the other type; STATUS_NO_MEMORY:
+ * no page tables. Then some pages may stay mapped. Task context, or start-up.
  */
 enum mmio_type {
 	MMIO_REGISTERS,       /* uncached: each access reaches the device, in program order */
@@ -19,5 +23,8 @@ status_t mmio_map_as(struct phys_addr address, uint64_t bytes, enum mmio_type ty
 /* The same for registers, where the kernel itself needs them; NULL: not possible. */
 void *mmio_map(struct phys_addr address, uint64_t bytes);
 
-/* The same for memory that firmware filled, to read: cached, and only where it is not RAM that is mapped already. */
+/*
+ * The same for memory that firmware filled, to read: cached, and only where it is not RAM that is
+ * mapped already.
+ */
 const void *firmware_map(struct phys_addr address, uint64_t bytes);

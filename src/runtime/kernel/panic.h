@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The end: prints what went wrong, registers and a backtrace to every console, stops the other CPUs, and ends the machine with
- * a failing status (power_exit). A failure inside of the report does not start another one. platform_panic is panic() without a
- * frame.
+ * The end: prints what went wrong, registers and a backtrace to every console, stops the other
+ * CPUs, and ends the machine with a failing status (power_exit). A failure inside of the report
+ * does not start another one. platform_panic is panic() without a frame.
  */
 #pragma once
 
@@ -20,7 +20,7 @@ _Noreturn void panic(const struct interrupt_frame *frame, const char *format, ..
 bool panic_is_active(void);
 
 /*
- * What runs once the report is printed, with interrupts off and all other CPUs stopped: it keeps the report. It must not
- * sleep, and what it waits for has a deadline. At start-up, once.
+ * What runs once the report is printed, with interrupts off and all other CPUs stopped: it keeps
+ * the report. It must not sleep, and what it waits for has a deadline. At start-up, once.
  */
 void panic_set_writer(void (*write)(void));

@@ -112,7 +112,10 @@ static void reset_by_keyboard(void)
 	spin(SPINS_SHORT);
 }
 
-/* Without an IDT the next exception cannot be delivered, and the CPU shuts down, which resets the machine. */
+/*
+ * Without an IDT the next exception cannot be delivered, and the CPU shuts down, which resets the
+ * machine.
+ */
 static _Noreturn void reset_by_fault(void)
 {
 	static const struct {

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Leaving: ACPI power-off, reset, and the exit status for an emulator. Any context, also after a panic; no locks, no memory. */
+/*
+ * Leaving: ACPI power-off, reset, and the exit status for an emulator. Any context, also after a
+ * panic; no locks, no memory.
+ */
 #pragma once
 
 #include "runtime/base/types.h"
@@ -7,7 +10,8 @@
 struct command_table;
 
 /*
- * What runs first, once, whichever way is taken, in a task that may sleep: devices are told. Not after a panic. At start-up.
+ * What runs first, once, whichever way is taken, in a task that may sleep: devices are told. Not
+ * after a panic. At start-up.
  */
 void power_set_off_hook(void (*hook)(void));
 
@@ -18,15 +22,21 @@ _Noreturn void power_off(void);
 _Noreturn void power_reboot(void);
 
 /*
- * Ends the run with a result: 0 powers off. Other values end QEMU with exit status (status << 1 | 1) where it has the
- * isa-debug-exit device at port 0xf4, and reset the machine elsewhere.
+ * Ends the run with a result: 0 powers off. Other values end QEMU with exit status (status << 1 |
+ * 1) where it has the isa-debug-exit device at port 0xf4, and reset the machine elsewhere.
  */
 _Noreturn void power_exit(unsigned status);
 
-/* What `poweroff` in the monitor ends an emulator with that has such a device: the result of what ran before; 0 at first. */
+/*
+ * What `poweroff` in the monitor ends an emulator with that has such a device: the result of what
+ * ran before; 0 at first.
+ */
 void power_set_result(unsigned status);
 
-/* Whether there is such a device: then this is an emulator that is told how a run ended, and the screen has no reader. */
+/*
+ * Whether there is such a device: then this is an emulator that is told how a run ended, and the
+ * screen has no reader.
+ */
 bool power_has_debug_exit(void);
 
 /* The monitor commands `poweroff` and `reboot`. */

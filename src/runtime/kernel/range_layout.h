@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Where the fresh ranges of virtual addresses lie, and dropping one; shared by address_space.c and stack.c. */
+/*
+ * Where the fresh ranges of virtual addresses lie, and dropping one; shared by address_space.c and
+ * stack.c.
+ */
 #pragma once
 
 #include "stack.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The clock in the CMOS memory: Motorola's MC146818, which every PC has or imitates. What its registers mean is here; reading
- * them is clock_wall.c's.
+ * The clock in the CMOS memory: Motorola's MC146818, which every PC has or imitates. What its
+ * registers mean is here; reading them is clock_wall.c's.
  */
 #pragma once
 
@@ -30,7 +30,7 @@ struct rtc_reading {
 };
 
 /*
- * The date that they tell. Without a century (`has_century` is false: this machine has no such register; or it makes no sense)
- * the year is one from 1970 to 2069. STATUS_INVALID: it is none.
+ * The date that they tell. Without a century (`has_century` is false: this machine has no such
+ * register; or it makes no sense) the year is one from 1970 to 2069. STATUS_INVALID: it is none.
  */
 status_t rtc_decode(const struct rtc_reading *reading, bool has_century, struct calendar *calendar) MUST_CHECK;

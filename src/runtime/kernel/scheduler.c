@@ -72,7 +72,10 @@ static void kick_idle(void)
 		cpu_kick(cpu_get((unsigned)__builtin_ctzll(idle)));
 }
 
-/* The second half of a switch, on the stack of the task that runs now. Interrupts off, the queue locked by the first half. */
+/*
+ * The second half of a switch, on the stack of the task that runs now. Interrupts off, the queue
+ * locked by the first half.
+ */
 static void switch_finish(void)
 {
 	struct cpu *cpu = cpu_current();
@@ -112,7 +115,10 @@ static void put_away(struct run_queue *queue, struct task *task, enum reason rea
 	}
 }
 
-/* Goes on with the best ready task. Interrupts off, preemption count 0; returns when the running task is chosen again. */
+/*
+ * Goes on with the best ready task. Interrupts off, preemption count 0; returns when the running
+ * task is chosen again.
+ */
 static void reschedule(enum reason reason)
 {
 	struct cpu *cpu = cpu_current();
@@ -220,8 +226,8 @@ static unsigned place(const struct task *task)
 }
 
 /*
- * Puts a ready task that no queue has into its CPU's, and sees that it is noticed there. Interrupts off. Returns the CPU to be
- * kicked, as a bit, or 0.
+ * Puts a ready task that no queue has into its CPU's, and sees that it is noticed there. Interrupts
+ * off. Returns the CPU to be kicked, as a bit, or 0.
  */
 static uint64_t hand_over(struct task *task)
 {

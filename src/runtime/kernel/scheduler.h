@@ -20,21 +20,31 @@ void scheduler_init(uint64_t slice_ns);
 /* Makes the running code `idle`, the idle task of this CPU. */
 void scheduler_init_cpu(struct task *idle);
 
-/* The idle task's body: runs what there is, takes from others, halts. Preemption is off once when called; it turns it on. */
+/*
+ * The idle task's body: runs what there is, takes from others, halts. Preemption is off once when
+ * called; it turns it on.
+ */
 _Noreturn void scheduler_idle(void);
 
 /* Makes a new task ready for the first time. */
 void scheduler_add(struct task *task);
 
-/* The running task prepares to wait; from now until scheduler_wait, scheduler_wake is not lost. Interrupts are off. */
+/*
+ * The running task prepares to wait; from now until scheduler_wait, scheduler_wake is not lost.
+ * Interrupts are off.
+ */
 void scheduler_prepare_wait(void);
 
-/* Gives up the CPU until woken; returns at once if that has happened already. Interrupts off, preemption count 0. */
+/*
+ * Gives up the CPU until woken; returns at once if that has happened already. Interrupts off,
+ * preemption count 0.
+ */
 void scheduler_wait(void);
 
 /*
- * Makes `task` ready if it waits or prepares to. Any context. Returns the CPUs to be kicked, a bit each: the caller does that
- * with scheduler_kick once it holds no lock, because it is slow, above all in an emulator.
+ * Makes `task` ready if it waits or prepares to. Any context. Returns the CPUs to be kicked, a bit
+ * each: the caller does that with scheduler_kick once it holds no lock, because it is slow, above
+ * all in an emulator.
  */
 uint64_t scheduler_wake(struct task *task) MUST_CHECK;
 void scheduler_kick(uint64_t cpus);
@@ -54,5 +64,8 @@ void scheduler_set_priority(struct task *task, enum task_priority *part, enum ta
 /* CPU_VECTOR_RESCHEDULE: another CPU queued a task here. */
 void scheduler_handle_kick(struct cpu *cpu);
 
-/* Switches if that is due and allowed: the end of an interrupt (interrupts off), or of a time without preemption. */
+/*
+ * Switches if that is due and allowed: the end of an interrupt (interrupts off), or of a time
+ * without preemption.
+ */
 void scheduler_preempt(void);

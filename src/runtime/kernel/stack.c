@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Stacks. Each has a slot of virtual addresses, mapped at the slot's upper end, so a look at the slot's number tells whose
- * stack an address belongs to. A few freed stacks of the usual size stay mapped, because most are soon wanted again.
+ * Stacks. Each has a slot of virtual addresses, mapped at the slot's upper end, so a look at the
+ * slot's number tells whose stack an address belongs to. A few freed stacks of the usual size stay
+ * mapped, because most are soon wanted again.
  */
 #include "stack.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * From one CPU with paging and a heap to a machine with tasks: ACPI, local APIC, clock, interrupts, address space, the other
- * CPUs, and the first task.
+ * From one CPU with paging and a heap to a machine with tasks: ACPI, local APIC, clock, interrupts,
+ * address space, the other CPUs, and the first task.
  */
 #pragma once
 
@@ -20,14 +20,16 @@ struct kernel_config {
 };
 
 /*
- * Makes cpu_current(), platform_cpu(), the preemption count and with them spinlocks work, on the first CPU. The first call in
- * kernel_main; needs nothing. Nothing may load a selector into GS after it.
+ * Makes cpu_current(), platform_cpu(), the preemption count and with them spinlocks work, on the
+ * first CPU. The first call in kernel_main; needs nothing. Nothing may load a selector into GS
+ * after it.
  */
 void kernel_early_init(void);
 
 /*
- * Starts the kernel and runs `first_task(context)` as a task named "main", of priority TASK_NORMAL, that may use vector
- * registers. `heap` serves stacks and per-CPU data for good: it works before tasks run, and from many CPUs afterwards.
+ * Starts the kernel and runs `first_task(context)` as a task named "main", of priority TASK_NORMAL,
+ * that may use vector registers. `heap` serves stacks and per-CPU data for good: it works before
+ * tasks run, and from many CPUs afterwards.
  */
 _Noreturn void kernel_start(const struct kernel_config *config, const struct boot_info *boot, struct heap *heap,
 			    void (*first_task)(void *context), void *context);

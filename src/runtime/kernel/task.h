@@ -2,15 +2,17 @@
 /*
  * Tasks: threads of control with a stack of their own, preempted by the timer.
  *
- * 1. A ready task of higher priority runs before one of lower priority, always; equals share a CPU in turns of a slice (5 ms),
- *    which is only cut while another one of the same priority waits. Nothing ages: a task that never sleeps starves those
- *    below it on its CPU.
- * 2. Each CPU has a run queue. A wake-up puts a task on its last CPU, or on an idle one; an idle CPU takes waiting tasks from
- *    others. A task with `cpu` >= 0 stays on that CPU.
- * 3. A stack lies above an unmapped guard page: running over its end is reported as an overflow with the task's name.
- * 4. All code is built to use general registers only, except files whose names end in _vector.c: there the compiler uses SSE,
- *    and there are `float` and `double`. Their functions run only in tasks that were spawned with `vector`, whose registers are
- *    kept across switches. In any other task, in an interrupt handler and in a timer callback, whatever it interrupts, a vector
+ * 1. A ready task of higher priority runs before one of lower priority, always; equals share a CPU
+ *    in turns of a slice (5 ms), which is only cut while another one of the same priority waits.
+ *    Nothing ages: a task that never sleeps starves those below it on its CPU.
+ * 2. Each CPU has a run queue. A wake-up puts a task on its last CPU, or on an idle one; an idle
+ *    CPU takes waiting tasks from others. A task with `cpu` >= 0 stays on that CPU.
+ * 3. A stack lies above an unmapped guard page: running over its end is reported as an overflow
+ *    with the task's name.
+ * 4. All code is built to use general registers only, except files whose names end in _vector.c:
+ *    there the compiler uses SSE, and there are `float` and `double`. Their functions run only in
+ *    tasks that were spawned with `vector`, whose registers are kept across switches. In any other
+ *    task, in an interrupt handler and in a timer callback, whatever it interrupts, a vector
  *    instruction ends in a panic that names the function. app_main's task has `vector`.
  * 5. The structure belongs to task.c and friends; others see it as opaque.
  */
@@ -43,9 +45,9 @@ struct task_options {
 };
 
 /*
- * Starts a task that runs `run(context)` and ends when that returns. With `task` not NULL the caller gets a reference and must
- * task_join it, once; with NULL the task frees itself. Where platform_may_sleep(). STATUS_NO_MEMORY; STATUS_INVALID: bad CPU,
- * priority or name.
+ * Starts a task that runs `run(context)` and ends when that returns. With `task` not NULL the
+ * caller gets a reference and must task_join it, once; with NULL the task frees itself. Where
+ * platform_may_sleep(). STATUS_NO_MEMORY; STATUS_INVALID: bad CPU, priority or name.
  */
 status_t task_spawn(const struct task_options *options, void (*run)(void *context), void *context,
 		    struct task **task) MUST_CHECK;
@@ -90,8 +92,8 @@ struct task_report {
 };
 
 /*
- * Fills `report` with the living task of the lowest id above `after_id` (start with 0; idle tasks are included). False: there
- * are no more. Any task context.
+ * Fills `report` with the living task of the lowest id above `after_id` (start with 0; idle tasks
+ * are included). False: there are no more. Any task context.
  */
 bool task_report_next(uint64_t after_id, struct task_report *report);
 

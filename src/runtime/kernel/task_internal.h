@@ -18,7 +18,8 @@
  *   ready     it is in its CPU's run queue, or on the way from one queue to another
  *   waiting   in neither; scheduler_wake makes it ready
  *   ended     never runs again
- * `blocking` is set while a running task prepares to wait: a wake-up before it has left the CPU clears it, and it goes on.
+ * `blocking` is set while a running task prepares to wait: a wake-up before it has left the CPU
+ * clears it, and it goes on.
  */
 struct task {
 	uint64_t canary;             /* [I] TASK_CANARY until it is freed */
@@ -56,7 +57,10 @@ struct heap;
 /* Once, before tasks are made. */
 void task_init(struct heap *heap);
 
-/* Makes `task` the idle task of `cpu`, which will run on `stack`; no bytes: on the stack that is in use now. */
+/*
+ * Makes `task` the idle task of `cpu`, which will run on `stack`; no bytes: on the stack that is in
+ * use now.
+ */
 void task_init_idle(struct task *task, unsigned cpu, const struct stack *stack);
 
 /* Starts the reaper, the task that frees tasks which are not joined. Once. */

@@ -130,7 +130,10 @@ static struct timer_queue *queue_lock(struct timer *timer)
 	}
 }
 
-/* Takes the timer out of its queue, whether it waits there or is to come back. Returns whether it waited. */
+/*
+ * Takes the timer out of its queue, whether it waits there or is to come back. Returns whether it
+ * waited.
+ */
 static bool queue_forget(struct timer_queue *queue, struct timer *timer)
 {
 	const bool was_pending = timer->pending;
@@ -193,7 +196,10 @@ bool timer_cancel(struct timer *timer)
 	}
 }
 
-/* Arms a periodic timer again, for the next deadline after `now`; so the interrupt ends even if the periods are too short. */
+/*
+ * Arms a periodic timer again, for the next deadline after `now`; so the interrupt ends even if the
+ * periods are too short.
+ */
 static void queue_repeat(struct timer_queue *queue, struct timer *timer, uint64_t now)
 {
 	const uint64_t missed = now > timer->deadline_ns ? (now - timer->deadline_ns) / timer->period_ns : 0;

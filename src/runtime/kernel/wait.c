@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Wait and wake by address, for platform.h. Waiters lie on their own stacks, in the bucket that the address hashes to.
+ * Wait and wake by address, for platform.h. Waiters lie on their own stacks, in the bucket that the
+ * address hashes to.
  *
- * A waiter counts itself in its bucket before it looks at the word, and a waker changes the word before it looks at the
- * count (both sequentially consistent): one of the two sees the other. Bucket locks are taken with interrupts off, before those
- * of run queues.
+ * A waiter counts itself in its bucket before it looks at the word, and a waker changes the word
+ * before it looks at the count (both sequentially consistent): one of the two sees the other.
+ * Bucket locks are taken with interrupts off, before those of run queues.
  */
 #include "wait.h"
 
@@ -52,7 +53,10 @@ static void deadline_passed(struct timer *timer)
 	scheduler_kick(scheduler_wake(container_of(timer, struct waiter, timer)->task));
 }
 
-/* Waits in the bucket, where the waiter is already; interrupts are off. Returns whether it was woken. */
+/*
+ * Waits in the bucket, where the waiter is already; interrupts are off. Returns whether it was
+ * woken.
+ */
 static bool wait_in(struct bucket *bucket, struct waiter *waiter, uint64_t deadline_ns)
 {
 	bool woken;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The watchdog: reports, once for each occasion and with a backtrace, a CPU that stays with preemption off, or with interrupts
- * off (in a handler, say), for longer than a limit.
+ * The watchdog: reports, once for each occasion and with a backtrace, a CPU that stays with
+ * preemption off, or with interrupts off (in a handler, say), for longer than a limit.
  *
- * Time is counted in looks that the suspect itself takes part in: its own timer ticks for preemption, NMIs that it has answered
- * for interrupts. An emulator that does not run a CPU for a while therefore raises no alarm. With a single CPU, interrupts
- * that are off are not noticed.
+ * Time is counted in looks that the suspect itself takes part in: its own timer ticks for
+ * preemption, NMIs that it has answered for interrupts. An emulator that does not run a CPU for a
+ * while therefore raises no alarm. With a single CPU, interrupts that are off are not noticed.
  */
 #pragma once
 

@@ -135,7 +135,10 @@ static void command_wait(void)
 static void command(uint32_t id, uint32_t value)
 {
 	if (x2) {
-		/* Writing an MSR of the x2APIC does not wait for earlier stores, which the other CPU must see. */
+		/*
+		 * Writing an MSR of the x2APIC does not wait for earlier stores, which the other
+		 * CPU must see.
+		 */
 		__asm__ volatile("mfence; lfence" : : : "memory");
 		msr_write(MSR_X2APIC_BASE + APIC_COMMAND / 16, (uint64_t)id << 32 | value);
 		return;

@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The local APIC of the running CPU: interrupts to other CPUs, the end of an interrupt, the timer. Registers are reached in
- * memory (xAPIC), or as MSRs where the firmware left the x2APIC on. Intel SDM volume 3, chapter 11.
+ * The local APIC of the running CPU: interrupts to other CPUs, the end of an interrupt, the timer.
+ * Registers are reached in memory (xAPIC), or as MSRs where the firmware left the x2APIC on. Intel
+ * SDM volume 3, chapter 11.
  *
- * Each function may be called in any context; a message to another CPU is sent with interrupts off. Nothing here takes a lock.
+ * Each function may be called in any context; a message to another CPU is sent with interrupts off.
+ * Nothing here takes a lock.
  */
 #pragma once
 
 #include "runtime/base/types.h"
 
-/* Whether this CPU has one that is on, whether in x2APIC mode, and where its registers lie otherwise. */
+/*
+ * Whether this CPU has one that is on, whether in x2APIC mode, and where its registers lie
+ * otherwise.
+ */
 bool apic_is_on(void);
 bool apic_is_x2(void);
 struct phys_addr apic_base(void);
@@ -17,7 +22,10 @@ struct phys_addr apic_base(void);
 /* Once: `registers` is where apic_base() is mapped, uncached; unused in x2APIC mode. */
 void apic_init(volatile void *registers);
 
-/* On each CPU: sets it up with the vectors for its own interrupts. `wire`: LINT0 takes the interrupts of the 8259 pair. */
+/*
+ * On each CPU: sets it up with the vectors for its own interrupts. `wire`: LINT0 takes the
+ * interrupts of the 8259 pair.
+ */
 struct apic_vectors {
 	uint8_t timer;
 	uint8_t error;
@@ -43,8 +51,8 @@ void apic_send_init(uint32_t id);
 void apic_send_startup(uint32_t id, struct phys_addr page); /* 4 KB-aligned, below 1 MB */
 
 /*
- * The timer raises its vector once: in deadline mode when the time-stamp counter reaches a value, else after a count of its own
- * clock. 0 disarms.
+ * The timer raises its vector once: in deadline mode when the time-stamp counter reaches a value,
+ * else after a count of its own clock. 0 disarms.
  */
 bool apic_timer_has_deadline(void);
 void apic_timer_arm_deadline(uint64_t tsc);

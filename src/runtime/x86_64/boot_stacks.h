@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The stacks in the image: the one that kernel_main runs on, and the first CPU's exception stacks. Each lies above a guard page
- * that paging_init takes away.
+ * The stacks in the image: the one that kernel_main runs on, and the first CPU's exception stacks.
+ * Each lies above a guard page that paging_init takes away.
  */
 #pragma once
 

@@ -14,7 +14,10 @@ struct saved {
 
 void *context_prepare(void *stack_top, void (*entry)(void))
 {
-	/* At the entry of a function the stack pointer is 8 below a multiple of 16, and points to the return address. */
+	/*
+	 * At the entry of a function the stack pointer is 8 below a multiple of 16, and points to
+	 * the return address.
+	 */
 	struct saved *saved = (struct saved *)stack_top - 1;
 
 	*saved = (struct saved){ .resume = entry };

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Control registers, model-specific registers, CPUID and the few instructions that C lacks. Each is one instruction on the
- * calling CPU. Numbers and bits: Intel SDM volume 3, section 2.5 (control registers), and volume 4 (MSRs).
+ * Control registers, model-specific registers, CPUID and the few instructions that C lacks. Each is
+ * one instruction on the calling CPU. Numbers and bits: Intel SDM volume 3, section 2.5 (control
+ * registers), and volume 4 (MSRs).
  */
 #pragma once
 

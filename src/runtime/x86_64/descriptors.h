@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Segments, task state and interrupt vectors of a CPU. Each CPU has its own GDT and TSS; the IDT is one for all. Double fault,
- * NMI and machine check run on stacks of their own, so that a broken stack can still be reported.
+ * Segments, task state and interrupt vectors of a CPU. Each CPU has its own GDT and TSS; the IDT is
+ * one for all. Double fault, NMI and machine check run on stacks of their own, so that a broken
+ * stack can still be reported.
  *
  * Intel SDM volume 3, sections 3.5 (GDT), 6.11 (IDT) and 7.7 (64-bit TSS).
  */
@@ -42,7 +43,8 @@ struct descriptors {
 void descriptors_init(void);
 
 /*
- * Another CPU, on that CPU: fills `descriptors` and loads them and the IDT. `stack_tops`: the upper end of a stack of
- * EXCEPTION_STACK_BYTES for each enum exception_stack. Leaves FS, GS and their bases alone.
+ * Another CPU, on that CPU: fills `descriptors` and loads them and the IDT. `stack_tops`: the upper
+ * end of a stack of EXCEPTION_STACK_BYTES for each enum exception_stack. Leaves FS, GS and their
+ * bases alone.
  */
 void descriptors_init_cpu(struct descriptors *descriptors, void *const stack_tops[EXCEPTION_STACKS]);

@@ -75,7 +75,10 @@ void fpu_state_init(void *state)
 	uint16_t control = CONTROL_WORD;
 	uint32_t mxcsr = MXCSR_DEFAULT;
 
-	/* With XSAVE, a header of zeros means that all components have their initial values; MXCSR is read all the same. */
+	/*
+	 * With XSAVE, a header of zeros means that all components have their initial values; MXCSR
+	 * is read all the same.
+	 */
 	memset(state, 0, state_bytes);
 	memcpy(state, &control, sizeof(control));
 	memcpy((char *)state + MXCSR_OFFSET, &mxcsr, sizeof(mxcsr));

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The vector registers (x87, SSE, AVX) of a CPU. They are forbidden (CR0.TS: using them raises #NM) except while a task runs
- * that may use them, and no interrupt handler on top of it. Only such tasks have a saved state: a switch saves it when such a
- * task leaves the CPU, and loads it when one comes, so a switch between two others costs nothing. Intel SDM volume 1, chapter
- * 13.
+ * The vector registers (x87, SSE, AVX) of a CPU. They are forbidden (CR0.TS: using them raises #NM)
+ * except while a task runs that may use them, and no interrupt handler on top of it. Only such
+ * tasks have a saved state: a switch saves it when such a task leaves the CPU, and loads it when
+ * one comes, so a switch between two others costs nothing. Intel SDM volume 1, chapter 13.
  */
 #pragma once
 
@@ -24,6 +24,9 @@ void fpu_state_init(void *state);
 void fpu_save(void *state);
 void fpu_load(const void *state);
 
-/* Forbid the registers, and allow them again, where they are: for an interrupt handler that runs on top of a task's state. */
+/*
+ * Forbid the registers, and allow them again, where they are: for an interrupt handler that runs on
+ * top of a task's state.
+ */
 void fpu_forbid(void);
 void fpu_allow(void);

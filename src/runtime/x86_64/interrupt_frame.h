@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What an exception or interrupt leaves on the stack, and where it goes from there. entry.S has a stub for each of the 256
- * vectors; it saves all general registers, calls one of the functions below, restores the registers as they then stand in the
- * frame, and returns. Interrupts are off during the call. Vector registers are not saved: handlers do not use them.
+ * What an exception or interrupt leaves on the stack, and where it goes from there. entry.S has a
+ * stub for each of the 256 vectors; it saves all general registers, calls one of the functions
+ * below, restores the registers as they then stand in the frame, and returns. Interrupts are off
+ * during the call. Vector registers are not saved: handlers do not use them.
  *
  * Intel SDM volume 3, sections 6.14 and 6.15.
  */
@@ -64,8 +65,14 @@ enum exception_vector {
 /* Vectors 0 to 31 but the NMI; in kernel/exception.c, which reports and stops the machine. */
 void exception_dispatch(struct interrupt_frame *frame);
 
-/* The NMI, on a stack of its own; in kernel/interrupt.c. Must not sleep, switch tasks or take locks. */
+/*
+ * The NMI, on a stack of its own; in kernel/interrupt.c. Must not sleep, switch tasks or take
+ * locks.
+ */
 void interrupt_dispatch_nmi(struct interrupt_frame *frame);
 
-/* Vectors 32 to 255, on the stack of the interrupted code; in kernel/interrupt.c. It may switch tasks. */
+/*
+ * Vectors 32 to 255, on the stack of the interrupted code; in kernel/interrupt.c. It may switch
+ * tasks.
+ */
 void interrupt_dispatch(struct interrupt_frame *frame);

@@ -27,7 +27,10 @@
 #define ENTRY_NO_EXECUTE    (1ull << 63)
 #define ENTRY_ADDRESS       0x000ffffffffff000ull
 
-/* Memory types by index, both halves alike: write-back, write-combining, uncached unless an MTRR says otherwise, uncached. */
+/*
+ * Memory types by index, both halves alike: write-back, write-combining, uncached unless an MTRR
+ * says otherwise, uncached.
+ */
 #define PAT_VALUE 0x0007010600070106ull
 
 #define ENTRIES         512
@@ -127,8 +130,9 @@ static unsigned level_that_fits(const struct mapping *mapping)
 }
 
 /*
- * Maps the first page of `mapping`. A table that stands where a large page would fit stays, and smaller pages go into it: it
- * may be in use by others. STATUS_NO_MEMORY: a table is needed and there is no spare one.
+ * Maps the first page of `mapping`. A table that stands where a large page would fit stays, and
+ * smaller pages go into it: it may be in use by others. STATUS_NO_MEMORY: a table is needed and
+ * there is no spare one.
  */
 static status_t page_map_locked(struct mapping *mapping, uint64_t *mapped_bytes)
 {
@@ -387,7 +391,10 @@ static bool is_ram(enum boot_memory_type type)
 	       type == BOOT_MEMORY_ACPI;
 }
 
-/* Neighbours of different types are mapped in one piece, for the sake of large pages; the image is left out, and page 0. */
+/*
+ * Neighbours of different types are mapped in one piece, for the sake of large pages; the image is
+ * left out, and page 0.
+ */
 static void ram_map(const struct boot_info *boot)
 {
 	uint64_t image_start = boot->image.start.value, image_end = image_start + boot->image.bytes;
@@ -424,7 +431,10 @@ static void framebuffer_map(const struct boot_framebuffer *framebuffer)
 	uint64_t start = align_down(framebuffer->base.value, PAGE_BYTES);
 	uint64_t end = align_up(framebuffer->base.value + framebuffer->bytes, PAGE_BYTES);
 
-	/* Integrated graphics may have it in what the memory map calls RAM; then it is mapped already. */
+	/*
+	 * Integrated graphics may have it in what the memory map calls RAM; then it is mapped
+	 * already.
+	 */
 	if (framebuffer->format != BOOT_PIXEL_NONE && !paging_translate(start, NULL, NULL))
 		start_up_map(start, end, PAGING_WRITE | PAGING_WRITE_COMBINING, level_max);
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The memory and text functions of base/string.h. Copying and filling use the CPU's string instructions, which are at their
- * best for whole pages, and a plain loop for the few bytes of most calls, where their start-up would cost more than the work.
+ * The memory and text functions of base/string.h. Copying and filling use the CPU's string
+ * instructions, which are at their best for whole pages, and a plain loop for the few bytes of most
+ * calls, where their start-up would cost more than the work.
  */
 #include "runtime/base/string.h"
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The code below 1 MB at which other CPUs start, with page tables of its own: like the kernel's, but with the first GB mapped
- * executable, and the root below 4 GB, because the CPU loads it in 32-bit mode.
+ * The code below 1 MB at which other CPUs start, with page tables of its own: like the kernel's,
+ * but with the first GB mapped executable, and the root below 4 GB, because the CPU loads it in
+ * 32-bit mode.
  */
 #pragma once
 
@@ -18,7 +19,8 @@ struct trampoline {
 void trampoline_init(const struct trampoline *trampoline);
 
 /*
- * The next CPU to start there calls `entry(argument)` on the stack that ends at `stack_top`, with interrupts off and on the
- * trampoline's page tables, which know all that is mapped now. It must leave them (paging_init_cpu) before the pages go.
+ * The next CPU to start there calls `entry(argument)` on the stack that ends at `stack_top`, with
+ * interrupts off and on the trampoline's page tables, which know all that is mapped now. It must
+ * leave them (paging_init_cpu) before the pages go.
  */
 void trampoline_aim(const struct trampoline *trampoline, void *stack_top, void (*entry)(void *argument), void *argument);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Pseudorandom numbers that cost the harness little (a linear congruential generator; D. E. Knuth's constants), the same in
- * each run and for each allocator.
+ * Pseudorandom numbers that cost the harness little (a linear congruential generator; D. E. Knuth's
+ * constants), the same in each run and for each allocator.
  */
 #pragma once
 

@@ -7,7 +7,10 @@
 /* A monotonic clock. */
 uint64_t now_ns(void);
 
-/* Time that the calling thread has had on a CPU: for work that never waits, since others' turns are not counted. */
+/*
+ * Time that the calling thread has had on a CPU: for work that never waits, since others' turns are
+ * not counted.
+ */
 uint64_t cpu_ns(void);
 
 /* Memory of this process that lies in RAM. */

@@ -2,13 +2,15 @@
 /*
  * How much memory is taken, and how much of it comes back.
  *
- * blocks_4k: objects of 4 KB, 256 MB of them; 90% are freed at random, then survivors are replaced at random, 20 times their
- * number. blocks_mixed: the same with objects of 16 to 1024 bytes. Figures: `empty`, of the 2 MB regions that held objects when
- * all were live, those that hold none any more, by the addresses of the live objects (net: regions that came later count
- * against it); `empty_before`, the same before the replacements; `back`, of the blocks of 2 MB that the heap held, those that
- * it gave back or gives on a drain, by its own account.
+ * blocks_4k: objects of 4 KB, 256 MB of them; 90% are freed at random, then survivors are replaced
+ * at random, 20 times their number. blocks_mixed: the same with objects of 16 to 1024 bytes.
+ * Figures: `empty`, of the 2 MB regions that held objects when all were live, those that hold none
+ * any more, by the addresses of the live objects (net: regions that came later count against it);
+ * `empty_before`, the same before the replacements; `back`, of the blocks of 2 MB that the heap
+ * held, those that it gave back or gives on a drain, by its own account.
  *
- * overhead_...: memory for each byte that is live, after each object has been replaced twice on average, at random.
+ * overhead_...: memory for each byte that is live, after each object has been replaced twice on
+ * average, at random.
  */
 #include <stdlib.h>
 

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Runs the workloads of test/bench/heap on Weir's heap and on other allocators, in turns, ROUNDS times (5), and prints tables and
-# lines `result: heap ...`; see table.awk. For each measurement there is a process of its own. With figures from a busy machine,
-# believe the least time and the instructions.
+# Runs the workloads of test/bench/heap on Weir's heap and on other allocators, in turns, ROUNDS
+# times (5), and prints tables and lines `result: heap ...`; see table.awk. For each measurement
+# there is a process of its own. With figures from a busy machine, believe the least time and the
+# instructions.
 #
 # ALLOCATORS="weir objcache glibc"   only these; any other name is a library libNAME.so to preload
 # WORKLOADS="pair blocks_4k"         only these
@@ -25,7 +26,8 @@ library_path() { # ALLOCATOR
 	return 1
 }
 
-# allocator NAME: sets `program`, and `preload` to the library if the allocator is one; fails if it is not there.
+# allocator NAME: sets `program`, and `preload` to the library if the allocator is one; fails if it
+# is not there.
 allocator() {
 	preload=
 	case $1 in

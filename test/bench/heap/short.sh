@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# A short run of the heap bench, without allocators that have to be installed and without valgrind: each workload works, and each
-# allocator that can do it has its figures.
+# A short run of the heap bench, without allocators that have to be installed and without valgrind:
+# each workload works, and each allocator that can do it has its figures.
 set -euo pipefail
 
 export BUILD=${BUILD:-build}

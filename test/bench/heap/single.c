@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* What one thread does. Each object is written to once, as a program does with what it allocates. */
+/*
+ * What one thread does. Each object is written to once, as a program does with what it allocates.
+ */
 #include <stddef.h>
 
 #include "chance.h"

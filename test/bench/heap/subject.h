@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The allocator that is measured, bound at compile time, so that the workloads call it directly: each program is made of the
- * same sources, with one of these.
+ * The allocator that is measured, bound at compile time, so that the workloads call it directly:
+ * each program is made of the same sources, with one of these.
  *
  *	SUBJECT_WEIR      Weir's general heap
  *	SUBJECT_OBJCACHE  two of Weir's objcaches; sizes have to be constants, SUBJECT_SMALL_BYTES or SUBJECT_PAGE_BYTES
@@ -19,8 +19,8 @@
  *
  *	SUBJECT_TAKES_ANY_SIZE, SUBJECT_IS_NONE            0 or 1
  *
- * Of a call, the instructions count from the callee's first one on, and those that pass more arguments than malloc and free
- * have.
+ * Of a call, the instructions count from the callee's first one on, and those that pass more
+ * arguments than malloc and free have.
  */
 #pragma once
 

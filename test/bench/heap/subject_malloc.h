@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* malloc and free; see subject.h. What was taken is what is resident: addresses alone cost nothing. */
+/*
+ * malloc and free; see subject.h. What was taken is what is resident: addresses alone cost nothing.
+ */
 #pragma once
 
 #include <stdlib.h>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * No allocator; see subject.h. Where a call would be stands one instruction, and the compiler has to give up the same registers
- * for it. So what this program takes is the harness: everything but what is done behind the call.
+ * No allocator; see subject.h. Where a call would be stands one instruction, and the compiler has
+ * to give up the same registers for it. So what this program takes is the harness: everything but
+ * what is done behind the call.
  */
 #pragma once
 

@@ -23,7 +23,10 @@ static void must(status_t status)
 
 void subject_init(void)
 {
-	/* As built by default. Here it takes system calls to guard an object, some us, which the image does not have. */
+	/*
+	 * As built by default. Here it takes system calls to guard an object, some us, which the
+	 * image does not have.
+	 */
 	static const struct memory_config config = {
 		.watermarks.min_bytes = BLOCK_BYTES,
 		.watermarks.low_bytes = 2 * BLOCK_BYTES,

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Weir's heap on the host platform; see subject.h. What was taken are whole blocks, which no other owner could use. */
+/*
+ * Weir's heap on the host platform; see subject.h. What was taken are whole blocks, which no other
+ * owner could use.
+ */
 #pragma once
 
 #include "heap/memory.h"

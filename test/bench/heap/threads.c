@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What two threads do. producer_consumer: one allocates and writes, the other reads and frees; ns for each object, with its way
- * through a ring. two_threads: random replacement by two threads of one heap, each with objects of its own, in turns with the
- * same by threads of two processes, which share nothing; ns per call.
+ * What two threads do. producer_consumer: one allocates and writes, the other reads and frees; ns
+ * for each object, with its way through a ring. two_threads: random replacement by two threads of
+ * one heap, each with objects of its own, in turns with the same by threads of two processes, which
+ * share nothing; ns per call.
  *
- * Slices are short, so that some of them are not disturbed by what else the machine does, and there are THREAD_SLICES times as
- * many. Threads and processes live through all slices, and what they cost is not measured.
+ * Slices are short, so that some of them are not disturbed by what else the machine does, and there
+ * are THREAD_SLICES times as many. Threads and processes live through all slices, and what they
+ * cost is not measured.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -31,7 +33,7 @@ static pthread_t thread_start(void *(*run)(void *), void *context)
 	return thread;
 }
 
-/* Producer and consumer ------------------------------------------------------------------------------------------------- */
+/* Producer and consumer ------------------------------------------------------------------------ */
 
 #define PASSED  32000 /* objects in a slice */
 #define ENTRIES 4096
@@ -119,7 +121,7 @@ static void producer_consumer(unsigned slices)
 	pthread_join(thread, NULL);
 }
 
-/* Two threads ----------------------------------------------------------------------------------------------------------- */
+/* Two threads ---------------------------------------------------------------------------------- */
 
 #if SUBJECT_TAKES_ANY_SIZE && !SUBJECT_IS_NONE
 #define REPLACED 20000 /* objects in a slice, by each */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Workloads. Those that are counted call the allocator from one thread; an operation is one object allocated and freed, two
- * calls. The others print figures of their own.
+ * Workloads. Those that are counted call the allocator from one thread; an operation is one object
+ * allocated and freed, two calls. The others print figures of their own.
  */
 #pragma once
 

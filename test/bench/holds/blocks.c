@@ -21,7 +21,10 @@ static struct phys_addr run_take(struct bench_machine *machine, uint64_t blocks,
 	return run;
 }
 
-/* Takes them all, gives them costs, and frees every second one; returns how many there are in `blocks`. */
+/*
+ * Takes them all, gives them costs, and frees every second one; returns how many there are in
+ * `blocks`.
+ */
 static uint64_t fragment(struct bench_machine *machine, struct phys_addr **blocks)
 {
 	struct block_heap *heap = &machine->memory.blocks;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A page cache of 16 GB, spread over 100 volumes, of which many pages are dirty or mapped. The rest of the memory is taken, so
- * every request needs some of it. Devices complete at once and transfer nothing.
+ * A page cache of 16 GB, spread over 100 volumes, of which many pages are dirty or mapped. The rest
+ * of the memory is taken, so every request needs some of it. Devices complete at once and transfer
+ * nothing.
  */
 #include "holds.h"
 
@@ -204,7 +205,10 @@ static void low_blocks_take(struct bench_machine *machine, struct phys_addr *blo
 	must(count >= LOW_BLOCKS, "too little is free below 4 GB");
 }
 
-/* The cache gets some of it, and hits what it has there; then a device that reaches no more wants all of it. */
+/*
+ * The cache gets some of it, and hits what it has there; then a device that reaches no more wants
+ * all of it.
+ */
 static void low_blocks_ask(struct bench_machine *machine, struct phys_addr *blocks)
 {
 	unsigned taken = 0;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Heaps with millions of objects, whose magazines and depots are full on all CPUs; a driver with much; many DMA buffers. */
+/*
+ * Heaps with millions of objects, whose magazines and depots are full on all CPUs; a driver with
+ * much; many DMA buffers.
+ */
 #include "holds.h"
 
 #include <stdlib.h>

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The machine that `make bench-holds` looks at: 1 TB of memory with a hole below 4 GB as PCs have it, a guarantee of an eighth
- * of that, 64 CPUs whose magazines and depots are full, 16 GB of cached pages of 100 volumes. It does everything that takes
- * locks, in each of the situations, and prints for how many instructions at most each place has held its lock, preemption, or
- * interrupts.
+ * The machine that `make bench-holds` looks at: 1 TB of memory with a hole below 4 GB as PCs have
+ * it, a guarantee of an eighth of that, 64 CPUs whose magazines and depots are full, 16 GB of
+ * cached pages of 100 volumes. It does everything that takes locks, in each of the situations, and
+ * prints for how many instructions at most each place has held its lock, preemption, or interrupts.
  *
- * One thread plays all CPUs. Instructions are counted by the program itself: count.awk adds up those of each basic block in
- * r15. The C library's copying, filling and comparing count as one instruction for 8 bytes, and what the host's platform does
- * itself as none. Memory is there only where it is written to, so what is cached is all the same page of zeros.
+ * One thread plays all CPUs. Instructions are counted by the program itself: count.awk adds up
+ * those of each basic block in r15. The C library's copying, filling and comparing count as one
+ * instruction for 8 bytes, and what the host's platform does itself as none. Memory is there only
+ * where it is written to, so what is cached is all the same page of zeros.
  */
 #pragma once
 
@@ -45,5 +46,7 @@ void blocks_look_at(struct bench_machine *machine);
 /* Objects of all sizes, on all CPUs; drivers' memory; DMA buffers; and what drains make of them. */
 void heaps_look_at(struct bench_machine *machine);
 
-/* Volumes and cached pages, with little memory left beside them; and requests that take them away. */
+/*
+ * Volumes and cached pages, with little memory left beside them; and requests that take them away.
+ */
 void cache_look_at(struct bench_machine *machine);

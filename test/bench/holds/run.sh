@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# run.sh PROGRAM: prints a line for each place that holds a lock, preemption or interrupts, the longest hold first. Fails if one
-# of them is longer than BOUND instructions.
+# run.sh PROGRAM: prints a line for each place that holds a lock, preemption or interrupts, the
+# longest hold first. Fails if one of them is longer than BOUND instructions.
 set -euo pipefail
 
 BOUND=${BOUND:-200000}
@@ -9,7 +9,8 @@ program=$1
 found=$BUILD/test/holds.found
 "$program" >"$found"
 
-# Of the functions that are inlined into each other at a place, the first one counts that is not the lock's own.
+# Of the functions that are inlined into each other at a place, the first one counts that is not the
+# lock's own.
 awk '/^hold / { print $2 }' "$found" | addr2line -a -f -i -s -e "$program" | awk '
 /^0x/ { address = $1; known = 0; next }
 {

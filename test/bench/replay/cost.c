@@ -9,8 +9,8 @@
 #define TAKE_PERCENT 10
 
 /*
- * By how much the background writer lags decides where dirty pages lie when blocks are taken, and which windows are cheap: so
- * it varies, too.
+ * By how much the background writer lags decides where dirty pages lie when blocks are taken, and
+ * which windows are cheap: so it varies, too.
  */
 static const struct schedule {
 	size_t period;
@@ -22,7 +22,10 @@ struct cost {
 	double extra, extra_min, extra_max, s3fifo_extra, copies, taken_copies, lost_blocks, misses, s3fifo_misses;
 };
 
-/* Runs of one schedule where nothing is taken, and the one of S3-FIFO, which knows no contiguous memory. */
+/*
+ * Runs of one schedule where nothing is taken, and the one of S3-FIFO, which knows no contiguous
+ * memory.
+ */
 struct yardstick {
 	struct outcome quiet;
 	struct outcome s3fifo_quiet;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Lists of pages by number, for the models: a page is in one list at most. New ones come in at the head. */
+/*
+ * Lists of pages by number, for the models: a page is in one list at most. New ones come in at the
+ * head.
+ */
 #pragma once
 
 #include "model.h"

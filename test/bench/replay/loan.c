@@ -18,7 +18,10 @@ static double copies_per_100(const struct outcome *outcome)
 	return outcome->misses == 0 ? 0 : 100.0 * (double)outcome->copies / (double)outcome->misses;
 }
 
-/* A cache loans a piece only where it keeps blocks of its own: it needs more than a piece beside the guarantee. */
+/*
+ * A cache loans a piece only where it keeps blocks of its own: it needs more than a piece beside
+ * the guarantee.
+ */
 static bool can_loan(const struct trace *trace, unsigned size_percent, uint64_t blocks, uint64_t guarantee_blocks)
 {
 	const uint64_t own = blocks - guarantee_blocks;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Reference models of replacement by pages, to stand beside the page cache: each as simple as its definition. Every reference
- * counts, reads and writes alike; pages by their dense numbers.
+ * Reference models of replacement by pages, to stand beside the page cache: each as simple as its
+ * definition. Every reference counts, reads and writes alike; pages by their dense numbers.
  */
 #pragma once
 
@@ -12,8 +12,8 @@ struct model {
 	/* References the next page of the trace; true: a hit. */
 	bool (*access)(struct model *model, uint32_t page);
 	/*
-	 * Takes the frames of its next `pages` victims away, in its own order of eviction; gives so many back, empty. NULL: it
-	 * cannot.
+	 * Takes the frames of its next `pages` victims away, in its own order of eviction; gives so
+	 * many back, empty. NULL: it cannot.
 	 */
 	void (*take)(struct model *model, uint64_t pages);
 	void (*give)(struct model *model, uint64_t pages);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * ARC: N. Megiddo, D. S. Modha, "ARC: A Self-Tuning, Low Overhead Replacement Cache", USENIX FAST 2003, figure 4. T1 and T2
- * hold pages seen once and more often, B1 and B2 the numbers of those that left them; `target` is what T1 should have.
+ * ARC: N. Megiddo, D. S. Modha, "ARC: A Self-Tuning, Low Overhead Replacement Cache", USENIX FAST
+ * 2003, figure 4. T1 and T2 hold pages seen once and more often, B1 and B2 the numbers of those
+ * that left them; `target` is what T1 should have.
  */
 #include <stdlib.h>
 

@@ -93,7 +93,10 @@ struct model *model_belady(const struct trace *trace, uint64_t capacity)
 	belady->next_of = model_alloc(trace->count, sizeof(*belady->next_of));
 	belady->next_use = model_alloc(trace->unique, sizeof(*belady->next_use));
 	belady->heap = model_alloc(trace->count, sizeof(*belady->heap));
-	/* Uses count from 1; a page that is not used again comes back after the end, each at a time of its own. */
+	/*
+	 * Uses count from 1; a page that is not used again comes back after the end, each at a time
+	 * of its own.
+	 */
 	for (size_t i = trace->count; i-- > 0;) {
 		const uint32_t page = trace->references[i].dense;
 

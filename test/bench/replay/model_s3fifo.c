@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * S3-FIFO by pages: a small queue of a tenth, a main one, and a memory of what left the small one within 0.9 of the capacity in
- * evictions. A page that leaves the small queue and was hit twice goes to main; one that leaves main and was hit goes in again
- * with one hit less. (J. Yang et al., "FIFO Queues are All You Need for Cache Eviction", SOSP 2023.)
+ * S3-FIFO by pages: a small queue of a tenth, a main one, and a memory of what left the small one
+ * within 0.9 of the capacity in evictions. A page that leaves the small queue and was hit twice
+ * goes to main; one that leaves main and was hit goes in again with one hit less. (J. Yang et al.,
+ * "FIFO Queues are All You Need for Cache Eviction", SOSP 2023.)
  *
- * While frames are taken away, the small queue and the ghosts keep the sizes that they have in the whole cache.
+ * While frames are taken away, the small queue and the ghosts keep the sizes that they have in the
+ * whole cache.
  */
 #include <stdlib.h>
 

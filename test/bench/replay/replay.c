@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * replay [-q | -g PART] TRACE [PERCENT...]: replays a trace of page references through the page cache and through reference
- * models, with caches of so many percent of the trace's pages (1 5 10 20 40), and prints one line each; then, where 20 is
- * among them, and not with -q, what it costs to take blocks from the cache, singly and in one run. With -g,
- * instead: what a guarantee of DMA memory costs that is 1/PART of the cache, 2 to 1000, when it lies idle and when the cache
- * loans it (loan.h).
+ * replay [-q | -g PART] TRACE [PERCENT...]: replays a trace of page references through the page
+ * cache and through reference models, with caches of so many percent of the trace's pages (1 5 10
+ * 20 40), and prints one line each; then, where 20 is among them, and not with -q, what it costs to
+ * take blocks from the cache, singly and in one run. With -g, instead: what a guarantee of DMA
+ * memory costs that is 1/PART of the cache, 2 to 1000, when it lies idle and when the cache loans
+ * it (loan.h).
  *
- * Built twice, see test/test.mk: with blocks of 512 pages, for caches of at least 64 of these, and with blocks of 16 pages, for
- * smaller ones. What it costs to take blocks of 512 pages is measured at any size.
+ * Built twice, see test/test.mk: with blocks of 512 pages, for caches of at least 64 of these, and
+ * with blocks of 16 pages, for smaller ones. What it costs to take blocks of 512 pages is measured
+ * at any size.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -87,7 +87,9 @@ static void pagecache_create(struct replay_cache *cache, uint64_t pages)
 	     "volume");
 }
 
-/* Takes all but `blocks` of the free memory away; what the guarantee has already is part of them. */
+/*
+ * Takes all but `blocks` of the free memory away; what the guarantee has already is part of them.
+ */
 static void ballast_take(struct replay_cache *cache, uint64_t blocks)
 {
 	const struct memory_request request = { .blocks = 1, .owner = &cache->ballast, .below_min = true };
@@ -121,7 +123,10 @@ struct replay_cache *replay_cache_create(const struct trace *trace, uint64_t blo
 	return replay_cache_create_loaned(trace, blocks, 0, writer_period);
 }
 
-/* The figures would be of another cache than the models': with as many misses as frames it has filled all that it may have. */
+/*
+ * The figures would be of another cache than the models': with as many misses as frames it has
+ * filled all that it may have.
+ */
 static void check_capacity(struct replay_cache *cache)
 {
 	const struct pagecache_statistics statistics = replay_cache_statistics(cache);

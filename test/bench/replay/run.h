@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* One run of a trace through the page cache, or through S3-FIFO, while blocks are taken from it or not. */
+/*
+ * One run of a trace through the page cache, or through S3-FIFO, while blocks are taken from it or
+ * not.
+ */
 #pragma once
 
 #include "trace.h"
@@ -26,7 +29,10 @@ struct outcome {
 /* `blocks` is the size of the cache, which is empty at first. */
 struct outcome run_cache(const struct trace *trace, uint64_t blocks, const struct taking *taking, uint64_t writer_period);
 
-/* The same, nothing is taken, and so many of the blocks are a guarantee that the cache loans (replay_cache_create_loaned). */
+/*
+ * The same, nothing is taken, and so many of the blocks are a guarantee that the cache loans
+ * (replay_cache_create_loaned).
+ */
 struct outcome run_cache_loaned(const struct trace *trace, uint64_t blocks, uint64_t guarantee_blocks, uint64_t writer_period);
 
 /* The same with S3-FIFO by pages: it gives as many pages, wherever they lie. */

@@ -41,7 +41,10 @@ static bool append(struct trace *trace, size_t *room, uint64_t page, bool write)
 	return true;
 }
 
-/* NULL: fine. The last line may lack its end; a line without one is else too long, or has a zero byte. */
+/*
+ * NULL: fine. The last line may lack its end; a line without one is else too long, or has a zero
+ * byte.
+ */
 static const char *parse(const char *line, bool last, uint64_t *page, bool *write)
 {
 	char *end;
@@ -88,7 +91,7 @@ static bool read_lines(struct trace *trace, gzFile input, const char *file, char
 	return true;
 }
 
-/* Dense numbers ------------------------------------------------------------------------------------------------------------ */
+/* Dense numbers -------------------------------------------------------------------------------- */
 
 static int by_page(const void *a, const void *b)
 {

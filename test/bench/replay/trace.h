@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A trace of page references: text, gzip'd or not, one reference a line, `R <page>` or `W <page>`, pages of 4 KB by number,
- * which are at most what a volume can have.
- * Pages also get dense numbers, in their order, for models that keep arrays.
+ * A trace of page references: text, gzip'd or not, one reference a line, `R <page>` or `W <page>`,
+ * pages of 4 KB by number, which are at most what a volume can have. Pages also get dense numbers,
+ * in their order, for models that keep arrays.
  */
 #pragma once
 
@@ -26,6 +26,9 @@ struct trace {
 	uint64_t page_max; /* largest page */
 };
 
-/* Reads the file. On failure prints what is wrong, and in which line, to `error` (of `size` bytes) and returns false. */
+/*
+ * Reads the file. On failure prints what is wrong, and in which line, to `error` (of `size` bytes)
+ * and returns false.
+ */
 bool trace_parse(struct trace *trace, const char *file, char *error, size_t size);
 void trace_free(struct trace *trace);

@@ -8,7 +8,7 @@
 #include "bench/replay/model.h"
 #include "bench/replay/trace.h"
 
-/* Models ------------------------------------------------------------------------------------------------------------------- */
+/* Models --------------------------------------------------------------------------------------- */
 
 #define LETTERS     26
 #define LENGTH_MAX  64
@@ -28,7 +28,10 @@ static void letters_init(struct letters *letters, const char *pages)
 		letters->references[i] = (struct reference){ .dense = (uint32_t)(pages[i] - 'a') };
 }
 
-/* References the pages one after the other: each is to be a hit (h) or a miss (-), as `expected` says. */
+/*
+ * References the pages one after the other: each is to be a hit (h) or a miss (-), as `expected`
+ * says.
+ */
 static void reference(struct model *model, const char *pages, const char *expected)
 {
 	char hits[LENGTH_MAX + 1] = "";
@@ -64,7 +67,10 @@ START_TEST(belady_evicts_what_is_used_last)
 }
 END_TEST
 
-/* The 5th reference is known to B1 and makes T1's target 1; the 7th is known to B2 and makes it 0 again. */
+/*
+ * The 5th reference is known to B1 and makes T1's target 1; the 7th is known to B2 and makes it 0
+ * again.
+ */
 START_TEST(arc_learns_from_its_ghosts)
 {
 	check(model_arc, 2, "abacbcacb", "--h--h-h-");
@@ -78,7 +84,10 @@ START_TEST(arc_has_a_target_between_whole_pages)
 }
 END_TEST
 
-/* a was hit twice and goes to main when k comes; b leaves, is remembered, and comes back to main. A scan passes both by. */
+/*
+ * a was hit twice and goes to main when k comes; b leaves, is remembered, and comes back to main. A
+ * scan passes both by.
+ */
 START_TEST(s3fifo_keeps_what_was_hit_twice_or_is_remembered)
 {
 	check(model_s3fifo, CAPACITY_10, "abcdefghijaakbab", "----------hh--hh");
@@ -86,7 +95,10 @@ START_TEST(s3fifo_keeps_what_was_hit_twice_or_is_remembered)
 }
 END_TEST
 
-/* A page is remembered while fewer than nine leave after it, the one included that makes room for its return. */
+/*
+ * A page is remembered while fewer than nine leave after it, the one included that makes room for
+ * its return.
+ */
 START_TEST(s3fifo_forgets)
 {
 	/* b to i have left, and a enters main, which a scan of ten passes by. */
@@ -96,7 +108,10 @@ START_TEST(s3fifo_forgets)
 }
 END_TEST
 
-/* a to d are the next victims. Then e makes room for a, which is remembered; nothing has to for what comes back. */
+/*
+ * a to d are the next victims. Then e makes room for a, which is remembered; nothing has to for
+ * what comes back.
+ */
 START_TEST(s3fifo_gives_its_next_victims)
 {
 	struct letters letters;
@@ -113,7 +128,10 @@ START_TEST(s3fifo_gives_its_next_victims)
 }
 END_TEST
 
-/* Main has a to r, the small queue t and u. t, then a to c are taken; v takes the place of d, as the small queue has but u. */
+/*
+ * Main has a to r, the small queue t and u. t, then a to c are taken; v takes the place of d, as
+ * the small queue has but u.
+ */
 START_TEST(s3fifo_keeps_the_size_of_its_small_queue)
 {
 	struct letters letters;
@@ -129,7 +147,7 @@ START_TEST(s3fifo_keeps_the_size_of_its_small_queue)
 }
 END_TEST
 
-/* Traces ------------------------------------------------------------------------------------------------------------------- */
+/* Traces --------------------------------------------------------------------------------------- */
 
 #define TEXT(text) text, sizeof(text) - 1
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * When a disk's command is late: disks that answer in order and out of order, slowly, not at all, or never one of their
- * commands, on several queues, beside a model that remembers every answer.
+ * When a disk's command is late: disks that answer in order and out of order, slowly, not at all,
+ * or never one of their commands, on several queues, beside a model that remembers every answer.
  */
 #include <stdlib.h>
 
@@ -177,7 +177,10 @@ START_TEST(a_late_command_is_what_the_rule_says)
 }
 END_TEST
 
-/* Its queues are always full, it serves them in order, and takes nearly the whole time for each command. */
+/*
+ * Its queues are always full, it serves them in order, and takes nearly the whole time for each
+ * command.
+ */
 START_TEST(a_slow_disk_that_answers_is_never_late)
 {
 	host_clock_set(HOST_CLOCK_MANUAL);
@@ -195,7 +198,10 @@ START_TEST(a_slow_disk_that_answers_is_never_late)
 }
 END_TEST
 
-/* One command is lost while all else is answered at once: it is found as soon as it has had its time. */
+/*
+ * One command is lost while all else is answered at once: it is found as soon as it has had its
+ * time.
+ */
 START_TEST(a_lost_command_of_a_busy_disk_is_found)
 {
 	host_clock_set(HOST_CLOCK_MANUAL);
@@ -213,7 +219,9 @@ START_TEST(a_lost_command_of_a_busy_disk_is_found)
 }
 END_TEST
 
-/* What a disk gives up because it was asked to is no answer: the other silent commands stay late. */
+/*
+ * What a disk gives up because it was asked to is no answer: the other silent commands stay late.
+ */
 START_TEST(giving_up_is_no_answer)
 {
 	host_clock_set(HOST_CLOCK_MANUAL);
@@ -230,7 +238,10 @@ START_TEST(giving_up_is_no_answer)
 }
 END_TEST
 
-/* Of several late commands each is chosen once, then each again when its time is over a second time, and none in between. */
+/*
+ * Of several late commands each is chosen once, then each again when its time is over a second
+ * time, and none in between.
+ */
 START_TEST(a_late_command_is_chosen_and_chosen_again)
 {
 	unsigned slot;
@@ -257,7 +268,10 @@ START_TEST(a_late_command_is_chosen_and_chosen_again)
 }
 END_TEST
 
-/* A disk after a panic: a command carries so much, takes some polls, and fails at some point, or never answers. */
+/*
+ * A disk after a panic: a command carries so much, takes some polls, and fails at some point, or
+ * never answers.
+ */
 static struct {
 	uint32_t bytes_max;
 	unsigned polls_left;

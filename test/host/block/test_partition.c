@@ -194,7 +194,10 @@ START_TEST(entries_beyond_the_limit_are_compared)
 }
 END_TEST
 
-/* Left-overs of a GPT: the disk has become one with an MBR, with a file system on all of it, or with nothing. */
+/*
+ * Left-overs of a GPT: the disk has become one with an MBR, with a file system on all of it, or
+ * with nothing.
+ */
 START_TEST(a_gpt_counts_only_behind_a_protective_mbr)
 {
 	gpt_init();
@@ -232,7 +235,10 @@ START_TEST(what_cannot_be_read_is_an_error)
 }
 END_TEST
 
-/* With or without a valid seal, each partition that is accepted lies on the disk and overlaps no other one. */
+/*
+ * With or without a valid seal, each partition that is accepted lies on the disk and overlaps no
+ * other one.
+ */
 START_TEST(arbitrary_damage_is_survived)
 {
 	struct random random;

@@ -32,7 +32,10 @@ START_TEST(an_mbr_is_read)
 }
 END_TEST
 
-/* A record of the container that begins at 200: its logical partition, and the next record's sector of the disk; 0: none. */
+/*
+ * A record of the container that begins at 200: its logical partition, and the next record's sector
+ * of the disk; 0: none.
+ */
 static void ebr_put(uint32_t sector, uint32_t first, uint32_t sectors, uint32_t next)
 {
 	const uint64_t entries = sector * SECTOR_BYTES + 446;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Which owners hold the memory: reports of failed requests, the picture of the blocks, and what the monitor shows. */
+/*
+ * Which owners hold the memory: reports of failed requests, the picture of the blocks, and what the
+ * monitor shows.
+ */
 #include "host/host_test.h"
 
 #include <stdio.h>

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The end of a volume: what keeps it from going is named, in time, and it stays; what goes leaves nothing behind. */
+/*
+ * The end of a volume: what keeps it from going is named, in time, and it stays; what goes leaves
+ * nothing behind.
+ */
 #include <string.h>
 
 #include "fake/cache_fixture.h"
@@ -89,7 +92,10 @@ START_TEST(the_detach_of_a_silent_disk_ends_in_time_and_names_what_is_dirty)
 }
 END_TEST
 
-/* On a machine without a guarantee, and on one that has loaned it to the volume: each comes and goes with all its memory. */
+/*
+ * On a machine without a guarantee, and on one that has loaned it to the volume: each comes and
+ * goes with all its memory.
+ */
 static void come_and_go(const struct guarantee_config *guarantee)
 {
 	struct random random;
@@ -122,7 +128,10 @@ START_TEST(a_volume_leaves_nothing_behind_with_and_without_a_guarantee)
 }
 END_TEST
 
-/* By name it is gone as soon as nothing keeps it from going any more, though the disk may have some of it for long. */
+/*
+ * By name it is gone as soon as nothing keeps it from going any more, though the disk may have some
+ * of it for long.
+ */
 static bool is_leaving(void)
 {
 	bool leaving;
@@ -163,7 +172,9 @@ START_TEST(a_volume_that_is_leaving_is_not_found)
 }
 END_TEST
 
-/* Each command that is given a volume has it for itself as long as it looks at it, and not longer. */
+/*
+ * Each command that is given a volume has it for itself as long as it looks at it, and not longer.
+ */
 static void (*submit_to_disk)(struct block_device *device, struct block_request *request);
 static uint32_t users;
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Direct I/O concerns its range only: random transfers over a cache that is dirty everywhere and a disk with bad sectors,
- * compared with a flat array; the disk's log shows what each one had written.
+ * Direct I/O concerns its range only: random transfers over a cache that is dirty everywhere and a
+ * disk with bad sectors, compared with a flat array; the disk's log shows what each one had
+ * written.
  */
 #include <pthread.h>
 #include <stdlib.h>
@@ -173,7 +174,10 @@ START_TEST(bad_sectors_elsewhere_do_no_harm)
 }
 END_TEST
 
-/* The page of its range was written together with a bad one, and failed with it: that is the other one's fault. */
+/*
+ * The page of its range was written together with a bad one, and failed with it: that is the other
+ * one's fault.
+ */
 START_TEST(a_good_page_that_failed_with_a_bad_one_is_written)
 {
 	random_seed(&test.random, 1);
@@ -213,7 +217,7 @@ START_TEST(a_mapping_elsewhere_is_not_waited_for)
 }
 END_TEST
 
-/* A flush of the device that lasts ---------------------------------------------------------------------------------------- */
+/* A flush of the device that lasts ------------------------------------------------------------- */
 
 static void (*submit_to_disk)(struct block_device *device, struct block_request *request);
 static struct block_request *_Atomic flush;
@@ -255,7 +259,7 @@ START_TEST(threads_transfer_while_the_device_flushes)
 }
 END_TEST
 
-/* Losses ------------------------------------------------------------------------------------------------------------------- */
+/* Losses --------------------------------------------------------------------------------------- */
 
 static char ignored[2]; /* what is logged */
 
@@ -296,8 +300,9 @@ START_TEST(what_the_disk_loses_before_a_transfer_is_read_all_the_same)
 END_TEST
 
 /*
- * A reader has asked for page 0 when a direct write of two pages comes, and gets what is there before, after the first page was
- * transferred. The disk loses its cache then (way 0), or before the first page is transferred (way 1), and a flush sees that.
+ * A reader has asked for page 0 when a direct write of two pages comes, and gets what is there
+ * before, after the first page was transferred. The disk loses its cache then (way 0), or before
+ * the first page is transferred (way 1), and a flush sees that.
  */
 static struct block_request *_Atomic held_read;
 static void (*read_done)(struct block_request *request);

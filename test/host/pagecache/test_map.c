@@ -89,7 +89,10 @@ START_TEST(a_mapping_that_fails_leaves_everything_as_it_was)
 }
 END_TEST
 
-/* The node ends within a page: what a device fills must not carry what the frame held before to the disk, nor change it. */
+/*
+ * The node ends within a page: what a device fills must not carry what the frame held before to the
+ * disk, nor change it.
+ */
 START_TEST(behind_the_end_of_a_node_nothing_changes)
 {
 	const struct extent extent = { 0, PAGE(8), 1 };

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Nodes made of extents: where their pages lie, what is refused, flushing, discarding and closing. */
+/*
+ * Nodes made of extents: where their pages lie, what is refused, flushing, discarding and closing.
+ */
 #include "fake/cache_fixture.h"
 #include "host/host_test.h"
 
@@ -167,7 +169,10 @@ START_TEST(a_device_that_is_gone_takes_no_writes)
 }
 END_TEST
 
-/* Each volume counts, one that could not be attached does not, and afterwards there is nothing to attach to. */
+/*
+ * Each volume counts, one that could not be attached does not, and afterwards there is nothing to
+ * attach to.
+ */
 START_TEST(a_disk_with_volumes_cannot_be_removed)
 {
 	const struct volume_config config = { .preference = 50 };

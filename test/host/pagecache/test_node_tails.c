@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Nodes that end anywhere and lie side by side, each beginning at the sector after the one before or a little further on,
- * compared with one flat array of the disk: what one of them does changes its own bytes, and neither its neighbours' nor those
- * in the gaps.
+ * Nodes that end anywhere and lie side by side, each beginning at the sector after the one before
+ * or a little further on, compared with one flat array of the disk: what one of them does changes
+ * its own bytes, and neither its neighbours' nor those in the gaps.
  */
 #include <string.h>
 
@@ -80,7 +80,7 @@ static void fill(uint64_t bytes)
 		buffer[i] = (unsigned char)random_next(&seed);
 }
 
-/* Operations ------------------------------------------------------------------------------------------------------------- */
+/* Operations ----------------------------------------------------------------------------------- */
 
 static void run_read(struct file *file)
 {
@@ -167,10 +167,11 @@ static void run_rest(struct file *file)
 	}
 }
 
-/* Layout ----------------------------------------------------------------------------------------------------------------- */
+/* Layout --------------------------------------------------------------------------------------- */
 
 /*
- * Whole pages for each extent, but for the last of a node: that takes the sectors it needs, and the next one follows at once.
+ * Whole pages for each extent, but for the last of a node: that takes the sectors it needs, and the
+ * next one follows at once.
  */
 static void layout(void)
 {
@@ -219,7 +220,7 @@ START_TEST(a_node_changes_its_own_bytes_only)
 }
 END_TEST
 
-/* Losses ------------------------------------------------------------------------------------------------------------------- */
+/* Losses --------------------------------------------------------------------------------------- */
 
 static char ignored[2]; /* what is logged */
 

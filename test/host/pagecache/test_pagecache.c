@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The page cache over a fake device and a small memory, against a flat copy of what the volume should hold. */
+/*
+ * The page cache over a fake device and a small memory, against a flat copy of what the volume
+ * should hold.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -239,7 +242,10 @@ START_TEST(the_less_preferred_volume_gives_first)
 	volume_statistics(&volume, &other);
 	ck_assert_uint_eq(preferred.evicted_pages, 0);
 	ck_assert_uint_eq(other.evicted_pages, 6 * PAGES_PER_BLOCK);
-	/* Its new reads take blocks from the volume that prefers to give, although all memory is used. */
+	/*
+	 * Its new reads take blocks from the volume that prefers to give, although all memory is
+	 * used.
+	 */
 	cache_machine_fill(&machine);
 	for (uint64_t offset = 0; offset < 40 * BLOCK_BYTES; offset += MIB)
 		cache_machine_read(&machine, offset + 40 * BLOCK_BYTES, MIB);
@@ -251,7 +257,10 @@ START_TEST(the_less_preferred_volume_gives_first)
 }
 END_TEST
 
-/* Several threads: the volume is cut into stripes, one for each writer, so that every reader knows what is legal. */
+/*
+ * Several threads: the volume is cut into stripes, one for each writer, so that every reader knows
+ * what is legal.
+ */
 #define STRESS_PAGES 4096
 
 static void stress_thread(void *context, unsigned index)

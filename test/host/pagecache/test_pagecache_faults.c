@@ -28,7 +28,7 @@ static bool wait_until(struct cache_machine *machine, bool (*done)(struct cache_
 	return done(machine);
 }
 
-/* Errors ------------------------------------------------------------------------------------------------------------------- */
+/* Errors --------------------------------------------------------------------------------------- */
 
 START_TEST(a_bad_page_spoils_no_other)
 {
@@ -54,7 +54,10 @@ START_TEST(a_bad_page_spoils_no_other)
 }
 END_TEST
 
-/* One thread reads ranges with a bad page in them, the others the good pages that are in the same requests. */
+/*
+ * One thread reads ranges with a bad page in them, the others the good pages that are in the same
+ * requests.
+ */
 static void read_around(void *context, unsigned index)
 {
 	struct cache_machine *machine = context;
@@ -165,7 +168,7 @@ START_TEST(a_dead_disk_does_not_stop_writers_to_another)
 }
 END_TEST
 
-/* Writeback ---------------------------------------------------------------------------------------------------------------- */
+/* Writeback ------------------------------------------------------------------------------------ */
 
 static bool is_all_clean(struct cache_machine *machine)
 {
@@ -221,7 +224,10 @@ static bool is_throttled(struct cache_machine *machine)
 /* What could be dirty at the start; it changes a little as other memory is taken. */
 static uint64_t first_limit;
 
-/* Two write against a disk that takes nothing; the third sees them stop, and reads what is on its way to the disk. */
+/*
+ * Two write against a disk that takes nothing; the third sees them stop, and reads what is on its
+ * way to the disk.
+ */
 static void write_or_watch(void *context, unsigned index)
 {
 	static char page[PAGE_BYTES];
@@ -255,7 +261,10 @@ START_TEST(threads_that_write_wait_at_the_limit)
 }
 END_TEST
 
-/* Reads of a disk that keeps all writes to itself, and of another one, find I/O objects: several at a time. */
+/*
+ * Reads of a disk that keeps all writes to itself, and of another one, find I/O objects: several at
+ * a time.
+ */
 static struct list kept_writes;
 static void (*serve)(struct block_device *device, struct block_request *request);
 
@@ -305,7 +314,10 @@ START_TEST(a_disk_that_keeps_its_writes_serves_reads)
 }
 END_TEST
 
-/* However reads and writes begin and end, the writes of all volumes leave a quarter of the shared objects, and two of each. */
+/*
+ * However reads and writes begin and end, the writes of all volumes leave a quarter of the shared
+ * objects, and two of each.
+ */
 START_TEST(writes_never_take_the_last_objects)
 {
 	enum { MOST = 64 };

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The page cache where memory is short: what it does without, and what its cleaners give and where. */
+/*
+ * The page cache where memory is short: what it does without, and what its cleaners give and where.
+ */
 #include "fake/cache_fixture.h"
 #include "heap/block/window.h"
 #include "host/host_test.h"
@@ -79,7 +81,10 @@ START_TEST(a_page_cache_that_cannot_start_leaves_nothing)
 }
 END_TEST
 
-/* One block in the way, and the others of the window stay as they are: nothing is lost for a run that is not to be had. */
+/*
+ * One block in the way, and the others of the window stay as they are: nothing is lost for a run
+ * that is not to be had.
+ */
 START_TEST(a_window_goes_whole_or_not_at_all)
 {
 	uint32_t unmovable = 0;
@@ -197,7 +202,10 @@ START_TEST(a_cleaner_keeps_to_the_range_that_is_wanted)
 }
 END_TEST
 
-/* Too many dirty pages to move: the second cleaner starts to write such blocks, and the first one gives them afterwards. */
+/*
+ * Too many dirty pages to move: the second cleaner starts to write such blocks, and the first one
+ * gives them afterwards.
+ */
 START_TEST(dirty_blocks_are_written_before_they_go)
 {
 	struct pagecache_statistics before, after;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The main job in the small: a full cache, readers and writers of whole and of partial pages on two volumes, the background
- * writer, and a requester that takes a third of the memory again and again, in one piece and in many. All at once, in threads.
+ * The main job in the small: a full cache, readers and writers of whole and of partial pages on two
+ * volumes, the background writer, and a requester that takes a third of the memory again and again,
+ * in one piece and in many. All at once, in threads.
  */
 #include <string.h>
 

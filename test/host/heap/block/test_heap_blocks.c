@@ -98,7 +98,10 @@ START_TEST(movable_low_unmovable_high)
 END_TEST
 
 /* A run takes the shortest range that holds it. */
-/* Single blocks come free here and there: what cannot be moved goes next to the end of the part, and not below 4 GB. */
+/*
+ * Single blocks come free here and there: what cannot be moved goes next to the end of the part,
+ * and not below 4 GB.
+ */
 START_TEST(what_stays_is_kept_together)
 {
 	const uint64_t first = (4 * GIB >> BLOCK_SHIFT) - 256;
@@ -116,7 +119,10 @@ START_TEST(what_stays_is_kept_together)
 		.constraints = { .highest = { ((first + 10) << BLOCK_SHIFT) - 1 } },
 	};
 	const struct run_request one = { .blocks = 1, .owner = &fixed };
-	/* One below 4 GB, one in the middle of what is above; then everything is in use, but for some blocks. */
+	/*
+	 * One below 4 GB, one in the middle of what is above; then everything is in use, but for
+	 * some blocks.
+	 */
 	ck_assert_int_eq(block_heap_alloc(&heap, &low, &run), STATUS_OK);
 	const struct run_request middle = {
 		.blocks = 1,
@@ -371,7 +377,10 @@ START_TEST(random_operations_follow_the_model)
 }
 END_TEST
 
-/* Against the obvious search: the best window has the fewest blocks in use, and none that is neither free nor movable. */
+/*
+ * Against the obvious search: the best window has the fewest blocks in use, and none that is
+ * neither free nor movable.
+ */
 START_TEST(windows_are_the_best)
 {
 	struct owner owners[2];

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The block heap of a large machine: long runs change hands, and are searched for, in pieces, with the lock free in between. So
- * others come in the middle of it, and must neither get what is on its way nor see it wrongly once it is done.
+ * The block heap of a large machine: long runs change hands, and are searched for, in pieces, with
+ * the lock free in between. So others come in the middle of it, and must neither get what is on its
+ * way nor see it wrongly once it is done.
  */
 #include "heap/block/owner_snapshot.h"
 

@@ -136,7 +136,10 @@ static struct run_request random_request(struct random *random, uint64_t most)
 	return request;
 }
 
-/* A block changes hands, or its cost. Costs are few or many, so that sums are often the same, and often not. */
+/*
+ * A block changes hands, or its cost. Costs are few or many, so that sums are often the same, and
+ * often not.
+ */
 static void change(struct random *random, uint64_t index, uint32_t cost_max, unsigned fixed_in)
 {
 	struct block *block = &heap.blocks[index];

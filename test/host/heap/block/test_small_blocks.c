@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What benches of small caches build: blocks of 64 KB (see test/test.mk). The heaps' classes end at half of a block there, too,
- * and all that is larger is a run.
+ * What benches of small caches build: blocks of 64 KB (see test/test.mk). The heaps' classes end at
+ * half of a block there, too, and all that is larger is a run.
  */
 #include "host/host_test.h"
 

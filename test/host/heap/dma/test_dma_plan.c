@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* From limits to pieces, for any limits and any number of bytes, up to the largest. Coherent objects keep the limits, too. */
+/*
+ * From limits to pieces, for any limits and any number of bytes, up to the largest. Coherent
+ * objects keep the limits, too.
+ */
 #include "fake/heap_fixture.h"
 #include "heap/dma/dma_state.h"
 #include "host/host_test.h"
@@ -127,7 +130,10 @@ END_TEST
 
 #define OBJECTS 24
 
-/* Given exactly when one segment of the device can be so long; then it keeps boundary, alignment and mask. */
+/*
+ * Given exactly when one segment of the device can be so long; then it keeps boundary, alignment
+ * and mask.
+ */
 START_TEST(coherent_objects_keep_the_limits_of_the_device)
 {
 	struct dma_coherent objects[OBJECTS] = { 0 };

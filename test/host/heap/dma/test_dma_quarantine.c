@@ -98,7 +98,9 @@ START_TEST(nobody_is_given_it)
 }
 END_TEST
 
-/* A driver that comes back begins anew, beside what its predecessor left; which may happen twice. */
+/*
+ * A driver that comes back begins anew, beside what its predecessor left; which may happen twice.
+ */
 START_TEST(the_next_driver_has_memory_of_its_own)
 {
 	struct dma_buffer *second, *third;

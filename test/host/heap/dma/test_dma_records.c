@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What two actors do to the buffers of one device at once: every pair of operations, in every order of their steps, from a
- * state in which the device has one buffer of each kind. Whatever the order, no buffer is lost, and none is given twice.
+ * What two actors do to the buffers of one device at once: every pair of operations, in every order
+ * of their steps, from a state in which the device has one buffer of each kind. Whatever the order,
+ * no buffer is lost, and none is given twice.
  */
 #include "fake/heap_fixture.h"
 #include "fake/interleave.h"
@@ -46,7 +47,7 @@ static void drop(struct dma_buffer **buffer)
 	dma_free(memory_dma(memory), gone);
 }
 
-/* Operations -------------------------------------------------------------------------------------------------------------- */
+/* Operations ----------------------------------------------------------------------------------- */
 
 static void free_object(void *context)
 {
@@ -120,7 +121,7 @@ static void (*const operations[])(void *context) = {
 
 #define OPERATIONS (sizeof(operations) / sizeof(operations[0]))
 
-/* Orders ------------------------------------------------------------------------------------------------------------------ */
+/* Orders --------------------------------------------------------------------------------------- */
 
 static void begin(void *context)
 {
@@ -178,7 +179,10 @@ START_TEST(two_actors_in_every_order)
 }
 END_TEST
 
-/* Two that need the client of a device, and a zone for its window, which no other device has: they get the same ones. */
+/*
+ * Two that need the client of a device, and a zone for its window, which no other device has: they
+ * get the same ones.
+ */
 static struct device newcomer = { .name = "newcomer" };
 static struct dma_zone *zones[2];
 static struct dma_client *clients[2];
@@ -230,7 +234,10 @@ START_TEST(a_client_and_a_zone_are_made_once)
 }
 END_TEST
 
-/* The record of several pieces lies beside the first one, and is of that one's next holder as soon as it is back. */
+/*
+ * The record of several pieces lies beside the first one, and is of that one's next holder as soon
+ * as it is back.
+ */
 static void begin_pair(void *context)
 {
 	(void)context;
@@ -273,8 +280,9 @@ START_TEST(a_record_goes_with_its_first_piece)
 END_TEST
 
 /*
- * A zone that is one too many goes again where its maker may not sleep, so no cleaner may be at work on it: only those of zones
- * in the list are registered. Actor 0 makes a zone; actor 1 has made one for the same window, publishes it, and looks.
+ * A zone that is one too many goes again where its maker may not sleep, so no cleaner may be at
+ * work on it: only those of zones in the list are registered. Actor 0 makes a zone; actor 1 has
+ * made one for the same window, publishes it, and looks.
  */
 static void begin_withheld(void *context)
 {
@@ -372,7 +380,10 @@ START_TEST(a_second_free_is_found_during_the_delay)
 }
 END_TEST
 
-/* A device that had all pieces once, one after the other, and has given them back, has nothing to be put in quarantine. */
+/*
+ * A device that had all pieces once, one after the other, and has given them back, has nothing to
+ * be put in quarantine.
+ */
 START_TEST(only_what_a_device_has_goes_into_quarantine)
 {
 	struct dma_buffer *pieces[PIECES], *large;
@@ -399,7 +410,10 @@ START_TEST(only_what_a_device_has_goes_into_quarantine)
 }
 END_TEST
 
-/* Two of all that there is are free, and do not adjoin: they have to be mapped. Where that fails, nothing has changed. */
+/*
+ * Two of all that there is are free, and do not adjoin: they have to be mapped. Where that fails,
+ * nothing has changed.
+ */
 static void check_refused_map(bool from_guarantee, uint64_t bytes, struct dma_buffer **all, unsigned count)
 {
 	struct dma_buffer *buffer;

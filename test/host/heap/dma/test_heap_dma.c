@@ -258,7 +258,10 @@ START_TEST(narrow_device_gets_low_memory)
 }
 END_TEST
 
-/* A window of 56 MB in the middle of the cache, for 56 buffers of 1 MB: not a block too many, and no other block gives. */
+/*
+ * A window of 56 MB in the middle of the cache, for 56 buffers of 1 MB: not a block too many, and
+ * no other block gives.
+ */
 START_TEST(window_gives_all_it_has)
 {
 	enum { BUFFERS = 56 };

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Guarded objects: which ones are, what is reported of wrong uses, and how long a freed one stays out of use. */
+/*
+ * Guarded objects: which ones are, what is reported of wrong uses, and how long a freed one stays
+ * out of use.
+ */
 #include "host/host_test.h"
 
 #include "fake/heap_fixture.h"
@@ -220,7 +223,7 @@ START_TEST(threads_free_in_handlers_but_do_not_take)
 }
 END_TEST
 
-/* Wrong uses -------------------------------------------------------------------------------------------------------------- */
+/* Wrong uses ----------------------------------------------------------------------------------- */
 
 static void overrun(void *object)
 {

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The size classes of the general heap: which have blocks of their own, and which share those of a larger one. */
+/*
+ * The size classes of the general heap: which have blocks of their own, and which share those of a
+ * larger one.
+ */
 #include "host/host_test.h"
 
 #include <stdatomic.h>

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* What debug builds find: writes behind what was asked for and to freed objects, and which owner has what. */
+/*
+ * What debug builds find: writes behind what was asked for and to freed objects, and which owner
+ * has what.
+ */
 #include "host/host_test.h"
 
 #include "fake/heap_fixture.h"

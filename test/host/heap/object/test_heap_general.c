@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The general heap: against a model, what it refuses and resizes, where its drains look, and handlers that free runs. */
+/*
+ * The general heap: against a model, what it refuses and resizes, where its drains look, and
+ * handlers that free runs.
+ */
 #include "host/host_test.h"
 
 #include <stdatomic.h>

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Magazines, depot, drains and checks of objcaches, beside a model and under threads and handlers. */
+/*
+ * Magazines, depot, drains and checks of objcaches, beside a model and under threads and handlers.
+ */
 #include "host/host_test.h"
 
 #include <stdatomic.h>
@@ -82,14 +84,16 @@ START_TEST(a_million_operations_follow_the_model)
 }
 END_TEST
 
-/* Wrong frees ------------------------------------------------------------------------------------------------------------- */
+/* Wrong frees ---------------------------------------------------------------------------------- */
 
 struct twice {
 	void *object;
 	unsigned others; /* allocated afterwards */
 };
 
-/* As if two CPUs had looked at the state at the same time, and both had found the object allocated. */
+/*
+ * As if two CPUs had looked at the state at the same time, and both had found the object allocated.
+ */
 static void free_twice_at_once(void *context)
 {
 	const struct twice *twice = context;
@@ -149,7 +153,7 @@ START_TEST(a_report_names_the_callers)
 }
 END_TEST
 
-/* Objects that are constructed once --------------------------------------------------------------------------------------- */
+/* Objects that are constructed once ------------------------------------------------------------ */
 
 static uint64_t constructed, destroyed;
 
@@ -187,12 +191,15 @@ START_TEST(objects_stay_constructed)
 }
 END_TEST
 
-/* Placement --------------------------------------------------------------------------------------------------------------- */
+/* Placement ------------------------------------------------------------------------------------ */
 
 #define CHURN_BLOCKS  40
 #define CHURN_OBJECTS (CHURN_BLOCKS * 512)
 
-/* Nine tenths go at random, and each of the rest is replaced twenty times: nearly all blocks become empty. */
+/*
+ * Nine tenths go at random, and each of the rest is replaced twenty times: nearly all blocks become
+ * empty.
+ */
 START_TEST(churn_gives_blocks_back)
 {
 	static void *objects[CHURN_OBJECTS];
@@ -223,7 +230,10 @@ START_TEST(churn_gives_blocks_back)
 }
 END_TEST
 
-/* Two in each of many blocks, side by side, where a block has more than one line of states to look through. */
+/*
+ * Two in each of many blocks, side by side, where a block has more than one line of states to look
+ * through.
+ */
 START_TEST(the_few_free_objects_of_many_blocks_are_found)
 {
 	enum { BYTES = 24 * KIB, PER_BLOCK = BLOCK_BYTES / BYTES, BLOCKS = 32, ALL = BLOCKS * PER_BLOCK };
@@ -272,7 +282,7 @@ START_TEST(each_block_has_an_order_of_its_own)
 }
 END_TEST
 
-/* Threads ----------------------------------------------------------------------------------------------------------------- */
+/* Threads -------------------------------------------------------------------------------------- */
 
 #define THREADS 4
 #define MAILBOX 64
@@ -344,7 +354,10 @@ START_TEST(threads_exchange_objects_while_others_drain)
 }
 END_TEST
 
-/* Thread 1 only allocates: whatever it does between two looks of thread 0 at it, no object was freed. */
+/*
+ * Thread 1 only allocates: whatever it does between two looks of thread 0 at it, no object was
+ * freed.
+ */
 static void allocate_or_count(void *context, unsigned index)
 {
 	struct objcache_counts counts;
@@ -422,7 +435,10 @@ START_TEST(threads_are_interrupted_by_handlers_that_allocate)
 }
 END_TEST
 
-/* Thread 0 is as in the middle of an operation on its magazines; thread 1 interrupts it, and drains. */
+/*
+ * Thread 0 is as in the middle of an operation on its magazines; thread 1 interrupts it, and
+ * drains.
+ */
 static _Atomic int stage;
 
 static void be_busy(void)

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Which owner has what of the heaps: owners and what they leave behind, and the monitor's commands. */
+/*
+ * Which owner has what of the heaps: owners and what they leave behind, and the monitor's commands.
+ */
 #include "host/host_test.h"
 
 #include <inttypes.h>
@@ -52,7 +54,7 @@ static char *line_of(const char *output, const char *name)
 	return NULL;
 }
 
-/* Owners ------------------------------------------------------------------------------------------------------------------ */
+/* Owners --------------------------------------------------------------------------------------- */
 
 static __attribute__((noinline)) void *camera_probe(struct heap *heap, size_t bytes)
 {
@@ -184,7 +186,7 @@ START_TEST(a_failed_allocation_leaves_nothing)
 }
 END_TEST
 
-/* Commands ---------------------------------------------------------------------------------------------------------------- */
+/* Commands ------------------------------------------------------------------------------------- */
 
 START_TEST(heaps_shows_each_cache)
 {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Contiguity for years: bursts of unmovable blocks come and go in a machine whose other memory a cache holds, and the longest
- * range without one is always what it has to be. There are descriptors only, no memory; the cache empties any block. The memory
- * map has the holes that PCs have. WEIR_BURSTS=200 WEIR_BURST_GB=256 in the environment: so many, of that size.
+ * Contiguity for years: bursts of unmovable blocks come and go in a machine whose other memory a
+ * cache holds, and the longest range without one is always what it has to be. There are descriptors
+ * only, no memory; the cache empties any block. The memory map has the holes that PCs have.
+ * WEIR_BURSTS=200 WEIR_BURST_GB=256 in the environment: so many, of that size.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +32,10 @@ struct burst_block {
 	bool survives; /* the burst */
 };
 
-/* One machine, its cache, and the model: all blocks that are unmovable, and the peaks of each part's region. */
+/*
+ * One machine, its cache, and the model: all blocks that are unmovable, and the peaks of each
+ * part's region.
+ */
 static struct {
 	struct memory memory;
 	void *metadata;
@@ -61,7 +65,7 @@ static uint64_t index_of(struct phys_addr address)
 	return number > first ? number - first : 0;
 }
 
-/* The cache --------------------------------------------------------------------------------------------------------------- */
+/* The cache ------------------------------------------------------------------------------------ */
 
 static void cache_drop(uint64_t i)
 {
@@ -123,7 +127,7 @@ static void settle(void)
 	cache_grow();
 }
 
-/* The model --------------------------------------------------------------------------------------------------------------- */
+/* The model ------------------------------------------------------------------------------------ */
 
 static void peak_note(unsigned part)
 {
@@ -245,7 +249,7 @@ static void check(void)
 	check_gigabyte(true);
 }
 
-/* Bursts ------------------------------------------------------------------------------------------------------------------ */
+/* Bursts --------------------------------------------------------------------------------------- */
 
 static void take(bool survives)
 {
@@ -282,7 +286,10 @@ static void step(void)
 	settle();
 }
 
-/* Comes up to `most` blocks, with some going meanwhile, and goes, but for those that survive for some bursts. */
+/*
+ * Comes up to `most` blocks, with some going meanwhile, and goes, but for those that survive for
+ * some bursts.
+ */
 static void burst(uint64_t most)
 {
 	const uint64_t survivors_in = 4 + random_below(&m.random, 200);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The fair mutex: one at a time, the more urgent before others and else in the order in which they came, until a deadline. */
+/*
+ * The fair mutex: one at a time, the more urgent before others and else in the order in which they
+ * came, until a deadline.
+ */
 #include "heap/reclaim/fair_mutex.h"
 
 #include "host/host_test.h"
@@ -116,7 +119,7 @@ START_TEST(threads_give_their_place_up_at_the_deadline)
 }
 END_TEST
 
-/* Actors that do what they are told, one step at a time, beside a list of where each should be ------------------------- */
+/* Actors that do what they are told, one step at a time, beside a list of where each should be - */
 
 #define ACTORS 7
 #define STEPS  3000
@@ -193,7 +196,9 @@ static void wait_until_done(struct actor *actor)
 	host_wait_for(&actor->order, ORDER_NONE);
 }
 
-/* The model: the most urgent that came first, unless the very first has been passed by too often. */
+/*
+ * The model: the most urgent that came first, unless the very first has been passed by too often.
+ */
 static struct actor *model_next(struct stage *stage)
 {
 	struct actor *first = NULL, *next = NULL;
@@ -288,7 +293,10 @@ static void step_unlock(struct stage *stage)
 	wait_until_done(stage->holder);
 }
 
-/* Only where an actor waits; the holder goes to the end of the line before the next one is chosen, and is not chosen. */
+/*
+ * Only where an actor waits; the holder goes to the end of the line before the next one is chosen,
+ * and is not chosen.
+ */
 static void step_pass_on(struct stage *stage)
 {
 	struct actor *leaver = stage->holder;
@@ -381,7 +389,10 @@ START_TEST(threads_that_pass_it_to_and_fro_let_others_in)
 }
 END_TEST
 
-/* Without any order: each has it alone, passes it on while it is wanted, and keeps no priority that was lent to it. */
+/*
+ * Without any order: each has it alone, passes it on while it is wanted, and keeps no priority that
+ * was lent to it.
+ */
 struct mob {
 	struct fair_mutex mutex;
 	unsigned inside; /* under the mutex */

@@ -84,7 +84,10 @@ START_TEST(no_more_than_is_guaranteed_counts)
 }
 END_TEST
 
-/* Where everything is dirty, a block is filled with what was moved away for each one that is loaned. */
+/*
+ * Where everything is dirty, a block is filled with what was moved away for each one that is
+ * loaned.
+ */
 START_TEST(a_loan_asks_for_no_more_loans)
 {
 	static struct machine machine;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The guarantee's counts and objects against an obvious model: reserved first, then found. The model knows for each account
- * which pieces it has out, for which size, and how many objects are in them.
+ * The guarantee's counts and objects against an obvious model: reserved first, then found. The
+ * model knows for each account which pieces it has out, for which size, and how many objects are in
+ * them.
  */
 #include <stdlib.h>
 
@@ -39,7 +40,7 @@ static void setup(uint64_t pieces, uint64_t piece_bytes)
 	ck_assert_uint_eq(guarantee->pieces, pieces);
 }
 
-/* Requests for DMA memory, with nothing else free ------------------------------------------------------------------------- */
+/* Requests for DMA memory, with nothing else free ---------------------------------------------- */
 
 static struct owner memhog;
 
@@ -205,7 +206,7 @@ START_TEST(a_reservation_ends_with_its_last_piece)
 }
 END_TEST
 
-/* Threads within what each reserved ---------------------------------------------------------------------------------------- */
+/* Threads within what each reserved ------------------------------------------------------------ */
 
 #define THREADS 4
 

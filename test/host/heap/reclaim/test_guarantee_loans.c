@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Loans against an obvious model: three devices reserve, take and give pieces, a donor willing memory and takes it back, the
- * cache turns over, and windows are cleared, in any order, and while a loan is on its way. Each block says whose it is: the
- * donor and the devices write to theirs, and find it again.
+ * Loans against an obvious model: three devices reserve, take and give pieces, a donor willing
+ * memory and takes it back, the cache turns over, and windows are cleared, in any order, and while
+ * a loan is on its way. Each block says whose it is: the donor and the devices write to theirs, and
+ * find it again.
  */
 #include "fake/guarantee_fixture.h"
 #include "fake/heap_fixture.h"
@@ -67,7 +68,7 @@ static void check_mark(struct phys_addr block, uint64_t value)
 	ck_assert_uint_eq(words[BLOCK_BYTES / 8 - 1], value ^ block.value);
 }
 
-/* Takes and gives --------------------------------------------------------------------------------------------------------- */
+/* Takes and gives ------------------------------------------------------------------------------ */
 
 static uint64_t unreserved(void)
 {
@@ -118,7 +119,10 @@ static void step_give(void)
 	model.devices[i] = model.devices[model.count];
 }
 
-/* A device that has reserved something takes from the common account afterwards, if it has given all back. */
+/*
+ * A device that has reserved something takes from the common account afterwards, if it has given
+ * all back.
+ */
 static void step_reserve(void)
 {
 	const unsigned device = (unsigned)any(DEVICES);
@@ -136,7 +140,7 @@ static void step_reserve(void)
 	model.reserved[device] += may ? pieces : 0;
 }
 
-/* The donor --------------------------------------------------------------------------------------------------------------- */
+/* The donor ------------------------------------------------------------------------------------ */
 
 #define DONOR UINT64_MAX /* its mark */
 
@@ -209,7 +213,7 @@ static void donor_comes(void)
 	guarantee_set_donor(guarantee, &donor.base);
 }
 
-/* Steps ------------------------------------------------------------------------------------------------------------------- */
+/* Steps ---------------------------------------------------------------------------------------- */
 
 static unsigned loans_count(enum loan loan)
 {

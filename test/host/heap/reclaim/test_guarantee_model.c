@@ -110,7 +110,10 @@ static struct model_piece *piece_at(uint64_t start)
 	return free_piece;
 }
 
-/* What was taken is nowhere else, and in a piece that is the account's for this size, or was not out. */
+/*
+ * What was taken is nowhere else, and in a piece that is the account's for this size, or was not
+ * out.
+ */
 static void note_taken(uint64_t start, unsigned shift, unsigned account)
 {
 	const bool had_room = open_piece(account, shift) != NULL;
@@ -138,7 +141,10 @@ static void note_given(unsigned object)
 	model.objects[object] = model.objects[--model.object_count];
 }
 
-/* The end of a reservation comes when its last piece is back: the driver takes nothing in between here. */
+/*
+ * The end of a reservation comes when its last piece is back: the driver takes nothing in between
+ * here.
+ */
 static void step_reserve(struct random *random)
 {
 	const unsigned device = (unsigned)random_below(random, DEVICES - 1);

@@ -32,8 +32,9 @@ START_TEST(a_run_through_it_moves_it_away)
 END_TEST
 
 /*
- * Both windows have something in them that no cleaner gives, and when one is tried, the pieces go to the other. That is no
- * progress: the request sleeps between its rounds, or the clock would stand still for ever.
+ * Both windows have something in them that no cleaner gives, and when one is tried, the pieces go
+ * to the other. That is no progress: the request sleeps between its rounds, or the clock would
+ * stand still for ever.
  */
 START_TEST(pieces_do_not_move_to_and_fro_without_end)
 {
@@ -100,7 +101,10 @@ static void lowest_end(struct machine *machine, struct noting_donor *donor)
 	machine_fini(machine);
 }
 
-/* A request that cannot clear a window gives up, and says what is in the way, so that others lose nothing for it. */
+/*
+ * A request that cannot clear a window gives up, and says what is in the way, so that others lose
+ * nothing for it.
+ */
 START_TEST(a_piece_that_cannot_move_is_in_the_way)
 {
 	static struct machine machine;
@@ -180,7 +184,10 @@ static void aim_at_loan(struct guarantee *guarantee, struct reclaim_target *targ
 	target->highest.value = target->lowest.value + PIECE_BYTES - 1;
 }
 
-/* A device takes a piece while another one comes in for it: then there is one too many, which has to go before others can. */
+/*
+ * A device takes a piece while another one comes in for it: then there is one too many, which has
+ * to go before others can.
+ */
 START_TEST(a_piece_that_is_taken_while_it_moves_makes_room_later)
 {
 	static struct machine machine;
@@ -207,7 +214,10 @@ START_TEST(a_piece_that_is_taken_while_it_moves_makes_room_later)
 }
 END_TEST
 
-/* Until the refill task comes by, a window takes the blocks of a piece that was loaned and has been taken for movable. */
+/*
+ * Until the refill task comes by, a window takes the blocks of a piece that was loaned and has been
+ * taken for movable.
+ */
 START_TEST(a_piece_that_is_out_is_in_the_way)
 {
 	static struct machine machine;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* What a machine can never give: arithmetic on its ranges beside a search through all places, and the answers that follow. */
+/*
+ * What a machine can never give: arithmetic on its ranges beside a search through all places, and
+ * the answers that follow.
+ */
 #include "fake/heap_fixture.h"
 #include "fake/place_model.h"
 #include "heap/dma/dma_state.h"
@@ -106,7 +109,10 @@ static void setup(uint64_t blocks, uint64_t min_blocks)
 	machine_init(&machine, MACHINE_START, blocks, min_blocks, min_blocks + 2);
 }
 
-/* None of these ever waits: the clock's only thread panics when it does so for ever. Nothing is cleaned, either. */
+/*
+ * None of these ever waits: the clock's only thread panics when it does so for ever. Nothing is
+ * cleaned, either.
+ */
 START_TEST(what_can_never_be_given_is_refused_at_once)
 {
 	const uint64_t start = MACHINE_START, block = BLOCK_BYTES;

@@ -21,7 +21,7 @@ static uint64_t free_blocks(void)
 	return memory_free_bytes(memory) / BLOCK_BYTES;
 }
 
-/* The mark ----------------------------------------------------------------------------------------------------------------- */
+/* The mark ------------------------------------------------------------------------------------- */
 
 /* A cleaner that wants memory. */
 struct greedy {
@@ -106,7 +106,7 @@ START_TEST(handlers_on_threads_do_not_inherit_the_mark)
 }
 END_TEST
 
-/* Requests ----------------------------------------------------------------------------------------------------------------- */
+/* Requests ------------------------------------------------------------------------------------- */
 
 START_TEST(requests_that_make_no_sense_are_refused)
 {
@@ -264,7 +264,7 @@ START_TEST(threads_share_rounds_and_take_no_more_than_they_ask_for)
 }
 END_TEST
 
-/* Background --------------------------------------------------------------------------------------------------------------- */
+/* Background ----------------------------------------------------------------------------------- */
 
 START_TEST(watermarks_must_be_in_order)
 {
@@ -295,7 +295,10 @@ START_TEST(the_background_cleaner_stops_at_the_high_watermark)
 }
 END_TEST
 
-/* One takes what is free, down to min; the other one is the cleaner, which has to bring it back by itself. */
+/*
+ * One takes what is free, down to min; the other one is the cleaner, which has to bring it back by
+ * itself.
+ */
 static void clean_or_take(void *context, unsigned index)
 {
 	const struct memory_request request = { .blocks = 1, .owner = &driver };

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Requests for several runs of several blocks: they get them wherever a search of all choices finds room for all of them. */
+/*
+ * Requests for several runs of several blocks: they get them wherever a search of all choices finds
+ * room for all of them.
+ */
 #include "fake/heap_fixture.h"
 #include "host/host_test.h"
 #include "runtime/base/bits.h"
@@ -78,7 +81,10 @@ static void teardown(uint64_t blocks)
 	machine_fini(&machine);
 }
 
-/* The first run of five would lie in the middle, where it costs least; so only two of three would find room. */
+/*
+ * The first run of five would lie in the middle, where it costs least; so only two of three would
+ * find room.
+ */
 START_TEST(runs_that_left_gaps_are_packed)
 {
 	const struct memory_request request = { .blocks = 5, .owner = &driver, .wait = MEMORY_WAIT_FOREVER };

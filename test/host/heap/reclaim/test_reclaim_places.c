@@ -84,7 +84,10 @@ START_TEST(what_has_to_stay_free_may_be_anywhere)
 }
 END_TEST
 
-/* The first of several blocks finds something in each place that it tries: it lies elsewhere, the others in their places. */
+/*
+ * The first of several blocks finds something in each place that it tries: it lies elsewhere, the
+ * others in their places.
+ */
 START_TEST(a_run_without_a_place_leaves_the_others_theirs)
 {
 	const uint64_t low = 16, count = 6;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Requests for runs: when a window that costs little is waited for, and when another one is taken. */
+/*
+ * Requests for runs: when a window that costs little is waited for, and when another one is taken.
+ */
 #include "fake/heap_fixture.h"
 #include "heap/block/window.h"
 #include "host/host_test.h"
@@ -8,7 +10,10 @@ static struct machine machine;
 static struct memory *const memory = &machine.memory;
 static struct owner driver;
 
-/* Two windows of this length: a cold one, of which a block is in the way for a moment, and one that costs more. */
+/*
+ * Two windows of this length: a cold one, of which a block is in the way for a moment, and one that
+ * costs more.
+ */
 #define WINDOW_BLOCKS 8
 
 struct two_windows {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Turns of reclaim: a request that must not wait waits for one block's work of others at most, no matter what those do, and the
- * others still get what they ask for. Work is counted in blocks, by the thread that does it. And what a request has cleaned is
- * what a look at all blocks says: so much at its addresses, and so much anywhere that enough stays free.
+ * Turns of reclaim: a request that must not wait waits for one block's work of others at most, no
+ * matter what those do, and the others still get what they ask for. Work is counted in blocks, by
+ * the thread that does it. And what a request has cleaned is what a look at all blocks says: so
+ * much at its addresses, and so much anywhere that enough stays free.
  */
 #include "fake/block_cache.h"
 #include "fake/heap_fixture.h"
@@ -22,7 +23,10 @@ enum kind {
 	KINDS,
 };
 
-/* Thread 0 begins, those up to `hurried` come in the middle of one of its blocks and wait, then those that must not. */
+/*
+ * Thread 0 begins, those up to `hurried` come in the middle of one of its blocks and wait, then
+ * those that must not.
+ */
 static struct {
 	enum kind kind[THREADS];
 	uint32_t blocks[THREADS];
@@ -141,7 +145,10 @@ START_TEST(threads_that_must_not_wait_wait_for_one_block_of_others)
 			given += play.status[i] == STATUS_OK;
 			refused += play.status[i] != STATUS_OK;
 		}
-		/* Each has no more cleaned than it asks for, and a block, but for windows that others spoilt. */
+		/*
+		 * Each has no more cleaned than it asks for, and a block, but for windows that
+		 * others spoilt.
+		 */
 		uint64_t cleaned = 0;
 		bool only_single = true;
 		for (unsigned i = 0; i < play.threads; i++) {
@@ -222,8 +229,8 @@ START_TEST(threads_do_not_take_each_others_emptied_places_without_end)
 END_TEST
 
 /*
- * More wanted than there is: each alone can have what it asks for, and gives all of it back. Runs lie anywhere: each leaves a
- * gap before it that is too short, at most.
+ * More wanted than there is: each alone can have what it asks for, and gives all of it back. Runs
+ * lie anywhere: each leaves a gap before it that is too short, at most.
  */
 #define MOST_BLOCKS 70
 
@@ -330,7 +337,10 @@ static uint64_t second_clean(struct cleaner *cleaner, const struct reclaim_targe
 	return given;
 }
 
-/* Thread 0 drains; in the middle of its first block thread 1 comes, and moves the cache behind the other cleaner. */
+/*
+ * Thread 0 drains; in the middle of its first block thread 1 comes, and moves the cache behind the
+ * other cleaner.
+ */
 static _Atomic int reordering;
 
 static void call_the_other(void)

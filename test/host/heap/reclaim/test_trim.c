@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Memory that has been free for two rounds of the background cleaner becomes cache again, and memory ends only when nothing of
- * it is in use.
+ * Memory that has been free for two rounds of the background cleaner becomes cache again, and
+ * memory ends only when nothing of it is in use.
  */
 #include "host/host_test.h"
 
@@ -11,7 +11,7 @@
 
 static const struct device any_device = { .name = "any", .dma_mask = UINT64_MAX };
 
-/* Memory that has been free for two rounds --------------------------------------------------------------------------------- */
+/* Memory that has been free for two rounds ----------------------------------------------------- */
 
 #define BUFFERS    14000
 #define SPARE_HEAP (2 * BLOCK_BYTES) /* of each heap: the slack, and what is left of a block */
@@ -136,9 +136,12 @@ START_TEST(threads_see_freed_memory_become_cache_again)
 	machine_fini(&large);
 }
 END_TEST
-/* The end ----------------------------------------------------------------------------------------------------------------- */
+/* The end -------------------------------------------------------------------------------------- */
 
-/* With anything in its way, nothing has been torn down, everything works on, and the end comes once the way is free. */
+/*
+ * With anything in its way, nothing has been torn down, everything works on, and the end comes once
+ * the way is free.
+ */
 START_TEST(an_end_that_is_busy_changes_nothing)
 {
 	const struct memory_config config = {

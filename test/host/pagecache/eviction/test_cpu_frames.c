@@ -110,7 +110,10 @@ START_TEST(the_cleaner_of_the_lowest_cost_empties_them)
 }
 END_TEST
 
-/* A run of blocks through memory in which each CPU keeps frames: all that is cached has to go, and does. */
+/*
+ * A run of blocks through memory in which each CPU keeps frames: all that is cached has to go, and
+ * does.
+ */
 START_TEST(a_run_of_all_memory_goes_through_cpu_frames)
 {
 	struct owner owner;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * drain(bytes, retain) is a contract, of every heap that caches and of every volume: it gives at most `bytes` rounded up to a
- * block, leaves `retain` bytes free if so many were, returns what reached the block heap, and stops at its deadline. Here
- * against an obvious model: which objects live, and in which blocks.
+ * drain(bytes, retain) is a contract, of every heap that caches and of every volume: it gives at
+ * most `bytes` rounded up to a block, leaves `retain` bytes free if so many were, returns what
+ * reached the block heap, and stops at its deadline. Here against an obvious model: which objects
+ * live, and in which blocks.
  */
 #include "host/host_test.h"
 
@@ -52,7 +53,7 @@ static struct memory *const memory = &world.machine.memory;
 static struct device low_device = { .name = "low" };
 static const struct device any_device = { .name = "any", .dma_mask = UINT64_MAX };
 
-/* The model --------------------------------------------------------------------------------------------------------------- */
+/* The model ------------------------------------------------------------------------------------ */
 
 static void construct(void *object, void *context)
 {
@@ -95,7 +96,10 @@ static unsigned block_number(const void *object)
 	return (unsigned)((platform_phys(object).value >> BLOCK_SHIFT) - memory->blocks.first_block);
 }
 
-/* Objects of the block that are allocated: the world's own, in the general heap also those of others. */
+/*
+ * Objects of the block that are allocated: the world's own, in the general heap also those of
+ * others.
+ */
 static unsigned live_objects(const struct block *block)
 {
 	unsigned live = 0;
@@ -107,8 +111,8 @@ static unsigned live_objects(const struct block *block)
 }
 
 /*
- * Whether the heap has a block within the target's addresses that could still go. What it retains is free in its blocks; but
- * where magazines hold all of a block, the drain empties them.
+ * Whether the heap has a block within the target's addresses that could still go. What it retains
+ * is free in its blocks; but where magazines hold all of a block, the drain empties them.
  */
 static bool could_give(const struct subject *subject, const struct reclaim_target *target, uint64_t retain)
 {
@@ -133,7 +137,7 @@ static bool could_give(const struct subject *subject, const struct reclaim_targe
 	return false;
 }
 
-/* Heaps ------------------------------------------------------------------------------------------------------------------- */
+/* Heaps ---------------------------------------------------------------------------------------- */
 
 static void alloc_one(struct subject *subject)
 {
@@ -166,7 +170,9 @@ static void free_one(unsigned number)
 	world.objects[number] = world.objects[--world.live];
 }
 
-/* Many of one heap come and go, in an order of their own: that fills magazines, depots and blocks. */
+/*
+ * Many of one heap come and go, in an order of their own: that fills magazines, depots and blocks.
+ */
 static void come_and_go(void)
 {
 	struct subject *subject = &world.subjects[random_below(&world.random, HEAPS)];
@@ -229,7 +235,7 @@ static void drain_heap(void)
 		ck_assert(!could_give(subject, &target, retain));
 }
 
-/* Volumes, and all together ----------------------------------------------------------------------------------------------- */
+/* Volumes, and all together -------------------------------------------------------------------- */
 
 /* Where the heaps have taken all memory, a read may fail. */
 static void read_pages(void)
@@ -334,7 +340,10 @@ static void trim_all(void)
 	ck_assert_uint_eq(background_cleaner_trim(memory_reclaim(memory)), memory_free_bytes(memory) - before);
 }
 
-/* What has been free for two rounds goes, but for what is retained and a block; wherever it lies, and whichever CPU had it. */
+/*
+ * What has been free for two rounds goes, but for what is retained and a block; wherever it lies,
+ * and whichever CPU had it.
+ */
 static void trim_twice_all(void)
 {
 	trim_all();
@@ -355,7 +364,7 @@ static void step(void)
 	operations[random_below(&world.random, ARRAY_LENGTH(operations))]();
 }
 
-/* Worlds ------------------------------------------------------------------------------------------------------------------ */
+/* Worlds --------------------------------------------------------------------------------------- */
 
 static void cache_make(unsigned i)
 {

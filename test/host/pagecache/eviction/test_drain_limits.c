@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Situations of a drain: its deadline, numbers of bytes as large as there are, a depot full of objects, and threads that drain
- * and free together. test_drain.c has the contract itself, for random states and arguments.
+ * Situations of a drain: its deadline, numbers of bytes as large as there are, a depot full of
+ * objects, and threads that drain and free together. test_drain.c has the contract itself, for
+ * random states and arguments.
  */
 #include "host/host_test.h"
 
@@ -40,13 +41,16 @@ static uint64_t free_bytes(struct general_heap *general)
 	return bytes;
 }
 
-/* Deadlines --------------------------------------------------------------------------------------------------------------- */
+/* Deadlines ------------------------------------------------------------------------------------ */
 
 #define MANY (8 * 512)
 
 static void *many[MANY];
 
-/* All objects of 8 blocks of 4 KB objects come and go: what has not gone at once is in empty blocks, depot and magazines. */
+/*
+ * All objects of 8 blocks of 4 KB objects come and go: what has not gone at once is in empty
+ * blocks, depot and magazines.
+ */
 static void many_come_and_go(struct caching_heap *heap)
 {
 	for (unsigned i = 0; i < MANY; i++)
@@ -55,7 +59,10 @@ static void many_come_and_go(struct caching_heap *heap)
 		heap_free(&heap->heap, many[i]);
 }
 
-/* The clock turns at each look: as many looks as are left are as many blocks, or magazines, at most. */
+/*
+ * The clock turns at each look: as many looks as are left are as many blocks, or magazines, at
+ * most.
+ */
 START_TEST(a_drain_looks_at_its_deadline_once_a_block_or_magazine)
 {
 	struct objcache *const cache = &shared;
@@ -99,7 +106,7 @@ START_TEST(a_drain_looks_at_its_deadline_once_a_block_or_magazine)
 }
 END_TEST
 
-/* Situations -------------------------------------------------------------------------------------------------------------- */
+/* Situations ----------------------------------------------------------------------------------- */
 
 /* A depot full of objects: no more of it goes than is wanted, and what is to stay stays. */
 START_TEST(a_flush_gives_no_more_than_is_wanted)
@@ -139,7 +146,7 @@ START_TEST(memory_is_drained_of_any_number_of_bytes)
 	cache_machine_fini(&machine);
 }
 END_TEST
-/* Many at once ------------------------------------------------------------------------------------------------------------ */
+/* Many at once --------------------------------------------------------------------------------- */
 
 #define DRAINERS 4
 
@@ -180,7 +187,10 @@ START_TEST(threads_that_drain_together_leave_what_is_retained)
 }
 END_TEST
 
-/* Threads take blocks and free them while others drain: a drain counts what it gave, not what came back meanwhile. */
+/*
+ * Threads take blocks and free them while others drain: a drain counts what it gave, not what came
+ * back meanwhile.
+ */
 static _Atomic unsigned draining;
 
 static void drain_or_pass_blocks(void *context, unsigned index)

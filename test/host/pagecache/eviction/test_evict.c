@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Eviction of many pages at once: beside the same one by one, in two machines that have done the same; and beside threads that
- * read pages into the same frames.
+ * Eviction of many pages at once: beside the same one by one, in two machines that have done the
+ * same; and beside threads that read pages into the same frames.
  */
 #include "fake/cache_fixture.h"
 #include "host/host_test.h"
@@ -112,7 +112,9 @@ static void check_twins(struct pageblock *const pageblocks[TWINS])
 	ck_assert_mem_eq(&statistics[0], &statistics[1], sizeof(statistics[0]));
 }
 
-/* Goes over the block from some frame on, twice past whatever it stops at, and then drops the rest. */
+/*
+ * Goes over the block from some frame on, twice past whatever it stops at, and then drops the rest.
+ */
 static void drop_block(struct pageblock *const pageblocks[TWINS], struct random *random)
 {
 	uint32_t at = (uint32_t)random_below(random, 4) * (uint32_t)random_below(random, PAGES_PER_BLOCK / 4);
@@ -171,7 +173,9 @@ static void read_hot(struct cache_machine *machine, uint64_t seed)
 	}
 }
 
-/* What is dropped is taken again at once: the block is not isolated, though drains isolate theirs. */
+/*
+ * What is dropped is taken again at once: the block is not isolated, though drains isolate theirs.
+ */
 static void drop_hot(struct cache_machine *machine, _Atomic unsigned *readers)
 {
 	const struct pageblock_table *table = &machine->pagecache.pages.table;
@@ -218,7 +222,10 @@ START_TEST(threads_read_into_what_is_dropped)
 }
 END_TEST
 
-/* So many blocks, whose pages differ in number and hits, and whose scores are looked at. Nothing is read. */
+/*
+ * So many blocks, whose pages differ in number and hits, and whose scores are looked at. Nothing is
+ * read.
+ */
 static void fill_blocks(struct cache_machine *machine, uint32_t blocks, struct random *random)
 {
 	struct page_heap *heap = &machine->volume.eviction.heap;
@@ -310,7 +317,10 @@ static uint64_t find_queued(struct cache_machine *machine, unsigned length)
 	platform_panic("no window");
 }
 
-/* One step for each: what is colder does not go first, for which all would have to be looked at each time. */
+/*
+ * One step for each: what is colder does not go first, for which all would have to be looked at
+ * each time.
+ */
 START_TEST(a_window_goes_by_address)
 {
 	struct cache_machine *machine = &machines[0];

@@ -70,7 +70,10 @@ START_TEST(old_ghosts_do_not_rise_again)
 
 	for (uint64_t key = 0; key < 64; key++)
 		ghosts_add(ghosts, key, QUEUE_MAIN);
-	/* Main's clock stands still; the other one's sweeps must not touch ghosts that are young by main's. */
+	/*
+	 * Main's clock stands still; the other one's sweeps must not touch ghosts that are young by
+	 * main's.
+	 */
 	for (uint64_t key = 1000; key < 1000 + PAGES / 4; key++)
 		ghosts_add(ghosts, key, QUEUE_PROBATION);
 	ck_assert(ghosts_take(ghosts, 0, &queue, &age));

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The guarantee with the page cache as the donor: what is loaned still caches, and is there when it is taken. */
+/*
+ * The guarantee with the page cache as the donor: what is loaned still caches, and is there when it
+ * is taken.
+ */
 #include <string.h>
 
 #include "fake/cache_fixture.h"
@@ -100,7 +103,10 @@ static uint64_t own_pages(struct cache_machine *machine)
 	return atomic_load(&machine->volume.counts.cached_pages) - atomic_load(&machine->volume.eviction.heap.loaned_pages);
 }
 
-/* Neither a drain nor a loan takes the volume below what it keeps, also when each of them alone would not. */
+/*
+ * Neither a drain nor a loan takes the volume below what it keeps, also when each of them alone
+ * would not.
+ */
 START_TEST(what_is_loaned_is_not_what_is_kept)
 {
 	static const struct reclaim_target everything = { .bytes = MEMORY_BYTES,
@@ -299,7 +305,10 @@ static struct page *loaned_page(struct cache_machine *machine)
 	return NULL;
 }
 
-/* What index_pin does to a page of a loaned block before it lets it go again; its task may be preempted in between for long. */
+/*
+ * What index_pin does to a page of a loaned block before it lets it go again; its task may be
+ * preempted in between for long.
+ */
 static struct page *pin_in_passing(struct cache_machine *machine)
 {
 	struct page *page = loaned_page(machine);
@@ -332,7 +341,10 @@ START_TEST(a_pin_in_passing_keeps_no_reader_waiting)
 }
 END_TEST
 
-/* The block goes to the device, back to the memory, and to the cache again, while the pin is still there. */
+/*
+ * The block goes to the device, back to the memory, and to the cache again, while the pin is still
+ * there.
+ */
 START_TEST(a_pin_in_passing_keeps_no_piece_from_being_reaped)
 {
 	struct phys_addr pieces[PIECES];

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* All threads at once over a small hot set, in which each page tells which it is, of which version, and whether it is whole. */
+/*
+ * All threads at once over a small hot set, in which each page tells which it is, of which version,
+ * and whether it is whole.
+ */
 #include "fake/cache_fixture.h"
 #include "host/host_test.h"
 #include "pagecache/map.h"

@@ -140,7 +140,10 @@ START_TEST(without_memory_pages_are_mapped_where_they_are)
 }
 END_TEST
 
-/* A block that is full, and of which nothing is mapped any more, becomes one of the cache's, with all that is cached there. */
+/*
+ * A block that is full, and of which nothing is mapped any more, becomes one of the cache's, with
+ * all that is cached there.
+ */
 START_TEST(a_full_block_becomes_an_ordinary_one)
 {
 	struct mapping *mapping;
@@ -248,7 +251,10 @@ START_TEST(random_mappings_beside_all_else)
 		disturb(&random);
 		if (i % 256 == 0)
 			check_valid();
-		/* At most 2048 pages are mapped: 4 blocks, or 8 that are just mapped by half, and the open one. */
+		/*
+		 * At most 2048 pages are mapped: 4 blocks, or 8 that are just mapped by half, and
+		 * the open one.
+		 */
 		ck_assert_uint_le(longterm_blocks(), 9);
 	}
 	for (unsigned i = 0; i < SLOTS; i++)
@@ -259,7 +265,7 @@ START_TEST(random_mappings_beside_all_else)
 }
 END_TEST
 
-/* Threads ------------------------------------------------------------------------------------------------------------------ */
+/* Threads -------------------------------------------------------------------------------------- */
 
 #define THREADS      5
 #define ROUNDS       400

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Reclaim from a real page cache: nothing allocates, a stalled disk holds up only its own writers, dirtying has its price. */
+/*
+ * Reclaim from a real page cache: nothing allocates, a stalled disk holds up only its own writers,
+ * dirtying has its price.
+ */
 #include "fake/cache_fixture.h"
 #include "host/host_test.h"
 #include "pagecache/eviction/page_heap.h"
@@ -65,7 +68,10 @@ START_TEST(cleaning_needs_no_memory)
 }
 END_TEST
 
-/* Blocks that cannot be moved take the end of memory, and what lies there, dirty or not, moves to blocks that are free. */
+/*
+ * Blocks that cannot be moved take the end of memory, and what lies there, dirty or not, moves to
+ * blocks that are free.
+ */
 START_TEST(places_are_emptied_without_a_loss)
 {
 	const struct memory_request request = { .blocks = 1, .owner = &(struct owner){ .name = "driver" } };
@@ -101,7 +107,10 @@ static uint32_t reserve_blocks(struct cache_machine *machine)
 	return machine->pagecache.eviction.migration.count;
 }
 
-/* The reserve serves moves alone: readers who take all the memory there is do not get it, and it is fetched anew. */
+/*
+ * The reserve serves moves alone: readers who take all the memory there is do not get it, and it is
+ * fetched anew.
+ */
 START_TEST(the_migration_reserve_is_there_for_moves)
 {
 	const struct pagecache_config config = config_with_reserve();
@@ -137,7 +146,7 @@ START_TEST(the_migration_reserve_is_there_for_moves)
 }
 END_TEST
 
-/* A silent disk ----------------------------------------------------------------------------------------------------------- */
+/* A silent disk -------------------------------------------------------------------------------- */
 
 #define STUCK 10 /* more readers than there are I/O objects for all */
 
@@ -271,7 +280,7 @@ START_TEST(a_deadline_is_kept_on_a_silent_disk)
 }
 END_TEST
 
-/* Writing ------------------------------------------------------------------------------------------------------------------ */
+/* Writing -------------------------------------------------------------------------------------- */
 
 START_TEST(a_block_is_written_in_the_order_of_the_disk)
 {
@@ -319,7 +328,10 @@ START_TEST(the_rate_grows_without_a_step)
 }
 END_TEST
 
-/* Nothing can be written, so who pays does not wait; but the rate is that of a page just below the limit. */
+/*
+ * Nothing can be written, so who pays does not wait; but the rate is that of a page just below the
+ * limit.
+ */
 #define WRITERS 3
 #define CHARGES 100000
 

@@ -198,7 +198,10 @@ static bool gives_wanted(const struct pageblock *wanted)
 	return is_wanted;
 }
 
-/* A block of young pages goes where it is wanted, though older ones are colder, if as much as both was taken before. */
+/*
+ * A block of young pages goes where it is wanted, though older ones are colder, if as much as both
+ * was taken before.
+ */
 START_TEST(what_is_wanted_goes_where_much_is_taken)
 {
 	struct page_heap *heap = &machine.volume.eviction.heap;
@@ -216,7 +219,9 @@ START_TEST(what_is_wanted_goes_where_much_is_taken)
 }
 END_TEST
 
-/* The background cleaner frees the blocks where the next ones will want to be, the highest first. */
+/*
+ * The background cleaner frees the blocks where the next ones will want to be, the highest first.
+ */
 START_TEST(the_background_cleaner_frees_the_next_places)
 {
 	struct block_heap *blocks = &machine.memory.blocks;
@@ -246,7 +251,10 @@ START_TEST(the_background_cleaner_frees_the_next_places)
 }
 END_TEST
 
-/* Of a cache that has nearly gone, no more than a third is expected to go again; meanwhile main's misses change nothing. */
+/*
+ * Of a cache that has nearly gone, no more than a third is expected to go again; meanwhile main's
+ * misses change nothing.
+ */
 START_TEST(demand_has_a_limit_and_stops_the_target)
 {
 	struct page_heap *heap = &machine.volume.eviction.heap;
@@ -273,7 +281,10 @@ START_TEST(demand_has_a_limit_and_stops_the_target)
 }
 END_TEST
 
-/* The pages of a block that is in the way of a run are moved where they are hot, and readers find them. */
+/*
+ * The pages of a block that is in the way of a run are moved where they are hot, and readers find
+ * them.
+ */
 START_TEST(a_run_is_emptied_whatever_lies_in_it)
 {
 	const struct memory_request request = {

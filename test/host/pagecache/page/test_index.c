@@ -66,7 +66,10 @@ static struct cost cost_of_chance(struct random *random, unsigned bits, uint64_t
 	return cost;
 }
 
-/* A stride up to the largest with which the keys fit into a node: a power of two, an odd one, or a product of both. */
+/*
+ * A stride up to the largest with which the keys fit into a node: a power of two, an odd one, or a
+ * product of both.
+ */
 static uint64_t random_stride(struct random *random, uint64_t turns)
 {
 	const unsigned bits = (unsigned)random_below(random, PAGE_NUMBER_BITS - log2_ceil(turns));
@@ -134,7 +137,10 @@ START_TEST(no_power_of_two_costs_more_than_chance)
 }
 END_TEST
 
-/* As many pages as there are buckets, one behind the other: no two share a bucket, but where a lap ends, and then two. */
+/*
+ * As many pages as there are buckets, one behind the other: no two share a bucket, but where a lap
+ * ends, and then two.
+ */
 START_TEST(neighbours_have_neighbouring_buckets)
 {
 	struct random random;
@@ -160,8 +166,8 @@ START_TEST(neighbours_have_neighbouring_buckets)
 END_TEST
 
 /*
- * Neighbours in the cache and on the disk, across the end of a lap, leave with their blocks. Node 0 begins its first at bucket
- * 0.
+ * Neighbours in the cache and on the disk, across the end of a lap, leave with their blocks. Node 0
+ * begins its first at bucket 0.
  */
 START_TEST(neighbours_leave_across_the_end_of_a_lap)
 {

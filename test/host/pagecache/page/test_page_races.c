@@ -14,7 +14,10 @@ static struct page *cached_page(struct pageblock *pageblock)
 	platform_panic("no page in the block");
 }
 
-/* The cursor has come to a frame before its block was isolated, looks at it after a drain has dropped the page, and wins it. */
+/*
+ * The cursor has come to a frame before its block was isolated, looks at it after a drain has
+ * dropped the page, and wins it.
+ */
 START_TEST(a_frame_that_was_dropped_under_the_cursor_has_no_entry)
 {
 	const struct reclaim_target everywhere = { .highest = { UINT64_MAX } };
@@ -97,7 +100,10 @@ struct passing {
 	struct page *page; /* the last one that is cached, pinned */
 };
 
-/* One task detaches the volume; another one has found the page on a stale way, and has been preempted since. */
+/*
+ * One task detaches the volume; another one has found the page on a stale way, and has been
+ * preempted since.
+ */
 static void detach_or_unpin(void *context, unsigned index)
 {
 	struct passing *passing = context;
@@ -128,8 +134,9 @@ START_TEST(a_detach_waits_for_pins_in_passing)
 END_TEST
 
 /*
- * A move is under way: the page is in its old frame no more, and not in the new one yet. A discard of all comes by; it may end
- * only after the move, and without the page. The yields are for one that does not wait.
+ * A move is under way: the page is in its old frame no more, and not in the new one yet. A discard
+ * of all comes by; it may end only after the move, and without the page. The yields are for one
+ * that does not wait.
  */
 #define YIELDS 1000
 

@@ -112,8 +112,8 @@ START_TEST(it_can_be_switched_off)
 END_TEST
 
 /*
- * Many streams: a machine of 1 GB, and a disk that counts its requests, of 1 MB at most, and transfers nothing
- * -----------------
+ * Many streams: a machine of 1 GB, and a disk that counts its requests, of 1 MB at most, and
+ * transfers nothing -----------------
  */
 
 #define STREAMS 64
@@ -229,7 +229,10 @@ static struct cost cost_of(const struct load *load)
 	return cost;
 }
 
-/* Streams that take turns cost what as many cost alone, however they are cut into calls; and that is little. */
+/*
+ * Streams that take turns cost what as many cost alone, however they are cut into calls; and that
+ * is little.
+ */
 static void expect_as_one(struct load load)
 {
 	const uint64_t least = divide_round_up(load.bytes, MIB);
@@ -296,7 +299,8 @@ START_TEST(streams_at_equal_distances_are_no_stride)
 END_TEST
 
 /*
- * Beside 60 streams, later on, three times as many reads somewhere: these get nothing read ahead, and take no stream's place.
+ * Beside 60 streams, later on, three times as many reads somewhere: these get nothing read ahead,
+ * and take no stream's place.
  */
 START_TEST(random_readers_push_no_stream_out)
 {
@@ -321,7 +325,9 @@ START_TEST(random_readers_push_no_stream_out)
 }
 END_TEST
 
-/* Of a full cache, what was read ahead and not used yet is a tenth, however many streams there are. */
+/*
+ * Of a full cache, what was read ahead and not used yet is a tenth, however many streams there are.
+ */
 START_TEST(all_windows_together_have_a_share)
 {
 	struct pagecache_statistics statistics;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The dirty sets of a node against plain arrays: what is in which set, young or old, and what has left since when. */
+/*
+ * The dirty sets of a node against plain arrays: what is in which set, young or old, and what has
+ * left since when.
+ */
 #include "fake/cache_fixture.h"
 #include "host/host_test.h"
 #include "pagecache/writeback/dirty.h"
@@ -96,7 +99,10 @@ static struct page *first_of_model(enum dirty_kind kind, uint64_t number, bool o
 	return found;
 }
 
-/* What the sets say of a time may be late, never early; and it is right as soon as the set has turned since, twice at most. */
+/*
+ * What the sets say of a time may be late, never early; and it is right as soon as the set has
+ * turned since, twice at most.
+ */
 static void check_has_left(enum dirty_kind kind, uint64_t since)
 {
 	bool left = true;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What volumes may have dirty. One thread on the test's clock writes to disks of any speed, some of them silent, some with a
- * bad part, while memory comes and goes; disks work while it waits. Beside them stands a model: which pages are dirty, and
- * what each is charged. A wait that nothing can end is a panic.
+ * What volumes may have dirty. One thread on the test's clock writes to disks of any speed, some of
+ * them silent, some with a bad part, while memory comes and goes; disks work while it waits. Beside
+ * them stands a model: which pages are dirty, and what each is charged. A wait that nothing can end
+ * is a panic.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -34,7 +35,7 @@ static uint64_t below(uint64_t bound)
 	return random_below(&seed, bound);
 }
 
-/* Model ------------------------------------------------------------------------------------------------------------------- */
+/* Model ---------------------------------------------------------------------------------------- */
 
 static struct dirty_limits limits_of(const struct disk *disk)
 {
@@ -63,7 +64,10 @@ static bool is_in_flight(const struct disk *disk, uint64_t first, uint64_t pages
 	return false;
 }
 
-/* What others leave: all of it up to the disk's share of what was written lately, and half in any case. */
+/*
+ * What others leave: all of it up to the disk's share of what was written lately, and half in any
+ * case.
+ */
 static double limit_model(const struct disk *disk)
 {
 	const struct dirty_limits limits = limits_of(disk);
@@ -88,7 +92,10 @@ static uint64_t limit_of_all_model(void)
 	return (sum.blocks * BLOCK_BYTES + (free_bytes > low_bytes ? free_bytes - low_bytes : 0)) / PAGE_BYTES * 20 / 100;
 }
 
-/* The sums and the limits are those of the model; shares may be off by a request at the end of a period. */
+/*
+ * The sums and the limits are those of the model; shares may be off by a request at the end of a
+ * period.
+ */
 static void check(void)
 {
 	const struct dirty_limits any = limits_of(&disks[0]);
@@ -112,7 +119,10 @@ static void check(void)
 	ck_assert_uint_le(floors, MAX(any.all / 4, DISKS * 16u));
 }
 
-/* What the page at the end of an operation was charged: nothing, if it was dirty. Counts it as dirty. */
+/*
+ * What the page at the end of an operation was charged: nothing, if it was dirty. Counts it as
+ * dirty.
+ */
 static uint32_t charge_of(struct disk *disk, uint64_t number, uint64_t dirty_then)
 {
 	const struct dirty_limits limits = limits_of(disk);
@@ -142,8 +152,9 @@ static struct before look(const struct disk *disk)
 }
 
 /*
- * However other disks fare, a writer waits for no more than its own disk's work for what is dirty there, and for thrice
- * what it writes. If pages became dirty, they had room; a wait may have changed the limits since.
+ * However other disks fare, a writer waits for no more than its own disk's work for what is dirty
+ * there, and for thrice what it writes. If pages became dirty, they had room; a wait may have
+ * changed the limits since.
  */
 static void check_write(const struct disk *disk, const struct before *before, uint64_t pages)
 {
@@ -158,7 +169,10 @@ static void check_write(const struct disk *disk, const struct before *before, ui
 		ck_assert_uint_le(disk->dirty_count, MAX(MAX(max, limits.floor + failed), failed + pages));
 }
 
-/* Only for pages that cannot be written, if they fill this disk's limit, and are a quarter of what all may have dirty. */
+/*
+ * Only for pages that cannot be written, if they fill this disk's limit, and are a quarter of what
+ * all may have dirty.
+ */
 static void check_refused(const struct disk *disk, status_t status)
 {
 	const struct dirty_limits limits = limits_of(disk);
@@ -169,7 +183,7 @@ static void check_refused(const struct disk *disk, status_t status)
 	refused++;
 }
 
-/* Operations -------------------------------------------------------------------------------------------------------------- */
+/* Operations ----------------------------------------------------------------------------------- */
 
 /* A page, or a part of one. Of a silent disk only what needs no answer. */
 static void run_write(struct disk *disk)
@@ -360,8 +374,8 @@ static void read_anywhere(struct disk *disk)
 }
 
 /*
- * The first disk says nothing any more, with as much dirty as may be; memory is taken before or afterwards. The others are
- * read: each keeps some pages, as the wiring has it.
+ * The first disk says nothing any more, with as much dirty as may be; memory is taken before or
+ * afterwards. The others are read: each keeps some pages, as the wiring has it.
  */
 static void read_with_little_memory(unsigned taken_first)
 {

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Where writers wait: beside a disk that is silent, without I/O objects, and for mappings that may become dirty. */
+/*
+ * Where writers wait: beside a disk that is silent, without I/O objects, and for mappings that may
+ * become dirty.
+ */
 #include <string.h>
 
 #include "fake/cache_fixture.h"
@@ -12,8 +15,8 @@
 static struct cache_machine machine;
 
 /*
- * Two write to a silent disk until they wait; then one writes many times the limit to another disk, before the first one
- * wakes.
+ * Two write to a silent disk until they wait; then one writes many times the limit to another disk,
+ * before the first one wakes.
  */
 struct race {
 	struct cache_machine machine;
@@ -64,7 +67,7 @@ START_TEST(threads_write_beside_a_silent_disk)
 }
 END_TEST
 
-/* I/O objects -------------------------------------------------------------------------------------------------------------- */
+/* I/O objects ---------------------------------------------------------------------------------- */
 
 static struct io *objects[64];
 static unsigned object_count;
@@ -106,7 +109,7 @@ START_TEST(writers_keep_the_limit_while_there_is_no_io_object)
 }
 END_TEST
 
-/* Mappings ---------------------------------------------------------------------------------------------------------------- */
+/* Mappings ------------------------------------------------------------------------------------- */
 
 /* 1 MB of what is there already. */
 static status_t map_and_fill(unsigned number, struct mapping **mapping)

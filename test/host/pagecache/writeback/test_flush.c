@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Flushes over a disk with a volatile cache, which it loses when a flush fails and when it is reset: what a flush that returned
- * STATUS_OK said is on the medium, however pages were evicted, written again, and lost meanwhile; and what a flush says stops
- * being said when it has been repaired.
+ * Flushes over a disk with a volatile cache, which it loses when a flush fails and when it is
+ * reset: what a flush that returned STATUS_OK said is on the medium, however pages were evicted,
+ * written again, and lost meanwhile; and what a flush says stops being said when it has been
+ * repaired.
  */
 #include <string.h>
 
@@ -13,7 +14,7 @@
 
 static struct cache_machine machine;
 
-/* Losses ------------------------------------------------------------------------------------------------------------------- */
+/* Losses --------------------------------------------------------------------------------------- */
 
 START_TEST(a_flush_after_one_that_failed_writes_again_what_the_disk_forgot)
 {
@@ -89,7 +90,10 @@ START_TEST(what_was_evicted_and_lost_is_told_until_it_is_written_again_or_cleare
 }
 END_TEST
 
-/* It was written, and dirty again, or yet, when it is discarded. What was never written is the caller's to forget. */
+/*
+ * It was written, and dirty again, or yet, when it is discarded. What was never written is the
+ * caller's to forget.
+ */
 START_TEST(a_discard_of_what_the_disk_has_lost_is_told)
 {
 	struct node *node = &machine.volume.node;
@@ -141,7 +145,10 @@ END_TEST
 
 static void (*submit_to_disk)(struct block_device *device, struct block_request *request);
 
-/* The disk is reset when it has a write: before that ends, or after it, and then another flush sees to the loss at once. */
+/*
+ * The disk is reset when it has a write: before that ends, or after it, and then another flush sees
+ * to the loss at once.
+ */
 static void (*write_done)(struct block_request *request);
 static bool ends_first;
 
@@ -184,7 +191,10 @@ START_TEST(a_flush_sees_a_reset_while_it_writes)
 }
 END_TEST
 
-/* What write_done does, and between its look at the losses and its last page another one is counted. */
+/*
+ * What write_done does, and between its look at the losses and its last page another one is
+ * counted.
+ */
 START_TEST(a_loss_that_is_counted_while_a_write_ends_is_seen)
 {
 	struct volume *volume = &machine.volume;
@@ -227,7 +237,10 @@ static void retry(void)
 	ck_assert_uint_eq(cache_machine_statistics(&machine)->failed_pages, 0);
 }
 
-/* A page that could not be written, or was lost, before the disk's flush, and is written during that. */
+/*
+ * A page that could not be written, or was lost, before the disk's flush, and is written during
+ * that.
+ */
 START_TEST(what_is_repaired_while_the_disk_flushes_waits_for_the_next_flush)
 {
 	struct random random;
@@ -259,7 +272,10 @@ static void lose(void)
 	fake_block_reset(&machine.disk);
 }
 
-/* A flush that failed long ago is not told again: with a reset while the next one writes, that begins once more. */
+/*
+ * A flush that failed long ago is not told again: with a reset while the next one writes, that
+ * begins once more.
+ */
 START_TEST(a_flush_tells_of_itself_only)
 {
 	struct random random;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Flushes against a model: what a flush that returned STATUS_OK said is on the medium, after any writes, mappings, evictions,
- * discards, resets and failures; and a flush that failed without a fault fails for what is really lost.
+ * Flushes against a model: what a flush that returned STATUS_OK said is on the medium, after any
+ * writes, mappings, evictions, discards, resets and failures; and a flush that failed without a
+ * fault fails for what is really lost.
  */
 #include <string.h>
 
@@ -21,8 +22,8 @@ static void (*write_done)(struct block_request *request);
 #define SEEDS       6
 
 /*
- * machine.model is what was written, and what a reader of it all would see. The node is the second half of the pages that are
- * used, in another order; the volume's own node, the first half.
+ * machine.model is what was written, and what a reader of it all would see. The node is the second
+ * half of the pages that are used, in another order; the volume's own node, the first half.
  */
 static struct node nodes[2];
 static const struct extent extents[2][2] = {
@@ -77,7 +78,10 @@ static void submit_and_note(struct block_device *device, struct block_request *r
 	submit_to_disk(device, request);
 }
 
-/* Whether something of the node is not what was written last; `accept`: then that is what is expected from now on. */
+/*
+ * Whether something of the node is not what was written last; `accept`: then that is what is
+ * expected from now on.
+ */
 static bool is_damaged(unsigned node, bool accept)
 {
 	unsigned char page[PAGE_BYTES];
@@ -197,7 +201,10 @@ static void flush_and_check(struct random *random)
 	machine.disk.fail_flushes = machine.disk.fail_writes = false;
 }
 
-/* What has not been written is given up; what has been is the disk's to keep, and a flush tells when it did not. */
+/*
+ * What has not been written is given up; what has been is the disk's to keep, and a flush tells
+ * when it did not.
+ */
 static void discard_some(struct random *random, unsigned node)
 {
 	const uint64_t any = random_below(random, node_pages(&nodes[node]));
@@ -304,7 +311,10 @@ static void write_all(struct random *random)
 	}
 }
 
-/* When all has been written anew, nothing is left to be told. Ranges that were joined while some went may need it twice. */
+/*
+ * When all has been written anew, nothing is left to be told. Ranges that were joined while some
+ * went may need it twice.
+ */
 static void repair(struct random *random)
 {
 	write_all(random);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Flushes of two volumes of one disk, which loses what both have written; by one thread, and by many at once. */
+/*
+ * Flushes of two volumes of one disk, which loses what both have written; by one thread, and by
+ * many at once.
+ */
 #include <pthread.h>
 #include <string.h>
 
@@ -11,8 +14,8 @@ static struct cache_machine machine;
 static char ignored[2]; /* what is logged */
 
 /*
- * The disk loses what two volumes have written, in a flush of one. The other one's flush comes when the disk has failed, before
- * that is seen.
+ * The disk loses what two volumes have written, in a flush of one. The other one's flush comes when
+ * the disk has failed, before that is seen.
  */
 static struct volume other;
 static struct flush other_flush;
@@ -88,7 +91,7 @@ START_TEST(threads_flush_two_volumes_of_a_disk_one_after_the_other)
 }
 END_TEST
 
-/* Threads ------------------------------------------------------------------------------------------------------------------ */
+/* Threads -------------------------------------------------------------------------------------- */
 
 #define WRITERS       3u
 #define WRITER_PAGES  40u
@@ -193,8 +196,8 @@ START_TEST(threads_that_flush_at_once_are_told_the_truth)
 END_TEST
 
 /*
- * What is written past the page cache, to the same disk, is flushed in turn with a volume. When that flush fails, the disk has
- * lost what the volume has written, too.
+ * What is written past the page cache, to the same disk, is flushed in turn with a volume. When
+ * that flush fails, the disk has lost what the volume has written, too.
  */
 START_TEST(a_flush_past_the_page_cache_that_fails_is_seen)
 {

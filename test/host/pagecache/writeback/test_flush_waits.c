@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* What a flush waits for, and for how long: its own pages and no others, once each, and not beyond a deadline. */
+/*
+ * What a flush waits for, and for how long: its own pages and no others, once each, and not beyond
+ * a deadline.
+ */
 #include <string.h>
 
 #include "fake/cache_fixture.h"
@@ -61,7 +64,10 @@ START_TEST(a_flush_of_a_node_visits_only_its_pages)
 }
 END_TEST
 
-/* What a writer dirties while the flush goes on is not the flush's: the writer stays ahead for ever here. */
+/*
+ * What a writer dirties while the flush goes on is not the flush's: the writer stays ahead for ever
+ * here.
+ */
 static void (*submit_to_disk)(struct block_device *device, struct block_request *request);
 static uint64_t dirtied;
 
@@ -111,7 +117,10 @@ START_TEST(a_failed_page_is_tried_once_by_each_flush_of_its_node)
 }
 END_TEST
 
-/* As the cleaners ask for it, of a page that they have seen dirty before its write failed: the next try is not theirs. */
+/*
+ * As the cleaners ask for it, of a page that they have seen dirty before its write failed: the next
+ * try is not theirs.
+ */
 START_TEST(a_page_that_has_failed_is_not_written_ahead)
 {
 	struct page *failed;
@@ -135,7 +144,10 @@ START_TEST(a_page_that_has_failed_is_not_written_ahead)
 }
 END_TEST
 
-/* The disk is reset while it writes, twice in one flush, and another node's flush sees to that. It had no cache to lose. */
+/*
+ * The disk is reset while it writes, twice in one flush, and another node's flush sees to that. It
+ * had no cache to lose.
+ */
 static struct block_request *held_write;
 
 static void hold_writes(struct block_device *device, struct block_request *request)
@@ -193,7 +205,10 @@ START_TEST(the_background_tries_all_failed_pages_in_turn)
 }
 END_TEST
 
-/* Old pages are written, however long a mapping stays, and however often sets have turned meanwhile. */
+/*
+ * Old pages are written, however long a mapping stays, and however often sets have turned
+ * meanwhile.
+ */
 START_TEST(a_mapping_may_last_for_any_number_of_passes)
 {
 	struct pagecache_config config = cache_machine_config;
@@ -244,7 +259,10 @@ START_TEST(direct_reads_of_a_node_do_not_wait_for_a_mapping_of_another)
 }
 END_TEST
 
-/* A mapping that is forgotten, and a disk that does not answer, hold up neither other volumes nor the end. */
+/*
+ * A mapping that is forgotten, and a disk that does not answer, hold up neither other volumes nor
+ * the end.
+ */
 START_TEST(threads_that_switch_off_do_not_wait_for_ever)
 {
 	static char log[4096];
@@ -324,7 +342,10 @@ START_TEST(a_flush_of_what_is_clean_needs_no_io_object)
 }
 END_TEST
 
-/* The background writer has come by while a mapping had the page, and there is no I/O object when that ends. */
+/*
+ * The background writer has come by while a mapping had the page, and there is no I/O object when
+ * that ends.
+ */
 START_TEST(what_a_mapping_leaves_is_written_by_age_without_an_io_object)
 {
 	struct mapping *mapping;
@@ -407,7 +428,10 @@ START_TEST(a_volume_that_comes_meanwhile_is_for_the_next_flush)
 }
 END_TEST
 
-/* Each gets the end of its own flush or of a later one, however soon the next call begins another one. */
+/*
+ * Each gets the end of its own flush or of a later one, however soon the next call begins another
+ * one.
+ */
 #define FLUSHERS 4
 
 static void flush_all_again(void *context, unsigned index)

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* What was flushed is on the disk after a power cut at any point, whatever the disk made of the writes that were under way. */
+/*
+ * What was flushed is on the disk after a power cut at any point, whatever the disk made of the
+ * writes that were under way.
+ */
 #include <stdlib.h>
 #include <string.h>
 

@@ -192,7 +192,10 @@ START_TEST(crc_like_bit_by_bit)
 }
 END_TEST
 
-/* Beside counting how many are smaller: each number of which n are smaller is at n, or right behind another one like it. */
+/*
+ * Beside counting how many are smaller: each number of which n are smaller is at n, or right behind
+ * another one like it.
+ */
 START_TEST(numbers_are_sorted)
 {
 	uint64_t numbers[100], before[100];

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Dates beside the C library's, and what the CMOS clock's registers mean beside all that they can hold. */
+/*
+ * Dates beside the C library's, and what the CMOS clock's registers mean beside all that they can
+ * hold.
+ */
 #include "host/host_test.h"
 
 #include <time.h>
@@ -102,7 +105,7 @@ START_TEST(what_is_no_date_is_refused)
 }
 END_TEST
 
-/* The CMOS clock ---------------------------------------------------------------------------------------------------------- */
+/* The CMOS clock ------------------------------------------------------------------------------- */
 
 static uint8_t coded(unsigned value, uint8_t status_b)
 {

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The graph of lock classes, beside a matrix of what is reachable: random nests of spinlocks and mutexes, in random order. */
+/*
+ * The graph of lock classes, beside a matrix of what is reachable: random nests of spinlocks and
+ * mutexes, in random order.
+ */
 #include "host/host_test.h"
 
 #include <stdio.h>
@@ -74,7 +77,10 @@ static struct nest random_nest(struct random *random)
 	return nest;
 }
 
-/* reachable[a][b]: b is taken, by some way, while a is held. False: the nest closes a cycle, and nothing has changed. */
+/*
+ * reachable[a][b]: b is taken, by some way, while a is held. False: the nest closes a cycle, and
+ * nothing has changed.
+ */
 static bool model_take(bool reachable[CLASSES][CLASSES], const struct nest *nest)
 {
 	bool after[CLASSES][CLASSES];

@@ -204,14 +204,20 @@ START_TEST(an_area_of_others_is_refused)
 	disk.panic_blocks = 3;
 	for (unsigned i = 0; i < 500; i++) {
 		memset(disk.blocks, 0, sizeof(disk.blocks));
-		/* All zero: it may become a log. With the marker, and nothing else of sense: it is one. */
+		/*
+		 * All zero: it may become a log. With the marker, and nothing else of sense: it is
+		 * one.
+		 */
 		ck_assert_int_eq(load(&area, memory), STATUS_OK);
 		ck_assert(area.is_new);
 		log_marker_write(disk.blocks[0]);
 		disk.blocks[1 + random_below(&random, 12)][random_below(&random, LOG_BLOCK_BYTES)] = 1;
 		ck_assert_int_eq(load(&area, memory), STATUS_OK);
 		ck_assert(!area.is_new);
-		/* One wrong byte anywhere in the marker's block, or without a marker one anywhere at all. */
+		/*
+		 * One wrong byte anywhere in the marker's block, or without a marker one anywhere
+		 * at all.
+		 */
 		if (i % 2)
 			memset(disk.blocks, 0, sizeof(disk.blocks));
 		disk.blocks[i % 2 ? random_below(&random, 13) : 0][random_below(&random, LOG_BLOCK_BYTES)] ^= 0x80;

@@ -11,7 +11,10 @@
 #define SEED    7
 #define LETTERS 6 /* of a random word, at most */
 
-/* By definition: the fewest letters inserted, left out, replaced, or swapped with their neighbours, each letter once. */
+/*
+ * By definition: the fewest letters inserted, left out, replaced, or swapped with their neighbours,
+ * each letter once.
+ */
 static unsigned letters_between(const char *a, const char *b)
 {
 	unsigned best;
@@ -116,7 +119,9 @@ START_TEST(words_are_checked_before_they_count)
 }
 END_TEST
 
-/* One letter of a known key more, less, or another one is no key, wherever it stands in the line. */
+/*
+ * One letter of a known key more, less, or another one is no key, wherever it stands in the line.
+ */
 START_TEST(keys_with_a_slip_are_unknown)
 {
 	struct random random;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The pager with random texts, pages and keys, beside a model that has the whole text and counts its lines. */
+/*
+ * The pager with random texts, pages and keys, beside a model that has the whole text and counts
+ * its lines.
+ */
 #include "host/host_test.h"
 #include "host/platform_host.h"
 #include "runtime/base/bits.h"
@@ -111,7 +114,10 @@ START_TEST(all_is_shown_in_order_a_page_at_a_time)
 }
 END_TEST
 
-/* A command that takes long, one that writes more than can be held, and a terminal without pages: nothing is asked. */
+/*
+ * A command that takes long, one that writes more than can be held, and a terminal without pages:
+ * nothing is asked.
+ */
 START_TEST(what_is_no_list_is_shown_as_it_comes)
 {
 	static char text[TEXT_MAX];

@@ -256,7 +256,10 @@ START_TEST(keys_become_text)
 	     "\x01"
 	     "a");
 	type(&keyboard, (const uint8_t[]){ 0xe0, 0x48, 0xe0, 0xc8, 0xe0, 0x53, 0x4b, 0xe0, 0x1c, 0 }, "\x1b[A\x1b[3~\x1b[D\n");
-	/* What real keyboards send around extended keys while Num Lock is on, and keys without a meaning. */
+	/*
+	 * What real keyboards send around extended keys while Num Lock is on, and keys without a
+	 * meaning.
+	 */
 	type(&keyboard, (const uint8_t[]){ 0xe0, 0x2a, 0xe0, 0x4d, 0xe0, 0xaa, 0x23, 0x3b, 0x58, 0x7f, 0xfe, 0 }, "\x1b[Ch");
 }
 END_TEST
