@@ -18,8 +18,10 @@
 #endif
 CONFIG_RANGE(KERNEL_CPUS_MAX, 1, 64, "the kernel's tables hold 64");
 
-/* A task's turn, in milliseconds, while another one of the same priority waits for the CPU. Long against a task switch (some
- * microseconds), short for a user at the monitor. */
+/*
+ * A task's turn, in milliseconds, while another one of the same priority waits for the CPU. Long
+ * against a task switch (some microseconds), short for a user at the monitor.
+ */
 #ifndef KERNEL_SLICE_MS
 #define KERNEL_SLICE_MS 5
 #endif

@@ -28,8 +28,10 @@
 #define RETAIN_BYTES     BLOCK_BYTES
 #define READ_BYTES       (1 * MIB)
 #define READ_PAGES       (READ_BYTES / PAGE_BYTES)
-/* How far from its keep one may be, and how much one may give that should not yet: what is half full or retained, and a
- * block for each that is asked. */
+/*
+ * How far from its keep one may be, and how much one may give that should not yet: what is half
+ * full or retained, and a block for each that is asked.
+ */
 #define SLACK_BYTES (8 * BLOCK_BYTES)
 
 struct side {

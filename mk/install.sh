@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# install.sh place FOLDER: fails, with a message, if that is no folder to install into. install.sh
-# install FOLDER BUILD: puts what programs need to be built, and started in QEMU, into a folder of
-# its own: headers, libraries (as built by BUILD, and by BUILD/debug with DEBUG=1), the wiring and
-# config.h as source, tools, launcher, and the example that `make new` copies. The names are those
-# of the source tree, so that one set of rules serves both.
+# install.sh place FOLDER: fails, with a message, if that is no folder to install into.
+#
+# install.sh install FOLDER BUILD: puts what programs need to be built, and started in QEMU, into a
+# folder of its own: headers, libraries (as built by BUILD, and by BUILD/debug with DEBUG=1), the
+# wiring and config.h as source, tools, launcher, and the example that `make new` copies. The names
+# are those of the source tree, so that one set of rules serves both.
 set -euo pipefail
 
 action=$1 folder=${2/#\~\//$HOME/}

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 # program.sh folder FOLDER LINK: prints a name of the program's folder that make can bear: its own,
-# or, if that has blanks or signs that make or a shell reads, that of a link to it. program.sh
-# sources FOLDER: prints the C and assembler files in it, relative to it. Left out are hidden
-# folders, folders that builds made, and folders named host, whose programs run elsewhere.
+# or, if that has blanks or signs that make or a shell reads, that of a link to it.
+#
+# program.sh sources FOLDER: prints the C and assembler files in it, relative to it. Left out are
+# hidden folders, folders that builds made, and folders named host, whose programs run elsewhere.
 set -euo pipefail
 
 plain='^[A-Za-z0-9_./+@-]+$'

@@ -59,8 +59,10 @@ void testbed_warm(struct testbed *testbed);
 /* Stops the loads, compares what they wrote, and frees them. */
 void testbed_end(struct testbed *testbed);
 
-/* STATUS_CORRUPT: something failed. Figures that were missed are only reported: they want a machine of some
- * size. */
+/*
+ * STATUS_CORRUPT: something failed. Figures that were missed are only reported: they want a machine
+ * of some size.
+ */
 status_t testbed_status(const struct testbed *testbed) MUST_CHECK;
 
 /*

@@ -108,14 +108,14 @@ void memory_commands_register(struct memory *memory, struct command_table *table
 {
 	static const struct memory_command commands[] = {
 		{ { .name = "mem", .help = "memory in numbers" }, mem_print },
-		{ { .name = "mem owners", .help = "who holds how much memory" }, memory_print_owners },
+		{ { .name = "mem owners", .help = "how much memory each owner holds" }, memory_print_owners },
 		{ { .name = "mem map", .help = "the blocks as a picture, by owner and temperature" }, map_print },
 		{ { .name = "heaps", .help = "all objcaches and heaps: what is used, kept and free", .run = heaps_run }, NULL },
 		{ { .name = "heaps leaks",
 		    .help = "what is allocated, and by whom, as far as that is known",
 		    .run = heaps_leaks_run },
 		  NULL },
-		{ { .name = "cleaners", .help = "who gives memory, in order, and what each gave" }, cleaners_print },
+		{ { .name = "cleaners", .help = "what gives memory, in order, and how much each gave" }, cleaners_print },
 		{ { .name = "dma", .help = "the DMA buffers of each device" }, dma_run },
 		{ { .name = "drain", .arguments = "BYTES", .help = "ask the cleaners for memory (64M, 1G)", .run = drain_run },
 		  NULL },

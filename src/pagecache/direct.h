@@ -9,9 +9,9 @@
  * page elsewhere that cannot be written does not make it fail. It never waits for a flush of the
  * device.
  *
- * A segment may lie in another device's memory, at the address of its BAR (drivers/pci.h). The two
- * devices then exchange data without a copy in RAM, if the machine forwards such accesses; not
- * every machine does between different root ports. A write that covers pages in part needs that
+ * A segment may lie in another device's memory, at the address of its BAR (drivers/pci/pci.h).
+ * The two devices then exchange data without a copy in RAM, if the machine forwards such accesses;
+ * not every machine does between different root ports. A write that covers pages in part needs that
  * memory mapped at its physical address, as pci_bar_map does.
  */
 #pragma once

@@ -214,7 +214,9 @@ IMAGE_TEST(disk_that_vanishes_ends_its_requests)
 	struct disk_place place;
 
 	for (unsigned i = 0; i < count; i++) {
-		/* A controller may take many seconds to become ready, and is waited for; that is tested on the larger machines.
+		/*
+		 * A controller may take many seconds to become ready, and is waited for; that is
+		 * tested on the larger machines.
 		 */
 		if (strncmp(disks[i]->name, "nvme", 4) == 0 && platform_cpu_count() == 1)
 			continue;

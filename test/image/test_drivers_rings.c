@@ -150,8 +150,10 @@ IMAGE_TEST(nvme_cuts_requests_as_prp_entries_demand)
 
 	*request = (struct fake_request){
 		.request = { BLOCK_WRITE, MIB, request->segments, 4, 0, fake_done, { 0 }, { 0 } },
-		/* Within a page, on to its end and the next ones; then a gap that needs a new command; then more than one
-		   takes. */
+		/*
+		 * Within a page, on to its end and the next ones; then a gap that needs a new
+		 * command; then more than one takes.
+		 */
 		.segments = { { { 0x10200 }, 0x400 },
 			      { { 0x10600 }, 0x2a00 },
 			      { { 0x20400 }, 0x200 },

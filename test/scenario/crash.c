@@ -222,10 +222,6 @@ static void drainer_run(void *context)
 	}
 }
 
-/*
- * -------------------------------------------------------------------------------------------------------------------------
- */
-
 /* A disk that is not all zero may hold what is dear. */
 static status_t check_empty(struct crash *self, void *buffer)
 {

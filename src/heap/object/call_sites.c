@@ -48,7 +48,7 @@ void call_sites_write(struct call_sites *sites, const char *prefix, void (*line)
 				most = sum;
 		if (most->objects == 0)
 			return;
-		const char *who = most->site ? platform_code_name(name, sizeof(name), most->site) : "somebody";
+		const char *who = most->site ? platform_code_name(name, sizeof(name), most->site) : "unknown code";
 		format_text(text, sizeof(text), "%s%llu objects, %llu bytes, allocated by %s", prefix,
 			    (unsigned long long)most->objects, (unsigned long long)most->bytes,
 			    most == others ? "others" : who);

@@ -65,8 +65,11 @@ struct block_device {
 	bool write_cache;       /* flush does something */
 	_Atomic bool gone;      /* set by the driver, for good: requests complete with STATUS_GONE */
 	_Atomic uint32_t users; /* that keep it; BLOCK_DEVICE_RETIRED: its driver is being removed */
-	/* Times that the volatile cache may have been lost: a flush failed (its submitter counts), or the device was reset (its
-	 * driver counts, when no request is under way at the device, and before any of those ends). */
+	/*
+	 * Times that the volatile cache may have been lost: a flush failed (its submitter
+	 * counts), or the device was reset (its driver counts, when no request is under way at
+	 * the device, and before any of those ends).
+	 */
 	_Atomic uint64_t cache_losses;
 	/*
 	 * A flush is under way, from its submit until its submitter has counted a loss or none. A

@@ -29,7 +29,9 @@ static inline void completion_signal(struct completion *completion)
 	platform_wake(&completion->done);
 }
 
-/* STATUS_OK once signalled, STATUS_TIMEOUT when `deadline_ns` (platform_now_ns) passed before. Only where platform_may_sleep().
+/*
+ * STATUS_OK once signalled, STATUS_TIMEOUT when `deadline_ns` (platform_now_ns) passed before. Only
+ * where platform_may_sleep().
  */
 static inline status_t completion_wait(struct completion *completion, uint64_t deadline_ns)
 {

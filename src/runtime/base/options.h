@@ -28,7 +28,9 @@ struct option_name {
 	} while (0)
 #define OPTION_NAME(option_key, option_is_number) OPTION_NAME_CHECKED(option_key, option_is_number, NULL)
 
-/* Copies the value of `key` into `buffer` (cut to fit, NUL-terminated) and returns it; NULL and no change without such a key.
+/*
+ * Copies the value of `key` into `buffer` (cut to fit, NUL-terminated) and returns it; NULL and no
+ * change without such a key.
  */
 #define options_get(line, key, buffer, size)                                                                                   \
 	({                                                                                                                     \

@@ -83,9 +83,7 @@ static void unlock(uint64_t state)
 	platform_interrupts_restore(state);
 }
 
-/*
- * Gives the UART what it takes at once. Returns false when nothing moved though something is left.
- */
+/* Gives the UART what it takes at once. False: nothing moved, though something is left. */
 static bool serial_pump_locked(void)
 {
 	const size_t tail = console.serial_tail % SERIAL_BYTES;

@@ -18,7 +18,8 @@ struct interrupt_frame;
 size_t backtrace_collect(uint64_t frame_pointer, uint64_t *addresses, size_t max);
 
 /*
- * Prints "    0x... function+0x12", one line for each address, `first` (0: none) before those of the chain.
+ * Prints "    0x... function+0x12", one line for each address, `first` (0: none) before those of
+ * the chain.
  */
 void backtrace_print(uint64_t first, uint64_t frame_pointer);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Where the CPU enters C: from the loader, and at exceptions and interrupts. The stubs, 16 bytes each, bring every vector to one
- * form (interrupt_frame.h): those that push no error code push a 0.
+ * Where the CPU enters C: from the loader, and at exceptions and interrupts. The stubs, 16 bytes
+ * each, bring every vector to one form (interrupt_frame.h): those that push no error code push a 0.
  */
 	.section .text.entry, "ax"
 
@@ -16,7 +16,10 @@ kernel_entry:
 	ud2
 	.size kernel_entry, . - kernel_entry
 
-/* Vectors with an error code: Intel SDM volume 3, table 6-1, and for 29 and 30 AMD's manual, volume 2, table 8-1. */
+/*
+ * Vectors with an error code: Intel SDM volume 3, table 6-1, and for 29 and 30 AMD's manual, volume
+ * 2, table 8-1.
+ */
 #define HAS_ERROR_CODE(vector) \
 	((vector) == 8 || ((vector) >= 10 && (vector) <= 14) || (vector) == 17 || (vector) == 21 || (vector) == 29 || (vector) == 30)
 

@@ -391,10 +391,7 @@ static bool is_ram(enum boot_memory_type type)
 	       type == BOOT_MEMORY_ACPI;
 }
 
-/*
- * Neighbours of different types are mapped in one piece, for the sake of large pages; the image is
- * left out, and page 0.
- */
+/* Neighbours are mapped in one piece, for the sake of large pages; not the image, nor page 0. */
 static void ram_map(const struct boot_info *boot)
 {
 	uint64_t image_start = boot->image.start.value, image_end = image_start + boot->image.bytes;
@@ -431,10 +428,7 @@ static void framebuffer_map(const struct boot_framebuffer *framebuffer)
 	uint64_t start = align_down(framebuffer->base.value, PAGE_BYTES);
 	uint64_t end = align_up(framebuffer->base.value + framebuffer->bytes, PAGE_BYTES);
 
-	/*
-	 * Integrated graphics may have it in what the memory map calls RAM; then it is mapped
-	 * already.
-	 */
+	/* With integrated graphics it may lie in what is mapped as RAM already. */
 	if (framebuffer->format != BOOT_PIXEL_NONE && !paging_translate(start, NULL, NULL))
 		start_up_map(start, end, PAGING_WRITE | PAGING_WRITE_COMBINING, level_max);
 }

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* context_switch(void **save, void *load): see context.h; the layout on the stack is struct saved in context.c. */
+/*
+ * context_switch(void **save, void *load): see context.h; the layout on the stack is struct saved
+ * in context.c.
+ */
 	.text
 	.globl	context_switch
 	.hidden	context_switch

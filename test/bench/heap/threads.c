@@ -46,8 +46,10 @@ static struct {
 	_Alignas(64) char *entries[ENTRIES];
 } ring;
 
-/* Where there is no allocator, the objects are these: one at each place of the ring, since two threads on one would measure
- * that. */
+/*
+ * Where there is no allocator, the objects are these: one at each place of the ring, since two
+ * threads on one would measure that.
+ */
 static char spare[ENTRIES][SUBJECT_SMALL_BYTES];
 
 static inline char *passed_alloc(uint64_t number)

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * heap_SUBJECT                      names of the workloads, one a line, and behind them "counted", or "timed" if only the time
- * varies heap_SUBJECT NAME time [SLICES]   measures and prints figures, one a line: a key and a value heap_SUBJECT NAME count
- * runs a counted workload once, for counting instructions from outside, and prints the calls
+ *	heap_SUBJECT                      names of the workloads, one a line, and behind each "counted",
+ *	                                  or "timed" if only its time varies
+ *	heap_SUBJECT NAME time [SLICES]   measures and prints figures, one a line: a key and a value
+ *	heap_SUBJECT NAME count           runs a counted workload once, for counting instructions from
+ *	                                  outside, and prints the calls
  *
  * A process measures one workload, so that none finds what another one has left in the heap.
  */

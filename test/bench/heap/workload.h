@@ -13,7 +13,9 @@
 
 struct workload {
 	const char *name;
-	/* Counted ones. `operations` is what is timed at once, `counted` what is counted under valgrind, after as many before.
+	/*
+	 * Counted ones. `operations` is what is timed at once, `counted` what is counted under
+	 * valgrind, after as many before.
 	 */
 	void (*prepare)(void); /* may be NULL */
 	void (*run)(uint64_t operations);

@@ -134,8 +134,7 @@ static EFI_SYSTEM_TABLE firmware_table = { .RuntimeServices = &runtime_services 
 static const struct loader loader = { .system = &firmware_table, .services = &services, .image = &image };
 static struct boot_info boot;
 
-/* The memory map ------------------------------------------------------------------------------------------------------------
- */
+/* The memory map ------------------------------------------------------------------------------- */
 
 static void map_add(uint32_t type, uint64_t start_page, uint64_t pages, uint64_t attributes)
 {
@@ -244,8 +243,7 @@ START_TEST(exit_gives_up)
 }
 END_TEST
 
-/* The command line ----------------------------------------------------------------------------------------------------------
- */
+/* The command line ----------------------------------------------------------------------------- */
 
 static void options_check(const CHAR16 *options, size_t units, const char *file, const char *line, const char *source)
 {

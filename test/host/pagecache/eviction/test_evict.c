@@ -19,7 +19,9 @@
 
 static struct cache_machine machines[TWINS];
 
-/* The pages of a block: neighbours on the disk, mostly; some cached by a second node, some read ahead, dirty, hit, or missing.
+/*
+ * The pages of a block: neighbours on the disk, mostly; some cached by a second node, some read
+ * ahead, dirty, hit, or missing.
  */
 static void fill_block(struct cache_machine *machine, struct pageblock *pageblock, struct random *random)
 {

@@ -187,8 +187,7 @@ START_TEST(pages_to_be_filled_lie_apart_and_are_written)
 }
 END_TEST
 
-/* Random operations beside random mappings ------------------------------------------------------------------------------------
- */
+/* Random operations beside random mappings ----------------------------------------------------- */
 
 #define SLOTS      32
 #define SLOT_PAGES 300 /* of the disk, for each; a mapping lies within its slot */

@@ -34,7 +34,9 @@ static uint64_t at(uint64_t offset)
 	return (uintptr_t)region + offset;
 }
 
-/* Low memory; a range that begins and ends within blocks and holds 3 whole ones; one of 4 whole blocks; two within one block.
+/*
+ * Low memory; a range that begins and ends within blocks and holds 3 whole ones; one of 4 whole
+ * blocks; two within one block.
  */
 static uint64_t machine_start(void)
 {
