@@ -129,8 +129,7 @@ $(BUILD)/weir.efi $(BUILD)/weir_test.efi: $(BUILD)/%.efi: $(BUILD)/%.elf
 	@echo "  EFI  $@"
 	$(Q)$(OBJCOPY) -S $(EFI_SECTIONS:%=-j %) --target efi-app-x86_64 --file-alignment 512 --section-alignment 4096 $< $@
 
-# Media and machines
-# ------------------------------------------------------------------------------------------------------
+# Media and machines -------------------------------------------------------------------------------
 
 $(BUILD)/weir.iso $(BUILD)/weir.img: $(BUILD)/weir.%: $(BUILD)/$(IMAGE).efi $(ROOT)boot/media.sh FORCE
 	@echo "  $*  $@"

@@ -231,8 +231,7 @@ bench-heap: bench-heap-programs
 	@boot/setup.sh install peers || echo "Going on without."
 	@BUILD=$(BUILD) test/bench/heap/run.sh
 
-# Checks of the sources
-# ------------------------------------------------------------------------------------------------------
+# Checks of the sources ----------------------------------------------------------------------------
 
 C_SOURCES = $(shell git ls-files -co --exclude-standard '*.c')
 C_FILES = $(C_SOURCES) $(shell git ls-files -co --exclude-standard '*.h')
