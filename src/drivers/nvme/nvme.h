@@ -13,7 +13,7 @@
  *    after it was disabled, or after it lost the right to DMA.
  * 3. PRP lists lie beside the slots of each queue, so nothing is allocated for a request.
  *
- * Locks: each queue has its own [Q]; [A] guards the admin queue. None is held while another one is
+ * Locks: each queue has its own [Q]; [NA] guards the admin queue. None is held while another one is
  * taken.
  */
 #pragma once
@@ -28,12 +28,12 @@
  */
 struct nvme_admin {
 	struct spinlock lock;
-	struct nvme_ring ring; /* [A] */
+	struct nvme_ring ring; /* [NA] */
 	struct nvme_ring_memory memory;
-	bool open;                         /* [A] the controller is enabled */
-	uint16_t id;                       /* [A] of the command under way */
+	bool open;                         /* [NA] the controller is enabled */
+	uint16_t id;                       /* [NA] of the command under way */
 	_Atomic uint32_t done;             /* [a] */
-	struct nvme_completion completion; /* [A] */
+	struct nvme_completion completion; /* [NA] */
 };
 
 struct nvme {

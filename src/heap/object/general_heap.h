@@ -33,7 +33,7 @@
  * Contexts: as objcache.h; a drain, the counts, init and fini in tasks only. A handler gets no run,
  * and a run that it frees waits until a task allocates, frees or drains runs of this heap.
  *
- * Lock: [S] `class_lock`, a leaf.
+ * Lock: [SC] `class_lock`, a leaf.
  */
 #pragma once
 
@@ -62,20 +62,20 @@ struct general_heap_config {
 struct general_heap_class {
 	char name[GENERAL_HEAP_NAME_BYTES]; /* [I] */
 	uint8_t power;                      /* [I] the class of the next power of two */
-	_Atomic bool is_own;                /* [S], read without: it serves itself, instead of `power` */
+	_Atomic bool is_own;                /* [SC], read without: it serves itself, instead of `power` */
 	_Atomic uint32_t samples;           /* magazines loaded for it lately, about */
 	_Atomic uint64_t used_before;       /* objects at the last drain */
 };
 
 struct general_heap {
 	/*
-	 * [S], read without: the serving cache by (bytes - 1) / 16; first, which saves an
+	 * [SC], read without: the serving cache by (bytes - 1) / 16; first, which saves an
 	 * instruction
 	 */
 	struct objcache *_Atomic small[GENERAL_HEAP_SMALL_BYTES / 16];
 	struct caching_heap caching;
 	struct objcache_map map;           /* [I] */
-	_Atomic uint32_t own_classes;      /* [S], read without: own ones, no powers of two */
+	_Atomic uint32_t own_classes;      /* [SC], read without: own ones, no powers of two */
 	uint8_t steps[GENERAL_HEAP_STEPS]; /* [I] the first class that may be large enough */
 	struct general_heap_config config; /* [I] */
 	struct block_heap *heap;           /* [I] */
@@ -85,7 +85,7 @@ struct general_heap {
 	unsigned classes;                /* [I] */
 	struct objcache *cache;          /* [I] by class, smallest first */
 	struct list *_Atomic freed_runs; /* runs that handlers freed: a stack, by `next` */
-	struct spinlock class_lock;      /* [S] not taken in handlers */
+	struct spinlock class_lock;      /* [SC] not taken in handlers */
 	struct objcache_group group;     /* of all classes */
 	struct general_heap_class class_info[GENERAL_HEAP_CLASSES_MAX];
 };

@@ -17,7 +17,7 @@
  * 3. An object counts as a whole load of a magazine in the choice of guarded objects
  *    (guard_pool.h): most bugs are in drivers.
  *
- * Locks: registry [R] -> this heap [O], which is taken with interrupts held; no lock is taken
+ * Locks: registry [TH] -> this heap [O], which is taken with interrupts held; no lock is taken
  * under it. Contexts: as the general heap.
  */
 #pragma once
@@ -27,13 +27,13 @@
 
 struct tracked_heaps {
 	struct spinlock lock;
-	struct list list; /* [R] */
+	struct list list; /* [TH] */
 };
 
 struct tracked_heap {
 	struct heap heap;            /* what the owner allocates from */
 	struct general_heap *parent; /* [I] */
-	struct list link;            /* [R] */
+	struct list link;            /* [TH] */
 	struct spinlock lock;
 	struct list objects; /* [O] struct tracked_object, the latest first */
 };

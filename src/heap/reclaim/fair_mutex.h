@@ -12,7 +12,7 @@
  *    (platform_lend_priority). A task in line counts with its own priority: it holds no other mutex
  *    of this kind, which could lend it one.
  *
- * Not recursive. Only where platform_may_sleep(). Lock [L]: mutex->lock, a leaf.
+ * Not recursive. Only where platform_may_sleep(). Lock [FM]: mutex->lock, a leaf.
  */
 #pragma once
 
@@ -31,10 +31,10 @@ enum urgency {
 
 struct fair_mutex {
 	struct spinlock lock;
-	const void *_Atomic holder; /* [L] the holder, or NULL; it looks for itself without */
-	_Atomic int wanted;         /* [L] highest urgency in line, -1: none waits; read without */
-	unsigned lent;              /* [L] priority that the holder has from those in line; 0: none */
-	struct list line;           /* [L] tasks that wait, in the order in which they came */
+	const void *_Atomic holder; /* [FM] the holder, or NULL; it looks for itself without */
+	_Atomic int wanted;         /* [FM] highest urgency in line, -1: none waits; read without */
+	unsigned lent;              /* [FM] priority that the holder has from those in line; 0: none */
+	struct list line;           /* [FM] tasks that wait, in the order in which they came */
 	const char *name;           /* [I] */
 };
 

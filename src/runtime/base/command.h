@@ -22,7 +22,7 @@ struct command {
 	 */
 	const char *(*argument)(struct command *self, int position, unsigned index);
 	void *context;    /* [I] the subsystem's object */
-	struct list link; /* [T] in the table, sorted by name */
+	struct list link; /* [I] in the table, sorted by name */
 };
 
 struct command_table {

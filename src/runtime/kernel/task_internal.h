@@ -11,7 +11,7 @@
 #define TASK_CANARY 0x5441534b20574552ull
 
 /*
- * Locks: [Q] the run queue of CPU `cpu`; [A] the list of all tasks; [r] the running task itself.
+ * Locks: [RQ] the run queue of CPU `cpu`; [A] the list of all tasks; [r] the running task itself.
  *
  * A task is in one of these states:
  *   running   it is `current` of its CPU
@@ -23,22 +23,22 @@
  */
 struct task {
 	uint64_t canary;             /* [I] TASK_CANARY until it is freed */
-	void *context;               /* [Q] its stack pointer while it does not run */
-	enum task_run_state state;   /* [Q] */
-	enum task_priority priority; /* [Q] the higher one of the next two */
-	enum task_priority own;      /* [Q] */
-	enum task_priority lent;     /* [Q] platform_lend_priority; TASK_IDLE: none */
-	bool blocking;               /* [Q] */
+	void *context;               /* [RQ] its stack pointer while it does not run */
+	enum task_run_state state;   /* [RQ] */
+	enum task_priority priority; /* [RQ] the higher one of the next two */
+	enum task_priority own;      /* [RQ] */
+	enum task_priority lent;     /* [RQ] platform_lend_priority; TASK_IDLE: none */
+	bool blocking;               /* [RQ] */
 	bool pinned;                 /* [I] */
 	bool idle;                   /* [I] the CPU's idle task: never in a queue */
 	bool cleaning;               /* [r] it frees memory: see platform_set_cleaning */
-	_Atomic uint32_t cpu;        /* [Q], read without to find the lock */
-	struct list queue_link;      /* [Q] */
+	_Atomic uint32_t cpu;        /* [RQ], read without to find the lock */
+	struct list queue_link;      /* [RQ] */
 
 	void *vector_state;  /* [I] NULL: may not use vector registers */
-	uint64_t since_ns;   /* [Q] when it began to run */
-	uint64_t runtime_ns; /* [Q] before that */
-	uint64_t switches;   /* [Q] */
+	uint64_t since_ns;   /* [RQ] when it began to run */
+	uint64_t runtime_ns; /* [RQ] before that */
+	uint64_t switches;   /* [RQ] */
 
 	void (*run)(void *context); /* [I] */
 	void *run_context;          /* [I] */
