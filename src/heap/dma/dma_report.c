@@ -74,7 +74,7 @@ void dma_print(struct dma *dma)
 		row_print(dma, &rows[i]);
 }
 
-/* Holders within a range ----------------------------------------------------------------------- */
+/* Buffers within a range ----------------------------------------------------------------------- */
 
 /* The buffer's first piece that lies in the range; NULL: none does. [E] is held. */
 static const struct phys_range *piece_within(const struct dma_buffer *buffer, uint64_t lowest, uint64_t highest)

@@ -73,7 +73,7 @@ static struct waiter *take_next_locked(struct fair_mutex *mutex)
  * the mutex after it might not see it. If no other task is in line, it keeps the mutex: false.
  *
  * The holder's own low priority is restored last, since a low priority could keep it from waking
- * the next task. By then it may have the mutex again, with another loan of priority.
+ * the next task. By then it may have the mutex again, with another priority that it was lent.
  */
 static bool hand_over(struct fair_mutex *mutex, struct waiter *again)
 {

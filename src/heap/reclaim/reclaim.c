@@ -104,7 +104,7 @@ bool reclaim_take_one(struct reclaim_job *job, const struct block_constraints *c
 	return true;
 }
 
-/* Claims the blocks again first, so that they are there when the request looks again. */
+/* The blocks are pending again first, so that they are there when the request looks again. */
 void reclaim_give_back(struct reclaim_job *job)
 {
 	while (job->got > 0) {

@@ -3,7 +3,7 @@
  * What eviction keeps of a volume, and of a page cache. The lock is the page heap's, [R].
  *
  * 1. heap.blocks of all volumes add up to the page cache's `blocks`.
- * 2. While a drain is under way, `cleaning` is not 0, and no cpu_frames keeps a frame for long
+ * 2. While a drain is under way, `cleaning` is not 0, and no CPU keeps a frame of its own for long
  *    (cpu_frames.h).
  * 3. `claimed_pages` are still cached, but do not count for the cache minimum (cache_minimum.h).
  */

@@ -8,9 +8,8 @@
 #include "pagecache/volume.h"
 
 /*
- * Takes a frame, TAKEN then, from *queue or else from the other queue; *queue is the one
- * that it comes from. Does not wait. NULL: the cursors find nothing to evict, and the heap cannot
- * grow.
+ * Takes a frame, TAKEN then, from *queue or else from the other queue; *queue is the one that it
+ * comes from. Does not wait. NULL: the cursors find nothing to evict, and the heap cannot grow.
  */
 struct page *frame_try_take(struct volume *volume, enum queue *queue);
 

@@ -9,9 +9,8 @@
  * 2. GENERATION_LOANED is set, under [R], on an isolated block whose pages are as in 1., and the
  *    pages are looked at once more afterwards. A reader takes its pin first and looks at the flag
  *    afterwards. So no pin that counts is in a loaned block.
- * 3. A new generation revokes a block, without any lock. Until the block is reaped, its
- *    pages are entries of the index that do not count; its role is LOANED, and only `reap` changes
- *    it.
+ * 3. A new generation revokes a block, without any lock. Until the block is reaped, its pages are
+ *    entries of the index that do not count; its role is LOANED, and only `reap` changes it.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Access to single pages: pinned and read, or WRITING with the caller's as the only pin. Reading,
- * writing, mapping and discarding are built on it.
+ * Access to single pages: pinned and read, or WRITING with the caller's pin as the only one.
+ * Reading, writing, mapping and discarding are built on it.
  */
 #pragma once
 

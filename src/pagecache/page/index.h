@@ -69,7 +69,7 @@ struct index_stripe *index_stripe(struct index *index, uint64_t key);
 /*
  * Pins the page, counts a hit in it, and returns it. NULL with STATUS_NOT_FOUND: not cached; NULL
  * with STATUS_BUSY: WRITING; index_wait waits for the change. Any task context. It does not find
- * pages in loaned blocks; page_pin (frame.h) finds those, too.
+ * pages in loaned blocks; page_pin (loan.h) finds those, too.
  */
 struct page *index_pin(struct index *index, uint64_t key, struct lookup *lookup);
 

@@ -159,11 +159,11 @@ void writeback_dirtied(struct volume *volume);
 void writeback_completed(struct volume *volume, uint32_t pages);
 
 /*
- * The rate: how many pages must be cleaned for a page that is dirtied, in 256ths
- * (RATE_PAGE). It is 0 up to the middle between the background's share and the limit, and grows
- * from there to two pages at the limit. So dirty memory settles before the limit, where pages are
- * written as fast as they come, and writers wait a little now and then, instead of going at full
- * speed and then not at all.
+ * The rate: how many pages must be cleaned for a page that is dirtied, in 256ths (RATE_PAGE). It is
+ * 0 up to the middle between the background's share and the limit, and grows from there to two
+ * pages at the limit. So dirty memory settles before the limit, where pages are written as fast as
+ * they come, and writers wait a little now and then, instead of going at full speed and then not at
+ * all.
  */
 #define RATE_PAGE 256u
 uint32_t writeback_rate(uint64_t dirty, uint64_t background, uint64_t max);
