@@ -167,7 +167,7 @@ static void any_request(struct input *input, struct dma_request *request)
 	request->zero = input_byte(input) & 1;
 }
 
-/* The model ----------------------------------------- */
+/* The model ------------------------------------------------------------------------------------ */
 
 enum answer {
 	ANSWER_NEVER,
@@ -284,7 +284,7 @@ static void check_status(status_t status, enum answer answer, const struct dma_r
 	}
 }
 
-/* Requests ----------------------------------------- */
+/* Requests ------------------------------------------------------------------------------------- */
 
 static void ask(struct input *input, bool coherent)
 {

@@ -2,8 +2,8 @@
 /*
  * What a guarantee of DMA memory costs a cache, and what loans save of that. Misses in percent:
  * `none` of a cache that has all of its blocks, `idle` of one without those of the guarantee,
- * `loaned` of one that has loaned them. `bound` is idle - none: what these blocks are worth in the
- * hands of the cache. `saved` is idle - loaned.
+ * `lent` of one that has loaned them. `bound` is idle - none: what these blocks are worth in the
+ * hands of the cache. `saved` is idle - lent.
  */
 #pragma once
 

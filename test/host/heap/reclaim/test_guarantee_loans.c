@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Loans against an obvious model: three devices reserve, take and give pieces, a donor willing
- * memory and takes it back, the cache turns over, and windows are cleared, in any order, and while
+ * Loans against an obvious model: three devices reserve, take and give pieces, a donor loans
+ * memory and gets it back, the cache turns over, and windows are cleared, in any order, and while
  * a loan is on its way. Each block says whose it is: the donor and the devices write to theirs, and
  * find it again.
  */

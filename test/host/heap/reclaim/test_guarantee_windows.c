@@ -237,7 +237,7 @@ START_TEST(a_piece_that_is_out_is_in_the_way)
 }
 END_TEST
 
-/* To loan a piece is as much work as a block is. */
+/* A loan takes as long as the emptying of a block. */
 START_TEST(pieces_move_until_the_deadline)
 {
 	static struct machine machine;

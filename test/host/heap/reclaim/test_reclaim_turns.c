@@ -13,7 +13,7 @@
 
 static struct memory *const memory = &block_cache_machine.memory;
 
-/* One at work, others in line ----------------------------------------- */
+/* One at work, others in line ------------------------------------------------------------------ */
 
 enum kind {
 	KIND_SINGLE, /* blocks from anywhere */
@@ -164,7 +164,7 @@ START_TEST(threads_that_must_not_wait_wait_for_one_block_of_others)
 }
 END_TEST
 
-/* All at once ----------------------------------------- */
+/* All at once ---------------------------------------------------------------------------------- */
 
 static void crowd(void *context, unsigned index)
 {

@@ -111,10 +111,9 @@ START_TEST(it_can_be_switched_off)
 }
 END_TEST
 
-/*
- * Many streams: a machine of 1 GB, and a disk that counts its requests, of 1 MB at most, and
- * transfers nothing -----------------
- */
+/* Many streams --------------------------------------------------------------------------------- */
+
+/* On a machine of 1 GB; the disk counts its requests, of 1 MB at most, and transfers nothing. */
 
 #define STREAMS 64
 
