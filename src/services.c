@@ -49,9 +49,9 @@ static void start(const char *name, enum task_priority priority, void (*run)(voi
 }
 
 /*
- * The guarantee's task has high priority, so that memory which a handler took is replaced before
- * ordinary work goes on. So has the cleaner: requests of high priority wait for the end of its
- * turn, and tasks that only read files must not delay that.
+ * The refill task has high priority, so that memory which a handler took is replaced before
+ * ordinary work goes on. So has the background cleaner: requests of high priority wait for the end
+ * of its turn, and tasks that only read files must not delay that.
  */
 void services_start(struct memory *memory, struct pagecache *pagecache)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The one seam between the portable rooms (base, heap, page cache) and what runs underneath: the
- * kernel, or a host process in tests. Bound at link time; kernel/platform_kernel.c and
+ * The one seam between the portable rooms (base, heap, block, page cache) and what runs underneath:
+ * the kernel, or a host process in tests. Bound at link time; kernel/platform_kernel.c and
  * test/host/platform_host.c implement it.
  *
  * Contexts. Code runs in a task or in an interrupt handler. A task that raised its CPU's preemption
