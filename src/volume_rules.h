@@ -4,8 +4,8 @@
  * text stands in config.h (PAGECACHE_VOLUMES), on the command line (volumes="..."), and behind the
  * monitor's `volumes set`.
  *
- *	text    = rule { ";" rule }                      "serial=S1234 preference=0; label='My data' cache_min=1G retain=0"
- *	rule    = selector { selector } setting { setting }
+ *	text     = rule { ";" rule }                      "serial=S1234 preference=0; label='My data' cache_min=1G retain=0"
+ *	rule     = selector { selector } setting { setting }
  *	selector = NAME | name=NAME | serial=TEXT | label=TEXT | guid=GUID
  *	setting  = preference=0..100 | cache_min=BYTES | retain=0..64M | read_only=0|1 | whole=0|1
  *

@@ -4,13 +4,13 @@
  * and discard, in all interleavings, beginning with K not cached, clean or dirty. There are two frames, either of which may
  * hold K, another page, or nothing.
  *
- * A step here is one access to shared memory there, or a section under a lock that nobody else looks into. The names are those
+ * A step here is one access to shared memory there, or a section under a lock that no other actor looks into. The names are those
  * of src/pagecache: page.c's contents, index.c's lookups, index_block.c, frame.c's moves and evictions, exclusive.c, writeback.c,
  * io.c, loan.c.
  * page->version changes in a step of its own. Hits, FAILED, MAIN and AHEAD are left out: nothing here depends on them.
  *
- * What a frame holds is the number of the write that made it. A write is made in two halves, so whoever looks at the page, at
- * whatever moment, while somebody writes to it, can see half a write.
+ * What a frame holds is the number of the write that made it. A write is made in two halves, so an actor that
+ * looks at the page while another one writes to it can see half a write.
  *
  * BREAK and a word leaves out what is said there; then a run must find an error.
  */
@@ -33,7 +33,7 @@
 #define OTHER 1
 
 #define NONE    2   /* no frame */
-#define FOREIGN 99  /* what another page holds, or nobody knows */
+#define FOREIGN 99  /* what another page holds, or what is not known */
 
 /* Contents. */
 #define FREE      0
@@ -722,7 +722,7 @@ reap:
 	:: entry[f] && key[f] != a -> stripe_lock[a] = false; goto reap
 	:: else
 	fi;
-	leave_pinned(f); /* nobody else changes a role that is LOANED, once it is revoked */
+	leave_pinned(f); /* no other actor changes a role that is LOANED, once it is revoked */
 	unlink_and_unlock(f, a);
 	if :: seen_pins == 0 -> atomic { change(f, FREE, 0, false) } :: else fi;
 reaped:
@@ -733,7 +733,7 @@ finished:
 	skip
 }
 
-/* What always holds when nobody is just changing it ---------------------------------------------------------------------------- */
+/* What always holds while no actor is changing it ---------------------------------------------------------------------------- */
 
 #define HOLDS_NEW(f)                                                                      \
 	(IS_ENTRY(f) && (content[f] == DIRTY || content[f] == WRITEBACK || (content[f] == WRITING && listed[f])) && \
