@@ -14,8 +14,16 @@
 void disk_watch_run(struct disk_watch *watch)
 {
 	for (;;) {
-		(void)platform_wait(&watch->events, 0, platform_now_ns() + watch->period_ns);
-		if (atomic_exchange(&watch->events, 0) & EVENT_END)
+		const uint64_t deadline_ns = platform_now_ns() + watch->period_ns;
+		status_t status = STATUS_OK;
+		uint32_t events = 0;
+
+		/* A wait may end early, by the late wake of an alarm that was seen already, too. */
+		while (events == 0 && status == STATUS_OK) {
+			status = platform_wait(&watch->events, 0, deadline_ns);
+			events = atomic_exchange(&watch->events, 0);
+		}
+		if (events & EVENT_END)
 			return;
 		watch->look(watch);
 	}

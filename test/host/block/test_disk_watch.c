@@ -4,6 +4,7 @@
  * alarm is one, too, and the end is none.
  */
 #include <pthread.h>
+#include <unistd.h>
 
 #include "block/disk_watch.h"
 #include "host/host_test.h"
@@ -69,6 +70,19 @@ START_TEST(threads_a_silent_disk_is_looked_at_in_each_period)
 }
 END_TEST
 
+/* As when a task is preempted between the event that it raises and the wake-up. */
+START_TEST(threads_a_wake_without_an_alarm_is_no_look)
+{
+	start(3600 * NS_PER_S);
+	for (unsigned i = 0; i < LOOKS; i++) {
+		platform_wake(&watched.watch.events);
+		usleep(100);
+	}
+	ck_assert_uint_eq(atomic_load(&watched.looks), 0);
+	end();
+}
+END_TEST
+
 /* Ended before the task has begun: it never looks. */
 START_TEST(a_watch_that_has_ended_does_not_look)
 {
@@ -82,4 +96,4 @@ START_TEST(a_watch_that_has_ended_does_not_look)
 END_TEST
 
 HOST_TEST_MAIN("disk_watch", threads_an_alarm_is_a_look_at_once, threads_a_silent_disk_is_looked_at_in_each_period,
-	       a_watch_that_has_ended_does_not_look)
+	       threads_a_wake_without_an_alarm_is_no_look, a_watch_that_has_ended_does_not_look)
