@@ -59,22 +59,24 @@ static bool range_split(struct range *range, uint64_t bytes)
 	return true;
 }
 
-static struct range *neighbour(struct list *link)
+static struct range *free_neighbour(struct list *link)
 {
-	return link == &ranges ? NULL : container_of(link, struct range, link);
+	struct range *range = container_of(link, struct range, link);
+
+	return link != &ranges && !range->mapped ? range : NULL;
 }
 
 /* Frees a range and joins it with free neighbours. */
 static void range_release(struct range *range)
 {
-	struct range *next = neighbour(range->link.next), *previous = neighbour(range->link.previous);
+	struct range *next = free_neighbour(range->link.next), *previous = free_neighbour(range->link.previous);
 
 	range->mapped = false;
-	if (next && !next->mapped) {
+	if (next) {
 		range->bytes += next->bytes;
 		range_delete(next);
 	}
-	if (previous && !previous->mapped) {
+	if (previous) {
 		previous->bytes += range->bytes;
 		range_delete(range);
 	}
@@ -94,7 +96,7 @@ static struct range *range_take(uint64_t bytes)
 		if (skip) {
 			if (!range_split(range, skip))
 				return NULL;
-			range = neighbour(range->link.next);
+			range = container_of(range->link.next, struct range, link);
 		}
 		if (!range_split(range, bytes)) {
 			range_release(range);
