@@ -202,15 +202,20 @@ static bool is_unmovable(const struct drain *drain, const struct page_counts *co
 	return counts->stuck > 0 || !is_movable(drain, counts);
 }
 
-/* Moves the pages of a block to another. A page in use stays, and the block with it. */
+/*
+ * Moves the pages of a block to another. A page in use stays, and the block with it, and so does
+ * one whose new frame still has the pins of a page that is GONE.
+ */
 static bool exchange_block(struct volume *volume, struct pageblock *pageblock, struct phys_addr block)
 {
 	struct pageblock *fresh = page_heap_replace(volume, pageblock, block);
 
 	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++) {
-		if (page_is(page_state(&pageblock->pages[i]), PAGE_FREE))
+		uint32_t state = page_state_make(PAGE_FREE, 0);
+
+		if (page_is(page_state(&pageblock->pages[i]), PAGE_FREE) ||
+		    !page_try_change(&fresh->pages[i], &state, page_state_make(PAGE_TAKEN, 0)))
 			continue;
-		page_set(&fresh->pages[i], page_state_make(PAGE_TAKEN, 0));
 		if (page_move_to(volume, &pageblock->pages[i], &fresh->pages[i]))
 			page_set_free(&pageblock->pages[i]);
 	}

@@ -108,6 +108,6 @@ uint32_t page_change(struct page *page, enum page_content content, uint32_t clea
 
 void page_set(struct page *page, uint32_t state)
 {
-	assert(page_change_is_legal(page_state(page), state) && !page_is_readable(page_state(page)));
+	assert(page_is(page_state(page), PAGE_TAKEN) && page_change_is_legal(page_state(page), state));
 	atomic_store_explicit(&page->state, state, memory_order_release);
 }

@@ -246,5 +246,5 @@ static inline void page_set_free(struct page *page)
  */
 uint32_t page_change(struct page *page, enum page_content content, uint32_t clear, uint32_t set);
 
-/* Sets the state of a page that is the caller's alone: TAKEN, or about to be. */
+/* Sets the state of a page that is TAKEN, and the caller's alone. */
 void page_set(struct page *page, uint32_t state);

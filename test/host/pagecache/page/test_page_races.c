@@ -2,6 +2,7 @@
 /* Interleavings that threads meet once in a million, step by step. */
 #include "fake/cache_fixture.h"
 #include "host/host_test.h"
+#include "pagecache/eviction/evict.h"
 #include "pagecache/eviction/replacement.h"
 #include "pagecache/page/exclusive.h"
 
@@ -194,6 +195,70 @@ START_TEST(a_discard_of_what_is_being_moved_waits_for_the_move)
 }
 END_TEST
 
-HOST_TEST_MAIN("page races", a_block_that_went_to_another_volume_is_not_held, forgetting_a_dirty_page_wakes_flushes,
+/* What evict_blocks takes of a block. */
+static uint64_t evict_block(struct cache_machine *machine, const struct pageblock *pageblock, bool exchange)
+{
+	uint32_t unmovable = 0;
+	const struct reclaim_target target = {
+		.bytes = BLOCK_BYTES,
+		.lowest = pageblock->block,
+		.highest = { pageblock->block.value + BLOCK_BYTES - 1 },
+		.unmovable = &unmovable,
+		.exchange = exchange,
+		.deadline_ns = PLATFORM_FOREVER,
+	};
+
+	return evict_blocks(&machine->volume, &target, 0);
+}
+
+#define OTHERS_MAX 512
+
+/* Takes all free blocks but this one; returns how many. */
+static unsigned take_others(struct cache_machine *machine, struct owner *owner, struct phys_addr block,
+			    struct phys_addr taken[OTHERS_MAX])
+{
+	const struct run_request request = { .blocks = 1, .owner = owner };
+	unsigned count = 0;
+
+	while (block_heap_alloc(&machine->memory.blocks, &request, &taken[count]) == STATUS_OK)
+		if (taken[count].value != block.value)
+			count++;
+	memory_blocks_free(&machine->memory, block);
+	return count;
+}
+
+/*
+ * A reader without a pin stands still in the middle of its copy, while its page is dropped with its
+ * block, and the block comes back with pages that are moved to it.
+ */
+START_TEST(a_copy_does_not_count_after_an_exchange_into_its_frame)
+{
+	struct cache_machine machine;
+	struct page_snapshot snapshot, other;
+	struct phys_addr taken[OTHERS_MAX];
+	struct owner owner;
+	unsigned count;
+	struct index *index = &machine.pagecache.pages.index;
+
+	owner_init(&owner, "others", false);
+	cache_machine_init(&machine, DISK_BYTES, false);
+	cache_machine_read(&machine, 0, 4 * BLOCK_BYTES);
+	ck_assert_ptr_nonnull(index_snapshot(index, page_key_make(machine.volume.node.id, 0), &snapshot));
+	ck_assert_ptr_nonnull(index_snapshot(index, page_key_make(machine.volume.node.id, 2 * PAGES_PER_BLOCK), &other));
+	ck_assert_ptr_ne(snapshot.pageblock, other.pageblock);
+	ck_assert(page_snapshot_is_whole(&snapshot));
+	ck_assert_uint_eq(evict_block(&machine, snapshot.pageblock, false), BLOCK_BYTES);
+	count = take_others(&machine, &owner, snapshot.pageblock->block, taken);
+	ck_assert_uint_eq(evict_block(&machine, other.pageblock, true), BLOCK_BYTES);
+	ck_assert(page_is(page_state(snapshot.page), PAGE_CLEAN));
+	ck_assert(!page_snapshot_is_whole(&snapshot));
+	while (count > 0)
+		memory_blocks_free(&machine.memory, taken[--count]);
+	cache_machine_fini(&machine);
+}
+END_TEST
+
+HOST_TEST_MAIN("page races", a_copy_does_not_count_after_an_exchange_into_its_frame,
+	       a_block_that_went_to_another_volume_is_not_held, forgetting_a_dirty_page_wakes_flushes,
 	       a_frame_that_was_dropped_under_the_cursor_has_no_entry, a_detach_waits_for_pins_in_passing,
 	       a_discard_of_what_is_being_moved_waits_for_the_move)
