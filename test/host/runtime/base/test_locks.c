@@ -10,11 +10,13 @@
 
 #define THREADS 4
 #define ROUNDS  20000
+#define PASSES  20
 
 struct shared {
 	struct spinlock spinlock;
 	struct mutex mutex;
 	uint64_t plain; /* under the lock of the test */
+	_Atomic uint32_t round;
 	struct completion completions[THREADS];
 };
 
@@ -155,6 +157,86 @@ START_TEST(mutex_excludes_threads)
 }
 END_TEST
 
+static bool is_waited_for(struct mutex *mutex)
+{
+	return atomic_load(&mutex->came) != atomic_load(&mutex->left);
+}
+
+/*
+ * Thread 0 has the mutex, but for one hold of the other one in each round. A while after that one
+ * has come, it is asleep.
+ */
+static void pass_mutex_on(void *context, unsigned index)
+{
+	struct shared *shared = context;
+
+	if (index == 0)
+		mutex_lock(&shared->mutex);
+	for (unsigned round = 1; round <= PASSES; round++) {
+		if (index == 0) {
+			atomic_store(&shared->round, round);
+			while (!is_waited_for(&shared->mutex))
+				platform_yield();
+			(void)platform_wait(&shared->round, round, platform_now_ns() + 1);
+			mutex_pass_on(&shared->mutex);
+			ck_assert_uint_eq(shared->plain, round);
+		} else {
+			while (atomic_load(&shared->round) != round)
+				platform_yield();
+			mutex_lock(&shared->mutex);
+			shared->plain++;
+			mutex_unlock(&shared->mutex);
+		}
+	}
+	if (index == 0)
+		mutex_unlock(&shared->mutex);
+}
+
+/* The clock stands still: a wait that is limited by time is as long as it takes. */
+START_TEST(a_mutex_that_is_passed_on_goes_to_threads_that_wait)
+{
+	struct shared shared;
+
+	shared_init(&shared);
+	host_clock_set(HOST_CLOCK_MANUAL);
+	host_threads_run(2, pass_mutex_on, &shared);
+	host_clock_set(HOST_CLOCK_REAL);
+	ck_assert_uint_eq(shared.plain, PASSES);
+	ck_assert(!is_waited_for(&shared.mutex));
+}
+END_TEST
+
+static void pass_on_or_give_up(void *context, unsigned index)
+{
+	struct shared *shared = context;
+	const uint64_t now = platform_now_ns();
+
+	if (index == 1) {
+		ck_assert_int_eq(completion_wait(&shared->completions[0], PLATFORM_FOREVER), STATUS_OK);
+		ck_assert_int_eq(mutex_lock_until(&shared->mutex, now), STATUS_TIMEOUT);
+		completion_signal(&shared->completions[1]);
+		return;
+	}
+	mutex_lock(&shared->mutex);
+	completion_signal(&shared->completions[0]);
+	ck_assert_int_eq(completion_wait(&shared->completions[1], PLATFORM_FOREVER), STATUS_OK);
+	mutex_pass_on(&shared->mutex);
+	ck_assert_uint_eq(platform_now_ns(), now);
+	mutex_unlock(&shared->mutex);
+}
+
+/* A wait would move the clock. */
+START_TEST(a_mutex_is_not_passed_on_to_threads_that_gave_up)
+{
+	struct shared shared;
+
+	shared_init(&shared);
+	host_clock_set(HOST_CLOCK_SKIPPING);
+	host_threads_run(2, pass_on_or_give_up, &shared);
+	host_clock_set(HOST_CLOCK_REAL);
+}
+END_TEST
+
 /* Thread 0 starts a chain: each waits for its predecessor. */
 static void pass_on(void *context, unsigned index)
 {
@@ -235,4 +317,5 @@ START_TEST(completion_times_out)
 END_TEST
 
 HOST_TEST_MAIN("locks", spinlock_excludes_threads, spinlock_holds_preemption, misuse_is_reported, mutex_excludes_threads,
+	       a_mutex_that_is_passed_on_goes_to_threads_that_wait, a_mutex_is_not_passed_on_to_threads_that_gave_up,
 	       completion_orders_threads, calls_reach_threads_asleep, completion_times_out)
