@@ -264,6 +264,51 @@ START_TEST(threads_share_rounds_and_take_no_more_than_they_ask_for)
 }
 END_TEST
 
+/* A cache that is asked for blocks, and grows at the same time. */
+struct growing {
+	struct cleaner cleaner;
+	struct owner owner;
+	struct phys_addr blocks[16];
+	unsigned count;
+};
+
+static uint64_t give_and_grow(struct cleaner *self, const struct reclaim_target *target)
+{
+	struct growing *cache = container_of(self, struct growing, cleaner);
+	struct phys_addr block;
+
+	(void)target;
+	memory_blocks_free(memory, cache->blocks[--cache->count]);
+	ck_assert(!reclaim_may_grow(memory_reclaim(memory)));
+	ck_assert_int_ne(reclaim_cache_take(memory_reclaim(memory), &cache->owner, &block), STATUS_OK);
+	return BLOCK_BYTES;
+}
+
+START_TEST(caches_do_not_grow_into_pending_blocks)
+{
+	struct growing cache = { .cleaner = { .name = "growing", .cost = CLEANER_CLEAN, .clean = give_and_grow } };
+	const struct memory_request request = { .blocks = 1, .owner = &driver };
+	struct phys_addr runs[2];
+
+	setup(16, 0, 0);
+	owner_init(&cache.owner, "growing", true);
+	while (reclaim_cache_take(memory_reclaim(memory), &cache.owner, &cache.blocks[cache.count]) == STATUS_OK)
+		cache.count++;
+	const unsigned all = cache.count;
+
+	ck_assert(!reclaim_may_grow(memory_reclaim(memory)));
+	cleaner_register(&memory->reclaim.cleaners, &cache.cleaner);
+	ck_assert_int_eq(reclaim_blocks_alloc(memory_reclaim(memory), &request, 2, runs), STATUS_OK);
+	ck_assert_uint_eq(cache.count, all - 2);
+	cleaner_unregister(&memory->reclaim.cleaners, &cache.cleaner);
+	while (cache.count > 0)
+		memory_blocks_free(memory, cache.blocks[--cache.count]);
+	for (unsigned i = 0; i < ARRAY_LENGTH(runs); i++)
+		memory_blocks_free(memory, runs[i]);
+	machine_fini(&machine);
+}
+END_TEST
+
 /* Background ----------------------------------------------------------------------------------- */
 
 START_TEST(watermarks_must_be_in_order)
@@ -277,11 +322,35 @@ START_TEST(watermarks_must_be_in_order)
 }
 END_TEST
 
+/* Or caches would stop growing below low, and the background cleaner would not stop. */
+START_TEST(watermarks_are_rounded_up_to_whole_blocks)
+{
+	const struct memory_config config = { .watermarks.min_bytes = 1,
+					      .watermarks.low_bytes = BLOCK_BYTES + 1,
+					      .watermarks.high_bytes = 2 * BLOCK_BYTES + 1 };
+	struct test_cache cache;
+
+	machine_init_with(&machine, MACHINE_START, 32, &config);
+	test_cache_init(&cache, &machine, "pages", 0);
+	(void)test_cache_fill(&cache, FRAME_CLEAN);
+	ck_assert_uint_eq(free_blocks(), 2);
+	ck_assert(!reclaim_may_grow(memory_reclaim(memory)));
+	while (background_cleaner_step(memory_reclaim(memory)) > 0)
+		;
+	ck_assert_uint_eq(free_blocks(), 3);
+	ck_assert_uint_eq(reclaim_watermarks(memory_reclaim(memory))->min_bytes, BLOCK_BYTES);
+	ck_assert_uint_eq(reclaim_watermarks(memory_reclaim(memory))->high_bytes, 3 * BLOCK_BYTES);
+	test_cache_fini(&cache);
+	machine_fini(&machine);
+}
+END_TEST
+
 START_TEST(the_background_cleaner_stops_at_the_high_watermark)
 {
 	struct test_cache cache;
 
 	setup(32, 2, 4);
+	ck_assert_uint_eq(memory->reclaim.watermarks.high_bytes, 4 * BLOCK_BYTES);
 	memory->reclaim.watermarks.high_bytes = 8 * BLOCK_BYTES;
 	test_cache_init(&cache, &machine, "pages", 0);
 	(void)test_cache_fill(&cache, FRAME_CLEAN);
@@ -339,5 +408,6 @@ END_TEST
 HOST_TEST_MAIN("reclaim", whoever_cleans_must_not_allocate, handlers_on_threads_do_not_inherit_the_mark,
 	       requests_that_make_no_sense_are_refused, kernel_objects_leave_a_share_where_nothing_may_sleep,
 	       threads_that_must_not_wait_do_not_wait_for_others, a_deadline_is_overrun_by_the_work_of_one_block_at_most,
-	       threads_share_rounds_and_take_no_more_than_they_ask_for, watermarks_must_be_in_order,
+	       threads_share_rounds_and_take_no_more_than_they_ask_for, caches_do_not_grow_into_pending_blocks,
+	       watermarks_must_be_in_order, watermarks_are_rounded_up_to_whole_blocks,
 	       the_background_cleaner_stops_at_the_high_watermark, threads_find_memory_cleaned_in_the_background)
