@@ -115,7 +115,7 @@ CONFIG_RANGE_OR_0(HEAP_GUARD_ONE_IN, 16, 1000000000, "more often, all memory wou
 
 /*
  * Milliseconds in which a CPU has one object guarded at most, as that costs as much as some hundred
- * others: who allocates millions of objects a second should not notice. 0: one in
+ * others: a program that allocates millions a second should not notice. 0: one in
  * HEAP_GUARD_ONE_IN, however fast they come.
  */
 #ifndef HEAP_GUARD_INTERVAL_MS

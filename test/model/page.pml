@@ -596,7 +596,7 @@ not_moved:
 	atomic { change(g, FREE, 0, false); busy[f]-- }
 	goto again;
 
-	/* leave_lent */
+	/* leave_loaned */
 leave:
 	atomic {
 		g = NONE;

@@ -159,7 +159,7 @@ static void leave_loaned_locked(struct volume *volume, struct page *page, struct
  * this waits for none: a page with pins becomes GONE, and the last unpin frees its frame. False:
  * the page is not there any more, and `target` is unchanged.
  */
-static bool leave_lent(struct volume *volume, struct page *page, struct page *target)
+static bool leave_loaned(struct volume *volume, struct page *page, struct page *target)
 {
 	struct index_stripe *stripe;
 	uint32_t before;
@@ -204,7 +204,7 @@ struct page *page_pin(struct volume *volume, uint64_t key, struct lookup *lookup
 	       lookup->loaned) {
 		struct page *target = frame_take_in_main(volume, NULL);
 
-		if (!leave_lent(volume, lookup->loaned, target) && target)
+		if (!leave_loaned(volume, lookup->loaned, target) && target)
 			page_set_free(target);
 	}
 	return page;
@@ -256,7 +256,7 @@ static void reap(struct guarantee_donor *self, struct phys_addr block)
 
 	pageblock_invalidate(pageblock); /* the task that took the piece may not have got that far */
 	for (uint32_t i = 0; (i = pageblock_drop(volume, pageblock, i, PAGE_HITS)) < PAGES_PER_BLOCK; i++)
-		(void)leave_lent(volume, &pageblock->pages[i], NULL);
+		(void)leave_loaned(volume, &pageblock->pages[i], NULL);
 	page_heap_forget(&volume->eviction.heap, pageblock);
 }
 

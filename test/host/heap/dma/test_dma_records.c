@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * What two actors do to the buffers of one device at once: every pair of operations, in every order
- * of their steps, from a state in which the device has one buffer of each kind. Whatever the order,
+ * of their steps, from a state in which the device has one buffer of each kind. In any order,
  * no buffer is lost, and none is given twice.
  */
 #include "fake/heap_fixture.h"

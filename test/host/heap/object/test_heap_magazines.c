@@ -355,8 +355,7 @@ START_TEST(threads_exchange_objects_while_others_drain)
 END_TEST
 
 /*
- * Thread 1 only allocates: whatever it does between two looks of thread 0 at it, no object was
- * freed.
+ * Thread 1 only allocates. So between two looks of thread 0 no object is freed.
  */
 static void allocate_or_count(void *context, unsigned index)
 {

@@ -7,38 +7,14 @@
 #include <stdlib.h>
 
 #include "fake/guarantee_fixture.h"
-#include "fake/heap_fixture.h"
+#include "fake/reserving_machine.h"
 #include "host/host_test.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/random.h"
 
-#define MACHINE_BLOCKS 128
-#define DEVICES        4 /* the last one reserves nothing */
-#define MODEL_PIECES   12
-#define OBJECTS_MAX    4000
-
-static const struct device devices[DEVICES] = {
-	{ .name = "camera", .dma_mask = UINT64_MAX },
-	{ .name = "radio", .dma_mask = UINT64_MAX },
-	{ .name = "card", .dma_mask = UINT64_MAX },
-	{ .name = "guest", .dma_mask = UINT64_MAX },
-};
-
 static struct machine machine;
 static struct memory *const memory = &machine.memory;
 static struct guarantee *const guarantee = &machine.memory.guarantee;
-
-static void setup(uint64_t pieces, uint64_t piece_bytes)
-{
-	const struct memory_config config = {
-		.watermarks.atomic_percent = 100,
-		.guarantee = { .bytes = pieces * piece_bytes, .piece_bytes = piece_bytes },
-	};
-
-	host_log_level(LOG_ERROR);
-	machine_init_with(&machine, MACHINE_START, MACHINE_BLOCKS, &config);
-	ck_assert_uint_eq(guarantee->pieces, pieces);
-}
 
 /* Requests for DMA memory, with nothing else free ---------------------------------------------- */
 
@@ -52,7 +28,7 @@ static void take_all_memory(void)
 	struct dma_buffer *buffer;
 	struct phys_addr block;
 
-	ck_assert_int_eq(dma_alloc(memory_dma(memory), &devices[0], &warm, &buffer), STATUS_OK);
+	ck_assert_int_eq(dma_alloc(memory_dma(memory), &reserving_devices[0], &warm, &buffer), STATUS_OK);
 	owner_init(&memhog, "memhog", false);
 	while (memory_blocks_alloc(memory, &request, &block) == STATUS_OK)
 		;
@@ -78,11 +54,11 @@ START_TEST(frames_of_a_piece_take_a_piece_each)
 {
 	struct dma_buffer *frames[32];
 
-	setup(16, 4 * MIB);
+	machine_with_pieces(&machine, 16, 4 * MIB);
 	take_all_memory();
 	for (unsigned segments = 0; segments < 2; segments++) {
 		const struct dma_request request = { .bytes = 4 * MIB, .segments_max = segments };
-		const unsigned count = take_buffers(&devices[0], &request, frames, 32);
+		const unsigned count = take_buffers(&reserving_devices[0], &request, frames, 32);
 
 		ck_assert_uint_eq(count, 16);
 		free_buffers(frames, count);
@@ -94,18 +70,19 @@ START_TEST(runs_of_one_request_share_pieces)
 {
 	struct dma_buffer *buffer;
 
-	setup(4, 4 * MIB);
+	machine_with_pieces(&machine, 4, 4 * MIB);
 	take_all_memory();
 	for (uint64_t mb = 2; mb <= 16; mb++) {
 		const struct dma_request request = { .bytes = mb * MIB };
 
-		ck_assert_int_eq(dma_alloc(memory_dma(memory), &devices[0], &request, &buffer), STATUS_OK);
+		ck_assert_int_eq(dma_alloc(memory_dma(memory), &reserving_devices[0], &request, &buffer), STATUS_OK);
 		ck_assert_uint_eq(guarantee_statistics(guarantee).out, divide_round_up(mb, 4));
 		memset(buffer->memory, (int)mb, buffer->bytes);
 		dma_free(memory_dma(memory), buffer);
 	}
-	ck_assert_int_eq(dma_alloc(memory_dma(memory), &devices[0], &(struct dma_request){ .bytes = 16 * MIB + 1 }, &buffer),
-			 STATUS_NO_MEMORY);
+	ck_assert_int_eq(
+		dma_alloc(memory_dma(memory), &reserving_devices[0], &(struct dma_request){ .bytes = 16 * MIB + 1 }, &buffer),
+		STATUS_NO_MEMORY);
 }
 END_TEST
 
@@ -116,13 +93,13 @@ START_TEST(sixteen_megabytes_are_1024_objects_of_16_kb)
 	const struct dma_request one = { .bytes = 4 * MIB, .segments_max = 1 };
 	struct dma_buffer *rest[5];
 
-	setup(5, 4 * MIB);
-	ck_assert_int_eq(dma_guarantee_reserve(memory_dma(memory), &devices[0], 16 * MIB), STATUS_OK);
-	ck_assert_int_eq(dma_guarantee_reserve(memory_dma(memory), &devices[1], 8 * MIB), STATUS_NO_MEMORY);
+	machine_with_pieces(&machine, 5, 4 * MIB);
+	ck_assert_int_eq(dma_guarantee_reserve(memory_dma(memory), &reserving_devices[0], 16 * MIB), STATUS_OK);
+	ck_assert_int_eq(dma_guarantee_reserve(memory_dma(memory), &reserving_devices[1], 8 * MIB), STATUS_NO_MEMORY);
 	platform_preempt_disable(); /* as in a handler, nothing may be waited for */
 	take_all_memory();
-	ck_assert_uint_eq(take_buffers(&devices[1], &one, rest, 5), 1);
-	ck_assert_uint_eq(take_buffers(&devices[0], &request, buffers, 1025), 1024);
+	ck_assert_uint_eq(take_buffers(&reserving_devices[1], &one, rest, 5), 1);
+	ck_assert_uint_eq(take_buffers(&reserving_devices[0], &request, buffers, 1025), 1024);
 	for (unsigned i = 0; i < 1024; i++)
 		memset(buffers[i]->memory, (int)i, buffers[i]->bytes);
 	free_buffers(buffers, 1024);
@@ -138,7 +115,7 @@ START_TEST(what_a_cut_satisfies_is_cut)
 	const struct device short_segments = { .name = "short", .dma_mask = UINT64_MAX, .dma_segment_bytes_max = 64 };
 	struct dma_buffer *buffer;
 
-	setup(4, 4 * MIB);
+	machine_with_pieces(&machine, 4, 4 * MIB);
 	take_all_memory();
 	for (uint64_t bytes = 4 * KIB; bytes <= 16 * MIB; bytes *= 2) {
 		ck_assert_int_eq(dma_alloc(memory_dma(memory), &narrow, &(struct dma_request){ .bytes = bytes }, &buffer),
@@ -165,16 +142,16 @@ START_TEST(waiting_requests_leave_the_rest_to_those_that_must_not)
 	struct dma_buffer *buffers[4];
 
 	host_clock_set(HOST_CLOCK_ALONE);
-	setup(4, 4 * MIB);
-	ck_assert_int_eq(dma_guarantee_reserve(memory_dma(memory), &devices[0], 8 * MIB), STATUS_OK);
+	machine_with_pieces(&machine, 4, 4 * MIB);
+	ck_assert_int_eq(dma_guarantee_reserve(memory_dma(memory), &reserving_devices[0], 8 * MIB), STATUS_OK);
 	take_all_memory();
 	until.deadline_ns = platform_now_ns() + NS_PER_MS;
-	ck_assert_uint_eq(take_buffers(&devices[1], &until, buffers, 4), 0);
-	ck_assert_uint_eq(take_buffers(&devices[0], &until, buffers, 4), 2);
+	ck_assert_uint_eq(take_buffers(&reserving_devices[1], &until, buffers, 4), 0);
+	ck_assert_uint_eq(take_buffers(&reserving_devices[0], &until, buffers, 4), 2);
 	free_buffers(buffers, 2);
-	ck_assert_uint_eq(take_buffers(&devices[1], &never, buffers, 4), 2);
+	ck_assert_uint_eq(take_buffers(&reserving_devices[1], &never, buffers, 4), 2);
 	free_buffers(buffers, 2);
-	ck_assert_uint_eq(take_buffers(&devices[0], &never, buffers, 4), 4);
+	ck_assert_uint_eq(take_buffers(&reserving_devices[0], &never, buffers, 4), 4);
 	free_buffers(buffers, 4);
 	host_clock_set(HOST_CLOCK_REAL);
 }
@@ -186,22 +163,22 @@ START_TEST(a_reservation_ends_with_its_last_piece)
 	const struct dma_request request = { .bytes = 16 * KIB };
 	struct dma_buffer *buffer;
 
-	setup(4, 4 * MIB);
+	machine_with_pieces(&machine, 4, 4 * MIB);
 	ck_assert_int_eq(dma_guarantee_reserve(memory_dma(memory), &low, MIB), STATUS_RANGE);
-	ck_assert_int_eq(dma_guarantee_reserve(memory_dma(memory), &devices[0], 0), STATUS_INVALID);
-	ck_assert_int_eq(dma_guarantee_reserve(memory_dma(memory), &devices[0], UINT64_MAX), STATUS_NO_MEMORY);
-	ck_assert_int_eq(dma_guarantee_reserve(memory_dma(memory), &devices[0], 12 * MIB), STATUS_OK);
+	ck_assert_int_eq(dma_guarantee_reserve(memory_dma(memory), &reserving_devices[0], 0), STATUS_INVALID);
+	ck_assert_int_eq(dma_guarantee_reserve(memory_dma(memory), &reserving_devices[0], UINT64_MAX), STATUS_NO_MEMORY);
+	ck_assert_int_eq(dma_guarantee_reserve(memory_dma(memory), &reserving_devices[0], 12 * MIB), STATUS_OK);
 	platform_preempt_disable();
 	take_all_memory();
-	ck_assert_int_eq(dma_alloc(memory_dma(memory), &devices[0], &request, &buffer), STATUS_OK);
+	ck_assert_int_eq(dma_alloc(memory_dma(memory), &reserving_devices[0], &request, &buffer), STATUS_OK);
 	platform_preempt_enable();
-	dma_guarantee_end(memory_dma(memory), &devices[0]);
+	dma_guarantee_end(memory_dma(memory), &reserving_devices[0]);
 	ck_assert_uint_eq(guarantee_statistics(guarantee).unreserved, 1);
 	/* The next driver of the device begins anew. */
-	ck_assert_int_eq(dma_guarantee_reserve(memory_dma(memory), &devices[0], 4 * MIB), STATUS_OK);
+	ck_assert_int_eq(dma_guarantee_reserve(memory_dma(memory), &reserving_devices[0], 4 * MIB), STATUS_OK);
 	dma_free(memory_dma(memory), buffer);
 	ck_assert_uint_eq(guarantee_statistics(guarantee).unreserved, 3);
-	dma_guarantee_end(memory_dma(memory), &devices[0]);
+	dma_guarantee_end(memory_dma(memory), &reserving_devices[0]);
 	ck_assert_uint_eq(guarantee_statistics(guarantee).unreserved, 4);
 }
 END_TEST
@@ -262,15 +239,15 @@ static void taker(void *context, unsigned index)
 			(void)guarantee_refill(guarantee);
 		return;
 	}
-	take_within(&devices[index], &random);
+	take_within(&reserving_devices[index], &random);
 	atomic_fetch_sub(&at_work, 1);
 }
 
 START_TEST(threads_within_their_reservations_are_never_refused)
 {
-	setup(THREADS * SIZES, 4 * MIB);
+	machine_with_pieces(&machine, THREADS * SIZES, 4 * MIB);
 	for (unsigned i = 0; i < THREADS; i++)
-		ck_assert_int_eq(dma_guarantee_reserve(memory_dma(memory), &devices[i], SIZES * 4 * MIB), STATUS_OK);
+		ck_assert_int_eq(dma_guarantee_reserve(memory_dma(memory), &reserving_devices[i], SIZES * 4 * MIB), STATUS_OK);
 	at_work = THREADS;
 	host_threads_run(THREADS + 1, taker, NULL);
 	ck_assert_uint_eq(refused, 0);
@@ -287,7 +264,7 @@ static void piece_taker(void *context, unsigned index)
 	for (uint64_t i = 0; i < rounds() / THREADS; i++) {
 		struct phys_addr piece;
 
-		if (guarantee_take(guarantee, &devices[index], 4 * MIB, true, &piece))
+		if (guarantee_take(guarantee, &reserving_devices[index], 4 * MIB, true, &piece))
 			guarantee_give(guarantee, piece);
 		else
 			atomic_fetch_add(&refused, 1);
@@ -296,7 +273,7 @@ static void piece_taker(void *context, unsigned index)
 
 START_TEST(threads_without_reservations_get_all_that_is_guaranteed)
 {
-	setup(THREADS, 4 * MIB);
+	machine_with_pieces(&machine, THREADS, 4 * MIB);
 	host_threads_run(THREADS, piece_taker, NULL);
 	ck_assert_uint_eq(refused, 0);
 	machine_fini(&machine);

@@ -4,37 +4,16 @@
  * for each account which pieces it has out, for which size, and how many objects are in them.
  */
 #include "fake/guarantee_fixture.h"
-#include "fake/heap_fixture.h"
+#include "fake/reserving_machine.h"
 #include "host/host_test.h"
 #include "runtime/base/bits.h"
 #include "runtime/base/random.h"
 
-#define MACHINE_BLOCKS 128
-#define DEVICES        4 /* the last one reserves nothing */
-#define MODEL_PIECES   12
-#define OBJECTS_MAX    4000
-
-static const struct device devices[DEVICES] = {
-	{ .name = "camera", .dma_mask = UINT64_MAX },
-	{ .name = "radio", .dma_mask = UINT64_MAX },
-	{ .name = "card", .dma_mask = UINT64_MAX },
-	{ .name = "guest", .dma_mask = UINT64_MAX },
-};
+#define MODEL_PIECES 12
+#define OBJECTS_MAX  4000
 
 static struct machine machine;
 static struct guarantee *const guarantee = &machine.memory.guarantee;
-
-static void setup(uint64_t pieces, uint64_t piece_bytes)
-{
-	const struct memory_config config = {
-		.watermarks.atomic_percent = 100,
-		.guarantee = { .bytes = pieces * piece_bytes, .piece_bytes = piece_bytes },
-	};
-
-	host_log_level(LOG_ERROR);
-	machine_init_with(&machine, MACHINE_START, MACHINE_BLOCKS, &config);
-	ck_assert_uint_eq(guarantee->pieces, pieces);
-}
 
 struct model_piece {
 	uint64_t start; /* 0: not out */
@@ -46,10 +25,10 @@ struct model_object {
 	unsigned piece;
 };
 
-#define COMMON DEVICES
+#define COMMON RESERVING_DEVICES
 
 struct model {
-	uint64_t reserved[DEVICES + 1]; /* by account; the last one is the common one */
+	uint64_t reserved[RESERVING_DEVICES + 1]; /* by account; the last one is the common one */
 	struct model_piece pieces[MODEL_PIECES];
 	struct model_object objects[OBJECTS_MAX];
 	unsigned object_count;
@@ -70,7 +49,7 @@ static uint64_t unreserved(void)
 {
 	uint64_t promised = 0;
 
-	for (unsigned i = 0; i <= DEVICES; i++)
+	for (unsigned i = 0; i <= RESERVING_DEVICES; i++)
 		promised += MAX(model.reserved[i], out_of(i));
 	return guarantee->pieces - promised;
 }
@@ -147,10 +126,10 @@ static void note_given(unsigned object)
  */
 static void step_reserve(struct random *random)
 {
-	const unsigned device = (unsigned)random_below(random, DEVICES - 1);
+	const unsigned device = (unsigned)random_below(random, RESERVING_DEVICES - 1);
 	const uint64_t pieces = random_below(random, 3) + 1, reserved = model.reserved[device], out = out_of(device);
 	const uint64_t more = MAX(reserved + pieces, out) - MAX(reserved, out);
-	const status_t status = guarantee_reserve(guarantee, &devices[device],
+	const status_t status = guarantee_reserve(guarantee, &reserving_devices[device],
 						  pieces * guarantee_piece_bytes(guarantee) - random_below(random, 100));
 
 	ck_assert_int_eq(status, more <= unreserved() ? STATUS_OK : STATUS_NO_MEMORY);
@@ -160,17 +139,17 @@ static void step_reserve(struct random *random)
 
 static void step_end(struct random *random)
 {
-	const unsigned device = (unsigned)random_below(random, DEVICES - 1);
+	const unsigned device = (unsigned)random_below(random, RESERVING_DEVICES - 1);
 
 	if (out_of(device) > 0)
 		return;
-	guarantee_end_reservation(guarantee, &devices[device]);
+	guarantee_end_reservation(guarantee, &reserving_devices[device]);
 	model.reserved[device] = 0;
 }
 
 static void step_take(struct random *random)
 {
-	const unsigned device = (unsigned)random_below(random, DEVICES);
+	const unsigned device = (unsigned)random_below(random, RESERVING_DEVICES);
 	const unsigned shift =
 		GUARANTEE_OBJECT_SHIFT + (unsigned)random_below(random, log2_floor(guarantee_piece_bytes(guarantee)) - 11);
 	const bool beyond = random_below(random, 2) == 0;
@@ -180,8 +159,8 @@ static void step_take(struct random *random)
 
 	if (model.object_count == OBJECTS_MAX)
 		return;
-	taken = guarantee_take(guarantee, &devices[device], (1ull << shift) - random_below(random, (1ull << shift) / 2), beyond,
-			       &start);
+	taken = guarantee_take(guarantee, &reserving_devices[device],
+			       (1ull << shift) - random_below(random, (1ull << shift) / 2), beyond, &start);
 	ck_assert_int_eq(taken, account <= COMMON);
 	if (taken)
 		note_taken(start.value, shift, account);
@@ -203,7 +182,7 @@ static void check_counts(void)
 	const struct guarantee_statistics statistics = guarantee_statistics(guarantee);
 	uint64_t out = 0;
 
-	for (unsigned i = 0; i <= DEVICES; i++)
+	for (unsigned i = 0; i <= RESERVING_DEVICES; i++)
 		out += out_of(i);
 	ck_assert_uint_eq(statistics.out, out);
 	ck_assert_uint_eq(statistics.unreserved, unreserved());
@@ -216,7 +195,7 @@ static void run_model(uint64_t seed, uint64_t piece_bytes, unsigned steps)
 
 	random_seed(&random, seed);
 	model = (struct model){ .object_count = 0 };
-	setup(8, piece_bytes);
+	machine_with_pieces(&machine, 8, piece_bytes);
 	for (unsigned i = 0; i < steps; i++) {
 		const uint64_t what = random_below(&random, 100);
 
@@ -236,8 +215,8 @@ static void run_model(uint64_t seed, uint64_t piece_bytes, unsigned steps)
 	}
 	while (model.object_count > 0)
 		step_give(&random);
-	for (unsigned i = 0; i < DEVICES; i++)
-		guarantee_end_reservation(guarantee, &devices[i]);
+	for (unsigned i = 0; i < RESERVING_DEVICES; i++)
+		guarantee_end_reservation(guarantee, &reserving_devices[i]);
 	(void)guarantee_refill(guarantee);
 	ck_assert_uint_eq(guarantee_statistics(guarantee).unreserved, guarantee->pieces);
 	ck_assert(list_is_empty(&guarantee->reserving));
