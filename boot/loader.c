@@ -6,6 +6,7 @@
  */
 #include "loader.h"
 
+#include "runtime/base/inject.h"
 #include "runtime/base/options.h"
 #include "runtime/base/string.h"
 #include "runtime/base/version.h"
@@ -179,6 +180,7 @@ EFI_STATUS efi_main(EFI_HANDLE image_handle, EFI_SYSTEM_TABLE *system)
 	image_describe(boot);
 	firmware_describe(&loader, boot);
 	loader_find_command_line(&loader, boot);
+	inject_begin(boot->command_line);
 	loader_find_framebuffer(&loader, boot);
 	if (options_get_number(boot->command_line, "gdb", 0))
 		debugger_wait(&loader);
