@@ -82,9 +82,7 @@ static void power_off_prepare(void)
 		log_error("not all that was written has reached the disks: %s", status_text(status));
 	log_disk_finish();
 	drivers_stop();
-	tracked_heaps_write(&served_memory->tracked, TRACKED_LEFT, call_sites_log_error);
-	log_debug("memory: %llu bytes of the general heap are in use",
-		  (unsigned long long)general_heap_used_bytes(&served_memory->general));
+	memory_left_write(served_memory, call_sites_log_error);
 	memory_leaks_write(served_memory, in_use_log);
 }
 

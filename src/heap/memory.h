@@ -131,5 +131,11 @@ void memory_print_owners(struct memory *memory);
  */
 void memory_leaks_write(struct memory *memory, void (*line)(const char *text));
 
+/* Writes what owners of tracked heaps left behind when they ended (TRACKED_LEFT). Task context. */
+static inline void memory_left_write(struct memory *memory, void (*line)(const char *text))
+{
+	tracked_heaps_write(&memory->tracked, TRACKED_LEFT, line);
+}
+
 /* mem, mem owners, mem map, heaps, heaps leaks, cleaners, dma, drain, trace. */
 void memory_commands_register(struct memory *memory, struct command_table *table);

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Lies on request: the names of the command line, and the check that each is known. */
+/*
+ * Lies on request. The names stay as the command line has them, with commas between them: a place
+ * asks a few times in a run, and needs no table. The check of the option finds the known names in
+ * their linker section.
+ */
 #include "inject.h"
 
 #include "log.h"
@@ -11,7 +15,7 @@
 /* None where no place of the program lies. */
 extern const struct injection *__start_injections[] __attribute__((weak)), *__stop_injections[] __attribute__((weak));
 
-static char asked[LIST_BYTES]; /* the names, with commas between them */
+static char asked[LIST_BYTES];
 
 /* Takes the first name off a list. NULL: there is none left. */
 static const char *name_next(const char **list, size_t *length)
