@@ -224,15 +224,6 @@ void dma_coherent_free(struct dma *dma, struct dma_coherent *coherent)
 
 /* For drivers ---------------------------------------------------------------------------------- */
 
-status_t dma_address(const struct device *device, struct phys_addr address, uint64_t bytes, struct device_addr *result)
-{
-	if (bytes == 0 || address.value < device->dma_lowest || address.value > device->dma_mask ||
-	    bytes - 1 > device->dma_mask - address.value)
-		return STATUS_RANGE;
-	*result = (struct device_addr){ address.value };
-	return STATUS_OK;
-}
-
 uint64_t dma_device_leaks(struct dma *dma, const struct device *device)
 {
 	const struct dma_buffer *buffer;

@@ -103,13 +103,6 @@ status_t dma_coherent_alloc_at(struct dma *dma, const struct device *device, siz
 void dma_coherent_free(struct dma *dma, struct dma_coherent *coherent); /* all zero: nothing */
 
 /*
- * The address by which `device` reaches memory of another subsystem (a page of the page cache).
- * STATUS_RANGE: it lies beyond the device's mask, or before its window.
- */
-status_t dma_address(const struct device *device, struct phys_addr address, uint64_t bytes,
-		     struct device_addr *result) MUST_CHECK;
-
-/*
  * Reserves whole pieces of the guarantee, at least `bytes` together, for the device. For a driver's
  * probe; the core ends the reservation after remove, as soon as its last piece is back, and out of
  * quarantine, too. STATUS_INVALID: 0 bytes. STATUS_RANGE: the device does not reach all of the

@@ -166,6 +166,20 @@ static struct phys_addr next_place(struct reclaim *reclaim)
 	return window_find(reclaim->blocks, &request, &place) ? place.start : (struct phys_addr){ 0 };
 }
 
+/* The first block of the request's place that is in use, or the next place. */
+static struct phys_addr wanted_block(struct reclaim_job *job)
+{
+	struct window *place = &job->place;
+
+	for (; place->blocks > 0; place->start.value += BLOCK_BYTES, place->blocks--) {
+		const struct window block = { .start = place->start, .blocks = 1 };
+
+		if (block_heap_free_within(job->reclaim->blocks, block.start, window_last_byte(&block)) == 0)
+			return block.start;
+	}
+	return next_place(job->reclaim);
+}
+
 /*
  * A cleaner that gives all that it is asked for is asked again. The request takes what the cleaner
  * gave before other requests have their turn.
@@ -190,7 +204,7 @@ uint64_t reclaim_ask_cleaners(struct reclaim_job *job, const struct reclaim_ques
 		 * are started together.
 		 */
 		target.bytes = (question->together || cleaner->cost == CLEANER_DIRTY ? blocks : 1) << BLOCK_SHIFT;
-		target.wanted = job->place.value != 0 ? job->place : next_place(job->reclaim);
+		target.wanted = wanted_block(job);
 		given = ask(job->reclaim, cleaner, &target);
 		job->gained += given;
 		if (given > 0 && reclaim_target_is_wanted(&target)) {

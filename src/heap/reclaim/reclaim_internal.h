@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "heap/block/window.h"
 #include "reclaim.h"
 
 /*
@@ -24,7 +25,7 @@ struct reclaim_job {
 	bool passes;              /* the turn on, after it has taken what is free */
 	bool placed;              /* each run only in its place (block_heap.h), if that can be emptied */
 	bool displaced;           /* the place of the next run cannot be emptied */
-	struct phys_addr place;   /* that place, if it is in use; 0: none */
+	struct window place;      /* what is left of that place, without the free blocks at its start */
 	uint32_t unmovable;       /* blocks in the way of the window that it empties */
 	bool claims;              /* its missing blocks count in reclaim->pending_blocks */
 	bool may_write;           /* cleaners may write in this round */

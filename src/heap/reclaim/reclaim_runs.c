@@ -84,7 +84,7 @@ bool reclaim_take_place(struct reclaim_job *job, const struct run_request *reque
 
 	for (unsigned tries = 0; !job->displaced && job->got == got; tries++) {
 		job->displaced = tries == WINDOW_TRIES || !window_find(heap, request, &place);
-		job->place.value = !job->displaced && place.cost > 0 ? place.start.value : 0;
+		job->place = job->displaced ? (struct window){ 0 } : place;
 		if (missing_to_keep(job, NULL) > 0)
 			break;
 		if (!job->displaced)

@@ -125,8 +125,8 @@ static bool is_over(const struct drain *drain)
 }
 
 /*
- * The next block of the window, by address. An exchange leaves out open blocks: a volume that has
- * only these can still read.
+ * The next block of the window, by address. An exchange leaves a volume that has nothing else its
+ * open blocks, so that it can still read.
  */
 static struct pageblock *isolate_next(struct drain *drain, struct page_counts *counts)
 {

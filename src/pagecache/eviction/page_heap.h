@@ -115,8 +115,8 @@ struct pageblock *page_heap_isolate(struct volume *volume, const struct reclaim_
 				    struct page_counts *counts);
 
 /*
- * Isolates this block, if it is the volume's and QUEUED, EMPTY, or, if `open`, OPEN. In constant
- * time, for all blocks of a window.
+ * Isolates this block, if it is the volume's and QUEUED, EMPTY or OPEN. Not the open blocks of a
+ * volume that has no queued ones, unless `open`. In constant time, for all blocks of a window.
  */
 bool page_heap_isolate_block(struct volume *volume, struct pageblock *pageblock, bool open, struct page_counts *counts);
 

@@ -198,13 +198,14 @@ struct pageblock *page_heap_isolate(struct volume *volume, const struct reclaim_
 
 bool page_heap_isolate_block(struct volume *volume, struct pageblock *pageblock, bool open, struct page_counts *counts)
 {
-	const unsigned roles = ROLE_BIT(PAGEBLOCK_QUEUED) | ROLE_BIT(PAGEBLOCK_EMPTY) | (open ? ROLE_BIT(PAGEBLOCK_OPEN) : 0);
+	const unsigned roles = ROLE_BIT(PAGEBLOCK_QUEUED) | ROLE_BIT(PAGEBLOCK_EMPTY);
 	struct page_heap *heap = &volume->eviction.heap;
 
 	if (atomic_load_explicit(&pageblock->volume, memory_order_relaxed) != volume)
 		return false;
 	spinlock_lock(&heap->lock);
-	const bool isolated = page_heap_has_locked(volume, pageblock, roles);
+	open |= heap->level_mask != 0;
+	const bool isolated = page_heap_has_locked(volume, pageblock, roles | (open ? ROLE_BIT(PAGEBLOCK_OPEN) : 0));
 	if (isolated)
 		isolate_locked(heap, counted(pageblock, counts));
 	spinlock_unlock(&heap->lock);
