@@ -72,6 +72,8 @@ static void firmware_describe(const struct loader *loader, struct boot_info *boo
 		loader_copy_utf16(vendor, sizeof(vendor), loader->system->FirmwareVendor, sizeof(vendor));
 	boot->firmware_vendor = vendor;
 	boot->firmware_revision = loader->system->FirmwareRevision;
+	if (loader->system->RuntimeServices)
+		boot->reset_system = (uintptr_t)loader->system->RuntimeServices->ResetSystem;
 }
 
 static uint64_t usable_bytes(const struct boot_info *boot)

@@ -31,7 +31,10 @@ size_t loader_copy_utf16(char *target, size_t size, const CHAR16 *source, size_t
 /* Fills in command_line and command_line_source. */
 void loader_find_command_line(const struct loader *loader, struct boot_info *boot);
 
-/* Fills in framebuffer. */
+/*
+ * Fills in framebuffer. Where no screen can be used, a line on the firmware's console says so. It
+ * may set a mode, which clears the screen.
+ */
 void loader_find_framebuffer(const struct loader *loader, struct boot_info *boot);
 
 /*

@@ -67,6 +67,7 @@ struct boot_info {
 	uint64_t exit_boot_services_tsc;            /* time-stamp counter right after leaving boot services */
 	uint64_t wall_ns;                           /* UTC, ns since 1970, by the firmware; 0: it does not tell */
 	uint64_t wall_tsc;                          /* the time-stamp counter then */
+	uint64_t reset_system;                      /* where the runtime service ResetSystem is; 0: nowhere */
 	const char *firmware_vendor;                /* ASCII, for the log */
 	uint32_t firmware_revision;
 };

@@ -19,18 +19,17 @@
 
 #include "console_devices.h"
 #include "framebuffer.h"
+#include "serial.h"
 #include "terminal.h"
-#include "uart.h"
 
 /*
  * The console works before the clock does, so it counts cycles; the CPUs at hand make 2^30 to 2^33
  * a second.
  */
 #define REFRESH_CYCLES (1ull << 28) /* between two drawings by writers */
-#define STUCK_CYCLES   (1ull << 32) /* no holder needs the lock, and no UART stays busy, for as long */
+#define STUCK_CYCLES   (1ull << 32) /* no holder needs the lock for as long */
 
-#define SERIAL_BYTES 4096
-#define LOG_BYTES    640
+#define LOG_BYTES 640
 
 static struct {
 	_Atomic bool locked;
@@ -42,13 +41,8 @@ static struct {
 	_Atomic bool serial_has_colours;
 
 	/* Under the lock. */
-	struct uart uart;
-	char serial[SERIAL_BYTES]; /* a ring: what the UART did not take yet */
-	size_t serial_head;
-	size_t serial_tail;
-	bool serial_stalled;  /* the UART was busy for long; until it moves again, what it does not take at once is lost */
-	uint64_t serial_lost; /* characters for which there was no room, and whose writers could not wait */
-	bool line_is_open;    /* the last character was no newline */
+	struct serial serial;
+	bool line_is_open; /* the last character was no newline */
 	struct log_ring history;
 	char history_text[CONSOLE_HISTORY_BYTES];
 	struct terminal terminal;
@@ -83,31 +77,6 @@ static void unlock(uint64_t state)
 	platform_interrupts_restore(state);
 }
 
-/* Gives the UART what it takes at once. False: nothing moved, though something is left. */
-static bool serial_pump_locked(void)
-{
-	const size_t tail = console.serial_tail % SERIAL_BYTES;
-	const size_t left = console.serial_head - console.serial_tail;
-	const size_t taken = uart_write(&console.uart, console.serial + tail, MIN(left, SERIAL_BYTES - tail));
-
-	console.serial_tail += taken;
-	if (taken > 0)
-		console.serial_stalled = false;
-	return taken > 0 || left == 0;
-}
-
-/*
- * Nothing has moved since `start`. After a while the port counts as stalled, so that no writer
- * waits for good.
- */
-static void serial_give_up_locked(uint64_t start)
-{
-	if (!console.serial_stalled && __builtin_ia32_rdtsc() - start <= STUCK_CYCLES)
-		return;
-	console.serial_stalled = true;
-	console.serial_tail = console.serial_head;
-}
-
 /*
  * Whether the caller waits for the serial port. In a panic, and before the console's task runs, all
  * do: nothing else would bring the text out.
@@ -116,44 +85,6 @@ static bool may_wait(void)
 {
 	return !atomic_load_explicit(&console.refreshed_by_task, memory_order_relaxed) || atomic_load(&console.panic) ||
 	       platform_may_sleep();
-}
-
-static void serial_put_locked(char character)
-{
-	const uint64_t start = __builtin_ia32_rdtsc();
-
-	while (console.serial_head - console.serial_tail == SERIAL_BYTES)
-		if (!serial_pump_locked())
-			serial_give_up_locked(start);
-	console.serial[console.serial_head++ % SERIAL_BYTES] = character;
-}
-
-static void serial_write_locked(const char *text, size_t bytes)
-{
-	for (size_t i = 0; i < bytes; i++) {
-		if (text[i] == '\n')
-			serial_put_locked('\r');
-		serial_put_locked(text[i]);
-	}
-}
-
-#define COLOUR_BYTES 10 /* of both sequences around a text */
-
-static const char *const serial_colours[TERMINAL_COLOURS] = {
-	[TERMINAL_DIM] = "\x1b[2m",
-	[TERMINAL_YELLOW] = "\x1b[33m",
-	[TERMINAL_RED] = "\x1b[31m",
-};
-
-/* A line, with the colour around all of it but its end. */
-static void serial_write_coloured_locked(const char *text, size_t bytes, enum terminal_colour colour)
-{
-	const size_t end = text[bytes - 1] == '\n' ? bytes - 1 : bytes;
-
-	serial_write_locked(serial_colours[colour], strlen(serial_colours[colour]));
-	serial_write_locked(text, end);
-	serial_write_locked("\x1b[0m", 4);
-	serial_write_locked(text + end, bytes - end);
 }
 
 /*
@@ -166,16 +97,15 @@ static void write_locked(const char *text, size_t bytes, enum terminal_colour co
 		return;
 	console.line_is_open = text[bytes - 1] != '\n';
 	terminal_write(&console.terminal, text, bytes, colour);
-	if (!console.uart.present)
+	if (!console.serial.uart.present)
 		return;
-	if (!waits && console.serial_head - console.serial_tail + 2 * bytes + COLOUR_BYTES > SERIAL_BYTES) {
-		console.serial_lost += bytes;
+	if (!waits && serial_room(&console.serial) < 2 * bytes + SERIAL_COLOUR_BYTES) {
+		console.serial.lost += bytes;
 		return;
 	}
-	if (atomic_load_explicit(&console.serial_has_colours, memory_order_relaxed) && serial_colours[colour])
-		serial_write_coloured_locked(text, bytes, colour);
-	else
-		serial_write_locked(text, bytes);
+	if (!atomic_load_explicit(&console.serial_has_colours, memory_order_relaxed))
+		colour = TERMINAL_NORMAL;
+	serial_write(&console.serial, text, bytes, colour);
 }
 
 /*
@@ -189,12 +119,12 @@ static uint64_t lock_with_room(size_t characters)
 	for (;;) {
 		const uint64_t state = lock();
 
-		if (console.serial_head - console.serial_tail + characters <= SERIAL_BYTES)
+		if (serial_room(&console.serial) >= characters)
 			return state;
-		if (serial_pump_locked())
+		if (serial_pump(&console.serial))
 			start = __builtin_ia32_rdtsc();
 		else
-			serial_give_up_locked(start);
+			serial_give_up(&console.serial, start);
 		unlock(state);
 		platform_cpu_relax();
 	}
@@ -251,10 +181,30 @@ void console_init(const struct boot_info *boot)
 	const struct boot_framebuffer *screen = &boot->framebuffer;
 
 	log_ring_init(&console.history, console.history_text, CONSOLE_HISTORY_BYTES);
-	uart_init(&console.uart, UART_COM1_PORT);
+	if (!uart_init(&console.serial.uart, &uart_com1))
+		(void)uart_init(&console.serial.uart, &uart_com2);
 	/* Mapped at its physical address by the firmware now, and by our own page tables later. */
 	framebuffer_init(&console.framebuffer, screen, (void *)screen->base.value);
 	terminal_init(&console.terminal, console.framebuffer.columns, console.framebuffer.rows);
+}
+
+bool console_use_serial(const struct uart_place *place)
+{
+	char text[256];
+	struct uart uart;
+	uint64_t position = 0;
+	size_t bytes;
+
+	serial_drain();
+	if (!uart_init(&uart, place))
+		return false;
+	const uint64_t state = lock();
+	console.serial.uart = uart;
+	console.serial.stalled = false;
+	while ((bytes = log_ring_read(&console.history, &position, text, sizeof(text))) > 0)
+		serial_write(&console.serial, text, bytes, TERMINAL_NORMAL);
+	unlock(state);
+	return true;
 }
 
 static void finish(bool waits)
@@ -341,7 +291,7 @@ void console_log(enum log_level level, const char *line)
 	const size_t bytes = MIN(length, sizeof(text) - 2);
 	text[bytes] = '\n';
 
-	const uint64_t state = lock_for(bytes + 2 + COLOUR_BYTES / 2, waits);
+	const uint64_t state = lock_for(bytes + 2 + SERIAL_COLOUR_BYTES / 2, waits);
 	if (console.line_is_open) {
 		write_locked("\n", 1, TERMINAL_NORMAL, waits);
 		log_ring_write(&console.history, "\n", 1);
@@ -393,7 +343,7 @@ void console_panic(void)
 bool console_poll_serial(char *character)
 {
 	const uint64_t state = lock();
-	const int received = uart_read(&console.uart);
+	const int received = uart_read(&console.serial.uart);
 
 	unlock(state);
 	*character = (char)received;
@@ -405,22 +355,24 @@ unsigned console_screen_lines(void)
 	return console.framebuffer.rows;
 }
 
-bool console_listen_serial(void)
+bool console_listen_serial(int *line)
 {
 	const uint64_t state = lock();
+	const struct uart *uart = &console.serial.uart;
 
-	uart_enable_receive_interrupt(&console.uart);
+	uart_enable_receive_interrupt(uart);
+	*line = uart->place.line;
 	unlock(state);
-	return console.uart.present;
+	return uart->present;
 }
 
 /* Characters that were lost, since their writers could not wait. */
 static void lost_report(void)
 {
 	const uint64_t state = lock();
-	const uint64_t lost = console.serial_lost;
+	const uint64_t lost = console.serial.lost;
 
-	console.serial_lost = 0;
+	console.serial.lost = 0;
 	unlock(state);
 	if (lost > 0)
 		log_warn("console: the serial port lost %llu characters that interrupt handlers wrote too fast",

@@ -21,9 +21,19 @@
 #include "runtime/base/platform.h"
 
 struct boot_info;
+struct uart_place;
 
-/* Finds the serial port and clears the screen. First of all, with interrupts off. */
+/*
+ * Finds the serial port, COM1 or else COM2, and clears the screen. First of all, with interrupts
+ * off.
+ */
 void console_init(const struct boot_info *boot);
+
+/*
+ * From now on the serial port is the one at `place`, which gets all that was written so far. False:
+ * there is no UART; nothing changes. At start-up, before console_start.
+ */
+bool console_use_serial(const struct uart_place *place);
 
 /*
  * Starts keyboard, input interrupts and the console's task. Once, in a task. Without it there is no

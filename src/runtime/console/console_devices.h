@@ -13,8 +13,11 @@ bool console_poll_serial(char *character);
 /* Lines of the screen; 0: there is none. */
 unsigned console_screen_lines(void);
 
-/* Lets the serial port raise its interrupt. False: there is none. */
-bool console_listen_serial(void);
+/*
+ * Lets the serial port raise its interrupt, on ISA line `line`; -1: it has none. False: there is no
+ * port.
+ */
+bool console_listen_serial(int *line);
 
 /*
  * Draws what changed, and sends what writers that may not wait have left. From the first call on

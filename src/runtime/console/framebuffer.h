@@ -11,10 +11,13 @@
 #include "font.h"
 #include "terminal.h"
 
+/* Two pixels in one store, which need only a single one's alignment. */
+typedef uint64_t pixel_pair __attribute__((aligned(4), may_alias));
+
 struct framebuffer {
-	volatile uint64_t *pixels;          /* [I] two at a time; NULL: no framebuffer */
-	unsigned stride_pixels;             /* [I] even */
-	unsigned scale;                     /* [I] 1, or 2 on screens with many small pixels */
+	volatile uint32_t *pixels;          /* [I] NULL: no framebuffer */
+	unsigned stride_pixels;             /* [I] from one scan line to the next; may be more than is visible */
+	unsigned scale;                     /* [I] a glyph's pixel is a square of so many: 1 up to 2559 x 1439, 3 on 4K */
 	unsigned columns;                   /* [I] what fits, 0 without a framebuffer */
 	unsigned rows;                      /* [I] */
 	uint32_t background;                /* [I] as pixels */
@@ -27,8 +30,8 @@ struct framebuffer {
 };
 
 /*
- * `pixels` is where `screen` is mapped. Clears the screen. A framebuffer that is too small, has an
- * odd layout, or is missing (BOOT_PIXEL_NONE) leaves columns at 0, and nothing is drawn.
+ * `pixels` is where `screen` is mapped. Clears the screen. A framebuffer that is too small or
+ * is missing (BOOT_PIXEL_NONE) leaves columns at 0, and nothing is drawn.
  */
 void framebuffer_init(struct framebuffer *framebuffer, const struct boot_framebuffer *screen, void *pixels);
 

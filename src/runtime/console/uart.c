@@ -9,8 +9,8 @@
 #include "runtime/x86_64/port.h"
 
 enum uart_register {
-	UART_DATA = 0, /* the divisor's low byte while the divisor latch is open */
-	UART_INTERRUPT_ENABLE = 1,
+	UART_DATA = 0,             /* while the divisor latch is open, the divisor's low byte, */
+	UART_INTERRUPT_ENABLE = 1, /* and its high one */
 	UART_FIFO_CONTROL = 2,
 	UART_LINE_CONTROL = 3,
 	UART_MODEM_CONTROL = 4,
@@ -25,17 +25,39 @@ enum uart_register {
 #define STATUS_RECEIVED    0x01
 #define STATUS_TRANSMITTER 0x20 /* the transmit FIFO is empty */
 #define INTERRUPT_RECEIVED 0x01
-#define DIVISOR_115200     1
 #define FIFO_BYTES         16
+
+const struct uart_place uart_com1 = { .base = 0x3f8, .register_bytes = 1, .line = 4, .divisor = 1 };
+const struct uart_place uart_com2 = { .base = 0x2f8, .register_bytes = 1, .line = 3, .divisor = 1 };
 
 static uint8_t register_read(const struct uart *uart, enum uart_register which)
 {
-	return port_read8((uint16_t)(uart->port + which));
+	const uint64_t address = uart->place.base + which * uart->place.register_bytes;
+
+	if (!uart->place.in_memory)
+		return port_read8((uint16_t)address);
+	switch (uart->place.register_bytes) {
+	case 1:
+		return *(volatile uint8_t *)address;
+	case 2:
+		return (uint8_t) * (volatile uint16_t *)address;
+	default:
+		return (uint8_t) * (volatile uint32_t *)address;
+	}
 }
 
 static void register_write(const struct uart *uart, enum uart_register which, uint8_t value)
 {
-	port_write8((uint16_t)(uart->port + which), value);
+	const uint64_t address = uart->place.base + which * uart->place.register_bytes;
+
+	if (!uart->place.in_memory)
+		port_write8((uint16_t)address, value);
+	else if (uart->place.register_bytes == 1)
+		*(volatile uint8_t *)address = value;
+	else if (uart->place.register_bytes == 2)
+		*(volatile uint16_t *)address = value;
+	else
+		*(volatile uint32_t *)address = value;
 }
 
 /* The scratch register keeps what is written; an empty bus does not. */
@@ -45,22 +67,29 @@ static bool scratch_keeps(const struct uart *uart, uint8_t value)
 	return register_read(uart, UART_SCRATCH) == value;
 }
 
-void uart_init(struct uart *uart, uint16_t port)
+static void speed_set(const struct uart *uart)
 {
-	*uart = (struct uart){ .port = port };
-	if (!scratch_keeps(uart, 0x5a) || !scratch_keeps(uart, 0xa5))
-		return;
-	register_write(uart, UART_INTERRUPT_ENABLE, 0);
 	register_write(uart, UART_LINE_CONTROL, LINE_DIVISOR_LATCH | LINE_8N1);
-	register_write(uart, UART_DATA, DIVISOR_115200);
+	register_write(uart, UART_DATA, (uint8_t)uart->place.divisor);
+	register_write(uart, UART_INTERRUPT_ENABLE, (uint8_t)(uart->place.divisor >> 8));
+}
+
+bool uart_init(struct uart *uart, const struct uart_place *place)
+{
+	*uart = (struct uart){ .place = *place };
+	if (!scratch_keeps(uart, 0x5a) || !scratch_keeps(uart, 0xa5))
+		return false;
 	register_write(uart, UART_INTERRUPT_ENABLE, 0);
+	if (place->divisor != 0)
+		speed_set(uart);
 	register_write(uart, UART_LINE_CONTROL, LINE_8N1);
 	register_write(uart, UART_FIFO_CONTROL, FIFO_ENABLE_CLEAR);
 	register_write(uart, UART_MODEM_CONTROL, MODEM_DTR_RTS_OUT2);
 	uart->present = true;
+	return true;
 }
 
-size_t uart_write(struct uart *uart, const char *text, size_t bytes)
+size_t uart_write(const struct uart *uart, const char *text, size_t bytes)
 {
 	const size_t count = MIN(bytes, FIFO_BYTES);
 
@@ -71,14 +100,14 @@ size_t uart_write(struct uart *uart, const char *text, size_t bytes)
 	return count;
 }
 
-int uart_read(struct uart *uart)
+int uart_read(const struct uart *uart)
 {
 	if (!uart->present || !(register_read(uart, UART_LINE_STATUS) & STATUS_RECEIVED))
 		return -1;
 	return register_read(uart, UART_DATA);
 }
 
-void uart_enable_receive_interrupt(struct uart *uart)
+void uart_enable_receive_interrupt(const struct uart *uart)
 {
 	if (uart->present)
 		register_write(uart, UART_INTERRUPT_ENABLE, INTERRUPT_RECEIVED);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The way from the RSDP to the ACPI tables. Every table is checked once, at start-up; intact ones
+ * The way from the RSDP to the ACPI tables. Every table is checked once, at start-up; usable ones
  * are kept in a list, and all others are treated as absent. So code that looks for a table need
- * not check it again.
+ * not check it again. Firmware changes a table and forgets its checksum more often than memory
+ * changes a bit: a wrong sum is said, and the table is used.
  */
 #include "acpi.h"
 
@@ -34,7 +35,7 @@ struct rsdp {
 	uint8_t reserved[3];
 } __attribute__((packed));
 
-static const struct acpi_header *tables[TABLES_MAX]; /* intact ones, in the root table's order */
+static const struct acpi_header *tables[TABLES_MAX]; /* in the root table's order */
 static unsigned table_count;
 static struct acpi_power power;
 
@@ -93,10 +94,8 @@ const struct acpi_header *acpi_open_table(uint64_t address, const char *where)
 		log_warn("acpi: table %s cannot be mapped; ignored", name);
 		return NULL;
 	}
-	if (acpi_checksum(table, table->length) != 0) {
-		log_warn("acpi: table %s has a wrong checksum; ignored", name);
-		return NULL;
-	}
+	if (acpi_checksum(table, table->length) != 0)
+		log_warn("acpi: table %s has a wrong checksum; it is used all the same", name);
 	return table;
 }
 
@@ -129,19 +128,21 @@ static const struct rsdp *rsdp_open(struct phys_addr address)
 		return NULL;
 	}
 	rsdp = firmware_map(address, RSDP_BYTES_V1);
-	if (!rsdp || memcmp(rsdp->signature, RSDP_SIGNATURE, sizeof(rsdp->signature)) != 0 ||
-	    acpi_checksum(rsdp, RSDP_BYTES_V1) != 0) {
-		log_warn("acpi: no intact RSDP at 0x%llx", (unsigned long long)address.value);
+	if (!rsdp || memcmp(rsdp->signature, RSDP_SIGNATURE, sizeof(rsdp->signature)) != 0) {
+		log_warn("acpi: no RSDP at 0x%llx", (unsigned long long)address.value);
 		return NULL;
 	}
+	if (acpi_checksum(rsdp, RSDP_BYTES_V1) != 0)
+		log_warn("acpi: the RSDP has a wrong checksum; it is used all the same");
 	if (rsdp->revision < 2)
 		return rsdp;
 	rsdp = firmware_map(address, RSDP_BYTES_V2);
-	if (!rsdp || rsdp->length < RSDP_BYTES_V2 || rsdp->length > PAGE_BYTES || !firmware_map(address, rsdp->length) ||
-	    acpi_checksum(rsdp, rsdp->length) != 0) {
+	if (!rsdp || rsdp->length < RSDP_BYTES_V2 || rsdp->length > PAGE_BYTES || !firmware_map(address, rsdp->length)) {
 		log_warn("acpi: the RSDP's second part is broken");
 		return NULL;
 	}
+	if (acpi_checksum(rsdp, rsdp->length) != 0)
+		log_warn("acpi: the RSDP's second part has a wrong checksum; it is used all the same");
 	return rsdp;
 }
 

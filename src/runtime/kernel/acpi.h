@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * ACPI tables: found from the RSDP, each checked for signature, length and checksum before anything
- * in it is believed. A table that is broken gives one line in the log and is treated as absent. No
- * AML is run.
+ * ACPI tables: found from the RSDP, each checked for signature and length before anything in it is
+ * believed. A table that is broken gives one line in the log and is treated as absent; one whose
+ * checksum is wrong gives a line, too, and is used. No AML is run.
  *
  * ACPI specification 6.5, sections 5.2.5 to 5.2.12 (RSDP, RSDT, XSDT, FADT, MADT) and 7.4.2 (\_S5).
  */
@@ -29,6 +29,7 @@ struct acpi_header {
 enum acpi_space {
 	ACPI_SPACE_MEMORY = 0,
 	ACPI_SPACE_IO = 1,
+	ACPI_SPACE_CONFIG = 2, /* of PCI bus 0 */
 };
 
 struct acpi_address {
@@ -86,8 +87,37 @@ struct acpi_interrupts {
 /* From the MADT, or, for NULL, what a machine without one has: no CPU known, a PIC. */
 void acpi_read_madt(const struct acpi_header *madt, struct acpi_interrupts *interrupts);
 
-/* What power-off, reset and the clock need of the FADT. Ports are 0 where there are none. */
+/* The serial port that the firmware's console is on, by the SPCR. */
+struct acpi_serial {
+	struct acpi_address registers; /* of a 16550 */
+	int line;                      /* its ISA interrupt line; -1: none */
+	uint32_t baud;                 /* 0: as the firmware has set it */
+	uint32_t clock_hz;             /* of the UART; 0: unknown */
+};
+
+/*
+ * From the SPCR; false: the port is no 16550, or not one to be reached. Microsoft: Serial Port
+ * Console Redirection Table, versions 1.0 to 1.10.
+ */
+#define ACPI_SPCR_BYTES 76 /* what every revision has */
+bool acpi_read_spcr(const struct acpi_header *spcr, struct acpi_serial *serial);
+
+/*
+ * What power-off, reset, the power button and the clock need of the FADT. Ports, and addresses of
+ * registers, are 0 where there are none.
+ */
 struct acpi_power {
+	uint16_t pm1a_event; /* status, and enable behind it */
+	uint16_t pm1b_event;
+	uint8_t pm1_event_bytes; /* of both together */
+	uint16_t gpe0;           /* status, and enable behind it */
+	uint16_t gpe1;
+	uint8_t gpe0_bytes;
+	uint8_t gpe1_bytes;
+	uint16_t sci_line;
+	bool has_power_button;             /* as a fixed event, which needs no AML */
+	struct acpi_address sleep_control; /* of machines without PM1 registers */
+	struct acpi_address sleep_status;
 	uint16_t pm1a_control;
 	uint16_t pm1b_control;
 	uint16_t smi_command; /* writing acpi_enable there turns ACPI mode on */

@@ -24,23 +24,39 @@ enum madt_entry {
 };
 
 /* Fixed ACPI Description Table, section 5.2.9. */
+#define FADT_SCI_LINE       46
 #define FADT_SMI_COMMAND    48
 #define FADT_ACPI_ENABLE    52
+#define FADT_PM1A_EVENT     56
+#define FADT_PM1B_EVENT     60
 #define FADT_PM1A_CONTROL   64
 #define FADT_PM1B_CONTROL   68
 #define FADT_PM_TIMER       76
+#define FADT_GPE0           80
+#define FADT_GPE1           84
+#define FADT_PM1_BYTES      88
 #define FADT_PM_TIMER_BYTES 91
+#define FADT_GPE0_BYTES     92
+#define FADT_GPE1_BYTES     93
 #define FADT_CENTURY        108
 #define FADT_BOOT_FLAGS     109
 #define FADT_FLAGS          112
 #define FADT_RESET          116
 #define FADT_RESET_VALUE    128
+#define FADT_X_PM1A_EVENT   148
+#define FADT_X_PM1B_EVENT   160
 #define FADT_X_PM1A_CONTROL 172
 #define FADT_X_PM1B_CONTROL 184
 #define FADT_X_PM_TIMER     208
+#define FADT_X_GPE0         220
+#define FADT_X_GPE1         232
+#define FADT_SLEEP_CONTROL  244
+#define FADT_SLEEP_STATUS   256
+#define FADT_BUTTON_BY_AML  (1u << 4)
 #define FADT_NO_CMOS_CLOCK  (1u << 5) /* of the boot flags */
 #define FADT_TIMER_32_BITS  (1u << 8)
 #define FADT_HAS_RESET      (1u << 10)
+#define FADT_HW_REDUCED     (1u << 20)
 
 /* AML, section 20.2. */
 #define AML_ZERO    0x00
@@ -130,6 +146,16 @@ void acpi_read_fadt(const struct acpi_header *fadt, struct acpi_power *power)
 	*power = (struct acpi_power){
 		.pm1a_control = fadt_port(fadt, FADT_PM1A_CONTROL, FADT_X_PM1A_CONTROL),
 		.pm1b_control = fadt_port(fadt, FADT_PM1B_CONTROL, FADT_X_PM1B_CONTROL),
+		.pm1a_event = fadt_port(fadt, FADT_PM1A_EVENT, FADT_X_PM1A_EVENT),
+		.pm1b_event = fadt_port(fadt, FADT_PM1B_EVENT, FADT_X_PM1B_EVENT),
+		.pm1_event_bytes = (uint8_t)acpi_read(fadt, FADT_PM1_BYTES, 1),
+		.gpe0 = fadt_port(fadt, FADT_GPE0, FADT_X_GPE0),
+		.gpe1 = fadt_port(fadt, FADT_GPE1, FADT_X_GPE1),
+		.gpe0_bytes = (uint8_t)acpi_read(fadt, FADT_GPE0_BYTES, 1),
+		.gpe1_bytes = (uint8_t)acpi_read(fadt, FADT_GPE1_BYTES, 1),
+		.sci_line = (uint16_t)acpi_read(fadt, FADT_SCI_LINE, 2),
+		.sleep_control = acpi_read_address(fadt, FADT_SLEEP_CONTROL),
+		.sleep_status = acpi_read_address(fadt, FADT_SLEEP_STATUS),
 		.smi_command = (uint16_t)acpi_read(fadt, FADT_SMI_COMMAND, 4),
 		.acpi_enable = (uint8_t)acpi_read(fadt, FADT_ACPI_ENABLE, 1),
 		.reset = acpi_read_address(fadt, FADT_RESET),
@@ -138,6 +164,8 @@ void acpi_read_fadt(const struct acpi_header *fadt, struct acpi_power *power)
 		.century_register = (uint8_t)acpi_read(fadt, FADT_CENTURY, 1),
 		.no_cmos_clock = acpi_read(fadt, FADT_BOOT_FLAGS, 2) & FADT_NO_CMOS_CLOCK,
 	};
+	power->has_power_button =
+		power->pm1a_event && power->pm1_event_bytes >= 4 && !(flags & (FADT_BUTTON_BY_AML | FADT_HW_REDUCED));
 	power->has_reset = (flags & FADT_HAS_RESET) && power->reset.address;
 	if (acpi_read(fadt, FADT_PM_TIMER_BYTES, 1) == 4)
 		power->pm_timer = fadt_port(fadt, FADT_PM_TIMER, FADT_X_PM_TIMER);

@@ -1,22 +1,24 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Nanoseconds are ticks of the time-stamp counter times a factor, which start-up measures against
- * a clock of known rate. A CPU whose counter is out of step gets an offset. The median of three
- * measurements is taken, since an interruption makes one of them wrong.
+ * Nanoseconds are ticks of the time-stamp counter times a factor, which start-up finds out: from
+ * the CPU, or against a clock of known rate. A CPU whose counter is out of step gets an offset. A
+ * machine where all of that fails has a clock that is wrong, and works.
  */
 #include "clock.h"
 
+#include "clock_calibrate.h"
 #include "clock_reference.h"
 #include "cpu.h"
+#include "runtime/base/inject.h"
 #include "runtime/base/log.h"
 #include "runtime/x86_64/cpu_registers.h"
 
-#define TRIES            3
-#define TRY_NS           (5 * NS_PER_MS)
-#define SAMPLES          8
-#define TRIES_DIFFER_PPM 2000
+#define GUESSED_HZ          2500000000ull /* where nothing tells */
+#define CYCLES_PER_NS_EARLY 4             /* before the rate is known: of a fast CPU, so that no delay is too short */
 
 #define FEATURE_TSC       (1u << 4) /* CPUID 1, EDX */
+#define LEAF_CRYSTAL      0x15u
+#define LEAF_FREQUENCY    0x16u
 #define LEAF_POWER        0x80000007u
 #define FEATURE_INVARIANT (1u << 8) /* EDX: the same rate in all power states */
 
@@ -27,70 +29,46 @@ static uint64_t origin;
 static uint64_t offsets[PLATFORM_CPUS_MAX]; /* what a CPU's counter is behind the first CPU's; wraps */
 static bool has_offsets;
 
-/* One reading of both clocks at nearly the same moment. */
-struct sample {
-	uint64_t tsc;
-	uint64_t reference;
-	uint64_t width; /* how far apart they may be */
-};
-
-/* The best of several: an interruption, in an emulator above all, makes a reading wide. */
-static struct sample sample_take(const struct clock_reference *reference)
+/* By what the CPU says of itself, by clocks of known rate, and then by rougher words of the CPU. */
+static uint64_t hz_find(const char **name)
 {
-	struct sample best = { .width = UINT64_MAX };
+	const struct cpuid crystal = cpuid_if_present(LEAF_CRYSTAL, 0), frequency = cpuid_if_present(LEAF_FREQUENCY, 0);
+	struct clock_reference reference;
+	uint64_t found;
 
-	for (unsigned i = 0; i < SAMPLES; i++) {
-		uint64_t before = tsc_read(), value = reference->read(), after = tsc_read();
-
-		if (after - before < best.width)
-			best = (struct sample){ before + (after - before) / 2, value, after - before };
+	*name = "CPUID 15h";
+	found = INJECTED("no-cpuid-15h") || INJECTED("no-clock") ? 0 : clock_hz_from_crystal(&crystal);
+	for (unsigned i = 0; found == 0 && i < CLOCK_REFERENCES; i++) {
+		if (clock_reference_start(i, &reference))
+			found = clock_calibrate(&reference);
+		*name = reference.name;
 	}
-	return best;
-}
-
-static uint64_t measure_hz(const struct clock_reference *reference)
-{
-	const uint64_t wanted = reference->hz * TRY_NS / NS_PER_S;
-	struct sample start = sample_take(reference), end;
-	uint64_t ticks;
-
-	while (((reference->read() - start.reference) & reference->mask) < wanted)
-		platform_cpu_relax();
-	end = sample_take(reference);
-	ticks = (end.reference - start.reference) & reference->mask;
-	return (end.tsc - start.tsc) * reference->hz / ticks; /* fits for tries of several seconds */
-}
-
-/* The median of three measurements. */
-static uint64_t calibrate(const struct clock_reference *reference)
-{
-	uint64_t low = UINT64_MAX, high = 0, sum = 0;
-
-	for (unsigned i = 0; i < TRIES; i++) {
-		uint64_t value = measure_hz(reference);
-
-		low = MIN(low, value);
-		high = MAX(high, value);
-		sum += value;
-	}
-	if ((high - low) * 1000000 / high > TRIES_DIFFER_PPM)
-		log_warn("clock: measurements of the time-stamp counter differ, %lu to %lu kHz", low / 1000, high / 1000);
-	return sum - low - high;
+	if (found != 0)
+		return found;
+	*name = "CPUID 16h";
+	found = INJECTED("no-cpuid-16h") || INJECTED("no-clock") ? 0 : clock_hz_from_base(&frequency);
+	if (found != 0)
+		return found;
+	log_warn("clock: this machine has no clock of known rate that runs; its times are a guess");
+	*name = "guess";
+	return GUESSED_HZ;
 }
 
 void clock_init(uint64_t origin_tsc)
 {
-	const struct clock_reference *reference = clock_reference_find();
-	uint64_t now = tsc_read();
+	const uint64_t now = tsc_read();
+	const char *name;
 
+	if (INJECTED("panic-before-clock"))
+		platform_panic("the command line asks for it");
 	if (!(cpuid(1, 0).edx & FEATURE_TSC))
 		platform_panic("this CPU has no time-stamp counter");
-	hz = calibrate(reference);
-	if (hz == 0)
+	if (tsc_read() == now)
 		platform_panic("the time-stamp counter stands still");
+	hz = hz_find(&name);
 	origin = origin_tsc && origin_tsc < now ? origin_tsc : now;
 	multiplier = (NS_PER_S << 32) / hz;
-	log_info("clock: time-stamp counter at %lu.%03lu MHz, by the %s", hz / 1000000, hz / 1000 % 1000, reference->name);
+	log_info("clock: time-stamp counter at %lu.%03lu MHz, by the %s", hz / 1000000, hz / 1000 % 1000, name);
 	if (!(cpuid_if_present(LEAF_POWER, 0).edx & FEATURE_INVARIANT))
 		log_debug("clock: the CPU does not promise a constant rate");
 }
@@ -124,10 +102,23 @@ uint64_t clock_ticks_at(uint64_t ns)
 	return origin + ticks + 1 - offsets[platform_cpu()];
 }
 
+/* A panic may want a delay before the clock runs. */
+static void delay_early(uint64_t ns)
+{
+	const uint64_t start = tsc_read();
+
+	while (tsc_read() - start < ns * CYCLES_PER_NS_EARLY)
+		platform_cpu_relax();
+}
+
 void clock_delay_ns(uint64_t ns)
 {
-	uint64_t start = clock_now_ns();
+	const uint64_t start = clock_now_ns();
 
+	if (multiplier == 0) {
+		delay_early(ns);
+		return;
+	}
 	while (clock_now_ns() - start < ns)
 		platform_cpu_relax();
 }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Three clocks of known rate, the best one first: HPET, ACPI PM timer, PIT. Each has a function
- * that starts it and one that reads it; one that stands still is passed over.
+ * that starts it and one that reads it.
  */
 #include "clock_reference.h"
 
 #include "acpi.h"
 #include "mmio.h"
+#include "runtime/base/inject.h"
 #include "runtime/base/log.h"
 #include "runtime/x86_64/port.h"
 
@@ -41,10 +42,15 @@ static uint64_t hpet_read(uint32_t offset)
 	return *(volatile uint64_t *)(hpet + offset);
 }
 
+static bool all_stand_still(void)
+{
+	return INJECTED("no-clock");
+}
+
 /* The low half only: the upper one is missing in some, and reading both at once not promised. */
 static uint64_t hpet_counter(void)
 {
-	return *(volatile uint32_t *)(hpet + HPET_COUNTER);
+	return INJECTED("no-hpet") || all_stand_still() ? 0 : *(volatile uint32_t *)(hpet + HPET_COUNTER);
 }
 
 static bool hpet_start(struct clock_reference *reference)
@@ -73,7 +79,7 @@ static bool hpet_start(struct clock_reference *reference)
 
 static uint64_t pm_timer_read(void)
 {
-	return port_read32(pm_timer_port);
+	return INJECTED("no-pm-timer") || all_stand_still() ? 0 : port_read32(pm_timer_port);
 }
 
 static bool pm_timer_start(struct clock_reference *reference)
@@ -94,10 +100,10 @@ static uint64_t pit_read(void)
 	port_write8(PIT_COMMAND, PIT_LATCH);
 	value = port_read8(PIT_CHANNEL);
 	value |= (uint16_t)(port_read8(PIT_CHANNEL) << 8);
-	return -(uint64_t)value; /* it counts down */
+	return INJECTED("no-pit") || all_stand_still() ? 0 : -(uint64_t)value; /* it counts down */
 }
 
-static void pit_start(struct clock_reference *reference)
+static bool pit_start(struct clock_reference *reference)
 {
 	uint8_t gate = port_read8(PIT_GATE);
 
@@ -106,29 +112,20 @@ static void pit_start(struct clock_reference *reference)
 	port_write8(PIT_CHANNEL, 0); /* 0: 65536 */
 	port_write8(PIT_CHANNEL, 0);
 	*reference = (struct clock_reference){ "PIT", PIT_HZ, 0xffff, pit_read };
+	return true;
 }
 
-/* A clock that the tables describe, but that stands still, must not stop the start-up. */
-static bool is_running(const struct clock_reference *reference)
+bool clock_reference_start(unsigned index, struct clock_reference *reference)
 {
-	uint64_t first = reference->read();
+	static const struct {
+		const char *name;
+		bool (*start)(struct clock_reference *reference);
+	} references[CLOCK_REFERENCES] = {
+		{ "HPET", hpet_start },
+		{ "ACPI PM timer", pm_timer_start },
+		{ "PIT", pit_start },
+	};
 
-	for (unsigned i = 0; i < 100000; i++) {
-		if (reference->read() != first)
-			return true;
-	}
-	log_warn("clock: the %s stands still; ignored", reference->name);
-	return false;
-}
-
-const struct clock_reference *clock_reference_find(void)
-{
-	static struct clock_reference reference;
-
-	if (hpet_start(&reference) && is_running(&reference))
-		return &reference;
-	if (pm_timer_start(&reference) && is_running(&reference))
-		return &reference;
-	pit_start(&reference);
-	return &reference;
+	reference->name = references[index].name;
+	return references[index].start(reference);
 }

@@ -12,7 +12,9 @@ struct clock_reference {
 };
 
 /*
- * The best that this machine has: HPET, ACPI PM timer, or PIT. It runs. Never NULL. At start-up
- * only.
+ * HPET, ACPI PM timer and PIT, the best one first. Starts the `index`-th; false: the machine has
+ * none, and only the name is filled in. One that is started may stand still all the same. At
+ * start-up only.
  */
-const struct clock_reference *clock_reference_find(void);
+#define CLOCK_REFERENCES 3
+bool clock_reference_start(unsigned index, struct clock_reference *reference);

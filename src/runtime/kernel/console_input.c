@@ -13,7 +13,6 @@
 #include "interrupt.h"
 #include "runtime/console/console_devices.h"
 #include "runtime/console/keyboard.h"
-#include "runtime/console/uart.h"
 #include "task.h"
 
 #define INPUT_BYTES    1024
@@ -95,20 +94,23 @@ static void console_task(void *context)
 	}
 }
 
-static bool attach(struct interrupt *interrupt, const char *name, unsigned line, void (*handler)(void *context))
+static bool attach(struct interrupt *interrupt, const char *name, int line, void (*handler)(void *context))
 {
-	if (interrupt_attach_line(interrupt, name, line, INTERRUPT_EDGE, handler, NULL) == STATUS_OK)
+	if (line < 0)
+		return false;
+	if (interrupt_attach_line(interrupt, name, (unsigned)line, INTERRUPT_EDGE, handler, NULL) == STATUS_OK)
 		return true;
-	log_warn("console: no interrupt line %u for the %s; it is polled", line, name);
+	log_warn("console: no interrupt line %d for the %s; it is polled", line, name);
 	return false;
 }
 
 status_t console_start(void)
 {
 	static const struct task_options options = { .name = "console", .priority = TASK_HIGH, .cpu = -1 };
+	int line;
 
 	input.period_ns = DRAW_PERIOD_NS;
-	if (console_listen_serial() && !attach(&input.serial_interrupt, "serial port", UART_COM1_LINE, serial_interrupt))
+	if (console_listen_serial(&line) && !attach(&input.serial_interrupt, "serial port", line, serial_interrupt))
 		input.period_ns = POLL_PERIOD_NS;
 	keyboard_init(&input.keyboard);
 	if (input.keyboard.present && !attach(&input.keyboard_interrupt, "keyboard", KEYBOARD_LINE, keyboard_interrupt))

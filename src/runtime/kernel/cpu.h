@@ -22,6 +22,7 @@ enum cpu_vector {
 	CPU_VECTOR_TIMER = 0xf0,
 	CPU_VECTOR_RESCHEDULE,
 	CPU_VECTOR_CALL,
+	CPU_VECTOR_NMI, /* an NMI has something to print */
 	CPU_VECTOR_ERROR = 0xfe,
 	CPU_VECTOR_SPURIOUS = 0xff,
 };

@@ -12,6 +12,7 @@
 
 #include "cpu.h"
 #include "guarded_memory.h"
+#include "machine_check.h"
 #include "panic.h"
 #include "stack.h"
 #include "symbols.h"
@@ -27,6 +28,10 @@
 #define NULL_POINTER_BYTES (64 * KIB)
 
 #define EXPLANATION_BYTES 400
+#define BANKS_BYTES       480
+
+/* How long a CPU without an error in its banks leaves the report to others: 0.1 s and more. */
+#define OTHERS_CYCLES (1ull << 29)
 
 static const char *exception_name(uint64_t vector)
 {
@@ -44,7 +49,6 @@ static const char *exception_name(uint64_t vector)
 		[EXCEPTION_PROTECTION] = "general protection fault (often an address that is not canonical)",
 		[EXCEPTION_X87] = "x87 floating-point exception",
 		[EXCEPTION_ALIGNMENT] = "alignment check",
-		[EXCEPTION_MACHINE_CHECK] = "machine check: the hardware reports a fault of its own",
 		[EXCEPTION_VECTOR] = "floating-point exception in a vector instruction",
 		[EXCEPTION_CONTROL_PROTECTION] = "control protection fault",
 	};
@@ -103,6 +107,21 @@ static _Noreturn void vector_report(struct interrupt_frame *frame)
 	      function, task_name(task_current()), function);
 }
 
+/* All CPUs get the exception; the one whose bank holds the error is to report it. */
+static _Noreturn void machine_check_panic(struct interrupt_frame *frame)
+{
+	static char banks[PLATFORM_CPUS_MAX][BANKS_BYTES];
+	char *text = banks[cpu_current_id()];
+	const uint64_t start = tsc_read();
+
+	if (machine_check_collect(text, BANKS_BYTES) == 0) {
+		while (tsc_read() - start < OTHERS_CYCLES)
+			platform_cpu_relax();
+	}
+	panic(frame, "machine check: the hardware reports a fault of its own%s",
+	      text[0] ? text : "; the banks of this CPU do not say which");
+}
+
 void exception_dispatch(struct interrupt_frame *frame)
 {
 	uint64_t address = cr2_read();
@@ -122,6 +141,8 @@ void exception_dispatch(struct interrupt_frame *frame)
 		page_fault_report(frame, address);
 	if (frame->vector == EXCEPTION_NO_DEVICE)
 		vector_report(frame);
+	if (frame->vector == EXCEPTION_MACHINE_CHECK)
+		machine_check_panic(frame);
 	panic(frame, "%s (vector %u, error code 0x%llx)", exception_name(frame->vector), (unsigned)frame->vector,
 	      (unsigned long long)frame->error_code);
 }

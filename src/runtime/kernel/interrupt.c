@@ -8,6 +8,8 @@
 
 #include "cpu.h"
 #include "interrupt_internal.h"
+#include "machine_check.h"
+#include "nmi.h"
 #include "runtime/base/assert.h"
 #include "runtime/base/log.h"
 #include "runtime/base/spinlock.h"
@@ -43,6 +45,7 @@ void interrupt_init_cpu(bool first)
 	if (first)
 		pic_init();
 	apic_init_cpu(&vectors, first);
+	machine_check_init_cpu();
 }
 
 void interrupt_unexpected(struct cpu *cpu, unsigned vector, const char *what)
@@ -75,6 +78,9 @@ static void own_dispatch(struct cpu *cpu, unsigned vector)
 		break;
 	case CPU_VECTOR_CALL:
 		cpu_handle_call(cpu);
+		break;
+	case CPU_VECTOR_NMI:
+		nmi_report(cpu);
 		break;
 	case CPU_VECTOR_ERROR:
 		log_warn("interrupt: local APIC of CPU %u reports errors 0x%x", cpu->id, apic_take_errors());
@@ -141,7 +147,8 @@ void interrupt_dispatch_nmi(struct interrupt_frame *frame)
 		for (;;)
 			cpu_halt();
 	}
-	watchdog_handle_nmi(frame);
+	if (!watchdog_handle_nmi(frame))
+		nmi_handle(frame);
 }
 
 /* The online CPU with the fewest vectors in use that a message can reach. */

@@ -22,7 +22,7 @@
 #include "symbols.h"
 #include "task.h"
 
-#define MESSAGE_BYTES   512
+#define MESSAGE_BYTES   640
 #define READING_SECONDS 30u
 
 /* The APIC id of the CPU that reports, + 1; 0: all is well. */

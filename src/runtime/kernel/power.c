@@ -1,35 +1,25 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Ways out, tried in turn: ACPI's soft-off or reset register, the keyboard controller, a triple
- * fault. What they need of the ACPI tables is read at start-up, so leaving works after a panic,
- * too, without locks or memory.
+ * What comes before the machine goes: the hook, and an emulator's exit status. The ways out are in
+ * power_ways.c; a triple fault is the last one. Leaving works after a panic, too, without locks or
+ * memory.
  */
 #include "power.h"
 
 #include <stdatomic.h>
 
-#include "acpi.h"
+#include "power_ways.h"
 #include "runtime/base/command.h"
 #include "runtime/base/log.h"
 #include "runtime/base/platform.h"
+#include "runtime/console/console.h"
 #include "runtime/x86_64/cpu_registers.h"
 #include "runtime/x86_64/port.h"
 
 #define DEBUG_EXIT_PORT 0xf4
 #define ISA_NONE        0xff /* what a port without a device reads as */
 
-/* PM1 control, ACPI section 4.8.3.2. */
-#define PM1_SCI_ENABLE       (1u << 0)
-#define PM1_SLEEP_TYPE_SHIFT 10
-#define PM1_SLEEP_TYPE_MASK  (7u << PM1_SLEEP_TYPE_SHIFT)
-#define PM1_SLEEP_ENABLE     (1u << 13)
-
-#define KEYBOARD_COMMAND 0x64
-#define KEYBOARD_BUSY    0x02
-#define KEYBOARD_RESET   0xfe
-
 #define SPINS_SHORT 100000u
-#define SPINS_LONG  10000000u
 
 static void (*off_hook)(void); /* set at start-up */
 static _Atomic unsigned result;
@@ -48,68 +38,38 @@ static _Noreturn void halt(void)
 		cpu_halt();
 }
 
-static void acpi_mode_enter(const struct acpi_power *power)
-{
-	if (!power->smi_command || !power->acpi_enable || (port_read16(power->pm1a_control) & PM1_SCI_ENABLE))
-		return;
-	port_write8(power->smi_command, power->acpi_enable);
-	for (unsigned i = 0; i < SPINS_SHORT && !(port_read16(power->pm1a_control) & PM1_SCI_ENABLE); i++)
-		__builtin_ia32_pause();
-}
-
-static void sleep_write(uint16_t port, uint8_t type)
-{
-	uint16_t value = port_read16(port) & (uint16_t) ~(PM1_SLEEP_TYPE_MASK | PM1_SLEEP_ENABLE);
-
-	port_write16(port, (uint16_t)(value | type << PM1_SLEEP_TYPE_SHIFT));
-	port_write16(port, (uint16_t)(value | type << PM1_SLEEP_TYPE_SHIFT | PM1_SLEEP_ENABLE));
-}
-
 void power_set_off_hook(void (*run)(void))
 {
 	off_hook = run;
 }
 
+/* A second task that wants to leave waits for the first one, whose hook may still flush. */
 static void off_hook_run(void)
 {
-	static _Atomic bool said;
+	static _Atomic uint32_t leaving;
 
-	if (off_hook && platform_may_sleep() && !atomic_exchange(&said, true))
+	if (!platform_may_sleep())
+		return;
+	while (atomic_exchange(&leaving, 1) != 0)
+		(void)platform_wait(&leaving, 1, PLATFORM_FOREVER);
+	if (off_hook)
 		off_hook();
 }
 
-void power_off(void)
+/* From here on this CPU runs no task, and what it prints does not wait for one. */
+static void leave(void)
 {
-	const struct acpi_power *power = acpi_power();
-
 	off_hook_run();
+	console_panic();
 	interrupts_disable();
-	if (power->has_s5 && power->pm1a_control) {
-		acpi_mode_enter(power);
-		sleep_write(power->pm1a_control, power->s5_type_a);
-		if (power->pm1b_control)
-			sleep_write(power->pm1b_control, power->s5_type_b);
-		spin(SPINS_LONG);
-	}
+}
+
+static _Noreturn void off(void)
+{
+	power_ways_off();
 	log_error("power: this machine cannot be switched off by software; it is halted");
+	console_flush();
 	halt();
-}
-
-static void reset_by_acpi(const struct acpi_power *power)
-{
-	if (!power->has_reset)
-		return;
-	if (power->reset.space == ACPI_SPACE_IO && power->reset.address <= UINT16_MAX)
-		port_write8((uint16_t)power->reset.address, power->reset_value);
-	spin(SPINS_SHORT);
-}
-
-static void reset_by_keyboard(void)
-{
-	for (unsigned i = 0; i < SPINS_SHORT && (port_read8(KEYBOARD_COMMAND) & KEYBOARD_BUSY); i++)
-		__builtin_ia32_pause();
-	port_write8(KEYBOARD_COMMAND, KEYBOARD_RESET);
-	spin(SPINS_SHORT);
 }
 
 /*
@@ -127,13 +87,22 @@ static _Noreturn void reset_by_fault(void)
 	halt();
 }
 
+static _Noreturn void reset(void)
+{
+	power_ways_reset();
+	reset_by_fault();
+}
+
+void power_off(void)
+{
+	leave();
+	off();
+}
+
 void power_reboot(void)
 {
-	off_hook_run();
-	interrupts_disable();
-	reset_by_acpi(acpi_power());
-	reset_by_keyboard();
-	reset_by_fault();
+	leave();
+	reset();
 }
 
 void power_set_result(unsigned status)
@@ -148,14 +117,13 @@ bool power_has_debug_exit(void)
 
 void power_exit(unsigned status)
 {
-	off_hook_run();
-	interrupts_disable();
+	leave();
 	if (status == 0)
-		power_off();
+		off();
 	if (power_has_debug_exit())
 		port_write8(DEBUG_EXIT_PORT, (uint8_t)status);
 	spin(SPINS_SHORT);
-	power_reboot();
+	reset();
 }
 
 static status_t command_off(struct command *self, int argc, char **argv)

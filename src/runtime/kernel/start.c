@@ -9,12 +9,15 @@
 #include "address_space.h"
 #include "clock.h"
 #include "clock_wall.h"
+#include "console_serial.h"
 #include "cpu.h"
 #include "deferred.h"
 #include "holds_command.h"
 #include "interrupt_internal.h"
 #include "mmio.h"
 #include "power.h"
+#include "power_button.h"
+#include "power_ways.h"
 #include "runtime/base/boot_info.h"
 #include "runtime/base/log.h"
 #include "runtime/console/log_command.h"
@@ -100,6 +103,7 @@ static void start_task(void *context)
 	smp_start(&start.interrupts, start.heap, start.config.cpus_max);
 	must(task_start_reaper(), "the reaper");
 	must(deferred_start(), "deferred work");
+	must(power_button_start(), "the power button");
 	log_info("kernel: %u CPUs, %s, timer by %s", cpu_count(), apic_is_x2() ? "x2APIC" : "xAPIC",
 		 apic_timer_has_deadline() ? "TSC deadline" : "count");
 	must(task_spawn(&options, start.first_task, start.context, NULL), "the first task");
@@ -121,6 +125,8 @@ void kernel_start(const struct kernel_config *config, const struct boot_info *bo
 	wait_init();
 	deferred_prepare();
 	acpi_init(boot);
+	console_serial_find();
+	power_ways_prepare(boot);
 	acpi_read_madt(acpi_find_table("APIC", 0, 0), &start.interrupts);
 	clock_init(boot->exit_boot_services_tsc);
 	clock_wall_init(boot);

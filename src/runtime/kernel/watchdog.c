@@ -10,6 +10,7 @@
 #include "backtrace.h"
 #include "clock.h"
 #include "cpu.h"
+#include "machine_check.h"
 #include "panic.h"
 #include "runtime/base/log.h"
 #include "runtime/x86_64/apic.h"
@@ -29,6 +30,7 @@ struct watch {
 
 	uint32_t seen_ticks; /* the watching neighbour's: ticks at its last look */
 
+	_Atomic bool probed;  /* an NMI of the watching neighbour is on its way */
 	uint32_t probe_ticks; /* [c] ticks at the last NMI */
 	uint32_t probes;      /* [c] NMIs in a row that found the same ticks */
 	_Atomic bool caught;  /* the trace below is filled and waits to be printed */
@@ -91,8 +93,10 @@ static void check_neighbour(unsigned self)
 	if (other == self)
 		return;
 	/* A healthy CPU may have no tick between two looks; an NMI then does no harm. */
-	if (ticks == watch->seen_ticks && ticks > 0)
+	if (ticks == watch->seen_ticks && ticks > 0) {
+		atomic_store(&watch->probed, true);
 		apic_send_nmi(cpu_get(other)->apic_id);
+	}
 	watch->seen_ticks = ticks;
 	if (atomic_exchange(&watch->caught, false))
 		print_caught(watch, other);
@@ -108,6 +112,7 @@ static void tick(struct timer *timer)
 		return;
 	check_preemption(watch, cpu);
 	check_neighbour(cpu->id);
+	machine_check_poll();
 	timer_start(timer, clock_now_ns() + limit_ns / LOOKS_PER_LIMIT);
 }
 
@@ -121,20 +126,23 @@ void watchdog_start_cpu(void)
 	timer_start(&watch->timer, clock_now_ns() + limit_ns / LOOKS_PER_LIMIT);
 }
 
-void watchdog_handle_nmi(const struct interrupt_frame *frame)
+bool watchdog_handle_nmi(const struct interrupt_frame *frame)
 {
 	struct watch *watch = &watches[cpu_current_id()];
 	uint32_t ticks = atomic_load(&watch->ticks);
 
+	if (!atomic_exchange(&watch->probed, false))
+		return false;
 	if (ticks != watch->probe_ticks) {
 		watch->probe_ticks = ticks;
 		watch->probes = 0;
 	}
 	/* No printing here: the interrupted code may hold the console's lock. */
 	if (++watch->probes != LOOKS_PER_LIMIT || atomic_load(&watch->caught))
-		return;
+		return true;
 	watch->task = task_name(task_current());
 	watch->trace[0] = frame->rip;
 	watch->trace_count = 1 + backtrace_collect(frame->rbp, watch->trace + 1, BACKTRACE_FRAMES_MAX);
 	atomic_store(&watch->caught, true);
+	return true;
 }

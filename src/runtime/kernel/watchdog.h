@@ -19,8 +19,8 @@ void watchdog_init(uint64_t limit_ns);
 /* On each CPU, interrupts off. */
 void watchdog_start_cpu(void);
 
-/* An NMI was taken that has no other reason. */
-void watchdog_handle_nmi(const struct interrupt_frame *frame);
+/* An NMI was taken. False: it is not one that a neighbour's watchdog has sent. */
+bool watchdog_handle_nmi(const struct interrupt_frame *frame);
 
 /* Reports so far, for tests. */
 unsigned watchdog_reports(void);

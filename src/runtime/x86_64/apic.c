@@ -6,12 +6,17 @@
  */
 #include "apic.h"
 
+#include "runtime/base/log.h"
+
 #include "cpu_registers.h"
+#include "tsc_deadline.h"
 
 #define BASE_ENABLED     (1ull << 11)
 #define BASE_X2          (1ull << 10)
 #define BASE_ADDRESS     0xffffffffff000ull
 #define FEATURE_DEADLINE (1u << 24) /* CPUID 1, ECX */
+#define FEATURE_GUEST    (1u << 31)
+#define VENDOR_INTEL_EBX 0x756e6547u /* "Genu" */
 
 /* Registers: offsets in memory; as MSRs, MSR_X2APIC_BASE + offset / 16. */
 enum apic_register {
@@ -29,6 +34,7 @@ enum apic_register {
 	APIC_TIMER_INITIAL = 0x380,
 	APIC_TIMER_CURRENT = 0x390,
 	APIC_TIMER_DIVIDE = 0x3e0,
+	APIC_SELF = 0x3f0, /* x2APIC only */
 };
 
 #define SPURIOUS_ENABLE     (1u << 8)
@@ -42,6 +48,7 @@ enum apic_register {
 #define COMMAND_STARTUP     (6u << 8)
 #define COMMAND_PENDING     (1u << 12)
 #define COMMAND_ASSERT      (1u << 14)
+#define COMMAND_TO_SELF     (1u << 18)
 #define COMMAND_TO_OTHERS   (3u << 18)
 #define XAPIC_ID_MAX        254u
 #define PENDING_SPINS_LIMIT 10000000u
@@ -80,11 +87,33 @@ static void apic_write(enum apic_register index, uint32_t value)
 		mapped[index / 4] = value;
 }
 
+/* The CPU tells it after a CPUID that follows a write of 0. */
+static uint32_t microcode_revision(void)
+{
+	msr_write(MSR_MICROCODE, 0);
+	(void)cpuid(1, 0);
+	return (uint32_t)(msr_read(MSR_MICROCODE) >> 32);
+}
+
+/* A guest's CPU has the host's errata and not its microcode; the host's timer is what it gets. */
+static bool deadline_is_reliable(void)
+{
+	const struct cpuid features = cpuid(1, 0);
+	const uint32_t needed = cpuid(0, 0).ebx == VENDOR_INTEL_EBX ? tsc_deadline_microcode(features.eax) : 0;
+
+	if (!(features.ecx & FEATURE_DEADLINE))
+		return false;
+	if (needed == 0 || features.ecx & FEATURE_GUEST || microcode_revision() >= needed)
+		return true;
+	log_info("interrupt: this CPU's deadline timer is not reliable before microcode 0x%x; it counts instead", needed);
+	return false;
+}
+
 void apic_init(volatile void *registers)
 {
 	mapped = registers;
 	x2 = apic_is_x2();
-	deadline_mode = cpuid(1, 0).ecx & FEATURE_DEADLINE;
+	deadline_mode = deadline_is_reliable();
 }
 
 void apic_init_cpu(const struct apic_vectors *vectors, bool wire)
@@ -152,6 +181,14 @@ static void command(uint32_t id, uint32_t value)
 void apic_send(uint32_t id, uint8_t vector)
 {
 	command(id, COMMAND_ASSERT | vector);
+}
+
+void apic_send_self(uint8_t vector)
+{
+	if (x2)
+		msr_write(MSR_X2APIC_BASE + APIC_SELF / 16, vector);
+	else
+		mapped[APIC_COMMAND / 4] = COMMAND_ASSERT | COMMAND_TO_SELF | vector;
 }
 
 void apic_send_nmi(uint32_t id)

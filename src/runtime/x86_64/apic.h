@@ -45,6 +45,7 @@ void apic_end(void);
 uint32_t apic_take_errors(void);
 
 void apic_send(uint32_t id, uint8_t vector);
+void apic_send_self(uint8_t vector); /* also in an NMI handler: it leaves a half-written command alone */
 void apic_send_nmi(uint32_t id);
 void apic_send_nmi_to_others(void);
 void apic_send_init(uint32_t id);

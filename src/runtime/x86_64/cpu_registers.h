@@ -32,6 +32,7 @@
 #define CR4_CONTROL_FLOW_ENFORCE (1ull << 23)
 
 #define MSR_APIC_BASE      0x1bu
+#define MSR_MICROCODE      0x8bu
 #define MSR_PAT            0x277u
 #define MSR_TSC_DEADLINE   0x6e0u
 #define MSR_X2APIC_BASE    0x800u

@@ -178,25 +178,85 @@ START_TEST(only_changes_are_drawn)
 }
 END_TEST
 
-START_TEST(large_screens_are_scaled)
+/* Pixels of the cell in row 1 and a column that are not as the model wants them: squares of the glyph's. */
+static unsigned wrong_pixels(const uint32_t *pixels, unsigned stride, unsigned column, char character, unsigned scale)
 {
-	const struct boot_framebuffer screen = screen_make(3840, 2160);
+	unsigned wrong = 0;
+
+	for (unsigned y = 0; y < FONT_HEIGHT * scale; y++) {
+		for (unsigned x = 0; x < FONT_WIDTH * scale; x++) {
+			const unsigned bit = framebuffer.font.rows[character - ' '][y / scale] >> (7 - x / scale) & 1;
+			const uint32_t pixel = pixels[(16 * scale + y) * stride + column * 8 * scale + x];
+
+			wrong += pixel != (bit ? framebuffer.colours[TERMINAL_NORMAL] : framebuffer.background);
+		}
+	}
+	return wrong;
+}
+
+static void check_scaled(unsigned width, unsigned height, unsigned scale)
+{
+	const struct boot_framebuffer screen = screen_make(width, height);
 	uint32_t *pixels = malloc(screen.bytes);
 
 	framebuffer_init(&framebuffer, &screen, pixels);
-	ck_assert_uint_eq(framebuffer.scale, 2);
-	ck_assert_uint_eq(framebuffer.columns, 240);
-	ck_assert_uint_eq(framebuffer.rows, 67);
+	ck_assert_uint_eq(framebuffer.scale, scale);
+	ck_assert_uint_eq(framebuffer.columns, MIN(width / (8 * scale), (unsigned)TERMINAL_COLUMNS_MAX));
+	ck_assert_uint_eq(framebuffer.rows, MIN(height / (16 * scale), (unsigned)TERMINAL_ROWS_MAX));
 	terminal_init(&terminal, framebuffer.columns, framebuffer.rows);
-	put("A");
+	put("\n R");
 	draw();
-	const unsigned large = ink(pixels, 3840, 0, 0, 2);
-	framebuffer.scale = 1;
-	unsigned bits = 0;
-	for (unsigned y = 0; y < FONT_HEIGHT; y++)
-		bits += (unsigned)__builtin_popcount(framebuffer.font.rows['A' - ' '][y]);
-	ck_assert_uint_eq(large, 4 * bits);
+	ck_assert_uint_eq(wrong_pixels(pixels, width, 1, 'R', scale), 0);
 	free(pixels);
+}
+
+START_TEST(large_screens_are_scaled)
+{
+	check_scaled(800, 600, 1);
+	check_scaled(1920, 1080, 1);
+	check_scaled(1080, 1920, 1);
+	check_scaled(2559, 1440, 1);
+	check_scaled(2560, 1440, 2);
+	check_scaled(3440, 1440, 2);
+	check_scaled(3840, 2160, 3);
+	check_scaled(7680, 4320, 6);
+}
+END_TEST
+
+/* Pixels beyond the visible ones, and visible ones, that are still what the memory had before. */
+static void padding_count(const uint32_t *pixels, const struct boot_framebuffer *screen, unsigned *padding, unsigned *visible)
+{
+	*padding = *visible = 0;
+	for (unsigned y = 0; y < screen->height_pixels; y++) {
+		for (unsigned x = 0; x < screen->stride_pixels; x++) {
+			if (pixels[y * screen->stride_pixels + x] == 0x5a5a5a5a)
+				++*(x < screen->width_pixels ? visible : padding);
+		}
+	}
+}
+
+/* Scan lines that are longer than what is visible, by an odd number of pixels, too. */
+START_TEST(padding_is_never_written)
+{
+	unsigned kept, missed;
+
+	for (unsigned padding = 1; padding <= 65; padding += 4) {
+		struct boot_framebuffer screen = screen_make(WIDTH - 1, HEIGHT);
+
+		screen.stride_pixels = screen.width_pixels + padding;
+		screen.bytes = (uint64_t)screen.stride_pixels * HEIGHT * 4;
+		uint32_t *pixels = malloc(screen.bytes);
+		memset(pixels, 0x5a, screen.bytes);
+		framebuffer_init(&framebuffer, &screen, pixels);
+		terminal_init(&terminal, framebuffer.columns, framebuffer.rows);
+		put("\n R");
+		draw();
+		padding_count(pixels, &screen, &kept, &missed);
+		ck_assert_uint_eq(kept, padding * HEIGHT);
+		ck_assert_uint_eq(missed, 0);
+		ck_assert_uint_eq(wrong_pixels(pixels, screen.stride_pixels, 1, 'R', 1), 0);
+		free(pixels);
+	}
 }
 END_TEST
 
@@ -266,4 +326,4 @@ END_TEST
 
 HOST_TEST_MAIN("terminal", text_wraps_and_scrolls, full_line_with_newline_is_one_line, control_characters, escape_sequences,
 	       sizes_are_bounded, pixels_are_the_fonts, only_changes_are_drawn, large_screens_are_scaled,
-	       odd_screens_are_refused, glyphs_differ, keys_become_text)
+	       padding_is_never_written, odd_screens_are_refused, glyphs_differ, keys_become_text)
