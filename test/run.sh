@@ -93,7 +93,7 @@ step "lint" make_quietly lint
 tap "image tests" test/image/run.sh
 side_by_side \
 	'tap "crash" test/image/crash.sh; tap "programs" test/check/programs.sh; tap "first contact" test/check/first_contact.sh' \
-	'tap "monitor" test/image/monitor.sh; tap "log" test/image/log.sh; tap "jobs" test/image/jobs.sh' \
+	'tap "monitor" test/image/monitor.sh; tap "signals" test/image/signals.sh; tap "log" test/image/log.sh; tap "jobs" test/image/jobs.sh' \
 	'example instrument; example recorder' \
 	'tap "values of config.h" test/check/config.sh'
 

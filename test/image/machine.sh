@@ -32,7 +32,14 @@ media_prepare() {
 		rm -f "$work/$kind.img"
 		truncate -s 16M "$work/$kind.img" || return 1
 	done
+	spcr_write
 	"$BUILD/make_pattern" "$work/data.img" $((256 << 20)) 1 && "$BUILD/make_pattern" "$work/digitizer.img" $((64 << 20)) 2
+}
+
+# The table that says: the console is on COM2, at 9600 baud.
+spcr_write() {
+	printf '%b' '\0\0\0\0' '\x1\x8\0\x1\xf8\x2\0\0\0\0\0\0' '\x1\x3\0\0\0\0\x3\0\x1\0\0\0' '\xff\xff\xff\xff' \
+		'\0\0\0\0\0\0\0\0\0\0\0\0' >"$work/spcr.bin"
 }
 
 # machine_boot_arguments BOOT OPTIONS: one argument a line.
@@ -126,11 +133,12 @@ machine_vector() { # NAME STATUS
 }
 
 machine_run() { # NAME
-	local name=$1 check seconds boot options status results
+	local name=$1 check seconds boot options says status results
 	check=$(machine_field "$name" 2)
 	seconds=$(machine_field "$name" 3)
 	boot=$(machine_field "$name" 4)
 	options=$(machine_field "$name" 5)
+	says=$(machine_field "$name" 7)
 	local arguments boot_arguments device_arguments=()
 	read -ra arguments <<<"$(machine_field "$name" 6)"
 	arguments=("${arguments[@]//@work@/$work}")
@@ -149,6 +157,9 @@ machine_run() { # NAME
 		"${arguments[@]}" "${boot_arguments[@]}" "${device_arguments[@]}" >"$work/$name.qemu" 2>&1 </dev/null
 	status=$?
 	results=$("machine_$check" "$name" $status)
+	if [ -n "$says" ] && ! tr -d '\r' <"$work/$name.serial" | grep -qE -- "$says"; then
+		results+=$'\n'"not ok - $name: it does not say \"$says\""
+	fi
 	printf '%s\n' "$results"
 	if grep -q '^not ok' <<<"$results"; then
 		tr -d '\r' <"$work/$name.serial" | tail -40 | cat "$work/$name.qemu" - | sed "s/^/#   /"
