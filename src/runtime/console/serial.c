@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The ring is filled by writers and emptied by all that come by: no task owns the UART. */
+/*
+ * Writers fill the ring, and each that comes by empties it as far as the UART goes: no task owns
+ * the UART, so text comes out of a panic, too.
+ */
 #include "serial.h"
 
 #include "runtime/base/string.h"

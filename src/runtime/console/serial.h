@@ -33,7 +33,7 @@ static inline size_t serial_room(const struct serial *serial)
 /* Gives the UART what it takes at once. False: nothing moved, though something is left. */
 bool serial_pump(struct serial *serial);
 
-/* Nothing has moved since the time-stamp counter was `start`: drops the ring if that is too long. */
+/* Nothing has moved since the cycle `start`: drops the ring if that is long ago. */
 void serial_give_up(struct serial *serial, uint64_t start);
 
 /*

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The table that names the serial port of the firmware's console, by which a server is operated. */
+/*
+ * The table that names the serial port of the firmware's console, by which a server is operated.
+ * Later revisions add fields where older ones have reserved bytes, which may hold anything.
+ */
 #include "acpi.h"
 
 #define SPCR_INTERFACE      36

@@ -60,7 +60,7 @@ void clock_init(uint64_t origin_tsc)
 	const char *name;
 
 	if (INJECTED("panic-before-clock"))
-		platform_panic("the command line asks for it");
+		platform_panic("the command line asks for a panic before the clock runs");
 	if (!(cpuid(1, 0).edx & FEATURE_TSC))
 		platform_panic("this CPU has no time-stamp counter");
 	if (tsc_read() == now)

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The banks' registers. A hypervisor may have fewer banks than the CPU, or none. */
+/*
+ * The banks' registers. A hypervisor may have fewer banks than the CPU, or none. A bank's address
+ * and misc registers may be missing, so they are read only where its status names them.
+ */
 #include "machine_check.h"
 
 #include "cpu.h"

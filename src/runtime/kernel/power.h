@@ -15,11 +15,15 @@ struct command_table;
  */
 void power_set_off_hook(void (*hook)(void));
 
-/* Soft-off by ACPI (S5), or by the firmware. Where that fails: a message, and the CPU halts for good. */
+/*
+ * Soft-off by ACPI (S5), or by the firmware. Where that fails: a message, and the CPU halts for
+ * good.
+ */
 _Noreturn void power_off(void);
 
 /*
- * The FADT's reset register, else port 0xCF9, the firmware, the keyboard controller, a triple fault.
+ * The FADT's reset register, else port 0xCF9, the firmware, the keyboard controller, a triple
+ * fault.
  */
 _Noreturn void power_reboot(void);
 

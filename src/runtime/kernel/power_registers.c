@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Registers that the FADT names by a generic address structure. ACPI 6.5, section 5.2.3.2. */
+/*
+ * Registers that the FADT names by a generic address structure: in memory, at a port, or in a
+ * function's configuration space. ACPI 6.5, section 5.2.3.2.
+ */
 #include "power_ways.h"
 
 #include "acpi.h"

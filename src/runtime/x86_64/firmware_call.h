@@ -21,7 +21,8 @@ enum firmware_reset {
 bool firmware_call_prepare(uint64_t service);
 
 /*
- * Calls the service, which normally does not return. Interrupts off; once, whatever happens in it.
+ * Calls the service, which normally does not return. Interrupts off. Only the
+ * first call does anything: a fault in the service must not lead to it again.
  * No memory, no locks.
  */
 void firmware_reset(enum firmware_reset how);

@@ -178,7 +178,7 @@ START_TEST(only_changes_are_drawn)
 }
 END_TEST
 
-/* Pixels of the cell in row 1 and a column that are not as the model wants them: squares of the glyph's. */
+/* Pixels of a cell in row 1 that are not as the model wants them: squares of the glyph's. */
 static unsigned wrong_pixels(const uint32_t *pixels, unsigned stride, unsigned column, char character, unsigned scale)
 {
 	unsigned wrong = 0;

@@ -55,7 +55,7 @@ START_TEST(flags)
 }
 END_TEST
 
-/* Any status has words, and they stay within the room, whatever that is. */
+/* Any status has words, and they stay within any room. */
 START_TEST(any_status_fits)
 {
 	for (unsigned i = 0; i < 200000; i++) {

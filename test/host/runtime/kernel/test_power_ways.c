@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The ways out, over registers in memory and a firmware that are fakes. Ports would be the host's:
+ * no test has any.
+ */
+#include "host/host_test.h"
+
+#include <string.h>
+
+#include "runtime/base/boot_info.h"
+#include "runtime/base/inject.h"
+#include "runtime/kernel/acpi.h"
+#include "runtime/kernel/mmio.h"
+#include "runtime/kernel/power_ways.h"
+#include "runtime/x86_64/firmware_call.h"
+
+static uint8_t control, status_register, reset_register;
+static uint64_t unmappable;
+static uint64_t service;
+static unsigned firmware_calls;
+
+const void *firmware_map(struct phys_addr address, uint64_t bytes)
+{
+	(void)bytes;
+	return (const void *)address.value;
+}
+
+void *mmio_map(struct phys_addr address, uint64_t bytes)
+{
+	(void)bytes;
+	return address.value == unmappable ? NULL : (void *)address.value;
+}
+
+bool firmware_call_prepare(uint64_t address)
+{
+	service = address;
+	return address != 0;
+}
+
+void firmware_reset(enum firmware_reset how)
+{
+	ck_assert_int_eq(how, FIRMWARE_RESET_OFF);
+	firmware_calls += service != 0;
+}
+
+/* Tables as acpi_init finds them: RSDP, XSDT, FADT, DSDT. */
+static uint8_t rsdp[36], xsdt[36 + 8], fadt[276], dsdt[36 + 16];
+
+static void table_make(uint8_t *table, const char *signature, uint32_t bytes)
+{
+	memset(table, 0, bytes);
+	memcpy(table, signature, 4);
+	memcpy(table + 4, &bytes, 4);
+}
+
+static void address_put(uint8_t *field, const void *memory)
+{
+	const struct acpi_address address = { .space = ACPI_SPACE_MEMORY, .bits = 8, .address = (uintptr_t)memory };
+
+	memcpy(field, &address, sizeof(address));
+}
+
+static void pointer_put(uint8_t *field, const void *memory)
+{
+	const uint64_t address = (uintptr_t)memory;
+
+	memcpy(field, &address, sizeof(address));
+}
+
+/* A machine without PM1 registers; their checksums are wrong, which is no more than a warning. */
+static void machine_make(const char *injected)
+{
+	static const uint8_t s5[] = { 0x08, '_', 'S', '5', '_', 0x12, 0x06, 0x04, 0x0a, 5, 0x0a, 6 };
+	static const char signature[8] = { 'R', 'S', 'D', ' ', 'P', 'T', 'R', ' ' };
+	static const uint32_t flags = 1u << 20 | 1u << 10;
+	const struct boot_info boot = { .rsdp = { (uintptr_t)rsdp }, .reset_system = 0x1000 };
+	const uint32_t rsdp_bytes = sizeof(rsdp);
+
+	control = status_register = reset_register = 0;
+	firmware_calls = 0;
+	inject_begin(injected);
+	memset(rsdp, 0, sizeof(rsdp));
+	memcpy(rsdp, signature, sizeof(signature));
+	rsdp[15] = 2;
+	memcpy(rsdp + 20, &rsdp_bytes, 4);
+	pointer_put(rsdp + 24, xsdt);
+	table_make(xsdt, "XSDT", sizeof(xsdt));
+	pointer_put(xsdt + 36, fadt);
+	table_make(fadt, "FACP", sizeof(fadt));
+	memcpy(fadt + 112, &flags, 4);
+	address_put(fadt + 116, &reset_register);
+	fadt[128] = 0x5a;
+	pointer_put(fadt + 140, dsdt);
+	address_put(fadt + 244, &control);
+	address_put(fadt + 256, &status_register);
+	table_make(dsdt, "DSDT", sizeof(dsdt));
+	memcpy(dsdt + 36, s5, sizeof(s5));
+	acpi_init(&boot);
+	power_ways_prepare(&boot);
+}
+
+START_TEST(sleep_registers_switch_off)
+{
+	machine_make(NULL);
+	power_ways_off();
+	ck_assert_uint_eq(status_register, 0x80);     /* the wake status is cleared, */
+	ck_assert_uint_eq(control, 5 << 2 | 1u << 5); /* the type of S5, and the bit that sleeps; */
+	ck_assert_uint_eq(firmware_calls, 1);         /* and as they did nothing, the firmware is asked */
+}
+END_TEST
+
+START_TEST(without_s5_the_firmware_is_asked)
+{
+	machine_make("inject=no-s5");
+	power_ways_off();
+	ck_assert_uint_eq(control | status_register, 0);
+	ck_assert_uint_eq(firmware_calls, 1);
+	machine_make("inject=no-s5,no-efi-reset");
+	power_ways_off();
+	ck_assert_uint_eq(firmware_calls, 0);
+}
+END_TEST
+
+START_TEST(registers_that_cannot_be_mapped_are_none)
+{
+	unmappable = (uintptr_t)&control;
+	machine_make(NULL);
+	power_ways_off();
+	ck_assert_uint_eq(control, 0);
+	ck_assert_uint_eq(firmware_calls, 1);
+}
+END_TEST
+
+START_TEST(tables_say_what_there_is)
+{
+	machine_make(NULL);
+	ck_assert(acpi_power()->has_reset && acpi_power()->has_s5);
+	ck_assert_uint_eq(acpi_power()->reset.address, (uintptr_t)&reset_register);
+	ck_assert(!acpi_power()->has_power_button);
+	ck_assert(power_register_write(&acpi_power()->reset, acpi_power()->reset_value));
+	ck_assert_uint_eq(reset_register, 0x5a);
+}
+END_TEST
+
+START_TEST(registers_elsewhere_are_refused)
+{
+	ck_assert(!power_register_write(&(struct acpi_address){ .space = ACPI_SPACE_MEMORY }, 1));
+	ck_assert(!power_register_write(&(struct acpi_address){ .space = ACPI_SPACE_IO, .address = 0x10000 }, 1));
+	ck_assert(!power_register_write(&(struct acpi_address){ .space = ACPI_SPACE_CONFIG, .address = 32ull << 32 }, 1));
+	ck_assert(!power_register_write(&(struct acpi_address){ .space = ACPI_SPACE_CONFIG, .address = 8ull << 16 }, 1));
+	ck_assert(!power_register_write(&(struct acpi_address){ .space = ACPI_SPACE_CONFIG, .address = 256 }, 1));
+	ck_assert(!power_register_write(&(struct acpi_address){ .space = 3, .address = 16 }, 1));
+}
+END_TEST
+
+HOST_TEST_MAIN("power_ways", sleep_registers_switch_off, without_s5_the_firmware_is_asked,
+	       registers_that_cannot_be_mapped_are_none, tables_say_what_there_is, registers_elsewhere_are_refused)
