@@ -42,7 +42,7 @@ sees() {
 			# It may have printed the line with its last breath.
 			tr -d '\r' <"$transcript" | grep -qE -- "$2" && break
 			echo "not ok - signals: $1"
-			tr -d '\r' <"$transcript" | tail -40 | sed 's/^/#   /'
+			tr -d '\r' <"$transcript" | tail -40 | awk '{ print "#   " $0 }'
 			return 1
 		fi
 		sleep 0.2
@@ -59,14 +59,14 @@ ends() {
 		echo "ok - signals: $1"
 	else
 		echo "not ok - signals: $1: status $status"
-		tr -d '\r' <"$transcript" | tail -20 | sed 's/^/#   /'
+		tr -d '\r' <"$transcript" | tail -20 | awk '{ print "#   " $0 }'
 	fi
 }
 
 prompt='weir> $'
 monitor='scenario=boot monitor=1 loglevel=debug'
 
-# Nothing is written beside the test's machine, so the disks may be missing.
+# None of these machines has a disk, so the power button has nothing to flush but must not fail.
 machine_start buttons "$monitor"
 if sees "a machine starts" "$prompt"; then
 	echo nmi >&$hands

@@ -110,11 +110,10 @@ static _Noreturn void vector_report(struct interrupt_frame *frame)
 /* All CPUs get the exception; the one whose bank holds the error is to report it. */
 static _Noreturn void machine_check_panic(struct interrupt_frame *frame)
 {
-	static char banks[PLATFORM_CPUS_MAX][BANKS_BYTES];
-	char *text = banks[cpu_current_id()];
+	char text[BANKS_BYTES];
 	const uint64_t start = tsc_read();
 
-	if (machine_check_collect(text, BANKS_BYTES) == 0) {
+	if (machine_check_collect(text, sizeof(text)) == 0) {
 		while (tsc_read() - start < OTHERS_CYCLES)
 			platform_cpu_relax();
 	}

@@ -15,7 +15,7 @@
 #define ENTRY_WRITABLE 0x003ull
 #define ENTRY_PAGE     0x083ull
 #define FEATURE_HUGE   (1u << 26) /* CPUID 80000001h, EDX */
-#define STACK_BYTES    (32 * KIB) /* runtime services need 8 KB: UEFI 2.10, section 2.3.4 */
+#define STACK_BYTES    (32 * KIB) /* runtime services may ask for 4 KB: UEFI 2.10, section 2.3.4 */
 
 static uint64_t root[ENTRIES] __attribute__((aligned(4096)));
 static uint64_t gigabytes[ENTRIES] __attribute__((aligned(4096)));

@@ -25,8 +25,14 @@ static uint64_t read_running(void)
 	return now_ns() / 100;
 }
 
+#define SLOW_TICKS 10000 /* as a port of an old chip: some microseconds */
+
 static uint64_t read_still(void)
 {
+	const uint64_t start = tsc_read();
+
+	while (tsc_read() - start < SLOW_TICKS)
+		;
 	reads++;
 	return 12345;
 }
@@ -67,8 +73,8 @@ START_TEST(clock_that_stands_still_is_left_in_time)
 	const uint64_t start = tsc_read();
 
 	ck_assert_uint_eq(clock_calibrate(&reference), 0);
-	ck_assert_uint_lt(tsc_read() - start, 1ull << 35);
-	ck_assert_uint_gt(reads, 1000);
+	ck_assert_uint_lt(tsc_read() - start, 1ull << 34);
+	ck_assert_uint_gt(reads, 100);
 }
 END_TEST
 
