@@ -32,7 +32,7 @@ machine_start() {
 	machine=$!
 }
 
-debug_exit=(-device isa-debug-exit,iobase=0xf4,iosize=4)
+debug_exit=(-device "isa-debug-exit,iobase=0xf4,iosize=4")
 
 # sees NAME PATTERN: waits until the machine has printed that.
 sees() {
