@@ -190,8 +190,8 @@ $(TEST_DIR)/counted/%.o: %.c test/bench/holds/count.awk | setup
 
 .SECONDARY: $(call objects,counted,$(COUNTED_BENCH) $(PORTABLE_SOURCES))
 
-# No part of it has options for options_check.c to know.
-$(TEST_DIR)/holds: $(call objects,counted,$(COUNTED_BENCH) $(filter-out test/fake/% %/options_check.c,$(PORTABLE_SOURCES)))
+# No part of it has options for options_check.c to know, nor mappings for the ACPI tables.
+$(TEST_DIR)/holds: $(call objects,counted,$(COUNTED_BENCH) $(filter-out test/fake/% %/options_check.c src/runtime/kernel/acpi% src/runtime/kernel/power%,$(PORTABLE_SOURCES)))
 	$(Q)gcc $(COUNTED_FLAGS) -no-pie $(addprefix -Wl$(comma)--wrap=,memcpy memmove memset memcmp) $^ -o $@
 
 .PHONY: bench-holds
