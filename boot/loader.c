@@ -6,13 +6,19 @@
  */
 #include "loader.h"
 
+#include "runtime/base/bits.h"
 #include "runtime/base/inject.h"
 #include "runtime/base/options.h"
 #include "runtime/base/string.h"
 #include "runtime/base/version.h"
+#include "runtime/kernel/boot_heap.h"
+#include "runtime/x86_64/cpu_registers.h"
 
 /* Less cannot hold the kernel and a useful cache; the firmware itself needs some 40 MB more. */
 #define MEMORY_MIN_BYTES (128 * MIB)
+
+/* The lower half of the virtual addresses, of which four levels of page tables have 48 bits. */
+#define DIRECT_BITS_MAX 47u
 
 #define MESSAGE_SECONDS 30
 
@@ -43,10 +49,15 @@ static void image_describe(struct boot_info *boot)
 
 static bool cpu_has_no_execute(void)
 {
-	uint32_t eax = 0x80000001u, ebx, ecx = 0, edx;
+	return (cpuid_if_present(0x80000001u, 0).edx >> 20) & 1;
+}
 
-	__asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
-	return (edx >> 20) & 1;
+/* Intel SDM volume 2, CPUID leaf 80000008h. What does not tell has 36 bits. */
+static uint64_t direct_limit(void)
+{
+	const unsigned bits = cpuid_if_present(0x80000008u, 0).eax & 0xff;
+
+	return 1ull << MIN(bits ? bits : 36, DIRECT_BITS_MAX);
 }
 
 /* ACPI 2.0's table has 64-bit addresses, so it goes before that of ACPI 1.0. */
@@ -74,17 +85,6 @@ static void firmware_describe(const struct loader *loader, struct boot_info *boo
 	boot->firmware_revision = loader->system->FirmwareRevision;
 	if (loader->system->RuntimeServices)
 		boot->reset_system = (uintptr_t)loader->system->RuntimeServices->ResetSystem;
-}
-
-static uint64_t usable_bytes(const struct boot_info *boot)
-{
-	uint64_t bytes = 0;
-
-	for (uint32_t i = 0; i < boot->memory_ranges; i++) {
-		if (boot->memory[i].type == BOOT_MEMORY_USABLE)
-			bytes += boot->memory[i].range.bytes;
-	}
-	return bytes;
 }
 
 /*
@@ -124,15 +124,50 @@ static void debugger_wait(const struct loader *loader)
 		loader->services->Stall(10000);
 }
 
+static EFI_STATUS map_take(const struct loader *loader, struct loader_map *map, struct boot_info *boot)
+{
+	EFI_STATUS status = loader_map_prepare(loader, map);
+	UINTN key;
+
+	if (status == EFI_SUCCESS)
+		status = loader_map_read(loader, map, &key);
+	if (status == EFI_SUCCESS)
+		loader_map_convert(map, boot);
+	else
+		loader_print(loader, "The firmware's memory map cannot be read.\n");
+	return status;
+}
+
+static EFI_STATUS memory_check(const struct loader *loader, struct loader_map *map, struct boot_info *boot)
+{
+	uint64_t usable;
+	EFI_STATUS status;
+
+	boot->direct_limit = direct_limit();
+	status = map_take(loader, map, boot);
+	if (status != EFI_SUCCESS)
+		return status;
+	usable = boot_info_bytes(boot, BOOT_MEMORY_USABLE);
+	if (usable >= MEMORY_MIN_BYTES) {
+		status = loader_pool_alloc(loader, boot_heap_pool_bytes(boot), boot);
+		if (status != EFI_SUCCESS)
+			loader_print(loader, "The firmware has no memory for the first page tables.\n");
+		return status;
+	}
+	loader_print(loader, "Too little memory: ");
+	loader_print_number(loader, usable / MIB);
+	loader_print(loader, " MB usable, ");
+	loader_print_number(loader, MEMORY_MIN_BYTES / MIB);
+	loader_print(loader, " MB needed.\n");
+	return EFI_OUT_OF_RESOURCES;
+}
+
 /*
  * What can be known before boot services are left is checked while there still is a firmware that
  * prints.
  */
 static EFI_STATUS machine_check(const struct loader *loader, struct loader_map *map, struct boot_info *boot)
 {
-	EFI_STATUS status;
-	UINTN key;
-
 	if (!cpu_has_no_execute()) {
 		loader_print(loader, "The CPU has no execute-disable (NX), or the firmware's setup has turned it off.\n");
 		return EFI_UNSUPPORTED;
@@ -142,23 +177,7 @@ static EFI_STATUS machine_check(const struct loader *loader, struct loader_map *
 		loader_print(loader, "The firmware has no ACPI tables (no RSDP among its configuration tables).\n");
 		return EFI_UNSUPPORTED;
 	}
-	status = loader_map_prepare(loader, map);
-	if (status == EFI_SUCCESS)
-		status = loader_map_read(loader, map, &key);
-	if (status != EFI_SUCCESS) {
-		loader_print(loader, "The firmware's memory map cannot be read.\n");
-		return status;
-	}
-	loader_map_convert(map, boot);
-	if (usable_bytes(boot) < MEMORY_MIN_BYTES) {
-		loader_print(loader, "Too little memory: ");
-		loader_print_number(loader, usable_bytes(boot) / MIB);
-		loader_print(loader, " MB usable, ");
-		loader_print_number(loader, MEMORY_MIN_BYTES / MIB);
-		loader_print(loader, " MB needed.\n");
-		return EFI_OUT_OF_RESOURCES;
-	}
-	return EFI_SUCCESS;
+	return memory_check(loader, map, boot);
 }
 
 /* crt0 calls this with the calling convention of the ELF world, once the image is relocated. */
@@ -190,13 +209,11 @@ EFI_STATUS efi_main(EFI_HANDLE image_handle, EFI_SYSTEM_TABLE *system)
 	if (status != EFI_SUCCESS)
 		return refuse(&loader, status);
 	loader_read_clock(&loader, boot);
-	status = loader_exit_boot_services(&loader, &map);
-	if (status != EFI_SUCCESS) {
-		loader_print(&loader, "The firmware does not let go of the machine (ExitBootServices fails).\n");
-		return refuse(&loader, status);
-	}
+	boot->exit_status = loader_exit_boot_services(&loader, &map);
+	/* Even if that failed there is no way back: the firmware may be shut down in part. */
 	__asm__ volatile("cli");
 	boot->exit_boot_services_tsc = __builtin_ia32_rdtsc();
-	loader_map_convert(&map, boot);
+	if (boot->exit_status == EFI_SUCCESS)
+		loader_map_convert(&map, boot);
 	kernel_entry(boot);
 }

@@ -15,6 +15,7 @@
 #include "runtime/base/version.h"
 #include "runtime/kernel/boot_heap.h"
 #include "runtime/kernel/clock.h"
+#include "runtime/kernel/memory_map.h"
 #include "runtime/console/console.h"
 #include "runtime/console/monitor.h"
 #include "runtime/kernel/power.h"
@@ -192,8 +193,13 @@ _Noreturn void kernel_main(const struct boot_info *boot)
 	log_info("command line (%s): %s", boot->command_line_source, boot->command_line);
 	config_table.command_line = boot->command_line;
 	descriptors_init();
+	if (boot->exit_status != 0)
+		platform_panic("the firmware does not let go of the machine (ExitBootServices: status 0x%llx)",
+			       (unsigned long long)boot->exit_status);
+	memory_map_init(boot);
 	boot_heap_init(boot);
 	paging_init(boot, boot_heap());
+	boot_heap_add_usable(boot);
 	memory_start(&memory, &memory_config,
 		     &(struct memory_limits){ &config_table, config_shares, ARRAY_LENGTH(config_shares) }, boot->command_line);
 	log_info("memory: %llu MB, of which %llu MB in blocks", (unsigned long long)(boot_info_ram_bytes(boot) / MIB),

@@ -12,11 +12,16 @@
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"
 #include "runtime/base/options.h"
+#include "runtime/base/string.h"
 #include "runtime/kernel/boot_heap.h"
 
 #define GUARANTEE_SHARE 8 /* of the memory, at most */
 
-#define MEMORY_RANGES_MAX 64
+/*
+ * The heap has a descriptor for each block between its first and its last one. So RAM that is far
+ * from all other is left out if these would take more than this share of the memory.
+ */
+#define DESCRIPTORS_SHARE 16
 
 /* Metadata of the block heap: from the fragments, or else cut off the end of the largest range. */
 static void *metadata_take(struct phys_range *ranges, size_t count)
@@ -91,12 +96,44 @@ static void configure(struct memory_config *config, const struct memory_limits *
 		config_value_set(limits->table, "MEMORY_HIGH_BYTES", config->watermarks.high_bytes, "this machine");
 }
 
+static void left_out_log(const struct phys_range *range)
+{
+	log_warn("memory: %s at 0x%llx are left out: too far from the other memory",
+		 format_bytes((char[FORMAT_BYTES_SIZE]){ 0 }, range->bytes), (unsigned long long)range->start.value);
+}
+
+/* Leaves out ranges at either end, the smaller one first, until descriptors take their share at most. */
+static size_t far_ranges_leave(struct phys_range *ranges, size_t count)
+{
+	while (count > 1 && memory_metadata_bytes(ranges, (uint32_t)count) > ranges_bytes(ranges, count) / DESCRIPTORS_SHARE) {
+		const bool first_goes = ranges[0].bytes < ranges[count - 1].bytes;
+
+		left_out_log(&ranges[first_goes ? 0 : count - 1]);
+		count--;
+		if (first_goes)
+			memmove(ranges, ranges + 1, count * sizeof(*ranges));
+	}
+	return count;
+}
+
+/* All free blocks, in an array that stays in the boot heap. */
+static struct phys_range *ranges_take(size_t *count)
+{
+	/* The array itself may break a block, which makes one range more at most. */
+	const size_t max = boot_heap_take_blocks(NULL, 0) + 1;
+	struct phys_range *ranges = heap_alloc(boot_heap(), max * sizeof(*ranges), 0);
+
+	*count = ranges ? boot_heap_take_blocks(ranges, max) : 0;
+	return ranges;
+}
+
 void memory_start(struct memory *memory, struct memory_config *config, const struct memory_limits *limits,
 		  const char *command_line)
 {
-	static struct phys_range ranges[MEMORY_RANGES_MAX];
-	const size_t count = boot_heap_take_blocks(ranges, MEMORY_RANGES_MAX);
+	size_t count;
+	struct phys_range *const ranges = ranges_take(&count);
 
+	count = far_ranges_leave(ranges, count);
 	configure(config, limits, command_line, ranges_bytes(ranges, count));
 	if (count == 0 || memory_init(memory, config, ranges, (uint32_t)count, metadata_take(ranges, count)) != STATUS_OK)
 		platform_panic("there is too little memory: no whole 2 MB block is left for the heap");

@@ -10,8 +10,8 @@
 TEST_DIR := $(BUILD)/test
 
 PORTABLE_SOURCES := $(wildcard src/runtime/base/*.c src/heap/*.c src/heap/*/*.c src/block/*.c src/pagecache/*.c src/pagecache/*/*.c test/fake/*.c test/host/platform_*.c) \
-	$(patsubst %,src/runtime/kernel/%.c,acpi acpi_read acpi_spcr boot_heap clock_calibrate fragment machine_check_text power_registers power_ways rtc) $(patsubst %,src/runtime/console/%.c,font framebuffer keyboard line_editor pager serial terminal uart) \
-	$(patsubst %,boot/%.c,command_line framebuffer loader_text memory_map wall_clock) src/runtime/x86_64/tsc_deadline.c src/disk_volumes.c src/volume_rules.c
+	$(patsubst %,src/runtime/kernel/%.c,acpi acpi_read acpi_spcr boot_heap clock_calibrate fragment machine_check_text memory_map power_registers power_ways rtc) $(patsubst %,src/runtime/console/%.c,font framebuffer keyboard line_editor pager serial terminal uart) \
+	$(patsubst %,boot/%.c,command_line framebuffer loader_text map_convert map_lies memory_map wall_clock) src/runtime/x86_64/tsc_deadline.c src/disk_volumes.c src/volume_rules.c
 SANITIZE = address,undefined
 # Races need threads, and without debug checks they come often; the other tests would only be slow
 # under the thread sanitizer.
@@ -42,7 +42,8 @@ $(TEST_DIR)/small/%.o: %.c | setup
 	$(Q)$(CC) $(FAST_FLAGS) -DBLOCK_SHIFT=16 $(FILE_FLAGS) -MMD -MP -c $< -o $@
 
 # The loader's files speak to UEFI.
-$(TEST_DIR)/checked/boot/%.o $(TEST_DIR)/fast/boot/%.o $(TEST_DIR)/small/boot/%.o $(TEST_DIR)/checked/test/host/boot/%.o: \
+$(TEST_DIR)/checked/boot/%.o $(TEST_DIR)/fast/boot/%.o $(TEST_DIR)/small/boot/%.o $(TEST_DIR)/checked/test/host/boot/%.o \
+	$(foreach variant,checked fast small fuzzed,$(TEST_DIR)/$(variant)/test/fake/map_check.o): \
 	FILE_FLAGS := $(EFI_FLAGS) -fshort-wchar -I.
 
 $(TEST_DIR)/checked/portable.a: $(call objects,checked,$(PORTABLE_SOURCES))
@@ -106,7 +107,7 @@ $(TEST_DIR)/fuzzed/%.o: %.c | setup
 $(TEST_DIR)/fuzzed/src/block/%.o $(TEST_DIR)/fuzzed/src/pagecache/%.o: FILE_FLAGS := -fsanitize=fuzzer-no-link
 # Without a look at what is compared: debug builds compare every word of an object.
 $(TEST_DIR)/fuzzed/src/heap/%.o: FILE_FLAGS := -fsanitize=fuzzer-no-link -fno-sanitize-coverage=trace-cmp
-$(TEST_DIR)/fuzzed/boot/%.o: FILE_FLAGS := $(EFI_FLAGS) -fshort-wchar -I.
+$(TEST_DIR)/fuzzed/boot/%.o: FILE_FLAGS := $(EFI_FLAGS) -fshort-wchar -I. -fsanitize=fuzzer-no-link
 
 $(TEST_DIR)/fuzzed/portable.a: $(call objects,fuzzed,$(PORTABLE_SOURCES) $(FUZZ_COMMON))
 

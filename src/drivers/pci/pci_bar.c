@@ -6,6 +6,7 @@
  */
 #include "pci_internal.h"
 #include "runtime/base/bits.h"
+#include "runtime/base/inject.h"
 #include "runtime/base/log.h"
 #include "runtime/kernel/mmio.h"
 
@@ -102,17 +103,20 @@ status_t pci_bar_map(struct pci_function *function, unsigned index, uint64_t off
 
 	if (status != STATUS_OK)
 		return status;
-	address = function->bars[index].start + offset;
+	address = (INJECTED("bar-in-ram") ? (uintptr_t)function : function->bars[index].start) + offset;
 	status = mmio_map_as((struct phys_addr){ address }, bytes, (enum mmio_type)mapping, &mapped);
 	if (status == STATUS_BUSY)
 		log_error("%s: BAR %u cannot be mapped at 0x%llx, part of which is mapped as another type of memory",
 			  function->device.name, index, (unsigned long long)address);
+	else if (status == STATUS_CORRUPT)
+		log_error("%s: firmware put BAR %u at 0x%llx, where RAM is; it is not used", function->device.name, index,
+			  (unsigned long long)address);
 	else if (status != STATUS_OK)
 		log_error("%s: BAR %u at 0x%llx cannot be mapped: %s", function->device.name, index,
 			  (unsigned long long)address, status_text(status));
 	else
 		*registers = mapped;
-	return status == STATUS_RANGE ? STATUS_UNSUPPORTED : status;
+	return status == STATUS_RANGE || status == STATUS_CORRUPT ? STATUS_UNSUPPORTED : status;
 }
 
 status_t pci_bar_ports(struct pci_function *function, unsigned index, uint64_t offset, uint64_t bytes, uint16_t *port)

@@ -4,6 +4,8 @@
  * touches it again; it lies, with all that it points to, in memory of type BOOT_MEMORY_KERNEL. From
  * the first instruction of the kernel on, the firmware's boot services are gone, interrupts are
  * off, and the CPU runs on the firmware's identity-mapped page tables and a stack in the image.
+ * These tables lie in memory that counts as usable, and may forbid writing to some of it: until the
+ * kernel runs on tables of its own (paging_init), it writes to memory of type KERNEL only.
  *
  * UEFI specification 2.10, sections 7.2 (memory map), 12.9 (GOP); ACPI 6.5, section 5.2.5 (RSDP).
  */
@@ -11,18 +13,26 @@
 
 #include "types.h"
 
+/*
+ * From the least restrictive one to the most: where the firmware's descriptors overlap, the later
+ * type here is that of the memory. What is KERNEL is certainly ours.
+ */
 enum boot_memory_type {
 	BOOT_MEMORY_USABLE,     /* free RAM: conventional memory, and what boot services and the loader left */
-	BOOT_MEMORY_KERNEL,     /* the image and everything that the loader allocated for it */
-	BOOT_MEMORY_RUNTIME,    /* RAM that firmware keeps (runtime services, ACPI NVS, reserved) */
 	BOOT_MEMORY_ACPI,       /* RAM with ACPI tables */
-	BOOT_MEMORY_PERSISTENT, /* not ordinary RAM; left alone */
-	BOOT_MEMORY_MMIO,       /* device registers */
+	BOOT_MEMORY_RUNTIME,    /* RAM that firmware keeps (runtime services, ACPI NVS, reserved), or that is not cached */
+	BOOT_MEMORY_HOT_PLUG,   /* RAM that may be pulled out */
+	BOOT_MEMORY_SPECIAL,    /* RAM for a specific purpose: high-bandwidth memory, an accelerator's */
+	BOOT_MEMORY_PERSISTENT, /* keeps its content without power, and may hold someone's data */
+	BOOT_MEMORY_BROKEN,     /* with errors */
+	BOOT_MEMORY_MMIO,       /* device registers, and types that are not known */
+	BOOT_MEMORY_KERNEL,     /* the image and everything that the loader allocated for it */
+	BOOT_MEMORY_TYPES,
 };
 
 /*
- * Entries are sorted by address, do not overlap, are not empty; adjacent entries of one type are
- * merged; 4 KB granularity.
+ * Entries are sorted by address, do not overlap, are not empty, and lie below direct_limit; adjacent
+ * entries of one type are merged; 4 KB granularity.
  */
 struct boot_memory_range {
 	struct phys_range range;
@@ -57,6 +67,11 @@ struct boot_section {
 struct boot_info {
 	const struct boot_memory_range *memory;
 	uint32_t memory_ranges;
+	uint32_t memory_mended;            /* descriptors that were empty, not aligned, or of an impossible length */
+	uint64_t memory_overlap_bytes;     /* of which descriptors said different things */
+	uint64_t memory_unreachable_bytes; /* free memory at direct_limit and above, which is left out */
+	uint64_t direct_limit;             /* RAM below this can be mapped at its address; at most 2^47 */
+	struct phys_range pool; /* KERNEL memory for tables, until the firmware's page tables are out of use */
 	struct boot_framebuffer framebuffer;
 	struct phys_addr rsdp;                       /* 0: the firmware has none */
 	struct phys_range image;                     /* the whole loaded image, headers included */
@@ -68,6 +83,7 @@ struct boot_info {
 	uint64_t wall_ns;                           /* UTC, ns since 1970, by the firmware; 0: it does not tell */
 	uint64_t wall_tsc;                          /* the time-stamp counter then */
 	uint64_t reset_system;                      /* where the runtime service ResetSystem is; 0: nowhere */
+	uint64_t exit_status;                       /* EFI_STATUS of the last ExitBootServices; not 0: the kernel must not go on */
 	const char *firmware_vendor;                /* ASCII, for the log */
 	uint32_t firmware_revision;
 };
@@ -81,13 +97,19 @@ _Noreturn void kernel_entry(const struct boot_info *boot);
 /* In src/main.c. */
 _Noreturn void kernel_main(const struct boot_info *boot);
 
-/* All RAM of the machine, the firmware's included. */
-static inline uint64_t boot_info_ram_bytes(const struct boot_info *boot)
+static inline uint64_t boot_info_bytes(const struct boot_info *boot, enum boot_memory_type type)
 {
 	uint64_t bytes = 0;
 
 	for (uint32_t i = 0; i < boot->memory_ranges; i++)
-		if (boot->memory[i].type <= BOOT_MEMORY_ACPI)
+		if (boot->memory[i].type == type)
 			bytes += boot->memory[i].range.bytes;
 	return bytes;
+}
+
+/* All RAM of the machine, the firmware's included, but what is left alone. */
+static inline uint64_t boot_info_ram_bytes(const struct boot_info *boot)
+{
+	return boot_info_bytes(boot, BOOT_MEMORY_USABLE) + boot_info_bytes(boot, BOOT_MEMORY_KERNEL) +
+	       boot_info_bytes(boot, BOOT_MEMORY_RUNTIME) + boot_info_bytes(boot, BOOT_MEMORY_ACPI);
 }

@@ -153,12 +153,12 @@ void address_space_drop(uint64_t start, uint64_t bytes)
 	cpu_run_on_all(flush_range, &flush);
 }
 
-static status_t map_pieces(uint64_t start, const struct phys_range *pieces, uint32_t count)
+static status_t map_pieces(uint64_t start, const struct phys_range *pieces, uint32_t count, unsigned flags)
 {
 	uint64_t position = start;
 
 	for (uint32_t i = 0; i < count; i++) {
-		status_t status = paging_map(position, pieces[i].start, pieces[i].bytes, PAGING_WRITE);
+		status_t status = paging_map(position, pieces[i].start, pieces[i].bytes, flags);
 
 		if (status != STATUS_OK) {
 			if (position > start)
@@ -170,7 +170,7 @@ static status_t map_pieces(uint64_t start, const struct phys_range *pieces, uint
 	return STATUS_OK;
 }
 
-status_t address_space_map(const struct phys_range *pieces, uint32_t count, void **mapped)
+status_t address_space_map(const struct phys_range *pieces, uint32_t count, unsigned flags, void **mapped)
 {
 	struct range *range;
 	status_t status;
@@ -186,7 +186,7 @@ status_t address_space_map(const struct phys_range *pieces, uint32_t count, void
 	mutex_unlock(&lock);
 	if (!range)
 		return STATUS_NO_MEMORY;
-	status = map_pieces(range->start, pieces, count);
+	status = map_pieces(range->start, pieces, count, flags);
 	if (status == STATUS_OK) {
 		*mapped = (void *)range->start;
 		return STATUS_OK;

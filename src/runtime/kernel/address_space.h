@@ -14,6 +14,6 @@ struct heap;
 /* Once, before tasks run. `heap` gives records. */
 status_t address_space_init(struct heap *heap) MUST_CHECK;
 
-/* platform_map and platform_unmap, see platform.h. */
-status_t address_space_map(const struct phys_range *pieces, uint32_t count, void **mapped) MUST_CHECK;
+/* platform_map and platform_unmap, see platform.h; as `flags` of paging.h, PAGING_WRITE for RAM. */
+status_t address_space_map(const struct phys_range *pieces, uint32_t count, unsigned flags, void **mapped) MUST_CHECK;
 void address_space_unmap(void *mapped, uint64_t bytes);

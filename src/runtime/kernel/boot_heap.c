@@ -8,6 +8,7 @@
 
 #include "runtime/base/bits.h"
 #include "runtime/base/boot_info.h"
+#include "runtime/base/inject.h"
 #include "runtime/base/spinlock.h"
 #include "runtime/base/string.h"
 
@@ -17,6 +18,10 @@
 #define LOW_PAGES  (LOW_BYTES / PAGE_BYTES)
 #define LARGE_MAX  16 /* allocations of more than a block: the block heap's metadata and the like */
 #define BROKEN_MAX 64 /* blocks that may be broken into fragments */
+
+#define RANGES_MORE 64 /* that the map may have when boot services are left */
+#define ROOT_TABLES 16 /* the root, and what maps the framebuffer */
+#define ENDS_TABLES 8  /* at two ends, of 2 MB, 1 GB, 512 GB and 256 TB */
 
 /* Whole blocks. */
 struct run {
@@ -307,29 +312,18 @@ void boot_heap_report(struct boot_heap_report *report)
 	spinlock_unlock(&state.lock);
 }
 
-/* Cuts room for the tables off the end of the smallest range that has it. */
-static void tables_place(const struct boot_info *boot, uint64_t bytes, struct phys_range *place)
+/* What is below 1 MB is kept apart. */
+static uint64_t low_add(uint64_t start, uint64_t end)
 {
-	uint64_t smallest = UINT64_MAX;
-
-	for (uint32_t i = 0; i < boot->memory_ranges; i++) {
-		struct phys_range range = boot->memory[i].range;
-		if (boot->memory[i].type != BOOT_MEMORY_USABLE || range.start.value < LOW_BYTES || range.bytes < bytes ||
-		    range.bytes >= smallest)
-			continue;
-		smallest = range.bytes;
-		*place = (struct phys_range){ { range.start.value + range.bytes - bytes }, bytes };
-	}
-	if (smallest == UINT64_MAX)
-		platform_panic("boot heap: no piece of %llu KB among the usable memory", (unsigned long long)(bytes / KIB));
+	for (; start < end && start < LOW_BYTES; start += PAGE_BYTES)
+		bitmap_set(state.low_free, start / PAGE_BYTES);
+	return start;
 }
 
 static void range_add(uint64_t start, uint64_t end)
 {
 	uint64_t blocks_start, blocks_end;
 
-	for (; start < end && start < LOW_BYTES; start += PAGE_BYTES)
-		bitmap_set(state.low_free, start / PAGE_BYTES);
 	if (start >= end)
 		return;
 	blocks_start = MIN(align_up(start, BLOCK_BYTES), end);
@@ -339,23 +333,72 @@ static void range_add(uint64_t start, uint64_t end)
 	fragments_add(blocks_end, end - blocks_end);
 }
 
+/* A range may begin and end within a block. */
+static uint64_t fragments_for(uint64_t ranges)
+{
+	return 2 * ranges + BROKEN_MAX;
+}
+
+static uint64_t runs_for(uint64_t ranges)
+{
+	return ranges + LARGE_MAX + BROKEN_MAX;
+}
+
+static uint64_t tables_bytes(uint64_t ranges)
+{
+	return align_up(fragments_for(ranges) * sizeof(struct fragment) + runs_for(ranges) * sizeof(struct run), PAGE_BYTES);
+}
+
+/*
+ * Page tables that map the ranges: at each end of one a table at each level but the root, and one
+ * for each GB and each 512 GB between; for the image, which has no large pages, one for each 2 MB.
+ */
+static uint64_t page_tables_max(const struct boot_info *boot)
+{
+	uint64_t tables = ROOT_TABLES + ENDS_TABLES * RANGES_MORE + boot->image.bytes / BLOCK_BYTES;
+
+	for (uint32_t i = 0; i < boot->memory_ranges; i++) {
+		const uint64_t bytes = boot->memory[i].range.bytes;
+
+		if (boot->memory[i].type == BOOT_MEMORY_USABLE || boot->memory[i].type == BOOT_MEMORY_KERNEL)
+			tables += ENDS_TABLES + bytes / GIB + bytes / (512 * GIB);
+	}
+	return tables;
+}
+
+uint64_t boot_heap_pool_bytes(const struct boot_info *boot)
+{
+	const uint64_t page_tables = page_tables_max(boot) * PAGE_BYTES;
+
+	/* The second set forbids writing: paging.c. */
+	return tables_bytes(boot->memory_ranges + RANGES_MORE) + (INJECTED("write-protected") ? 2 : 1) * page_tables;
+}
+
 void boot_heap_init(const struct boot_info *boot)
 {
-	struct phys_range tables = { 0 };
-	uint64_t bytes;
+	const uint64_t start = boot->pool.start.value, bytes = tables_bytes(boot->memory_ranges + 1ull);
 
-	state.fragments_max = 2 * boot->memory_ranges + BROKEN_MAX;
-	state.runs_max = boot->memory_ranges + LARGE_MAX + BROKEN_MAX;
-	bytes = state.fragments_max * sizeof(*state.fragments) + state.runs_max * sizeof(*state.runs);
-	bytes = align_up(bytes, PAGE_BYTES);
-	tables_place(boot, bytes, &tables);
-	state.fragments = (struct fragment *)(uintptr_t)tables.start.value;
+	if (boot->pool.bytes < bytes)
+		platform_panic("boot heap: a pool of %llu KB has no room for %u ranges of memory",
+			       (unsigned long long)(boot->pool.bytes / KIB), boot->memory_ranges);
+	state.fragments_max = fragments_for(boot->memory_ranges + 1ull);
+	state.runs_max = runs_for(boot->memory_ranges + 1ull);
+	state.fragments = (struct fragment *)(uintptr_t)start;
 	state.runs = (struct run *)(state.fragments + state.fragments_max);
+	state.report.total_bytes = boot->pool.bytes - bytes;
+	range_add(start + bytes, start + boot->pool.bytes);
+}
+
+void boot_heap_add_usable(const struct boot_info *boot)
+{
+	spinlock_lock(&state.lock);
 	for (uint32_t i = 0; i < boot->memory_ranges; i++) {
-		uint64_t start = boot->memory[i].range.start.value, end = start + boot->memory[i].range.bytes;
+		const uint64_t start = boot->memory[i].range.start.value, end = start + boot->memory[i].range.bytes;
+
 		if (boot->memory[i].type != BOOT_MEMORY_USABLE)
 			continue;
 		state.report.total_bytes += end - start;
-		range_add(start, end == tables.start.value + bytes ? tables.start.value : end);
+		range_add(low_add(start, end), end);
 	}
+	spinlock_unlock(&state.lock);
 }

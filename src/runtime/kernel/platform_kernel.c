@@ -13,6 +13,7 @@
 #include "runtime/console/console.h"
 #include "runtime/console/monitor.h"
 #include "runtime/x86_64/cpu_registers.h"
+#include "runtime/x86_64/paging.h"
 #include "scheduler.h"
 #include "task.h"
 #include "task_internal.h"
@@ -137,7 +138,7 @@ void *platform_virt(struct phys_addr address)
 status_t platform_map(const struct phys_range *pieces, uint32_t count, void **mapped)
 {
 	assert(platform_may_sleep());
-	return address_space_map(pieces, count, mapped);
+	return address_space_map(pieces, count, PAGING_WRITE, mapped);
 }
 
 void platform_unmap(void *mapped, uint64_t bytes)

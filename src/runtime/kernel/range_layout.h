@@ -7,9 +7,13 @@
 
 #include "stack.h"
 
-#define STACK_START 0x400000000000ull /* 64 TB: STACKS_MAX slots */
-#define RANGE_START 0x410000000000ull /* for address_space_map */
-#define RANGE_END   0x600000000000ull
+/*
+ * In the upper half of the addresses, so that the whole lower one, 128 TB, is there for memory and
+ * devices at their physical addresses.
+ */
+#define STACK_START 0xffff800000000000ull /* STACKS_MAX slots */
+#define RANGE_START 0xffff810000000000ull /* for address_space_map */
+#define RANGE_END   0xffffc00000000000ull
 
 _Static_assert(STACK_START + STACKS_MAX * STACK_SLOT_BYTES <= RANGE_START, "stacks and ranges overlap");
 

@@ -11,6 +11,7 @@
 #include "runtime/base/bits.h"
 #include "runtime/base/boot_info.h"
 #include "runtime/base/heap.h"
+#include "runtime/base/inject.h"
 #include "runtime/base/spinlock.h"
 
 #include "boot_stacks.h"
@@ -385,29 +386,40 @@ static void start_up_map(uint64_t start, uint64_t end, unsigned flags, unsigned 
 			       status_text(status));
 }
 
-static bool is_ram(enum boot_memory_type type)
+static bool is_direct(enum boot_memory_type type)
 {
-	return type == BOOT_MEMORY_USABLE || type == BOOT_MEMORY_KERNEL || type == BOOT_MEMORY_RUNTIME ||
-	       type == BOOT_MEMORY_ACPI;
+	return type == BOOT_MEMORY_USABLE || type == BOOT_MEMORY_KERNEL;
 }
 
-/* Neighbours are mapped in one piece, for the sake of large pages; not the image, nor page 0. */
-static void ram_map(const struct boot_info *boot)
+static unsigned direct_flags(enum boot_memory_type type, unsigned usable_flags)
+{
+	return type == BOOT_MEMORY_USABLE ? usable_flags : PAGING_WRITE;
+}
+
+/*
+ * Neighbours of the same rights are mapped in one piece, for the sake of large pages; not the image,
+ * nor page 0. What the firmware keeps is not mapped, so that no large page reaches into it.
+ */
+static void ram_map(const struct boot_info *boot, unsigned usable_flags)
 {
 	uint64_t image_start = boot->image.start.value, image_end = image_start + boot->image.bytes;
+	const struct boot_memory_range *range = boot->memory, *ranges_end = range + boot->memory_ranges;
 
-	for (uint32_t i = 0; i < boot->memory_ranges;) {
-		uint64_t start = boot->memory[i].range.start.value, end = start;
+	while (range < ranges_end) {
+		const unsigned flags = direct_flags(range->type, usable_flags);
+		uint64_t start = range->range.start.value, end = start;
 
-		for (; i < boot->memory_ranges && is_ram(boot->memory[i].type) && boot->memory[i].range.start.value == end; i++)
-			end += boot->memory[i].range.bytes;
+		for (; range < ranges_end && is_direct(range->type) && direct_flags(range->type, usable_flags) == flags &&
+		       range->range.start.value == end;
+		     range++)
+			end += range->range.bytes;
 		if (start == end) {
-			i++;
+			range++;
 			continue;
 		}
 		start = MAX(start, PAGE_BYTES);
-		start_up_map(start, MIN(end, MAX(image_start, start)), PAGING_WRITE, level_max);
-		start_up_map(MAX(start, MIN(image_end, end)), end, PAGING_WRITE, level_max);
+		start_up_map(start, MIN(end, MAX(image_start, start)), flags, level_max);
+		start_up_map(MAX(start, MIN(image_end, end)), end, flags, level_max);
 	}
 }
 
@@ -433,6 +445,23 @@ static void framebuffer_map(const struct boot_framebuffer *framebuffer)
 		start_up_map(start, end, PAGING_WRITE | PAGING_WRITE_COMBINING, level_max);
 }
 
+static void tables_build(const struct boot_info *boot, unsigned usable_flags)
+{
+	root_table = table_alloc();
+	if (!root_table)
+		platform_panic("paging: no memory for the root table");
+	ram_map(boot, usable_flags);
+	image_map(boot);
+}
+
+/* Firmware whose own tables, like these, forbid writing to all memory that it is done with. */
+static void write_protected_lie(const struct boot_info *boot)
+{
+	tables_build(boot, 0);
+	paging_init_cpu();
+	framebuffer_map(&boot->framebuffer);
+}
+
 void paging_init(const struct boot_info *boot, struct heap *heap)
 {
 	bool has_1gb_pages = (cpuid_if_present(0x80000001u, 0).edx >> 26) & 1;
@@ -440,11 +469,9 @@ void paging_init(const struct boot_info *boot, struct heap *heap)
 	table_heap = heap;
 	levels = cr4_read() & CR4_LINEAR_ADDRESS_57 ? 5 : 4;
 	level_max = has_1gb_pages ? LEVEL_1GB : LEVEL_2MB;
-	root_table = table_alloc();
-	if (!root_table)
-		platform_panic("paging: no memory for the root table");
-	ram_map(boot);
-	image_map(boot);
+	if (INJECTED("write-protected"))
+		write_protected_lie(boot);
+	tables_build(boot, PAGING_WRITE);
 	paging_init_cpu();
 	framebuffer_map(&boot->framebuffer);
 }

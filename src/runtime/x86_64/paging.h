@@ -2,9 +2,10 @@
 /*
  * The kernel's page tables.
  *
- * 1. The direct map: all RAM of the memory map, firmware's included, at its physical address,
- *    readable and writable, never executable, with pages as large as fit; the framebuffer likewise,
- *    write-combining. Mapped for good, but for pages that paging_hide takes away.
+ * 1. The direct map: the RAM of the memory map that is usable or the kernel's, at its physical
+ *    address, readable and writable, never executable, with pages as large as fit; the framebuffer
+ *    likewise, write-combining. Mapped for good, but for pages that paging_hide takes away. What
+ *    the firmware keeps is not mapped: what has to be read there is mapped for that (mmio.h).
  * 2. The image's sections have the rights that they need: code is not writable, what is writable is
  *    not executable. Page 0 and the guard pages of the boot stacks are not mapped.
  * 3. Everything else is mapped page by page with paging_map and unmapped with paging_unmap. All
@@ -31,8 +32,9 @@ enum paging_flags {
 
 /*
  * Builds the tables and runs on them: EFER.NXE, CR0.WP, CR4.PGE and the PAT are set, too. `heap`
- * gives pages for tables, now and later; its memory must lie in RAM of the memory map. Panics when
- * there is not enough of it. Once, on the first CPU.
+ * gives pages for tables, now and later; its memory must be mapped directly, and now lies in the
+ * pool of boot_info: the firmware's tables are still in use. Panics when there is not enough of it.
+ * Once, on the first CPU.
  */
 void paging_init(const struct boot_info *boot, struct heap *heap);
 

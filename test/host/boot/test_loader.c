@@ -6,8 +6,8 @@
 
 #include "boot/loader.h"
 
-#define DESCRIPTORS_MAX 32
-#define PAGES_MAX       8
+#define DESCRIPTORS_MAX 300
+#define PAGES_MAX       64
 
 /* The firmware's descriptors may be larger than the structure that we know. */
 struct descriptor {
@@ -15,11 +15,14 @@ struct descriptor {
 	uint64_t unknown;
 };
 
+#define DIRECT_LIMIT (1ull << 47)
+
 static struct {
 	struct descriptor map[DESCRIPTORS_MAX];
 	UINTN map_count;
 	UINTN key;
 	unsigned failing_exits; /* calls of ExitBootServices that still find a changed map */
+	bool map_grows;
 	unsigned exits;
 	UINTN pages_given;
 	const char *file; /* weir.cfg; NULL: there is none */
@@ -55,6 +58,16 @@ static EFI_STATUS EFIAPI fake_allocate_pages(EFI_ALLOCATE_TYPE how, EFI_MEMORY_T
 	return EFI_SUCCESS;
 }
 
+static void map_add(uint32_t type, uint64_t start_page, uint64_t pages, uint64_t attributes)
+{
+	firmware.map[firmware.map_count++].known = (EFI_MEMORY_DESCRIPTOR){
+		.Type = type,
+		.PhysicalStart = start_page * PAGE_BYTES,
+		.NumberOfPages = pages,
+		.Attribute = attributes,
+	};
+}
+
 static EFI_STATUS EFIAPI fake_exit_boot_services(EFI_HANDLE image, UINTN key)
 {
 	(void)image;
@@ -63,6 +76,8 @@ static EFI_STATUS EFIAPI fake_exit_boot_services(EFI_HANDLE image, UINTN key)
 		firmware.failing_exits--;
 		firmware.key++;
 		firmware.map[0].known.NumberOfPages++;
+		while (firmware.map_grows && firmware.map_count < DESCRIPTORS_MAX)
+			map_add(EfiConventionalMemory, 1000 + 2 * firmware.map_count, 1, EFI_MEMORY_WB);
 	}
 	return key == firmware.key ? EFI_SUCCESS : EFI_INVALID_PARAMETER;
 }
@@ -136,21 +151,12 @@ static struct boot_info boot;
 
 /* The memory map ------------------------------------------------------------------------------- */
 
-static void map_add(uint32_t type, uint64_t start_page, uint64_t pages, uint64_t attributes)
-{
-	firmware.map[firmware.map_count++].known = (EFI_MEMORY_DESCRIPTOR){
-		.Type = type,
-		.PhysicalStart = start_page * PAGE_BYTES,
-		.NumberOfPages = pages,
-		.Attribute = attributes,
-	};
-}
-
 static void map_convert(void)
 {
 	struct loader_map map = { 0 };
 	UINTN key;
 
+	boot.direct_limit = DIRECT_LIMIT;
 	ck_assert_uint_eq(loader_map_prepare(&loader, &map), EFI_SUCCESS);
 	ck_assert_uint_eq(loader_map_read(&loader, &map, &key), EFI_SUCCESS);
 	loader_map_convert(&map, &boot);
@@ -188,6 +194,8 @@ START_TEST(map_has_every_type)
 	map_add(EfiConventionalMemory, 70, 1, EFI_MEMORY_WB | 0x40000); /* for a specific purpose */
 	map_add(14, 80, 1, EFI_MEMORY_WB);                              /* persistent */
 	map_add(0x80000000, 90, 1, EFI_MEMORY_WB);                      /* of an operating system's making */
+	map_add(EfiConventionalMemory, 100, 1, EFI_MEMORY_WB | 0x8000); /* not volatile */
+	map_add(EfiBootServicesData, 110, 1, EFI_MEMORY_WB | 0x100000); /* hot-pluggable */
 	boot.image = (struct phys_range){ { 0x700000000000 }, 0 };
 	map_convert();
 	range_check(0, BOOT_MEMORY_RUNTIME, 10, 1);
@@ -195,10 +203,12 @@ START_TEST(map_has_every_type)
 	range_check(2, BOOT_MEMORY_ACPI, 30, 1);
 	range_check(3, BOOT_MEMORY_RUNTIME, 40, 1);
 	range_check(4, BOOT_MEMORY_MMIO, 50, 1);
-	range_check(5, BOOT_MEMORY_PERSISTENT, 60, 1);
-	range_check(6, BOOT_MEMORY_PERSISTENT, 70, 1);
+	range_check(5, BOOT_MEMORY_BROKEN, 60, 1);
+	range_check(6, BOOT_MEMORY_SPECIAL, 70, 1);
 	range_check(7, BOOT_MEMORY_PERSISTENT, 80, 1);
 	range_check(8, BOOT_MEMORY_MMIO, 90, 1);
+	range_check(9, BOOT_MEMORY_PERSISTENT, 100, 1);
+	range_check(10, BOOT_MEMORY_HOT_PLUG, 110, 1);
 }
 END_TEST
 
@@ -212,22 +222,46 @@ START_TEST(image_is_cut_out)
 	range_check(0, BOOT_MEMORY_USABLE, 100, 110);
 	range_check(1, BOOT_MEMORY_KERNEL, 210, 60);
 	range_check(2, BOOT_MEMORY_USABLE, 270, 30);
-	range_check(3, BOOT_MEMORY_KERNEL, (uintptr_t)boot.memory / PAGE_BYTES, 1); /* the ranges themselves */
+	ck_assert_int_eq(boot.memory[3].type, BOOT_MEMORY_KERNEL); /* the ranges themselves */
+	ck_assert_uint_eq(boot.memory[3].range.start.value, (uintptr_t)boot.memory);
 	ck_assert_uint_eq(boot.memory_ranges, 4);
 }
 END_TEST
+
+static EFI_STATUS boot_services_leave(struct loader_map *map)
+{
+	EFI_STATUS status;
+
+	boot.direct_limit = DIRECT_LIMIT;
+	map_add(EfiConventionalMemory, 100, 100, EFI_MEMORY_WB);
+	ck_assert_uint_eq(loader_map_prepare(&loader, map), EFI_SUCCESS);
+	status = loader_exit_boot_services(&loader, map);
+	if (status == EFI_SUCCESS)
+		loader_map_convert(map, &boot);
+	return status;
+}
 
 START_TEST(exit_tries_again_with_a_new_map)
 {
 	struct loader_map map = { 0 };
 
-	map_add(EfiConventionalMemory, 100, 100, EFI_MEMORY_WB);
 	firmware.failing_exits = 2;
-	ck_assert_uint_eq(loader_map_prepare(&loader, &map), EFI_SUCCESS);
-	ck_assert_uint_eq(loader_exit_boot_services(&loader, &map), EFI_SUCCESS);
+	ck_assert_uint_eq(boot_services_leave(&map), EFI_SUCCESS);
 	ck_assert_uint_eq(firmware.exits, 3);
-	loader_map_convert(&map, &boot);
 	range_check(0, BOOT_MEMORY_USABLE, 100, 102);
+}
+END_TEST
+
+/* Of all services only GetMemoryMap, AllocatePages and ExitBootServices are there. */
+START_TEST(exit_tries_again_with_a_larger_map)
+{
+	struct loader_map map = { 0 };
+
+	firmware.failing_exits = 1;
+	firmware.map_grows = true;
+	ck_assert_uint_eq(boot_services_leave(&map), EFI_SUCCESS);
+	range_check(0, BOOT_MEMORY_USABLE, 100, 101);
+	range_check(DESCRIPTORS_MAX - 1, BOOT_MEMORY_USABLE, 1000 + 2 * (DESCRIPTORS_MAX - 1), 1);
 }
 END_TEST
 
@@ -235,11 +269,21 @@ START_TEST(exit_gives_up)
 {
 	struct loader_map map = { 0 };
 
-	map_add(EfiConventionalMemory, 100, 100, EFI_MEMORY_WB);
 	firmware.failing_exits = 1000;
-	ck_assert_uint_eq(loader_map_prepare(&loader, &map), EFI_SUCCESS);
-	ck_assert_uint_ne(loader_exit_boot_services(&loader, &map), EFI_SUCCESS);
+	ck_assert_uint_ne(boot_services_leave(&map), EFI_SUCCESS);
 	ck_assert_uint_lt(firmware.exits, 100);
+}
+END_TEST
+
+START_TEST(pool_is_the_kernels)
+{
+	map_add(EfiLoaderData, 100, 100, EFI_MEMORY_WB);
+	ck_assert_uint_eq(loader_pool_alloc(&loader, PAGE_BYTES + 1, &boot), EFI_SUCCESS);
+	ck_assert_uint_eq(boot.pool.bytes, 2 * PAGE_BYTES);
+	map_convert();
+	range_check(0, BOOT_MEMORY_USABLE, 100, 100);
+	for (uint32_t i = 1; i < boot.memory_ranges; i++)
+		ck_assert_int_eq(boot.memory[i].type, BOOT_MEMORY_KERNEL);
 }
 END_TEST
 
@@ -340,5 +384,5 @@ START_TEST(clock_that_makes_no_sense)
 END_TEST
 
 HOST_TEST_MAIN("loader", map_is_sorted_and_merged, map_has_every_type, image_is_cut_out, exit_tries_again_with_a_new_map,
-	       exit_gives_up, options_of_every_kind, file_becomes_one_line, long_options_are_cut, clock_in_all_zones,
+	       exit_tries_again_with_a_larger_map, exit_gives_up, pool_is_the_kernels, options_of_every_kind, file_becomes_one_line, long_options_are_cut, clock_in_all_zones,
 	       clock_that_makes_no_sense)
