@@ -17,6 +17,7 @@ help:
 	@echo "                ACCEL=tcg|kvm SCREEN=gtk OPTIONS= QEMU_ARGS=, all described in boot/run.sh"
 	@echo "make debug      the same with gdb, at the first line of the kernel"
 	@echo "make iso img    media: $(BUILD)/weir.iso (optical drive, USB stick), $(BUILD)/weir.img (disk); COMMAND_LINE="
+	@echo "make sign KEY=file CERT=file   the image for Secure Boot, $(BUILD)/weir_signed.efi; make iso img KEY= CERT=: media with it"
 	@echo "make new APP=folder     a program of your own to begin with; make run, debug, iso, img or test APP=folder builds it"
 	@echo "make install PREFIX=folder  what programs need to be built without this tree"
 	@echo "make test       all checks and tests, on the host and in the image; with APP=folder the tests of that program"
@@ -41,10 +42,10 @@ GOALS := $(or $(MAKECMDGOALS),all)
 
 # Asks for the packages that the goals need; costs little when they are there. What only builds
 # names them, all else installs them.
-SETUP_WAY := $(if $(filter-out all iso img library install $(filter-out $(BUILD)/test/%,$(filter $(BUILD)/%,$(GOALS))),$(GOALS)),install,name)
+SETUP_WAY := $(if $(filter-out all iso img sign library install $(filter-out $(BUILD)/test/%,$(filter $(BUILD)/%,$(GOALS))),$(GOALS)),install,name)
 SETUP_FOR := $(if $(filter test test-long host-tests host-test-programs fuzz fuzz-programs bench bench-heap bench-heap-programs \
 	bench-holds lint format check-format check-house $(BUILD)/test/%,$(GOALS)),test,$(if $(filter debug,$(GOALS)),debug,$(if \
-	$(filter run setup,$(GOALS)),run,$(if $(filter iso img %.iso %.img,$(GOALS)),media,build))))
+	$(filter run setup,$(GOALS)),run,$(if $(KEY)$(CERT)$(filter sign,$(GOALS)),sign,$(if $(filter iso img %.iso %.img,$(GOALS)),media,build)))))
 setup:
 	@boot/setup.sh $(SETUP_WAY) $(SETUP_FOR)
 

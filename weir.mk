@@ -31,6 +31,7 @@ help:
 	@echo "make debug      the same with gdb, at the first line of the kernel"
 	@echo "make test       the program's tests, in the image"
 	@echo "make iso img    media: $(BUILD)/weir.iso (optical drive, USB stick), $(BUILD)/weir.img (disk); COMMAND_LINE="
+	@echo "make sign KEY=file CERT=file   the image for Secure Boot, $(BUILD)/weir_signed.efi; make iso img KEY= CERT=: media with it"
 	@echo "make setup      install the packages that are missing;  make clean: remove what builds made in $(BUILD)"
 	@echo
 	@echo "For all: CC=gcc|clang DEBUG=1 BUILD=build CONFIG=-DNAME=value (of config.h, or the program's weir_config.h)"
@@ -59,8 +60,8 @@ endif
 endif
 
 setup:
-	@$(ROOT)boot/setup.sh $(if $(filter-out all iso img,$(GOALS)),install,name) \
-		$(if $(filter debug,$(GOALS)),debug,$(if $(filter run test setup,$(GOALS)),run,$(if $(filter iso img,$(GOALS)),media,build)))
+	@$(ROOT)boot/setup.sh $(if $(filter-out all iso img sign,$(GOALS)),install,name) \
+		$(if $(filter debug,$(GOALS)),debug,$(if $(filter run test setup,$(GOALS)),run,$(if $(KEY)$(CERT)$(filter sign,$(GOALS)),sign,$(if $(filter iso img,$(GOALS)),media,build))))
 
 clean:
 	@$(ROOT)mk/build_folder.sh clean $(BUILD)

@@ -7,7 +7,7 @@
 
 #define RUNTIME_PAGES 200u
 #define RUNTIME_START (32 * MIB)
-#define RUNTIME_STEP  (BLOCK_BYTES + PAGE_BYTES)
+#define RUNTIME_STEP  (2 * BLOCK_BYTES + PAGE_BYTES)
 
 #define NON_VOLATILE    0x8000ull
 #define SPECIAL_PURPOSE 0x40000ull
@@ -19,14 +19,14 @@ static const EFI_MEMORY_DESCRIPTOR lies[] = {
 	{ EfiConventionalMemory, 0, 0x6100000000, 0, 0x40000, EFI_MEMORY_WB | SPECIAL_PURPOSE },
 	{ EfiConventionalMemory, 0, 0x6200000000, 0, 0x40000, EFI_MEMORY_WB | HOT_PLUGGABLE },
 	/* RAM far away, at 65 TB, at the end of all addresses, and across that end. */
-	{ EfiConventionalMemory, 0, 0x7000000000, 0, 0x40000, EFI_MEMORY_WB },
+	{ EfiConventionalMemory, 0, 0xf000000000, 0, 0x4000, EFI_MEMORY_WB },
 	{ EfiConventionalMemory, 0, 0x410000000000, 0, 0x40000, EFI_MEMORY_WB },
 	{ EfiConventionalMemory, 0, 0xfffffffffff00000, 0, 0x100, EFI_MEMORY_WB },
 	{ EfiConventionalMemory, 0, 0xfffffffffff00000, 0, 0x40000, EFI_MEMORY_WB },
 	/* Lengths that do not fit into 64 bits, and none. */
 	{ EfiConventionalMemory, 0, 0x1000000, 0, 1ull << 52, EFI_MEMORY_WB },
 	{ EfiConventionalMemory, 0, 0x1000000, 0, (1ull << 52) + 1, EFI_MEMORY_WB },
-	{ EfiReservedMemoryType, 0, 0x8000000000, 0, 1ull << 63, EFI_MEMORY_UC },
+	{ EfiReservedMemoryType, 0, 0xf800000000, 0, 1ull << 63, EFI_MEMORY_UC },
 	{ EfiReservedMemoryType, 0, 0x1800000, 0, 0, EFI_MEMORY_WB },
 	/* Starts within a page; memory that is free and reserved at once. */
 	{ EfiConventionalMemory, 0, 0x1000123, 0, 16, EFI_MEMORY_WB },

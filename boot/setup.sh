@@ -3,7 +3,8 @@
 # setup.sh install|name GOAL: looks for what this machine lacks to reach a goal, and installs it, or
 # only names it and fails.
 #
-#   build   an image              media   an ISO and a disk image as well       run     QEMU beside all that
+#   build   an image              media   an ISO and a disk image as well       sign    all that, signed
+#   run     QEMU beside the media
 #   debug   gdb, too              test    what checks and tests need, too       peers   the allocators of `make bench-heap`
 #
 # It installs as root, or with sudo that asks nothing; else it prints the command to type. On other
@@ -38,6 +39,11 @@ needs_media() {
 	LIST
 }
 
+needs_sign() {
+	needs_media
+	echo "sbsign sbsigntool"
+}
+
 needs_run() {
 	needs_media
 	cat <<-'LIST'
@@ -63,6 +69,8 @@ needs_test() {
 		clang-tidy                           clang-tidy
 		cppcheck                             cppcheck
 		mke2fs                               e2fsprogs
+		openssl                              openssl
+		sbsign                               sbsigntool
 		script                               bsdutils
 		spin                                 spin
 		valgrind                             valgrind

@@ -123,24 +123,31 @@ $(eval $(call image_rules,weir,$(PROGRAM_OBJECTS)))
 # app_main of its own.
 $(eval $(call image_rules,weir_test,$(PROGRAM_OBJECTS) $(PROGRAM_TEST_OBJECTS) $(TEST_OBJECTS),-u image_tests_run -u scenario_main --wrap=app_main --defsym=__wrap_app_main=scenario_main))
 
-EFI_SECTIONS := .text .rodata .relro .reloc .dynamic .rela .data .bss
+EFI_SECTIONS := .text .rodata .relro .sbat .reloc .dynamic .rela .data .bss
 
 $(BUILD)/weir.efi $(BUILD)/weir_test.efi: $(BUILD)/%.efi: $(BUILD)/%.elf
 	@echo "  EFI  $@"
 	$(Q)$(OBJCOPY) -S $(EFI_SECTIONS:%=-j %) --target efi-app-x86_64 --file-alignment 512 --section-alignment 4096 $< $@
+	$(Q)$(ROOT)boot/mark_nx.sh $@
+
+# For firmware with Secure Boot on, whose list has CERT.
+$(BUILD)/weir_signed.efi $(BUILD)/weir_test_signed.efi: $(BUILD)/%_signed.efi: $(BUILD)/%.efi $(ROOT)boot/sign.sh FORCE | setup
+	@echo "  SIGN $@"
+	$(Q)$(ROOT)boot/sign.sh $< $(call quote,$(KEY)) $(call quote,$(CERT)) $@
 
 # Media and machines -------------------------------------------------------------------------------
 
-$(BUILD)/weir.iso $(BUILD)/weir.img: $(BUILD)/weir.%: $(BUILD)/$(IMAGE).efi $(ROOT)boot/media.sh FORCE
+$(BUILD)/weir.iso $(BUILD)/weir.img: $(BUILD)/weir.%: $(BUILD)/$(IMAGE)$(if $(KEY)$(CERT),_signed).efi $(ROOT)boot/media.sh FORCE
 	@echo "  $*  $@"
 	$(Q)$(ROOT)boot/media.sh $* $< $@ $(call quote,$(COMMAND_LINE))
 
-.PHONY: all iso img run debug program-test FORCE
+.PHONY: all iso img sign run debug program-test FORCE
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/weir.efi
 iso: $(BUILD)/weir.iso
 img: $(BUILD)/weir.img
+sign: $(BUILD)/$(IMAGE)_signed.efi
 
 LAUNCH = BUILD=$(BUILD) ROOT=$(ROOT) TOOLS=$(TOOLS) IMAGE=$(IMAGE)
 

@@ -16,12 +16,16 @@ $(BUILD)/image/src/runtime/x86_64/string.c.o: FILE_FLAGS := \
 $(LIBRARY_OBJECTS) $(FRAME_OBJECTS): $(BUILD)/image/%.o: % $(FLAGS_RECORD) | setup
 	$(call compile,$(KERNEL_FLAGS))
 
-# The newest version in CHANGELOG.md, and the commit.
+# The newest version in CHANGELOG.md, and the commit. The section .sbat has them, too, for shim: a
+# boot loader that is known to be unsafe is refused by its generation, the number behind its name.
 VERSION := $(shell sed -n 's/^\#\# //p;T;q' CHANGELOG.md)+$(shell GIT_OPTIONAL_LOCKS=0 git describe --always --dirty 2>/dev/null || echo unknown)
 
 $(BUILD)/image/version.c: FORCE
 	@mkdir -p $(@D)
-	@printf '#include "runtime/base/version.h"\n\nconst char weir_version[] = "%s";\n' '$(VERSION)' > $@.new
+	@printf '#include "runtime/base/version.h"\n\nconst char weir_version[] = "%s";\n%s = "%s\\n%s\\n";\n' '$(VERSION)' \
+		'const char weir_sbat[] __attribute__((section(".sbat")))' \
+		'sbat,1,SBAT Version,sbat,1,https://github.com/rhboot/shim/blob/main/SBAT.md' \
+		'weir,1,Weir,weir,$(VERSION),README.md' > $@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 $(BUILD)/image/version.o: $(BUILD)/image/version.c $(FLAGS_RECORD) | setup

@@ -96,22 +96,36 @@ static void configure(struct memory_config *config, const struct memory_limits *
 		config_value_set(limits->table, "MEMORY_HIGH_BYTES", config->watermarks.high_bytes, "this machine");
 }
 
-static void left_out_log(const struct phys_range *range)
+/* The index of the range behind the widest hole. `count` is at least 2. */
+static size_t widest_hole(const struct phys_range *ranges, size_t count)
 {
-	log_warn("memory: %s at 0x%llx are left out: too far from the other memory",
-		 format_bytes((char[FORMAT_BYTES_SIZE]){ 0 }, range->bytes), (unsigned long long)range->start.value);
+	uint64_t widest = 0;
+	size_t behind = 1;
+
+	for (size_t i = 1; i < count; i++) {
+		const uint64_t hole = ranges[i].start.value - (ranges[i - 1].start.value + ranges[i - 1].bytes);
+
+		if (hole > widest) {
+			widest = hole;
+			behind = i;
+		}
+	}
+	return behind;
 }
 
-/* Leaves out ranges at either end, the smaller one first, until descriptors take their share at most. */
+/* Leaves out the smaller side of the widest hole, until descriptors take their share at most. */
 static size_t far_ranges_leave(struct phys_range *ranges, size_t count)
 {
 	while (count > 1 && memory_metadata_bytes(ranges, (uint32_t)count) > ranges_bytes(ranges, count) / DESCRIPTORS_SHARE) {
-		const bool first_goes = ranges[0].bytes < ranges[count - 1].bytes;
+		const size_t behind = widest_hole(ranges, count);
+		const uint64_t below = ranges_bytes(ranges, behind), above = ranges_bytes(ranges + behind, count - behind);
 
-		left_out_log(&ranges[first_goes ? 0 : count - 1]);
-		count--;
-		if (first_goes)
-			memmove(ranges, ranges + 1, count * sizeof(*ranges));
+		log_warn("memory: %s at 0x%llx are left out: too far from the other memory",
+			 format_bytes((char[FORMAT_BYTES_SIZE]){ 0 }, MIN(below, above)),
+			 (unsigned long long)ranges[below < above ? 0 : behind].start.value);
+		count = below < above ? count - behind : behind;
+		if (below < above)
+			memmove(ranges, ranges + behind, count * sizeof(*ranges));
 	}
 	return count;
 }

@@ -23,6 +23,7 @@ media_prepare() {
 	for kind in iso img; do
 		boot/media.sh $kind "$BUILD/weir_test.efi" "$work/test.$kind" "test=all" || return 1
 	done
+	signed_prepare || return 1
 	"$MAKE" --no-print-directory -j"$(nproc)" BUILD="$BUILD/debug" DEBUG=1 "$BUILD/debug/weir_test.efi" || return 1
 	# An image that does not wait long for a disk, and then leaves it alone, so that a slow one
 	# has time to recover.
@@ -53,7 +54,31 @@ machine_boot_arguments() {
 		printf '%s\n' -device qemu-xhci -drive "if=none,id=stick,format=raw,snapshot=on,file=$work/test.iso" \
 			-device usb-storage,drive=stick
 		;;
+	signed | unsigned) printf '%s\n' -cdrom "$work/$1.iso" ;;
 	disk) printf '%s\n' -drive "format=raw,snapshot=on,file=$work/test.img" ;;
+	esac
+}
+
+# An image that firmware with these test keys starts, and one that it refuses. The keys are those of
+# Debian's package of OVMF, whose password everyone knows.
+keys=/usr/share/ovmf/PkKek-1-snakeoil
+signed_prepare() {
+	openssl pkey -in $keys.key -passin pass:snakeoil -out "$work/snakeoil.key" &&
+		"$MAKE" --no-print-directory BUILD="$BUILD" KEY="$work/snakeoil.key" CERT=$keys.pem "$BUILD/weir_test_signed.efi" &&
+		boot/media.sh iso "$BUILD/weir_test_signed.efi" "$work/signed.iso" "test=paging*" &&
+		boot/media.sh iso "$BUILD/weir_test.efi" "$work/unsigned.iso" "test=paging*"
+}
+
+# machine_firmware_arguments NAME BOOT: one argument a line.
+machine_firmware_arguments() {
+	local flash=if=pflash,format=raw
+	case $2 in
+	signed | unsigned)
+		cp /usr/share/OVMF/OVMF_VARS_4M.snakeoil.fd "$work/$1.vars"
+		printf '%s\n' -drive $flash,unit=0,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.secboot.fd \
+			-drive "$flash,unit=1,file=$work/$1.vars" -global driver=cfi.pflash01,property=secure,value=on
+		;;
+	*) printf '%s\n' -bios "$firmware" ;;
 	esac
 }
 
@@ -132,6 +157,25 @@ machine_vector() { # NAME STATUS
 	fi
 }
 
+machine_has_said() { # NAME TEXT
+	tr -d '\r' <"$work/$1.serial" | grep -qE -- "$2"
+}
+
+# The check of what it says is machine_run's, for each machine.
+machine_says() { # NAME STATUS
+	echo "ok - $1"
+}
+
+# machine_wait PID NAME TEXT: until the machine has ended, or said the text, if there is one; then
+# ends it. Returns its status.
+machine_wait() {
+	while [ -n "$3" ] && kill -0 "$1" 2>/dev/null; do
+		if machine_has_said "$2" "$3"; then kill "$1"; fi
+		sleep 1
+	done
+	wait "$1"
+}
+
 machine_run() { # NAME
 	local name=$1 check seconds boot options says status results
 	check=$(machine_field "$name" 2)
@@ -139,9 +183,11 @@ machine_run() { # NAME
 	boot=$(machine_field "$name" 4)
 	options=$(machine_field "$name" 5)
 	says=$(machine_field "$name" 7)
-	local arguments boot_arguments device_arguments=()
+	local arguments boot_arguments firmware_arguments device_arguments=() text=
+	[ "$check" != says ] || text=$says
 	read -ra arguments <<<"$(machine_field "$name" 6)"
 	arguments=("${arguments[@]//@work@/$work}")
+	mapfile -t firmware_arguments < <(machine_firmware_arguments "$name" "$boot")
 	mapfile -t boot_arguments < <(machine_boot_arguments "$boot" "$options")
 	[ "$boot" = bare ] || mapfile -t device_arguments < <(machine_device_arguments)
 
@@ -152,12 +198,13 @@ machine_run() { # NAME
 	# success.
 	[ "$check" = status ] || arguments+=(-no-reboot)
 
-	timeout "$seconds" qemu-system-x86_64 -accel tcg -bios "$firmware" -display none -net none -monitor none \
+	timeout "$seconds" qemu-system-x86_64 -accel tcg "${firmware_arguments[@]}" -display none -net none -monitor none \
 		-device isa-debug-exit,iobase=0xf4,iosize=0x04 \
-		"${arguments[@]}" "${boot_arguments[@]}" "${device_arguments[@]}" >"$work/$name.qemu" 2>&1 </dev/null
+		"${arguments[@]}" "${boot_arguments[@]}" "${device_arguments[@]}" >"$work/$name.qemu" 2>&1 </dev/null &
+	machine_wait $! "$name" "$text"
 	status=$?
 	results=$("machine_$check" "$name" $status)
-	if [ -n "$says" ] && ! tr -d '\r' <"$work/$name.serial" | grep -qE -- "$says"; then
+	if [ -n "$says" ] && ! machine_has_said "$name" "$says"; then
 		results+=$'\n'"not ok - $name: it does not say \"$says\""
 	fi
 	printf '%s\n' "$results"

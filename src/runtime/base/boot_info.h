@@ -71,7 +71,7 @@ struct boot_info {
 	uint64_t memory_overlap_bytes;     /* of which descriptors said different things */
 	uint64_t memory_unreachable_bytes; /* free memory at direct_limit and above, which is left out */
 	uint64_t direct_limit;             /* RAM below this can be mapped at its address; at most 2^47 */
-	struct phys_range pool; /* KERNEL memory for tables, until the firmware's page tables are out of use */
+	struct phys_range pool;            /* KERNEL memory for tables, until the firmware's page tables are out of use */
 	struct boot_framebuffer framebuffer;
 	struct phys_addr rsdp;                       /* 0: the firmware has none */
 	struct phys_range image;                     /* the whole loaded image, headers included */

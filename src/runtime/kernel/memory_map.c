@@ -11,7 +11,7 @@ static const struct boot_info *boot_info;
 static void left_alone_log(uint64_t bytes, const char *what)
 {
 	if (bytes > 0)
-		log_info("memory: %s %s left alone", format_bytes((char[FORMAT_BYTES_SIZE]){ 0 }, bytes), what);
+		log_info("memory: left alone: %s of %s", format_bytes((char[FORMAT_BYTES_SIZE]){ 0 }, bytes), what);
 }
 
 static void mended_log(const struct boot_info *boot)
@@ -28,11 +28,11 @@ static void mended_log(const struct boot_info *boot)
 void memory_map_init(const struct boot_info *boot)
 {
 	boot_info = boot;
-	left_alone_log(boot_info_bytes(boot, BOOT_MEMORY_HOT_PLUG), "may be unplugged:");
-	left_alone_log(boot_info_bytes(boot, BOOT_MEMORY_SPECIAL), "are for a special purpose:");
-	left_alone_log(boot_info_bytes(boot, BOOT_MEMORY_PERSISTENT), "are persistent:");
-	left_alone_log(boot_info_bytes(boot, BOOT_MEMORY_BROKEN), "are broken:");
-	left_alone_log(boot->memory_unreachable_bytes, "lie beyond the CPU's addresses:");
+	left_alone_log(boot_info_bytes(boot, BOOT_MEMORY_HOT_PLUG), "RAM that may be unplugged");
+	left_alone_log(boot_info_bytes(boot, BOOT_MEMORY_SPECIAL), "RAM for a special purpose");
+	left_alone_log(boot_info_bytes(boot, BOOT_MEMORY_PERSISTENT), "persistent memory");
+	left_alone_log(boot_info_bytes(boot, BOOT_MEMORY_BROKEN), "broken RAM");
+	left_alone_log(boot->memory_unreachable_bytes, "RAM beyond the CPU's addresses");
 	mended_log(boot);
 }
 

@@ -384,5 +384,5 @@ START_TEST(clock_that_makes_no_sense)
 END_TEST
 
 HOST_TEST_MAIN("loader", map_is_sorted_and_merged, map_has_every_type, image_is_cut_out, exit_tries_again_with_a_new_map,
-	       exit_tries_again_with_a_larger_map, exit_gives_up, pool_is_the_kernels, options_of_every_kind, file_becomes_one_line, long_options_are_cut, clock_in_all_zones,
-	       clock_that_makes_no_sense)
+	       exit_tries_again_with_a_larger_map, exit_gives_up, pool_is_the_kernels, options_of_every_kind,
+	       file_becomes_one_line, long_options_are_cut, clock_in_all_zones, clock_that_makes_no_sense)

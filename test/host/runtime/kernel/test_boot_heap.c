@@ -250,6 +250,6 @@ START_TEST(pool_follows_the_memory)
 }
 END_TEST
 
-HOST_TEST_MAIN("boot heap", pool_alone_serves_the_first_tables, pool_follows_the_memory, all_memory_is_there, fragments_serve_before_blocks_break, no_page_is_given_twice,
-	       blocks_are_handed_over_longest_first, broken_blocks_become_whole_again, parent_serves_what_fragments_cannot,
-	       low_pages_are_given_on_request_only)
+HOST_TEST_MAIN("boot heap", pool_alone_serves_the_first_tables, pool_follows_the_memory, all_memory_is_there,
+	       fragments_serve_before_blocks_break, no_page_is_given_twice, blocks_are_handed_over_longest_first,
+	       broken_blocks_become_whole_again, parent_serves_what_fragments_cannot, low_pages_are_given_on_request_only)
