@@ -6,11 +6,13 @@
 
 #include "runtime/base/bits.h"
 #include "runtime/base/heap.h"
+#include "runtime/base/inject.h"
 #include "runtime/base/string.h"
 #include "runtime/kernel/mmio.h"
 #include "runtime/kernel/stack.h"
 #include "runtime/kernel/boot_heap.h"
 #include "runtime/kernel/task.h"
+#include "runtime/x86_64/cpu_registers.h"
 #include "runtime/x86_64/paging.h"
 
 #define PIECES 5
@@ -166,6 +168,41 @@ IMAGE_TEST(guard_pages_know_their_owner)
 	task_join(task);
 	expect(!stack_guard_owner(0));
 	expect(!stack_guard_owner(UINT64_MAX));
+}
+
+/* At 65 TB, and where no virtual address equals the physical one. Nothing is there to be touched. */
+IMAGE_TEST(mmio_map_reaches_all_of_the_cpus_addresses)
+{
+	const unsigned bits = inject_is_asked("wide-addresses") ? 52 : cpuid_if_present(0x80000008, 0).eax & 0xff;
+	const struct phys_addr windows[] = { { 65ull << 40 }, { (200ull << 40) + 16 } };
+
+	for (unsigned i = 0; i < ARRAY_LENGTH(windows); i++) {
+		struct phys_addr physical = { 0 };
+		unsigned flags = 0;
+		void *mapped = NULL;
+
+		if (windows[i].value >> bits != 0) {
+			expect_equal(mmio_map_as(windows[i], BLOCK_BYTES, MMIO_REGISTERS, &mapped), STATUS_RANGE);
+			continue;
+		}
+		require(mmio_map_as(windows[i], BLOCK_BYTES, MMIO_REGISTERS, &mapped) == STATUS_OK);
+		for (uint64_t offset = 0; offset < BLOCK_BYTES; offset += PAGE_BYTES) {
+			expect(paging_translate((uint64_t)mapped + offset, &physical, &flags));
+			expect_equal(physical.value, windows[i].value + offset);
+			expect_equal(flags, PAGING_WRITE | PAGING_UNCACHED);
+		}
+	}
+}
+
+IMAGE_TEST(mmio_map_refuses_ram)
+{
+	char *memory = heap_alloc(boot_heap(), PAGE_BYTES, 0);
+	void *mapped;
+
+	require(memory);
+	expect_equal(mmio_map_as((struct phys_addr){ (uint64_t)memory }, 1, MMIO_REGISTERS, &mapped), STATUS_CORRUPT);
+	expect_equal(mmio_map_as((struct phys_addr){ (uint64_t)note_stack }, 1, MMIO_WRITE_COMBINING, &mapped), STATUS_CORRUPT);
+	heap_free(boot_heap(), memory);
 }
 
 IMAGE_TEST(mmio_map_refuses_what_cannot_be)

@@ -2,8 +2,10 @@
 /* The page tables that the machine runs on. */
 #include "image_test.h"
 
+#include "runtime/base/boot_info.h"
 #include "runtime/base/heap.h"
 #include "runtime/kernel/boot_heap.h"
+#include "runtime/kernel/memory_map.h"
 #include "runtime/x86_64/boot_stacks.h"
 #include "runtime/x86_64/cpu_registers.h"
 #include "runtime/x86_64/paging.h"
@@ -53,6 +55,35 @@ IMAGE_TEST(paging_maps_ram_at_its_address)
 	expect_equal(physical.value, (uintptr_t)memory + 123);
 	expect_equal(flags, PAGING_WRITE);
 	heap_free(boot_heap(), memory);
+}
+
+static bool is_writable_and_cached(uint64_t address)
+{
+	unsigned flags;
+
+	return paging_translate(address, NULL, &flags) && (flags & PAGING_WRITE) &&
+	       !(flags & (PAGING_UNCACHED | PAGING_WRITE_COMBINING));
+}
+
+/* All pages of small ranges, and both ends of large ones: a large page would reach over an end. */
+IMAGE_TEST(paging_keeps_off_the_firmwares_memory)
+{
+	const struct boot_memory_range *ranges;
+	const uint32_t count = memory_map_ranges(&ranges);
+	uint64_t kept = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		const uint64_t start = ranges[i].range.start.value, bytes = ranges[i].range.bytes;
+
+		if (ranges[i].type == BOOT_MEMORY_USABLE || ranges[i].type == BOOT_MEMORY_KERNEL)
+			continue;
+		kept++;
+		for (uint64_t offset = 0; offset < MIN(bytes, 2 * BLOCK_BYTES); offset += PAGE_BYTES) {
+			expect(!is_writable_and_cached(start + offset));
+			expect(!is_writable_and_cached(start + bytes - PAGE_BYTES - offset));
+		}
+	}
+	expect(kept > 0);
 }
 
 IMAGE_TEST(paging_maps_and_unmaps)

@@ -70,3 +70,9 @@ bool memory_map_has_ram(struct phys_addr start, uint64_t bytes)
 	}
 	return false;
 }
+
+uint32_t memory_map_ranges(const struct boot_memory_range **ranges)
+{
+	*ranges = boot_info->memory;
+	return boot_info->memory_ranges;
+}

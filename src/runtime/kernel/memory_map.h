@@ -8,6 +8,7 @@
 #include "runtime/base/types.h"
 
 struct boot_info;
+struct boot_memory_range;
 
 /* Keeps the map, and logs what is left alone and what was wrong with it. Once. */
 void memory_map_init(const struct boot_info *boot);
@@ -18,3 +19,6 @@ void memory_map_init(const struct boot_info *boot);
  * devices' windows that, too. False: all of it is something else, or no bytes.
  */
 bool memory_map_has_ram(struct phys_addr start, uint64_t bytes);
+
+/* All ranges, sorted by address; returns how many there are. */
+uint32_t memory_map_ranges(const struct boot_memory_range **ranges);

@@ -9,6 +9,7 @@
 #include "address_space.h"
 #include "memory_map.h"
 #include "runtime/base/bits.h"
+#include "runtime/base/inject.h"
 #include "runtime/x86_64/cpu_registers.h"
 #include "runtime/x86_64/paging.h"
 
@@ -25,7 +26,7 @@ static bool lies_below(struct phys_addr address, uint64_t bytes, unsigned bits)
 /* Intel SDM volume 2, CPUID leaf 80000008h. */
 static bool is_reachable(struct phys_addr address, uint64_t bytes)
 {
-	const unsigned bits = cpuid_if_present(0x80000008, 0).eax & 0xff;
+	const unsigned bits = INJECTED("wide-addresses") ? 52 : cpuid_if_present(0x80000008, 0).eax & 0xff;
 
 	return bytes > 0 && lies_below(address, bytes, bits ? bits : 36);
 }

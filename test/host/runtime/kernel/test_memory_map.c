@@ -46,8 +46,10 @@ START_TEST(ram_is_found_in_any_range)
 
 	random_seed(&random, 1);
 	for (unsigned round = 0; round < 20000; round++) {
-		const uint64_t start = random_below(&random, PAGES * PAGE_BYTES);
-		const uint64_t bytes = random_below(&random, random_below(&random, 2) ? 20 * PAGE_BYTES : 3);
+		/* As a BAR has it, and any bytes. */
+		const uint64_t unit = random_below(&random, 2) ? PAGE_BYTES : 1 + random_below(&random, 2000);
+		const uint64_t start = random_below(&random, PAGES * PAGE_BYTES / unit) * unit;
+		const uint64_t bytes = random_below(&random, 12) * unit;
 		bool has_ram = false;
 
 		map_make(&random);
