@@ -21,7 +21,7 @@
  * The heap has a descriptor for each block between its first and its last one. So RAM that is far
  * from all other is left out if these would take more than this share of the memory.
  */
-#define DESCRIPTORS_SHARE 16
+#define DESCRIPTORS_SHARE 32
 
 /* Metadata of the block heap: from the fragments, or else cut off the end of the largest range. */
 static void *metadata_take(struct phys_range *ranges, size_t count)
