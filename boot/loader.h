@@ -46,10 +46,10 @@ void loader_read_clock(const struct loader *loader, struct boot_info *boot);
 /*
  * The memory map. prepare allocates room for it (two thirds more than it needs now).
  * exit_boot_services takes the map and leaves boot services, again if the map changed on the way;
- * when it returns EFI_SUCCESS, no service can be called any more, and when it fails, none but memory
- * services. Afterwards convert fills in memory and all memory_* of boot_info, from image, pool and
- * direct_limit there; it takes any descriptors, and gives each byte the most restrictive type that
- * one of them says. UEFI 2.10, section 7.2.3.
+ * when it returns EFI_SUCCESS, no service can be called any more, and when it fails, none but
+ * memory services. Afterwards convert fills in memory and all memory_* of boot_info, from image,
+ * pool and direct_limit there; it takes any descriptors, and gives each byte the most restrictive
+ * type that one of them says. UEFI 2.10, section 7.2.3.
  */
 struct loader_map {
 	uint8_t *descriptors;

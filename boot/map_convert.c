@@ -77,9 +77,9 @@ static void range_add(struct conversion *conversion, uint64_t start, uint64_t en
 }
 
 /*
- * Doubt counts against free memory. Of a page that is free only in part nothing is, but all of it is
- * reserved if a part is; and a length that does not fit into 64 bits frees nothing, but reserves all
- * that follows.
+ * Doubt counts against free memory. Of a page that is free only in part nothing is, but all of it
+ * is reserved if a part is; and a length that does not fit into 64 bits frees nothing, but reserves
+ * all that follows.
  */
 static void descriptor_add(struct conversion *conversion, const EFI_MEMORY_DESCRIPTOR *descriptor)
 {

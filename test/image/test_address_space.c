@@ -170,7 +170,9 @@ IMAGE_TEST(guard_pages_know_their_owner)
 	expect(!stack_guard_owner(UINT64_MAX));
 }
 
-/* At 65 TB, and where no virtual address equals the physical one. Nothing is there to be touched. */
+/*
+ * At 65 TB, and where no virtual address equals the physical one. Nothing is there to be touched.
+ */
 IMAGE_TEST(mmio_map_reaches_all_of_the_cpus_addresses)
 {
 	const unsigned bits = inject_is_asked("wide-addresses") ? 52 : cpuid_if_present(0x80000008, 0).eax & 0xff;

@@ -31,8 +31,8 @@ enum boot_memory_type {
 };
 
 /*
- * Entries are sorted by address, do not overlap, are not empty, and lie below direct_limit; adjacent
- * entries of one type are merged; 4 KB granularity.
+ * Entries are sorted by address, do not overlap, are not empty, and lie below direct_limit;
+ * adjacent entries of one type are merged; 4 KB granularity.
  */
 struct boot_memory_range {
 	struct phys_range range;

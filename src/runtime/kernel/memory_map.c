@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Looking up addresses in the sorted ranges of the memory map, and telling what is special in it. */
+/*
+ * Looking up addresses in the sorted ranges of the memory map, and telling what is special in it.
+ */
 #include "memory_map.h"
 
 #include "runtime/base/boot_info.h"

@@ -14,9 +14,9 @@ struct boot_memory_range;
 void memory_map_init(const struct boot_info *boot);
 
 /*
- * Whether some of the range is RAM that the kernel uses or may use, or that holds ACPI tables; so no
- * device can be there. Memory that firmware calls reserved does not count, because firmware calls
- * devices' windows that, too. False: all of it is something else, or no bytes.
+ * Whether some of the range is RAM that the kernel uses or may use, or that holds ACPI tables; so
+ * no device can be there. Memory that firmware calls reserved does not count, because firmware
+ * calls devices' windows that, too. False: all of it is something else, or no bytes.
  */
 bool memory_map_has_ram(struct phys_addr start, uint64_t bytes);
 

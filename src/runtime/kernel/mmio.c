@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Mappings for good. What lies in the lower half of the addresses is mapped at its physical address:
- * page by page, where a neighbour may have mapped a page already, or in large pages where nothing
- * of them is mapped yet. What lies above gets fresh addresses.
+ * Mappings for good. What lies in the lower half of the addresses is mapped at its physical
+ * address: page by page, where a neighbour may have mapped a page already, or in large pages where
+ * nothing of them is mapped yet. What lies above gets fresh addresses.
  */
 #include "mmio.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Memory that is not RAM: registers of devices, and what firmware left. It is mapped at its physical
- * address, or, above 128 TB, at a fresh one.
+ * Memory that is not RAM: registers of devices, and what firmware left. It is mapped at its
+ * physical address, or, above 128 TB, at a fresh one.
  */
 #pragma once
 
@@ -9,10 +9,11 @@
 #include "runtime/base/types.h"
 
 /*
- * Maps a device's memory, for good; whole pages, so that neighbours in a page share the mapping, and
- * the type of the first of them. STATUS_RANGE: no bytes, or beyond the CPU's addresses;
- * STATUS_CORRUPT: there is RAM (memory_map.h); STATUS_BUSY: some of it is mapped already as the other
- * type; STATUS_NO_MEMORY: no page tables. Then some pages may stay mapped. Task context, or start-up.
+ * Maps a device's memory, for good; whole pages, so that neighbours in a page share the mapping,
+ * and the type of the first of them. STATUS_RANGE: no bytes, or beyond the CPU's addresses;
+ * STATUS_CORRUPT: there is RAM (memory_map.h); STATUS_BUSY: some of it is mapped already as the
+ * other type; STATUS_NO_MEMORY: no page tables. Then some pages may stay mapped. Task context, or
+ * start-up.
  */
 enum mmio_type {
 	MMIO_REGISTERS,       /* uncached: each access reaches the device, in program order */

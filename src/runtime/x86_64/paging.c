@@ -14,8 +14,8 @@
 #include "runtime/base/inject.h"
 #include "runtime/base/spinlock.h"
 
-#include "boot_stacks.h"
 #include "cpu_registers.h"
+#include "direct_map.h"
 
 #define ENTRY_PRESENT       (1ull << 0)
 #define ENTRY_WRITE         (1ull << 1)
@@ -205,7 +205,7 @@ static status_t range_map(uint64_t virtual, uint64_t physical, uint64_t bytes, u
 
 status_t paging_map(uint64_t virtual, struct phys_addr physical, uint64_t bytes, unsigned flags)
 {
-	return range_map(virtual, physical.value, bytes, flags, level_max);
+	return range_map(virtual, physical.value, bytes, flags, flags & PAGING_SMALL ? LEVEL_4KB : level_max);
 }
 
 /* Returns the bytes from `virtual` to the end of the page or of the hole there. */
@@ -377,81 +377,12 @@ void paging_init_cpu(void)
 	cr4_write(cr4 | CR4_PAGE_GLOBAL);
 }
 
-static void start_up_map(uint64_t start, uint64_t end, unsigned flags, unsigned page_level_max)
-{
-	status_t status = start < end ? range_map(start, start, end - start, flags, page_level_max) : STATUS_OK;
-
-	if (status != STATUS_OK)
-		platform_panic("paging: cannot map 0x%llx to 0x%llx: %s", (unsigned long long)start, (unsigned long long)end,
-			       status_text(status));
-}
-
-static bool is_direct(enum boot_memory_type type)
-{
-	return type == BOOT_MEMORY_USABLE || type == BOOT_MEMORY_KERNEL;
-}
-
-static unsigned direct_flags(enum boot_memory_type type, unsigned usable_flags)
-{
-	return type == BOOT_MEMORY_USABLE ? usable_flags : PAGING_WRITE;
-}
-
-/*
- * Neighbours of the same rights are mapped in one piece, for the sake of large pages; not the image,
- * nor page 0. What the firmware keeps is not mapped, so that no large page reaches into it.
- */
-static void ram_map(const struct boot_info *boot, unsigned usable_flags)
-{
-	uint64_t image_start = boot->image.start.value, image_end = image_start + boot->image.bytes;
-	const struct boot_memory_range *range = boot->memory, *ranges_end = range + boot->memory_ranges;
-
-	while (range < ranges_end) {
-		const unsigned flags = direct_flags(range->type, usable_flags);
-		uint64_t start = range->range.start.value, end = start;
-
-		for (; range < ranges_end && is_direct(range->type) && direct_flags(range->type, usable_flags) == flags &&
-		       range->range.start.value == end;
-		     range++)
-			end += range->range.bytes;
-		if (start == end) {
-			range++;
-			continue;
-		}
-		start = MAX(start, PAGE_BYTES);
-		start_up_map(start, MIN(end, MAX(image_start, start)), flags, level_max);
-		start_up_map(MAX(start, MIN(image_end, end)), end, flags, level_max);
-	}
-}
-
-static void image_map(const struct boot_info *boot)
-{
-	for (uint32_t i = 0; i < boot->section_count; i++) {
-		const struct boot_section *section = &boot->sections[i];
-		unsigned flags = (section->writable ? PAGING_WRITE : 0) | (section->executable ? PAGING_EXECUTE : 0);
-		uint64_t start = section->range.start.value;
-		start_up_map(start, start + section->range.bytes, flags, LEVEL_4KB);
-	}
-	for (unsigned i = 0; i < BOOT_STACKS; i++)
-		paging_unmap((uintptr_t)boot_stacks[i].guard, sizeof(boot_stacks[i].guard));
-}
-
-static void framebuffer_map(const struct boot_framebuffer *framebuffer)
-{
-	uint64_t start = align_down(framebuffer->base.value, PAGE_BYTES);
-	uint64_t end = align_up(framebuffer->base.value + framebuffer->bytes, PAGE_BYTES);
-
-	/* With integrated graphics it may lie in what is mapped as RAM already. */
-	if (framebuffer->format != BOOT_PIXEL_NONE && !paging_translate(start, NULL, NULL))
-		start_up_map(start, end, PAGING_WRITE | PAGING_WRITE_COMBINING, level_max);
-}
-
 static void tables_build(const struct boot_info *boot, unsigned usable_flags)
 {
 	root_table = table_alloc();
 	if (!root_table)
 		platform_panic("paging: no memory for the root table");
-	ram_map(boot, usable_flags);
-	image_map(boot);
+	direct_map_build(boot, usable_flags);
 }
 
 /* Firmware whose own tables, like these, forbid writing to all memory that it is done with. */
@@ -459,7 +390,7 @@ static void write_protected_lie(const struct boot_info *boot)
 {
 	tables_build(boot, 0);
 	paging_init_cpu();
-	framebuffer_map(&boot->framebuffer);
+	direct_map_framebuffer(&boot->framebuffer);
 }
 
 void paging_init(const struct boot_info *boot, struct heap *heap)
@@ -473,5 +404,5 @@ void paging_init(const struct boot_info *boot, struct heap *heap)
 		write_protected_lie(boot);
 	tables_build(boot, PAGING_WRITE);
 	paging_init_cpu();
-	framebuffer_map(&boot->framebuffer);
+	direct_map_framebuffer(&boot->framebuffer);
 }

@@ -28,6 +28,7 @@ enum paging_flags {
 	PAGING_EXECUTE = 1 << 1,
 	PAGING_UNCACHED = 1 << 2,
 	PAGING_WRITE_COMBINING = 1 << 3,
+	PAGING_SMALL = 1 << 4, /* for paging_map: with pages of 4 KB only */
 };
 
 /*
