@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Descriptors that lie, behind the true ones. */
+/*
+ * Descriptors that lie, behind the true ones: so a lie never hides what is true, and the map has
+ * both.
+ */
 #include "map_lies.h"
 
 #include "runtime/base/inject.h"

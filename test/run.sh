@@ -79,12 +79,14 @@ tap "host tests for data races" make_quietly -k SANITIZE=thread BUILD="$BUILD/th
 step "build the fuzz targets" make_quietly -j"$(nproc)" fuzz-programs
 step "build the image" make_quietly -j"$(nproc)" all iso img "$BUILD/weir_test.efi"
 step "no vector registers but where a file is named for them" test/check/registers.sh
+step "the image has the header that firmware wants" test/check/image_header.sh
 side_by_side \
 	'step "page states, all interleavings" test/model/run.sh' \
 	'step "fuzz the page cache, short" test/fuzz/run.sh short "$BUILD/test/fuzz_pagecache"' \
 	'step "fuzz the heap, short" test/fuzz/run.sh short "$BUILD/test/fuzz_heap"' \
 	'step "fuzz DMA requests, short" test/fuzz/run.sh short "$BUILD/test/fuzz_dma"' \
 	'step "fuzz partition tables, short" test/fuzz/run.sh short "$BUILD/test/fuzz_partition"' \
+	'step "fuzz memory maps, short" test/fuzz/run.sh short "$BUILD/test/fuzz_memory_map"' \
 	'step "heap bench, short" test/bench/heap/short.sh' \
 	'step "build the image with clang" test/check/build.sh CC=clang' \
 	'step "build the image with debug checks" make_quietly -j"$(nproc)" DEBUG=1 BUILD="$BUILD/debug" all' \

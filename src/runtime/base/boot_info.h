@@ -23,7 +23,7 @@ enum boot_memory_type {
 	BOOT_MEMORY_RUNTIME,    /* RAM that firmware keeps (runtime services, ACPI NVS, reserved), or that is not cached */
 	BOOT_MEMORY_HOT_PLUG,   /* RAM that may be pulled out */
 	BOOT_MEMORY_SPECIAL,    /* RAM for a specific purpose: high-bandwidth memory, an accelerator's */
-	BOOT_MEMORY_PERSISTENT, /* keeps its content without power, and may hold someone's data */
+	BOOT_MEMORY_PERSISTENT, /* keeps its content without power, which may be data of another system */
 	BOOT_MEMORY_BROKEN,     /* with errors */
 	BOOT_MEMORY_MMIO,       /* device registers, and types that are not known */
 	BOOT_MEMORY_KERNEL,     /* the image and everything that the loader allocated for it */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Looking up addresses in the sorted ranges of the memory map, and telling what is special in it.
+ * The ranges are sorted by the loader, so an address is found by halving. What is special in the
+ * map is told once, because all that runs later sees usable memory only.
  */
 #include "memory_map.h"
 

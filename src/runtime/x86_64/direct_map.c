@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What is mapped at start-up, from the sorted ranges of the memory map: paging.h says what and why.
+ * What is mapped at start-up, from the sorted ranges of the memory map; paging.h says why. What is
+ * not named here is not mapped, and its user maps it.
  */
 #include "direct_map.h"
 
