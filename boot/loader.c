@@ -124,6 +124,15 @@ static void debugger_wait(const struct loader *loader)
 		loader->services->Stall(10000);
 }
 
+/* One that the kernel cannot map is none. */
+static void framebuffer_check(struct boot_info *boot)
+{
+	const struct boot_framebuffer *framebuffer = &boot->framebuffer;
+
+	if (framebuffer->base.value >= boot->direct_limit || framebuffer->bytes > boot->direct_limit - framebuffer->base.value)
+		boot->framebuffer = (struct boot_framebuffer){ .format = BOOT_PIXEL_NONE };
+}
+
 static EFI_STATUS map_take(const struct loader *loader, struct loader_map *map, struct boot_info *boot)
 {
 	EFI_STATUS status = loader_map_prepare(loader, map);
@@ -144,6 +153,7 @@ static EFI_STATUS memory_check(const struct loader *loader, struct loader_map *m
 	EFI_STATUS status;
 
 	boot->direct_limit = direct_limit();
+	framebuffer_check(boot);
 	status = map_take(loader, map, boot);
 	if (status != EFI_SUCCESS)
 		return status;
