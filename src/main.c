@@ -95,7 +95,7 @@ static struct config_table config_table = {
 };
 
 /* The limits that config.h spells as numbers. */
-_Static_assert(PLATFORM_CPUS_MAX == 64, "KERNEL_CPUS_MAX");
+_Static_assert(PLATFORM_CPUS_MAX == 256, "KERNEL_CPUS_MAX");
 _Static_assert(STACK_BYTES_MAX == 252 << 10, "KERNEL_MAIN_STACK_BYTES");
 _Static_assert(CPU_FRAMES_MAX == 8, "PAGECACHE_LOOKASIDE_FRAMES");
 _Static_assert(MIGRATION_BLOCKS_MAX == (32 << 20) / BLOCK_BYTES, "PAGECACHE_MIGRATION_BYTES");

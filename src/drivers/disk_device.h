@@ -25,6 +25,7 @@
 
 #define DISK_NAME_BYTES 24
 #define DISK_BLOCKS_MAX 16 /* block devices of one device */
+#define DISK_QUEUES_MAX 64 /* of one device; beyond so many CPUs two share one */
 
 struct disk_device;
 struct task;
@@ -75,9 +76,9 @@ struct disk_device {
 	unsigned index;                               /* [I] */
 	char name[DISK_NAME_BYTES];                   /* [I] "nvme0" */
 	uint64_t timeout_ns;                          /* [I] of a command */
-	struct disk_queue *queues[PLATFORM_CPUS_MAX]; /* [I] NULL: not there yet */
+	struct disk_queue *queues[DISK_QUEUES_MAX];   /* [I] NULL: not there yet */
 	unsigned queue_count;                         /* [I] */
-	struct disk_vector vectors[PLATFORM_CPUS_MAX];
+	struct disk_vector vectors[DISK_QUEUES_MAX];
 	unsigned vector_count;                        /* [I] */
 	struct block_device *blocks[DISK_BLOCKS_MAX]; /* [I] */
 	unsigned block_count;                         /* [I] */

@@ -12,7 +12,7 @@
  * Metadata beyond half of what the descriptors take: what the objcaches of the general heap and
  * this file need at first.
  */
-#define SEED_BYTES (768 * KIB)
+#define SEED_BYTES (1024 * KIB)
 
 status_t memory_objcache_init(struct memory *memory, struct objcache *cache, struct objcache_config config)
 {

@@ -295,10 +295,10 @@ void volume_statistics_add(const struct volume *volume, struct pagecache_statist
 	for (size_t i = 0; i < sizeof(*sum) / sizeof(*to); i++)
 		to[i] += from[i];
 	sum->blocks += atomic_load(&volume->eviction.heap.blocks);
-	for (unsigned cpu = 0; cpu < platform_cpu_count(); cpu++) {
-		sum->hits += volume->pages.lookups[cpu].hits;
-		sum->ahead_used += volume->pages.lookups[cpu].ahead_used;
-		sum->misses += volume->pages.lookups[cpu].misses;
+	for (unsigned i = 0; i < LOOKUPS_MAX; i++) {
+		sum->hits += volume->pages.lookups[i].hits;
+		sum->ahead_used += volume->pages.lookups[i].ahead_used;
+		sum->misses += volume->pages.lookups[i].misses;
 	}
 }
 

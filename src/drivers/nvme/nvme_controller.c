@@ -38,7 +38,8 @@ status_t nvme_controller_open(struct nvme *nvme)
 	 */
 	stride = NVME_CAP_STRIDE_BYTES(nvme->cap);
 	doorbells = (nvme->common.function->bars[0].bytes - NVME_DOORBELLS) / stride;
-	nvme->common.queue_count = (unsigned)MIN(platform_cpu_count(), doorbells / 2 > 0 ? doorbells / 2 - 1 : 0);
+	nvme->common.queue_count =
+		(unsigned)MIN(MIN(platform_cpu_count(), DISK_QUEUES_MAX), doorbells / 2 > 0 ? doorbells / 2 - 1 : 0);
 	if (nvme->common.queue_count == 0) {
 		log_error("%s: BAR 0 has no room for doorbells", nvme->common.name);
 		return STATUS_UNSUPPORTED;

@@ -111,7 +111,7 @@ static status_t queues_alloc(struct virtio_blk *disk)
 	unsigned wanted = config_field(disk, FEATURE_MQ, CONFIG_NUM_QUEUES, 2, 1);
 	status_t status;
 
-	wanted = MIN(MAX(wanted, 1u), platform_cpu_count());
+	wanted = MIN(MIN(MAX(wanted, 1u), platform_cpu_count()), DISK_QUEUES_MAX);
 	for (; disk->common.queue_count < wanted; disk->common.queue_count++) {
 		status = virtio_blk_queue_alloc(&disk->common, disk->common.queue_count,
 						virtio_queue_size(&disk->virtio, disk->common.queue_count), &disk->limits);

@@ -11,8 +11,8 @@
 #include "block_heap.h"
 
 #define METADATA_CHUNK_MIN 64
-#define METADATA_CHUNK_MAX (256 * KIB)
-#define METADATA_ORDERS    13
+#define METADATA_CHUNK_MAX (512 * KIB)
+#define METADATA_ORDERS    14
 
 struct metadata_heap {
 	struct spinlock lock;

@@ -27,8 +27,8 @@ unsigned cpu_frames_empty(struct volume *volume)
 {
 	unsigned returned = 0;
 
-	for (unsigned cpu = 0; cpu < platform_cpu_count(); cpu++)
-		returned += empty_one(&volume->eviction.cpu_frames[cpu]);
+	for (unsigned set = 0; set < MIN(platform_cpu_count(), CPU_FRAMES_SETS); set++)
+		returned += empty_one(&volume->eviction.cpu_frames[set]);
 	return returned;
 }
 
@@ -44,7 +44,7 @@ static struct page *refill(struct volume *volume, struct cpu_frames *cpu_frames)
 	for (unsigned i = 1; i < count; i++) {
 		struct page *none = NULL;
 
-		/* Another task on this CPU may have been faster. */
+		/* Another task on this CPU, or one that shares the set, may have been faster. */
 		if (!atomic_compare_exchange_strong(&cpu_frames->frames[i - 1], &none, pages[i]))
 			page_set_free(pages[i]);
 	}
@@ -55,7 +55,7 @@ static struct page *refill(struct volume *volume, struct cpu_frames *cpu_frames)
 
 struct page *cpu_frames_take(struct volume *volume, enum queue queue)
 {
-	struct cpu_frames *cpu_frames = &volume->eviction.cpu_frames[platform_cpu()];
+	struct cpu_frames *cpu_frames = &volume->eviction.cpu_frames[platform_cpu() % CPU_FRAMES_SETS];
 
 	if (queue != QUEUE_PROBATION || volume->pagecache->config.cpu_frames == 0 ||
 	    atomic_load_explicit(&volume->eviction.cleaning, memory_order_relaxed) != 0)

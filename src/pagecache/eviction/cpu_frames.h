@@ -22,7 +22,8 @@
 #include "ghost.h"
 #include "runtime/base/atomic.h"
 
-#define CPU_FRAMES_MAX 8 /* at most; a cache line of them */
+#define CPU_FRAMES_MAX  8  /* at most; a cache line of them */
+#define CPU_FRAMES_SETS 64 /* of a volume; beyond so many CPUs two share one */
 
 struct cleaner;
 struct page;

@@ -26,7 +26,7 @@ struct volume_eviction {
 	struct cleaner cleaners[VOLUME_CLEANERS];
 	_Atomic uint64_t claimed_pages; /* cache_minimum.h */
 	_Atomic uint32_t cleaning;      /* drains under way; frame_take sleeps on it */
-	struct cpu_frames cpu_frames[PLATFORM_CPUS_MAX];
+	struct cpu_frames cpu_frames[CPU_FRAMES_SETS];
 };
 
 struct pagecache_eviction {

@@ -13,7 +13,11 @@
 
 #include "index.h"
 
-/* Lookups by one CPU, on a cache line of its own: a hit writes to nothing that CPUs share. */
+/*
+ * Lookups by one CPU, on a cache line of its own: a hit writes to nothing that CPUs share. Beyond
+ * so many CPUs two share one, so that volumes stay small.
+ */
+#define LOOKUPS_MAX 64
 struct volume_lookups {
 	_Atomic uint64_t hits;
 	_Atomic uint64_t misses;
@@ -23,7 +27,7 @@ struct volume_lookups {
 struct volume_pages {
 	_Atomic uint32_t reads;       /* under way; a detach waits for them */
 	_Atomic uint32_t requests[2]; /* its own I/O objects in use: for reads, and for writes */
-	struct volume_lookups lookups[PLATFORM_CPUS_MAX];
+	struct volume_lookups lookups[LOOKUPS_MAX];
 };
 
 struct pagecache_pages {
@@ -38,7 +42,7 @@ struct pagecache_pages {
 /* Counts lookups on this CPU: hits, misses, and first uses of pages that were read ahead. */
 static inline void pages_count_lookups(struct volume_pages *pages, uint64_t hits, uint64_t misses, uint64_t first_uses)
 {
-	struct volume_lookups *lookups = &pages->lookups[platform_cpu()];
+	struct volume_lookups *lookups = &pages->lookups[platform_cpu() % LOOKUPS_MAX];
 
 	if (hits > 0)
 		atomic_fetch_add_explicit(&lookups->hits, hits, memory_order_relaxed);

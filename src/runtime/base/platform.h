@@ -33,7 +33,7 @@
  * CPUs. Ids run from 0 to count - 1; count does not change after start-up and is at most
  * PLATFORM_CPUS_MAX.
  */
-#define PLATFORM_CPUS_MAX 64
+#define PLATFORM_CPUS_MAX 256
 unsigned platform_cpu_count(void);
 static inline void platform_cpu_relax(void)
 {

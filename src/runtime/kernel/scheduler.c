@@ -11,6 +11,7 @@
 #include "cpu.h"
 #include "run_queue.h"
 #include "runtime/base/assert.h"
+#include "runtime/base/bits.h"
 #include "runtime/x86_64/context.h"
 #include "runtime/x86_64/cpu_registers.h"
 #include "runtime/x86_64/fpu.h"
@@ -23,10 +24,37 @@ enum reason {
 };
 
 static struct run_queue queues[PLATFORM_CPUS_MAX];
-static _Atomic uint64_t idle_cpus; /* bit n: CPU n is about to halt, or has */
+static _Atomic uint64_t idle_cpus[PLATFORM_CPUS_MAX / 64]; /* bit n: CPU n is about to halt, or has */
 static uint64_t slice_ns;
 
-_Static_assert(PLATFORM_CPUS_MAX <= 64, "idle_cpus has a bit for each CPU");
+_Static_assert(PLATFORM_CPUS_MAX % 64 == 0, "idle_cpus and struct cpu_set have a bit for each CPU");
+
+#define CPU_NONE PLATFORM_CPUS_MAX
+
+/* A CPU that halts, or CPU_NONE. */
+static unsigned idle_find(void)
+{
+	for (unsigned word = 0; word * 64 < cpu_count(); word++) {
+		uint64_t idle = atomic_load(&idle_cpus[word]);
+
+		if (idle)
+			return word * 64 + (unsigned)__builtin_ctzll(idle);
+	}
+	return CPU_NONE;
+}
+
+static void idle_begin(unsigned cpu)
+{
+	atomic_fetch_or(&idle_cpus[cpu / 64], 1ull << (cpu % 64));
+}
+
+/* Whether it was idle. */
+static bool idle_end(unsigned cpu)
+{
+	uint64_t bit = 1ull << (cpu % 64);
+
+	return atomic_fetch_and(&idle_cpus[cpu / 64], ~bit) & bit;
+}
 
 /* Locks the queue that `task` belongs to. Interrupts are off. */
 static struct run_queue *queue_lock(struct task *task)
@@ -61,15 +89,15 @@ static void slice_begin(struct run_queue *queue)
 static bool should_offer(const struct task *previous, const struct task *task)
 {
 	return previous != task && previous->state == TASK_READY && !previous->idle && !previous->pinned &&
-	       task->priority != TASK_DEFERRED && atomic_load(&idle_cpus) != 0;
+	       task->priority != TASK_DEFERRED && idle_find() != CPU_NONE;
 }
 
 static void kick_idle(void)
 {
-	uint64_t idle = atomic_load(&idle_cpus);
+	unsigned idle = idle_find();
 
-	if (idle)
-		cpu_kick(cpu_get((unsigned)__builtin_ctzll(idle)));
+	if (idle != CPU_NONE)
+		cpu_kick(cpu_get(idle));
 }
 
 /*
@@ -191,14 +219,6 @@ _Noreturn void scheduler_end(void)
 	platform_panic("task %s runs after its end", task_name(task_current()));
 }
 
-/* Claims an idle CPU for a task that is about to be queued there. */
-static bool claim_idle(unsigned cpu)
-{
-	uint64_t bit = 1ull << cpu;
-
-	return atomic_fetch_and(&idle_cpus, ~bit) & bit;
-}
-
 static bool is_idle(unsigned cpu)
 {
 	return atomic_load(&cpu_get(cpu)->current) == queues[cpu].idle;
@@ -207,29 +227,26 @@ static bool is_idle(unsigned cpu)
 /*
  * Where a task that becomes ready runs soonest: on its last CPU, if that is idle or on its way to
  * idle, since it need not be woken and still has the task's data in its cache; else on a CPU that
- * halts.
+ * halts. Ending its idleness claims a CPU for the task.
  */
 static unsigned place(const struct task *task)
 {
-	unsigned last = atomic_load(&task->cpu);
-	uint64_t idle;
+	unsigned last = atomic_load(&task->cpu), idle;
 
-	if (task->pinned || claim_idle(last) || is_idle(last))
+	if (task->pinned || idle_end(last) || is_idle(last))
 		return last;
-	while ((idle = atomic_load(&idle_cpus)) != 0) {
-		unsigned cpu = (unsigned)__builtin_ctzll(idle);
-
-		if (claim_idle(cpu))
-			return cpu;
+	while ((idle = idle_find()) != CPU_NONE) {
+		if (idle_end(idle))
+			return idle;
 	}
 	return last;
 }
 
 /*
  * Puts a ready task that no queue has into its CPU's, and sees that it is noticed there. Interrupts
- * off. Returns the CPU to be kicked, as a bit, or 0.
+ * off. Adds the CPU to be kicked, if any, to `kicks`.
  */
-static uint64_t hand_over(struct task *task)
+static void hand_over(struct task *task, struct cpu_set *kicks)
 {
 	struct run_queue *queue = queue_lock(task);
 	struct cpu *cpu = cpu_get(atomic_load(&task->cpu));
@@ -245,28 +262,33 @@ static uint64_t hand_over(struct task *task)
 	spinlock_unlock(&queue->lock);
 	if (equal && self)
 		slice_begin(queue);
-	return !self && (better || equal) ? 1ull << cpu->id : 0;
+	if (!self && (better || equal))
+		bitmap_set(kicks->words, cpu->id);
 }
 
-void scheduler_kick(uint64_t cpus)
+void scheduler_kick(const struct cpu_set *cpus)
 {
-	for (; cpus; cpus &= cpus - 1)
-		cpu_kick(cpu_get((unsigned)__builtin_ctzll(cpus)));
+	const unsigned count = cpu_count();
+
+	for (unsigned cpu = 0; (cpu = (unsigned)bitmap_find_set(cpus->words, cpu, count)) < count; cpu++)
+		cpu_kick(cpu_get(cpu));
 }
 
 void scheduler_add(struct task *task)
 {
 	uint64_t state = platform_interrupts_save();
+	struct cpu_set kicks = { 0 };
 
 	task->state = TASK_READY;
 	atomic_store(&task->cpu, place(task));
-	scheduler_kick(hand_over(task));
+	hand_over(task, &kicks);
+	scheduler_kick(&kicks);
 	platform_interrupts_restore(state);
 }
 
-uint64_t scheduler_wake(struct task *task)
+void scheduler_wake(struct task *task, struct cpu_set *kicks)
 {
-	uint64_t state = platform_interrupts_save(), kick = 0;
+	uint64_t state = platform_interrupts_save();
 	struct run_queue *queue = queue_lock(task);
 	bool waited = task->state == TASK_WAITING;
 
@@ -278,9 +300,8 @@ uint64_t scheduler_wake(struct task *task)
 	}
 	spinlock_unlock(&queue->lock);
 	if (waited)
-		kick = hand_over(task);
+		hand_over(task, kicks);
 	platform_interrupts_restore(state);
-	return kick;
 }
 
 /*
@@ -289,8 +310,9 @@ uint64_t scheduler_wake(struct task *task)
  */
 void scheduler_set_priority(struct task *task, enum task_priority *part, enum task_priority priority)
 {
-	uint64_t state = platform_interrupts_save(), kick = 0;
+	uint64_t state = platform_interrupts_save();
 	struct run_queue *queue = queue_lock(task);
+	struct cpu_set kicks = { 0 };
 	struct cpu *cpu = cpu_get(atomic_load(&task->cpu));
 	bool queued = !list_is_empty(&task->queue_link);
 
@@ -302,10 +324,11 @@ void scheduler_set_priority(struct task *task, enum task_priority *part, enum ta
 		run_queue_insert(queue, task, false);
 	if (run_queue_has_rival(queue, atomic_load(&cpu->current), false)) {
 		atomic_store(&cpu->reschedule, true);
-		kick = cpu == cpu_current() ? 0 : 1ull << cpu->id;
+		if (cpu != cpu_current())
+			bitmap_set(kicks.words, cpu->id);
 	}
 	spinlock_unlock(&queue->lock);
-	scheduler_kick(kick);
+	scheduler_kick(&kicks);
 	platform_interrupts_restore(state);
 }
 
@@ -342,7 +365,9 @@ static bool steal(unsigned self)
 			atomic_store(&task->cpu, self);
 		spinlock_unlock(&queue->lock);
 		if (task) {
-			scheduler_kick(hand_over(task)); /* no CPU: the task is for this one */
+			struct cpu_set kicks = { 0 };
+
+			hand_over(task, &kicks); /* kicks no CPU: the task is for this one */
 			return true;
 		}
 	}
@@ -352,18 +377,17 @@ static bool steal(unsigned self)
 _Noreturn void scheduler_idle(void)
 {
 	struct cpu *cpu = cpu_current();
-	uint64_t bit = 1ull << cpu->id;
 
 	platform_preempt_enable();
 	for (;;) {
 		interrupts_disable();
 		/* A CPU that queues work from here on sees the bit, and its kick ends the halt. */
-		atomic_fetch_or(&idle_cpus, bit);
+		idle_begin(cpu->id);
 		if (!atomic_load(&cpu->reschedule) && !steal(cpu->id)) {
 			cpu_enable_and_halt();
 			interrupts_disable();
 		}
-		atomic_fetch_and(&idle_cpus, ~bit);
+		(void)idle_end(cpu->id);
 		if (atomic_load(&cpu->reschedule))
 			reschedule(REASON_YIELD);
 		interrupts_enable();

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "runtime/base/platform.h"
 #include "runtime/base/types.h"
 #include "task.h"
 
@@ -42,12 +43,15 @@ void scheduler_prepare_wait(void);
 void scheduler_wait(void);
 
 /*
- * Makes `task` ready if it waits or prepares to. Any context. Returns the CPUs to be kicked, a bit
- * each: the caller does that with scheduler_kick once it holds no lock, because it is slow, above
- * all in an emulator.
+ * Makes `task` ready if it waits or prepares to. Any context. Adds the CPU to be kicked, if any, to
+ * `kicks`: the caller does that with scheduler_kick once it holds no lock, because it is slow,
+ * above all in an emulator.
  */
-uint64_t scheduler_wake(struct task *task) MUST_CHECK;
-void scheduler_kick(uint64_t cpus);
+struct cpu_set {
+	uint64_t words[PLATFORM_CPUS_MAX / 64];
+};
+void scheduler_wake(struct task *task, struct cpu_set *kicks);
+void scheduler_kick(const struct cpu_set *cpus);
 
 /* Behind the equals. Interrupts on, preemption count 0. */
 void scheduler_yield(void);

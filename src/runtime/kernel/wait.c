@@ -50,7 +50,10 @@ void wait_init(void)
 
 static void deadline_passed(struct timer *timer)
 {
-	scheduler_kick(scheduler_wake(container_of(timer, struct waiter, timer)->task));
+	struct cpu_set kicks = { 0 };
+
+	scheduler_wake(container_of(timer, struct waiter, timer)->task, &kicks);
+	scheduler_kick(&kicks);
 }
 
 /*
@@ -102,7 +105,8 @@ status_t wait_on(const _Atomic uint32_t *word, uint32_t expected, uint64_t deadl
 void wait_wake(const _Atomic uint32_t *word)
 {
 	struct bucket *bucket = bucket_of(word);
-	uint64_t state, kick = 0;
+	struct cpu_set kicks = { 0 };
+	uint64_t state;
 
 	atomic_thread_fence(memory_order_seq_cst);
 	if (atomic_load(&bucket->count) == 0)
@@ -115,10 +119,10 @@ void wait_wake(const _Atomic uint32_t *word)
 		if (waiter->word == word) {
 			list_remove(link);
 			waiter->woken = true;
-			kick |= scheduler_wake(waiter->task);
+			scheduler_wake(waiter->task, &kicks);
 		}
 	}
 	spinlock_unlock(&bucket->lock);
-	scheduler_kick(kick);
+	scheduler_kick(&kicks);
 	platform_interrupts_restore(state);
 }
