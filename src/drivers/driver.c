@@ -15,6 +15,7 @@
 #include "runtime/base/mutex.h"
 #include "runtime/base/string.h"
 #include "runtime/kernel/clock.h"
+#include "runtime/kernel/iommu.h"
 #include "runtime/kernel/panic.h"
 #include "runtime/kernel/task.h"
 
@@ -159,6 +160,7 @@ status_t drivers_start(const struct driver_environment *with)
 	status = pci_scan(memory_general_heap(with->memory));
 	if (status != STATUS_OK)
 		return status;
+	iommu_turn_off();
 	pci_commands_register(with->commands);
 	for (struct pci_function *function = pci_next(NULL); function; function = pci_next(function))
 		(void)!driver_probe(function); /* has logged what went wrong */

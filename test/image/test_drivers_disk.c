@@ -2,6 +2,7 @@
 /* NVMe and virtio disks: what their interface promises. */
 #include "app/testbed/pattern.h"
 #include "disk_test.h"
+#include "runtime/base/options.h"
 #include "runtime/base/random.h"
 #include "runtime/base/string.h"
 #include "runtime/kernel/task.h"
@@ -38,6 +39,18 @@ static void pages_fill(struct disk_test_request *request, uint64_t seed, uint64_
 {
 	for (unsigned i = 0; i < TEST_PAGES; i++)
 		pattern_fill((uint64_t *)((char *)request->buffer->memory + i * PAGE_BYTES), seed, first + i, version);
+}
+
+/* A disk that could not be started is missing, and no other test misses it. */
+IMAGE_TEST(disks_are_as_many_as_expected)
+{
+	struct block_device *device = NULL;
+	unsigned count = 0;
+	uint64_t seed;
+
+	while ((device = disk_test_next(test, device, &seed)))
+		count++;
+	expect_equal(count, options_get_number(test->environment->command_line, "disks", count));
 }
 
 IMAGE_TEST(disk_keeps_what_was_written)
