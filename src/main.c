@@ -22,6 +22,7 @@
 #include "runtime/kernel/stack.h"
 #include "runtime/kernel/start.h"
 #include "runtime/x86_64/descriptors.h"
+#include "runtime/x86_64/entry_state.h"
 #include "runtime/x86_64/paging.h"
 #include "disk_volumes.h"
 #include "log_volume.h"
@@ -192,6 +193,7 @@ _Noreturn void kernel_main(const struct boot_info *boot)
 	log_info("Weir %s", weir_version);
 	log_info("command line (%s): %s", boot->command_line_source, boot->command_line);
 	config_table.command_line = boot->command_line;
+	entry_state_inject();
 	descriptors_init();
 	if (boot->exit_status != 0)
 		platform_panic("the firmware does not let go of the machine (ExitBootServices: status 0x%llx)",

@@ -10,7 +10,7 @@
 TEST_DIR := $(BUILD)/test
 
 PORTABLE_SOURCES := $(wildcard src/runtime/base/*.c src/heap/*.c src/heap/*/*.c src/block/*.c src/pagecache/*.c src/pagecache/*/*.c test/fake/*.c test/host/platform_*.c) \
-	$(patsubst %,src/runtime/kernel/%.c,acpi acpi_read acpi_spcr boot_heap clock_calibrate fragment iommu_off iommu_tables machine_check_text memory_map power_registers power_ways rtc) $(patsubst %,src/runtime/console/%.c,font framebuffer keyboard line_editor pager serial terminal uart) \
+	$(patsubst %,src/runtime/kernel/%.c,acpi acpi_read acpi_spcr boot_heap clock_calibrate fragment interrupt_route iommu_off iommu_tables machine_check_text memory_map power_registers power_ways rtc) $(patsubst %,src/runtime/console/%.c,font framebuffer keyboard line_editor pager serial terminal uart) \
 	$(patsubst %,boot/%.c,command_line framebuffer loader_text map_convert map_lies memory_map wall_clock) src/runtime/x86_64/tsc_deadline.c src/disk_volumes.c src/volume_rules.c
 SANITIZE = address,undefined
 # Races need threads, and without debug checks they come often; the other tests would only be slow
@@ -79,6 +79,10 @@ $(TEST_DIR)/test_replay_models: \
 
 # The test comes in between where a lock is let go for others.
 $(TEST_DIR)/test_heap_large: CHECK_LIBS += -Wl,--wrap=spinlock_give_way
+
+# The local APIC, over the test's registers.
+$(TEST_DIR)/checked/src/runtime/x86_64/apic.o: FILE_FLAGS := -include test/fake/fake_msr.h
+$(TEST_DIR)/test_apic: $(call objects,checked,src/runtime/x86_64/apic.c)
 
 $(TEST_DIR)/test_heap_bench: $(call objects,checked,test/bench/heap/regions.c test/bench/heap/measure.c)
 

@@ -136,8 +136,11 @@ void cpu_run_on_all(void (*run)(void *context), void *context)
 void cpu_stop_others(void)
 {
 	atomic_store(&stopping, true);
-	if (count > 1)
-		apic_send_nmi_to_others();
+	/* One by one: a CPU that was left out has no code to take an NMI with. */
+	for (unsigned i = 0; i < count; i++) {
+		if (cpus[i] != cpu_current())
+			apic_send_nmi(cpus[i]->apic_id);
+	}
 }
 
 bool cpu_is_stopping(void)

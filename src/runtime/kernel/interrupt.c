@@ -8,6 +8,7 @@
 
 #include "cpu.h"
 #include "interrupt_internal.h"
+#include "interrupt_route.h"
 #include "machine_check.h"
 #include "nmi.h"
 #include "runtime/base/assert.h"
@@ -25,13 +26,12 @@
 
 #define MESSAGE_ADDRESS      0xfee00000ull /* Intel SDM volume 3, section 11.11: fixed delivery to one CPU, edge */
 #define MESSAGE_CPU_SHIFT    12
-#define MESSAGE_APIC_ID_MAX  255u
 #define UNEXPECTED_LOG_LIMIT 8
 
 struct spinlock interrupt_lock = { .name = "interrupts" };
 struct list interrupts_attached = { &interrupts_attached, &interrupts_attached };
 
-static unsigned used[PLATFORM_CPUS_MAX]; /* [interrupt_lock] vectors taken */
+static struct interrupt_target targets[PLATFORM_CPUS_MAX]; /* `used`: [interrupt_lock] */
 static _Atomic unsigned unexpected_logged;
 
 void interrupt_init_cpu(bool first)
@@ -45,6 +45,7 @@ void interrupt_init_cpu(bool first)
 	if (first)
 		pic_init();
 	apic_init_cpu(&vectors, first);
+	targets[cpu_current_id()].apic_id = cpu_current()->apic_id;
 	machine_check_init_cpu();
 }
 
@@ -151,18 +152,6 @@ void interrupt_dispatch_nmi(struct interrupt_frame *frame)
 		nmi_handle(frame);
 }
 
-/* The online CPU with the fewest vectors in use that a message can reach. */
-static unsigned least_used(void)
-{
-	unsigned best = 0;
-
-	for (unsigned cpu = 1; cpu < cpu_count(); cpu++) {
-		if (used[cpu] < used[best] && cpu_get(cpu)->apic_id <= MESSAGE_APIC_ID_MAX)
-			best = cpu;
-	}
-	return best;
-}
-
 static status_t vector_take(struct cpu *cpu, struct interrupt *interrupt)
 {
 	for (unsigned i = 0; i < CPU_MESSAGE_VECTORS; i++) {
@@ -171,7 +160,7 @@ static status_t vector_take(struct cpu *cpu, struct interrupt *interrupt)
 		interrupt->vector = (uint8_t)(CPU_MESSAGE_VECTORS_FIRST + i);
 		interrupt->cpu = cpu->id;
 		atomic_store(&cpu->handlers[i], interrupt);
-		used[cpu->id]++;
+		targets[cpu->id].used++;
 		return STATUS_OK;
 	}
 	return STATUS_BUSY;
@@ -191,20 +180,20 @@ void interrupt_prepare(struct interrupt *interrupt, const char *name, void (*han
 status_t interrupt_attach_message(struct interrupt *interrupt, const char *name, int cpu_id, void (*handler)(void *context),
 				  void *context, struct interrupt_message *message)
 {
-	struct cpu *cpu;
 	uint64_t state;
 	status_t status;
+	int target;
 
 	if (interrupt->attached || cpu_id >= (int)cpu_count())
 		return STATUS_INVALID;
 	interrupt_prepare(interrupt, name, handler, context);
 	state = spinlock_lock_interrupts(&interrupt_lock);
-	cpu = cpu_get(cpu_id >= 0 ? (unsigned)cpu_id : least_used());
-	status = cpu->apic_id <= MESSAGE_APIC_ID_MAX ? vector_take(cpu, interrupt) : STATUS_UNSUPPORTED;
+	target = interrupt_route(targets, cpu_count(), cpu_id);
+	status = target != INTERRUPT_NO_TARGET ? vector_take(cpu_get((unsigned)target), interrupt) : STATUS_UNSUPPORTED;
 	if (status == STATUS_OK) {
 		list_insert_last(&interrupts_attached, &interrupt->link);
 		interrupt->attached = true;
-		message->address = MESSAGE_ADDRESS | (uint64_t)cpu->apic_id << MESSAGE_CPU_SHIFT;
+		message->address = MESSAGE_ADDRESS | (uint64_t)targets[target].apic_id << MESSAGE_CPU_SHIFT;
 		message->data = interrupt->vector;
 	}
 	spinlock_unlock_interrupts(&interrupt_lock, state);
@@ -231,7 +220,7 @@ void interrupt_detach(struct interrupt *interrupt)
 		struct cpu *cpu = cpu_get(interrupt->cpu);
 
 		atomic_store(&cpu->handlers[interrupt->vector - CPU_MESSAGE_VECTORS_FIRST], NULL);
-		used[cpu->id]--;
+		targets[cpu->id].used--;
 	}
 	spinlock_unlock_interrupts(&interrupt_lock, state);
 	/* Handlers run with interrupts off: a CPU that takes this call is in none of them. */

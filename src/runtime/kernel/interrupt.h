@@ -48,10 +48,11 @@ enum interrupt_trigger {
 #define INTERRUPT_LINES 16
 
 /*
- * Gives `interrupt` a vector on `cpu` (-1: spread over the CPUs) and tells in `message` what to
- * program into the device. The handler may run from now on. Task context, any lock state.
- * STATUS_BUSY: no vector is free; STATUS_UNSUPPORTED: the CPU's APIC id is beyond what a message
- * can carry; STATUS_INVALID: no such CPU, or attached already.
+ * Gives `interrupt` a vector on `cpu` (-1: spread over the CPUs; another CPU, too, where messages
+ * do not reach `cpu` because its APIC id is above 254) and tells in `message` what to program into
+ * the device. The handler may run from now on. Task context, any lock state. STATUS_BUSY: no vector
+ * is free; STATUS_UNSUPPORTED: messages reach no CPU; STATUS_INVALID: no such CPU, or attached
+ * already.
  */
 status_t interrupt_attach_message(struct interrupt *interrupt, const char *name, int cpu, void (*handler)(void *context),
 				  void *context, struct interrupt_message *message) MUST_CHECK;

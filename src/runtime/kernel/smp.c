@@ -2,7 +2,8 @@
 /*
  * Starts the other CPUs, one after the other. A new CPU gets stacks, descriptors and an idle task
  * first, and then goes through stages that it and the first CPU tell each other by one word. On
- * the way both compare their time-stamp counters.
+ * the way both compare their time-stamp counters. The first CPU waits a second at most for one that
+ * stops on the way, puts it back to where INIT leaves it, and goes on with the next.
  */
 #include "smp.h"
 
@@ -11,8 +12,10 @@
 #include "clock.h"
 #include "cpu.h"
 #include "interrupt_internal.h"
+#include "interrupt_route.h"
 #include "runtime/base/format.h"
 #include "runtime/base/heap.h"
+#include "runtime/base/inject.h"
 #include "runtime/base/log.h"
 #include "runtime/x86_64/apic.h"
 #include "runtime/x86_64/cpu_registers.h"
@@ -34,7 +37,7 @@
 
 enum stage {
 	STAGE_ASKED,
-	STAGE_ANSWERED, /* on its own stack */
+	STAGE_ANSWERED, /* on its own stack, and its local APIC is set up */
 	STAGE_TSC_ASKED,
 	STAGE_TSC_READ,
 	STAGE_GO,
@@ -74,22 +77,35 @@ static void secondary_main(void *argument)
 		tops[i] = stack_top(&secondary->exception_stacks[i]);
 	descriptors_init_cpu(&secondary->descriptors, tops);
 	fpu_init_cpu();
+	interrupt_init_cpu(false);
 	atomic_store(&secondary->stage, STAGE_ANSWERED);
+	while (INJECTED("dead-cpu") && secondary->cpu->apic_id == 1)
+		cpu_halt();
 	for (unsigned i = 0; i < TSC_TRIES; i++) {
 		stage_wait(secondary, STAGE_TSC_ASKED);
 		secondary->tsc = tsc_read();
 		atomic_store(&secondary->stage, STAGE_TSC_READ);
 	}
 	stage_wait(secondary, STAGE_GO);
-	interrupt_init_cpu(false);
 	scheduler_init_cpu(&secondary->idle);
 	watchdog_start_cpu();
 	interrupts_enable();
 	scheduler_idle();
 }
 
+/* The first CPU's side of stage_wait. False: the CPU has not come there by the deadline. */
+static bool stage_reached(struct secondary *secondary, enum stage stage, uint64_t deadline_ns)
+{
+	while (atomic_load(&secondary->stage) != stage) {
+		if (clock_now_ns() >= deadline_ns)
+			return false;
+		platform_cpu_relax();
+	}
+	return true;
+}
+
 /* Compares the counters some times; the closest reading counts. */
-static void tsc_compare(struct secondary *secondary)
+static bool tsc_compare(struct secondary *secondary, uint64_t deadline_ns)
 {
 	uint64_t best_before = 0, best_reading = 0, best_after = UINT64_MAX;
 
@@ -97,7 +113,8 @@ static void tsc_compare(struct secondary *secondary)
 		uint64_t before = tsc_read(), after;
 
 		atomic_store(&secondary->stage, STAGE_TSC_ASKED);
-		stage_wait(secondary, STAGE_TSC_READ);
+		if (!stage_reached(secondary, STAGE_TSC_READ, deadline_ns))
+			return false;
 		after = tsc_read();
 		if (after - before < best_after - best_before) {
 			best_before = before;
@@ -106,6 +123,7 @@ static void tsc_compare(struct secondary *secondary)
 		}
 	}
 	clock_adopt_cpu(secondary->cpu->id, best_before, best_reading, best_after);
+	return true;
 }
 
 static status_t stacks_alloc(struct secondary *secondary, struct stack *main_stack)
@@ -135,18 +153,6 @@ static struct secondary *secondary_create(struct heap *heap, uint32_t apic_id)
 	return secondary;
 }
 
-static bool answers(struct secondary *secondary, uint64_t wait_ns)
-{
-	uint64_t deadline = clock_now_ns() + wait_ns;
-
-	while (atomic_load(&secondary->stage) == STAGE_ASKED) {
-		if (clock_now_ns() >= deadline)
-			return false;
-		platform_cpu_relax();
-	}
-	return true;
-}
-
 static void send(void (*message)(uint32_t id, struct phys_addr page), uint32_t id, struct phys_addr page)
 {
 	uint64_t state = platform_interrupts_save();
@@ -161,83 +167,112 @@ static void send_init(uint32_t id, struct phys_addr page)
 	apic_send_init(id);
 }
 
+/* Sends what starts the CPU, twice if need be. False: it does not answer. */
+static bool startup(struct secondary *secondary, struct phys_addr page, uint64_t deadline_ns)
+{
+	const uint32_t id = secondary->cpu->apic_id;
+
+	if (INJECTED("mute-cpu") && id == 1)
+		return stage_reached(secondary, STAGE_ANSWERED, deadline_ns);
+	send(apic_send_startup, id, page);
+	if (stage_reached(secondary, STAGE_ANSWERED, clock_now_ns() + STARTUP_WAIT_NS))
+		return true;
+	send(apic_send_startup, id, page);
+	return stage_reached(secondary, STAGE_ANSWERED, deadline_ns);
+}
+
 /* The CPU has had its INIT. */
-static bool secondary_start(const struct trampoline *trampoline, struct heap *heap, uint32_t apic_id)
+static void secondary_start(const struct trampoline *trampoline, struct heap *heap, uint32_t apic_id)
 {
 	struct secondary *secondary = secondary_create(heap, apic_id);
 	struct phys_addr page = platform_phys(trampoline->code);
+	const uint64_t deadline_ns = clock_now_ns() + ANSWER_WAIT_NS;
 
 	if (!secondary) {
 		log_error("smp: no memory for the CPU with APIC id %u", apic_id);
-		return false;
+		return;
 	}
 	trampoline_aim(trampoline, stack_top(&secondary->idle.stack), secondary_main, secondary);
-	send(apic_send_startup, apic_id, page);
-	if (!answers(secondary, STARTUP_WAIT_NS))
-		send(apic_send_startup, apic_id, page);
-	if (!answers(secondary, ANSWER_WAIT_NS)) {
+	if (!startup(secondary, page, deadline_ns) || !tsc_compare(secondary, deadline_ns)) {
 		log_error("smp: the CPU with APIC id %u does not answer; left out", apic_id);
 		send(send_init, apic_id, page); /* so that the CPU does not start later, unexpected */
 		clock_delay_ns(INIT_WAIT_NS);
-		return false;
+		return;
 	}
-	tsc_compare(secondary);
 	task_register(&secondary->idle);
 	cpu_publish();
 	atomic_store(&secondary->stage, STAGE_GO);
-	return true;
 }
 
 static bool pages_take(struct trampoline *trampoline)
 {
-	trampoline->code = boot_heap_take_low_page();
-	trampoline->root = boot_heap_take_low_page();
-	trampoline->level3 = boot_heap_take_low_page();
-	trampoline->level2 = boot_heap_take_low_page();
-	return trampoline->code && trampoline->root && trampoline->level3 && trampoline->level2;
+	bool complete = (trampoline->code = boot_heap_take_low_page()) != NULL;
+
+	for (unsigned i = 0; i < TRAMPOLINE_TABLES_MAX; i++)
+		complete &= (trampoline->tables[i] = boot_heap_take_low_page()) != NULL;
+	return complete;
 }
 
 static void pages_give(const struct trampoline *trampoline)
 {
 	heap_free(boot_heap(), trampoline->code);
-	heap_free(boot_heap(), trampoline->root);
-	heap_free(boot_heap(), trampoline->level3);
-	heap_free(boot_heap(), trampoline->level2);
+	for (unsigned i = 0; i < TRAMPOLINE_TABLES_MAX; i++)
+		heap_free(boot_heap(), trampoline->tables[i]);
 }
 
-/* Whether a CPU of the MADT is to be started. */
-static bool wanted(uint32_t id)
+/* INIT ends what firmware has CPUs do: for all, those that are not to start as well. */
+static void init_all(const struct acpi_interrupts *interrupts)
 {
-	return id != cpu_get(0)->apic_id && id <= apic_id_max();
-}
-
-void smp_start(const struct acpi_interrupts *interrupts, struct heap *heap, unsigned cpus_max)
-{
-	struct trampoline trampoline = { 0 };
-	unsigned left_out = interrupts->cpus_ignored;
-
-	if (interrupts->cpu_count < 2 || cpus_max < 2)
-		return;
-	if (!pages_take(&trampoline)) {
-		log_error("smp: no memory below 1 MB; only one CPU runs");
-		pages_give(&trampoline);
-		return;
-	}
-	trampoline_init(&trampoline);
 	for (unsigned i = 0; i < interrupts->cpu_count; i++) {
-		if (wanted(interrupts->apic_ids[i]))
-			send(send_init, interrupts->apic_ids[i], (struct phys_addr){ 0 });
+		uint32_t id = interrupts->apic_ids[i];
+
+		if (id != cpu_get(0)->apic_id && id <= apic_id_max())
+			send(send_init, id, (struct phys_addr){ 0 });
 	}
 	clock_delay_ns(INIT_WAIT_NS);
+}
+
+static void start_all(const struct acpi_interrupts *interrupts, const struct trampoline *trampoline, struct heap *heap,
+		      unsigned cpus_max)
+{
+	unsigned surplus = interrupts->cpus_ignored, unreachable = 0, without_messages = 0;
+
 	for (unsigned i = 0; i < interrupts->cpu_count; i++) {
 		uint32_t id = interrupts->apic_ids[i];
 
 		if (id == cpu_get(0)->apic_id)
 			continue;
-		if (cpu_count() == MIN(cpus_max, PLATFORM_CPUS_MAX) || !wanted(id) || !secondary_start(&trampoline, heap, id))
-			left_out++;
+		if (id > apic_id_max())
+			unreachable++;
+		else if (cpu_count() >= cpus_max)
+			surplus++;
+		else
+			secondary_start(trampoline, heap, id);
 	}
-	if (left_out)
-		log_warn("smp: %u CPUs are left out", left_out);
+	for (unsigned i = 0; i < cpu_count(); i++)
+		without_messages += cpu_get(i)->apic_id > INTERRUPT_APIC_ID_MAX;
+	if (unreachable)
+		log_warn("smp: %u CPUs are left out: their APIC ids are above %u, and the CPUs have no x2APIC", unreachable,
+			 apic_id_max());
+	if (surplus)
+		log_warn("smp: %u CPUs are left out: KERNEL_CPUS_MAX is %u", surplus, cpus_max);
+	if (without_messages)
+		log_info("smp: %u CPUs have APIC ids above %u; interrupts of devices go to the others", without_messages,
+			 INTERRUPT_APIC_ID_MAX);
+}
+
+void smp_start(const struct acpi_interrupts *interrupts, struct heap *heap, unsigned cpus_max)
+{
+	struct trampoline trampoline = { 0 };
+
+	if (interrupts->cpu_count < 2)
+		return;
+	if (pages_take(&trampoline)) {
+		trampoline_init(&trampoline);
+		init_all(interrupts);
+		start_all(interrupts, &trampoline, heap, MIN(cpus_max, PLATFORM_CPUS_MAX));
+	} else {
+		log_error("smp: no memory below 1 MB; only one CPU runs");
+	}
 	pages_give(&trampoline);
 }

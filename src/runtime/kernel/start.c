@@ -58,12 +58,24 @@ void kernel_early_init(void)
 	task_init_idle(&first_idle, 0, &stack);
 }
 
+/* Messages in xAPIC mode do not reach all CPUs of the MADT. */
+static bool needs_x2(const struct acpi_interrupts *interrupts)
+{
+	for (unsigned i = 0; i < interrupts->cpu_count; i++) {
+		if (interrupts->apic_ids[i] > apic_id_max())
+			return true;
+	}
+	return false;
+}
+
 static void local_apic_start(const struct acpi_interrupts *interrupts)
 {
 	void *registers = NULL;
 
 	if (!apic_is_on())
 		platform_panic("the local APIC is off or missing");
+	if (!apic_is_x2() && apic_has_x2() && needs_x2(interrupts))
+		apic_set_mode(true);
 	if (!apic_is_x2()) {
 		registers = mmio_map(apic_base(), APIC_BYTES);
 		if (!registers)

@@ -14,7 +14,8 @@
 #define BASE_ENABLED     (1ull << 11)
 #define BASE_X2          (1ull << 10)
 #define BASE_ADDRESS     0xffffffffff000ull
-#define FEATURE_DEADLINE (1u << 24) /* CPUID 1, ECX */
+#define FEATURE_X2       (1u << 21) /* CPUID 1, ECX */
+#define FEATURE_DEADLINE (1u << 24)
 #define FEATURE_GUEST    (1u << 31)
 #define VENDOR_INTEL_EBX 0x756e6547u /* "Genu" */
 
@@ -49,8 +50,7 @@ enum apic_register {
 #define COMMAND_PENDING     (1u << 12)
 #define COMMAND_ASSERT      (1u << 14)
 #define COMMAND_TO_SELF     (1u << 18)
-#define COMMAND_TO_OTHERS   (3u << 18)
-#define XAPIC_ID_MAX        254u
+#define XAPIC_ID_MAX        254u /* 255: all */
 #define PENDING_SPINS_LIMIT 10000000u
 
 static volatile uint32_t *mapped;
@@ -109,6 +109,24 @@ static bool deadline_is_reliable(void)
 	return false;
 }
 
+bool apic_has_x2(void)
+{
+	return cpuid(1, 0).ecx & FEATURE_X2;
+}
+
+/* The way from x2APIC mode to the other one leads through off, and back through the other one. */
+void apic_set_mode(bool wanted_x2)
+{
+	const uint64_t off = msr_read(MSR_APIC_BASE) & ~(BASE_ENABLED | BASE_X2);
+
+	if (!wanted_x2 && apic_is_x2())
+		msr_write(MSR_APIC_BASE, off);
+	if (!apic_is_x2())
+		msr_write(MSR_APIC_BASE, off | BASE_ENABLED);
+	if (wanted_x2)
+		msr_write(MSR_APIC_BASE, off | BASE_ENABLED | BASE_X2);
+}
+
 void apic_init(volatile void *registers)
 {
 	mapped = registers;
@@ -118,8 +136,8 @@ void apic_init(volatile void *registers)
 
 void apic_init_cpu(const struct apic_vectors *vectors, bool wire)
 {
-	if (x2 && !apic_is_x2()) /* this one was not started by the firmware */
-		msr_write(MSR_APIC_BASE, msr_read(MSR_APIC_BASE) | BASE_ENABLED | BASE_X2);
+	if (!apic_is_on() || x2 != apic_is_x2()) /* as this CPU comes out of INIT, or as firmware left it */
+		apic_set_mode(x2);
 	apic_write(APIC_SPURIOUS, SPURIOUS_ENABLE | vectors->spurious);
 	apic_write(APIC_TASK_PRIORITY, 0);
 	apic_write(APIC_LVT_LINT0, wire ? LVT_EXTERNAL : LVT_EXTERNAL | LVT_MASKED);
@@ -157,7 +175,7 @@ uint32_t apic_take_errors(void)
 
 static void command_wait(void)
 {
-	for (unsigned spins = 0; spins < PENDING_SPINS_LIMIT && (mapped[APIC_COMMAND / 4] & COMMAND_PENDING); spins++)
+	for (unsigned spins = 0; spins < PENDING_SPINS_LIMIT && (apic_read(APIC_COMMAND) & COMMAND_PENDING); spins++)
 		__builtin_ia32_pause();
 }
 
@@ -173,8 +191,8 @@ static void command(uint32_t id, uint32_t value)
 		return;
 	}
 	command_wait();
-	mapped[APIC_COMMAND_HIGH / 4] = id << 24;
-	mapped[APIC_COMMAND / 4] = value;
+	apic_write(APIC_COMMAND_HIGH, id << 24);
+	apic_write(APIC_COMMAND, value);
 	command_wait();
 }
 
@@ -194,11 +212,6 @@ void apic_send_self(uint8_t vector)
 void apic_send_nmi(uint32_t id)
 {
 	command(id, COMMAND_ASSERT | COMMAND_NMI);
-}
-
-void apic_send_nmi_to_others(void)
-{
-	command(0, COMMAND_ASSERT | COMMAND_NMI | COMMAND_TO_OTHERS);
 }
 
 void apic_send_init(uint32_t id)

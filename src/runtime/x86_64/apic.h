@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The local APIC of the running CPU: interrupts to other CPUs, the end of an interrupt, the timer.
- * Registers are reached in memory (xAPIC), or as MSRs where the firmware left the x2APIC on. Intel
- * SDM volume 3, chapter 11.
+ * Registers are reached in memory (xAPIC), or as MSRs in x2APIC mode, which is used where the
+ * firmware left it on, and where CPUs have ids that messages in xAPIC mode do not reach. Intel SDM
+ * volume 3, chapter 11.
  *
  * Each function may be called in any context; a message to another CPU is sent with interrupts off.
  * Nothing here takes a lock.
@@ -18,6 +19,10 @@
 bool apic_is_on(void);
 bool apic_is_x2(void);
 struct phys_addr apic_base(void);
+
+/* Turns this CPU's on, in x2APIC mode or not. Before apic_init, and in apic_init_cpu. */
+bool apic_has_x2(void);
+void apic_set_mode(bool x2);
 
 /* Once: `registers` is where apic_base() is mapped, uncached; unused in x2APIC mode. */
 void apic_init(volatile void *registers);
@@ -47,7 +52,6 @@ uint32_t apic_take_errors(void);
 void apic_send(uint32_t id, uint8_t vector);
 void apic_send_self(uint8_t vector); /* also in an NMI handler: it leaves a half-written command alone */
 void apic_send_nmi(uint32_t id);
-void apic_send_nmi_to_others(void);
 void apic_send_init(uint32_t id);
 void apic_send_startup(uint32_t id, struct phys_addr page); /* 4 KB-aligned, below 1 MB */
 

@@ -26,10 +26,15 @@
 #define CR4_FXSAVE               (1ull << 9)
 #define CR4_VECTOR_EXCEPTIONS    (1ull << 10)
 #define CR4_LINEAR_ADDRESS_57    (1ull << 12)
+#define CR4_VIRTUAL_MACHINES     (1ull << 13)
+#define CR4_FS_GS_BASE           (1ull << 16)
 #define CR4_PROCESS_CONTEXT_ID   (1ull << 17)
 #define CR4_XSAVE                (1ull << 18)
 #define CR4_SUPERVISOR_NO_EXEC   (1ull << 20)
+#define CR4_SUPERVISOR_NO_ACCESS (1ull << 21)
+#define CR4_PROTECTION_KEYS      (1ull << 22)
 #define CR4_CONTROL_FLOW_ENFORCE (1ull << 23)
+#define CR4_SUPERVISOR_KEYS      (1ull << 24)
 
 #define MSR_APIC_BASE      0x1bu
 #define MSR_MICROCODE      0x8bu

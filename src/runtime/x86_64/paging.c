@@ -367,7 +367,7 @@ const void *paging_root(void)
 
 void paging_init_cpu(void)
 {
-	uint64_t cr4 = cr4_read() & ~(CR4_PROCESS_CONTEXT_ID | CR4_CONTROL_FLOW_ENFORCE | CR4_PAGE_GLOBAL);
+	uint64_t cr4 = CR4_PAE | (cr4_read() & (CR4_LINEAR_ADDRESS_57 | CR4_VIRTUAL_MACHINES | CR4_MACHINE_CHECK));
 
 	msr_write(MSR_EFER, msr_read(MSR_EFER) | EFER_NO_EXECUTE);
 	cr0_write(cr0_read() | CR0_WRITE_PROTECT);

@@ -32,10 +32,13 @@ enum paging_flags {
 };
 
 /*
- * Builds the tables and runs on them: EFER.NXE, CR0.WP, CR4.PGE and the PAT are set, too. `heap`
- * gives pages for tables, now and later; its memory must be mapped directly, and now lies in the
- * pool of boot_info: the firmware's tables are still in use. Panics when there is not enough of it.
- * Once, on the first CPU.
+ * Builds the tables and runs on them. EFER.NXE, CR0.WP and the PAT are set. CR4 has PAE, PGE and
+ * MCE, and LA57 and VMXE as the firmware left them, because they cannot be changed here. All else
+ * that it left on goes: protection keys of supervisor pages and LASS would forbid the kernel's
+ * pages, shadow stacks (CET) and PCIDs would be the firmware's, and SMEP, SMAP and PKU are for
+ * pages of users. `heap` gives pages for tables, now and later; its memory must be mapped directly,
+ * and now lies in the pool of boot_info: the firmware's tables are still in use. Panics when there
+ * is not enough of it. Once, on the first CPU.
  */
 void paging_init(const struct boot_info *boot, struct heap *heap);
 

@@ -43,7 +43,7 @@ protected:
 	movw	%ax, %ds
 	movw	%ax, %es
 	movw	%ax, %ss
-	movl	$0x20, %eax			/* CR4: PAE */
+	movl	OFFSET(cr4)(%ebx), %eax		/* PAE, and LA57 where the tables have five levels */
 	movl	%eax, %cr4
 	movl	OFFSET(root)(%ebx), %eax
 	movl	%eax, %cr3
@@ -89,7 +89,10 @@ far64:
 trampoline_parameters:
 root:
 	.long	0
+cr4:
+	.long	0
 claimed:
+	.long	0
 	.long	0
 stack:
 	.quad	0

@@ -6,6 +6,7 @@
  */
 #include "trampoline.h"
 
+#include "cpu_registers.h"
 #include "paging.h"
 #include "runtime/base/assert.h"
 #include "runtime/base/string.h"
@@ -18,7 +19,9 @@
 /* At trampoline_parameters in trampoline.S. */
 struct parameters {
 	uint32_t root;
+	uint32_t cr4;
 	uint32_t claimed;
+	uint32_t reserved;
 	void *stack;
 	void (*entry)(void *argument);
 	void *argument;
@@ -33,17 +36,25 @@ void trampoline_init(const struct trampoline *trampoline)
 	assert(bytes <= PAGE_BYTES && (size_t)(trampoline_end - trampoline_parameters) == sizeof(struct parameters));
 	memcpy(trampoline->code, trampoline_start, bytes);
 	for (uint64_t i = 0; i < ENTRIES; i++)
-		trampoline->level2[i] = i * BLOCK_BYTES | ENTRY_LARGE;
+		trampoline->tables[0][i] = i * BLOCK_BYTES | ENTRY_LARGE;
 }
 
+/* The root's index in `tables`; the lowest one there has pages of 2 MB. */
+static unsigned root_index(void)
+{
+	return cr4_read() & CR4_LINEAR_ADDRESS_57 ? 3 : 2;
+}
+
+/* The kernel's tables on the way to address 0 are copied, and their first entries changed. */
 static void tables_refresh(const struct trampoline *trampoline)
 {
-	const uint64_t *root = paging_root();
+	const uint64_t *table = paging_root();
 
-	memcpy(trampoline->root, root, PAGE_BYTES);
-	memcpy(trampoline->level3, (const void *)(root[0] & ADDRESS_MASK), PAGE_BYTES);
-	trampoline->level3[0] = (uint64_t)trampoline->level2 | ENTRY_FLAGS;
-	trampoline->root[0] = (uint64_t)trampoline->level3 | ENTRY_FLAGS;
+	for (unsigned i = root_index(); i > 0; i--) {
+		memcpy(trampoline->tables[i], table, PAGE_BYTES);
+		trampoline->tables[i][0] = (uint64_t)trampoline->tables[i - 1] | ENTRY_FLAGS;
+		table = (const uint64_t *)(table[0] & ADDRESS_MASK);
+	}
 }
 
 void trampoline_aim(const struct trampoline *trampoline, void *stack_top, void (*entry)(void *argument), void *argument)
@@ -52,7 +63,8 @@ void trampoline_aim(const struct trampoline *trampoline, void *stack_top, void (
 		(struct parameters *)((char *)trampoline->code + (trampoline_parameters - trampoline_start));
 
 	tables_refresh(trampoline);
-	parameters->root = (uint32_t)(uint64_t)trampoline->root;
+	parameters->root = (uint32_t)(uint64_t)trampoline->tables[root_index()];
+	parameters->cr4 = CR4_PAE | (uint32_t)(cr4_read() & CR4_LINEAR_ADDRESS_57);
 	parameters->stack = stack_top;
 	parameters->entry = entry;
 	parameters->argument = argument;

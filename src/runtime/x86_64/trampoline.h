@@ -2,17 +2,20 @@
 /*
  * The code below 1 MB at which other CPUs start, with page tables of its own: like the kernel's,
  * but with the first GB mapped executable, and the root below 4 GB, because the CPU loads it in
- * 32-bit mode.
+ * 32-bit mode. They have as many levels as the kernel's.
  */
 #pragma once
 
 #include "runtime/base/types.h"
 
+/*
+ * Pages below 1 MB, given by the caller: code, and a table of each level above the lowest, up to
+ * the root: three, or four where the CPU runs with five levels.
+ */
+#define TRAMPOLINE_TABLES_MAX 4
 struct trampoline {
-	void *code; /* four pages below 1 MB, given by the caller */
-	uint64_t *root;
-	uint64_t *level3;
-	uint64_t *level2;
+	void *code;
+	uint64_t *tables[TRAMPOLINE_TABLES_MAX];
 };
 
 /* Fills the pages. */
