@@ -130,7 +130,7 @@ static void pagecache_start(const char *command_line)
 	volumes_start(&volumes, &memory, &pagecache, &block_devices, &volume_config, PAGECACHE_VOLUMES, command_line);
 }
 
-static void drivers_begin(const char *command_line)
+static void drivers_begin(const struct boot_info *boot)
 {
 	static struct driver_environment environment = {
 		.memory = &memory,
@@ -141,7 +141,9 @@ static void drivers_begin(const char *command_line)
 	};
 	status_t status;
 
-	environment.no_message_interrupts = options_is(command_line, "interrupts", "line");
+	environment.no_message_interrupts = options_is(boot->command_line, "interrupts", "line");
+	if (boot->framebuffer.format != BOOT_PIXEL_NONE)
+		environment.screen = (struct phys_range){ boot->framebuffer.base, boot->framebuffer.bytes };
 	block_device_table_init(&block_devices);
 	status = drivers_start(&environment);
 	if (status != STATUS_OK)
@@ -165,7 +167,7 @@ static void first_task(void *context)
 	if (console_start() != STATUS_OK)
 		log_warn("console: no input");
 	command_table_init(&commands);
-	drivers_begin(boot->command_line);
+	drivers_begin(boot);
 	pagecache_start(boot->command_line);
 	services_stop_at_power_off(NS_PER_MS * (POWER_OFF_FLUSH_MS));
 	commands_start();

@@ -90,29 +90,41 @@ void driver_device_was_reset(struct pci_function *function)
 	(void)dma_quarantine_end(environment->dma, &function->device);
 }
 
-static status_t probe_locked(struct pci_function *function)
+static status_t probe_locked(struct pci_function *function, const struct driver *driver)
+{
+	status_t status;
+
+	format_text(function->device_name, sizeof(function->device_name), "%s %s", driver->name, function->name);
+	function->device = (struct device){ .name = function->device_name, .dma_mask = UINT64_MAX };
+	if (!driver_heap(function)->name)
+		memory_tracked_heap_init(environment->memory, &function->tracked, function->device_name);
+	pci_disable(function); /* firmware may have left it running */
+	pci_bridges_open(function);
+	status = driver->probe(environment, function);
+	if (status != STATUS_OK) {
+		log_error("%s: not started: %s", function->device.name, status_text(status));
+		function_quiet(function);
+	}
+	return status;
+}
+
+static status_t bind_locked(struct pci_function *function)
 {
 	const struct driver *driver;
-	status_t status;
 
 	if (function->driver)
 		return STATUS_BUSY;
 	driver = driver_find(function);
 	if (!driver)
 		return STATUS_NOT_FOUND;
-	format_text(function->device_name, sizeof(function->device_name), "%s %s", driver->name, function->name);
-	function->device = (struct device){ .name = function->device_name, .dma_mask = UINT64_MAX };
-	if (!driver_heap(function)->name)
-		memory_tracked_heap_init(environment->memory, &function->tracked, function->device_name);
-	pci_disable(function); /* firmware may have left it running */
-	status = driver->probe(environment, function);
-	if (status != STATUS_OK) {
-		log_error("%s: not started: %s", function->device.name, status_text(status));
-		function_quiet(function);
-		return status;
-	}
-	function->driver = driver;
-	return STATUS_OK;
+	function->driver_status = pci_bars_size(function);
+	if (function->driver_status == STATUS_OK)
+		function->driver_status = probe_locked(function, driver);
+	else
+		log_warn("pci: %s is a bridge or shows the console; driver %s does not get it", function->name, driver->name);
+	if (function->driver_status == STATUS_OK)
+		function->driver = driver;
+	return function->driver_status;
 }
 
 static status_t remove_locked(struct pci_function *function)
@@ -125,6 +137,7 @@ static status_t remove_locked(struct pci_function *function)
 	}
 	function->driver->remove(function);
 	function->driver = NULL;
+	function->driver_status = STATUS_GONE;
 	function_quiet(function);
 	log_info("%s: removed", function->device.name);
 	return STATUS_OK;
@@ -135,7 +148,7 @@ status_t driver_probe(struct pci_function *function)
 	status_t status;
 
 	mutex_lock(&lock);
-	status = probe_locked(function);
+	status = bind_locked(function);
 	mutex_unlock(&lock);
 	return status;
 }
@@ -157,13 +170,18 @@ status_t drivers_start(const struct driver_environment *with)
 	environment = with;
 	mutex_init(&lock, "drivers");
 	pci_avoid_messages(with->no_message_interrupts);
-	status = pci_scan(memory_general_heap(with->memory));
+	status = pci_scan(memory_general_heap(with->memory), with->screen);
 	if (status != STATUS_OK)
 		return status;
 	iommu_turn_off();
 	pci_commands_register(with->commands);
-	for (struct pci_function *function = pci_next(NULL); function; function = pci_next(function))
-		(void)!driver_probe(function); /* has logged what went wrong */
+	for (struct pci_function *function = pci_next(NULL); function; function = pci_next(function)) {
+		if (driver_probe(function) != STATUS_OK && pci_is_storage(function)) {
+			char text[PCI_REASON_BYTES];
+
+			log_info("pci: %s: %s", function->name, pci_reason(function, text));
+		}
+	}
 	return STATUS_OK;
 }
 

@@ -37,6 +37,7 @@ struct driver_environment {
 	struct command_table *commands;
 	uint64_t io_timeout_ns;     /* a disk that answers nothing for longer is recovered; 0: 30 s */
 	bool no_message_interrupts; /* use interrupt lines even where MSI-X or MSI are there */
+	struct phys_range screen;   /* what the console draws into: its device is left alone; empty: no screen */
 };
 
 struct driver {
@@ -75,8 +76,8 @@ status_t drivers_start(const struct driver_environment *environment) MUST_CHECK;
 void drivers_stop(void);
 
 /*
- * One function. STATUS_BUSY: bound already; STATUS_NOT_FOUND: no driver wants it; else what probe
- * returned.
+ * One function. STATUS_BUSY: bound already; STATUS_NOT_FOUND: no driver wants it;
+ * STATUS_UNSUPPORTED: it is a bridge, or shows the console; else what probe returned.
  */
 status_t driver_probe(struct pci_function *function) MUST_CHECK;
 

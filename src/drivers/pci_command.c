@@ -1,43 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The monitor command `pci`: functions with class, driver, BARs and interrupts, as they were found
- * at start-up. It reads nothing from the devices.
+ * The monitor command `pci`: functions with class, driver or why there is none, BARs and interrupts.
+ * Of the devices it reads the list of capabilities at most.
  */
 #include "driver.h"
 #include "runtime/base/command.h"
 #include "runtime/base/format.h"
 #include "runtime/base/log.h"
-
-/* PCI code and id assignment specification 1.11, chapter 1. */
-static const struct {
-	uint32_t class_code, mask;
-	const char *text;
-} classes[] = {
-	{ 0x010802, 0xffffff, "NVMe controller" },
-	{ 0x010601, 0xffffff, "AHCI controller" },
-	{ 0x0c0330, 0xffffff, "xHCI USB controller" },
-	{ 0x060000, 0xffff00, "host bridge" },
-	{ 0x060100, 0xffff00, "ISA bridge" },
-	{ 0x060400, 0xffff00, "PCI bridge" },
-	{ 0x0c0300, 0xffff00, "USB controller" },
-	{ 0x0c0500, 0xffff00, "SMBus" },
-	{ 0x010000, 0xff0000, "mass storage" },
-	{ 0x020000, 0xff0000, "network" },
-	{ 0x030000, 0xff0000, "display" },
-	{ 0x040000, 0xff0000, "multimedia" },
-	{ 0x060000, 0xff0000, "bridge" },
-	{ 0x070000, 0xff0000, "communication" },
-	{ 0x0c0000, 0xff0000, "serial bus" },
-};
-
-static const char *class_text(uint32_t class_code)
-{
-	for (size_t i = 0; i < ARRAY_LENGTH(classes); i++) {
-		if ((class_code & classes[i].mask) == classes[i].class_code)
-			return classes[i].text;
-	}
-	return "other";
-}
 
 static const char *interrupt_text(enum pci_interrupt_mode mode)
 {
@@ -57,7 +26,7 @@ static void bar_print(unsigned index, const struct pci_bar *bar)
 {
 	char bytes[FORMAT_BYTES_SIZE];
 
-	print("%14s BAR %u: %s", "", index, format_bytes(bytes, bar->bytes));
+	print("%14s BAR %u: %s", "", index, bar->bytes != 0 ? format_bytes(bytes, bar->bytes) : "of unknown size");
 	if (bar->start == 0)
 		print(" without an address");
 	else
@@ -66,24 +35,29 @@ static void bar_print(unsigned index, const struct pci_bar *bar)
 	      bar->prefetchable ? ", prefetchable" : "");
 }
 
+static void function_print(const struct pci_function *function)
+{
+	char text[PCI_REASON_BYTES];
+
+	print("%-13s %04x:%04x  %-22s %s", function->name, function->vendor_id, function->device_id, pci_class_text(function),
+	      function->driver ? function->driver->name : pci_reason(function, text));
+	if (function->driver)
+		print(", %u %s interrupts", function->vectors, interrupt_text(function->interrupt_mode));
+	print("\n");
+	for (unsigned i = 0; i < PCI_BARS; i += function->bars[i].wide ? 2 : 1) {
+		if (function->bars[i].bytes != 0 || function->bars[i].start != 0)
+			bar_print(i, &function->bars[i]);
+	}
+}
+
 static status_t pci_run(struct command *self, int argc, char **argv)
 {
 	(void)self;
 	(void)argv;
 	if (argc != 1)
 		return STATUS_INVALID;
-	for (const struct pci_function *function = pci_next(NULL); function;
-	     function = pci_next((struct pci_function *)function)) {
-		print("%-13s %04x:%04x  %-22s %s", function->name, function->vendor_id, function->device_id,
-		      class_text(function->class_code), function->driver ? function->driver->name : "");
-		if (function->driver)
-			print(", %u %s interrupts", function->vectors, interrupt_text(function->interrupt_mode));
-		print("\n");
-		for (unsigned i = 0; i < PCI_BARS; i++) {
-			if (function->bars[i].bytes != 0)
-				bar_print(i, &function->bars[i]);
-		}
-	}
+	for (struct pci_function *function = pci_next(NULL); function; function = pci_next(function))
+		function_print(function);
 	return STATUS_OK;
 }
 

@@ -82,12 +82,13 @@ machine_firmware_arguments() {
 	esac
 }
 
-# What the in-image tests and `make run` know: two disks, whose changes go with the machine, and the
-# example device.
+# What the in-image tests know: two disks, whose changes go with the machine, the example device, and
+# a card with memory that other devices can reach.
 machine_device_arguments() {
 	printf '%s\n' -drive "if=none,id=data,format=raw,snapshot=on,file=$work/data.img" -device virtio-blk-pci,drive=data \
 		-drive "if=none,id=digitizer,format=raw,snapshot=on,file=$work/digitizer.img" \
-		-device nvme,drive=digitizer,serial=digitizer -device edu
+		-device nvme,drive=digitizer,serial=digitizer -device edu \
+		-object memory-backend-ram,id=card,size=16M,share=on -device ivshmem-plain,memdev=card
 }
 
 # The TAP that a machine printed, its lines named after the machine; a plan that was not kept is a

@@ -8,7 +8,8 @@
 #include "pagecache/volume.h"
 #include "runtime/base/string.h"
 
-#define DEPTH 32
+#define DEPTH                32
+#define PCI_COMMAND_REGISTER 4
 
 IMAGE_TEST(pci_functions_are_sane)
 {
@@ -27,6 +28,50 @@ IMAGE_TEST(pci_functions_are_sane)
 		}
 	}
 	expect(count > 0);
+}
+
+static bool is_usb(const struct pci_function *function)
+{
+	return function->class_code >> 8 == 0x0c03;
+}
+
+IMAGE_TEST(pci_endpoints_without_driver_reach_no_memory)
+{
+	for (struct pci_function *function = pci_next(NULL); function; function = pci_next(function)) {
+		const unsigned base = function->class_code >> 16;
+		const bool of_chipset = base == 0x06 || base == 0x08;
+
+		if (function->header_type == 0 && !function->driver && !function->shows_console && !is_usb(function) &&
+		    !of_chipset)
+			expect_equal(pci_read16(function, PCI_COMMAND_REGISTER) & PCI_BUS_MASTER, 0);
+	}
+}
+
+IMAGE_TEST(pci_bridges_above_drivers_are_open)
+{
+	unsigned bridges = 0;
+
+	for (struct pci_function *function = pci_next(NULL); function; function = pci_next(function)) {
+		for (struct pci_function *bridge = function->parent; function->driver && bridge; bridge = bridge->parent) {
+			bridges++;
+			expect(bridge->bus < function->bus);
+			expect_equal(pci_read16(bridge, PCI_COMMAND_REGISTER) & (PCI_MEMORY | PCI_BUS_MASTER),
+				     PCI_MEMORY | PCI_BUS_MASTER);
+		}
+	}
+	if (bridges == 0)
+		skip("no driver has a function behind a bridge");
+}
+
+/* Each says something, and names no driver where one could be had. */
+IMAGE_TEST(pci_functions_without_driver_have_a_reason)
+{
+	char text[PCI_REASON_BYTES];
+
+	for (struct pci_function *function = pci_next(NULL); function; function = pci_next(function)) {
+		if (!function->driver)
+			expect(strlen(pci_reason(function, text)) >= strlen("no driver"));
+	}
 }
 
 IMAGE_TEST(pci_capability_walk_ends)

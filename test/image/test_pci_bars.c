@@ -20,30 +20,45 @@
 #include "runtime/x86_64/cpu_registers.h"
 #include "runtime/x86_64/paging.h"
 
-#define CLASS_DISPLAY 0x030000u
-#define CLASS_AHCI    0x010601u
-#define CLASS_MASK    0xff0000u
-#define PEER_BYTES    (256 * KIB)
-#define PEER_PAGES    (PEER_BYTES / PAGE_BYTES)
+#define CLASS_AHCI   0x010601u
+#define CLASS_MEMORY 0x050000u
+#define CARD_BAR     2
+#define PEER_BYTES   (256 * KIB)
+#define PEER_PAGES   (PEER_BYTES / PAGE_BYTES)
 
 /*
- * The display's memory: its end is never on the screen. Mapped once for all tests; false: this
- * machine has none.
+ * The memory of a card, behind a BAR (QEMU's ivshmem-plain): its end. Mapped once for all tests;
+ * false: this machine has none.
  */
-static bool display_memory(struct image_test_run *test, struct pci_function **display, volatile void **memory)
+static bool card_memory(struct image_test_run *test, struct pci_function **card, volatile void **memory)
 {
 	for (struct pci_function *function = pci_next(NULL); function; function = pci_next(function)) {
-		const struct pci_bar *bar = &function->bars[0];
+		const struct pci_bar *bar = &function->bars[CARD_BAR];
 
-		if ((function->class_code & CLASS_MASK) != CLASS_DISPLAY || !bar->prefetchable || bar->bytes < 8 * MIB)
+		if (function->class_code != CLASS_MEMORY || !bar->prefetchable || function->driver)
 			continue;
-		*display = function;
+		*card = function;
+		expect_equal(pci_bars_size(function), STATUS_OK);
 		pci_enable(function, PCI_MEMORY);
-		expect_equal(pci_bar_map(function, 0, bar->bytes - PEER_BYTES, PEER_BYTES, PCI_WRITE_COMBINING, memory),
+		expect_equal(pci_bar_map(function, CARD_BAR, bar->bytes - PEER_BYTES, PEER_BYTES, PCI_WRITE_COMBINING, memory),
 			     STATUS_OK);
 		return test->failures == 0;
 	}
 	return false;
+}
+
+/* What is on the screen would be gone for a moment, and a host bridge would answer to anything. */
+IMAGE_TEST(bars_of_console_and_bridges_are_not_sized)
+{
+	for (struct pci_function *function = pci_next(NULL); function; function = pci_next(function)) {
+		const bool host_bridge = function->class_code >> 8 == 0x0600;
+
+		if (!function->shows_console && !host_bridge && function->header_type == 0)
+			continue;
+		expect_equal(pci_bars_size(function), STATUS_UNSUPPORTED);
+		for (unsigned i = 0; i < PCI_BARS; i++)
+			expect_equal(function->bars[i].bytes, 0);
+	}
 }
 
 static void note_pat(void *context)
@@ -55,15 +70,15 @@ static void note_pat(void *context)
 IMAGE_TEST(bars_combine_writes_on_all_cpus)
 {
 	_Atomic unsigned cpus = 0;
-	struct pci_function *display;
+	struct pci_function *card;
 	volatile void *memory;
 	struct random random;
 	unsigned flags;
 
 	cpu_run_on_all(note_pat, (void *)&cpus);
 	expect_equal(cpus, cpu_count());
-	if (!display_memory(test, &display, &memory))
-		skip("no display with memory");
+	if (!card_memory(test, &card, &memory))
+		skip("no card with memory");
 	for (uint64_t offset = 0; offset < PEER_BYTES; offset += PAGE_BYTES) {
 		require(paging_translate((uintptr_t)memory + offset, NULL, &flags));
 		expect_equal(flags, PAGING_WRITE | PAGING_WRITE_COMBINING);
@@ -80,23 +95,23 @@ IMAGE_TEST(bars_combine_writes_on_all_cpus)
 IMAGE_TEST(bars_have_one_type_a_page)
 {
 	volatile void *memory, *again;
-	struct pci_function *display;
+	struct pci_function *card;
 	uint64_t end;
 
-	if (!display_memory(test, &display, &memory))
-		skip("no display with memory");
-	end = display->bars[0].bytes;
+	if (!card_memory(test, &card, &memory))
+		skip("no card with memory");
+	end = card->bars[CARD_BAR].bytes;
 	/*
 	 * The same type again, whole or in part; the other one nowhere, not even where one page of
 	 * it is taken.
 	 */
-	expect_equal(pci_bar_map(display, 0, end - 4096, 16, PCI_WRITE_COMBINING, &again), STATUS_OK);
+	expect_equal(pci_bar_map(card, CARD_BAR, end - 4096, 16, PCI_WRITE_COMBINING, &again), STATUS_OK);
 	expect(again == (volatile char *)memory + PEER_BYTES - 4096);
-	expect_equal(pci_bar_map(display, 0, end - PEER_BYTES, PEER_BYTES, PCI_REGISTERS, &again), STATUS_BUSY);
-	expect_equal(pci_bar_map(display, 0, end - PEER_BYTES - PAGE_BYTES, 2 * PAGE_BYTES, PCI_REGISTERS, &again),
+	expect_equal(pci_bar_map(card, CARD_BAR, end - PEER_BYTES, PEER_BYTES, PCI_REGISTERS, &again), STATUS_BUSY);
+	expect_equal(pci_bar_map(card, CARD_BAR, end - PEER_BYTES - PAGE_BYTES, 2 * PAGE_BYTES, PCI_REGISTERS, &again),
 		     STATUS_BUSY);
 	/* That first page is one of registers now. */
-	expect_equal(pci_bar_map(display, 0, end - PEER_BYTES - PAGE_BYTES, PAGE_BYTES, PCI_WRITE_COMBINING, &again),
+	expect_equal(pci_bar_map(card, CARD_BAR, end - PEER_BYTES - PAGE_BYTES, PAGE_BYTES, PCI_WRITE_COMBINING, &again),
 		     STATUS_BUSY);
 }
 
@@ -115,7 +130,7 @@ IMAGE_TEST(bars_that_are_not_there)
 				expect_equal(pci_bar_map(function, i, 0, 1, PCI_REGISTERS, &memory), STATUS_UNSUPPORTED);
 			if (!bar->io || bar->bytes == 0)
 				expect_equal(pci_bar_ports(function, i, 0, 1, &port), STATUS_UNSUPPORTED);
-			if (!bar->io || bar->start == 0)
+			if (!bar->io || bar->start == 0 || bar->bytes == 0)
 				continue;
 			expect_equal(pci_bar_ports(function, i, bar->bytes - 1, 1, &port), STATUS_OK);
 			expect_equal(port, bar->start + bar->bytes - 1);
@@ -145,6 +160,7 @@ IMAGE_TEST(bars_of_ports_reach_the_device)
 		ahci = pci_next(ahci);
 	if (!ahci)
 		skip("no AHCI controller with ports");
+	require(pci_bars_size(ahci) == STATUS_OK);
 	require(pci_bar_map(ahci, AHCI_MEMORY_BAR, 0, 0x100, PCI_REGISTERS, &registers) == STATUS_OK);
 	require(pci_bar_ports(ahci, AHCI_PORTS_BAR, 0, 0x18, &ports) == STATUS_OK);
 	pci_enable(ahci, PCI_MEMORY | PCI_IO);
@@ -158,7 +174,7 @@ IMAGE_TEST(bars_of_ports_reach_the_device)
 	expect_equal(port_read32(ports + AHCI_DATA), UINT32_MAX);
 }
 
-/* Pages of disks, read into the display's memory and written from there, without a copy in RAM. */
+/* Pages of disks, read into the card's memory and written from there, without a copy in RAM. */
 static bool is_first_pages(volatile void *memory, uint64_t seed)
 {
 	uint64_t page[PATTERN_PAGE_WORDS];
@@ -175,13 +191,13 @@ IMAGE_TEST(bars_are_read_into_by_each_driver)
 {
 	struct phys_range segment = { .bytes = PEER_BYTES };
 	struct block_device *disk = NULL;
-	struct pci_function *display;
+	struct pci_function *card;
 	volatile void *memory;
 	uint64_t seed;
 
-	if (!display_memory(test, &display, &memory))
-		skip("no display with memory");
-	segment.start.value = display->bars[0].start + display->bars[0].bytes - PEER_BYTES;
+	if (!card_memory(test, &card, &memory))
+		skip("no card with memory");
+	segment.start.value = card->bars[CARD_BAR].start + card->bars[CARD_BAR].bytes - PEER_BYTES;
 	while ((disk = disk_test_next(test, disk, &seed))) {
 		memset((char *)memory, 0, PEER_BYTES);
 		expect_equal(block_device_transfer(disk, BLOCK_READ, 0, &segment, 1), STATUS_OK);
@@ -193,16 +209,16 @@ IMAGE_TEST(bars_are_read_and_written_by_disks)
 {
 	const struct scenario scenario = { .environment = test->environment, .options = "" };
 	struct phys_range segment = { .bytes = PEER_BYTES };
-	struct pci_function *display;
+	struct pci_function *card;
 	volatile void *memory;
 	struct disks disks;
 	uint64_t page[PATTERN_PAGE_WORDS];
 
 	if (disks_find(&scenario, &disks) != STATUS_OK)
 		skip("no disks with the test pattern");
-	if (!display_memory(test, &display, &memory))
-		skip("no display with memory");
-	segment.start.value = display->bars[0].start + display->bars[0].bytes - PEER_BYTES;
+	if (!card_memory(test, &card, &memory))
+		skip("no card with memory");
+	segment.start.value = card->bars[CARD_BAR].start + card->bars[CARD_BAR].bytes - PEER_BYTES;
 
 	/* What is dirty in the cache comes along, too. */
 	pattern_fill(page, PATTERN_SEED_DATA, 3, 7);

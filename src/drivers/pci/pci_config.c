@@ -5,6 +5,7 @@
  */
 #include "pci_internal.h"
 #include "drivers/registers.h"
+#include "runtime/base/log.h"
 #include "runtime/base/spinlock.h"
 #include "runtime/kernel/acpi.h"
 #include "runtime/kernel/mmio.h"
@@ -25,31 +26,46 @@ static struct spinlock port_lock = { .name = "pci ports" };
 
 bool pci_host_get(unsigned index, struct pci_host *host)
 {
-	const struct acpi_header *mcfg = acpi_find_table("MCFG", 0, MCFG_ENTRIES + MCFG_ENTRY_BYTES);
-	size_t entry = MCFG_ENTRIES + (size_t)index * MCFG_ENTRY_BYTES;
+	const struct acpi_header *mcfg = acpi_find_table("MCFG", 0, MCFG_ENTRIES);
+	const size_t entries = mcfg ? (mcfg->length - MCFG_ENTRIES) / MCFG_ENTRY_BYTES : 0;
+	const size_t entry = MCFG_ENTRIES + (size_t)index * MCFG_ENTRY_BYTES;
 
-	if (!mcfg) {
+	if (index >= entries) {
 		*host = (struct pci_host){ .last_bus = PCI_BUSES - 1 };
-		return index == 0;
+		return index == entries;
 	}
-	if (entry + MCFG_ENTRY_BYTES > mcfg->length)
-		return false;
-	host->ecam = acpi_read(mcfg, entry, 8);
-	host->segment = (uint16_t)acpi_read(mcfg, entry + 8, 2);
-	host->first_bus = (uint8_t)acpi_read(mcfg, entry + 10, 1);
-	host->last_bus = (uint8_t)acpi_read(mcfg, entry + 11, 1);
+	*host = (struct pci_host){
+		.ecam = acpi_read(mcfg, entry, 8),
+		.segment = (uint16_t)acpi_read(mcfg, entry + 8, 2),
+		.first_bus = (uint8_t)acpi_read(mcfg, entry + 10, 1),
+		.last_bus = (uint8_t)acpi_read(mcfg, entry + 11, 1),
+	};
 	return true;
 }
 
-bool pci_config_map(const struct pci_host *host, unsigned bus, unsigned slot, unsigned number, volatile uint8_t **config)
+/* All of the range at once, which takes a few large pages; the scan looks at every bus of it. */
+bool pci_host_open(struct pci_host *host)
 {
-	const uint64_t offset = (uint64_t)bus << ECAM_BUS_SHIFT | slot << ECAM_SLOT_SHIFT | number << ECAM_NUMBER_SHIFT;
+	const uint64_t first = host->ecam + ((uint64_t)host->first_bus << ECAM_BUS_SHIFT);
 
-	*config = NULL;
 	if (host->ecam == 0)
 		return true;
-	*config = mmio_map((struct phys_addr){ host->ecam + offset }, PCI_CONFIG_BYTES);
-	return *config != NULL;
+	if (host->first_bus <= host->last_bus && first >= host->ecam)
+		host->config = mmio_map((struct phys_addr){ first }, (uint64_t)(host->last_bus - host->first_bus + 1)
+									     << ECAM_BUS_SHIFT);
+	if (!host->config)
+		log_warn("pci: the configuration space of segment %u, buses %u to %u cannot be mapped at 0x%llx; ignored",
+			 host->segment, host->first_bus, host->last_bus, (unsigned long long)host->ecam);
+	return host->config != NULL;
+}
+
+void pci_config_find(const struct pci_host *host, struct pci_function *function)
+{
+	const size_t bus = (size_t)(function->bus - host->first_bus);
+
+	if (host->config)
+		function->config = host->config + (bus << ECAM_BUS_SHIFT | (size_t)function->slot << ECAM_SLOT_SHIFT |
+						   (size_t)function->number << ECAM_NUMBER_SHIFT);
 }
 
 static bool reachable(const struct pci_function *function, unsigned offset, unsigned bytes)

@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Capabilities, and the interrupts of a function: MSI-X (PCI 3.0, section 6.8.2), else MSI (6.8.1),
- * else its line. All is masked until a handler is there.
+ * The interrupts of a function: MSI-X (PCI 3.0, section 6.8.2), else MSI (6.8.1), else its line.
+ * All is masked until a handler is there.
  */
 #include "pci_internal.h"
 #include "drivers/registers.h"
 #include "runtime/base/log.h"
 #include "runtime/kernel/task.h"
-
-#define CAPABILITY_FIRST 0x40
-#define CAPABILITIES_MAX 48 /* more do not fit into 192 bytes */
 
 #define MSI_CONTROL        2
 #define MSI_CONTROL_ENABLE (1u << 0)
@@ -35,25 +32,6 @@
 #define LINE_NONE  255
 
 static bool messages_avoided;
-
-unsigned pci_capability_find(const struct pci_function *function, uint8_t id, unsigned after)
-{
-	unsigned offset = after ? after + 1 : PCI_CAPABILITIES;
-
-	if (!(pci_read16(function, PCI_STATUS) & PCI_STATUS_CAPABILITIES))
-		return 0;
-	for (unsigned i = 0; i < CAPABILITIES_MAX; i++) {
-		unsigned capability = pci_read8(function, offset) & ~3u;
-
-		if (capability < CAPABILITY_FIRST || capability > 0xfc)
-			return 0;
-		if (pci_read8(function, capability) == id)
-			return capability;
-		offset = capability + 1;
-	}
-	log_warn("pci: the capabilities of %s are a loop", function->name);
-	return 0;
-}
 
 void pci_avoid_messages(bool avoid)
 {

@@ -1,0 +1,393 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* What is done with functions that were found: quieted, sized, reset, explained. */
+#include "host/host_test.h"
+
+#include "drivers/pci/pci_internal.h"
+#include "fake/fake_pci.h"
+#include "host/platform_host.h"
+#include "runtime/base/bits.h"
+#include "runtime/base/heap.h"
+#include "runtime/base/random.h"
+
+#define MASTER        (PCI_COMMAND_MEMORY | PCI_COMMAND_BUS_MASTER)
+#define EXPRESS_AT    0x40
+#define ADVANCED_AT   0x80
+#define READINESS_AT  0x100
+#define RESET_NS      (100 * NS_PER_MS)
+#define CLASS_NETWORK 0x020000u
+#define CLASS_DISPLAY 0x030000u
+
+static struct list found = { &found, &found };
+
+static void *host_alloc(struct heap *heap, size_t bytes, size_t alignment)
+{
+	(void)heap;
+	(void)alignment;
+	return malloc(bytes);
+}
+
+static void host_free(struct heap *heap, void *memory)
+{
+	(void)heap;
+	free(memory);
+}
+
+static struct heap heap = { "host", host_alloc, host_free };
+
+static void begin(void)
+{
+	while (!list_is_empty(&found))
+		free(container_of(list_take_first(&found), struct pci_function, link));
+	fake_pci_begin();
+	fake_pci_host(0, 0, 255, true);
+	host_clock_set(HOST_CLOCK_ALONE);
+	host_log_level(LOG_ERROR);
+}
+
+/* A running device in slot `slot`. */
+static struct fake_function *device(unsigned slot, uint32_t class_code)
+{
+	struct fake_function *fake = fake_pci_function(0, 0, slot, 0, 0x8086, (uint16_t)(0x100 + slot));
+
+	fake_pci_put(fake, PCI_REVISION, 4, class_code << 8);
+	fake_pci_put(fake, PCI_COMMAND, 2, MASTER);
+	return fake;
+}
+
+static void bar_put(struct fake_function *fake, unsigned index, uint64_t start, uint64_t bytes, unsigned flags)
+{
+	fake->bar_bytes[index] = bytes;
+	fake_pci_put(fake, PCI_BAR0 + 4 * index, 4, (uint32_t)start | flags);
+	if ((flags & 7) == 4)
+		fake_pci_put(fake, PCI_BAR0 + 4 * index + 4, 4, (uint32_t)(start >> 32));
+}
+
+static struct pci_function *function_of(const struct fake_function *fake)
+{
+	list_for_each (link, &found) {
+		struct pci_function *function = container_of(link, struct pci_function, link);
+
+		if (function->bus == fake->bus && function->slot == fake->slot && function->number == fake->number)
+			return function;
+	}
+	return NULL;
+}
+
+static void find(struct phys_range screen)
+{
+	ck_assert_int_eq(pci_functions_find(&found, &heap), STATUS_OK);
+	pci_functions_quiet(&found, screen);
+}
+
+static bool is_master(const struct fake_function *fake)
+{
+	return fake_pci_get(fake, PCI_COMMAND, 2) & PCI_COMMAND_BUS_MASTER;
+}
+
+/* Quiet ---------------------------------------------------------------------------------------- */
+
+START_TEST(test_endpoints_are_quieted)
+{
+	static const struct {
+		uint32_t class_code;
+		bool stays;
+	} cases[] = {
+		{ CLASS_NETWORK, false }, { 0x010802, false }, { 0x0c0330, true },  { 0x0c0300, true },
+		{ 0x060000, true },       { 0x060100, true },  { 0x080600, true },  { CLASS_DISPLAY, false },
+		{ 0x0c0500, false },      { 0x020700, false }, { 0x000000, false }, { 0xff0000, false },
+	};
+	struct fake_function *fakes[ARRAY_LENGTH(cases)];
+
+	begin();
+	for (unsigned i = 0; i < ARRAY_LENGTH(cases); i++)
+		fakes[i] = device(i, cases[i].class_code);
+	fake_pci_put(fakes[5], PCI_HEADER_TYPE, 1, PCI_HEADER_BRIDGE);
+	find((struct phys_range){ 0 });
+	for (unsigned i = 0; i < ARRAY_LENGTH(cases); i++) {
+		ck_assert_int_eq(is_master(fakes[i]), cases[i].stays);
+		ck_assert_uint_eq(fake_pci_get(fakes[i], PCI_COMMAND, 2) & PCI_COMMAND_MEMORY, PCI_COMMAND_MEMORY);
+		ck_assert_uint_eq(fakes[i]->bar_writes, 0);
+		ck_assert_uint_eq(fakes[i]->command_writes, !cases[i].stays);
+	}
+}
+END_TEST
+
+/* The display whose BAR the screen lies in, above 4 GB or below, and no other. */
+START_TEST(test_console_is_left_alone)
+{
+	static const uint64_t screens[] = { 0xc0000000, 0xc0ffffff, 0x4000000000, 0x40ffffffff };
+
+	for (unsigned i = 0; i < ARRAY_LENGTH(screens); i++) {
+		struct fake_function *low, *high, *network;
+
+		begin();
+		low = device(1, CLASS_DISPLAY);
+		bar_put(low, 0, 0xc0000000, 16 * MIB, 8);
+		high = device(2, CLASS_DISPLAY);
+		bar_put(high, 2, 0x4000000000, 4 * GIB, 12);
+		network = device(3, CLASS_NETWORK);
+		bar_put(network, 0, 0xd0000000, MIB, 0);
+		find((struct phys_range){ { screens[i] }, 4 * MIB });
+		ck_assert_int_eq(function_of(low)->shows_console, i < 2);
+		ck_assert_int_eq(function_of(high)->shows_console, i >= 2);
+		ck_assert_int_eq(is_master(low), i < 2);
+		ck_assert_int_eq(is_master(high), i >= 2);
+		ck_assert(!is_master(network));
+		ck_assert_int_eq(pci_bars_size(function_of(i < 2 ? low : high)), STATUS_UNSUPPORTED);
+		ck_assert_uint_eq(low->bar_writes + high->bar_writes, 0);
+	}
+}
+END_TEST
+
+/* Where the screen is in no display's BAR, each display may show it. */
+START_TEST(test_console_of_unknown_owner)
+{
+	struct fake_function *first, *second, *network, *off;
+
+	begin();
+	first = device(1, CLASS_DISPLAY);
+	second = device(2, 0x000100);
+	bar_put(first, 0, 0xe0000000, MIB, 0);
+	network = device(3, CLASS_NETWORK);
+	bar_put(network, 0, 0xb0000000, MIB, 0);
+	off = device(4, CLASS_DISPLAY);
+	bar_put(off, 0, 0xb8000000, MIB, 0);
+	fake_pci_put(off, PCI_COMMAND, 2, PCI_COMMAND_BUS_MASTER); /* does not answer there */
+	find((struct phys_range){ { 0xc0000000 }, MIB });
+	ck_assert(function_of(first)->shows_console && function_of(second)->shows_console && function_of(off)->shows_console);
+	ck_assert(!function_of(network)->shows_console && !is_master(network));
+}
+END_TEST
+
+/* Sizes ---------------------------------------------------------------------------------------- */
+
+START_TEST(test_bars_are_sized_at_bind)
+{
+	struct fake_function *fake;
+	struct pci_function *function;
+
+	begin();
+	fake = device(1, CLASS_NETWORK);
+	bar_put(fake, 0, 0xc0000000, 16 * KIB, 0);
+	bar_put(fake, 1, 0xc000, 32, 1);
+	bar_put(fake, 2, 0x7000000000, 64 * GIB, 12);
+	bar_put(fake, 5, 0, MIB, 8); /* without an address */
+	find((struct phys_range){ 0 });
+	function = function_of(fake);
+	ck_assert_uint_eq(function->bars[0].start, 0xc0000000);
+	ck_assert_uint_eq(function->bars[2].start, 0x7000000000);
+	ck_assert(function->bars[1].io && function->bars[2].wide && function->bars[2].prefetchable);
+	for (unsigned i = 0; i < PCI_BARS; i++)
+		ck_assert_uint_eq(function->bars[i].bytes, 0);
+	ck_assert_uint_eq(fake->bar_writes, 0);
+	ck_assert_int_eq(pci_bars_size(function), STATUS_OK);
+	ck_assert_uint_eq(function->bars[0].bytes, 16 * KIB);
+	ck_assert_uint_eq(function->bars[1].bytes, 32);
+	ck_assert_uint_eq(function->bars[2].bytes, 64 * GIB);
+	ck_assert_uint_eq(function->bars[5].bytes, MIB);
+	ck_assert_uint_eq(function->bars[5].start, 0);
+	ck_assert_uint_eq(fake_pci_get(fake, PCI_BAR0, 4), 0xc0000000);
+	ck_assert_uint_eq(fake_pci_get(fake, PCI_BAR0 + 12, 4), 0x70);
+	ck_assert_uint_eq(fake_pci_get(fake, PCI_COMMAND, 2), PCI_COMMAND_MEMORY);
+	ck_assert_int_eq(pci_bars_size(function), STATUS_OK);
+	ck_assert_uint_eq(fake->bar_writes, 12); /* once, two for each register */
+}
+END_TEST
+
+START_TEST(test_host_bridges_are_not_sized)
+{
+	struct fake_function *host, *other;
+
+	begin();
+	host = device(0, 0x060000);
+	other = device(1, 0x068000); /* cards say so that stand behind an old bridge chip */
+	find((struct phys_range){ 0 });
+	ck_assert_int_eq(pci_bars_size(function_of(host)), STATUS_UNSUPPORTED);
+	ck_assert_int_eq(pci_bars_size(function_of(other)), STATUS_OK);
+	ck_assert_uint_eq(host->bar_writes, 0);
+}
+END_TEST
+
+/* Reset ---------------------------------------------------------------------------------------- */
+
+static uint64_t reset_at_ns, ready_after_ns;
+static uint32_t id_meanwhile;
+
+/* Reads before the function may be asked are what the specification forbids. */
+static uint32_t answer_reset(struct fake_function *self, unsigned offset, uint32_t value)
+{
+	if (reset_at_ns == 0)
+		return value;
+	ck_assert_uint_ge(platform_now_ns() - reset_at_ns, self->due_ns);
+	if (platform_now_ns() - reset_at_ns < ready_after_ns)
+		return offset == PCI_VENDOR_ID ? id_meanwhile : UINT32_MAX;
+	return value;
+}
+
+static void written_reset(struct fake_function *self, unsigned offset, uint32_t value)
+{
+	if ((offset == EXPRESS_AT + 8 && (value & 1u << 15)) || (offset == ADVANCED_AT + 4 && (value & 1))) {
+		ck_assert_uint_eq(fake_pci_get(self, PCI_COMMAND, 2) & (MASTER | PCI_COMMAND_IO), 0);
+		ck_assert_uint_eq(reset_at_ns, 0);
+		reset_at_ns = platform_now_ns();
+		memset(self->bytes + PCI_BAR0, 0, 4 * PCI_BARS);
+	} else if (reset_at_ns != 0) {
+		ck_assert_uint_ge(platform_now_ns() - reset_at_ns, ready_after_ns);
+	}
+}
+
+/* A device with a way to be reset: 0: none; 1: PCI Express; 2: conventional. */
+static struct pci_function *resettable(struct fake_function **fake, unsigned way)
+{
+	begin();
+	reset_at_ns = 0;
+	ready_after_ns = 0;
+	id_meanwhile = UINT32_MAX;
+	*fake = device(1, CLASS_NETWORK);
+	bar_put(*fake, 0, 0xc0000000, MIB, 0);
+	(*fake)->answer = answer_reset;
+	(*fake)->written = written_reset;
+	(*fake)->due_ns = RESET_NS;
+	fake_pci_put(*fake, PCI_STATUS, 2, PCI_STATUS_CAPABILITIES);
+	fake_pci_put(*fake, PCI_CAPABILITIES, 1, EXPRESS_AT);
+	fake_pci_put(*fake, EXPRESS_AT, 2, PCI_CAPABILITY_EXPRESS | ADVANCED_AT << 8);
+	fake_pci_put(*fake, EXPRESS_AT + 4, 4, way == 1 ? 1u << 28 : 0);
+	fake_pci_put(*fake, ADVANCED_AT, 4, 0x13 | (way == 2 ? 3u << 24 : 0));
+	find((struct phys_range){ 0 });
+	return function_of(*fake);
+}
+
+START_TEST(test_reset_waits)
+{
+	static const uint64_t after[] = { 0, 90 * NS_PER_MS, 5 * NS_PER_S, 59 * NS_PER_S };
+	static const uint32_t ids[] = { UINT32_MAX, 0xffff0001, 0 };
+
+	for (unsigned i = 0; i < ARRAY_LENGTH(after) * ARRAY_LENGTH(ids) * 2; i++) {
+		struct fake_function *fake;
+		struct pci_function *function = resettable(&fake, 1 + (i & 1));
+
+		ready_after_ns = after[i / 2 % ARRAY_LENGTH(after)];
+		id_meanwhile = ids[i / 2 / ARRAY_LENGTH(after)];
+		ck_assert_int_eq(pci_reset(function), STATUS_OK);
+		ck_assert_uint_ne(reset_at_ns, 0);
+		ck_assert_uint_ge(platform_now_ns() - reset_at_ns, MAX(RESET_NS, ready_after_ns));
+		ck_assert_uint_le(platform_now_ns() - reset_at_ns, MAX(RESET_NS, ready_after_ns) + 20 * NS_PER_MS);
+		ck_assert_uint_eq(fake_pci_get(fake, PCI_BAR0, 4), 0xc0000000);
+		ck_assert_uint_eq(fake_pci_get(fake, PCI_COMMAND, 2) & MASTER, 0);
+	}
+}
+END_TEST
+
+START_TEST(test_reset_that_does_not_end)
+{
+	struct fake_function *fake;
+	struct pci_function *function = resettable(&fake, 1);
+	char output[256] = "";
+
+	host_output_capture(output, sizeof(output));
+	ready_after_ns = UINT64_MAX;
+	ck_assert_int_eq(pci_reset(function), STATUS_IO_ERROR);
+	host_output_capture(NULL, 0);
+	ck_assert_uint_ge(platform_now_ns() - reset_at_ns, 60 * NS_PER_S);
+	ck_assert_uint_le(platform_now_ns() - reset_at_ns, 61 * NS_PER_S);
+	ck_assert_ptr_nonnull(strstr(output, "does not come back from a reset"));
+	function = resettable(&fake, 0);
+	ck_assert_int_eq(pci_reset(function), STATUS_UNSUPPORTED);
+	ck_assert_uint_eq(reset_at_ns, 0);
+}
+END_TEST
+
+/* A function may say that it needs less: at once, or so many ns; never more than a tenth of a second. */
+START_TEST(test_reset_of_quick_functions)
+{
+	static const struct {
+		uint32_t valid, flr;
+		uint64_t ns;
+	} cases[] = {
+		{ 1u << 31, 5 | 3 << 9, 5 * 32768 },
+		{ 1u << 31, 0x1ff | 7 << 9, RESET_NS },
+		{ 0, 5 | 3 << 9, RESET_NS },
+		{ 1u << 31, 0, 0 },
+	};
+
+	for (unsigned i = 0; i <= ARRAY_LENGTH(cases); i++) {
+		struct fake_function *fake;
+		struct pci_function *function = resettable(&fake, 1);
+
+		if (i < ARRAY_LENGTH(cases)) {
+			fake_pci_put(fake, READINESS_AT, 4, 0x00010022);
+			fake_pci_put(fake, READINESS_AT + 4, 4, cases[i].valid);
+			fake_pci_put(fake, READINESS_AT + 8, 4, cases[i].flr);
+		} else {
+			fake_pci_put(fake, PCI_STATUS, 2, PCI_STATUS_CAPABILITIES | PCI_STATUS_READY);
+		}
+		fake->due_ns = i < ARRAY_LENGTH(cases) ? cases[i].ns : 0;
+		ck_assert_int_eq(pci_reset(function), STATUS_OK);
+		ck_assert_uint_le(platform_now_ns() - reset_at_ns, fake->due_ns + 20 * NS_PER_MS);
+	}
+}
+END_TEST
+
+/* Lists that the device wrote: loops, and offsets that lead anywhere. */
+START_TEST(test_capability_lists_end)
+{
+	struct random random;
+
+	begin();
+	random_seed(&random, 15);
+	struct fake_function *fake = device(1, CLASS_NETWORK);
+
+	find((struct phys_range){ 0 });
+	host_log_level(LOG_ERROR);
+	for (unsigned round = 0; round < 2000; round++) {
+		for (unsigned i = 0x34; i < PCI_CONFIG_BYTES; i++)
+			fake->bytes[i] = (uint8_t)(random_below(&random, 4) ? random_next(&random) & 0xfc : 0x40);
+		fake_pci_put(fake, PCI_STATUS, 2, PCI_STATUS_CAPABILITIES);
+		const unsigned plain = pci_capability_find(function_of(fake), (uint8_t)random_next(&random), 0);
+		const unsigned extended = pci_extended_capability_find(function_of(fake), (uint16_t)random_next(&random));
+
+		ck_assert(plain == 0 || (plain >= 0x40 && plain < 0x100));
+		ck_assert(extended == 0 || (extended >= 0x100 && extended < PCI_CONFIG_BYTES));
+	}
+}
+END_TEST
+
+/* Reasons -------------------------------------------------------------------------------------- */
+
+static const char *reason(uint16_t vendor, uint16_t id, uint32_t class_code, uint8_t header, status_t status)
+{
+	static char text[PCI_REASON_BYTES];
+	struct fake_function *fake;
+
+	begin();
+	fake = fake_pci_function(0, 0, 1, 0, vendor, id);
+	fake_pci_put(fake, PCI_REVISION, 4, class_code << 8);
+	fake_pci_put(fake, PCI_HEADER_TYPE, 1, header);
+	find((struct phys_range){ 0 });
+	function_of(fake)->driver_status = status;
+	return pci_reason(function_of(fake), text);
+}
+
+START_TEST(test_reasons)
+{
+	const status_t none = STATUS_NOT_FOUND;
+
+	ck_assert_str_eq(reason(0x8086, 0x2922, 0x010601, 0, none), "AHCI: no driver");
+	ck_assert_str_eq(reason(0x8086, 0x10d3, CLASS_NETWORK, 0, none), "network: no driver");
+	ck_assert_str_eq(reason(0x8086, 0x9a0b, 0x010400, 0, none), "VMD is on: switch the firmware to NVMe");
+	ck_assert_str_eq(reason(0x8086, 0x201d, 0x088000, 0, none), "VMD is on: switch the firmware to NVMe");
+	ck_assert_str_eq(reason(0x8086, 0x2822, 0x010400, 0, none),
+			 "RAID mode is on, and may hide NVMe disks: switch the firmware to AHCI");
+	ck_assert_str_eq(reason(0x1000, 0x005d, 0x010400, 0, none), "RAID: no driver");
+	ck_assert_str_eq(reason(0x1af4, 0x1001, 0x010000, 0, STATUS_UNSUPPORTED), "legacy virtio: use disable-legacy=on");
+	ck_assert_str_eq(reason(0x1af4, 0x1042, 0x010000, 0, STATUS_UNSUPPORTED), "its driver did not start: not supported");
+	ck_assert_str_eq(reason(0x144d, 0xa808, 0x010802, 0, STATUS_GONE), "its driver was removed");
+	ck_assert_str_eq(reason(0x8086, 0x1237, 0x060000, 0, none), "needs no driver");
+	ck_assert_str_eq(reason(0x8086, 0x3420, 0x060400, 1, none), "closed by firmware: what is behind it cannot be seen");
+	ck_assert_str_eq(reason(0x1234, 0x5678, 0xff0000, 0, none), "this device: no driver");
+}
+END_TEST
+
+HOST_TEST_MAIN("pci_functions", test_endpoints_are_quieted, test_console_is_left_alone, test_console_of_unknown_owner,
+	       test_bars_are_sized_at_bind, test_host_bridges_are_not_sized, test_reset_waits, test_reset_that_does_not_end,
+	       test_reset_of_quick_functions, test_capability_lists_end, test_reasons)
