@@ -47,7 +47,7 @@ spcr_write() {
 machine_boot_arguments() {
 	case $1 in
 	efi | bare) printf '%s\n' -kernel "$BUILD/weir_test.efi" -append "$2" ;;
-	debug) printf '%s\n' -kernel "$BUILD/debug/weir_test.efi" -append "$2" ;;
+	debug | bare-debug) printf '%s\n' -kernel "$BUILD/debug/weir_test.efi" -append "$2" ;;
 	impatient) printf '%s\n' -kernel "$BUILD/impatient/weir_test.efi" -append "$2" ;;
 	cd) printf '%s\n' -cdrom "$work/test.iso" ;;
 	usb)
@@ -89,6 +89,19 @@ machine_device_arguments() {
 		-drive "if=none,id=digitizer,format=raw,snapshot=on,file=$work/digitizer.img" \
 		-device nvme,drive=digitizer,serial=digitizer -device edu \
 		-object memory-backend-ram,id=card,size=16M,share=on -device ivshmem-plain,memdev=card
+}
+
+# More functions than one bus has room for: small ones, behind two bridges.
+machine_many_functions() {
+	local bridge slot number
+	for bridge in 1 2; do
+		printf -- '-device pci-bridge,id=many%d,chassis_nr=%d,shpc=off ' $bridge $bridge
+		for slot in $(seq $((bridge == 1 ? 31 : 4))); do
+			for number in {0..7}; do
+				printf -- '-device pvpanic-pci,bus=many%d,addr=%x.%d,multifunction=on ' $bridge "$slot" "$number"
+			done
+		done
+	done
 }
 
 # The TAP that a machine printed, its lines named after the machine; a plan that was not kept is a
@@ -189,8 +202,11 @@ machine_run() { # NAME
 	read -ra arguments <<<"$(machine_field "$name" 6)"
 	arguments=("${arguments[@]//@work@/$work}")
 	mapfile -t firmware_arguments < <(machine_firmware_arguments "$name" "$boot")
+	if [[ " ${arguments[*]} " == *" @many@ "* ]]; then
+		read -ra arguments <<<"${arguments[*]/@many@/$(machine_many_functions)}"
+	fi
 	mapfile -t boot_arguments < <(machine_boot_arguments "$boot" "$options")
-	[ "$boot" = bare ] || mapfile -t device_arguments < <(machine_device_arguments)
+	[[ $boot == bare* ]] || mapfile -t device_arguments < <(machine_device_arguments)
 
 	rm -f "$work/$name.serial"
 	touch "$work/$name.serial"

@@ -6,6 +6,7 @@
 #include "drivers/disk_device.h"
 #include "heap/dma/dma_quarantine.h"
 #include "pagecache/volume.h"
+#include "runtime/base/options.h"
 #include "runtime/base/string.h"
 
 #define DEPTH                32
@@ -28,6 +29,39 @@ IMAGE_TEST(pci_functions_are_sane)
 		}
 	}
 	expect(count > 0);
+}
+
+static unsigned levels_above(const struct pci_function *function)
+{
+	unsigned levels = 0;
+
+	for (const struct pci_function *bridge = function->parent; bridge; bridge = bridge->parent)
+		levels++;
+	return levels;
+}
+
+/*
+ * What machines.txt says that its machine has, at least: functions=N; disks=N, each of which can be
+ * read, behind levels=N bridges.
+ */
+IMAGE_TEST(pci_finds_what_the_machine_has)
+{
+	const char *line = test->environment->command_line;
+	const uint64_t functions = options_get_number(line, "functions", 0), disks = options_get_number(line, "disks", 0);
+	const uint64_t levels = options_get_number(line, "levels", 0);
+	struct block_device *disk = NULL;
+	uint64_t found = 0, seed;
+
+	if (functions + disks + levels == 0)
+		skip("this machine is not described");
+	for (struct pci_function *function = pci_next(NULL); function; function = pci_next(function))
+		found++;
+	expect(found >= functions);
+	for (found = 0; (disk = disk_test_next(test, disk, &seed)); found++) {
+		require(disk_function(disk));
+		expect(levels_above(disk_function(disk)) >= levels);
+	}
+	expect(found >= disks);
 }
 
 static bool is_usb(const struct pci_function *function)

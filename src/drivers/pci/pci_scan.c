@@ -179,7 +179,7 @@ static void slot_scan(struct scan *scan, struct pci_host *host, unsigned bus, un
 
 		if (!function)
 			continue;
-		if (number == 0 && (pci_read8(function, PCI_HEADER_TYPE) & PCI_HEADER_MULTIFUNCTION))
+		if (pci_read8(function, PCI_HEADER_TYPE) & PCI_HEADER_MULTIFUNCTION)
 			count = PCI_FUNCTIONS;
 		if (function->header_type == PCI_HEADER_BRIDGE)
 			bridge_note(scan, host, function);
