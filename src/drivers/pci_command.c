@@ -26,7 +26,9 @@ static void bar_print(unsigned index, const struct pci_bar *bar)
 {
 	char bytes[FORMAT_BYTES_SIZE];
 
-	print("%14s BAR %u: %s", "", index, bar->bytes != 0 ? format_bytes(bytes, bar->bytes) : "of unknown size");
+	print("%14s BAR %u", "", index);
+	if (bar->bytes != 0)
+		print(": %s", format_bytes(bytes, bar->bytes));
 	if (bar->start == 0)
 		print(" without an address");
 	else

@@ -5,10 +5,10 @@
 #include <string.h>
 
 #include "runtime/base/bits.h"
+#include "runtime/base/heap.h"
 
 #define HOSTS_MAX 16
 
-static struct list functions = { &functions, &functions };
 static struct fake_function *at[2][PCI_BUSES][PCI_SLOTS][PCI_FUNCTIONS]; /* of the two segments that tests use */
 static struct fake_host {
 	struct pci_host host;
@@ -18,13 +18,31 @@ static unsigned host_count;
 static bool ecam_hidden;
 static uint64_t reads;
 
+static void *host_alloc(struct heap *heap, size_t bytes, size_t alignment)
+{
+	(void)heap;
+	(void)alignment;
+	return malloc(bytes);
+}
+
+static void host_free(struct heap *heap, void *memory)
+{
+	(void)heap;
+	free(memory);
+}
+
+struct heap fake_pci_heap = { "host", host_alloc, host_free };
+struct list fake_pci_found = { &fake_pci_found, &fake_pci_found };
+
 void fake_pci_begin(void)
 {
-	while (!list_is_empty(&functions)) {
-		struct fake_function *function = container_of(list_take_first(&functions), struct fake_function, link);
+	struct fake_function **function = &at[0][0][0][0];
 
-		free(function);
-	}
+	list_for_each_safe (link, &fake_pci_found)
+		free(container_of(link, struct pci_function, link));
+	list_init(&fake_pci_found);
+	for (size_t i = 0; i < sizeof(at) / sizeof(*function); i++)
+		free(function[i]);
 	memset(at, 0, sizeof(at));
 	host_count = 0;
 	ecam_hidden = false;
@@ -61,7 +79,6 @@ struct fake_function *fake_pci_function(uint16_t segment, unsigned bus, unsigned
 	fake_pci_put(function, PCI_VENDOR_ID, 2, vendor);
 	fake_pci_put(function, PCI_DEVICE_ID, 2, device);
 	at[segment][bus][slot][number] = function;
-	list_insert_last(&functions, &function->link);
 	return function;
 }
 

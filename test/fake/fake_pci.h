@@ -16,7 +16,6 @@
 #include "drivers/pci/pci_internal.h"
 
 struct fake_function {
-	struct list link;
 	uint16_t segment;
 	uint8_t bus, slot, number;
 	uint8_t bytes[PCI_CONFIG_BYTES];
@@ -27,7 +26,11 @@ struct fake_function {
 	uint64_t due_ns; /* the test's */
 };
 
-/* Forgets all functions and ranges; the scan of before, too. */
+/* What pci_functions_find appends to, and takes its objects from. */
+extern struct list fake_pci_found;
+extern struct heap fake_pci_heap;
+
+/* Forgets all functions and ranges, and what was found. */
 void fake_pci_begin(void);
 
 /* A range of buses; `opens`: whether it can be mapped. Segment 0 has the ports behind all of them. */

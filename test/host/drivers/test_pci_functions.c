@@ -6,7 +6,6 @@
 #include "fake/fake_pci.h"
 #include "host/platform_host.h"
 #include "runtime/base/bits.h"
-#include "runtime/base/heap.h"
 #include "runtime/base/random.h"
 
 #define MASTER        (PCI_COMMAND_MEMORY | PCI_COMMAND_BUS_MASTER)
@@ -17,27 +16,8 @@
 #define CLASS_NETWORK 0x020000u
 #define CLASS_DISPLAY 0x030000u
 
-static struct list found = { &found, &found };
-
-static void *host_alloc(struct heap *heap, size_t bytes, size_t alignment)
-{
-	(void)heap;
-	(void)alignment;
-	return malloc(bytes);
-}
-
-static void host_free(struct heap *heap, void *memory)
-{
-	(void)heap;
-	free(memory);
-}
-
-static struct heap heap = { "host", host_alloc, host_free };
-
 static void begin(void)
 {
-	while (!list_is_empty(&found))
-		free(container_of(list_take_first(&found), struct pci_function, link));
 	fake_pci_begin();
 	fake_pci_host(0, 0, 255, true);
 	host_clock_set(HOST_CLOCK_ALONE);
@@ -64,7 +44,7 @@ static void bar_put(struct fake_function *fake, unsigned index, uint64_t start, 
 
 static struct pci_function *function_of(const struct fake_function *fake)
 {
-	list_for_each (link, &found) {
+	list_for_each (link, &fake_pci_found) {
 		struct pci_function *function = container_of(link, struct pci_function, link);
 
 		if (function->bus == fake->bus && function->slot == fake->slot && function->number == fake->number)
@@ -75,8 +55,8 @@ static struct pci_function *function_of(const struct fake_function *fake)
 
 static void find(struct phys_range screen)
 {
-	ck_assert_int_eq(pci_functions_find(&found, &heap), STATUS_OK);
-	pci_functions_quiet(&found, screen);
+	ck_assert_int_eq(pci_functions_find(&fake_pci_found, &fake_pci_heap), STATUS_OK);
+	pci_functions_quiet(&fake_pci_found, screen);
 }
 
 static bool is_master(const struct fake_function *fake)

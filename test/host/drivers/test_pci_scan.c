@@ -12,7 +12,6 @@
 #include "fake/fake_pci.h"
 #include "host/platform_host.h"
 #include "runtime/base/bits.h"
-#include "runtime/base/heap.h"
 #include "runtime/base/inject.h"
 #include "runtime/base/random.h"
 
@@ -21,27 +20,8 @@
 #define EXPRESS_PORT  4
 #define EXPRESS_OTHER 5
 
-static struct list found = { &found, &found };
-
-static void *host_alloc(struct heap *heap, size_t bytes, size_t alignment)
-{
-	(void)heap;
-	(void)alignment;
-	return malloc(bytes);
-}
-
-static void host_free(struct heap *heap, void *memory)
-{
-	(void)heap;
-	free(memory);
-}
-
-static struct heap heap = { "host", host_alloc, host_free };
-
 static void begin(void)
 {
-	while (!list_is_empty(&found))
-		free(container_of(list_take_first(&found), struct pci_function, link));
 	fake_pci_begin();
 	host_clock_set(HOST_CLOCK_ALONE);
 	host_log_level(LOG_ERROR);
@@ -49,7 +29,7 @@ static void begin(void)
 
 static struct pci_function *found_at(unsigned segment, unsigned bus, unsigned slot, unsigned number)
 {
-	list_for_each (link, &found) {
+	list_for_each (link, &fake_pci_found) {
 		struct pci_function *function = container_of(link, struct pci_function, link);
 
 		if (function->segment == segment && function->bus == bus && function->slot == slot &&
@@ -63,7 +43,7 @@ static unsigned found_count(void)
 {
 	unsigned count = 0;
 
-	list_for_each (link, &found)
+	list_for_each (link, &fake_pci_found)
 		count++;
 	return count;
 }
@@ -206,7 +186,7 @@ START_TEST(test_random_machines)
 		if (ecam)
 			fake_pci_host(0, 0, 255, true);
 		random_machine(&random);
-		(void)!pci_functions_find(&found, &heap);
+		(void)!pci_functions_find(&fake_pci_found, &fake_pci_heap);
 		model_compare(0, 255);
 	}
 }
@@ -223,7 +203,7 @@ START_TEST(test_full_machine)
 		for (unsigned i = 0; i < PCI_SLOTS * PCI_FUNCTIONS; i++)
 			random_function(&random, bus, i >> 3, i & 7);
 	}
-	ck_assert_int_eq(pci_functions_find(&found, &heap), STATUS_OK);
+	ck_assert_int_eq(pci_functions_find(&fake_pci_found, &fake_pci_heap), STATUS_OK);
 	ck_assert_uint_gt(found_count(), 1024);
 	model_compare(0, 255);
 }
@@ -237,7 +217,7 @@ START_TEST(test_root_buses_without_bridge)
 	fake_pci_function(0, 0, 0, 0, 0x8086, 1);
 	fake_pci_function(0, 0x80, 3, 0, 0x8086, 2);
 	fake_pci_function(0, 0xff, 31, 0, 0x8086, 3);
-	ck_assert_int_eq(pci_functions_find(&found, &heap), STATUS_OK);
+	ck_assert_int_eq(pci_functions_find(&fake_pci_found, &fake_pci_heap), STATUS_OK);
 	ck_assert_uint_eq(found_count(), 3);
 	ck_assert_str_eq(found_at(0, 0xff, 31, 0)->name, "ff:1f.0");
 }
@@ -251,7 +231,7 @@ START_TEST(test_several_segments)
 	fake_pci_function(0, 4, 0, 0, 0x8086, 1);
 	fake_pci_function(1, 4, 0, 0, 0x8086, 2);
 	fake_pci_function(1, 0x80, 0, 0, 0x8086, 3); /* beyond the range */
-	ck_assert_int_eq(pci_functions_find(&found, &heap), STATUS_OK);
+	ck_assert_int_eq(pci_functions_find(&fake_pci_found, &fake_pci_heap), STATUS_OK);
 	ck_assert_uint_eq(found_count(), 2);
 	ck_assert_str_eq(found_at(1, 4, 0, 0)->name, "0001:04:00.0");
 	ck_assert(found_at(1, 4, 0, 0)->config != NULL);
@@ -277,7 +257,7 @@ START_TEST(test_odd_ranges)
 			fake_pci_host(0, 0, 127, true); /* again */
 		fake_pci_function(0, 0, 1, 0, 0x8086, 1);
 		fake_pci_function(0, 64, 1, 0, 0x8086, 1);
-		ck_assert_int_eq(pci_functions_find(&found, &heap), STATUS_OK);
+		ck_assert_int_eq(pci_functions_find(&fake_pci_found, &fake_pci_heap), STATUS_OK);
 		ck_assert_uint_eq(found_count(), 2);
 		ck_assert_int_eq(found_at(0, 0, 1, 0)->config != NULL, way == 2 || way == 4);
 		ck_assert_int_eq(found_at(0, 64, 1, 0)->config != NULL, way == 4);
@@ -288,7 +268,7 @@ END_TEST
 START_TEST(test_empty_machine)
 {
 	begin();
-	ck_assert_int_eq(pci_functions_find(&found, &heap), STATUS_UNSUPPORTED);
+	ck_assert_int_eq(pci_functions_find(&fake_pci_found, &fake_pci_heap), STATUS_UNSUPPORTED);
 	ck_assert_uint_le(fake_pci_reads(), 3 * PCI_BUSES * PCI_SLOTS);
 }
 END_TEST
@@ -302,7 +282,7 @@ START_TEST(test_deep_chain)
 	for (unsigned bus = 0; bus < 255; bus++)
 		bridge_at(bus, 0, bus + 1, 255);
 	bridge_at(255, 0, 0, 255);
-	ck_assert_int_eq(pci_functions_find(&found, &heap), STATUS_OK);
+	ck_assert_int_eq(pci_functions_find(&fake_pci_found, &fake_pci_heap), STATUS_OK);
 	for (const struct pci_function *bridge = found_at(0, 255, 0, 0); bridge->parent; bridge = bridge->parent)
 		depth++;
 	ck_assert_uint_eq(depth, 255);
@@ -330,7 +310,7 @@ START_TEST(test_functions_that_are_not_ready)
 		fake->answer = answer_late;
 		fake->due_ns = slot == 0 ? start_ns + NS_PER_S / 2 : UINT64_MAX;
 	}
-	ck_assert_int_eq(pci_functions_find(&found, &heap), STATUS_OK);
+	ck_assert_int_eq(pci_functions_find(&fake_pci_found, &fake_pci_heap), STATUS_OK);
 	ck_assert_uint_eq(found_count(), 1);
 	ck_assert_ptr_nonnull(found_at(0, 1, 0, 0));
 	ck_assert_uint_ge(platform_now_ns() - start_ns, NS_PER_S);
@@ -352,7 +332,7 @@ START_TEST(test_bridges_that_firmware_closed)
 	fake_pci_put(outer, PCI_COMMAND, 2, open | PCI_COMMAND_IO);
 	fake_pci_put(inner, PCI_COMMAND, 2, open);
 	fake_pci_function(0, 2, 0, 0, 0x8086, 1);
-	ck_assert_int_eq(pci_functions_find(&found, &heap), STATUS_OK);
+	ck_assert_int_eq(pci_functions_find(&fake_pci_found, &fake_pci_heap), STATUS_OK);
 	ck_assert_uint_eq(fake_pci_get(outer, PCI_COMMAND, 2), PCI_COMMAND_IO);
 	ck_assert_uint_eq(fake_pci_get(inner, PCI_COMMAND, 2), 0);
 	pci_bridges_open(found_at(0, 2, 0, 0));
