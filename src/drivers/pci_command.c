@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The monitor command `pci`: functions with class, driver or why there is none, BARs and interrupts.
- * Of the devices it reads the list of capabilities at most.
+ * The monitor command `pci`: functions with class, driver or why there is none, BARs and
+ * interrupts. Of the devices it reads the list of capabilities at most.
  */
 #include "driver.h"
 #include "runtime/base/command.h"

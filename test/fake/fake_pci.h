@@ -33,7 +33,9 @@ extern struct heap fake_pci_heap;
 /* Forgets all functions and ranges, and what was found. */
 void fake_pci_begin(void);
 
-/* A range of buses; `opens`: whether it can be mapped. Segment 0 has the ports behind all of them. */
+/*
+ * A range of buses; `opens`: whether it can be mapped. Segment 0 has the ports behind all of them.
+ */
 void fake_pci_host(uint16_t segment, uint8_t first_bus, uint8_t last_bus, bool opens);
 
 /* What ranges show and what ports show are the same functions, unless the test hides one. */

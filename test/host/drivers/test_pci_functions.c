@@ -277,7 +277,7 @@ START_TEST(test_reset_that_does_not_end)
 }
 END_TEST
 
-/* A function may say that it needs less: at once, or so many ns; never more than a tenth of a second. */
+/* A function may say that it needs less: none, or so many ns; never more than 100 ms are left. */
 START_TEST(test_reset_of_quick_functions)
 {
 	static const struct {
