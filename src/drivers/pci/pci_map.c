@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * BARs as the driver uses them: mapped memory, or ports. What the driver asks for is checked against
- * the size, so that a wrong number reaches no other device.
+ * BARs as the driver uses them: mapped memory, or ports. What the driver asks for is checked
+ * against the size, so that a wrong number reaches no other device.
  */
 #include "pci_internal.h"
 #include "runtime/base/inject.h"
