@@ -14,7 +14,7 @@ help:
 	@echo "make run        build and start it in QEMU; MEM=4G SMP=2 MACHINE=q35|pc SCENARIO= LOOPS= DISK= TIMEOUT="
 	@echo "                DISK_WRITE=1 (DISK= keeps what is written) DEVICES=none (a machine without our disks and edu)"
 	@echo "                DISK_MBPS= (throttles the disks) SLOW_IOPS= (of a third disk) TRACE= (page references for SCENARIO=replay)"
-	@echo "                ACCEL=tcg|kvm SCREEN=gtk OPTIONS= QEMU_ARGS=, all described in boot/run.sh"
+	@echo "                ACCEL=tcg|kvm SCREEN=gtk OPTIONS= QEMU=10 QEMU_ARGS=, all described in boot/run.sh"
 	@echo "make debug      the same with gdb, at the first line of the kernel"
 	@echo "make iso img    media: $(BUILD)/weir.iso (optical drive, USB stick), $(BUILD)/weir.img (disk); COMMAND_LINE="
 	@echo "make sign KEY=file CERT=file   the image for Secure Boot, $(BUILD)/weir_signed.efi; make iso img KEY= CERT=: media with it"
@@ -22,6 +22,7 @@ help:
 	@echo "make install PREFIX=folder  what programs need to be built without this tree"
 	@echo "make test       all checks and tests, on the host and in the image; with APP=folder the tests of that program"
 	@echo "make test-long  what takes longer, up to three hours: full scenarios, long fuzzing, 100 million takes; PARTS=\"takes fuzz\""
+	@echo "make test-machines  the image on all machines of test/image/machines.txt, and the table in docs/HARDWARE.md; QEMU=10 (all on it)"
 	@echo "make fuzz       libFuzzer on heap, page cache and partition tables; FUZZ_SECONDS=60 for each"
 	@echo "make bench      ns and instructions per operation; with TRACE=file ... (R or W and a page number a line, gzip'd or not)"
 	@echo "                miss ratios of the page cache beside LRU, ARC, S3-FIFO and the optimum; SIZES=\"20 40\" (percent of the"
@@ -43,7 +44,7 @@ GOALS := $(or $(MAKECMDGOALS),all)
 # Asks for the packages that the goals need; costs little when they are there. What only builds
 # names them, all else installs them.
 SETUP_WAY := $(if $(filter-out all iso img sign library install $(filter-out $(BUILD)/test/%,$(filter $(BUILD)/%,$(GOALS))),$(GOALS)),install,name)
-SETUP_FOR := $(if $(filter test test-long host-tests host-test-programs fuzz fuzz-programs bench bench-heap bench-heap-programs \
+SETUP_FOR := $(if $(filter test test-long test-machines host-tests host-test-programs fuzz fuzz-programs bench bench-heap bench-heap-programs \
 	bench-holds lint format check-format check-house $(BUILD)/test/%,$(GOALS)),test,$(if $(filter debug,$(GOALS)),debug,$(if \
 	$(filter run setup,$(GOALS)),run,$(if $(KEY)$(CERT)$(filter sign,$(GOALS)),sign,$(if $(filter iso img %.iso %.img,$(GOALS)),media,build)))))
 setup:

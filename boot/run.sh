@@ -23,6 +23,7 @@
 #   OPTIONS=       more words for the image's command line
 #   QEMU_ARGS=     more arguments for QEMU
 #   OVMF=          the UEFI firmware
+#   QEMU=10        QEMU 10 from Debian's backports, fetched into BUILD by boot/qemu10.sh, instead of the QEMU that is installed
 #
 # From make come BUILD, where the image and the disks are, IMAGE, its name, and TOOLS, where
 # make_pattern is.
@@ -37,6 +38,7 @@ machine=${MACHINE:-q35}
 digitizer_mib=1024
 slow_mib=128
 memory_least_mib=256
+qemu=qemu-system-x86_64
 
 fail() {
 	echo "run: $*" >&2
@@ -130,6 +132,10 @@ if [ $terminal = 1 ]; then
 	echo "Ctrl-C ends what runs in the machine, and not the machine."
 fi
 
+if [ "${QEMU:-}" = 10 ]; then
+	"${0%/*}/qemu10.sh" "$build/qemu10"
+	qemu=$build/qemu10/$qemu
+fi
 memory_mib=$(mebibytes "$mem")
 [ "$memory_mib" -ge $memory_least_mib ] || fail "MEM=$mem is too little: firmware and image need $memory_least_mib MB"
 firmware=$(firmware_find)
@@ -249,7 +255,7 @@ echo '{"execute":"qmp_capabilities"}' >&$input
 
 export TMPDIR=$PWD/$build
 [[ $build = /* ]] && TMPDIR=$build
-command=(timeout --foreground --kill-after=10 "${TIMEOUT:-0}" qemu-system-x86_64 "${arguments[@]}")
+command=(timeout --foreground --kill-after=10 "${TIMEOUT:-0}" "$qemu" "${arguments[@]}")
 status=0
 if [ $terminal = 1 ]; then
 	"${command[@]}" || status=$?

@@ -10,7 +10,8 @@ mark=$folder/.weir-build
 # What a build makes at the top of its folder, as patterns; builds within it are folders with a mark
 # of their own.
 made=(image program host weir weir.efi weir.elf weir.iso weir.img weir_test.efi weir_test.elf weir_test.iso weir_test.img
-	make_pattern make_trace 'data-*M.img' digitizer.img slow.img 'run.??????' 'card.??????' debug.log test lint fuzz model long)
+	make_pattern make_trace 'data-*M.img' digitizer.img slow.img 'run.??????' 'card.??????' debug.log test lint fuzz model long
+	qemu10)
 
 # A folder is free when all that is in it are folders of other builds, as build is after
 # BUILD=build/other.

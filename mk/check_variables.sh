@@ -34,6 +34,9 @@ for given; do
 	TIMEOUT | DISK_MBPS)
 		[[ -z $value || $value =~ ^[0-9]{1,18}$ ]] || fail "$name=$value: it is a whole number; 0: no limit"
 		;;
+	QEMU)
+		[[ $value =~ ^(10)?$ ]] || fail "QEMU=$value: it is 10, or nothing, which is the QEMU that is installed"
+		;;
 	BUILD)
 		[[ $value =~ ^[A-Za-z0-9_./+@~-]+$ ]] || fail "BUILD=$value: the name of that folder has letters, digits and . / _ + @ - only"
 		;;

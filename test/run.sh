@@ -68,6 +68,8 @@ step "wrong edges are denied" test/check/edges_test.sh
 step "style" make_quietly check-style
 step "each source file says its licence" test/check/spdx.sh
 step "the house is measured rightly" test/check/house_test.sh
+step "what a monitor shows is judged rightly" test/image/machine_monitor_test.sh
+step "HARDWARE.md has each machine" test/image/machines.sh check
 step "headers as C++20" test/check/headers.sh
 step "each message is explained" test/check/troubleshooting.sh
 step "code in the documents" make_quietly check-documents

@@ -126,7 +126,7 @@ $(TEST_DIR)/make_seeds: $(call objects,fast,test/fuzz/make_seeds.c)
 
 -include $(wildcard $(foreach below,* */* */*/* */*/*/*,$(TEST_DIR)/*/$(below)/*.d))
 
-.PHONY: test test-long host-tests host-test-programs fuzz fuzz-programs benches bench lint format check-format check-edges check-style check-house check-documents
+.PHONY: test test-long test-machines host-tests host-test-programs fuzz fuzz-programs benches bench lint format check-format check-edges check-style check-house check-documents
 
 # All checks and tests; the last line is "N passed, N failed". With another program than the default
 # one, the tests of that.
@@ -140,6 +140,10 @@ endif
 # What takes longer, in parts: PARTS="takes fuzz"; test/long/run.sh lists them.
 test-long: setup
 	@BUILD=$(BUILD) MAKE=$(MAKE) test/long/run.sh $(PARTS)
+
+# The image on all machines of test/image/machines.txt; their table goes into docs/HARDWARE.md.
+test-machines: setup
+	@BUILD=$(BUILD) MAKE=$(MAKE) test/image/machines.sh
 
 host-test-programs: $(HOST_TESTS:%=$(TEST_DIR)/%)
 

@@ -51,6 +51,7 @@ mistakes() {
 	refused 'SMP=0: it is' SMP=0
 	refused 'TIMEOUT=-1: it is' TIMEOUT=-1
 	refused 'DEBUG=yes: it is 0 or 1' DEBUG=yes
+	refused 'QEMU=9: it is 10, or nothing' QEMU=9
 	refused 'no variable SCENARO; the nearest one is SCENARIO' SCENARO=boot
 	refused 'there is no NOSUCHVALUE .* the nearest one is' CONFIG=-DNOSUCHVALUE=1
 	refused 'no DMA_RETAIN_BYTE .* the nearest one is DMA_RETAIN_BYTES' CONFIG="-DPAGECACHE_NODES=64 -DDMA_RETAIN_BYTE=0"

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Functions of run.sh: one machine of machines.txt, from power-on to TAP. Needs $BUILD and $work.
+# Where the host is busy, CK_TIMEOUT_MULTIPLIER gives each machine that much more time, as it does
+# for tests on the host.
 
+source test/image/machine_monitor.sh
 firmware=${OVMF:-/usr/share/ovmf/OVMF.fd}
 
 # machine_field NAME INDEX: a column of machines.txt, from 1 on.
@@ -9,6 +12,11 @@ machine_field() {
 		!/^#/ { gsub(/^[ \t]+|[ \t]+$/, "", $1) }
 		$1 == name { gsub(/^[ \t]+|[ \t]+$/, "", $field); print $field }
 	' test/image/machines.txt
+}
+
+# machine_is NAME WORD: whether the word stands behind the machine's check.
+machine_is() {
+	[[ " $(machine_field "$1" 2) " == *" $2 "* ]]
 }
 
 machine_is_large() {
@@ -24,12 +32,13 @@ media_prepare() {
 		boot/media.sh $kind "$BUILD/weir_test.efi" "$work/test.$kind" "test=all" || return 1
 	done
 	signed_prepare || return 1
+	boot/media.sh iso "$BUILD/weir.efi" "$work/medium.iso" "" || return 1
 	"$MAKE" --no-print-directory -j"$(nproc)" BUILD="$BUILD/debug" DEBUG=1 "$BUILD/debug/weir_test.efi" || return 1
 	# An image that does not wait long for a disk, and then leaves it alone, so that a slow one
 	# has time to recover.
 	"$MAKE" --no-print-directory -j"$(nproc)" BUILD="$BUILD/impatient" LIBRARY="$BUILD/image" \
 		CONFIG="-DDRIVER_IO_TIMEOUT_MS=1000 -DPAGECACHE_RETRY_MS=120000" "$BUILD/impatient/weir_test.efi" || return 1
-	for kind in faulty-virtio faulty-nvme stuck-virtio stuck-nvme; do
+	for kind in faulty-virtio faulty-nvme stuck-virtio stuck-nvme blank; do
 		rm -f "$work/$kind.img"
 		truncate -s 16M "$work/$kind.img" || return 1
 	done
@@ -49,6 +58,8 @@ machine_boot_arguments() {
 	efi | bare) printf '%s\n' -kernel "$BUILD/weir_test.efi" -append "$2" ;;
 	debug | bare-debug) printf '%s\n' -kernel "$BUILD/debug/weir_test.efi" -append "$2" ;;
 	impatient) printf '%s\n' -kernel "$BUILD/impatient/weir_test.efi" -append "$2" ;;
+	weir) printf '%s\n' -kernel "$BUILD/weir.efi" -append "$2" ;;
+	medium) ;;
 	cd) printf '%s\n' -cdrom "$work/test.iso" ;;
 	usb)
 		printf '%s\n' -device qemu-xhci -drive "if=none,id=stick,format=raw,snapshot=on,file=$work/test.iso" \
@@ -190,42 +201,66 @@ machine_wait() {
 	wait "$1"
 }
 
-machine_run() { # NAME
-	local name=$1 check seconds boot options says status results
-	check=$(machine_field "$name" 2)
-	seconds=$(machine_field "$name" 3)
-	boot=$(machine_field "$name" 4)
-	options=$(machine_field "$name" 5)
-	says=$(machine_field "$name" 7)
-	local arguments boot_arguments firmware_arguments device_arguments=() text=
-	[ "$check" != says ] || text=$says
-	read -ra arguments <<<"$(machine_field "$name" 6)"
+# Sets $arguments: QEMU's, all but the serial port.
+machine_arguments() { # NAME
+	local check boot options firmware_arguments=() boot_arguments device_arguments=()
+	read -r check _ <<<"$(machine_field "$1" 2)"
+	boot=$(machine_field "$1" 4)
+	options=$(machine_field "$1" 5)
+	[ "$check" != monitor ] || options="scenario=boot monitor=1 $options"
+	read -ra arguments <<<"$(machine_field "$1" 6)"
 	arguments=("${arguments[@]//@work@/$work}")
-	mapfile -t firmware_arguments < <(machine_firmware_arguments "$name" "$boot")
 	if [[ " ${arguments[*]} " == *" @many@ "* ]]; then
 		read -ra arguments <<<"${arguments[*]/@many@/$(machine_many_functions)}"
 	fi
 	mapfile -t boot_arguments < <(machine_boot_arguments "$boot" "$options")
-	[[ $boot == bare* ]] || mapfile -t device_arguments < <(machine_device_arguments)
+	if [ "$check" = monitor ]; then
+		mapfile -t device_arguments < <(machine_drive_arguments)
+	elif [[ $boot != bare* ]]; then
+		mapfile -t device_arguments < <(machine_device_arguments)
+	fi
+	[[ " ${arguments[*]} " == *if=pflash* ]] || mapfile -t firmware_arguments < <(machine_firmware_arguments "$1" "$boot")
+	# A reset ends the run where the report shows it; without a report it must not look like success.
+	[ "$check" = status ] || [ "$check" = monitor ] || arguments+=(-no-reboot)
+	# The monitor's poweroff has to do as it does on a user's machine.
+	[ "$check" = monitor ] || arguments+=(-device "isa-debug-exit,iobase=0xf4,iosize=0x04")
+	arguments+=(-accel tcg -display none -net none -monitor none "${firmware_arguments[@]}" "${boot_arguments[@]}" "${device_arguments[@]}")
+}
 
-	rm -f "$work/$name.serial"
+# The QEMU that the machine wants, if it is here: what is installed, or QEMU 10 (boot/qemu10.sh).
+machine_qemu() { # NAME
+	local qemu=qemu-system-x86_64
+	if [ "${QEMU:-}" = 10 ] || machine_is "$1" qemu10; then qemu=$BUILD/qemu10/$qemu; fi
+	command -v "$qemu"
+}
+
+machine_run() { # NAME
+	local name=$1 qemu check seconds says text= status results arguments
+	rm -f "$work/$name".{serial,qemu,tap}
 	touch "$work/$name.serial"
-	[[ " ${arguments[*]} " == *" -serial "* ]] || arguments+=(-serial "file:$work/$name.serial")
-	# A reset ends the run where the report shows it; without a report it must not look like
-	# success.
-	[ "$check" = status ] || arguments+=(-no-reboot)
-
-	timeout "$seconds" qemu-system-x86_64 -accel tcg "${firmware_arguments[@]}" -display none -net none -monitor none \
-		-device isa-debug-exit,iobase=0xf4,iosize=0x04 \
-		"${arguments[@]}" "${boot_arguments[@]}" "${device_arguments[@]}" >"$work/$name.qemu" 2>&1 </dev/null &
-	machine_wait $! "$name" "$text"
+	qemu=$(machine_qemu "$name") || {
+		echo "# skipped - $name: QEMU 10 is not here; \`boot/qemu10.sh $BUILD/qemu10\` gets it, or says why not" | tee "$work/$name.tap"
+		return
+	}
+	read -r check _ <<<"$(machine_field "$name" 2)"
+	seconds=$(($(machine_field "$name" 3) * ${CK_TIMEOUT_MULTIPLIER:-1}))
+	says=$(machine_field "$name" 7)
+	[ "$check" != says ] || text=$says
+	machine_arguments "$name"
+	if [ "$check" = monitor ]; then
+		machine_talk "$name" timeout "$seconds" "$qemu" "${arguments[@]}"
+	else
+		[[ " ${arguments[*]} " == *" -serial "* ]] || arguments+=(-serial "file:$work/$name.serial")
+		timeout "$seconds" "$qemu" "${arguments[@]}" >"$work/$name.qemu" 2>&1 </dev/null &
+		machine_wait $! "$name" "$text"
+	fi
 	status=$?
 	results=$("machine_$check" "$name" $status)
 	if [ -n "$says" ] && ! machine_has_said "$name" "$says"; then
 		results+=$'\n'"not ok - $name: it does not say \"$says\""
 	fi
-	printf '%s\n' "$results"
 	if grep -q '^not ok' <<<"$results"; then
-		tr -d '\r' <"$work/$name.serial" | tail -40 | cat "$work/$name.qemu" - | sed "s/^/#   /"
+		results+=$'\n'$(tr -d '\r' <"$work/$name.serial" | tail -40 | cat "$work/$name.qemu" - | sed "s/^/#   /")
 	fi
+	printf '%s\n' "$results" | tee "$work/$name.tap"
 }

@@ -11,13 +11,14 @@
 #   hammer     ten minutes of the heap under everything at once
 #   crash      100,000 crashes, with another seed than `make test` has
 #   holds      the longest sections under locks, on a machine of 1 TB
+#   machines   the image on all machines of test/image/machines.txt, and their table in docs/HARDWARE.md
 set -uo pipefail
 
 export BUILD=${BUILD:-build} MAKE=${MAKE:-make}
 accelerator=${ACCEL:-tcg}
 work=$BUILD/long
 results=$work/results.tap
-all=(takes fuzz scenarios burst hammer crash holds)
+all=(takes fuzz scenarios burst hammer crash holds machines)
 [ $# -gt 0 ] || set -- "${all[@]}"
 for part; do
 	[[ " ${all[*]} " == *" $part "* ]] || {
@@ -110,6 +111,12 @@ part_crash() {
 
 part_holds() {
 	step "holds" 3600 "$MAKE" --no-print-directory BUILD="$BUILD" bench-holds
+}
+
+# Results of its own, one for each machine.
+part_machines() {
+	test/image/machines.sh 2>&1 | tee "$work/machines.output"
+	grep -E '^(not )?ok\b' "$work/machines.output" >>"$results" || echo "not ok - machines: no results" | tee -a "$results"
 }
 
 for part; do
