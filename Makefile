@@ -23,7 +23,7 @@ help:
 	@echo "make test       all checks and tests, on the host and in the image; with APP=folder the tests of that program"
 	@echo "make test-long  what takes longer, up to three hours: full scenarios, long fuzzing, 100 million takes; PARTS=\"takes fuzz\""
 	@echo "make test-machines  the image on all machines of test/image/machines.txt, and the table in docs/HARDWARE.md; QEMU=10 (all on it)"
-	@echo "make fuzz       libFuzzer on heap, page cache and partition tables; FUZZ_SECONDS=60 for each"
+	@echo "make fuzz       libFuzzer on heap, page cache, drivers, partition and ACPI tables; FUZZ_SECONDS=60 for each"
 	@echo "make bench      ns and instructions per operation; with TRACE=file ... (R or W and a page number a line, gzip'd or not)"
 	@echo "                miss ratios of the page cache beside LRU, ARC, S3-FIFO and the optimum; SIZES=\"20 40\" (percent of the"
 	@echo "                trace's pages), BLOCKS=0 (not what it costs to take blocks), GUARANTEE=8 (a guarantee of 1/8, idle and on loan)"

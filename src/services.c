@@ -12,6 +12,7 @@
 #include "pagecache/pagecache.h"
 #include "runtime/base/log.h"
 #include "runtime/kernel/log_disk.h"
+#include "runtime/kernel/panic.h"
 #include "runtime/kernel/power.h"
 #include "runtime/kernel/task.h"
 
@@ -90,4 +91,5 @@ void services_stop_at_power_off(uint64_t wait_ns)
 {
 	flush_wait_ns = wait_ns;
 	power_set_off_hook(power_off_prepare);
+	panic_set_end(drivers_panic_end);
 }

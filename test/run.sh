@@ -88,7 +88,7 @@ side_by_side \
 	'step "fuzz the heap, short" test/fuzz/run.sh short "$BUILD/test/fuzz_heap"' \
 	'step "fuzz DMA requests, short" test/fuzz/run.sh short "$BUILD/test/fuzz_dma"' \
 	'step "fuzz partition tables, short" test/fuzz/run.sh short "$BUILD/test/fuzz_partition"' \
-	'step "fuzz memory maps, short" test/fuzz/run.sh short "$BUILD/test/fuzz_memory_map"' \
+	'step "fuzz memory maps, drivers and ACPI tables, short" test/fuzz/run.sh short "$BUILD"/test/fuzz_{memory_map,nvme,virtio,edu,acpi}' \
 	'step "heap bench, short" test/bench/heap/short.sh' \
 	'step "build the image with clang" test/check/build.sh CC=clang' \
 	'step "build the image with debug checks" make_quietly -j"$(nproc)" DEBUG=1 BUILD="$BUILD/debug" all' \

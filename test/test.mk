@@ -13,6 +13,9 @@ PORTABLE_SOURCES := $(wildcard src/runtime/base/*.c src/heap/*.c src/heap/*/*.c 
 	$(patsubst %,src/runtime/kernel/%.c,acpi acpi_read acpi_spcr boot_heap clock_calibrate fragment interrupt_route iommu_off iommu_tables machine_check_text memory_map power_registers power_ways rtc) $(patsubst %,src/runtime/console/%.c,font framebuffer keyboard line_editor pager serial terminal uart) \
 	$(patsubst %,boot/%.c,command_line framebuffer loader_text map_convert map_lies memory_map wall_clock) src/runtime/x86_64/tsc_deadline.c src/disk_volumes.c src/volume_rules.c \
 	$(patsubst %,src/drivers/pci/%.c,pci pci_bar pci_capability pci_reason pci_reset pci_scan)
+# The drivers over a fake bus: only for tests that ask for them (test/fake/drivers/fake_bus.h).
+DRIVER_SOURCES := $(wildcard src/drivers/disk_device.c src/drivers/nvme/*.c src/drivers/virtio/*.c src/drivers/edu/*.c test/fake/drivers/*.c)
+drivers_of = $(if $(filter test/host/drivers/nvme/% test/host/drivers/virtio/%,$(1)),$(DRIVER_SOURCES))
 SANITIZE = address,undefined
 # Races need threads, and without debug checks they come often; the other tests would only be slow
 # under the thread sanitizer.
@@ -21,7 +24,7 @@ HOST_TEST_SOURCES := $(if $(filter thread,$(SANITIZE)),$(shell grep -l 'START_TE
 HOST_TESTS := $(basename $(notdir $(HOST_TEST_SOURCES)))
 BENCHES := $(patsubst test/bench/%.c,%,$(wildcard test/bench/bench_*.c))
 
-HOST_FLAGS := -std=gnu11 -Isrc -Itest -g -pthread -fno-strict-aliasing -fno-omit-frame-pointer \
+HOST_FLAGS := -std=gnu11 -Isrc -Itest -DREGISTERS_FAKED -g -pthread -fno-strict-aliasing -fno-omit-frame-pointer \
 	-Wall -Wextra -Wshadow -Werror
 CHECKED_FLAGS := $(HOST_FLAGS) -O1 $(if $(filter thread,$(SANITIZE)),,-DWEIR_DEBUG) -fsanitize=$(SANITIZE) -fno-sanitize-recover=all
 FAST_FLAGS := $(HOST_FLAGS) -O2
@@ -55,16 +58,16 @@ $(TEST_DIR)/%/portable.a:
 	$(Q)ar rcs $@ $^
 
 # Objects stay: the next build needs them.
-.SECONDARY: $(call objects,checked,$(HOST_TEST_SOURCES) $(PORTABLE_SOURCES)) \
+.SECONDARY: $(call objects,checked,$(HOST_TEST_SOURCES) $(PORTABLE_SOURCES) $(DRIVER_SOURCES)) \
 	$(call objects,fast,$(BENCHES:%=test/bench/%.c) test/bench/bench.c $(PORTABLE_SOURCES))
 
 # $(call host_test,FILE): the program of a host test, and the same without sanitizers and debug
 # checks, for what is done very often.
 define host_test
-$(TEST_DIR)/$(basename $(notdir $(1))): $(call objects,checked,$(1)) $(TEST_DIR)/checked/portable.a
+$(TEST_DIR)/$(basename $(notdir $(1))): $(call objects,checked,$(1) $(call drivers_of,$(1))) $(TEST_DIR)/checked/portable.a
 	$$(Q)$$(CC) $$(CHECKED_FLAGS) $$^ $$(CHECK_LIBS) -o $$@
 
-$(TEST_DIR)/optimized_$(basename $(notdir $(1))): $(call objects,fast,$(1)) $(TEST_DIR)/fast/portable.a
+$(TEST_DIR)/optimized_$(basename $(notdir $(1))): $(call objects,fast,$(1) $(call drivers_of,$(1))) $(TEST_DIR)/fast/portable.a
 	$$(Q)$$(CC) $$(FAST_FLAGS) $$^ $$(CHECK_LIBS) -o $$@
 endef
 $(foreach file,$(filter-out %/test_small_blocks.c,$(HOST_TEST_FILES)),$(eval $(call host_test,$(file))))
@@ -101,7 +104,7 @@ $(TEST_DIR)/fast/test/tools/crash_replay.o: FILE_FLAGS := -I.
 # Fuzz targets: each test/fuzz/fuzz_NAME.c, with the other files of the directory, is one of
 # libFuzzer's, which is clang's.
 FUZZERS := $(patsubst test/fuzz/%.c,%,$(wildcard test/fuzz/fuzz_*.c))
-FUZZ_COMMON := $(filter-out test/fuzz/fuzz_% test/fuzz/make_%,$(wildcard test/fuzz/*.c))
+FUZZ_COMMON := $(filter-out test/fuzz/fuzz_% test/fuzz/make_% test/fuzz/driver_%,$(wildcard test/fuzz/*.c))
 FUZZ_FLAGS := $(HOST_FLAGS) -O1 -DWEIR_DEBUG -fsanitize=address,undefined -fno-sanitize-recover=all
 
 $(TEST_DIR)/fuzzed/%.o: %.c | setup
@@ -109,7 +112,7 @@ $(TEST_DIR)/fuzzed/%.o: %.c | setup
 	$(Q)clang $(FUZZ_FLAGS) $(FILE_FLAGS) -MMD -MP -c $< -o $@
 
 # What is to be covered; the rest is faster without.
-$(TEST_DIR)/fuzzed/src/block/%.o $(TEST_DIR)/fuzzed/src/pagecache/%.o: FILE_FLAGS := -fsanitize=fuzzer-no-link
+$(TEST_DIR)/fuzzed/src/block/%.o $(TEST_DIR)/fuzzed/src/pagecache/%.o $(TEST_DIR)/fuzzed/src/drivers/%.o: FILE_FLAGS := -fsanitize=fuzzer-no-link
 # Without a look at what is compared: debug builds compare every word of an object.
 $(TEST_DIR)/fuzzed/src/heap/%.o: FILE_FLAGS := -fsanitize=fuzzer-no-link -fno-sanitize-coverage=trace-cmp
 $(TEST_DIR)/fuzzed/boot/%.o: FILE_FLAGS := $(EFI_FLAGS) -fshort-wchar -I. -fsanitize=fuzzer-no-link
@@ -119,7 +122,16 @@ $(TEST_DIR)/fuzzed/portable.a: $(call objects,fuzzed,$(PORTABLE_SOURCES) $(FUZZ_
 .SECONDARY: $(call objects,fuzzed,$(FUZZERS:%=test/fuzz/%.c) $(PORTABLE_SOURCES) $(FUZZ_COMMON))
 
 $(TEST_DIR)/fuzz_%: $(TEST_DIR)/fuzzed/test/fuzz/fuzz_%.o $(TEST_DIR)/fuzzed/portable.a
-	$(Q)clang $(FUZZ_FLAGS) -fsanitize=fuzzer $^ -o $@
+	$(Q)clang $(FUZZ_FLAGS) -fsanitize=fuzzer $(filter %.o,$^) $(filter %.a,$^) -o $@
+
+FUZZED_DRIVERS := $(call objects,fuzzed,$(DRIVER_SOURCES) test/fuzz/driver_requests.c)
+.SECONDARY: $(FUZZED_DRIVERS)
+$(TEST_DIR)/fuzz_nvme $(TEST_DIR)/fuzz_virtio $(TEST_DIR)/fuzz_edu: $(FUZZED_DRIVERS)
+
+FUZZED_ACPI := $(call objects,fuzzed,$(wildcard src/runtime/kernel/acpi*.c))
+.SECONDARY: $(FUZZED_ACPI)
+$(FUZZED_ACPI): FILE_FLAGS := -fsanitize=fuzzer-no-link
+$(TEST_DIR)/fuzz_acpi: $(FUZZED_ACPI)
 
 $(TEST_DIR)/make_seeds: $(call objects,fast,test/fuzz/make_seeds.c)
 	$(Q)$(CC) $(FAST_FLAGS) $^ -o $@
@@ -279,6 +291,7 @@ lint-files: $(patsubst %.c,$(BUILD)/lint/%.ok,$(LINT_SOURCES))
 
 $(BUILD)/lint/src/main.ok: $(CONFIG_VALUES)
 $(BUILD)/lint/test/bench/heap/subject_weir.ok: LINT_FLAGS += -DSUBJECT_WEIR
+$(BUILD)/lint/test/fake/drivers/fake_bus.ok: LINT_FLAGS += -DREGISTERS_FAKED
 # What only debug builds have.
 $(patsubst %,$(BUILD)/lint/%.ok,src/heap/object/objcache_debug src/heap/object/free_delay src/runtime/base/lock_order \
 	test/host/heap/object/test_heap_debug test/host/runtime/base/test_lock_order): LINT_FLAGS += -DWEIR_DEBUG

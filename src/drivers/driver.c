@@ -129,14 +129,16 @@ static status_t bind_locked(struct pci_function *function)
 
 static status_t remove_locked(struct pci_function *function)
 {
-	if (!function->driver)
+	const struct driver *const driver = function->driver;
+
+	if (!driver)
 		return STATUS_NOT_FOUND;
 	if (block_devices_retire(environment->block_devices, &function->device) != STATUS_OK) {
 		log_warn("%s: not removed: a volume is on its disk; detach the volume first", function->device.name);
 		return STATUS_BUSY;
 	}
-	function->driver->remove(function);
-	function->driver = NULL;
+	function->driver = NULL; /* first: a panic meanwhile must not call a driver that is half gone */
+	driver->remove(function);
 	function->driver_status = STATUS_GONE;
 	function_quiet(function);
 	log_info("%s: removed", function->device.name);
@@ -204,6 +206,16 @@ void drivers_stop(void)
 			pci_stop_dma(function);
 	} while (function);
 	mutex_unlock(&lock);
+}
+
+void drivers_panic_end(void)
+{
+	if (!environment)
+		return;
+	for (struct pci_function *function = pci_next(NULL); function; function = pci_next(function)) {
+		if (function->driver && function->driver->panic_end)
+			function->driver->panic_end(function);
+	}
 }
 
 struct pci_function *driver_function(const char *driver, struct pci_function *after)

@@ -46,6 +46,8 @@ struct driver {
 	status_t (*probe)(const struct driver_environment *environment, struct pci_function *function);
 	void (*remove)(struct pci_function *function);
 	void (*shutdown)(struct pci_function *function); /* for power-off, see drivers_stop; NULL: nothing to tell it */
+	/* The same after a panic, whatever it was in the middle of: no locks, no sleep. Or NULL. */
+	void (*panic_end)(struct pci_function *function);
 };
 
 /* The general heap, for the driver of this function: it knows what the driver has not freed. */
@@ -74,6 +76,12 @@ status_t drivers_start(const struct driver_environment *environment) MUST_CHECK;
  * platform_may_sleep().
  */
 void drivers_stop(void);
+
+/*
+ * After a panic, when its report is written: the devices hear that power may go, each for some
+ * seconds at most. Takes no lock.
+ */
+void drivers_panic_end(void);
 
 /*
  * One function. STATUS_BUSY: bound already; STATUS_NOT_FOUND: no driver wants it;

@@ -13,6 +13,14 @@
 #include "runtime/base/atomic.h"
 #include "runtime/base/types.h"
 
+/*
+ * On the host there is no device: a fake one answers (test/fake/drivers/fake_bus.c).
+ */
+#ifdef REGISTERS_FAKED
+#define REGISTER_ACCESS(bits)                                                                                                  \
+	uint##bits##_t register_read##bits(const volatile void *base, size_t offset);                                          \
+	void register_write##bits(volatile void *base, size_t offset, uint##bits##_t value);
+#else
 #define REGISTER_ACCESS(bits)                                                                                                  \
 	static inline uint##bits##_t register_read##bits(const volatile void *base, size_t offset)                             \
 	{                                                                                                                      \
@@ -26,6 +34,8 @@
 		atomic_thread_fence(memory_order_release);                                                                     \
 		*(volatile uint##bits##_t *)((volatile char *)base + offset) = value;                                          \
 	}
+
+#endif
 
 REGISTER_ACCESS(8)
 REGISTER_ACCESS(16)

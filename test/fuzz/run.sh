@@ -15,6 +15,7 @@ runs_of() {
 	case $1 in
 	*pagecache) echo 400 ;;
 	*heap | *dma) echo 400 ;;
+	*nvme | *virtio) echo 2000 ;;
 	*) echo 20000 ;;
 	esac
 }

@@ -115,7 +115,7 @@ IMAGE_TEST(nvme_completes_what_the_controller_says)
 	expect_equal(nvme_fake.doorbells[0], 0);
 	expect_equal(nvme_fake.doorbells[1], 1);
 	expect_equal(nvme_fake.submissions[ENTRIES - 1].dwords[0], (ENTRIES - 1) * PAGE_BYTES / SECTOR); /* in order */
-	nvme_fake_complete(1, nvme_fake.submissions[3].id, 1, 4, NVME_CODE_RANGE);
+	nvme_fake_complete(1, nvme_fake.submissions[3].id, 1, 4, NVME_CODE_RANGE | NVME_STATUS_FINAL >> 1);
 	expect_equal(nvme_fake.requests[3].request.status, STATUS_RANGE);
 	expect(!nvme_fake.nvme.common.reset_reason);
 	nvme_fake_end(test, REQUESTS);
@@ -230,12 +230,13 @@ static struct virtio_blk_queue *virtio_fake_start(void)
 	memcpy(virtio_fake.disk.common.name, "fake", 5);
 	virtio_fake.notify = UINT16_MAX;
 	queue->device = &virtio_fake.disk.common;
-	queue->limits = (struct virtio_blk_limits){ .segment_bytes_max = MIB, .segments_max = 2 };
+	queue->limits = (struct virtio_blk_limits){ .segment_bytes_max = MIB, .segments_max = 2, .indirect = true };
+	queue->slots = ENTRIES;
 	queue->tables.memory = virtio_fake.tables;
 	queue->tables.address.value = (uint64_t)virtio_fake.tables;
 	queue->headers.memory = virtio_fake.headers;
 	queue->headers.address.value = (uint64_t)virtio_fake.headers;
-	queue->ring = (struct virtqueue){ .entries = ENTRIES, .notify = &virtio_fake.notify };
+	queue->ring = (struct virtqueue){ .entries = ENTRIES, .share = 1, .notify = &virtio_fake.notify };
 	virtqueue_reset(&queue->ring, virtio_fake.ring);
 	virtio_blk_queue_init(queue, "fake", NS_PER_S);
 	disk_queue_start(&queue->disk);

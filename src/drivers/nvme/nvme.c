@@ -73,18 +73,10 @@ static void controller_read(struct nvme *nvme, const uint8_t *answer)
 
 static status_t controller_identify(struct nvme *nvme)
 {
-	struct dma *dma = nvme->common.environment->dma;
-	struct dma_coherent answer;
-	status_t status;
+	const status_t status = nvme_identify(nvme, NVME_IDENTIFY_CONTROLLER, 0);
 
-	status =
-		dma_coherent_alloc(dma, &nvme->common.function->device, NVME_IDENTIFY_BYTES, 1ull << nvme->page_shift, &answer);
-	if (status != STATUS_OK)
-		return status;
-	status = nvme_identify(nvme, NVME_IDENTIFY_CONTROLLER, 0, &answer);
 	if (status == STATUS_OK)
-		controller_read(nvme, answer.memory);
-	dma_coherent_free(dma, &answer);
+		controller_read(nvme, nvme->admin.answer.memory);
 	return status;
 }
 
@@ -131,6 +123,7 @@ static status_t controller_start(struct nvme *nvme)
 		status = nvme_namespaces_find(nvme);
 	if (status != STATUS_OK)
 		return status;
+	nvme_events_start(nvme);
 	return disk_device_watch(&nvme->common);
 }
 
@@ -140,7 +133,7 @@ static void controller_quiet(struct nvme *nvme)
 	disk_device_stop(&nvme->common);
 	if (nvme->registers && !nvme->common.gone && nvme->admin.open) {
 		nvme_queues_delete(nvme);
-		nvme_controller_shutdown(nvme);
+		nvme_controller_shutdown(nvme, NVME_CC_SHUTDOWN_NORMAL, nvme->shutdown_ns);
 	}
 	if (nvme->registers && (nvme->common.gone || nvme_controller_disable(nvme) != STATUS_OK))
 		driver_device_is_loose(nvme->common.function);
@@ -204,5 +197,6 @@ static const struct driver nvme_driver = {
 	.probe = nvme_probe,
 	.remove = nvme_remove,
 	.shutdown = nvme_shutdown,
+	.panic_end = nvme_panic_end,
 };
 DRIVER(nvme_driver);

@@ -11,7 +11,11 @@
  *    never touched on its word.
  * 2. Requests complete only when the controller has done with their memory: after its completion,
  *    after it was disabled, or after it lost the right to DMA.
- * 3. PRP lists lie beside the slots of each queue, so nothing is allocated for a request.
+ * 3. A command that failed is given to the controller again, NVME_TRIES_MAX times in all, unless
+ *    the status says that this is of no use.
+ * 4. The controller always has one command that ends with an event; the watch task shows the event
+ *    in the log, and reads the log page that explains it, since only that lets the next one through.
+ * 5. PRP lists lie beside the slots of each queue, so nothing is allocated for a request.
  *
  * Locks: each queue has its own [Q]; [NA] guards the admin queue. None is held while another one is
  * taken.
@@ -30,16 +34,23 @@ struct nvme_admin {
 	struct spinlock lock;
 	struct nvme_ring ring; /* [NA] */
 	struct nvme_ring_memory memory;
+	struct dma_coherent answer;        /* [I] what Identify and Get Log Page fill: by probe or the watch task */
 	bool open;                         /* [NA] the controller is enabled */
 	uint16_t id;                       /* [NA] of the command under way */
 	_Atomic uint32_t done;             /* [a] */
 	struct nvme_completion completion; /* [NA] */
+	bool event_asked;                  /* [NA] the controller has a command that ends with its next event */
+	_Atomic bool event_there;          /* [a] and this is it: */
+	struct nvme_completion event;      /* [NA] */
+	unsigned events;                   /* by probe or the watch task: how many there were */
 };
 
 struct nvme {
 	struct disk_device common;
 	volatile void *registers;       /* [I] */
 	uint64_t cap;                   /* [I] */
+	uint32_t version;               /* [I] NVME_VERSION */
+	uint64_t ready_pause_ns;        /* [I] before its status is read when it was disabled; mostly 0 */
 	unsigned page_shift;            /* [I] */
 	uint64_t shutdown_ns;           /* [I] */
 	uint32_t transfer_bytes_max;    /* [I] of one command */
@@ -62,7 +73,10 @@ status_t nvme_controller_disable(struct nvme *nvme) MUST_CHECK; /* afterwards it
 /* The same but for the admin queue's lock, and whether it is open: also after a panic. */
 status_t nvme_registers_enable(struct nvme *nvme) MUST_CHECK;
 status_t nvme_registers_disable(struct nvme *nvme) MUST_CHECK;
-void nvme_controller_shutdown(struct nvme *nvme);
+/* Tells it that power may go: NVME_CC_SHUTDOWN_NORMAL or _ABRUPT. Waits for its answer. */
+void nvme_controller_shutdown(struct nvme *nvme, uint32_t how, uint64_t ns);
+/* How long the registers of such a controller are left alone after it was disabled. */
+uint64_t nvme_ready_pause_ns(uint16_t vendor_id, uint16_t device_id);
 /*
  * Opens the interrupt line again, unless completions are not taken; does nothing with messages. Any
  * context.
@@ -78,7 +92,7 @@ void nvme_admin_free(struct nvme *nvme);
  */
 status_t nvme_admin_run(struct nvme *nvme, struct nvme_command *command, uint32_t *result) MUST_CHECK;
 void nvme_admin_process(struct nvme *nvme); /* takes completions; tasks and deferred work */
-status_t nvme_identify(struct nvme *nvme, unsigned what, uint32_t namespace_id, const struct dma_coherent *answer) MUST_CHECK;
+status_t nvme_identify(struct nvme *nvme, unsigned what, uint32_t namespace_id) MUST_CHECK; /* fills the answer */
 status_t nvme_queues_negotiate(struct nvme *nvme, unsigned *count) MUST_CHECK;
 status_t nvme_queues_create(struct nvme *nvme) MUST_CHECK; /* tells the controller of all queues */
 /* The two commands that tell it of one: completions first. `vector` -1: it does not interrupt. */
@@ -91,6 +105,15 @@ void nvme_queue_commands(const struct nvme_queue *queue, int vector, struct nvme
 void nvme_queues_delete(struct nvme *nvme);
 status_t nvme_admin_abort(struct nvme *nvme, unsigned queue_id, unsigned command_id) MUST_CHECK;
 
+/* Gives the controller the command that ends with its next event. False: it is not enabled. */
+bool nvme_admin_await_event(struct nvme *nvme);
+/* That event; false: there was none. */
+bool nvme_admin_take_event(struct nvme *nvme, struct nvme_completion *event);
+
+/* nvme_event.c: in probe and after a reset, and at each look of the watch task. */
+void nvme_events_start(struct nvme *nvme);
+void nvme_events_look(struct nvme *nvme);
+
 /* nvme_memory.c */
 status_t nvme_ring_alloc(struct nvme *nvme, unsigned id, unsigned entries, struct nvme_ring *ring,
 			 struct nvme_ring_memory *memory) MUST_CHECK;
@@ -102,6 +125,7 @@ void nvme_queue_free(struct nvme *nvme, struct nvme_queue *queue);
 /* nvme_panic.c: after a panic, see disk_device.h */
 status_t nvme_take_over(struct disk_device *device) MUST_CHECK;
 status_t nvme_queue_poll(struct disk_queue *queue) MUST_CHECK;
+void nvme_panic_end(struct pci_function *function); /* of struct driver */
 
 /* nvme_namespace.c */
 status_t nvme_namespaces_find(struct nvme *nvme) MUST_CHECK;

@@ -5,19 +5,27 @@
  */
 #include "nvme.h"
 #include "runtime/base/log.h"
+#include "runtime/base/string.h"
 
 #define ADMIN_ENTRIES    16
 #define ADMIN_TIMEOUT_NS (10 * NS_PER_S)
 #define POLL_NS          (2 * NS_PER_MS)
+#define EVENT_ID         0 /* of the command that ends with an event */
 
 status_t nvme_admin_alloc(struct nvme *nvme)
 {
 	spinlock_init(&nvme->admin.lock, "nvme admin");
-	return nvme_ring_alloc(nvme, 0, ADMIN_ENTRIES, &nvme->admin.ring, &nvme->admin.memory);
+	const status_t status = nvme_ring_alloc(nvme, 0, ADMIN_ENTRIES, &nvme->admin.ring, &nvme->admin.memory);
+
+	if (status != STATUS_OK)
+		return status;
+	return dma_coherent_alloc(nvme->common.environment->dma, &nvme->common.function->device, NVME_IDENTIFY_BYTES,
+				  1ull << nvme->page_shift, &nvme->admin.answer);
 }
 
 void nvme_admin_free(struct nvme *nvme)
 {
+	dma_coherent_free(nvme->common.environment->dma, &nvme->admin.answer);
 	nvme_ring_free(nvme, &nvme->admin.memory);
 }
 
@@ -30,6 +38,12 @@ static bool completion_take(struct nvme *nvme)
 
 	if (result == NVME_RING_EMPTY)
 		return false;
+	if (result == NVME_RING_TAKEN && completion.id == EVENT_ID && admin->event_asked) {
+		admin->event = completion;
+		admin->event_asked = false;
+		atomic_store(&admin->event_there, true);
+		return true;
+	}
 	if (result == NVME_RING_BROKEN || completion.id != admin->id || atomic_load(&admin->done)) {
 		admin->open = false;
 		disk_device_request_reset(&nvme->common, "completed an admin command that it does not have");
@@ -58,7 +72,9 @@ static status_t command_submit(struct nvme_admin *admin, struct nvme_command *co
 
 	spinlock_lock(&admin->lock);
 	if (admin->open) {
-		command->id = ++admin->id;
+		if (++admin->id == EVENT_ID)
+			admin->id++;
+		command->id = admin->id;
 		atomic_store(&admin->done, 0);
 		nvme_ring_push(&admin->ring, command);
 		nvme_ring_submit(&admin->ring);
@@ -84,10 +100,37 @@ static status_t command_wait(struct nvme *nvme, uint64_t deadline_ns)
 	}
 }
 
-status_t nvme_admin_run(struct nvme *nvme, struct nvme_command *command, uint32_t *result)
+bool nvme_admin_await_event(struct nvme *nvme)
+{
+	const struct nvme_command command = { .opcode = NVME_ADMIN_AWAIT_EVENT, .id = EVENT_ID };
+	struct nvme_admin *admin = &nvme->admin;
+	bool open;
+
+	spinlock_lock(&admin->lock);
+	open = admin->open;
+	if (open && !admin->event_asked) {
+		admin->event_asked = true;
+		nvme_ring_push(&admin->ring, &command);
+		nvme_ring_submit(&admin->ring);
+	}
+	spinlock_unlock(&admin->lock);
+	return open;
+}
+
+bool nvme_admin_take_event(struct nvme *nvme, struct nvme_completion *event)
+{
+	if (!atomic_exchange(&nvme->admin.event_there, false))
+		return false;
+	spinlock_lock(&nvme->admin.lock);
+	*event = nvme->admin.event;
+	spinlock_unlock(&nvme->admin.lock);
+	return true;
+}
+
+/* Once. `code`: how the controller says that it ended. */
+static status_t command_run(struct nvme *nvme, struct nvme_command *command, uint16_t *code)
 {
 	struct nvme_admin *admin = &nvme->admin;
-	uint16_t code;
 	status_t status;
 
 	status = command_submit(admin, command);
@@ -101,26 +144,45 @@ status_t nvme_admin_run(struct nvme *nvme, struct nvme_command *command, uint32_
 		spinlock_unlock(&admin->lock);
 		return status;
 	}
-	code = admin->completion.status;
+	*code = admin->completion.status;
+	return STATUS_OK;
+}
+
+status_t nvme_admin_run(struct nvme *nvme, struct nvme_command *command, uint32_t *result)
+{
+	unsigned tries = 0;
+	uint16_t code;
+
+	do {
+		const status_t status = command_run(nvme, command, &code);
+
+		if (status != STATUS_OK)
+			return status;
+	} while (nvme_status_is_passing(code) && ++tries < NVME_TRIES_MAX);
 	if (!NVME_STATUS_IS_OK(code)) {
 		log_debug("%s: admin command 0x%x failed: status type %u, code 0x%x", nvme->common.name, command->opcode,
 			  NVME_STATUS_TYPE(code), NVME_STATUS_CODE(code));
 		return nvme_status(code);
 	}
 	if (result)
-		*result = admin->completion.result;
+		*result = nvme->admin.completion.result;
 	return STATUS_OK;
 }
 
-status_t nvme_identify(struct nvme *nvme, unsigned what, uint32_t namespace_id, const struct dma_coherent *answer)
+/*
+ * Into memory that stays until the controller has been stopped: it may still answer after we gave
+ * up.
+ */
+status_t nvme_identify(struct nvme *nvme, unsigned what, uint32_t namespace_id)
 {
 	struct nvme_command command = {
 		.opcode = NVME_ADMIN_IDENTIFY,
 		.namespace_id = namespace_id,
-		.prp = { answer->address.value },
+		.prp = { nvme->admin.answer.address.value },
 		.dwords = { what },
 	};
 
+	memset(nvme->admin.answer.memory, 0, NVME_IDENTIFY_BYTES);
 	return nvme_admin_run(nvme, &command, NULL);
 }
 

@@ -13,6 +13,32 @@
 #define PAGE_SHIFT_MAX            16
 #define ADMIN_QUEUE_SIZE(entries) (((entries)-1u) << 16 | ((entries)-1u))
 
+/*
+ * Controllers whose registers must be left alone for a while after they were disabled: they do not
+ * answer a read of the status register then, which hangs the bus or makes them vanish from it. From
+ * the lists of Linux and FreeBSD, as are the 2.3 seconds.
+ */
+#define READY_PAUSE_NS (2300 * NS_PER_MS)
+static const struct {
+	uint16_t vendor_id, device_id;
+} paused[] = {
+	{ 0x1c58, 0x0003 }, /* HGST SN100: while it activates firmware */
+	{ 0x1c58, 0x0023 }, /* WDC SN200: as SN100 */
+	{ 0x1c5f, 0x0540 }, /* Memblaze PBlaze4: resets itself when it is disabled */
+	{ 0x144d, 0xa821 }, /* Samsung PM1725: fails the read */
+	{ 0x144d, 0xa822 }, /* Samsung PM1725a: as PM1725 */
+	{ 0x1bb1, 0x0100 }, /* Seagate Nytro: gives up its reset */
+};
+
+uint64_t nvme_ready_pause_ns(uint16_t vendor_id, uint16_t device_id)
+{
+	for (size_t i = 0; i < ARRAY_LENGTH(paused); i++) {
+		if (paused[i].vendor_id == vendor_id && paused[i].device_id == device_id)
+			return READY_PAUSE_NS;
+	}
+	return 0;
+}
+
 status_t nvme_controller_open(struct nvme *nvme)
 {
 	volatile void *registers;
@@ -23,6 +49,8 @@ status_t nvme_controller_open(struct nvme *nvme)
 	if (status != STATUS_OK)
 		return status;
 	nvme->cap = register_read64(registers, NVME_CAP);
+	nvme->version = register_read32(registers, NVME_VS);
+	nvme->ready_pause_ns = nvme_ready_pause_ns(nvme->common.function->vendor_id, nvme->common.function->device_id);
 	nvme->page_shift = MAX(NVME_CAP_PAGE_SHIFT_MIN(nvme->cap), (unsigned)PAGE_SHIFT);
 	if (nvme->cap == UINT64_MAX || !(nvme->cap & NVME_CAP_COMMANDS_NVM) || NVME_CAP_ENTRIES_MAX(nvme->cap) < 2) {
 		log_error("%s: capabilities 0x%llx: no NVM command set", nvme->common.name, (unsigned long long)nvme->cap);
@@ -95,6 +123,8 @@ status_t nvme_registers_disable(struct nvme *nvme)
 			log_debug("%s: was enabled and is not ready", nvme->common.name);
 		configuration &= ~(NVME_CC_ENABLE | NVME_CC_SHUTDOWN_MASK);
 		register_write32(nvme->registers, NVME_CC, configuration);
+		if (nvme->ready_pause_ns > 0)
+			driver_pause(nvme->ready_pause_ns);
 	}
 	status = status_wait(nvme, NVME_CSTS_READY, 0, ready_ns(nvme));
 	if (status != STATUS_OK)
@@ -125,19 +155,21 @@ status_t nvme_controller_enable(struct nvme *nvme)
 	if (status != STATUS_OK)
 		return status;
 	spinlock_lock(&nvme->admin.lock);
+	nvme->admin.event_asked = false;
+	atomic_store(&nvme->admin.event_there, false);
 	nvme->admin.open = true;
 	spinlock_unlock(&nvme->admin.lock);
 	return STATUS_OK;
 }
 
-void nvme_controller_shutdown(struct nvme *nvme)
+void nvme_controller_shutdown(struct nvme *nvme, uint32_t how, uint64_t ns)
 {
 	const uint32_t configuration = register_read32(nvme->registers, NVME_CC);
 
 	if (!(configuration & NVME_CC_ENABLE))
 		return;
-	register_write32(nvme->registers, NVME_CC, (configuration & ~NVME_CC_SHUTDOWN_MASK) | NVME_CC_SHUTDOWN_NORMAL);
-	if (status_wait(nvme, NVME_CSTS_SHUTDOWN_MASK, NVME_CSTS_SHUTDOWN_DONE, nvme->shutdown_ns) != STATUS_OK)
+	register_write32(nvme->registers, NVME_CC, (configuration & ~NVME_CC_SHUTDOWN_MASK) | how);
+	if (status_wait(nvme, NVME_CSTS_SHUTDOWN_MASK, NVME_CSTS_SHUTDOWN_DONE, ns) != STATUS_OK)
 		log_warn("%s: did not finish its shutdown", nvme->common.name);
 }
 

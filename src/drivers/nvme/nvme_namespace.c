@@ -20,6 +20,12 @@ struct format {
 	uint8_t performance;
 };
 
+/* What counts of the controller's answer: read once, since it may still change it. */
+struct found {
+	uint64_t blocks;
+	struct format format;
+};
+
 static void namespace_submit(struct block_device *device, struct block_request *request)
 {
 	struct nvme_namespace *disk = container_of(device, struct nvme_namespace, block);
@@ -35,14 +41,14 @@ static status_t namespace_panic_transfer(struct block_device *device, struct blo
 }
 
 /* False: this driver cannot use it; the log says why. */
-static bool namespace_is_fit(const struct nvme *nvme, uint32_t id, const uint8_t *answer, struct format *format)
+static bool namespace_is_fit(const struct nvme *nvme, uint32_t id, const uint8_t *answer, struct found *found)
 {
-	uint64_t blocks;
+	struct format *format = &found->format;
 
-	memcpy(&blocks, answer + NVME_NAMESPACE_BLOCKS, sizeof(blocks));
+	memcpy(&found->blocks, answer + NVME_NAMESPACE_BLOCKS, sizeof(found->blocks));
 	memcpy(format, answer + NVME_NAMESPACE_FORMATS + 4 * (answer[NVME_NAMESPACE_FORMAT] & NVME_FORMAT_INDEX_MASK),
 	       sizeof(*format));
-	if (blocks == 0)
+	if (found->blocks == 0)
 		return false; /* allocated, but not there */
 	if (format->metadata_bytes != 0)
 		log_warn("%s: namespace %u is formatted with %u bytes of metadata per block, which is not supported; format it "
@@ -51,7 +57,7 @@ static bool namespace_is_fit(const struct nvme *nvme, uint32_t id, const uint8_t
 	else if (format->sector_shift < SECTOR_SHIFT_MIN || format->sector_shift > SECTOR_SHIFT_MAX)
 		log_warn("%s: namespace %u has blocks of 2^%u bytes; supported are 512 to 4096", nvme->common.name, id,
 			 format->sector_shift);
-	else if (blocks > UINT64_MAX >> format->sector_shift)
+	else if (found->blocks > UINT64_MAX >> format->sector_shift)
 		log_warn("%s: namespace %u has an impossible size", nvme->common.name, id);
 	else
 		return true;
@@ -67,20 +73,19 @@ static void namespace_announce(const struct nvme *nvme, const struct nvme_namesp
 		 disk->block.read_only ? ", read-only" : "");
 }
 
-static status_t namespace_add(struct nvme *nvme, uint32_t id, const uint8_t *answer, const struct format *format)
+static status_t namespace_add(struct nvme *nvme, uint32_t id, const uint8_t *answer, const struct found *found)
 {
 	struct nvme_namespace *disk = heap_alloc(driver_heap(nvme->common.function), sizeof(*disk), 0);
-	uint64_t blocks;
+	const unsigned sector_shift = found->format.sector_shift;
 
 	if (!disk)
 		return STATUS_NO_MEMORY;
-	memcpy(&blocks, answer + NVME_NAMESPACE_BLOCKS, sizeof(blocks));
 	*disk = (struct nvme_namespace){
 		.block = {
 			.name = disk->name,
-			.size_bytes = blocks << format->sector_shift,
-			.sector_bytes = 1u << format->sector_shift,
-			.segment_alignment = 1u << format->sector_shift,
+			.size_bytes = found->blocks << sector_shift,
+			.sector_bytes = 1u << sector_shift,
+			.segment_alignment = 1u << sector_shift,
 			.segments_max = DISK_SEGMENTS_MAX,
 			.transfer_bytes_max = DISK_TRANSFER_BYTES_MAX,
 			.read_only = answer[NVME_NAMESPACE_ATTRIBUTES] & NVME_ATTRIBUTE_PROTECTED,
@@ -91,7 +96,7 @@ static status_t namespace_add(struct nvme *nvme, uint32_t id, const uint8_t *ans
 		},
 		.device = &nvme->common,
 		.id = id,
-		.sector_shift = format->sector_shift,
+		.sector_shift = sector_shift,
 		.index = (uint8_t)nvme->common.block_count,
 	};
 	format_text(disk->name, sizeof(disk->name), "%sn%u", nvme->common.name, id);
@@ -102,37 +107,36 @@ static status_t namespace_add(struct nvme *nvme, uint32_t id, const uint8_t *ans
 	return STATUS_OK;
 }
 
-static status_t namespace_probe(struct nvme *nvme, uint32_t id, const struct dma_coherent *answer)
+static status_t namespace_probe(struct nvme *nvme, uint32_t id)
 {
-	struct format format;
+	const uint8_t *answer = nvme->admin.answer.memory;
+	struct found found;
 	status_t status;
 
 	if (nvme->common.block_count == DISK_BLOCKS_MAX) {
 		log_warn("%s: more than %d namespaces; %u is ignored", nvme->common.name, DISK_BLOCKS_MAX, id);
 		return STATUS_OK;
 	}
-	memset(answer->memory, 0, NVME_IDENTIFY_BYTES);
-	status = nvme_identify(nvme, NVME_IDENTIFY_NAMESPACE, id, answer);
+	status = nvme_identify(nvme, NVME_IDENTIFY_NAMESPACE, id);
 	if (status != STATUS_OK) {
 		log_warn("%s: namespace %u cannot be identified: %s", nvme->common.name, id, status_text(status));
 		return nvme->admin.open ? STATUS_OK : status;
 	}
-	return namespace_is_fit(nvme, id, answer->memory, &format) ? namespace_add(nvme, id, answer->memory, &format)
-								   : STATUS_OK;
+	return namespace_is_fit(nvme, id, answer, &found) ? namespace_add(nvme, id, answer, &found) : STATUS_OK;
 }
 
 /*
- * Fills `ids` with the active namespaces, in rising order up to a 0; old controllers just number
- * them.
+ * Fills `ids` with the active namespaces, in rising order up to a 0. Controllers from before 1.1
+ * just number them, and do not know the list: some answer the question with something else.
  */
-static status_t ids_read(struct nvme *nvme, const struct dma_coherent *answer, uint32_t *ids, unsigned count)
+static status_t ids_read(struct nvme *nvme, uint32_t *ids, unsigned count)
 {
-	status_t status;
+	status_t status = STATUS_UNSUPPORTED;
 
-	memset(answer->memory, 0, NVME_IDENTIFY_BYTES);
-	status = nvme_identify(nvme, NVME_IDENTIFY_ACTIVE, 0, answer);
+	if (nvme->version >= NVME_VERSION(1, 1))
+		status = nvme_identify(nvme, NVME_IDENTIFY_ACTIVE, 0);
 	if (status == STATUS_OK) {
-		memcpy(ids, answer->memory, count * sizeof(*ids));
+		memcpy(ids, nvme->admin.answer.memory, count * sizeof(*ids));
 		return STATUS_OK;
 	}
 	for (unsigned i = 0; i < count; i++)
@@ -143,17 +147,11 @@ static status_t ids_read(struct nvme *nvme, const struct dma_coherent *answer, u
 status_t nvme_namespaces_find(struct nvme *nvme)
 {
 	uint32_t ids[2 * DISK_BLOCKS_MAX];
-	struct dma_coherent answer;
-	status_t status;
+	status_t status = ids_read(nvme, ids, ARRAY_LENGTH(ids));
 
-	status = dma_coherent_alloc(nvme->common.environment->dma, &nvme->common.function->device, NVME_IDENTIFY_BYTES,
-				    1ull << nvme->page_shift, &answer);
-	if (status != STATUS_OK)
-		return status;
-	status = ids_read(nvme, &answer, ids, ARRAY_LENGTH(ids));
-	for (unsigned i = 0; status == STATUS_OK && i < ARRAY_LENGTH(ids) && ids[i] != 0; i++)
-		status = namespace_probe(nvme, ids[i], &answer);
-	dma_coherent_free(nvme->common.environment->dma, &answer);
+	/* A list that does not rise ends there: names of disks are unique. */
+	for (unsigned i = 0; status == STATUS_OK && i < ARRAY_LENGTH(ids) && ids[i] > (i > 0 ? ids[i - 1] : 0); i++)
+		status = namespace_probe(nvme, ids[i]);
 	if (status == STATUS_OK && nvme->common.block_count == 0)
 		log_warn("%s: no namespace that can be used", nvme->common.name);
 	return status;

@@ -2,12 +2,15 @@
 /*
  * After a panic: the controller is disabled, which ends what was under way, and started anew with
  * the memory of its admin queue and its first I/O queue. Completions are polled, and no lock is
- * taken: all other CPUs stand still.
+ * taken: all other CPUs stand still. In the end each controller hears that power may go, since the
+ * user may switch the machine off while the report is read: it then saves what its cache and its
+ * tables need.
  */
 #include "nvme.h"
 #include "runtime/base/bits.h"
 
-#define ADMIN_NS (5 * NS_PER_S)
+#define ADMIN_NS        (5 * NS_PER_S)
+#define SHUTDOWN_MAX_NS (5 * NS_PER_S)
 
 /* STATUS_BUSY: none yet. */
 static status_t completion_poll(struct nvme_ring *ring)
@@ -66,4 +69,14 @@ status_t nvme_take_over(struct disk_device *device)
 status_t nvme_queue_poll(struct disk_queue *disk_queue)
 {
 	return completion_poll(&container_of(disk_queue, struct nvme_queue, disk)->ring);
+}
+
+/* One that was not taken over may be in the middle of commands, which an abrupt shutdown ends. */
+void nvme_panic_end(struct pci_function *function)
+{
+	struct nvme *nvme = nvme_of(function->driver_data);
+
+	if (!nvme->common.gone)
+		nvme_controller_shutdown(nvme, nvme->common.taken_over ? NVME_CC_SHUTDOWN_NORMAL : NVME_CC_SHUTDOWN_ABRUPT,
+					 MIN(nvme->shutdown_ns, SHUTDOWN_MAX_NS));
 }

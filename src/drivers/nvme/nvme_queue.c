@@ -83,6 +83,8 @@ static void queue_fill(struct disk_queue *disk_queue, unsigned slot, struct bloc
 
 	if (request->operation != BLOCK_FLUSH)
 		command_fill(queue, slot, request, &command);
+	queue->commands[slot] = command;
+	queue->tries[slot] = 1;
 	nvme_ring_push(&queue->ring, &command);
 }
 
@@ -129,6 +131,27 @@ status_t nvme_status(uint16_t status)
 	}
 }
 
+bool nvme_status_is_passing(uint16_t status)
+{
+	if (NVME_STATUS_IS_OK(status) || (status & NVME_STATUS_FINAL))
+		return false;
+	return NVME_STATUS_TYPE(status) != NVME_TYPE_GENERIC || NVME_STATUS_CODE(status) != NVME_CODE_ABORTED;
+}
+
+/*
+ * Gives the command to the controller once more, if that may help; its data and its list still lie
+ * where they did.
+ */
+static bool command_repeat(struct nvme_queue *queue, unsigned slot, uint16_t status)
+{
+	if (!nvme_status_is_passing(status) || queue->tries[slot] == NVME_TRIES_MAX)
+		return false;
+	queue->tries[slot]++;
+	nvme_ring_push(&queue->ring, &queue->commands[slot]);
+	nvme_ring_submit(&queue->ring);
+	return true;
+}
+
 /* False: there was none. A device that makes no sense is stopped, and will be reset. */
 static bool completion_take(struct nvme_queue *queue, struct list *done, struct disk_failures *failures)
 {
@@ -147,6 +170,8 @@ static bool completion_take(struct nvme_queue *queue, struct list *done, struct 
 								 : "completed a command that it does not have");
 		return false;
 	}
+	if (command_repeat(queue, completion.id, completion.status))
+		return true;
 	if (!NVME_STATUS_IS_OK(completion.status))
 		disk_failure_note(failures, namespace_of(queue, request)->name, request,
 				  NVME_STATUS_TYPE(completion.status) << 8 | NVME_STATUS_CODE(completion.status));

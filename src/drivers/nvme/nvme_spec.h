@@ -4,6 +4,9 @@
 
 #include "runtime/base/types.h"
 
+/* Version register, section 3.1.2. */
+#define NVME_VERSION(major, minor) ((uint32_t)(major) << 16 | (uint32_t)(minor) << 8)
+
 /* Controller registers, section 3.1. */
 enum nvme_register {
 	NVME_CAP = 0x00,
@@ -27,6 +30,7 @@ enum nvme_register {
 #define NVME_CC_ENABLE          1u
 #define NVME_CC_PAGE_SHIFT(s)   (((s)-12u) << 7)
 #define NVME_CC_SHUTDOWN_NORMAL (1u << 14)
+#define NVME_CC_SHUTDOWN_ABRUPT (2u << 14)
 #define NVME_CC_SHUTDOWN_MASK   (3u << 14)
 #define NVME_CC_ENTRY_SIZES     (6u << 16 | 4u << 20) /* 64 and 16 bytes */
 #define NVME_CSTS_READY         1u
@@ -60,6 +64,7 @@ struct nvme_completion {
 _Static_assert(sizeof(struct nvme_completion) == 16, "section 4.6");
 
 #define NVME_STATUS_PHASE    1u
+#define NVME_STATUS_FINAL    (1u << 15) /* "do not retry": the same command would fail again */
 #define NVME_STATUS_CODE(s)  (((s) >> 1) & 0xff)
 #define NVME_STATUS_TYPE(s)  (((s) >> 9) & 0x7)
 #define NVME_STATUS_IS_OK(s) (((s)&0xffe) == 0)
@@ -71,11 +76,13 @@ _Static_assert(sizeof(struct nvme_completion) == 16, "section 4.6");
 enum nvme_admin_opcode {
 	NVME_ADMIN_DELETE_SUBMISSION = 0x00,
 	NVME_ADMIN_CREATE_SUBMISSION = 0x01,
+	NVME_ADMIN_GET_LOG = 0x02,
 	NVME_ADMIN_DELETE_COMPLETION = 0x04,
 	NVME_ADMIN_CREATE_COMPLETION = 0x05,
 	NVME_ADMIN_IDENTIFY = 0x06,
 	NVME_ADMIN_ABORT = 0x08,
 	NVME_ADMIN_SET_FEATURES = 0x09,
+	NVME_ADMIN_AWAIT_EVENT = 0x0c,
 };
 
 enum nvme_io_opcode {
@@ -87,6 +94,7 @@ enum nvme_io_opcode {
 #define NVME_QUEUE_CONTIGUOUS 1u
 #define NVME_QUEUE_INTERRUPTS 2u
 #define NVME_FEATURE_QUEUES   0x07
+#define NVME_FEATURE_EVENTS   0x0b
 
 /* Identify, section 5.15: what is asked for, and where it lies in the 4096 bytes of the answer. */
 #define NVME_IDENTIFY_BYTES 4096
@@ -110,6 +118,28 @@ enum nvme_namespace_offset {
 	NVME_NAMESPACE_FORMAT = 26,
 	NVME_NAMESPACE_ATTRIBUTES = 99,
 	NVME_NAMESPACE_FORMATS = 128, /* 4 bytes each: metadata bytes (16), log2 of the block (8), performance (8) */
+};
+
+/* What an asynchronous event says in its result, section 5.2.1. */
+#define NVME_EVENT_TYPE(result) ((result)&0x7)
+#define NVME_EVENT_INFO(result) (((result) >> 8) & 0xff)
+#define NVME_EVENT_LOG(result)  (((result) >> 16) & 0xff)
+enum nvme_event_type {
+	NVME_EVENT_ERROR = 0,
+	NVME_EVENT_HEALTH = 1,
+	NVME_EVENT_NOTICE = 2,
+};
+
+/* The health log, section 5.14.1.2, and which bits of its critical warning are events. */
+#define NVME_LOG_HEALTH      0x02
+#define NVME_LOG_BYTES       512
+#define NVME_HEALTH_WARNINGS 0x1fu
+enum nvme_health_offset {
+	NVME_HEALTH_WARNING = 0,
+	NVME_HEALTH_KELVIN = 1, /* 2 bytes */
+	NVME_HEALTH_SPARE_PERCENT = 3,
+	NVME_HEALTH_SPARE_LOW_PERCENT = 4,
+	NVME_HEALTH_USED_PERCENT = 5,
 };
 
 #define NVME_FORMAT_INDEX_MASK   0xfu

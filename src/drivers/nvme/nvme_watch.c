@@ -44,6 +44,8 @@ void nvme_look(struct disk_device *device)
 		disk_device_request_reset(device, "fatal status");
 	else if (!(status & NVME_CSTS_READY))
 		disk_device_request_reset(device, "it is not ready any more");
+	else
+		nvme_events_look(nvme_of(device));
 }
 
 status_t nvme_halt(struct disk_device *device)
@@ -55,7 +57,11 @@ status_t nvme_halt(struct disk_device *device)
 
 status_t nvme_restart(struct disk_device *device)
 {
-	const status_t status = nvme_controller_enable(nvme_of(device));
+	status_t status = nvme_controller_enable(nvme_of(device));
 
-	return status == STATUS_OK ? nvme_queues_create(nvme_of(device)) : status;
+	if (status == STATUS_OK)
+		status = nvme_queues_create(nvme_of(device));
+	if (status == STATUS_OK)
+		nvme_events_start(nvme_of(device));
+	return status;
 }

@@ -18,10 +18,10 @@
 #define FEATURE_BLK_SIZE (1ull << 6)
 #define FEATURE_FLUSH    (1ull << 9)
 #define FEATURE_MQ       (1ull << 12)
-#define FEATURES_NEEDED  (VIRTIO_FEATURE_VERSION_1 | VIRTIO_FEATURE_INDIRECT)
+#define FEATURES_NEEDED  VIRTIO_FEATURE_VERSION_1
 #define FEATURES_WANTED                                                                                                        \
 	(FEATURE_SIZE_MAX | FEATURE_SEG_MAX | FEATURE_RO | FEATURE_BLK_SIZE | FEATURE_FLUSH | FEATURE_MQ |                     \
-	 VIRTIO_FEATURE_PLATFORM | VIRTIO_FEATURE_ORDER)
+	 VIRTIO_FEATURE_PLATFORM | VIRTIO_FEATURE_ORDER | VIRTIO_FEATURE_INDIRECT)
 
 /* The configuration, section 5.2.4. */
 enum config_field {
@@ -87,7 +87,8 @@ static status_t geometry_read(struct virtio_blk *disk)
 		return STATUS_UNSUPPORTED;
 	}
 	disk->limits.segment_bytes_max = (uint32_t)align_down(MIN(size_max, DISK_TRANSFER_BYTES_MAX), sector_bytes);
-	disk->limits.segments_max = MIN(seg_max, VIRTIO_BLK_DESCRIPTORS - 2u);
+	disk->limits.segments_max = seg_max;
+	disk->limits.indirect = (disk->virtio.features & VIRTIO_FEATURE_INDIRECT) != 0;
 	disk->block = (struct block_device){
 		.name = disk->common.name,
 		.size_bytes = align_down(capacity << SECTOR_SHIFT, sector_bytes),
@@ -157,7 +158,8 @@ static status_t disk_restart(struct disk_device *device)
 	struct virtio_blk *disk = virtio_blk_of(device);
 	status_t status;
 
-	status = virtio_negotiate(&disk->virtio, FEATURES_WANTED, FEATURES_NEEDED);
+	/* What the queues were made for. */
+	status = virtio_negotiate(&disk->virtio, disk->virtio.features, disk->virtio.features);
 	if (status == STATUS_OK)
 		status = queues_enable(disk);
 	if (status == STATUS_OK)

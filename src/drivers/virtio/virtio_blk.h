@@ -3,8 +3,8 @@
  * virtio block devices; virtio 1.1, section 5.2. One queue for each CPU where the device offers
  * several.
  *
- * 1. Each slot of a queue has a table of descriptors of its own, so nothing is allocated for a
- *    request.
+ * 1. Each slot of a queue has descriptors of its own, so nothing is allocated for a request; how
+ *    many depends on whether the device reads indirect tables (virtqueue.h).
  * 2. A device that answers what cannot be, asks for a reset, or lets a command wait too long, is
  *    reset; its requests go on afterwards, or end with STATUS_TIMEOUT after too many resets. One
  *    that cannot be reset loses the right to DMA and is gone.

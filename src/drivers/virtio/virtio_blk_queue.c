@@ -1,16 +1,23 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * A queue of a virtio disk: requests become tables of descriptors. Each slot has its own table,
- * header and status byte, allocated with the queue, and the slot's number is the entry in the
- * ring: so a completion leads to its request without a search. Virtio 1.1, section 5.2.6.
+ * header and status byte, allocated with the queue, and the slot's number is found in the ring's
+ * entry: so a completion leads to its request without a search. Virtio 1.1, section 5.2.6.
  */
 #include "virtio_blk_queue.h"
 
 #include "runtime/base/bits.h"
+#include "runtime/base/log.h"
 
 #define SECTOR_SHIFT 9
 #define HEADER_BYTES offsetof(struct virtio_blk_header, status)
 #define TABLE_BYTES  (VIRTIO_BLK_DESCRIPTORS * sizeof(struct virtqueue_descriptor))
+#define OVERHEAD     2 /* descriptors of a command beside its data: header and status */
+
+/* Without indirect tables: descriptors of a command; several commands are worth more. */
+#define SHARE_MAX 16
+#define SHARE_MIN 4
+#define SHARES    4
 
 enum request_type {
 	TYPE_READ = 0,
@@ -26,10 +33,15 @@ enum request_status {
 	REQUEST_PENDING = 0xff, /* ours: the device has written nothing */
 };
 
-/* The table of a command, while it is being filled; entry 0 is the header. */
+/*
+ * The descriptors of a command, while they are being filled; the first one is the header. The
+ * device may write to them, so what was written is not read back.
+ */
 struct table {
 	struct virtqueue_descriptor *descriptors;
+	unsigned first; /* number of descriptors[0], as the device counts */
 	unsigned count;
+	struct virtqueue_descriptor last;
 };
 
 static struct virtio_blk_header *header_of(const struct virtio_blk_queue *queue, unsigned slot)
@@ -37,15 +49,24 @@ static struct virtio_blk_header *header_of(const struct virtio_blk_queue *queue,
 	return (struct virtio_blk_header *)queue->headers.memory + slot;
 }
 
+static struct table table_of(const struct virtio_blk_queue *queue, unsigned slot)
+{
+	if (!queue->limits.indirect)
+		return (struct table){ .descriptors = virtqueue_chain(&queue->ring, slot), .first = slot * queue->ring.share };
+	return (struct table){ .descriptors = (void *)((char *)queue->tables.memory + slot * TABLE_BYTES) };
+}
+
 static void table_add(struct table *table, uint64_t address, uint32_t bytes, unsigned flags)
 {
 	const unsigned index = table->count++;
 
 	if (index > 0) {
-		table->descriptors[index - 1].flags |= VIRTQUEUE_DESCRIPTOR_NEXT;
-		table->descriptors[index - 1].next = (uint16_t)index;
+		table->last.flags |= VIRTQUEUE_DESCRIPTOR_NEXT;
+		table->last.next = (uint16_t)(table->first + index);
+		table->descriptors[index - 1] = table->last;
 	}
-	table->descriptors[index] = (struct virtqueue_descriptor){ address, bytes, (uint16_t)flags, 0 };
+	table->last = (struct virtqueue_descriptor){ address, bytes, (uint16_t)flags, 0 };
+	table->descriptors[index] = table->last;
 }
 
 /*
@@ -56,7 +77,7 @@ static bool table_extend(const struct virtio_blk_queue *queue, struct table *tab
 			 unsigned flags)
 {
 	const struct phys_range piece = disk_peek(request);
-	struct virtqueue_descriptor *last = &table->descriptors[table->count - 1];
+	struct virtqueue_descriptor *last = &table->last;
 	const bool joins = table->count > 1 && last->address + last->bytes == piece.start.value &&
 			   last->bytes < queue->limits.segment_bytes_max;
 	uint64_t bytes = MIN(piece.bytes, queue->limits.segment_bytes_max - (joins ? last->bytes : 0));
@@ -80,7 +101,7 @@ static void queue_fill(struct disk_queue *disk_queue, unsigned slot, struct bloc
 	const unsigned data_flags = request->operation == BLOCK_READ ? VIRTQUEUE_DESCRIPTOR_WRITE : 0;
 	const uint64_t header_address = queue->headers.address.value + slot * sizeof(struct virtio_blk_header);
 	struct virtio_blk_header *header = header_of(queue, slot);
-	struct table table = { (void *)((char *)queue->tables.memory + slot * TABLE_BYTES), 0 };
+	struct table table = table_of(queue, slot);
 
 	header->type = disk_target(request) == VIRTIO_BLK_IDENTIFY ? TYPE_GET_ID : types[request->operation];
 	header->sector = 0;
@@ -92,7 +113,10 @@ static void queue_fill(struct disk_queue *disk_queue, unsigned slot, struct bloc
 			;
 	}
 	table_add(&table, header_address + HEADER_BYTES, 1, VIRTQUEUE_DESCRIPTOR_WRITE);
-	virtqueue_add(&queue->ring, slot, queue->tables.address.value + slot * TABLE_BYTES, table.count);
+	if (queue->limits.indirect)
+		virtqueue_add_table(&queue->ring, slot, queue->tables.address.value + slot * TABLE_BYTES, table.count);
+	else
+		virtqueue_add(&queue->ring, slot);
 }
 
 static void queue_ring(struct disk_queue *disk_queue)
@@ -113,7 +137,7 @@ void virtio_blk_queue_init(struct virtio_blk_queue *queue, const char *name, uin
 		.name = name,
 		.timeout_ns = timeout_ns,
 		.activity = &queue->device->activity,
-		.slot_count = queue->ring.entries,
+		.slot_count = queue->slots,
 		.fill = queue_fill,
 		.ring = queue_ring,
 		.empty = virtio_blk_queue_empty,
@@ -122,31 +146,52 @@ void virtio_blk_queue_init(struct virtio_blk_queue *queue, const char *name, uin
 	disk_queue_init(&queue->disk, &config);
 }
 
+/*
+ * Divides the descriptors among slots. No command is longer than the queue has entries, with
+ * indirect tables either, section 2.6.5.3.1.
+ */
+static bool descriptors_divide(struct virtio_blk_queue *queue, unsigned entries_max)
+{
+	unsigned share = 1, entries = entries_max ? 1u << log2_floor(MIN(entries_max, VIRTIO_BLK_ENTRIES_MAX)) : 0;
+
+	if (entries <= OVERHEAD)
+		return false;
+	if (queue->limits.indirect) {
+		entries = MIN(entries, VIRTIO_BLK_DESCRIPTORS);
+	} else {
+		share = MIN(MAX(entries / SHARES, SHARE_MIN), SHARE_MAX);
+	}
+	queue->ring.entries = (uint16_t)entries;
+	queue->ring.share = (uint16_t)share;
+	queue->slots = MIN(entries / share, VIRTIO_BLK_SLOTS);
+	queue->limits.segments_max = MIN(queue->limits.segments_max, (share > 1 ? share : entries) - OVERHEAD);
+	return true;
+}
+
+static status_t memory_alloc(struct virtio_blk_queue *queue, struct dma *dma, const struct device *reader)
+{
+	status_t status = dma_coherent_alloc(dma, reader, virtqueue_layout(queue->ring.entries).bytes, 0, &queue->ring_memory);
+
+	if (status == STATUS_OK && queue->limits.indirect)
+		status = dma_coherent_alloc(dma, reader, queue->slots * TABLE_BYTES, TABLE_BYTES, &queue->tables);
+	if (status == STATUS_OK)
+		status = dma_coherent_alloc(dma, reader, queue->slots * sizeof(struct virtio_blk_header), 0, &queue->headers);
+	return status;
+}
+
 status_t virtio_blk_queue_alloc(struct disk_device *device, unsigned index, unsigned entries_max,
 				const struct virtio_blk_limits *limits)
 {
-	struct dma *dma = device->environment->dma;
-	const struct device *reader = &device->function->device;
-	struct virtio_blk_queue *queue;
-	unsigned entries;
-	status_t status;
+	struct virtio_blk_queue *queue = heap_alloc(driver_heap(device->function), sizeof(*queue), 0);
+	status_t status = STATUS_UNSUPPORTED;
 
-	if (entries_max == 0)
-		return STATUS_UNSUPPORTED;
-	entries = 1u << log2_floor(MIN(entries_max, VIRTIO_BLK_SLOTS));
-	queue = heap_alloc(driver_heap(device->function), sizeof(*queue), 0);
 	if (!queue)
 		return STATUS_NO_MEMORY;
-	*queue = (struct virtio_blk_queue){
-		.ring = { .index = (uint16_t)index, .entries = (uint16_t)entries },
-		.device = device,
-		.limits = *limits,
-	};
-	status = dma_coherent_alloc(dma, reader, virtqueue_layout(entries).bytes, 0, &queue->ring_memory);
-	if (status == STATUS_OK)
-		status = dma_coherent_alloc(dma, reader, entries * TABLE_BYTES, TABLE_BYTES, &queue->tables);
-	if (status == STATUS_OK)
-		status = dma_coherent_alloc(dma, reader, entries * sizeof(struct virtio_blk_header), 0, &queue->headers);
+	*queue = (struct virtio_blk_queue){ .ring.index = (uint16_t)index, .device = device, .limits = *limits };
+	if (descriptors_divide(queue, entries_max))
+		status = memory_alloc(queue, device->environment->dma, &device->function->device);
+	else
+		log_error("%s: queue %u has %u entries, which is too few for a command", device->name, index, entries_max);
 	if (status != STATUS_OK) {
 		virtio_blk_queue_free(queue);
 		return status;

@@ -10,6 +10,7 @@
 #include "virtqueue.h"
 
 #define VIRTIO_BLK_SLOTS       64
+#define VIRTIO_BLK_ENTRIES_MAX 1024
 #define VIRTIO_BLK_DESCRIPTORS 256 /* in the table of a slot: a page; two are for header and status */
 
 /* The target of a request. */
@@ -30,14 +31,17 @@ struct virtio_blk_header {
 struct virtio_blk_limits {
 	uint32_t segment_bytes_max; /* of one descriptor */
 	unsigned segments_max;      /* of one command */
+	bool indirect;              /* the device reads tables of descriptors */
 };
 
 struct virtio_blk_queue {
 	struct disk_queue disk;
 	struct virtqueue ring; /* [Q], except virtqueue_interrupts_off */
-	struct dma_coherent ring_memory, tables, headers;
+	struct dma_coherent ring_memory, headers;
+	struct dma_coherent tables;      /* [I] indirect ones; or nothing */
 	struct disk_device *device;      /* [I] */
-	struct virtio_blk_limits limits; /* [I] */
+	struct virtio_blk_limits limits; /* [I] as the queue's size allows */
+	unsigned slots;                  /* [I] */
 };
 
 static inline struct virtio_blk_queue *virtio_blk_queue_at(const struct disk_device *device, unsigned index)
@@ -46,7 +50,8 @@ static inline struct virtio_blk_queue *virtio_blk_queue_at(const struct disk_dev
 }
 
 /*
- * The device's queue of that index, with at most so many entries. STATUS_UNSUPPORTED: none at all.
+ * The device's queue of that index, with at most so many entries. STATUS_UNSUPPORTED: too few for a
+ * command.
  */
 status_t virtio_blk_queue_alloc(struct disk_device *device, unsigned index, unsigned entries_max,
 				const struct virtio_blk_limits *limits) MUST_CHECK;

@@ -61,6 +61,12 @@ enum capability_type {
 #define CONFIG_RETRIES 100
 #define ISR_QUEUE      1u
 
+/* Section 4.1.4: what a driver may rely on, since registers are read and written whole. */
+static uint64_t alignment_of(unsigned type)
+{
+	return type == TYPE_ISR ? 1 : type == TYPE_NOTIFY ? 2 : 4;
+}
+
 /* Maps the registers of the first usable capability of that type. */
 static status_t registers_map(struct virtio *virtio, unsigned type, uint32_t bytes_min, volatile void **registers,
 			      uint32_t *bytes, unsigned *capability)
@@ -70,16 +76,16 @@ static status_t registers_map(struct virtio *virtio, unsigned type, uint32_t byt
 
 	while ((at = pci_capability_find(function, PCI_CAPABILITY_VENDOR, at))) {
 		const unsigned bar = pci_read8(function, at + CAPABILITY_BAR);
+		const uint32_t offset = pci_read32(function, at + CAPABILITY_OFFSET);
 		const uint32_t length = pci_read32(function, at + CAPABILITY_LENGTH);
 
 		if (pci_read8(function, at + CAPABILITY_TYPE) != type || bar >= PCI_BARS || length < bytes_min)
 			continue;
-		if (function->bars[bar].io || function->bars[bar].start == 0)
+		if (function->bars[bar].io || function->bars[bar].start == 0 || !is_aligned(offset, alignment_of(type)))
 			continue; /* there may be another one */
 		*bytes = length;
 		*capability = at;
-		return pci_bar_map(function, bar, pci_read32(function, at + CAPABILITY_OFFSET), length, PCI_REGISTERS,
-				   registers);
+		return pci_bar_map(function, bar, offset, length, PCI_REGISTERS, registers);
 	}
 	return STATUS_NOT_FOUND;
 }
@@ -184,7 +190,7 @@ status_t virtio_queue_enable(struct virtio *virtio, struct virtqueue *queue, str
 	register_write16(virtio->common, QUEUE_SIZE, queue->entries);
 	notify = (uint64_t)register_read16(virtio->common, QUEUE_NOTIFY_OFFSET) * virtio->notify_multiplier;
 	register_write16(virtio->common, QUEUE_VECTOR, (uint16_t)vector);
-	if (notify + sizeof(uint16_t) > virtio->notify_bytes ||
+	if (notify + sizeof(uint16_t) > virtio->notify_bytes || !is_aligned(notify, sizeof(uint16_t)) ||
 	    register_read16(virtio->common, QUEUE_VECTOR) != (uint16_t)vector) {
 		log_error("%s: queue %u cannot be notified, or cannot interrupt", virtio->function->device.name, queue->index);
 		return STATUS_UNSUPPORTED;

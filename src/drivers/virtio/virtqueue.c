@@ -41,15 +41,20 @@ void virtqueue_reset(struct virtqueue *queue, void *memory)
 	queue->used_index = 0;
 }
 
-void virtqueue_add(struct virtqueue *queue, unsigned slot, uint64_t table, unsigned descriptors)
+void virtqueue_add(struct virtqueue *queue, unsigned slot)
+{
+	queue->available[RING_ENTRIES + queue->available_index % queue->entries] = (uint16_t)(slot * queue->share);
+	queue->available_index++;
+}
+
+void virtqueue_add_table(struct virtqueue *queue, unsigned slot, uint64_t table, unsigned descriptors)
 {
 	queue->descriptors[slot] = (struct virtqueue_descriptor){
 		.address = table,
 		.bytes = (uint32_t)(descriptors * sizeof(struct virtqueue_descriptor)),
 		.flags = VIRTQUEUE_DESCRIPTOR_INDIRECT,
 	};
-	queue->available[RING_ENTRIES + queue->available_index % queue->entries] = (uint16_t)slot;
-	queue->available_index++;
+	virtqueue_add(queue, slot);
 }
 
 void virtqueue_submit(struct virtqueue *queue)
@@ -78,9 +83,9 @@ enum virtqueue_result virtqueue_take(struct virtqueue *queue, unsigned *slot)
 	atomic_thread_fence(memory_order_acquire);
 	id = ring[queue->used_index % queue->entries].id;
 	queue->used_index++;
-	if (id >= queue->entries)
+	if (id >= queue->entries || id % queue->share != 0)
 		return VIRTQUEUE_BROKEN;
-	*slot = id;
+	*slot = id / queue->share;
 	return VIRTQUEUE_TAKEN;
 }
 

@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A split virtqueue whose entries are all indirect descriptor tables; virtio 1.1, section 2.6. The
- * entry of slot N is descriptor N. The caller locks it, except for virtqueue_interrupts_off. What
- * the device writes is checked for being in range; whether the slot is in use is the caller's to
- * know.
+ * A split virtqueue; virtio 1.1, section 2.6. Its descriptors are divided among the slots for good,
+ * so none is searched or freed. A device that reads indirect tables needs one for each slot, which
+ * points to the slot's table. Any other gets the slot's chain in the descriptors themselves, an
+ * equal share of them for each slot; then there are fewer slots, and shorter commands.
+ *
+ *	indirect:     slot N is descriptor N                       [0] [1] [2] ...       --> tables
+ *	in the ring:  slot N is descriptors N * share onwards      [0 1 2 3] [4 5 6 7] ...
+ *
+ * The caller locks it, except for virtqueue_interrupts_off. What the device writes is checked for
+ * being in range; whether the slot is in use is the caller's to know.
  */
 #pragma once
 
@@ -32,6 +38,7 @@ struct virtqueue {
 	volatile void *notify;                    /* [I] */
 	uint16_t index;                           /* [I] number of the queue */
 	uint16_t entries;                         /* [I] power of two */
+	uint16_t share;                           /* [I] descriptors of each slot; 1: indirect tables */
 	uint16_t available_index;                 /* what was added */
 	uint16_t used_index;                      /* what was taken */
 };
@@ -51,8 +58,17 @@ struct virtqueue_layout virtqueue_layout(unsigned entries);
  */
 void virtqueue_reset(struct virtqueue *queue, void *memory);
 
-/* Adds the table of `slot`; the device does not know yet. */
-void virtqueue_add(struct virtqueue *queue, unsigned slot, uint64_t table, unsigned descriptors);
+/* The descriptors of the slot; the first of them is number slot * share. */
+static inline struct virtqueue_descriptor *virtqueue_chain(const struct virtqueue *queue, unsigned slot)
+{
+	return &queue->descriptors[slot * queue->share];
+}
+
+/* Adds the slot's indirect table; the device does not know yet. */
+void virtqueue_add_table(struct virtqueue *queue, unsigned slot, uint64_t table, unsigned descriptors);
+
+/* Adds the slot's chain, which is in virtqueue_chain. */
+void virtqueue_add(struct virtqueue *queue, unsigned slot);
 
 /* Shows the device what was added, and notifies it if it wants that. */
 void virtqueue_submit(struct virtqueue *queue);

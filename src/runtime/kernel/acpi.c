@@ -180,6 +180,8 @@ void acpi_init(const struct boot_info *boot)
 	size_t entry_bytes = 0;
 	const struct acpi_header *root = acpi_open_root(boot->rsdp, &entry_bytes), *fadt;
 
+	table_count = 0;
+	power = (struct acpi_power){ 0 };
 	if (!root) {
 		log_warn("acpi: there are no tables: one CPU, no power-off");
 		return;

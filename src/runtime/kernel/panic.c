@@ -29,10 +29,16 @@
 static _Atomic uint32_t reporter;
 
 static void (*_Atomic writer)(void);
+static void (*_Atomic ending)(void);
 
 void panic_set_writer(void (*write)(void))
 {
 	atomic_store(&writer, write);
+}
+
+void panic_set_end(void (*end)(void))
+{
+	atomic_store(&ending, end);
 }
 
 /* Works on a CPU that has no per-CPU data yet. */
@@ -124,6 +130,9 @@ static _Noreturn void report(const struct interrupt_frame *frame, uint64_t frame
 	void (*const write)(void) = atomic_load(&writer);
 	if (write)
 		write();
+	void (*const end)(void) = atomic_load(&ending);
+	if (end)
+		end();
 	reading_time_give();
 	power_exit(PANIC_EXIT_STATUS);
 }

@@ -24,3 +24,6 @@ bool panic_is_active(void);
  * the report. It must not sleep, and what it waits for has a deadline. At start-up, once.
  */
 void panic_set_writer(void (*write)(void));
+
+/* What runs after that, under the same rules: devices hear that power may go. At start-up, once. */
+void panic_set_end(void (*end)(void));
