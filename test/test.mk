@@ -87,6 +87,7 @@ $(TEST_DIR)/test_heap_large: CHECK_LIBS += -Wl,--wrap=spinlock_give_way
 # The local APIC, over the test's registers.
 $(TEST_DIR)/checked/src/runtime/x86_64/apic.o: FILE_FLAGS := -include test/fake/fake_msr.h
 $(TEST_DIR)/test_apic: $(call objects,checked,src/runtime/x86_64/apic.c)
+$(TEST_DIR)/test_apic: CHECK_LIBS := $(TEST_DIR)/checked/portable.a $(CHECK_LIBS)
 
 $(TEST_DIR)/test_heap_bench: $(call objects,checked,test/bench/heap/regions.c test/bench/heap/measure.c)
 
@@ -212,8 +213,8 @@ $(TEST_DIR)/counted/%.o: %.c test/bench/holds/count.awk | setup
 
 .SECONDARY: $(call objects,counted,$(COUNTED_BENCH) $(PORTABLE_SOURCES))
 
-# No part of it has options for options_check.c to know, nor mappings for the ACPI tables.
-$(TEST_DIR)/holds: $(call objects,counted,$(COUNTED_BENCH) $(filter-out test/fake/% %/options_check.c src/runtime/kernel/acpi% src/runtime/kernel/power%,$(PORTABLE_SOURCES)))
+# No part of it has options for options_check.c to know, tables of ACPI, or a bus.
+$(TEST_DIR)/holds: $(call objects,counted,$(COUNTED_BENCH) $(filter-out test/fake/% %/options_check.c src/runtime/kernel/acpi% src/runtime/kernel/iommu% src/runtime/kernel/power% src/drivers/%,$(PORTABLE_SOURCES)))
 	$(Q)gcc $(COUNTED_FLAGS) -no-pie $(addprefix -Wl$(comma)--wrap=,memcpy memmove memset memcmp) $^ -o $@
 
 .PHONY: bench-holds

@@ -83,8 +83,8 @@ struct boot_info {
 	uint64_t wall_ns;                           /* UTC, ns since 1970, by the firmware; 0: it does not tell */
 	uint64_t wall_tsc;                          /* the time-stamp counter then */
 	uint64_t reset_system;                      /* where the runtime service ResetSystem is; 0: nowhere */
-	uint64_t exit_status;                       /* EFI_STATUS of the last ExitBootServices; not 0: the kernel must not go on */
-	const char *firmware_vendor;                /* ASCII, for the log */
+	uint64_t exit_status;        /* EFI_STATUS of the last ExitBootServices; not 0: the kernel must not go on */
+	const char *firmware_vendor; /* ASCII, for the log */
 	uint32_t firmware_revision;
 };
 
