@@ -80,11 +80,13 @@ bool reclaim_take_place(struct reclaim_job *job, const struct run_request *reque
 {
 	struct block_heap *heap = job->reclaim->blocks;
 	const uint32_t got = job->got;
-	struct window place;
+	struct window place = { 0 };
 
 	for (unsigned tries = 0; !job->displaced && job->got == got; tries++) {
 		job->displaced = tries == WINDOW_TRIES || !window_find(heap, request, &place);
-		job->place = job->displaced ? (struct window){ 0 } : place;
+		if (job->displaced)
+			place.blocks = 0;
+		job->place = place;
 		if (missing_to_keep(job, NULL) > 0)
 			break;
 		if (!job->displaced)
