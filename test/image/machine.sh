@@ -72,8 +72,8 @@ machine_boot_arguments() {
 
 # An image that firmware with these test keys starts, and one that it refuses. The keys are those of
 # Debian's package of OVMF, whose password everyone knows.
-keys=/usr/share/ovmf/PkKek-1-snakeoil
 signed_prepare() {
+	local keys=/usr/share/ovmf/PkKek-1-snakeoil
 	openssl pkey -in $keys.key -passin pass:snakeoil -out "$work/snakeoil.key" &&
 		"$MAKE" --no-print-directory BUILD="$BUILD" KEY="$work/snakeoil.key" CERT=$keys.pem "$BUILD/weir_test_signed.efi" &&
 		boot/media.sh iso "$BUILD/weir_test_signed.efi" "$work/signed.iso" "test=paging*" &&
