@@ -92,12 +92,13 @@ side_by_side \
 	'step "heap bench, short" test/bench/heap/short.sh' \
 	'step "build the image with clang" test/check/build.sh CC=clang' \
 	'step "build the image with debug checks" make_quietly -j"$(nproc)" DEBUG=1 BUILD="$BUILD/debug" all' \
-	'step "the same commit gives the same bytes" test/check/reproducible.sh'
-step "lint" make_quietly lint
+	'step "the same commit gives the same bytes" test/check/reproducible.sh' \
+	'step "lint" make_quietly lint'
 tap "image tests" test/image/run.sh
 side_by_side \
+	'tap "jobs" test/image/jobs.sh' \
 	'tap "crash" test/image/crash.sh; tap "programs" test/check/programs.sh; tap "first contact" test/check/first_contact.sh' \
-	'tap "monitor" test/image/monitor.sh; tap "signals" test/image/signals.sh; tap "log" test/image/log.sh; tap "jobs" test/image/jobs.sh' \
+	'tap "monitor" test/image/monitor.sh; tap "log" test/image/log.sh' \
 	'example instrument; example recorder' \
 	'tap "values of config.h" test/check/config.sh'
 

@@ -11,14 +11,16 @@
 #   hammer     ten minutes of the heap under everything at once
 #   crash      100,000 crashes, with another seed than `make test` has
 #   holds      the longest sections under locks, on a machine of 1 TB
-#   machines   the image on all machines of test/image/machines.txt, and their table in docs/HARDWARE.md
+#   machines   the image on all machines of test/image/machines.txt, and their table in docs/HARDWARE.md;
+#              and what takes a hand at the machine (test/image/signals.sh)
+#   model      the states of a page, in all interleavings of three actors
 set -uo pipefail
 
 export BUILD=${BUILD:-build} MAKE=${MAKE:-make}
 accelerator=${ACCEL:-tcg}
 work=$BUILD/long
 results=$work/results.tap
-all=(takes fuzz scenarios burst hammer crash holds machines)
+all=(takes fuzz scenarios burst hammer crash holds machines model)
 [ $# -gt 0 ] || set -- "${all[@]}"
 for part; do
 	[[ " ${all[*]} " == *" $part "* ]] || {
@@ -115,8 +117,15 @@ part_holds() {
 
 # Results of its own, one for each machine.
 part_machines() {
-	test/image/machines.sh 2>&1 | tee "$work/machines.output"
+	{
+		test/image/machines.sh
+		test/image/signals.sh
+	} 2>&1 | tee "$work/machines.output"
 	grep -E '^(not )?ok\b' "$work/machines.output" >>"$results" || echo "not ok - machines: no results" | tee -a "$results"
+}
+
+part_model() {
+	step "page states of three actors" 1800 test/model/run.sh long
 }
 
 for part; do
