@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * All CPUs run, and alike, whatever firmware left on. cpus= and levels= on the command line say how
- * many there are to be, and how many levels the page tables have.
+ * All CPUs run, and alike, with all that firmware left on. cpus= and levels= on the command line
+ * say how many there are to be, and how many levels the page tables have.
  */
 #include "image_test.h"
 

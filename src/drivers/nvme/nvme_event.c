@@ -54,7 +54,7 @@ static void health_log(const struct nvme *nvme, const uint8_t *health)
 		 health[NVME_HEALTH_SPARE_LOW_PERCENT], health[NVME_HEALTH_USED_PERCENT]);
 }
 
-/* Reading the page takes the event back, whatever is in it. */
+/* Reading the page takes the event back, with any content. */
 static status_t log_page_read(struct nvme *nvme, unsigned page)
 {
 	struct nvme_command command = {

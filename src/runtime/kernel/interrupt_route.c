@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* A device is better served by another CPU than not at all. */
+/*
+ * The CPU for a message: the wanted one, or else the one with the fewest vectors in use that a
+ * message reaches. A device is better served by another CPU than not at all.
+ */
 #include "interrupt_route.h"
 
 int interrupt_route(const struct interrupt_target *targets, unsigned count, int wanted)

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Brings the tables, the registers in memory and the log together. */
+/*
+ * Brings the tables, the registers in memory and the log together: each unit that a table names is
+ * mapped, turned off, and told of in one line.
+ */
 #include "iommu.h"
 
 #include "acpi.h"

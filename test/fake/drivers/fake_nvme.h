@@ -36,7 +36,7 @@ struct fake_nvme {
 	bool event_asked;
 
 	/*
-	 * Whatever is wrong with a command is the driver's fault. Not so once the device has
+	 * A command that is wrong is the driver's fault. Not so once the device has
 	 * written to rings or lists what it likes.
 	 */
 	bool strict;
@@ -55,7 +55,7 @@ struct fake_nvme {
 void fake_nvme_init(struct fake_nvme *nvme, struct fake_bus *bus);
 void fake_nvme_fini(struct fake_nvme *nvme);
 
-/* Writes a completion, whatever is in it, and interrupts. */
+/* Writes a completion, with any content, and interrupts. */
 void fake_nvme_complete(struct fake_nvme *nvme, unsigned queue, const struct nvme_completion *completion);
 
 /* An event, if the driver has asked for one. */

@@ -30,7 +30,7 @@ struct fake_virtio {
 	uint8_t *blocks;
 
 	/*
-	 * Whatever is wrong with a chain is the driver's fault. Not so once the device has
+	 * A chain that is wrong is the driver's fault. Not so once the device has
 	 * written to the rings what it likes: then it drops such a chain.
 	 */
 	bool strict;
@@ -47,5 +47,5 @@ struct fake_virtio {
 void fake_virtio_init(struct fake_virtio *virtio, struct fake_bus *bus);
 void fake_virtio_fini(struct fake_virtio *virtio);
 
-/* Writes an entry of the used ring, whatever is in it, and interrupts. */
+/* Writes an entry of the used ring, with any content, and interrupts. */
 void fake_virtio_complete(struct fake_virtio *virtio, unsigned queue, uint32_t id);

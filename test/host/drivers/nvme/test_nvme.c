@@ -375,7 +375,7 @@ START_TEST(test_keeps_memory_of_an_unanswered_command)
 }
 END_TEST
 
-/* Whatever cannot be allocated: the probe fails and leaves nothing, or does without. */
+/* Each allocation fails once: the probe fails and leaves nothing, or does without. */
 START_TEST(test_probe_without_memory)
 {
 	status_t status = STATUS_NO_MEMORY;
