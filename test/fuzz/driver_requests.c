@@ -4,6 +4,9 @@
 
 #include <string.h>
 
+#include "host/platform_host.h"
+
+#define OPERATIONS_MAX 40
 #define REQUESTS       24
 #define SEGMENTS       8
 #define SEGMENT_BYTES  (32 * KIB)
@@ -24,23 +27,6 @@ static void done(struct block_request *request)
 
 	assert(of->under_way);
 	of->under_way = false;
-}
-
-void driver_requests_begin(void)
-{
-	memset(requests, 0, sizeof(requests));
-	memory = fake_bus_alloc(SEGMENTS * SEGMENT_BYTES);
-}
-
-void driver_requests_end(void)
-{
-	for (unsigned i = 0; i < REQUESTS; i++)
-		assert(!requests[i].under_way);
-}
-
-void driver_requests_free(void)
-{
-	fake_bus_free(memory);
 }
 
 static struct block_device *disk_choose(struct fake_bus *bus, struct input *input)
@@ -74,7 +60,7 @@ static void segments_choose(struct driver_request *request, const struct block_d
 	request->request.segment_count = count;
 }
 
-void driver_request_submit(struct fake_bus *bus, struct input *input)
+static void submit(struct fake_bus *bus, struct input *input)
 {
 	struct block_device *disk = disk_choose(bus, input);
 	struct driver_request *request = requests;
@@ -95,4 +81,48 @@ void driver_request_submit(struct fake_bus *bus, struct input *input)
 	request->request.offset_bytes =
 		input_number(input, 2) % (MIN(sectors, DISK_BYTES_MAX / disk->sector_bytes) + 1) * disk->sector_bytes;
 	disk->submit(disk, &request->request);
+}
+
+static void use(struct fake_bus *bus, struct input *input)
+{
+	for (unsigned i = 0; i < OPERATIONS_MAX && !input_is_over(input); i++) {
+		if (input_byte(input) % 3 == 0)
+			fake_bus_run(bus);
+		else
+			submit(bus, input);
+	}
+	if (input_byte(input) % 4 == 3)
+		fake_bus_shutdown(bus);
+}
+
+void driver_requests_run(struct fake_bus *bus, struct input *input, const char *driver)
+{
+	static char said[64];
+
+	host_output_capture(said, sizeof(said));
+	memset(requests, 0, sizeof(requests));
+	memory = fake_bus_alloc(SEGMENTS * SEGMENT_BYTES);
+	for (unsigned times = 0; times < 2; times++) {
+		if (fake_bus_probe(bus, driver) != STATUS_OK)
+			continue;
+		use(bus, input);
+		fake_bus_remove(bus);
+		for (unsigned i = 0; i < REQUESTS; i++)
+			assert(!requests[i].under_way);
+	}
+	fake_bus_free(memory);
+}
+
+bool driver_memory_scribble(struct input *input)
+{
+	uint64_t bytes;
+	uint8_t *piece = fake_bus_piece(input_byte(input), &bytes);
+
+	if (!piece)
+		return false;
+	const uint64_t at = input_number(input, 2) % bytes, wanted = input_byte(input) % 32;
+	const uint64_t count = MIN(wanted, bytes - at);
+	for (uint64_t i = 0; i < count; i++)
+		piece[at + i] = input_byte(input);
+	return true;
 }

@@ -5,11 +5,11 @@
 #include "fake/drivers/fake_bus.h"
 #include "input.h"
 
-void driver_requests_begin(void);
+/*
+ * Twice: probes the device, submits requests and lets it run, as the input says, and removes it, or
+ * shuts it down before. What is logged meanwhile is of no interest.
+ */
+void driver_requests_run(struct fake_bus *bus, struct input *input, const char *driver);
 
-/* Submits a request to one of the disks, if there is one and a request is left. */
-void driver_request_submit(struct fake_bus *bus, struct input *input);
-
-/* When the driver has gone: all have ended. */
-void driver_requests_end(void);
-void driver_requests_free(void);
+/* Writes bytes of the input anywhere into memory that the device reads. False: there is none. */
+bool driver_memory_scribble(struct input *input);

@@ -14,8 +14,7 @@
 #include "input.h"
 #include "runtime/base/bits.h"
 
-#define OPERATIONS_MAX 40
-#define LIE            0x1f /* of the low bits of a choice: one in 32 */
+#define LIE 0x1f /* of the low bits of a choice: one in 32 */
 
 static struct input input;
 static struct fake_bus bus;
@@ -61,8 +60,6 @@ static void any_step(struct fake_device *device)
 {
 	const uint8_t kind = input_byte(&input) % 16;
 	struct nvme_completion completion;
-	uint64_t bytes;
-	uint8_t *memory;
 
 	(void)device;
 	if (kind == 15) {
@@ -75,13 +72,8 @@ static void any_step(struct fake_device *device)
 		fake_nvme_event(&nvme, (uint32_t)input_number(&input, 4));
 	} else if (kind == 13) {
 		fake_bus_interrupt(&bus, input_byte(&input) % 4);
-	} else if (kind == 12 && (memory = fake_bus_piece(input_byte(&input), &bytes))) {
-		const uint64_t at = input_number(&input, 2) % bytes, wanted = input_byte(&input) % 32;
-		const uint64_t count = MIN(wanted, bytes - at);
-
+	} else if (kind == 12 && driver_memory_scribble(&input)) {
 		nvme.strict = false;
-		for (uint64_t i = 0; i < count; i++)
-			memory[at + i] = input_byte(&input);
 	}
 }
 
@@ -114,34 +106,11 @@ static void controller_describe(void)
 	nvme.device.step = any_step;
 }
 
-static void use(void)
-{
-	for (unsigned i = 0; i < OPERATIONS_MAX && !input_is_over(&input); i++) {
-		if (input_byte(&input) % 3 == 0)
-			fake_bus_run(&bus);
-		else
-			driver_request_submit(&bus, &input);
-	}
-	if (input_byte(&input) % 4 == 3)
-		fake_bus_shutdown(&bus);
-}
-
-static char said[64]; /* what the log would say is of no interest */
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	input = (struct input){ data, size };
-	host_output_capture(said, sizeof(said));
 	controller_describe();
-	driver_requests_begin();
-	for (unsigned i = 0; i < 2; i++) {
-		if (fake_bus_probe(&bus, "nvme") != STATUS_OK)
-			continue;
-		use();
-		fake_bus_remove(&bus);
-		driver_requests_end();
-	}
-	driver_requests_free();
+	driver_requests_run(&bus, &input, "nvme");
 	fake_nvme_fini(&nvme);
 	return 0;
 }

@@ -14,9 +14,8 @@
 #include "input.h"
 #include "runtime/base/bits.h"
 
-#define OPERATIONS_MAX 40
-#define LIE            0x1f /* of the low bits of a choice: one in 32 */
-#define CAPABILITIES   0x34 /* from here on configuration space is the device's */
+#define LIE          0x1f /* of the low bits of a choice: one in 32 */
+#define CAPABILITIES 0x34 /* from here on configuration space is the device's */
 
 static struct input input;
 static struct fake_bus bus;
@@ -44,8 +43,6 @@ static uint32_t any_answer(struct fake_virtio *self, unsigned queue)
 static void any_step(struct fake_device *device)
 {
 	const uint8_t kind = input_byte(&input) % 16;
-	uint64_t bytes;
-	uint8_t *memory;
 
 	(void)device;
 	if (kind == 15) {
@@ -56,13 +53,8 @@ static void any_step(struct fake_device *device)
 		virtio.status |= input_byte(&input);
 	} else if (kind == 13) {
 		fake_bus_interrupt(&bus, input_byte(&input) % 4);
-	} else if (kind == 12 && (memory = fake_bus_piece(input_byte(&input), &bytes))) {
-		const uint64_t at = input_number(&input, 2) % bytes, wanted = input_byte(&input) % 32;
-		const uint64_t count = MIN(wanted, bytes - at);
-
+	} else if (kind == 12 && driver_memory_scribble(&input)) {
 		virtio.strict = false;
-		for (uint64_t i = 0; i < count; i++)
-			memory[at + i] = input_byte(&input);
 	}
 }
 
@@ -94,34 +86,11 @@ static void device_describe(void)
 	virtio.device.step = any_step;
 }
 
-static void use(void)
-{
-	for (unsigned i = 0; i < OPERATIONS_MAX && !input_is_over(&input); i++) {
-		if (input_byte(&input) % 3 == 0)
-			fake_bus_run(&bus);
-		else
-			driver_request_submit(&bus, &input);
-	}
-	if (input_byte(&input) % 4 == 3)
-		fake_bus_shutdown(&bus);
-}
-
-static char said[64]; /* what the log would say is of no interest */
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	input = (struct input){ data, size };
-	host_output_capture(said, sizeof(said));
 	device_describe();
-	driver_requests_begin();
-	for (unsigned i = 0; i < 2; i++) {
-		if (fake_bus_probe(&bus, "virtio") != STATUS_OK)
-			continue;
-		use();
-		fake_bus_remove(&bus);
-		driver_requests_end();
-	}
-	driver_requests_free();
+	driver_requests_run(&bus, &input, "virtio");
 	fake_virtio_fini(&virtio);
 	return 0;
 }
