@@ -2,7 +2,8 @@
 /*
  * Alloc, free, resize and drains of the general heap. The fast path is one table lookup and a pop
  * from a magazine, inlined into each function that callers use. The slow path tries, in this order:
- * a guarded object, a loaded magazine, a new block, and a free object of a larger class.
+ * a guarded object, a loaded magazine, a new block, and a free object of a larger class; where there
+ * was no block lately, that one first.
  */
 #include "general_heap_internal.h"
 #include "objcache_fast.h"
@@ -11,6 +12,9 @@
 
 /* A class up to this factor larger stands in for one that has no object left. */
 #define STAND_IN_FACTOR 4
+
+/* When a class got no block, for so long stand-ins go before the next attempt: it drains all heaps. */
+#define FULL_NS (10 * NS_PER_MS)
 
 struct objcache *general_heap_cache(struct general_heap *heap, size_t bytes, size_t alignment)
 {
@@ -82,10 +86,14 @@ static __attribute__((noinline)) void *alloc_slow(struct general_heap *heap, siz
 	void *memory = NULL;
 	if (alignment != OBJCACHE_OBJECT_MIN || bytes > GENERAL_HEAP_SMALL_BYTES) /* else that was tried */
 		memory = objcache_alloc_fast(&heap->cache[general_heap_server(heap, class)]);
+	if (!memory && platform_now_ns() < atomic_load_explicit(&heap->full_until_ns, memory_order_relaxed))
+		memory = alloc_stand_in(heap, class, bytes, alignment);
 	if (!memory)
 		memory = alloc_loading(heap, class, bytes, alignment, site);
-	if (!memory)
+	if (!memory) {
+		atomic_store_explicit(&heap->full_until_ns, platform_now_ns() + FULL_NS, memory_order_relaxed);
 		memory = alloc_stand_in(heap, class, bytes, alignment);
+	}
 	return !memory && general_heap_settle(heap) ? alloc_stand_in(heap, class, bytes, alignment) : memory;
 }
 

@@ -82,6 +82,7 @@ struct general_heap {
 	struct owner runs;                 /* owner of the runs */
 	struct guard_pool guard;
 	struct free_delay delay;
+	_Atomic uint64_t full_until_ns;  /* a class got no block lately */
 	unsigned classes;                /* [I] */
 	struct objcache *cache;          /* [I] by class, smallest first */
 	struct list *_Atomic freed_runs; /* runs that handlers freed: a stack, by `next` */

@@ -155,12 +155,7 @@ static uint64_t ask(struct reclaim *reclaim, struct cleaner *cleaner, const stru
  */
 static struct phys_addr next_place(struct reclaim *reclaim)
 {
-	const struct run_request request = {
-		.blocks = 1,
-		.owner = &reclaim->metadata->owner,
-		.placed = true,
-		.later = true,
-	};
+	const struct run_request request = { .blocks = 1, .owner = &reclaim->metadata->owner, .placed = true, .later = true };
 	struct window place;
 
 	return window_find(reclaim->blocks, &request, &place) ? place.start : (struct phys_addr){ 0 };

@@ -281,12 +281,7 @@ static bool window_can_go(struct drain *drain)
 
 static void drain_begin(struct drain *drain, struct volume *volume, const struct reclaim_target *target, uint64_t keep)
 {
-	*drain = (struct drain){
-		.volume = volume,
-		.target = target,
-		.next = target->lowest,
-		.keep = keep,
-	};
+	*drain = (struct drain){ .volume = volume, .target = target, .next = target->lowest, .keep = keep };
 	list_init(&drain->skipped);
 	atomic_fetch_add(&volume->eviction.cleaning, 1);
 }

@@ -180,6 +180,55 @@ START_TEST(larger_class_stands_in)
 }
 END_TEST
 
+static unsigned asked;
+
+static uint64_t count_and_give_nothing(struct cleaner *cleaner, const struct reclaim_target *target)
+{
+	(void)cleaner;
+	(void)target;
+	asked++;
+	return 0;
+}
+
+#define STAND_INS 1000
+
+/* Where memory is full, not each object that another one stands in for costs a drain of all heaps. */
+START_TEST(stand_ins_drain_once_in_a_while)
+{
+	struct cleaner useless = { .name = "useless", .cost = CLEANER_CLEAN, .clean = count_and_give_nothing };
+	struct phys_addr run;
+	struct owner driver;
+	uint64_t usable;
+	void *large, *small = NULL;
+
+	setup(4);
+	host_clock_set(HOST_CLOCK_MANUAL);
+	owner_init(&driver, "driver", false);
+	cleaner_register(&memory->reclaim.cleaners, &useless);
+	void *holder = general_heap_alloc(&memory->general, 128, 0);
+	(void)many_alloc(128, STAND_INS * 128, &large, &usable);
+	const struct memory_request rest = { .blocks = 3, .owner = &driver, .below_min = true };
+	ck_assert_int_eq(memory_blocks_alloc(memory, &rest, &run), STATUS_OK);
+	many_free(large);
+	asked = 0;
+	ck_assert_uint_eq(many_alloc(64, STAND_INS * 64, &small, &usable), STAND_INS);
+	ck_assert_uint_eq(usable, STAND_INS * 128);
+	const unsigned asked_once = asked;
+	host_clock_turn(NS_PER_S);
+	void *one = general_heap_alloc(&memory->general, 64, 0);
+	ck_assert_ptr_nonnull(one);
+	ck_assert_uint_eq(asked, 2 * asked_once);
+	ck_assert_uint_gt(asked_once, 0);
+	general_heap_free(&memory->general, one);
+	general_heap_free(&memory->general, holder);
+	many_free(small);
+	memory_blocks_free(memory, run);
+	cleaner_unregister(&memory->reclaim.cleaners, &useless);
+	machine_fini(&machine);
+	host_clock_set(HOST_CLOCK_REAL);
+}
+END_TEST
+
 #define THREADS 4
 
 static _Atomic unsigned running;
@@ -222,5 +271,5 @@ START_TEST(threads_share_sizes_that_come_and_go)
 END_TEST
 
 HOST_TEST_MAIN("heap_classes", little_is_added_to_what_was_asked_for, sizes_of_which_there_are_few_share_blocks,
-	       a_size_shares_blocks_again_when_most_objects_are_gone, larger_class_stands_in,
+	       a_size_shares_blocks_again_when_most_objects_are_gone, larger_class_stands_in, stand_ins_drain_once_in_a_while,
 	       threads_share_sizes_that_come_and_go)
