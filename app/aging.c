@@ -304,6 +304,7 @@ SCENARIO(aging, "a million allocations of all kinds, then capture and contiguous
 	status = testbed_begin(&aging.testbed, scenario, bytes);
 	if (status != STATUS_OK)
 		return status;
+	testbed_warm(&aging.testbed); /* as it will be after the million */
 	bytes = MIN(bytes, aging.testbed.disks.digitizer->size_bytes);
 	const uint64_t refused = run(&aging, bytes);
 	testbed_end(&aging.testbed);

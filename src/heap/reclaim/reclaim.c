@@ -191,7 +191,8 @@ uint64_t reclaim_ask_cleaners(struct reclaim_job *job, const struct reclaim_ques
 	target.under_way = &job->under_way;
 	target.deadline_ns = job->deadline_ns;
 	target.turn = &job->reclaim->lock;
-	target.urgency = job->urgency;
+	/* Two that empty their places by turns would do so into each other's without end. */
+	target.urgency = job->urgency + target.exchange;
 	while (cleaner && (blocks = question->missing(job, &target)) != 0 && cleaner->cost <= question->highest_cost &&
 	       !reclaim_is_late(job)) {
 		/*

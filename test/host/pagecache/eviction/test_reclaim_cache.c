@@ -140,6 +140,39 @@ START_TEST(runs_take_the_places_of_cold_blocks_without_copies)
 }
 END_TEST
 
+#define TAKERS 4
+
+static void take_runs(void *context, unsigned index)
+{
+	struct cache_machine *machine = context;
+	struct owner owner = { .name = "driver" };
+	struct memory_request request = { .owner = &owner, .wait = MEMORY_WAIT_FOREVER };
+	struct random random;
+	struct phys_addr run;
+
+	random_seed(&random, 6 + index);
+	for (unsigned i = 0; i < 1000; i++) {
+		request.blocks = 1 + random_below(&random, 4);
+		ck_assert_int_eq(memory_blocks_alloc(&machine->memory, &request, &run), STATUS_OK);
+		cache_machine_read(machine, random_below(&random, DISK_BYTES / PAGE_BYTES - 64) * PAGE_BYTES, 64 * PAGE_BYTES);
+		memory_blocks_free(&machine->memory, run);
+	}
+}
+
+/* No two requests empty their places into each other's without end. */
+START_TEST(threads_empty_their_places_beside_each_other)
+{
+	struct cache_machine machine;
+
+	cache_machine_init(&machine, DISK_BYTES, false);
+	cache_machine_fill(&machine);
+	host_threads_run(TAKERS, take_runs, &machine);
+	ck_assert_uint_gt(cache_machine_statistics(&machine)->moved_pages, 0);
+	ck_assert(pagecache_is_valid(&machine.pagecache));
+	cache_machine_fini(&machine);
+}
+END_TEST
+
 static uint32_t reserve_blocks(struct cache_machine *machine)
 {
 	return machine->pagecache.eviction.migration.count;
@@ -409,7 +442,7 @@ START_TEST(threads_pay_what_they_owe)
 END_TEST
 
 HOST_TEST_MAIN("reclaim_cache", cleaning_needs_no_memory, places_are_emptied_without_a_loss,
-	       runs_take_the_places_of_cold_blocks_without_copies, the_migration_reserve_is_there_for_moves,
-	       threads_use_another_disk_while_one_is_silent, threads_do_not_wait_for_a_flush_of_another_disk,
-	       a_deadline_is_kept_on_a_silent_disk, a_block_is_written_in_the_order_of_the_disk, the_rate_grows_without_a_step,
-	       threads_pay_what_they_owe)
+	       runs_take_the_places_of_cold_blocks_without_copies, threads_empty_their_places_beside_each_other,
+	       the_migration_reserve_is_there_for_moves, threads_use_another_disk_while_one_is_silent,
+	       threads_do_not_wait_for_a_flush_of_another_disk, a_deadline_is_kept_on_a_silent_disk,
+	       a_block_is_written_in_the_order_of_the_disk, the_rate_grows_without_a_step, threads_pay_what_they_owe)
