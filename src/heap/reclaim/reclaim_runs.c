@@ -135,7 +135,15 @@ static bool has_patience(struct reclaim_job *job)
 	return false;
 }
 
-/* `cheapest`: the lowest cost of the windows that had something in the way in this round. */
+/* What the blocks cost that the window still has. */
+static uint64_t cost_left(const struct reclaim_job *job, const struct window *window)
+{
+	const uint64_t free = block_heap_free_within(job->reclaim->blocks, window->start, window_last_byte(window));
+
+	return window->cost / window->blocks * (window->blocks - free);
+}
+
+/* `cheapest`: the lowest cost that is left of the windows with something in the way in this round. */
 static bool costs_too_much(struct reclaim_job *job, uint64_t cheapest, const struct window *window)
 {
 	return window->cost / PATIENCE_FACTOR > cheapest && window->cost - cheapest >= PATIENCE_COST && has_patience(job);
@@ -162,10 +170,7 @@ uint64_t reclaim_round_of_runs(struct reclaim_job *job)
 {
 	struct block_heap *heap = job->reclaim->blocks;
 	const uint64_t won_before = blocks_won(job);
-	struct run_request request = {
-		.constraints = job->request->constraints,
-		.owner = job->request->owner,
-	};
+	struct run_request request = { .constraints = job->request->constraints, .owner = job->request->owner };
 	bool asked_for_empty = false;
 	uint64_t gained = 0, cheapest = UINT64_MAX;
 	struct window window;
@@ -197,7 +202,7 @@ uint64_t reclaim_round_of_runs(struct reclaim_job *job)
 				continue;
 			if (window.cost == 0)
 				break; /* the reserve is the trouble, not the window */
-			cheapest = job->unmovable > 0 ? MIN(cheapest, window.cost) : cheapest;
+			cheapest = job->unmovable > 0 ? MIN(cheapest, cost_left(job, &window)) : cheapest;
 			failures++;
 		} else if (!asked_for_empty) {
 			/* Empty blocks of objcaches may be all that lies between movable ones. */

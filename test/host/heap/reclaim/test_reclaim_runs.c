@@ -17,7 +17,7 @@ static struct owner driver;
 #define WINDOW_BLOCKS 8
 
 struct two_windows {
-	struct cleaner cleaner;
+	struct cleaner cleaner, second;
 	struct owner owner;
 	struct phys_addr blocks[2 * WINDOW_BLOCKS]; /* by address; 0: given */
 	unsigned in_the_way;                        /* for so many calls yet */
@@ -51,6 +51,20 @@ static uint64_t give_window(struct cleaner *self, const struct reclaim_target *t
 		given += BLOCK_BYTES;
 	}
 	return given;
+}
+
+/* It finds that the block is in the way only after the other cleaner has given what else there was. */
+static uint64_t refuse_window(struct cleaner *self, const struct reclaim_target *target)
+{
+	struct two_windows *windows = container_of(self, struct two_windows, second);
+	const struct window first = { .start = windows->blocks[0], .blocks = 1 };
+
+	if (target->unmovable && first.start.value != 0 && target->lowest.value <= first.start.value &&
+	    windows->in_the_way > 0) {
+		++*target->unmovable;
+		window_exclude(&memory->blocks, &first);
+	}
+	return 0;
 }
 
 static void two_windows_init(struct two_windows *windows, unsigned in_the_way, uint32_t higher_cost)
@@ -91,6 +105,8 @@ static struct phys_addr two_windows_ask(struct two_windows *windows, enum memory
 		if (windows->blocks[i].value != 0)
 			(void)block_heap_free(&memory->blocks, windows->blocks[i]);
 	cleaner_unregister(&memory->reclaim.cleaners, &windows->cleaner);
+	if (windows->second.clean)
+		cleaner_unregister(&memory->reclaim.cleaners, &windows->second);
 	machine_fini(&machine);
 	host_clock_set(HOST_CLOCK_REAL);
 	return run;
@@ -159,5 +175,21 @@ START_TEST(a_window_that_is_nearly_empty_is_waited_for)
 }
 END_TEST
 
+/* Also if it cost as much as the other one when it was begun, and nothing has been lost but it. */
+START_TEST(a_window_that_was_emptied_costs_little)
+{
+	struct two_windows windows;
+
+	two_windows_init(&windows, 5, 0);
+	windows.comes_late = true;
+	windows.second = (struct cleaner){ .name = "second", .cost = CLEANER_CLEAN, .clean = refuse_window };
+	for (unsigned i = 0; i < 2 * WINDOW_BLOCKS; i++)
+		block_heap_set_cost(&memory->blocks, windows.blocks[i], i < WINDOW_BLOCKS ? 8000 : 10000);
+	cleaner_register(&memory->reclaim.cleaners, &windows.second);
+	ck_assert_uint_eq(two_windows_ask(&windows, MEMORY_WAIT_FOREVER).value, MACHINE_START);
+	ck_assert_uint_eq(windows.given, WINDOW_BLOCKS);
+}
+END_TEST
+
 HOST_TEST_MAIN("reclaim_runs", a_window_that_is_nearly_empty_is_waited_for, a_cold_window_is_waited_for,
-	       a_cold_window_is_not_waited_for_without_end)
+	       a_cold_window_is_not_waited_for_without_end, a_window_that_was_emptied_costs_little)
