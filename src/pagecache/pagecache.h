@@ -38,7 +38,7 @@ struct pagecache_config {
 	unsigned dirty_max_percent;       /* of what can be dirty: the limit of all volumes; more than background, at most 60 */
 	uint64_t dirty_age_ns;            /* age at which dirty pages are written */
 	uint64_t retry_ns;         /* a page that could not be written is tried again after this; 0: after dirty_age_ns */
-	unsigned move_percent;     /* a drained block with at most this share of dirty pages has them moved */
+	unsigned move_percent;     /* a drained block or window with at most this share of dirty pages has them moved */
 	uint32_t requests;         /* reserve of I/O objects, at least 2; each is 1 MB of I/O in flight */
 	uint64_t readahead_bytes;  /* of a stream ahead of its reader; 0: no readahead */
 	uint32_t cpu_frames;       /* that a CPU keeps of each volume for its next misses, at most CPU_FRAMES_MAX; 0: none */

@@ -33,6 +33,7 @@ struct drain {
 	const struct reclaim_target *target;
 	struct phys_addr next; /* of a window: the block to look at next */
 	uint64_t keep;
+	uint64_t dirty_max;  /* pages that may be moved, of a block or of all the window */
 	bool write;          /* dirty pages are not in the way: they get written */
 	struct list skipped; /* blocks that could not be emptied */
 	uint64_t claimed;    /* pages of the blocks that are isolated together */
@@ -40,12 +41,6 @@ struct drain {
 	unsigned room; /* frames that main's cursor may still go over */
 	bool over;     /* the volume is down to what it keeps */
 };
-
-/* Whether the block has few enough dirty pages to move them. */
-static bool is_movable(const struct drain *drain, const struct page_counts *counts)
-{
-	return counts->dirty <= drain->volume->pagecache->config.move_percent * PAGES_PER_BLOCK / 100;
-}
 
 /*
  * Empties a frame. A hot page that gets no frame is dropped; a dirty page takes any frame. A page
@@ -79,9 +74,9 @@ static bool empty_block(struct drain *drain, struct pageblock *pageblock)
 
 static bool empty_and_release(struct drain *drain, struct pageblock *pageblock, const struct page_counts *counts)
 {
-	if (!is_movable(drain, counts) && counts->failed == 0)
+	if (counts->dirty > drain->dirty_max && counts->failed == 0)
 		pageout_note(drain->volume, pageblock);
-	if (counts->stuck > 0 || !is_movable(drain, counts))
+	if (counts->stuck > 0 || counts->dirty > drain->dirty_max)
 		return false;
 	drain->room = MIN(drain->room + ROOM_BLOCK_FRAMES, ROOM_FRAMES_MAX);
 	return empty_block(drain, pageblock) && page_heap_release(drain->volume, pageblock);
@@ -194,12 +189,15 @@ static bool give_some(struct drain *drain)
 	return true;
 }
 
-/* Whether a block of the volume seems to be in the way of the window that it lies in. */
+/*
+ * Whether a block of the volume seems to be in the way of the window that it lies in. Dirty are all
+ * pages in the window up to this block.
+ */
 static bool is_unmovable(const struct drain *drain, const struct page_counts *counts)
 {
 	if (drain->write)
-		return counts->stuck > counts->ends || (counts->failed > 0 && !is_movable(drain, counts));
-	return counts->stuck > 0 || !is_movable(drain, counts);
+		return counts->stuck > counts->ends || (counts->failed > 0 && counts->dirty > drain->dirty_max);
+	return counts->stuck > 0 || counts->dirty > drain->dirty_max;
 }
 
 /*
@@ -255,7 +253,7 @@ static bool window_can_go(struct drain *drain)
 	struct volume *volume = drain->volume;
 	struct block_heap *blocks = memory_block_heap(volume->pagecache->memory);
 	struct window block = { .start = target->lowest, .blocks = 1 };
-	uint32_t unmovable = 0;
+	uint32_t unmovable = 0, dirty = 0;
 	uint64_t pages = 0;
 
 	for (; block.start.value < target->highest.value && !is_late(drain); block.start.value += BLOCK_BYTES) {
@@ -266,6 +264,7 @@ static bool window_can_go(struct drain *drain)
 			continue;
 		(void)replacement_count(pageblock, &counts);
 		pages += counts.cached;
+		counts.dirty = dirty += counts.dirty;
 		if (is_unmovable(drain, &counts)) {
 			window_exclude(blocks, &block);
 			unmovable++;
@@ -281,7 +280,10 @@ static bool window_can_go(struct drain *drain)
 
 static void drain_begin(struct drain *drain, struct volume *volume, const struct reclaim_target *target, uint64_t keep)
 {
+	const uint64_t bytes = target->unmovable ? target->highest.value - target->lowest.value + 1 : BLOCK_BYTES;
+
 	*drain = (struct drain){ .volume = volume, .target = target, .next = target->lowest, .keep = keep };
+	drain->dirty_max = bytes / PAGE_BYTES * volume->pagecache->config.move_percent / 100;
 	list_init(&drain->skipped);
 	atomic_fetch_add(&volume->eviction.cleaning, 1);
 }

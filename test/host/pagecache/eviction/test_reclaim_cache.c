@@ -140,6 +140,42 @@ START_TEST(runs_take_the_places_of_cold_blocks_without_copies)
 }
 END_TEST
 
+#define RUN_BLOCKS 16
+
+/* Makes 40% of every eighth block dirty: too many for a block, few for a run. */
+static void dirty_some_blocks(struct cache_machine *machine, struct random *random)
+{
+	const uint64_t pages = cache_machine_statistics(machine)->cached_pages; /* the first ones of the volume */
+
+	for (uint64_t page = 0; page < pages; page++)
+		if (cache_machine_block(machine, page) / BLOCK_BYTES % 8 == 0 && page % 5 < 2)
+			cache_machine_write(machine, random, page * PAGE_BYTES, 1);
+}
+
+/* A run that has some blocks with many dirty pages is given, without a write. */
+START_TEST(a_window_is_worth_some_moves)
+{
+	const struct memory_request request = { .blocks = RUN_BLOCKS, .owner = &(struct owner){ .name = "driver" } };
+	struct cache_machine machine;
+	struct phys_addr run;
+	struct random random;
+
+	cache_machine_init(&machine, DISK_BYTES, false);
+	random_seed(&random, 7);
+	cache_machine_fill(&machine);
+	dirty_some_blocks(&machine, &random);
+	const struct pagecache_statistics before = *cache_machine_statistics(&machine);
+	ck_assert_uint_gt(before.dirty_pages, PAGES_PER_BLOCK);
+	ck_assert_int_eq(memory_blocks_alloc(&machine.memory, &request, &run), STATUS_OK);
+	const struct pagecache_statistics after = *cache_machine_statistics(&machine);
+	ck_assert_uint_eq(after.dirty_pages, before.dirty_pages);
+	ck_assert_uint_le(before.cached_pages - after.cached_pages, RUN_BLOCKS * PAGES_PER_BLOCK);
+	ck_assert(pagecache_is_valid(&machine.pagecache));
+	memory_blocks_free(&machine.memory, run);
+	cache_machine_fini(&machine);
+}
+END_TEST
+
 #define TAKERS 4
 
 static void take_runs(void *context, unsigned index)
@@ -442,7 +478,8 @@ START_TEST(threads_pay_what_they_owe)
 END_TEST
 
 HOST_TEST_MAIN("reclaim_cache", cleaning_needs_no_memory, places_are_emptied_without_a_loss,
-	       runs_take_the_places_of_cold_blocks_without_copies, threads_empty_their_places_beside_each_other,
-	       the_migration_reserve_is_there_for_moves, threads_use_another_disk_while_one_is_silent,
-	       threads_do_not_wait_for_a_flush_of_another_disk, a_deadline_is_kept_on_a_silent_disk,
-	       a_block_is_written_in_the_order_of_the_disk, the_rate_grows_without_a_step, threads_pay_what_they_owe)
+	       runs_take_the_places_of_cold_blocks_without_copies, a_window_is_worth_some_moves,
+	       threads_empty_their_places_beside_each_other, the_migration_reserve_is_there_for_moves,
+	       threads_use_another_disk_while_one_is_silent, threads_do_not_wait_for_a_flush_of_another_disk,
+	       a_deadline_is_kept_on_a_silent_disk, a_block_is_written_in_the_order_of_the_disk, the_rate_grows_without_a_step,
+	       threads_pay_what_they_owe)
