@@ -39,7 +39,7 @@ static enum boot_pixel_format format_of_mode(const mode_information *mode)
 	}
 }
 
-static bool output_describe(const EFI_GRAPHICS_OUTPUT_PROTOCOL *output, struct boot_framebuffer *framebuffer)
+static bool output_describe(const EFI_GRAPHICS_OUTPUT_PROTOCOL *output, struct boot_info *boot)
 {
 	const mode_information *mode;
 	uint64_t bytes;
@@ -52,7 +52,10 @@ static bool output_describe(const EFI_GRAPHICS_OUTPUT_PROTOCOL *output, struct b
 	if (format_of_mode(mode) == BOOT_PIXEL_NONE || bytes == 0 || bytes > output->Mode->FrameBufferSize ||
 	    mode->HorizontalResolution > mode->PixelsPerScanLine)
 		return false;
-	*framebuffer = (struct boot_framebuffer){
+	/* The kernel cannot map it there. */
+	if (bytes > boot->direct_limit || output->Mode->FrameBufferBase > boot->direct_limit - bytes)
+		return false;
+	boot->framebuffer = (struct boot_framebuffer){
 		.base = { output->Mode->FrameBufferBase },
 		.bytes = bytes,
 		.width_pixels = mode->HorizontalResolution,
@@ -100,7 +103,7 @@ static const EFI_GUID graphics_guid = EFI_GRAPHICS_OUTPUT_PROTOCOL_GUID;
 
 /* `handles`: of graphics outputs. Looks at those alone that show the console, or that do not. */
 static bool outputs_search(const struct loader *loader, const EFI_HANDLE *handles, UINTN count, bool console, bool set_mode,
-			   struct boot_framebuffer *framebuffer)
+			   struct boot_info *boot)
 {
 	EFI_GRAPHICS_OUTPUT_PROTOCOL *output;
 
@@ -112,7 +115,7 @@ static bool outputs_search(const struct loader *loader, const EFI_HANDLE *handle
 			continue;
 		if (!set_mode && INJECTED("no-screen-mode"))
 			continue;
-		if (output_describe(output, framebuffer))
+		if (output_describe(output, boot))
 			return true;
 	}
 	return false;
@@ -126,10 +129,10 @@ void loader_find_framebuffer(const struct loader *loader, struct boot_info *boot
 
 	if (loader->services->LocateHandleBuffer(ByProtocol, (EFI_GUID *)&graphics_guid, NULL, &count, &handles) ==
 	    EFI_SUCCESS) {
-		found = outputs_search(loader, handles, count, true, false, &boot->framebuffer) ||
-			outputs_search(loader, handles, count, false, false, &boot->framebuffer) ||
-			outputs_search(loader, handles, count, true, true, &boot->framebuffer) ||
-			outputs_search(loader, handles, count, false, true, &boot->framebuffer);
+		found = outputs_search(loader, handles, count, true, false, boot) ||
+			outputs_search(loader, handles, count, false, false, boot) ||
+			outputs_search(loader, handles, count, true, true, boot) ||
+			outputs_search(loader, handles, count, false, true, boot);
 		loader->services->FreePool(handles);
 	}
 	if (!found)

@@ -124,15 +124,6 @@ static void debugger_wait(const struct loader *loader)
 		loader->services->Stall(10000);
 }
 
-/* One that the kernel cannot map is none. */
-static void framebuffer_check(struct boot_info *boot)
-{
-	const struct boot_framebuffer *framebuffer = &boot->framebuffer;
-
-	if (framebuffer->base.value >= boot->direct_limit || framebuffer->bytes > boot->direct_limit - framebuffer->base.value)
-		boot->framebuffer = (struct boot_framebuffer){ .format = BOOT_PIXEL_NONE };
-}
-
 static EFI_STATUS map_take(const struct loader *loader, struct loader_map *map, struct boot_info *boot)
 {
 	EFI_STATUS status = loader_map_prepare(loader, map);
@@ -150,11 +141,8 @@ static EFI_STATUS map_take(const struct loader *loader, struct loader_map *map, 
 static EFI_STATUS memory_check(const struct loader *loader, struct loader_map *map, struct boot_info *boot)
 {
 	uint64_t usable;
-	EFI_STATUS status;
+	EFI_STATUS status = map_take(loader, map, boot);
 
-	boot->direct_limit = direct_limit();
-	framebuffer_check(boot);
-	status = map_take(loader, map, boot);
 	if (status != EFI_SUCCESS)
 		return status;
 	usable = boot_info_bytes(boot, BOOT_MEMORY_USABLE);
@@ -209,6 +197,7 @@ EFI_STATUS efi_main(EFI_HANDLE image_handle, EFI_SYSTEM_TABLE *system)
 		return refuse(&loader, status);
 	}
 	image_describe(boot);
+	boot->direct_limit = direct_limit();
 	firmware_describe(&loader, boot);
 	loader_find_command_line(&loader, boot);
 	inject_begin(boot->command_line);

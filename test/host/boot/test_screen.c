@@ -20,7 +20,7 @@ static struct output {
 
 static UINTN output_count;
 static char printed[256];
-static struct boot_info boot;
+static struct boot_info boot = { .direct_limit = 1ull << 39 };
 
 static EFI_STATUS EFIAPI fake_locate(EFI_LOCATE_SEARCH_TYPE how, EFI_GUID *guid, void *key, UINTN *count, EFI_HANDLE **handles)
 {
@@ -66,7 +66,7 @@ static EFI_STATUS EFIAPI fake_set_mode(EFI_GRAPHICS_OUTPUT_PROTOCOL *this, UINT3
 	output->sets++;
 	output->mode.Mode = mode;
 	output->mode.Info = &output->modes[mode];
-	output->mode.FrameBufferBase = 0x80000000;
+	output->mode.FrameBufferBase = output->mode.FrameBufferBase ? output->mode.FrameBufferBase : 0x80000000;
 	output->mode.FrameBufferSize = 64 << 20;
 	return EFI_SUCCESS;
 }
@@ -200,5 +200,30 @@ START_TEST(odd_modes_are_refused)
 }
 END_TEST
 
+/* One that ends at the last address is taken, the next one is not, and another one is instead. */
+START_TEST(screens_beyond_the_cpus_addresses)
+{
+	const uint64_t bytes = 1024 * 768 * 4;
+	struct output *output = output_add(1024, 768, 1024, PixelBlueGreenRedReserved8BitPerColor);
+	const uint64_t bases[] = { boot.direct_limit - bytes + 4, boot.direct_limit - 4, boot.direct_limit, 0 - bytes,
+				   0 - 4ull };
+
+	output->mode.FrameBufferBase = boot.direct_limit - bytes;
+	search();
+	ck_assert_uint_eq(boot.framebuffer.base.value, boot.direct_limit - bytes);
+	for (unsigned i = 0; i < sizeof(bases) / sizeof(*bases); i++) {
+		output->mode.FrameBufferBase = bases[i];
+		search();
+		ck_assert_int_eq(boot.framebuffer.format, BOOT_PIXEL_NONE);
+	}
+	output_add(800, 600, 800, PixelBlueGreenRedReserved8BitPerColor);
+	search();
+	ck_assert_uint_eq(boot.framebuffer.width_pixels, 800);
+	boot.direct_limit = bytes / 4;
+	search();
+	ck_assert_int_eq(boot.framebuffer.format, BOOT_PIXEL_NONE);
+}
+END_TEST
+
 HOST_TEST_MAIN("screen", console_goes_first, console_that_cannot_be_written, mode_is_set_where_there_is_none,
-	       odd_modes_are_refused)
+	       odd_modes_are_refused, screens_beyond_the_cpus_addresses)
