@@ -32,8 +32,8 @@ size_t loader_copy_utf16(char *target, size_t size, const CHAR16 *source, size_t
 void loader_find_command_line(const struct loader *loader, struct boot_info *boot);
 
 /*
- * Fills in framebuffer. Where no screen can be used, a line on the firmware's console says so. It
- * may set a mode, which clears the screen.
+ * Fills in framebuffer, which lies below direct_limit. Where no screen can be used, a line on the
+ * firmware's console says so. It may set a mode, which clears the screen.
  */
 void loader_find_framebuffer(const struct loader *loader, struct boot_info *boot);
 
@@ -48,15 +48,15 @@ void loader_read_clock(const struct loader *loader, struct boot_info *boot);
  * exit_boot_services takes the map and leaves boot services, again if the map changed on the way;
  * when it returns EFI_SUCCESS, no service can be called any more, and when it fails, none but
  * memory services. Afterwards convert fills in memory and all memory_* of boot_info, from image,
- * pool and direct_limit there; it takes any descriptors, and gives each byte the most restrictive
- * type that one of them says. UEFI 2.10, section 7.2.3.
+ * pool, framebuffer and direct_limit there; it takes any descriptors, and gives each byte the most
+ * restrictive type that one of them says. UEFI 2.10, section 7.2.3.
  */
 struct loader_map {
 	uint8_t *descriptors;
 	UINTN descriptors_bytes; /* filled in the buffer */
 	UINTN descriptor_bytes;  /* at least that of the structure that we know */
 	UINTN capacity_bytes;
-	/* Two for each descriptor, for the image, the pool, and the memory that these lie in: */
+	/* Two for each descriptor, for screen, image, pool, and the memory that these lie in: */
 	struct boot_memory_range *ranges;
 	uint64_t *events;
 	struct phys_range ranges_memory; /* the allocation that holds both, whole pages */

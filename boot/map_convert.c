@@ -108,17 +108,32 @@ static void kernel_add(struct conversion *conversion, struct phys_range range)
 	range_add(conversion, range.start.value, range.start.value + range.bytes, BOOT_MEMORY_KERNEL);
 }
 
+/*
+ * Some firmware draws into memory that it calls free. It may lie in memory of any type, so that is
+ * no contradiction.
+ */
+static void screen_add(struct conversion *conversion, const struct boot_framebuffer *screen)
+{
+	const uint64_t limit = conversion->boot->direct_limit, start = screen->base.value;
+
+	if (screen->format == BOOT_PIXEL_NONE || start >= limit)
+		return;
+	range_add(conversion, align_down(start, PAGE_BYTES), align_up(start + MIN(screen->bytes, limit - start), PAGE_BYTES),
+		  BOOT_MEMORY_SCREEN);
+}
+
 /* Ranges that touch and are of one type become one. */
 static void range_emit(struct conversion *conversion, uint64_t start, uint64_t end, enum boot_memory_type type)
 {
-	struct boot_memory_range *ranges = conversion->map->ranges;
-	struct boot_info *boot = conversion->boot;
-	struct boot_memory_range *last = boot->memory_ranges > 0 ? &ranges[boot->memory_ranges - 1] : NULL;
+	const uint32_t count = conversion->boot->memory_ranges;
+	struct boot_memory_range *const next = conversion->map->ranges + count;
 
-	if (last && last->type == type && last->range.start.value + last->range.bytes == start)
-		last->range.bytes += end - start;
-	else
-		ranges[boot->memory_ranges++] = (struct boot_memory_range){ { { start }, end - start }, type };
+	if (count > 0 && next[-1].type == type && next[-1].range.start.value + next[-1].range.bytes == start) {
+		next[-1].range.bytes += end - start;
+		return;
+	}
+	*next = (struct boot_memory_range){ { { start }, end - start }, type };
+	conversion->boot->memory_ranges = count + 1;
 }
 
 /* What the open descriptors say of the memory up to the next event. */
@@ -131,7 +146,7 @@ static void open_emit(struct conversion *conversion, const uint32_t *open, uint6
 		if (open[type] == 0)
 			continue;
 		highest = type;
-		types += type != BOOT_MEMORY_KERNEL;
+		types += type < BOOT_MEMORY_SCREEN;
 	}
 	if (highest >= 0 && start < end)
 		range_emit(conversion, start, end, (enum boot_memory_type)highest);
@@ -166,6 +181,7 @@ void loader_map_convert(const struct loader_map *map, struct boot_info *boot)
 		memcpy(&descriptor, map->descriptors + map->descriptors_bytes - left, sizeof(descriptor));
 		descriptor_add(&conversion, &descriptor);
 	}
+	screen_add(&conversion, &boot->framebuffer);
 	kernel_add(&conversion, boot->image);
 	kernel_add(&conversion, map->ranges_memory);
 	kernel_add(&conversion, boot->pool);

@@ -16,8 +16,8 @@
 /* How many more descriptors there may be when boot services are left than there are now. */
 #define DESCRIPTORS_MORE 16
 
-/* The image, the memory of the ranges, and the pool. */
-#define KERNEL_RANGES 3
+/* The screen, the image, the memory of the ranges, and the pool. */
+#define RANGES_OF_OURS 4
 
 static EFI_STATUS pages_alloc(const struct loader *loader, uint64_t bytes, void **memory)
 {
@@ -33,7 +33,7 @@ static EFI_STATUS pages_alloc(const struct loader *loader, uint64_t bytes, void 
 /* Each descriptor may be the start and the end of a range, and makes two events. */
 static EFI_STATUS ranges_alloc(const struct loader *loader, struct loader_map *map)
 {
-	const uint64_t descriptors = map->capacity_bytes / sizeof(EFI_MEMORY_DESCRIPTOR) + KERNEL_RANGES;
+	const uint64_t descriptors = map->capacity_bytes / sizeof(EFI_MEMORY_DESCRIPTOR) + RANGES_OF_OURS;
 	const uint64_t bytes = 2 * descriptors * (sizeof(*map->ranges) + sizeof(*map->events));
 	void *memory;
 	EFI_STATUS status = pages_alloc(loader, bytes, &memory);

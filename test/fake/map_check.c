@@ -9,10 +9,10 @@
 #include "runtime/base/assert.h"
 #include "runtime/base/bits.h"
 
-#define NO_TYPE           (-1)
-#define SMALL_PAGES       1024u
-#define MAP_KERNEL_RANGES 3
-#define MAP_TYPES         15
+#define NO_TYPE            (-1)
+#define SMALL_PAGES        1024u
+#define MAP_RANGES_OF_OURS 4
+#define MAP_TYPES          15
 
 #define WRITE_BACK      0x8ull
 #define NON_VOLATILE    0x8000ull
@@ -71,6 +71,13 @@ static bool range_has(const struct phys_range *range, uint64_t page)
 	return page * PAGE_BYTES - range->start.value < range->bytes;
 }
 
+static bool range_touches(const struct phys_range *range, uint64_t page)
+{
+	const uint64_t first = page * PAGE_BYTES;
+
+	return range->bytes > 0 && range->start.value < first + PAGE_BYTES && first < range->start.value + range->bytes;
+}
+
 /* Sets whether two descriptors say different things. */
 static int model_type(const struct map_case *map, const struct phys_range *tables, uint64_t page, bool *overlaps)
 {
@@ -85,7 +92,7 @@ static int model_type(const struct map_case *map, const struct phys_range *table
 	}
 	if (range_has(&map->image, page) || range_has(&map->pool, page) || range_has(tables, page))
 		return BOOT_MEMORY_KERNEL;
-	return highest;
+	return range_touches(&map->screen, page) ? BOOT_MEMORY_SCREEN : highest;
 }
 
 static int result_type(const struct boot_info *boot, uint64_t page)
@@ -141,6 +148,22 @@ static void order_check(const struct map_case *map, const struct boot_info *boot
 	}
 }
 
+/* Free memory that the CPU does not reach. */
+static uint64_t unreachable_bytes(const struct map_case *map)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < map->count; i++) {
+		const struct map_descriptor *descriptor = &map->descriptors[i];
+		const unsigned __int128 start = descriptor->start,
+					end = start + (unsigned __int128)descriptor->pages * PAGE_BYTES;
+
+		if (descriptor_type(descriptor) == BOOT_MEMORY_USABLE && end <= UINT64_MAX && end > map->limit)
+			bytes += (uint64_t)(end - MAX(start, map->limit));
+	}
+	return bytes;
+}
+
 static void result_check(const struct map_case *map, const struct loader_map *tables, const struct boot_info *boot)
 {
 	uint32_t mended = 0;
@@ -160,6 +183,7 @@ static void result_check(const struct map_case *map, const struct loader_map *ta
 	}
 	pages_around_check(map, tables, boot, map->limit);
 	assert(boot->memory_mended == mended);
+	assert(boot->memory_unreachable_bytes == unreachable_bytes(map));
 	if (map->limit <= SMALL_PAGES * PAGE_BYTES)
 		all_pages_check(map, tables, boot);
 }
@@ -179,13 +203,15 @@ static void descriptors_write(const struct map_case *map, uint8_t *place)
 	}
 }
 
+/* Behind the last descriptor lies nearly all of another one. */
 void map_check(const struct map_case *map)
 {
-	const uint64_t events = 2ull * (map->count + MAP_KERNEL_RANGES);
+	const uint64_t events = 2ull * (map->count + MAP_RANGES_OF_OURS);
+	const size_t descriptors_bytes = (size_t)(map->count + 1) * map->stride_bytes - 1;
 	struct boot_info *boot = calloc(1, sizeof(*boot));
 	struct loader_map tables = {
-		.descriptors = malloc((size_t)map->count * map->stride_bytes + 1),
-		.descriptors_bytes = (size_t)map->count * map->stride_bytes,
+		.descriptors = calloc(1, descriptors_bytes),
+		.descriptors_bytes = descriptors_bytes,
 		.descriptor_bytes = map->stride_bytes,
 		.ranges = malloc(events * sizeof(*tables.ranges)),
 		.events = malloc(events * sizeof(*tables.events)),
@@ -193,9 +219,14 @@ void map_check(const struct map_case *map)
 
 	boot->image = map->image;
 	boot->pool = map->pool;
+	if (map->screen.bytes > 0)
+		boot->framebuffer = (struct boot_framebuffer){ .base = map->screen.start,
+							       .bytes = map->screen.bytes,
+							       .format = BOOT_PIXEL_BGRX };
 	boot->direct_limit = map->limit;
 	descriptors_write(map, tables.descriptors);
 	loader_map_convert(&tables, boot);
+	loader_map_convert(&tables, boot); /* as the loader does, before and after it left boot services */
 	result_check(map, &tables, boot);
 	free(tables.descriptors);
 	free(tables.ranges);

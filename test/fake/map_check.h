@@ -25,6 +25,7 @@ struct map_case {
 	uint64_t limit;        /* a multiple of pages */
 	struct phys_range image;
 	struct phys_range pool;
+	struct phys_range screen; /* empty: none */
 };
 
 /* Converts the map, and panics where the result is not that of the model. */

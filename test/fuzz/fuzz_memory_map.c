@@ -38,6 +38,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	map.limit = PAGE_BYTES << input_below(&input, 36);
 	map.image = range_read(&input);
 	map.pool = range_read(&input);
+	map.screen = range_read(&input);
 	for (map.count = 0; map.count < MAP_DESCRIPTORS_MAX && !input_is_over(&input); map.count++)
 		descriptor_read(&input, &map.descriptors[map.count]);
 	map_check(&map);

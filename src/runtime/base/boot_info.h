@@ -26,6 +26,7 @@ enum boot_memory_type {
 	BOOT_MEMORY_PERSISTENT, /* keeps its content without power, which may be data of another system */
 	BOOT_MEMORY_BROKEN,     /* with errors */
 	BOOT_MEMORY_MMIO,       /* device registers, and types that are not known */
+	BOOT_MEMORY_SCREEN,     /* the framebuffer, wherever it lies */
 	BOOT_MEMORY_KERNEL,     /* the image and everything that the loader allocated for it */
 	BOOT_MEMORY_TYPES,
 };

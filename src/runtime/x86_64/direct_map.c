@@ -81,7 +81,6 @@ void direct_map_framebuffer(const struct boot_framebuffer *framebuffer)
 	uint64_t start = align_down(framebuffer->base.value, PAGE_BYTES);
 	uint64_t end = align_up(framebuffer->base.value + framebuffer->bytes, PAGE_BYTES);
 
-	/* With integrated graphics it may lie in what is mapped as RAM already. */
-	if (framebuffer->format != BOOT_PIXEL_NONE && !paging_translate(start, NULL, NULL))
+	if (framebuffer->format != BOOT_PIXEL_NONE)
 		start_up_map(start, end, PAGING_WRITE | PAGING_WRITE_COMBINING);
 }

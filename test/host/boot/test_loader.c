@@ -21,6 +21,9 @@ static struct {
 	struct descriptor map[DESCRIPTORS_MAX];
 	UINTN map_count;
 	UINTN key;
+	EFI_STATUS map_status; /* of GetMemoryMap, from the call `map_fails_at` on */
+	unsigned map_fails_at, map_calls;
+	UINTN descriptor_bytes; /* what it says; 0: the truth */
 	unsigned failing_exits; /* calls of ExitBootServices that still find a changed map */
 	bool map_grows;
 	unsigned exits;
@@ -37,8 +40,10 @@ static EFI_STATUS EFIAPI fake_get_memory_map(UINTN *bytes, EFI_MEMORY_DESCRIPTOR
 {
 	const UINTN needed = firmware.map_count * sizeof(struct descriptor), given = *bytes;
 
+	if (firmware.map_status != EFI_SUCCESS && firmware.map_calls++ >= firmware.map_fails_at)
+		return firmware.map_status;
 	*bytes = needed;
-	*descriptor_bytes = sizeof(struct descriptor);
+	*descriptor_bytes = firmware.descriptor_bytes ? firmware.descriptor_bytes : sizeof(struct descriptor);
 	if (given < needed)
 		return EFI_BUFFER_TOO_SMALL;
 	memcpy(map, firmware.map, needed);
@@ -275,6 +280,55 @@ START_TEST(exit_gives_up)
 }
 END_TEST
 
+/* A map that cannot be read again ends the attempt: the key is an old one. */
+START_TEST(exit_needs_a_map)
+{
+	struct loader_map map = { 0 };
+
+	firmware.failing_exits = 1;
+	firmware.map_status = EFI_DEVICE_ERROR;
+	firmware.map_fails_at = 2; /* for the size, for the first exit, for the second one */
+	ck_assert_uint_eq(boot_services_leave(&map), EFI_DEVICE_ERROR);
+	ck_assert_uint_eq(firmware.exits, 1);
+}
+END_TEST
+
+START_TEST(map_that_cannot_be_read)
+{
+	struct loader_map map = { 0 };
+	UINTN key;
+
+	map_add(EfiConventionalMemory, 100, 100, EFI_MEMORY_WB);
+	firmware.map_status = EFI_UNSUPPORTED;
+	ck_assert_uint_ne(loader_map_prepare(&loader, &map), EFI_SUCCESS);
+	firmware.map_status = EFI_SUCCESS;
+	ck_assert_uint_eq(loader_map_prepare(&loader, &map), EFI_SUCCESS);
+	firmware.descriptor_bytes = sizeof(EFI_MEMORY_DESCRIPTOR) - 1;
+	ck_assert_uint_ne(loader_map_read(&loader, &map, &key), EFI_SUCCESS);
+	ck_assert_uint_ne(loader_map_prepare(&loader, &map), EFI_SUCCESS);
+}
+END_TEST
+
+/* Two events and two ranges for each descriptor that fits, and for four of the loader's own. */
+START_TEST(map_has_room_for_any_descriptors)
+{
+	for (UINTN count = 1; count < DESCRIPTORS_MAX; count += 13) {
+		struct loader_map map = { 0 };
+		uint64_t descriptors;
+
+		firmware.map_count = count;
+		firmware.pages_given = 0;
+		ck_assert_uint_eq(loader_map_prepare(&loader, &map), EFI_SUCCESS);
+		ck_assert_uint_ge(map.capacity_bytes * 3, count * sizeof(struct descriptor) * 5);
+		descriptors = map.capacity_bytes / sizeof(EFI_MEMORY_DESCRIPTOR) + 4;
+		ck_assert_uint_eq((uintptr_t)map.ranges, map.ranges_memory.start.value);
+		ck_assert_uint_ge((uintptr_t)map.events - (uintptr_t)map.ranges, 2 * descriptors * sizeof(*map.ranges));
+		ck_assert_uint_le((uintptr_t)(map.events + 2 * descriptors),
+				  map.ranges_memory.start.value + map.ranges_memory.bytes);
+	}
+}
+END_TEST
+
 START_TEST(pool_is_the_kernels)
 {
 	map_add(EfiLoaderData, 100, 100, EFI_MEMORY_WB);
@@ -384,5 +438,6 @@ START_TEST(clock_that_makes_no_sense)
 END_TEST
 
 HOST_TEST_MAIN("loader", map_is_sorted_and_merged, map_has_every_type, image_is_cut_out, exit_tries_again_with_a_new_map,
-	       exit_tries_again_with_a_larger_map, exit_gives_up, pool_is_the_kernels, options_of_every_kind,
-	       file_becomes_one_line, long_options_are_cut, clock_in_all_zones, clock_that_makes_no_sense)
+	       exit_tries_again_with_a_larger_map, exit_gives_up, exit_needs_a_map, map_that_cannot_be_read,
+	       map_has_room_for_any_descriptors, pool_is_the_kernels, options_of_every_kind, file_becomes_one_line,
+	       long_options_are_cut, clock_in_all_zones, clock_that_makes_no_sense)

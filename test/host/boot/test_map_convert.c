@@ -37,6 +37,8 @@ static void case_start(struct map_case *map, struct random *random, uint64_t lim
 	map->limit = limit;
 	map->image = random_range(random, 200);
 	map->pool = random_range(random, 200);
+	map->screen = random_range(random, 300);
+	map->screen.start.value += random_below(random, 2) * random_below(random, PAGE_BYTES);
 }
 
 START_TEST(small_maps_page_by_page)
