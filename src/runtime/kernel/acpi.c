@@ -12,7 +12,7 @@
 #include "runtime/base/log.h"
 #include "runtime/base/string.h"
 
-#define TABLES_MAX       64
+#define TABLES_MAX       256 /* that the root table names: more than machines have */
 #define TABLE_BYTES_MAX  (16 * MIB)
 #define RSDP_BYTES_V1    20
 #define RSDP_BYTES_V2    36
@@ -35,7 +35,7 @@ struct rsdp {
 	uint8_t reserved[3];
 } __attribute__((packed));
 
-static const struct acpi_header *tables[TABLES_MAX]; /* in the root table's order */
+static const struct acpi_header *tables[TABLES_MAX + 1]; /* in the root table's order; the DSDT last */
 static unsigned table_count;
 static struct acpi_power power;
 
@@ -106,10 +106,6 @@ static void table_keep(const struct acpi_header *table)
 	if (!table)
 		return;
 	name_copy(name, table->signature);
-	if (table_count == TABLES_MAX) {
-		log_warn("acpi: more than %d tables; %s is ignored", TABLES_MAX, name);
-		return;
-	}
 	log_debug("acpi: table %s revision %u, %u bytes", name, table->revision, table->length);
 	tables[table_count++] = table;
 }
@@ -177,7 +173,7 @@ static void dsdt_keep(const struct acpi_header *fadt)
 
 void acpi_init(const struct boot_info *boot)
 {
-	size_t entry_bytes = 0;
+	size_t entry_bytes = 0, count;
 	const struct acpi_header *root = acpi_open_root(boot->rsdp, &entry_bytes), *fadt;
 
 	table_count = 0;
@@ -186,8 +182,11 @@ void acpi_init(const struct boot_info *boot)
 		log_warn("acpi: there are no tables: one CPU, no power-off");
 		return;
 	}
-	for (size_t offset = sizeof(*root); offset + entry_bytes <= root->length; offset += entry_bytes)
-		table_keep(acpi_open_table(acpi_read(root, offset, entry_bytes), "the root table"));
+	count = (root->length - sizeof(*root)) / entry_bytes;
+	if (count > TABLES_MAX)
+		log_warn("acpi: more than %d tables; %zu are ignored", TABLES_MAX, count - TABLES_MAX);
+	for (size_t i = 0; i < MIN(count, TABLES_MAX); i++)
+		table_keep(acpi_open_table(acpi_read(root, sizeof(*root) + i * entry_bytes, entry_bytes), "the root table"));
 	fadt = acpi_find_table("FACP", 0, 0);
 	if (fadt) {
 		dsdt_keep(fadt);

@@ -72,7 +72,7 @@ uint8_t acpi_checksum(const void *bytes, size_t count);
 
 /* What the MADT says: the CPUs that are enabled, in its order, and the interrupt controllers. */
 #define ACPI_CPUS_MAX    256
-#define ACPI_IOAPICS_MAX 16
+#define ACPI_IOAPICS_MAX 128 /* a machine of eight sockets has one for each root of PCI */
 
 struct acpi_interrupts {
 	uint32_t cpu_count;

@@ -15,6 +15,8 @@
 #define MADT_HAS_PIC      1u
 #define MADT_CPU_ENABLED  1u
 #define MADT_ENTRY_HEADER 2u
+#define MADT_NO_ID        0xffu /* of no CPU: messages to it go to all; firmware has it in places that are empty */
+#define MADT_NO_ID_X2     0xffffffffu
 
 enum madt_entry {
 	MADT_CPU = 0,     /* 8 bytes: APIC id at 3, flags at 4 */
@@ -68,9 +70,9 @@ enum madt_entry {
 
 #define SLEEP_TYPE_MAX 7
 
-static void cpu_add(struct acpi_interrupts *interrupts, uint32_t apic_id, uint64_t flags)
+static void cpu_add(struct acpi_interrupts *interrupts, uint32_t apic_id, uint32_t no_id, uint64_t flags)
 {
-	if (!(flags & MADT_CPU_ENABLED))
+	if (!(flags & MADT_CPU_ENABLED) || apic_id == no_id)
 		return;
 	for (unsigned i = 0; i < interrupts->cpu_count; i++) {
 		if (interrupts->apic_ids[i] == apic_id)
@@ -87,9 +89,9 @@ static void madt_entry(const struct acpi_header *madt, size_t offset, size_t byt
 	uint64_t type = acpi_read(madt, offset, 1);
 
 	if (type == MADT_CPU && bytes >= 8) {
-		cpu_add(interrupts, (uint32_t)acpi_read(madt, offset + 3, 1), acpi_read(madt, offset + 4, 4));
+		cpu_add(interrupts, (uint32_t)acpi_read(madt, offset + 3, 1), MADT_NO_ID, acpi_read(madt, offset + 4, 4));
 	} else if (type == MADT_CPU_X2 && bytes >= 16) {
-		cpu_add(interrupts, (uint32_t)acpi_read(madt, offset + 4, 4), acpi_read(madt, offset + 8, 4));
+		cpu_add(interrupts, (uint32_t)acpi_read(madt, offset + 4, 4), MADT_NO_ID_X2, acpi_read(madt, offset + 8, 4));
 	} else if (type == MADT_ADDRESS && bytes >= 12) {
 		interrupts->local_apic.value = acpi_read(madt, offset + 4, 8);
 	} else if (type == MADT_IOAPIC && bytes >= 12 && interrupts->ioapic_count < ACPI_IOAPICS_MAX) {
