@@ -102,14 +102,20 @@ static void console_mark(const struct list *list, struct phys_range screen)
 	}
 }
 
+/* By class; an SD card's controller counts as a system peripheral, too, but is a disk's. */
+static bool is_chipset(const struct pci_function *function)
+{
+	return PCI_CLASS_BASE(function) == PCI_BASE_BRIDGE ||
+	       (PCI_CLASS_BASE(function) == PCI_BASE_SYSTEM && PCI_CLASS_SUB(function) != PCI_SUB_SD_HOST);
+}
+
 /*
  * Firmware plays a PS/2 keyboard with its USB controllers until a driver takes them over, and none
  * does here. Bridges and what belongs to the chipset are not ours.
  */
 static bool keeps_memory(const struct pci_function *function)
 {
-	return function->header_type != PCI_HEADER_DEVICE || function->shows_console ||
-	       PCI_CLASS_BASE(function) == PCI_BASE_BRIDGE || PCI_CLASS_BASE(function) == PCI_BASE_SYSTEM ||
+	return function->header_type != PCI_HEADER_DEVICE || function->shows_console || is_chipset(function) ||
 	       PCI_CLASS_SUB(function) == PCI_SUB_USB;
 }
 

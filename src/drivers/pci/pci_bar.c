@@ -69,11 +69,8 @@ static void bar_size(struct pci_function *function, unsigned index)
 
 	if (bar->wide)
 		bits |= (uint64_t)bar_probe(function, offset + 4) << 32;
-	else if (bits & ~bar_flags(bar))
-		/* I/O BARs need not implement their upper half. */
-		bits |= bar->io && !(bits >> 16) ? UINT64_MAX << 16 : UINT64_MAX << 32;
 	bits &= ~bar_flags(bar);
-	bar->bytes = bits & (~bits + 1);
+	bar->bytes = bits & (~bits + 1); /* the lowest: I/O BARs need not have their upper half */
 	if (bar->bytes != 0 && !is_aligned(bar->start, bar->bytes))
 		bar->start = 0;
 }

@@ -74,7 +74,8 @@ START_TEST(test_endpoints_are_quieted)
 	} cases[] = {
 		{ CLASS_NETWORK, false }, { 0x010802, false }, { 0x0c0330, true },  { 0x0c0300, true },
 		{ 0x060000, true },       { 0x060100, true },  { 0x080600, true },  { CLASS_DISPLAY, false },
-		{ 0x0c0500, false },      { 0x020700, false }, { 0x000000, false }, { 0xff0000, false },
+		{ 0x080501, false },      { 0x0c0500, false }, { 0x020700, false }, { 0x000000, false },
+		{ 0xff0000, false },
 	};
 	struct fake_function *fakes[ARRAY_LENGTH(cases)];
 
@@ -139,6 +140,72 @@ START_TEST(test_console_of_unknown_owner)
 }
 END_TEST
 
+/* Ports have small numbers, which are no addresses of memory. */
+START_TEST(test_console_is_in_no_ports)
+{
+	struct fake_function *ports, *other;
+
+	begin();
+	ports = device(1, CLASS_DISPLAY);
+	bar_put(ports, 0, 0xc000, 32, 1);
+	fake_pci_put(ports, PCI_COMMAND, 2, MASTER | PCI_COMMAND_IO);
+	other = device(2, CLASS_DISPLAY);
+	find((struct phys_range){ { 0xc0000000 }, MIB });
+	ck_assert(function_of(ports)->shows_console && function_of(other)->shows_console);
+}
+END_TEST
+
+/* Rights --------------------------------------------------------------------------------------- */
+
+/* Of the command, only the bits that are meant change, whatever the others are. */
+START_TEST(test_rights_change_alone)
+{
+	const unsigned all = PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_BUS_MASTER;
+	struct fake_function *fake;
+	struct pci_function *function;
+
+	begin();
+	fake = device(1, CLASS_NETWORK);
+	find((struct phys_range){ 0 });
+	function = function_of(fake);
+	for (unsigned command = 0; command < 0x800; command++) {
+		fake_pci_put(fake, PCI_COMMAND, 2, command);
+		pci_disable(function);
+		ck_assert_uint_eq(fake_pci_get(fake, PCI_COMMAND, 2), (command & ~all) | PCI_COMMAND_LINE_DISABLE);
+		fake_pci_put(fake, PCI_COMMAND, 2, command);
+		pci_enable(function, PCI_MEMORY);
+		ck_assert_uint_eq(fake_pci_get(fake, PCI_COMMAND, 2), command | PCI_COMMAND_MEMORY);
+		fake_pci_put(fake, PCI_COMMAND, 2, command);
+		pci_stop_dma(function);
+		ck_assert_uint_eq(fake_pci_get(fake, PCI_COMMAND, 2), command & ~PCI_COMMAND_BUS_MASTER);
+	}
+}
+END_TEST
+
+static uint64_t reads_at_write;
+
+static void written_note(struct fake_function *self, unsigned offset, uint32_t value)
+{
+	(void)self;
+	(void)offset;
+	(void)value;
+	reads_at_write = fake_pci_reads();
+}
+
+/* The answer to a read pushes what the device wrote before it. */
+START_TEST(test_dma_has_arrived)
+{
+	struct fake_function *fake;
+
+	begin();
+	fake = device(1, CLASS_NETWORK);
+	find((struct phys_range){ 0 });
+	fake->written = written_note;
+	pci_stop_dma(function_of(fake));
+	ck_assert_uint_gt(fake_pci_reads(), reads_at_write);
+}
+END_TEST
+
 /* Sizes ---------------------------------------------------------------------------------------- */
 
 START_TEST(test_bars_are_sized_at_bind)
@@ -171,6 +238,76 @@ START_TEST(test_bars_are_sized_at_bind)
 	ck_assert_uint_eq(fake_pci_get(fake, PCI_COMMAND, 2), PCI_COMMAND_MEMORY);
 	ck_assert_int_eq(pci_bars_size(function), STATUS_OK);
 	ck_assert_uint_eq(fake->bar_writes, 12); /* once, two for each register */
+}
+END_TEST
+
+/* While a register holds ones, the function answers to nothing. */
+static void written_size(struct fake_function *self, unsigned offset, uint32_t value)
+{
+	(void)value;
+	if (offset >= PCI_BAR0 && offset < PCI_BAR0 + 4 * PCI_BARS)
+		ck_assert_uint_eq(fake_pci_get(self, PCI_COMMAND, 2) & (PCI_COMMAND_IO | PCI_COMMAND_MEMORY), 0);
+}
+
+/* An I/O BAR may have 16 bits alone. */
+static uint32_t answer_short_ports(struct fake_function *self, unsigned offset, uint32_t value)
+{
+	(void)self;
+	return offset == PCI_BAR0 ? value & 0xffff : value;
+}
+
+START_TEST(test_odd_bars)
+{
+	struct fake_function *fake;
+	struct pci_function *function;
+
+	begin();
+	fake = device(1, CLASS_NETWORK);
+	fake->written = written_size;
+	fake->answer = answer_short_ports;
+	bar_put(fake, 0, 0xc000, 256, 1);
+	bar_put(fake, 1, 0xc0001000, 16 * KIB, 0);        /* not where it could be */
+	fake_pci_put(fake, PCI_BAR0 + 8, 4, 0xd0000000);  /* constant, so it has no size */
+	bar_put(fake, 3, 0x8000000000, 8 * GIB, 12);      /* its lower half has no bits */
+	fake_pci_put(fake, PCI_BAR0 + 20, 4, 0xe0000004); /* 64 bits, and there is no other half */
+	fake_pci_put(fake, PCI_BAR0 + 24, 4, 0x12345678);
+	fake_pci_put(fake, PCI_COMMAND, 2, MASTER | PCI_COMMAND_IO);
+	find((struct phys_range){ 0 });
+	function = function_of(fake);
+	ck_assert_int_eq(pci_bars_size(function), STATUS_OK);
+	ck_assert_uint_eq(function->bars[0].bytes, 256);
+	ck_assert_uint_eq(function->bars[0].start, 0xc000);
+	ck_assert_uint_eq(function->bars[1].bytes, 16 * KIB);
+	ck_assert_uint_eq(function->bars[1].start, 0);
+	ck_assert_uint_eq(function->bars[3].bytes, 8 * GIB);
+	ck_assert_uint_eq(function->bars[3].start, 0x8000000000);
+	ck_assert(!function->bars[5].wide);
+	ck_assert_uint_eq(function->bars[5].start, 0xe0000000);
+	ck_assert_uint_eq(fake_pci_get(fake, PCI_COMMAND, 2), PCI_COMMAND_MEMORY | PCI_COMMAND_IO);
+}
+END_TEST
+
+/* A bridge has two BARs, where devices have six; what follows are its numbers of buses. */
+START_TEST(test_bridges_are_not_sized)
+{
+	for (unsigned type = 1; type <= 2; type++) {
+		struct fake_function *fake;
+		struct pci_function *bridge;
+
+		begin();
+		fake = device(1, 0x060400);
+		fake_pci_put(fake, PCI_HEADER_TYPE, 1, type);
+		bar_put(fake, 0, 0xc0000000, MIB, 0);
+		bar_put(fake, 1, 0xc0100000, MIB, 0);
+		fake_pci_put(fake, PCI_BAR0 + 8, 4, 0x00020100);
+		find((struct phys_range){ 0 });
+		bridge = function_of(fake);
+		ck_assert_uint_eq(bridge->bars[0].start, type == 1 ? 0xc0000000 : 0);
+		ck_assert_uint_eq(bridge->bars[1].start, type == 1 ? 0xc0100000 : 0);
+		ck_assert_uint_eq(bridge->bars[2].start, 0);
+		ck_assert_int_eq(pci_bars_size(bridge), STATUS_UNSUPPORTED);
+		ck_assert_uint_eq(fake->bar_writes, 0);
+	}
 }
 END_TEST
 
@@ -211,8 +348,10 @@ static void written_reset(struct fake_function *self, unsigned offset, uint32_t 
 		ck_assert_uint_eq(reset_at_ns, 0);
 		reset_at_ns = platform_now_ns();
 		memset(self->bytes + PCI_BAR0, 0, 4 * PCI_BARS);
+		fake_pci_put(self, PCI_INTERRUPT_LINE, 1, 0);
 	} else if (reset_at_ns != 0) {
 		ck_assert_uint_ge(platform_now_ns() - reset_at_ns, ready_after_ns);
+		ck_assert(offset == PCI_COMMAND || offset >= PCI_BAR0); /* the built-in self test is not started */
 	}
 }
 
@@ -225,6 +364,7 @@ static struct pci_function *resettable(struct fake_function **fake, unsigned way
 	id_meanwhile = UINT32_MAX;
 	*fake = device(1, CLASS_NETWORK);
 	bar_put(*fake, 0, 0xc0000000, MIB, 0);
+	fake_pci_put(*fake, PCI_INTERRUPT_LINE, 1, 11);
 	(*fake)->answer = answer_reset;
 	(*fake)->written = written_reset;
 	(*fake)->due_ns = RESET_NS;
@@ -253,7 +393,40 @@ START_TEST(test_reset_waits)
 		ck_assert_uint_ge(platform_now_ns() - reset_at_ns, MAX(RESET_NS, ready_after_ns));
 		ck_assert_uint_le(platform_now_ns() - reset_at_ns, MAX(RESET_NS, ready_after_ns) + 20 * NS_PER_MS);
 		ck_assert_uint_eq(fake_pci_get(fake, PCI_BAR0, 4), 0xc0000000);
+		ck_assert_uint_eq(fake_pci_get(fake, PCI_INTERRUPT_LINE, 1), 11);
 		ck_assert_uint_eq(fake_pci_get(fake, PCI_COMMAND, 2) & MASTER, 0);
+	}
+}
+END_TEST
+
+static uint64_t pending_until_ns;
+
+static uint32_t answer_pending(struct fake_function *self, unsigned offset, uint32_t value)
+{
+	const bool is_pending = platform_now_ns() < pending_until_ns;
+
+	if (offset == EXPRESS_AT + 10 && is_pending)
+		return value | 1u << 5;
+	if (offset == ADVANCED_AT + 4 && is_pending)
+		return value | 1u << 8;
+	return answer_reset(self, offset, value);
+}
+
+/* What the device has under way may end before its reset, for 100 ms. */
+START_TEST(test_reset_lets_transactions_end)
+{
+	static const uint64_t pending[] = { 0, 10 * NS_PER_MS, 99 * NS_PER_MS, NS_PER_S };
+
+	for (unsigned i = 0; i < ARRAY_LENGTH(pending) * 2; i++) {
+		struct fake_function *fake;
+		struct pci_function *function = resettable(&fake, 1 + (i & 1));
+		const uint64_t start_ns = platform_now_ns(), ns = MIN(pending[i / 2], 100 * NS_PER_MS);
+
+		fake->answer = answer_pending;
+		pending_until_ns = start_ns + pending[i / 2];
+		ck_assert_int_eq(pci_reset(function), STATUS_OK);
+		ck_assert_uint_ge(reset_at_ns - start_ns, ns);
+		ck_assert_uint_le(reset_at_ns - start_ns, ns + 2 * NS_PER_MS);
 	}
 }
 END_TEST
@@ -369,5 +542,7 @@ START_TEST(test_reasons)
 END_TEST
 
 HOST_TEST_MAIN("pci_functions", test_endpoints_are_quieted, test_console_is_left_alone, test_console_of_unknown_owner,
-	       test_bars_are_sized_at_bind, test_host_bridges_are_not_sized, test_reset_waits, test_reset_that_does_not_end,
-	       test_reset_of_quick_functions, test_capability_lists_end, test_reasons)
+	       test_console_is_in_no_ports, test_rights_change_alone, test_dma_has_arrived, test_bars_are_sized_at_bind,
+	       test_odd_bars, test_bridges_are_not_sized, test_host_bridges_are_not_sized, test_reset_waits,
+	       test_reset_lets_transactions_end, test_reset_that_does_not_end, test_reset_of_quick_functions,
+	       test_capability_lists_end, test_reasons)

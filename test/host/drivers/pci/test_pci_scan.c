@@ -17,6 +17,8 @@
 
 #define ROUNDS        150
 #define EXPRESS_AT    0x40
+#define ARI_AT        (EXPRESS_AT + 40) /* the port passes on more than 8 functions */
+#define ARI           (1u << 5)
 #define EXPRESS_PORT  4
 #define EXPRESS_OTHER 5
 
@@ -94,7 +96,8 @@ static bool model_visible(const struct model *model, unsigned bus, unsigned slot
 	const struct fake_function *bridge = fake_pci_find(0, above >> 8, above >> 3 & 31, above & 7);
 	const unsigned type = fake_pci_get(bridge, EXPRESS_AT, 4) >> 20 & 15;
 
-	return !(fake_pci_get(bridge, PCI_STATUS, 2) & PCI_STATUS_CAPABILITIES) || (type != 4 && type != 6);
+	return !(fake_pci_get(bridge, PCI_STATUS, 2) & PCI_STATUS_CAPABILITIES) || (type != 4 && type != 6) ||
+	       (fake_pci_get(bridge, ARI_AT, 2) & ARI);
 }
 
 static void model_bridge(struct model *model, unsigned last_bus, unsigned bus, unsigned address)
@@ -154,6 +157,7 @@ static void random_function(struct random *random, unsigned bus, unsigned slot, 
 	fake_pci_put(fake, PCI_SUBORDINATE_BUS, 1, random_below(random, 2) ? 255 : (uint32_t)random_next(random) & 255);
 	if (random_below(random, 2))
 		express_put(fake, (unsigned)random_below(random, 16));
+	fake_pci_put(fake, ARI_AT, 2, random_below(random, 3) ? 0xffff & ~ARI : ARI);
 }
 
 static void random_machine(struct random *random)
@@ -265,6 +269,45 @@ START_TEST(test_odd_ranges)
 }
 END_TEST
 
+/* A table may name a segment's ranges in any order; none is taken for another one. */
+START_TEST(test_ranges_in_any_order)
+{
+	static const unsigned buses[] = { 0, 127, 128, 200, 255 };
+
+	begin();
+	fake_pci_host(0, 128, 199, true);
+	fake_pci_host(0, 200, 255, true);
+	fake_pci_host(0, 0, 127, true);
+	for (unsigned i = 0; i < ARRAY_LENGTH(buses); i++)
+		fake_pci_function(0, buses[i], 0, 0, 0x8086, 1);
+	ck_assert_int_eq(pci_functions_find(&fake_pci_found, &fake_pci_heap), STATUS_OK);
+	ck_assert_uint_eq(found_count(), ARRAY_LENGTH(buses));
+	for (unsigned i = 0; i < ARRAY_LENGTH(buses); i++)
+		ck_assert(found_at(0, buses[i], 0, 0)->config != NULL);
+}
+END_TEST
+
+/* A device that answers in each slot is seen once behind a port of PCI Express, unless that has ARI. */
+START_TEST(test_one_slot_behind_a_port)
+{
+	for (unsigned way = 0; way < 64; way++) {
+		const unsigned type = way & 15;
+		const bool ari = way & 16, express = way & 32;
+		struct fake_function *port;
+
+		begin();
+		port = bridge_at(0, 1, 1, 1);
+		if (express)
+			express_put(port, type);
+		fake_pci_put(port, ARI_AT, 2, ari ? ARI : 0);
+		for (unsigned slot = 0; slot < PCI_SLOTS; slot++)
+			fake_pci_function(0, 1, slot, 0, 0x144d, 0xa808);
+		ck_assert_int_eq(pci_functions_find(&fake_pci_found, &fake_pci_heap), STATUS_OK);
+		ck_assert_uint_eq(found_count(), 1 + (express && !ari && (type == 4 || type == 6) ? 1 : PCI_SLOTS));
+	}
+}
+END_TEST
+
 START_TEST(test_empty_machine)
 {
 	begin();
@@ -342,5 +385,5 @@ START_TEST(test_bridges_that_firmware_closed)
 END_TEST
 
 HOST_TEST_MAIN("pci_scan", test_random_machines, test_full_machine, test_root_buses_without_bridge, test_several_segments,
-	       test_odd_ranges, test_empty_machine, test_deep_chain, test_functions_that_are_not_ready,
-	       test_bridges_that_firmware_closed)
+	       test_odd_ranges, test_ranges_in_any_order, test_one_slot_behind_a_port, test_empty_machine, test_deep_chain,
+	       test_functions_that_are_not_ready, test_bridges_that_firmware_closed)
