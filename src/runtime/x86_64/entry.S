@@ -3,6 +3,8 @@
  * Where the CPU enters C: from the loader, and at exceptions and interrupts. The stubs, 16 bytes
  * each, bring every vector to one form (interrupt_frame.h): those that push no error code push a 0.
  */
+#define CR4_CONTROL_FLOW_BIT 23
+
 	.section .text.entry, "ax"
 
 	.globl kernel_entry
@@ -10,6 +12,10 @@
 kernel_entry:
 	cli
 	cld
+	/* A shadow stack that firmware left on would not know this stack, nor the far return that loads CS. */
+	movq %cr4, %rax
+	btrq $CR4_CONTROL_FLOW_BIT, %rax
+	movq %rax, %cr4
 	movq boot_stack_main_top(%rip), %rsp
 	xorl %ebp, %ebp
 	call kernel_main
