@@ -209,6 +209,10 @@ IMAGE_TEST(mmio_map_refuses_ram)
 
 IMAGE_TEST(mmio_map_refuses_what_cannot_be)
 {
+	void *mapped;
+
+	expect_equal(mmio_map_as((struct phys_addr){ 0 }, 16, MMIO_REGISTERS, &mapped), STATUS_RANGE);
+	expect_equal(mmio_map_as((struct phys_addr){ PAGE_BYTES - 1 }, 2, MMIO_REGISTERS, &mapped), STATUS_RANGE);
 	expect(!mmio_map((struct phys_addr){ 1ull << 60 }, PAGE_BYTES));
 	expect(!mmio_map((struct phys_addr){ UINT64_MAX - 10 }, PAGE_BYTES));
 	expect(!mmio_map((struct phys_addr){ GIB }, 0));

@@ -23,12 +23,12 @@ static bool lies_below(struct phys_addr address, uint64_t bytes, unsigned bits)
 	return address.value < limit && bytes <= limit - address.value;
 }
 
-/* Intel SDM volume 2, CPUID leaf 80000008h. */
+/* Intel SDM volume 2, CPUID leaf 80000008h. Page 0 stays unmapped. */
 static bool is_reachable(struct phys_addr address, uint64_t bytes)
 {
 	const unsigned bits = INJECTED("wide-addresses") ? 52 : cpuid_if_present(0x80000008, 0).eax & 0xff;
 
-	return bytes > 0 && lies_below(address, bytes, bits ? bits : 36);
+	return bytes > 0 && address.value >= PAGE_BYTES && lies_below(address, bytes, bits ? bits : 36);
 }
 
 /*
@@ -96,8 +96,7 @@ void *mmio_map(struct phys_addr address, uint64_t bytes)
 
 const void *firmware_map(struct phys_addr address, uint64_t bytes)
 {
-	/* Page 0 stays unmapped. */
-	if (address.value < PAGE_BYTES || !is_reachable(address, bytes) || !lies_below(address, bytes, LOWER_HALF_BITS))
+	if (!is_reachable(address, bytes) || !lies_below(address, bytes, LOWER_HALF_BITS))
 		return NULL;
 	return map_identity(address, bytes, 0, 0) == STATUS_OK ? (const void *)address.value : NULL;
 }

@@ -10,10 +10,10 @@
 
 /*
  * Maps a device's memory, for good; whole pages, so that neighbours in a page share the mapping,
- * and the type of the first of them. STATUS_RANGE: no bytes, or beyond the CPU's addresses;
- * STATUS_CORRUPT: there is RAM (memory_map.h); STATUS_BUSY: some of it is mapped already as the
- * other type; STATUS_NO_MEMORY: no page tables. Then some pages may stay mapped. Task context, or
- * start-up.
+ * and the type of the first of them. STATUS_RANGE: no bytes, in page 0, or beyond the CPU's
+ * addresses; STATUS_CORRUPT: there is RAM (memory_map.h); STATUS_BUSY: some of it is mapped already
+ * as the other type; STATUS_NO_MEMORY: no page tables. Then some pages may stay mapped. Task
+ * context, or start-up.
  */
 enum mmio_type {
 	MMIO_REGISTERS,       /* uncached: each access reaches the device, in program order */
