@@ -247,6 +247,18 @@ START_TEST(pool_follows_the_memory)
 	boot.memory_ranges = 400;
 	many = boot_heap_pool_bytes(&boot);
 	ck_assert_uint_ge(many, few + 400 * 3 * PAGE_BYTES);
+	boot.memory_ranges = 0;
+	few = boot_heap_pool_bytes(&boot);
+	/* Two pages across an end of 512 GB: on each side a table of three levels. */
+	for (uint64_t i = 0; i < 255; i++)
+		ranges[i] = (struct boot_memory_range){ { { (i + 1) * 512 * GIB - PAGE_BYTES }, 2 * PAGE_BYTES },
+							i % 2 ? BOOT_MEMORY_USABLE : BOOT_MEMORY_KERNEL };
+	boot.memory_ranges = 255;
+	ck_assert_uint_ge(boot_heap_pool_bytes(&boot), few + 255 * 6 * PAGE_BYTES);
+	/* The image has pages of 4 KB. */
+	few = boot_heap_pool_bytes(&boot);
+	boot.image.bytes = 10 * BLOCK_BYTES;
+	ck_assert_uint_ge(boot_heap_pool_bytes(&boot), few + 10 * PAGE_BYTES);
 }
 END_TEST
 

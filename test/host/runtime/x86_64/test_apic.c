@@ -97,6 +97,46 @@ START_TEST(both_modes_write_the_same)
 }
 END_TEST
 
+/* Whatever firmware left in the registers. Intel SDM volume 3, sections 11.5.1 and 11.8.3.1. */
+START_TEST(a_cpu_takes_what_it_is_to_take)
+{
+	for (unsigned wire = 0; wire < 2; wire++) {
+		machine_begin(true, false, true);
+		memset(memory, 0xff, sizeof(memory));
+		apic_init(memory);
+		apic_init_cpu(&vectors, wire);
+		ck_assert_uint_eq(memory[0x80 / 4], 0); /* no interrupt is too unimportant */
+		ck_assert_uint_eq(memory[0x320 / 4], 0xf0);
+		ck_assert_uint_eq(memory[0x350 / 4], wire ? 0x700 : 0x10700); /* the 8259 pair, on one CPU */
+		ck_assert_uint_eq(memory[0x360 / 4], 0x400);                  /* NMI */
+		ck_assert_uint_eq(memory[0x370 / 4], 0xfe);
+		ck_assert_uint_eq(memory[0x380 / 4], 0);
+		ck_assert_uint_eq(memory[0x3e0 / 4], 0xb);
+	}
+}
+END_TEST
+
+/* The messages that start and stop CPUs. Intel SDM volume 3, section 11.6.1. */
+START_TEST(messages_to_cpus)
+{
+	for (unsigned is_x2 = 0; is_x2 < 2; is_x2++) {
+		const volatile uint32_t *command = is_x2 ? (uint32_t *)&command_msr : &memory[0x300 / 4];
+
+		machine_begin(true, is_x2, true);
+		apic_init(memory);
+		apic_send_init(7);
+		ck_assert_uint_eq(*command, 0x4500);
+		apic_send_startup(7, (struct phys_addr){ 0x9f000 });
+		ck_assert_uint_eq(*command, 0x469f);
+		apic_send_nmi(7);
+		ck_assert_uint_eq(*command, 0x4400);
+		ck_assert_uint_eq(is_x2 ? command_msr >> 32 : memory[0x310 / 4] >> 24, 7);
+		apic_send_self(0x31);
+		ck_assert_uint_eq(is_x2 ? (uint32_t)msrs[0x3f] : memory[0x300 / 4], is_x2 ? 0x31 : 0x44031);
+	}
+}
+END_TEST
+
 START_TEST(ids_and_messages_have_the_width_of_the_mode)
 {
 	struct random random;
@@ -146,5 +186,5 @@ START_TEST(a_cpu_comes_into_the_first_ones_mode_from_any)
 }
 END_TEST
 
-HOST_TEST_MAIN("apic", both_modes_write_the_same, ids_and_messages_have_the_width_of_the_mode,
-	       a_cpu_comes_into_the_first_ones_mode_from_any)
+HOST_TEST_MAIN("apic", both_modes_write_the_same, a_cpu_takes_what_it_is_to_take, messages_to_cpus,
+	       ids_and_messages_have_the_width_of_the_mode, a_cpu_comes_into_the_first_ones_mode_from_any)
