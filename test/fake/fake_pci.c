@@ -7,7 +7,9 @@
 #include "runtime/base/bits.h"
 #include "runtime/base/heap.h"
 
-#define HOSTS_MAX 16
+#define HOSTS_MAX  16
+#define ECAM_START 0xe0000000
+#define ECAM_BYTES (PCI_BUSES * PCI_BUS_BYTES)
 
 static struct fake_function *at[2][PCI_BUSES][PCI_SLOTS][PCI_FUNCTIONS]; /* of the two segments that tests use */
 static struct fake_host {
@@ -52,9 +54,17 @@ void fake_pci_begin(void)
 void fake_pci_host(uint16_t segment, uint8_t first_bus, uint8_t last_bus, bool opens)
 {
 	hosts[host_count++] = (struct fake_host){
-		.host = { .ecam = 0xe0000000, .segment = segment, .first_bus = first_bus, .last_bus = last_bus },
+		.host = { .ecam = ECAM_START + segment * ECAM_BYTES,
+			  .segment = segment,
+			  .first_bus = first_bus,
+			  .last_bus = last_bus },
 		.opens = opens,
 	};
+}
+
+void fake_pci_move_ecam(uint64_t ecam)
+{
+	hosts[host_count - 1].host.ecam = ecam;
 }
 
 void fake_pci_hide_ecam(bool hide)
@@ -115,19 +125,19 @@ bool pci_host_open(struct pci_host *host)
 	return true;
 }
 
-/* A pointer that is never followed says that the function is reached through ECAM. */
+/* A pointer that is never followed says that the function is reached through ECAM, and whose. */
+static volatile uint8_t ecam[ARRAY_LENGTH(at)];
+
 void pci_config_find(const struct pci_host *host, struct pci_function *function)
 {
-	static volatile uint8_t ecam;
-
-	function->config = host->ecam != 0 ? &ecam : NULL;
+	function->config = host->ecam != 0 ? &ecam[(host->ecam - ECAM_START) / ECAM_BYTES] : NULL;
 }
 
 static struct fake_function *reached(const struct pci_function *function)
 {
-	return function->config && ecam_hidden
-		       ? NULL
-		       : fake_pci_find(function->segment, function->bus, function->slot, function->number);
+	const uint16_t segment = function->config ? (uint16_t)(function->config - ecam) : 0;
+
+	return function->config && ecam_hidden ? NULL : fake_pci_find(segment, function->bus, function->slot, function->number);
 }
 
 static uint32_t read_bytes(const struct pci_function *function, unsigned offset, unsigned bytes)

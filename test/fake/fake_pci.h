@@ -38,6 +38,9 @@ void fake_pci_begin(void);
  */
 void fake_pci_host(uint16_t segment, uint8_t first_bus, uint8_t last_bus, bool opens);
 
+/* Where the last range is; each segment has its own place at first, and 0 is that of ports. */
+void fake_pci_move_ecam(uint64_t ecam);
+
 /* What ranges show and what ports show are the same functions, unless the test hides one. */
 void fake_pci_hide_ecam(bool hide);
 

@@ -18,7 +18,6 @@
 /* MCFG: a header, 8 reserved bytes, and an entry for each range of buses. */
 #define MCFG_ENTRIES      44
 #define MCFG_ENTRY_BYTES  16
-#define ECAM_BUS_SHIFT    20
 #define ECAM_SLOT_SHIFT   15
 #define ECAM_NUMBER_SHIFT 12
 
@@ -46,13 +45,12 @@ bool pci_host_get(unsigned index, struct pci_host *host)
 /* All of the range at once, which takes a few large pages; the scan looks at every bus of it. */
 bool pci_host_open(struct pci_host *host)
 {
-	const uint64_t first = host->ecam + ((uint64_t)host->first_bus << ECAM_BUS_SHIFT);
+	const uint64_t first = host->ecam + host->first_bus * PCI_BUS_BYTES;
 
 	if (host->ecam == 0)
 		return true;
 	if (host->first_bus <= host->last_bus && first >= host->ecam)
-		host->config = mmio_map((struct phys_addr){ first }, (uint64_t)(host->last_bus - host->first_bus + 1)
-									     << ECAM_BUS_SHIFT);
+		host->config = mmio_map((struct phys_addr){ first }, (host->last_bus - host->first_bus + 1) * PCI_BUS_BYTES);
 	if (!host->config)
 		log_warn("pci: the configuration space of segment %u, buses %u to %u cannot be mapped at 0x%llx; ignored",
 			 host->segment, host->first_bus, host->last_bus, (unsigned long long)host->ecam);
@@ -64,7 +62,7 @@ void pci_config_find(const struct pci_host *host, struct pci_function *function)
 	const size_t bus = (size_t)(function->bus - host->first_bus);
 
 	if (host->config)
-		function->config = host->config + (bus << ECAM_BUS_SHIFT | (size_t)function->slot << ECAM_SLOT_SHIFT |
+		function->config = host->config + (bus * PCI_BUS_BYTES | (size_t)function->slot << ECAM_SLOT_SHIFT |
 						   (size_t)function->number << ECAM_NUMBER_SHIFT);
 }
 

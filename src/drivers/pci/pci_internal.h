@@ -41,6 +41,7 @@ enum pci_register {
 #define PCI_CONFIG_BYTES         4096
 #define PCI_CONFIG_BYTES_LEGACY  256
 #define PCI_BUSES                256
+#define PCI_BUS_BYTES            (1ull << 20) /* of ECAM */
 #define PCI_SLOTS                32
 #define PCI_FUNCTIONS            8
 

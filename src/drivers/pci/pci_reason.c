@@ -38,6 +38,7 @@ static const struct class_row classes[] = {
 	{ 0x050000, 0xff0000, "memory", "memory" },
 	{ 0x060000, 0xff0000, "bridge", NULL },
 	{ 0x070000, 0xff0000, "communication", "communication" },
+	{ 0x080500, 0xffff00, "SD host controller", "SD card" },
 	{ 0x080000, 0xff0000, "system peripheral", NULL },
 	{ 0x0c0000, 0xff0000, "serial bus", "serial bus" },
 	{ 0, 0, "other", "this device" },
@@ -85,7 +86,7 @@ static const char *bridge_reason(const struct pci_function *function)
 
 bool pci_is_storage(const struct pci_function *function)
 {
-	return PCI_CLASS_BASE(function) == PCI_BASE_STORAGE || is_vmd(function);
+	return PCI_CLASS_BASE(function) == PCI_BASE_STORAGE || PCI_CLASS_SUB(function) == PCI_SUB_SD_HOST || is_vmd(function);
 }
 
 /* What says more than the class; NULL: nothing does. */

@@ -202,6 +202,34 @@ static void host_scan(struct scan *scan, struct pci_host *host)
 	}
 }
 
+static uint64_t host_start(const struct pci_host *host)
+{
+	return host->ecam + (uint64_t)host->first_bus * PCI_BUS_BYTES;
+}
+
+/* Whether both show some of the same functions, as different ones. */
+static bool hosts_collide(const struct pci_host *one, const struct pci_host *other)
+{
+	const uint64_t one_end = one->ecam + (one->last_bus + 1ull) * PCI_BUS_BYTES;
+	const uint64_t other_end = other->ecam + (other->last_bus + 1ull) * PCI_BUS_BYTES;
+
+	return one->ecam != 0 && other->ecam != 0 && host_start(one) < other_end && host_start(other) < one_end &&
+	       (one->segment != other->segment || one->ecam != other->ecam);
+}
+
+/* A function that is seen twice would get two drivers. Ports reach segment 0 alone. */
+static bool host_is_sane(const struct scan *scan, const struct pci_host *host)
+{
+	bool sane = host->ecam != 0 || host->segment == 0;
+
+	for (const struct pci_host *other = scan->hosts; other < host; other++)
+		sane = sane && !(other->answered && hosts_collide(host, other));
+	if (!sane)
+		log_warn("pci: the configuration space of segment %u, buses %u to %u cannot be at 0x%llx; ignored",
+			 host->segment, host->first_bus, host->last_bus, (unsigned long long)host->ecam);
+	return sane;
+}
+
 static status_t hosts_scan(struct scan *scan)
 {
 	unsigned with_ecam = 0;
@@ -211,7 +239,7 @@ static status_t hosts_scan(struct scan *scan)
 		scan->host_count++;
 	}
 	for (unsigned i = 0; i < scan->host_count; i++) {
-		if (pci_host_open(&scan->hosts[i]))
+		if (host_is_sane(scan, &scan->hosts[i]) && pci_host_open(&scan->hosts[i]))
 			host_scan(scan, &scan->hosts[i]);
 		with_ecam += scan->hosts[i].answered && scan->hosts[i].ecam != 0;
 	}

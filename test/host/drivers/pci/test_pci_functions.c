@@ -505,6 +505,26 @@ START_TEST(test_capability_lists_end)
 }
 END_TEST
 
+/* Where no driver is for what may have disks behind it, the log says so. */
+START_TEST(test_storage)
+{
+	static const uint32_t storage[] = { 0x010802, 0x010601, 0x010400, 0x080501 },
+			      other[] = { 0x020000, 0x080600, 0x060000 };
+
+	begin();
+	for (unsigned i = 0; i < ARRAY_LENGTH(storage); i++)
+		device(i, storage[i]);
+	for (unsigned i = 0; i < ARRAY_LENGTH(other); i++)
+		device(16 + i, other[i]);
+	find((struct phys_range){ 0 });
+	list_for_each (link, &fake_pci_found) {
+		const struct pci_function *function = container_of(link, struct pci_function, link);
+
+		ck_assert_int_eq(pci_is_storage(function), function->slot < 16);
+	}
+}
+END_TEST
+
 /* Reasons -------------------------------------------------------------------------------------- */
 
 static const char *reason(uint16_t vendor, uint16_t id, uint32_t class_code, uint8_t header, status_t status)
@@ -536,6 +556,8 @@ START_TEST(test_reasons)
 	ck_assert_str_eq(reason(0x1af4, 0x1042, 0x010000, 0, STATUS_UNSUPPORTED), "its driver did not start: not supported");
 	ck_assert_str_eq(reason(0x144d, 0xa808, 0x010802, 0, STATUS_GONE), "its driver was removed");
 	ck_assert_str_eq(reason(0x8086, 0x1237, 0x060000, 0, none), "needs no driver");
+	ck_assert_str_eq(reason(0x8086, 0x1234, 0x080600, 0, none), "needs no driver");
+	ck_assert_str_eq(reason(0x8086, 0x5acc, 0x080501, 0, none), "SD card: no driver");
 	ck_assert_str_eq(reason(0x8086, 0x3420, 0x060400, 1, none), "closed by firmware: what is behind it cannot be seen");
 	ck_assert_str_eq(reason(0x1234, 0x5678, 0xff0000, 0, none), "this device: no driver");
 }
@@ -545,4 +567,4 @@ HOST_TEST_MAIN("pci_functions", test_endpoints_are_quieted, test_console_is_left
 	       test_console_is_in_no_ports, test_rights_change_alone, test_dma_has_arrived, test_bars_are_sized_at_bind,
 	       test_odd_bars, test_bridges_are_not_sized, test_host_bridges_are_not_sized, test_reset_waits,
 	       test_reset_lets_transactions_end, test_reset_that_does_not_end, test_reset_of_quick_functions,
-	       test_capability_lists_end, test_reasons)
+	       test_capability_lists_end, test_storage, test_reasons)

@@ -229,16 +229,44 @@ END_TEST
 
 START_TEST(test_several_segments)
 {
-	begin();
-	fake_pci_host(0, 0, 255, true);
-	fake_pci_host(1, 0, 127, true);
-	fake_pci_function(0, 4, 0, 0, 0x8086, 1);
-	fake_pci_function(1, 4, 0, 0, 0x8086, 2);
-	fake_pci_function(1, 0x80, 0, 0, 0x8086, 3); /* beyond the range */
-	ck_assert_int_eq(pci_functions_find(&fake_pci_found, &fake_pci_heap), STATUS_OK);
-	ck_assert_uint_eq(found_count(), 2);
-	ck_assert_str_eq(found_at(1, 4, 0, 0)->name, "0001:04:00.0");
-	ck_assert(found_at(1, 4, 0, 0)->config != NULL);
+	for (unsigned order = 0; order < 2; order++) {
+		begin();
+		fake_pci_host(order, 0, order ? 127 : 255, true);
+		fake_pci_host(!order, 0, order ? 255 : 127, true);
+		fake_pci_function(0, 4, 0, 0, 0x8086, 1);
+		fake_pci_function(1, 4, 0, 0, 0x8086, 2);
+		fake_pci_function(1, 0x80, 0, 0, 0x8086, 3); /* beyond the range */
+		ck_assert_int_eq(pci_functions_find(&fake_pci_found, &fake_pci_heap), STATUS_OK);
+		ck_assert_uint_eq(found_count(), 2);
+		ck_assert_str_eq(found_at(1, 4, 0, 0)->name, "0001:04:00.0");
+		ck_assert(found_at(0, 4, 0, 0)->config != NULL && found_at(1, 4, 0, 0)->config != NULL);
+	}
+}
+END_TEST
+
+/* Tables that name one place twice, or none for another segment: each function is seen once. */
+START_TEST(test_ranges_that_collide)
+{
+	static const uint64_t places[] = { 0, 0xe0000000, 0xe0000000, 0xf0000000, 0xe0000000 + MIB, 0xe0000000 };
+
+	for (unsigned way = 0; way < ARRAY_LENGTH(places); way++) {
+		char output[1024] = "";
+
+		begin();
+		fake_pci_host(0, 0, 255, true);
+		fake_pci_host(way < 4, 0, way == 2 ? 3 : 255, true);
+		fake_pci_move_ecam(places[way]);
+		fake_pci_function(0, 0, 1, 0, 0x8086, 1);
+		fake_pci_function(0, 4, 1, 0, 0x8086, 1);
+		fake_pci_function(1, 4, 1, 0, 0x8086, 2);
+		host_log_level(LOG_WARN);
+		host_output_capture(output, sizeof(output));
+		ck_assert_int_eq(pci_functions_find(&fake_pci_found, &fake_pci_heap), STATUS_OK);
+		host_output_capture(NULL, 0);
+		ck_assert_int_eq(strstr(output, "cannot be at") != NULL, way != 3 && way != 5);
+		ck_assert_uint_eq(found_count(), way == 3 ? 3 : 2);
+		ck_assert_int_eq(found_at(1, 4, 1, 0) != NULL, way == 3);
+	}
 }
 END_TEST
 
@@ -385,5 +413,5 @@ START_TEST(test_bridges_that_firmware_closed)
 END_TEST
 
 HOST_TEST_MAIN("pci_scan", test_random_machines, test_full_machine, test_root_buses_without_bridge, test_several_segments,
-	       test_odd_ranges, test_ranges_in_any_order, test_one_slot_behind_a_port, test_empty_machine, test_deep_chain,
-	       test_functions_that_are_not_ready, test_bridges_that_firmware_closed)
+	       test_ranges_that_collide, test_odd_ranges, test_ranges_in_any_order, test_one_slot_behind_a_port,
+	       test_empty_machine, test_deep_chain, test_functions_that_are_not_ready, test_bridges_that_firmware_closed)
