@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Page tables for the firmware, in the image, filled at start-up: 512 GB in pages of 1 GB, or 4 GB
- * in pages of 2 MB where the CPU has no larger ones. Code, stack and tables lie in the image, which
- * is mapped one to one by them as by ours.
+ * in pages of 2 MB where the CPU has no larger ones; of as many levels as the CPU runs with. Code,
+ * stack and tables lie in the image, which is mapped one to one by them as by ours.
  */
 #include "firmware_call.h"
 
@@ -18,6 +18,7 @@
 #define STACK_BYTES    (32 * KIB) /* runtime services may ask for 4 KB: UEFI 2.10, section 2.3.4 */
 
 static uint64_t root[ENTRIES] __attribute__((aligned(4096)));
+static uint64_t root_above[ENTRIES] __attribute__((aligned(4096))); /* where the CPU runs with five levels */
 static uint64_t gigabytes[ENTRIES] __attribute__((aligned(4096)));
 static uint64_t directories[DIRECTORIES][ENTRIES] __attribute__((aligned(4096)));
 static uint8_t stack[STACK_BYTES] __attribute__((aligned(16)));
@@ -29,6 +30,7 @@ static uint64_t tables_fill(void)
 {
 	const bool huge = cpuid_if_present(0x80000001u, 0).edx & FEATURE_HUGE;
 
+	root_above[0] = (uintptr_t)root | ENTRY_WRITABLE;
 	root[0] = (uintptr_t)gigabytes | ENTRY_WRITABLE;
 	for (unsigned i = 0; i < ENTRIES; i++) {
 		if (huge)
@@ -58,6 +60,7 @@ void firmware_reset(enum firmware_reset how)
 	register uint64_t status __asm__("rdx") = 0;
 	register uint64_t bytes __asm__("r8") = 0;
 	register uint64_t data __asm__("r9") = 0;
+	const uint64_t tables = (uintptr_t)(cr4_read() & CR4_LINEAR_ADDRESS_57 ? root_above : root);
 	uint64_t service = reset_system;
 
 	if (service == 0)
@@ -73,6 +76,6 @@ void firmware_reset(enum firmware_reset how)
 			 "movq %%r12, %%cr3\n\t"
 			 "movq %%rbx, %%rsp"
 			 : "+a"(service), "+r"(first), "+r"(status), "+r"(bytes), "+r"(data)
-			 : [tables] "r"((uintptr_t)root), [top] "r"((uintptr_t)stack + STACK_BYTES)
+			 : [tables] "r"(tables), [top] "r"((uintptr_t)stack + STACK_BYTES)
 			 : "rbx", "r12", "r10", "r11", "memory", "cc");
 }
