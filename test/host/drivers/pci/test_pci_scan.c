@@ -315,7 +315,7 @@ START_TEST(test_ranges_in_any_order)
 }
 END_TEST
 
-/* A device that answers in each slot is seen once behind a port of PCI Express, unless that has ARI. */
+/* A device that answers in each slot is seen once behind a port of PCI Express without ARI. */
 START_TEST(test_one_slot_behind_a_port)
 {
 	for (unsigned way = 0; way < 64; way++) {

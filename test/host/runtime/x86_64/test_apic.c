@@ -97,7 +97,7 @@ START_TEST(both_modes_write_the_same)
 }
 END_TEST
 
-/* Whatever firmware left in the registers. Intel SDM volume 3, sections 11.5.1 and 11.8.3.1. */
+/* Also where firmware left all bits set. Intel SDM volume 3, sections 11.5.1 and 11.8.3.1. */
 START_TEST(a_cpu_takes_what_it_is_to_take)
 {
 	for (unsigned wire = 0; wire < 2; wire++) {
