@@ -106,8 +106,8 @@ void pci_write16(const struct pci_function *function, unsigned offset, uint16_t 
 void pci_write32(const struct pci_function *function, unsigned offset, uint32_t value);
 
 /*
- * The capability `id` behind the one at `after` (0: the first); 0: none. Ends on lists that are
- * loops.
+ * The capability `id` behind the one at `after` (0: the first); 0: none. From one to the next, each
+ * is found once, and then none, also in lists that are loops.
  */
 #define PCI_CAPABILITY_MSI     0x05
 #define PCI_CAPABILITY_VENDOR  0x09

@@ -109,23 +109,16 @@ uint8_t pci_read8(const struct pci_function *function, unsigned offset)
 	return (uint8_t)config_read(offset, 1);
 }
 
+uint16_t pci_read16(const struct pci_function *function, unsigned offset)
+{
+	(void)function;
+	return (uint16_t)config_read(offset, 2);
+}
+
 uint32_t pci_read32(const struct pci_function *function, unsigned offset)
 {
 	(void)function;
 	return config_read(offset, 4);
-}
-
-/* A list in configuration space from byte 0x34 on, as src/drivers/pci/pci_config.c walks it. */
-unsigned pci_capability_find(const struct pci_function *function, uint8_t id, unsigned after)
-{
-	unsigned at = pci_read8(function, after ? after + 1 : 0x34) & ~3u;
-
-	for (unsigned seen = 0; at >= 0x40 && seen < FAKE_CONFIG_BYTES / 4; seen++) {
-		if (pci_read8(function, at) == id && at > after)
-			return at;
-		at = pci_read8(function, at + 1) & ~3u;
-	}
-	return 0;
 }
 
 void pci_enable(struct pci_function *function, unsigned rights)

@@ -330,6 +330,7 @@ void fake_virtio_init(struct fake_virtio *virtio, struct fake_bus *bus)
 	bus->function.vendor_id = VIRTIO_VENDOR;
 	bus->function.device_id = 0x1042;
 	bus->function.bars[BAR] = (struct pci_bar){ .start = GIB, .bytes = 4 * KIB };
+	bus->config[0x06] = 0x10; /* there is a list */
 	bus->config[0x34] = 0x40;
 	capability_put(bus, 0x40, 1, COMMON, 0x38);
 	capability_put(bus, 0x54, 3, ISR, 1);

@@ -525,6 +525,40 @@ START_TEST(test_storage)
 }
 END_TEST
 
+/* The list leads through the places in this order, and perhaps back to one of them. */
+static void list_put(struct fake_function *fake, const uint8_t *places, unsigned count, uint8_t back_to)
+{
+	fake_pci_put(fake, PCI_STATUS, 2, PCI_STATUS_CAPABILITIES);
+	fake_pci_put(fake, PCI_CAPABILITIES, 1, places[0]);
+	for (unsigned i = 0; i < count; i++)
+		fake_pci_put(fake, places[i], 2,
+			     PCI_CAPABILITY_VENDOR | (uint32_t)(i + 1 < count ? places[i + 1] : back_to) << 8);
+}
+
+/* One that is asked for after the other is found once, in any order and in a loop. */
+START_TEST(test_capabilities_one_by_one)
+{
+	static const uint8_t places[] = { 0xfc, 0x40, 0xa0, 0x44, 0x80 }, backs[] = { 0, 0xfc, 0x40, 0x44, 0x80 };
+
+	begin();
+	struct fake_function *fake = device(1, CLASS_NETWORK);
+
+	find((struct phys_range){ 0 });
+	for (unsigned i = 0; i < ARRAY_LENGTH(backs); i++) {
+		unsigned at = 0;
+
+		list_put(fake, places, ARRAY_LENGTH(places), backs[i]);
+		for (unsigned j = 0; j < ARRAY_LENGTH(places); j++) {
+			at = pci_capability_find(function_of(fake), PCI_CAPABILITY_VENDOR, at);
+			ck_assert_uint_eq(at, places[j]);
+		}
+		ck_assert_uint_eq(pci_capability_find(function_of(fake), PCI_CAPABILITY_VENDOR, at), 0);
+		ck_assert_uint_eq(pci_capability_find(function_of(fake), PCI_CAPABILITY_MSI, 0), 0);
+		ck_assert_uint_eq(pci_capability_find(function_of(fake), PCI_CAPABILITY_VENDOR, 0x60), 0);
+	}
+}
+END_TEST
+
 /* Reasons -------------------------------------------------------------------------------------- */
 
 static const char *reason(uint16_t vendor, uint16_t id, uint32_t class_code, uint8_t header, status_t status)
@@ -567,4 +601,4 @@ HOST_TEST_MAIN("pci_functions", test_endpoints_are_quieted, test_console_is_left
 	       test_console_is_in_no_ports, test_rights_change_alone, test_dma_has_arrived, test_bars_are_sized_at_bind,
 	       test_odd_bars, test_bridges_are_not_sized, test_host_bridges_are_not_sized, test_reset_waits,
 	       test_reset_lets_transactions_end, test_reset_that_does_not_end, test_reset_of_quick_functions,
-	       test_capability_lists_end, test_storage, test_reasons)
+	       test_capability_lists_end, test_capabilities_one_by_one, test_storage, test_reasons)

@@ -132,6 +132,17 @@ START_TEST(test_refuses_registers_that_are_not_aligned)
 }
 END_TEST
 
+/* A list without an end, in which a structure is missing: the probe has one. */
+START_TEST(test_refuses_capabilities_in_a_loop)
+{
+	fake_virtio_init(&fake, &bus);
+	bus.config[0x7c + 3] = 9; /* of a type that is not known */
+	bus.config[0x7c + 1] = 0x40;
+	ck_assert_int_eq(fake_bus_probe(&bus, "virtio"), STATUS_UNSUPPORTED);
+	fake_virtio_fini(&fake);
+}
+END_TEST
+
 START_TEST(test_probe_without_memory)
 {
 	status_t status = STATUS_NO_MEMORY;
@@ -151,4 +162,4 @@ END_TEST
 
 HOST_TEST_MAIN("virtio", test_any_queue_with_and_without_tables, test_refuses_a_queue_without_room,
 	       test_resets_a_device_that_completes_the_middle_of_a_chain, test_gives_up_a_device_that_forgets_features,
-	       test_refuses_registers_that_are_not_aligned, test_probe_without_memory)
+	       test_refuses_registers_that_are_not_aligned, test_refuses_capabilities_in_a_loop, test_probe_without_memory)
