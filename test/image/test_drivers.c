@@ -11,6 +11,7 @@
 
 #define DEPTH                32
 #define PCI_COMMAND_REGISTER 4
+#define PCI_LINE_DISABLE     (1u << 10)
 
 IMAGE_TEST(pci_functions_are_sane)
 {
@@ -79,6 +80,25 @@ IMAGE_TEST(pci_endpoints_without_driver_reach_no_memory)
 		    !of_chipset)
 			expect_equal(pci_read16(function, PCI_COMMAND_REGISTER) & PCI_BUS_MASTER, 0);
 	}
+}
+
+/* A function that firmware left with its messages or its line on raises none when it is opened. */
+IMAGE_TEST(pci_interrupts_begin_quiet)
+{
+	struct pci_function *function = pci_next(NULL);
+	unsigned msi = 0;
+
+	while (function && (function->driver || !(msi = pci_capability_find(function, PCI_CAPABILITY_MSI, 0))))
+		function = pci_next(function);
+	if (!function)
+		skip("no function without a driver has MSI");
+	pci_write16(function, msi + 2, (uint16_t)(pci_read16(function, msi + 2) | 1));
+	pci_write16(function, PCI_COMMAND_REGISTER, (uint16_t)(pci_read16(function, PCI_COMMAND_REGISTER) & ~PCI_LINE_DISABLE));
+	require(pci_read16(function, msi + 2) & 1);
+	(void)pci_interrupts_open(function, 1);
+	expect_equal(pci_read16(function, msi + 2) & 1, 0);
+	expect(pci_read16(function, PCI_COMMAND_REGISTER) & PCI_LINE_DISABLE);
+	pci_interrupts_close(function);
 }
 
 IMAGE_TEST(pci_bridges_above_drivers_are_open)

@@ -88,16 +88,29 @@ static enum pci_interrupt_mode mode_choose(struct pci_function *function, unsign
 	return PCI_INTERRUPTS_NONE;
 }
 
+/* The function raises no interrupt, neither ours nor any that firmware asked for. */
+static void interrupts_quiet(struct pci_function *function)
+{
+	unsigned capability;
+
+	control_change(function, PCI_COMMAND, 0, PCI_COMMAND_LINE_DISABLE);
+	capability = pci_capability_find(function, PCI_CAPABILITY_MSIX, 0);
+	if (capability)
+		control_change(function, capability + MSIX_CONTROL, MSIX_CONTROL_ENABLE, MSIX_CONTROL_MASK);
+	capability = pci_capability_find(function, PCI_CAPABILITY_MSI, 0);
+	if (capability)
+		control_change(function, capability + MSI_CONTROL, MSI_CONTROL_ENABLE, 0);
+}
+
 unsigned pci_interrupts_open(struct pci_function *function, unsigned wanted)
 {
 	unsigned vectors;
 
+	interrupts_quiet(function);
 	function->interrupt_mode = mode_choose(function, &vectors);
 	function->vectors = vectors < wanted ? vectors : wanted;
 	if (function->vectors > PCI_VECTORS_MAX)
 		function->vectors = PCI_VECTORS_MAX;
-	if (function->interrupt_mode != PCI_INTERRUPTS_LINE)
-		control_change(function, PCI_COMMAND, 0, PCI_COMMAND_LINE_DISABLE);
 	return function->vectors;
 }
 
@@ -145,20 +158,6 @@ status_t pci_interrupt_attach(struct pci_function *function, unsigned vector, st
 	else
 		control_change(function, PCI_COMMAND, PCI_COMMAND_LINE_DISABLE, 0);
 	return STATUS_OK;
-}
-
-/* The function raises no interrupt any more. */
-static void interrupts_quiet(struct pci_function *function)
-{
-	unsigned capability;
-
-	control_change(function, PCI_COMMAND, 0, PCI_COMMAND_LINE_DISABLE);
-	capability = pci_capability_find(function, PCI_CAPABILITY_MSIX, 0);
-	if (capability)
-		control_change(function, capability + MSIX_CONTROL, MSIX_CONTROL_ENABLE, MSIX_CONTROL_MASK);
-	capability = pci_capability_find(function, PCI_CAPABILITY_MSI, 0);
-	if (capability)
-		control_change(function, capability + MSI_CONTROL, MSI_CONTROL_ENABLE, 0);
 }
 
 void pci_interrupts_close(struct pci_function *function)

@@ -132,10 +132,11 @@ static struct acpi_header *dsdt_make(void)
 
 static struct phys_addr rsdp_make(const struct acpi_header *root)
 {
+	static const uint8_t signature[8] = "RSD PTR ";
 	uint8_t *rsdp = memory_make(36);
 	const uint64_t address = (uintptr_t)root;
 
-	memcpy(rsdp, "RSD PTR ", 8);
+	memcpy(rsdp, signature, sizeof(signature));
 	rsdp[15] = 2;
 	rsdp[20] = 36;
 	memcpy(rsdp + 24, &address, sizeof(address));
