@@ -28,7 +28,7 @@ static struct unit {
 	struct late status, protection;
 	uint64_t head, tail;
 	/* AMD */
-	uint64_t control;
+	uint64_t control, control_stuck;
 	struct late amd_status;
 	unsigned writes;
 } unit;
@@ -199,7 +199,7 @@ static void amd_write(void *context, uint32_t offset, unsigned bytes, uint64_t v
 	ck_assert_uint_eq(value & ~unit.control, 0);
 	if (!(value & AMD_CONTROL_UNIT)) /* the unit is last */
 		ck_assert_uint_eq(amd_runs(unit.control) | (unit.amd_status.value & ~unit.stuck), 0);
-	unit.control = value;
+	unit.control = value | unit.control_stuck;
 	late_write(&unit.amd_status, amd_runs(value) | (unit.stuck & unit.amd_status.value));
 }
 
@@ -235,6 +235,26 @@ START_TEST(amd_goes_off_in_order)
 }
 END_TEST
 
+/* Bits that stay, or that were set a moment ago. */
+START_TEST(bits_that_do_not_follow_are_told)
+{
+	unsigned was_on, still_on;
+
+	unit = (struct unit){ .is_there = true, .control_stuck = AMD_CONTROL_EVENT_INT };
+	random_seed(&unit.random, 1);
+	unit.control = AMD_CONTROL_UNIT | AMD_CONTROL_EVENT_INT;
+	ck_assert(iommu_unit_turn_off(IOMMU_AMD, &amd, &was_on, &still_on));
+	ck_assert_uint_eq(still_on, IOMMU_LOG);
+	ck_assert_uint_eq(unit.control, AMD_CONTROL_EVENT_INT);
+	unit = (struct unit){ .is_there = true, .capabilities = INTEL_CAPABILITY_LOW };
+	unit.protection.value = INTEL_PROTECTION_ENABLE; /* not in effect yet */
+	ck_assert(iommu_unit_turn_off(IOMMU_INTEL, &intel, &was_on, &still_on));
+	ck_assert_uint_eq(was_on, IOMMU_PROTECTED_MEMORY);
+	ck_assert_uint_eq(still_on, 0);
+	ck_assert_uint_eq(unit.writes, 1);
+}
+END_TEST
+
 START_TEST(a_unit_that_is_not_there_is_left_alone)
 {
 	unsigned was_on = 1, still_on = 1;
@@ -247,4 +267,4 @@ START_TEST(a_unit_that_is_not_there_is_left_alone)
 END_TEST
 
 HOST_TEST_MAIN("iommu_off", intel_goes_off_in_order, intel_that_hangs_costs_little_and_is_told, amd_goes_off_in_order,
-	       a_unit_that_is_not_there_is_left_alone)
+	       bits_that_do_not_follow_are_told, a_unit_that_is_not_there_is_left_alone)
