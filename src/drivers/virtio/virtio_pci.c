@@ -83,9 +83,11 @@ static status_t registers_map(struct virtio *virtio, unsigned type, uint32_t byt
 			continue;
 		if (function->bars[bar].io || function->bars[bar].start == 0 || !is_aligned(offset, alignment_of(type)))
 			continue; /* there may be another one */
+		if (pci_bar_map(function, bar, offset, length, PCI_REGISTERS, registers) != STATUS_OK)
+			continue;
 		*bytes = length;
 		*capability = at;
-		return pci_bar_map(function, bar, offset, length, PCI_REGISTERS, registers);
+		return STATUS_OK;
 	}
 	return STATUS_NOT_FOUND;
 }

@@ -132,6 +132,21 @@ START_TEST(test_refuses_registers_that_are_not_aligned)
 }
 END_TEST
 
+/* One that does not lie in its BAR is passed over for the next of its kind. */
+START_TEST(test_passes_over_registers_that_are_not_there)
+{
+	fake_virtio_init(&fake, &bus);
+	memcpy(bus.config + 0xa0, bus.config + 0x40, 16);
+	bus.config[0xa1] = 0x40;
+	bus.config[0xa0 + 9] = 0x10; /* the offset: where BAR 4 ends */
+	bus.config[0x34] = 0xa0;
+	ck_assert_int_eq(fake_bus_probe(&bus, "virtio"), STATUS_OK);
+	copy_back_and_forth();
+	fake_bus_remove(&bus);
+	fake_virtio_fini(&fake);
+}
+END_TEST
+
 /* A list without an end, in which a structure is missing: the probe has one. */
 START_TEST(test_refuses_capabilities_in_a_loop)
 {
@@ -162,4 +177,5 @@ END_TEST
 
 HOST_TEST_MAIN("virtio", test_any_queue_with_and_without_tables, test_refuses_a_queue_without_room,
 	       test_resets_a_device_that_completes_the_middle_of_a_chain, test_gives_up_a_device_that_forgets_features,
-	       test_refuses_registers_that_are_not_aligned, test_refuses_capabilities_in_a_loop, test_probe_without_memory)
+	       test_refuses_registers_that_are_not_aligned, test_passes_over_registers_that_are_not_there,
+	       test_refuses_capabilities_in_a_loop, test_probe_without_memory)
