@@ -83,6 +83,12 @@ struct disk_activity {
 	_Atomic uint32_t slots;     /* of all queues */
 };
 
+/* Commands that have ended by themselves, so far. Any context. */
+static inline uint64_t disk_activity_completed(const struct disk_activity *activity)
+{
+	return atomic_load(&activity->completed);
+}
+
 struct disk_queue {
 	struct spinlock lock;
 	struct disk_queue_config config; /* [I] */

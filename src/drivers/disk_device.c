@@ -10,8 +10,11 @@
 #include "runtime/base/log.h"
 #include "runtime/kernel/task.h"
 
-#define WATCH_PERIOD_SHARE  8
-#define WATCH_PERIOD_MAX_NS NS_PER_S
+#define WATCH_PERIOD_SHARE    8
+#define WATCH_PERIOD_MAX_NS   NS_PER_S
+#define RESETS_AT_ONCE        (2 * (DISK_RETRIES + 1))
+#define RESET_PAUSE_NS        NS_PER_S
+#define RESET_PAUSE_SHIFT_MAX 6u /* about a minute */
 
 status_t disk_device_init(struct disk_device *device, const struct disk_operations *operations,
 			  const struct driver_environment *environment, struct pci_function *function, const char *prefix,
@@ -205,6 +208,24 @@ static void queues_recall(struct disk_device *device, struct list *done)
 		disk_queue_recall(queue, done);
 }
 
+/*
+ * Some resets may follow each other at once though none brought a command to its end: more than a
+ * request is tried. Then time passes before the next one, and twice as much after each: a device
+ * that is never well would keep its CPU from all other work, and fill the log.
+ */
+static void reset_pause(struct disk_device *device)
+{
+	const uint64_t completed = disk_activity_completed(&device->activity);
+	unsigned paused;
+
+	device->resets_in_vain = completed == device->reset_completed ? device->resets_in_vain + 1 : 0;
+	device->reset_completed = completed;
+	if (device->resets_in_vain < RESETS_AT_ONCE)
+		return;
+	paused = device->resets_in_vain - RESETS_AT_ONCE;
+	device->reset_due_ns = platform_now_ns() + (RESET_PAUSE_NS << MIN(paused, RESET_PAUSE_SHIFT_MAX));
+}
+
 static void reset(struct disk_device *device)
 {
 	struct list done;
@@ -227,6 +248,7 @@ static void reset(struct disk_device *device)
 		give_up(device);
 		return;
 	}
+	reset_pause(device);
 	disk_device_start(device);
 	log_info("%s: goes on after the reset", device->name);
 }
@@ -241,7 +263,7 @@ static void look(struct disk_watch *watch)
 	device->operations->look(device);
 	for (unsigned i = 0; (queue = disk_device_queue(device, i)) && !atomic_load(&device->reset_reason); i++)
 		queue_look(device, queue);
-	if (atomic_load(&device->reset_reason))
+	if (atomic_load(&device->reset_reason) && platform_now_ns() >= device->reset_due_ns)
 		reset(device);
 }
 

@@ -12,7 +12,8 @@
  *
  * 1. A CPU submits to the queue of its number, modulo the queues; a vector serves the queues of its
  *    number, modulo the vectors.
- * 2. Only the watch task resets, so no two resets meet. Any code may ask for one.
+ * 2. Only the watch task resets, so no two resets meet. Any code may ask for one. Resets that help
+ *    nothing come, after some, at growing distances.
  * 3. Requests complete only when the device is done with their memory: after their completion,
  *    after halt, or after the device lost the right to DMA.
  */
@@ -90,6 +91,9 @@ struct disk_device {
 	bool gone;                        /* watch task */
 	bool taken_over;                  /* after a panic */
 	unsigned resets;                  /* watch task */
+	uint64_t reset_due_ns;            /* watch task: from then on the next reset may be */
+	unsigned resets_in_vain;          /* watch task: the latest ones, between which no command ended */
+	uint64_t reset_completed;         /* watch task: commands that had ended at the latest one */
 	_Atomic unsigned errors;          /* [a] failed commands */
 	struct disk_activity activity;    /* [a] */
 };

@@ -302,6 +302,50 @@ START_TEST(test_resets_after_an_event_that_was_not_asked_for)
 }
 END_TEST
 
+static uint64_t fatal(struct fake_nvme *nvme, uint64_t offset, uint64_t truth)
+{
+	(void)nvme;
+	return offset == NVME_CSTS && (truth & NVME_CSTS_READY) ? truth | NVME_CSTS_FATAL : truth;
+}
+
+static void run_for(uint64_t ns)
+{
+	const uint64_t end_ns = platform_now_ns() + ns;
+
+	while (platform_now_ns() < end_ns)
+		fake_bus_run(&bus);
+}
+
+/*
+ * A controller that is broken again after each reset costs no more than a reset a minute, and is
+ * used when it is well again. One that works in between is reset at once.
+ */
+START_TEST(test_resets_in_vain_become_rare)
+{
+	struct phys_range range;
+
+	setup();
+	start();
+	range = fake_bus_alloc(PAGE_BYTES);
+	fake.lie = fatal;
+	run_for(1000 * NS_PER_S);
+	ck_assert_uint_ge(driver()->common.resets, 10);
+	ck_assert_uint_le(driver()->common.resets, 25);
+	fake.lie = NULL;
+	run_for(130 * NS_PER_S); /* the reset that is due, and the pause after it */
+	for (unsigned i = 0; i < 10; i++) {
+		const unsigned before = driver()->common.resets;
+
+		ck_assert_int_eq(transfer(BLOCK_READ, 0, range), STATUS_OK);
+		disk_device_request_reset(&driver()->common, "the test asks for it");
+		run_for(2 * NS_PER_S);
+		ck_assert_uint_eq(driver()->common.resets, before + 1);
+	}
+	fake_bus_free(range);
+	finish();
+}
+END_TEST
+
 /* The end -------------------------------------------------------------------------------------- */
 
 static status_t panic_write(struct phys_range range)
@@ -396,5 +440,6 @@ END_TEST
 HOST_TEST_MAIN("nvme", test_writes_and_reads, test_tries_passing_errors_again, test_tries_many_again,
 	       test_tries_admin_commands_again, test_waits_before_it_looks_where_it_must, test_asks_for_the_list_from_1_1_on,
 	       test_takes_each_namespace_once, test_shows_events, test_bears_a_flood_of_events,
-	       test_resets_after_an_event_that_was_not_asked_for, test_tells_the_controller_of_the_end,
-	       test_waits_not_for_ever_at_a_panic, test_keeps_memory_of_an_unanswered_command, test_probe_without_memory)
+	       test_resets_after_an_event_that_was_not_asked_for, test_resets_in_vain_become_rare,
+	       test_tells_the_controller_of_the_end, test_waits_not_for_ever_at_a_panic,
+	       test_keeps_memory_of_an_unanswered_command, test_probe_without_memory)
