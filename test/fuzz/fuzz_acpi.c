@@ -94,6 +94,7 @@ static void look(void)
 	static const char *const signatures[] = { "APIC", "FACP", "SSDT", "MCFG", "HPET", "DMAR", "SPCR", "IVRS" };
 	static struct acpi_interrupts interrupts;
 	const struct acpi_header *table;
+	struct acpi_serial serial;
 
 	acpi_read_madt(acpi_find_table("APIC", 0, 0), &interrupts);
 	assert(interrupts.cpu_count <= ACPI_CPUS_MAX && interrupts.ioapic_count <= ACPI_IOAPICS_MAX);
@@ -104,6 +105,8 @@ static void look(void)
 				(void)acpi_read(table, offset, 8);
 				(void)acpi_read_address(table, offset);
 			}
+			if (strcmp(signatures[i], "SPCR") == 0)
+				assert(!acpi_read_spcr(table, &serial) || (serial.registers.address != 0 && serial.line < 16));
 		}
 	}
 	assert(!acpi_power()->has_s5 || (acpi_power()->s5_type_a <= 7 && acpi_power()->s5_type_b <= 7));

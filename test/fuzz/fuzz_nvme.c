@@ -29,7 +29,8 @@ static uint64_t any_register(struct fake_nvme *self, uint64_t offset, uint64_t t
 {
 	if (!lies())
 		return truth;
-	self->strict &= offset != NVME_CAP; /* the driver now knows other doorbells */
+	/* The driver now knows other doorbells; or takes for disabled what goes on in its rings. */
+	self->strict &= offset != NVME_CAP && offset != NVME_CC;
 	return input_byte(&input) & 1 ? input_number(&input, 8) : truth ^ 1ull << input_byte(&input) % 64;
 }
 
