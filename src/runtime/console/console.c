@@ -196,7 +196,8 @@ bool console_use_serial(const struct uart_place *place)
 	size_t bytes;
 
 	serial_drain();
-	if (!uart_init(&uart, place))
+	const struct uart_place again = uart_place_again(&console.serial.uart, place);
+	if (!uart_init(&uart, &again))
 		return false;
 	const uint64_t state = lock();
 	console.serial.uart = uart;

@@ -24,6 +24,7 @@ enum uart_register {
 #define MODEM_DTR_RTS_OUT2 0x0b /* OUT2 connects the interrupt on PCs */
 #define STATUS_RECEIVED    0x01
 #define STATUS_TRANSMITTER 0x20 /* the transmit FIFO is empty */
+#define STATUS_ABSENT      0xff /* what reads where there is no UART, or none any more */
 #define INTERRUPT_RECEIVED 0x01
 #define FIFO_BYTES         16
 
@@ -67,9 +68,10 @@ static bool scratch_keeps(const struct uart *uart, uint8_t value)
 	return register_read(uart, UART_SCRATCH) == value;
 }
 
-static void speed_set(const struct uart *uart)
+static void speed_set(struct uart *uart)
 {
 	register_write(uart, UART_LINE_CONTROL, LINE_DIVISOR_LATCH | LINE_8N1);
+	uart->divisor_found = (uint16_t)(register_read(uart, UART_DATA) | register_read(uart, UART_INTERRUPT_ENABLE) << 8);
 	register_write(uart, UART_DATA, (uint8_t)uart->place.divisor);
 	register_write(uart, UART_INTERRUPT_ENABLE, (uint8_t)(uart->place.divisor >> 8));
 }
@@ -102,9 +104,21 @@ size_t uart_write(const struct uart *uart, const char *text, size_t bytes)
 
 int uart_read(const struct uart *uart)
 {
-	if (!uart->present || !(register_read(uart, UART_LINE_STATUS) & STATUS_RECEIVED))
+	const uint8_t status = uart->present ? register_read(uart, UART_LINE_STATUS) : 0;
+
+	if (status == STATUS_ABSENT || !(status & STATUS_RECEIVED))
 		return -1;
 	return register_read(uart, UART_DATA);
+}
+
+struct uart_place uart_place_again(const struct uart *used, const struct uart_place *place)
+{
+	struct uart_place again = *place;
+
+	if (place->divisor == 0 && used->present && used->place.base == place->base &&
+	    used->place.in_memory == place->in_memory)
+		again.divisor = used->divisor_found;
+	return again;
 }
 
 void uart_enable_receive_interrupt(const struct uart *uart)

@@ -19,6 +19,7 @@ struct uart_place {
 struct uart {
 	struct uart_place place;
 	bool present;
+	uint16_t divisor_found; /* the firmware's, which place.divisor has replaced */
 };
 
 #define UART_COM_CLOCK_HZ 1843200u /* the clock of a PC's ports */
@@ -37,6 +38,12 @@ size_t uart_write(const struct uart *uart, const char *text, size_t bytes);
 
 /* The next character that came in, or -1. */
 int uart_read(const struct uart *uart);
+
+/*
+ * `place`, which may be where `used` is already: a divisor of 0 then means the one that the
+ * firmware had set before `used` was.
+ */
+struct uart_place uart_place_again(const struct uart *used, const struct uart_place *place);
 
 /* From now on the UART raises its interrupt when characters come in. */
 void uart_enable_receive_interrupt(const struct uart *uart);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Characters come by interrupt, and the console's task looks for more at each of its rounds. So a
- * lost interrupt, or a device without one, does not make the console deaf.
+ * lost interrupt, or a device without one, does not make the console deaf. At each time it takes a
+ * bounded number: a broken device says for ever that there are more.
  */
 #include "runtime/console/console.h"
 
@@ -53,7 +54,7 @@ static void serial_interrupt(void *context)
 	char character;
 	bool some = false;
 
-	while (console_poll_serial(&character)) {
+	for (unsigned i = 0; i < INPUT_BYTES && console_poll_serial(&character); i++) {
 		put_locked(character);
 		some = true;
 	}
@@ -71,7 +72,7 @@ static void keyboard_interrupt(void *context)
 	char text[KEYBOARD_TEXT_BYTES];
 	bool some = false;
 
-	while (keyboard_poll(&input.keyboard, text)) {
+	for (unsigned i = 0; i < INPUT_BYTES && keyboard_poll(&input.keyboard, text); i++) {
 		for (const char *character = text; *character; character++)
 			put_locked(*character);
 		some |= text[0] != '\0';

@@ -57,6 +57,37 @@ START_TEST(speed_of_the_firmware_stays)
 }
 END_TEST
 
+/* Where the console has set a speed of its own before it has read what the firmware's was. */
+START_TEST(speed_of_the_firmware_comes_back)
+{
+	struct uart_place place = place_of(1), other;
+	struct uart uart;
+
+	registers[DATA] = 12;
+	ck_assert(uart_init(&uart, &place));
+	ck_assert_uint_eq(registers[DATA], 0x23);
+	place.divisor = 0;
+	ck_assert_uint_eq(uart_place_again(&uart, &place).divisor, 12);
+	other = place;
+	other.base += 8;
+	ck_assert_uint_eq(uart_place_again(&uart, &other).divisor, 0);
+	place.divisor = 2;
+	ck_assert_uint_eq(uart_place_again(&uart, &place).divisor, 2);
+}
+END_TEST
+
+/* A port that goes away reads as all ones, which is no character after the other. */
+START_TEST(port_that_is_gone_sends_nothing)
+{
+	const struct uart_place place = place_of(1);
+	struct uart uart;
+
+	ck_assert(uart_init(&uart, &place));
+	memset(registers, 0xff, sizeof(registers));
+	ck_assert_int_eq(uart_read(&uart), -1);
+}
+END_TEST
+
 START_TEST(busy_port_loses_text_but_no_time)
 {
 	static struct serial serial;
@@ -77,4 +108,5 @@ START_TEST(busy_port_loses_text_but_no_time)
 }
 END_TEST
 
-HOST_TEST_MAIN("uart", registers_of_every_width, speed_of_the_firmware_stays, busy_port_loses_text_but_no_time)
+HOST_TEST_MAIN("uart", registers_of_every_width, speed_of_the_firmware_stays, speed_of_the_firmware_comes_back,
+	       port_that_is_gone_sends_nothing, busy_port_loses_text_but_no_time)
