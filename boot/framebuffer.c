@@ -42,18 +42,21 @@ static enum boot_pixel_format format_of_mode(const mode_information *mode)
 static bool output_describe(const EFI_GRAPHICS_OUTPUT_PROTOCOL *output, struct boot_info *boot)
 {
 	const mode_information *mode;
-	uint64_t bytes;
+	uint64_t line_bytes, bytes;
 
 	if (!output->Mode || !output->Mode->Info || output->Mode->FrameBufferBase == 0 ||
 	    output->Mode->Mode >= output->Mode->MaxMode)
 		return false;
 	mode = output->Mode->Info;
-	bytes = (uint64_t)mode->PixelsPerScanLine * mode->VerticalResolution * 4;
-	if (format_of_mode(mode) == BOOT_PIXEL_NONE || bytes == 0 || bytes > output->Mode->FrameBufferSize ||
+	line_bytes = mode->PixelsPerScanLine * 4ull;
+	if (format_of_mode(mode) == BOOT_PIXEL_NONE || line_bytes == 0 || mode->VerticalResolution == 0 ||
+	    mode->VerticalResolution > output->Mode->FrameBufferSize / line_bytes ||
 	    mode->HorizontalResolution > mode->PixelsPerScanLine)
 		return false;
-	/* The kernel cannot map it there. */
-	if (bytes > boot->direct_limit || output->Mode->FrameBufferBase > boot->direct_limit - bytes)
+	bytes = line_bytes * mode->VerticalResolution;
+	/* The kernel cannot map it there, or not draw there. */
+	if (bytes > boot->direct_limit || output->Mode->FrameBufferBase > boot->direct_limit - bytes ||
+	    output->Mode->FrameBufferBase % 4 != 0)
 		return false;
 	boot->framebuffer = (struct boot_framebuffer){
 		.base = { output->Mode->FrameBufferBase },

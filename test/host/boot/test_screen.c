@@ -14,8 +14,8 @@ static struct output {
 	EFI_GRAPHICS_OUTPUT_PROTOCOL protocol;
 	EFI_GRAPHICS_OUTPUT_PROTOCOL_MODE mode;
 	EFI_GRAPHICS_OUTPUT_MODE_INFORMATION modes[MODES_MAX];
-	bool has_console;
-	unsigned sets; /* calls of SetMode */
+	bool has_console, refuses; /* to set a mode */
+	unsigned sets;             /* calls of SetMode */
 } outputs[OUTPUTS_MAX];
 
 static UINTN output_count;
@@ -64,6 +64,8 @@ static EFI_STATUS EFIAPI fake_set_mode(EFI_GRAPHICS_OUTPUT_PROTOCOL *this, UINT3
 	struct output *output = (struct output *)this;
 
 	output->sets++;
+	if (output->refuses)
+		return EFI_DEVICE_ERROR;
 	output->mode.Mode = mode;
 	output->mode.Info = &output->modes[mode];
 	output->mode.FrameBufferBase = output->mode.FrameBufferBase ? output->mode.FrameBufferBase : 0x80000000;
@@ -190,6 +192,20 @@ START_TEST(odd_modes_are_refused)
 	output->modes[0] = mode_of(65536, 65536, 65536, PixelBlueGreenRedReserved8BitPerColor); /* more than its memory */
 	search();
 	ck_assert_int_eq(boot.framebuffer.format, BOOT_PIXEL_NONE);
+	/* The product with 4 bytes a pixel is 2^64 and a little more. */
+	output->modes[0] = mode_of(1024, 2147437308u, 2147529989u, PixelBlueGreenRedReserved8BitPerColor);
+	search();
+	ck_assert_int_eq(boot.framebuffer.format, BOOT_PIXEL_NONE);
+	output->modes[0] = mode_of(1024, 768, 1024, PixelBlueGreenRedReserved8BitPerColor);
+	for (unsigned i = 0; i < 2; i++) {
+		static const uint64_t bases[] = { 0x80000002, UINT64_MAX - 0xffff };
+
+		output->mode.FrameBufferBase = bases[i];
+		output->refuses = true;
+		search();
+		ck_assert_int_eq(boot.framebuffer.format, BOOT_PIXEL_NONE);
+	}
+	output->refuses = false;
 	output->modes[0] = mode_of(1024, 768, 1024, PixelBitMask);
 	output->modes[0].PixelInformation = (EFI_PIXEL_BITMASK){ 0xf800, 0x7e0, 0x1f, 0 }; /* 16 bits */
 	search();
