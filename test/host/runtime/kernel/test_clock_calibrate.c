@@ -96,6 +96,22 @@ START_TEST(noise_is_no_clock)
 }
 END_TEST
 
+static uint64_t read_steps(void)
+{
+	return ++reads * 2000000;
+}
+
+/* A clock that runs, with a rate of which 5 ms are 2^64 and a little more: nothing, as it seems. */
+START_TEST(impossible_rate_is_no_clock)
+{
+	struct clock_reference reference = reference_of(read_steps);
+
+	reference.hz = UINT64_MAX / (5 * NS_PER_MS) + 1;
+	for (unsigned i = 0; i < 50; i++)
+		ck_assert_uint_eq(clock_calibrate(&reference), 0);
+}
+END_TEST
+
 START_TEST(cpuid_is_checked)
 {
 	ck_assert_uint_eq(clock_hz_from_crystal(&(struct cpuid){ .eax = 2, .ebx = 216, .ecx = 24000000 }), 2592000000);
@@ -111,4 +127,4 @@ START_TEST(cpuid_is_checked)
 END_TEST
 
 HOST_TEST_MAIN("clock_calibrate", running_clock_is_believed, clock_that_stands_still_is_left_in_time,
-	       clock_that_stops_is_left_in_time, noise_is_no_clock, cpuid_is_checked)
+	       clock_that_stops_is_left_in_time, noise_is_no_clock, impossible_rate_is_no_clock, cpuid_is_checked)
