@@ -10,6 +10,7 @@
 #include "interrupt.h"
 #include "power.h"
 #include "power_ways.h"
+#include "runtime/base/inject.h"
 #include "runtime/base/log.h"
 #include "runtime/base/platform.h"
 #include "runtime/x86_64/port.h"
@@ -22,10 +23,15 @@
 static struct interrupt interrupt;
 static _Atomic uint32_t pressed;
 
+static bool is_pressed(uint16_t block)
+{
+	return block && (INJECTED("button-stuck") || (port_read16(block) & EVENT_POWER_BUTTON));
+}
+
 /* The status registers are those of both blocks, or'ed; a bit is cleared by writing 1. */
 static bool press_take(uint16_t block)
 {
-	if (!block || !(port_read16(block) & EVENT_POWER_BUTTON))
+	if (!is_pressed(block))
 		return false;
 	port_write16(block, EVENT_POWER_BUTTON);
 	return true;
@@ -80,6 +86,11 @@ status_t power_button_start(void)
 	general_events_off(power->gpe1, power->gpe1_bytes);
 	events_set(power->pm1a_event, EVENT_POWER_BUTTON);
 	events_set(power->pm1b_event, EVENT_POWER_BUTTON);
+	/* A press was cleared by then: a bit that stays is that of no register. */
+	if (is_pressed(power->pm1a_event) || is_pressed(power->pm1b_event)) {
+		log_warn("power: the power button reads as pressed for good; it is not looked at");
+		return STATUS_OK;
+	}
 	if (interrupt_attach_line(&interrupt, "power button", power->sci_line, INTERRUPT_LEVEL, look, NULL) != STATUS_OK)
 		log_debug("power: no interrupt line %u for the power button; it is polled", power->sci_line);
 	return task_spawn(&options, button_task, NULL, NULL);
