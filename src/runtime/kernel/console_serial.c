@@ -33,12 +33,23 @@ static uint16_t divisor_of(const struct acpi_serial *serial)
 	return divisor <= UINT16_MAX ? (uint16_t)divisor : 0;
 }
 
+/* Changes the base of a place in memory to where it is mapped. False: it cannot be. */
+static bool place_map(struct uart_place *place)
+{
+	void *mapped;
+
+	if (!place->in_memory)
+		return true;
+	mapped = mmio_map((struct phys_addr){ place->base }, UART_REGISTERS * place->register_bytes);
+	place->base = (uintptr_t)mapped;
+	return mapped;
+}
+
 void console_serial_find(void)
 {
 	const struct acpi_header *spcr = acpi_find_table("SPCR", 0, ACPI_SPCR_BYTES);
 	struct acpi_serial serial;
 	struct uart_place place;
-	bool used;
 
 	if (!spcr)
 		return;
@@ -53,12 +64,11 @@ void console_serial_find(void)
 		.line = serial.line,
 		.divisor = divisor_of(&serial),
 	};
-	used = !place.in_memory || mmio_map((struct phys_addr){ place.base }, UART_REGISTERS * place.register_bytes);
-	used = used && console_use_serial(&place);
-	if (!used)
+	if (!place_map(&place) || !console_use_serial(&place))
 		log_warn("console: there is no serial port at 0x%llx, which the table SPCR names",
-			 (unsigned long long)place.base);
+			 (unsigned long long)serial.registers.address);
 	else
 		log_info("console: serial port at %s 0x%llx, divisor %u, line %d, as the table SPCR says",
-			 place.in_memory ? "address" : "port", (unsigned long long)place.base, place.divisor, place.line);
+			 place.in_memory ? "address" : "port", (unsigned long long)serial.registers.address, place.divisor,
+			 place.line);
 }
