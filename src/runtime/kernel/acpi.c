@@ -171,9 +171,19 @@ static void dsdt_keep(const struct acpi_header *fadt)
 	table_keep(acpi_open_table(address, "the FADT"));
 }
 
+static void tables_find(const struct acpi_header *root, size_t entry_bytes)
+{
+	const size_t entries = (root->length - sizeof(*root)) / entry_bytes;
+
+	if (entries > TABLES_MAX)
+		log_warn("acpi: the root table has %zu entries; only the first %d count", entries, TABLES_MAX);
+	for (size_t i = 0; i < MIN(entries, TABLES_MAX); i++)
+		table_keep(acpi_open_table(acpi_read(root, sizeof(*root) + i * entry_bytes, entry_bytes), "the root table"));
+}
+
 void acpi_init(const struct boot_info *boot)
 {
-	size_t entry_bytes = 0, count;
+	size_t entry_bytes = 0;
 	const struct acpi_header *root = acpi_open_root(boot->rsdp, &entry_bytes), *fadt;
 
 	table_count = 0;
@@ -182,11 +192,7 @@ void acpi_init(const struct boot_info *boot)
 		log_warn("acpi: there are no tables: one CPU, no power-off");
 		return;
 	}
-	count = (root->length - sizeof(*root)) / entry_bytes;
-	if (count > TABLES_MAX)
-		log_warn("acpi: more than %d tables; %zu are ignored", TABLES_MAX, count - TABLES_MAX);
-	for (size_t i = 0; i < MIN(count, TABLES_MAX); i++)
-		table_keep(acpi_open_table(acpi_read(root, sizeof(*root) + i * entry_bytes, entry_bytes), "the root table"));
+	tables_find(root, entry_bytes);
 	fadt = acpi_find_table("FACP", 0, 0);
 	if (fadt) {
 		dsdt_keep(fadt);

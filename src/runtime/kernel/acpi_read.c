@@ -141,6 +141,22 @@ static void fadt_find_s5(struct acpi_power *power)
 	}
 }
 
+/*
+ * Such a machine has none of the registers that are at fixed places; what firmware leaves in these
+ * fields says nothing. ACPI 6.5, section 4.1.
+ */
+static void fixed_hardware_forget(struct acpi_power *power)
+{
+	power->pm1a_event = 0;
+	power->pm1b_event = 0;
+	power->pm1a_control = 0;
+	power->pm1b_control = 0;
+	power->gpe0 = 0;
+	power->gpe1 = 0;
+	power->smi_command = 0;
+	power->pm_timer = 0;
+}
+
 void acpi_read_fadt(const struct acpi_header *fadt, struct acpi_power *power)
 {
 	uint64_t flags = acpi_read(fadt, FADT_FLAGS, 4);
@@ -166,11 +182,12 @@ void acpi_read_fadt(const struct acpi_header *fadt, struct acpi_power *power)
 		.century_register = (uint8_t)acpi_read(fadt, FADT_CENTURY, 1),
 		.no_cmos_clock = acpi_read(fadt, FADT_BOOT_FLAGS, 2) & FADT_NO_CMOS_CLOCK,
 	};
-	power->has_power_button =
-		power->pm1a_event && power->pm1_event_bytes >= 4 && !(flags & (FADT_BUTTON_BY_AML | FADT_HW_REDUCED));
 	power->has_reset = (flags & FADT_HAS_RESET) && power->reset.address;
 	if (acpi_read(fadt, FADT_PM_TIMER_BYTES, 1) == 4)
 		power->pm_timer = fadt_port(fadt, FADT_PM_TIMER, FADT_X_PM_TIMER);
+	if (flags & FADT_HW_REDUCED)
+		fixed_hardware_forget(power);
+	power->has_power_button = power->pm1a_event && power->pm1_event_bytes >= 4 && !(flags & FADT_BUTTON_BY_AML);
 	fadt_find_s5(power);
 }
 

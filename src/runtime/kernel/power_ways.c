@@ -44,15 +44,17 @@ static void spin(unsigned spins)
 		__builtin_ia32_pause();
 }
 
-/* A register that cannot be mapped is none. */
+/* From here on the address is where the register is mapped; one that cannot be mapped is none. */
 static void map(struct acpi_address *address)
 {
+	void *mapped;
+
 	if (address->address == 0 || address->space != ACPI_SPACE_MEMORY)
 		return;
-	if (!mmio_map((struct phys_addr){ address->address }, 1)) {
+	mapped = mmio_map((struct phys_addr){ address->address }, 1);
+	if (!mapped)
 		log_warn("power: the register at 0x%llx cannot be mapped", (unsigned long long)address->address);
-		address->address = 0;
-	}
+	address->address = (uintptr_t)mapped;
 }
 
 void power_ways_prepare(const struct boot_info *boot)

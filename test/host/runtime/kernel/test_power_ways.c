@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "host/platform_host.h"
 #include "runtime/base/boot_info.h"
 #include "runtime/base/inject.h"
 #include "runtime/kernel/acpi.h"
@@ -15,7 +16,8 @@
 #include "runtime/x86_64/firmware_call.h"
 
 static uint8_t control, status_register, reset_register;
-static uint64_t unmappable;
+static uint64_t unmappable, moved; /* physical addresses; `moved` is mapped at `moved_to` */
+static uint8_t moved_to;
 static uint64_t service;
 static unsigned firmware_calls;
 
@@ -28,6 +30,8 @@ const void *firmware_map(struct phys_addr address, uint64_t bytes)
 void *mmio_map(struct phys_addr address, uint64_t bytes)
 {
 	(void)bytes;
+	if (address.value == moved)
+		return &moved_to;
 	return address.value == unmappable ? NULL : (void *)address.value;
 }
 
@@ -88,6 +92,9 @@ static void machine_make(const char *injected)
 	pointer_put(xsdt + 36, fadt);
 	table_make(fadt, "FACP", sizeof(fadt));
 	memcpy(fadt + 112, &flags, 4);
+	memset(fadt + 56, 0x5a, 2); /* ports of PM1, which such a machine has not */
+	memset(fadt + 64, 0x5a, 2);
+	fadt[88] = 4;
 	address_put(fadt + 116, &reset_register);
 	fadt[128] = 0x5a;
 	pointer_put(fadt + 140, dsdt);
@@ -131,12 +138,48 @@ START_TEST(registers_that_cannot_be_mapped_are_none)
 }
 END_TEST
 
+/* Physical addresses that are no address of the CPU are mapped at another one. */
+START_TEST(registers_are_where_they_are_mapped)
+{
+	moved = (uintptr_t)&control;
+	moved_to = 0;
+	machine_make(NULL);
+	power_ways_off();
+	ck_assert_uint_eq(control, 0);
+	ck_assert_uint_eq(moved_to, 5 << 2 | 1u << 5);
+}
+END_TEST
+
+/* A length that is wrong: the tables at the start are found, and the log ends. */
+START_TEST(root_table_that_does_not_end)
+{
+	static uint8_t long_xsdt[MIB];
+	static char text[256 * KIB];
+	struct boot_info boot = { .rsdp = { (uintptr_t)rsdp } };
+	unsigned lines = 0;
+
+	machine_make(NULL);
+	table_make(long_xsdt, "XSDT", sizeof(long_xsdt));
+	pointer_put(long_xsdt + 36, fadt);
+	pointer_put(rsdp + 24, long_xsdt);
+	host_output_capture(text, sizeof(text));
+	acpi_init(&boot);
+	host_output_capture(NULL, 0);
+	for (const char *at = text; (at = strchr(at, '\n')); at++)
+		lines++;
+	ck_assert_uint_lt(lines, 300);
+	ck_assert_ptr_nonnull(strstr(text, "acpi: the root table has 131067 entries; only the first 256 count"));
+	ck_assert(acpi_power()->has_s5);
+}
+END_TEST
+
 START_TEST(tables_say_what_there_is)
 {
 	machine_make(NULL);
 	ck_assert(acpi_power()->has_reset && acpi_power()->has_s5);
 	ck_assert_uint_eq(acpi_power()->reset.address, (uintptr_t)&reset_register);
 	ck_assert(!acpi_power()->has_power_button);
+	ck_assert_uint_eq(acpi_power()->pm1a_event | acpi_power()->pm1a_control, 0);
 	ck_assert(power_register_write(&acpi_power()->reset, acpi_power()->reset_value));
 	ck_assert_uint_eq(reset_register, 0x5a);
 }
@@ -154,4 +197,5 @@ START_TEST(registers_elsewhere_are_refused)
 END_TEST
 
 HOST_TEST_MAIN("power_ways", sleep_registers_switch_off, without_s5_the_firmware_is_asked,
-	       registers_that_cannot_be_mapped_are_none, tables_say_what_there_is, registers_elsewhere_are_refused)
+	       registers_that_cannot_be_mapped_are_none, registers_are_where_they_are_mapped, root_table_that_does_not_end,
+	       tables_say_what_there_is, registers_elsewhere_are_refused)
