@@ -89,6 +89,11 @@ $(TEST_DIR)/checked/src/runtime/x86_64/apic.o: FILE_FLAGS := -include test/fake/
 $(TEST_DIR)/test_apic: $(call objects,checked,src/runtime/x86_64/apic.c)
 $(TEST_DIR)/test_apic: CHECK_LIBS := $(TEST_DIR)/checked/portable.a $(CHECK_LIBS)
 
+# Machine checks, over the test's registers.
+$(TEST_DIR)/checked/src/runtime/kernel/machine_check.o: FILE_FLAGS := -include test/fake/fake_msr.h
+$(TEST_DIR)/test_machine_check_banks: $(call objects,checked,src/runtime/kernel/machine_check.c)
+$(TEST_DIR)/test_machine_check_banks: CHECK_LIBS := $(TEST_DIR)/checked/portable.a $(CHECK_LIBS)
+
 $(TEST_DIR)/test_heap_bench: $(call objects,checked,test/bench/heap/regions.c test/bench/heap/measure.c)
 
 $(TEST_DIR)/bench_%: $(TEST_DIR)/fast/test/bench/bench_%.o $(TEST_DIR)/fast/test/bench/bench.o $(TEST_DIR)/fast/portable.a

@@ -5,8 +5,8 @@
  */
 #include "machine_check.h"
 
-#include "cpu.h"
 #include "runtime/base/log.h"
+#include "runtime/base/platform.h"
 #include "runtime/base/string.h"
 #include "runtime/x86_64/cpu_registers.h"
 
@@ -19,9 +19,12 @@
 #define MSR_BANK_ADDRESS(bank) (0x402u + 4 * (bank))
 #define MSR_BANK_MISC(bank)    (0x403u + 4 * (bank))
 #define HAS_CONTROL            (1u << 8)
+#define HAS_RECOVERY           (1u << 24) /* tells which uncorrected errors come without an exception */
 #define STATUS_UNCORRECTED     (1ull << 61)
 #define STATUS_MISC            (1ull << 59)
 #define STATUS_ADDRESS         (1ull << 58)
+#define STATUS_DAMAGED         (1ull << 57)
+#define STATUS_SIGNALED        (1ull << 56)
 #define BANKS_MAX              32u
 
 #define LINE_BYTES   240
@@ -58,9 +61,9 @@ static void warn(const struct machine_check_bank *bank, const char *when)
 	if (count >= WARNINGS_MAX)
 		return;
 	machine_check_describe(bank, line, sizeof(line));
-	log_warn("machine check%s: CPU %u, %s", when, cpu_current_id(), line);
+	log_warn("machine check%s: CPU %u, %s", when, platform_cpu(), line);
 	if (count == WARNINGS_MAX - 1)
-		log_warn("machine check: further corrected errors are not shown");
+		log_warn("machine check: further errors are not shown");
 }
 
 void machine_check_init_cpu(void)
@@ -78,14 +81,25 @@ void machine_check_init_cpu(void)
 	}
 }
 
+/*
+ * Not so an uncorrected error that was found before anything used the data: in memory that is
+ * scrubbed, say. Intel SDM volume 3, section 16.6.3: UCNA.
+ */
+static bool raises_exception(uint64_t status)
+{
+	if (!(status & STATUS_UNCORRECTED))
+		return false;
+	return !(msr_read(MSR_CAPABILITIES) & HAS_RECOVERY) || status & (STATUS_DAMAGED | STATUS_SIGNALED);
+}
+
 void machine_check_poll(void)
 {
 	const unsigned banks = bank_count();
 	struct machine_check_bank bank;
 
 	for (unsigned i = 0; i < banks; i++) {
-		if (!bank_read(i, &bank) || bank.status & STATUS_UNCORRECTED)
-			continue; /* the exception is on its way */
+		if (!bank_read(i, &bank) || raises_exception(bank.status))
+			continue; /* it is on its way */
 		msr_write(MSR_BANK_STATUS(i), 0);
 		warn(&bank, "");
 	}

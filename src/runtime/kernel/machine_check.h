@@ -2,8 +2,8 @@
 /*
  * Errors that the hardware finds in itself: memory, caches, buses. A CPU keeps them in banks.
  * Uncorrected ones raise the machine-check exception, which ends in a panic that says what the
- * banks hold; corrected ones are looked for by the watchdog's timer, and are a warning each. Intel
- * SDM volume 3, chapters 16 and 17.
+ * banks hold; corrected ones, and those in data that nothing has used yet, are looked for by the
+ * watchdog's timer, and are a warning each. Intel SDM volume 3, chapters 16 and 17.
  */
 #pragma once
 
@@ -24,7 +24,10 @@ struct machine_check_bank {
  */
 void machine_check_init_cpu(void);
 
-/* Warns of the corrected errors in this CPU's banks, and clears them. Interrupt context. */
+/*
+ * Warns of the errors in this CPU's banks that raise no exception, and clears them. Interrupt
+ * context.
+ */
 void machine_check_poll(void);
 
 /*
