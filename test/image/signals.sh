@@ -100,8 +100,10 @@ else
 fi
 ends "SERR# ends the machine" 3
 
-machine_start reset "$monitor inject=no-reset-register,no-reset-port"
+machine_start reset "$monitor inject=no-reset-register,no-reset-port,no-nmi-port"
 if sees "a fourth machine starts" "$prompt"; then
+	echo nmi >&$hands
+	sees "an NMI without the port of reasons is a warning" 'without a reason \(port 0x61 reads 0xff\)'
 	printf 'reboot\r' >&$keys
 	sees "the firmware is asked" 'power: no reset by port 0xcf9; asking the firmware'
 else
