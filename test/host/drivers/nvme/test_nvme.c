@@ -220,6 +220,99 @@ START_TEST(test_takes_each_namespace_once)
 }
 END_TEST
 
+/* What the namespace says of itself; the fake one has no metadata, blocks of 512 bytes, and 1 MB. */
+static struct {
+	uint64_t blocks;
+	uint16_t metadata_bytes;
+	uint8_t sector_shift, format;
+} described;
+
+static void describe(struct fake_nvme *nvme, const struct nvme_command *command, uint8_t *answer, uint64_t bytes)
+{
+	(void)nvme, (void)bytes;
+	if (command->opcode != NVME_ADMIN_IDENTIFY || command->dwords[0] != NVME_IDENTIFY_NAMESPACE)
+		return;
+	memcpy(answer + NVME_NAMESPACE_BLOCKS, &described.blocks, 8);
+	answer[NVME_NAMESPACE_FORMAT] = described.format;
+	memcpy(answer + NVME_NAMESPACE_FORMATS + 4 * (described.format & 0xf), &described.metadata_bytes, 2);
+	answer[NVME_NAMESPACE_FORMATS + 4 * (described.format & 0xf) + 2] = described.sector_shift;
+}
+
+/* How large the disk is that the driver makes of this; 0: it makes none. */
+static uint64_t disk_bytes(uint64_t blocks, uint16_t metadata_bytes, uint8_t sector_shift, uint8_t format)
+{
+	const struct block_device *disk;
+	uint64_t bytes;
+
+	described.blocks = blocks;
+	described.metadata_bytes = metadata_bytes;
+	described.sector_shift = sector_shift;
+	described.format = format;
+	setup();
+	fake.fill = describe;
+	start();
+	disk = block_device_find(&bus.disks, "nvme0n1");
+	bytes = disk ? disk->size_bytes : 0;
+	ck_assert(!disk || disk->sector_bytes == 1u << sector_shift);
+	finish();
+	return bytes;
+}
+
+START_TEST(test_formats_that_cannot_be_used)
+{
+	for (unsigned shift = 0; shift < 256; shift += shift < 16 ? 1 : 13)
+		ck_assert_uint_eq(disk_bytes(2048, 0, (uint8_t)shift, 0), shift >= 9 && shift <= 12 ? 2048ull << shift : 0);
+	ck_assert_uint_eq(disk_bytes(2048, 8, 9, 0), 0);
+	ck_assert_uint_eq(disk_bytes(2048, 0x100, 12, 0), 0);
+	ck_assert_uint_eq(disk_bytes(0, 0, 9, 0), 0);
+	ck_assert_uint_eq(disk_bytes(1, 0, 12, 15), 4096);
+	ck_assert_uint_eq(disk_bytes(1, 0, 12, 0xff), 4096);
+	ck_assert_uint_eq(disk_bytes(UINT64_MAX >> 9, 0, 9, 0), UINT64_MAX << 9);
+	ck_assert_uint_eq(disk_bytes((UINT64_MAX >> 9) + 1, 0, 9, 0), 0);
+	ck_assert_uint_eq(disk_bytes((UINT64_MAX >> 12) + 1, 0, 12, 3), 0);
+	ck_assert_uint_eq(disk_bytes(UINT64_MAX, 0, 9, 0), 0);
+}
+END_TEST
+
+static uint8_t transfer_shift;
+static uint32_t blocks_most;
+
+static void limit(struct fake_nvme *nvme, const struct nvme_command *command, uint8_t *answer, uint64_t bytes)
+{
+	(void)nvme, (void)bytes;
+	if (command->opcode == NVME_ADMIN_IDENTIFY && command->dwords[0] == NVME_IDENTIFY_CONTROLLER)
+		answer[NVME_CONTROLLER_MDTS] = transfer_shift;
+}
+
+static uint32_t note_blocks(struct fake_nvme *nvme, unsigned queue, const struct nvme_command *command)
+{
+	(void)nvme;
+	if (queue > 0 && command->opcode == NVME_IO_READ)
+		blocks_most = MAX(blocks_most, (command->dwords[2] & 0xffff) + 1);
+	return 0;
+}
+
+/* The exponent, in pages of the controller's least size, may be anything; 0: there is no limit. */
+START_TEST(test_keeps_to_the_longest_transfer)
+{
+	for (unsigned shift = 0; shift < 256; shift += shift < 24 ? 1 : 11) {
+		struct phys_range range;
+
+		setup();
+		fake.fill = limit;
+		fake.answer = note_blocks;
+		transfer_shift = (uint8_t)shift;
+		blocks_most = 0;
+		start();
+		range = fake_bus_alloc(MIB);
+		ck_assert_int_eq(transfer(BLOCK_READ, 0, range), STATUS_OK);
+		ck_assert_uint_eq(blocks_most * 512, shift == 0 || shift > 8 ? MIB : PAGE_BYTES << shift);
+		fake_bus_free(range);
+		finish();
+	}
+}
+END_TEST
+
 /* Events --------------------------------------------------------------------------------------- */
 
 static char text[8192];
@@ -302,18 +395,83 @@ START_TEST(test_resets_after_an_event_that_was_not_asked_for)
 }
 END_TEST
 
-static uint64_t fatal(struct fake_nvme *nvme, uint64_t offset, uint64_t truth)
-{
-	(void)nvme;
-	return offset == NVME_CSTS && (truth & NVME_CSTS_READY) ? truth | NVME_CSTS_FATAL : truth;
-}
-
 static void run_for(uint64_t ns)
 {
 	const uint64_t end_ns = platform_now_ns() + ns;
 
 	while (platform_now_ns() < end_ns)
 		fake_bus_run(&bus);
+}
+
+static unsigned done_count;
+
+static void note_done(struct block_request *request)
+{
+	(void)request;
+	done_count++;
+}
+
+static uint32_t swallow_io(struct fake_nvme *nvme, unsigned queue, const struct nvme_command *command)
+{
+	(void)nvme, (void)command;
+	return queue > 0 ? FAKE_NVME_NO_ANSWER : 0;
+}
+
+/* The latest admin command has ended; it ends again. */
+START_TEST(test_resets_after_an_answer_that_comes_twice)
+{
+	struct nvme_completion again = { .submission_head = 1 };
+
+	setup();
+	start();
+	again.id = driver()->admin.id;
+	fake_nvme_complete(&fake, 0, &again);
+	run_for(NS_PER_S);
+	ck_assert_uint_eq(driver()->common.resets, 1);
+	finish();
+}
+END_TEST
+
+/* Completions of no queue, and of more submissions than there are. */
+START_TEST(test_resets_after_a_completion_that_cannot_be)
+{
+	static const struct nvme_completion wrong[] = {
+		{ .submission_id = 2, .submission_head = 1 },
+		{ .submission_id = 0, .submission_head = 1 },
+		{ .submission_id = 1, .submission_head = 64 },
+		{ .submission_id = 1, .submission_head = UINT16_MAX },
+		{ .submission_id = 1, .submission_head = 1, .id = 63 },
+		{ .submission_id = 1, .submission_head = 1, .id = UINT16_MAX },
+	};
+	struct phys_range range;
+
+	for (unsigned i = 0; i < ARRAY_LENGTH(wrong); i++) {
+		struct block_request request = {
+			.operation = BLOCK_READ, .segments = &range, .segment_count = 1, .done = note_done
+		};
+
+		setup();
+		start();
+		range = fake_bus_alloc(PAGE_BYTES);
+		fake.answer = swallow_io;
+		done_count = 0;
+		block_device_find(&bus.disks, "nvme0n1")->submit(block_device_find(&bus.disks, "nvme0n1"), &request);
+		fake.answer = NULL;
+		fake_nvme_complete(&fake, 1, &wrong[i]); /* the request has slot 0 of queue 1 */
+		run_for(NS_PER_S);
+		ck_assert_uint_eq(driver()->common.resets, 1);
+		ck_assert_uint_eq(done_count, 1);
+		ck_assert_int_eq(request.status, STATUS_OK);
+		fake_bus_free(range);
+		finish();
+	}
+}
+END_TEST
+
+static uint64_t fatal(struct fake_nvme *nvme, uint64_t offset, uint64_t truth)
+{
+	(void)nvme;
+	return offset == NVME_CSTS && (truth & NVME_CSTS_READY) ? truth | NVME_CSTS_FATAL : truth;
 }
 
 /*
@@ -439,7 +597,8 @@ END_TEST
 
 HOST_TEST_MAIN("nvme", test_writes_and_reads, test_tries_passing_errors_again, test_tries_many_again,
 	       test_tries_admin_commands_again, test_waits_before_it_looks_where_it_must, test_asks_for_the_list_from_1_1_on,
-	       test_takes_each_namespace_once, test_shows_events, test_bears_a_flood_of_events,
-	       test_resets_after_an_event_that_was_not_asked_for, test_resets_in_vain_become_rare,
-	       test_tells_the_controller_of_the_end, test_waits_not_for_ever_at_a_panic,
+	       test_takes_each_namespace_once, test_formats_that_cannot_be_used, test_keeps_to_the_longest_transfer,
+	       test_shows_events, test_bears_a_flood_of_events, test_resets_after_an_event_that_was_not_asked_for,
+	       test_resets_after_an_answer_that_comes_twice, test_resets_after_a_completion_that_cannot_be,
+	       test_resets_in_vain_become_rare, test_tells_the_controller_of_the_end, test_waits_not_for_ever_at_a_panic,
 	       test_keeps_memory_of_an_unanswered_command, test_probe_without_memory)
