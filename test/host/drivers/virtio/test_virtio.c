@@ -132,6 +132,101 @@ START_TEST(test_refuses_registers_that_are_not_aligned)
 }
 END_TEST
 
+#define CONFIG       0x200 /* in the fake device's BAR */
+#define HAS_SIZE_MAX (1ull << 1)
+#define HAS_BLK_SIZE (1ull << 6)
+
+static unsigned lie_offset;
+static uint64_t lie_value;
+
+static uint64_t lie_in_config(struct fake_virtio *virtio, uint64_t offset, uint64_t truth)
+{
+	(void)virtio;
+	if (offset == CONFIG + lie_offset)
+		return (uint32_t)lie_value;
+	return lie_offset == 0 && offset == CONFIG + 4 ? lie_value >> 32 : truth;
+}
+
+/* The size of the disk where the configuration has this value there; UINT64_MAX: no disk. */
+static uint64_t disk_bytes(uint64_t features, unsigned offset, uint64_t value)
+{
+	uint64_t bytes = UINT64_MAX;
+
+	lie_offset = offset;
+	lie_value = value;
+	fake_virtio_init(&fake, &bus);
+	fake.features |= features;
+	fake.lie = lie_in_config;
+	if (fake_bus_probe(&bus, "virtio") == STATUS_OK) {
+		bytes = driver()->block.size_bytes;
+		fake_bus_remove(&bus);
+	}
+	fake_virtio_fini(&fake);
+	return bytes;
+}
+
+START_TEST(test_refuses_impossible_geometry)
+{
+	ck_assert_uint_eq(disk_bytes(0, 0, 0), 0);
+	ck_assert_uint_eq(disk_bytes(0, 0, 7), 7 * 512);
+	ck_assert_uint_eq(disk_bytes(0, 0, UINT64_MAX >> 9), UINT64_MAX << 9);
+	ck_assert_uint_eq(disk_bytes(0, 0, (UINT64_MAX >> 9) + 1), UINT64_MAX);
+	ck_assert_uint_eq(disk_bytes(0, 0, UINT64_MAX), UINT64_MAX);
+	for (unsigned bytes = 0; bytes <= 8192; bytes += 256)
+		ck_assert_uint_eq(disk_bytes(HAS_BLK_SIZE, 20, bytes),
+				  bytes == 512 || bytes == 1024 || bytes == 2048 || bytes == 4096 ? FAKE_VIRTIO_BYTES
+												  : UINT64_MAX);
+	ck_assert_uint_eq(disk_bytes(HAS_BLK_SIZE, 20, UINT32_MAX), UINT64_MAX);
+	ck_assert_uint_eq(disk_bytes(HAS_SIZE_MAX, 8, 511), UINT64_MAX);
+	ck_assert_uint_eq(disk_bytes(HAS_SIZE_MAX, 8, 513), FAKE_VIRTIO_BYTES);
+	ck_assert_uint_eq(disk_bytes(0, 12, 0), UINT64_MAX);
+	ck_assert_uint_eq(disk_bytes(0, 12, UINT32_MAX), FAKE_VIRTIO_BYTES);
+}
+END_TEST
+
+static unsigned done_count;
+
+static void note_done(struct block_request *request)
+{
+	(void)request;
+	done_count++;
+}
+
+static uint32_t swallow(struct fake_virtio *virtio, unsigned queue)
+{
+	(void)virtio, (void)queue;
+	return FAKE_VIRTIO_NO_ANSWER;
+}
+
+/* More entries at once than the ring has: none of them counts, and the request is tried again. */
+START_TEST(test_resets_a_device_whose_index_jumps)
+{
+	struct phys_range range;
+	struct block_request request = { .operation = BLOCK_READ, .segments = &range, .segment_count = 1, .done = note_done };
+	uint16_t *index;
+
+	fake_virtio_init(&fake, &bus);
+	ck_assert_int_eq(fake_bus_probe(&bus, "virtio"), STATUS_OK);
+	range = fake_bus_alloc(PAGE_BYTES);
+	fake.answer = swallow;
+	done_count = 0;
+	driver()->block.submit(&driver()->block, &request);
+	fake.answer = NULL;
+	index = fake_bus_memory(&bus, fake.queues[0].used + 2, 2);
+	memset(index + 1, 0, fake.queues[0].entries * 8ul); /* each says: slot 0 */
+	*index = (uint16_t)(fake.queues[0].used_index + fake.queues[0].entries + 1);
+	fake_bus_interrupt(&bus, 0);
+	for (unsigned i = 0; i < 10; i++)
+		fake_bus_run(&bus);
+	ck_assert_uint_eq(driver()->common.resets, 1);
+	ck_assert_uint_eq(done_count, 1);
+	ck_assert_int_eq(request.status, STATUS_OK);
+	fake_bus_free(range);
+	fake_bus_remove(&bus);
+	fake_virtio_fini(&fake);
+}
+END_TEST
+
 /* One that does not lie in its BAR is passed over for the next of its kind. */
 START_TEST(test_passes_over_registers_that_are_not_there)
 {
@@ -177,5 +272,6 @@ END_TEST
 
 HOST_TEST_MAIN("virtio", test_any_queue_with_and_without_tables, test_refuses_a_queue_without_room,
 	       test_resets_a_device_that_completes_the_middle_of_a_chain, test_gives_up_a_device_that_forgets_features,
-	       test_refuses_registers_that_are_not_aligned, test_passes_over_registers_that_are_not_there,
+	       test_refuses_registers_that_are_not_aligned, test_refuses_impossible_geometry,
+	       test_resets_a_device_whose_index_jumps, test_passes_over_registers_that_are_not_there,
 	       test_refuses_capabilities_in_a_loop, test_probe_without_memory)
