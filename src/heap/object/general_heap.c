@@ -2,8 +2,8 @@
 /*
  * Alloc, free, resize and drains of the general heap. The fast path is one table lookup and a pop
  * from a magazine, inlined into each function that callers use. The slow path tries, in this order:
- * a guarded object, a loaded magazine, a new block, and a free object of a larger class; where there
- * was no block lately, that one first.
+ * a guarded object, a loaded magazine, a new block, and a free object of a larger class; where
+ * there was no block lately, that one first.
  */
 #include "general_heap_internal.h"
 #include "objcache_fast.h"
@@ -13,7 +13,7 @@
 /* A class up to this factor larger stands in for one that has no object left. */
 #define STAND_IN_FACTOR 4
 
-/* When a class got no block, for so long stand-ins go before the next attempt: it drains all heaps. */
+/* After a class got no block, stand-ins go before the next attempt, a drain of all heaps, for: */
 #define FULL_NS (10 * NS_PER_MS)
 
 struct objcache *general_heap_cache(struct general_heap *heap, size_t bytes, size_t alignment)

@@ -143,7 +143,7 @@ static uint64_t cost_left(const struct reclaim_job *job, const struct window *wi
 	return window->cost / window->blocks * (window->blocks - free);
 }
 
-/* `cheapest`: the lowest cost that is left of the windows with something in the way in this round. */
+/* `cheapest`: the lowest cost left of the windows that had something in the way in this round. */
 static bool costs_too_much(struct reclaim_job *job, uint64_t cheapest, const struct window *window)
 {
 	return window->cost / PATIENCE_FACTOR > cheapest && window->cost - cheapest >= PATIENCE_COST && has_patience(job);

@@ -192,7 +192,7 @@ static uint64_t count_and_give_nothing(struct cleaner *cleaner, const struct rec
 
 #define STAND_INS 1000
 
-/* Where memory is full, not each object that another one stands in for costs a drain of all heaps. */
+/* In a full memory, not each object that another one stands in for costs a drain of all heaps. */
 START_TEST(stand_ins_drain_once_in_a_while)
 {
 	struct cleaner useless = { .name = "useless", .cost = CLEANER_CLEAN, .clean = count_and_give_nothing };

@@ -53,7 +53,7 @@ static uint64_t give_window(struct cleaner *self, const struct reclaim_target *t
 	return given;
 }
 
-/* It finds that the block is in the way only after the other cleaner has given what else there was. */
+/* It finds the block in the way only after the other cleaner has given what else there was. */
 static uint64_t refuse_window(struct cleaner *self, const struct reclaim_target *target)
 {
 	struct two_windows *windows = container_of(self, struct two_windows, second);
