@@ -12,7 +12,7 @@
 
 #define HOLES_PART  8   /* of a block: one that has lost more pages has holes */
 #define LITTLE_PART 8   /* of the cache: a smaller demand is little */
-#define YOUTH       2   /* levels that a block's pages are above cold ones for being young */
+#define CLOSE       4   /* levels above what goes soon: as far as one hit lifts a block's pages */
 #define LOOKS_MAX   64  /* blocks that turned out hotter; then the next best one will do */
 #define LOOK_STEPS  128 /* blocks elsewhere, which together cost as much as a look */
 #define STEPS_MAX   256 /* blocks passed by in one hold of the lock */
@@ -120,8 +120,9 @@ static struct pageblock *find_coldest_locked(struct page_heap *heap, const struc
 
 /*
  * The highest level that is not worth a copy: that of as many of the coldest blocks as will be
- * taken, or younger. Requests come one by one, and none tells how many follow; but probably as many
- * as an earlier time. If that is little, copies cost less than the pages that would be missed: 0.
+ * taken, or close to it. Requests come one by one, and none tells how many follow; but probably as
+ * many as an earlier time. If that is little, copies cost less than the pages that would be missed:
+ * 0.
  */
 static unsigned demand_level_locked(const struct page_heap *heap)
 {
@@ -132,7 +133,7 @@ static unsigned demand_level_locked(const struct page_heap *heap)
 		return 0;
 	for (uint64_t blocks = heap->level_blocks[0]; blocks < demand && level < SCORE_LEVELS - 1;)
 		blocks += heap->level_blocks[++level];
-	return level + YOUTH;
+	return level + CLOSE;
 }
 
 /*
