@@ -205,6 +205,7 @@ START_TEST(odd_modes_are_refused)
 		search();
 		ck_assert_int_eq(boot.framebuffer.format, BOOT_PIXEL_NONE);
 	}
+	output->mode.FrameBufferBase = 0x80000000;
 	output->refuses = false;
 	output->modes[0] = mode_of(1024, 768, 1024, PixelBitMask);
 	output->modes[0].PixelInformation = (EFI_PIXEL_BITMASK){ 0xf800, 0x7e0, 0x1f, 0 }; /* 16 bits */
