@@ -10,7 +10,7 @@
 TEST_DIR := $(BUILD)/test
 
 PORTABLE_SOURCES := $(wildcard src/runtime/base/*.c src/heap/*.c src/heap/*/*.c src/block/*.c src/pagecache/*.c src/pagecache/*/*.c test/fake/*.c test/host/platform_*.c) \
-	$(patsubst %,src/runtime/kernel/%.c,acpi acpi_read acpi_spcr boot_heap clock_calibrate fragment interrupt_route iommu_off iommu_tables console_serial machine_check_text memory_map power_registers power_ways rtc) $(patsubst %,src/runtime/console/%.c,font framebuffer keyboard line_editor pager serial terminal uart) \
+	$(patsubst %,src/runtime/kernel/%.c,acpi acpi_read acpi_spcr boot_heap clock_calibrate console_serial fragment interrupt_route iommu_off iommu_tables machine_check_text memory_map power_registers power_ways rtc) $(patsubst %,src/runtime/console/%.c,font framebuffer keyboard line_editor pager serial terminal uart) \
 	$(patsubst %,boot/%.c,command_line framebuffer loader_text map_convert map_lies memory_map wall_clock) src/runtime/x86_64/tsc_deadline.c src/disk_volumes.c src/volume_rules.c \
 	$(patsubst %,src/drivers/pci/%.c,pci pci_bar pci_capability pci_reason pci_reset pci_scan)
 # The drivers over a fake bus: only for tests that ask for them (test/fake/drivers/fake_bus.h).
@@ -218,8 +218,8 @@ $(TEST_DIR)/counted/%.o: %.c test/bench/holds/count.awk | setup
 
 .SECONDARY: $(call objects,counted,$(COUNTED_BENCH) $(PORTABLE_SOURCES))
 
-# No part of it has options for options_check.c to know, tables of ACPI, or a bus.
-$(TEST_DIR)/holds: $(call objects,counted,$(COUNTED_BENCH) $(filter-out test/fake/% %/options_check.c src/runtime/kernel/acpi% src/runtime/kernel/iommu% src/runtime/kernel/power% src/drivers/%,$(PORTABLE_SOURCES)))
+# No part of it has options for options_check.c to know, tables of ACPI, a console, or a bus.
+$(TEST_DIR)/holds: $(call objects,counted,$(COUNTED_BENCH) $(filter-out test/fake/% %/options_check.c src/runtime/kernel/acpi% src/runtime/kernel/console% src/runtime/kernel/iommu% src/runtime/kernel/power% src/drivers/%,$(PORTABLE_SOURCES)))
 	$(Q)gcc $(COUNTED_FLAGS) -no-pie $(addprefix -Wl$(comma)--wrap=,memcpy memmove memset memcmp) $^ -o $@
 
 .PHONY: bench-holds
