@@ -11,9 +11,10 @@
 #include "runtime/kernel/timer.h"
 #include "runtime/x86_64/cpu_registers.h"
 
-#define TASKS       6
-#define REGISTERS   16
-#define FEATURE_AVX (1u << 28) /* CPUID 1, ECX */
+#define TASKS           6
+#define REGISTERS       16
+#define FEATURE_AVX     (1u << 28) /* CPUID 1, ECX */
+#define FEATURE_OSXSAVE (1u << 27)
 
 struct vectors {
 	uint8_t bytes[REGISTERS][32];
@@ -98,7 +99,7 @@ static bool have_avx(void)
 {
 	uint32_t low, high;
 
-	if (!(cpuid(1, 0).ecx & FEATURE_AVX))
+	if (~cpuid(1, 0).ecx & (FEATURE_AVX | FEATURE_OSXSAVE))
 		return false;
 	__asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
 	return (low & 6) == 6;

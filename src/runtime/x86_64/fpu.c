@@ -10,7 +10,10 @@
 
 #define FEATURE_XSAVE      (1u << 26) /* CPUID 1, ECX */
 #define FEATURE_XSAVEOPT   (1u << 0)  /* CPUID 0xd.1, EAX */
+#define FEATURE_GUEST      (1u << 31) /* CPUID 1, ECX */
 #define LEAF_XSAVE         0xd
+#define LEAF_HYPERVISOR    0x40000000u
+#define HYPERVISOR_TCG_EBX 0x54474354u /* "TCGT" */
 #define FXSAVE_BYTES       512
 #define XSAVE_LEGACY_BYTES 576
 #define STATE_VECTORS      7u     /* x87, SSE, AVX */
@@ -28,11 +31,21 @@ static void xcr0_write(uint32_t value)
 	__asm__ volatile("xsetbv" : : "c"(0), "a"(value), "d"(0));
 }
 
+/*
+ * QEMU's own CPU takes CR4.OSXSAVE for reserved where XSAVE has no extensions (an Opteron_G5), and
+ * then never ends the instruction that sets it.
+ */
+static bool emulator_lacks_xsave(uint32_t features)
+{
+	return features & FEATURE_GUEST && cpuid(LEAF_HYPERVISOR, 0).ebx == HYPERVISOR_TCG_EBX &&
+	       cpuid_if_present(LEAF_XSAVE, 1).eax == 0;
+}
+
 static void detect(void)
 {
-	struct cpuid features = cpuid(1, 0);
+	const uint32_t features = cpuid(1, 0).ecx;
 
-	has_xsave = features.ecx & FEATURE_XSAVE;
+	has_xsave = features & FEATURE_XSAVE && !emulator_lacks_xsave(features);
 	if (!has_xsave)
 		return;
 	components = cpuid(LEAF_XSAVE, 0).eax & STATE_VECTORS;
