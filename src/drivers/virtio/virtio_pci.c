@@ -162,8 +162,10 @@ status_t virtio_negotiate(struct virtio *virtio, uint64_t wanted, uint64_t neede
 	}
 	status_add(virtio, STATUS_FEATURES_OK);
 	if (!(register_read8(virtio->common, DEVICE_STATUS) & STATUS_FEATURES_OK)) {
-		log_error("%s: the device refuses features 0x%llx", virtio->function->device.name,
-			  (unsigned long long)virtio->features);
+		log_error("%s: the device refuses features 0x%llx%s", virtio->function->device.name,
+			  (unsigned long long)virtio->features,
+			  offered & VIRTIO_FEATURE_PACKED ? ": perhaps it has packed queues only, and Weir uses split ones"
+							  : "");
 		return STATUS_UNSUPPORTED;
 	}
 	register_write16(virtio->common, CONFIG_VECTOR, VIRTIO_VECTOR_NONE);

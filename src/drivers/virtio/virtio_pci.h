@@ -15,6 +15,7 @@
 #define VIRTIO_FEATURE_INDIRECT  (1ull << 28)
 #define VIRTIO_FEATURE_VERSION_1 (1ull << 32)
 #define VIRTIO_FEATURE_PLATFORM  (1ull << 33) /* wants bus addresses, which are physical ones here */
+#define VIRTIO_FEATURE_PACKED    (1ull << 34) /* packed queues, which a driver need not accept */
 #define VIRTIO_FEATURE_ORDER     (1ull << 36) /* wants barriers that a device sees; x86 keeps that order anyway */
 #define VIRTIO_VECTOR_NONE       0xffff
 

@@ -107,6 +107,28 @@ START_TEST(test_gives_up_a_device_that_forgets_features)
 }
 END_TEST
 
+static uint64_t features_not_ok(struct fake_virtio *virtio, uint64_t offset, uint64_t truth)
+{
+	const bool packed = virtio->accepted & VIRTIO_FEATURE_PACKED;
+
+	return offset == 0x14 && !packed ? truth & ~8ull : truth;
+}
+
+/* Section 2.6: a device has split queues, packed ones or both. Split ones are what is taken. */
+START_TEST(test_takes_split_queues_of_a_device_with_packed_ones)
+{
+	fake_virtio_init(&fake, &bus);
+	fake.features |= VIRTIO_FEATURE_PACKED;
+	ck_assert_int_eq(fake_bus_probe(&bus, "virtio"), STATUS_OK);
+	ck_assert(!(fake.accepted & VIRTIO_FEATURE_PACKED));
+	copy_back_and_forth();
+	fake_bus_remove(&bus);
+	fake.lie = features_not_ok;
+	ck_assert_int_eq(fake_bus_probe(&bus, "virtio"), STATUS_UNSUPPORTED);
+	fake_virtio_fini(&fake);
+}
+END_TEST
+
 static uint64_t notify_offset_odd(struct fake_virtio *virtio, uint64_t offset, uint64_t truth)
 {
 	(void)virtio;
@@ -272,6 +294,6 @@ END_TEST
 
 HOST_TEST_MAIN("virtio", test_any_queue_with_and_without_tables, test_refuses_a_queue_without_room,
 	       test_resets_a_device_that_completes_the_middle_of_a_chain, test_gives_up_a_device_that_forgets_features,
-	       test_refuses_registers_that_are_not_aligned, test_refuses_impossible_geometry,
-	       test_resets_a_device_whose_index_jumps, test_passes_over_registers_that_are_not_there,
-	       test_refuses_capabilities_in_a_loop, test_probe_without_memory)
+	       test_takes_split_queues_of_a_device_with_packed_ones, test_refuses_registers_that_are_not_aligned,
+	       test_refuses_impossible_geometry, test_resets_a_device_whose_index_jumps,
+	       test_passes_over_registers_that_are_not_there, test_refuses_capabilities_in_a_loop, test_probe_without_memory)
