@@ -33,7 +33,7 @@ media_prepare() {
 	done
 	signed_prepare || return 1
 	boot/media.sh iso "$BUILD/weir.efi" "$work/medium.iso" "" || return 1
-	"$MAKE" --no-print-directory -j"$(nproc)" BUILD="$BUILD/debug" DEBUG=1 "$BUILD/debug/weir_test.efi" || return 1
+	"$MAKE" --no-print-directory -j"$(nproc)" BUILD="$BUILD/debug" DEBUG=1 "$BUILD"/debug/{weir,weir_test}.efi || return 1
 	# An image that does not wait long for a disk, and then leaves it alone, so that a slow one
 	# has time to recover.
 	"$MAKE" --no-print-directory -j"$(nproc)" BUILD="$BUILD/impatient" LIBRARY="$BUILD/image" \
@@ -59,7 +59,7 @@ machine_boot_arguments() {
 	debug | bare-debug) printf '%s\n' -kernel "$BUILD/debug/weir_test.efi" -append "$2" ;;
 	impatient) printf '%s\n' -kernel "$BUILD/impatient/weir_test.efi" -append "$2" ;;
 	weir) printf '%s\n' -kernel "$BUILD/weir.efi" -append "$2" ;;
-	medium) ;;
+	medium*) ;;
 	cd) printf '%s\n' -cdrom "$work/test.iso" ;;
 	usb)
 		printf '%s\n' -device qemu-xhci -drive "if=none,id=stick,format=raw,snapshot=on,file=$work/test.iso" \
@@ -70,21 +70,35 @@ machine_boot_arguments() {
 	esac
 }
 
-# An image that firmware with these test keys starts, and one that it refuses. The keys are those of
+# Images that firmware with these test keys starts, and one that it refuses. The keys are those of
 # Debian's package of OVMF, whose password everyone knows.
 signed_prepare() {
 	local keys=/usr/share/ovmf/PkKek-1-snakeoil
 	openssl pkey -in $keys.key -passin pass:snakeoil -out "$work/snakeoil.key" &&
-		"$MAKE" --no-print-directory BUILD="$BUILD" KEY="$work/snakeoil.key" CERT=$keys.pem "$BUILD/weir_test_signed.efi" &&
+		"$MAKE" --no-print-directory BUILD="$BUILD" KEY="$work/snakeoil.key" CERT=$keys.pem "$BUILD"/{weir,weir_test}_signed.efi &&
+		boot/media.sh iso "$BUILD/weir_signed.efi" "$work/medium-signed.iso" "" &&
 		boot/media.sh iso "$BUILD/weir_test_signed.efi" "$work/signed.iso" "test=paging*" &&
 		boot/media.sh iso "$BUILD/weir_test.efi" "$work/unsigned.iso" "test=paging*"
+}
+
+# machine_medium NAME BOOT OPTIONS: the ISO that a machine has as drive=medium. A debug image's is made
+# for the machine, with its options.
+machine_medium() {
+	case $2 in
+	medium-debug)
+		boot/media.sh iso "$BUILD/debug/weir.efi" "$work/$1.iso" "$3" >"$work/$1.media" 2>&1
+		echo "$work/$1.iso"
+		;;
+	medium-signed) echo "$work/medium-signed.iso" ;;
+	*) echo "$work/medium.iso" ;;
+	esac
 }
 
 # machine_firmware_arguments NAME BOOT: one argument a line.
 machine_firmware_arguments() {
 	local flash=if=pflash,format=raw
 	case $2 in
-	signed | unsigned)
+	signed | unsigned | medium-signed)
 		cp /usr/share/OVMF/OVMF_VARS_4M.snakeoil.fd "$work/$1.vars"
 		printf '%s\n' -drive $flash,unit=0,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.secboot.fd \
 			-drive "$flash,unit=1,file=$work/$1.vars" -global driver=cfi.pflash01,property=secure,value=on
@@ -215,7 +229,7 @@ machine_arguments() { # NAME
 	fi
 	mapfile -t boot_arguments < <(machine_boot_arguments "$boot" "$options")
 	if [ "$check" = monitor ]; then
-		mapfile -t device_arguments < <(machine_drive_arguments)
+		mapfile -t device_arguments < <(machine_drive_arguments "$(machine_medium "$1" "$boot" "$options")")
 	elif [[ $boot != bare* ]]; then
 		mapfile -t device_arguments < <(machine_device_arguments)
 	fi

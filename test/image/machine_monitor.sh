@@ -6,11 +6,11 @@ monitor_commands=(pci volumes poweroff)
 cpus_max=64 # KERNEL_CPUS_MAX, where the build sets nothing
 
 # What the lines of these machines attach with drive=NAME: disks with numbered pages, a disk that
-# holds nothing, and the ISO as it is handed out. Changes go with the machine.
-machine_drive_arguments() {
-	local name
-	for name in data.img digitizer.img blank.img medium.iso; do
-		printf '%s\n' -drive "if=none,id=${name%.*},format=raw,snapshot=on,file=$work/$name"
+# holds nothing, and the ISO. Changes go with the machine.
+machine_drive_arguments() { # ISO
+	local drive
+	for drive in data,file="$work/data.img" digitizer,file="$work/digitizer.img" blank,file="$work/blank.img" medium,file="$1"; do
+		printf '%s\n' -drive "if=none,format=raw,snapshot=on,id=$drive"
 	done
 }
 

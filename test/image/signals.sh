@@ -91,17 +91,22 @@ else
 fi
 ends "a machine check ends the machine" 3
 
-machine_start serr "$monitor inject=nmi-serr" "${debug_exit[@]}"
-if sees "a third machine starts" "$prompt"; then
-	echo nmi >&$hands
-	sees "SERR# is a panic" '^panic: NMI: a PCI device or the memory reports a system error, SERR# \(port 0x61 reads 0x'
-else
-	kill $machine
-fi
-ends "SERR# ends the machine" 3
+# reason NAME WORDS: an NMI for which port 0x61 has a reason, by inject=nmi-NAME.
+reason() {
+	machine_start "$1" "$monitor inject=nmi-$1" "${debug_exit[@]}"
+	if sees "$1: a machine starts" "$prompt"; then
+		echo nmi >&$hands
+		sees "$1: the NMI is a panic" "^panic: NMI: $2 \(port 0x61 reads 0x"
+	else
+		kill $machine
+	fi
+	ends "$1: the panic ends the machine" 3
+}
+reason serr 'a PCI device or the memory reports a system error, SERR#'
+reason iochk 'a device reports an I/O channel check'
 
 machine_start reset "$monitor inject=no-reset-register,no-reset-port,no-nmi-port"
-if sees "a fourth machine starts" "$prompt"; then
+if sees "reset: a machine starts" "$prompt"; then
 	echo nmi >&$hands
 	sees "an NMI without the port of reasons is a warning" 'without a reason \(port 0x61 reads 0xff\)'
 	printf 'reboot\r' >&$keys
