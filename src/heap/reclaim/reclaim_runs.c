@@ -12,8 +12,9 @@
 /*
  * What is in the way of a window is mostly gone soon. So a request that may wait does so before it
  * empties a window that costs twice as much as one with something in the way, and more by about
- * 2000 pages that have to be read again: for so long at most, or a quarter of the time to its
- * deadline. If it waited in vain, no request does so again soon.
+ * 2000 pages that have to be read again: for so long, up to ten times as long for ten times as many
+ * pages, and for a quarter of the time to its deadline at most. If it waited in vain, no request
+ * does so again soon.
  */
 #define PATIENCE_FACTOR 2
 #define PATIENCE_COST   1000u
@@ -112,13 +113,14 @@ static uint64_t blocks_won(const struct reclaim_job *job)
 	return atomic_load_explicit(&job->reclaim->blocks->free_blocks, memory_order_relaxed) + job->got * job->request->blocks;
 }
 
-static uint64_t patience_ns(const struct reclaim_job *job, uint64_t now)
+/* For a window that costs so much more; ten times as long at most. */
+static uint64_t patience_ns(const struct reclaim_job *job, uint64_t now, uint64_t more)
 {
-	return MIN(reclaim_lacking(job->deadline_ns, now) / 4, PATIENCE_NS);
+	return MIN(reclaim_lacking(job->deadline_ns, now) / 4, MIN(more / PATIENCE_COST, 10u) * PATIENCE_NS);
 }
 
 /* Whether the request still waits for a cheaper window; the time begins with the first call. */
-static bool has_patience(struct reclaim_job *job)
+static bool has_patience(struct reclaim_job *job, uint64_t more)
 {
 	const uint64_t now = platform_now_ns();
 	struct reclaim *reclaim = job->reclaim;
@@ -126,11 +128,11 @@ static bool has_patience(struct reclaim_job *job)
 	if (job->request->wait == MEMORY_WAIT_NEVER || now < reclaim->patience_again_ns)
 		return false;
 	if (job->patience_end_ns == 0)
-		job->patience_end_ns = now + patience_ns(job, now);
+		job->patience_end_ns = now + patience_ns(job, now, more);
 	if (now < job->patience_end_ns)
 		return true;
 	/* A wait that a near deadline cut short says nothing about others. */
-	if (patience_ns(job, now) == PATIENCE_NS)
+	if (patience_ns(job, now, more) >= PATIENCE_NS)
 		reclaim->patience_again_ns = now + PATIENCE_OVER;
 	return false;
 }
@@ -146,7 +148,8 @@ static uint64_t cost_left(const struct reclaim_job *job, const struct window *wi
 /* `cheapest`: the lowest cost left of the windows that had something in the way in this round. */
 static bool costs_too_much(struct reclaim_job *job, uint64_t cheapest, const struct window *window)
 {
-	return window->cost / PATIENCE_FACTOR > cheapest && window->cost - cheapest >= PATIENCE_COST && has_patience(job);
+	return window->cost / PATIENCE_FACTOR > cheapest && window->cost - cheapest >= PATIENCE_COST &&
+	       has_patience(job, window->cost - cheapest);
 }
 
 /*
@@ -187,7 +190,7 @@ uint64_t reclaim_round_of_runs(struct reclaim_job *job)
 
 			gained += more;
 			if (more == 0 && missing_to_keep(job, NULL) > 0) {
-				if (has_patience(job))
+				if (has_patience(job, PATIENCE_COST))
 					break;
 				job->displaced = true;
 			}

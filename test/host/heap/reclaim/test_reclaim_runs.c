@@ -14,7 +14,7 @@ static struct owner driver;
  * Two windows of this length: a cold one, of which a block is in the way for a moment, and one that
  * costs more.
  */
-#define WINDOW_BLOCKS 8
+#define WINDOW_BLOCKS 16
 
 struct two_windows {
 	struct cleaner cleaner, second;
@@ -116,9 +116,21 @@ START_TEST(a_cold_window_is_waited_for)
 {
 	struct two_windows windows;
 
-	two_windows_init(&windows, 5, 10000);
+	two_windows_init(&windows, 5, 5000);
 	ck_assert_uint_eq(two_windows_ask(&windows, MEMORY_WAIT_FOREVER).value, MACHINE_START);
 	ck_assert_uint_eq(windows.given, WINDOW_BLOCKS);
+}
+END_TEST
+
+/* Three times as long for a window that costs twice as much more. */
+START_TEST(a_hot_window_is_waited_for_longer)
+{
+	struct two_windows windows;
+
+	two_windows_init(&windows, 1000, 10000);
+	ck_assert_uint_eq(two_windows_ask(&windows, MEMORY_WAIT_FOREVER).value, MACHINE_START + WINDOW_BLOCKS * BLOCK_BYTES);
+	ck_assert_uint_gt(windows.in_the_way, 930);
+	ck_assert_uint_lt(windows.in_the_way, 970);
 }
 END_TEST
 
@@ -126,21 +138,21 @@ START_TEST(a_cold_window_is_not_waited_for_without_end)
 {
 	struct two_windows windows;
 
-	two_windows_init(&windows, 1000, 10000);
+	two_windows_init(&windows, 1000, 5000);
 	ck_assert_uint_eq(two_windows_ask(&windows, MEMORY_WAIT_FOREVER).value, MACHINE_START + WINDOW_BLOCKS * BLOCK_BYTES);
 	ck_assert_uint_eq(windows.given, WINDOW_BLOCKS);
 	ck_assert_uint_gt(windows.in_the_way, 800);
 	ck_assert_uint_lt(windows.in_the_way, 990);
 
 	/* Much sooner if there is a deadline. */
-	two_windows_init(&windows, 1000, 10000);
+	two_windows_init(&windows, 1000, 5000);
 	ck_assert_uint_eq(two_windows_ask(&windows, MEMORY_WAIT_DEADLINE).value, MACHINE_START + WINDOW_BLOCKS * BLOCK_BYTES);
 	ck_assert_uint_gt(windows.in_the_way, 980);
 	ck_assert_uint_lt(windows.in_the_way, 999);
 	ck_assert_uint_eq(memory->reclaim.patience_again_ns, 0);
 
 	/* Nor soon again, after it was in vain. */
-	two_windows_init(&windows, 1000, 10000);
+	two_windows_init(&windows, 1000, 5000);
 	memory->reclaim.patience_again_ns = platform_now_ns() + 1;
 	ck_assert_uint_eq(two_windows_ask(&windows, MEMORY_WAIT_FOREVER).value, MACHINE_START + WINDOW_BLOCKS * BLOCK_BYTES);
 	ck_assert_uint_eq(windows.in_the_way, 999);
@@ -151,7 +163,7 @@ START_TEST(a_cold_window_is_not_waited_for_without_end)
 	ck_assert_uint_eq(windows.in_the_way, 999);
 
 	/* Nor by a request that must not wait. */
-	two_windows_init(&windows, 1000, 10000);
+	two_windows_init(&windows, 1000, 5000);
 	ck_assert_uint_eq(two_windows_ask(&windows, MEMORY_WAIT_NEVER).value, MACHINE_START + WINDOW_BLOCKS * BLOCK_BYTES);
 	ck_assert_uint_eq(windows.in_the_way, 999);
 }
@@ -162,13 +174,13 @@ START_TEST(a_window_that_is_nearly_empty_is_waited_for)
 {
 	struct two_windows windows;
 
-	two_windows_init(&windows, 5, 10000);
+	two_windows_init(&windows, 5, 5000);
 	windows.comes_late = true;
 	ck_assert_uint_eq(two_windows_ask(&windows, MEMORY_WAIT_FOREVER).value, MACHINE_START);
 	ck_assert_uint_eq(windows.given, WINDOW_BLOCKS);
 
 	/* Not without end. */
-	two_windows_init(&windows, 1000, 10000);
+	two_windows_init(&windows, 1000, 5000);
 	windows.comes_late = true;
 	ck_assert_uint_eq(two_windows_ask(&windows, MEMORY_WAIT_FOREVER).value, MACHINE_START + WINDOW_BLOCKS * BLOCK_BYTES);
 	ck_assert_uint_eq(windows.given, 2 * WINDOW_BLOCKS - 1);
@@ -192,4 +204,5 @@ START_TEST(a_window_that_was_emptied_costs_little)
 END_TEST
 
 HOST_TEST_MAIN("reclaim_runs", a_window_that_is_nearly_empty_is_waited_for, a_cold_window_is_waited_for,
-	       a_cold_window_is_not_waited_for_without_end, a_window_that_was_emptied_costs_little)
+	       a_hot_window_is_waited_for_longer, a_cold_window_is_not_waited_for_without_end,
+	       a_window_that_was_emptied_costs_little)
