@@ -253,7 +253,7 @@ static uint64_t disk_bytes(uint64_t blocks, uint16_t metadata_bytes, uint8_t sec
 	start();
 	disk = block_device_find(&bus.disks, "nvme0n1");
 	bytes = disk ? disk->size_bytes : 0;
-	ck_assert(!disk || disk->sector_bytes == 1u << sector_shift);
+	ck_assert(!disk || (sector_shift < 32 && disk->sector_bytes == 1u << sector_shift));
 	finish();
 	return bytes;
 }
