@@ -258,9 +258,10 @@ CONFIG_RULE(PAGECACHE_DIRTY_BACKGROUND_PERCENT < PAGECACHE_DIRTY_MAX_PERCENT,
 CONFIG_RANGE(PAGECACHE_DIRTY_AGE_MS, 100, 86400000, "100 ms, or each write goes to the disk on its own, to a day");
 
 /*
- * A block that is drained, or a run of them as a whole, may have this share of dirty pages, in
- * percent, and is then emptied by moving them; one with more is left to the cleaner that writes. A
- * quarter of a block is copied in some tens of microseconds, the disk takes milliseconds.
+ * A block that is drained may have this share of dirty pages, in percent, and is then emptied by
+ * moving them; one with more is left to the cleaner that writes, unless the run that is drained has
+ * no more than this share in such blocks. A quarter of a block is copied in some tens of
+ * microseconds, the disk takes milliseconds.
  */
 #ifndef PAGECACHE_MOVE_PERCENT
 #define PAGECACHE_MOVE_PERCENT 25

@@ -13,7 +13,7 @@
 /* A class up to this factor larger stands in for one that has no object left. */
 #define STAND_IN_FACTOR 4
 
-/* After a class got no block, stand-ins go before the next attempt, a drain of all heaps, for: */
+/* How long stand-ins go first after a class got no block: an attempt is a drain of all heaps. */
 #define FULL_NS (10 * NS_PER_MS)
 
 struct objcache *general_heap_cache(struct general_heap *heap, size_t bytes, size_t alignment)

@@ -8,11 +8,7 @@
 
 #include "runtime/base/assert.h"
 
-const struct reclaim_target reclaim_all = {
-	.bytes = UINT64_MAX,
-	.highest = { UINT64_MAX },
-	.deadline_ns = PLATFORM_FOREVER,
-};
+const struct reclaim_target reclaim_all = { .bytes = UINT64_MAX, .highest = { UINT64_MAX }, .deadline_ns = PLATFORM_FOREVER };
 
 void cleaner_registry_init(struct cleaner_registry *registry)
 {

@@ -51,7 +51,7 @@ struct reclaim_target {
 	bool *under_way;               /* set when I/O began that will free memory; or NULL */
 	uint64_t deadline_ns;          /* platform_now_ns; PLATFORM_FOREVER: none */
 	const struct fair_mutex *turn; /* the lock that turns go by; NULL: no turn to pass on */
-	enum urgency urgency;          /* of the request */
+	enum urgency urgency;          /* of tasks for which the request passes its turn on, at least */
 };
 
 /*

@@ -190,8 +190,8 @@ static bool give_some(struct drain *drain)
 }
 
 /*
- * Whether a block of the volume seems to be in the way of the window that it lies in. Dirty are all
- * pages in the window up to this block.
+ * Whether a block of the volume seems to be in the way of the window that it lies in. If it has more
+ * than its share of dirty pages, those of all such blocks up to this one count.
  */
 static bool is_unmovable(const struct drain *drain, const struct page_counts *counts)
 {
@@ -253,6 +253,7 @@ static bool window_can_go(struct drain *drain)
 	struct volume *volume = drain->volume;
 	struct block_heap *blocks = memory_block_heap(volume->pagecache->memory);
 	struct window block = { .start = target->lowest, .blocks = 1 };
+	const uint32_t share = volume->pagecache->config.move_percent * PAGES_PER_BLOCK / 100;
 	uint32_t unmovable = 0, dirty = 0;
 	uint64_t pages = 0;
 
@@ -264,7 +265,8 @@ static bool window_can_go(struct drain *drain)
 			continue;
 		(void)replacement_count(pageblock, &counts);
 		pages += counts.cached;
-		counts.dirty = dirty += counts.dirty;
+		if (counts.dirty > share)
+			counts.dirty = dirty += counts.dirty;
 		if (is_unmovable(drain, &counts)) {
 			window_exclude(blocks, &block);
 			unmovable++;

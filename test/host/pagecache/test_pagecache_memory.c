@@ -100,8 +100,8 @@ START_TEST(a_window_goes_whole_or_not_at_all)
 	cache_machine_init(&machine, DISK_BYTES, true);
 	random_seed(&random, 6);
 	cache_machine_fill(&machine);
-	/* Half of it, where a quarter may be moved. */
-	for (uint64_t number = 2 * PAGES_PER_BLOCK; number < 4 * PAGES_PER_BLOCK; number++)
+	/* Half of it, where a quarter may be moved: the second block is in the way, not the clean one behind it. */
+	for (uint64_t number = PAGES_PER_BLOCK; number < 3 * PAGES_PER_BLOCK; number++)
 		cache_machine_write(&machine, &random, number * PAGE_BYTES + 1, 10);
 	target.lowest.value = cache_machine_block(&machine, 0);
 	target.highest.value = target.lowest.value + 4 * BLOCK_BYTES - 1;
