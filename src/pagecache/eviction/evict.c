@@ -190,8 +190,8 @@ static bool give_some(struct drain *drain)
 }
 
 /*
- * Whether a block of the volume seems to be in the way of the window that it lies in. If it has more
- * than its share of dirty pages, those of all such blocks up to this one count.
+ * Whether a block of the volume seems to be in the way of the window that it lies in. If it has
+ * more than its share of dirty pages, those of all such blocks up to this one count.
  */
 static bool is_unmovable(const struct drain *drain, const struct page_counts *counts)
 {
