@@ -100,7 +100,7 @@ START_TEST(a_window_goes_whole_or_not_at_all)
 	cache_machine_init(&machine, DISK_BYTES, true);
 	random_seed(&random, 6);
 	cache_machine_fill(&machine);
-	/* Half, where a quarter may be moved: one block is in the way, and not the clean one behind. */
+	/* Half, where a quarter may be moved: one block is in the way, not the clean one behind. */
 	for (uint64_t number = PAGES_PER_BLOCK; number < 3 * PAGES_PER_BLOCK; number++)
 		cache_machine_write(&machine, &random, number * PAGE_BYTES + 1, 10);
 	target.lowest.value = cache_machine_block(&machine, 0);
