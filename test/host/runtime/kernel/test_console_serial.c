@@ -2,8 +2,7 @@
 /* From the table SPCR to the port that the console is told to use. */
 #include "host/host_test.h"
 
-#include <string.h>
-
+#include "fake/acpi_tables.h"
 #include "runtime/base/boot_info.h"
 #include "runtime/console/console.h"
 #include "runtime/console/uart.h"
@@ -37,36 +36,14 @@ bool console_use_serial(const struct uart_place *place)
 	return true;
 }
 
-/* RSDP, XSDT, SPCR; their checksums are wrong, which is no more than a warning. */
-static uint8_t rsdp[36], xsdt[36 + 8], spcr[80];
-
-static void table_make(uint8_t *table, const char *signature, uint32_t bytes)
-{
-	memset(table, 0, bytes);
-	memcpy(table, signature, 4);
-	memcpy(table + 4, &bytes, 4);
-}
-
-static void pointer_put(uint8_t *field, const void *memory)
-{
-	const uint64_t address = (uintptr_t)memory;
-
-	memcpy(field, &address, sizeof(address));
-}
+static struct acpi_tables tables;
+static uint8_t spcr[80];
 
 static void find(struct acpi_address registers)
 {
-	static const char signature[8] = { 'R', 'S', 'D', ' ', 'P', 'T', 'R', ' ' };
-	static const uint32_t rsdp_bytes = sizeof(rsdp);
-	const struct boot_info boot = { .rsdp = { (uintptr_t)rsdp } };
+	const struct boot_info boot = { .rsdp = acpi_tables_make(&tables, spcr) };
 
-	memcpy(rsdp, signature, sizeof(signature));
-	rsdp[15] = 2;
-	memcpy(rsdp + 20, &rsdp_bytes, 4);
-	pointer_put(rsdp + 24, xsdt);
-	table_make(xsdt, "XSDT", sizeof(xsdt));
-	pointer_put(xsdt + 36, spcr);
-	table_make(spcr, "SPCR", sizeof(spcr));
+	acpi_table_make(spcr, "SPCR", sizeof(spcr));
 	memcpy(spcr + 40, &registers, sizeof(registers));
 	spcr[58] = 3;
 	uses = 0;

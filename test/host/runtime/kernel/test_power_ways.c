@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "fake/acpi_tables.h"
 #include "host/platform_host.h"
 #include "runtime/base/boot_info.h"
 #include "runtime/base/inject.h"
@@ -47,15 +48,8 @@ void firmware_reset(enum firmware_reset how)
 	firmware_calls += service != 0;
 }
 
-/* Tables as acpi_init finds them: RSDP, XSDT, FADT, DSDT. */
-static uint8_t rsdp[36], xsdt[36 + 8], fadt[276], dsdt[36 + 16];
-
-static void table_make(uint8_t *table, const char *signature, uint32_t bytes)
-{
-	memset(table, 0, bytes);
-	memcpy(table, signature, 4);
-	memcpy(table + 4, &bytes, 4);
-}
+static struct acpi_tables tables;
+static uint8_t fadt[276], dsdt[36 + 16];
 
 static void address_put(uint8_t *field, const void *memory)
 {
@@ -64,43 +58,27 @@ static void address_put(uint8_t *field, const void *memory)
 	memcpy(field, &address, sizeof(address));
 }
 
-static void pointer_put(uint8_t *field, const void *memory)
-{
-	const uint64_t address = (uintptr_t)memory;
-
-	memcpy(field, &address, sizeof(address));
-}
-
-/* A machine without PM1 registers; their checksums are wrong, which is no more than a warning. */
+/* A machine without PM1 registers. */
 static void machine_make(const char *injected)
 {
 	static const uint8_t s5[] = { 0x08, '_', 'S', '5', '_', 0x12, 0x06, 0x04, 0x0a, 5, 0x0a, 6 };
-	static const char signature[8] = { 'R', 'S', 'D', ' ', 'P', 'T', 'R', ' ' };
 	static const uint32_t flags = 1u << 20 | 1u << 10;
-	const struct boot_info boot = { .rsdp = { (uintptr_t)rsdp }, .reset_system = 0x1000 };
-	const uint32_t rsdp_bytes = sizeof(rsdp);
+	const struct boot_info boot = { .rsdp = acpi_tables_make(&tables, fadt), .reset_system = 0x1000 };
 
 	control = status_register = reset_register = 0;
 	firmware_calls = 0;
 	inject_begin(injected);
-	memset(rsdp, 0, sizeof(rsdp));
-	memcpy(rsdp, signature, sizeof(signature));
-	rsdp[15] = 2;
-	memcpy(rsdp + 20, &rsdp_bytes, 4);
-	pointer_put(rsdp + 24, xsdt);
-	table_make(xsdt, "XSDT", sizeof(xsdt));
-	pointer_put(xsdt + 36, fadt);
-	table_make(fadt, "FACP", sizeof(fadt));
+	acpi_table_make(fadt, "FACP", sizeof(fadt));
 	memcpy(fadt + 112, &flags, 4);
 	memset(fadt + 56, 0x5a, 2); /* ports of PM1, which such a machine has not */
 	memset(fadt + 64, 0x5a, 2);
 	fadt[88] = 4;
 	address_put(fadt + 116, &reset_register);
 	fadt[128] = 0x5a;
-	pointer_put(fadt + 140, dsdt);
+	acpi_pointer_put(fadt + 140, dsdt);
 	address_put(fadt + 244, &control);
 	address_put(fadt + 256, &status_register);
-	table_make(dsdt, "DSDT", sizeof(dsdt));
+	acpi_table_make(dsdt, "DSDT", sizeof(dsdt));
 	memcpy(dsdt + 36, s5, sizeof(s5));
 	acpi_init(&boot);
 	power_ways_prepare(&boot);
@@ -155,13 +133,13 @@ START_TEST(root_table_that_does_not_end)
 {
 	static uint8_t long_xsdt[MIB];
 	static char text[256 * KIB];
-	struct boot_info boot = { .rsdp = { (uintptr_t)rsdp } };
+	struct boot_info boot = { .rsdp = { (uintptr_t)tables.rsdp } };
 	unsigned lines = 0;
 
 	machine_make(NULL);
-	table_make(long_xsdt, "XSDT", sizeof(long_xsdt));
-	pointer_put(long_xsdt + 36, fadt);
-	pointer_put(rsdp + 24, long_xsdt);
+	acpi_table_make(long_xsdt, "XSDT", sizeof(long_xsdt));
+	acpi_pointer_put(long_xsdt + 36, fadt);
+	acpi_pointer_put(tables.rsdp + 24, long_xsdt);
 	host_output_capture(text, sizeof(text));
 	acpi_init(&boot);
 	host_output_capture(NULL, 0);
